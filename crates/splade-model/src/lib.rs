@@ -1,0 +1,1 @@
+//! SPLADE models from Hugging Face folders: texts in, sparse vectors out.

@@ -1,0 +1,1 @@
+//! Sparse vectors over a model's vocabulary, and the files that hold them.

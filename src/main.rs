@@ -1,0 +1,2 @@
+//! The `light-splade` command line.
+fn main() {}
