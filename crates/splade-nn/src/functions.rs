@@ -1,0 +1,290 @@
+//! Functions of every element: exponential, error function, activations, layer norm, softmax.
+#![allow(unsafe_code, reason = "vector kernels work on raw pointers")]
+
+use crate::packed::{load_some, store_some};
+use crate::simd::{Isa, Simd, simd_function};
+
+/// What is applied to every output of a linear layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x`
+    Identity,
+    /// `x · Φ(x)` with the error function (Hendrycks and Gimpel 2016): PyTorch's `gelu`.
+    Gelu,
+    /// The tanh form of it: `gelu_new`, `gelu_pytorch_tanh`.
+    GeluTanh,
+    /// `max(x, 0)`
+    Relu,
+    /// `x · σ(x)`, also called swish.
+    Silu,
+}
+
+/// One register through an activation.
+#[inline(always)]
+pub(crate) unsafe fn activate<S: Simd>(activation: Activation, x: S::F32) -> S::F32 {
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        let half = S::splat(0.5);
+        let one = S::splat(1.0);
+        match activation {
+            Activation::Identity => x,
+            Activation::Relu => S::max(x, S::splat(0.0)),
+            Activation::Gelu => {
+                let e = erf::<S>(S::mul(x, S::splat(std::f32::consts::FRAC_1_SQRT_2)));
+                S::mul(S::mul(half, x), S::add(one, e))
+            }
+            Activation::GeluTanh => {
+                // 0.5 (1 + tanh u) = σ(2u), u = √(2/π) (x + 0.044715 x³)
+                let cube = S::mul(S::mul(x, x), x);
+                let u = S::mul_add(S::splat(0.044715), cube, x);
+                S::mul(x, sigmoid::<S>(S::mul(S::splat(2.0 * 0.797_884_56), u)))
+            }
+            Activation::Silu => S::mul(x, sigmoid::<S>(x)),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn sigmoid<S: Simd>(x: S::F32) -> S::F32 {
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        let one = S::splat(1.0);
+        S::div(one, S::add(one, exp::<S>(S::sub(S::splat(0.0), x))))
+    }
+}
+
+/// `e^x`, clamped to the range of normal floats; relative error below 2e-7.
+///
+/// Cody and Waite's reduction by powers of two and a polynomial of degree 5 on `±ln 2 / 2`
+/// (the coefficients of Cephes' `expf`).
+#[inline(always)]
+pub(crate) unsafe fn exp<S: Simd>(x: S::F32) -> S::F32 {
+    // SAFETY: arithmetic on registers; the clamp keeps the power within pow2's range.
+    unsafe {
+        let x = S::max(S::min(x, S::splat(88.0)), S::splat(-87.0));
+        let n = S::round(S::mul(x, S::splat(std::f32::consts::LOG2_E)));
+        let r = S::mul_add(n, S::splat(-0.693_359_4), x);
+        let r = S::mul_add(n, S::splat(2.121_944_4e-4), r);
+        let mut p = S::splat(1.987_569_1e-4);
+        for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1] {
+            p = S::mul_add(p, r, S::splat(c));
+        }
+        let y = S::add(S::mul_add(p, S::mul(r, r), r), S::splat(1.0));
+        S::mul(y, S::pow2(n))
+    }
+}
+
+/// The error function; absolute error below 3e-7.
+///
+/// A rational approximation `x · P(x²) / Q(x²)` on `[-4, 4]`, outside of which the function is
+/// ±1 in 32 bits (the coefficients that Eigen and XLA use).
+#[inline(always)]
+unsafe fn erf<S: Simd>(x: S::F32) -> S::F32 {
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        let x = S::max(S::min(x, S::splat(4.0)), S::splat(-4.0));
+        let x2 = S::mul(x, x);
+        let mut p = S::splat(-2.726_142_3e-10);
+        for c in [
+            2.770_681_4e-8,
+            -2.101_024e-6,
+            -5.692_506_5e-5,
+            -7.349_906_3e-4,
+            -2.954_599_8e-3,
+            -1.609_603_3e-2,
+        ] {
+            p = S::mul_add(p, x2, S::splat(c));
+        }
+        let mut q = S::splat(-1.456_607_2e-5);
+        for c in [-2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2] {
+            q = S::mul_add(q, x2, S::splat(c));
+        }
+        S::div(S::mul(x, p), q)
+    }
+}
+
+/// The affine part of a layer norm (Ba, Kiros and Hinton 2016).
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    /// `(hidden)`
+    pub weight: Vec<f32>,
+    /// `(hidden)`; zeros where the model has none.
+    pub bias: Vec<f32>,
+    /// Added to the variance.
+    pub epsilon: f32,
+}
+
+impl LayerNorm {
+    /// Normalises each row of `x`, `(rows, hidden)`, in place; with `residual`, also
+    /// `(rows, hidden)`, adds that first.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    pub fn forward(&self, isa: Isa, x: &mut [f32], residual: Option<&[f32]>) {
+        let hidden = self.weight.len();
+        assert!(x.len().is_multiple_of(hidden) && self.bias.len() == hidden, "another width");
+        assert!(residual.is_none_or(|r| r.len() == x.len()), "another number of rows");
+        let residual = residual.map_or(std::ptr::null(), <[f32]>::as_ptr);
+        // SAFETY: the pointers cover `rows` rows of `hidden` floats by the checks above.
+        unsafe {
+            let (weight, bias) = (self.weight.as_ptr(), self.bias.as_ptr());
+            let rows = x.len() / hidden;
+            layer_norm(isa, x.as_mut_ptr(), residual, rows, hidden, weight, bias, self.epsilon);
+        }
+    }
+}
+
+simd_function! {
+    /// # Safety
+    /// `x` and `residual` (unless null) cover `rows x hidden` floats, `weight` and `bias` `hidden`.
+    fn layer_norm(x: *mut f32, residual: *const f32, rows: usize, hidden: usize,
+        weight: *const f32, bias: *const f32, epsilon: f32) = layer_norm_kernel;
+}
+
+#[allow(clippy::too_many_arguments, reason = "kernels take pointers and their sizes apart")]
+#[inline(always)]
+unsafe fn layer_norm_kernel<S: Simd>(
+    x: *mut f32,
+    residual: *const f32,
+    rows: usize,
+    hidden: usize,
+    weight: *const f32,
+    bias: *const f32,
+    epsilon: f32,
+) {
+    let steps = || (0..hidden).step_by(S::LANES).map(|at| (at, (hidden - at).min(S::LANES)));
+    for row in 0..rows {
+        // SAFETY: offsets stay within one row of `hidden` floats.
+        unsafe {
+            let x = x.add(row * hidden);
+            let mut sum = S::splat(0.0);
+            for (at, n) in steps() {
+                let mut v = load_some::<S>(x.add(at), n);
+                if !residual.is_null() {
+                    v = S::add(v, load_some::<S>(residual.add(row * hidden + at), n));
+                    store_some::<S>(x.add(at), v, n);
+                }
+                sum = S::add(sum, v);
+            }
+            let mean = S::splat(S::sum(sum) / hidden as f32);
+            let mut squares = S::splat(0.0);
+            for (at, n) in steps() {
+                let mut d = S::sub(load_some::<S>(x.add(at), n), mean);
+                if n < S::LANES {
+                    // Lanes past the row hold -mean here: they must not count.
+                    let mut lanes = [0.0; 64];
+                    S::store(lanes.as_mut_ptr(), d);
+                    d = S::load_n(lanes.as_ptr(), n);
+                }
+                squares = S::mul_add(d, d, squares);
+            }
+            let variance = S::sum(squares) / hidden as f32;
+            let scale = S::splat(1.0 / (variance + epsilon).sqrt());
+            for (at, n) in steps() {
+                let d = S::mul(S::sub(load_some::<S>(x.add(at), n), mean), scale);
+                let w = load_some::<S>(weight.add(at), n);
+                let y = S::mul_add(d, w, load_some::<S>(bias.add(at), n));
+                store_some::<S>(x.add(at), y, n);
+            }
+        }
+    }
+}
+
+simd_function! {
+    /// `x = softmax(scale · x)` over `n > 0` floats in place.
+    ///
+    /// # Safety
+    /// `x` covers `n` floats.
+    pub(crate) fn softmax(x: *mut f32, n: usize, scale: f32) = softmax_kernel;
+}
+
+#[inline(always)]
+pub(crate) unsafe fn softmax_kernel<S: Simd>(x: *mut f32, n: usize, scale: f32) {
+    let whole = n / S::LANES * S::LANES;
+    // SAFETY: offsets stay below `n`.
+    unsafe {
+        let mut largest = f32::NEG_INFINITY;
+        if whole > 0 {
+            let mut lanes = S::load(x);
+            for at in (S::LANES..whole).step_by(S::LANES) {
+                lanes = S::max(lanes, S::load(x.add(at)));
+            }
+            largest = S::largest(lanes);
+        }
+        for at in whole..n {
+            largest = largest.max(*x.add(at));
+        }
+        let (shift, factor) = (S::splat(largest), S::splat(scale));
+        let mut sum = S::splat(0.0);
+        for at in (0..whole).step_by(S::LANES) {
+            let e = exp::<S>(S::mul(S::sub(S::load(x.add(at)), shift), factor));
+            S::store(x.add(at), e);
+            sum = S::add(sum, e);
+        }
+        let mut total = S::sum(sum);
+        if whole < n {
+            let rest = S::load_n(x.add(whole), n - whole);
+            let mut lanes = [0.0; 64];
+            S::store(lanes.as_mut_ptr(), exp::<S>(S::mul(S::sub(rest, shift), factor)));
+            for (i, e) in lanes[..n - whole].iter().enumerate() {
+                *x.add(whole + i) = *e;
+                total += *e;
+            }
+        }
+        let inverse = S::splat(1.0 / total);
+        for at in (0..n).step_by(S::LANES) {
+            let n = (n - at).min(S::LANES);
+            store_some::<S>(x.add(at), S::mul(load_some::<S>(x.add(at), n), inverse), n);
+        }
+    }
+}
+
+simd_function! {
+    /// `gate · activation(x)`, the two halves of `(rows, 2 · width)`, into `(rows, width)`
+    /// (Shazeer 2020, "GLU Variants Improve Transformer").
+    ///
+    /// # Safety
+    /// `input` covers `rows x 2 · width` floats, `output` `rows x width`.
+    fn gated(input: *const f32, output: *mut f32, rows: usize, width: usize,
+        activation: Activation) = gated_kernel;
+}
+
+#[inline(always)]
+unsafe fn gated_kernel<S: Simd>(
+    input: *const f32,
+    output: *mut f32,
+    rows: usize,
+    width: usize,
+    activation: Activation,
+) {
+    for row in 0..rows {
+        for at in (0..width).step_by(S::LANES) {
+            let n = (width - at).min(S::LANES);
+            // SAFETY: offsets stay within the rows.
+            unsafe {
+                let x = load_some::<S>(input.add(row * 2 * width + at), n);
+                let gate = load_some::<S>(input.add(row * 2 * width + width + at), n);
+                let y = S::mul(activate::<S>(activation, x), gate);
+                store_some::<S>(output.add(row * width + at), y, n);
+            }
+        }
+    }
+}
+
+/// A gated linear unit: `output = activation(first half) · second half` of every input row;
+/// `input` is `(rows, 2 · width)`, `output` `(rows, width)`.
+///
+/// # Panics
+/// If the lengths do not fit.
+pub fn gated_activation(
+    isa: Isa,
+    input: &[f32],
+    output: &mut [f32],
+    width: usize,
+    activation: Activation,
+) {
+    assert!(input.len() == 2 * output.len() && output.len().is_multiple_of(width), "rows differ");
+    let rows = output.len() / width;
+    // SAFETY: the lengths were checked.
+    unsafe { gated(isa, input.as_ptr(), output.as_mut_ptr(), rows, width, activation) }
+}

@@ -1,0 +1,287 @@
+//! The fused SPLADE head: the decoder's product and the pooling over each text in one pass.
+//!
+//! `weight[text][term] = pool over tokens of log(1 + relu(logit))` (SPLADE v2, arXiv 2109.10086,
+//! section 3.1). As `log(1 + relu(x))` grows with `x`, the maximum is taken on the logits and the
+//! logarithm once at the end. One panel of the vocabulary (at most 48 terms) is multiplied with
+//! the tokens of the texts, 128 rows at a time, and folded into the running pool of the text: the
+//! `(tokens, vocab)` logits never exist. What stays is a term's weight and the position where its
+//! logit was largest, for terms above zero only.
+#![allow(unsafe_code, reason = "the fold works on raw pointers")]
+
+use std::sync::Mutex;
+
+use crate::functions::Activation;
+use crate::int8::{Int8Product, QuantizedRows};
+use crate::matrix::{Linear, Matrix};
+use crate::packed::{Product, for_panels, load_some};
+use crate::simd::{Isa, Simd, simd_function};
+
+/// Rows multiplied before they are folded: their logits stay in L1 (128 x 48 x 4 bytes = 24 KB).
+const ROW_BLOCK: usize = 128;
+/// The widest panel of any instruction set.
+const MAX_PANEL: usize = 48;
+
+/// How the tokens of a text are pooled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pooling {
+    /// The largest weight of all tokens: SPLADE v2 and later.
+    #[default]
+    Max,
+    /// The sum over the tokens: the first SPLADE.
+    Sum,
+}
+
+/// What makes a weight of a logit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Saturation {
+    /// `log(1 + relu(x))`
+    #[default]
+    Log1pRelu,
+    /// `log(1 + log(1 + relu(x)))`, for very sparse models (arXiv 2504.14839).
+    Log1pLog1pRelu,
+}
+
+impl Saturation {
+    /// The weight of a positive logit.
+    #[inline(always)]
+    fn apply(self, x: f32) -> f32 {
+        match self {
+            Saturation::Log1pRelu => x.ln_1p(),
+            Saturation::Log1pLog1pRelu => x.ln_1p().ln_1p(),
+        }
+    }
+}
+
+/// A term that a text activates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PooledTerm {
+    /// Index in the vocabulary.
+    pub term: u32,
+    /// Above zero.
+    pub weight: f32,
+    /// The token of the text, counted from its first, whose logit for this term is the largest
+    /// (the first such token).
+    pub position: u32,
+}
+
+/// Multiplies `hidden`, `(tokens, hidden)`, with the decoder and pools each text.
+///
+/// `offsets` holds the first token of each text and, last, the number of tokens; a text has at
+/// least one token. Terms come in ascending order. With `parallel`, the vocabulary is shared out
+/// over the current rayon pool; the result is the same to the bit.
+///
+/// Peak memory beside input and result: 24 KB a thread.
+///
+/// # Panics
+/// If `offsets` does not describe `hidden`.
+pub fn splade_head(
+    decoder: &Linear,
+    hidden: &[f32],
+    offsets: &[usize],
+    pooling: Pooling,
+    saturation: Saturation,
+    parallel: bool,
+) -> Vec<Vec<PooledTerm>> {
+    let tokens = hidden.len() / decoder.weight.inputs();
+    assert!(hidden.len() == tokens * decoder.weight.inputs(), "token rows are cut off");
+    assert!(offsets.first() == Some(&0) && offsets.last() == Some(&tokens), "offsets differ");
+    assert!(offsets.is_sorted_by(|a, b| a < b), "an empty text");
+    let texts = offsets.len() - 1;
+    let vocab = decoder.weight.outputs();
+    let isa = decoder.weight.isa();
+    let width = match &decoder.weight {
+        Matrix::F32(_) => isa.panel_width(),
+        Matrix::Int8(matrix) => matrix.panel_width(),
+    };
+    let pieces = Mutex::new(Vec::new());
+    let run = |logits: &(dyn Fn(usize, usize, &mut [f32]) + Sync)| {
+        for_panels(vocab.div_ceil(width), parallel, |panels| {
+            let mut pooled = vec![Vec::new(); texts];
+            let mut block = [0.0; ROW_BLOCK * MAX_PANEL];
+            for panel in panels.clone() {
+                let columns = width.min(vocab - panel * width);
+                let mut bias = [0.0; MAX_PANEL];
+                if let Some(b) = &decoder.bias {
+                    bias[..columns].copy_from_slice(&b[panel * width..][..columns]);
+                }
+                let mut fold = Fold::new(pooling, saturation, panel * width, columns, &bias);
+                for first in (0..tokens).step_by(ROW_BLOCK) {
+                    let rows = (tokens - first).min(ROW_BLOCK);
+                    logits(panel, first, &mut block[..rows * MAX_PANEL]);
+                    fold.rows(isa, &block, first..first + rows, offsets, &mut pooled);
+                }
+            }
+            pieces.lock().expect("a fold does not panic").push((panels.start, pooled));
+        });
+    };
+    match &decoder.weight {
+        Matrix::F32(matrix) => run(&|panel, first, block| {
+            let inputs = matrix.inputs();
+            let product = Product {
+                rows: block.len() / MAX_PANEL,
+                inputs,
+                input: hidden[first * inputs..].as_ptr(),
+                input_stride: inputs,
+                panels: matrix.panels().as_ptr(),
+                panel_stride: inputs * width,
+                range: panel..panel + 1,
+                outputs: matrix.outputs(),
+                bias: std::ptr::null(),
+                activation: Activation::Identity,
+                // The kernel adds the column of the panel to this.
+                output: block.as_mut_ptr().wrapping_sub(panel * width),
+                output_stride: MAX_PANEL,
+            };
+            // SAFETY: the rows exist in `hidden`, and the block holds a panel of each.
+            unsafe { crate::packed::multiply(isa, &product) }
+        }),
+        Matrix::Int8(matrix) => QuantizedRows::with(hidden, matrix.inputs(), |input| {
+            run(&|panel, first, block| {
+                let rows = block.len() / MAX_PANEL;
+                let product = Int8Product {
+                    weights: matrix,
+                    input,
+                    rows: first..first + rows,
+                    range: panel..panel + 1,
+                    bias: None,
+                    activation: Activation::Identity,
+                    output: block.as_mut_ptr().wrapping_sub(panel * width),
+                    output_stride: MAX_PANEL,
+                };
+                // SAFETY: as above.
+                unsafe { crate::int8::multiply(isa, &product) }
+            });
+        }),
+    }
+    let mut pieces = pieces.into_inner().expect("a fold does not panic");
+    pieces.sort_by_key(|(first_panel, _)| *first_panel);
+    let mut pieces = pieces.into_iter().map(|(_, pooled)| pooled);
+    let mut all = pieces.next().unwrap_or_else(|| vec![Vec::new(); texts]);
+    for piece in pieces {
+        for (all, terms) in all.iter_mut().zip(piece) {
+            all.extend(terms);
+        }
+    }
+    all
+}
+
+/// The running pool of one panel over the tokens of one text after another.
+struct Fold<'a> {
+    pooling: Pooling,
+    saturation: Saturation,
+    first_term: usize,
+    columns: usize,
+    bias: &'a [f32; MAX_PANEL],
+    /// The text that the next row belongs to.
+    text: usize,
+    /// Largest logit of the text so far, without the bias.
+    best: [f32; MAX_PANEL],
+    /// The position of it.
+    position: [i32; MAX_PANEL],
+    /// Sum of the weights so far; [`Pooling::Sum`] only.
+    sum: [f32; MAX_PANEL],
+}
+
+impl<'a> Fold<'a> {
+    fn new(
+        pooling: Pooling,
+        saturation: Saturation,
+        first_term: usize,
+        columns: usize,
+        bias: &'a [f32; MAX_PANEL],
+    ) -> Self {
+        let (best, position, sum) = ([f32::NEG_INFINITY; MAX_PANEL], [0; MAX_PANEL], [0.0; MAX_PANEL]);
+        Self { pooling, saturation, first_term, columns, bias, text: 0, best, position, sum }
+    }
+
+    /// Folds the logits of `tokens`, `(tokens, MAX_PANEL)`, in.
+    fn rows(
+        &mut self,
+        isa: Isa,
+        logits: &[f32],
+        tokens: std::ops::Range<usize>,
+        offsets: &[usize],
+        pooled: &mut [Vec<PooledTerm>],
+    ) {
+        let mut token = tokens.start;
+        while token < tokens.end {
+            let (start, end) = (offsets[self.text], offsets[self.text + 1].min(tokens.end));
+            let rows = &logits[(token - tokens.start) * MAX_PANEL..][..(end - token) * MAX_PANEL];
+            let first = (token - start) as i32;
+            let (best, position) = (self.best.as_mut_ptr(), self.position.as_mut_ptr());
+            // SAFETY: whole rows of a panel; `best` and `position` hold as many columns.
+            unsafe { keep_largest(isa, rows, self.columns, first, best, position) };
+            if self.pooling == Pooling::Sum {
+                self.add_weights(rows);
+            }
+            token = end;
+            if end == offsets[self.text + 1] {
+                self.finish_text(&mut pooled[self.text]);
+            }
+        }
+    }
+
+    fn add_weights(&mut self, rows: &[f32]) {
+        for row in rows.chunks_exact(MAX_PANEL) {
+            for ((x, bias), sum) in row.iter().zip(self.bias).zip(&mut self.sum).take(self.columns) {
+                if x + bias > 0.0 {
+                    *sum += self.saturation.apply(x + bias);
+                }
+            }
+        }
+    }
+
+    fn finish_text(&mut self, out: &mut Vec<PooledTerm>) {
+        for column in 0..self.columns {
+            let logit = self.best[column] + self.bias[column];
+            if logit > 0.0 {
+                let weight = match self.pooling {
+                    Pooling::Max => self.saturation.apply(logit),
+                    Pooling::Sum => self.sum[column],
+                };
+                if weight > 0.0 {
+                    let term = (self.first_term + column) as u32;
+                    out.push(PooledTerm { term, weight, position: self.position[column] as u32 });
+                }
+            }
+        }
+        self.text += 1;
+        self.best = [f32::NEG_INFINITY; MAX_PANEL];
+        self.position = [0; MAX_PANEL];
+        self.sum = [0.0; MAX_PANEL];
+    }
+}
+
+simd_function! {
+    /// Folds rows of `MAX_PANEL` floats into `best` and `position`; the first row is at `first`.
+    ///
+    /// # Safety
+    /// `best` and `position` cover `MAX_PANEL` numbers, `columns` is at most that.
+    fn keep_largest(rows: &[f32], columns: usize, first: i32, best: *mut f32,
+        position: *mut i32) = keep_largest_kernel;
+}
+
+#[inline(always)]
+unsafe fn keep_largest_kernel<S: Simd>(
+    rows: &[f32],
+    columns: usize,
+    first: i32,
+    best: *mut f32,
+    position: *mut i32,
+) {
+    for at in (0..columns).step_by(S::LANES) {
+        // SAFETY: `at` is below MAX_PANEL, a multiple of every register width.
+        unsafe {
+            let mut largest = S::load(best.add(at));
+            let mut kept = S::load_i32(position.add(at));
+            let mut logits = rows.as_ptr().add(at);
+            for i in 0..(rows.len() / MAX_PANEL) as i32 {
+                let x = load_some::<S>(logits, S::LANES);
+                S::keep_larger(&mut largest, &mut kept, x, S::splat_i32(first + i));
+                logits = logits.wrapping_add(MAX_PANEL);
+            }
+            S::store(best.add(at), largest);
+            S::store_i32(position.add(at), kept);
+        }
+    }
+}

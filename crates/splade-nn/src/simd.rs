@@ -1,0 +1,422 @@
+//! The vector instructions of a CPU behind one small trait, chosen at run time.
+//!
+//! A kernel is written once, generic over [`Simd`], and [`simd_function!`] compiles it for each
+//! instruction set with the matching `target_feature`, so that everything inlines into one
+//! function body. Only what the kernels need is here: this is no general vector library.
+//!
+//! The portable twin is plain Rust on arrays; the compiler turns it into the baseline vectors of
+//! the target (NEON on aarch64 has an implementation of its own).
+#![allow(unsafe_code, reason = "vector intrinsics and raw pointers are what this file wraps")]
+
+use std::fmt;
+
+/// The instruction set that the kernels use; a value exists only where the CPU supports it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Isa(pub(crate) Kind);
+
+/// The instruction sets of [`Isa`], known also where they cannot run.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Kind {
+    /// AVX-512 F, BW, DQ, VL with VNNI for 8-bit products.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    /// AVX-512 F, BW, DQ, VL; 8-bit products on AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// AVX2 and FMA with AVX-VNNI for 8-bit products.
+    #[cfg(target_arch = "x86_64")]
+    Avx2Vnni,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// The baseline of 64-bit Arm.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// Plain Rust.
+    Portable,
+}
+
+impl Isa {
+    /// The best instruction set of this CPU.
+    pub fn detect() -> Isa {
+        Self::supported()[0]
+    }
+
+    /// Every instruction set that this CPU supports, best first; the last is always portable.
+    pub fn supported() -> Vec<Isa> {
+        let mut kinds = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = avx2
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl");
+            if avx512 && is_x86_feature_detected!("avx512vnni") {
+                kinds.push(Kind::Avx512Vnni);
+            }
+            if avx512 {
+                kinds.push(Kind::Avx512);
+            }
+            if avx2 && is_x86_feature_detected!("avxvnni") {
+                kinds.push(Kind::Avx2Vnni);
+            }
+            if avx2 {
+                kinds.push(Kind::Avx2);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        kinds.push(Kind::Neon);
+        kinds.push(Kind::Portable);
+        kinds.into_iter().map(Isa).collect()
+    }
+
+    /// The supported instruction set of that name (as [`fmt::Display`] gives it), if there is one.
+    pub fn named(name: &str) -> Option<Isa> {
+        Self::supported().into_iter().find(|isa| isa.to_string() == name)
+    }
+
+    /// Columns of a weight panel.
+    pub(crate) fn panel_width(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni | Kind::Avx512 => Avx512::PANEL,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2Vnni | Kind::Avx2 => Avx2::PANEL,
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => Neon::PANEL,
+            Kind::Portable => Portable::PANEL,
+        }
+    }
+
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni => "avx512-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2Vnni => "avx2-vnni",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "neon",
+            Kind::Portable => "portable",
+        })
+    }
+}
+
+impl fmt::Debug for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Compiles a generic kernel for every instruction set and picks one by an [`Isa`] at run time.
+///
+/// `fn name(args) = kernel;` makes a safe-to-dispatch `unsafe fn name(isa, args)` out of
+/// `unsafe fn kernel<S: Simd>(args)`. Its caller upholds the kernel's own contract; that the CPU
+/// supports the instructions is upheld by [`Isa`].
+macro_rules! simd_function {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $kernel:ident;) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments, reason = "kernels take pointers and their sizes apart")]
+        $vis unsafe fn $name(isa: $crate::simd::Isa, $($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+            #[allow(clippy::too_many_arguments, reason = "as above")]
+            unsafe fn avx512($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: the caller upholds the kernel's contract.
+                unsafe { $kernel::<$crate::simd::Avx512>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            #[allow(clippy::too_many_arguments, reason = "as above")]
+            unsafe fn avx2($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: the caller upholds the kernel's contract.
+                unsafe { $kernel::<$crate::simd::Avx2>($($arg),*) }
+            }
+            use $crate::simd::Kind;
+            // SAFETY: an `Isa` exists only where the CPU has its instructions.
+            unsafe {
+                match isa.0 {
+                    #[cfg(target_arch = "x86_64")]
+                    Kind::Avx512Vnni | Kind::Avx512 => avx512($($arg),*),
+                    #[cfg(target_arch = "x86_64")]
+                    Kind::Avx2Vnni | Kind::Avx2 => avx2($($arg),*),
+                    #[cfg(target_arch = "aarch64")]
+                    Kind::Neon => $kernel::<$crate::simd::Neon>($($arg),*),
+                    Kind::Portable => $kernel::<$crate::simd::Portable>($($arg),*),
+                }
+            }
+        }
+    };
+}
+pub(crate) use simd_function;
+
+/// One vector register of 32-bit floats and what the kernels do with it.
+///
+/// # Safety
+/// Every function needs a CPU that supports the implementing instruction set; pointers must be
+/// valid for [`LANES`](Simd::LANES) floats, or for `n` floats where the name ends in `_n`. No
+/// alignment is needed.
+pub(crate) trait Simd: Copy + 'static {
+    /// Floats in a register.
+    const LANES: usize;
+    /// Rows of a register tile of a matrix product: with [`VECTORS`](Simd::VECTORS), as many as
+    /// the register file holds.
+    const ROWS: usize;
+    /// Registers side by side in a tile.
+    const VECTORS: usize;
+    /// Columns of a weight panel: the width of a tile.
+    const PANEL: usize = Self::VECTORS * Self::LANES;
+    /// A register of floats.
+    type F32: Copy;
+    /// A register of as many 32-bit integers.
+    type I32: Copy;
+
+    unsafe fn splat(x: f32) -> Self::F32;
+    unsafe fn load(from: *const f32) -> Self::F32;
+    unsafe fn store(to: *mut f32, v: Self::F32);
+    /// The first `n < LANES` floats; the other lanes are zero.
+    unsafe fn load_n(from: *const f32, n: usize) -> Self::F32;
+    unsafe fn store_n(to: *mut f32, v: Self::F32, n: usize);
+    unsafe fn add(a: Self::F32, b: Self::F32) -> Self::F32;
+    unsafe fn sub(a: Self::F32, b: Self::F32) -> Self::F32;
+    unsafe fn mul(a: Self::F32, b: Self::F32) -> Self::F32;
+    unsafe fn div(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`, in one rounding where the CPU fuses it.
+    unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    unsafe fn max(a: Self::F32, b: Self::F32) -> Self::F32;
+    unsafe fn min(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// To the nearest integer, ties to even.
+    unsafe fn round(a: Self::F32) -> Self::F32;
+    /// `2^a` of a register of whole numbers from -126 to 127.
+    unsafe fn pow2(a: Self::F32) -> Self::F32;
+    unsafe fn sum(a: Self::F32) -> f32;
+    unsafe fn largest(a: Self::F32) -> f32;
+
+    unsafe fn splat_i32(x: i32) -> Self::I32;
+    unsafe fn load_i32(from: *const i32) -> Self::I32;
+    unsafe fn store_i32(to: *mut i32, v: Self::I32);
+    /// Where `value > best`: `value` and `tag` in place of `best` and `kept`.
+    unsafe fn keep_larger(
+        best: &mut Self::F32,
+        kept: &mut Self::I32,
+        value: Self::F32,
+        tag: Self::I32,
+    );
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Simd;
+    use std::arch::x86_64::*;
+
+    /// 512-bit registers.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx512;
+
+    #[inline(always)]
+    fn mask16(n: usize) -> __mmask16 {
+        ((1u32 << n) - 1) as u16
+    }
+
+    #[rustfmt::skip] // one line an instruction
+    impl Simd for Avx512 {
+        const LANES: usize = 16;
+        const ROWS: usize = 8;
+        const VECTORS: usize = 3;
+        type F32 = __m512;
+        type I32 = __m512i;
+        #[inline(always)] unsafe fn splat(x: f32) -> __m512 { unsafe { _mm512_set1_ps(x) } }
+        #[inline(always)] unsafe fn load(from: *const f32) -> __m512 { unsafe { _mm512_loadu_ps(from) } }
+        #[inline(always)] unsafe fn store(to: *mut f32, v: __m512) { unsafe { _mm512_storeu_ps(to, v) } }
+        #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> __m512 { unsafe { _mm512_maskz_loadu_ps(mask16(n), from) } }
+        #[inline(always)] unsafe fn store_n(to: *mut f32, v: __m512, n: usize) { unsafe { _mm512_mask_storeu_ps(to, mask16(n), v) } }
+        #[inline(always)] unsafe fn add(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_add_ps(a, b) } }
+        #[inline(always)] unsafe fn sub(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_sub_ps(a, b) } }
+        #[inline(always)] unsafe fn mul(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_mul_ps(a, b) } }
+        #[inline(always)] unsafe fn div(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_div_ps(a, b) } }
+        #[inline(always)] unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 { unsafe { _mm512_fmadd_ps(a, b, c) } }
+        #[inline(always)] unsafe fn max(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_max_ps(a, b) } }
+        #[inline(always)] unsafe fn min(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_min_ps(a, b) } }
+        #[inline(always)] unsafe fn round(a: __m512) -> __m512 { unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) } }
+        #[inline(always)] unsafe fn pow2(a: __m512) -> __m512 { unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127)))) } }
+        #[inline(always)] unsafe fn sum(a: __m512) -> f32 { unsafe { _mm512_reduce_add_ps(a) } }
+        #[inline(always)] unsafe fn largest(a: __m512) -> f32 { unsafe { _mm512_reduce_max_ps(a) } }
+        #[inline(always)] unsafe fn splat_i32(x: i32) -> __m512i { unsafe { _mm512_set1_epi32(x) } }
+        #[inline(always)] unsafe fn load_i32(from: *const i32) -> __m512i { unsafe { _mm512_loadu_si512(from.cast()) } }
+        #[inline(always)] unsafe fn store_i32(to: *mut i32, v: __m512i) { unsafe { _mm512_storeu_si512(to.cast(), v) } }
+        #[inline(always)]
+        unsafe fn keep_larger(best: &mut __m512, kept: &mut __m512i, value: __m512, tag: __m512i) {
+            unsafe {
+                let larger = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(value, *best);
+                *best = _mm512_mask_mov_ps(*best, larger, value);
+                *kept = _mm512_mask_mov_epi32(*kept, larger, tag);
+            }
+        }
+    }
+
+    /// 256-bit registers.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2;
+
+    /// Eight lanes whose first `n` are all ones.
+    #[inline(always)]
+    unsafe fn mask8(n: usize) -> __m256i {
+        unsafe {
+            _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+        }
+    }
+
+    #[rustfmt::skip] // one line an instruction
+    impl Simd for Avx2 {
+        const LANES: usize = 8;
+        const ROWS: usize = 6;
+        const VECTORS: usize = 2;
+        type F32 = __m256;
+        type I32 = __m256i;
+        #[inline(always)] unsafe fn splat(x: f32) -> __m256 { unsafe { _mm256_set1_ps(x) } }
+        #[inline(always)] unsafe fn load(from: *const f32) -> __m256 { unsafe { _mm256_loadu_ps(from) } }
+        #[inline(always)] unsafe fn store(to: *mut f32, v: __m256) { unsafe { _mm256_storeu_ps(to, v) } }
+        #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> __m256 { unsafe { _mm256_maskload_ps(from, mask8(n)) } }
+        #[inline(always)] unsafe fn store_n(to: *mut f32, v: __m256, n: usize) { unsafe { _mm256_maskstore_ps(to, mask8(n), v) } }
+        #[inline(always)] unsafe fn add(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_add_ps(a, b) } }
+        #[inline(always)] unsafe fn sub(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_sub_ps(a, b) } }
+        #[inline(always)] unsafe fn mul(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_mul_ps(a, b) } }
+        #[inline(always)] unsafe fn div(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_div_ps(a, b) } }
+        #[inline(always)] unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 { unsafe { _mm256_fmadd_ps(a, b, c) } }
+        #[inline(always)] unsafe fn max(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_max_ps(a, b) } }
+        #[inline(always)] unsafe fn min(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_min_ps(a, b) } }
+        #[inline(always)] unsafe fn round(a: __m256) -> __m256 { unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) } }
+        #[inline(always)] unsafe fn pow2(a: __m256) -> __m256 { unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127)))) } }
+        #[inline(always)] unsafe fn sum(a: __m256) -> f32 { unsafe { let mut x = [0.0; 8]; Self::store(x.as_mut_ptr(), a); super::sum_halves(&mut x) } }
+        #[inline(always)] unsafe fn largest(a: __m256) -> f32 { unsafe { let mut x = [0.0; 8]; Self::store(x.as_mut_ptr(), a); x.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v)) } }
+        #[inline(always)] unsafe fn splat_i32(x: i32) -> __m256i { unsafe { _mm256_set1_epi32(x) } }
+        #[inline(always)] unsafe fn load_i32(from: *const i32) -> __m256i { unsafe { _mm256_loadu_si256(from.cast()) } }
+        #[inline(always)] unsafe fn store_i32(to: *mut i32, v: __m256i) { unsafe { _mm256_storeu_si256(to.cast(), v) } }
+        #[inline(always)]
+        unsafe fn keep_larger(best: &mut __m256, kept: &mut __m256i, value: __m256, tag: __m256i) {
+            unsafe {
+                let larger = _mm256_cmp_ps::<_CMP_GT_OQ>(value, *best);
+                *best = _mm256_blendv_ps(*best, value, larger);
+                *kept = _mm256_blendv_epi8(*kept, tag, _mm256_castps_si256(larger));
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use arm::Neon;
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::Simd;
+    use std::arch::aarch64::*;
+
+    /// 128-bit registers.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Neon;
+
+    #[rustfmt::skip] // one line an instruction
+    impl Simd for Neon {
+        const LANES: usize = 4;
+        const ROWS: usize = 8;
+        const VECTORS: usize = 3;
+        type F32 = float32x4_t;
+        type I32 = int32x4_t;
+        #[inline(always)] unsafe fn splat(x: f32) -> float32x4_t { unsafe { vdupq_n_f32(x) } }
+        #[inline(always)] unsafe fn load(from: *const f32) -> float32x4_t { unsafe { vld1q_f32(from) } }
+        #[inline(always)] unsafe fn store(to: *mut f32, v: float32x4_t) { unsafe { vst1q_f32(to, v) } }
+        #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> float32x4_t { unsafe { let mut x = [0.0; 4]; std::ptr::copy_nonoverlapping(from, x.as_mut_ptr(), n); Self::load(x.as_ptr()) } }
+        #[inline(always)] unsafe fn store_n(to: *mut f32, v: float32x4_t, n: usize) { unsafe { let mut x = [0.0; 4]; Self::store(x.as_mut_ptr(), v); std::ptr::copy_nonoverlapping(x.as_ptr(), to, n); } }
+        #[inline(always)] unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vaddq_f32(a, b) } }
+        #[inline(always)] unsafe fn sub(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vsubq_f32(a, b) } }
+        #[inline(always)] unsafe fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vmulq_f32(a, b) } }
+        #[inline(always)] unsafe fn div(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vdivq_f32(a, b) } }
+        #[inline(always)] unsafe fn mul_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t { unsafe { vfmaq_f32(c, a, b) } }
+        #[inline(always)] unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vmaxq_f32(a, b) } }
+        #[inline(always)] unsafe fn min(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vminq_f32(a, b) } }
+        #[inline(always)] unsafe fn round(a: float32x4_t) -> float32x4_t { unsafe { vrndnq_f32(a) } }
+        #[inline(always)] unsafe fn pow2(a: float32x4_t) -> float32x4_t { unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(a), vdupq_n_s32(127)))) } }
+        #[inline(always)] unsafe fn sum(a: float32x4_t) -> f32 { unsafe { vaddvq_f32(a) } }
+        #[inline(always)] unsafe fn largest(a: float32x4_t) -> f32 { unsafe { vmaxvq_f32(a) } }
+        #[inline(always)] unsafe fn splat_i32(x: i32) -> int32x4_t { unsafe { vdupq_n_s32(x) } }
+        #[inline(always)] unsafe fn load_i32(from: *const i32) -> int32x4_t { unsafe { vld1q_s32(from) } }
+        #[inline(always)] unsafe fn store_i32(to: *mut i32, v: int32x4_t) { unsafe { vst1q_s32(to, v) } }
+        #[inline(always)]
+        unsafe fn keep_larger(best: &mut float32x4_t, kept: &mut int32x4_t, value: float32x4_t, tag: int32x4_t) {
+            unsafe {
+                let larger = vcgtq_f32(value, *best);
+                *best = vbslq_f32(larger, value, *best);
+                *kept = vbslq_s32(larger, tag, *kept);
+            }
+        }
+    }
+}
+
+/// Plain Rust on arrays of four.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+#[inline(always)]
+fn each(a: [f32; 4], b: [f32; 4], f: impl Fn(f32, f32) -> f32) -> [f32; 4] {
+    [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
+}
+
+#[rustfmt::skip] // one line an operation
+impl Simd for Portable {
+    const LANES: usize = 4;
+    const ROWS: usize = 4;
+    const VECTORS: usize = 2;
+    type F32 = [f32; 4];
+    type I32 = [i32; 4];
+    #[inline(always)] unsafe fn splat(x: f32) -> [f32; 4] { [x; 4] }
+    #[inline(always)] unsafe fn load(from: *const f32) -> [f32; 4] { unsafe { from.cast::<[f32; 4]>().read_unaligned() } }
+    #[inline(always)] unsafe fn store(to: *mut f32, v: [f32; 4]) { unsafe { to.cast::<[f32; 4]>().write_unaligned(v) } }
+    #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> [f32; 4] { unsafe { let mut x = [0.0; 4]; std::ptr::copy_nonoverlapping(from, x.as_mut_ptr(), n); x } }
+    #[inline(always)] unsafe fn store_n(to: *mut f32, v: [f32; 4], n: usize) { unsafe { std::ptr::copy_nonoverlapping(v.as_ptr(), to, n) } }
+    #[inline(always)] unsafe fn add(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a + b) }
+    #[inline(always)] unsafe fn sub(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a - b) }
+    #[inline(always)] unsafe fn mul(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a * b) }
+    #[inline(always)] unsafe fn div(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a / b) }
+    #[inline(always)] unsafe fn mul_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] { unsafe { Self::add(Self::mul(a, b), c) } }
+    #[inline(always)] unsafe fn max(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| if a > b { a } else { b }) }
+    #[inline(always)] unsafe fn min(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| if a < b { a } else { b }) }
+    #[inline(always)] unsafe fn round(a: [f32; 4]) -> [f32; 4] { a.map(f32::round_ties_even) }
+    #[inline(always)] unsafe fn pow2(a: [f32; 4]) -> [f32; 4] { a.map(|x| f32::from_bits(((x as i32 + 127) as u32) << 23)) }
+    #[inline(always)] unsafe fn sum(a: [f32; 4]) -> f32 { (a[0] + a[2]) + (a[1] + a[3]) }
+    #[inline(always)] unsafe fn largest(a: [f32; 4]) -> f32 { a[0].max(a[1]).max(a[2].max(a[3])) }
+    #[inline(always)] unsafe fn splat_i32(x: i32) -> [i32; 4] { [x; 4] }
+    #[inline(always)] unsafe fn load_i32(from: *const i32) -> [i32; 4] { unsafe { from.cast::<[i32; 4]>().read_unaligned() } }
+    #[inline(always)] unsafe fn store_i32(to: *mut i32, v: [i32; 4]) { unsafe { to.cast::<[i32; 4]>().write_unaligned(v) } }
+    #[inline(always)]
+    unsafe fn keep_larger(best: &mut [f32; 4], kept: &mut [i32; 4], value: [f32; 4], tag: [i32; 4]) {
+        for i in 0..4 {
+            if value[i] > best[i] {
+                best[i] = value[i];
+                kept[i] = tag[i];
+            }
+        }
+    }
+}
+
+/// The sum of eight lanes, halving as vector units do.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn sum_halves(x: &mut [f32; 8]) -> f32 {
+    for width in [4, 2, 1] {
+        for i in 0..width {
+            x[i] += x[i + width];
+        }
+    }
+    x[0]
+}
