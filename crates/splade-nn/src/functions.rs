@@ -37,7 +37,7 @@ pub(crate) unsafe fn activate<S: Simd>(activation: Activation, x: S::F32) -> S::
                 // 0.5 (1 + tanh u) = σ(2u), u = √(2/π) (x + 0.044715 x³)
                 let cube = S::mul(S::mul(x, x), x);
                 let u = S::mul_add(S::splat(0.044715), cube, x);
-                S::mul(x, sigmoid::<S>(S::mul(S::splat(2.0 * 0.797_884_56), u)))
+                S::mul(x, sigmoid::<S>(S::mul(S::splat(2.0 * 0.797_884_6), u)))
             }
             Activation::Silu => S::mul(x, sigmoid::<S>(x)),
         }
@@ -66,7 +66,7 @@ pub(crate) unsafe fn exp<S: Simd>(x: S::F32) -> S::F32 {
         let r = S::mul_add(n, S::splat(-0.693_359_4), x);
         let r = S::mul_add(n, S::splat(2.121_944_4e-4), r);
         let mut p = S::splat(1.987_569_1e-4);
-        for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1] {
+        for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
             p = S::mul_add(p, r, S::splat(c));
         }
         let y = S::add(S::mul_add(p, S::mul(r, r), r), S::splat(1.0));
@@ -90,7 +90,7 @@ unsafe fn erf<S: Simd>(x: S::F32) -> S::F32 {
             -2.101_024e-6,
             -5.692_506_5e-5,
             -7.349_906_3e-4,
-            -2.954_599_8e-3,
+            -2.954_6e-3,
             -1.609_603_3e-2,
         ] {
             p = S::mul_add(p, x2, S::splat(c));

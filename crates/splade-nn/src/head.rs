@@ -190,7 +190,8 @@ impl<'a> Fold<'a> {
         columns: usize,
         bias: &'a [f32; MAX_PANEL],
     ) -> Self {
-        let (best, position, sum) = ([f32::NEG_INFINITY; MAX_PANEL], [0; MAX_PANEL], [0.0; MAX_PANEL]);
+        let (best, position, sum) =
+            ([f32::NEG_INFINITY; MAX_PANEL], [0; MAX_PANEL], [0.0; MAX_PANEL]);
         Self { pooling, saturation, first_term, columns, bias, text: 0, best, position, sum }
     }
 
@@ -223,7 +224,8 @@ impl<'a> Fold<'a> {
 
     fn add_weights(&mut self, rows: &[f32]) {
         for row in rows.chunks_exact(MAX_PANEL) {
-            for ((x, bias), sum) in row.iter().zip(self.bias).zip(&mut self.sum).take(self.columns) {
+            for ((x, bias), sum) in row.iter().zip(self.bias).zip(&mut self.sum).take(self.columns)
+            {
                 if x + bias > 0.0 {
                     *sum += self.saturation.apply(x + bias);
                 }

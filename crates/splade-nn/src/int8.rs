@@ -92,7 +92,9 @@ impl Int8Matrix {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.panels.len() + self.scales.len() * size_of::<f32>() + self.sums.len() * size_of::<i32>()
+        self.panels.len()
+            + self.scales.len() * size_of::<f32>()
+            + self.sums.len() * size_of::<i32>()
     }
 
     pub(crate) fn panel_width(&self) -> usize {
@@ -363,14 +365,19 @@ impl Int8Tile<'_> {
                         break;
                     }
                     let n = (self.columns - at).min(lanes);
-                    let scales = <D::Float as Simd>::load(matrix.scales.as_ptr().add(self.column + at));
+                    let scales =
+                        <D::Float as Simd>::load(matrix.scales.as_ptr().add(self.column + at));
                     let scales = <D::Float as Simd>::mul(scale, scales);
                     let bias = match p.bias {
                         Some(bias) => load_some::<D::Float>(bias.as_ptr().add(self.column + at), n),
                         None => <D::Float as Simd>::splat(0.0),
                     };
                     let y = <D::Float as Simd>::mul_add(D::float(sum), scales, bias);
-                    store_some::<D::Float>(output.add(at), activate::<D::Float>(p.activation, y), n);
+                    store_some::<D::Float>(
+                        output.add(at),
+                        activate::<D::Float>(p.activation, y),
+                        n,
+                    );
                 }
             }
         }

@@ -1,14 +1,39 @@
 //! A CPU engine for SPLADE encoders: packed products, attention over packed texts, the fused head.
+//!
+//! It knows shapes and arithmetic, not texts, files or names of models. Weights are packed once
+//! for the instruction set that the CPU has ([`Isa::detect`]) and the [`Precision`] asked for;
+//! texts are packed one after another, without padding, and described by `offsets`: the first
+//! token of each text and, last, the number of tokens. The result for a text never depends on the
+//! texts beside it nor on the number of threads.
+//!
+//! One alphabet for shapes: `texts`, `tokens` (of all texts), `hidden`, `heads`, `head_dim`,
+//! `vocab`; all matrices are row-major.
+//!
+//! ```
+//! use splade_nn::{Isa, Linear, Matrix, Pooling, Precision, Saturation, splade_head};
+//!
+//! // A decoder from 2 dimensions to a vocabulary of 3, and a text of two tokens.
+//! let weight = [1.0, 0.0, 0.0, 1.0, -1.0, -1.0];
+//! let weight = Matrix::pack(Isa::detect(), Precision::F32, &weight, 3, 2);
+//! let decoder = Linear { weight, bias: None };
+//! let hidden = [0.5, 0.25, 1.0, -2.0];
+//! let pooled =
+//!     splade_head(&decoder, &hidden, &[0, 2], Pooling::Max, Saturation::Log1pRelu, false);
+//! assert_eq!(pooled[0][0].weight, 1.0f32.ln_1p()); // the larger of 0.5 and 1.0
+//! assert_eq!(pooled[0][0].position, 1);
+//! ```
 
-mod simd;
-mod parallel;
+mod attention;
 mod buffer;
 mod functions;
-mod packed;
+mod head;
 mod int8;
 mod matrix;
-mod head;
+mod packed;
+mod parallel;
+mod simd;
 
+pub use attention::{Attention, LogBuckets, RelativePositions, Rotary};
 pub use functions::{Activation, LayerNorm, gated_activation};
 pub use head::{PooledTerm, Pooling, Saturation, splade_head};
 pub use int8::Int8Matrix;

@@ -89,7 +89,6 @@ impl Isa {
             Kind::Portable => Portable::PANEL,
         }
     }
-
 }
 
 impl fmt::Display for Isa {
@@ -273,7 +272,10 @@ mod x86 {
     #[inline(always)]
     unsafe fn mask8(n: usize) -> __m256i {
         unsafe {
-            _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+            _mm256_cmpgt_epi32(
+                _mm256_set1_epi32(n as i32),
+                _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+            )
         }
     }
 

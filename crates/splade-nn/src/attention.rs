@@ -1,0 +1,373 @@
+//! Self-attention over packed texts (Vaswani et al. 2017, section 3.2).
+//!
+//! Each text attends to itself only, so no mask and no padding exist. For one text and head the
+//! keys and the values are packed as weights and the products are those of the linear layers; 64
+//! queries at a time keep the scores small: `64 x tokens` floats a thread.
+//!
+//! Two kinds of attention add to the plain one: a window (a token sees those at most so far away;
+//! Longformer, arXiv 2004.05150) and relative positions (DeBERTa, arXiv 2006.03654, section 3.1).
+#![allow(unsafe_code, reason = "strided heads are read and written through raw pointers")]
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use crate::functions::{Activation, softmax};
+use crate::packed::{PackedMatrix, Product, multiply};
+use crate::parallel::{Shared, for_each};
+use crate::simd::Isa;
+
+/// Queries whose scores are held at once.
+const QUERY_BLOCK: usize = 64;
+
+/// The shape of an attention layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Attention {
+    /// Heads; `heads · head_dim` is the hidden size.
+    pub heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// What the scores are multiplied with before the softmax.
+    pub scale: f32,
+    /// A token sees those at most this far away; all of the text if none.
+    pub window: Option<usize>,
+}
+
+/// Relative positions of disentangled attention: scores gain `q_i · K_p` and `k_j · Q_p`, where
+/// `p` is the bucket of `i - j` (equation 4 of the paper).
+#[derive(Debug)]
+pub struct RelativePositions {
+    /// Buckets on each side; the tables have `2 · span` rows.
+    pub span: usize,
+    /// Positions that share buckets on a logarithmic scale, as in DeBERTa-v2; none: one bucket a
+    /// position.
+    pub log_buckets: Option<LogBuckets>,
+    /// For each head the projected position keys, `(2 · span, head_dim)`; empty if not used.
+    pub keys: Vec<PackedMatrix>,
+    /// For each head the projected position queries, `(2 · span, head_dim)`; empty if not used.
+    pub queries: Vec<PackedMatrix>,
+}
+
+/// Near positions have a bucket each, far ones share one on a logarithmic scale.
+#[derive(Debug, Clone, Copy)]
+pub struct LogBuckets {
+    /// Buckets of both sides: positions nearer than half of it have their own.
+    pub buckets: usize,
+    /// The position where the last bucket ends.
+    pub max_position: usize,
+}
+
+impl RelativePositions {
+    /// The row of the tables for a query `delta` tokens after its key.
+    fn row(&self, delta: isize) -> usize {
+        let bucket = self.log_buckets.map_or(delta, |log| log.bucket(delta));
+        (bucket + self.span as isize).clamp(0, 2 * self.span as isize - 1) as usize
+    }
+}
+
+impl LogBuckets {
+    /// In 32-bit floats, as PyTorch computes it: the ceiling is sensitive to rounding.
+    fn bucket(self, delta: isize) -> isize {
+        let middle = (self.buckets / 2) as isize;
+        if delta.abs() <= middle {
+            return delta;
+        }
+        let middle_f = middle as f32;
+        let far = (delta.abs() as f32 / middle_f).ln();
+        let end = (((self.max_position - 1) as f64 / middle as f64) as f32).ln();
+        let bucket = (far / end * (middle - 1) as f32).ceil() as isize + middle;
+        bucket * delta.signum()
+    }
+}
+
+impl Attention {
+    /// Queries, keys and values, `(tokens, 3 · hidden)`, to contexts, `(tokens, hidden)`.
+    ///
+    /// `offsets` holds the first token of each text and, last, the number of tokens. With
+    /// `parallel`, texts and heads are shared out over the current rayon pool.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn forward(
+        &self,
+        isa: Isa,
+        qkv: &[f32],
+        offsets: &[usize],
+        relative: Option<&RelativePositions>,
+        context: &mut [f32],
+        parallel: bool,
+    ) {
+        let hidden = self.heads * self.head_dim;
+        let tokens = *offsets.last().expect("offsets have at least one entry");
+        assert!(offsets.is_sorted(), "offsets do not ascend");
+        assert!(qkv.len() == tokens * 3 * hidden, "queries, keys and values have another shape");
+        assert!(context.len() == tokens * hidden, "contexts have another shape");
+        let out = Shared(context.as_mut_ptr());
+        for_each(parallel, (offsets.len() - 1) * self.heads, |i| {
+            let (text, head) = (i / self.heads, i % self.heads);
+            let tokens = offsets[text]..offsets[text + 1];
+            if !tokens.is_empty() {
+                let head = Head { isa, shape: self, qkv, head, tokens, relative };
+                SCRATCH.with_borrow_mut(|scratch| {
+                    // SAFETY: `context` covers all tokens, and each call writes its own text and head.
+                    unsafe { head.forward(scratch, out.pointer()) }
+                });
+            }
+        });
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Buffers of one head of one text, kept by the thread.
+#[derive(Default)]
+struct Scratch {
+    /// `[panel][head_dim][panel width]`
+    keys: Vec<f32>,
+    /// `[panel][tokens][panel width]`
+    values: Vec<f32>,
+    /// `(QUERY_BLOCK, tokens)`
+    scores: Vec<f32>,
+    /// `(QUERY_BLOCK, 2 · span)`: queries with position keys.
+    query_positions: Vec<f32>,
+    /// `(tokens, 2 · span)`: keys with position queries.
+    key_positions: Vec<f32>,
+    /// The table row of `i - j` at `i - j + tokens - 1`.
+    rows: Vec<usize>,
+}
+
+/// One head of one text.
+struct Head<'a> {
+    isa: Isa,
+    shape: &'a Attention,
+    qkv: &'a [f32],
+    head: usize,
+    tokens: Range<usize>,
+    relative: Option<&'a RelativePositions>,
+}
+
+impl Head<'_> {
+    /// # Safety
+    /// `context` covers the rows of the text.
+    unsafe fn forward(&self, scratch: &mut Scratch, context: *mut f32) {
+        let (n, dim) = (self.tokens.len(), self.shape.head_dim);
+        let (hidden, width) = (self.shape.heads * dim, self.isa.panel_width());
+        self.pack_keys(&mut scratch.keys);
+        self.pack_values(&mut scratch.values);
+        resize(&mut scratch.scores, QUERY_BLOCK.min(n) * n);
+        if let Some(relative) = self.relative {
+            self.prepare_positions(relative, scratch);
+        }
+        for first in (0..n).step_by(QUERY_BLOCK) {
+            let queries = first..(first + QUERY_BLOCK).min(n);
+            let seen = self.seen(&queries);
+            let scores = scratch.scores.as_mut_ptr();
+            let product = Product {
+                rows: queries.len(),
+                inputs: dim,
+                input: self.row(0, queries.start).as_ptr(),
+                input_stride: 3 * hidden,
+                panels: scratch.keys.as_ptr(),
+                panel_stride: dim * width,
+                range: seen.start / width..seen.end.div_ceil(width),
+                outputs: n,
+                bias: std::ptr::null(),
+                activation: Activation::Identity,
+                output: scores,
+                output_stride: n,
+            };
+            // SAFETY: the queries exist, keys hold a panel for every seen token, and the scores a
+            // row of `n` for each query.
+            unsafe { multiply(self.isa, &product) };
+            if let Some(relative) = self.relative {
+                self.add_positions(relative, scratch, &queries);
+            }
+            for (i, scores) in scratch.scores.chunks_exact_mut(n).take(queries.len()).enumerate() {
+                let own = self.seen(&(queries.start + i..queries.start + i + 1));
+                scores[seen.start..own.start].fill(0.0);
+                scores[own.end..seen.end].fill(0.0);
+                let own = &mut scores[own];
+                // SAFETY: the slice's own length, at least 1 as a token sees itself.
+                unsafe { softmax(self.isa, own.as_mut_ptr(), own.len(), self.shape.scale) };
+            }
+            let row = self.tokens.start + queries.start;
+            let product = Product {
+                rows: queries.len(),
+                inputs: seen.len(),
+                input: scratch.scores[seen.start..].as_ptr(),
+                input_stride: n,
+                panels: scratch.values[seen.start * width..].as_ptr(),
+                panel_stride: n * width,
+                range: 0..dim.div_ceil(width),
+                outputs: dim,
+                bias: std::ptr::null(),
+                activation: Activation::Identity,
+                output: context.wrapping_add(row * hidden + self.head * dim),
+                output_stride: hidden,
+            };
+            // SAFETY: as above; the context has a row for each query by contract.
+            unsafe { multiply(self.isa, &product) };
+        }
+    }
+
+    /// The tokens that any of the queries sees.
+    fn seen(&self, queries: &Range<usize>) -> Range<usize> {
+        match self.shape.window {
+            None => 0..self.tokens.len(),
+            Some(window) => {
+                queries.start.saturating_sub(window)
+                    ..queries.end.saturating_add(window).min(self.tokens.len())
+            }
+        }
+    }
+
+    /// The query (`part` 0), key (1) or value (2) of a token of the text, and what lies behind it.
+    fn row(&self, part: usize, token: usize) -> &[f32] {
+        let hidden = self.shape.heads * self.shape.head_dim;
+        let row = (self.tokens.start + token) * 3 * hidden;
+        &self.qkv[row + part * hidden + self.head * self.shape.head_dim..]
+    }
+
+    /// Keys are the weights of `queries · keysᵀ`: one column a token.
+    fn pack_keys(&self, keys: &mut Vec<f32>) {
+        let (n, dim, width) = (self.tokens.len(), self.shape.head_dim, self.isa.panel_width());
+        resize(keys, n.next_multiple_of(width) * dim);
+        for (first, panel) in (0..n).step_by(width).zip(keys.chunks_exact_mut(dim * width)) {
+            for column in 0..width.min(n - first) {
+                let key = &self.row(1, first + column)[..dim];
+                for (x, row) in key.iter().zip(panel.chunks_exact_mut(width)) {
+                    row[column] = *x;
+                }
+            }
+        }
+    }
+
+    /// Values are the weights of `scores · values`: one column a dimension of the head.
+    fn pack_values(&self, values: &mut Vec<f32>) {
+        let (n, dim, width) = (self.tokens.len(), self.shape.head_dim, self.isa.panel_width());
+        resize(values, dim.next_multiple_of(width) * n);
+        for token in 0..n {
+            let value = &self.row(2, token)[..dim];
+            for (panel, columns) in value.chunks(width).enumerate() {
+                values[(panel * n + token) * width..][..columns.len()].copy_from_slice(columns);
+            }
+        }
+    }
+
+    fn prepare_positions(&self, relative: &RelativePositions, scratch: &mut Scratch) {
+        let n = self.tokens.len();
+        let last = n as isize - 1;
+        scratch.rows.clear();
+        scratch.rows.extend((-last..=last).map(|delta| relative.row(delta)));
+        if let Some(table) = relative.queries.get(self.head) {
+            self.with_table(1, 0..n, table, &mut scratch.key_positions);
+        }
+    }
+
+    /// Adds the position terms to the scores of a block of queries.
+    fn add_positions(
+        &self,
+        relative: &RelativePositions,
+        scratch: &mut Scratch,
+        queries: &Range<usize>,
+    ) {
+        let n = self.tokens.len();
+        let width = 2 * relative.span;
+        let keys = relative.keys.get(self.head);
+        if let Some(table) = keys {
+            self.with_table(0, queries.clone(), table, &mut scratch.query_positions);
+        }
+        let rows = scratch.scores.chunks_exact_mut(n).zip(queries.clone());
+        for (i, (scores, query)) in rows.enumerate() {
+            for (j, score) in scores.iter_mut().enumerate() {
+                let row = scratch.rows[query + n - 1 - j];
+                if keys.is_some() {
+                    *score += scratch.query_positions[i * width + row];
+                }
+                if !relative.queries.is_empty() {
+                    *score += scratch.key_positions[j * width + row];
+                }
+            }
+        }
+    }
+
+    /// `out[token][row] = part(token) · table[row]`
+    fn with_table(
+        &self,
+        part: usize,
+        tokens: Range<usize>,
+        table: &PackedMatrix,
+        out: &mut Vec<f32>,
+    ) {
+        resize(out, tokens.len() * table.outputs());
+        let product = Product {
+            rows: tokens.len(),
+            inputs: self.shape.head_dim,
+            input: self.row(part, tokens.start).as_ptr(),
+            input_stride: 3 * self.shape.heads * self.shape.head_dim,
+            panels: table.panels().as_ptr(),
+            panel_stride: table.inputs() * self.isa.panel_width(),
+            range: 0..table.panel_count(),
+            outputs: table.outputs(),
+            bias: std::ptr::null(),
+            activation: Activation::Identity,
+            output: out.as_mut_ptr(),
+            output_stride: table.outputs(),
+        };
+        // SAFETY: the tokens exist and `out` has a row for each.
+        unsafe { multiply(self.isa, &product) };
+    }
+}
+
+/// Sets the length; what is kept from before is overwritten by the caller, or is padding.
+fn resize(buffer: &mut Vec<f32>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+}
+
+/// Rotary positions (Su et al., arXiv 2104.09864), the two halves of a head rotated together.
+#[derive(Debug)]
+pub struct Rotary {
+    /// Half the head width.
+    half: usize,
+    /// `(positions, half)`: cosine and sine.
+    turns: Vec<(f32, f32)>,
+}
+
+impl Rotary {
+    /// Turns for `positions` positions of heads of `head_dim` with the base `theta`.
+    pub fn new(head_dim: usize, positions: usize, theta: f64) -> Self {
+        let half = head_dim / 2;
+        let frequencies: Vec<f32> = (0..half)
+            .map(|i| (1.0 / theta.powf(2.0 * i as f64 / head_dim as f64)) as f32)
+            .collect();
+        let turns = (0..positions)
+            .flat_map(|position| frequencies.iter().map(move |f| position as f32 * f))
+            .map(|angle| (f64::from(angle).cos() as f32, f64::from(angle).sin() as f32))
+            .collect();
+        Self { half, turns }
+    }
+
+    /// Rotates queries and keys of `(tokens, 3 · heads · head_dim)` by their positions in place.
+    ///
+    /// # Panics
+    /// If a text has more tokens than there are positions.
+    pub fn rotate(&self, qkv: &mut [f32], heads: usize, offsets: &[usize]) {
+        let dim = 2 * self.half;
+        let mut rows = qkv.chunks_exact_mut(3 * heads * dim);
+        for text in offsets.windows(2) {
+            let turns = self.turns.chunks_exact(self.half);
+            assert!(text[1] - text[0] <= turns.len(), "more tokens than positions");
+            for (turns, row) in turns.zip(rows.by_ref().take(text[1] - text[0])) {
+                for head in row[..2 * heads * dim].chunks_exact_mut(dim) {
+                    let (first, second) = head.split_at_mut(self.half);
+                    for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(turns) {
+                        (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+                    }
+                }
+            }
+        }
+    }
+}
