@@ -1,0 +1,38 @@
+//! What goes through a model at once: texts packed one after another, and the buffers they need.
+
+/// Token ids of several texts, packed without padding.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PackedTexts<'a> {
+    /// `(tokens)`
+    pub(crate) ids: &'a [u32],
+    /// The first token of each text and, last, the number of tokens; no text is empty.
+    pub(crate) offsets: &'a [usize],
+}
+
+impl PackedTexts<'_> {
+    /// The position of every token in its text.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = usize> {
+        self.offsets.windows(2).flat_map(|text| 0..text[1] - text[0])
+    }
+}
+
+/// Buffers of a forward pass, kept from batch to batch.
+///
+/// For `tokens` tokens it holds `tokens · (5 hidden + intermediate)` floats, twice the
+/// `intermediate` for gated layers.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// `(tokens, hidden)`: the hidden states, which every layer updates.
+    pub(crate) hidden: Vec<f32>,
+    /// `(tokens, 3 · hidden)`: queries, keys and values.
+    pub(crate) qkv: Vec<f32>,
+    /// `(tokens, hidden)`: contexts of attention, and normalised inputs.
+    pub(crate) context: Vec<f32>,
+    /// `(tokens, intermediate)`, or twice that where layers are gated.
+    pub(crate) inner: Vec<f32>,
+}
+
+/// Sets the length of a buffer whose contents are written before they are read.
+pub(crate) fn resize(buffer: &mut Vec<f32>, len: usize) {
+    buffer.resize(len, 0.0);
+}

@@ -1,0 +1,288 @@
+//! DeBERTa-v2 and v3 (arXiv 2006.03654, 2111.09543): BERT's layers with relative positions in the
+//! scores of attention.
+
+use rayon::prelude::*;
+use splade_nn::{
+    Activation, Attention, LayerNorm, Linear, Matrix, PackedMatrix, Precision, RelativePositions,
+};
+
+use super::batch::{PackedTexts, Workspace, resize};
+use super::bert::add;
+use super::head::{Decoder, DecoderNames, Transform};
+use super::post_norm::{LayerNames, LayerShape, PostNormLayer};
+use crate::config::{DebertaV2Config, RelativeConfig};
+use crate::loader::Loader;
+
+const LAYER: LayerNames = LayerNames {
+    query: "attention.self.query_proj",
+    key: "attention.self.key_proj",
+    value: "attention.self.value_proj",
+    attention_out: "attention.output.dense",
+    attention_norm: "attention.output.LayerNorm",
+    up: "intermediate.dense",
+    down: "output.dense",
+    norm: "output.LayerNorm",
+};
+
+/// Embeddings and layers.
+#[derive(Debug)]
+pub(crate) struct DebertaV2 {
+    attention: Attention,
+    activation: Activation,
+    /// `(positions, embedding)`, where positions are added to the embeddings.
+    positions: Option<Vec<f32>>,
+    /// `(embedding)`
+    token_type: Option<Vec<f32>>,
+    /// `(hidden, embedding)` where they differ.
+    projection: Option<Linear>,
+    norm: LayerNorm,
+    layers: Vec<(PostNormLayer, Option<RelativePositions>)>,
+    convolution: Option<Convolution>,
+}
+
+/// A convolution over the embeddings whose result joins the first layer's.
+#[derive(Debug)]
+struct Convolution {
+    kernel: usize,
+    /// `(hidden, kernel · hidden)`
+    weight: Linear,
+    activation: Activation,
+    norm: LayerNorm,
+}
+
+/// Loads the head and the word embedding.
+pub(crate) fn load_decoder(loader: &Loader<'_>, config: &DebertaV2Config) -> Decoder {
+    let (hidden, embedding) = (config.hidden, config.embedding);
+    let (dense, norm, weight, bias) = match config.legacy {
+        true => (
+            "cls.predictions.transform.dense",
+            "cls.predictions.transform.LayerNorm",
+            "cls.predictions.decoder.weight",
+            &["cls.predictions.bias", "cls.predictions.decoder.bias"][..],
+        ),
+        false => (
+            "lm_predictions.lm_head.dense",
+            "lm_predictions.lm_head.LayerNorm",
+            "lm_predictions.lm_head.weight",
+            &["lm_predictions.lm_head.bias"][..],
+        ),
+    };
+    let transform = Transform {
+        dense: loader.linear(dense, embedding, hidden, true),
+        activation: config.activation,
+        norm: loader.norm(norm, embedding, config.epsilon, true),
+    };
+    let names =
+        DecoderNames { embedding: "deberta.embeddings.word_embeddings.weight", weight, bias };
+    Decoder::load(loader, &names, transform, config.vocab, embedding, config.tied)
+}
+
+impl DebertaV2 {
+    /// Loads everything but the word embedding.
+    pub(crate) fn load(loader: &Loader<'_>, config: &DebertaV2Config) -> Self {
+        let (hidden, embedding, epsilon) = (config.hidden, config.embedding, config.epsilon);
+        let head_dim = hidden / config.heads;
+        let table = config.relative.as_ref().map(|relative| {
+            let rows = 2 * relative.span;
+            let mut table =
+                loader.matrix_f32("deberta.encoder.rel_embeddings.weight", rows, hidden);
+            if relative.normalized {
+                let norm = loader.norm("deberta.encoder.LayerNorm", hidden, epsilon, true);
+                norm.forward(loader.isa, &mut table, None);
+            }
+            table
+        });
+        // Each kind of score adds its variance (section 3.1 of the paper).
+        let kinds =
+            config.relative.as_ref().map_or(1, |r| 1 + usize::from(r.c2p) + usize::from(r.p2c));
+        let shape = LayerShape { hidden, intermediate: config.intermediate, epsilon };
+        Self {
+            attention: Attention {
+                heads: config.heads,
+                head_dim,
+                scale: 1.0 / ((head_dim * kinds) as f32).sqrt(),
+                window: None,
+            },
+            activation: config.activation,
+            positions: config.absolute_positions.then(|| {
+                let name = "deberta.embeddings.position_embeddings.weight";
+                loader.matrix_f32(name, config.positions, embedding)
+            }),
+            token_type: (config.token_types > 0).then(|| {
+                let name = "deberta.embeddings.token_type_embeddings.weight";
+                let mut types = loader.matrix_f32(name, config.token_types, embedding);
+                types.truncate(embedding);
+                types
+            }),
+            projection: (embedding != hidden)
+                .then(|| loader.linear("deberta.embeddings.embed_proj", hidden, embedding, false)),
+            norm: loader.norm("deberta.embeddings.LayerNorm", hidden, epsilon, true),
+            layers: (0..config.layers)
+                .into_par_iter()
+                .map(|layer| {
+                    let prefix = format!("deberta.encoder.layer.{layer}");
+                    let relative = config.relative.as_ref().zip(table.as_deref());
+                    let relative = relative.map(|(relative, table)| {
+                        project_positions(loader, &prefix, config, relative, table)
+                    });
+                    (PostNormLayer::load(loader, &prefix, &LAYER, shape), relative)
+                })
+                .collect(),
+            convolution: config.convolution.map(|convolution| {
+                let kernel = convolution.kernel;
+                Convolution {
+                    kernel,
+                    weight: load_convolution(loader, hidden, kernel),
+                    activation: convolution.activation,
+                    norm: loader.norm("deberta.encoder.conv.LayerNorm", hidden, epsilon, true),
+                }
+            }),
+        }
+    }
+
+    /// Token ids to hidden states, `(tokens, hidden)`, in the workspace.
+    pub(crate) fn forward(
+        &self,
+        texts: &PackedTexts<'_>,
+        decoder: &Decoder,
+        workspace: &mut Workspace,
+        parallel: bool,
+    ) {
+        self.embed(texts, decoder, workspace, parallel);
+        let embeddings = self.convolution.as_ref().map(|_| workspace.hidden.clone());
+        for (i, (layer, relative)) in self.layers.iter().enumerate() {
+            layer.forward(
+                &self.attention,
+                self.activation,
+                texts.offsets,
+                relative.as_ref(),
+                workspace,
+                parallel,
+            );
+            if let (0, Some(convolution), Some(embeddings)) = (i, &self.convolution, &embeddings) {
+                convolution.forward(embeddings, texts.offsets, workspace, parallel);
+            }
+        }
+    }
+
+    fn embed(
+        &self,
+        texts: &PackedTexts<'_>,
+        decoder: &Decoder,
+        workspace: &mut Workspace,
+        parallel: bool,
+    ) {
+        let width = decoder.output.weight.inputs();
+        let hidden = &mut workspace.hidden;
+        decoder.embed(texts.ids, hidden);
+        for (x, position) in hidden.chunks_exact_mut(width).zip(texts.positions()) {
+            if let Some(positions) = &self.positions {
+                add(x, &positions[position * width..][..width]);
+            }
+            if let Some(token_type) = &self.token_type {
+                add(x, token_type);
+            }
+        }
+        if let Some(projection) = &self.projection {
+            let wide = &mut workspace.context;
+            resize(wide, texts.ids.len() * projection.weight.outputs());
+            projection.forward(hidden, Activation::Identity, wide, parallel);
+            std::mem::swap(&mut workspace.hidden, &mut workspace.context);
+        }
+        self.norm.forward(decoder.output.weight.isa(), &mut workspace.hidden, None);
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        let relative = |relative: &RelativePositions| {
+            relative.keys.iter().chain(&relative.queries).map(PackedMatrix::bytes).sum::<usize>()
+        };
+        self.layers
+            .iter()
+            .map(|(layer, positions)| layer.bytes() + positions.as_ref().map_or(0, relative))
+            .sum()
+    }
+}
+
+/// Projects the position table, `(2 · span, hidden)`, for the heads of one layer.
+fn project_positions(
+    loader: &Loader<'_>,
+    prefix: &str,
+    config: &DebertaV2Config,
+    relative: &RelativeConfig,
+    table: &[f32],
+) -> RelativePositions {
+    let (hidden, heads) = (config.hidden, config.heads);
+    let rows = table.len() / hidden;
+    let project = |own: &str, shared: &str| {
+        let name = if relative.share_key { shared } else { own };
+        // Once at load, and what attention adds up: always in f32.
+        let name = format!("{prefix}.attention.self.{name}");
+        let weight = loader.matrix_f32(&format!("{name}.weight"), hidden, hidden);
+        let weight = Matrix::pack(loader.isa, Precision::F32, &weight, hidden, hidden);
+        let linear = Linear { weight, bias: Some(loader.vector(&format!("{name}.bias"), hidden)) };
+        let mut projected = vec![0.0; rows * hidden];
+        linear.forward(table, Activation::Identity, &mut projected, false);
+        let head_dim = hidden / heads;
+        let head = |head: usize| -> PackedMatrix {
+            let columns =
+                projected.chunks_exact(hidden).flat_map(|row| &row[head * head_dim..][..head_dim]);
+            let columns: Vec<f32> = columns.copied().collect();
+            PackedMatrix::pack(loader.isa, &columns, rows, head_dim)
+        };
+        (0..heads).map(head).collect()
+    };
+    RelativePositions {
+        span: relative.span,
+        log_buckets: relative.log_buckets,
+        keys: if relative.c2p { project("pos_key_proj", "key_proj") } else { Vec::new() },
+        queries: if relative.p2c { project("pos_query_proj", "query_proj") } else { Vec::new() },
+    }
+}
+
+/// PyTorch's `(hidden, hidden, kernel)` as a linear layer over `kernel` neighbours.
+fn load_convolution(loader: &Loader<'_>, hidden: usize, kernel: usize) -> Linear {
+    let weight = loader.tensor_f32("deberta.encoder.conv.conv.weight", &[hidden, hidden, kernel]);
+    let mut rows = vec![0.0; weight.len()];
+    for (i, w) in weight.iter().enumerate() {
+        let (output, input, neighbour) = (i / (hidden * kernel), i / kernel % hidden, i % kernel);
+        rows[(output * kernel + neighbour) * hidden + input] = *w;
+    }
+    Linear {
+        weight: Matrix::pack(loader.isa, loader.precision, &rows, hidden, kernel * hidden),
+        bias: Some(loader.vector("deberta.encoder.conv.conv.bias", hidden)),
+    }
+}
+
+impl Convolution {
+    /// Adds `activation(convolution(embeddings))` to the hidden states and normalises.
+    fn forward(
+        &self,
+        embeddings: &[f32],
+        offsets: &[usize],
+        workspace: &mut Workspace,
+        parallel: bool,
+    ) {
+        let Workspace { hidden, context, inner, .. } = workspace;
+        let width = self.norm.weight.len();
+        let tokens = embeddings.len() / width;
+        inner.clear();
+        inner.resize(tokens * self.kernel * width, 0.0);
+        let reach = self.kernel / 2;
+        for text in offsets.windows(2) {
+            for token in text[0]..text[1] {
+                let row = &mut inner[token * self.kernel * width..][..self.kernel * width];
+                for (neighbour, x) in row.chunks_exact_mut(width).enumerate() {
+                    // Neighbours outside of the text are zero.
+                    let at = (token + neighbour).wrapping_sub(reach);
+                    if (text[0]..text[1]).contains(&at) {
+                        x.copy_from_slice(&embeddings[at * width..][..width]);
+                    }
+                }
+            }
+        }
+        resize(context, tokens * width);
+        self.weight.forward(inner, self.activation, context, parallel);
+        self.norm.forward(self.weight.weight.isa(), hidden, Some(context));
+    }
+}

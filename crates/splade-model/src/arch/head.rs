@@ -1,0 +1,98 @@
+//! What turns hidden states into logits: a transform, then the decoder over the vocabulary.
+
+use splade_nn::{Activation, LayerNorm, Linear};
+
+use super::batch::{Workspace, resize};
+use crate::loader::Loader;
+
+/// The decoder over the vocabulary, with the words' embeddings that it may share.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    pub(crate) transform: Transform,
+    /// `(vocab, embedding)`
+    pub(crate) output: Linear,
+    /// `(vocab, embedding)` in f32 where it is not the decoder's weight.
+    embedding: Option<Vec<f32>>,
+}
+
+/// `norm(activation(dense(x)))` before the decoder.
+#[derive(Debug)]
+pub(crate) struct Transform {
+    pub(crate) dense: Linear,
+    pub(crate) activation: Activation,
+    pub(crate) norm: LayerNorm,
+}
+
+/// The names of a decoder's tensors.
+pub(crate) struct DecoderNames<'a> {
+    /// The word embedding.
+    pub(crate) embedding: &'a str,
+    /// The decoder's weight where it is not tied.
+    pub(crate) weight: &'a str,
+    /// Names under which files have the decoder's bias; the first that is there counts.
+    pub(crate) bias: &'a [&'a str],
+}
+
+impl Decoder {
+    /// Loads the decoder; it is the word embedding if `tied`.
+    pub(crate) fn load(
+        loader: &Loader<'_>,
+        names: &DecoderNames<'_>,
+        transform: Transform,
+        vocab: usize,
+        embedding: usize,
+        tied: bool,
+    ) -> Self {
+        let (weight, table) = if tied {
+            loader.ignore(names.weight);
+            (loader.matrix(names.embedding, vocab, embedding), None)
+        } else {
+            let table = loader.matrix_f32(names.embedding, vocab, embedding);
+            (loader.matrix(names.weight, vocab, embedding), Some(table))
+        };
+        let present = names.bias.iter().find(|name| loader.has(name));
+        let bias = match (present, names.bias.first()) {
+            (Some(name), _) | (None, Some(name)) => Some(loader.vector(name, vocab)),
+            (None, None) => None,
+        };
+        for name in names.bias {
+            loader.ignore(name);
+        }
+        Self { transform, output: Linear { weight, bias }, embedding: table }
+    }
+
+    /// Terms of the vocabulary.
+    pub(crate) fn vocab(&self) -> usize {
+        self.output.weight.outputs()
+    }
+
+    /// Copies the embeddings of words into `out`, `(ids, embedding)`.
+    pub(crate) fn embed(&self, ids: &[u32], out: &mut Vec<f32>) {
+        let width = self.output.weight.inputs();
+        resize(out, ids.len() * width);
+        for (id, out) in ids.iter().zip(out.chunks_exact_mut(width)) {
+            match &self.embedding {
+                Some(table) => out.copy_from_slice(&table[*id as usize * width..][..width]),
+                None => self.output.weight.copy_row(*id as usize, out),
+            }
+        }
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.output.bytes()
+            + self.transform.dense.bytes()
+            + self.embedding.as_ref().map_or(0, |table| table.len() * size_of::<f32>())
+    }
+}
+
+impl Transform {
+    /// Hidden states to the decoder's input, `(tokens, embedding)`.
+    pub(crate) fn forward<'w>(&self, workspace: &'w mut Workspace, parallel: bool) -> &'w [f32] {
+        let tokens = workspace.hidden.len() / self.dense.weight.inputs();
+        resize(&mut workspace.context, tokens * self.dense.weight.outputs());
+        self.dense.forward(&workspace.hidden, self.activation, &mut workspace.context, parallel);
+        self.norm.forward(self.dense.weight.isa(), &mut workspace.context, None);
+        &workspace.context
+    }
+}

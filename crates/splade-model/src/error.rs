@@ -1,0 +1,83 @@
+//! What can go wrong between a model's name and its vectors.
+
+use std::path::PathBuf;
+
+/// An error of this crate. Every variant names the place; [`ModelError::hint`] says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not JSON.
+    #[error("{} is not valid JSON", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A config has a value that makes no sense.
+    #[error("{}: {message}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Which key and why.
+        message: String,
+    },
+    /// A config asks for something that is not implemented.
+    #[error("{}: \"{key}\" is {value}, which is not implemented; implemented: {known}", path.display())]
+    UnsupportedConfig {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// Its value, as JSON.
+        value: String,
+        /// What would be understood.
+        known: String,
+    },
+    /// The weights do not fit the config.
+    #[error("{}: the weights do not fit config.json{}", path.display(), tensors(missing, misshapen, unexpected))]
+    Tensors {
+        /// The weights file or folder.
+        path: PathBuf,
+        /// Tensors that the architecture has and the file has not.
+        missing: Vec<String>,
+        /// Tensors of another shape, described.
+        misshapen: Vec<String>,
+        /// Tensors that the architecture does not know.
+        unexpected: Vec<String>,
+    },
+    /// A weights file is damaged or of an unknown form.
+    #[error("{}: {message}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// The lists of a [`ModelError::Tensors`], each cut off after twenty names.
+fn tensors(missing: &[String], misshapen: &[String], unexpected: &[String]) -> String {
+    let mut text = String::new();
+    for (what, names) in
+        [("missing", missing), ("wrong shape", misshapen), ("unexpected", unexpected)]
+    {
+        if names.is_empty() {
+            continue;
+        }
+        text +=
+            &format!("\n  {what} ({}): {}", names.len(), names[..names.len().min(20)].join(", "));
+        if names.len() > 20 {
+            text += ", …";
+        }
+    }
+    text
+}
