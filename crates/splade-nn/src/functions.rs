@@ -17,6 +17,8 @@ pub enum Activation {
     Relu,
     /// `x · σ(x)`, also called swish.
     Silu,
+    /// `tanh(x)`
+    Tanh,
 }
 
 /// One register through an activation.
@@ -40,6 +42,11 @@ pub(crate) unsafe fn activate<S: Simd>(activation: Activation, x: S::F32) -> S::
                 S::mul(x, sigmoid::<S>(S::mul(S::splat(2.0 * 0.797_884_6), u)))
             }
             Activation::Silu => S::mul(x, sigmoid::<S>(x)),
+            // tanh x = 2 σ(2x) - 1
+            Activation::Tanh => {
+                let two = S::splat(2.0);
+                S::sub(S::mul(two, sigmoid::<S>(S::mul(two, x))), one)
+            }
         }
     }
 }

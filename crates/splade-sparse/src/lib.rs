@@ -1,1 +1,5 @@
 //! Sparse vectors over a model's vocabulary, and the files that hold them.
+
+mod vector;
+
+pub use vector::{SparseVector, TermId, VectorError};
