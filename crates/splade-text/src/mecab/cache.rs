@@ -1,0 +1,112 @@
+//! The embedded dictionary, laid out once into a file that later starts map.
+//!
+//! Laying out takes a third of a second; mapping and checking the file some milliseconds. The file
+//! is named by the checksum of the packed dictionary and the version of the layout, written aside
+//! and renamed, and used only if its own checksum holds: a stale or damaged one is replaced. Where
+//! it cannot be written, the dictionary stays in memory.
+#![allow(unsafe_code, reason = "mapping a file")]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::image::Dictionary;
+use super::packed;
+
+/// Changes with every change of the image's layout.
+const LAYOUT: u32 = 1;
+/// After the image: its checksum, and `0`s up to 64 bytes.
+const TRAILER: usize = 8;
+
+/// The folder for such files: `LIGHT_SPLADE_CACHE`, else `light-splade` in the user's cache folder.
+pub(crate) fn default_folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(folder) = set("LIGHT_SPLADE_CACHE") {
+        return Some(folder.into());
+    }
+    let base = set("XDG_CACHE_HOME")
+        .or_else(|| set("LOCALAPPDATA"))
+        .map(PathBuf::from)
+        .or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache")))?;
+    Some(base.join("light-splade"))
+}
+
+/// The dictionary of a packed file, mapped from `folder` if that is possible.
+pub(crate) fn open(packed: &[u8], folder: Option<&Path>) -> Result<Dictionary, String> {
+    let key = crc32fast::hash(packed);
+    let file = folder.map(|folder| folder.join(format!("mecab-{key:08x}-{LAYOUT}.bin")));
+    if let Some(dictionary) = file.as_deref().and_then(map) {
+        return Ok(dictionary);
+    }
+    let dictionary = Dictionary::build(&packed::unpack(packed)?);
+    if let Some(file) = file {
+        // Only a later start would be faster: no reason to fail now.
+        let _ = write(&file, dictionary.bytes());
+    }
+    Ok(dictionary)
+}
+
+/// The file as a dictionary, if it is whole.
+fn map(path: &Path) -> Option<Dictionary> {
+    let file = File::open(path).ok()?;
+    // SAFETY: the file is replaced by renaming only, never written in place.
+    let bytes = unsafe { memmap2::Mmap::map(&file) }.ok()?;
+    let (image, trailer) = bytes.split_at_checked(bytes.len().checked_sub(TRAILER)?)?;
+    let expected = u64::from_le_bytes(trailer.try_into().ok()?);
+    if u64::from(crc32fast::hash(image)) != expected {
+        return None;
+    }
+    let image = image.len();
+    // SAFETY: as above.
+    let map = unsafe { memmap2::MmapOptions::new().len(image).map(&file) }.ok()?;
+    Dictionary::mapped(map)
+}
+
+fn write(path: &Path, image: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    // Two processes may write at once: each has a name of its own.
+    let aside = path.with_extension(format!("{}.tmp", std::process::id()));
+    let result = (|| {
+        let mut file = File::create(&aside)?;
+        file.write_all(image)?;
+        file.write_all(&u64::from(crc32fast::hash(image)).to_le_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&aside, path)
+    })();
+    if result.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mecab::compiled;
+
+    /// A cache that was written is used; a damaged one is not, and is replaced.
+    #[test]
+    fn damaged_files_are_replaced() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-mecab");
+        let packed = packed::pack(&compiled::read(&source).expect("a dictionary")).expect("packed");
+        let folder = tempfile::tempdir().expect("a folder");
+        let image = open(&packed, Some(folder.path())).expect("built").bytes().to_vec();
+        let file = std::fs::read_dir(folder.path()).expect("listed").next().expect("a file");
+        let file = file.expect("an entry").path();
+        assert_eq!(map(&file).expect("mapped").bytes(), image);
+        let good = std::fs::read(&file).expect("read");
+        for damage in [0, 8, image.len() / 2, good.len() - 1] {
+            let mut bad = good.clone();
+            bad[damage] ^= 1;
+            std::fs::write(&file, &bad).expect("written");
+            assert!(map(&file).is_none(), "byte {damage}");
+            assert_eq!(open(&packed, Some(folder.path())).expect("rebuilt").bytes(), image);
+            assert_eq!(std::fs::read(&file).expect("read"), good);
+        }
+        std::fs::write(&file, &good[..good.len() - 100]).expect("written");
+        assert!(map(&file).is_none());
+        std::fs::write(&file, b"").expect("written");
+        assert!(map(&file).is_none());
+    }
+}

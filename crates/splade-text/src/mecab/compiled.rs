@@ -1,0 +1,293 @@
+//! Reads a compiled MeCab dictionary: `sys.dic`, `unk.dic`, `char.bin` and `matrix.bin` of format
+//! version 102, in UTF-8.
+//!
+//! `sys.dic` and `unk.dic` hold a double array (Aoe 1989) from surfaces to runs of tokens of 16
+//! bytes. `matrix.bin` holds the connection costs, `char.bin` the categories of characters.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::parts::{CHARS, Parts, Token};
+use crate::error::TextError;
+
+const MAGIC: u32 = 0xef71_8f77;
+const VERSION: u32 = 102;
+const HEADER: usize = 72;
+const CATEGORY_NAME: usize = 32;
+
+/// Reads a dictionary folder.
+pub(crate) fn read(dir: &Path) -> Result<Parts, TextError> {
+    let file = |name: &str| {
+        let path = dir.join(name);
+        std::fs::read(&path).map_err(|source| TextError::Io { path, source })
+    };
+    let invalid = |name: &str| {
+        let path = dir.join(name);
+        move |message: String| TextError::Invalid { path: path.clone(), message }
+    };
+    let system = file("sys.dic")?;
+    let system = Words::parse(&system).map_err(invalid("sys.dic"))?;
+    let unknown = file("unk.dic")?;
+    let unknown = Words::parse(&unknown).map_err(invalid("unk.dic"))?;
+    let chars = file("char.bin")?;
+    let (names, chars) = parse_chars(&chars).map_err(invalid("char.bin"))?;
+    let matrix = file("matrix.bin")?;
+    let matrix = Connections::parse(&matrix).map_err(invalid("matrix.bin"))?;
+
+    let mut surfaces = system.surfaces().map_err(invalid("sys.dic"))?;
+    surfaces.sort_unstable();
+    let mut categories = unknown.surfaces().map_err(invalid("unk.dic"))?;
+    categories.sort_unstable();
+    let all = system.tokens.iter().chain(&unknown.tokens);
+    let classes = Classes::merge(&matrix, all).map_err(invalid("sys.dic"))?;
+
+    let mut parts = Parts {
+        right_classes: classes.right_count,
+        start_right: classes.right[0],
+        end_left: classes.left[0],
+        matrix: classes.matrix,
+        chars,
+        ..Parts::default()
+    };
+    let mut push = |tokens: &[Token], parts: &mut Parts| -> Result<(), String> {
+        let first = parts.tokens.len();
+        for token in tokens {
+            let token = Token {
+                left: classes.left[usize::from(token.left)],
+                right: classes.right[usize::from(token.right)],
+                cost: token.cost,
+            };
+            // Of tokens that share both classes only the cheapest can win; of equal ones the
+            // first, which the search meets last.
+            let same = |t: &Token| t.left == token.left && t.right == token.right;
+            match parts.tokens[first..].iter().position(same) {
+                None => parts.tokens.push(token),
+                Some(at) if token.cost < parts.tokens[first + at].cost => {
+                    parts.tokens.remove(first + at);
+                    parts.tokens.push(token);
+                }
+                Some(_) => {}
+            }
+        }
+        let count = parts.tokens.len() - first;
+        parts
+            .counts
+            .push(u8::try_from(count).map_err(|_| format!("{count} tokens of one surface"))?);
+        Ok(())
+    };
+    for (surface, run) in &surfaces {
+        let tokens = system.run(*run).map_err(invalid("sys.dic"))?;
+        push(tokens, &mut parts).map_err(invalid("sys.dic"))?;
+        parts.surfaces.extend_from_slice(surface);
+        let end = u32::try_from(parts.surfaces.len());
+        let end = end.map_err(|_| invalid("sys.dic")("surfaces of over 4 GB".to_owned()))?;
+        parts.surface_ends.push(end);
+    }
+    for name in &names {
+        let found = categories.iter().find(|(surface, _)| surface == name);
+        let (_, run) = found.ok_or_else(|| {
+            invalid("unk.dic")(format!("no unknown words of {}", String::from_utf8_lossy(name)))
+        })?;
+        let tokens = unknown.run(*run).map_err(invalid("unk.dic"))?;
+        push(tokens, &mut parts).map_err(invalid("unk.dic"))?;
+    }
+    parts.check().map_err(invalid("sys.dic"))?;
+    Ok(parts)
+}
+
+/// `sys.dic` or `unk.dic`.
+struct Words {
+    /// Base and check of the double array.
+    units: Vec<(i32, u32)>,
+    tokens: Vec<Token>,
+}
+
+impl Words {
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() < HEADER || (u32_at(bytes, 0) ^ MAGIC) as usize != bytes.len() {
+            return Err("not a compiled MeCab dictionary, or cut off".to_owned());
+        }
+        if u32_at(bytes, 4) != VERSION {
+            return Err(format!("format version {}, not {VERSION}", u32_at(bytes, 4)));
+        }
+        let charset = String::from_utf8_lossy(&bytes[40..HEADER]);
+        let charset = charset.trim_end_matches('\0').to_ascii_lowercase();
+        if charset != "utf8" && charset != "utf-8" {
+            return Err(format!(
+                "the dictionary is in {charset}; compile it in UTF-8 (mecab-dict-index -t utf-8)"
+            ));
+        }
+        let (units, tokens) = (u32_at(bytes, 24) as usize, u32_at(bytes, 28) as usize);
+        let body = &bytes[HEADER..];
+        let (Some(units), Some(tokens)) =
+            (body.get(..units), body.get(units..units.saturating_add(tokens)))
+        else {
+            return Err("the sections are larger than the file".to_owned());
+        };
+        Ok(Self {
+            units: units.chunks_exact(8).map(|u| (u32_at(u, 0) as i32, u32_at(u, 4))).collect(),
+            tokens: tokens
+                .chunks_exact(16)
+                .map(|t| Token {
+                    left: u16_at(t, 0),
+                    right: u16_at(t, 2),
+                    cost: u16_at(t, 6) as i16,
+                })
+                .collect(),
+        })
+    }
+
+    /// All surfaces with their runs of tokens, in no order.
+    fn surfaces(&self) -> Result<Vec<(Vec<u8>, u32)>, String> {
+        // A unit `base + byte + 1` whose check is `base` follows a unit of that base; the unit
+        // `base` itself ends a surface, with the run as its negated value.
+        let mut followers: HashMap<u32, Vec<u32>> = HashMap::new();
+        for (i, (base, check)) in self.units.iter().enumerate().skip(1) {
+            if *check != 0 || *base != 0 {
+                followers.entry(*check).or_default().push(i as u32);
+            }
+        }
+        let root = self.units.first().ok_or("an empty double array")?.0 as u32;
+        let mut surfaces = Vec::new();
+        let mut open = vec![(root, Vec::new())];
+        let mut steps = 0;
+        while let Some((base, prefix)) = open.pop() {
+            steps += 1;
+            if steps > self.units.len() {
+                return Err("a cycle in the double array".to_owned());
+            }
+            if let Some((value, check)) = self.units.get(base as usize)
+                && *check == base
+                && *value < 0
+            {
+                surfaces.push((prefix.clone(), (-(i64::from(*value)) - 1) as u32));
+            }
+            for unit in followers.get(&base).into_iter().flatten() {
+                let next = self.units[*unit as usize].0;
+                let byte = i64::from(*unit) - i64::from(base) - 1;
+                if let Ok(byte) = u8::try_from(byte)
+                    && next >= 0
+                {
+                    let mut surface = prefix.clone();
+                    surface.push(byte);
+                    open.push((next as u32, surface));
+                }
+            }
+        }
+        Ok(surfaces)
+    }
+
+    /// The tokens of a surface.
+    fn run(&self, run: u32) -> Result<&[Token], String> {
+        let (start, count) = ((run >> 8) as usize, (run & 0xff) as usize);
+        self.tokens
+            .get(start..start + count)
+            .ok_or_else(|| "a run of tokens past the end".to_owned())
+    }
+}
+
+/// Names of the categories, and the character table.
+type Chars = (Vec<Vec<u8>>, Vec<u32>);
+
+fn parse_chars(bytes: &[u8]) -> Result<Chars, String> {
+    let cut_off = || "cut off".to_owned();
+    let count = bytes.get(..4).map(|b| u32_at(b, 0) as usize).ok_or_else(cut_off)?;
+    if count > 32 {
+        return Err(format!("{count} categories"));
+    }
+    let names = bytes.get(4..4 + count * CATEGORY_NAME).ok_or_else(cut_off)?;
+    let names = names
+        .chunks_exact(CATEGORY_NAME)
+        .map(|name| name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec())
+        .collect();
+    let table = &bytes[4 + count * CATEGORY_NAME..];
+    let mut chars: Vec<u32> = table.chunks_exact(4).take(CHARS).map(|c| u32_at(c, 0)).collect();
+    if chars.len() < CHARS - 1 {
+        return Err(cut_off());
+    }
+    // The table ends before U+FFFF; MeCab reads zeros there.
+    chars.resize(CHARS, 0);
+    Ok((names, chars))
+}
+
+/// `matrix.bin`: `costs[right of the first + rights · left of the second]`.
+struct Connections {
+    rights: usize,
+    lefts: usize,
+    costs: Vec<i16>,
+}
+
+impl Connections {
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let sizes = bytes.get(..4).ok_or("cut off")?;
+        let (rights, lefts) = (usize::from(u16_at(sizes, 0)), usize::from(u16_at(sizes, 2)));
+        let costs: Vec<i16> = bytes[4..].chunks_exact(2).map(|c| u16_at(c, 0) as i16).collect();
+        if rights == 0 || costs.len() != rights * lefts {
+            return Err(format!("{} costs, not {rights} x {lefts}", costs.len()));
+        }
+        Ok(Self { rights, lefts, costs })
+    }
+}
+
+/// Context classes after equal ones were merged.
+struct Classes {
+    /// New class of each old one; `u16::MAX` where no token has it.
+    left: Vec<u16>,
+    right: Vec<u16>,
+    right_count: usize,
+    matrix: Vec<i16>,
+}
+
+impl Classes {
+    fn merge<'a>(
+        connections: &Connections,
+        tokens: impl Iterator<Item = &'a Token>,
+    ) -> Result<Self, String> {
+        let Connections { rights, lefts, costs } = connections;
+        let (mut left_used, mut right_used) = (vec![false; *lefts], vec![false; *rights]);
+        // Class 0 is that of the start and the end of a text.
+        (left_used[0], right_used[0]) = (true, true);
+        for token in tokens {
+            let left = left_used.get_mut(usize::from(token.left));
+            let right = right_used.get_mut(usize::from(token.right));
+            let (Some(left), Some(right)) = (left, right) else {
+                return Err("a token of a class that the matrix does not have".to_owned());
+            };
+            (*left, *right) = (true, true);
+        }
+        let row = |left: usize| costs[left * rights..(left + 1) * rights].to_vec();
+        let (left, rows) = distinct(&left_used, row);
+        let column = |right: usize| rows.iter().map(|left| costs[left * rights + right]).collect();
+        let (right, columns) = distinct(&right_used, column);
+        let matrix = rows
+            .iter()
+            .flat_map(|left| columns.iter().map(move |right| costs[left * rights + right]))
+            .collect();
+        Ok(Self { left, right, right_count: columns.len(), matrix })
+    }
+}
+
+/// Numbers the used lines so that equal ones share a number; also the first line of each number.
+fn distinct(used: &[bool], line: impl Fn(usize) -> Vec<i16>) -> (Vec<u16>, Vec<usize>) {
+    let mut numbers = HashMap::new();
+    let mut firsts = Vec::new();
+    let map = used.iter().enumerate().map(|(i, used)| {
+        if !used {
+            return u16::MAX;
+        }
+        *numbers.entry(line(i)).or_insert_with(|| {
+            firsts.push(i);
+            (firsts.len() - 1) as u16
+        })
+    });
+    let map = map.collect();
+    (map, firsts)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}

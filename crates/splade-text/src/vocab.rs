@@ -1,0 +1,49 @@
+//! `vocab.txt`: one token a line, its id the number of the line.
+
+use std::path::{Path, PathBuf};
+
+use rustc_hash::FxHashMap;
+
+use crate::error::TextError;
+
+/// Tokens and their ids. Of a token that stands twice the last line counts, as in transformers.
+#[derive(Debug)]
+pub(crate) struct Vocab {
+    path: PathBuf,
+    ids: FxHashMap<String, u32>,
+}
+
+impl Vocab {
+    /// Reads a file; lines end with LF, CRLF or CR.
+    pub(crate) fn read(path: &Path) -> Result<Self, TextError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| TextError::Io { path: path.to_path_buf(), source })?;
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let lines = text.split_inclusive('\n').map(|line| line.trim_end_matches('\n'));
+        let ids = lines.enumerate().map(|(id, token)| (token.to_owned(), id as u32)).collect();
+        Ok(Self { path: path.to_path_buf(), ids })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn id(&self, token: &str) -> Option<u32> {
+        self.ids.get(token).copied()
+    }
+
+    /// Bytes of the longest token.
+    pub(crate) fn longest(&self) -> usize {
+        self.ids.keys().map(String::len).max().unwrap_or(0)
+    }
+
+    /// Token strings by id.
+    pub(crate) fn tokens(&self) -> FxHashMap<u32, String> {
+        self.ids.iter().map(|(token, id)| (*id, token.clone())).collect()
+    }
+
+    /// Tokens with their ids.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.ids.iter().map(|(token, id)| (token.as_str(), *id))
+    }
+}
