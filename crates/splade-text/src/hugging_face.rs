@@ -72,8 +72,9 @@ impl HuggingFace {
         let words: serde_json::Map<String, Value> =
             vocab.iter().map(|(token, id)| (token.to_owned(), id.into())).collect();
         let special = |token: &str| json!({"SpecialToken": {"id": token, "type_id": 0}});
-        let text = json!({"Sequence": {"id": "A", "type_id": 0}});
-        let template = [special(&cls.0), text, special(&sep.0)];
+        let text = |id: &str| json!({"Sequence": {"id": id, "type_id": 0}});
+        let single = [special(&cls.0), text("A"), special(&sep.0)];
+        let pair = [&single[..], &[text("B"), special(&sep.0)]].concat();
         let mut names = serde_json::Map::new();
         for (token, id) in [cls, sep] {
             names.insert(token.clone(), json!({"id": token, "ids": [id], "tokens": [token]}));
@@ -83,8 +84,8 @@ impl HuggingFace {
             "normalizer": {"type": "BertNormalizer", "clean_text": true,
                 "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},
             "pre_tokenizer": {"type": "BertPreTokenizer"},
-            "post_processor": {"type": "TemplateProcessing", "single": template,
-                "pair": template, "special_tokens": names},
+            "post_processor": {"type": "TemplateProcessing", "single": single,
+                "pair": pair, "special_tokens": names},
             "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
             "model": {"type": "WordPiece", "unk_token": unk.0, "continuing_subword_prefix": "##",
                 "max_input_chars_per_word": 100, "vocab": words},
@@ -95,6 +96,11 @@ impl HuggingFace {
 
     fn build(path: &Path, mut value: Value, kind: String) -> Result<Self, TextError> {
         let invalid = |message: String| TextError::Invalid { path: path.to_path_buf(), message };
+        // A sequence of one is that one; the reader knows some components only on their own.
+        if let Some([only]) = value["pre_tokenizer"]["pretokenizers"].as_array().map(Vec::as_slice)
+        {
+            value["pre_tokenizer"] = only.clone();
+        }
         value["padding"] = Value::Null;
         value["truncation"] = Value::Null;
         let (tokens, special_ids) = read_tokens(&value);
