@@ -101,6 +101,15 @@ impl HuggingFace {
         {
             value["pre_tokenizer"] = only.clone();
         }
+        // The reader makes Metaspace a part of the normalizer, so that a special token looked for
+        // in normalized text would get a blank of its own: it is cut out of the raw text instead.
+        if value["pre_tokenizer"]["type"] == "Metaspace" {
+            for token in value["added_tokens"].as_array_mut().into_iter().flatten() {
+                if token["special"] == true {
+                    token["normalized"] = false.into();
+                }
+            }
+        }
         value["padding"] = Value::Null;
         value["truncation"] = Value::Null;
         let (tokens, special_ids) = read_tokens(&value);
