@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// An error of this crate. Every variant names the place; [`ModelError::hint`] says what to do.
+/// An error of this crate. Messages name the place and, where there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
@@ -54,6 +54,20 @@ pub enum ModelError {
         /// Tensors that the architecture does not know.
         unexpected: Vec<String>,
     },
+    /// A folder is no model. The message says what would be one.
+    #[error("{}: {message}", path.display())]
+    NoModel {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing.
+        message: String,
+    },
+    /// The tokenizer could not be loaded, or failed on a text.
+    #[error(transparent)]
+    Text(#[from] splade_text::TextError),
+    /// A setting does not fit the model.
+    #[error("{0}")]
+    Setting(String),
     /// A weights file is damaged or of an unknown form.
     #[error("{}: {message}", path.display())]
     Weights {

@@ -1,37 +1,36 @@
 //! SPLADE models from Hugging Face folders: texts in, sparse vectors out.
+//!
+//! ```no_run
+//! use splade_model::{Encoder, EncoderOptions};
+//! use std::path::Path;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = Path::new("models/light-splade-japanese-28M");
+//! let encoder = Encoder::load(model, &EncoderOptions::default())?;
+//! let texts = ["日本の首都は東京です。", "大阪万博は2025年に開催されます。"];
+//! for vector in encoder.encode(&texts)? {
+//!     for (term, weight) in vector.by_weight() {
+//!         println!("{} {weight:.4}", encoder.token(term));
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod arch;
 mod config;
+mod encoder;
 mod error;
+mod folder;
 mod loader;
 mod weights;
 
-pub use config::*;
+pub use config::{
+    ArchitectureConfig, BertConfig, BertFamily, ConvolutionConfig, DebertaV2Config,
+    ModernBertBiases, ModernBertConfig, RelativeConfig,
+};
+pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
 pub use error::ModelError;
+pub use folder::{Layout, ModelFolder, Tower};
+pub use splade_nn::{Isa, Pooling, Precision, Saturation};
 pub use weights::Weights;
-/// draft
-pub fn draft(
-    dir: &std::path::Path,
-    all: &[Vec<u32>],
-    isa: splade_nn::Isa,
-    precision: splade_nn::Precision,
-    pooling: splade_nn::Pooling,
-) -> Result<Vec<Vec<splade_nn::PooledTerm>>, ModelError> {
-    let config = ArchitectureConfig::open(dir)?;
-    let m = arch::MaskedLm::load(dir, &config, isa, precision)?;
-    let mut ws = arch::Workspace::default();
-    let mut out = vec![];
-    for ids in all {
-        let offsets = [0, ids.len()];
-        let h = m.forward(&arch::PackedTexts { ids, offsets: &offsets }, &mut ws, false);
-        out.extend(splade_nn::splade_head(
-            &m.decoder.output,
-            h,
-            &offsets,
-            pooling,
-            splade_nn::Saturation::Log1pRelu,
-            false,
-        ));
-    }
-    Ok(out)
-}

@@ -82,4 +82,14 @@ impl MaskedLm {
         }
         self.decoder.transform.forward(workspace, parallel)
     }
+
+    /// Bytes of the packed weights.
+    pub(crate) fn bytes(&self) -> usize {
+        self.decoder.bytes()
+            + match &self.body {
+                Body::Bert(body) => body.bytes(),
+                Body::ModernBert(body) => body.bytes(),
+                Body::DebertaV2(body) => body.bytes(),
+            }
+    }
 }

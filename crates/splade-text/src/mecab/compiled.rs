@@ -49,7 +49,7 @@ pub(crate) fn read(dir: &Path) -> Result<Parts, TextError> {
         chars,
         ..Parts::default()
     };
-    let mut push = |tokens: &[Token], parts: &mut Parts| -> Result<(), String> {
+    let push = |tokens: &[Token], parts: &mut Parts| -> Result<(), String> {
         let first = parts.tokens.len();
         for token in tokens {
             let token = Token {
