@@ -1,2 +1,45 @@
 //! The `light-splade` command line.
-fn main() {}
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 for success, 1
+//! for a failure, 2 for a wrong call.
+
+mod args;
+mod cmd;
+mod input;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    match &cli.command {
+        Command::Encode(args) => cmd::encode::run(args),
+        Command::Tokenize(args) => cmd::tokenize::run(args),
+        Command::Explain(args) => cmd::explain::run(args),
+        Command::Inspect(args) => cmd::inspect::run(args),
+    }
+}
+
+/// Whoever reads the output may stop early (`| head`): that is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

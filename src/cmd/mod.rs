@@ -1,0 +1,58 @@
+//! The commands, one a file.
+
+pub(crate) mod encode;
+pub(crate) mod explain;
+pub(crate) mod inspect;
+pub(crate) mod tokenize;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use splade_model::Encoder;
+
+use crate::args::{InputArgs, ModelArgs};
+use crate::input::{Inputs, Record};
+use crate::progress::say;
+
+/// Texts that are encoded together: enough to sort by length and to keep all threads busy.
+const WINDOW_TEXTS: usize = 1024;
+/// Bytes of text after which a window ends.
+const WINDOW_BYTES: usize = 4 << 20;
+
+/// Loads the encoder and tells of tensors that it does not use.
+fn load(args: &ModelArgs) -> Result<Encoder> {
+    let encoder = Encoder::load(&args.model, &args.options())
+        .with_context(|| format!("cannot load the model {}", args.model.display()))?;
+    let unexpected = encoder.unexpected_tensors();
+    if !unexpected.is_empty() {
+        let (count, names) = (unexpected.len(), unexpected[..unexpected.len().min(5)].join(", "));
+        say(&format!("note: the model does not use {count} tensors of its file: {names}"));
+    }
+    Ok(encoder)
+}
+
+/// The texts of the command line, or of its inputs.
+fn records(args: &InputArgs) -> Result<Box<dyn Iterator<Item = Result<Record>>>> {
+    if args.text.is_empty() {
+        return Ok(Box::new(Inputs::open(&args.inputs, args.options())?));
+    }
+    let texts = args.text.clone().into_iter().enumerate();
+    Ok(Box::new(texts.map(|(id, text)| Ok(Record { id: id.to_string(), text }))))
+}
+
+/// The next records of a window; empty at the end.
+fn window(records: &mut dyn Iterator<Item = Result<Record>>) -> Result<Vec<Record>> {
+    let (mut window, mut bytes) = (Vec::new(), 0);
+    while window.len() < WINDOW_TEXTS && bytes < WINDOW_BYTES {
+        let Some(record) = records.next().transpose()? else { break };
+        bytes += record.text.len();
+        window.push(record);
+    }
+    Ok(window)
+}
+
+/// The name of a folder, for people.
+fn name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,309 @@
+//! Texts from files, standard input or the command line, one after another.
+//!
+//! | input | read as |
+//! |---|---|
+//! | `*.ndjson`, `*.jsonl` | one JSON object a line |
+//! | anything else | one text a line; ids count from 0 over all inputs |
+//! | the same with `.gz` or `.zst` | unpacked first |
+//! | a folder | its `*.ndjson` files by name, then its `*.ndjson.gz` |
+//! | `-`, or nothing | standard input: NDJSON with `--ndjson`, else lines |
+//!
+//! Of an object the text is `text`, after `title` and a blank where there is one that is not empty
+//! (BEIR); the id is `_id`, `doc_id`, `qid` or `id`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::{Map, Value};
+
+const ID_FIELDS: [&str; 4] = ["_id", "doc_id", "qid", "id"];
+
+/// A text and its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    pub(crate) text: String,
+}
+
+/// How inputs are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InputOptions {
+    pub(crate) text_field: Option<String>,
+    pub(crate) id_field: Option<String>,
+    /// Standard input and files of any name are NDJSON.
+    pub(crate) ndjson: bool,
+}
+
+/// Records of several inputs.
+pub(crate) struct Inputs {
+    options: InputOptions,
+    waiting: std::vec::IntoIter<PathBuf>,
+    open: Option<Lines>,
+    /// Lines of plain text so far.
+    texts: u64,
+}
+
+/// Lines of one input.
+struct Lines {
+    name: String,
+    reader: Box<dyn BufRead>,
+    ndjson: bool,
+    line: u64,
+}
+
+impl Inputs {
+    /// Checks that every path can be opened; nothing is read yet.
+    pub(crate) fn open(paths: &[PathBuf], options: InputOptions) -> Result<Self> {
+        let mut files = Vec::new();
+        for path in paths {
+            if path.is_dir() {
+                files.extend(folder(path)?);
+            } else {
+                if path != Path::new("-") {
+                    File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+                }
+                files.push(path.clone());
+            }
+        }
+        if paths.is_empty() {
+            files.push(PathBuf::from("-"));
+        }
+        Ok(Self { options, waiting: files.into_iter(), open: None, texts: 0 })
+    }
+
+    fn next_record(&mut self) -> Result<Option<Record>> {
+        loop {
+            let Some(lines) = &mut self.open else {
+                match self.waiting.next() {
+                    None => return Ok(None),
+                    Some(path) => self.open = Some(Lines::open(&path, self.options.ndjson)?),
+                }
+                continue;
+            };
+            let Some(line) = lines.next_line()? else {
+                self.open = None;
+                continue;
+            };
+            if !lines.ndjson {
+                self.texts += 1;
+                return Ok(Some(Record { id: (self.texts - 1).to_string(), text: line }));
+            }
+            if line.trim().is_empty() {
+                continue;
+            }
+            let record = parse(&line, &self.options);
+            let record = record.with_context(|| format!("{}, line {}", lines.name, lines.line))?;
+            return Ok(Some(record));
+        }
+    }
+}
+
+impl Iterator for Inputs {
+    type Item = Result<Record>;
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_record().transpose()
+    }
+}
+
+/// The NDJSON files of a folder, plain ones first, each kind by name.
+fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    let suffix = |path: &PathBuf| {
+        let name = path.to_string_lossy();
+        [".ndjson", ".ndjson.gz"].iter().position(|suffix| name.ends_with(suffix))
+    };
+    files.retain(|path| path.is_file() && suffix(path).is_some());
+    files.sort_by_key(|path| (suffix(path), path.clone()));
+    if files.is_empty() {
+        bail!("{} has no .ndjson or .ndjson.gz file", dir.display());
+    }
+    Ok(files)
+}
+
+impl Lines {
+    fn open(path: &Path, ndjson: bool) -> Result<Self> {
+        let name = path.display().to_string();
+        let source: Box<dyn Read> = match name.as_str() {
+            "-" => Box::new(std::io::stdin()),
+            _ => Box::new(File::open(path).with_context(|| format!("cannot open {name}"))?),
+        };
+        let lower = name.to_lowercase();
+        let (source, stem): (Box<dyn Read>, &str) = if let Some(stem) = lower.strip_suffix(".gz") {
+            (Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(source))), stem)
+        } else if let Some(stem) = lower.strip_suffix(".zst") {
+            (Box::new(zstd::Decoder::new(source)?), stem)
+        } else {
+            (source, &lower)
+        };
+        let ndjson = ndjson || stem.ends_with(".ndjson") || stem.ends_with(".jsonl");
+        let reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 16, source));
+        let name = if name == "-" { "standard input".to_owned() } else { name };
+        Ok(Self { name, reader, ndjson, line: 0 })
+    }
+
+    /// The next line without its end; a byte order mark at the start is skipped.
+    fn next_line(&mut self) -> Result<Option<String>> {
+        let mut bytes = Vec::new();
+        let place = || format!("cannot read {}", self.name);
+        if self.reader.read_until(b'\n', &mut bytes).with_context(place)? == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        }
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+        if self.line == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
+            bytes.drain(..3);
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to() + 1;
+            anyhow!("{}, line {}: byte {at} of the line is not UTF-8", self.name, self.line)
+        })?;
+        Ok(Some(text))
+    }
+}
+
+/// One line of NDJSON.
+fn parse(line: &str, options: &InputOptions) -> Result<Record> {
+    let value: Value = serde_json::from_str(line).context("not valid JSON")?;
+    let object = value.as_object().ok_or_else(|| anyhow!("not a JSON object"))?;
+    let has = || object.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let text_of = |field: &str| match object.get(field) {
+        Some(Value::String(text)) => Ok(text.as_str()),
+        Some(_) => Err(anyhow!("field \"{field}\" is not a text")),
+        None => Err(anyhow!("there is no field \"{field}\"; the fields are: {}", has())),
+    };
+    let text = match &options.text_field {
+        Some(field) => text_of(field)?.to_owned(),
+        None => match object.get("title").and_then(Value::as_str).unwrap_or_default() {
+            "" => text_of("text")?.to_owned(),
+            title => format!("{title} {}", text_of("text")?).trim().to_owned(),
+        },
+    };
+    let id = id_of(object, options.id_field.as_deref())?.ok_or_else(|| {
+        let wanted = options.id_field.as_deref().map_or(ID_FIELDS.join(", "), str::to_owned);
+        anyhow!("there is no id ({wanted}); the fields are: {}", has())
+    })?;
+    Ok(Record { id, text })
+}
+
+fn id_of(object: &Map<String, Value>, field: Option<&str>) -> Result<Option<String>> {
+    let found = match field {
+        Some(field) => object.get_key_value(field),
+        None => ID_FIELDS.iter().find_map(|field| object.get_key_value(*field)),
+    };
+    match found {
+        None => Ok(None),
+        Some((_, Value::String(id))) => Ok(Some(id.clone())),
+        Some((_, Value::Number(id))) => Ok(Some(id.to_string())),
+        Some((field, _)) => bail!("field \"{field}\" is neither a text nor a number"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn read(name: &str, bytes: &[u8], options: &InputOptions) -> Result<Vec<(String, String)>> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes)?;
+        let records = Inputs::open(&[path], options.clone())?;
+        records.map(|record| record.map(|r| (r.id, r.text))).collect()
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(id, text)| ((*id).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn reads_all_forms() {
+        let plain = InputOptions::default();
+        let field = InputOptions {
+            text_field: Some("body".into()),
+            id_field: Some("key".into()),
+            ndjson: true,
+        };
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gz.write_all(b"a\nb").expect("packed");
+        let gz = gz.finish().expect("packed");
+        let zst = zstd::encode_all(&b"{\"id\":7,\"text\":\"x\"}\n"[..], 1).expect("packed");
+        let long = "あ".repeat(3_500_000);
+        let cases: Vec<(&str, Vec<u8>, &InputOptions, Vec<(String, String)>)> = vec![
+            ("a.txt", b"a\r\n\nc".to_vec(), &plain, pairs(&[("0", "a"), ("1", ""), ("2", "c")])),
+            ("a.txt", b"\xef\xbb\xbfa\n".to_vec(), &plain, pairs(&[("0", "a")])),
+            ("a.txt", b"".to_vec(), &plain, vec![]),
+            ("a.txt", long.clone().into_bytes(), &plain, pairs(&[("0", &long)])),
+            (
+                "a.txt.gz",
+                [gz.clone(), gz].concat(),
+                &plain,
+                pairs(&[("0", "a"), ("1", "ba"), ("2", "b")]),
+            ),
+            ("a.jsonl.zst", zst, &plain, pairs(&[("7", "x")])),
+            (
+                "c.jsonl",
+                br#"{"_id":"d1","title":"T","text":"x "}"#.to_vec(),
+                &plain,
+                pairs(&[("d1", "T x")]),
+            ),
+            (
+                "c.jsonl",
+                br#"{"_id":"d1","title":"","text":"x"}"#.to_vec(),
+                &plain,
+                pairs(&[("d1", "x")]),
+            ),
+            (
+                "m.ndjson",
+                b"{\"doc_id\":1,\"text\":\"x\"}\n\n{\"qid\":2,\"text\":\"y\"}".to_vec(),
+                &plain,
+                pairs(&[("1", "x"), ("2", "y")]),
+            ),
+            (
+                "m.data",
+                br#"{"key":"k","body":"b","text":"x"}"#.to_vec(),
+                &field,
+                pairs(&[("k", "b")]),
+            ),
+        ];
+        for (name, bytes, options, want) in cases {
+            assert_eq!(read(name, &bytes, options).expect(name), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_the_place_of_errors() {
+        let cases: [(&str, &[u8], &str); 6] = [
+            ("a.txt", b"a\nb\xff", "line 2: byte 2 of the line is not UTF-8"),
+            ("a.ndjson", b"{\"id\":1,\"text\":\"x\"}\n{", "line 2: not valid JSON"),
+            ("a.ndjson", b"[1]", "line 1: not a JSON object"),
+            (
+                "a.ndjson",
+                b"{\"id\":1,\"body\":\"x\"}",
+                "line 1: there is no field \"text\"; the fields are: id, body",
+            ),
+            (
+                "a.ndjson",
+                b"{\"text\":\"x\"}",
+                "line 1: there is no id (_id, doc_id, qid, id); the fields are: text",
+            ),
+            ("a.ndjson", b"{\"id\":1,\"text\":2}", "line 1: field \"text\" is not a text"),
+        ];
+        for (name, bytes, want) in cases {
+            let error = read(name, bytes, &InputOptions::default()).expect_err(name);
+            let message = format!("{error:#}");
+            assert!(message.contains(want), "{message}");
+        }
+        let missing = Inputs::open(&["no/such/file".into()], InputOptions::default());
+        assert!(missing.is_err_and(|error| error.to_string() == "cannot open no/such/file"));
+    }
+}
