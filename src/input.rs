@@ -238,7 +238,8 @@ mod tests {
         let gz = gz.finish().expect("packed");
         let zst = zstd::encode_all(&b"{\"id\":7,\"text\":\"x\"}\n"[..], 1).expect("packed");
         let long = "あ".repeat(3_500_000);
-        let cases: Vec<(&str, Vec<u8>, &InputOptions, Vec<(String, String)>)> = vec![
+        type Case<'a> = (&'a str, Vec<u8>, &'a InputOptions, Vec<(String, String)>);
+        let cases: Vec<Case<'_>> = vec![
             ("a.txt", b"a\r\n\nc".to_vec(), &plain, pairs(&[("0", "a"), ("1", ""), ("2", "c")])),
             ("a.txt", b"\xef\xbb\xbfa\n".to_vec(), &plain, pairs(&[("0", "a")])),
             ("a.txt", b"".to_vec(), &plain, vec![]),

@@ -1,4 +1,5 @@
 //! Vectors equal to PyTorch's on every model of `../shared/golden`, where that is there.
+#![allow(clippy::print_stdout, reason = "tests say what they skipped")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

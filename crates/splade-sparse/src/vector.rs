@@ -121,7 +121,8 @@ impl SparseVector {
                 std::cmp::Ordering::Greater => _ = b.next(),
                 std::cmp::Ordering::Equal => {
                     sum += f64::from(*x) * f64::from(*y);
-                    (a.next(), b.next());
+                    a.next();
+                    b.next();
                 }
             }
         }

@@ -124,6 +124,6 @@ impl TokenizerConfig {
     /// `model_max_length`, where it is a length and not transformers' "very large".
     pub(crate) fn max_length(&self) -> Option<usize> {
         let length = self.value("model_max_length")?.as_f64()?;
-        (length >= 1.0 && length < 1e9).then_some(length as usize)
+        (1.0..1e9).contains(&length).then_some(length as usize)
     }
 }

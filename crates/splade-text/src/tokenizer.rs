@@ -39,7 +39,7 @@ pub struct Tokenizer {
 }
 
 enum Inner {
-    HuggingFace(HuggingFace),
+    HuggingFace(Box<HuggingFace>),
     Japanese(Box<BertJapanese>),
 }
 
@@ -65,9 +65,9 @@ impl Tokenizer {
                 ("", "electra") => "ElectraTokenizer".to_owned(),
                 _ => class,
             };
-            Inner::HuggingFace(HuggingFace::read(&json, &config, &class)?)
+            Inner::HuggingFace(Box::new(HuggingFace::read(&json, &config, &class)?))
         } else if vocab.is_file() {
-            Inner::HuggingFace(HuggingFace::from_vocab(&vocab, &config)?)
+            Inner::HuggingFace(Box::new(HuggingFace::from_vocab(&vocab, &config)?))
         } else {
             return Err(no_tokenizer(dir));
         };

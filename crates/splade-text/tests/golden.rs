@@ -1,4 +1,5 @@
 //! Ids equal to transformers' on every text of `../shared/golden`, where that is there.
+#![allow(clippy::print_stdout, reason = "tests say what they skipped")]
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

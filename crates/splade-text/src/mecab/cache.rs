@@ -83,13 +83,12 @@ fn write(path: &Path, image: &[u8]) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mecab::compiled;
+    use crate::mecab::parts::Parts;
 
     /// A cache that was written is used; a damaged one is not, and is replaced.
     #[test]
     fn damaged_files_are_replaced() {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-mecab");
-        let packed = packed::pack(&compiled::read(&source).expect("a dictionary")).expect("packed");
+        let packed = packed::pack(&Parts::sample()).expect("packed");
         let folder = tempfile::tempdir().expect("a folder");
         let image = open(&packed, Some(folder.path())).expect("built").bytes().to_vec();
         let file = std::fs::read_dir(folder.path()).expect("listed").next().expect("a file");

@@ -113,7 +113,7 @@ impl Dictionary {
     /// The image, to be written to a file.
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.memory {
-            Memory::Owned(words) => &bytemuck::cast_slice(words)[..],
+            Memory::Owned(words) => bytemuck::cast_slice(words),
             Memory::Mapped(map) => map,
         }
     }
@@ -264,7 +264,7 @@ impl<'a> View<'a> {
 fn hash(node: u32, character: u32, slots: usize) -> usize {
     let key = u64::from(node) << 32 | u64::from(character);
     let mixed = (key ^ key >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    ((mixed >> 32) * slots as u64 >> 32) as usize
+    (((mixed >> 32) * slots as u64) >> 32) as usize
 }
 
 /// The trie while it is built.

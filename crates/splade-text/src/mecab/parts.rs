@@ -122,3 +122,31 @@ impl Parts {
         ensure(text, "a surface that is not UTF-8")
     }
 }
+
+#[cfg(test)]
+impl Parts {
+    /// Three words and one category; `ab` is cheaper as one word than as two.
+    pub(crate) fn sample() -> Self {
+        let token = |left, right, cost| Token { left, right, cost };
+        // Every character is of category 0 and starts unknown words of one character.
+        let class = 1 | 1 << 26;
+        Self {
+            matrix: vec![0, 5, 10, 20, -3, 7],
+            right_classes: 3,
+            start_right: 0,
+            end_left: 1,
+            surfaces: "aabb雨".into(),
+            surface_ends: vec![1, 3, 4, 7],
+            counts: vec![1, 2, 1, 1, 1],
+            tokens: vec![
+                token(0, 1, 100),
+                token(1, 2, 150),
+                token(0, 2, 90),
+                token(1, 1, 100),
+                token(0, 0, 50),
+                token(1, 0, 3000),
+            ],
+            chars: vec![class; CHARS],
+        }
+    }
+}
