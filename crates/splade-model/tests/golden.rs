@@ -99,6 +99,8 @@ fn layouts() {
     let single = load("tiny-ja", Side::Document).encode(&text).expect("encoded");
     let sharded = load("tiny-ja-sharded", Side::Document).encode(&text).expect("encoded");
     assert_eq!(single, sharded);
+    let bin = load("tiny-ja-bin", Side::Document).encode(&text).expect("encoded");
+    assert_eq!(single, bin);
     let document = load("two-tower-ja", Side::Document).encode(&text).expect("encoded");
     let query = load("two-tower-ja", Side::Query).encode(&text).expect("encoded");
     assert_ne!(document, query);

@@ -1,6 +1,6 @@
 //! MeCab's word segmentation, exactly: the dictionary formats and the one-best lattice search.
 //!
-//! [`Parts`] is the neutral form of a dictionary. It comes from a compiled MeCab folder
+//! [`parts::Parts`] is the neutral form of a dictionary. It comes from a compiled MeCab folder
 //! ([`compiled`]) or from one small packed file ([`packed`]); [`image`] lays it out for searching,
 //! in memory or in a file that is mapped; [`lattice`] finds the words.
 

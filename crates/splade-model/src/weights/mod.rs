@@ -1,7 +1,9 @@
-//! Named tensors of a model folder: safetensors, in one file or in shards.
+//! Named tensors of a model folder: safetensors, in one file or in shards, or `pytorch_model.bin`.
 //!
 //! Only the headers are kept. Numbers are read by position into the caller's buffer, so that the
 //! peak of memory is the packed model and not the file; several threads may read at once.
+
+mod torch;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -48,7 +50,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Opens `model.safetensors` or the shards of `model.safetensors.index.json`.
+    /// Opens `model.safetensors`, the shards of `model.safetensors.index.json`, or
+    /// `pytorch_model.bin`.
     ///
     /// # Errors
     /// If there is neither, or a file is damaged.
@@ -61,14 +64,15 @@ impl Weights {
             weights.add(&single)?;
             return Ok(weights);
         }
+        let torch = dir.join("pytorch_model.bin");
+        if torch.is_file() && !index.is_file() {
+            weights.path.clone_from(&torch);
+            weights.add_torch(&torch)?;
+            return Ok(weights);
+        }
         if !index.is_file() {
-            let message = match dir.join("pytorch_model.bin").is_file() {
-                true => {
-                    "there is pytorch_model.bin but no model.safetensors; convert it with \
-                         transformers' save_pretrained(..., safe_serialization=True)"
-                }
-                false => "there are no weights: model.safetensors is expected",
-            };
+            let message =
+                "there are no weights: model.safetensors or pytorch_model.bin is expected";
             return Err(ModelError::Weights {
                 path: dir.to_path_buf(),
                 message: message.to_owned(),
@@ -167,6 +171,20 @@ impl Weights {
             }
             Dtype::Other => {}
         }
+        Ok(())
+    }
+
+    /// Adds the tensors of a `pytorch_model.bin`.
+    fn add_torch(&mut self, path: &Path) -> Result<(), ModelError> {
+        let file = File::open(path)
+            .map_err(|source| ModelError::Io { path: path.to_path_buf(), source })?;
+        let tensors = torch::read(&file)
+            .map_err(|message| ModelError::Weights { path: path.to_path_buf(), message })?;
+        for torch::TorchTensor { name, dtype, shape, start } in tensors {
+            let tensor = Tensor { file: self.files.len(), dtype, shape, start };
+            self.tensors.insert(canonical(&name), tensor);
+        }
+        self.files.push((path.to_path_buf(), file));
         Ok(())
     }
 
