@@ -250,11 +250,11 @@ impl<'a> Machine<'a> {
                     self.stack.push(Value::Tuple(items));
                 }
                 b't' => {
-                    let items = self.to_mark()?;
+                    let items = self.since_mark()?;
                     self.stack.push(Value::Tuple(items));
                 }
                 b'u' => {
-                    let items = self.to_mark()?;
+                    let items = self.since_mark()?;
                     self.set(items)?;
                 }
                 b's' => {
@@ -321,7 +321,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Value>, String> {
+    fn since_mark(&mut self) -> Result<Vec<Value>, String> {
         let at =
             self.stack.iter().rposition(|value| matches!(value, Value::Mark)).ok_or("no mark")?;
         let items = self.stack.split_off(at + 1);
