@@ -1,4 +1,7 @@
-//! `tokenizer_config.json`: typed access to what tokenizers read of it.
+//! A JSON file beside a tokenizer, such as `tokenizer_config.json`: typed access to its keys.
+//!
+//! A value of another type, or one that is not implemented, is an error that names the file, the
+//! key and the value: nothing is skipped.
 
 use std::path::{Path, PathBuf};
 
@@ -6,26 +9,14 @@ use serde_json::Value;
 
 use crate::error::TextError;
 
-/// One object of a JSON file; `null` counts as absent.
+/// One JSON object.
 #[derive(Debug, Clone)]
-pub(crate) struct TokenizerConfig {
+pub(crate) struct Config {
     path: PathBuf,
     value: Value,
 }
 
-/// An entry of `added_tokens_decoder`.
-#[derive(Debug, Clone)]
-pub(crate) struct AddedToken {
-    pub(crate) id: u32,
-    pub(crate) content: String,
-    pub(crate) single_word: bool,
-    pub(crate) lstrip: bool,
-    pub(crate) rstrip: bool,
-    pub(crate) normalized: bool,
-    pub(crate) special: bool,
-}
-
-impl TokenizerConfig {
+impl Config {
     /// Reads a file; an absent one is an empty object.
     pub(crate) fn read(path: &Path) -> Result<Self, TextError> {
         let path = path.to_path_buf();
@@ -33,24 +24,47 @@ impl TokenizerConfig {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Value::Null,
             Err(source) => return Err(TextError::Io { path, source }),
             Ok(text) => match serde_json::from_str(&text) {
-                Ok(value) => value,
+                Ok(value @ Value::Object(_)) => value,
+                Ok(_) => {
+                    let message = "a JSON object is expected".to_owned();
+                    return Err(TextError::Invalid { path, message });
+                }
                 Err(source) => return Err(TextError::Json { path, source }),
             },
         };
         Ok(Self { path, value })
     }
 
+    /// An object that stands in the file `path`.
+    pub(crate) fn of(path: &Path, value: Value) -> Self {
+        Self { path: path.to_path_buf(), value }
+    }
+
+    /// The file of that name in the same folder.
+    pub(crate) fn beside(&self, name: &str) -> Result<Self, TextError> {
+        Self::read(&self.path.with_file_name(name))
+    }
+
+    /// The value of a key; `null` counts as absent.
     pub(crate) fn value(&self, key: &str) -> Option<&Value> {
         self.value.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Whether the key stands there with `null`.
+    pub(crate) fn is_null(&self, key: &str) -> bool {
+        self.value.get(key).is_some_and(Value::is_null)
+    }
+
+    /// Keys and values, in the file's order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.value.as_object().into_iter().flatten()
     }
 
     /// The object under a key, or an empty one.
     pub(crate) fn object(&self, key: &str) -> Result<Self, TextError> {
         match self.value(key) {
-            None => Ok(Self { path: self.path.clone(), value: Value::Null }),
-            Some(value) if value.is_object() => {
-                Ok(Self { path: self.path.clone(), value: value.clone() })
-            }
+            None => Ok(Self::of(&self.path, Value::Null)),
+            Some(value) if value.is_object() => Ok(Self::of(&self.path, value.clone())),
             Some(_) => Err(self.unsupported(key, "an object")),
         }
     }
@@ -70,10 +84,12 @@ impl TokenizerConfig {
         }
     }
 
-    /// The token of a role such as `cls_token`: a text, or an object with `content`.
-    pub(crate) fn token(&self, role: &str) -> Option<String> {
-        let value = self.value(role)?;
-        value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
+    /// A list of texts, or an empty one.
+    pub(crate) fn texts(&self, key: &str) -> Result<Vec<String>, TextError> {
+        let wrong = || self.unsupported(key, "a list of texts");
+        let Some(value) = self.value(key) else { return Ok(Vec::new()) };
+        let texts = value.as_array().ok_or_else(wrong)?.iter();
+        texts.map(|text| text.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
     }
 
     /// Fails if the key is there with any other value.
@@ -87,41 +103,14 @@ impl TokenizerConfig {
         }
     }
 
+    /// The error for a value that is not implemented.
     pub(crate) fn unsupported(&self, key: &str, known: &str) -> TextError {
         let value = self.value.get(key).map_or_else(|| "absent".to_owned(), Value::to_string);
         let (path, key, known) = (self.path.clone(), key.to_owned(), known.to_owned());
         TextError::Unsupported { path, key, value, known }
     }
 
-    /// The tokens of `added_tokens_decoder`, by id.
-    pub(crate) fn added(&self) -> Vec<AddedToken> {
-        let Some(Value::Object(added)) = self.value("added_tokens_decoder") else {
-            return Vec::new();
-        };
-        let mut tokens: Vec<AddedToken> = added
-            .iter()
-            .filter_map(|(id, token)| {
-                let flag = |key: &str| token.get(key).and_then(Value::as_bool);
-                Some(AddedToken {
-                    id: id.parse().ok()?,
-                    content: token.get("content")?.as_str()?.to_owned(),
-                    single_word: flag("single_word").unwrap_or(false),
-                    lstrip: flag("lstrip").unwrap_or(false),
-                    rstrip: flag("rstrip").unwrap_or(false),
-                    normalized: flag("normalized").unwrap_or(true),
-                    special: flag("special").unwrap_or(false),
-                })
-            })
-            .collect();
-        tokens.sort_by_key(|token| token.id);
-        tokens
-    }
-
-    pub(crate) fn added_id(&self, content: &str) -> Option<u32> {
-        self.added().into_iter().find(|token| token.content == content).map(|token| token.id)
-    }
-
-    /// `model_max_length`, where it is a length and not transformers' "very large".
+    /// `model_max_length`, where it is a length and not transformers' "very large" (1e30).
     pub(crate) fn max_length(&self) -> Option<usize> {
         let length = self.value("model_max_length")?.as_f64()?;
         (1.0..1e9).contains(&length).then_some(length as usize)

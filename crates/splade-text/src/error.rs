@@ -50,6 +50,9 @@ pub enum TextError {
         /// What is wrong with it.
         message: String,
     },
+    /// Bytes are not a packed dictionary, or a damaged one.
+    #[error("the packed dictionary cannot be read: {0}")]
+    Dictionary(String),
     /// A text could not be tokenized.
     #[error("cannot tokenize the text: {0}")]
     Encode(String),

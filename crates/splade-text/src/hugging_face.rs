@@ -2,7 +2,7 @@
 //!
 //! Padding and truncation stored in the file are training settings and are dropped. As in
 //! transformers, `tokenizer_config.json` has the last word on lower-casing, accents and Chinese
-//! characters (BERT's classes) and on the leading blank (RoBERTa's).
+//! characters (BERT's classes), on the leading blank (byte-level models) and on added tokens.
 
 use std::path::Path;
 
@@ -10,65 +10,69 @@ use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 use tokenizers::pipeline::{EncodeOptions, PipelineTokenizer};
 
-use crate::config::TokenizerConfig;
+use crate::added::{self, AddedToken, Base};
+use crate::config::Config;
 use crate::error::TextError;
 use crate::vocab::Vocab;
+
+/// Classes that transformers' BERT tokenizer serves.
+const BERT_CLASSES: [&str; 3] = ["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer"];
+/// Tokens of BERT's roles where the config names no other.
+pub(crate) const BERT_ROLES: [(&str, &str); 5] = [
+    ("unk_token", "[UNK]"),
+    ("sep_token", "[SEP]"),
+    ("pad_token", "[PAD]"),
+    ("cls_token", "[CLS]"),
+    ("mask_token", "[MASK]"),
+];
+
+/// Whether a class is BERT's, so that a `vocab.txt` is enough for it.
+pub(crate) fn is_bert(class: &str) -> bool {
+    BERT_CLASSES.contains(&class)
+}
 
 /// A tokenizer of the `tokenizers` crate.
 pub(crate) struct HuggingFace {
     tokenizer: PipelineTokenizer,
     plain: EncodeOptions,
     /// Ids before and after every text.
-    around: (Vec<u32>, Vec<u32>),
-    tokens: FxHashMap<u32, String>,
-    special_ids: Vec<u32>,
-    kind: String,
+    pub(crate) around: (Vec<u32>, Vec<u32>),
+    pub(crate) special_ids: Vec<u32>,
+    /// Whether the file truncates texts at their start, unless the config says otherwise.
+    pub(crate) truncates_left: bool,
+    /// For people.
+    pub(crate) kind: String,
 }
 
+/// A tokenizer and its tokens.
+type Loaded = (HuggingFace, FxHashMap<u32, String>);
+
 impl HuggingFace {
-    /// Reads a `tokenizer.json`.
-    pub(crate) fn read(
-        path: &Path,
-        config: &TokenizerConfig,
-        class: &str,
-    ) -> Result<Self, TextError> {
+    /// Reads a `tokenizer.json` as the class of transformers that would load it.
+    pub(crate) fn read(path: &Path, config: &Config, class: &str) -> Result<Loaded, TextError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| TextError::Io { path: path.to_path_buf(), source })?;
-        let mut value: Value = serde_json::from_str(&text)
+        let value: Value = serde_json::from_str(&text)
             .map_err(|source| TextError::Json { path: path.to_path_buf(), source })?;
-        apply_config(&mut value, config, class)?;
-        let model = value["model"]["type"].as_str().unwrap_or("unnamed").to_owned();
-        Self::build(path, value, format!("tokenizer.json ({model})"))
+        let model = value["model"]["type"].as_str().unwrap_or("no model named");
+        let kind = format!("tokenizer.json ({model})");
+        Self::build(path, value, config, class, kind)
     }
 
     /// Makes a BERT tokenizer of its vocabulary.
-    pub(crate) fn from_vocab(path: &Path, config: &TokenizerConfig) -> Result<Self, TextError> {
+    pub(crate) fn from_vocab(path: &Path, config: &Config) -> Result<Loaded, TextError> {
         let vocab = Vocab::read(path)?;
-        let roles = [
-            ("unk_token", "[UNK]"),
-            ("sep_token", "[SEP]"),
-            ("pad_token", "[PAD]"),
-            ("cls_token", "[CLS]"),
-            ("mask_token", "[MASK]"),
-        ];
-        let mut specials = Vec::new();
-        for (role, default) in roles {
-            let token = config.token(role).unwrap_or_else(|| default.to_owned());
-            let id = vocab.id(&token).ok_or_else(|| TextError::Invalid {
-                path: path.to_path_buf(),
-                message: format!("the {role} {token} is not in the vocabulary"),
-            })?;
-            specials.push((token, id));
-        }
-        let (unk, sep, cls) = (&specials[0], &specials[1], &specials[3]);
-        let mut added: Vec<Value> = specials
-            .iter()
-            .map(|(token, id)| {
-                json!({"id": id, "content": token, "single_word": false, "lstrip": false,
-                       "rstrip": false, "normalized": false, "special": true})
-            })
-            .collect();
-        added.sort_by_key(|token| token["id"].as_u64());
+        let role = |role: &str, default: &str| -> Result<(String, u32), TextError> {
+            let token = config.value(role).map(|token| token.get("content").unwrap_or(token));
+            let token = match token {
+                None => default,
+                Some(token) => token.as_str().ok_or_else(|| config.unsupported(role, "a token"))?,
+            };
+            let id = vocab.id(token).ok_or_else(|| vocab.missing(role, token))?;
+            Ok((token.to_owned(), id))
+        };
+        let (unk, _) = role("unk_token", "[UNK]")?;
+        let (cls, sep) = (role("cls_token", "[CLS]")?, role("sep_token", "[SEP]")?);
         let words: serde_json::Map<String, Value> =
             vocab.iter().map(|(token, id)| (token.to_owned(), id.into())).collect();
         let special = |token: &str| json!({"SpecialToken": {"id": token, "type_id": 0}});
@@ -76,51 +80,75 @@ impl HuggingFace {
         let single = [special(&cls.0), text("A"), special(&sep.0)];
         let pair = [&single[..], &[text("B"), special(&sep.0)]].concat();
         let mut names = serde_json::Map::new();
-        for (token, id) in [cls, sep] {
+        for (token, id) in [&cls, &sep] {
             names.insert(token.clone(), json!({"id": token, "ids": [id], "tokens": [token]}));
         }
-        let mut value = json!({
-            "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+        let value = json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
             "normalizer": {"type": "BertNormalizer", "clean_text": true,
                 "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},
             "pre_tokenizer": {"type": "BertPreTokenizer"},
             "post_processor": {"type": "TemplateProcessing", "single": single,
                 "pair": pair, "special_tokens": names},
             "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
-            "model": {"type": "WordPiece", "unk_token": unk.0, "continuing_subword_prefix": "##",
+            "model": {"type": "WordPiece", "unk_token": unk, "continuing_subword_prefix": "##",
                 "max_input_chars_per_word": 100, "vocab": words},
         });
-        apply_config(&mut value, config, "BertTokenizer")?;
-        Self::build(path, value, "BERT vocab.txt".to_owned())
+        Self::build(path, value, config, "BertTokenizer", "BERT vocab.txt".to_owned())
     }
 
-    fn build(path: &Path, mut value: Value, kind: String) -> Result<Self, TextError> {
+    fn build(
+        path: &Path,
+        mut value: Value,
+        config: &Config,
+        class: &str,
+        kind: String,
+    ) -> Result<Loaded, TextError> {
         let invalid = |message: String| TextError::Invalid { path: path.to_path_buf(), message };
+        if !value.is_object() {
+            return Err(invalid("a JSON object is expected".to_owned()));
+        }
+        let truncates_left = value["truncation"]["direction"] == "Left";
+        value["padding"] = Value::Null;
+        value["truncation"] = Value::Null;
+        override_components(&mut value, config, class)?;
+        let mut tokens = model_tokens(&value);
+        let mut added = added_tokens(path, &mut value, config, class, &tokens)?;
+        let special_ids = added.iter().filter(|token| token.special).map(|token| token.id);
+        let special_ids = special_ids.collect();
         // A sequence of one is that one; the reader knows some components only on their own.
         if let Some([only]) = value["pre_tokenizer"]["pretokenizers"].as_array().map(Vec::as_slice)
         {
             value["pre_tokenizer"] = only.clone();
         }
+        // A leading blank is not known to the reader as a part of ByteLevel: it is added before.
+        if value["pre_tokenizer"]["type"] == "ByteLevel"
+            && value["pre_tokenizer"]["add_prefix_space"] == true
+        {
+            value["pre_tokenizer"]["add_prefix_space"] = false.into();
+            let prefix = json!({"type": "Replace", "pattern": {"Regex": r"\A(?=[^ ])"},
+                                "content": " "});
+            value["normalizer"] = match value["normalizer"].take() {
+                Value::Null => prefix,
+                first => json!({"type": "Sequence", "normalizers": [first, prefix]}),
+            };
+        }
         // The reader makes Metaspace a part of the normalizer, so that a special token looked for
         // in normalized text would get a blank of its own: it is cut out of the raw text instead.
         if value["pre_tokenizer"]["type"] == "Metaspace" {
-            for token in value["added_tokens"].as_array_mut().into_iter().flatten() {
-                if token["special"] == true {
-                    token["normalized"] = false.into();
-                }
+            for token in added.iter_mut().filter(|token| token.special) {
+                token.normalized = false;
             }
         }
-        value["padding"] = Value::Null;
-        value["truncation"] = Value::Null;
-        let (tokens, special_ids) = read_tokens(&value);
+        value["added_tokens"] = added.iter().map(AddedToken::to_json).collect();
+        tokens.extend(added.into_iter().map(|token| (token.id, token.content)));
         let text = tokenizers::canonicalize_str(&value.to_string())
             .map_err(|error| invalid(error.to_string()))?;
         let tokenizer = tokenizers::from_json(&text).map_err(|error| invalid(error.to_string()))?;
-        let plain = EncodeOptions::no_specials();
-        let mut this =
-            Self { tokenizer, plain, around: Default::default(), tokens, special_ids, kind };
+        let (plain, around) = (EncodeOptions::no_specials(), Default::default());
+        let mut this = Self { tokenizer, plain, around, special_ids, truncates_left, kind };
         this.around = this.find_around().map_err(|error| invalid(error.to_string()))?;
-        Ok(this)
+        Ok((this, tokens))
     }
 
     /// What the post-processor puts around a text, seen on one.
@@ -148,77 +176,57 @@ impl HuggingFace {
             .map_err(|error| TextError::Encode(error.to_string()))?;
         Ok(ids.iter().map(|token| token.id()).collect())
     }
-
-    pub(crate) fn around(&self) -> (Vec<u32>, Vec<u32>) {
-        self.around.clone()
-    }
-
-    pub(crate) fn tokens(&self) -> FxHashMap<u32, String> {
-        self.tokens.clone()
-    }
-
-    pub(crate) fn special_ids(&self) -> Vec<u32> {
-        self.special_ids.clone()
-    }
-
-    pub(crate) fn kind(&self) -> String {
-        self.kind.clone()
-    }
 }
 
-/// Overrides what transformers' tokenizer classes override on loading.
-fn apply_config(value: &mut Value, config: &TokenizerConfig, class: &str) -> Result<(), TextError> {
-    let class = class.trim_end_matches("Fast");
-    if ["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer"].contains(&class)
-        && value["normalizer"]["type"] == "BertNormalizer"
-    {
+/// Overrides what transformers' classes override in a `tokenizer.json` on loading.
+fn override_components(value: &mut Value, config: &Config, class: &str) -> Result<(), TextError> {
+    if is_bert(class) && value["normalizer"]["type"] == "BertNormalizer" {
+        let strip_accents = match config.value("strip_accents") {
+            None => Value::Null,
+            Some(_) => config.flag("strip_accents", false)?.into(),
+        };
         let normalizer = &mut value["normalizer"];
+        normalizer["strip_accents"] = strip_accents;
         normalizer["lowercase"] = config.flag("do_lower_case", true)?.into();
-        normalizer["strip_accents"] = config.value("strip_accents").cloned().unwrap_or_default();
         normalizer["handle_chinese_chars"] = config.flag("tokenize_chinese_chars", true)?.into();
     }
-    if class == "RobertaTokenizer" && value["pre_tokenizer"]["type"] == "ByteLevel" {
+    if value["pre_tokenizer"]["type"] == "ByteLevel" {
         value["pre_tokenizer"]["add_prefix_space"] = config.flag("add_prefix_space", false)?.into();
-    }
-    let Some(added) = value["added_tokens"].as_array_mut() else { return Ok(()) };
-    for token in config.added() {
-        if !added.iter().any(|known| known["content"] == token.content.as_str()) {
-            added.push(json!({"id": token.id, "content": token.content,
-                "single_word": token.single_word, "lstrip": token.lstrip, "rstrip": token.rstrip,
-                "normalized": token.normalized, "special": token.special}));
-        }
     }
     Ok(())
 }
 
-/// Token strings by id, and the ids of special tokens.
-fn read_tokens(value: &Value) -> (FxHashMap<u32, String>, Vec<u32>) {
-    let mut tokens = FxHashMap::default();
+/// Takes the added tokens out of a `tokenizer.json` and puts those of the config to them.
+fn added_tokens(
+    path: &Path,
+    value: &mut Value,
+    config: &Config,
+    class: &str,
+    tokens: &FxHashMap<u32, String>,
+) -> Result<Vec<AddedToken>, TextError> {
+    let ids: FxHashMap<&str, u32> = tokens.iter().map(|(id, t)| (t.as_str(), *id)).collect();
+    let present = json!({"added_tokens": value["added_tokens"].take()});
+    let present = added::of_tokenizer_json(&Config::of(path, present))?;
+    let defaults: &[_] = if is_bert(class) { &BERT_ROLES } else { &[] };
+    let id = |token: &str| ids.get(token).copied();
+    let base = Base { id: &id, len: ids.len(), keep_ids: false };
+    let mut added = added::resolve(config, present, defaults, &base)?;
+    added.sort_by_key(|token| token.id);
+    Ok(added)
+}
+
+/// Token strings of the model by id.
+fn model_tokens(value: &Value) -> FxHashMap<u32, String> {
     match &value["model"]["vocab"] {
         Value::Object(vocab) => {
-            for (token, id) in vocab {
-                if let Some(id) = id.as_u64() {
-                    tokens.insert(id as u32, token.clone());
-                }
-            }
+            let id = |id: &Value| id.as_u64().and_then(|id| u32::try_from(id).ok());
+            vocab.iter().filter_map(|(token, value)| Some((id(value)?, token.clone()))).collect()
         }
         Value::Array(vocab) => {
-            for (id, entry) in vocab.iter().enumerate() {
-                if let Some(token) = entry[0].as_str() {
-                    tokens.insert(id as u32, token.to_owned());
-                }
-            }
+            let token = |entry: &Value| entry.get(0)?.as_str().map(str::to_owned);
+            let tokens = vocab.iter().enumerate();
+            tokens.filter_map(|(id, entry)| Some((id as u32, token(entry)?))).collect()
         }
-        _ => {}
+        _ => FxHashMap::default(),
     }
-    let mut special_ids = Vec::new();
-    for token in value["added_tokens"].as_array().into_iter().flatten() {
-        if let (Some(id), Some(content)) = (token["id"].as_u64(), token["content"].as_str()) {
-            tokens.insert(id as u32, content.to_owned());
-            if token["special"] == true {
-                special_ids.push(id as u32);
-            }
-        }
-    }
-    (tokens, special_ids)
 }

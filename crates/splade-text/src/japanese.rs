@@ -1,20 +1,25 @@
 //! `BertJapaneseTokenizer`: MeCab, then WordPiece or characters.
 //!
-//! The steps of transformers 4.56, in its order: special tokens are cut out of the raw text; with
-//! `do_lower_case` the rest is lowered, character by character; NFKC; MeCab; with `do_lower_case`
-//! the words are lowered again; each word is split into pieces of the vocabulary.
+//! The steps of transformers 4.56, in its order: with `do_lower_case` the text is lowered,
+//! character by character, but for special tokens; added tokens are cut out; NFKC; MeCab; with
+//! `do_lower_case` the words are lowered again; each word is split into pieces of the vocabulary.
+//! Other word tokenizers (`basic`, Sudachi, Juman++) and SentencePiece pieces are not implemented.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use rustc_hash::FxHashMap;
+use aho_corasick::{AhoCorasick, MatchKind};
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-use crate::config::TokenizerConfig;
+use crate::added::{self, AddedToken, Base};
+use crate::config::Config;
 use crate::error::TextError;
+use crate::hugging_face::BERT_ROLES;
 use crate::mecab::{Dictionary, Lattice, cache, compiled};
 use crate::vocab::Vocab;
+use crate::wordpiece::WordPiece;
 
 /// unidic-lite 1.0.8 (UniDic 2.1.2), packed; see `dictionary/README.md`.
 #[cfg(feature = "unidic-lite")]
@@ -22,23 +27,21 @@ const UNIDIC_LITE: Option<&[u8]> = Some(include_bytes!("../dictionary/unidic-lit
 #[cfg(not(feature = "unidic-lite"))]
 const UNIDIC_LITE: Option<&[u8]> = None;
 
-/// A word of more characters than this is unknown.
-const MAX_WORD_CHARS: usize = 100;
-
 /// A tokenizer for Japanese text.
 #[derive(Debug)]
 pub(crate) struct BertJapanese {
-    vocab: Vocab,
-    /// Special tokens and their ids.
-    specials: Vec<(String, u32)>,
-    unk: u32,
+    pieces: WordPiece,
+    subwords: Subwords,
+    words: Words,
+    /// `do_lower_case`: what is not lowered, in the text.
+    lower: Option<AhoCorasick>,
+    /// Words that are not lowered.
+    never_split: FxHashSet<String>,
+    added: Vec<AddedToken>,
+    /// Finds the `added`, by their numbers.
+    finder: AhoCorasick,
     cls: u32,
     sep: u32,
-    lower_case: bool,
-    words: Words,
-    pieces: Pieces,
-    /// Bytes of the longest entry of the vocabulary.
-    longest: usize,
     dictionary_name: String,
 }
 
@@ -55,7 +58,7 @@ enum Words {
 
 /// How a word becomes pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pieces {
+enum Subwords {
     WordPiece,
     Character,
     /// `do_subword_tokenize: false`
@@ -67,137 +70,97 @@ thread_local! {
 }
 
 impl BertJapanese {
-    /// Loads the tokenizer of a folder whose config names `BertJapaneseTokenizer`.
+    /// Loads the tokenizer of a folder whose config names `BertJapaneseTokenizer`, and its tokens.
+    /// `dictionary` stands in for the one that the config names.
     pub(crate) fn load(
         dir: &Path,
-        config: &TokenizerConfig,
-        mecab_dicdir: Option<&Path>,
-    ) -> Result<Self, TextError> {
-        let vocab = Vocab::read(&dir.join("vocab.txt"))?;
-        let special = |role: &str, default: &str| -> Result<(String, u32), TextError> {
-            let token = config.token(role).unwrap_or_else(|| default.to_owned());
-            match vocab.id(&token).or_else(|| config.added_id(&token)) {
-                Some(id) => Ok((token, id)),
-                None => Err(TextError::Invalid {
-                    path: vocab.path().to_path_buf(),
-                    message: format!("the {role} {token} is not in the vocabulary"),
-                }),
-            }
-        };
-        let (unk, sep) = (special("unk_token", "[UNK]")?, special("sep_token", "[SEP]")?);
-        let (pad, cls) = (special("pad_token", "[PAD]")?, special("cls_token", "[CLS]")?);
-        let mask = special("mask_token", "[MASK]")?;
-        let ids = (unk.1, cls.1, sep.1);
-        let mut specials = vec![unk, sep, pad, cls, mask];
-        for added in config.added() {
-            if added.single_word || added.lstrip || added.rstrip {
-                return Err(config.unsupported(
-                    "added_tokens_decoder",
-                    "tokens without single_word, lstrip and rstrip",
-                ));
-            }
-            if !specials.iter().any(|(token, _)| *token == added.content) {
-                specials.push((added.content, added.id));
-            }
-        }
-        // Longer tokens first: of two that start at one place the longer one is cut out.
-        specials.sort_by_key(|(token, _)| std::cmp::Reverse(token.len()));
-        config.only("never_split", &[Value::Null, Value::Array(Vec::new())])?;
-        let (words, dictionary_name) = Self::words(config, mecab_dicdir)?;
-        let pieces = match config.flag("do_subword_tokenize", true)? {
-            false => Pieces::Whole,
+        config: &Config,
+        dictionary: Option<&Path>,
+    ) -> Result<(Self, FxHashMap<u32, String>), TextError> {
+        let subwords = match config.flag("do_subword_tokenize", true)? {
+            false => Subwords::Whole,
             true => match config.text("subword_tokenizer_type", "wordpiece")?.as_str() {
-                "wordpiece" => Pieces::WordPiece,
-                "character" => Pieces::Character,
+                "wordpiece" => Subwords::WordPiece,
+                "character" => Subwords::Character,
                 _ => {
-                    return Err(
-                        config.unsupported("subword_tokenizer_type", "wordpiece and character")
-                    );
+                    let known = "wordpiece and character";
+                    return Err(config.unsupported("subword_tokenizer_type", known));
                 }
             },
         };
-        Ok(Self {
-            longest: vocab.longest(),
-            vocab,
-            specials,
-            unk: ids.0,
-            cls: ids.1,
-            sep: ids.2,
-            lower_case: config.flag("do_lower_case", false)?,
-            words,
-            pieces,
-            dictionary_name,
-        })
-    }
-
-    fn words(
-        config: &TokenizerConfig,
-        mecab_dicdir: Option<&Path>,
-    ) -> Result<(Words, String), TextError> {
-        if !config.flag("do_word_tokenize", true)? {
-            return Ok((Words::Whole, "no words".to_owned()));
+        let vocab = Vocab::read(&dir.join("vocab.txt"))?;
+        let id = |token: &str| vocab.id(token);
+        let base = Base { id: &id, len: vocab.len(), keep_ids: true };
+        let added = added::resolve(config, Vec::new(), &BERT_ROLES, &base)?;
+        if added.iter().any(|token| token.single_word || token.lstrip || token.rstrip) {
+            let known = "tokens without single_word, lstrip and rstrip";
+            return Err(config.unsupported("added_tokens_decoder", known));
         }
-        if config.text("word_tokenizer_type", "basic")? != "mecab" {
-            let known = "mecab; convert models for Sudachi, Juman++ or basic words with a \
-                         tokenizer.json of their own";
-            return Err(config.unsupported("word_tokenizer_type", known));
-        }
-        let mecab = config.object("mecab_kwargs")?;
-        mecab.only("mecab_option", &[Value::Null, Value::from("")])?;
-        mecab.only("never_split", &[Value::Null, Value::Array(Vec::new())])?;
-        mecab.only("do_lower_case", &[Value::Null, Value::Bool(false)])?;
-        let normalize = mecab.flag("normalize_text", true)?;
-        if let Some(dir) = mecab_dicdir {
-            let dictionary = Dictionary::build(&compiled::read(dir)?);
-            let name = format!("MeCab with {}", dir.display());
-            return Ok((Words::Mecab { dictionary, normalize }, name));
-        }
-        let wanted = match mecab.value("mecab_dic") {
-            None => "unidic_lite".to_owned(),
-            Some(Value::String(name)) => name.clone(),
-            Some(other) => other.to_string(),
+        let role = |role: &str, default: &str| -> Result<u32, TextError> {
+            let token = config.value(role).map(|token| token.get("content").unwrap_or(token));
+            let token = token.and_then(Value::as_str).unwrap_or(default);
+            let known = added.iter().find(|known| known.content == token).map(|known| known.id);
+            known.ok_or_else(|| vocab.missing(role, token))
         };
-        let packed = UNIDIC_LITE.filter(|_| wanted == "unidic_lite").ok_or_else(|| {
-            mecab.unsupported(
-                "mecab_dic",
-                "unidic_lite, which is built in; name the folder of any other dictionary with \
-                 --mecab-dicdir",
-            )
-        })?;
-        let folder: Option<PathBuf> = cache::default_folder();
-        let dictionary = cache::open(packed, folder.as_deref()).map_err(|message| {
-            TextError::Invalid { path: PathBuf::from("the built-in dictionary"), message }
-        })?;
-        Ok((Words::Mecab { dictionary, normalize }, "MeCab with unidic-lite".to_owned()))
+        let (cls, sep) = (role("cls_token", "[CLS]")?, role("sep_token", "[SEP]")?);
+        let unk = role("unk_token", "[UNK]")?;
+        let special = |token: &&AddedToken| token.special;
+        let mut never_split: FxHashSet<String> = config.texts("never_split")?.into_iter().collect();
+        never_split.extend(added.iter().filter(special).map(|token| token.content.clone()));
+        let lower = match config.flag("do_lower_case", false)? {
+            false => None,
+            true => {
+                // As the alternatives of a regular expression: the first that fits is taken.
+                let kept = added.iter().filter(special);
+                let kept = kept.chain(added.iter().filter(|t| !t.special && t.normalized));
+                Some(finder(config, kept, MatchKind::LeftmostFirst)?)
+            }
+        };
+        let (words, dictionary_name) = words(config, dictionary)?;
+        let mut tokens = vocab.tokens();
+        tokens.extend(added.iter().map(|token| (token.id, token.content.clone())));
+        let finder = finder(config, added.iter(), MatchKind::LeftmostLongest)?;
+        let pieces = WordPiece::new(vocab, unk);
+        let this = Self {
+            pieces,
+            subwords,
+            words,
+            lower,
+            never_split,
+            added,
+            finder,
+            cls,
+            sep,
+            dictionary_name,
+        };
+        Ok((this, tokens))
     }
 
     /// Ids of a text without special tokens around it.
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
+        let lowered;
+        let text = match &self.lower {
+            None => text,
+            Some(kept) => {
+                lowered = lower(text, kept);
+                &lowered
+            }
+        };
         let mut ids = Vec::new();
-        let mut rest = text;
-        while let Some((at, length, id)) = self.next_special(rest) {
-            self.encode_plain(&rest[..at], &mut ids);
-            ids.push(id);
-            rest = &rest[at + length..];
+        let mut start = 0;
+        for found in self.finder.find_iter(text) {
+            self.encode_plain(&text[start..found.start()], &mut ids);
+            ids.push(self.added[found.pattern().as_usize()].id);
+            start = found.end();
         }
-        self.encode_plain(rest, &mut ids);
+        self.encode_plain(&text[start..], &mut ids);
         ids
     }
 
-    /// Where the first special token stands, its length and id.
-    fn next_special(&self, text: &str) -> Option<(usize, usize, u32)> {
-        let found = self.specials.iter().filter(|(token, _)| !token.is_empty());
-        let found =
-            found.filter_map(|(token, id)| Some((text.find(token.as_str())?, token.len(), *id)));
-        found.min_by_key(|(at, length, _)| (*at, std::cmp::Reverse(*length)))
-    }
-
+    /// Ids of a text without added tokens.
     fn encode_plain(&self, text: &str, ids: &mut Vec<u32>) {
-        let lowered;
-        let mut text = text;
-        if self.lower_case {
-            lowered = text.chars().flat_map(char::to_lowercase).collect::<String>();
-            text = &lowered;
+        if text.is_empty() {
+            return;
         }
         match &self.words {
             Words::Whole => self.encode_word(text, ids),
@@ -205,71 +168,26 @@ impl BertJapanese {
                 let normal = if *normalize { nfkc(text) } else { text.into() };
                 for word in lattice.words(dictionary, &normal) {
                     let word = &normal[word.clone()];
-                    match self.lower_case {
+                    match self.lower.is_some() && !self.never_split.contains(word) {
                         true => self.encode_word(&word.to_lowercase(), ids),
                         false => self.encode_word(word, ids),
                     }
                 }
+                lattice.shrink();
             }),
         }
     }
 
     fn encode_word(&self, word: &str, ids: &mut Vec<u32>) {
-        match self.pieces {
-            Pieces::Whole => ids.push(self.vocab.id(word).unwrap_or(self.unk)),
-            Pieces::Character => {
+        match self.subwords {
+            Subwords::Whole => ids.push(self.pieces.whole(word)),
+            Subwords::Character => {
                 let mut buffer = [0; 4];
-                for c in nfkc(word).chars() {
-                    ids.push(self.vocab.id(c.encode_utf8(&mut buffer)).unwrap_or(self.unk));
-                }
+                let characters = nfkc(word);
+                let characters = characters.chars();
+                ids.extend(characters.map(|c| self.pieces.whole(c.encode_utf8(&mut buffer))));
             }
-            Pieces::WordPiece => {
-                for part in word.split(python_space).filter(|part| !part.is_empty()) {
-                    self.word_piece(part, ids);
-                }
-            }
-        }
-    }
-
-    /// The longest piece of the vocabulary at each place (Wu et al. 2016); one unknown token for
-    /// the word if any part has none.
-    fn word_piece(&self, word: &str, ids: &mut Vec<u32>) {
-        if let Some(id) = self.vocab.id(word) {
-            return ids.push(id);
-        }
-        if word.len() > MAX_WORD_CHARS && word.chars().count() > MAX_WORD_CHARS {
-            return ids.push(self.unk);
-        }
-        let first = ids.len();
-        let mut key = String::new();
-        let mut start = 0;
-        while start < word.len() {
-            let mut end = word.len().min(start + self.longest);
-            while !word.is_char_boundary(end) {
-                end -= 1;
-            }
-            key.clear();
-            if start > 0 {
-                key.push_str("##");
-            }
-            key.push_str(&word[start..end]);
-            let id = loop {
-                if end == start {
-                    break None;
-                }
-                if let Some(id) = self.vocab.id(&key) {
-                    break Some(id);
-                }
-                end -= key.pop().map_or(0, char::len_utf8);
-            };
-            match id {
-                Some(id) => ids.push(id),
-                None => {
-                    ids.truncate(first);
-                    return ids.push(self.unk);
-                }
-            }
-            start = end;
+            Subwords::WordPiece => self.pieces.encode(word, ids),
         }
     }
 
@@ -278,26 +196,99 @@ impl BertJapanese {
         (vec![self.cls], vec![self.sep])
     }
 
-    /// Token strings by id.
-    pub(crate) fn tokens(&self) -> FxHashMap<u32, String> {
-        let mut tokens = self.vocab.tokens();
-        tokens.extend(self.specials.iter().map(|(token, id)| (*id, token.clone())));
-        tokens
-    }
-
     pub(crate) fn special_ids(&self) -> Vec<u32> {
-        self.specials.iter().map(|(_, id)| *id).collect()
+        let mut ids: Vec<u32> =
+            self.added.iter().filter(|token| token.special).map(|token| token.id).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// For people.
     pub(crate) fn kind(&self) -> String {
-        let pieces = match self.pieces {
-            Pieces::WordPiece => "WordPiece",
-            Pieces::Character => "characters",
-            Pieces::Whole => "whole words",
+        let pieces = match self.subwords {
+            Subwords::WordPiece => "WordPiece",
+            Subwords::Character => "characters",
+            Subwords::Whole => "whole words",
         };
         format!("BertJapanese: {}, then {pieces}", self.dictionary_name)
     }
+}
+
+/// The word tokenizer that a config asks for, and its name.
+fn words(config: &Config, dictionary: Option<&Path>) -> Result<(Words, String), TextError> {
+    if !config.flag("do_word_tokenize", true)? {
+        return Ok((Words::Whole, "no words".to_owned()));
+    }
+    if config.text("word_tokenizer_type", "basic")? != "mecab" {
+        return Err(config.unsupported("word_tokenizer_type", "mecab"));
+    }
+    let mecab = config.object("mecab_kwargs")?;
+    for (key, _) in mecab.entries() {
+        if !["mecab_dic", "mecab_option", "normalize_text"].contains(&key.as_str()) {
+            let known = "mecab_dic, mecab_option and normalize_text among mecab_kwargs";
+            return Err(mecab.unsupported(key, known));
+        }
+    }
+    // Options can name another dictionary and change what MeCab finds.
+    mecab.only("mecab_option", &["".into()])?;
+    let normalize = mecab.flag("normalize_text", true)?;
+    if let Some(path) = dictionary {
+        let dictionary = open_dictionary(path)?;
+        return Ok((
+            Words::Mecab { dictionary, normalize },
+            format!("MeCab with {}", path.display()),
+        ));
+    }
+    // Without the key it is unidic_lite; with null, whatever MeCab is installed with.
+    let wanted = mecab.text("mecab_dic", "unidic_lite")?;
+    let packed = UNIDIC_LITE.filter(|_| wanted == "unidic_lite" && !mecab.is_null("mecab_dic"));
+    let packed = packed.ok_or_else(|| {
+        let known = match UNIDIC_LITE {
+            Some(_) => "unidic_lite, which is built in; any other dictionary by its folder",
+            None => "any dictionary by its folder; this program was built without unidic_lite",
+        };
+        mecab.unsupported("mecab_dic", &format!("{known} (--mecab-dicdir)"))
+    })?;
+    let dictionary = cache::open(packed, cache::default_folder().as_deref());
+    let path = PathBuf::from("the built-in dictionary");
+    let dictionary = dictionary.map_err(|message| TextError::Invalid { path, message })?;
+    Ok((Words::Mecab { dictionary, normalize }, "MeCab with unidic-lite".to_owned()))
+}
+
+/// A compiled dictionary (a folder) or a packed one (a file).
+fn open_dictionary(path: &Path) -> Result<Dictionary, TextError> {
+    if path.is_dir() {
+        return Ok(Dictionary::build(&compiled::read(path)?));
+    }
+    let path = path.to_path_buf();
+    let packed = match std::fs::read(&path) {
+        Ok(packed) => packed,
+        Err(source) => return Err(TextError::Io { path, source }),
+    };
+    cache::open(&packed, cache::default_folder().as_deref())
+        .map_err(|message| TextError::Invalid { path, message })
+}
+
+fn finder<'a>(
+    config: &Config,
+    tokens: impl Iterator<Item = &'a AddedToken>,
+    kind: MatchKind,
+) -> Result<AhoCorasick, TextError> {
+    let finder = AhoCorasick::builder().match_kind(kind).build(tokens.map(|token| &token.content));
+    finder.map_err(|_| config.unsupported("added_tokens_decoder", "fewer tokens"))
+}
+
+/// Lowers each character by itself, but those of `kept` tokens.
+fn lower(text: &str, kept: &AhoCorasick) -> String {
+    let mut lowered = String::with_capacity(text.len());
+    let mut start = 0;
+    for found in kept.find_iter(text) {
+        lowered.extend(text[start..found.start()].chars().flat_map(char::to_lowercase));
+        lowered.push_str(&text[found.range()]);
+        start = found.end();
+    }
+    lowered.extend(text[start..].chars().flat_map(char::to_lowercase));
+    lowered
 }
 
 fn nfkc(text: &str) -> std::borrow::Cow<'_, str> {
@@ -305,9 +296,4 @@ fn nfkc(text: &str) -> std::borrow::Cow<'_, str> {
         IsNormalized::Yes => text.into(),
         _ => text.nfkc().collect::<String>().into(),
     }
-}
-
-/// What Python's `str.split()` splits on.
-fn python_space(c: char) -> bool {
-    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }

@@ -2,21 +2,43 @@
 //!
 //! A [`Tokenizer`] is loaded from a model folder: `tokenizer.json`, a BERT `vocab.txt`, or
 //! `BertJapaneseTokenizer`, for which MeCab's search and unidic-lite's dictionary are built in.
+//! The ids are those of transformers 4.56 for the same folder; what is not implemented is an error.
+//!
+//! ```
+//! use splade_text::{Tokenizer, TokenizerOptions};
+//!
+//! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-uncased");
+//! let tokenizer = Tokenizer::from_dir(&folder, &TokenizerOptions::default())?;
+//! let encoding = tokenizer.encode("The night train", Some(512))?;
+//! let tokens: Vec<_> = encoding.ids.iter().filter_map(|id| tokenizer.token(*id)).collect();
+//! assert_eq!(tokens, ["[CLS]", "the", "night", "train", "[SEP]"]);
+//! # Ok::<(), splade_text::TextError>(())
+//! ```
+//!
+//! The Japanese dictionary is laid out once into a file that later starts map, in the folder
+//! `light-splade` of the user's cache or in `LIGHT_SPLADE_CACHE`; without such a folder every start
+//! takes a third of a second longer.
 
 mod config;
 mod error;
+
+mod added;
 mod hugging_face;
 mod japanese;
 mod mecab;
 mod tokenizer;
 mod vocab;
+mod wordpiece;
 
 use std::path::Path;
 
 pub use error::TextError;
 pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions};
 
-/// Packs a compiled MeCab dictionary in UTF-8 into the form that is built in.
+/// Packs a compiled MeCab dictionary in UTF-8 into one small file, without loss for segmentation.
+///
+/// unidic-lite's 250 MB become 7 MB; that file is built in. [`TokenizerOptions::mecab_dicdir`]
+/// takes such a file, and opens it faster than the folder. Takes minutes.
 ///
 /// # Errors
 /// If the folder is no such dictionary.
@@ -25,17 +47,10 @@ pub fn pack_dictionary(dir: &Path) -> Result<Vec<u8>, TextError> {
     mecab::packed::pack(&parts).map_err(|source| TextError::Io { path: dir.to_path_buf(), source })
 }
 
-/// Reads a packed dictionary and says what is in it; for checks of files from outside.
+/// Checks that bytes are a packed dictionary, whole and sound.
 ///
 /// # Errors
-/// If the bytes are no packed dictionary, with the reason.
-pub fn check_packed_dictionary(bytes: &[u8]) -> Result<String, String> {
-    let parts = mecab::packed::unpack(bytes)?;
-    Ok(format!(
-        "{} surfaces, {} tokens, {} x {} connections",
-        parts.surface_ends.len(),
-        parts.tokens.len(),
-        parts.left_classes(),
-        parts.right_classes
-    ))
+/// If they are not, with the reason.
+pub fn check_packed_dictionary(bytes: &[u8]) -> Result<(), TextError> {
+    mecab::packed::unpack(bytes).map(drop).map_err(TextError::Dictionary)
 }

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
 
-use crate::config::TokenizerConfig;
+use crate::config::Config;
 use crate::error::TextError;
-use crate::hugging_face::HuggingFace;
+use crate::hugging_face::{HuggingFace, is_bert};
 use crate::japanese::BertJapanese;
 
 /// Settings of [`Tokenizer::from_dir`].
 #[derive(Debug, Clone, Default)]
 pub struct TokenizerOptions {
-    /// A compiled MeCab dictionary in UTF-8, in place of the one that a Japanese model names.
+    /// A MeCab dictionary in place of the one that a Japanese model names: a compiled one in UTF-8
+    /// (a folder), or one that [`pack_dictionary`](crate::pack_dictionary) made (a file).
     pub mecab_dicdir: Option<PathBuf>,
 }
 
@@ -27,6 +28,8 @@ pub struct Encoding {
 }
 
 /// Text to token ids, as transformers 4.56 gives them for the same folder.
+///
+/// One tokenizer serves any number of threads.
 pub struct Tokenizer {
     inner: Inner,
     /// Ids before and after every text.
@@ -36,6 +39,9 @@ pub struct Tokenizer {
     ids: FxHashMap<String, u32>,
     special_ids: Vec<u32>,
     model_max_length: Option<usize>,
+    /// Whether texts that are too long lose their start, not their end.
+    truncates_left: bool,
+    kind: String,
 }
 
 enum Inner {
@@ -50,53 +56,80 @@ impl Tokenizer {
     /// # Errors
     /// If a file is missing or damaged, or the tokenizer is of a kind that is not implemented.
     pub fn from_dir(dir: &Path, options: &TokenizerOptions) -> Result<Self, TextError> {
-        let config = TokenizerConfig::read(&dir.join("tokenizer_config.json"))?;
-        let model = TokenizerConfig::read(&dir.join("config.json"))?;
-        let class = config.text("tokenizer_class", &model.text("tokenizer_class", "")?)?;
-        let json = dir.join("tokenizer.json");
-        let vocab = dir.join("vocab.txt");
-        let inner = if class.trim_end_matches("Fast") == "BertJapaneseTokenizer" {
-            let dicdir = options.mecab_dicdir.as_deref();
-            Inner::Japanese(Box::new(BertJapanese::load(dir, &config, dicdir)?))
+        let config = Config::read(&dir.join("tokenizer_config.json"))?;
+        let class = class(&config)?;
+        config.only("split_special_tokens", &[false.into()])?;
+        let (json, vocab) = (dir.join("tokenizer.json"), dir.join("vocab.txt"));
+        let (inner, tokens) = if class == "BertJapaneseTokenizer" {
+            let dictionary = options.mecab_dicdir.as_deref();
+            let (inner, tokens) = BertJapanese::load(dir, &config, dictionary)?;
+            (Inner::Japanese(Box::new(inner)), tokens)
         } else if json.is_file() {
-            let class = match (class.as_str(), model.text("model_type", "")?.as_str()) {
-                ("", "bert") => "BertTokenizer".to_owned(),
-                ("", "distilbert") => "DistilBertTokenizer".to_owned(),
-                ("", "electra") => "ElectraTokenizer".to_owned(),
-                _ => class,
-            };
-            Inner::HuggingFace(Box::new(HuggingFace::read(&json, &config, &class)?))
-        } else if vocab.is_file() {
-            Inner::HuggingFace(Box::new(HuggingFace::from_vocab(&vocab, &config)?))
+            let (inner, tokens) = HuggingFace::read(&json, &config, &class)?;
+            (Inner::HuggingFace(Box::new(inner)), tokens)
+        } else if vocab.is_file() && (is_bert(&class) || class.is_empty()) {
+            let (inner, tokens) = HuggingFace::from_vocab(&vocab, &config)?;
+            (Inner::HuggingFace(Box::new(inner)), tokens)
         } else {
-            return Err(no_tokenizer(dir));
+            return Err(no_tokenizer(dir, &class));
         };
-        let (around, named, special_ids) = match &inner {
-            Inner::HuggingFace(inner) => (inner.around(), inner.tokens(), inner.special_ids()),
-            Inner::Japanese(inner) => (inner.around(), inner.tokens(), inner.special_ids()),
+        let (around, special_ids, left, kind) = match &inner {
+            Inner::HuggingFace(inner) => {
+                let HuggingFace { around, special_ids, truncates_left, kind, .. } = &**inner;
+                (around.clone(), special_ids.clone(), *truncates_left, kind.clone())
+            }
+            Inner::Japanese(inner) => (inner.around(), inner.special_ids(), false, inner.kind()),
         };
-        let len = named.keys().max().map_or(0, |id| *id as usize + 1);
-        let mut tokens = vec![String::new(); len];
-        for (id, token) in named {
-            tokens[id as usize] = token;
+        config.only("truncation_side", &["right".into(), "left".into()])?;
+        let truncates_left = match config.text("truncation_side", "")?.as_str() {
+            "" => left,
+            side => side == "left",
+        };
+        // A damaged file must not ask for all memory: ids are nearly as many as tokens.
+        let len = tokens.keys().max().map_or(0, |id| *id as usize + 1);
+        if len > 2 * tokens.len() + (1 << 20) {
+            let message = format!("{} tokens have ids of up to {}", tokens.len(), len - 1);
+            return Err(TextError::Invalid { path: dir.to_path_buf(), message });
         }
-        let ids = tokens.iter().enumerate().filter(|(_, token)| !token.is_empty());
-        let ids = ids.map(|(id, token)| (token.clone(), id as u32)).collect();
+        let ids = tokens.iter().map(|(id, token)| (token.clone(), *id)).collect();
+        let mut named = vec![String::new(); len];
+        for (id, token) in tokens {
+            named[id as usize] = token;
+        }
         let model_max_length = config.max_length();
-        Ok(Self { inner, around, tokens, ids, special_ids, model_max_length })
+        let tokens = named;
+        let this = Self {
+            inner,
+            around,
+            tokens,
+            ids,
+            special_ids,
+            model_max_length,
+            truncates_left,
+            kind,
+        };
+        Ok(this)
     }
 
     /// Ids of a text with special tokens; at most `max_tokens` of them, those of the text cut off
-    /// at its end.
+    /// at its end (at its start where the config's `truncation_side` says so).
     ///
     /// # Errors
-    /// If the tokenizer fails on the text.
+    /// If `max_tokens` is less than the special tokens alone, or the text of over 4 GB.
     pub fn encode(&self, text: &str, max_tokens: Option<usize>) -> Result<Encoding, TextError> {
-        let content = self.encode_plain(text)?;
         let (before, after) = &self.around;
-        let room =
-            max_tokens.map_or(usize::MAX, |max| max.saturating_sub(before.len() + after.len()));
-        let kept = &content[..content.len().min(room)];
+        let special = before.len() + after.len();
+        let room = match max_tokens {
+            None => usize::MAX,
+            Some(max) => max.checked_sub(special).ok_or_else(|| {
+                TextError::Encode(format!("{max} tokens have no room for {special} special ones"))
+            })?,
+        };
+        let content = self.encode_plain(text)?;
+        let kept = match self.truncates_left {
+            true => &content[content.len().saturating_sub(room)..],
+            false => &content[..content.len().min(room)],
+        };
         let ids = [before, kept, after].concat();
         Ok(Encoding { ids, truncated: kept.len() < content.len() })
     }
@@ -104,8 +137,12 @@ impl Tokenizer {
     /// Ids of a text alone, without special tokens around it: for queries that are looked up.
     ///
     /// # Errors
-    /// As [`encode`](Self::encode).
+    /// If the text is of over 4 GB.
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        // Places in a text are kept in 32 bits.
+        if u32::try_from(text.len()).is_err() {
+            return Err(TextError::Encode(format!("{} bytes; split it", text.len())));
+        }
         match &self.inner {
             Inner::HuggingFace(inner) => inner.encode(text),
             Inner::Japanese(inner) => Ok(inner.encode(text)),
@@ -143,11 +180,8 @@ impl Tokenizer {
     }
 
     /// What kind of tokenizer it is, for people.
-    pub fn kind(&self) -> String {
-        match &self.inner {
-            Inner::HuggingFace(inner) => inner.kind(),
-            Inner::Japanese(inner) => inner.kind(),
-        }
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 }
 
@@ -157,15 +191,53 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-fn no_tokenizer(dir: &Path) -> TextError {
-    let there = |name: &str| dir.join(name).is_file();
-    let pieces = ["spm.model", "sentencepiece.bpe.model", "spiece.model", "vocab.json"];
-    let message = match pieces.iter().find(|name| there(name)) {
+/// The class of transformers that the folder asks for, without `Fast`: named in
+/// `tokenizer_config.json` or `config.json`, else that of the model's type; empty where neither is.
+fn class(config: &Config) -> Result<String, TextError> {
+    let model = config.beside("config.json")?;
+    let named = config.text("tokenizer_class", "")?;
+    let (named, file) = match named.is_empty() {
+        true => (model.text("tokenizer_class", "")?, &model),
+        false => (named, config),
+    };
+    // Code in a folder: `[slow, fast]`. What comes with a fast class has a tokenizer.json.
+    let own = file.value("auto_map").map(|map| map.get("AutoTokenizer").unwrap_or(map));
+    if own.and_then(serde_json::Value::as_array).is_some_and(|own| {
+        own.first().is_some_and(serde_json::Value::is_string)
+            && !own.get(1).is_some_and(serde_json::Value::is_string)
+    }) {
+        let known = "tokenizers without code of their own; save the model with a tokenizer.json";
+        return Err(file.unsupported("auto_map", known));
+    }
+    let class = named.strip_suffix("Fast").unwrap_or(&named);
+    let model_type = model.text("model_type", "")?;
+    Ok(match (class, model_type.as_str()) {
+        ("", "bert") => "BertTokenizer",
+        ("", "distilbert") => "DistilBertTokenizer",
+        ("", "electra") => "ElectraTokenizer",
+        ("", other) => other,
+        _ => class,
+    }
+    .to_owned())
+}
+
+fn no_tokenizer(dir: &Path, class: &str) -> TextError {
+    let there = |name: &&str| dir.join(name).is_file();
+    let files = [
+        "spm.model",
+        "sentencepiece.bpe.model",
+        "spiece.model",
+        "tokenizer.model",
+        "vocab.json",
+        "vocab.txt",
+    ];
+    let message = match files.into_iter().find(there) {
         Some(name) => format!(
-            "there is {name} but no tokenizer.json; make one with \
+            "there is {name} of {class} but no tokenizer.json; make one with \
              python -c \"from transformers import AutoTokenizer as T; \
              T.from_pretrained('{0}').save_pretrained('{0}')\"",
-            dir.display()
+            dir.display(),
+            class = if class.is_empty() { "an unnamed class" } else { class },
         ),
         None => "there is no tokenizer: tokenizer.json or vocab.txt is expected".to_owned(),
     };

@@ -24,12 +24,19 @@ impl Vocab {
         Ok(Self { path: path.to_path_buf(), ids })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// The error for a role whose token has no line.
+    pub(crate) fn missing(&self, role: &str, token: &str) -> TextError {
+        let message = format!("the {role} {token} is not in the vocabulary");
+        TextError::Invalid { path: self.path.clone(), message }
     }
 
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
         self.ids.get(token).copied()
+    }
+
+    /// Tokens; of those that stand twice, one.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
     }
 
     /// Bytes of the longest token.

@@ -1,9 +1,9 @@
 //! The embedded dictionary, laid out once into a file that later starts map.
 //!
 //! Laying out takes a third of a second; mapping and checking the file some milliseconds. The file
-//! is named by the checksum of the packed dictionary and the version of the layout, written aside
-//! and renamed, and used only if its own checksum holds: a stale or damaged one is replaced. Where
-//! it cannot be written, the dictionary stays in memory.
+//! is named by the checksum and size of the packed dictionary and the version of the layout. It is
+//! written aside and renamed, and used only if its own checksum holds: a stale or damaged one is
+//! replaced. Where it cannot be written, the dictionary stays in memory.
 #![allow(unsafe_code, reason = "mapping a file")]
 
 use std::fs::File;
@@ -14,8 +14,8 @@ use super::image::Dictionary;
 use super::packed;
 
 /// Changes with every change of the image's layout.
-const LAYOUT: u32 = 1;
-/// After the image: its checksum, and `0`s up to 64 bytes.
+const LAYOUT: u32 = 2;
+/// After the image: its checksum, in 8 bytes.
 const TRAILER: usize = 8;
 
 /// The folder for such files: `LIGHT_SPLADE_CACHE`, else `light-splade` in the user's cache folder.
@@ -33,8 +33,10 @@ pub(crate) fn default_folder() -> Option<PathBuf> {
 
 /// The dictionary of a packed file, mapped from `folder` if that is possible.
 pub(crate) fn open(packed: &[u8], folder: Option<&Path>) -> Result<Dictionary, String> {
-    let key = crc32fast::hash(packed);
-    let file = folder.map(|folder| folder.join(format!("mecab-{key:08x}-{LAYOUT}.bin")));
+    let (key, size) = (crc32fast::hash(packed), packed.len());
+    let endian = if cfg!(target_endian = "little") { "le" } else { "be" };
+    let name = format!("mecab-{key:08x}-{size:x}-{LAYOUT}{endian}.bin");
+    let file = folder.map(|folder| folder.join(name));
     if let Some(dictionary) = file.as_deref().and_then(map) {
         return Ok(dictionary);
     }

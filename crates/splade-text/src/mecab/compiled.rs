@@ -10,10 +10,14 @@ use std::path::Path;
 use super::parts::{CHARS, Parts, Token};
 use crate::error::TextError;
 
+/// The files of a dictionary folder that are read.
+const FILES: [&str; 4] = ["sys.dic", "unk.dic", "char.bin", "matrix.bin"];
 const MAGIC: u32 = 0xef71_8f77;
 const VERSION: u32 = 102;
 const HEADER: usize = 72;
 const CATEGORY_NAME: usize = 32;
+/// MeCab's compiler reads lines of 8192 bytes: a longer surface is damage.
+const MAX_SURFACE: usize = 8192;
 
 /// Reads a dictionary folder.
 pub(crate) fn read(dir: &Path) -> Result<Parts, TextError> {
@@ -21,25 +25,25 @@ pub(crate) fn read(dir: &Path) -> Result<Parts, TextError> {
         let path = dir.join(name);
         std::fs::read(&path).map_err(|source| TextError::Io { path, source })
     };
-    let invalid = |name: &str| {
-        let path = dir.join(name);
-        move |message: String| TextError::Invalid { path: path.clone(), message }
-    };
-    let system = file("sys.dic")?;
-    let system = Words::parse(&system).map_err(invalid("sys.dic"))?;
-    let unknown = file("unk.dic")?;
-    let unknown = Words::parse(&unknown).map_err(invalid("unk.dic"))?;
-    let chars = file("char.bin")?;
-    let (names, chars) = parse_chars(&chars).map_err(invalid("char.bin"))?;
-    let matrix = file("matrix.bin")?;
-    let matrix = Connections::parse(&matrix).map_err(invalid("matrix.bin"))?;
+    let [system, unknown, chars, matrix] = FILES;
+    let bytes = [file(system)?, file(unknown)?, file(chars)?, file(matrix)?];
+    parse(&bytes).map_err(|(name, message)| TextError::Invalid { path: dir.join(name), message })
+}
 
-    let mut surfaces = system.surfaces().map_err(invalid("sys.dic"))?;
+/// Reads the contents of [`FILES`]; an error names the file.
+fn parse([system, unknown, chars, matrix]: &[Vec<u8>; 4]) -> Result<Parts, (&'static str, String)> {
+    let of = |file: usize| move |message: String| (FILES[file], message);
+    let system = Words::parse(system).map_err(of(0))?;
+    let unknown = Words::parse(unknown).map_err(of(1))?;
+    let (names, chars) = parse_chars(chars).map_err(of(2))?;
+    let matrix = Connections::parse(matrix).map_err(of(3))?;
+
+    let mut surfaces = system.surfaces().map_err(of(0))?;
     surfaces.sort_unstable();
-    let mut categories = unknown.surfaces().map_err(invalid("unk.dic"))?;
+    let mut categories = unknown.surfaces().map_err(of(1))?;
     categories.sort_unstable();
     let all = system.tokens.iter().chain(&unknown.tokens);
-    let classes = Classes::merge(&matrix, all).map_err(invalid("sys.dic"))?;
+    let classes = Classes::merge(&matrix, all).map_err(of(3))?;
 
     let mut parts = Parts {
         right_classes: classes.right_count,
@@ -76,22 +80,22 @@ pub(crate) fn read(dir: &Path) -> Result<Parts, TextError> {
         Ok(())
     };
     for (surface, run) in &surfaces {
-        let tokens = system.run(*run).map_err(invalid("sys.dic"))?;
-        push(tokens, &mut parts).map_err(invalid("sys.dic"))?;
+        let tokens = system.run(*run).map_err(of(0))?;
+        push(tokens, &mut parts).map_err(of(0))?;
         parts.surfaces.extend_from_slice(surface);
         let end = u32::try_from(parts.surfaces.len());
-        let end = end.map_err(|_| invalid("sys.dic")("surfaces of over 4 GB".to_owned()))?;
+        let end = end.map_err(|_| of(0)("surfaces of over 4 GB".to_owned()))?;
         parts.surface_ends.push(end);
     }
     for name in &names {
         let found = categories.iter().find(|(surface, _)| surface == name);
         let (_, run) = found.ok_or_else(|| {
-            invalid("unk.dic")(format!("no unknown words of {}", String::from_utf8_lossy(name)))
+            of(1)(format!("no unknown words of {}", String::from_utf8_lossy(name)))
         })?;
-        let tokens = unknown.run(*run).map_err(invalid("unk.dic"))?;
-        push(tokens, &mut parts).map_err(invalid("unk.dic"))?;
+        let tokens = unknown.run(*run).map_err(of(1))?;
+        push(tokens, &mut parts).map_err(of(1))?;
     }
-    parts.check().map_err(invalid("sys.dic"))?;
+    parts.check().map_err(of(0))?;
     Ok(parts)
 }
 
@@ -168,6 +172,9 @@ impl Words {
                 if let Ok(byte) = u8::try_from(byte)
                     && next >= 0
                 {
+                    if prefix.len() == MAX_SURFACE {
+                        return Err(format!("a surface of over {MAX_SURFACE} bytes"));
+                    }
                     let mut surface = prefix.clone();
                     surface.push(byte);
                     open.push((next as u32, surface));
@@ -222,7 +229,7 @@ impl Connections {
         let sizes = bytes.get(..4).ok_or("cut off")?;
         let (rights, lefts) = (usize::from(u16_at(sizes, 0)), usize::from(u16_at(sizes, 2)));
         let costs: Vec<i16> = bytes[4..].chunks_exact(2).map(|c| u16_at(c, 0) as i16).collect();
-        if rights == 0 || costs.len() != rights * lefts {
+        if rights == 0 || lefts == 0 || costs.len() != rights * lefts {
             return Err(format!("{} costs, not {rights} x {lefts}", costs.len()));
         }
         Ok(Self { rights, lefts, costs })
@@ -290,4 +297,56 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mecab::tests::{segment, small_dictionary};
+    use crate::mecab::{Dictionary, Lattice};
+    use proptest::prelude::*;
+
+    #[test]
+    fn other_charsets_and_versions_are_named() {
+        let good = small_dictionary(FILES);
+        let mut euc = good.clone();
+        euc[0][40..HEADER].fill(0);
+        euc[0][40..46].copy_from_slice(b"EUC-JP");
+        let (file, message) = parse(&euc).expect_err("EUC-JP");
+        assert!(file == "sys.dic" && message.contains("euc-jp"), "{file}: {message}");
+        let mut old = good;
+        old[1][4] = 101;
+        let (file, message) = parse(&old).expect_err("an old version");
+        assert!(file == "unk.dic" && message.contains("101"), "{file}: {message}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// A damaged dictionary is an error or, where nobody can tell, searched without panic.
+        #[test]
+        fn damaged_files_do_no_harm(
+            file in 0usize..4,
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            cut in any::<Option<prop::sample::Index>>(),
+        ) {
+            let mut files = small_dictionary(FILES);
+            for (at, byte) in damage {
+                let at = at.index(files[file].len());
+                files[file][at] = byte;
+            }
+            if let Some(cut) = cut {
+                let length = cut.index(files[file].len());
+                files[file].truncate(length);
+                // With a length that fits, so that what follows is reached.
+                if file < 2 && length >= HEADER {
+                    files[file][..4].copy_from_slice(&(length as u32 ^ MAGIC).to_le_bytes());
+                }
+            }
+            if let Ok(parts) = parse(&files) {
+                let dictionary = Dictionary::build(&parts);
+                segment(&mut Lattice::default(), &dictionary, "ab AB 01 あいう雨列車🚂\u{ffff}高");
+            }
+        }
+    }
 }

@@ -5,7 +5,8 @@
 
 use super::parts::{CHARS, CharInfo, Parts, Token};
 
-/// Code points that start a surface: two planes and the third's ideographs.
+/// Code points that have an entry in the table of first characters: three planes. Surfaces that
+/// start with a later one are found by the hash table.
 const ROOTS: usize = 0x3_0000;
 /// Key of an empty slot: no node has so high a number.
 const EMPTY: u32 = u32::MAX;
@@ -96,7 +97,8 @@ impl Dictionary {
             parts.matrix.len(),
             0,
         ];
-        let sections = Sections::of(&header.map(|x| x as u64)).expect("sizes of real sections");
+        let sections = Sections::of(&header.map(|x| x as u64))
+            .expect("sections fit into memory: this is a bug");
         let mut memory = vec![0u64; sections.end.div_ceil(8)];
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
         let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
@@ -234,7 +236,10 @@ impl<'a> View<'a> {
                 return;
             }
             let step = match node {
-                0 => self.roots.get(character as usize).map(|[child, run]| (*child, *run)),
+                0 if (character as usize) < ROOTS => {
+                    let [child, run] = self.roots[character as usize];
+                    Some((child, run))
+                }
                 _ => self.step(node, character as u32),
             };
             let Some((child, run)) = step.filter(|(child, _)| *child != 0) else { return };
@@ -287,7 +292,8 @@ impl Trie {
                 path.pop();
             }
             let start = path.last().map_or(0, |(_, end)| *end);
-            let rest = std::str::from_utf8(&surface[start..]).unwrap_or_default();
+            let rest = std::str::from_utf8(&surface[start..]);
+            let rest = rest.expect("surfaces were checked to be UTF-8: this is a bug");
             for (offset, character) in rest.char_indices() {
                 let parent = path.last().map_or(0, |(node, _)| *node);
                 path.push((nodes.len() as u32, start + offset + character.len_utf8()));
@@ -303,10 +309,10 @@ impl Trie {
         let mut roots = vec![[0, 0]; ROOTS];
         for (child, (parent, character, run)) in nodes.into_iter().enumerate().skip(1) {
             let (child, character) = (child as u32, character as u32);
-            if parent == 0 {
-                if let Some(root) = roots.get_mut(character as usize) {
-                    *root = [child, run];
-                }
+            if parent == 0
+                && let Some(root) = roots.get_mut(character as usize)
+            {
+                *root = [child, run];
                 continue;
             }
             let mut at = hash(parent, character, slots.len());

@@ -20,6 +20,8 @@ const MAX_GROUPING: usize = 24;
 const MAX_REACH: usize = 65_535;
 /// Words kept before those that are final are dropped.
 const KEPT_WORDS: usize = 1 << 18;
+/// Positions whose buffers are kept for the next text.
+const KEPT_POSITIONS: usize = 1 << 20;
 const NONE: u32 = u32::MAX;
 
 /// A word in the lattice.
@@ -59,12 +61,14 @@ pub(crate) struct Lattice {
     /// For the current position, by left class: the cheapest word before, and its cost.
     joined: Vec<(u32, u32, i64)>,
     epoch: u32,
+    /// How many words may be kept before the next look for final ones.
+    room: usize,
     words: Vec<Range<usize>>,
 }
 
 impl Lattice {
     /// The words of a text as byte ranges, without the blanks between them. A NUL ends the text,
-    /// as MeCab reads a C string.
+    /// as MeCab reads a C string. A text is of less than 4 GB.
     pub(crate) fn words(&mut self, dictionary: &Dictionary, text: &str) -> &[Range<usize>] {
         let text = text.split('\0').next().unwrap_or_default();
         let view = dictionary.view();
@@ -77,8 +81,10 @@ impl Lattice {
                 continue;
             }
             last = position;
-            if self.nodes.len() > KEPT_WORDS {
+            if self.nodes.len() > self.room {
                 self.drop_final(position);
+                // Where many paths stay open the next look comes later: the cost stays linear.
+                self.room = KEPT_WORDS.max(2 * self.nodes.len());
             }
             let start = self.find_candidates(&view, text, position, blank);
             self.join(&view, position, start);
@@ -97,7 +103,15 @@ impl Lattice {
         &self.words
     }
 
+    /// Gives the memory of a large text back.
+    pub(crate) fn shrink(&mut self) {
+        if self.heads.capacity() > KEPT_POSITIONS {
+            *self = Self::default();
+        }
+    }
+
     fn reset(&mut self, length: usize, start_right: u16) {
+        self.room = KEPT_WORDS;
         self.nodes.clear();
         self.ends.clear();
         self.words.clear();
@@ -185,6 +199,11 @@ impl Lattice {
     /// Joins the candidates to the cheapest words that end at `position`.
     fn join(&mut self, view: &View<'_>, position: usize, start: usize) {
         self.epoch = self.epoch.wrapping_add(1);
+        if self.epoch == 0 {
+            // What was noted four billion positions ago must not look new.
+            self.joined.clear();
+            self.epoch = 1;
+        }
         let candidates = std::mem::take(&mut self.candidates);
         // MeCab walks the words from the one inserted last to the first.
         for candidate in candidates.iter().rev() {
@@ -227,9 +246,12 @@ impl Lattice {
 
     /// Moves the words that all open paths share to `words`, and drops what no path needs.
     fn drop_final(&mut self, position: usize) {
+        // No word that starts before here ends further than MeCab looks, but for its last
+        // character.
+        let last = self.heads.len().min(position + MAX_REACH + 8);
         let open = |lattice: &Self| {
             let mut entries = Vec::new();
-            for head in &lattice.heads[position..] {
+            for head in &lattice.heads[position..last] {
                 let mut entry = *head;
                 while entry != NONE {
                     entries.push(entry);
@@ -269,7 +291,7 @@ impl Lattice {
             Node { before: number(node.before), ..node }
         }));
         let mut ends = Vec::with_capacity(entries.len());
-        for head in &mut self.heads[position..] {
+        for head in &mut self.heads[position..last] {
             let mut entry = std::mem::replace(head, NONE);
             let mut link: Option<usize> = None;
             while entry != NONE {

@@ -29,8 +29,9 @@ use super::parts::{CHARS, Parts, Token};
 
 const MAGIC: &[u8; 8] = b"SPLMECAB";
 const VERSION: u32 = 1;
-/// No section of a real dictionary is larger: a damaged length must not ask for all memory.
-const MAX_SECTION: usize = 1 << 28;
+/// No section of a real dictionary is larger (UniDic 3.1's matrix has 480 MB): a damaged length
+/// must not ask for all memory.
+const MAX_SECTION: usize = 1 << 30;
 
 /// Packs a dictionary.
 pub(crate) fn pack(parts: &Parts) -> Result<Vec<u8>, std::io::Error> {
@@ -98,6 +99,10 @@ pub(crate) fn pack(parts: &Parts) -> Result<Vec<u8>, std::io::Error> {
     ];
     let mut body = Vec::new();
     for section in &sections {
+        if section.len() > MAX_SECTION {
+            let message = format!("a section of {} bytes is too large to pack", section.len());
+            return Err(std::io::Error::other(message));
+        }
         let packed = zstd::bulk::compress(section, 22)?;
         body.extend((section.len() as u32).to_le_bytes());
         body.extend((packed.len() as u32).to_le_bytes());

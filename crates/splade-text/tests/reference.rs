@@ -1,0 +1,68 @@
+//! Ids equal to transformers' on the folders of `tests/fixtures`, which
+//! `scripts/reference/tokenization.py` makes.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use splade_text::{Tokenizer, TokenizerOptions};
+
+/// Of the column `cut`.
+const MAX_TOKENS: usize = 9;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn json(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).expect("a fixture");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn load(name: &str) -> Tokenizer {
+    let tokenizer = Tokenizer::from_dir(&fixtures().join(name), &TokenizerOptions::default());
+    tokenizer.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn texts() -> Vec<String> {
+    serde_json::from_value(json(&fixtures().join("texts.json"))).expect("texts")
+}
+
+/// Every folder, every text: with special tokens, without, and truncated.
+#[test]
+fn ids_are_those_of_transformers() {
+    let texts = texts();
+    let mut wrong = Vec::new();
+    for name in [
+        "bert-uncased",
+        "bert-cased",
+        "bert-json",
+        "bert-added",
+        "bert-legacy",
+        "roberta",
+        "bpe-prefix",
+        "unigram",
+        "ja-wordpiece",
+        "ja-character",
+        "ja-lower",
+        "ja-no-words",
+        "ja-whole-words",
+    ] {
+        let tokenizer = load(name);
+        let rows = std::fs::read_to_string(fixtures().join(name).join("expected.ndjson"));
+        let rows = rows.expect("a fixture");
+        assert_eq!(rows.lines().count(), texts.len(), "{name}");
+        for (text, row) in texts.iter().zip(rows.lines()) {
+            let row: Value = serde_json::from_str(row).expect("JSON");
+            let encoding = tokenizer.encode(text, None).expect("encoded");
+            let cut = tokenizer.encode(text, Some(MAX_TOKENS)).expect("encoded");
+            let plain = tokenizer.encode_plain(text).expect("encoded");
+            for (column, got) in [("ids", &encoding.ids), ("plain", &plain), ("cut", &cut.ids)] {
+                if Value::from(got.as_slice()) != row[column] {
+                    wrong.push(format!("{name} {column} {text:?}: {got:?}, not {}", row[column]));
+                }
+            }
+            assert_eq!(cut.truncated, cut.ids.len() < encoding.ids.len());
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
