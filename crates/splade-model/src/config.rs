@@ -140,6 +140,9 @@ pub struct DebertaV2Config {
     pub absolute_positions: bool,
     /// Relative positions, if used.
     pub relative: Option<RelativeConfig>,
+    /// Kinds of scores that the scale of attention counts: the content's, and those of
+    /// `pos_att_type`, which transformers counts even where positions are not relative.
+    pub score_kinds: usize,
     /// Kernel width and activation of the convolution beside the first layer, if there is one.
     pub convolution: Option<ConvolutionConfig>,
     /// Whether the head is named `cls.*` (true) or `lm_predictions.*`.
@@ -381,23 +384,25 @@ fn deberta_v2(keys: &Keys<'_>) -> Result<DebertaV2Config, ModelError> {
     let heads = keys.size("num_attention_heads", 24)?;
     let positions = keys.size("max_position_embeddings", 512)?;
     keys.only("attention_head_size", &Value::from(hidden / heads.max(1)))?;
+    let kinds = match keys.get("pos_att_type") {
+        None => Vec::new(),
+        Some(Value::String(kinds)) => kinds.split('|').map(|kind| kind.trim().into()).collect(),
+        Some(Value::Array(kinds)) => {
+            kinds.iter().map(|kind| kind.as_str().unwrap_or("?").to_owned()).collect()
+        }
+        Some(_) => vec!["?".to_owned()],
+    };
+    if kinds.iter().any(|kind| !["", "c2p", "p2c"].contains(&kind.as_str())) {
+        return Err(keys.unsupported("pos_att_type", "c2p and p2c"));
+    }
+    let has = |wanted: &str| kinds.iter().any(|kind| kind == wanted);
+    let score_kinds = 1 + usize::from(has("c2p")) + usize::from(has("p2c"));
     let relative = if keys.flag("relative_attention", false)? {
         let max_position = match keys.number("max_relative_positions", -1.0)? {
             n if n < 1.0 => positions,
             n => n as usize,
         };
         let buckets = keys.number("position_buckets", -1.0)?;
-        let kinds = match keys.get("pos_att_type") {
-            None => Vec::new(),
-            Some(Value::String(kinds)) => kinds.split('|').map(|kind| kind.trim().into()).collect(),
-            Some(Value::Array(kinds)) => {
-                kinds.iter().map(|kind| kind.as_str().unwrap_or("?").to_owned()).collect()
-            }
-            Some(_) => vec!["?".to_owned()],
-        };
-        if kinds.iter().any(|kind| !["", "c2p", "p2c"].contains(&kind.as_str())) {
-            return Err(keys.unsupported("pos_att_type", "c2p and p2c"));
-        }
         let norm = keys.text("norm_rel_ebd", "none")?;
         if !["none", "layer_norm"].contains(&norm.as_str()) {
             return Err(keys.unsupported("norm_rel_ebd", "none and layer_norm"));
@@ -406,8 +411,8 @@ fn deberta_v2(keys: &Keys<'_>) -> Result<DebertaV2Config, ModelError> {
             span: if buckets > 0.0 { buckets as usize } else { max_position },
             log_buckets: (buckets > 0.0)
                 .then_some(LogBuckets { buckets: buckets as usize, max_position }),
-            c2p: kinds.iter().any(|kind| kind == "c2p"),
-            p2c: kinds.iter().any(|kind| kind == "p2c"),
+            c2p: has("c2p"),
+            p2c: has("p2c"),
             share_key: keys.flag("share_att_key", false)?,
             normalized: norm == "layer_norm",
         })
@@ -422,6 +427,7 @@ fn deberta_v2(keys: &Keys<'_>) -> Result<DebertaV2Config, ModelError> {
         }
         _ => return Err(keys.unsupported("conv_kernel_size", "odd sizes")),
     };
+    let legacy = keys.flag("legacy", true)?;
     Ok(DebertaV2Config {
         vocab: keys.size("vocab_size", 128_100)?,
         embedding: keys.size("embedding_size", hidden)?,
@@ -435,9 +441,11 @@ fn deberta_v2(keys: &Keys<'_>) -> Result<DebertaV2Config, ModelError> {
         epsilon: keys.number("layer_norm_eps", 1e-7)? as f32,
         absolute_positions: keys.flag("position_biased_input", true)?,
         relative,
+        score_kinds,
         convolution,
-        legacy: keys.flag("legacy", true)?,
-        tied: keys.flag("tie_word_embeddings", true)?,
+        legacy,
+        // The new head has no decoder of its own: it multiplies with the word embeddings always.
+        tied: !legacy || keys.flag("tie_word_embeddings", true)?,
     })
 }
 

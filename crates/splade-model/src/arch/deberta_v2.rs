@@ -92,15 +92,13 @@ impl DebertaV2 {
             }
             table
         });
-        // Each kind of score adds its variance (section 3.1 of the paper).
-        let kinds =
-            config.relative.as_ref().map_or(1, |r| 1 + usize::from(r.c2p) + usize::from(r.p2c));
         let shape = LayerShape { hidden, intermediate: config.intermediate, epsilon };
         Self {
             attention: Attention {
                 heads: config.heads,
                 head_dim,
-                scale: 1.0 / ((head_dim * kinds) as f32).sqrt(),
+                // Each kind of score adds its variance (section 3.1 of the paper).
+                scale: 1.0 / ((head_dim * config.score_kinds) as f32).sqrt(),
                 window: None,
             },
             activation: config.activation,
