@@ -50,12 +50,12 @@ impl Output {
 }
 
 /// Appends `{"id":…,"vector":{…}}` and a line end; weights descend, ties by term. Weights are
-/// rounded to `decimals`, and left out where that makes them zero.
+/// rounded to `decimals` and left out where that makes them zero.
 pub(crate) fn push_row(
     out: &mut Vec<u8>,
     id: &str,
     vector: &SparseVector,
-    key: &mut dyn FnMut(TermId) -> String,
+    push_key: &mut dyn FnMut(TermId, &mut Vec<u8>),
     decimals: u8,
 ) {
     out.extend_from_slice(b"{\"id\":");
@@ -71,7 +71,7 @@ pub(crate) fn push_row(
         if !std::mem::take(&mut first) {
             out.push(b',');
         }
-        out.extend_from_slice(key(term).as_bytes());
+        push_key(term, out);
         out.push(b':');
         out.extend_from_slice(number.as_bytes());
         if number.ends_with('.') {
@@ -91,7 +91,8 @@ mod tests {
             vec![(TermId(3), 0.5), (TermId(1), 2.33336), (TermId(2), 2.0), (TermId(9), 0.00004)];
         let vector = SparseVector::from_pairs(pairs).expect("a vector");
         let mut out = Vec::new();
-        push_row(&mut out, "a\"\n", &vector, &mut |term| format!("\"{term}\""), 4);
+        let mut key = |term: TermId, out: &mut Vec<u8>| out.extend(format!("\"{term}\"").bytes());
+        push_row(&mut out, "a\"\n", &vector, &mut key, 4);
         let want = "{\"id\":\"a\\\"\\n\",\"vector\":{\"1\":2.3334,\"2\":2.0,\"3\":0.5}}\n";
         assert_eq!(String::from_utf8(out).expect("UTF-8"), want);
     }

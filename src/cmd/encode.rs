@@ -14,12 +14,12 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let encoder = load(&args.model)?;
     // JSON of every token, made when it is first met.
     let mut keys: Vec<Option<String>> = vec![None; encoder.vocab()];
-    let mut key = |term: TermId| {
+    let mut push_key = |term: TermId, out: &mut Vec<u8>| {
         let key = keys[term.0 as usize].get_or_insert_with(|| match args.terms {
             Terms::Tokens => serde_json::Value::from(encoder.token(term)).to_string(),
             Terms::Ids => format!("\"{term}\""),
         });
-        key.clone()
+        out.extend_from_slice(key.as_bytes());
     };
     let mut progress = Progress::start();
     let mut truncated = 0;
@@ -32,8 +32,8 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
         let encoded = encoder.encode_batch(&texts)?;
         truncated += encoded.truncated;
         let mut rows = Vec::new();
-        for (record, vector) in window.iter().zip(&encoded.vectors) {
-            push_row(&mut rows, &record.id, &prune(vector, args), &mut key, args.decimals);
+        for (record, vector) in window.iter().zip(encoded.vectors) {
+            push_row(&mut rows, &record.id, &prune(vector, args), &mut push_key, args.decimals);
         }
         output.write(&rows)?;
         progress.add(window.len(), encoded.tokens);
@@ -46,8 +46,12 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     Ok(())
 }
 
-fn prune(vector: &SparseVector, args: &EncodeArgs) -> SparseVector {
-    let kept =
-        args.threshold.map_or_else(|| vector.clone(), |threshold| vector.at_least(threshold));
-    args.top_k.map_or(kept.clone(), |count| kept.top_k(count))
+fn prune(mut vector: SparseVector, args: &EncodeArgs) -> SparseVector {
+    if let Some(threshold) = args.threshold {
+        vector = vector.at_least(threshold);
+    }
+    if let Some(count) = args.top_k {
+        vector = vector.top_k(count);
+    }
+    vector
 }

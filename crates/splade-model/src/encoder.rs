@@ -343,6 +343,7 @@ fn micro_batches(texts: &[Vec<u32>], budget: usize, threads: usize) -> Vec<Vec<u
 fn to_vector(terms: &[PooledTerm]) -> SparseVector {
     // A weight may overflow where weights of the model are damaged: it is no weight.
     let terms = terms.iter().filter(|term| term.weight.is_finite());
-    let pairs = terms.map(|term| (TermId(term.term), term.weight)).collect();
-    SparseVector::from_pairs(pairs).expect("terms of the head are unique, weights positive")
+    let (terms, weights) = terms.map(|term| (TermId(term.term), term.weight)).unzip();
+    SparseVector::new(terms, weights)
+        .expect("the head's terms ascend, weights above zero: this is a bug")
 }

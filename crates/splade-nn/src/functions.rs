@@ -206,7 +206,7 @@ simd_function! {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn softmax_kernel<S: Simd>(x: *mut f32, n: usize, scale: f32) {
+unsafe fn softmax_kernel<S: Simd>(x: *mut f32, n: usize, scale: f32) {
     let whole = n / S::LANES * S::LANES;
     // SAFETY: offsets stay below `n`.
     unsafe {

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use crate::functions::Activation;
 use crate::int8::{Int8Product, QuantizedRows};
 use crate::matrix::{Linear, Matrix};
-use crate::packed::{Product, for_panels, load_some};
+use crate::packed::{Product, for_panels};
 use crate::simd::{Isa, Simd, simd_function};
 
 /// Rows multiplied before they are folded: their logits stay in L1 (128 x 48 x 4 bytes = 24 KB).
@@ -278,7 +278,7 @@ unsafe fn keep_largest_kernel<S: Simd>(
             let mut kept = S::load_i32(position.add(at));
             let mut logits = rows.as_ptr().add(at);
             for i in 0..(rows.len() / MAX_PANEL) as i32 {
-                let x = load_some::<S>(logits, S::LANES);
+                let x = S::load(logits);
                 S::keep_larger(&mut largest, &mut kept, x, S::splat_i32(first + i));
                 logits = logits.wrapping_add(MAX_PANEL);
             }

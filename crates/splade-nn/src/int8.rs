@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use crate::buffer::AlignedBuffer;
 use crate::functions::{Activation, activate};
-use crate::packed::{for_panels, load_some, store_some};
+use crate::packed::{check_rows, for_panels, load_some, store_some};
 use crate::parallel::Shared;
 use crate::simd::{Isa, Kind, Simd};
 
@@ -110,10 +110,7 @@ impl Int8Matrix {
         output: &mut [f32],
         parallel: bool,
     ) {
-        let rows = input.len() / self.inputs;
-        assert!(input.len() == rows * self.inputs, "input rows are cut off");
-        assert!(output.len() == rows * self.outputs, "output has another number of rows");
-        assert!(bias.is_none_or(|bias| bias.len() == self.outputs), "bias has another width");
+        let rows = check_rows((self.outputs, self.inputs), input, bias, output);
         let out = Shared(output.as_mut_ptr());
         QuantizedRows::with(input, self.inputs, |quantized| {
             let panels = self.outputs.div_ceil(self.panel_width());

@@ -130,10 +130,7 @@ impl PackedMatrix {
         output: &mut [f32],
         parallel: bool,
     ) {
-        let rows = input.len() / self.inputs;
-        assert!(input.len() == rows * self.inputs, "input rows are cut off");
-        assert!(output.len() == rows * self.outputs, "output has another number of rows");
-        assert!(bias.is_none_or(|bias| bias.len() == self.outputs), "bias has another width");
+        let rows = check_rows((self.outputs, self.inputs), input, bias, output);
         let product = |panels: Range<usize>, out: *mut f32| Product {
             rows,
             inputs: self.inputs,
@@ -157,6 +154,23 @@ impl PackedMatrix {
             |range| unsafe { multiply(self.isa, &product(range, out.pointer())) },
         );
     }
+}
+
+/// The rows of a product with an `(outputs, inputs)` weight.
+///
+/// # Panics
+/// If a length does not fit: the kernels rely on this check.
+pub(crate) fn check_rows(
+    (outputs, inputs): (usize, usize),
+    input: &[f32],
+    bias: Option<&[f32]>,
+    output: &[f32],
+) -> usize {
+    let rows = input.len() / inputs;
+    assert!(input.len() == rows * inputs, "input rows are cut off");
+    assert!(output.len() == rows * outputs, "output has another number of rows");
+    assert!(bias.is_none_or(|bias| bias.len() == outputs), "bias has another width");
+    rows
 }
 
 /// Runs `work` on ranges that cover `panels`, shared out over the pool if `parallel`.

@@ -1,5 +1,7 @@
 //! What goes through a model at once: texts packed one after another, and the buffers they need.
 
+use splade_nn::{Activation, Linear};
+
 /// Token ids of several texts, packed without padding.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PackedTexts<'a> {
@@ -30,6 +32,16 @@ pub(crate) struct Workspace {
     pub(crate) context: Vec<f32>,
     /// `(tokens, intermediate)`, or twice that where layers are gated.
     pub(crate) inner: Vec<f32>,
+}
+
+impl Workspace {
+    /// Hidden states of one width to those of another.
+    pub(crate) fn project(&mut self, projection: &Linear, parallel: bool) {
+        let tokens = self.hidden.len() / projection.weight.inputs();
+        resize(&mut self.context, tokens * projection.weight.outputs());
+        projection.forward(&self.hidden, Activation::Identity, &mut self.context, parallel);
+        std::mem::swap(&mut self.hidden, &mut self.context);
+    }
 }
 
 /// Sets the length of a buffer whose contents are written before they are read.

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 use splade_nn::{Activation, Attention, LayerNorm, Linear};
 
-use super::batch::{PackedTexts, Workspace, resize};
+use super::batch::{PackedTexts, Workspace};
 use super::head::{Decoder, DecoderNames, Transform};
 use super::post_norm::{LayerNames, LayerShape, PostNormLayer};
 use crate::config::{BertConfig, BertFamily};
@@ -169,9 +169,7 @@ impl Bert {
             ),
             token_type: (config.token_types > 0).then(|| {
                 let name = at("token_type_embeddings.weight");
-                let mut types = loader.matrix_f32(&name, config.token_types, embedding);
-                types.truncate(embedding);
-                types
+                loader.first_row(&name, config.token_types, embedding)
             }),
             norm: loader.norm(&at("LayerNorm"), embedding, config.epsilon, true),
             projection: (config.family == BertFamily::Electra && embedding != hidden)
@@ -227,10 +225,7 @@ impl Bert {
         }
         self.norm.forward(isa, hidden, None);
         if let Some(projection) = &self.projection {
-            let wide = &mut workspace.context;
-            resize(wide, texts.ids.len() * projection.weight.outputs());
-            projection.forward(hidden, Activation::Identity, wide, parallel);
-            std::mem::swap(&mut workspace.hidden, &mut workspace.context);
+            workspace.project(projection, parallel);
         }
     }
 

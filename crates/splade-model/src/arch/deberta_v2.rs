@@ -108,9 +108,7 @@ impl DebertaV2 {
             }),
             token_type: (config.token_types > 0).then(|| {
                 let name = "deberta.embeddings.token_type_embeddings.weight";
-                let mut types = loader.matrix_f32(name, config.token_types, embedding);
-                types.truncate(embedding);
-                types
+                loader.first_row(name, config.token_types, embedding)
             }),
             projection: (embedding != hidden)
                 .then(|| loader.linear("deberta.embeddings.embed_proj", hidden, embedding, false)),
@@ -182,10 +180,7 @@ impl DebertaV2 {
             }
         }
         if let Some(projection) = &self.projection {
-            let wide = &mut workspace.context;
-            resize(wide, texts.ids.len() * projection.weight.outputs());
-            projection.forward(hidden, Activation::Identity, wide, parallel);
-            std::mem::swap(&mut workspace.hidden, &mut workspace.context);
+            workspace.project(projection, parallel);
         }
         self.norm.forward(decoder.output.weight.isa(), &mut workspace.hidden, None);
     }

@@ -128,7 +128,8 @@ impl Parts {
     /// Three words and one category; `ab` is cheaper as one word than as two.
     pub(crate) fn sample() -> Self {
         let token = |left, right, cost| Token { left, right, cost };
-        // The blank is alone in its category. Every other character is of category 0 and starts unknown words of one character.
+        // The blank is alone in its category. Every other character is of category 0 and starts
+        // unknown words of one character.
         let class = 1 | 1 << 26;
         Self {
             matrix: vec![0, 5, 10, 20, -3, 7],
