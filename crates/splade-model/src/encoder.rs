@@ -1,26 +1,19 @@
 //! Texts to sparse vectors.
 //!
-//! Texts are tokenized, sorted by length and packed into micro-batches of a bounded number of
-//! tokens. Threads take whole micro-batches, each with buffers of its own; only where there are
-//! fewer micro-batches than threads do they share the layers of one. A vector never depends on
-//! the texts beside it, nor on the number of threads.
-//!
-//! Peak memory beside the packed weights: `threads · tokens · (5 hidden + intermediate) · 4` bytes
-//! for micro-batches of `tokens` tokens (the longest text, if that is more), the token ids, and
-//! the vectors. It does not grow with the number of texts but for these two.
+//! A vector never depends on the texts beside it, nor on the number of threads. Memory does not grow
+//! with the number of texts but for their token ids and vectors (`network.rs` has the rest).
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use rayon::prelude::*;
-use splade_nn::{Isa, PooledTerm, Precision, splade_head};
+use splade_nn::{Isa, PooledTerm, Precision};
 use splade_sparse::{SparseVector, TermId};
 use splade_text::{Tokenizer, TokenizerOptions};
 
-use crate::arch::{MaskedLm, PackedTexts, Workspace};
-use crate::config::ArchitectureConfig;
 use crate::error::ModelError;
-use crate::folder::{ModelFolder, Tower};
+use crate::folder::{Method, ModelFolder, Tower};
+use crate::lookup::Lookup;
+use crate::network::Network;
 
 /// Which encoder of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,14 +64,18 @@ impl Default for EncoderOptions {
 /// A SPLADE encoder on the CPU.
 #[derive(Debug)]
 pub struct Encoder {
-    model: MaskedLm,
     tokenizer: Tokenizer,
-    tower: Tower,
-    architecture: ArchitectureConfig,
+    engine: Engine,
+    prompt: String,
     max_length: usize,
-    batch_tokens: usize,
     pool: rayon::ThreadPool,
-    workspaces: Mutex<Vec<Workspace>>,
+}
+
+/// What makes terms of ids.
+#[derive(Debug)]
+enum Engine {
+    Network(Network),
+    Lookup(Lookup),
 }
 
 /// What [`Encoder::encode_batch`] gives.
@@ -119,12 +116,10 @@ impl Encoder {
     /// If the folder is no model that can be read, or a setting does not fit it.
     pub fn load(folder: &Path, options: &EncoderOptions) -> Result<Self, ModelError> {
         let folder = ModelFolder::open(folder)?;
-        let mut tower = match options.side {
+        let tower = match options.side {
             Side::Document => folder.document,
             Side::Query => folder.query,
         };
-        let architecture = ArchitectureConfig::open(&tower.dir)?;
-        let tokenizer_options = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
         let mut pool = rayon::ThreadPoolBuilder::new();
         if let Some(threads) = options.threads {
             pool = pool.num_threads(threads);
@@ -132,41 +127,27 @@ impl Encoder {
         let pool = pool
             .build()
             .map_err(|error| ModelError::Setting(format!("cannot start threads: {error}")))?;
-        let (tokenizer, model) = pool.join(
-            || Tokenizer::from_dir(&tower.dir, &tokenizer_options),
-            || MaskedLm::load(&tower.dir, &architecture, options.isa, options.precision),
-        );
-        let (tokenizer, model) = (tokenizer?, model?);
-        if tokenizer.len() > model.decoder.vocab() {
+        let (tokenizer, engine) = load_tower(&tower, options, &pool)?;
+        let (vocab, shortest, limit) = match &engine {
+            Engine::Network(network) => (network.model.decoder.vocab(), 3, network.max_tokens),
+            Engine::Lookup(lookup) => (lookup.vocab(), 1, usize::MAX),
+        };
+        if tokenizer.len() > vocab {
             return Err(ModelError::Setting(format!(
-                "{}: the tokenizer has {} tokens but the model's vocabulary {}",
+                "{}: the tokenizer has {} tokens but the model's vocabulary {vocab}",
                 tower.dir.display(),
                 tokenizer.len(),
-                model.decoder.vocab()
             )));
         }
-        let limit = architecture.max_tokens();
         let own = tower.max_seq_length.or(tokenizer.model_max_length()).unwrap_or(limit).min(limit);
         let max_length = options.max_length.unwrap_or(own);
-        if max_length > limit || max_length < 3 {
+        if max_length > limit || max_length < shortest {
             return Err(ModelError::Setting(format!(
-                "a maximum length of {max_length} tokens; the model takes 3 to {limit}"
+                "a maximum length of {max_length} tokens; the model takes {shortest} to {limit}"
             )));
         }
-        if let Some(prompt) = &options.prompt {
-            tower.prompt.clone_from(prompt);
-        }
-        let (batch_tokens, workspaces) = (options.batch_tokens.max(1), Mutex::default());
-        Ok(Self {
-            model,
-            tokenizer,
-            tower,
-            architecture,
-            max_length,
-            batch_tokens,
-            pool,
-            workspaces,
-        })
+        let prompt = options.prompt.clone().unwrap_or(tower.prompt);
+        Ok(Self { tokenizer, engine, prompt, max_length, pool })
     }
 
     /// Encodes texts; vectors come in their order.
@@ -187,7 +168,7 @@ impl Encoder {
     pub fn encode_batch<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Encoded, ModelError> {
         self.pool.install(|| {
             let (ids, truncated) = self.tokenize(texts)?;
-            let pooled = self.run(&ids);
+            let pooled = self.engine.run(&ids);
             let vectors = pooled.into_iter().map(|terms| to_vector(&terms)).collect();
             Ok(Encoded { vectors, tokens: ids.iter().map(Vec::len).sum(), truncated })
         })
@@ -200,7 +181,7 @@ impl Encoder {
     pub fn explain(&self, text: &str) -> Result<Explanation, ModelError> {
         self.pool.install(|| {
             let (ids, _) = self.tokenize(&[text])?;
-            let pooled = self.run(&ids).pop().unwrap_or_default();
+            let pooled = self.engine.run(&ids).pop().unwrap_or_default();
             let mut terms: Vec<ExplainedTerm> = pooled
                 .iter()
                 .map(|t| ExplainedTerm {
@@ -225,19 +206,12 @@ impl Encoder {
         &self.tokenizer
     }
 
-    /// The encoder's place in its folder, pooling and prompt.
-    pub fn tower(&self) -> &Tower {
-        &self.tower
-    }
-
-    /// The architecture.
-    pub fn architecture(&self) -> &ArchitectureConfig {
-        &self.architecture
-    }
-
     /// Terms of the model's vocabulary: the dimension of the vectors.
     pub fn vocab(&self) -> usize {
-        self.model.decoder.vocab()
+        match &self.engine {
+            Engine::Network(network) => network.model.decoder.vocab(),
+            Engine::Lookup(lookup) => lookup.vocab(),
+        }
     }
 
     /// The longest text in tokens.
@@ -247,12 +221,18 @@ impl Encoder {
 
     /// Bytes of the packed weights.
     pub fn weight_bytes(&self) -> usize {
-        self.model.bytes()
+        match &self.engine {
+            Engine::Network(network) => network.model.bytes(),
+            Engine::Lookup(lookup) => lookup.bytes(),
+        }
     }
 
     /// Tensors of the file that the model does not use.
     pub fn unexpected_tensors(&self) -> &[String] {
-        &self.model.unexpected
+        match &self.engine {
+            Engine::Network(network) => &network.model.unexpected,
+            Engine::Lookup(_) => &[],
+        }
     }
 
     /// Token ids of every text, and how many were cut off.
@@ -260,84 +240,65 @@ impl Encoder {
         &self,
         texts: &[T],
     ) -> Result<(Vec<Vec<u32>>, usize), ModelError> {
-        let encoded: Vec<_> = texts
+        let encoded: Vec<(Vec<u32>, bool)> = texts
             .par_iter()
-            .map(|text| {
-                let text = text.as_ref();
-                match self.tower.prompt.is_empty() {
-                    true => self.tokenizer.encode(text, Some(self.max_length)),
-                    false => {
-                        let text = format!("{}{text}", self.tower.prompt);
-                        self.tokenizer.encode(&text, Some(self.max_length))
-                    }
-                }
+            .map(|text| match self.prompt.is_empty() {
+                true => self.ids(text.as_ref()),
+                false => self.ids(&format!("{}{}", self.prompt, text.as_ref())),
             })
             .collect::<Result<_, _>>()?;
-        let truncated = encoded.iter().filter(|encoding| encoding.truncated).count();
-        Ok((encoded.into_iter().map(|encoding| encoding.ids).collect(), truncated))
+        let truncated = encoded.iter().filter(|(_, truncated)| *truncated).count();
+        Ok((encoded.into_iter().map(|(ids, _)| ids).collect(), truncated))
     }
 
-    /// The pooled terms of every text.
-    fn run(&self, texts: &[Vec<u32>]) -> Vec<Vec<PooledTerm>> {
-        let threads = rayon::current_num_threads();
-        let batches = micro_batches(texts, self.batch_tokens, threads);
-        let encode = |batch: &Vec<usize>, parallel: bool| {
-            let ids: Vec<u32> = batch.iter().flat_map(|text| &texts[*text]).copied().collect();
-            let mut offsets = vec![0];
-            offsets.extend(batch.iter().scan(0, |end, text| {
-                *end += texts[*text].len();
-                Some(*end)
-            }));
-            let mut workspace =
-                self.workspaces.lock().ok().and_then(|mut w| w.pop()).unwrap_or_default();
-            let packed = PackedTexts { ids: &ids, offsets: &offsets };
-            let hidden = self.model.forward(&packed, &mut workspace, parallel);
-            let Tower { pooling, saturation, .. } = self.tower;
-            let output = &self.model.decoder.output;
-            let pooled = splade_head(output, hidden, &offsets, pooling, saturation, parallel);
-            if let Ok(mut workspaces) = self.workspaces.lock() {
-                workspaces.push(workspace);
+    /// Ids of a text, without special tokens where they are looked up, and whether it was cut off.
+    fn ids(&self, text: &str) -> Result<(Vec<u32>, bool), ModelError> {
+        match &self.engine {
+            Engine::Network(_) => {
+                let encoding = self.tokenizer.encode(text, Some(self.max_length))?;
+                Ok((encoding.ids, encoding.truncated))
             }
-            pooled
-        };
-        let results: Vec<_> = if batches.len() < threads {
-            batches.iter().map(|batch| encode(batch, true)).collect()
-        } else {
-            batches.par_iter().with_max_len(1).map(|batch| encode(batch, false)).collect()
-        };
-        let mut all = vec![Vec::new(); texts.len()];
-        for (batch, pooled) in batches.iter().zip(results) {
-            for (text, terms) in batch.iter().zip(pooled) {
-                all[*text] = terms;
+            Engine::Lookup(_) => {
+                let mut ids = self.tokenizer.encode_plain(text)?;
+                let truncated = ids.len() > self.max_length;
+                ids.truncate(self.max_length);
+                Ok((ids, truncated))
             }
         }
-        all
     }
 }
 
-/// Indices of texts, long ones first, in batches of at most `budget` tokens (or one longer text);
-/// of few texts so many that every thread has one. Texts without any token are in none.
-fn micro_batches(texts: &[Vec<u32>], budget: usize, threads: usize) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..texts.len()).filter(|text| !texts[*text].is_empty()).collect();
-    order.sort_by_key(|text| std::cmp::Reverse(texts[*text].len()));
-    let total: usize = texts.iter().map(Vec::len).sum();
-    let budget = budget.min(total.div_ceil(threads));
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    let mut tokens = usize::MAX;
-    for text in order {
-        let len = texts[text].len();
-        match batches.last_mut() {
-            Some(batch) if tokens + len <= budget => {
-                batch.push(text);
-                tokens += len;
-            }
-            _ => {
-                batches.push(vec![text]);
-                tokens = len;
-            }
+impl Engine {
+    fn run(&self, texts: &[Vec<u32>]) -> Vec<Vec<PooledTerm>> {
+        match self {
+            Self::Network(network) => network.run(texts),
+            Self::Lookup(lookup) => lookup.run(texts),
         }
     }
-    batches
+}
+
+/// Reads the tokenizer and the weights, side by side where they do not need one another.
+fn load_tower(
+    tower: &Tower,
+    options: &EncoderOptions,
+    pool: &rayon::ThreadPool,
+) -> Result<(Tokenizer, Engine), ModelError> {
+    let tokenizer_options = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
+    let tokenizer = || Tokenizer::from_dir(&tower.dir, &tokenizer_options);
+    match &tower.method {
+        Method::MaskedLm { pooling, saturation } => {
+            let head = (*pooling, *saturation);
+            let kernels = (options.isa, options.precision);
+            let network = || Network::load(&tower.dir, head, kernels, options.batch_tokens);
+            let (tokenizer, network) = pool.join(tokenizer, network);
+            Ok((tokenizer?, Engine::Network(network?)))
+        }
+        Method::Lookup(table) => {
+            let tokenizer = tokenizer()?;
+            let lookup = Lookup::load(table, &tokenizer)?;
+            Ok((tokenizer, Engine::Lookup(lookup)))
+        }
+    }
 }
 
 fn to_vector(terms: &[PooledTerm]) -> SparseVector {

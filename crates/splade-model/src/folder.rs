@@ -1,9 +1,10 @@
-//! What a model folder holds: the layout, its towers and how they pool.
+//! What a model folder holds: the layout, and its towers.
 //!
 //! | layout | sign |
 //! |---|---|
 //! | two towers of light-splade | `query_model/` |
 //! | sentence-transformers sparse encoder | `modules.json` |
+//! | OpenSearch's inference-free model | `config.json` and `idf.json` |
 //! | plain masked language model | `config.json` alone |
 
 use std::path::{Path, PathBuf};
@@ -22,21 +23,44 @@ pub enum Layout {
     SentenceTransformers,
     /// light-splade's folder with an encoder of its own for queries.
     TwoTower,
+    /// A masked language model for documents, `idf.json` for queries.
+    OpenSearch,
 }
 
 /// An encoder of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tower {
-    /// Where its config, weights and tokenizer are.
+    /// Where its tokenizer is, and the config and weights of one that is computed.
     pub dir: PathBuf,
-    /// Over the tokens of a text.
-    pub pooling: Pooling,
-    /// From logits to weights.
-    pub saturation: Saturation,
+    /// How ids become weights.
+    pub method: Method,
     /// The longest text in tokens, where the folder says so.
     pub max_seq_length: Option<usize>,
     /// Put before every text; often empty.
     pub prompt: String,
+}
+
+/// How a tower makes weights of token ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Method {
+    /// By a masked language model.
+    MaskedLm {
+        /// Over the tokens of a text.
+        pooling: Pooling,
+        /// From logits to weights.
+        saturation: Saturation,
+    },
+    /// By the weight of each token of the text, without a model (inference-free).
+    Lookup(Table),
+}
+
+/// Where the weights of an inference-free tower are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Table {
+    /// The tensor `weight` of the weights in a folder.
+    Tensor(PathBuf),
+    /// A JSON object from token to weight.
+    Json(PathBuf),
 }
 
 /// A model folder.
@@ -48,7 +72,7 @@ pub struct ModelFolder {
     pub layout: Layout,
     /// Encodes documents.
     pub document: Tower,
-    /// Encodes queries; the same folder as the document's where they share an encoder.
+    /// Encodes queries; the same as the document's but for the prompt where they share an encoder.
     pub query: Tower,
 }
 
@@ -65,16 +89,8 @@ impl ModelFolder {
         if !path.is_dir() {
             return Err(no_model("there is no such folder"));
         }
-        let plain = Tower {
-            dir: path.to_path_buf(),
-            pooling: Pooling::Max,
-            saturation: Saturation::Log1pRelu,
-            max_seq_length: None,
-            prompt: String::new(),
-        };
-        let modules = read_json(&path.join("modules.json"))?;
-        if let Some(modules) = modules {
-            return sentence_transformers(path, &modules, plain);
+        if let Some(modules) = read_json(&path.join("modules.json"))? {
+            return sentence_transformers(path, &modules);
         }
         if !path.join("config.json").is_file() {
             return Err(no_model(
@@ -82,82 +98,66 @@ impl ModelFolder {
                  encoder or a light-splade folder is expected",
             ));
         }
-        let query_dir = path.join("query_model");
-        let (layout, query) = match query_dir.is_dir() {
-            true => (Layout::TwoTower, Tower { dir: query_dir, ..plain.clone() }),
-            false => (Layout::MaskedLm, plain.clone()),
+        let document = Tower::masked_lm(path.to_path_buf());
+        let (query_dir, idf) = (path.join("query_model"), path.join("idf.json"));
+        let (layout, query) = if query_dir.is_dir() {
+            (Layout::TwoTower, Tower::masked_lm(query_dir))
+        } else if idf.is_file() {
+            let method = Method::Lookup(Table::Json(idf));
+            (Layout::OpenSearch, Tower { method, ..document.clone() })
+        } else {
+            (Layout::MaskedLm, document.clone())
         };
-        Ok(Self { path: path.to_path_buf(), layout, document: plain, query })
+        Ok(Self { path: path.to_path_buf(), layout, document, query })
     }
 
     /// Whether queries and documents go through the same weights.
     pub fn shares_towers(&self) -> bool {
-        self.document.dir == self.query.dir
+        self.document.dir == self.query.dir && self.document.method == self.query.method
+    }
+}
+
+impl Tower {
+    /// A masked language model as SPLADE papers use it.
+    fn masked_lm(dir: PathBuf) -> Self {
+        let method = Method::MaskedLm { pooling: Pooling::Max, saturation: Saturation::Log1pRelu };
+        Self { dir, method, max_seq_length: None, prompt: String::new() }
+    }
+}
+
+/// A module of sentence-transformers.
+struct Module {
+    /// The full name of its class.
+    class: String,
+    dir: PathBuf,
+}
+
+impl Module {
+    /// The class without its package, which differs between versions.
+    fn kind(&self) -> &str {
+        self.class.rsplit('.').next().unwrap_or_default()
     }
 }
 
 /// The form of sentence-transformers 5.0 to 5.3, and that since 5.4.
-fn sentence_transformers(
-    path: &Path,
-    modules: &Value,
-    plain: Tower,
-) -> Result<ModelFolder, ModelError> {
+fn sentence_transformers(path: &Path, modules: &Value) -> Result<ModelFolder, ModelError> {
     let file = path.join("modules.json");
-    let invalid = |message: String| ModelError::Config { path: file.clone(), message };
-    let modules = modules.as_array().ok_or_else(|| invalid("a list is expected".to_owned()))?;
-    let mut tower = Tower { ..plain };
-    let mut seen = (false, false);
-    for module in modules {
-        let kind = module["type"].as_str().unwrap_or_default();
-        let dir = path.join(module["path"].as_str().unwrap_or_default());
-        match kind.rsplit('.').next().unwrap_or_default() {
-            "MLMTransformer" | "Transformer" => {
-                seen.0 = true;
-                if let Some(config) = read_json(&dir.join("sentence_bert_config.json"))? {
-                    tower.max_seq_length = config["max_seq_length"].as_u64().map(|n| n as usize);
-                    if config["do_lower_case"] == true {
-                        return Err(invalid(
-                            "\"do_lower_case\" is true, which is not implemented".to_owned(),
-                        ));
-                    }
-                }
-                tower.dir = dir;
-            }
-            "SpladePooling" => {
-                seen.1 = true;
-                let config = read_json(&dir.join("config.json"))?.unwrap_or_default();
-                let text = |key: &str, default| config[key].as_str().unwrap_or(default).to_owned();
-                tower.pooling = match text("pooling_strategy", "max").as_str() {
-                    "max" => Pooling::Max,
-                    "sum" => Pooling::Sum,
-                    other => {
-                        return Err(invalid(format!(
-                            "\"pooling_strategy\" is \"{other}\"; implemented: max, sum"
-                        )));
-                    }
-                };
-                tower.saturation = match text("activation_function", "relu").as_str() {
-                    "relu" => Saturation::Log1pRelu,
-                    "log1p_relu" => Saturation::Log1pLog1pRelu,
-                    other => {
-                        return Err(invalid(format!(
-                            "\"activation_function\" is \"{other}\"; implemented: relu, log1p_relu"
-                        )));
-                    }
-                };
-            }
-            _ => {
-                return Err(invalid(format!(
-                    "module {kind} is not implemented; implemented: MLMTransformer and SpladePooling"
-                )));
-            }
+    let modules: Vec<Module> = modules
+        .as_array()
+        .ok_or_else(|| invalid(&file, "a list is expected"))?
+        .iter()
+        .map(|module| Module {
+            class: module["type"].as_str().unwrap_or_default().to_owned(),
+            dir: path.join(module["path"].as_str().unwrap_or_default()),
+        })
+        .collect();
+    let (mut query, mut document) = match &modules[..] {
+        [router] if router.kind() == "Router" => router_towers(path, &router.dir)?,
+        _ => {
+            let tower = tower(path, &file, &modules)?;
+            (tower.clone(), tower)
         }
-    }
-    if seen != (true, true) {
-        return Err(invalid(
-            "no sparse encoder: MLMTransformer and SpladePooling are expected".to_owned(),
-        ));
-    }
+    };
     let config = read_json(&path.join("config_sentence_transformers.json"))?.unwrap_or_default();
     let default = config["default_prompt_name"].as_str();
     let prompt = |name: &str| {
@@ -165,14 +165,112 @@ fn sentence_transformers(
         let own = prompts[name].as_str();
         own.or_else(|| prompts[default?].as_str()).unwrap_or_default().to_owned()
     };
-    let query = Tower { prompt: prompt("query"), ..tower.clone() };
-    let document = Tower { prompt: prompt("document"), ..tower };
+    (query.prompt, document.prompt) = (prompt("query"), prompt("document"));
     let layout = Layout::SentenceTransformers;
     Ok(ModelFolder { path: path.to_path_buf(), layout, document, query })
 }
 
+/// The towers of queries and documents behind a Router.
+fn router_towers(path: &Path, dir: &Path) -> Result<(Tower, Tower), ModelError> {
+    let file = dir.join("router_config.json");
+    let config =
+        read_json(&file)?.ok_or_else(|| invalid(&file, "the file of the Router is missing"))?;
+    let mappings = &config["parameters"]["route_mappings"];
+    if mappings.as_object().is_some_and(|mappings| !mappings.is_empty()) {
+        return Err(invalid(&file, format!("\"route_mappings\" {mappings} are not implemented")));
+    }
+    let route = |name: &str| {
+        let ids = config["structure"][name]
+            .as_array()
+            .ok_or_else(|| invalid(&file, format!("there is no route \"{name}\"")))?;
+        let modules: Vec<Module> = ids
+            .iter()
+            .map(|id| {
+                let id = id.as_str().unwrap_or_default();
+                let class = config["types"][id].as_str().unwrap_or_default().to_owned();
+                Module { class, dir: dir.join(id) }
+            })
+            .collect();
+        tower(path, &file, &modules)
+    };
+    Ok((route("query")?, route("document")?))
+}
+
+/// The tower that a row of modules is: a transformer and its pooling, or a table.
+fn tower(path: &Path, file: &Path, modules: &[Module]) -> Result<Tower, ModelError> {
+    let kinds: Vec<&str> = modules.iter().map(Module::kind).collect();
+    match (&kinds[..], modules) {
+        (["MLMTransformer" | "Transformer", "SpladePooling"], [transformer, pooling]) => {
+            let mut tower = Tower::masked_lm(transformer.dir.clone());
+            let settings = transformer.dir.join("sentence_bert_config.json");
+            if let Some(config) = read_json(&settings)? {
+                tower.max_seq_length = config["max_seq_length"].as_u64().map(|n| n as usize);
+                if config["do_lower_case"] == true {
+                    return Err(invalid(
+                        &settings,
+                        "\"do_lower_case\" is true, which is not implemented",
+                    ));
+                }
+            }
+            tower.method = splade_pooling(&pooling.dir.join("config.json"))?;
+            Ok(tower)
+        }
+        (["SparseStaticEmbedding"], [table]) => {
+            let method = Method::Lookup(static_table(path, &table.dir)?);
+            Ok(Tower { method, ..Tower::masked_lm(table.dir.clone()) })
+        }
+        _ => Err(invalid(
+            file,
+            format!(
+                "the modules are {}; implemented: MLMTransformer with SpladePooling, and \
+                 SparseStaticEmbedding behind a Router",
+                if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
+            ),
+        )),
+    }
+}
+
+fn splade_pooling(file: &Path) -> Result<Method, ModelError> {
+    let config = read_json(file)?.unwrap_or_default();
+    let setting = |key: &str, default| config[key].as_str().unwrap_or(default).to_owned();
+    let unknown = |key: &str, value: String, known: &str| ModelError::UnsupportedConfig {
+        path: file.to_path_buf(),
+        key: key.to_owned(),
+        value: format!("{value:?}"),
+        known: known.to_owned(),
+    };
+    let pooling = match setting("pooling_strategy", "max").as_str() {
+        "max" => Pooling::Max,
+        "sum" => Pooling::Sum,
+        other => return Err(unknown("pooling_strategy", other.to_owned(), "max, sum")),
+    };
+    let saturation = match setting("activation_function", "relu").as_str() {
+        "relu" => Saturation::Log1pRelu,
+        "log1p_relu" => Saturation::Log1pLog1pRelu,
+        other => return Err(unknown("activation_function", other.to_owned(), "relu, log1p_relu")),
+    };
+    Ok(Method::MaskedLm { pooling, saturation })
+}
+
+/// The table of a SparseStaticEmbedding: the JSON file that its config names, else its tensor.
+fn static_table(path: &Path, dir: &Path) -> Result<Table, ModelError> {
+    let file = dir.join("config.json");
+    let config = read_json(&file)?.unwrap_or_default();
+    let Some(name) = config["path"].as_str() else {
+        return Ok(Table::Tensor(dir.to_path_buf()));
+    };
+    let places = [dir.join(name), path.join(name)];
+    places.into_iter().find(|place| place.is_file()).map(Table::Json).ok_or_else(|| {
+        invalid(&file, format!("\"path\" is {name:?}, but there is no such file in the model"))
+    })
+}
+
+fn invalid(file: &Path, message: impl Into<String>) -> ModelError {
+    ModelError::Config { path: file.to_path_buf(), message: message.into() }
+}
+
 /// A JSON file, if it is there.
-fn read_json(path: &Path) -> Result<Option<Value>, ModelError> {
+pub(crate) fn read_json(path: &Path) -> Result<Option<Value>, ModelError> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(ModelError::Io { path: path.to_path_buf(), source }),

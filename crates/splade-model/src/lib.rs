@@ -23,6 +23,8 @@ mod encoder;
 mod error;
 mod folder;
 mod loader;
+mod lookup;
+mod network;
 mod weights;
 
 pub use config::{
@@ -31,6 +33,6 @@ pub use config::{
 };
 pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
 pub use error::ModelError;
-pub use folder::{Layout, ModelFolder, Tower};
+pub use folder::{Layout, Method, ModelFolder, Table, Tower};
 pub use splade_nn::{Isa, Pooling, Precision, Saturation};
 pub use weights::Weights;

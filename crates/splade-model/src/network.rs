@@ -1,0 +1,115 @@
+//! A tower that is computed: a masked language model with the SPLADE head, in micro-batches.
+//!
+//! Peak memory beside the packed weights: `threads · tokens · (5 hidden + intermediate) · 4` bytes
+//! for micro-batches of `tokens` tokens (the longest text, if that is more), and the terms.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+use splade_nn::{Isa, PooledTerm, Pooling, Precision, Saturation, splade_head};
+
+use crate::arch::{MaskedLm, PackedTexts, Workspace};
+use crate::config::ArchitectureConfig;
+use crate::error::ModelError;
+
+/// A masked language model that gives the terms of texts.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) model: MaskedLm,
+    /// Tokens that the model's positions take.
+    pub(crate) max_tokens: usize,
+    pooling: Pooling,
+    saturation: Saturation,
+    batch_tokens: usize,
+    workspaces: Mutex<Vec<Workspace>>,
+}
+
+impl Network {
+    /// Loads the weights of a folder; micro-batches will have `batch_tokens` tokens.
+    pub(crate) fn load(
+        dir: &Path,
+        (pooling, saturation): (Pooling, Saturation),
+        (isa, precision): (Isa, Precision),
+        batch_tokens: usize,
+    ) -> Result<Self, ModelError> {
+        let config = ArchitectureConfig::open(dir)?;
+        Ok(Self {
+            model: MaskedLm::load(dir, &config, isa, precision)?,
+            max_tokens: config.max_tokens(),
+            pooling,
+            saturation,
+            batch_tokens: batch_tokens.max(1),
+            workspaces: Mutex::default(),
+        })
+    }
+
+    /// The pooled terms of every text, on the threads of the current pool.
+    pub(crate) fn run(&self, texts: &[Vec<u32>]) -> Vec<Vec<PooledTerm>> {
+        let threads = rayon::current_num_threads();
+        let batches = micro_batches(texts, self.batch_tokens, threads);
+        let results: Vec<_> = if batches.len() < threads {
+            batches.iter().map(|batch| self.run_batch(texts, batch, true)).collect()
+        } else {
+            let batches = batches.par_iter().with_max_len(1);
+            batches.map(|batch| self.run_batch(texts, batch, false)).collect()
+        };
+        let mut all = vec![Vec::new(); texts.len()];
+        for (batch, pooled) in batches.iter().zip(results) {
+            for (text, terms) in batch.iter().zip(pooled) {
+                all[*text] = terms;
+            }
+        }
+        all
+    }
+
+    /// The pooled terms of one micro-batch.
+    fn run_batch(
+        &self,
+        texts: &[Vec<u32>],
+        batch: &[usize],
+        parallel: bool,
+    ) -> Vec<Vec<PooledTerm>> {
+        let ids: Vec<u32> = batch.iter().flat_map(|text| &texts[*text]).copied().collect();
+        let mut offsets = vec![0];
+        offsets.extend(batch.iter().scan(0, |end, text| {
+            *end += texts[*text].len();
+            Some(*end)
+        }));
+        let mut workspace =
+            self.workspaces.lock().ok().and_then(|mut w| w.pop()).unwrap_or_default();
+        let packed = PackedTexts { ids: &ids, offsets: &offsets };
+        let hidden = self.model.forward(&packed, &mut workspace, parallel);
+        let output = &self.model.decoder.output;
+        let pooled = splade_head(output, hidden, &offsets, self.pooling, self.saturation, parallel);
+        if let Ok(mut workspaces) = self.workspaces.lock() {
+            workspaces.push(workspace);
+        }
+        pooled
+    }
+}
+
+/// Indices of texts, long ones first, in batches of at most `budget` tokens (or one longer text);
+/// of few texts so many that every thread has one. Texts without any token are in none.
+fn micro_batches(texts: &[Vec<u32>], budget: usize, threads: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..texts.len()).filter(|text| !texts[*text].is_empty()).collect();
+    order.sort_by_key(|text| std::cmp::Reverse(texts[*text].len()));
+    let total: usize = texts.iter().map(Vec::len).sum();
+    let budget = budget.min(total.div_ceil(threads));
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut tokens = usize::MAX;
+    for text in order {
+        let len = texts[text].len();
+        match batches.last_mut() {
+            Some(batch) if tokens + len <= budget => {
+                batch.push(text);
+                tokens += len;
+            }
+            _ => {
+                batches.push(vec![text]);
+                tokens = len;
+            }
+        }
+    }
+    batches
+}
