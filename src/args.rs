@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use splade_model::{EncoderOptions, Isa, Precision, Side};
 
 use crate::input::InputOptions;
+use crate::sink::Format;
 
 /// SPLADE sparse vectors without Python: encode, tokenize, explain and inspect.
 #[derive(Debug, Parser)]
@@ -34,10 +35,19 @@ pub(crate) struct EncodeArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) input: InputArgs,
-    /// File for the vectors; standard output if not given. It is written aside and renamed
-    #[arg(long, short, value_name = "FILE")]
+    /// File (.ndjson, .jsonl, .parquet) or folder for the vectors; standard output if not given
+    #[arg(long, short, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
-    /// Keys of the vectors
+    /// Form of the shards in a folder [default: parquet]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Go on where an earlier run into the same folder ended
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Rows of a shard in a folder
+    #[arg(long, value_name = "ROWS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) shard_rows: u64,
+    /// Keys of the vectors in NDJSON
     #[arg(long, value_enum, default_value = "tokens")]
     pub(crate) terms: Terms,
     /// Keep the K largest weights of a text
@@ -46,7 +56,7 @@ pub(crate) struct EncodeArgs {
     /// Keep weights of at least this
     #[arg(long, value_name = "WEIGHT")]
     pub(crate) threshold: Option<f32>,
-    /// Decimals of the weights; a weight that rounds to zero is left out
+    /// Decimals of the weights in NDJSON; a weight that rounds to zero is left out
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=9))]
     pub(crate) decimals: u8,
 }
@@ -163,6 +173,19 @@ pub(crate) enum PrecisionArg {
     /// 8-bit integers
     Int8,
 }
+
+/// The name of a value as it is typed.
+macro_rules! display_as_typed {
+    ($($type:ty),*) => {$(
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let value = self.to_possible_value();
+                f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+            }
+        }
+    )*};
+}
+display_as_typed!(Terms, SideArg, PrecisionArg);
 
 fn parse_isa(name: &str) -> Result<Isa, String> {
     Isa::named(name).ok_or_else(|| {

@@ -12,11 +12,14 @@
 //! (BEIR); the id is `_id`, `doc_id`, `qid` or `id`.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value};
+use splade_sparse::files::Lines;
 
 const ID_FIELDS: [&str; 4] = ["_id", "doc_id", "qid", "id"];
 
@@ -40,17 +43,32 @@ pub(crate) struct InputOptions {
 pub(crate) struct Inputs {
     options: InputOptions,
     waiting: std::vec::IntoIter<PathBuf>,
-    open: Option<Lines>,
+    open: Option<Input>,
     /// Lines of plain text so far.
     texts: u64,
+    position: Position,
 }
 
-/// Lines of one input.
-struct Lines {
-    name: String,
-    reader: Box<dyn BufRead>,
+/// How far inputs have been read, in bytes of their files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Position {
+    read: Arc<AtomicU64>,
+    /// None where standard input is among them.
+    total: Option<u64>,
+}
+
+impl Position {
+    /// The share that has been read, where it is known.
+    pub(crate) fn share(&self) -> Option<f64> {
+        let total = self.total.filter(|total| *total > 0)?;
+        Some((self.read.load(Ordering::Relaxed) as f64 / total as f64).min(1.0))
+    }
+}
+
+/// One input.
+struct Input {
+    lines: Lines,
     ndjson: bool,
-    line: u64,
 }
 
 impl Inputs {
@@ -70,23 +88,31 @@ impl Inputs {
         if paths.is_empty() {
             files.push(PathBuf::from("-"));
         }
-        Ok(Self { options, waiting: files.into_iter(), open: None, texts: 0 })
+        let size = |path: &PathBuf| std::fs::metadata(path).ok().map(|file| file.len());
+        let total = files.iter().map(size).sum();
+        let position = Position { read: Arc::default(), total };
+        Ok(Self { options, waiting: files.into_iter(), open: None, texts: 0, position })
+    }
+
+    /// How far the inputs have been read.
+    pub(crate) fn position(&self) -> Position {
+        self.position.clone()
     }
 
     fn next_record(&mut self) -> Result<Option<Record>> {
         loop {
-            let Some(lines) = &mut self.open else {
+            let Some(input) = &mut self.open else {
                 match self.waiting.next() {
                     None => return Ok(None),
-                    Some(path) => self.open = Some(Lines::open(&path, self.options.ndjson)?),
+                    Some(path) => self.open = Some(self.open_input(&path)?),
                 }
                 continue;
             };
-            let Some(line) = lines.next_line()? else {
+            let Some(line) = input.lines.next_line()? else {
                 self.open = None;
                 continue;
             };
-            if !lines.ndjson {
+            if !input.ndjson {
                 self.texts += 1;
                 return Ok(Some(Record { id: (self.texts - 1).to_string(), text: line }));
             }
@@ -94,9 +120,43 @@ impl Inputs {
                 continue;
             }
             let record = parse(&line, &self.options);
-            let record = record.with_context(|| format!("{}, line {}", lines.name, lines.line))?;
-            return Ok(Some(record));
+            return record
+                .map(Some)
+                .map_err(|error| input.lines.error(format!("{error:#}")).into());
         }
+    }
+
+    fn open_input(&self, path: &Path) -> Result<Input> {
+        let source: Box<dyn Read + Send> = match path == Path::new("-") {
+            true => Box::new(std::io::stdin()),
+            false => {
+                let file = File::open(path);
+                Box::new(file.with_context(|| format!("cannot open {}", path.display()))?)
+            }
+        };
+        let source = Box::new(Counted { source, read: self.position.read.clone() });
+        let name = match path == Path::new("-") {
+            true => Path::new("standard input"),
+            false => path,
+        };
+        let lower = path.to_string_lossy().to_lowercase();
+        let stem = [".gz", ".zst"].iter().find_map(|end| lower.strip_suffix(end)).unwrap_or(&lower);
+        let ndjson = self.options.ndjson || stem.ends_with(".ndjson") || stem.ends_with(".jsonl");
+        Ok(Input { lines: Lines::of(name, source)?, ndjson })
+    }
+}
+
+/// Counts the bytes that are read.
+struct Counted {
+    source: Box<dyn Read + Send>,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
     }
 }
 
@@ -125,55 +185,10 @@ fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-impl Lines {
-    fn open(path: &Path, ndjson: bool) -> Result<Self> {
-        let name = path.display().to_string();
-        let source: Box<dyn Read> = match name.as_str() {
-            "-" => Box::new(std::io::stdin()),
-            _ => Box::new(File::open(path).with_context(|| format!("cannot open {name}"))?),
-        };
-        let lower = name.to_lowercase();
-        let (source, stem): (Box<dyn Read>, &str) = if let Some(stem) = lower.strip_suffix(".gz") {
-            (Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(source))), stem)
-        } else if let Some(stem) = lower.strip_suffix(".zst") {
-            (Box::new(zstd::Decoder::new(source)?), stem)
-        } else {
-            (source, &lower)
-        };
-        let ndjson = ndjson || stem.ends_with(".ndjson") || stem.ends_with(".jsonl");
-        let reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 16, source));
-        let name = if name == "-" { "standard input".to_owned() } else { name };
-        Ok(Self { name, reader, ndjson, line: 0 })
-    }
-
-    /// The next line without its end; a byte order mark at the start is skipped.
-    fn next_line(&mut self) -> Result<Option<String>> {
-        let mut bytes = Vec::new();
-        let place = || format!("cannot read {}", self.name);
-        if self.reader.read_until(b'\n', &mut bytes).with_context(place)? == 0 {
-            return Ok(None);
-        }
-        self.line += 1;
-        if bytes.last() == Some(&b'\n') {
-            bytes.pop();
-        }
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
-        if self.line == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
-            bytes.drain(..3);
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to() + 1;
-            anyhow!("{}, line {}: byte {at} of the line is not UTF-8", self.name, self.line)
-        })?;
-        Ok(Some(text))
-    }
-}
-
 /// One line of NDJSON.
 fn parse(line: &str, options: &InputOptions) -> Result<Record> {
-    let value: Value = serde_json::from_str(line).context("not valid JSON")?;
+    let value: Value =
+        serde_json::from_str(line).map_err(|error| anyhow!("not valid JSON: {error}"))?;
     let object = value.as_object().ok_or_else(|| anyhow!("not a JSON object"))?;
     let has = || object.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let text_of = |field: &str| match object.get(field) {

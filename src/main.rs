@@ -1,24 +1,31 @@
 //! The `light-splade` command line.
 //!
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 for success, 1
-//! for a failure, 2 for a wrong call.
+//! for a failure, 2 for a wrong call, 130 after Ctrl-C.
 
 mod args;
 mod cmd;
 mod input;
+mod interrupt;
 mod output;
 mod progress;
+mod sink;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use args::{Cli, Command};
+use interrupt::Interrupted;
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => {
+            progress::say(&error.to_string());
+            ExitCode::from(interrupt::EXIT_CODE)
+        }
         Err(error) => {
             progress::say(&format!("error: {error:#}"));
             ExitCode::FAILURE

@@ -1,8 +1,14 @@
-//! What is said to the person at standard error: a running count, and notes.
+//! What is said to the person at standard error: how far the work is, and notes.
 
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::input::Position;
+
+/// Between two plain lines where standard error is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// One line on standard error.
 #[allow(clippy::print_stderr, reason = "the one place where messages to the person are printed")]
@@ -10,33 +16,59 @@ pub(crate) fn say(message: &str) {
     eprintln!("{message}");
 }
 
-/// A running count of texts: a line that moves on a terminal, nothing elsewhere.
+/// How far texts are: a bar on a terminal, elsewhere a plain line now and then.
 pub(crate) struct Progress {
-    bar: ProgressBar,
+    bar: Option<ProgressBar>,
+    position: Position,
+    /// The share of the inputs that had been read before the first text counted.
+    skipped: f64,
     start: Instant,
+    last_line: Instant,
     texts: usize,
     tokens: usize,
 }
 
 impl Progress {
-    pub(crate) fn start() -> Self {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, start: Instant::now(), texts: 0, tokens: 0 }
+    /// Starts to count; `position` tells how far the inputs have been read.
+    pub(crate) fn start(position: Position) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(1000);
+            let template = match position.share() {
+                Some(_) => "{bar:30} {msg}",
+                None => "{spinner} {msg}",
+            };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        let (now, skipped) = (Instant::now(), position.share().unwrap_or(0.0));
+        Self { bar, position, skipped, start: now, last_line: now, texts: 0, tokens: 0 }
     }
 
     pub(crate) fn add(&mut self, texts: usize, tokens: usize) {
         self.texts += texts;
         self.tokens += tokens;
-        self.bar.set_message(self.rates());
+        let line = || format!("{}{}", self.rates(), self.rest());
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position((self.position.share().unwrap_or(0.0) * 1000.0) as u64);
+                bar.set_message(line());
+            }
+            None if self.last_line.elapsed() >= LINE_EVERY => {
+                say(&line());
+                self.last_line = Instant::now();
+            }
+            None => {}
+        }
     }
 
-    /// Clears the line and says the totals.
+    /// Clears the bar and says the totals.
     pub(crate) fn finish(self) {
-        self.bar.finish_and_clear();
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
         say(&self.rates());
     }
 
@@ -50,5 +82,40 @@ impl Progress {
             rate(self.texts),
             rate(self.tokens)
         )
+    }
+
+    /// The share and the time that is left, where the size of the inputs is known.
+    fn rest(&self) -> String {
+        let Some(share) = self.position.share() else { return String::new() };
+        let done = share - self.skipped;
+        let rest = match done > 0.0 {
+            true => format!(
+                ", {} left",
+                clock(self.start.elapsed().as_secs_f64() * (1.0 - share) / done)
+            ),
+            false => String::new(),
+        };
+        format!(", {:.0} %{rest}", share * 100.0)
+    }
+}
+
+/// `h:mm:ss`, or `m:ss`.
+fn clock(seconds: f64) -> String {
+    let seconds = seconds as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
+        (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn clock_has_hours_where_there_are_some() {
+        for (seconds, want) in
+            [(0.0, "0:00"), (75.9, "1:15"), (3600.0, "1:00:00"), (36125.0, "10:02:05")]
+        {
+            assert_eq!(super::clock(seconds), want);
+        }
     }
 }

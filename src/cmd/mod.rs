@@ -11,11 +11,9 @@ use anyhow::{Context, Result};
 use splade_model::Encoder;
 
 use crate::args::{InputArgs, ModelArgs};
-use crate::input::{Inputs, Record};
+use crate::input::{Inputs, Position, Record};
 use crate::progress::say;
 
-/// Texts that are encoded together: enough to sort by length and to keep all threads busy.
-const WINDOW_TEXTS: usize = 1024;
 /// Bytes of text after which a window ends.
 const WINDOW_BYTES: usize = 4 << 20;
 
@@ -31,19 +29,25 @@ fn load(args: &ModelArgs) -> Result<Encoder> {
     Ok(encoder)
 }
 
-/// The texts of the command line, or of its inputs.
-fn records(args: &InputArgs) -> Result<Box<dyn Iterator<Item = Result<Record>>>> {
+/// The texts of the command line, or of its inputs, and how far these have been read.
+fn records(args: &InputArgs) -> Result<(Records, Position)> {
     if args.text.is_empty() {
-        return Ok(Box::new(Inputs::open(&args.inputs, args.options())?));
+        let inputs = Inputs::open(&args.inputs, args.options())?;
+        let position = inputs.position();
+        return Ok((Box::new(inputs), position));
     }
     let texts = args.text.clone().into_iter().enumerate();
-    Ok(Box::new(texts.map(|(id, text)| Ok(Record { id: id.to_string(), text }))))
+    let records = texts.map(|(id, text)| Ok(Record { id: id.to_string(), text }));
+    Ok((Box::new(records), Position::default()))
 }
 
-/// The next records of a window; empty at the end.
-fn window(records: &mut dyn Iterator<Item = Result<Record>>) -> Result<Vec<Record>> {
+/// Records one after another.
+type Records = Box<dyn Iterator<Item = Result<Record>>>;
+
+/// The next records, at most `texts` of them; empty at the end.
+fn window(records: &mut Records, texts: usize) -> Result<Vec<Record>> {
     let (mut window, mut bytes) = (Vec::new(), 0);
-    while window.len() < WINDOW_TEXTS && bytes < WINDOW_BYTES {
+    while window.len() < texts && bytes < WINDOW_BYTES {
         let Some(record) = records.next().transpose()? else { break };
         bytes += record.text.len();
         window.push(record);

@@ -8,7 +8,7 @@ use crate::args::TokenizeArgs;
 use crate::output::Output;
 
 pub(crate) fn run(args: &TokenizeArgs) -> Result<()> {
-    let records = records(&args.input)?;
+    let (records, _) = records(&args.input)?;
     let options = TokenizerOptions { mecab_dicdir: args.mecab_dicdir.clone() };
     let tokenizer = Tokenizer::from_dir(&args.model, &options)
         .with_context(|| format!("cannot load the tokenizer of {}", args.model.display()))?;

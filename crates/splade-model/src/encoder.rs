@@ -219,6 +219,11 @@ impl Encoder {
         self.max_length
     }
 
+    /// What is put before every text; often empty.
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
     /// Bytes of the packed weights.
     pub fn weight_bytes(&self) -> usize {
         match &self.engine {

@@ -1,0 +1,399 @@
+//! Parquet files of vectors, without Arrow.
+//!
+//! Written: `id` (string), `indices` (list of uint32, ascending), `values` (list of float), nothing
+//! null; plain and dictionary encodings in zstd pages, which every reader knows. Read: the same
+//! three columns among any others, the id also `docid`, `doc_id` or `_id`, of strings or integers;
+//! lists of any nesting that Parquet's writers use, of 32 or 64 bits, in any order of terms.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::basic::{Compression, ConvertedType, Repetition, Type as PhysicalType, ZstdLevel};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::column::writer::ColumnWriter;
+use parquet::data_type::{ByteArray, DataType, FloatType, Int32Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnPath, Type};
+
+use super::error::FileError;
+use super::{RowWriter, VectorRow};
+use crate::{SparseVector, TermId};
+
+/// Terms after which a row group ends: 8 MB of numbers.
+const GROUP_TERMS: usize = 1 << 20;
+/// Rows after which a row group ends, whatever their terms.
+const GROUP_ROWS: usize = 1 << 16;
+
+/// A Parquet file of vectors that is being written.
+pub struct ParquetWriter<W: Write + Send> {
+    path: PathBuf,
+    file: SerializedFileWriter<W>,
+    group: Group,
+}
+
+/// The rows of a row group as columns. A list's first element has repetition 0, its others 1; an
+/// empty list is one level of definition 0.
+#[derive(Default)]
+struct Group {
+    ids: Vec<ByteArray>,
+    indices: Vec<i32>,
+    values: Vec<f32>,
+    definition: Vec<i16>,
+    repetition: Vec<i16>,
+}
+
+impl<W: Write + Send> std::fmt::Debug for ParquetWriter<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParquetWriter").field("path", &self.path).finish()
+    }
+}
+
+impl ParquetWriter<BufWriter<File>> {
+    /// Creates a file. `about` are pairs of key and value for its footer.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn create(path: &Path, about: &[(&str, &str)]) -> Result<Self, FileError> {
+        let file = File::create(path).map_err(FileError::io("write", path))?;
+        Self::new(path.to_path_buf(), BufWriter::new(file), about)
+    }
+}
+
+impl<W: Write + Send> ParquetWriter<W> {
+    /// Writes to `writer`; `path` names it in messages.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn new(path: PathBuf, writer: W, about: &[(&str, &str)]) -> Result<Self, FileError> {
+        let about: Vec<KeyValue> =
+            about.iter().map(|(k, v)| KeyValue::new((*k).to_owned(), (*v).to_owned())).collect();
+        let build = || {
+            let properties = WriterProperties::builder()
+                .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+                .set_dictionary_enabled(false)
+                // There are far fewer terms than postings.
+                .set_column_dictionary_enabled(column("indices"), true)
+                .set_key_value_metadata(Some(about));
+            SerializedFileWriter::new(writer, Arc::new(schema()?), Arc::new(properties.build()))
+        };
+        match build() {
+            Ok(file) => Ok(Self { path, file, group: Group::default() }),
+            Err(source) => Err(FileError::Parquet { path, source }),
+        }
+    }
+
+    fn end_group(&mut self) -> Result<(), FileError> {
+        let group = std::mem::take(&mut self.group);
+        if group.ids.is_empty() {
+            return Ok(());
+        }
+        let mut write = || -> Result<(), ParquetError> {
+            let Group { ids, indices, values, definition, repetition } = &group;
+            let levels = (Some(&definition[..]), Some(&repetition[..]));
+            let mut columns = self.file.next_row_group()?;
+            while let Some(mut column) = columns.next_column()? {
+                match column.untyped() {
+                    ColumnWriter::ByteArrayColumnWriter(writer) => {
+                        writer.write_batch(ids, None, None)?
+                    }
+                    ColumnWriter::Int32ColumnWriter(writer) => {
+                        writer.write_batch(indices, levels.0, levels.1)?
+                    }
+                    ColumnWriter::FloatColumnWriter(writer) => {
+                        writer.write_batch(values, levels.0, levels.1)?
+                    }
+                    _ => unreachable!("the schema has no other columns: this is a bug"),
+                };
+                column.close()?;
+            }
+            columns.close()?;
+            Ok(())
+        };
+        write().map_err(|source| FileError::Parquet { path: self.path.clone(), source })
+    }
+}
+
+impl<W: Write + Send> RowWriter for ParquetWriter<W> {
+    fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
+        let group = &mut self.group;
+        group.ids.push(ByteArray::from(id.as_bytes().to_vec()));
+        // Parquet keeps unsigned numbers in signed ones of the same bits.
+        group.indices.extend(vector.terms().iter().map(|term| term.0 as i32));
+        group.values.extend_from_slice(vector.weights());
+        let levels = vector.len().max(1);
+        group.repetition.push(0);
+        group.repetition.resize(group.repetition.len() + levels - 1, 1);
+        let definition = i16::from(!vector.is_empty());
+        group.definition.resize(group.definition.len() + levels, definition);
+        match group.ids.len() >= GROUP_ROWS || group.indices.len() >= GROUP_TERMS {
+            true => self.end_group(),
+            false => Ok(()),
+        }
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), FileError> {
+        self.end_group()?;
+        let Self { path, file, .. } = *self;
+        let flushed = file.into_inner().and_then(|mut file| Ok(file.flush()?));
+        flushed.map_err(|source| FileError::Parquet { path, source })
+    }
+}
+
+/// `id`, `indices` and `values`, all required.
+fn schema() -> Result<Type, ParquetError> {
+    let list = |name: &str, element: PhysicalType, converted: ConvertedType| {
+        let element = Type::primitive_type_builder("element", element)
+            .with_repetition(Repetition::REQUIRED)
+            .with_converted_type(converted)
+            .build()?;
+        let items = Type::group_type_builder("list")
+            .with_repetition(Repetition::REPEATED)
+            .with_fields(vec![Arc::new(element)])
+            .build()?;
+        Type::group_type_builder(name)
+            .with_repetition(Repetition::REQUIRED)
+            .with_converted_type(ConvertedType::LIST)
+            .with_fields(vec![Arc::new(items)])
+            .build()
+    };
+    let id = Type::primitive_type_builder("id", PhysicalType::BYTE_ARRAY)
+        .with_repetition(Repetition::REQUIRED)
+        .with_converted_type(ConvertedType::UTF8)
+        .build()?;
+    let fields = vec![
+        Arc::new(id),
+        Arc::new(list("indices", PhysicalType::INT32, ConvertedType::UINT_32)?),
+        Arc::new(list("values", PhysicalType::FLOAT, ConvertedType::NONE)?),
+    ];
+    Type::group_type_builder("vectors").with_fields(fields).build()
+}
+
+/// The leaf of a list column as this module writes it.
+fn column(name: &str) -> ColumnPath {
+    ColumnPath::new([name, "list", "element"].map(str::to_owned).to_vec())
+}
+
+/// Rows of a Parquet file, a row group at a time.
+pub struct ParquetReader {
+    path: PathBuf,
+    file: SerializedFileReader<File>,
+    /// Places of the columns of ids, terms and weights.
+    columns: [usize; 3],
+    group: usize,
+}
+
+impl std::fmt::Debug for ParquetReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParquetReader").field("path", &self.path).finish()
+    }
+}
+
+impl ParquetReader {
+    /// Opens a file and looks for its columns.
+    ///
+    /// # Errors
+    /// If it is no Parquet file, or has not the columns.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let file = File::open(path).map_err(FileError::io("open", path))?;
+        let file = SerializedFileReader::new(file)
+            .map_err(|source| FileError::Parquet { path: path.to_path_buf(), source })?;
+        let schema = file.metadata().file_metadata().schema_descr_ptr();
+        let find = |names: &[&str]| {
+            let at = |name: &&str| {
+                schema
+                    .columns()
+                    .iter()
+                    .position(|c| c.path().parts().first().is_some_and(|p| p == *name))
+            };
+            names.iter().find_map(at).ok_or_else(|| {
+                FileError::form(path, format!("there is no column {}", names.join(" or ")))
+            })
+        };
+        let columns =
+            [find(&["id", "docid", "doc_id", "_id"])?, find(&["indices"])?, find(&["values"])?];
+        Ok(Self { path: path.to_path_buf(), file, columns, group: 0 })
+    }
+
+    /// The number of rows of the file.
+    pub fn rows(&self) -> usize {
+        usize::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// The rows of the next row group; none at the end.
+    ///
+    /// # Errors
+    /// If the file is damaged, or a row no vector.
+    pub fn next_group(&mut self) -> Result<Option<Vec<VectorRow>>, FileError> {
+        if self.group >= self.file.num_row_groups() {
+            return Ok(None);
+        }
+        let read = || -> Result<(Vec<String>, Vec<Vec<u32>>, Vec<Vec<f32>>), ParquetError> {
+            let group = self.file.get_row_group(self.group)?;
+            let [ids, indices, values] = self.columns;
+            Ok((
+                read_ids(&*group, ids)?,
+                read_lists(&*group, indices, &Numbers::u32s)?,
+                read_lists(&*group, values, &Numbers::f32s)?,
+            ))
+        };
+        let (ids, indices, values) =
+            read().map_err(|source| FileError::Parquet { path: self.path.clone(), source })?;
+        let at = self.group;
+        self.group += 1;
+        if ids.len() != indices.len() || ids.len() != values.len() {
+            let counts = (ids.len(), indices.len(), values.len());
+            return Err(FileError::form(
+                &self.path,
+                format!("row group {at} has {counts:?} ids, indices and values"),
+            ));
+        }
+        let rows = ids.into_iter().zip(indices.into_iter().zip(values));
+        let rows = rows.map(|(id, (indices, values))| {
+            let vector = if indices.len() == values.len() {
+                let pairs = indices.into_iter().map(TermId).zip(values).collect();
+                SparseVector::from_pairs(pairs).map_err(|error| error.to_string())
+            } else {
+                Err(format!("{} indices but {} values", indices.len(), values.len()))
+            };
+            match vector {
+                Ok(vector) => Ok(VectorRow { id, vector }),
+                Err(message) => {
+                    Err(FileError::form(&self.path, format!("row of id {id:?}: {message}")))
+                }
+            }
+        });
+        rows.collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// A column's values, and the levels of its rows.
+struct Column<T> {
+    values: Vec<T>,
+    definition: Vec<i16>,
+    repetition: Vec<i16>,
+}
+
+fn read_column<T: DataType>(
+    mut reader: ColumnReaderImpl<T>,
+    rows: usize,
+) -> Result<Column<T::T>, ParquetError> {
+    let mut column = Column { values: Vec::new(), definition: Vec::new(), repetition: Vec::new() };
+    let mut left = rows;
+    while left > 0 {
+        let Column { values, definition, repetition } = &mut column;
+        let (records, ..) =
+            reader.read_records(left.min(4096), Some(definition), Some(repetition), values)?;
+        if records == 0 {
+            break;
+        }
+        left -= records;
+    }
+    Ok(column)
+}
+
+fn group_rows(group: &dyn RowGroupReader) -> usize {
+    usize::try_from(group.metadata().num_rows()).unwrap_or(0)
+}
+
+fn read_ids(group: &dyn RowGroupReader, at: usize) -> Result<Vec<String>, ParquetError> {
+    let rows = group_rows(group);
+    let text = |bytes: &ByteArray| match std::str::from_utf8(bytes.data()) {
+        Ok(id) => Ok(id.to_owned()),
+        Err(_) => Err(ParquetError::General("an id is not UTF-8".to_owned())),
+    };
+    let ids = match group.get_column_reader(at)? {
+        ColumnReader::ByteArrayColumnReader(reader) => {
+            read_column(reader, rows)?.values.iter().map(text).collect::<Result<Vec<_>, _>>()?
+        }
+        ColumnReader::Int32ColumnReader(reader) => {
+            read_column(reader, rows)?.values.iter().map(i32::to_string).collect()
+        }
+        ColumnReader::Int64ColumnReader(reader) => {
+            read_column(reader, rows)?.values.iter().map(i64::to_string).collect()
+        }
+        _ => return Err(ParquetError::General("ids are neither texts nor integers".to_owned())),
+    };
+    // A null has no value, so that rows would be given ids of others.
+    match ids.len() == rows {
+        true => Ok(ids),
+        false => Err(ParquetError::General("a row has no id".to_owned())),
+    }
+}
+
+/// Numbers of a column as Parquet keeps them.
+enum Numbers {
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+impl Numbers {
+    /// Terms, if they are integers of 32 bits without sign.
+    fn u32s(self) -> Option<Vec<u32>> {
+        match self {
+            Self::I32(numbers) => Some(numbers.into_iter().map(|number| number as u32).collect()),
+            Self::I64(numbers) => numbers.into_iter().map(|n| u32::try_from(n).ok()).collect(),
+            _ => None,
+        }
+    }
+
+    fn f32s(self) -> Option<Vec<f32>> {
+        match self {
+            Self::F32(numbers) => Some(numbers),
+            Self::F64(numbers) => Some(numbers.into_iter().map(|number| number as f32).collect()),
+            _ => None,
+        }
+    }
+}
+
+/// The lists of a column, one a row; null and empty lists are empty.
+fn read_lists<T: Copy>(
+    group: &dyn RowGroupReader,
+    at: usize,
+    convert: &dyn Fn(Numbers) -> Option<Vec<T>>,
+) -> Result<Vec<Vec<T>>, ParquetError> {
+    fn split<T>(
+        column: Column<T>,
+        numbers: fn(Vec<T>) -> Numbers,
+    ) -> (Numbers, Vec<i16>, Vec<i16>) {
+        (numbers(column.values), column.definition, column.repetition)
+    }
+    let rows = group_rows(group);
+    let (numbers, definition, repetition) = match group.get_column_reader(at)? {
+        ColumnReader::Int32ColumnReader(r) => {
+            split(read_column::<Int32Type>(r, rows)?, Numbers::I32)
+        }
+        ColumnReader::Int64ColumnReader(r) => split(read_column(r, rows)?, Numbers::I64),
+        ColumnReader::FloatColumnReader(r) => {
+            split(read_column::<FloatType>(r, rows)?, Numbers::F32)
+        }
+        ColumnReader::DoubleColumnReader(r) => split(read_column(r, rows)?, Numbers::F64),
+        _ => return Err(ParquetError::General("a list is not of numbers".to_owned())),
+    };
+    let wrong = || ParquetError::General("a list has numbers of a wrong kind".to_owned());
+    let mut numbers = convert(numbers).ok_or_else(wrong)?.into_iter();
+    let present = group.metadata().column(at).column_descr().max_def_level();
+    if definition.len() != repetition.len() {
+        return Err(ParquetError::General("a column is no list".to_owned()));
+    }
+    let mut lists: Vec<Vec<T>> = Vec::new();
+    for (definition, repetition) in definition.into_iter().zip(repetition) {
+        if repetition == 0 {
+            lists.push(Vec::new());
+        }
+        if definition == present {
+            let list = lists.last_mut().zip(numbers.next());
+            let (list, number) =
+                list.ok_or_else(|| ParquetError::General("a list is cut off".to_owned()))?;
+            list.push(number);
+        }
+    }
+    Ok(lists)
+}

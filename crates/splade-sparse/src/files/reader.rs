@@ -1,0 +1,142 @@
+//! Rows of vectors out of files of any form.
+
+use std::path::{Path, PathBuf};
+
+use super::VectorRow;
+use super::error::FileError;
+use super::ndjson::parse_row;
+use super::parquet::ParquetReader;
+use super::shards::{MANIFEST, Manifest};
+use super::text::Lines;
+use crate::TermId;
+
+/// Gives the term of a key of NDJSON rows.
+type TermOf<'a> = dyn Fn(&str) -> Option<TermId> + 'a;
+
+/// Rows of vectors, in the order of the files.
+pub struct VectorReader<'a> {
+    files: std::vec::IntoIter<PathBuf>,
+    open: Option<Open>,
+    group: std::vec::IntoIter<VectorRow>,
+    term: &'a TermOf<'a>,
+}
+
+enum Open {
+    Parquet(ParquetReader),
+    Ndjson(Lines),
+}
+
+impl std::fmt::Debug for VectorReader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VectorReader").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl<'a> VectorReader<'a> {
+    /// Reads files and folders of vectors one after another. `term` gives the term of a key of
+    /// NDJSON rows, by a model's vocabulary or by [`VectorReader::id`].
+    ///
+    /// # Errors
+    /// If a path is missing, or a folder has no vectors or not all of them yet.
+    pub fn open(paths: &[PathBuf], term: &'a TermOf<'a>) -> Result<Self, FileError> {
+        let mut files = Vec::new();
+        for path in paths {
+            files.extend(vector_files(path)?);
+        }
+        let group = Vec::new().into_iter();
+        Ok(Self { files: files.into_iter(), open: None, group, term })
+    }
+
+    /// The term of a key that is its id.
+    pub fn id(key: &str) -> Option<TermId> {
+        key.parse().ok().map(TermId)
+    }
+
+    fn next_row(&mut self) -> Result<Option<VectorRow>, FileError> {
+        loop {
+            if let Some(row) = self.group.next() {
+                return Ok(Some(row));
+            }
+            match &mut self.open {
+                Some(Open::Parquet(reader)) => match reader.next_group()? {
+                    Some(rows) => self.group = rows.into_iter(),
+                    None => self.open = None,
+                },
+                Some(Open::Ndjson(lines)) => match lines.next_line()? {
+                    Some(line) if line.trim().is_empty() => {}
+                    Some(line) => {
+                        let row = parse_row(&line, self.term);
+                        return row.map(Some).map_err(|message| lines.error(message));
+                    }
+                    None => self.open = None,
+                },
+                None => match self.files.next() {
+                    None => return Ok(None),
+                    Some(path) => {
+                        self.open = Some(match is_parquet(&path) {
+                            true => Open::Parquet(ParquetReader::open(&path)?),
+                            false => Open::Ndjson(Lines::open(&path)?),
+                        });
+                    }
+                },
+            }
+        }
+    }
+}
+
+impl Iterator for VectorReader<'_> {
+    type Item = Result<VectorRow, FileError>;
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_row().transpose()
+    }
+}
+
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "parquet")
+}
+
+/// The files behind a path: itself, the shards of its manifest, or the files of a folder by name.
+///
+/// # Errors
+/// If there is nothing, the name is of no form that is read, or shards are missing.
+pub fn vector_files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let known = |path: &Path| {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
+        let name = name.unwrap_or_default();
+        let stem = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
+        is_parquet(path) || [".ndjson", ".jsonl"].iter().any(|end| stem.ends_with(end))
+    };
+    if !path.is_dir() {
+        std::fs::metadata(path).map_err(FileError::io("open", path))?;
+        return match known(path) {
+            true => Ok(vec![path.to_path_buf()]),
+            false => Err(FileError::form(
+                path,
+                "vectors are read from .parquet, .ndjson and .jsonl (also .gz, .zst), and folders",
+            )),
+        };
+    }
+    if path.join(MANIFEST).is_file() {
+        let manifest = Manifest::read(path)?;
+        if !manifest.complete {
+            return Err(FileError::form(
+                path,
+                "the vectors are not complete; run the command that writes them with --resume",
+            ));
+        }
+        return Ok(manifest.shards.iter().map(|shard| path.join(&shard.file)).collect());
+    }
+    let entries = std::fs::read_dir(path).map_err(FileError::io("list", path))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(FileError::io("list", path))?.path();
+        if file.is_file() && known(&file) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    match files.is_empty() {
+        true => Err(FileError::form(path, "there is no .parquet, .ndjson or .jsonl file")),
+        false => Ok(files),
+    }
+}

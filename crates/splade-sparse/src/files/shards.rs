@@ -1,0 +1,224 @@
+//! A folder of vectors in shards, which can be interrupted and resumed.
+//!
+//! A shard is written aside, synced and renamed, and only then named in `manifest.json`, itself
+//! replaced as a whole. So the manifest never names a row that is not on the disk, and a run that
+//! resumes skips as many texts as the manifest has rows: none is lost and none there twice.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::RowWriter;
+use super::error::FileError;
+use super::text::{aside, sync_and_rename};
+use crate::SparseVector;
+
+/// The name of the manifest in its folder.
+pub const MANIFEST: &str = "manifest.json";
+const FORMAT: &str = "light-splade vectors";
+const VERSION: u32 = 1;
+
+/// What a folder of vectors holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always `light-splade vectors`.
+    pub format: String,
+    /// The version of this format: 1.
+    pub version: u32,
+    /// Whether all rows are there.
+    pub complete: bool,
+    /// The rows of all shards.
+    pub rows: u64,
+    /// What the vectors depend on: model, settings, inputs. A run resumes only with the same.
+    pub settings: Value,
+    /// The shards in the order of their rows.
+    pub shards: Vec<Shard>,
+}
+
+/// A file of a folder of vectors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Its name in the folder.
+    pub file: String,
+    /// Its rows.
+    pub rows: u64,
+    /// The id of its last row: whoever resumes finds out by it if the input has changed.
+    pub last_id: String,
+}
+
+impl Manifest {
+    /// Reads the manifest of a folder.
+    ///
+    /// # Errors
+    /// If it is missing, damaged or of a newer version.
+    pub fn read(dir: &Path) -> Result<Self, FileError> {
+        let path = dir.join(MANIFEST);
+        let text = std::fs::read_to_string(&path).map_err(FileError::io("read", &path))?;
+        let damaged = |message: String| FileError::form(&path, message);
+        let manifest: Self = serde_json::from_str(&text)
+            .map_err(|error| damaged(format!("it is no manifest of vectors: {error}")))?;
+        if manifest.format != FORMAT || manifest.version != VERSION {
+            let Self { format, version, .. } = manifest;
+            return Err(damaged(format!(
+                "format {format:?} version {version}; this program reads {FORMAT:?} version {VERSION}"
+            )));
+        }
+        // A file name that leads out of the folder is nobody's shard.
+        if let Some(shard) = manifest.shards.iter().find(|shard| shard.file.contains(['/', '\\'])) {
+            return Err(damaged(format!("{:?} is no file name", shard.file)));
+        }
+        if manifest.rows != manifest.shards.iter().map(|shard| shard.rows).sum::<u64>() {
+            return Err(damaged("\"rows\" is not the sum of the shards' rows".to_owned()));
+        }
+        Ok(manifest)
+    }
+
+    fn write(&self, dir: &Path) -> Result<(), FileError> {
+        let path = dir.join(MANIFEST);
+        let text = serde_json::to_string_pretty(self)
+            .expect("a manifest has string keys only: this is a bug");
+        std::fs::write(aside(&path), text + "\n").map_err(FileError::io("write", &path))?;
+        sync_and_rename(&path)
+    }
+}
+
+/// Creates the file of a shard at a path.
+pub type CreateShard<'a> = dyn Fn(&Path) -> Result<Box<dyn RowWriter + 'a>, FileError> + 'a;
+
+/// A folder of vectors that is being written.
+pub struct ShardedWriter<'a> {
+    dir: PathBuf,
+    manifest: Manifest,
+    extension: &'static str,
+    shard_rows: u64,
+    create: Box<CreateShard<'a>>,
+    open: Option<OpenShard<'a>>,
+}
+
+struct OpenShard<'a> {
+    writer: Box<dyn RowWriter + 'a>,
+    rows: u64,
+    last_id: String,
+}
+
+impl std::fmt::Debug for ShardedWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardedWriter").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl<'a> ShardedWriter<'a> {
+    /// Begins a folder, or continues one where `resume` is given. Shards have `shard_rows` rows
+    /// and are made by `create` under names that end in `extension`.
+    ///
+    /// # Errors
+    /// If the folder already has vectors and is not to be resumed, or was begun with other
+    /// settings, or cannot be written.
+    pub fn open(
+        dir: &Path,
+        settings: Value,
+        resume: bool,
+        (extension, shard_rows): (&'static str, u64),
+        create: Box<CreateShard<'a>>,
+    ) -> Result<Self, FileError> {
+        std::fs::create_dir_all(dir).map_err(FileError::io("create", dir))?;
+        let manifest = if dir.join(MANIFEST).exists() {
+            let manifest = Manifest::read(dir)?;
+            if !resume {
+                return Err(FileError::form(
+                    dir,
+                    "the folder already holds vectors; continue them with --resume, or name another",
+                ));
+            }
+            if let Some(difference) = difference(&manifest.settings, &settings) {
+                return Err(FileError::form(
+                    dir,
+                    format!("the vectors were begun with other settings: {difference}"),
+                ));
+            }
+            manifest
+        } else {
+            let manifest = Manifest {
+                format: FORMAT.to_owned(),
+                version: VERSION,
+                complete: false,
+                rows: 0,
+                settings,
+                shards: Vec::new(),
+            };
+            manifest.write(dir)?;
+            manifest
+        };
+        let shard_rows = shard_rows.max(1);
+        Ok(Self { dir: dir.to_path_buf(), manifest, extension, shard_rows, create, open: None })
+    }
+
+    /// What is on the disk already.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn shard_path(&self) -> (String, PathBuf) {
+        let name = format!("vectors-{:05}.{}", self.manifest.shards.len(), self.extension);
+        let path = self.dir.join(&name);
+        (name, path)
+    }
+
+    fn end_shard(&mut self) -> Result<(), FileError> {
+        let Some(shard) = self.open.take() else { return Ok(()) };
+        shard.writer.finish()?;
+        let (file, path) = self.shard_path();
+        sync_and_rename(&path)?;
+        self.manifest.rows += shard.rows;
+        self.manifest.shards.push(Shard { file, rows: shard.rows, last_id: shard.last_id });
+        self.manifest.write(&self.dir)
+    }
+
+    /// Ends the last shard though more rows are to come: whoever resumes goes on after it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn pause(mut self) -> Result<Manifest, FileError> {
+        self.end_shard()?;
+        Ok(self.manifest)
+    }
+}
+
+impl RowWriter for ShardedWriter<'_> {
+    fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
+        if self.open.is_none() {
+            let (_, path) = self.shard_path();
+            let writer = (self.create)(&aside(&path))?;
+            self.open = Some(OpenShard { writer, rows: 0, last_id: String::new() });
+        }
+        let Some(shard) = &mut self.open else { return Ok(()) };
+        shard.writer.write(id, vector)?;
+        shard.rows += 1;
+        id.clone_into(&mut shard.last_id);
+        match shard.rows >= self.shard_rows {
+            true => self.end_shard(),
+            false => Ok(()),
+        }
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), FileError> {
+        self.end_shard()?;
+        self.manifest.complete = true;
+        self.manifest.write(&self.dir)
+    }
+}
+
+/// The first setting that differs.
+fn difference(begun: &Value, now: &Value) -> Option<String> {
+    let (Value::Object(begun), Value::Object(now)) = (begun, now) else {
+        return (begun != now).then(|| format!("{begun}, now {now}"));
+    };
+    let mut keys: Vec<&String> = begun.keys().chain(now.keys()).collect();
+    keys.sort();
+    let null = Value::Null;
+    keys.into_iter().find_map(|key| {
+        let (begun, now) = (begun.get(key).unwrap_or(&null), now.get(key).unwrap_or(&null));
+        (begun != now).then(|| format!("\"{key}\" was {begun}, now {now}"))
+    })
+}
