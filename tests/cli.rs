@@ -1,0 +1,209 @@
+//! The command line on the demo model and the toy corpus: what it prints is compared with the files
+//! of tests/cli, which `UPDATE_SNAPSHOTS=1 cargo test --test cli` writes anew.
+//!
+//! Numbers are those of the portable kernels, which are the same on every machine.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const MODEL: &str = "models/demo";
+
+fn run(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LIGHT_SPLADE")) {
+        command.env_remove(name);
+    }
+    command.output().expect("the tool runs")
+}
+
+/// Standard output of a call that succeeds.
+fn stdout(args: &[&str]) -> String {
+    let output = run(args);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{args:?}: {errors}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Standard error of a call that fails with an exit code.
+fn failure(args: &[&str], code: i32) -> String {
+    let output = run(args);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
+    errors
+}
+
+#[test]
+fn prints_what_it_printed() {
+    let encode = ["encode", "--kernels", "portable", "--model", MODEL];
+    let texts = ["-t", "朝の電車で東京へ", "-t", "cheap travel by train", "-t", ""];
+    let corpus = "data/toy-beir/corpus.jsonl";
+    let cases: Vec<(&str, Vec<&str>)> = vec![
+        ("encode", [&encode[..], &texts].concat()),
+        ("encode-ids", [&encode[..], &texts, &["--terms", "ids", "--decimals", "2"]].concat()),
+        ("encode-top", [&encode[..], &["--top-k", "3", "--threshold", "1", corpus]].concat()),
+        (
+            "encode-int8",
+            [&encode[..], &texts, &["--precision", "int8", "--decimals", "2"]].concat(),
+        ),
+        ("tokenize", [&["tokenize", "--model", MODEL][..], &texts].concat()),
+        (
+            "tokenize-ids",
+            [&["tokenize", "--ids", "-m", MODEL, "--max-length", "5"][..], &texts].concat(),
+        ),
+        ("explain", vec!["explain", "--kernels", "portable", "-m", MODEL, "朝の電車で東京へ"]),
+        (
+            "explain-html",
+            vec![
+                "explain",
+                "--kernels",
+                "portable",
+                "--html",
+                "--top-k",
+                "3",
+                "-m",
+                MODEL,
+                "a <b>",
+            ],
+        ),
+        ("inspect", vec!["inspect", MODEL]),
+        (
+            "inspect-inference-free",
+            vec!["inspect", "crates/splade-model/tests/fixtures/reference/inference-free"],
+        ),
+        ("help", vec!["--help"]),
+    ];
+    let update = std::env::var_os("UPDATE_SNAPSHOTS").is_some();
+    let mut different = Vec::new();
+    for (name, args) in cases {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cli/{name}.txt"));
+        let got = stdout(&args);
+        if update {
+            std::fs::write(&file, got).expect("written");
+        } else if std::fs::read_to_string(&file).ok().as_ref() != Some(&got) {
+            different.push(format!("{name}: {args:?} prints\n{got}"));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn errors_say_what_where_and_what_to_do() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let bad_utf8 = file("bad.txt", b"good\nb\xffd\n");
+    let bad_json = file("bad.ndjson", b"{\"id\":1,\"text\":\"x\"}\nnothing\n");
+    let out = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    let encode = |more: &[&str]| failure(&[&["encode", "-m", MODEL][..], more].concat(), 1);
+    let cases = [
+        (encode(&["no/such/file"]), "cannot open no/such/file"),
+        (encode(&[&bad_utf8]), "line 2: byte 2 of the line is not UTF-8"),
+        (encode(&[&bad_json]), "line 2: not valid JSON"),
+        (
+            encode(&["-t", "a", "--output", &out("v.txt")]),
+            "a file ends in .parquet, .ndjson or .jsonl",
+        ),
+        (
+            encode(&["-t", "a", "--resume", "--output", &out("v.parquet")]),
+            "--resume goes with an --output folder",
+        ),
+        (encode(&["-t", "a", "--max-length", "1000"]), "the model takes 3 to 64"),
+        (failure(&["encode", "-m", "./no-model", "-t", "a"], 1), "no-model"),
+        (failure(&["encode", "-m", MODEL, "--kernels", "mmx"], 2), "this CPU supports"),
+        (failure(&["encode"], 2), "--model"),
+    ];
+    for (got, want) in cases {
+        assert!(got.contains(want), "{want:?} is not in {got}");
+        assert!(!got.contains("panicked"), "{got}");
+    }
+    assert!(!Path::new(&out("v.parquet.partial")).exists());
+}
+
+fn corpus(dir: &Path, texts: usize) -> PathBuf {
+    let path = dir.join("corpus.ndjson");
+    let row = |i| format!("{{\"id\":\"d{i}\",\"text\":\"朝の電車 {i} cheap travel\"}}\n");
+    std::fs::write(&path, (0..texts).map(row).collect::<String>()).expect("written");
+    path
+}
+
+/// All rows of a folder of NDJSON shards, as its manifest names them.
+fn rows(folder: &Path) -> String {
+    let manifest = std::fs::read_to_string(folder.join("manifest.json")).expect("a manifest");
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+    assert_eq!(manifest["complete"], true);
+    let shards = manifest["shards"].as_array().expect("shards").iter();
+    let read = |shard: &serde_json::Value| {
+        std::fs::read_to_string(folder.join(shard["file"].as_str().expect("a name")))
+    };
+    shards.map(|shard| read(shard).expect("a shard")).collect()
+}
+
+/// Killed at many moments and resumed each time, a run writes what an undisturbed one writes.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_resumes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let corpus = corpus(dir.path(), 3000);
+    let folder = dir.path().join("vectors");
+    let [corpus, folder_name] = [&corpus, &folder].map(|path| path.to_str().expect("UTF-8"));
+    let args = ["encode", "-m", MODEL, "--format", "ndjson", "--shard-rows", "100", corpus];
+    let whole = stdout(&["encode", "-m", MODEL, corpus]);
+    assert_eq!(whole.lines().count(), 3000);
+    let start = Instant::now();
+    let mut kills = 0;
+    for attempt in 0u64.. {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args);
+        command.args(["--output", folder_name, "--resume"]);
+        let mut child = command.stderr(Stdio::null()).spawn().expect("started");
+        // Some moments are before the first shard, some within one; the last runs are let alone.
+        if attempt < 12 && start.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(40 + 17 * (attempt * attempt % 13)));
+            kills += usize::from(child.try_wait().expect("asked").is_none());
+            child.kill().expect("killed");
+            child.wait().expect("ended");
+        } else {
+            assert!(child.wait().expect("ended").success());
+            break;
+        }
+    }
+    assert!(kills > 0, "no run lived long enough to be killed");
+    assert_eq!(rows(&folder), whole);
+    let again = run(&[&args[..], &["--output", folder_name, "--resume"]].concat());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("all vectors are there already"));
+    let other =
+        failure(&[&args[..], &["--output", folder_name, "--resume", "--top-k", "3"]].concat(), 1);
+    assert!(other.contains("begun with other settings: \"top_k\" was null, now 3"), "{other}");
+}
+
+/// Ctrl-C keeps what is encoded, and a changed input is noticed.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_keeps_its_rows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let corpus = corpus(dir.path(), 40_000);
+    let folder = dir.path().join("vectors");
+    let [corpus_name, folder_name] = [&corpus, &folder].map(|path| path.to_str().expect("UTF-8"));
+    let args = ["encode", "-m", MODEL, "--output", folder_name, corpus_name];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).stderr(Stdio::piped());
+    let child = command.spawn().expect("started");
+    while !folder.join("vectors-00000.parquet.partial").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    let output = child.wait_with_output().expect("ended");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{errors}");
+    assert!(errors.contains("rows are kept; go on with --resume"), "{errors}");
+    let text = std::fs::read_to_string(&corpus).expect("read");
+    std::fs::write(&corpus, text.replace("\"d", "\"e")).expect("written");
+    let error = failure(&[&args[..], &["--resume"]].concat(), 1);
+    assert!(error.contains("the input has changed"), "{error}");
+}
