@@ -225,6 +225,16 @@ impl ParquetReader {
         usize::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
+    fn read_group(&self) -> Result<Columns, ParquetError> {
+        let group = self.file.get_row_group(self.group)?;
+        let [ids, indices, values] = self.columns;
+        Ok(Columns {
+            ids: read_ids(&*group, ids)?,
+            indices: read_lists(&*group, indices, &Numbers::u32s)?,
+            values: read_lists(&*group, values, &Numbers::f32s)?,
+        })
+    }
+
     /// The rows of the next row group; none at the end.
     ///
     /// # Errors
@@ -233,17 +243,9 @@ impl ParquetReader {
         if self.group >= self.file.num_row_groups() {
             return Ok(None);
         }
-        let read = || -> Result<(Vec<String>, Vec<Vec<u32>>, Vec<Vec<f32>>), ParquetError> {
-            let group = self.file.get_row_group(self.group)?;
-            let [ids, indices, values] = self.columns;
-            Ok((
-                read_ids(&*group, ids)?,
-                read_lists(&*group, indices, &Numbers::u32s)?,
-                read_lists(&*group, values, &Numbers::f32s)?,
-            ))
-        };
-        let (ids, indices, values) =
-            read().map_err(|source| FileError::Parquet { path: self.path.clone(), source })?;
+        let Columns { ids, indices, values } = self
+            .read_group()
+            .map_err(|source| FileError::Parquet { path: self.path.clone(), source })?;
         let at = self.group;
         self.group += 1;
         if ids.len() != indices.len() || ids.len() != values.len() {
@@ -270,6 +272,13 @@ impl ParquetReader {
         });
         rows.collect::<Result<_, _>>().map(Some)
     }
+}
+
+/// The columns of a row group, a row each.
+struct Columns {
+    ids: Vec<String>,
+    indices: Vec<Vec<u32>>,
+    values: Vec<Vec<f32>>,
 }
 
 /// A column's values, and the levels of its rows.
