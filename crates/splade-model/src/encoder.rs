@@ -74,7 +74,7 @@ pub struct Encoder {
 /// What makes terms of ids.
 #[derive(Debug)]
 enum Engine {
-    Network(Network),
+    Network(Box<Network>),
     Lookup(Lookup),
 }
 
@@ -296,7 +296,7 @@ fn load_tower(
             let kernels = (options.isa, options.precision);
             let network = || Network::load(&tower.dir, head, kernels, options.batch_tokens);
             let (tokenizer, network) = pool.join(tokenizer, network);
-            Ok((tokenizer?, Engine::Network(network?)))
+            Ok((tokenizer?, Engine::Network(Box::new(network?))))
         }
         Method::Lookup(table) => {
             let tokenizer = tokenizer()?;
