@@ -172,7 +172,7 @@ fn sentence_transformers(
 }
 
 /// A JSON file, if it is there.
-fn read_json(path: &Path) -> Result<Option<Value>, ModelError> {
+pub(crate) fn read_json(path: &Path) -> Result<Option<Value>, ModelError> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(ModelError::Io { path: path.to_path_buf(), source }),

@@ -22,6 +22,7 @@ mod config;
 mod encoder;
 mod error;
 mod folder;
+mod hub;
 mod loader;
 mod weights;
 
@@ -32,5 +33,6 @@ pub use config::{
 pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
 pub use error::ModelError;
 pub use folder::{Layout, ModelFolder, Tower};
+pub use hub::{HubOptions, HubProgress, resolve};
 pub use splade_nn::{Isa, Pooling, Precision, Saturation};
 pub use weights::Weights;
