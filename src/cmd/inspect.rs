@@ -1,22 +1,27 @@
-//! `light-splade inspect`: what a model folder is.
+//! `light-splade inspect`: what a model is.
 
 use anyhow::{Context, Result};
 use splade_model::{ArchitectureConfig, Layout, ModelFolder, Weights};
 use splade_text::{Tokenizer, TokenizerOptions};
 
-use super::name;
+use super::{folder, name};
 use crate::args::InspectArgs;
 use crate::output::Output;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
-    let folder = ModelFolder::open(&args.model)
+    let path = folder(&args.model)?;
+    let folder = ModelFolder::open(&path)
         .with_context(|| format!("cannot read the model {}", args.model.display()))?;
     let layout = match folder.layout {
         Layout::MaskedLm => "masked language model",
         Layout::SentenceTransformers => "sentence-transformers sparse encoder",
         Layout::TwoTower => "light-splade, with an encoder of its own for queries",
     };
-    let mut text = format!("model         {}\nlayout        {layout}\n", name(&folder.path));
+    let model = match path == args.model {
+        true => name(&path),
+        false => args.model.display().to_string(),
+    };
+    let mut text = format!("model         {model}\nlayout        {layout}\n");
     let towers = match folder.shares_towers() {
         true => vec![("", &folder.document)],
         false => vec![("document ", &folder.document), ("query ", &folder.query)],

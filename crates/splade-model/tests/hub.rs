@@ -129,7 +129,7 @@ fn offline() {
     let online = options(&hub, &cache);
     let offline = HubOptions { offline: true, ..online.clone() };
     let message = error(ID, &offline);
-    assert!(message.contains("does not have the model; unset HF_HUB_OFFLINE"), "{message}");
+    assert!(message.contains("models--org--demo; unset HF_HUB_OFFLINE"), "{message}");
     let folder = fetch(ID, &online);
     hub.requests();
     assert_eq!(fetch(ID, &offline), folder);
@@ -157,7 +157,7 @@ fn a_hub_that_does_not_answer() {
     let endpoint = format!("http://{}", port.expect("a port"));
     let unreachable = HubOptions { endpoint: endpoint.clone(), ..online.clone() };
     let message = error(ID, &unreachable);
-    assert!(message.contains(&format!("org/demo: cannot fetch it from {endpoint}")), "{message}");
+    assert!(message.contains(&format!("cannot be fetched from {endpoint}: ")), "{message}");
     let folder = fetch(ID, &online);
     assert_eq!(fetch(ID, &unreachable), folder);
 }
@@ -215,7 +215,7 @@ fn a_truncated_file_is_not_accepted() {
     assert!(!snapshot.join(WEIGHTS).exists());
     // Half-way is not whole, not even by the name of the commit.
     let offline = HubOptions { offline: true, ..options.clone() };
-    assert!(error(ID, &offline).contains("does not have the model"));
+    assert!(error(ID, &offline).contains("not in the cache"));
     let message = error(&format!("{ID}@{MAIN}"), &offline);
     assert!(message.contains(&format!("whole model: no {WEIGHTS}")), "{message}");
 
@@ -247,7 +247,7 @@ fn refusals_say_what_to_do() {
     let without = options(&hub, &cache);
     let with = HubOptions { token: Some("hf_secret".to_owned()), ..without.clone() };
     let message = error("org/unknown", &without);
-    assert!(message.starts_with("org/unknown: there is no such folder, and"), "{message}");
+    assert!(message.starts_with("org/unknown: it is no folder here, and"), "{message}");
     assert!(message.contains("set HF_TOKEN"), "{message}");
     let message = error("org/unknown", &with);
     assert!(message.contains("no such model or revision"), "{message}");

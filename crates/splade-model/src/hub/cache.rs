@@ -101,7 +101,7 @@ impl<'a> RepoCache<'a> {
     /// # Errors
     /// What is missing.
     pub(super) fn unasked(&self, commit: Option<&str>) -> Result<PathBuf, String> {
-        let none = || format!("the cache {} does not have the model", self.root.display());
+        let none = || format!("it is no folder here, and not in the cache {}", self.root.display());
         let commit = commit.ok_or_else(none)?;
         let snapshot = self.snapshot(commit);
         if !snapshot.is_dir() {

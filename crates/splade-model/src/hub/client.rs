@@ -135,7 +135,8 @@ impl<'a> Client<'a> {
 
     pub(super) fn unreachable(&self, error: &dyn std::fmt::Display) -> ModelError {
         self.name.error(format!(
-            "cannot fetch it from {}: {error}; check the connection, and HF_ENDPOINT if it is set",
+            "it is no folder here, and cannot be fetched from {}: {error}; check the connection, \
+             and HF_ENDPOINT if it is set",
             self.options.endpoint
         ))
     }
@@ -188,7 +189,7 @@ impl<'a> Client<'a> {
                 "the model is gated and HF_TOKEN has no access; accept its terms at {endpoint}/{id}"
             ),
             (401, _, None) => format!(
-                "there is no such folder, and at {endpoint} no such model that is public; check \
+                "it is no folder here, and at {endpoint} no such model that is public; check \
                  the name, or set HF_TOKEN if the model is private or gated"
             ),
             (401, _, Some(_)) => {
@@ -204,7 +205,7 @@ impl<'a> Client<'a> {
                 format!("a file of the model's list is not at {endpoint}; try again")
             }
             (404, ..) => format!(
-                "there is no such folder, and no such model or revision at {endpoint}; check the \
+                "it is no folder here, and no such model or revision at {endpoint}; check the \
                  name, or set HF_TOKEN if the model is private"
             ),
             (429, ..) => format!("too many requests to {endpoint}; try again later"),

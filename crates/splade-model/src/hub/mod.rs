@@ -60,9 +60,8 @@ fn fetch(
     _: &HubOptions,
     _: &mut dyn FnMut(HubProgress<'_>),
 ) -> Result<PathBuf, ModelError> {
-    Err(name.error(
-        "there is no such folder, and models of the hub need a build with the feature \"hub\"",
-    ))
+    Err(name
+        .error("it is no folder here, and models of the hub need a build with the feature \"hub\""))
 }
 
 #[cfg(feature = "hub")]
