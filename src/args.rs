@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Tokenize(TokenizeArgs),
     /// Tell which token of a text gave each term
     Explain(ExplainArgs),
-    /// Print what a model folder is
+    /// Print what a model is
     Inspect(InspectArgs),
 }
 
@@ -63,8 +63,8 @@ pub(crate) struct EncodeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TokenizeArgs {
-    /// Model folder
-    #[arg(long, short, value_name = "FOLDER", env = "LIGHT_SPLADE_MODEL")]
+    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
     pub(crate) model: PathBuf,
     /// Write ids only, not the tokens
     #[arg(long)]
@@ -95,15 +95,15 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Model folder
+    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
     pub(crate) model: PathBuf,
 }
 
 /// Which model, and how it runs.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// Model folder
-    #[arg(long, short, value_name = "FOLDER", env = "LIGHT_SPLADE_MODEL")]
+    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
     pub(crate) model: PathBuf,
     /// Encoder and prompt of the model
     #[arg(long = "as", value_enum, default_value = "document")]

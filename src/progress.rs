@@ -1,9 +1,10 @@
-//! What is said to the person at standard error: how far the work is, and notes.
+//! What is said to the person at standard error: how far the work is, downloads, and notes.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use splade_model::HubProgress;
 
 use crate::input::Position;
 
@@ -106,6 +107,39 @@ fn clock(seconds: f64) -> String {
         (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
         (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
     }
+}
+
+/// Downloads of files: a bar for each on a terminal, a line for each elsewhere.
+#[derive(Default)]
+pub(crate) struct Downloads {
+    file: String,
+    bar: Option<ProgressBar>,
+}
+
+impl Downloads {
+    pub(crate) fn show(&mut self, progress: HubProgress<'_>) {
+        let HubProgress { file, bytes, total } = progress;
+        if self.file != file {
+            file.clone_into(&mut self.file);
+            self.bar = None;
+            let bar = ProgressBar::new(total).with_message(self.file.clone());
+            match bar.is_hidden() {
+                true => say(&format!("fetching {file}, {}", HumanBytes(total))),
+                false => self.bar = Some(bar.with_style(style())),
+            }
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(bytes);
+            if bytes == total {
+                bar.finish();
+            }
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
-//! `light-splade inspect`: what a model folder is.
+//! `light-splade inspect`: what a model is.
 
 use anyhow::{Context, Result};
 use splade_model::{ArchitectureConfig, Layout, Method, ModelFolder, Table, Tower, Weights};
 use splade_text::{Tokenizer, TokenizerOptions};
 
-use super::name;
+use super::{folder, name};
 use crate::args::InspectArgs;
 use crate::output::Output;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
-    let folder = ModelFolder::open(&args.model)
+    let path = folder(&args.model)?;
+    let folder = ModelFolder::open(&path)
         .with_context(|| format!("cannot read the model {}", args.model.display()))?;
     let layout = match folder.layout {
         Layout::MaskedLm => "masked language model",
@@ -17,7 +18,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         Layout::TwoTower => "light-splade, with an encoder of its own for queries",
         Layout::OpenSearch => "OpenSearch, with a table for queries",
     };
-    let mut rows = vec![("model", name(&folder.path)), ("layout", layout.to_owned())];
+    let model = match path == args.model {
+        true => name(&path),
+        false => args.model.display().to_string(),
+    };
+    let mut rows = vec![("model", model), ("layout", layout.to_owned())];
     if folder.shares_towers() {
         describe(&folder.document, &mut rows)?;
         rows.extend(prompt("query prompt", &folder.query));

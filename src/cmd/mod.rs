@@ -5,21 +5,33 @@ pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod tokenize;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use splade_model::Encoder;
+use splade_model::{Encoder, HubOptions};
 
 use crate::args::{InputArgs, ModelArgs};
 use crate::input::{Inputs, Position, Record};
-use crate::progress::say;
+use crate::progress::{Downloads, say};
 
 /// Bytes of text after which a window ends.
 const WINDOW_BYTES: usize = 4 << 20;
 
+/// The folder of a model that was named by its folder or by its name at the hub.
+fn folder(model: &Path) -> Result<PathBuf> {
+    let Some(name) = model.to_str().filter(|_| !model.is_dir()) else {
+        return Ok(model.to_path_buf());
+    };
+    let mut downloads = Downloads::default();
+    let folder = splade_model::resolve(name, &HubOptions::from_env()?, &mut |progress| {
+        downloads.show(progress);
+    })?;
+    Ok(folder)
+}
+
 /// Loads the encoder and tells of tensors that it does not use.
 fn load(args: &ModelArgs) -> Result<Encoder> {
-    let encoder = Encoder::load(&args.model, &args.options())
+    let encoder = Encoder::load(&folder(&args.model)?, &args.options())
         .with_context(|| format!("cannot load the model {}", args.model.display()))?;
     let unexpected = encoder.unexpected_tensors();
     if !unexpected.is_empty() {

@@ -3,14 +3,14 @@
 use anyhow::{Context, Result};
 use splade_text::{Tokenizer, TokenizerOptions};
 
-use super::records;
+use super::{folder, records};
 use crate::args::TokenizeArgs;
 use crate::output::Output;
 
 pub(crate) fn run(args: &TokenizeArgs) -> Result<()> {
     let (records, _) = records(&args.input)?;
     let options = TokenizerOptions { mecab_dicdir: args.mecab_dicdir.clone() };
-    let tokenizer = Tokenizer::from_dir(&args.model, &options)
+    let tokenizer = Tokenizer::from_dir(&folder(&args.model)?, &options)
         .with_context(|| format!("cannot load the tokenizer of {}", args.model.display()))?;
     let mut output = Output::create(None)?;
     for record in records {

@@ -62,6 +62,14 @@ pub enum ModelError {
         /// What is missing.
         message: String,
     },
+    /// A model of the hub could not be found, fetched or kept.
+    #[error("{name}: {message}")]
+    Hub {
+        /// The model's name, with its revision where one was given.
+        name: String,
+        /// What happened, and what to do.
+        message: String,
+    },
     /// The tokenizer could not be loaded, or failed on a text.
     #[error(transparent)]
     Text(#[from] splade_text::TextError),

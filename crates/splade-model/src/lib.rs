@@ -22,6 +22,7 @@ mod config;
 mod encoder;
 mod error;
 mod folder;
+mod hub;
 mod loader;
 mod lookup;
 mod network;
@@ -34,5 +35,6 @@ pub use config::{
 pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
 pub use error::ModelError;
 pub use folder::{Layout, Method, ModelFolder, Table, Tower};
+pub use hub::{HubOptions, HubProgress, resolve};
 pub use splade_nn::{Isa, Pooling, Precision, Saturation};
 pub use weights::Weights;

@@ -1,0 +1,296 @@
+//! A hub of one model on a local port, with a server for large files ("CDN") on another. It speaks
+//! as huggingface.co does: the list of files at `/api/models/…`, files at `/{id}/resolve/…` with
+//! `x-repo-commit` and `etag`, small ones behind a relative redirect, large ones behind one to the
+//! CDN with `x-linked-etag` and `x-linked-size`, parts of files by `Range`.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use ring::digest::{SHA256, digest};
+
+/// The model's name.
+pub(crate) const ID: &str = "org/demo";
+/// The commit of `main`.
+pub(crate) const MAIN: &str = "00000000000000000000000000000000000000aa";
+/// The commit of `v1`, where a file `v1.json` is beside the others.
+pub(crate) const V1: &str = "00000000000000000000000000000000000000bb";
+
+/// A request as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// Whether it came to the CDN.
+    pub(crate) cdn: bool,
+    /// `GET` or `HEAD`.
+    pub(crate) method: String,
+    /// With the query.
+    pub(crate) path: String,
+    /// Of the header `Range: bytes=N-`.
+    pub(crate) range: Option<usize>,
+    /// The header `Authorization`.
+    pub(crate) authorization: Option<String>,
+}
+
+/// How the hub behaves; set by the tests.
+#[derive(Debug, Default)]
+pub(crate) struct Behaviour {
+    /// The model is gated: only this token may read it.
+    pub(crate) token: Option<&'static str>,
+    /// Bodies of files that end so many bytes early, for so many answers.
+    pub(crate) cut: BTreeMap<&'static str, (usize, usize)>,
+    /// Whether `Range` is ignored.
+    pub(crate) no_ranges: bool,
+    /// Files whose first byte is changed on the way.
+    pub(crate) damaged: Vec<&'static str>,
+}
+
+/// A running hub. Its threads end with the test program.
+#[derive(Debug, Clone)]
+pub(crate) struct FakeHub {
+    /// Its address, as in `HF_ENDPOINT`.
+    pub(crate) endpoint: String,
+    /// What it does.
+    pub(crate) behaviour: Arc<Mutex<Behaviour>>,
+    files: Arc<BTreeMap<String, Vec<u8>>>,
+    cdn: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+/// The folder of the model that the repository carries.
+pub(crate) fn demo() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    [root.join("models/demo"), root.join("../../models/demo")]
+        .into_iter()
+        .find(|path| path.is_dir())
+        .expect("models/demo")
+}
+
+/// The files of the demo model, and files that a hub model has beside those.
+pub(crate) fn demo_files() -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(demo()).expect("models/demo") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().into_string().expect("UTF-8");
+        files.insert(name, std::fs::read(entry.path()).expect("a file"));
+    }
+    for name in ["pytorch_model.bin", "onnx/model.onnx", "training_args.bin", "tf_model.h5"] {
+        files.insert(name.to_owned(), b"not to be fetched".to_vec());
+    }
+    files
+}
+
+impl FakeHub {
+    /// Starts a hub with the demo model.
+    pub(crate) fn start() -> Self {
+        Self::with(demo_files())
+    }
+
+    /// Starts a hub with these files.
+    pub(crate) fn with(files: BTreeMap<String, Vec<u8>>) -> Self {
+        let listen = || TcpListener::bind("127.0.0.1:0").expect("a port");
+        let (hub, cdn) = (listen(), listen());
+        let address = |l: &TcpListener| format!("http://{}", l.local_addr().expect("an address"));
+        let this = Self {
+            endpoint: address(&hub),
+            behaviour: Arc::default(),
+            files: Arc::new(files),
+            cdn: address(&cdn),
+            requests: Arc::default(),
+        };
+        for (listener, is_cdn) in [(hub, false), (cdn, true)] {
+            let this = this.clone();
+            std::thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    let this = this.clone();
+                    std::thread::spawn(move || this.answer(&stream, is_cdn));
+                }
+            });
+        }
+        this
+    }
+
+    /// The requests since the last call.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.requests.lock().expect("no panic"))
+    }
+
+    fn answer(&self, stream: &TcpStream, cdn: bool) {
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let Some(line) = lines.next() else { return };
+        let mut words = line.split(' ').map(str::to_owned);
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (mut range, mut authorization) = (None, None);
+        for line in lines.take_while(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(": ").expect("a header");
+            match name.to_lowercase().as_str() {
+                "range" => {
+                    let start = value.strip_prefix("bytes=").and_then(|v| v.strip_suffix('-'));
+                    range = Some(start.expect("bytes=N-").parse().expect("a number"));
+                }
+                "authorization" => authorization = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        let request = Request { cdn, method, path, range, authorization };
+        let answer = match cdn {
+            true => self.cdn(&request),
+            false => self.hub(&request),
+        };
+        self.requests.lock().expect("no panic").push(request.clone());
+        let Answer { status, headers, body, cut } = answer;
+        let headers: String = headers.iter().map(|(k, v)| format!("{k}: {v}\r\n")).collect();
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+        );
+        let mut stream = stream;
+        // The client may have gone.
+        let _ = stream.write_all(head.as_bytes());
+        if request.method != "HEAD" {
+            let _ = stream.write_all(&body[..length - cut.min(length)]);
+        }
+    }
+
+    fn hub(&self, request: &Request) -> Answer {
+        let path = &request.path[..];
+        if let Some(rest) = path.strip_prefix(&format!("/api/models/{ID}/revision/")) {
+            let Some((commit, files)) = self.revision(rest) else {
+                return Answer::error(404, "RevisionNotFound");
+            };
+            let siblings: Vec<_> =
+                files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();
+            let list = serde_json::json!({"id": ID, "sha": commit, "siblings": siblings});
+            return Answer::ok(list.to_string().into_bytes());
+        }
+        if path.starts_with("/api/models/") {
+            return match request.authorization {
+                Some(_) => Answer::error(404, "RepoNotFound"),
+                None => Answer::error(401, "RepoNotFound"),
+            };
+        }
+        let expected = self.behaviour.lock().expect("no panic").token;
+        let expected = expected.map(|token| format!("Bearer {token}"));
+        if expected.is_some() && request.authorization != expected {
+            let status = if request.authorization.is_some() { 403 } else { 401 };
+            return Answer::error(status, "GatedRepo");
+        }
+        let near = path.strip_prefix(&format!("/{ID}/resolve/"));
+        let far = path.strip_prefix(&format!("/api/resolve-cache/models/{ID}/"));
+        let found = near.or(far).and_then(|rest| {
+            let (revision, file) = rest.split_once('/')?;
+            let (commit, files) = self.revision(revision)?;
+            Some((commit, file, files.get(file)?.clone()))
+        });
+        let Some((commit, file, content)) = found else {
+            return Answer::error(404, "EntryNotFound");
+        };
+        let sha256 = sha256(&content);
+        let commit_header = ("x-repo-commit", commit.to_owned());
+        if is_large(file) {
+            let location = format!("{}/{file}?X-Signature=secret", self.cdn);
+            return Answer {
+                status: 302,
+                headers: vec![
+                    commit_header,
+                    ("location", location),
+                    ("x-linked-size", content.len().to_string()),
+                    ("x-linked-etag", format!("\"{sha256}\"")),
+                    ("etag", "\"of-the-pointer\"".to_owned()),
+                ],
+                ..Answer::ok(b"Found".to_vec())
+            };
+        }
+        if near.is_some() {
+            let location = format!("/api/resolve-cache/models/{ID}/{commit}/{file}");
+            let headers = vec![commit_header, ("location", location)];
+            return Answer { status: 307, headers, ..Answer::ok(b"Redirect".to_vec()) };
+        }
+        // Git's name of the content: 40 digits that are no SHA-256.
+        let headers = vec![commit_header, ("etag", format!("\"{}\"", &sha256[..40]))];
+        self.body(request, file, content, headers)
+    }
+
+    fn cdn(&self, request: &Request) -> Answer {
+        let file = request.path.trim_start_matches('/').split('?').next().unwrap_or_default();
+        match self.files.get(file) {
+            Some(content) => {
+                let headers = vec![("etag", "\"an-etag-of-the-cdn\"".to_owned())];
+                self.body(request, file, content.clone(), headers)
+            }
+            None => Answer::error(404, ""),
+        }
+    }
+
+    fn body(
+        &self,
+        request: &Request,
+        file: &str,
+        mut content: Vec<u8>,
+        mut headers: Vec<(&'static str, String)>,
+    ) -> Answer {
+        let mut behaviour = self.behaviour.lock().expect("no panic");
+        if behaviour.damaged.contains(&file) {
+            content[0] ^= 1;
+        }
+        let mut status = 200;
+        if let Some(start) = request.range.filter(|_| !behaviour.no_ranges) {
+            let total = content.len();
+            status = 206;
+            headers.push(("content-range", format!("bytes {start}-{}/{total}", total - 1)));
+            content.drain(..start);
+        }
+        let cut = match behaviour.cut.get_mut(file) {
+            Some((bytes, times)) if request.method == "GET" && *times > 0 => {
+                *times -= 1;
+                *bytes
+            }
+            _ => 0,
+        };
+        Answer { status, headers, body: content, cut }
+    }
+
+    fn revision(&self, name: &str) -> Option<(&'static str, BTreeMap<String, Vec<u8>>)> {
+        let mut files = (*self.files).clone();
+        match name {
+            "main" | MAIN => Some((MAIN, files)),
+            "v1" | "refs%2Fpr%2F1" | V1 => {
+                files.insert("v1.json".to_owned(), b"{}".to_vec());
+                Some((V1, files))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The hub keeps these apart; which files is up to it.
+fn is_large(file: &str) -> bool {
+    [".safetensors", ".bin", ".onnx", ".h5"].iter().any(|end| file.ends_with(end))
+}
+
+/// In hexadecimal digits.
+pub(crate) fn sha256(content: &[u8]) -> String {
+    digest(&SHA256, content).as_ref().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    /// Bytes that are announced but not sent.
+    cut: usize,
+}
+
+impl Answer {
+    fn ok(body: Vec<u8>) -> Self {
+        Self { status: 200, headers: Vec::new(), body, cut: 0 }
+    }
+
+    fn error(status: u16, code: &str) -> Self {
+        let headers = vec![("x-error-code", code.to_owned())];
+        Self { status, headers, ..Self::ok(b"Error".to_vec()) }
+    }
+}
