@@ -28,7 +28,7 @@ const CHANGES: usize = 20;
 // Sizes of a plot, in pixels of its own.
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 72.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 40.0;
@@ -173,7 +173,8 @@ fn bar_plot(bins: &[(String, u64)], x_label: &str, y_label: &str) -> String {
             HEIGHT - BOTTOM - top
         );
         if i % labelled == 0 {
-            svg += &text(x + width / 2.0, HEIGHT - BOTTOM + 14.0, "middle", label);
+            let start = label.split('–').next().unwrap_or_default();
+            svg += &text(x, HEIGHT - BOTTOM + 14.0, "start", start);
         }
     }
     svg + "</svg>\n"
@@ -266,7 +267,7 @@ fn axes(x_label: &str, y_label: &str, low: f64, high: f64) -> String {
          <path class=\"axis\" d=\"M{LEFT} {TOP}V{bottom}H{right}\"/>\n"
     );
     for value in [low, (low + high) / 2.0, high] {
-        let shown = format!("{value:.2}");
+        let shown = format!("{value:.*}", if high > 10.0 { 0 } else { 2 });
         let shown = shown.strip_suffix(".00").unwrap_or(&shown);
         svg += &text(LEFT - 6.0, y_of(value, low, high) + 4.0, "end", shown);
     }
