@@ -93,12 +93,12 @@ pub(super) fn field<'a>(
     })
 }
 
-/// An id, written as a text or as a number.
+/// An id, written as a text or as an integer. Other numbers may have lost digits.
 pub(super) fn id(value: &Value) -> Result<String, String> {
     match value {
         Value::String(id) => Ok(id.clone()),
-        Value::Number(id) => Ok(id.to_string()),
-        other => Err(format!("the id {other} is neither a text nor a number")),
+        Value::Number(id) if !id.is_f64() => Ok(id.to_string()),
+        other => Err(format!("the id {other} is neither a text nor an integer of 64 bits")),
     }
 }
 

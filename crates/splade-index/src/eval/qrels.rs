@@ -232,6 +232,10 @@ mod tests {
             ("{\"qid\": 1, \"positive_doc_ids\": 2}", "line 1: \"positive_doc_ids\" is not a list"),
             ("{\"qid\": [], \"positive_doc_ids\": []}", "line 1: the id [] is neither"),
             (
+                "{\"qid\": 99999999999999999999, \"positive_doc_ids\": []}",
+                "line 1: the id 1e+20 is neither a text nor an integer of 64 bits",
+            ),
+            (
                 "{\"qid\": 1, \"positive_doc_ids\": [2, 2]}",
                 "line 1: document \"2\" is judged twice",
             ),
