@@ -1,0 +1,211 @@
+//! Whether two runs differ by more than chance: paired tests on the differences of a metric, one
+//! a query.
+//!
+//! The randomisation test is Fisher's, in the form that Smucker, Allan and Carterette recommend for
+//! retrieval (CIKM 2007, section 3.1): if the runs were equally good, every difference might as well
+//! have the other sign. The t-test asks the same of normally distributed differences. Both are
+//! two-sided.
+
+/// Result of a paired randomisation test.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Randomisation {
+    /// How often signs at random give a mean at least as far from zero as the one observed.
+    pub p: f64,
+    /// Patterns of signs that were looked at.
+    pub samples: u64,
+    /// Whether these were all there are.
+    pub exact: bool,
+}
+
+/// Result of a paired t-test.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TTest {
+    /// Student's t.
+    pub t: f64,
+    /// Queries less one.
+    pub degrees_of_freedom: u64,
+    /// Two-sided probability of such a t if the mean difference is zero.
+    pub p: f64,
+}
+
+/// Tests whether the mean of the differences is zero by changing their signs.
+///
+/// All patterns of signs are tried if there are at most `samples`; else `samples` random ones,
+/// always the same for a seed, with `p = (extreme + 1) / (samples + 1)`, which is never zero. The
+/// cost is `samples` times the differences that are not zero.
+pub fn randomisation_test(differences: &[f64], samples: u64, seed: u64) -> Randomisation {
+    // A zero does not change with its sign.
+    let differences: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
+    let total: f64 = differences.iter().sum();
+    // Sums of the same numbers in another order may differ in their last bits.
+    let tolerance = 1e-12 * differences.iter().map(|d| d.abs()).sum::<f64>();
+    let is_extreme = |positive: f64| (2.0 * positive - total).abs() >= total.abs() - tolerance;
+    let patterns = u32::try_from(differences.len()).ok().and_then(|n| 1u64.checked_shl(n));
+    if let Some(patterns) = patterns.filter(|patterns| *patterns <= samples.max(1)) {
+        let extreme =
+            (0..patterns).filter(|pattern| is_extreme(sum_of(&differences, *pattern))).count();
+        return Randomisation {
+            p: extreme as f64 / patterns as f64,
+            samples: patterns,
+            exact: true,
+        };
+    }
+    let mut random = SplitMix64(seed);
+    let extreme = (0..samples)
+        .filter(|_| {
+            is_extreme(differences.chunks(64).map(|chunk| sum_of(chunk, random.next())).sum())
+        })
+        .count();
+    Randomisation { p: (extreme + 1) as f64 / (samples + 1) as f64, samples, exact: false }
+}
+
+/// The sum of the numbers whose bit is set; at most 64 numbers.
+fn sum_of(numbers: &[f64], bits: u64) -> f64 {
+    numbers.iter().enumerate().map(|(i, number)| number * (bits >> i & 1) as f64).sum()
+}
+
+/// The generator of Steele, Lea and Flood (OOPSLA 2014, figure 17).
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// Tests whether the mean of the differences is zero, taking them for normally distributed.
+///
+/// None where t is not defined: fewer than two differences, or all the same.
+pub fn t_test(differences: &[f64]) -> Option<TTest> {
+    let degrees_of_freedom = differences.len().checked_sub(1)?;
+    if differences.iter().all(|difference| *difference == differences[0]) {
+        return None;
+    }
+    let (count, df) = (differences.len() as f64, degrees_of_freedom as f64);
+    let mean = differences.iter().sum::<f64>() / count;
+    let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
+    let t = mean / (squares / df / count).sqrt();
+    if !t.is_finite() {
+        return None;
+    }
+    // The tails of Student's distribution: I_x(df / 2, 1 / 2) with x = df / (df + t²).
+    let (x, y) = (df / (df + t * t), t * t / (df + t * t));
+    let p = incomplete_beta(df / 2.0, 0.5, x, y);
+    Some(TTest { t, degrees_of_freedom: degrees_of_freedom as u64, p })
+}
+
+/// The regularised incomplete beta function `I_x(a, b)`; `y` is `1 - x`, given for its precision.
+fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    if x <= 0.0 {
+        0.0
+    } else if y <= 0.0 {
+        1.0
+    } else if x <= (a + 1.0) / (a + b + 2.0) {
+        beta_fraction(a, b, x, y)
+    } else {
+        // There the fraction converges slowly; DLMF 8.17.4.
+        1.0 - beta_fraction(b, a, y, x)
+    }
+}
+
+/// The same by the continued fraction of DLMF 8.17.22, which is evaluated by Lentz's method as
+/// modified by Thompson and Barnett (J. Comput. Phys. 64, 1986).
+fn beta_fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    let away_from_zero = |z: f64| if z.abs() < 1e-300 { 1e-300 } else { z };
+    let (mut numerator, mut denominator, mut value) = (f64::INFINITY, 1.0, 1.0);
+    for step in 1..10_000u32 {
+        let m = f64::from(step / 2);
+        let factor = if step % 2 == 0 {
+            m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m))
+        } else {
+            -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0))
+        };
+        denominator = 1.0 / away_from_zero(1.0 + factor * denominator);
+        numerator = away_from_zero(1.0 + factor / numerator);
+        value *= numerator * denominator;
+        if (numerator * denominator - 1.0f64).abs() < 1e-15 {
+            break;
+        }
+    }
+    let log_beta = log_gamma(a) + log_gamma(b) - log_gamma(a + b);
+    (a * x.ln() + b * y.ln() - log_beta).exp() / a * value
+}
+
+/// The logarithm of Γ for arguments above zero: Stirling's series (DLMF 5.11.1) from 10 up.
+fn log_gamma(mut x: f64) -> f64 {
+    let mut below = 1.0f64;
+    while x < 10.0 {
+        below *= x;
+        x += 1.0;
+    }
+    let inverse_square = 1.0 / (x * x);
+    let coefficients = [
+        1.0 / 12.0,
+        -1.0 / 360.0,
+        1.0 / 1260.0,
+        -1.0 / 1680.0,
+        1.0 / 1188.0,
+        -691.0 / 360_360.0,
+        1.0 / 156.0,
+    ];
+    let series = coefficients.iter().rev().fold(0.0, |sum, c| sum * inverse_square + c) / x;
+    (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series - below.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first outputs for seed 0 of the authors' program (java.util.SplittableRandom).
+    #[test]
+    fn random_numbers_are_splitmix64() {
+        let mut random = SplitMix64(0);
+        assert_eq!(random.next(), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(random.next(), 0x6e78_9e6a_a1b9_65f4);
+    }
+
+    #[test]
+    fn nothing_to_tell_apart() {
+        let one = Randomisation { p: 1.0, samples: 1, exact: true };
+        assert_eq!(randomisation_test(&[], 100, 0), one);
+        assert_eq!(randomisation_test(&[0.0; 80], 100, 0), one);
+        // One query that differs proves nothing: both signs are as extreme.
+        assert_eq!(randomisation_test(&[0.5, 0.0], 100, 0).p, 1.0);
+        for differences in [&[][..], &[0.1], &[0.0; 9], &[0.1; 9]] {
+            assert_eq!(t_test(differences), None);
+        }
+    }
+
+    #[test]
+    fn all_wins_leave_two_patterns() {
+        let test = randomisation_test(&[0.1, 0.3, 0.2, 0.05, 0.7], 32, 0);
+        assert_eq!(test, Randomisation { p: 2.0 / 32.0, samples: 32, exact: true });
+    }
+
+    /// Five standard deviations of the binomial distribution; and another seed gives another count.
+    #[test]
+    fn samples_come_near_the_exact_test() {
+        let differences: Vec<f64> = (0..16).map(|i| f64::from(i * 37 % 23) / 10.0 - 0.8).collect();
+        let exact = randomisation_test(&differences, 1 << 16, 0);
+        let samples = 60_000;
+        let [a, b, c] = [1, 1, 2].map(|seed| randomisation_test(&differences, samples, seed));
+        assert!(exact.exact && !a.exact && a == b && a.p != c.p);
+        assert!(exact.p > 0.05 && exact.p < 0.95, "{exact:?}");
+        let deviation = (exact.p * (1.0 - exact.p) / samples as f64).sqrt();
+        for sampled in [a, c] {
+            assert!((sampled.p - exact.p).abs() < 5.0 * deviation, "{sampled:?} {exact:?}");
+        }
+    }
+
+    /// More than 64 differences take several random numbers a sample.
+    #[test]
+    fn every_sign_changes() {
+        let differences: Vec<f64> = (0..130).map(|i| if i < 65 { 0.1 } else { -0.1 }).collect();
+        assert_eq!(randomisation_test(&differences, 100, 7).p, 1.0);
+        assert_eq!(randomisation_test(&[0.1; 130], 100, 7).p, 1.0 / 101.0);
+    }
+}

@@ -1,0 +1,10 @@
+//! Sparse retrieval without a model: build, update, search, explain; qrels, runs, metrics,
+//! significance; BM25.
+//!
+//! [`eval`] judges rankings with the numbers of trec_eval, and tells whether two differ by chance.
+
+mod error;
+
+pub mod eval;
+
+pub use error::IndexError;
