@@ -226,11 +226,12 @@ impl ArchitectureConfig {
             Self::ModernBert(c) => (c.hidden, c.heads),
             Self::DebertaV2(c) => (c.hidden, c.heads),
         };
-        if !hidden.is_multiple_of(heads) {
-            return Err(ModelError::Config {
-                path: path.to_path_buf(),
-                message: format!("a hidden size of {hidden} does not divide into {heads} heads"),
-            });
+        let rotary = matches!(config, Self::ModernBert(_));
+        if !hidden.is_multiple_of(heads) || (rotary && !(hidden / heads).is_multiple_of(2)) {
+            let even = if rotary { " of an even width" } else { "" };
+            let message =
+                format!("a hidden size of {hidden} does not divide into {heads} heads{even}");
+            return Err(ModelError::Config { path: path.to_path_buf(), message });
         }
         Ok(config)
     }
