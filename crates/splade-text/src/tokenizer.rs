@@ -91,6 +91,11 @@ impl Tokenizer {
             let message = format!("{} tokens have ids of up to {}", tokens.len(), len - 1);
             return Err(TextError::Invalid { path: dir.to_path_buf(), message });
         }
+        // What stands around texts has its ids from a file too.
+        if let Some(id) = around.0.iter().chain(&around.1).find(|id| **id as usize >= len) {
+            let message = format!("a special token has the id {id} among {len} tokens");
+            return Err(TextError::Invalid { path: dir.to_path_buf(), message });
+        }
         let ids = tokens.iter().map(|(id, token)| (token.clone(), *id)).collect();
         let mut named = vec![String::new(); len];
         for (id, token) in tokens {
