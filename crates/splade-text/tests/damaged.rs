@@ -154,6 +154,12 @@ fn ids_past_the_vocabulary_are_errors() {
     });
     let error = error.expect_err("no such id").to_string();
     assert!(error.contains("a special token has the id 5000 among"), "{error}");
+    // 2^31 and more make the reader of the file panic.
+    for id in [1u32 << 30, 1 << 31, u32::MAX] {
+        let error = load(&|tokenizer, _| tokenizer["model"]["vocab"]["the"] = id.into());
+        let error = error.expect_err("no such id").to_string();
+        assert!(error.contains(&format!("tokens have ids of up to {id}")), "{error}");
+    }
     let error = load(&|tokenizer, config| {
         tokenizer["added_tokens"][0]["id"] = u32::MAX.into();
         config["cls_token"] = "another".into();
