@@ -109,6 +109,10 @@ fn extremes() {
         // Nothing but the bias, to the bit.
         assert_eq!(run(isa, &zeros, &numbers(5, 2 * inputs), inputs, Some(&bias)), bias, "{isa}");
         assert_eq!(run(isa, &numbers(5, inputs), &[0.0; 134], inputs, Some(&bias)), bias, "{isa}");
+        // Rows whose steps would be subnormal are zeros.
+        let tiny: Vec<f32> = numbers(3, inputs).iter().map(|x| x * 1e-38).collect();
+        assert_eq!(run(isa, &tiny, &numbers(5, inputs), inputs, None), [0.0], "{isa}");
+        assert_eq!(run(isa, &numbers(5, inputs), &tiny, inputs, None), [0.0], "{isa}");
         // Every byte at the ends of its range: the largest sums that 4096 inputs have.
         for (x, w) in [(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)] {
             let y = run(isa, &[x; 4096], &[w; 4096], 4096, None)[0];
