@@ -10,6 +10,11 @@ use splade_nn::{Activation, LogBuckets};
 
 use crate::error::ModelError;
 
+/// Larger sizes than any model has would overflow the products of sizes.
+const MAX_SIZE: u64 = 1 << 28;
+/// More layers than any model has: each is looked up in the weights by its names.
+const MAX_LAYERS: usize = 1024;
+
 /// An architecture with its sizes.
 #[derive(Debug, Clone)]
 pub enum ArchitectureConfig {
@@ -221,11 +226,12 @@ impl ArchitectureConfig {
             Self::ModernBert(c) => (c.hidden, c.heads),
             Self::DebertaV2(c) => (c.hidden, c.heads),
         };
-        if !hidden.is_multiple_of(heads) {
-            return Err(ModelError::Config {
-                path: path.to_path_buf(),
-                message: format!("a hidden size of {hidden} does not divide into {heads} heads"),
-            });
+        let rotary = matches!(config, Self::ModernBert(_));
+        if !hidden.is_multiple_of(heads) || (rotary && !(hidden / heads).is_multiple_of(2)) {
+            let even = if rotary { " of an even width" } else { "" };
+            let message =
+                format!("a hidden size of {hidden} does not divide into {heads} heads{even}");
+            return Err(ModelError::Config { path: path.to_path_buf(), message });
         }
         Ok(config)
     }
@@ -286,7 +292,7 @@ fn bert(keys: &Keys<'_>, family: BertFamily) -> Result<BertConfig, ModelError> {
         vocab: keys.size("vocab_size", if roberta { 50265 } else { 30522 })?,
         embedding: if electra { keys.size("embedding_size", 128)? } else { hidden },
         hidden,
-        layers: keys.size("num_hidden_layers", 12)?,
+        layers: keys.layers("num_hidden_layers", 12)?,
         heads: keys.size("num_attention_heads", if electra { 4 } else { 12 })?,
         intermediate: keys.size("intermediate_size", if electra { 1024 } else { 3072 })?,
         activation: keys.activation("hidden_act", "gelu")?,
@@ -305,7 +311,7 @@ fn distilbert(keys: &Keys<'_>) -> Result<BertConfig, ModelError> {
         vocab: keys.size("vocab_size", 30522)?,
         embedding: hidden,
         hidden,
-        layers: keys.size("n_layers", 6)?,
+        layers: keys.layers("n_layers", 6)?,
         heads: keys.size("n_heads", 12)?,
         intermediate: keys.size("hidden_dim", 4 * 768)?,
         activation: keys.activation("activation", "gelu")?,
@@ -318,7 +324,7 @@ fn distilbert(keys: &Keys<'_>) -> Result<BertConfig, ModelError> {
 }
 
 fn modernbert(keys: &Keys<'_>) -> Result<ModernBertConfig, ModelError> {
-    let layers = keys.size("num_hidden_layers", 22)?;
+    let layers = keys.layers("num_hidden_layers", 22)?;
     let every = keys.size("global_attn_every_n_layers", 3)?;
     let global = match keys.get("layer_types") {
         None => (0..layers).map(|layer| layer % every == 0).collect(),
@@ -398,19 +404,20 @@ fn deberta_v2(keys: &Keys<'_>) -> Result<DebertaV2Config, ModelError> {
     let has = |wanted: &str| kinds.iter().any(|kind| kind == wanted);
     let score_kinds = 1 + usize::from(has("c2p")) + usize::from(has("p2c"));
     let relative = if keys.flag("relative_attention", false)? {
-        let max_position = match keys.number("max_relative_positions", -1.0)? {
-            n if n < 1.0 => positions,
-            n => n as usize,
-        };
-        let buckets = keys.number("position_buckets", -1.0)?;
+        let max_position = keys.size_if_any("max_relative_positions")?.unwrap_or(positions);
+        let buckets = keys.size_if_any("position_buckets")?;
+        // The logarithmic scale runs from half the buckets to the last position.
+        if buckets.is_some_and(|buckets| buckets < 2 || max_position <= buckets / 2 + 1) {
+            let known = format!("2 and more, with half of them below {max_position} positions");
+            return Err(keys.unsupported("position_buckets", &known));
+        }
         let norm = keys.text("norm_rel_ebd", "none")?;
         if !["none", "layer_norm"].contains(&norm.as_str()) {
             return Err(keys.unsupported("norm_rel_ebd", "none and layer_norm"));
         }
         Some(RelativeConfig {
-            span: if buckets > 0.0 { buckets as usize } else { max_position },
-            log_buckets: (buckets > 0.0)
-                .then_some(LogBuckets { buckets: buckets as usize, max_position }),
+            span: buckets.unwrap_or(max_position),
+            log_buckets: buckets.map(|buckets| LogBuckets { buckets, max_position }),
             c2p: has("c2p"),
             p2c: has("p2c"),
             share_key: keys.flag("share_att_key", false)?,
@@ -432,7 +439,7 @@ fn deberta_v2(keys: &Keys<'_>) -> Result<DebertaV2Config, ModelError> {
         vocab: keys.size("vocab_size", 128_100)?,
         embedding: keys.size("embedding_size", hidden)?,
         hidden,
-        layers: keys.size("num_hidden_layers", 24)?,
+        layers: keys.layers("num_hidden_layers", 24)?,
         heads,
         intermediate: keys.size("intermediate_size", 6144)?,
         activation: keys.activation("hidden_act", "gelu")?,
@@ -491,14 +498,29 @@ impl Keys<'_> {
     }
 
     fn size_or_zero(&self, key: &str, default: usize) -> Result<usize, ModelError> {
-        // Larger sizes than any model has would overflow the products of sizes.
-        const MAX: u64 = 1 << 28;
         match self.get(key) {
             None => Ok(default),
             Some(value) => match value.as_u64() {
-                Some(n) if n < MAX => Ok(n as usize),
+                Some(n) if n < MAX_SIZE => Ok(n as usize),
                 _ => Err(self.wrong_type(key, "a whole number below 2^28")),
             },
+        }
+    }
+
+    /// A number of layers.
+    fn layers(&self, key: &str, default: usize) -> Result<usize, ModelError> {
+        match self.size(key, default)? {
+            n if n <= MAX_LAYERS => Ok(n),
+            _ => Err(self.wrong_type(key, "at most 1024 layers")),
+        }
+    }
+
+    /// A size where the config may say "none" with a number below one.
+    fn size_if_any(&self, key: &str) -> Result<Option<usize>, ModelError> {
+        match self.number(key, -1.0)? {
+            n if n < 1.0 => Ok(None),
+            n if n < MAX_SIZE as f64 && n.fract() == 0.0 => Ok(Some(n as usize)),
+            _ => Err(self.wrong_type(key, "a whole number below 2^28")),
         }
     }
 

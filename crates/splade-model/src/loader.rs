@@ -1,7 +1,8 @@
 //! Layers out of named tensors, packed for the CPU as they are read.
 //!
 //! A loader is asked for every tensor that an architecture has. It notes those that are missing or
-//! have another shape and goes on with zeros, so that [`Loader::finish`] lists all of them at once.
+//! have another shape and goes on with empty ones, so that [`Loader::finish`] lists all of them at
+//! once. Memory is taken for tensors that the file has, never for sizes that only the config names.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -45,6 +46,13 @@ impl<'a> Loader<'a> {
         self.account(|account| account.used.insert(name.to_owned()));
     }
 
+    /// Whether every tensor so far was there; what is computed of tensors while loading needs it.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.account(|account| {
+            account.missing.is_empty() && account.misshapen.is_empty() && account.failed.is_none()
+        })
+    }
+
     /// A vector of `len` floats.
     pub(crate) fn vector(&self, name: &str, len: usize) -> Vec<f32> {
         self.tensor_f32(name, &[len])
@@ -70,30 +78,41 @@ impl<'a> Loader<'a> {
                 Err(error) => self.fail(error),
             }
         }
-        vec![0.0; shape.iter().product()]
+        Vec::new()
     }
 
     /// A packed `(outputs, inputs)` matrix in the precision of the model.
     pub(crate) fn matrix(&self, name: &str, outputs: usize, inputs: usize) -> Matrix {
-        let mut matrix = Matrix::zeros(self.isa, self.precision, outputs, inputs);
-        self.fill(&mut matrix, 0, name, outputs, inputs);
+        self.stacked_matrix(&[name.to_owned()], outputs, inputs)
+    }
+
+    /// Packs tensors of `(outputs, inputs)` one below another.
+    fn stacked_matrix(&self, names: &[String], outputs: usize, inputs: usize) -> Matrix {
+        let absent = names.iter().filter(|name| !self.check(name, &[outputs, inputs])).count();
+        if absent > 0 {
+            return self.empty_matrix();
+        }
+        let mut matrix = Matrix::zeros(self.isa, self.precision, names.len() * outputs, inputs);
+        let step = (CHUNK / inputs).max(1);
+        let mut rows = Vec::new();
+        for (i, name) in names.iter().enumerate() {
+            for start in (0..outputs).step_by(step) {
+                let range = start..(start + step).min(outputs);
+                match self.weights.read_rows_f32(name, range, &mut rows) {
+                    Ok(()) => matrix.set_rows(i * outputs + start, &rows),
+                    Err(error) => {
+                        self.fail(error);
+                        return matrix;
+                    }
+                }
+            }
+        }
         matrix
     }
 
-    /// Packs a tensor of `(outputs, inputs)` into the rows of `matrix` from `first` on.
-    fn fill(&self, matrix: &mut Matrix, first: usize, name: &str, outputs: usize, inputs: usize) {
-        if !self.check(name, &[outputs, inputs]) {
-            return;
-        }
-        let step = (CHUNK / inputs).max(1);
-        let mut rows = Vec::new();
-        for start in (0..outputs).step_by(step) {
-            let range = start..(start + step).min(outputs);
-            match self.weights.read_rows_f32(name, range, &mut rows) {
-                Ok(()) => matrix.set_rows(first + start, &rows),
-                Err(error) => return self.fail(error),
-            }
-        }
+    /// What stands for a matrix that is not there.
+    pub(crate) fn empty_matrix(&self) -> Matrix {
+        Matrix::zeros(self.isa, self.precision, 0, 0)
     }
 
     /// `{prefix}.weight` and, with `bias`, `{prefix}.bias`.
@@ -109,10 +128,8 @@ impl<'a> Loader<'a> {
         inputs: usize,
         bias: bool,
     ) -> Linear {
-        let mut weight = Matrix::zeros(self.isa, self.precision, prefixes.len() * outputs, inputs);
-        for (i, prefix) in prefixes.iter().enumerate() {
-            self.fill(&mut weight, i * outputs, &format!("{prefix}.weight"), outputs, inputs);
-        }
+        let names: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}.weight")).collect();
+        let weight = self.stacked_matrix(&names, outputs, inputs);
         let bias = bias.then(|| {
             prefixes
                 .iter()
@@ -124,14 +141,12 @@ impl<'a> Loader<'a> {
 
     /// `{prefix}.weight` and, with `bias`, `{prefix}.bias`.
     pub(crate) fn norm(&self, prefix: &str, hidden: usize, epsilon: f32, bias: bool) -> LayerNorm {
-        LayerNorm {
-            weight: self.vector(&format!("{prefix}.weight"), hidden),
-            bias: match bias {
-                true => self.vector(&format!("{prefix}.bias"), hidden),
-                false => vec![0.0; hidden],
-            },
-            epsilon,
-        }
+        let weight = self.vector(&format!("{prefix}.weight"), hidden);
+        let bias = match bias {
+            true => self.vector(&format!("{prefix}.bias"), hidden),
+            false => vec![0.0; weight.len()],
+        };
+        LayerNorm { weight, bias, epsilon }
     }
 
     /// Fails if anything was missing, misshapen or unreadable; else the tensors that nothing asked

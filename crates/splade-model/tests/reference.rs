@@ -1,7 +1,7 @@
 //! Every architecture against the vectors that PyTorch made in f64 for the small models that are
 //! committed (scripts/reference/tiny_models.py). Needs nothing else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use splade_model::{
@@ -9,27 +9,40 @@ use splade_model::{
 };
 use splade_sparse::{SparseVector, TermId};
 
+/// Of a weight: f32 arithmetic against f64.
+const TOLERANCE: f64 = 2e-5;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference")
+}
+
+/// Folders of the models but the one with a Router, which has a test of its own.
+fn models() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(fixtures()).expect("the fixtures");
+    let dirs = entries.map(|entry| entry.expect("an entry").path());
+    let mut models: Vec<PathBuf> =
+        dirs.filter(|dir| dir.is_dir() && !dir.join("router_config.json").is_file()).collect();
+    models.sort();
+    assert!(models.len() >= 20, "only {} models", models.len());
+    models
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).expect("a fixture")).expect("JSON")
+}
+
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(|x| x.as_f64().expect("a number")).collect()
 }
 
-/// Ids, weights within 2e-5 (f32 arithmetic against f64) and positions, with every kernel. All
-/// models that differ are listed.
+/// Ids, weights and positions, with every kernel. All models that differ are listed.
 #[test]
 fn equals_pytorch() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference");
-    let (mut wrong, mut models) = (Vec::new(), 0);
-    for entry in std::fs::read_dir(&root).expect("the fixtures") {
-        let dir = entry.expect("an entry").path();
-        // The folder with a Router has a test of its own.
-        if !dir.is_dir() || dir.join("router_config.json").is_file() {
-            continue;
-        }
+    let mut wrong = Vec::new();
+    for dir in models() {
         ArchitectureConfig::open(&dir).expect("a config");
-        models += 1;
         let name = dir.file_name().expect("a name").to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(dir.join("expected.json")).expect("expected.json");
-        let expected: Value = serde_json::from_str(&text).expect("JSON");
+        let expected = json(&dir.join("expected.json"));
         for isa in Isa::supported() {
             let options = EncoderOptions { isa, threads: Some(2), ..Default::default() };
             match Encoder::load(&dir, &options) {
@@ -42,18 +55,92 @@ fn equals_pytorch() {
             }
         }
     }
-    assert!(models >= 20, "only {models} models");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The first weight that is off by `tolerance` or more.
-fn difference(
-    vector: &SparseVector,
-    terms: &[f64],
-    weights: &[f64],
-    tolerance: f64,
-) -> Option<String> {
-    for (term, weight) in terms.iter().zip(weights) {
+/// A copy of a model as a sentence-transformers folder.
+fn with_pooling(model: &Path, pooling: &str, activation: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in std::fs::read_dir(model).expect("a model") {
+        let file = file.expect("an entry");
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).expect("copied");
+    }
+    let place = "sentence_transformers.sparse_encoder.models";
+    let modules = serde_json::json!([
+        {"idx": 0, "name": "0", "path": "", "type": format!("{place}.MLMTransformer")},
+        {"idx": 1, "name": "1", "path": "1_SpladePooling",
+         "type": format!("{place}.SpladePooling")},
+    ]);
+    let config = serde_json::json!({"pooling_strategy": pooling,
+        "activation_function": activation, "word_embedding_dimension": null});
+    std::fs::write(folder.path().join("modules.json"), modules.to_string()).expect("written");
+    let dir = folder.path().join("1_SpladePooling");
+    std::fs::create_dir(&dir).expect("made");
+    std::fs::write(dir.join("config.json"), config.to_string()).expect("written");
+    folder
+}
+
+/// `sum` of every model: each token's weight may be off by the tolerance.
+#[test]
+fn sums_equal_pytorch() {
+    let mut wrong = Vec::new();
+    for dir in models() {
+        let expected = json(&dir.join("expected.json"));
+        let folder = with_pooling(&dir, "sum", "relu");
+        for isa in Isa::supported() {
+            let options = EncoderOptions { isa, threads: Some(2), ..Default::default() };
+            let encoder = Encoder::load(folder.path(), &options).expect("a model");
+            let texts = expected["texts"].as_array().expect("texts");
+            for (text, result) in texts.iter().zip(expected["results"].as_array().expect("results"))
+            {
+                let text = text.as_str().expect("a text");
+                let vector = encoder.encode(&[text]).expect("encoded").remove(0);
+                let tokens = result["input_ids"].as_array().expect("ids").len();
+                let at = difference(&vector, &result["sum"], TOLERANCE * tokens as f64);
+                wrong.extend(at.map(|at| format!("{} {isa}: {at} for {text:?}", dir.display())));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every pooling with every activation, as sentence-transformers has them
+/// (scripts/reference/sentence_transformers_models.py). Either logarithm brings errors nearer.
+#[test]
+fn poolings_equal_sentence_transformers() {
+    let expected = json(&fixtures().join("st_pooling.json"));
+    let model = fixtures().join(expected["model"].as_str().expect("a name"));
+    let texts: Vec<&str> =
+        expected["texts"].as_array().expect("texts").iter().filter_map(Value::as_str).collect();
+    let results = expected["results"].as_array().expect("results");
+    assert_eq!((texts.len(), results.len()), (5, 4));
+    let mut wrong = Vec::new();
+    for result in results {
+        let (pooling, activation) = (&result["pooling"], &result["activation"]);
+        let (pooling, activation) = (pooling.as_str().expect("max"), activation.as_str());
+        let folder = with_pooling(&model, pooling, activation.expect("relu"));
+        for isa in Isa::supported() {
+            let options = EncoderOptions { isa, threads: Some(2), ..Default::default() };
+            let encoder = Encoder::load(folder.path(), &options).expect("a model");
+            let vectors = encoder.encode(&texts).expect("encoded");
+            let wanted = result["vectors"].as_array().expect("vectors");
+            for ((text, vector), want) in texts.iter().zip(&vectors).zip(wanted) {
+                let ids = encoder.tokenizer().encode(text, Some(encoder.max_length()));
+                let tokens = ids.expect("encoded").ids.len();
+                let summed = if pooling == "sum" { tokens } else { 1 };
+                let at = difference(vector, want, TOLERANCE * summed as f64);
+                let place = format!("{pooling} {activation:?} {isa} {text:?}");
+                wrong.extend(at.map(|at| format!("{place}: {at}")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The first weight that differs, if there is one. A term that only one side has counts as 0.
+fn difference(vector: &SparseVector, want: &Value, tolerance: f64) -> Option<String> {
+    let (terms, weights) = (numbers(&want["indices"]), numbers(&want["values"]));
+    for (term, weight) in terms.iter().zip(&weights) {
         let got = f64::from(vector.weight(TermId(*term as u32)));
         if (got - weight).abs() >= tolerance {
             return Some(format!("term {term} is {got}, not {weight}"));
@@ -75,10 +162,10 @@ fn compare(encoder: &Encoder, expected: &Value) -> Option<String> {
             return Some(format!("other ids for {text:?}"));
         }
         let max = &result["max"];
-        let (terms, weights) = (numbers(&max["indices"]), numbers(&max["values"]));
+        let terms = numbers(&max["indices"]);
         let vector = encoder.encode(&[text]).expect("encoded").remove(0);
-        if let Some(at) = difference(&vector, &terms, &weights, 2e-5) {
-            return Some(format!("{at}, for {text:?}"));
+        if let Some(at) = difference(&vector, max, TOLERANCE) {
+            return Some(format!("{at} for {text:?}"));
         }
         // Positions are null where the runner-up is too near to tell.
         let positions = max["positions"].as_array().expect("positions");
@@ -97,10 +184,8 @@ fn compare(encoder: &Encoder, expected: &Value) -> Option<String> {
 /// does; as OpenSearch's older form with `idf.json` the same.
 #[test]
 fn inference_free_equals_sentence_transformers() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference");
-    let router = root.join("inference-free");
-    let expected = std::fs::read_to_string(router.join("expected.json")).expect("expected.json");
-    let expected: Value = serde_json::from_str(&expected).expect("JSON");
+    let router = fixtures().join("inference-free");
+    let expected = json(&router.join("expected.json"));
     let query = Encoder::load(&router, &query_options()).expect("the query tower");
 
     // The same model as OpenSearch lays it out: idf.json beside the encoder of documents.
@@ -127,8 +212,7 @@ fn inference_free_equals_sentence_transformers() {
         let wanted = expected[key].as_array().expect("vectors");
         assert_eq!(vectors.len(), wanted.len());
         for (vector, wanted) in vectors.iter().zip(wanted) {
-            let (terms, weights) = (numbers(&wanted["indices"]), numbers(&wanted["values"]));
-            assert_eq!(difference(vector, &terms, &weights, tolerance), None, "{key}");
+            assert_eq!(difference(vector, wanted, tolerance), None, "{key}");
         }
         let other = Encoder::load(open_search.path(), &options).expect("loaded");
         assert_eq!(other.encode(&texts).expect("encoded"), vectors, "{key} with idf.json");

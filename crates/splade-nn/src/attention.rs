@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::RwLock;
 
 use crate::functions::{Activation, softmax};
 use crate::packed::{PackedMatrix, Product, multiply};
@@ -328,41 +329,42 @@ fn resize(buffer: &mut Vec<f32>, len: usize) {
 }
 
 /// Rotary positions (Su et al., arXiv 2104.09864), the two halves of a head rotated together.
+///
+/// Turns are computed for as many positions as texts had so far.
 #[derive(Debug)]
 pub struct Rotary {
-    /// Half the head width.
-    half: usize,
+    /// Radians from one position to the next; half as many as the head is wide.
+    frequencies: Vec<f32>,
     /// `(positions, half)`: cosine and sine.
-    turns: Vec<(f32, f32)>,
+    turns: RwLock<Vec<(f32, f32)>>,
 }
 
 impl Rotary {
-    /// Turns for `positions` positions of heads of `head_dim` with the base `theta`.
-    pub fn new(head_dim: usize, positions: usize, theta: f64) -> Self {
-        let half = head_dim / 2;
-        let frequencies: Vec<f32> = (0..half)
+    /// Turns for heads of `head_dim` with the base `theta`.
+    ///
+    /// # Panics
+    /// If `head_dim` is odd or 0.
+    pub fn new(head_dim: usize, theta: f64) -> Self {
+        assert!(head_dim > 0 && head_dim.is_multiple_of(2), "heads without two halves");
+        let frequencies = (0..head_dim / 2)
             .map(|i| (1.0 / theta.powf(2.0 * i as f64 / head_dim as f64)) as f32)
             .collect();
-        let turns = (0..positions)
-            .flat_map(|position| frequencies.iter().map(move |f| position as f32 * f))
-            .map(|angle| (f64::from(angle).cos() as f32, f64::from(angle).sin() as f32))
-            .collect();
-        Self { half, turns }
+        Self { frequencies, turns: RwLock::default() }
     }
 
     /// Rotates queries and keys of `(tokens, 3 · heads · head_dim)` by their positions in place.
-    ///
-    /// # Panics
-    /// If a text has more tokens than there are positions.
     pub fn rotate(&self, qkv: &mut [f32], heads: usize, offsets: &[usize]) {
-        let dim = 2 * self.half;
+        let half = self.frequencies.len();
+        let dim = 2 * half;
+        let longest = offsets.windows(2).map(|text| text[1] - text[0]).max().unwrap_or(0);
+        self.extend(longest);
+        let turns = self.turns.read().expect(LOCK);
         let mut rows = qkv.chunks_exact_mut(3 * heads * dim);
         for text in offsets.windows(2) {
-            let turns = self.turns.chunks_exact(self.half);
-            assert!(text[1] - text[0] <= turns.len(), "more tokens than positions");
-            for (turns, row) in turns.zip(rows.by_ref().take(text[1] - text[0])) {
+            let rows = rows.by_ref().take(text[1] - text[0]);
+            for (row, turns) in rows.zip(turns.chunks_exact(half)) {
                 for head in row[..2 * heads * dim].chunks_exact_mut(dim) {
-                    let (first, second) = head.split_at_mut(self.half);
+                    let (first, second) = head.split_at_mut(half);
                     for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(turns) {
                         (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
                     }
@@ -370,4 +372,23 @@ impl Rotary {
             }
         }
     }
+
+    /// Computes the turns that are missing for a text of so many tokens.
+    fn extend(&self, tokens: usize) {
+        let half = self.frequencies.len();
+        if self.turns.read().expect(LOCK).len() >= tokens * half {
+            return;
+        }
+        let mut turns = self.turns.write().expect(LOCK);
+        // In powers of two, so that growing texts do not extend it each time.
+        for position in turns.len() / half..tokens.next_power_of_two() {
+            turns.extend(self.frequencies.iter().map(|f| {
+                let angle = f64::from(position as f32 * f);
+                (angle.cos() as f32, angle.sin() as f32)
+            }));
+        }
+    }
 }
+
+/// Of a lock whose holder cannot panic.
+const LOCK: &str = "turns are never left half written: this is a bug";

@@ -295,3 +295,35 @@ pub fn gated_activation(
     // SAFETY: the lengths were checked.
     unsafe { gated(isa, input.as_ptr(), output.as_mut_ptr(), rows, width, activation) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The largest weights first, so that an error of 1e-7 of each weight is what counts.
+    #[test]
+    fn softmax_is_that_of_f64() {
+        for isa in Isa::supported() {
+            for n in 1..=130usize {
+                for (scale, spread) in [(1.0f32, 2.0f32), (0.125, 60.0), (1.0, 300.0), (1.0, 0.0)] {
+                    let number = |i: usize| ((i * 7919 + n) % 101) as f32 / 50.0 - 1.0;
+                    let x: Vec<f32> = (0..n).map(|i| spread * number(i) + 3.0).collect();
+                    let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    let e = |x: &f32| f64::from(scale * (x - largest)).exp();
+                    let total: f64 = x.iter().map(e).sum();
+                    let mut y = x.clone();
+                    // SAFETY: the vector's own length.
+                    unsafe { softmax(isa, y.as_mut_ptr(), n, scale) };
+                    for (x, y) in x.iter().zip(&y) {
+                        let want = e(x) / total;
+                        // e^-87 is where the exponential stops; a sum of n terms loses n bits at
+                        // most of 2^-24 each, the scaled difference 2^-24 of its size.
+                        let relative = 1e-6 + (n as f64 + f64::from(scale * spread)) * 6e-8;
+                        let near = (f64::from(*y) - want).abs() <= relative * want + 1e-37;
+                        assert!(near, "{isa} {n} {scale} {spread}: {y}, not {want}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -7,6 +7,11 @@
 //! which one ran:
 //!
 //! `output = (Σ q_x q_w - zero_x Σ q_w) · scale_x · scale_w + bias`
+//!
+//! The sums hold for up to 66 000 inputs (2^31 / (255 · 127)). An input row with an infinite number
+//! gives NaN, as does an output whose weights have one; a NaN counts as the least number of its row
+//! (0 if none is below) or, among weights, as 0. Rows whose steps would be subnormal, that is rows
+//! below some 1e-36, are zeros.
 #![allow(unsafe_code, reason = "the micro-kernel works on raw pointers")]
 
 use std::cell::RefCell;
@@ -20,6 +25,8 @@ use crate::simd::{Isa, Kind, Simd};
 
 /// Multiply-adds below which a product is not worth a second thread.
 const PARALLEL_MIN: usize = 1 << 20;
+/// Scales below it are subnormal.
+const TINY: f32 = f32::MIN_POSITIVE;
 /// Inputs that one instruction multiplies and adds up.
 const GROUP: usize = 4;
 
@@ -53,7 +60,8 @@ impl Int8Matrix {
         for (i, row) in rows.chunks_exact(self.inputs).enumerate() {
             let output = first + i;
             let largest = row.iter().fold(0.0f32, |m, w| m.max(w.abs()));
-            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+            // Rows of subnormal scales are zeros: their inverse would be infinite.
+            let inverse = if largest / 127.0 >= TINY { 127.0 / largest } else { 0.0 };
             let mut sum = 0;
             for (k, w) in row.iter().enumerate() {
                 let q = (w * inverse).round() as i8;
@@ -176,7 +184,8 @@ impl QuantizedRows {
             }
             let low = low.into_iter().fold(0.0, f32::min);
             let high = high.into_iter().fold(0.0, f32::max);
-            let scale = if high > low { (high - low) / 255.0 } else { 1.0 };
+            let scale = (high - low) / 255.0;
+            let scale = if scale >= TINY { scale } else { 1.0 };
             let (inverse, zero) = (1.0 / scale, (-low / scale).round());
             for (q, x) in out.iter_mut().zip(row) {
                 // `as` saturates, and sends a NaN to 0.
@@ -472,14 +481,15 @@ impl Dot for Scalar {
     #[inline(always)]
     unsafe fn start(zero: i32, sums: *const i32) -> [i32; 4] {
         // SAFETY: four lanes, by contract.
-        unsafe { sums.cast::<[i32; 4]>().read_unaligned() }.map(|sum| -zero * sum)
+        unsafe { sums.cast::<[i32; 4]>().read_unaligned() }.map(|sum| (-zero).wrapping_mul(sum))
     }
 
     #[inline(always)]
     unsafe fn dot(mut sums: [i32; 4], x: i32, weights: Self::Weights) -> [i32; 4] {
         for (sum, w) in sums.iter_mut().zip(weights) {
             for (x, w) in x.to_le_bytes().into_iter().zip(w) {
-                *sum += i32::from(x) * i32::from(w);
+                // As the vector instructions: sums on the way may be larger than the last one.
+                *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
             }
         }
         sums

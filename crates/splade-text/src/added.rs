@@ -190,7 +190,7 @@ fn add(tokens: &mut Vec<AddedToken>, token: AddedToken, id: Option<u32>, base: &
         *known = AddedToken { id: known.id, ..token };
         return;
     }
-    let after = tokens.iter().map(|token| token.id + 1).max().unwrap_or(0);
+    let after = tokens.iter().map(|token| token.id.saturating_add(1)).max().unwrap_or(0);
     let next = || after.max(base.len as u32);
     let id = id.or_else(|| (base.id)(&token.content)).unwrap_or_else(next);
     tokens.push(AddedToken { id, ..token });

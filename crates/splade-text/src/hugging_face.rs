@@ -13,7 +13,7 @@ use tokenizers::pipeline::{EncodeOptions, PipelineTokenizer};
 use crate::added::{self, AddedToken, Base};
 use crate::config::Config;
 use crate::error::TextError;
-use crate::vocab::Vocab;
+use crate::vocab::{Vocab, ids_end};
 
 /// Classes that transformers' BERT tokenizer serves.
 const BERT_CLASSES: [&str; 3] = ["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer"];
@@ -142,6 +142,8 @@ impl HuggingFace {
         }
         value["added_tokens"] = added.iter().map(AddedToken::to_json).collect();
         tokens.extend(added.into_iter().map(|token| (token.id, token.content)));
+        // The reader panics or takes all memory where ids are out of range.
+        ids_end(&tokens, path)?;
         let text = tokenizers::canonicalize_str(&value.to_string())
             .map_err(|error| invalid(error.to_string()))?;
         let tokenizer = tokenizers::from_json(&text).map_err(|error| invalid(error.to_string()))?;

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::error::TextError;
 use crate::hugging_face::{HuggingFace, is_bert};
 use crate::japanese::BertJapanese;
+use crate::vocab::ids_end;
 
 /// Settings of [`Tokenizer::from_dir`].
 #[derive(Debug, Clone, Default)]
@@ -85,10 +86,10 @@ impl Tokenizer {
             "" => left,
             side => side == "left",
         };
-        // A damaged file must not ask for all memory: ids are nearly as many as tokens.
-        let len = tokens.keys().max().map_or(0, |id| *id as usize + 1);
-        if len > 2 * tokens.len() + (1 << 20) {
-            let message = format!("{} tokens have ids of up to {}", tokens.len(), len - 1);
+        let len = ids_end(&tokens, dir)?;
+        // What stands around texts has its ids from a file too.
+        if let Some(id) = around.0.iter().chain(&around.1).find(|id| **id as usize >= len) {
+            let message = format!("a special token has the id {id} among {len} tokens");
             return Err(TextError::Invalid { path: dir.to_path_buf(), message });
         }
         let ids = tokens.iter().map(|(id, token)| (token.clone(), *id)).collect();

@@ -54,3 +54,16 @@ impl Vocab {
         self.ids.iter().map(|(token, id)| (token.as_str(), *id))
     }
 }
+
+/// One more than the largest id: the length of a table of all tokens; `path` is for messages.
+///
+/// # Errors
+/// If ids are far from as many as tokens: a damaged file must not ask for all memory.
+pub(crate) fn ids_end(tokens: &FxHashMap<u32, String>, path: &Path) -> Result<usize, TextError> {
+    let end = tokens.keys().max().map_or(0, |id| *id as usize + 1);
+    if end > 2 * tokens.len() + (1 << 20) {
+        let message = format!("{} tokens have ids of up to {}", tokens.len(), end - 1);
+        return Err(TextError::Invalid { path: path.to_path_buf(), message });
+    }
+    Ok(end)
+}

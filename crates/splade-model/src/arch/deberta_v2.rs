@@ -88,7 +88,9 @@ impl DebertaV2 {
                 loader.matrix_f32("deberta.encoder.rel_embeddings.weight", rows, hidden);
             if relative.normalized {
                 let norm = loader.norm("deberta.encoder.LayerNorm", hidden, epsilon, true);
-                norm.forward(loader.isa, &mut table, None);
+                if loader.is_complete() {
+                    norm.forward(loader.isa, &mut table, None);
+                }
             }
             table
         });
@@ -212,8 +214,12 @@ fn project_positions(
         // Once at load, and what attention adds up: always in f32.
         let name = format!("{prefix}.attention.self.{name}");
         let weight = loader.matrix_f32(&format!("{name}.weight"), hidden, hidden);
+        let bias = Some(loader.vector(&format!("{name}.bias"), hidden));
+        if !loader.is_complete() {
+            return Vec::new();
+        }
         let weight = Matrix::pack(loader.isa, Precision::F32, &weight, hidden, hidden);
-        let linear = Linear { weight, bias: Some(loader.vector(&format!("{name}.bias"), hidden)) };
+        let linear = Linear { weight, bias };
         let mut projected = vec![0.0; rows * hidden];
         linear.forward(table, Activation::Identity, &mut projected, false);
         let head_dim = hidden / heads;
@@ -236,6 +242,10 @@ fn project_positions(
 /// PyTorch's `(hidden, hidden, kernel)` as a linear layer over `kernel` neighbours.
 fn load_convolution(loader: &Loader<'_>, hidden: usize, kernel: usize) -> Linear {
     let weight = loader.tensor_f32("deberta.encoder.conv.conv.weight", &[hidden, hidden, kernel]);
+    let bias = Some(loader.vector("deberta.encoder.conv.conv.bias", hidden));
+    if !loader.is_complete() {
+        return Linear { weight: loader.empty_matrix(), bias };
+    }
     let mut rows = vec![0.0; weight.len()];
     for (i, w) in weight.iter().enumerate() {
         let (output, input, neighbour) = (i / (hidden * kernel), i / kernel % hidden, i % kernel);
@@ -243,7 +253,7 @@ fn load_convolution(loader: &Loader<'_>, hidden: usize, kernel: usize) -> Linear
     }
     Linear {
         weight: Matrix::pack(loader.isa, loader.precision, &rows, hidden, kernel * hidden),
-        bias: Some(loader.vector("deberta.encoder.conv.conv.bias", hidden)),
+        bias,
     }
 }
 

@@ -63,8 +63,8 @@ impl ModernBert {
                 .map(|layer| Layer::load(loader, config, layer))
                 .collect(),
             final_norm: norm("model.final_norm"),
-            global: Rotary::new(head_dim, config.positions, config.global_theta),
-            local: Rotary::new(head_dim, config.positions, config.local_theta),
+            global: Rotary::new(head_dim, config.global_theta),
+            local: Rotary::new(head_dim, config.local_theta),
             activation: config.activation,
         }
     }

@@ -1,21 +1,22 @@
-//! Named tensors of a model folder: safetensors, in one file or in shards, or `pytorch_model.bin`.
+//! Named tensors of a model folder: safetensors or `pytorch_model.bin`, in one file or in shards.
 //!
 //! Only the headers are kept. Numbers are read by position into the caller's buffer, so that the
 //! peak of memory is the packed model and not the file; several threads may read at once.
 
+mod pickle;
+mod safetensors;
+mod strided;
 mod torch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::error::ModelError;
-
-/// Larger headers than any model has.
-const MAX_HEADER: u64 = 100 << 20;
+use strided::Strided;
 
 /// The type of a tensor's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,8 @@ struct Tensor {
     file: usize,
     dtype: Dtype,
     shape: Vec<usize>,
+    /// Numbers from one index of a dimension to the next; none where it is row-major.
+    strides: Option<Vec<usize>>,
     /// First byte in the file.
     start: u64,
 }
@@ -50,52 +53,33 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Opens `model.safetensors`, the shards of `model.safetensors.index.json`, or
-    /// `pytorch_model.bin`.
+    /// Opens `model.safetensors` or its shards, named by `model.safetensors.index.json`; else
+    /// `pytorch_model.bin` or its shards, named by `pytorch_model.bin.index.json`.
     ///
     /// # Errors
-    /// If there is neither, or a file is damaged.
+    /// If there is none of them, or a file is damaged.
     pub fn open(dir: &Path) -> Result<Self, ModelError> {
-        let single = dir.join("model.safetensors");
-        let index = dir.join("model.safetensors.index.json");
-        let mut weights =
-            Self { path: single.clone(), files: Vec::new(), tensors: BTreeMap::new() };
-        if single.is_file() {
-            weights.add(&single)?;
-            return Ok(weights);
-        }
-        let torch = dir.join("pytorch_model.bin");
-        if torch.is_file() && !index.is_file() {
-            weights.path.clone_from(&torch);
-            weights.add_torch(&torch)?;
-            return Ok(weights);
-        }
-        if !index.is_file() {
-            let message =
-                "there are no weights: model.safetensors or pytorch_model.bin is expected";
-            return Err(ModelError::Weights {
-                path: dir.to_path_buf(),
-                message: message.to_owned(),
-            });
-        }
-        let text = std::fs::read_to_string(&index)
-            .map_err(|source| ModelError::Io { path: index.clone(), source })?;
-        let value: Value = serde_json::from_str(&text)
-            .map_err(|source| ModelError::Json { path: index.clone(), source })?;
-        let map = value["weight_map"].as_object();
-        let mut shards: Vec<&str> =
-            map.into_iter().flatten().filter_map(|(_, f)| f.as_str()).collect();
-        shards.sort_unstable();
-        shards.dedup();
-        weights.path.clone_from(&index);
-        for shard in shards {
-            if Path::new(shard).components().count() != 1 {
-                let message = format!("shard {shard} is not a file of this folder");
-                return Err(ModelError::Weights { path: index, message });
+        for (name, add) in [
+            ("model.safetensors", Self::add_safetensors as fn(&mut Self, &Path) -> _),
+            ("pytorch_model.bin", Self::add_torch),
+        ] {
+            let (single, index) = (dir.join(name), dir.join(format!("{name}.index.json")));
+            let (path, shards) = if single.is_file() {
+                (single.clone(), vec![single])
+            } else if index.is_file() {
+                let shards = shards(&index)?;
+                (index, shards)
+            } else {
+                continue;
+            };
+            let mut weights = Self { path, files: Vec::new(), tensors: BTreeMap::new() };
+            for shard in shards {
+                add(&mut weights, &shard)?;
             }
-            weights.add(&dir.join(shard))?;
+            return Ok(weights);
         }
-        Ok(weights)
+        let message = "there are no weights: model.safetensors or pytorch_model.bin is expected";
+        Err(invalid(dir, message.to_owned()))
     }
 
     /// The file, or the index of the shards.
@@ -134,88 +118,53 @@ impl Weights {
         rows: Range<usize>,
         out: &mut Vec<f32>,
     ) -> Result<(), ModelError> {
-        let failed = |path: &Path, message: String| ModelError::Weights {
-            path: path.to_path_buf(),
-            message,
-        };
         let Some(tensor) = self.tensors.get(name) else {
-            return Err(failed(&self.path, format!("there is no tensor {name}")));
+            return Err(invalid(&self.path, format!("there is no tensor {name}")));
         };
         let (path, file) = &self.files[tensor.file];
         let Some(size) = tensor.dtype.size() else {
-            return Err(failed(path, format!("{name} does not hold floats")));
+            return Err(invalid(path, format!("{name} does not hold floats")));
         };
         if rows.end > tensor.shape.first().copied().unwrap_or(1) {
-            return Err(failed(path, format!("{name} has no row {}", rows.end)));
+            return Err(invalid(path, format!("{name} has no row {}", rows.end)));
+        }
+        let io = |source| ModelError::Io { path: path.clone(), source };
+        if let Some(strides) = &tensor.strides {
+            let mut shape = tensor.shape.clone();
+            shape[0] = rows.len();
+            let start = tensor.start + (rows.start * strides[0] * size) as u64;
+            let strided = Strided { dtype: tensor.dtype, shape: &shape, strides, start };
+            return strided.read(file, out).map_err(io);
         }
         let row: usize = tensor.shape.iter().skip(1).product();
         let mut bytes = vec![0; rows.len() * row * size];
-        let at = tensor.start + (rows.start * row * size) as u64;
-        read_at(file, &mut bytes, at)
-            .map_err(|source| ModelError::Io { path: path.clone(), source })?;
+        read_at(file, &mut bytes, tensor.start + (rows.start * row * size) as u64).map_err(io)?;
         out.clear();
-        match tensor.dtype {
-            Dtype::F64 => {
-                out.extend(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32))
-            }
-            Dtype::F32 => out.extend(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
-            Dtype::F16 => {
-                out.extend(
-                    bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()),
-                );
-            }
-            Dtype::Bf16 => {
-                out.extend(
-                    bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()),
-                );
-            }
-            Dtype::Other => {}
-        }
+        tensor.dtype.decode(&bytes, out);
         Ok(())
     }
 
-    /// Adds the tensors of a `pytorch_model.bin`.
+    fn add_safetensors(&mut self, path: &Path) -> Result<(), ModelError> {
+        let file = open(path)?;
+        let tensors = safetensors::read(self.files.len(), path, &file)?;
+        self.add(path, file, tensors)
+    }
+
     fn add_torch(&mut self, path: &Path) -> Result<(), ModelError> {
-        let file = File::open(path)
-            .map_err(|source| ModelError::Io { path: path.to_path_buf(), source })?;
-        let tensors = torch::read(&file)
-            .map_err(|message| ModelError::Weights { path: path.to_path_buf(), message })?;
-        for torch::TorchTensor { name, dtype, shape, start } in tensors {
-            let tensor = Tensor { file: self.files.len(), dtype, shape, start };
-            self.tensors.insert(canonical(&name), tensor);
-        }
-        self.files.push((path.to_path_buf(), file));
-        Ok(())
+        let file = open(path)?;
+        let tensors = torch::read(self.files.len(), &file);
+        self.add(path, file, tensors.map_err(|message| invalid(path, message))?)
     }
 
-    /// Adds the tensors of a safetensors file.
-    fn add(&mut self, path: &Path) -> Result<(), ModelError> {
-        let io = |source| ModelError::Io { path: path.to_path_buf(), source };
-        let invalid = |message: String| ModelError::Weights { path: path.to_path_buf(), message };
-        let file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
-        if length < 8 {
-            return Err(invalid("cut off".to_owned()));
-        }
-        let mut size = [0; 8];
-        read_at(&file, &mut size, 0).map_err(io)?;
-        let size = u64::from_le_bytes(size);
-        if size > MAX_HEADER || size > length - 8 {
-            return Err(invalid(format!("a header of {size} bytes in a file of {length}")));
-        }
-        let mut header = vec![0; size as usize];
-        read_at(&file, &mut header, 8).map_err(io)?;
-        let header: Value = serde_json::from_slice(&header)
-            .map_err(|source| ModelError::Json { path: path.to_path_buf(), source })?;
-        let header =
-            header.as_object().ok_or_else(|| invalid("the header is no object".to_owned()))?;
-        for (name, entry) in header.iter().filter(|(name, _)| *name != "__metadata__") {
-            let tensor =
-                Tensor::parse(entry, self.files.len(), 8 + size, length).ok_or_else(|| {
-                    invalid(format!("tensor {name}: its place or shape makes no sense"))
-                })?;
-            if self.tensors.insert(canonical(name), tensor).is_some() {
-                return Err(invalid(format!("tensor {name} is there twice")));
+    fn add(
+        &mut self,
+        path: &Path,
+        file: File,
+        tensors: Vec<(String, Tensor)>,
+    ) -> Result<(), ModelError> {
+        for (name, tensor) in tensors {
+            if self.tensors.insert(canonical(&name), tensor).is_some() {
+                return Err(invalid(path, format!("tensor {name} is there twice")));
             }
         }
         self.files.push((path.to_path_buf(), file));
@@ -223,29 +172,40 @@ impl Weights {
     }
 }
 
-impl Tensor {
-    fn parse(entry: &Value, file: usize, data: u64, length: u64) -> Option<Self> {
-        let dtype = match entry["dtype"].as_str()? {
-            "F64" => Dtype::F64,
-            "F32" => Dtype::F32,
-            "F16" => Dtype::F16,
-            "BF16" => Dtype::Bf16,
-            _ => Dtype::Other,
-        };
-        let shape = entry["shape"].as_array()?.iter();
-        let shape: Vec<usize> =
-            shape.map(|n| usize::try_from(n.as_u64()?).ok()).collect::<Option<_>>()?;
-        let offsets = entry["data_offsets"].as_array().filter(|offsets| offsets.len() == 2)?;
-        let start = data.checked_add(offsets[0].as_u64()?)?;
-        let end = data.checked_add(offsets[1].as_u64()?)?;
-        let count = shape.iter().try_fold(1u64, |n, m| n.checked_mul(*m as u64))?;
-        let fits = dtype.size().is_none_or(|size| {
-            count
-                .checked_mul(size as u64)
-                .is_some_and(|bytes| start.checked_add(bytes) == Some(end))
+fn open(path: &Path) -> Result<File, ModelError> {
+    File::open(path).map_err(|source| ModelError::Io { path: path.to_path_buf(), source })
+}
+
+fn invalid(path: &Path, message: String) -> ModelError {
+    ModelError::Weights { path: path.to_path_buf(), message }
+}
+
+/// The files that an index names, each once.
+fn shards(index: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let text = std::fs::read_to_string(index)
+        .map_err(|source| ModelError::Io { path: index.to_path_buf(), source })?;
+    let value: Value = serde_json::from_str(&text)
+        .map_err(|source| ModelError::Json { path: index.to_path_buf(), source })?;
+    let map = value["weight_map"].as_object();
+    let map = map.ok_or_else(|| invalid(index, "there is no \"weight_map\"".to_owned()))?;
+    let mut shards = BTreeSet::new();
+    for shard in map.values() {
+        let name = shard.as_str().filter(|name| {
+            let mut parts = Path::new(name).components();
+            matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
         });
-        (start <= end && end <= length && fits).then_some(Self { file, dtype, shape, start })
+        let name =
+            name.ok_or_else(|| invalid(index, format!("{shard} is not a file of this folder")))?;
+        shards.insert(index.with_file_name(name));
     }
+    Ok(shards.into_iter().collect())
+}
+
+/// Numbers of a tensor of that shape; none where counting them overflows, even without those
+/// dimensions that have no entry.
+fn elements(shape: &[usize]) -> Option<u64> {
+    let count = shape.iter().try_fold(1u64, |n, size| n.checked_mul((*size).max(1) as u64))?;
+    Some(if shape.contains(&0) { 0 } else { count })
 }
 
 impl Dtype {
@@ -256,6 +216,25 @@ impl Dtype {
             Dtype::F32 => Some(4),
             Dtype::F16 | Dtype::Bf16 => Some(2),
             Dtype::Other => None,
+        }
+    }
+
+    /// Appends little-endian numbers to `out`.
+    fn decode(self, bytes: &[u8], out: &mut Vec<f32>) {
+        match self {
+            Dtype::F64 => {
+                out.extend(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32));
+            }
+            Dtype::F32 => out.extend(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
+            Dtype::F16 => {
+                let numbers = bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b));
+                out.extend(numbers.map(half::f16::to_f32));
+            }
+            Dtype::Bf16 => {
+                let numbers = bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b));
+                out.extend(numbers.map(half::bf16::to_f32));
+            }
+            Dtype::Other => {}
         }
     }
 }

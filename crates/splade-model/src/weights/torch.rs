@@ -1,31 +1,22 @@
 //! `pytorch_model.bin`: the zip archive of `torch.save`, read without running anything.
 //!
-//! The archive holds `data.pkl`, a pickle of the state dict, and the numbers of each storage in a
-//! stored (not deflated) entry of its own. The pickle machine below knows the instructions and the
-//! five functions that a dict of plain tensors needs; anything else is an error that names it.
+//! The archive holds `data.pkl`, a pickle of the state dict (see [`super::pickle`]), and the numbers
+//! of each storage in a stored (not deflated) entry of its own. A tensor is a view of a storage with
+//! strides: transposed and sliced ones are read as they are.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 
-use super::{Dtype, read_at};
+use super::{Tensor, elements, pickle, read_at};
 
-/// Larger than the pickle of any state dict.
-const MAX_PICKLE: u64 = 64 << 20;
+/// Larger than the pickle of any state dict: one tensor takes some 200 bytes.
+const MAX_PICKLE: u64 = 4 << 20;
 
-/// A tensor of the file.
-#[derive(Debug)]
-pub(super) struct TorchTensor {
-    pub(super) name: String,
-    pub(super) dtype: Dtype,
-    pub(super) shape: Vec<usize>,
-    /// First byte in the file.
-    pub(super) start: u64,
-}
-
-/// Lists the tensors of a file.
-pub(super) fn read(file: &File) -> Result<Vec<TorchTensor>, String> {
+/// Lists the tensors of a file; `file` is its number.
+pub(super) fn read(number: usize, file: &File) -> Result<Vec<(String, Tensor)>, String> {
     let length = file.metadata().map_err(|error| error.to_string())?.len();
-    let entries = Archive { file, length }.entries()?;
+    let archive = Archive { file, length };
+    let entries = archive.entries()?;
     let (pickle_name, (at, size)) = entries
         .iter()
         .find(|(name, _)| name.ends_with("/data.pkl"))
@@ -33,29 +24,56 @@ pub(super) fn read(file: &File) -> Result<Vec<TorchTensor>, String> {
     if *size > MAX_PICKLE {
         return Err(format!("a pickle of {size} bytes"));
     }
-    let mut pickle = vec![0; *size as usize];
-    read_at(file, &mut pickle, *at).map_err(|error| error.to_string())?;
+    let pickle = archive.bytes(*at, *size)?;
     let root = pickle_name.trim_end_matches("data.pkl");
-    let Value::Dict(items) = Machine::new(&pickle).run()? else {
-        return Err("the pickle is not a dict of tensors".to_owned());
-    };
-    let tensor = |(name, value): (Value, Value)| {
-        let (Value::Text(name), Value::Tensor(tensor)) = (name, value) else {
-            return Err(
-                "the dict holds something else than tensors; save model.state_dict()".to_owned()
-            );
-        };
-        let Tensor { dtype, key, offset, shape } = tensor;
-        let (at, size) = entries.get(&format!("{root}data/{key}")).ok_or("a storage is missing")?;
-        let width = dtype.width() as u64;
-        let count = shape.iter().try_fold(1u64, |n, m| n.checked_mul(*m as u64));
-        let end = count.and_then(|n| n.checked_add(offset)).and_then(|n| n.checked_mul(width));
-        if end.is_none_or(|end| end > *size) {
-            return Err(format!("tensor {name} is larger than its storage"));
+    // Absent in old files, which are little-endian.
+    if let Some((at, size)) = entries.get(&format!("{root}byteorder"))
+        && archive.bytes(*at, (*size).min(16))? != b"little"
+    {
+        return Err("numbers that are not little-endian; convert it to safetensors".to_owned());
+    }
+    let tensor = |(name, view): (String, std::rc::Rc<pickle::View>)| {
+        let storage = entries.get(&format!("{root}data/{}", view.key));
+        let (at, size) = storage.ok_or_else(|| format!("the storage of {name} is missing"))?;
+        let shape = view.shape.clone();
+        let width = view.kind.width() as u64;
+        if !fits(&view, size / width) {
+            return Err(format!("tensor {name} is larger than its storage, or expanded"));
         }
-        Ok(TorchTensor { name, dtype: dtype.dtype(), shape, start: at + offset * width })
+        let strides = (!is_row_major(&shape, &view.strides)).then(|| {
+            // The stride of a dimension of one entry can be anything.
+            let both = shape.iter().zip(&view.strides);
+            both.map(|(size, stride)| if *size == 1 { 0 } else { *stride }).collect()
+        });
+        let (dtype, start) = (view.kind.dtype(), at + view.offset * width);
+        Ok((name, Tensor { file: number, dtype, shape, strides, start }))
     };
-    items.into_iter().map(tensor).collect()
+    pickle::tensors(&pickle)?.into_iter().map(tensor).collect()
+}
+
+/// Whether a view lies within a storage of so many numbers, and is no larger: an expanded tensor
+/// (stride 0) could ask for any amount of memory.
+fn fits(view: &pickle::View, numbers: u64) -> bool {
+    let Some(count) = elements(&view.shape) else { return false };
+    if count == 0 {
+        return view.offset <= numbers;
+    }
+    let last = view.shape.iter().zip(&view.strides).try_fold(view.offset, |at, (size, stride)| {
+        at.checked_add((*size as u64 - 1).checked_mul(*stride as u64)?)
+    });
+    count <= numbers && last.is_some_and(|last| last < numbers)
+}
+
+/// Whether numbers follow each other as in a row-major tensor. Only dimensions of over one entry
+/// have a stride that counts.
+fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
+    let mut step = 1;
+    let inside = shape.iter().zip(strides).rev().all(|(size, stride)| {
+        let fits = *size == 1 || *stride == step;
+        step *= size;
+        fits
+    });
+    inside || shape.contains(&0)
 }
 
 /// A zip archive without compression.
@@ -66,7 +84,7 @@ struct Archive<'a> {
 
 impl Archive<'_> {
     /// Place and size of every entry.
-    fn entries(&self) -> Result<HashMap<String, (u64, u64)>, String> {
+    fn entries(&self) -> Result<BTreeMap<String, (u64, u64)>, String> {
         let tail_at = self.length.saturating_sub(66_000);
         let tail = self.bytes(tail_at, self.length - tail_at)?;
         let end = tail.windows(4).rposition(|window| window == b"PK\x05\x06");
@@ -78,7 +96,7 @@ impl Archive<'_> {
             return Err("an archive of over 4 GB; convert it to safetensors".to_owned());
         }
         let directory = self.bytes(start.into(), size.into())?;
-        let mut entries = HashMap::new();
+        let mut entries = BTreeMap::new();
         let mut rest = &directory[..];
         while rest.len() >= 46 && rest.starts_with(b"PK\x01\x02") {
             let (name, extra, comment) = (u16_at(rest, 28), u16_at(rest, 30), u16_at(rest, 32));
@@ -110,300 +128,7 @@ impl Archive<'_> {
     }
 }
 
-/// What a storage holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Double,
-    Float,
-    Half,
-    Bf16,
-    /// Integers of so many bytes.
-    Other(usize),
-}
-
-impl Kind {
-    fn named(class: &str) -> Option<Self> {
-        Some(match class {
-            "torch DoubleStorage" => Kind::Double,
-            "torch FloatStorage" => Kind::Float,
-            "torch HalfStorage" => Kind::Half,
-            "torch BFloat16Storage" => Kind::Bf16,
-            "torch LongStorage" => Kind::Other(8),
-            "torch IntStorage" => Kind::Other(4),
-            "torch BoolStorage" | "torch ByteStorage" => Kind::Other(1),
-            _ => return None,
-        })
-    }
-
-    fn width(self) -> usize {
-        match self {
-            Kind::Double => 8,
-            Kind::Float => 4,
-            Kind::Half | Kind::Bf16 => 2,
-            Kind::Other(width) => width,
-        }
-    }
-
-    fn dtype(self) -> Dtype {
-        match self {
-            Kind::Double => Dtype::F64,
-            Kind::Float => Dtype::F32,
-            Kind::Half => Dtype::F16,
-            Kind::Bf16 => Dtype::Bf16,
-            Kind::Other(_) => Dtype::Other,
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Tensor {
-    dtype: Kind,
-    key: String,
-    /// In numbers.
-    offset: u64,
-    shape: Vec<usize>,
-}
-
-#[derive(Debug, Clone)]
-enum Value {
-    Mark,
-    /// None, floats: never looked at.
-    Other,
-    Int(i64),
-    Text(String),
-    Tuple(Vec<Value>),
-    Dict(Vec<(Value, Value)>),
-    /// `module name`
-    Global(String),
-    Storage(Kind, String),
-    Tensor(Tensor),
-}
-
-/// The pickle machine: a stack, a memo, and the instructions of a state dict.
-struct Machine<'a> {
-    code: &'a [u8],
-    stack: Vec<Value>,
-    memo: HashMap<usize, Value>,
-}
-
-impl<'a> Machine<'a> {
-    fn new(code: &'a [u8]) -> Self {
-        Self { code, stack: Vec::new(), memo: HashMap::new() }
-    }
-
-    fn run(mut self) -> Result<Value, String> {
-        loop {
-            let op = self.take(1)?[0];
-            match op {
-                0x80 => _ = self.take(1)?,
-                b'.' => return self.pop(),
-                b'}' => self.stack.push(Value::Dict(Vec::new())),
-                b')' => self.stack.push(Value::Tuple(Vec::new())),
-                b'(' => self.stack.push(Value::Mark),
-                b'N' | 0x88 | 0x89 => self.stack.push(Value::Other),
-                b'G' => {
-                    self.take(8)?;
-                    self.stack.push(Value::Other);
-                }
-                b'K' => self.int(1)?,
-                b'M' => self.int(2)?,
-                b'J' => {
-                    let bytes = self.take(4)?;
-                    self.stack.push(Value::Int((u32_at(bytes, 0) as i32).into()));
-                }
-                0x8a => {
-                    let n = self.take(1)?[0];
-                    if n > 7 {
-                        return Err("an integer of over 7 bytes".to_owned());
-                    }
-                    self.int(n.into())?;
-                }
-                b'X' => {
-                    let n = u32_at(self.take(4)?, 0) as usize;
-                    let text = String::from_utf8_lossy(self.take(n)?).into_owned();
-                    self.stack.push(Value::Text(text));
-                }
-                b'c' => {
-                    let (module, name) = (self.line()?, self.line()?);
-                    self.stack.push(Value::Global(format!("{module} {name}")));
-                }
-                b'q' => {
-                    let at = self.take(1)?[0].into();
-                    self.remember(at)?;
-                }
-                b'r' => {
-                    let at = u32_at(self.take(4)?, 0) as usize;
-                    self.remember(at)?;
-                }
-                b'h' => {
-                    let at = self.take(1)?[0].into();
-                    self.recall(at)?;
-                }
-                b'j' => {
-                    let at = u32_at(self.take(4)?, 0) as usize;
-                    self.recall(at)?;
-                }
-                0x85..=0x87 => {
-                    let count = usize::from(op - 0x84);
-                    let at = self.stack.len().checked_sub(count).ok_or("an empty stack")?;
-                    let items = self.stack.split_off(at);
-                    self.stack.push(Value::Tuple(items));
-                }
-                b't' => {
-                    let items = self.since_mark()?;
-                    self.stack.push(Value::Tuple(items));
-                }
-                b'u' => {
-                    let items = self.since_mark()?;
-                    self.set(items)?;
-                }
-                b's' => {
-                    let at = self.stack.len().checked_sub(2).ok_or("an empty stack")?;
-                    let items = self.stack.split_off(at);
-                    self.set(items)?;
-                }
-                // The state of an OrderedDict is torch's `_metadata`: versions, no tensors.
-                b'b' => _ = self.pop()?,
-                b'Q' => {
-                    let id = self.pop()?;
-                    self.stack.push(storage(id)?);
-                }
-                b'R' => {
-                    let (arguments, function) = (self.pop()?, self.pop()?);
-                    self.stack.push(call(function, arguments)?);
-                }
-                _ => {
-                    return Err(format!(
-                        "pickle instruction 0x{op:02x} is not that of a dict of tensors; convert the file to safetensors"
-                    ));
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
-        let (bytes, rest) = self.code.split_at_checked(n).ok_or("the pickle is cut off")?;
-        self.code = rest;
-        Ok(bytes)
-    }
-
-    fn line(&mut self) -> Result<&'a str, String> {
-        let end =
-            self.code.iter().position(|byte| *byte == b'\n').ok_or("the pickle is cut off")?;
-        let line = self.take(end + 1)?;
-        std::str::from_utf8(&line[..end]).map_err(|_| "a name that is not UTF-8".to_owned())
-    }
-
-    fn int(&mut self, n: usize) -> Result<(), String> {
-        let bytes = self.take(n)?;
-        let value = bytes.iter().rev().fold(0i64, |value, byte| value << 8 | i64::from(*byte));
-        self.stack.push(Value::Int(value));
-        Ok(())
-    }
-
-    fn pop(&mut self) -> Result<Value, String> {
-        self.stack.pop().ok_or_else(|| "an empty stack".to_owned())
-    }
-
-    fn remember(&mut self, at: usize) -> Result<(), String> {
-        // Dicts grow after they are remembered and are never recalled in a state dict.
-        let value = match self.stack.last().ok_or("an empty stack")? {
-            Value::Dict(_) => return Ok(()),
-            value => value.clone(),
-        };
-        self.memo.insert(at, value);
-        Ok(())
-    }
-
-    fn recall(&mut self, at: usize) -> Result<(), String> {
-        let value = self.memo.get(&at).ok_or("a value that was never stored")?.clone();
-        self.stack.push(value);
-        Ok(())
-    }
-
-    fn since_mark(&mut self) -> Result<Vec<Value>, String> {
-        let at =
-            self.stack.iter().rposition(|value| matches!(value, Value::Mark)).ok_or("no mark")?;
-        let items = self.stack.split_off(at + 1);
-        self.stack.pop();
-        Ok(items)
-    }
-
-    fn set(&mut self, items: Vec<Value>) -> Result<(), String> {
-        let Some(Value::Dict(dict)) = self.stack.last_mut() else {
-            return Err("items without a dict".to_owned());
-        };
-        let mut items = items.into_iter();
-        while let (Some(key), Some(value)) = (items.next(), items.next()) {
-            dict.push((key, value));
-        }
-        Ok(())
-    }
-}
-
-/// `("storage", class, key, device, count)`
-fn storage(id: Value) -> Result<Value, String> {
-    if let Value::Tuple(parts) = &id
-        && let [Value::Text(word), Value::Global(class), Value::Text(key), ..] = &parts[..]
-        && word == "storage"
-    {
-        let kind =
-            Kind::named(class).ok_or_else(|| format!("storage {class} is not implemented"))?;
-        return Ok(Value::Storage(kind, key.clone()));
-    }
-    Err("a persistent id that is no storage".to_owned())
-}
-
-/// The functions of a state dict; nothing is run.
-fn call(function: Value, arguments: Value) -> Result<Value, String> {
-    let (Value::Global(name), Value::Tuple(arguments)) = (function, arguments) else {
-        return Err("a call of something that is no function".to_owned());
-    };
-    match (name.as_str(), &arguments[..]) {
-        ("collections OrderedDict", _) => Ok(Value::Dict(Vec::new())),
-        ("torch._utils _rebuild_parameter", [tensor, ..]) => Ok(tensor.clone()),
-        (
-            "torch._utils _rebuild_tensor_v2",
-            [
-                Value::Storage(dtype, key),
-                Value::Int(offset),
-                Value::Tuple(shape),
-                Value::Tuple(stride),
-                ..,
-            ],
-        ) => {
-            let (shape, stride) = (sizes(shape)?, sizes(stride)?);
-            let mut step = 1;
-            for (size, stride) in shape.iter().zip(&stride).rev() {
-                if *size != 1 && *stride != step {
-                    return Err("a tensor that is not contiguous; convert the file to safetensors"
-                        .to_owned());
-                }
-                step = step.saturating_mul(*size);
-            }
-            let offset = u64::try_from(*offset).map_err(|_| "a negative offset")?;
-            Ok(Value::Tensor(Tensor { dtype: *dtype, key: key.clone(), offset, shape }))
-        }
-        _ => Err(format!(
-            "the pickle calls {name}, which a dict of plain tensors does not; it was not run. Convert the \
-             file to safetensors where you trust it"
-        )),
-    }
-}
-
-fn sizes(values: &[Value]) -> Result<Vec<usize>, String> {
-    let size = |value: &Value| match value {
-        Value::Int(n) => usize::try_from(*n).ok(),
-        _ => None,
-    };
-    values
-        .iter()
-        .map(size)
-        .collect::<Option<_>>()
-        .ok_or_else(|| "a shape without numbers".to_owned())
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::parts::{CHARS, Parts, Token};
+use super::parts::{CHARS, MAX_SURFACES, Parts, Token};
 use crate::error::TextError;
 
 /// The files of a dictionary folder that are read.
@@ -83,9 +83,7 @@ fn parse([system, unknown, chars, matrix]: &[Vec<u8>; 4]) -> Result<Parts, (&'st
         let tokens = system.run(*run).map_err(of(0))?;
         push(tokens, &mut parts).map_err(of(0))?;
         parts.surfaces.extend_from_slice(surface);
-        let end = u32::try_from(parts.surfaces.len());
-        let end = end.map_err(|_| of(0)("surfaces of over 4 GB".to_owned()))?;
-        parts.surface_ends.push(end);
+        parts.surface_ends.push(parts.surfaces.len() as u32);
     }
     for name in &names {
         let found = categories.iter().find(|(surface, _)| surface == name);
@@ -153,18 +151,28 @@ impl Words {
         }
         let root = self.units.first().ok_or("an empty double array")?.0 as u32;
         let mut surfaces = Vec::new();
-        let mut open = vec![(root, Vec::new())];
-        let mut steps = 0;
-        while let Some((base, prefix)) = open.pop() {
+        // Depth first: a unit with its last byte and the length of its surface.
+        let mut open = vec![(root, 0u8, 0usize)];
+        let mut surface = Vec::new();
+        let (mut steps, mut bytes) = (0, 0);
+        while let Some((base, byte, length)) = open.pop() {
             steps += 1;
             if steps > self.units.len() {
                 return Err("a cycle in the double array".to_owned());
+            }
+            if length > 0 {
+                surface.truncate(length - 1);
+                surface.push(byte);
             }
             if let Some((value, check)) = self.units.get(base as usize)
                 && *check == base
                 && *value < 0
             {
-                surfaces.push((prefix.clone(), (-(i64::from(*value)) - 1) as u32));
+                bytes += length;
+                if bytes > MAX_SURFACES {
+                    return Err(format!("surfaces of over {MAX_SURFACES} bytes"));
+                }
+                surfaces.push((surface.clone(), (-(i64::from(*value)) - 1) as u32));
             }
             for unit in followers.get(&base).into_iter().flatten() {
                 let next = self.units[*unit as usize].0;
@@ -172,12 +180,10 @@ impl Words {
                 if let Ok(byte) = u8::try_from(byte)
                     && next >= 0
                 {
-                    if prefix.len() == MAX_SURFACE {
+                    if length == MAX_SURFACE {
                         return Err(format!("a surface of over {MAX_SURFACE} bytes"));
                     }
-                    let mut surface = prefix.clone();
-                    surface.push(byte);
-                    open.push((next as u32, surface));
+                    open.push((next as u32, byte, length + 1));
                 }
             }
         }

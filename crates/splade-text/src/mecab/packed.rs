@@ -25,7 +25,9 @@
 //! 7. – 9. left classes (u16), right classes (u16) and costs (i16) of the tokens;
 //! 10. the character table as runs: last code point (u32), value (u32).
 
-use super::parts::{CHARS, Parts, Token};
+use std::io::Read;
+
+use super::parts::{CHARS, MAX_SURFACES, Parts, Token};
 
 const MAGIC: &[u8; 8] = b"SPLMECAB";
 const VERSION: u32 = 1;
@@ -187,7 +189,11 @@ impl Sections<'_> {
         if unpacked > MAX_SECTION {
             return Err(format!("a section of {unpacked} bytes"));
         }
-        let section = zstd::bulk::decompress(bytes, unpacked).map_err(|error| error.to_string())?;
+        // Memory grows with what comes out, not with the length that the file claims.
+        let mut section = Vec::new();
+        let decoder = zstd::Decoder::new(bytes).map_err(|error| error.to_string())?;
+        let mut decoder = decoder.take(unpacked as u64 + 1);
+        decoder.read_to_end(&mut section).map_err(|error| error.to_string())?;
         if section.len() != unpacked {
             return Err("a section of another length".to_owned());
         }
@@ -262,7 +268,10 @@ fn unpack_surfaces(shared: &[u8], rest: &[u8]) -> Result<(Vec<u8>, Vec<u32>), St
         }
         surfaces.extend_from_within(start..start + common);
         surfaces.extend_from_slice(tail);
-        ends.push(u32::try_from(surfaces.len()).map_err(|_| "surfaces of over 4 GB")?);
+        if surfaces.len() > MAX_SURFACES {
+            return Err(format!("surfaces of over {MAX_SURFACES} bytes"));
+        }
+        ends.push(surfaces.len() as u32);
         start = next;
     }
     Ok((surfaces, ends))
@@ -375,21 +384,99 @@ mod tests {
         assert_eq!(words(&long), ["ab", "雨"].repeat(200_000));
     }
 
-    proptest! {
-        #[test]
-        fn damaged_files_are_errors(at in 0usize..10_000, bit in 0u8..8, cut in 0usize..10_000) {
-            let good = pack(&Parts::sample()).expect("packed");
-            let mut bad = good.clone();
-            let at = at % bad.len();
-            bad[at] ^= 1 << bit;
-            prop_assert!(unpack(&bad).is_err());
-            // The same with a checksum that holds: still no panic.
-            if at >= 16 {
-                let sum = crc32fast::hash(&bad[16..]).to_le_bytes();
-                bad[12..16].copy_from_slice(&sum);
-                let _ = unpack(&bad);
+    /// A packed file with one section replaced and a checksum that holds.
+    fn with_section(number: usize, unpacked: u32, section: &[u8]) -> Vec<u8> {
+        let mut rest = &pack(&Parts::sample()).expect("packed")[16..];
+        let mut body = Vec::new();
+        for i in 0..10 {
+            let length = u32::from_le_bytes(rest[4..8].try_into().expect("4 bytes")) as usize;
+            if i == number {
+                let packed = zstd::bulk::compress(section, 3).expect("packed");
+                body.extend(unpacked.to_le_bytes());
+                body.extend((packed.len() as u32).to_le_bytes());
+                body.extend(packed);
+            } else {
+                body.extend_from_slice(&rest[..8 + length]);
             }
-            prop_assert!(unpack(&good[..cut % good.len()]).is_err());
+            rest = &rest[8 + length..];
+        }
+        let sum = crc32fast::hash(&body).to_le_bytes();
+        [&MAGIC[..], &VERSION.to_le_bytes(), &sum, &body].concat()
+    }
+
+    /// Lengths that do not hold, and 255 bytes for each of the file's: some hundred bytes must not
+    /// become gigabytes.
+    #[test]
+    fn lengths_that_do_not_hold_are_errors() {
+        let error = |file: &[u8]| unpack(file).expect_err("damaged");
+        assert_eq!(error(&with_section(0, 1 << 30, &[0; 24])), "a section of another length");
+        assert_eq!(error(&with_section(0, 8, &[0; 24])), "a section of another length");
+        assert_eq!(error(&with_section(0, 1 << 31, &[0; 24])), "a section of 2147483648 bytes");
+        let shares = [&[0][..], &[255; 2_000_000]].concat();
+        let (first, others) = (vec![b'a'; 255], vec![0; 2_000_001]);
+        let mut file = with_section(3, shares.len() as u32, &shares);
+        let rest = [&first[..], &others].concat();
+        let sections = with_section(4, rest.len() as u32, &rest);
+        // Sections 0 to 3 of the one, 4 to 9 of the other.
+        let start = |file: &[u8], number: usize| {
+            (0..number).fold(16, |at, _| {
+                at + 8 + u32::from_le_bytes(file[at + 4..at + 8].try_into().expect("4")) as usize
+            })
+        };
+        file.truncate(start(&file, 4));
+        file.extend_from_slice(&sections[start(&sections, 4)..]);
+        let sum = crc32fast::hash(&file[16..]).to_le_bytes();
+        file[12..16].copy_from_slice(&sum);
+        assert_eq!(error(&file), "surfaces of over 268435456 bytes");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn damaged_files_are_errors(at in 0usize..10_000, bit in 0u8..8, cut in 0usize..10_000,
+            new in prop::collection::vec(any::<u8>(), 1..9)) {
+            let good = pack(&Parts::sample()).expect("packed");
+            let at = at % good.len();
+            let mut flipped = good.clone();
+            flipped[at] ^= 1 << bit;
+            let mut longer = good.clone();
+            longer.splice(at..at, new);
+            for mut bad in [flipped, longer, good[..cut % good.len()].to_vec()] {
+                prop_assert!(unpack(&bad).is_err() || bad == good);
+                // The same with a checksum that holds: still no panic.
+                if bad.len() >= 16 {
+                    let sum = crc32fast::hash(&bad[16..]).to_le_bytes();
+                    bad[12..16].copy_from_slice(&sum);
+                    search(&bad);
+                }
+            }
+        }
+
+        /// Sections that unpack but hold something else.
+        #[test]
+        fn damaged_sections_do_no_harm(number in 0usize..10, at in any::<prop::sample::Index>(),
+            value in any::<u8>(), cut in any::<Option<prop::sample::Index>>()) {
+            let good = pack(&Parts::sample()).expect("packed");
+            let mut sections = Sections { rest: &good[16..] };
+            let mut section = Vec::new();
+            for _ in 0..=number {
+                section = sections.next().expect("a section");
+            }
+            let at = at.index(section.len());
+            section[at] = value;
+            if let Some(cut) = cut {
+                section.truncate(cut.index(section.len()));
+            }
+            search(&with_section(number, section.len() as u32, &section));
+        }
+    }
+
+    /// Searches a dictionary, if it is one.
+    fn search(file: &[u8]) {
+        if let Ok(parts) = unpack(file) {
+            let dictionary = Dictionary::build(&parts);
+            Lattice::default().words(&dictionary, "ab aab雨 xあ🚂\u{ffff}b");
         }
     }
 }

@@ -7,6 +7,9 @@
 /// Code points that have an entry in the character table.
 pub(crate) const CHARS: usize = 1 << 16;
 
+/// Bytes of all surfaces: NEologd, the largest dictionary, has some 100 MB.
+pub(crate) const MAX_SURFACES: usize = 1 << 28;
+
 /// One reading of a surface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {

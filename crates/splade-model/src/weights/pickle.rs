@@ -1,0 +1,393 @@
+//! The pickle of a state dict, read without running anything.
+//!
+//! The machine below knows the instructions and the functions that `torch.save` writes for a dict
+//! of plain tensors (pickle protocol 2, Python's `pickletools`); anything else is an error that
+//! names it. Values are shared, never copied, and nest to a fixed depth: memory and time grow with
+//! the length of the pickle alone.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::Dtype;
+use super::torch::u32_at;
+
+/// Values on the stack; a state dict is written in pieces of a thousand tensors.
+const MAX_STACK: usize = 1 << 14;
+/// Containers in containers; a state dict has five of them.
+const MAX_DEPTH: usize = 16;
+/// Dimensions of a tensor, as in NumPy.
+const MAX_DIMENSIONS: usize = 64;
+
+/// A tensor, which is a view of a storage.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) kind: Kind,
+    /// Name of the storage.
+    pub(super) key: Rc<str>,
+    /// Its first number in the storage.
+    pub(super) offset: u64,
+    pub(super) shape: Vec<usize>,
+    /// Numbers from one index of a dimension to the next.
+    pub(super) strides: Vec<usize>,
+}
+
+/// The tensors of a pickled state dict, by name.
+pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, Rc<View>)>, String> {
+    let Value::Dict { items, .. } = Machine::new(pickle).run()? else {
+        return Err("the pickle is not a dict of tensors".to_owned());
+    };
+    let tensor = |(name, value): (Value, Value)| match (name, value) {
+        (Value::Text(name), Value::Tensor(view)) => Ok((name.to_string(), view)),
+        _ => Err("the dict holds something else than tensors; save model.state_dict()".to_owned()),
+    };
+    items.into_iter().map(tensor).collect()
+}
+
+/// What a storage holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    Double,
+    Float,
+    Half,
+    Bf16,
+    /// Integers of so many bytes.
+    Other(usize),
+}
+
+impl Kind {
+    fn named(class: &str) -> Option<Self> {
+        Some(match class {
+            "torch DoubleStorage" => Kind::Double,
+            "torch FloatStorage" => Kind::Float,
+            "torch HalfStorage" => Kind::Half,
+            "torch BFloat16Storage" => Kind::Bf16,
+            "torch LongStorage" => Kind::Other(8),
+            "torch IntStorage" => Kind::Other(4),
+            "torch BoolStorage" | "torch ByteStorage" => Kind::Other(1),
+            _ => return None,
+        })
+    }
+
+    /// Bytes of a number.
+    pub(super) fn width(self) -> usize {
+        match self {
+            Kind::Double => 8,
+            Kind::Float => 4,
+            Kind::Half | Kind::Bf16 => 2,
+            Kind::Other(width) => width,
+        }
+    }
+
+    pub(super) fn dtype(self) -> Dtype {
+        match self {
+            Kind::Double => Dtype::F64,
+            Kind::Float => Dtype::F32,
+            Kind::Half => Dtype::F16,
+            Kind::Bf16 => Dtype::Bf16,
+            Kind::Other(_) => Dtype::Other,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Mark,
+    /// None, booleans, floats: never looked at.
+    Other,
+    Int(i64),
+    Text(Rc<str>),
+    Tuple {
+        depth: usize,
+        items: Rc<[Value]>,
+    },
+    Dict {
+        depth: usize,
+        items: Vec<(Value, Value)>,
+    },
+    /// `module name`
+    Global(Rc<str>),
+    Storage(Kind, Rc<str>),
+    Tensor(Rc<View>),
+}
+
+impl Value {
+    fn depth(&self) -> usize {
+        match self {
+            Value::Tuple { depth, .. } | Value::Dict { depth, .. } => *depth,
+            _ => 0,
+        }
+    }
+}
+
+/// The depth of a container of these.
+fn depth_over(items: &[Value]) -> Result<usize, String> {
+    // Deeper values would overflow the stack when they are dropped.
+    match 1 + items.iter().map(Value::depth).max().unwrap_or(0) {
+        depth if depth <= MAX_DEPTH => Ok(depth),
+        _ => Err(format!("values in values over {MAX_DEPTH} deep")),
+    }
+}
+
+fn tuple(items: Vec<Value>) -> Result<Value, String> {
+    Ok(Value::Tuple { depth: depth_over(&items)?, items: items.into() })
+}
+
+/// A stack, a memo, and the instructions.
+struct Machine<'a> {
+    code: &'a [u8],
+    stack: Vec<Value>,
+    memo: HashMap<usize, Value>,
+}
+
+impl<'a> Machine<'a> {
+    fn new(code: &'a [u8]) -> Self {
+        Self { code, stack: Vec::new(), memo: HashMap::new() }
+    }
+
+    fn run(mut self) -> Result<Value, String> {
+        while self.stack.len() <= MAX_STACK {
+            let op = self.take(1)?[0];
+            match op {
+                0x80 => _ = self.take(1)?,
+                b'.' => return self.pop(),
+                b'}' => self.stack.push(Value::Dict { depth: 1, items: Vec::new() }),
+                b')' => self.stack.push(tuple(Vec::new())?),
+                b'(' => self.stack.push(Value::Mark),
+                b'N' | 0x88 | 0x89 => self.stack.push(Value::Other),
+                b'G' => {
+                    self.take(8)?;
+                    self.stack.push(Value::Other);
+                }
+                b'K' => self.int(1)?,
+                b'M' => self.int(2)?,
+                b'J' => {
+                    let bytes = self.take(4)?;
+                    self.stack.push(Value::Int((u32_at(bytes, 0) as i32).into()));
+                }
+                0x8a => {
+                    let n = self.take(1)?[0];
+                    if n > 7 {
+                        return Err("an integer of over 7 bytes".to_owned());
+                    }
+                    self.int(n.into())?;
+                }
+                b'X' => {
+                    let n = u32_at(self.take(4)?, 0) as usize;
+                    let text = String::from_utf8_lossy(self.take(n)?).into();
+                    self.stack.push(Value::Text(text));
+                }
+                b'c' => {
+                    let (module, name) = (self.line()?, self.line()?);
+                    self.stack.push(Value::Global(format!("{module} {name}").into()));
+                }
+                b'q' => {
+                    let at = self.take(1)?[0].into();
+                    self.remember(at)?;
+                }
+                b'r' => {
+                    let at = u32_at(self.take(4)?, 0) as usize;
+                    self.remember(at)?;
+                }
+                b'h' => {
+                    let at = self.take(1)?[0].into();
+                    self.recall(at)?;
+                }
+                b'j' => {
+                    let at = u32_at(self.take(4)?, 0) as usize;
+                    self.recall(at)?;
+                }
+                0x85..=0x87 => {
+                    let count = usize::from(op - 0x84);
+                    let at = self.stack.len().checked_sub(count).ok_or("an empty stack")?;
+                    let items = self.stack.split_off(at);
+                    self.stack.push(tuple(items)?);
+                }
+                b't' => {
+                    let items = self.since_mark()?;
+                    self.stack.push(tuple(items)?);
+                }
+                b'u' => {
+                    let items = self.since_mark()?;
+                    self.set(items)?;
+                }
+                b's' => {
+                    let at = self.stack.len().checked_sub(2).ok_or("an empty stack")?;
+                    let items = self.stack.split_off(at);
+                    self.set(items)?;
+                }
+                // The state of an OrderedDict is torch's `_metadata`: versions, no tensors.
+                b'b' => _ = self.pop()?,
+                b'Q' => {
+                    let id = self.pop()?;
+                    self.stack.push(storage(&id)?);
+                }
+                b'R' => {
+                    let (arguments, function) = (self.pop()?, self.pop()?);
+                    self.stack.push(call(&function, &arguments)?);
+                }
+                _ => {
+                    return Err(format!(
+                        "pickle instruction 0x{op:02x} is not that of a dict of tensors; convert the file to safetensors"
+                    ));
+                }
+            }
+        }
+        Err(format!("the pickle holds over {MAX_STACK} values at once"))
+    }
+
+    fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
+        let (bytes, rest) = self.code.split_at_checked(n).ok_or("the pickle is cut off")?;
+        self.code = rest;
+        Ok(bytes)
+    }
+
+    fn line(&mut self) -> Result<&'a str, String> {
+        let end =
+            self.code.iter().position(|byte| *byte == b'\n').ok_or("the pickle is cut off")?;
+        let line = self.take(end + 1)?;
+        std::str::from_utf8(&line[..end]).map_err(|_| "a name that is not UTF-8".to_owned())
+    }
+
+    fn int(&mut self, n: usize) -> Result<(), String> {
+        let bytes = self.take(n)?;
+        let value = bytes.iter().rev().fold(0i64, |value, byte| value << 8 | i64::from(*byte));
+        self.stack.push(Value::Int(value));
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Result<Value, String> {
+        self.stack.pop().ok_or_else(|| "an empty stack".to_owned())
+    }
+
+    fn remember(&mut self, at: usize) -> Result<(), String> {
+        // Dicts grow after they are remembered and are never recalled in a state dict.
+        let value = match self.stack.last().ok_or("an empty stack")? {
+            Value::Dict { .. } => return Ok(()),
+            value => value.clone(),
+        };
+        self.memo.insert(at, value);
+        Ok(())
+    }
+
+    fn recall(&mut self, at: usize) -> Result<(), String> {
+        let value = self.memo.get(&at).ok_or("a value that was never stored")?.clone();
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn since_mark(&mut self) -> Result<Vec<Value>, String> {
+        let at =
+            self.stack.iter().rposition(|value| matches!(value, Value::Mark)).ok_or("no mark")?;
+        let items = self.stack.split_off(at + 1);
+        self.stack.pop();
+        Ok(items)
+    }
+
+    fn set(&mut self, new: Vec<Value>) -> Result<(), String> {
+        let deeper = depth_over(&new)?;
+        let Some(Value::Dict { depth, items }) = self.stack.last_mut() else {
+            return Err("items without a dict".to_owned());
+        };
+        *depth = deeper.max(*depth);
+        let mut new = new.into_iter();
+        while let (Some(key), Some(value)) = (new.next(), new.next()) {
+            items.push((key, value));
+        }
+        Ok(())
+    }
+}
+
+/// `("storage", class, key, device, count)`
+fn storage(id: &Value) -> Result<Value, String> {
+    if let Value::Tuple { items, .. } = id
+        && let [Value::Text(word), Value::Global(class), Value::Text(key), ..] = &items[..]
+        && **word == *"storage"
+    {
+        let kind =
+            Kind::named(class).ok_or_else(|| format!("storage {class} is not implemented"))?;
+        return Ok(Value::Storage(kind, key.clone()));
+    }
+    Err("a persistent id that is no storage".to_owned())
+}
+
+/// The functions of a state dict; nothing is run.
+fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
+    let (Value::Global(name), Value::Tuple { items, .. }) = (function, arguments) else {
+        return Err("a call of something that is no function".to_owned());
+    };
+    match (&**name, &items[..]) {
+        ("collections OrderedDict", []) => Ok(Value::Dict { depth: 1, items: Vec::new() }),
+        ("torch._utils _rebuild_parameter", [tensor @ Value::Tensor(_), _, _]) => {
+            Ok(tensor.clone())
+        }
+        // Whether it needs a gradient and its hooks do not matter. A seventh argument would: it
+        // marks numbers as negated or conjugated.
+        (
+            "torch._utils _rebuild_tensor_v2",
+            [
+                Value::Storage(kind, key),
+                Value::Int(offset),
+                Value::Tuple { items: shape, .. },
+                Value::Tuple { items: strides, .. },
+                _,
+                _,
+            ],
+        ) => {
+            let (shape, strides) = (sizes(shape)?, sizes(strides)?);
+            if shape.len() != strides.len() {
+                return Err("a tensor with other strides than dimensions".to_owned());
+            }
+            let offset = u64::try_from(*offset).map_err(|_| "a negative offset")?;
+            let (kind, key) = (*kind, key.clone());
+            Ok(Value::Tensor(Rc::new(View { kind, key, offset, shape, strides })))
+        }
+        _ => Err(format!(
+            "the pickle calls {name}, which a dict of plain tensors does not, or with other arguments; \
+             it was not run. Convert the file to safetensors where you trust it"
+        )),
+    }
+}
+
+fn sizes(values: &[Value]) -> Result<Vec<usize>, String> {
+    if values.len() > MAX_DIMENSIONS {
+        return Err(format!("a tensor of {} dimensions", values.len()));
+    }
+    let size = |value: &Value| match value {
+        Value::Int(n) => usize::try_from(*n).ok(),
+        _ => None,
+    };
+    let sizes = values.iter().map(size).collect::<Option<_>>();
+    sizes.ok_or_else(|| "a shape without numbers".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(pickle: &[u8]) -> String {
+        tensors(pickle).expect_err("refused")
+    }
+
+    /// Each tuple holds the one before twice: 2^60 values, were they copied.
+    #[test]
+    fn tuples_are_shared() {
+        let mut pickle = b")".to_vec();
+        for depth in 0..60u8 {
+            pickle.extend([b'q', depth, b'h', depth, 0x86]);
+        }
+        assert!(error(&pickle).contains("deep"));
+        // A wide one, held once however often it is recalled.
+        let mut pickle = [b"(", &b"K\x01".repeat(5_000)[..], b"tq\x00"].concat();
+        pickle.extend(b"h\x00q\x01".repeat(10_000));
+        pickle.push(b'.');
+        assert!(error(&pickle).contains("not a dict"));
+    }
+
+    #[test]
+    fn values_do_not_nest_without_end() {
+        assert!(error(&[b")".to_vec(), vec![0x85; 1_000_000]].concat()).contains("deep"));
+        let (open, close) = (b"}K\x01".repeat(5_000), b"s".repeat(4_999));
+        assert!(error(&[&open[..], b"N", &close].concat()).contains("deep"));
+        assert!(error(&b"N".repeat(1_000_000)).contains("at once"));
+    }
+}

@@ -1,0 +1,71 @@
+//! The header of a safetensors file: 8 bytes of length, then JSON with each tensor's type, shape
+//! and place.
+
+use std::fs::File;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Dtype, Tensor, elements, read_at};
+use crate::error::ModelError;
+
+/// Larger headers than any model has.
+const MAX_HEADER: u64 = 100 << 20;
+
+/// Lists the tensors of a file; `number` is the file's.
+pub(super) fn read(
+    number: usize,
+    path: &Path,
+    file: &File,
+) -> Result<Vec<(String, Tensor)>, ModelError> {
+    let io = |source| ModelError::Io { path: path.to_path_buf(), source };
+    let invalid = |message: String| ModelError::Weights { path: path.to_path_buf(), message };
+    let length = file.metadata().map_err(io)?.len();
+    if length < 8 {
+        return Err(invalid("cut off".to_owned()));
+    }
+    let mut size = [0; 8];
+    read_at(file, &mut size, 0).map_err(io)?;
+    let size = u64::from_le_bytes(size);
+    if size > MAX_HEADER || size > length - 8 {
+        return Err(invalid(format!("a header of {size} bytes in a file of {length}")));
+    }
+    let mut header = vec![0; size as usize];
+    read_at(file, &mut header, 8).map_err(io)?;
+    let header: Value = serde_json::from_slice(&header)
+        .map_err(|source| ModelError::Json { path: path.to_path_buf(), source })?;
+    let header = header.as_object().ok_or_else(|| invalid("the header is no object".to_owned()))?;
+    let tensors = header.iter().filter(|(name, _)| *name != "__metadata__");
+    let tensor = |(name, entry): (&String, &Value)| {
+        let tensor = parse(entry, number, 8 + size, length)
+            .ok_or_else(|| invalid(format!("tensor {name}: its place or shape makes no sense")))?;
+        Ok((name.clone(), tensor))
+    };
+    tensors.map(tensor).collect()
+}
+
+/// A tensor of a file of `length` bytes, whose data start at `data`.
+fn parse(entry: &Value, file: usize, data: u64, length: u64) -> Option<Tensor> {
+    let dtype = match entry["dtype"].as_str()? {
+        "F64" => Dtype::F64,
+        "F32" => Dtype::F32,
+        "F16" => Dtype::F16,
+        "BF16" => Dtype::Bf16,
+        _ => Dtype::Other,
+    };
+    let shape = entry["shape"].as_array()?.iter();
+    let shape: Vec<usize> =
+        shape.map(|n| usize::try_from(n.as_u64()?).ok()).collect::<Option<_>>()?;
+    let offsets = entry["data_offsets"].as_array().filter(|offsets| offsets.len() == 2)?;
+    let start = data.checked_add(offsets[0].as_u64()?)?;
+    let end = data.checked_add(offsets[1].as_u64()?)?;
+    let count = elements(&shape)?;
+    let bytes = end.checked_sub(start).filter(|_| end <= length)?;
+    let fits = match dtype.size() {
+        Some(size) => count.checked_mul(size as u64) == Some(bytes),
+        // The narrowest numbers have a bit each.
+        None => count.div_ceil(8) <= bytes,
+    };
+    let strides = None;
+    fits.then_some(Tensor { file, dtype, shape, strides, start })
+}

@@ -1,0 +1,92 @@
+//! What the oracles share: numbers from a seed, and slow obvious computations in f64.
+#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(unreachable_pub, reason = "a module of tests")]
+
+use splade_nn::{Activation, Isa};
+
+/// Numbers in [-1, 1) from a seed.
+pub fn numbers(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed | 1;
+    let mut next = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+/// Where texts of these lengths start and end.
+pub fn offsets(lengths: &[usize]) -> Vec<usize> {
+    let ends = lengths.iter().scan(0, |end, n| {
+        *end += n;
+        Some(*end)
+    });
+    std::iter::once(0).chain(ends).collect()
+}
+
+/// The error function by its Taylor series; ±1 where f64 cannot tell.
+pub fn erf(x: f64) -> f64 {
+    if x.abs() > 5.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= -x * x / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    sum * 2.0 / std::f64::consts::PI.sqrt()
+}
+
+pub fn activate(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => x.max(0.0),
+        Activation::Gelu => 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)),
+        Activation::GeluTanh => {
+            let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+            0.5 * x * (1.0 + u.tanh())
+        }
+        Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::Tanh => x.tanh(),
+    }
+}
+
+/// All of them.
+pub const ACTIVATIONS: [Activation; 6] = [
+    Activation::Identity,
+    Activation::Relu,
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Silu,
+    Activation::Tanh,
+];
+
+/// The results of a kernel on every instruction set of this machine; the last is portable.
+pub fn on_all(run: impl Fn(Isa) -> Vec<f32>) -> Vec<(Isa, Vec<f32>)> {
+    Isa::supported().into_iter().map(|isa| (isa, run(isa))).collect()
+}
+
+/// The first result that is further than `tolerance(i)` from `want(i)`, or from the portable one.
+pub fn differs(
+    results: &[(Isa, Vec<f32>)],
+    want: impl Fn(usize) -> f64,
+    tolerance: impl Fn(usize) -> f64,
+) -> Option<String> {
+    let (_, portable) = results.last()?;
+    for (isa, got) in results {
+        assert_eq!(got.len(), portable.len());
+        for (i, (x, twin)) in got.iter().zip(portable).enumerate() {
+            let (x, twin, want, tolerance) =
+                (f64::from(*x), f64::from(*twin), want(i), tolerance(i));
+            let near = |other: f64| (x - other).abs() <= tolerance || x == other;
+            if !near(want) || !near(twin) {
+                return Some(format!("{isa} {i}: {x}, not {want} (portable {twin}) ± {tolerance}"));
+            }
+        }
+    }
+    None
+}
