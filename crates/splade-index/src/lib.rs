@@ -6,5 +6,10 @@
 mod error;
 
 pub mod eval;
+mod index;
 
 pub use error::IndexError;
+pub use index::{
+    Filter, Hit, Index, IndexInfo, IndexOptions, IndexWriter, SearchMode, SearchOptions, Share,
+    Verified, WeightFormat, WriterOptions, verify,
+};

@@ -198,7 +198,7 @@ fn packed_or_plain(dir: &Path, name: &str) -> Option<PathBuf> {
 
 /// The files of a folder by name.
 fn files_of(dir: &Path) -> Result<Vec<PathBuf>, IndexError> {
-    let cannot = |source| IndexError::Io { path: dir.to_path_buf(), source };
+    let cannot = |source| IndexError::io("list", dir)(source);
     let entries = std::fs::read_dir(dir).map_err(cannot)?;
     let paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>();
     let mut paths = paths.map_err(cannot)?;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use crate::IndexError;
 
 /// Opens a file; one whose name ends in `.gz` or `.zst` is unpacked.
 pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, IndexError> {
-    let cannot = |source| IndexError::Io { path: path.to_path_buf(), source };
+    let cannot = |source| IndexError::io("open", path)(source);
     let file = File::open(path).map_err(cannot)?;
     let ends_with = |suffix: &str| path.to_string_lossy().to_lowercase().ends_with(suffix);
     Ok(if ends_with(".gz") {
@@ -40,9 +40,7 @@ impl<R: BufRead> Lines<R> {
         loop {
             self.buffer.clear();
             let read = self.reader.read_until(b'\n', &mut self.buffer);
-            if read.map_err(|source| IndexError::Io { path: PathBuf::from(&self.name), source })?
-                == 0
-            {
+            if read.map_err(|source| IndexError::io("read", self.name.as_ref())(source))? == 0 {
                 return Ok(None);
             }
             self.line += 1;

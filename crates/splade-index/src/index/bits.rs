@@ -1,0 +1,63 @@
+//! A set of small numbers.
+
+/// Numbers below a limit, a bit each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Bits {
+    words: Vec<u64>,
+    count: usize,
+}
+
+impl Bits {
+    /// None of the numbers below `len`.
+    pub(super) fn new(len: usize) -> Self {
+        Self { words: vec![0; len.div_ceil(64)], count: 0 }
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self, at: usize) -> bool {
+        self.words.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    /// Puts a number in that is below the limit.
+    #[inline(always)]
+    pub(super) fn set(&mut self, at: usize) {
+        if let Some(word) = self.words.get_mut(at / 64) {
+            self.count += usize::from(*word >> (at % 64) & 1 == 0);
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    /// How many are in.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(|(at, word)| {
+            let mut word = *word;
+            std::iter::from_fn(move || {
+                let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
+                word &= word - 1;
+                Some(at * 64 + bit)
+            })
+        })
+    }
+
+    /// Eight numbers a byte, the least in the lowest bit.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) gave.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        let word = |bytes: &[u8]| {
+            let mut word = [0; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            u64::from_le_bytes(word)
+        };
+        let words: Vec<u64> = bytes.chunks(8).map(word).collect();
+        let count = words.iter().map(|word| word.count_ones() as usize).sum();
+        Self { words, count }
+    }
+}

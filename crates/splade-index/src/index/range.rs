@@ -1,0 +1,307 @@
+//! A range of at most 65,535 documents: their postings lists and their ids, in bytes that are
+//! searched as they are. Everything of an index is in ranges; a segment is a file of them.
+//!
+//! | bytes | of | what |
+//! |---|---|---|
+//! | 24 | | documents u32, lists u32, postings u64, bytes of all lists u32, bytes of all ids u32 |
+//! | 4 | list | term, ascending |
+//! | 4 | list | where its bytes start |
+//! | 2 | list | postings |
+//! | 2 | list | upper half of the float of the largest weight, rounded up |
+//! | | | the lists, each its documents (`docs.rs`) and its weights (`weights.rs`); 64 bytes of padding |
+//! | 4 | document, and 1 more | where its id starts |
+//! | | | the ids, UTF-8 |
+//! | 2 | document | documents in the order of their ids |
+//!
+//! All numbers are little-endian.
+
+use rustc_hash::FxHashMap;
+use splade_sparse::{SparseVector, TermId};
+
+use super::docs::{self, Docs, MAX_DOCS, PADDING};
+use super::weights::{WeightFormat, Weights, from_upper_bits, upper_bits};
+
+const HEADER: usize = 24;
+
+/// Postings after which a range ends, so that the bytes of its lists fit 32 bits.
+const MAX_POSTINGS: usize = 1 << 28;
+
+/// Documents that will be a range.
+#[derive(Debug, Default)]
+pub(super) struct RangeBuilder {
+    ids: Vec<String>,
+    /// Where the postings of each document end.
+    ends: Vec<u32>,
+    /// Of all documents, one after another.
+    terms: Vec<TermId>,
+    weights: Vec<f32>,
+}
+
+impl RangeBuilder {
+    pub(super) fn push(&mut self, id: &str, vector: &SparseVector) {
+        self.ids.push(id.to_owned());
+        self.terms.extend_from_slice(vector.terms());
+        self.weights.extend_from_slice(vector.weights());
+        self.ends.push(self.terms.len() as u32);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether it takes `memory` bytes, with those that [`build`](Self::build) takes for each
+    /// posting: 8 here, 6 while lists are made and up to 7 in these. Or no more fit a range.
+    pub(super) fn is_full(&self, memory: usize) -> bool {
+        self.len() == MAX_DOCS
+            || self.terms.len() >= MAX_POSTINGS
+            || self.terms.len() * 21 + self.len() * 64 >= memory
+    }
+
+    /// The bytes of the range.
+    pub(super) fn build(self, format: WeightFormat) -> Vec<u8> {
+        let mut counts: FxHashMap<TermId, u32> = FxHashMap::default();
+        for term in &self.terms {
+            *counts.entry(*term).or_default() += 1;
+        }
+        let mut lists_of: Vec<(TermId, u32)> = counts.iter().map(|(t, n)| (*t, *n)).collect();
+        lists_of.sort_unstable();
+        // From counts to where the next posting of a term goes.
+        let mut next = counts;
+        let mut start = 0;
+        for (term, count) in &lists_of {
+            next.insert(*term, start);
+            start += count;
+        }
+        let mut docs = vec![0u16; self.terms.len()];
+        let mut weights = vec![0f32; self.terms.len()];
+        let mut posting = 0;
+        for (doc, end) in self.ends.iter().enumerate() {
+            for at in posting..*end as usize {
+                let place = next.get_mut(&self.terms[at]).expect("it was counted: this is a bug");
+                docs[*place as usize] = doc as u16;
+                weights[*place as usize] = self.weights[at];
+                *place += 1;
+            }
+            posting = *end as usize;
+        }
+        let (mut terms, mut starts, mut counts, mut maxima) = (vec![], vec![], vec![], vec![]);
+        let mut lists = Vec::with_capacity(docs.len() * (1 + format.bytes()));
+        let mut start = 0;
+        for (term, count) in &lists_of {
+            let list = start..start + *count as usize;
+            start = list.end;
+            let max = format.largest(&weights[list.clone()]);
+            terms.extend(term.0.to_le_bytes());
+            starts.extend((lists.len() as u32).to_le_bytes());
+            counts.extend((*count as u16).to_le_bytes());
+            maxima.extend(upper_bits(max).to_le_bytes());
+            docs::encode(&docs[list.clone()], self.ids.len(), &mut lists);
+            format.encode(&weights[list], max, &mut lists);
+        }
+        lists.extend([0; PADDING]);
+        let id_bytes: usize = self.ids.iter().map(String::len).sum();
+        let mut order: Vec<u16> = (0..self.ids.len() as u16).collect();
+        order.sort_by_key(|doc| &self.ids[usize::from(*doc)]);
+
+        let mut out = Vec::with_capacity(
+            HEADER + 3 * terms.len() + lists.len() + id_bytes + 6 * self.ids.len() + 4,
+        );
+        out.extend((self.ids.len() as u32).to_le_bytes());
+        out.extend((terms.len() as u32 / 4).to_le_bytes());
+        out.extend((self.terms.len() as u64).to_le_bytes());
+        out.extend((lists.len() as u32).to_le_bytes());
+        out.extend((id_bytes as u32).to_le_bytes());
+        for part in [terms, starts, counts, maxima, lists] {
+            out.extend(part);
+        }
+        let mut start = 0u32;
+        out.extend(start.to_le_bytes());
+        for id in &self.ids {
+            start += id.len() as u32;
+            out.extend(start.to_le_bytes());
+        }
+        for id in &self.ids {
+            out.extend(id.as_bytes());
+        }
+        out.extend(order.iter().flat_map(|doc| doc.to_le_bytes()));
+        out
+    }
+}
+
+/// The bytes of a range, checked for their sizes. Damage within them gives wrong results, not
+/// panics; checksums tell of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range<'a> {
+    bytes: &'a [u8],
+    docs: usize,
+    postings: u64,
+    format: WeightFormat,
+    terms: &'a [u8],
+    starts: &'a [u8],
+    counts: &'a [u8],
+    maxima: &'a [u8],
+    lists: &'a [u8],
+    id_starts: &'a [u8],
+    ids: &'a [u8],
+    order: &'a [u8],
+}
+
+/// The postings of a term in a range.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct List<'a> {
+    pub(super) docs: Docs<'a>,
+    pub(super) weights: Weights<'a>,
+    /// No weight is above this.
+    pub(super) max: f32,
+}
+
+impl<'a> Range<'a> {
+    /// None if the sizes do not fit the bytes.
+    pub(super) fn open(bytes: &'a [u8], format: WeightFormat) -> Option<Self> {
+        let number = |at: usize| u32_at(bytes, at).map(|number| number as usize);
+        let (docs, lists) = (number(0)?, number(4)?);
+        let postings = u64::from_le_bytes(*bytes.get(8..)?.first_chunk()?);
+        if docs > MAX_DOCS {
+            return None;
+        }
+        let mut rest = bytes.get(HEADER..)?;
+        let mut take = |len: usize| {
+            let (part, after) = rest.split_at_checked(len)?;
+            rest = after;
+            Some(part)
+        };
+        let range = Self {
+            bytes,
+            docs,
+            postings,
+            format,
+            terms: take(lists.checked_mul(4)?)?,
+            starts: take(lists * 4)?,
+            counts: take(lists * 2)?,
+            maxima: take(lists * 2)?,
+            lists: take(number(16)?)?,
+            id_starts: take(docs * 4 + 4)?,
+            ids: take(number(20)?)?,
+            order: take(docs * 2)?,
+        };
+        rest.is_empty().then_some(range)
+    }
+
+    /// All of them, as [`open`](Self::open) takes them.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub(super) fn docs(&self) -> usize {
+        self.docs
+    }
+
+    pub(super) fn postings(&self) -> u64 {
+        self.postings
+    }
+
+    fn term(&self, at: usize) -> u32 {
+        u32_at(self.terms, at * 4).unwrap_or(u32::MAX)
+    }
+
+    /// The terms that have postings, ascending.
+    pub(super) fn terms(&self) -> impl Iterator<Item = TermId> + '_ {
+        (0..self.terms.len() / 4).map(|at| TermId(self.term(at)))
+    }
+
+    /// The postings of a term.
+    pub(super) fn list(&self, term: TermId) -> Option<List<'a>> {
+        let (mut low, mut high) = (0, self.terms.len() / 4);
+        while low < high {
+            let middle = (low + high) / 2;
+            match self.term(middle) < term.0 {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        if low == self.terms.len() / 4 || self.term(low) != term.0 {
+            return None;
+        }
+        let count = usize::from(u16_at(self.counts, low * 2)?);
+        let max = from_upper_bits(u16_at(self.maxima, low * 2)?);
+        let bytes = self.lists.get(u32_at(self.starts, low * 4)? as usize..)?;
+        let (docs, rest) = Docs::open(bytes, count, self.docs)?;
+        let weights = Weights::open(self.format, rest, count, max)?;
+        Some(List { docs, weights, max })
+    }
+
+    /// The id of a document.
+    pub(super) fn id(&self, doc: usize) -> &'a str {
+        let start = u32_at(self.id_starts, doc * 4).unwrap_or(0) as usize;
+        let end = u32_at(self.id_starts, doc * 4 + 4).unwrap_or(0) as usize;
+        self.ids.get(start..end).and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default()
+    }
+
+    /// The document of an id; the last of several, which has replaced the others.
+    pub(super) fn find(&self, id: &str) -> Option<usize> {
+        let doc = |at: usize| u16_at(self.order, at * 2).map_or(0, usize::from);
+        let (mut low, mut high) = (0, self.docs);
+        while low < high {
+            let middle = (low + high) / 2;
+            match self.id(doc(middle)) <= id {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low.checked_sub(1).map(doc).filter(|doc| self.id(*doc) == id)
+    }
+
+    /// The vector of a document, as it is kept.
+    pub(super) fn vector(&self, doc: usize) -> SparseVector {
+        let pair = |term| {
+            let list = self.list(term)?;
+            Some((term, list.weights.get(list.docs.find(doc)?)))
+        };
+        to_vector(self.terms().filter_map(pair).collect())
+    }
+
+    /// The vectors of all documents, as they are kept.
+    pub(super) fn vectors(&self) -> impl Iterator<Item = SparseVector> {
+        let mut vectors = vec![Vec::new(); self.docs];
+        for term in self.terms() {
+            let Some(list) = self.list(term) else { continue };
+            for (i, doc) in list.docs.to_vec().into_iter().enumerate() {
+                if let Some(vector) = vectors.get_mut(usize::from(doc)) {
+                    vector.push((term, list.weights.get(i)));
+                }
+            }
+        }
+        vectors.into_iter().map(to_vector)
+    }
+
+    /// Whether every list is whole, its documents ascending and its weights above zero, and all ids
+    /// are there and in order.
+    pub(super) fn is_sound(&self) -> bool {
+        let mut postings = 0;
+        let lists = self.terms().all(|term| {
+            let Some(list) = self.list(term) else { return false };
+            let docs = list.docs.to_vec();
+            postings += docs.len() as u64;
+            let weight = |i| (list.weights.get(i), list.max * 1.000_001);
+            docs.windows(2).all(|pair| pair[0] < pair[1])
+                && docs.last().is_some_and(|last| usize::from(*last) < self.docs)
+                && (0..docs.len()).map(weight).all(|(weight, max)| weight > 0.0 && weight <= max)
+        });
+        let id = |at: usize| u16_at(self.order, at * 2).map(|doc| self.id(usize::from(doc)));
+        lists && postings == self.postings && (1..self.docs).all(|at| id(at - 1) <= id(at))
+    }
+}
+
+/// A vector of pairs, terms ascending; what damage has made of them may be none.
+fn to_vector(mut pairs: Vec<(TermId, f32)>) -> SparseVector {
+    pairs.retain(|(_, weight)| weight.is_finite() && *weight > 0.0);
+    SparseVector::from_pairs(pairs).unwrap_or_default()
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_le_bytes(*bytes))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+}

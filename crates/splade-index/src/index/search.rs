@@ -1,0 +1,414 @@
+//! The best documents of a range: term at a time with upper bounds, then document at a time.
+//!
+//! Lists are taken in the order of what they can give at most (query weight x largest weight). Each
+//! adds its part to an accumulator of every document it has, in fixed point, rounded down: 16 bits,
+//! so that a range's accumulators fit the second-level cache and are compared 32 at a time. Now and
+//! then the documents are counted that could still reach the k-th best score if they had the most
+//! of every remaining list. Once looking these up in the remaining lists costs less than going
+//! through the lists, that is done instead (MaxScore: Turtle & Flood 1995; the switch by the number
+//! of survivors is ours). At the end every survivor whose bound reaches the k-th best is scored anew,
+//! over its terms in ascending order in f64, as [`splade_sparse::SparseVector::dot`] does: so the
+//! result is that of scoring every document, to the bit.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use half::f16;
+use splade_sparse::{SparseVector, TermId};
+
+use super::bits::Bits;
+use super::decode::{self, WRITTEN, Word};
+use super::range::{List, Range};
+use super::scan;
+use super::weights::Weights;
+
+/// Accumulators of a range: as many as 16 bits can name, so that no document is out of bounds.
+const ACCUMULATORS: usize = 1 << 16;
+/// The fixed-point value of all upper bounds together. What is left of 16 bits takes the rounding.
+const FULL: f64 = 60_000.0;
+/// Postings whose addition takes as long as to look a document up in a list, early ends included.
+const LOOKUP: usize = 10;
+/// Documents that are compared in the time of adding one posting.
+const COMPARED: usize = 16;
+
+/// A document and its score. The better one is greater: by score, then the one added first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Scored {
+    pub(super) score: f32,
+    /// Counted over all ranges in the order in which they were added.
+    pub(super) doc: u64,
+}
+
+impl Eq for Scored {}
+
+impl Ord for Scored {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.score.total_cmp(&other.score).then(other.doc.cmp(&self.doc))
+    }
+}
+
+impl PartialOrd for Scored {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The best documents so far.
+#[derive(Debug)]
+pub(super) struct Top {
+    k: usize,
+    /// Scores below this are not wanted.
+    least: f32,
+    heap: BinaryHeap<std::cmp::Reverse<Scored>>,
+}
+
+impl Top {
+    pub(super) fn new(k: usize, least: Option<f32>) -> Self {
+        Self { k, least: least.unwrap_or(0.0).max(0.0), heap: BinaryHeap::new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.heap.len() >= self.k
+    }
+
+    /// A score below this cannot enter.
+    fn threshold(&self) -> f32 {
+        match self.heap.peek() {
+            Some(worst) if self.is_full() => worst.0.score.max(self.least),
+            _ => self.least,
+        }
+    }
+
+    fn push(&mut self, scored: Scored) {
+        if scored.score < self.least || scored.score <= 0.0 || self.k == 0 {
+            return;
+        }
+        if !self.is_full() {
+            self.heap.push(std::cmp::Reverse(scored));
+        } else if self.heap.peek().is_some_and(|worst| scored > worst.0) {
+            self.heap.pop();
+            self.heap.push(std::cmp::Reverse(scored));
+        }
+    }
+
+    /// Best first.
+    pub(super) fn into_sorted(self) -> Vec<Scored> {
+        self.heap.into_sorted_vec().into_iter().map(|scored| scored.0).collect()
+    }
+}
+
+/// What is kept between ranges and queries, to be used again.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    accumulators: Box<[u16; ACCUMULATORS]>,
+    candidates: Vec<Candidate>,
+    /// The documents of one list.
+    docs: Vec<u16>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { accumulators: Box::new([0; ACCUMULATORS]), candidates: Vec::new(), docs: Vec::new() }
+    }
+}
+
+/// A document that may be among the best.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    doc: u16,
+    /// Its score so far, in fixed point, rounded down.
+    sum: u16,
+}
+
+/// A list of the query's terms.
+struct Part<'a> {
+    term: TermId,
+    query_weight: f32,
+    list: List<'a>,
+    /// The most it gives to a score.
+    bound: f64,
+    /// Fixed-point value of a weight of 1; of a code of 8 bits, 65,536 times that of code 1.
+    factor: f32,
+    code_factor: u32,
+}
+
+impl Part<'_> {
+    /// Adds what every posting gives to the sum of its document.
+    #[inline(always)]
+    fn add_all(&self, docs: &[u16], sums: &mut [u16; ACCUMULATORS]) {
+        let mut add = |doc: &u16, part: u16| {
+            let sum = &mut sums[usize::from(*doc)];
+            *sum = sum.wrapping_add(part);
+        };
+        match &self.list.weights {
+            Weights::U8(codes, _) => {
+                for (doc, code) in docs.iter().zip(*codes) {
+                    add(doc, ((u32::from(*code) * self.code_factor) >> 16) as u16);
+                }
+            }
+            Weights::F16(bytes) => {
+                for (doc, half) in docs.iter().zip(bytes.as_chunks().0) {
+                    add(doc, (f16::from_le_bytes(*half).to_f32() * self.factor) as u16);
+                }
+            }
+            Weights::F32(bytes) => {
+                for (doc, float) in docs.iter().zip(bytes.as_chunks().0) {
+                    add(doc, (f32::from_le_bytes(*float) * self.factor) as u16);
+                }
+            }
+        }
+    }
+
+    /// The part of a score that the `i`-th posting gives, in fixed point, rounded down.
+    #[inline(always)]
+    fn add(&self, i: usize) -> u16 {
+        match &self.list.weights {
+            Weights::U8(codes, _) => ((u32::from(codes[i]) * self.code_factor) >> 16) as u16,
+            weights => (weights.get(i) * self.factor) as u16,
+        }
+    }
+}
+
+/// A query in a range, and which documents count.
+pub(super) struct RangeSearch<'a> {
+    pub(super) range: &'a Range<'a>,
+    /// The number of the range's first document.
+    pub(super) first: u64,
+    /// Documents that may be found; all if none.
+    pub(super) allowed: Option<&'a Bits>,
+    /// The share of the remaining lists' bounds that is believed: 1 is exact.
+    pub(super) belief: f64,
+}
+
+impl RangeSearch<'_> {
+    /// Puts the range's best documents among `top`, compiled for the instructions of this CPU.
+    pub(super) fn run(&self, query: &SparseVector, top: &mut Top, scratch: &mut Scratch) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+            fn avx2(this: &RangeSearch<'_>, query: &SparseVector, top: &mut Top, s: &mut Scratch) {
+                this.run_inlined(query, top, s, decode::plain);
+            }
+            #[target_feature(
+                enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt"
+            )]
+            fn avx512(
+                this: &RangeSearch<'_>,
+                query: &SparseVector,
+                top: &mut Top,
+                s: &mut Scratch,
+            ) {
+                this.run_inlined(query, top, s, |word, out| decode::vbmi2(word, out));
+            }
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx2") && has!("bmi1") && has!("bmi2") && has!("popcnt") && has!("lzcnt") {
+                let wide = has!("avx512bw") && has!("avx512vl") && has!("avx512vbmi");
+                // SAFETY: the CPU has the features, as was just asked.
+                #[allow(unsafe_code, reason = "functions with target features are called")]
+                return match wide && has!("avx512vbmi2") {
+                    true => unsafe { avx512(self, query, top, scratch) },
+                    false => unsafe { avx2(self, query, top, scratch) },
+                };
+            }
+        }
+        self.run_inlined(query, top, scratch, decode::plain);
+    }
+
+    #[inline(always)]
+    fn run_inlined(
+        &self,
+        query: &SparseVector,
+        top: &mut Top,
+        scratch: &mut Scratch,
+        decode: impl Fn(Word<'_>, &mut [u16; WRITTEN]) + Copy,
+    ) {
+        let mut parts = self.parts(query);
+        let total: f64 = parts.iter().map(|part| part.bound).sum();
+        if parts.is_empty() || total * (1.0 + 1e-6) < f64::from(top.threshold()) {
+            return;
+        }
+        let postings: usize = parts.iter().map(|part| part.list.docs.len()).sum();
+        if let Some(allowed) = self.allowed
+            && allowed.count() * parts.len() * LOOKUP * 2 < postings
+        {
+            parts.sort_by_key(|part| part.term);
+            for doc in allowed.iter().take_while(|doc| *doc < self.range.docs()) {
+                top.push(self.scored(&parts, doc));
+            }
+            return;
+        }
+        let scale = FULL / total;
+        for part in &mut parts {
+            // Less by what the rounding of the product may add.
+            part.factor = (f64::from(part.query_weight) * scale * (1.0 - 1e-6)) as f32;
+            if let Weights::U8(_, step) = part.list.weights {
+                let factor = f64::from(part.query_weight) * f64::from(step) * scale;
+                part.code_factor = (factor * 65_536.0) as u32;
+            }
+        }
+        self.collect(&parts, scale, postings, top, scratch, decode);
+        parts.sort_by_key(|part| part.term);
+        let slack = slack(parts.len());
+        scratch.candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.sum));
+        for candidate in &scratch.candidates {
+            if u32::from(candidate.sum) + slack < fixed(top.threshold(), scale) {
+                break;
+            }
+            top.push(self.scored(&parts, usize::from(candidate.doc)));
+        }
+    }
+
+    /// The lists of the query's terms, those that can give most first.
+    #[inline(always)]
+    fn parts(&self, query: &SparseVector) -> Vec<Part<'_>> {
+        let part = |(term, query_weight): (TermId, f32)| {
+            let list = self.range.list(term)?;
+            let bound = f64::from(query_weight) * f64::from(list.max);
+            Some(Part { term, query_weight, list, bound, factor: 0.0, code_factor: 0 })
+        };
+        let mut parts: Vec<Part<'_>> = query.iter().filter_map(part).collect();
+        parts.sort_by(|a, b| b.bound.total_cmp(&a.bound).then(a.term.cmp(&b.term)));
+        parts
+    }
+
+    /// Finds the documents that can be among the best, with their sums over all lists.
+    #[inline(always)]
+    fn collect(
+        &self,
+        parts: &[Part<'_>],
+        scale: f64,
+        postings: usize,
+        top: &Top,
+        scratch: &mut Scratch,
+        decode: impl Fn(Word<'_>, &mut [u16; WRITTEN]) + Copy,
+    ) {
+        let Scratch { accumulators, candidates, docs: docs_of_list } = scratch;
+        let docs = self.range.docs();
+        accumulators[..docs].fill(0);
+        candidates.clear();
+        let slack = slack(parts.len());
+        // rest[i]: the most that the lists from i on give, in fixed point, rounded up.
+        let mut rest = vec![0; parts.len() + 1];
+        let mut sum = 0.0;
+        for (i, part) in parts.iter().enumerate().rev() {
+            sum += part.bound * self.belief;
+            rest[i] = (sum * scale).ceil() as u32;
+        }
+        let mut reach = fixed(top.threshold(), scale);
+        let (mut left, mut unseen, mut done) = (postings, 0, parts.len());
+        for (i, part) in parts.iter().enumerate() {
+            part.list.docs.decode(docs_of_list, decode);
+            part.add_all(docs_of_list, accumulators);
+            left -= part.list.docs.len();
+            unseen += part.list.docs.len();
+            // Comparing all documents is worth it now and then only.
+            if unseen * COMPARED < docs || left * COMPARED < docs {
+                continue;
+            }
+            unseen = 0;
+            if !top.is_full() {
+                reach = reach.max(self.kth_best(&accumulators[..docs], top.k, candidates));
+            }
+            let Some(least) = least(reach, rest[i + 1] + slack) else { continue };
+            let survivors = scan::count_at_least(&accumulators[..docs], least);
+            if survivors * (parts.len() - i - 1) * LOOKUP < left {
+                done = i + 1;
+                break;
+            }
+        }
+        if !top.is_full() {
+            reach = reach.max(self.kth_best(&accumulators[..docs], top.k, candidates));
+        }
+        candidates.clear();
+        let allowed = |doc: usize| self.allowed.is_none_or(|allowed| allowed.get(doc));
+        match least(reach, rest[done] + slack) {
+            Some(least) => scan::at_least(&accumulators[..docs], least, |doc, sum| {
+                if allowed(doc) {
+                    candidates.push(Candidate { doc: doc as u16, sum });
+                }
+            }),
+            // Fewer documents than wanted have a sum at all: every one counts that has a term.
+            None => {
+                let mut met = Bits::new(ACCUMULATORS);
+                for part in parts {
+                    part.list.docs.to_vec().into_iter().for_each(|doc| met.set(usize::from(doc)));
+                }
+                candidates.extend(
+                    met.iter()
+                        .filter(|doc| *doc < docs && allowed(*doc))
+                        .map(|doc| Candidate { doc: doc as u16, sum: accumulators[doc] }),
+                );
+            }
+        }
+        for (i, part) in parts.iter().enumerate().skip(done) {
+            for candidate in &mut *candidates {
+                if let Some(at) = part.list.docs.find(usize::from(candidate.doc)) {
+                    candidate.sum = candidate.sum.wrapping_add(part.add(at));
+                }
+            }
+            if let Some(least) = least(reach, rest[i + 1] + slack) {
+                candidates.retain(|candidate| candidate.sum >= least);
+            }
+        }
+    }
+
+    /// A sum that `k` documents have reached already; 0 if fewer have any.
+    #[inline(always)]
+    fn kth_best(&self, sums: &[u16], k: usize, buffer: &mut Vec<Candidate>) -> u32 {
+        buffer.clear();
+        let mut least = 1;
+        scan::at_least_rising(sums, &mut least, |doc, sum, least| {
+            if self.allowed.is_some_and(|allowed| !allowed.get(doc)) {
+                return;
+            }
+            buffer.push(Candidate { doc: doc as u16, sum });
+            // Twice as many as wanted: the better half stays.
+            if buffer.len() >= 2 * k.max(8) {
+                buffer.select_nth_unstable_by_key(k - 1, |c| std::cmp::Reverse(c.sum));
+                buffer.truncate(k);
+                *least = buffer[k - 1].sum;
+            }
+        });
+        if k == 0 || buffer.len() < k {
+            return 0;
+        }
+        u32::from(buffer.select_nth_unstable_by_key(k - 1, |c| std::cmp::Reverse(c.sum)).1.sum)
+    }
+
+    /// The score of a document; parts are in the order of terms.
+    #[inline(always)]
+    fn scored(&self, parts: &[Part<'_>], doc: usize) -> Scored {
+        let mut score = 0.0;
+        for part in parts {
+            if let Some(at) = part.list.docs.find(doc) {
+                score += f64::from(part.query_weight) * f64::from(part.list.weights.get(at));
+            }
+        }
+        Scored { score: score as f32, doc: self.first + doc as u64 }
+    }
+}
+
+/// By how much a sum of `lists` parts may be too small: each is rounded down, its factor too.
+fn slack(lists: usize) -> u32 {
+    lists as u32 + lists as u32 / 64 + 2
+}
+
+/// A score in fixed point, rounded down, and by the rounding of scores to f32.
+fn fixed(score: f32, scale: f64) -> u32 {
+    (f64::from(score) * scale * (1.0 - 1e-6)) as u32
+}
+
+/// The least sum with which `reach` can be reached if `rest` may be added. None if that is any.
+fn least(reach: u32, rest: u32) -> Option<u16> {
+    let least = reach.checked_sub(rest).filter(|least| *least > 0)?;
+    Some(u16::try_from(least).unwrap_or(u16::MAX))
+}
+
+/// The share of the remaining lists' bounds that is to be believed for a recall.
+pub(super) fn belief(recall: f32) -> f64 {
+    match recall {
+        ..0.96 => 0.2,
+        0.96..0.995 => 0.4,
+        _ => 1.0,
+    }
+}

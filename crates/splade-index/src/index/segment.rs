@@ -1,0 +1,189 @@
+//! A segment: a file of ranges that never changes, mapped into memory.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | `SPLADEIX` |
+//! | 4 | version, 1 |
+//! | 4 | weights: 1, 2 or 4 bytes |
+//! | | the ranges (`range.rs`) one after another |
+//! | 24 a range | where it starts u64, its bytes u64, documents u32, CRC-32 u32 |
+//! | 16 | ranges u32, CRC-32 of the table and the number u32, `SPLADEIX` |
+//!
+//! Opening reads the end alone; [`Segment::verify`] reads everything.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use splade_sparse::files::{aside, sync_and_rename};
+
+use super::range::Range;
+use super::weights::WeightFormat;
+use crate::IndexError;
+
+const MAGIC: &[u8; 8] = b"SPLADEIX";
+const VERSION: u32 = 1;
+const HEADER: usize = 16;
+const ENTRY: usize = 24;
+const FOOTER: usize = 16;
+
+/// A segment that is being written, beside its name until it is whole.
+#[derive(Debug)]
+pub(super) struct SegmentWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+    format: WeightFormat,
+    table: Vec<u8>,
+    start: u64,
+}
+
+impl SegmentWriter {
+    pub(super) fn create(path: &Path, format: WeightFormat) -> Result<Self, IndexError> {
+        let file = File::create(aside(path)).map_err(IndexError::io("write", path))?;
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        let mut header = MAGIC.to_vec();
+        header.extend(VERSION.to_le_bytes());
+        header.extend((format.bytes() as u32).to_le_bytes());
+        file.write_all(&header).map_err(IndexError::io("write", path))?;
+        let (table, start) = (Vec::new(), HEADER as u64);
+        Ok(Self { path: path.to_path_buf(), file, format, table, start })
+    }
+
+    /// Appends the bytes of a range of `docs` documents.
+    pub(super) fn push(&mut self, range: &[u8], docs: usize) -> Result<(), IndexError> {
+        debug_assert!(Range::open(range, self.format).is_some_and(|range| range.docs() == docs));
+        self.file.write_all(range).map_err(IndexError::io("write", &self.path))?;
+        self.table.extend(self.start.to_le_bytes());
+        self.table.extend((range.len() as u64).to_le_bytes());
+        self.table.extend((docs as u32).to_le_bytes());
+        self.table.extend(crc32fast::hash(range).to_le_bytes());
+        self.start += range.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn ranges(&self) -> usize {
+        self.table.len() / ENTRY
+    }
+
+    /// Ends the file; it is on the disk and has its name afterwards.
+    pub(super) fn finish(mut self) -> Result<(), IndexError> {
+        let ranges = self.ranges() as u32;
+        self.table.extend(ranges.to_le_bytes());
+        let crc = crc32fast::hash(&self.table);
+        self.table.extend(crc.to_le_bytes());
+        self.table.extend(MAGIC);
+        self.file.write_all(&self.table).map_err(IndexError::io("write", &self.path))?;
+        self.file.flush().map_err(IndexError::io("write", &self.path))?;
+        drop(self.file);
+        Ok(sync_and_rename(&self.path)?)
+    }
+}
+
+/// A segment that is read.
+#[derive(Debug)]
+pub(super) struct Segment {
+    path: PathBuf,
+    map: Mmap,
+    format: WeightFormat,
+    ranges: Vec<Entry>,
+}
+
+/// A range's place in its file.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    start: usize,
+    bytes: usize,
+    docs: usize,
+    crc: u32,
+}
+
+impl Segment {
+    /// Maps a file and checks its ends.
+    pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
+        let file = File::open(path).map_err(IndexError::io("open", path))?;
+        // SAFETY: files of an index are written aside and renamed, and never changed afterwards.
+        #[allow(unsafe_code, reason = "mapping a file")]
+        let map = unsafe { Mmap::map(&file) }.map_err(IndexError::io("map", path))?;
+        let damaged = |message: &str| IndexError::damaged(path, message);
+        if map.len() < HEADER + FOOTER || !map.starts_with(MAGIC) || !map.ends_with(MAGIC) {
+            return Err(damaged("it is no segment, or its end is missing"));
+        }
+        let version = u32_at(&map, 8);
+        if version != VERSION {
+            return Err(damaged(&format!(
+                "it has version {version}; this program reads version {VERSION}"
+            )));
+        }
+        let format = match u32_at(&map, 12) {
+            1 => WeightFormat::U8,
+            2 => WeightFormat::F16,
+            4 => WeightFormat::F32,
+            other => return Err(damaged(&format!("weights of {other} bytes"))),
+        };
+        let count = u32_at(&map, map.len() - FOOTER) as usize;
+        let end = map.len() - FOOTER;
+        let table = count.checked_mul(ENTRY).and_then(|bytes| end.checked_sub(bytes));
+        let table = table.filter(|table| *table >= HEADER);
+        let table = table.ok_or_else(|| damaged("its table is cut off"))?;
+        if crc32fast::hash(&map[table..end + 4]) != u32_at(&map, end + 4) {
+            return Err(damaged("the checksum of its table differs"));
+        }
+        let entry = |bytes: &[u8]| {
+            let start = usize::try_from(u64_at(bytes, 0)).ok()?;
+            let size = usize::try_from(u64_at(bytes, 8)).ok()?;
+            let fits = start.checked_add(size).is_some_and(|end| end <= table);
+            let (docs, crc) = (u32_at(bytes, 16) as usize, u32_at(bytes, 20));
+            fits.then_some(Entry { start, bytes: size, docs, crc })
+        };
+        let ranges = map[table..end].chunks_exact(ENTRY).map(entry).collect::<Option<Vec<_>>>();
+        let ranges = ranges.ok_or_else(|| damaged("a range lies outside of it"))?;
+        let segment = Self { path: path.to_path_buf(), map, format, ranges };
+        for at in 0..segment.ranges.len() {
+            let range = segment.range(at);
+            if range.is_none_or(|range| range.docs() != segment.ranges[at].docs) {
+                return Err(damaged(&format!("range {at} is damaged")));
+            }
+        }
+        Ok(segment)
+    }
+
+    /// The ranges; those that [`open`](Self::open) has seen.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Range<'_>> {
+        (0..self.ranges.len()).filter_map(|at| self.range(at))
+    }
+
+    pub(super) fn range(&self, at: usize) -> Option<Range<'_>> {
+        let Entry { start, bytes, .. } = *self.ranges.get(at)?;
+        Range::open(&self.map[start..start + bytes], self.format)
+    }
+
+    /// The documents of every range.
+    pub(super) fn docs(&self) -> impl Iterator<Item = usize> + '_ {
+        self.ranges.iter().map(|range| range.docs)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// Compares the checksum of every range.
+    pub(super) fn verify(&self) -> Result<(), IndexError> {
+        for (at, Entry { start, bytes, crc, .. }) in self.ranges.iter().enumerate() {
+            if crc32fast::hash(&self.map[*start..start + bytes]) != *crc {
+                let message = format!("the checksum of range {at} differs");
+                return Err(IndexError::damaged(&self.path, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number within the bytes: callers have compared the length.
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
