@@ -8,7 +8,6 @@
 #![allow(unsafe_code, reason = "functions of an instruction set are called after its detection")]
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 
-use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -68,14 +67,14 @@ macro_rules! chains {
         #[target_feature(enable = $features)]
         fn $name(steps: usize) -> usize {
             // The sums tend to y / (1 - x): they neither overflow nor become subnormal.
-            let (x, y) = ($splat(black_box(0.5)), $splat(black_box(1.0)));
+            let (x, y) = ($splat(std::hint::black_box(0.5)), $splat(std::hint::black_box(1.0)));
             let mut sums = [$splat(0.0); $count];
             for _ in 0..steps {
                 for sum in &mut sums {
                     *sum = $fma(*sum, x, y);
                 }
             }
-            black_box(sums);
+            std::hint::black_box(sums);
             2 * $count * $lanes
         }
     };
@@ -87,7 +86,6 @@ use x86::best;
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
-    use std::hint::black_box;
 
     chains!(avx512, "avx512f", 16 x 16, _mm512_set1_ps, _mm512_fmadd_ps);
     chains!(avx2, "avx2,fma", 12 x 8, _mm256_set1_ps, _mm256_fmadd_ps);
@@ -112,7 +110,6 @@ use arm::best;
 #[cfg(target_arch = "aarch64")]
 mod arm {
     use std::arch::aarch64::*;
-    use std::hint::black_box;
 
     #[target_feature(enable = "neon")]
     fn fma(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
@@ -135,13 +132,13 @@ fn best() -> (&'static str, Chains) {
 /// What the compiler makes of plain Rust, with separate multiplications and additions.
 #[cfg(not(target_arch = "aarch64"))]
 fn portable(steps: usize) -> usize {
-    let (x, y) = (black_box(0.5), black_box(1.0));
+    let (x, y) = (std::hint::black_box(0.5), std::hint::black_box(1.0));
     let mut sums = [0.0f32; 32];
     for _ in 0..steps {
         for sum in &mut sums {
             *sum = *sum * x + y;
         }
     }
-    black_box(sums);
+    std::hint::black_box(sums);
     2 * sums.len()
 }
