@@ -61,8 +61,8 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     Ok(())
 }
 
-/// Texts of the first window. Texts that are encoded together are sorted by length and shared by
-/// the threads: more are better, as long as progress and Ctrl-C do not wait for them.
+/// Texts of the first window. Texts that are encoded together are shared by the threads in equal
+/// parts: more are better, as long as progress and Ctrl-C do not wait for them.
 const FIRST_WINDOW: usize = 64;
 const LARGEST_WINDOW: usize = 4096;
 

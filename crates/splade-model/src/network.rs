@@ -1,8 +1,10 @@
 //! A tower that is computed: a masked language model with the SPLADE head, in micro-batches.
 //!
 //! Peak memory beside the packed weights: `threads · tokens · (5 hidden + intermediate) · 4` bytes
-//! for micro-batches of `tokens` tokens (the longest text, if that is more), and the terms.
+//! for micro-batches of `tokens` tokens (and at most one text more), and the terms.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -89,27 +91,56 @@ impl Network {
     }
 }
 
-/// Indices of texts, long ones first, in batches of at most `budget` tokens (or one longer text);
-/// of few texts so many that every thread has one. Texts without any token are in none.
+/// Indices of texts in batches of about `budget` tokens, at most one text more. There are as many
+/// for every thread, as equal as the texts allow, so that threads end together; of few texts every
+/// thread has one. Texts without any token are in none.
 fn micro_batches(texts: &[Vec<u32>], budget: usize, threads: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..texts.len()).filter(|text| !texts[*text].is_empty()).collect();
-    order.sort_by_key(|text| std::cmp::Reverse(texts[*text].len()));
+    order.sort_by_key(|text| Reverse(texts[*text].len()));
     let total: usize = texts.iter().map(Vec::len).sum();
-    let budget = budget.min(total.div_ceil(threads));
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    let mut tokens = usize::MAX;
+    let rounds = total.div_ceil(budget.saturating_mul(threads));
+    let mut batches = vec![Vec::new(); (rounds * threads).min(order.len())];
+    // The longest text that is left goes to the batch with the fewest tokens (Graham 1969).
+    let mut by_tokens: BinaryHeap<_> = (0..batches.len()).map(|i| Reverse((0, i))).collect();
     for text in order {
-        let len = texts[text].len();
-        match batches.last_mut() {
-            Some(batch) if tokens + len <= budget => {
-                batch.push(text);
-                tokens += len;
-            }
-            _ => {
-                batches.push(vec![text]);
-                tokens = len;
+        let mut fewest = by_tokens.peek_mut().expect("a text has a batch");
+        let Reverse((tokens, batch)) = &mut *fewest;
+        batches[*batch].push(text);
+        *tokens += texts[text].len();
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn micro_batches_hold_every_text_once_and_are_equal() {
+        for (count, budget, threads) in
+            [(0, 512, 2), (1, 512, 4), (3, 512, 2), (32, 512, 2), (64, 512, 3), (500, 1, 2)]
+        {
+            // 0 to 128 tokens.
+            let texts: Vec<Vec<u32>> = (0..count).map(|i| vec![0; i * 37 % 129]).collect();
+            let batches = micro_batches(&texts, budget, threads);
+            let case = format!("{count} texts, budget {budget}, {threads} threads");
+            let mut all: Vec<usize> = batches.concat();
+            all.sort_unstable();
+            let wanted: Vec<usize> = (0..count).filter(|i| !texts[*i].is_empty()).collect();
+            assert_eq!(all, wanted, "{case}");
+            let tokens = |batch: &Vec<usize>| batch.iter().map(|i| texts[*i].len()).sum::<usize>();
+            let sizes: Vec<usize> = batches.iter().map(tokens).collect();
+            let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+            let (most, least) = (sizes.iter().max(), sizes.iter().min());
+            assert!(most.copied().unwrap_or(0) <= budget + longest, "{case}: {sizes:?}");
+            assert!(sizes.iter().all(|size| *size > 0), "{case}: {sizes:?}");
+            if budget > 1 && count > threads {
+                assert_eq!(batches.len() % threads, 0, "{case}: {sizes:?}");
+                assert!(
+                    most.zip(least).is_some_and(|(m, l)| m - l <= longest),
+                    "{case}: {sizes:?}"
+                );
             }
         }
     }
-    batches
 }
