@@ -3,6 +3,7 @@
 //! | input | read as |
 //! |---|---|
 //! | `*.ndjson`, `*.jsonl` | one JSON object a line |
+//! | `*.tsv` | an id, a tab and a text a line |
 //! | anything else | one text a line; ids count from 0 over all inputs |
 //! | the same with `.gz` or `.zst` | unpacked first |
 //! | a folder | its `*.ndjson` files by name, then its `*.ndjson.gz` |
@@ -49,7 +50,7 @@ pub(crate) struct Inputs {
     position: Position,
 }
 
-/// How far inputs have been read, in bytes of their files.
+/// How far inputs have been read, in bytes of their files or by another count.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Position {
     read: Arc<AtomicU64>,
@@ -58,6 +59,16 @@ pub(crate) struct Position {
 }
 
 impl Position {
+    /// Of inputs that are counted by [`Position::read`].
+    pub(crate) fn of(total: u64) -> Self {
+        Self { read: Arc::default(), total: Some(total) }
+    }
+
+    /// Counts what has been read.
+    pub(crate) fn read(&self, count: u64) {
+        self.read.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// The share that has been read, where it is known.
     pub(crate) fn share(&self) -> Option<f64> {
         let total = self.total.filter(|total| *total > 0)?;
@@ -68,7 +79,14 @@ impl Position {
 /// One input.
 struct Input {
     lines: Lines,
-    ndjson: bool,
+    form: Form,
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    Ndjson,
+    Tsv,
+    Plain,
 }
 
 impl Inputs {
@@ -112,14 +130,15 @@ impl Inputs {
                 self.open = None;
                 continue;
             };
-            if !input.ndjson {
-                self.texts += 1;
-                return Ok(Some(Record { id: (self.texts - 1).to_string(), text: line }));
-            }
-            if line.trim().is_empty() {
-                continue;
-            }
-            let record = parse(&line, &self.options);
+            let record = match input.form {
+                Form::Plain => {
+                    self.texts += 1;
+                    return Ok(Some(Record { id: (self.texts - 1).to_string(), text: line }));
+                }
+                _ if line.trim().is_empty() => continue,
+                Form::Tsv => parse_tsv(&line),
+                Form::Ndjson => parse(&line, &self.options),
+            };
             return record
                 .map(Some)
                 .map_err(|error| input.lines.error(format!("{error:#}")).into());
@@ -134,28 +153,33 @@ impl Inputs {
                 Box::new(file.with_context(|| format!("cannot open {}", path.display()))?)
             }
         };
-        let source = Box::new(Counted { source, read: self.position.read.clone() });
+        let source = Box::new(Counted { source, position: self.position.clone() });
         let name = match path == Path::new("-") {
             true => Path::new("standard input"),
             false => path,
         };
         let lower = path.to_string_lossy().to_lowercase();
         let stem = [".gz", ".zst"].iter().find_map(|end| lower.strip_suffix(end)).unwrap_or(&lower);
-        let ndjson = self.options.ndjson || stem.ends_with(".ndjson") || stem.ends_with(".jsonl");
-        Ok(Input { lines: Lines::of(name, source)?, ndjson })
+        let ends_with = |endings: &[&str]| endings.iter().any(|ending| stem.ends_with(ending));
+        let form = match () {
+            () if self.options.ndjson || ends_with(&[".ndjson", ".jsonl"]) => Form::Ndjson,
+            () if ends_with(&[".tsv"]) => Form::Tsv,
+            () => Form::Plain,
+        };
+        Ok(Input { lines: Lines::of(name, source)?, form })
     }
 }
 
 /// Counts the bytes that are read.
 struct Counted {
     source: Box<dyn Read + Send>,
-    read: Arc<AtomicU64>,
+    position: Position,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.source.read(buffer)?;
-        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        self.position.read(count as u64);
         Ok(count)
     }
 }
@@ -183,6 +207,14 @@ fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
         bail!("{} has no .ndjson or .ndjson.gz file", dir.display());
     }
     Ok(files)
+}
+
+/// One line of an id, a tab and a text.
+fn parse_tsv(line: &str) -> Result<Record> {
+    match line.split('\t').collect::<Vec<_>>()[..] {
+        [id, text] => Ok(Record { id: id.to_owned(), text: text.to_owned() }),
+        ref fields => bail!("expected an id, a tab and a text, got {} fields", fields.len()),
+    }
 }
 
 /// One line of NDJSON.
@@ -258,6 +290,7 @@ mod tests {
             ("a.txt", b"a\r\n\nc".to_vec(), &plain, pairs(&[("0", "a"), ("1", ""), ("2", "c")])),
             ("a.txt", b"\xef\xbb\xbfa\n".to_vec(), &plain, pairs(&[("0", "a")])),
             ("a.txt", b"".to_vec(), &plain, vec![]),
+            ("a.tsv", b"q1\ta b\n\nq2\tc\n".to_vec(), &plain, pairs(&[("q1", "a b"), ("q2", "c")])),
             ("a.txt", long.clone().into_bytes(), &plain, pairs(&[("0", &long)])),
             (
                 "a.txt.gz",
@@ -298,7 +331,8 @@ mod tests {
 
     #[test]
     fn names_the_place_of_errors() {
-        let cases: [(&str, &[u8], &str); 6] = [
+        let cases: [(&str, &[u8], &str); 7] = [
+            ("a.tsv", b"1\ta\n2 b", "line 2: expected an id, a tab and a text, got 1 fields"),
             ("a.txt", b"a\nb\xff", "line 2: byte 2 of the line is not UTF-8"),
             ("a.ndjson", b"{\"id\":1,\"text\":\"x\"}\n{", "line 2: not valid JSON"),
             ("a.ndjson", b"[1]", "line 1: not a JSON object"),

@@ -39,6 +39,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Tokenize(args) => cmd::tokenize::run(args),
         Command::Explain(args) => cmd::explain::run(args),
         Command::Inspect(args) => cmd::inspect::run(args),
+        Command::Index(command) => cmd::index::run(command),
+        Command::Search(args) => cmd::search::run(args),
+        Command::Evaluate(args) => cmd::evaluate::run(args),
+        Command::CheckData(args) => cmd::check_data::run(args),
     }
 }
 

@@ -44,6 +44,13 @@ impl Output {
     }
 }
 
+/// Writes a text to standard output.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut output = Output::create(None)?;
+    output.write(text.as_bytes())?;
+    output.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

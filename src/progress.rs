@@ -17,7 +17,7 @@ pub(crate) fn say(message: &str) {
     eprintln!("{message}");
 }
 
-/// How far texts are: a bar on a terminal, elsewhere a plain line now and then.
+/// How far texts or vectors are: a bar on a terminal, elsewhere a plain line now and then.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     position: Position,
@@ -25,13 +25,15 @@ pub(crate) struct Progress {
     skipped: f64,
     start: Instant,
     last_line: Instant,
-    texts: usize,
+    /// What is counted: `texts`, or another plural.
+    what: &'static str,
+    count: usize,
     tokens: usize,
 }
 
 impl Progress {
     /// Starts to count; `position` tells how far the inputs have been read.
-    pub(crate) fn start(position: Position) -> Self {
+    pub(crate) fn start(position: Position, what: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(1000);
             let template = match position.share() {
@@ -45,11 +47,12 @@ impl Progress {
             bar
         });
         let (now, skipped) = (Instant::now(), position.share().unwrap_or(0.0));
-        Self { bar, position, skipped, start: now, last_line: now, texts: 0, tokens: 0 }
+        Self { bar, position, skipped, start: now, last_line: now, what, count: 0, tokens: 0 }
     }
 
-    pub(crate) fn add(&mut self, texts: usize, tokens: usize) {
-        self.texts += texts;
+    /// Counts; `tokens` is 0 where no text is tokenized.
+    pub(crate) fn add(&mut self, count: usize, tokens: usize) {
+        self.count += count;
         self.tokens += tokens;
         let line = || format!("{}{}", self.rates(), self.rest());
         match &self.bar {
@@ -76,13 +79,15 @@ impl Progress {
     fn rates(&self) -> String {
         let seconds = self.start.elapsed().as_secs_f64().max(1e-9);
         let rate = |count: usize| count as f64 / seconds;
-        format!(
-            "{} texts, {} tokens in {seconds:.1} s: {:.0} texts/s, {:.0} tokens/s",
-            self.texts,
-            self.tokens,
-            rate(self.texts),
-            rate(self.tokens)
-        )
+        let (what, count, tokens) = (self.what, self.count, self.tokens);
+        match tokens {
+            0 => format!("{count} {what} in {seconds:.1} s: {:.0} {what}/s", rate(count)),
+            _ => format!(
+                "{count} {what}, {tokens} tokens in {seconds:.1} s: {:.0} {what}/s, {:.0} tokens/s",
+                rate(count),
+                rate(tokens)
+            ),
+        }
     }
 
     /// The share and the time that is left, where the size of the inputs is known.

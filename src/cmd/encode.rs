@@ -1,17 +1,16 @@
 //! `light-splade encode`: texts in, rows of sparse vectors out.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Result, bail};
 use serde_json::json;
 use splade_model::Encoder;
+use splade_sparse::TermId;
 use splade_sparse::files::{RowFormat, Shard};
-use splade_sparse::{SparseVector, TermId};
 
-use super::{Records, load, records, window};
+use super::stream::{self, Ended};
+use super::{Records, load, records};
 use crate::args::{EncodeArgs, Terms};
 use crate::interrupt::{self, Interrupted};
-use crate::progress::{Progress, say};
+use crate::progress::say;
 use crate::sink::{Destination, Rows};
 
 pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
@@ -20,7 +19,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
         bail!("--resume goes with an --output folder: only finished shards can be kept");
     }
     let (mut records, position) = records(&args.input)?;
-    let encoder = load(&args.model)?;
+    let encoder = load(&args.model.model, &args.model.options())?;
     let rows = Rows {
         format: row_format(args, &encoder),
         settings: settings(args, &destination, &encoder),
@@ -32,46 +31,12 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     }
     skip(&mut records, sink.finished())?;
     interrupt::listen()?;
-    let mut progress = Progress::start(position);
-    let (mut truncated, mut texts) = (0, FIRST_WINDOW);
-    loop {
-        let window = window(&mut records, texts)?;
-        if window.is_empty() {
-            break;
-        }
-        let start = Instant::now();
-        let window_texts: Vec<&str> = window.iter().map(|record| record.text.as_str()).collect();
-        let encoded = encoder.encode_batch(&window_texts)?;
-        truncated += encoded.truncated;
-        for (record, vector) in window.iter().zip(encoded.vectors) {
-            sink.write(&record.id, &prune(vector, args))?;
-        }
-        progress.add(window.len(), encoded.tokens);
-        texts = next_window(texts, start.elapsed());
-        if interrupt::asked() {
-            progress.finish();
-            return Err(Interrupted(sink.stop()?).into());
-        }
-    }
-    sink.finish()?;
-    progress.finish();
-    if truncated > 0 {
-        say(&format!("{truncated} texts were cut off at {} tokens", encoder.max_length()));
-    }
-    Ok(())
-}
-
-/// Texts of the first window. Texts that are encoded together are shared by the threads in equal
-/// parts: more are better, as long as progress and Ctrl-C do not wait for them.
-const FIRST_WINDOW: usize = 64;
-const LARGEST_WINDOW: usize = 4096;
-
-/// The texts of the next window, by the time that this one took.
-fn next_window(texts: usize, took: Duration) -> usize {
-    match took.as_secs_f64() {
-        ..1.0 => (texts * 2).min(LARGEST_WINDOW),
-        3.0.. => (texts / 2).max(16),
-        _ => texts,
+    let ended = stream::encode(&encoder, &mut records, position, |id, vector| {
+        sink.write(id, &args.prune.apply(vector))
+    })?;
+    match ended {
+        Ended::Whole => sink.finish(),
+        Ended::Interrupted => Err(Interrupted(sink.stop()?).into()),
     }
 }
 
@@ -89,12 +54,12 @@ fn settings(args: &EncodeArgs, to: &Destination, encoder: &Encoder) -> serde_jso
     json!({
         "model": args.model.model,
         "vocab": encoder.vocab(),
-        "as": args.model.side.to_string(),
-        "precision": args.model.precision.to_string(),
+        "as": args.model.text.side.to_string(),
+        "precision": args.model.engine.precision.to_string(),
         "max_length": encoder.max_length(),
         "prompt": encoder.prompt(),
-        "top_k": args.top_k,
-        "threshold": args.threshold,
+        "top_k": args.prune.top_k,
+        "threshold": args.prune.threshold,
         "inputs": args.input.inputs,
         "text_field": args.input.text_field,
         "id_field": args.input.id_field,
@@ -128,29 +93,4 @@ fn skip(records: &mut Records, shards: &[Shard]) -> Result<()> {
         say(&format!("{rows} vectors are there already"));
     }
     Ok(())
-}
-
-fn prune(mut vector: SparseVector, args: &EncodeArgs) -> SparseVector {
-    if let Some(threshold) = args.threshold {
-        vector = vector.at_least(threshold);
-    }
-    if let Some(count) = args.top_k {
-        vector = vector.top_k(count);
-    }
-    vector
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_take_one_to_three_seconds() {
-        let next = |texts, seconds| next_window(texts, Duration::from_secs_f64(seconds));
-        assert_eq!(next(64, 0.1), 128);
-        assert_eq!(next(LARGEST_WINDOW, 0.1), LARGEST_WINDOW);
-        assert_eq!(next(64, 2.0), 64);
-        assert_eq!(next(64, 3.5), 32);
-        assert_eq!(next(16, 60.0), 16);
-    }
 }

@@ -8,10 +8,10 @@ use splade_model::{Encoder, Explanation};
 
 use super::load;
 use crate::args::ExplainArgs;
-use crate::output::Output;
+use crate::output::print;
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
-    let encoder = load(&args.model)?;
+    let encoder = load(&args.model.model, &args.model.options())?;
     let mut explanation = encoder.explain(&args.text)?;
     let all = explanation.terms.len();
     explanation.terms.truncate(args.top_k);
@@ -19,9 +19,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
         true => html(&encoder, &args.text, &explanation, all),
         false => plain(&encoder, &explanation, all, std::io::stdout().is_terminal()),
     };
-    let mut output = Output::create(None)?;
-    output.write(page.as_bytes())?;
-    output.finish()
+    print(&page)
 }
 
 /// A line a term; in bold, on a terminal, terms that do not stand in the text.

@@ -6,7 +6,7 @@ use splade_text::{Tokenizer, TokenizerOptions};
 
 use super::{folder, name};
 use crate::args::InspectArgs;
-use crate::output::Output;
+use crate::output::print;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
     let path = folder(&args.model)?;
@@ -39,9 +39,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         .into_iter()
         .map(|(key, value)| format!("{key:15} {value}").trim_end().to_owned() + "\n")
         .collect();
-    let mut output = Output::create(None)?;
-    output.write(text.as_bytes())?;
-    output.finish()
+    print(&text)
 }
 
 fn prompt(key: &'static str, tower: &Tower) -> Option<(&'static str, String)> {

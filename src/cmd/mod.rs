@@ -1,21 +1,30 @@
 //! The commands, one a file.
 
+pub(crate) mod check_data;
 pub(crate) mod encode;
+pub(crate) mod evaluate;
 pub(crate) mod explain;
+pub(crate) mod index;
 pub(crate) mod inspect;
+pub(crate) mod search;
 pub(crate) mod tokenize;
+
+mod retrieval;
+mod stream;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use splade_model::{Encoder, HubOptions};
+use splade_model::{
+    ArchitectureConfig, Encoder, EncoderOptions, HubOptions, Method, ModelFolder, Side,
+};
+use splade_sparse::TermId;
+use splade_sparse::files::Lines;
+use splade_text::{Tokenizer, TokenizerOptions};
 
-use crate::args::{InputArgs, ModelArgs};
+use crate::args::InputArgs;
 use crate::input::{Inputs, Position, Record};
 use crate::progress::{Downloads, say};
-
-/// Bytes of text after which a window ends.
-const WINDOW_BYTES: usize = 4 << 20;
 
 /// The folder of a model that was named by its folder or by its name at the hub.
 fn folder(model: &Path) -> Result<PathBuf> {
@@ -30,15 +39,51 @@ fn folder(model: &Path) -> Result<PathBuf> {
 }
 
 /// Loads the encoder and tells of tensors that it does not use.
-fn load(args: &ModelArgs) -> Result<Encoder> {
-    let encoder = Encoder::load(&folder(&args.model)?, &args.options())
-        .with_context(|| format!("cannot load the model {}", args.model.display()))?;
+fn load(model: &Path, options: &EncoderOptions) -> Result<Encoder> {
+    let encoder = Encoder::load(&folder(model)?, options)
+        .with_context(|| format!("cannot load the model {}", model.display()))?;
     let unexpected = encoder.unexpected_tensors();
     if !unexpected.is_empty() {
         let (count, names) = (unexpected.len(), unexpected[..unexpected.len().min(5)].join(", "));
         say(&format!("note: the model does not use {count} tensors of its file: {names}"));
     }
     Ok(encoder)
+}
+
+/// The tokens of a model and the size of its vocabulary, without its weights.
+struct Vocabulary {
+    tokenizer: Tokenizer,
+    size: usize,
+}
+
+impl Vocabulary {
+    fn open(model: &Path, side: Side, options: &TokenizerOptions) -> Result<Self> {
+        let open = |folder: &Path| -> Result<Self> {
+            let folder = ModelFolder::open(folder)?;
+            let tower = match side {
+                Side::Query => folder.query,
+                Side::Document => folder.document,
+            };
+            let tokenizer = Tokenizer::from_dir(&tower.dir, options)?;
+            let size = match tower.method {
+                Method::MaskedLm { .. } => ArchitectureConfig::open(&tower.dir)?.vocab(),
+                Method::Lookup(_) => tokenizer.len(),
+            };
+            Ok(Self { tokenizer, size })
+        };
+        let what = || format!("cannot load the tokenizer of {}", model.display());
+        open(&folder(model)?).with_context(what)
+    }
+
+    /// The term of a token as [`Encoder::token`] names it.
+    fn term(&self, token: &str) -> Option<TermId> {
+        let unnamed = || {
+            let id = token.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
+            let free = (id as usize) < self.size && self.tokenizer.token(id).is_none();
+            free.then_some(id)
+        };
+        self.tokenizer.id(token).or_else(unnamed).map(TermId)
+    }
 }
 
 /// The texts of the command line, or of its inputs, and how far these have been read.
@@ -56,19 +101,19 @@ fn records(args: &InputArgs) -> Result<(Records, Position)> {
 /// Records one after another.
 type Records = Box<dyn Iterator<Item = Result<Record>>>;
 
-/// The next records, at most `texts` of them; empty at the end.
-fn window(records: &mut Records, texts: usize) -> Result<Vec<Record>> {
-    let (mut window, mut bytes) = (Vec::new(), 0);
-    while window.len() < texts && bytes < WINDOW_BYTES {
-        let Some(record) = records.next().transpose()? else { break };
-        bytes += record.text.len();
-        window.push(record);
-    }
-    Ok(window)
-}
-
 /// The name of a folder, for people.
 fn name(path: &Path) -> String {
     path.file_name()
         .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The lines of a file of ids, less blank ones.
+fn ids(path: &Path) -> Result<Vec<String>> {
+    let (mut lines, mut ids) = (Lines::open(path)?, Vec::new());
+    while let Some(line) = lines.next_line()? {
+        if !line.trim().is_empty() {
+            ids.push(line.trim().to_owned());
+        }
+    }
+    Ok(ids)
 }

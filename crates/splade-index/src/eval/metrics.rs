@@ -89,7 +89,7 @@ impl Metric {
         let top = &ranked[..cutoff.min(ranked.len())];
         let found = || top.iter().filter(|grade| **grade > 0).count();
         let relevant = ideal.len() as f64;
-        match self.kind {
+        let value = match self.kind {
             MetricKind::Ndcg => gain(top) / gain(&ideal[..cutoff.min(ideal.len())]),
             MetricKind::Mrr => {
                 top.iter().position(|grade| *grade > 0).map_or(0.0, |i| 1.0 / (i + 1) as f64)
@@ -105,7 +105,9 @@ impl Metric {
             MetricKind::Recall => found() as f64 / relevant,
             MetricKind::Precision => found() as f64 / cutoff as f64,
             MetricKind::Hit => f64::from(u8::from(found() > 0)),
-        }
+        };
+        // The sum of nothing is -0, which would be printed so.
+        value + 0.0
     }
 }
 
@@ -211,7 +213,7 @@ mod tests {
             let value = metric.value(&ranked, &ideal);
             assert!((value - want).abs() < 1e-15, "{name}: {value}, expected {want}");
             assert_eq!(metric.value(&ranked, &[]), 0.0);
-            assert_eq!(metric.value(&[], &ideal), 0.0);
+            assert_eq!(metric.value(&[], &ideal).to_bits(), 0);
         }
     }
 }

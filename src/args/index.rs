@@ -1,0 +1,183 @@
+//! What was typed after `index`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use splade_index::WeightFormat;
+
+use super::{EngineArgs, InputArgs, PruneArgs, RunArgs, TableOrJson, TextArgs};
+
+/// A command on an index.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IndexCommand {
+    /// Begin an index with vectors, or with texts that are encoded on the way
+    Build(BuildArgs),
+    /// Add documents; one whose id is there already is replaced
+    Add(AddArgs),
+    /// Delete documents
+    Delete(DeleteArgs),
+    /// Put all documents into as few files as possible and drop deleted ones
+    Merge(MergeArgs),
+    /// Read every byte of an index and check it
+    Verify(VerifyArgs),
+    /// Print what is in an index
+    Info(InfoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// Folder of the new index
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision; with
+    /// --vectors, their model, whose tokens are the keys of NDJSON (ids if not given)
+    #[arg(long, short, value_name = "MODEL", required_unless_present = "vectors")]
+    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) text: TextArgs,
+    #[command(flatten)]
+    pub(crate) prune: PruneArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// How weights are kept
+    #[arg(long, value_enum, default_value = "u8")]
+    pub(crate) weights: WeightsArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// The index
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) index: PathBuf,
+    /// The model, if it is no longer where the index was built from
+    #[arg(long, short, value_name = "MODEL")]
+    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Leave documents that are there as they are, and do not encode them again
+    #[arg(long)]
+    pub(crate) new_only: bool,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Documents to be indexed.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Files and folders of vectors, in place of texts
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["inputs", "text"])]
+    pub(crate) vectors: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    /// Memory for documents that are not written yet: bytes, or with K, M or G
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
+    pub(crate) memory: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// The index
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) index: PathBuf,
+    /// Ids of documents
+    #[arg(value_name = "ID", required_unless_present = "ids")]
+    pub(crate) documents: Vec<String>,
+    /// File with an id a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ids: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// The index
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) index: PathBuf,
+    /// Threads; all cores if not given
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The index
+    #[arg(value_name = "FOLDER")]
+    pub(crate) index: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// The index
+    #[arg(value_name = "FOLDER")]
+    pub(crate) index: PathBuf,
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: TableOrJson,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WeightsArg {
+    /// 8 bits, by a scale of each term
+    U8,
+    /// 16-bit floats
+    F16,
+    /// 32-bit floats: exact
+    F32,
+}
+
+impl From<WeightsArg> for WeightFormat {
+    fn from(weights: WeightsArg) -> Self {
+        match weights {
+            WeightsArg::U8 => Self::U8,
+            WeightsArg::F16 => Self::F16,
+            WeightsArg::F32 => Self::F32,
+        }
+    }
+}
+
+impl From<WeightFormat> for WeightsArg {
+    fn from(weights: WeightFormat) -> Self {
+        match weights {
+            WeightFormat::U8 => Self::U8,
+            WeightFormat::F16 => Self::F16,
+            WeightFormat::F32 => Self::F32,
+        }
+    }
+}
+
+/// Bytes, such as `1048576`, `1024K`, `512M` or `2GiB`.
+fn parse_size(text: &str) -> Result<usize, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => Some(0),
+        "k" | "kb" | "kib" => Some(10),
+        "m" | "mb" | "mib" => Some(20),
+        "g" | "gb" | "gib" => Some(30),
+        _ => None,
+    };
+    let size = number.parse::<usize>().ok().zip(shift);
+    size.and_then(|(number, shift)| number.checked_mul(1 << shift))
+        .ok_or_else(|| "a size is a number of bytes, or of K, M or G such as 512M".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn sizes_have_units() {
+        for (text, want) in [
+            ("7", Some(7)),
+            ("3k", Some(3 << 10)),
+            ("512M", Some(512 << 20)),
+            ("2GiB", Some(2 << 30)),
+            ("", None),
+            ("M", None),
+            ("1.5G", None),
+            ("-1", None),
+            ("1T", None),
+            ("99999999999999999G", None),
+        ] {
+            assert_eq!(super::parse_size(text).ok(), want, "{text}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! `light-splade search`: the best documents of an index for queries.
+
+mod hits;
+
+use std::collections::HashSet;
+use std::io::IsTerminal;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use splade_index::{Filter, Index, SearchOptions};
+use splade_model::{EncoderOptions, Side};
+use splade_sparse::SparseVector;
+use splade_sparse::files::VectorReader;
+use splade_text::TokenizerOptions;
+
+use super::index::made_by::MadeBy;
+use super::retrieval::{QUERIES_AT_A_TIME, Searcher, pool};
+use super::stream::{self, Ended};
+use super::{Records, Vocabulary, ids, load};
+use crate::args::{HitFormat, SearchArgs};
+use crate::input::{InputOptions, Inputs};
+use crate::interrupt::{self, Interrupted};
+use crate::output::Output;
+use crate::progress::say;
+use hits::HitWriter;
+
+/// A query that is ready to be searched.
+struct Query {
+    id: String,
+    vector: SparseVector,
+}
+
+pub(crate) fn run(args: &SearchArgs) -> Result<()> {
+    let format = format(args);
+    if args.explain && format == HitFormat::Trec {
+        bail!("--explain goes with --format table or ndjson: a TREC run has no place for it");
+    }
+    let index = Index::open(&args.index)?;
+    let made_by = MadeBy::from_json(index.settings());
+    let model = args.model.as_deref().or(made_by.model.as_deref());
+    let filter = args.target_doc_ids.as_deref().map(|path| filter(&index, path)).transpose()?;
+    let output = Output::create(args.output.as_deref())?;
+    interrupt::listen()?;
+    let (queries, vocabulary) = queries(args, &made_by, model)?;
+    if format == HitFormat::Trec {
+        check_ids(&queries)?;
+    }
+    let options =
+        SearchOptions { k: args.top_k_hits, threshold: args.threshold, filter, mode: args.mode() };
+    let pool = pool(args.engine.run.threads)?;
+    let mut searcher = Searcher::new(&index, &options, &pool);
+    let explain = args.explain.then_some(&index);
+    let mut writer = HitWriter::new(output, format, &args.tag, explain, vocabulary.as_ref());
+    for window in queries.chunks(QUERIES_AT_A_TIME) {
+        let vectors: Vec<&SparseVector> = window.iter().map(|query| &query.vector).collect();
+        for (query, hits) in window.iter().zip(searcher.search(&vectors)?) {
+            let title = args.query.get(writer.queries()).unwrap_or(&query.id);
+            writer.write(query, (queries.len() > 1).then_some(title), hits)?;
+        }
+    }
+    writer.finish()?;
+    if queries.len() > 1 {
+        say(&searcher.summary());
+    }
+    Ok(())
+}
+
+fn format(args: &SearchArgs) -> HitFormat {
+    let one = args.query.len() == 1 && args.output.is_none() && std::io::stdout().is_terminal();
+    args.format.unwrap_or(if one { HitFormat::Table } else { HitFormat::Ndjson })
+}
+
+fn filter(index: &Index, path: &Path) -> Result<Filter> {
+    let ids = ids(path)?;
+    let (filter, missing) = index.filter(ids.iter().map(String::as_str));
+    if missing > 0 {
+        say(&format!("{missing} of {} ids of {} are not in the index", ids.len(), path.display()));
+    }
+    Ok(filter)
+}
+
+/// The queries as vectors, and the names of terms where they will be shown.
+fn queries(
+    args: &SearchArgs,
+    made_by: &MadeBy,
+    model: Option<&Path>,
+) -> Result<(Vec<Query>, Option<Vocabulary>)> {
+    let options = args.engine.run.mecab_dicdir.clone();
+    let tokenizer = TokenizerOptions { mecab_dicdir: options };
+    let open = |model| Vocabulary::open(model, Side::Document, &tokenizer);
+    let shown = model.filter(|_| args.explain || !args.vectors.is_empty());
+    let vocabulary = shown.map(open).transpose()?;
+    if let (Some(model), Some(vocabulary)) = (model, &vocabulary) {
+        made_by.check(model, vocabulary.tokenizer.len())?;
+    }
+    if !args.vectors.is_empty() {
+        let term = |key: &str| match &vocabulary {
+            Some(vocabulary) => vocabulary.term(key),
+            None => VectorReader::id(key),
+        };
+        let rows = VectorReader::open(&args.vectors, &term)?;
+        let query = |row: splade_sparse::files::VectorRow| Query { id: row.id, vector: row.vector };
+        let queries = rows.map(|row| Ok(query(row?))).collect::<Result<_>>()?;
+        return Ok((queries, vocabulary));
+    }
+    let Some(model) = model else {
+        bail!(
+            "{} was built of vectors and names no model; give --model, or queries as --vectors",
+            args.index.display()
+        );
+    };
+    let inputs = args.queries.as_ref();
+    let open = |path| Inputs::open(std::slice::from_ref(path), InputOptions::default());
+    let inputs = inputs.map(open).transpose()?;
+    let options = EncoderOptions {
+        side: args.side.into(),
+        prompt: args.prompt.clone(),
+        ..args.engine.options()
+    };
+    let encoder = load(model, &options)?;
+    made_by.check(model, encoder.tokenizer().len())?;
+    let mut queries = Vec::new();
+    match inputs {
+        Some(inputs) => {
+            let position = inputs.position();
+            let mut records: Records = Box::new(inputs);
+            let ended = stream::encode(&encoder, &mut records, position, |id, vector| {
+                queries.push(Query { id: id.to_owned(), vector });
+                Ok(())
+            })?;
+            if ended == Ended::Interrupted {
+                return Err(Interrupted("nothing is kept".to_owned()).into());
+            }
+        }
+        None => {
+            let vectors = encoder.encode(&args.query)?.into_iter().enumerate();
+            queries.extend(vectors.map(|(id, vector)| Query { id: id.to_string(), vector }));
+        }
+    }
+    Ok((queries, vocabulary))
+}
+
+/// The lines of a TREC run say nothing of their order: one ranking an id.
+fn check_ids(queries: &[Query]) -> Result<()> {
+    let mut ids = HashSet::new();
+    match queries.iter().find(|query| !ids.insert(query.id.as_str())) {
+        Some(query) => bail!("query {:?} is there twice, which a TREC run cannot hold", query.id),
+        None => Ok(()),
+    }
+}
