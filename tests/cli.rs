@@ -3,36 +3,13 @@
 //!
 //! Numbers are those of the portable kernels, which are the same on every machine.
 
+mod common;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const MODEL: &str = "models/demo";
-
-fn run(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LIGHT_SPLADE")) {
-        command.env_remove(name);
-    }
-    command.output().expect("the tool runs")
-}
-
-/// Standard output of a call that succeeds.
-fn stdout(args: &[&str]) -> String {
-    let output = run(args);
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{args:?}: {errors}");
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
-/// Standard error of a call that fails with an exit code.
-fn failure(args: &[&str], code: i32) -> String {
-    let output = run(args);
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
-    errors
-}
+use common::{MODEL, compare_with_files, failure, run, stdout};
 
 #[test]
 fn prints_what_it_printed() {
@@ -74,18 +51,8 @@ fn prints_what_it_printed() {
         ),
         ("help", vec!["--help"]),
     ];
-    let update = std::env::var_os("UPDATE_SNAPSHOTS").is_some();
-    let mut different = Vec::new();
-    for (name, args) in cases {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cli/{name}.txt"));
-        let got = stdout(&args);
-        if update {
-            std::fs::write(&file, got).expect("written");
-        } else if std::fs::read_to_string(&file).ok().as_ref() != Some(&got) {
-            different.push(format!("{name}: {args:?} prints\n{got}"));
-        }
-    }
-    assert!(different.is_empty(), "{}", different.join("\n"));
+    let printed = cases.into_iter().map(|(name, args)| (name, stdout(&args)));
+    compare_with_files(printed);
 }
 
 #[test]

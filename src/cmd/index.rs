@@ -46,6 +46,7 @@ fn build(args: &BuildArgs) -> Result<()> {
     };
     let options = IndexOptions { weights: args.weights.into(), settings: made_by.to_json() };
     let how = WriterOptions { memory: args.source.memory, threads: args.engine.run.threads };
+    interrupt::listen()?;
     let writer = IndexWriter::create(&args.out, options, how)?;
     let filled = fill(writer, source, None, &args.out);
     if filled.is_err() && Index::open(&args.out).is_err() {
@@ -79,12 +80,12 @@ fn add(args: &AddArgs) -> Result<()> {
     }
     let known = args.new_only.then_some(index);
     let how = WriterOptions { memory: args.source.memory, threads: args.run.threads };
+    interrupt::listen()?;
     fill(IndexWriter::open(&args.index, how)?, source, known, &args.index)
 }
 
 /// Puts all documents into an index. What was put before Ctrl-C or an error is kept.
 fn fill(mut writer: IndexWriter, source: Source, known: Option<Index>, dir: &Path) -> Result<()> {
-    interrupt::listen()?;
     let mut put = 0u64;
     let ended = source.each(known, |id, vector| {
         writer.put(id, vector)?;

@@ -151,8 +151,7 @@ mod tests {
             if tf > 0.0 {
                 let df = documents.iter().filter(|d| d.contains(token)).count() as f64;
                 let idf = (1.0 + (n - df + 0.5) / (df + 0.5)).ln();
-                score +=
-                    idf * tf / (tf + k1 * (1.0 - b + b * documents[at].len() as f64 / avgdl));
+                score += idf * tf / (tf + k1 * (1.0 - b + b * documents[at].len() as f64 / avgdl));
             }
         }
         score
