@@ -36,10 +36,20 @@ impl Output {
     /// Flushes, and gives the file its name.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.writer.flush().context("cannot write the output")?;
-        drop(self.writer);
-        match self.path {
+        // An open file cannot be renamed on every system.
+        self.writer = BufWriter::new(Box::new(std::io::sink()));
+        match self.path.take() {
             Some(path) => Ok(sync_and_rename(&path)?),
             None => Ok(()),
+        }
+    }
+}
+
+/// Of a file that is not whole nothing is left.
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.take() {
+            _ = std::fs::remove_file(aside(&path));
         }
     }
 }
@@ -62,6 +72,10 @@ mod tests {
         let mut output = Output::create(Some(&path)).expect("created");
         output.write(b"x").expect("written");
         assert!(!path.exists());
+        drop(output);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 0);
+        let mut output = Output::create(Some(&path)).expect("created");
+        output.write(b"x").expect("written");
         output.finish().expect("finished");
         assert_eq!(std::fs::read(&path).expect("read"), b"x");
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);

@@ -43,7 +43,7 @@ fn commands_take_hub_names() {
         assert_eq!(text(&by_name.stdout), text(&by_folder.stdout));
     }
     let inspected = run(&["inspect", ID], &vars);
-    assert!(text(&inspected.stdout).starts_with("model         org/demo\n"));
+    assert!(text(&inspected.stdout).starts_with("model           org/demo\n"));
     let by_variable = [&vars[..], &[("LIGHT_SPLADE_MODEL", ID), ("HF_HUB_OFFLINE", "1")]].concat();
     assert!(run(&["tokenize", "-t", "cheap"], &by_variable).status.success());
     assert_eq!(hub.requests(), []);

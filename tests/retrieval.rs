@@ -397,7 +397,7 @@ fn prints_what_it_printed() {
         [&["evaluate", "--data", "data/toy-beir", "--metrics", "nDCG@10,MRR@10"][..], &PORTABLE]
             .concat();
     let a = dir.file("a.trec", "q61 Q0 d121 1 2 x\nq62 Q0 d1 1 2 x\nq62 Q0 d124 2 1 x\n");
-    let b = dir.file("b.trec", "q61 Q0 d1 1 2 x\nq61 Q0 d121 2 1 x\nq62 Q0 d124 1 2 x\n");
+    let b = dir.file("b.trec", "q61 Q0 d121 1 2 x\nq61 Q0 d122 2 1 x\nq62 Q0 d124 1 2 x\n");
     let broken = dir.file(
         "broken/corpus.jsonl",
         "{\"_id\":\"1\",\"text\":\"x\"}\n{\"_id\":\"1\",\"text\":\" \"}",

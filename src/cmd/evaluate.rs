@@ -138,6 +138,7 @@ fn evaluate_model(
             "weights": found.weights.to_string(),
             "depth": depth(args),
             "drop_same_id": args.drop_same_id,
+            "index": found.index,
         },
     });
     Ok((report, about.as_object().cloned().unwrap_or_default(), found.run))

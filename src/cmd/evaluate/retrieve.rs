@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
+use serde_json::Value;
 use splade_index::eval::{Run, StatisticsSummary, VectorStatistics, expected_flops};
 use splade_index::{Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};
 use splade_model::{Encoder, EncoderOptions, Side};
@@ -24,6 +25,8 @@ pub(super) struct Found {
     pub(super) statistics: Vec<(String, StatisticsSummary)>,
     pub(super) flops: f64,
     pub(super) weights: WeightsArg,
+    /// The settings of an index that was there.
+    pub(super) index: Option<Value>,
 }
 
 pub(super) fn retrieve(
@@ -55,9 +58,10 @@ pub(super) fn retrieve(
         say("encoding and indexing documents");
         build(args, (&encoder, &encoder_options, model), data, &folder.path, &mut statistics)?
     } else {
-        say(&format!("reading the index {}", folder.path.display()));
         let index = Index::open(&folder.path)?;
         let made_by = MadeBy::from_json(index.settings());
+        let built_with = made_by.model.as_deref().unwrap_or(Path::new("vectors alone")).display();
+        say(&format!("using the index {}, built with {built_with}", folder.path.display()));
         made_by.check(model, encoder.tokenizer().len())?;
         count(&index, data, &mut statistics)?;
         index
@@ -75,6 +79,7 @@ pub(super) fn retrieve(
             ("queries".to_owned(), summary(&query_statistics)),
         ],
         weights: index.info().weights.into(),
+        index: (!folder.is_new).then(|| index.settings().clone()),
     })
 }
 

@@ -297,7 +297,7 @@ mod tests {
         }
         std::fs::write(dir.path().join("b.gz"), text).expect("written");
         assert!(matches!(Run::open(&dir.path().join("b.gz")), Err(IndexError::Io { .. })));
-        assert!(matches!(Run::open(&dir.path().join("no")), Err(IndexError::Io { .. })));
+        assert!(matches!(Run::open(&dir.path().join("no")), Err(IndexError::File(_))));
     }
 
     fn rankings() -> impl Strategy<Value = BTreeMap<String, BTreeMap<String, f32>>> {
