@@ -70,10 +70,16 @@ impl Progress {
 
     /// Clears the bar and says the totals.
     pub(crate) fn finish(self) {
+        let rates = self.rates();
+        self.clear();
+        say(&rates);
+    }
+
+    /// Clears the bar.
+    pub(crate) fn clear(self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        say(&self.rates());
     }
 
     fn rates(&self) -> String {

@@ -469,6 +469,22 @@ fn errors_say_what_where_and_what_to_do() {
         assert!(got.contains(want), "{want:?} is not in {got}");
         assert!(!got.contains("panicked"), "{got}");
     }
+    // A model that has moved.
+    let model = dir.path("model");
+    std::fs::create_dir(&model).expect("created");
+    for entry in std::fs::read_dir(MODEL).expect("listed") {
+        let from = entry.expect("a file").path();
+        let to = Path::new(&model).join(from.file_name().expect("a name"));
+        std::fs::copy(from, to).expect("copied");
+    }
+    let moved = dir.path("moved");
+    stdout(&["index", "build", "-m", &model, "--out", &moved, CORPUS]);
+    std::fs::remove_dir_all(&model).expect("removed");
+    for call in [&["search", "-i", &moved, "sea"][..], &["index", "add", "-i", &moved, CORPUS]] {
+        let error = failure(call, 1);
+        assert!(error.contains("if it is elsewhere now, give --model"), "{error}");
+        stdout(&[call, &["--model", MODEL]].concat());
+    }
     // The index is as it was.
     assert!(stdout(&["index", "info", &index]).contains("documents    150\n"));
 }

@@ -52,7 +52,7 @@ fn row_format(args: &EncodeArgs, encoder: &Encoder) -> RowFormat {
 fn settings(args: &EncodeArgs, to: &Destination, encoder: &Encoder) -> serde_json::Value {
     let ndjson = (!to.is_parquet()).then_some((args.terms, args.decimals));
     json!({
-        "model": args.model.model,
+        "model": args.model.model.to_string_lossy(),
         "vocab": encoder.vocab(),
         "as": args.model.text.side.to_string(),
         "precision": args.model.engine.precision.to_string(),
@@ -60,7 +60,7 @@ fn settings(args: &EncodeArgs, to: &Destination, encoder: &Encoder) -> serde_jso
         "prompt": encoder.prompt(),
         "top_k": args.prune.top_k,
         "threshold": args.prune.threshold,
-        "inputs": args.input.inputs,
+        "inputs": args.input.inputs.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
         "text_field": args.input.text_field,
         "id_field": args.input.id_field,
         "terms": ndjson.map(|(terms, _)| terms.to_string()),

@@ -130,8 +130,8 @@ fn evaluate_model(
     let about = json!({
         "documents": data.documents,
         "settings": {
-            "model": model,
-            "data": args.data,
+            "model": shown(model),
+            "data": shown(&args.data),
             "split": args.split,
             "precision": args.engine.precision.to_string(),
             "max_length": args.engine.max_length,

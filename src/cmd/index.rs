@@ -11,8 +11,8 @@ use serde_json::json;
 use splade_index::{Index, IndexInfo, IndexOptions, IndexWriter, WriterOptions, verify};
 use splade_text::TokenizerOptions;
 
-use super::ids;
 use super::stream::Ended;
+use super::{hint_at_model, ids};
 use crate::args::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, TableOrJson, WeightsArg,
 };
@@ -47,14 +47,16 @@ fn build(args: &BuildArgs) -> Result<()> {
     let options = IndexOptions { weights: args.weights.into(), settings: made_by.to_json() };
     let how = WriterOptions { memory: args.source.memory, threads: args.engine.run.threads };
     interrupt::listen()?;
-    let writer = IndexWriter::create(&args.out, options, how)?;
-    let filled = fill(writer, source, None, &args.out);
-    if filled.is_err() && Index::open(&args.out).is_err() {
-        // Nothing was committed: what is in the folder would stand in the way of another try.
+    let mut writer = IndexWriter::create(&args.out, options, how)?;
+    let (put, ended) = put_all(&mut writer, source, None);
+    if put == 0 && ended.is_err() {
+        drop(writer);
+        // The folder was empty before: what is in it now would stand in the way of another try.
         std::fs::remove_dir_all(&args.out)
             .with_context(|| format!("cannot remove {}", args.out.display()))?;
+        return ended.map(|_| ());
     }
-    filled
+    finish(writer, put, ended, &args.out)
 }
 
 fn add(args: &AddArgs) -> Result<()> {
@@ -64,10 +66,13 @@ fn add(args: &AddArgs) -> Result<()> {
     let (source, now) = match (&made_by.encoding, model) {
         _ if !args.source.vectors.is_empty() => {
             let options = TokenizerOptions { mecab_dicdir: args.run.mecab_dicdir.clone() };
-            Source::vectors(&args.source, model.map(AsRef::as_ref), &options)?
+            let source = Source::vectors(&args.source, model.map(AsRef::as_ref), &options);
+            hint_at_model(source, args.model.as_ref())?
         }
         (Some(encoding), Some(model)) => {
-            Source::texts(&args.source, model, &encoding.options(&args.run), &encoding.prune)?
+            let options = encoding.options(&args.run);
+            let source = Source::texts(&args.source, model, &options, &encoding.prune);
+            hint_at_model(source, args.model.as_ref())?
         }
         _ => anyhow::bail!(
             "{} was built of vectors and does not say how texts are encoded; encode them first and \
@@ -81,20 +86,24 @@ fn add(args: &AddArgs) -> Result<()> {
     let known = args.new_only.then_some(index);
     let how = WriterOptions { memory: args.source.memory, threads: args.run.threads };
     interrupt::listen()?;
-    fill(IndexWriter::open(&args.index, how)?, source, known, &args.index)
+    let mut writer = IndexWriter::open(&args.index, how)?;
+    let (put, ended) = put_all(&mut writer, source, known);
+    finish(writer, put, ended, &args.index)
 }
 
-/// Puts all documents into an index. What was put before Ctrl-C or an error is kept.
-fn fill(mut writer: IndexWriter, source: Source, known: Option<Index>, dir: &Path) -> Result<()> {
-    let mut put = 0u64;
+/// Puts all documents into an index: how many there were before the end, Ctrl-C or an error.
+fn put_all(writer: &mut IndexWriter, source: Source, known: Option<Index>) -> (u64, Result<Ended>) {
+    let mut put = 0;
     let ended = source.each(known, |id, vector| {
         writer.put(id, vector)?;
         put += 1;
         Ok(())
     });
-    if put == 0 && ended.is_err() {
-        return ended.map(|_| ());
-    }
+    (put, ended)
+}
+
+/// Commits what was put, also before Ctrl-C or an error.
+fn finish(mut writer: IndexWriter, put: u64, ended: Result<Ended>, dir: &Path) -> Result<()> {
     let info = writer.commit()?;
     let (documents, dir) = (info.documents, dir.display());
     let more = format!(

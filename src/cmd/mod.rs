@@ -38,6 +38,14 @@ fn folder(model: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Says what to do where a model that an index names cannot be loaded.
+fn hint_at_model<T>(result: Result<T>, given: Option<&PathBuf>) -> Result<T> {
+    match given {
+        Some(_) => result,
+        None => result.context("the model of the index; if it is elsewhere now, give --model"),
+    }
+}
+
 /// Loads the encoder and tells of tensors that it does not use.
 fn load(model: &Path, options: &EncoderOptions) -> Result<Encoder> {
     let encoder = Encoder::load(&folder(model)?, options)

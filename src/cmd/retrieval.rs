@@ -8,7 +8,9 @@ use splade_index::eval::Scored;
 use splade_index::{Hit, Index, SearchOptions};
 use splade_sparse::SparseVector;
 
+use crate::input::Position;
 use crate::interrupt::{self, Interrupted};
+use crate::progress::Progress;
 
 /// Queries between two looks at Ctrl-C.
 pub(crate) const QUERIES_AT_A_TIME: usize = 1024;
@@ -27,15 +29,23 @@ pub(crate) struct Searcher<'a> {
     /// Of each query.
     times: Vec<Duration>,
     elapsed: Duration,
+    /// Of long work.
+    progress: Option<(Position, Progress)>,
 }
 
 impl<'a> Searcher<'a> {
+    /// For so many queries.
     pub(crate) fn new(
         index: &'a Index,
         options: &'a SearchOptions,
         pool: &'a rayon::ThreadPool,
+        queries: usize,
     ) -> Self {
-        Self { index, options, pool, times: Vec::new(), elapsed: Duration::ZERO }
+        let progress = (queries > QUERIES_AT_A_TIME).then(|| {
+            let position = Position::of(queries as u64);
+            (position.clone(), Progress::start(position, "queries"))
+        });
+        Self { index, options, pool, times: Vec::new(), elapsed: Duration::ZERO, progress }
     }
 
     /// The hits of queries, in their order; an error after Ctrl-C.
@@ -52,11 +62,18 @@ impl<'a> Searcher<'a> {
         self.elapsed += start.elapsed();
         let (hits, times): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         self.times.extend(times);
+        if let Some((position, progress)) = &mut self.progress {
+            position.read(queries.len() as u64);
+            progress.add(queries.len(), 0);
+        }
         Ok(hits)
     }
 
-    /// How fast it was.
-    pub(crate) fn summary(&mut self) -> String {
+    /// Ends the search; says how fast it was.
+    pub(crate) fn finish(mut self) -> String {
+        if let Some((_, progress)) = self.progress.take() {
+            progress.clear();
+        }
         self.times.sort_unstable();
         let milliseconds = |share| quantile(&self.times, share).as_secs_f64() * 1e3;
         format!(

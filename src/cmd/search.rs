@@ -16,7 +16,7 @@ use splade_text::TokenizerOptions;
 use super::index::made_by::MadeBy;
 use super::retrieval::{QUERIES_AT_A_TIME, Searcher, pool};
 use super::stream::{self, Ended};
-use super::{Records, Vocabulary, ids, load};
+use super::{Records, Vocabulary, hint_at_model, ids, load};
 use crate::args::{HitFormat, SearchArgs};
 use crate::input::{InputOptions, Inputs};
 use crate::interrupt::{self, Interrupted};
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     let options =
         SearchOptions { k: args.top_k_hits, threshold: args.threshold, filter, mode: args.mode() };
     let pool = pool(args.engine.run.threads)?;
-    let mut searcher = Searcher::new(&index, &options, &pool);
+    let mut searcher = Searcher::new(&index, &options, &pool, queries.len());
     let explain = args.explain.then_some(&index);
     let mut writer = HitWriter::new(output, format, &args.tag, explain, vocabulary.as_ref());
     for window in queries.chunks(QUERIES_AT_A_TIME) {
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     }
     writer.finish()?;
     if queries.len() > 1 {
-        say(&searcher.summary());
+        say(&searcher.finish());
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ fn queries(
     let tokenizer = TokenizerOptions { mecab_dicdir: options };
     let open = |model| Vocabulary::open(model, Side::Document, &tokenizer);
     let shown = model.filter(|_| args.explain || !args.vectors.is_empty());
-    let vocabulary = shown.map(open).transpose()?;
+    let vocabulary = hint_at_model(shown.map(open).transpose(), args.model.as_ref())?;
     if let (Some(model), Some(vocabulary)) = (model, &vocabulary) {
         made_by.check(model, vocabulary.tokenizer.len())?;
     }
@@ -117,7 +117,7 @@ fn queries(
         prompt: args.prompt.clone(),
         ..args.engine.options()
     };
-    let encoder = load(model, &options)?;
+    let encoder = hint_at_model(load(model, &options), args.model.as_ref())?;
     made_by.check(model, encoder.tokenizer().len())?;
     let mut queries = Vec::new();
     match inputs {

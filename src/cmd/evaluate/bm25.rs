@@ -65,8 +65,8 @@ pub(super) fn retrieve(
     writer.commit()?;
     let index = Index::open(dir.path())?;
     let queries = counts_of(&data.queries)?;
-    let mut searcher = Searcher::new(&index, options, pool);
+    let mut searcher = Searcher::new(&index, options, pool, data.queries.len());
     let run = search(&mut searcher, data, &queries)?;
-    say(&format!("BM25: {}", searcher.summary()));
+    say(&format!("BM25: {}", searcher.finish()));
     Ok(run)
 }

@@ -66,9 +66,9 @@ pub(super) fn retrieve(
         count(&index, data, &mut statistics)?;
         index
     };
-    let mut searcher = Searcher::new(&index, options, pool);
+    let mut searcher = Searcher::new(&index, options, pool, data.queries.len());
     let run = search(&mut searcher, data, &queries)?;
-    say(&searcher.summary());
+    say(&searcher.finish());
     let tokenizer = encoder.tokenizer();
     let summary = |counts: &VectorStatistics| counts.summary(|term| tokenizer.token(term.0));
     Ok(Found {

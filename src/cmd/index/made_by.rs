@@ -42,7 +42,8 @@ impl MadeBy {
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let mut json = json!({"model": self.model, "vocab": self.vocab, "tokens": self.tokens});
+        let model = self.model.as_deref().map(Path::to_string_lossy);
+        let mut json = json!({"model": model, "vocab": self.vocab, "tokens": self.tokens});
         if let Some(encoding) = &self.encoding {
             json["as"] = encoding.side.to_string().into();
             json["precision"] = encoding.precision.to_string().into();
