@@ -34,9 +34,9 @@ pub(crate) fn run(args: &CheckDataArgs) -> Result<()> {
         }
     };
     print(&text)?;
-    match findings.len() {
-        0 => Ok(()),
-        kinds => bail!("{} has problems of {kinds} kinds", args.data.display()),
+    match findings.is_empty() {
+        true => Ok(()),
+        false => bail!("{} has problems", args.data.display()),
     }
 }
 

@@ -42,7 +42,8 @@ fn folder(model: &Path) -> Result<PathBuf> {
 fn hint_at_model<T>(result: Result<T>, given: Option<&PathBuf>) -> Result<T> {
     match given {
         Some(_) => result,
-        None => result.context("cannot use the model of the index; if it is elsewhere now, give --model"),
+        None => result
+            .context("cannot use the model of the index; if it is elsewhere now, give --model"),
     }
 }
 
