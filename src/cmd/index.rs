@@ -154,7 +154,7 @@ fn check(dir: &Path) -> Result<()> {
     let whole = verify(dir)?;
     let text = format!(
         "whole: {} files, {}, {} documents\n",
-        whole.files,
+        whole.segments,
         HumanBytes(whole.bytes),
         whole.documents
     );

@@ -1,13 +1,7 @@
 //! Lines of a text file with their numbers, and fields of an NDJSON object.
 
-<<<<<<< HEAD
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-=======
 use std::io::BufRead;
-use std::path::{Path, PathBuf};
->>>>>>> 56e16c7 (Outputs that are not whole are removed; one way to open text files)
+use std::path::Path;
 
 use serde_json::{Map, Value};
 use splade_sparse::files::open_text;
@@ -16,27 +10,7 @@ use crate::IndexError;
 
 /// Opens a file; one whose name ends in `.gz` or `.zst` is unpacked.
 pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, IndexError> {
-<<<<<<< HEAD
-    let cannot = |source| IndexError::io("open", path)(source);
-    let file = File::open(path).map_err(cannot)?;
-    let ends_with = |suffix: &str| path.to_string_lossy().to_lowercase().ends_with(suffix);
-    Ok(if ends_with(".gz") {
-        Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(file))))
-    } else if ends_with(".zst") {
-        Box::new(BufReader::new(zstd::Decoder::new(file).map_err(cannot)?))
-    } else {
-        Box::new(BufReader::with_capacity(1 << 16, file))
-    })
-=======
-    match open_text(path) {
-        Ok(reader) => Ok(reader),
-        Err(FileError::Io { path, source, .. }) => Err(IndexError::Io { path, source }),
-        Err(other) => {
-            let message = other.to_string();
-            Err(IndexError::Dataset { path: path.to_path_buf(), message })
-        }
-    }
->>>>>>> 56e16c7 (Outputs that are not whole are removed; one way to open text files)
+    Ok(open_text(path)?)
 }
 
 /// Lines that are not blank, without their ends and without a byte order mark.
