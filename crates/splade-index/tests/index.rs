@@ -359,3 +359,26 @@ fn errors_say_what_to_do() {
         assert!(open(dir.path()).is_err_and(|error| error.contains(want)), "{want}");
     }
 }
+
+/// Indexes of version 1 as they were written at first, with a deleted document: read for good.
+/// (`index build --weights …` of data/toy-beir/corpus.jsonl by models/demo, then `index delete … d3`.)
+#[test]
+fn reads_indexes_of_version_1() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/index-v1");
+    let exact = Index::open(&fixtures.join("f32")).expect("opened");
+    let query = exact.vector("d5").expect("a document");
+    let want = [("d121", 11.915327), ("d5", 11.557511), ("d41", 10.808633)];
+    for (format, tolerance) in [("f32", 1e-6), ("f16", 1e-3), ("u8", 1e-2)] {
+        let dir = fixtures.join(format);
+        assert_eq!(verify(&dir).expect("whole").documents, 150, "{format}");
+        let index = Index::open(&dir).expect("opened");
+        assert_eq!((index.info().documents, index.info().deleted), (149, 1));
+        assert_eq!((index.vector("d3"), index.settings()["vocab"].as_u64()), (None, Some(458)));
+        let options = SearchOptions { k: 3, ..Default::default() };
+        let hits = index.search(&query, &options);
+        for ((id, score), hit) in want.iter().zip(&hits) {
+            assert_eq!(hit.id, *id, "{format}: {hits:?}");
+            assert!((hit.score / score - 1.0).abs() < tolerance, "{format}: {hits:?}");
+        }
+    }
+}

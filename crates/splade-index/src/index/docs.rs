@@ -115,20 +115,25 @@ impl<'a> Docs<'a> {
         (word >> (bit % 8)) as usize & ((1 << self.low_bits) - 1)
     }
 
-    /// Writes all numbers to `out`, which has as many of them in the end as the list.
-    ///
-    /// `word` writes the numbers of a word. Damaged bits give other numbers.
+    /// All numbers, in a buffer that grows as it must. `word` writes the numbers of a word. Damaged
+    /// bits give other numbers.
     #[inline(always)]
-    pub(super) fn decode(&self, out: &mut Vec<u16>, word: impl Fn(Word<'_>, &mut [u16; WRITTEN])) {
-        out.clear();
-        out.resize(self.count + WRITTEN, 0);
+    pub(super) fn decode<'b>(
+        &self,
+        buffer: &'b mut Vec<u16>,
+        word: impl Fn(Word<'_>, &mut [u16; WRITTEN]),
+    ) -> &'b [u16] {
+        if buffer.len() < self.count + WRITTEN {
+            buffer.resize(self.count + WRITTEN, 0);
+        }
         let mut i = 0;
         for at in (0..self.upper_bytes).step_by(8) {
             let upper = self.upper_word(at);
             let bit = i * self.low_bits as usize;
-            let (Some(out), Some(lows)) =
-                (out.get_mut(i..).and_then(|out| out.first_chunk_mut()), self.lows.get(bit / 8..))
-            else {
+            let (Some(out), Some(lows)) = (
+                buffer.get_mut(i..).and_then(|out| out.first_chunk_mut()),
+                self.lows.get(bit / 8..),
+            ) else {
                 break;
             };
             let base = (at * 8).wrapping_sub(i) as u16;
@@ -136,14 +141,12 @@ impl<'a> Docs<'a> {
             word(Word { upper, base, lows, phase, low_bits: self.low_bits }, out);
             i += upper.count_ones() as usize;
         }
-        out.truncate(self.count);
+        &buffer[..self.count]
     }
 
     /// All numbers, in order.
     pub(super) fn to_vec(self) -> Vec<u16> {
-        let mut docs = Vec::new();
-        self.decode(&mut docs, decode::plain);
-        docs
+        self.decode(&mut Vec::new(), decode::plain).to_vec()
     }
 
     /// The place of a number among the others, if it is there.
@@ -263,10 +266,10 @@ mod tests {
         assert_eq!(list.to_vec(), docs);
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx512vbmi2") {
-            let mut got = Vec::new();
+            let mut buffer = Vec::new();
             // SAFETY: the CPU has the instructions.
             #[allow(unsafe_code, reason = "a function with target features is called")]
-            list.decode(&mut got, |word, out| unsafe { decode::vbmi2(word, out) });
+            let got = list.decode(&mut buffer, |word, out| unsafe { decode::vbmi2(word, out) });
             assert_eq!(got, docs);
         }
         for (i, doc) in docs.iter().enumerate() {

@@ -3,9 +3,10 @@
 //!
 //! | bytes | of | what |
 //! |---|---|---|
-//! | 24 | | documents u32, lists u32, postings u64, bytes of all lists u32, bytes of all ids u32 |
-//! | 4 | list | term, ascending |
-//! | 4 | list | where its bytes start |
+//! | 28 | | documents u32, lists u32, postings u64, bytes of all lists u32, bytes of all ids u32, words u32 |
+//! | 8 | word | a bit for each term that has a list: term 64 w + b is bit b of word w |
+//! | 4 | word | lists of the terms before the word's |
+//! | 4 | list | where its bytes start; lists ascend by term |
 //! | 2 | list | postings |
 //! | 2 | list | upper half of the float of the largest weight, rounded up |
 //! | | | the lists, each its documents (`docs.rs`) and its weights (`weights.rs`); 64 bytes of padding |
@@ -21,7 +22,9 @@ use splade_sparse::{SparseVector, TermId};
 use super::docs::{self, Docs, MAX_DOCS, PADDING};
 use super::weights::{WeightFormat, Weights, from_upper_bits, upper_bits};
 
-const HEADER: usize = 24;
+const HEADER: usize = 28;
+/// Terms are below this, so that the bits of a range's terms take 2 MB at most.
+pub(super) const MAX_TERM: u32 = 1 << 24;
 
 /// Postings after which a range ends, so that the bytes of its lists fit 32 bits.
 const MAX_POSTINGS: usize = 1 << 28;
@@ -84,14 +87,16 @@ impl RangeBuilder {
             }
             posting = *end as usize;
         }
-        let (mut terms, mut starts, mut counts, mut maxima) = (vec![], vec![], vec![], vec![]);
+        let words = lists_of.last().map_or(0, |(term, _)| term.0 as usize / 64 + 1);
+        let mut bits = vec![0u64; words];
+        let (mut starts, mut counts, mut maxima) = (vec![], vec![], vec![]);
         let mut lists = Vec::with_capacity(docs.len() * (1 + format.bytes()));
         let mut start = 0;
         for (term, count) in &lists_of {
             let list = start..start + *count as usize;
             start = list.end;
             let max = format.largest(&weights[list.clone()]);
-            terms.extend(term.0.to_le_bytes());
+            bits[term.0 as usize / 64] |= 1 << (term.0 % 64);
             starts.extend((lists.len() as u32).to_le_bytes());
             counts.extend((*count as u16).to_le_bytes());
             maxima.extend(upper_bits(max).to_le_bytes());
@@ -104,14 +109,27 @@ impl RangeBuilder {
         order.sort_by_key(|doc| &self.ids[usize::from(*doc)]);
 
         let mut out = Vec::with_capacity(
-            HEADER + 3 * terms.len() + lists.len() + id_bytes + 6 * self.ids.len() + 4,
+            HEADER
+                + 12 * words
+                + 8 * lists_of.len()
+                + lists.len()
+                + id_bytes
+                + 6 * self.ids.len()
+                + 4,
         );
         out.extend((self.ids.len() as u32).to_le_bytes());
-        out.extend((terms.len() as u32 / 4).to_le_bytes());
+        out.extend((lists_of.len() as u32).to_le_bytes());
         out.extend((self.terms.len() as u64).to_le_bytes());
         out.extend((lists.len() as u32).to_le_bytes());
         out.extend((id_bytes as u32).to_le_bytes());
-        for part in [terms, starts, counts, maxima, lists] {
+        out.extend((words as u32).to_le_bytes());
+        out.extend(bits.iter().flat_map(|word| word.to_le_bytes()));
+        let mut before = 0u32;
+        for word in &bits {
+            out.extend(before.to_le_bytes());
+            before += word.count_ones();
+        }
+        for part in [starts, counts, maxima, lists] {
             out.extend(part);
         }
         let mut start = 0u32;
@@ -136,7 +154,10 @@ pub(super) struct Range<'a> {
     docs: usize,
     postings: u64,
     format: WeightFormat,
-    terms: &'a [u8],
+    /// Which terms have a list.
+    bits: &'a [u8],
+    /// Lists of the terms before each word of the bits.
+    before: &'a [u8],
     starts: &'a [u8],
     counts: &'a [u8],
     maxima: &'a [u8],
@@ -159,7 +180,7 @@ impl<'a> Range<'a> {
     /// None if the sizes do not fit the bytes.
     pub(super) fn open(bytes: &'a [u8], format: WeightFormat) -> Option<Self> {
         let number = |at: usize| u32_at(bytes, at).map(|number| number as usize);
-        let (docs, lists) = (number(0)?, number(4)?);
+        let (docs, lists, words) = (number(0)?, number(4)?, number(24)?);
         let postings = u64::from_le_bytes(*bytes.get(8..)?.first_chunk()?);
         if docs > MAX_DOCS {
             return None;
@@ -175,8 +196,9 @@ impl<'a> Range<'a> {
             docs,
             postings,
             format,
-            terms: take(lists.checked_mul(4)?)?,
-            starts: take(lists * 4)?,
+            bits: take(words.checked_mul(8)?)?,
+            before: take(words * 4)?,
+            starts: take(lists.checked_mul(4)?)?,
             counts: take(lists * 2)?,
             maxima: take(lists * 2)?,
             lists: take(number(16)?)?,
@@ -200,28 +222,28 @@ impl<'a> Range<'a> {
         self.postings
     }
 
-    fn term(&self, at: usize) -> u32 {
-        u32_at(self.terms, at * 4).unwrap_or(u32::MAX)
-    }
-
     /// The terms that have postings, ascending.
     pub(super) fn terms(&self) -> impl Iterator<Item = TermId> + '_ {
-        (0..self.terms.len() / 4).map(|at| TermId(self.term(at)))
+        let words = self.bits.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+        (0..).zip(words).flat_map(|(at, mut word)| {
+            std::iter::from_fn(move || {
+                let bit = (word != 0).then(|| word.trailing_zeros())?;
+                word &= word - 1;
+                Some(TermId(at * 64 + bit))
+            })
+        })
     }
 
     /// The postings of a term.
+    #[inline]
     pub(super) fn list(&self, term: TermId) -> Option<List<'a>> {
-        let (mut low, mut high) = (0, self.terms.len() / 4);
-        while low < high {
-            let middle = (low + high) / 2;
-            match self.term(middle) < term.0 {
-                true => low = middle + 1,
-                false => high = middle,
-            }
-        }
-        if low == self.terms.len() / 4 || self.term(low) != term.0 {
+        let (word, bit) = (term.0 as usize / 64, term.0 % 64);
+        let bits = u64::from_le_bytes(*self.bits.get(word * 8..)?.first_chunk()?);
+        if bits >> bit & 1 == 0 {
             return None;
         }
+        let lower = (bits & ((1 << bit) - 1)).count_ones() as usize;
+        let low = u32_at(self.before, word * 4)? as usize + lower;
         let count = usize::from(u16_at(self.counts, low * 2)?);
         let max = from_upper_bits(u16_at(self.maxima, low * 2)?);
         let bytes = self.lists.get(u32_at(self.starts, low * 4)? as usize..)?;

@@ -1,22 +1,51 @@
 //! Sums compared many at a time: plain loops that are inlined into code with vector instructions.
 
-/// Sums that are compared together.
-const CHUNK: usize = 64;
+/// Sums that are compared together, a bit each.
+pub(super) const CHUNK: usize = 32;
+
+/// A bit for each sum that is at least `least`.
+#[inline(always)]
+pub(super) fn plain(chunk: &[u16; CHUNK], least: u16) -> u32 {
+    // Most often there is none, which is found out many at a time.
+    if chunk.iter().fold(0, |max: u16, sum| max.max(*sum)) < least {
+        return 0;
+    }
+    chunk.iter().enumerate().fold(0, |mask, (i, sum)| mask | u32::from(*sum >= least) << i)
+}
+
+/// [`plain`] with AVX-512 BW.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+pub(super) fn avx512(chunk: &[u16; CHUNK], least: u16) -> u32 {
+    use std::arch::x86_64::{__m512i, _mm512_cmpge_epu16_mask, _mm512_set1_epi16};
+    // SAFETY: 64 bytes are there, and a load may be unaligned.
+    #[allow(unsafe_code, reason = "an unaligned load of 64 bytes")]
+    let sums: __m512i = unsafe { std::ptr::read_unaligned(chunk.as_ptr().cast()) };
+    _mm512_cmpge_epu16_mask(sums, _mm512_set1_epi16(least as i16))
+}
 
 /// How many sums are at least `least`.
 #[inline(always)]
-pub(super) fn count_at_least(sums: &[u16], least: u16) -> usize {
-    let count = |chunk: &[u16]| {
-        chunk.iter().map(|sum| u16::from(*sum >= least)).fold(0u16, u16::wrapping_add)
-    };
-    // A count of a chunk fits 16 bits.
-    sums.chunks(1 << 12).map(|chunk| usize::from(count(chunk))).sum()
+pub(super) fn count_at_least(
+    sums: &[u16],
+    least: u16,
+    mask: impl Fn(&[u16; CHUNK], u16) -> u32,
+) -> usize {
+    let (chunks, rest) = sums.as_chunks();
+    let whole: u32 = chunks.iter().map(|chunk| mask(chunk, least).count_ones()).sum();
+    whole as usize + rest.iter().filter(|sum| **sum >= least).count()
 }
 
 /// Calls `visit(place, sum)` for the sums that are at least `least`, in order.
 #[inline(always)]
-pub(super) fn at_least(sums: &[u16], mut least: u16, mut visit: impl FnMut(usize, u16)) {
-    at_least_rising(sums, &mut least, |at, sum, _| visit(at, sum));
+pub(super) fn at_least(
+    sums: &[u16],
+    mut least: u16,
+    mask: impl Fn(&[u16; CHUNK], u16) -> u32,
+    mut visit: impl FnMut(usize, u16),
+) {
+    at_least_rising(sums, &mut least, mask, |at, sum, _| visit(at, sum));
 }
 
 /// The same, where `visit` may raise `least` for the sums to come.
@@ -24,16 +53,23 @@ pub(super) fn at_least(sums: &[u16], mut least: u16, mut visit: impl FnMut(usize
 pub(super) fn at_least_rising(
     sums: &[u16],
     least: &mut u16,
+    mask: impl Fn(&[u16; CHUNK], u16) -> u32,
     mut visit: impl FnMut(usize, u16, &mut u16),
 ) {
-    for (at, chunk) in sums.chunks(CHUNK).enumerate() {
-        if chunk.iter().fold(0, |max: u16, sum| max.max(*sum)) < *least {
-            continue;
-        }
-        for (i, sum) in chunk.iter().enumerate() {
-            if *sum >= *least {
-                visit(at * CHUNK + i, *sum, least);
+    let (chunks, rest) = sums.as_chunks();
+    for (at, chunk) in chunks.iter().enumerate() {
+        let mut mask = mask(chunk, *least);
+        while mask != 0 {
+            let i = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            if chunk[i] >= *least {
+                visit(at * CHUNK + i, chunk[i], least);
             }
+        }
+    }
+    for (i, sum) in rest.iter().enumerate() {
+        if *sum >= *least {
+            visit(chunks.len() * CHUNK + i, *sum, least);
         }
     }
 }
@@ -49,8 +85,8 @@ mod tests {
             let want: Vec<(usize, u16)> =
                 sums.iter().copied().enumerate().filter(|(_, sum)| *sum >= least).collect();
             let mut got = Vec::new();
-            at_least(&sums, least, |at, sum| got.push((at, sum)));
-            prop_assert_eq!(count_at_least(&sums, least), want.len());
+            at_least(&sums, least, plain, |at, sum| got.push((at, sum)));
+            prop_assert_eq!(count_at_least(&sums, least, plain), want.len());
             prop_assert_eq!(got, want);
         }
     }

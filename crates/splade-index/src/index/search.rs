@@ -19,7 +19,7 @@ use splade_sparse::{SparseVector, TermId};
 use super::bits::Bits;
 use super::decode::{self, WRITTEN, Word};
 use super::range::{List, Range};
-use super::scan;
+use super::scan::{self, CHUNK};
 use super::weights::Weights;
 
 /// Accumulators of a range: as many as 16 bits can name, so that no document is out of bounds.
@@ -27,7 +27,7 @@ const ACCUMULATORS: usize = 1 << 16;
 /// The fixed-point value of all upper bounds together. What is left of 16 bits takes the rounding.
 const FULL: f64 = 60_000.0;
 /// Postings whose addition takes as long as to look a document up in a list, early ends included.
-const LOOKUP: usize = 10;
+const LOOKUP: usize = 25;
 /// Documents that are compared in the time of adding one posting.
 const COMPARED: usize = 16;
 
@@ -104,11 +104,18 @@ pub(super) struct Scratch {
     candidates: Vec<Candidate>,
     /// The documents of one list.
     docs: Vec<u16>,
+    /// What its postings give.
+    gives: Vec<u16>,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { accumulators: Box::new([0; ACCUMULATORS]), candidates: Vec::new(), docs: Vec::new() }
+        Self {
+            accumulators: Box::new([0; ACCUMULATORS]),
+            candidates: Vec::new(),
+            docs: Vec::new(),
+            gives: Vec::new(),
+        }
     }
 }
 
@@ -127,46 +134,70 @@ struct Part<'a> {
     list: List<'a>,
     /// The most it gives to a score.
     bound: f64,
-    /// Fixed-point value of a weight of 1; of a code of 8 bits, 65,536 times that of code 1.
+    /// Fixed-point value of a weight of 1.
     factor: f32,
-    code_factor: u32,
+    /// 256 times the fixed-point value of code 1, of weights of 8 bits.
+    code_factor: u16,
 }
 
 impl Part<'_> {
-    /// Adds what every posting gives to the sum of its document.
+    /// Writes what every posting gives to the sum of its document, in fixed point, rounded down.
     #[inline(always)]
-    fn add_all(&self, docs: &[u16], sums: &mut [u16; ACCUMULATORS]) {
-        let mut add = |doc: &u16, part: u16| {
-            let sum = &mut sums[usize::from(*doc)];
-            *sum = sum.wrapping_add(part);
-        };
+    fn gives<'b>(&self, buffer: &'b mut Vec<u16>) -> &'b [u16] {
+        let count = self.list.docs.len();
+        if buffer.len() < count {
+            buffer.resize(count, 0);
+        }
+        let out = &mut buffer[..count];
         match &self.list.weights {
             Weights::U8(codes, _) => {
-                for (doc, code) in docs.iter().zip(*codes) {
-                    add(doc, ((u32::from(*code) * self.code_factor) >> 16) as u16);
+                for (out, code) in out.iter_mut().zip(*codes) {
+                    *out = by_code(*code, self.code_factor);
                 }
             }
             Weights::F16(bytes) => {
-                for (doc, half) in docs.iter().zip(bytes.as_chunks().0) {
-                    add(doc, (f16::from_le_bytes(*half).to_f32() * self.factor) as u16);
+                for (out, half) in out.iter_mut().zip(bytes.as_chunks().0) {
+                    *out = (f16::from_le_bytes(*half).to_f32() * self.factor) as u16;
                 }
             }
             Weights::F32(bytes) => {
-                for (doc, float) in docs.iter().zip(bytes.as_chunks().0) {
-                    add(doc, (f32::from_le_bytes(*float) * self.factor) as u16);
+                for (out, float) in out.iter_mut().zip(bytes.as_chunks().0) {
+                    *out = (f32::from_le_bytes(*float) * self.factor) as u16;
                 }
             }
         }
+        out
     }
 
-    /// The part of a score that the `i`-th posting gives, in fixed point, rounded down.
+    /// The same of the `i`-th posting.
     #[inline(always)]
-    fn add(&self, i: usize) -> u16 {
+    fn give(&self, i: usize) -> u16 {
         match &self.list.weights {
-            Weights::U8(codes, _) => ((u32::from(codes[i]) * self.code_factor) >> 16) as u16,
+            Weights::U8(codes, _) => by_code(codes[i], self.code_factor),
             weights => (weights.get(i) * self.factor) as u16,
         }
     }
+}
+
+/// A code times a factor of 8 binary places: the upper half of a product of 16 bits each.
+#[inline(always)]
+fn by_code(code: u8, factor: u16) -> u16 {
+    ((u32::from(code) << 8) * u32::from(factor) >> 16) as u16
+}
+
+/// Decodes a word of a list (`decode.rs`).
+trait Decode: Fn(Word<'_>, &mut [u16; WRITTEN]) + Copy {}
+impl<F: Fn(Word<'_>, &mut [u16; WRITTEN]) + Copy> Decode for F {}
+
+/// Compares a chunk of sums (`scan.rs`).
+trait Mask: Fn(&[u16; CHUNK], u16) -> u32 + Copy {}
+impl<F: Fn(&[u16; CHUNK], u16) -> u32 + Copy> Mask for F {}
+
+/// The parts of a search that are written for instructions of their own.
+#[derive(Clone, Copy)]
+struct Kernel<D, M> {
+    decode: D,
+    mask: M,
 }
 
 /// A query in a range, and which documents count.
@@ -187,7 +218,12 @@ impl RangeSearch<'_> {
         {
             #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
             fn avx2(this: &RangeSearch<'_>, query: &SparseVector, top: &mut Top, s: &mut Scratch) {
-                this.run_inlined(query, top, s, decode::plain);
+                this.run_inlined(
+                    query,
+                    top,
+                    s,
+                    Kernel { decode: decode::plain, mask: scan::plain },
+                );
             }
             #[target_feature(
                 enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt"
@@ -198,7 +234,9 @@ impl RangeSearch<'_> {
                 top: &mut Top,
                 s: &mut Scratch,
             ) {
-                this.run_inlined(query, top, s, |word, out| decode::vbmi2(word, out));
+                let decode = |word: Word<'_>, out: &mut [u16; WRITTEN]| decode::vbmi2(word, out);
+                let mask = |chunk: &[u16; CHUNK], least| scan::avx512(chunk, least);
+                this.run_inlined(query, top, s, Kernel { decode, mask });
             }
             use std::arch::is_x86_feature_detected as has;
             if has!("avx2") && has!("bmi1") && has!("bmi2") && has!("popcnt") && has!("lzcnt") {
@@ -211,7 +249,7 @@ impl RangeSearch<'_> {
                 };
             }
         }
-        self.run_inlined(query, top, scratch, decode::plain);
+        self.run_inlined(query, top, scratch, Kernel { decode: decode::plain, mask: scan::plain });
     }
 
     #[inline(always)]
@@ -220,7 +258,7 @@ impl RangeSearch<'_> {
         query: &SparseVector,
         top: &mut Top,
         scratch: &mut Scratch,
-        decode: impl Fn(Word<'_>, &mut [u16; WRITTEN]) + Copy,
+        kernel: Kernel<impl Decode, impl Mask>,
     ) {
         let mut parts = self.parts(query);
         let total: f64 = parts.iter().map(|part| part.bound).sum();
@@ -243,10 +281,10 @@ impl RangeSearch<'_> {
             part.factor = (f64::from(part.query_weight) * scale * (1.0 - 1e-6)) as f32;
             if let Weights::U8(_, step) = part.list.weights {
                 let factor = f64::from(part.query_weight) * f64::from(step) * scale;
-                part.code_factor = (factor * 65_536.0) as u32;
+                part.code_factor = (factor * 256.0) as u16;
             }
         }
-        self.collect(&parts, scale, postings, top, scratch, decode);
+        self.collect(&parts, scale, postings, top, scratch, kernel);
         parts.sort_by_key(|part| part.term);
         let slack = slack(parts.len());
         scratch.candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.sum));
@@ -267,7 +305,8 @@ impl RangeSearch<'_> {
             Some(Part { term, query_weight, list, bound, factor: 0.0, code_factor: 0 })
         };
         let mut parts: Vec<Part<'_>> = query.iter().filter_map(part).collect();
-        parts.sort_by(|a, b| b.bound.total_cmp(&a.bound).then(a.term.cmp(&b.term)));
+        let worth = |part: &Part<'_>| part.bound / ((part.list.docs.len() + 64) as f64).sqrt();
+        parts.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.term.cmp(&b.term)));
         parts
     }
 
@@ -280,11 +319,12 @@ impl RangeSearch<'_> {
         postings: usize,
         top: &Top,
         scratch: &mut Scratch,
-        decode: impl Fn(Word<'_>, &mut [u16; WRITTEN]) + Copy,
+        kernel: Kernel<impl Decode, impl Mask>,
     ) {
-        let Scratch { accumulators, candidates, docs: docs_of_list } = scratch;
-        let docs = self.range.docs();
-        accumulators[..docs].fill(0);
+        let Scratch { accumulators, candidates, docs: docs_buffer, gives: gives_buffer } = scratch;
+        let accumulators = &mut **accumulators;
+        let all = self.range.docs();
+        accumulators[..all].fill(0);
         candidates.clear();
         let slack = slack(parts.len());
         // rest[i]: the most that the lists from i on give, in fixed point, rounded up.
@@ -297,32 +337,35 @@ impl RangeSearch<'_> {
         let mut reach = fixed(top.threshold(), scale);
         let (mut left, mut unseen, mut done) = (postings, 0, parts.len());
         for (i, part) in parts.iter().enumerate() {
-            part.list.docs.decode(docs_of_list, decode);
-            part.add_all(docs_of_list, accumulators);
+            let docs = part.list.docs.decode(docs_buffer, kernel.decode);
+            for (doc, gives) in docs.iter().zip(part.gives(gives_buffer)) {
+                let sum = &mut accumulators[usize::from(*doc)];
+                *sum = sum.wrapping_add(*gives);
+            }
             left -= part.list.docs.len();
             unseen += part.list.docs.len();
             // Comparing all documents is worth it now and then only.
-            if unseen * COMPARED < docs || left * COMPARED < docs {
+            if unseen * COMPARED < all || left * COMPARED < all {
                 continue;
             }
             unseen = 0;
             if !top.is_full() {
-                reach = reach.max(self.kth_best(&accumulators[..docs], top.k, candidates));
+                reach = self.kth_best(&accumulators[..all], top.k, reach, candidates, kernel.mask);
             }
             let Some(least) = least(reach, rest[i + 1] + slack) else { continue };
-            let survivors = scan::count_at_least(&accumulators[..docs], least);
+            let survivors = scan::count_at_least(&accumulators[..all], least, kernel.mask);
             if survivors * (parts.len() - i - 1) * LOOKUP < left {
                 done = i + 1;
                 break;
             }
         }
         if !top.is_full() {
-            reach = reach.max(self.kth_best(&accumulators[..docs], top.k, candidates));
+            reach = self.kth_best(&accumulators[..all], top.k, reach, candidates, kernel.mask);
         }
         candidates.clear();
         let allowed = |doc: usize| self.allowed.is_none_or(|allowed| allowed.get(doc));
         match least(reach, rest[done] + slack) {
-            Some(least) => scan::at_least(&accumulators[..docs], least, |doc, sum| {
+            Some(least) => scan::at_least(&accumulators[..all], least, kernel.mask, |doc, sum| {
                 if allowed(doc) {
                     candidates.push(Candidate { doc: doc as u16, sum });
                 }
@@ -335,7 +378,7 @@ impl RangeSearch<'_> {
                 }
                 candidates.extend(
                     met.iter()
-                        .filter(|doc| *doc < docs && allowed(*doc))
+                        .filter(|doc| *doc < all && allowed(*doc))
                         .map(|doc| Candidate { doc: doc as u16, sum: accumulators[doc] }),
                 );
             }
@@ -343,7 +386,7 @@ impl RangeSearch<'_> {
         for (i, part) in parts.iter().enumerate().skip(done) {
             for candidate in &mut *candidates {
                 if let Some(at) = part.list.docs.find(usize::from(candidate.doc)) {
-                    candidate.sum = candidate.sum.wrapping_add(part.add(at));
+                    candidate.sum = candidate.sum.wrapping_add(part.give(at));
                 }
             }
             if let Some(least) = least(reach, rest[i + 1] + slack) {
@@ -352,12 +395,19 @@ impl RangeSearch<'_> {
         }
     }
 
-    /// A sum that `k` documents have reached already; 0 if fewer have any.
+    /// The largest sum that `k` documents have reached already, if it is above `reach`.
     #[inline(always)]
-    fn kth_best(&self, sums: &[u16], k: usize, buffer: &mut Vec<Candidate>) -> u32 {
+    fn kth_best(
+        &self,
+        sums: &[u16],
+        k: usize,
+        reach: u32,
+        buffer: &mut Vec<Candidate>,
+        mask: impl Mask,
+    ) -> u32 {
         buffer.clear();
-        let mut least = 1;
-        scan::at_least_rising(sums, &mut least, |doc, sum, least| {
+        let Some(mut least) = least(reach.max(1), 0).filter(|_| k > 0) else { return reach };
+        scan::at_least_rising(sums, &mut least, mask, |doc, sum, least| {
             if self.allowed.is_some_and(|allowed| !allowed.get(doc)) {
                 return;
             }
@@ -369,10 +419,13 @@ impl RangeSearch<'_> {
                 *least = buffer[k - 1].sum;
             }
         });
-        if k == 0 || buffer.len() < k {
-            return 0;
+        match buffer.len() < k {
+            true => reach,
+            false => {
+                let kth = buffer.select_nth_unstable_by_key(k - 1, |c| std::cmp::Reverse(c.sum)).1;
+                reach.max(u32::from(kth.sum))
+            }
         }
-        u32::from(buffer.select_nth_unstable_by_key(k - 1, |c| std::cmp::Reverse(c.sum)).1.sum)
     }
 
     /// The score of a document; parts are in the order of terms.
@@ -390,7 +443,7 @@ impl RangeSearch<'_> {
 
 /// By how much a sum of `lists` parts may be too small: each is rounded down, its factor too.
 fn slack(lists: usize) -> u32 {
-    lists as u32 + lists as u32 / 64 + 2
+    2 * lists as u32 + 2
 }
 
 /// A score in fixed point, rounded down, and by the rounding of scores to f32.
@@ -404,11 +457,14 @@ fn least(reach: u32, rest: u32) -> Option<u16> {
     Some(u16::try_from(least).unwrap_or(u16::MAX))
 }
 
-/// The share of the remaining lists' bounds that is to be believed for a recall.
+/// The share of the remaining lists' bounds that is to be believed for a recall. As measured by
+/// `benches/search.rs`, top 10 of three sets of vectors (38,901 real ones; 100,000 and 1,000,000
+/// synthetic): .32 finds .96 to .998 of the best; .6 finds all but one in a thousand there, and .99
+/// of documents of random terms.
 pub(super) fn belief(recall: f32) -> f64 {
     match recall {
-        ..0.96 => 0.2,
-        0.96..0.995 => 0.4,
+        ..=0.95 => 0.32,
+        ..=0.99 => 0.6,
         _ => 1.0,
     }
 }

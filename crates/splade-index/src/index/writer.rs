@@ -16,7 +16,7 @@ use super::bits::Bits;
 use super::bloom::Bloom;
 use super::docs::MAX_DOCS;
 use super::head::{HEAD, Head, SegmentEntry};
-use super::range::RangeBuilder;
+use super::range::{MAX_TERM, RangeBuilder};
 use super::segment::{Segment, SegmentWriter};
 use super::weights::WeightFormat;
 use super::{Index, IndexInfo};
@@ -144,11 +144,17 @@ impl IndexWriter {
     /// [`commit`](Self::commit).
     ///
     /// # Errors
-    /// If the id is longer than 65,535 bytes, or a segment cannot be written.
+    /// If the id is longer than 65,535 bytes, a term not below 16,777,216, or a segment cannot be
+    /// written.
     pub fn put(&mut self, id: &str, vector: &SparseVector) -> Result<(), IndexError> {
         if id.len() > MAX_ID {
             let start: String = id.chars().take(40).collect();
             let message = format!("the id {start:?}… has {} bytes; at most {MAX_ID}", id.len());
+            return Err(IndexError::damaged(&self.dir, message));
+        }
+        if let Some(term) = vector.terms().last().filter(|term| term.0 >= MAX_TERM) {
+            let message =
+                format!("document {id:?} has the term {term}; terms are below {MAX_TERM}");
             return Err(IndexError::damaged(&self.dir, message));
         }
         self.delete(id)?;
