@@ -69,7 +69,7 @@ pub(super) fn encode(docs: &[u16], universe: usize, out: &mut Vec<u8>) {
 
 /// Notes that `ones` ones stand before the `zeros`-th zero, if it is one that is sampled.
 fn sample(samples: &mut [u8], zeros: usize, ones: usize) {
-    if zeros % SAMPLE == 0 {
+    if zeros.is_multiple_of(SAMPLE) {
         let at = (zeros / SAMPLE - 1) * 2;
         samples[at..at + 2].copy_from_slice(&(ones as u16).to_le_bytes());
     }

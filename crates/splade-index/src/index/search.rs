@@ -182,7 +182,7 @@ impl Part<'_> {
 /// A code times a factor of 8 binary places: the upper half of a product of 16 bits each.
 #[inline(always)]
 fn by_code(code: u8, factor: u16) -> u16 {
-    ((u32::from(code) << 8) * u32::from(factor) >> 16) as u16
+    (((u32::from(code) << 8) * u32::from(factor)) >> 16) as u16
 }
 
 /// Decodes a word of a list (`decode.rs`).
