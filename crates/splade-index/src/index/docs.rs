@@ -149,6 +149,25 @@ impl<'a> Docs<'a> {
         self.decode(&mut Vec::new(), decode::plain).to_vec()
     }
 
+    /// Fetches the bytes where the list starts.
+    #[inline(always)]
+    pub(super) fn prefetch(&self) {
+        for bytes in [self.upper, self.lows] {
+            prefetch(bytes, 0);
+            prefetch(bytes, LINE);
+        }
+    }
+
+    /// Fetches the bytes by which [`find`](Self::find) may come, were numbers spread evenly; gives
+    /// the place at which the number were then.
+    #[inline(always)]
+    pub(super) fn prefetch_find(&self, doc: usize, universe: usize) -> usize {
+        let at = doc * self.count / universe.max(1);
+        prefetch(self.upper, ((doc >> self.low_bits) + at) / 8);
+        prefetch(self.lows, at * self.low_bits as usize / 8);
+        at
+    }
+
     /// The place of a number among the others, if it is there.
     #[inline]
     pub(super) fn find(&self, doc: usize) -> Option<usize> {
@@ -228,6 +247,25 @@ impl<'a> Docs<'a> {
             _ => word,
         }
     }
+}
+
+/// Bytes that are fetched together.
+const LINE: usize = 64;
+
+/// Fetches the bytes at a place into the cache, if they are there and the CPU can.
+#[inline(always)]
+pub(super) fn prefetch(bytes: &[u8], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(byte) = bytes.get(at) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint about a byte that is there.
+        #[allow(unsafe_code, reason = "a hint to the CPU")]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (bytes, at);
 }
 
 #[inline(always)]

@@ -4,11 +4,8 @@
 //! | bytes | of | what |
 //! |---|---|---|
 //! | 28 | | documents u32, lists u32, postings u64, bytes of all lists u32, bytes of all ids u32, words u32 |
-//! | 8 | word | a bit for each term that has a list: term 64 w + b is bit b of word w |
-//! | 4 | word | lists of the terms before the word's |
-//! | 4 | list | where its bytes start; lists ascend by term |
-//! | 2 | list | postings |
-//! | 2 | list | upper half of the float of the largest weight, rounded up |
+//! | 12 | word | a bit for each term that has a list, u64: term 64 w + b is bit b of word w; lists of the terms before the word's, u32 |
+//! | 8 | list | by term: where its bytes start u32, postings u16, upper half of the float of the largest weight, rounded up |
 //! | | | the lists, each its documents (`docs.rs`) and its weights (`weights.rs`); 64 bytes of padding |
 //! | 4 | document, and 1 more | where its id starts |
 //! | | | the ids, UTF-8 |
@@ -89,7 +86,7 @@ impl RangeBuilder {
         }
         let words = lists_of.last().map_or(0, |(term, _)| term.0 as usize / 64 + 1);
         let mut bits = vec![0u64; words];
-        let (mut starts, mut counts, mut maxima) = (vec![], vec![], vec![]);
+        let mut records = Vec::with_capacity(8 * lists_of.len());
         let mut lists = Vec::with_capacity(docs.len() * (1 + format.bytes()));
         let mut start = 0;
         for (term, count) in &lists_of {
@@ -97,9 +94,9 @@ impl RangeBuilder {
             start = list.end;
             let max = format.largest(&weights[list.clone()]);
             bits[term.0 as usize / 64] |= 1 << (term.0 % 64);
-            starts.extend((lists.len() as u32).to_le_bytes());
-            counts.extend((*count as u16).to_le_bytes());
-            maxima.extend(upper_bits(max).to_le_bytes());
+            records.extend((lists.len() as u32).to_le_bytes());
+            records.extend((*count as u16).to_le_bytes());
+            records.extend(upper_bits(max).to_le_bytes());
             docs::encode(&docs[list.clone()], self.ids.len(), &mut lists);
             format.encode(&weights[list], max, &mut lists);
         }
@@ -123,13 +120,13 @@ impl RangeBuilder {
         out.extend((lists.len() as u32).to_le_bytes());
         out.extend((id_bytes as u32).to_le_bytes());
         out.extend((words as u32).to_le_bytes());
-        out.extend(bits.iter().flat_map(|word| word.to_le_bytes()));
         let mut before = 0u32;
         for word in &bits {
+            out.extend(word.to_le_bytes());
             out.extend(before.to_le_bytes());
             before += word.count_ones();
         }
-        for part in [starts, counts, maxima, lists] {
+        for part in [records, lists] {
             out.extend(part);
         }
         let mut start = 0u32;
@@ -154,13 +151,10 @@ pub(super) struct Range<'a> {
     docs: usize,
     postings: u64,
     format: WeightFormat,
-    /// Which terms have a list.
-    bits: &'a [u8],
-    /// Lists of the terms before each word of the bits.
-    before: &'a [u8],
-    starts: &'a [u8],
-    counts: &'a [u8],
-    maxima: &'a [u8],
+    /// Which terms have a list, 12 bytes a word.
+    words: &'a [u8],
+    /// What is to be known of each list, 8 bytes.
+    records: &'a [u8],
     lists: &'a [u8],
     id_starts: &'a [u8],
     ids: &'a [u8],
@@ -196,11 +190,8 @@ impl<'a> Range<'a> {
             docs,
             postings,
             format,
-            bits: take(words.checked_mul(8)?)?,
-            before: take(words * 4)?,
-            starts: take(lists.checked_mul(4)?)?,
-            counts: take(lists * 2)?,
-            maxima: take(lists * 2)?,
+            words: take(words.checked_mul(12)?)?,
+            records: take(lists.checked_mul(8)?)?,
             lists: take(number(16)?)?,
             id_starts: take(docs * 4 + 4)?,
             ids: take(number(20)?)?,
@@ -224,7 +215,8 @@ impl<'a> Range<'a> {
 
     /// The terms that have postings, ascending.
     pub(super) fn terms(&self) -> impl Iterator<Item = TermId> + '_ {
-        let words = self.bits.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
+        let bits = |word: &[u8]| word.first_chunk().map_or(0, |bits| u64::from_le_bytes(*bits));
+        let words = self.words.chunks_exact(12).map(bits);
         (0..).zip(words).flat_map(|(at, mut word)| {
             std::iter::from_fn(move || {
                 let bit = (word != 0).then(|| word.trailing_zeros())?;
@@ -238,15 +230,16 @@ impl<'a> Range<'a> {
     #[inline]
     pub(super) fn list(&self, term: TermId) -> Option<List<'a>> {
         let (word, bit) = (term.0 as usize / 64, term.0 % 64);
-        let bits = u64::from_le_bytes(*self.bits.get(word * 8..)?.first_chunk()?);
+        let word = self.words.get(word * 12..)?;
+        let bits = u64::from_le_bytes(*word.first_chunk()?);
         if bits >> bit & 1 == 0 {
             return None;
         }
         let lower = (bits & ((1 << bit) - 1)).count_ones() as usize;
-        let low = u32_at(self.before, word * 4)? as usize + lower;
-        let count = usize::from(u16_at(self.counts, low * 2)?);
-        let max = from_upper_bits(u16_at(self.maxima, low * 2)?);
-        let bytes = self.lists.get(u32_at(self.starts, low * 4)? as usize..)?;
+        let record = self.records.get((u32_at(word, 8)? as usize + lower) * 8..)?;
+        let bytes = self.lists.get(u32_at(record, 0)? as usize..)?;
+        let count = usize::from(u16_at(record, 4)?);
+        let max = from_upper_bits(u16_at(record, 6)?);
         let (docs, rest) = Docs::open(bytes, count, self.docs)?;
         let weights = Weights::open(self.format, rest, count, max)?;
         Some(List { docs, weights, max })

@@ -169,6 +169,12 @@ impl Part<'_> {
         out
     }
 
+    /// Fetches what looking a document up will read.
+    #[inline(always)]
+    fn prefetch_find(&self, doc: usize, universe: usize) {
+        self.list.weights.prefetch(self.list.docs.prefetch_find(doc, universe));
+    }
+
     /// The same of the `i`-th posting.
     #[inline(always)]
     fn give(&self, i: usize) -> u16 {
@@ -301,6 +307,8 @@ impl RangeSearch<'_> {
     fn parts(&self, query: &SparseVector) -> Vec<Part<'_>> {
         let part = |(term, query_weight): (TermId, f32)| {
             let list = self.range.list(term)?;
+            list.docs.prefetch();
+            list.weights.prefetch(0);
             let bound = f64::from(query_weight) * f64::from(list.max);
             Some(Part { term, query_weight, list, bound, factor: 0.0, code_factor: 0 })
         };
@@ -363,11 +371,15 @@ impl RangeSearch<'_> {
             reach = self.kth_best(&accumulators[..all], top.k, reach, candidates, kernel.mask);
         }
         candidates.clear();
+        let first = parts.get(done);
         let allowed = |doc: usize| self.allowed.is_none_or(|allowed| allowed.get(doc));
         match least(reach, rest[done] + slack) {
             Some(least) => scan::at_least(&accumulators[..all], least, kernel.mask, |doc, sum| {
                 if allowed(doc) {
                     candidates.push(Candidate { doc: doc as u16, sum });
+                    if let Some(first) = first {
+                        first.prefetch_find(doc, all);
+                    }
                 }
             }),
             // Fewer documents than wanted have a sum at all: every one counts that has a term.
@@ -385,6 +397,10 @@ impl RangeSearch<'_> {
         }
         for (i, part) in parts.iter().enumerate().skip(done) {
             for candidate in &mut *candidates {
+                // The next list's bytes come while this one is searched.
+                if let Some(next) = parts.get(i + 1) {
+                    next.prefetch_find(usize::from(candidate.doc), all);
+                }
                 if let Some(at) = part.list.docs.find(usize::from(candidate.doc)) {
                     candidate.sum = candidate.sum.wrapping_add(part.give(at));
                 }

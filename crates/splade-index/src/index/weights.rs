@@ -2,6 +2,8 @@
 
 use half::f16;
 
+use super::docs::prefetch;
+
 /// How weights are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -106,6 +108,16 @@ impl<'a> Weights<'a> {
             WeightFormat::F16 => Self::F16(bytes),
             WeightFormat::F32 => Self::F32(bytes),
         })
+    }
+
+    /// Fetches the bytes of the `i`-th weight.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, i: usize) {
+        match self {
+            Self::U8(bytes, _) => prefetch(bytes, i),
+            Self::F16(bytes) => prefetch(bytes, 2 * i),
+            Self::F32(bytes) => prefetch(bytes, 4 * i),
+        }
     }
 
     /// The `i`-th weight, which is below the count.
