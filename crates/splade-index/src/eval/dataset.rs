@@ -276,7 +276,7 @@ mod tests {
             message().is_err_and(|m| m.ends_with("there is corpus.jsonl but no queries.jsonl"))
         );
         write(dir, "queries.jsonl", "{\"_id\":\"q1\",\"text\":\"x\",\"metadata\":{}}\n");
-        assert!(message().is_err_and(|m| m.starts_with("cannot read")));
+        assert!(message().is_err_and(|m| m.starts_with("cannot list")));
         write(dir, "qrels/train.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
         let only = Dataset::open(dir).expect("a set");
         assert_eq!(rows(only.documents()), ["d1=T x", "d2=y"]);
