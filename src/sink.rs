@@ -43,6 +43,10 @@ impl Destination {
         };
         let by_name = match path.extension().and_then(|extension| extension.to_str()) {
             _ if path.is_dir() => None,
+            None if path.exists() => bail!(
+                "--output {} is there and no folder; a file ends in .parquet, .ndjson or .jsonl",
+                path.display()
+            ),
             Some("parquet") => Some(Format::Parquet),
             Some("ndjson" | "jsonl") => Some(Format::Ndjson),
             None => None,
@@ -220,6 +224,9 @@ mod tests {
         for (path, format, want) in cases {
             assert_eq!(of(path, format).ok(), want, "{path} {format:?}");
         }
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        assert!(of(file.to_str().expect("UTF-8"), None).is_err());
         let there = there.to_str().expect("UTF-8");
         assert_eq!(of(there, None).ok(), Some(folder(there, Format::Parquet)));
     }

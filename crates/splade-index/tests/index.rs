@@ -224,7 +224,7 @@ proptest! {
                 Change::Delete(id) => {
                     let id = id.to_string();
                     let there = now.iter().any(|(other, _)| *other == id);
-                    prop_assert_eq!(writer.delete(&id).expect("deleted"), there);
+                    prop_assert_eq!(writer.delete(&id), there);
                     now.retain(|(other, _)| *other != id);
                 }
                 Change::Commit => {
@@ -268,7 +268,7 @@ proptest! {
         let mut writer = create(dir.path(), WeightFormat::U8);
         corpus(200, 5).iter().for_each(|(id, vector)| writer.put(id, vector).expect("put"));
         writer.commit().expect("committed");
-        writer.delete("d5").expect("deleted");
+        assert!(writer.delete("d5"));
         writer.commit().expect("committed");
         drop(writer);
         let mut files: Vec<_> = std::fs::read_dir(dir.path())
@@ -328,6 +328,72 @@ fn many_ranges_are_one_index() {
         assert_eq!(search(&before, &query, &options), search(&after, &query, &options));
     }
     assert_eq!(verify(dir.path()).expect("whole").documents, info.documents);
+}
+
+/// A commit that ends after any of its steps, each file cut off anywhere: the index is that of the
+/// commit before, and can be written.
+#[test]
+fn a_crash_leaves_the_last_commit() {
+    let (documents, query) = (corpus(120, 11), &corpus(1, 12)[0].1);
+    let dir = tempfile::tempdir().expect("a folder");
+    let files = |dir: &Path| -> BTreeMap<String, Vec<u8>> {
+        let entries = std::fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry"));
+        let name = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        entries.map(|e| (name(&e), std::fs::read(e.path()).expect("read"))).collect()
+    };
+    let mut writer = create(dir.path(), WeightFormat::F32);
+    documents[..60].iter().for_each(|(id, vector)| writer.put(id, vector).expect("put"));
+    writer.commit().expect("committed");
+    let before = files(dir.path());
+    let hits =
+        |dir: &Path| search(&Index::open(dir).expect("opened"), query, &SearchOptions::default());
+    let (want, all) = (
+        hits(dir.path()),
+        best(documents[1..].iter().map(|(id, vector)| (id.as_str(), vector.clone())), query, 10),
+    );
+    documents[60..].iter().for_each(|(id, vector)| writer.put(id, vector).expect("put"));
+    assert!(writer.delete("d0"));
+    writer.commit().expect("committed");
+    drop(writer);
+    assert_eq!(hits(dir.path()), all);
+    let after = files(dir.path());
+    let new: Vec<&String> = after.keys().filter(|name| !before.contains_key(*name)).collect();
+    assert_eq!(new.len(), 2, "a segment and deletions: {new:?}");
+    // The files in the order in which a commit writes them, the last of them cut off.
+    let order: Vec<&str> = new
+        .iter()
+        .map(|name| name.as_str())
+        .filter(|name| name.ends_with(".spl"))
+        .chain(new.iter().map(|name| name.as_str()).filter(|name| name.ends_with(".deleted")))
+        .chain(["index.json"])
+        .collect();
+    for (step, name) in order.iter().enumerate() {
+        let bytes = &after[*name];
+        for cut in (0..=bytes.len()).step_by(bytes.len().div_ceil(25)) {
+            let crashed = tempfile::tempdir().expect("a folder");
+            let write = |name: &str, bytes: &[u8]| {
+                std::fs::write(crashed.path().join(name), bytes).expect("written");
+            };
+            before.iter().for_each(|(name, bytes)| write(name, bytes));
+            order[..step].iter().for_each(|name| write(name, &after[*name]));
+            write(&format!("{name}.partial"), &bytes[..cut]);
+            assert_eq!(hits(crashed.path()), want, "{name} cut at {cut}");
+            if cut == 0 {
+                let mut writer = IndexWriter::open(crashed.path(), how()).expect("opened");
+                documents[60..].iter().for_each(|(id, v)| writer.put(id, v).expect("put"));
+                assert!(writer.delete("d0"));
+                writer.commit().expect("committed");
+                assert_eq!(hits(crashed.path()), all);
+                verify(crashed.path()).expect("whole");
+                let left = files(crashed.path());
+                assert!(
+                    !left
+                        .keys()
+                        .any(|name| name.starts_with("segment") && name.ends_with("partial"))
+                );
+            }
+        }
+    }
 }
 
 #[test]

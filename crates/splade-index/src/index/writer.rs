@@ -157,7 +157,7 @@ impl IndexWriter {
                 format!("document {id:?} has the term {term}; terms are below {MAX_TERM}");
             return Err(IndexError::damaged(&self.dir, message));
         }
-        self.delete(id)?;
+        self.delete(id);
         let growing = match &mut self.growing {
             Some(growing) => growing,
             none => {
@@ -178,17 +178,14 @@ impl IndexWriter {
     }
 
     /// Deletes a document, with the next [`commit`](Self::commit); whether it was there.
-    ///
-    /// # Errors
-    /// None yet.
-    pub fn delete(&mut self, id: &str) -> Result<bool, IndexError> {
+    pub fn delete(&mut self, id: &str) -> bool {
         if let Some(growing) = &mut self.growing
             && let Some(doc) = growing.ids.remove(id)
         {
             growing.deleted.set(doc as usize);
-            return Ok(true);
+            return true;
         }
-        Ok(self.segments.iter_mut().rev().any(|segment| segment.delete(id)))
+        self.segments.iter_mut().rev().any(|segment| segment.delete(id))
     }
 
     /// Makes all changes lasting and visible to whoever opens the index from now on.
