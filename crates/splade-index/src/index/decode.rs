@@ -1,5 +1,7 @@
 //! Decoding of a word of Elias-Fano's upper bits at a time, by what instructions the CPU has.
 
+use super::bytes::u32_at;
+
 /// A word of upper bits and the low bits of its numbers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word<'a> {
@@ -28,10 +30,7 @@ pub(super) fn plain(word: Word<'_>, out: &mut [u16; WRITTEN]) {
         let high = word.base.wrapping_add(upper.trailing_zeros() as u16).wrapping_sub(i as u16);
         let at = bit / 8;
         // Numbers from the 33rd on may lie behind the window; `lows` is padded for them.
-        let low = match word.lows.get(at..at + 4) {
-            Some(b) => u32::from_le_bytes([b[0], b[1], b[2], b[3]]) >> (bit % 8) & mask,
-            None => 0,
-        };
+        let low = u32_at(word.lows, at).unwrap_or(0) >> (bit % 8) & mask;
         *out = (u32::from(high) << word.low_bits) as u16 | low as u16;
         bit += word.low_bits as usize;
         upper &= upper - 1;
@@ -45,33 +44,24 @@ pub(super) fn plain(word: Word<'_>, out: &mut [u16; WRITTEN]) {
 pub(super) fn vbmi2(word: Word<'_>, out: &mut [u16; WRITTEN]) {
     use std::arch::x86_64::{
         __m512i, _mm_cvtsi32_si128, _mm512_add_epi16, _mm512_add_epi32, _mm512_and_si512,
-        _mm512_castsi256_si512, _mm512_castsi512_si256, _mm512_cvtepi32_epi16,
-        _mm512_cvtepu8_epi16, _mm512_extracti64x4_epi64, _mm512_inserti64x4,
+        _mm512_castsi256_si512, _mm512_castsi512_si128, _mm512_castsi512_si256,
+        _mm512_cvtepi32_epi16, _mm512_cvtepu8_epi16, _mm512_cvtepu8_epi32,
+        _mm512_extracti32x4_epi32, _mm512_extracti64x4_epi64, _mm512_inserti64x4,
         _mm512_maskz_compress_epi8, _mm512_mullo_epi32, _mm512_or_si512, _mm512_permutexvar_epi8,
         _mm512_set1_epi16, _mm512_set1_epi32, _mm512_sll_epi16, _mm512_srli_epi32,
         _mm512_srlv_epi32, _mm512_sub_epi16,
     };
-    const BYTES: [u8; 64] = count_up();
-    const WORDS: [u16; 32] = {
-        let mut words = [0; 32];
-        let mut i = 0;
-        while i < 32 {
-            words[i] = i as u16;
-            i += 1;
-        }
-        words
-    };
-    const fn count_up() -> [u8; 64] {
-        let mut bytes = [0; 64];
+    const COUNT: [u8; 64] = {
+        let mut count = [0; 64];
         let mut i = 0;
         while i < 64 {
-            bytes[i] = i as u8;
+            count[i] = i as u8;
             i += 1;
         }
-        bytes
-    }
-    fn load<T>(from: &[T]) -> __m512i {
-        assert!(size_of_val(from) >= 64);
+        count
+    };
+    fn load(from: &[u8]) -> __m512i {
+        assert!(from.len() >= 64);
         // SAFETY: 64 bytes are there, and a load may be unaligned.
         #[allow(unsafe_code, reason = "an unaligned load of 64 bytes")]
         unsafe {
@@ -80,7 +70,14 @@ pub(super) fn vbmi2(word: Word<'_>, out: &mut [u16; WRITTEN]) {
     }
     let (l, mask) = (word.low_bits, _mm512_set1_epi32((1 << word.low_bits) - 1));
     let shift = _mm_cvtsi32_si128(l as i32);
-    let positions = _mm512_maskz_compress_epi8(word.upper, load(&BYTES));
+    // 0, 1, 2, … in lanes of 8, 16 and, from 0 and from 16 on, 32 bits.
+    let bytes = load(&COUNT);
+    let words = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(bytes));
+    let lanes = [
+        _mm512_cvtepu8_epi32(_mm512_castsi512_si128(bytes)),
+        _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32::<1>(bytes)),
+    ];
+    let positions = _mm512_maskz_compress_epi8(word.upper, bytes);
     let count = word.upper.count_ones() as usize;
     let halves = [_mm512_castsi512_si256(positions), _mm512_extracti64x4_epi64::<1>(positions)];
     for (half, positions) in halves.into_iter().enumerate().take(count.div_ceil(32)) {
@@ -88,10 +85,10 @@ pub(super) fn vbmi2(word: Word<'_>, out: &mut [u16; WRITTEN]) {
         let bit = word.phase as usize + first * l as usize;
         let Some(window) = word.lows.get(bit / 8..bit / 8 + WINDOW) else { return };
         let window = load(window);
-        let low16 = |from: usize| {
-            // Lane j: the bit of number `from + j` in the window, as byte and shift.
+        let low16 = |numbers: __m512i| {
+            // Where the bits of each number are in the window, as byte and shift.
             let lanes = _mm512_add_epi32(
-                _mm512_mullo_epi32(lanes(from), _mm512_set1_epi32(l as i32)),
+                _mm512_mullo_epi32(numbers, _mm512_set1_epi32(l as i32)),
                 _mm512_set1_epi32((bit % 8) as i32),
             );
             let bytes = _mm512_srli_epi32::<3>(lanes);
@@ -103,8 +100,9 @@ pub(super) fn vbmi2(word: Word<'_>, out: &mut [u16; WRITTEN]) {
             let parts = _mm512_srlv_epi32(parts, _mm512_and_si512(lanes, _mm512_set1_epi32(7)));
             _mm512_cvtepi32_epi16(_mm512_and_si512(parts, mask))
         };
-        let lows = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low16(0)), low16(16));
-        let high = _mm512_sub_epi16(_mm512_cvtepu8_epi16(positions), load(&WORDS));
+        let lows =
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low16(lanes[0])), low16(lanes[1]));
+        let high = _mm512_sub_epi16(_mm512_cvtepu8_epi16(positions), words);
         let base = word.base.wrapping_sub(first as u16);
         let high = _mm512_add_epi16(high, _mm512_set1_epi16(base as i16));
         let docs = _mm512_or_si512(_mm512_sll_epi16(high, shift), lows);
@@ -113,20 +111,5 @@ pub(super) fn vbmi2(word: Word<'_>, out: &mut [u16; WRITTEN]) {
         unsafe {
             std::ptr::write_unaligned(out.as_mut_ptr().add(first).cast(), docs);
         }
-    }
-
-    #[target_feature(enable = "avx512f")]
-    #[inline]
-    fn lanes(from: usize) -> __m512i {
-        const LANES: [u32; 32] = {
-            let mut lanes = [0; 32];
-            let mut i = 0;
-            while i < 32 {
-                lanes[i] = i as u32;
-                i += 1;
-            }
-            lanes
-        };
-        load(&LANES[from..])
     }
 }

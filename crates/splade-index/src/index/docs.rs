@@ -7,6 +7,7 @@
 //! without decoding the others: before the upper bits stand samples, for every 256th zero the
 //! ones before it.
 
+use super::bytes::{u16_at, u32_at, u64_at};
 use super::decode::{self, WRITTEN, Word};
 
 /// Documents of a range are numbered below this.
@@ -111,7 +112,7 @@ impl<'a> Docs<'a> {
     #[inline(always)]
     fn low(&self, i: usize) -> usize {
         let bit = i * self.low_bits as usize;
-        let word = read_u32(self.lows, bit / 8);
+        let word = u32_at(self.lows, bit / 8).unwrap_or(0);
         (word >> (bit % 8)) as usize & ((1 << self.low_bits) - 1)
     }
 
@@ -182,7 +183,8 @@ impl<'a> Docs<'a> {
             if byte >= self.upper_bytes {
                 return None;
             }
-            let ones = (!(read_u64(self.upper, byte) >> (at % 8))).trailing_zeros() as usize;
+            let ones =
+                (!(u64_at(self.upper, byte).unwrap_or(0) >> (at % 8))).trailing_zeros() as usize;
             let ones = ones.min(64 - at % 8);
             for _ in 0..ones {
                 if i >= self.count {
@@ -212,8 +214,7 @@ impl<'a> Docs<'a> {
         let (mut at, mut left) = match sample {
             0 => (0, zeros),
             _ => {
-                let bytes = self.samples.get(sample * 2 - 2..sample * 2)?;
-                let ones = usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
+                let ones = usize::from(u16_at(self.samples, sample * 2 - 2)?);
                 // The bit of the sampled zero itself, which counts again.
                 (ones + sample * SAMPLE - 1, zeros % SAMPLE + 1)
             }
@@ -225,7 +226,7 @@ impl<'a> Docs<'a> {
             }
             let bits = 64 - at % 8;
             // Ones of the complement are zeros; those beyond the word are cut off.
-            let mut word = !read_u64(self.upper, byte) >> (at % 8);
+            let mut word = !u64_at(self.upper, byte).unwrap_or(0) >> (at % 8);
             let count = word.count_ones() as usize;
             if count >= left {
                 for _ in 1..left {
@@ -241,7 +242,7 @@ impl<'a> Docs<'a> {
     /// 64 upper bits from a byte that is a multiple of eight; none beyond their end.
     #[inline(always)]
     fn upper_word(&self, at: usize) -> u64 {
-        let word = read_u64(self.upper, at);
+        let word = u64_at(self.upper, at).unwrap_or(0);
         match self.upper_bytes - at {
             rest @ ..8 => word & ((1 << (rest * 8)) - 1),
             _ => word,
@@ -266,19 +267,6 @@ pub(super) fn prefetch(bytes: &[u8], at: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (bytes, at);
-}
-
-#[inline(always)]
-fn read_u32(bytes: &[u8], at: usize) -> u32 {
-    match bytes.get(at..at + 4) {
-        Some(bytes) => u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
-        None => 0,
-    }
-}
-
-#[inline(always)]
-fn read_u64(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
 }
 
 #[cfg(test)]

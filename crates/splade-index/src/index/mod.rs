@@ -9,6 +9,7 @@
 
 mod bits;
 mod bloom;
+mod bytes;
 mod decode;
 mod docs;
 mod head;

@@ -16,6 +16,7 @@
 use rustc_hash::FxHashMap;
 use splade_sparse::{SparseVector, TermId};
 
+use super::bytes::{u16_at, u32_at, u64_at};
 use super::docs::{self, Docs, MAX_DOCS, PADDING};
 use super::weights::{WeightFormat, Weights, from_upper_bits, upper_bits};
 
@@ -175,7 +176,7 @@ impl<'a> Range<'a> {
     pub(super) fn open(bytes: &'a [u8], format: WeightFormat) -> Option<Self> {
         let number = |at: usize| u32_at(bytes, at).map(|number| number as usize);
         let (docs, lists, words) = (number(0)?, number(4)?, number(24)?);
-        let postings = u64::from_le_bytes(*bytes.get(8..)?.first_chunk()?);
+        let postings = u64_at(bytes, 8)?;
         if docs > MAX_DOCS {
             return None;
         }
@@ -215,7 +216,7 @@ impl<'a> Range<'a> {
 
     /// The terms that have postings, ascending.
     pub(super) fn terms(&self) -> impl Iterator<Item = TermId> + '_ {
-        let bits = |word: &[u8]| word.first_chunk().map_or(0, |bits| u64::from_le_bytes(*bits));
+        let bits = |word: &[u8]| u64_at(word, 0).unwrap_or(0);
         let words = self.words.chunks_exact(12).map(bits);
         (0..).zip(words).flat_map(|(at, mut word)| {
             std::iter::from_fn(move || {
@@ -231,7 +232,7 @@ impl<'a> Range<'a> {
     pub(super) fn list(&self, term: TermId) -> Option<List<'a>> {
         let (word, bit) = (term.0 as usize / 64, term.0 % 64);
         let word = self.words.get(word * 12..)?;
-        let bits = u64::from_le_bytes(*word.first_chunk()?);
+        let bits = u64_at(word, 0)?;
         if bits >> bit & 1 == 0 {
             return None;
         }
@@ -311,12 +312,4 @@ impl<'a> Range<'a> {
 fn to_vector(mut pairs: Vec<(TermId, f32)>) -> SparseVector {
     pairs.retain(|(_, weight)| weight.is_finite() && *weight > 0.0);
     SparseVector::from_pairs(pairs).unwrap_or_default()
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_le_bytes(*bytes))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }

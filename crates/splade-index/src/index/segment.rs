@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 use splade_sparse::files::{aside, sync_and_rename};
 
+use super::bytes::{u32_at, u64_at};
 use super::range::Range;
 use super::weights::WeightFormat;
 use crate::IndexError;
@@ -109,31 +110,31 @@ impl Segment {
         if map.len() < HEADER + FOOTER || !map.starts_with(MAGIC) || !map.ends_with(MAGIC) {
             return Err(damaged("it is no segment, or its end is missing"));
         }
-        let version = u32_at(&map, 8);
+        let version = u32_at(&map, 8).unwrap_or(0);
         if version != VERSION {
             return Err(damaged(&format!(
                 "it has version {version}; this program reads version {VERSION}"
             )));
         }
-        let format = match u32_at(&map, 12) {
+        let format = match u32_at(&map, 12).unwrap_or(0) {
             1 => WeightFormat::U8,
             2 => WeightFormat::F16,
             4 => WeightFormat::F32,
             other => return Err(damaged(&format!("weights of {other} bytes"))),
         };
-        let count = u32_at(&map, map.len() - FOOTER) as usize;
+        let count = u32_at(&map, map.len() - FOOTER).unwrap_or(0) as usize;
         let end = map.len() - FOOTER;
         let table = count.checked_mul(ENTRY).and_then(|bytes| end.checked_sub(bytes));
         let table = table.filter(|table| *table >= HEADER);
         let table = table.ok_or_else(|| damaged("its table is cut off"))?;
-        if crc32fast::hash(&map[table..end + 4]) != u32_at(&map, end + 4) {
+        if Some(crc32fast::hash(&map[table..end + 4])) != u32_at(&map, end + 4) {
             return Err(damaged("the checksum of its table differs"));
         }
         let entry = |bytes: &[u8]| {
-            let start = usize::try_from(u64_at(bytes, 0)).ok()?;
-            let size = usize::try_from(u64_at(bytes, 8)).ok()?;
+            let start = usize::try_from(u64_at(bytes, 0)?).ok()?;
+            let size = usize::try_from(u64_at(bytes, 8)?).ok()?;
             let fits = start.checked_add(size).is_some_and(|end| end <= table);
-            let (docs, crc) = (u32_at(bytes, 16) as usize, u32_at(bytes, 20));
+            let (docs, crc) = (u32_at(bytes, 16)? as usize, u32_at(bytes, 20)?);
             fits.then_some(Entry { start, bytes: size, docs, crc })
         };
         let ranges = map[table..end].chunks_exact(ENTRY).map(entry).collect::<Option<Vec<_>>>();
@@ -177,13 +178,4 @@ impl Segment {
         }
         Ok(())
     }
-}
-
-/// A number within the bytes: callers have compared the length.
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

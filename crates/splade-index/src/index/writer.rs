@@ -117,6 +117,8 @@ impl IndexWriter {
     /// # Errors
     /// If there is none, it is damaged, or has another writer.
     pub fn open(dir: &Path, how: WriterOptions) -> Result<Self, IndexError> {
+        // Before the lock, so that a folder without an index is left as it is; after it, so that
+        // the head is the last writer's.
         Head::read(dir)?;
         let lock = lock(dir)?;
         let head = Head::read(dir)?;
