@@ -1,0 +1,84 @@
+//! The one door between the trainer and what computes.
+//!
+//! Whole batches of token ids go in, sparse vectors come out, gradients of the sparse vectors go
+//! back; tensors stay behind the door. An engine is one encoder: a model of two towers is two.
+
+use std::path::Path;
+
+use crate::error::TrainError;
+
+/// The terms of a text, ascending, each with a weight above zero.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Terms {
+    /// Indices in the vocabulary, ascending.
+    pub terms: Vec<u32>,
+    /// One a term, above zero.
+    pub weights: Vec<f32>,
+}
+
+/// A parameter as the optimizer sees it: numbers without a shape.
+#[derive(Debug)]
+pub struct ParameterMut<'a> {
+    /// Of the tensor, or of the first of several that are kept as one.
+    pub name: &'a str,
+    /// The numbers, in the engine's own order.
+    pub values: &'a mut [f32],
+    /// Of the loss by each of them, in the same order.
+    pub gradients: &'a mut [f32],
+}
+
+/// A tensor as Hugging Face names and shapes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// As in the model's file.
+    pub name: String,
+    /// Row-major.
+    pub shape: Vec<usize>,
+    /// Row-major.
+    pub values: Vec<f32>,
+}
+
+/// An encoder that can be trained.
+pub trait Engine: Send {
+    /// Terms of the vocabulary.
+    fn vocab(&self) -> usize;
+
+    /// Vectors without dropout; nothing is kept. Texts are token ids, none empty.
+    fn encode(&self, texts: &[&[u32]]) -> Vec<Terms>;
+
+    /// Vectors with dropout, keeping what [`backward`](Engine::backward) needs until then or until
+    /// the next `forward`. `noise` has a number for every text: a text with the same number gets
+    /// the same dropout, whatever stands beside it.
+    fn forward(&mut self, texts: &[&[u32]], noise: &[u64]) -> Vec<Terms>;
+
+    /// Adds to the gradients of the parameters: `gradients[i][j]` is the loss's by weight `j` of
+    /// vector `i` of the last `forward`, whose state is dropped.
+    ///
+    /// # Panics
+    /// Without a `forward` before it, or if the lengths are not those of its vectors.
+    fn backward(&mut self, gradients: &[Vec<f32>]);
+
+    /// Visits every parameter, always in the same order.
+    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>));
+
+    /// The tensors that parameter number `index` (in visiting order) is made of, filled with
+    /// `numbers`, which stand in the engine's order: its values, or a state of the optimizer.
+    fn to_tensors(&self, index: usize, numbers: &[f32]) -> Vec<NamedTensor>;
+
+    /// The reverse of [`to_tensors`](Engine::to_tensors): the numbers of parameter `index` in the
+    /// engine's order, from its tensors, asked for by name.
+    ///
+    /// # Errors
+    /// If `tensor` has none of that name and shape.
+    fn from_tensors(
+        &self,
+        index: usize,
+        tensor: &dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError>,
+    ) -> Result<Vec<f32>, TrainError>;
+
+    /// Writes a folder that loads in transformers and here: config, weights and tokenizer.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn save(&self, folder: &Path) -> Result<(), TrainError>;
+}

@@ -1,0 +1,41 @@
+//! What can go wrong before and while training.
+
+use std::path::PathBuf;
+
+use splade_model::ModelError;
+
+/// Errors of this crate; every text says what, where and, after `hint:`, what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A setting of the config, named by its path (`training.optim`), or a file of the config.
+    #[error("{at}: {message}")]
+    Config {
+        /// The field (`training.optim`) or the file and line.
+        at: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// Training data that does not hold together.
+    #[error("{0}")]
+    Data(String),
+    /// A file that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A checkpoint that cannot be continued.
+    #[error("{}: {message}", path.display())]
+    Checkpoint {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
