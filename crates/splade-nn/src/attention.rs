@@ -12,13 +12,14 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::RwLock;
 
+use crate::backward::{Dropout, KeyedTexts};
 use crate::functions::{Activation, softmax};
 use crate::packed::{PackedMatrix, Product, multiply};
 use crate::parallel::{Shared, for_each};
 use crate::simd::Isa;
 
 /// Queries whose scores are held at once.
-const QUERY_BLOCK: usize = 64;
+pub(crate) const QUERY_BLOCK: usize = 64;
 
 /// The shape of an attention layer.
 #[derive(Debug, Clone, Copy)]
@@ -97,23 +98,66 @@ impl Attention {
         context: &mut [f32],
         parallel: bool,
     ) {
-        let hidden = self.heads * self.head_dim;
-        let tokens = *offsets.last().expect("offsets have at least one entry");
-        assert!(offsets.is_sorted(), "offsets do not ascend");
-        assert!(qkv.len() == tokens * 3 * hidden, "queries, keys and values have another shape");
-        assert!(context.len() == tokens * hidden, "contexts have another shape");
+        self.check(qkv, offsets, context);
         let out = Shared(context.as_mut_ptr());
         for_each(parallel, (offsets.len() - 1) * self.heads, |i| {
             let (text, head) = (i / self.heads, i % self.heads);
             let tokens = offsets[text]..offsets[text + 1];
             if !tokens.is_empty() {
-                let head = Head { isa, shape: self, qkv, head, tokens, relative };
+                let head = Head { isa, shape: self, qkv, head, tokens, relative, dropout: None };
                 SCRATCH.with_borrow_mut(|scratch| {
                     // SAFETY: `context` covers all tokens, and each call writes its own text and head.
                     unsafe { head.forward(scratch, out.pointer()) }
                 });
             }
         });
+    }
+}
+
+impl Attention {
+    /// As [`forward`](Self::forward) over the current rayon pool, dropping attention
+    /// probabilities; `place` tells apart the layers of a model.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn forward_dropped(
+        &self,
+        isa: Isa,
+        qkv: &[f32],
+        texts: &KeyedTexts<'_>,
+        dropout: Option<Dropout>,
+        place: u32,
+        context: &mut [f32],
+    ) {
+        let Some(dropout) = dropout else {
+            return self.forward(isa, qkv, texts.offsets, None, context, true);
+        };
+        let tokens = self.check(qkv, texts.offsets, context);
+        assert!(texts.keys.len() + 1 == texts.offsets.len() && tokens > 0, "a text has no key");
+        let out = Shared(context.as_mut_ptr());
+        for_each(true, texts.keys.len() * self.heads, |i| {
+            let (text, head) = (i / self.heads, i % self.heads);
+            let tokens = texts.offsets[text]..texts.offsets[text + 1];
+            let dropout = Some((dropout, texts.key(text, place)));
+            let head = Head { isa, shape: self, qkv, head, tokens, relative: None, dropout };
+            SCRATCH.with_borrow_mut(|scratch| {
+                // SAFETY: as in `forward`.
+                unsafe { head.forward(scratch, out.pointer()) }
+            });
+        });
+    }
+
+    /// The number of tokens.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub(crate) fn check(&self, qkv: &[f32], offsets: &[usize], context: &[f32]) -> usize {
+        let hidden = self.heads * self.head_dim;
+        let tokens = *offsets.last().expect("offsets have at least one entry");
+        assert!(offsets.is_sorted(), "offsets do not ascend");
+        assert!(qkv.len() == tokens * 3 * hidden, "queries, keys and values have another shape");
+        assert!(context.len() == tokens * hidden, "contexts have another shape");
+        tokens
     }
 }
 
@@ -139,13 +183,15 @@ struct Scratch {
 }
 
 /// One head of one text.
-struct Head<'a> {
-    isa: Isa,
-    shape: &'a Attention,
-    qkv: &'a [f32],
-    head: usize,
-    tokens: Range<usize>,
-    relative: Option<&'a RelativePositions>,
+pub(crate) struct Head<'a> {
+    pub(crate) isa: Isa,
+    pub(crate) shape: &'a Attention,
+    pub(crate) qkv: &'a [f32],
+    pub(crate) head: usize,
+    pub(crate) tokens: Range<usize>,
+    pub(crate) relative: Option<&'a RelativePositions>,
+    /// What drops probabilities, and the text's key.
+    pub(crate) dropout: Option<(Dropout, u64)>,
 }
 
 impl Head<'_> {
@@ -154,8 +200,8 @@ impl Head<'_> {
     unsafe fn forward(&self, scratch: &mut Scratch, context: *mut f32) {
         let (n, dim) = (self.tokens.len(), self.shape.head_dim);
         let (hidden, width) = (self.shape.heads * dim, self.isa.panel_width());
-        self.pack_keys(&mut scratch.keys);
-        self.pack_values(&mut scratch.values);
+        self.pack_columns(1, &mut scratch.keys);
+        self.pack_rows(2, 0..n, &mut scratch.values);
         resize(&mut scratch.scores, QUERY_BLOCK.min(n) * n);
         if let Some(relative) = self.relative {
             self.prepare_positions(relative, scratch);
@@ -177,6 +223,7 @@ impl Head<'_> {
                 activation: Activation::Identity,
                 output: scores,
                 output_stride: n,
+                accumulate: false,
             };
             // SAFETY: the queries exist, keys hold a panel for every seen token, and the scores a
             // row of `n` for each query.
@@ -185,12 +232,13 @@ impl Head<'_> {
                 self.add_positions(relative, scratch, &queries);
             }
             for (i, scores) in scratch.scores.chunks_exact_mut(n).take(queries.len()).enumerate() {
-                let own = self.seen(&(queries.start + i..queries.start + i + 1));
-                scores[seen.start..own.start].fill(0.0);
-                scores[own.end..seen.end].fill(0.0);
-                let own = &mut scores[own];
+                let seen_by_query = self.seen(&(queries.start + i..queries.start + i + 1));
+                scores[seen.start..seen_by_query.start].fill(0.0);
+                scores[seen_by_query.end..seen.end].fill(0.0);
+                let own = &mut scores[seen_by_query.clone()];
                 // SAFETY: the slice's own length, at least 1 as a token sees itself.
                 unsafe { softmax(self.isa, own.as_mut_ptr(), own.len(), self.shape.scale) };
+                self.drop(queries.start + i, seen_by_query.start, own);
             }
             let row = self.tokens.start + queries.start;
             let product = Product {
@@ -206,6 +254,7 @@ impl Head<'_> {
                 activation: Activation::Identity,
                 output: context.wrapping_add(row * hidden + self.head * dim),
                 output_stride: hidden,
+                accumulate: false,
             };
             // SAFETY: as above; the context has a row for each query by contract.
             unsafe { multiply(self.isa, &product) };
@@ -213,7 +262,7 @@ impl Head<'_> {
     }
 
     /// The tokens that any of the queries sees.
-    fn seen(&self, queries: &Range<usize>) -> Range<usize> {
+    pub(crate) fn seen(&self, queries: &Range<usize>) -> Range<usize> {
         match self.shape.window {
             None => 0..self.tokens.len(),
             Some(window) => {
@@ -224,19 +273,29 @@ impl Head<'_> {
     }
 
     /// The query (`part` 0), key (1) or value (2) of a token of the text, and what lies behind it.
-    fn row(&self, part: usize, token: usize) -> &[f32] {
+    pub(crate) fn row(&self, part: usize, token: usize) -> &[f32] {
         let hidden = self.shape.heads * self.shape.head_dim;
         let row = (self.tokens.start + token) * 3 * hidden;
         &self.qkv[row + part * hidden + self.head * self.shape.head_dim..]
     }
 
-    /// Keys are the weights of `queries · keysᵀ`: one column a token.
-    fn pack_keys(&self, keys: &mut Vec<f32>) {
+    /// Drops the probabilities of a query for the keys from `first` on.
+    pub(crate) fn drop(&self, query: usize, first: usize, probabilities: &mut [f32]) {
+        if let Some((dropout, key)) = self.dropout {
+            let n = self.tokens.len();
+            let number = (self.head * n + query).wrapping_mul(n).wrapping_add(first);
+            dropout.run(self.isa, key, number as u32, probabilities);
+        }
+    }
+
+    /// Keys are the weights of `queries · keysᵀ`: one column a token. (So are values where the
+    /// gradients of contexts take the place of queries.)
+    pub(crate) fn pack_columns(&self, part: usize, out: &mut Vec<f32>) {
         let (n, dim, width) = (self.tokens.len(), self.shape.head_dim, self.isa.panel_width());
-        resize(keys, n.next_multiple_of(width) * dim);
-        for (first, panel) in (0..n).step_by(width).zip(keys.chunks_exact_mut(dim * width)) {
+        resize(out, n.next_multiple_of(width) * dim);
+        for (first, panel) in (0..n).step_by(width).zip(out.chunks_exact_mut(dim * width)) {
             for column in 0..width.min(n - first) {
-                let key = &self.row(1, first + column)[..dim];
+                let key = &self.row(part, first + column)[..dim];
                 for (x, row) in key.iter().zip(panel.chunks_exact_mut(width)) {
                     row[column] = *x;
                 }
@@ -245,14 +304,11 @@ impl Head<'_> {
     }
 
     /// Values are the weights of `scores · values`: one column a dimension of the head.
-    fn pack_values(&self, values: &mut Vec<f32>) {
-        let (n, dim, width) = (self.tokens.len(), self.shape.head_dim, self.isa.panel_width());
-        resize(values, dim.next_multiple_of(width) * n);
-        for token in 0..n {
-            let value = &self.row(2, token)[..dim];
-            for (panel, columns) in value.chunks(width).enumerate() {
-                values[(panel * n + token) * width..][..columns.len()].copy_from_slice(columns);
-            }
+    pub(crate) fn pack_rows(&self, part: usize, tokens: Range<usize>, out: &mut Vec<f32>) {
+        let (n, dim, width) = (tokens.len(), self.shape.head_dim, self.isa.panel_width());
+        resize(out, dim.next_multiple_of(width) * n);
+        for (i, token) in tokens.enumerate() {
+            pack_row(&self.row(part, token)[..dim], i, n, width, out);
         }
     }
 
@@ -315,14 +371,22 @@ impl Head<'_> {
             activation: Activation::Identity,
             output: out.as_mut_ptr(),
             output_stride: table.outputs(),
+            accumulate: false,
         };
         // SAFETY: the tokens exist and `out` has a row for each.
         unsafe { multiply(self.isa, &product) };
     }
 }
 
+/// Row `i` of `n` into panels, `[panel][n][width]`.
+pub(crate) fn pack_row(row: &[f32], i: usize, n: usize, width: usize, out: &mut [f32]) {
+    for (panel, columns) in row.chunks(width).enumerate() {
+        out[(panel * n + i) * width..][..columns.len()].copy_from_slice(columns);
+    }
+}
+
 /// Sets the length; what is kept from before is overwritten by the caller, or is padding.
-fn resize(buffer: &mut Vec<f32>, len: usize) {
+pub(crate) fn resize(buffer: &mut Vec<f32>, len: usize) {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }
@@ -354,6 +418,16 @@ impl Rotary {
 
     /// Rotates queries and keys of `(tokens, 3 · heads · head_dim)` by their positions in place.
     pub fn rotate(&self, qkv: &mut [f32], heads: usize, offsets: &[usize]) {
+        self.turn(qkv, heads, offsets, 1.0);
+    }
+
+    /// Rotates them back: the gradients by queries and keys before the rotation from those after.
+    pub fn rotate_back(&self, d_qkv: &mut [f32], heads: usize, offsets: &[usize]) {
+        self.turn(d_qkv, heads, offsets, -1.0);
+    }
+
+    /// Rotates by the positions, in the direction of `sign`.
+    fn turn(&self, qkv: &mut [f32], heads: usize, offsets: &[usize], sign: f32) {
         let half = self.frequencies.len();
         let dim = 2 * half;
         let longest = offsets.windows(2).map(|text| text[1] - text[0]).max().unwrap_or(0);
@@ -366,6 +440,7 @@ impl Rotary {
                 for head in row[..2 * heads * dim].chunks_exact_mut(dim) {
                     let (first, second) = head.split_at_mut(half);
                     for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(turns) {
+                        let sin = sign * sin;
                         (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
                     }
                 }

@@ -52,7 +52,7 @@ pub(crate) unsafe fn activate<S: Simd>(activation: Activation, x: S::F32) -> S::
 }
 
 #[inline(always)]
-unsafe fn sigmoid<S: Simd>(x: S::F32) -> S::F32 {
+pub(crate) unsafe fn sigmoid<S: Simd>(x: S::F32) -> S::F32 {
     // SAFETY: arithmetic on registers.
     unsafe {
         let one = S::splat(1.0);
@@ -86,7 +86,7 @@ pub(crate) unsafe fn exp<S: Simd>(x: S::F32) -> S::F32 {
 /// A rational approximation `x · P(x²) / Q(x²)` on `[-4, 4]`, outside of which the function is
 /// ±1 in 32 bits (the coefficients that Eigen and XLA use).
 #[inline(always)]
-unsafe fn erf<S: Simd>(x: S::F32) -> S::F32 {
+pub(crate) unsafe fn erf<S: Simd>(x: S::F32) -> S::F32 {
     // SAFETY: arithmetic on registers.
     unsafe {
         let x = S::max(S::min(x, S::splat(4.0)), S::splat(-4.0));

@@ -131,6 +131,7 @@ pub fn splade_head(
                 // The kernel adds the column of the panel to this.
                 output: block.as_mut_ptr().wrapping_sub(panel * width),
                 output_stride: MAX_PANEL,
+                accumulate: false,
             };
             // SAFETY: the rows exist in `hidden`, and the block holds a panel of each.
             unsafe { crate::packed::multiply(isa, &product) }

@@ -24,6 +24,7 @@
 //! ```
 
 mod attention;
+mod backward;
 mod buffer;
 mod functions;
 mod head;
@@ -34,6 +35,10 @@ mod parallel;
 mod simd;
 
 pub use attention::{Attention, LogBuckets, RelativePositions, Rotary};
+pub use backward::{
+    Dropout, KeyedTexts, SavedNorm, Scratch, activate, activation_backward, gated_backward,
+    splade_head_backward,
+};
 pub use functions::{Activation, LayerNorm, gated_activation};
 pub use head::{PooledTerm, Pooling, Saturation, splade_head};
 pub use int8::Int8Matrix;

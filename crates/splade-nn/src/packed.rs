@@ -15,13 +15,13 @@ use std::ops::Range;
 
 use crate::buffer::AlignedBuffer;
 use crate::functions::{Activation, activate};
-use crate::parallel::{Shared, for_each};
+use crate::parallel::for_each;
 use crate::simd::{Isa, Simd, simd_function};
 
 /// Inputs in one block: a panel's block of 48 x 4 bytes x 256 is 48 KB, near the size of L1.
-const INPUT_BLOCK: usize = 256;
+pub(crate) const INPUT_BLOCK: usize = 256;
 /// Rows in one block: their inputs stay in L2 while the panels pass by.
-const ROW_BLOCK: usize = 128;
+pub(crate) const ROW_BLOCK: usize = 128;
 /// Multiply-adds below which a product is not worth a second thread.
 const PARALLEL_MIN: usize = 1 << 19;
 
@@ -114,6 +114,31 @@ impl PackedMatrix {
         &self.panels
     }
 
+    /// All numbers in the order of the kernels, zeros past the outputs included: what is done to
+    /// every number alike needs no other order. Zeros past the outputs must stay zeros.
+    pub fn numbers(&self) -> &[f32] {
+        &self.panels
+    }
+
+    /// As [`numbers`](Self::numbers).
+    pub fn numbers_mut(&mut self) -> &mut [f32] {
+        &mut self.panels
+    }
+
+    /// Adds `numbers` (`inputs` floats) to row `row`.
+    ///
+    /// # Panics
+    /// If there is no such row or `numbers` has another length.
+    pub fn add_to_row(&mut self, row: usize, numbers: &[f32]) {
+        assert!(row < self.outputs && numbers.len() == self.inputs, "no such row");
+        let width = self.isa.panel_width();
+        let start = row / width * width * self.inputs;
+        let panel = &mut self.panels[start..start + width * self.inputs];
+        for (x, column) in numbers.iter().zip(panel.chunks_exact_mut(width)) {
+            column[row % width] += x;
+        }
+    }
+
     /// `output = activation(input · weightᵀ + bias)`; `input` is `(rows, inputs)`, `output`
     /// `(rows, outputs)`, both row-major.
     ///
@@ -131,28 +156,23 @@ impl PackedMatrix {
         parallel: bool,
     ) {
         let rows = check_rows((self.outputs, self.inputs), input, bias, output);
-        let product = |panels: Range<usize>, out: *mut f32| Product {
+        let product = Product {
             rows,
             inputs: self.inputs,
             input: input.as_ptr(),
             input_stride: self.inputs,
             panels: self.panels.as_ptr(),
             panel_stride: self.inputs * self.isa.panel_width(),
-            range: panels,
+            range: 0..self.panel_count(),
             outputs: self.outputs,
             bias: bias.map_or(std::ptr::null(), <[f32]>::as_ptr),
             activation,
-            output: out,
+            output: output.as_mut_ptr(),
             output_stride: self.outputs,
+            accumulate: false,
         };
-        let out = Shared(output.as_mut_ptr());
-        for_panels(
-            self.panel_count(),
-            parallel && rows * self.inputs * self.outputs > PARALLEL_MIN,
-            // SAFETY: all pointers cover `rows` rows by the checks above, and each call writes
-            // the columns of its own panels only.
-            |range| unsafe { multiply(self.isa, &product(range, out.pointer())) },
-        );
+        // SAFETY: all pointers cover `rows` rows by the checks above.
+        unsafe { multiply_shared(self.isa, &product, parallel) }
     }
 }
 
@@ -177,6 +197,63 @@ pub(crate) fn check_rows(
 pub(crate) fn for_panels(panels: usize, parallel: bool, work: impl Fn(Range<usize>) + Send + Sync) {
     let pieces = if parallel { (2 * rayon::current_num_threads()).min(panels) } else { 1 };
     for_each(parallel, pieces, |i| work(panels * i / pieces..panels * (i + 1) / pieces));
+}
+
+/// Computes a product, its tiles shared out over the pool if `parallel` and it is worth it. The
+/// result is the same to the bit.
+///
+/// # Safety
+/// As [`multiply`].
+pub(crate) unsafe fn multiply_shared(isa: Isa, product: &Product, parallel: bool) {
+    let (rows, panels) = (product.rows, product.range.clone());
+    let parallel = parallel && rows * product.inputs * product.outputs > PARALLEL_MIN;
+    let shared = SharedProduct(product);
+    for_tiles(parallel, rows, panels.len(), |rows, tile| {
+        let range = panels.start + tile.start..panels.start + tile.end;
+        // SAFETY: the tile is a part of the product, and each call writes its own.
+        unsafe { multiply(isa, &shared.part(rows, range)) }
+    });
+}
+
+/// A product that several threads compute, each its own tile.
+struct SharedProduct<'a>(&'a Product);
+
+// SAFETY: threads read the same weights and inputs and write tiles of their own.
+unsafe impl Sync for SharedProduct<'_> {}
+
+impl SharedProduct<'_> {
+    /// Some rows and panels of the product.
+    fn part(&self, rows: Range<usize>, range: Range<usize>) -> Product {
+        let whole = self.0;
+        Product {
+            rows: rows.len(),
+            input: whole.input.wrapping_add(rows.start * whole.input_stride),
+            output: whole.output.wrapping_add(rows.start * whole.output_stride),
+            range,
+            ..*whole
+        }
+    }
+}
+
+/// Runs `work` on tiles, ranges of rows and panels, that cover a product; shared out over the pool
+/// if `parallel`.
+pub(crate) fn for_tiles(
+    parallel: bool,
+    rows: usize,
+    panels: usize,
+    work: impl Fn(Range<usize>, Range<usize>) + Send + Sync,
+) {
+    // A few more tiles than threads, so that threads end together.
+    let wanted = if parallel { 4 * rayon::current_num_threads() } else { 1 };
+    let blocks = rows.div_ceil(ROW_BLOCK);
+    let row_pieces = wanted.min(blocks).max(1);
+    let panel_pieces = wanted.div_ceil(row_pieces).min(panels).max(1);
+    for_each(parallel, row_pieces * panel_pieces, |i| {
+        let (r, p) = (i / panel_pieces, i % panel_pieces);
+        let block = |r: usize| (blocks * r / row_pieces * ROW_BLOCK).min(rows);
+        let panel = |p: usize| panels * p / panel_pieces;
+        work(block(r)..block(r + 1), panel(p)..panel(p + 1));
+    });
 }
 
 /// `out[k * stride + j] = rows[j * width + k]`, in blocks that stay in cache.
@@ -212,6 +289,8 @@ pub(crate) struct Product {
     /// Column 0 of the first row, whatever `range` is.
     pub(crate) output: *mut f32,
     pub(crate) output_stride: usize,
+    /// Adds to the output instead of overwriting it; without bias and activation.
+    pub(crate) accumulate: bool,
 }
 
 simd_function! {
@@ -239,7 +318,7 @@ unsafe fn multiply_kernel<S: Simd>(p: &Product) {
                         inputs: INPUT_BLOCK.min(p.inputs - first),
                         weights: weights.add(first * panel_width),
                         width,
-                        accumulate: first > 0,
+                        accumulate: p.accumulate || first > 0,
                         input_stride: p.input_stride,
                         output_stride: p.output_stride,
                     };
@@ -280,21 +359,21 @@ unsafe fn finish<S: Simd>(out: *mut f32, bias: *const f32, width: usize, activat
 }
 
 /// A register tile: some rows x one panel, over one block of inputs.
-struct Tile {
-    inputs: usize,
+pub(crate) struct Tile {
+    pub(crate) inputs: usize,
     /// `[inputs][panel width]`.
-    weights: *const f32,
+    pub(crate) weights: *const f32,
     /// Columns that exist.
-    width: usize,
+    pub(crate) width: usize,
     /// Whether the output holds the sum of the blocks before.
-    accumulate: bool,
-    input_stride: usize,
-    output_stride: usize,
+    pub(crate) accumulate: bool,
+    pub(crate) input_stride: usize,
+    pub(crate) output_stride: usize,
 }
 
 impl Tile {
     #[inline(always)]
-    unsafe fn run<S: Simd>(&self, rows: usize, input: *const f32, output: *mut f32) {
+    pub(crate) unsafe fn run<S: Simd>(&self, rows: usize, input: *const f32, output: *mut f32) {
         // SAFETY: passed on.
         unsafe {
             match self.width.div_ceil(S::LANES) {

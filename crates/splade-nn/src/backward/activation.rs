@@ -1,0 +1,188 @@
+//! Activations apart from their linear layer, and their derivatives.
+#![allow(unsafe_code, reason = "vector kernels work on raw pointers")]
+
+use crate::functions::{Activation, activate as value, erf, exp, sigmoid};
+use crate::packed::{load_some, store_some};
+use crate::parallel::{Shared, for_each};
+use crate::simd::{Isa, Simd, simd_function};
+
+/// Numbers that a thread takes at once.
+const CHUNK: usize = 1 << 14;
+
+/// `out = activation(x)`, shared out over the current rayon pool.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn activate(isa: Isa, activation: Activation, x: &[f32], out: &mut [f32]) {
+    assert!(x.len() == out.len(), "lengths differ");
+    let to = Shared(out.as_mut_ptr());
+    for_each(true, x.len().div_ceil(CHUNK), |chunk| {
+        let first = chunk * CHUNK;
+        let n = CHUNK.min(x.len() - first);
+        // SAFETY: each call reads and writes its own chunk.
+        unsafe { values(isa, activation, x[first..].as_ptr(), to.pointer().add(first), n) }
+    });
+}
+
+/// `d = d · activation'(x)`, shared out over the current rayon pool.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn activation_backward(isa: Isa, activation: Activation, x: &[f32], d: &mut [f32]) {
+    assert!(x.len() == d.len(), "lengths differ");
+    if activation == Activation::Identity {
+        return;
+    }
+    let to = Shared(d.as_mut_ptr());
+    for_each(true, x.len().div_ceil(CHUNK), |chunk| {
+        let first = chunk * CHUNK;
+        let n = CHUNK.min(x.len() - first);
+        // SAFETY: each call reads and writes its own chunk.
+        unsafe { slopes(isa, activation, x[first..].as_ptr(), to.pointer().add(first), n) }
+    });
+}
+
+/// The gradient of [`gated_activation`](crate::gated_activation): `x` is its input, `(rows, 2 ·
+/// width)`, `d` the gradient by its output, `(rows, width)`, `d_x` that by its input.
+///
+/// # Panics
+/// If the lengths do not fit.
+pub fn gated_backward(
+    isa: Isa,
+    activation: Activation,
+    x: &[f32],
+    d: &[f32],
+    d_x: &mut [f32],
+    width: usize,
+) {
+    assert!(x.len() == d_x.len() && x.len() == 2 * d.len(), "rows differ");
+    assert!(d.len().is_multiple_of(width), "rows are cut off");
+    let rows = d.len() / width;
+    let to = Shared(d_x.as_mut_ptr());
+    let step = (CHUNK / width).max(1);
+    for_each(true, rows.div_ceil(step), |chunk| {
+        let first = chunk * step;
+        let count = step.min(rows - first);
+        let (x, d) = (x[first * 2 * width..].as_ptr(), d[first * width..].as_ptr());
+        // SAFETY: each call reads and writes its own rows.
+        unsafe {
+            let to = to.pointer().add(first * 2 * width);
+            gated_slopes(isa, activation, x, d, to, count, width);
+        }
+    });
+}
+
+simd_function! {
+    /// # Safety
+    /// The pointers cover `n` floats.
+    fn values(activation: Activation, x: *const f32, out: *mut f32, n: usize) = values_kernel;
+}
+
+#[inline(always)]
+unsafe fn values_kernel<S: Simd>(activation: Activation, x: *const f32, out: *mut f32, n: usize) {
+    for at in (0..n).step_by(S::LANES) {
+        let n = (n - at).min(S::LANES);
+        // SAFETY: offsets stay below `n`.
+        unsafe {
+            let y = value::<S>(activation, load_some::<S>(x.add(at), n));
+            store_some::<S>(out.add(at), y, n);
+        }
+    }
+}
+
+simd_function! {
+    /// # Safety
+    /// The pointers cover `n` floats.
+    fn slopes(activation: Activation, x: *const f32, d: *mut f32, n: usize) = slopes_kernel;
+}
+
+#[inline(always)]
+unsafe fn slopes_kernel<S: Simd>(activation: Activation, x: *const f32, d: *mut f32, n: usize) {
+    for at in (0..n).step_by(S::LANES) {
+        let n = (n - at).min(S::LANES);
+        // SAFETY: offsets stay below `n`.
+        unsafe {
+            let slope = slope::<S>(activation, load_some::<S>(x.add(at), n));
+            store_some::<S>(d.add(at), S::mul(load_some::<S>(d.add(at), n), slope), n);
+        }
+    }
+}
+
+simd_function! {
+    /// # Safety
+    /// `x` and `out` cover `rows x 2 · width` floats, `d` `rows x width`.
+    fn gated_slopes(activation: Activation, x: *const f32, d: *const f32, out: *mut f32,
+        rows: usize, width: usize) = gated_slopes_kernel;
+}
+
+#[inline(always)]
+unsafe fn gated_slopes_kernel<S: Simd>(
+    activation: Activation,
+    x: *const f32,
+    d: *const f32,
+    out: *mut f32,
+    rows: usize,
+    width: usize,
+) {
+    for row in 0..rows {
+        for at in (0..width).step_by(S::LANES) {
+            let n = (width - at).min(S::LANES);
+            let first = row * 2 * width + at;
+            // SAFETY: offsets stay within the rows.
+            unsafe {
+                let input = load_some::<S>(x.add(first), n);
+                let gate = load_some::<S>(x.add(first + width), n);
+                let d = load_some::<S>(d.add(row * width + at), n);
+                let by_input = S::mul(S::mul(d, gate), slope::<S>(activation, input));
+                store_some::<S>(out.add(first), by_input, n);
+                let by_gate = S::mul(d, value::<S>(activation, input));
+                store_some::<S>(out.add(first + width), by_gate, n);
+            }
+        }
+    }
+}
+
+/// The derivative of an activation.
+#[inline(always)]
+unsafe fn slope<S: Simd>(activation: Activation, x: S::F32) -> S::F32 {
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        let (zero, half, one, two) = (S::splat(0.0), S::splat(0.5), S::splat(1.0), S::splat(2.0));
+        match activation {
+            Activation::Identity => one,
+            // 1 above zero, 0 elsewhere: the smallest float times 2^149 is 1.
+            Activation::Relu => {
+                let big = S::splat(2.0f32.powi(127));
+                let scaled = S::mul(S::mul(S::max(x, zero), big), S::splat(2.0f32.powi(22)));
+                S::min(scaled, one)
+            }
+            // Φ(x) + x φ(x)
+            Activation::Gelu => {
+                let e = erf::<S>(S::mul(x, S::splat(std::f32::consts::FRAC_1_SQRT_2)));
+                let density = exp::<S>(S::mul(S::mul(x, x), S::splat(-0.5)));
+                let density = S::mul(density, S::splat(0.398_942_3));
+                S::mul_add(x, density, S::mul(half, S::add(one, e)))
+            }
+            // x σ(2u): σ + x σ (1 - σ) 2u'
+            Activation::GeluTanh => {
+                let square = S::mul(x, x);
+                let c = S::splat(2.0 * 0.797_884_6);
+                let u = S::mul(c, S::mul_add(S::mul(S::splat(0.044715), square), x, x));
+                let du = S::mul(c, S::mul_add(S::splat(3.0 * 0.044715), square, one));
+                let s = sigmoid::<S>(u);
+                let rest = S::mul(S::mul(x, S::mul(s, S::sub(one, s))), du);
+                S::add(s, rest)
+            }
+            // σ (1 + x (1 - σ))
+            Activation::Silu => {
+                let s = sigmoid::<S>(x);
+                S::mul(s, S::mul_add(x, S::sub(one, s), one))
+            }
+            // 1 - tanh²
+            Activation::Tanh => {
+                let t = S::sub(S::mul(two, sigmoid::<S>(S::mul(two, x))), one);
+                S::sub(one, S::mul(t, t))
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The gradients of a linear layer `y = x · weightᵀ + bias`: by its input `d_y · weight`, by its
+//! weight `d_yᵀ · x`, by its bias the sum of `d_y` over the tokens.
+#![allow(unsafe_code, reason = "products on raw memory")]
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use crate::functions::Activation;
+use crate::matrix::{Linear, Matrix};
+use crate::packed::{
+    INPUT_BLOCK, PackedMatrix, Product, ROW_BLOCK, Tile, for_tiles, multiply_shared,
+};
+use crate::parallel::{Shared, for_each};
+use crate::simd::{Isa, Simd, simd_function};
+
+/// Buffers that backward passes of linear layers need for a moment, kept between them.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The weight turned around: `[panel of inputs][outputs][panel width]`.
+    turned: Vec<f32>,
+    /// Gradients of the outputs in panels: `[panel of outputs][tokens][panel width]`.
+    panels: Vec<f32>,
+}
+
+impl Linear {
+    /// Adds the gradients by weight and bias to `gradient`; `input` is `(tokens, inputs)`,
+    /// `d_output` `(tokens, outputs)`.
+    ///
+    /// # Panics
+    /// If shapes differ or a weight is not of 32-bit floats.
+    pub fn backward_weights(
+        &self,
+        input: &[f32],
+        d_output: &[f32],
+        gradient: &mut Linear,
+        scratch: &mut Scratch,
+    ) {
+        let weight = packed(&self.weight);
+        let (outputs, inputs) = (weight.outputs(), weight.inputs());
+        let tokens = input.len() / inputs;
+        assert!(input.len() == tokens * inputs, "input rows are cut off");
+        assert!(d_output.len() == tokens * outputs, "gradients have another number of rows");
+        let Matrix::F32(target) = &mut gradient.weight else { panic!("{NO_FLOATS}") };
+        assert!((target.outputs(), target.inputs()) == (outputs, inputs), "gradient differs");
+        assert!(target.isa() == weight.isa(), "the gradient is packed for another CPU");
+        let bias = gradient.bias.as_deref_mut().unwrap_or_default();
+        assert!(bias.is_empty() || bias.len() == outputs, "bias has another width");
+        pack_outputs(weight.isa(), d_output, outputs, &mut scratch.panels, bias);
+        add_outer_products(target, input, &scratch.panels, tokens);
+    }
+
+    /// The gradient by the input into `d_input`, `(tokens, inputs)`; added to it if `accumulate`.
+    ///
+    /// # Panics
+    /// If shapes differ or the weight is not of 32-bit floats.
+    pub fn backward_input(
+        &self,
+        d_output: &[f32],
+        d_input: &mut [f32],
+        accumulate: bool,
+        scratch: &mut Scratch,
+    ) {
+        let weight = packed(&self.weight);
+        let (outputs, inputs) = (weight.outputs(), weight.inputs());
+        let tokens = d_output.len() / outputs;
+        assert!(d_output.len() == tokens * outputs, "gradient rows are cut off");
+        assert!(d_input.len() == tokens * inputs, "inputs have another number of rows");
+        let isa = weight.isa();
+        let width = isa.panel_width();
+        turn(weight, &mut scratch.turned);
+        let product = Product {
+            rows: tokens,
+            inputs: outputs,
+            input: d_output.as_ptr(),
+            input_stride: outputs,
+            panels: scratch.turned.as_ptr(),
+            panel_stride: outputs * width,
+            range: 0..inputs.div_ceil(width),
+            outputs: inputs,
+            bias: std::ptr::null(),
+            activation: Activation::Identity,
+            output: d_input.as_mut_ptr(),
+            output_stride: inputs,
+            accumulate,
+        };
+        // SAFETY: the shapes were checked; `turned` holds all panels.
+        unsafe { multiply_shared(isa, &product, true) }
+    }
+
+    /// Zeros of the same shapes, to collect gradients in.
+    ///
+    /// # Panics
+    /// If the weight is not of 32-bit floats.
+    pub fn zeros_like(&self) -> Linear {
+        let weight = packed(&self.weight);
+        let weight = PackedMatrix::zeros(weight.isa(), weight.outputs(), weight.inputs());
+        Linear {
+            weight: Matrix::F32(weight),
+            bias: self.bias.as_ref().map(|bias| vec![0.0; bias.len()]),
+        }
+    }
+}
+
+const NO_FLOATS: &str = "only weights of 32-bit floats are trained";
+
+fn packed(matrix: &Matrix) -> &PackedMatrix {
+    match matrix {
+        Matrix::F32(matrix) => matrix,
+        Matrix::Int8(_) => panic!("{NO_FLOATS}"),
+    }
+}
+
+/// Sets the length of a buffer whose contents are overwritten.
+pub(super) fn resize(buffer: &mut Vec<f32>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+}
+
+/// The weight's transpose in panels: columns are inputs now, rows outputs.
+fn turn(weight: &PackedMatrix, out: &mut Vec<f32>) {
+    let width = weight.isa().panel_width();
+    let (outputs, inputs) = (weight.outputs(), weight.inputs());
+    let panels = inputs.div_ceil(width);
+    resize(out, panels * width * outputs);
+    let shared = Shared(out.as_mut_ptr());
+    for_each(true, panels, |panel| {
+        // SAFETY: each call writes its own panel.
+        let to = unsafe {
+            let start = shared.pointer().add(panel * width * outputs);
+            std::slice::from_raw_parts_mut(start, width * outputs)
+        };
+        let first = panel * width;
+        let columns = width.min(inputs - first);
+        for (block, from) in weight.panels().chunks_exact(width * inputs).enumerate() {
+            let rows = width.min(outputs - block * width);
+            let to = &mut to[block * width * width..];
+            for (row, to) in to.chunks_exact_mut(width).take(rows).enumerate() {
+                for (column, x) in to[..columns].iter_mut().enumerate() {
+                    *x = from[(first + column) * width + row];
+                }
+                to[columns..].fill(0.0);
+            }
+        }
+    });
+}
+
+/// Gradients of outputs, `(tokens, outputs)`, in panels; their sums over the tokens are added to
+/// `bias` unless it is empty.
+fn pack_outputs(
+    isa: Isa,
+    d_output: &[f32],
+    outputs: usize,
+    panels: &mut Vec<f32>,
+    bias: &mut [f32],
+) {
+    let width = isa.panel_width();
+    let tokens = d_output.len() / outputs;
+    let count = outputs.div_ceil(width);
+    resize(panels, count * width * tokens);
+    let (to, sums) = (Shared(panels.as_mut_ptr()), Shared(bias.as_mut_ptr()));
+    let biased = !bias.is_empty();
+    for_each(true, count, |panel| {
+        let first = panel * width;
+        let columns = width.min(outputs - first);
+        // SAFETY: each call writes its own panel and the biases of its own columns.
+        let (to, sums) = unsafe {
+            let to = to.pointer().add(panel * width * tokens);
+            let sums = if biased { sums.pointer().add(first) } else { sums.pointer() };
+            (
+                std::slice::from_raw_parts_mut(to, width * tokens),
+                std::slice::from_raw_parts_mut(sums, if biased { columns } else { 0 }),
+            )
+        };
+        for (to, from) in to.chunks_exact_mut(width).zip(d_output.chunks_exact(outputs)) {
+            let from = &from[first..first + columns];
+            to[..columns].copy_from_slice(from);
+            to[columns..].fill(0.0);
+            for (sum, x) in sums.iter_mut().zip(from) {
+                *sum += x;
+            }
+        }
+    });
+}
+
+thread_local! {
+    /// Inputs of a tile with tokens along the rows: `(ROW_BLOCK, INPUT_BLOCK)`.
+    static BLOCK: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `target += inputᵀ · d_output`, in the order of the packed weight: rows are inputs, the columns
+/// of a panel outputs, and the chain of additions runs over the tokens.
+fn add_outer_products(target: &mut PackedMatrix, input: &[f32], panels: &[f32], tokens: usize) {
+    let isa = target.isa();
+    let (inputs, outputs) = (target.inputs(), target.outputs());
+    let out = Shared(target.numbers_mut().as_mut_ptr());
+    for_tiles(true, inputs, outputs.div_ceil(isa.panel_width()), |rows, range| {
+        BLOCK.with_borrow_mut(|block| {
+            block.resize(ROW_BLOCK * INPUT_BLOCK, 0.0);
+            let part = Part { input, inputs, panels, tokens, outputs };
+            // SAFETY: the panels cover all tokens and outputs, the target all inputs; each call
+            // writes its own tile of it.
+            unsafe { outer_product(isa, &part, rows, range, block, out.pointer()) };
+        });
+    });
+}
+
+/// What an outer product is made of.
+struct Part<'a> {
+    /// `(tokens, inputs)`
+    input: &'a [f32],
+    inputs: usize,
+    /// `[panel][tokens][panel width]`
+    panels: &'a [f32],
+    tokens: usize,
+    outputs: usize,
+}
+
+simd_function! {
+    /// Adds some rows and panels of the product to `target`, `[panel][inputs][panel width]`.
+    ///
+    /// # Safety
+    /// All sizes of `part` hold, and `target` has all inputs and panels.
+    fn outer_product(part: &Part<'_>, rows: Range<usize>, range: Range<usize>, block: &mut [f32],
+        target: *mut f32) = outer_product_kernel;
+}
+
+#[inline(always)]
+unsafe fn outer_product_kernel<S: Simd>(
+    part: &Part<'_>,
+    rows: Range<usize>,
+    range: Range<usize>,
+    block: &mut [f32],
+    target: *mut f32,
+) {
+    let width = S::PANEL;
+    for first in rows.clone().step_by(ROW_BLOCK) {
+        let count = (rows.end - first).min(ROW_BLOCK);
+        for token in (0..part.tokens).step_by(INPUT_BLOCK) {
+            let tokens = (part.tokens - token).min(INPUT_BLOCK);
+            let from = &part.input[token * part.inputs + first..];
+            turn_block(from, part.inputs, tokens, count, block);
+            for panel in range.clone() {
+                // SAFETY: offsets stay within the sizes of `part` and of the target.
+                unsafe {
+                    let weights = (panel * part.tokens + token) * width;
+                    let tile = Tile {
+                        inputs: tokens,
+                        weights: part.panels.as_ptr().add(weights),
+                        width: width.min(part.outputs - panel * width),
+                        accumulate: true,
+                        input_stride: INPUT_BLOCK,
+                        output_stride: width,
+                    };
+                    for row in (0..count).step_by(S::ROWS) {
+                        let input = block.as_ptr().add(row * INPUT_BLOCK);
+                        let output = target.add((panel * part.inputs + first + row) * width);
+                        tile.run::<S>((count - row).min(S::ROWS), input, output);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `block[row * INPUT_BLOCK + token] = from[token * stride + row]`
+#[inline(always)]
+fn turn_block(from: &[f32], stride: usize, tokens: usize, rows: usize, block: &mut [f32]) {
+    const SIDE: usize = 16;
+    for token in (0..tokens).step_by(SIDE) {
+        let here = SIDE.min(tokens - token);
+        for row in (0..rows).step_by(SIDE) {
+            for row in row..(row + SIDE).min(rows) {
+                let to = &mut block[row * INPUT_BLOCK + token..][..here];
+                for (i, x) in to.iter_mut().enumerate() {
+                    *x = from[(token + i) * stride + row];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Layer norm for training: forward keeps the normalised rows and one number a row.
+//!
+//! With `n` the normalised row, `s` one over the deviation and `g = d_y · weight`, the gradient by
+//! the input is `s · (g - mean(g) - n · mean(g · n))`; by the weight it is the sum of `d_y · n` over
+//! the tokens, by the bias that of `d_y`.
+#![allow(unsafe_code, reason = "vector kernels work on raw pointers")]
+
+use super::linear::resize;
+use crate::functions::LayerNorm;
+use crate::packed::{load_some, store_some};
+use crate::parallel::{Shared, for_each};
+use crate::simd::{Isa, Simd, simd_function};
+
+/// Rows that a thread takes at once.
+const ROWS: usize = 64;
+/// Columns of the weight's gradient that a thread takes at once.
+const COLUMNS: usize = 64;
+
+/// What the backward pass of a norm needs.
+#[derive(Debug, Default)]
+pub struct SavedNorm {
+    /// `(tokens, hidden)`, before weight and bias.
+    normalized: Vec<f32>,
+    /// `(tokens)`: one over the deviation.
+    inverse: Vec<f32>,
+}
+
+impl LayerNorm {
+    /// As [`forward`](LayerNorm::forward), keeping what the backward pass needs; shared out over
+    /// the current rayon pool.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    pub fn forward_saved(
+        &self,
+        isa: Isa,
+        x: &mut [f32],
+        residual: Option<&[f32]>,
+        saved: &mut SavedNorm,
+    ) {
+        let hidden = self.weight.len();
+        assert!(x.len().is_multiple_of(hidden) && self.bias.len() == hidden, "another width");
+        assert!(residual.is_none_or(|r| r.len() == x.len()), "another number of rows");
+        let rows = x.len() / hidden;
+        saved.normalized.resize(rows * hidden, 0.0);
+        saved.inverse.resize(rows, 0.0);
+        let (out, normalized) = (Shared(x.as_mut_ptr()), Shared(saved.normalized.as_mut_ptr()));
+        let inverse = Shared(saved.inverse.as_mut_ptr());
+        for_each(true, rows.div_ceil(ROWS), |block| {
+            let first = block * ROWS;
+            let rows = ROWS.min(rows - first);
+            // SAFETY: each call reads and writes its own rows.
+            unsafe {
+                forward(
+                    isa,
+                    self,
+                    out.pointer().add(first * hidden),
+                    residual.map_or(std::ptr::null(), |r| r[first * hidden..].as_ptr()),
+                    rows,
+                    normalized.pointer().add(first * hidden),
+                    inverse.pointer().add(first),
+                );
+            }
+        });
+    }
+
+    /// The output of the forward pass again, from what was kept.
+    pub fn restore(&self, isa: Isa, saved: &SavedNorm, out: &mut Vec<f32>) {
+        let hidden = self.weight.len();
+        resize(out, saved.normalized.len());
+        out.truncate(saved.normalized.len());
+        let (rows, to) = (saved.inverse.len(), Shared(out.as_mut_ptr()));
+        for_each(true, rows.div_ceil(ROWS), |block| {
+            let first = block * ROWS;
+            let count = ROWS.min(rows - first);
+            let from = saved.normalized[first * hidden..].as_ptr();
+            // SAFETY: each call writes its own rows.
+            unsafe { affine(isa, self, from, count, to.pointer().add(first * hidden)) };
+        });
+    }
+
+    /// The gradient by the output, `(tokens, hidden)`, becomes that by the input (and by the
+    /// residual); those by weight and bias are added to `gradient`.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    pub fn backward(&self, isa: Isa, saved: &SavedNorm, d: &mut [f32], gradient: &mut LayerNorm) {
+        let hidden = self.weight.len();
+        let rows = saved.inverse.len();
+        assert!(d.len() == rows * hidden, "another number of rows");
+        assert!(gradient.weight.len() == hidden && gradient.bias.len() == hidden, "another width");
+        let weight = Shared(gradient.weight.as_mut_ptr());
+        let bias = Shared(gradient.bias.as_mut_ptr());
+        for_each(true, hidden.div_ceil(COLUMNS), |block| {
+            let first = block * COLUMNS;
+            let columns = COLUMNS.min(hidden - first);
+            // SAFETY: each call writes its own columns.
+            let (weight, bias) = unsafe {
+                (
+                    std::slice::from_raw_parts_mut(weight.pointer().add(first), columns),
+                    std::slice::from_raw_parts_mut(bias.pointer().add(first), columns),
+                )
+            };
+            let rows = d.chunks_exact(hidden).zip(saved.normalized.chunks_exact(hidden));
+            for (d, n) in rows {
+                let (d, n) = (&d[first..][..columns], &n[first..][..columns]);
+                for (((w, b), d), n) in weight.iter_mut().zip(bias.iter_mut()).zip(d).zip(n) {
+                    *w += d * n;
+                    *b += d;
+                }
+            }
+        });
+        let out = Shared(d.as_mut_ptr());
+        for_each(true, rows.div_ceil(ROWS), |block| {
+            let first = block * ROWS;
+            let count = ROWS.min(rows - first);
+            let normalized = saved.normalized[first * hidden..].as_ptr();
+            let inverse = saved.inverse[first..].as_ptr();
+            // SAFETY: each call writes its own rows.
+            unsafe {
+                backward(isa, self, normalized, inverse, count, out.pointer().add(first * hidden));
+            }
+        });
+    }
+
+    /// Zeros of the same shape, to collect gradients in.
+    pub fn zeros_like(&self) -> LayerNorm {
+        let zeros = vec![0.0; self.weight.len()];
+        LayerNorm { weight: zeros.clone(), bias: zeros, epsilon: self.epsilon }
+    }
+}
+
+simd_function! {
+    /// # Safety
+    /// Pointers cover `rows` rows of the norm's width; `residual` may be null.
+    fn forward(norm: &LayerNorm, x: *mut f32, residual: *const f32, rows: usize,
+        normalized: *mut f32, inverse: *mut f32) = forward_kernel;
+}
+
+/// Offsets of the registers of a row and their lengths.
+#[inline(always)]
+fn steps<S: Simd>(hidden: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..hidden).step_by(S::LANES).map(move |at| (at, (hidden - at).min(S::LANES)))
+}
+
+/// Zero in the lanes from `n` on.
+#[inline(always)]
+unsafe fn first_lanes<S: Simd>(x: S::F32, n: usize) -> S::F32 {
+    if n == S::LANES {
+        return x;
+    }
+    let mut lanes = [0.0; 64];
+    // SAFETY: a register fits into the array.
+    unsafe {
+        S::store(lanes.as_mut_ptr(), x);
+        S::load_n(lanes.as_ptr(), n)
+    }
+}
+
+#[inline(always)]
+unsafe fn forward_kernel<S: Simd>(
+    norm: &LayerNorm,
+    x: *mut f32,
+    residual: *const f32,
+    rows: usize,
+    normalized: *mut f32,
+    inverse: *mut f32,
+) {
+    let hidden = norm.weight.len();
+    for row in 0..rows {
+        // SAFETY: offsets stay within one row.
+        unsafe {
+            let (x, kept) = (x.add(row * hidden), normalized.add(row * hidden));
+            let mut sum = S::splat(0.0);
+            for (at, n) in steps::<S>(hidden) {
+                let mut v = load_some::<S>(x.add(at), n);
+                if !residual.is_null() {
+                    v = S::add(v, load_some::<S>(residual.add(row * hidden + at), n));
+                    store_some::<S>(x.add(at), v, n);
+                }
+                sum = S::add(sum, v);
+            }
+            let mean = S::splat(S::sum(sum) / hidden as f32);
+            let mut squares = S::splat(0.0);
+            for (at, n) in steps::<S>(hidden) {
+                let d = first_lanes::<S>(S::sub(load_some::<S>(x.add(at), n), mean), n);
+                squares = S::mul_add(d, d, squares);
+            }
+            let variance = S::sum(squares) / hidden as f32;
+            let scale = 1.0 / (variance + norm.epsilon).sqrt();
+            *inverse.add(row) = scale;
+            let scale = S::splat(scale);
+            for (at, n) in steps::<S>(hidden) {
+                let d = S::mul(S::sub(load_some::<S>(x.add(at), n), mean), scale);
+                store_some::<S>(kept.add(at), d, n);
+                let w = load_some::<S>(norm.weight.as_ptr().add(at), n);
+                let b = load_some::<S>(norm.bias.as_ptr().add(at), n);
+                store_some::<S>(x.add(at), S::mul_add(d, w, b), n);
+            }
+        }
+    }
+}
+
+simd_function! {
+    /// # Safety
+    /// Pointers cover `rows` rows of the norm's width.
+    fn affine(norm: &LayerNorm, normalized: *const f32, rows: usize, out: *mut f32) = affine_kernel;
+}
+
+#[inline(always)]
+unsafe fn affine_kernel<S: Simd>(
+    norm: &LayerNorm,
+    normalized: *const f32,
+    rows: usize,
+    out: *mut f32,
+) {
+    let hidden = norm.weight.len();
+    for row in 0..rows {
+        for (at, n) in steps::<S>(hidden) {
+            // SAFETY: offsets stay within one row.
+            unsafe {
+                let d = load_some::<S>(normalized.add(row * hidden + at), n);
+                let w = load_some::<S>(norm.weight.as_ptr().add(at), n);
+                let b = load_some::<S>(norm.bias.as_ptr().add(at), n);
+                store_some::<S>(out.add(row * hidden + at), S::mul_add(d, w, b), n);
+            }
+        }
+    }
+}
+
+simd_function! {
+    /// # Safety
+    /// Pointers cover `rows` rows of the norm's width, `inverse` `rows` floats.
+    fn backward(norm: &LayerNorm, normalized: *const f32, inverse: *const f32, rows: usize,
+        d: *mut f32) = backward_kernel;
+}
+
+#[inline(always)]
+unsafe fn backward_kernel<S: Simd>(
+    norm: &LayerNorm,
+    normalized: *const f32,
+    inverse: *const f32,
+    rows: usize,
+    d: *mut f32,
+) {
+    let hidden = norm.weight.len();
+    for row in 0..rows {
+        // SAFETY: offsets stay within one row.
+        unsafe {
+            let (d, kept) = (d.add(row * hidden), normalized.add(row * hidden));
+            let (mut sum, mut dot) = (S::splat(0.0), S::splat(0.0));
+            for (at, n) in steps::<S>(hidden) {
+                let w = load_some::<S>(norm.weight.as_ptr().add(at), n);
+                let g = S::mul(load_some::<S>(d.add(at), n), w);
+                sum = S::add(sum, g);
+                dot = S::mul_add(g, load_some::<S>(kept.add(at), n), dot);
+            }
+            let mean = S::splat(S::sum(sum) / hidden as f32);
+            let along = S::splat(S::sum(dot) / hidden as f32);
+            let scale = S::splat(*inverse.add(row));
+            for (at, n) in steps::<S>(hidden) {
+                let w = load_some::<S>(norm.weight.as_ptr().add(at), n);
+                let g = S::mul(load_some::<S>(d.add(at), n), w);
+                let n_at = load_some::<S>(kept.add(at), n);
+                let rest = S::sub(S::sub(g, mean), S::mul(n_at, along));
+                store_some::<S>(d.add(at), S::mul(scale, rest), n);
+            }
+        }
+    }
+}
