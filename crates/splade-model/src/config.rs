@@ -64,10 +64,27 @@ pub struct BertConfig {
     pub token_types: usize,
     /// Of every layer norm.
     pub epsilon: f32,
-    /// RoBERTa counts positions from one past it.
+    /// The padding id; RoBERTa counts positions from one past it.
     pub pad: u32,
     /// Whether the decoder is the word embedding.
     pub tied: bool,
+    /// What training drops.
+    pub dropout: DropoutRates,
+}
+
+/// Shares of numbers that training drops.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DropoutRates {
+    /// Of the embeddings.
+    pub embedding: f64,
+    /// Of attention's probabilities.
+    pub attention: f64,
+    /// Of what attention gives, before it is added.
+    pub attention_out: f64,
+    /// Inside the feed-forward part, before its second layer.
+    pub inner: f64,
+    /// Of what the feed-forward part gives, before it is added.
+    pub out: f64,
 }
 
 /// Sizes of ModernBERT.
@@ -101,6 +118,10 @@ pub struct ModernBertConfig {
     pub biases: ModernBertBiases,
     /// Whether the decoder is the word embedding.
     pub tied: bool,
+    /// The padding id.
+    pub pad: u32,
+    /// What training drops.
+    pub dropout: DropoutRates,
 }
 
 /// Which parts of ModernBERT have a bias.
@@ -287,6 +308,7 @@ fn bert(keys: &Keys<'_>, family: BertFamily) -> Result<BertConfig, ModelError> {
     let roberta = family == BertFamily::Roberta;
     let electra = family == BertFamily::Electra;
     let hidden = keys.size("hidden_size", if electra { 256 } else { 768 })?;
+    let dropped = keys.rate("hidden_dropout_prob", 0.1)?;
     Ok(BertConfig {
         family,
         vocab: keys.size("vocab_size", if roberta { 50265 } else { 30522 })?,
@@ -301,11 +323,19 @@ fn bert(keys: &Keys<'_>, family: BertFamily) -> Result<BertConfig, ModelError> {
         epsilon: keys.number("layer_norm_eps", 1e-12)? as f32,
         pad: keys.size_or_zero("pad_token_id", if roberta { 1 } else { 0 })? as u32,
         tied: keys.flag("tie_word_embeddings", true)?,
+        dropout: DropoutRates {
+            embedding: dropped,
+            attention: keys.rate("attention_probs_dropout_prob", 0.1)?,
+            attention_out: dropped,
+            inner: 0.0,
+            out: dropped,
+        },
     })
 }
 
 fn distilbert(keys: &Keys<'_>) -> Result<BertConfig, ModelError> {
     let hidden = keys.size("dim", 768)?;
+    let dropped = keys.rate("dropout", 0.1)?;
     Ok(BertConfig {
         family: BertFamily::DistilBert,
         vocab: keys.size("vocab_size", 30522)?,
@@ -320,6 +350,13 @@ fn distilbert(keys: &Keys<'_>) -> Result<BertConfig, ModelError> {
         epsilon: 1e-12,
         pad: keys.size_or_zero("pad_token_id", 0)? as u32,
         tied: keys.flag("tie_word_embeddings", true)?,
+        dropout: DropoutRates {
+            embedding: dropped,
+            attention: keys.rate("attention_dropout", 0.1)?,
+            attention_out: 0.0,
+            inner: 0.0,
+            out: dropped,
+        },
     })
 }
 
@@ -361,6 +398,7 @@ fn modernbert(keys: &Keys<'_>) -> Result<ModernBertConfig, ModelError> {
             *theta = rope.number("rope_theta", *theta)?;
         }
     }
+    let attention_dropped = keys.rate("attention_dropout", 0.0)?;
     Ok(ModernBertConfig {
         vocab: keys.size("vocab_size", 50368)?,
         hidden: keys.size("hidden_size", 768)?,
@@ -382,6 +420,14 @@ fn modernbert(keys: &Keys<'_>) -> Result<ModernBertConfig, ModelError> {
             decoder: keys.flag("decoder_bias", true)?,
         },
         tied: keys.flag("tie_word_embeddings", true)?,
+        pad: keys.size_or_zero("pad_token_id", 50283)? as u32,
+        dropout: DropoutRates {
+            embedding: keys.rate("embedding_dropout", 0.0)?,
+            attention: attention_dropped,
+            attention_out: attention_dropped,
+            inner: keys.rate("mlp_dropout", 0.0)?,
+            out: 0.0,
+        },
     })
 }
 
@@ -535,6 +581,14 @@ impl Keys<'_> {
         match self.get(key) {
             None => Ok(default),
             Some(value) => value.as_f64().ok_or_else(|| self.wrong_type(key, "a number")),
+        }
+    }
+
+    /// A share below 1.
+    fn rate(&self, key: &str, default: f64) -> Result<f64, ModelError> {
+        match self.number(key, default)? {
+            rate if (0.0..1.0).contains(&rate) => Ok(rate),
+            _ => Err(self.wrong_type(key, "a share from 0 to below 1")),
         }
     }
 

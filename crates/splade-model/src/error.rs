@@ -14,6 +14,14 @@ pub enum ModelError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A file is not JSON.
     #[error("{} is not valid JSON", path.display())]
     Json {

@@ -26,15 +26,17 @@ mod hub;
 mod loader;
 mod lookup;
 mod network;
+mod train;
 mod weights;
 
 pub use config::{
-    ArchitectureConfig, BertConfig, BertFamily, ConvolutionConfig, DebertaV2Config,
+    ArchitectureConfig, BertConfig, BertFamily, ConvolutionConfig, DebertaV2Config, DropoutRates,
     ModernBertBiases, ModernBertConfig, RelativeConfig,
 };
 pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
 pub use error::ModelError;
 pub use folder::{Layout, Method, ModelFolder, Table, Tower};
 pub use hub::{HubOptions, HubProgress, resolve};
-pub use splade_nn::{Isa, Pooling, Precision, Saturation};
-pub use weights::Weights;
+pub use splade_nn::{Isa, PooledTerm, Pooling, Precision, Saturation};
+pub use train::{Parameter, ParameterLayout, Tensor, Trainable};
+pub use weights::{Weights, WeightsWriter};

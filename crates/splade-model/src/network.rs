@@ -47,7 +47,7 @@ impl Network {
     }
 
     /// The pooled terms of every text, on the threads of the current pool.
-    pub(crate) fn run(&self, texts: &[Vec<u32>]) -> Vec<Vec<PooledTerm>> {
+    pub(crate) fn run<T: AsRef<[u32]> + Sync>(&self, texts: &[T]) -> Vec<Vec<PooledTerm>> {
         let threads = rayon::current_num_threads();
         let batches = micro_batches(texts, self.batch_tokens, threads);
         let results: Vec<_> = if batches.len() < threads {
@@ -66,16 +66,16 @@ impl Network {
     }
 
     /// The pooled terms of one micro-batch.
-    fn run_batch(
+    fn run_batch<T: AsRef<[u32]>>(
         &self,
-        texts: &[Vec<u32>],
+        texts: &[T],
         batch: &[usize],
         parallel: bool,
     ) -> Vec<Vec<PooledTerm>> {
-        let ids: Vec<u32> = batch.iter().flat_map(|text| &texts[*text]).copied().collect();
+        let ids: Vec<u32> = batch.iter().flat_map(|text| texts[*text].as_ref()).copied().collect();
         let mut offsets = vec![0];
         offsets.extend(batch.iter().scan(0, |end, text| {
-            *end += texts[*text].len();
+            *end += texts[*text].as_ref().len();
             Some(*end)
         }));
         let mut workspace =
@@ -94,10 +94,11 @@ impl Network {
 /// Indices of texts in batches of about `budget` tokens, at most one text more. There are as many
 /// for every thread, as equal as the texts allow, so that threads end together; of few texts every
 /// thread has one. Texts without any token are in none.
-fn micro_batches(texts: &[Vec<u32>], budget: usize, threads: usize) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..texts.len()).filter(|text| !texts[*text].is_empty()).collect();
-    order.sort_by_key(|text| Reverse(texts[*text].len()));
-    let total: usize = texts.iter().map(Vec::len).sum();
+fn micro_batches<T: AsRef<[u32]>>(texts: &[T], budget: usize, threads: usize) -> Vec<Vec<usize>> {
+    let length = |text: &usize| texts[*text].as_ref().len();
+    let mut order: Vec<usize> = (0..texts.len()).filter(|text| length(text) > 0).collect();
+    order.sort_by_key(|text| Reverse(length(text)));
+    let total: usize = order.iter().map(length).sum();
     let rounds = total.div_ceil(budget.saturating_mul(threads));
     let mut batches = vec![Vec::new(); (rounds * threads).min(order.len())];
     // The longest text that is left goes to the batch with the fewest tokens (Graham 1969).
@@ -106,7 +107,7 @@ fn micro_batches(texts: &[Vec<u32>], budget: usize, threads: usize) -> Vec<Vec<u
         let mut fewest = by_tokens.peek_mut().expect("a text has a batch");
         let Reverse((tokens, batch)) = &mut *fewest;
         batches[*batch].push(text);
-        *tokens += texts[text].len();
+        *tokens += length(&text);
     }
     batches
 }

@@ -403,6 +403,13 @@ pub struct Rotary {
     turns: RwLock<Vec<(f32, f32)>>,
 }
 
+impl Clone for Rotary {
+    fn clone(&self) -> Self {
+        let turns = self.turns.read().expect(LOCK).clone();
+        Self { frequencies: self.frequencies.clone(), turns: RwLock::new(turns) }
+    }
+}
+
 impl Rotary {
     /// Turns for heads of `head_dim` with the base `theta`.
     ///

@@ -114,6 +114,11 @@ impl PackedMatrix {
         &self.panels
     }
 
+    /// Columns of a panel in the order of the kernels.
+    pub fn panel_width(&self) -> usize {
+        self.isa.panel_width()
+    }
+
     /// All numbers in the order of the kernels, zeros past the outputs included: what is done to
     /// every number alike needs no other order. Zeros past the outputs must stay zeros.
     pub fn numbers(&self) -> &[f32] {

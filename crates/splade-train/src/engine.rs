@@ -38,6 +38,9 @@ pub struct NamedTensor {
     pub values: Vec<f32>,
 }
 
+/// Gives the numbers of a tensor, row-major, by its name and shape.
+pub type TensorSource<'a> = dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError> + 'a;
+
 /// An encoder that can be trained.
 pub trait Engine: Send {
     /// Terms of the vocabulary.
@@ -70,15 +73,12 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// If `tensor` has none of that name and shape.
-    fn from_tensors(
-        &self,
-        index: usize,
-        tensor: &dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError>,
-    ) -> Result<Vec<f32>, TrainError>;
+    fn read_tensors(&self, index: usize, tensor: &TensorSource<'_>)
+    -> Result<Vec<f32>, TrainError>;
 
     /// Writes a folder that loads in transformers and here: config, weights and tokenizer.
     ///
     /// # Errors
     /// If it cannot be written.
-    fn save(&self, folder: &Path) -> Result<(), TrainError>;
+    fn save(&mut self, folder: &Path) -> Result<(), TrainError>;
 }

@@ -1,6 +1,8 @@
 //! Trains SPLADE encoders (SPLADE v2, arXiv 2109.10086; SPLADE++, 2205.04733).
 //!
-//!     config ─► data ─► batch ─► engine (forward) ─► objective ─► engine (backward) ─► optimizer
+//! ```text
+//! config ─► data ─► batch ─► engine (forward) ─► objective ─► engine (backward) ─► optimizer
+//! ```
 //!
 //! [`config`] composes Hydra's layout into a [`config::Config`], [`data`] reads and samples,
 //! [`engine`] is the one door to the numeric engine, [`objective`] the losses and regularizers on
@@ -9,6 +11,8 @@
 pub mod config;
 pub mod data;
 pub mod engine;
+
+pub mod cpu;
 pub mod error;
 pub mod logs;
 pub mod objective;

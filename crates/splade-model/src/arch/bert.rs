@@ -1,13 +1,17 @@
 //! BERT (arXiv 1810.04805), RoBERTa (1907.11692) and XLM-R, ELECTRA (2003.10555), DistilBERT
 //! (1910.01108): one body, four sets of names.
 
+mod training;
+
+pub(crate) use training::decoder_parameters;
+
 use rayon::prelude::*;
 use splade_nn::{Activation, Attention, LayerNorm, Linear};
 
 use super::batch::{PackedTexts, Workspace};
 use super::head::{Decoder, DecoderNames, Transform};
 use super::post_norm::{LayerNames, LayerShape, PostNormLayer};
-use crate::config::{BertConfig, BertFamily};
+use crate::config::{BertConfig, BertFamily, DropoutRates};
 use crate::loader::Loader;
 
 /// Embeddings and layers.
@@ -17,14 +21,18 @@ pub(crate) struct Bert {
     activation: Activation,
     /// `(positions, embedding)`
     positions: Vec<f32>,
-    /// `(embedding)`: the type of all tokens of a single text; none in DistilBERT.
-    token_type: Option<Vec<f32>>,
+    /// `(token types, embedding)`, of which the first is that of all tokens of a single text; none in
+    /// DistilBERT.
+    token_types: Option<Vec<f32>>,
     norm: LayerNorm,
     /// `(hidden, embedding)` where they differ.
     projection: Option<Linear>,
     layers: Vec<PostNormLayer>,
     /// RoBERTa's padding id: positions count from one past it.
     position_start: Option<u32>,
+    /// Whose embedding a text's tokens do not train.
+    pad: u32,
+    dropout: DropoutRates,
 }
 
 /// The names of a family's tensors.
@@ -167,9 +175,9 @@ impl Bert {
                 config.positions,
                 embedding,
             ),
-            token_type: (config.token_types > 0).then(|| {
+            token_types: (config.token_types > 0).then(|| {
                 let name = at("token_type_embeddings.weight");
-                loader.first_row(&name, config.token_types, embedding)
+                loader.matrix_f32(&name, config.token_types, embedding)
             }),
             norm: loader.norm(&at("LayerNorm"), embedding, config.epsilon, true),
             projection: (config.family == BertFamily::Electra && embedding != hidden)
@@ -182,6 +190,8 @@ impl Bert {
                 })
                 .collect(),
             position_start: (config.family == BertFamily::Roberta).then_some(config.pad),
+            pad: config.pad,
+            dropout: config.dropout,
         }
     }
 
@@ -218,8 +228,8 @@ impl Bert {
         let hidden = &mut workspace.hidden;
         decoder.embed(texts.ids, hidden);
         for (x, position) in hidden.chunks_exact_mut(width).zip(self.position_rows(texts)) {
-            if let Some(token_type) = &self.token_type {
-                add(x, token_type);
+            if let Some(token_types) = &self.token_types {
+                add(x, &token_types[..width]);
             }
             add(x, &self.positions[position * width..][..width]);
         }

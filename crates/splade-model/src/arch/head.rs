@@ -1,5 +1,7 @@
 //! What turns hidden states into logits: a transform, then the decoder over the vocabulary.
 
+mod training;
+
 use splade_nn::{Activation, LayerNorm, Linear};
 
 use super::batch::{Workspace, resize};

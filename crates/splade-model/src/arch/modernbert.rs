@@ -1,13 +1,17 @@
 //! ModernBERT (arXiv 2412.13663): norms before each part, rotary positions, gated feed-forward,
 //! and layers that see a window only between those that see the whole text.
 
+mod training;
+
+pub(crate) use training::decoder_parameters;
+
 use rayon::prelude::*;
 use splade_nn::{Activation, Attention, LayerNorm, Linear, Rotary, gated_activation};
 
 use super::batch::{PackedTexts, Workspace, resize};
 use super::bert::add;
 use super::head::{Decoder, DecoderNames, Transform};
-use crate::config::ModernBertConfig;
+use crate::config::{DropoutRates, ModernBertConfig};
 use crate::loader::Loader;
 
 /// Embedding norm and layers.
@@ -19,6 +23,9 @@ pub(crate) struct ModernBert {
     global: Rotary,
     local: Rotary,
     activation: Activation,
+    /// Whose embedding a text's tokens do not train.
+    pad: u32,
+    dropout: DropoutRates,
 }
 
 #[derive(Debug)]
@@ -42,12 +49,15 @@ pub(crate) fn load_decoder(loader: &Loader<'_>, config: &ModernBertConfig) -> De
         activation: config.head_activation,
         norm: loader.norm("head.norm", hidden, config.epsilon, config.biases.norm),
     };
-    let names = DecoderNames {
+    Decoder::load(loader, &decoder_names(config), transform, config.vocab, hidden, config.tied)
+}
+
+fn decoder_names(config: &ModernBertConfig) -> DecoderNames<'static> {
+    DecoderNames {
         embedding: "model.embeddings.tok_embeddings.weight",
         weight: "decoder.weight",
         bias: if config.biases.decoder { &["decoder.bias"] } else { &[] },
-    };
-    Decoder::load(loader, &names, transform, config.vocab, hidden, config.tied)
+    }
 }
 
 impl ModernBert {
@@ -66,6 +76,8 @@ impl ModernBert {
             global: Rotary::new(head_dim, config.global_theta),
             local: Rotary::new(head_dim, config.local_theta),
             activation: config.activation,
+            pad: config.pad,
+            dropout: config.dropout,
         }
     }
 

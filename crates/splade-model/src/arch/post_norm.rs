@@ -1,7 +1,11 @@
 //! The layer of BERT (arXiv 1810.04805) and its relatives: attention and feed-forward, each with
 //! its input added and normalised after it.
 
-use splade_nn::{Activation, Attention, LayerNorm, Linear, RelativePositions};
+mod training;
+
+pub(crate) use training::LayerPass;
+
+use splade_nn::{Activation, Attention, Isa, LayerNorm, Linear, RelativePositions, SavedNorm};
 
 use super::batch::{Workspace, resize};
 use crate::loader::Loader;
@@ -87,6 +91,11 @@ impl PostNormLayer {
         self.up.forward(hidden, activation, inner, parallel);
         self.down.forward(inner, Activation::Identity, context, parallel);
         self.norm.forward(isa, hidden, Some(context));
+    }
+
+    /// The output of a training pass again.
+    pub(crate) fn restore_output(&self, isa: Isa, saved: &SavedNorm, out: &mut Vec<f32>) {
+        self.norm.restore(isa, saved, out);
     }
 
     /// Bytes of memory that it holds.

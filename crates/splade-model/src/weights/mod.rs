@@ -7,6 +7,7 @@ mod pickle;
 mod safetensors;
 mod strided;
 mod torch;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use crate::error::ModelError;
 use strided::Strided;
+pub use write::WeightsWriter;
 
 /// The type of a tensor's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,149 @@
+//! Training passes of BERT and its relatives.
+
+use super::{Bert, add};
+use crate::arch::batch::resize;
+use crate::arch::head::Decoder;
+use crate::arch::post_norm::LayerPass;
+use crate::arch::training::{Pass, Place, Saved, Work, linear_parameters, norm_parameters};
+use crate::config::BertConfig;
+use crate::train::Parameter;
+
+use splade_nn::Activation;
+
+impl Bert {
+    /// As `forward`, with dropout, into `work.hidden`, keeping what `backward` needs.
+    pub(crate) fn forward_saved(
+        &self,
+        pass: &Pass<'_>,
+        decoder: &Decoder,
+        saved: &mut Saved,
+        work: &mut Work,
+    ) {
+        saved.with_layers(self.layers.len());
+        let width = self.norm.weight.len();
+        let hidden = &mut work.hidden;
+        decoder.embed(pass.texts.ids, hidden);
+        let positions = self.position_rows(&pass.texts);
+        for (x, position) in hidden.chunks_exact_mut(width).zip(positions) {
+            if let Some(token_types) = &self.token_types {
+                add(x, &token_types[..width]);
+            }
+            add(x, &self.positions[position * width..][..width]);
+        }
+        self.norm.forward_saved(pass.isa, hidden, None, &mut saved.embedding_norm);
+        pass.drop(self.dropout.embedding, Place::Embedding, hidden);
+        if let Some(projection) = &self.projection {
+            resize(&mut work.a, pass.tokens() * projection.weight.outputs());
+            projection.forward(hidden, Activation::Identity, &mut work.a, true);
+            std::mem::swap(hidden, &mut work.a);
+        }
+        saved.embedded.clone_from(hidden);
+        for (layer, (weights, saved)) in self.layers.iter().zip(&mut saved.layers).enumerate() {
+            weights.forward_saved(&self.layer_pass(pass, layer), saved, work);
+        }
+    }
+
+    /// The gradient by the hidden states, in `work.hidden`, to those of all weights, which are
+    /// added to `gradients` and, of the words' embeddings, `d_decoder`.
+    pub(crate) fn backward(
+        &self,
+        pass: &Pass<'_>,
+        saved: &Saved,
+        gradients: &mut Bert,
+        d_decoder: &mut Decoder,
+        work: &mut Work,
+    ) {
+        for layer in (0..self.layers.len()).rev() {
+            let input = |out: &mut Vec<f32>| match layer {
+                0 => out.clone_from(&saved.embedded),
+                _ => {
+                    let before = &saved.layers[layer - 1].output_norm;
+                    self.layers[layer - 1].restore_output(pass.isa, before, out);
+                }
+            };
+            let at = self.layer_pass(pass, layer);
+            let to = &mut gradients.layers[layer];
+            self.layers[layer].backward(&at, &saved.layers[layer], input, to, work);
+        }
+        let Work { hidden: d, a, b, scratch, .. } = work;
+        if let (Some(projection), Some(to)) = (&self.projection, &mut gradients.projection) {
+            self.norm.restore(pass.isa, &saved.embedding_norm, a);
+            pass.drop(self.dropout.embedding, Place::Embedding, a);
+            projection.backward_weights(a, d, to, scratch);
+            resize(b, pass.tokens() * projection.weight.inputs());
+            projection.backward_input(d, b, false, scratch);
+            std::mem::swap(d, b);
+        }
+        pass.drop(self.dropout.embedding, Place::Embedding, d);
+        self.norm.backward(pass.isa, &saved.embedding_norm, d, &mut gradients.norm);
+        let width = self.norm.weight.len();
+        let positions = self.position_rows(&pass.texts);
+        for (d, position) in d.chunks_exact(width).zip(positions) {
+            if let Some(token_types) = &mut gradients.token_types {
+                add(&mut token_types[..width], d);
+            }
+            // RoBERTa's position of padding is one, too.
+            if self.position_start != Some(position as u32) {
+                add(&mut gradients.positions[position * width..][..width], d);
+            }
+        }
+        d_decoder.add_to_embeddings(pass.texts.ids, self.pad, d);
+    }
+
+    fn layer_pass<'a>(&'a self, pass: &Pass<'a>, layer: usize) -> LayerPass<'a> {
+        LayerPass {
+            pass: *pass,
+            layer,
+            attention: &self.attention,
+            activation: self.activation,
+            rates: &self.dropout,
+        }
+    }
+
+    /// Zeros of the same shapes.
+    pub(crate) fn zeros_like(&self) -> Self {
+        Self {
+            attention: self.attention,
+            activation: self.activation,
+            positions: vec![0.0; self.positions.len()],
+            token_types: self.token_types.as_ref().map(|table| vec![0.0; table.len()]),
+            norm: self.norm.zeros_like(),
+            projection: self.projection.as_ref().map(|projection| projection.zeros_like()),
+            layers: self.layers.iter().map(|layer| layer.zeros_like()).collect(),
+            position_start: self.position_start,
+            pad: self.pad,
+            dropout: self.dropout,
+        }
+    }
+
+    /// Lists all parameters but the decoder's.
+    pub(crate) fn parameters<'a>(&'a mut self, config: &BertConfig, list: &mut Vec<Parameter<'a>>) {
+        let names = config.family.names();
+        let width = config.embedding;
+        let at = |part: &str| format!("{}.{part}", names.embeddings);
+        let shape = [config.positions, width];
+        let name = at("position_embeddings.weight");
+        list.push(Parameter::plain(vec![name], &shape, &mut self.positions));
+        if let Some(token_types) = &mut self.token_types {
+            let name = at("token_type_embeddings.weight");
+            list.push(Parameter::plain(vec![name], &[config.token_types, width], token_types));
+        }
+        norm_parameters(&at("LayerNorm"), &mut self.norm, true, list);
+        if let Some(projection) = &mut self.projection {
+            linear_parameters(&["electra.embeddings_project".to_owned()], projection, list);
+        }
+        for (layer, weights) in self.layers.iter_mut().enumerate() {
+            weights.parameters(&format!("{}.{layer}", names.layers), &names.layer, list);
+        }
+    }
+}
+
+/// Lists the parameters of the head.
+pub(crate) fn decoder_parameters<'a>(
+    decoder: &'a mut Decoder,
+    config: &BertConfig,
+    list: &mut Vec<Parameter<'a>>,
+) {
+    let names = config.family.names();
+    decoder.parameters(&names.decoder, (names.dense, names.dense_norm), true, list);
+}

@@ -1,0 +1,100 @@
+//! Training passes of the head.
+
+use splade_nn::{Activation, Linear, Matrix, activate, activation_backward};
+
+use super::{Decoder, DecoderNames, Transform};
+use crate::arch::batch::resize;
+use crate::arch::training::{Pass, Saved, Work, linear_parameters, norm_parameters};
+use crate::train::Parameter;
+
+impl Transform {
+    /// `work.hidden` to the decoder's input, `saved.output`, keeping what `backward` needs.
+    pub(crate) fn forward_saved(&self, pass: &Pass<'_>, saved: &mut Saved, work: &mut Work) {
+        saved.hidden.clone_from(&work.hidden);
+        let len = pass.tokens() * self.dense.weight.outputs();
+        resize(&mut saved.dense, len);
+        self.dense.forward(&saved.hidden, Activation::Identity, &mut saved.dense, true);
+        resize(&mut saved.output, len);
+        activate(pass.isa, self.activation, &saved.dense, &mut saved.output);
+        self.norm.forward_saved(pass.isa, &mut saved.output, None, &mut saved.head_norm);
+    }
+
+    /// The gradient by the decoder's input, in `work.a`, to that by the hidden states, in
+    /// `work.hidden`.
+    pub(crate) fn backward(
+        &self,
+        pass: &Pass<'_>,
+        saved: &Saved,
+        gradients: &mut Transform,
+        work: &mut Work,
+    ) {
+        let Work { hidden, a: d, scratch, .. } = work;
+        self.norm.backward(pass.isa, &saved.head_norm, d, &mut gradients.norm);
+        activation_backward(pass.isa, self.activation, &saved.dense, d);
+        self.dense.backward_weights(&saved.hidden, d, &mut gradients.dense, scratch);
+        resize(hidden, saved.hidden.len());
+        self.dense.backward_input(d, hidden, false, scratch);
+    }
+}
+
+impl Decoder {
+    /// Adds the gradients by the embeddings of words, `(ids, embedding)`, to the table; that of
+    /// padding is not trained.
+    pub(crate) fn add_to_embeddings(&mut self, ids: &[u32], pad: u32, d: &[f32]) {
+        let width = self.output.weight.inputs();
+        let rows = ids.iter().zip(d.chunks_exact(width)).filter(|(id, _)| **id != pad);
+        match (&mut self.embedding, &mut self.output.weight) {
+            (Some(table), _) => {
+                for (id, d) in rows {
+                    let row = &mut table[*id as usize * width..][..width];
+                    row.iter_mut().zip(d).for_each(|(x, d)| *x += d);
+                }
+            }
+            (None, Matrix::F32(table)) => {
+                rows.for_each(|(id, d)| table.add_to_row(*id as usize, d));
+            }
+            (None, Matrix::Int8(_)) => panic!("only 32-bit floats are trained"),
+        }
+    }
+
+    /// Zeros of the same shapes.
+    pub(crate) fn zeros_like(&self) -> Self {
+        Self {
+            transform: Transform {
+                dense: self.transform.dense.zeros_like(),
+                activation: self.transform.activation,
+                norm: self.transform.norm.zeros_like(),
+            },
+            output: Linear::zeros_like(&self.output),
+            embedding: self.embedding.as_ref().map(|table| vec![0.0; table.len()]),
+        }
+    }
+
+    /// Lists the parameters: the words' embeddings, the transform under the names of its dense layer
+    /// and norm, the decoder.
+    pub(crate) fn parameters<'a>(
+        &'a mut self,
+        names: &DecoderNames<'_>,
+        (dense, norm): (&str, &str),
+        norm_biased: bool,
+        list: &mut Vec<Parameter<'a>>,
+    ) {
+        let Matrix::F32(matrix) = &mut self.output.weight else {
+            panic!("only 32-bit floats are trained")
+        };
+        match &mut self.embedding {
+            Some(table) => {
+                let shape = [matrix.outputs(), matrix.inputs()];
+                list.push(Parameter::plain(vec![names.embedding.to_owned()], &shape, table));
+                list.push(Parameter::packed(vec![names.weight.to_owned()], matrix));
+            }
+            None => list.push(Parameter::packed(vec![names.embedding.to_owned()], matrix)),
+        }
+        linear_parameters(&[dense.to_owned()], &mut self.transform.dense, list);
+        norm_parameters(norm, &mut self.transform.norm, norm_biased, list);
+        if let (Some(bias), Some(name)) = (&mut self.output.bias, names.bias.first()) {
+            let width = [bias.len()];
+            list.push(Parameter::plain(vec![(*name).to_owned()], &width, bias));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Models that learn: an encoder with the gradients of its weights.
+//!
+//! A forward pass with dropout keeps what the backward pass needs; the backward pass takes the
+//! gradients of the sparse vectors and adds to those of the weights. Weights and gradients stay in
+//! the packed order of the kernels all the time, as nothing that an optimizer does depends on the
+//! order; [`Parameter`] turns them into tensors and back.
+
+mod parameter;
+mod save;
+
+use std::path::{Path, PathBuf};
+
+use splade_nn::{
+    Isa, PooledTerm, Pooling, Precision, Saturation, splade_head, splade_head_backward,
+};
+
+use crate::arch::{Gradients, PackedTexts, Pass, Saved, Work};
+use crate::config::ArchitectureConfig;
+use crate::error::ModelError;
+use crate::network::Network;
+
+pub use parameter::{Parameter, ParameterLayout, Tensor};
+
+/// Tokens of a micro-batch where nothing is kept.
+const ENCODE_TOKENS: usize = 512;
+
+/// An encoder that can be trained.
+///
+/// Beside the weights it holds their gradients, as large, and from a forward pass to its backward
+/// pass about `10 · layers · hidden` floats a token.
+#[derive(Debug)]
+pub struct Trainable {
+    folder: PathBuf,
+    config: ArchitectureConfig,
+    network: Network,
+    gradients: Gradients,
+    head: (Pooling, Saturation),
+    isa: Isa,
+    saved: Saved,
+    work: Work,
+    /// The last forward pass, until it is taken back.
+    kept: Option<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    ids: Vec<u32>,
+    offsets: Vec<usize>,
+    keys: Vec<u64>,
+    pooled: Vec<Vec<PooledTerm>>,
+}
+
+impl Trainable {
+    /// Loads the masked language model of a folder.
+    ///
+    /// # Errors
+    /// If it is none that can be read, or of an architecture that is not trained.
+    pub fn load(
+        folder: &Path,
+        pooling: Pooling,
+        saturation: Saturation,
+        isa: Isa,
+    ) -> Result<Self, ModelError> {
+        let config = ArchitectureConfig::open(folder)?;
+        if let ArchitectureConfig::DebertaV2(_) = config {
+            return Err(ModelError::Setting(format!(
+                "{}: DeBERTa-v2 models cannot be trained, only used; BERT, DistilBERT, RoBERTa, \
+                 XLM-R, ELECTRA and ModernBERT can",
+                folder.display()
+            )));
+        }
+        let kernels = (isa, Precision::F32);
+        let network = Network::load(folder, (pooling, saturation), kernels, ENCODE_TOKENS)?;
+        let gradients = network.model.zeros_like();
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            config,
+            network,
+            gradients,
+            head: (pooling, saturation),
+            isa,
+            saved: Saved::default(),
+            work: Work::default(),
+            kept: None,
+        })
+    }
+
+    /// Terms of the vocabulary.
+    pub fn vocab(&self) -> usize {
+        self.config.vocab()
+    }
+
+    /// The longest text in tokens.
+    pub fn max_tokens(&self) -> usize {
+        self.config.max_tokens()
+    }
+
+    /// The terms of texts without dropout; nothing is kept.
+    pub fn encode(&self, texts: &[&[u32]]) -> Vec<Vec<PooledTerm>> {
+        self.network.run(texts)
+    }
+
+    /// The terms of texts with dropout, keeping what [`backward`](Self::backward) needs. `keys` has
+    /// a number a text, from which follows what is dropped.
+    ///
+    /// # Panics
+    /// If a text is empty or has no key.
+    pub fn forward(&mut self, texts: &[&[u32]], keys: &[u64]) -> &[Vec<PooledTerm>] {
+        assert!(texts.len() == keys.len(), "a text without a key");
+        let mut offsets = vec![0];
+        offsets.extend(texts.iter().scan(0, |end, text| {
+            *end += text.len();
+            Some(*end)
+        }));
+        let (ids, keys) = (texts.concat(), keys.to_vec());
+        let pass = Pass {
+            texts: PackedTexts { ids: &ids, offsets: &offsets },
+            keys: &keys,
+            isa: self.isa,
+        };
+        let model = &self.network.model;
+        model.forward_saved(&pass, &mut self.saved, &mut self.work);
+        let (pooling, saturation) = self.head;
+        let hidden = &self.saved.output;
+        let decoder = &model.decoder.output;
+        let pooled = splade_head(decoder, hidden, &offsets, pooling, saturation, true);
+        &self.kept.insert(Kept { ids, offsets, keys, pooled }).pooled
+    }
+
+    /// Adds to the gradients of the weights: `gradients[i][j]` is the loss's by the weight of term
+    /// `j` of text `i` of the last forward pass, which is forgotten.
+    ///
+    /// # Panics
+    /// If there was no forward pass, or its terms are others.
+    pub fn backward(&mut self, gradients: &[Vec<f32>]) {
+        let kept = self.kept.take().expect("a forward pass comes before its backward pass");
+        let pass = Pass {
+            texts: PackedTexts { ids: &kept.ids, offsets: &kept.offsets },
+            keys: &kept.keys,
+            isa: self.isa,
+        };
+        let model = &self.network.model;
+        let (pooling, saturation) = self.head;
+        let hidden = &self.saved.output;
+        let d_output = &mut self.work.a;
+        d_output.clear();
+        d_output.resize(hidden.len(), 0.0);
+        splade_head_backward(
+            &model.decoder.output,
+            hidden,
+            &kept.offsets,
+            pooling,
+            saturation,
+            &kept.pooled,
+            gradients,
+            d_output,
+            self.gradients.decoder_output(),
+            &mut self.work.scratch,
+        );
+        model.backward(&pass, &self.saved, &mut self.gradients, &mut self.work);
+    }
+
+    /// Every parameter with its gradient, always in the same order.
+    pub fn parameters(&mut self) -> Vec<(Parameter<'_>, Parameter<'_>)> {
+        let values = self.network.model.parameters(&self.config);
+        let gradients = self.gradients.parameters(&self.config);
+        values.into_iter().zip(gradients).collect()
+    }
+}

@@ -1,0 +1,105 @@
+//! Model folders that transformers, and this crate, load.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Parameter, Trainable};
+use crate::config::{ArchitectureConfig, BertFamily};
+use crate::error::ModelError;
+use crate::weights::WeightsWriter;
+
+/// Files of a model folder that tell about its tokenizer.
+const TOKENIZER_FILES: [&str; 10] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+];
+
+impl Trainable {
+    /// Writes `config.json`, `model.safetensors` and the tokenizer's files into a folder, which is
+    /// made if it is missing.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn save(&mut self, folder: &Path) -> Result<(), ModelError> {
+        let write = |path: &Path, source| ModelError::Write { path: path.into(), source };
+        std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
+        let config = self.config_json()?;
+        let path = folder.join("config.json");
+        std::fs::write(&path, config).map_err(|source| write(&path, source))?;
+        for name in TOKENIZER_FILES {
+            let from = self.folder.join(name);
+            if from.is_file() && from != folder.join(name) {
+                let to = folder.join(name);
+                std::fs::copy(&from, &to).map_err(|source| write(&to, source))?;
+            }
+        }
+        self.save_weights(&folder.join("model.safetensors"))
+    }
+
+    fn save_weights(&mut self, path: &Path) -> Result<(), ModelError> {
+        let decoder = self.tied_decoder();
+        let parameters = self.network.model.parameters(&self.config);
+        let tensors = |parameter: &Parameter<'_>| {
+            let (names, shape) = (parameter.layout().names(), parameter.layout().shape());
+            names.iter().map(|name| (name.clone(), shape.to_vec())).collect::<Vec<_>>()
+        };
+        let mut announced: Vec<_> = parameters.iter().flat_map(tensors).collect();
+        if let Some(name) = decoder {
+            // The words' embeddings, which come first, once more.
+            let shape = announced[0].1.clone();
+            announced.push((name.to_owned(), shape));
+        }
+        let mut file = WeightsWriter::create(path, &announced)?;
+        for parameter in parameters.iter().chain(decoder.and(parameters.first())) {
+            for tensor in parameter.layout().to_tensors(parameter.numbers) {
+                file.write(&tensor.numbers)?;
+            }
+        }
+        file.finish()
+    }
+
+    /// The name under which readers want the decoder though it is the words' embedding: servers
+    /// load RoBERTa's head only from its own tensor.
+    fn tied_decoder(&self) -> Option<&'static str> {
+        match &self.config {
+            ArchitectureConfig::Bert(c) if c.family == BertFamily::Roberta && c.tied => {
+                Some("lm_head.decoder.weight")
+            }
+            _ => None,
+        }
+    }
+
+    /// The config of the folder that was loaded, with what is written here.
+    fn config_json(&self) -> Result<String, ModelError> {
+        let path = self.folder.join("config.json");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| ModelError::Io { path: path.clone(), source })?;
+        let mut config: Value =
+            serde_json::from_str(&text).map_err(|source| ModelError::Json { path, source })?;
+        let head = match config["model_type"].as_str() {
+            Some("bert") => "BertForMaskedLM",
+            Some("distilbert") => "DistilBertForMaskedLM",
+            Some("roberta") => "RobertaForMaskedLM",
+            Some("xlm-roberta") => "XLMRobertaForMaskedLM",
+            Some("camembert") => "CamembertForMaskedLM",
+            Some("electra") => "ElectraForMaskedLM",
+            _ => "ModernBertForMaskedLM",
+        };
+        config["architectures"] = Value::from(vec![head]);
+        config["torch_dtype"] = Value::from("float32");
+        if let Some(config) = config.as_object_mut() {
+            config.remove("dtype");
+        }
+        let text = serde_json::to_string_pretty(&config).expect("JSON is text: this is a bug");
+        Ok(text + "\n")
+    }
+}

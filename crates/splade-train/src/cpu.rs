@@ -1,0 +1,98 @@
+//! The CPU engine behind the trainer's door.
+
+use std::path::Path;
+
+use splade_model::{ParameterLayout, Trainable};
+use splade_nn::{Isa, PooledTerm, Pooling, Saturation};
+
+use crate::engine::{Engine, NamedTensor, ParameterMut, TensorSource, Terms};
+use crate::error::TrainError;
+
+/// A masked language model that is trained on the CPU, on the threads of the current rayon pool.
+#[derive(Debug)]
+pub struct CpuEngine {
+    model: Trainable,
+    layouts: Vec<ParameterLayout>,
+}
+
+impl CpuEngine {
+    /// Loads the masked language model of a folder.
+    ///
+    /// # Errors
+    /// If it is none that can be read, or of an architecture that is not trained.
+    pub fn load(
+        folder: &Path,
+        pooling: Pooling,
+        saturation: Saturation,
+    ) -> Result<Self, TrainError> {
+        let mut model = Trainable::load(folder, pooling, saturation, Isa::detect())?;
+        let layouts = model.parameters().iter().map(|(value, _)| value.layout().clone()).collect();
+        Ok(Self { model, layouts })
+    }
+
+    /// The longest text in tokens.
+    pub fn max_tokens(&self) -> usize {
+        self.model.max_tokens()
+    }
+}
+
+fn to_terms(pooled: &[PooledTerm]) -> Terms {
+    let (terms, weights) = pooled.iter().map(|term| (term.term, term.weight)).unzip();
+    Terms { terms, weights }
+}
+
+impl Engine for CpuEngine {
+    fn vocab(&self) -> usize {
+        self.model.vocab()
+    }
+
+    fn encode(&self, texts: &[&[u32]]) -> Vec<Terms> {
+        self.model.encode(texts).iter().map(|pooled| to_terms(pooled)).collect()
+    }
+
+    fn forward(&mut self, texts: &[&[u32]], noise: &[u64]) -> Vec<Terms> {
+        self.model.forward(texts, noise).iter().map(|pooled| to_terms(pooled)).collect()
+    }
+
+    fn backward(&mut self, gradients: &[Vec<f32>]) {
+        self.model.backward(gradients);
+    }
+
+    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
+        for ((value, gradient), layout) in self.model.parameters().into_iter().zip(&self.layouts) {
+            visit(ParameterMut {
+                name: layout.name(),
+                values: value.numbers,
+                gradients: gradient.numbers,
+            });
+        }
+    }
+
+    fn to_tensors(&self, index: usize, numbers: &[f32]) -> Vec<NamedTensor> {
+        let tensors = self.layouts[index].to_tensors(numbers);
+        let named = tensors.into_iter().map(|tensor| NamedTensor {
+            name: tensor.name,
+            shape: tensor.shape,
+            values: tensor.numbers,
+        });
+        named.collect()
+    }
+
+    fn read_tensors(
+        &self,
+        index: usize,
+        tensor: &TensorSource<'_>,
+    ) -> Result<Vec<f32>, TrainError> {
+        let layout = &self.layouts[index];
+        let tensors: Vec<_> = layout
+            .names()
+            .iter()
+            .map(|name| tensor(name, layout.shape()))
+            .collect::<Result<_, _>>()?;
+        Ok(layout.from_tensors(&tensors))
+    }
+
+    fn save(&mut self, folder: &Path) -> Result<(), TrainError> {
+        Ok(self.model.save(folder)?)
+    }
+}
