@@ -35,6 +35,9 @@ pub enum TrainError {
         /// What is wrong.
         message: String,
     },
+    /// A saved state that does not fit the run that is to continue from it.
+    #[error("the saved state does not fit: {0}")]
+    State(String),
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),

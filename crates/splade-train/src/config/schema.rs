@@ -253,9 +253,10 @@ pub enum RegularizerKind {
     Flops,
     /// `L1`
     L1,
-    /// Ours, `FLOPS` with `threshold`: texts with fewer terms do not count (arXiv 2504.14839).
+    /// Ours, `FLOPS` with `threshold`: texts with at most so many terms add nothing (arXiv
+    /// 2504.14839).
     ThresholdedFlops {
-        /// Terms of a text.
+        /// Terms of a text; only texts with more are penalised.
         threshold: usize,
     },
     /// Ours, `DF_FLOPS`: terms of many documents cost more (arXiv 2505.15070).

@@ -1,1 +1,245 @@
-//! To be written.
+//! What is minimised: losses on the scores of a batch, regularizers on its vectors, and the
+//! gradients of both by the weights of the vectors.
+//!
+//!     loss = Σ weight · loss(scores) + λ_q R(queries) + λ_d mean over c of R(documents of column c)
+//!
+//! The documents of a query are its positive and its `n` negatives, so there are `1 + n` columns:
+//! with one negative the positives and the negatives count half each, as in the Python library. λ
+//! grows with the square of the step: `λ min(1, (step / T)²)` (SPLADE, arXiv 2107.05720, section
+//! 3.3). Everything is computed in f64 and rounded once, in the same order whatever the threads.
+//!
+//! `scores` has the dot products, `losses` the losses, `regularizers` the penalties and
+//! `document_frequency` what DF-FLOPS remembers from step to step. Encoders, batches and steps
+//! are not known here.
+
+mod document_frequency;
+mod losses;
+mod regularizers;
+mod scores;
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Value, json};
+
+use crate::config::{LossConfig, RegularizerConfig, Regularizers, TrainingConfig};
+use crate::engine::Terms;
+use crate::error::TrainError;
+use regularizers::Side;
+
+/// The vectors of a batch of `B` queries with `n` negatives each.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchVectors<'a> {
+    /// Terms of the vocabulary.
+    pub vocab: usize,
+    /// `B`
+    pub queries: &'a [Terms],
+    /// `B`, a query's positive at its own place.
+    pub positives: &'a [Terms],
+    /// `B · n`, those of a query together.
+    pub negatives: &'a [Terms],
+    /// `(B, 1 + n)`, the positive's first. Only distillation needs them.
+    pub teacher_scores: Option<&'a [f32]>,
+}
+
+/// The gradients of the loss, aligned with the weights of the vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorGradients {
+    /// `B`
+    pub queries: Vec<Vec<f32>>,
+    /// `B`
+    pub positives: Vec<Vec<f32>>,
+    /// `B · n`, in the order of the batch's.
+    pub negatives: Vec<Vec<f32>>,
+}
+
+/// The objective at a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObjectiveValue {
+    /// What is minimised.
+    pub loss: f64,
+    /// Each loss by the name that the Python library logs (`kldiv_loss`), without its weight.
+    pub components: Vec<(&'static str, f64)>,
+    /// The regularizers times their λ, as contained in `loss`.
+    pub regularizer: f64,
+    /// λ of the queries in this step.
+    pub lambda_q: f64,
+    /// λ of the documents in this step.
+    pub lambda_d: f64,
+    /// By every weight of every vector.
+    pub gradients: VectorGradients,
+}
+
+/// Losses and regularizers, with what DF-FLOPS has counted so far.
+#[derive(Debug, Clone)]
+pub struct Objective {
+    losses: Vec<LossConfig>,
+    query: Option<Side>,
+    doc: Option<Side>,
+}
+
+impl Objective {
+    /// The losses and regularizers of a run.
+    ///
+    /// # Errors
+    /// If there is no loss or the same twice, or a number is not in its range.
+    pub fn new(training: &TrainingConfig) -> Result<Self, TrainError> {
+        Self::of(&training.losses, &training.regularizers)
+    }
+
+    fn of(losses: &[LossConfig], regularizers: &Regularizers) -> Result<Self, TrainError> {
+        losses::check(losses)?;
+        let side = |name: &str, config: &Option<RegularizerConfig>| {
+            config.as_ref().map(|config| Side::new(name, config)).transpose()
+        };
+        Ok(Self {
+            losses: losses.to_vec(),
+            query: side("query", &regularizers.query)?,
+            doc: side("doc", &regularizers.doc)?,
+        })
+    }
+
+    /// λ of queries and documents in optimizer step `step`, counted from 0.
+    pub fn lambdas(&self, step: u64) -> (f64, f64) {
+        let lambda = |side: &Option<Side>| side.as_ref().map_or(0.0, |side| side.lambda(step));
+        (lambda(&self.query), lambda(&self.doc))
+    }
+
+    /// The loss of a batch and its gradients, in optimizer step `step`, counted from 0. DF-FLOPS
+    /// counts the vectors.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] if the parts of the batch do not fit together, or a loss lacks what it
+    /// needs: teacher scores, a negative.
+    pub fn compute(
+        &mut self,
+        batch: &BatchVectors<'_>,
+        step: u64,
+    ) -> Result<ObjectiveValue, TrainError> {
+        batch.check(&self.losses)?;
+        let scores = scores::scores(batch, losses::across(&self.losses));
+        let teacher: Option<Vec<f64>> =
+            batch.teacher_scores.map(|scores| scores.iter().map(|&s| f64::from(s)).collect());
+        let mut by_scores = scores.zeros();
+        let mut loss = 0.0;
+        let mut components = Vec::with_capacity(self.losses.len());
+        for config in &self.losses {
+            let value = losses::add(config, &scores, teacher.as_deref(), &mut by_scores);
+            loss += config.weight * value;
+            components.push((losses::name(config.kind), value));
+        }
+
+        let (lambda_q, lambda_d) = self.lambdas(step);
+        let penalties = |side: &mut Option<Side>, columns: &[Vec<&Terms>]| {
+            side.as_mut().map(|side| side.penalties(columns, batch.vocab, step)).transpose()
+        };
+        let query = penalties(&mut self.query, &[batch.queries.iter().collect()])?;
+        let doc = penalties(&mut self.doc, &batch.document_columns())?;
+        let regularizer = query.as_ref().map_or(0.0, |penalties| penalties.value)
+            + doc.as_ref().map_or(0.0, |penalties| penalties.value);
+        Ok(ObjectiveValue {
+            loss: loss + regularizer,
+            components,
+            regularizer,
+            lambda_q,
+            lambda_d,
+            gradients: scores::gradients(batch, &by_scores, query.as_ref(), doc.as_ref()),
+        })
+    }
+
+    /// As [`compute`](Objective::compute), for evaluations: nothing is counted.
+    ///
+    /// # Errors
+    /// As `compute`.
+    pub fn evaluate(
+        &self,
+        batch: &BatchVectors<'_>,
+        step: u64,
+    ) -> Result<ObjectiveValue, TrainError> {
+        self.clone().compute(batch, step)
+    }
+
+    /// What has to be kept to continue: null but for DF-FLOPS.
+    pub fn state(&self) -> Value {
+        let state = |side: &Option<Side>| side.as_ref().map_or(Value::Null, Side::state);
+        json!({ "query": state(&self.query), "doc": state(&self.doc) })
+    }
+
+    /// Continues from a [`state`](Objective::state) of the same settings.
+    ///
+    /// # Errors
+    /// [`TrainError::State`] if it is of other settings or not whole; nothing is changed then.
+    pub fn restore(&mut self, state: &Value) -> Result<(), TrainError> {
+        let restored = |name: &str, side: &Option<Side>| match (side, &state[name]) {
+            (Some(side), state) => side.restored(name, state).map(Some),
+            (None, Value::Null) => Ok(None),
+            (None, _) => Err(TrainError::State(format!(
+                "it counts the terms of a `{name}` regularizer that this run does not have\n\
+                 hint: continue with the regularizers that the checkpoint was made with"
+            ))),
+        };
+        let (query, doc) = (restored("query", &self.query)?, restored("doc", &self.doc)?);
+        (self.query, self.doc) = (query, doc);
+        Ok(())
+    }
+}
+
+impl<'a> BatchVectors<'a> {
+    /// Negatives of a query.
+    fn negatives_per_query(&self) -> usize {
+        self.negatives.len() / self.queries.len()
+    }
+
+    /// The documents of a query, the positive first.
+    fn documents(&self, query: usize) -> impl Iterator<Item = &'a Terms> {
+        let n = self.negatives_per_query();
+        std::iter::once(&self.positives[query]).chain(&self.negatives[query * n..(query + 1) * n])
+    }
+
+    /// The positives, then the first negatives of all queries, then the second, and so on.
+    fn document_columns(&self) -> Vec<Vec<&'a Terms>> {
+        let n = self.negatives_per_query();
+        let negatives = (0..n).map(|c| self.negatives.iter().skip(c).step_by(n).collect());
+        std::iter::once(self.positives.iter().collect()).chain(negatives).collect()
+    }
+
+    fn check(&self, losses: &[LossConfig]) -> Result<(), TrainError> {
+        let fail = |message: String| Err(TrainError::Data(message));
+        let queries = self.queries.len();
+        if queries == 0 {
+            return fail("a batch without queries".into());
+        }
+        if self.positives.len() != queries || !self.negatives.len().is_multiple_of(queries) {
+            return fail(format!(
+                "a batch of {queries} queries has {} positives and {} negatives; there must be one \
+                 positive and the same number of negatives for each",
+                self.positives.len(),
+                self.negatives.len()
+            ));
+        }
+        let wanted = queries + self.negatives.len();
+        if let Some(scores) = self.teacher_scores
+            && scores.len() != wanted
+        {
+            return fail(format!(
+                "a batch of {wanted} documents has {} teacher scores",
+                scores.len()
+            ));
+        }
+        for terms in self.queries.iter().chain(self.positives).chain(self.negatives) {
+            if terms.terms.len() != terms.weights.len() {
+                return fail(format!(
+                    "a vector of {} terms has {} weights",
+                    terms.terms.len(),
+                    terms.weights.len()
+                ));
+            }
+            if let Some(term) = terms.terms.iter().find(|&&term| term as usize >= self.vocab) {
+                return fail(format!("term {term} is outside of a vocabulary of {}", self.vocab));
+            }
+        }
+        for config in losses {
+            losses::check_batch(config.kind, self)?;
+        }
+        Ok(())
+    }
+}

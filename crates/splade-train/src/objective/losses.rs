@@ -1,0 +1,182 @@
+//! The losses, on scores: values and derivatives.
+//!
+//! | loss | is, for a query with scores `s`, the positive's first, and teacher scores `t` |
+//! |---|---|
+//! | `in_batch_negatives` | `-log softmax(s / τ)[0]` over its own documents and all other positives (SPLADE v2, arXiv 2109.10086, section 3.1) |
+//! | `pairwise_contrastive` | the same over its own documents only |
+//! | `kldiv` | `Σ p_t (log p_t - log p_s)` with `p_t = softmax(t / τ)`, `p_s = softmax(s / τ)` (arXiv 2010.11386) |
+//! | `margin_mse` | mean over all pairs `a < b` of its own documents of `((s_a - s_b) - (t_a - t_b))²` (arXiv 2010.02666) |
+//!
+//! A loss is the mean over the queries. `kldiv` is not multiplied by `τ²`, as sentence-transformers
+//! does; `loss_weights` can do it. With one negative and `τ = 1` all are the Python library's.
+
+use std::collections::HashSet;
+
+use super::BatchVectors;
+use super::scores::Scores;
+use crate::config::{LossConfig, LossKind};
+use crate::error::TrainError;
+
+/// As the Python library logs it.
+pub(super) fn name(kind: LossKind) -> &'static str {
+    match kind {
+        LossKind::InBatchNegatives => "in_batch_negatives_loss",
+        LossKind::PairwiseContrastive => "pairwise_contrastive_loss",
+        LossKind::KlDiv => "kldiv_loss",
+        LossKind::MarginMse => "margin_mse_loss",
+    }
+}
+
+/// As in the config.
+fn field(kind: LossKind) -> &'static str {
+    name(kind).strip_suffix("_loss").expect("every name ends so: this is a bug")
+}
+
+/// Whether a loss looks at the positives of other queries.
+pub(super) fn across(losses: &[LossConfig]) -> bool {
+    losses.iter().any(|loss| loss.kind == LossKind::InBatchNegatives)
+}
+
+/// # Errors
+/// If there is none, one twice, or a number out of its range.
+pub(super) fn check(losses: &[LossConfig]) -> Result<(), TrainError> {
+    let fail = |at: String, message: String| Err(TrainError::Config { at, message });
+    let at = "training.training_loss";
+    if losses.is_empty() {
+        return fail(at.into(), "there is none".into());
+    }
+    let mut seen = HashSet::new();
+    for config in losses {
+        let field = field(config.kind);
+        if !seen.insert(field) {
+            return fail(at.into(), format!("`{field}` is given twice"));
+        }
+        if !config.weight.is_finite() {
+            let at = format!("training.loss_weights.{field}");
+            return fail(at, format!("{} is not a finite number", config.weight));
+        }
+        if !(config.temperature.is_finite() && config.temperature > 0.0) {
+            let at = format!("training.temperatures.{field}");
+            return fail(at, format!("{} is not a number above 0", config.temperature));
+        }
+    }
+    Ok(())
+}
+
+/// # Errors
+/// If the batch lacks what the loss needs.
+pub(super) fn check_batch(kind: LossKind, batch: &BatchVectors<'_>) -> Result<(), TrainError> {
+    let field = field(kind);
+    let distils = matches!(kind, LossKind::KlDiv | LossKind::MarginMse);
+    if distils && batch.teacher_scores.is_none() {
+        return Err(TrainError::Data(format!(
+            "`{field}` needs teacher scores\nhint: give `data.hard_negative_scores`"
+        )));
+    }
+    if kind != LossKind::InBatchNegatives && batch.negatives.is_empty() {
+        return Err(TrainError::Data(format!("`{field}` needs a negative for every query")));
+    }
+    Ok(())
+}
+
+/// The loss, without its weight; adds its derivatives, with the weight. `teacher` is shaped as
+/// `scores.own`.
+pub(super) fn add(
+    config: &LossConfig,
+    scores: &Scores,
+    teacher: Option<&[f64]>,
+    derivatives: &mut Scores,
+) -> f64 {
+    let columns = scores.columns;
+    let queries = scores.own.len() / columns;
+    let share = config.weight / queries as f64;
+    let mut sum = 0.0;
+    for query in 0..queries {
+        let of_query = query * columns..(query + 1) * columns;
+        let own = &scores.own[of_query.clone()];
+        let by_own = &mut derivatives.own[of_query.clone()];
+        let teacher = || {
+            &teacher.expect("the batch was checked for teacher scores: this is a bug")
+                [of_query.clone()]
+        };
+        sum += match config.kind {
+            LossKind::InBatchNegatives => {
+                let row = query * queries..(query + 1) * queries;
+                let (others, by_others) =
+                    (&scores.others[row.clone()], &mut derivatives.others[row]);
+                in_batch_negatives(own, others, query, config.temperature, share, by_own, by_others)
+            }
+            LossKind::PairwiseContrastive => {
+                let log_p = log_softmax(own, config.temperature);
+                add_cross_entropy(&log_p, share / config.temperature, by_own.iter_mut())
+            }
+            LossKind::KlDiv => kldiv(own, teacher(), config.temperature, share, by_own),
+            LossKind::MarginMse => margin_mse(own, teacher(), share, by_own),
+        };
+    }
+    sum / queries as f64
+}
+
+fn in_batch_negatives(
+    own: &[f64],
+    others: &[f64],
+    query: usize,
+    temperature: f64,
+    share: f64,
+    by_own: &mut [f64],
+    by_others: &mut [f64],
+) -> f64 {
+    let other = |&(column, _): &(usize, &f64)| column != query;
+    let others = others.iter().enumerate().filter(other).map(|(_, &score)| score);
+    let row: Vec<f64> = own.iter().copied().chain(others).collect();
+    let by_others =
+        by_others.iter_mut().enumerate().filter(|(column, _)| *column != query).map(|(_, by)| by);
+    let log_p = log_softmax(&row, temperature);
+    add_cross_entropy(&log_p, share / temperature, by_own.iter_mut().chain(by_others))
+}
+
+/// Minus the first entry of a log softmax.
+fn add_cross_entropy<'a>(
+    log_p: &[f64],
+    factor: f64,
+    derivatives: impl Iterator<Item = &'a mut f64>,
+) -> f64 {
+    for (column, (by, log_p)) in derivatives.zip(log_p).enumerate() {
+        // exp_m1: a probability near 1 must not lose the digits of its distance to 1.
+        *by += factor * if column == 0 { log_p.exp_m1() } else { log_p.exp() };
+    }
+    -log_p[0]
+}
+
+fn kldiv(own: &[f64], teacher: &[f64], temperature: f64, share: f64, by_own: &mut [f64]) -> f64 {
+    let (student, teacher) = (log_softmax(own, temperature), log_softmax(teacher, temperature));
+    let mut sum = 0.0;
+    for ((by, student), teacher) in by_own.iter_mut().zip(&student).zip(&teacher) {
+        let p = teacher.exp();
+        sum += p * (teacher - student);
+        *by += share / temperature * (student.exp() - p);
+    }
+    sum
+}
+
+/// With `d = s - t` the sum over pairs of `(d_a - d_b)²` is `m Σ (d - mean d)²`, for `m` documents.
+fn margin_mse(own: &[f64], teacher: &[f64], share: f64, by_own: &mut [f64]) -> f64 {
+    let documents = own.len() as f64;
+    let difference: Vec<f64> = own.iter().zip(teacher).map(|(s, t)| s - t).collect();
+    let mean = difference.iter().sum::<f64>() / documents;
+    // m over the m (m - 1) / 2 pairs.
+    let factor = 2.0 / (documents - 1.0);
+    let mut sum = 0.0;
+    for (by, d) in by_own.iter_mut().zip(&difference) {
+        sum += factor * (d - mean) * (d - mean);
+        *by += share * 2.0 * factor * (d - mean);
+    }
+    sum
+}
+
+fn log_softmax(scores: &[f64], temperature: f64) -> Vec<f64> {
+    let scaled = scores.iter().map(|score| score / temperature);
+    let largest = scaled.clone().fold(f64::NEG_INFINITY, f64::max);
+    let log_sum = scaled.clone().map(|s| (s - largest).exp()).sum::<f64>().ln();
+    scaled.map(|s| s - largest - log_sum).collect()
+}

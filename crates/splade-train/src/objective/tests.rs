@@ -1,0 +1,463 @@
+//! Against PyTorch (`scripts/reference/objectives.py`), finite differences, and itself.
+
+use serde_json::Value;
+
+use super::scores::Scores;
+use super::*;
+use crate::config::{LossKind, RegularizerKind};
+
+const FIXTURE: &str = include_str!("../../tests/fixtures/objective.json");
+const LOSSES: [LossKind; 4] = [
+    LossKind::InBatchNegatives,
+    LossKind::PairwiseContrastive,
+    LossKind::KlDiv,
+    LossKind::MarginMse,
+];
+
+struct Batch {
+    vocab: usize,
+    queries: Vec<Terms>,
+    positives: Vec<Terms>,
+    negatives: Vec<Terms>,
+    teacher: Vec<f32>,
+}
+
+impl Batch {
+    fn view(&self) -> BatchVectors<'_> {
+        BatchVectors {
+            vocab: self.vocab,
+            queries: &self.queries,
+            positives: &self.positives,
+            negatives: &self.negatives,
+            teacher_scores: Some(&self.teacher),
+        }
+    }
+
+    fn of(value: &Value) -> Self {
+        let texts = |name: &str| {
+            let text = |text: &Value| Terms {
+                terms: numbers(&text["terms"]).iter().map(|&t| t as u32).collect(),
+                weights: numbers(&text["weights"]).iter().map(|&w| w as f32).collect(),
+            };
+            value[name].as_array().unwrap().iter().map(text).collect()
+        };
+        Self {
+            vocab: 14,
+            queries: texts("queries"),
+            positives: texts("positives"),
+            negatives: texts("negatives"),
+            teacher: flat(&value["teacher"]).iter().map(|&t| t as f32).collect(),
+        }
+    }
+
+    /// Every term in about a third of the texts.
+    fn random(seed: u64, vocab: usize, queries: usize, negatives: usize) -> Self {
+        let mut state = seed;
+        let mut uniform = move || {
+            // SplitMix64
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) >> 40) as f32 / (1 << 24) as f32
+        };
+        let mut texts = |count: usize| -> Vec<Terms> {
+            let mut text = || {
+                let terms: Vec<u32> = (0..vocab as u32).filter(|_| uniform() < 0.35).collect();
+                let weights = terms.iter().map(|_| 0.05 + uniform()).collect();
+                Terms { terms, weights }
+            };
+            (0..count).map(|_| text()).collect()
+        };
+        let (q, p, n) = (texts(queries), texts(queries), texts(queries * negatives));
+        let teacher = (0..queries * (1 + negatives)).map(|i| (i * 7 % 11) as f32 * 0.4).collect();
+        Self { vocab, queries: q, positives: p, negatives: n, teacher }
+    }
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+}
+
+fn flat(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().flat_map(numbers).collect()
+}
+
+fn loss_kind(name: &str) -> LossKind {
+    LOSSES.into_iter().find(|&kind| losses::name(kind) == format!("{name}_loss")).unwrap()
+}
+
+fn loss(kind: LossKind) -> LossConfig {
+    LossConfig { kind, weight: 1.0, temperature: 1.0 }
+}
+
+fn regularizer(value: &Value) -> Option<RegularizerConfig> {
+    let number = |name: &str| value[name].as_f64().unwrap();
+    let kind = match value["kind"].as_str()? {
+        "FLOPS" => RegularizerKind::Flops,
+        "L1" => RegularizerKind::L1,
+        "threshold" => {
+            RegularizerKind::ThresholdedFlops { threshold: number("threshold") as usize }
+        }
+        "DF_FLOPS" => RegularizerKind::DfFlops {
+            alpha: number("alpha"),
+            beta: number("beta"),
+            interval: number("interval") as u64,
+        },
+        other => panic!("{other}"),
+    };
+    Some(RegularizerConfig { kind, lambda: number("lambda"), steps: number("T") })
+}
+
+fn objective(
+    losses: &[LossConfig],
+    query: Option<RegularizerConfig>,
+    doc: Option<RegularizerConfig>,
+) -> Objective {
+    Objective::of(losses, &Regularizers { doc, query }).unwrap()
+}
+
+/// Within `relative` of the larger, or of 1.
+fn close(got: f64, expected: f64, relative: f64) -> bool {
+    (got - expected).abs() <= relative * expected.abs().max(1.0)
+}
+
+/// Values agree to 1e-12 (both are sums of some hundred f64), gradients to the rounding to f32.
+fn compare(case: &str, got: &ObjectiveValue, expected: &Value) {
+    let number = |name: &str| expected[name].as_f64().unwrap();
+    for (name, got) in [
+        ("loss", got.loss),
+        ("regularizer", got.regularizer),
+        ("lambda_q", got.lambda_q),
+        ("lambda_d", got.lambda_d),
+    ] {
+        assert!(close(got, number(name), 1e-12), "{case}, {name}: {got}, not {}", number(name));
+    }
+    assert_eq!(got.components.len(), expected["components"].as_object().unwrap().len());
+    for (name, got) in &got.components {
+        let expected = expected["components"][name].as_f64().unwrap();
+        assert!(close(*got, expected, 1e-12), "{case}, {name}: {got}, not {expected}");
+    }
+    let gradients = &got.gradients;
+    for (name, got) in [
+        ("queries", &gradients.queries),
+        ("positives", &gradients.positives),
+        ("negatives", &gradients.negatives),
+    ] {
+        let expected = expected["gradients"][name].as_array().unwrap();
+        assert_eq!(got.len(), expected.len(), "{case}, {name}");
+        for (text, (got, expected)) in got.iter().zip(expected).enumerate() {
+            let expected = numbers(expected);
+            assert_eq!(got.len(), expected.len(), "{case}, {name} {text}");
+            for (place, (&got, &expected)) in got.iter().zip(&expected).enumerate() {
+                let near = close(f64::from(got), expected, 6e-8);
+                assert!(near, "{case}, {name} {text}, term {place}: {got}, not {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn losses_and_regularizers_are_pytorchs() {
+    let fixture: Value = serde_json::from_str(FIXTURE).unwrap();
+    let cases = fixture["objectives"].as_array().unwrap();
+    assert_eq!(cases.len(), 12);
+    for case in cases {
+        let losses: Vec<LossConfig> = case["losses"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|loss| LossConfig {
+                kind: loss_kind(loss["kind"].as_str().unwrap()),
+                weight: loss["weight"].as_f64().unwrap(),
+                temperature: loss["temperature"].as_f64().unwrap(),
+            })
+            .collect();
+        let batch = Batch::of(&fixture["batches"][case["batch"].as_str().unwrap()]);
+        let mut objective =
+            objective(&losses, regularizer(&case["query"]), regularizer(&case["doc"]));
+        let step = case["step"].as_u64().unwrap();
+        let got = objective.compute(&batch.view(), step).unwrap();
+        compare(&format!("{} {losses:?}", case["batch"]), &got, &case["expected"]);
+        // Nothing is counted here, so an evaluation is the same.
+        assert_eq!(objective.evaluate(&batch.view(), step).unwrap(), got);
+    }
+}
+
+#[test]
+fn df_flops_counts_windows_and_continues() {
+    let fixture: Value = serde_json::from_str(FIXTURE).unwrap();
+    let fixture = &fixture["document_frequency"];
+    for case in fixture["activations"].as_array().unwrap() {
+        let case = numbers(case);
+        let got = document_frequency::activation(case[2], case[0], case[1]);
+        assert!(close(got, case[3], 1e-13), "{case:?}: {got}");
+    }
+    let start = || objective(&[loss(LossKind::MarginMse)], None, regularizer(&fixture["doc"]));
+    let mut whole = start();
+    for step in fixture["run"].as_array().unwrap() {
+        let batch = Batch::of(&step["batch"]);
+        let number = step["step"].as_u64().unwrap();
+        // Continued from a file, and disturbed by an evaluation.
+        let state = serde_json::to_string(&whole.state()).unwrap();
+        let mut continued = start();
+        continued.restore(&serde_json::from_str(&state).unwrap()).unwrap();
+        continued.evaluate(&batch.view(), number + 5).unwrap();
+        let got = whole.compute(&batch.view(), number).unwrap();
+        compare(&format!("step {number}"), &got, &step["expected"]);
+        assert_eq!(continued.compute(&batch.view(), number).unwrap(), got);
+    }
+}
+
+/// Central differences of the loss in f64, with steps that are exact in f32; their own error is
+/// of the order of the third derivative times h², below 1e-5 here.
+#[test]
+fn gradients_are_finite_differences() {
+    let regularizers = [
+        RegularizerKind::Flops,
+        RegularizerKind::L1,
+        RegularizerKind::ThresholdedFlops { threshold: 4 },
+        RegularizerKind::DfFlops { alpha: 0.3, beta: 2.0, interval: 100 },
+    ];
+    let mut checked = 0;
+    for kind in LOSSES {
+        for penalty in regularizers {
+            for (queries, negatives, temperature) in [(3, 2, 0.6), (2, 1, 1.0)] {
+                let mut batch = Batch::random(3, 12, queries, negatives);
+                let side = |lambda| Some(RegularizerConfig { kind: penalty, lambda, steps: 10.0 });
+                let loss = LossConfig { kind, weight: 0.7, temperature };
+                let objective = objective(&[loss], side(0.4), side(0.9));
+                let gradients = objective.evaluate(&batch.view(), 6).unwrap().gradients;
+                for (part, gradients) in
+                    [gradients.queries, gradients.positives, gradients.negatives].iter().enumerate()
+                {
+                    for (text, gradients) in gradients.iter().enumerate() {
+                        for (place, &gradient) in gradients.iter().enumerate() {
+                            let mut at = |shift: f32| {
+                                let texts = [
+                                    &mut batch.queries,
+                                    &mut batch.positives,
+                                    &mut batch.negatives,
+                                ];
+                                let weight = &mut texts[part][text].weights[place];
+                                let old = std::mem::replace(weight, *weight + shift);
+                                let moved = f64::from(*weight);
+                                let loss = objective.evaluate(&batch.view(), 6).unwrap().loss;
+                                let texts = [
+                                    &mut batch.queries,
+                                    &mut batch.positives,
+                                    &mut batch.negatives,
+                                ];
+                                texts[part][text].weights[place] = old;
+                                (moved, loss)
+                            };
+                            let (above, below) = (at(2e-3), at(-2e-3));
+                            let slope = (above.1 - below.1) / (above.0 - below.0);
+                            assert!(
+                                close(f64::from(gradient), slope, 3e-5),
+                                "{kind:?}, {penalty:?}, part {part}, text {text}, weight {place}: \
+                                 {gradient}, not {slope}"
+                            );
+                            checked += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(checked > 1000);
+}
+
+#[test]
+fn threads_do_not_matter() {
+    let batch = Batch::random(9, 3000, 13, 3);
+    let all: Vec<LossConfig> = LOSSES.into_iter().map(loss).collect();
+    let side = Some(RegularizerConfig { kind: RegularizerKind::Flops, lambda: 0.1, steps: 0.0 });
+    let objective = objective(&all, side.clone(), side);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| objective.evaluate(&batch.view(), 0).unwrap())
+    };
+    let one = run(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(run(threads), one, "{threads} threads");
+    }
+}
+
+/// Values and derivatives by scores that light-splade's own classes gave in f64.
+#[test]
+fn losses_are_the_librarys_on_the_goldens() {
+    let Some(golden) = golden() else { return };
+    let cases = golden["losses"].as_array().unwrap();
+    assert_eq!(cases.len(), 48);
+    for case in cases {
+        let kind = loss_kind(case["loss"].as_str().unwrap());
+        let queries = case["bs"].as_u64().unwrap() as usize;
+        let across = kind == LossKind::InBatchNegatives;
+        // Positives are (queries, queries) or (queries, 1).
+        let split = |positives: &Value, negatives: &Value| {
+            let (positives, negatives) = (flat(positives), flat(negatives));
+            let (mut own, mut others) = (Vec::new(), Vec::new());
+            for query in 0..queries {
+                let width = if across { queries } else { 1 };
+                let row = &positives[query * width..(query + 1) * width];
+                let diagonal = if across { query } else { 0 };
+                own.extend([row[diagonal], negatives[query]]);
+                if across {
+                    let other = |(i, &x): (usize, &f64)| if i == query { 0.0 } else { x };
+                    others.extend(row.iter().enumerate().map(other));
+                }
+            }
+            Scores { columns: 2, own, others }
+        };
+        let scores = split(&case["pos"], &case["neg"]);
+        let teachers = flat(&case["teacher_pos"]).into_iter().zip(flat(&case["teacher_neg"]));
+        let teacher: Vec<f64> = teachers.flat_map(|(p, n)| [p, n]).collect();
+        let mut got = scores.zeros();
+        let value = losses::add(&loss(kind), &scores, Some(&teacher), &mut got);
+        let expected = case["value"].as_f64().unwrap();
+        assert!(close(value, expected, 1e-12), "{kind:?} of {queries}: {value}, not {expected}");
+        let expected = split(&case["grad_pos"], &case["grad_neg"]);
+        let pairs =
+            got.own.iter().chain(&got.others).zip(expected.own.iter().chain(&expected.others));
+        for (got, expected) in pairs {
+            assert!(close(*got, *expected, 1e-12), "{kind:?} of {queries}: {got}, not {expected}");
+        }
+    }
+}
+
+/// The goldens' weights are f64; rounding them to f32 costs 6e-8 of each.
+#[test]
+fn regularizers_and_lambda_are_the_librarys_on_the_goldens() {
+    let Some(golden) = golden() else { return };
+    for case in golden["regularizers"].as_array().unwrap() {
+        let kind = if case["reg"] == "L1" { RegularizerKind::L1 } else { RegularizerKind::Flops };
+        let config = RegularizerConfig { kind, lambda: 1.0, steps: 0.0 };
+        let rows: Vec<Vec<f64>> = case["w"].as_array().unwrap().iter().map(numbers).collect();
+        let vocab = rows[0].len();
+        let text = |row: &Vec<f64>| {
+            let terms: Vec<u32> = (0..vocab as u32).filter(|&t| row[t as usize] != 0.0).collect();
+            Terms { weights: terms.iter().map(|&t| row[t as usize] as f32).collect(), terms }
+        };
+        let texts: Vec<Terms> = rows.iter().map(text).collect();
+        let mut side = Side::new("doc", &config).unwrap();
+        let got = side.penalties(&[texts.iter().collect()], vocab, 0).unwrap();
+        let expected = case["value"].as_f64().unwrap();
+        assert!(close(got.value, expected, 2e-7), "{kind:?}: {}, not {expected}", got.value);
+        for (text, expected) in texts.iter().zip(case["grad"].as_array().unwrap()) {
+            let expected = numbers(expected);
+            for (&term, &weight) in text.terms.iter().zip(&text.weights) {
+                let (got, expected) = (got.slope(0, text, term, weight), expected[term as usize]);
+                assert!(close(got, expected, 2e-7), "{kind:?}: {got}, not {expected}");
+            }
+        }
+    }
+    let schedule = &golden["lambda_schedule"];
+    let config = RegularizerConfig {
+        kind: RegularizerKind::Flops,
+        lambda: schedule["lambda_"].as_f64().unwrap(),
+        steps: schedule["T"].as_f64().unwrap(),
+    };
+    let objective = objective(&[loss(LossKind::KlDiv)], None, Some(config));
+    for (step, expected) in numbers(&schedule["values"]).into_iter().enumerate() {
+        assert_eq!(objective.lambdas(step as u64), (0.0, expected), "step {step}");
+    }
+}
+
+fn golden() -> Option<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/losses.json");
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(serde_json::from_str(&text).unwrap()),
+        Err(_) => {
+            println!("skipped: {path} is not there");
+            None
+        }
+    }
+}
+
+#[test]
+fn settings_out_of_range_are_refused() {
+    let flops = |lambda, steps| RegularizerConfig { kind: RegularizerKind::Flops, lambda, steps };
+    let df = |alpha, beta, interval| RegularizerConfig {
+        kind: RegularizerKind::DfFlops { alpha, beta, interval },
+        ..flops(1.0, 1.0)
+    };
+    let with =
+        |weight, temperature| vec![LossConfig { weight, temperature, ..loss(LossKind::KlDiv) }];
+    let good = || with(1.0, 1.0);
+    for (losses, doc, expected) in [
+        (vec![], None, "training.training_loss: there is none"),
+        ([good(), good()].concat(), None, "training.training_loss: `kldiv` is given twice"),
+        (with(f64::NAN, 1.0), None, "training.loss_weights.kldiv: NaN is not"),
+        (with(1.0, 0.0), None, "training.temperatures.kldiv: 0 is not a number above 0"),
+        (good(), Some(flops(-0.1, 1.0)), "training.regularizers.doc.lambda_: -0.1 is not"),
+        (good(), Some(flops(0.1, f64::INFINITY)), "training.regularizers.doc.T: inf is not"),
+        (good(), Some(df(1.0, 1.0, 1)), "training.regularizers.doc.df_alpha: 1 is not between"),
+        (good(), Some(df(0.1, 0.0, 1)), "training.regularizers.doc.df_beta: 0 is not"),
+        (good(), Some(df(0.1, 1.0, 0)), "training.regularizers.doc.df_interval: 0 is not"),
+    ] {
+        let error = Objective::of(&losses, &Regularizers { doc, query: None }).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn batches_that_do_not_fit_are_refused() {
+    type Spoil = fn(&mut Batch);
+    let cases: [(LossKind, Spoil, &str); 7] = [
+        (LossKind::KlDiv, |batch| batch.queries.clear(), "a batch without queries"),
+        (LossKind::KlDiv, |batch| batch.positives.truncate(1), "a batch of 3 queries has 1"),
+        (LossKind::KlDiv, |batch| batch.negatives.truncate(5), "a batch of 3 queries has 3"),
+        (LossKind::KlDiv, |batch| batch.teacher.truncate(5), "a batch of 9 documents has 5"),
+        (LossKind::KlDiv, |batch| batch.queries[1].weights.clear(), "a vector of"),
+        (LossKind::KlDiv, |batch| batch.vocab = 2, "term"),
+        (
+            LossKind::PairwiseContrastive,
+            |batch| {
+                batch.negatives.clear();
+                batch.teacher.truncate(3);
+            },
+            "`pairwise_contrastive` needs a negative",
+        ),
+    ];
+    for (kind, spoil, expected) in cases {
+        let mut batch = Batch::random(1, 12, 3, 2);
+        spoil(&mut batch);
+        let error = objective(&[loss(kind)], None, None).compute(&batch.view(), 0).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+    let batch = Batch::random(1, 12, 3, 2);
+    let without = BatchVectors { teacher_scores: None, ..batch.view() };
+    let error = objective(&[loss(LossKind::KlDiv)], None, None).compute(&without, 0).unwrap_err();
+    assert!(error.to_string().starts_with("`kldiv` needs teacher scores"), "{error}");
+}
+
+#[test]
+fn states_of_other_runs_are_refused() {
+    let doc = |kind| {
+        let config = RegularizerConfig { kind, lambda: 1.0, steps: 0.0 };
+        objective(&[loss(LossKind::KlDiv)], None, Some(config))
+    };
+    let df = RegularizerKind::DfFlops { alpha: 0.1, beta: 10.0, interval: 3 };
+    let batch = Batch::random(1, 12, 3, 2);
+    let mut counted = doc(df);
+    counted.compute(&batch.view(), 0).unwrap();
+    let state = counted.state();
+    let mut broken = state.clone();
+    broken["doc"]["current"]["terms"][0] = json!(-1);
+    for (mut objective, state) in [
+        (doc(RegularizerKind::Flops), &state),
+        (objective(&[loss(LossKind::KlDiv)], None, None), &state),
+        (doc(df), &json!({ "query": null, "doc": null })),
+        (doc(df), &broken),
+    ] {
+        let before = objective.state();
+        assert!(matches!(objective.restore(state), Err(TrainError::State(_))), "{state}");
+        assert_eq!(objective.state(), before);
+    }
+    // Of another vocabulary: seen when it is used.
+    let mut other = doc(df);
+    other.restore(&state).unwrap();
+    let wide = Batch::random(1, 13, 3, 2);
+    assert!(matches!(other.compute(&wide.view(), 1), Err(TrainError::State(_))));
+}

@@ -1,0 +1,143 @@
+//! The arithmetic of the optimizers on a run of numbers, as PyTorch 2.6 does it for one tensor:
+//! constants in f64 rounded once, then f32 in the same order of operations. The loops are plain, so
+//! that the compiler makes vector instructions of them; memory is what they wait for.
+
+use super::UpdateOptions;
+use crate::config::Optimizer;
+
+/// PyTorch's default of RMSprop, which transformers leaves.
+const RMSPROP_ALPHA: f64 = 0.99;
+const RMSPROP_EPSILON: f64 = 1e-8;
+const ADAGRAD_EPSILON: f64 = 1e-10;
+
+/// An optimizer with the constants of one step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kernel {
+    /// Gradients are multiplied by it first.
+    scale: f32,
+    rule: Rule,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Rule {
+    AdamW {
+        /// 1 - learning rate · weight decay
+        decay: f32,
+        /// 1 - β1
+        rate1: f32,
+        beta2: f32,
+        /// 1 - β2
+        rate2: f32,
+        /// √(1 - β2^step)
+        correction2: f32,
+        epsilon: f32,
+        /// - learning rate / (1 - β1^step)
+        minus_rate: f32,
+    },
+    Sgd {
+        weight_decay: f32,
+        minus_rate: f32,
+    },
+    Adagrad {
+        weight_decay: f32,
+        epsilon: f32,
+        minus_rate: f32,
+    },
+    RmsProp {
+        weight_decay: f32,
+        alpha: f32,
+        /// 1 - α
+        rate: f32,
+        epsilon: f32,
+        minus_rate: f32,
+    },
+}
+
+impl Kernel {
+    /// `step` is the number of this update, from 1.
+    pub(super) fn new(
+        kind: Optimizer,
+        options: &UpdateOptions,
+        learning_rate: f64,
+        step: u64,
+        scale: f32,
+    ) -> Self {
+        let weight_decay = options.weight_decay as f32;
+        let minus_rate = -learning_rate as f32;
+        let rule = match kind {
+            Optimizer::AdamW => {
+                let UpdateOptions { beta1, beta2, epsilon, .. } = *options;
+                let step = step as f64;
+                Rule::AdamW {
+                    decay: (1.0 - learning_rate * options.weight_decay) as f32,
+                    rate1: (1.0 - beta1) as f32,
+                    beta2: beta2 as f32,
+                    rate2: (1.0 - beta2) as f32,
+                    correction2: (1.0 - beta2.powf(step)).sqrt() as f32,
+                    epsilon: epsilon as f32,
+                    minus_rate: -(learning_rate / (1.0 - beta1.powf(step))) as f32,
+                }
+            }
+            Optimizer::Sgd => Rule::Sgd { weight_decay, minus_rate },
+            Optimizer::Adagrad => {
+                Rule::Adagrad { weight_decay, epsilon: ADAGRAD_EPSILON as f32, minus_rate }
+            }
+            Optimizer::RmsProp => Rule::RmsProp {
+                weight_decay,
+                alpha: RMSPROP_ALPHA as f32,
+                rate: (1.0 - RMSPROP_ALPHA) as f32,
+                epsilon: RMSPROP_EPSILON as f32,
+                minus_rate,
+            },
+        };
+        Self { scale, rule }
+    }
+
+    /// Updates a run of parameters and its moments, of which `first` and `second` are empty where
+    /// the optimizer has none, and clears its gradients.
+    pub(super) fn update(
+        &self,
+        values: &mut [f32],
+        gradients: &mut [f32],
+        first: &mut [f32],
+        second: &mut [f32],
+    ) {
+        let scale = self.scale;
+        let both = values.iter_mut().zip(gradients);
+        match self.rule {
+            Rule::AdamW { decay, rate1, beta2, rate2, correction2, epsilon, minus_rate } => {
+                for (((p, gradient), m), v) in both.zip(first).zip(second) {
+                    let g = *gradient * scale;
+                    *gradient = 0.0;
+                    *m += rate1 * (g - *m);
+                    *v = *v * beta2 + rate2 * g * g;
+                    let denominator = v.sqrt() / correction2 + epsilon;
+                    *p = *p * decay + minus_rate * *m / denominator;
+                }
+            }
+            Rule::Sgd { weight_decay, minus_rate } => {
+                for (p, gradient) in both {
+                    let g = *gradient * scale + weight_decay * *p;
+                    *gradient = 0.0;
+                    *p += minus_rate * g;
+                }
+            }
+            Rule::Adagrad { weight_decay, epsilon, minus_rate } => {
+                for ((p, gradient), sum) in both.zip(first) {
+                    let g = *gradient * scale + weight_decay * *p;
+                    *gradient = 0.0;
+                    *sum += g * g;
+                    *p += minus_rate * g / (sum.sqrt() + epsilon);
+                }
+            }
+            Rule::RmsProp { weight_decay, alpha, rate, epsilon, minus_rate } => {
+                for ((p, gradient), square) in both.zip(first) {
+                    let g = *gradient * scale + weight_decay * *p;
+                    *gradient = 0.0;
+                    *square = *square * alpha + rate * g * g;
+                    *p += minus_rate * g / (square.sqrt() + epsilon);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The update of the parameters from their gradients.
+//!
+//! The optimizers are PyTorch's with the settings that transformers gives them: AdamW (decoupled
+//! weight decay, arXiv 1711.05101), SGD without momentum, Adagrad and RMSprop (weight decay added to
+//! the gradient). Weights decay in every parameter, as the Python library does it. One pass over
+//! memory reads and writes parameter, gradient and moments, and leaves the gradient zero. Every
+//! number depends on its own place only, so that threads cannot change it.
+
+mod kernels;
+mod norm;
+#[cfg(test)]
+mod tests;
+
+use rayon::prelude::*;
+
+use crate::config::{Optimizer, TrainingConfig};
+use crate::engine::Engine;
+use crate::error::TrainError;
+use kernels::Kernel;
+pub use norm::{clip_coefficient, gradient_norm};
+
+/// Numbers that a thread takes at a time: 64 KiB of each array, so that a chunk of all stays in
+/// the second cache.
+const CHUNK: usize = 1 << 14;
+
+/// The settings of one update.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpdateOptions {
+    /// Of this step.
+    pub learning_rate: f64,
+    /// The learning rate is multiplied by it, one for each engine; 1 for engines beyond the last.
+    pub engine_rates: Vec<f64>,
+    /// Times the learning rate (AdamW) or added to the gradient (the others).
+    pub weight_decay: f64,
+    /// Of AdamW: how much of the mean of gradients stays.
+    pub beta1: f64,
+    /// Of AdamW: how much of the mean of their squares stays.
+    pub beta2: f64,
+    /// Of AdamW; the others have PyTorch's own.
+    pub epsilon: f64,
+}
+
+impl UpdateOptions {
+    /// The settings of a run at a learning rate, the same for all engines.
+    pub fn new(training: &TrainingConfig, learning_rate: f64) -> Self {
+        Self {
+            learning_rate,
+            engine_rates: Vec::new(),
+            weight_decay: training.weight_decay,
+            beta1: training.adam_beta1,
+            beta2: training.adam_beta2,
+            epsilon: training.adam_epsilon,
+        }
+    }
+}
+
+/// What an optimizer remembers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OptimizerState {
+    /// Which optimizer.
+    pub kind: Optimizer,
+    /// Updates so far.
+    pub step: u64,
+    /// `moments[engine][parameter][moment]`, in the engines' order; of an engine it is empty
+    /// before the first update.
+    pub moments: Vec<Vec<Vec<Vec<f32>>>>,
+}
+
+impl OptimizerState {
+    /// Before the first update.
+    pub fn new(kind: Optimizer) -> Self {
+        Self { kind, step: 0, moments: Vec::new() }
+    }
+
+    /// PyTorch's names of the moments of a parameter, in the order of
+    /// [`moments`](OptimizerState::moments).
+    pub fn moment_names(kind: Optimizer) -> &'static [&'static str] {
+        match kind {
+            Optimizer::AdamW => &["exp_avg", "exp_avg_sq"],
+            Optimizer::Sgd => &[],
+            Optimizer::Adagrad => &["sum"],
+            Optimizer::RmsProp => &["square_avg"],
+        }
+    }
+
+    /// After `step` updates, with the moments of a checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::State`] if they are not those of these engines.
+    pub fn restored(
+        kind: Optimizer,
+        step: u64,
+        moments: Vec<Vec<Vec<Vec<f32>>>>,
+        engines: &mut [&mut dyn Engine],
+    ) -> Result<Self, TrainError> {
+        let names = Self::moment_names(kind).len();
+        let fits = |engine: &mut dyn Engine, moments: &[Vec<Vec<f32>>]| {
+            let (mut index, mut fits) = (0, true);
+            engine.parameters(&mut |parameter| {
+                fits &= moments.get(index).is_some_and(|moments: &Vec<Vec<f32>>| {
+                    moments.len() == names
+                        && moments.iter().all(|m| m.len() == parameter.values.len())
+                });
+                index += 1;
+            });
+            fits && index == moments.len()
+        };
+        let all = engines.len() == moments.len()
+            && engines.iter_mut().zip(&moments).all(|(engine, moments)| fits(*engine, moments));
+        if !(all || step == 0 && moments.is_empty()) {
+            return Err(TrainError::State(
+                "the moments of the optimizer are not those of the model's parameters".into(),
+            ));
+        }
+        Ok(Self { kind, step, moments })
+    }
+
+    /// Updates all parameters with their gradients times `scale`, and sets the gradients to zero.
+    /// `engines` are the same in every call.
+    ///
+    /// # Panics
+    /// If the engines are not those of the calls before.
+    pub fn update(&mut self, engines: &mut [&mut dyn Engine], options: &UpdateOptions, scale: f32) {
+        if self.moments.is_empty() {
+            self.moments.resize_with(engines.len(), Vec::new);
+        }
+        assert_eq!(self.moments.len(), engines.len(), "other engines than before: this is a bug");
+        self.step += 1;
+        for (index, engine) in engines.iter_mut().enumerate() {
+            let factor = options.engine_rates.get(index).copied().unwrap_or(1.0);
+            let rate = options.learning_rate * factor;
+            let kernel = Kernel::new(self.kind, options, rate, self.step, scale);
+            self.update_engine(index, *engine, &kernel);
+        }
+    }
+
+    fn update_engine(&mut self, index: usize, engine: &mut dyn Engine, kernel: &Kernel) {
+        let names = Self::moment_names(self.kind).len();
+        let moments = &mut self.moments[index];
+        let first = moments.is_empty();
+        let mut visited = 0;
+        engine.parameters(&mut |parameter| {
+            if first {
+                moments.push(vec![vec![0.0; parameter.values.len()]; names]);
+            }
+            let moments = moments.get_mut(visited).map_or(&mut [][..], |moments| &mut moments[..]);
+            update_parameter(kernel, parameter.values, parameter.gradients, moments);
+            visited += 1;
+        });
+        assert_eq!(visited, moments.len(), "other parameters than before: this is a bug");
+    }
+}
+
+fn update_parameter(
+    kernel: &Kernel,
+    values: &mut [f32],
+    gradients: &mut [f32],
+    moments: &mut [Vec<f32>],
+) {
+    let same = gradients.len() == values.len() && moments.iter().all(|m| m.len() == values.len());
+    assert!(same, "a parameter with gradients or moments of another length: this is a bug");
+    let chunks = values.par_chunks_mut(CHUNK).zip(gradients.par_chunks_mut(CHUNK));
+    match moments {
+        [] => chunks.for_each(|(p, g)| kernel.update(p, g, &mut [], &mut [])),
+        [m] => chunks
+            .zip(m.par_chunks_mut(CHUNK))
+            .for_each(|((p, g), m)| kernel.update(p, g, m, &mut [])),
+        [m, v] => chunks
+            .zip(m.par_chunks_mut(CHUNK))
+            .zip(v.par_chunks_mut(CHUNK))
+            .for_each(|(((p, g), m), v)| kernel.update(p, g, m, v)),
+        _ => unreachable!("no optimizer has three moments: this is a bug"),
+    }
+}
