@@ -183,3 +183,157 @@ impl<'a> Arguments<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::config::{Compat, IntervalStrategy, Optimizer, Regularizers, ReportTo};
+
+    fn kind(name: &str) -> SchedulerKind {
+        match name {
+            "linear" => SchedulerKind::Linear,
+            "cosine" => SchedulerKind::Cosine,
+            "cosine_with_restarts" => SchedulerKind::CosineWithRestarts,
+            "polynomial" => SchedulerKind::Polynomial,
+            "constant" => SchedulerKind::Constant,
+            "constant_with_warmup" => SchedulerKind::ConstantWithWarmup,
+            "inverse_sqrt" => SchedulerKind::InverseSqrt,
+            other => panic!("{other}"),
+        }
+    }
+
+    /// The same operations on f64; only the cosine and the power come from other libraries.
+    #[test]
+    fn rates_are_those_of_transformers() {
+        let fixture: Value =
+            serde_json::from_str(include_str!("../tests/fixtures/objective.json")).unwrap();
+        let cases = fixture["schedules"].as_array().unwrap();
+        assert_eq!(cases.len(), 31);
+        for case in cases {
+            let kwargs = case["kwargs"].as_object().unwrap().iter();
+            let kwargs: Vec<(String, f64)> =
+                kwargs.map(|(name, value)| (name.clone(), value.as_f64().unwrap())).collect();
+            let number = |name: &str| case[name].as_u64().unwrap();
+            let rate = case["rate"].as_f64().unwrap();
+            let kind = kind(case["kind"].as_str().unwrap());
+            let schedule =
+                Schedule::of(kind, rate, &kwargs, number("warmup"), number("total")).unwrap();
+            let expected = case["rates"].as_array().unwrap();
+            assert!(expected.len() >= 20, "{kind:?}");
+            for (step, expected) in expected.iter().enumerate() {
+                let (got, expected) =
+                    (schedule.learning_rate(step as u64), expected.as_f64().unwrap());
+                let near = (got - expected).abs() <= 1e-15 * rate + 1e-14 * expected.abs();
+                assert!(near, "{kind:?} {kwargs:?}, step {step}: {got}, not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn warm_up_is_steps_or_a_share_of_them() {
+        let mut training = training();
+        let first = |training: &TrainingConfig, total| {
+            let schedule = Schedule::new(training, total).unwrap();
+            (0..total).find(|&step| schedule.learning_rate(step) == training.learning_rate)
+        };
+        assert_eq!(first(&training, 95), Some(10));
+        training.warmup_steps = 4;
+        assert_eq!(first(&training, 95), Some(4));
+        // Cosine at the middle of the decay is a half, as is a line; then they part.
+        let at = |training: &TrainingConfig| {
+            Schedule::new(training, 44).unwrap().learning_rate(34) / training.learning_rate
+        };
+        assert!((at(&training) - 0.5 * (1.0 + (0.75 * PI).cos())).abs() < 1e-12);
+        training.compat.linear_schedule = true;
+        assert!((at(&training) - 0.25).abs() < 1e-12);
+        training.warmup_steps = 0;
+        assert_eq!(first(&training, 95), Some(0));
+    }
+
+    fn training() -> TrainingConfig {
+        TrainingConfig {
+            lr_scheduler_type: SchedulerKind::Cosine,
+            learning_rate: 3e-4,
+            lr_scheduler_kwargs: Vec::new(),
+            warmup_steps: 0,
+            warmup_ratio: 0.1,
+            // The rest has no part in a schedule.
+            output_dir: "output".into(),
+            final_output_dir: None,
+            logging_dir: None,
+            losses: Vec::new(),
+            regularizers: Regularizers::default(),
+            validation_metrics: Vec::new(),
+            per_device_train_batch_size: 8,
+            per_device_eval_batch_size: 8,
+            gradient_accumulation_steps: 1,
+            max_grad_norm: 1.0,
+            num_train_epochs: 3.0,
+            max_steps: None,
+            weight_decay: 0.0,
+            adam_beta1: 0.9,
+            adam_beta2: 0.999,
+            adam_epsilon: 1e-8,
+            optim: Optimizer::AdamW,
+            seed: 42,
+            data_seed: None,
+            dataloader_drop_last: false,
+            logging_strategy: IntervalStrategy::No,
+            logging_steps: 500.0,
+            logging_first_step: false,
+            save_strategy: IntervalStrategy::No,
+            save_steps: 500.0,
+            save_total_limit: None,
+            save_only_model: false,
+            do_eval: false,
+            eval_strategy: IntervalStrategy::No,
+            eval_steps: None,
+            eval_delay: 0.0,
+            eval_on_start: false,
+            load_best_model_at_end: false,
+            metric_for_best_model: None,
+            greater_is_better: None,
+            resume_from_checkpoint: None,
+            ignore_data_skip: false,
+            report_to: ReportTo { tensorboard: false },
+            run_name: None,
+            disable_tqdm: true,
+            fp16: false,
+            bf16: false,
+            gradient_cache_tokens: None,
+            compat: Compat::default(),
+        }
+    }
+
+    #[test]
+    fn no_schedule_divides_by_zero() {
+        for name in ["linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt"] {
+            for (warmup, total) in [(0, 0), (3, 3), (5, 3), (0, 1)] {
+                let schedule = Schedule::of(kind(name), 1e-3, &[], warmup, total).unwrap();
+                for step in 0..8 {
+                    let rate = schedule.learning_rate(step);
+                    assert!((0.0..=1e-3).contains(&rate), "{name} {warmup} {total} {step}: {rate}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        let one = |name: &str, value: f64| vec![(name.to_string(), value)];
+        for (name, kwargs, expected) in [
+            ("linear", one("power", 2.0), "power: this scheduler has no settings"),
+            ("cosine", one("power", 2.0), "power: this scheduler has only: num_cycles"),
+            ("polynomial", one("cycles", 2.0), "cycles: this scheduler has only: lr_end, power"),
+            ("cosine", one("num_cycles", f64::NAN), "num_cycles: must be a finite number"),
+            ("inverse_sqrt", one("timescale", 0.0), "timescale: must be above 0"),
+        ] {
+            let error = Schedule::of(kind(name), 1e-3, &kwargs, 0, 9).unwrap_err().to_string();
+            assert_eq!(error, format!("training.lr_scheduler_kwargs.{expected}"));
+        }
+        let error = Schedule::of(SchedulerKind::Polynomial, 1e-7, &[], 0, 9).unwrap_err();
+        assert!(error.to_string().starts_with("training.learning_rate: 0.0000001 is not above"));
+    }
+}

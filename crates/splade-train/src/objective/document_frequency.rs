@@ -3,7 +3,9 @@
 //!
 //! A term that is in the share `x` of the documents has the activation
 //!
-//!     a(x) = 1 / (1 + (x^(log_α 2) - 1)^β),   a(0) = 0, a(α) = 1/2, a(1) = 1
+//! ```text
+//! a(x) = 1 / (1 + (x^(log_α 2) - 1)^β),   a(0) = 0, a(α) = 1/2, a(1) = 1
+//! ```
 //!
 //! The paper counts documents of a validation set every 100 steps. Here the vectors of training are
 //! counted, which costs nothing: in windows of `interval` steps (steps `k·interval` to

@@ -1,7 +1,9 @@
 //! What is minimised: losses on the scores of a batch, regularizers on its vectors, and the
 //! gradients of both by the weights of the vectors.
 //!
-//!     loss = Σ weight · loss(scores) + λ_q R(queries) + λ_d mean over c of R(documents of column c)
+//! ```text
+//! loss = Σ weight · loss(scores) + λ_q R(queries) + λ_d mean over c of R(documents of column c)
+//! ```
 //!
 //! The documents of a query are its positive and its `n` negatives, so there are `1 + n` columns:
 //! with one negative the positives and the negatives count half each, as in the Python library. λ
@@ -9,8 +11,8 @@
 //! 3.3). Everything is computed in f64 and rounded once, in the same order whatever the threads.
 //!
 //! `scores` has the dot products, `losses` the losses, `regularizers` the penalties and
-//! `document_frequency` what DF-FLOPS remembers from step to step. Encoders, batches and steps
-//! are not known here.
+//! `document_frequency` what DF-FLOPS remembers from step to step. How batches are made and
+//! encoded is not known here.
 
 mod document_frequency;
 mod losses;

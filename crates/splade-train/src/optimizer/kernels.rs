@@ -1,6 +1,10 @@
 //! The arithmetic of the optimizers on a run of numbers, as PyTorch 2.6 does it for one tensor:
 //! constants in f64 rounded once, then f32 in the same order of operations. The loops are plain, so
 //! that the compiler makes vector instructions of them; memory is what they wait for.
+//!
+//! One thing differs. Where a row of the embeddings gets no gradient any more, its moments fall until
+//! they are subnormal, and stay there: numbers that processors are some hundred cycles slow at. Moments
+//! too small to move a weight become zero instead.
 
 use super::UpdateOptions;
 use crate::config::Optimizer;
@@ -9,6 +13,12 @@ use crate::config::Optimizer;
 const RMSPROP_ALPHA: f64 = 0.99;
 const RMSPROP_EPSILON: f64 = 1e-8;
 const ADAGRAD_EPSILON: f64 = 1e-10;
+
+/// Means of gradients below it are zero: over an epsilon of 1e-8 they would move a weight by less
+/// than 1e-22 of the learning rate. Products with usual learning rates are still normal numbers.
+const SMALLEST_MEAN: f32 = 1e-30;
+/// Means of squares below it are zero: their root is far below any epsilon.
+const SMALLEST_SQUARE: f32 = 1e-37;
 
 /// An optimizer with the constants of one step.
 #[derive(Debug, Clone, Copy)]
@@ -109,8 +119,8 @@ impl Kernel {
                 for (((p, gradient), m), v) in both.zip(first).zip(second) {
                     let g = *gradient * scale;
                     *gradient = 0.0;
-                    *m += rate1 * (g - *m);
-                    *v = *v * beta2 + rate2 * g * g;
+                    *m = or_zero(*m + rate1 * (g - *m), SMALLEST_MEAN);
+                    *v = or_zero(*v * beta2 + rate2 * g * g, SMALLEST_SQUARE);
                     let denominator = v.sqrt() / correction2 + epsilon;
                     *p = *p * decay + minus_rate * *m / denominator;
                 }
@@ -134,10 +144,16 @@ impl Kernel {
                 for ((p, gradient), square) in both.zip(first) {
                     let g = *gradient * scale + weight_decay * *p;
                     *gradient = 0.0;
-                    *square = *square * alpha + rate * g * g;
+                    *square = or_zero(*square * alpha + rate * g * g, SMALLEST_SQUARE);
                     *p += minus_rate * g / (square.sqrt() + epsilon);
                 }
             }
         }
     }
+}
+
+/// Not a number stays so.
+#[inline(always)]
+fn or_zero(x: f32, smallest: f32) -> f32 {
+    if x.abs() < smallest { 0.0 } else { x }
 }
