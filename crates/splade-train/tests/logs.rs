@@ -1,4 +1,5 @@
 //! Logs as a run writes them, read back by readers of these tests.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -101,7 +102,7 @@ fn masked_crc(bytes: &[u8]) -> u32 {
         }
     }
     let crc = !crc;
-    (crc >> 15 | crc << 17).wrapping_add(0xA282_EAD8)
+    crc.rotate_right(15).wrapping_add(0xA282_EAD8)
 }
 
 fn events(folder: &Path) -> Vec<BTreeMap<u64, Field>> {

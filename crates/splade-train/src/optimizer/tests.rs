@@ -48,7 +48,7 @@ impl Engine for Bare {
         unreachable!()
     }
 
-    fn from_tensors(
+    fn read_tensors(
         &self,
         _: usize,
         _: &dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError>,
@@ -56,7 +56,7 @@ impl Engine for Bare {
         unreachable!()
     }
 
-    fn save(&self, _: &Path) -> Result<(), TrainError> {
+    fn save(&mut self, _: &Path) -> Result<(), TrainError> {
         unreachable!()
     }
 }

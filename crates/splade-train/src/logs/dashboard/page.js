@@ -32,9 +32,11 @@ function element(name, attributes = {}, ...children) {
 
 function shown(value) {
   if (value === null || value === undefined) return "–";
-  if (Number.isInteger(value)) return String(value);
   const size = Math.abs(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(3) : String(+value.toPrecision(5));
+  if (Number.isInteger(value) && size < 1e7) return String(value);
+  if (size >= 1e-3 && size < 1e7) return String(+value.toPrecision(5));
+  // Without the zeros at the end: 2e-5.
+  return value.toExponential(3).replace(/\.?0*e/, "e");
 }
 
 function duration(seconds) {
@@ -51,6 +53,10 @@ function reset() {
 
 function add(record) {
   if (record.kind === "text") texts.set(record.tag, record.text);
+  if (record.kind === "summary") {
+    const values = Object.entries(record).filter(([name]) => !OWN_KEYS.has(name));
+    texts.set("the whole run", values.map(([name, value]) => `${name}: ${shown(value)}`).join("\n"));
+  }
   if (record.kind === "expansions") expansions.push(record);
   if (record.kind === "eval") evaluations.push(record);
   if (record.kind !== "train" && record.kind !== "eval") return;
@@ -83,13 +89,19 @@ function thinned(points, columns) {
   return kept;
 }
 
-// Four or so round numbers from `low` to `high`.
-function ticks(low, high, count) {
-  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
+// Three to seven round numbers from `low` to `high`.
+function ticks(low, high) {
+  const rough = (high - low) / 6, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map(n => n * power).find(n => n >= rough * 0.999) || rough;
   const found = [];
   for (let i = Math.ceil(low / step); i * step <= high * (1 + 1e-12) && found.length < 20; i++) found.push(+(i * step).toPrecision(12));
   return found;
+}
+
+// Powers of ten, or round numbers where there are too few of these.
+function logarithmicTicks(low, high) {
+  if (high - low < 2) return ticks(10 ** low, 10 ** high).filter(value => value > 0);
+  return ticks(low, high).filter(Number.isInteger).map(power => 10 ** power);
 }
 
 const W = 480, H = 220, LEFT = 58, RIGHT = 8, TOP = 8, BOTTOM = 22;
@@ -127,11 +139,10 @@ function chart(title, names) {
   const x = step => LEFT + (W - LEFT - RIGHT) * (step - first) / (last - first);
   const y = value => TOP + (H - TOP - BOTTOM) * (high - scale(value)) / (high - low);
   svg.append(element("path", { class: "axis", d: `M${LEFT} ${TOP}V${H - BOTTOM}H${W - RIGHT}` }));
-  for (const tick of ticks(low, high, 4)) {
-    const value = logarithmic ? 10 ** tick : tick;
-    svg.append(element("text", { x: LEFT - 5, y: y(value) + 4, "text-anchor": "end" }, shown(+value.toPrecision(3))));
+  for (const value of logarithmic ? logarithmicTicks(low, high) : ticks(low, high)) {
+    svg.append(element("text", { x: LEFT - 5, y: y(value) + 4, "text-anchor": "end" }, shown(value)));
   }
-  for (const step of ticks(first, last, 5).filter(Number.isInteger)) {
+  for (const step of ticks(first, last).filter(Number.isInteger)) {
     svg.append(element("text", { x: x(step), y: H - 6, "text-anchor": "middle" }, String(step)));
   }
   lines.forEach((points, i) => {
