@@ -1,7 +1,10 @@
-//! The configuration of a training run.
+//! The configuration of a training run: composed as Hydra does, then read into types.
 
+mod hydra;
+mod nearest;
 mod schema;
 
+pub use hydra::{ComposeOptions, Composed, compose, sweep};
 pub use schema::{
     Compat, Config, DataConfig, Initialization, IntervalStrategy, LossConfig, LossKind,
     ModelConfig, Optimizer, QueryEncoder, RegularizerConfig, RegularizerKind, Regularizers,
