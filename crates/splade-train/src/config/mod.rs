@@ -3,6 +3,7 @@
 mod hydra;
 mod nearest;
 mod schema;
+mod typed;
 
 pub use hydra::{ComposeOptions, Composed, compose, sweep};
 pub use schema::{
@@ -10,3 +11,4 @@ pub use schema::{
     ModelConfig, Optimizer, QueryEncoder, RegularizerConfig, RegularizerKind, Regularizers,
     ReportTo, ResumeFrom, SchedulerKind, TrainingConfig,
 };
+pub use typed::{ignored_settings, redact};

@@ -1,0 +1,267 @@
+//! One mapping of a config while it is read: values by name and type, then what nobody asked for.
+
+use serde_json::{Map, Value};
+
+use super::super::nearest::did_you_mean;
+use crate::error::TrainError;
+
+/// A mapping and the names that were asked for.
+pub(super) struct Fields<'a> {
+    at: String,
+    object: Option<&'a Map<String, Value>>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// `at` is the path of the mapping; none stands for an empty one.
+    pub(super) fn new(at: impl Into<String>, value: Option<&'a Value>) -> Result<Self, TrainError> {
+        let at = at.into();
+        let object = match value {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(object)) => Some(object),
+            Some(other) => return Err(wrong_type(&at, other, "a mapping")),
+        };
+        Ok(Fields { at, object, known: Vec::new() })
+    }
+
+    /// The path of a field.
+    pub(super) fn path(&self, name: &str) -> String {
+        if self.at.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at) }
+    }
+
+    /// An error about a field.
+    pub(super) fn error(&self, name: &str, message: impl Into<String>) -> TrainError {
+        TrainError::Config { at: self.path(name), message: message.into() }
+    }
+
+    /// Whether a field is there, be it null.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.object.is_some_and(|object| object.contains_key(name))
+    }
+
+    /// A value as it is; null where it is not given.
+    pub(super) fn raw(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.known.push(name);
+        self.object?.get(name)
+    }
+
+    /// A value that is given and not null.
+    pub(super) fn value(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.raw(name).filter(|value| !value.is_null())
+    }
+
+    /// A mapping of its own.
+    pub(super) fn fields(&mut self, name: &'static str) -> Result<Fields<'a>, TrainError> {
+        let value = self.value(name);
+        Fields::new(self.path(name), value)
+    }
+
+    /// For fields whose default is no null: that is refused.
+    fn given(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+    ) -> Result<Option<&'a Value>, TrainError> {
+        match self.raw(name) {
+            Some(value @ Value::Null) => Err(wrong_type(&self.path(name), value, expected)),
+            other => Ok(other),
+        }
+    }
+
+    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, TrainError> {
+        let value = self.value(name);
+        match value {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(other) => Err(wrong_type(&self.path(name), other, "a string")),
+        }
+    }
+
+    pub(super) fn required_text(&mut self, name: &'static str) -> Result<String, TrainError> {
+        self.text(name)?
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| self.error(name, "this setting is needed and not given"))
+    }
+
+    pub(super) fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, TrainError> {
+        const EXPECTED: &str = "true or false";
+        match self.given(name, EXPECTED)? {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(wrong_type(&self.path(name), other, EXPECTED)),
+        }
+    }
+
+    pub(super) fn optional_flag(&mut self, name: &'static str) -> Result<Option<bool>, TrainError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(wrong_type(&self.path(name), other, "true or false")),
+        }
+    }
+
+    /// A whole number from `least` up; `1e5` is one, too.
+    pub(super) fn count(
+        &mut self,
+        name: &'static str,
+        default: u64,
+        least: u64,
+    ) -> Result<u64, TrainError> {
+        let expected = whole(least);
+        match self.given(name, &expected)? {
+            None => Ok(default),
+            Some(value) => self.whole(name, value, least),
+        }
+    }
+
+    pub(super) fn optional_count(
+        &mut self,
+        name: &'static str,
+        least: u64,
+    ) -> Result<Option<u64>, TrainError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(value) => self.whole(name, value, least).map(Some),
+        }
+    }
+
+    fn whole(&self, name: &str, value: &Value, least: u64) -> Result<u64, TrainError> {
+        // Above 2^53 a float does not know all whole numbers.
+        let exact = |f: f64| f.fract() == 0.0 && (0.0..9e15).contains(&f);
+        value
+            .as_u64()
+            .or_else(|| value.as_f64().filter(|f| exact(*f)).map(|f| f as u64))
+            .filter(|n| *n >= least)
+            .ok_or_else(|| wrong_type(&self.path(name), value, &whole(least)))
+    }
+
+    /// A finite number in a range; `expected` says it in words.
+    pub(super) fn number(
+        &mut self,
+        name: &'static str,
+        default: f64,
+        range: impl std::ops::RangeBounds<f64>,
+        expected: &str,
+    ) -> Result<f64, TrainError> {
+        match self.given(name, expected)? {
+            None => Ok(default),
+            Some(value) => number(&self.path(name), value, range, expected),
+        }
+    }
+
+    pub(super) fn optional_number(
+        &mut self,
+        name: &'static str,
+        range: impl std::ops::RangeBounds<f64>,
+        expected: &str,
+    ) -> Result<Option<f64>, TrainError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(value) => number(&self.path(name), value, range, expected).map(Some),
+        }
+    }
+
+    /// A list of strings, or one string.
+    pub(super) fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>, TrainError> {
+        const EXPECTED: &str = "a list of strings";
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::String(one)) => Ok(Some(vec![one.clone()])),
+            Some(Value::Array(list)) => list
+                .iter()
+                .map(|value| match value {
+                    Value::String(text) => Ok(text.clone()),
+                    other => Err(wrong_type(&self.path(name), other, EXPECTED)),
+                })
+                .collect::<Result<_, _>>()
+                .map(Some),
+            Some(other) => Err(wrong_type(&self.path(name), other, EXPECTED)),
+        }
+    }
+
+    /// One of the words of a table.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        words: &[(&str, T)],
+    ) -> Result<T, TrainError> {
+        let Some(text) = self.text(name)? else {
+            return Ok(default);
+        };
+        match words.iter().find(|(word, _)| *word == text) {
+            Some((_, value)) => Ok(*value),
+            None => {
+                let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                let hint = did_you_mean(&text, names.iter().copied());
+                Err(self.error(name, format!("`{text}` is none of {}{hint}", names.join(", "))))
+            }
+        }
+    }
+
+    /// The keys of this mapping, for those whose names are free.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.object.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Refuses names that nobody asked for. Those in capitals are variables for interpolations.
+    pub(super) fn finish(self) -> Result<(), TrainError> {
+        for (name, _) in self.names() {
+            if self.known.contains(&name) || is_variable(name) {
+                continue;
+            }
+            let hint = match (self.at.as_str(), name) {
+                ("training", "evaluation_strategy") => "; did you mean eval_strategy?".to_owned(),
+                _ => did_you_mean(name, self.known.iter().copied()),
+            };
+            return Err(self.error(
+                name,
+                format!(
+                    "there is no such setting{hint} hint: variables for interpolations are \
+                     written in capitals"
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// `DATA_PATH`: capitals, digits and underscores.
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn whole(least: u64) -> String {
+    match least {
+        0 => "a whole number, 0 or more".to_owned(),
+        least => format!("a whole number of at least {least}"),
+    }
+}
+
+fn number(
+    at: &str,
+    value: &Value,
+    range: impl std::ops::RangeBounds<f64>,
+    expected: &str,
+) -> Result<f64, TrainError> {
+    value
+        .as_f64()
+        .filter(|number| number.is_finite() && range.contains(number))
+        .ok_or_else(|| wrong_type(at, value, expected))
+}
+
+/// Names the value and what should be there.
+pub(super) fn wrong_type(at: &str, value: &Value, expected: &str) -> TrainError {
+    let hint = match value {
+        Value::String(text) if text.parse::<f64>().is_ok() && expected.contains("number") => {
+            " hint: write it without quotes; of an environment variable: \
+             ${oc.decode:${oc.env:NAME}}"
+        }
+        _ => "",
+    };
+    TrainError::Config {
+        at: at.to_owned(),
+        message: format!("expected {expected}, got {value}{hint}"),
+    }
+}

@@ -1,0 +1,60 @@
+//! Reads a composed config into the settings of a run, and writes them back.
+//!
+//! Every value is checked when it is read, and a name that means nothing is an error: where the
+//! Python library drops unknown keys, a slip there trains with a default for days. Names in
+//! capitals are variables for interpolations.
+
+mod data;
+mod fields;
+mod model;
+mod objective;
+mod training;
+mod transformers;
+mod write;
+
+use serde_json::Value;
+
+pub use self::transformers::ignored_settings;
+
+use self::fields::Fields;
+use super::schema::Config;
+use crate::error::TrainError;
+
+impl Config {
+    /// Reads the values of [`super::Composed::value`]. The notes are to be said once: settings that
+    /// are taken and have no effect.
+    pub fn from_value(value: &Value) -> Result<(Config, Vec<String>), TrainError> {
+        let mut notes = Vec::new();
+        let mut root = Fields::new("", Some(value))?;
+        let model = model::read(root.raw("model"))?;
+        let data = data::read(root.raw("data"))?;
+        let training = training::read(root.raw("training"), &data, &mut notes)?;
+        root.finish()?;
+        let config = Config { model, data, training };
+        Ok((config, notes))
+    }
+
+    /// All settings, defaults included, in the layout that [`Config::from_value`] reads. No tokens
+    /// of hubs are among them, since none is kept.
+    pub fn to_value(&self) -> Value {
+        write::config(self)
+    }
+}
+
+/// Hides what must not reach a log: every value whose name ends in `_token` becomes its name, as
+/// the Python library prints it (`<HUB_TOKEN>`).
+pub fn redact(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object.iter_mut() {
+                if name.ends_with("_token") {
+                    *value = Value::String(format!("<{}>", name.to_uppercase()));
+                } else {
+                    redact(value);
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(redact),
+        _ => {}
+    }
+}

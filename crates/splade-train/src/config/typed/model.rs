@@ -1,0 +1,89 @@
+//! Reads `model.*`.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use splade_nn::{Pooling, Saturation};
+
+use super::super::schema::{Initialization, ModelConfig, QueryEncoder};
+use super::fields::Fields;
+use crate::error::TrainError;
+
+pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
+    let mut fields = Fields::new("model", value)?;
+    let model_name_or_path = fields.required_text("model_name_or_path")?;
+    let model_name_or_path_q = fields.text("model_name_or_path_q")?;
+    let freeze_d_model = fields.flag("freeze_d_model", false)?;
+    let agg = match fields.text("agg")?.as_deref() {
+        None | Some("max") => Pooling::Max,
+        Some("sum") => Pooling::Sum,
+        Some(other) => {
+            let message = format!("agg must be one of ['max', 'sum'], but got {other}");
+            return Err(fields.error("agg", message));
+        }
+    };
+    let saturation = fields.choice("activation", Saturation::Log1pRelu, &SATURATIONS)?;
+    let query_encoder = query_encoder(&mut fields)?;
+    let separate = model_name_or_path_q.is_some() || query_encoder != QueryEncoder::Model;
+    if freeze_d_model && !separate {
+        return Err(fields.error(
+            "freeze_d_model",
+            "Freezing the document encoder requires q_model_path to ensure the query encoder \
+             differs from the document encoder. hint: set model.model_name_or_path_q",
+        ));
+    }
+    if model_name_or_path_q.is_some() && query_encoder != QueryEncoder::Model {
+        return Err(fields.error(
+            "model_name_or_path_q",
+            "with query_encoder: table there is no model for queries; leave one of them out",
+        ));
+    }
+    let mut init = fields.fields("init")?;
+    let target_terms = init.optional_count("target_terms", 1)?;
+    init.finish()?;
+    let device = fields.text("device")?.unwrap_or_else(|| "cpu".to_owned());
+    if device != "cpu" {
+        return Err(fields.error(
+            "device",
+            format!("`{device}` is not implemented; hint: leave it out, or write cpu"),
+        ));
+    }
+    let config = ModelConfig {
+        model_name_or_path,
+        model_name_or_path_q,
+        freeze_d_model,
+        agg,
+        max_length: fields.count("max_length", 512, 1)? as usize,
+        saturation,
+        query_encoder,
+        init: Initialization { target_terms: target_terms.map(|n| n as usize) },
+        mecab_dicdir: fields.text("mecab_dicdir")?.map(PathBuf::from),
+        device,
+    };
+    fields.finish()?;
+    Ok(config)
+}
+
+/// `activation`
+pub(super) const SATURATIONS: [(&str, Saturation); 2] =
+    [("log1p_relu", Saturation::Log1pRelu), ("log1p_log1p_relu", Saturation::Log1pLog1pRelu)];
+
+fn query_encoder(fields: &mut Fields<'_>) -> Result<QueryEncoder, TrainError> {
+    let words = [("model", false), ("table", true)];
+    let is_table = fields.choice("query_encoder", false, &words)?;
+    let has_table = fields.value("query_table").is_some();
+    let mut table = fields.fields("query_table")?;
+    let encoder = QueryEncoder::Table {
+        path: table.text("path")?.map(PathBuf::from),
+        freeze: table.flag("freeze", false)?,
+        learning_rate: table.optional_number("learning_rate", 0.0.., "a number, 0 or more")?,
+    };
+    table.finish()?;
+    match (is_table, has_table) {
+        (true, _) => Ok(encoder),
+        (false, false) => Ok(QueryEncoder::Model),
+        (false, true) => {
+            Err(fields.error("query_table", "the table is not used without query_encoder: table"))
+        }
+    }
+}

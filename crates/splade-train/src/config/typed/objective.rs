@@ -1,0 +1,147 @@
+//! Reads `training.training_loss` and `training.regularizers` with their settings.
+
+use super::super::nearest::did_you_mean;
+use super::super::schema::{
+    DataConfig, LossConfig, LossKind, RegularizerConfig, RegularizerKind, Regularizers,
+};
+use super::fields::Fields;
+use crate::error::TrainError;
+
+/// `training_loss`; the last two need teacher scores.
+pub(super) const LOSSES: [(&str, LossKind); 4] = [
+    ("in_batch_negatives", LossKind::InBatchNegatives),
+    ("pairwise_contrastive", LossKind::PairwiseContrastive),
+    ("kldiv", LossKind::KlDiv),
+    ("margin_mse", LossKind::MarginMse),
+];
+
+pub(super) fn name_of(kind: LossKind) -> &'static str {
+    LOSSES
+        .iter()
+        .find(|(_, of)| *of == kind)
+        .map(|(name, _)| *name)
+        .expect("the table has every loss: this is a bug")
+}
+
+pub(super) fn losses(f: &mut Fields<'_>, data: &DataConfig) -> Result<Vec<LossConfig>, TrainError> {
+    const NAME: &str = "training_loss";
+    let text = f.text(NAME)?.unwrap_or_else(|| "in_batch_negatives".to_owned());
+    let mut weights = f.fields("loss_weights")?;
+    let mut temperatures = f.fields("temperatures")?;
+    let mut losses: Vec<LossConfig> = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        let Some((_, kind)) = LOSSES.iter().find(|(word, _)| *word == name) else {
+            let names = LOSSES.map(|(word, _)| format!("'{word}'"));
+            let hint = did_you_mean(name, LOSSES.iter().map(|(word, _)| *word));
+            return Err(f.error(
+                NAME,
+                format!(
+                    "Unsupported training loss: {name}. Only [{}] is supported.{}",
+                    names.join(", "),
+                    hint.trim_start_matches(';')
+                ),
+            ));
+        };
+        if losses.iter().any(|loss| loss.kind == *kind) {
+            return Err(f.error(NAME, format!("{name} is there twice")));
+        }
+        let needs_scores = matches!(kind, LossKind::KlDiv | LossKind::MarginMse);
+        if needs_scores && data.hard_negative_scores.is_none() {
+            return Err(f.error(
+                NAME,
+                format!("{name} needs the scores of a teacher: data.hard_negative_scores"),
+            ));
+        }
+        losses.push(LossConfig { kind: *kind, weight: 1.0, temperature: 1.0 });
+    }
+    for (name, kind) in LOSSES {
+        let weight = weights.optional_number(name, 0.0.., "a number of at least 0")?;
+        let temperature =
+            temperatures.optional_number(name, f64::MIN_POSITIVE.., "a number above 0")?;
+        let Some(loss) = losses.iter_mut().find(|loss| loss.kind == kind) else {
+            let at = match (weight, temperature) {
+                (None, None) => continue,
+                (Some(_), _) => weights.path(name),
+                (None, Some(_)) => temperatures.path(name),
+            };
+            return Err(TrainError::Config {
+                at,
+                message: format!("{name} is not in training.training_loss, which is {text}"),
+            });
+        };
+        if temperature.is_some() && kind == LossKind::MarginMse {
+            return Err(temperatures.error(name, "margin_mse has no softmax and no temperature"));
+        }
+        loss.weight = weight.unwrap_or(1.0);
+        loss.temperature = temperature.unwrap_or(1.0);
+    }
+    weights.finish()?;
+    temperatures.finish()?;
+    Ok(losses)
+}
+
+pub(super) fn regularizers(f: &mut Fields<'_>) -> Result<Regularizers, TrainError> {
+    let mut sides = f.fields("regularizers")?;
+    let regularizers =
+        Regularizers { doc: side(&mut sides, "doc")?, query: side(&mut sides, "query")? };
+    sides.finish()?;
+    Ok(regularizers)
+}
+
+fn side(
+    sides: &mut Fields<'_>,
+    name: &'static str,
+) -> Result<Option<RegularizerConfig>, TrainError> {
+    if sides.value(name).is_none() {
+        return Ok(None);
+    }
+    let mut f = sides.fields(name)?;
+    for needed in ["reg_type", "lambda_", "T"] {
+        if !f.has(needed) {
+            return Err(f.error(needed, "a regularizer needs reg_type, lambda_ and T"));
+        }
+    }
+    let config = RegularizerConfig {
+        kind: kind(&mut f)?,
+        lambda: f.number("lambda_", 0.0, 0.0.., "a number of at least 0")?,
+        steps: f.number("T", 0.0, 0.0.., "a number of at least 0")?,
+    };
+    f.finish()?;
+    Ok(Some(config))
+}
+
+/// Python takes every name but L1 for FLOPS; a slip is an error here.
+fn kind(f: &mut Fields<'_>) -> Result<RegularizerKind, TrainError> {
+    let name = f.required_text("reg_type")?;
+    let threshold = f.optional_count("threshold", 1)?;
+    let alpha =
+        f.optional_number("df_alpha", f64::MIN_POSITIVE..1.0, "a number between 0 and 1")?;
+    let beta = f.optional_number("df_beta", f64::MIN_POSITIVE.., "a number above 0")?;
+    let interval = f.optional_count("df_interval", 1)?;
+    let has_df = alpha.is_some() || beta.is_some() || interval.is_some();
+    let kind = match (name.to_ascii_uppercase().as_str(), threshold) {
+        ("FLOPS", None) => RegularizerKind::Flops,
+        ("FLOPS", Some(terms)) => RegularizerKind::ThresholdedFlops { threshold: terms as usize },
+        ("L1", _) => RegularizerKind::L1,
+        ("DF_FLOPS", _) => RegularizerKind::DfFlops {
+            // The paper's (arXiv 2505.15070).
+            alpha: alpha.unwrap_or(0.1),
+            beta: beta.unwrap_or(10.0),
+            interval: interval.unwrap_or(100),
+        },
+        _ => {
+            let names = ["FLOPS", "L1", "DF_FLOPS"];
+            let hint = did_you_mean(&name, names);
+            return Err(
+                f.error("reg_type", format!("`{name}` is none of {}{hint}", names.join(", ")))
+            );
+        }
+    };
+    if threshold.is_some() && !matches!(kind, RegularizerKind::ThresholdedFlops { .. }) {
+        return Err(f.error("threshold", "it belongs to reg_type: FLOPS alone"));
+    }
+    if has_df && !matches!(kind, RegularizerKind::DfFlops { .. }) {
+        return Err(f.error("reg_type", "df_* belong to reg_type: DF_FLOPS alone"));
+    }
+    Ok(kind)
+}

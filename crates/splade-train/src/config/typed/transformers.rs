@@ -1,0 +1,178 @@
+//! The fields of transformers 4.56's `TrainingArguments` that are not settings of ours.
+//!
+//! A config that was written for the Python library may name any of them. Those that could not
+//! change what a run on a CPU computes are taken and left; the others must have their default.
+
+use serde_json::Value;
+
+use super::fields::Fields;
+use crate::error::TrainError;
+
+enum Rule {
+    /// Any value, and why that is right.
+    Ignored(&'static str),
+    /// This value (JSON) or null, and what another one would ask for.
+    Only(&'static str, &'static str),
+    /// `true` is said once to be without effect.
+    Precision,
+}
+use Rule::{Ignored, Only, Precision};
+
+const GPU: &str = "about GPUs and other devices";
+const PROCESSES: &str = "about several processes; there is one";
+const LOADER: &str = "about PyTorch's loader; samples are read from memory";
+const HUB: &str = "of no effect without push_to_hub";
+const COMPILER: &str = "about how PyTorch runs, not about what it computes";
+const SCRIPTS: &str = "read by transformers' example scripts alone";
+const VERBOSITY: &str = "about messages of Python";
+const METRICS: &str = "the metrics of an evaluation are those of validation_metrics";
+
+const RULES: &[(&str, Rule)] = &[
+    ("overwrite_output_dir", Ignored(SCRIPTS)),
+    ("do_train", Ignored(SCRIPTS)),
+    ("do_predict", Ignored(SCRIPTS)),
+    ("prediction_loss_only", Only("false", METRICS)),
+    ("per_gpu_train_batch_size", Only("null", "use per_device_train_batch_size")),
+    ("per_gpu_eval_batch_size", Only("null", "use per_device_eval_batch_size")),
+    ("eval_accumulation_steps", Ignored("about memory of devices")),
+    ("torch_empty_cache_steps", Ignored(GPU)),
+    ("log_level", Ignored(VERBOSITY)),
+    ("log_level_replica", Ignored(VERBOSITY)),
+    ("log_on_each_node", Ignored(PROCESSES)),
+    ("logging_nan_inf_filter", Only("true", "a loss that is not finite ends the run")),
+    ("save_safetensors", Only("true", "weights are written as safetensors")),
+    ("save_on_each_node", Ignored(PROCESSES)),
+    ("restore_callback_states_from_checkpoint", Ignored("there are no callbacks of Python")),
+    ("no_cuda", Ignored(GPU)),
+    ("use_cpu", Ignored(GPU)),
+    ("use_mps_device", Only("false", "only the CPU is implemented")),
+    ("jit_mode_eval", Ignored(COMPILER)),
+    ("use_ipex", Ignored(COMPILER)),
+    ("fp16_opt_level", Ignored("of no effect in 32 bits")),
+    ("half_precision_backend", Ignored("of no effect in 32 bits")),
+    ("fp16_backend", Ignored("of no effect in 32 bits")),
+    ("bf16_full_eval", Precision),
+    ("fp16_full_eval", Precision),
+    ("tf32", Ignored(GPU)),
+    ("local_rank", Ignored(PROCESSES)),
+    ("ddp_backend", Ignored(PROCESSES)),
+    ("ddp_find_unused_parameters", Ignored(PROCESSES)),
+    ("ddp_bucket_cap_mb", Ignored(PROCESSES)),
+    ("ddp_broadcast_buffers", Ignored(PROCESSES)),
+    ("ddp_timeout", Ignored(PROCESSES)),
+    ("tpu_num_cores", Ignored(GPU)),
+    ("tpu_metrics_debug", Ignored(GPU)),
+    ("mp_parameters", Ignored(PROCESSES)),
+    ("ray_scope", Ignored(PROCESSES)),
+    ("average_tokens_across_devices", Ignored(PROCESSES)),
+    ("eval_use_gather_object", Ignored(PROCESSES)),
+    ("debug", Only("\"\"", "PyTorch's debugging aids do not exist here")),
+    ("dataloader_num_workers", Ignored(LOADER)),
+    ("dataloader_prefetch_factor", Ignored(LOADER)),
+    ("dataloader_pin_memory", Ignored(LOADER)),
+    ("dataloader_persistent_workers", Ignored(LOADER)),
+    ("past_index", Only("-1", "no model that is implemented has past states")),
+    ("remove_unused_columns", Ignored("samples have no columns")),
+    ("label_names", Ignored("samples have no labels")),
+    ("fsdp", Only("\"\"", PROCESSES)),
+    ("fsdp_min_num_params", Ignored("of no effect without fsdp")),
+    ("fsdp_config", Ignored("of no effect without fsdp")),
+    ("fsdp_transformer_layer_cls_to_wrap", Ignored("of no effect without fsdp")),
+    ("accelerator_config", Only("null", "there is no accelerate")),
+    ("parallelism_config", Only("null", PROCESSES)),
+    ("deepspeed", Only("null", PROCESSES)),
+    ("label_smoothing_factor", Only("0.0", "no loss of SPLADE smooths labels")),
+    (
+        "optim_args",
+        Only("null", "optimizers have the settings adam_beta1, adam_beta2, adam_epsilon"),
+    ),
+    ("optim_target_modules", Only("null", "every parameter is trained")),
+    ("adafactor", Only("false", "see training.optim for the optimizers there are")),
+    ("group_by_length", Only("false", "batches are drawn at random")),
+    ("length_column_name", Ignored("of no effect without group_by_length")),
+    ("skip_memory_metrics", Only("true", "memory is not reported as a metric")),
+    ("use_legacy_prediction_loop", Only("false", "there is one way to evaluate")),
+    ("push_to_hub", Only("false", "models are not uploaded")),
+    ("hub_model_id", Ignored(HUB)),
+    ("hub_strategy", Ignored(HUB)),
+    ("hub_token", Ignored(HUB)),
+    ("hub_private_repo", Ignored(HUB)),
+    ("hub_always_push", Ignored(HUB)),
+    ("hub_revision", Ignored(HUB)),
+    ("push_to_hub_model_id", Ignored(HUB)),
+    ("push_to_hub_organization", Ignored(HUB)),
+    ("push_to_hub_token", Ignored(HUB)),
+    (
+        "gradient_checkpointing",
+        Ignored("saves memory, changes no number; see gradient_cache_tokens"),
+    ),
+    ("gradient_checkpointing_kwargs", Ignored("as gradient_checkpointing")),
+    ("include_inputs_for_metrics", Only("false", METRICS)),
+    ("include_for_metrics", Only("[]", METRICS)),
+    ("eval_do_concat_batches", Only("true", METRICS)),
+    ("batch_eval_metrics", Only("false", METRICS)),
+    ("auto_find_batch_size", Only("false", "the batch size is what is set")),
+    ("full_determinism", Ignored("runs are always deterministic")),
+    ("torchdynamo", Ignored(COMPILER)),
+    ("torch_compile", Ignored(COMPILER)),
+    ("torch_compile_backend", Ignored(COMPILER)),
+    ("torch_compile_mode", Ignored(COMPILER)),
+    ("use_liger_kernel", Ignored(COMPILER)),
+    ("liger_kernel_config", Ignored(COMPILER)),
+    ("include_tokens_per_second", Only("false", "tokens per second are always logged")),
+    ("include_num_input_tokens_seen", Only("false", "tokens seen are not logged")),
+    ("neftune_noise_alpha", Only("null", "noise on embeddings is not implemented")),
+];
+
+/// The fields of transformers that are taken and left, with the reason why they change nothing.
+pub fn ignored_settings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    RULES.iter().filter_map(|(name, rule)| match rule {
+        Ignored(reason) => Some((*name, *reason)),
+        Only(..) | Precision => None,
+    })
+}
+
+/// What is said about runs that were to be in 16 bits.
+pub(super) fn precision_note(name: &str) -> String {
+    format!("training.{name}: this run computes in 32 bits, as the Python library does on a CPU")
+}
+
+/// Takes the fields of the table, and notes what has no effect.
+pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(), TrainError> {
+    for (name, rule) in RULES {
+        let value = fields.raw(name);
+        let Some(value) = value else {
+            continue;
+        };
+        match rule {
+            Ignored(_) => {}
+            Precision => {
+                if *value == Value::Bool(true) {
+                    notes.push(precision_note(name));
+                }
+            }
+            Only(default, reason) => {
+                let default: Value =
+                    serde_json::from_str(default).expect("a literal of JSON: this is a bug");
+                if !value.is_null() && !same(value, &default) {
+                    return Err(fields.error(
+                        name,
+                        format!(
+                            "training.{name}: {value} is not implemented: {reason}; hint: leave \
+                             it out"
+                        ),
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Equal, with `0` and `0.0` alike and an empty list for an empty string.
+fn same(a: &Value, b: &Value) -> bool {
+    let empty = |v: &Value| {
+        v.as_array().is_some_and(Vec::is_empty) || v.as_str().is_some_and(str::is_empty)
+    };
+    a == b || (a.is_number() && a.as_f64() == b.as_f64()) || (empty(a) && empty(b))
+}

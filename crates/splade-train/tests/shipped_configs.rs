@@ -1,0 +1,101 @@
+//! Every config of the repository composes and is read, and means what it says.
+
+use std::path::{Path, PathBuf};
+
+use splade_train::config::{
+    ComposeOptions, Config, LossKind, QueryEncoder, RegularizerKind, compose,
+};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(name: &str, overrides: &[&str]) -> (Config, Vec<String>) {
+    let overrides = overrides.iter().map(|o| (*o).to_owned()).collect();
+    let options = ComposeOptions::new(repository().join("config"), name, overrides);
+    let value = compose(&options).and_then(|composed| composed.value());
+    match value.and_then(|value| Config::from_value(&value)) {
+        Ok(read) => read,
+        Err(error) => panic!("{name}: {error}"),
+    }
+}
+
+#[test]
+fn all_are_read() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(repository().join("config")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let (config, _) = read(name, &[]);
+        let again = Config::from_value(&config.to_value()).unwrap().0;
+        assert_eq!(again, config, "{name}");
+        assert!(config.training.output_dir.starts_with("outputs"), "{name}");
+        count += 1;
+    }
+    assert_eq!(count, 11);
+}
+
+#[test]
+fn the_python_librarys_runs() {
+    let (triplet, notes) = read("splade_mmarco_ja_triplet", &[]);
+    assert_eq!(notes.len(), 1, "fp16 is noted: {notes:?}");
+    assert_eq!(triplet.training.max_steps, Some(100_000));
+    assert_eq!(triplet.training.losses[0].kind, LossKind::InBatchNegatives);
+    let (doc, query) = (triplet.training.regularizers.doc, triplet.training.regularizers.query);
+    assert_eq!((doc.unwrap().lambda, query.unwrap().lambda), (0.008, 0.01));
+    let (distil, _) = read("splade_mmarco_ja_distil", &["data.DATA_PATH=elsewhere"]);
+    assert_eq!(distil.training.warmup_steps, 4000);
+    assert_eq!(
+        distil.data.hard_negative_scores,
+        Some("elsewhere/train/hard_negative_scores.ndjson".into())
+    );
+    let (swapped, _) = read("splade_mmarco_ja_triplet", &["training=toy_triplet", "model=demo"]);
+    assert_eq!(swapped.training.max_steps, Some(80));
+}
+
+#[test]
+fn recipes() {
+    let (v3, _) = read("splade_v3", &[]);
+    let losses: Vec<_> = v3.training.losses.iter().map(|l| (l.kind, l.weight)).collect();
+    assert_eq!(losses, [(LossKind::KlDiv, 0.99), (LossKind::MarginMse, 0.05)]);
+    assert_eq!((v3.data.negatives_per_query, v3.training.max_steps), (8, None));
+    let (efficient, _) = read("efficient_splade_v_large", &[]);
+    assert!(efficient.model.model_name_or_path_q.is_some());
+    let regularizers = efficient.training.regularizers;
+    assert_eq!(regularizers.query.unwrap().kind, RegularizerKind::L1);
+    assert_eq!(regularizers.doc.unwrap().kind, RegularizerKind::Flops);
+    let (l0, _) = read("l0_inference_free", &[]);
+    let doc = l0.training.regularizers.doc.unwrap();
+    assert_eq!(doc.kind, RegularizerKind::ThresholdedFlops { threshold: 150 });
+    assert!(matches!(l0.model.query_encoder, QueryEncoder::Table { freeze: true, .. }));
+    assert_eq!(l0.training.max_grad_norm, 0.0);
+}
+
+/// The toy runs need nothing but the repository.
+#[test]
+fn toy_files_exist() {
+    for name in ["toy_splade_ja", "toy_splade_ja_distil"] {
+        let (config, _) = read(name, &[]);
+        let data = &config.data;
+        let optional = [
+            &data.train_triplets,
+            &data.hard_negative_scores,
+            &data.validation_doc_master,
+            &data.validation_query_master,
+            &data.validation_positives,
+        ];
+        let paths = [
+            Some(&data.train_doc_master),
+            Some(&data.train_query_master),
+            Some(&data.train_positives),
+        ];
+        for path in paths.into_iter().chain(optional.map(Option::as_ref)).flatten() {
+            assert!(repository().join(path).is_file(), "{}", path.display());
+        }
+        let model = repository().join(&config.model.model_name_or_path);
+        assert!(model.join("config.json").is_file());
+    }
+}
