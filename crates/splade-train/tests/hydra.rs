@@ -1,6 +1,8 @@
 //! Configs are composed as Hydra composes them: `scripts/reference/hydra_cases.py` ran the real
 //! one.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -254,5 +256,31 @@ fn messages_say_what_to_do() {
         for part in parts {
             assert!(error.contains(part), "{overrides:?}: {error}");
         }
+    }
+}
+
+proptest::proptest! {
+    /// Whatever is typed or written is a config or an error, never a panic.
+    #[test]
+    fn nothing_panics(
+        yaml in "(([a-c.$ ]|\\$\\{|[{}\\[\\]:,'\"\n?&*#|>%@!~<=-]|é|\\\\){0,60})",
+        line in "[+~]{0,2}[a-c.]{1,3}=([a-c0-9 ,:.()\\\\'\"$é=e+-]|\\$\\{|[{}\\[\\]]){0,20}",
+        value in "([a-c.:, ]|\\$\\{|[{}\\[\\]'\"\\\\é]){0,20}",
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |text: &str| std::fs::write(dir.path().join("main.yaml"), text).unwrap();
+        let run = |overrides: Vec<String>| {
+            let options = options(dir.path(), "main", &overrides);
+            if let Ok(composed) = compose(&options) {
+                composed.to_yaml();
+                let _ = composed.value();
+            }
+            let _ = sweep(&options);
+        };
+        file(&yaml);
+        run(vec![]);
+        let quoted = serde_json::to_string(&value).unwrap();
+        file(&format!("a: 1\nb: [2, {{c: 3}}]\nc: {quoted}\n"));
+        run(vec![line]);
     }
 }

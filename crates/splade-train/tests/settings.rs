@@ -1,9 +1,12 @@
 //! Settings are read with the names, types and defaults of transformers' `TrainingArguments`
 //! (`scripts/reference/training_arguments.py` wrote them down) and of the Python library.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use serde_json::{Value, json};
 use splade_train::config::{
-    Compat, Config, IntervalStrategy, LossKind, QueryEncoder, RegularizerKind, ResumeFrom, redact,
+    Compat, Config, IntervalStrategy, LossKind, QueryEncoder, RegularizerKind, ResumeFrom,
+    ignored_settings, redact,
 };
 
 fn transformers() -> Value {
@@ -362,4 +365,20 @@ fn our_own_settings() {
     let all = read(&all);
     assert!(all.training.compat.linear_schedule && all.training.compat.identical_ids);
     assert_eq!(read(&all.to_value()), all);
+}
+
+/// The page lists what is read: every setting of ours, and every field that is taken and left.
+#[test]
+fn the_page_of_settings_is_complete() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/howto/train-config.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let written = read(&least(false)).to_value();
+    let settings = ["model", "data", "training"]
+        .iter()
+        .flat_map(|group| written[group].as_object().unwrap().keys())
+        .map(String::as_str);
+    for name in settings.chain(ignored_settings().map(|(name, _)| name)) {
+        let named = page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}."));
+        assert!(named, "{name} is not in {path}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Every config of the repository composes and is read, and means what it says.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::path::{Path, PathBuf};
 
 use splade_train::config::{

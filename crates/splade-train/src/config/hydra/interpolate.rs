@@ -168,7 +168,7 @@ impl<'a> Resolver<'a> {
                 let rest = &target[i + 1..];
                 let moved = self.follow(from, &here, text)?;
                 self.work += 1;
-                if self.work > MAX_WORK || self.open.iter().any(|open| *open == here) {
+                if self.work > MAX_WORK || self.open.contains(&here) {
                     return Err(error(&here, "this interpolation needs itself"));
                 }
                 self.open.push(here);

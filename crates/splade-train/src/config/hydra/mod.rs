@@ -7,9 +7,11 @@
 mod apply;
 mod defaults;
 mod emit;
+mod entry;
 mod interpolate;
 mod node;
 mod overrides;
+mod repository;
 mod runtime;
 mod scalar;
 mod sweep;
@@ -23,10 +25,10 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use self::defaults::Repository;
 use self::interpolate::Resolver;
 use self::node::{Map, Node};
 use self::overrides::Override;
+use self::repository::Repository;
 use self::runtime::Run;
 use self::time::Moment;
 use crate::error::TrainError;

@@ -286,10 +286,7 @@ impl Parser<'_> {
     /// A value without quotes, as pieces.
     fn unquoted(&mut self, key: bool) -> Result<Unquoted, String> {
         let mut out = Unquoted::default();
-        loop {
-            let Some(c) = self.rest.chars().next() else {
-                break;
-            };
+        while let Some(c) = self.rest.chars().next() {
             let mut length = c.len_utf8();
             match c {
                 ',' | ']' | '}' | ')' => break,

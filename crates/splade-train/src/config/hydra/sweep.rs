@@ -1,8 +1,8 @@
 //! `-m`: overrides with several values become jobs, the last override's values changing fastest,
 //! as Hydra's basic sweeper lists them.
 
-use super::defaults::Repository;
 use super::overrides::{Choice, Override};
+use super::repository::Repository;
 use super::{ComposeOptions, Composed, compose_job, parse_overrides};
 use crate::error::TrainError;
 
