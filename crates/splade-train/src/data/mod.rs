@@ -1,1 +1,31 @@
-//! To be written.
+//! Training data: reading, checking and sampling it.
+//!
+//! The files are those of the Python library, NDJSON, packed with gzip or not, each a file or a
+//! folder of files: masters of queries and documents, positive lists, and either triplets or a
+//! teacher's scores. Everything is checked before anything is trained.
+//!
+//!     files ─► table (lines by number) ─► record (a line) ─► texts, set (ids to rows) ─► training
+//!
+//! Texts stay in their mapped files. What has to be in memory is a half to 13 bytes a document, 12
+//! a triplet, 8 a score. Sampling has no state ([`random`]).
+
+pub mod random;
+
+mod files;
+mod ids;
+mod lists;
+mod problems;
+mod record;
+mod table;
+
+mod set;
+mod texts;
+
+mod check;
+mod training;
+mod validation;
+
+pub use check::FolderCheck;
+pub use texts::{TextKind, Texts};
+pub use training::{Sample, TrainingData};
+pub use validation::ValidationData;
