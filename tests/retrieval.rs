@@ -411,6 +411,22 @@ fn prints_what_it_printed() {
         String::from_utf8(output.stdout).expect("UTF-8")
     };
     let own = |text: String| text.replace(&dir.path(""), "");
+    for (name, text) in [
+        ("doc_master", "{\"doc_id\":1,\"text\":\"x\"}\n{\"doc_id\":2,\"text\":\"\"}\n"),
+        ("query_master", "{\"qid\":1,\"text\":\"y\"}\n{\"qid\":7,\"text\":\"z\"}\n"),
+        ("positive_lists", "{\"qid\":1,\"positive_doc_ids\":[1,3]}\n"),
+    ] {
+        dir.file(&format!("set/train/{name}.ndjson"), text);
+        dir.file(&format!("set/validation/{name}.ndjson"), text);
+    }
+    let triplets = "{\"qid\":1,\"pos_doc_id\":\"1\",\"neg_doc_id\":2}\n\n{}\n";
+    dir.file("set/train/triplets.ndjson", triplets);
+    let set = dir.path("set");
+    let check_training = |more: &[&str]| {
+        let output = run(&[&["check-data", "--data", &set][..], more].concat());
+        assert_eq!(output.status.code(), Some(1));
+        own(String::from_utf8(output.stdout).expect("UTF-8"))
+    };
     let with = |args: &[&str], more: &[&str]| own(stdout(&[args, more].concat()));
     let compare = ["--compare", &a, &b];
     compare_with_files([
@@ -430,6 +446,9 @@ fn prints_what_it_printed() {
         ("check-data", check(&[])),
         ("check-data-json", check(&["--format", "json"])),
         ("check-data-sound", stdout(&["check-data", "--data", "data/toy-beir"])),
+        ("check-data-training", check_training(&[])),
+        ("check-data-training-json", check_training(&["--format", "json"])),
+        ("check-data-training-sound", stdout(&["check-data", "--data", "data/toy"])),
     ]);
     let page = with(&evaluate, &["--run", &a, "--format", "html"]);
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg"), "{page}");
@@ -463,7 +482,7 @@ fn errors_say_what_where_and_what_to_do() {
         (failure(&["index", "build", "-m", MODEL, "--out", &index, CORPUS], 1), &index),
         (failure(&["index", "build", "--out", &dir.path("x"), CORPUS], 2), "--model"),
         (failure(&["index", "delete", "-i", &index], 2), "<ID"),
-        (failure(&["check-data", "--data", "data/toy"], 1), "name one of them"),
+        (failure(&["evaluate", "-m", MODEL, "--data", "data/toy"], 1), "name one of them"),
     ];
     for (got, want) in cases {
         assert!(got.contains(want), "{want:?} is not in {got}");

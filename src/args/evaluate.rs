@@ -89,7 +89,8 @@ pub(crate) enum ReportFormat {
 #[derive(Debug, Args)]
 pub(crate) struct CheckDataArgs {
     /// Folder of BEIR (corpus, queries, qrels) or light-splade (doc_master, query_master,
-    /// positive_lists)
+    /// positive_lists; to train on, also triplets or hard_negative_scores), or the folder above
+    /// light-splade's train and validation
     #[arg(long, visible_alias = "beir", value_name = "FOLDER")]
     pub(crate) data: PathBuf,
     /// Split of BEIR's qrels; all of them if not given

@@ -1,5 +1,7 @@
 //! `light-splade check-data`: what would make the numbers of a data set wrong or meaningless.
 
+mod training;
+
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use splade_index::eval::{Dataset, Finding, Qrels, check};
@@ -8,6 +10,10 @@ use crate::args::{CheckDataArgs, TableOrJson};
 use crate::output::print;
 
 pub(crate) fn run(args: &CheckDataArgs) -> Result<()> {
+    let folders = training::folders(&args.data);
+    if !folders.is_empty() {
+        return training::run(args, &folders);
+    }
     let dataset = Dataset::open(&args.data)?;
     let (mut documents, mut queries) = (0u64, 0u64);
     let qrels = qrels(&dataset, args.split.as_deref())?;

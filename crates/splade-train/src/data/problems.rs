@@ -93,8 +93,7 @@ impl Findings {
             text += problem;
         }
         if self.lines.count > 0 && self.references.count > 0 {
-            text +=
-                "\nhint: what these lines are missing in other files is told once they are right";
+            text += "\nhint: what other files lack is listed once these lines are right";
         }
         Err(TrainError::Data(text))
     }
