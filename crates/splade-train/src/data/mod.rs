@@ -4,7 +4,9 @@
 //! folder of files: masters of queries and documents, positive lists, and either triplets or a
 //! teacher's scores. Everything is checked before anything is trained.
 //!
-//!     files ─► table (lines by number) ─► record (a line) ─► texts, set (ids to rows) ─► training
+//! ```text
+//! files ─► table (lines by number) ─► record (a line) ─► texts, set (ids to rows) ─► training
+//! ```
 //!
 //! Texts stay in their mapped files. What has to be in memory is a half to 13 bytes a document, 12
 //! a triplet, 8 a score. Sampling has no state ([`random`]).
