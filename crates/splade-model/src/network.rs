@@ -48,13 +48,21 @@ impl Network {
 
     /// The pooled terms of every text, on the threads of the current pool.
     pub(crate) fn run<T: AsRef<[u32]> + Sync>(&self, texts: &[T]) -> Vec<Vec<PooledTerm>> {
+        self.run_with(texts, (self.pooling, self.saturation))
+    }
+
+    fn run_with<T: AsRef<[u32]> + Sync>(
+        &self,
+        texts: &[T],
+        head: (Pooling, Saturation),
+    ) -> Vec<Vec<PooledTerm>> {
         let threads = rayon::current_num_threads();
         let batches = micro_batches(texts, self.batch_tokens, threads);
         let results: Vec<_> = if batches.len() < threads {
-            batches.iter().map(|batch| self.run_batch(texts, batch, true)).collect()
+            batches.iter().map(|batch| self.run_batch(texts, batch, head, true)).collect()
         } else {
             let batches = batches.par_iter().with_max_len(1);
-            batches.map(|batch| self.run_batch(texts, batch, false)).collect()
+            batches.map(|batch| self.run_batch(texts, batch, head, false)).collect()
         };
         let mut all = vec![Vec::new(); texts.len()];
         for (batch, pooled) in batches.iter().zip(results) {
@@ -65,11 +73,23 @@ impl Network {
         all
     }
 
+    /// The largest logit of every term that has one above zero, text by text.
+    pub(crate) fn largest_logits<T: AsRef<[u32]> + Sync>(&self, texts: &[T]) -> Vec<Vec<f32>> {
+        let logit = |weight: f32| match self.saturation {
+            Saturation::Log1pRelu => weight.exp_m1(),
+            Saturation::Log1pLog1pRelu => weight.exp_m1().exp_m1(),
+        };
+        let head = (Pooling::Max, self.saturation);
+        let pooled = self.run_with(texts, head);
+        pooled.iter().map(|terms| terms.iter().map(|term| logit(term.weight)).collect()).collect()
+    }
+
     /// The pooled terms of one micro-batch.
     fn run_batch<T: AsRef<[u32]>>(
         &self,
         texts: &[T],
         batch: &[usize],
+        (pooling, saturation): (Pooling, Saturation),
         parallel: bool,
     ) -> Vec<Vec<PooledTerm>> {
         let ids: Vec<u32> = batch.iter().flat_map(|text| texts[*text].as_ref()).copied().collect();
@@ -83,7 +103,7 @@ impl Network {
         let packed = PackedTexts { ids: &ids, offsets: &offsets };
         let hidden = self.model.forward(&packed, &mut workspace, parallel);
         let output = &self.model.decoder.output;
-        let pooled = splade_head(output, hidden, &offsets, self.pooling, self.saturation, parallel);
+        let pooled = splade_head(output, hidden, &offsets, pooling, saturation, parallel);
         if let Ok(mut workspaces) = self.workspaces.lock() {
             workspaces.push(workspace);
         }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_model::{Isa, Pooling, Saturation, Trainable, Weights};
+use splade_model::{
+    Isa, Pooling, Saturation, Trainable, Weights, WeightsWriter, add_head, lacks_head,
+};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference")
@@ -176,4 +178,62 @@ fn a_saved_model_is_the_same() {
         let refs: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         assert_eq!(model.encode(&refs), load(out.path()).encode(&refs), "{name}");
     }
+}
+
+/// A folder with the encoder of a model alone, its tensors named without a prefix.
+fn without_head(model: &Path, prefix: &str) -> tempfile::TempDir {
+    let dir = without_dropout(model);
+    let weights = Weights::open(model).expect("weights");
+    let names: Vec<&str> = weights.names().filter(|name| name.starts_with(prefix)).collect();
+    let shape = |name: &str| weights.shape(name).expect("a shape").to_vec();
+    let tensors: Vec<_> =
+        names.iter().map(|name| (name[prefix.len()..].to_owned(), shape(name))).collect();
+    let path = dir.path().join("model.safetensors");
+    let mut file = WeightsWriter::create(&path, &tensors).expect("a file");
+    for name in names {
+        file.write(&weights.read_f32(name).expect("numbers")).expect("written");
+    }
+    file.finish().expect("written");
+    dir
+}
+
+#[test]
+fn an_encoder_without_a_head_gets_one_with_the_wanted_number_of_terms() {
+    for (name, prefix) in [
+        ("bert", "bert."),
+        ("distilbert", "distilbert."),
+        ("roberta", "roberta."),
+        ("modernbert-biases", "model."),
+    ] {
+        let model = fixtures().join(name);
+        assert!(!lacks_head(&model).expect("a model"), "{name}");
+        let encoder = without_head(&model, prefix);
+        assert!(lacks_head(encoder.path()).expect("a model"), "{name}");
+        let out = tempfile::tempdir().expect("a folder");
+        add_head(encoder.path(), out.path()).expect("a head");
+        let isa = Isa::detect();
+        let (pooling, saturation) = (Pooling::Max, Saturation::Log1pRelu);
+        let mut model = Trainable::load(out.path(), pooling, saturation, isa).expect("a model");
+        let texts = texts(&fixtures().join(name));
+        let refs: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        for wanted in [20, 5] {
+            model.calibrate(&refs, wanted).expect("a bias");
+            let mut terms: Vec<usize> = model.encode(&refs).iter().map(Vec::len).collect();
+            terms.sort_unstable();
+            // The middle text has just as many; a logit that rounds to zero is one fewer.
+            assert!(terms[terms.len() / 2].abs_diff(wanted) <= 1, "{name} {wanted}: {terms:?}");
+        }
+    }
+}
+
+#[test]
+fn deberta_is_refused() {
+    let error = Trainable::load(
+        &fixtures().join("deberta-v2"),
+        Pooling::Max,
+        Saturation::Log1pRelu,
+        Isa::detect(),
+    );
+    let message = error.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(message.contains("DeBERTa-v2 models cannot be trained"), "{message}");
 }

@@ -7,6 +7,7 @@
 
 mod parameter;
 mod save;
+mod start;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ use crate::error::ModelError;
 use crate::network::Network;
 
 pub use parameter::{Parameter, ParameterLayout, Tensor};
+pub use start::{add_head, lacks_head};
 
 /// Tokens of a micro-batch where nothing is kept.
 const ENCODE_TOKENS: usize = 512;

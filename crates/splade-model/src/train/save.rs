@@ -10,7 +10,7 @@ use crate::error::ModelError;
 use crate::weights::WeightsWriter;
 
 /// Files of a model folder that tell about its tokenizer.
-const TOKENIZER_FILES: [&str; 10] = [
+pub(super) const TOKENIZER_FILES: [&str; 10] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -32,9 +32,9 @@ impl Trainable {
     pub fn save(&mut self, folder: &Path) -> Result<(), ModelError> {
         let write = |path: &Path, source| ModelError::Write { path: path.into(), source };
         std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
-        let config = self.config_json()?;
+        let config = config_json(&self.folder)?;
         let path = folder.join("config.json");
-        std::fs::write(&path, config).map_err(|source| write(&path, source))?;
+        std::fs::write(&path, format!("{config:#}\n")).map_err(|source| write(&path, source))?;
         for name in TOKENIZER_FILES {
             let from = self.folder.join(name);
             if from.is_file() && from != folder.join(name) {
@@ -77,29 +77,28 @@ impl Trainable {
             _ => None,
         }
     }
+}
 
-    /// The config of the folder that was loaded, with what is written here.
-    fn config_json(&self) -> Result<String, ModelError> {
-        let path = self.folder.join("config.json");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ModelError::Io { path: path.clone(), source })?;
-        let mut config: Value =
-            serde_json::from_str(&text).map_err(|source| ModelError::Json { path, source })?;
-        let head = match config["model_type"].as_str() {
-            Some("bert") => "BertForMaskedLM",
-            Some("distilbert") => "DistilBertForMaskedLM",
-            Some("roberta") => "RobertaForMaskedLM",
-            Some("xlm-roberta") => "XLMRobertaForMaskedLM",
-            Some("camembert") => "CamembertForMaskedLM",
-            Some("electra") => "ElectraForMaskedLM",
-            _ => "ModernBertForMaskedLM",
-        };
-        config["architectures"] = Value::from(vec![head]);
-        config["torch_dtype"] = Value::from("float32");
-        if let Some(config) = config.as_object_mut() {
-            config.remove("dtype");
-        }
-        let text = serde_json::to_string_pretty(&config).expect("JSON is text: this is a bug");
-        Ok(text + "\n")
+/// The config of a folder, with what is written here.
+pub(super) fn config_json(folder: &Path) -> Result<Value, ModelError> {
+    let path = folder.join("config.json");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| ModelError::Io { path: path.clone(), source })?;
+    let mut config: Value =
+        serde_json::from_str(&text).map_err(|source| ModelError::Json { path, source })?;
+    let head = match config["model_type"].as_str() {
+        Some("bert") => "BertForMaskedLM",
+        Some("distilbert") => "DistilBertForMaskedLM",
+        Some("roberta") => "RobertaForMaskedLM",
+        Some("xlm-roberta") => "XLMRobertaForMaskedLM",
+        Some("camembert") => "CamembertForMaskedLM",
+        Some("electra") => "ElectraForMaskedLM",
+        _ => "ModernBertForMaskedLM",
+    };
+    config["architectures"] = Value::from(vec![head]);
+    config["torch_dtype"] = Value::from("float32");
+    if let Some(config) = config.as_object_mut() {
+        config.remove("dtype");
     }
+    Ok(config)
 }

@@ -1,0 +1,258 @@
+//! A masked language model out of an encoder that has no head for words (such as MiniLM).
+//!
+//! The decoder starts from the word embeddings, centred (minus their mean) and normalised, as rows
+//! of its own; the transform before it lets the hidden states through. With the layer norm of the
+//! transform a logit of a word has a deviation near 1 over the tokens of a text, whatever the size
+//! of the model, and [`Trainable::calibrate`] shifts the bias to a wanted number of terms.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Trainable;
+use super::save::{TOKENIZER_FILES, config_json};
+use crate::config::{ArchitectureConfig, BertFamily};
+use crate::error::ModelError;
+use crate::folder::read_json;
+use crate::weights::{Weights, WeightsWriter};
+
+/// The tensors of a head, by the names of its family.
+struct HeadNames {
+    /// Before the names of the encoder's tensors, which encoders saved alone do not have.
+    prefix: &'static str,
+    embedding: &'static str,
+    dense: &'static str,
+    norm: &'static str,
+    decoder: &'static str,
+    bias: &'static str,
+    /// Whether the transform's dense layer and norm have a bias.
+    biases: (bool, bool),
+}
+
+/// Whether the model in a folder has no head for words.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn lacks_head(folder: &Path) -> Result<bool, ModelError> {
+    let config = ArchitectureConfig::open(folder)?;
+    let weights = Weights::open(folder)?;
+    let Some(names) = head_names(&config) else { return Ok(false) };
+    Ok(weights.shape(&format!("{}.weight", names.dense)).is_none())
+}
+
+/// Writes a copy of the encoder in `folder` with a head for words into `out`.
+///
+/// # Errors
+/// If the encoder cannot be read, is of a family whose head is narrower than its layers, or the
+/// copy cannot be written.
+pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
+    let config = ArchitectureConfig::open(folder)?;
+    let weights = Weights::open(folder)?;
+    let no_head = |message: String| {
+        ModelError::Setting(format!(
+            "{}: cannot make a head for words: {message}",
+            folder.display()
+        ))
+    };
+    let names = head_names(&config).ok_or_else(|| no_head("DeBERTa-v2 is not trained".into()))?;
+    let (hidden, _, _) = config.shape();
+    let vocab = config.vocab();
+    let find = |name: &'static str| {
+        let short = name.strip_prefix(names.prefix).unwrap_or(name);
+        [name, short].into_iter().find(|name| weights.shape(name).is_some())
+    };
+    let embedding =
+        find(names.embedding).ok_or_else(|| no_head(format!("no {}", names.embedding)))?;
+    if weights.shape(embedding) != Some(&[vocab, hidden]) {
+        return Err(no_head(format!(
+            "the word embeddings have shape {:?}, not ({vocab}, {hidden}); models whose embeddings \
+             are narrower than their layers need a head of their own",
+            weights.shape(embedding).unwrap_or_default(),
+        )));
+    }
+    let mut tensors: Vec<(String, Vec<usize>, Source)> = Vec::new();
+    for name in
+        weights.names().filter(|name| !name.contains("pooler") && !name.contains("position_ids"))
+    {
+        let shape = weights.shape(name).unwrap_or_default().to_vec();
+        let full = match name.starts_with(names.prefix) {
+            true => name.to_owned(),
+            false => format!("{}{name}", names.prefix),
+        };
+        tensors.push((full, shape, Source::Read(name)));
+    }
+    let mut add = |name: String, shape: Vec<usize>, source| tensors.push((name, shape, source));
+    add(format!("{}.weight", names.dense), vec![hidden, hidden], Source::Identity);
+    if names.biases.0 {
+        add(format!("{}.bias", names.dense), vec![hidden], Source::Constant(0.0));
+    }
+    add(format!("{}.weight", names.norm), vec![hidden], Source::Constant(1.0));
+    if names.biases.1 {
+        add(format!("{}.bias", names.norm), vec![hidden], Source::Constant(0.0));
+    }
+    add(names.decoder.to_owned(), vec![vocab, hidden], Source::Embeddings(embedding));
+    add(names.bias.to_owned(), vec![vocab], Source::Constant(0.0));
+
+    let write = |path: &Path, source| ModelError::Write { path: path.into(), source };
+    std::fs::create_dir_all(out).map_err(|source| write(out, source))?;
+    let announced: Vec<_> =
+        tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
+    let mut file = WeightsWriter::create(&out.join("model.safetensors"), &announced)?;
+    for (_, shape, source) in &tensors {
+        file.write(&source.numbers(shape, &weights)?)?;
+    }
+    file.finish()?;
+    let path = out.join("config.json");
+    let mut settings = config_json(folder)?;
+    settings["tie_word_embeddings"] = Value::Bool(false);
+    if let ArchitectureConfig::ModernBert(_) = config {
+        settings["decoder_bias"] = Value::Bool(true);
+    }
+    std::fs::write(&path, format!("{settings:#}\n")).map_err(|source| write(&path, source))?;
+    for name in TOKENIZER_FILES {
+        let from = folder.join(name);
+        if from.is_file() {
+            let to = out.join(name);
+            std::fs::copy(&from, &to).map_err(|source| write(&to, source))?;
+        }
+    }
+    // What sentence-transformers says of the longest text, for tokenizers that do not.
+    if let Some(settings) = read_json(&folder.join("sentence_bert_config.json"))? {
+        let path = out.join("sentence_bert_config.json");
+        std::fs::write(&path, settings.to_string()).map_err(|source| write(&path, source))?;
+    }
+    Ok(())
+}
+
+/// Where the numbers of a tensor come from.
+enum Source<'a> {
+    /// The tensor of that name.
+    Read(&'a str),
+    Identity,
+    Constant(f32),
+    /// The tensor of that name, its rows centred and normalised.
+    Embeddings(&'a str),
+}
+
+impl Source<'_> {
+    fn numbers(&self, shape: &[usize], weights: &Weights) -> Result<Vec<f32>, ModelError> {
+        let size: usize = shape.iter().product();
+        Ok(match self {
+            Source::Read(name) => weights.read_f32(name)?,
+            Source::Constant(value) => vec![*value; size],
+            Source::Identity => {
+                (0..size).map(|i| f32::from(u8::from(i / shape[0] == i % shape[0]))).collect()
+            }
+            Source::Embeddings(name) => centred_and_normalized(weights.read_f32(name)?, shape[1]),
+        })
+    }
+}
+
+/// Rows minus their mean, each of length 1; rows that are the mean stay zero.
+fn centred_and_normalized(mut rows: Vec<f32>, width: usize) -> Vec<f32> {
+    let mut mean = vec![0.0f64; width];
+    for row in rows.chunks_exact(width) {
+        mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(*x));
+    }
+    let count = (rows.len() / width) as f64;
+    for row in rows.chunks_exact_mut(width) {
+        row.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= (mean / count) as f32);
+        let norm = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        if norm > 1e-9 {
+            row.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+        }
+    }
+    rows
+}
+
+fn head_names(config: &ArchitectureConfig) -> Option<HeadNames> {
+    let bert = |family| match family {
+        BertFamily::Bert => HeadNames {
+            prefix: "bert.",
+            embedding: "bert.embeddings.word_embeddings.weight",
+            dense: "cls.predictions.transform.dense",
+            norm: "cls.predictions.transform.LayerNorm",
+            decoder: "cls.predictions.decoder.weight",
+            bias: "cls.predictions.bias",
+            biases: (true, true),
+        },
+        BertFamily::Roberta => HeadNames {
+            prefix: "roberta.",
+            embedding: "roberta.embeddings.word_embeddings.weight",
+            dense: "lm_head.dense",
+            norm: "lm_head.layer_norm",
+            decoder: "lm_head.decoder.weight",
+            bias: "lm_head.bias",
+            biases: (true, true),
+        },
+        BertFamily::Electra => HeadNames {
+            prefix: "electra.",
+            embedding: "electra.embeddings.word_embeddings.weight",
+            dense: "generator_predictions.dense",
+            norm: "generator_predictions.LayerNorm",
+            decoder: "generator_lm_head.weight",
+            bias: "generator_lm_head.bias",
+            biases: (true, true),
+        },
+        BertFamily::DistilBert => HeadNames {
+            prefix: "distilbert.",
+            embedding: "distilbert.embeddings.word_embeddings.weight",
+            dense: "vocab_transform",
+            norm: "vocab_layer_norm",
+            decoder: "vocab_projector.weight",
+            bias: "vocab_projector.bias",
+            biases: (true, true),
+        },
+    };
+    match config {
+        ArchitectureConfig::Bert(config) => Some(bert(config.family)),
+        ArchitectureConfig::ModernBert(config) => Some(HeadNames {
+            prefix: "model.",
+            embedding: "model.embeddings.tok_embeddings.weight",
+            dense: "head.dense",
+            norm: "head.norm",
+            decoder: "decoder.weight",
+            bias: "decoder.bias",
+            biases: (config.biases.head, config.biases.norm),
+        }),
+        ArchitectureConfig::DebertaV2(_) => None,
+    }
+}
+
+/// Added to the bias while logits are looked at, so that all are above zero.
+const LIFT: f32 = 64.0;
+
+impl Trainable {
+    /// Shifts the decoder's bias so that half of `texts` have `terms` terms or more, and gives the
+    /// shift; with the sum pooling it is that of the largest logits, too.
+    ///
+    /// # Errors
+    /// If the decoder has no bias.
+    pub fn calibrate(&mut self, texts: &[&[u32]], terms: usize) -> Result<f32, ModelError> {
+        self.shift_bias(LIFT)?;
+        let mut wanted: Vec<f32> = self
+            .network
+            .largest_logits(texts)
+            .into_iter()
+            .map(|mut logits| {
+                logits.sort_by(|a, b| b.total_cmp(a));
+                logits.get(terms).copied().unwrap_or(f32::NEG_INFINITY) - LIFT
+            })
+            .filter(|logit| logit.is_finite())
+            .collect();
+        wanted.sort_by(f32::total_cmp);
+        let shift = wanted.get(wanted.len() / 2).map_or(0.0, |logit| -logit);
+        self.shift_bias(shift - LIFT)?;
+        Ok(shift)
+    }
+
+    fn shift_bias(&mut self, shift: f32) -> Result<(), ModelError> {
+        let bias = self.network.model.decoder.output.bias.as_mut().ok_or_else(|| {
+            ModelError::Setting(
+                "the decoder of this model has no bias that could be shifted".into(),
+            )
+        })?;
+        bias.iter_mut().for_each(|x| *x += shift);
+        Ok(())
+    }
+}
