@@ -18,3 +18,4 @@ pub mod logs;
 pub mod objective;
 pub mod optimizer;
 pub mod schedule;
+pub mod table;

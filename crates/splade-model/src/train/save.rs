@@ -10,7 +10,7 @@ use crate::error::ModelError;
 use crate::weights::WeightsWriter;
 
 /// Files of a model folder that tell about its tokenizer.
-pub(super) const TOKENIZER_FILES: [&str; 10] = [
+const TOKENIZER_FILES: [&str; 10] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -35,13 +35,7 @@ impl Trainable {
         let config = config_json(&self.folder)?;
         let path = folder.join("config.json");
         std::fs::write(&path, format!("{config:#}\n")).map_err(|source| write(&path, source))?;
-        for name in TOKENIZER_FILES {
-            let from = self.folder.join(name);
-            if from.is_file() && from != folder.join(name) {
-                let to = folder.join(name);
-                std::fs::copy(&from, &to).map_err(|source| write(&to, source))?;
-            }
-        }
+        copy_tokenizer(&self.folder, folder)?;
         self.save_weights(&folder.join("model.safetensors"))
     }
 
@@ -101,4 +95,19 @@ pub(super) fn config_json(folder: &Path) -> Result<Value, ModelError> {
         config.remove("dtype");
     }
     Ok(config)
+}
+
+/// Copies the files that tell about a tokenizer from one folder to another.
+///
+/// # Errors
+/// If a file cannot be read or written.
+pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), ModelError> {
+    for name in TOKENIZER_FILES {
+        let (from, to) = (from.join(name), to.join(name));
+        if from.is_file() && from != to {
+            std::fs::copy(&from, &to)
+                .map_err(|source| ModelError::Write { path: to.clone(), source })?;
+        }
+    }
+    Ok(())
 }

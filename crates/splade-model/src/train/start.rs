@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Trainable;
-use super::save::{TOKENIZER_FILES, config_json};
+use super::save::{config_json, copy_tokenizer};
 use crate::config::{ArchitectureConfig, BertFamily};
 use crate::error::ModelError;
 use crate::folder::read_json;
@@ -109,13 +109,7 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
         settings["decoder_bias"] = Value::Bool(true);
     }
     std::fs::write(&path, format!("{settings:#}\n")).map_err(|source| write(&path, source))?;
-    for name in TOKENIZER_FILES {
-        let from = folder.join(name);
-        if from.is_file() {
-            let to = out.join(name);
-            std::fs::copy(&from, &to).map_err(|source| write(&to, source))?;
-        }
-    }
+    copy_tokenizer(folder, out)?;
     // What sentence-transformers says of the longest text, for tokenizers that do not.
     if let Some(settings) = read_json(&folder.join("sentence_bert_config.json"))? {
         let path = out.join("sentence_bert_config.json");
