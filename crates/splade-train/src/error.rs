@@ -1,7 +1,8 @@
 //! What can go wrong before and while training.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use splade_index::IndexError;
 use splade_model::ModelError;
 
 /// Errors of this crate; every text says what, where and, after `hint:`, what to do.
@@ -41,4 +42,17 @@ pub enum TrainError {
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The index of an evaluation.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A run that cannot begin or go on, with what to do about it.
+    #[error("{0}")]
+    Run(String),
+}
+
+impl TrainError {
+    /// The error of a file or folder.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { path: path.to_path_buf(), source }
+    }
 }

@@ -6,7 +6,8 @@
 //!
 //! [`config`] composes Hydra's layout into a [`config::Config`], [`data`] reads and samples,
 //! [`engine`] is the one door to the numeric engine, [`objective`] the losses and regularizers on
-//! sparse vectors, [`optimizer`] and [`schedule`] the update.
+//! sparse vectors, [`optimizer`] and [`schedule`] the update, and [`trainer`] the loop with its
+//! checkpoints and evaluations.
 
 pub mod config;
 pub mod data;
@@ -19,3 +20,4 @@ pub mod objective;
 pub mod optimizer;
 pub mod schedule;
 pub mod table;
+pub mod trainer;

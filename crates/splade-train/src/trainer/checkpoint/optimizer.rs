@@ -1,0 +1,119 @@
+//! Parameters and moments of a checkpoint.
+
+use std::path::Path;
+
+use splade_model::Weights;
+
+use crate::engine::Engine;
+use crate::error::TrainError;
+use crate::optimizer::OptimizerState;
+use crate::trainer::step::Stepper;
+use crate::trainer::towers::{QUERY_FOLDER, Towers};
+
+use super::safetensors::{TensorFile, TensorWriter, shapes};
+
+/// Names of encoders in the file, as [`Towers::trained`] orders them.
+fn sides(towers: &Towers, trained: usize) -> Vec<&'static str> {
+    let mut sides = Vec::new();
+    if !towers.freeze_document {
+        sides.push("document");
+    }
+    // A query encoder may be frozen too: then it has no moments.
+    if towers.query.is_some() && sides.len() < trained {
+        sides.push("query");
+    }
+    sides
+}
+
+/// Writes every moment of every parameter.
+pub(super) fn write(path: &Path, stepper: &mut Stepper) -> Result<(), TrainError> {
+    let trained = stepper.optimized().0.len();
+    let sides = sides(stepper.towers(), trained);
+    let (engines, optimizer) = stepper.optimized();
+    let names = OptimizerState::moment_names(optimizer.kind);
+    // In the order of writing: encoder, parameter, moment, tensor.
+    let visit = |each: &mut dyn FnMut(String, &[f32], &dyn Engine, usize)| {
+        for ((side, engine), parameters) in sides.iter().zip(&engines).zip(&optimizer.moments) {
+            for (index, moments) in parameters.iter().enumerate() {
+                for (name, moment) in names.iter().zip(moments) {
+                    each(format!("{side}/{name}"), moment, &**engine, index);
+                }
+            }
+        }
+    };
+    let mut tensors = Vec::new();
+    visit(&mut |prefix, moment, engine, index| {
+        let named = shapes(engine.to_tensors(index, moment));
+        tensors.extend(named.map(|(name, shape)| (format!("{prefix}/{name}"), shape)));
+    });
+    let mut writer = TensorWriter::create(path, &tensors)?;
+    let mut result = Ok(());
+    visit(&mut |prefix, moment, engine, index| {
+        for tensor in engine.to_tensors(index, moment) {
+            if result.is_ok() {
+                result = writer.write(&format!("{prefix}/{}", tensor.name), &tensor.values);
+            }
+        }
+    });
+    result?;
+    writer.finish()
+}
+
+/// Reads every moment of every parameter.
+pub(super) fn read(path: &Path, updates: u64, stepper: &mut Stepper) -> Result<(), TrainError> {
+    let file = TensorFile::open(path)?;
+    let trained = stepper.optimized().0.len();
+    let sides = sides(stepper.towers(), trained);
+    let (mut engines, optimizer) = stepper.optimized();
+    let names = OptimizerState::moment_names(optimizer.kind);
+    let mut all = Vec::new();
+    for (side, engine) in sides.iter().zip(&mut engines) {
+        let mut parameters = Vec::new();
+        for index in 0..count(*engine) {
+            let moments = names.iter().map(|name| {
+                engine.from_tensors(index, &|tensor, shape| {
+                    file.read(&format!("{side}/{name}/{tensor}"), shape)
+                })
+            });
+            parameters.push(moments.collect::<Result<Vec<_>, _>>()?);
+        }
+        all.push(parameters);
+    }
+    *optimizer = OptimizerState::restored(optimizer.kind, updates, all, &mut engines)?;
+    Ok(())
+}
+
+/// Sets the parameters of all encoders to those of a model folder that [`Towers::save`] wrote.
+pub(crate) fn load_weights(folder: &Path, towers: &mut Towers) -> Result<(), TrainError> {
+    load(folder, towers.document.as_mut())?;
+    match &mut towers.query {
+        Some(query) => load(&folder.join(QUERY_FOLDER), query.as_mut()),
+        None => Ok(()),
+    }
+}
+
+fn load(folder: &Path, engine: &mut dyn Engine) -> Result<(), TrainError> {
+    let weights = Weights::open(folder)?;
+    let tensor = |name: &str, shape: &[usize]| {
+        let bad = |message| TrainError::Checkpoint { path: folder.to_path_buf(), message };
+        match weights.shape(name) {
+            Some(found) if found == shape => Ok(weights.read_f32(name)?),
+            Some(found) => Err(bad(format!("{name} has the shape {found:?}, expected {shape:?}"))),
+            None => Err(bad(format!("there is no tensor {name}"))),
+        }
+    };
+    let parameters = (0..count(engine)).map(|index| engine.from_tensors(index, &tensor));
+    let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
+    let mut parameters = parameters.into_iter();
+    engine.parameters(&mut |parameter| {
+        let values = parameters.next().expect("as many as before: this is a bug");
+        parameter.values.copy_from_slice(&values);
+    });
+    Ok(())
+}
+
+fn count(engine: &mut dyn Engine) -> usize {
+    let mut count = 0;
+    engine.parameters(&mut |_| count += 1);
+    count
+}

@@ -1,0 +1,267 @@
+//! One step: forward, losses, backward, clipping, update.
+
+use crate::config::{Config, QueryEncoder};
+use crate::engine::{Engine, Terms};
+use crate::error::TrainError;
+use crate::objective::{BatchVectors, Objective, ObjectiveValue, VectorGradients};
+use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
+use crate::schedule::Schedule;
+
+use super::batch::TokenBatch;
+use super::noise::noise;
+use super::towers::{BatchTerms, Towers};
+
+/// All that a step changes, and what it needs; data, logs and files are others' matter.
+pub struct Stepper {
+    pub(super) towers: Towers,
+    pub(super) objective: Objective,
+    pub(super) optimizer: OptimizerState,
+    schedule: Schedule,
+    options: UpdateOptions,
+    freeze_query: bool,
+    max_grad_norm: f64,
+    cache_tokens: Option<usize>,
+    seed: u64,
+    /// Steps that were made.
+    pub(super) step: u64,
+}
+
+impl std::fmt::Debug for Stepper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stepper").field("towers", &self.towers).field("step", &self.step).finish()
+    }
+}
+
+/// What a step did. Losses are means over its batches.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepReport {
+    /// The number of the step, from 0.
+    pub step: u64,
+    /// Weighted losses and regularizers.
+    pub loss: f64,
+    /// Each loss before its weight.
+    pub components: Vec<(&'static str, f64)>,
+    /// The regularizers' part of the loss.
+    pub regularizer: f64,
+    /// Of this step.
+    pub lambda_q: f64,
+    /// Of this step.
+    pub lambda_d: f64,
+    /// Of this step.
+    pub learning_rate: f64,
+    /// Before clipping.
+    pub gradient_norm: f64,
+    /// The same, batch by batch.
+    pub batches: Vec<BatchReport>,
+    /// Terms of a query, on average.
+    pub query_terms: f64,
+    /// Terms of a document, on average.
+    pub document_terms: f64,
+    /// Tokens of all texts.
+    pub tokens: usize,
+}
+
+/// What a batch gave.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BatchReport {
+    /// Weighted losses and regularizers.
+    pub loss: f64,
+    /// Each loss before its weight.
+    pub components: Vec<(&'static str, f64)>,
+    /// The regularizers' part of the loss.
+    pub regularizer: f64,
+    /// Terms of each query.
+    pub query_terms: Vec<usize>,
+    /// Terms of each document, positives first.
+    pub document_terms: Vec<usize>,
+}
+
+impl Stepper {
+    /// Begins a run of `total` steps.
+    ///
+    /// # Errors
+    /// If a loss cannot be made of the settings.
+    pub fn new(mut towers: Towers, config: &Config, total: u64) -> Result<Self, TrainError> {
+        let training = &config.training;
+        let (freeze_query, query_rate) = match &config.model.query_encoder {
+            QueryEncoder::Table { freeze, learning_rate, .. } => (*freeze, *learning_rate),
+            QueryEncoder::Model => (false, None),
+        };
+        // A learning rate of 0 stays 0 for all.
+        let base = training.learning_rate;
+        let rate = query_rate.filter(|_| base != 0.0).map_or(1.0, |rate| rate / base);
+        let mut rates = Vec::new();
+        if !towers.freeze_document {
+            rates.push(1.0);
+        }
+        if towers.query.is_some() && !freeze_query {
+            rates.push(rate);
+        }
+        if towers.trained(freeze_query).is_empty() {
+            let message = "every encoder is frozen: there is nothing to train";
+            return Err(TrainError::Config { at: "model".into(), message: message.into() });
+        }
+        Ok(Self {
+            objective: Objective::new(training)?,
+            optimizer: OptimizerState::new(training.optim),
+            schedule: Schedule::new(training, total)?,
+            options: UpdateOptions { engine_rates: rates, ..UpdateOptions::new(training, base) },
+            freeze_query,
+            max_grad_norm: training.max_grad_norm,
+            cache_tokens: training.gradient_cache_tokens,
+            seed: training.seed,
+            step: 0,
+            towers,
+        })
+    }
+
+    /// Makes a step of some batches, whose gradients are averaged.
+    ///
+    /// # Errors
+    /// If the loss or the gradients are not finite: the parameters are as they were then.
+    pub fn step(&mut self, batches: &[TokenBatch]) -> Result<StepReport, TrainError> {
+        let mut report = StepReport { step: self.step, ..StepReport::default() };
+        for (index, batch) in batches.iter().enumerate() {
+            let share = 1.0 / batches.len() as f32;
+            let (value, vectors) = self.add_gradients(batch, index, share)?;
+            report.add(batch, &value, &vectors);
+        }
+        report.average(batches);
+        let norm = gradient_norm(&mut self.towers.trained(self.freeze_query));
+        if !norm.is_finite() {
+            return Err(self.not_finite("the norm of the gradients", norm));
+        }
+        let scale = clip_coefficient(norm, self.max_grad_norm);
+        let learning_rate = self.schedule.learning_rate(self.step);
+        let options = UpdateOptions { learning_rate, ..self.options.clone() };
+        let mut engines = self.towers.trained(self.freeze_query);
+        self.optimizer.update(&mut engines, &options, scale);
+        self.step += 1;
+        Ok(StepReport { learning_rate, gradient_norm: norm, ..report })
+    }
+
+    /// The loss of a batch without dropout and without a step, as after the steps made so far.
+    ///
+    /// # Errors
+    /// If the objective refuses a batch.
+    pub fn loss(&self, batch: &TokenBatch) -> Result<f64, TrainError> {
+        let vectors = self.towers.encode(batch);
+        Ok(self.objective.evaluate(&self.vectors(batch, &vectors), self.step)?.loss)
+    }
+
+    /// The encoders as they are.
+    pub fn towers(&self) -> &Towers {
+        &self.towers
+    }
+
+    /// The encoders, such as to look at gradients in tests.
+    pub fn towers_mut(&mut self) -> &mut Towers {
+        &mut self.towers
+    }
+
+    /// The strengths of the regularizers after the steps made so far: query, document.
+    pub fn lambdas(&self) -> (f64, f64) {
+        self.objective.lambdas(self.step)
+    }
+
+    /// Steps that were made.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// The encoders that are trained, with the optimizer's state.
+    pub(super) fn optimized(&mut self) -> (Vec<&mut dyn Engine>, &mut OptimizerState) {
+        (self.towers.trained(self.freeze_query), &mut self.optimizer)
+    }
+
+    /// Forward and backward of one batch; nothing is updated.
+    ///
+    /// # Errors
+    /// If the loss is not finite.
+    pub fn add_gradients(
+        &mut self,
+        batch: &TokenBatch,
+        index: usize,
+        share: f32,
+    ) -> Result<(ObjectiveValue, BatchTerms), TrainError> {
+        let (seed, step) = (self.seed, self.step);
+        let noise = move |ordinal| noise(seed, step, index, ordinal);
+        // Only what is more than fits goes through twice.
+        let tokens = self.cache_tokens.filter(|tokens| batch.tokens() > *tokens);
+        let vectors = self.towers.forward(batch, &noise, tokens);
+        let mut value = self.objective.compute(&self.vectors(batch, &vectors), step)?;
+        if !value.loss.is_finite() {
+            return Err(self.not_finite("the loss", value.loss));
+        }
+        let nothing =
+            VectorGradients { queries: Vec::new(), positives: Vec::new(), negatives: Vec::new() };
+        let mut gradients = std::mem::replace(&mut value.gradients, nothing);
+        scale(&mut gradients, share);
+        self.towers.backward(batch, &noise, tokens, gradients);
+        Ok((value, vectors))
+    }
+
+    fn vectors<'a>(&self, batch: &'a TokenBatch, vectors: &'a BatchTerms) -> BatchVectors<'a> {
+        BatchVectors {
+            vocab: self.towers.vocab(),
+            queries: &vectors.queries,
+            positives: &vectors.positives,
+            negatives: &vectors.negatives,
+            teacher_scores: batch.teacher_scores.as_deref(),
+        }
+    }
+
+    fn not_finite(&self, what: &str, value: f64) -> TrainError {
+        TrainError::Run(format!("step {}: {what} is {value}", self.step))
+    }
+}
+
+fn scale(gradients: &mut VectorGradients, share: f32) {
+    if share == 1.0 {
+        return;
+    }
+    let sides = [&mut gradients.queries, &mut gradients.positives, &mut gradients.negatives];
+    sides.into_iter().flatten().flatten().for_each(|gradient| *gradient *= share);
+}
+
+impl StepReport {
+    fn add(&mut self, batch: &TokenBatch, value: &ObjectiveValue, vectors: &BatchTerms) {
+        let count = |vectors: &[Terms]| -> Vec<usize> {
+            vectors.iter().map(|vector| vector.terms.len()).collect()
+        };
+        let mut document_terms = count(&vectors.positives);
+        document_terms.extend(count(&vectors.negatives));
+        self.tokens += batch.tokens();
+        (self.lambda_q, self.lambda_d) = (value.lambda_q, value.lambda_d);
+        self.batches.push(BatchReport {
+            loss: value.loss,
+            components: value.components.clone(),
+            regularizer: value.regularizer,
+            query_terms: count(&vectors.queries),
+            document_terms,
+        });
+    }
+
+    fn average(&mut self, batches: &[TokenBatch]) {
+        let mean = |value: &dyn Fn(&BatchReport) -> f64| {
+            self.batches.iter().map(value).sum::<f64>() / batches.len() as f64
+        };
+        self.loss = mean(&|batch| batch.loss);
+        self.regularizer = mean(&|batch| batch.regularizer);
+        let names = self.batches.first().map(|batch| batch.components.clone()).unwrap_or_default();
+        let components = names.into_iter().enumerate();
+        self.components =
+            components.map(|(i, (name, _))| (name, mean(&|batch| batch.components[i].1))).collect();
+        self.query_terms = average(self.batches.iter().flat_map(|batch| &batch.query_terms));
+        self.document_terms = average(self.batches.iter().flat_map(|batch| &batch.document_terms));
+    }
+}
+
+fn average<'a>(counts: impl Iterator<Item = &'a usize>) -> f64 {
+    let (mut sum, mut count) = (0, 0_usize);
+    for terms in counts {
+        sum += terms;
+        count += 1;
+    }
+    sum as f64 / count.max(1) as f64
+}
