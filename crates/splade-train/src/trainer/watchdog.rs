@@ -2,11 +2,15 @@
 
 use super::step::StepReport;
 
+/// Steps before vectors can be told to stay dense, however soon the regularizers are at full
+/// strength.
+const SETTLING: f64 = 100.0;
+
 /// Says each thing once.
 #[derive(Debug, Clone)]
 pub(super) struct Watchdog {
     vocab: usize,
-    /// Steps until both regularizers have their full strength.
+    /// Steps until both regularizers have had their full strength.
     full_strength: f64,
     said_empty: bool,
     said_dense: bool,
@@ -14,7 +18,12 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     pub(super) fn new(vocab: usize, full_strength: f64) -> Self {
-        Self { vocab, full_strength, said_empty: false, said_dense: false }
+        Self {
+            vocab,
+            full_strength: full_strength.max(SETTLING),
+            said_empty: false,
+            said_dense: false,
+        }
     }
 
     /// What there is to say of a step.
@@ -70,14 +79,14 @@ mod tests {
 
     #[test]
     fn says_each_thing_once() {
-        let mut watchdog = Watchdog::new(100, 10.0);
+        let mut watchdog = Watchdog::new(100, 200.0);
         assert_eq!(watchdog.look(&report(0, &[0, 1], &[90, 90])), None);
-        assert_eq!(watchdog.look(&report(10, &[1, 1], &[90, 3, 25])), None);
-        let dense = watchdog.look(&report(10, &[1, 1], &[3, 26, 90])).expect("dense");
+        assert_eq!(watchdog.look(&report(200, &[1, 1], &[90, 3, 25])), None);
+        let dense = watchdog.look(&report(200, &[1, 1], &[3, 26, 90])).expect("dense");
         assert!(dense.contains("26 of 100 terms"), "{dense}");
-        assert_eq!(watchdog.look(&report(11, &[1, 1], &[90, 90])), None);
-        let empty = watchdog.look(&report(12, &[1], &[0, 0])).expect("empty");
-        assert!(empty.starts_with("step 12: no document of a batch"), "{empty}");
-        assert_eq!(watchdog.look(&report(13, &[0], &[0, 0])), None);
+        assert_eq!(watchdog.look(&report(201, &[1, 1], &[90, 90])), None);
+        let empty = watchdog.look(&report(202, &[1], &[0, 0])).expect("empty");
+        assert!(empty.starts_with("step 202: no document of a batch"), "{empty}");
+        assert_eq!(watchdog.look(&report(203, &[0], &[0, 0])), None);
     }
 }
