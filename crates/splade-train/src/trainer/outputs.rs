@@ -33,7 +33,7 @@ pub struct Results {
 pub(super) fn write(
     config: &Config,
     settings: &Value,
-    towers: &Towers,
+    towers: &mut Towers,
     results: &Results,
     state: &str,
 ) -> Result<(), TrainError> {

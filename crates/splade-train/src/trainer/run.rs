@@ -385,7 +385,7 @@ impl Trainer {
         let eval = eval.map(|values| self.with_sample_count(values));
         let results = Results { train, eval };
         let state = self.state.to_json(Due::default());
-        let towers = self.stepper.towers();
+        let towers = self.stepper.towers_mut();
         outputs::write(&self.config, &self.settings, towers, &results, &state)?;
         self.logs.flush()?;
         Ok(Outcome::Finished(results))

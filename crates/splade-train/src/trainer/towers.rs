@@ -152,10 +152,10 @@ impl Towers {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
+    pub fn save(&mut self, folder: &Path) -> Result<(), TrainError> {
         create(folder)?;
         self.document.save(folder)?;
-        if let Some(query) = &self.query {
+        if let Some(query) = &mut self.query {
             let folder = folder.join(QUERY_FOLDER);
             create(&folder)?;
             query.save(&folder)?;

@@ -16,7 +16,7 @@ mod folder;
 mod optimizer;
 mod resume;
 mod retention;
-pub(super) mod safetensors;
+mod tensors;
 
 use std::path::{Path, PathBuf};
 
@@ -86,7 +86,7 @@ pub(super) fn write(parts: Parts<'_>) -> Result<PathBuf, TrainError> {
     let Parts { stepper, state, due, window, config, settings, samples, data_offset } = parts;
     let target = folder::path(&config.training.output_dir, stepper.steps());
     let partial = folder::begin(&target)?;
-    stepper.towers().save(&partial)?;
+    stepper.towers_mut().save(&partial)?;
     if !config.training.save_only_model {
         optimizer::write(&partial.join(OPTIMIZER), stepper)?;
     }

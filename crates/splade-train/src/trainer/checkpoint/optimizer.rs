@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use splade_model::Weights;
+use splade_model::{Weights, WeightsWriter};
 
 use crate::engine::Engine;
 use crate::error::TrainError;
@@ -10,7 +10,7 @@ use crate::optimizer::OptimizerState;
 use crate::trainer::step::Stepper;
 use crate::trainer::towers::{QUERY_FOLDER, Towers};
 
-use super::safetensors::{TensorFile, TensorWriter, shapes};
+use super::tensors::TensorFile;
 
 /// Names of encoders in the file, as [`Towers::trained`] orders them.
 fn sides(towers: &Towers, trained: usize) -> Vec<&'static str> {
@@ -31,32 +31,28 @@ pub(super) fn write(path: &Path, stepper: &mut Stepper) -> Result<(), TrainError
     let sides = sides(stepper.towers(), trained);
     let (engines, optimizer) = stepper.optimized();
     let names = OptimizerState::moment_names(optimizer.kind);
-    // In the order of writing: encoder, parameter, moment, tensor.
-    let visit = |each: &mut dyn FnMut(String, &[f32], &dyn Engine, usize)| {
-        for ((side, engine), parameters) in sides.iter().zip(&engines).zip(&optimizer.moments) {
-            for (index, moments) in parameters.iter().enumerate() {
-                for (name, moment) in names.iter().zip(moments) {
-                    each(format!("{side}/{name}"), moment, &**engine, index);
-                }
+    // In the order of writing: encoder, parameter, moment; then the tensors of each.
+    let mut moments = Vec::new();
+    for ((side, engine), parameters) in sides.iter().zip(&engines).zip(&optimizer.moments) {
+        for (index, of_parameter) in parameters.iter().enumerate() {
+            for (name, moment) in names.iter().zip(of_parameter) {
+                moments.push((format!("{side}/{name}"), &**engine, index, moment));
             }
         }
-    };
-    let mut tensors = Vec::new();
-    visit(&mut |prefix, moment, engine, index| {
-        let named = shapes(engine.to_tensors(index, moment));
-        tensors.extend(named.map(|(name, shape)| (format!("{prefix}/{name}"), shape)));
-    });
-    let mut writer = TensorWriter::create(path, &tensors)?;
-    let mut result = Ok(());
-    visit(&mut |prefix, moment, engine, index| {
-        for tensor in engine.to_tensors(index, moment) {
-            if result.is_ok() {
-                result = writer.write(&format!("{prefix}/{}", tensor.name), &tensor.values);
-            }
+    }
+    let mut announced = Vec::new();
+    for (prefix, engine, index, moment) in &moments {
+        for tensor in engine.to_tensors(*index, moment) {
+            announced.push((format!("{prefix}/{}", tensor.name), tensor.shape));
         }
-    });
-    result?;
-    writer.finish()
+    }
+    let mut writer = WeightsWriter::create(path, &announced)?;
+    for (_, engine, index, moment) in &moments {
+        for tensor in engine.to_tensors(*index, moment) {
+            writer.write(&tensor.values)?;
+        }
+    }
+    Ok(writer.finish()?)
 }
 
 /// Reads every moment of every parameter.
@@ -71,7 +67,7 @@ pub(super) fn read(path: &Path, updates: u64, stepper: &mut Stepper) -> Result<(
         let mut parameters = Vec::new();
         for index in 0..count(*engine) {
             let moments = names.iter().map(|name| {
-                engine.from_tensors(index, &|tensor, shape| {
+                engine.read_tensors(index, &|tensor, shape| {
                     file.read(&format!("{side}/{name}/{tensor}"), shape)
                 })
             });
@@ -102,7 +98,7 @@ fn load(folder: &Path, engine: &mut dyn Engine) -> Result<(), TrainError> {
             None => Err(bad(format!("there is no tensor {name}"))),
         }
     };
-    let parameters = (0..count(engine)).map(|index| engine.from_tensors(index, &tensor));
+    let parameters = (0..count(engine)).map(|index| engine.read_tensors(index, &tensor));
     let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
     let mut parameters = parameters.into_iter();
     engine.parameters(&mut |parameter| {

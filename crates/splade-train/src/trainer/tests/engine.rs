@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use crate::engine::{Engine, NamedTensor, ParameterMut, Terms};
+use splade_model::WeightsWriter;
+
+use crate::engine::{Engine, NamedTensor, ParameterMut, TensorSource, Terms};
 use crate::error::TrainError;
-use crate::trainer::checkpoint::safetensors::TensorWriter;
 use crate::trainer::noise::noise;
 
 pub(crate) const DIM: usize = 6;
@@ -145,20 +146,20 @@ impl Engine for Bag {
         vec![NamedTensor { name, shape, values: numbers.to_vec() }]
     }
 
-    fn from_tensors(
+    fn read_tensors(
         &self,
         index: usize,
-        tensor: &dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError>,
+        tensor: &TensorSource<'_>,
     ) -> Result<Vec<f32>, TrainError> {
         tensor(NAMES[index], &self.shape(index))
     }
 
-    fn save(&self, folder: &Path) -> Result<(), TrainError> {
+    fn save(&mut self, folder: &Path) -> Result<(), TrainError> {
         let tensors: Vec<_> = (0..3).map(|i| (NAMES[i].to_owned(), self.shape(i))).collect();
-        let mut writer = TensorWriter::create(&folder.join("model.safetensors"), &tensors)?;
-        for (name, values) in NAMES.iter().zip(&self.values) {
-            writer.write(name, values)?;
+        let mut writer = WeightsWriter::create(&folder.join("model.safetensors"), &tensors)?;
+        for values in &self.values {
+            writer.write(values)?;
         }
-        writer.finish()
+        Ok(writer.finish()?)
     }
 }

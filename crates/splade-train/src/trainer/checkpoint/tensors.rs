@@ -1,91 +1,30 @@
-//! Files of tensors by name: safetensors with 32-bit floats.
+//! A file of tensors by name: safetensors with 32-bit floats.
 //!
 //! Eight bytes of the header's length, the header (JSON: name to `dtype`, `shape`, `data_offsets`),
-//! then the numbers, little-endian. Written and read a tensor at a time, so that no second copy of
-//! the optimizer's state is ever held.
+//! then the numbers, little-endian. Read a tensor at a time, so that no second copy of the
+//! optimizer's state is ever held.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::engine::NamedTensor;
 use crate::error::TrainError;
 
 /// Headers beyond this are damage, as in Hugging Face's reader.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// Writes tensors that are all named before the first of them is written.
-pub(in crate::trainer) struct TensorWriter {
-    path: PathBuf,
-    file: BufWriter<File>,
-    /// Names and lengths of tensors that are to come, the next one last.
-    coming: Vec<(String, usize)>,
-}
-
-impl TensorWriter {
-    /// Writes the header; the tensors must come in this order.
-    pub(in crate::trainer) fn create(
-        path: &Path,
-        tensors: &[(String, Vec<usize>)],
-    ) -> Result<Self, TrainError> {
-        let mut header = Map::new();
-        let mut coming = Vec::with_capacity(tensors.len());
-        let mut start = 0;
-        for (name, shape) in tensors {
-            let numbers: usize = shape.iter().product();
-            let end = start + 4 * numbers;
-            let entry = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] });
-            header.insert(name.clone(), entry);
-            coming.push((name.clone(), numbers));
-            start = end;
-        }
-        coming.reverse();
-        let mut header = Value::Object(header).to_string();
-        // The numbers begin at a multiple of eight bytes.
-        header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-        let io = TrainError::io(path);
-        let begin = || {
-            let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-            file.write_all(&(header.len() as u64).to_le_bytes())?;
-            file.write_all(header.as_bytes())?;
-            Ok(file)
-        };
-        Ok(Self { path: path.to_path_buf(), file: begin().map_err(io)?, coming })
-    }
-
-    /// Writes the next tensor.
-    pub(in crate::trainer) fn write(
-        &mut self,
-        name: &str,
-        values: &[f32],
-    ) -> Result<(), TrainError> {
-        let next = self.coming.pop();
-        let right = next.is_some_and(|(next, numbers)| next == name && numbers == values.len());
-        assert!(right, "tensors in another order than named: this is a bug");
-        for value in values {
-            self.file.write_all(&value.to_le_bytes()).map_err(TrainError::io(&self.path))?;
-        }
-        Ok(())
-    }
-
-    pub(in crate::trainer) fn finish(mut self) -> Result<(), TrainError> {
-        assert!(self.coming.is_empty(), "a tensor was named and not written: this is a bug");
-        self.file.flush().map_err(TrainError::io(&self.path))
-    }
-}
-
 /// The tensors of a file.
-pub(in crate::trainer) struct TensorFile {
+pub(super) struct TensorFile {
     path: PathBuf,
     /// Shape, and where the numbers begin.
     tensors: BTreeMap<String, (Vec<usize>, u64)>,
 }
 
 impl TensorFile {
-    pub(in crate::trainer) fn open(path: &Path) -> Result<Self, TrainError> {
+    pub(super) fn open(path: &Path) -> Result<Self, TrainError> {
         let bad = |message: &str| TrainError::Checkpoint {
             path: path.to_path_buf(),
             message: message.to_owned(),
@@ -113,11 +52,7 @@ impl TensorFile {
     }
 
     /// The numbers of a tensor of that name and shape.
-    pub(in crate::trainer) fn read(
-        &self,
-        name: &str,
-        shape: &[usize],
-    ) -> Result<Vec<f32>, TrainError> {
+    pub(super) fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
         let bad = |message: String| TrainError::Checkpoint { path: self.path.clone(), message };
         let Some((found, start)) = self.tensors.get(name) else {
             return Err(bad(format!("there is no tensor {name}")));
@@ -151,11 +86,4 @@ fn tensor_of(entry: &Value, data: u64, size: u64) -> Option<(Vec<usize>, u64)> {
         && data.checked_add(end)? <= size;
     let shape = shape.into_iter().map(usize::try_from).collect::<Result<_, _>>().ok()?;
     whole.then_some((shape, data + start))
-}
-
-/// Names and shapes of tensors, without their numbers.
-pub(in crate::trainer) fn shapes(
-    tensors: Vec<NamedTensor>,
-) -> impl Iterator<Item = (String, Vec<usize>)> {
-    tensors.into_iter().map(|tensor| (tensor.name, tensor.shape))
 }
