@@ -36,6 +36,8 @@ pub use folder::checkpoints;
 pub(super) use folder::{path, tidy};
 pub(super) use optimizer::load_weights;
 pub(crate) use resume::differences;
+#[cfg(test)]
+pub(super) use tensors::TensorFile;
 
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "trainer_state.json";

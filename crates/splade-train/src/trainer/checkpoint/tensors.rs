@@ -17,14 +17,14 @@ use crate::error::TrainError;
 const LONGEST_HEADER: u64 = 100_000_000;
 
 /// The tensors of a file.
-pub(super) struct TensorFile {
+pub(in crate::trainer) struct TensorFile {
     path: PathBuf,
     /// Shape, and where the numbers begin.
     tensors: BTreeMap<String, (Vec<usize>, u64)>,
 }
 
 impl TensorFile {
-    pub(super) fn open(path: &Path) -> Result<Self, TrainError> {
+    pub(in crate::trainer) fn open(path: &Path) -> Result<Self, TrainError> {
         let bad = |message: &str| TrainError::Checkpoint {
             path: path.to_path_buf(),
             message: message.to_owned(),
@@ -51,8 +51,17 @@ impl TensorFile {
         Ok(Self { path: path.to_path_buf(), tensors })
     }
 
+    #[cfg(test)]
+    pub(in crate::trainer) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
     /// The numbers of a tensor of that name and shape.
-    pub(super) fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
+    pub(in crate::trainer) fn read(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Vec<f32>, TrainError> {
         let bad = |message: String| TrainError::Checkpoint { path: self.path.clone(), message };
         let Some((found, start)) = self.tensors.get(name) else {
             return Err(bad(format!("there is no tensor {name}")));

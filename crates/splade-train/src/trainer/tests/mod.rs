@@ -1,6 +1,7 @@
 //! Tests of whole steps and runs, on a small encoder and the toy data.
 
 mod engine;
+mod golden;
 mod run;
 mod step;
 
