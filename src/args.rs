@@ -4,6 +4,7 @@ mod evaluate;
 mod index;
 mod model;
 mod search;
+mod train;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub(crate) use model::{
     EngineArgs, InputArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg, TextArgs,
 };
 pub(crate) use search::{HitFormat, SearchArgs};
+pub(crate) use train::TrainArgs;
 
 use crate::sink::Format;
 
@@ -48,6 +50,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Look for what is wrong in a data set
     CheckData(CheckDataArgs),
+    /// Train a model as a config says
+    Train(TrainArgs),
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod search;
 pub(crate) mod tokenize;
+pub(crate) mod train;
 
 mod retrieval;
 mod stream;
