@@ -96,6 +96,12 @@ impl Logs {
         Ok(Self { json, tensorboard, dashboard, epoch: 0.0, error: None })
     }
 
+    /// Tells the epoch that a resumed run continues at, for records that come before its first
+    /// numbers.
+    pub fn continue_at(&mut self, epoch: f64) {
+        self.epoch = epoch;
+    }
+
     /// Where the live page is, if there is one: `http://<address>/`.
     pub fn dashboard_address(&self) -> Option<SocketAddr> {
         self.dashboard.as_ref().map(Dashboard::address)

@@ -152,6 +152,7 @@ impl Trainer {
             dashboard,
             resumed_step: done,
         })?;
+        logs.continue_at(state.epoch);
         logs.text("args", &super::state::pretty(&settings));
         let sides = [&training.regularizers.query, &training.regularizers.doc];
         let full_strength = sides.into_iter().flatten().map(|side| side.steps).fold(0.0, f64::max);

@@ -174,6 +174,20 @@ fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
     }
 }
 
+/// A run that has made all of its steps only writes its results again.
+#[test]
+fn a_finished_run_can_be_resumed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    for output in [&first, &second] {
+        run(&rich(output), false, None, &mut ());
+    }
+    let mut config = rich(&second);
+    config.training.resume_from_checkpoint = Some(ResumeFrom::Last);
+    run(&config, false, Some(second.join("checkpoint-17")), &mut ());
+    assert_same(&first, &second, |_| true);
+}
+
 /// What the folder of a finished run holds, and that the limit and the best model are kept.
 #[test]
 fn a_finished_run_leaves_model_and_results() {

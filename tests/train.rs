@@ -1,0 +1,201 @@
+//! `train` as it is called: runs that are killed or interrupted, and calls that are refused.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{failure, stdout};
+use serde_json::Value;
+
+const CONFIG: &str = "\
+model: {model_name_or_path: models/demo, max_length: 32}
+data:
+  DATA_PATH: data/toy
+  train_doc_master: ${.DATA_PATH}/train/doc_master.ndjson
+  train_query_master: ${.DATA_PATH}/train/query_master.ndjson
+  train_positives: ${.DATA_PATH}/train/positive_lists.ndjson
+  train_triplets: ${.DATA_PATH}/train/triplets.ndjson
+  validation_doc_master: ${.DATA_PATH}/validation/doc_master.ndjson
+  validation_query_master: ${.DATA_PATH}/validation/query_master.ndjson
+  validation_positives: ${.DATA_PATH}/validation/positive_lists.ndjson
+  eval_loss_size: 16
+training:
+  output_dir: OUTPUT
+  training_loss: in_batch_negatives
+  regularizers:
+    doc: {reg_type: FLOPS, lambda_: 0.001, T: 20}
+    query: {reg_type: L1, lambda_: 0.001, T: 20}
+  seed: 42
+  max_steps: 60
+  per_device_train_batch_size: 8
+  gradient_accumulation_steps: 2
+  learning_rate: 1e-4
+  logging_steps: 7
+  save_steps: 6
+  save_total_limit: 2
+  eval_strategy: steps
+  eval_steps: 6
+  load_best_model_at_end: true
+  metric_for_best_model: loss
+  report_to: none
+";
+
+/// Writes the config of a run into a folder of its own.
+fn configure(dir: &Path, name: &str) -> PathBuf {
+    let output = dir.join(name);
+    let config = CONFIG.replace("OUTPUT", &output.display().to_string());
+    fs::write(dir.join(format!("{name}.yaml")), config).expect("written");
+    output
+}
+
+fn arguments<'a>(dir: &'a Path, name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let dir = dir.to_str().expect("UTF-8");
+    let base = ["train", "--config-dir", dir, "--config-name", name, "hydra.output_subdir=null"];
+    [&base, more].concat()
+}
+
+fn start(arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("it starts")
+}
+
+/// Files that equal runs share, without times and their own paths. Which checkpoints are left
+/// besides the last one depends on where a run was stopped.
+fn outcome(output: &Path) -> Vec<(&'static str, Vec<u8>)> {
+    let names = [
+        "model/model.safetensors",
+        "checkpoint-60/model.safetensors",
+        "checkpoint-60/optimizer.safetensors",
+        "checkpoint-60/trainer_state.json",
+        "results/trainer_state.json",
+        "results/all_results.json",
+        "log.jsonl",
+    ];
+    names.map(|name| (name, comparable(output, name))).to_vec()
+}
+
+fn comparable(output: &Path, name: &str) -> Vec<u8> {
+    let bytes = fs::read(output.join(name)).expect(name);
+    if name.ends_with(".safetensors") {
+        return bytes;
+    }
+    let text = String::from_utf8(bytes).expect("UTF-8");
+    let text = text.replace(&output.display().to_string(), "OUTPUT");
+    let timed = ["time", "train_runtime", "train_samples_per_second", "train_steps_per_second"];
+    let lines = text.lines().filter(|line| {
+        line.starts_with('{') && line.len() > 1 || !timed.iter().any(|name| line.contains(name))
+    });
+    let lines = lines.map(|line| match serde_json::from_str::<Value>(line) {
+        Ok(Value::Object(mut record)) => {
+            timed.iter().for_each(|name| drop(record.remove(*name)));
+            Value::Object(record).to_string()
+        }
+        _ => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n").into_bytes()
+}
+
+fn assert_same(straight: &Path, broken: &Path) {
+    for ((name, a), (_, b)) in outcome(straight).iter().zip(&outcome(broken)) {
+        let text =
+            |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(20_000)]).into_owned();
+        assert!(a == b, "{name} differs:\n{}\n---\n{}", text(a), text(b));
+    }
+}
+
+/// Killed or interrupted at moments that no one chose, and continued until it is done, with another
+/// number of threads each time: the same bytes as in one go.
+#[test]
+fn a_run_that_is_killed_ends_as_one_that_is_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let straight = configure(dir.path(), "straight");
+    let begin = Instant::now();
+    assert!(
+        start(&arguments(dir.path(), "straight", &["-q", "--resume"]))
+            .wait()
+            .expect("ended")
+            .success()
+    );
+    let whole = begin.elapsed();
+    for signal in ["KILL", "INT"] {
+        let name = signal.to_ascii_lowercase();
+        let broken = configure(dir.path(), &name);
+        let (mut stops, mut random) = (0_u32, 42_u32);
+        loop {
+            let threads = if stops % 2 == 0 { "--threads=1" } else { "--threads=2" };
+            let mut child = start(&arguments(dir.path(), &name, &["-q", "--resume", threads]));
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // From a start that loads the model only to most of a run; longer where nothing got on.
+            let share = f64::from(random >> 8) / f64::from(1 << 24) * 0.5 + f64::from(stops) * 0.02;
+            std::thread::sleep(whole.mul_f64(share) + Duration::from_millis(20));
+            // The child's own number: it has not been waited for.
+            let id = child.id().to_string();
+            _ = Command::new("kill").args(["-s", signal, &id]).status();
+            let status = child.wait().expect("ended");
+            if status.success() {
+                break;
+            }
+            // Before it listens for Ctrl-C, an interrupt ends it as any program.
+            let code = status.code();
+            assert!(code.is_none() || code == Some(130), "{signal}: {status}");
+            stops += 1;
+            assert!(stops < 100, "it gets on");
+        }
+        assert!(stops > 1, "it was stopped {stops} times");
+        assert_same(&straight, &broken);
+    }
+}
+
+#[test]
+fn calls_that_are_wrong_are_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = configure(dir.path(), "run");
+    let refused = |more: &[&str], code| failure(&arguments(dir.path(), "run", more), code);
+    for (more, part) in [
+        (&["training.max_step=3"][..], "max_step"),
+        (&["model.max_length=65"], "64 tokens"),
+        (&["model.model_name_or_path=models/none"], "models/none"),
+        (&["data.train_triplets=data/toy/train/none.ndjson"], "none.ndjson"),
+        (&["training.metric_for_best_model=MRR@3"], "eval_MRR@10"),
+        (&["-m", "training.seed=1,2"], "hydra:runtime.output_dir"),
+    ] {
+        let message = refused(more, 1);
+        assert!(message.contains(part), "{more:?}: {message}");
+        assert!(!output.join("log.jsonl").exists(), "{more:?}");
+    }
+    assert!(refused(&["--threads=0"], 2).contains("--threads"));
+    fs::create_dir_all(output.join("checkpoint-6")).expect("created");
+    let message = refused(&[], 1);
+    assert!(message.contains("--resume"), "{message}");
+    let printed = stdout(&arguments(dir.path(), "run", &["--cfg", "job", "training.seed=7"]));
+    assert!(printed.contains("\n  seed: 7\n"), "{printed}");
+}
+
+/// Jobs of a sweep run in turn, each in its folder.
+#[test]
+fn a_sweep_runs_its_jobs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    configure(dir.path(), "run");
+    let sweep = format!("hydra.sweep.dir={}", dir.path().join("sweep").display());
+    stdout(&arguments(
+        dir.path(),
+        "run",
+        &[
+            "-m",
+            "-q",
+            &sweep,
+            "training.output_dir=${hydra:runtime.output_dir}",
+            "training.max_steps=6",
+            "training.seed=1,2",
+        ],
+    ));
+    let model = |job: &str| {
+        fs::read(dir.path().join("sweep").join(job).join("model/model.safetensors")).expect("read")
+    };
+    assert_ne!(model("0"), model("1"));
+}
