@@ -28,6 +28,7 @@ mod training;
 mod validation;
 
 pub use check::FolderCheck;
+pub(crate) use files::free_bytes;
 pub use texts::{TextKind, Texts};
 pub use training::{Sample, TrainingData};
 pub use validation::ValidationData;

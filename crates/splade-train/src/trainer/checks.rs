@@ -46,6 +46,34 @@ pub fn check_outputs(config: &Config, resumes: bool) -> Result<(), TrainError> {
     Ok(())
 }
 
+/// Checks that the checkpoints of the steps after `done` fit on the disk. `bytes` is one's size.
+pub(super) fn check_space(
+    config: &Config,
+    plan: &Plan,
+    done: u64,
+    bytes: u64,
+    free: Option<u64>,
+) -> Result<(), TrainError> {
+    let training = &config.training;
+    let saves = plan.saves_after(training, done);
+    let limit = training.save_total_limit.filter(|limit| *limit > 0);
+    // One is written before another goes, and the final model is one more.
+    let kept = limit.map_or(saves, |limit| saves.min(limit as u64 + 1)) + 1;
+    let needed = bytes.saturating_mul(kept);
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    match free.filter(|free| *free < needed) {
+        None => Ok(()),
+        Some(free) => Err(TrainError::Run(format!(
+            "{} has {:.1} GB left, {kept} checkpoints and models of {:.1} GB need {:.1} GB\nhint: \
+             give a training.save_total_limit, save more seldom, or choose another output_dir",
+            training.output_dir.display(),
+            gigabytes(free),
+            gigabytes(bytes),
+            gigabytes(needed)
+        ))),
+    }
+}
+
 /// Where the final model and the results go.
 pub(super) fn final_folder(config: &Config) -> &Path {
     config.training.final_output_dir.as_deref().unwrap_or(&config.training.output_dir)
@@ -122,4 +150,25 @@ pub(super) fn best_metric(config: &Config) -> Option<(String, bool)> {
 
 fn wrong(field: &str, message: &str) -> TrainError {
     TrainError::Config { at: format!("training.{field}"), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trainer::tests::config;
+
+    #[test]
+    fn checkpoints_must_fit() {
+        let mut config = config(Path::new("out"));
+        config.training.save_steps = 2.0;
+        let plan = Plan::new(&config.training, 100).expect("a plan");
+        let fits = |config: &Config, free: u64| check_space(config, &plan, 0, 1_000, Some(free));
+        // Ten steps: at 2, 4, 6, 8 and 10, one to spare for a last one, and the model.
+        assert!(fits(&config, 7_000).is_ok());
+        let message = fits(&config, 6_999).expect_err("too few").to_string();
+        assert!(message.contains("save_total_limit"), "{message}");
+        config.training.save_total_limit = Some(2);
+        assert!(fits(&config, 4_000).is_ok() && fits(&config, 3_999).is_err());
+        assert!(check_space(&config, &plan, 0, u64::MAX, None).is_ok());
+    }
 }

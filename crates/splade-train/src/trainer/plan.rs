@@ -138,6 +138,18 @@ impl Plan {
         (done - self.offset).is_multiple_of(self.epoch_steps) || done >= self.total
     }
 
+    /// Checkpoints that are written after `done` steps, at most.
+    pub fn saves_after(&self, training: &TrainingConfig, done: u64) -> u64 {
+        let left = self.total.saturating_sub(done);
+        match training.save_strategy {
+            IntervalStrategy::No => 0,
+            IntervalStrategy::Steps => self.save_steps.map_or(1, |steps| left / steps + 1),
+            IntervalStrategy::Epoch => left.div_ceil(self.epoch_steps),
+            // Each better than all before: few.
+            IntervalStrategy::Best => left.min(3),
+        }
+    }
+
     /// What is due by the number of steps after `done` of them.
     pub fn due(&self, training: &TrainingConfig, done: u64) -> Due {
         let every = |steps: Option<u64>| steps.is_some_and(|steps| done.is_multiple_of(steps));
@@ -247,6 +259,7 @@ mod tests {
         assert_eq!(when(|due| due.evaluate), [9, 12, 15, 18, 21, 24]);
         assert_eq!(when(|due| due.save), [10, 20, 25]);
         assert_eq!(plan.due_at_epoch(&training, 25), Due::default());
+        assert_eq!((plan.saves_after(&training, 0), plan.saves_after(&training, 20)), (3, 1));
         training.eval_strategy = IntervalStrategy::Epoch;
         training.eval_delay = 2.0;
         assert!(!plan.due_at_epoch(&training, 10).evaluate);

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use crate::config::{Config, IntervalStrategy};
-use crate::data::{TrainingData, ValidationData};
+use crate::data::{TrainingData, ValidationData, free_bytes};
 use crate::error::TrainError;
 use crate::logs::{LogOptions, Logs, Status, default_logging_dir, names};
 
 use super::batch::Tokenization;
 use super::checkpoint::{self, Parts};
-use super::checks::{best_metric, check_evaluation, check_outputs};
+use super::checks::{best_metric, check_evaluation, check_outputs, check_space};
 use super::evaluation::{Evaluation, held_out_loss, retrieval};
 use super::events::{Event, Progress, Watch};
 use super::feed::Feed;
@@ -141,6 +141,8 @@ impl Trainer {
             window = run.window;
         }
         checkpoint::tidy(&training.output_dir)?;
+        let (bytes, free) = (stepper.checkpoint_bytes(), free_bytes(&training.output_dir));
+        check_space(&config, &plan, stepper.steps(), bytes, free)?;
         let tensorboard = training.report_to.tensorboard.then(|| {
             let default = || default_logging_dir(&training.output_dir);
             training.logging_dir.clone().unwrap_or_else(default)

@@ -169,6 +169,21 @@ impl Stepper {
         self.step
     }
 
+    /// Bytes of parameters and moments in a checkpoint.
+    pub(super) fn checkpoint_bytes(&mut self) -> u64 {
+        let count = |engine: &mut dyn Engine| {
+            let mut count = 0;
+            engine.parameters(&mut |parameter| count += parameter.values.len() as u64);
+            count
+        };
+        let mut numbers = count(self.towers.document.as_mut());
+        numbers += self.towers.query.as_deref_mut().map_or(0, |query| count(query));
+        let moments = OptimizerState::moment_names(self.optimizer.kind).len() as u64;
+        let trained = self.towers.trained(self.freeze_query);
+        numbers += moments * trained.into_iter().map(count).sum::<u64>();
+        numbers * size_of::<f32>() as u64
+    }
+
     /// The encoders that are trained, with the optimizer's state.
     pub(super) fn optimized(&mut self) -> (Vec<&mut dyn Engine>, &mut OptimizerState) {
         (self.towers.trained(self.freeze_query), &mut self.optimizer)
