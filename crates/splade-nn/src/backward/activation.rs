@@ -165,7 +165,8 @@ unsafe fn slope<S: Simd>(activation: Activation, x: S::F32) -> S::F32 {
             }
             // x σ(2u): σ + x σ (1 - σ) 2u'
             Activation::GeluTanh => {
-                let square = S::mul(x, x);
+                // From 16 on the slope is 0 or 1; the cube of a larger number would outgrow σ's zero.
+                let square = S::min(S::mul(x, x), S::splat(256.0));
                 let c = S::splat(2.0 * 0.797_884_6);
                 let u = S::mul(c, S::mul_add(S::mul(S::splat(0.044715), square), x, x));
                 let du = S::mul(c, S::mul_add(S::splat(3.0 * 0.044715), square, one));

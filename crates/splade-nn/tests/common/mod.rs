@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(unreachable_pub, reason = "a module of tests")]
 
-use splade_nn::{Activation, Isa};
+use splade_nn::{Activation, Isa, Matrix};
 
 /// Numbers in [-1, 1) from a seed.
 pub fn numbers(seed: u64, count: usize) -> Vec<f32> {
@@ -89,4 +89,84 @@ pub fn differs(
         }
     }
     None
+}
+
+/// The derivative of a smooth function by the five-point formula: off by some 1e-12 of the function.
+pub fn slope(mut f: impl FnMut(f64) -> f64, x: f64) -> f64 {
+    const H: f64 = 1e-3;
+    let mut spread = |h: f64| f(x + h) - f(x - h);
+    (8.0 * spread(H) - spread(2.0 * H)) / (12.0 * H)
+}
+
+/// The gradient of a smooth function of many numbers, one number after another.
+pub fn gradient(f: impl Fn(&[f64]) -> f64, at: &[f32]) -> Vec<f64> {
+    let mut x = wide(at);
+    let by_number = |i: usize| {
+        let own = x[i];
+        let d = slope(
+            |value| {
+                x[i] = value;
+                f(&x)
+            },
+            own,
+        );
+        x[i] = own;
+        d
+    };
+    (0..at.len()).map(by_number).collect()
+}
+
+/// The same numbers in f64.
+pub fn wide(x: &[f32]) -> Vec<f64> {
+    x.iter().copied().map(f64::from).collect()
+}
+
+/// A sum of products, and what tells how far a sum in f32 may be off.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum {
+    pub value: f64,
+    /// The sum of the terms' sizes.
+    pub size: f64,
+    pub terms: usize,
+}
+
+impl Sum {
+    pub fn add(&mut self, term: f64) {
+        self.value += term;
+        self.size += term.abs();
+        self.terms += 1;
+    }
+
+    /// A sum of `n` terms in f32 is off by `n · 2^-24 · Σ|terms|` at most (Higham, Accuracy and
+    /// Stability of Numerical Algorithms, section 4.2), a difference of two such by twice that.
+    pub fn tolerance(&self) -> f64 {
+        2.0 * (self.terms + 1) as f64 * 2f64.powi(-24) * self.size
+    }
+}
+
+/// The rows of a weight or of its gradient; what the panels hold past them must be zeros.
+pub fn rows(matrix: &Matrix) -> Vec<f32> {
+    let Matrix::F32(packed) = matrix else { panic!("not of floats") };
+    let (width, inputs) = (packed.panel_width(), packed.inputs());
+    for (i, x) in packed.numbers().iter().enumerate() {
+        let output = i / (width * inputs) * width + i % width;
+        assert!(output < packed.outputs() || *x == 0.0, "{x} in column {output}");
+    }
+    let mut rows = vec![0.0; packed.outputs() * inputs];
+    for (i, row) in rows.chunks_exact_mut(inputs).enumerate() {
+        packed.copy_row(i, row);
+    }
+    rows
+}
+
+/// The result of `run`, which must be the same to the bit on one, two and three threads.
+pub fn same_on_threads(run: impl Fn() -> Vec<f32> + Sync) -> Vec<f32> {
+    let [one, two, three] = [1, 2, 3].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(&run)
+    });
+    let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    assert!(bits(&one) == bits(&two), "two threads differ from one");
+    assert!(bits(&one) == bits(&three), "three threads differ from one");
+    one
 }
