@@ -1,9 +1,10 @@
 //! How fast the kernels are, in operations a second.
 //!
-//! `cargo bench -p splade-nn --bench kernels [-- FILTER]`. One thread, the best instruction set of
-//! the CPU, the shapes of BERT-base: 512 tokens, hidden 768, intermediate 3072, vocabulary 30522.
-//! `elem/s` are operations: a multiply-add of useful outputs counts as two, nothing else counts.
-//! Beside them stand the machine's own limits, from `--bench peak`.
+//! `cargo bench -p splade-nn --bench kernels [-- FILTER]`; the filter `backward` leaves the gradients
+//! alone. One thread, the best instruction set of the CPU, the shapes of BERT-base: 512 tokens (the
+//! gradients of products: 1,024; those of the head: 1,600), hidden 768, intermediate 3072, vocabulary
+//! 30522. `elem/s` are operations: a multiply-add of useful outputs counts as two, nothing else
+//! counts. Beside them stand the machine's own limits, from `--bench peak`.
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 use std::hint::black_box;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use splade_nn::{
-    Activation, Attention, Isa, LayerNorm, Linear, Matrix, Pooling, Precision, Saturation,
-    splade_head,
+    Activation, Attention, Dropout, Isa, KeyedTexts, LayerNorm, Linear, Matrix, PooledTerm,
+    Pooling, Precision, Saturation, SavedNorm, Scratch, splade_head, splade_head_backward,
 };
 
 const TOKENS: usize = 512;
@@ -109,12 +110,134 @@ fn layer_norm(c: &mut Criterion) {
     group.finish();
 }
 
+/// Runs `work` on one thread: backward passes share themselves out over the pool they are in.
+fn alone(work: impl FnOnce() + Send) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    pool.expect("a pool of one thread").install(work);
+}
+
+/// Tokens of the texts that are learned from at once.
+const LEARNED: usize = 1024;
+
+/// Linear layers: `2 · tokens · inputs · outputs` operations by the weights, as many by the input.
+fn products_backward(c: &mut Criterion) {
+    let (inputs, outputs) = (HIDDEN, INTERMEDIATE);
+    let layer = linear(Precision::F32, outputs, inputs);
+    let (x, d) = (floats(LEARNED * inputs), floats(LEARNED * outputs));
+    let (mut gradient, mut d_x) = (layer.zeros_like(), vec![0.0; LEARNED * inputs]);
+    let mut scratch = Scratch::default();
+    let mut group = c.benchmark_group("product backward");
+    group.throughput(Throughput::Elements((2 * LEARNED * inputs * outputs) as u64));
+    group.bench_function(format!("{inputs} to {outputs}, weights"), |b| {
+        alone(|| b.iter(|| layer.backward_weights(&x, black_box(&d), &mut gradient, &mut scratch)));
+    });
+    group.bench_function(format!("{inputs} to {outputs}, input"), |b| {
+        alone(|| b.iter(|| layer.backward_input(black_box(&d), &mut d_x, false, &mut scratch)));
+    });
+    group.finish();
+}
+
+/// Five products of a head with its texts: `10 · text · hidden` operations a token.
+fn attention_backward(c: &mut Criterion) {
+    let head_dim = HIDDEN / HEADS;
+    let scale = 1.0 / (head_dim as f32).sqrt();
+    let attention = Attention { heads: HEADS, head_dim, scale, window: None };
+    let (qkv, d, offsets) = (floats(TOKENS * 3 * HIDDEN), floats(TOKENS * HIDDEN), offsets());
+    let texts = KeyedTexts { offsets: &offsets, keys: &[1, 2, 3, 4] };
+    let mut d_qkv = vec![0.0; TOKENS * 3 * HIDDEN];
+    let mut group = c.benchmark_group("attention backward");
+    group.throughput(Throughput::Elements((10 * TOKENS * TEXT * HIDDEN) as u64));
+    for rate in [0.0, 0.1] {
+        let dropout = Dropout::new(rate);
+        group.bench_function(format!("{HEADS} heads of {head_dim}, dropout {rate}"), |b| {
+            alone(|| {
+                b.iter(|| {
+                    let (isa, d) = (Isa::detect(), black_box(&d));
+                    attention.backward(isa, &qkv, &texts, dropout, 0, d, &mut d_qkv);
+                });
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Layer norm: floats of its gradient.
+fn layer_norm_backward(c: &mut Criterion) {
+    let norm = LayerNorm { weight: floats(HIDDEN), bias: floats(HIDDEN), epsilon: 1e-12 };
+    let (mut saved, mut gradient) = (SavedNorm::default(), norm.zeros_like());
+    norm.forward_saved(Isa::detect(), &mut floats(TOKENS * HIDDEN), None, &mut saved);
+    let first = floats(TOKENS * HIDDEN);
+    let mut d = first.clone();
+    let mut group = c.benchmark_group("layer norm backward");
+    group.throughput(Throughput::Elements((TOKENS * HIDDEN) as u64));
+    group.bench_function("of the input, the weight and the bias", |b| {
+        alone(|| {
+            b.iter(|| {
+                // The gradient is replaced in place: from the same numbers every time.
+                d.copy_from_slice(black_box(&first));
+                norm.backward(Isa::detect(), &saved, &mut d, &mut gradient);
+            });
+        });
+    });
+    group.finish();
+}
+
+/// The maximum's gradient: `4 · hidden` operations a term of a text.
+fn head_backward(c: &mut Criterion) {
+    const TEXTS: usize = 16;
+    const LENGTH: usize = 100;
+    let decoder = linear(Precision::F32, VOCAB, HIDDEN);
+    let hidden = floats(TEXTS * LENGTH * HIDDEN);
+    let offsets: Vec<usize> = (0..=TEXTS).map(|text| text * LENGTH).collect();
+    let (mut d_hidden, mut gradient) = (vec![0.0; hidden.len()], decoder.zeros_like());
+    let mut scratch = Scratch::default();
+    let mut group = c.benchmark_group("head backward");
+    // A trained model's terms, and those of a model that starts.
+    for terms in [150, 15_000] {
+        let pooled: Vec<Vec<PooledTerm>> =
+            (0..TEXTS).map(|text| winners(terms, LENGTH, text)).collect();
+        let d = vec![vec![0.01; terms]; TEXTS];
+        group.throughput(Throughput::Elements((4 * TEXTS * terms * HIDDEN) as u64));
+        group.bench_function(format!("{TEXTS} texts of {terms} terms"), |b| {
+            alone(|| {
+                b.iter(|| {
+                    splade_head_backward(
+                        &decoder,
+                        &hidden,
+                        &offsets,
+                        Pooling::Max,
+                        Saturation::Log1pRelu,
+                        black_box(&pooled),
+                        &d,
+                        &mut d_hidden,
+                        &mut gradient,
+                        &mut scratch,
+                    );
+                });
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Terms spread over the vocabulary, won by tokens without a pattern.
+fn winners(terms: usize, tokens: usize, text: usize) -> Vec<PooledTerm> {
+    let winner = |i: usize| {
+        // Texts share some terms and not others.
+        let term = (i * VOCAB / terms + text % 2) as u32;
+        let position = term.wrapping_mul(2_654_435_761) >> 8;
+        PooledTerm { term, weight: 0.5, position: position % tokens as u32 }
+    };
+    (0..terms).map(winner).collect()
+}
+
 criterion_group! {
     name = kernels;
     config = Criterion::default()
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3))
         .sample_size(20);
-    targets = products, head, attention, layer_norm
+    targets = products, head, attention, layer_norm, products_backward, head_backward,
+        attention_backward, layer_norm_backward
 }
 criterion_main!(kernels);

@@ -184,8 +184,9 @@ impl Case {
         sums
     }
 
-    /// A score of some 40 products is off by 1e-6, and its probability by that part of it; then
-    /// every term is. That is the tolerance of the forward pass, 2e-5, for terms that add up to 1.
+    /// A score of 70 products of numbers below 1 is off by some 1e-6, its probability by that part
+    /// of it, and a gradient by that part of its terms, of which there are two. The tolerance of
+    /// the contexts is that of the other tests of attention, times what dropout multiplies with.
     fn check(&self) -> Option<String> {
         let mask = self.mask(Isa::detect());
         for isa in Isa::supported() {
@@ -196,7 +197,7 @@ impl Case {
         let want = self.want(&mask);
         let backward = on_all(|isa| self.backward(isa));
         differs(&forward, |i| contexts[i], |_| 2e-5 * self.kept)
-            .or_else(|| differs(&backward, |i| want[i].value, |i| 1e-7 + 2e-5 * want[i].size))
+            .or_else(|| differs(&backward, |i| want[i].value, |i| 1e-8 + 4e-6 * want[i].size))
     }
 }
 
@@ -230,7 +231,7 @@ proptest! {
         };
         let want = gradient(sum, &case.qkv);
         let results = on_all(|isa| case.backward(isa));
-        prop_assert_eq!(differs(&results, |i| want[i], |_| 1e-5), None);
+        prop_assert_eq!(differs(&results, |i| want[i], |_| 3e-6), None);
     }
 }
 

@@ -162,8 +162,8 @@ pub fn rows(matrix: &Matrix) -> Vec<f32> {
 /// The result of `run`, which must be the same to the bit on one, two and three threads.
 pub fn same_on_threads(run: impl Fn() -> Vec<f32> + Sync) -> Vec<f32> {
     let [one, two, three] = [1, 2, 3].map(|threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(&run)
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("threads can be started").install(&run)
     });
     let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert!(bits(&one) == bits(&two), "two threads differ from one");
