@@ -38,5 +38,7 @@ pub use error::ModelError;
 pub use folder::{Layout, Method, ModelFolder, Table, Tower};
 pub use hub::{HubOptions, HubProgress, resolve};
 pub use splade_nn::{Isa, PooledTerm, Pooling, Precision, Saturation};
-pub use train::{Parameter, ParameterLayout, Tensor, Trainable, add_head, copy_tokenizer, lacks_head};
+pub use train::{
+    Parameter, ParameterLayout, Tensor, Trainable, add_head, copy_tokenizer, lacks_head,
+};
 pub use weights::{Weights, WeightsWriter};

@@ -53,7 +53,8 @@ impl TableEngine {
             let mut counts = vec![0; vocab];
             for row in rows {
                 let text = documents.text_at(*row).unwrap_or_default();
-                let mut ids = tokenizer.encode_plain(&text).map_err(splade_model::ModelError::from)?;
+                let mut ids =
+                    tokenizer.encode_plain(&text).map_err(splade_model::ModelError::from)?;
                 ids.sort_unstable();
                 ids.dedup();
                 ids.iter().for_each(|id| counts[*id as usize] += 1);
@@ -64,10 +65,8 @@ impl TableEngine {
             a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
             a
         };
-        let counts = rows
-            .par_chunks(1000)
-            .map(count)
-            .try_reduce(|| vec![0; vocab], |a, b| Ok(sum(a, b)))?;
+        let counts =
+            rows.par_chunks(1000).map(count).try_reduce(|| vec![0; vocab], |a, b| Ok(sum(a, b)))?;
         let n = rows.len() as f64;
         let idf = |df: &u32| ((n - f64::from(*df) + 0.5) / (f64::from(*df) + 0.5)).ln_1p() as f32;
         let mut weights: Vec<f32> = counts.iter().map(idf).collect();
