@@ -30,6 +30,15 @@ impl CpuEngine {
         Ok(Self { model, layouts })
     }
 
+    /// Shifts the decoder's bias so that half of `texts` have `terms` terms or more, and gives the
+    /// shift.
+    ///
+    /// # Errors
+    /// If the decoder has no bias.
+    pub fn calibrate(&mut self, texts: &[&[u32]], terms: usize) -> Result<f32, TrainError> {
+        Ok(self.model.calibrate(texts, terms)?)
+    }
+
     /// The longest text in tokens.
     pub fn max_tokens(&self) -> usize {
         self.model.max_tokens()

@@ -19,5 +19,4 @@ pub mod logs;
 pub mod objective;
 pub mod optimizer;
 pub mod schedule;
-pub mod table;
 pub mod trainer;

@@ -1,11 +1,12 @@
 //! From settings to what a run is made of: checkpoint, data, tokenizer, encoders.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use splade_model::{add_head, lacks_head};
 use splade_text::{Tokenizer, TokenizerOptions};
-use splade_train::config::{Config, QueryEncoder};
+use splade_train::config::{Config, QueryEncoder, TrainingConfig};
 use splade_train::cpu::CpuEngine;
 use splade_train::data::{TrainingData, ValidationData};
 use splade_train::engine::Engine;
@@ -41,6 +42,14 @@ pub(super) fn options(
     let document_folder = super::super::folder(Path::new(&config.model.model_name_or_path))?;
     let query_folder = config.model.model_name_or_path_q.as_deref();
     let query_folder = query_folder.map(|q| super::super::folder(Path::new(q))).transpose()?;
+    let (document_folder, document_made) = with_head(document_folder, training, "start")?;
+    let (query_folder, query_made) = match query_folder {
+        Some(folder) => {
+            let (folder, made) = with_head(folder, training, "start_query")?;
+            (Some(folder), made)
+        }
+        None => (None, false),
+    };
 
     let data = TrainingData::open(&config.data, training.data_seed.unwrap_or(training.seed))?;
     let validation = ValidationData::open(&config.data)?;
@@ -67,8 +76,27 @@ pub(super) fn options(
         CpuEngine::load(folder, config.model.agg, config.model.saturation)
             .with_context(|| format!("cannot load the model {}", folder.display()))
     };
-    let document = load(&document_folder)?;
-    let query = query_folder.as_deref().map(load).transpose()?;
+    let mut document = load(&document_folder)?;
+    let mut query = query_folder.as_deref().map(load).transpose()?;
+    let target = config.model.init.target_terms;
+    if resume.is_none() {
+        let texts = first_documents(&data, &tokenizer, config.model.max_length)?;
+        let mut calibrate = |engine: &mut CpuEngine, made: bool, name: &str| -> Result<()> {
+            let Some(terms) = target.or(made.then_some(TARGET_TERMS)) else { return Ok(()) };
+            let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+            let shift = engine.calibrate(&texts, terms)?;
+            show.note(&format!(
+                "the bias of the {name} encoder's decoder is shifted by {shift:.3}: half of {} \
+                 documents have {terms} terms or more",
+                texts.len()
+            ));
+            Ok(())
+        };
+        calibrate(&mut document, document_made, "document")?;
+        if let Some(query) = &mut query {
+            calibrate(query, query_made, "query")?;
+        }
+    }
     let limit = |engine: &CpuEngine| engine.max_tokens();
     let model_length = query.as_ref().map_or(limit(&document), limit).min(limit(&document));
     if config.model.max_length > model_length {
@@ -100,13 +128,35 @@ pub(super) fn options(
     })
 }
 
+/// Terms of a document where the head had to be made and no number is given.
+const TARGET_TERMS: usize = 200;
+/// Documents that terms are counted in.
+const CALIBRATION: usize = 64;
+
+/// A model with a head for words: the folder itself, or a copy with a new head in `output_dir`.
+fn with_head(folder: PathBuf, training: &TrainingConfig, name: &str) -> Result<(PathBuf, bool)> {
+    if !lacks_head(&folder)? {
+        return Ok((folder, false));
+    }
+    let out = training.output_dir.join(name);
+    add_head(&folder, &out)?;
+    Ok((out, true))
+}
+
+/// Token ids of the first documents.
+fn first_documents(
+    data: &TrainingData,
+    tokenizer: &Tokenizer,
+    max_length: usize,
+) -> Result<Vec<Vec<u32>>> {
+    let texts = (0..data.docs().len().min(CALIBRATION)).filter_map(|row| data.docs().text_at(row));
+    texts.map(|text| Ok(tokenizer.encode(&text, Some(max_length))?.ids)).collect()
+}
+
 /// Settings that are read and not made yet.
 fn refuse_what_is_missing(config: &Config) -> Result<()> {
     if config.model.query_encoder != QueryEncoder::Model {
         bail!("model.query_encoder: table is not implemented yet");
-    }
-    if config.model.init.target_terms.is_some() {
-        bail!("model.init.target_terms is not implemented yet");
     }
     Ok(())
 }

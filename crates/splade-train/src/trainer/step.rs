@@ -177,7 +177,9 @@ impl Stepper {
             count
         };
         let mut numbers = count(self.towers.document.as_mut());
-        numbers += self.towers.query.as_deref_mut().map_or(0, |query| count(query));
+        if let Some(query) = self.towers.query.as_deref_mut() {
+            numbers += count(query);
+        }
         let moments = OptimizerState::moment_names(self.optimizer.kind).len() as u64;
         let trained = self.towers.trained(self.freeze_query);
         numbers += moments * trained.into_iter().map(count).sum::<u64>();
