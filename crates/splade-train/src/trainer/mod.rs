@@ -1,7 +1,9 @@
 //! The loop: steps, logs, evaluations, checkpoints, results.
 //!
-//!     data ─► feed (a thread) ─► Stepper: towers ─► objective ─► towers ─► optimizer
-//!                                   └─► window ─► logs      └─► checkpoint, evaluation
+//! ```text
+//! data ─► feed (a thread) ─► Stepper: towers ─► objective ─► towers ─► optimizer
+//!                               └─► window ─► logs      └─► checkpoint, evaluation
+//! ```
 //!
 //! [`Stepper`] makes a step of batches of token ids; [`Trainer`] is a whole run. What is due when
 //! follows transformers 4.56 (`Trainer`, `DefaultFlowCallback`), with two differences: what an
