@@ -1,8 +1,8 @@
 //! What is left when a run has ended: the model, the settings, the results.
 //!
-//! `final_output_dir/model` loads in transformers, in light-splade in Python, here, and in
-//! sentence-transformers, whose files have the form of its versions 5.0 to 5.3, which later ones
-//! read too. `training_args.json` and `results/*.json` are as transformers' `save_metrics` and
+//! `final_output_dir/model` loads in transformers, in light-splade in Python, here, and, where one
+//! encoder serves both sides, in sentence-transformers, whose files have the form of its versions
+//! 5.0 to 5.3, which later ones read too. `training_args.json` and `results/*.json` are as transformers' `save_metrics` and
 //! `save_state` write them, without `total_flos`, which is not counted.
 
 use std::collections::BTreeMap;
@@ -41,7 +41,11 @@ pub(super) fn write(
     let model = folder.join("model");
     towers.save(&model)?;
     text(&model.join(OURS), &pretty(&model_use(config, towers)))?;
-    write_sentence_transformers(&model, config, towers)?;
+    // sentence-transformers has no such pair of encoders: with these files it, and readers that go
+    // by them, would encode queries as documents.
+    if towers.query.is_none() {
+        write_sentence_transformers(&model, config, towers)?;
+    }
     text(&folder.join(SETTINGS), &pretty(settings))?;
 
     let folder = folder.join("results");

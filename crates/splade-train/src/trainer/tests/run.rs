@@ -159,6 +159,8 @@ fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
     for two in [false, true] {
         let straight = dir.path().join(format!("straight-{two}"));
         assert!(matches!(run(&rich(&straight), two, None, &mut ()), Outcome::Finished(_)));
+        assert_eq!(straight.join("model/modules.json").is_file(), !two);
+        assert_eq!(straight.join("model/query_model/model.safetensors").is_file(), two);
         for seed in 0..4 {
             let killed = seed % 2 == 0;
             let output = dir.path().join(format!("broken-{two}-{seed}"));
