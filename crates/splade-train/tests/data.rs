@@ -374,7 +374,7 @@ fn folders_are_checked_without_a_config() {
     let toy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
     let check = FolderCheck::run(&toy.join("train")).expect("a set");
     assert_eq!((check.documents, check.queries, check.positives), (120, 60, 120));
-    assert_eq!((check.triplets, check.scores, check.problems), (Some(360), None, 0));
+    assert_eq!((check.triplets, check.scores, check.problems), (Some(360), Some(480), 0));
     assert_eq!(check.warnings, [""; 0]);
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/toy_triplet");
     if !shared.is_dir() {
