@@ -48,6 +48,7 @@ impl Folder {
             train_positives: self.path("positive_lists"),
             hard_negative_scores: Some(self.path("hard_negative_scores")),
             negatives_per_query: negatives,
+            shuffle: true,
             ..DataConfig::default()
         }
     }
@@ -89,6 +90,21 @@ fn epoch(data: &TrainingData, epoch: u64) -> Vec<Sample> {
 
 fn message(result: Result<impl Sized, TrainError>) -> String {
     result.err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn without_shuffling_samples_come_as_they_stand() {
+    let folder = sound(20);
+    for config in [folder.triplets(), folder.distillation(1)] {
+        let config = DataConfig { shuffle: false, eval_loss_size: 5, ..config };
+        let data = TrainingData::open(&config, 7).expect("sound data");
+        for e in [0, 3] {
+            let queries: Vec<i64> = epoch(&data, e).iter().map(|sample| sample.query).collect();
+            assert_eq!(queries, (0..15).collect::<Vec<_>>());
+        }
+        let held_out: Vec<i64> = (0..5).map(|i| data.held_out_sample(i).query).collect();
+        assert_eq!(held_out, (15..20).collect::<Vec<_>>());
+    }
 }
 
 #[test]

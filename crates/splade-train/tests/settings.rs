@@ -323,6 +323,7 @@ fn our_own_settings() {
             ("model.freeze_d_model", json!(true)),
             ("model.init", json!({"target_terms": 100})),
             ("data.negatives_per_query", json!(8)),
+            ("data.shuffle", json!(false)),
         ],
     );
     let config = read(&value);
@@ -358,7 +359,7 @@ fn our_own_settings() {
         }
     );
     assert_eq!(config.model.init.target_terms, Some(100));
-    assert_eq!(config.data.negatives_per_query, 8);
+    assert_eq!((config.data.negatives_per_query, config.data.shuffle), (8, false));
     // Written and read again it is the same.
     assert_eq!(read(&config.to_value()), config);
     let all = with(least(false), &[("training.compat", json!(true))]);

@@ -93,6 +93,8 @@ pub struct DataConfig {
     pub validation_positives: Option<PathBuf>,
     /// Ours: negatives sampled a query and step; distillation only.
     pub negatives_per_query: usize,
+    /// Ours: whether each epoch has an order of its own; else samples come as they stand.
+    pub shuffle: bool,
 }
 
 /// `training.*`

@@ -2,7 +2,8 @@
 //!
 //! A sample is a function of (seed, epoch, position): there is nothing to save, and threads may
 //! ask in any order. Two permutations lead from a position to a triplet or a query: that of the
-//! seed holds samples out for `eval_loss`, that of (seed, epoch) is the order of the epoch.
+//! seed holds samples out for `eval_loss`, that of (seed, epoch) is the order of the epoch. Without
+//! shuffling there is neither: samples come as they stand, and the last ones are held out.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -46,7 +47,8 @@ pub struct TrainingData {
     negatives: usize,
     held_out: usize,
     seed: u64,
-    split: Permutation,
+    /// What holds samples out; none where samples are not shuffled.
+    split: Option<Permutation>,
 }
 
 /// What samples are drawn from.
@@ -111,7 +113,7 @@ impl TrainingData {
             let message = format!("{held_out} of {samples} samples leave none to train on");
             return wrong("eval_loss_size", &message);
         }
-        let split = Permutation::new(samples, &[seed, SPLIT]);
+        let split = config.shuffle.then(|| Permutation::new(samples, &[seed, SPLIT]));
         Ok(Self { set, warnings, negatives, held_out, seed, split })
     }
 
@@ -141,8 +143,12 @@ impl TrainingData {
     /// # Panics
     /// If the position is not below [`len`](Self::len).
     pub fn sample(&self, epoch: u64, position: usize) -> Sample {
-        let order = Permutation::new(self.len(), &[self.seed, ORDER, epoch]);
-        self.draw(epoch, self.split.at(order.at(position)))
+        assert!(position < self.len(), "sample {position} of {}", self.len());
+        let index = self.split.as_ref().map_or(position, |split| {
+            let order = Permutation::new(self.len(), &[self.seed, ORDER, epoch]);
+            split.at(order.at(position))
+        });
+        self.draw(epoch, index)
     }
 
     /// Samples that are held out for `eval_loss`.
@@ -156,7 +162,8 @@ impl TrainingData {
     /// If the index is not below [`held_out`](Self::held_out).
     pub fn held_out_sample(&self, index: usize) -> Sample {
         assert!(index < self.held_out, "sample {index} of {}", self.held_out);
-        self.draw(HELD_OUT, self.split.at(self.len() + index))
+        let place = self.len() + index;
+        self.draw(HELD_OUT, self.split.as_ref().map_or(place, |split| split.at(place)))
     }
 
     /// The text of a query.

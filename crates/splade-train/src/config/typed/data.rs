@@ -24,6 +24,7 @@ pub(super) fn read(value: Option<&Value>) -> Result<DataConfig, TrainError> {
         validation_query_master: path(&mut fields, "validation_query_master")?,
         validation_positives: path(&mut fields, "validation_positives")?,
         negatives_per_query: fields.count("negatives_per_query", 1, 1)? as usize,
+        shuffle: fields.flag("shuffle", true)?,
     };
     match (&config.train_triplets, &config.hard_negative_scores) {
         (Some(_), Some(_)) => {

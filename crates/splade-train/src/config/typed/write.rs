@@ -60,6 +60,7 @@ fn data(d: &DataConfig) -> Value {
         "validation_query_master": d.validation_query_master,
         "validation_positives": d.validation_positives,
         "negatives_per_query": d.negatives_per_query,
+        "shuffle": d.shuffle,
     })
 }
 

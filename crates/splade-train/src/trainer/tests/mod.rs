@@ -110,6 +110,7 @@ pub(crate) fn config(output: &Path) -> Config {
             validation_query_master: Some(validation.join("query_master.ndjson")),
             validation_positives: Some(validation.join("positive_lists.ndjson")),
             negatives_per_query: 1,
+            shuffle: true,
         },
         training: TrainingConfig { output_dir: output.to_path_buf(), ..training() },
     }
