@@ -3,6 +3,7 @@
 mod evaluate;
 mod index;
 mod model;
+mod pipeline;
 mod search;
 mod train;
 
@@ -17,6 +18,7 @@ pub(crate) use index::{
 pub(crate) use model::{
     EngineArgs, InputArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg, TextArgs,
 };
+pub(crate) use pipeline::PipelineArgs;
 pub(crate) use search::{HitFormat, SearchArgs};
 pub(crate) use train::TrainArgs;
 
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     CheckData(CheckDataArgs),
     /// Train a model as a config says
     Train(TrainArgs),
+    /// Run steps that a file lists, each only if something changed that it depends on
+    Pipeline(PipelineArgs),
 }
 
 #[derive(Debug, Args)]

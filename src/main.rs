@@ -44,6 +44,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Evaluate(args) => cmd::evaluate::run(args),
         Command::CheckData(args) => cmd::check_data::run(args),
         Command::Train(args) => cmd::train::run(args),
+        Command::Pipeline(args) => cmd::pipeline::run(args),
     }
 }
 

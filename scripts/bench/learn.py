@@ -6,9 +6,11 @@
 The training set is the train split of both: their passages in one collection, every (query, gold
 passage) twice, each time with another of the best 30 passages of BM25 as the negative. All runs take
 these triplets in the order of the file: one pass, batches of 16, 128 tokens, in-batch negatives,
-AdamW. Three strengths of FLOPS are trained here; `--python` trains the middle one with the Python
-library of the peers (learn_python.py) from the same start in the same order. Everything is then
-measured by `light-splade evaluate` on the test splits, the start included.
+AdamW. Three strengths of FLOPS are trained here. `--python` trains the middle one with the Python
+library of the peers (learn_python.py), from the same start in the same order; since no two programs
+draw the same dropout, that run and one of ours beside it have none. `--seeds N` repeats ours with
+dropout by N other seeds, to see what chance does. Everything is then measured by `light-splade
+evaluate` on the test splits, the start included.
 
 Data and models are in SHARED (default ../shared), the peer in PEERS_HOME (default
 ~/.cache/splade-peers). Runs that are complete in FOLDER (default ~/.cache/light-splade-learn) are not
@@ -16,12 +18,14 @@ repeated. Prints a markdown table.
 """
 import argparse
 import collections
+import dataclasses
 import json
 import math
 import os
 import pathlib
 import random
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -41,17 +45,21 @@ def main():
     default = pathlib.Path("~/.cache/light-splade-learn").expanduser()
     parser.add_argument("--out", type=pathlib.Path, default=default, help="where data and runs go")
     parser.add_argument("--python", action="store_true", help="train with the Python library too")
+    parser.add_argument("--seeds", type=int, default=0, help="other seeds of the middle run [0]")
     parser.add_argument("--threads", type=int, default=2, help="threads of each run [2]")
     args = parser.parse_args()
     subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=ROOT, check=True)
     steps = make_data(args.out / "data")
     rows = [("start", None, START)]
     for lambdas in LAMBDAS:
-        rows.append((f"this, λ {lambdas[0]:g}/{lambdas[1]:g}", *train(args, lambdas, steps)))
+        rows.append((f"λ {lambdas[0]:g}/{lambdas[1]:g}", *train(args, Run(steps, lambdas))))
+    middle = LAMBDAS[1]
+    for seed in range(1, args.seeds + 1):
+        rows.append((f"λ {middle[0]:g}, seed {seed}", *train(args, Run(steps, middle, seed=seed))))
     if args.python:
-        lambdas = LAMBDAS[1]
-        name = f"light-splade 0.1.3, λ {lambdas[0]:g}/{lambdas[1]:g}"
-        rows.append((name, *train_python(args, lambdas, steps)))
+        run = Run(steps, middle, dropout=False)
+        rows.append((f"λ {middle[0]:g}, no dropout", *train(args, run)))
+        rows.append((f"light-splade 0.1.3, λ {middle[0]:g}, no dropout", *train_python(args, run)))
     print(f"{processor()}, {args.threads} threads; {steps} steps; {time.strftime('%Y-%m-%d')}\n")
     columns = "nDCG@10; terms a query, a document"
     print(f"| run | minutes | {' | '.join(f'{name}: {columns}' for name in SETS)} |")
@@ -125,40 +133,69 @@ def bm25(docs, queries, k1=0.9, b=0.4):
     return best
 
 
-def train(args, lambdas, steps):
+@dataclasses.dataclass
+class Run:
+    """What differs between runs."""
+
+    steps: int
+    lambdas: tuple
+    seed: int = 42
+    dropout: bool = True
+
+    def name(self):
+        seed = "" if self.seed == 42 else f"-seed{self.seed}"
+        return f"{self.lambdas[0]:g}{seed}{'' if self.dropout else '-plain'}"
+
+
+def train(args, run):
     """Seconds of our run, and its model."""
-    out = args.out / f"ours-{lambdas[0]:g}"
+    out = args.out / f"ours-{run.name()}"
     config = args.out / "config"
     config.mkdir(exist_ok=True)
-    (config / "learn.yaml").write_text(json.dumps(settings(args.out, out, lambdas, steps)))
-    return timed(out, [BINARY, "train", "--config-dir", config, "--config-name", "learn", "--threads", args.threads])
+    (config / "learn.yaml").write_text(json.dumps(settings(args.out, out, run)))
+    command = [
+        BINARY, "train", "--config-dir", config, "--config-name", "learn", "--threads", args.threads,
+    ]  # fmt: skip
+    return timed(out, command), out / "final/model"
 
 
-def train_python(args, lambdas, steps):
+def train_python(args, run):
     """Seconds of the Python library's run, and its model."""
-    out = args.out / f"python-{lambdas[0]:g}"
+    out = args.out / f"python-{run.name()}"
     out.mkdir(exist_ok=True)
     config = out / "settings.json"
-    config.write_text(json.dumps(settings(args.out, out, lambdas, steps)))
+    config.write_text(json.dumps(settings(args.out, out, run)))
     script = pathlib.Path(__file__).with_name("learn_python.py")
-    return timed(out, [PYTHON, script, config, args.threads])
+    return timed(out, [PYTHON, script, config, args.threads]), out / "final"
 
 
 def timed(out, command):
+    """Seconds of a run, which is made unless it is complete."""
     took = out / "seconds"
     if not took.exists():
         say(f"training {out.name}")
         start = time.perf_counter()
         subprocess.run(list(map(str, command)), check=True)
         took.write_text(str(time.perf_counter() - start))
-    return float(took.read_text()), out / "final"
+    return float(took.read_text())
 
 
-def settings(folder, out, lambdas, steps):
+def without_dropout(folder):
+    """The start with a config that has no dropout."""
+    if not folder.exists():
+        shutil.copytree(START, folder)
+        config = json.loads((folder / "config.json").read_text())
+        config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+        (folder / "config.json").write_text(json.dumps(config, indent=2))
+    return folder
+
+
+def settings(folder, out, run):
     regularizer = lambda strength: {"reg_type": "FLOPS", "lambda_": strength, "T": 120}
     data = folder / "data"
+    start = START if run.dropout else without_dropout(folder / "start-plain")
     return {
-        "model": {"model_name_or_path": str(START), "max_length": 128},
+        "model": {"model_name_or_path": str(start), "max_length": 128},
         "data": {
             "train_doc_master": str(data / "doc_master.ndjson"),
             "train_query_master": str(data / "query_master.ndjson"),
@@ -170,15 +207,15 @@ def settings(folder, out, lambdas, steps):
             "output_dir": str(out),
             "final_output_dir": str(out / "final"),
             "training_loss": "in_batch_negatives",
-            "regularizers": {"query": regularizer(lambdas[0]), "doc": regularizer(lambdas[1])},
+            "regularizers": {"query": regularizer(run.lambdas[0]), "doc": regularizer(run.lambdas[1])},
             "per_device_train_batch_size": BATCH,
-            "max_steps": steps,
+            "max_steps": run.steps,
             "learning_rate": 5e-5,
             "warmup_steps": 30,
             "weight_decay": 0.01,
             "logging_steps": 20,
             "save_strategy": "no",
-            "seed": 42,
+            "seed": run.seed,
         },
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod index;
 pub(crate) mod inspect;
+pub(crate) mod pipeline;
 pub(crate) mod search;
 pub(crate) mod tokenize;
 pub(crate) mod train;

@@ -3,20 +3,9 @@
 use std::fmt::Write as _;
 
 use super::compare::{ComparedMetric, Comparison};
+use super::page::{LEFT, Line, RIGHT, WIDTH, axes, bar_plot, escape, line_plot, page, table, y_of};
 use super::report::Report;
 use super::statistics::StatisticsSummary;
-
-const STYLE: &str = "\
-:root{color-scheme:light dark}\
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
-table{border-collapse:collapse;margin:1rem 0}\
-td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #8886}\
-td:first-child,th:first-child{text-align:left}\
-svg{width:100%;height:auto;margin:.5rem 0}\
-svg text{font-size:12px;fill:currentColor}\
-.axis{stroke:currentColor;stroke-width:1;opacity:.5;fill:none}\
-.bar{fill:#3b7dd8}.worse{fill:#d8663b}";
-const COLOURS: [&str; 6] = ["#3b7dd8", "#d8663b", "#2f9e6e", "#a05bc0", "#c7a21b", "#7d8590"];
 
 /// Bars of a histogram of values from 0 to 1.
 const VALUE_BINS: usize = 20;
@@ -24,14 +13,6 @@ const VALUE_BINS: usize = 20;
 const COUNT_BINS: usize = 40;
 /// Queries listed as changed most, a metric.
 const CHANGES: usize = 20;
-
-// Sizes of a plot, in pixels of its own.
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 72.0;
-const RIGHT: f64 = 12.0;
-const TOP: f64 = 12.0;
-const BOTTOM: f64 = 40.0;
 
 /// The page of an evaluation.
 pub(super) fn report(report: &Report, title: &str) -> String {
@@ -52,7 +33,7 @@ pub(super) fn report(report: &Report, title: &str) -> String {
         .collect();
     if !lines.is_empty() {
         body += "<h2>Means by cut-off</h2>\n";
-        body += &line_plot(&lines);
+        body += &cut_off_plot(&lines);
     }
     body += "<h2>Queries by value</h2>\n";
     for (index, metric) in report.metrics.iter().enumerate() {
@@ -156,75 +137,17 @@ fn value_bins(values: impl Iterator<Item = f64>) -> Vec<(String, u64)> {
     bins
 }
 
-fn bar_plot(bins: &[(String, u64)], x_label: &str, y_label: &str) -> String {
-    let most = bins.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
-    let mut svg = axes(x_label, y_label, 0.0, most as f64);
-    let width = (WIDTH - LEFT - RIGHT) / bins.len() as f64;
-    let labelled = bins.len().div_ceil(10);
-    for (i, (label, count)) in bins.iter().enumerate() {
-        let x = LEFT + i as f64 * width;
-        let top = y_of(*count as f64, 0.0, most as f64);
-        let _ = writeln!(
-            svg,
-            "<rect class=\"bar\" x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\">\
-             <title>{label}: {count}</title></rect>",
-            x + 0.5,
-            (width - 1.0).max(0.5),
-            HEIGHT - BOTTOM - top
-        );
-        if i % labelled == 0 {
-            let start = label.split('–').next().unwrap_or_default();
-            svg += &text(x, HEIGHT - BOTTOM + 14.0, "start", start);
-        }
-    }
-    svg + "</svg>\n"
-}
-
-/// Lines over cut-offs, which are as far apart as their logarithms.
-fn line_plot(lines: &[(&str, &[(usize, f64)])]) -> String {
-    let mut svg = axes("k", "mean", 0.0, 1.0);
-    let last = lines.iter().filter_map(|(_, points)| points.last()).map(|(k, _)| *k).max();
-    let span = (last.unwrap_or(2) as f64).log2();
-    let x_of = |k: usize| LEFT + (WIDTH - LEFT - RIGHT - 80.0) * (k as f64).log2() / span;
-    for (k, _) in lines.first().map_or(&[][..], |(_, points)| points) {
-        svg += &text(x_of(*k), HEIGHT - BOTTOM + 14.0, "middle", &k.to_string());
-    }
-    // Names at the right end of the lines, from the top down and far enough apart to be read.
-    let mut ends: Vec<(f64, &str, &str)> = Vec::new();
-    for ((name, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
-        let path: Vec<_> = points
-            .iter()
-            .map(|(k, mean)| format!("{:.1},{:.1}", x_of(*k), y_of(*mean, 0.0, 1.0)))
-            .collect();
-        let _ = writeln!(
-            svg,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>",
-            path.join(" ")
-        );
-        for (k, mean) in *points {
-            let _ = writeln!(
-                svg,
-                "<circle fill=\"{colour}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"><title>{name}@{k}: \
-                 {mean:.4}</title></circle>",
-                x_of(*k),
-                y_of(*mean, 0.0, 1.0)
-            );
-        }
-        let end = points.last().map_or(0.0, |(_, mean)| y_of(*mean, 0.0, 1.0));
-        ends.push((end, name, colour));
-    }
-    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut lowest = f64::NEG_INFINITY;
-    for (y, name, colour) in ends {
-        lowest = y.max(lowest + 14.0);
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" style=\"fill:{colour}\">{name}</text>",
-            WIDTH - RIGHT - 70.0,
-            lowest + 4.0
-        );
-    }
-    svg + "</svg>\n"
+/// Means over cut-offs, which are as far apart as their logarithms.
+fn cut_off_plot(lines: &[(&str, &[(usize, f64)])]) -> String {
+    let line = |(name, points): &(&str, &[(usize, f64)])| Line {
+        name: (*name).to_owned(),
+        points: points.iter().map(|(k, mean)| ((*k as f64).log2(), *mean)).collect(),
+    };
+    let drawn: Vec<Line> = lines.iter().map(line).collect();
+    let ticks = lines.first().map_or(&[][..], |(_, points)| points);
+    let ticks: Vec<(f64, String)> =
+        ticks.iter().map(|(k, _)| ((*k as f64).log2(), k.to_string())).collect();
+    line_plot(&drawn, &ticks, ("k", "mean"), (0.0, 1.0))
 }
 
 /// A bar a query, the best first.
@@ -252,76 +175,4 @@ fn change_plot(metric: &ComparedMetric) -> String {
     }
     let _ = writeln!(svg, "<path class=\"axis\" d=\"M{LEFT} {zero:.1}H{:.1}\"/>", WIDTH - RIGHT);
     svg + "</svg>\n"
-}
-
-/// The height of a value in a plot.
-fn y_of(value: f64, low: f64, high: f64) -> f64 {
-    TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
-}
-
-/// The start of a plot: its axes, with three values at the left one.
-fn axes(x_label: &str, y_label: &str, low: f64, high: f64) -> String {
-    let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{y_label} by {x_label}\">\n\
-         <path class=\"axis\" d=\"M{LEFT} {TOP}V{bottom}H{right}\"/>\n"
-    );
-    for value in [low, (low + high) / 2.0, high] {
-        let shown = format!("{value:.*}", if high > 10.0 { 0 } else { 2 });
-        let shown = shown.strip_suffix(".00").unwrap_or(&shown);
-        svg += &text(LEFT - 6.0, y_of(value, low, high) + 4.0, "end", shown);
-    }
-    svg += &text((LEFT + right) / 2.0, HEIGHT - 6.0, "middle", x_label);
-    let middle = (TOP + bottom) / 2.0;
-    let _ = writeln!(
-        svg,
-        "<text x=\"12\" y=\"{middle:.1}\" text-anchor=\"middle\" transform=\"rotate(-90 12 {middle:.1})\">\
-         {y_label}</text>"
-    );
-    svg
-}
-
-fn text(x: f64, y: f64, anchor: &str, content: &str) -> String {
-    format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{content}</text>\n")
-}
-
-/// Cells are HTML.
-fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let mut html = "<table>\n<tr>".to_owned();
-    for cell in head {
-        let _ = write!(html, "<th>{cell}</th>");
-    }
-    html += "</tr>\n";
-    for row in rows {
-        html += "<tr>";
-        for cell in row {
-            let _ = write!(html, "<td>{cell}</td>");
-        }
-        html += "</tr>\n";
-    }
-    html + "</table>\n"
-}
-
-fn page(title: &str, body: &str) -> String {
-    let title = escape(title);
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{body}</body>\n</html>\n"
-    )
-}
-
-/// A text for HTML, in an element or an attribute.
-fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html += "&amp;",
-            '<' => html += "&lt;",
-            '>' => html += "&gt;",
-            '"' => html += "&quot;",
-            _ => html.push(c),
-        }
-    }
-    html
 }

@@ -27,6 +27,8 @@ mod report;
 mod significance;
 
 mod compare;
+pub mod page;
+
 mod html;
 
 pub use check::{Check, Finding, check};

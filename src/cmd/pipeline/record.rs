@@ -1,0 +1,161 @@
+//! What a step depended on and made, kept in `steps/NAME.json`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::plan::Step;
+use crate::output::Output;
+
+/// A step that is done, or is about to be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Record {
+    /// Of this tool.
+    version: String,
+    command: Vec<String>,
+    settings: String,
+    /// Stamps of files and folders.
+    inputs: BTreeMap<String, String>,
+    outputs: BTreeMap<String, String>,
+    /// How long it took.
+    pub(super) seconds: f64,
+    /// The largest resident set of its process, where the system tells.
+    pub(super) peak_mib: Option<f64>,
+}
+
+impl Record {
+    /// The step as things are now; its outputs may not be there.
+    pub(super) fn of(step: &Step) -> Result<Self> {
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: step.command.clone(),
+            settings: step.settings.clone(),
+            inputs: stamps(&step.inputs)?,
+            outputs: stamps(&step.outputs)?,
+            ..Self::default()
+        })
+    }
+
+    /// The step as it is when it is done.
+    pub(super) fn done(self, step: &Step, seconds: f64, peak_mib: Option<f64>) -> Result<Self> {
+        Ok(Self { outputs: stamps(&step.outputs)?, seconds, peak_mib, ..self })
+    }
+
+    /// What is not as it was, or nothing.
+    pub(super) fn difference(&self, now: &Self) -> Option<String> {
+        if self.version != now.version {
+            return Some("the version of light-splade".to_owned());
+        }
+        if self.command != now.command {
+            return Some("the command".to_owned());
+        }
+        if self.settings != now.settings {
+            return Some("the config".to_owned());
+        }
+        let sides = [(&self.inputs, &now.inputs), (&self.outputs, &now.outputs)];
+        sides.into_iter().find_map(|(before, now)| {
+            let changed = |path: &&String| before.get(*path) != now.get(*path);
+            before.keys().chain(now.keys()).find(changed).cloned()
+        })
+    }
+
+    pub(super) fn read(folder: &Path, name: &str) -> Result<Option<Self>> {
+        let path = path(folder, name);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+        };
+        // A record that cannot be read is as good as none: the step runs again.
+        Ok(serde_json::from_str(&text).ok().and_then(|value: Value| Self::from_json(&value)))
+    }
+
+    pub(super) fn write(&self, folder: &Path, name: &str) -> Result<()> {
+        let value = json!({
+            "version": self.version,
+            "command": self.command,
+            "settings": self.settings,
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "seconds": self.seconds,
+            "peak_mib": self.peak_mib,
+        });
+        let mut output = Output::create(Some(&path(folder, name)))?;
+        output.write(format!("{value:#}\n").as_bytes())?;
+        output.finish()
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let stamps = |key: &str| -> Option<BTreeMap<String, String>> {
+            let object = value[key].as_object()?.iter();
+            object.map(|(path, stamp)| Some((path.clone(), stamp.as_str()?.to_owned()))).collect()
+        };
+        let command = value["command"].as_array()?.iter();
+        Some(Self {
+            version: value["version"].as_str()?.to_owned(),
+            command: command.map(|word| word.as_str().map(str::to_owned)).collect::<Option<_>>()?,
+            settings: value["settings"].as_str()?.to_owned(),
+            inputs: stamps("inputs")?,
+            outputs: stamps("outputs")?,
+            seconds: value["seconds"].as_f64()?,
+            peak_mib: value["peak_mib"].as_f64(),
+        })
+    }
+}
+
+fn path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.json"))
+}
+
+fn stamps(paths: &[PathBuf]) -> Result<BTreeMap<String, String>> {
+    let stamp = |path: &PathBuf| Ok((path.display().to_string(), stamp(path)?));
+    paths.iter().map(stamp).collect()
+}
+
+/// What a file or folder looks like from outside: files, bytes, and a hash of names, sizes and
+/// times of change, as build tools have it. Contents are not read.
+fn stamp(path: &Path) -> Result<String> {
+    let mut files = Vec::new();
+    let at = || format!("cannot look at {}", path.display());
+    match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok("none".to_owned()),
+        Err(error) => return Err(error).with_context(at),
+        Ok(metadata) if metadata.is_dir() => walk(path, &mut files).with_context(at)?,
+        Ok(metadata) => files.push((PathBuf::new(), metadata)),
+    }
+    files.sort_by(|a, b| a.0.cmp(&b.0));
+    let (mut hash, mut bytes) = (FNV_START, 0);
+    for (file, metadata) in &files {
+        let time = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let name = file.strip_prefix(path).unwrap_or(file).display();
+        let time = time.unwrap_or_default().as_nanos();
+        hash = fnv(hash, format!("{name}\0{}\0{time}\n", metadata.len()).as_bytes());
+        bytes += metadata.len();
+    }
+    Ok(format!("{} files, {bytes} bytes, {hash:016x}", files.len()))
+}
+
+fn walk(folder: &Path, files: &mut Vec<(PathBuf, Metadata)>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let metadata = fs::metadata(&path)?;
+        match metadata.is_dir() {
+            true => walk(&path, files)?,
+            false => files.push((path, metadata)),
+        }
+    }
+    Ok(())
+}
+
+/// Fowler, Noll and Vo's hash (FNV-1a, 64 bits).
+const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
