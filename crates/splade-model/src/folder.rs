@@ -2,10 +2,13 @@
 //!
 //! | layout | sign |
 //! |---|---|
-//! | two towers of light-splade | `query_model/` |
 //! | sentence-transformers sparse encoder | `modules.json` |
 //! | OpenSearch's inference-free model | `config.json` and `idf.json` |
+//! | two towers of light-splade | `config.json` and `query_model/` |
 //! | plain masked language model | `config.json` alone |
+//!
+//! The first sign that is found counts. Without `modules.json`, which tells how logits become weights,
+//! `light_splade.json` does: `train` writes it. SPLADE's maximum of `log(1 + relu)` stands where neither is.
 
 use std::path::{Path, PathBuf};
 
@@ -98,13 +101,13 @@ impl ModelFolder {
                  encoder or a light-splade folder is expected",
             ));
         }
-        let document = Tower::masked_lm(path.to_path_buf());
+        let document = trained(path)?;
         let (query_dir, idf) = (path.join("query_model"), path.join("idf.json"));
-        let (layout, query) = if query_dir.is_dir() {
-            (Layout::TwoTower, Tower::masked_lm(query_dir))
-        } else if idf.is_file() {
+        let (layout, query) = if idf.is_file() {
             let method = Method::Lookup(Table::Json(idf));
             (Layout::OpenSearch, Tower { method, ..document.clone() })
+        } else if query_dir.is_dir() {
+            (Layout::TwoTower, Tower { dir: query_dir, ..document.clone() })
         } else {
             (Layout::MaskedLm, document.clone())
         };
@@ -123,6 +126,23 @@ impl Tower {
         let method = Method::MaskedLm { pooling: Pooling::Max, saturation: Saturation::Log1pRelu };
         Self { dir, method, max_seq_length: None, prompt: String::new() }
     }
+}
+
+/// The encoder of a folder that is no sentence-transformers model, used as `train` says that it was
+/// trained.
+fn trained(path: &Path) -> Result<Tower, ModelError> {
+    let file = path.join("light_splade.json");
+    let config = read_json(&file)?.unwrap_or_default();
+    let saturations =
+        [("log1p_relu", Saturation::Log1pRelu), ("log1p_log1p_relu", Saturation::Log1pLog1pRelu)];
+    Ok(Tower {
+        method: Method::MaskedLm {
+            pooling: choice(&file, &config, "agg", POOLINGS)?,
+            saturation: choice(&file, &config, "activation", saturations)?,
+        },
+        max_seq_length: config["max_length"].as_u64().map(|n| n as usize),
+        ..Tower::masked_lm(path.to_path_buf())
+    })
 }
 
 /// A module of sentence-transformers.
@@ -232,24 +252,30 @@ fn tower(path: &Path, file: &Path, modules: &[Module]) -> Result<Tower, ModelErr
 
 fn splade_pooling(file: &Path) -> Result<Method, ModelError> {
     let config = read_json(file)?.unwrap_or_default();
-    let setting = |key: &str, default| config[key].as_str().unwrap_or(default).to_owned();
-    let unknown = |key: &str, value: String, known: &str| ModelError::UnsupportedConfig {
+    let saturations = [("relu", Saturation::Log1pRelu), ("log1p_relu", Saturation::Log1pLog1pRelu)];
+    Ok(Method::MaskedLm {
+        pooling: choice(file, &config, "pooling_strategy", POOLINGS)?,
+        saturation: choice(file, &config, "activation_function", saturations)?,
+    })
+}
+
+const POOLINGS: [(&str, Pooling); 2] = [("max", Pooling::Max), ("sum", Pooling::Sum)];
+
+/// What the word of a setting stands for; the first one where it is not set.
+fn choice<T: Copy>(
+    file: &Path,
+    config: &Value,
+    key: &str,
+    words: [(&str, T); 2],
+) -> Result<T, ModelError> {
+    let value = &config[key];
+    let found = words.into_iter().find(|(word, _)| value.is_null() || value == word);
+    found.map(|(_, meaning)| meaning).ok_or_else(|| ModelError::UnsupportedConfig {
         path: file.to_path_buf(),
         key: key.to_owned(),
-        value: format!("{value:?}"),
-        known: known.to_owned(),
-    };
-    let pooling = match setting("pooling_strategy", "max").as_str() {
-        "max" => Pooling::Max,
-        "sum" => Pooling::Sum,
-        other => return Err(unknown("pooling_strategy", other.to_owned(), "max, sum")),
-    };
-    let saturation = match setting("activation_function", "relu").as_str() {
-        "relu" => Saturation::Log1pRelu,
-        "log1p_relu" => Saturation::Log1pLog1pRelu,
-        other => return Err(unknown("activation_function", other.to_owned(), "relu, log1p_relu")),
-    };
-    Ok(Method::MaskedLm { pooling, saturation })
+        value: value.to_string(),
+        known: words.map(|(word, _)| word).join(", "),
+    })
 }
 
 /// The table of a SparseStaticEmbedding: the JSON file that its config names, else its tensor.

@@ -39,6 +39,6 @@ pub use folder::{Layout, Method, ModelFolder, Table, Tower};
 pub use hub::{HubOptions, HubProgress, resolve};
 pub use splade_nn::{Isa, PooledTerm, Pooling, Precision, Saturation};
 pub use train::{
-    Parameter, ParameterLayout, Tensor, Trainable, add_head, copy_tokenizer, lacks_head,
+    Parameter, ParameterLayout, Tensor, Trainable, add_head, copy_tokenizer_alone, lacks_head,
 };
 pub use weights::{Weights, WeightsWriter};

@@ -19,12 +19,15 @@ pub(crate) struct Lookup {
     weights: Vec<f32>,
 }
 
-impl Lookup {
-    /// Reads a table for the tokens of a tokenizer.
-    pub(crate) fn load(table: &Table, tokenizer: &Tokenizer) -> Result<Self, ModelError> {
-        let (path, weights) = match table {
-            Table::Tensor(dir) => (dir, tensor(dir)?),
-            Table::Json(path) => (path, json(path, tokenizer)?),
+impl Table {
+    /// The weight of every token of a tokenizer, by its id; none is negative.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or does not fit the tokenizer.
+    pub fn read(&self, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
+        let (path, weights) = match self {
+            Self::Tensor(dir) => (dir, tensor(dir)?),
+            Self::Json(path) => (path, json(path, tokenizer)?),
         };
         let invalid = |message| ModelError::Weights { path: path.clone(), message };
         if weights.len() < tokenizer.len() {
@@ -38,7 +41,13 @@ impl Lookup {
                 weights[at]
             )));
         }
-        Ok(Self { weights })
+        Ok(weights)
+    }
+}
+
+impl Lookup {
+    pub(crate) fn load(table: &Table, tokenizer: &Tokenizer) -> Result<Self, ModelError> {
+        Ok(Self { weights: table.read(tokenizer)? })
     }
 
     pub(crate) fn vocab(&self) -> usize {
@@ -87,7 +96,7 @@ fn tensor(dir: &Path) -> Result<Vec<f32>, ModelError> {
 /// A JSON object from token to weight; tokens that it does not name weigh nothing.
 fn json(path: &Path, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
     let invalid = |message: String| ModelError::Config { path: path.to_path_buf(), message };
-    let table = read_json(path)?.unwrap_or_default();
+    let table = read_json(path)?.ok_or_else(|| invalid("there is no such file".to_owned()))?;
     let table = table
         .as_object()
         .ok_or_else(|| invalid("an object from token to weight is expected".to_owned()))?;

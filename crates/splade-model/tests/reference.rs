@@ -180,6 +180,48 @@ fn compare(encoder: &Encoder, expected: &Value) -> Option<String> {
     None
 }
 
+/// Without the files of sentence-transformers `light_splade.json` tells how a model is used, for both
+/// towers.
+#[test]
+fn what_train_says_of_a_model_is_read() {
+    let bert = fixtures().join("bert");
+    let text = ["a small text of some tokens"];
+    let encode = |folder: &Path, side| {
+        let options = EncoderOptions { side, threads: Some(1), ..Default::default() };
+        Encoder::load(folder, &options).expect("a model").encode(&text).expect("encoded")
+    };
+    for (agg, pooling) in [("max", "max"), ("sum", "sum")] {
+        for (activation, function) in [("log1p_relu", "relu"), ("log1p_log1p_relu", "log1p_relu")] {
+            let want = encode(with_pooling(&bert, pooling, function).path(), Side::Document);
+            let folder = with_pooling(&bert, pooling, function);
+            std::fs::remove_file(folder.path().join("modules.json")).expect("removed");
+            let settings = serde_json::json!({"agg": agg, "activation": activation});
+            std::fs::write(folder.path().join("light_splade.json"), settings.to_string())
+                .expect("written");
+            assert_eq!(encode(folder.path(), Side::Document), want, "{agg} {activation}");
+            let query = folder.path().join("query_model");
+            std::fs::create_dir(&query).expect("made");
+            for file in std::fs::read_dir(&bert).expect("a model") {
+                let file = file.expect("an entry");
+                std::fs::copy(file.path(), query.join(file.file_name())).expect("copied");
+            }
+            assert_eq!(encode(folder.path(), Side::Query), want, "{agg} {activation}");
+            let found = ModelFolder::open(folder.path()).expect("a model");
+            assert_eq!((found.layout, found.query.dir), (Layout::TwoTower, query));
+        }
+    }
+    let folder = with_pooling(&bert, "max", "relu");
+    std::fs::remove_file(folder.path().join("modules.json")).expect("removed");
+    let settings = folder.path().join("light_splade.json");
+    std::fs::write(&settings, r#"{"agg": "max", "max_length": 4}"#).expect("written");
+    assert_eq!(ModelFolder::open(folder.path()).expect("a model").query.max_seq_length, Some(4));
+    std::fs::write(&settings, r#"{"agg": "mean"}"#).expect("written");
+    let message = ModelFolder::open(folder.path()).expect_err("refused").to_string();
+    for part in ["light_splade.json", "agg", "mean", "max, sum"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
 /// Queries of an inference-free model are looked up, documents computed, as sentence-transformers
 /// does; as OpenSearch's older form with `idf.json` the same.
 #[test]
@@ -217,6 +259,8 @@ fn inference_free_equals_sentence_transformers() {
         let other = Encoder::load(open_search.path(), &options).expect("loaded");
         assert_eq!(other.encode(&texts).expect("encoded"), vectors, "{key} with idf.json");
     }
+    // The table counts where a folder has a model for queries, too.
+    std::fs::create_dir(open_search.path().join("query_model")).expect("made");
     let layout = ModelFolder::open(open_search.path()).expect("a model").layout;
     assert_eq!(layout, Layout::OpenSearch);
     let explained = query.explain(texts[0]).expect("explained");

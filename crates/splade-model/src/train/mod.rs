@@ -21,7 +21,7 @@ use crate::error::ModelError;
 use crate::network::Network;
 
 pub use parameter::{Parameter, ParameterLayout, Tensor};
-pub use save::copy_tokenizer;
+pub use save::copy_tokenizer_alone;
 pub use start::{add_head, lacks_head};
 
 /// Tokens of a micro-batch where nothing is kept.

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Parameter, Trainable};
 use crate::config::{ArchitectureConfig, BertFamily};
 use crate::error::ModelError;
+use crate::folder::read_json;
 use crate::weights::WeightsWriter;
 
 /// Files of a model folder that tell about its tokenizer.
@@ -97,11 +98,38 @@ pub(super) fn config_json(folder: &Path) -> Result<Value, ModelError> {
     Ok(config)
 }
 
-/// Copies the files that tell about a tokenizer from one folder to another.
+/// Copies a tokenizer to a folder that has no model beside it, where its own config must tell its
+/// class.
 ///
 /// # Errors
 /// If a file cannot be read or written.
-pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), ModelError> {
+pub fn copy_tokenizer_alone(from: &Path, to: &Path) -> Result<(), ModelError> {
+    copy_tokenizer(from, to)?;
+    let settings = read_json(&from.join("tokenizer_config.json"))?;
+    let mut settings = settings.filter(Value::is_object).unwrap_or(json!({}));
+    if settings["tokenizer_class"].is_null() {
+        let config = read_json(&from.join("config.json"))?.unwrap_or_default();
+        settings["tokenizer_class"] = match (&config["tokenizer_class"], &config["model_type"]) {
+            (class @ Value::String(_), _) => class.clone(),
+            (_, model) => Value::from(match model.as_str() {
+                Some("bert") => "BertTokenizer",
+                Some("distilbert") => "DistilBertTokenizer",
+                Some("roberta") => "RobertaTokenizer",
+                Some("xlm-roberta") => "XLMRobertaTokenizer",
+                Some("camembert") => "CamembertTokenizer",
+                Some("electra") => "ElectraTokenizer",
+                _ => "PreTrainedTokenizerFast",
+            }),
+        };
+        let path = to.join("tokenizer_config.json");
+        std::fs::write(&path, format!("{settings:#}\n"))
+            .map_err(|source| ModelError::Write { path, source })?;
+    }
+    Ok(())
+}
+
+/// Copies the files that tell about a tokenizer from one folder to another.
+pub(super) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), ModelError> {
     for name in TOKENIZER_FILES {
         let (from, to) = (from.join(name), to.join(name));
         if from.is_file() && from != to {
