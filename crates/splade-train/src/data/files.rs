@@ -23,7 +23,7 @@ pub(super) fn find(path: &Path) -> Result<Vec<PathBuf>, TrainError> {
     if path.is_dir() {
         let list = std::fs::read_dir(path)
             .and_then(|entries| entries.map(|e| Ok(e?.path())).collect::<Result<Vec<_>, _>>());
-        let mut list = list.map_err(io(path))?;
+        let mut list = list.map_err(TrainError::io(path))?;
         list.retain(|path| path.is_file());
         list.sort();
         for suffix in [plain, packed] {
@@ -45,38 +45,33 @@ pub(super) fn find(path: &Path) -> Result<Vec<PathBuf>, TrainError> {
 
 /// Maps a file, unpacked if its name ends in `.gz`; none if it is empty.
 pub(super) fn map(path: &Path) -> Result<Option<Mmap>, TrainError> {
-    let mut file = File::open(path).map_err(io(path))?;
+    let mut file = File::open(path).map_err(TrainError::io(path))?;
     if path.extension() == Some(OsStr::new("gz")) {
         file = unpack(path, file)?;
     }
     // The kernel refuses to map nothing.
-    if file.metadata().map_err(io(path))?.len() == 0 {
+    if file.metadata().map_err(TrainError::io(path))?.len() == 0 {
         return Ok(None);
     }
     // SAFETY: training data is not written to while it is used, which the documentation of
     // `TrainingData` asks for; its bytes are checked whenever they are read.
     #[allow(unsafe_code, reason = "mapping a file")]
-    let map = unsafe { Mmap::map(&file) }.map_err(io(path))?;
+    let map = unsafe { Mmap::map(&file) }.map_err(TrainError::io(path))?;
     Ok(Some(map))
-}
-
-/// Turns an I/O error into ours.
-pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError {
-    move |source| TrainError::Io { path: path.to_path_buf(), source }
 }
 
 fn unpack(path: &Path, mut file: File) -> Result<File, TrainError> {
     let folder = std::env::temp_dir();
-    let needed = least_size(&mut file).map_err(io(path))?;
+    let needed = least_size(&mut file).map_err(TrainError::io(path))?;
     if let Some(free) = free_bytes(&folder).filter(|free| *free < needed) {
         return Err(no_room(path, &folder, &format!("{needed} bytes or more, {free} are free")));
     }
-    let unpacked = tempfile::tempfile_in(&folder).map_err(io(&folder))?;
+    let unpacked = tempfile::tempfile_in(&folder).map_err(TrainError::io(&folder))?;
     let mut source = MultiGzDecoder::new(BufReader::with_capacity(1 << 18, file));
     let mut sink = BufWriter::new(unpacked);
     let mut buffer = vec![0; 1 << 18];
     loop {
-        let count = source.read(&mut buffer).map_err(io(path))?;
+        let count = source.read(&mut buffer).map_err(TrainError::io(path))?;
         if count == 0 {
             break;
         }
