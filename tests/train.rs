@@ -199,3 +199,51 @@ fn a_sweep_runs_its_jobs() {
     };
     assert_ne!(model("0"), model("1"));
 }
+
+/// Queries of a run with a table are looked up in what was saved: the weights that `idf.json` has,
+/// which are those that were given where the table is fixed.
+#[test]
+fn a_table_for_queries_is_trained_saved_and_used() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = "東京の天気";
+    let encode = |model: &Path, side: &str| -> Value {
+        let model = model.to_str().expect("UTF-8");
+        let line =
+            stdout(&["encode", "--model", model, "--as", side, "--decimals", "7", "--text", text]);
+        serde_json::from_str::<Value>(&line).expect("JSON")["vector"].take()
+    };
+    let json = |path: &Path| -> Value {
+        serde_json::from_str(&fs::read_to_string(path).expect("read")).expect("JSON")
+    };
+    let run = |name: &str, more: &[&str]| {
+        let output = configure(dir.path(), name);
+        let table = ["-q", "+model.query_encoder=table", "training.max_steps=6"];
+        stdout(&arguments(dir.path(), name, &[&table, more].concat()));
+        output
+    };
+    let first = run("trained", &["+model.query_table.learning_rate=0.01"]);
+    let looked_up = |folder: &Path, table: &Value| {
+        let vector = encode(folder, "query");
+        let vector = vector.as_object().expect("a vector");
+        assert!(vector.len() > 1, "{vector:?}");
+        for (token, weight) in vector {
+            let (got, want) = (weight.as_f64().expect("a number"), table[token].as_f64());
+            assert!((got - want.expect("in the table")).abs() < 1e-6, "{token}: {got} {want:?}");
+        }
+    };
+    let table = first.join("model/idf.json");
+    for folder in [first.join("model"), first.join("checkpoint-6")] {
+        looked_up(&folder, &json(&folder.join("idf.json")));
+    }
+    // The document's encoder is one, whichever files tell of it.
+    let documents = encode(&first.join("checkpoint-6"), "document");
+    assert_eq!(encode(&first.join("model"), "document"), documents);
+
+    let path = format!("+model.query_table.path={}", table.display());
+    let fixed = run("fixed", &[&path, "+model.query_table.freeze=true"]);
+    assert_eq!(json(&fixed.join("model/idf.json")), json(&table));
+    let more = ["+model.query_encoder=table", "+model.query_table.path=none.json"];
+    configure(dir.path(), "none");
+    let message = failure(&arguments(dir.path(), "none", &more), 1);
+    assert!(message.contains("none.json") && message.contains("no such file"), "{message}");
+}

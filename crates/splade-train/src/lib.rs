@@ -5,9 +5,9 @@
 //! ```
 //!
 //! [`config`] composes Hydra's layout into a [`config::Config`], [`data`] reads and samples,
-//! [`engine`] is the one door to the numeric engine, [`objective`] the losses and regularizers on
-//! sparse vectors, [`optimizer`] and [`schedule`] the update, and [`trainer`] the loop with its
-//! checkpoints and evaluations.
+//! [`engine`] is the one door to what computes ([`cpu`] models, [`table`] queries without one),
+//! [`objective`] the losses and regularizers on sparse vectors, [`optimizer`] and [`schedule`] the
+//! update, and [`trainer`] the loop with its checkpoints and evaluations.
 
 pub mod config;
 pub mod data;
@@ -15,8 +15,10 @@ pub mod engine;
 
 pub mod cpu;
 pub mod error;
+mod json;
 pub mod logs;
 pub mod objective;
 pub mod optimizer;
 pub mod schedule;
+pub mod table;
 pub mod trainer;

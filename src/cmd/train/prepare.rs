@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use splade_model::{add_head, lacks_head};
+use splade_model::{Table, add_head, lacks_head};
 use splade_text::{Tokenizer, TokenizerOptions};
-use splade_train::config::{Config, QueryEncoder, TrainingConfig};
+use splade_train::config::{Config, ModelConfig, QueryEncoder, TrainingConfig};
 use splade_train::cpu::CpuEngine;
 use splade_train::data::{TrainingData, ValidationData};
 use splade_train::engine::Engine;
+use splade_train::table::{COUNTED_DOCUMENTS, TableEngine, inverse_document_frequencies};
 use splade_train::trainer::{
-    Tokenization, Towers, TrainerOptions, check_outputs, checkpoint_to_resume,
+    QueryTower, Tokenization, Towers, TrainerOptions, check_outputs, checkpoint_to_resume,
 };
 
 use super::show::Show;
@@ -22,7 +23,6 @@ pub(super) fn options(
     dashboard: Option<u16>,
     show: &mut Show,
 ) -> Result<TrainerOptions> {
-    refuse_what_is_missing(&config)?;
     let training = &config.training;
     check_outputs(&config, training.resume_from_checkpoint.is_some())?;
     let resume = match &training.resume_from_checkpoint {
@@ -59,7 +59,7 @@ pub(super) fn options(
     }
 
     let options = TokenizerOptions { mecab_dicdir: config.model.mecab_dicdir.clone() };
-    let tokenizer = Tokenizer::from_dir(&document_folder, &options)?;
+    let tokenizer = Arc::new(Tokenizer::from_dir(&document_folder, &options)?);
     if let Some(folder) = &query_folder {
         let other = Tokenizer::from_dir(folder, &options)?;
         let tokens = |tokenizer: &Tokenizer| -> Vec<Option<String>> {
@@ -97,6 +97,14 @@ pub(super) fn options(
             calibrate(query, query_made, "query")?;
         }
     }
+    if tokenizer.len() > document.vocab() {
+        bail!(
+            "{}: the tokenizer has {} tokens but the model's vocabulary {}",
+            document_folder.display(),
+            tokenizer.len(),
+            document.vocab()
+        );
+    }
     let limit = |engine: &CpuEngine| engine.max_tokens();
     let model_length = query.as_ref().map_or(limit(&document), limit).min(limit(&document));
     if config.model.max_length > model_length {
@@ -105,16 +113,20 @@ pub(super) fn options(
             config.model.max_length
         );
     }
+    let model = query.map(|query| QueryTower::Model(Box::new(query)));
+    let resumes = resume.is_some();
+    let table = table(&config.model, &data, &tokenizer, &document_folder, resumes, show)?;
     let tokenization = Tokenization {
-        tokenizer: Arc::new(tokenizer),
-        plain_queries: false,
+        tokenizer,
+        plain_queries: table.is_some(),
         max_length: config.model.max_length,
         model_length,
     };
     let towers = Towers {
         document: Box::new(document),
-        query: query.map(|query| Box::new(query) as Box<dyn Engine>),
+        query: model.or(table.map(QueryTower::Table)),
         freeze_document: config.model.freeze_d_model,
+        frozen_dropout: training.compat.frozen_dropout,
     };
     Ok(TrainerOptions {
         settings: config.to_value(),
@@ -153,10 +165,26 @@ fn first_documents(
     texts.map(|text| Ok(tokenizer.encode(&text, Some(max_length))?.ids)).collect()
 }
 
-/// Settings that are read and not made yet.
-fn refuse_what_is_missing(config: &Config) -> Result<()> {
-    if config.model.query_encoder != QueryEncoder::Model {
-        bail!("model.query_encoder: table is not implemented yet");
-    }
-    Ok(())
+/// The table of the config, whose weights are those of the checkpoint where there is one.
+fn table(
+    config: &ModelConfig,
+    data: &TrainingData,
+    tokenizer: &Arc<Tokenizer>,
+    folder: &Path,
+    resumes: bool,
+    show: &mut Show,
+) -> Result<Option<TableEngine>> {
+    let QueryEncoder::Table { path, freeze, .. } = &config.query_encoder else { return Ok(None) };
+    let weights = match path {
+        _ if resumes => vec![0.0; tokenizer.len()],
+        Some(path) => {
+            Table::Json(path.clone()).read(tokenizer).context("model.query_table.path")?
+        }
+        None => {
+            let count = data.docs().len().min(COUNTED_DOCUMENTS);
+            show.note(&format!("the weights of query tokens are counted in {count} documents"));
+            inverse_document_frequencies(data.docs(), tokenizer)?
+        }
+    };
+    Ok(Some(TableEngine::new(weights, Arc::clone(tokenizer), folder, *freeze)))
 }

@@ -344,6 +344,8 @@ pub struct Compat {
     pub zero_scores: bool,
     /// `linear_schedule`: `optim`, `lr_scheduler_type` and `warmup_ratio` are ignored.
     pub linear_schedule: bool,
+    /// `frozen_dropout`: a document encoder that is not trained has dropout.
+    pub frozen_dropout: bool,
 }
 
 impl Default for TrainingConfig {

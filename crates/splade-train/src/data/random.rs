@@ -16,6 +16,17 @@ fn mix(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
+// What keys are for, their second word: each use has numbers of its own.
+
+/// Which samples are held out.
+pub(crate) const SPLIT: u64 = 1;
+/// The order of an epoch.
+pub(crate) const ORDER: u64 = 2;
+/// The documents of a query.
+pub(crate) const DRAW: u64 = 3;
+/// What dropout drops.
+pub(crate) const DROPOUT: u64 = 4;
+
 /// One number from a list of numbers; order and length count.
 pub fn hash(words: &[u64]) -> u64 {
     let start = mix(words.len() as u64 ^ GAMMA);

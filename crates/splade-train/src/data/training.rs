@@ -10,16 +10,11 @@ use std::path::Path;
 
 use super::lists::Lists;
 use super::problems::Findings;
-use super::random::{Permutation, Random};
+use super::random::{DRAW, ORDER, Permutation, Random, SPLIT};
 use super::set::{Scored, Set, SetPaths, Triplet};
 use super::texts::Texts;
 use crate::config::DataConfig;
 use crate::error::TrainError;
-
-/// What keys are for: each use has numbers of its own.
-const SPLIT: u64 = 1;
-const ORDER: u64 = 2;
-const DRAW: u64 = 3;
 
 /// The epoch of samples that are held out: they are the same whenever they are evaluated.
 const HELD_OUT: u64 = u64::MAX;

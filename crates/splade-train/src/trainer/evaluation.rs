@@ -248,7 +248,8 @@ fn show(
     });
 }
 
-fn rounded(value: f64, digits: i32) -> f64 {
+/// To so many digits, as Python's `round`.
+pub(super) fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round_ties_even() / scale
 }

@@ -1,8 +1,8 @@
 //! What is left when a run has ended: the model, the settings, the results.
 //!
-//! `final_output_dir/model` loads in transformers, in light-splade in Python, here, and, where one
-//! encoder serves both sides, in sentence-transformers, whose files have the form of its versions
-//! 5.0 to 5.3, which later ones read too. `training_args.json` and `results/*.json` are as transformers' `save_metrics` and
+//! `final_output_dir/model` loads in transformers, in light-splade in Python, here, and, unless
+//! queries have a model of their own, in sentence-transformers, whose files have the form of its
+//! versions 5.0 to 5.3, which later ones read too. `training_args.json` and `results/*.json` are as transformers' `save_metrics` and
 //! `save_state` write them, without `total_flos`, which is not counted.
 
 use std::collections::BTreeMap;
@@ -14,11 +14,11 @@ use splade_nn::{Pooling, Saturation};
 
 use crate::config::Config;
 use crate::error::TrainError;
+use crate::json::{number, pretty};
 
-use super::checkpoint::{OURS, SETTINGS, model_use};
+use super::checkpoint::{self, OURS, SETTINGS, model_use};
 use super::checks::final_folder;
-use super::state::pretty;
-use super::towers::{Towers, create};
+use super::towers::{QueryTower, Towers, create};
 
 /// The results of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,14 +38,12 @@ pub(super) fn write(
     state: &str,
 ) -> Result<(), TrainError> {
     let folder = final_folder(config);
-    let model = folder.join("model");
+    let target = folder.join("model");
+    let model = checkpoint::begin(&target)?;
     towers.save(&model)?;
     text(&model.join(OURS), &pretty(&model_use(config, towers)))?;
-    // sentence-transformers has no such pair of encoders: with these files it, and readers that go
-    // by them, would encode queries as documents.
-    if towers.query.is_none() {
-        write_sentence_transformers(&model, config, towers)?;
-    }
+    write_sentence_transformers(&model, config, towers)?;
+    checkpoint::finish(&target)?;
     text(&folder.join(SETTINGS), &pretty(settings))?;
 
     let folder = folder.join("results");
@@ -61,18 +59,39 @@ pub(super) fn write(
     text(&folder.join("trainer_state.json"), state)
 }
 
-/// The files by which sentence-transformers knows a SPLADE model.
+/// The files by which sentence-transformers knows a SPLADE model; with a table for queries it is a
+/// Router, whose transformer stays in the model's folder itself.
 fn write_sentence_transformers(
     model: &Path,
     config: &Config,
     towers: &Towers,
 ) -> Result<(), TrainError> {
-    let modules = json!([
-        { "idx": 0, "name": "0", "path": "",
-          "type": "sentence_transformers.sparse_encoder.models.MLMTransformer" },
-        { "idx": 1, "name": "1", "path": "1_SpladePooling",
-          "type": "sentence_transformers.sparse_encoder.models.SpladePooling" },
-    ]);
+    let class = |name: &str| format!("sentence_transformers.sparse_encoder.models.{name}");
+    let (transformer, pooling) = (class("MLMTransformer"), class("SpladePooling"));
+    let (modules, pooling_folder) = match &towers.query {
+        // sentence-transformers has no such pair of encoders: with these files it, and readers
+        // that go by them, would encode queries as documents.
+        Some(QueryTower::Model(_)) => return Ok(()),
+        None => {
+            let modules = json!([
+                { "idx": 0, "name": "0", "path": "", "type": transformer },
+                { "idx": 1, "name": "1", "path": "1_SpladePooling", "type": pooling },
+            ]);
+            (modules, "1_SpladePooling")
+        }
+        Some(table @ QueryTower::Table(_)) => {
+            let table = table.folder();
+            let folder = "document_1_SpladePooling";
+            let router = json!({
+                "types": { "": transformer, table: class("SparseStaticEmbedding"), folder: pooling },
+                "structure": { "query": [table], "document": ["", folder] },
+                "parameters": { "default_route": "document", "allow_empty_key": true },
+            });
+            text(&model.join("router_config.json"), &pretty(&router))?;
+            let class = "sentence_transformers.models.Router";
+            (json!([{ "idx": 0, "name": "0", "path": "", "type": class }]), folder)
+        }
+    };
     let transformer = json!({ "max_seq_length": config.model.max_length, "do_lower_case": false });
     let pooling = json!({
         "pooling_strategy": pooling_name(config.model.agg),
@@ -89,7 +108,7 @@ fn write_sentence_transformers(
         "default_prompt_name": null,
         "similarity_fn_name": "dot",
     });
-    let folder = model.join("1_SpladePooling");
+    let folder = model.join(pooling_folder);
     create(&folder)?;
     for (path, value) in [
         (model.join("modules.json"), modules),
@@ -115,14 +134,6 @@ pub(super) fn saturation_name(saturation: Saturation) -> &'static str {
     match saturation {
         Saturation::Log1pRelu => "log1p_relu",
         Saturation::Log1pLog1pRelu => "log1p_log1p_relu",
-    }
-}
-
-/// Counts without a fraction, as Python writes its integers.
-pub(super) fn number(value: f64) -> Value {
-    match value.fract() == 0.0 && value.abs() < 1e15 {
-        true => json!(value as i64),
-        false => json!(value),
     }
 }
 

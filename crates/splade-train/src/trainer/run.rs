@@ -9,12 +9,13 @@ use serde_json::{Map, Value, json};
 use crate::config::{Config, IntervalStrategy};
 use crate::data::{TrainingData, ValidationData, free_bytes};
 use crate::error::TrainError;
+use crate::json::{number, pretty};
 use crate::logs::{LogOptions, Logs, Status, default_logging_dir, names};
 
 use super::batch::Tokenization;
 use super::checkpoint::{self, Parts};
 use super::checks::{best_metric, check_evaluation, check_outputs, check_space};
-use super::evaluation::{Evaluation, held_out_loss, retrieval};
+use super::evaluation::{Evaluation, held_out_loss, retrieval, rounded};
 use super::events::{Event, Progress, Watch};
 use super::feed::Feed;
 use super::outputs::{self, Results};
@@ -155,7 +156,7 @@ impl Trainer {
             resumed_step: done,
         })?;
         logs.continue_at(state.epoch);
-        logs.text("args", &super::state::pretty(&settings));
+        logs.text("args", &pretty(&settings));
         let sides = [&training.regularizers.query, &training.regularizers.doc];
         let full_strength = sides.into_iter().flatten().map(|side| side.steps).fold(0.0, f64::max);
         Ok(Self {
@@ -263,7 +264,7 @@ impl Trainer {
         watch.event(Event::Logged { step, values: &values });
         // transformers rounds the loss in its history.
         let rounded = values.iter().map(|(name, value)| match name == names::LOSS {
-            true => (name.clone(), (value * 1e4).round_ties_even() / 1e4),
+            true => (name.clone(), rounded(*value, 4)),
             false => (name.clone(), *value),
         });
         self.remember(rounded.collect());
@@ -403,10 +404,6 @@ impl Trainer {
             Some(_) => steps * step_samples,
             None => self.plan.samples as f64 * training.num_train_epochs,
         };
-        let rounded = |value: f64, digits: i32| {
-            let scale = 10_f64.powi(digits);
-            (value * scale).round_ties_even() / scale
-        };
         let per_second = |count: f64| rounded(count / seconds.max(1e-9), 3);
         let (lambda_q, lambda_d) = self.stepper.lambdas();
         let values = [
@@ -441,7 +438,7 @@ impl Trainer {
     /// Adds to the history, as transformers' `log` does.
     fn remember(&mut self, values: Vec<(String, f64)>) {
         let mut entry: Map<String, Value> =
-            values.into_iter().map(|(name, value)| (name, outputs::number(value))).collect();
+            values.into_iter().map(|(name, value)| (name, number(value))).collect();
         entry.insert("epoch".to_owned(), json!(self.state.epoch));
         entry.insert("step".to_owned(), json!(self.state.global_step));
         // In order, as the file has it.

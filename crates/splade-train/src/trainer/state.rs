@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::error::TrainError;
+use crate::json::{number, pretty};
 
 use super::plan::Due;
 
@@ -56,17 +57,17 @@ impl TrainerState {
             ("best_metric", json!(self.best_metric)),
             ("best_model_checkpoint", json!(self.best_model_checkpoint)),
             ("epoch", json!(self.epoch)),
-            ("eval_steps", number(self.eval_steps)),
+            ("eval_steps", json!(self.eval_steps.map(number))),
             ("global_step", json!(self.global_step)),
             ("is_hyper_param_search", json!(false)),
             ("is_local_process_zero", json!(true)),
             ("is_world_process_zero", json!(true)),
             ("log_history", json!(self.log_history)),
-            ("logging_steps", number(Some(self.logging_steps))),
+            ("logging_steps", number(self.logging_steps)),
             ("max_steps", json!(self.max_steps)),
             ("num_input_tokens_seen", json!(0)),
             ("num_train_epochs", json!(self.num_train_epochs)),
-            ("save_steps", number(Some(self.save_steps))),
+            ("save_steps", number(self.save_steps)),
             ("stateful_callbacks", json!({ "TrainerControl": control })),
             ("total_flos", json!(0.0)),
             ("train_batch_size", json!(self.train_batch_size)),
@@ -99,20 +100,4 @@ impl TrainerState {
         self.best_model_checkpoint = value["best_model_checkpoint"].as_str().map(str::to_owned);
         Ok(())
     }
-}
-
-/// A number that is written as an integer where it is one, as Python does with those of configs.
-fn number(value: Option<f64>) -> Value {
-    match value {
-        Some(value) if value.fract() == 0.0 && value.abs() < 1e15 => json!(value as i64),
-        value => json!(value),
-    }
-}
-
-/// JSON with two spaces and a line end.
-pub(super) fn pretty(value: &impl serde::Serialize) -> String {
-    let mut text =
-        serde_json::to_string_pretty(value).expect("JSON of strings and numbers: this is a bug");
-    text.push('\n');
-    text
 }

@@ -1,6 +1,7 @@
 //! One step: forward, losses, backward, clipping, update.
 
 use crate::config::{Config, QueryEncoder};
+use crate::data::random::{DROPOUT, hash};
 use crate::engine::{Engine, Terms};
 use crate::error::TrainError;
 use crate::objective::{BatchVectors, Objective, ObjectiveValue, VectorGradients};
@@ -8,7 +9,6 @@ use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient
 use crate::schedule::Schedule;
 
 use super::batch::TokenBatch;
-use super::noise::noise;
 use super::towers::{BatchTerms, Towers};
 
 /// All that a step changes, and what it needs; data, logs and files are others' matter.
@@ -177,8 +177,8 @@ impl Stepper {
             count
         };
         let mut numbers = count(self.towers.document.as_mut());
-        if let Some(query) = self.towers.query.as_deref_mut() {
-            numbers += count(query);
+        if let Some(query) = &mut self.towers.query {
+            numbers += count(query.engine_mut());
         }
         let moments = OptimizerState::moment_names(self.optimizer.kind).len() as u64;
         let trained = self.towers.trained(self.freeze_query);
@@ -202,7 +202,8 @@ impl Stepper {
         share: f32,
     ) -> Result<(ObjectiveValue, BatchTerms), TrainError> {
         let (seed, step) = (self.seed, self.step);
-        let noise = move |ordinal| noise(seed, step, index, ordinal);
+        // By nothing else, so that neither threads nor chunks change what is dropped.
+        let noise = move |ordinal| hash(&[seed, DROPOUT, step, index as u64, ordinal as u64]);
         // Only what is more than fits goes through twice.
         let tokens = self.cache_tokens.filter(|tokens| batch.tokens() > *tokens);
         let vectors = self.towers.forward(batch, &noise, tokens);

@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::engine::{Engine, Terms};
 use crate::error::TrainError;
 use crate::objective::VectorGradients;
+use crate::table::TableEngine;
 
 use super::batch::TokenBatch;
 
@@ -19,24 +20,64 @@ pub struct Towers {
     /// Encodes documents, and queries where there is no other.
     pub document: Box<dyn Engine>,
     /// Encodes queries, if they have an encoder of their own.
-    pub query: Option<Box<dyn Engine>>,
-    /// The document encoder is not trained. It has no dropout then: it encodes as it will when it
-    /// serves.
+    pub query: Option<QueryTower>,
+    /// The document encoder is not trained.
     pub freeze_document: bool,
+    /// A frozen document encoder has dropout all the same (`compat.frozen_dropout`). It has none
+    /// otherwise: it encodes as it will when it serves.
+    pub frozen_dropout: bool,
+}
+
+/// An encoder of queries alone.
+pub enum QueryTower {
+    /// A model.
+    Model(Box<dyn Engine>),
+    /// A weight a token.
+    Table(TableEngine),
+}
+
+impl QueryTower {
+    /// Its folder in that of the document encoder: light-splade's, or that of
+    /// sentence-transformers' Router.
+    pub(super) fn folder(&self) -> &'static str {
+        match self {
+            Self::Model(_) => "query_model",
+            Self::Table(_) => "query_0_SparseStaticEmbedding",
+        }
+    }
+
+    /// The encoder.
+    pub fn engine(&self) -> &dyn Engine {
+        match self {
+            Self::Model(engine) => engine.as_ref(),
+            Self::Table(table) => table,
+        }
+    }
+
+    /// The encoder.
+    pub fn engine_mut(&mut self) -> &mut dyn Engine {
+        match self {
+            Self::Model(engine) => engine.as_mut(),
+            Self::Table(table) => table,
+        }
+    }
+}
+
+impl std::fmt::Debug for QueryTower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.folder())
+    }
 }
 
 impl std::fmt::Debug for Towers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Towers")
             .field("vocab", &self.document.vocab())
-            .field("two", &self.query.is_some())
+            .field("query", &self.query)
             .field("freeze_document", &self.freeze_document)
             .finish()
     }
 }
-
-/// The folder of the query encoder in that of the document encoder.
-pub(super) const QUERY_FOLDER: &str = "query_model";
 
 /// The vectors of a batch.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -74,7 +115,8 @@ impl Towers {
 
     /// Vectors of queries without dropout.
     pub fn encode_queries(&self, texts: &[Vec<u32>]) -> Vec<Terms> {
-        encode(self.query.as_deref().unwrap_or(self.document.as_ref()), texts)
+        let own = self.query.as_ref().map(QueryTower::engine);
+        encode(own.unwrap_or(self.document.as_ref()), texts)
     }
 
     /// Vectors of documents without dropout.
@@ -142,13 +184,14 @@ impl Towers {
         if !self.freeze_document {
             engines.push(self.document.as_mut());
         }
-        if let Some(query) = self.query.as_deref_mut().filter(|_| !freeze_query) {
-            engines.push(query);
+        if let Some(query) = self.query.as_mut().filter(|_| !freeze_query) {
+            engines.push(query.engine_mut());
         }
         engines
     }
 
-    /// Writes the model folder: the document encoder, and the queries' in `query_model/`.
+    /// Writes the model folder: the document encoder, and that of the queries in a folder of it.
+    /// `idf.json` tells readers of a table.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -156,16 +199,19 @@ impl Towers {
         create(folder)?;
         self.document.save(folder)?;
         if let Some(query) = &mut self.query {
-            let folder = folder.join(QUERY_FOLDER);
+            if let QueryTower::Table(table) = query {
+                table.write_json(&folder.join("idf.json"))?;
+            }
+            let folder = folder.join(query.folder());
             create(&folder)?;
-            query.save(&folder)?;
+            query.engine_mut().save(&folder)?;
         }
         Ok(())
     }
 
     fn engine(&mut self, tower: Tower) -> &mut dyn Engine {
         match (tower, &mut self.query) {
-            (Tower::Query, Some(query)) => query.as_mut(),
+            (Tower::Query, Some(query)) => query.engine_mut(),
             _ => self.document.as_mut(),
         }
     }
@@ -187,12 +233,12 @@ impl Towers {
         texts: &[&[u32]],
         noise: &dyn Fn(usize) -> u64,
     ) -> Vec<Terms> {
-        let frozen = chunk.tower == Tower::Document && self.freeze_document;
+        let plain = chunk.tower == Tower::Document && self.freeze_document && !self.frozen_dropout;
         let engine = self.engine(chunk.tower);
         let used = || chunk.texts.clone().filter(|text| !texts[*text].is_empty());
         let ids: Vec<&[u32]> = used().map(|text| texts[text]).collect();
         let noise: Vec<u64> = used().map(noise).collect();
-        let mut vectors = match (ids.is_empty(), frozen) {
+        let mut vectors = match (ids.is_empty(), plain) {
             (true, _) => Vec::new(),
             (false, true) => engine.encode(&ids),
             (false, false) => engine.forward(&ids, &noise),

@@ -53,8 +53,8 @@ pub(super) const SCHEDULERS: [(&str, SchedulerKind, &[&str]); 7] = [
 ];
 
 /// `compat`
-pub(super) const COMPAT: [&str; 4] =
-    ["identical_ids", "long_queries", "zero_scores", "linear_schedule"];
+pub(super) const COMPAT: [&str; 5] =
+    ["identical_ids", "long_queries", "zero_scores", "linear_schedule", "frozen_dropout"];
 
 pub(super) fn read(
     value: Option<&Value>,
@@ -152,10 +152,7 @@ fn optimizer(f: &mut Fields<'_>) -> Result<Optimizer, TrainError> {
     OPTIMIZERS.iter().find(|(word, _)| *word == name).map(|(_, optimizer)| *optimizer).ok_or_else(
         || {
             let names = OPTIMIZERS.map(|(word, _)| word).join(", ");
-            f.error(
-                "optim",
-                format!("training.optim: `{name}` is not implemented; there are {names}"),
-            )
+            f.error("optim", format!("`{name}` is not implemented; there are {names}"))
         },
     )
 }
@@ -164,10 +161,7 @@ fn scheduler(f: &mut Fields<'_>) -> Result<SchedulerKind, TrainError> {
     let name = f.text("lr_scheduler_type")?.unwrap_or_else(|| "linear".to_owned());
     SCHEDULERS.iter().find(|(word, ..)| *word == name).map(|(_, kind, _)| *kind).ok_or_else(|| {
         let names = SCHEDULERS.map(|(word, ..)| word).join(", ");
-        f.error(
-            "lr_scheduler_type",
-            format!("training.lr_scheduler_type: `{name}` is not implemented; there are {names}"),
-        )
+        f.error("lr_scheduler_type", format!("`{name}` is not implemented; there are {names}"))
     })
 }
 
@@ -255,7 +249,7 @@ fn report_to(f: &mut Fields<'_>) -> Result<ReportTo, TrainError> {
                 return Err(f.error(
                     "report_to",
                     format!(
-                        "training.report_to: `{other}` is not implemented; there are \
+                        "`{other}` is not implemented; there are \
                          tensorboard, all and none"
                     ),
                 ));
@@ -272,6 +266,7 @@ fn compat(f: &mut Fields<'_>) -> Result<Compat, TrainError> {
             long_queries: *all,
             zero_scores: *all,
             linear_schedule: *all,
+            frozen_dropout: *all,
         });
     }
     let mut compat = Compat::default();
@@ -281,6 +276,7 @@ fn compat(f: &mut Fields<'_>) -> Result<Compat, TrainError> {
             "long_queries" => compat.long_queries = true,
             "zero_scores" => compat.zero_scores = true,
             "linear_schedule" => compat.linear_schedule = true,
+            "frozen_dropout" => compat.frozen_dropout = true,
             other => {
                 return Err(f.error(
                     "compat",

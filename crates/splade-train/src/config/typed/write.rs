@@ -9,6 +9,7 @@ use super::super::schema::{
 };
 use super::training::{COMPAT, OPTIMIZERS, SAVE_STRATEGIES, SCHEDULERS};
 use super::{model::SATURATIONS, objective};
+use crate::json::number;
 
 pub(super) fn config(config: &Config) -> Value {
     json!({
@@ -159,11 +160,6 @@ fn loop_and_logs(t: &TrainingConfig) -> Value {
     })
 }
 
-/// Whole numbers without a point, as Python writes numbers of steps.
-fn number(value: f64) -> Value {
-    if value.fract() == 0.0 && value.abs() < 9e15 { json!(value as i64) } else { json!(value) }
-}
-
 fn regularizer(r: &RegularizerConfig) -> Value {
     let mut object = json!({"reg_type": "FLOPS", "lambda_": r.lambda, "T": number(r.steps)});
     match r.kind {
@@ -181,6 +177,7 @@ fn regularizer(r: &RegularizerConfig) -> Value {
 }
 
 fn compat(c: &Compat) -> Vec<&'static str> {
-    let on = [c.identical_ids, c.long_queries, c.zero_scores, c.linear_schedule];
+    let Compat { identical_ids, long_queries, zero_scores, linear_schedule, frozen_dropout } = *c;
+    let on = [identical_ids, long_queries, zero_scores, linear_schedule, frozen_dropout];
     COMPAT.iter().zip(on).filter(|(_, on)| *on).map(|(name, _)| *name).collect()
 }

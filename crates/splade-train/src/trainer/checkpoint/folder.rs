@@ -1,4 +1,4 @@
-//! Folders that appear whole or not at all.
+//! Folders that appear whole or not at all: checkpoints, and the final model.
 //!
 //! A checkpoint grows in `checkpoint-N.partial`, is synced to disk and renamed; one that is to go is
 //! renamed to `checkpoint-N.deleted` first. So whatever is called `checkpoint-N` is whole, wherever
@@ -36,7 +36,7 @@ pub fn checkpoints(output: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
 }
 
 /// Begins a folder beside `target`.
-pub(super) fn begin(target: &Path) -> Result<PathBuf, TrainError> {
+pub(crate) fn begin(target: &Path) -> Result<PathBuf, TrainError> {
     let partial = with(target, PARTIAL);
     remove(&partial)?;
     fs::create_dir_all(&partial).map_err(TrainError::io(&partial))?;
@@ -44,7 +44,7 @@ pub(super) fn begin(target: &Path) -> Result<PathBuf, TrainError> {
 }
 
 /// Gives the folder that was begun its name, when all of it is on disk.
-pub(super) fn finish(target: &Path) -> Result<(), TrainError> {
+pub(crate) fn finish(target: &Path) -> Result<(), TrainError> {
     let partial = with(target, PARTIAL);
     sync_tree(&partial)?;
     let replaced = with(target, REPLACED);

@@ -1,7 +1,7 @@
 //! Checkpoints: everything that a run needs to go on as if it had not stopped.
 //!
 //! `output_dir/checkpoint-N` after step `N` is a model folder in the layout of Hugging Face (the
-//! query encoder in `query_model/`) with
+//! query encoder in a folder of it) with
 //!
 //! - `optimizer.safetensors`: the optimizer's moments, a tensor each, named
 //!   `document/exp_avg/<tensor>`;
@@ -25,15 +25,16 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, ResumeFrom};
 use crate::error::TrainError;
+use crate::json::pretty;
 
 use super::plan::Due;
-use super::state::{TrainerState, pretty};
+use super::state::TrainerState;
 use super::step::Stepper;
 use super::towers::Towers;
 use super::window::Window;
 
 pub use folder::checkpoints;
-pub(super) use folder::{path, tidy};
+pub(super) use folder::{begin, finish, path, tidy};
 pub(super) use optimizer::load_weights;
 pub(crate) use resume::differences;
 #[cfg(test)]
@@ -66,8 +67,6 @@ pub(super) struct RunState {
     objective: Value,
     /// What was not logged yet.
     pub(super) window: Window,
-    /// A fingerprint of the settings, to tell runs apart at a glance.
-    settings_hash: String,
     settings: Value,
 }
 
@@ -102,7 +101,6 @@ pub(super) fn write(parts: Parts<'_>) -> Result<PathBuf, TrainError> {
         updates: stepper.optimizer.step,
         objective: stepper.objective.state(),
         window: window.clone(),
-        settings_hash: format!("{:08x}", fingerprint(settings)),
         settings: settings.clone(),
     };
     let mut ours = model_use(config, stepper.towers());
@@ -222,10 +220,4 @@ pub(super) fn rotate(
         folder::delete(&folder::path(output, step))?;
     }
     Ok(())
-}
-
-/// FNV-1a of the settings' text, in 32 bits.
-fn fingerprint(settings: &Value) -> u32 {
-    let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    settings.to_string().bytes().fold(0x811c_9dc5, step)
 }

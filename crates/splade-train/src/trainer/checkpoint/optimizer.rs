@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerState;
 use crate::trainer::step::Stepper;
-use crate::trainer::towers::{QUERY_FOLDER, Towers};
+use crate::trainer::towers::Towers;
 
 use super::tensors::TensorFile;
 
@@ -83,7 +83,7 @@ pub(super) fn read(path: &Path, updates: u64, stepper: &mut Stepper) -> Result<(
 pub(crate) fn load_weights(folder: &Path, towers: &mut Towers) -> Result<(), TrainError> {
     load(folder, towers.document.as_mut())?;
     match &mut towers.query {
-        Some(query) => load(&folder.join(QUERY_FOLDER), query.as_mut()),
+        Some(query) => load(&folder.join(query.folder()), query.engine_mut()),
         None => Ok(()),
     }
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use splade_model::WeightsWriter;
 
+use crate::data::random::hash;
 use crate::engine::{Engine, NamedTensor, ParameterMut, TensorSource, Terms};
 use crate::error::TrainError;
-use crate::trainer::noise::noise;
 
 pub(crate) const DIM: usize = 6;
 
@@ -41,7 +41,7 @@ impl Bag {
         let mut count = 0;
         let mut random = |scale: f32| {
             count += 1;
-            ((noise(seed, count, 0, 0) >> 40) as f32 / (1 << 23) as f32 - 1.0) * scale
+            ((hash(&[seed, count]) >> 40) as f32 / (1 << 23) as f32 - 1.0) * scale
         };
         let values = [
             (0..vocab * DIM).map(|_| random(1.0)).collect(),
@@ -60,7 +60,7 @@ impl Bag {
         let masks: Vec<f32> = (0..ids.len() * DIM)
             .map(|at| match noise_of {
                 Some(seed) if self.dropout > 0.0 => {
-                    let share = (noise(seed, at as u64, 0, 0) >> 40) as f32 / (1 << 24) as f32;
+                    let share = (hash(&[seed, at as u64]) >> 40) as f32 / (1 << 24) as f32;
                     if share < self.dropout { 0.0 } else { 1.0 / (1.0 - self.dropout) }
                 }
                 _ => 1.0,

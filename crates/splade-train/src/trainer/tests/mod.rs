@@ -17,9 +17,11 @@ use crate::config::{
     ModelConfig, Optimizer, QueryEncoder, RegularizerConfig, RegularizerKind, Regularizers,
     ReportTo, SchedulerKind, TrainingConfig,
 };
+use crate::data::random::hash;
 use crate::data::{TrainingData, ValidationData};
+use crate::table::TableEngine;
 
-use super::{Tokenization, Towers, TrainerOptions};
+use super::{QueryTower, Tokenization, Towers, TrainerOptions};
 pub(crate) use engine::Bag;
 
 /// Settings with transformers' defaults, but for those that a test of the loop wants.
@@ -116,11 +118,13 @@ pub(crate) fn config(output: &Path) -> Config {
     }
 }
 
+fn tokenizer_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../splade-text/tests/fixtures/bert-uncased")
+}
+
 pub(crate) fn tokenization() -> Tokenization {
-    let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../splade-text/tests/fixtures/bert-uncased");
-    let tokenizer =
-        Tokenizer::from_dir(&folder, &TokenizerOptions::default()).expect("a tokenizer");
+    let tokenizer = Tokenizer::from_dir(&tokenizer_folder(), &TokenizerOptions::default())
+        .expect("a tokenizer");
     Tokenization {
         tokenizer: Arc::new(tokenizer),
         plain_queries: false,
@@ -140,23 +144,52 @@ pub(crate) fn settings(config: &Config) -> Value {
     })
 }
 
-/// One tower, or two of which the query's starts elsewhere.
-pub(crate) fn towers(two: bool) -> Towers {
-    let vocab = tokenization().tokenizer.len();
+/// What encodes the queries of a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queries {
+    /// The encoder of documents.
+    Shared,
+    /// An encoder that starts elsewhere.
+    Own,
+    /// A table.
+    Table,
+}
+
+impl Queries {
+    pub(crate) const ALL: [Self; 3] = [Self::Shared, Self::Own, Self::Table];
+}
+
+pub(crate) fn towers(queries: Queries) -> Towers {
+    let tokenizer = tokenization().tokenizer;
+    let vocab = tokenizer.len();
+    let query = match queries {
+        Queries::Shared => None,
+        Queries::Own => Some(QueryTower::Model(Box::new(Bag::new(vocab, 2, 0.1)))),
+        Queries::Table => {
+            let weights = (0..vocab).map(|id| 0.5 + (id % 11) as f32 * 0.1).collect();
+            Some(QueryTower::Table(TableEngine::new(
+                weights,
+                tokenizer,
+                &tokenizer_folder(),
+                false,
+            )))
+        }
+    };
     Towers {
         document: Box::new(Bag::new(vocab, 1, 0.1)),
-        query: two.then(|| Box::new(Bag::new(vocab, 2, 0.1)) as _),
+        query,
         freeze_document: false,
+        frozen_dropout: false,
     }
 }
 
-pub(crate) fn options(config: Config, two: bool) -> TrainerOptions {
+pub(crate) fn options(config: Config, queries: Queries) -> TrainerOptions {
     let data = TrainingData::open(&config.data, config.training.seed).expect("data");
     let validation = ValidationData::open(&config.data).expect("data");
     TrainerOptions {
         settings: settings(&config),
-        towers: towers(two),
-        tokenization: tokenization(),
+        towers: towers(queries),
+        tokenization: Tokenization { plain_queries: queries == Queries::Table, ..tokenization() },
         data,
         validation,
         resume: None,

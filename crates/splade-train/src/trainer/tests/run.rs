@@ -1,7 +1,6 @@
 use std::fs;
 
 use crate::config::ResumeFrom;
-use crate::trainer::noise::noise;
 use crate::trainer::{Event, Outcome, Trainer, Watch, checkpoint_to_resume, checkpoints};
 
 use super::*;
@@ -43,8 +42,13 @@ impl Watch for Killed {
     }
 }
 
-fn run(config: &Config, two: bool, resume: Option<PathBuf>, watch: &mut dyn Watch) -> Outcome {
-    let options = TrainerOptions { resume, ..options(config.clone(), two) };
+fn run(
+    config: &Config,
+    queries: Queries,
+    resume: Option<PathBuf>,
+    watch: &mut dyn Watch,
+) -> Outcome {
+    let options = TrainerOptions { resume, ..options(config.clone(), queries) };
     Trainer::new(options).expect("a run").run(watch).expect("it ends")
 }
 
@@ -124,13 +128,13 @@ fn step_of(folder: &Path) -> u64 {
 }
 
 /// Runs to the end in pieces of a few steps; tells how many there were.
-fn run_in_pieces(config: &Config, two: bool, seed: u64, killed: bool) -> u64 {
+fn run_in_pieces(config: &Config, queries: Queries, seed: u64, killed: bool) -> u64 {
     let output = &config.training.output_dir;
     for piece in 0..60 {
         let from = checkpoint_to_resume(output, &ResumeFrom::Last).expect("readable");
         let begin = from.as_deref().map_or(0, step_of);
-        let end = begin + 1 + noise(seed, piece, usize::from(two), 0) % 7;
-        let options = TrainerOptions { resume: from, ..options(config.clone(), two) };
+        let end = begin + 1 + hash(&[seed, piece, queries as u64]) % 7;
+        let options = TrainerOptions { resume: from, ..options(config.clone(), queries) };
         let mut trainer = Trainer::new(options).expect("a run");
         let finished = if killed {
             let mut watch = Killed { after: end };
@@ -156,17 +160,25 @@ fn run_in_pieces(config: &Config, two: bool, seed: u64, killed: bool) -> u64 {
 #[test]
 fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
     let dir = tempfile::tempdir().expect("a folder");
-    for two in [false, true] {
-        let straight = dir.path().join(format!("straight-{two}"));
-        assert!(matches!(run(&rich(&straight), two, None, &mut ()), Outcome::Finished(_)));
-        assert_eq!(straight.join("model/modules.json").is_file(), !two);
-        assert_eq!(straight.join("model/query_model/model.safetensors").is_file(), two);
+    for queries in Queries::ALL {
+        let straight = dir.path().join(format!("straight-{queries:?}"));
+        assert!(matches!(run(&rich(&straight), queries, None, &mut ()), Outcome::Finished(_)));
+        let files = [
+            ("modules.json", queries != Queries::Own),
+            ("query_model/model.safetensors", queries == Queries::Own),
+            ("query_0_SparseStaticEmbedding/model.safetensors", queries == Queries::Table),
+            ("router_config.json", queries == Queries::Table),
+            ("idf.json", queries == Queries::Table),
+        ];
+        for (name, there) in files {
+            assert_eq!(straight.join("model").join(name).is_file(), there, "{queries:?} {name}");
+        }
         for seed in 0..4 {
             let killed = seed % 2 == 0;
-            let output = dir.path().join(format!("broken-{two}-{seed}"));
+            let output = dir.path().join(format!("broken-{queries:?}-{seed}"));
             let mut config = rich(&output);
             config.training.resume_from_checkpoint = Some(ResumeFrom::Last);
-            assert!(run_in_pieces(&config, two, seed, killed) > 1);
+            assert!(run_in_pieces(&config, queries, seed, killed) > 1);
             // A stop writes a checkpoint more, so that others are deleted.
             let last = "checkpoint-17";
             assert_same(&straight, &output, |name| {
@@ -182,11 +194,11 @@ fn a_finished_run_can_be_resumed() {
     let dir = tempfile::tempdir().expect("a folder");
     let (first, second) = (dir.path().join("first"), dir.path().join("second"));
     for output in [&first, &second] {
-        run(&rich(output), false, None, &mut ());
+        run(&rich(output), Queries::Shared, None, &mut ());
     }
     let mut config = rich(&second);
     config.training.resume_from_checkpoint = Some(ResumeFrom::Last);
-    run(&config, false, Some(second.join("checkpoint-17")), &mut ());
+    run(&config, Queries::Shared, Some(second.join("checkpoint-17")), &mut ());
     assert_same(&first, &second, |_| true);
 }
 
@@ -195,7 +207,7 @@ fn a_finished_run_can_be_resumed() {
 fn a_finished_run_leaves_model_and_results() {
     let dir = tempfile::tempdir().expect("a folder");
     let config = rich(dir.path());
-    let Outcome::Finished(results) = run(&config, false, None, &mut ()) else {
+    let Outcome::Finished(results) = run(&config, Queries::Shared, None, &mut ()) else {
         panic!("it was not stopped");
     };
     let json = |name: &str| -> Value {
@@ -252,7 +264,7 @@ fn epochs_log_evaluate_and_save_at_their_ends() {
     training.save_strategy = IntervalStrategy::Best;
     training.metric_for_best_model = Some("eval_avg_nnz".into());
     training.eval_on_start = true;
-    run(&config, false, None, &mut ());
+    run(&config, Queries::Shared, None, &mut ());
     let log = fs::read_to_string(dir.path().join("log.jsonl")).expect("a log");
     let steps = |kind: &str| -> Vec<(u64, f64)> {
         let records = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
@@ -269,9 +281,9 @@ fn epochs_log_evaluate_and_save_at_their_ends() {
 fn a_run_does_not_overwrite_another() {
     let dir = tempfile::tempdir().expect("a folder");
     let config = config(dir.path());
-    run(&config, false, None, &mut ());
+    run(&config, Queries::Shared, None, &mut ());
     let begin = |config: &Config, resume: Option<PathBuf>| {
-        let options = TrainerOptions { resume, ..options(config.clone(), false) };
+        let options = TrainerOptions { resume, ..options(config.clone(), Queries::Shared) };
         Trainer::new(options).map(drop).expect_err("refused").to_string()
     };
     let message = begin(&config, None);
@@ -290,7 +302,7 @@ fn a_run_does_not_overwrite_another() {
     let options = TrainerOptions {
         resume: Some(last.clone()),
         settings: settings(&longer),
-        ..options(longer, false)
+        ..options(longer, Queries::Shared)
     };
     assert!(matches!(
         Trainer::new(options).expect("a longer run").run(&mut ()).expect("it ends"),
@@ -310,14 +322,14 @@ fn damaged_checkpoints_are_refused() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut config = config(dir.path());
     config.training.max_steps = Some(2);
-    run(&config, false, None, &mut ());
+    run(&config, Queries::Shared, None, &mut ());
     let whole = dir.path().join("checkpoint-2");
     let begin = |folder: &Path| {
         let mut config = config.clone();
         config.training.output_dir = dir.path().join("other");
         config.training.resume_from_checkpoint = Some(ResumeFrom::Last);
         let resume = Some(folder.to_path_buf());
-        Trainer::new(TrainerOptions { resume, ..options(config, false) }).map(drop)
+        Trainer::new(TrainerOptions { resume, ..options(config, Queries::Shared) }).map(drop)
     };
     begin(&whole).expect("it is whole");
     let copy = dir.path().join("copy");
@@ -348,7 +360,7 @@ fn evaluations_that_cannot_be_made_are_refused() {
     let refused = |change: &dyn Fn(&mut Config)| {
         let mut config = config(&dir.path().join("run"));
         change(&mut config);
-        Trainer::new(options(config, false)).map(drop).expect_err("refused").to_string()
+        Trainer::new(options(config, Queries::Shared)).map(drop).expect_err("refused").to_string()
     };
     let message = refused(&|config| {
         config.training.eval_strategy = IntervalStrategy::Epoch;
@@ -388,7 +400,7 @@ fn a_run_that_collapses_warns() {
         (side.lambda, side.steps) = (1000.0, 0.0);
     }
     let mut watch = Watcher::default();
-    run(&config, false, None, &mut watch);
+    run(&config, Queries::Shared, None, &mut watch);
     let said: Vec<&String> = watch.said.iter().filter(|text| text.contains("has a term")).collect();
     assert_eq!(said.len(), 1, "{:?}", watch.said);
 }

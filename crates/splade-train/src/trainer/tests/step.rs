@@ -25,8 +25,8 @@ fn gradients(towers: &mut Towers) -> Vec<f32> {
 }
 
 fn parameters(towers: &mut Towers) -> Vec<f32> {
-    let mut all = vec![&mut towers.document];
-    all.extend(&mut towers.query);
+    let mut all: Vec<&mut dyn Engine> = vec![towers.document.as_mut()];
+    all.extend(towers.query.as_mut().map(QueryTower::engine_mut));
     let mut values = Vec::new();
     for engine in all {
         engine.parameters(&mut |parameter| values.extend_from_slice(parameter.values));
@@ -34,8 +34,8 @@ fn parameters(towers: &mut Towers) -> Vec<f32> {
     values
 }
 
-fn stepper(config: &Config, two: bool) -> Stepper {
-    Stepper::new(towers(two), config, 10).expect("a stepper")
+fn stepper(config: &Config, queries: Queries) -> Stepper {
+    Stepper::new(towers(queries), config, 10).expect("a stepper")
 }
 
 /// The gradients of the test engine are those of the loss: central differences.
@@ -43,8 +43,8 @@ fn stepper(config: &Config, two: bool) -> Stepper {
 fn gradients_are_those_of_the_loss() {
     let config = config(Path::new("none"));
     let batch = &batches(&config, 1)[0];
-    for two in [false, true] {
-        let mut stepper = stepper(&config, two);
+    for queries in Queries::ALL {
+        let mut stepper = stepper(&config, queries);
         stepper.step = 6;
         stepper.add_gradients(batch, 0, 1.0).expect("a loss");
         let analytic = gradients(stepper.towers_mut());
@@ -89,12 +89,12 @@ fn cached_gradients_are_the_direct_ones() {
     let mut config = config(Path::new("none"));
     let batch = &batches(&config, 1)[0];
     assert!(batch.tokens() > 300);
-    for two in [false, true] {
-        let mut direct = stepper(&config, two);
+    for queries in Queries::ALL {
+        let mut direct = stepper(&config, queries);
         let (want, vectors) = direct.add_gradients(batch, 0, 1.0).expect("a loss");
         for tokens in [1, 60, 200] {
             config.training.gradient_cache_tokens = Some(tokens);
-            let mut cached = stepper(&config, two);
+            let mut cached = stepper(&config, queries);
             let (value, found) = cached.add_gradients(batch, 0, 1.0).expect("a loss");
             assert_eq!((value.loss, &found), (want.loss, &vectors));
             let (a, b) = (gradients(direct.towers_mut()), gradients(cached.towers_mut()));
@@ -110,7 +110,7 @@ fn cached_gradients_are_the_direct_ones() {
 fn a_chunk_holds_no_more_tokens_than_allowed() {
     let config = config(Path::new("none"));
     let batch = &batches(&config, 1)[0];
-    let mut towers = towers(false);
+    let mut towers = towers(Queries::Shared);
     let vocab = towers.vocab();
     let mut bag = Bag::new(vocab, 1, 0.1);
     let texts: Vec<&[u32]> = batch.texts().collect();
@@ -128,12 +128,12 @@ fn a_chunk_holds_no_more_tokens_than_allowed() {
 fn batches_of_a_step_are_averaged() {
     let config = config(Path::new("none"));
     let batches = batches(&config, 2);
-    let mut apart = stepper(&config, false);
+    let mut apart = stepper(&config, Queries::Shared);
     let (first, _) = apart.add_gradients(&batches[0], 0, 0.5).expect("a loss");
     let (second, _) = apart.add_gradients(&batches[1], 1, 0.5).expect("a loss");
     let sum = gradients(apart.towers_mut());
     let norm = sum.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-    let report = stepper(&config, false).step(&batches).expect("a step");
+    let report = stepper(&config, Queries::Shared).step(&batches).expect("a step");
     assert!((report.gradient_norm - norm).abs() < 1e-9 * norm);
     assert_eq!(report.loss, (first.loss + second.loss) / 2.0);
     assert_eq!(report.learning_rate, 0.0);
@@ -146,7 +146,7 @@ fn a_frozen_document_encoder_stays() {
     let mut config = config(Path::new("none"));
     config.training.warmup_steps = 0;
     let batches = batches(&config, 1);
-    let mut towers = towers(true);
+    let mut towers = towers(Queries::Own);
     towers.freeze_document = true;
     let half = parameters(&mut towers).len() / 2;
     let before = parameters(&mut towers);
@@ -155,10 +155,54 @@ fn a_frozen_document_encoder_stays() {
     let after = parameters(stepper.towers_mut());
     assert_eq!(before[..half], after[..half]);
     assert_ne!(before[half..], after[half..]);
-    let mut towers = super::towers(false);
+    let mut towers = super::towers(Queries::Shared);
     towers.freeze_document = true;
     let message = Stepper::new(towers, &config, 10).expect_err("nothing to train").to_string();
     assert!(message.contains("nothing to train"), "{message}");
+}
+
+/// A frozen document encoder has no dropout, or, as in Python, as much as ever.
+#[test]
+fn dropout_of_a_frozen_document_encoder_is_a_choice() {
+    let config = config(Path::new("none"));
+    let batch = &batches(&config, 1)[0];
+    for dropout in [false, true] {
+        let mut towers = towers(Queries::Table);
+        (towers.freeze_document, towers.frozen_dropout) = (true, dropout);
+        let noisy = towers.forward(batch, &|ordinal| ordinal as u64, None);
+        assert_eq!(noisy.positives != towers.encode(batch).positives, dropout);
+        let mut stepper = Stepper::new(towers, &config, 10).expect("a stepper");
+        stepper.add_gradients(batch, 0, 1.0).expect("a loss");
+        let mut document = 0.0;
+        stepper.towers_mut().document.parameters(&mut |parameter| {
+            document += parameter.gradients.iter().map(|x| x.abs()).sum::<f32>();
+        });
+        assert_eq!(document, 0.0);
+    }
+}
+
+/// AdamW's first step is the learning rate where it is not small beside epsilon.
+#[test]
+fn a_table_has_a_learning_rate_of_its_own_or_stays() {
+    for (freeze, learning_rate) in [(true, None), (false, None), (false, Some(0.03))] {
+        let mut config = config(Path::new("none"));
+        config.model.query_encoder = QueryEncoder::Table { path: None, freeze, learning_rate };
+        (config.training.warmup_steps, config.training.weight_decay) = (0, 0.0);
+        let batches = batches(&config, 1);
+        let mut stepper = stepper(&config, Queries::Table);
+        let table = |stepper: &mut Stepper| -> Vec<f32> {
+            let mut values = Vec::new();
+            let table = stepper.towers_mut().query.as_mut().expect("a table").engine_mut();
+            table.parameters(&mut |parameter| values.extend_from_slice(parameter.values));
+            values
+        };
+        let before = table(&mut stepper);
+        stepper.step(&batches).expect("a step");
+        let after = table(&mut stepper);
+        let moved = before.iter().zip(&after).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let want = if freeze { 0.0 } else { learning_rate.unwrap_or(0.01) as f32 };
+        assert!((moved - want).abs() < 1e-5, "{freeze} {learning_rate:?}: {moved}");
+    }
 }
 
 /// A text without tokens has no terms, and the encoder never sees it.
@@ -169,7 +213,7 @@ fn empty_texts_pass_by() {
     batch.queries[2].clear();
     batch.negatives[7].clear();
     for tokens in [None, Some(1)] {
-        let mut stepper = stepper(&config, false);
+        let mut stepper = stepper(&config, Queries::Shared);
         let vectors = stepper.towers_mut().forward(&batch, &|i| i as u64, tokens);
         assert!(vectors.queries[2].terms.is_empty() && vectors.negatives[7].terms.is_empty());
         assert!(!vectors.queries[1].terms.is_empty());
@@ -182,7 +226,7 @@ fn empty_texts_pass_by() {
 fn a_loss_that_is_not_finite_names_the_step() {
     let config = config(Path::new("none"));
     let batches = batches(&config, 1);
-    let mut stepper = stepper(&config, false);
+    let mut stepper = stepper(&config, Queries::Shared);
     stepper.step(&batches).expect("a step");
     stepper.towers_mut().document.parameters(&mut |parameter| {
         if parameter.name == "decoder.bias" {

@@ -1,0 +1,291 @@
+//! Queries without a model: a weight a token ("inference-free"), trained or fixed.
+//!
+//! The vector of a query has each of its tokens once, with the weight that the table gives it
+//! (arXiv 2411.04403; `SparseStaticEmbedding` of sentence-transformers). Weights never fall below
+//! zero; one that is zero is no term of any vector, and gets no gradient.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde_json::{Map, Value, json};
+use splade_model::{ModelError, WeightsWriter, copy_tokenizer_alone};
+use splade_text::Tokenizer;
+
+use crate::data::Texts;
+use crate::engine::{Engine, NamedTensor, ParameterMut, TensorSource, Terms};
+use crate::error::TrainError;
+
+/// Documents that frequencies are counted in, evenly spread where there are more.
+pub const COUNTED_DOCUMENTS: usize = 100_000;
+
+/// The inverse document frequency of every token, BM25's: `ln(1 + (n - df + 1/2) / (df + 1/2))`,
+/// counted in whole texts; special tokens have 0.
+///
+/// # Errors
+/// If a document cannot be tokenized.
+pub fn inverse_document_frequencies(
+    documents: &Texts,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<f32>, TrainError> {
+    let step = documents.len().div_ceil(COUNTED_DOCUMENTS).max(1);
+    let rows: Vec<usize> = (0..documents.len()).step_by(step).collect();
+    let count = |rows: &[usize]| -> Result<Vec<u32>, TrainError> {
+        let mut counts = vec![0; tokenizer.len()];
+        for row in rows {
+            let text = documents.get(documents.id_at(*row))?;
+            let mut ids = tokenizer.encode_plain(&text).map_err(ModelError::from)?;
+            ids.sort_unstable();
+            ids.dedup();
+            ids.iter().for_each(|id| counts[*id as usize] += 1);
+        }
+        Ok(counts)
+    };
+    let sum = |mut a: Vec<u32>, b: Vec<u32>| {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        a
+    };
+    let counts = rows
+        .par_chunks(1000)
+        .map(count)
+        .try_reduce(|| vec![0; tokenizer.len()], |a, b| Ok(sum(a, b)))?;
+    let n = rows.len() as f64;
+    let idf = |df: &u32| ((n - f64::from(*df) + 0.5) / (f64::from(*df) + 0.5)).ln_1p() as f32;
+    let mut weights: Vec<f32> = counts.iter().map(idf).collect();
+    tokenizer.special_ids().iter().for_each(|id| weights[*id as usize] = 0.0);
+    Ok(weights)
+}
+
+/// A table of weights for queries.
+#[derive(Debug)]
+pub struct TableEngine {
+    /// `(tokens)`, none below zero.
+    weights: Vec<f32>,
+    /// `(tokens)`
+    gradients: Vec<f32>,
+    /// Of the last forward pass.
+    kept: Option<Vec<Terms>>,
+    tokenizer: Arc<Tokenizer>,
+    /// Where the tokenizer's files are.
+    tokenizer_folder: PathBuf,
+    frozen: bool,
+}
+
+impl TableEngine {
+    /// A table of a weight for every token of a tokenizer, which was read from a folder; `frozen`
+    /// tells readers of the saved table that it was not trained.
+    pub fn new(
+        weights: Vec<f32>,
+        tokenizer: Arc<Tokenizer>,
+        tokenizer_folder: &Path,
+        frozen: bool,
+    ) -> Self {
+        Self {
+            gradients: vec![0.0; weights.len()],
+            weights,
+            kept: None,
+            tokenizer,
+            tokenizer_folder: tokenizer_folder.to_path_buf(),
+            frozen,
+        }
+    }
+
+    /// Writes the table as OpenSearch does: an object from token to weight, without those that are
+    /// zero.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_json(&self, path: &Path) -> Result<(), TrainError> {
+        let weights = (0..).zip(&self.weights).filter(|(_, weight)| **weight > 0.0);
+        let named = weights.filter_map(|(id, weight)| Some((self.tokenizer.token(id)?, weight)));
+        let table: Map<String, Value> =
+            named.map(|(token, weight)| (token.to_owned(), json!(weight))).collect();
+        write(path, &Value::Object(table))
+    }
+
+    fn vector(&self, ids: &[u32]) -> Terms {
+        let mut terms: Vec<u32> =
+            ids.iter().copied().filter(|id| self.weights[*id as usize] > 0.0).collect();
+        terms.sort_unstable();
+        terms.dedup();
+        let weights = terms.iter().map(|id| self.weights[*id as usize]).collect();
+        Terms { terms, weights }
+    }
+}
+
+impl Engine for TableEngine {
+    fn vocab(&self) -> usize {
+        self.weights.len()
+    }
+
+    fn encode(&self, texts: &[&[u32]]) -> Vec<Terms> {
+        texts.iter().map(|ids| self.vector(ids)).collect()
+    }
+
+    fn forward(&mut self, texts: &[&[u32]], _: &[u64]) -> Vec<Terms> {
+        let vectors = self.encode(texts);
+        self.kept = Some(vectors.clone());
+        vectors
+    }
+
+    fn backward(&mut self, gradients: &[Vec<f32>]) {
+        let kept = self.kept.take().expect("a forward pass comes before its backward pass");
+        assert!(kept.len() == gradients.len(), "gradients of other vectors");
+        for (vector, gradients) in kept.iter().zip(gradients) {
+            assert!(vector.terms.len() == gradients.len(), "gradients of another vector");
+            for (term, gradient) in vector.terms.iter().zip(gradients) {
+                self.gradients[*term as usize] += gradient;
+            }
+        }
+    }
+
+    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
+        let (values, gradients) = (&mut self.weights[..], &mut self.gradients[..]);
+        visit(ParameterMut { name: "weight", values, gradients });
+        self.weights.iter_mut().for_each(|weight| *weight = weight.max(0.0));
+    }
+
+    fn to_tensors(&self, _: usize, numbers: &[f32]) -> Vec<NamedTensor> {
+        let (name, shape) = ("weight".to_owned(), vec![numbers.len()]);
+        vec![NamedTensor { name, shape, values: numbers.to_vec() }]
+    }
+
+    fn read_tensors(&self, _: usize, tensor: &TensorSource<'_>) -> Result<Vec<f32>, TrainError> {
+        tensor("weight", &[self.weights.len()])
+    }
+
+    /// Writes the folder of a `SparseStaticEmbedding`.
+    fn save(&mut self, folder: &Path) -> Result<(), TrainError> {
+        std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
+        write(&folder.join("config.json"), &json!({ "frozen": self.frozen }))?;
+        copy_tokenizer_alone(&self.tokenizer_folder, folder)?;
+        let tensors = [("weight".to_owned(), vec![self.weights.len()])];
+        let mut file = WeightsWriter::create(&folder.join("model.safetensors"), &tensors)?;
+        file.write(&self.weights)?;
+        Ok(file.finish()?)
+    }
+}
+
+fn write(path: &Path, value: &Value) -> Result<(), TrainError> {
+    std::fs::write(path, format!("{value:#}\n")).map_err(TrainError::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use splade_model::{Encoder, EncoderOptions, Side, Table};
+    use splade_text::TokenizerOptions;
+
+    use super::*;
+    use crate::data::TextKind;
+
+    fn demo() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo")
+    }
+
+    fn tokenizer() -> Arc<Tokenizer> {
+        let tokenizer = Tokenizer::from_dir(&demo(), &TokenizerOptions::default());
+        Arc::new(tokenizer.expect("a tokenizer"))
+    }
+
+    /// A table whose weights differ, with one that is zero.
+    fn table() -> TableEngine {
+        let tokenizer = tokenizer();
+        let weights = (0..tokenizer.len()).map(|id| (id % 7) as f32 * 0.3).collect();
+        TableEngine::new(weights, tokenizer, &demo(), false)
+    }
+
+    /// Counted the slow way: for every token a pass over all documents.
+    #[test]
+    fn frequencies_are_those_that_a_slow_count_gives() {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy/train/doc_master.ndjson");
+        let documents = Texts::open(&path, TextKind::Document).expect("documents").0;
+        let tokenizer = tokenizer();
+        let weights = inverse_document_frequencies(&documents, &tokenizer).expect("counted");
+        let texts: Vec<HashSet<u32>> = (0..documents.len())
+            .map(|row| documents.text_at(row).expect("a text"))
+            .map(|text| tokenizer.encode_plain(&text).expect("ids").into_iter().collect())
+            .collect();
+        let mut found = 0;
+        for id in 0..tokenizer.len() as u32 {
+            let df = texts.iter().filter(|ids| ids.contains(&id)).count() as f64;
+            let n = texts.len() as f64;
+            let special = tokenizer.special_ids().contains(&id);
+            let want = if special { 0.0 } else { (1.0 + (n - df + 0.5) / (df + 0.5)).ln() };
+            let got = f64::from(weights[id as usize]);
+            // A rounding to 32 bits.
+            assert!((got - want).abs() <= 1e-6 * want, "{id}: {got} {want}");
+            found += usize::from(df > 0.0);
+        }
+        assert!(found > 100, "{found} tokens are in the documents");
+    }
+
+    /// The loss `sum of c * weight^2` over all terms: gradients by central differences.
+    #[test]
+    fn gradients_are_those_of_the_vectors() {
+        let mut table = table();
+        let texts: [&[u32]; 3] = [&[8, 9, 8, 7], &[9, 30], &[14]];
+        let noise = [0; 3];
+        let factor = |text: usize| (text + 1) as f64;
+        let loss = |table: &mut TableEngine, change: (usize, f32)| -> f64 {
+            table.weights[change.0] += change.1;
+            let vectors = table.forward(&texts, &noise);
+            table.weights[change.0] -= change.1;
+            let square = |weight: &f32| f64::from(*weight).powi(2);
+            let of = |(i, vector): (usize, &Terms)| {
+                factor(i) * vector.weights.iter().map(square).sum::<f64>()
+            };
+            vectors.iter().enumerate().map(of).sum()
+        };
+        let vectors = table.forward(&texts, &noise);
+        assert_eq!(vectors[0].terms, [8, 9], "7 has no weight, 8 stands twice");
+        let by_weight = vectors.iter().enumerate().map(|(text, vector)| {
+            vector.weights.iter().map(|weight| (2.0 * factor(text)) as f32 * weight).collect()
+        });
+        table.backward(&by_weight.collect::<Vec<_>>());
+        for id in [5, 8, 9, 30] {
+            let slope = (loss(&mut table, (id, 0.01)) - loss(&mut table, (id, -0.01))) / 0.02;
+            let gradient = f64::from(table.gradients[id]);
+            // Exact for squares but for roundings to 32 bits.
+            assert!((slope - gradient).abs() < 1e-4, "{id}: {slope} {gradient}");
+            assert_eq!(gradient != 0.0, id != 5);
+        }
+        assert_eq!(table.gradients[7], 0.0);
+    }
+
+    #[test]
+    fn no_weight_falls_below_zero() {
+        let mut table = table();
+        table.parameters(&mut |parameter| parameter.values[8] = -1.0);
+        assert_eq!(table.weights[8], 0.0);
+        assert!(table.encode(&[&[8]])[0].terms.is_empty());
+    }
+
+    /// Both forms that are saved give the same vectors where models are loaded.
+    #[test]
+    fn a_saved_table_is_read_as_it_was() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (mut table, tokenizer) = (table(), tokenizer());
+        let folder = dir.path().join("table");
+        table.save(&folder).expect("saved");
+        assert_eq!(Table::Tensor(folder).read(&tokenizer).expect("read"), table.weights);
+        for entry in std::fs::read_dir(demo()).expect("listed") {
+            let path = entry.expect("an entry").path();
+            let copy = dir.path().join(path.file_name().expect("a name"));
+            std::fs::copy(&path, copy).expect("copied");
+        }
+        table.write_json(&dir.path().join("idf.json")).expect("written");
+        let options = EncoderOptions { side: Side::Query, ..EncoderOptions::default() };
+        let encoder = Encoder::load(dir.path(), &options).expect("a model");
+        let text = "日本の首都は東京です。東京";
+        let vector = encoder.encode(&[text]).expect("encoded").remove(0);
+        let ids = tokenizer.encode_plain(text).expect("ids");
+        let want = table.encode(&[&ids]).remove(0);
+        assert_eq!(vector.weights(), want.weights);
+        let terms: Vec<u32> = vector.terms().iter().map(|term| term.0).collect();
+        assert_eq!(terms, want.terms);
+        assert!(terms.len() > 3, "{terms:?}");
+    }
+}
