@@ -78,6 +78,14 @@ pub(super) fn options(
     };
     let mut document = load(&document_folder)?;
     let mut query = query_folder.as_deref().map(load).transpose()?;
+    if tokenizer.len() > document.vocab() {
+        bail!(
+            "{}: the tokenizer has {} tokens but the model's vocabulary {}",
+            document_folder.display(),
+            tokenizer.len(),
+            document.vocab()
+        );
+    }
     let target = config.model.init.target_terms;
     if resume.is_none() {
         let texts = first_documents(&data, &tokenizer, config.model.max_length)?;
@@ -96,14 +104,6 @@ pub(super) fn options(
         if let Some(query) = &mut query {
             calibrate(query, query_made, "query")?;
         }
-    }
-    if tokenizer.len() > document.vocab() {
-        bail!(
-            "{}: the tokenizer has {} tokens but the model's vocabulary {}",
-            document_folder.display(),
-            tokenizer.len(),
-            document.vocab()
-        );
     }
     let limit = |engine: &CpuEngine| engine.max_tokens();
     let model_length = query.as_ref().map_or(limit(&document), limit).min(limit(&document));

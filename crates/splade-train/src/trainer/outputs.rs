@@ -2,8 +2,9 @@
 //!
 //! `final_output_dir/model` loads in transformers, in light-splade in Python, here, and, unless
 //! queries have a model of their own, in sentence-transformers, whose files have the form of its
-//! versions 5.0 to 5.3, which later ones read too. `training_args.json` and `results/*.json` are as transformers' `save_metrics` and
-//! `save_state` write them, without `total_flos`, which is not counted.
+//! versions 5.0 to 5.3, which later ones read too. `training_args.json` and `results/*.json` are as
+//! transformers' `save_metrics` and `save_state` write them, without `total_flos`, which is not
+//! counted.
 
 use std::collections::BTreeMap;
 use std::path::Path;

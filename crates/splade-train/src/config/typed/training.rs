@@ -248,10 +248,7 @@ fn report_to(f: &mut Fields<'_>) -> Result<ReportTo, TrainError> {
             other => {
                 return Err(f.error(
                     "report_to",
-                    format!(
-                        "`{other}` is not implemented; there are \
-                         tensorboard, all and none"
-                    ),
+                    format!("`{other}` is not implemented; there are tensorboard, all and none"),
                 ));
             }
         }

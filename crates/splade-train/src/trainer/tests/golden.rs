@@ -152,6 +152,17 @@ fn stepper(shared: &Path, recorded: &Recorded) -> Stepper {
     Stepper::new(towers, config, 20).expect("a stepper")
 }
 
+/// How much wider tolerances of a run are from step 10 on.
+///
+/// In step 9 of the run with two towers, two tokens of a query come within 2.5e-7 of each other, in
+/// 64 bits, for the largest logit of a term; no other step before has a gap below 1.9e-6. In 32 bits
+/// rounding decides which of them gets the gradient, and Adam does the rest. PyTorch in 32 bits
+/// differs from itself in the same way where its attention is computed in another order: the norm of
+/// step 9 is 14.40896 in the record and 14.40784 with the other token, that of step 19 7.67 and 7.60.
+fn slack(run: &str) -> f64 {
+    if run == "triplet_two_tower" { 20.0 } else { 1.0 }
+}
+
 /// Losses to 2e-4 of the f64 loop's (the record's own f32 loop is within 9e-5), strengths and
 /// learning rates exactly, norms to 1e-3, counts of terms to the few that lie at zero.
 #[test]
@@ -168,10 +179,7 @@ fn steps_are_those_of_the_python_library() {
             }
             let want = &recorded.record["own_f64"][step];
             let trainer = |i: usize| &recorded.record["trainer"][step * accumulation + i];
-            // The two-tower run drifts away from step 10 on, to 2e-3 in the end. Up to step 8 its
-            // losses agree to 1e-6; then the norm differs by 8e-5 at once, as where rounding
-            // decides which of two tokens has a term's largest weight, and Adam does the rest.
-            let factor = if run == "triplet_two_tower" && step >= 10 { 20.0 } else { 1.0 };
+            let factor = if step >= 10 { slack(run) } else { 1.0 };
             let near = |what: &str, got: f64, want: f64, tolerance: f64| {
                 assert!(
                     (got - want).abs() <= factor * tolerance,
@@ -256,8 +264,9 @@ fn gradients_are_those_of_pytorch() {
 /// How the record calls tensors.
 const PREFIXES: [&str; 1] = ["SIDE.transformer."];
 
-/// The evaluation after the last step: metrics as recorded, with the defect that drops a document
-/// whose id is the query's and without it; statistics to a term.
+/// The evaluation after the last step: the loss, which the record has of the first two batches, as
+/// close as those of the steps; metrics as recorded, with the defect that drops a document whose id
+/// is the query's and without it; statistics to a term.
 #[test]
 fn the_evaluation_is_that_of_the_python_library() {
     let Some(shared) = shared() else { return };
@@ -285,6 +294,10 @@ fn the_evaluation_is_that_of_the_python_library() {
         };
         let found = evaluate(&recorded.config);
         let want = &recorded.record["eval_seed"];
+        let losses = recorded.batches[..2].iter().map(|batch| stepper.loss(batch).expect("a loss"));
+        let (loss, want_loss) = (losses.sum::<f64>() / 2.0, number(&want["eval_loss"]));
+        let tolerance = slack(run) * 2e-4 * want_loss.max(1.0);
+        assert!((loss - want_loss).abs() <= tolerance, "{run}: {loss} {want_loss}");
         for (name, got) in found.values.iter().filter(|(name, _)| name != "eval_avg_query_nnz") {
             let want = number(&want[name]);
             let tolerance = match name.as_str() {

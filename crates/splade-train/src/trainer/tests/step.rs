@@ -100,7 +100,8 @@ fn cached_gradients_are_the_direct_ones() {
             let (a, b) = (gradients(direct.towers_mut()), gradients(cached.towers_mut()));
             let norm = a.iter().map(|x| x * x).sum::<f32>().sqrt();
             let far = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(far < 1e-6 * norm, "{far} of {norm}");
+            // Some hundred additions in 32 bits, in two orders: each rounds by 6e-8 of the sum.
+            assert!(far < 3e-6 * norm, "{queries:?} {tokens}: {far} of {norm}");
         }
         config.training.gradient_cache_tokens = None;
     }
