@@ -1,6 +1,7 @@
 //! What was typed.
 
 mod evaluate;
+mod export;
 mod index;
 mod model;
 mod pipeline;
@@ -12,6 +13,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use evaluate::{CheckDataArgs, EvaluateArgs, ReportFormat};
+pub(crate) use export::{
+    CsrArgs, ElasticsearchType, ExportCommand, MatrixFormat, OpensearchArgs, OpensearchType,
+    VectorsArgs,
+};
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
@@ -52,6 +57,9 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Look for what is wrong in a data set
     CheckData(CheckDataArgs),
+    /// Write vectors in the form of a search engine
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Train a model as a config says
     Train(TrainArgs),
     /// Run steps that a file lists, each only if something changed that it depends on

@@ -43,6 +43,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Search(args) => cmd::search::run(args),
         Command::Evaluate(args) => cmd::evaluate::run(args),
         Command::CheckData(args) => cmd::check_data::run(args),
+        Command::Export(command) => cmd::export::run(command),
         Command::Train(args) => cmd::train::run(args),
         Command::Pipeline(args) => cmd::pipeline::run(args),
     }

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{
-    FileError, NdjsonWriter, ParquetWriter, RowFormat, RowWriter, Shard, ShardedWriter, aside,
-    sync_and_rename,
+    FileError, NdjsonWriter, ParquetWriter, RowFormat, RowWriter, Shard, ShardForm, ShardedWriter,
+    aside, sync_and_rename,
 };
 
 /// The form of rows.
@@ -132,9 +132,10 @@ impl Destination {
                     Format::Parquet => "parquet",
                     Format::Ndjson => "ndjson",
                 };
-                let create = Box::new(move |path: &Path| rows.create(path, format));
-                let (settings, shards) = (rows.settings.clone(), (extension, shard_rows));
-                let writer = ShardedWriter::open(dir, settings, resume, shards, create)?;
+                let create = Box::new(move |path: &Path, _| rows.create(path, format));
+                let form = ShardForm::vectors(extension, shard_rows);
+                let settings = rows.settings.clone();
+                let writer = ShardedWriter::open(dir, settings, resume, form, create)?;
                 Ok(Sink::Folder(Box::new(writer)))
             }
         }

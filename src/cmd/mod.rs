@@ -4,6 +4,7 @@ pub(crate) mod check_data;
 pub(crate) mod encode;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod pipeline;
@@ -84,6 +85,12 @@ impl Vocabulary {
         };
         let what = || format!("cannot load the tokenizer of {}", model.display());
         open(&folder(model)?).with_context(what)
+    }
+
+    /// The tokens of all terms as [`Encoder::token`] names them.
+    fn tokens(&self) -> Vec<String> {
+        let token = |id| self.tokenizer.token(id).map_or_else(|| format!("[{id}]"), str::to_owned);
+        (0..self.size as u32).map(token).collect()
     }
 
     /// The term of a token as [`Encoder::token`] names it.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use splade_sparse::files::{
     FileError, Manifest, NdjsonWriter, ParquetReader, ParquetWriter, RowFormat, RowWriter,
-    ShardedWriter, VectorReader, VectorRow,
+    ShardForm, ShardedWriter, VectorReader, VectorRow,
 };
 use splade_sparse::{SparseVector, TermId};
 
@@ -203,12 +203,12 @@ fn open<'a>(
     settings: serde_json::Value,
     resume: bool,
 ) -> Result<ShardedWriter<'a>, FileError> {
-    let create = move |path: &Path| -> Result<Box<dyn RowWriter + 'a>, FileError> {
+    let create = move |path: &Path, _| -> Result<Box<dyn RowWriter + 'a>, FileError> {
         let file = || std::fs::File::create(path).expect("created");
         Ok(match extension {
             "parquet" => Box::new(ParquetWriter::create(path, &[])?),
             _ => Box::new(NdjsonWriter::new(PathBuf::from(path), file(), format)),
         })
     };
-    ShardedWriter::open(dir, settings, resume, (extension, 5), Box::new(create))
+    ShardedWriter::open(dir, settings, resume, ShardForm::vectors(extension, 5), Box::new(create))
 }

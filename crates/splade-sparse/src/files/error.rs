@@ -34,6 +34,14 @@ pub enum FileError {
         /// Why.
         source: parquet::errors::ParquetError,
     },
+    /// A document cannot be written in the form that is wanted.
+    #[error("document {id:?}: {message}")]
+    Document {
+        /// Its id.
+        id: String,
+        /// What is wrong, and what to do.
+        message: String,
+    },
     /// A file is not of the form that is expected.
     #[error("{}: {message}", path.display())]
     Form {
@@ -49,6 +57,11 @@ impl FileError {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { doing, path, source }
+    }
+
+    /// A document that cannot be written.
+    pub(crate) fn document(id: &str, message: impl Into<String>) -> Self {
+        Self::Document { id: id.to_owned(), message: message.into() }
     }
 
     /// A file of a wrong form.

@@ -19,7 +19,7 @@ pub use error::FileError;
 pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
 pub use parquet::{ParquetReader, ParquetWriter};
 pub use reader::{VectorReader, vector_files};
-pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardedWriter};
+pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter};
 pub use text::{Lines, aside, open_text, sync_and_rename};
 
 use crate::SparseVector;

@@ -16,13 +16,40 @@ use crate::SparseVector;
 
 /// The name of the manifest in its folder.
 pub const MANIFEST: &str = "manifest.json";
-const FORMAT: &str = "light-splade vectors";
+/// The format of a folder of vectors.
+const VECTORS: &str = "light-splade vectors";
 const VERSION: u32 = 1;
+
+/// What the files of a folder are, their names, and when one ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardForm {
+    /// The `format` of the manifest.
+    pub(crate) format: &'static str,
+    /// Files are called `stem-00000.extension`.
+    pub(crate) stem: &'static str,
+    /// The end of their names.
+    pub(crate) extension: &'static str,
+    /// Rows of a file; at least one.
+    pub(crate) rows: u64,
+}
+
+impl ShardForm {
+    /// Vectors that [`VectorReader`](super::VectorReader) reads.
+    pub fn vectors(extension: &'static str, rows: u64) -> Self {
+        Self { format: VECTORS, stem: "vectors", extension, rows }
+    }
+
+    /// The same with other numbers of rows in a file.
+    #[must_use]
+    pub fn with_rows(self, rows: u64) -> Self {
+        Self { rows, ..self }
+    }
+}
 
 /// What a folder of vectors holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Always `light-splade vectors`.
+    /// `light-splade vectors`, or of another form of rows its name.
     pub format: String,
     /// The version of this format: 1.
     pub version: u32,
@@ -48,20 +75,24 @@ pub struct Shard {
 }
 
 impl Manifest {
-    /// Reads the manifest of a folder.
+    /// Reads the manifest of a folder of vectors.
     ///
     /// # Errors
     /// If it is missing, damaged or of a newer version.
     pub fn read(dir: &Path) -> Result<Self, FileError> {
+        Self::read_format(dir, VECTORS)
+    }
+
+    fn read_format(dir: &Path, expected: &str) -> Result<Self, FileError> {
         let path = dir.join(MANIFEST);
         let text = std::fs::read_to_string(&path).map_err(FileError::io("read", &path))?;
         let damaged = |message: String| FileError::form(&path, message);
         let manifest: Self = serde_json::from_str(&text)
             .map_err(|error| damaged(format!("it is no manifest of vectors: {error}")))?;
-        if manifest.format != FORMAT || manifest.version != VERSION {
+        if manifest.format != expected || manifest.version != VERSION {
             let Self { format, version, .. } = manifest;
             return Err(damaged(format!(
-                "format {format:?} version {version}; this program reads {FORMAT:?} version {VERSION}"
+                "format {format:?} version {version}; {expected:?} version {VERSION} is read here"
             )));
         }
         // A file name that leads out of the folder is nobody's shard.
@@ -83,15 +114,14 @@ impl Manifest {
     }
 }
 
-/// Creates the file of a shard at a path.
-pub type CreateShard<'a> = dyn Fn(&Path) -> Result<Box<dyn RowWriter + 'a>, FileError> + 'a;
+/// Creates the file of a shard at a path; the number is that of the rows before it.
+pub type CreateShard<'a> = dyn Fn(&Path, u64) -> Result<Box<dyn RowWriter + 'a>, FileError> + 'a;
 
 /// A folder of vectors that is being written.
 pub struct ShardedWriter<'a> {
     dir: PathBuf,
     manifest: Manifest,
-    extension: &'static str,
-    shard_rows: u64,
+    form: ShardForm,
     create: Box<CreateShard<'a>>,
     open: Option<OpenShard<'a>>,
 }
@@ -109,8 +139,8 @@ impl std::fmt::Debug for ShardedWriter<'_> {
 }
 
 impl<'a> ShardedWriter<'a> {
-    /// Begins a folder, or continues one where `resume` is given. Shards have `shard_rows` rows
-    /// and are made by `create` under names that end in `extension`.
+    /// Begins a folder, or continues one where `resume` is given. Its files are made by
+    /// `create`.
     ///
     /// # Errors
     /// If the folder already has vectors and is not to be resumed, or was begun with other
@@ -119,12 +149,12 @@ impl<'a> ShardedWriter<'a> {
         dir: &Path,
         settings: Value,
         resume: bool,
-        (extension, shard_rows): (&'static str, u64),
+        form: ShardForm,
         create: Box<CreateShard<'a>>,
     ) -> Result<Self, FileError> {
         std::fs::create_dir_all(dir).map_err(FileError::io("create", dir))?;
         let manifest = if dir.join(MANIFEST).exists() {
-            let manifest = Manifest::read(dir)?;
+            let manifest = Manifest::read_format(dir, form.format)?;
             if !resume {
                 return Err(FileError::form(
                     dir,
@@ -140,7 +170,7 @@ impl<'a> ShardedWriter<'a> {
             manifest
         } else {
             let manifest = Manifest {
-                format: FORMAT.to_owned(),
+                format: form.format.to_owned(),
                 version: VERSION,
                 complete: false,
                 rows: 0,
@@ -150,8 +180,7 @@ impl<'a> ShardedWriter<'a> {
             manifest.write(dir)?;
             manifest
         };
-        let shard_rows = shard_rows.max(1);
-        Ok(Self { dir: dir.to_path_buf(), manifest, extension, shard_rows, create, open: None })
+        Ok(Self { dir: dir.to_path_buf(), manifest, form, create, open: None })
     }
 
     /// What is on the disk already.
@@ -160,12 +189,17 @@ impl<'a> ShardedWriter<'a> {
     }
 
     fn shard_path(&self) -> (String, PathBuf) {
-        let name = format!("vectors-{:05}.{}", self.manifest.shards.len(), self.extension);
+        let ShardForm { stem, extension, .. } = self.form;
+        let name = format!("{stem}-{:05}.{extension}", self.manifest.shards.len());
         let path = self.dir.join(&name);
         (name, path)
     }
 
-    fn end_shard(&mut self) -> Result<(), FileError> {
+    /// Ends the last shard though more rows may come: all rows so far are then on the disk.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn end_shard(&mut self) -> Result<(), FileError> {
         let Some(shard) = self.open.take() else { return Ok(()) };
         shard.writer.finish()?;
         let (file, path) = self.shard_path();
@@ -189,14 +223,14 @@ impl RowWriter for ShardedWriter<'_> {
     fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
         if self.open.is_none() {
             let (_, path) = self.shard_path();
-            let writer = (self.create)(&aside(&path))?;
+            let writer = (self.create)(&aside(&path), self.manifest.rows)?;
             self.open = Some(OpenShard { writer, rows: 0, last_id: String::new() });
         }
         let Some(shard) = &mut self.open else { return Ok(()) };
         shard.writer.write(id, vector)?;
         shard.rows += 1;
         id.clone_into(&mut shard.last_id);
-        match shard.rows >= self.shard_rows {
+        match shard.rows >= self.form.rows {
             true => self.end_shard(),
             false => Ok(()),
         }

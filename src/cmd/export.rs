@@ -1,0 +1,198 @@
+//! `light-splade export`: vectors in the forms of search engines.
+
+mod documents;
+mod queries;
+mod terms;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use splade_sparse::export::{
+    Ciff, Csr, CsrForm, Elasticsearch, ElasticsearchField, Lucene, Milvus, OpenSearch,
+    OpenSearchField, Pgvector, Qdrant, Seismic, Target, Vespa,
+};
+use splade_sparse::files::{RowWriter, Shard, ShardedWriter};
+
+use super::stream::Ended;
+use crate::args::{
+    CsrArgs, ElasticsearchType, ExportCommand, MatrixFormat, OpensearchArgs, OpensearchType,
+    VectorsArgs,
+};
+use crate::interrupt::{self, Interrupted};
+use crate::progress::say;
+use documents::{Documents, largest_weight};
+use terms::TermsOf;
+
+pub(crate) fn run(command: &ExportCommand) -> Result<()> {
+    interrupt::listen()?;
+    match command {
+        ExportCommand::Lucene(args) => {
+            let terms = TermsOf::open(&args.vectors)?;
+            let target = Lucene::new(terms.names()?, args.scale);
+            let options = json!({"target": "lucene", "scale": args.scale});
+            export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
+        }
+        ExportCommand::Elasticsearch(args) => {
+            let terms = TermsOf::open(&args.vectors)?;
+            let (kind, name) = match args.kind {
+                ElasticsearchType::SparseVector => (ElasticsearchField::SparseVector, "sparse"),
+                ElasticsearchType::RankFeatures => (ElasticsearchField::RankFeatures, "features"),
+            };
+            let field = args.names.field.clone();
+            let options = json!({"target": "elasticsearch", "type": name, "field": field});
+            let target = Elasticsearch::new(terms.names()?, field, kind);
+            export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
+        }
+        ExportCommand::Opensearch(args) => {
+            let terms = TermsOf::open(&args.vectors)?;
+            let (target, options) = opensearch(args, &terms)?;
+            export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
+        }
+        ExportCommand::Qdrant(args) => {
+            let terms = TermsOf::open(&args.vectors)?;
+            let (field, first) = (args.names.field.clone(), args.first_id);
+            let options = json!({"target": "qdrant", "field": field, "first_id": first});
+            let target = Qdrant::new(field, first);
+            export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
+        }
+        ExportCommand::Milvus(args) => {
+            let terms = TermsOf::open(&args.vectors)?;
+            let (index, field) = (args.names.index.clone(), args.names.field.clone());
+            let first = args.first_id;
+            let options =
+                json!({"target": "milvus", "index": index, "field": field, "first_id": first});
+            let target = Milvus::new(index, field, first);
+            export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
+        }
+        ExportCommand::Vespa(args) => {
+            let terms = TermsOf::open(&args.vectors)?;
+            let (index, field) = (args.names.index.clone(), args.names.field.clone());
+            let options =
+                json!({"target": "vespa", "index": index, "field": field, "scale": args.scale});
+            let target = Vespa::new(index, field, args.scale);
+            export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
+        }
+        ExportCommand::Ciff(args) => {
+            let terms = TermsOf::open(&args.vectors)?;
+            let scale = match args.fit {
+                Some(fit) => fit / largest_weight(&args.vectors, &terms)?,
+                None => args.scale,
+            };
+            let queries = args.query_scale;
+            let options = json!({"target": "ciff", "scale": scale, "query_scale": queries});
+            let target = Ciff::new(terms.names()?, scale, queries);
+            export(&args.vectors, &terms, &Target::Ciff(target), &options)
+        }
+        ExportCommand::Pgvector(args) => {
+            let terms = TermsOf::open(&args.vectors)?;
+            let dimensions = terms.dimensions(args.dimensions)?;
+            let (index, field) = (args.names.index.clone(), args.names.field.clone());
+            let first = args.first_id;
+            let options = json!({
+                "target": "pgvector", "index": index, "field": field, "first_id": first,
+                "dimensions": dimensions,
+            });
+            let target = Pgvector::new(index, field, dimensions, first);
+            let target = target.map_err(anyhow::Error::msg)?;
+            export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
+        }
+        ExportCommand::Seismic(args) => {
+            let terms = TermsOf::open(args)?;
+            let target = Seismic::new(terms.names()?);
+            export(args, &terms, &Target::Text(Box::new(target)), &json!({"target": "seismic"}))
+        }
+        ExportCommand::Parquet(args) => {
+            let terms = TermsOf::open(args)?;
+            export(args, &terms, &Target::Parquet, &json!({"target": "parquet"}))
+        }
+        ExportCommand::Csr(args) => csr(args),
+    }
+}
+
+fn opensearch(args: &OpensearchArgs, terms: &TermsOf) -> Result<(OpenSearch, Value)> {
+    let kind = match args.kind {
+        OpensearchType::RankFeatures => OpenSearchField::RankFeatures,
+        OpensearchType::SparseVector => OpenSearchField::Seismic {
+            documents: match args.ceiling {
+                Some(ceiling) => ceiling,
+                None => largest_weight(&args.vectors, terms)?,
+            },
+            queries: args.query_ceiling,
+        },
+    };
+    if let Some(note) = terms.size().and_then(|size| kind.note(size)) {
+        say(&format!("note: {note}"));
+    }
+    let mut options = json!({"target": "opensearch", "field": args.names.field});
+    if let OpenSearchField::Seismic { documents, queries } = kind {
+        options["ceilings"] = json!([documents, queries]);
+    }
+    Ok((OpenSearch::new(terms.names()?, args.names.field.clone(), kind), options))
+}
+
+fn csr(args: &CsrArgs) -> Result<()> {
+    let terms = TermsOf::open(&args.vectors)?;
+    let columns = terms.dimensions(args.dimensions)?;
+    let (form, name) = match args.format {
+        MatrixFormat::Npz => (CsrForm::Npz, "npz"),
+        MatrixFormat::Safetensors => (CsrForm::Safetensors, "safetensors"),
+    };
+    let options = json!({"target": "csr", "format": name, "columns": columns});
+    export(&args.vectors, &terms, &Target::Csr(Csr::new(form, columns)), &options)
+}
+
+/// Writes documents, setup and queries of a target.
+fn export(args: &VectorsArgs, terms: &TermsOf, target: &Target, options: &Value) -> Result<()> {
+    let form = target.form();
+    let form = args.shard_rows.map_or(form, |rows| form.with_rows(rows));
+    let create = Box::new(|path: &Path, first| target.documents(path, first));
+    let settings = settings(args, options);
+    let mut writer = ShardedWriter::open(&args.out, settings, args.resume, form, create)?;
+    if writer.manifest().complete {
+        say("everything is there already");
+        return Ok(());
+    }
+    let queries = queries::write(args, terms, target)?;
+    let mut documents = Documents::open(args, terms, done(&writer.manifest().shards));
+    let ended = documents.each(|_, id, vector| Ok(writer.write(id, vector)?))?;
+    if ended == Ended::Interrupted {
+        let rows = writer.pause()?.rows;
+        return Err(Interrupted(format!("{rows} documents are kept; go on with --resume")).into());
+    }
+    writer.end_shard()?;
+    if let Some(document) = documents.example().filter(|_| args.queries.is_empty()) {
+        queries::write_example(args, target, document)?;
+    }
+    let shards = writer.manifest().shards.clone();
+    target.complete(&args.out, &shards)?;
+    Box::new(writer).finish()?;
+    target.clean(&args.out, &shards)?;
+    queries::say_effect(&target.quantisation(), &queries, &documents);
+    Ok(())
+}
+
+/// What the files depend on: compared when a run is resumed.
+fn settings(args: &VectorsArgs, options: &Value) -> Value {
+    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let mut settings = json!({
+        "vectors": args.vectors.iter().map(path).collect::<Vec<_>>(),
+        "queries": args.queries.iter().map(path).collect::<Vec<_>>(),
+        "model": args.model.as_ref().map(path),
+        "tokens": args.tokens.as_ref().map(path),
+        "terms": args.terms.to_string(),
+    });
+    for (key, value) in options.as_object().into_iter().flatten() {
+        settings[key] = value.clone();
+    }
+    settings
+}
+
+/// The number of rows at the end of each file, and the id of its last row.
+fn done(shards: &[Shard]) -> Vec<(u64, String)> {
+    let rows = shards.iter().scan(0, |rows, shard| {
+        *rows += shard.rows;
+        Some((*rows, shard.last_id.clone()))
+    });
+    rows.collect()
+}
