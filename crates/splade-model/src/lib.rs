@@ -36,7 +36,7 @@ pub use config::{
 pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
 pub use error::ModelError;
 pub use folder::{Layout, Method, ModelFolder, Table, Tower};
-pub use hub::{HubOptions, HubProgress, resolve};
+pub use hub::{HubOptions, HubProgress, resolve, resolve_dataset};
 pub use splade_nn::{Isa, PooledTerm, Pooling, Precision, Saturation};
 pub use train::{
     Parameter, ParameterLayout, Tensor, Trainable, add_head, copy_tokenizer_alone, lacks_head,

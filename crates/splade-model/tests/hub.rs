@@ -7,7 +7,7 @@ mod fake_hub;
 use std::path::{Path, PathBuf};
 
 use fake_hub::{FakeHub, ID, MAIN, V1, demo, demo_files, sha256};
-use splade_model::{Encoder, EncoderOptions, HubOptions, resolve};
+use splade_model::{Encoder, EncoderOptions, HubOptions, resolve, resolve_dataset};
 use splade_sparse::SparseVector;
 use tempfile::TempDir;
 
@@ -402,4 +402,40 @@ fn a_cache_that_cannot_be_written() {
     std::fs::write(&options.cache, "a file").expect("written");
     let message = error(ID, &options);
     assert!(message.contains("cannot write") && message.contains("HF_HUB_CACHE"), "{message}");
+}
+
+/// Of a data set only the files that were named, in Python's layout, each fetched once.
+#[test]
+fn files_of_data_sets() {
+    let names = ["data/a.tsv", "data/b.json", "other.tsv"];
+    let files = names.map(|name| (name.to_owned(), name.repeat(3).into_bytes()));
+    let (hub, cache) = (FakeHub::with(files.into()), cache());
+    let mut options = options(&hub, &cache);
+    let fetch = |files: &[&str], options: &HubOptions| {
+        let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
+        resolve_dataset(ID, &files, options, &mut |_| {}).map_err(|error| error.to_string())
+    };
+    let folder = fetch(&["data/a.tsv"], &options).expect("fetched");
+    let want = format!("datasets--org--demo/snapshots/{MAIN}");
+    assert_eq!(folder, options.cache.join(want));
+    assert_eq!(std::fs::read(folder.join("data/a.tsv")).expect("a file"), b"data/a.tsv".repeat(3));
+    let paths: Vec<String> =
+        hub.requests().into_iter().filter(|r| !r.cdn).map(|r| r.path).collect();
+    let file = format!("/datasets/{ID}/resolve/{MAIN}/data/a.tsv");
+    assert_eq!(paths, [format!("/api/datasets/{ID}/revision/main"), file.clone(), file]);
+    // Another file of the same commit; nothing where all are there.
+    assert_eq!(fetch(&["data/a.tsv", "data/b.json"], &options).expect("fetched"), folder);
+    assert!(!folder.join("other.tsv").exists());
+    hub.requests();
+    options.offline = true;
+    assert_eq!(fetch(&["data/b.json"], &options).expect("in the cache"), folder);
+    let error = fetch(&["other.tsv"], &options).expect_err("not in the cache");
+    assert!(error.contains("the cache does not have other.tsv; unset HF_HUB_OFFLINE"), "{error}");
+    assert_eq!(hub.requests(), []);
+    options.offline = false;
+    let error = fetch(&["none.tsv"], &options).expect_err("not at the hub");
+    assert!(error.contains("there is no file none.tsv in the data set"), "{error}");
+    let unknown = resolve_dataset("org/unknown", &[], &options, &mut |_| {});
+    let error = unknown.expect_err("unknown").to_string();
+    assert!(error.contains("no such data set"), "{error}");
 }

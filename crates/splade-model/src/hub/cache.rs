@@ -1,7 +1,7 @@
 //! The cache of a model, in the layout of `huggingface_hub` (its guide "Understand caching"):
 //!
 //! ```text
-//! models--org--name/
+//! models--org--name/                datasets--… of a data set
 //!   blobs/<etag>                     contents; <etag>.incomplete while they are fetched
 //!   refs/<branch or tag>             the commit
 //!   snapshots/<commit>/config.json   links to blobs
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
 
-use super::name::ModelName;
+use super::name::RepoName;
 use crate::error::ModelError;
 use crate::folder::ModelFolder;
 use crate::weights::Weights;
@@ -31,7 +31,7 @@ const MANIFEST_VERSION: u64 = 1;
 /// The cache of one model.
 #[derive(Debug)]
 pub(super) struct RepoCache<'a> {
-    name: &'a ModelName,
+    name: &'a RepoName,
     /// `models--org--name`.
     root: PathBuf,
     /// Of its locks.
@@ -39,8 +39,8 @@ pub(super) struct RepoCache<'a> {
 }
 
 impl<'a> RepoCache<'a> {
-    pub(super) fn new(cache: &Path, name: &'a ModelName) -> Self {
-        let folder = format!("models--{}", name.id.replace('/', "--"));
+    pub(super) fn new(cache: &Path, name: &'a RepoName) -> Self {
+        let folder = format!("{}--{}", name.kind.plural(), name.id.replace('/', "--"));
         Self { name, root: cache.join(&folder), locks: cache.join(".locks").join(folder) }
     }
 

@@ -10,7 +10,7 @@ use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::{Agent, Body};
 
 use super::cache::is_commit;
-use super::name::ModelName;
+use super::name::{Kind, RepoName};
 use super::options::HubOptions;
 use crate::error::ModelError;
 
@@ -25,7 +25,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Client<'a> {
     options: &'a HubOptions,
-    name: &'a ModelName,
+    name: &'a RepoName,
     agent: Agent,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Remote {
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn new(options: &'a HubOptions, name: &'a ModelName) -> Self {
+    pub(super) fn new(options: &'a HubOptions, name: &'a RepoName) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -52,9 +52,9 @@ impl<'a> Client<'a> {
 
     /// The commit of a revision, and its files.
     pub(super) fn list(&self, revision: &str) -> Result<(String, Vec<String>), ModelError> {
-        let id = &self.name.id;
-        let url =
-            format!("{}/api/models/{id}/revision/{}", self.options.endpoint, encode(revision, ""));
+        let RepoName { id, kind, .. } = self.name;
+        let (endpoint, kind) = (&self.options.endpoint, kind.plural());
+        let url = format!("{endpoint}/api/{kind}/{id}/revision/{}", encode(revision, ""));
         let mut response = self.get(&url, 0)?;
         if !response.status().is_success() {
             return Err(self.refused(&response));
@@ -143,7 +143,15 @@ impl<'a> Client<'a> {
 
     fn url(&self, commit: &str, file: &str) -> String {
         let HubOptions { endpoint, .. } = self.options;
-        format!("{endpoint}/{}/resolve/{commit}/{}", self.name.id, encode(file, "/"))
+        format!("{endpoint}/{}/resolve/{commit}/{}", self.page(), encode(file, "/"))
+    }
+
+    /// The path of the repository at the hub.
+    fn page(&self) -> String {
+        match self.name.kind {
+            Kind::Model => self.name.id.clone(),
+            Kind::Dataset => format!("datasets/{}", self.name.id),
+        }
     }
 
     /// The first answer that is no redirect.
@@ -180,17 +188,18 @@ impl<'a> Client<'a> {
     fn refused(&self, response: &Response<Body>) -> ModelError {
         let (status, HubOptions { endpoint, token, .. }) = (response.status(), self.options);
         let code = header(response.headers(), "x-error-code").unwrap_or_default();
-        let ModelName { id, revision, .. } = self.name;
+        let (revision, page) = (&self.name.revision, self.page());
+        let noun = self.name.kind.noun();
         self.name.error(match (status.as_u16(), code, token) {
             (401 | 403, "GatedRepo", None) => {
-                format!("the model is gated; accept its terms at {endpoint}/{id} and set HF_TOKEN")
+                format!("the {noun} is gated; accept its terms at {endpoint}/{page} and set HF_TOKEN")
             }
             (401 | 403, "GatedRepo", Some(_)) => format!(
-                "the model is gated and HF_TOKEN has no access; accept its terms at {endpoint}/{id}"
+                "the {noun} is gated and HF_TOKEN has no access; accept its terms at {endpoint}/{page}"
             ),
             (401, _, None) => format!(
-                "it is no folder here, and at {endpoint} no such model that is public; check \
-                 the name, or set HF_TOKEN if the model is private or gated"
+                "it is no folder here, and at {endpoint} no such {noun} that is public; check \
+                 the name, or set HF_TOKEN if the {noun} is private or gated"
             ),
             (401, _, Some(_)) => {
                 format!("{endpoint} does not accept the token; check HF_TOKEN and the name")
@@ -199,14 +208,14 @@ impl<'a> Client<'a> {
                 format!("{endpoint} does not allow it; set HF_TOKEN to a token with access")
             }
             (404, "RevisionNotFound", _) => {
-                format!("there is no revision {revision} of the model at {endpoint}")
+                format!("there is no revision {revision} of the {noun} at {endpoint}")
             }
             (404, "EntryNotFound", _) => {
-                format!("a file of the model's list is not at {endpoint}; try again")
+                format!("a file of the {noun}'s list is not at {endpoint}; try again")
             }
             (404, ..) => format!(
-                "it is no folder here, and no such model or revision at {endpoint}; check the \
-                 name, or set HF_TOKEN if the model is private"
+                "it is no folder here, and no such {noun} or revision at {endpoint}; check the \
+                 name, or set HF_TOKEN if the {noun} is private"
             ),
             (429, ..) => format!("too many requests to {endpoint}; try again later"),
             _ => format!("{endpoint} answered {status}; try again later"),

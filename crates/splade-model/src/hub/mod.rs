@@ -1,9 +1,10 @@
-//! Models by name: a local folder, or `org/name[@revision]` of the Hugging Face hub.
+//! Models by name: a local folder, or `org/name[@revision]` of the Hugging Face hub; and files of
+//! data sets there.
 //!
 //! Files are kept in the cache that Python's `huggingface_hub` uses, in its layout, so that either
 //! uses what the other fetched. What is in the cache is used as it is, without a request: another
 //! revision is fetched only where one is named. Only the files that this crate reads are fetched.
-//! Nothing is uploaded, and there are no data sets.
+//! Nothing is uploaded.
 
 #[cfg(feature = "hub")]
 mod cache;
@@ -19,7 +20,7 @@ mod options;
 use std::path::{Path, PathBuf};
 
 use crate::error::ModelError;
-use name::ModelName;
+use name::{Kind, RepoName};
 pub use options::HubOptions;
 
 /// How far the download of a file is.
@@ -51,12 +52,27 @@ pub fn resolve(
     if path.exists() {
         return Ok(path.to_path_buf());
     }
-    fetch(&ModelName::parse(name)?, options, progress)
+    fetch(&RepoName::parse(name, Kind::Model)?, options, progress)
+}
+
+/// The folder of the cache with some files of a hub data set `org/name[@revision]`, named by their
+/// paths there; they are fetched where they are not in it, as [`resolve`] does.
+///
+/// # Errors
+/// If there is no such data set or file, a file cannot be fetched or written, or the crate was built
+/// without the feature `hub`.
+pub fn resolve_dataset(
+    name: &str,
+    files: &[String],
+    options: &HubOptions,
+    progress: &mut dyn FnMut(HubProgress<'_>),
+) -> Result<PathBuf, ModelError> {
+    fetch_files(&RepoName::parse(name, Kind::Dataset)?, files, options, progress)
 }
 
 #[cfg(not(feature = "hub"))]
 fn fetch(
-    name: &ModelName,
+    name: &RepoName,
     _: &HubOptions,
     _: &mut dyn FnMut(HubProgress<'_>),
 ) -> Result<PathBuf, ModelError> {
@@ -64,9 +80,19 @@ fn fetch(
         .error("it is no folder here, and models of the hub need a build with the feature \"hub\""))
 }
 
+#[cfg(not(feature = "hub"))]
+fn fetch_files(
+    name: &RepoName,
+    _: &[String],
+    _: &HubOptions,
+    _: &mut dyn FnMut(HubProgress<'_>),
+) -> Result<PathBuf, ModelError> {
+    Err(name.error("data sets of the hub need a build with the feature \"hub\""))
+}
+
 #[cfg(feature = "hub")]
 fn fetch(
-    name: &ModelName,
+    name: &RepoName,
     options: &HubOptions,
     progress: &mut dyn FnMut(HubProgress<'_>),
 ) -> Result<PathBuf, ModelError> {
@@ -112,5 +138,43 @@ fn fetch(
     }
     cache.write_manifest(&commit, &wanted)?;
     cache.write_commit(&commit)?;
+    Ok(cache.snapshot(&commit))
+}
+
+#[cfg(feature = "hub")]
+fn fetch_files(
+    name: &RepoName,
+    files: &[String],
+    options: &HubOptions,
+    progress: &mut dyn FnMut(HubProgress<'_>),
+) -> Result<PathBuf, ModelError> {
+    let cache = cache::RepoCache::new(&options.cache, name);
+    if let Some(commit) = cache.commit() {
+        match files.iter().find(|file| !cache.has(&commit, file)) {
+            None => return Ok(cache.snapshot(&commit)),
+            Some(file) if options.offline => {
+                return Err(name.error(format!(
+                    "the cache does not have {file}; unset HF_HUB_OFFLINE to fetch it from the hub"
+                )));
+            }
+            Some(_) => {}
+        }
+    } else if options.offline {
+        return Err(name.error(
+            "the data set is not in the cache; unset HF_HUB_OFFLINE to fetch it from the hub",
+        ));
+    }
+    let client = client::Client::new(options, name);
+    // Files of different commits are not mixed: a cache that is not complete goes on with its own.
+    let revision = cache.commit().unwrap_or_else(|| name.revision.clone());
+    let (commit, listed) = client.list(&revision)?;
+    if let Some(file) = files.iter().find(|file| !listed.contains(file)) {
+        return Err(name.error(format!("there is no file {file} in the data set")));
+    }
+    cache.write_commit(&commit)?;
+    let download = download::Download { client: &client, cache: &cache, commit: &commit };
+    for file in files {
+        download.file(file, progress)?;
+    }
     Ok(cache.snapshot(&commit))
 }

@@ -1,4 +1,4 @@
-//! Names of models: what is a path and what is `org/name[@revision]`.
+//! Names at the hub: what is a path and what is `org/name[@revision]`.
 
 use std::path::PathBuf;
 
@@ -7,31 +7,61 @@ use crate::error::ModelError;
 /// The branch where no revision is named.
 const MAIN: &str = "main";
 
-/// A model of the hub.
+/// What a repository of the hub holds; each has its own names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "only errors are made of it"))]
+pub(super) enum Kind {
+    Model,
+    Dataset,
+}
+
+impl Kind {
+    /// As messages call it.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Dataset => "data set",
+        }
+    }
+
+    /// In the hub's API and in the cache.
+    #[cfg(feature = "hub")]
+    pub(super) fn plural(self) -> &'static str {
+        match self {
+            Self::Model => "models",
+            Self::Dataset => "datasets",
+        }
+    }
+}
+
+/// A repository of the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "only errors are made of it"))]
-pub(super) struct ModelName {
+pub(super) struct RepoName {
     /// As it was given.
     name: String,
+    pub(super) kind: Kind,
     /// `org/name`.
     pub(super) id: String,
     /// A branch, a tag or a commit.
     pub(super) revision: String,
 }
 
-impl ModelName {
+impl RepoName {
     /// # Errors
     /// If it is no name of the hub: then it was meant as a folder, which does not exist.
-    pub(super) fn parse(name: &str) -> Result<Self, ModelError> {
+    pub(super) fn parse(name: &str, kind: Kind) -> Result<Self, ModelError> {
         let (id, revision) = name.split_once('@').unwrap_or((name, MAIN));
         if !is_id(id) {
-            let message = "there is no such folder, and it is no hub model either: these are named \
-                           org/name or org/name@revision";
-            let path = PathBuf::from(name);
-            return Err(ModelError::NoModel { path, message: message.to_owned() });
+            let message = format!(
+                "there is no such folder, and it is no hub {} either: these are named org/name or \
+                 org/name@revision",
+                kind.noun()
+            );
+            return Err(ModelError::NoModel { path: PathBuf::from(name), message });
         }
         let (id, revision) = (id.to_owned(), revision.to_owned());
-        let name = Self { name: name.to_owned(), id, revision };
+        let name = Self { name: name.to_owned(), kind, id, revision };
         match is_revision(&name.revision) {
             true => Ok(name),
             false => Err(name.error("after @ the name of a branch, a tag or a commit is expected")),
@@ -79,7 +109,7 @@ mod tests {
             ("org/name@v1.0", "org/name", "v1.0"),
             ("org/name@refs/pr/1", "org/name", "refs/pr/1"),
         ] {
-            let parsed = ModelName::parse(name).expect(name);
+            let parsed = RepoName::parse(name, Kind::Model).expect(name);
             assert_eq!((&*parsed.id, &*parsed.revision), (id, revision));
         }
     }
@@ -106,11 +136,11 @@ mod tests {
             "org/name.",
             "org/é",
         ] {
-            let error = ModelName::parse(name).expect_err(name).to_string();
+            let error = RepoName::parse(name, Kind::Model).expect_err(name).to_string();
             assert!(error.contains("there is no such folder"), "{name}: {error}");
         }
         for name in ["org/name@", "org/name@../x", "org/name@a//b", "org/name@a b", "org/name@/x"] {
-            let error = ModelName::parse(name).expect_err(name).to_string();
+            let error = RepoName::parse(name, Kind::Model).expect_err(name).to_string();
             assert!(error.contains("after @"), "{name}: {error}");
         }
     }

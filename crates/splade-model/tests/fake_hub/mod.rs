@@ -156,7 +156,10 @@ impl FakeHub {
     }
 
     fn hub(&self, request: &Request) -> Answer {
-        let path = &request.path[..];
+        // The same repository, as a model and as a data set.
+        let path = request.path.replace("/api/datasets/", "/api/models/");
+        let path = path.replace("/resolve-cache/datasets/", "/resolve-cache/models/");
+        let path = path.strip_prefix("/datasets").unwrap_or(&path);
         if let Some(rest) = path.strip_prefix(&format!("/api/models/{ID}/revision/")) {
             let Some((commit, files)) = self.revision(rest) else {
                 return Answer::error(404, "RevisionNotFound");
@@ -268,7 +271,7 @@ impl FakeHub {
 
 /// The hub keeps these apart; which files is up to it.
 fn is_large(file: &str) -> bool {
-    [".safetensors", ".bin", ".onnx", ".h5"].iter().any(|end| file.ends_with(end))
+    [".safetensors", ".bin", ".onnx", ".h5", ".tsv"].iter().any(|end| file.ends_with(end))
 }
 
 /// In hexadecimal digits.
