@@ -1,8 +1,10 @@
 //! What was typed.
 
+mod convert;
 mod evaluate;
 mod export;
 mod index;
+mod mine;
 mod model;
 mod pipeline;
 mod search;
@@ -12,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, OutputArgs, PurposeArg};
 pub(crate) use evaluate::{CheckDataArgs, EvaluateArgs, ReportFormat};
 pub(crate) use export::{
     CsrArgs, ElasticsearchType, ExportCommand, MatrixFormat, OpensearchArgs, OpensearchType,
@@ -20,6 +23,7 @@ pub(crate) use export::{
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
+pub(crate) use mine::{MineArgs, MineFormat, Ranker, SourceArg};
 pub(crate) use model::{
     EngineArgs, InputArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg, TextArgs,
 };
@@ -60,6 +64,11 @@ pub(crate) enum Command {
     /// Write vectors in the form of a search engine
     #[command(subcommand)]
     Export(ExportCommand),
+    /// Make training data of what others publish
+    #[command(subcommand)]
+    Convert(ConvertCommand),
+    /// Find hard negatives for the queries of training data
+    Mine(MineArgs),
     /// Train a model as a config says
     Train(TrainArgs),
     /// Run steps that a file lists, each only if something changed that it depends on
@@ -159,4 +168,4 @@ macro_rules! display_as_typed {
         }
     )*};
 }
-display_as_typed!(Terms, SideArg, PrecisionArg, WeightsArg);
+display_as_typed!(Terms, SideArg, PrecisionArg, WeightsArg, PurposeArg);

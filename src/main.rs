@@ -44,6 +44,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Evaluate(args) => cmd::evaluate::run(args),
         Command::CheckData(args) => cmd::check_data::run(args),
         Command::Export(command) => cmd::export::run(command),
+        Command::Convert(command) => cmd::convert::run(command),
+        Command::Mine(args) => cmd::mine::run(args),
         Command::Train(args) => cmd::train::run(args),
         Command::Pipeline(args) => cmd::pipeline::run(args),
     }

@@ -1,17 +1,20 @@
 //! The commands, one a file.
 
 pub(crate) mod check_data;
+pub(crate) mod convert;
 pub(crate) mod encode;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod index;
 pub(crate) mod inspect;
+pub(crate) mod mine;
 pub(crate) mod pipeline;
 pub(crate) mod search;
 pub(crate) mod tokenize;
 pub(crate) mod train;
 
+mod bm25;
 mod retrieval;
 mod stream;
 

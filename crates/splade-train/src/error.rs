@@ -45,6 +45,9 @@ pub enum TrainError {
     /// The index of an evaluation.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// Whoever looked on asked for an end.
+    #[error("stopped before the end")]
+    Stopped,
     /// A run that cannot begin or go on, with what to do about it.
     #[error("{0}")]
     Run(String),

@@ -4,12 +4,15 @@
 //! config ─► data ─► batch ─► engine (forward) ─► objective ─► engine (backward) ─► optimizer
 //! ```
 //!
+//! [`convert`] makes data of what others publish and [`mine`] finds negatives for it.
+//!
 //! [`config`] composes Hydra's layout into a [`config::Config`], [`data`] reads and samples,
 //! [`engine`] is the one door to what computes ([`cpu`] models, [`table`] queries without one),
 //! [`objective`] the losses and regularizers on sparse vectors, [`optimizer`] and [`schedule`] the
 //! update, and [`trainer`] the loop with its checkpoints and evaluations.
 
 pub mod config;
+pub mod convert;
 pub mod data;
 pub mod engine;
 
@@ -17,6 +20,7 @@ pub mod cpu;
 pub mod error;
 mod json;
 pub mod logs;
+pub mod mine;
 pub mod objective;
 pub mod optimizer;
 pub mod schedule;

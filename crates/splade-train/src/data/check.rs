@@ -92,6 +92,16 @@ impl FolderCheck {
     }
 }
 
+/// Reads a set that was just written; what is odd in it but usable comes as warnings.
+///
+/// # Errors
+/// If it cannot be trained on.
+pub(crate) fn verify(paths: SetPaths<'_>, what: &str) -> Result<Vec<String>, TrainError> {
+    let mut findings = Findings::default();
+    Set::read(paths, &mut findings)?;
+    findings.into_warnings(what)
+}
+
 /// A part of a set by its name.
 fn part(folder: &Path, name: &str) -> Option<PathBuf> {
     let files = [".ndjson", ".ndjson.gz"].map(|suffix| folder.join(format!("{name}{suffix}")));

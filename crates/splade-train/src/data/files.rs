@@ -16,7 +16,7 @@ use crate::error::TrainError;
 
 /// The files of a path: the file itself, or those of the folder, `*.ndjson` by name before
 /// `*.ndjson.gz` by name.
-pub(super) fn find(path: &Path) -> Result<Vec<PathBuf>, TrainError> {
+pub(crate) fn find(path: &Path) -> Result<Vec<PathBuf>, TrainError> {
     let ends = |path: &Path, suffix| path.as_os_str().as_encoded_bytes().ends_with(suffix);
     let [plain, packed] = [b".ndjson".as_slice(), b".ndjson.gz"];
     let mut files = Vec::new();

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 /// Different ids, by row and back.
 #[derive(Debug)]
-pub(super) struct Ids {
+pub(crate) struct Ids {
     column: Column,
     /// The rows by ascending id; none where they are in that order.
     order: Option<Vec<u32>>,
@@ -26,11 +26,11 @@ enum Column {
 
 /// An id that was there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Repeat {
+pub(crate) struct Repeat {
     /// Where it was first.
-    pub(super) first: u32,
+    pub(crate) first: u32,
     /// Where it is again.
-    pub(super) again: u32,
+    pub(crate) again: u32,
 }
 
 impl Ids {
@@ -38,7 +38,7 @@ impl Ids {
     /// listed in the order of the rows.
     ///
     /// There are fewer than 2^32.
-    pub(super) fn new(mut ids: Vec<i64>) -> (Self, Vec<Repeat>) {
+    pub(crate) fn new(mut ids: Vec<i64>) -> (Self, Vec<Repeat>) {
         let mut order = None;
         let mut repeats = Vec::new();
         if !ids.is_sorted_by(|a, b| a < b) {
@@ -67,7 +67,7 @@ impl Ids {
         (Self { column: Column::new(ids), order }, repeats)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match &self.column {
             Column::Consecutive { len, .. } => *len,
             Column::Offsets { offsets, .. } => offsets.len(),
@@ -76,7 +76,7 @@ impl Ids {
     }
 
     /// The id of a row.
-    pub(super) fn get(&self, row: usize) -> i64 {
+    pub(crate) fn get(&self, row: usize) -> i64 {
         match &self.column {
             Column::Consecutive { first, .. } => first.wrapping_add(row as i64),
             Column::Offsets { base, offsets } => base.wrapping_add(i64::from(offsets[row])),
@@ -85,7 +85,7 @@ impl Ids {
     }
 
     /// The row of an id.
-    pub(super) fn find(&self, id: i64) -> Option<usize> {
+    pub(crate) fn find(&self, id: i64) -> Option<usize> {
         if let Column::Consecutive { first, len } = self.column {
             let row = usize::try_from(id.checked_sub(first)?).ok()?;
             return (row < len).then_some(row);
@@ -102,7 +102,7 @@ impl Ids {
         (low < self.len()).then(|| row_at(low)).filter(|row| self.get(*row) == id)
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         let column = match &self.column {
             Column::Consecutive { .. } => 0,
             Column::Offsets { offsets, .. } => offsets.capacity() * 4,

@@ -28,7 +28,13 @@ mod training;
 mod validation;
 
 pub use check::FolderCheck;
-pub(crate) use files::free_bytes;
+pub(crate) use check::verify;
+pub(crate) use files::{find as find_files, free_bytes};
+pub(crate) use ids::Ids;
+pub(crate) use problems::Findings;
+pub(crate) use record::{Schema, ScoresLine, read as read_record};
+pub(crate) use set::SetPaths;
+pub(crate) use table::Table;
 pub use texts::{TextKind, Texts};
 pub use training::{Sample, TrainingData};
 pub use validation::ValidationData;

@@ -31,7 +31,7 @@ impl Tally {
 
 /// Findings in the order of the files and lines, also where threads shared them out.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     /// Lines that cannot be used.
     lines: Tally,
     /// Ids that one file has and another lacks. A line that cannot be read leads to many of these.
@@ -41,7 +41,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn line(&mut self, message: impl FnOnce() -> String) {
+    pub(crate) fn line(&mut self, message: impl FnOnce() -> String) {
         self.lines.add(message);
     }
 
@@ -80,7 +80,7 @@ impl Findings {
     }
 
     /// The warnings, if there is no problem.
-    pub(super) fn into_warnings(self, what: &str) -> Result<Vec<String>, TrainError> {
+    pub(crate) fn into_warnings(self, what: &str) -> Result<Vec<String>, TrainError> {
         let (count, shown) = self.problems();
         let mut text = match count {
             0 => return Ok(self.warnings()),

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Schema {
+pub(crate) enum Schema {
     Query,
     Document,
     Positives,
@@ -60,13 +60,13 @@ pub(super) struct TripletLine {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ScoresLine {
-    pub(super) qid: i64,
-    pub(super) scores: Scores,
+pub(crate) struct ScoresLine {
+    pub(crate) qid: i64,
+    pub(crate) scores: Scores,
 }
 
 /// Scores of documents by id, ascending, each once.
-pub(super) struct Scores(pub(super) Vec<(i64, f32)>);
+pub(crate) struct Scores(pub(crate) Vec<(i64, f32)>);
 
 impl<'de> Deserialize<'de> for Scores {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for Scores {
 }
 
 /// Reads a line.
-pub(super) fn read<'a, T: Deserialize<'a>>(schema: Schema, line: &'a [u8]) -> Result<T, String> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(schema: Schema, line: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| schema.diagnose(line, &error))
 }
 

@@ -15,12 +15,12 @@ use crate::error::TrainError;
 
 /// Where the files of a set are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SetPaths<'a> {
-    pub(super) docs: &'a Path,
-    pub(super) queries: &'a Path,
-    pub(super) positives: &'a Path,
-    pub(super) triplets: Option<&'a Path>,
-    pub(super) scores: Option<&'a Path>,
+pub(crate) struct SetPaths<'a> {
+    pub(crate) docs: &'a Path,
+    pub(crate) queries: &'a Path,
+    pub(crate) positives: &'a Path,
+    pub(crate) triplets: Option<&'a Path>,
+    pub(crate) scores: Option<&'a Path>,
 }
 
 /// A set of which all ids are resolved to rows of the masters.

@@ -22,7 +22,7 @@ const TASK: usize = 256;
 
 /// The lines of the files of a path, numbered from 0 through all of them.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     files: Vec<LineFile>,
 }
 
@@ -41,7 +41,12 @@ struct LineFile {
 impl Table {
     /// Maps the files of a path and finds their lines.
     pub(super) fn open(path: &Path) -> Result<Self, TrainError> {
-        let files = files::find(path)?.into_par_iter().map(LineFile::open);
+        Self::of(files::find(path)?, path)
+    }
+
+    /// Maps files, of any name; those that end in `.gz` are unpacked. Errors name the path.
+    pub(crate) fn of(files: Vec<PathBuf>, path: &Path) -> Result<Self, TrainError> {
+        let files = files.into_par_iter().map(LineFile::open);
         let mut files = files.collect::<Result<Vec<_>, _>>()?;
         let mut first = 0;
         for file in &mut files {
@@ -60,12 +65,12 @@ impl Table {
     }
 
     /// Lines of all files.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.files.last().map_or(0, |file| file.lines.end)
     }
 
     /// A line, with or without its end.
-    pub(super) fn line(&self, line: usize) -> &[u8] {
+    pub(crate) fn line(&self, line: usize) -> &[u8] {
         let file = self.file(line);
         let line = line - file.lines.start;
         let mut rest = file.from(line / BLOCK);
@@ -76,7 +81,7 @@ impl Table {
     }
 
     /// Where a line is, as messages end.
-    pub(super) fn place(&self, line: usize) -> String {
+    pub(crate) fn place(&self, line: usize) -> String {
         let file = self.file(line);
         format!("({}, line {})", file.path.display(), line - file.lines.start + 1)
     }
@@ -104,7 +109,7 @@ impl Table {
     }
 
     /// One value for each line; what is found on the way is added to the findings.
-    pub(super) fn map<T: Clone + Default + Send>(
+    pub(crate) fn map<T: Clone + Default + Send>(
         &self,
         findings: &mut Findings,
         value: impl Fn(&mut Findings, usize, &[u8]) -> T + Sync,

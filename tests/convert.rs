@@ -1,0 +1,214 @@
+//! `convert` and `mine` on the command line: real runs, what is there already, the hub.
+
+mod common;
+#[cfg(feature = "hub")]
+#[path = "../crates/splade-model/tests/fake_hub/mod.rs"]
+mod fake_hub;
+
+use std::path::Path;
+
+use common::{MODEL, failure, run, stdout};
+
+const FIXTURES: &str = "crates/splade-train/tests/fixtures/convert";
+
+fn path(dir: &tempfile::TempDir, name: &str) -> String {
+    dir.path().join(name).to_str().expect("UTF-8").to_owned()
+}
+
+fn read(path: impl AsRef<Path>) -> Vec<u8> {
+    std::fs::read(path.as_ref()).expect("read")
+}
+
+#[test]
+fn a_conversion_is_replaced_or_kept_as_it_is_asked() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = path(&dir, "out");
+    let data = format!("{FIXTURES}/mmarco");
+    let call = ["convert", "mmarco", &data, "--for", "triplet", "--out", &out];
+    assert_eq!(stdout(&call), "");
+    let (whole, triplets) = (format!("{out}/convert.json"), format!("{out}/train/triplets.ndjson"));
+    let want = read(format!("{FIXTURES}/expected/mmarco-triplet/train/triplets.ndjson"));
+    assert_eq!(read(&triplets), want);
+    assert!(failure(&call, 1).contains("--force"));
+    // What is whole is not touched.
+    std::fs::remove_file(&triplets).expect("removed");
+    stdout(&[&call[..], &["--resume"]].concat());
+    assert!(!Path::new(&triplets).exists() && Path::new(&whole).is_file());
+    let other = [&call[..], &["--resume", "--seed", "7"]].concat();
+    assert!(failure(&other, 1).contains("other settings; replace it with --force"));
+    stdout(&[&call[..], &["--force"]].concat());
+    assert_eq!(read(&triplets), want);
+    stdout(&["check-data", "--data", &out]);
+    let missing =
+        ["convert", "mmarco", &data, "--for", "distil", "--language", "german", "--out", &out];
+    assert!(failure(&missing, 1).contains("german_collection.tsv"));
+    let none = ["convert", "squad", "no/such", "--out", &out];
+    assert!(failure(&none, 1).contains("no/such: there is no folder of .json files"));
+}
+
+#[cfg(feature = "hub")]
+#[test]
+fn files_come_from_the_hub() {
+    use fake_hub::{FakeHub, ID};
+
+    let names = [
+        "data/google/collections/japanese_collection.tsv",
+        "data/google/queries/train/japanese_queries.train.tsv",
+        "data/google/queries/dev/japanese_queries.dev.tsv",
+        "data/triples.train.ids.small.tsv",
+    ];
+    let file = |name: &str| (name.to_owned(), read(format!("{FIXTURES}/mmarco/{name}")));
+    let files = names.into_iter().map(file).collect();
+    let (hub, dir) = (FakeHub::with(files), tempfile::tempdir().expect("a folder"));
+    let (home, out) = (path(&dir, "home"), path(&dir, "out"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_light-splade"));
+    command.args(["convert", "mmarco", ID, "--for", "distil", "--out", &out]);
+    command.env_clear().envs([("HF_ENDPOINT", hub.endpoint.as_str()), ("HF_HOME", &home)]);
+    let output = command.output().expect("the program runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let name = "train/positive_lists.ndjson";
+    let want = read(format!("{FIXTURES}/expected/mmarco-distil/{name}"));
+    assert_eq!(read(format!("{out}/{name}")), want);
+    assert!(Path::new(&home).join("hub/datasets--org--demo").is_dir());
+}
+
+/// The toy set's documents by the search of the tool itself: the negatives of a query are the best
+/// documents of BM25 less its positives.
+#[test]
+fn mines_what_a_search_finds() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = path(&dir, "data");
+    stdout(&["convert", "beir", "data/toy-beir", "--train", "test", "--out", &data]);
+    let (train, index) = (format!("{data}/train"), path(&dir, "index"));
+    let out = path(&dir, "negatives.ndjson");
+    let call = [
+        "mine",
+        "--data",
+        &train,
+        "--model",
+        MODEL,
+        "--index",
+        &index,
+        "--out",
+        &out,
+        "--kernels",
+        "portable",
+        "--source",
+        "splade,depth=4,take=3",
+    ];
+    stdout(&call);
+    // The index is kept: a search in it tells what there is to find.
+    let queries = format!("{train}/query_master.ndjson");
+    let hits = stdout(&[
+        "search",
+        "--index",
+        &index,
+        "--queries",
+        &queries,
+        "-k",
+        "40",
+        "--kernels",
+        "portable",
+    ]);
+    let json = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+    let positives = String::from_utf8(read(format!("{train}/positive_lists.ndjson"))).expect("");
+    let mined = String::from_utf8(read(&out)).expect("UTF-8");
+    assert_eq!(mined.lines().count(), positives.lines().count());
+    for (line, positives) in mined.lines().zip(positives.lines()) {
+        let (line, positives) = (json(line), json(positives));
+        let own: Vec<String> = positives["positive_doc_ids"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|id| id.to_string())
+            .collect();
+        let hits =
+            hits.lines().map(json).find(|hit| hit["qid"] == line["qid"].to_string()).expect("hits");
+        let found = hits["results"].as_array().expect("a list").iter();
+        let found = found.map(|hit| hit["doc_id"].as_str().expect("an id").to_owned());
+        let negatives: Vec<String> = found.filter(|doc| !own.contains(doc)).take(3).collect();
+        let got: Vec<String> =
+            line["scores"].as_object().expect("an object").keys().cloned().collect();
+        assert_eq!(got, [own, negatives].concat());
+    }
+    assert!(failure(&call, 1).contains("replace it with --force"));
+
+    // BM25 and chance, twice the same; triplets train.
+    let triplets = format!("{train}/triplets.ndjson");
+    let sources = ["--source", "bm25,depth=5,take=2,random", "--source", "random,take=1"];
+    let call =
+        ["mine", "--data", &train, "--model", MODEL, "--out", &triplets, "--format", "triplets"];
+    stdout(&[&call[..], &sources].concat());
+    let first = read(&triplets);
+    stdout(&[&call[..], &sources, &["--force", "--threads", "1"]].concat());
+    assert_eq!(read(&triplets), first);
+    stdout(&["check-data", "--data", &train]);
+
+    // A teacher who finds the first negative too good.
+    let lines: Vec<serde_json::Value> = mined.lines().map(json).collect();
+    let teacher = path(&dir, "teacher.ndjson");
+    let mut text = String::new();
+    for line in &lines {
+        let docs: Vec<&String> = line["scores"].as_object().expect("an object").keys().collect();
+        let positives = docs.len() - 3;
+        let score = |place: usize| if place <= positives { 5.0 } else { 1.0 };
+        let pairs = docs.iter().enumerate().map(|(i, doc)| format!("\"{doc}\": {:?}", score(i)));
+        let pairs = pairs.collect::<Vec<_>>().join(", ");
+        text += &format!("{{\"qid\": {}, \"scores\": {{{pairs}}}}}\n", line["qid"]);
+    }
+    std::fs::write(&teacher, text).expect("written");
+    for margin in
+        [["--absolute-margin", "1"], ["--relative-margin", ".5"], ["--max-percentage", "50"]]
+    {
+        let call = [
+            "mine",
+            "--data",
+            &train,
+            "--model",
+            MODEL,
+            "--index",
+            &index,
+            "--out",
+            &out,
+            "--force",
+            "--kernels",
+            "portable",
+            "--source",
+            "splade,depth=4",
+            "--teacher-scores",
+            &teacher,
+        ];
+        stdout(&[&call[..], &margin].concat());
+        let got = String::from_utf8(read(&out)).expect("UTF-8");
+        for (line, before) in got.lines().map(json).zip(&lines) {
+            let all: Vec<_> = before["scores"].as_object().expect("an object").keys().collect();
+            let kept: Vec<_> = line["scores"].as_object().expect("an object").keys().collect();
+            let first_negative = all.len() - 3;
+            let want: Vec<_> = all.iter().enumerate().filter(|(i, _)| *i != first_negative);
+            let want: Vec<_> = want.map(|(_, doc)| *doc).collect();
+            assert_eq!(kept, want);
+        }
+    }
+}
+
+#[test]
+fn mining_says_what_is_wrong() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = path(&dir, "x.ndjson");
+    let mine = |more: &[&str], code| {
+        failure(&[&["mine", "--out", &out, "--model", MODEL][..], more].concat(), code)
+    };
+    assert!(mine(&["--data", "data/toy-beir"], 1).contains("light-splade convert beir"));
+    assert!(
+        mine(&["--data", "data/toy/train", "--source", "x"], 2).contains("bm25, splade and random")
+    );
+    assert!(
+        mine(&["--data", "data/toy/train", "--max-score", "1"], 2).contains("--teacher-scores")
+    );
+    assert!(mine(&["--data", "no/such"], 1).contains("cannot open no/such"));
+    // Nothing is left of these calls but what says how to go on.
+    let left =
+        run(&["mine", "--data", "data/toy/train", "--out", &out, "--model", "no/such/model"]);
+    assert_eq!(left.status.code(), Some(1));
+    assert!(!Path::new(&out).exists());
+}
