@@ -8,11 +8,12 @@ use std::path::Path;
 
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
-use tokenizers::pipeline::{EncodeOptions, PipelineTokenizer};
+use tokenizers::pipeline::{EncodeOptions, PipelineToken, PipelineTokenizer};
 
 use crate::added::{self, AddedToken, Base};
 use crate::config::Config;
 use crate::error::TextError;
+use crate::pair::PairTemplate;
 use crate::vocab::{Vocab, ids_end};
 
 /// Classes that transformers' BERT tokenizer serves.
@@ -78,7 +79,9 @@ impl HuggingFace {
         let special = |token: &str| json!({"SpecialToken": {"id": token, "type_id": 0}});
         let text = |id: &str| json!({"Sequence": {"id": id, "type_id": 0}});
         let single = [special(&cls.0), text("A"), special(&sep.0)];
-        let pair = [&single[..], &[text("B"), special(&sep.0)]].concat();
+        let second = |kind: &str, id: &str| json!({kind: {"id": id, "type_id": 1}});
+        let pair = [second("Sequence", "B"), second("SpecialToken", &sep.0)];
+        let pair = [&single[..], &pair].concat();
         let mut names = serde_json::Map::new();
         for (token, id) in [&cls, &sep] {
             names.insert(token.clone(), json!({"id": token, "ids": [id], "tokens": [token]}));
@@ -164,6 +167,20 @@ impl HuggingFace {
             }
         }
         Err(TextError::Encode("no text gives any token".to_owned()))
+    }
+
+    /// What the post-processor puts around a pair of texts.
+    pub(crate) fn pair(&self) -> PairTemplate {
+        let template = &self.tokenizer.get_post_processor().pair;
+        let run = |run: &[(PipelineToken, u8)]| -> Vec<(u32, u8)> {
+            run.iter().map(|(token, kind)| (token.id(), *kind)).collect()
+        };
+        PairTemplate {
+            prefix: run(&template.prefix),
+            infix: run(&template.infix),
+            suffix: run(&template.suffix),
+            types: (template.a_type_id, template.b_type_id.unwrap_or(0)),
+        }
     }
 
     /// Ids of a text without special tokens around it.

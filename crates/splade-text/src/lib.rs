@@ -26,6 +26,7 @@ mod added;
 mod hugging_face;
 mod japanese;
 mod mecab;
+mod pair;
 mod tokenizer;
 mod vocab;
 mod wordpiece;
@@ -33,6 +34,7 @@ mod wordpiece;
 use std::path::Path;
 
 pub use error::TextError;
+pub use pair::PairEncoding;
 pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions};
 
 /// Packs a compiled MeCab dictionary in UTF-8 into one small file, without loss for segmentation.

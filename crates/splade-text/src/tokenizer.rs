@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::error::TextError;
 use crate::hugging_face::{HuggingFace, is_bert};
 use crate::japanese::BertJapanese;
+use crate::pair::{PairEncoding, PairTemplate, Shares};
 use crate::vocab::ids_end;
 
 /// Settings of [`Tokenizer::from_dir`].
@@ -35,6 +36,7 @@ pub struct Tokenizer {
     inner: Inner,
     /// Ids before and after every text.
     around: (Vec<u32>, Vec<u32>),
+    pair: PairTemplate,
     /// By id; empty where there is no token.
     tokens: Vec<String>,
     ids: FxHashMap<String, u32>,
@@ -74,13 +76,20 @@ impl Tokenizer {
         } else {
             return Err(no_tokenizer(dir, &class));
         };
-        let (around, special_ids, left, kind) = match &inner {
+        let (around, mut pair, special_ids, left, kind) = match &inner {
             Inner::HuggingFace(inner) => {
                 let HuggingFace { around, special_ids, truncates_left, kind, .. } = &**inner;
-                (around.clone(), special_ids.clone(), *truncates_left, kind.clone())
+                let pair = inner.pair();
+                (around.clone(), pair, special_ids.clone(), *truncates_left, kind.clone())
             }
-            Inner::Japanese(inner) => (inner.around(), inner.special_ids(), false, inner.kind()),
+            Inner::Japanese(inner) => {
+                let pair = PairTemplate::bert(&inner.around());
+                (inner.around(), pair, inner.special_ids(), false, inner.kind())
+            }
         };
+        if !gives_types(&config, &class)? {
+            pair.clear_types();
+        }
         config.only("truncation_side", &["right".into(), "left".into()])?;
         let truncates_left = match config.text("truncation_side", "")?.as_str() {
             "" => left,
@@ -88,7 +97,8 @@ impl Tokenizer {
         };
         let len = ids_end(&tokens, dir)?;
         // What stands around texts has its ids from a file too.
-        if let Some(id) = around.0.iter().chain(&around.1).find(|id| **id as usize >= len) {
+        let special = around.0.iter().chain(&around.1).copied().chain(pair.ids());
+        if let Some(id) = special.into_iter().find(|id| *id as usize >= len) {
             let message = format!("a special token has the id {id} among {len} tokens");
             return Err(TextError::Invalid { path: dir.to_path_buf(), message });
         }
@@ -102,6 +112,7 @@ impl Tokenizer {
         let this = Self {
             inner,
             around,
+            pair,
             tokens,
             ids,
             special_ids,
@@ -133,6 +144,42 @@ impl Tokenizer {
         };
         let ids = [before, kept, after].concat();
         Ok(Encoding { ids, truncated: kept.len() < content.len() })
+    }
+
+    /// Ids and token types of two texts as one; at most `max_tokens` of them, cut off by
+    /// transformers' strategy `longest_first`: the longer text is shortened until both are as long.
+    ///
+    /// # Errors
+    /// If `max_tokens` is less than the special tokens alone, or a text of over 4 GB.
+    pub fn encode_pair(
+        &self,
+        texts: (&str, &str),
+        max_tokens: Option<usize>,
+    ) -> Result<PairEncoding, TextError> {
+        let special = self.pair.special();
+        let room = match max_tokens {
+            None => usize::MAX,
+            Some(max) => max.checked_sub(special).ok_or_else(|| {
+                TextError::Encode(format!("{max} tokens have no room for {special} special ones"))
+            })?,
+        };
+        let (a, b) = (self.encode_plain(texts.0)?, self.encode_plain(texts.1)?);
+        let shares = match self.inner {
+            Inner::HuggingFace(_) => Shares::LongerHasMore,
+            Inner::Japanese(_) => Shares::FirstHasMore,
+        };
+        let (kept_a, kept_b) = shares.of((a.len(), b.len()), room);
+        let kept = |ids: &[u32], count: usize| match self.truncates_left {
+            true => ids[ids.len() - count..].to_vec(),
+            false => ids[..count].to_vec(),
+        };
+        let truncated = kept_a < a.len() || kept_b < b.len();
+        Ok(self.pair.apply(&kept(&a, kept_a), &kept(&b, kept_b), truncated))
+    }
+
+    /// The largest token type that [`encode_pair`](Self::encode_pair) gives.
+    pub fn max_token_type(&self) -> u8 {
+        self.pair.max_type()
     }
 
     /// Ids of a text alone, without special tokens around it: for queries that are looked up.
@@ -220,6 +267,25 @@ fn class(config: &Config) -> Result<String, TextError> {
         _ => class,
     }
     .to_owned())
+}
+
+/// Whether transformers' tokenizer of a class gives models the types of tokens.
+fn gives_types(config: &Config, class: &str) -> Result<bool, TextError> {
+    let names = config.texts("model_input_names")?;
+    let without = [
+        "RobertaTokenizer",
+        "XLMRobertaTokenizer",
+        "CamembertTokenizer",
+        "DistilBertTokenizer",
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+        "modernbert",
+    ];
+    Ok(match names.is_empty() {
+        true => !without.contains(&class),
+        false => names.iter().any(|name| name == "token_type_ids"),
+    })
 }
 
 fn no_tokenizer(dir: &Path, class: &str) -> TextError {

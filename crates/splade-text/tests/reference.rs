@@ -66,3 +66,27 @@ fn ids_are_those_of_transformers() {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// Every folder, pairs of texts, whole and cut off (`scripts/reference/pairs.py`).
+#[test]
+fn pairs_are_those_of_transformers() {
+    let texts = texts();
+    let expected = json(&fixtures().join("pairs.json"));
+    let mut wrong = Vec::new();
+    for (name, rows) in expected.as_object().expect("folders") {
+        let tokenizer = load(name);
+        for row in rows.as_array().expect("rows") {
+            let text = |i: usize| &*texts[row[i].as_u64().expect("a number") as usize];
+            let longest = row[2].as_u64().map(|longest| longest as usize);
+            let pair = tokenizer.encode_pair((text(0), text(1)), longest).expect("encoded");
+            let got = (Value::from(pair.ids.as_slice()), Value::from(pair.types.as_slice()));
+            if (&got.0, &got.1) != (&row[3], &row[4]) {
+                wrong.push(format!("{name} {:?} {:?}: {got:?}, not {row}", text(0), text(1)));
+            }
+            let whole = tokenizer.encode_pair((text(0), text(1)), None).expect("encoded");
+            assert_eq!(pair.truncated, pair.ids.len() < whole.ids.len());
+        }
+    }
+    assert_eq!(expected.as_object().map(serde_json::Map::len), Some(10));
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -1,0 +1,128 @@
+//! Two texts as one: what stands around them, the types of their tokens, and what is cut off.
+
+/// The ids of two texts with the special tokens around them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairEncoding {
+    /// Special tokens included.
+    pub ids: Vec<u32>,
+    /// One a token: which text it is of, as models with token types see it.
+    pub types: Vec<u8>,
+    /// Whether tokens were cut off.
+    pub truncated: bool,
+}
+
+/// `prefix A infix B suffix`, each special token with its type.
+#[derive(Debug, Clone)]
+pub(crate) struct PairTemplate {
+    pub(crate) prefix: Vec<(u32, u8)>,
+    pub(crate) infix: Vec<(u32, u8)>,
+    pub(crate) suffix: Vec<(u32, u8)>,
+    /// Of the tokens of the two texts.
+    pub(crate) types: (u8, u8),
+}
+
+impl PairTemplate {
+    /// BERT's: `[CLS] A [SEP] B [SEP]`, from what stands around a single text.
+    pub(crate) fn bert((before, after): &(Vec<u32>, Vec<u32>)) -> Self {
+        let typed = |ids: &[u32], kind: u8| ids.iter().map(|id| (*id, kind)).collect();
+        let (prefix, infix, suffix) = (typed(before, 0), typed(after, 0), typed(after, 1));
+        Self { prefix, infix, suffix, types: (0, 1) }
+    }
+
+    /// Gives all tokens the first type.
+    pub(crate) fn clear_types(&mut self) {
+        self.types = (0, 0);
+        for (_, kind) in [&mut self.prefix, &mut self.infix, &mut self.suffix].into_iter().flatten()
+        {
+            *kind = 0;
+        }
+    }
+
+    /// Special tokens.
+    pub(crate) fn special(&self) -> usize {
+        self.prefix.len() + self.infix.len() + self.suffix.len()
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.runs().map(|(id, _)| *id)
+    }
+
+    pub(crate) fn max_type(&self) -> u8 {
+        let special = self.runs().map(|(_, kind)| *kind).max().unwrap_or(0);
+        special.max(self.types.0).max(self.types.1)
+    }
+
+    fn runs(&self) -> impl Iterator<Item = &(u32, u8)> {
+        [&self.prefix, &self.infix, &self.suffix].into_iter().flatten()
+    }
+
+    pub(crate) fn apply(&self, a: &[u32], b: &[u32], truncated: bool) -> PairEncoding {
+        let typed = |ids: &[u32], kind: u8| -> Vec<(u32, u8)> {
+            ids.iter().map(|id| (*id, kind)).collect()
+        };
+        let (a, b) = (typed(a, self.types.0), typed(b, self.types.1));
+        let all = [&self.prefix[..], &a, &self.infix, &b, &self.suffix].concat();
+        let (ids, types) = all.into_iter().unzip();
+        PairEncoding { ids, types, truncated }
+    }
+}
+
+/// Who keeps the odd token where both texts are cut to a half: transformers' fast and slow
+/// tokenizers differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shares {
+    /// The text that was longer, of equal ones the second (fast).
+    LongerHasMore,
+    /// The first text (slow).
+    FirstHasMore,
+}
+
+impl Shares {
+    /// How many tokens two texts of these lengths keep of `room`.
+    pub(crate) fn of(self, (a, b): (usize, usize), room: usize) -> (usize, usize) {
+        if a.saturating_add(b) <= room {
+            return (a, b);
+        }
+        let (less, more) = (room / 2, room - room / 2);
+        let first_has_more = self == Self::FirstHasMore || a > b;
+        match (a.min(b) <= less, a > b) {
+            (true, true) => (room - b, b),
+            (true, false) => (a, room - a),
+            (false, _) if first_has_more => (more, less),
+            (false, _) => (less, more),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// transformers' slow tokenizer, a token at a time.
+    fn slow((mut a, mut b): (usize, usize), room: usize) -> (usize, usize) {
+        while a + b > room {
+            if a > b { a -= 1 } else { b -= 1 }
+        }
+        (a, b)
+    }
+
+    #[test]
+    fn the_longer_text_is_shortened() {
+        for a in 0..14 {
+            for b in 0..14 {
+                for room in 0..30 {
+                    let case = ((a, b), room);
+                    let first = Shares::FirstHasMore.of(case.0, room);
+                    assert_eq!(first, slow(case.0, room), "{case:?}");
+                    // The other rule is the same but for the odd token.
+                    let longer = Shares::LongerHasMore.of(case.0, room);
+                    assert_eq!(first.0 + first.1, longer.0 + longer.1, "{case:?}");
+                    assert!(longer.0 <= a && longer.1 <= b && longer.0.abs_diff(first.0) <= 1);
+                    if longer != first {
+                        assert!(a <= b && longer.0 + 1 == longer.1, "{case:?}");
+                    }
+                }
+            }
+        }
+    }
+}
