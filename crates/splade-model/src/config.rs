@@ -3,6 +3,10 @@
 //! Every value that changes the numbers is read; one that is not implemented is an error that
 //! names the key and the value. Defaults are those of transformers 4.56.
 
+mod classifier;
+
+pub(crate) use classifier::{ClassifierConfig, ScoreActivation};
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -210,11 +214,7 @@ impl ArchitectureConfig {
     /// If it cannot be read, names another architecture, or has a value that is not implemented.
     pub fn open(dir: &Path) -> Result<Self, ModelError> {
         let path = dir.join("config.json");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ModelError::Io { path: path.clone(), source })?;
-        let value: Value = serde_json::from_str(&text)
-            .map_err(|source| ModelError::Json { path: path.clone(), source })?;
-        Self::parse(&value, &path)
+        Self::parse(&read(&path)?, &path)
     }
 
     /// Reads the value of a `config.json`; `path` is for messages.
@@ -280,6 +280,25 @@ impl ArchitectureConfig {
         }
     }
 
+    /// Width of the words' embeddings.
+    pub(crate) fn embedding(&self) -> usize {
+        match self {
+            Self::Bert(c) => c.embedding,
+            Self::ModernBert(c) => c.hidden,
+            Self::DebertaV2(c) => c.embedding,
+        }
+    }
+
+    /// Rows of the table of token types; none where tokens have no types.
+    pub(crate) fn token_types(&self) -> Option<usize> {
+        let rows = match self {
+            Self::Bert(c) => c.token_types,
+            Self::ModernBert(_) => 0,
+            Self::DebertaV2(c) => c.token_types,
+        };
+        (rows > 0).then_some(rows)
+    }
+
     /// The longest text in tokens, special tokens included.
     pub fn max_tokens(&self) -> usize {
         match self {
@@ -301,6 +320,13 @@ impl ArchitectureConfig {
             Self::DebertaV2(c) => (c.hidden, c.layers, c.heads),
         }
     }
+}
+
+fn read(path: &Path) -> Result<Value, ModelError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ModelError::Io { path: path.to_path_buf(), source })?;
+    serde_json::from_str(&text)
+        .map_err(|source| ModelError::Json { path: path.to_path_buf(), source })
 }
 
 fn bert(keys: &Keys<'_>, family: BertFamily) -> Result<BertConfig, ModelError> {

@@ -19,6 +19,7 @@
 
 mod arch;
 mod config;
+mod cross_encoder;
 mod encoder;
 mod error;
 mod folder;
@@ -33,12 +34,14 @@ pub use config::{
     ArchitectureConfig, BertConfig, BertFamily, ConvolutionConfig, DebertaV2Config, DropoutRates,
     ModernBertBiases, ModernBertConfig, RelativeConfig,
 };
+pub use cross_encoder::{CrossEncoder, CrossEncoderOptions, PairTokenizer, ScoredPairs};
 pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
 pub use error::ModelError;
 pub use folder::{Layout, Method, ModelFolder, Table, Tower};
 pub use hub::{HubOptions, HubProgress, resolve, resolve_dataset};
 pub use splade_nn::{Isa, PooledTerm, Pooling, Precision, Saturation};
 pub use train::{
-    Parameter, ParameterLayout, Tensor, Trainable, add_head, copy_tokenizer_alone, lacks_head,
+    Parameter, ParameterLayout, Tensor, Trainable, TrainableCrossEncoder, add_classifier, add_head,
+    copy_tokenizer_alone, lacks_classifier, lacks_head,
 };
 pub use weights::{Weights, WeightsWriter};

@@ -63,13 +63,6 @@ impl<'a> Loader<'a> {
         self.tensor_f32(name, &[rows, columns])
     }
 
-    /// The first row of a `(rows, columns)` table.
-    pub(crate) fn first_row(&self, name: &str, rows: usize, columns: usize) -> Vec<f32> {
-        let mut table = self.matrix_f32(name, rows, columns);
-        table.truncate(columns);
-        table
-    }
-
     /// Floats of any shape, row-major.
     pub(crate) fn tensor_f32(&self, name: &str, shape: &[usize]) -> Vec<f32> {
         if self.check(name, shape) {

@@ -56,21 +56,10 @@ impl Network {
         texts: &[T],
         head: (Pooling, Saturation),
     ) -> Vec<Vec<PooledTerm>> {
-        let threads = rayon::current_num_threads();
-        let batches = micro_batches(texts, self.batch_tokens, threads);
-        let results: Vec<_> = if batches.len() < threads {
-            batches.iter().map(|batch| self.run_batch(texts, batch, head, true)).collect()
-        } else {
-            let batches = batches.par_iter().with_max_len(1);
-            batches.map(|batch| self.run_batch(texts, batch, head, false)).collect()
-        };
-        let mut all = vec![Vec::new(); texts.len()];
-        for (batch, pooled) in batches.iter().zip(results) {
-            for (text, terms) in batch.iter().zip(pooled) {
-                all[*text] = terms;
-            }
-        }
-        all
+        let lengths: Vec<usize> = texts.iter().map(|text| text.as_ref().len()).collect();
+        in_micro_batches(&lengths, self.batch_tokens, |batch, parallel| {
+            self.run_batch(texts, batch, head, parallel)
+        })
     }
 
     /// The largest logit of every term that has one above zero, text by text.
@@ -92,15 +81,11 @@ impl Network {
         (pooling, saturation): (Pooling, Saturation),
         parallel: bool,
     ) -> Vec<Vec<PooledTerm>> {
-        let ids: Vec<u32> = batch.iter().flat_map(|text| texts[*text].as_ref()).copied().collect();
-        let mut offsets = vec![0];
-        offsets.extend(batch.iter().scan(0, |end, text| {
-            *end += texts[*text].as_ref().len();
-            Some(*end)
-        }));
+        let texts: Vec<&[u32]> = batch.iter().map(|text| texts[*text].as_ref()).collect();
+        let (ids, offsets) = (texts.concat(), offsets(&texts));
         let mut workspace =
             self.workspaces.lock().ok().and_then(|mut w| w.pop()).unwrap_or_default();
-        let packed = PackedTexts { ids: &ids, offsets: &offsets };
+        let packed = PackedTexts { ids: &ids, types: &[], offsets: &offsets };
         let hidden = self.model.forward(&packed, &mut workspace, parallel);
         let output = &self.model.decoder.output;
         let pooled = splade_head(output, hidden, &offsets, pooling, saturation, parallel);
@@ -111,14 +96,48 @@ impl Network {
     }
 }
 
+/// Where packed texts start and, last, end.
+pub(crate) fn offsets(texts: &[&[u32]]) -> Vec<usize> {
+    let mut offsets = vec![0];
+    offsets.extend(texts.iter().scan(0, |end, text| {
+        *end += text.len();
+        Some(*end)
+    }));
+    offsets
+}
+
+/// What `run` makes of micro-batches of texts of these lengths, text by text, on the threads of the
+/// current pool. It is told whether to share a batch out over them. A text without tokens gives the
+/// default.
+pub(crate) fn in_micro_batches<R: Clone + Default + Send>(
+    lengths: &[usize],
+    budget: usize,
+    run: impl Fn(&[usize], bool) -> Vec<R> + Sync,
+) -> Vec<R> {
+    let threads = rayon::current_num_threads();
+    let batches = micro_batches(lengths, budget, threads);
+    let results: Vec<Vec<R>> = if batches.len() < threads {
+        batches.iter().map(|batch| run(batch, true)).collect()
+    } else {
+        let batches = batches.par_iter().with_max_len(1);
+        batches.map(|batch| run(batch, false)).collect()
+    };
+    let mut all = vec![R::default(); lengths.len()];
+    for (batch, results) in batches.iter().zip(results) {
+        for (text, result) in batch.iter().zip(results) {
+            all[*text] = result;
+        }
+    }
+    all
+}
+
 /// Indices of texts in batches of about `budget` tokens, at most one text more. There are as many
 /// for every thread, as equal as the texts allow, so that threads end together; of few texts every
 /// thread has one. Texts without any token are in none.
-fn micro_batches<T: AsRef<[u32]>>(texts: &[T], budget: usize, threads: usize) -> Vec<Vec<usize>> {
-    let length = |text: &usize| texts[*text].as_ref().len();
-    let mut order: Vec<usize> = (0..texts.len()).filter(|text| length(text) > 0).collect();
-    order.sort_by_key(|text| Reverse(length(text)));
-    let total: usize = order.iter().map(length).sum();
+fn micro_batches(lengths: &[usize], budget: usize, threads: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).filter(|text| lengths[*text] > 0).collect();
+    order.sort_by_key(|text| Reverse(lengths[*text]));
+    let total: usize = lengths.iter().sum();
     let rounds = total.div_ceil(budget.saturating_mul(threads));
     let mut batches = vec![Vec::new(); (rounds * threads).min(order.len())];
     // The longest text that is left goes to the batch with the fewest tokens (Graham 1969).
@@ -127,7 +146,7 @@ fn micro_batches<T: AsRef<[u32]>>(texts: &[T], budget: usize, threads: usize) ->
         let mut fewest = by_tokens.peek_mut().expect("a text has a batch");
         let Reverse((tokens, batch)) = &mut *fewest;
         batches[*batch].push(text);
-        *tokens += length(&text);
+        *tokens += lengths[text];
     }
     batches
 }
@@ -142,16 +161,16 @@ mod tests {
             [(0, 512, 2), (1, 512, 4), (3, 512, 2), (32, 512, 2), (64, 512, 3), (500, 1, 2)]
         {
             // 0 to 128 tokens.
-            let texts: Vec<Vec<u32>> = (0..count).map(|i| vec![0; i * 37 % 129]).collect();
+            let texts: Vec<usize> = (0..count).map(|i| i * 37 % 129).collect();
             let batches = micro_batches(&texts, budget, threads);
             let case = format!("{count} texts, budget {budget}, {threads} threads");
             let mut all: Vec<usize> = batches.concat();
             all.sort_unstable();
-            let wanted: Vec<usize> = (0..count).filter(|i| !texts[*i].is_empty()).collect();
+            let wanted: Vec<usize> = (0..count).filter(|i| texts[*i] > 0).collect();
             assert_eq!(all, wanted, "{case}");
-            let tokens = |batch: &Vec<usize>| batch.iter().map(|i| texts[*i].len()).sum::<usize>();
+            let tokens = |batch: &Vec<usize>| batch.iter().map(|i| texts[*i]).sum::<usize>();
             let sizes: Vec<usize> = batches.iter().map(tokens).collect();
-            let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+            let longest = texts.iter().copied().max().unwrap_or(0);
             let (most, least) = (sizes.iter().max(), sizes.iter().min());
             assert!(most.copied().unwrap_or(0) <= budget + longest, "{case}: {sizes:?}");
             assert!(sizes.iter().all(|size| *size > 0), "{case}: {sizes:?}");

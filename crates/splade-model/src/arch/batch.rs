@@ -7,11 +7,18 @@ use splade_nn::{Activation, Linear};
 pub(crate) struct PackedTexts<'a> {
     /// `(tokens)`
     pub(crate) ids: &'a [u32],
+    /// `(tokens)`: their types; none where all are of the first.
+    pub(crate) types: &'a [u8],
     /// The first token of each text and, last, the number of tokens; no text is empty.
     pub(crate) offsets: &'a [usize],
 }
 
 impl PackedTexts<'_> {
+    /// The type of every token.
+    pub(crate) fn token_types(&self) -> impl Iterator<Item = usize> {
+        (0..self.ids.len()).map(|token| self.types.get(token).map_or(0, |kind| usize::from(*kind)))
+    }
+
     /// The position of every token in its text.
     pub(crate) fn positions(&self) -> impl Iterator<Item = usize> {
         self.offsets.windows(2).flat_map(|text| 0..text[1] - text[0])

@@ -11,6 +11,7 @@ use splade_nn::{Activation, Attention, LayerNorm, Linear};
 use super::batch::{PackedTexts, Workspace};
 use super::head::{Decoder, DecoderNames, Transform};
 use super::post_norm::{LayerNames, LayerShape, PostNormLayer};
+use super::words::Words;
 use crate::config::{BertConfig, BertFamily, DropoutRates};
 use crate::loader::Loader;
 
@@ -21,8 +22,7 @@ pub(crate) struct Bert {
     activation: Activation,
     /// `(positions, embedding)`
     positions: Vec<f32>,
-    /// `(token types, embedding)`, of which the first is that of all tokens of a single text; none in
-    /// DistilBERT.
+    /// `(token types, embedding)`; none in DistilBERT.
     token_types: Option<Vec<f32>>,
     norm: LayerNorm,
     /// `(hidden, embedding)` where they differ.
@@ -138,6 +138,11 @@ impl BertFamily {
     }
 }
 
+/// The tensor of a family's word embedding.
+pub(crate) fn embedding_name(family: BertFamily) -> &'static str {
+    family.names().decoder.embedding
+}
+
 /// Loads the head and the word embedding.
 pub(crate) fn load_decoder(loader: &Loader<'_>, config: &BertConfig) -> Decoder {
     let names = config.family.names();
@@ -199,11 +204,11 @@ impl Bert {
     pub(crate) fn forward(
         &self,
         texts: &PackedTexts<'_>,
-        decoder: &Decoder,
+        words: &dyn Words,
         workspace: &mut Workspace,
         parallel: bool,
     ) {
-        self.embed(texts, decoder, workspace, parallel);
+        self.embed(texts, words, workspace, parallel);
         for layer in &self.layers {
             layer.forward(
                 &self.attention,
@@ -219,23 +224,29 @@ impl Bert {
     fn embed(
         &self,
         texts: &PackedTexts<'_>,
-        decoder: &Decoder,
+        words: &dyn Words,
         workspace: &mut Workspace,
         parallel: bool,
     ) {
-        let isa = decoder.output.weight.isa();
-        let width = self.norm.weight.len();
+        let isa = words.isa();
         let hidden = &mut workspace.hidden;
-        decoder.embed(texts.ids, hidden);
-        for (x, position) in hidden.chunks_exact_mut(width).zip(self.position_rows(texts)) {
-            if let Some(token_types) = &self.token_types {
-                add(x, &token_types[..width]);
-            }
-            add(x, &self.positions[position * width..][..width]);
-        }
+        words.embed(texts.ids, hidden);
+        self.add_places(texts, hidden);
         self.norm.forward(isa, hidden, None);
         if let Some(projection) = &self.projection {
             workspace.project(projection, parallel);
+        }
+    }
+
+    /// Adds what tells about the places of tokens to the embeddings of words.
+    fn add_places(&self, texts: &PackedTexts<'_>, hidden: &mut [f32]) {
+        let width = self.norm.weight.len();
+        let places = self.position_rows(texts).into_iter().zip(texts.token_types());
+        for (x, (position, kind)) in hidden.chunks_exact_mut(width).zip(places) {
+            if let Some(token_types) = &self.token_types {
+                add(x, &token_types[kind * width..][..width]);
+            }
+            add(x, &self.positions[position * width..][..width]);
         }
     }
 

@@ -10,6 +10,7 @@ use super::batch::{PackedTexts, Workspace, resize};
 use super::bert::add;
 use super::head::{Decoder, DecoderNames, Transform};
 use super::post_norm::{LayerNames, LayerShape, PostNormLayer};
+use super::words::Words;
 use crate::config::{DebertaV2Config, RelativeConfig};
 use crate::loader::Loader;
 
@@ -24,6 +25,9 @@ const LAYER: LayerNames = LayerNames {
     norm: "output.LayerNorm",
 };
 
+/// The tensor of the word embedding.
+pub(crate) const EMBEDDING: &str = "deberta.embeddings.word_embeddings.weight";
+
 /// Embeddings and layers.
 #[derive(Debug)]
 pub(crate) struct DebertaV2 {
@@ -31,8 +35,8 @@ pub(crate) struct DebertaV2 {
     activation: Activation,
     /// `(positions, embedding)`, where positions are added to the embeddings.
     positions: Option<Vec<f32>>,
-    /// `(embedding)`
-    token_type: Option<Vec<f32>>,
+    /// `(token types, embedding)`, where there are some.
+    token_types: Option<Vec<f32>>,
     /// `(hidden, embedding)` where they differ.
     projection: Option<Linear>,
     norm: LayerNorm,
@@ -72,8 +76,7 @@ pub(crate) fn load_decoder(loader: &Loader<'_>, config: &DebertaV2Config) -> Dec
         activation: config.activation,
         norm: loader.norm(norm, embedding, config.epsilon, true),
     };
-    let names =
-        DecoderNames { embedding: "deberta.embeddings.word_embeddings.weight", weight, bias };
+    let names = DecoderNames { embedding: EMBEDDING, weight, bias };
     Decoder::load(loader, &names, transform, config.vocab, embedding, config.tied)
 }
 
@@ -108,9 +111,9 @@ impl DebertaV2 {
                 let name = "deberta.embeddings.position_embeddings.weight";
                 loader.matrix_f32(name, config.positions, embedding)
             }),
-            token_type: (config.token_types > 0).then(|| {
+            token_types: (config.token_types > 0).then(|| {
                 let name = "deberta.embeddings.token_type_embeddings.weight";
-                loader.first_row(name, config.token_types, embedding)
+                loader.matrix_f32(name, config.token_types, embedding)
             }),
             projection: (embedding != hidden)
                 .then(|| loader.linear("deberta.embeddings.embed_proj", hidden, embedding, false)),
@@ -142,11 +145,11 @@ impl DebertaV2 {
     pub(crate) fn forward(
         &self,
         texts: &PackedTexts<'_>,
-        decoder: &Decoder,
+        words: &dyn Words,
         workspace: &mut Workspace,
         parallel: bool,
     ) {
-        self.embed(texts, decoder, workspace, parallel);
+        self.embed(texts, words, workspace, parallel);
         let embeddings = self.convolution.as_ref().map(|_| workspace.hidden.clone());
         for (i, (layer, relative)) in self.layers.iter().enumerate() {
             layer.forward(
@@ -166,25 +169,26 @@ impl DebertaV2 {
     fn embed(
         &self,
         texts: &PackedTexts<'_>,
-        decoder: &Decoder,
+        words: &dyn Words,
         workspace: &mut Workspace,
         parallel: bool,
     ) {
-        let width = decoder.output.weight.inputs();
+        let width = words.width();
         let hidden = &mut workspace.hidden;
-        decoder.embed(texts.ids, hidden);
-        for (x, position) in hidden.chunks_exact_mut(width).zip(texts.positions()) {
+        words.embed(texts.ids, hidden);
+        let places = texts.positions().zip(texts.token_types());
+        for (x, (position, kind)) in hidden.chunks_exact_mut(width).zip(places) {
             if let Some(positions) = &self.positions {
                 add(x, &positions[position * width..][..width]);
             }
-            if let Some(token_type) = &self.token_type {
-                add(x, token_type);
+            if let Some(token_types) = &self.token_types {
+                add(x, &token_types[kind * width..][..width]);
             }
         }
         if let Some(projection) = &self.projection {
             workspace.project(projection, parallel);
         }
-        self.norm.forward(decoder.output.weight.isa(), &mut workspace.hidden, None);
+        self.norm.forward(words.isa(), &mut workspace.hidden, None);
     }
 
     /// Bytes of memory that it holds.

@@ -2,9 +2,11 @@
 
 mod training;
 
-use splade_nn::{Activation, LayerNorm, Linear};
+use splade_nn::{Activation, Isa, LayerNorm, Linear, Matrix};
 
 use super::batch::{Workspace, resize};
+use super::bert::add;
+use super::words::Words;
 use crate::loader::Loader;
 
 /// The decoder over the vocabulary, with the words' embeddings that it may share.
@@ -68,23 +70,36 @@ impl Decoder {
         self.output.weight.outputs()
     }
 
-    /// Copies the embeddings of words into `out`, `(ids, embedding)`.
-    pub(crate) fn embed(&self, ids: &[u32], out: &mut Vec<f32>) {
-        let width = self.output.weight.inputs();
-        resize(out, ids.len() * width);
-        for (id, out) in ids.iter().zip(out.chunks_exact_mut(width)) {
-            match &self.embedding {
-                Some(table) => out.copy_from_slice(&table[*id as usize * width..][..width]),
-                None => self.output.weight.copy_row(*id as usize, out),
-            }
-        }
-    }
-
     /// Bytes of memory that it holds.
     pub(crate) fn bytes(&self) -> usize {
         self.output.bytes()
             + self.transform.dense.bytes()
             + self.embedding.as_ref().map_or(0, |table| table.len() * size_of::<f32>())
+    }
+}
+
+impl Words for Decoder {
+    fn isa(&self) -> Isa {
+        self.output.weight.isa()
+    }
+
+    fn width(&self) -> usize {
+        self.output.weight.inputs()
+    }
+
+    fn copy_row(&self, id: usize, out: &mut [f32]) {
+        match &self.embedding {
+            Some(table) => out.copy_from_slice(&table[id * out.len()..][..out.len()]),
+            None => self.output.weight.copy_row(id, out),
+        }
+    }
+
+    fn add_to_row(&mut self, id: usize, d: &[f32]) {
+        match (&mut self.embedding, &mut self.output.weight) {
+            (Some(table), _) => add(&mut table[id * d.len()..][..d.len()], d),
+            (None, Matrix::F32(table)) => table.add_to_row(id, d),
+            (None, Matrix::Int8(_)) => panic!("only 32-bit floats are trained"),
+        }
     }
 }
 

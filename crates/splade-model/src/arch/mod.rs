@@ -5,13 +5,16 @@
 
 mod batch;
 mod bert;
+mod classifier;
 mod deberta_v2;
 mod head;
 mod modernbert;
 mod post_norm;
 mod training;
+mod words;
 
 pub(crate) use batch::{PackedTexts, Workspace};
+pub(crate) use classifier::{HeadNames, SavedHead, SequenceClassifier};
 pub(crate) use head::Decoder;
 pub(crate) use training::{Pass, Saved, Work};
 
@@ -24,6 +27,7 @@ use crate::error::ModelError;
 use crate::loader::Loader;
 use crate::train::Parameter;
 use crate::weights::Weights;
+use words::Words;
 
 /// A masked language model on the CPU.
 #[derive(Debug)]
@@ -51,20 +55,12 @@ impl MaskedLm {
     ) -> Result<Self, ModelError> {
         let weights = Weights::open(dir)?;
         let loader = Loader::new(&weights, isa, precision);
-        let (decoder, body) = match config {
-            ArchitectureConfig::Bert(config) => rayon::join(
-                || bert::load_decoder(&loader, config),
-                || Body::Bert(bert::Bert::load(&loader, config)),
-            ),
-            ArchitectureConfig::ModernBert(config) => rayon::join(
-                || modernbert::load_decoder(&loader, config),
-                || Body::ModernBert(modernbert::ModernBert::load(&loader, config)),
-            ),
-            ArchitectureConfig::DebertaV2(config) => rayon::join(
-                || deberta_v2::load_decoder(&loader, config),
-                || Body::DebertaV2(deberta_v2::DebertaV2::load(&loader, config)),
-            ),
+        let decoder = || match config {
+            ArchitectureConfig::Bert(config) => bert::load_decoder(&loader, config),
+            ArchitectureConfig::ModernBert(config) => modernbert::load_decoder(&loader, config),
+            ArchitectureConfig::DebertaV2(config) => deberta_v2::load_decoder(&loader, config),
         };
+        let (decoder, body) = rayon::join(decoder, || Body::load(&loader, config));
         let unexpected = loader.finish()?;
         Ok(Self { body, decoder, unexpected })
     }
@@ -78,22 +74,13 @@ impl MaskedLm {
         workspace: &'w mut Workspace,
         parallel: bool,
     ) -> &'w [f32] {
-        match &self.body {
-            Body::Bert(body) => body.forward(texts, &self.decoder, workspace, parallel),
-            Body::ModernBert(body) => body.forward(texts, &self.decoder, workspace, parallel),
-            Body::DebertaV2(body) => body.forward(texts, &self.decoder, workspace, parallel),
-        }
+        self.body.forward(texts, &self.decoder, workspace, parallel);
         self.decoder.transform.forward(workspace, parallel)
     }
 
     /// Bytes of the packed weights.
     pub(crate) fn bytes(&self) -> usize {
-        self.decoder.bytes()
-            + match &self.body {
-                Body::Bert(body) => body.bytes(),
-                Body::ModernBert(body) => body.bytes(),
-                Body::DebertaV2(body) => body.bytes(),
-            }
+        self.decoder.bytes() + self.body.bytes()
     }
 }
 
@@ -104,11 +91,7 @@ impl MaskedLm {
     /// As `forward`, with dropout and over the current rayon pool, into `saved.output`, keeping what
     /// `backward` needs.
     pub(crate) fn forward_saved(&self, pass: &Pass<'_>, saved: &mut Saved, work: &mut Work) {
-        match &self.body {
-            Body::Bert(body) => body.forward_saved(pass, &self.decoder, saved, work),
-            Body::ModernBert(body) => body.forward_saved(pass, &self.decoder, saved, work),
-            Body::DebertaV2(_) => unreachable!("{NOT_TRAINED}"),
-        }
+        self.body.forward_saved(pass, &self.decoder, saved, work);
         self.decoder.transform.forward_saved(pass, saved, work);
     }
 
@@ -122,23 +105,12 @@ impl MaskedLm {
         work: &mut Work,
     ) {
         self.decoder.transform.backward(pass, saved, &mut gradients.decoder.transform, work);
-        let d_decoder = &mut gradients.decoder;
-        match (&self.body, &mut gradients.body) {
-            (Body::Bert(body), Body::Bert(to)) => body.backward(pass, saved, to, d_decoder, work),
-            (Body::ModernBert(body), Body::ModernBert(to)) => {
-                body.backward(pass, saved, to, d_decoder, work);
-            }
-            _ => unreachable!("{NOT_TRAINED}"),
-        }
+        self.body.backward(pass, saved, &mut gradients.body, &mut gradients.decoder, work);
     }
 
     /// Zeros of the same shapes, to collect gradients in.
     pub(crate) fn zeros_like(&self) -> Gradients {
-        let body = match &self.body {
-            Body::Bert(body) => Body::Bert(body.zeros_like()),
-            Body::ModernBert(body) => Body::ModernBert(body.zeros_like()),
-            Body::DebertaV2(_) => unreachable!("{NOT_TRAINED}"),
-        };
+        let body = self.body.zeros_like();
         Self { body, decoder: self.decoder.zeros_like(), unexpected: Vec::new() }
     }
 
@@ -150,18 +122,104 @@ impl MaskedLm {
     /// Every parameter, always in the same order.
     pub(crate) fn parameters(&mut self, config: &ArchitectureConfig) -> Vec<Parameter<'_>> {
         let mut list = Vec::new();
-        match (&mut self.body, config) {
-            (Body::Bert(body), ArchitectureConfig::Bert(config)) => {
+        match config {
+            ArchitectureConfig::Bert(config) => {
                 bert::decoder_parameters(&mut self.decoder, config, &mut list);
-                body.parameters(config, &mut list);
             }
-            (Body::ModernBert(body), ArchitectureConfig::ModernBert(config)) => {
+            ArchitectureConfig::ModernBert(config) => {
                 modernbert::decoder_parameters(&mut self.decoder, config, &mut list);
-                body.parameters(config, &mut list);
+            }
+            ArchitectureConfig::DebertaV2(_) => unreachable!("{NOT_TRAINED}"),
+        }
+        self.body.parameters(config, &mut list);
+        list
+    }
+}
+
+impl Body {
+    fn load(loader: &Loader<'_>, config: &ArchitectureConfig) -> Self {
+        match config {
+            ArchitectureConfig::Bert(config) => Self::Bert(bert::Bert::load(loader, config)),
+            ArchitectureConfig::ModernBert(config) => {
+                Self::ModernBert(modernbert::ModernBert::load(loader, config))
+            }
+            ArchitectureConfig::DebertaV2(config) => {
+                Self::DebertaV2(deberta_v2::DebertaV2::load(loader, config))
+            }
+        }
+    }
+
+    /// Token ids to hidden states, `(tokens, hidden)`, in the workspace.
+    fn forward(
+        &self,
+        texts: &PackedTexts<'_>,
+        words: &dyn Words,
+        workspace: &mut Workspace,
+        parallel: bool,
+    ) {
+        match self {
+            Self::Bert(body) => body.forward(texts, words, workspace, parallel),
+            Self::ModernBert(body) => body.forward(texts, words, workspace, parallel),
+            Self::DebertaV2(body) => body.forward(texts, words, workspace, parallel),
+        }
+    }
+
+    fn forward_saved(
+        &self,
+        pass: &Pass<'_>,
+        words: &dyn Words,
+        saved: &mut Saved,
+        work: &mut Work,
+    ) {
+        match self {
+            Self::Bert(body) => body.forward_saved(pass, words, saved, work),
+            Self::ModernBert(body) => body.forward_saved(pass, words, saved, work),
+            Self::DebertaV2(_) => unreachable!("{NOT_TRAINED}"),
+        }
+    }
+
+    /// The gradient by the hidden states, in `work.hidden`, to those of all weights.
+    fn backward(
+        &self,
+        pass: &Pass<'_>,
+        saved: &Saved,
+        gradients: &mut Body,
+        d_words: &mut dyn Words,
+        work: &mut Work,
+    ) {
+        match (self, gradients) {
+            (Self::Bert(body), Self::Bert(to)) => body.backward(pass, saved, to, d_words, work),
+            (Self::ModernBert(body), Self::ModernBert(to)) => {
+                body.backward(pass, saved, to, d_words, work);
             }
             _ => unreachable!("{NOT_TRAINED}"),
         }
-        list
+    }
+
+    fn zeros_like(&self) -> Self {
+        match self {
+            Self::Bert(body) => Self::Bert(body.zeros_like()),
+            Self::ModernBert(body) => Self::ModernBert(body.zeros_like()),
+            Self::DebertaV2(_) => unreachable!("{NOT_TRAINED}"),
+        }
+    }
+
+    fn parameters<'a>(&'a mut self, config: &ArchitectureConfig, list: &mut Vec<Parameter<'a>>) {
+        match (self, config) {
+            (Self::Bert(body), ArchitectureConfig::Bert(config)) => body.parameters(config, list),
+            (Self::ModernBert(body), ArchitectureConfig::ModernBert(config)) => {
+                body.parameters(config, list);
+            }
+            _ => unreachable!("{NOT_TRAINED}"),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Bert(body) => body.bytes(),
+            Self::ModernBert(body) => body.bytes(),
+            Self::DebertaV2(body) => body.bytes(),
+        }
     }
 }
 

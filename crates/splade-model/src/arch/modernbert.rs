@@ -11,8 +11,12 @@ use splade_nn::{Activation, Attention, LayerNorm, Linear, Rotary, gated_activati
 use super::batch::{PackedTexts, Workspace, resize};
 use super::bert::add;
 use super::head::{Decoder, DecoderNames, Transform};
+use super::words::Words;
 use crate::config::{DropoutRates, ModernBertConfig};
 use crate::loader::Loader;
+
+/// The tensor of the word embedding.
+pub(crate) const EMBEDDING: &str = "model.embeddings.tok_embeddings.weight";
 
 /// Embedding norm and layers.
 #[derive(Debug)]
@@ -54,7 +58,7 @@ pub(crate) fn load_decoder(loader: &Loader<'_>, config: &ModernBertConfig) -> De
 
 fn decoder_names(config: &ModernBertConfig) -> DecoderNames<'static> {
     DecoderNames {
-        embedding: "model.embeddings.tok_embeddings.weight",
+        embedding: EMBEDDING,
         weight: "decoder.weight",
         bias: if config.biases.decoder { &["decoder.bias"] } else { &[] },
     }
@@ -85,12 +89,12 @@ impl ModernBert {
     pub(crate) fn forward(
         &self,
         texts: &PackedTexts<'_>,
-        decoder: &Decoder,
+        words: &dyn Words,
         workspace: &mut Workspace,
         parallel: bool,
     ) {
-        let isa = decoder.output.weight.isa();
-        decoder.embed(texts.ids, &mut workspace.hidden);
+        let isa = words.isa();
+        words.embed(texts.ids, &mut workspace.hidden);
         self.norm.forward(isa, &mut workspace.hidden, None);
         for layer in &self.layers {
             let rotary = if layer.attention.window.is_some() { &self.local } else { &self.global };

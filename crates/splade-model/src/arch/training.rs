@@ -41,6 +41,10 @@ pub(crate) enum Place {
     AttentionOut(usize),
     Inner(usize),
     Out(usize),
+    /// What a classifier pools.
+    Pooled,
+    /// The input of a classifier's last layer.
+    Classified,
 }
 
 impl Place {
@@ -51,6 +55,8 @@ impl Place {
             Place::AttentionOut(layer) => 4 * layer as u32 + 2,
             Place::Inner(layer) => 4 * layer as u32 + 3,
             Place::Out(layer) => 4 * layer as u32 + 4,
+            Place::Pooled => u32::MAX - 1,
+            Place::Classified => u32::MAX,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! the packed order of the kernels all the time, as nothing that an optimizer does depends on the
 //! order; [`Parameter`] turns them into tensors and back.
 
+mod cross_encoder;
 mod parameter;
 mod save;
 mod start;
@@ -18,8 +19,9 @@ use splade_nn::{
 use crate::arch::{Gradients, PackedTexts, Pass, Saved, Work};
 use crate::config::ArchitectureConfig;
 use crate::error::ModelError;
-use crate::network::Network;
+use crate::network::{Network, offsets};
 
+pub use cross_encoder::{TrainableCrossEncoder, add_classifier, lacks_classifier};
 pub use parameter::{Parameter, ParameterLayout, Tensor};
 pub use save::copy_tokenizer_alone;
 pub use start::{add_head, lacks_head};
@@ -53,6 +55,19 @@ struct Kept {
     pooled: Vec<Vec<PooledTerm>>,
 }
 
+/// # Errors
+/// If there are no training passes of the architecture.
+fn refuse_untrained(folder: &Path, config: &ArchitectureConfig) -> Result<(), ModelError> {
+    match config {
+        ArchitectureConfig::DebertaV2(_) => Err(ModelError::Setting(format!(
+            "{}: DeBERTa-v2 models cannot be trained, only used; BERT, DistilBERT, RoBERTa, XLM-R, \
+             ELECTRA and ModernBERT can",
+            folder.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 impl Trainable {
     /// Loads the masked language model of a folder.
     ///
@@ -65,13 +80,7 @@ impl Trainable {
         isa: Isa,
     ) -> Result<Self, ModelError> {
         let config = ArchitectureConfig::open(folder)?;
-        if let ArchitectureConfig::DebertaV2(_) = config {
-            return Err(ModelError::Setting(format!(
-                "{}: DeBERTa-v2 models cannot be trained, only used; BERT, DistilBERT, RoBERTa, \
-                 XLM-R, ELECTRA and ModernBERT can",
-                folder.display()
-            )));
-        }
+        refuse_untrained(folder, &config)?;
         let kernels = (isa, Precision::F32);
         let network = Network::load(folder, (pooling, saturation), kernels, ENCODE_TOKENS)?;
         let gradients = network.model.zeros_like();
@@ -110,14 +119,9 @@ impl Trainable {
     /// If a text is empty or has no key.
     pub fn forward(&mut self, texts: &[&[u32]], keys: &[u64]) -> &[Vec<PooledTerm>] {
         assert!(texts.len() == keys.len(), "a text without a key");
-        let mut offsets = vec![0];
-        offsets.extend(texts.iter().scan(0, |end, text| {
-            *end += text.len();
-            Some(*end)
-        }));
-        let (ids, keys) = (texts.concat(), keys.to_vec());
+        let (ids, offsets, keys) = (texts.concat(), offsets(texts), keys.to_vec());
         let pass = Pass {
-            texts: PackedTexts { ids: &ids, offsets: &offsets },
+            texts: PackedTexts { ids: &ids, types: &[], offsets: &offsets },
             keys: &keys,
             isa: self.isa,
         };
@@ -138,7 +142,7 @@ impl Trainable {
     pub fn backward(&mut self, gradients: &[Vec<f32>]) {
         let kept = self.kept.take().expect("a forward pass comes before its backward pass");
         let pass = Pass {
-            texts: PackedTexts { ids: &kept.ids, offsets: &kept.offsets },
+            texts: PackedTexts { ids: &kept.ids, types: &[], offsets: &kept.offsets },
             keys: &kept.keys,
             isa: self.isa,
         };

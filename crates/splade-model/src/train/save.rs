@@ -33,9 +33,7 @@ impl Trainable {
     pub fn save(&mut self, folder: &Path) -> Result<(), ModelError> {
         let write = |path: &Path, source| ModelError::Write { path: path.into(), source };
         std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
-        let config = config_json(&self.folder)?;
-        let path = folder.join("config.json");
-        std::fs::write(&path, format!("{config:#}\n")).map_err(|source| write(&path, source))?;
+        write_json(&folder.join("config.json"), &config_json(&self.folder, "MaskedLM")?)?;
         copy_tokenizer(&self.folder, folder)?;
         self.save_weights(&folder.join("model.safetensors"))
     }
@@ -43,23 +41,7 @@ impl Trainable {
     fn save_weights(&mut self, path: &Path) -> Result<(), ModelError> {
         let decoder = self.tied_decoder();
         let parameters = self.network.model.parameters(&self.config);
-        let tensors = |parameter: &Parameter<'_>| {
-            let (names, shape) = (parameter.layout().names(), parameter.layout().shape());
-            names.iter().map(|name| (name.clone(), shape.to_vec())).collect::<Vec<_>>()
-        };
-        let mut announced: Vec<_> = parameters.iter().flat_map(tensors).collect();
-        if let Some(name) = decoder {
-            // The words' embeddings, which come first, once more.
-            let shape = announced[0].1.clone();
-            announced.push((name.to_owned(), shape));
-        }
-        let mut file = WeightsWriter::create(path, &announced)?;
-        for parameter in parameters.iter().chain(decoder.and(parameters.first())) {
-            for tensor in parameter.layout().to_tensors(parameter.numbers) {
-                file.write(&tensor.numbers)?;
-            }
-        }
-        file.finish()
+        write_weights(path, &parameters, decoder)
     }
 
     /// The name under which readers want the decoder though it is the words' embedding: servers
@@ -74,23 +56,55 @@ impl Trainable {
     }
 }
 
-/// The config of a folder, with what is written here.
-pub(super) fn config_json(folder: &Path) -> Result<Value, ModelError> {
+/// Writes the tensors of parameters; the first parameter, the words' embeddings, is written again
+/// under the name `again`.
+pub(super) fn write_weights(
+    path: &Path,
+    parameters: &[Parameter<'_>],
+    again: Option<&str>,
+) -> Result<(), ModelError> {
+    let tensors = |parameter: &Parameter<'_>| {
+        let (names, shape) = (parameter.layout().names(), parameter.layout().shape());
+        names.iter().map(|name| (name.clone(), shape.to_vec())).collect::<Vec<_>>()
+    };
+    let mut announced: Vec<_> = parameters.iter().flat_map(tensors).collect();
+    if let Some(name) = again {
+        let shape = announced[0].1.clone();
+        announced.push((name.to_owned(), shape));
+    }
+    let mut file = WeightsWriter::create(path, &announced)?;
+    for parameter in parameters.iter().chain(again.and(parameters.first())) {
+        for tensor in parameter.layout().to_tensors(parameter.numbers) {
+            file.write(&tensor.numbers)?;
+        }
+    }
+    file.finish()
+}
+
+/// Writes a JSON file for people and programs.
+pub(super) fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
+    std::fs::write(path, format!("{value:#}\n"))
+        .map_err(|source| ModelError::Write { path: path.to_path_buf(), source })
+}
+
+/// The config of a folder, with what is written here. `head` is the end of the class that
+/// transformers has for it: `MaskedLM`.
+pub(super) fn config_json(folder: &Path, head: &str) -> Result<Value, ModelError> {
     let path = folder.join("config.json");
     let text = std::fs::read_to_string(&path)
         .map_err(|source| ModelError::Io { path: path.clone(), source })?;
     let mut config: Value =
         serde_json::from_str(&text).map_err(|source| ModelError::Json { path, source })?;
-    let head = match config["model_type"].as_str() {
-        Some("bert") => "BertForMaskedLM",
-        Some("distilbert") => "DistilBertForMaskedLM",
-        Some("roberta") => "RobertaForMaskedLM",
-        Some("xlm-roberta") => "XLMRobertaForMaskedLM",
-        Some("camembert") => "CamembertForMaskedLM",
-        Some("electra") => "ElectraForMaskedLM",
-        _ => "ModernBertForMaskedLM",
+    let family = match config["model_type"].as_str() {
+        Some("bert") => "Bert",
+        Some("distilbert") => "DistilBert",
+        Some("roberta") => "Roberta",
+        Some("xlm-roberta") => "XLMRoberta",
+        Some("camembert") => "Camembert",
+        Some("electra") => "Electra",
+        _ => "ModernBert",
     };
-    config["architectures"] = Value::from(vec![head]);
+    config["architectures"] = Value::from(vec![format!("{family}For{head}")]);
     config["torch_dtype"] = Value::from("float32");
     if let Some(config) = config.as_object_mut() {
         config.remove("dtype");

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Trainable;
-use super::save::{config_json, copy_tokenizer};
+use super::save::{config_json, copy_tokenizer, write_json};
 use crate::config::{ArchitectureConfig, BertFamily};
 use crate::error::ModelError;
 use crate::folder::read_json;
@@ -18,8 +18,6 @@ use crate::weights::{Weights, WeightsWriter};
 
 /// The tensors of a head, by the names of its family.
 struct HeadNames {
-    /// Before the names of the encoder's tensors, which encoders saved alone do not have.
-    prefix: &'static str,
     embedding: &'static str,
     dense: &'static str,
     norm: &'static str,
@@ -56,13 +54,9 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
     };
     let names = head_names(&config).ok_or_else(|| no_head("DeBERTa-v2 is not trained".into()))?;
     let (hidden, _, _) = config.shape();
-    let vocab = config.vocab();
-    let find = |name: &'static str| {
-        let short = name.strip_prefix(names.prefix).unwrap_or(name);
-        [name, short].into_iter().find(|name| weights.shape(name).is_some())
-    };
-    let embedding =
-        find(names.embedding).ok_or_else(|| no_head(format!("no {}", names.embedding)))?;
+    let (vocab, prefix) = (config.vocab(), prefix(&config));
+    let embedding = find_tensor(&weights, names.embedding, prefix);
+    let embedding = embedding.ok_or_else(|| no_head(format!("no {}", names.embedding)))?;
     if weights.shape(embedding) != Some(&[vocab, hidden]) {
         return Err(no_head(format!(
             "the word embeddings have shape {:?}, not ({vocab}, {hidden}); models whose embeddings \
@@ -75,9 +69,9 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
         weights.names().filter(|name| !name.contains("pooler") && !name.contains("position_ids"))
     {
         let shape = weights.shape(name).unwrap_or_default().to_vec();
-        let full = match name.starts_with(names.prefix) {
+        let full = match name.starts_with(prefix) {
             true => name.to_owned(),
-            false => format!("{}{name}", names.prefix),
+            false => format!("{prefix}{name}"),
         };
         tensors.push((full, shape, Source::Read(name)));
     }
@@ -99,16 +93,16 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
         tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
     let mut file = WeightsWriter::create(&out.join("model.safetensors"), &announced)?;
     for (_, shape, source) in &tensors {
-        file.write(&source.numbers(shape, &weights)?)?;
+        // Nothing is drawn here.
+        file.write(&source.numbers(shape, &weights, &mut || 0.0)?)?;
     }
     file.finish()?;
-    let path = out.join("config.json");
-    let mut settings = config_json(folder)?;
+    let mut settings = config_json(folder, "MaskedLM")?;
     settings["tie_word_embeddings"] = Value::Bool(false);
     if let ArchitectureConfig::ModernBert(_) = config {
         settings["decoder_bias"] = Value::Bool(true);
     }
-    std::fs::write(&path, format!("{settings:#}\n")).map_err(|source| write(&path, source))?;
+    write_json(&out.join("config.json"), &settings)?;
     copy_tokenizer(folder, out)?;
     // What sentence-transformers says of the longest text, for tokenizers that do not.
     if let Some(settings) = read_json(&folder.join("sentence_bert_config.json"))? {
@@ -118,22 +112,52 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
     Ok(())
 }
 
+/// The name under which the weights have a tensor: its own, or that of an encoder saved alone,
+/// without the prefix.
+pub(super) fn find_tensor<'a>(weights: &'a Weights, name: &str, prefix: &str) -> Option<&'a str> {
+    let short = name.strip_prefix(prefix).unwrap_or(name);
+    [name, short].into_iter().find_map(|name| weights.names().find(|has| *has == name))
+}
+
+/// What the names of the tensors of an encoder start with, within a larger model.
+pub(super) fn prefix(config: &ArchitectureConfig) -> &'static str {
+    match config {
+        ArchitectureConfig::Bert(config) => match config.family {
+            BertFamily::Bert => "bert.",
+            BertFamily::Roberta => "roberta.",
+            BertFamily::Electra => "electra.",
+            BertFamily::DistilBert => "distilbert.",
+        },
+        ArchitectureConfig::ModernBert(_) => "model.",
+        ArchitectureConfig::DebertaV2(_) => "deberta.",
+    }
+}
+
 /// Where the numbers of a tensor come from.
-enum Source<'a> {
+pub(super) enum Source<'a> {
     /// The tensor of that name.
     Read(&'a str),
     Identity,
     Constant(f32),
+    /// Drawn from a normal distribution with that deviation.
+    Normal(f32),
     /// The tensor of that name, its rows centred and normalised.
     Embeddings(&'a str),
 }
 
 impl Source<'_> {
-    fn numbers(&self, shape: &[usize], weights: &Weights) -> Result<Vec<f32>, ModelError> {
+    /// `normal` draws from the standard normal distribution.
+    pub(super) fn numbers(
+        &self,
+        shape: &[usize],
+        weights: &Weights,
+        normal: &mut dyn FnMut() -> f64,
+    ) -> Result<Vec<f32>, ModelError> {
         let size: usize = shape.iter().product();
         Ok(match self {
             Source::Read(name) => weights.read_f32(name)?,
             Source::Constant(value) => vec![*value; size],
+            Source::Normal(deviation) => (0..size).map(|_| normal() as f32 * deviation).collect(),
             Source::Identity => {
                 (0..size).map(|i| f32::from(u8::from(i / shape[0] == i % shape[0]))).collect()
             }
@@ -162,7 +186,6 @@ fn centred_and_normalized(mut rows: Vec<f32>, width: usize) -> Vec<f32> {
 fn head_names(config: &ArchitectureConfig) -> Option<HeadNames> {
     let bert = |family| match family {
         BertFamily::Bert => HeadNames {
-            prefix: "bert.",
             embedding: "bert.embeddings.word_embeddings.weight",
             dense: "cls.predictions.transform.dense",
             norm: "cls.predictions.transform.LayerNorm",
@@ -171,7 +194,6 @@ fn head_names(config: &ArchitectureConfig) -> Option<HeadNames> {
             biases: (true, true),
         },
         BertFamily::Roberta => HeadNames {
-            prefix: "roberta.",
             embedding: "roberta.embeddings.word_embeddings.weight",
             dense: "lm_head.dense",
             norm: "lm_head.layer_norm",
@@ -180,7 +202,6 @@ fn head_names(config: &ArchitectureConfig) -> Option<HeadNames> {
             biases: (true, true),
         },
         BertFamily::Electra => HeadNames {
-            prefix: "electra.",
             embedding: "electra.embeddings.word_embeddings.weight",
             dense: "generator_predictions.dense",
             norm: "generator_predictions.LayerNorm",
@@ -189,7 +210,6 @@ fn head_names(config: &ArchitectureConfig) -> Option<HeadNames> {
             biases: (true, true),
         },
         BertFamily::DistilBert => HeadNames {
-            prefix: "distilbert.",
             embedding: "distilbert.embeddings.word_embeddings.weight",
             dense: "vocab_transform",
             norm: "vocab_layer_norm",
@@ -201,7 +221,6 @@ fn head_names(config: &ArchitectureConfig) -> Option<HeadNames> {
     match config {
         ArchitectureConfig::Bert(config) => Some(bert(config.family)),
         ArchitectureConfig::ModernBert(config) => Some(HeadNames {
-            prefix: "model.",
             embedding: "model.embeddings.tok_embeddings.weight",
             dense: "head.dense",
             norm: "head.norm",

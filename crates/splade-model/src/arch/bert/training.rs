@@ -5,6 +5,7 @@ use crate::arch::batch::resize;
 use crate::arch::head::Decoder;
 use crate::arch::post_norm::LayerPass;
 use crate::arch::training::{Pass, Place, Saved, Work, linear_parameters, norm_parameters};
+use crate::arch::words::Words;
 use crate::config::BertConfig;
 use crate::train::Parameter;
 
@@ -15,21 +16,14 @@ impl Bert {
     pub(crate) fn forward_saved(
         &self,
         pass: &Pass<'_>,
-        decoder: &Decoder,
+        words: &dyn Words,
         saved: &mut Saved,
         work: &mut Work,
     ) {
         saved.with_layers(self.layers.len());
-        let width = self.norm.weight.len();
         let hidden = &mut work.hidden;
-        decoder.embed(pass.texts.ids, hidden);
-        let positions = self.position_rows(&pass.texts);
-        for (x, position) in hidden.chunks_exact_mut(width).zip(positions) {
-            if let Some(token_types) = &self.token_types {
-                add(x, &token_types[..width]);
-            }
-            add(x, &self.positions[position * width..][..width]);
-        }
+        words.embed(pass.texts.ids, hidden);
+        self.add_places(&pass.texts, hidden);
         self.norm.forward_saved(pass.isa, hidden, None, &mut saved.embedding_norm);
         pass.drop(self.dropout.embedding, Place::Embedding, hidden);
         if let Some(projection) = &self.projection {
@@ -44,13 +38,13 @@ impl Bert {
     }
 
     /// The gradient by the hidden states, in `work.hidden`, to those of all weights, which are
-    /// added to `gradients` and, of the words' embeddings, `d_decoder`.
+    /// added to `gradients` and, of the words' embeddings, `d_words`.
     pub(crate) fn backward(
         &self,
         pass: &Pass<'_>,
         saved: &Saved,
         gradients: &mut Bert,
-        d_decoder: &mut Decoder,
+        d_words: &mut dyn Words,
         work: &mut Work,
     ) {
         for layer in (0..self.layers.len()).rev() {
@@ -77,17 +71,17 @@ impl Bert {
         pass.drop(self.dropout.embedding, Place::Embedding, d);
         self.norm.backward(pass.isa, &saved.embedding_norm, d, &mut gradients.norm);
         let width = self.norm.weight.len();
-        let positions = self.position_rows(&pass.texts);
-        for (d, position) in d.chunks_exact(width).zip(positions) {
+        let places = self.position_rows(&pass.texts).into_iter().zip(pass.texts.token_types());
+        for (d, (position, kind)) in d.chunks_exact(width).zip(places) {
             if let Some(token_types) = &mut gradients.token_types {
-                add(&mut token_types[..width], d);
+                add(&mut token_types[kind * width..][..width], d);
             }
             // RoBERTa's position of padding is one, too.
             if self.position_start != Some(position as u32) {
                 add(&mut gradients.positions[position * width..][..width], d);
             }
         }
-        d_decoder.add_to_embeddings(pass.texts.ids, self.pad, d);
+        d_words.add_to_embeddings(pass.texts.ids, self.pad, d);
     }
 
     fn layer_pass<'a>(&'a self, pass: &Pass<'a>, layer: usize) -> LayerPass<'a> {

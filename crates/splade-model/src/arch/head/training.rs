@@ -38,25 +38,6 @@ impl Transform {
 }
 
 impl Decoder {
-    /// Adds the gradients by the embeddings of words, `(ids, embedding)`, to the table; that of
-    /// padding is not trained.
-    pub(crate) fn add_to_embeddings(&mut self, ids: &[u32], pad: u32, d: &[f32]) {
-        let width = self.output.weight.inputs();
-        let rows = ids.iter().zip(d.chunks_exact(width)).filter(|(id, _)| **id != pad);
-        match (&mut self.embedding, &mut self.output.weight) {
-            (Some(table), _) => {
-                for (id, d) in rows {
-                    let row = &mut table[*id as usize * width..][..width];
-                    row.iter_mut().zip(d).for_each(|(x, d)| *x += d);
-                }
-            }
-            (None, Matrix::F32(table)) => {
-                rows.for_each(|(id, d)| table.add_to_row(*id as usize, d));
-            }
-            (None, Matrix::Int8(_)) => panic!("only 32-bit floats are trained"),
-        }
-    }
-
     /// Zeros of the same shapes.
     pub(crate) fn zeros_like(&self) -> Self {
         Self {

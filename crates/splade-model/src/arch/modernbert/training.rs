@@ -10,6 +10,7 @@ use crate::arch::training::{
     Pass, Place, Saved, SavedLayer, Work, attention_dropout, dropped, linear_parameters,
     norm_parameters,
 };
+use crate::arch::words::Words;
 use crate::config::{DropoutRates, ModernBertConfig};
 use crate::train::Parameter;
 
@@ -18,12 +19,12 @@ impl ModernBert {
     pub(crate) fn forward_saved(
         &self,
         pass: &Pass<'_>,
-        decoder: &Decoder,
+        words: &dyn Words,
         saved: &mut Saved,
         work: &mut Work,
     ) {
         saved.with_layers(self.layers.len());
-        decoder.embed(pass.texts.ids, &mut work.hidden);
+        words.embed(pass.texts.ids, &mut work.hidden);
         self.norm.forward_saved(pass.isa, &mut work.hidden, None, &mut saved.embedding_norm);
         pass.drop(self.dropout.embedding, Place::Embedding, &mut work.hidden);
         for (layer, (weights, saved)) in self.layers.iter().zip(&mut saved.layers).enumerate() {
@@ -34,13 +35,13 @@ impl ModernBert {
     }
 
     /// The gradient by the hidden states, in `work.hidden`, to those of all weights, which are
-    /// added to `gradients` and, of the words' embeddings, `d_decoder`.
+    /// added to `gradients` and, of the words' embeddings, `d_words`.
     pub(crate) fn backward(
         &self,
         pass: &Pass<'_>,
         saved: &Saved,
         gradients: &mut ModernBert,
-        d_decoder: &mut Decoder,
+        d_words: &mut dyn Words,
         work: &mut Work,
     ) {
         let d = &mut work.hidden;
@@ -53,7 +54,7 @@ impl ModernBert {
         let d = &mut work.hidden;
         pass.drop(self.dropout.embedding, Place::Embedding, d);
         self.norm.backward(pass.isa, &saved.embedding_norm, d, &mut gradients.norm);
-        d_decoder.add_to_embeddings(pass.texts.ids, self.pad, d);
+        d_words.add_to_embeddings(pass.texts.ids, self.pad, d);
     }
 
     fn layer_pass<'a>(&'a self, pass: &Pass<'a>, layer: usize) -> LayerPass<'a> {

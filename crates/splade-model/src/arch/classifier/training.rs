@@ -1,0 +1,131 @@
+//! Training passes of a classifier.
+
+use splade_nn::{Activation, Dropout, KeyedTexts, activate, activation_backward};
+
+use super::{Head, HeadNames, SavedHead, SequenceClassifier};
+use crate::arch::batch::resize;
+use crate::arch::training::{Pass, Place, Saved, Work, linear_parameters, norm_parameters};
+use crate::arch::words::WordTable;
+use crate::config::{ArchitectureConfig, ClassifierConfig};
+use crate::train::Parameter;
+
+impl SequenceClassifier {
+    /// As `forward`, with dropout and over the current rayon pool, keeping what `backward` needs.
+    pub(crate) fn forward_saved(
+        &self,
+        pass: &Pass<'_>,
+        saved: &mut Saved,
+        saved_head: &mut SavedHead,
+        work: &mut Work,
+    ) -> Vec<f32> {
+        self.body.forward_saved(pass, &self.words, saved, work);
+        let head = &self.head;
+        let SavedHead { pooled, dense, norm: saved_norm, classified } = saved_head;
+        head.pool(&work.hidden, pass.texts.offsets, pooled);
+        drop_rows(pass, head.dropout.0, Place::Pooled, pooled);
+        resize(dense, pooled.len());
+        head.dense.forward(pooled, Activation::Identity, dense, true);
+        resize(classified, pooled.len());
+        activate(pass.isa, head.activation, dense, classified);
+        if let Some(norm) = &head.norm {
+            norm.forward_saved(pass.isa, classified, None, saved_norm);
+        }
+        drop_rows(pass, head.dropout.1, Place::Classified, classified);
+        let mut logits = vec![0.0; pass.keys.len() * head.output.weight.outputs()];
+        head.output.forward(classified, Activation::Identity, &mut logits, true);
+        logits
+    }
+
+    /// The gradient by the logits, `(texts, labels)`, to those of all weights, which are added to
+    /// `gradients`.
+    pub(crate) fn backward(
+        &self,
+        pass: &Pass<'_>,
+        (saved, saved_head): (&Saved, &SavedHead),
+        d_logits: &[f32],
+        gradients: &mut SequenceClassifier,
+        work: &mut Work,
+    ) {
+        let (head, to) = (&self.head, &mut gradients.head);
+        let Work { hidden, a: d, b, scratch, .. } = &mut *work;
+        head.output.backward_weights(&saved_head.classified, d_logits, &mut to.output, scratch);
+        resize(d, saved_head.classified.len());
+        head.output.backward_input(d_logits, d, false, scratch);
+        drop_rows(pass, head.dropout.1, Place::Classified, d);
+        if let (Some(norm), Some(to)) = (&head.norm, &mut to.norm) {
+            norm.backward(pass.isa, &saved_head.norm, d, to);
+        }
+        activation_backward(pass.isa, head.activation, &saved_head.dense, d);
+        head.dense.backward_weights(&saved_head.pooled, d, &mut to.dense, scratch);
+        resize(b, saved_head.pooled.len());
+        head.dense.backward_input(d, b, false, scratch);
+        drop_rows(pass, head.dropout.0, Place::Pooled, b);
+        head.spread(b, pass.texts.offsets, hidden);
+        self.body.backward(pass, saved, &mut gradients.body, &mut gradients.words, work);
+    }
+
+    /// Zeros of the same shapes, to collect gradients in.
+    pub(crate) fn zeros_like(&self) -> Self {
+        let WordTable { table, width, isa } = &self.words;
+        let words = WordTable { table: vec![0.0; table.len()], width: *width, isa: *isa };
+        let Head { mean, dense, activation, norm, output, dropout } = &self.head;
+        let head = Head {
+            mean: *mean,
+            dense: dense.zeros_like(),
+            activation: *activation,
+            norm: norm.as_ref().map(|norm| norm.zeros_like()),
+            output: output.zeros_like(),
+            dropout: *dropout,
+        };
+        Self { words, body: self.body.zeros_like(), head, unexpected: Vec::new() }
+    }
+
+    /// Every parameter, always in the same order.
+    pub(crate) fn parameters(
+        &mut self,
+        config: &ArchitectureConfig,
+        classifier: &ClassifierConfig,
+    ) -> Vec<Parameter<'_>> {
+        let names = HeadNames::of(config);
+        let shape = [config.vocab(), self.words.width];
+        let table = &mut self.words.table;
+        let mut list = vec![Parameter::plain(vec![names.embedding.to_owned()], &shape, table)];
+        self.body.parameters(config, &mut list);
+        linear_parameters(&[names.dense.to_owned()], &mut self.head.dense, &mut list);
+        if let (Some(norm), Some(name)) = (&mut self.head.norm, names.norm) {
+            norm_parameters(name, norm, classifier.biases.norm, &mut list);
+        }
+        linear_parameters(&[names.output.to_owned()], &mut self.head.output, &mut list);
+        list
+    }
+}
+
+impl Head {
+    /// The gradient by what was pooled, `(texts, hidden)`, to that by the hidden states.
+    fn spread(&self, d: &[f32], offsets: &[usize], hidden: &mut Vec<f32>) {
+        let width = self.dense.weight.inputs();
+        let tokens = offsets.last().copied().unwrap_or(0);
+        hidden.clear();
+        hidden.resize(tokens * width, 0.0);
+        for (text, d) in offsets.windows(2).zip(d.chunks_exact(width)) {
+            let rows = &mut hidden[text[0] * width..text[1] * width];
+            if !self.mean {
+                rows[..width].copy_from_slice(d);
+                continue;
+            }
+            let count = (text[1] - text[0]) as f32;
+            for row in rows.chunks_exact_mut(width) {
+                row.iter_mut().zip(d).for_each(|(x, d)| *x = d / count);
+            }
+        }
+    }
+}
+
+/// Drops numbers of `(texts, width)` in place; on gradients it is the way back.
+fn drop_rows(pass: &Pass<'_>, rate: f64, place: Place, x: &mut [f32]) {
+    if let Some(dropout) = Dropout::new(rate) {
+        let offsets: Vec<usize> = (0..=pass.keys.len()).collect();
+        let rows = KeyedTexts { offsets: &offsets, keys: pass.keys };
+        dropout.apply(pass.isa, &rows, place.number(), x);
+    }
+}

@@ -1,0 +1,228 @@
+//! Cross-encoders that learn.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use splade_nn::{Isa, Precision};
+use splade_text::PairEncoding;
+
+use super::save::{config_json, copy_tokenizer, write_json, write_weights};
+use super::start::{Source, find_tensor, prefix};
+use super::{Parameter, refuse_untrained};
+use crate::arch::{HeadNames, Pass, Saved, SavedHead, SequenceClassifier, Work};
+use crate::config::{ArchitectureConfig, ClassifierConfig};
+use crate::cross_encoder::{BATCH_TOKENS, PackedPairs, PairNetwork, score_of};
+use crate::error::ModelError;
+use crate::folder::read_json;
+use crate::weights::{Weights, WeightsWriter};
+
+/// A cross-encoder that can be trained; what it holds is that of
+/// [`Trainable`](super::Trainable).
+#[derive(Debug)]
+pub struct TrainableCrossEncoder {
+    folder: PathBuf,
+    config: ArchitectureConfig,
+    classifier: ClassifierConfig,
+    network: PairNetwork,
+    gradients: SequenceClassifier,
+    isa: Isa,
+    saved: (Saved, SavedHead),
+    work: Work,
+    /// The last forward pass, until it is taken back.
+    kept: Option<(PackedPairs, Vec<u64>)>,
+}
+
+impl TrainableCrossEncoder {
+    /// Loads the cross-encoder of a folder.
+    ///
+    /// # Errors
+    /// If it is none that can be read, or of an architecture that is not trained.
+    pub fn load(folder: &Path, isa: Isa) -> Result<Self, ModelError> {
+        let config = ArchitectureConfig::open(folder)?;
+        refuse_untrained(folder, &config)?;
+        let classifier = ClassifierConfig::open(folder, &config)?;
+        let kernels = (isa, Precision::F32);
+        let network = PairNetwork::load(folder, &config, &classifier, kernels, BATCH_TOKENS)?;
+        let gradients = network.model.zeros_like();
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            config,
+            classifier,
+            network,
+            gradients,
+            isa,
+            saved: Default::default(),
+            work: Work::default(),
+            kept: None,
+        })
+    }
+
+    /// Logits of a pair.
+    pub fn labels(&self) -> usize {
+        self.classifier.labels
+    }
+
+    /// The scores of pairs without dropout; nothing is kept. See
+    /// [`CrossEncoder::score`](crate::CrossEncoder::score).
+    ///
+    /// # Errors
+    /// If the model has more than two labels.
+    pub fn score(&self, pairs: &[PairEncoding]) -> Result<Vec<f32>, ModelError> {
+        let logits = self.network.logits(pairs);
+        let scores = logits.iter().map(|logits| score_of(logits)).collect::<Option<_>>();
+        scores.ok_or_else(|| ModelError::Setting("a score is made of one or two labels".into()))
+    }
+
+    /// The logits of pairs, `(pairs, labels)`, with dropout, keeping what
+    /// [`backward`](Self::backward) needs. `keys` has a number a pair, from which follows what is
+    /// dropped.
+    ///
+    /// # Panics
+    /// If a pair has no key.
+    pub fn forward(&mut self, pairs: &[&PairEncoding], keys: &[u64]) -> Vec<f32> {
+        assert!(pairs.len() == keys.len(), "a pair without a key");
+        let packed = PackedPairs::new(pairs);
+        let pass = Pass { texts: packed.texts(), keys, isa: self.isa };
+        let (saved, saved_head) = &mut self.saved;
+        let logits = self.network.model.forward_saved(&pass, saved, saved_head, &mut self.work);
+        self.kept = Some((packed, keys.to_vec()));
+        logits
+    }
+
+    /// Adds to the gradients of the weights: `gradients`, `(pairs, labels)`, are the loss's by the
+    /// logits of the last forward pass, which is forgotten.
+    ///
+    /// # Panics
+    /// If there was no forward pass, or it had other logits.
+    pub fn backward(&mut self, gradients: &[f32]) {
+        let (packed, keys) =
+            self.kept.take().expect("a forward pass comes before its backward pass");
+        let pass = Pass { texts: packed.texts(), keys: &keys, isa: self.isa };
+        let saved = (&self.saved.0, &self.saved.1);
+        let model = &self.network.model;
+        model.backward(&pass, saved, gradients, &mut self.gradients, &mut self.work);
+    }
+
+    /// Every parameter with its gradient, always in the same order.
+    pub fn parameters(&mut self) -> Vec<(Parameter<'_>, Parameter<'_>)> {
+        let values = self.network.model.parameters(&self.config, &self.classifier);
+        let gradients = self.gradients.parameters(&self.config, &self.classifier);
+        values.into_iter().zip(gradients).collect()
+    }
+
+    /// Writes the folder of a sentence-transformers `CrossEncoder`: `config.json`,
+    /// `model.safetensors` and the tokenizer's files. `max_length` is the longest pair in tokens,
+    /// and with `sigmoid` readers are told to apply one to the logit.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn save(
+        &mut self,
+        folder: &Path,
+        max_length: usize,
+        sigmoid: bool,
+    ) -> Result<(), ModelError> {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| ModelError::Write { path: folder.into(), source })?;
+        let mut config = config_json(&self.folder, "SequenceClassification")?;
+        let activation = match sigmoid {
+            true => "torch.nn.modules.activation.Sigmoid",
+            false => "torch.nn.modules.linear.Identity",
+        };
+        config["sentence_transformers"] = json!({ "activation_fn": activation });
+        write_json(&folder.join("config.json"), &config)?;
+        copy_tokenizer(&self.folder, folder)?;
+        let path = folder.join("tokenizer_config.json");
+        let mut tokenizer = read_json(&path)?.unwrap_or_else(|| json!({}));
+        tokenizer["model_max_length"] = Value::from(max_length);
+        write_json(&path, &tokenizer)?;
+        let parameters = self.network.model.parameters(&self.config, &self.classifier);
+        write_weights(&folder.join("model.safetensors"), &parameters, None)
+    }
+}
+
+/// Whether the model in a folder has no classifier with `labels` labels on top.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn lacks_classifier(folder: &Path, labels: usize) -> Result<bool, ModelError> {
+    let config = ArchitectureConfig::open(folder)?;
+    let names = HeadNames::of(&config);
+    let weights = Weights::open(folder)?;
+    let has = |name: &str| weights.shape(&format!("{name}.weight"));
+    let output = has(names.output).is_some_and(|shape| shape.first() == Some(&labels));
+    Ok(!output || has(names.dense).is_none() || weights.shape(names.embedding).is_none())
+}
+
+/// Writes a copy of the encoder in `folder` with a classifier of `labels` labels into `out`, as
+/// transformers starts one: what the folder has of it is kept, other matrices are drawn from
+/// `normal`, a standard normal distribution, times the config's `initializer_range`.
+///
+/// # Errors
+/// If the encoder cannot be read, is of an architecture that is not trained, or the copy cannot be
+/// written.
+pub fn add_classifier(
+    folder: &Path,
+    out: &Path,
+    labels: usize,
+    normal: &mut dyn FnMut() -> f64,
+) -> Result<(), ModelError> {
+    let config = ArchitectureConfig::open(folder)?;
+    refuse_untrained(folder, &config)?;
+    let mut settings = config_json(folder, "SequenceClassification")?;
+    let names: Vec<String> = (0..labels).map(|label| format!("LABEL_{label}")).collect();
+    settings["id2label"] = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (i.to_string(), Value::from(name.clone())))
+        .collect();
+    settings["label2id"] =
+        names.iter().enumerate().map(|(i, name)| (name.clone(), Value::from(i))).collect();
+    let write = |source| ModelError::Write { path: out.into(), source };
+    std::fs::create_dir_all(out).map_err(write)?;
+    write_json(&out.join("config.json"), &settings)?;
+    copy_tokenizer(folder, out)?;
+
+    let weights = Weights::open(folder)?;
+    let head = HeadNames::of(&config);
+    let body = prefix(&config);
+    let parts = [Some(head.dense), head.norm, Some(head.output)];
+    let of_head = |name: &str| parts.into_iter().flatten().any(|part| name.starts_with(part));
+    let mut tensors: Vec<(String, Vec<usize>, Source<'_>)> = Vec::new();
+    // Heads for words are left behind.
+    let whole = weights.names().any(|name| name.starts_with(body));
+    for name in weights.names().filter(|name| !whole || name.starts_with(body)) {
+        let full = if whole { name.to_owned() } else { format!("{body}{name}") };
+        let shape = weights.shape(name).unwrap_or_default().to_vec();
+        if !of_head(&full) && !full.ends_with("position_ids") {
+            tensors.push((full, shape, Source::Read(name)));
+        }
+    }
+    let classifier = ClassifierConfig::open(out, &config)?;
+    let (hidden, _, _) = config.shape();
+    let deviation = settings["initializer_range"].as_f64().unwrap_or(0.02) as f32;
+    let mut add = |name: String, shape: &[usize], new| {
+        let kept = find_tensor(&weights, &name, body);
+        let kept = kept.filter(|kept| weights.shape(kept) == Some(shape));
+        tensors.push((name, shape.to_vec(), kept.map_or(new, Source::Read)));
+    };
+    add(format!("{}.weight", head.dense), &[hidden, hidden], Source::Normal(deviation));
+    if classifier.biases.dense {
+        add(format!("{}.bias", head.dense), &[hidden], Source::Constant(0.0));
+    }
+    if let Some(norm) = head.norm {
+        add(format!("{norm}.weight"), &[hidden], Source::Constant(1.0));
+        if classifier.biases.norm {
+            add(format!("{norm}.bias"), &[hidden], Source::Constant(0.0));
+        }
+    }
+    add(format!("{}.weight", head.output), &[labels, hidden], Source::Normal(deviation));
+    add(format!("{}.bias", head.output), &[labels], Source::Constant(0.0));
+    let announced: Vec<_> =
+        tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
+    let mut file = WeightsWriter::create(&out.join("model.safetensors"), &announced)?;
+    for (_, shape, source) in &tensors {
+        file.write(&source.numbers(shape, &weights, normal)?)?;
+    }
+    file.finish()
+}
