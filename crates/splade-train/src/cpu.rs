@@ -5,7 +5,7 @@ use std::path::Path;
 use splade_model::{ParameterLayout, Trainable};
 use splade_nn::{Isa, PooledTerm, Pooling, Saturation};
 
-use crate::engine::{Engine, NamedTensor, ParameterMut, TensorSource, Terms};
+use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};
 use crate::error::TrainError;
 
 /// A masked language model that is trained on the CPU, on the threads of the current rayon pool.
@@ -50,6 +50,51 @@ fn to_terms(pooled: &[PooledTerm]) -> Terms {
     Terms { terms, weights }
 }
 
+impl Parameters for CpuEngine {
+    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
+        for ((value, gradient), layout) in self.model.parameters().into_iter().zip(&self.layouts) {
+            visit(ParameterMut {
+                name: layout.name(),
+                values: value.numbers,
+                gradients: gradient.numbers,
+            });
+        }
+    }
+
+    fn to_tensors(&self, index: usize, numbers: &[f32]) -> Vec<NamedTensor> {
+        to_tensors(&self.layouts[index], numbers)
+    }
+
+    fn read_tensors(
+        &self,
+        index: usize,
+        tensor: &TensorSource<'_>,
+    ) -> Result<Vec<f32>, TrainError> {
+        read_tensors(&self.layouts[index], tensor)
+    }
+}
+
+/// The tensors of a parameter, filled with numbers in its order.
+pub(crate) fn to_tensors(layout: &ParameterLayout, numbers: &[f32]) -> Vec<NamedTensor> {
+    let tensors = layout.to_tensors(numbers);
+    let named = tensors.into_iter().map(|tensor| NamedTensor {
+        name: tensor.name,
+        shape: tensor.shape,
+        values: tensor.numbers,
+    });
+    named.collect()
+}
+
+/// The numbers of a parameter from its tensors.
+pub(crate) fn read_tensors(
+    layout: &ParameterLayout,
+    tensor: &TensorSource<'_>,
+) -> Result<Vec<f32>, TrainError> {
+    let tensors: Vec<_> =
+        layout.names().iter().map(|name| tensor(name, layout.shape())).collect::<Result<_, _>>()?;
+    Ok(layout.from_tensors(&tensors))
+}
+
 impl Engine for CpuEngine {
     fn vocab(&self) -> usize {
         self.model.vocab()
@@ -65,40 +110,6 @@ impl Engine for CpuEngine {
 
     fn backward(&mut self, gradients: &[Vec<f32>]) {
         self.model.backward(gradients);
-    }
-
-    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
-        for ((value, gradient), layout) in self.model.parameters().into_iter().zip(&self.layouts) {
-            visit(ParameterMut {
-                name: layout.name(),
-                values: value.numbers,
-                gradients: gradient.numbers,
-            });
-        }
-    }
-
-    fn to_tensors(&self, index: usize, numbers: &[f32]) -> Vec<NamedTensor> {
-        let tensors = self.layouts[index].to_tensors(numbers);
-        let named = tensors.into_iter().map(|tensor| NamedTensor {
-            name: tensor.name,
-            shape: tensor.shape,
-            values: tensor.numbers,
-        });
-        named.collect()
-    }
-
-    fn read_tensors(
-        &self,
-        index: usize,
-        tensor: &TensorSource<'_>,
-    ) -> Result<Vec<f32>, TrainError> {
-        let layout = &self.layouts[index];
-        let tensors: Vec<_> = layout
-            .names()
-            .iter()
-            .map(|name| tensor(name, layout.shape()))
-            .collect::<Result<_, _>>()?;
-        Ok(layout.from_tensors(&tensors))
     }
 
     fn save(&mut self, folder: &Path) -> Result<(), TrainError> {

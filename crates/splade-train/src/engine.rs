@@ -41,8 +41,26 @@ pub struct NamedTensor {
 /// Gives the numbers of a tensor, row-major, by its name and shape.
 pub type TensorSource<'a> = dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError> + 'a;
 
+/// What an optimizer changes.
+pub trait Parameters: Send {
+    /// Visits every parameter, always in the same order.
+    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>));
+
+    /// The tensors that parameter number `index` (in visiting order) is made of, filled with
+    /// `numbers`, which stand in the engine's order: its values, or a state of the optimizer.
+    fn to_tensors(&self, index: usize, numbers: &[f32]) -> Vec<NamedTensor>;
+
+    /// The reverse of [`to_tensors`](Engine::to_tensors): the numbers of parameter `index` in the
+    /// engine's order, from its tensors, asked for by name.
+    ///
+    /// # Errors
+    /// If `tensor` has none of that name and shape.
+    fn read_tensors(&self, index: usize, tensor: &TensorSource<'_>)
+    -> Result<Vec<f32>, TrainError>;
+}
+
 /// An encoder that can be trained.
-pub trait Engine: Send {
+pub trait Engine: Parameters {
     /// Terms of the vocabulary.
     fn vocab(&self) -> usize;
 
@@ -60,21 +78,6 @@ pub trait Engine: Send {
     /// # Panics
     /// Without a `forward` before it, or if the lengths are not those of its vectors.
     fn backward(&mut self, gradients: &[Vec<f32>]);
-
-    /// Visits every parameter, always in the same order.
-    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>));
-
-    /// The tensors that parameter number `index` (in visiting order) is made of, filled with
-    /// `numbers`, which stand in the engine's order: its values, or a state of the optimizer.
-    fn to_tensors(&self, index: usize, numbers: &[f32]) -> Vec<NamedTensor>;
-
-    /// The reverse of [`to_tensors`](Engine::to_tensors): the numbers of parameter `index` in the
-    /// engine's order, from its tensors, asked for by name.
-    ///
-    /// # Errors
-    /// If `tensor` has none of that name and shape.
-    fn read_tensors(&self, index: usize, tensor: &TensorSource<'_>)
-    -> Result<Vec<f32>, TrainError>;
 
     /// Writes a folder that loads in transformers and here: config, weights and tokenizer.
     ///

@@ -25,4 +25,5 @@ pub mod objective;
 pub mod optimizer;
 pub mod schedule;
 pub mod table;
+pub mod teacher;
 pub mod trainer;

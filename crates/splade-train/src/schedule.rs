@@ -48,7 +48,7 @@ impl Schedule {
     pub fn new(training: &TrainingConfig, total_steps: u64) -> Result<Self, TrainError> {
         if training.compat.linear_schedule {
             let (rate, warmup) = (training.learning_rate, training.warmup_steps);
-            return Self::of(SchedulerKind::Linear, rate, &[], warmup, total_steps);
+            return Ok(Self::linear(rate, warmup, total_steps));
         }
         let warmup = match training.warmup_steps {
             0 => (total_steps as f64 * training.warmup_ratio).ceil() as u64,
@@ -61,6 +61,12 @@ impl Schedule {
             warmup,
             total_steps,
         )
+    }
+
+    /// A line up to `learning_rate` over `warmup` steps, and a line down to 0 at the last.
+    pub fn linear(learning_rate: f64, warmup: u64, total_steps: u64) -> Self {
+        let (warmup, total) = (warmup as f64, total_steps as f64);
+        Self { learning_rate, warmup, total, decay: Decay::Linear }
     }
 
     fn of(

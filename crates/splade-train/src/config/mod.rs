@@ -11,4 +11,5 @@ pub use schema::{
     ModelConfig, Optimizer, QueryEncoder, RegularizerConfig, RegularizerKind, Regularizers,
     ReportTo, ResumeFrom, SchedulerKind, TrainingConfig,
 };
+pub(crate) use typed::fields::Fields;
 pub use typed::{ignored_settings, redact};

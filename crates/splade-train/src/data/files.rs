@@ -44,7 +44,7 @@ pub(crate) fn find(path: &Path) -> Result<Vec<PathBuf>, TrainError> {
 }
 
 /// Maps a file, unpacked if its name ends in `.gz`; none if it is empty.
-pub(super) fn map(path: &Path) -> Result<Option<Mmap>, TrainError> {
+pub(crate) fn map(path: &Path) -> Result<Option<Mmap>, TrainError> {
     let mut file = File::open(path).map_err(TrainError::io(path))?;
     if path.extension() == Some(OsStr::new("gz")) {
         file = unpack(path, file)?;

@@ -24,15 +24,17 @@ mod set;
 mod texts;
 
 mod check;
+mod scores;
 mod training;
 mod validation;
 
 pub use check::FolderCheck;
 pub(crate) use check::verify;
-pub(crate) use files::{find as find_files, free_bytes};
+pub(crate) use files::{find as find_files, free_bytes, map};
 pub(crate) use ids::Ids;
 pub(crate) use problems::Findings;
 pub(crate) use record::{Schema, ScoresLine, read as read_record};
+pub(crate) use scores::ScoreFile;
 pub(crate) use set::SetPaths;
 pub(crate) use table::Table;
 pub use texts::{TextKind, Texts};

@@ -187,6 +187,14 @@ impl TrainingData {
         &self.set.queries
     }
 
+    /// The scored documents of a query, both by row: document, score, whether it is a positive.
+    pub(crate) fn scored(&self, query: u32) -> impl Iterator<Item = (u32, f32, bool)> + '_ {
+        let positives = self.set.positives.get(query).unwrap_or_default();
+        let scored = self.set.scores.as_ref().and_then(|scores| scores.get(query));
+        let item = |s: &Scored| (s.doc, s.score, positives.contains(&s.doc));
+        scored.unwrap_or_default().iter().map(item)
+    }
+
     /// Bytes of memory, without the mapped files.
     pub fn heap_bytes(&self) -> usize {
         self.set.heap_bytes()

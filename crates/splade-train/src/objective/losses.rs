@@ -148,7 +148,14 @@ fn add_cross_entropy<'a>(
     -log_p[0]
 }
 
-fn kldiv(own: &[f64], teacher: &[f64], temperature: f64, share: f64, by_own: &mut [f64]) -> f64 {
+/// Adds the derivatives times `share` to `by_own`.
+pub(crate) fn kldiv(
+    own: &[f64],
+    teacher: &[f64],
+    temperature: f64,
+    share: f64,
+    by_own: &mut [f64],
+) -> f64 {
     let (student, teacher) = (log_softmax(own, temperature), log_softmax(teacher, temperature));
     let mut sum = 0.0;
     for ((by, student), teacher) in by_own.iter_mut().zip(&student).zip(&teacher) {
@@ -159,8 +166,8 @@ fn kldiv(own: &[f64], teacher: &[f64], temperature: f64, share: f64, by_own: &mu
     sum
 }
 
-/// With `d = s - t` the sum over pairs of `(d_a - d_b)²` is `m Σ (d - mean d)²`, for `m` documents.
-fn margin_mse(own: &[f64], teacher: &[f64], share: f64, by_own: &mut [f64]) -> f64 {
+/// Adds the derivatives times `share` to `by_own`. With `d = s - t` the sum over pairs of `(d_a - d_b)²` is `m Σ (d - mean d)²`, for `m` documents.
+pub(crate) fn margin_mse(own: &[f64], teacher: &[f64], share: f64, by_own: &mut [f64]) -> f64 {
     let documents = own.len() as f64;
     let difference: Vec<f64> = own.iter().zip(teacher).map(|(s, t)| s - t).collect();
     let mean = difference.iter().sum::<f64>() / documents;
@@ -174,7 +181,7 @@ fn margin_mse(own: &[f64], teacher: &[f64], share: f64, by_own: &mut [f64]) -> f
     sum
 }
 
-fn log_softmax(scores: &[f64], temperature: f64) -> Vec<f64> {
+pub(crate) fn log_softmax(scores: &[f64], temperature: f64) -> Vec<f64> {
     let scaled = scores.iter().map(|score| score / temperature);
     let largest = scaled.clone().fold(f64::NEG_INFINITY, f64::max);
     let log_sum = scaled.clone().map(|s| (s - largest).exp()).sum::<f64>().ln();

@@ -15,7 +15,7 @@
 //! encoded is not known here.
 
 mod document_frequency;
-mod losses;
+pub(crate) mod losses;
 mod regularizers;
 mod scores;
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! The optimizers are PyTorch's with the settings that transformers gives them: AdamW (decoupled
 //! weight decay, arXiv 1711.05101), SGD without momentum, Adagrad and RMSprop (weight decay added to
-//! the gradient). Weights decay in every parameter, as the Python library does it. One pass over
+//! the gradient). Weights decay in every
+//! parameter, as the Python library does it for SPLADE, or in some only. One pass over
 //! memory reads and writes parameter, gradient and moments, and leaves the gradient zero. Every
 //! number depends on its own place only, so that threads cannot change it.
 
@@ -14,7 +15,7 @@ mod tests;
 use rayon::prelude::*;
 
 use crate::config::{Optimizer, TrainingConfig};
-use crate::engine::Engine;
+use crate::engine::Parameters;
 use crate::error::TrainError;
 use kernels::Kernel;
 pub use norm::{clip_coefficient, gradient_norm};
@@ -32,6 +33,8 @@ pub struct UpdateOptions {
     pub engine_rates: Vec<f64>,
     /// Times the learning rate (AdamW) or added to the gradient (the others).
     pub weight_decay: f64,
+    /// Parts of the names of parameters that do not decay.
+    pub undecayed: &'static [&'static str],
     /// Of AdamW: how much of the mean of gradients stays.
     pub beta1: f64,
     /// Of AdamW: how much of the mean of their squares stays.
@@ -47,6 +50,7 @@ impl UpdateOptions {
             learning_rate,
             engine_rates: Vec::new(),
             weight_decay: training.weight_decay,
+            undecayed: &[],
             beta1: training.adam_beta1,
             beta2: training.adam_beta2,
             epsilon: training.adam_epsilon,
@@ -87,14 +91,14 @@ impl OptimizerState {
     ///
     /// # Errors
     /// [`TrainError::State`] if they are not those of these engines.
-    pub fn restored(
+    pub fn restored<P: Parameters + ?Sized>(
         kind: Optimizer,
         step: u64,
         moments: Vec<Vec<Vec<Vec<f32>>>>,
-        engines: &mut [&mut dyn Engine],
+        engines: &mut [&mut P],
     ) -> Result<Self, TrainError> {
         let names = Self::moment_names(kind).len();
-        let fits = |engine: &mut dyn Engine, moments: &[Vec<Vec<f32>>]| {
+        let fits = |engine: &mut P, moments: &[Vec<Vec<f32>>]| {
             let (mut index, mut fits) = (0, true);
             engine.parameters(&mut |parameter| {
                 fits &= moments.get(index).is_some_and(|moments: &Vec<Vec<f32>>| {
@@ -106,7 +110,7 @@ impl OptimizerState {
             fits && index == moments.len()
         };
         let all = engines.len() == moments.len()
-            && engines.iter_mut().zip(&moments).all(|(engine, moments)| fits(*engine, moments));
+            && engines.iter_mut().zip(&moments).all(|(engine, moments)| fits(engine, moments));
         if !(all || step == 0 && moments.is_empty()) {
             return Err(TrainError::State(
                 "the moments of the optimizer are not those of the model's parameters".into(),
@@ -120,7 +124,12 @@ impl OptimizerState {
     ///
     /// # Panics
     /// If the engines are not those of the calls before.
-    pub fn update(&mut self, engines: &mut [&mut dyn Engine], options: &UpdateOptions, scale: f32) {
+    pub fn update<P: Parameters + ?Sized>(
+        &mut self,
+        engines: &mut [&mut P],
+        options: &UpdateOptions,
+        scale: f32,
+    ) {
         if self.moments.is_empty() {
             self.moments.resize_with(engines.len(), Vec::new);
         }
@@ -129,12 +138,23 @@ impl OptimizerState {
         for (index, engine) in engines.iter_mut().enumerate() {
             let factor = options.engine_rates.get(index).copied().unwrap_or(1.0);
             let rate = options.learning_rate * factor;
-            let kernel = Kernel::new(self.kind, options, rate, self.step, scale);
-            self.update_engine(index, *engine, &kernel);
+            let kernel = |weight_decay| {
+                let options = UpdateOptions { weight_decay, ..options.clone() };
+                Kernel::new(self.kind, &options, rate, self.step, scale)
+            };
+            let kernels = [kernel(options.weight_decay), kernel(0.0)];
+            self.update_engine(index, *engine, &kernels, options.undecayed);
         }
     }
 
-    fn update_engine(&mut self, index: usize, engine: &mut dyn Engine, kernel: &Kernel) {
+    /// `kernels` are that with weight decay and that without.
+    fn update_engine<P: Parameters + ?Sized>(
+        &mut self,
+        index: usize,
+        engine: &mut P,
+        kernels: &[Kernel; 2],
+        undecayed: &[&str],
+    ) {
         let names = Self::moment_names(self.kind).len();
         let moments = &mut self.moments[index];
         let first = moments.is_empty();
@@ -144,6 +164,8 @@ impl OptimizerState {
                 moments.push(vec![vec![0.0; parameter.values.len()]; names]);
             }
             let moments = moments.get_mut(visited).map_or(&mut [][..], |moments| &mut moments[..]);
+            let plain = undecayed.iter().any(|part| parameter.name.contains(part));
+            let kernel = &kernels[usize::from(plain)];
             update_parameter(kernel, parameter.values, parameter.gradients, moments);
             visited += 1;
         });

@@ -3,14 +3,14 @@
 use rayon::prelude::*;
 
 use super::CHUNK;
-use crate::engine::Engine;
+use crate::engine::Parameters;
 
 /// Sums that run side by side within a chunk, so that additions need not wait for each other.
 const LANES: usize = 8;
 
 /// The 2-norm of the gradients of all parameters of all engines, summed in f64 in an order that
 /// does not depend on threads.
-pub fn gradient_norm(engines: &mut [&mut dyn Engine]) -> f64 {
+pub fn gradient_norm<P: Parameters + ?Sized>(engines: &mut [&mut P]) -> f64 {
     let mut sum = 0.0;
     for engine in engines {
         engine.parameters(&mut |parameter| {

@@ -1,11 +1,9 @@
 //! Against torch.optim (`scripts/reference/objectives.py`), and itself.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use super::*;
-use crate::engine::{NamedTensor, ParameterMut, Terms};
+use crate::engine::{NamedTensor, ParameterMut};
 
 /// Parameters without a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,27 +19,11 @@ impl Bare {
     }
 }
 
-impl Engine for Bare {
+impl Parameters for Bare {
     fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
         for (values, gradients) in self.values.iter_mut().zip(&mut self.gradients) {
             visit(ParameterMut { name: "", values, gradients });
         }
-    }
-
-    fn vocab(&self) -> usize {
-        unreachable!()
-    }
-
-    fn encode(&self, _: &[&[u32]]) -> Vec<Terms> {
-        unreachable!()
-    }
-
-    fn forward(&mut self, _: &[&[u32]], _: &[u64]) -> Vec<Terms> {
-        unreachable!()
-    }
-
-    fn backward(&mut self, _: &[Vec<f32>]) {
-        unreachable!()
     }
 
     fn to_tensors(&self, _: usize, _: &[f32]) -> Vec<NamedTensor> {
@@ -55,10 +37,6 @@ impl Engine for Bare {
     ) -> Result<Vec<f32>, TrainError> {
         unreachable!()
     }
-
-    fn save(&mut self, _: &Path) -> Result<(), TrainError> {
-        unreachable!()
-    }
 }
 
 const KINDS: [Optimizer; 4] =
@@ -68,6 +46,7 @@ fn options(learning_rate: f64) -> UpdateOptions {
     UpdateOptions {
         learning_rate,
         engine_rates: Vec::new(),
+        undecayed: &[],
         weight_decay: 0.01,
         beta1: 0.9,
         beta2: 0.999,

@@ -12,7 +12,7 @@
 //! that was killed and goes on from a checkpoint ends with the same bytes as one that was not.
 
 mod batch;
-mod checkpoint;
+pub(crate) mod checkpoint;
 mod checks;
 mod evaluation;
 mod events;

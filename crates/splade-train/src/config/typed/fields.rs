@@ -6,7 +6,7 @@ use super::super::nearest::did_you_mean;
 use crate::error::TrainError;
 
 /// A mapping and the names that were asked for.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     at: String,
     object: Option<&'a Map<String, Value>>,
     known: Vec<&'static str>,
@@ -14,7 +14,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// `at` is the path of the mapping; none stands for an empty one.
-    pub(super) fn new(at: impl Into<String>, value: Option<&'a Value>) -> Result<Self, TrainError> {
+    pub(crate) fn new(at: impl Into<String>, value: Option<&'a Value>) -> Result<Self, TrainError> {
         let at = at.into();
         let object = match value {
             None | Some(Value::Null) => None,
@@ -25,33 +25,33 @@ impl<'a> Fields<'a> {
     }
 
     /// The path of a field.
-    pub(super) fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         if self.at.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at) }
     }
 
     /// An error about a field.
-    pub(super) fn error(&self, name: &str, message: impl Into<String>) -> TrainError {
+    pub(crate) fn error(&self, name: &str, message: impl Into<String>) -> TrainError {
         TrainError::Config { at: self.path(name), message: message.into() }
     }
 
     /// Whether a field is there, be it null.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.object.is_some_and(|object| object.contains_key(name))
     }
 
     /// A value as it is; null where it is not given.
-    pub(super) fn raw(&mut self, name: &'static str) -> Option<&'a Value> {
+    pub(crate) fn raw(&mut self, name: &'static str) -> Option<&'a Value> {
         self.known.push(name);
         self.object?.get(name)
     }
 
     /// A value that is given and not null.
-    pub(super) fn value(&mut self, name: &'static str) -> Option<&'a Value> {
+    pub(crate) fn value(&mut self, name: &'static str) -> Option<&'a Value> {
         self.raw(name).filter(|value| !value.is_null())
     }
 
     /// A mapping of its own.
-    pub(super) fn fields(&mut self, name: &'static str) -> Result<Fields<'a>, TrainError> {
+    pub(crate) fn fields(&mut self, name: &'static str) -> Result<Fields<'a>, TrainError> {
         let value = self.value(name);
         Fields::new(self.path(name), value)
     }
@@ -68,7 +68,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, TrainError> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, TrainError> {
         let value = self.value(name);
         match value {
             None => Ok(None),
@@ -77,13 +77,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn required_text(&mut self, name: &'static str) -> Result<String, TrainError> {
+    pub(crate) fn required_text(&mut self, name: &'static str) -> Result<String, TrainError> {
         self.text(name)?
             .filter(|text| !text.is_empty())
             .ok_or_else(|| self.error(name, "this setting is needed and not given"))
     }
 
-    pub(super) fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, TrainError> {
+    pub(crate) fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, TrainError> {
         const EXPECTED: &str = "true or false";
         match self.given(name, EXPECTED)? {
             None => Ok(default),
@@ -92,7 +92,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn optional_flag(&mut self, name: &'static str) -> Result<Option<bool>, TrainError> {
+    pub(crate) fn optional_flag(&mut self, name: &'static str) -> Result<Option<bool>, TrainError> {
         match self.value(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
@@ -101,7 +101,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number from `least` up; `1e5` is one, too.
-    pub(super) fn count(
+    pub(crate) fn count(
         &mut self,
         name: &'static str,
         default: u64,
@@ -114,7 +114,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn optional_count(
+    pub(crate) fn optional_count(
         &mut self,
         name: &'static str,
         least: u64,
@@ -136,7 +136,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A finite number in a range; `expected` says it in words.
-    pub(super) fn number(
+    pub(crate) fn number(
         &mut self,
         name: &'static str,
         default: f64,
@@ -149,7 +149,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn optional_number(
+    pub(crate) fn optional_number(
         &mut self,
         name: &'static str,
         range: impl std::ops::RangeBounds<f64>,
@@ -162,7 +162,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of strings, or one string.
-    pub(super) fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>, TrainError> {
+    pub(crate) fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>, TrainError> {
         const EXPECTED: &str = "a list of strings";
         match self.value(name) {
             None => Ok(None),
@@ -180,7 +180,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of the words of a table.
-    pub(super) fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy>(
         &mut self,
         name: &'static str,
         default: T,
@@ -200,12 +200,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The keys of this mapping, for those whose names are free.
-    pub(super) fn names(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.object.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 
     /// Refuses names that nobody asked for. Those in capitals are variables for interpolations.
-    pub(super) fn finish(self) -> Result<(), TrainError> {
+    pub(crate) fn finish(self) -> Result<(), TrainError> {
         for (name, _) in self.names() {
             if self.known.contains(&name) || is_variable(name) {
                 continue;
@@ -252,7 +252,7 @@ fn number(
 }
 
 /// Names the value and what should be there.
-pub(super) fn wrong_type(at: &str, value: &Value, expected: &str) -> TrainError {
+pub(crate) fn wrong_type(at: &str, value: &Value, expected: &str) -> TrainError {
     let hint = match value {
         Value::String(text) if text.parse::<f64>().is_ok() && expected.contains("number") => {
             " hint: write it without quotes; of an environment variable: \

@@ -5,7 +5,7 @@
 //! capitals are variables for interpolations.
 
 mod data;
-mod fields;
+pub(crate) mod fields;
 mod model;
 mod objective;
 mod training;

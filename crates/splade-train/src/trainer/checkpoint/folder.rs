@@ -59,7 +59,7 @@ pub(crate) fn finish(target: &Path) -> Result<(), TrainError> {
 }
 
 /// Deletes a checkpoint so that no half of it is ever taken for one.
-pub(super) fn delete(checkpoint: &Path) -> Result<(), TrainError> {
+pub(crate) fn delete(checkpoint: &Path) -> Result<(), TrainError> {
     let deleted = with(checkpoint, DELETED);
     remove(&deleted)?;
     rename(checkpoint, &deleted)?;

@@ -12,8 +12,8 @@
 //! There is no state of random numbers and no position in the data: both follow from the seed and
 //! the step.
 
-mod folder;
-mod optimizer;
+pub(crate) mod folder;
+pub(crate) mod optimizer;
 mod resume;
 mod retention;
 mod tensors;
@@ -40,10 +40,10 @@ pub(crate) use resume::differences;
 #[cfg(test)]
 pub(super) use tensors::TensorFile;
 
-const OPTIMIZER: &str = "optimizer.safetensors";
+pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "trainer_state.json";
 /// How a model is used, and the rest of the state of a run.
-pub(super) const OURS: &str = "light_splade.json";
+pub(crate) const OURS: &str = "light_splade.json";
 /// The settings.
 pub(super) const SETTINGS: &str = "training_args.json";
 /// Of the state under `run`.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use splade_model::{Weights, WeightsWriter};
 
-use crate::engine::Engine;
+use crate::config::Optimizer;
+use crate::engine::Parameters;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerState;
 use crate::trainer::step::Stepper;
@@ -30,13 +31,24 @@ pub(super) fn write(path: &Path, stepper: &mut Stepper) -> Result<(), TrainError
     let trained = stepper.optimized().0.len();
     let sides = sides(stepper.towers(), trained);
     let (engines, optimizer) = stepper.optimized();
+    let engines: Vec<_> =
+        sides.iter().zip(&engines).map(|(side, engine)| (*side, &**engine)).collect();
+    write_moments(path, &engines, optimizer)
+}
+
+/// Writes every moment of every parameter of engines with names.
+pub(crate) fn write_moments<P: Parameters + ?Sized>(
+    path: &Path,
+    engines: &[(&str, &P)],
+    optimizer: &OptimizerState,
+) -> Result<(), TrainError> {
     let names = OptimizerState::moment_names(optimizer.kind);
     // In the order of writing: encoder, parameter, moment; then the tensors of each.
     let mut moments = Vec::new();
-    for ((side, engine), parameters) in sides.iter().zip(&engines).zip(&optimizer.moments) {
+    for ((side, engine), parameters) in engines.iter().zip(&optimizer.moments) {
         for (index, of_parameter) in parameters.iter().enumerate() {
             for (name, moment) in names.iter().zip(of_parameter) {
-                moments.push((format!("{side}/{name}"), &**engine, index, moment));
+                moments.push((format!("{side}/{name}"), *engine, index, moment));
             }
         }
     }
@@ -57,13 +69,25 @@ pub(super) fn write(path: &Path, stepper: &mut Stepper) -> Result<(), TrainError
 
 /// Reads every moment of every parameter.
 pub(super) fn read(path: &Path, updates: u64, stepper: &mut Stepper) -> Result<(), TrainError> {
-    let file = TensorFile::open(path)?;
     let trained = stepper.optimized().0.len();
     let sides = sides(stepper.towers(), trained);
     let (mut engines, optimizer) = stepper.optimized();
-    let names = OptimizerState::moment_names(optimizer.kind);
+    *optimizer = read_moments(path, &sides, &mut engines, optimizer.kind, updates)?;
+    Ok(())
+}
+
+/// Reads every moment of every parameter of engines, whose names are `sides`.
+pub(crate) fn read_moments<P: Parameters + ?Sized>(
+    path: &Path,
+    sides: &[&str],
+    engines: &mut [&mut P],
+    kind: Optimizer,
+    updates: u64,
+) -> Result<OptimizerState, TrainError> {
+    let file = TensorFile::open(path)?;
+    let names = OptimizerState::moment_names(kind);
     let mut all = Vec::new();
-    for (side, engine) in sides.iter().zip(&mut engines) {
+    for (side, engine) in sides.iter().zip(engines.iter_mut()) {
         let mut parameters = Vec::new();
         for index in 0..count(*engine) {
             let moments = names.iter().map(|name| {
@@ -75,8 +99,7 @@ pub(super) fn read(path: &Path, updates: u64, stepper: &mut Stepper) -> Result<(
         }
         all.push(parameters);
     }
-    *optimizer = OptimizerState::restored(optimizer.kind, updates, all, &mut engines)?;
-    Ok(())
+    OptimizerState::restored(kind, updates, all, engines)
 }
 
 /// Sets the parameters of all encoders to those of a model folder that [`Towers::save`] wrote.
@@ -88,7 +111,11 @@ pub(crate) fn load_weights(folder: &Path, towers: &mut Towers) -> Result<(), Tra
     }
 }
 
-fn load(folder: &Path, engine: &mut dyn Engine) -> Result<(), TrainError> {
+/// Sets the parameters of an engine to those of a model folder.
+pub(crate) fn load<P: Parameters + ?Sized>(
+    folder: &Path,
+    engine: &mut P,
+) -> Result<(), TrainError> {
     let weights = Weights::open(folder)?;
     let tensor = |name: &str, shape: &[usize]| {
         let bad = |message| TrainError::Checkpoint { path: folder.to_path_buf(), message };
@@ -108,7 +135,7 @@ fn load(folder: &Path, engine: &mut dyn Engine) -> Result<(), TrainError> {
     Ok(())
 }
 
-fn count(engine: &mut dyn Engine) -> usize {
+fn count<P: Parameters + ?Sized>(engine: &mut P) -> usize {
     let mut count = 0;
     engine.parameters(&mut |_| count += 1);
     count

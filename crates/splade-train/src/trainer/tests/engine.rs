@@ -6,7 +6,7 @@ use std::path::Path;
 use splade_model::WeightsWriter;
 
 use crate::data::random::hash;
-use crate::engine::{Engine, NamedTensor, ParameterMut, TensorSource, Terms};
+use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};
 use crate::error::TrainError;
 
 pub(crate) const DIM: usize = 6;
@@ -89,6 +89,29 @@ impl Bag {
     }
 }
 
+impl Parameters for Bag {
+    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
+        for ((name, values), gradients) in
+            NAMES.iter().zip(&mut self.values).zip(&mut self.gradients)
+        {
+            visit(ParameterMut { name, values, gradients });
+        }
+    }
+
+    fn to_tensors(&self, index: usize, numbers: &[f32]) -> Vec<NamedTensor> {
+        let (name, shape) = (NAMES[index].to_owned(), self.shape(index));
+        vec![NamedTensor { name, shape, values: numbers.to_vec() }]
+    }
+
+    fn read_tensors(
+        &self,
+        index: usize,
+        tensor: &TensorSource<'_>,
+    ) -> Result<Vec<f32>, TrainError> {
+        tensor(NAMES[index], &self.shape(index))
+    }
+}
+
 impl Engine for Bag {
     fn vocab(&self) -> usize {
         self.vocab
@@ -131,27 +154,6 @@ impl Engine for Bag {
                 }
             }
         }
-    }
-
-    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
-        for ((name, values), gradients) in
-            NAMES.iter().zip(&mut self.values).zip(&mut self.gradients)
-        {
-            visit(ParameterMut { name, values, gradients });
-        }
-    }
-
-    fn to_tensors(&self, index: usize, numbers: &[f32]) -> Vec<NamedTensor> {
-        let (name, shape) = (NAMES[index].to_owned(), self.shape(index));
-        vec![NamedTensor { name, shape, values: numbers.to_vec() }]
-    }
-
-    fn read_tensors(
-        &self,
-        index: usize,
-        tensor: &TensorSource<'_>,
-    ) -> Result<Vec<f32>, TrainError> {
-        tensor(NAMES[index], &self.shape(index))
     }
 
     fn save(&mut self, folder: &Path) -> Result<(), TrainError> {

@@ -1,0 +1,85 @@
+//! A file of scores, line by line: documents of queries with what a teacher thinks of them.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::problems::Findings;
+use super::record::{self, Schema, ScoresLine};
+use super::table::Table;
+use crate::error::TrainError;
+
+/// A mapped file, or folder of files, in which every line was read once.
+#[derive(Debug)]
+pub(crate) struct ScoreFile {
+    table: Table,
+    /// By line: its query, and how many documents it has.
+    lines: Vec<(i64, u32)>,
+}
+
+impl ScoreFile {
+    /// Opens the file and reads every line. `check` says what is wrong with one, if anything is.
+    pub(crate) fn open(
+        path: &Path,
+        check: impl Fn(i64, &[(i64, f32)]) -> Option<String> + Sync,
+    ) -> Result<Self, TrainError> {
+        let table = Table::open(path)?;
+        let mut findings = Findings::default();
+        let lines = table.map(&mut findings, |found, line, bytes| {
+            match record::read::<ScoresLine>(Schema::Scores, bytes) {
+                Ok(ScoresLine { qid, scores }) => {
+                    if let Some(message) = check(qid, &scores.0) {
+                        found.reference(|| format!("{message} {}", table.place(line)));
+                    }
+                    (qid, scores.0.len() as u32)
+                }
+                Err(message) => {
+                    found.line(|| format!("{message} {}", table.place(line)));
+                    (0, 0)
+                }
+            }
+        });
+        let mut seen = HashMap::with_capacity(lines.len());
+        for (line, (qid, _)) in lines.iter().enumerate() {
+            if let Some(earlier) = seen.insert(*qid, line) {
+                let earlier = table.place(earlier);
+                findings.reference(|| {
+                    format!("qid {qid} has scores already {earlier} {}", table.place(line))
+                });
+            }
+        }
+        findings.into_warnings(&path.display().to_string())?;
+        if lines.is_empty() {
+            return Err(TrainError::Data(format!("{} is empty", path.display())));
+        }
+        Ok(Self { table, lines })
+    }
+
+    /// Lines, which are queries.
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The query of a line.
+    pub(crate) fn query(&self, line: usize) -> i64 {
+        self.lines[line].0
+    }
+
+    /// Documents of a line.
+    pub(crate) fn documents(&self, line: usize) -> usize {
+        self.lines[line].1 as usize
+    }
+
+    /// Documents and scores of a line, ascending by document.
+    ///
+    /// # Errors
+    /// If the file was changed meanwhile.
+    pub(crate) fn scores(&self, line: usize) -> Result<Vec<(i64, f32)>, TrainError> {
+        match record::read::<ScoresLine>(Schema::Scores, self.table.line(line)) {
+            Ok(read) if read.qid == self.query(line) => Ok(read.scores.0),
+            _ => Err(TrainError::Data(format!(
+                "the file was changed while it was used {}",
+                self.table.place(line)
+            ))),
+        }
+    }
+}

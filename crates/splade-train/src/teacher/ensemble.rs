@@ -1,0 +1,301 @@
+//! The scores of several teachers as one: SPLADE-v3's ensemble (arXiv 2403.06789, section 2).
+//!
+//! For each query the scores of every teacher are put on 0 to 1 by their smallest and largest, and
+//! averaged over the teachers. All of that is then shifted and scaled as a whole, so that mean and
+//! deviation over all pairs are those of one teacher: what a student's loss sees keeps its size.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+
+use super::predict::line;
+use crate::data::ScoreFile;
+use crate::error::TrainError;
+
+/// What is joined and how.
+#[derive(Debug, Clone)]
+pub struct EnsembleOptions {
+    /// Files of scores, at least two, with the same queries and documents.
+    pub inputs: Vec<PathBuf>,
+    /// Where the scores go.
+    pub output: PathBuf,
+    /// Which of the inputs gives mean and deviation, from 0; none: scores stay within 0 and 1.
+    pub like: Option<usize>,
+    /// Whether to replace an output that is there.
+    pub force: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EnsembleReport {
+    /// Queries.
+    pub queries: usize,
+    /// Pairs of a query and a document.
+    pub pairs: usize,
+    /// Mean and deviation of the scores that were written.
+    pub mean: f64,
+    /// See `mean`.
+    pub deviation: f64,
+}
+
+/// Joins the scores of several teachers. `keep_on` is asked query by query.
+///
+/// # Errors
+/// If a file is missing or damaged, the files do not have the same pairs, or the output cannot be
+/// written. An output that was begun is not left behind. None if it was stopped.
+pub fn ensemble(
+    options: &EnsembleOptions,
+    keep_on: &mut dyn FnMut() -> bool,
+) -> Result<Option<EnsembleReport>, TrainError> {
+    let EnsembleOptions { inputs, output, like, force } = options;
+    let name = output.to_string_lossy();
+    let refuse = |message: String| Err(TrainError::Data(message));
+    if !name.ends_with(".ndjson") && !name.ends_with(".ndjson.gz") {
+        return refuse(format!("{name} must end in .ndjson or .ndjson.gz"));
+    }
+    if output.exists() && !force {
+        return refuse(format!("{name} is there already\nhint: give --force to replace it"));
+    }
+    if inputs.len() < 2 {
+        return refuse("an ensemble is made of two files or more".to_owned());
+    }
+    let teachers: Vec<Teacher> =
+        inputs.iter().map(|path| Teacher::open(path)).collect::<Result<_, _>>()?;
+    let queries = teachers[0].file.len();
+    if let Some(other) = teachers.iter().find(|teacher| teacher.file.len() != queries) {
+        let (a, b) = (teachers[0].path.display(), other.path.display());
+        return refuse(format!("{a} has {queries} queries, {b} {}", other.file.len()));
+    }
+
+    // Twice through the files: mean and deviation come first.
+    let (mut joined, mut reference) = (Moments::default(), Moments::default());
+    for line in 0..queries {
+        if !keep_on() {
+            return Ok(None);
+        }
+        let scores = Query::read(&teachers, line)?;
+        joined.add(scores.joined().into_iter());
+        if let Some(like) = like {
+            reference.add(scores.own[*like].iter().map(|score| f64::from(*score)));
+        }
+    }
+    let (scale, shift) = match like {
+        None => (1.0, 0.0),
+        Some(_) => {
+            let scale = match joined.deviation() {
+                0.0 => 0.0,
+                deviation => reference.deviation() / deviation,
+            };
+            (scale, reference.mean - scale * joined.mean)
+        }
+    };
+    let partial = output.with_file_name(format!(
+        "{}.partial",
+        output.file_name().unwrap_or_default().to_string_lossy()
+    ));
+    let mut written = Moments::default();
+    let write = |sink: &mut dyn Write, written: &mut Moments| -> Result<bool, TrainError> {
+        for at in 0..queries {
+            if !keep_on() {
+                return Ok(false);
+            }
+            let query = Query::read(&teachers, at)?;
+            let scores: Vec<f32> =
+                query.joined().into_iter().map(|s| (scale * s + shift) as f32).collect();
+            written.add(scores.iter().map(|score| f64::from(*score)));
+            let shown = scores.iter().map(f32::to_string);
+            let text = line(query.qid, query.docs.iter().copied().zip(shown));
+            sink.write_all(text.as_bytes()).map_err(TrainError::io(&partial))?;
+        }
+        Ok(true)
+    };
+    let done = to_file(&partial, name.ends_with(".gz"), &mut written, write);
+    if !matches!(done, Ok(true)) {
+        _ = std::fs::remove_file(&partial);
+        return done.map(|_| None);
+    }
+    std::fs::rename(&partial, output).map_err(TrainError::io(output))?;
+    let (mean, deviation) = (written.mean, written.deviation());
+    Ok(Some(EnsembleReport { queries, pairs: written.count as usize, mean, deviation }))
+}
+
+/// Writes a file, packed or not, and waits until it is on the disk.
+fn to_file(
+    path: &Path,
+    packed: bool,
+    written: &mut Moments,
+    mut write: impl FnMut(&mut dyn Write, &mut Moments) -> Result<bool, TrainError>,
+) -> Result<bool, TrainError> {
+    let mut file = BufWriter::new(File::create(path).map_err(TrainError::io(path))?);
+    let whole = match packed {
+        false => write(&mut file, written)?,
+        true => {
+            let mut sink = GzBuilder::new().write(&mut file, Compression::default());
+            let whole = write(&mut sink, written)?;
+            sink.finish().map_err(TrainError::io(path))?;
+            whole
+        }
+    };
+    let file = file.into_inner().map_err(|error| TrainError::io(path)(error.into_error()))?;
+    file.sync_all().map_err(TrainError::io(path))?;
+    Ok(whole)
+}
+
+/// A file of scores whose lines are found by query.
+struct Teacher {
+    path: PathBuf,
+    file: ScoreFile,
+    lines: HashMap<i64, u32>,
+}
+
+impl Teacher {
+    fn open(path: &Path) -> Result<Self, TrainError> {
+        let file = ScoreFile::open(path, |qid, scores| {
+            scores.is_empty().then(|| format!("qid {qid} has no document"))
+        })?;
+        let lines = (0..file.len()).map(|line| (file.query(line), line as u32)).collect();
+        Ok(Self { path: path.to_path_buf(), file, lines })
+    }
+}
+
+/// What all teachers think of a query's documents.
+struct Query {
+    qid: i64,
+    docs: Vec<i64>,
+    /// `(teachers, documents)`
+    own: Vec<Vec<f32>>,
+}
+
+impl Query {
+    /// The query of a line of the first file.
+    fn read(teachers: &[Teacher], line: usize) -> Result<Self, TrainError> {
+        let qid = teachers[0].file.query(line);
+        let (mut docs, mut own) = (Vec::new(), Vec::new());
+        for (number, teacher) in teachers.iter().enumerate() {
+            let missing = |what: String| {
+                let (first, other) = (teachers[0].path.display(), teacher.path.display());
+                TrainError::Data(format!(
+                    "{what} has scores in {first}, not in {other}, or the reverse\nhint: score the \
+                     same pairs with every teacher"
+                ))
+            };
+            let line = *teacher.lines.get(&qid).ok_or_else(|| missing(format!("qid {qid}")))?;
+            let (these, scores): (Vec<i64>, Vec<f32>) =
+                teacher.file.scores(line as usize)?.into_iter().unzip();
+            if number == 0 {
+                docs = these;
+            } else if docs != these {
+                let doc = docs.iter().find(|doc| !these.contains(doc));
+                let doc = doc.or(these.iter().find(|doc| !docs.contains(doc)));
+                let doc = doc.copied().unwrap_or_default();
+                return Err(missing(format!("doc_id {doc} of qid {qid}")));
+            }
+            own.push(scores);
+        }
+        Ok(Self { qid, docs, own })
+    }
+
+    /// Means of the normalised scores; what a teacher cannot tell apart is in the middle.
+    fn joined(&self) -> Vec<f64> {
+        let mut sums = vec![0.0; self.docs.len()];
+        for scores in &self.own {
+            let least = f64::from(scores.iter().copied().fold(f32::INFINITY, f32::min));
+            let most = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            for (sum, score) in sums.iter_mut().zip(scores) {
+                let range = most - least;
+                *sum += if range > 0.0 { (f64::from(*score) - least) / range } else { 0.5 };
+            }
+        }
+        sums.iter_mut().for_each(|sum| *sum /= self.own.len() as f64);
+        sums
+    }
+}
+
+/// Mean and deviation of numbers as they come (Welford, "Note on a method for calculating corrected
+/// sums of squares and products", 1962).
+#[derive(Debug, Default)]
+struct Moments {
+    count: u64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Moments {
+    fn add(&mut self, numbers: impl Iterator<Item = f64>) {
+        for number in numbers {
+            self.count += 1;
+            let difference = number - self.mean;
+            self.mean += difference / self.count as f64;
+            self.squares += difference * (number - self.mean);
+        }
+    }
+
+    fn deviation(&self) -> f64 {
+        (self.squares / self.count.max(1) as f64).sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(files: &[&str], like: Option<usize>) -> Result<(String, EnsembleReport), String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let inputs: Vec<PathBuf> =
+            (0..files.len()).map(|i| dir.path().join(format!("{i}.ndjson"))).collect();
+        for (path, text) in inputs.iter().zip(files) {
+            std::fs::write(path, text).expect("written");
+        }
+        let output = dir.path().join("out.ndjson");
+        let options = EnsembleOptions { inputs, output, like, force: false };
+        let report = ensemble(&options, &mut || true).map_err(|error| error.to_string())?;
+        let text = std::fs::read_to_string(&options.output).expect("scores");
+        Ok((text, report.expect("not stopped")))
+    }
+
+    const A: &str = "{\"qid\": 1, \"scores\": {\"5\": 2, \"6\": 4, \"7\": 6}}\n\
+                     {\"qid\": 2, \"scores\": {\"5\": -1, \"9\": 1}}\n";
+    // Another order of queries and documents.
+    const B: &str = "{\"qid\": 2, \"scores\": {\"9\": 3, \"5\": 3}}\n\
+                     {\"qid\": 1, \"scores\": {\"7\": 0, \"6\": 10, \"5\": 5}}\n";
+
+    #[test]
+    fn scores_are_normalised_by_query_and_averaged() {
+        let (text, report) = run(&[A, B], None).expect("joined");
+        let want = "{\"qid\": 1, \"scores\": {\"5\": 0.25, \"6\": 0.75, \"7\": 0.5}}\n\
+                    {\"qid\": 2, \"scores\": {\"5\": 0.25, \"9\": 0.75}}\n";
+        assert_eq!((text.as_str(), report.queries, report.pairs), (want, 2, 5));
+    }
+
+    /// Mean and deviation of 2, 4, 6, -1, 1 and of 0, 10, 5, 3, 3, as numpy gives them.
+    #[test]
+    fn the_whole_is_rescaled_as_one_teacher() {
+        for (like, mean, deviation) in [(0, 2.4, 2.4166091947189146), (1, 4.2, 3.3105890714493698)]
+        {
+            let (text, report) = run(&[A, B], Some(like)).expect("joined");
+            assert!((report.mean - mean).abs() < 1e-6, "{report:?}");
+            assert!((report.deviation - deviation).abs() < 1e-6, "{report:?}");
+            // An affine map: the same order, and equal steps stay equal.
+            let first: serde_json::Value =
+                serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+            let of = |doc: &str| first["scores"][doc].as_f64().expect("a score");
+            assert!((of("6") - of("7") - (of("7") - of("5"))).abs() < 1e-6 && of("6") > of("5"));
+        }
+    }
+
+    #[test]
+    fn other_pairs_are_refused() {
+        let less = "{\"qid\": 2, \"scores\": {\"9\": 3}}\n{\"qid\": 1, \"scores\": {\"7\": 0}}\n";
+        assert!(run(&[A, less], None).expect_err("refused").contains("doc_id 5 of qid 1 has"));
+        let other = B.replace("\"qid\": 2", "\"qid\": 3");
+        assert!(run(&[A, &other], None).expect_err("refused").contains("qid 2 has scores in"));
+        let one = "{\"qid\": 1, \"scores\": {\"7\": 0}}\n";
+        assert!(run(&[A, one], None).expect_err("refused").contains("has 2 queries"));
+        assert!(run(&[A], None).expect_err("refused").contains("two files or more"));
+        let twice = format!("{A}{A}");
+        assert!(run(&[&twice, A], None).expect_err("refused").contains("has scores already"));
+    }
+}
