@@ -1,6 +1,7 @@
 //! What was typed.
 
 mod convert;
+mod cross_encoder;
 mod evaluate;
 mod export;
 mod index;
@@ -15,6 +16,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, OutputArgs, PurposeArg};
+pub(crate) use cross_encoder::{
+    CrossEncoderCommand, EnsembleArgs, TeacherArgs, TeacherPredictArgs, TeacherTrainArgs,
+};
 pub(crate) use evaluate::{CheckDataArgs, EvaluateArgs, ReportFormat};
 pub(crate) use export::{
     CsrArgs, ElasticsearchType, ExportCommand, MatrixFormat, OpensearchArgs, OpensearchType,
@@ -73,6 +77,9 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Run steps that a file lists, each only if something changed that it depends on
     Pipeline(PipelineArgs),
+    /// Train and use the teacher of distillation
+    #[command(subcommand)]
+    CrossEncoder(CrossEncoderCommand),
 }
 
 #[derive(Debug, Args)]

@@ -48,6 +48,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Mine(args) => cmd::mine::run(args),
         Command::Train(args) => cmd::train::run(args),
         Command::Pipeline(args) => cmd::pipeline::run(args),
+        Command::CrossEncoder(command) => cmd::cross_encoder::run(command),
     }
 }
 

@@ -41,6 +41,6 @@ pub(crate) enum CfgArg {
     Job,
 }
 
-fn parse_threads(text: &str) -> Result<usize, String> {
+pub(super) fn parse_threads(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|threads| *threads > 0).ok_or_else(|| "a number from 1".to_owned())
 }

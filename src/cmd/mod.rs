@@ -2,6 +2,7 @@
 
 pub(crate) mod check_data;
 pub(crate) mod convert;
+pub(crate) mod cross_encoder;
 pub(crate) mod encode;
 pub(crate) mod evaluate;
 pub(crate) mod explain;

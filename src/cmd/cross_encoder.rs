@@ -1,0 +1,54 @@
+//! `cross-encoder`: the teacher of distillation.
+
+mod ensemble;
+mod predict;
+mod train;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use splade_train::config::{ComposeOptions, compose};
+
+use crate::args::{CrossEncoderCommand, TeacherArgs};
+use crate::interrupt;
+
+pub(crate) fn run(command: &CrossEncoderCommand) -> Result<()> {
+    match command {
+        CrossEncoderCommand::Train(args) => train::run(args),
+        CrossEncoderCommand::Predict(args) => predict::run(args),
+        CrossEncoderCommand::Ensemble(args) => ensemble::run(args),
+    }
+}
+
+/// The values of a config with its changes.
+fn config(args: &TeacherArgs) -> Result<Value> {
+    let file = &args.config;
+    let name = file.file_stem().filter(|_| file.extension().is_some_and(|end| end == "yaml"));
+    let Some(name) = name.and_then(|name| name.to_str()) else {
+        bail!("--config {} must be a file that ends in .yaml", file.display());
+    };
+    if !file.is_file() {
+        bail!("--config {}: there is no such file", file.display());
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(std::path::Path::new("."));
+    Ok(compose(&ComposeOptions::new(folder, name, args.overrides.clone()))?.value()?)
+}
+
+/// Starts the threads, and listens for Ctrl-C.
+fn begin(args: &TeacherArgs) -> Result<()> {
+    if let Some(threads) = args.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build_global().context("cannot start the threads")?;
+    }
+    interrupt::listen()
+}
+
+/// The command that goes on with a run.
+fn how_to_go_on(command: &str, args: &TeacherArgs, more: &str) -> String {
+    let overrides: Vec<String> = args.overrides.iter().map(|text| format!(" '{text}'")).collect();
+    format!(
+        "to go on:\n  light-splade cross-encoder {command} --config {}{}{more} --resume",
+        args.config.display(),
+        overrides.concat()
+    )
+}
