@@ -1,0 +1,123 @@
+"""Elasticsearch or OpenSearch as one node on this machine, from the jars of Maven Central.
+
+    python scripts/engines/jvm_node.py elasticsearch --port 9210
+    python scripts/engines/jvm_node.py opensearch --port 9220
+
+The distributions themselves are on no package registry, so the node is started by a few lines of Java
+(ElasticsearchNode.java, OpenSearchNode.java). Needs Maven and a JDK of 21 or newer (JAVA_HOME, or one in
+/usr/lib/jvm). Everything lies under ~/.cache/light-splade-engines; data of earlier runs are deleted.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+CACHE = pathlib.Path.home() / ".cache" / "light-splade-engines"
+# Module, profile of its jars in pom.xml, class.
+MODULES = [
+    ("transport-netty4", "elasticsearch-http", "org.elasticsearch.transport.netty4.Netty4Plugin"),
+    ("x-pack-core", "elasticsearch-queries", "org.elasticsearch.xpack.core.XPackClientPlugin"),
+]
+
+
+def jdk():
+    """The home of a JDK of 21 or newer."""
+    homes = [os.environ["JAVA_HOME"]] if "JAVA_HOME" in os.environ else []
+    homes += sorted(map(str, pathlib.Path("/usr/lib/jvm").glob("*")), reverse=True)
+    for home in homes:
+        release = pathlib.Path(home) / "release"
+        version = release.is_file() and re.search(r'JAVA_VERSION="(\d+)', release.read_text())
+        if version and int(version[1]) >= 21 and (pathlib.Path(home) / "bin" / "javac").is_file():
+            return home
+    sys.exit("no JDK of 21 or newer; set JAVA_HOME")
+
+
+def jars(profile):
+    """The folder of the jars of a profile of pom.xml, fetched once."""
+    folder = CACHE / "jars" / profile
+    if not folder.is_dir():
+        aside = folder.with_suffix(".part")
+        shutil.rmtree(aside, ignore_errors=True)
+        subprocess.run(
+            ["mvn", "-q", "-B", "-f", HERE / "pom.xml", "-P", profile, "dependency:copy-dependencies",
+             f"-DoutputDirectory={aside}", "-DincludeScope=runtime"],
+            check=True, stdout=sys.stderr,
+        )
+        aside.rename(folder)
+    return folder
+
+
+def version(profile):
+    """The version of a profile's server."""
+    name = profile.split("-")[0]
+    return re.search(f"<{name}>(.*)</{name}>", (HERE / "pom.xml").read_text())[1]
+
+
+def add_modules(home, server):
+    """The modules of Elasticsearch as a distribution has them: a folder, a descriptor, own jars."""
+    for name, profile, main in MODULES:
+        module = home / "modules" / name
+        module.mkdir(parents=True)
+        for jar in jars(profile).glob("*.jar"):
+            if not (server / jar.name).is_file():
+                (module / jar.name).symlink_to(jar)
+        (module / "plugin-descriptor.properties").write_text(
+            f"name={name}\ndescription={name}\nversion={version(profile)}\n"
+            f"elasticsearch.version={version(profile)}\njava.version=21\nclassname={main}\n"
+        )
+
+
+def start(engine, port):
+    """Starts a node; returns its process when it answers."""
+    home = CACHE / f"{engine}-{port}"
+    shutil.rmtree(home, ignore_errors=True)
+    for folder in ("config", "modules", "plugins", "data", "logs", "tmp"):
+        (home / folder).mkdir(parents=True)
+    if engine == "elasticsearch":
+        server, main = jars("elasticsearch-server"), "ElasticsearchNode"
+        (home / "modules").rmdir()
+        add_modules(home, server)
+    else:
+        server, main = jars("opensearch"), "OpenSearchNode"
+    java = jdk()
+    classes = home / "classes"
+    subprocess.run(
+        [f"{java}/bin/javac", "-nowarn", "-cp", f"{server}/*", "-d", classes, HERE / f"{main}.java"], check=True
+    )
+    log = (home / "logs" / "node.log").open("w")
+    node = subprocess.Popen(
+        [f"{java}/bin/java", "-Xms512m", "-Xmx512m", f"-Djava.io.tmpdir={home}/tmp", "--enable-native-access=ALL-UNNAMED",
+         "-cp", f"{classes}{os.pathsep}{server}/*", main, str(home), str(port)],
+        stdout=log, stderr=log,
+    )
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_cluster/health", timeout=2).read()
+            return node
+        except OSError:
+            if node.poll() is not None:
+                break
+            time.sleep(0.5)
+    node.kill()
+    sys.exit(f"{engine} did not start; see {log.name}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("engine", choices=["elasticsearch", "opensearch"])
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    process = start(arguments.engine, arguments.port)
+    print(f"{arguments.engine} {version(arguments.engine)} at http://127.0.0.1:{arguments.port}", flush=True)
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()

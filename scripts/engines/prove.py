@@ -1,0 +1,245 @@
+"""Loads exports of real vectors into real engines and compares what these find with our exact search.
+
+    python scripts/engines/prove.py --binary target/release/light-splade [--engines lucene,qdrant,...]
+
+Python 3.11 or newer. The sample is 1,000 documents and 50 queries of SciFact with ../shared/models/splade-tiny,
+or where that is not there data/toy-beir with models/demo. `light-splade` encodes it, searches it and exports
+it; each engine reads its export by a program of its own (run_*.py), in a virtual environment with the packages
+that the first lines of the program name. Elasticsearch and OpenSearch are started by jvm_node.py.
+
+An engine passes if its scores are those that its weights give (imitated here by the formula of each
+quantisation), if they are as near to ours as that allows, and if no document stands above a better one by more.
+Prints a Markdown table; exits 1 if an engine fails.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+from jvm_node import CACHE, HERE, start
+
+ROOT = HERE.parent.parent
+SHARED = ROOT.parent / "shared"
+K = 10
+# Sums of 32-bit floats differ by this share: some hundred roundings of 2^-24 each at the most.
+ROUNDING = 1e-5
+
+
+def f32(weight):
+    return struct.unpack("f", struct.pack("f", weight))[0]
+
+
+class Exact:
+    """Weights as they are."""
+
+    def document(self, weight):
+        return weight
+
+    query = document
+
+    def bound(self, query, document):
+        return 0.0
+
+
+class Feature(Exact):
+    """Lucene's FeatureField: nine significant bits of a document's weight, the rest cut off."""
+
+    def document(self, weight):
+        bits = struct.unpack("I", struct.pack("f", weight))[0] >> 15 << 15
+        return struct.unpack("f", struct.pack("I", bits))[0]
+
+    def bound(self, query, document):
+        return query * document / 256
+
+
+class Half(Exact):
+    """A document's weight as a 16-bit float."""
+
+    def document(self, weight):
+        return struct.unpack("e", struct.pack("e", weight))[0]
+
+    def bound(self, query, document):
+        return query * document / 2048
+
+
+class Integers:
+    """Weights times a scale, rounded."""
+
+    def __init__(self, documents, queries):
+        self.documents, self.queries = documents, queries
+
+    def document(self, weight):
+        return math.floor(weight * self.documents + 0.5) / self.documents
+
+    def query(self, weight):
+        return math.floor(weight * self.queries + 0.5) / self.queries
+
+    def bound(self, query, document):
+        off_query, off_document = 0.5 / self.queries, 0.5 / self.documents
+        return query * off_document + document * off_query + off_query * off_document
+
+
+def engines(largest):
+    """Of each engine: target, extra arguments of the export, program, weights, what a score is divided by."""
+    hundred, byte = Integers(100, 100), Integers(f32(255 / largest), 100)
+    features = ["--type", "rank-features"]
+    return {
+        "lucene": ("lucene", [], "run_anserini.py", hundred, 10_000),
+        "elasticsearch": ("elasticsearch", [], "run_http.py", Feature(), 1),
+        "elasticsearch-features": ("elasticsearch", features, "run_http.py", Feature(), 1),
+        "opensearch": ("opensearch", [], "run_http.py", Feature(), 1),
+        "qdrant": ("qdrant", [], "run_qdrant.py", Exact(), 1),
+        "milvus": ("milvus", [], "run_milvus.py", Exact(), 1),
+        "pgvector": ("pgvector", [], "run_pgvector.py", Exact(), 1),
+        "pisa": ("ciff", [], "run_pisa.py", hundred, 10_000),
+        "bmp": ("ciff", ["--fit", "255"], "run_bmp.py", byte, byte.documents * byte.queries),
+        "seismic": ("seismic", [], "run_seismic.py", Half(), 1),
+    }
+
+
+PORTS = {"elasticsearch": 9210, "opensearch": 9220}
+
+
+def sample(run, folder):
+    """Encodes documents and queries; returns their vectors, and the model."""
+    if SHARED.is_dir():
+        data, model, documents, queries = SHARED / "data/scifact", SHARED / "models/splade-tiny", 1000, 50
+    else:
+        data, model, documents, queries = ROOT / "data/toy-beir", ROOT / "models/demo", 150, 72
+    vectors = {}
+    for kind, count, side in (("corpus", documents, "document"), ("queries", queries, "query")):
+        texts = (data / f"{kind}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:count]
+        (folder / f"{kind}.jsonl").write_text("".join(texts), encoding="utf-8")
+        run("encode", "--model", model, "--as", side, "--decimals", 9, "-o", folder / f"{kind}.ndjson", folder / f"{kind}.jsonl")
+        lines = map(json.loads, (folder / f"{kind}.ndjson").open(encoding="utf-8"))
+        vectors[kind] = {line["id"]: {t: f32(w) for t, w in line["vector"].items()} for line in lines}
+    return vectors["corpus"], vectors["queries"], model
+
+
+def our_scores(run, folder, model, documents):
+    """Scores of all documents by `light-splade search`."""
+    run("index", "build", "--vectors", folder / "corpus.ndjson", "--model", model, "--weights", "f32", "--out", folder / "index")
+    run("search", "--index", folder / "index", "--vectors", folder / "queries.ndjson", "--model", model,
+        "-k", len(documents), "-o", folder / "run.ndjson")
+    lines = map(json.loads, (folder / "run.ndjson").open(encoding="utf-8"))
+    return {line["qid"]: {hit["doc_id"]: hit["score"] for hit in line["results"]} for line in lines}
+
+
+def python(program):
+    """The interpreter of a program's virtual environment, which is made if it is not there."""
+    block = re.match(r"# /// script\n(.*?)# ///\n", program.read_text(), re.S)
+    if not block:
+        return sys.executable
+    needs = tomllib.loads(re.sub("^# ", "", block[1], flags=re.M))
+    folder = CACHE / "venvs" / program.stem.removeprefix("run_")
+    if not (folder / "ready").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        version = re.search(r"3\.\d+", needs.get("requires-python", ""))
+        interpreter = f"python{version[0]}" if version else sys.executable
+        subprocess.run([interpreter, "-m", "venv", folder], check=True)
+        subprocess.run([folder / "bin/pip", "install", "-q", *needs["dependencies"]], check=True, stdout=sys.stderr)
+        (folder / "ready").touch()
+    return folder / "bin/python"
+
+
+def scores(query, documents, weights):
+    """What an engine with these weights gives to every document, the slow way, and how far that may be off."""
+    result, bounds = {}, {}
+    for name, document in documents.items():
+        shared = query.keys() & document.keys()
+        result[name] = math.fsum(weights.query(query[t]) * weights.document(document[t]) for t in shared)
+        bounds[name] = math.fsum(weights.bound(query[t], document[t]) for t in shared)
+    return result, bounds
+
+
+def compare(found, scale, weights, ours, documents, queries):
+    """The engine's hits against our scores: the numbers of the table, and what is wrong."""
+    wrong, overlap, largest, allowed, formula = [], 0, 0.0, 0.0, 0.0
+    for name, query in queries.items():
+        predicted, bounds = scores(query, documents, weights)
+        exact = ours[name]
+        best = sorted(exact, key=lambda d: -exact[d])[:K]
+        hits = found.get(name, [])
+        overlap += len({d for d, _ in hits} & set(best)) / max(len(best), 1)
+        if len(hits) != len(best):
+            wrong.append(f"query {name}: {len(hits)} hits, not {len(best)}")
+        for document, score in hits:
+            score, true = score / scale, exact.get(document, 0.0)
+            bound = bounds[document] + ROUNDING * true
+            if true <= 0:
+                wrong.append(f"query {name}: document {document} shares no term")
+                continue
+            if abs(score - predicted[document]) > ROUNDING * true:
+                wrong.append(f"query {name}, document {document}: {score}, not {predicted[document]}")
+            if abs(score - true) > bound:
+                wrong.append(f"query {name}, document {document}: {score} is further than {bound} from {true}")
+            if true + bound < exact[best[-1]] - bounds[best[-1]]:
+                wrong.append(f"query {name}: document {document} with {true} is none of the best")
+            largest, allowed = max(largest, abs(score - true) / true), max(allowed, bound / true)
+            formula = max(formula, abs(score - predicted[document]) / true)
+    return (overlap / len(queries), largest, allowed, formula), wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", default=ROOT / "target/release/light-splade")
+    parser.add_argument("--engines", default=",".join(engines(1.0)), help="names with commas between")
+    arguments = parser.parse_args()
+    binary = pathlib.Path(arguments.binary).resolve()
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+
+        def run(*words):
+            subprocess.run([binary, *map(str, words)], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+        documents, queries, model = sample(run, folder)
+        ours = our_scores(run, folder, model, documents)
+        for name, query in queries.items():
+            plain, _ = scores(query, documents, Exact())
+            for document, score in ours[name].items():
+                assert abs(score - plain[document]) <= ROUNDING * score, (name, document, score, plain[document])
+        print(f"{len(documents)} documents and {len(queries)} queries by {model.name}\n")
+        print("| engine | version | overlap@10 | largest error of a score | bound | largest error against the formula |")
+        print("|---|---|---|---|---|---|", flush=True)
+        every = engines(max(max(vector.values(), default=0.0) for vector in documents.values()))
+        for name in arguments.engines.split(","):
+            target, more, program, weights, scale = every[name]
+            export = folder / name
+            run("export", target, *more, "--vectors", folder / "corpus.ndjson", "--queries", folder / "queries.ndjson",
+                "--model", model, "--out", export)
+            port, node = PORTS.get(target), None
+            try:
+                node = port and start(target, port)
+                command = [python(HERE / program), HERE / program, export]
+                command += [f"http://127.0.0.1:{port}"] if port else []
+                answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=folder)
+            except subprocess.CalledProcessError as error:
+                failed = True
+                print(f"| {name} | does not run: {error} |", flush=True)
+                continue
+            finally:
+                if node:
+                    node.terminate()
+                    node.wait()
+            answer = json.loads(answer.stdout)
+            numbers, wrong = compare(answer["hits"], scale, weights, ours, documents, queries)
+            overlap, largest, allowed, formula = numbers
+            version = answer["version"] + (f", {answer['note']}" if answer["note"] else "")
+            print(f"| {name} | {version} | {overlap:.3f} | {largest:.1e} | {allowed:.1e} | {formula:.1e} |", flush=True)
+            for message in wrong[:5]:
+                print(f"{name}: {message}", file=sys.stderr)
+            failed |= bool(wrong)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
