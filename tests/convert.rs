@@ -184,7 +184,7 @@ fn mines_what_a_search_finds() {
             let all: Vec<_> = before["scores"].as_object().expect("an object").keys().collect();
             let kept: Vec<_> = line["scores"].as_object().expect("an object").keys().collect();
             let first_negative = all.len() - 3;
-            let want: Vec<_> = all.iter().enumerate().filter(|(i, _)| *i != first_negative);
+            let want = all.iter().enumerate().filter(|(i, _)| *i != first_negative);
             let want: Vec<_> = want.map(|(_, doc)| *doc).collect();
             assert_eq!(kept, want);
         }

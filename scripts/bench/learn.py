@@ -155,6 +155,7 @@ def train(args, run):
     (config / "learn.yaml").write_text(json.dumps(settings(args.out, out, run)))
     command = [
         BINARY, "train", "--config-dir", config, "--config-name", "learn", "--threads", args.threads,
+        f"hydra.run.dir={out}",
     ]  # fmt: skip
     return timed(out, command), out / "final/model"
 

@@ -13,7 +13,7 @@ use splade_model::{ModelError, WeightsWriter, copy_tokenizer_alone};
 use splade_text::Tokenizer;
 
 use crate::data::Texts;
-use crate::engine::{Engine, NamedTensor, ParameterMut, TensorSource, Terms};
+use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};
 use crate::error::TrainError;
 
 /// Documents that frequencies are counted in, evenly spread where there are more.
@@ -113,6 +113,23 @@ impl TableEngine {
     }
 }
 
+impl Parameters for TableEngine {
+    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
+        let (values, gradients) = (&mut self.weights[..], &mut self.gradients[..]);
+        visit(ParameterMut { name: "weight", values, gradients });
+        self.weights.iter_mut().for_each(|weight| *weight = weight.max(0.0));
+    }
+
+    fn to_tensors(&self, _: usize, numbers: &[f32]) -> Vec<NamedTensor> {
+        let (name, shape) = ("weight".to_owned(), vec![numbers.len()]);
+        vec![NamedTensor { name, shape, values: numbers.to_vec() }]
+    }
+
+    fn read_tensors(&self, _: usize, tensor: &TensorSource<'_>) -> Result<Vec<f32>, TrainError> {
+        tensor("weight", &[self.weights.len()])
+    }
+}
+
 impl Engine for TableEngine {
     fn vocab(&self) -> usize {
         self.weights.len()
@@ -137,21 +154,6 @@ impl Engine for TableEngine {
                 self.gradients[*term as usize] += gradient;
             }
         }
-    }
-
-    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
-        let (values, gradients) = (&mut self.weights[..], &mut self.gradients[..]);
-        visit(ParameterMut { name: "weight", values, gradients });
-        self.weights.iter_mut().for_each(|weight| *weight = weight.max(0.0));
-    }
-
-    fn to_tensors(&self, _: usize, numbers: &[f32]) -> Vec<NamedTensor> {
-        let (name, shape) = ("weight".to_owned(), vec![numbers.len()]);
-        vec![NamedTensor { name, shape, values: numbers.to_vec() }]
-    }
-
-    fn read_tensors(&self, _: usize, tensor: &TensorSource<'_>) -> Result<Vec<f32>, TrainError> {
-        tensor("weight", &[self.weights.len()])
     }
 
     /// Writes the folder of a `SparseStaticEmbedding`.
