@@ -122,8 +122,8 @@ fn mines_what_a_search_finds() {
             .iter()
             .map(|id| id.to_string())
             .collect();
-        let hits =
-            hits.lines().map(json).find(|hit| hit["qid"] == line["qid"].to_string()).expect("hits");
+        let qid = line["qid"].to_string();
+        let hits = hits.lines().map(json).find(|hit| hit["qid"] == qid.as_str()).expect("hits");
         let found = hits["results"].as_array().expect("a list").iter();
         let found = found.map(|hit| hit["doc_id"].as_str().expect("an id").to_owned());
         let negatives: Vec<String> = found.filter(|doc| !own.contains(doc)).take(3).collect();
