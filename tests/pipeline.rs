@@ -60,6 +60,9 @@ fn steps_run_when_something_changed() {
     let changed = |path: &str| format!("running, {}/{path} changed", dir.path().display());
     let other = steps(&[&file, "top_k=2"]);
     assert_eq!(other, state("running, the command changed", &changed("work/vectors.ndjson")));
+    // What the other command made is not lost.
+    let old = fs::read_to_string(dir.path().join("work/vectors.ndjson.old")).expect("moved");
+    assert_eq!(old, vectors);
 
     fs::write(dir.path().join("texts.txt"), "travel\n").expect("written");
     assert_eq!(
@@ -99,7 +102,9 @@ fn a_step_that_fails_ends_the_run_and_runs_again() {
     let said = failure(&["pipeline", &file, &model], 1);
     assert!(said.contains("step 1 of 2, encode: light-splade encode"), "{said}");
     assert!(!dir.path().join("work/vectors.ndjson").exists());
-    assert_eq!(steps(&[&file])[0], "step 1 of 2, encode: running");
+    let said = failure(&["pipeline", &file, &model], 1);
+    assert!(said.contains("step 1 of 2, encode: going on"), "{said}");
+    assert_eq!(steps(&[&file])[0], "step 1 of 2, encode: running, the command changed");
 }
 
 #[test]
@@ -124,4 +129,33 @@ fn wrong_pipelines_are_refused_before_anything_runs() {
     }
     let said = failure(&["pipeline", &file.replace("pipeline.yaml", "none.yaml")], 1);
     assert!(said.contains("there is no pipeline"), "{said}");
+}
+
+#[test]
+fn shipped_pipelines_are_sound() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for entry in fs::read_dir(root.join("config/pipeline")).expect("pipelines") {
+        let file = entry.expect("a file").path().display().to_string();
+        let dir = tempfile::tempdir().expect("a folder");
+        let work = format!("work={}", dir.path().display());
+        let output = run(&["pipeline", &file, &work, "--dry-run"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.contains("evaluate: running"), "{file}: {said}");
+        count += 1;
+    }
+    assert!(count >= 4);
+}
+
+#[test]
+fn the_toy_is_distilled_from_its_teacher() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let work = format!("work={}", dir.path().display());
+    assert_eq!(steps(&["config/pipeline/toy_distil.yaml", &work]).len(), 5);
+    let report = fs::read_to_string(dir.path().join("report.html")).expect("made");
+    for part in ["<h2>train</h2>", "<polyline", "<td>MRR@10</td>", "at the last"] {
+        assert!(report.contains(part), "{part} is not in the report");
+    }
+    let repeated = steps(&["config/pipeline/toy_distil.yaml", &work]);
+    assert!(repeated.iter().all(|step| step.ends_with(": unchanged")), "{repeated:?}");
 }

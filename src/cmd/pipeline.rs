@@ -35,15 +35,21 @@ pub(crate) fn run(args: &PipelineArgs) -> Result<()> {
     let mut records = Vec::new();
     for (index, step) in pipeline.steps.iter().enumerate() {
         let place = format!("step {} of {count}, {}", index + 1, step.name);
-        let known = Record::of(step)?;
-        let record = match reason(step, &known, &folder, args)? {
-            None => {
+        let now = Record::of(step)?;
+        let before = Record::read(&folder, &step.name)?;
+        let record = match (reason(step, before.as_ref(), &now, args)?, before) {
+            (None, Some(before)) => {
                 say(&format!("{place}: unchanged"));
-                Record::read(&folder, &step.name)?.context("a record that was just read")?
+                before
             }
-            Some(reason) => {
-                say(&format!("{place}: {reason}"));
-                let record = step::run(step, known, &folder)
+            (reason, before) => {
+                say(&format!("{place}: {}", reason.unwrap_or_default()));
+                let goes_on =
+                    |before: Record| !before.is_done() && before.difference(&now).is_none();
+                if !before.is_none_or(goes_on) {
+                    step::move_aside(step)?;
+                }
+                let record = step::run(step, now, &folder)
                     .with_context(|| format!("{place}: light-splade {}", step.command.join(" ")))?;
                 say(&format!("{place}: done in {}", clock(record.seconds)));
                 record
@@ -60,14 +66,24 @@ pub(crate) fn run(args: &PipelineArgs) -> Result<()> {
 }
 
 /// Why a step has to run; nothing if it need not.
-fn reason(step: &Step, now: &Record, folder: &Path, args: &PipelineArgs) -> Result<Option<String>> {
+fn reason(
+    step: &Step,
+    before: Option<&Record>,
+    now: &Record,
+    args: &PipelineArgs,
+) -> Result<Option<String>> {
+    let Some(before) = before else { return Ok(Some("running".to_owned())) };
+    if let Some(what) = before.difference(now) {
+        return Ok(Some(format!("running, {what} changed")));
+    }
+    if !before.is_done() {
+        return Ok(Some("going on".to_owned()));
+    }
     if args.again.contains(&step.name) {
         return Ok(Some("running again, as asked".to_owned()));
     }
-    let Some(before) = Record::read(folder, &step.name)? else {
-        return Ok(Some("running".to_owned()));
-    };
-    Ok(before.difference(now).map(|what| format!("running, {what} changed")))
+    let changed = before.changed_output(step)?;
+    Ok(changed.map(|what| format!("running, {what} changed")))
 }
 
 /// Outputs of steps that would run count as changed.
@@ -79,7 +95,10 @@ fn dry_run(pipeline: &Pipeline, args: &PipelineArgs) -> Result<()> {
             step.inputs.iter().find(|input| made.iter().any(|made| input.starts_with(made)));
         let reason = match after {
             Some(input) => Some(format!("running, {} is made anew", input.display())),
-            None => reason(step, &Record::of(step)?, &folder, args)?,
+            None => {
+                let before = Record::read(&folder, &step.name)?;
+                reason(step, before.as_ref(), &Record::of(step)?, args)?
+            }
         };
         if reason.is_some() {
             made.extend(step.outputs.iter().map(|path| path.as_path()));

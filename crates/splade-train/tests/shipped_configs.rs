@@ -52,7 +52,7 @@ fn the_python_librarys_runs() {
     assert_eq!(distil.training.warmup_steps, 4000);
     assert_eq!(
         distil.data.hard_negative_scores,
-        Some("elsewhere/train/hard_negative_scores.ndjson".into())
+        Some("elsewhere/hard-negatives-cross-encoder-scores.ndjson.gz".into())
     );
     let (swapped, _) = read("splade_mmarco_ja_triplet", &["training=toy_triplet", "model=demo"]);
     assert_eq!(swapped.training.max_steps, Some(80));

@@ -1,4 +1,4 @@
-//! What a step depended on and made, kept in `steps/NAME.json`.
+//! What a step depends on and made, kept in `steps/NAME.json` from its start.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::plan::Step;
 use crate::output::Output;
 
-/// A step that is done, or is about to be.
+/// A step that is done, or was begun.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Record {
     /// Of this tool.
@@ -20,7 +20,8 @@ pub(super) struct Record {
     settings: String,
     /// Stamps of files and folders.
     inputs: BTreeMap<String, String>,
-    outputs: BTreeMap<String, String>,
+    /// None until it is done.
+    outputs: Option<BTreeMap<String, String>>,
     /// How long it took.
     pub(super) seconds: f64,
     /// The largest resident set of its process, where the system tells.
@@ -28,24 +29,27 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// The step as things are now; its outputs may not be there.
+    /// The step as it would begin now.
     pub(super) fn of(step: &Step) -> Result<Self> {
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: step.command.clone(),
             settings: step.settings.clone(),
             inputs: stamps(&step.inputs)?,
-            outputs: stamps(&step.outputs)?,
             ..Self::default()
         })
     }
 
     /// The step as it is when it is done.
     pub(super) fn done(self, step: &Step, seconds: f64, peak_mib: Option<f64>) -> Result<Self> {
-        Ok(Self { outputs: stamps(&step.outputs)?, seconds, peak_mib, ..self })
+        Ok(Self { outputs: Some(stamps(&step.outputs)?), seconds, peak_mib, ..self })
     }
 
-    /// What is not as it was, or nothing.
+    pub(super) fn is_done(&self) -> bool {
+        self.outputs.is_some()
+    }
+
+    /// What the step depends on that is not as it was, or nothing.
     pub(super) fn difference(&self, now: &Self) -> Option<String> {
         if self.version != now.version {
             return Some("the version of light-splade".to_owned());
@@ -56,11 +60,19 @@ impl Record {
         if self.settings != now.settings {
             return Some("the config".to_owned());
         }
-        let sides = [(&self.inputs, &now.inputs), (&self.outputs, &now.outputs)];
-        sides.into_iter().find_map(|(before, now)| {
-            let changed = |path: &&String| before.get(*path) != now.get(*path);
-            before.keys().chain(now.keys()).find(changed).cloned()
-        })
+        let changed = |path: &&String| self.inputs.get(*path) != now.inputs.get(*path);
+        self.inputs.keys().chain(now.inputs.keys()).find(changed).cloned()
+    }
+
+    /// An output that is not as the step left it, or nothing.
+    pub(super) fn changed_output(&self, step: &Step) -> Result<Option<String>> {
+        let now = stamps(&step.outputs)?;
+        let before = self.outputs.iter().flatten();
+        Ok(before
+            .filter(|(path, stamp)| now.get(*path) != Some(*stamp))
+            .map(|(path, _)| path)
+            .next()
+            .cloned())
     }
 
     pub(super) fn read(folder: &Path, name: &str) -> Result<Option<Self>> {
@@ -102,7 +114,7 @@ impl Record {
             command: command.map(|word| word.as_str().map(str::to_owned)).collect::<Option<_>>()?,
             settings: value["settings"].as_str()?.to_owned(),
             inputs: stamps("inputs")?,
-            outputs: stamps("outputs")?,
+            outputs: if value["outputs"].is_null() { None } else { Some(stamps("outputs")?) },
             seconds: value["seconds"].as_f64()?,
             peak_mib: value["peak_mib"].as_f64(),
         })

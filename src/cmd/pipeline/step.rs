@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,27 @@ use crate::progress::say;
 /// Between two looks at the process.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs a step; `before` is its record with the inputs as they were at the start. The log is
-/// `steps/NAME.log`.
-pub(super) fn run(step: &Step, before: Record, folder: &Path) -> Result<Record> {
+/// Gives what a run with other settings made other names, `PATH.old`: nothing is lost, and the
+/// command finds nothing to go on with.
+pub(super) fn move_aside(step: &Step) -> Result<()> {
+    for path in step.outputs.iter().filter(|path| path.exists()) {
+        let mut old = path.clone().into_os_string();
+        old.push(".old");
+        let old = PathBuf::from(old);
+        let moved = match old.is_dir() {
+            true => std::fs::remove_dir_all(&old),
+            false => Ok(()),
+        };
+        moved
+            .and_then(|()| std::fs::rename(path, &old))
+            .with_context(|| format!("cannot move {} to {}", path.display(), old.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs a step; `begun` is its record as it begins. Its log is `steps/NAME.log`.
+pub(super) fn run(step: &Step, begun: Record, folder: &Path) -> Result<Record> {
+    begun.write(folder, &step.name)?;
     for output in step.outputs.iter().filter_map(|path| path.parent()) {
         std::fs::create_dir_all(output)
             .with_context(|| format!("cannot make {}", output.display()))?;
@@ -58,7 +76,7 @@ pub(super) fn run(step: &Step, before: Record, folder: &Path) -> Result<Record> 
     if let Some(path) = step.outputs.iter().find(|path| !path.exists()) {
         bail!("the step did not make {}, which is in its outputs", path.display());
     }
-    let record = before.done(step, start.elapsed().as_secs_f64(), peak_mib)?;
+    let record = begun.done(step, start.elapsed().as_secs_f64(), peak_mib)?;
     record.write(folder, &step.name)?;
     Ok(record)
 }
