@@ -153,3 +153,34 @@ pub(super) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), ModelError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tokenizer_alone_tells_its_class() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        for (config, settings, class) in [
+            (json!({"model_type": "distilbert"}), Some(json!({})), "DistilBertTokenizer"),
+            (json!({"model_type": "modernbert"}), None, "PreTrainedTokenizerFast"),
+            (json!({"tokenizer_class": "A", "model_type": "bert"}), Some(json!({})), "A"),
+            (json!({"model_type": "bert"}), Some(json!({"tokenizer_class": "B"})), "B"),
+        ] {
+            for folder in [&from, &to] {
+                _ = std::fs::remove_dir_all(folder);
+                std::fs::create_dir(folder).expect("made");
+            }
+            std::fs::write(from.join("config.json"), config.to_string()).expect("written");
+            if let Some(settings) = settings {
+                let path = from.join("tokenizer_config.json");
+                std::fs::write(path, settings.to_string()).expect("written");
+            }
+            copy_tokenizer_alone(&from, &to).expect("copied");
+            let copy = read_json(&to.join("tokenizer_config.json")).expect("JSON").expect("there");
+            assert_eq!(copy["tokenizer_class"], class);
+            assert!(!to.join("config.json").exists());
+        }
+    }
+}
