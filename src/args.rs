@@ -21,8 +21,8 @@ pub(crate) use cross_encoder::{
 };
 pub(crate) use evaluate::{CheckDataArgs, EvaluateArgs, ReportFormat};
 pub(crate) use export::{
-    CsrArgs, ElasticsearchType, ExportCommand, MatrixFormat, OpensearchArgs, OpensearchType,
-    VectorsArgs,
+    CsrArgs, ElasticsearchType, ExportCommand, IndexArgs, MatrixFormat, OpensearchArgs,
+    OpensearchType, PushArgs, VectorsArgs,
 };
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Terms;
+use super::index::parse_size;
 
 /// What to write vectors for.
 #[derive(Debug, Subcommand)]
@@ -87,6 +88,51 @@ pub(crate) struct NamesArgs {
     pub(crate) field: String,
 }
 
+/// Straight to a server.
+#[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// Send documents to the server at this address, such as https://localhost:9200, in place of
+    /// writing them; the folder keeps how far that is, and documents that the server refuses
+    #[arg(long, value_name = "URL")]
+    pub(crate) push: Option<String>,
+    /// Key for the server, better not typed: an API key, or "Basic …" or "Bearer …" as it is
+    #[arg(long, value_name = "KEY", env = "LIGHT_SPLADE_API_KEY", hide_env_values = true)]
+    pub(crate) api_key: Option<ApiKey>,
+    /// Certificates in PEM of who may vouch for the server, in place of the usual ones
+    #[arg(long, value_name = "FILE", requires = "push")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Put documents into an index that is there already
+    #[arg(long, requires = "push")]
+    pub(crate) append: bool,
+    /// Documents of a request
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch_documents: u32,
+    /// Bytes of a request: a number, or with K, M or G
+    #[arg(long, value_name = "SIZE", default_value = "5M", value_parser = parse_size)]
+    pub(crate) batch_bytes: usize,
+    /// How often a request is tried again when the server is busy or away
+    #[arg(long, value_name = "TIMES", default_value_t = 8)]
+    pub(crate) retries: u32,
+}
+
+/// A key, which no message may show.
+#[derive(Clone)]
+pub(crate) struct ApiKey(pub(crate) String);
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ApiKey")
+    }
+}
+
+impl std::str::FromStr for ApiKey {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.trim().to_owned()))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct LuceneArgs {
     #[command(flatten)]
@@ -102,6 +148,8 @@ pub(crate) struct ElasticsearchArgs {
     pub(crate) vectors: VectorsArgs,
     #[command(flatten)]
     pub(crate) names: IndexArgs,
+    #[command(flatten)]
+    pub(crate) push: PushArgs,
     /// Type of the field
     #[arg(long = "type", value_enum, default_value = "sparse-vector")]
     pub(crate) kind: ElasticsearchType,
@@ -113,6 +161,8 @@ pub(crate) struct OpensearchArgs {
     pub(crate) vectors: VectorsArgs,
     #[command(flatten)]
     pub(crate) names: IndexArgs,
+    #[command(flatten)]
+    pub(crate) push: PushArgs,
     /// Type of the field
     #[arg(long = "type", value_enum, default_value = "rank-features")]
     pub(crate) kind: OpensearchType,
@@ -146,6 +196,8 @@ pub(crate) struct QdrantArgs {
     pub(crate) vectors: VectorsArgs,
     #[command(flatten)]
     pub(crate) names: IndexArgs,
+    #[command(flatten)]
+    pub(crate) push: PushArgs,
     /// Number of the first point
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub(crate) first_id: u64,

@@ -146,7 +146,7 @@ impl From<WeightFormat> for WeightsArg {
 }
 
 /// Bytes, such as `1048576`, `1024K`, `512M` or `2GiB`.
-fn parse_size(text: &str) -> Result<usize, String> {
+pub(super) fn parse_size(text: &str) -> Result<usize, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let shift = match unit.to_ascii_lowercase().as_str() {

@@ -1,6 +1,8 @@
 //! `light-splade export`: vectors in the forms of search engines.
 
 mod documents;
+#[cfg(feature = "push")]
+mod push;
 mod queries;
 mod terms;
 
@@ -8,16 +10,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::{Value, json};
+#[cfg(not(feature = "push"))]
+use splade_sparse::export::TextTarget as Server;
 use splade_sparse::export::{
     Ciff, Csr, CsrForm, Elasticsearch, ElasticsearchField, Lucene, Milvus, OpenSearch,
     OpenSearchField, Pgvector, Qdrant, Seismic, Target, Vespa,
 };
 use splade_sparse::files::{RowWriter, Shard, ShardedWriter};
+#[cfg(feature = "push")]
+use splade_sparse::push::Server;
 
 use super::stream::Ended;
 use crate::args::{
-    CsrArgs, ElasticsearchType, ExportCommand, MatrixFormat, OpensearchArgs, OpensearchType,
-    VectorsArgs,
+    CsrArgs, ElasticsearchType, ExportCommand, IndexArgs, MatrixFormat, OpensearchArgs,
+    OpensearchType, PushArgs, VectorsArgs,
 };
 use crate::interrupt::{self, Interrupted};
 use crate::progress::say;
@@ -39,22 +45,24 @@ pub(crate) fn run(command: &ExportCommand) -> Result<()> {
                 ElasticsearchType::SparseVector => (ElasticsearchField::SparseVector, "sparse"),
                 ElasticsearchType::RankFeatures => (ElasticsearchField::RankFeatures, "features"),
             };
-            let field = args.names.field.clone();
+            let (field, names) = (&args.names.field, terms.names()?);
             let options = json!({"target": "elasticsearch", "type": name, "field": field});
-            let target = Elasticsearch::new(terms.names()?, field, kind);
-            export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
+            let target = || Elasticsearch::new(names.clone(), field.clone(), kind);
+            to_server(&args.vectors, &terms, target, (&args.names, &args.push), &options)
         }
         ExportCommand::Opensearch(args) => {
             let terms = TermsOf::open(&args.vectors)?;
-            let (target, options) = opensearch(args, &terms)?;
-            export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
+            let (kind, options) = opensearch(args, &terms)?;
+            let (field, names) = (&args.names.field, terms.names()?);
+            let target = || OpenSearch::new(names.clone(), field.clone(), kind);
+            to_server(&args.vectors, &terms, target, (&args.names, &args.push), &options)
         }
         ExportCommand::Qdrant(args) => {
             let terms = TermsOf::open(&args.vectors)?;
             let (field, first) = (args.names.field.clone(), args.first_id);
             let options = json!({"target": "qdrant", "field": field, "first_id": first});
-            let target = Qdrant::new(field, first);
-            export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
+            let target = || Qdrant::new(field.clone(), first);
+            to_server(&args.vectors, &terms, target, (&args.names, &args.push), &options)
         }
         ExportCommand::Milvus(args) => {
             let terms = TermsOf::open(&args.vectors)?;
@@ -110,7 +118,29 @@ pub(crate) fn run(command: &ExportCommand) -> Result<()> {
     }
 }
 
-fn opensearch(args: &OpensearchArgs, terms: &TermsOf) -> Result<(OpenSearch, Value)> {
+/// Sends documents to a server, or writes its files.
+fn to_server<T: Server + 'static>(
+    args: &VectorsArgs,
+    terms: &TermsOf,
+    target: impl Fn() -> T,
+    (names, push): (&IndexArgs, &PushArgs),
+    options: &Value,
+) -> Result<()> {
+    let files = Target::Text(Box::new(target()));
+    match &push.push {
+        None => export(args, terms, &files, options),
+        #[cfg(feature = "push")]
+        Some(url) => push::run(args, terms, (&files, &target()), (url, names, push), options),
+        #[cfg(not(feature = "push"))]
+        Some(url) => anyhow::bail!(
+            "cannot send index {} to {url}: this program was built without the feature push",
+            names.index
+        ),
+    }
+}
+
+/// The type of OpenSearch's field, and what the files depend on.
+fn opensearch(args: &OpensearchArgs, terms: &TermsOf) -> Result<(OpenSearchField, Value)> {
     let kind = match args.kind {
         OpensearchType::RankFeatures => OpenSearchField::RankFeatures,
         OpensearchType::SparseVector => OpenSearchField::Seismic {
@@ -128,7 +158,7 @@ fn opensearch(args: &OpensearchArgs, terms: &TermsOf) -> Result<(OpenSearch, Val
     if let OpenSearchField::Seismic { documents, queries } = kind {
         options["ceilings"] = json!([documents, queries]);
     }
-    Ok((OpenSearch::new(terms.names()?, args.names.field.clone(), kind), options))
+    Ok((kind, options))
 }
 
 fn csr(args: &CsrArgs) -> Result<()> {

@@ -4,6 +4,8 @@
 pub mod export;
 #[cfg(feature = "files")]
 pub mod files;
+#[cfg(feature = "push")]
+pub mod push;
 mod vector;
 
 pub use vector::{SparseVector, TermId, VectorError};

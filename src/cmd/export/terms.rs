@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 use splade_model::Side;
 use splade_sparse::TermId;
 use splade_sparse::export::TermNames;
+#[cfg(feature = "push")]
+use splade_sparse::files::RowFormat;
 use splade_sparse::files::{Lines, VectorReader, VectorRow};
 use splade_text::TokenizerOptions;
 
@@ -68,6 +70,15 @@ impl TermsOf {
         }
         let names = TermNames::tokens(self.tokens.clone());
         names.map_err(|message| anyhow::anyhow!("{message} (--terms ids)"))
+    }
+
+    /// NDJSON with keys that are read again by the same `--model` or `--tokens`.
+    #[cfg(feature = "push")]
+    pub(super) fn rows(&self, decimals: u8) -> RowFormat {
+        match self.tokens.is_empty() {
+            true => RowFormat::ids(decimals),
+            false => RowFormat::tokens(self.tokens.iter().cloned(), decimals),
+        }
     }
 
     /// The term of a key of NDJSON.

@@ -9,8 +9,6 @@ use crate::files::ShardForm;
 
 /// Bytes of an `_id`.
 const ID_BYTES: usize = 512;
-/// The largest boost of `FeatureField.newLinearQuery`.
-const QUERY_WEIGHT: f32 = 64.0;
 /// `indices.query.bool.max_clause_count` where nobody has changed it.
 const QUERY_TERMS: usize = 1024;
 
@@ -50,19 +48,14 @@ pub(super) fn push_features(
     Ok(())
 }
 
-/// The limits of queries on features.
+/// The limit of queries on features.
 pub(super) fn check_query(vector: &SparseVector) -> Result<(), String> {
-    if vector.len() > QUERY_TERMS {
-        return Err(format!(
+    match vector.len() > QUERY_TERMS {
+        true => Err(format!(
             "the query has {} terms; the engine takes {QUERY_TERMS}: encode queries with --top-k",
             vector.len()
-        ));
-    }
-    match vector.iter().find(|(_, weight)| *weight > QUERY_WEIGHT) {
-        Some((term, weight)) => Err(format!(
-            "term {term} of the query has the weight {weight}; the engine takes {QUERY_WEIGHT} at most"
         )),
-        None => Ok(()),
+        false => Ok(()),
     }
 }
 

@@ -12,6 +12,9 @@ use super::tokens::TermNames;
 use crate::SparseVector;
 use crate::files::{Shard, ShardForm};
 
+/// The largest weight of Lucene's `FeatureField.newLinearQuery`, which `neural_sparse` calls.
+const QUERY_WEIGHT: f32 = 64.0;
+
 /// An index with a field of vectors.
 #[derive(Debug)]
 pub struct OpenSearch {
@@ -89,6 +92,12 @@ impl TextTarget for OpenSearch {
 
     fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
         bulk::check_query(vector)?;
+        if let Some((term, weight)) = vector.iter().find(|(_, weight)| *weight > QUERY_WEIGHT) {
+            return Err(format!(
+                "term {term} of the query has the weight {weight}; the engine takes {QUERY_WEIGHT} \
+                 at most"
+            ));
+        }
         bulk::push_query_line(out, id, vector, |out| self.push_neural_sparse(out, vector));
         if self.kind == OpenSearchField::RankFeatures {
             // The line's `}` and end make room for the form that needs no plugin.

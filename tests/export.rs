@@ -1,0 +1,378 @@
+//! `light-splade export` on the toy corpus: files of every target, runs that are killed, and documents
+//! sent to a server that has its troubles (`engine`).
+
+mod common;
+mod engine;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{MODEL, failure, run, stdout};
+use engine::{Engine, Server, Trouble};
+use serde_json::{Value, json};
+
+/// Vectors of the toy corpus and its queries in a folder.
+fn vectors(dir: &Path) -> (String, String) {
+    let path = |name: &str| dir.join(name).to_str().expect("UTF-8").to_owned();
+    let (documents, queries) = (path("docs.parquet"), path("queries.parquet"));
+    let encode = |input: &str, side: &str, output: &str| {
+        stdout(&["encode", "-m", MODEL, "--as", side, input, "-o", output]);
+    };
+    encode("data/toy-beir/corpus.jsonl", "document", &documents);
+    encode("data/toy-beir/queries.jsonl", "query", &queries);
+    (documents, queries)
+}
+
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(dir).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .map(|path| {
+            let name = path.file_name().expect("a name").to_str().expect("UTF-8").to_owned();
+            (name, std::fs::read(&path).expect("read"))
+        })
+        .collect()
+}
+
+#[test]
+fn every_target_writes_its_files() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (documents, queries) = vectors(dir.path());
+    let mapping = ["documents-00000.ndjson", "manifest.json", "mapping.json", "queries.ndjson"];
+    let collection = ["collection.json", "documents-00000.json", "manifest.json", "queries.ndjson"];
+    let seismic = ["opensearch", "--type", "sparse-vector"];
+    let targets: Vec<(&[&str], &[&str])> = vec![
+        (&["lucene"], &["documents-00000.jsonl", "manifest.json", "topics.tsv"]),
+        (&["elasticsearch"], &mapping),
+        (&["elasticsearch", "--type", "rank-features"], &mapping),
+        (&["opensearch"], &mapping),
+        (&seismic, &mapping),
+        (&["qdrant"], &collection),
+        (&["milvus"], &collection),
+        (&["vespa"], &["documents-00000.jsonl", "manifest.json", "queries.ndjson", "schema.sd"]),
+        (&["ciff"], &["index.ciff", "manifest.json", "queries.pisa"]),
+        (&["ciff", "--fit", "255"], &["index.ciff", "manifest.json", "queries.pisa"]),
+        (
+            &["pgvector"],
+            &[
+                "documents-00000.tsv",
+                "index.sql",
+                "load.sql",
+                "manifest.json",
+                "queries.sql",
+                "schema.sql",
+            ],
+        ),
+        (&["seismic"], &["documents-00000.jsonl", "manifest.json", "queries.jsonl"]),
+        (&["parquet"], &["manifest.json", "queries.parquet", "vectors-00000.parquet"]),
+        (&["csr"], &["documents-00000.npz", "manifest.json", "queries.npz"]),
+        (
+            &["csr", "--format", "safetensors"],
+            &["documents-00000.safetensors", "manifest.json", "queries.safetensors"],
+        ),
+    ];
+    for (number, (target, want)) in targets.into_iter().enumerate() {
+        let out = dir.path().join(number.to_string());
+        let out_text = out.to_str().expect("UTF-8");
+        let common =
+            ["--vectors", &documents, "--queries", &queries, "-m", MODEL, "--out", out_text];
+        let call = [&["export"][..], target, &common].concat();
+        let output = run(&call);
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(output.status.success(), "{target:?}: {said}");
+        let got = files(&out);
+        assert_eq!(got.keys().collect::<Vec<_>>(), want, "{target:?}");
+        assert!(said.contains("150 documents in"), "{target:?}: {said}");
+        let exact = said.contains("weights are kept as they are");
+        let measured = said.contains("of the 10 best of 150 documents for 47 queries");
+        assert!(exact != measured, "{target:?}: {said}");
+        let again = failure(&call, 1);
+        assert!(again.contains("continue them with --resume"), "{target:?}: {again}");
+        let output = run(&[&call[..], &["--resume"]].concat());
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(said.contains("everything is there already"), "{target:?}: {said}");
+        assert_eq!(files(&out), got, "{target:?}");
+    }
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let ids = file("ids.ndjson", "{\"id\":\"a\",\"vector\":{\"1\":1.5}}\n");
+    let twice = file("twice.ndjson", &"{\"id\":\"a\",\"vector\":{\"1\":1.5}}\n".repeat(2));
+    let words = file("words.ndjson", "{\"id\":\"a\",\"vector\":{\"tokyo\":1.5}}\n");
+    let blank = file("blank.ndjson", "{\"id\":\"a b\",\"vector\":{\"1\":1.5}}\n");
+    let tokens = file("tokens.txt", "x\ntokyo\nx\n");
+    let few = file("few.txt", "x\n");
+    let cases: Vec<(&[&str], &str, &str)> = vec![
+        (&["lucene"], "no/such.parquet", "cannot open no/such.parquet"),
+        (&["lucene"], &twice, "\"a\" is there twice"),
+        (&["lucene"], &words, "give --model or --tokens"),
+        (&["lucene"], &blank, "document \"a b\": its id is empty or has white space"),
+        (&["lucene", "--tokens", &tokens], &words, "terms 0 and 2 are both called \"x\""),
+        (&["lucene", "--tokens", &few], &words, "\"tokyo\" is no term"),
+        (&["pgvector"], &ids, "give --model, --tokens or --dimensions"),
+        (&["csr", "--dimensions", "1"], &ids, "term 1, and the matrix 1 columns"),
+        (&["qdrant", "--push", "localhost"], &ids, "begins with http:// or https://"),
+        (&["qdrant", "--push", "http://a:b@c"], &ids, "leave name and password out"),
+        (&["qdrant", "--push", "http://c", "--ca-file", &few], &ids, "no certificate in PEM"),
+    ];
+    for (number, (target, vectors, want)) in cases.into_iter().enumerate() {
+        let out = dir.path().join(format!("out{number}"));
+        let out = out.to_str().expect("UTF-8");
+        let call = [&["export"][..], target, &["--vectors", vectors, "--out", out]].concat();
+        let error = failure(&call, 1);
+        assert!(error.contains(want), "{target:?}: {error}");
+    }
+}
+
+/// So many vectors with keys that are ids, in a file.
+fn many(dir: &Path, count: usize) -> String {
+    let mut text = String::new();
+    for number in 0..count {
+        let vector: BTreeMap<String, f64> = (0..40)
+            .map(|term| (((number * 7 + term * 131) % 5000).to_string(), 0.01 * (term + 1) as f64))
+            .collect();
+        text.push_str(&json!({"id": format!("d{number}"), "vector": vector}).to_string());
+        text.push('\n');
+    }
+    let path = dir.join("many.ndjson");
+    std::fs::write(&path, text).expect("written");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// Runs a call again and again, each time killed a little later, until it ends by itself; how often it
+/// was killed.
+fn killed(call: &[&str]) -> usize {
+    for kills in 0.. {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_light-splade"))
+            .args(call)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the tool runs");
+        let end = Instant::now() + Duration::from_millis(50 + 60 * kills as u64);
+        while Instant::now() < end && child.try_wait().expect("a child").is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        _ = child.kill();
+        let output = child.wait_with_output().expect("a child");
+        match output.status.code() {
+            Some(0) => return kills,
+            Some(_) => panic!("{call:?}: {}", String::from_utf8_lossy(&output.stderr)),
+            None => {}
+        }
+    }
+    unreachable!("the waits grow")
+}
+
+#[test]
+fn killed_exports_resume_to_the_same_bytes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let vectors = many(dir.path(), 6000);
+    for target in ["lucene", "ciff", "qdrant"] {
+        let out = |name: &str| dir.path().join(format!("{target}-{name}"));
+        let (whole, parts) = (out("whole"), out("parts"));
+        let call = |out: &Path| {
+            let out = out.to_str().expect("UTF-8").to_owned();
+            ["export", target, "--vectors", &vectors, "--shard-rows", "500", "--out", &out]
+                .map(str::to_owned)
+                .to_vec()
+        };
+        let whole_call = call(&whole);
+        stdout(&whole_call.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut parts_call = call(&parts);
+        parts_call.push("--resume".to_owned());
+        let kills = killed(&parts_call.iter().map(String::as_str).collect::<Vec<_>>());
+        let (mut got, want) = (files(&parts), files(&whole));
+        // What was begun when the process died, under names that nobody reads.
+        got.retain(|name, _| !name.ends_with(".partial"));
+        assert_eq!(got.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>(), "{target}");
+        assert!(got == want, "{target}: other bytes after {kills} kills");
+    }
+}
+
+fn push<'a>(url: &'a str, target: &'a str, vectors: &'a str, out: &'a str) -> Vec<&'a str> {
+    let mut call = vec!["export", target, "--push", url, "--index", "toy", "--vectors", vectors];
+    call.extend(["--out", out, "--batch-documents", "20", "--retries", "3"]);
+    call
+}
+
+/// What the server should have: the documents of an exported file.
+fn exported(target: &str, vectors: &str, dir: &Path) -> BTreeMap<String, Value> {
+    let out = dir.join("files");
+    let out = out.to_str().expect("UTF-8");
+    stdout(&["export", target, "--vectors", vectors, "--out", out]);
+    let read = |name| std::fs::read_to_string(Path::new(out).join(name)).expect("read");
+    match target {
+        "qdrant" => {
+            serde_json::from_str::<Value>(&read("documents-00000.json")).expect("JSON")["points"]
+                .as_array()
+                .expect("points")
+                .iter()
+                .map(|point| {
+                    (point["payload"]["docid"].as_str().expect("id").to_owned(), point.clone())
+                })
+                .collect()
+        }
+        _ => {
+            let text = read("documents-00000.ndjson");
+            let lines: Vec<Value> =
+                text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+            let pair = |pair: &[Value]| {
+                (pair[0]["index"]["_id"].as_str().expect("id").to_owned(), pair[1].clone())
+            };
+            lines.chunks(2).map(pair).collect()
+        }
+    }
+}
+
+#[test]
+fn every_document_arrives_whatever_happens() {
+    for target in ["elasticsearch", "opensearch", "qdrant"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let vectors = many(dir.path(), 100);
+        let want = exported(target, &vectors, dir.path());
+        let troubles = [
+            Trouble::Status(429, Some(1)),
+            Trouble::Cut,
+            Trouble::BusyItems,
+            Trouble::Status(503, None),
+            Trouble::CutAfter,
+        ];
+        let key = match target {
+            "qdrant" => "api-key: s3cret",
+            _ => "authorization: ApiKey s3cret",
+        };
+        let server = Server::start(Engine {
+            troubles: troubles.into(),
+            key: Some(key),
+            largest: Some(12_000),
+            ..Engine::default()
+        });
+        let out = dir.path().join("out");
+        let out = out.to_str().expect("UTF-8");
+        let call = push(&server.url, target, &vectors, out);
+        let error = failure(&[&call[..], &["--api-key", "wr0ng"]].concat(), 1);
+        assert!(error.contains("answered 401") && error.contains("check the key"), "{error}");
+        assert!(!error.contains("wr0ng"), "{error}");
+
+        let start = Instant::now();
+        let output = Command::new(env!("CARGO_BIN_EXE_light-splade"))
+            .args(&call)
+            .env("LIGHT_SPLADE_API_KEY", "s3cret")
+            .output()
+            .expect("the tool runs");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(output.status.success(), "{target}: {said}");
+        assert!(!said.contains("s3cret"), "{said}");
+        assert!(start.elapsed() >= Duration::from_secs(1), "Retry-After is a second");
+        assert!(said.contains("100 documents are in toy"), "{said}");
+        let engine = server.engine();
+        assert!(engine.index.is_some() && engine.troubles.is_empty());
+        assert!(engine.documents == want, "{target}");
+        let sizes: Vec<usize> = engine.requests.iter().map(|(_, count)| *count).collect();
+        // Batches of 20 have more than 12,000 bytes, so that halves were sent.
+        assert!(sizes.contains(&20) && sizes.contains(&10), "{sizes:?}");
+        for (name, bytes) in files(Path::new(out)) {
+            assert!(!String::from_utf8_lossy(&bytes).contains("s3cret"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn refused_documents_are_kept_with_the_reason() {
+    for (target, status) in
+        [("elasticsearch", "document_parsing_exception"), ("qdrant", "bad point")]
+    {
+        let dir = tempfile::tempdir().expect("a folder");
+        let vectors = many(dir.path(), 100);
+        let want = exported(target, &vectors, dir.path());
+        let engine = Engine { refused: vec!["d7", "d8", "d93"], ..Engine::default() };
+        let server = Server::start(engine);
+        let out = dir.path().join("out");
+        let out_text = out.to_str().expect("UTF-8");
+        let call = push(&server.url, target, &vectors, out_text);
+        let error = failure(&call, 1);
+        assert!(
+            error.contains("refused 3 documents") && error.contains("rejects.ndjson"),
+            "{error}"
+        );
+        assert_eq!(server.engine().documents.len(), 97);
+        let rejects = out.join("rejects.ndjson");
+        let text = std::fs::read_to_string(&rejects).expect("rejects");
+        let rows: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let ids: Vec<&str> = rows.iter().map(|row| row["id"].as_str().expect("an id")).collect();
+        assert_eq!(ids, ["d7", "d8", "d93"]);
+        for row in &rows {
+            let error = row["error"].as_str().expect("an error");
+            assert!(row["status"] == 400 && error.contains(status), "{row}");
+        }
+        // It stays a failure, and is done nevertheless.
+        let error = failure(&[&call[..], &["--resume"]].concat(), 1);
+        assert!(error.contains("there already") && error.contains("refused 3"), "{error}");
+
+        // What was refused can be pushed when the reason is gone.
+        server.engine().refused.clear();
+        let rejects = rejects.to_str().expect("UTF-8");
+        let again = dir.path().join("again");
+        let mut call = push(&server.url, target, rejects, again.to_str().expect("UTF-8"));
+        let error = failure(&call, 1);
+        assert!(error.contains("toy is there already") && error.contains("--append"), "{error}");
+        call.push("--append");
+        if target == "qdrant" {
+            call.extend(["--first-id", "1000"]);
+        }
+        stdout(&call);
+        let engine = server.engine();
+        assert_eq!(engine.documents.len(), 100);
+        assert!(target == "qdrant" || engine.documents == want);
+    }
+}
+
+#[test]
+fn a_push_that_is_killed_or_given_up_resumes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let vectors = many(dir.path(), 1000);
+    let want = exported("elasticsearch", &vectors, dir.path());
+    let server = Server::start(Engine::default());
+    let out = dir.path().join("out");
+    let out = out.to_str().expect("UTF-8");
+    let call = push(&server.url, "elasticsearch", &vectors, out);
+    let call = [&call[..], &["--resume"]].concat();
+    // The third batch is refused until the tries are used up.
+    let busy = [None, None, Some(()), Some(()), Some(()), Some(())];
+    server.engine().troubles =
+        busy.map(|busy| busy.map_or(Trouble::BusyItems, |()| Trouble::Status(503, None))).into();
+    let error = failure(&call, 1);
+    assert!(error.contains("answered 503") && error.contains("--resume"), "{error}");
+    let stored = server.engine().documents.len();
+    assert!((1..1000).contains(&stored), "{stored}");
+    let kills = killed(&call);
+    let engine = server.engine();
+    assert!(engine.documents == want, "after {kills} kills");
+    // Each death costs a batch at most.
+    let sent: usize = engine.requests.iter().map(|(_, count)| count).sum();
+    assert!(sent <= 1000 + 20 * (kills + 8), "{sent} documents sent, {kills} kills");
+}
+
+#[test]
+fn a_server_that_refuses_everything_ends_the_push() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let vectors = many(dir.path(), 3);
+    let engine = Engine { refused: vec!["d0", "d1", "d2"], ..Engine::default() };
+    let server = Server::start(engine);
+    let out = dir.path().join("out");
+    let error =
+        failure(&push(&server.url, "elasticsearch", &vectors, out.to_str().expect("UTF-8")), 1);
+    assert!(error.contains("refuses every document") && error.contains("a bad vector"), "{error}");
+    assert!(!out.join("rejects.ndjson").exists());
+}
