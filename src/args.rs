@@ -4,6 +4,7 @@ mod convert;
 mod cross_encoder;
 mod evaluate;
 mod export;
+mod export_model;
 mod index;
 mod mine;
 mod model;
@@ -24,6 +25,7 @@ pub(crate) use export::{
     CsrArgs, ElasticsearchType, ExportCommand, IndexArgs, MatrixFormat, OpensearchArgs,
     OpensearchType, PushArgs, VectorsArgs,
 };
+pub(crate) use export_model::{CardArgs, ExportModelArgs};
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
@@ -65,7 +67,7 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Look for what is wrong in a data set
     CheckData(CheckDataArgs),
-    /// Write vectors in the form of a search engine
+    /// Write vectors for search engines, and models for other programs
     #[command(subcommand)]
     Export(ExportCommand),
     /// Make training data of what others publish

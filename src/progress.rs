@@ -120,14 +120,19 @@ pub(crate) fn clock(seconds: f64) -> String {
     }
 }
 
-/// Downloads of files: a bar for each on a terminal, a line for each elsewhere.
-#[derive(Default)]
-pub(crate) struct Downloads {
+/// Files that come from the hub or go there: a bar for each on a terminal, a line for each elsewhere.
+pub(crate) struct Transfers {
+    /// `fetching` or `sending`.
+    doing: &'static str,
     file: String,
     bar: Option<ProgressBar>,
 }
 
-impl Downloads {
+impl Transfers {
+    pub(crate) fn new(doing: &'static str) -> Self {
+        Self { doing, file: String::new(), bar: None }
+    }
+
     pub(crate) fn show(&mut self, progress: HubProgress<'_>) {
         let HubProgress { file, bytes, total } = progress;
         if self.file != file {
@@ -135,7 +140,7 @@ impl Downloads {
             self.bar = None;
             let bar = ProgressBar::new(total).with_message(self.file.clone());
             match bar.is_hidden() {
-                true => say(&format!("fetching {file}, {}", HumanBytes(total))),
+                true => say(&format!("{} {file}, {}", self.doing, HumanBytes(total))),
                 false => self.bar = Some(bar.with_style(style())),
             }
         }

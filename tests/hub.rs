@@ -53,3 +53,61 @@ fn commands_take_hub_names() {
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown.stderr).starts_with("error: org/unknown: it is no folder here"));
 }
+
+/// What is uploaded is the folder that was written, card included.
+#[test]
+fn models_are_exported_and_pushed() {
+    let (hub, home) = (FakeHub::start(), tempfile::tempdir().expect("a folder"));
+    let path = |name: &str| home.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (out, metrics, demo) = (path("out"), path("results.json"), fake_hub::demo());
+    let report = r#"{"metrics": {"nDCG@10": 0.25}, "queries": 12,
+        "statistics": {"documents": {"avg_nnz": 5.7}}}"#;
+    std::fs::write(&metrics, report).expect("written");
+    let home_path = path("");
+    let vars = [("HF_ENDPOINT", hub.endpoint.as_str()), ("HF_HOME", home_path.as_str())];
+    let (demo, metrics) = (demo.to_str().expect("UTF-8"), format!("toy={metrics}"));
+    let args = [
+        "export",
+        "model",
+        "--model",
+        demo,
+        "--out",
+        &out,
+        "--license",
+        "cc-by-4.0",
+        "--metrics",
+        &metrics,
+        "--push-to-hub",
+        "me/new",
+        "--private",
+    ];
+    let no_token = run(&args, &vars);
+    assert!(text(&no_token.stderr).contains("needs a token; set HF_TOKEN"));
+    assert!(!Path::new(&out).exists(), "checked before anything is written");
+    let vars = [&vars[..], &[("HF_TOKEN", fake_hub::WRITE_TOKEN)]].concat();
+    let pushed = run(&args, &vars);
+    let said = text(&pushed.stderr);
+    assert!(pushed.status.success(), "{said}");
+    assert!(said.contains("sending model.safetensors, "), "{said}");
+    assert!(text(&pushed.stdout).contains("text-embeddings-inference"));
+    let uploads = hub.uploads.lock().expect("no panic");
+    assert_eq!(uploads.models, [("me/new".to_owned(), true)].into());
+    let files = &uploads.commits[0].1;
+    for (name, content) in files {
+        assert_eq!(*content, std::fs::read(Path::new(&out).join(name)).expect(name), "{name}");
+    }
+    assert!(files.contains_key("1_SpladePooling/config.json"));
+    let card = text(&files["README.md"]);
+    for part in [
+        "---\nlanguage:\n- \"ja\"\nlicense: \"cc-by-4.0\"\n",
+        "- \"sparse-encoder\"\n",
+        "    - type: \"ndcg_at_10\"\n      value: 0.25\n      name: \"nDCG@10\"\n",
+        "| toy | nDCG@10 | 0.2500 |\n| toy | queries | 12 |\n| toy | terms a document | 5.7 |\n",
+        "SparseEncoder(\"me/new\")",
+    ] {
+        assert!(card.contains(part), "{part:?} is not in the card:\n{card}");
+    }
+    drop(uploads);
+    let twice = run(&args, &vars);
+    assert!(text(&twice.stderr).contains("is there already; name another"));
+}

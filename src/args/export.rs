@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Terms;
 use super::index::parse_size;
+use super::{ExportModelArgs, Terms};
 
-/// What to write vectors for.
+/// What to write vectors for, or a model.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExportCommand {
+    /// A model folder for transformers, sentence-transformers, servers and the hub
+    Model(ExportModelArgs),
     /// Lucene by Anserini and Pyserini: JSON lines and topics of integer weights
     Lucene(LuceneArgs),
     /// Elasticsearch: bulk actions, a mapping and queries

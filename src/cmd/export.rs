@@ -1,6 +1,8 @@
-//! `light-splade export`: vectors in the forms of search engines.
+//! `light-splade export`: vectors in the forms of search engines, and models (`model.rs`).
 
+mod card;
 mod documents;
+mod model;
 #[cfg(feature = "push")]
 mod push;
 mod queries;
@@ -31,8 +33,12 @@ use documents::{Documents, largest_weight};
 use terms::TermsOf;
 
 pub(crate) fn run(command: &ExportCommand) -> Result<()> {
-    interrupt::listen()?;
+    // A model is written in seconds: Ctrl-C ends that, and the next run replaces what it leaves.
+    if !matches!(command, ExportCommand::Model(_)) {
+        interrupt::listen()?;
+    }
     match command {
+        ExportCommand::Model(args) => model::run(args),
         ExportCommand::Lucene(args) => {
             let terms = TermsOf::open(&args.vectors)?;
             let target = Lucene::new(terms.names()?, args.scale);

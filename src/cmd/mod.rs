@@ -31,14 +31,14 @@ use splade_text::{Tokenizer, TokenizerOptions};
 
 use crate::args::InputArgs;
 use crate::input::{Inputs, Position, Record};
-use crate::progress::{Downloads, say};
+use crate::progress::{Transfers, say};
 
 /// The folder of a model that was named by its folder or by its name at the hub.
 fn folder(model: &Path) -> Result<PathBuf> {
     let Some(name) = model.to_str().filter(|_| !model.is_dir()) else {
         return Ok(model.to_path_buf());
     };
-    let mut downloads = Downloads::default();
+    let mut downloads = Transfers::new("fetching");
     let folder = splade_model::resolve(name, &HubOptions::from_env()?, &mut |progress| {
         downloads.show(progress);
     })?;

@@ -235,8 +235,24 @@ impl Encoder {
     /// Tensors of the file that the model does not use.
     pub fn unexpected_tensors(&self) -> &[String] {
         match &self.engine {
-            Engine::Network(network) => &network.model.unexpected,
+            Engine::Network(network) => &network.model.tensors.unexpected,
             Engine::Lookup(_) => &[],
+        }
+    }
+
+    /// Tensors of the file that the model is made of; none of a table.
+    pub(crate) fn tensors(&self) -> &[String] {
+        match &self.engine {
+            Engine::Network(network) => &network.model.tensors.read,
+            Engine::Lookup(_) => &[],
+        }
+    }
+
+    /// The weight of every token, where they are looked up.
+    pub(crate) fn table(&self) -> Option<&[f32]> {
+        match &self.engine {
+            Engine::Network(_) => None,
+            Engine::Lookup(lookup) => Some(lookup.weights()),
         }
     }
 

@@ -22,6 +22,7 @@ mod config;
 mod cross_encoder;
 mod encoder;
 mod error;
+mod export;
 mod folder;
 mod hub;
 mod loader;
@@ -37,11 +38,12 @@ pub use config::{
 pub use cross_encoder::{CrossEncoder, CrossEncoderOptions, PairTokenizer, ScoredPairs};
 pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
 pub use error::ModelError;
+pub use export::{ExportOptions, ExportedModel, QueryTower, Reader, export_model};
 pub use folder::{Layout, Method, ModelFolder, Table, Tower};
-pub use hub::{HubOptions, HubProgress, resolve, resolve_dataset};
+pub use hub::{HubOptions, HubProgress, HubTarget, resolve, resolve_dataset, upload};
 pub use splade_nn::{Isa, PooledTerm, Pooling, Precision, Saturation};
 pub use train::{
     Parameter, ParameterLayout, Tensor, Trainable, TrainableCrossEncoder, add_classifier, add_head,
     copy_tokenizer_alone, lacks_classifier, lacks_head,
 };
-pub use weights::{Weights, WeightsWriter};
+pub use weights::{FloatType, Weights, WeightsWriter};

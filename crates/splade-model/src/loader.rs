@@ -23,9 +23,20 @@ pub(crate) struct Loader<'a> {
     account: Mutex<Account>,
 }
 
+/// The tensors of a file whose model is loaded.
+#[derive(Debug, Default)]
+pub(crate) struct TensorNames {
+    /// Those that the model is made of.
+    pub(crate) read: Vec<String>,
+    /// Those that it does not know.
+    pub(crate) unexpected: Vec<String>,
+}
+
 #[derive(Default)]
 struct Account {
+    /// Known, whether read or not.
     used: BTreeSet<String>,
+    read: BTreeSet<String>,
     missing: BTreeSet<String>,
     misshapen: BTreeSet<String>,
     failed: Option<ModelError>,
@@ -142,9 +153,8 @@ impl<'a> Loader<'a> {
         LayerNorm { weight, bias, epsilon }
     }
 
-    /// Fails if anything was missing, misshapen or unreadable; else the tensors that nothing asked
-    /// for.
-    pub(crate) fn finish(self) -> Result<Vec<String>, ModelError> {
+    /// Fails if anything was missing, misshapen or unreadable; else tells what became of the tensors.
+    pub(crate) fn finish(self) -> Result<TensorNames, ModelError> {
         let account = self.account.into_inner().unwrap_or_default();
         if let Some(error) = account.failed {
             return Err(error);
@@ -156,7 +166,7 @@ impl<'a> Loader<'a> {
             .map(str::to_owned)
             .collect();
         if account.missing.is_empty() && account.misshapen.is_empty() {
-            return Ok(unexpected);
+            return Ok(TensorNames { read: account.read.into_iter().collect(), unexpected });
         }
         Err(ModelError::Tensors {
             path: self.weights.path().to_path_buf(),
@@ -176,7 +186,10 @@ impl<'a> Loader<'a> {
                 Some(got) if got != shape => account
                     .misshapen
                     .insert(format!("{name} is {got:?} where {shape:?} is expected")),
-                Some(_) => return true,
+                Some(_) => {
+                    account.read.insert(name.to_owned());
+                    return true;
+                }
             };
             false
         })

@@ -50,6 +50,11 @@ impl Lookup {
         Ok(Self { weights: table.read(tokenizer)? })
     }
 
+    /// The weight of every token, by its id.
+    pub(crate) fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
     pub(crate) fn vocab(&self) -> usize {
         self.weights.len()
     }

@@ -6,8 +6,10 @@ mod fake_hub;
 
 use std::path::{Path, PathBuf};
 
-use fake_hub::{FakeHub, ID, MAIN, V1, demo, demo_files, sha256};
-use splade_model::{Encoder, EncoderOptions, HubOptions, resolve, resolve_dataset};
+use fake_hub::{FakeHub, ID, MAIN, V1, WRITE_TOKEN, demo, demo_files, sha256};
+use splade_model::{
+    Encoder, EncoderOptions, HubOptions, HubTarget, resolve, resolve_dataset, upload,
+};
 use splade_sparse::SparseVector;
 use tempfile::TempDir;
 
@@ -438,4 +440,79 @@ fn files_of_data_sets() {
     let unknown = resolve_dataset("org/unknown", &[], &options, &mut |_| {});
     let error = unknown.expect_err("unknown").to_string();
     assert!(error.contains("no such data set"), "{error}");
+}
+
+/// A folder with small, large, empty and ignored files, and one below.
+fn folder_to_upload() -> TempDir {
+    let folder = cache();
+    let write = |name: &str, content: &[u8]| {
+        std::fs::write(folder.path().join(name), content).expect("written");
+    };
+    std::fs::create_dir(folder.path().join("1_SpladePooling")).expect("created");
+    write("model.safetensors", &weights());
+    write("config.json", b"{}");
+    write("empty.bin", b"");
+    write("ignored.txt", b"x");
+    write("1_SpladePooling/config.json", "{\"あ\": 1}".as_bytes());
+    folder
+}
+
+fn upload_to(
+    hub: &FakeHub,
+    folder: &TempDir,
+    revision: &str,
+    token: Option<&str>,
+) -> Result<String, String> {
+    let options = HubOptions { token: token.map(str::to_owned), ..options(hub, &cache()) };
+    let target = HubTarget::new("me/new", revision, true).expect("a name");
+    upload(folder.path(), &options, &target, &mut |_| {}).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_upload_arrives_whole_and_large_files_once() {
+    let (hub, folder) = (FakeHub::start(), folder_to_upload());
+    hub.behaviour.lock().expect("no panic").failing_puts = 1;
+    let url = upload_to(&hub, &folder, "main", Some(WRITE_TOKEN)).expect("uploaded");
+    assert_eq!(url, format!("{}/me/new/commit/abc", hub.endpoint));
+    let requests = hub.requests();
+    let puts = requests.iter().filter(|request| request.method == "PUT");
+    assert_eq!(puts.count(), 2, "one failed, one was taken");
+    assert!(requests.iter().all(|request| request.cdn == request.authorization.is_none()));
+    let of_folder = |name: &str| std::fs::read(folder.path().join(name)).expect(name);
+    {
+        let uploads = hub.uploads.lock().expect("no panic");
+        assert_eq!(uploads.models, [("me/new".to_owned(), true)].into());
+        assert_eq!(uploads.verified, [sha256(&weights())]);
+        let (branch, files) = &uploads.commits[0];
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        assert_eq!(branch, "me/new@main");
+        let expected = ["1_SpladePooling/config.json", "config.json", "empty.bin", WEIGHTS];
+        assert_eq!(names, expected);
+        for (name, content) in files {
+            assert_eq!(*content, of_folder(name), "{name}");
+        }
+    }
+
+    // To a branch, twice: neither it nor the large file is made again.
+    for _ in 0..2 {
+        upload_to(&hub, &folder, "v2/a", Some(WRITE_TOKEN)).expect("uploaded");
+    }
+    assert!(hub.requests().iter().all(|request| request.method != "PUT"));
+    let uploads = hub.uploads.lock().expect("no panic");
+    assert_eq!(uploads.branches, ["me/new@v2/a"]);
+    assert_eq!(uploads.commits.len(), 3);
+    assert_eq!(uploads.commits[1].1, uploads.commits[0].1);
+}
+
+#[test]
+fn refused_uploads_say_why() {
+    let (hub, folder) = (FakeHub::start(), folder_to_upload());
+    let error = |token| upload_to(&hub, &folder, "main", token).expect_err("refused");
+    let none = error(None);
+    assert!(none.contains("does not accept the token (Invalid username or password.)"), "{none}");
+    let other = error(Some("hf_read"));
+    assert!(other.contains("(You don't have the rights); the token (HF_TOKEN) needs"), "{other}");
+    assert!(hub.uploads.lock().expect("no panic").models.is_empty());
+    assert!(HubTarget::new("no-name", "main", false).is_err());
+    assert!(HubTarget::new("me/new", "a b", false).is_err());
 }

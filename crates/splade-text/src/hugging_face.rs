@@ -62,6 +62,22 @@ impl HuggingFace {
 
     /// Makes a BERT tokenizer of its vocabulary.
     pub(crate) fn from_vocab(path: &Path, config: &Config) -> Result<Loaded, TextError> {
+        let value = Self::of_vocab(path, config)?;
+        Self::build(path, value, config, BERT_CLASSES[0], "BERT vocab.txt".to_owned())
+    }
+
+    /// The `tokenizer.json` that BERT's vocabulary and its config stand for.
+    pub(crate) fn vocab_json(path: &Path, config: &Config) -> Result<Value, TextError> {
+        let mut value = Self::of_vocab(path, config)?;
+        override_components(&mut value, config, BERT_CLASSES[0])?;
+        let tokens = model_tokens(&value);
+        let added = added_tokens(path, &mut value, config, BERT_CLASSES[0], &tokens)?;
+        value["added_tokens"] = added.iter().map(AddedToken::to_json).collect();
+        Ok(value)
+    }
+
+    /// Before the config changes anything.
+    fn of_vocab(path: &Path, config: &Config) -> Result<Value, TextError> {
         let vocab = Vocab::read(path)?;
         let role = |role: &str, default: &str| -> Result<(String, u32), TextError> {
             let token = config.value(role).map(|token| token.get("content").unwrap_or(token));
@@ -86,7 +102,7 @@ impl HuggingFace {
         for (token, id) in [&cls, &sep] {
             names.insert(token.clone(), json!({"id": token, "ids": [id], "tokens": [token]}));
         }
-        let value = json!({
+        Ok(json!({
             "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
             "normalizer": {"type": "BertNormalizer", "clean_text": true,
                 "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},
@@ -96,8 +112,7 @@ impl HuggingFace {
             "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
             "model": {"type": "WordPiece", "unk_token": unk, "continuing_subword_prefix": "##",
                 "max_input_chars_per_word": 100, "vocab": words},
-        });
-        Self::build(path, value, config, "BertTokenizer", "BERT vocab.txt".to_owned())
+        }))
     }
 
     fn build(

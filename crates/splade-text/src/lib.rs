@@ -35,7 +35,7 @@ use std::path::Path;
 
 pub use error::TextError;
 pub use pair::PairEncoding;
-pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions};
+pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};
 
 /// Packs a compiled MeCab dictionary in UTF-8 into one small file, without loss for segmentation.
 ///

@@ -52,6 +52,24 @@ enum Inner {
     Japanese(Box<BertJapanese>),
 }
 
+/// The `tokenizer.json` that stands for the `vocab.txt` of BERT in a folder without that file, for
+/// readers that know no other form; none where there is one, or no such form (Japanese).
+///
+/// # Errors
+/// If a file is damaged.
+pub fn tokenizer_json_of_vocab(dir: &Path) -> Result<Option<String>, TextError> {
+    let config = Config::read(&dir.join("tokenizer_config.json"))?;
+    let class = class(&config)?;
+    let vocab = dir.join("vocab.txt");
+    let is_wanted = (is_bert(&class) || class.is_empty())
+        && vocab.is_file()
+        && !dir.join("tokenizer.json").is_file();
+    match is_wanted {
+        true => Ok(Some(format!("{:#}\n", HuggingFace::vocab_json(&vocab, &config)?))),
+        false => Ok(None),
+    }
+}
+
 impl Tokenizer {
     /// Loads the tokenizer of a model folder: `BertJapaneseTokenizer` where the config names it,
     /// else `tokenizer.json`, else a BERT `vocab.txt`.

@@ -99,7 +99,7 @@ impl SequenceClassifier {
             output: loader.linear(names.output, classifier.labels, hidden, true),
             dropout: classifier.dropout,
         };
-        let unexpected = loader.finish()?;
+        let unexpected = loader.finish()?.unexpected;
         Ok(Self { words, body, head, unexpected })
     }
 

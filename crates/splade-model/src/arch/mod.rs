@@ -24,7 +24,7 @@ use splade_nn::{Isa, Linear, Precision};
 
 use crate::config::ArchitectureConfig;
 use crate::error::ModelError;
-use crate::loader::Loader;
+use crate::loader::{Loader, TensorNames};
 use crate::train::Parameter;
 use crate::weights::Weights;
 use words::Words;
@@ -34,8 +34,8 @@ use words::Words;
 pub(crate) struct MaskedLm {
     body: Body,
     pub(crate) decoder: Decoder,
-    /// Tensors of the file that the model does not use.
-    pub(crate) unexpected: Vec<String>,
+    /// The tensors of its file.
+    pub(crate) tensors: TensorNames,
 }
 
 #[derive(Debug)]
@@ -61,8 +61,8 @@ impl MaskedLm {
             ArchitectureConfig::DebertaV2(config) => deberta_v2::load_decoder(&loader, config),
         };
         let (decoder, body) = rayon::join(decoder, || Body::load(&loader, config));
-        let unexpected = loader.finish()?;
-        Ok(Self { body, decoder, unexpected })
+        let tensors = loader.finish()?;
+        Ok(Self { body, decoder, tensors })
     }
 
     /// Token ids to the decoder's input, `(tokens, embedding)`, in the workspace.
@@ -111,7 +111,7 @@ impl MaskedLm {
     /// Zeros of the same shapes, to collect gradients in.
     pub(crate) fn zeros_like(&self) -> Gradients {
         let body = self.body.zeros_like();
-        Self { body, decoder: self.decoder.zeros_like(), unexpected: Vec::new() }
+        Self { body, decoder: self.decoder.zeros_like(), tensors: TensorNames::default() }
     }
 
     /// The decoder's part of gradients.

@@ -1,4 +1,5 @@
-//! Requests to the hub: the files of a revision, what a file is, and its bytes.
+//! Requests to the hub: the files of a revision, what a file is, its bytes, and JSON to send
+//! (`upload.rs` says what).
 //!
 //! Redirects are followed here, not by the HTTP client, since the token may go to the hub alone and
 //! what the hub says of a file (`x-linked-etag`, `x-linked-size`) is in the redirect.
@@ -7,13 +8,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::{HeaderMap, Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 use super::cache::is_commit;
 use super::name::{Kind, RepoName};
 use super::options::HubOptions;
 use crate::error::ModelError;
 
+/// The type of questions and answers about large files.
+pub(super) const LFS: &str = "application/vnd.git-lfs+json";
 /// Larger lists of files than any model has.
 const MAX_LIST: u64 = 32 << 20;
 const MAX_REDIRECTS: usize = 10;
@@ -131,6 +134,52 @@ impl<'a> Client<'a> {
                 Err(self.name.error(format!("the hub sent another part of {file} than asked for")))
             }
         }
+    }
+
+    /// Posts a body to a URL, with the token if it is the hub's; the answer, whatever its status.
+    pub(super) fn post(
+        &self,
+        url: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<Response<Body>, ModelError> {
+        let mut request = self.agent.post(url).header("Content-Type", content_type);
+        if content_type == LFS {
+            request = request.header("Accept", LFS);
+        }
+        if let Some(token) = self.token(url) {
+            request = request.header("Authorization", token);
+        }
+        request.send(body).map_err(|error| self.not_sent(&error))
+    }
+
+    /// Puts the bytes of a file at a URL that the hub named; the URL itself is the right to do so.
+    pub(super) fn put(
+        &self,
+        url: &str,
+        size: u64,
+        body: &mut dyn std::io::Read,
+    ) -> Result<Response<Body>, ModelError> {
+        let request = self.agent.put(url).header("Content-Length", size.to_string());
+        request.send(SendBody::from_reader(body)).map_err(|error| self.not_sent(&error))
+    }
+
+    /// What the hub's API is asked at: `endpoint/api/models/id/…`.
+    pub(super) fn api(&self, what: &str, revision: &str) -> String {
+        let revision = encode(revision, "");
+        format!("{}/api/models/{}/{what}/{revision}", self.options.endpoint, self.name.id)
+    }
+
+    pub(super) fn endpoint(&self) -> &str {
+        &self.options.endpoint
+    }
+
+    fn not_sent(&self, error: &dyn std::fmt::Display) -> ModelError {
+        self.name.error(format!(
+            "cannot send to {}: {error}; check the connection and try again: what has arrived is \
+             not sent twice",
+            self.options.endpoint
+        ))
     }
 
     pub(super) fn unreachable(&self, error: &dyn std::fmt::Display) -> ModelError {

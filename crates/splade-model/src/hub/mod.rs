@@ -4,7 +4,7 @@
 //! Files are kept in the cache that Python's `huggingface_hub` uses, in its layout, so that either
 //! uses what the other fetched. What is in the cache is used as it is, without a request: another
 //! revision is fetched only where one is named. Only the files that this crate reads are fetched.
-//! Nothing is uploaded.
+//! [`upload`] sends a folder to the hub, as a model.
 
 #[cfg(feature = "hub")]
 mod cache;
@@ -16,6 +16,8 @@ mod download;
 mod files;
 mod name;
 mod options;
+#[cfg(feature = "hub")]
+mod upload;
 
 use std::path::{Path, PathBuf};
 
@@ -23,12 +25,12 @@ use crate::error::ModelError;
 use name::{Kind, RepoName};
 pub use options::HubOptions;
 
-/// How far the download of a file is.
+/// How far the download or the upload of a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HubProgress<'a> {
     /// The file's path in the repository.
     pub file: &'a str,
-    /// Bytes that are there.
+    /// Bytes that have arrived, or are sent.
     pub bytes: u64,
     /// Bytes of the file.
     pub total: u64,
@@ -68,6 +70,58 @@ pub fn resolve_dataset(
     progress: &mut dyn FnMut(HubProgress<'_>),
 ) -> Result<PathBuf, ModelError> {
     fetch_files(&RepoName::parse(name, Kind::Dataset)?, files, options, progress)
+}
+
+/// Where an upload goes.
+#[derive(Debug, Clone)]
+pub struct HubTarget {
+    #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "only errors are made of it"))]
+    name: RepoName,
+    #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "only errors are made of it"))]
+    private: bool,
+}
+
+impl HubTarget {
+    /// A branch of a model; `private` is what becomes of a model that is missing.
+    ///
+    /// # Errors
+    /// If the names are none of the hub.
+    pub fn new(id: &str, revision: &str, private: bool) -> Result<Self, ModelError> {
+        Ok(Self { name: RepoName::parse(&format!("{id}@{revision}"), Kind::Model)?, private })
+    }
+}
+
+/// Uploads every file of a folder to the hub in one commit, and returns its address. Files that the
+/// hub has beside these stay. The model and the branch are made where they are missing.
+///
+/// `progress` is called as the bytes of large files are sent.
+///
+/// # Errors
+/// If a file cannot be read, the hub refuses, or the crate was built without the feature `hub`. What
+/// was sent of large files until then is not sent again.
+#[cfg(feature = "hub")]
+pub fn upload(
+    folder: &Path,
+    options: &HubOptions,
+    target: &HubTarget,
+    progress: &mut dyn FnMut(HubProgress<'_>),
+) -> Result<String, ModelError> {
+    let client = client::Client::new(options, &target.name);
+    upload::Upload { client: &client, name: &target.name, folder }.run(target.private, progress)
+}
+
+/// As with the feature `hub`, but always an error.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "hub"))]
+pub fn upload(
+    _: &Path,
+    _: &HubOptions,
+    target: &HubTarget,
+    _: &mut dyn FnMut(HubProgress<'_>),
+) -> Result<String, ModelError> {
+    Err(target.name.error("an upload needs a build with the feature \"hub\""))
 }
 
 #[cfg(not(feature = "hub"))]

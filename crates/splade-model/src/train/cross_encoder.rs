@@ -14,7 +14,7 @@ use crate::config::{ArchitectureConfig, ClassifierConfig};
 use crate::cross_encoder::{BATCH_TOKENS, PackedPairs, PairNetwork, score_of};
 use crate::error::ModelError;
 use crate::folder::read_json;
-use crate::weights::{Weights, WeightsWriter};
+use crate::weights::{FloatType, Weights, WeightsWriter};
 
 /// A cross-encoder that can be trained; what it holds is that of
 /// [`Trainable`](super::Trainable).
@@ -124,7 +124,7 @@ impl TrainableCrossEncoder {
     ) -> Result<(), ModelError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| ModelError::Write { path: folder.into(), source })?;
-        let mut config = config_json(&self.folder, "SequenceClassification")?;
+        let mut config = config_json(&self.folder, "SequenceClassification", FloatType::F32)?;
         let activation = match sigmoid {
             true => "torch.nn.modules.activation.Sigmoid",
             false => "torch.nn.modules.linear.Identity",
@@ -169,7 +169,7 @@ pub fn add_classifier(
 ) -> Result<(), ModelError> {
     let config = ArchitectureConfig::open(folder)?;
     refuse_untrained(folder, &config)?;
-    let mut settings = config_json(folder, "SequenceClassification")?;
+    let mut settings = config_json(folder, "SequenceClassification", FloatType::F32)?;
     let names: Vec<String> = (0..labels).map(|label| format!("LABEL_{label}")).collect();
     settings["id2label"] = names
         .iter()

@@ -24,6 +24,7 @@ use crate::network::{Network, offsets};
 pub use cross_encoder::{TrainableCrossEncoder, add_classifier, lacks_classifier};
 pub use parameter::{Parameter, ParameterLayout, Tensor};
 pub use save::copy_tokenizer_alone;
+pub(crate) use save::{config_json, copy_tokenizer};
 pub use start::{add_head, lacks_head};
 
 /// Tokens of a micro-batch where nothing is kept.

@@ -8,7 +8,7 @@ use super::{Parameter, Trainable};
 use crate::config::{ArchitectureConfig, BertFamily};
 use crate::error::ModelError;
 use crate::folder::read_json;
-use crate::weights::WeightsWriter;
+use crate::weights::{FloatType, WeightsWriter};
 
 /// Files of a model folder that tell about its tokenizer.
 const TOKENIZER_FILES: [&str; 10] = [
@@ -33,7 +33,10 @@ impl Trainable {
     pub fn save(&mut self, folder: &Path) -> Result<(), ModelError> {
         let write = |path: &Path, source| ModelError::Write { path: path.into(), source };
         std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
-        write_json(&folder.join("config.json"), &config_json(&self.folder, "MaskedLM")?)?;
+        write_json(
+            &folder.join("config.json"),
+            &config_json(&self.folder, "MaskedLM", FloatType::F32)?,
+        )?;
         copy_tokenizer(&self.folder, folder)?;
         self.save_weights(&folder.join("model.safetensors"))
     }
@@ -87,9 +90,13 @@ pub(super) fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
         .map_err(|source| ModelError::Write { path: path.to_path_buf(), source })
 }
 
-/// The config of a folder, with what is written here. `head` is the end of the class that
+/// The config of a folder for weights that are written here, in a type. `head` is the end of the class that
 /// transformers has for it: `MaskedLM`.
-pub(super) fn config_json(folder: &Path, head: &str) -> Result<Value, ModelError> {
+pub(crate) fn config_json(
+    folder: &Path,
+    head: &str,
+    dtype: FloatType,
+) -> Result<Value, ModelError> {
     let path = folder.join("config.json");
     let text = std::fs::read_to_string(&path)
         .map_err(|source| ModelError::Io { path: path.clone(), source })?;
@@ -102,12 +109,16 @@ pub(super) fn config_json(folder: &Path, head: &str) -> Result<Value, ModelError
         Some("xlm-roberta") => "XLMRoberta",
         Some("camembert") => "Camembert",
         Some("electra") => "Electra",
+        Some("deberta-v2") => "DebertaV2",
         _ => "ModernBert",
     };
     config["architectures"] = Value::from(vec![format!("{family}For{head}")]);
-    config["torch_dtype"] = Value::from("float32");
+    config["torch_dtype"] = Value::from(dtype.torch_name());
     if let Some(config) = config.as_object_mut() {
-        config.remove("dtype");
+        // Nothing of its code is copied; the path is of whoever made the folder.
+        for key in ["dtype", "auto_map", "_name_or_path"] {
+            config.remove(key);
+        }
     }
     Ok(config)
 }
@@ -143,7 +154,7 @@ pub fn copy_tokenizer_alone(from: &Path, to: &Path) -> Result<(), ModelError> {
 }
 
 /// Copies the files that tell about a tokenizer from one folder to another.
-pub(super) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), ModelError> {
+pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), ModelError> {
     for name in TOKENIZER_FILES {
         let (from, to) = (from.join(name), to.join(name));
         if from.is_file() && from != to {

@@ -14,7 +14,7 @@ use super::save::{config_json, copy_tokenizer, write_json};
 use crate::config::{ArchitectureConfig, BertFamily};
 use crate::error::ModelError;
 use crate::folder::read_json;
-use crate::weights::{Weights, WeightsWriter};
+use crate::weights::{FloatType, Weights, WeightsWriter};
 
 /// The tensors of a head, by the names of its family.
 struct HeadNames {
@@ -97,7 +97,7 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
         file.write(&source.numbers(shape, &weights, &mut || 0.0)?)?;
     }
     file.finish()?;
-    let mut settings = config_json(folder, "MaskedLM")?;
+    let mut settings = config_json(folder, "MaskedLM", FloatType::F32)?;
     settings["tie_word_embeddings"] = Value::Bool(false);
     if let ArchitectureConfig::ModernBert(_) = config {
         settings["decoder_bias"] = Value::Bool(true);

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::error::ModelError;
 use strided::Strided;
-pub use write::WeightsWriter;
+pub use write::{FloatType, WeightsWriter};
 
 /// The type of a tensor's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,17 +1,21 @@
 //! A hub of one model on a local port, with a server for large files ("CDN") on another. It speaks
 //! as huggingface.co does: the list of files at `/api/models/…`, files at `/{id}/resolve/…` with
 //! `x-repo-commit` and `etag`, small ones behind a relative redirect, large ones behind one to the
-//! CDN with `x-linked-etag` and `x-linked-size`, parts of files by `Range`.
+//! CDN with `x-linked-etag` and `x-linked-size`, parts of files by `Range`. It takes uploads
+//! (`upload.rs`).
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+mod upload;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ring::digest::{SHA256, digest};
+pub(crate) use upload::{Uploads, WRITE_TOKEN};
 
 /// The model's name.
 pub(crate) const ID: &str = "org/demo";
@@ -46,6 +50,8 @@ pub(crate) struct Behaviour {
     pub(crate) no_ranges: bool,
     /// Files whose first byte is changed on the way.
     pub(crate) damaged: Vec<&'static str>,
+    /// Uploads to the CDN that fail before one is taken.
+    pub(crate) failing_puts: usize,
 }
 
 /// A running hub. Its threads end with the test program.
@@ -55,6 +61,8 @@ pub(crate) struct FakeHub {
     pub(crate) endpoint: String,
     /// What it does.
     pub(crate) behaviour: Arc<Mutex<Behaviour>>,
+    /// What was uploaded.
+    pub(crate) uploads: Arc<Mutex<Uploads>>,
     files: Arc<BTreeMap<String, Vec<u8>>>,
     cdn: String,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -97,6 +105,7 @@ impl FakeHub {
         let this = Self {
             endpoint: address(&hub),
             behaviour: Arc::default(),
+            uploads: Arc::default(),
             files: Arc::new(files),
             cdn: address(&cdn),
             requests: Arc::default(),
@@ -119,11 +128,12 @@ impl FakeHub {
     }
 
     fn answer(&self, stream: &TcpStream, cdn: bool) {
-        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let mut reader = BufReader::new(stream);
+        let mut lines = reader.by_ref().lines().map_while(Result::ok);
         let Some(line) = lines.next() else { return };
         let mut words = line.split(' ').map(str::to_owned);
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let (mut range, mut authorization) = (None, None);
+        let (mut range, mut authorization, mut length) = (None, None, 0);
         for line in lines.take_while(|line| !line.is_empty()) {
             let (name, value) = line.split_once(": ").expect("a header");
             match name.to_lowercase().as_str() {
@@ -132,13 +142,18 @@ impl FakeHub {
                     range = Some(start.expect("bytes=N-").parse().expect("a number"));
                 }
                 "authorization" => authorization = Some(value.to_owned()),
+                "content-length" => length = value.parse().expect("a number"),
                 _ => {}
             }
         }
         let request = Request { cdn, method, path, range, authorization };
-        let answer = match cdn {
-            true => self.cdn(&request),
-            false => self.hub(&request),
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).expect("the whole body");
+        let answer = match (request.method.as_str(), cdn) {
+            ("POST", false) => self.post(&request, &body),
+            ("PUT", true) => self.put(&request, &body),
+            (_, true) => self.cdn(&request),
+            (_, false) => self.hub(&request),
         };
         self.requests.lock().expect("no panic").push(request.clone());
         let Answer { status, headers, body, cut } = answer;
@@ -290,6 +305,15 @@ struct Answer {
 impl Answer {
     fn ok(body: Vec<u8>) -> Self {
         Self { status: 200, headers: Vec::new(), body, cut: 0 }
+    }
+
+    fn json(value: &serde_json::Value) -> Self {
+        Self::ok(value.to_string().into_bytes())
+    }
+
+    /// An error that says why, as the hub's API does.
+    fn said(status: u16, message: &str) -> Self {
+        Self { status, ..Self::json(&serde_json::json!({"error": message})) }
     }
 
     fn error(status: u16, code: &str) -> Self {

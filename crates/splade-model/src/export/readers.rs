@@ -1,0 +1,99 @@
+//! Which libraries load an exported folder, and what they cannot do with it.
+
+use splade_nn::{Pooling, Saturation};
+
+use super::{ExportedModel, QueryTower};
+
+/// A library, and what it makes of an exported folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    /// Its name.
+    pub name: &'static str,
+    /// What it loads: `yes`, `no`, or a part.
+    pub loads: &'static str,
+    /// What it needs or lacks; often empty.
+    pub note: String,
+}
+
+/// The `model_type` of configs that text-embeddings-inference 1.9 has a SPLADE head for.
+const SERVED: [&str; 5] = ["bert", "distilbert", "roberta", "xlm-roberta", "camembert"];
+
+impl ExportedModel {
+    /// What the libraries make of the folder.
+    pub fn readers(&self) -> Vec<Reader> {
+        let reader = |name, loads, notes: Vec<&str>| Reader { name, loads, note: notes.join("; ") };
+        let is_splade = self.head == (Pooling::Max, Saturation::Log1pRelu);
+        let mut python = Vec::new();
+        if self.japanese {
+            python.push("needs the packages fugashi and unidic-lite (or the model's dictionary)");
+        }
+        let with = |note| [&python[..], &[note]].concat();
+        let has_prompts = self.prompts.iter().any(|prompt| !prompt.is_empty());
+        vec![
+            reader("light-splade", "yes", vec![]),
+            reader("sentence-transformers 5.0 and later", "yes", python.clone()),
+            match self.query {
+                QueryTower::Shared => {
+                    reader("transformers", "yes", with("gives logits: pool them yourself"))
+                }
+                QueryTower::Model => reader(
+                    "transformers",
+                    "yes",
+                    with("two models, the second in query_model; pool their logits yourself"),
+                ),
+                QueryTower::Table => {
+                    reader("transformers", "documents", with("pool the logits yourself"))
+                }
+            },
+            match (is_splade, self.query) {
+                (false, _) => reader(
+                    "light-splade in Python",
+                    "no",
+                    vec!["it knows log1p(relu) and the maximum only"],
+                ),
+                (true, query) => {
+                    let mut notes = python.clone();
+                    if has_prompts {
+                        notes.push("does not know prompts: put them before the texts");
+                    }
+                    let loads = if query == QueryTower::Table { "documents" } else { "yes" };
+                    reader("light-splade in Python", loads, notes)
+                }
+            },
+            match self.not_served() {
+                Some(reason) => reader("text-embeddings-inference", "no", vec![reason]),
+                None => {
+                    let (loads, notes) = match self.query {
+                        QueryTower::Shared => ("yes", vec!["start it with --pooling splade"]),
+                        QueryTower::Model => (
+                            "yes",
+                            vec![
+                                "with --pooling splade, one server for each of the folder and \
+                                  query_model",
+                            ],
+                        ),
+                        QueryTower::Table => ("documents", vec!["start it with --pooling splade"]),
+                    };
+                    reader("text-embeddings-inference", loads, notes)
+                }
+            },
+        ]
+    }
+
+    /// Why text-embeddings-inference does not serve it.
+    fn not_served(&self) -> Option<&'static str> {
+        if !SERVED.contains(&self.model_type.as_str()) {
+            return Some("it has no SPLADE for this architecture");
+        }
+        if self.head != (Pooling::Max, Saturation::Log1pRelu) {
+            return Some("it knows log1p(relu) and the maximum only");
+        }
+        match (self.tokenizer_json, self.japanese) {
+            (true, _) => None,
+            (false, true) => {
+                Some("it needs tokenizer.json, which cannot hold MeCab's segmentation")
+            }
+            (false, false) => Some("it needs tokenizer.json"),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The files of one encoder: config, tokenizer and weights.
+
+use std::path::Path;
+
+use serde_json::json;
+use splade_text::tokenizer_json_of_vocab;
+
+use super::layout::write_json;
+use crate::config::{ArchitectureConfig, BertFamily};
+use crate::encoder::Encoder;
+use crate::error::ModelError;
+use crate::folder::read_json;
+use crate::train::{config_json, copy_tokenizer};
+use crate::weights::{FloatType, Weights, WeightsWriter};
+
+/// Numbers of a tensor that are read at once: 4 MB.
+const CHUNK: usize = 1 << 20;
+/// The decoder of RoBERTa, which text-embeddings-inference wants in the file even where it is the
+/// words' embedding.
+const ROBERTA_DECODER: &str = "lm_head.decoder.weight";
+
+/// Writes a masked language model; returns how many numbers its weights have.
+pub(super) fn write_model(
+    from: &Path,
+    encoder: &Encoder,
+    to: &Path,
+    dtype: FloatType,
+) -> Result<u64, ModelError> {
+    create(to)?;
+    write_json(&to.join("config.json"), &config_json(from, "MaskedLM", dtype)?)?;
+    write_tokenizer(from, to, Some(encoder.max_length()))?;
+    let settings = json!({"max_seq_length": encoder.max_length(), "do_lower_case": false});
+    write_json(&to.join("sentence_bert_config.json"), &settings)?;
+    let config = ArchitectureConfig::open(from)?;
+    write_weights(&Weights::open(from)?, encoder.tensors(), &config, to, dtype)
+}
+
+/// Writes a table of weights for the tokens of queries. A tokenizer may have fewer tokens than the
+/// documents have terms: the others weigh nothing.
+pub(super) fn write_table(
+    from: &Path,
+    table: &[f32],
+    vocab: usize,
+    to: &Path,
+) -> Result<(), ModelError> {
+    create(to)?;
+    write_tokenizer(from, to, None)?;
+    write_json(&to.join("config.json"), &json!({"frozen": true}))?;
+    if table.len() > vocab {
+        let tokens = table.len();
+        return Err(ModelError::Setting(format!(
+            "{}: a table of {tokens} tokens for queries of a model of {vocab} terms",
+            from.display()
+        )));
+    }
+    let mut numbers = table.to_vec();
+    numbers.resize(vocab, 0.0);
+    let path = to.join("model.safetensors");
+    let mut file = WeightsWriter::create(&path, &[("weight".to_owned(), vec![vocab])])?;
+    file.write(&numbers)?;
+    file.finish()
+}
+
+/// Copies the tokenizer, with a `tokenizer.json` for readers that know nothing else.
+fn write_tokenizer(from: &Path, to: &Path, max_length: Option<usize>) -> Result<(), ModelError> {
+    copy_tokenizer(from, to)?;
+    if let Some(json) = tokenizer_json_of_vocab(from)? {
+        let path = to.join("tokenizer.json");
+        std::fs::write(&path, json).map_err(|source| ModelError::Write { path, source })?;
+    }
+    let path = to.join("tokenizer_config.json");
+    let mut config = read_json(&path)?.unwrap_or_else(|| json!({}));
+    if let Some(max_length) = max_length {
+        config["model_max_length"] = max_length.into();
+    }
+    if let Some(config) = config.as_object_mut() {
+        // Nothing of its code is copied; the path is of whoever made the folder.
+        config.remove("auto_map");
+        config.remove("name_or_path");
+    }
+    write_json(&path, &config)
+}
+
+/// Writes the tensors of a model in a type.
+fn write_weights(
+    weights: &Weights,
+    names: &[String],
+    config: &ArchitectureConfig,
+    to: &Path,
+    dtype: FloatType,
+) -> Result<u64, ModelError> {
+    let shape = |name: &str| weights.shape(name).unwrap_or_default().to_vec();
+    // Names in the source, and in the file that is written.
+    let mut tensors: Vec<(&str, &str)> =
+        names.iter().map(|name| (&**name, written(name))).collect();
+    let parameters = names.iter().map(|name| shape(name).iter().product::<usize>() as u64).sum();
+    if let ArchitectureConfig::Bert(c) = config
+        && c.family == BertFamily::Roberta
+        && c.tied
+    {
+        tensors.push(("roberta.embeddings.word_embeddings.weight", ROBERTA_DECODER));
+    }
+    let announced: Vec<_> =
+        tensors.iter().map(|(name, written)| ((*written).to_owned(), shape(name))).collect();
+    let mut file = WeightsWriter::create_as(&to.join("model.safetensors"), &announced, dtype)?;
+    let mut numbers = Vec::new();
+    for ((name, _), (_, shape)) in tensors.iter().zip(&announced) {
+        let row: usize = shape.iter().skip(1).product();
+        let (rows, step) = (shape.first().copied().unwrap_or(1), (CHUNK / row.max(1)).max(1));
+        for start in (0..rows).step_by(step) {
+            weights.read_rows_f32(name, start..(start + step).min(rows), &mut numbers)?;
+            file.write(&numbers)?;
+        }
+    }
+    file.finish()?;
+    Ok(parameters)
+}
+
+/// The decoder's bias under the name that every reader knows.
+fn written(name: &str) -> &str {
+    match name {
+        "cls.predictions.decoder.bias" => "cls.predictions.bias",
+        "lm_head.decoder.bias" => "lm_head.bias",
+        other => other,
+    }
+}
+
+fn create(folder: &Path) -> Result<(), ModelError> {
+    std::fs::create_dir_all(folder)
+        .map_err(|source| ModelError::Write { path: folder.to_path_buf(), source })
+}
