@@ -15,6 +15,7 @@ mod train;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use splade_sparse::files::Part;
 
 pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, OutputArgs, PurposeArg};
 pub(crate) use cross_encoder::{
@@ -102,6 +103,10 @@ pub(crate) struct EncodeArgs {
     /// Rows of a shard in a folder
     #[arg(long, value_name = "ROWS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) shard_rows: u64,
+    /// Encode only the rows I, I + N, I + 2N … of the inputs, counted from 0, into one Parquet file
+    /// of the --output folder, named by I and N; one that is there already is kept
+    #[arg(long, value_name = "I/N", conflicts_with = "resume")]
+    pub(crate) shard: Option<Part>,
     /// Keys of the vectors in NDJSON
     #[arg(long, value_enum, default_value = "tokens")]
     pub(crate) terms: Terms,

@@ -4,9 +4,10 @@
 //! |---|---|
 //! | `*.ndjson`, `*.jsonl` | one JSON object a line |
 //! | `*.tsv` | an id, a tab and a text a line |
+//! | `*.parquet` | columns with the names of the fields of NDJSON |
 //! | anything else | one text a line; ids count from 0 over all inputs |
 //! | the same with `.gz` or `.zst` | unpacked first |
-//! | a folder | its `*.ndjson` files by name, then its `*.ndjson.gz` |
+//! | a folder | its `*.ndjson` files by name, then its `*.ndjson.gz`, then its `*.parquet` |
 //! | `-`, or nothing | standard input: NDJSON with `--ndjson`, else lines |
 //!
 //! Of an object the text is `text`, after `title` and a blank where there is one that is not empty
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value};
-use splade_sparse::files::Lines;
+use splade_sparse::files::{Lines, ParquetTexts, TextRow};
 
 const ID_FIELDS: [&str; 4] = ["_id", "doc_id", "qid", "id"];
 
@@ -77,9 +78,10 @@ impl Position {
 }
 
 /// One input.
-struct Input {
-    lines: Lines,
-    form: Form,
+enum Input {
+    Lines(Lines, Form),
+    /// A file, and its rows that have been read.
+    Parquet(Box<ParquetTexts>, std::vec::IntoIter<TextRow>),
 }
 
 #[derive(Clone, Copy)]
@@ -126,11 +128,26 @@ impl Inputs {
                 }
                 continue;
             };
-            let Some(line) = input.lines.next_line()? else {
+            let (lines, form) = match input {
+                Input::Lines(lines, form) => (lines, *form),
+                Input::Parquet(file, rows) => {
+                    if let Some(TextRow { id, title, text }) = rows.next() {
+                        return Ok(Some(Record { id, text: titled(&title, text) }));
+                    }
+                    let next = file.next_rows()?;
+                    self.position.read(file.bytes(next.len()));
+                    match next.is_empty() {
+                        true => self.open = None,
+                        false => *rows = next.into_iter(),
+                    }
+                    continue;
+                }
+            };
+            let Some(line) = lines.next_line()? else {
                 self.open = None;
                 continue;
             };
-            let record = match input.form {
+            let record = match form {
                 Form::Plain => {
                     self.texts += 1;
                     return Ok(Some(Record { id: (self.texts - 1).to_string(), text: line }));
@@ -139,13 +156,18 @@ impl Inputs {
                 Form::Tsv => parse_tsv(&line),
                 Form::Ndjson => parse(&line, &self.options),
             };
-            return record
-                .map(Some)
-                .map_err(|error| input.lines.error(format!("{error:#}")).into());
+            return record.map(Some).map_err(|error| lines.error(format!("{error:#}")).into());
         }
     }
 
     fn open_input(&self, path: &Path) -> Result<Input> {
+        if is_parquet(path) && !self.options.ndjson {
+            let (id, text) = (self.options.id_field.as_deref(), self.options.text_field.as_deref());
+            let ids = id.as_ref().map_or(&ID_FIELDS[..], std::slice::from_ref);
+            let title = text.is_none().then_some("title");
+            let file = ParquetTexts::open(path, ids, title, text.unwrap_or("text"))?;
+            return Ok(Input::Parquet(Box::new(file), Vec::new().into_iter()));
+        }
         let source: Box<dyn Read + Send> = match path == Path::new("-") {
             true => Box::new(std::io::stdin()),
             false => {
@@ -166,7 +188,7 @@ impl Inputs {
             () if ends_with(&[".tsv"]) => Form::Tsv,
             () => Form::Plain,
         };
-        Ok(Input { lines: Lines::of(name, source)?, form })
+        Ok(Input::Lines(Lines::of(name, source)?, form))
     }
 }
 
@@ -191,7 +213,19 @@ impl Iterator for Inputs {
     }
 }
 
-/// The NDJSON files of a folder, plain ones first, each kind by name.
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "parquet")
+}
+
+/// A text after its title, if it has one.
+fn titled(title: &str, text: String) -> String {
+    match title {
+        "" => text,
+        title => format!("{title} {text}").trim().to_owned(),
+    }
+}
+
+/// The NDJSON files of a folder, plain ones first, then Parquet, each kind by name.
 fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries =
         std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
@@ -199,12 +233,12 @@ fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
         entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     let suffix = |path: &PathBuf| {
         let name = path.to_string_lossy();
-        [".ndjson", ".ndjson.gz"].iter().position(|suffix| name.ends_with(suffix))
+        [".ndjson", ".ndjson.gz", ".parquet"].iter().position(|suffix| name.ends_with(suffix))
     };
     files.retain(|path| path.is_file() && suffix(path).is_some());
     files.sort_by_key(|path| (suffix(path), path.clone()));
     if files.is_empty() {
-        bail!("{} has no .ndjson or .ndjson.gz file", dir.display());
+        bail!("{} has no .ndjson, .ndjson.gz or .parquet file", dir.display());
     }
     Ok(files)
 }
@@ -230,10 +264,10 @@ fn parse(line: &str, options: &InputOptions) -> Result<Record> {
     };
     let text = match &options.text_field {
         Some(field) => text_of(field)?.to_owned(),
-        None => match object.get("title").and_then(Value::as_str).unwrap_or_default() {
-            "" => text_of("text")?.to_owned(),
-            title => format!("{title} {}", text_of("text")?).trim().to_owned(),
-        },
+        None => {
+            let title = object.get("title").and_then(Value::as_str).unwrap_or_default();
+            titled(title, text_of("text")?.to_owned())
+        }
     };
     let id = id_of(object, options.id_field.as_deref())?.ok_or_else(|| {
         let wanted = options.id_field.as_deref().map_or(ID_FIELDS.join(", "), str::to_owned);

@@ -1,4 +1,5 @@
-//! Where vectors go: standard output, a file, or a folder of shards that can be resumed.
+//! Where vectors go: standard output, a file, a folder of shards that can be resumed, or one file of
+//! a folder that several processes fill.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -8,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{
-    FileError, NdjsonWriter, ParquetWriter, RowFormat, RowWriter, Shard, ShardForm, ShardedWriter,
-    aside, sync_and_rename,
+    FileError, MANIFEST, NdjsonWriter, ParquetReader, ParquetWriter, Part, RowFormat, RowWriter,
+    Shard, ShardForm, ShardedWriter, aside, difference, sync_and_rename,
 };
 
 /// The form of rows.
@@ -29,7 +30,12 @@ pub(crate) enum Destination {
     File(PathBuf, Format),
     /// Shards of a form.
     Folder(PathBuf, Format),
+    /// A Parquet file of a folder that other processes write to as well.
+    Part(PathBuf),
 }
+
+/// The key of a Parquet file's footer under which its settings are.
+const SETTINGS: &str = "light-splade";
 
 impl Destination {
     /// By the name of the output: `.parquet`, `.ndjson` or `.jsonl` is a file, a folder that is
@@ -66,9 +72,42 @@ impl Destination {
         }
     }
 
+    /// The file of one part of the inputs, in a folder.
+    pub(crate) fn part(self, part: Part) -> Result<Self> {
+        match self {
+            Self::Folder(dir, Format::Parquet) if dir.join(MANIFEST).exists() => bail!(
+                "{} holds the vectors of a run without --shard; name another folder",
+                dir.display()
+            ),
+            Self::Folder(dir, Format::Parquet) => Ok(Self::Part(dir.join(part.file_name()))),
+            _ => bail!("--shard writes Parquet into a folder: give --output without an extension"),
+        }
+    }
+
+    /// Whether the part is there, with these settings.
+    pub(crate) fn has_part(&self, settings: &Value) -> Result<bool> {
+        let Self::Part(path) = self else { return Ok(false) };
+        if !path.exists() {
+            return Ok(false);
+        }
+        let begun = ParquetReader::open(path)?.about(SETTINGS).map(serde_json::from_str::<Value>);
+        let begun = begun.and_then(Result::ok).unwrap_or_default();
+        match difference(&begun, settings) {
+            None => Ok(true),
+            Some(difference) => bail!(
+                "{} was made with other settings: {difference}; remove it, or name another folder",
+                path.display()
+            ),
+        }
+    }
+
     /// Whether rows keep exact weights.
     pub(crate) fn is_parquet(&self) -> bool {
-        matches!(self, Self::File(_, Format::Parquet) | Self::Folder(_, Format::Parquet))
+        match self {
+            Self::Part(_) => true,
+            Self::File(_, format) | Self::Folder(_, format) => *format == Format::Parquet,
+            Self::Stdout => false,
+        }
     }
 }
 
@@ -88,7 +127,7 @@ impl Rows {
         Ok(match format {
             Format::Parquet => {
                 let about = self.settings.to_string();
-                Box::new(ParquetWriter::create(path, &[("light-splade", &about)])?)
+                Box::new(ParquetWriter::create(path, &[(SETTINGS, &about)])?)
             }
             Format::Ndjson => {
                 let file = File::create(path).map_err(|source| FileError::Io {
@@ -107,6 +146,8 @@ pub(crate) enum Sink<'a> {
     Stdout(Box<dyn RowWriter + 'a>),
     File(Box<dyn RowWriter + 'a>, PathBuf),
     Folder(Box<ShardedWriter<'a>>),
+    /// With what keeps other processes from the same part.
+    Part(Box<dyn RowWriter + 'a>, PathBuf, File),
 }
 
 impl Destination {
@@ -126,6 +167,10 @@ impl Destination {
             Self::File(path, format) => {
                 Ok(Sink::File(rows.create(&aside(path), *format)?, path.clone()))
             }
+            Self::Part(path) => {
+                let lock = lock_part(path)?;
+                Ok(Sink::Part(rows.create(&aside(path), Format::Parquet)?, path.clone(), lock))
+            }
             Self::Folder(dir, format) => {
                 let format = *format;
                 let extension = match format {
@@ -139,6 +184,24 @@ impl Destination {
                 Ok(Sink::Folder(Box::new(writer)))
             }
         }
+    }
+}
+
+/// Makes a part's folder and takes the file beside it: a killed process has left its lock, one that
+/// still runs keeps it.
+fn lock_part(path: &Path) -> Result<File> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    }
+    let aside = aside(path);
+    let file = File::options().write(true).create(true).truncate(false).open(&aside);
+    let file = file.with_context(|| format!("cannot write {}", aside.display()))?;
+    match file.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!("{} is being written by another process", path.display())
+        }
+        // Some network file systems have no locks.
+        _ => Ok(file),
     }
 }
 
@@ -158,7 +221,7 @@ impl Sink<'_> {
 
     pub(crate) fn write(&mut self, id: &str, vector: &SparseVector) -> Result<()> {
         let writer: &mut dyn RowWriter = match self {
-            Self::Stdout(writer) | Self::File(writer, _) => &mut **writer,
+            Self::Stdout(writer) | Self::File(writer, _) | Self::Part(writer, ..) => &mut **writer,
             Self::Folder(writer) => &mut **writer,
         };
         Ok(writer.write(id, vector)?)
@@ -168,7 +231,7 @@ impl Sink<'_> {
     pub(crate) fn finish(self) -> Result<()> {
         match self {
             Self::Stdout(writer) => writer.finish()?,
-            Self::File(writer, path) => {
+            Self::File(writer, path) | Self::Part(writer, path, _) => {
                 writer.finish()?;
                 sync_and_rename(&path)?;
             }
@@ -186,10 +249,13 @@ impl Sink<'_> {
             }
             Self::File(writer, path) => {
                 drop(writer);
-                let aside = aside(&path);
-                std::fs::remove_file(&aside)
-                    .with_context(|| format!("cannot remove {}", aside.display()))?;
+                remove_aside(&path)?;
                 Ok("nothing is kept; an --output folder can be resumed".to_owned())
+            }
+            Self::Part(writer, path, _lock) => {
+                drop(writer);
+                remove_aside(&path)?;
+                Ok("nothing of the shard is kept; the same call makes it anew".to_owned())
             }
             Self::Folder(writer) => {
                 let rows = writer.pause()?.rows;
@@ -197,6 +263,11 @@ impl Sink<'_> {
             }
         }
     }
+}
+
+fn remove_aside(path: &Path) -> Result<()> {
+    let aside = aside(path);
+    std::fs::remove_file(&aside).with_context(|| format!("cannot remove {}", aside.display()))
 }
 
 #[cfg(test)]

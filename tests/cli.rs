@@ -174,3 +174,49 @@ fn an_interrupted_run_keeps_its_rows() {
     let error = failure(&[&args[..], &["--resume"]].concat(), 1);
     assert!(error.contains("the input has changed"), "{error}");
 }
+
+/// The shards of a corpus hold its vectors; a folder of them is read when all are there.
+#[test]
+fn shards_are_the_whole() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (texts, whole, parts) =
+        ("crates/splade-sparse/tests/fixtures/texts_snappy.parquet", path("w"), path("p"));
+    let encode = |more: &[&str]| {
+        stdout(&[&["encode", "--kernels", "portable", "--model", MODEL, texts], more].concat())
+    };
+    encode(&["--output", &whole]);
+    let read = |paths: &[PathBuf]| -> std::collections::BTreeMap<String, String> {
+        let rows = splade_sparse::files::VectorReader::open(paths, &|_| None).expect("opened");
+        let rows = rows.map(|row| row.expect("a row"));
+        rows.map(|row| (row.id, format!("{:?}", row.vector))).collect()
+    };
+    let whole = read(&[PathBuf::from(&whole)]);
+    assert_eq!(whole.len(), 2500);
+    for shard in ["2/3", "0/3"] {
+        encode(&["--output", &parts, "--shard", shard]);
+    }
+    let missing = ["index", "build", "--out", &path("i"), "--vectors", &parts];
+    assert!(failure(&missing, 1).contains("--shard 1/3"), "a shard is missing");
+    // Other threads give the same bytes, also over what a killed process has left.
+    let second = Path::new(&parts).join("vectors-00002-of-00003.parquet");
+    let bytes = std::fs::read(&second).expect("a shard");
+    std::fs::rename(&second, second.with_extension("parquet.partial")).expect("renamed");
+    encode(&["--output", &parts, "--shard", "2/3", "--threads", "1"]);
+    assert_eq!(std::fs::read(&second).expect("a shard"), bytes);
+    encode(&["--output", &parts, "--shard", "1/3"]);
+    assert_eq!(read(&[PathBuf::from(&parts)]), whole);
+
+    let again = ["encode", "--kernels", "portable", "--model", MODEL, texts, "--output", &parts];
+    let again = [&again[..], &["--shard", "2/3"]].concat();
+    let said = run(&again).stderr;
+    assert!(String::from_utf8_lossy(&said).contains("the shard is there already"));
+    let other = [&again[..], &["--top-k", "2"]].concat();
+    assert!(failure(&other, 1).contains("\"top_k\" was null, now 2"));
+    let lock = std::fs::File::create(second.with_extension("parquet.partial")).expect("created");
+    std::fs::remove_file(&second).expect("removed");
+    lock.lock().expect("locked");
+    assert!(failure(&again, 1).contains("is being written by another process"));
+    failure(&["encode", "--model", MODEL, texts, "--shard", "0/2", "--output", "x.ndjson"], 1);
+    failure(&["encode", "--model", MODEL, texts, "--shard", "2/2"], 2);
+}

@@ -14,7 +14,10 @@ use crate::progress::say;
 use crate::sink::{Destination, Rows};
 
 pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
-    let destination = Destination::of(args.output.as_deref(), args.format)?;
+    let mut destination = Destination::of(args.output.as_deref(), args.format)?;
+    if let Some(part) = args.shard {
+        destination = destination.part(part)?;
+    }
     if args.resume && !matches!(destination, Destination::Folder(..)) {
         bail!("--resume goes with an --output folder: only finished shards can be kept");
     }
@@ -24,12 +27,23 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
         format: row_format(args, &encoder),
         settings: settings(args, &destination, &encoder),
     };
+    if destination.has_part(&rows.settings)? {
+        say("the shard is there already");
+        return Ok(());
+    }
     let mut sink = destination.open(&rows, args.resume, args.shard_rows)?;
     if sink.is_complete() {
         say("all vectors are there already");
         return Ok(());
     }
     skip(&mut records, sink.finished())?;
+    if let Some(part) = args.shard {
+        let mut rows = 0..;
+        records =
+            Box::new(records.filter(move |record| {
+                record.is_err() || rows.next().is_some_and(|row| part.has(row))
+            }));
+    }
     interrupt::listen()?;
     let ended = stream::encode(&encoder, &mut records, position, |id, vector| {
         sink.write(id, &args.prune.apply(vector))
@@ -51,7 +65,7 @@ fn row_format(args: &EncodeArgs, encoder: &Encoder) -> RowFormat {
 /// What the vectors depend on: kept beside them, and compared when a run is resumed.
 fn settings(args: &EncodeArgs, to: &Destination, encoder: &Encoder) -> serde_json::Value {
     let ndjson = (!to.is_parquet()).then_some((args.terms, args.decimals));
-    json!({
+    let mut settings = json!({
         "model": args.model.model.to_string_lossy(),
         "vocab": encoder.vocab(),
         "as": args.model.text.side.to_string(),
@@ -65,7 +79,11 @@ fn settings(args: &EncodeArgs, to: &Destination, encoder: &Encoder) -> serde_jso
         "id_field": args.input.id_field,
         "terms": ndjson.map(|(terms, _)| terms.to_string()),
         "decimals": ndjson.map(|(_, decimals)| decimals),
-    })
+    });
+    if let Some(part) = args.shard {
+        settings["shard"] = part.to_string().into();
+    }
+    settings
 }
 
 /// Passes over the texts whose vectors are there, and checks that they are the same.

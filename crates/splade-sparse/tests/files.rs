@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::json;
 use splade_sparse::files::{
-    FileError, Manifest, NdjsonWriter, ParquetReader, ParquetWriter, RowFormat, RowWriter,
-    ShardForm, ShardedWriter, VectorReader, VectorRow,
+    FileError, Manifest, NdjsonWriter, ParquetReader, ParquetTexts, ParquetWriter, RowFormat,
+    RowWriter, ShardForm, ShardedWriter, TextRow, VectorReader, VectorRow,
 };
 use splade_sparse::{SparseVector, TermId};
 
@@ -211,4 +211,42 @@ fn open<'a>(
         })
     };
     ShardedWriter::open(dir, settings, resume, ShardForm::vectors(extension, 5), Box::new(create))
+}
+
+/// Written by `scripts/reference/text_files.py`: more rows than are read at once, several row groups,
+/// null titles, integer ids, pages of the forms that other writers use.
+#[test]
+fn texts_of_other_writers() {
+    let fixture =
+        |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    for name in ["texts_snappy.parquet", "texts_gzip.parquet"] {
+        let ids = ["_id", "doc_id"];
+        let mut file =
+            ParquetTexts::open(&fixture(name), &ids, Some("title"), "text").expect("opened");
+        let mut rows = Vec::new();
+        loop {
+            let next = file.next_rows().expect("read");
+            if next.is_empty() {
+                break;
+            }
+            rows.extend(next);
+        }
+        assert_eq!(rows.len(), 2500);
+        for (i, row) in rows.into_iter().enumerate() {
+            let title = if i % 3 == 0 { String::new() } else { format!("t{i}") };
+            assert_eq!(row, TextRow { id: i.to_string(), title, text: format!("text {i}") });
+        }
+    }
+    let open = |name: &str, id: &str, text: &str| {
+        let file = ParquetTexts::open(&fixture(name), &[id], Some("title"), text);
+        file.and_then(|mut file| file.next_rows()).expect_err("an error").to_string()
+    };
+    let null = open("texts_null.parquet", "id", "text");
+    assert!(null.ends_with("row 2 has no text"), "{null}");
+    let missing = open("texts_gzip.parquet", "key", "text");
+    assert!(missing.contains("there is no column key; the columns are: other"), "{missing}");
+    let list = open("texts_gzip.parquet", "doc_id", "doc_id");
+    assert!(list.ends_with("column doc_id is of a type that is not read"), "{list}");
+    let vectors = open("pyarrow_default.parquet", "id", "values");
+    assert!(vectors.contains("there is no column values"), "{vectors}");
 }

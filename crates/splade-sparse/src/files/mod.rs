@@ -6,21 +6,26 @@
 //! | `.ndjson`, `.jsonl`, also `.gz` or `.zst` ([`NdjsonWriter`]) | `{"id": …, "vector": {key: weight…}}` | rounded to decimals |
 //! | a folder ([`ShardedWriter`]) | shards of one form and `manifest.json` | as its form |
 //!
-//! [`VectorReader`] reads all of them. `docs/formats.md` is the specification.
+//! [`VectorReader`] reads all of them. `docs/formats.md` is the specification. [`ParquetTexts`] reads
+//! texts.
 
 mod error;
 mod ndjson;
 mod parquet;
+mod part;
 mod reader;
 mod shards;
 mod text;
+mod texts;
 
 pub use error::FileError;
 pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
 pub use parquet::{ParquetReader, ParquetWriter};
+pub use part::Part;
 pub use reader::{VectorReader, vector_files};
-pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter};
+pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, difference};
 pub use text::{Lines, aside, open_text, sync_and_rename};
+pub use texts::{ParquetTexts, TextRow};
 
 use crate::SparseVector;
 

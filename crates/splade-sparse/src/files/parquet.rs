@@ -220,6 +220,12 @@ impl ParquetReader {
         Ok(Self { path: path.to_path_buf(), file, columns, group: 0 })
     }
 
+    /// What the file's writer put under a key of the footer.
+    pub fn about(&self, key: &str) -> Option<&str> {
+        let pairs = self.file.metadata().file_metadata().key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
+    }
+
     /// The number of rows of the file.
     pub fn rows(&self) -> usize {
         usize::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or(0)

@@ -6,6 +6,7 @@ use super::VectorRow;
 use super::error::FileError;
 use super::ndjson::parse_row;
 use super::parquet::ParquetReader;
+use super::part::check_parts;
 use super::shards::{MANIFEST, Manifest};
 use super::text::Lines;
 use crate::TermId;
@@ -135,6 +136,7 @@ pub fn vector_files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
         }
     }
     files.sort();
+    check_parts(path, &files)?;
     match files.is_empty() {
         true => Err(FileError::form(path, "there is no .parquet, .ndjson or .jsonl file")),
         false => Ok(files),

@@ -243,8 +243,8 @@ impl RowWriter for ShardedWriter<'_> {
     }
 }
 
-/// The first setting that differs.
-fn difference(begun: &Value, now: &Value) -> Option<String> {
+/// The first setting that differs, in words.
+pub fn difference(begun: &Value, now: &Value) -> Option<String> {
     let (Value::Object(begun), Value::Object(now)) = (begun, now) else {
         return (begun != now).then(|| format!("{begun}, now {now}"));
     };
