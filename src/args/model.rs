@@ -75,15 +75,16 @@ pub(crate) struct PruneArgs {
 /// Texts to read.
 #[derive(Debug, Args)]
 pub(crate) struct InputArgs {
-    /// Text lines, NDJSON (.ndjson, .jsonl), either as .gz or .zst, folders; standard input if none
+    /// Text lines, NDJSON (.ndjson, .jsonl), either as .gz or .zst, .parquet, folders; standard input
+    /// if none
     pub(crate) inputs: Vec<PathBuf>,
     /// A text itself; may be given several times
     #[arg(long, short, value_name = "TEXT", conflicts_with = "inputs")]
     pub(crate) text: Vec<String>,
-    /// NDJSON field with the text [default: title and text]
+    /// Field of NDJSON, or column of Parquet, with the text [default: title and text]
     #[arg(long, value_name = "FIELD")]
     pub(crate) text_field: Option<String>,
-    /// NDJSON field with the id [default: _id, doc_id, qid or id]
+    /// Field of NDJSON, or column of Parquet, with the id [default: _id, doc_id, qid or id]
     #[arg(long, value_name = "FIELD")]
     pub(crate) id_field: Option<String>,
     /// Inputs are NDJSON whatever their names
