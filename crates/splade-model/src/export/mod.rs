@@ -56,7 +56,7 @@ pub struct ExportedModel {
     pub architecture: ArchitectureConfig,
     /// `model_type` of its config.
     pub model_type: String,
-    /// The class that transformers loads the tokenizer with, if it is Japanese.
+    /// Whether its tokenizer is `BertJapaneseTokenizer`.
     pub japanese: bool,
     /// Whether there is a `tokenizer.json`.
     pub tokenizer_json: bool,
