@@ -240,6 +240,9 @@ pub(crate) struct CiffArgs {
     /// Weights of queries are multiplied by this and rounded
     #[arg(long, value_name = "SCALE", default_value_t = 100.0, value_parser = parse_scale)]
     pub(crate) query_scale: f32,
+    /// Choose the scale that makes the largest weight of the queries this: 32 for BMP
+    #[arg(long, value_name = "LARGEST", conflicts_with = "query_scale", requires = "queries", value_parser = parse_scale)]
+    pub(crate) fit_queries: Option<f32>,
 }
 
 #[derive(Debug, Args)]

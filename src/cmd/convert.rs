@@ -14,7 +14,7 @@ use splade_train::error::TrainError;
 use crate::args::{ConvertCommand, MmarcoArgs, MsMarcoArgs, OutputArgs};
 use crate::input::Position;
 use crate::interrupt::{self, Interrupted};
-use crate::progress::{Downloads, Progress, say};
+use crate::progress::{Progress, Transfers, say};
 
 pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
     match command {
@@ -103,7 +103,7 @@ fn mmarco_files(args: &MmarcoArgs) -> Result<MmarcoFiles> {
             let wanted = MmarcoFiles::names(language, translation).into_iter().zip(named);
             let wanted: Vec<String> =
                 wanted.filter(|(_, given)| given.is_none()).map(|(name, _)| name).collect();
-            let mut downloads = Downloads::default();
+            let mut downloads = Transfers::new("fetching");
             let name = data.to_string_lossy();
             resolve_dataset(&name, &wanted, &HubOptions::from_env()?, &mut |progress| {
                 downloads.show(progress);

@@ -89,11 +89,12 @@ pub(crate) fn run(command: &ExportCommand) -> Result<()> {
         }
         ExportCommand::Ciff(args) => {
             let terms = TermsOf::open(&args.vectors)?;
-            let scale = match args.fit {
-                Some(fit) => fit / largest_weight(&args.vectors, &terms)?,
-                None => args.scale,
+            let fit = |largest: Option<f32>, paths: &[PathBuf], scale| match largest {
+                Some(largest) => Ok(largest / largest_weight(paths, &terms)?),
+                None => anyhow::Ok(scale),
             };
-            let queries = args.query_scale;
+            let scale = fit(args.fit, &args.vectors.vectors, args.scale)?;
+            let queries = fit(args.fit_queries, &args.vectors.queries, args.query_scale)?;
             let options = json!({"target": "ciff", "scale": scale, "query_scale": queries});
             let target = Ciff::new(terms.names()?, scale, queries);
             export(&args.vectors, &terms, &Target::Ciff(target), &options)
@@ -152,7 +153,7 @@ fn opensearch(args: &OpensearchArgs, terms: &TermsOf) -> Result<(OpenSearchField
         OpensearchType::SparseVector => OpenSearchField::Seismic {
             documents: match args.ceiling {
                 Some(ceiling) => ceiling,
-                None => largest_weight(&args.vectors, terms)?,
+                None => largest_weight(&args.vectors.vectors, terms)?,
             },
             queries: args.query_ceiling,
         },

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use splade_sparse::SparseVector;
@@ -119,13 +120,13 @@ fn hash(id: &str) -> u64 {
     hasher.finish()
 }
 
-/// The largest weight of all documents, for targets that need it before the first.
-pub(super) fn largest_weight(args: &VectorsArgs, terms: &TermsOf) -> Result<f32> {
+/// The largest weight of vectors, for targets that need it before the first.
+pub(super) fn largest_weight(paths: &[PathBuf], terms: &TermsOf) -> Result<f32> {
     say("looking for the largest weight");
     let term = |key: &str| terms.term(key);
     let (mut largest, mut rows) = (0.0f32, 0u64);
-    let mut progress = Progress::start(Position::default(), "documents");
-    for row in VectorReader::open(&args.vectors, &term)? {
+    let mut progress = Progress::start(Position::default(), "vectors");
+    for row in VectorReader::open(paths, &term)? {
         let row = row.context(terms.hint())?;
         largest = row.vector.weights().iter().fold(largest, |a, b| a.max(*b));
         rows += 1;
@@ -139,6 +140,6 @@ pub(super) fn largest_weight(args: &VectorsArgs, terms: &TermsOf) -> Result<f32>
     progress.clear();
     match largest > 0.0 {
         true => Ok(largest),
-        false => bail!("no document has a weight above zero"),
+        false => bail!("no vector has a weight above zero"),
     }
 }

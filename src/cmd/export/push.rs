@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use splade_sparse::export::Target;
-use splade_sparse::files::RowFormat;
 use splade_sparse::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Server, Watcher};
 
 use super::documents::Documents;
