@@ -6,6 +6,8 @@
 - metrics.json: CrossEncoderRerankingEvaluator's numbers for random scores without equal ones
 - inverse_sigmoid.json: the scores that run_predict_cross_encoder.py makes of logits
 - pairs-*.pkl[.gz], pairs.json: pickles of several protocols with what is in them; two to refuse
+- run.pkl.gz, run.json: eight steps of sentence-transformers' recipe on the tiny model `bert` of
+  tiny_cross_encoders.py without dropout, in f64: losses, norms, rates, and the weights at the end
 """
 
 import gzip
@@ -19,6 +21,12 @@ import numpy as np
 import torch
 from sentence_transformers.cross_encoder.evaluation import CrossEncoderRerankingEvaluator
 from torch import nn
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_scheduler
+
+from small_vocabularies import TEXTS
+from tiny_gradients import pattern
+
+MODEL = "crates/splade-model/tests/fixtures/cross_encoders/bert"
 
 
 def losses():
@@ -126,6 +134,44 @@ def pickles(out):
     (out / "other.pkl").write_bytes(pickle.dumps({"a": [1, 2]}, protocol=4))
 
 
+def run(out):
+    """All pairs in every step, so that their order does not matter."""
+    rows = [(TEXTS[a], TEXTS[b], label) for a, b, label in [
+        (0, 7, 1), (0, 4, 0), (1, 8, 1), (7, 8, 1), (7, 11, 0), (9, 4, 0), (10, 0, 1), (8, 12, 0)]]
+    dev = [{"query": TEXTS[0], "positive": [TEXTS[7]], "negative": [TEXTS[4], TEXTS[12]]},
+           {"query": TEXTS[7], "positive": [TEXTS[8]], "negative": [TEXTS[9], TEXTS[5]]}]
+    (out / "run.pkl.gz").write_bytes(gzip.compress(pickle.dumps((dev, rows)), mtime=0))
+    kind = AutoModelForSequenceClassification
+    model = kind.from_pretrained(MODEL, attn_implementation="eager").double().eval()
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    pairs = tokenizer([[a, b] for a, b, _ in rows], truncation=True, max_length=40, padding=True,
+                      return_tensors="pt")
+    labels = torch.tensor([float(label) for _, _, label in rows], dtype=torch.float64)
+    undecayed = ["bias", "LayerNorm.bias", "LayerNorm.weight"]
+    plain = lambda name: any(part in name for part in undecayed)
+    groups = [{"params": [p for n, p in model.named_parameters() if plain(n) == off],
+               "weight_decay": 0.0 if off else 0.1} for off in [False, True]]
+    optimizer = torch.optim.AdamW(groups, lr=5e-3)
+    scheduler = get_scheduler("linear", optimizer, num_warmup_steps=2, num_training_steps=8)
+    losses, norms, rates = [], [], []
+    for _ in range(8):
+        loss = nn.BCEWithLogitsLoss()(model(**pairs).logits.reshape(-1), labels)
+        loss.backward()
+        losses.append(loss.item())
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0).item())
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        flat = parameter.detach().reshape(-1)
+        projection = (flat * pattern(flat.numel(), 31, 0, 17, 8, 8)).sum().item()
+        tensors[name] = [float(f"{flat.norm().item():.8g}"), float(f"{projection:.8g}")]
+    text = json.dumps({"losses": losses, "norms": norms, "rates": rates, "tensors": tensors})
+    (out / "run.json").write_text(text + "\n")
+
+
 def main():
     out = Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
@@ -133,6 +179,7 @@ def main():
         text = "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"
         (out / f"{name}.json").write_text(text)
     pickles(out)
+    run(out)
 
 
 if __name__ == "__main__":

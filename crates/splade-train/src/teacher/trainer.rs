@@ -155,6 +155,8 @@ impl TeacherTrainer {
         };
         if resume {
             folder::tidy(&trainer.config.output_path)?;
+            // What a kill left of a best model.
+            _ = std::fs::remove_dir_all(trainer.config.output_path.join("best.partial"));
             let last = folder::checkpoints(&trainer.config.output_path)?.pop();
             if let Some((_, checkpoint)) = last {
                 trainer.restore(&checkpoint)?;

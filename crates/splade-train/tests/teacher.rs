@@ -1,0 +1,189 @@
+//! A teacher's run against PyTorch's, step by step, and every loss on the toy data.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use splade_model::{PairTokenizer, Weights};
+use splade_train::config::{ComposeOptions, compose};
+use splade_train::teacher::{
+    PredictConfig, TeacherConfig, TeacherData, TeacherEngine, TeacherEvent, TeacherOutcome,
+    TeacherTrainer, TeacherWatch, started,
+};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/teacher")
+}
+
+fn json_file(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).expect("a file")).expect("JSON")
+}
+
+/// The losses of a run, which stops after so many steps.
+#[derive(Default)]
+struct Losses {
+    losses: Vec<f64>,
+    stop_after: Option<usize>,
+}
+
+impl TeacherWatch for Losses {
+    fn event(&mut self, event: TeacherEvent<'_>) {
+        if let TeacherEvent::Step { loss, .. } = event {
+            self.losses.push(loss);
+        }
+    }
+
+    fn stop(&mut self) -> bool {
+        self.stop_after.is_some_and(|steps| self.losses.len() >= steps)
+    }
+}
+
+fn trainer(config: &Value, resume: bool) -> TeacherTrainer {
+    let config = TeacherConfig::from_value(config).expect("settings");
+    let data = TeacherData::open(&config).expect("data");
+    let (model, start) = (Path::new(&config.model_path), config.output_path.join("start"));
+    let (folder, _) = started(model, config.num_labels, config.seed, &start).expect("a start");
+    let length = Some(config.limits.max_token_len);
+    let tokenizer = PairTokenizer::open(&folder, length, None).expect("a tokenizer");
+    let engine = TeacherEngine::load(&folder).expect("a model");
+    TeacherTrainer::new(config, data, tokenizer, engine, resume).expect("a run")
+}
+
+/// Losses, norms and rates of every step, and the weights after eight of them
+/// (`scripts/reference/teacher.py`), in one go and stopped in the middle.
+#[test]
+fn a_run_is_that_of_pytorch() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let model = dir.path().join("model");
+    std::fs::create_dir(&model).expect("made");
+    let source = repository().join("crates/splade-model/tests/fixtures/cross_encoders/bert");
+    for entry in std::fs::read_dir(source).expect("a model") {
+        let path = entry.expect("an entry").path();
+        std::fs::copy(&path, model.join(path.file_name().expect("a name"))).expect("copied");
+    }
+    let mut settings = json_file(&model.join("config.json"));
+    for name in ["hidden_dropout_prob", "attention_probs_dropout_prob"] {
+        settings[name] = json!(0.0);
+    }
+    std::fs::write(model.join("config.json"), settings.to_string()).expect("written");
+    let config = |output: &str| {
+        json!({
+            "input_file": fixtures().join("run.pkl.gz"), "model_path": model,
+            "output_path": dir.path().join(output), "max_token_len": 40,
+            "char_per_token_ratio": 100.0, "max_query_len": 0, "num_epochs": 8,
+            "train_batch_size": 100, "evaluation_steps": 0, "warmup_steps": 2,
+            "learning_rate": 5e-3, "weight_decay": 0.1,
+        })
+    };
+    let mut watch = Losses::default();
+    let outcome = trainer(&config("straight"), false).run(&mut watch).expect("a run");
+    assert!(matches!(outcome, TeacherOutcome::Finished { steps: 8, best: Some(_) }));
+
+    let expected = json_file(&fixtures().join("run.json"));
+    let numbers =
+        |value: &Value| -> Vec<f64> { serde_json::from_value(value.clone()).expect("numbers") };
+    let want = numbers(&expected["losses"]);
+    assert_eq!(watch.losses.len(), want.len());
+    for (got, want) in watch.losses.iter().zip(&want) {
+        // 32-bit weights drift from 64-bit ones step by step.
+        assert!((got - want).abs() < 1e-4, "{:?}, not {want:?}", watch.losses);
+    }
+    assert!(watch.losses[7] < 0.7 * watch.losses[0], "{:?}", watch.losses);
+    let log = std::fs::read_to_string(dir.path().join("straight/log.jsonl")).expect("a log");
+    let last = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .find(|record| record["step"] == 8 && !record["grad_norm"].is_null())
+        .expect("the last step is logged");
+    for (name, list) in [("grad_norm", "norms"), ("learning_rate", "rates")] {
+        let (got, want) = (last[name].as_f64().expect("a number"), numbers(&expected[list])[7]);
+        assert!((got - want).abs() < 1e-3 * want, "{name}: {got}, not {want}");
+    }
+    let weights = Weights::open(&dir.path().join("straight/final")).expect("weights");
+    for (name, want) in expected["tensors"].as_object().expect("tensors") {
+        let got = weights.read_f32(name).expect("a tensor");
+        let norm = got.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        let pattern = |i: usize| ((31 * i) % 17) as f64 / 8.0 - 1.0;
+        let projection: f64 = got.iter().enumerate().map(|(i, x)| f64::from(*x) * pattern(i)).sum();
+        let want = numbers(want);
+        // AdamW moves a weight whose gradient is rounding alone (keys' biases) by up to the rate.
+        let tolerance = match name.contains("key.bias") {
+            true => 8.0 * 5e-3 * got.len() as f64,
+            false => 2e-3 * (1.0 + want[0]),
+        };
+        let near = |got: f64, want: f64| (got - want).abs() < tolerance;
+        assert!(
+            near(norm, want[0]) && near(projection, want[1]),
+            "{name}: {norm} {projection}, not {want:?}"
+        );
+    }
+
+    // Stopped after three steps and continued: the same bytes.
+    let mut watch = Losses { stop_after: Some(3), ..Losses::default() };
+    let outcome = trainer(&config("broken"), false).run(&mut watch).expect("a run");
+    assert!(matches!(outcome, TeacherOutcome::Stopped(_)), "{outcome:?}");
+    trainer(&config("broken"), true).run(&mut Losses::default()).expect("a run");
+    for name in ["model.safetensors", "final/model.safetensors", "config.json"] {
+        let read = |run: &str| std::fs::read(dir.path().join(run).join(name)).expect(name);
+        assert!(read("straight") == read("broken"), "{name} differs");
+    }
+}
+
+/// Each loss falls on the toy data, from the model without a classifier.
+#[test]
+fn every_loss_is_learned() {
+    let toy = repository().join("data/toy/train");
+    for (loss, more) in [
+        ("BCEWithLogitsLoss", json!({})),
+        ("BCEWithLogitsLoss", json!({"max_train_size": 100})),
+        ("MSELoss", json!({"labels": "scores"})),
+        ("L1Loss", json!({})),
+        ("CrossEntropyLoss", json!({})),
+        ("MarginMSELoss", json!({"negatives_per_query": 3})),
+        ("KLDivLoss", json!({"negatives_per_query": 3, "temperature": 2.0})),
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut config = json!({
+            "model_path": repository().join("models/demo"), "output_path": dir.path(),
+            "train_query_master": toy.join("query_master.ndjson"),
+            "train_doc_master": toy.join("doc_master.ndjson"),
+            "train_positives": toy.join("positive_lists.ndjson"),
+            "hard_negative_scores": toy.join("hard_negative_scores.ndjson"),
+            "max_token_len": 32, "loss_function": loss, "num_epochs": 6, "train_batch_size": 10,
+            "warmup_steps": 4, "learning_rate": 2e-3,
+        });
+        for (key, value) in more.as_object().expect("settings") {
+            config[key] = value.clone();
+        }
+        let mut watch = Losses::default();
+        trainer(&config, false).run(&mut watch).expect("a run");
+        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+        let part = watch.losses.len() / 6;
+        let (first, last) =
+            (mean(&watch.losses[..part]), mean(&watch.losses[watch.losses.len() - part..]));
+        assert!(last < 0.9 * first, "{loss}: {first} to {last}");
+    }
+}
+
+#[test]
+fn shipped_configs_are_read() {
+    let folder = repository().join("config/cross_encoder");
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).expect("the configs") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let value = compose(&ComposeOptions::new(&folder, &*name, Vec::new()))
+            .and_then(|composed| composed.value())
+            .expect(&name);
+        let wrong = match name.ends_with("_train") {
+            true => TeacherConfig::from_value(&value).err(),
+            false => PredictConfig::from_value(&value).err(),
+        };
+        assert!(wrong.is_none(), "{name}: {wrong:?}");
+        count += 1;
+    }
+    assert_eq!(count, 4);
+}
