@@ -308,6 +308,25 @@ fn ms_marco_with_negatives_that_have_no_scores() {
 }
 
 #[test]
+fn where_some_pairs_have_scores_the_others_are_not_used() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("some.jsonl");
+    let line =
+        "{\"qid\": 100, \"pos\": [], \"neg\": {\"a\": [40, {\"pid\": 41, \"ce-score\": 2.5}]}}\n";
+    std::fs::write(&path, line).expect("written");
+    let mut options = msmarco(None, None);
+    options.hard_negatives = Some(path);
+    let (_dir, out, notes) = run(&Source::MsMarco(options));
+    assert!(notes.iter().any(|note| note.starts_with("1 pairs without a score")), "{notes:?}");
+    let scores = text(&files(&out)[TEACHER]);
+    // The positive gets the best score of the negatives.
+    let expected = serde_json::from_str::<Value>(&scores).expect("one line");
+    let expected = expected["scores"].as_object().expect("an object");
+    assert_eq!(expected.len(), 2);
+    assert!(expected.get("41").is_some() && expected.values().all(|score| *score == 2.5));
+}
+
+#[test]
 fn ms_marco_to_be_mined_has_every_document() {
     let mut options = msmarco(None, None);
     options.validation_docs = 5;

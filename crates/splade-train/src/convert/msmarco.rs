@@ -9,6 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rustc_hash::FxHashMap;
 use splade_index::eval::Qrels;
 
 use super::collection::Collection;
@@ -260,11 +261,15 @@ fn write_scores(
     watch: &mut Watch<'_>,
 ) -> Result<&'static str, TrainError> {
     let candidates = Candidates::read(path, queries, docs, watch)?;
-    let are_scored = candidates.are_scored();
+    let without = candidates.unscored();
+    let are_scored = without < candidates.pairs.len();
     let name = if are_scored { TEACHER_SCORES } else { INIT_SCORES };
     if candidates.left_out > 0 {
         let left_out = candidates.left_out;
         notes.push(format!("{left_out} pairs with an unknown query or document are left out"));
+    }
+    if are_scored && without > 0 {
+        notes.push(format!("{without} pairs without a score are not used, others have one"));
     }
     let pairs = &candidates.pairs;
     let by_query = ByQuery::new(queries.len(), || pairs.iter().map(|pair| pair.query));
@@ -274,14 +279,17 @@ fn write_scores(
         if failed.is_err() {
             return false;
         }
-        let own = || by_query.get(one.query).iter().map(|place| &pairs[*place as usize]);
+        let own = || {
+            let own = by_query.get(one.query).iter().map(|place| &pairs[*place as usize]);
+            own.filter(|pair| !are_scored || !pair.score.is_nan())
+        };
         let mut negatives = unique(own().map(|pair| pair.doc));
         negatives.retain(|doc| !one.positives.contains(doc));
         if negatives.is_empty() {
             return false;
         }
         // Of a pair that is there twice the first counts.
-        let score_of: rustc_hash::FxHashMap<u32, f32> =
+        let score_of: FxHashMap<u32, f32> =
             own().rev().map(|&Scored { doc, score, .. }| (doc, score)).collect();
         let best = negatives.iter().map(|doc| score_of[doc]).fold(f32::NEG_INFINITY, f32::max);
         let key = [options.seed, DRAWN_NEGATIVES, queries.id(one.query) as u64];

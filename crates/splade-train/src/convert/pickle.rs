@@ -272,7 +272,7 @@ mod tests {
             (&b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R."[..], "0x63 is not that of"),
             (b"\x80\x02]q\x00.", "0x5d"),
             (b"\x80\x02}q\x00(K\x01K\x02u.", "a query without a dict"),
-            (b"\x80\x02}q\x00(K\x01}q\x01K\x02}q\x02su.", "dicts in dicts"),
+            (b"\x80\x02}q\x00(K\x01}q\x01K\x02}q\x02su.", "items without a dict"),
             (b"\x80\x02K\x01.", "not a dict of dicts"),
             (b"u", "no mark"),
             (b"s", "an empty stack"),

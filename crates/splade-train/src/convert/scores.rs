@@ -58,9 +58,9 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// Whether every pair has a score.
-    pub(super) fn are_scored(&self) -> bool {
-        self.pairs.iter().all(|pair| !pair.score.is_nan())
+    /// Pairs without a score.
+    pub(super) fn unscored(&self) -> usize {
+        self.pairs.iter().filter(|pair| pair.score.is_nan()).count()
     }
 
     fn add(&mut self, query: i64, doc: i64, score: Option<f64>) -> Result<(), String> {
@@ -140,7 +140,7 @@ impl<'a> Candidates<'a> {
             serde_json::from_str(line).map_err(|error| format!("not a JSON object: {error}"))?;
         let mut take = |key: &str| object.remove(key);
         if let Some(query) = take("query") {
-            let query = query.as_str().ok_or("\"query\" is not a text")?;
+            let query = query.as_str().ok_or("\"query\" is not a text")?.trim_end();
             let (docs, scores) = match (take("docs"), take("pos"), take("negs")) {
                 (Some(docs), ..) => (texts(docs)?, Some(numbers(take("scores"))?)),
                 (None, Some(positives), Some(negatives)) => {

@@ -24,6 +24,8 @@ pub struct Parts {
     dir: PathBuf,
     /// Parts that are there.
     done: usize,
+    /// Whether the folder was made by this run.
+    is_new: bool,
 }
 
 impl Parts {
@@ -46,7 +48,7 @@ impl Parts {
             return Err(told(out, "the file is there already\nhint: replace it with --force"));
         }
         let dir = out.with_added_extension("parts");
-        let mut this = Self { out: out.to_path_buf(), dir, done: 0 };
+        let mut this = Self { out: out.to_path_buf(), dir, done: 0, is_new: false };
         if this.dir.is_dir() && !replace {
             if !resume {
                 let hint = "an earlier run has left parts of this file\nhint: go on with --resume, \
@@ -67,6 +69,7 @@ impl Parts {
         }
         this.remove()?;
         std::fs::create_dir_all(&this.dir).map_err(TrainError::io(&this.dir))?;
+        this.is_new = true;
         let path = this.dir.join(SETTINGS);
         std::fs::write(aside(&path), settings.to_string()).map_err(TrainError::io(&path))?;
         sync_and_rename(&path).map_err(|error| TrainError::Data(error.to_string()))?;
@@ -127,10 +130,10 @@ impl Parts {
     }
 }
 
-/// A folder without a part is of no use.
+/// A new folder without a part is of no use.
 impl Drop for Parts {
     fn drop(&mut self) {
-        if self.done == 0 {
+        if self.is_new && self.done == 0 {
             _ = std::fs::remove_dir_all(&self.dir);
         }
     }
