@@ -97,7 +97,7 @@ def start(engine, port):
          "-cp", f"{classes}{os.pathsep}{server}/*", main, str(home), str(port)],
         stdout=log, stderr=log,
     )
-    for _ in range(240):
+    for _ in range(600):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/_cluster/health", timeout=2).read()
             return node

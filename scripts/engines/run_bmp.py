@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["bmp==0.2.8"]
 # ///
-"""BMP (Block-Max Pruning) on an export of CIFF with weights up to 255. It ranks with the query's own integers."""
+"""BMP (Block-Max Pruning) on an export of CIFF with weights up to 255 in documents and 32 in queries."""
 
 import collections
 import os
