@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ring::digest::{SHA256, digest};
-pub(crate) use upload::{Uploads, WRITE_TOKEN};
+pub(crate) use upload::Uploads;
+#[allow(unused_imports, reason = "only tests of uploads have use for it")]
+pub(crate) use upload::WRITE_TOKEN;
 
 /// The model's name.
 pub(crate) const ID: &str = "org/demo";
