@@ -69,6 +69,7 @@ fn steps_run_when_something_changed() {
         steps(&[&file, "top_k=2", "--until", "encode"]),
         [format!("step 1 of 2, encode: {}", changed("texts.txt"))]
     );
+    assert_eq!(steps(&[&file, "top_k=2"])[0], "step 1 of 2, encode: unchanged");
     fs::remove_dir_all(dir.path().join("work/index")).expect("removed");
     assert_eq!(
         steps(&[&file, "top_k=2"])[1],
@@ -119,7 +120,7 @@ fn wrong_pipelines_are_refused_before_anything_runs() {
         ("name: index", "name: a/b", "must be letters"),
         ("stdout: ${work}/vectors.ndjson", "metrics: x", "a step makes something"),
         ("inputs: ${model}", "input: x", "input: there is no such key"),
-        ("work:", "works:", "work: the folder"),
+        ("work:", "works:", "did you mean works?"),
     ] {
         assert!(text.contains(old));
         fs::write(&file, text.replacen(old, new, 1)).expect("written");

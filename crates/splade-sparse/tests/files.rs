@@ -185,7 +185,7 @@ fn a_folder_keeps_its_settings_and_refuses_a_damaged_manifest() {
         ("{".to_owned(), "no manifest of vectors"),
         (
             text.replace("\"version\":1", "\"version\":2"),
-            "reads \"light-splade vectors\" version 1",
+            "\"light-splade vectors\" version 1 is read here",
         ),
         (text.replace("\"rows\":0", "\"rows\":3"), "not the sum"),
         (text.replace("\"shards\":[]", shard), "no file name"),
