@@ -119,6 +119,7 @@ pub(crate) struct PushArgs {
 
 /// A key, which no message may show.
 #[derive(Clone)]
+#[cfg_attr(not(feature = "push"), expect(dead_code, reason = "there is no server to show it to"))]
 pub(crate) struct ApiKey(pub(crate) String);
 
 impl std::fmt::Debug for ApiKey {
@@ -240,9 +241,6 @@ pub(crate) struct CiffArgs {
     /// Weights of queries are multiplied by this and rounded
     #[arg(long, value_name = "SCALE", default_value_t = 100.0, value_parser = parse_scale)]
     pub(crate) query_scale: f32,
-    /// Choose the scale that makes the largest weight of the queries this: 32 for BMP
-    #[arg(long, value_name = "LARGEST", conflicts_with = "query_scale", requires = "queries", value_parser = parse_scale)]
-    pub(crate) fit_queries: Option<f32>,
 }
 
 #[derive(Debug, Args)]

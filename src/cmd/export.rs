@@ -89,12 +89,11 @@ pub(crate) fn run(command: &ExportCommand) -> Result<()> {
         }
         ExportCommand::Ciff(args) => {
             let terms = TermsOf::open(&args.vectors)?;
-            let fit = |largest: Option<f32>, paths: &[PathBuf], scale| match largest {
-                Some(largest) => Ok(largest / largest_weight(paths, &terms)?),
-                None => anyhow::Ok(scale),
+            let scale = match args.fit {
+                Some(fit) => fit / largest_weight(&args.vectors.vectors, &terms)?,
+                None => args.scale,
             };
-            let scale = fit(args.fit, &args.vectors.vectors, args.scale)?;
-            let queries = fit(args.fit_queries, &args.vectors.queries, args.query_scale)?;
+            let queries = args.query_scale;
             let options = json!({"target": "ciff", "scale": scale, "query_scale": queries});
             let target = Ciff::new(terms.names()?, scale, queries);
             export(&args.vectors, &terms, &Target::Ciff(target), &options)
@@ -187,6 +186,7 @@ fn export(args: &VectorsArgs, terms: &TermsOf, target: &Target, options: &Value)
     let settings = settings(args, options);
     let mut writer = ShardedWriter::open(&args.out, settings, args.resume, form, create)?;
     if writer.manifest().complete {
+        target.clean(&args.out, &writer.manifest().shards)?;
         say("everything is there already");
         return Ok(());
     }

@@ -111,7 +111,7 @@ impl Target {
         }
     }
 
-    /// Removes files of documents that the completed folder does not need.
+    /// Removes files of documents that the completed folder does not need, if they are still there.
     ///
     /// # Errors
     /// If one cannot be removed.
@@ -119,7 +119,11 @@ impl Target {
         if let Self::Ciff(_) = self {
             for shard in shards {
                 let path = dir.join(&shard.file);
-                std::fs::remove_file(&path).map_err(FileError::io("remove", &path))?;
+                match std::fs::remove_file(&path) {
+                    // An earlier run removed it.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    removed => removed.map_err(FileError::io("remove", &path))?,
+                }
             }
         }
         Ok(())
