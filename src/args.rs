@@ -2,6 +2,8 @@
 
 mod convert;
 mod cross_encoder;
+#[cfg(feature = "push")]
+mod doctor;
 mod evaluate;
 mod export;
 mod export_model;
@@ -21,6 +23,8 @@ pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, OutputArgs, Pu
 pub(crate) use cross_encoder::{
     CrossEncoderCommand, EnsembleArgs, TeacherArgs, TeacherPredictArgs, TeacherTrainArgs,
 };
+#[cfg(feature = "push")]
+pub(crate) use doctor::{DoctorArgs, EngineKind};
 pub(crate) use evaluate::{CheckDataArgs, EvaluateArgs, ReportFormat};
 pub(crate) use export::{
     CsrArgs, ElasticsearchType, ExportCommand, IndexArgs, MatrixFormat, OpensearchArgs,
@@ -76,6 +80,9 @@ pub(crate) enum Command {
     Convert(ConvertCommand),
     /// Find hard negatives for the queries of training data
     Mine(MineArgs),
+    /// Try whether a search engine answers as it has to
+    #[cfg(feature = "push")]
+    Doctor(DoctorArgs),
     /// Train a model as a config says
     Train(TrainArgs),
     /// Run steps that a file lists, each only if something changed that it depends on

@@ -46,6 +46,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Export(command) => cmd::export::run(command),
         Command::Convert(command) => cmd::convert::run(command),
         Command::Mine(args) => cmd::mine::run(args),
+        #[cfg(feature = "push")]
+        Command::Doctor(args) => cmd::doctor::run(args),
         Command::Train(args) => cmd::train::run(args),
         Command::Pipeline(args) => cmd::pipeline::run(args),
         Command::CrossEncoder(command) => cmd::cross_encoder::run(command),

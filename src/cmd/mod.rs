@@ -3,6 +3,8 @@
 pub(crate) mod check_data;
 pub(crate) mod convert;
 pub(crate) mod cross_encoder;
+#[cfg(feature = "push")]
+pub(crate) mod doctor;
 pub(crate) mod encode;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
