@@ -69,7 +69,7 @@ fn training_ends_with_the_same_bytes_after_kills() {
     let said_once = said(&refs(&train(&straight, &["--threads", "2"])));
     assert!(said_once.contains("a new one is drawn by the seed"), "{said_once}");
     assert!(!straight.join("start").exists());
-    let every = ["save_steps=2", "--resume", "-q"];
+    let every = ["++save_steps=5", "--resume", "-q"];
     let mut kills = 0;
     for wait in 0.. {
         let threads = ["1", "2", "3"][wait % 3];
@@ -124,7 +124,7 @@ impl Scoring {
 
     fn arguments(&self, output: &str, more: &[&str]) -> Vec<String> {
         let file = "config/cross_encoder/toy_predict.yaml";
-        let base = ["cross-encoder", "predict", "--config", file, "predict_batch_size=1"];
+        let base = ["cross-encoder", "predict", "--config", file, "++predict_batch_size=1"];
         let set = [
             format!("model_path={}", self.path("teacher").display()),
             format!("hard_negative_init_scores={}", self.path("init.ndjson").display()),
@@ -188,7 +188,7 @@ fn shards_are_the_whole_and_ensembles_join_them() {
     let scoring = Scoring::new();
     let run = |output: &str, more: &[&str]| said(&refs(&scoring.arguments(output, more)));
     run("whole.ndjson", &["-q"]);
-    run("whole.ndjson.gz", &["-q", "predict_batch_size=500", "--threads", "1"]);
+    run("whole.ndjson.gz", &["-q", "++predict_batch_size=500", "--threads", "1"]);
     let packed = fs::File::open(scoring.path("whole.ndjson.gz")).expect("scores");
     let mut unpacked = Vec::new();
     std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut unpacked)

@@ -197,7 +197,8 @@ impl PairTokenizer {
                 tokenizer.len()
             ));
         }
-        let typed = config.token_types();
+        // A model with one type has nothing to tell the texts apart by.
+        let typed = config.token_types().filter(|rows| *rows > 1);
         let types = usize::from(tokenizer.max_token_type());
         if typed.is_some_and(|rows| types >= rows) {
             return setting(format!(

@@ -1,4 +1,4 @@
-//! Masked language models: token ids to hidden states, and the decoder over the vocabulary.
+//! Models: token ids to hidden states, and the decoder over the vocabulary or a classifier.
 //!
 //! One file a family. Each is a struct of layers with a `load` that names every tensor and a
 //! `forward` that reads top to bottom. Texts come packed, without padding.

@@ -135,6 +135,10 @@ impl TrainableCrossEncoder {
         let path = folder.join("tokenizer_config.json");
         let mut tokenizer = read_json(&path)?.unwrap_or_else(|| json!({}));
         tokenizer["model_max_length"] = Value::from(max_length);
+        if self.config.token_types() == Some(1) {
+            // Python would look up a second type for the second text, and fail.
+            tokenizer["model_input_names"] = json!(["input_ids", "attention_mask"]);
+        }
         write_json(&path, &tokenizer)?;
         let parameters = self.network.model.parameters(&self.config, &self.classifier);
         write_weights(&folder.join("model.safetensors"), &parameters, None)
