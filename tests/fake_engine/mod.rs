@@ -143,7 +143,8 @@ impl FakeEngine {
                 }
                 (200, json!({"status": "ok"}))
             }
-            ("POST", _, "_refresh") => (200, json!({})),
+            ("POST", _, "_refresh") if body.is_empty() => (200, json!({})),
+            ("POST", _, "_refresh") => (400, json!({"error": "does not support having a body"})),
             ("POST", _, "_search" | "points/query") => {
                 let documents = indexes.get(index).expect("an index").clone();
                 drop(indexes);

@@ -164,7 +164,7 @@ impl Engine {
             return Err(Wrong::new(what, "is this the engine itself?"));
         }
         if let Some(path) = self.server.refresh(&self.index) {
-            self.ask("POST", &path, b"{}")?;
+            self.ask("POST", &path, &[])?;
         }
         Ok(format!("{} taken", documents.len()))
     }
