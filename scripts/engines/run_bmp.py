@@ -18,6 +18,9 @@ with tempfile.TemporaryDirectory() as folder:
     for line in (EXPORT / "queries.pisa").read_text(encoding="utf-8").splitlines():
         name, tokens = line.split(":", 1)
         query = {token: float(count) for token, count in collections.Counter(tokens.split()).items()}
+        if not query:
+            # It stops the process.
+            continue
         documents, scores = searcher.search(query, 10, 1.0, 1.0)
         found[name] = list(zip(documents, map(float, scores)))
 answer("bmp 0.2.8", found)
