@@ -50,7 +50,7 @@ pub trait Parameters: Send {
     /// `numbers`, which stand in the engine's order: its values, or a state of the optimizer.
     fn to_tensors(&self, index: usize, numbers: &[f32]) -> Vec<NamedTensor>;
 
-    /// The reverse of [`to_tensors`](Engine::to_tensors): the numbers of parameter `index` in the
+    /// The reverse of [`to_tensors`](Parameters::to_tensors): the numbers of parameter `index` in the
     /// engine's order, from its tensors, asked for by name.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! Files are kept in the cache that Python's `huggingface_hub` uses, in its layout, so that either
 //! uses what the other fetched. What is in the cache is used as it is, without a request: another
 //! revision is fetched only where one is named. Only the files that this crate reads are fetched.
-//! [`upload`] sends a folder to the hub, as a model.
+//! [`upload()`] sends a folder to the hub, as a model.
 
 #[cfg(feature = "hub")]
 mod cache;

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Settings are those of the Python library's YAML files, with some of our own. [`TeacherData`] reads
-//! what is trained on, [`TeacherTrainer`] is the loop, [`rerank`] what it is measured by, [`predict`]
-//! scores the pairs of a file and [`ensemble`] joins the scores of several teachers.
+//! what is trained on, [`TeacherTrainer`] is the loop, [`rerank`] what it is measured by, [`predict()`]
+//! scores the pairs of a file and [`ensemble()`] joins the scores of several teachers.
 
 mod config;
 mod data;
