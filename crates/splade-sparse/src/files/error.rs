@@ -60,6 +60,7 @@ impl FileError {
     }
 
     /// A document that cannot be written.
+    #[cfg(feature = "export")]
     pub(crate) fn document(id: &str, message: impl Into<String>) -> Self {
         Self::Document { id: id.to_owned(), message: message.into() }
     }
