@@ -41,9 +41,9 @@ pub use error::ModelError;
 pub use export::{ExportOptions, ExportedModel, QueryTower, Reader, export_model};
 pub use folder::{Layout, Method, ModelFolder, Table, Tower};
 pub use hub::{HubOptions, HubProgress, HubTarget, resolve, resolve_dataset, upload};
-pub use splade_nn::{Isa, PooledTerm, Pooling, Precision, Saturation};
+pub use splade_nn::{CrossEntropy, Isa, PooledTerm, Pooling, Precision, Saturation};
 pub use train::{
-    Parameter, ParameterLayout, Tensor, Trainable, TrainableCrossEncoder, add_classifier, add_head,
-    copy_tokenizer_alone, lacks_classifier, lacks_head,
+    Masked, Parameter, ParameterLayout, Tensor, Trainable, TrainableCrossEncoder, add_classifier,
+    add_head, copy_tokenizer_alone, lacks_classifier, lacks_head,
 };
 pub use weights::{FloatType, Weights, WeightsWriter};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use splade_model::{
-    Isa, Pooling, Saturation, Trainable, Weights, WeightsWriter, add_head, lacks_head,
+    Isa, Masked, Pooling, Saturation, Trainable, Weights, WeightsWriter, add_head, lacks_head,
 };
 
 fn fixtures() -> PathBuf {
@@ -90,6 +90,59 @@ fn gradients_equal_pytorch() {
                 let at = format!("{name} {key} {isa}");
                 wrong.extend(compare(&tensors(&mut model), &expected[key], &at));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Hidden tokens' loss and gradients, without and with FLOPS, by scripts/reference/tiny_pretraining.py.
+#[test]
+fn masked_loss_and_gradients_equal_pytorch() {
+    let expected = json(&fixtures().join("pretraining.json"));
+    let mut wrong = Vec::new();
+    for (name, expected) in expected.as_object().expect("models") {
+        let folder = without_dropout(&fixtures().join(name));
+        let number = |value: &Value| value.as_u64().expect("a number") as usize;
+        let ids = |text: &Value| -> Vec<u32> {
+            text.as_array().expect("ids").iter().map(|id| number(id) as u32).collect()
+        };
+        let texts: Vec<_> = expected["texts"].as_array().expect("texts").iter().map(ids).collect();
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        let place = |row: &Value| Masked {
+            token: texts[..number(&row[0])].iter().map(|text| text.len()).sum::<usize>()
+                + number(&row[1]),
+            id: number(&row[2]) as u32,
+        };
+        let masked: Vec<_> =
+            expected["masked"].as_array().expect("masked").iter().map(place).collect();
+        for (isa, regularized) in
+            Isa::supported().into_iter().flat_map(|isa| [(isa, false), (isa, true)])
+        {
+            let mut model =
+                Trainable::load(folder.path(), Pooling::Max, Saturation::Log1pRelu, isa)
+                    .expect("a model");
+            let plain = model.masked_loss(&texts, &masked);
+            let pooled = model.forward_masked(&texts, &[1, 2, 3, 4], regularized).to_vec();
+            let mut means = vec![0.0; model.vocab()];
+            for term in pooled.iter().flatten() {
+                means[term.term as usize] += term.weight / texts.len() as f32;
+            }
+            // Of 0.05 · FLOPS.
+            let by_term = |terms: &Vec<splade_model::PooledTerm>| -> Vec<f32> {
+                let slope = |term: u32| 0.05 * 2.0 * means[term as usize] / texts.len() as f32;
+                terms.iter().map(|term| slope(term.term)).collect()
+            };
+            let gradients: Vec<Vec<f32>> = pooled.iter().map(by_term).collect();
+            let got = model.backward_masked(&masked, 1.0 / masked.len() as f32, &gradients);
+            let at = format!("{name} {isa} {regularized}");
+            assert_eq!(got.correct, number(&expected["correct"]), "{at}");
+            let want = expected["loss"].as_f64().expect("a number") * masked.len() as f64;
+            for loss in [got.loss, plain.loss] {
+                // Logits of 32-bit sums are off by some 1e-6.
+                assert!((loss - want).abs() < 1e-5 * want, "{at}: {loss}, not {want}");
+            }
+            let key = if regularized { "regularized" } else { "masked" };
+            wrong.extend(compare(&tensors(&mut model), &expected["gradients"][key], &at));
         }
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));

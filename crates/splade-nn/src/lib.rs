@@ -36,8 +36,8 @@ mod simd;
 
 pub use attention::{Attention, LogBuckets, RelativePositions, Rotary};
 pub use backward::{
-    Dropout, KeyedTexts, SavedNorm, Scratch, activate, activation_backward, gated_backward,
-    splade_head_backward,
+    CrossEntropy, Dropout, KeyedTexts, SavedNorm, Scratch, activate, activation_backward,
+    cross_entropy, cross_entropy_backward, gated_backward, splade_head_backward,
 };
 pub use functions::{Activation, LayerNorm, gated_activation};
 pub use head::{PooledTerm, Pooling, Saturation, splade_head};

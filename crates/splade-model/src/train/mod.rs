@@ -6,6 +6,7 @@
 //! order; [`Parameter`] turns them into tensors and back.
 
 mod cross_encoder;
+mod masked;
 mod parameter;
 mod save;
 mod start;
@@ -22,6 +23,7 @@ use crate::error::ModelError;
 use crate::network::{Network, offsets};
 
 pub use cross_encoder::{TrainableCrossEncoder, add_classifier, lacks_classifier};
+pub use masked::Masked;
 pub use parameter::{Parameter, ParameterLayout, Tensor};
 pub use save::copy_tokenizer_alone;
 pub(crate) use save::{config_json, copy_tokenizer};
@@ -119,6 +121,15 @@ impl Trainable {
     /// # Panics
     /// If a text is empty or has no key.
     pub fn forward(&mut self, texts: &[&[u32]], keys: &[u64]) -> &[Vec<PooledTerm>] {
+        let mut kept = self.forward_body(texts, keys);
+        let (pooling, saturation) = self.head;
+        let (decoder, hidden) = (&self.network.model.decoder.output, &self.saved.output);
+        kept.pooled = splade_head(decoder, hidden, &kept.offsets, pooling, saturation, true);
+        &self.kept.insert(kept).pooled
+    }
+
+    /// A forward pass up to the decoder's input.
+    fn forward_body(&mut self, texts: &[&[u32]], keys: &[u64]) -> Kept {
         assert!(texts.len() == keys.len(), "a text without a key");
         let (ids, offsets, keys) = (texts.concat(), offsets(texts), keys.to_vec());
         let pass = Pass {
@@ -126,13 +137,8 @@ impl Trainable {
             keys: &keys,
             isa: self.isa,
         };
-        let model = &self.network.model;
-        model.forward_saved(&pass, &mut self.saved, &mut self.work);
-        let (pooling, saturation) = self.head;
-        let hidden = &self.saved.output;
-        let decoder = &model.decoder.output;
-        let pooled = splade_head(decoder, hidden, &offsets, pooling, saturation, true);
-        &self.kept.insert(Kept { ids, offsets, keys, pooled }).pooled
+        self.network.model.forward_saved(&pass, &mut self.saved, &mut self.work);
+        Kept { ids, offsets, keys, pooled: Vec::new() }
     }
 
     /// Adds to the gradients of the weights: `gradients[i][j]` is the loss's by the weight of term
@@ -142,29 +148,43 @@ impl Trainable {
     /// If there was no forward pass, or its terms are others.
     pub fn backward(&mut self, gradients: &[Vec<f32>]) {
         let kept = self.kept.take().expect("a forward pass comes before its backward pass");
+        self.clear_d_output();
+        self.head_backward(&kept, gradients);
+        self.backward_body(&kept);
+    }
+
+    /// Makes the gradient by the decoder's input, in `work.a`, all zeros.
+    fn clear_d_output(&mut self) {
+        self.work.a.clear();
+        self.work.a.resize(self.saved.output.len(), 0.0);
+    }
+
+    /// Adds what the gradients of the terms give to that by the decoder's input and to the
+    /// decoder's.
+    fn head_backward(&mut self, kept: &Kept, gradients: &[Vec<f32>]) {
+        let (pooling, saturation) = self.head;
+        splade_head_backward(
+            &self.network.model.decoder.output,
+            &self.saved.output,
+            &kept.offsets,
+            pooling,
+            saturation,
+            &kept.pooled,
+            gradients,
+            &mut self.work.a,
+            self.gradients.decoder_output(),
+            &mut self.work.scratch,
+        );
+    }
+
+    /// The gradient by the decoder's input to those of all weights below it.
+    fn backward_body(&mut self, kept: &Kept) {
         let pass = Pass {
             texts: PackedTexts { ids: &kept.ids, types: &[], offsets: &kept.offsets },
             keys: &kept.keys,
             isa: self.isa,
         };
         let model = &self.network.model;
-        let (pooling, saturation) = self.head;
-        let hidden = &self.saved.output;
-        let d_output = &mut self.work.a;
-        d_output.clear();
-        d_output.resize(hidden.len(), 0.0);
-        splade_head_backward(
-            &model.decoder.output,
-            hidden,
-            &kept.offsets,
-            pooling,
-            saturation,
-            &kept.pooled,
-            gradients,
-            d_output,
-            self.gradients.decoder_output(),
-            &mut self.work.scratch,
-        );
         model.backward(&pass, &self.saved, &mut self.gradients, &mut self.work);
     }
 

@@ -7,12 +7,14 @@
 
 mod activation;
 mod attention;
+mod cross_entropy;
 mod dropout;
 mod head;
 mod linear;
 mod norm;
 
 pub use activation::{activate, activation_backward, gated_backward};
+pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_backward};
 pub use dropout::{Dropout, KeyedTexts};
 pub use head::splade_head_backward;
 pub use linear::Scratch;
