@@ -8,7 +8,8 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding
 table{border-collapse:collapse;margin:1rem 0}\
 td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #8886}\
 td:first-child,th:first-child{text-align:left}\
-svg{width:100%;height:auto;margin:.5rem 0}\
+svg{width:100%;height:auto;margin:.5rem 0;overflow:visible}\
+td code{display:block;text-align:left}\
 svg text{font-size:12px;fill:currentColor}\
 .axis{stroke:currentColor;stroke-width:1;opacity:.5;fill:none}\
 .bar{fill:#3b7dd8}.worse{fill:#d8663b}";
