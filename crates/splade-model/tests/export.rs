@@ -85,7 +85,7 @@ fn what_text_embeddings_inference_needs_is_there() {
         ),
         ("roberta", &["lm_head.decoder.weight", "lm_head.bias", "lm_head.dense.weight"]),
         ("xlm-roberta", &["lm_head.decoder.weight", "lm_head.bias", "lm_head.layer_norm.weight"]),
-        ("camembert", &["lm_head.decoder.weight"]),
+        ("camembert", &["lm_head.decoder.weight", "lm_head.bias", "lm_head.decoder.bias"]),
     ];
     for (name, tensors) in cases {
         let (to, exported) = export(&fixture(name), FloatType::F32);

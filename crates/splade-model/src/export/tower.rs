@@ -18,6 +18,8 @@ const CHUNK: usize = 1 << 20;
 /// The decoder of RoBERTa, which text-embeddings-inference wants in the file even where it is the
 /// words' embedding.
 const ROBERTA_DECODER: &str = "lm_head.decoder.weight";
+/// RoBERTa's bias once more: transformers 5 takes CamemBERT's for missing without this name.
+const ROBERTA_BIAS: &str = "lm_head.decoder.bias";
 
 /// Writes a masked language model; returns how many numbers its weights have.
 pub(super) fn write_model(
@@ -96,9 +98,12 @@ fn write_weights(
     let parameters = names.iter().map(|name| shape(name).iter().product::<usize>() as u64).sum();
     if let ArchitectureConfig::Bert(c) = config
         && c.family == BertFamily::Roberta
-        && c.tied
     {
-        tensors.push(("roberta.embeddings.word_embeddings.weight", ROBERTA_DECODER));
+        if c.tied {
+            tensors.push(("roberta.embeddings.word_embeddings.weight", ROBERTA_DECODER));
+        }
+        let bias = tensors.iter().find(|(_, written)| *written == "lm_head.bias").copied();
+        tensors.extend(bias.map(|(name, _)| (name, ROBERTA_BIAS)));
     }
     let announced: Vec<_> =
         tensors.iter().map(|(name, written)| ((*written).to_owned(), shape(name))).collect();
