@@ -27,11 +27,13 @@ pub(super) fn write(
         return Ok(first);
     }
     let term = |key: &str| terms.term(key);
+    let mut empty = 0;
     write_file(args, target, |file| {
         for row in VectorReader::open(&args.queries, &term)? {
             let row = row.context(terms.hint())?;
             terms.check(&row)?;
             file.write(&row.id, &row.vector).context("cannot write the queries")?;
+            empty += usize::from(row.vector.is_empty());
             if first.len() < SAMPLE {
                 first.push(row.vector);
             }
@@ -41,6 +43,9 @@ pub(super) fn write(
         }
         Ok(())
     })?;
+    if empty > 0 && target.leaves_empty_queries_out() {
+        say(&format!("{empty} queries without terms are left out"));
+    }
     Ok(first)
 }
 

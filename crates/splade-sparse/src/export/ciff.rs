@@ -61,8 +61,7 @@ impl Ciff {
         if id.is_empty() || id.contains(|mark| mark == ':' || is_blank(mark)) {
             return Err("its id is empty, or has white space or a colon, which end it".to_owned());
         }
-        out.extend_from_slice(id.as_bytes());
-        push_repeated(out, b':', vector, self.query_scale, &self.terms)
+        push_repeated(out, (id, b':'), vector, self.query_scale, &self.terms)
     }
 
     pub(super) fn create(&self, path: &Path) -> Result<PartWriter<'_>, FileError> {

@@ -55,8 +55,11 @@ impl TextTarget for Lucene {
 
     fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
         check_id(id)?;
-        out.extend_from_slice(id.as_bytes());
-        push_repeated(out, b'\t', vector, self.scale, &self.terms)
+        push_repeated(out, (id, b'\t'), vector, self.scale, &self.terms)
+    }
+
+    fn leaves_empty_queries_out(&self) -> bool {
+        true
     }
 
     fn setup(&self, _shards: &[Shard]) -> Vec<(&'static str, String)> {
@@ -64,16 +67,16 @@ impl TextTarget for Lucene {
     }
 }
 
-/// Appends a separator, each token as often as its integer weight says with spaces between, and the
-/// end of the line.
+/// Appends the line of a query: its id, a separator, and each token as often as its integer weight says
+/// with spaces between; nothing for a query without tokens, which readers of such files refuse.
 pub(super) fn push_repeated(
     out: &mut Vec<u8>,
-    separator: u8,
+    (id, separator): (&str, u8),
     vector: &SparseVector,
     scale: f32,
     terms: &TermNames,
 ) -> Result<(), String> {
-    let mut between = separator;
+    let mut between = None;
     for (term, count) in impacts(vector, scale)? {
         if count > REPETITIONS {
             return Err(format!(
@@ -81,15 +84,19 @@ pub(super) fn push_repeated(
             ));
         }
         for _ in 0..count {
-            out.push(between);
-            between = b' ';
+            match between.replace(b' ') {
+                Some(space) => out.push(space),
+                None => {
+                    out.extend_from_slice(id.as_bytes());
+                    out.push(separator);
+                }
+            }
             out.extend_from_slice(terms.name(term).as_bytes());
         }
     }
-    if between == separator {
-        out.push(separator);
+    if between.is_some() {
+        out.push(b'\n');
     }
-    out.push(b'\n');
     Ok(())
 }
 

@@ -73,6 +73,15 @@ impl Target {
         }
     }
 
+    /// Whether a query without terms is not in the file of queries.
+    pub fn leaves_empty_queries_out(&self) -> bool {
+        match self {
+            Self::Text(target) => target.leaves_empty_queries_out(),
+            Self::Ciff(_) => true,
+            Self::Parquet | Self::Csr(_) => false,
+        }
+    }
+
     /// A file of queries.
     ///
     /// # Errors

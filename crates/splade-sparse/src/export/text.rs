@@ -44,6 +44,11 @@ pub trait TextTarget: std::fmt::Debug {
     /// A message, if the engine cannot answer it.
     fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String>;
 
+    /// Whether a query without terms has no line.
+    fn leaves_empty_queries_out(&self) -> bool {
+        false
+    }
+
     /// Names and contents of the files that create the index and load the documents.
     fn setup(&self, shards: &[Shard]) -> Vec<(&'static str, String)>;
 }
