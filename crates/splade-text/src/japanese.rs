@@ -66,7 +66,7 @@ enum Subwords {
 }
 
 thread_local! {
-    static LATTICE: RefCell<Lattice> = RefCell::default();
+    pub(crate) static LATTICE: RefCell<Lattice> = RefCell::default();
 }
 
 impl BertJapanese {
@@ -249,10 +249,20 @@ fn words(config: &Config, dictionary: Option<&Path>) -> Result<(Words, String), 
         };
         mecab.unsupported("mecab_dic", &format!("{known} (--mecab-dicdir)"))
     })?;
+    let dictionary = built_in(packed)?;
+    Ok((Words::Mecab { dictionary, normalize }, "MeCab with unidic-lite".to_owned()))
+}
+
+/// The built-in dictionary.
+pub(crate) fn unidic_lite() -> Result<Dictionary, TextError> {
+    let missing = "this program was built without the dictionary unidic-lite";
+    built_in(UNIDIC_LITE.ok_or_else(|| TextError::Dictionary(missing.to_owned()))?)
+}
+
+fn built_in(packed: &[u8]) -> Result<Dictionary, TextError> {
     let dictionary = cache::open(packed, cache::default_folder().as_deref());
     let path = PathBuf::from("the built-in dictionary");
-    let dictionary = dictionary.map_err(|message| TextError::Invalid { path, message })?;
-    Ok((Words::Mecab { dictionary, normalize }, "MeCab with unidic-lite".to_owned()))
+    dictionary.map_err(|message| TextError::Invalid { path, message })
 }
 
 /// A compiled dictionary (a folder) or a packed one (a file).
@@ -291,7 +301,7 @@ fn lower(text: &str, kept: &AhoCorasick) -> String {
     lowered
 }
 
-fn nfkc(text: &str) -> std::borrow::Cow<'_, str> {
+pub(crate) fn nfkc(text: &str) -> std::borrow::Cow<'_, str> {
     match is_nfkc_quick(text.chars()) {
         IsNormalized::Yes => text.into(),
         _ => text.nfkc().collect::<String>().into(),

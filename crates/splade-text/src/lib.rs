@@ -25,17 +25,21 @@ mod error;
 mod added;
 mod hugging_face;
 mod japanese;
+mod learn;
 mod mecab;
 mod pair;
 mod tokenizer;
 mod vocab;
 mod wordpiece;
+mod words;
 
 use std::path::Path;
 
 pub use error::TextError;
+pub use learn::{Vocabulary, VocabularyOptions};
 pub use pair::PairEncoding;
 pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};
+pub use words::{WordCounts, WordKind, WordSplitter};
 
 /// Packs a compiled MeCab dictionary in UTF-8 into one small file, without loss for segmentation.
 ///

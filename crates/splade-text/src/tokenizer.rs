@@ -235,6 +235,11 @@ impl Tokenizer {
         self.tokens.is_empty()
     }
 
+    /// Ids that stand before and after every text.
+    pub fn around(&self) -> (&[u32], &[u32]) {
+        (&self.around.0, &self.around.1)
+    }
+
     /// Ids of special tokens.
     pub fn special_ids(&self) -> &[u32] {
         &self.special_ids

@@ -4,7 +4,7 @@
 use crate::vocab::Vocab;
 
 /// A word of more characters than this is unknown.
-const MAX_WORD_CHARS: usize = 100;
+pub(crate) const MAX_WORD_CHARS: usize = 100;
 
 /// A vocabulary of words and `##` continuations.
 #[derive(Debug)]
@@ -74,6 +74,6 @@ impl WordPiece {
 }
 
 /// What Python's `str.split()` splits on.
-fn python_space(c: char) -> bool {
+pub(crate) fn python_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
