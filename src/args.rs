@@ -13,6 +13,7 @@ mod model;
 mod pipeline;
 mod search;
 mod train;
+mod vocab;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,7 @@ pub(crate) use model::{
 pub(crate) use pipeline::PipelineArgs;
 pub(crate) use search::{HitFormat, SearchArgs};
 pub(crate) use train::TrainArgs;
+pub(crate) use vocab::{VocabCommand, VocabLearnArgs, WordsArg};
 
 use crate::sink::Format;
 
@@ -85,6 +87,11 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Train a model as a config says
     Train(TrainArgs),
+    /// Train a masked language model, from nothing or further, as a config says
+    Pretrain(TrainArgs),
+    /// Make vocabularies
+    #[command(subcommand)]
+    Vocab(VocabCommand),
     /// Run steps that a file lists, each only if something changed that it depends on
     Pipeline(PipelineArgs),
     /// Train and use the teacher of distillation

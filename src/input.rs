@@ -37,6 +37,8 @@ pub(crate) struct Record {
 pub(crate) struct InputOptions {
     pub(crate) text_field: Option<String>,
     pub(crate) id_field: Option<String>,
+    /// Objects need no id.
+    pub(crate) no_ids: bool,
     /// Standard input and files of any name are NDJSON.
     pub(crate) ndjson: bool,
 }
@@ -269,6 +271,9 @@ fn parse(line: &str, options: &InputOptions) -> Result<Record> {
             titled(title, text_of("text")?.to_owned())
         }
     };
+    if options.no_ids {
+        return Ok(Record { id: String::new(), text });
+    }
     let id = id_of(object, options.id_field.as_deref())?.ok_or_else(|| {
         let wanted = options.id_field.as_deref().map_or(ID_FIELDS.join(", "), str::to_owned);
         anyhow!("there is no id ({wanted}); the fields are: {}", has())

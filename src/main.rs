@@ -49,6 +49,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         #[cfg(feature = "push")]
         Command::Doctor(args) => cmd::doctor::run(args),
         Command::Train(args) => cmd::train::run(args),
+        Command::Pretrain(args) => cmd::pretrain::run(args),
+        Command::Vocab(command) => cmd::vocab::run(command),
         Command::Pipeline(args) => cmd::pipeline::run(args),
         Command::CrossEncoder(command) => cmd::cross_encoder::run(command),
     }

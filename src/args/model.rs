@@ -203,6 +203,7 @@ impl From<PrecisionArg> for Precision {
 impl InputArgs {
     pub(crate) fn options(&self) -> InputOptions {
         InputOptions {
+            no_ids: false,
             text_field: self.text_field.clone(),
             id_field: self.id_field.clone(),
             ndjson: self.ndjson,

@@ -13,12 +13,15 @@ pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod mine;
 pub(crate) mod pipeline;
+pub(crate) mod pretrain;
 pub(crate) mod search;
 pub(crate) mod tokenize;
 pub(crate) mod train;
+pub(crate) mod vocab;
 
 mod bm25;
 mod retrieval;
+mod runs;
 mod stream;
 
 use std::path::{Path, PathBuf};
@@ -124,6 +127,26 @@ fn records(args: &InputArgs) -> Result<(Records, Position)> {
 
 /// Records one after another.
 type Records = Box<dyn Iterator<Item = Result<Record>>>;
+
+/// Hands the texts of inputs on, about so many bytes of them at a time.
+fn windows(
+    inputs: Inputs,
+    bytes: usize,
+    mut work: impl FnMut(&[String]) -> Result<()>,
+) -> Result<()> {
+    let (mut texts, mut size) = (Vec::new(), 0);
+    for record in inputs {
+        let text = record?.text;
+        size += text.len();
+        texts.push(text);
+        if size >= bytes {
+            work(&texts)?;
+            texts.clear();
+            size = 0;
+        }
+    }
+    work(&texts)
+}
 
 /// The name of a folder, for people.
 fn name(path: &Path) -> String {

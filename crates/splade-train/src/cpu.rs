@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use splade_model::{ParameterLayout, Trainable};
+use splade_model::{CrossEntropy, Masked, ParameterLayout, Trainable};
 use splade_nn::{Isa, PooledTerm, Pooling, Saturation};
 
 use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};
@@ -37,6 +37,32 @@ impl CpuEngine {
     /// If the decoder has no bias.
     pub fn calibrate(&mut self, texts: &[&[u32]], terms: usize) -> Result<f32, TrainError> {
         Ok(self.model.calibrate(texts, terms)?)
+    }
+
+    /// As [`Engine::forward`], for [`backward_masked`](Self::backward_masked): vectors only if
+    /// `pooled`.
+    pub fn forward_masked(&mut self, texts: &[&[u32]], noise: &[u64], pooled: bool) -> Vec<Terms> {
+        let pooled = self.model.forward_masked(texts, noise, pooled);
+        pooled.iter().map(|pooled| to_terms(pooled)).collect()
+    }
+
+    /// The loss of hidden tokens of the last forward pass; adds the gradients of `scale` times it
+    /// and, by `gradients` as in [`Engine::backward`], those of the vectors.
+    ///
+    /// # Panics
+    /// As `Engine::backward`.
+    pub fn backward_masked(
+        &mut self,
+        masked: &[Masked],
+        scale: f32,
+        gradients: &[Vec<f32>],
+    ) -> CrossEntropy {
+        self.model.backward_masked(masked, scale, gradients)
+    }
+
+    /// The loss of hidden tokens without dropout; nothing is kept.
+    pub fn masked_loss(&self, texts: &[&[u32]], masked: &[Masked]) -> CrossEntropy {
+        self.model.masked_loss(texts, masked)
     }
 
     /// The longest text in tokens.

@@ -11,11 +11,9 @@ use splade_train::cpu::CpuEngine;
 use splade_train::data::{TrainingData, ValidationData};
 use splade_train::engine::Engine;
 use splade_train::table::{COUNTED_DOCUMENTS, TableEngine, inverse_document_frequencies};
-use splade_train::trainer::{
-    QueryTower, Tokenization, Towers, TrainerOptions, check_outputs, checkpoint_to_resume,
-};
+use splade_train::trainer::{QueryTower, Tokenization, Towers, TrainerOptions, check_outputs};
 
-use super::show::Show;
+use crate::cmd::runs::{self, Show};
 
 /// Opens everything, cheapest first: what is wrong is said before anything takes long.
 pub(super) fn options(
@@ -24,21 +22,8 @@ pub(super) fn options(
     show: &mut Show,
 ) -> Result<TrainerOptions> {
     let training = &config.training;
-    check_outputs(&config, training.resume_from_checkpoint.is_some())?;
-    let resume = match &training.resume_from_checkpoint {
-        None => None,
-        Some(from) => {
-            let folder = checkpoint_to_resume(&training.output_dir, from)?;
-            match &folder {
-                Some(folder) => show.note(&format!("going on from {}", folder.display())),
-                None => show.note(&format!(
-                    "there is no checkpoint in {}: beginning at the start",
-                    training.output_dir.display()
-                )),
-            }
-            folder
-        }
-    };
+    check_outputs(training, training.resume_from_checkpoint.is_some())?;
+    let resume = runs::resume(training, show)?;
     let document_folder = super::super::folder(Path::new(&config.model.model_name_or_path))?;
     let query_folder = config.model.model_name_or_path_q.as_deref();
     let query_folder = query_folder.map(|q| super::super::folder(Path::new(q))).transpose()?;
@@ -146,7 +131,11 @@ const TARGET_TERMS: usize = 200;
 const CALIBRATION: usize = 64;
 
 /// A model with a head for words: the folder itself, or a copy with a new head in `output_dir`.
-fn with_head(folder: PathBuf, training: &TrainingConfig, name: &str) -> Result<(PathBuf, bool)> {
+pub(in crate::cmd) fn with_head(
+    folder: PathBuf,
+    training: &TrainingConfig,
+    name: &str,
+) -> Result<(PathBuf, bool)> {
     if !lacks_head(&folder)? {
         return Ok((folder, false));
     }

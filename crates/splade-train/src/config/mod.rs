@@ -1,11 +1,13 @@
-//! The configuration of a training run: composed as Hydra does, then read into types.
+//! The configuration of a run: composed as Hydra does, then read into types.
 
 mod hydra;
 mod nearest;
+mod pretrain;
 mod schema;
 mod typed;
 
 pub use hydra::{ComposeOptions, Composed, compose, sweep};
+pub use pretrain::{NewModel, PretrainConfig, PretrainData, PretrainModel, Start};
 pub use schema::{
     Compat, Config, DataConfig, Initialization, IntervalStrategy, LossConfig, LossKind,
     ModelConfig, Optimizer, QueryEncoder, RegularizerConfig, RegularizerKind, Regularizers,

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Texts stay in their mapped files. What has to be in memory is a half to 13 bytes a document, 12
-//! a triplet, 8 a score. Sampling has no state ([`random`]).
+//! a triplet, 8 a score. Sampling has no state ([`random`]). Masked language models are trained on texts
+//! alone ([`Corpus`]), which are kept as tokens.
 
 pub mod random;
 
@@ -24,14 +25,18 @@ mod set;
 mod texts;
 
 mod check;
+mod corpus;
+mod masking;
 mod scores;
 mod training;
 mod validation;
 
 pub use check::FolderCheck;
 pub(crate) use check::verify;
+pub use corpus::{Corpus, CorpusOptions};
 pub(crate) use files::{find as find_files, free_bytes, map};
 pub(crate) use ids::Ids;
+pub use masking::Masking;
 pub(crate) use problems::Findings;
 pub(crate) use record::{Schema, ScoresLine, read as read_record};
 pub(crate) use scores::ScoreFile;

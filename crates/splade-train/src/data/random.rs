@@ -26,6 +26,12 @@ pub(crate) const ORDER: u64 = 2;
 pub(crate) const DRAW: u64 = 3;
 /// What dropout drops.
 pub(crate) const DROPOUT: u64 = 4;
+/// Where the sequences of an epoch begin.
+pub(crate) const CUT: u64 = 5;
+/// Which tokens are hidden, and how.
+pub(crate) const MASK: u64 = 6;
+/// The weights of a new model.
+pub(crate) const WEIGHTS: u64 = 7;
 
 /// One number from a list of numbers; order and length count.
 pub fn hash(words: &[u64]) -> u64 {
@@ -67,6 +73,11 @@ impl Random {
                 return (product >> 64) as usize;
             }
         }
+    }
+
+    /// A number from 0 up and below 1.
+    pub fn share(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// `count` different numbers below `bound`, in random order; all of them if there are fewer.

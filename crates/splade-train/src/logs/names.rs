@@ -35,6 +35,14 @@ pub const DOC_TERMS: &str = "doc_terms";
 /// Ours: tokens that went through the encoders, a second.
 pub const TOKENS_PER_SECOND: &str = "tokens_per_second";
 
+/// Of masked language modelling: mean cross-entropy of the hidden tokens, and the share of them whose
+/// own id has the largest logit, since the last logging step.
+pub const MASKED_LOSS: &str = "masked_loss";
+/// As [`MASKED_LOSS`].
+pub const ACCURACY: &str = "accuracy";
+/// The same of the texts that are held out.
+pub const EVAL_ACCURACY: &str = "eval_accuracy";
+
 /// Mean loss over the samples held out for it.
 pub const EVAL_LOSS: &str = "eval_loss";
 /// Statistics of the vectors of the validation documents.

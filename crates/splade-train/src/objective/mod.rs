@@ -27,6 +27,7 @@ use crate::config::{LossConfig, RegularizerConfig, Regularizers, TrainingConfig}
 use crate::engine::Terms;
 use crate::error::TrainError;
 use regularizers::Side;
+pub(crate) use regularizers::TextRegularizer;
 
 /// The vectors of a batch of `B` queries with `n` negatives each.
 #[derive(Debug, Clone, Copy)]

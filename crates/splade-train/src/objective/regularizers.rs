@@ -121,6 +121,49 @@ impl Side {
     }
 }
 
+/// A regularizer of texts alone, beside a loss that is not one of sparse vectors.
+#[derive(Debug, Clone)]
+pub(crate) struct TextRegularizer(Side);
+
+impl TextRegularizer {
+    /// # Errors
+    /// If a number is out of its range.
+    pub(crate) fn new(config: &RegularizerConfig) -> Result<Self, TrainError> {
+        Side::new("doc", config).map(Self)
+    }
+
+    /// Its strength in optimizer step `step`, counted from 0.
+    pub(crate) fn lambda(&self, step: u64) -> f64 {
+        self.0.lambda(step)
+    }
+
+    /// The strength times the penalty of the texts of a batch, and the gradients by their weights.
+    pub(crate) fn compute(
+        &mut self,
+        texts: &[Terms],
+        vocab: usize,
+        step: u64,
+    ) -> Result<(f64, Vec<Vec<f32>>), TrainError> {
+        let penalties = self.0.penalties(&[texts.iter().collect()], vocab, step)?;
+        let of_text = |text: &Terms| -> Vec<f32> {
+            let terms = text.terms.iter().zip(&text.weights);
+            terms.map(|(term, weight)| penalties.slope(0, text, *term, *weight) as f32).collect()
+        };
+        Ok((penalties.value, texts.iter().map(of_text).collect()))
+    }
+
+    /// What has to be kept to continue: null but for DF-FLOPS.
+    pub(crate) fn state(&self) -> Value {
+        self.0.state()
+    }
+
+    /// Continues from a [`state`](Self::state) of the same settings.
+    pub(crate) fn restore(&mut self, state: &Value) -> Result<(), TrainError> {
+        self.0 = self.0.restored("doc", state)?;
+        Ok(())
+    }
+}
+
 impl Penalties {
     /// The derivative by a weight of a text of a column.
     pub(super) fn slope(&self, column: usize, text: &Terms, term: u32, weight: f32) -> f64 {

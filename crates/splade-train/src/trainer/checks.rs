@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{Config, IntervalStrategy};
+use crate::config::{Config, IntervalStrategy, TrainingConfig};
 use crate::data::{TrainingData, ValidationData};
 use crate::error::TrainError;
 use crate::logs::names;
@@ -16,8 +16,8 @@ use super::plan::Plan;
 ///
 /// # Errors
 /// If they cannot, or it would.
-pub fn check_outputs(config: &Config, resumes: bool) -> Result<(), TrainError> {
-    let output = &config.training.output_dir;
+pub fn check_outputs(training: &TrainingConfig, resumes: bool) -> Result<(), TrainError> {
+    let output = &training.output_dir;
     if output.as_os_str().is_empty() {
         return Err(wrong("output_dir", "there is none: name the folder for checkpoints"));
     }
@@ -30,7 +30,7 @@ pub fn check_outputs(config: &Config, resumes: bool) -> Result<(), TrainError> {
             last.file_name().unwrap_or_default().to_string_lossy()
         )));
     }
-    let results = final_folder(config);
+    let results = final_folder(training);
     let model = results.join("model");
     if model.exists() && !resumes {
         return Err(TrainError::Run(format!(
@@ -48,13 +48,12 @@ pub fn check_outputs(config: &Config, resumes: bool) -> Result<(), TrainError> {
 
 /// Checks that the checkpoints of the steps after `done` fit on the disk. `bytes` is one's size.
 pub(super) fn check_space(
-    config: &Config,
+    training: &TrainingConfig,
     plan: &Plan,
     done: u64,
     bytes: u64,
     free: Option<u64>,
 ) -> Result<(), TrainError> {
-    let training = &config.training;
     let saves = plan.saves_after(training, done);
     let limit = training.save_total_limit.filter(|limit| *limit > 0);
     // One is written before another goes, and the final model is one more.
@@ -75,8 +74,8 @@ pub(super) fn check_space(
 }
 
 /// Where the final model and the results go.
-pub(super) fn final_folder(config: &Config) -> &Path {
-    config.training.final_output_dir.as_deref().unwrap_or(&config.training.output_dir)
+pub(super) fn final_folder(training: &TrainingConfig) -> &Path {
+    training.final_output_dir.as_deref().unwrap_or(&training.output_dir)
 }
 
 /// Checks that the evaluations that are asked for can be made, and that checkpoints are there when
@@ -155,20 +154,21 @@ fn wrong(field: &str, message: &str) -> TrainError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trainer::tests::config;
+    use crate::trainer::tests::training;
 
     #[test]
     fn checkpoints_must_fit() {
-        let mut config = config(Path::new("out"));
-        config.training.save_steps = 2.0;
-        let plan = Plan::new(&config.training, 100).expect("a plan");
-        let fits = |config: &Config, free: u64| check_space(config, &plan, 0, 1_000, Some(free));
+        let mut training = training();
+        training.save_steps = 2.0;
+        let plan = Plan::new(&training, 100).expect("a plan");
+        let fits =
+            |training: &TrainingConfig, free| check_space(training, &plan, 0, 1_000, Some(free));
         // Ten steps: at 2, 4, 6, 8 and 10, one to spare for a last one, and the model.
-        assert!(fits(&config, 7_000).is_ok());
-        let message = fits(&config, 6_999).expect_err("too few").to_string();
+        assert!(fits(&training, 7_000).is_ok());
+        let message = fits(&training, 6_999).expect_err("too few").to_string();
         assert!(message.contains("save_total_limit"), "{message}");
-        config.training.save_total_limit = Some(2);
-        assert!(fits(&config, 4_000).is_ok() && fits(&config, 3_999).is_err());
-        assert!(check_space(&config, &plan, 0, u64::MAX, None).is_ok());
+        training.save_total_limit = Some(2);
+        assert!(fits(&training, 4_000).is_ok() && fits(&training, 3_999).is_err());
+        assert!(check_space(&training, &plan, 0, u64::MAX, None).is_ok());
     }
 }

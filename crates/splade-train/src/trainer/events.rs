@@ -77,6 +77,8 @@ pub struct Progress {
     pub query_terms: f64,
     /// Of a document of this step, on average.
     pub document_terms: f64,
+    /// Of masked language modelling: the share of hidden tokens that were found.
+    pub accuracy: Option<f64>,
     /// Since the run began or went on, without evaluations and checkpoints.
     pub tokens_per_second: f64,
     /// Until the last step, at the pace so far.

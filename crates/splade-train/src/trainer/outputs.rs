@@ -38,15 +38,24 @@ pub(super) fn write(
     results: &Results,
     state: &str,
 ) -> Result<(), TrainError> {
-    let folder = final_folder(config);
+    let folder = final_folder(&config.training);
     let target = folder.join("model");
     let model = checkpoint::begin(&target)?;
     towers.save(&model)?;
     text(&model.join(OURS), &pretty(&model_use(config, towers)))?;
     write_sentence_transformers(&model, config, towers)?;
     checkpoint::finish(&target)?;
-    text(&folder.join(SETTINGS), &pretty(settings))?;
+    write_results(folder, settings, results, state)
+}
 
+/// Writes everything but the model.
+pub(super) fn write_results(
+    folder: &Path,
+    settings: &Value,
+    results: &Results,
+    state: &str,
+) -> Result<(), TrainError> {
+    text(&folder.join(SETTINGS), &pretty(settings))?;
     let folder = folder.join("results");
     create(&folder)?;
     let mut all = Vec::new();

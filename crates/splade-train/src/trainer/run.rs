@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::config::{Config, IntervalStrategy};
+use crate::config::{Config, IntervalStrategy, TrainingConfig};
 use crate::data::{TrainingData, ValidationData, free_bytes};
 use crate::error::TrainError;
-use crate::json::{number, pretty};
+use crate::json::pretty;
 use crate::logs::{LogOptions, Logs, Status, default_logging_dir, names};
 
 use super::batch::Tokenization;
@@ -80,7 +80,7 @@ pub enum Outcome {
 
 /// Time that steps took, to tell what is left. No number of the training depends on it.
 #[derive(Debug, Default)]
-struct Pace {
+pub(super) struct Pace {
     seconds: f64,
     tokens: usize,
     steps: u64,
@@ -106,19 +106,10 @@ impl Trainer {
         let training = &config.training;
         let mut plan = Plan::new(training, data.len())?;
         check_evaluation(&config, &plan, &data, validation.as_ref())?;
-        check_outputs(&config, training.resume_from_checkpoint.is_some() || resume.is_some())?;
+        check_outputs(training, training.resume_from_checkpoint.is_some() || resume.is_some())?;
         let vocab = towers.vocab();
         let mut stepper = Stepper::new(towers, &config, plan.total)?;
-        let interval = |planned: Option<u64>, set: f64| planned.map_or(set, |steps| steps as f64);
-        let mut state = TrainerState {
-            max_steps: plan.total,
-            num_train_epochs: plan.epochs,
-            train_batch_size: plan.batch,
-            logging_steps: interval(plan.logging_steps, training.logging_steps),
-            eval_steps: plan.eval_steps.map(|steps| steps as f64).or(training.eval_steps),
-            save_steps: interval(plan.save_steps, training.save_steps),
-            ..TrainerState::default()
-        };
+        let mut state = TrainerState::begin(&plan, training);
         let mut window = Window::default();
         if let Some(folder) = &resume {
             let run = checkpoint::read(folder, &settings)?;
@@ -143,20 +134,9 @@ impl Trainer {
         }
         checkpoint::tidy(&training.output_dir)?;
         let (bytes, free) = (stepper.checkpoint_bytes(), free_bytes(&training.output_dir));
-        check_space(&config, &plan, stepper.steps(), bytes, free)?;
-        let tensorboard = training.report_to.tensorboard.then(|| {
-            let default = || default_logging_dir(&training.output_dir);
-            training.logging_dir.clone().unwrap_or_else(default)
-        });
+        check_space(training, &plan, stepper.steps(), bytes, free)?;
         let done = resume.as_ref().map(|_| stepper.steps());
-        let mut logs = Logs::open(&LogOptions {
-            tensorboard,
-            json: training.output_dir.join("log.jsonl"),
-            dashboard,
-            resumed_step: done,
-        })?;
-        logs.continue_at(state.epoch);
-        logs.text("args", &pretty(&settings));
+        let logs = open_logs(training, dashboard, done, &state, &settings)?;
         let sides = [&training.regularizers.query, &training.regularizers.doc];
         let full_strength = sides.into_iter().flatten().map(|side| side.steps).fold(0.0, f64::max);
         Ok(Self {
@@ -202,7 +182,10 @@ impl Trainer {
         while self.stepper.steps() < self.plan.total {
             let step_start = Instant::now();
             let batches = feed.next()?;
-            let report = self.stepper.step(&batches).map_err(|error| self.explain(error))?;
+            let report = self
+                .stepper
+                .step(&batches)
+                .map_err(|error| explain(error, &self.config.training.output_dir, self.saved))?;
             self.pace.add(step_start.elapsed(), &report);
             self.after_step(&report, watch)?;
             if watch.stop() && self.stepper.steps() < self.plan.total {
@@ -267,7 +250,7 @@ impl Trainer {
             true => (name.clone(), rounded(*value, 4)),
             false => (name.clone(), *value),
         });
-        self.remember(rounded.collect());
+        self.state.remember(rounded.collect());
         Ok(())
     }
 
@@ -284,7 +267,7 @@ impl Trainer {
         let mut values = evaluation.values.clone();
         values.push((names::LAMBDA_Q.to_owned(), lambda_q));
         values.push((names::LAMBDA_D.to_owned(), lambda_d));
-        self.remember(values);
+        self.state.remember(values);
         let is_best = self.compare_with_best(&evaluation);
         self.evaluated = Some((step, evaluation));
         Ok(is_best)
@@ -342,12 +325,14 @@ impl Trainer {
                 self.state.best_model_checkpoint = Some(best_folder.display().to_string());
             }
         }
+        let model_use = checkpoint::model_use(&self.config, self.stepper.towers());
         checkpoint::write(Parts {
             stepper: &mut self.stepper,
             state: &self.state,
             due,
             window: &self.window,
-            config: &self.config,
+            training: &self.config.training,
+            model_use,
             settings: &self.settings,
             samples: self.data.len(),
             data_offset: self.plan.offset,
@@ -380,7 +365,7 @@ impl Trainer {
         }
         let train = self.summary(start.elapsed().as_secs_f64());
         self.logs.summary(self.state.global_step, &borrowed(&train))?;
-        self.remember(train.clone());
+        self.state.remember(train.clone());
         let eval = match self.evaluated.take() {
             _ if !self.evaluates_result() => None,
             Some((step, evaluation)) if step == self.stepper.steps() => Some(evaluation.values),
@@ -395,27 +380,15 @@ impl Trainer {
         Ok(Outcome::Finished(results))
     }
 
-    /// `speed_metrics` of transformers, then the mean loss of all steps.
     fn summary(&self, seconds: f64) -> Vec<(String, f64)> {
-        let training = &self.config.training;
-        let steps = self.plan.total as f64;
-        let step_samples = (self.plan.batch * self.plan.accumulation) as f64;
-        let samples = match training.max_steps {
-            Some(_) => steps * step_samples,
-            None => self.plan.samples as f64 * training.num_train_epochs,
-        };
-        let per_second = |count: f64| rounded(count / seconds.max(1e-9), 3);
         let (lambda_q, lambda_d) = self.stepper.lambdas();
-        let values = [
-            ("train_runtime", rounded(seconds, 4)),
-            ("train_samples_per_second", per_second(samples)),
-            ("train_steps_per_second", per_second(steps)),
-            ("train_loss", self.window.total_loss / steps.max(1.0)),
-            ("epoch", self.state.epoch),
-            (names::LAMBDA_Q, lambda_q),
-            (names::LAMBDA_D, lambda_d),
-        ];
-        values.map(|(name, value)| (name.to_owned(), value)).to_vec()
+        let mut values = summary(&self.plan, &self.config.training, &self.window, seconds);
+        values.extend([
+            ("epoch".to_owned(), self.state.epoch),
+            (names::LAMBDA_Q.to_owned(), lambda_q),
+            (names::LAMBDA_D.to_owned(), lambda_d),
+        ]);
+        values
     }
 
     fn with_sample_count(&self, mut values: Vec<(String, f64)>) -> Vec<(String, f64)> {
@@ -435,22 +408,6 @@ impl Trainer {
         values
     }
 
-    /// Adds to the history, as transformers' `log` does.
-    fn remember(&mut self, values: Vec<(String, f64)>) {
-        let mut entry: Map<String, Value> =
-            values.into_iter().map(|(name, value)| (name, number(value))).collect();
-        entry.insert("epoch".to_owned(), json!(self.state.epoch));
-        entry.insert("step".to_owned(), json!(self.state.global_step));
-        // In order, as the file has it.
-        let mut names: Vec<String> = entry.keys().cloned().collect();
-        names.sort();
-        let entry = names.into_iter().map(|name| {
-            let value = entry[&name].clone();
-            (name, value)
-        });
-        self.state.log_history.push(entry.collect());
-    }
-
     fn tell(&mut self, report: &StepReport, watch: &mut dyn Watch) {
         let done = self.stepper.steps();
         let progress = Progress {
@@ -461,6 +418,7 @@ impl Trainer {
             lambda_d: report.lambda_d,
             query_terms: report.query_terms,
             document_terms: report.document_terms,
+            accuracy: None,
             tokens_per_second: self.pace.tokens_per_second(),
             seconds_left: self.pace.seconds_left(self.plan.total - done),
         };
@@ -480,40 +438,84 @@ impl Trainer {
             seconds_left: Some(self.pace.seconds_left(self.plan.total - done)),
         }
     }
+}
 
-    /// Says what can be done about a step that failed.
-    fn explain(&self, error: TrainError) -> TrainError {
-        let TrainError::Run(message) = error else { return error };
-        let output = &self.config.training.output_dir;
-        let last = match self.saved {
-            Some(step) => {
-                format!("the last checkpoint is {}", checkpoint::path(output, step).display())
-            }
-            None => "there is no checkpoint yet".to_owned(),
-        };
-        TrainError::Run(format!(
-            "{message}; {last}\nhint: a smaller training.learning_rate, a longer warm-up, or a \
-             smaller training.max_grad_norm"
-        ))
-    }
+/// Opens the logs of a run that begins, or goes on after `done` steps.
+pub(super) fn open_logs(
+    training: &TrainingConfig,
+    dashboard: Option<u16>,
+    done: Option<u64>,
+    state: &TrainerState,
+    settings: &Value,
+) -> Result<Logs, TrainError> {
+    let tensorboard = training.report_to.tensorboard.then(|| {
+        let default = || default_logging_dir(&training.output_dir);
+        training.logging_dir.clone().unwrap_or_else(default)
+    });
+    let mut logs = Logs::open(&LogOptions {
+        tensorboard,
+        json: training.output_dir.join("log.jsonl"),
+        dashboard,
+        resumed_step: done,
+    })?;
+    logs.continue_at(state.epoch);
+    logs.text("args", &pretty(settings));
+    Ok(logs)
+}
+
+/// `speed_metrics` of transformers, then the mean loss of all steps.
+pub(super) fn summary(
+    plan: &Plan,
+    training: &TrainingConfig,
+    window: &Window,
+    seconds: f64,
+) -> Vec<(String, f64)> {
+    let steps = plan.total as f64;
+    let samples = match training.max_steps {
+        Some(_) => steps * (plan.batch * plan.accumulation) as f64,
+        None => plan.samples as f64 * training.num_train_epochs,
+    };
+    let per_second = |count: f64| rounded(count / seconds.max(1e-9), 3);
+    let values = [
+        ("train_runtime", rounded(seconds, 4)),
+        ("train_samples_per_second", per_second(samples)),
+        ("train_steps_per_second", per_second(steps)),
+        ("train_loss", window.total_loss / steps.max(1.0)),
+    ];
+    values.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
+/// Says what can be done about a step that failed; `saved` is the step of the last checkpoint.
+pub(super) fn explain(error: TrainError, output: &Path, saved: Option<u64>) -> TrainError {
+    let TrainError::Run(message) = error else { return error };
+    let last = match saved {
+        Some(step) => {
+            format!("the last checkpoint is {}", checkpoint::path(output, step).display())
+        }
+        None => "there is no checkpoint yet".to_owned(),
+    };
+    TrainError::Run(format!(
+        "{message}; {last}\nhint: a smaller training.learning_rate, a longer warm-up, or a \
+         smaller training.max_grad_norm"
+    ))
 }
 
 impl Pace {
-    fn add(&mut self, time: Duration, report: &StepReport) {
+    pub(super) fn add(&mut self, time: Duration, report: &StepReport) {
         self.seconds += time.as_secs_f64();
         self.tokens += report.tokens;
         self.steps += 1;
     }
 
-    fn tokens_per_second(&self) -> f64 {
+    pub(super) fn tokens_per_second(&self) -> f64 {
         self.tokens as f64 / self.seconds.max(1e-9)
     }
 
-    fn seconds_left(&self, steps: u64) -> f64 {
+    pub(super) fn seconds_left(&self, steps: u64) -> f64 {
         self.seconds / self.steps.max(1) as f64 * steps as f64
     }
 }
 
-fn borrowed(values: &[(String, f64)]) -> Vec<(&str, f64)> {
+pub(super) fn borrowed(values: &[(String, f64)]) -> Vec<(&str, f64)> {
     values.iter().map(|(name, value)| (name.as_str(), *value)).collect()
 }

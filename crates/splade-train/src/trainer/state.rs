@@ -5,10 +5,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::config::TrainingConfig;
 use crate::error::TrainError;
 use crate::json::{number, pretty};
 
-use super::plan::Due;
+use super::plan::{Due, Plan};
 
 /// The state of a run that transformers' tools read (`TrainerState`).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +41,36 @@ pub struct TrainerState {
 }
 
 impl TrainerState {
+    /// Before the first step.
+    pub(super) fn begin(plan: &Plan, training: &TrainingConfig) -> Self {
+        let interval = |planned: Option<u64>, set: f64| planned.map_or(set, |steps| steps as f64);
+        Self {
+            max_steps: plan.total,
+            num_train_epochs: plan.epochs,
+            train_batch_size: plan.batch,
+            logging_steps: interval(plan.logging_steps, training.logging_steps),
+            eval_steps: plan.eval_steps.map(|steps| steps as f64).or(training.eval_steps),
+            save_steps: interval(plan.save_steps, training.save_steps),
+            ..Self::default()
+        }
+    }
+
+    /// Adds to the history, as transformers' `log` does.
+    pub(super) fn remember(&mut self, values: Vec<(String, f64)>) {
+        let mut entry: Map<String, Value> =
+            values.into_iter().map(|(name, value)| (name, number(value))).collect();
+        entry.insert("epoch".to_owned(), json!(self.epoch));
+        entry.insert("step".to_owned(), json!(self.global_step));
+        // In order, as the file has it.
+        let mut names: Vec<String> = entry.keys().cloned().collect();
+        names.sort();
+        let entry = names.into_iter().map(|name| {
+            let value = entry[&name].clone();
+            (name, value)
+        });
+        self.log_history.push(entry.collect());
+    }
+
     /// The file's text: keys in order, two spaces, as Python writes it.
     pub fn to_json(&self, control: Due) -> String {
         let control = json!({

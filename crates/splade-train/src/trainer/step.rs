@@ -1,5 +1,9 @@
 //! One step: forward, losses, backward, clipping, update.
 
+use std::path::Path;
+
+use serde_json::Value;
+
 use crate::config::{Config, QueryEncoder};
 use crate::data::random::{DROPOUT, hash};
 use crate::engine::{Engine, Terms};
@@ -9,6 +13,7 @@ use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient
 use crate::schedule::Schedule;
 
 use super::batch::TokenBatch;
+use super::checkpoint::{Continued, load_weights};
 use super::towers::{BatchTerms, Towers};
 
 /// All that a step changes, and what it needs; data, logs and files are others' matter.
@@ -186,11 +191,6 @@ impl Stepper {
         numbers * size_of::<f32>() as u64
     }
 
-    /// The encoders that are trained, with the optimizer's state.
-    pub(super) fn optimized(&mut self) -> (Vec<&mut dyn Engine>, &mut OptimizerState) {
-        (self.towers.trained(self.freeze_query), &mut self.optimizer)
-    }
-
     /// Forward and backward of one batch; nothing is updated.
     ///
     /// # Errors
@@ -231,6 +231,42 @@ impl Stepper {
 
     fn not_finite(&self, what: &str, value: f64) -> TrainError {
         TrainError::Run(format!("step {}: {what} is {value}", self.step))
+    }
+}
+
+impl Continued for Stepper {
+    fn steps(&self) -> u64 {
+        self.step
+    }
+
+    fn save_model(&mut self, folder: &Path) -> Result<(), TrainError> {
+        self.towers.save(folder)
+    }
+
+    fn load_model(&mut self, folder: &Path) -> Result<(), TrainError> {
+        load_weights(folder, &mut self.towers)
+    }
+
+    fn optimized(&mut self) -> (Vec<&'static str>, Vec<&mut dyn Engine>, &mut OptimizerState) {
+        // In the order of `Towers::trained`; one that is frozen has no moments.
+        let mut names = Vec::new();
+        if !self.towers.freeze_document {
+            names.push("document");
+        }
+        if self.towers.query.is_some() && !self.freeze_query {
+            names.push("query");
+        }
+        (names, self.towers.trained(self.freeze_query), &mut self.optimizer)
+    }
+
+    fn objective(&self) -> Value {
+        self.objective.state()
+    }
+
+    fn go_on(&mut self, steps: u64, objective: &Value) -> Result<(), TrainError> {
+        self.objective.restore(objective)?;
+        self.step = steps;
+        Ok(())
     }
 }
 

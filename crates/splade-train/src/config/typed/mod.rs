@@ -8,6 +8,7 @@ mod data;
 pub(crate) mod fields;
 mod model;
 mod objective;
+mod pretrain;
 mod training;
 mod transformers;
 mod write;
@@ -17,6 +18,7 @@ use serde_json::Value;
 pub use self::transformers::ignored_settings;
 
 use self::fields::Fields;
+use self::training::Task;
 use super::schema::Config;
 use crate::error::TrainError;
 
@@ -28,7 +30,7 @@ impl Config {
         let mut root = Fields::new("", Some(value))?;
         let model = model::read(root.raw("model"))?;
         let data = data::read(root.raw("data"))?;
-        let training = training::read(root.raw("training"), &data, &mut notes)?;
+        let training = training::read(root.raw("training"), Task::Retrieval(&data), &mut notes)?;
         root.finish()?;
         let config = Config { model, data, training };
         Ok((config, notes))

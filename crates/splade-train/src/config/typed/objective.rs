@@ -88,6 +88,11 @@ pub(super) fn regularizers(f: &mut Fields<'_>) -> Result<Regularizers, TrainErro
     Ok(regularizers)
 }
 
+/// `regularizer`, of the texts of masked language modelling.
+pub(super) fn regularizer(f: &mut Fields<'_>) -> Result<Regularizers, TrainError> {
+    Ok(Regularizers { doc: side(f, "regularizer")?, query: None })
+}
+
 fn side(
     sides: &mut Fields<'_>,
     name: &'static str,

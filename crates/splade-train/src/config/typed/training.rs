@@ -56,13 +56,28 @@ pub(super) const SCHEDULERS: [(&str, SchedulerKind, &[&str]); 7] = [
 pub(super) const COMPAT: [&str; 5] =
     ["identical_ids", "long_queries", "zero_scores", "linear_schedule", "frozen_dropout"];
 
+/// What is trained: some settings belong to one of them alone.
+#[derive(Clone, Copy)]
+pub(super) enum Task<'a> {
+    /// SPLADE, on these data.
+    Retrieval(&'a DataConfig),
+    /// Masked language modelling.
+    Masked,
+}
+
 pub(super) fn read(
     value: Option<&Value>,
-    data: &DataConfig,
+    task: Task<'_>,
     notes: &mut Vec<String>,
 ) -> Result<TrainingConfig, TrainError> {
     let mut fields = Fields::new("training", value)?;
     let f = &mut fields;
+    let retrieval = matches!(task, Task::Retrieval(_));
+    let (losses, regularizers) = match task {
+        Task::Retrieval(data) => (objective::losses(f, data)?, objective::regularizers(f)?),
+        Task::Masked => (Vec::new(), objective::regularizer(f)?),
+    };
+    let save_strategies = if retrieval { &SAVE_STRATEGIES[..] } else { &STRATEGIES };
     let lr_scheduler_type = scheduler(f)?;
     let logging_steps = f.number("logging_steps", 500.0, 0.0.., POSITIVE)?;
     let eval_strategy = f.choice("eval_strategy", IntervalStrategy::No, &STRATEGIES)?;
@@ -70,9 +85,9 @@ pub(super) fn read(
         output_dir: f.text("output_dir")?.unwrap_or_else(|| "trainer_output".to_owned()).into(),
         final_output_dir: f.text("final_output_dir")?.map(PathBuf::from),
         logging_dir: f.text("logging_dir")?.map(PathBuf::from),
-        losses: objective::losses(f, data)?,
-        regularizers: objective::regularizers(f)?,
-        validation_metrics: metrics(f)?,
+        losses,
+        regularizers,
+        validation_metrics: if retrieval { metrics(f)? } else { Vec::new() },
         per_device_train_batch_size: f.count("per_device_train_batch_size", 8, 1)? as usize,
         per_device_eval_batch_size: f.count("per_device_eval_batch_size", 8, 1)? as usize,
         gradient_accumulation_steps: f.count("gradient_accumulation_steps", 1, 1)? as usize,
@@ -95,7 +110,7 @@ pub(super) fn read(
         logging_strategy: f.choice("logging_strategy", IntervalStrategy::Steps, &STRATEGIES)?,
         logging_steps,
         logging_first_step: f.flag("logging_first_step", false)?,
-        save_strategy: f.choice("save_strategy", IntervalStrategy::Steps, &SAVE_STRATEGIES)?,
+        save_strategy: f.choice("save_strategy", IntervalStrategy::Steps, save_strategies)?,
         save_steps: f.number("save_steps", 500.0, 0.0.., POSITIVE)?,
         save_total_limit: f.optional_count("save_total_limit", 0)?.and_then(|limit| {
             // transformers keeps all with 0
@@ -108,20 +123,21 @@ pub(super) fn read(
         eval_steps: f.optional_number("eval_steps", 0.0.., POSITIVE)?.filter(|steps| *steps > 0.0),
         eval_delay: f.number("eval_delay", 0.0, 0.0.., POSITIVE)?,
         eval_on_start: f.flag("eval_on_start", false)?,
-        load_best_model_at_end: f.flag("load_best_model_at_end", false)?,
-        metric_for_best_model: f.text("metric_for_best_model")?,
-        greater_is_better: f.optional_flag("greater_is_better")?,
+        load_best_model_at_end: retrieval && f.flag("load_best_model_at_end", false)?,
+        metric_for_best_model: if retrieval { f.text("metric_for_best_model")? } else { None },
+        greater_is_better: if retrieval { f.optional_flag("greater_is_better")? } else { None },
         resume_from_checkpoint: resume(f)?,
-        ignore_data_skip: f.flag("ignore_data_skip", false)?,
+        ignore_data_skip: retrieval && f.flag("ignore_data_skip", false)?,
         report_to: report_to(f)?,
         run_name: f.text("run_name")?,
         disable_tqdm: f.optional_flag("disable_tqdm")?.unwrap_or(false),
         fp16: f.flag("fp16", false)?,
         bf16: f.flag("bf16", false)?,
-        gradient_cache_tokens: f
-            .optional_count("gradient_cache_tokens", 1)?
-            .map(|tokens| tokens as usize),
-        compat: compat(f)?,
+        gradient_cache_tokens: match retrieval {
+            true => f.optional_count("gradient_cache_tokens", 1)?.map(|tokens| tokens as usize),
+            false => None,
+        },
+        compat: if retrieval { compat(f)? } else { Compat::default() },
     };
     let config = with_best_metric(config);
     check(&fields, &config)?;

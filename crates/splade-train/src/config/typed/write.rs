@@ -75,6 +75,31 @@ fn training(t: &TrainingConfig) -> Value {
     Value::Object(object)
 }
 
+/// Settings of retrieval that runs of masked language modelling do not have.
+const RETRIEVAL: [&str; 11] = [
+    "training_loss",
+    "loss_weights",
+    "temperatures",
+    "regularizers",
+    "validation_metrics",
+    "gradient_cache_tokens",
+    "compat",
+    "load_best_model_at_end",
+    "metric_for_best_model",
+    "greater_is_better",
+    "ignore_data_skip",
+];
+
+/// As `training`, of masked language modelling.
+pub(super) fn masked(t: &TrainingConfig) -> Value {
+    let mut value = training(t);
+    if let Value::Object(object) = &mut value {
+        object.retain(|name, _| !RETRIEVAL.contains(&name.as_str()));
+    }
+    value["regularizer"] = t.regularizers.doc.as_ref().map_or(Value::Null, regularizer);
+    value
+}
+
 fn objective_and_optimizer(t: &TrainingConfig) -> Value {
     let scheduler = SCHEDULERS
         .iter()

@@ -23,19 +23,20 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::{Config, ResumeFrom};
+use crate::config::{Config, ResumeFrom, TrainingConfig};
+use crate::engine::Engine;
 use crate::error::TrainError;
 use crate::json::pretty;
+use crate::optimizer::OptimizerState;
 
 use super::plan::Due;
 use super::state::TrainerState;
-use super::step::Stepper;
 use super::towers::Towers;
 use super::window::Window;
 
 pub use folder::checkpoints;
 pub(super) use folder::{begin, finish, path, tidy};
-pub(super) use optimizer::load_weights;
+pub(super) use optimizer::{load, load_weights};
 pub(crate) use resume::differences;
 #[cfg(test)]
 pub(super) use tensors::TensorFile;
@@ -70,13 +71,31 @@ pub(super) struct RunState {
     settings: Value,
 }
 
+/// What changes in a step, and goes on from a checkpoint.
+pub(super) trait Continued {
+    /// Steps that were made.
+    fn steps(&self) -> u64;
+    /// Writes a model folder.
+    fn save_model(&mut self, folder: &Path) -> Result<(), TrainError>;
+    /// Sets the parameters to those of a folder that [`save_model`](Self::save_model) wrote.
+    fn load_model(&mut self, folder: &Path) -> Result<(), TrainError>;
+    /// Names of the encoders that are trained, they themselves, and the optimizer's state.
+    fn optimized(&mut self) -> (Vec<&'static str>, Vec<&mut dyn Engine>, &mut OptimizerState);
+    /// The state of losses and regularizers.
+    fn objective(&self) -> Value;
+    /// Sets that state and the number of steps.
+    fn go_on(&mut self, steps: u64, objective: &Value) -> Result<(), TrainError>;
+}
+
 /// What a checkpoint is written from.
 pub(super) struct Parts<'a> {
-    pub(super) stepper: &'a mut Stepper,
+    pub(super) stepper: &'a mut dyn Continued,
     pub(super) state: &'a TrainerState,
     pub(super) due: Due,
     pub(super) window: &'a Window,
-    pub(super) config: &'a Config,
+    pub(super) training: &'a TrainingConfig,
+    /// How the model is used ([`model_use`]).
+    pub(super) model_use: Value,
     pub(super) settings: &'a Value,
     pub(super) samples: usize,
     pub(super) data_offset: u64,
@@ -84,26 +103,26 @@ pub(super) struct Parts<'a> {
 
 /// Writes the checkpoint of the step that was made last, and gives its folder.
 pub(super) fn write(parts: Parts<'_>) -> Result<PathBuf, TrainError> {
-    let Parts { stepper, state, due, window, config, settings, samples, data_offset } = parts;
-    let target = folder::path(&config.training.output_dir, stepper.steps());
+    let Parts { stepper, state, due, window, training, settings, samples, data_offset, .. } = parts;
+    let target = folder::path(&training.output_dir, stepper.steps());
     let partial = folder::begin(&target)?;
-    stepper.towers_mut().save(&partial)?;
-    if !config.training.save_only_model {
+    stepper.save_model(&partial)?;
+    if !training.save_only_model {
         optimizer::write(&partial.join(OPTIMIZER), stepper)?;
     }
     let run = RunState {
         version: VERSION,
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        seed: config.training.seed,
+        seed: training.seed,
         global_step: stepper.steps(),
         samples,
         data_offset,
-        updates: stepper.optimizer.step,
-        objective: stepper.objective.state(),
+        updates: stepper.optimized().2.step,
+        objective: stepper.objective(),
         window: window.clone(),
         settings: settings.clone(),
     };
-    let mut ours = model_use(config, stepper.towers());
+    let mut ours = parts.model_use;
     ours["run"] = serde_json::to_value(&run).expect("a state is JSON: this is a bug");
     for (name, text) in
         [(OURS, pretty(&ours)), (STATE, state.to_json(due)), (SETTINGS, pretty(settings))]
@@ -171,13 +190,11 @@ pub(super) fn read(checkpoint: &Path, settings: &Value) -> Result<RunState, Trai
 pub(super) fn restore(
     checkpoint: &Path,
     run: &RunState,
-    stepper: &mut Stepper,
+    stepper: &mut dyn Continued,
 ) -> Result<(), TrainError> {
-    load_weights(checkpoint, stepper.towers_mut())?;
+    stepper.load_model(checkpoint)?;
     optimizer::read(&checkpoint.join(OPTIMIZER), run.updates, stepper)?;
-    stepper.objective.restore(&run.objective)?;
-    stepper.step = run.global_step;
-    Ok(())
+    stepper.go_on(run.global_step, &run.objective)
 }
 
 /// The path of a checkpoint's `trainer_state.json`.

@@ -8,29 +8,14 @@ use crate::config::Optimizer;
 use crate::engine::Parameters;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerState;
-use crate::trainer::step::Stepper;
 use crate::trainer::towers::Towers;
 
+use super::Continued;
 use super::tensors::TensorFile;
 
-/// Names of encoders in the file, as [`Towers::trained`] orders them.
-fn sides(towers: &Towers, trained: usize) -> Vec<&'static str> {
-    let mut sides = Vec::new();
-    if !towers.freeze_document {
-        sides.push("document");
-    }
-    // A query encoder may be frozen too: then it has no moments.
-    if towers.query.is_some() && sides.len() < trained {
-        sides.push("query");
-    }
-    sides
-}
-
 /// Writes every moment of every parameter.
-pub(super) fn write(path: &Path, stepper: &mut Stepper) -> Result<(), TrainError> {
-    let trained = stepper.optimized().0.len();
-    let sides = sides(stepper.towers(), trained);
-    let (engines, optimizer) = stepper.optimized();
+pub(super) fn write(path: &Path, stepper: &mut dyn Continued) -> Result<(), TrainError> {
+    let (sides, engines, optimizer) = stepper.optimized();
     let engines: Vec<_> =
         sides.iter().zip(&engines).map(|(side, engine)| (*side, &**engine)).collect();
     write_moments(path, &engines, optimizer)
@@ -68,10 +53,12 @@ pub(crate) fn write_moments<P: Parameters + ?Sized>(
 }
 
 /// Reads every moment of every parameter.
-pub(super) fn read(path: &Path, updates: u64, stepper: &mut Stepper) -> Result<(), TrainError> {
-    let trained = stepper.optimized().0.len();
-    let sides = sides(stepper.towers(), trained);
-    let (mut engines, optimizer) = stepper.optimized();
+pub(super) fn read(
+    path: &Path,
+    updates: u64,
+    stepper: &mut dyn Continued,
+) -> Result<(), TrainError> {
+    let (sides, mut engines, optimizer) = stepper.optimized();
     *optimizer = read_moments(path, &sides, &mut engines, optimizer.kind, updates)?;
     Ok(())
 }

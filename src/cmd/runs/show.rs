@@ -12,7 +12,7 @@ use crate::progress::{clock, say};
 /// Between two plain lines where standard error is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-pub(super) struct Show {
+pub(in crate::cmd) struct Show {
     quiet: bool,
     /// Whether there may be a bar.
     bars: bool,
@@ -26,7 +26,12 @@ impl Show {
         Self { quiet, bars, bar: None, last_line: None }
     }
 
-    pub(super) fn note(&mut self, text: &str) {
+    /// Whether it may be said how far something is.
+    pub(in crate::cmd) fn counts(&self) -> bool {
+        !self.quiet
+    }
+
+    pub(in crate::cmd) fn note(&mut self, text: &str) {
         if self.quiet {
             return;
         }
@@ -107,6 +112,14 @@ impl Watch for Show {
 }
 
 fn rates(progress: &Progress) -> String {
+    if let Some(accuracy) = progress.accuracy {
+        return format!(
+            "loss {:.4}, accuracy {accuracy:.3}, {:.0} tokens/s, {} left",
+            progress.loss,
+            progress.tokens_per_second,
+            clock(progress.seconds_left)
+        );
+    }
     format!(
         "loss {:.4}, lambda {:.1e} {:.1e}, terms {:.0} {:.0}, {:.0} tokens/s, {} left",
         progress.loss,

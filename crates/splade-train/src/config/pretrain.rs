@@ -1,0 +1,82 @@
+//! The settings of masked language modelling, typed. Those of the training itself are
+//! [`TrainingConfig`], less what belongs to retrieval.
+
+use std::path::PathBuf;
+
+use super::TrainingConfig;
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PretrainConfig {
+    /// `model.*`
+    pub model: PretrainModel,
+    /// `data.*`
+    pub data: PretrainData,
+    /// `training.*`
+    pub training: TrainingConfig,
+}
+
+/// `model.*`
+#[derive(Debug, Clone, PartialEq)]
+pub struct PretrainModel {
+    /// What is trained.
+    pub start: Start,
+    /// Tokens of a sequence, special ones included.
+    pub max_length: usize,
+    /// A compiled MeCab dictionary for Japanese models.
+    pub mecab_dicdir: Option<PathBuf>,
+}
+
+/// Where the weights come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Start {
+    /// `model_name_or_path`: folder or hub name of a model.
+    Model(String),
+    /// `new`: random numbers.
+    New(NewModel),
+}
+
+/// `model.new.*`: a BERT of these sizes, named as in transformers' `BertConfig`, with its defaults
+/// but for the sizes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewModel {
+    /// Folder of the tokenizer.
+    pub tokenizer: String,
+    /// Width of the layers.
+    pub hidden_size: usize,
+    /// Layers.
+    pub num_hidden_layers: usize,
+    /// Heads of attention.
+    pub num_attention_heads: usize,
+    /// Width inside the feed-forward part.
+    pub intermediate_size: usize,
+    /// The longest text that the model will take.
+    pub max_position_embeddings: usize,
+    /// Of the feed-forward part.
+    pub hidden_act: String,
+    /// Dropout of embeddings and layers.
+    pub hidden_dropout_prob: f64,
+    /// Dropout of attention.
+    pub attention_probs_dropout_prob: f64,
+    /// Deviation of the normal distribution that weights are drawn from.
+    pub initializer_range: f64,
+    /// Of every layer norm.
+    pub layer_norm_eps: f64,
+}
+
+/// `data.*`
+#[derive(Debug, Clone, PartialEq)]
+pub struct PretrainData {
+    /// Files or folders of texts, as every command reads them.
+    pub train_files: Vec<PathBuf>,
+    /// The field of the text in NDJSON.
+    pub text_field: Option<String>,
+    /// Share of the documents that is held out for evaluations.
+    pub eval_share: f64,
+    /// Share of the tokens that are to be predicted.
+    pub mask_share: f64,
+    /// Whether all pieces of a word are hidden together.
+    pub whole_words: bool,
+    /// Whether each epoch has an order of its own.
+    pub shuffle: bool,
+}

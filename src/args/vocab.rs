@@ -1,0 +1,54 @@
+//! What was typed after `vocab`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VocabCommand {
+    /// Learn the WordPiece vocabulary of texts, and write it as a tokenizer's folder
+    Learn(VocabLearnArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VocabLearnArgs {
+    /// Files or folders of texts (.ndjson, .jsonl, .tsv, .parquet, or a text a line; .gz, .zst)
+    #[arg(required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Folder for the tokenizer
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// How texts become words: mecab for Japanese, also mixed with other languages
+    #[arg(long, value_enum)]
+    pub(crate) words: WordsArg,
+    /// Tokens of the vocabulary, special ones included
+    #[arg(long, default_value_t = 16_000)]
+    pub(crate) size: usize,
+    /// Characters kept, the most frequent; words with others are unknown [default: a quarter of
+    /// the size]
+    #[arg(long, value_name = "CHARACTERS")]
+    pub(crate) alphabet: Option<usize>,
+    /// Pairs of pieces that are seen less often are not joined
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    pub(crate) min_frequency: u64,
+    /// Lower-case texts, and without MeCab strip their accents
+    #[arg(long)]
+    pub(crate) lowercase: bool,
+    /// Longest text of a model with this vocabulary, in tokens
+    #[arg(long, value_name = "TOKENS", default_value_t = 512)]
+    pub(crate) max_length: usize,
+    /// Field of the text in NDJSON
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) text_field: Option<String>,
+    /// Say only what went wrong
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WordsArg {
+    /// MeCab with unidic-lite, as BertJapaneseTokenizer
+    Mecab,
+    /// Blanks and punctuation, as BertTokenizer
+    Bert,
+}
