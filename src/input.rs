@@ -318,6 +318,7 @@ mod tests {
             text_field: Some("body".into()),
             id_field: Some("key".into()),
             ndjson: true,
+            no_ids: false,
         };
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         gz.write_all(b"a\nb").expect("packed");

@@ -60,12 +60,12 @@ impl Masking {
                     end += 1;
                 }
                 if random.share() < self.share {
-                    for place in start..end {
-                        hidden.push((place, ids[place]));
+                    for (offset, id) in ids[start..end].iter_mut().enumerate() {
+                        hidden.push((start + offset, *id));
                         match random.below(10) {
                             0 => {}
-                            1 => ids[place] = self.ordinary[random.below(self.ordinary.len())],
-                            _ => ids[place] = self.mask,
+                            1 => *id = self.ordinary[random.below(self.ordinary.len())],
+                            _ => *id = self.mask,
                         }
                     }
                 }
