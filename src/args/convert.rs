@@ -16,6 +16,8 @@ pub(crate) enum ConvertCommand {
     Msmarco(MsMarcoArgs),
     /// Questions about paragraphs: SQuAD, JaQuAD
     Squad(SquadArgs),
+    /// Several folders that convert wrote, as one
+    Join(JoinArgs),
 }
 
 #[derive(Debug, Args)]
@@ -61,6 +63,9 @@ pub(crate) struct BeirArgs {
     /// Split of qrels to evaluate on [default: dev, or else test]
     #[arg(long, value_name = "SPLIT")]
     pub(crate) validation: Option<String>,
+    /// Train has those documents alone that its split judges: others stay unseen
+    #[arg(long)]
+    pub(crate) judged_only: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -95,6 +100,15 @@ pub(crate) struct SquadArgs {
     /// Leave the titles of articles out of their paragraphs
     #[arg(long)]
     pub(crate) no_titles: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JoinArgs {
+    /// Folders with train and validation
+    #[arg(value_name = "FOLDER", required = true, num_args = 2..)]
+    pub(crate) dirs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

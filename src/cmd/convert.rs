@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use splade_model::{HubOptions, resolve_dataset};
 use splade_train::convert::{
-    BeirOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles, MsMarcoOptions, Source, SquadOptions,
-    Step, Watch, convert, made_with,
+    BeirOptions, JoinOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles, MsMarcoOptions, Source,
+    SquadOptions, Step, Watch, convert, made_with,
 };
 use splade_train::error::TrainError;
 
@@ -40,9 +40,14 @@ pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
                 "data": full(&args.data)?,
                 "train": args.train,
                 "validation": args.validation,
+                "judged_only": args.judged_only,
             });
-            let (train, validation) = (args.train.clone(), args.validation.clone());
-            let options = BeirOptions { dir: args.data.clone(), train, validation };
+            let options = BeirOptions {
+                dir: args.data.clone(),
+                train: args.train.clone(),
+                validation: args.validation.clone(),
+                judged_only: args.judged_only,
+            };
             write(&Source::Beir(options), &settings, &args.output)
         }
         ConvertCommand::Msmarco(args) => msmarco(args),
@@ -54,6 +59,13 @@ pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
                 "inputs": sizes(options.train.iter().chain(&options.dev))?,
             });
             write(&Source::Squad(options), &settings, &args.output)
+        }
+        ConvertCommand::Join(args) => {
+            let dirs = args.dirs.iter().map(|dir| full(dir)).collect::<Result<Vec<_>>>()?;
+            // What they were made with tells of changes.
+            let made: Vec<_> = dirs.iter().map(|dir| made_with(dir)).collect();
+            let settings = json!({"source": "join", "data": dirs, "made_with": made});
+            write(&Source::Join(JoinOptions { dirs }), &settings, &args.output)
         }
     }
 }

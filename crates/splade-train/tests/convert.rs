@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use splade_train::convert::{
-    BeirOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles, MsMarcoOptions, Purpose, Source,
-    SquadOptions, Watch, convert, made_with,
+    BeirOptions, JoinOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles, MsMarcoOptions, Purpose,
+    Source, SquadOptions, Watch, convert, made_with,
 };
 use splade_train::error::TrainError;
 
@@ -346,6 +346,7 @@ fn beir_and_squad() {
         dir: fixtures().join("beir"),
         train: train.to_owned(),
         validation: None,
+        judged_only: false,
     };
     let (_dir, out, notes) = run(&Source::Beir(beir("train")));
     assert_eq!(compare(&out, "beir").keys().next(), None);
@@ -361,6 +362,85 @@ fn beir_and_squad() {
     let (_dir, out, notes) = run(&Source::Squad(options));
     assert_eq!(compare(&out, "squad").keys().next(), None);
     assert_eq!(notes.last().expect("a note"), "1 questions without an answer are left out");
+}
+
+/// Of the whole corpus train keeps what its judgements name, in the order of the corpus.
+#[test]
+fn train_without_unjudged_documents() {
+    let options = |judged_only| BeirOptions {
+        dir: fixtures().join("beir"),
+        train: "test".to_owned(),
+        validation: Some("train".to_owned()),
+        judged_only,
+    };
+    let (_all, all, _) = run(&Source::Beir(options(false)));
+    let (_judged, judged, notes) = run(&Source::Beir(options(true)));
+    let qrels = std::fs::read_to_string(fixtures().join("beir/qrels/test.tsv")).expect("read");
+    let named: Vec<&str> = qrels.lines().skip(1).filter_map(|l| l.split('\t').nth(1)).collect();
+    let (all, judged) = (files(&all), files(&judged));
+    let numbers = text(&all["doc_ids.tsv"]);
+    let number = |line: &str| -> i64 {
+        serde_json::from_str::<Value>(line).expect("JSON")["doc_id"].as_i64().expect("an id")
+    };
+    let is_named = |line: &&str| {
+        let id = number(line).to_string();
+        numbers.lines().any(|row| {
+            row.split_once('\t').is_some_and(|(n, name)| n == id && named.contains(&name))
+        })
+    };
+    let whole = text(&all["train/doc_master.ndjson"]);
+    let want: Vec<&str> = whole.lines().filter(is_named).collect();
+    assert!(!want.is_empty() && want.len() < whole.lines().count());
+    assert_eq!(text(&judged["train/doc_master.ndjson"]).lines().collect::<Vec<_>>(), want);
+    assert!(notes.iter().any(|note| note.contains(&format!("{} documents", want.len()))));
+    for name in ["train/query_master.ndjson", "validation/doc_master.ndjson", "doc_ids.tsv"] {
+        assert_eq!(judged[name], all[name], "{name}");
+    }
+}
+
+#[test]
+fn joined_folders_hold_all_and_no_id_twice() {
+    let (_a, a, _) =
+        run(&Source::Squad(SquadOptions::find(&fixtures().join("squad"), true).expect("files")));
+    let (_b, b, _) = run(&Source::Beir(BeirOptions {
+        dir: fixtures().join("beir"),
+        train: "train".to_owned(),
+        validation: None,
+        judged_only: false,
+    }));
+    let (_joined, joined, _) = run(&Source::Join(JoinOptions { dirs: vec![a.clone(), b.clone()] }));
+    let [a, b, joined] = [a, b, joined].map(|dir| files(&dir));
+    let rows = |of: &BTreeMap<String, Vec<u8>>, name: &str| -> Vec<Value> {
+        let lines = text(&of[name]);
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let masters = ["train/doc_master", "train/query_master", "validation/doc_master"];
+    let largest = |of: &BTreeMap<String, Vec<u8>>, pick: fn(i64, i64) -> i64, start| {
+        let all = masters.iter().chain(&["validation/query_master"]);
+        let ids = all.flat_map(|name| rows(of, &format!("{name}.ndjson")));
+        ids.map(|row| row["doc_id"].as_i64().or(row["qid"].as_i64()).expect("an id"))
+            .fold(start, pick)
+    };
+    let raise = largest(&a, i64::max, i64::MIN) + 1 - largest(&b, i64::min, i64::MAX);
+    for part in ["train", "validation"] {
+        for name in ["doc_master", "query_master", "positive_lists"] {
+            let name = format!("{part}/{name}.ndjson");
+            let mut want = rows(&a, &name);
+            for mut row in rows(&b, &name) {
+                for field in ["doc_id", "qid"] {
+                    if let Some(id) = row[field].as_i64() {
+                        row[field] = (id + raise).into();
+                    }
+                }
+                for id in row["positive_doc_ids"].as_array_mut().into_iter().flatten() {
+                    *id = (id.as_i64().expect("an id") + raise).into();
+                }
+                row.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+                want.push(row);
+            }
+            assert_eq!(rows(&joined, &name), want, "{name}");
+        }
+    }
 }
 
 #[test]
@@ -383,8 +463,12 @@ fn failures_leave_nothing_behind() {
     };
     let triples = bad("triples.tsv", b"100\t1\t2\n100\t1\n");
     let collection = bad("collection.tsv", b"0\tx\n1 y\n");
-    let split =
-        BeirOptions { dir: fixtures().join("beir"), train: "dev".to_owned(), validation: None };
+    let split = BeirOptions {
+        dir: fixtures().join("beir"),
+        train: "dev".to_owned(),
+        validation: None,
+        judged_only: false,
+    };
     for (source, want) in [
         (hard("a.pkl", b"\x80\x02cos\nsystem\n."), "a.pkl: pickle instruction 0x63 is not that of"),
         (hard("b.json", b"{\"100\": {\"1\": \"x\"}}"), "b.json: invalid type: string \"x\""),

@@ -7,7 +7,7 @@ mod schema;
 mod typed;
 
 pub use hydra::{ComposeOptions, Composed, compose, sweep};
-pub use pretrain::{NewModel, PretrainConfig, PretrainData, PretrainModel, Start};
+pub use pretrain::{NewArchitecture, NewModel, PretrainConfig, PretrainData, PretrainModel, Start};
 pub use schema::{
     Compat, Config, DataConfig, Initialization, IntervalStrategy, LossConfig, LossKind,
     ModelConfig, Optimizer, QueryEncoder, RegularizerConfig, RegularizerKind, Regularizers,

@@ -36,10 +36,34 @@ pub enum Start {
     New(NewModel),
 }
 
-/// `model.new.*`: a BERT of these sizes, named as in transformers' `BertConfig`, with its defaults
+/// The architecture of a new model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewArchitecture {
+    /// BERT: positions are learned, norms come after the layers.
+    Bert,
+    /// ModernBERT: rotary positions, norms before the layers, every layer sees the whole text.
+    ModernBert,
+}
+
+impl NewArchitecture {
+    /// All, by their `model_type` in transformers.
+    pub const NAMES: [(&str, Self); 2] = [("bert", Self::Bert), ("modernbert", Self::ModernBert)];
+
+    /// `model_type` in transformers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bert => "bert",
+            Self::ModernBert => "modernbert",
+        }
+    }
+}
+
+/// `model.new.*`: a model of these sizes, named as in transformers' `BertConfig`, with its defaults
 /// but for the sizes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewModel {
+    /// `model_type`.
+    pub architecture: NewArchitecture,
     /// Folder of the tokenizer.
     pub tokenizer: String,
     /// Width of the layers.
@@ -54,11 +78,13 @@ pub struct NewModel {
     pub max_position_embeddings: usize,
     /// Of the feed-forward part.
     pub hidden_act: String,
-    /// Dropout of embeddings and layers.
+    /// Dropout of embeddings and layers; in ModernBERT of embeddings and inside the feed-forward
+    /// part.
     pub hidden_dropout_prob: f64,
     /// Dropout of attention.
     pub attention_probs_dropout_prob: f64,
-    /// Deviation of the normal distribution that weights are drawn from.
+    /// Deviation of the normal distribution that weights are drawn from; cut at twice of it in
+    /// ModernBERT, whose output projections have it divided by the root of twice the layers.
     pub initializer_range: f64,
     /// Of every layer norm.
     pub layer_norm_eps: f64,

@@ -1,7 +1,8 @@
 //! A folder in BEIR's form (Thakur et al., arXiv 2104.08663): `corpus.jsonl`, `queries.jsonl`,
 //! `qrels/<split>.tsv`.
 //!
-//! Both parts have the whole corpus: negatives are mined from it, and it is what evaluations search.
+//! Both parts have the whole corpus: negatives are mined from it, and it is what evaluations search;
+//! unless train is to have judged documents only, so that it knows nothing of others.
 //! A document is its title, a blank and its text. Grades of at least 1 are positive; queries without
 //! a positive of the corpus are left out. Ids stay where all are integers; else documents count
 //! from 1 and queries go on behind them, so that none has the id of a document, and the files
@@ -9,7 +10,7 @@
 
 use std::path::PathBuf;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use splade_index::eval::{Dataset, Texts};
 
 use super::output::{Lines, Master, Output};
@@ -25,6 +26,8 @@ pub struct BeirOptions {
     pub train: String,
     /// The split of evaluations; `dev`, or else `test`, if none is named.
     pub validation: Option<String>,
+    /// Whether train has only the documents that its split judges.
+    pub judged_only: bool,
 }
 
 pub(super) fn convert(
@@ -61,16 +64,23 @@ pub(super) fn convert(
         let (name, qrels) =
             read.map_err(|error: splade_index::IndexError| TrainError::from(error))?;
         let part = output.part(name)?;
-        match &first {
-            Some(first) => part.same_documents(first)?,
-            None => {
-                let rows = dataset.documents().map(|text| {
-                    let text = text?;
-                    Ok((docs.number(&text.id)?, text.text))
-                });
-                part.texts(Master::Documents, rows, watch)?;
+        let judged: Option<FxHashSet<&str>> = (options.judged_only && first.is_none()).then(|| {
+            qrels.iter().flat_map(|(_, grades)| grades.keys().map(String::as_str)).collect()
+        });
+        let documents = match &first {
+            Some(first) if !options.judged_only => {
+                part.same_documents(first)?;
+                docs.len()
             }
-        }
+            _ => {
+                let rows = dataset.documents().filter_map(|text| match (text, &judged) {
+                    (Ok(text), Some(judged)) if !judged.contains(&*text.id) => None,
+                    (Ok(text), _) => Some(docs.number(&text.id).map(|id| (id, text.text))),
+                    (Err(error), _) => Some(Err(error.into())),
+                });
+                part.texts(Master::Documents, rows, watch)?
+            }
+        };
         let mut lists: Vec<(i64, Vec<i64>)> = Vec::new();
         let (mut unknown, mut without) = (0u64, 0u64);
         for (query, grades) in qrels.iter() {
@@ -104,10 +114,8 @@ pub(super) fn convert(
             ));
         }
         let positives: usize = lists.iter().map(|(_, list)| list.len()).sum();
-        notes.push(format!(
-            "{name}: {count} queries, {} documents, {positives} positives",
-            docs.len()
-        ));
+        notes
+            .push(format!("{name}: {count} queries, {documents} documents, {positives} positives"));
         for (count, what) in [
             (unknown, "judgements of unknown queries or documents"),
             (without, "queries without a positive grade"),
@@ -126,7 +134,7 @@ pub(super) fn convert(
 /// Ids as integers.
 enum Form {
     /// They are integers.
-    Same(rustc_hash::FxHashSet<i64>),
+    Same(FxHashSet<i64>),
     /// They are counted.
     Counted { first: i64, places: FxHashMap<String, u32> },
 }

@@ -1,4 +1,4 @@
-//! Makes training data of what others publish: mMARCO, MS MARCO, BEIR and SQuAD.
+//! Makes training data of what others publish: mMARCO, MS MARCO, BEIR and SQuAD; and joins it.
 //!
 //! ```text
 //! files of a source ─► collection (texts by row) ─► pairs (rows by query) ─► output (NDJSON)
@@ -18,11 +18,13 @@ mod scores;
 mod triples;
 
 mod beir;
+mod join;
 mod mmarco;
 mod msmarco;
 mod squad;
 
 pub use beir::BeirOptions;
+pub use join::JoinOptions;
 pub use mmarco::{MmarcoFiles, MmarcoOptions, Purpose, REPOSITORY as MMARCO};
 pub use msmarco::{MsMarcoFiles, MsMarcoOptions};
 pub use squad::SquadOptions;
@@ -101,6 +103,8 @@ pub enum Source {
     MsMarco(MsMarcoOptions),
     /// Questions about paragraphs.
     Squad(SquadOptions),
+    /// Folders that conversions wrote.
+    Join(JoinOptions),
 }
 
 /// What became of a conversion.
@@ -131,6 +135,7 @@ pub fn convert(
         Source::Beir(options) => beir::convert(options, &output, watch),
         Source::MsMarco(options) => msmarco::convert(options, &output, watch),
         Source::Squad(options) => squad::convert(options, &output, watch),
+        Source::Join(options) => join::convert(options, &output, watch),
     }?;
     output.finish(settings)?;
     Ok(Converted { notes })

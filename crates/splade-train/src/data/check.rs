@@ -103,7 +103,7 @@ pub(crate) fn verify(paths: SetPaths<'_>, what: &str) -> Result<Vec<String>, Tra
 }
 
 /// A part of a set by its name.
-fn part(folder: &Path, name: &str) -> Option<PathBuf> {
+pub(crate) fn part(folder: &Path, name: &str) -> Option<PathBuf> {
     let files = [".ndjson", ".ndjson.gz"].map(|suffix| folder.join(format!("{name}{suffix}")));
     let file = files.into_iter().find(|path| path.is_file());
     file.or_else(|| Some(folder.join(name)).filter(|path| path.is_dir()))

@@ -32,13 +32,13 @@ mod training;
 mod validation;
 
 pub use check::FolderCheck;
-pub(crate) use check::verify;
+pub(crate) use check::{part, verify};
 pub use corpus::{Corpus, CorpusOptions};
 pub(crate) use files::{find as find_files, free_bytes, map};
 pub(crate) use ids::Ids;
 pub use masking::Masking;
 pub(crate) use problems::Findings;
-pub(crate) use record::{Schema, ScoresLine, read as read_record};
+pub(crate) use record::{PositivesLine, Schema, ScoresLine, read as read_record};
 pub(crate) use scores::ScoreFile;
 pub(crate) use set::SetPaths;
 pub(crate) use table::Table;

@@ -45,9 +45,9 @@ pub(super) struct DocumentLine<'a> {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PositivesLine {
-    pub(super) qid: i64,
-    pub(super) positive_doc_ids: Vec<i64>,
+pub(crate) struct PositivesLine {
+    pub(crate) qid: i64,
+    pub(crate) positive_doc_ids: Vec<i64>,
 }
 
 #[derive(serde::Deserialize)]

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::super::pretrain::{NewModel, PretrainConfig, PretrainData, PretrainModel, Start};
+use super::super::pretrain::{
+    NewArchitecture, NewModel, PretrainConfig, PretrainData, PretrainModel, Start,
+};
 use super::fields::Fields;
 use super::training::{self, Task};
 use super::write;
@@ -36,6 +38,7 @@ impl PretrainConfig {
             Start::Model(name) => model["model_name_or_path"] = json!(name),
             Start::New(new) => {
                 model["new"] = json!({
+                    "model_type": new.architecture.name(),
                     "tokenizer": new.tokenizer,
                     "hidden_size": new.hidden_size,
                     "num_hidden_layers": new.num_hidden_layers,
@@ -93,7 +96,18 @@ fn new(mut f: Fields<'_>) -> Result<NewModel, TrainError> {
     let num_attention_heads = size("num_attention_heads", 4)?;
     let intermediate_size = size("intermediate_size", 1024)?;
     let max_position_embeddings = size("max_position_embeddings", 512)?;
+    let name = f.text("model_type")?.unwrap_or_else(|| "bert".to_owned());
+    let known = NewArchitecture::NAMES.into_iter().find(|(known, _)| *known == name);
+    let Some((_, architecture)) = known else {
+        let known = NewArchitecture::NAMES.map(|(name, _)| name).join(" or ");
+        return Err(f.error("model_type", format!("{name} is not made from nothing; {known} is")));
+    };
+    let epsilon = match architecture {
+        NewArchitecture::Bert => 1e-12,
+        NewArchitecture::ModernBert => 1e-5,
+    };
     let new = NewModel {
+        architecture,
         tokenizer: f.required_text("tokenizer")?,
         hidden_size,
         num_hidden_layers,
@@ -109,7 +123,7 @@ fn new(mut f: Fields<'_>) -> Result<NewModel, TrainError> {
             BELOW_ONE,
         )?,
         initializer_range: f.number("initializer_range", 0.02, 0.0.., "a number of at least 0")?,
-        layer_norm_eps: f.number("layer_norm_eps", 1e-12, 0.0.., "a number of at least 0")?,
+        layer_norm_eps: f.number("layer_norm_eps", epsilon, 0.0.., "a number of at least 0")?,
     };
     if !hidden_size.is_multiple_of(num_attention_heads) {
         return Err(f.error(
