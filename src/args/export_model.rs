@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use splade_model::FloatType;
+use splade_model::{FloatType, OnnxOutput};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportModelArgs {
@@ -16,6 +16,9 @@ pub(crate) struct ExportModelArgs {
     /// Type of the weights
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) dtype: DtypeArg,
+    /// Write model.onnx, too, and what it is to give
+    #[arg(long, value_enum, value_name = "OUTPUT", num_args = 0..=1, default_missing_value = "logits")]
+    pub(crate) onnx: Option<OnnxArg>,
     /// Longest text in tokens, special tokens included; the model's limit if not given
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_length: Option<usize>,
@@ -79,6 +82,23 @@ impl From<DtypeArg> for FloatType {
             DtypeArg::F32 => Self::F32,
             DtypeArg::F16 => Self::F16,
             DtypeArg::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OnnxArg {
+    /// Logits of every token, as fastembed and sentence-transformers want them
+    Logits,
+    /// The pooled vector
+    Vector,
+}
+
+impl From<OnnxArg> for OnnxOutput {
+    fn from(output: OnnxArg) -> Self {
+        match output {
+            OnnxArg::Logits => Self::Logits,
+            OnnxArg::Vector => Self::Vector,
         }
     }
 }

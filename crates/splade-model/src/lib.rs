@@ -38,7 +38,7 @@ pub use config::{
 pub use cross_encoder::{CrossEncoder, CrossEncoderOptions, PairTokenizer, ScoredPairs};
 pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
 pub use error::ModelError;
-pub use export::{ExportOptions, ExportedModel, QueryTower, Reader, export_model};
+pub use export::{ExportOptions, ExportedModel, OnnxOutput, QueryTower, Reader, export_model};
 pub use folder::{Layout, Method, ModelFolder, Table, Tower};
 pub use hub::{HubOptions, HubProgress, HubTarget, resolve, resolve_dataset, upload};
 pub use splade_nn::{CrossEntropy, Isa, PooledTerm, Pooling, Precision, Saturation};

@@ -27,6 +27,7 @@ pub(crate) fn run(args: &ExportModelArgs) -> Result<()> {
         dtype: args.dtype.into(),
         max_length: args.max_length,
         mecab_dicdir: args.mecab_dicdir.clone(),
+        onnx: args.onnx.map(Into::into),
     };
     let exported = export_model(&source, &partial.path, &options)
         .with_context(|| format!("cannot export the model {}", args.model.display()))?;

@@ -36,13 +36,13 @@ pub(crate) struct Bert {
 }
 
 /// The names of a family's tensors.
-struct Names {
-    embeddings: &'static str,
-    layers: &'static str,
-    layer: LayerNames,
-    dense: &'static str,
-    dense_norm: &'static str,
-    decoder: DecoderNames<'static>,
+pub(crate) struct Names {
+    pub(crate) embeddings: &'static str,
+    pub(crate) layers: &'static str,
+    pub(crate) layer: LayerNames,
+    pub(crate) dense: &'static str,
+    pub(crate) dense_norm: &'static str,
+    pub(crate) decoder: DecoderNames<'static>,
     ignored: &'static [&'static str],
 }
 
@@ -58,7 +58,7 @@ const BERT_LAYER: LayerNames = LayerNames {
 };
 
 impl BertFamily {
-    fn names(self) -> Names {
+    pub(crate) fn names(self) -> Names {
         match self {
             BertFamily::Bert => Names {
                 embeddings: "bert.embeddings",
@@ -130,7 +130,7 @@ impl BertFamily {
     }
 
     /// The activation of the head: fixed in RoBERTa and ELECTRA, whatever the config says.
-    fn head_activation(self, config: &BertConfig) -> Activation {
+    pub(crate) fn head_activation(self, config: &BertConfig) -> Activation {
         match self {
             BertFamily::Bert | BertFamily::DistilBert => config.activation,
             BertFamily::Roberta | BertFamily::Electra => Activation::Gelu,

@@ -4,11 +4,11 @@
 //! `forward` that reads top to bottom. Texts come packed, without padding.
 
 mod batch;
-mod bert;
+pub(crate) mod bert;
 mod classifier;
 mod deberta_v2;
-mod head;
-mod modernbert;
+pub(crate) mod head;
+pub(crate) mod modernbert;
 mod post_norm;
 mod training;
 mod words;

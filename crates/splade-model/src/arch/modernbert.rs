@@ -56,7 +56,7 @@ pub(crate) fn load_decoder(loader: &Loader<'_>, config: &ModernBertConfig) -> De
     Decoder::load(loader, &decoder_names(config), transform, config.vocab, hidden, config.tied)
 }
 
-fn decoder_names(config: &ModernBertConfig) -> DecoderNames<'static> {
+pub(crate) fn decoder_names(config: &ModernBertConfig) -> DecoderNames<'static> {
     DecoderNames {
         embedding: EMBEDDING,
         weight: "decoder.weight",

@@ -8,6 +8,7 @@
 //! documents' module has the empty name: the top of the folder.
 
 mod layout;
+mod onnx;
 mod readers;
 mod tower;
 
@@ -20,6 +21,7 @@ use crate::encoder::{Encoder, EncoderOptions, Side};
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder};
 use crate::weights::FloatType;
+pub use onnx::OnnxOutput;
 pub use readers::Reader;
 
 /// light-splade's name of the folder of an encoder for queries.
@@ -36,6 +38,8 @@ pub struct ExportOptions {
     pub max_length: Option<usize>,
     /// A compiled MeCab dictionary for Japanese models.
     pub mecab_dicdir: Option<PathBuf>,
+    /// Whether there is a `model.onnx` for each encoder, and what it gives.
+    pub onnx: Option<OnnxOutput>,
 }
 
 /// How queries become vectors.
@@ -74,6 +78,8 @@ pub struct ExportedModel {
     pub query: QueryTower,
     /// Put before queries and documents.
     pub prompts: [String; 2],
+    /// What `model.onnx` gives, if there is one.
+    pub onnx: Option<OnnxOutput>,
 }
 
 /// Writes a model in the folder `to`, which is made if it is missing.
@@ -101,17 +107,29 @@ pub fn export_model(
             from.display()
         )));
     };
+    if options.onnx.is_some() {
+        onnx::check(&folder.document.dir)?;
+        if let Method::MaskedLm { .. } = folder.query.method {
+            onnx::check(&folder.query.dir)?;
+        }
+    }
+    let onnx = |to: &Path, head| match options.onnx {
+        Some(output) => onnx::write(to, options.dtype, head, output),
+        None => Ok(()),
+    };
     let encoder = load(Side::Document)?;
     let parameters = tower::write_model(&folder.document.dir, &encoder, to, options.dtype)?;
+    onnx(to, (pooling, saturation))?;
     let (max_length, vocab) = (encoder.max_length(), encoder.vocab());
     drop(encoder);
     let query = match (&folder.query.method, folder.shares_towers()) {
         (_, true) => QueryTower::Shared,
-        (Method::MaskedLm { .. }, _) => {
+        (Method::MaskedLm { pooling, saturation }, _) => {
             let encoder = load(Side::Query)?;
             same_vocabulary(from, vocab, encoder.vocab())?;
             let to = to.join(QUERY_MODEL);
             tower::write_model(&folder.query.dir, &encoder, &to, options.dtype)?;
+            onnx(&to, (*pooling, *saturation))?;
             QueryTower::Model
         }
         (Method::Lookup(_), _) => {
@@ -137,6 +155,7 @@ pub fn export_model(
         parameters,
         query,
         prompts: [folder.query.prompt, folder.document.prompt],
+        onnx: options.onnx,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use splade_nn::{Pooling, Saturation};
 
-use super::{ExportedModel, QueryTower};
+use super::{ExportedModel, OnnxOutput, QueryTower};
 
 /// A library, and what it makes of an exported folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,35 @@ impl ExportedModel {
                     reader("text-embeddings-inference", loads, notes)
                 }
             },
+            match self.onnx {
+                None => {
+                    reader("onnxruntime", "no", vec!["it needs model.onnx: export with --onnx"])
+                }
+                Some(OnnxOutput::Logits) => {
+                    reader("onnxruntime", "yes", vec!["gives logits: pool them yourself"])
+                }
+                Some(OnnxOutput::Vector) => reader("onnxruntime", "yes", vec![]),
+            },
+            match self.not_embedded() {
+                Some(reason) => reader("fastembed", "no", vec![reason]),
+                None => reader(
+                    "fastembed",
+                    if self.query == QueryTower::Shared { "yes" } else { "documents" },
+                    vec!["as specific_model_path of one of its SPLADE models"],
+                ),
+            },
         ]
+    }
+
+    /// Why fastembed cannot use it.
+    fn not_embedded(&self) -> Option<&'static str> {
+        if self.onnx != Some(OnnxOutput::Logits) {
+            return Some("it needs model.onnx with logits: export with --onnx");
+        }
+        if self.head != (Pooling::Max, Saturation::Log1pRelu) {
+            return Some("it knows log1p(relu) and the maximum only");
+        }
+        (!self.tokenizer_json).then_some("it needs tokenizer.json")
     }
 
     /// Why text-embeddings-inference does not serve it.

@@ -49,7 +49,7 @@ impl FloatType {
     }
 
     /// Appends numbers, rounded to the nearest. A number that the type cannot hold is an error: itself.
-    fn encode(self, numbers: &[f32], bytes: &mut Vec<u8>) -> Result<(), f32> {
+    pub(crate) fn encode(self, numbers: &[f32], bytes: &mut Vec<u8>) -> Result<(), f32> {
         match self {
             Self::F32 => bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes())),
             Self::F16 => {
