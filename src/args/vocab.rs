@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
@@ -26,7 +27,7 @@ pub(crate) struct VocabLearnArgs {
     pub(crate) size: usize,
     /// Characters kept, the most frequent; words with others are unknown [default: a quarter of
     /// the size]
-    #[arg(long, value_name = "CHARACTERS")]
+    #[arg(long, value_name = "CHARACTERS", value_parser = positive())]
     pub(crate) alphabet: Option<usize>,
     /// Pairs of pieces that are seen less often are not joined
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
@@ -35,11 +36,14 @@ pub(crate) struct VocabLearnArgs {
     #[arg(long)]
     pub(crate) lowercase: bool,
     /// Longest text of a model with this vocabulary, in tokens
-    #[arg(long, value_name = "TOKENS", default_value_t = 512)]
+    #[arg(long, value_name = "TOKENS", default_value = "512", value_parser = positive())]
     pub(crate) max_length: usize,
     /// Field of the text in NDJSON
     #[arg(long, value_name = "FIELD")]
     pub(crate) text_field: Option<String>,
+    /// Do nothing if the folder is there already and whole
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// Say only what went wrong
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -51,4 +55,8 @@ pub(crate) enum WordsArg {
     Mecab,
     /// Blanks and punctuation, as BertTokenizer
     Bert,
+}
+
+fn positive() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }

@@ -72,7 +72,10 @@ fn options(
     let options = TokenizerOptions { mecab_dicdir: config.model.mecab_dicdir.clone() };
     let (folder, tokenizer) = match &config.model.start {
         Start::Model(_) => {
-            let (folder, _) = with_head(folder, training, "start")?;
+            let (folder, made) = with_head(folder, training, "start")?;
+            if made {
+                show.note("note: the model has no head for words; it starts with a new one");
+            }
             let tokenizer = Tokenizer::from_dir(&folder, &options)?;
             (folder, tokenizer)
         }
@@ -93,9 +96,20 @@ fn options(
             engine.max_tokens()
         );
     }
-    let corpus = corpus(&config, &tokenizer, inputs, show)?;
+    if tokenizer.len() > engine.vocab() {
+        bail!(
+            "the tokenizer of {} has {} tokens, the model {} terms; give the tokenizer of the model",
+            folder.display(),
+            tokenizer.len(),
+            engine.vocab()
+        );
+    }
     let (share, whole_words) = (config.data.mask_share, config.data.whole_words);
     let masking = Masking::new(&tokenizer, share, whole_words)?;
+    if whole_words && !masking.knows_words() {
+        show.note("note: no token goes on with a word (##): tokens are hidden one by one");
+    }
+    let corpus = corpus(&config, &tokenizer, inputs, show)?;
     Ok(PretrainerOptions { config, engine, corpus, masking, resume, dashboard })
 }
 
@@ -130,7 +144,10 @@ fn corpus(
         progress.finish();
     }
     if corpus.is_empty() {
-        bail!("data.train_files: there is no text in them");
+        bail!(match corpus.documents() {
+            0 => "data.train_files: there is no text in them",
+            _ => "data.eval_share: all texts are held out; lower it",
+        });
     }
     show.note(&format!(
         "{} texts: {} sequences to train on, {} held out",

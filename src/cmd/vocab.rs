@@ -22,13 +22,18 @@ pub(crate) fn run(command: &VocabCommand) -> Result<()> {
 
 fn learn(args: &VocabLearnArgs) -> Result<()> {
     let output = &args.output;
-    let aside = new_folder(output)?;
+    if args.resume && is_tokenizer(output) {
+        say(&format!("{} is whole; nothing is to be done", output.display()));
+        return Ok(());
+    }
+    check_free(output)?;
     let input = InputOptions {
         text_field: args.text_field.clone(),
         no_ids: true,
         ..InputOptions::default()
     };
     let inputs = Inputs::open(&args.inputs, input)?;
+    let aside = Aside::create(output)?;
     let kind = match args.words {
         WordsArg::Mecab => WordKind::Mecab,
         WordsArg::Bert => WordKind::Bert,
@@ -45,8 +50,15 @@ fn learn(args: &VocabLearnArgs) -> Result<()> {
         min_frequency: args.min_frequency,
     };
     let vocabulary = Vocabulary::learn(&counts, &options)?;
-    vocabulary.save(&aside, &splitter, args.max_length)?;
-    std::fs::rename(&aside, output)
+    if vocabulary.left_out == counts.len() {
+        bail!("all words have rare characters; raise --alphabet");
+    }
+    vocabulary.save(&aside.0, &splitter, args.max_length)?;
+    // Joining pairs takes a while in which nothing asks.
+    if interrupt::asked() {
+        return Err(Interrupted("nothing was written".to_owned()).into());
+    }
+    std::fs::rename(&aside.0, output)
         .with_context(|| format!("cannot write {}", output.display()))?;
     if !args.quiet {
         say(&format!(
@@ -64,8 +76,12 @@ fn learn(args: &VocabLearnArgs) -> Result<()> {
     Ok(())
 }
 
-/// Makes the folder that is written to and then takes the place of `output`.
-fn new_folder(output: &Path) -> Result<PathBuf> {
+/// Whether a folder is what this command writes: it appears whole.
+fn is_tokenizer(folder: &Path) -> bool {
+    folder.join("vocab.txt").is_file() && folder.join("tokenizer_config.json").is_file()
+}
+
+fn check_free(output: &Path) -> Result<()> {
     let empty = |folder: std::fs::ReadDir| folder.into_iter().next().is_none();
     if output.exists() && !std::fs::read_dir(output).is_ok_and(empty) {
         bail!(
@@ -73,12 +89,33 @@ fn new_folder(output: &Path) -> Result<PathBuf> {
             output.display()
         );
     }
-    let Some(name) = output.file_name() else {
-        bail!("--output {}: a folder is expected", output.display());
-    };
-    let aside = output.with_file_name(format!("{}.partial", name.to_string_lossy()));
-    std::fs::create_dir_all(&aside).with_context(|| format!("cannot make {}", aside.display()))?;
-    Ok(aside)
+    Ok(())
+}
+
+/// The folder that is written to and then takes the place of the output; it is removed if it never
+/// does.
+struct Aside(PathBuf);
+
+impl Aside {
+    fn create(output: &Path) -> Result<Self> {
+        let Some(name) = output.file_name() else {
+            bail!("--output {}: a folder is expected", output.display());
+        };
+        let aside = output.with_file_name(format!("{}.partial", name.to_string_lossy()));
+        let failed = || format!("cannot make {}", aside.display());
+        if aside.exists() {
+            std::fs::remove_dir_all(&aside).with_context(failed)?;
+        }
+        std::fs::create_dir_all(&aside).with_context(failed)?;
+        Ok(Self(aside))
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // It has been renamed, or what went wrong is told already.
+        _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Counts the words of all texts on all threads.

@@ -47,7 +47,7 @@ fn all_are_read() {
         assert!(config.training.output_dir.starts_with("outputs"), "{name}");
         count += 1;
     }
-    assert_eq!(count, 11);
+    assert_eq!(count, 12);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn settings_of_others_are_refused() {
         ("+training.training_loss=kldiv", "training.training_loss"),
         ("+training.load_best_model_at_end=true", "training.load_best_model_at_end"),
         ("model.new.hidden_size=30", "model.new.num_attention_heads"),
-        ("+model.new.model_type=gpt", "model.new.model_type"),
+        ("model.new.model_type=gpt", "model.new.model_type"),
         ("+model.model_name_or_path=x", "model.model_name_or_path"),
         ("data.train_files=[]", "data.train_files"),
         ("+data.mask_share=1", "data.mask_share"),

@@ -48,6 +48,11 @@ impl Masking {
         Ok(Self { share, mask, ordinary, special, continues })
     }
 
+    /// Whether some token goes on with the word of the one before.
+    pub fn knows_words(&self) -> bool {
+        self.continues.contains(&true)
+    }
+
     /// Hides tokens of a sequence, and gives the places and ids of those that are to be predicted.
     pub fn hide(&self, ids: &mut [u32], key: &[u64]) -> Vec<(usize, u32)> {
         let mut random = Random::new(key);

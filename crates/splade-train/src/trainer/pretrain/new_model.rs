@@ -49,13 +49,19 @@ pub fn new_model(
     out: &Path,
     seed: u64,
 ) -> Result<(), TrainError> {
-    let (config, tensors) = match new.architecture {
-        NewArchitecture::Bert => (bert_config(new, tokenizer), bert(new, tokenizer.len())),
+    let pad = ["[PAD]", "<pad>"].into_iter().find_map(|token| tokenizer.id(token));
+    let pad = pad.ok_or_else(|| TrainError::Config {
+        at: "model.new.tokenizer".into(),
+        message: "it has neither [PAD] nor <pad>".into(),
+    })?;
+    let (mut config, tensors) = match new.architecture {
+        NewArchitecture::Bert => (bert_config(new), bert(new, tokenizer.len())),
         NewArchitecture::ModernBert => {
             (modernbert_config(new, tokenizer), modernbert(new, tokenizer.len()))
         }
     };
-    let pad = pad(tokenizer) as usize;
+    config["pad_token_id"] = pad.into();
+    config["vocab_size"] = tokenizer.len().into();
     let path = out.join("config.json");
     ArchitectureConfig::parse(&config, &path)?;
     super::super::towers::create(out)?;
@@ -77,7 +83,7 @@ pub fn new_model(
             .collect();
         if let Fill::Embedding(_) = fill {
             let width = new.hidden_size;
-            numbers[pad * width..][..width].fill(0.0);
+            numbers[pad as usize * width..][..width].fill(0.0);
         }
         file.write(&numbers)?;
     }
@@ -86,11 +92,7 @@ pub fn new_model(
     std::fs::write(&path, pretty(&config)).map_err(TrainError::io(&path))
 }
 
-fn pad(tokenizer: &Tokenizer) -> u32 {
-    tokenizer.id("[PAD]").unwrap_or(0)
-}
-
-fn bert_config(new: &NewModel, tokenizer: &Tokenizer) -> Value {
+fn bert_config(new: &NewModel) -> Value {
     json!({
         "architectures": ["BertForMaskedLM"],
         "attention_probs_dropout_prob": new.attention_probs_dropout_prob,
@@ -104,16 +106,15 @@ fn bert_config(new: &NewModel, tokenizer: &Tokenizer) -> Value {
         "model_type": "bert",
         "num_attention_heads": new.num_attention_heads,
         "num_hidden_layers": new.num_hidden_layers,
-        "pad_token_id": pad(tokenizer),
         "position_embedding_type": "absolute",
         "torch_dtype": "float32",
         "type_vocab_size": TOKEN_TYPES,
-        "vocab_size": tokenizer.len(),
     })
 }
 
 fn modernbert_config(new: &NewModel, tokenizer: &Tokenizer) -> Value {
-    let (cls, sep) = (tokenizer.id("[CLS]"), tokenizer.id("[SEP]"));
+    let (before, after) = tokenizer.around();
+    let (cls, sep) = (before.first(), after.first());
     json!({
         "architectures": ["ModernBertForMaskedLM"],
         "attention_bias": false,
@@ -140,10 +141,8 @@ fn modernbert_config(new: &NewModel, tokenizer: &Tokenizer) -> Value {
         "norm_eps": new.layer_norm_eps,
         "num_attention_heads": new.num_attention_heads,
         "num_hidden_layers": new.num_hidden_layers,
-        "pad_token_id": pad(tokenizer),
         "sep_token_id": sep,
         "torch_dtype": "float32",
-        "vocab_size": tokenizer.len(),
     })
 }
 

@@ -72,11 +72,11 @@ impl Pretrainer {
         let PretrainerOptions { config, engine, corpus, masking, resume, dashboard } = options;
         let (training, settings) = (&config.training, config.to_value());
         let plan = Plan::new(training, corpus.len())?;
-        if training.do_eval && corpus.held_out() == 0 {
+        if (training.do_eval || training.eval_on_start) && corpus.held_out() == 0 {
             return Err(TrainError::Config {
                 at: "data.eval_share".into(),
                 message: "no document is held out to evaluate on\nhint: raise it, or set \
-                          training.eval_strategy to no"
+                          training.eval_strategy to no, and eval_on_start to false"
                     .into(),
             });
         }

@@ -109,6 +109,38 @@ fn steps_are_those_of_pytorch() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// The loss of a step is the mean over its hidden tokens, however these are dealt out to batches.
+#[test]
+fn batches_of_a_step_count_by_their_hidden_tokens() {
+    let config = config(tempfile::tempdir().expect("a folder").path());
+    let mut training = config.training.clone();
+    training.regularizers.doc = None;
+    let masking = Masking::new(&tokenizer(), 0.3, true).expect("masking");
+    let corpus = corpus(&config, cycle);
+    let batch = |numbers: std::ops::Range<usize>| {
+        let mut batch = MaskedBatch::default();
+        for number in numbers {
+            let mut ids = corpus.sequence(0, number).1;
+            let hidden = masking.hide(&mut ids, &[number as u64]);
+            batch.add(ids, &hidden);
+        }
+        batch
+    };
+    let step = |batches: &[MaskedBatch]| {
+        let (_folder, engine) = without_dropout("bert");
+        let mut stepper = Stepper::new(engine, &training, 4, 0).expect("a stepper");
+        let report = stepper.step(batches).expect("a step");
+        [report.loss, report.gradient_norm]
+    };
+    let parts = [batch(0..1), batch(1..4)];
+    assert_ne!(3 * parts[0].masked.len(), parts[1].masked.len(), "as many a text: no test");
+    let (whole, parts) = (step(&[batch(0..4)]), step(&parts));
+    for (whole, parts) in whole.into_iter().zip(parts) {
+        // Sums in another order, in 32 bits.
+        assert!((whole - parts).abs() < 1e-5 * whole.abs(), "{whole} {parts}");
+    }
+}
+
 /// The tokenizer of the small vocabulary.
 fn tokenizer_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../splade-text/tests/fixtures/bert-uncased")
