@@ -4,8 +4,11 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use common::{failure, run};
+use common::{MODEL, failure, run};
+use serde_json::Value;
 
 /// Two steps: vectors of a file, and an index of these.
 fn pipeline(dir: &Path) -> String {
@@ -60,15 +63,18 @@ fn steps_run_when_something_changed() {
     let changed = |path: &str| format!("running, {}/{path} changed", dir.path().display());
     let other = steps(&[&file, "top_k=2"]);
     assert_eq!(other, state("running, the command changed", &changed("work/vectors.ndjson")));
-    // What the other command made is not lost.
-    let old = fs::read_to_string(dir.path().join("work/vectors.ndjson.old")).expect("moved");
-    assert_eq!(old, vectors);
+    let second = fs::read_to_string(dir.path().join("work/vectors.ndjson")).expect("made");
 
     fs::write(dir.path().join("texts.txt"), "travel\n").expect("written");
     assert_eq!(
         steps(&[&file, "top_k=2", "--until", "encode"]),
         [format!("step 1 of 2, encode: {}", changed("texts.txt"))]
     );
+    // What others made is not lost.
+    for (name, want) in [("vectors.ndjson.old", &vectors), ("vectors.ndjson.old.2", &second)] {
+        let old = fs::read_to_string(dir.path().join("work").join(name)).expect("moved");
+        assert_eq!(old, *want, "{name}");
+    }
     assert_eq!(steps(&[&file, "top_k=2"])[0], "step 1 of 2, encode: unchanged");
     fs::remove_dir_all(dir.path().join("work/index")).expect("removed");
     assert_eq!(
@@ -79,6 +85,24 @@ fn steps_run_when_something_changed() {
     for part in ["Two &lt;steps&gt;", "<td>encode</td>", "--top-k 2"] {
         assert!(report.contains(part), "{part} is not in {report}");
     }
+}
+
+/// It is not there when the pipeline is read for the first time.
+#[test]
+fn a_named_file_of_an_earlier_step_is_an_input() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = pipeline(dir.path());
+    let text = fs::read_to_string(&file).expect("read");
+    let undeclared = text.replace("    inputs: ['${work}/vectors.ndjson']\n", "");
+    assert_ne!(undeclared, text);
+    fs::write(&file, undeclared).expect("written");
+    assert_eq!(steps(&[&file])[1], "step 2 of 2, index: running");
+    assert_eq!(steps(&[&file])[1], "step 2 of 2, index: unchanged");
+    let vectors = dir.path().join("work/vectors.ndjson");
+    assert_eq!(
+        steps(&[&file, "top_k=2"])[1],
+        format!("step 2 of 2, index: running, {} changed", vectors.display())
+    );
 }
 
 #[test]
@@ -103,9 +127,220 @@ fn a_step_that_fails_ends_the_run_and_runs_again() {
     let said = failure(&["pipeline", &file, &model], 1);
     assert!(said.contains("step 1 of 2, encode: light-splade encode"), "{said}");
     assert!(!dir.path().join("work/vectors.ndjson").exists());
+    // What commands keep until they are whole stays for the same settings alone.
+    let unfinished = ["work/vectors.ndjson.parts", "work/vectors.ndjson.partial.json"];
+    let unfinished = unfinished.map(|name| dir.path().join(name));
+    unfinished.iter().for_each(|path| fs::create_dir(path).expect("made"));
     let said = failure(&["pipeline", &file, &model], 1);
     assert!(said.contains("step 1 of 2, encode: going on"), "{said}");
+    assert!(unfinished.iter().all(|path| path.exists()));
     assert_eq!(steps(&[&file])[0], "step 1 of 2, encode: running, the command changed");
+    for path in unfinished {
+        assert!(!path.exists() && path.with_added_extension("old").exists(), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_step_that_goes_on_keeps_its_time_and_log() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = pipeline(dir.path());
+    let text = fs::read_to_string(&file).expect("read");
+    fs::write(&file, text.replace("    inputs: ${model}\n", "")).expect("written");
+    let late = dir.path().join("late");
+    fs::create_dir(&late).expect("made");
+    let model = format!("model={}", late.display());
+    let call = [file.as_str(), &model, "--until", "encode"];
+    failure(&[&["pipeline"], &call[..]].concat(), 1);
+
+    let path = dir.path().join("work/steps/encode.json");
+    let record =
+        || -> Value { serde_json::from_slice(&fs::read(&path).expect("a record")).expect("JSON") };
+    let mut earlier = record();
+    assert!(earlier["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{earlier}");
+    earlier["seconds"] = 5000.0.into();
+    earlier["peak_mib"] = 99_999.0.into();
+    fs::write(&path, earlier.to_string()).expect("written");
+    let log = || fs::read_to_string(dir.path().join("work/steps/encode.log")).expect("a log");
+    let error = log();
+    assert!(error.contains("error: "), "{error}");
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL)).expect("a model") {
+        let entry = entry.expect("a file");
+        fs::copy(entry.path(), late.join(entry.file_name())).expect("copied");
+    }
+    assert_eq!(steps(&call), ["step 1 of 2, encode: going on"]);
+    assert!(log().starts_with(&error) && log() != error, "{}", log());
+    assert!(record()["seconds"].as_f64().is_some_and(|seconds| seconds > 5000.0), "{}", record());
+    assert_eq!(record()["peak_mib"], 99_999.0);
+    // Another step begins anew.
+    steps(&[&call[..], &["top_k=2"]].concat());
+    assert!(!log().contains(&error), "{}", log());
+    assert!(record()["seconds"].as_f64().is_some_and(|seconds| seconds < 5000.0), "{}", record());
+}
+
+/// A pipeline that runs, with texts that take it a while; `before` is put before its command.
+#[cfg(unix)]
+fn begin(dir: &Path, texts: usize, before: &[&str]) -> std::process::Child {
+    let file = pipeline(dir);
+    let text = |i| format!("朝の電車 {i} cheap travel\n");
+    fs::write(dir.join("texts.txt"), (0..texts).map(text).collect::<String>()).expect("written");
+    let words = [before, &[env!("CARGO_BIN_EXE_light-splade"), "pipeline", &file]].concat();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = command.spawn().expect("started");
+    let vectors = dir.join("work/vectors.ndjson.partial");
+    wait_until("a vector", || fs::metadata(&vectors).is_ok_and(|vectors| vectors.len() > 0));
+    child
+}
+
+#[cfg(unix)]
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(120), "{what} never came");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(unix)]
+fn signal(child: &std::process::Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().expect("kill runs").success());
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_stop_the_step_which_then_goes_on() {
+    // Not SIGHUP, which stays without effect where these tests run under nohup.
+    for name in ["-INT", "-TERM"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let child = begin(dir.path(), 200_000, &[]);
+        signal(&child, name);
+        let output = child.wait_with_output().expect("ended");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{name}: {said}");
+        // The step says it, and the pipeline.
+        for part in ["\n  interrupted; ", "\ninterrupted; the same command goes on with this step"]
+        {
+            assert!(said.contains(part), "{name}: {said}");
+        }
+        let file = dir.path().join("pipeline.yaml").display().to_string();
+        let output = run(&["pipeline", &file, "--dry-run"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("encode: going on\n"), "{name}: {said}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_nohup_started_outlives_its_terminal() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let child = begin(dir.path(), 20_000, &["nohup"]);
+    signal(&child, "-HUP");
+    let output = child.wait_with_output().expect("ended");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The pipeline sleeps until the step is done, and wakes with a signal.
+#[cfg(unix)]
+#[test]
+fn a_step_that_was_done_when_it_was_to_stop_is_kept() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let child = begin(dir.path(), 20_000, &[]);
+    signal(&child, "-STOP");
+    let vectors = dir.path().join("work/vectors.ndjson");
+    let partial = dir.path().join("work/vectors.ndjson.partial");
+    wait_until("the last vector", || {
+        let lines = fs::read_to_string(&partial).map_or(0, |text| text.matches('\n').count());
+        lines == 20_000 || vectors.exists()
+    });
+    signal(&child, "-TERM");
+    signal(&child, "-CONT");
+    let output = child.wait_with_output().expect("ended");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    let file = dir.path().join("pipeline.yaml").display().to_string();
+    assert_eq!(steps(&[&file, "--until", "encode"]), ["step 1 of 2, encode: unchanged"]);
+}
+
+#[test]
+fn a_changed_config_of_pretraining_is_noticed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = dir.path().display();
+    let file = dir.path().join("pipeline.yaml");
+    let text = format!(
+        "\
+work: {at}/work
+steps:
+  - name: pretrain
+    run: pretrain --config-dir {at} --config-name tiny
+    outputs: {at}/run
+"
+    );
+    fs::write(&file, text).expect("written");
+    let file = file.display().to_string();
+    let said_with = |steps: &str| {
+        let text = format!(
+            "\
+model:
+  model_name_or_path: {MODEL}
+data:
+  train_files: {at}/none.txt
+training:
+  output_dir: {at}/run
+  {steps}
+"
+        );
+        fs::write(dir.path().join("tiny.yaml"), text).expect("written");
+        failure(&["pipeline", &file], 1)
+    };
+    // Its texts are not there: the step begins, and fails.
+    for (setting, part) in [
+        ("max_steps: 1", "pretrain: running\n"),
+        ("max_steps: 1", "pretrain: going on\n"),
+        ("max_steps: 2", "pretrain: running, the config changed\n"),
+    ] {
+        let said = said_with(setting);
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let said = said_with("max_stepz: 2");
+    assert!(said.contains("training.max_stepz: there is no such setting"), "{said}");
+    assert!(!said.contains("step 1 of 1"), "{said}");
+}
+
+#[test]
+fn the_report_has_the_baseline_beside() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("pipeline.yaml");
+    let text = format!(
+        "\
+work: {}
+steps:
+  - name: evaluate
+    run: evaluate --model {MODEL} --data data/toy/validation --bm25 --format json
+    stdout: ${{work}}/evaluation.json
+    metrics: ${{work}}/evaluation.json
+",
+        dir.path().display()
+    );
+    fs::write(&file, text).expect("written");
+    steps(&[&file.display().to_string()]);
+    let json = fs::read(dir.path().join("evaluation.json")).expect("made");
+    let json: Value = serde_json::from_slice(&json).expect("JSON");
+    let (metrics, baseline) = (&json["metrics"], &json["baseline"]["metrics"]);
+    assert_ne!(metrics, baseline);
+    let number = |value: &Value| format!("{:.4}", value.as_f64().expect("a number"));
+    let row = |(name, value): (&String, &Value)| {
+        let of_baseline = number(&baseline[name]);
+        format!("<tr><td>{name}</td><td>{}</td><td>{of_baseline}</td></tr>", number(value))
+    };
+    let mut parts: Vec<String> = metrics.as_object().expect("metrics").iter().map(row).collect();
+    assert!(parts.len() > 1, "{json}");
+    parts.push("<th>value</th><th>BM25 with k1 0.9 and b 0.4</th></tr>".to_owned());
+    let report = fs::read_to_string(dir.path().join("report.html")).expect("made");
+    for part in parts {
+        assert!(report.contains(&part), "{part} is not in {report}");
+    }
 }
 
 #[test]
@@ -120,6 +355,11 @@ fn wrong_pipelines_are_refused_before_anything_runs() {
         ("name: index", "name: a/b", "must be letters"),
         ("stdout: ${work}/vectors.ndjson", "metrics: x", "a step makes something"),
         ("inputs: ${model}", "input: x", "input: there is no such key"),
+        (
+            "[index, build, --vectors, '${work}/vectors.ndjson', --model, '${model}', --out, '${work}/index']",
+            "train --config-dir config --config-name toy_splade_ja +training.max_stepz=1",
+            "training.max_stepz: there is no such setting",
+        ),
         ("work:", "works:", "did you mean works?"),
     ] {
         assert!(text.contains(old));

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::args::PipelineArgs;
-use crate::interrupt;
+use crate::interrupt::{self, Interrupted};
 use crate::progress::{clock, say};
 use plan::{Pipeline, Step};
 use record::Record;
@@ -44,25 +44,38 @@ pub(crate) fn run(args: &PipelineArgs) -> Result<()> {
             }
             (reason, before) => {
                 say(&format!("{place}: {}", reason.unwrap_or_default()));
-                let goes_on =
-                    |before: Record| !before.is_done() && before.difference(&now).is_none();
-                if !before.is_none_or(goes_on) {
-                    step::move_aside(step)?;
-                }
-                let record = step::run(step, now, &folder)
-                    .with_context(|| format!("{place}: light-splade {}", step.command.join(" ")))?;
+                let command = || format!("{place}: light-splade {}", step.command.join(" "));
+                let record = make(step, before, now, &folder).map_err(|error| {
+                    if error.is::<Interrupted>() { error } else { error.context(command()) }
+                })?;
                 say(&format!("{place}: done in {}", clock(record.seconds)));
                 record
             }
         };
         records.push((step, record));
         report::write(&pipeline, &records)?;
+        if interrupt::asked() {
+            return Err(Interrupted("the same command goes on from here".to_owned()).into());
+        }
         if args.until.as_ref() == Some(&step.name) {
             break;
         }
     }
     say(&format!("{} is written", pipeline.report().display()));
     Ok(())
+}
+
+/// Runs a step anew, or goes on with it if it was begun and nothing changed since.
+fn make(step: &Step, before: Option<Record>, mut now: Record, folder: &Path) -> Result<Record> {
+    let begun =
+        before.as_ref().filter(|before| !before.is_done() && before.difference(&now).is_none());
+    let goes_on = begun.is_some();
+    match begun {
+        Some(begun) => now.add(begun.seconds, begun.peak_mib),
+        None if before.is_some() => step::move_aside(step)?,
+        None => {}
+    }
+    step::run(step, now, goes_on, folder)
 }
 
 /// Why a step has to run; nothing if it need not.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use serde_json::{Map, Value};
-use splade_train::config::{ComposeOptions, compose};
+use splade_train::config::{ComposeOptions, Config, PretrainConfig, compose, sweep};
 
 use crate::args::{Cli, Command, TrainArgs};
+use crate::cmd::runs::Run;
 
 /// A pipeline as its file has it.
 pub(super) struct Pipeline {
@@ -34,7 +35,7 @@ pub(super) struct Step {
     pub(super) metrics: Vec<PathBuf>,
     /// JSON-lines logs of training, for the report.
     pub(super) logs: Vec<PathBuf>,
-    /// Settings that are not in the command itself: a training config as it is composed.
+    /// Settings that are not in the command itself: configs of training as they are composed.
     pub(super) settings: String,
 }
 
@@ -58,7 +59,7 @@ impl Pipeline {
         // Other keys are values that steps refer to.
         let work = value["work"].as_str().context("work: the folder of the pipeline is needed")?;
         let steps = value["steps"].as_array().context("steps: a list is needed")?;
-        let steps: Vec<Step> = steps
+        let mut steps: Vec<Step> = steps
             .iter()
             .enumerate()
             .map(|(i, step)| Step::from_value(step).with_context(|| format!("steps.{i}")))
@@ -71,6 +72,11 @@ impl Pipeline {
         }
         if steps.is_empty() {
             bail!("steps: there is none");
+        }
+        let mut made: Vec<PathBuf> = Vec::new();
+        for step in &mut steps {
+            step.add_named_inputs(&made);
+            made.extend(step.outputs.iter().cloned());
         }
         let title = value["title"].as_str().unwrap_or("Pipeline").to_owned();
         Ok(Self { title, work: work.into(), steps })
@@ -124,13 +130,9 @@ impl Step {
             bail!("outputs: a step makes something, or there is nothing to skip it by");
         }
         let settings = settings(&command).context("run")?;
-        let mut inputs = paths(fields, "inputs")?;
-        inputs.extend(named_files(&command, &outputs));
-        inputs.sort();
-        inputs.dedup();
         Ok(Self {
             name: name.to_owned(),
-            inputs,
+            inputs: paths(fields, "inputs")?,
             outputs,
             stdout,
             metrics: paths(fields, "metrics")?,
@@ -138,6 +140,21 @@ impl Step {
             settings,
             command,
         })
+    }
+
+    /// Files that the command names (`FILE` or `key=FILE`) are inputs as well, unless it makes them.
+    /// Those that earlier steps make, `made`, need not be there yet.
+    fn add_named_inputs(&mut self, made: &[PathBuf]) {
+        let is_in =
+            |path: &Path, folders: &[PathBuf]| folders.iter().any(|one| path.starts_with(one));
+        let words = self.command.iter().map(|word| match word.split_once('=') {
+            Some((_, path)) => Path::new(path),
+            None => Path::new(word),
+        });
+        let named = words.filter(|path| path.is_file() || is_in(path, made));
+        self.inputs.extend(named.filter(|path| !is_in(path, &self.outputs)).map(Path::to_path_buf));
+        self.inputs.sort();
+        self.inputs.dedup();
     }
 }
 
@@ -147,23 +164,25 @@ fn settings(command: &[String]) -> Result<String> {
     match Cli::try_parse_from(typed).map_err(|error| error.render().to_string()) {
         Err(message) => bail!("{}: {}", command.join(" "), message.trim_end()),
         Ok(Cli { command: Command::Pipeline(_) }) => bail!("a pipeline has no pipelines"),
-        Ok(Cli {
-            command: Command::Train(TrainArgs { config_dir, config_name, overrides, .. }),
-        }) => Ok(compose(&ComposeOptions::new(config_dir, config_name, overrides))?.to_yaml()),
+        Ok(Cli { command: Command::Train(args) }) => configs::<Config>(args),
+        Ok(Cli { command: Command::Pretrain(args) }) => configs::<PretrainConfig>(args),
         Ok(_) => Ok(String::new()),
     }
 }
 
-/// Files that the command names (`FILE` or `key=FILE`) are inputs as well, unless it makes them.
-fn named_files(command: &[String], outputs: &[PathBuf]) -> Vec<PathBuf> {
-    let paths = command.iter().map(|word| match word.split_once('=') {
-        Some((_, path)) => Path::new(path),
-        None => Path::new(word),
-    });
-    paths
-        .filter(|path| path.is_file() && !outputs.iter().any(|output| path.starts_with(output)))
-        .map(Path::to_path_buf)
-        .collect()
+/// Composes the config of training, or those of a sweep, and checks their settings.
+fn configs<R: Run>(args: TrainArgs) -> Result<String> {
+    let options = ComposeOptions::new(args.config_dir, args.config_name, args.overrides);
+    let jobs = match args.multirun {
+        true => sweep(&options)?.into_iter().map(|(_, composed)| composed).collect(),
+        false => vec![compose(&options)?],
+    };
+    let mut text = String::new();
+    for job in jobs {
+        R::read(&job.value()?)?;
+        text += &job.to_yaml();
+    }
+    Ok(text)
 }
 
 /// A list of words, or a text that is split at white space.

@@ -22,9 +22,9 @@ pub(super) struct Record {
     inputs: BTreeMap<String, String>,
     /// None until it is done.
     outputs: Option<BTreeMap<String, String>>,
-    /// How long it took.
+    /// How long it took, the parts of a step that was interrupted together.
     pub(super) seconds: f64,
-    /// The largest resident set of its process, where the system tells.
+    /// The largest resident set of its processes, where the system tells.
     pub(super) peak_mib: Option<f64>,
 }
 
@@ -40,9 +40,15 @@ impl Record {
         })
     }
 
+    /// Counts the time and the memory of a part of the step.
+    pub(super) fn add(&mut self, seconds: f64, peak_mib: Option<f64>) {
+        self.seconds += seconds;
+        self.peak_mib = self.peak_mib.into_iter().chain(peak_mib).reduce(f64::max);
+    }
+
     /// The step as it is when it is done.
-    pub(super) fn done(self, step: &Step, seconds: f64, peak_mib: Option<f64>) -> Result<Self> {
-        Ok(Self { outputs: Some(stamps(&step.outputs)?), seconds, peak_mib, ..self })
+    pub(super) fn done(self, step: &Step) -> Result<Self> {
+        Ok(Self { outputs: Some(stamps(&step.outputs)?), ..self })
     }
 
     pub(super) fn is_done(&self) -> bool {

@@ -43,7 +43,8 @@ fn row(step: &Step, record: &Record) -> Vec<String> {
     ]
 }
 
-/// Every number of a JSON file that is in an object `metrics`, or at the top.
+/// Every number of a JSON file that is in an object `metrics`, or at the top, beside that of the
+/// `baseline` if there is one.
 fn metrics(name: &str, path: &Path) -> String {
     let value =
         std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -51,13 +52,20 @@ fn metrics(name: &str, path: &Path) -> String {
         return missing(name, path, "no JSON");
     };
     let fields = value["metrics"].as_object().or_else(|| value.as_object());
-    let numbers =
-        fields.into_iter().flatten().filter_map(|(key, value)| Some((key, value.as_f64()?)));
-    let rows: Vec<Vec<String>> =
-        numbers.map(|(key, value)| vec![escape(key), format!("{value:.4}")]).collect();
+    let baseline = value["baseline"]["metrics"].as_object();
+    let baseline_name = escape(value["baseline"]["name"].as_str().unwrap_or("baseline"));
+    let number = |value: &Value| value.as_f64().map(|number| format!("{number:.4}"));
+    let row = |(key, value): (&String, &Value)| {
+        let of_baseline =
+            baseline.map(|metrics| metrics.get(key).and_then(number).unwrap_or_default());
+        Some([escape(key), number(value)?].into_iter().chain(of_baseline).collect())
+    };
+    let rows: Vec<Vec<String>> = fields.into_iter().flatten().filter_map(row).collect();
+    let heads: Vec<&str> =
+        ["metric", "value"].into_iter().chain(baseline.map(|_| baseline_name.as_str())).collect();
     match rows.is_empty() {
         true => missing(name, path, "no metrics"),
-        false => format!("<h2>{}</h2>\n{}", escape(name), table(&["metric", "value"], &rows)),
+        false => format!("<h2>{}</h2>\n{}", escape(name), table(&heads, &rows)),
     }
 }
 

@@ -11,38 +11,62 @@ use anyhow::{Context, Result, bail};
 use super::plan::Step;
 use super::record::Record;
 use crate::interrupt::{self, Interrupted};
-use crate::progress::say;
 
 /// Between two looks at the process.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Gives what a run with other settings made other names, `PATH.old`: nothing is lost, and the
+/// Endings of an output's name under which its command keeps it until it is whole.
+const UNFINISHED: [&str; 3] = [".partial", ".partial.json", ".parts"];
+
+/// Gives what a run with other settings made, whole or not, other names: nothing is lost, and the
 /// command finds nothing to go on with.
 pub(super) fn move_aside(step: &Step) -> Result<()> {
-    for path in step.outputs.iter().filter(|path| path.exists()) {
-        let mut old = path.clone().into_os_string();
-        old.push(".old");
-        let old = PathBuf::from(old);
-        let moved = match old.is_dir() {
-            true => std::fs::remove_dir_all(&old),
-            false => Ok(()),
-        };
-        moved
-            .and_then(|()| std::fs::rename(path, &old))
-            .with_context(|| format!("cannot move {} to {}", path.display(), old.display()))?;
+    for output in &step.outputs {
+        for ending in std::iter::once("").chain(UNFINISHED) {
+            let path = beside(output, ending);
+            if is_there(&path) {
+                let old = old_name(&path);
+                std::fs::rename(&path, &old).with_context(|| {
+                    format!("cannot move {} to {}", path.display(), old.display())
+                })?;
+            }
+        }
     }
     Ok(())
 }
 
-/// Runs a step; `begun` is its record as it begins. Its log is `steps/NAME.log`.
-pub(super) fn run(step: &Step, begun: Record, folder: &Path) -> Result<Record> {
-    begun.write(folder, &step.name)?;
+/// The first of `PATH.old`, `PATH.old.2`, `PATH.old.3` … that is free.
+fn old_name(path: &Path) -> PathBuf {
+    let (mut old, mut number) = (beside(path, ".old"), 1);
+    while is_there(&old) {
+        number += 1;
+        old = beside(path, &format!(".old.{number}"));
+    }
+    old
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    // Behind a slash at the end it would be a name inside.
+    let mut name = path.components().collect::<PathBuf>().into_os_string();
+    name.push(ending);
+    name.into()
+}
+
+/// Links that lead nowhere are there, too.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// Runs a step; `record` is its record as it begins, and has the time and memory of what was done
+/// before if it `goes_on`. Its log is `steps/NAME.log`.
+pub(super) fn run(step: &Step, mut record: Record, goes_on: bool, folder: &Path) -> Result<Record> {
+    record.write(folder, &step.name)?;
     for output in step.outputs.iter().filter_map(|path| path.parent()) {
         std::fs::create_dir_all(output)
             .with_context(|| format!("cannot make {}", output.display()))?;
     }
     let log = folder.join(format!("{}.log", step.name));
-    let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let log = open_log(&log, goes_on).with_context(|| format!("cannot write {}", log.display()))?;
     let aside = step.stdout.as_deref().map(splade_sparse::files::aside);
     let stdout = match &aside {
         None => Stdio::from(log.try_clone().context("cannot write the log")?),
@@ -62,11 +86,13 @@ pub(super) fn run(step: &Step, begun: Record, folder: &Path) -> Result<Record> {
     let listener = std::thread::spawn(move || repeat(stderr, log));
     let (status, peak_mib) = wait(&mut child)?;
     let said = listener.join();
-    if interrupt::asked() {
-        let how = "the same command goes on with this step".to_owned();
-        return Err(Interrupted(how).into());
-    }
+    record.add(start.elapsed().as_secs_f64(), peak_mib);
     if !status.success() {
+        record.write(folder, &step.name)?;
+        if interrupt::asked() {
+            let how = "the same command goes on with this step".to_owned();
+            return Err(Interrupted(how).into());
+        }
         bail!("the step failed ({status})");
     }
     said.map_err(|_| anyhow::anyhow!("the step's messages cannot be read"))??;
@@ -76,7 +102,7 @@ pub(super) fn run(step: &Step, begun: Record, folder: &Path) -> Result<Record> {
     if let Some(path) = step.outputs.iter().find(|path| !path.exists()) {
         bail!("the step did not make {}, which is in its outputs", path.display());
     }
-    let record = begun.done(step, start.elapsed().as_secs_f64(), peak_mib)?;
+    let record = record.done(step)?;
     record.write(folder, &step.name)?;
     Ok(record)
 }
@@ -99,9 +125,14 @@ fn wait(child: &mut Child) -> Result<(std::process::ExitStatus, Option<f64>)> {
 
 #[cfg(unix)]
 fn interrupt(child: &mut Child) -> Result<()> {
-    let pid = child.id().to_string();
-    Command::new("kill").args(["-INT", &pid]).status().context("cannot stop the step")?;
-    Ok(())
+    let pid = libc::pid_t::try_from(child.id()).context("cannot stop the step")?;
+    // SAFETY: no memory is involved. The process was not waited for: its number is no other's.
+    #[allow(unsafe_code, reason = "a call of the system")]
+    let result = unsafe { libc::kill(pid, libc::SIGINT) };
+    match result {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()).context("cannot stop the step"),
+    }
 }
 
 #[cfg(not(unix))]
@@ -116,12 +147,21 @@ fn peak_mib(pid: u32) -> Option<f64> {
     Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
 }
 
+/// Empties the log of a step that begins anew.
+fn open_log(path: &Path, goes_on: bool) -> std::io::Result<File> {
+    if !goes_on {
+        File::create(path)?;
+    }
+    File::options().create(true).append(true).open(path)
+}
+
 /// Says what the step says and keeps it.
 fn repeat(stderr: impl std::io::Read, mut log: File) -> Result<()> {
     for line in BufReader::new(stderr).split(b'\n') {
         let line = line.context("the step's messages cannot be read")?;
         let line = String::from_utf8_lossy(&line);
-        say(&format!("  {line}"));
+        // A terminal that was closed must not end the step before it has saved what it did.
+        _ = writeln!(std::io::stderr(), "  {line}");
         writeln!(log, "{line}").context("cannot write the log")?;
     }
     Ok(())
