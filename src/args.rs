@@ -134,7 +134,7 @@ pub(crate) struct EncodeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TokenizeArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = crate::builtin::NAME)]
     pub(crate) model: PathBuf,
     /// Write ids only, not the tokens
     #[arg(long)]
@@ -166,6 +166,7 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
+    #[arg(default_value = crate::builtin::NAME)]
     pub(crate) model: PathBuf,
 }
 

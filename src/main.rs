@@ -4,6 +4,7 @@
 //! for a failure, 2 for a wrong call, 130 after Ctrl-C.
 
 mod args;
+mod builtin;
 mod cmd;
 mod input;
 mod interrupt;

@@ -1,6 +1,6 @@
 //! What is said to the person at standard error: how far the work is, downloads, and notes.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -12,9 +12,9 @@ use crate::input::Position;
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// One line on standard error.
-#[allow(clippy::print_stderr, reason = "the one place where messages to the person are printed")]
 pub(crate) fn say(message: &str) {
-    eprintln!("{message}");
+    // A terminal that was closed is no reason to end.
+    _ = writeln!(std::io::stderr(), "{message}");
 }
 
 /// How far texts or vectors are: a bar on a terminal, elsewhere a plain line now and then.

@@ -382,8 +382,11 @@ fn shipped_pipelines_are_sound() {
         let work = format!("work={}", dir.path().display());
         let mut call = vec!["pipeline", &file, &work, "--dry-run"];
         // Its texts do not come with the repository.
-        if file.ends_with("pretrain_ja.yaml") {
-            call.push("data=data/toy-beir");
+        if file.ends_with("jaquad_distil.yaml") || file.ends_with("mini_ja_en.yaml") {
+            call.push("jaquad=data/toy-beir");
+        }
+        if file.ends_with("mini_ja_en.yaml") {
+            call.push("nq=data/toy-beir");
         }
         let output = run(&call);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -15,9 +15,9 @@ pub(crate) struct EvaluateArgs {
         short,
         value_name = "MODEL",
         env = "LIGHT_SPLADE_MODEL",
-        required_unless_present_any = ["run", "compare"]
+        default_value = crate::builtin::NAME
     )]
-    pub(crate) model: Option<PathBuf>,
+    pub(crate) model: PathBuf,
     /// Folder of BEIR (corpus, queries, qrels) or light-splade (doc_master, query_master,
     /// positive_lists)
     #[arg(long, visible_alias = "beir", value_name = "FOLDER")]

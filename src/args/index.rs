@@ -30,8 +30,9 @@ pub(crate) struct BuildArgs {
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) out: PathBuf,
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision; with
-    /// --vectors, their model, whose tokens are the keys of NDJSON (ids if not given)
-    #[arg(long, short, value_name = "MODEL", required_unless_present = "vectors")]
+    /// --vectors, their model, whose tokens are the keys of NDJSON (ids if not given) [default:
+    /// the built-in mini-ja-en, but with --vectors none]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,

@@ -16,14 +16,8 @@ pub(crate) struct MineArgs {
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Model whose tokens BM25 counts, and which encodes for the source splade; with --index, the
-    /// one that the index was built with if not given
-    #[arg(
-        long,
-        short,
-        value_name = "MODEL",
-        env = "LIGHT_SPLADE_MODEL",
-        required_unless_present = "index"
-    )]
+    /// one that the index was built with if not given [default: the built-in mini-ja-en]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
     pub(crate) model: Option<PathBuf>,
     /// Index of the documents for the source splade; built and kept there if it is not there yet
     #[arg(long, value_name = "FOLDER")]

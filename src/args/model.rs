@@ -12,7 +12,7 @@ use crate::input::InputOptions;
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = crate::builtin::NAME)]
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) text: TextArgs,

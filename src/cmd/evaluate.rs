@@ -34,16 +34,17 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let judge_file =
         |path: &Path| judge(&Run::open(path)?).with_context(|| path.display().to_string());
     let title = format!("Evaluation on {}", args.data.display());
-    let text = match (&args.compare[..], &args.run, &args.model) {
-        ([first, second], ..) => {
+    let text = match (&args.compare[..], &args.run) {
+        ([first, second], _) => {
             let baseline = Baseline { name: shown(first), report: judge_file(first)? };
             output::comparison(&judge_file(second)?, &shown(second), &baseline, args.format)?
         }
-        (_, Some(path), _) => {
+        (_, Some(path)) => {
             let about = Map::from_iter([("run".to_owned(), shown(path).into())]);
             output::report(&judge_file(path)?, about, None, args.format, &title)?
         }
-        (_, _, Some(model)) => {
+        (_, None) => {
+            let model = &args.model;
             let run_out = args.run_out.as_deref().map(|path| Output::create(Some(path)));
             let run_out = run_out.transpose()?;
             interrupt::listen()?;
@@ -61,7 +62,6 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
             };
             output::report(&report, about, baseline.as_ref(), args.format, &title)?
         }
-        _ => anyhow::bail!("give --model, --run or --compare"),
     };
     let mut output = output;
     output.write(text.as_bytes())?;

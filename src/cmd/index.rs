@@ -16,6 +16,7 @@ use super::{hint_at_model, ids};
 use crate::args::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, TableOrJson, WeightsArg,
 };
+use crate::builtin;
 use crate::interrupt::{self, Interrupted};
 use crate::output::print;
 use crate::progress::say;
@@ -35,14 +36,13 @@ pub(crate) fn run(command: &IndexCommand) -> Result<()> {
 
 fn build(args: &BuildArgs) -> Result<()> {
     let options = args.text.options(&args.engine);
-    let (source, made_by) = match &args.model {
-        Some(model) if args.source.vectors.is_empty() => {
-            Source::texts(&args.source, model, &options, &args.prune)?
-        }
-        model => {
-            let options = TokenizerOptions { mecab_dicdir: options.mecab_dicdir };
-            Source::vectors(&args.source, model.as_deref(), &options)?
-        }
+    let model = args.model.as_deref();
+    let (source, made_by) = if args.source.vectors.is_empty() {
+        let model = model.unwrap_or(Path::new(builtin::NAME));
+        Source::texts(&args.source, model, &options, &args.prune)?
+    } else {
+        let options = TokenizerOptions { mecab_dicdir: options.mecab_dicdir };
+        Source::vectors(&args.source, model, &options)?
     };
     let options = IndexOptions { weights: args.weights.into(), settings: made_by.to_json() };
     let how = WriterOptions { memory: args.source.memory, threads: args.engine.run.threads };

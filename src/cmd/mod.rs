@@ -35,11 +35,15 @@ use splade_sparse::files::Lines;
 use splade_text::{Tokenizer, TokenizerOptions};
 
 use crate::args::InputArgs;
+use crate::builtin;
 use crate::input::{Inputs, Position, Record};
 use crate::progress::{Transfers, say};
 
-/// The folder of a model that was named by its folder or by its name at the hub.
+/// The folder of a model that was named by its folder, by its name at the hub, or is built in.
 fn folder(model: &Path) -> Result<PathBuf> {
+    if builtin::is_named(model) {
+        return builtin::folder();
+    }
     let Some(name) = model.to_str().filter(|_| !model.is_dir()) else {
         return Ok(model.to_path_buf());
     };

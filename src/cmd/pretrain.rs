@@ -9,6 +9,7 @@ use splade_text::{Tokenizer, TokenizerOptions};
 use splade_train::config::{PretrainConfig, Start, TrainingConfig};
 use splade_train::cpu::CpuEngine;
 use splade_train::data::{Corpus, CorpusOptions, Masking};
+use splade_train::engine::Engine;
 use splade_train::error::TrainError;
 use splade_train::trainer::{Outcome, Pretrainer, PretrainerOptions, check_outputs, new_model};
 

@@ -41,6 +41,12 @@ pub use pair::PairEncoding;
 pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};
 pub use words::{WordCounts, WordKind, WordSplitter};
 
+/// The folder for what is made once and used by later starts: `LIGHT_SPLADE_CACHE`, else
+/// `light-splade` in the user's cache folder.
+pub fn cache_folder() -> Option<std::path::PathBuf> {
+    mecab::cache::default_folder()
+}
+
 /// Packs a compiled MeCab dictionary in UTF-8 into one small file, without loss for segmentation.
 ///
 /// unidic-lite's 250 MB become 7 MB; that file is built in. [`TokenizerOptions::mecab_dicdir`]
