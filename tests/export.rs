@@ -211,6 +211,8 @@ fn an_upload_that_failed_goes_on() {
     let token = fake_hub::WRITE_TOKEN;
     let (done, said) = export("hf_read", &[]);
     assert!(!done && said.contains("the same command tries the upload again"), "{said}");
+    let record = dir.path().join("out.light-splade-export.json");
+    assert!(record.exists());
     let (done, said) = export(token, &["--dtype", "f16"]);
     assert!(!done && said.contains("another model, or one of other options"), "{said}");
     assert!(hub.uploads.lock().expect("no panic").commits.is_empty());
@@ -221,6 +223,7 @@ fn an_upload_that_failed_goes_on() {
     for (name, content) in &commits[0].1 {
         assert_eq!(*content, std::fs::read(out.join(name)).expect(name), "{name}");
     }
+    assert!(!record.exists());
     let (done, said) = export(token, &[]);
     assert!(!done && said.contains("is there already; name another"), "{said}");
 }

@@ -13,10 +13,10 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// `folder.export.json`.
+    /// `folder.light-splade-export.json`: a name that nobody else gives.
     pub(super) fn beside(folder: &Path) -> Self {
         let mut name = folder.as_os_str().to_owned();
-        name.push(".export.json");
+        name.push(".light-splade-export.json");
         Self { path: name.into() }
     }
 
