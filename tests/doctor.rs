@@ -61,6 +61,7 @@ fn faults_are_found_and_named() {
         (Says::Qdrant, Fault::Prunes, "hint: scores are too small"),
         (Says::OpenSearch, Fault::Factor(0.5), "by 50.000 % at the most"),
         (Says::Elasticsearch, Fault::Loses("東京"), "not found: 東京"),
+        (Says::Elasticsearch, Fault::Refuses("東京"), "not found: 東京"),
         (Says::Elasticsearch, Fault::NoField, "hint: sparse_vector needs Elasticsearch 8.11"),
         (
             Says::Elasticsearch,
@@ -74,6 +75,21 @@ fn faults_are_found_and_named() {
         assert!(said.contains(want), "{fault:?}: {want} is not in\n{said}");
         assert!(!said.contains("sound      "), "{said}");
     }
+}
+
+/// That is neither a limit of the engine nor anything that it does to queries.
+#[test]
+fn a_server_that_gets_too_busy() {
+    // The 25 queries and 16 names are answered.
+    let said = wrong(Says::Elasticsearch, Fault::BusyAfter(41, None));
+    assert!(said.contains("names      16"), "{said}");
+    for what in ["pruning", "weights"] {
+        let line = format!("{what}    WRONG: a query is answered with 503, busy");
+        assert!(said.contains(&line), "{line} is not in\n{said}");
+    }
+    assert!(!said.contains("prune: false") && !said.contains("answered rightly"), "{said}");
+    let said = wrong(Says::Elasticsearch, Fault::BusyAfter(25, None));
+    assert!(said.contains("names      WRONG: a query is answered with 503"), "{said}");
 }
 
 #[test]
@@ -108,6 +124,9 @@ fn own_vectors() {
     let engine = FakeEngine::start(Says::Qdrant, Fault::None);
     let call = ["doctor", "--engine", &engine.url, "--vectors", &empty, "--queries", &queries];
     assert!(failure(&call, 1).contains("has no terms"));
+    let twice = file("twice.ndjson", &"{\"id\":\"a\",\"vector\":{\"3\":1.5}}\n".repeat(2));
+    let call = ["doctor", "--engine", &engine.url, "--vectors", &twice, "--queries", &queries];
+    assert!(failure(&call, 1).contains("document \"a\" is there twice"));
 }
 
 #[test]
@@ -123,25 +142,29 @@ fn what_cannot_be_reached_or_is_no_engine() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
+/// In the midst of a search, and while it waits for a server that is busy.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_deletes_the_index() {
-    let engine = FakeEngine::start(Says::Elasticsearch, Fault::Slow);
-    let child = Command::new(env!("CARGO_BIN_EXE_light-splade"))
-        .args(["doctor", "--engine", &engine.url])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the tool runs");
-    while *engine.searches.lock().expect("no panic") == 0 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+    for fault in [Fault::Slow, Fault::BusyAfter(0, Some(60))] {
+        let engine = FakeEngine::start(Says::Elasticsearch, fault);
+        let child = Command::new(env!("CARGO_BIN_EXE_light-splade"))
+            .args(["doctor", "--engine", &engine.url])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the tool runs");
+        while *engine.searches.lock().expect("no panic") == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(!engine.indexes.lock().expect("no panic").is_empty());
+        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(130), "{fault:?}: {output:?}");
+        assert!(engine.indexes.lock().expect("no panic").is_empty(), "{fault:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let deleted = said.contains("light-splade-doctor-") && said.contains("is deleted");
+        assert!(deleted, "{fault:?}: {said}");
     }
-    assert!(!engine.indexes.lock().expect("no panic").is_empty());
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.expect("kill runs").success());
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(130), "{output:?}");
-    assert!(engine.indexes.lock().expect("no panic").is_empty());
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("light-splade-doctor-") && said.contains("is deleted"), "{said}");
 }

@@ -3,6 +3,9 @@
 
 mod common;
 mod engine;
+#[cfg(feature = "hub")]
+#[path = "../crates/splade-model/tests/fake_hub/mod.rs"]
+mod fake_hub;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -111,6 +114,7 @@ fn errors_say_what_to_do() {
     let blank = file("blank.ndjson", "{\"id\":\"a b\",\"vector\":{\"1\":1.5}}\n");
     let tokens = file("tokens.txt", "x\ntokyo\nx\n");
     let few = file("few.txt", "x\n");
+    let most = "9223372036854775807";
     let cases: Vec<(Vec<&str>, &str, &str)> = vec![
         (vec!["lucene"], "no/such.parquet", "cannot open no/such.parquet"),
         (vec!["lucene"], &twice, "\"a\" is there twice"),
@@ -119,6 +123,14 @@ fn errors_say_what_to_do() {
         (vec!["lucene", "--tokens", &tokens], &words, "terms 0 and 2 are both called \"x\""),
         (vec!["lucene", "--tokens", &few], &words, "\"tokyo\" is no term"),
         (vec!["pgvector"], &ids, "give --model, --tokens or --dimensions"),
+        (vec!["pgvector", "--dimensions", "1"], &ids, "the term 1, but the column 1 dimensions"),
+        (vec!["pgvector", "--field", "id"], &ids, "--field id is what another field is called"),
+        (vec!["milvus", "--field", "pk"], &ids, "--field pk is what another field is called"),
+        (vec!["vespa", "--field", "docid"], &ids, "--field docid is what another field is called"),
+        (vec!["milvus", "--no-id-check", "--first-id", most], &twice, "its number is above"),
+        (vec!["opensearch", "--ceiling", "3"], &ids, "for --type sparse-vector"),
+        (vec!["opensearch", "--query-ceiling", "3"], &ids, "for --type sparse-vector"),
+        (vec!["qdrant", "--push", "http://c", "--append"], &ids, "--append needs --first-id"),
         (vec!["csr", "--dimensions", "1"], &ids, "term 1, and the matrix 1 columns"),
         (vec!["qdrant", "--push", "localhost"], &ids, "begins with http:// or https://"),
         (vec!["qdrant", "--push", "http://a:b@c"], &ids, "leave name and password out"),
@@ -131,14 +143,100 @@ fn errors_say_what_to_do() {
         let error = failure(&call, 1);
         assert!(error.contains(want), "{target:?}: {error}");
     }
+    for (option, value, want) in [
+        ("--retries", "1", "--push <URL>"),
+        ("--batch-documents", "1", "--push <URL>"),
+        ("--batch-bytes", "1M", "--push <URL>"),
+        ("--first-id", "9223372036854775808", most),
+    ] {
+        let call = ["export", "qdrant", "--vectors", &ids, "--out", "no/such", option, value];
+        let error = failure(&call, 2);
+        assert!(error.contains(want), "{option}: {error}");
+    }
+}
+
+/// Neither a folder nor an index comes of vectors that cannot be read.
+#[test]
+fn inputs_are_looked_at_first() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, key: &str| {
+        let path = dir.path().join(name);
+        let row = json!({"id": "a", "vector": {key: 1.5}});
+        std::fs::write(&path, format!("{row}\n")).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let (ids, words) = (file("ids.ndjson", "1"), file("words.ndjson", "tokyo"));
+    let server = Server::start(Engine::default());
+    let out = dir.path().join("out");
+    let out_text = out.to_str().expect("UTF-8");
+    let to_server = ["--push", &server.url, "--index", "toy"];
+    for (documents, queries) in [(&*words, &*ids), (&*ids, &*words), (&*ids, "no/such.parquet")] {
+        for more in [&[][..], &to_server] {
+            let call = ["export", "elasticsearch", "--out", out_text, "--vectors", documents];
+            failure(&[&call[..], &["--queries", queries], more].concat(), 1);
+            assert!(!out.exists(), "{documents} {queries} {more:?}");
+        }
+    }
+    assert!(server.engine().index.is_none());
+}
+
+#[test]
+fn a_model_goes_into_the_folder_that_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = format!("{}/my-model/", dir.path().display());
+    stdout(&["export", "model", "-m", MODEL, "--out", &out, "--name", "My SPLADE"]);
+    let entries = std::fs::read_dir(dir.path()).expect("a folder");
+    let names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(names, ["my-model"]);
+    let card = std::fs::read_to_string(Path::new(&out).join("README.md")).expect("a card");
+    for part in ["\n# My SPLADE\n", "--model my-model --as query", "SparseEncoder(\"my-model\")"] {
+        assert!(card.contains(part), "{part:?} is not in the card:\n{card}");
+    }
+}
+
+/// After an upload that failed the same command goes on with it, and no other does.
+#[cfg(feature = "hub")]
+#[test]
+fn an_upload_that_failed_goes_on() {
+    let (hub, dir) = (fake_hub::FakeHub::start(), tempfile::tempdir().expect("a folder"));
+    let out = dir.path().join("out");
+    let export = |token: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_clear().env("HF_TOKEN", token);
+        command.env("HF_ENDPOINT", &hub.endpoint).env("HF_HOME", dir.path());
+        command.args(["export", "model", "-m", MODEL, "--push-to-hub", "me/new", "--out"]);
+        let output = command.arg(&out).args(more).output().expect("the tool runs");
+        (output.status.success(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let token = fake_hub::WRITE_TOKEN;
+    let (done, said) = export("hf_read", &[]);
+    assert!(!done && said.contains("the same command tries the upload again"), "{said}");
+    let record = dir.path().join("out.light-splade-export.json");
+    assert!(record.exists());
+    let (done, said) = export(token, &["--dtype", "f16"]);
+    assert!(!done && said.contains("another model, or one of other options"), "{said}");
+    assert!(hub.uploads.lock().expect("no panic").commits.is_empty());
+    let (done, said) = export(token, &[]);
+    assert!(done && said.contains("only the upload is left"), "{said}");
+    let commits = hub.uploads.lock().expect("no panic").commits.clone();
+    assert!(commits[0].1.contains_key("model.safetensors"));
+    for (name, content) in &commits[0].1 {
+        assert_eq!(*content, std::fs::read(out.join(name)).expect(name), "{name}");
+    }
+    assert!(!record.exists());
+    let (done, said) = export(token, &[]);
+    assert!(!done && said.contains("is there already; name another"), "{said}");
 }
 
 /// So many vectors with keys that are ids, in a file.
 fn many(dir: &Path, count: usize) -> String {
     let mut text = String::new();
     for number in 0..count {
+        // One has more decimals than nine.
+        let weight =
+            |term: usize| if term < 39 { 0.01 * (term + 1) as f64 } else { 0.001_428_571_4 };
         let vector: BTreeMap<String, f64> = (0..40)
-            .map(|term| (((number * 7 + term * 131) % 5000).to_string(), 0.01 * (term + 1) as f64))
+            .map(|term| (((number * 7 + term * 131) % 5000).to_string(), weight(term)))
             .collect();
         text.push_str(&json!({"id": format!("d{number}"), "vector": vector}).to_string());
         text.push('\n');
@@ -335,6 +433,10 @@ fn refused_documents_are_kept_with_the_reason() {
         assert!(error.contains("toy is there already") && error.contains("--append"), "{error}");
         call.push("--append");
         if target == "qdrant" {
+            assert!(error.contains("--first-id"), "{error}");
+            // Its points would overwrite the first ones.
+            let error = failure(&call, 1);
+            assert!(error.contains("--append needs --first-id"), "{error}");
             call.extend(["--first-id", "1000"]);
         }
         stdout(&call);

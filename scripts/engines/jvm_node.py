@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -36,7 +37,7 @@ def jdk():
         version = release.is_file() and re.search(r'JAVA_VERSION="(\d+)', release.read_text())
         if version and int(version[1]) >= 21 and (pathlib.Path(home) / "bin" / "javac").is_file():
             return home
-    sys.exit("no JDK of 21 or newer; set JAVA_HOME")
+    raise RuntimeError("no JDK of 21 or newer; set JAVA_HOME")
 
 
 def jars(profile):
@@ -74,8 +75,19 @@ def add_modules(home, server):
         )
 
 
+def check_free(port):
+    """What listens there already would answer in the node's place."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise RuntimeError(f"port {port} cannot be used: {error}") from error
+
+
 def start(engine, port):
-    """Starts a node; returns its process when it answers."""
+    """Starts a node; returns its process when it answers. RuntimeError if it does not."""
+    check_free(port)
     home = CACHE / f"{engine}-{port}"
     shutil.rmtree(home, ignore_errors=True)
     for folder in ("config", "modules", "plugins", "data", "logs", "tmp"):
@@ -106,7 +118,8 @@ def start(engine, port):
                 break
             time.sleep(0.5)
     node.kill()
-    sys.exit(f"{engine} did not start; see {log.name}")
+    node.wait()
+    raise RuntimeError(f"{engine} did not start; see {log.name}")
 
 
 if __name__ == "__main__":
@@ -114,7 +127,10 @@ if __name__ == "__main__":
     parser.add_argument("engine", choices=["elasticsearch", "opensearch"])
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
-    process = start(arguments.engine, arguments.port)
+    try:
+        process = start(arguments.engine, arguments.port)
+    except RuntimeError as problem:
+        sys.exit(str(problem))
     print(f"{arguments.engine} {version(arguments.engine)} at http://127.0.0.1:{arguments.port}", flush=True)
     try:
         process.wait()

@@ -9,7 +9,7 @@ that the first lines of the program name. Elasticsearch and OpenSearch are start
 
 An engine passes if its scores are those that its weights give (imitated here by the formula of each
 quantisation), if they are as near to ours as that allows, and if no document stands above a better one by more.
-Prints a Markdown table; exits 1 if an engine fails.
+Prints a Markdown table, in which engines that fail are marked; exits 1 if one does.
 """
 
 import argparse
@@ -107,6 +107,8 @@ def engines(largest, largest_of_queries):
 
 
 PORTS = {"elasticsearch": 9210, "opensearch": 9220}
+# Documents that an engine may leave out of a query's hits: BMP the one of its last block.
+LOST = {"bmp": 1}
 
 
 def sample(run, folder):
@@ -161,26 +163,31 @@ def scores(query, documents, weights):
     return result, bounds
 
 
-def compare(found, scale, weights, ours, documents, queries):
-    """The engine's hits against our scores: the numbers of the table, and what is wrong."""
+def compare(found, scale, weights, ours, documents, queries, lost=0):
+    """The engine's hits against our scores: the numbers of the table, and what is wrong. So many documents may be
+    lost of a query's."""
     wrong, overlap, largest, allowed, formula = [], 0, 0.0, 0.0, 0.0
     for name, query in queries.items():
         predicted, bounds = scores(query, documents, weights)
         exact = ours[name]
-        best = sorted(exact, key=lambda d: -exact[d])[:K]
+        ranked = sorted(exact, key=lambda d: -exact[d])
+        # In the place of those that are lost the next ones are found.
+        best, last = ranked[:K], ranked[:K + lost][-1:]
         # pgvector fills up with documents that share no term.
         hits = [hit for hit in found.get(name, []) if hit[1] > 0]
         overlap += len({d for d, _ in hits} & set(best)) / len(best) if best else 1
         # A score may be rounded to nothing.
-        if len(hits) < min(K, sum(score > 0 for score in predicted.values())):
-            wrong.append(f"query {name}: {len(hits)} hits, not {len(best)}")
+        count = sum(score > 0 for score in predicted.values())
+        wanted = min(K, max(count - lost, 0))
+        if len(hits) < wanted:
+            wrong.append(f"query {name}: {len(hits)} hits, not {wanted}")
         for document, score in hits:
             true = exact.get(document, 0.0)
             bound = bounds[document] + ROUNDING * true
             if true <= 0:
                 wrong.append(f"query {name}: document {document} shares no term")
                 continue
-            if true + bound < exact[best[-1]] - bounds[best[-1]]:
+            if true + bound < exact[last[0]] - bounds[last[0]]:
                 wrong.append(f"query {name}: document {document} with {true} is none of the best")
             allowed = max(allowed, bound / true)
             if scale is None:
@@ -231,18 +238,19 @@ def main():
                 command = [python(HERE / program), HERE / program, export]
                 command += [f"http://127.0.0.1:{port}"] if port else []
                 answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=folder)
-            except subprocess.CalledProcessError as error:
+            except (subprocess.CalledProcessError, RuntimeError) as error:
                 failed = True
-                print(f"| {name} | does not run: {error} |", flush=True)
+                print(f"| {name} (FAILED) | does not run: {error} |", flush=True)
                 continue
             finally:
                 if node:
                     node.terminate()
                     node.wait()
             answer = json.loads(answer.stdout.splitlines()[-1])
-            numbers, wrong = compare(answer["hits"], scale, weights, ours, documents, queries)
+            numbers, wrong = compare(answer["hits"], scale, weights, ours, documents, queries, LOST.get(name, 0))
             version = answer["version"] + (f", {answer['note']}" if answer["note"] else "")
-            print(f"| {name} | {version} | {numbers} |", flush=True)
+            mark = " (FAILED)" if wrong else ""
+            print(f"| {name}{mark} | {version} | {numbers} |", flush=True)
             for message in wrong[:5]:
                 print(f"{name}: {message}", file=sys.stderr)
             failed |= bool(wrong)

@@ -37,10 +37,10 @@ with tempfile.TemporaryDirectory() as folder:
     (work / "documents").mkdir()
     for path in EXPORT.glob("documents-*.jsonl"):
         (work / "documents" / path.name).symlink_to(path.resolve())
-    # The reader of topics wants ids that are numbers, and no topic without a token.
+    # The reader of topics wants ids that are numbers.
     topics = [line.split("\t", 1) for line in (EXPORT / "topics.tsv").read_text(encoding="utf-8").splitlines()]
-    topics = [topic for topic in topics if topic[1]]
-    (work / "topics.tsv").write_text("".join(f"{n}\t{text}\n" for n, (_, text) in enumerate(topics)))
+    numbered = "".join(f"{n}\t{text}\n" for n, (_, text) in enumerate(topics))
+    (work / "topics.tsv").write_text(numbered, encoding="utf-8")
     java("index.IndexCollection", "-collection", "JsonVectorCollection", "-generator",
          "DefaultLuceneDocumentGenerator", "-impact", "-pretokenized", "-input", work / "documents",
          "-index", work / "index", "-threads", "1")

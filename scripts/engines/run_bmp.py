@@ -1,7 +1,11 @@
 # /// script
 # dependencies = ["bmp==0.2.8"]
 # ///
-"""BMP (Block-Max Pruning) on an export of CIFF with weights up to 255 in documents and 32 in queries."""
+"""BMP (Block-Max Pruning) on an export of CIFF with weights up to 255 in documents and 32 in queries.
+
+Its search never scores the last block that could have a hit, and wants more than the k-th largest weight of a
+single term: blocks of one document and a large k leave out one document at the most.
+"""
 
 import collections
 import os
@@ -10,17 +14,27 @@ import tempfile
 import bmp
 from common import EXPORT, answer
 
+K = 10
+
+
+def search(searcher, query):
+    """The best documents; none where BMP panics, which no class that can be imported stands for."""
+    try:
+        documents, scores = searcher.search(query, 1000, 1.0, 1.0)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        return []
+    return list(zip(documents, map(float, scores)))[:K]
+
+
 with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, "index.bmp")
-    bmp.ciff2bmp(str(EXPORT / "index.ciff"), path, 32, False)
+    bmp.ciff2bmp(str(EXPORT / "index.ciff"), path, 1, False)
     searcher = bmp.Searcher(path)
     found = {}
     for line in (EXPORT / "queries.pisa").read_text(encoding="utf-8").splitlines():
         name, tokens = line.split(":", 1)
         query = {token: float(count) for token, count in collections.Counter(tokens.split()).items()}
-        if not query:
-            # It stops the process.
-            continue
-        documents, scores = searcher.search(query, 10, 1.0, 1.0)
-        found[name] = list(zip(documents, map(float, scores)))
+        found[name] = search(searcher, query)
 answer("bmp 0.2.8", found)

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::index::parse_size;
@@ -71,7 +72,7 @@ pub(crate) struct VectorsArgs {
 /// Names in an engine that takes dashes and dots in those of an index.
 #[derive(Debug, Args)]
 pub(crate) struct IndexArgs {
-    /// Name of the index or collection
+    /// Name of the index or collection that --push sends to; files do not hold it
     #[arg(long, value_name = "NAME", default_value = "splade", value_parser = parse_index)]
     pub(crate) index: String,
     /// Name of the field with the vectors
@@ -82,7 +83,7 @@ pub(crate) struct IndexArgs {
 /// Names in an engine where they are identifiers.
 #[derive(Debug, Args)]
 pub(crate) struct NamesArgs {
-    /// Name of the table, schema or collection
+    /// Name of the table, schema or collection in the files
     #[arg(long, value_name = "NAME", default_value = "splade", value_parser = parse_name)]
     pub(crate) index: String,
     /// Name of the field with the vectors
@@ -107,13 +108,25 @@ pub(crate) struct PushArgs {
     #[arg(long, requires = "push")]
     pub(crate) append: bool,
     /// Documents of a request
-    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        requires = "push",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) batch_documents: u32,
     /// Bytes of a request: a number, or with K, M or G
-    #[arg(long, value_name = "SIZE", default_value = "5M", value_parser = parse_size)]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        requires = "push",
+        default_value = "5M",
+        value_parser = parse_size
+    )]
     pub(crate) batch_bytes: usize,
     /// How often a request is tried again when the server is busy or away
-    #[arg(long, value_name = "TIMES", default_value_t = 8)]
+    #[arg(long, value_name = "TIMES", requires = "push", default_value_t = 8)]
     pub(crate) retries: u32,
 }
 
@@ -172,9 +185,9 @@ pub(crate) struct OpensearchArgs {
     /// With --type sparse-vector, the largest weight of documents; it is looked for if not given
     #[arg(long, value_name = "WEIGHT", value_parser = parse_scale)]
     pub(crate) ceiling: Option<f32>,
-    /// With --type sparse-vector, the largest weight of queries
-    #[arg(long, value_name = "WEIGHT", default_value_t = 16.0, value_parser = parse_scale)]
-    pub(crate) query_ceiling: f32,
+    /// With --type sparse-vector, the largest weight of queries [default: 16]
+    #[arg(long, value_name = "WEIGHT", value_parser = parse_scale)]
+    pub(crate) query_ceiling: Option<f32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -201,9 +214,10 @@ pub(crate) struct QdrantArgs {
     pub(crate) names: IndexArgs,
     #[command(flatten)]
     pub(crate) push: PushArgs,
-    /// Number of the first point
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    pub(crate) first_id: u64,
+    /// Number of the first point [default: 0]; to be given with --append, above those of the
+    /// collection's points, which are overwritten otherwise
+    #[arg(long, value_name = "NUMBER", value_parser = first_id())]
+    pub(crate) first_id: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -213,7 +227,7 @@ pub(crate) struct MilvusArgs {
     #[command(flatten)]
     pub(crate) names: NamesArgs,
     /// Number of the first row
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = first_id())]
     pub(crate) first_id: u64,
 }
 
@@ -250,7 +264,7 @@ pub(crate) struct PgvectorArgs {
     #[command(flatten)]
     pub(crate) names: NamesArgs,
     /// Number of the first row
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = first_id())]
     pub(crate) first_id: u64,
     /// Terms of the vocabulary, if there is no --model or --tokens
     #[arg(long, value_name = "TERMS")]
@@ -277,12 +291,17 @@ pub(crate) enum MatrixFormat {
     Safetensors,
 }
 
+/// Engines number rows in 63 bits.
+fn first_id() -> RangedU64ValueParser {
+    clap::value_parser!(u64).range(..=i64::MAX as u64)
+}
+
 fn parse_scale(text: &str) -> Result<f32, String> {
     let number = text.parse().ok().filter(|number: &f32| number.is_finite() && *number > 0.0);
     number.ok_or_else(|| "a number above zero".to_owned())
 }
 
-/// A name that every engine takes without quotes.
+/// A name that every engine takes; words that are reserved in SQL are quoted there.
 fn parse_name(text: &str) -> Result<String, String> {
     let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     match letters && text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_lowercase()) {
@@ -305,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_need_no_quotes() {
+    fn names_are_plain() {
         for (name, as_name, as_index) in [
             ("splade", true, true),
             ("a_1", true, true),

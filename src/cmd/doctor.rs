@@ -26,11 +26,13 @@ const HITS: usize = 10;
 pub(super) struct Wrong {
     what: String,
     hint: &'static str,
+    /// There was no answer, or one of a server that is busy: it says nothing of what was asked.
+    unanswered: bool,
 }
 
 impl Wrong {
     fn new(what: String, hint: &'static str) -> Self {
-        Self { what, hint }
+        Self { what, hint, unanswered: false }
     }
 }
 
@@ -45,6 +47,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
     let mut report = Report::default();
     let reached = Engine::reach(args, authorities.as_deref(), &sample.terms);
     if let Some(engine) = report.value("engine", reached)? {
+        report.index = Some(engine.index.clone());
         examine(engine, &sample, &mut report)?;
     }
     match report.wrong {
@@ -94,11 +97,10 @@ impl Asker<'_> {
         let kept = self.engine.kept();
         let (mut of_kept, mut of_exact) = (Comparison::default(), Comparison::default());
         for query in queries {
-            if interrupt::asked() {
-                let index = &self.engine.index;
-                return Err(Interrupted(format!("{index} is deleted")).into());
-            }
             let hits = self.engine.search(query, default_pruning);
+            if interrupt::asked() {
+                return Err(interrupted(Some(&self.engine.index)));
+            }
             let hits = match hits.and_then(|hits| self.places.find(&hits)) {
                 Ok(hits) => hits,
                 Err(wrong) => return Ok(Err(wrong)),
@@ -124,8 +126,12 @@ impl Asker<'_> {
         let mut lost = Vec::new();
         for (term, name) in &self.sample.odd {
             let query = SparseVector::from_pairs(vec![(*term, 1.0)])?;
-            if self.engine.search(&query, false).is_ok_and(|hits| hits.is_empty()) {
-                lost.push(name.as_str());
+            match self.engine.search(&query, false) {
+                Ok(hits) if !hits.is_empty() => {}
+                Err(wrong) if wrong.unanswered => {
+                    return report.check("names", Err(wrong)).map(drop);
+                }
+                Ok(_) | Err(_) => lost.push(name.as_str()),
             }
         }
         let count = self.sample.odd.len();
@@ -149,6 +155,7 @@ impl Asker<'_> {
         }
         match self.scores(&self.sample.queries, true)? {
             Ok(_) => report.line("pruning", "none, even where queries do not say prune: false"),
+            Err(wrong) if wrong.unanswered => report.check("pruning", Err(wrong)).map(drop),
             Err(wrong) => report
                 .line("pruning", &format!("queries have to say prune: false, or {}", wrong.what)),
         }
@@ -163,10 +170,13 @@ impl Asker<'_> {
         let mut answered = "none larger than those of the sample".to_owned();
         for weight in [1.0f32, 64.0, 1000.0] {
             let pairs = query.iter().map(|(term, w)| (term, w / most * weight)).collect();
-            if self.scores(&[SparseVector::from_pairs(pairs)?], false)?.is_err() {
-                break;
+            match self.scores(&[SparseVector::from_pairs(pairs)?], false)? {
+                Ok(_) => answered = format!("of up to {weight} are answered rightly"),
+                Err(wrong) if wrong.unanswered => {
+                    return report.check("weights", Err(wrong)).map(drop);
+                }
+                Err(_) => break,
             }
-            answered = format!("of up to {weight} are answered rightly");
         }
         report.line("weights", &answered)?;
         let mut terms: Vec<_> = self.sample.documents.iter().flat_map(|(_, v)| v.terms()).collect();
@@ -176,19 +186,30 @@ impl Asker<'_> {
         for count in [64, 256, 1024] {
             let pairs: Vec<_> = terms.iter().take(count).map(|&&term| (term, 1.0)).collect();
             let count = pairs.len();
-            if self.scores(&[SparseVector::from_pairs(pairs)?], false)?.is_err() {
-                break;
+            match self.scores(&[SparseVector::from_pairs(pairs)?], false)? {
+                Ok(_) => answered = count,
+                Err(wrong) if wrong.unanswered => {
+                    return report.check("terms", Err(wrong)).map(drop);
+                }
+                Err(_) => break,
             }
-            answered = count;
         }
         report.line("terms", &format!("queries of up to {answered} are answered rightly"))
     }
+}
+
+/// That Ctrl-C was pressed; the index is deleted when the engine goes.
+fn interrupted(index: Option<&str>) -> anyhow::Error {
+    let deleted = |index| format!("{index} is deleted");
+    Interrupted(index.map_or_else(|| "no index was made".to_owned(), deleted)).into()
 }
 
 /// What was looked at, a line each.
 #[derive(Default)]
 struct Report {
     wrong: usize,
+    /// The temporary index, once it has a name.
+    index: Option<String>,
 }
 
 impl Report {
@@ -208,7 +229,9 @@ impl Report {
     fn value<T>(&mut self, what: &str, found: Result<T, Wrong>) -> Result<Option<T>> {
         match found {
             Ok(value) => Ok(Some(value)),
-            Err(Wrong { what: wrong, hint }) => {
+            // Ctrl-C ends waits, too.
+            Err(_) if interrupt::asked() => Err(interrupted(self.index.as_deref())),
+            Err(Wrong { what: wrong, hint, .. }) => {
                 self.wrong += 1;
                 self.line(what, &format!("WRONG: {wrong}\n{:<10} hint: {hint}", ""))?;
                 Ok(None)

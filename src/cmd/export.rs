@@ -6,11 +6,12 @@ mod model;
 #[cfg(feature = "push")]
 mod push;
 mod queries;
+mod record;
 mod terms;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 #[cfg(not(feature = "push"))]
 use splade_sparse::export::TextTarget as Server;
@@ -29,8 +30,11 @@ use crate::args::{
 };
 use crate::interrupt::{self, Interrupted};
 use crate::progress::say;
-use documents::{Documents, largest_weight};
+use documents::{Documents, check_inputs, largest_weight};
 use terms::TermsOf;
+
+/// The largest weight of queries that OpenSearch's Seismic tells apart, unless another is given.
+const QUERY_CEILING: f32 = 16.0;
 
 pub(crate) fn run(command: &ExportCommand) -> Result<()> {
     // A model is written in seconds: Ctrl-C ends that, and the next run replaces what it leaves.
@@ -64,15 +68,22 @@ pub(crate) fn run(command: &ExportCommand) -> Result<()> {
             to_server(&args.vectors, &terms, target, (&args.names, &args.push), &options)
         }
         ExportCommand::Qdrant(args) => {
+            if args.push.append && args.first_id.is_none() {
+                bail!(
+                    "--append needs --first-id, a number above those of the points that are there: \
+                     points of the same numbers are overwritten"
+                );
+            }
             let terms = TermsOf::open(&args.vectors)?;
-            let (field, first) = (args.names.field.clone(), args.first_id);
+            let (field, first) = (args.names.field.clone(), args.first_id.unwrap_or(0));
             let options = json!({"target": "qdrant", "field": field, "first_id": first});
             let target = || Qdrant::new(field.clone(), first);
             to_server(&args.vectors, &terms, target, (&args.names, &args.push), &options)
         }
         ExportCommand::Milvus(args) => {
+            let field = free_field(&args.names.field, &["pk", "docid"])?;
             let terms = TermsOf::open(&args.vectors)?;
-            let (index, field) = (args.names.index.clone(), args.names.field.clone());
+            let index = args.names.index.clone();
             let first = args.first_id;
             let options =
                 json!({"target": "milvus", "index": index, "field": field, "first_id": first});
@@ -80,8 +91,9 @@ pub(crate) fn run(command: &ExportCommand) -> Result<()> {
             export(&args.vectors, &terms, &Target::Text(Box::new(target)), &options)
         }
         ExportCommand::Vespa(args) => {
+            let field = free_field(&args.names.field, &["docid"])?;
             let terms = TermsOf::open(&args.vectors)?;
-            let (index, field) = (args.names.index.clone(), args.names.field.clone());
+            let index = args.names.index.clone();
             let options =
                 json!({"target": "vespa", "index": index, "field": field, "scale": args.scale});
             let target = Vespa::new(index, field, args.scale);
@@ -99,9 +111,10 @@ pub(crate) fn run(command: &ExportCommand) -> Result<()> {
             export(&args.vectors, &terms, &Target::Ciff(target), &options)
         }
         ExportCommand::Pgvector(args) => {
+            let field = free_field(&args.names.field, &["id", "docid"])?;
             let terms = TermsOf::open(&args.vectors)?;
             let dimensions = terms.dimensions(args.dimensions)?;
-            let (index, field) = (args.names.index.clone(), args.names.field.clone());
+            let index = args.names.index.clone();
             let first = args.first_id;
             let options = json!({
                 "target": "pgvector", "index": index, "field": field, "first_id": first,
@@ -124,6 +137,14 @@ pub(crate) fn run(command: &ExportCommand) -> Result<()> {
     }
 }
 
+/// The name of the field with the vectors, if it is none of the target's other fields.
+fn free_field(field: &str, taken: &[&str]) -> Result<String> {
+    match taken.contains(&field) {
+        true => bail!("--field {field} is what another field is called there; name another"),
+        false => Ok(field.to_owned()),
+    }
+}
+
 /// Sends documents to a server, or writes its files.
 fn to_server<T: Server + 'static>(
     args: &VectorsArgs,
@@ -138,7 +159,7 @@ fn to_server<T: Server + 'static>(
         #[cfg(feature = "push")]
         Some(url) => push::run(args, terms, (&files, &target()), (url, names, push), options),
         #[cfg(not(feature = "push"))]
-        Some(url) => anyhow::bail!(
+        Some(url) => bail!(
             "cannot send index {} to {url}: this program was built without the feature push",
             names.index
         ),
@@ -148,13 +169,16 @@ fn to_server<T: Server + 'static>(
 /// The type of OpenSearch's field, and what the files depend on.
 fn opensearch(args: &OpensearchArgs, terms: &TermsOf) -> Result<(OpenSearchField, Value)> {
     let kind = match args.kind {
+        OpensearchType::RankFeatures if args.ceiling.or(args.query_ceiling).is_some() => {
+            bail!("--ceiling and --query-ceiling are for --type sparse-vector")
+        }
         OpensearchType::RankFeatures => OpenSearchField::RankFeatures,
         OpensearchType::SparseVector => OpenSearchField::Seismic {
             documents: match args.ceiling {
                 Some(ceiling) => ceiling,
                 None => largest_weight(&args.vectors.vectors, terms)?,
             },
-            queries: args.query_ceiling,
+            queries: args.query_ceiling.unwrap_or(QUERY_CEILING),
         },
     };
     if let Some(note) = terms.size().and_then(|size| kind.note(size)) {
@@ -180,6 +204,7 @@ fn csr(args: &CsrArgs) -> Result<()> {
 
 /// Writes documents, setup and queries of a target.
 fn export(args: &VectorsArgs, terms: &TermsOf, target: &Target, options: &Value) -> Result<()> {
+    check_inputs(args, terms)?;
     let form = target.form();
     let form = args.shard_rows.map_or(form, |rows| form.with_rows(rows));
     let create = Box::new(|path: &Path, first| target.documents(path, first));
@@ -192,7 +217,10 @@ fn export(args: &VectorsArgs, terms: &TermsOf, target: &Target, options: &Value)
     }
     let queries = queries::write(args, terms, target)?;
     let mut documents = Documents::open(args, terms, done(&writer.manifest().shards));
-    let ended = documents.each(|_, id, vector| Ok(writer.write(id, vector)?))?;
+    let ended = documents.each(|_, id, vector| {
+        target.check_room(&args.out, &writer.manifest().shards)?;
+        Ok(writer.write(id, vector)?)
+    })?;
     if ended == Ended::Interrupted {
         let rows = writer.pause()?.rows;
         return Err(Interrupted(format!("{rows} documents are kept; go on with --resume")).into());

@@ -29,6 +29,10 @@ pub(crate) enum Fault {
     PrunesByDefault,
     /// A term whose name has this is not found.
     Loses(&'static str),
+    /// Queries with a term whose name has this are refused.
+    Refuses(&'static str),
+    /// After so many searches it is too busy, for the seconds that it names if there are some.
+    BusyAfter(usize, Option<u64>),
     /// The type of the field is not known.
     NoField,
     /// The second half of the documents is refused.
@@ -97,10 +101,14 @@ impl FakeEngine {
             _ => self.answer(&method, path.split('?').next().unwrap_or_default(), &body),
         };
         let answer = answer.to_string();
-        let head = format!(
-            "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        let mut head = format!(
+            "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n",
             answer.len()
         );
+        if let (503, Fault::BusyAfter(_, Some(seconds))) = (status, self.fault) {
+            head.push_str(&format!("retry-after: {seconds}\r\n"));
+        }
+        head.push_str("\r\n");
         let mut stream = stream;
         // Whoever asked may be gone.
         let _ =
@@ -148,7 +156,16 @@ impl FakeEngine {
             ("POST", _, "_search" | "points/query") => {
                 let documents = indexes.get(index).expect("an index").clone();
                 drop(indexes);
-                *self.searches.lock().expect("no panic") += 1;
+                let searches = {
+                    let mut searches = self.searches.lock().expect("no panic");
+                    *searches += 1;
+                    *searches
+                };
+                if let Fault::BusyAfter(most, _) = self.fault
+                    && searches > most
+                {
+                    return (503, json!({"error": {"reason": "busy"}}));
+                }
                 if self.fault == Fault::Slow {
                     std::thread::sleep(Duration::from_millis(200));
                 }
@@ -209,6 +226,9 @@ impl FakeEngine {
             Fault::Prunes => query.retain(|_, weight| *weight > 0.2 * most),
             Fault::PrunesByDefault if asked => query.retain(|_, weight| *weight > 0.2 * most),
             Fault::Loses(part) => query.retain(|term, _| !term.contains(part)),
+            Fault::Refuses(part) if query.keys().any(|term| term.contains(part)) => {
+                return (400, json!({"error": {"reason": "a bad name"}}));
+            }
             _ => {}
         }
         let factor = if let Fault::Factor(factor) = self.fault { factor } else { 1.0 };

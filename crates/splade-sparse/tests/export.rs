@@ -13,7 +13,7 @@ use splade_sparse::export::{
     Ciff, Csr, CsrForm, Elasticsearch, ElasticsearchField, Lucene, Milvus, OpenSearch,
     OpenSearchField, Pgvector, Qdrant, Seismic, Target, TermNames, TextTarget, Vespa,
 };
-use splade_sparse::files::{FileError, ParquetReader, RowWriter, ShardedWriter};
+use splade_sparse::files::{FileError, ParquetReader, RowWriter, Shard, ShardedWriter};
 use splade_sparse::{SparseVector, TermId};
 
 const TOKENS: [&str; 10] =
@@ -479,7 +479,7 @@ fn limits() {
     let long = "x".repeat(513);
     let many: Vec<(u32, f32)> = (0..16_001).map(|term| (term, 1.0)).collect();
     let (many, some) = (vector(&many), vector(&[(1, 1.0)]));
-    let large = vector(&[(1, 3e7)]);
+    let (large, ten) = (vector(&[(1, 3e7)]), vector(&[(10, 1.0)]));
     let cases: Vec<(&str, &str, &SparseVector, &str)> = vec![
         ("lucene", "a b", &some, "white space"),
         ("lucene", "d", &large, "give a smaller scale"),
@@ -490,6 +490,7 @@ fn limits() {
         ("ciff", "d", &large, "give a smaller scale"),
         ("pgvector", "d", &many, "16001 terms; a sparsevec has 16000 at most"),
         ("pgvector", "a\0", &some, "zero byte"),
+        ("pgvector", "d", &ten, "term 10, but the column 10 dimensions"),
         ("csr", "d", &many, "term 10, and the matrix 10 columns"),
     ];
     let targets: BTreeMap<_, _> = targets().into_iter().collect();
@@ -508,13 +509,59 @@ fn limits() {
         ("ciff", "q:1", &some, "a colon"),
         ("lucene", "q", &heavier, "repeated 100000 times"),
         ("pgvector", "q\\", &some, "backslash"),
+        ("pgvector", "q", &ten, "term 10, but the column 10 dimensions"),
     ];
     for (name, id, vector, want) in cases {
         let mut file = targets[name].queries(&dir.path().join("file")).expect("created");
         let error = file.write(id, vector).expect_err(name).to_string();
         assert!(error.contains(want) && error.contains(&format!("{id:?}")), "{name}: {error}");
     }
+    // Only Lucene's features have that limit.
+    let mut file =
+        targets["opensearch-seismic"].queries(&dir.path().join("file")).expect("created");
+    file.write("q", &heavy).expect("written");
     assert!(Pgvector::new("t".into(), "c".into(), 1_000_000_001, 0).is_err());
+    let largest = i64::MAX as u64;
+    let numbered: [Target; 3] = [
+        text(Qdrant::new("v".into(), largest)),
+        text(Milvus::new("c".into(), "v".into(), largest)),
+        text(Pgvector::new("t".into(), "v".into(), 10, largest).expect("dimensions")),
+    ];
+    for target in numbered {
+        let path = dir.path().join("file");
+        target.documents(&path, 0).expect("created").write("d", &some).expect("the largest");
+        for row in [1, u64::MAX] {
+            let mut file = target.documents(&path, row).expect("created");
+            let error = file.write("d", &some).expect_err("too large").to_string();
+            assert!(error.contains("its number is above 9223372036854775807"), "{error}");
+        }
+    }
+}
+
+/// What cannot be merged is refused when it is begun, not when all is inverted.
+#[test]
+fn ciff_has_room_for_five_hundred_parts() {
+    let shard = |rows| Shard { file: "part".to_owned(), rows, last_id: "d".to_owned() };
+    let target = Target::Ciff(Ciff::new(tokens(), 100.0, 10.0));
+    let mut shards = vec![shard(7); 499];
+    target.check_room(Path::new("out"), &shards).expect("room");
+    shards.push(shard(3));
+    let error = target.check_room(Path::new("out"), &shards).expect_err("no room").to_string();
+    assert!(error.contains("--shard-rows above 7"), "{error}");
+    text(Seismic::new(tokens())).check_room(Path::new("out"), &shards).expect("no limit");
+}
+
+/// The quotes let reserved words be names.
+#[test]
+fn pgvector_quotes_names() {
+    let target = Pgvector::new("order".into(), "a\"b".into(), 10, 0).expect("dimensions");
+    let mut query = Vec::new();
+    target.query("q", &vector(&[(1, 1.0)]), &mut query).expect("written");
+    let query = String::from_utf8(query).expect("UTF-8");
+    assert!(query.contains("FROM \"order\" ORDER BY \"a\"\"b\" <#>"), "{query}");
+    for (name, text) in target.setup(&[]) {
+        assert!(!text.contains(" order "), "{name}: {text}");
+    }
 }
 
 /// The smallest normal float is the least that Lucene keeps; less is left out.

@@ -314,19 +314,21 @@ fn call(client: &Client, method: &'static str, path: &str, body: &[u8]) -> Resul
 fn refused(what: &str, answer: &Answer) -> Wrong {
     let hint = match answer.status {
         401 | 403 => "set LIGHT_SPLADE_API_KEY to a key that may create and delete indexes",
-        429 | 503 => "the server is overloaded or not ready; try again later",
+        429 | 502..=504 => "the server is overloaded or not ready; try again later",
         _ => "the server's log may tell more",
     };
     let body = answer.json();
     let places = ["/error/root_cause/0/reason", "/error/reason", "/status/error", "/error"];
     let reason = places.iter().find_map(|place| body.pointer(place)?.as_str());
     let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
-    Wrong::new(format!("{what} is answered with {}{reason}", answer.status), hint)
+    let what = format!("{what} is answered with {}{reason}", answer.status);
+    Wrong { what, hint, unanswered: matches!(answer.status, 429 | 502..=504) }
 }
 
 impl From<PushError> for Wrong {
     fn from(error: PushError) -> Self {
-        Self::new(error.to_string(), "check the address, http or https, and that the server runs")
+        let hint = "check the address, http or https, and that the server runs";
+        Self { what: error.to_string(), hint, unanswered: true }
     }
 }
 

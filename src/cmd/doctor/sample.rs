@@ -4,6 +4,7 @@
 //! four orders of magnitude, and terms of nearly every document that weigh little in queries, which
 //! are what token pruning drops.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -83,6 +84,12 @@ impl Sample {
             }
         };
         let documents = rows(&args.vectors, MOST_DOCUMENTS)?;
+        let mut ids = HashSet::new();
+        for (id, _) in &documents {
+            if !ids.insert(id) {
+                bail!("document {id:?} is there twice; leave one out");
+            }
+        }
         let queries = rows(&args.queries, MOST_QUERIES)?;
         let tokens = vocabulary.map(|vocabulary| vocabulary.tokens());
         let terms = match tokens {

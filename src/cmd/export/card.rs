@@ -13,17 +13,21 @@ use crate::args::CardArgs;
 
 /// What a card is made of.
 pub(super) struct Card<'a> {
+    /// For people.
+    pub(super) title: &'a str,
+    /// What commands find the model by: its name at the hub, or its folder's.
     pub(super) name: &'a str,
     pub(super) args: &'a CardArgs,
     pub(super) model: &'a ExportedModel,
     pub(super) training: Option<Training>,
-    pub(super) metrics: Vec<Results>,
+    pub(super) metrics: &'a [Results],
 }
 
 /// The settings of the run that made a model: `training_args.json` beside or in its folder.
 pub(super) struct Training(Value);
 
 /// What `evaluate --format json` printed.
+#[derive(Debug)]
 pub(super) struct Results {
     name: String,
     /// Names as `nDCG@10`.
@@ -178,9 +182,9 @@ impl Card<'_> {
         }
         list(&mut text, "tags", &tags);
         if !self.metrics.is_empty() {
-            _ = writeln!(text, "model-index:\n- name: {}\n  results:", quoted(self.name));
+            _ = writeln!(text, "model-index:\n- name: {}\n  results:", quoted(self.title));
         }
-        for results in &self.metrics {
+        for results in self.metrics {
             text += "  - task:\n      type: sparse-information-retrieval\n      \
                      name: Sparse Information Retrieval\n";
             let name = quoted(&results.name);
@@ -228,7 +232,7 @@ impl Card<'_> {
              | longest text | {} tokens |\n\
              | weights of terms | {pooling} over the tokens of {saturation} |\n\
              | queries | {queries} |\n",
-            self.name,
+            self.title,
             model.vocab,
             model.architecture.name(),
             model.parameters,
@@ -289,7 +293,7 @@ impl Card<'_> {
             return;
         }
         text.push_str("\n## Results\n\n| data | measure | value |\n|---|---|---|\n");
-        for results in &self.metrics {
+        for results in self.metrics {
             let name = cell(&results.name);
             for (metric, value) in &results.metrics {
                 _ = writeln!(text, "| {name} | {} | {value:.4} |", cell(metric));

@@ -120,6 +120,17 @@ fn hash(id: &str) -> u64 {
     hasher.finish()
 }
 
+/// Opens the inputs and looks at the first row of each kind, so that wrong ones leave no trace.
+pub(super) fn check_inputs(args: &VectorsArgs, terms: &TermsOf) -> Result<()> {
+    let term = |key: &str| terms.term(key);
+    for paths in [&args.vectors, &args.queries] {
+        if let Some(row) = VectorReader::open(paths, &term)?.next() {
+            terms.check(&row.context(terms.hint())?)?;
+        }
+    }
+    Ok(())
+}
+
 /// The largest weight of vectors, for targets that need it before the first.
 pub(super) fn largest_weight(paths: &[PathBuf], terms: &TermsOf) -> Result<f32> {
     say("looking for the largest weight");
@@ -133,7 +144,7 @@ pub(super) fn largest_weight(paths: &[PathBuf], terms: &TermsOf) -> Result<f32> 
         if rows % AT_A_TIME == 0 {
             progress.add(AT_A_TIME as usize, 0);
             if interrupt::asked() {
-                return Err(Interrupted("nothing is written yet".to_owned()).into());
+                return Err(Interrupted("this call has written nothing".to_owned()).into());
             }
         }
     }

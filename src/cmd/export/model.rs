@@ -3,53 +3,104 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 use splade_model::{ExportOptions, ExportedModel, HubOptions, HubTarget, export_model, upload};
 use splade_sparse::files::aside;
 
-use super::card::{Card, Training};
+use super::card::{Card, Results, Training};
+use super::record::{Record, state_of};
 use crate::args::ExportModelArgs;
 use crate::cmd::folder;
 use crate::output::print;
 use crate::progress::{Transfers, say};
 
 pub(crate) fn run(args: &ExportModelArgs) -> Result<()> {
-    check_free(&args.out)?;
+    // Without a slash at the end: names beside the folder are made of its own.
+    let out: PathBuf = args.out.components().collect();
     let target = args.push.push_to_hub.as_deref().map(|id| target(id, args)).transpose()?;
+    let (free, record) = (is_free(&out), Record::beside(&out));
+    if !free && !(target.is_some() && record.exists()) {
+        bail!("--out {} is there already; name another, or remove it", out.display());
+    }
     let source = folder(&args.model)?;
-    let training = Training::read(&source)?;
     let results = args.card.metrics.iter();
-    let metrics = results
-        .map(|(name, path)| super::card::Results::read(name, path))
-        .collect::<Result<Vec<_>>>()?;
+    let metrics =
+        results.map(|(name, path)| Results::read(name, path)).collect::<Result<Vec<_>>>()?;
+    let name = args.push.push_to_hub.clone().unwrap_or_else(|| crate::cmd::name(&out));
+    let settings = || settings(args, &source, &name, &metrics);
+    let mut exported = None;
+    if free {
+        // It may be there still of a folder that is gone.
+        record.remove()?;
+        let partial = Partial::create(&out)?;
+        exported = Some(write(args, &source, &partial.path, &name, &metrics)?);
+        if target.is_some() {
+            record.write(&settings()?)?;
+        }
+        partial.finish(&out)?;
+        say(&format!("{} is written", out.display()));
+    } else if record.says(&settings()?) {
+        say(&format!("{} is written already: only the upload is left", out.display()));
+    } else {
+        bail!(
+            "--out {} holds another model, or one of other options; name another, or remove it",
+            out.display()
+        );
+    }
 
-    let partial = Partial::create(&args.out)?;
+    if let Some((options, target)) = &target {
+        let mut uploads = Transfers::new("sending");
+        let url = upload(&out, options, target, &mut |progress| uploads.show(progress))
+            .with_context(|| {
+                let out = out.display();
+                format!("the folder {out} is whole; the same command tries the upload again")
+            })?;
+        record.remove()?;
+        say(&format!("uploaded: {url}"));
+    }
+    exported.map_or(Ok(()), |exported| print(&table(&exported)))
+}
+
+/// Writes a model and its card into a folder.
+fn write(
+    args: &ExportModelArgs,
+    source: &Path,
+    to: &Path,
+    name: &str,
+    metrics: &[Results],
+) -> Result<ExportedModel> {
+    let training = Training::read(source)?;
     let options = ExportOptions {
         dtype: args.dtype.into(),
         max_length: args.max_length,
         mecab_dicdir: args.mecab_dicdir.clone(),
         onnx: args.onnx.map(Into::into),
     };
-    let exported = export_model(&source, &partial.path, &options)
+    let exported = export_model(source, to, &options)
         .with_context(|| format!("cannot export the model {}", args.model.display()))?;
-    let name = args.card.name.as_deref().or(args.push.push_to_hub.as_deref());
-    let name = name.map_or_else(|| crate::cmd::name(&args.out), str::to_owned);
-    let card = Card { name: &name, args: &args.card, model: &exported, training, metrics };
-    let readme = partial.path.join("README.md");
+    let title = args.card.name.as_deref().unwrap_or(name);
+    let card = Card { title, name, args: &args.card, model: &exported, training, metrics };
+    let readme = to.join("README.md");
     std::fs::write(&readme, card.to_markdown())
         .with_context(|| format!("cannot write {}", readme.display()))?;
-    partial.finish(&args.out)?;
-    say(&format!("{} is written", args.out.display()));
+    Ok(exported)
+}
 
-    if let Some((options, target)) = &target {
-        let mut uploads = Transfers::new("sending");
-        let url = upload(&args.out, options, target, &mut |progress| uploads.show(progress))
-            .with_context(|| {
-                let out = args.out.display();
-                format!("the folder {out} is whole, but it could not be uploaded")
-            })?;
-        say(&format!("uploaded: {url}"));
-    }
-    print(&table(&exported))
+/// All that the folder depends on.
+fn settings(
+    args: &ExportModelArgs,
+    source: &Path,
+    name: &str,
+    metrics: &[Results],
+) -> Result<Value> {
+    let ExportModelArgs { dtype, onnx, max_length, mecab_dicdir, card, .. } = args;
+    Ok(json!({
+        "model": source.canonicalize()?.to_string_lossy(),
+        "files": state_of(source)?,
+        "name": name,
+        "options": format!("{:?}", (dtype, onnx, max_length, mecab_dicdir, card)),
+        "metrics": format!("{metrics:?}"),
+    }))
 }
 
 /// Names are checked before anything is written.
@@ -66,12 +117,9 @@ fn target(id: &str, args: &ExportModelArgs) -> Result<(HubOptions, HubTarget)> {
 }
 
 /// Whether a folder can be made there.
-fn check_free(out: &Path) -> Result<()> {
+fn is_free(out: &Path) -> bool {
     let is_empty = |dir| std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
-    if out.exists() && !is_empty(out) {
-        bail!("--out {} is there already; name another, or remove it", out.display());
-    }
-    Ok(())
+    !out.exists() || is_empty(out)
 }
 
 /// A folder that has its name when it is whole, and is removed if it never is.

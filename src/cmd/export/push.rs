@@ -5,16 +5,13 @@ use serde_json::Value;
 use splade_sparse::export::Target;
 use splade_sparse::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Server, Watcher};
 
-use super::documents::Documents;
+use super::documents::{Documents, check_inputs};
 use super::queries;
 use super::terms::TermsOf;
 use crate::args::{IndexArgs, PushArgs, VectorsArgs};
 use crate::cmd::stream::Ended;
 use crate::interrupt::{self, Interrupted};
 use crate::progress::say;
-
-/// The decimals of weights of refused documents.
-const DECIMALS: u8 = 9;
 
 pub(super) fn run(
     args: &VectorsArgs,
@@ -26,6 +23,7 @@ pub(super) fn run(
     if args.shard_rows.is_some() {
         bail!("--shard-rows is for files of documents; with --push give --batch-documents");
     }
+    check_inputs(args, terms)?;
     let client = Client::new(url, client_options(server, push)?)?;
     let options = PushOptions {
         index: names.index.clone(),
@@ -34,22 +32,22 @@ pub(super) fn run(
         resume: args.resume,
         append: push.append,
         settings: super::settings(args, options),
-        rejects: terms.rows(DECIMALS),
+        tokens: terms.tokens().to_vec(),
     };
+    let more = "go on with --resume";
     let mut pusher = stopped_is_interrupted(
         Pusher::open(&args.out, &client, server, options, &mut Terminal),
-        "nothing is sent yet",
+        if args.resume { more } else { "nothing is sent yet" },
     )?;
     if pusher.is_complete() {
         say("all documents are there already");
-        return refused(&pusher);
+        return refused(&pusher, server);
     }
     let queries = queries::write(args, terms, target)?;
     target.complete(&args.out, &[])?;
     let (rows, last_id) = pusher.done();
     let done = if rows > 0 { vec![(rows, last_id.to_owned())] } else { Vec::new() };
     let mut documents = Documents::open(args, terms, done);
-    let more = "go on with --resume";
     let ended = documents.each(|row, id, vector| {
         stopped_is_interrupted(pusher.put(row, id, vector, &mut Terminal), more)
     })?;
@@ -63,7 +61,7 @@ pub(super) fn run(
     }
     say(&format!("{url}: {} documents are in {}", pushed.documents - pushed.rejected, names.index));
     queries::say_effect(&target.quantisation(), &queries, &documents);
-    refused(&pusher)
+    refused(&pusher, server)
 }
 
 fn client_options(server: &dyn Server, push: &PushArgs) -> Result<ClientOptions> {
@@ -81,13 +79,14 @@ fn client_options(server: &dyn Server, push: &PushArgs) -> Result<ClientOptions>
 }
 
 /// A failure, if the server refused documents.
-fn refused(pusher: &Pusher<'_>) -> Result<()> {
+fn refused(pusher: &Pusher<'_>, server: &dyn Server) -> Result<()> {
     match pusher.pushed().rejected {
         0 => Ok(()),
         count => bail!(
             "the server refused {count} documents; they are with its reasons in {}, which can be \
-             pushed as --vectors from another folder with --append",
-            pusher.rejects().display()
+             pushed as --vectors from another folder with {}",
+            pusher.rejects().display(),
+            server.append()
         ),
     }
 }

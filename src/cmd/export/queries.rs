@@ -38,7 +38,8 @@ pub(super) fn write(
                 first.push(row.vector);
             }
             if interrupt::asked() {
-                return Err(Interrupted("nothing is written yet".to_owned()).into());
+                // The folder is begun.
+                return Err(Interrupted("go on with --resume".to_owned()).into());
             }
         }
         Ok(())

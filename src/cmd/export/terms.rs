@@ -7,8 +7,6 @@ use anyhow::{Context, Result, bail};
 use splade_model::Side;
 use splade_sparse::TermId;
 use splade_sparse::export::TermNames;
-#[cfg(feature = "push")]
-use splade_sparse::files::RowFormat;
 use splade_sparse::files::{Lines, VectorReader, VectorRow};
 use splade_text::TokenizerOptions;
 
@@ -72,13 +70,10 @@ impl TermsOf {
         names.map_err(|message| anyhow::anyhow!("{message} (--terms ids)"))
     }
 
-    /// NDJSON with keys that are read again by the same `--model` or `--tokens`.
+    /// In the order of the ids; empty if they are not known.
     #[cfg(feature = "push")]
-    pub(super) fn rows(&self, decimals: u8) -> RowFormat {
-        match self.tokens.is_empty() {
-            true => RowFormat::ids(decimals),
-            false => RowFormat::tokens(self.tokens.iter().cloned(), decimals),
-        }
+    pub(super) fn tokens(&self) -> &[String] {
+        &self.tokens
     }
 
     /// The term of a key of NDJSON.

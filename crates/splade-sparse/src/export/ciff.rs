@@ -70,6 +70,21 @@ impl Ciff {
         Ok(PartWriter { ciff: self, path: path.to_path_buf(), file, documents, lists })
     }
 
+    /// Checks that another part can be merged with those that are there.
+    pub(super) fn check_room(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
+        if shards.len() < PARTS {
+            return Ok(());
+        }
+        let rows = shards.iter().map(|shard| shard.rows).max().unwrap_or(0);
+        Err(FileError::form(
+            dir,
+            format!(
+                "{PARTS} parts are full, and more cannot be merged: begin another folder with a \
+                 --shard-rows above {rows}, which takes more memory"
+            ),
+        ))
+    }
+
     /// Merges the parts into the result.
     pub(super) fn merge(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
         let result = dir.join(INDEX);

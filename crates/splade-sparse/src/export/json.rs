@@ -4,7 +4,7 @@ use super::tokens::TermNames;
 use crate::SparseVector;
 
 /// Appends a string in quotes.
-pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a string into memory: this is a bug");
 }
 
@@ -22,7 +22,7 @@ pub(super) fn push_weights(out: &mut Vec<u8>, vector: &SparseVector, terms: &Ter
 }
 
 /// Appends `{"key":value,…}`.
-pub(super) fn push_object<K: AsRef<str>, V: std::fmt::Display>(
+pub(crate) fn push_object<K: AsRef<str>, V: std::fmt::Display>(
     out: &mut Vec<u8>,
     pairs: impl Iterator<Item = (K, V)>,
 ) {

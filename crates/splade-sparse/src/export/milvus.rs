@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::HITS;
 use super::json::{push, push_object, push_query, push_string};
-use super::text::{Frame, TextTarget};
+use super::text::{Frame, TextTarget, number};
 use crate::SparseVector;
 use crate::files::{Shard, ShardForm};
 
@@ -51,7 +51,7 @@ impl TextTarget for Milvus {
         if id.len() > ID_BYTES {
             return Err(format!("its id has {} bytes; the engine takes {ID_BYTES}", id.len()));
         }
-        push!(out, "{{\"pk\":{},\"docid\":", self.first + row);
+        push!(out, "{{\"pk\":{},\"docid\":", number(self.first, row)?);
         push_string(out, id);
         out.push(b',');
         push_string(out, &self.field);

@@ -37,6 +37,8 @@ mod vespa;
 pub use ciff::Ciff;
 pub use csr::{Csr, CsrForm};
 pub use elasticsearch::{Elasticsearch, ElasticsearchField};
+#[cfg(feature = "push")]
+pub(crate) use json::{push_object, push_string};
 pub use lucene::Lucene;
 pub use milvus::Milvus;
 pub use opensearch::{OpenSearch, OpenSearchField};

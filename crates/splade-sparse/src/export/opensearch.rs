@@ -92,7 +92,8 @@ impl TextTarget for OpenSearch {
 
     fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
         bulk::check_query(vector)?;
-        if let Some((term, weight)) = vector.iter().find(|(_, weight)| *weight > QUERY_WEIGHT) {
+        let heavy = vector.iter().find(|(_, weight)| *weight > QUERY_WEIGHT);
+        if let Some((term, weight)) = heavy.filter(|_| self.kind == OpenSearchField::RankFeatures) {
             return Err(format!(
                 "term {term} of the query has the weight {weight}; the engine takes {QUERY_WEIGHT} \
                  at most"

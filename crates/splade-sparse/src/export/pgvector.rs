@@ -2,7 +2,7 @@
 
 use super::HITS;
 use super::json::push;
-use super::text::TextTarget;
+use super::text::{TextTarget, number};
 use crate::SparseVector;
 use crate::files::{Shard, ShardForm};
 
@@ -16,6 +16,7 @@ const DIMENSIONS: usize = 1_000_000_000;
 /// A table of numbered rows with the document's id and its vector.
 #[derive(Debug)]
 pub struct Pgvector {
+    /// In quotes, as the column.
     table: String,
     column: String,
     dimensions: usize,
@@ -26,7 +27,7 @@ impl Pgvector {
     /// Rows numbered from `first` on; `dimensions` is the size of the vocabulary.
     ///
     /// # Errors
-    /// If there are more dimensions than pgvector has, or names that have to be quoted.
+    /// If there are more dimensions than pgvector has.
     pub fn new(
         table: String,
         column: String,
@@ -36,7 +37,9 @@ impl Pgvector {
         if dimensions == 0 || dimensions > DIMENSIONS {
             return Err(format!("a sparsevec has 1 to {DIMENSIONS} dimensions, not {dimensions}"));
         }
-        Ok(Self { table, column, dimensions, first })
+        // SQL has reserved words.
+        let quoted = |name: String| format!("\"{}\"", name.replace('"', "\"\""));
+        Ok(Self { table: quoted(table), column: quoted(column), dimensions, first })
     }
 
     fn push_vector(&self, out: &mut Vec<u8>, vector: &SparseVector) -> Result<(), String> {
@@ -44,6 +47,14 @@ impl Pgvector {
             return Err(format!(
                 "it has {} terms; a sparsevec has {TERMS} at most: encode with --top-k",
                 vector.len()
+            ));
+        }
+        if let Some(term) = vector.terms().last().filter(|term| term.0 as usize >= self.dimensions)
+        {
+            return Err(format!(
+                "it has the term {term}, but the column {} dimensions, from term 0 on; --dimensions \
+                 is the size of the vocabulary",
+                self.dimensions
             ));
         }
         out.push(b'{');
@@ -68,7 +79,7 @@ impl TextTarget for Pgvector {
         vector: &SparseVector,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
-        push!(out, "{}\t", self.first + row);
+        push!(out, "{}\t", number(self.first, row)?);
         push_copied(out, id)?;
         out.push(b'\t');
         self.push_vector(out, vector)?;

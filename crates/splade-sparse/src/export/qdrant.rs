@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::HITS;
 use super::json::{push, push_lists, push_query, push_string};
-use super::text::{Frame, TextTarget};
+use super::text::{Frame, TextTarget, number};
 use crate::SparseVector;
 use crate::files::{Shard, ShardForm};
 
@@ -40,7 +40,7 @@ impl TextTarget for Qdrant {
         vector: &SparseVector,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
-        push!(out, "{{\"id\":{},\"vector\":{{", self.first + row);
+        push!(out, "{{\"id\":{},\"vector\":{{", number(self.first, row)?);
         push_string(out, &self.field);
         out.push(b':');
         push_lists(out, vector);

@@ -63,6 +63,17 @@ impl Target {
         })
     }
 
+    /// Checks that documents may follow after some files of them, of which the last is full.
+    ///
+    /// # Errors
+    /// If the target cannot have so many files.
+    pub fn check_room(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
+        match self {
+            Self::Ciff(target) => target.check_room(dir, shards),
+            Self::Text(_) | Self::Parquet | Self::Csr(_) => Ok(()),
+        }
+    }
+
     /// The name of the file of queries.
     pub fn queries_file(&self) -> &'static str {
         match self {

@@ -53,6 +53,12 @@ pub trait TextTarget: std::fmt::Debug {
     fn setup(&self, shards: &[Shard]) -> Vec<(&'static str, String)>;
 }
 
+/// The number of a row, where the first has the number `first`: engines' numbers have 63 bits.
+pub(super) fn number(first: u64, row: u64) -> Result<u64, String> {
+    let number = first.checked_add(row).filter(|number| i64::try_from(*number).is_ok());
+    number.ok_or_else(|| format!("its number is above {}; begin with a smaller one", i64::MAX))
+}
+
 /// What is before, between and after the documents of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frame {

@@ -186,7 +186,8 @@ impl Client {
                 Ok(answer) if answer.status == 429 || answer.status >= 500 => {
                     (format!("{} answered {}", self.url, answer.status), answer.retry_after)
                 }
-                Ok(_) => break answer,
+                // What HTTP does not take, it will not take next time.
+                Ok(_) | Err(PushError::Options(_)) => break answer,
                 Err(error) => (error.to_string(), None),
             };
             if tries == self.options.retries {

@@ -4,6 +4,7 @@
 //! is its own: then it is in the file of refused documents, which can be pushed again. The state is
 //! written after that, so that whoever resumes sends at most one batch again, under the same ids.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -14,8 +15,9 @@ use super::client::{Answer, Client, Request, Watcher};
 use super::error::PushError;
 use super::server::{Refused, Server};
 use super::state::{STATE, State};
-use crate::SparseVector;
-use crate::files::{FileError, RowFormat, push_row};
+use crate::export::{push_object, push_string};
+use crate::files::FileError;
+use crate::{SparseVector, TermId};
 
 /// The name of the file of refused documents.
 const REJECTS: &str = "rejects.ndjson";
@@ -35,8 +37,8 @@ pub struct PushOptions {
     pub append: bool,
     /// What the documents depend on: compared by whoever resumes.
     pub settings: Value,
-    /// The keys of refused documents.
-    pub rejects: RowFormat,
+    /// The keys of refused documents, in the order of the ids of terms; ids where it ends.
+    pub tokens: Vec<String>,
 }
 
 /// A push that is under way.
@@ -97,6 +99,7 @@ impl<'a> Pusher<'a> {
         let dir = dir.to_path_buf();
         let this = Self { dir, client, server, options, state, waiting: Vec::new(), bytes: 0 };
         if !this.state.complete {
+            this.check_rejects()?;
             this.prepare_index(begun, watcher)?;
             this.state.write(&this.dir)?;
         }
@@ -112,8 +115,9 @@ impl<'a> Pusher<'a> {
         match (answer.status, begun, self.options.append) {
             (200..300, true, _) | (200..300, _, true) => Ok(()),
             (200..300, false, false) => Err(PushError::Index(format!(
-                "the index {index} is there already; put documents into it with --append, or name \
-                 another with --index"
+                "the index {index} is there already; put documents into it with {}, or name \
+                 another with --index",
+                self.server.append()
             ))),
             (404, true, _) if self.state.documents > 0 => Err(PushError::Index(format!(
                 "the index {index} is gone, with {} documents; begin anew from another folder",
@@ -124,7 +128,11 @@ impl<'a> Pusher<'a> {
                 let body = setup.first().map_or("", |(_, text)| text).as_bytes();
                 let create = Request { method: "PUT", path: &path, content_type, body };
                 let answer = self.client.call(&create, watcher)?;
-                match answer.is_success() {
+                // A try whose answer was lost has created it, and the next is refused for that.
+                let is_there = answer.is_success()
+                    || matches!(answer.status, 400 | 409)
+                        && self.client.call(&look, watcher)?.is_success();
+                match is_there {
                     true => Ok(()),
                     false => Err(answer.refused(&create)),
                 }
@@ -290,17 +298,38 @@ impl<'a> Pusher<'a> {
         body
     }
 
+    /// Checks that the file has the documents that were refused so far.
+    fn check_rejects(&self) -> Result<(), FileError> {
+        let path = self.rejects();
+        let bytes = std::fs::metadata(&path).map_or(0, |about| about.len());
+        match bytes < self.state.rejects_bytes {
+            true => Err(FileError::form(
+                &path,
+                "it lacks documents that were refused; put it back, or begin anew from another \
+                 folder",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// Appends refused documents to their file, behind those that the state knows; gives its bytes.
     fn keep(&self, batch: &[Waiting], rejections: &Rejections) -> Result<u64, FileError> {
         if rejections.is_empty() {
             return Ok(self.state.rejects_bytes);
         }
+        self.check_rejects()?;
         let mut rows = Vec::new();
         for (place, status, reason) in rejections {
             let Waiting { id, vector, .. } = &batch[*place];
-            push_row(&mut rows, id, vector, &self.options.rejects);
-            // In place of the row's `}` and line end.
-            rows.truncate(rows.len() - 2);
+            rows.extend_from_slice(b"{\"id\":");
+            push_string(&mut rows, id);
+            rows.extend_from_slice(b",\"vector\":");
+            let tokens = &self.options.tokens;
+            let key = |term: TermId| match tokens.get(term.0 as usize) {
+                Some(token) => Cow::Borrowed(token.as_str()),
+                None => Cow::Owned(term.to_string()),
+            };
+            push_object(&mut rows, vector.iter().map(|(term, weight)| (key(term), weight)));
             let more = json!({"status": status, "error": reason}).to_string();
             rows.extend_from_slice(format!(",{}\n", &more[1..]).as_bytes());
         }

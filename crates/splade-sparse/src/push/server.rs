@@ -20,6 +20,11 @@ pub trait Server: TextTarget {
         format!("/{index}")
     }
 
+    /// What to give to put documents into an index that has some.
+    fn append(&self) -> &'static str {
+        "--append"
+    }
+
     /// Method, path and content type of a request with documents.
     fn load(&self, index: &str) -> (&'static str, String, &'static str) {
         ("POST", format!("/{index}/_bulk"), "application/x-ndjson")
@@ -76,6 +81,11 @@ impl Server for Qdrant {
 
     fn index(&self, index: &str) -> String {
         format!("/collections/{index}")
+    }
+
+    /// Points of the same numbers would be overwritten.
+    fn append(&self) -> &'static str {
+        "--append and a --first-id above the numbers of its points"
     }
 
     fn load(&self, index: &str) -> (&'static str, String, &'static str) {

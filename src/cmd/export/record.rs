@@ -1,0 +1,64 @@
+//! What a model's folder was exported from, in a file beside it from when the folder is whole until
+//! it is uploaded: so the same command goes on with the upload, and another does not send it.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+/// The file of a folder.
+pub(super) struct Record {
+    path: PathBuf,
+}
+
+impl Record {
+    /// `folder.light-splade-export.json`: a name that nobody else gives.
+    pub(super) fn beside(folder: &Path) -> Self {
+        let mut name = folder.as_os_str().to_owned();
+        name.push(".light-splade-export.json");
+        Self { path: name.into() }
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.path.is_file()
+    }
+
+    /// Whether it says this.
+    pub(super) fn says(&self, settings: &Value) -> bool {
+        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        serde_json::from_str::<Value>(&text).is_ok_and(|said| said == *settings)
+    }
+
+    pub(super) fn write(&self, settings: &Value) -> Result<()> {
+        std::fs::write(&self.path, format!("{settings:#}\n"))
+            .with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    /// Removes the file, if it is there.
+    pub(super) fn remove(&self) -> Result<()> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.with_context(|| format!("cannot remove {}", self.path.display())),
+        }
+    }
+}
+
+/// Sizes and times of all files of a folder, which change when its model does.
+pub(super) fn state_of(folder: &Path) -> Result<Value> {
+    let mut state = json!({});
+    let failed = || format!("cannot read {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(failed)? {
+        let entry = entry.with_context(failed)?;
+        let path = entry.path();
+        state[&*entry.file_name().to_string_lossy()] = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => state_of(&path)?,
+            // Files of the hub's cache are links, whose targets count.
+            _ => std::fs::metadata(&path).map_or(Value::Null, |about| {
+                let time = about.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+                json!([about.len(), time.map(|time| time.as_nanos() as u64)])
+            }),
+        };
+    }
+    Ok(state)
+}
