@@ -81,10 +81,14 @@ impl ExportedModel {
                 None => {
                     reader("onnxruntime", "no", vec!["it needs model.onnx: export with --onnx"])
                 }
-                Some(OnnxOutput::Logits) => {
-                    reader("onnxruntime", "yes", vec!["gives logits: pool them yourself"])
+                Some(output) => {
+                    let loads = if self.query == QueryTower::Table { "documents" } else { "yes" };
+                    let notes = match output {
+                        OnnxOutput::Logits => vec!["gives logits: pool them yourself"],
+                        OnnxOutput::Vector => vec![],
+                    };
+                    reader("onnxruntime", loads, notes)
                 }
-                Some(OnnxOutput::Vector) => reader("onnxruntime", "yes", vec![]),
             },
             match self.not_embedded() {
                 Some(reason) => reader("fastembed", "no", vec![reason]),
