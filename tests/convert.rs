@@ -96,7 +96,12 @@ fn mines_what_a_search_finds() {
         "--source",
         "splade,depth=4,take=3",
     ];
+    // A killed run has left a part of an index.
+    let partial = path(&dir, "index.partial");
+    std::fs::create_dir(&partial).expect("made");
+    std::fs::write(format!("{partial}/index.json"), "{").expect("written");
     stdout(&call);
+    assert!(!Path::new(&partial).exists());
     // The index is kept: a search in it tells what there is to find.
     let queries = format!("{train}/query_master.ndjson");
     let hits = stdout(&[
@@ -191,6 +196,37 @@ fn mines_what_a_search_finds() {
         stdout(&[&call[..], &margin].concat());
         check(1);
     }
+}
+
+#[test]
+fn mining_takes_no_index_of_another_model_or_of_other_documents() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (out, index) = (path(&dir, "x.ndjson"), path(&dir, "index"));
+    let ran = |index: &str, model: &str| {
+        let call = ["mine", "--data", "data/toy/train", "--out", &out, "--force", "--index", index];
+        run(&[&call[..], &["--model", model, "--source", "splade,take=1"]].concat())
+    };
+    assert!(ran(&index, MODEL).status.success());
+    let other = path(&dir, "other");
+    std::fs::create_dir(&other).expect("made");
+    for entry in std::fs::read_dir(MODEL).expect("a model") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), Path::new(&other).join(entry.file_name())).expect("copied");
+    }
+    let said = |index: &str, model: &str| {
+        let ran = ran(index, model);
+        assert_eq!(ran.status.code(), Some(1));
+        String::from_utf8(ran.stderr).expect("UTF-8")
+    };
+    let message = said(&index, &other);
+    assert!(message.contains("leave out --model"), "{message}");
+
+    let (vectors, foreign) = (path(&dir, "vectors.ndjson"), path(&dir, "foreign"));
+    let line = "{\"id\": \"none\", \"vector\": {\"5\": 1.0}}\n";
+    std::fs::write(&vectors, line).expect("written");
+    stdout(&["index", "build", "--out", &foreign, "--vectors", &vectors]);
+    let message = said(&foreign, MODEL);
+    assert!(message.contains("none of the 120 documents is in the index"), "{message}");
 }
 
 #[test]

@@ -89,6 +89,22 @@ fn training_ends_with_the_same_bytes_after_kills() {
     assert_eq!(outcome(&straight), outcome(&broken), "after {kills} kills");
 }
 
+#[test]
+fn a_finished_teacher_is_kept() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let call = |more: &[&str]| train(dir.path(), &[&["num_epochs=1"], more].concat());
+    let first = said(&refs(&call(&["--resume"])));
+    assert!(first.contains("beginning at the start"), "{first}");
+    let before = outcome(dir.path());
+    let refused = failure(&refs(&call(&[])), 1);
+    assert!(refused.contains("has a model already"), "{refused}");
+    let again = said(&refs(&call(&["--resume", "++save_steps=5"])));
+    assert!(again.contains("nothing is to be done"), "{again}");
+    let other = failure(&refs(&call(&["--resume", "seed=7"])), 1);
+    assert!(other.contains("seed was 42, is 7"), "{other}");
+    assert_eq!(outcome(dir.path()), before);
+}
+
 /// A teacher of the toy data, with a list of pairs that takes a moment to score.
 struct Scoring {
     dir: tempfile::TempDir,
@@ -181,6 +197,43 @@ fn no_pair_is_scored_twice_after_kills() {
         assert!(last.contains(&left), "{last}\nwanted: {left}");
     }
     assert_eq!(scoring.scores("straight.ndjson"), scoring.scores("broken.ndjson"));
+}
+
+/// Scores that are to be replaced are there until the new ones are.
+#[test]
+fn a_run_that_replaces_scores_goes_on() {
+    let scoring = Scoring::new();
+    let arguments = |more: &[&str]| scoring.arguments("out.ndjson", more);
+    // A line twice, which is odd and no more.
+    let queries = fs::read_to_string("data/toy/train/query_master.ndjson").expect("queries");
+    let (last, twice) = (queries.lines().last().expect("a line"), scoring.path("twice.ndjson"));
+    fs::write(&twice, format!("{queries}{last}\n")).expect("written");
+    let master = format!("train_query_master={}", twice.display());
+    let text = said(&refs(&arguments(&["-q", &master])));
+    assert!(text.contains("warning: ") && text.contains("repeat"), "{text}");
+
+    let before = scoring.scores("out.ndjson");
+    let partial = scoring.path("out.ndjson.partial");
+    let mut child = start(&refs(&arguments(&["--force", "-q", &master])));
+    while fs::read(&partial).unwrap_or_default().len() < 2000 {
+        assert!(child.try_wait().expect("waited").is_none(), "it is done too soon");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("waited");
+    assert!(partial.exists(), "it was done too soon");
+    let message = failure(&refs(&arguments(&["--resume", "--force"])), 2);
+    assert!(message.contains("cannot be used with"), "{message}");
+    // Other pairs, by the time of the file.
+    let init = fs::File::options().write(true).open(scoring.path("init.ndjson")).expect("opened");
+    let time = init.metadata().and_then(|data| data.modified()).expect("a time");
+    init.set_modified(time + Duration::from_secs(1)).expect("set");
+    let message = failure(&refs(&arguments(&["--resume", &master])), 1);
+    assert!(message.contains("another hard_negative_init_scores"), "{message}");
+    init.set_modified(time).expect("set");
+    let text = said(&refs(&arguments(&["--resume", &master])));
+    assert!(text.contains("of them scored before"), "{text}");
+    assert_eq!(scoring.scores("out.ndjson"), before);
 }
 
 #[test]

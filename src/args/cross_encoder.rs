@@ -51,8 +51,8 @@ pub(crate) struct TeacherPredictArgs {
     /// Score one part of the queries only: 1/4 to 4/4, each into a file of its own
     #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     pub(crate) shard: Option<Shard>,
-    /// Replace scores that are there
-    #[arg(long)]
+    /// Replace scores that are there, or begin anew in place of going on
+    #[arg(long, conflicts_with = "resume")]
     pub(crate) force: bool,
 }
 

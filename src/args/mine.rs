@@ -31,7 +31,8 @@ pub(crate) struct MineArgs {
         value_parser = parse_source
     )]
     pub(crate) source: Vec<SourceArg>,
-    /// Scores of a teacher, of light-splade's form: written, and what the margins compare
+    /// Scores of a teacher, of light-splade's form: written, and what the margins compare; documents
+    /// without one are left out
     #[arg(long, value_name = "PATH")]
     pub(crate) teacher_scores: Option<PathBuf>,
     /// Leave out negatives that score less than this below the worst positive
@@ -73,7 +74,7 @@ pub(crate) struct MineArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MineFormat {
-    /// {"qid", "scores"} of positives and negatives; 1 where there is no teacher
+    /// {"qid", "scores"} of positives and negatives; all 1 without a teacher
     Scores,
     /// {"qid", "pos_doc_id", "neg_doc_id"}, one a negative, the positives of a query in turn
     Triplets,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use splade_model::{PairTokenizer, Weights};
 use splade_train::config::{ComposeOptions, compose};
+use splade_train::error::TrainError;
 use splade_train::teacher::{
     PredictConfig, TeacherConfig, TeacherData, TeacherEngine, TeacherEvent, TeacherOutcome,
     TeacherTrainer, TeacherWatch, started,
@@ -42,14 +43,18 @@ impl TeacherWatch for Losses {
 }
 
 fn trainer(config: &Value, resume: bool) -> TeacherTrainer {
+    made(config, resume).expect("a run")
+}
+
+fn made(config: &Value, resume: bool) -> Result<TeacherTrainer, TrainError> {
     let config = TeacherConfig::from_value(config).expect("settings");
-    let data = TeacherData::open(&config).expect("data");
+    let data = TeacherData::open(&config)?;
     let (model, start) = (Path::new(&config.model_path), config.output_path.join("start"));
     let (folder, _) = started(model, config.num_labels, config.seed, &start).expect("a start");
     let length = Some(config.limits.max_token_len);
     let tokenizer = PairTokenizer::open(&folder, length, None).expect("a tokenizer");
     let engine = TeacherEngine::load(&folder).expect("a model");
-    TeacherTrainer::new(config, data, tokenizer, engine, resume).expect("a run")
+    TeacherTrainer::new(config, data, tokenizer, engine, resume)
 }
 
 /// Losses, norms and rates of every step, and the weights after eight of them
@@ -132,10 +137,73 @@ fn a_run_is_that_of_pytorch() {
     }
 }
 
+/// Settings of a run on the toy data, from the model without a classifier.
+fn toy(output: &Path, more: &Value) -> Value {
+    let toy = repository().join("data/toy/train");
+    let mut config = json!({
+        "model_path": repository().join("models/demo"), "output_path": output,
+        "train_query_master": toy.join("query_master.ndjson"),
+        "train_doc_master": toy.join("doc_master.ndjson"),
+        "train_positives": toy.join("positive_lists.ndjson"),
+        "hard_negative_scores": toy.join("hard_negative_scores.ndjson"),
+        "max_token_len": 32, "num_epochs": 6, "train_batch_size": 10,
+        "warmup_steps": 4, "learning_rate": 2e-3,
+    });
+    for (key, value) in more.as_object().expect("settings") {
+        config[key] = value.clone();
+    }
+    config
+}
+
+/// A run goes on with settings that do not change its numbers, and with no other data.
+#[test]
+fn a_run_goes_on_as_the_same_run_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let scores = dir.path().join("scores.ndjson");
+    std::fs::copy(repository().join("data/toy/train/hard_negative_scores.ndjson"), &scores)
+        .expect("copied");
+    let config = |more: Value| {
+        let mut all = json!({"hard_negative_scores": scores, "num_epochs": 1});
+        all.as_object_mut()
+            .expect("settings")
+            .extend(more.as_object().cloned().unwrap_or_default());
+        toy(&dir.path().join("run"), &all)
+    };
+    let mut watch = Losses { stop_after: Some(2), ..Losses::default() };
+    let outcome = trainer(&config(json!({})), false).run(&mut watch).expect("a run");
+    assert!(matches!(outcome, TeacherOutcome::Stopped(_)), "{outcome:?}");
+    let refused = |more| made(&config(more), true).err().map(|error| error.to_string());
+    let elsewhere = dir.path().join("last");
+    let free = json!({
+        "save_steps": 3, "eval_batch_size": 1, "evaluation_steps": 0, "final_output_path": elsewhere,
+    });
+    assert_eq!(refused(free.clone()), None);
+    let message = refused(json!({"warmup_steps": 5})).unwrap_or_default();
+    assert!(message.contains("warmup_steps was 4, is 5"), "{message}");
+    // As many pairs, other scores.
+    let text = std::fs::read_to_string(&scores).expect("scores");
+    std::fs::write(&scores, text.replacen("9.0", "8.75", 1)).expect("written");
+    let message = refused(free).unwrap_or_default();
+    assert!(message.contains("data.train.scores was"), "{message}");
+}
+
+/// The binary cross-entropy with a target beyond 1 falls without an end.
+#[test]
+fn scores_that_are_no_probabilities_are_no_labels_of_bce() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let message = |loss: &str| {
+        let more = json!({"labels": "scores", "loss_function": loss});
+        made(&toy(dir.path(), &more), false).err().map(|error| error.to_string())
+    };
+    let refused = message("BCEWithLogitsLoss").unwrap_or_default();
+    assert!(refused.contains("those of BCEWithLogitsLoss are 0 to 1"), "{refused}");
+    assert!(refused.contains("MSELoss"), "{refused}");
+    assert_eq!(message("MSELoss"), None);
+}
+
 /// Each loss falls on the toy data, from the model without a classifier.
 #[test]
 fn every_loss_is_learned() {
-    let toy = repository().join("data/toy/train");
     for (loss, more) in [
         ("BCEWithLogitsLoss", json!({})),
         ("BCEWithLogitsLoss", json!({"max_train_size": 100})),
@@ -146,18 +214,8 @@ fn every_loss_is_learned() {
         ("KLDivLoss", json!({"negatives_per_query": 3, "temperature": 2.0})),
     ] {
         let dir = tempfile::tempdir().expect("a folder");
-        let mut config = json!({
-            "model_path": repository().join("models/demo"), "output_path": dir.path(),
-            "train_query_master": toy.join("query_master.ndjson"),
-            "train_doc_master": toy.join("doc_master.ndjson"),
-            "train_positives": toy.join("positive_lists.ndjson"),
-            "hard_negative_scores": toy.join("hard_negative_scores.ndjson"),
-            "max_token_len": 32, "loss_function": loss, "num_epochs": 6, "train_batch_size": 10,
-            "warmup_steps": 4, "learning_rate": 2e-3,
-        });
-        for (key, value) in more.as_object().expect("settings") {
-            config[key] = value.clone();
-        }
+        let mut config = toy(dir.path(), &more);
+        config["loss_function"] = json!(loss);
         let mut watch = Losses::default();
         trainer(&config, false).run(&mut watch).expect("a run");
         let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;

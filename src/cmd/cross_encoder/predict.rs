@@ -65,6 +65,10 @@ struct Show {
 }
 
 impl Watcher for Show {
+    fn warn(&mut self, warning: &str) {
+        say(&format!("warning: {warning}"));
+    }
+
     fn begin(&mut self, pairs: usize, done: usize) {
         self.position = Position::of((pairs - done) as u64);
         if self.quiet {

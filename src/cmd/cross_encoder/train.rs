@@ -4,14 +4,13 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use splade_model::PairTokenizer;
 use splade_train::teacher::{
-    TeacherConfig, TeacherData, TeacherEngine, TeacherEvent, TeacherOutcome, TeacherTrainer,
-    TeacherWatch, started,
+    TeacherBeginning, TeacherConfig, TeacherData, TeacherEngine, TeacherEvent, TeacherOutcome,
+    TeacherTrainer, TeacherWatch, prepare, started,
 };
-use splade_train::trainer::checkpoints;
 
 use crate::args::TeacherTrainArgs;
 use crate::interrupt::{self, Interrupted};
@@ -26,24 +25,29 @@ pub(crate) fn run(args: &TeacherTrainArgs) -> Result<()> {
     super::begin(args)?;
     let mut show = Show { quiet: args.quiet, bar: None, last_line: None };
     let output = config.output_path.clone();
-    let resumes = match checkpoints(&output)?.pop() {
-        Some((_, checkpoint)) if !args.resume => bail!(
-            "output_path: an earlier run left {}\nhint: give --resume to go on, or another \
-             output_path",
-            checkpoint.display()
-        ),
-        Some((_, checkpoint)) => {
+    let resumes = match prepare(&config, args.resume)? {
+        TeacherBeginning::Finished => {
+            show.note(&format!(
+                "nothing is to be done: {} has the last model of this run",
+                config.final_output_path.display()
+            ));
+            return Ok(());
+        }
+        TeacherBeginning::Continued(checkpoint) => {
             show.note(&format!("going on from {}", checkpoint.display()));
             true
         }
-        None => false,
+        TeacherBeginning::New if args.resume => {
+            show.note(&format!(
+                "there is no checkpoint in {}: beginning at the start",
+                output.display()
+            ));
+            false
+        }
+        TeacherBeginning::New => false,
     };
     if config.limits.queries_may_fill_pairs() {
         show.warn("max_query_len is no limit: a long query may leave no room for its document");
-    }
-    for folder in [&output, &config.final_output_path] {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let data = TeacherData::open(&config)?;
     data.warnings().iter().for_each(|warning| show.warn(warning));

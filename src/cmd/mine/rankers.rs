@@ -1,10 +1,13 @@
 //! What ranks documents for queries: BM25, a SPLADE model, chance.
+//!
+//! An index is built in `<folder>.partial`, which is renamed when all documents are in it.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, absolute};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
+use serde_json::{Value, json};
 use splade_index::{
     Bm25Options, Filter, Hit, Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions,
 };
@@ -12,8 +15,9 @@ use splade_model::{Encoder, EncoderOptions, Side};
 use splade_sparse::SparseVector;
 use splade_text::{Tokenizer, TokenizerOptions};
 use splade_train::mine::random_ranking;
+use splade_train::teacher::file_stamp;
 
-use super::Data;
+use super::{Data, QUERIES_AT_A_TIME, model_stamp};
 use crate::args::{MineArgs, PruneArgs, Ranker, SourceArg, WeightsArg};
 use crate::cmd::bm25::{Bm25Index, counts_of};
 use crate::cmd::index::made_by::{Encoding, MadeBy};
@@ -23,6 +27,9 @@ use crate::cmd::{Records, Vocabulary, hint_at_model, load};
 use crate::input::Position;
 use crate::interrupt::Interrupted;
 use crate::progress::say;
+
+/// Of the rankings that are held at once.
+const RANKING_BYTES: usize = 64 << 20;
 
 /// All that the sources need.
 pub(super) struct Rankers<'a> {
@@ -40,6 +47,8 @@ pub(super) struct Rankers<'a> {
 struct Splade {
     encoder: Encoder,
     index: Index,
+    /// Which model and index these are, where the index is one that is kept.
+    inputs: Value,
     /// The documents of the data, where the index has others too.
     filter: Option<Filter>,
     _temporary: Option<tempfile::TempDir>,
@@ -84,20 +93,33 @@ impl<'a> Rankers<'a> {
         Ok(Self { data, sources, seed, most, pool, bm25, splade })
     }
 
+    /// What the rankings depend on that is not known before the rankers are there.
+    pub(super) fn inputs(&self) -> Value {
+        self.splade.as_ref().map_or(Value::Null, |splade| splade.inputs.clone())
+    }
+
+    /// The rank that the sources of a ranker need at most: one search serves all of them.
+    fn depth(&self, ranker: Ranker) -> usize {
+        let own = self.sources.iter().filter(|source| source.ranker == ranker);
+        own.map(|source| source.options.depth).max().unwrap_or(0) + self.most
+    }
+
+    /// Queries that are ranked at a time.
+    pub(super) fn queries_at_once(&self) -> usize {
+        let depths = self.sources.iter().map(|source| self.depth(source.ranker));
+        queries_at_once(depths.map(|depth| depth.min(self.data.docs.len())).sum())
+    }
+
     /// For each query of some rows a ranking for each source.
     pub(super) fn rank(&mut self, rows: Range<usize>) -> Result<Vec<Vec<Vec<i64>>>> {
         let text = |row| self.data.queries.get(self.data.queries.id_at(row));
         let texts = rows.clone().map(text).collect::<Result<Vec<_>, _>>()?;
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let mut all = vec![Vec::new(); rows.len()];
-        // One search serves all sources of a ranker.
-        let depth = |ranker| {
-            let own = self.sources.iter().filter(|source| source.ranker == ranker);
-            own.map(|source| source.options.depth).max().unwrap_or(0) + self.most
-        };
         let found = |index, vectors: &[SparseVector], ranker, filter: Option<&Filter>| {
             let filter = filter.cloned();
-            let options = SearchOptions { k: depth(ranker), filter, ..SearchOptions::default() };
+            let options =
+                SearchOptions { k: self.depth(ranker), filter, ..SearchOptions::default() };
             let search = |vector| ids(Index::search(index, vector, &options));
             self.pool.install(|| vectors.par_iter().map(search).collect::<Result<Vec<_>>>())
         };
@@ -121,7 +143,8 @@ impl<'a> Rankers<'a> {
                     Ranker::Splade => splade[place].clone(),
                     Ranker::Random => {
                         let docs = &self.data.docs;
-                        let (query, count) = (self.data.queries.id_at(row), depth(Ranker::Random));
+                        let query = self.data.queries.id_at(row);
+                        let count = self.depth(Ranker::Random);
                         random_ranking(self.seed, query, count, docs.len(), |row| docs.id_at(row))
                     }
                 });
@@ -129,6 +152,13 @@ impl<'a> Rankers<'a> {
         }
         Ok(all)
     }
+}
+
+/// As many queries as have room, by the documents of the rankings of one. A ranking may be there
+/// twice: as it is found, and for its source.
+fn queries_at_once(documents: usize) -> usize {
+    let bytes = 2 * documents * size_of::<i64>();
+    (RANKING_BYTES / bytes.max(1)).clamp(1, QUERIES_AT_A_TIME)
 }
 
 fn is_index(dir: &Path) -> bool {
@@ -151,26 +181,55 @@ impl Splade {
         let (dir, temporary) = match &args.index {
             Some(dir) => (dir.clone(), None),
             None => {
-                let dir = tempfile::tempdir()?;
-                (dir.path().to_path_buf(), Some(dir))
+                let folder = tempfile::tempdir()?;
+                (folder.path().join("index"), Some(folder))
             }
         };
         let index = match is_index(&dir) {
             true => {
+                check_model(made_by, model, &dir)?;
                 made_by.check(model, encoder.tokenizer().len())?;
                 Index::open(&dir)?
             }
             false => build(args, model, data, &dir)?,
         };
+        let inputs = match &args.index {
+            Some(dir) => json!([file_stamp(&dir.join("index.json"))?, model_stamp(model)?]),
+            None => Value::Null,
+        };
         let ids: Vec<String> = data.docs.ids().map(|id| id.to_string()).collect();
         let (filter, missing) = index.filter(ids.iter().map(String::as_str));
+        if missing == ids.len() {
+            bail!(
+                "none of the {missing} documents is in the index {}; name another folder with \
+                 --index, or remove this one to have it built anew",
+                dir.display()
+            );
+        }
         if missing > 0 {
             say(&format!("warning: {missing} of {} documents are not in the index", ids.len()));
         }
         // Documents that the index has beside those are never found.
         let others = index.info().documents > (ids.len() - missing) as u64;
         let filter = others.then_some(filter);
-        Ok(Self { encoder, index, filter, _temporary: temporary })
+        Ok(Self { encoder, index, inputs, filter, _temporary: temporary })
+    }
+}
+
+/// Refuses another model than that of an index, whose vectors would mean nothing to it. One that is
+/// not where the index remembers it may be elsewhere now.
+fn check_model(made_by: &MadeBy, model: &Path, index: &Path) -> Result<()> {
+    let given = std::fs::canonicalize(model).unwrap_or_else(|_| model.to_path_buf());
+    let of_index = made_by.model.as_deref().filter(|own| own.is_relative() || own.exists());
+    match of_index.filter(|own| **own != given) {
+        None => Ok(()),
+        Some(own) => bail!(
+            "the index {} was built with the model {}, not with {}; leave out --model (and \
+             LIGHT_SPLADE_MODEL), or name another folder with --index for the other model",
+            index.display(),
+            own.display(),
+            model.display()
+        ),
     }
 }
 
@@ -183,8 +242,18 @@ fn build(args: &MineArgs, model: &Path, data: &Data, dir: &Path) -> Result<Index
     made_by.encoding = Some(Encoding::of(&encoder, &options, &everything));
     let settings = IndexOptions { weights: WeightsArg::U8.into(), settings: made_by.to_json() };
     let how = WriterOptions { threads: args.engine.run.threads, ..WriterOptions::default() };
+    // An empty folder gives way to the index; one that cannot, such as a mount, is told at once.
+    if dir.exists() {
+        std::fs::remove_dir(dir)
+            .with_context(|| format!("cannot put an index in the place of {}", dir.display()))?;
+    }
+    let partial = absolute(dir)?.with_added_extension("partial");
+    if partial.exists() {
+        std::fs::remove_dir_all(&partial)
+            .with_context(|| format!("cannot remove {}", partial.display()))?;
+    }
     say("encoding and indexing documents");
-    let mut writer = IndexWriter::create(dir, settings, how)?;
+    let mut writer = IndexWriter::create(&partial, settings, how)?;
     let position = Position::of(data.docs.len() as u64);
     let read = position.clone();
     let mut records: Records = Box::new(data.documents().inspect(move |_| read.read(1)));
@@ -197,9 +266,48 @@ fn build(args: &MineArgs, model: &Path, data: &Data, dir: &Path) -> Result<Index
     };
     if let Some(error) = failed {
         drop(writer);
-        std::fs::remove_dir_all(dir)?;
+        std::fs::remove_dir_all(&partial)?;
         return Err(error);
     }
     writer.commit()?;
+    drop(writer);
+    std::fs::rename(&partial, dir)
+        .with_context(|| format!("cannot rename {} to {}", partial.display(), dir.display()))?;
     Ok(Index::open(dir)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rankings_have_room() {
+        for (documents, queries) in
+            [(0, 1024), (130, 1024), (4096, 1024), (8192, 512), (1 << 20, 4), (usize::MAX >> 5, 1)]
+        {
+            assert_eq!(queries_at_once(documents), queries, "{documents}");
+        }
+    }
+
+    #[test]
+    fn an_index_knows_its_model() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let index = Path::new("index");
+        let [a, b] = ["a", "b"].map(|name| dir.path().join(name));
+        for path in [&a, &b] {
+            std::fs::create_dir(path).expect("made");
+        }
+        let made_by = MadeBy::model(&a, 9, 9);
+        assert!(check_model(&made_by, &a, index).is_ok());
+        assert!(check_model(&MadeBy::default(), &b, index).is_ok());
+        let message = check_model(&made_by, &b, index).expect_err("another").to_string();
+        assert!(message.contains("leave out --model"), "{message}");
+        // Of a name at the hub there is no folder.
+        let named = MadeBy::model(Path::new("org/name"), 9, 9);
+        assert!(check_model(&named, Path::new("org/name"), index).is_ok());
+        assert!(check_model(&named, &b, index).is_err());
+        // Moved.
+        std::fs::remove_dir(&a).expect("removed");
+        assert!(check_model(&made_by, &b, index).is_ok());
+    }
 }

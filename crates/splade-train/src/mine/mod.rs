@@ -49,11 +49,14 @@ pub struct Margins {
 /// What became of the rankings of a query.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mined {
-    /// Positives in their order, then negatives by source, each once, with the teacher's score, or
-    /// 1 without a teacher.
+    /// Positives in their order, then negatives by source, each once, with the teacher's score; a
+    /// positive without one has the best of the negatives. Without a teacher all have 1. Of no use
+    /// where there is no negative.
     pub scores: Vec<(i64, f32)>,
     /// How many of the above are negatives.
     pub negatives: usize,
+    /// Positives that have the score of a negative.
+    pub unscored_positives: usize,
     /// What was left out.
     pub left_out: LeftOut,
 }
@@ -67,7 +70,7 @@ pub struct LeftOut {
     pub positives: u64,
     /// Likely false negatives, and those out of the range of scores.
     pub by_margin: u64,
-    /// Without a teacher's score, where one is needed.
+    /// Without a score of the teacher, where there is a teacher.
     pub unscored: u64,
 }
 
@@ -81,11 +84,6 @@ impl std::ops::AddAssign for LeftOut {
 }
 
 impl Margins {
-    /// Whether there are any.
-    pub fn any(&self) -> bool {
-        *self != Self::default()
-    }
-
     /// Whether a negative is likely to be one, by the worst positive where one has a score.
     fn keep(&self, score: f32, worst: Option<f32>) -> bool {
         let far = |enough: fn(f32, f32, f32) -> bool, margin: Option<f32>| {
@@ -142,7 +140,7 @@ impl Miner {
                     continue;
                 }
                 match score(*doc) {
-                    None if self.margins.any() => left_out.unscored += 1,
+                    None if teacher.is_some() => left_out.unscored += 1,
                     Some(score) if !self.margins.keep(score, worst) => left_out.by_margin += 1,
                     _ => kept.push(*doc),
                 }
@@ -160,9 +158,13 @@ impl Miner {
             seen.extend(&kept);
             negatives.extend(kept);
         }
-        let scored = |doc: &i64| (*doc, score(*doc).unwrap_or(1.0));
+        // As `convert` scores positives that a teacher did not see.
+        let best = negatives.iter().filter_map(|doc| score(*doc)).reduce(f32::max);
+        let scored = |doc: &i64| (*doc, score(*doc).or(best).unwrap_or(1.0));
         let scores = positives.iter().chain(&negatives).map(scored).collect();
-        Mined { scores, negatives: negatives.len(), left_out }
+        let unscored = positives.iter().filter(|doc| best.is_some() && score(**doc).is_none());
+        let unscored_positives = unscored.count();
+        Mined { scores, negatives: negatives.len(), unscored_positives, left_out }
     }
 }
 

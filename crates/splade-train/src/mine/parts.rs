@@ -2,7 +2,8 @@
 //!
 //! Parts lie in a folder beside the file, `<file>.parts`, each written aside and renamed. At the end
 //! they are put one behind the other, which is a file again also where they are packed (RFC 1952
-//! allows several members), and the folder goes.
+//! allows several members), and the folder goes. A folder without settings was left by a kill before
+//! the first part, and counts as none.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,14 +17,18 @@ use crate::error::TrainError;
 
 /// What the parts were made with.
 const SETTINGS: &str = "settings.json";
+/// What was known only later.
+const LATER: &str = "later.json";
+const OTHERS: &str = "its parts are of other settings or files\nhint: begin anew with --force";
 
 /// Lines that are written in parts.
-#[derive(Debug)]
 pub struct Parts {
     out: PathBuf,
     dir: PathBuf,
     /// Parts that are there.
     done: usize,
+    /// The part that is written.
+    open: Option<Lines>,
     /// Whether the folder was made by this run.
     is_new: bool,
 }
@@ -44,12 +49,14 @@ impl Parts {
         if !name.ends_with(".ndjson") && !name.ends_with(".ndjson.gz") {
             return Err(told(out, "the name must end in .ndjson or .ndjson.gz"));
         }
-        if out.exists() && !replace {
+        let dir = out.with_added_extension("parts");
+        let begun = dir.join(SETTINGS).is_file();
+        // A run that was to replace the file and was stopped may go on.
+        if out.exists() && !replace && !(resume && begun) {
             return Err(told(out, "the file is there already\nhint: replace it with --force"));
         }
-        let dir = out.with_added_extension("parts");
-        let mut this = Self { out: out.to_path_buf(), dir, done: 0, is_new: false };
-        if this.dir.is_dir() && !replace {
+        let mut this = Self { out: out.to_path_buf(), dir, done: 0, open: None, is_new: false };
+        if begun && !replace {
             if !resume {
                 let hint = "an earlier run has left parts of this file\nhint: go on with --resume, \
                             or begin anew with --force";
@@ -58,9 +65,7 @@ impl Parts {
             let path = this.dir.join(SETTINGS);
             let text = std::fs::read(&path).map_err(TrainError::io(&path))?;
             if serde_json::from_slice::<Value>(&text).ok().as_ref() != Some(settings) {
-                let hint =
-                    "its parts are of other settings or files\nhint: begin anew with --force";
-                return Err(told(&this.dir, hint));
+                return Err(told(&this.dir, OTHERS));
             }
             while this.part(this.done).is_file() {
                 this.done += 1;
@@ -70,9 +75,7 @@ impl Parts {
         this.remove()?;
         std::fs::create_dir_all(&this.dir).map_err(TrainError::io(&this.dir))?;
         this.is_new = true;
-        let path = this.dir.join(SETTINGS);
-        std::fs::write(aside(&path), settings.to_string()).map_err(TrainError::io(&path))?;
-        sync_and_rename(&path).map_err(|error| TrainError::Data(error.to_string()))?;
+        write_value(&this.dir.join(SETTINGS), settings)?;
         Ok(this)
     }
 
@@ -81,19 +84,52 @@ impl Parts {
         self.done
     }
 
-    /// Writes the next part: lines without their ends.
+    /// Remembers something that was not known when the parts were begun, such as an index that was
+    /// built for them.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If parts are there that were made with something else, or it cannot be written.
+    pub fn remember(&self, value: &Value) -> Result<(), TrainError> {
+        let path = self.dir.join(LATER);
+        if self.done == 0 {
+            return write_value(&path, value);
+        }
+        let earlier = std::fs::read(&path).ok();
+        let earlier = earlier.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        match earlier.as_ref() == Some(value) {
+            true => Ok(()),
+            false => Err(told(&self.dir, OTHERS)),
+        }
+    }
+
+    /// Writes lines, without their ends, to the next part.
+    ///
+    /// # Errors
+    /// If they cannot be written.
     pub fn write(&mut self, lines: &[String]) -> Result<(), TrainError> {
-        let path = self.part(self.done);
-        // The name aside ends otherwise, and the end of the name says whether it is packed.
-        let packed = self.out.extension().is_some_and(|end| end == "gz");
-        let mut file = Lines::create_as(&aside(&path), packed)?;
+        let mut file = match self.open.take() {
+            Some(file) => file,
+            // The name aside ends otherwise, and the end of the name says whether it is packed.
+            None => {
+                let packed = self.out.extension().is_some_and(|end| end == "gz");
+                Lines::create_as(&aside(&self.part(self.done)), packed)?
+            }
+        };
         for line in lines {
             file.line(format_args!("{line}"))?;
         }
-        file.finish()?;
+        self.open = Some(file);
+        Ok(())
+    }
+
+    /// Ends the part, which stays from now on.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn end_part(&mut self) -> Result<(), TrainError> {
+        self.write(&[])?;
+        self.open.take().map_or(Ok(()), Lines::finish)?;
+        let path = self.part(self.done);
         sync_and_rename(&path).map_err(|error| TrainError::Data(error.to_string()))?;
         self.done += 1;
         Ok(())
@@ -130,6 +166,12 @@ impl Parts {
     }
 }
 
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("out", &self.out).field("done", &self.done).finish()
+    }
+}
+
 /// A new folder without a part is of no use.
 impl Drop for Parts {
     fn drop(&mut self) {
@@ -137,6 +179,11 @@ impl Drop for Parts {
             _ = std::fs::remove_dir_all(&self.dir);
         }
     }
+}
+
+fn write_value(path: &Path, value: &Value) -> Result<(), TrainError> {
+    std::fs::write(aside(path), value.to_string()).map_err(TrainError::io(path))?;
+    sync_and_rename(path).map_err(|error| TrainError::Data(error.to_string()))
 }
 
 fn told(path: &Path, message: &str) -> TrainError {

@@ -42,16 +42,6 @@ impl TeacherScores {
         Ok(Self { queries })
     }
 
-    /// Queries with scores.
-    pub fn len(&self) -> usize {
-        self.queries.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.queries.is_empty()
-    }
-
     /// The score of a pair, where there is one.
     pub fn score(&self, query: i64, doc: i64) -> Option<f32> {
         let scores = self.queries.get(&query)?;

@@ -15,23 +15,21 @@ fn slow(
     query: i64,
     positives: &[i64],
     rankings: &[Vec<i64>],
-    teacher: &TeacherScores,
+    teacher: Option<&TeacherScores>,
 ) -> Vec<Vec<i64>> {
+    let score = |doc: i64| teacher.and_then(|teacher| teacher.score(query, doc)).map(f64::from);
     let mut all: Vec<Vec<i64>> = Vec::new();
     for (source, ranking) in miner.sources.iter().zip(rankings) {
         let ranks: Vec<i64> =
             ranking.iter().copied().filter(|doc| !positives.contains(doc)).collect();
         let ranks: Vec<i64> = ranks.into_iter().take(source.depth).skip(source.skip).collect();
         let mut bound = f64::INFINITY;
-        let scored: Vec<f64> =
-            positives.iter().filter_map(|doc| teacher.score(query, *doc)).map(f64::from).collect();
+        let scored: Vec<f64> = positives.iter().filter_map(|doc| score(*doc)).collect();
         for score in &scored {
             bound = bound.min(*score);
         }
         let is_kept = |doc: &i64| {
-            let Some(score) = teacher.score(query, *doc).map(f64::from) else {
-                return !miner.margins.any();
-            };
+            let Some(score) = score(*doc) else { return teacher.is_none() };
             let needs_positive =
                 miner.margins.absolute.is_some() || miner.margins.relative.is_some();
             if needs_positive && scored.is_empty() {
@@ -91,14 +89,18 @@ proptest! {
         let sources: Vec<MineSource> = sources.into_iter().map(|(skip, depth, take)| source(skip, depth, take)).collect();
         let miner = Miner { sources, margins, seed: 1 };
         let mined = miner.choose(7, &positives, &rankings, Some(&teacher));
-        let want = slow(&miner, 7, &positives, &rankings, &teacher).concat();
+        let want = slow(&miner, 7, &positives, &rankings, Some(&teacher)).concat();
         let got: Vec<i64> = mined.scores.iter().map(|(doc, _)| *doc).collect();
         prop_assert_eq!(&got[..positives.len()], &positives[..]);
         prop_assert_eq!(&got[positives.len()..], &want[..]);
         prop_assert_eq!(mined.negatives, want.len());
-        for (doc, score) in mined.scores {
-            prop_assert_eq!(score, teacher.score(7, doc).unwrap_or(1.0));
+        // A query without a negative is not written: its scores do not matter.
+        let best = want.iter().filter_map(|doc| teacher.score(7, *doc)).reduce(f32::max);
+        for (doc, score) in mined.scores.into_iter().filter(|_| best.is_some()) {
+            prop_assert_eq!(Some(score), teacher.score(7, doc).or(best));
         }
+        let unscored = positives.iter().filter(|doc| teacher.score(7, **doc).is_none()).count();
+        prop_assert_eq!(mined.unscored_positives, if best.is_some() { unscored } else { 0 });
     }
 
     #[test]
@@ -108,7 +110,7 @@ proptest! {
         let sources = vec![MineSource { skip: 1, depth: 20, take: Some(take), at_random: true }];
         let miner = Miner { sources, margins: Margins::default(), seed };
         let mined = miner.choose(query, &[3], std::slice::from_ref(&ranking), None);
-        let allowed = slow(&miner, query, &[3], std::slice::from_ref(&ranking), &TeacherScores::default()).concat();
+        let allowed = slow(&miner, query, &[3], std::slice::from_ref(&ranking), None).concat();
         prop_assert_eq!(mined.negatives, take.min(allowed.len()));
         // In the order of ranks, each once.
         let drawn: Vec<i64> = mined.scores[1..].iter().map(|(doc, _)| *doc).collect();
@@ -126,6 +128,19 @@ fn sources_count_what_they_leave_out() {
     let mined = miner.choose(1, &[10], &[vec![11, 10, 12, 13, 14]], Some(&teacher));
     assert_eq!(mined.scores, [(10, 9.0), (12, 2.0)]);
     assert_eq!(mined.left_out, LeftOut { of: 4, positives: 1, by_margin: 1, unscored: 1 });
+}
+
+/// Scores of a teacher may be logits, among which a 1 would stand anywhere.
+#[test]
+fn with_a_teacher_no_score_is_made_up() {
+    let teacher = TeacherScores::of(&[(1, 10, 9.0), (1, 11, -8.5), (1, 12, -2.0)]);
+    let miner = Miner { sources: vec![source(0, 9, None)], margins: Margins::default(), seed: 0 };
+    let mined = miner.choose(1, &[10, 20], &[vec![11, 10, 12, 13]], Some(&teacher));
+    assert_eq!(mined.scores, [(10, 9.0), (20, -2.0), (11, -8.5), (12, -2.0)]);
+    assert_eq!((mined.negatives, mined.unscored_positives, mined.left_out.unscored), (2, 1, 1));
+    assert_eq!(miner.choose(1, &[10, 20], &[vec![13]], Some(&teacher)).negatives, 0);
+    let without = miner.choose(1, &[10, 20], &[vec![13]], None);
+    assert_eq!(without.scores, [(10, 1.0), (20, 1.0), (13, 1.0)]);
 }
 
 #[test]
@@ -160,15 +175,28 @@ fn parts_become_a_file_and_are_gone() {
         let open = |settings: i32, resume, replace| {
             Parts::open(&out, &json!(settings), resume, replace).map_err(|error| error.to_string())
         };
-        let lines = |text: &str| vec![text.to_owned(), "{}".to_owned()];
-        let mut parts = open(1, false, false).expect("begun");
-        parts.write(&lines("{\"a\": 1}")).expect("written");
+        let line = |parts: &mut Parts, text: &str| {
+            parts.write(&[text.to_owned()]).expect("written");
+        };
+        // Killed before it could say what its parts would be of.
+        std::fs::create_dir(out.with_added_extension("parts")).expect("made");
+        let mut parts = open(1, true, false).expect("begun");
+        parts.remember(&json!("index")).expect("written");
+        line(&mut parts, "{\"a\": 1}");
+        line(&mut parts, "{}");
+        parts.end_part().expect("written");
+        // A part that was not ended is written again.
+        line(&mut parts, "lost");
         drop(parts);
         assert!(open(1, false, false).expect_err("parts").contains("go on with --resume"));
         assert!(open(2, true, false).expect_err("parts").contains("other settings"));
         let mut parts = open(1, true, false).expect("resumed");
         assert_eq!(parts.done(), 1);
-        parts.write(&lines("{\"b\": 2}")).expect("written");
+        assert!(parts.remember(&json!("another")).is_err());
+        parts.remember(&json!("index")).expect("the same");
+        line(&mut parts, "{\"b\": 2}");
+        parts.end_part().expect("written");
+        parts.end_part().expect("without a line");
         assert!(!out.exists());
         parts.finish().expect("finished");
         let bytes = std::fs::read(&out).expect("a file");
@@ -177,10 +205,16 @@ fn parts_become_a_file_and_are_gone() {
                 .expect("packed"),
             false => String::from_utf8(bytes).expect("UTF-8"),
         };
-        assert_eq!(text, "{\"a\": 1}\n{}\n{\"b\": 2}\n{}\n");
+        assert_eq!(text, "{\"a\": 1}\n{}\n{\"b\": 2}\n");
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
         assert!(open(1, true, false).expect_err("there").contains("--force"));
-        assert_eq!(open(2, false, true).expect("anew").done(), 0);
+        // One that is to replace the file goes on when it was stopped.
+        let mut parts = open(2, false, true).expect("anew");
+        assert_eq!(parts.done(), 0);
+        parts.end_part().expect("written");
+        drop(parts);
+        assert_eq!(open(2, true, false).expect("resumed").done(), 1);
+        assert!(open(2, false, false).expect_err("there").contains("--force"));
     }
     let error = Parts::open("x.json".as_ref(), &json!(1), false, false).expect_err("its name");
     assert!(error.to_string().contains("must end in .ndjson"));

@@ -1,11 +1,12 @@
 //! The settings of the teacher: the fields of the Python library's `cross_encoder_train.yaml` and
 //! `cross_encoder_predict.yaml`, and ours.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::evaluation::RerankMetric;
+use super::stamps::file_stamp;
 use crate::config::Fields;
 use crate::error::TrainError;
 
@@ -64,7 +65,7 @@ fn first_characters(text: &str, count: usize) -> &str {
 
 /// What a teacher is trained by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TeacherLoss {
+pub(super) enum TeacherLoss {
     /// `BCEWithLogitsLoss`: the default.
     Bce,
     /// `MSELoss` of the logit.
@@ -90,32 +91,32 @@ pub(super) const LOSSES: [(&str, TeacherLoss); 6] = [
 
 impl TeacherLoss {
     /// As in the config.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         LOSSES.iter().find(|(_, loss)| *loss == self).map_or("", |(name, _)| name)
     }
 
     /// Whether it looks at several documents of a query and another teacher's scores of them.
-    pub fn is_listwise(self) -> bool {
+    pub(super) fn is_listwise(self) -> bool {
         matches!(self, Self::MarginMse | Self::KlDiv)
     }
 }
 
 /// The files of a set of queries with scored documents.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SetFiles {
+pub(super) struct SetFiles {
     /// The query master.
-    pub queries: PathBuf,
+    pub(super) queries: PathBuf,
     /// The document master.
-    pub docs: PathBuf,
+    pub(super) docs: PathBuf,
     /// The positive lists.
-    pub positives: PathBuf,
+    pub(super) positives: PathBuf,
     /// Scores of positives and negatives.
-    pub scores: PathBuf,
+    pub(super) scores: PathBuf,
 }
 
 /// What is trained and measured on.
 #[derive(Debug, Clone, PartialEq)]
-pub enum TeacherSource {
+pub(super) enum TeacherSource {
     /// `input_file`: the pickle of the Python library's converters.
     Pickle(PathBuf),
     /// Ours: sets to train on and, if there is one, to measure on.
@@ -126,7 +127,7 @@ pub enum TeacherSource {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TeacherConfig {
     /// What is trained on.
-    pub source: TeacherSource,
+    pub(super) source: TeacherSource,
     /// Where the best model goes.
     pub output_path: PathBuf,
     /// Where the last model goes; `output_path/final` if not given.
@@ -148,7 +149,7 @@ pub struct TeacherConfig {
     /// Steps of the warm-up.
     pub warmup_steps: u64,
     /// `loss_function`
-    pub loss: TeacherLoss,
+    pub(super) loss: TeacherLoss,
     /// Of everything random.
     pub seed: u64,
     /// How much of the texts is used.
@@ -170,7 +171,7 @@ pub struct TeacherConfig {
     /// Ours: steps between checkpoints, from which a run can go on; none if 0.
     pub save_steps: u64,
     /// Ours: what the best model is chosen by.
-    pub best_by: RerankMetric,
+    pub(super) best_by: RerankMetric,
     /// Ours: a compiled MeCab dictionary for Japanese models.
     pub mecab_dicdir: Option<PathBuf>,
     /// All settings as they were read, for checkpoints.
@@ -258,13 +259,70 @@ impl TeacherConfig {
             let message = "counts pairs; a listwise loss takes every query of the set";
             return Err(fields.error("max_train_size", message));
         }
+        self.check_final_output_path(fields)
+    }
+
+    /// The last model takes the place of whatever is in its folder: that must be a model alone.
+    fn check_final_output_path(&self, fields: &Fields<'_>) -> Result<(), TrainError> {
+        let last = &self.final_output_path;
+        let wrong = |message: String| Err(fields.error("final_output_path", message));
+        if resolved(&self.output_path).starts_with(resolved(last)) {
+            return wrong(format!(
+                "{} is or holds output_path, and is replaced as a whole at the end\nhint: name a \
+                 folder of its own, such as output_path/final",
+                last.display()
+            ));
+        }
+        let is_empty = match std::fs::read_dir(last) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+            entries => entries.map_err(TrainError::io(last))?.next().is_none(),
+        };
+        if !is_empty && !last.join("config.json").exists() {
+            return wrong(format!(
+                "{} has files, and is no model that could be replaced\nhint: name another folder",
+                last.display()
+            ));
+        }
         Ok(())
     }
 
-    /// What a run must share with the one whose checkpoint it continues.
-    pub(crate) fn settings(&self) -> &Value {
+    /// All settings as they were read.
+    pub(super) fn settings(&self) -> &Value {
         &self.settings
     }
+
+    /// Sizes and times of the files that are trained and measured on.
+    pub(super) fn data_stamps(&self) -> Result<Value, TrainError> {
+        let set = |files: &SetFiles| {
+            Ok::<_, TrainError>(json!({
+                "queries": file_stamp(&files.queries)?,
+                "docs": file_stamp(&files.docs)?,
+                "positives": file_stamp(&files.positives)?,
+                "scores": file_stamp(&files.scores)?,
+            }))
+        };
+        Ok(match &self.source {
+            TeacherSource::Pickle(path) => json!({ "input_file": file_stamp(path)? }),
+            TeacherSource::Sets(train, validation) => json!({
+                "train": set(train)?,
+                "validation": validation.as_ref().map(set).transpose()?,
+            }),
+        })
+    }
+}
+
+/// A path by which folders are compared, also where they are not there yet.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let there = path.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
+    let Some((part, mut resolved)) = there else { return path };
+    for name in path.strip_prefix(part).unwrap_or(&path).components() {
+        match name {
+            Component::ParentDir => _ = resolved.pop(),
+            name => resolved.push(name),
+        }
+    }
+    resolved
 }
 
 const NOT_NEGATIVE: &str = "a number, 0 or more";
@@ -370,16 +428,19 @@ impl PredictConfig {
     }
 
     /// What decides the scores, which a run that goes on must share with the one that began.
-    pub(crate) fn fingerprint(&self) -> Value {
-        json!({
-            "hard_negative_init_scores": self.hard_negative_init_scores,
-            "doc_masters": self.doc_masters,
-            "query_masters": self.query_masters,
+    pub(super) fn fingerprint(&self) -> Result<Value, TrainError> {
+        let file = |path: &PathBuf| Ok::<_, TrainError>(json!([path, file_stamp(path)?]));
+        let files = |paths: &[PathBuf]| paths.iter().map(file).collect::<Result<Vec<_>, _>>();
+        Ok(json!({
+            "hard_negative_init_scores": file(&self.hard_negative_init_scores)?,
+            "doc_masters": files(&self.doc_masters)?,
+            "query_masters": files(&self.query_masters)?,
             "max_token_len": self.limits.max_token_len,
             "max_len": self.limits.max_len,
             "max_query_len": self.limits.max_query_len,
             "inverse_sigmoid": self.inverse_sigmoid,
-        })
+            "mecab_dicdir": self.mecab_dicdir,
+        }))
     }
 }
 
@@ -432,6 +493,45 @@ mod tests {
         assert_eq!(limits.cut("", ""), ("", ""));
         let limits = PairLimits { max_query_len: 6, ..limits };
         assert_eq!(limits.cut("abcdefgh", "x"), ("abcdef", ""));
+    }
+
+    /// The folder is replaced as a whole at the end of a run.
+    #[test]
+    fn nothing_but_a_model_is_replaced() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let make = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(&path).expect("made");
+            path
+        };
+        let (notes, model) = (make("notes"), make("model"));
+        std::fs::write(notes.join("notes.txt"), "mine").expect("written");
+        std::fs::write(model.join("config.json"), "{}").expect("written");
+        make("empty");
+        for (output, last, want) in [
+            ("a/b", "a/b", "is or holds output_path"),
+            ("a/b", "a/b/", "is or holds output_path"),
+            ("a/b", "a", "is or holds output_path"),
+            ("a/b", "a/c/../b", "is or holds output_path"),
+            ("model/x", "model", "is or holds output_path"),
+            ("a", "notes", "is no model"),
+            ("a", "notes/notes.txt", "notes.txt"),
+            ("a", "a/final", ""),
+            ("a/b", "a/bc", ""),
+            ("a", "model", ""),
+            ("a", "empty", ""),
+        ] {
+            let config = json!({
+                "model_path": "m", "input_file": "p.pkl.gz",
+                "output_path": dir.path().join(output), "final_output_path": dir.path().join(last),
+            });
+            let got = TeacherConfig::from_value(&config).err().map(|error| error.to_string());
+            let got = got.unwrap_or_default();
+            assert!(
+                got.contains(want) && want.is_empty() == got.is_empty(),
+                "{output}, {last}: {got}"
+            );
+        }
     }
 
     #[test]

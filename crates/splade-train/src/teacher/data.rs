@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::config::{SetFiles, TeacherConfig, TeacherSource};
+use super::config::{SetFiles, TeacherConfig, TeacherLoss, TeacherSource};
 use super::pickle::{Labelled, Pickled, PickledTexts};
 use crate::config::DataConfig;
 use crate::data::random::Permutation;
@@ -16,22 +16,22 @@ const ORDER: u64 = 12;
 
 /// Pairs whose losses belong together: one, or the documents of a query.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Group {
+pub(super) struct Group {
     /// Queries and documents, cut to the characters that are used.
-    pub pairs: Vec<(String, String)>,
+    pub(super) pairs: Vec<(String, String)>,
     /// Labels, or another teacher's scores.
-    pub targets: Vec<f32>,
+    pub(super) targets: Vec<f32>,
 }
 
 /// A query whose documents are ranked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rerank {
+pub(super) struct Rerank {
     /// The query.
-    pub query: String,
+    pub(super) query: String,
     /// Its positives, then its negatives.
-    pub documents: Vec<String>,
+    pub(super) documents: Vec<String>,
     /// How many of them are positives.
-    pub positives: usize,
+    pub(super) positives: usize,
 }
 
 /// Opened data of a teacher. Texts stay in mapped files, which must not be changed meanwhile.
@@ -111,18 +111,7 @@ impl TeacherData {
                 .push("there is nothing to measure on: the best model is the last one".to_owned());
         }
         if !config.loss.is_listwise() {
-            let last = config.num_labels as f32;
-            let entropy = config.num_labels > 1;
-            let strange = |(_, _, label): &&Labelled| {
-                entropy && !(label.fract() == 0.0 && (0.0..last).contains(label))
-            };
-            if let Some((_, _, label)) = pairs.iter().find(strange) {
-                return Err(TrainError::Data(format!(
-                    "a pair has the label {label}; {} labels are 0 to {}",
-                    config.num_labels,
-                    config.num_labels - 1
-                )));
-            }
+            check_labels(&pairs, config)?;
             pairs.shrink_to_fit();
             let used = match config.max_train_size {
                 0 => pairs.len(),
@@ -162,7 +151,7 @@ impl TeacherData {
     ///
     /// # Errors
     /// If a file was changed meanwhile.
-    pub fn group(
+    pub(super) fn group(
         &self,
         epoch: u64,
         position: usize,
@@ -194,7 +183,7 @@ impl TeacherData {
     }
 
     /// Queries to measure on.
-    pub fn rerank_queries(&self) -> usize {
+    pub(super) fn rerank_queries(&self) -> usize {
         self.rerank.len()
     }
 
@@ -202,7 +191,7 @@ impl TeacherData {
     ///
     /// # Errors
     /// If a file was changed meanwhile.
-    pub fn rerank(&self, index: usize) -> Result<Rerank, TrainError> {
+    pub(super) fn rerank(&self, index: usize) -> Result<Rerank, TrainError> {
         let RerankRows { query, documents, positives } = &self.rerank[index];
         let owned = |text: Result<Cow<'_, str>, TrainError>| text.map(Cow::into_owned);
         let (query, documents) = match (&self.validation, &self.texts) {
@@ -260,6 +249,27 @@ fn open(
     let data = TrainingData::open(&data, config.seed)?;
     warnings.extend_from_slice(data.warnings());
     Ok(data)
+}
+
+/// Checks that the loss knows every label, and has a lower bound with it.
+fn check_labels(pairs: &[Labelled], config: &TeacherConfig) -> Result<(), TrainError> {
+    let labels = config.num_labels;
+    let is_right = |label: f32| match config.loss {
+        TeacherLoss::CrossEntropy => label.fract() == 0.0 && (0.0..labels as f32).contains(&label),
+        TeacherLoss::Bce => (0.0..=1.0).contains(&label),
+        _ => true,
+    };
+    let mut all = pairs.iter().map(|(_, _, label)| *label);
+    let Some(label) = all.find(|label| !is_right(*label)) else { return Ok(()) };
+    Err(TrainError::Data(match config.loss {
+        TeacherLoss::CrossEntropy => {
+            format!("a pair has the label {label}; {labels} labels are 0 to {}", labels - 1)
+        }
+        _ => format!(
+            "a pair has the label {label}; those of BCEWithLogitsLoss are 0 to 1\nhint: \
+             loss_function: MSELoss learns scores of any size"
+        ),
+    }))
 }
 
 /// All scored pairs of a set with their labels.

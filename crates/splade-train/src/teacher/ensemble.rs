@@ -5,13 +5,12 @@
 //! deviation over all pairs are those of one teacher: what a student's loss sees keeps its size.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use flate2::{Compression, GzBuilder};
+use splade_sparse::files::{aside, sync_and_rename};
 
 use super::predict::line;
+use crate::convert::Lines;
 use crate::data::ScoreFile;
 use crate::error::TrainError;
 
@@ -50,7 +49,7 @@ pub fn ensemble(
     options: &EnsembleOptions,
     keep_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<EnsembleReport>, TrainError> {
-    let EnsembleOptions { inputs, output, like, force } = options;
+    let EnsembleOptions { inputs, output, force, .. } = options;
     let name = output.to_string_lossy();
     let refuse = |message: String| Err(TrainError::Data(message));
     if !name.ends_with(".ndjson") && !name.ends_with(".ndjson.gz") {
@@ -62,12 +61,36 @@ pub fn ensemble(
     if inputs.len() < 2 {
         return refuse("an ensemble is made of two files or more".to_owned());
     }
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), |dir| std::fs::create_dir_all(dir).map_err(TrainError::io(dir)))?;
+    // What cannot be written shows before the files are read.
+    let partial = aside(output);
+    let mut file = Lines::create_as(&partial, name.ends_with(".gz"))?;
+    let report = join(options, &mut file, keep_on);
+    let report = report.and_then(|report| file.finish().map(|()| report));
+    match report {
+        Ok(Some(_)) => {
+            sync_and_rename(output).map_err(|error| TrainError::Data(error.to_string()))?;
+        }
+        _ => _ = std::fs::remove_file(&partial),
+    }
+    report
+}
+
+/// Writes the joined scores, unless it is stopped.
+fn join(
+    options: &EnsembleOptions,
+    file: &mut Lines,
+    keep_on: &mut dyn FnMut() -> bool,
+) -> Result<Option<EnsembleReport>, TrainError> {
+    let EnsembleOptions { inputs, like, .. } = options;
     let teachers: Vec<Teacher> =
         inputs.iter().map(|path| Teacher::open(path)).collect::<Result<_, _>>()?;
     let queries = teachers[0].file.len();
     if let Some(other) = teachers.iter().find(|teacher| teacher.file.len() != queries) {
         let (a, b) = (teachers[0].path.display(), other.path.display());
-        return refuse(format!("{a} has {queries} queries, {b} {}", other.file.len()));
+        let count = other.file.len();
+        return Err(TrainError::Data(format!("{a} has {queries} queries, {b} {count}")));
     }
 
     // Twice through the files: mean and deviation come first.
@@ -92,56 +115,21 @@ pub fn ensemble(
             (scale, reference.mean - scale * joined.mean)
         }
     };
-    let partial = output.with_file_name(format!(
-        "{}.partial",
-        output.file_name().unwrap_or_default().to_string_lossy()
-    ));
     let mut written = Moments::default();
-    let write = |sink: &mut dyn Write, written: &mut Moments| -> Result<bool, TrainError> {
-        for at in 0..queries {
-            if !keep_on() {
-                return Ok(false);
-            }
-            let query = Query::read(&teachers, at)?;
-            let scores: Vec<f32> =
-                query.joined().into_iter().map(|s| (scale * s + shift) as f32).collect();
-            written.add(scores.iter().map(|score| f64::from(*score)));
-            let shown = scores.iter().map(f32::to_string);
-            let text = line(query.qid, query.docs.iter().copied().zip(shown));
-            sink.write_all(text.as_bytes()).map_err(TrainError::io(&partial))?;
+    for at in 0..queries {
+        if !keep_on() {
+            return Ok(None);
         }
-        Ok(true)
-    };
-    let done = to_file(&partial, name.ends_with(".gz"), &mut written, write);
-    if !matches!(done, Ok(true)) {
-        _ = std::fs::remove_file(&partial);
-        return done.map(|_| None);
+        let query = Query::read(&teachers, at)?;
+        let scores: Vec<f32> =
+            query.joined().into_iter().map(|s| (scale * s + shift) as f32).collect();
+        written.add(scores.iter().map(|score| f64::from(*score)));
+        let shown = scores.iter().map(f32::to_string);
+        let text = line(query.qid, query.docs.iter().copied().zip(shown));
+        file.line(format_args!("{}", text.trim_end()))?;
     }
-    std::fs::rename(&partial, output).map_err(TrainError::io(output))?;
     let (mean, deviation) = (written.mean, written.deviation());
     Ok(Some(EnsembleReport { queries, pairs: written.count as usize, mean, deviation }))
-}
-
-/// Writes a file, packed or not, and waits until it is on the disk.
-fn to_file(
-    path: &Path,
-    packed: bool,
-    written: &mut Moments,
-    mut write: impl FnMut(&mut dyn Write, &mut Moments) -> Result<bool, TrainError>,
-) -> Result<bool, TrainError> {
-    let mut file = BufWriter::new(File::create(path).map_err(TrainError::io(path))?);
-    let whole = match packed {
-        false => write(&mut file, written)?,
-        true => {
-            let mut sink = GzBuilder::new().write(&mut file, Compression::default());
-            let whole = write(&mut sink, written)?;
-            sink.finish().map_err(TrainError::io(path))?;
-            whole
-        }
-    };
-    let file = file.into_inner().map_err(|error| TrainError::io(path)(error.into_error()))?;
-    file.sync_all().map_err(TrainError::io(path))?;
-    Ok(whole)
 }
 
 /// A file of scores whose lines are found by query.
@@ -284,6 +272,28 @@ mod tests {
             let of = |doc: &str| first["scores"][doc].as_f64().expect("a score");
             assert!((of("6") - of("7") - (of("7") - of("5"))).abs() < 1e-6 && of("6") > of("5"));
         }
+    }
+
+    #[test]
+    fn the_output_comes_first() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("a.ndjson");
+        std::fs::write(&file, A).expect("written");
+        let run = |inputs: [&str; 2], output: &str| {
+            let inputs = inputs.map(|name| dir.path().join(name)).to_vec();
+            let output = dir.path().join(output);
+            ensemble(&EnsembleOptions { inputs, output, like: None, force: false }, &mut || true)
+                .map_err(|error| error.to_string())
+        };
+        // Neither can be had: that it cannot be written is said first.
+        let message = run(["none.ndjson"; 2], "a.ndjson/b.ndjson").expect_err("refused");
+        assert!(message.contains("a.ndjson") && !message.contains("none"), "{message}");
+        let message = run(["none.ndjson"; 2], "new/b.ndjson").expect_err("refused");
+        assert!(message.contains("none.ndjson"), "{message}");
+        let left = || std::fs::read_dir(dir.path().join("new")).expect("a folder").count();
+        assert_eq!(left(), 0);
+        run(["a.ndjson"; 2], "new/b.ndjson.gz").expect("joined");
+        assert_eq!(left(), 1);
     }
 
     #[test]

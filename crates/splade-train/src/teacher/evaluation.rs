@@ -16,7 +16,7 @@ const CUTOFF: usize = 10;
 
 /// A number by which teachers are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RerankMetric {
+pub(super) enum RerankMetric {
     /// One over the rank of the first positive, up to rank 10.
     Mrr,
     /// Discounted cumulative gain up to rank 10, as a share of the best.
@@ -27,10 +27,10 @@ pub enum RerankMetric {
 
 impl RerankMetric {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Mrr, Self::Ndcg, Self::Map];
+    pub(super) const ALL: [Self; 3] = [Self::Mrr, Self::Ndcg, Self::Map];
 
     /// As in the config and in logs.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Mrr => "mrr@10",
             Self::Ndcg => "ndcg@10",
@@ -42,17 +42,17 @@ impl RerankMetric {
 /// Means over all queries.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RerankMetrics {
-    /// See [`RerankMetric::Map`].
+    /// Mean average precision.
     pub map: f64,
-    /// See [`RerankMetric::Mrr`].
+    /// One over the rank of the first positive, up to rank 10.
     pub mrr: f64,
-    /// See [`RerankMetric::Ndcg`].
+    /// Discounted cumulative gain up to rank 10, as a share of the best.
     pub ndcg: f64,
 }
 
 impl RerankMetrics {
     /// One of them.
-    pub fn get(&self, metric: RerankMetric) -> f64 {
+    pub(super) fn get(&self, metric: RerankMetric) -> f64 {
         match metric {
             RerankMetric::Mrr => self.mrr,
             RerankMetric::Ndcg => self.ndcg,
@@ -88,7 +88,7 @@ impl RerankMetrics {
 ///
 /// # Errors
 /// If a text cannot be read or tokenized.
-pub fn rerank(
+pub(super) fn rerank(
     engine: &TeacherEngine,
     tokenizer: &PairTokenizer,
     data: &TeacherData,

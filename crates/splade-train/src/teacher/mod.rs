@@ -6,8 +6,9 @@
 //! ```
 //!
 //! Settings are those of the Python library's YAML files, with some of our own. [`TeacherData`] reads
-//! what is trained on, [`TeacherTrainer`] is the loop, [`rerank`] what it is measured by, [`predict()`]
-//! scores the pairs of a file and [`ensemble()`] joins the scores of several teachers.
+//! what is trained on, [`prepare`] looks at the folders of a run, [`TeacherTrainer`] is the loop,
+//! [`RerankMetrics`] what it is measured by, [`predict()`] scores the pairs of a file and [`ensemble()`]
+//! joins the scores of several teachers.
 
 mod config;
 mod data;
@@ -15,16 +16,20 @@ mod engine;
 mod ensemble;
 mod evaluation;
 mod losses;
+mod outputs;
 mod pickle;
 mod predict;
+mod stamps;
 mod start;
 mod trainer;
 
-pub use config::{PairLimits, PredictConfig, SetFiles, TeacherConfig, TeacherLoss, TeacherSource};
-pub use data::{Group, Rerank, TeacherData};
+pub use config::{PairLimits, PredictConfig, TeacherConfig};
+pub use data::TeacherData;
 pub use engine::TeacherEngine;
 pub use ensemble::{EnsembleOptions, EnsembleReport, ensemble};
-pub use evaluation::{RerankMetric, RerankMetrics, rerank};
+pub use evaluation::RerankMetrics;
+pub use outputs::{TeacherBeginning, prepare};
 pub use predict::{PredictOptions, Prediction, Shard, Watcher, predict};
+pub use stamps::{file_stamp, weights_stamp};
 pub use start::started;
 pub use trainer::{TeacherEvent, TeacherOutcome, TeacherTrainer, TeacherWatch};

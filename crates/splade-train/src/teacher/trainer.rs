@@ -6,6 +6,7 @@
 //! model a few thousand tokens at a time, which changes nothing but rounding. Everything random
 //! follows from the seed and the step, so a checkpoint is parameters, moments and the step.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -18,14 +19,17 @@ use super::data::{Group, TeacherData};
 use super::engine::TeacherEngine;
 use super::evaluation::{RerankMetric, RerankMetrics, rerank};
 use super::losses;
+use super::outputs::{check_space, delete_checkpoints, differences, identity};
 use crate::config::Optimizer;
+use crate::data::free_bytes;
 use crate::data::random::hash;
+use crate::engine::Parameters;
 use crate::error::TrainError;
 use crate::logs::{LogOptions, Logs};
 use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
 use crate::schedule::Schedule;
 use crate::trainer::checkpoint::optimizer::{load, read_moments, write_moments};
-use crate::trainer::checkpoint::{OPTIMIZER, OURS, differences, folder};
+use crate::trainer::checkpoint::{OPTIMIZER, OURS, folder};
 
 /// Tokens of a part of a step; one group more at most.
 const PART_TOKENS: usize = 4096;
@@ -47,11 +51,6 @@ pub trait TeacherWatch {
     fn stop(&mut self) -> bool {
         false
     }
-}
-
-/// Looks away.
-impl TeacherWatch for () {
-    fn event(&mut self, _: TeacherEvent<'_>) {}
 }
 
 /// What happened.
@@ -114,6 +113,8 @@ pub struct TeacherTrainer {
     data: TeacherData,
     tokenizer: PairTokenizer,
     engine: TeacherEngine,
+    /// What the run is, for its checkpoints and its last model.
+    identity: Value,
     optimizer: OptimizerState,
     schedule: Schedule,
     steps_an_epoch: u64,
@@ -130,17 +131,22 @@ impl TeacherTrainer {
     /// Begins a run, or continues the last checkpoint in `output_path` if `resume`.
     ///
     /// # Errors
-    /// If the parts do not fit together, or the checkpoint not this run.
+    /// If the parts do not fit together, or the checkpoint not this run, or if there is no room for
+    /// what it writes.
     pub fn new(
         config: TeacherConfig,
         data: TeacherData,
         tokenizer: PairTokenizer,
-        engine: TeacherEngine,
+        mut engine: TeacherEngine,
         resume: bool,
     ) -> Result<Self, TrainError> {
         let steps_an_epoch = data.len().div_ceil(config.train_batch_size) as u64;
         let total = steps_an_epoch * config.num_epochs;
+        let mut numbers = 0;
+        engine.parameters(&mut |parameter| numbers += parameter.values.len() as u64);
+        check_space(&config, numbers, resume, free_bytes(&config.output_path))?;
         let mut trainer = Self {
+            identity: identity(&config)?,
             schedule: Schedule::linear(config.learning_rate, config.warmup_steps, total),
             optimizer: OptimizerState::new(Optimizer::AdamW),
             steps_an_epoch,
@@ -210,15 +216,19 @@ impl TeacherTrainer {
             }
         }
         logs.flush()?;
-        let last = self.config.final_output_path.clone();
-        self.save_folder(&last)?;
-        watch.event(TeacherEvent::Saved(&last));
-        for (_, checkpoint) in folder::checkpoints(&self.config.output_path)? {
-            folder::delete(&checkpoint)?;
-        }
+        // The last model says that the run has ended: all else is there before it, and what could
+        // be gone on from goes after it.
         if self.best.is_none() {
             self.save_best()?;
         }
+        // Of a bare name, too, there must be a parent.
+        let last = Path::new(".").join(&self.config.final_output_path);
+        let partial = folder::begin(&last)?;
+        self.save_model(&partial)?;
+        self.save_state(&partial)?;
+        folder::finish(&last)?;
+        watch.event(TeacherEvent::Saved(&self.config.final_output_path));
+        delete_checkpoints(&self.config.output_path)?;
         Ok(TeacherOutcome::Finished { steps: total, best: self.best })
     }
 }
@@ -376,25 +386,43 @@ impl TeacherTrainer {
         Ok(self.engine.model.save(to, self.config.limits.max_token_len, sigmoid)?)
     }
 
-    /// A folder that appears whole or not at all.
-    fn save_folder(&mut self, target: &Path) -> Result<(), TrainError> {
-        let partial = folder::begin(target)?;
-        self.save_model(&partial)?;
-        folder::finish(target)
-    }
-
     /// The best model goes into `output_path` itself, where other files are: each file is written
-    /// aside and renamed, and of those that are there already only the weights differ.
+    /// aside, synced to disk and renamed, and of those that are there already only the weights
+    /// differ.
     fn save_best(&mut self) -> Result<(), TrainError> {
         let output = self.config.output_path.clone();
         let aside = folder::begin(&output.join("best"))?;
         self.save_model(&aside)?;
+        let sync = |path: &Path| {
+            File::open(path).and_then(|file| file.sync_all()).map_err(TrainError::io(path))
+        };
         for entry in std::fs::read_dir(&aside).map_err(TrainError::io(&aside))? {
             let path = entry.map_err(TrainError::io(&aside))?.path();
+            sync(&path)?;
             let to = output.join(path.file_name().unwrap_or_default());
             std::fs::rename(&path, &to).map_err(TrainError::io(&to))?;
         }
-        std::fs::remove_dir(&aside).map_err(TrainError::io(&aside))
+        std::fs::remove_dir(&aside).map_err(TrainError::io(&aside))?;
+        sync(&output)
+    }
+
+    /// Writes which run a folder is of, and where it is in it.
+    fn save_state(&self, to: &Path) -> Result<(), TrainError> {
+        let state = json!({"run": {
+            "version": VERSION,
+            "kind": "cross-encoder",
+            "step": self.step,
+            "measured": self.measured,
+            "unlogged": [self.unlogged.0, self.unlogged.1],
+            "updates": self.optimizer.step,
+            "best": self.best.map(|(best, _)| best),
+            "best_step": self.best.map(|(_, step)| step),
+            "groups": self.data.len(),
+            "data": self.identity["data"],
+            "settings": self.identity["settings"],
+        }});
+        let path = to.join(OURS);
+        std::fs::write(&path, format!("{state:#}\n")).map_err(TrainError::io(&path))
     }
 
     fn save_checkpoint(
@@ -407,20 +435,7 @@ impl TeacherTrainer {
         let partial = folder::begin(&target)?;
         self.save_model(&partial)?;
         write_moments(&partial.join(OPTIMIZER), &[("teacher", &self.engine)], &self.optimizer)?;
-        let state = json!({"run": {
-            "version": VERSION,
-            "kind": "cross-encoder",
-            "step": self.step,
-            "measured": self.measured,
-            "unlogged": [self.unlogged.0, self.unlogged.1],
-            "updates": self.optimizer.step,
-            "best": self.best.map(|(best, _)| best),
-            "best_step": self.best.map(|(_, step)| step),
-            "groups": self.data.len(),
-            "settings": self.config.settings(),
-        }});
-        let path = partial.join(OURS);
-        std::fs::write(&path, format!("{state:#}\n")).map_err(TrainError::io(&path))?;
+        self.save_state(&partial)?;
         folder::finish(&target)?;
         for (step, earlier) in folder::checkpoints(&self.config.output_path)? {
             if step != self.step {
@@ -443,11 +458,12 @@ impl TeacherTrainer {
         if run["kind"] != "cross-encoder" || number("version")? != VERSION {
             return Err(bad("it is no checkpoint of a cross-encoder of this version".into()));
         }
-        let differences = differences(&run["settings"], self.config.settings());
+        let differences = differences(run, &self.identity);
         if !differences.is_empty() {
             return Err(bad(format!(
-                "it was made with other settings, and would not go on as the same run:\n{}\n\
-                 hint: give the settings of the checkpoint, or another output_path",
+                "it was made with other settings or data, and would not go on as the same \
+                 run:\n{}\nhint: give the settings and files of the checkpoint, or another \
+                 output_path",
                 differences.join("\n")
             )));
         }
