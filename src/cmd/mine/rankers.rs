@@ -19,6 +19,7 @@ use splade_train::teacher::file_stamp;
 
 use super::{Data, QUERIES_AT_A_TIME, model_stamp};
 use crate::args::{MineArgs, PruneArgs, Ranker, SourceArg, WeightsArg};
+use crate::builtin;
 use crate::cmd::bm25::{Bm25Index, counts_of};
 use crate::cmd::index::made_by::{Encoding, MadeBy};
 use crate::cmd::retrieval::pool;
@@ -60,7 +61,7 @@ impl<'a> Rankers<'a> {
         let uses = |ranker| args.source.iter().any(|source| source.ranker == ranker);
         let made_by = match args.index.as_deref().filter(|dir| is_index(dir)) {
             Some(dir) => MadeBy::from_json(Index::open(dir)?.settings()),
-            None => MadeBy::default(),
+            None => MadeBy { model: Some(builtin::NAME.into()), ..MadeBy::default() },
         };
         let model = args.model.as_deref().or(made_by.model.as_deref());
         let model = || match model {
