@@ -470,7 +470,6 @@ fn errors_say_what_where_and_what_to_do() {
         (evaluate(&["--metrics", "f1@10"], 2), "unknown metric \"f1@10\""),
         (evaluate(&["--output", "no/such/file"], 1), "cannot write no/such/file"),
         (evaluate(&["--run", "no/such/run"], 1), "no/such/run"),
-        (failure(&["evaluate", "--beir", "data/toy-beir"], 2), "--model"),
         (failure(&["evaluate", "-m", MODEL, "--beir", "data"], 1), "this is no data set"),
         (search(&["-m", other, "sea"], 1), "a tokenizer of 458 tokens"),
         (search(&["--recall", "0.2", "sea"], 2), "a share from .5 to 1"),
@@ -480,7 +479,6 @@ fn errors_say_what_where_and_what_to_do() {
         (failure(&["index", "info", &no_index], 1), &no_index),
         (failure(&["index", "add", "-i", &no_index, CORPUS], 1), &no_index),
         (failure(&["index", "build", "-m", MODEL, "--out", &index, CORPUS], 1), &index),
-        (failure(&["index", "build", "--out", &dir.path("x"), CORPUS], 2), "--model"),
         (failure(&["index", "delete", "-i", &index], 2), "<ID"),
         (failure(&["evaluate", "-m", MODEL, "--data", "data/toy"], 1), "name one of them"),
     ];
