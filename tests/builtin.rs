@@ -16,8 +16,8 @@ fn encode(more: &[&str]) -> String {
 
 #[test]
 fn the_readme_is_true() {
-    let printed = encode(&[]);
-    assert_eq!(printed, encode(&["--model", FOLDER]));
+    let printed = encode(&["--top-k", "8"]);
+    assert_eq!(printed, encode(&["--top-k", "8", "--model", FOLDER]));
     let readme = std::fs::read_to_string("README.md").expect("the README");
     for line in printed.lines() {
         assert!(readme.contains(line), "the README does not have {line}");
@@ -64,7 +64,8 @@ fn every_command_takes_it() {
     let negatives = path("negatives.ndjson");
     stdout(&["mine", "--data", "data/toy/train", "--out", &negatives, "--source", "splade,take=2"]);
     stdout(&["export", "model", "--out", &path("exported"), "--dtype", "f16"]);
-    let weights = |folder: &str| std::fs::read(format!("{folder}/model.safetensors")).expect("read");
+    let weights =
+        |folder: &str| std::fs::read(format!("{folder}/model.safetensors")).expect("read");
     assert!(weights(&path("exported")) == weights(FOLDER), "the weights differ");
     // A folder of that name is what is meant, where there is one.
     let message = failure(&["inspect", "./mini-ja-en"], 1);

@@ -243,5 +243,5 @@ fn shipped_configs_are_read() {
         assert!(wrong.is_none(), "{name}: {wrong:?}");
         count += 1;
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 6);
 }

@@ -19,7 +19,8 @@ pub(crate) fn run(args: &ExportModelArgs) -> Result<()> {
     let out: PathBuf = args.out.components().collect();
     let target = args.push.push_to_hub.as_deref().map(|id| target(id, args)).transpose()?;
     let (free, record) = (is_free(&out), Record::beside(&out));
-    if !free && !(target.is_some() && record.exists()) {
+    let is_written = target.is_some() && record.exists();
+    if !(free || is_written) {
         bail!("--out {} is there already; name another, or remove it", out.display());
     }
     let source = folder(&args.model)?;
