@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{failure, stdout};
 
@@ -66,6 +66,14 @@ fn outcome(output: &Path) -> Vec<Vec<u8>> {
     ]
 }
 
+/// The step of the last checkpoint in a folder.
+fn last_checkpoint(output: &Path) -> Option<u64> {
+    let entries = fs::read_dir(output).ok()?.flatten();
+    let step =
+        |entry: fs::DirEntry| entry.file_name().to_str()?.strip_prefix("checkpoint-")?.parse().ok();
+    entries.filter_map(step).max()
+}
+
 #[test]
 fn a_model_is_made_of_texts_alone_and_a_killed_run_ends_the_same() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -78,28 +86,30 @@ fn a_model_is_made_of_texts_alone_and_a_killed_run_ends_the_same() {
     assert_eq!(lines.lines().count(), 900);
 
     configure(dir.path(), "straight");
-    let begin = Instant::now();
     stdout(&arguments(dir.path(), "straight", &["-q"]));
-    let whole = begin.elapsed();
     configure(dir.path(), "killed");
-    let (mut stops, mut random) = (0_u32, 7_u32);
+    // Killed as soon as it has got to another checkpoint, whatever it does then.
+    let mut kills = 0;
     loop {
-        let threads = if stops % 2 == 0 { "--threads=1" } else { "--threads=3" };
+        let threads = if kills % 2 == 0 { "--threads=1" } else { "--threads=3" };
         let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
         command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
         command.args(arguments(dir.path(), "killed", &["-q", "--resume", threads]));
+        let before = last_checkpoint(&dir.path().join("killed"));
         let mut child = command.spawn().expect("it starts");
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let share = f64::from(random >> 8) / f64::from(1 << 24) * 0.5 + f64::from(stops) * 0.02;
-        std::thread::sleep(whole.mul_f64(share) + Duration::from_millis(20));
-        _ = child.kill();
+        while child.try_wait().expect("a process").is_none() {
+            if kills < 3 && last_checkpoint(&dir.path().join("killed")) > before {
+                _ = child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if child.wait().expect("ended").success() {
             break;
         }
-        stops += 1;
-        assert!(stops < 100, "it gets on");
+        kills += 1;
+        assert!(kills <= 3, "it does not go on");
     }
-    assert!(stops > 1, "it was stopped {stops} times");
+    assert!(kills > 0, "it was never killed");
     let [straight, killed] = ["straight", "killed"].map(|name| outcome(&dir.path().join(name)));
     assert!(straight == killed, "the runs differ");
     // The model is one that encodes, and that `pretrain` goes on with.
