@@ -9,8 +9,10 @@ mod cmd;
 mod input;
 mod interrupt;
 mod output;
+mod partial;
 mod progress;
 mod sink;
+mod stamp;
 
 use std::process::ExitCode;
 

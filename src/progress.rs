@@ -13,7 +13,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// One line on standard error.
 pub(crate) fn say(message: &str) {
-    // A terminal that was closed is no reason to end.
+    // A terminal that was closed must not end what has yet to save what it did.
     _ = writeln!(std::io::stderr(), "{message}");
 }
 

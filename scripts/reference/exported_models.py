@@ -98,6 +98,15 @@ def pooling_of(folder, side):
     return None
 
 
+def tower_of(folder, side):
+    """The folder of a side's encoder, its terms and its longest text."""
+    own = folder / "query_model"
+    tower = own if side == "query" and own.is_dir() else folder
+    vocab = json.loads((tower / "config.json").read_text())["vocab_size"]
+    max_length = json.loads((tower / "sentence_bert_config.json").read_text())["max_seq_length"]
+    return tower, vocab, max_length
+
+
 def compare(program, model, dtype, scratch):
     folder = Path(scratch) / f"{Path(model).name}-{dtype}"
     command = [program, "export", "model", "--model", model, "--out", str(folder)]
@@ -105,11 +114,8 @@ def compare(program, model, dtype, scratch):
     source = model if dtype == "f32" else str(folder)
     worst = 0.0
     for side in ["document", "query"]:
-        own = folder / "query_model"
         table = folder / "query_0_SparseStaticEmbedding"
-        tower = own if side == "query" and own.is_dir() else folder
-        vocab = json.loads((folder / "config.json").read_text())["vocab_size"]
-        max_length = json.loads((tower / "sentence_bert_config.json").read_text())["max_seq_length"]
+        tower, vocab, max_length = tower_of(folder, side)
         want = ours(program, source, side, vocab, max_length)
         got = {}
         activation, pooling = pooling_of(folder, side) or (None, None)

@@ -6,7 +6,6 @@ Needs onnxruntime, and transformers for the token ids; where fastembed is instal
 are of unequal lengths, so that masks count. Both add up in 32 bits, in another order: TOLERANCE.
 """
 
-import json
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy
 import onnxruntime
 
-from exported_models import TEXTS, TOLERANCE, ours, pooling_of
+from exported_models import TEXTS, TOLERANCE, ours, pooling_of, tower_of
 
 
 def batch_of(folder, max_length):
@@ -72,12 +71,9 @@ def compare(program, model, dtype, output, scratch):
     source = model if dtype == "f32" else str(folder)
     worst = 0.0
     for side in ["document", "query"]:
-        own = folder / "query_model"
-        tower = own if side == "query" and own.is_dir() else folder
+        tower, vocab, max_length = tower_of(folder, side)
         if side == "query" and tower == folder:
             continue
-        vocab = json.loads((tower / "config.json").read_text())["vocab_size"]
-        max_length = json.loads((tower / "sentence_bert_config.json").read_text())["max_seq_length"]
         head = pooling_of(folder, side)
         want = ours(program, source, side, vocab, max_length)
         got = {"onnxruntime": by_onnxruntime(tower, output, head, max_length)}

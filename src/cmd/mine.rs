@@ -10,7 +10,7 @@ use splade_index::eval::{Dataset, Qrels, Text};
 use splade_model::ModelFolder;
 use splade_train::data::{TextKind, Texts};
 use splade_train::mine::{LeftOut, Mined, Miner, Parts, TeacherScores};
-use splade_train::teacher::{file_stamp, weights_stamp};
+use splade_train::stamps::{file_stamp, weights_stamp};
 
 use super::Records;
 use crate::args::{MineArgs, MineFormat};

@@ -1,14 +1,15 @@
 //! `vocab`: vocabularies that are learned from texts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rayon::prelude::*;
 use splade_text::{Vocabulary, VocabularyOptions, WordCounts, WordKind, WordSplitter};
 
 use crate::args::{VocabCommand, VocabLearnArgs, WordsArg};
 use crate::input::{InputOptions, Inputs};
 use crate::interrupt::{self, Interrupted};
+use crate::partial::{PartialFolder, is_free};
 use crate::progress::{Progress, say};
 
 /// Bytes of texts whose words are counted at once.
@@ -33,7 +34,7 @@ fn learn(args: &VocabLearnArgs) -> Result<()> {
         ..InputOptions::default()
     };
     let inputs = Inputs::open(&args.inputs, input)?;
-    let aside = Aside::create(output)?;
+    let partial = PartialFolder::create(output)?;
     let kind = match args.words {
         WordsArg::Mecab => WordKind::Mecab,
         WordsArg::Bert => WordKind::Bert,
@@ -53,13 +54,12 @@ fn learn(args: &VocabLearnArgs) -> Result<()> {
     if vocabulary.left_out == counts.len() {
         bail!("all words have rare characters; raise --alphabet");
     }
-    vocabulary.save(&aside.0, &splitter, args.max_length)?;
+    vocabulary.save(partial.path(), &splitter, args.max_length)?;
     // Joining pairs takes a while in which nothing asks.
     if interrupt::asked() {
         return Err(Interrupted("nothing was written".to_owned()).into());
     }
-    std::fs::rename(&aside.0, output)
-        .with_context(|| format!("cannot write {}", output.display()))?;
+    partial.finish()?;
     if !args.quiet {
         say(&format!(
             "{} tokens of {} different words, {} of which were left out for rare characters or \
@@ -81,41 +81,18 @@ fn is_tokenizer(folder: &Path) -> bool {
     folder.join("vocab.txt").is_file() && folder.join("tokenizer_config.json").is_file()
 }
 
+/// Whether the folder can be made.
 fn check_free(output: &Path) -> Result<()> {
-    let empty = |folder: std::fs::ReadDir| folder.into_iter().next().is_none();
-    if output.exists() && !std::fs::read_dir(output).is_ok_and(empty) {
+    if output.file_name().is_none() {
+        bail!("--output {}: a folder is expected", output.display());
+    }
+    if !is_free(output) {
         bail!(
             "{} is there and not empty\nhint: name another --output, or remove it",
             output.display()
         );
     }
     Ok(())
-}
-
-/// The folder that is written to and then takes the place of the output; it is removed if it never
-/// does.
-struct Aside(PathBuf);
-
-impl Aside {
-    fn create(output: &Path) -> Result<Self> {
-        let Some(name) = output.file_name() else {
-            bail!("--output {}: a folder is expected", output.display());
-        };
-        let aside = output.with_file_name(format!("{}.partial", name.to_string_lossy()));
-        let failed = || format!("cannot make {}", aside.display());
-        if aside.exists() {
-            std::fs::remove_dir_all(&aside).with_context(failed)?;
-        }
-        std::fs::create_dir_all(&aside).with_context(failed)?;
-        Ok(Self(aside))
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        // It has been renamed, or what went wrong is told already.
-        _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Counts the words of all texts on all threads.

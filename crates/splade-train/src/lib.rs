@@ -24,6 +24,7 @@ pub mod mine;
 pub mod objective;
 pub mod optimizer;
 pub mod schedule;
+pub mod stamps;
 pub mod table;
 pub mod teacher;
 pub mod trainer;

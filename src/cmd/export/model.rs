@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use splade_model::{ExportOptions, ExportedModel, HubOptions, HubTarget, export_model, upload};
-use splade_sparse::files::aside;
 
 use super::card::{Card, Results, Training};
-use super::record::{Record, state_of};
+use super::record::Record;
 use crate::args::ExportModelArgs;
 use crate::cmd::folder;
 use crate::output::print;
+use crate::partial::{PartialFolder, is_free};
 use crate::progress::{Transfers, say};
+use crate::stamp::stamp;
 
 pub(crate) fn run(args: &ExportModelArgs) -> Result<()> {
     // Without a slash at the end: names beside the folder are made of its own.
@@ -33,12 +34,12 @@ pub(crate) fn run(args: &ExportModelArgs) -> Result<()> {
     if free {
         // It may be there still of a folder that is gone.
         record.remove()?;
-        let partial = Partial::create(&out)?;
-        exported = Some(write(args, &source, &partial.path, &name, &metrics)?);
+        let partial = PartialFolder::create(&out)?;
+        exported = Some(write(args, &source, partial.path(), &name, &metrics)?);
         if target.is_some() {
             record.write(&settings()?)?;
         }
-        partial.finish(&out)?;
+        partial.finish()?;
         say(&format!("{} is written", out.display()));
     } else if record.says(&settings()?) {
         say(&format!("{} is written already: only the upload is left", out.display()));
@@ -97,7 +98,7 @@ fn settings(
     let ExportModelArgs { dtype, onnx, max_length, mecab_dicdir, card, .. } = args;
     Ok(json!({
         "model": source.canonicalize()?.to_string_lossy(),
-        "files": state_of(source)?,
+        "files": stamp(source)?,
         "name": name,
         "options": format!("{:?}", (dtype, onnx, max_length, mecab_dicdir, card)),
         "metrics": format!("{metrics:?}"),
@@ -115,45 +116,6 @@ fn target(id: &str, args: &ExportModelArgs) -> Result<(HubOptions, HubTarget)> {
         bail!("nothing is uploaded with HF_HUB_OFFLINE; unset it");
     }
     Ok((options, target))
-}
-
-/// Whether a folder can be made there.
-fn is_free(out: &Path) -> bool {
-    let is_empty = |dir| std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
-    !out.exists() || is_empty(out)
-}
-
-/// A folder that has its name when it is whole, and is removed if it never is.
-struct Partial {
-    path: PathBuf,
-}
-
-impl Partial {
-    fn create(out: &Path) -> Result<Self> {
-        let path = aside(out);
-        let failed = || format!("cannot write {}", path.display());
-        // What a killed run has left.
-        if path.exists() {
-            std::fs::remove_dir_all(&path).with_context(failed)?;
-        }
-        std::fs::create_dir_all(&path).with_context(failed)?;
-        Ok(Self { path })
-    }
-
-    fn finish(self, out: &Path) -> Result<()> {
-        let failed = || format!("cannot rename {} to {}", self.path.display(), out.display());
-        if out.exists() {
-            std::fs::remove_dir(out).with_context(failed)?;
-        }
-        std::fs::rename(&self.path, out).with_context(failed)
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // It has been renamed, or what went wrong is told already.
-        _ = std::fs::remove_dir_all(&self.path);
-    }
 }
 
 /// What each library makes of the folder.

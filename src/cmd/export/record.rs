@@ -2,10 +2,9 @@
 //! it is uploaded: so the same command goes on with the upload, and another does not send it.
 
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The file of a folder.
 pub(super) struct Record {
@@ -42,23 +41,4 @@ impl Record {
             removed => removed.with_context(|| format!("cannot remove {}", self.path.display())),
         }
     }
-}
-
-/// Sizes and times of all files of a folder, which change when its model does.
-pub(super) fn state_of(folder: &Path) -> Result<Value> {
-    let mut state = json!({});
-    let failed = || format!("cannot read {}", folder.display());
-    for entry in std::fs::read_dir(folder).with_context(failed)? {
-        let entry = entry.with_context(failed)?;
-        let path = entry.path();
-        state[&*entry.file_name().to_string_lossy()] = match entry.file_type() {
-            Ok(kind) if kind.is_dir() => state_of(&path)?,
-            // Files of the hub's cache are links, whose targets count.
-            _ => std::fs::metadata(&path).map_or(Value::Null, |about| {
-                let time = about.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-                json!([about.len(), time.map(|time| time.as_nanos() as u64)])
-            }),
-        };
-    }
-    Ok(state)
 }

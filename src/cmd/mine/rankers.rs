@@ -15,7 +15,7 @@ use splade_model::{Encoder, EncoderOptions, Side};
 use splade_sparse::SparseVector;
 use splade_text::{Tokenizer, TokenizerOptions};
 use splade_train::mine::random_ranking;
-use splade_train::teacher::file_stamp;
+use splade_train::stamps::file_stamp;
 
 use super::{Data, QUERIES_AT_A_TIME, model_stamp};
 use crate::args::{MineArgs, PruneArgs, Ranker, SourceArg, WeightsArg};

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use super::plan::Step;
 use super::record::Record;
 use crate::interrupt::{self, Interrupted};
+use crate::progress::say;
 
 /// Between two looks at the process.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -160,8 +161,7 @@ fn repeat(stderr: impl std::io::Read, mut log: File) -> Result<()> {
     for line in BufReader::new(stderr).split(b'\n') {
         let line = line.context("the step's messages cannot be read")?;
         let line = String::from_utf8_lossy(&line);
-        // A terminal that was closed must not end the step before it has saved what it did.
-        _ = writeln!(std::io::stderr(), "  {line}");
+        say(&format!("  {line}"));
         writeln!(log, "{line}").context("cannot write the log")?;
     }
     Ok(())

@@ -46,8 +46,8 @@ pub enum NewArchitecture {
 }
 
 impl NewArchitecture {
-    /// All, by their `model_type` in transformers.
-    pub const NAMES: [(&str, Self); 2] = [("bert", Self::Bert), ("modernbert", Self::ModernBert)];
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Bert, Self::ModernBert];
 
     /// `model_type` in transformers.
     pub fn name(self) -> &'static str {

@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 
 use super::output::{Master, Output};
 use super::{Watch, error};
-use crate::data::{PositivesLine, Schema, Table, TextKind, Texts, find_files, part, read_record};
+use crate::data::{
+    PositivesLine, Schema, Table, TextKind, Texts, find_files, needed_part, read_record,
+};
 use crate::error::TrainError;
+
+/// Folders of training data.
+const PARTS: [&str; 2] = ["train", "validation"];
 
 /// Which folders to join.
 #[derive(Debug, Clone)]
@@ -29,11 +34,7 @@ struct Joined {
 
 impl Joined {
     fn open(dir: &Path) -> Result<Self, TrainError> {
-        let path = |name: &str| {
-            part(dir, name).ok_or_else(|| {
-                error(dir, &format!("there is no {name}.ndjson or {name}.ndjson.gz"))
-            })
-        };
+        let path = |name: &str| needed_part(dir, name);
         let positives = path("positive_lists")?;
         Ok(Self {
             documents: Texts::open(&path("doc_master")?, TextKind::Document)?.0,
@@ -49,11 +50,15 @@ impl Joined {
 
     fn positives(&self, line: usize) -> Result<(i64, Vec<i64>), TrainError> {
         let bytes = self.positives.line(line).trim_ascii_end();
-        let row: PositivesLine = read_record(Schema::Positives, bytes).map_err(|message| {
-            TrainError::Data(format!("{message} {}", self.positives.place(line)))
-        })?;
-        let raised = row.positive_doc_ids.into_iter().map(|id| id + self.raise).collect();
-        Ok((row.qid + self.raise, raised))
+        let wrong =
+            |message: &str| TrainError::Data(format!("{message} {}", self.positives.place(line)));
+        let row: PositivesLine =
+            read_record(Schema::Positives, bytes).map_err(|message| wrong(&message))?;
+        // Only ids of texts are known to fit.
+        let raised =
+            |id: i64| id.checked_add(self.raise).ok_or_else(|| wrong("an id is too large"));
+        let positives = row.positive_doc_ids.into_iter().map(raised).collect::<Result<_, _>>()?;
+        Ok((raised(row.qid)?, positives))
     }
 }
 
@@ -117,5 +122,3 @@ pub(super) fn convert(
     }
     Ok(notes)
 }
-
-const PARTS: [&str; 2] = ["train", "validation"];

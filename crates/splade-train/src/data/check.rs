@@ -51,17 +51,9 @@ impl FolderCheck {
     /// If one of the first three is missing or a file cannot be read. Problems of what they hold
     /// are the result.
     pub fn run(folder: &Path) -> Result<Self, TrainError> {
-        let needed = |name: &str| {
-            part(folder, name).ok_or_else(|| {
-                TrainError::Data(format!(
-                    "{}: there is no {name}.ndjson, {name}.ndjson.gz or folder {name}",
-                    folder.display()
-                ))
-            })
-        };
-        let docs = needed("doc_master")?;
-        let queries = needed("query_master")?;
-        let positives = needed("positive_lists")?;
+        let docs = needed_part(folder, "doc_master")?;
+        let queries = needed_part(folder, "query_master")?;
+        let positives = needed_part(folder, "positive_lists")?;
         let [triplets, scores] =
             ["triplets", "hard_negative_scores"].map(|name| part(folder, name));
         let paths = SetPaths {
@@ -102,8 +94,18 @@ pub(crate) fn verify(paths: SetPaths<'_>, what: &str) -> Result<Vec<String>, Tra
     findings.into_warnings(what)
 }
 
+/// A part that a set must have.
+pub(crate) fn needed_part(folder: &Path, name: &str) -> Result<PathBuf, TrainError> {
+    part(folder, name).ok_or_else(|| {
+        TrainError::Data(format!(
+            "{}: there is no {name}.ndjson, {name}.ndjson.gz or folder {name}",
+            folder.display()
+        ))
+    })
+}
+
 /// A part of a set by its name.
-pub(crate) fn part(folder: &Path, name: &str) -> Option<PathBuf> {
+fn part(folder: &Path, name: &str) -> Option<PathBuf> {
     let files = [".ndjson", ".ndjson.gz"].map(|suffix| folder.join(format!("{name}{suffix}")));
     let file = files.into_iter().find(|path| path.is_file());
     file.or_else(|| Some(folder.join(name)).filter(|path| path.is_dir()))

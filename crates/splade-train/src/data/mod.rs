@@ -32,7 +32,7 @@ mod training;
 mod validation;
 
 pub use check::FolderCheck;
-pub(crate) use check::{part, verify};
+pub(crate) use check::{needed_part, verify};
 pub use corpus::{Corpus, CorpusOptions};
 pub(crate) use files::{find as find_files, free_bytes, map};
 pub(crate) use ids::Ids;

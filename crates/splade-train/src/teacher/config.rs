@@ -6,9 +6,9 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::evaluation::RerankMetric;
-use super::stamps::file_stamp;
 use crate::config::Fields;
 use crate::error::TrainError;
+use crate::stamps::file_stamp;
 
 /// How much of the texts of a pair is used.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -19,7 +19,6 @@ mod losses;
 mod outputs;
 mod pickle;
 mod predict;
-mod stamps;
 mod start;
 mod trainer;
 
@@ -30,6 +29,5 @@ pub use ensemble::{EnsembleOptions, EnsembleReport, ensemble};
 pub use evaluation::RerankMetrics;
 pub use outputs::{TeacherBeginning, prepare};
 pub use predict::{PredictOptions, Prediction, Shard, Watcher, predict};
-pub use stamps::{file_stamp, weights_stamp};
 pub use start::started;
 pub use trainer::{TeacherEvent, TeacherOutcome, TeacherTrainer, TeacherWatch};

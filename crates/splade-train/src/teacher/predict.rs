@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use splade_model::CrossEncoder;
 
 use super::config::PredictConfig;
-use super::stamps::weights_stamp;
 use crate::data::{ScoreFile, TextKind, Texts};
 use crate::error::TrainError;
+use crate::stamps::weights_stamp;
 
 /// A part of the queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -97,9 +97,9 @@ fn new(mut f: Fields<'_>) -> Result<NewModel, TrainError> {
     let intermediate_size = size("intermediate_size", 1024)?;
     let max_position_embeddings = size("max_position_embeddings", 512)?;
     let name = f.text("model_type")?.unwrap_or_else(|| "bert".to_owned());
-    let known = NewArchitecture::NAMES.into_iter().find(|(known, _)| *known == name);
-    let Some((_, architecture)) = known else {
-        let known = NewArchitecture::NAMES.map(|(name, _)| name).join(" or ");
+    let known = NewArchitecture::ALL.into_iter().find(|known| known.name() == name);
+    let Some(architecture) = known else {
+        let known = NewArchitecture::ALL.map(NewArchitecture::name).join(" or ");
         return Err(f.error("model_type", format!("{name} is not made from nothing; {known} is")));
     };
     let epsilon = match architecture {

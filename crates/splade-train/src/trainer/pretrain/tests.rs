@@ -289,7 +289,7 @@ fn a_run_that_was_stopped_ends_with_the_same_bytes_on_any_threads() {
 /// They learn to look around: the hidden word is that of its neighbours.
 #[test]
 fn new_models_learn_from_context() {
-    for (_, architecture) in NewArchitecture::NAMES {
+    for architecture in NewArchitecture::ALL {
         let dir = tempfile::tempdir().expect("a folder");
         let mut config = config(dir.path());
         let Start::New(new) = &mut config.model.start else { panic!("a new model") };
@@ -317,10 +317,10 @@ fn new_models_are_random_as_in_transformers() {
     let dir = tempfile::tempdir().expect("a folder");
     let config = config(dir.path());
     let Start::New(new) = &config.model.start else { panic!("a new model") };
-    for (name, architecture) in NewArchitecture::NAMES {
+    for architecture in NewArchitecture::ALL {
         let new = NewModel { architecture, ..new.clone() };
         let make = |run: &str, seed: u64| {
-            let out = dir.path().join(format!("{name}-{run}"));
+            let out = dir.path().join(format!("{}-{run}", architecture.name()));
             new_model(&new, &tokenizer(), &tokenizer_folder(), &out, seed).expect("made");
             let mut engine = CpuEngine::load(&out, Pooling::Max, Saturation::Log1pRelu);
             tensors(engine.as_mut().expect("a model"))
