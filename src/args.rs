@@ -35,7 +35,9 @@ pub(crate) use export_model::{CardArgs, ExportModelArgs};
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
-pub(crate) use mine::{MineArgs, MineFormat, Ranker, SourceArg};
+pub(crate) use mine::{
+    MineArgs, MineFormat, RankerArgs, RankerKind, ScoreArgs, ScorerArg, SourceArg,
+};
 pub(crate) use model::{
     EngineArgs, InputArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg, TextArgs,
 };
@@ -82,6 +84,8 @@ pub(crate) enum Command {
     Convert(ConvertCommand),
     /// Find hard negatives for the queries of training data
     Mine(MineArgs),
+    /// Score pairs of queries and documents with BM25 or a SPLADE model
+    Score(ScoreArgs),
     /// Try whether a search engine answers as it has to
     #[cfg(feature = "push")]
     Doctor(DoctorArgs),

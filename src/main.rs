@@ -49,6 +49,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Export(command) => cmd::export::run(command),
         Command::Convert(command) => cmd::convert::run(command),
         Command::Mine(args) => cmd::mine::run(args),
+        Command::Score(args) => cmd::score::run(args),
         #[cfg(feature = "push")]
         Command::Doctor(args) => cmd::doctor::run(args),
         Command::Train(args) => cmd::train::run(args),

@@ -5,7 +5,10 @@ mod common;
 #[path = "../crates/splade-model/tests/fake_hub/mod.rs"]
 mod fake_hub;
 
+use std::io::Read;
 use std::path::Path;
+
+use serde_json::Value;
 
 use common::{MODEL, failure, run, stdout};
 
@@ -17,6 +20,17 @@ fn path(dir: &tempfile::TempDir, name: &str) -> String {
 
 fn read(path: impl AsRef<Path>) -> Vec<u8> {
     std::fs::read(path.as_ref()).expect("read")
+}
+
+/// The lines of NDJSON, packed or not.
+fn lines(bytes: &[u8]) -> Vec<Value> {
+    let mut text = String::new();
+    match bytes.starts_with(&[0x1f, 0x8b]) {
+        true => flate2::read::MultiGzDecoder::new(bytes).read_to_string(&mut text),
+        false => (&mut &*bytes).read_to_string(&mut text),
+    }
+    .expect("text");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 #[test]
@@ -196,6 +210,65 @@ fn mines_what_a_search_finds() {
         stdout(&[&call[..], &margin].concat());
         check(1);
     }
+}
+
+/// Pairs have the scores that a search finds for them, 0 where it finds nothing, and the same after
+/// another beginning.
+#[test]
+fn scores_pairs_as_a_search_does() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (train, index) = ("data/toy/train", path(&dir, "index"));
+    let (pairs, out) = (format!("{train}/hard_negative_scores.ndjson"), path(&dir, "s.ndjson.gz"));
+    let call = ["score", &pairs, "--data", train, "--model", MODEL, "--out", &out];
+    let call = [&call[..], &["--kernels", "portable"]].concat();
+    stdout(&[&call[..], &["--by", "splade", "--index", &index]].concat());
+    let of_index = read(&out);
+    let queries = format!("{train}/query_master.ndjson");
+    let search = ["search", "--index", &index, "--queries", &queries, "-k", "200"];
+    let hits = stdout(&[&search[..], &["--kernels", "portable"]].concat());
+    let hits = lines(hits.as_bytes());
+    let mut found = 0;
+    for (scored, pair) in lines(&of_index).into_iter().zip(lines(&read(&pairs))) {
+        assert_eq!(scored["qid"], pair["qid"]);
+        let qid = pair["qid"].to_string();
+        let hits = hits.iter().find(|hit| hit["qid"] == *qid).expect("hits");
+        let hits = hits["results"].as_array().expect("a list");
+        let scores = scored["scores"].as_object().expect("an object");
+        let docs = pair["scores"].as_object().expect("an object");
+        assert_eq!(scores.len(), docs.len(), "{scored}");
+        assert!(docs.keys().all(|doc| scores.contains_key(doc)), "{scored}");
+        for (doc, score) in scores {
+            let hit = hits.iter().find(|hit| hit["doc_id"] == **doc);
+            found += usize::from(hit.is_some());
+            let want = hit.map_or(0.0, |hit| hit["score"].as_f64().expect("a number"));
+            // Sums of some thirty shares in another order, in 32 bits.
+            let score = score.as_f64().expect("a number");
+            assert!((score - want).abs() <= 1e-5 * want, "{scored}: {doc} has {want}");
+        }
+    }
+    assert!(found > 50, "{found} of the pairs are found");
+    assert!(failure(&[&call[..], &["--by", "splade"]].concat(), 1).contains("--force"));
+
+    // By hand: idf ln(1 + 1.5 / 1.5), damping .9 (1 - .4 + .4 · 1 / .5), the token twice in the query.
+    let file = |name: &str, text: &str| {
+        std::fs::write(dir.path().join(name), text).expect("written");
+        path(&dir, name)
+    };
+    let docs = "{\"doc_id\": 1, \"text\": \"w\"}\n{\"doc_id\": 2, \"text\": \"\"}\n";
+    file("doc_master.ndjson", docs);
+    file("query_master.ndjson", "{\"qid\": 7, \"text\": \"w w\"}\n");
+    let pairs = file("pairs.ndjson", "{\"qid\": 7, \"scores\": {\"2\": 3, \"1\": 4}}\n");
+    let (data, out) = (path(&dir, ""), path(&dir, "bm25.ndjson"));
+    let call = ["score", &pairs, "--data", &data, "--model", MODEL, "--by", "bm25", "--out", &out];
+    stdout(&call);
+    let scores = &lines(&read(&out))[0]["scores"];
+    let score = scores["1"].as_f64().expect("a number");
+    assert!((score - 2.0 * 2f64.ln() / 2.26).abs() < 1e-6, "{score}");
+    assert_eq!(scores["2"], 0.0);
+    assert!(failure(&[&call[..], &["--index", &index]].concat(), 1).contains("--by splade"));
+    let pairs = file("others.ndjson", "{\"qid\": 7, \"scores\": {\"5\": 3}}\n");
+    let message = failure(&[&call[..1], &[&*pairs], &call[2..], &["--force"]].concat(), 1);
+    assert!(message.contains("doc_id 5 of qid 7 does not exist in document master"), "{message}");
 }
 
 #[test]

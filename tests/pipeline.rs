@@ -360,6 +360,11 @@ fn wrong_pipelines_are_refused_before_anything_runs() {
             "train --config-dir config --config-name toy_splade_ja +training.max_stepz=1",
             "training.max_stepz: there is no such setting",
         ),
+        (
+            "[index, build, --vectors, '${work}/vectors.ndjson', --model, '${model}', --out, '${work}/index']",
+            "cross-encoder train --config config/cross_encoder/toy_train.yaml ++num_epochz=1",
+            "num_epochz: there is no such setting",
+        ),
         ("work:", "works:", "did you mean works?"),
     ] {
         assert!(text.contains(old));

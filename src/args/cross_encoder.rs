@@ -14,7 +14,7 @@ pub(crate) enum CrossEncoderCommand {
     Train(TeacherTrainArgs),
     /// Score the pairs of a file with a cross-encoder
     Predict(TeacherPredictArgs),
-    /// Join the scores of several cross-encoders
+    /// Join the scores of several teachers
     Ensemble(EnsembleArgs),
 }
 
@@ -64,6 +64,9 @@ pub(crate) struct EnsembleArgs {
     /// Where the scores go
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// How much each of the files counts, one number a file; all alike if not given
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub(crate) weights: Vec<f64>,
     /// Which of the files, from 1, gives mean and deviation; 0: scores stay within 0 and 1
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) like: usize,

@@ -1,4 +1,4 @@
-//! What was typed after `mine`.
+//! What was typed after `mine` and `score`.
 
 use std::path::PathBuf;
 
@@ -15,13 +15,6 @@ pub(crate) struct MineArgs {
     /// File for the negatives, .ndjson or .ndjson.gz; it appears when it is whole
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Model whose tokens BM25 counts, and which encodes for the source splade; with --index, the
-    /// one that the index was built with if not given [default: the built-in mini-ja-en]
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
-    pub(crate) model: Option<PathBuf>,
-    /// Index of the documents for the source splade; built and kept there if it is not there yet
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) index: Option<PathBuf>,
     /// Where negatives come from: bm25, splade or random, with skip=, depth= and take= behind
     /// commas, and `random` to draw in place of taking the best; may be given several times
     #[arg(
@@ -69,7 +62,53 @@ pub(crate) struct MineArgs {
     #[arg(long, conflicts_with = "resume")]
     pub(crate) force: bool,
     #[command(flatten)]
+    pub(crate) ranker: RankerArgs,
+}
+
+/// What compares queries with the documents of training data.
+#[derive(Debug, Args)]
+pub(crate) struct RankerArgs {
+    /// Model whose tokens BM25 counts, and which encodes for splade; with --index, the
+    /// one that the index was built with if not given [default: the built-in mini-ja-en]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
+    pub(crate) model: Option<PathBuf>,
+    /// Index of the documents for splade; built and kept there if it is not there yet
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) index: Option<PathBuf>,
+    #[command(flatten)]
     pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArgs {
+    /// Pairs, of light-splade's form of scores: .ndjson, .ndjson.gz, or a folder of such
+    #[arg(value_name = "PAIRS")]
+    pub(crate) pairs: PathBuf,
+    /// Folder with their texts, of light-splade's form: doc_master, query_master
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+    /// What scores
+    #[arg(long, value_enum)]
+    pub(crate) by: ScorerArg,
+    /// File for the scores, .ndjson or .ndjson.gz; it appears when it is whole
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Go on where an earlier run was stopped
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Replace the file, or begin anew in place of going on
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) ranker: RankerArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScorerArg {
+    /// BM25 over the model's tokens
+    Bm25,
+    /// The dot product of the model's vectors
+    Splade,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,7 +121,7 @@ pub(crate) enum MineFormat {
 
 /// What ranks documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Ranker {
+pub(crate) enum RankerKind {
     Bm25,
     Splade,
     Random,
@@ -90,7 +129,7 @@ pub(crate) enum Ranker {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SourceArg {
-    pub(crate) ranker: Ranker,
+    pub(crate) ranker: RankerKind,
     pub(crate) options: MineSource,
 }
 
@@ -110,9 +149,9 @@ impl MineArgs {
 fn parse_source(text: &str) -> Result<SourceArg, String> {
     let mut fields = text.split(',');
     let ranker = match fields.next().unwrap_or_default() {
-        "bm25" => Ranker::Bm25,
-        "splade" => Ranker::Splade,
-        "random" => Ranker::Random,
+        "bm25" => RankerKind::Bm25,
+        "splade" => RankerKind::Splade,
+        "random" => RankerKind::Random,
         other => return Err(format!("the sources are bm25, splade and random, not \"{other}\"")),
     };
     let mut options = MineSource { skip: 0, depth: 100, take: None, at_random: false };
@@ -163,9 +202,13 @@ mod tests {
         let source = |text| parse_source(text).map(|source| (source.ranker, source.options));
         let options = |skip, depth, take, at_random| MineSource { skip, depth, take, at_random };
         for (text, ranker, want) in [
-            ("bm25", Ranker::Bm25, options(0, 100, None, false)),
-            ("splade,skip=5,depth=20,take=3,random", Ranker::Splade, options(5, 20, Some(3), true)),
-            ("random,take=1", Ranker::Random, options(0, 100, Some(1), false)),
+            ("bm25", RankerKind::Bm25, options(0, 100, None, false)),
+            (
+                "splade,skip=5,depth=20,take=3,random",
+                RankerKind::Splade,
+                options(5, 20, Some(3), true),
+            ),
+            ("random,take=1", RankerKind::Random, options(0, 100, Some(1), false)),
         ] {
             assert_eq!(source(text), Ok((ranker, want)), "{text}");
         }

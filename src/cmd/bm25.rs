@@ -20,7 +20,7 @@ const TEXTS_AT_A_TIME: usize = 4096;
 /// An index that is gone when this is.
 pub(crate) struct Bm25Index {
     pub(crate) index: Index,
-    _dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Bm25Index {
@@ -49,7 +49,7 @@ impl Bm25Index {
             Ok(writer.put(id, &bm25.document(counts))?)
         })?;
         writer.commit()?;
-        Ok(Self { index: Index::open(dir.path())?, _dir: dir })
+        Ok(Self { index: Index::open(dir.path())?, dir })
     }
 }
 

@@ -6,7 +6,8 @@ mod train;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use splade_train::config::{ComposeOptions, compose};
+use splade_train::config::{ComposeOptions, Composed, compose};
+use splade_train::teacher::{PredictConfig, TeacherConfig};
 
 use crate::args::{CrossEncoderCommand, TeacherArgs};
 use crate::interrupt;
@@ -19,8 +20,29 @@ pub(crate) fn run(command: &CrossEncoderCommand) -> Result<()> {
     }
 }
 
+/// The config of a command as it is composed, checked; nothing if it has none.
+pub(crate) fn settings(command: &CrossEncoderCommand) -> Result<String> {
+    let (run, is_train) = match command {
+        CrossEncoderCommand::Train(args) => (&args.run, true),
+        CrossEncoderCommand::Predict(args) => (&args.run, false),
+        CrossEncoderCommand::Ensemble(_) => return Ok(String::new()),
+    };
+    let composed = composed(run)?;
+    let value = composed.value()?;
+    match is_train {
+        true => _ = TeacherConfig::from_value(&value)?,
+        false => _ = PredictConfig::from_value(&value)?,
+    }
+    Ok(composed.to_yaml())
+}
+
 /// The values of a config with its changes.
 fn config(args: &TeacherArgs) -> Result<Value> {
+    Ok(composed(args)?.value()?)
+}
+
+/// A config with its changes.
+fn composed(args: &TeacherArgs) -> Result<Composed> {
     let file = &args.config;
     let name = file.file_stem().filter(|_| file.extension().is_some_and(|end| end == "yaml"));
     let Some(name) = name.and_then(|name| name.to_str()) else {
@@ -31,7 +53,7 @@ fn config(args: &TeacherArgs) -> Result<Value> {
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(std::path::Path::new("."));
-    Ok(compose(&ComposeOptions::new(folder, name, args.overrides.clone()))?.value()?)
+    Ok(compose(&ComposeOptions::new(folder, name, args.overrides.clone()))?)
 }
 
 /// Starts the threads, and listens for Ctrl-C.

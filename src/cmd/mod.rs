@@ -14,12 +14,16 @@ pub(crate) mod inspect;
 pub(crate) mod mine;
 pub(crate) mod pipeline;
 pub(crate) mod pretrain;
+pub(crate) mod score;
 pub(crate) mod search;
 pub(crate) mod tokenize;
 pub(crate) mod train;
 pub(crate) mod vocab;
 
 mod bm25;
+mod masters;
+mod parts;
+mod ranker;
 mod retrieval;
 mod runs;
 mod stream;
@@ -167,4 +171,12 @@ fn ids(path: &Path) -> Result<Vec<String>> {
         }
     }
     Ok(ids)
+}
+
+/// A line of scores, of light-splade's form.
+fn score_line(query: i64, scores: &[(i64, f32)]) -> String {
+    // Debug's form has a point: 1.0, as Python writes.
+    let pairs = scores.iter().map(|(doc, score)| format!("\"{doc}\": {score:?}"));
+    let pairs = pairs.collect::<Vec<_>>().join(", ");
+    format!("{{\"qid\": {query}, \"scores\": {{{pairs}}}}}")
 }

@@ -168,6 +168,8 @@ fn shares_add_up_to_the_score() {
         let sum: f64 = shares.iter().map(|share| f64::from(share.score)).sum();
         // Each share is rounded to f32.
         assert!((sum - f64::from(hit.score)).abs() < 1e-6 * sum, "{sum} {}", hit.score);
+        let score = index.score(query, &hit.id).expect("a document");
+        assert!((sum - f64::from(score)).abs() < 1e-6 * sum, "{sum} {score}");
         assert!(shares.windows(2).all(|pair| pair[0].score >= pair[1].score));
         for share in shares {
             let product = f64::from(share.query_weight) * f64::from(share.document_weight);
@@ -175,6 +177,11 @@ fn shares_add_up_to_the_score() {
         }
     }
     assert_eq!(index.explain(query, "none"), None);
+    assert_eq!(index.score(query, "none"), None);
+    // -0 would be written as such.
+    let nothing = SparseVector::new(Vec::new(), Vec::new()).expect("a vector");
+    let (id, _) = &documents[0];
+    assert_eq!(index.score(&nothing, id).map(f32::to_bits), Some(0));
 }
 
 /// A change to an index.

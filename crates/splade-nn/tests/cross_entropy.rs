@@ -96,18 +96,28 @@ fn loss_and_gradients_are_those_of_f64() {
         let case = Case::new(tokens, inputs, vocab, bias);
         let want = case.want();
         for (isa, got) in on_all(|isa| run(isa, &case)) {
-            assert_eq!(got.len(), want.len());
-            for (i, (got, want)) in got.iter().zip(&want).enumerate() {
-                // 32-bit sums of some hundred terms near 1; the loss is a sum over the tokens.
-                let tolerance = 3e-5 + 1e-6 * want.abs();
-                let near = (f64::from(*got) - want).abs() <= tolerance;
-                assert!(near, "{isa} {tokens} {vocab} {i}: {got}, not {want}");
-            }
+            check(&got, &want, &format!("{isa} {tokens} {vocab}"));
         }
     }
 }
 
-/// Several blocks of rows give the same as one: rows do not depend on each other.
+/// More logits than are held at once: 16,777,216 are 239 tokens of these, so there are two blocks.
+#[test]
+fn blocks_of_tokens_are_added_up() {
+    let case = Case::new(300, 8, 70_000, true);
+    check(&run(Isa::detect(), &case), &case.want(), "two blocks");
+}
+
+fn check(got: &[f32], want: &[f64], what: &str) {
+    assert_eq!(got.len(), want.len());
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        // 32-bit sums of some hundred terms near 1; the loss is a sum over the tokens.
+        let tolerance = 3e-5 + 1e-6 * want.abs();
+        let near = (f64::from(*got) - want).abs() <= tolerance;
+        assert!(near, "{what} {i}: {got}, not {want}");
+    }
+}
+
 #[test]
 fn threads_do_not_change_a_bit_and_no_token_is_no_loss() {
     let case = Case::new(300, 64, 1000, true);

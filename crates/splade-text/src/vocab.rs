@@ -49,9 +49,11 @@ impl Vocab {
         self.ids.iter().map(|(token, id)| (*id, token.clone())).collect()
     }
 
-    /// Tokens with their ids.
+    /// Tokens with their ids, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.ids.iter().map(|(token, id)| (token.as_str(), *id))
+        let mut all: Vec<_> = self.ids.iter().map(|(token, id)| (token.as_str(), *id)).collect();
+        all.sort_unstable_by_key(|(_, id)| *id);
+        all.into_iter()
     }
 }
 

@@ -23,6 +23,7 @@ pub mod logs;
 pub mod mine;
 pub mod objective;
 pub mod optimizer;
+pub mod parts;
 pub mod schedule;
 pub mod stamps;
 pub mod table;

@@ -14,6 +14,7 @@ pub(crate) fn run(args: &EnsembleArgs) -> Result<()> {
     interrupt::listen()?;
     let options = EnsembleOptions {
         inputs: args.inputs.clone(),
+        weights: args.weights.clone(),
         output: args.output.clone(),
         like: args.like.checked_sub(1),
         force: args.force,

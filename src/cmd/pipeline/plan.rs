@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use splade_train::config::{ComposeOptions, Config, PretrainConfig, compose, sweep};
 
 use crate::args::{Cli, Command, TrainArgs};
+use crate::cmd::cross_encoder;
 use crate::cmd::runs::Run;
 
 /// A pipeline as its file has it.
@@ -166,6 +167,7 @@ fn settings(command: &[String]) -> Result<String> {
         Ok(Cli { command: Command::Pipeline(_) }) => bail!("a pipeline has no pipelines"),
         Ok(Cli { command: Command::Train(args) }) => configs::<Config>(args),
         Ok(Cli { command: Command::Pretrain(args) }) => configs::<PretrainConfig>(args),
+        Ok(Cli { command: Command::CrossEncoder(command) }) => cross_encoder::settings(&command),
         Ok(_) => Ok(String::new()),
     }
 }

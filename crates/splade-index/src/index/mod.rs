@@ -271,6 +271,12 @@ impl Index {
         Ok(pool.install(|| queries.par_iter().map(|query| self.search(query, options)).collect()))
     }
 
+    /// The score of a document, 0 without a term of the query. None if there is no such document.
+    pub fn score(&self, query: &SparseVector, id: &str) -> Option<f32> {
+        // From 0, as an empty sum of floats is -0.
+        Some(self.explain(query, id)?.iter().fold(0.0, |sum, share| sum + share.score))
+    }
+
     /// What each term gives to the score of a document, the largest share first, equal ones by
     /// term. None if there is no such document.
     pub fn explain(&self, query: &SparseVector, id: &str) -> Option<Vec<Share>> {

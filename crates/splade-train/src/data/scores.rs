@@ -10,7 +10,7 @@ use crate::error::TrainError;
 
 /// A mapped file, or folder of files, in which every line was read once.
 #[derive(Debug)]
-pub(crate) struct ScoreFile {
+pub struct ScoreFile {
     table: Table,
     /// By line: its query, and how many documents it has.
     lines: Vec<(i64, u32)>,
@@ -18,7 +18,7 @@ pub(crate) struct ScoreFile {
 
 impl ScoreFile {
     /// Opens the file and reads every line. `check` says what is wrong with one, if anything is.
-    pub(crate) fn open(
+    pub fn open(
         path: &Path,
         check: impl Fn(i64, &[(i64, f32)]) -> Option<String> + Sync,
     ) -> Result<Self, TrainError> {
@@ -55,17 +55,18 @@ impl ScoreFile {
     }
 
     /// Lines, which are queries.
-    pub(crate) fn len(&self) -> usize {
+    #[allow(clippy::len_without_is_empty, reason = "there is always a line")]
+    pub fn len(&self) -> usize {
         self.lines.len()
     }
 
     /// The query of a line.
-    pub(crate) fn query(&self, line: usize) -> i64 {
+    pub fn query(&self, line: usize) -> i64 {
         self.lines[line].0
     }
 
     /// Documents of a line.
-    pub(crate) fn documents(&self, line: usize) -> usize {
+    pub fn documents(&self, line: usize) -> usize {
         self.lines[line].1 as usize
     }
 
@@ -73,7 +74,7 @@ impl ScoreFile {
     ///
     /// # Errors
     /// If the file was changed meanwhile.
-    pub(crate) fn scores(&self, line: usize) -> Result<Vec<(i64, f32)>, TrainError> {
+    pub fn scores(&self, line: usize) -> Result<Vec<(i64, f32)>, TrainError> {
         match record::read::<ScoresLine>(Schema::Scores, self.table.line(line)) {
             Ok(read) if read.qid == self.query(line) => Ok(read.scores.0),
             _ => Err(TrainError::Data(format!(

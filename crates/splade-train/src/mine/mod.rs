@@ -8,10 +8,8 @@
 //! 2407.15831): a negative that a teacher finds almost as good as the worst positive may be a
 //! positive that nobody judged. What is drawn depends on the seed and the query alone.
 
-mod parts;
 mod teacher;
 
-pub use parts::Parts;
 pub use teacher::TeacherScores;
 
 use rustc_hash::FxHashSet;

@@ -1,7 +1,6 @@
-//! Choosing against the slow obvious way, and parts.
+//! Choosing against the slow obvious way.
 
 use proptest::prelude::*;
-use serde_json::json;
 
 use super::*;
 
@@ -165,57 +164,4 @@ fn random_rankings_are_drawn_without_replacement() {
         random_ranking(1, 7, 5, 100, |r| r as i64),
         random_ranking(1, 8, 5, 100, |r| r as i64)
     );
-}
-
-#[test]
-fn parts_become_a_file_and_are_gone() {
-    for name in ["a.ndjson", "a.ndjson.gz"] {
-        let dir = tempfile::tempdir().expect("a folder");
-        let out = dir.path().join(name);
-        let open = |settings: i32, resume, replace| {
-            Parts::open(&out, &json!(settings), resume, replace).map_err(|error| error.to_string())
-        };
-        let line = |parts: &mut Parts, text: &str| {
-            parts.write(&[text.to_owned()]).expect("written");
-        };
-        // Killed before it could say what its parts would be of.
-        std::fs::create_dir(out.with_added_extension("parts")).expect("made");
-        let mut parts = open(1, true, false).expect("begun");
-        parts.remember(&json!("index")).expect("written");
-        line(&mut parts, "{\"a\": 1}");
-        line(&mut parts, "{}");
-        parts.end_part().expect("written");
-        // A part that was not ended is written again.
-        line(&mut parts, "lost");
-        drop(parts);
-        assert!(open(1, false, false).expect_err("parts").contains("go on with --resume"));
-        assert!(open(2, true, false).expect_err("parts").contains("other settings"));
-        let mut parts = open(1, true, false).expect("resumed");
-        assert_eq!(parts.done(), 1);
-        assert!(parts.remember(&json!("another")).is_err());
-        parts.remember(&json!("index")).expect("the same");
-        line(&mut parts, "{\"b\": 2}");
-        parts.end_part().expect("written");
-        parts.end_part().expect("without a line");
-        assert!(!out.exists());
-        parts.finish().expect("finished");
-        let bytes = std::fs::read(&out).expect("a file");
-        let text = match name.ends_with(".gz") {
-            true => std::io::read_to_string(flate2::read::MultiGzDecoder::new(&bytes[..]))
-                .expect("packed"),
-            false => String::from_utf8(bytes).expect("UTF-8"),
-        };
-        assert_eq!(text, "{\"a\": 1}\n{}\n{\"b\": 2}\n");
-        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
-        assert!(open(1, true, false).expect_err("there").contains("--force"));
-        // One that is to replace the file goes on when it was stopped.
-        let mut parts = open(2, false, true).expect("anew");
-        assert_eq!(parts.done(), 0);
-        parts.end_part().expect("written");
-        drop(parts);
-        assert_eq!(open(2, true, false).expect("resumed").done(), 1);
-        assert!(open(2, false, false).expect_err("there").contains("--force"));
-    }
-    let error = Parts::open("x.json".as_ref(), &json!(1), false, false).expect_err("its name");
-    assert!(error.to_string().contains("must end in .ndjson"));
 }

@@ -1,8 +1,9 @@
 //! The scores of several teachers as one: SPLADE-v3's ensemble (arXiv 2403.06789, section 2).
 //!
 //! For each query the scores of every teacher are put on 0 to 1 by their smallest and largest, and
-//! averaged over the teachers. All of that is then shifted and scaled as a whole, so that mean and
-//! deviation over all pairs are those of one teacher: what a student's loss sees keeps its size.
+//! averaged over the teachers, by weights if some are to count more. All of that is then shifted and
+//! scaled as a whole, so that mean and deviation over all pairs are those of one teacher: what a
+//! student's loss sees keeps its size.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ use crate::error::TrainError;
 pub struct EnsembleOptions {
     /// Files of scores, at least two, with the same queries and documents.
     pub inputs: Vec<PathBuf>,
+    /// How much each of them counts, all above 0; alike if there are none.
+    pub weights: Vec<f64>,
     /// Where the scores go.
     pub output: PathBuf,
     /// Which of the inputs gives mean and deviation, from 0; none: scores stay within 0 and 1.
@@ -61,6 +64,15 @@ pub fn ensemble(
     if inputs.len() < 2 {
         return refuse("an ensemble is made of two files or more".to_owned());
     }
+    let (files, weights) = (inputs.len(), options.weights.len());
+    if weights > 0 && weights != files {
+        return refuse(format!("there are {files} files and {weights} weights"));
+    }
+    if let Some(wrong) =
+        options.weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0))
+    {
+        return refuse(format!("the weight {wrong} is no number above 0"));
+    }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or(Ok(()), |dir| std::fs::create_dir_all(dir).map_err(TrainError::io(dir)))?;
     // What cannot be written shows before the files are read.
@@ -83,9 +95,10 @@ fn join(
     file: &mut Lines,
     keep_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<EnsembleReport>, TrainError> {
-    let EnsembleOptions { inputs, like, .. } = options;
-    let teachers: Vec<Teacher> =
-        inputs.iter().map(|path| Teacher::open(path)).collect::<Result<_, _>>()?;
+    let EnsembleOptions { inputs, weights, like, .. } = options;
+    let weight = |at| weights.get(at).copied().unwrap_or(1.0);
+    let teachers = inputs.iter().enumerate().map(|(at, path)| Teacher::open(path, weight(at)));
+    let teachers: Vec<Teacher> = teachers.collect::<Result<_, _>>()?;
     let queries = teachers[0].file.len();
     if let Some(other) = teachers.iter().find(|teacher| teacher.file.len() != queries) {
         let (a, b) = (teachers[0].path.display(), other.path.display());
@@ -100,7 +113,7 @@ fn join(
             return Ok(None);
         }
         let scores = Query::read(&teachers, line)?;
-        joined.add(scores.joined().into_iter());
+        joined.add(scores.joined(&teachers).into_iter());
         if let Some(like) = like {
             reference.add(scores.own[*like].iter().map(|score| f64::from(*score)));
         }
@@ -122,7 +135,7 @@ fn join(
         }
         let query = Query::read(&teachers, at)?;
         let scores: Vec<f32> =
-            query.joined().into_iter().map(|s| (scale * s + shift) as f32).collect();
+            query.joined(&teachers).into_iter().map(|s| (scale * s + shift) as f32).collect();
         written.add(scores.iter().map(|score| f64::from(*score)));
         let shown = scores.iter().map(f32::to_string);
         let text = line(query.qid, query.docs.iter().copied().zip(shown));
@@ -135,17 +148,18 @@ fn join(
 /// A file of scores whose lines are found by query.
 struct Teacher {
     path: PathBuf,
+    weight: f64,
     file: ScoreFile,
     lines: HashMap<i64, u32>,
 }
 
 impl Teacher {
-    fn open(path: &Path) -> Result<Self, TrainError> {
+    fn open(path: &Path, weight: f64) -> Result<Self, TrainError> {
         let file = ScoreFile::open(path, |qid, scores| {
             scores.is_empty().then(|| format!("qid {qid} has no document"))
         })?;
         let lines = (0..file.len()).map(|line| (file.query(line), line as u32)).collect();
-        Ok(Self { path: path.to_path_buf(), file, lines })
+        Ok(Self { path: path.to_path_buf(), weight, file, lines })
     }
 }
 
@@ -187,17 +201,20 @@ impl Query {
     }
 
     /// Means of the normalised scores; what a teacher cannot tell apart is in the middle.
-    fn joined(&self) -> Vec<f64> {
+    fn joined(&self, teachers: &[Teacher]) -> Vec<f64> {
         let mut sums = vec![0.0; self.docs.len()];
-        for scores in &self.own {
+        for (scores, teacher) in self.own.iter().zip(teachers) {
             let least = f64::from(scores.iter().copied().fold(f32::INFINITY, f32::min));
             let most = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
             for (sum, score) in sums.iter_mut().zip(scores) {
                 let range = most - least;
-                *sum += if range > 0.0 { (f64::from(*score) - least) / range } else { 0.5 };
+                let normalised =
+                    if range > 0.0 { (f64::from(*score) - least) / range } else { 0.5 };
+                *sum += teacher.weight * normalised;
             }
         }
-        sums.iter_mut().for_each(|sum| *sum /= self.own.len() as f64);
+        let all: f64 = teachers.iter().map(|teacher| teacher.weight).sum();
+        sums.iter_mut().for_each(|sum| *sum /= all);
         sums
     }
 }
@@ -231,6 +248,14 @@ mod tests {
     use super::*;
 
     fn run(files: &[&str], like: Option<usize>) -> Result<(String, EnsembleReport), String> {
+        run_weighted(files, like, &[])
+    }
+
+    fn run_weighted(
+        files: &[&str],
+        like: Option<usize>,
+        weights: &[f64],
+    ) -> Result<(String, EnsembleReport), String> {
         let dir = tempfile::tempdir().expect("a folder");
         let inputs: Vec<PathBuf> =
             (0..files.len()).map(|i| dir.path().join(format!("{i}.ndjson"))).collect();
@@ -238,7 +263,8 @@ mod tests {
             std::fs::write(path, text).expect("written");
         }
         let output = dir.path().join("out.ndjson");
-        let options = EnsembleOptions { inputs, output, like, force: false };
+        let weights = weights.to_vec();
+        let options = EnsembleOptions { inputs, weights, output, like, force: false };
         let report = ensemble(&options, &mut || true).map_err(|error| error.to_string())?;
         let text = std::fs::read_to_string(&options.output).expect("scores");
         Ok((text, report.expect("not stopped")))
@@ -256,6 +282,19 @@ mod tests {
         let want = "{\"qid\": 1, \"scores\": {\"5\": 0.25, \"6\": 0.75, \"7\": 0.5}}\n\
                     {\"qid\": 2, \"scores\": {\"5\": 0.25, \"9\": 0.75}}\n";
         assert_eq!((text.as_str(), report.queries, report.pairs), (want, 2, 5));
+    }
+
+    #[test]
+    fn a_teacher_counts_as_much_as_its_weight() {
+        let (text, _) = run_weighted(&[A, B], None, &[3.0, 1.0]).expect("joined");
+        let want = "{\"qid\": 1, \"scores\": {\"5\": 0.125, \"6\": 0.625, \"7\": 0.75}}\n\
+                    {\"qid\": 2, \"scores\": {\"5\": 0.125, \"9\": 0.875}}\n";
+        assert_eq!(text, want);
+        let refused = |weights: &[f64]| run_weighted(&[A, B], None, weights).expect_err("refused");
+        assert!(refused(&[1.0]).contains("there are 2 files and 1 weights"));
+        for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(refused(&[1.0, wrong]).contains("no number above 0"));
+        }
     }
 
     /// Mean and deviation of 2, 4, 6, -1, 1 and of 0, 10, 5, 3, 3, as numpy gives them.
@@ -281,9 +320,12 @@ mod tests {
         std::fs::write(&file, A).expect("written");
         let run = |inputs: [&str; 2], output: &str| {
             let inputs = inputs.map(|name| dir.path().join(name)).to_vec();
-            let output = dir.path().join(output);
-            ensemble(&EnsembleOptions { inputs, output, like: None, force: false }, &mut || true)
-                .map_err(|error| error.to_string())
+            let (weights, output) = (Vec::new(), dir.path().join(output));
+            ensemble(
+                &EnsembleOptions { inputs, weights, output, like: None, force: false },
+                &mut || true,
+            )
+            .map_err(|error| error.to_string())
         };
         // Neither can be had: that it cannot be written is said first.
         let message = run(["none.ndjson"; 2], "a.ndjson/b.ndjson").expect_err("refused");

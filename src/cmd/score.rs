@@ -1,0 +1,91 @@
+//! `light-splade score`: pairs of queries and documents by BM25 or a SPLADE model.
+
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use rayon::prelude::*;
+use serde_json::{Value, json};
+use splade_sparse::SparseVector;
+use splade_train::data::ScoreFile;
+use splade_train::parts::Parts;
+use splade_train::stamps::file_stamp;
+
+use super::masters::{Masters, part_of};
+use super::parts::{self, QUERIES_AT_A_TIME};
+use super::ranker::{self, Ranker};
+use super::retrieval::pool;
+use super::score_line;
+use crate::args::{ScoreArgs, ScorerArg};
+use crate::interrupt::{self, Interrupted};
+
+pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
+    if args.by == ScorerArg::Bm25 && args.ranker.index.is_some() {
+        bail!("--index is for --by splade; the tokens that BM25 counts are those of --model");
+    }
+    let masters = Masters::open(&args.data)?;
+    let pairs = ScoreFile::open(&args.pairs, |query, scores| {
+        if masters.queries.row(query).is_none() {
+            return Some(format!("qid {query} does not exist in the query master"));
+        }
+        let (doc, _) = scores.iter().find(|(doc, _)| masters.docs.row(*doc).is_none())?;
+        Some(format!("doc_id {doc} of qid {query} does not exist in document master"))
+    })?;
+    let parts = Parts::open(&args.out, &settings(args)?, args.resume, args.force)?;
+    interrupt::listen()?;
+    let pool = pool(args.ranker.engine.run.threads)?;
+    let ranker = match args.by {
+        ScorerArg::Bm25 => Ranker::bm25(&args.ranker, &masters, &pool),
+        ScorerArg::Splade => Ranker::splade(&args.ranker, &masters),
+    };
+    let stopped = || parts::stopped(&args.out, args.force);
+    let ranker = ranker.map_err(|error| match error.is::<Interrupted>() {
+        true => stopped(),
+        false => error,
+    })?;
+    parts.remember(ranker.inputs())?;
+    let lines_of = |window: Range<usize>| {
+        let text = |line| masters.queries.get(pairs.query(line));
+        let texts = window.clone().map(text).collect::<Result<Vec<_>, _>>()?;
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        let vectors = ranker.vectors(&texts, &pool)?;
+        let line = |(line, vector)| line_of(&ranker, &pairs, line, vector);
+        pool.install(|| window.into_par_iter().zip(&vectors).map(line).collect())
+    };
+    parts::write(parts, pairs.len(), QUERIES_AT_A_TIME, lines_of, stopped)
+}
+
+/// The scores of a query's documents.
+fn line_of(
+    ranker: &Ranker,
+    pairs: &ScoreFile,
+    line: usize,
+    vector: &SparseVector,
+) -> Result<String> {
+    let query = pairs.query(line);
+    let mut scores = pairs.scores(line)?;
+    for (doc, score) in &mut scores {
+        let found = ranker.score(vector, *doc);
+        *score = found.with_context(|| format!("doc_id {doc} is not in the index"))?;
+        if !score.is_finite() {
+            bail!("the score of qid {query} and doc_id {doc} is {score}");
+        }
+    }
+    Ok(score_line(query, &scores))
+}
+
+/// What the parts of the same file must be of.
+fn settings(args: &ScoreArgs) -> Result<Value> {
+    let full = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let data = ["doc_master", "query_master"];
+    let stamp = |name: &str| -> Result<Value> { Ok(file_stamp(&part_of(&args.data, name)?)?) };
+    Ok(json!({
+        "pairs": full(&args.pairs),
+        "pairs_file": file_stamp(&args.pairs)?,
+        "data": full(&args.data),
+        "data_files": data.into_iter().map(stamp).collect::<Result<Vec<_>>>()?,
+        "by": format!("{:?}", args.by),
+        "ranker": ranker::settings(&args.ranker)?,
+        "queries_a_part": QUERIES_AT_A_TIME,
+    }))
+}
