@@ -265,7 +265,9 @@ fn scores_pairs_as_a_search_does() {
     let score = scores["1"].as_f64().expect("a number");
     assert!((score - 2.0 * 2f64.ln() / 2.26).abs() < 1e-6, "{score}");
     assert_eq!(scores["2"], 0.0);
-    assert!(failure(&[&call[..], &["--index", &index]].concat(), 1).contains("--by splade"));
+    for more in [["--index", &*index], ["--max-length", "9"], ["--precision", "int8"]] {
+        assert!(failure(&[&call[..], &more].concat(), 1).contains("are for --by splade"));
+    }
     let pairs = file("others.ndjson", "{\"qid\": 7, \"scores\": {\"5\": 3}}\n");
     let message = failure(&[&call[..1], &[&*pairs], &call[2..], &["--force"]].concat(), 1);
     assert!(message.contains("doc_id 5 of qid 7 does not exist in document master"), "{message}");

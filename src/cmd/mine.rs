@@ -3,7 +3,6 @@
 mod rankers;
 
 use std::ops::Range;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use splade_train::stamps::file_stamp;
 
 use super::masters::{Masters, part_of};
 use super::parts::{self, QUERIES_AT_A_TIME};
-use super::{ranker, score_line};
+use super::{full, ranker, score_line};
 use crate::args::{MineArgs, MineFormat};
 use crate::interrupt::{self, Interrupted};
 use crate::progress::say;
@@ -96,7 +95,6 @@ pub(crate) fn run(args: &MineArgs) -> Result<()> {
 
 /// What the parts of the same file must be of.
 fn settings(args: &MineArgs) -> Result<Value> {
-    let full = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let data = ["doc_master", "query_master", "positive_lists"];
     let stamp = |name: &str| -> Result<Value> { Ok(file_stamp(&part_of(&args.data, name)?)?) };
     Ok(json!({
@@ -184,6 +182,7 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use clap::Parser;
 

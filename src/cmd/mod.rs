@@ -58,6 +58,11 @@ fn folder(model: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// A path by which a file is told from others; of what is not there as it was typed.
+fn full(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
 /// Says what to do where a model that an index names cannot be loaded.
 fn hint_at_model<T>(result: Result<T>, given: Option<&PathBuf>) -> Result<T> {
     match given {

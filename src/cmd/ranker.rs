@@ -19,7 +19,7 @@ use super::bm25::{Bm25Index, counts_of};
 use super::index::made_by::{Encoding, MadeBy};
 use super::masters::Masters;
 use super::stream::{self, Ended};
-use super::{Records, Vocabulary, hint_at_model, load};
+use super::{Records, Vocabulary, full, hint_at_model, load};
 use crate::args::{PruneArgs, RankerArgs, WeightsArg};
 use crate::builtin;
 use crate::input::Position;
@@ -142,7 +142,6 @@ impl Ranker {
 
 /// What a file depends on by what ranks.
 pub(crate) fn settings(args: &RankerArgs) -> Result<Value> {
-    let full = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     Ok(json!({
         "model": args.model.as_deref().map(full),
         "model_files": args.model.as_deref().map(model_stamp).transpose()?,
@@ -189,7 +188,7 @@ fn ids(hits: Vec<Hit>) -> Result<Vec<i64>> {
 /// Refuses another model than that of an index, whose vectors would mean nothing to it. One that is
 /// not where the index remembers it may be elsewhere now.
 fn check_model(made_by: &MadeBy, model: &Path, index: &Path) -> Result<()> {
-    let given = std::fs::canonicalize(model).unwrap_or_else(|_| model.to_path_buf());
+    let given = full(model);
     let of_index = made_by.model.as_deref().filter(|own| own.is_relative() || own.exists());
     match of_index.filter(|own| **own != given) {
         None => Ok(()),

@@ -1,7 +1,6 @@
 //! `light-splade score`: pairs of queries and documents by BM25 or a SPLADE model.
 
 use std::ops::Range;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
@@ -15,13 +14,18 @@ use super::masters::{Masters, part_of};
 use super::parts::{self, QUERIES_AT_A_TIME};
 use super::ranker::{self, Ranker};
 use super::retrieval::pool;
-use super::score_line;
-use crate::args::{ScoreArgs, ScorerArg};
+use super::{full, score_line};
+use crate::args::{PrecisionArg, RankerArgs, ScoreArgs, ScorerArg};
 use crate::interrupt::{self, Interrupted};
 
 pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
-    if args.by == ScorerArg::Bm25 && args.ranker.index.is_some() {
-        bail!("--index is for --by splade; the tokens that BM25 counts are those of --model");
+    let RankerArgs { index, engine, .. } = &args.ranker;
+    let encodes = engine.max_length.is_some() || matches!(engine.precision, PrecisionArg::Int8);
+    if args.by == ScorerArg::Bm25 && (index.is_some() || encodes) {
+        bail!(
+            "--index, --max-length and --precision are for --by splade; BM25 counts all tokens of \
+             --model's tokenizer"
+        );
     }
     let masters = Masters::open(&args.data)?;
     let pairs = ScoreFile::open(&args.pairs, |query, scores| {
@@ -76,7 +80,6 @@ fn line_of(
 
 /// What the parts of the same file must be of.
 fn settings(args: &ScoreArgs) -> Result<Value> {
-    let full = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let data = ["doc_master", "query_master"];
     let stamp = |name: &str| -> Result<Value> { Ok(file_stamp(&part_of(&args.data, name)?)?) };
     Ok(json!({

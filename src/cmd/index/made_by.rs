@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use splade_model::{Encoder, EncoderOptions};
 
 use crate::args::{PrecisionArg, PruneArgs, RunArgs, SideArg};
+use crate::cmd::full;
 
 /// The model of an index. Nothing is known of it where an index was built of vectors alone.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +38,7 @@ impl MadeBy {
     /// By a model of which the tokenizer alone was read, or more.
     pub(crate) fn model(model: &Path, vocab: usize, tokens: usize) -> Self {
         // A folder must be found from elsewhere too; a name at the hub stays as it is.
-        let model = std::fs::canonicalize(model).unwrap_or_else(|_| model.to_path_buf());
+        let model = full(model);
         Self { model: Some(model), vocab: Some(vocab), tokens: Some(tokens), encoding: None }
     }
 
