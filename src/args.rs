@@ -36,7 +36,7 @@ pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
 pub(crate) use mine::{
-    MineArgs, MineFormat, RankerArgs, RankerKind, ScoreArgs, ScorerArg, SourceArg,
+    MineArgs, MineFormat, PartsArgs, RankerArgs, RankerKind, ScoreArgs, ScorerArg, SourceArg,
 };
 pub(crate) use model::{
     EngineArgs, InputArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg, TextArgs,

@@ -12,9 +12,8 @@ pub(crate) struct MineArgs {
     /// Folder of light-splade's form: doc_master, query_master, positive_lists
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: PathBuf,
-    /// File for the negatives, .ndjson or .ndjson.gz; it appears when it is whole
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) parts: PartsArgs,
     /// Where negatives come from: bm25, splade or random, with skip=, depth= and take= behind
     /// commas, and `random` to draw in place of taking the best; may be given several times
     #[arg(
@@ -55,14 +54,22 @@ pub(crate) struct MineArgs {
     /// Decides what is drawn
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) ranker: RankerArgs,
+}
+
+/// A file that is made in parts.
+#[derive(Debug, Args)]
+pub(crate) struct PartsArgs {
+    /// File to write, .ndjson or .ndjson.gz; it appears when it is whole
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
     /// Go on where an earlier run was stopped
     #[arg(long)]
     pub(crate) resume: bool,
     /// Replace the file, or begin anew in place of going on
     #[arg(long, conflicts_with = "resume")]
     pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) ranker: RankerArgs,
 }
 
 /// What compares queries with the documents of training data.
@@ -90,15 +97,8 @@ pub(crate) struct ScoreArgs {
     /// What scores
     #[arg(long, value_enum)]
     pub(crate) by: ScorerArg,
-    /// File for the scores, .ndjson or .ndjson.gz; it appears when it is whole
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) out: PathBuf,
-    /// Go on where an earlier run was stopped
-    #[arg(long)]
-    pub(crate) resume: bool,
-    /// Replace the file, or begin anew in place of going on
-    #[arg(long, conflicts_with = "resume")]
-    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) parts: PartsArgs,
     #[command(flatten)]
     pub(crate) ranker: RankerArgs,
 }

@@ -7,6 +7,7 @@ mod train;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use splade_train::config::{ComposeOptions, Composed, compose};
+use splade_train::error::TrainError;
 use splade_train::teacher::{PredictConfig, TeacherConfig};
 
 use crate::args::{CrossEncoderCommand, TeacherArgs};
@@ -22,17 +23,19 @@ pub(crate) fn run(command: &CrossEncoderCommand) -> Result<()> {
 
 /// The config of a command as it is composed, checked; nothing if it has none.
 pub(crate) fn settings(command: &CrossEncoderCommand) -> Result<String> {
-    let (run, is_train) = match command {
-        CrossEncoderCommand::Train(args) => (&args.run, true),
-        CrossEncoderCommand::Predict(args) => (&args.run, false),
-        CrossEncoderCommand::Ensemble(_) => return Ok(String::new()),
-    };
-    let composed = composed(run)?;
-    let value = composed.value()?;
-    match is_train {
-        true => _ = TeacherConfig::from_value(&value)?,
-        false => _ = PredictConfig::from_value(&value)?,
+    match command {
+        CrossEncoderCommand::Train(args) => checked(&args.run, TeacherConfig::from_value),
+        CrossEncoderCommand::Predict(args) => checked(&args.run, PredictConfig::from_value),
+        CrossEncoderCommand::Ensemble(_) => Ok(String::new()),
     }
+}
+
+fn checked<T>(
+    args: &TeacherArgs,
+    read: impl Fn(&Value) -> Result<T, TrainError>,
+) -> Result<String> {
+    let composed = composed(args)?;
+    read(&composed.value()?)?;
     Ok(composed.to_yaml())
 }
 

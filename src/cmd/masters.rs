@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use splade_index::eval::Dataset;
 use splade_train::data::{TextKind, Texts};
+use splade_train::stamps::file_stamp;
 
 use super::Records;
 use crate::input::Record;
@@ -48,8 +50,13 @@ impl Masters {
     }
 }
 
+/// What tells parts of the data from others of the same names.
+pub(crate) fn stamps(data: &Path, names: &[&str]) -> Result<Vec<Value>> {
+    names.iter().map(|name| Ok(file_stamp(&part_of(data, name)?)?)).collect()
+}
+
 /// A file of the data, or a folder of such.
-pub(crate) fn part_of(data: &Path, name: &str) -> Result<PathBuf> {
+fn part_of(data: &Path, name: &str) -> Result<PathBuf> {
     let names = [format!("{name}.ndjson"), format!("{name}.ndjson.gz"), name.to_owned()];
     let mut paths = names.into_iter().map(|name| data.join(name));
     let path = paths.find(|path| path.exists());

@@ -7,15 +7,15 @@ use std::ops::Range;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use splade_index::eval::{Dataset, Qrels};
+use splade_train::data::score_line;
 use splade_train::mine::{LeftOut, Mined, Miner, TeacherScores};
-use splade_train::parts::Parts;
 use splade_train::stamps::file_stamp;
 
-use super::masters::{Masters, part_of};
+use super::masters::{Masters, stamps};
 use super::parts::{self, QUERIES_AT_A_TIME};
-use super::{full, ranker, score_line};
+use super::{full, ranker};
 use crate::args::{MineArgs, MineFormat};
-use crate::interrupt::{self, Interrupted};
+use crate::interrupt;
 use crate::progress::say;
 use rankers::Rankers;
 
@@ -64,14 +64,9 @@ pub(crate) fn run(args: &MineArgs) -> Result<()> {
         .into_iter()
         .max()
         .unwrap_or(0);
-    let parts = Parts::open(&args.out, &settings, args.resume, args.force)?;
+    let parts = parts::open(&args.parts, &settings)?;
     interrupt::listen()?;
-    let stopped = || parts::stopped(&args.out, args.force);
-    let rankers = Rankers::open(args, &data, most);
-    let rankers = rankers.map_err(|error| match error.is::<Interrupted>() {
-        true => stopped(),
-        false => error,
-    })?;
+    let rankers = parts::or_stopped(Rankers::open(args, &data, most), &args.parts)?;
     parts.remember(&rankers.inputs())?;
     let mut totals = Totals::default();
     let lines_of = |window: Range<usize>| {
@@ -88,18 +83,16 @@ pub(crate) fn run(args: &MineArgs) -> Result<()> {
         }
         Ok(lines)
     };
-    parts::write(parts, queries.len(), rankers.queries_at_once(), lines_of, stopped)?;
+    parts::write(&args.parts, parts, queries.len(), rankers.queries_at_once(), lines_of)?;
     totals.tell();
     Ok(())
 }
 
 /// What the parts of the same file must be of.
 fn settings(args: &MineArgs) -> Result<Value> {
-    let data = ["doc_master", "query_master", "positive_lists"];
-    let stamp = |name: &str| -> Result<Value> { Ok(file_stamp(&part_of(&args.data, name)?)?) };
     Ok(json!({
         "data": full(&args.data),
-        "data_files": data.into_iter().map(stamp).collect::<Result<Vec<_>>>()?,
+        "data_files": stamps(&args.data, &["doc_master", "query_master", "positive_lists"])?,
         "ranker": ranker::settings(&args.ranker)?,
         "sources": args.source.iter().map(|source| format!("{source:?}")).collect::<Vec<_>>(),
         "teacher_scores": args.teacher_scores.as_deref().map(full),
@@ -115,7 +108,7 @@ fn settings(args: &MineArgs) -> Result<Value> {
 fn write(format: MineFormat, query: i64, positives: usize, mined: &Mined, lines: &mut Vec<String>) {
     let (own, negatives) = mined.scores.split_at(positives);
     match format {
-        MineFormat::Scores => lines.push(score_line(query, &mined.scores)),
+        MineFormat::Scores => lines.push(score_line(query, mined.scores.iter().copied())),
         MineFormat::Triplets => {
             let pairs = own.iter().cycle().zip(negatives);
             lines.extend(pairs.map(|((positive, _), (negative, _))| {

@@ -177,11 +177,3 @@ fn ids(path: &Path) -> Result<Vec<String>> {
     }
     Ok(ids)
 }
-
-/// A line of scores, of light-splade's form.
-fn score_line(query: i64, scores: &[(i64, f32)]) -> String {
-    // Debug's form has a point: 1.0, as Python writes.
-    let pairs = scores.iter().map(|(doc, score)| format!("\"{doc}\": {score:?}"));
-    let pairs = pairs.collect::<Vec<_>>().join(", ");
-    format!("{{\"qid\": {query}, \"scores\": {{{pairs}}}}}")
-}

@@ -1,11 +1,12 @@
 //! A file of a line a query, made part by part.
 
 use std::ops::Range;
-use std::path::Path;
 
 use anyhow::Result;
+use serde_json::Value;
 use splade_train::parts::Parts;
 
+use crate::args::PartsArgs;
 use crate::input::Position;
 use crate::interrupt::{self, Interrupted};
 use crate::progress::{Progress, say};
@@ -13,14 +14,19 @@ use crate::progress::{Progress, say};
 /// Queries of a part.
 pub(crate) const QUERIES_AT_A_TIME: usize = 1024;
 
+/// Begins the file, or goes on with it.
+pub(crate) fn open(args: &PartsArgs, settings: &Value) -> Result<Parts> {
+    Ok(Parts::open(&args.out, settings, args.resume, args.force)?)
+}
+
 /// Makes the parts that are not there yet of so many rows, so many of them at once, and puts all
 /// together.
 pub(crate) fn write(
+    args: &PartsArgs,
     mut parts: Parts,
     rows: usize,
     at_once: usize,
     mut lines_of: impl FnMut(Range<usize>) -> Result<Vec<String>>,
-    stopped: impl Fn() -> anyhow::Error,
 ) -> Result<()> {
     let begin = parts.done() * QUERIES_AT_A_TIME;
     if begin > 0 {
@@ -34,7 +40,7 @@ pub(crate) fn write(
         for begin in (begin..end).step_by(at_once) {
             if interrupt::asked() {
                 progress.clear();
-                return Err(stopped());
+                return Err(stopped(args));
             }
             let window = begin..end.min(begin + at_once);
             parts.write(&lines_of(window.clone())?)?;
@@ -47,12 +53,16 @@ pub(crate) fn write(
     Ok(parts.finish()?)
 }
 
-/// What a person is told who has stopped it.
-pub(crate) fn stopped(out: &Path, force: bool) -> anyhow::Error {
-    let how = if force { "--resume in place of --force" } else { "--resume" };
+/// Tells how to go on where what comes before the parts was interrupted.
+pub(crate) fn or_stopped<T>(result: Result<T>, args: &PartsArgs) -> Result<T> {
+    result.map_err(|error| if error.is::<Interrupted>() { stopped(args) } else { error })
+}
+
+fn stopped(args: &PartsArgs) -> anyhow::Error {
+    let how = if args.force { "--resume in place of --force" } else { "--resume" };
     let message = format!(
         "the parts so far are kept in {}.parts; go on with the same command and {how}",
-        out.display()
+        args.out.display()
     );
     Interrupted(message).into()
 }

@@ -6,17 +6,16 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use splade_sparse::SparseVector;
-use splade_train::data::ScoreFile;
-use splade_train::parts::Parts;
+use splade_train::data::{ScoreFile, score_line};
 use splade_train::stamps::file_stamp;
 
-use super::masters::{Masters, part_of};
+use super::full;
+use super::masters::{Masters, stamps};
 use super::parts::{self, QUERIES_AT_A_TIME};
 use super::ranker::{self, Ranker};
 use super::retrieval::pool;
-use super::{full, score_line};
 use crate::args::{PrecisionArg, RankerArgs, ScoreArgs, ScorerArg};
-use crate::interrupt::{self, Interrupted};
+use crate::interrupt;
 
 pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
     let RankerArgs { index, engine, .. } = &args.ranker;
@@ -28,25 +27,17 @@ pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
         );
     }
     let masters = Masters::open(&args.data)?;
-    let pairs = ScoreFile::open(&args.pairs, |query, scores| {
-        if masters.queries.row(query).is_none() {
-            return Some(format!("qid {query} does not exist in the query master"));
-        }
-        let (doc, _) = scores.iter().find(|(doc, _)| masters.docs.row(*doc).is_none())?;
-        Some(format!("doc_id {doc} of qid {query} does not exist in document master"))
-    })?;
-    let parts = Parts::open(&args.out, &settings(args)?, args.resume, args.force)?;
+    let has_query = |query| masters.queries.row(query).is_some();
+    let has_doc = |doc| masters.docs.row(doc).is_some();
+    let pairs = ScoreFile::open_known(&args.pairs, has_query, has_doc)?;
+    let parts = parts::open(&args.parts, &settings(args)?)?;
     interrupt::listen()?;
     let pool = pool(args.ranker.engine.run.threads)?;
     let ranker = match args.by {
         ScorerArg::Bm25 => Ranker::bm25(&args.ranker, &masters, &pool),
         ScorerArg::Splade => Ranker::splade(&args.ranker, &masters),
     };
-    let stopped = || parts::stopped(&args.out, args.force);
-    let ranker = ranker.map_err(|error| match error.is::<Interrupted>() {
-        true => stopped(),
-        false => error,
-    })?;
+    let ranker = parts::or_stopped(ranker, &args.parts)?;
     parts.remember(ranker.inputs())?;
     let lines_of = |window: Range<usize>| {
         let text = |line| masters.queries.get(pairs.query(line));
@@ -56,7 +47,7 @@ pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
         let line = |(line, vector)| line_of(&ranker, &pairs, line, vector);
         pool.install(|| window.into_par_iter().zip(&vectors).map(line).collect())
     };
-    parts::write(parts, pairs.len(), QUERIES_AT_A_TIME, lines_of, stopped)
+    parts::write(&args.parts, parts, pairs.len(), QUERIES_AT_A_TIME, lines_of)
 }
 
 /// The scores of a query's documents.
@@ -75,18 +66,16 @@ fn line_of(
             bail!("the score of qid {query} and doc_id {doc} is {score}");
         }
     }
-    Ok(score_line(query, &scores))
+    Ok(score_line(query, scores))
 }
 
 /// What the parts of the same file must be of.
 fn settings(args: &ScoreArgs) -> Result<Value> {
-    let data = ["doc_master", "query_master"];
-    let stamp = |name: &str| -> Result<Value> { Ok(file_stamp(&part_of(&args.data, name)?)?) };
     Ok(json!({
         "pairs": full(&args.pairs),
         "pairs_file": file_stamp(&args.pairs)?,
         "data": full(&args.data),
-        "data_files": data.into_iter().map(stamp).collect::<Result<Vec<_>>>()?,
+        "data_files": stamps(&args.data, &["doc_master", "query_master"])?,
         "by": format!("{:?}", args.by),
         "ranker": ranker::settings(&args.ranker)?,
         "queries_a_part": QUERIES_AT_A_TIME,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use splade_sparse::files::aside;
 
 use super::Watch;
-use crate::data::{SetPaths, free_bytes, verify};
+use crate::data::{SetPaths, free_bytes, score_line, verify};
 use crate::error::TrainError;
 
 /// What a whole folder was made with.
@@ -265,10 +265,7 @@ impl Lines {
         qid: i64,
         scores: impl IntoIterator<Item = (i64, f32)>,
     ) -> Result<(), TrainError> {
-        // Debug's form is the shortest that is read as the same number, with a point: 1.0, not 1.
-        let pairs = scores.into_iter().map(|(doc, score)| format!("\"{doc}\": {score:?}"));
-        let pairs = pairs.collect::<Vec<_>>().join(", ");
-        self.line(format_args!("{{\"qid\": {qid}, \"scores\": {{{pairs}}}}}"))
+        self.line(format_args!("{}", score_line(qid, scores)))
     }
 
     pub(crate) fn finish(self) -> Result<(), TrainError> {

@@ -39,7 +39,7 @@ pub(crate) use ids::Ids;
 pub use masking::Masking;
 pub(crate) use problems::Findings;
 pub(crate) use record::{PositivesLine, Schema, ScoresLine, read as read_record};
-pub use scores::ScoreFile;
+pub use scores::{ScoreFile, score_line};
 pub(crate) use set::SetPaths;
 pub(crate) use table::Table;
 pub use texts::{TextKind, Texts};

@@ -8,6 +8,14 @@ use super::record::{self, Schema, ScoresLine};
 use super::table::Table;
 use crate::error::TrainError;
 
+/// A line of such a file, without its end.
+pub fn score_line(query: i64, scores: impl IntoIterator<Item = (i64, f32)>) -> String {
+    // Debug's form is the shortest that is read as the same number, with a point: 1.0, not 1.
+    let pairs = scores.into_iter().map(|(doc, score)| format!("\"{doc}\": {score:?}"));
+    let pairs = pairs.collect::<Vec<_>>().join(", ");
+    format!("{{\"qid\": {query}, \"scores\": {{{pairs}}}}}")
+}
+
 /// A mapped file, or folder of files, in which every line was read once.
 #[derive(Debug)]
 pub struct ScoreFile {
@@ -18,7 +26,7 @@ pub struct ScoreFile {
 
 impl ScoreFile {
     /// Opens the file and reads every line. `check` says what is wrong with one, if anything is.
-    pub fn open(
+    pub(crate) fn open(
         path: &Path,
         check: impl Fn(i64, &[(i64, f32)]) -> Option<String> + Sync,
     ) -> Result<Self, TrainError> {
@@ -54,6 +62,24 @@ impl ScoreFile {
         Ok(Self { table, lines })
     }
 
+    /// The same, refusing pairs without a text.
+    ///
+    /// # Errors
+    /// If a line is not sound, or a query is there twice or has no text, or a document of it.
+    pub fn open_known(
+        path: &Path,
+        has_query: impl Fn(i64) -> bool + Sync,
+        has_doc: impl Fn(i64) -> bool + Sync,
+    ) -> Result<Self, TrainError> {
+        Self::open(path, |qid, scores| {
+            if !has_query(qid) {
+                return Some(format!("qid {qid} does not exist in the query master"));
+            }
+            let (doc, _) = scores.iter().find(|(doc, _)| !has_doc(*doc))?;
+            Some(format!("doc_id {doc} of qid {qid} does not exist in document master"))
+        })
+    }
+
     /// Lines, which are queries.
     #[allow(clippy::len_without_is_empty, reason = "there is always a line")]
     pub fn len(&self) -> usize {
@@ -66,7 +92,7 @@ impl ScoreFile {
     }
 
     /// Documents of a line.
-    pub fn documents(&self, line: usize) -> usize {
+    pub(crate) fn documents(&self, line: usize) -> usize {
         self.lines[line].1 as usize
     }
 

@@ -104,14 +104,11 @@ pub fn predict(
     check_output(&output, options)?;
     let docs = Masters::open(&config.doc_masters, TextKind::Document, watch)?;
     let queries = Masters::open(&config.query_masters, TextKind::Query, watch)?;
-    let pairs = ScoreFile::open(&config.hard_negative_init_scores, |qid, scores| {
-        if !queries.has(qid) {
-            return Some(format!("qid {qid} does not exist in the query master"));
-        }
-        let missing = scores.iter().find(|(doc, _)| !docs.has(*doc));
-        missing
-            .map(|(doc, _)| format!("doc_id {doc} of qid {qid} does not exist in document master"))
-    })?;
+    let pairs = ScoreFile::open_known(
+        &config.hard_negative_init_scores,
+        |qid| queries.has(qid),
+        |doc| docs.has(doc),
+    )?;
     let lines = options.shard.map_or(0..pairs.len(), |shard| shard.lines(pairs.len()));
     let settings = settings(config, options)?;
     let mut partial = Partial::open(&output, &settings, options.resume)?;
