@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use common::{MODEL, failure, run, stdout};
 
-const FIXTURES: &str = "crates/splade-train/tests/fixtures/convert";
+const FIXTURES: &str = "crates/splade-data/tests/fixtures/convert";
 
 fn path(dir: &tempfile::TempDir, name: &str) -> String {
     dir.path().join(name).to_str().expect("UTF-8").to_owned()

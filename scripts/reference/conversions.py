@@ -1,6 +1,6 @@
 """Conversions of small sets the slow way, to compare those of `light-splade convert` with.
 
-    python scripts/reference/conversions.py crates/splade-train/tests/fixtures/convert
+    python scripts/reference/conversions.py crates/splade-data/tests/fixtures/convert
 
 Writes a folder of input files for each source, seeded and random but full of what conversions must
 get right (equal texts, unknown ids, queries without negatives), and `expected`: what dictionaries

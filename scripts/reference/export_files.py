@@ -1,6 +1,6 @@
 """Reads the exported files of the tests by other programs, and compares them with what they are of.
 
-    python scripts/reference/export_files.py crates/splade-sparse/tests/fixtures/export
+    python scripts/reference/export_files.py crates/splade-export/tests/fixtures/export
 
 Needs numpy, scipy, safetensors, pyarrow and ciff-toolkit.
 """

@@ -1,6 +1,6 @@
 """Composes a table of configs with Hydra itself and writes what comes out.
 
-    python scripts/reference/hydra_cases.py crates/splade-train/tests/fixtures/config/hydra.json
+    python scripts/reference/hydra_cases.py crates/hydra-compose/tests/fixtures/hydra.json
 
 Each case is a set of files, a config name, overrides and environment variables. The fixture keeps
 them with what Hydra 1.3.2 and OmegaConf 2.3.0 make of it: the YAML of `--cfg job`, the resolved

@@ -1,6 +1,6 @@
 """What the Python library says of training data, sound and not.
 
-    python scripts/reference/training_data.py crates/splade-train/tests/fixtures/data/python.json
+    python scripts/reference/training_data.py crates/splade-data/tests/fixtures/data/python.json
 
 Each case is a set of files. The result has the files' lines, and the error's text or everything
 that the library's data set can give: texts (and scores) of its samples, drawn until nothing new

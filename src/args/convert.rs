@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use splade_train::convert::Purpose;
+use splade_data::convert::Purpose;
 
 /// A source of training data.
 #[derive(Debug, Subcommand)]
@@ -23,7 +23,7 @@ pub(crate) enum ConvertCommand {
 #[derive(Debug, Args)]
 pub(crate) struct MmarcoArgs {
     /// Folder with the files, or a data set of the Hugging Face hub: org/name or org/name@revision
-    #[arg(value_name = "DATA", default_value = splade_train::convert::MMARCO)]
+    #[arg(value_name = "DATA", default_value = splade_data::convert::MMARCO)]
     pub(crate) data: PathBuf,
     /// What the data is for
     #[arg(long = "for", value_enum)]

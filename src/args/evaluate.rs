@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use splade_index::eval::Metric;
+use splade_eval::Metric;
 
 use super::{EngineArgs, TableOrJson, WeightsArg};
 

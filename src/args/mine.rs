@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use splade_train::mine::{Margins, MineSource};
+use splade_data::mine::{Margins, MineSource};
 
 use super::EngineArgs;
 

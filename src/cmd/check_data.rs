@@ -4,7 +4,7 @@ mod training;
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
-use splade_index::eval::{Dataset, Finding, Qrels, check};
+use splade_eval::{Dataset, Finding, Qrels, check};
 
 use crate::args::{CheckDataArgs, TableOrJson};
 use crate::output::print;

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use splade_model::{HubOptions, resolve_dataset};
-use splade_train::convert::{
+use splade_data::DataError;
+use splade_data::convert::{
     BeirOptions, JoinOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles, MsMarcoOptions, Source,
     SquadOptions, Step, Watch, convert, made_with,
 };
-use splade_train::error::TrainError;
+use splade_model::{HubOptions, resolve_dataset};
 
 use crate::args::{ConvertCommand, MmarcoArgs, MsMarcoArgs, OutputArgs};
 use crate::input::Position;
@@ -169,7 +169,7 @@ fn write(source: &Source, settings: &Value, output: &OutputArgs) -> Result<()> {
             say(&format!("{out} is whole"));
             Ok(())
         }
-        Err(TrainError::Stopped) => Err(Interrupted("nothing is kept".to_owned()).into()),
+        Err(DataError::Stopped) => Err(Interrupted("nothing is kept".to_owned()).into()),
         Err(error) => Err(error.into()),
     }
 }

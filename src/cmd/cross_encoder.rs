@@ -5,8 +5,8 @@ mod predict;
 mod train;
 
 use anyhow::{Context, Result, bail};
+use hydra_compose::{ComposeOptions, Composed, compose};
 use serde_json::Value;
-use splade_train::config::{ComposeOptions, Composed, compose};
 use splade_train::error::TrainError;
 use splade_train::teacher::{PredictConfig, TeacherConfig};
 

@@ -9,8 +9,8 @@ mod engine;
 mod sample;
 
 use anyhow::{Context, Result, bail};
+use splade_export::Quantisation;
 use splade_sparse::SparseVector;
-use splade_sparse::export::Quantisation;
 
 use crate::args::{DoctorArgs, EngineKind};
 use crate::interrupt::{self, Interrupted};

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
-use splade_index::eval::{Dataset, EvaluateOptions, Metric, Qrels, Report, Run, check, evaluate};
+use splade_eval::{Dataset, EvaluateOptions, Metric, Qrels, Report, Run, check, evaluate};
 use splade_index::{Bm25Options, SearchOptions};
 
 use super::{check_data, retrieval};
@@ -114,7 +114,7 @@ fn search_options(args: &EvaluateArgs) -> SearchOptions {
     SearchOptions { k, ..SearchOptions::default() }
 }
 
-type Judge<'a> = dyn Fn(&Run) -> Result<Report, splade_index::IndexError> + 'a;
+type Judge<'a> = dyn Fn(&Run) -> Result<Report, splade_eval::EvalError> + 'a;
 
 fn evaluate_model(
     args: &EvaluateArgs,

@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 #[cfg(not(feature = "push"))]
-use splade_sparse::export::TextTarget as Server;
-use splade_sparse::export::{
+use splade_export::TextTarget as Server;
+#[cfg(feature = "push")]
+use splade_export::push::Server;
+use splade_export::{
     Ciff, Csr, CsrForm, Elasticsearch, ElasticsearchField, Lucene, Milvus, OpenSearch,
     OpenSearchField, Pgvector, Qdrant, Seismic, Target, Vespa,
 };
 use splade_sparse::files::{RowWriter, Shard, ShardedWriter};
-#[cfg(feature = "push")]
-use splade_sparse::push::Server;
 
 use super::stream::Ended;
 use crate::args::{

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use splade_index::eval::Dataset;
-use splade_train::data::{TextKind, Texts};
-use splade_train::stamps::file_stamp;
+use splade_data::stamps::file_stamp;
+use splade_data::{TextKind, Texts};
+use splade_eval::Dataset;
 
 use super::Records;
 use crate::input::Record;

@@ -6,10 +6,10 @@ use std::ops::Range;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use splade_index::eval::{Dataset, Qrels};
-use splade_train::data::score_line;
-use splade_train::mine::{LeftOut, Mined, Miner, TeacherScores};
-use splade_train::stamps::file_stamp;
+use splade_data::mine::{LeftOut, Mined, Miner, TeacherScores};
+use splade_data::score_line;
+use splade_data::stamps::file_stamp;
+use splade_eval::{Dataset, Qrels};
 
 use super::masters::{Masters, stamps};
 use super::parts::{self, QUERIES_AT_A_TIME};

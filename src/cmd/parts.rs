@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use anyhow::Result;
 use serde_json::Value;
-use splade_train::parts::Parts;
+use splade_data::parts::Parts;
 
 use crate::args::PartsArgs;
 use crate::input::Position;

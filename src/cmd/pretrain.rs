@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use splade_data::{Corpus, CorpusOptions, Masking};
 use splade_model::{Pooling, Saturation};
 use splade_text::{Tokenizer, TokenizerOptions};
 use splade_train::config::{PretrainConfig, Start, TrainingConfig};
 use splade_train::cpu::CpuEngine;
-use splade_train::data::{Corpus, CorpusOptions, Masking};
 use splade_train::engine::Engine;
 use splade_train::error::TrainError;
 use splade_train::trainer::{Outcome, Pretrainer, PretrainerOptions, check_outputs, new_model};

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf, absolute};
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use serde_json::{Value, json};
+use splade_data::stamps::{file_stamp, weights_stamp};
 use splade_index::{
     Bm25Options, Filter, Hit, Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions,
 };
 use splade_model::{Encoder, EncoderOptions, ModelFolder, Side};
 use splade_sparse::SparseVector;
 use splade_text::{Tokenizer, TokenizerOptions};
-use splade_train::stamps::{file_stamp, weights_stamp};
 
 use super::bm25::{Bm25Index, counts_of};
 use super::index::made_by::{Encoding, MadeBy};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rayon::prelude::*;
-use splade_index::eval::Scored;
+use splade_eval::Scored;
 use splade_index::{Hit, Index, SearchOptions};
 use splade_sparse::SparseVector;
 

@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use hydra_compose::{ComposeOptions, Composed, compose, sweep};
 use serde_json::Value;
-use splade_train::config::{ComposeOptions, Composed, ResumeFrom, TrainingConfig, compose, sweep};
+use splade_train::config::{ResumeFrom, TrainingConfig};
 use splade_train::error::TrainError;
 use splade_train::trainer::{Outcome, checkpoint_to_resume};
 

@@ -5,9 +5,9 @@ use std::ops::Range;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use serde_json::{Value, json};
+use splade_data::stamps::file_stamp;
+use splade_data::{ScoreFile, score_line};
 use splade_sparse::SparseVector;
-use splade_train::data::{ScoreFile, score_line};
-use splade_train::stamps::file_stamp;
 
 use super::full;
 use super::masters::{Masters, stamps};

@@ -16,48 +16,6 @@ pub enum IndexError {
         /// Why.
         source: std::io::Error,
     },
-    /// A line of a file cannot be understood.
-    #[error("{name}, line {line}: {message}")]
-    Line {
-        /// The file, or what the reader was called.
-        name: String,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong with it.
-        message: String,
-    },
-    /// A folder does not hold what was asked for.
-    #[error("{}: {message}", path.display())]
-    Dataset {
-        /// The folder.
-        path: PathBuf,
-        /// What is missing, and what would do.
-        message: String,
-    },
-    /// A ranking has a document twice, or a score that is not a number.
-    #[error("query \"{query}\": {message}")]
-    Ranking {
-        /// The query.
-        query: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// A metric is not known.
-    #[error("unknown metric \"{name}\"; known: {known}")]
-    Metric {
-        /// What was asked for.
-        name: String,
-        /// What would be understood.
-        known: String,
-    },
-    /// A term lies outside the vocabulary.
-    #[error("term {term} is outside the vocabulary of {vocab} terms; is this the model's vector?")]
-    Term {
-        /// The term.
-        term: splade_sparse::TermId,
-        /// Terms of the vocabulary.
-        vocab: usize,
-    },
     /// A folder or file is no index, or a damaged one, or cannot be written now.
     #[error("{}: {message}", path.display())]
     Index {
@@ -72,9 +30,6 @@ pub enum IndexError {
     /// A file could not be completed.
     #[error(transparent)]
     File(#[from] splade_sparse::files::FileError),
-    /// Judgements and rankings cannot be evaluated together. The message says why.
-    #[error("{0}")]
-    Evaluation(String),
 }
 
 impl IndexError {

@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use hydra_compose::ComposeError;
+use splade_data::DataError;
+use splade_eval::EvalError;
 use splade_index::IndexError;
+use splade_logs::LogError;
 use splade_model::ModelError;
 
 /// Errors of this crate; every text says what, where and, after `hint:`, what to do.
@@ -39,6 +43,18 @@ pub enum TrainError {
     /// A saved state that does not fit the run that is to continue from it.
     #[error("the saved state does not fit: {0}")]
     State(String),
+    /// The composition of the config.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// The training data.
+    #[error(transparent)]
+    Training(#[from] DataError),
+    /// The logs of the run.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The judgements and rankings of an evaluation.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),

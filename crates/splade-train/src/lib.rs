@@ -12,20 +12,14 @@
 //! update, and [`trainer`] the loop with its checkpoints and evaluations.
 
 pub mod config;
-pub mod convert;
-pub mod data;
 pub mod engine;
 
 pub mod cpu;
 pub mod error;
 mod json;
-pub mod logs;
-pub mod mine;
 pub mod objective;
 pub mod optimizer;
-pub mod parts;
 pub mod schedule;
-pub mod stamps;
 pub mod table;
 pub mod teacher;
 pub mod trainer;

@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use splade_model::{ModelError, WeightsWriter, copy_tokenizer_alone};
 use splade_text::Tokenizer;
 
-use crate::data::Texts;
 use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};
 use crate::error::TrainError;
+use splade_data::Texts;
 
 /// Documents that frequencies are counted in, evenly spread where there are more.
 pub const COUNTED_DOCUMENTS: usize = 100_000;
@@ -180,7 +180,7 @@ mod tests {
     use splade_text::TokenizerOptions;
 
     use super::*;
-    use crate::data::TextKind;
+    use splade_data::TextKind;
 
     fn demo() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo")

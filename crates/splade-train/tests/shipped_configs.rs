@@ -4,9 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use hydra_compose::{ComposeOptions, compose};
 use serde_json::Value;
 use splade_train::config::{
-    ComposeOptions, Config, LossKind, PretrainConfig, QueryEncoder, RegularizerKind, Start, compose,
+    Config, LossKind, PretrainConfig, QueryEncoder, RegularizerKind, Start,
 };
 
 fn repository() -> PathBuf {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use hydra_compose::{ComposeOptions, compose};
 use serde_json::{Value, json};
 use splade_model::{PairTokenizer, Weights};
-use splade_train::config::{ComposeOptions, compose};
 use splade_train::error::TrainError;
 use splade_train::teacher::{
     PredictConfig, TeacherConfig, TeacherData, TeacherEngine, TeacherEvent, TeacherOutcome,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
-use splade_train::data::FolderCheck;
+use splade_data::FolderCheck;
 
 use crate::args::{CheckDataArgs, TableOrJson};
 use crate::output::print;

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use splade_sparse::SparseVector;
-use splade_sparse::export::{
+use splade_export::push::{Answer, Client, ClientOptions, PushError, Request, Server, Watcher};
+use splade_export::{
     Elasticsearch, ElasticsearchField, OpenSearch, OpenSearchField, Qdrant, Quantisation, TermNames,
 };
-use splade_sparse::push::{Answer, Client, ClientOptions, PushError, Request, Server, Watcher};
+use splade_sparse::SparseVector;
 
 use super::Wrong;
 use crate::args::{DoctorArgs, EngineKind};

@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use splade_export::{Quantisation, TermNames};
 use splade_model::Side;
-use splade_sparse::export::{Quantisation, TermNames};
 use splade_sparse::files::VectorReader;
 use splade_sparse::{SparseVector, TermId};
 use splade_text::TokenizerOptions;

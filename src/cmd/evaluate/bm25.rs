@@ -1,7 +1,7 @@
 //! The run of BM25 over the tokens of a model's tokenizer.
 
 use anyhow::Result;
-use splade_index::eval::Run;
+use splade_eval::Run;
 use splade_index::{Bm25Options, SearchOptions};
 use splade_text::Tokenizer;
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
-use splade_index::eval::{CompareOptions, ComparedMetric, Comparison, Report, compare};
+use splade_eval::{CompareOptions, ComparedMetric, Comparison, Report, compare};
 
 use crate::args::ReportFormat;
 
@@ -108,6 +108,6 @@ fn comparison_json(comparison: &Comparison) -> Value {
     json
 }
 
-fn changed(metric: &ComparedMetric) -> impl Iterator<Item = &splade_index::eval::QueryChange> {
+fn changed(metric: &ComparedMetric) -> impl Iterator<Item = &splade_eval::QueryChange> {
     metric.changes.iter().take(CHANGES).filter(|change| change.difference() != 0.0)
 }

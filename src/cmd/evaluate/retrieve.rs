@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
-use splade_index::eval::{Run, StatisticsSummary, VectorStatistics, expected_flops};
+use splade_eval::{Run, StatisticsSummary, VectorStatistics, expected_flops};
 use splade_index::{Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};
 use splade_model::{Encoder, EncoderOptions, Side};
 use splade_sparse::SparseVector;
@@ -163,7 +163,7 @@ fn count(index: &Index, data: &Data<'_>, statistics: &mut VectorStatistics) -> R
 
 /// The documents of a data set.
 pub(super) fn documents(data: &Data<'_>) -> Records {
-    let record = |text: splade_index::eval::Text| Record { id: text.id, text: text.text };
+    let record = |text: splade_eval::Text| Record { id: text.id, text: text.text };
     Box::new(data.dataset.documents().map(move |text| Ok(record(text?))))
 }
 

@@ -6,8 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use splade_export::Sample;
 use splade_sparse::SparseVector;
-use splade_sparse::export::Sample;
 use splade_sparse::files::VectorReader;
 
 use super::terms::TermsOf;

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use splade_sparse::export::Target;
-use splade_sparse::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Server, Watcher};
+use splade_export::Target;
+use splade_export::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Server, Watcher};
 
 use super::documents::{Documents, check_inputs};
 use super::queries;

@@ -1,8 +1,8 @@
 //! The queries of an export, and what quantisation does to their scores.
 
 use anyhow::{Context, Result};
+use splade_export::{Effect, Quantisation, Target};
 use splade_sparse::SparseVector;
-use splade_sparse::export::{Effect, Quantisation, Target};
 use splade_sparse::files::{RowWriter, VectorReader, aside, sync_and_rename};
 
 use super::documents::Documents;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use splade_export::TermNames;
 use splade_model::Side;
 use splade_sparse::TermId;
-use splade_sparse::export::TermNames;
 use splade_sparse::files::{Lines, VectorReader, VectorRow};
 use splade_text::TokenizerOptions;
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use anyhow::Result;
 use serde_json::Value;
-use splade_train::mine::random_ranking;
+use splade_data::mine::random_ranking;
 
 use super::Data;
 use crate::args::{MineArgs, RankerKind, SourceArg};

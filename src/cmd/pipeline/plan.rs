@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use hydra_compose::{ComposeOptions, compose, sweep};
 use serde_json::{Map, Value};
-use splade_train::config::{ComposeOptions, Config, PretrainConfig, compose, sweep};
+use splade_train::config::{Config, PretrainConfig};
 
 use crate::args::{Cli, Command, TrainArgs};
 use crate::cmd::cross_encoder;

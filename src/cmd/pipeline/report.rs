@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::Value;
-use splade_index::eval::page::{Line, escape, line_plot, page, table};
+use splade_eval::page::{Line, escape, line_plot, page, table};
 
 use super::plan::{Pipeline, Step};
 use super::record::Record;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use splade_index::eval::Run;
+use splade_eval::Run;
 use splade_index::{Hit, Index, Share};
 
 use super::Query;

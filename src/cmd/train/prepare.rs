@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use splade_data::{TrainingData, ValidationData};
 use splade_model::{Table, add_head, lacks_head};
 use splade_text::{Tokenizer, TokenizerOptions};
 use splade_train::config::{Config, ModelConfig, QueryEncoder, TrainingConfig};
 use splade_train::cpu::CpuEngine;
-use splade_train::data::{TrainingData, ValidationData};
 use splade_train::engine::Engine;
 use splade_train::table::{COUNTED_DOCUMENTS, TableEngine, inverse_document_frequencies};
 use splade_train::trainer::{QueryTower, Tokenization, Towers, TrainerOptions, check_outputs};

@@ -54,19 +54,18 @@ pub enum FileError {
 
 impl FileError {
     /// Wraps an I/O error.
-    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { doing, path, source }
     }
 
     /// A document that cannot be written.
-    #[cfg(feature = "export")]
-    pub(crate) fn document(id: &str, message: impl Into<String>) -> Self {
+    pub fn document(id: &str, message: impl Into<String>) -> Self {
         Self::Document { id: id.to_owned(), message: message.into() }
     }
 
     /// A file of a wrong form.
-    pub(crate) fn form(path: &Path, message: impl Into<String>) -> Self {
+    pub fn form(path: &Path, message: impl Into<String>) -> Self {
         Self::Form { path: path.to_path_buf(), message: message.into() }
     }
 }

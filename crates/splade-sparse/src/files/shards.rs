@@ -24,13 +24,13 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardForm {
     /// The `format` of the manifest.
-    pub(crate) format: &'static str,
+    pub format: &'static str,
     /// Files are called `stem-00000.extension`.
-    pub(crate) stem: &'static str,
+    pub stem: &'static str,
     /// The end of their names.
-    pub(crate) extension: &'static str,
+    pub extension: &'static str,
     /// Rows of a file; at least one.
-    pub(crate) rows: u64,
+    pub rows: u64,
 }
 
 impl ShardForm {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::evaluation::RerankMetric;
 use crate::config::Fields;
 use crate::error::TrainError;
-use crate::stamps::file_stamp;
+use splade_data::stamps::file_stamp;
 
 /// How much of the texts of a pair is used.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use super::config::{SetFiles, TeacherConfig, TeacherLoss, TeacherSource};
 use super::pickle::{Labelled, Pickled, PickledTexts};
-use crate::config::DataConfig;
-use crate::data::random::Permutation;
-use crate::data::{Texts, TrainingData};
 use crate::error::TrainError;
+use splade_data::DataConfig;
+use splade_data::random::Permutation;
+use splade_data::{Texts, TrainingData};
 
 /// What keys of permutations are for.
 const SUBSET: u64 = 11;

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use splade_sparse::files::{aside, sync_and_rename};
 
 use super::predict::line;
-use crate::convert::Lines;
-use crate::data::ScoreFile;
 use crate::error::TrainError;
+use splade_data::LineWriter;
+use splade_data::ScoreFile;
 
 /// What is joined and how.
 #[derive(Debug, Clone)]
@@ -77,9 +77,9 @@ pub fn ensemble(
     folder.map_or(Ok(()), |dir| std::fs::create_dir_all(dir).map_err(TrainError::io(dir)))?;
     // What cannot be written shows before the files are read.
     let partial = aside(output);
-    let mut file = Lines::create_as(&partial, name.ends_with(".gz"))?;
+    let mut file = LineWriter::create_as(&partial, name.ends_with(".gz"))?;
     let report = join(options, &mut file, keep_on);
-    let report = report.and_then(|report| file.finish().map(|()| report));
+    let report = report.and_then(|report| Ok(file.finish().map(|()| report)?));
     match report {
         Ok(Some(_)) => {
             sync_and_rename(output).map_err(|error| TrainError::Data(error.to_string()))?;
@@ -92,7 +92,7 @@ pub fn ensemble(
 /// Writes the joined scores, unless it is stopped.
 fn join(
     options: &EnsembleOptions,
-    file: &mut Lines,
+    file: &mut LineWriter,
     keep_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<EnsembleReport>, TrainError> {
     let EnsembleOptions { inputs, weights, like, .. } = options;

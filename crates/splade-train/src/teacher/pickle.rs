@@ -9,8 +9,8 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
-use crate::data::map;
 use crate::error::TrainError;
+use splade_data::map;
 
 /// The numbers of a query's and a document's text, and the pair's label.
 pub(super) type Labelled = (u32, u32, f32);

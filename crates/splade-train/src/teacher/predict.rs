@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use splade_model::CrossEncoder;
 
 use super::config::PredictConfig;
-use crate::data::{ScoreFile, TextKind, Texts};
 use crate::error::TrainError;
-use crate::stamps::weights_stamp;
+use splade_data::stamps::weights_stamp;
+use splade_data::{ScoreFile, TextKind, Texts};
 
 /// A part of the queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +209,7 @@ impl Masters {
         let texts = self.0.iter().find(|texts| texts.row(id).is_some());
         texts.or(self.0.first()).map_or_else(
             || Err(TrainError::Data("there is no master".to_owned())),
-            |texts| texts.get(id),
+            |texts| Ok(texts.get(id)?),
         )
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use splade_model::{add_classifier, lacks_classifier};
 
-use crate::data::random::Random;
 use crate::error::TrainError;
+use splade_data::random::Random;
 
 /// What keys of random numbers are for.
 const START: u64 = 13;

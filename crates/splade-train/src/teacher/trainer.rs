@@ -21,15 +21,15 @@ use super::evaluation::{RerankMetric, RerankMetrics, rerank};
 use super::losses;
 use super::outputs::{check_space, delete_checkpoints, differences, identity};
 use crate::config::Optimizer;
-use crate::data::free_bytes;
-use crate::data::random::hash;
 use crate::engine::Parameters;
 use crate::error::TrainError;
-use crate::logs::{LogOptions, Logs};
 use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
 use crate::schedule::Schedule;
 use crate::trainer::checkpoint::optimizer::{load, read_moments, write_moments};
 use crate::trainer::checkpoint::{OPTIMIZER, OURS, folder};
+use splade_data::free_bytes;
+use splade_data::random::hash;
+use splade_logs::{LogOptions, Logs};
 
 /// Tokens of a part of a step; one group more at most.
 const PART_TOKENS: usize = 4096;
@@ -256,7 +256,7 @@ impl TeacherTrainer {
             ("grad_norm", report.gradient_norm),
             ("learning_rate", report.learning_rate),
         ];
-        logs.train(self.step, self.epoch(), &values)
+        Ok(logs.train(self.step, self.epoch(), &values)?)
     }
 
     fn make_step(&mut self) -> Result<StepReport, TrainError> {

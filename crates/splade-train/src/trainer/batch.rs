@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use splade_text::Tokenizer;
 
-use crate::data::{Sample, TrainingData};
 use crate::error::TrainError;
+use splade_data::{Sample, TrainingData};
 
 /// Token ids of a batch of samples.
 #[derive(Debug, Clone, Default, PartialEq)]

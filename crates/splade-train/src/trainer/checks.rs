@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::config::{Config, IntervalStrategy, TrainingConfig};
-use crate::data::{TrainingData, ValidationData};
 use crate::error::TrainError;
-use crate::logs::names;
+use splade_data::{TrainingData, ValidationData};
+use splade_logs::names;
 
 use super::checkpoint::checkpoints;
 use super::evaluation::{AVG_QUERY_TERMS, metrics};

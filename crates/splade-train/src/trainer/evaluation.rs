@@ -7,17 +7,17 @@
 
 use std::path::Path;
 
-use splade_index::eval::{EvaluateOptions, Metric, Run, Scored, VectorStatistics, evaluate};
+use splade_eval::{EvaluateOptions, Metric, Run, Scored, VectorStatistics, evaluate};
 use splade_index::{
     Hit, Index, IndexOptions, IndexWriter, SearchOptions, WeightFormat, WriterOptions,
 };
 use splade_sparse::{SparseVector, TermId};
 
 use crate::config::Config;
-use crate::data::{Texts, TrainingData, ValidationData};
 use crate::engine::Terms;
 use crate::error::TrainError;
-use crate::logs::{Expansion, names};
+use splade_data::{Texts, TrainingData, ValidationData};
+use splade_logs::{Expansion, names};
 
 use super::batch::Tokenization;
 use super::step::Stepper;
@@ -170,11 +170,10 @@ pub const AVG_QUERY_TERMS: &str = "eval_avg_query_nnz";
 /// If one is not known.
 pub(super) fn metrics(config: &Config) -> Result<Vec<(String, Metric)>, TrainError> {
     let parse = |name: &String| {
-        let metric =
-            name.parse().map_err(|error: splade_index::IndexError| TrainError::Config {
-                at: "training.validation_metrics".into(),
-                message: error.to_string(),
-            })?;
+        let metric = name.parse().map_err(|error: splade_eval::EvalError| TrainError::Config {
+            at: "training.validation_metrics".into(),
+            message: error.to_string(),
+        })?;
         Ok((name.clone(), metric))
     };
     let metrics: Vec<_> =

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::data::{Sample, TrainingData};
 use crate::error::TrainError;
+use splade_data::{Sample, TrainingData};
 
 use super::batch::{TokenBatch, Tokenization};
 use super::plan::Plan;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::config::{Config, IntervalStrategy, TrainingConfig};
-use crate::data::{TrainingData, ValidationData, free_bytes};
 use crate::error::TrainError;
 use crate::json::pretty;
-use crate::logs::{LogOptions, Logs, Status, default_logging_dir, names};
+use splade_data::{TrainingData, ValidationData, free_bytes};
+use splade_logs::{LogOptions, Logs, Status, default_logging_dir, names};
 
 use super::batch::Tokenization;
 use super::checkpoint::{self, Parts};

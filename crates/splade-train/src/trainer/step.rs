@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::config::{Config, QueryEncoder};
-use crate::data::random::{DROPOUT, hash};
 use crate::engine::{Engine, Terms};
 use crate::error::TrainError;
 use crate::objective::{BatchVectors, Objective, ObjectiveValue, VectorGradients};
 use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
 use crate::schedule::Schedule;
+use splade_data::random::{DROPOUT, hash};
 
 use super::batch::TokenBatch;
 use super::checkpoint::{Continued, load_weights};

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::logs::names;
+use splade_logs::names;
 
 use super::step::StepReport;
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
+use splade_data::DataConfig;
 
-use super::super::schema::DataConfig;
 use super::fields::Fields;
 use crate::error::TrainError;
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::super::nearest::did_you_mean;
 use crate::error::TrainError;
+use hydra_compose::did_you_mean;
 
 /// A mapping and the names that were asked for.
 pub(crate) struct Fields<'a> {

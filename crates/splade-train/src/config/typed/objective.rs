@@ -1,11 +1,12 @@
 //! Reads `training.training_loss` and `training.regularizers` with their settings.
 
-use super::super::nearest::did_you_mean;
 use super::super::schema::{
-    DataConfig, LossConfig, LossKind, RegularizerConfig, RegularizerKind, Regularizers,
+    LossConfig, LossKind, RegularizerConfig, RegularizerKind, Regularizers,
 };
 use super::fields::Fields;
 use crate::error::TrainError;
+use hydra_compose::did_you_mean;
+use splade_data::DataConfig;
 
 /// `training_loss`; the last two need teacher scores.
 pub(super) const LOSSES: [(&str, LossKind); 4] = [

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::super::schema::{
-    Compat, DataConfig, IntervalStrategy, Optimizer, ReportTo, ResumeFrom, SchedulerKind,
-    TrainingConfig,
+    Compat, IntervalStrategy, Optimizer, ReportTo, ResumeFrom, SchedulerKind, TrainingConfig,
 };
 use super::fields::{Fields, wrong_type};
 use super::{objective, transformers};
 use crate::error::TrainError;
+use splade_data::DataConfig;
 
 const POSITIVE: &str = "a number of at least 0";
 const SHARE: &str = "a number from 0 to 1";

@@ -4,12 +4,13 @@ use serde_json::{Map, Value, json};
 use splade_nn::Pooling;
 
 use super::super::schema::{
-    Compat, Config, DataConfig, IntervalStrategy, ModelConfig, QueryEncoder, RegularizerConfig,
+    Compat, Config, IntervalStrategy, ModelConfig, QueryEncoder, RegularizerConfig,
     RegularizerKind, ResumeFrom, TrainingConfig,
 };
 use super::training::{COMPAT, OPTIMIZERS, SAVE_STRATEGIES, SCHEDULERS};
 use super::{model::SATURATIONS, objective};
 use crate::json::number;
+use splade_data::DataConfig;
 
 pub(super) fn config(config: &Config) -> Value {
     json!({

@@ -12,9 +12,9 @@ use splade_model::{ArchitectureConfig, WeightsWriter, copy_tokenizer_alone};
 use splade_text::Tokenizer;
 
 use crate::config::{NewArchitecture, NewModel};
-use crate::data::random::{Random, WEIGHTS};
 use crate::error::TrainError;
 use crate::json::pretty;
+use splade_data::random::{Random, WEIGHTS};
 
 /// What a tensor is filled with.
 #[derive(Clone, Copy)]

@@ -8,11 +8,8 @@ use splade_model::CrossEntropy;
 
 use crate::config::PretrainConfig;
 use crate::cpu::CpuEngine;
-use crate::data::random::MASK;
-use crate::data::{Corpus, Masking, free_bytes};
 use crate::engine::Engine;
 use crate::error::TrainError;
-use crate::logs::{Logs, Status, names};
 use crate::trainer::checkpoint::{self, Continued, Parts};
 use crate::trainer::checks::{check_outputs, check_space, final_folder};
 use crate::trainer::events::{Event, Progress, Watch};
@@ -22,6 +19,9 @@ use crate::trainer::run::{Outcome, Pace, borrowed, explain, open_logs, summary};
 use crate::trainer::state::TrainerState;
 use crate::trainer::step::StepReport;
 use crate::trainer::window::Window;
+use splade_data::random::MASK;
+use splade_data::{Corpus, Masking, free_bytes};
+use splade_logs::{Logs, Status, names};
 
 use super::step::{MaskedBatch, Stepper};
 

@@ -7,15 +7,15 @@ use splade_model::{CrossEntropy, Masked};
 
 use crate::config::TrainingConfig;
 use crate::cpu::CpuEngine;
-use crate::data::random::{DROPOUT, hash};
 use crate::engine::{Engine, Parameters};
 use crate::error::TrainError;
-use crate::logs::names;
 use crate::objective::TextRegularizer;
 use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
 use crate::schedule::Schedule;
 use crate::trainer::checkpoint::{self, Continued};
 use crate::trainer::step::{BatchReport, StepReport};
+use splade_data::random::{DROPOUT, hash};
+use splade_logs::names;
 
 /// Sequences, and what is to be predicted in them.
 #[derive(Debug, Clone, Default, PartialEq)]

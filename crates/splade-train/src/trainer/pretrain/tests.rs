@@ -12,12 +12,12 @@ use crate::config::{
     NewArchitecture, NewModel, PretrainConfig, RegularizerConfig, RegularizerKind, Start,
 };
 use crate::cpu::CpuEngine;
-use crate::data::{Corpus, CorpusOptions, Masking};
 use crate::engine::{NamedTensor, Parameters};
 use crate::trainer::checkpoint_to_resume;
 use crate::trainer::events::{Event, Watch};
 use crate::trainer::run::Outcome;
 use crate::trainer::tests::training;
+use splade_data::{Corpus, CorpusOptions, Masking};
 
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../splade-model/tests/fixtures/reference")

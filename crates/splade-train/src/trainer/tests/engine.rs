@@ -5,9 +5,9 @@ use std::path::Path;
 
 use splade_model::WeightsWriter;
 
-use crate::data::random::hash;
 use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};
 use crate::error::TrainError;
+use splade_data::random::hash;
 
 pub(crate) const DIM: usize = 6;
 

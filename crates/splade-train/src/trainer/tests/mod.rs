@@ -13,13 +13,13 @@ use splade_nn::{Pooling, Saturation};
 use splade_text::{Tokenizer, TokenizerOptions};
 
 use crate::config::{
-    Compat, Config, DataConfig, Initialization, IntervalStrategy, LossConfig, LossKind,
-    ModelConfig, Optimizer, QueryEncoder, RegularizerConfig, RegularizerKind, Regularizers,
-    ReportTo, SchedulerKind, TrainingConfig,
+    Compat, Config, Initialization, IntervalStrategy, LossConfig, LossKind, ModelConfig, Optimizer,
+    QueryEncoder, RegularizerConfig, RegularizerKind, Regularizers, ReportTo, SchedulerKind,
+    TrainingConfig,
 };
-use crate::data::random::hash;
-use crate::data::{TrainingData, ValidationData};
 use crate::table::TableEngine;
+use splade_data::random::hash;
+use splade_data::{DataConfig, TrainingData, ValidationData};
 
 use super::{QueryTower, Tokenization, Towers, TrainerOptions};
 pub(crate) use engine::Bag;

@@ -1,0 +1,172 @@
+//! Overrides of values: `a.b=c` changes what is there, `+a.b=c` adds, `++a.b=c` does either,
+//! `~a.b` takes out.
+
+use crate::error::ComposeError;
+use crate::nearest::did_you_mean;
+use crate::node::{Map, Node};
+use crate::overrides::{Action, Choice, Override};
+
+/// Applies one override that is no choice of a group.
+pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<(), ComposeError> {
+    let path: Vec<String> = one.key.split('.').map(str::to_owned).collect();
+    let value = match &one.value {
+        Some(Choice::One(value)) => Some(value.to_node()),
+        Some(Choice::Sweep(_) | Choice::Glob(_)) => {
+            return Err(one.error("several values need a sweep; hint: add -m"));
+        }
+        None => None,
+    };
+    match (one.action, value) {
+        (Action::Delete, value) => delete(root, &path, value.as_ref(), one),
+        (Action::Add, Some(value)) => {
+            let there = root.select(&path).is_some_and(|node| *node != Node::Null);
+            if there && !matches!(value, Node::List(_) | Node::Map(_)) {
+                let plain = one.line.trim_start_matches('+');
+                return Err(one.error(format!(
+                    "{} is there already; hint: write {plain}, or ++{plain} to add or change it",
+                    one.key
+                )));
+            }
+            set(root, &path, value, true, one)
+        }
+        (Action::ForceAdd, Some(value)) => set(root, &path, value, true, one),
+        (Action::Change, Some(value)) => set(root, &path, value, false, one),
+        (_, None) => Err(one.error("there is no value; hint: write key=value")),
+    }
+}
+
+fn set(
+    root: &mut Node,
+    path: &[String],
+    value: Node,
+    add: bool,
+    one: &Override,
+) -> Result<(), ComposeError> {
+    let (last, parents) = path.split_last().expect("a key has a part: this is a bug");
+    let mut node = root;
+    for (i, key) in parents.iter().enumerate() {
+        if node.child(key).is_none() {
+            add_child(node, path, i, Node::Map(Map::default()), add, one)?;
+        }
+        let child = node.child_mut(key).expect("it was there or has been added: this is a bug");
+        if !matches!(child, Node::Map(_) | Node::List(_)) {
+            if !add {
+                let here = path[..=i].join(".");
+                let kind = child.kind();
+                return Err(
+                    one.error(format!("{here} is {kind} and has no keys; hint: +{}", one.line))
+                );
+            }
+            *child = Node::Map(Map::default());
+        }
+        node = child;
+    }
+    match node.child_mut(last) {
+        None => add_child(node, path, parents.len(), value, add, one),
+        Some(Node::Map(old)) => match value {
+            Node::Map(new) => {
+                if !add {
+                    no_new_keys(old, &new, &one.key, one)?;
+                }
+                old.merge(new).map_err(|message| one.error(message))
+            }
+            Node::List(_) => Err(one.error(format!("{} is a mapping, not a list", one.key))),
+            other => {
+                *node.child_mut(last).expect("it was there: this is a bug") = other;
+                Ok(())
+            }
+        },
+        Some(Node::List(_)) if matches!(value, Node::Map(_)) => {
+            Err(one.error(format!("{} is a list, not a mapping", one.key)))
+        }
+        Some(old) => {
+            *old = value;
+            Ok(())
+        }
+    }
+}
+
+/// Puts a new key into a mapping, if it may be added.
+fn add_child(
+    node: &mut Node,
+    path: &[String],
+    depth: usize,
+    value: Node,
+    add: bool,
+    one: &Override,
+) -> Result<(), ComposeError> {
+    let here = path[..=depth].join(".");
+    match node {
+        Node::Map(map) if add => {
+            map.set(&path[depth], value);
+            Ok(())
+        }
+        Node::Map(map) => {
+            let hint = did_you_mean(&path[depth], map.keys());
+            Err(one
+                .error(format!("there is no key {here}{hint} hint: to add it write +{}", one.line)))
+        }
+        Node::List(list) => {
+            Err(one.error(format!("{here}: the list has {} entries, counted from 0", list.len())))
+        }
+        other => Err(one.error(format!("{here}: {} has no keys", other.kind()))),
+    }
+}
+
+fn no_new_keys(old: &Map, new: &Map, at: &str, one: &Override) -> Result<(), ComposeError> {
+    for (key, value) in &new.0 {
+        match (old.get(key), value) {
+            (None, _) => {
+                let hint = did_you_mean(key, old.keys());
+                return Err(one.error(format!(
+                    "there is no key {at}.{key}{hint} hint: to add it write +{}",
+                    one.line
+                )));
+            }
+            (Some(Node::Map(old)), Node::Map(new)) => {
+                no_new_keys(old, new, &format!("{at}.{key}"), one)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn delete(
+    root: &mut Node,
+    path: &[String],
+    value: Option<&Node>,
+    one: &Override,
+) -> Result<(), ComposeError> {
+    let (last, parents) = path.split_last().expect("a key has a part: this is a bug");
+    let Some(old) = root.select(path) else {
+        let around = root.select(parents);
+        let hint = match around {
+            Some(Node::Map(map)) => did_you_mean(last, map.keys()),
+            _ => String::new(),
+        };
+        return Err(one.error(format!("there is no key {}{hint}", one.key)));
+    };
+    // A sweep writes `~key=null` for `~key`.
+    if let Some(value) = value
+        && *value != Node::Null
+        && value != old
+    {
+        return Err(one.error(format!("the value of {} is another one", one.key)));
+    }
+    let mut node = root;
+    for key in parents {
+        node = node.child_mut(key).expect("the path was there: this is a bug");
+    }
+    match node {
+        Node::Map(map) => {
+            map.remove(last);
+        }
+        Node::List(list) => {
+            let at: usize = last.parse().expect("an index was there: this is a bug");
+            list.remove(at);
+        }
+        _ => {}
+    }
+    Ok(())
+}

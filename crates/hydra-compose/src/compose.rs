@@ -1,0 +1,245 @@
+//! Composes one job: files, packages, overrides, Hydra's own node.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::error::ComposeError;
+use crate::interpolate::Resolver;
+use crate::node::{Map, Node};
+use crate::overrides::Override;
+use crate::repository::Repository;
+use crate::runtime::Run;
+use crate::time::Moment;
+use crate::{apply, defaults, emit, runtime};
+
+/// What to compose.
+#[derive(Debug, Clone)]
+pub struct ComposeOptions {
+    /// The folder of the configs (`--config-dir`).
+    pub config_dir: PathBuf,
+    /// The config's name in it (`--config-name`), with or without `.yaml`.
+    pub config_name: String,
+    /// Overrides in the order in which they were typed.
+    pub overrides: Vec<String>,
+    /// The moment of `${now:...}`, printed in UTC. The same one for all jobs of a sweep.
+    pub now: SystemTime,
+}
+
+impl ComposeOptions {
+    /// Options whose moment is now.
+    pub fn new(
+        config_dir: impl Into<PathBuf>,
+        config_name: impl Into<String>,
+        overrides: Vec<String>,
+    ) -> ComposeOptions {
+        ComposeOptions {
+            config_dir: config_dir.into(),
+            config_name: config_name.into(),
+            overrides,
+            now: SystemTime::now(),
+        }
+    }
+}
+
+/// A composed config; interpolations are resolved when values are asked for.
+#[derive(Debug, Clone)]
+pub struct Composed {
+    /// Of the run, without Hydra's own node.
+    config: Map,
+    /// With it, which is what interpolations see.
+    root: Node,
+    overrides: Vec<String>,
+    now: SystemTime,
+}
+
+/// Composes one run.
+pub fn compose(options: &ComposeOptions) -> Result<Composed, ComposeError> {
+    compose_job(options, None)
+}
+
+/// `job`: the number of the job in a sweep.
+pub(crate) fn compose_job(
+    options: &ComposeOptions,
+    job: Option<usize>,
+) -> Result<Composed, ComposeError> {
+    if !options.config_dir.is_dir() {
+        return Err(ComposeError::Config {
+            at: options.config_dir.display().to_string(),
+            message: "there is no such folder of configs; hint: --config-dir DIR".to_owned(),
+        });
+    }
+    let overrides = parse_overrides(&options.overrides)?;
+    let (of_hydra, of_run): (Vec<Override>, Vec<Override>) =
+        overrides.into_iter().partition(Override::is_hydra);
+    let mut repository = Repository::new(&options.config_dir);
+    let (pieces, values) = defaults::compose(&mut repository, &options.config_name, &of_run)?;
+    let mut config = Map::default();
+    for piece in pieces {
+        let content = repository.content(&piece.path)?.content.clone();
+        config.merge(embed(content, &piece.package)).map_err(|message| ComposeError::Config {
+            at: repository.file(&piece.path).display().to_string(),
+            message,
+        })?;
+    }
+    let mut hydra = runtime::defaults(&Run {
+        config_name: &options.config_name,
+        override_dirname: override_dirname(&of_run),
+        job,
+        cwd: working_directory(),
+    });
+    if let Some(Node::Map(given)) = config.remove("hydra") {
+        runtime::take(&mut hydra, &given, "hydra")?;
+    }
+    let mut config = Node::Map(config);
+    for one in &values {
+        apply::apply(&mut config, one)?;
+    }
+    let mut root = Node::Map(Map(vec![("hydra".to_owned(), hydra)]));
+    for one in &of_hydra {
+        let path: Vec<String> = one.key.split('.').map(str::to_owned).collect();
+        if one.key.contains('/') || root.select(&path).is_none() {
+            return Err(runtime::not_implemented(&one.key));
+        }
+        apply::apply(&mut root, one)?;
+    }
+    if root.select(&["hydra", "job", "chdir"].map(str::to_owned)) == Some(&Node::Bool(true)) {
+        return Err(ComposeError::Config {
+            at: "hydra.job.chdir".to_owned(),
+            message: "changing the working directory is not implemented; hint: write absolute \
+                      paths, or ${hydra:runtime.output_dir}"
+                .to_owned(),
+        });
+    }
+    let (Node::Map(config), Node::Map(mut all)) = (config, root) else {
+        unreachable!("both are mappings from the start: this is a bug");
+    };
+    all.0.extend(config.0.iter().cloned());
+    let composed = Composed {
+        config,
+        root: Node::Map(all),
+        overrides: of_run.into_iter().map(|one| one.line).collect(),
+        now: options.now,
+    };
+    Ok(composed)
+}
+
+pub(crate) fn parse_overrides(lines: &[String]) -> Result<Vec<Override>, ComposeError> {
+    lines.iter().map(|line| Override::parse(line)).collect()
+}
+
+/// Puts a file's content where its package says.
+fn embed(content: Map, package: &str) -> Map {
+    package
+        .rsplit('.')
+        .filter(|key| !key.is_empty())
+        .fold(content, |inner, key| Map(vec![(key.to_owned(), Node::Map(inner))]))
+}
+
+/// All overrides but those of Hydra, sorted and joined, as Hydra names folders of sweeps by them.
+fn override_dirname(overrides: &[Override]) -> String {
+    let mut lines: Vec<&str> = overrides.iter().map(|one| one.line.as_str()).collect();
+    lines.sort_unstable();
+    lines.join(",")
+}
+
+fn working_directory() -> String {
+    std::env::current_dir().unwrap_or_else(|_| Path::new(".").to_owned()).display().to_string()
+}
+
+impl Composed {
+    /// The config as `--cfg job` prints it: YAML with interpolations as they were written.
+    pub fn to_yaml(&self) -> String {
+        emit::to_yaml(&self.config)
+    }
+
+    /// The overrides of the run as a YAML list, as in Hydra's `overrides.yaml`.
+    pub fn overrides_yaml(&self) -> String {
+        let list = self.overrides.iter().cloned().map(Node::Str).collect();
+        emit::list_to_yaml(list)
+    }
+
+    /// The overrides of the run, without those of Hydra.
+    pub fn overrides(&self) -> &[String] {
+        &self.overrides
+    }
+
+    /// All values with interpolations resolved. Mandatory values that are missing (`???`) and
+    /// interpolations of what does not exist are errors.
+    pub fn value(&self) -> Result<Value, ComposeError> {
+        let mut resolver = self.resolver();
+        let mut object = serde_json::Map::new();
+        for key in self.config.keys() {
+            let path = [key.to_owned()];
+            let node = resolver.resolve(&path)?;
+            object.insert(key.to_owned(), json(node, key)?);
+        }
+        Ok(Value::Object(object))
+    }
+
+    /// Where the run writes: `hydra.run.dir`, or the job's folder below `hydra.sweep.dir`.
+    pub fn run_dir(&self) -> Result<PathBuf, ComposeError> {
+        self.hydra_text(&["runtime", "output_dir"]).map(PathBuf::from)
+    }
+
+    /// Where Hydra's record of the run goes, below [`Composed::run_dir`]; none if that was
+    /// switched off (`hydra.output_subdir=null`).
+    pub fn output_subdir(&self) -> Result<Option<PathBuf>, ComposeError> {
+        match self.hydra(&["output_subdir"])? {
+            Node::Null => Ok(None),
+            _ => self.hydra_text(&["output_subdir"]).map(|text| Some(text.into())),
+        }
+    }
+
+    fn resolver(&self) -> Resolver<'_> {
+        Resolver::new(&self.root, Moment::from(self.now))
+    }
+
+    fn hydra(&self, keys: &[&str]) -> Result<Node, ComposeError> {
+        let path: Vec<String> =
+            std::iter::once("hydra").chain(keys.iter().copied()).map(str::to_owned).collect();
+        self.resolver().resolve(&path)
+    }
+
+    fn hydra_text(&self, keys: &[&str]) -> Result<String, ComposeError> {
+        let node = self.hydra(keys)?;
+        match node.python_str() {
+            Some(text) if node != Node::Null && !node.is_missing() => Ok(text),
+            _ => Err(ComposeError::Config {
+                at: format!("hydra.{}", keys.join(".")),
+                message: format!("this must be a string, but it is {}", node.kind()),
+            }),
+        }
+    }
+}
+
+fn json(node: Node, at: &str) -> Result<Value, ComposeError> {
+    let error =
+        |message: &str| ComposeError::Config { at: at.to_owned(), message: message.to_owned() };
+    Ok(match node {
+        node if node.is_missing() => {
+            return Err(error(&format!("a value must be given (???); hint: {at}=VALUE")));
+        }
+        Node::Null => Value::Null,
+        Node::Bool(b) => Value::Bool(b),
+        Node::Int(i) => Value::from(i),
+        Node::Float(f) => serde_json::Number::from_f64(f)
+            .map(Value::Number)
+            .ok_or_else(|| error("this number must be finite"))?,
+        Node::Str(s) => Value::String(s),
+        Node::List(list) => list
+            .into_iter()
+            .enumerate()
+            .map(|(i, node)| json(node, &format!("{at}.{i}")))
+            .collect::<Result<_, _>>()?,
+        Node::Map(map) => {
+            let mut object = serde_json::Map::new();
+            for (key, node) in map.0 {
+                let value = json(node, &format!("{at}.{key}"))?;
+                object.insert(key, value);
+            }
+            Value::Object(object)
+        }
+    })
+}

@@ -1,0 +1,409 @@
+//! The defaults list: which files make up a config, in which order, and where in it each one goes.
+//!
+//! An entry is a file beside (`- other`), a choice of a group (`- model: small`, also with several
+//! names) or the file itself (`_self_`, last if it is not named). Files of groups have defaults
+//! lists of their own, relative to their folder. A later file wins over an earlier one. The package
+//! of a file, where its content goes, is its group's name below its parent's package, unless the
+//! entry (`group@package`) or the file (`# @package`) says otherwise.
+
+use crate::entry::{Entry, Kind, header_package};
+use crate::error::ComposeError;
+use crate::nearest::did_you_mean;
+use crate::overrides::{Action, Choice, Override};
+use crate::repository::Repository;
+use crate::value::Value;
+
+/// Longer chains of defaults lists are refused: they refer to each other.
+const MAX_DEPTH: usize = 32;
+
+/// A file of the composition and the package it goes to, dotted; empty for the root.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Piece {
+    pub(crate) path: String,
+    pub(crate) package: String,
+    /// Of a group's choice: no other may have the same.
+    key: Option<String>,
+}
+
+/// A choice that replaces the one of a defaults list.
+struct Chosen {
+    names: Vec<String>,
+    several: bool,
+    /// Where it comes from: the override as it was typed, or the file.
+    from: Source,
+    used: bool,
+}
+
+enum Source {
+    Line(String),
+    File(String),
+}
+
+/// Makes the list of files.
+pub(crate) struct Composer<'a> {
+    repository: &'a mut Repository,
+    chosen: Vec<(String, Chosen)>,
+    appended: Vec<Entry>,
+    /// Keys of groups that are taken out, with the name that has to be there.
+    deleted: Vec<(Override, bool)>,
+    known: Vec<(String, String)>,
+}
+
+/// The files of the config `name`, and the overrides that are no choices of groups.
+pub(crate) fn compose(
+    repository: &mut Repository,
+    name: &str,
+    overrides: &[Override],
+) -> Result<(Vec<Piece>, Vec<Override>), ComposeError> {
+    let mut composer = Composer {
+        repository,
+        chosen: Vec::new(),
+        appended: Vec::new(),
+        deleted: Vec::new(),
+        known: Vec::new(),
+    };
+    let values = composer.sort_overrides(overrides)?;
+    let name = name.strip_suffix(".yaml").unwrap_or(name);
+    if !composer.repository.exists(name) {
+        return Err(composer.no_primary(name));
+    }
+    let path = name.to_owned();
+    let mut pieces = Vec::new();
+    composer.expand(Entry::new(Kind::File { path }, None, false), None, 0, &mut pieces)?;
+    composer.all_used()?;
+    let mut keys: Vec<&str> = pieces.iter().filter_map(|p| p.key.as_deref()).collect();
+    keys.sort_unstable();
+    if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(ComposeError::Config {
+            at: composer.repository.file(name).display().to_string(),
+            message: format!("{} is there twice in the defaults lists", twice[0]),
+        });
+    }
+    Ok((pieces, values))
+}
+
+impl Composer<'_> {
+    /// Keeps the choices of groups and returns the others.
+    fn sort_overrides(&mut self, overrides: &[Override]) -> Result<Vec<Override>, ComposeError> {
+        let mut values = Vec::new();
+        for one in overrides {
+            let value =
+                match &one.value {
+                    Some(Choice::One(value)) => Some(value),
+                    Some(Choice::Sweep(_) | Choice::Glob(_)) => return Err(one.error(
+                        "several values need a sweep; hint: add -m to run them in turn, or write \
+                     key=[a,b] for a list and key='a,b' for a string",
+                    )),
+                    None => None,
+                };
+            let is_group = self.repository.is_group(&one.key);
+            if !is_group || matches!(value, Some(Value::Map(_))) {
+                if one.package.is_some() {
+                    return Err(one.error(format!(
+                        "`{}@` looks like a group, but there is no folder of that name",
+                        one.key
+                    )));
+                }
+                values.push(one.clone());
+                continue;
+            }
+            if one.action == Action::Delete {
+                self.deleted.push((one.clone(), false));
+                continue;
+            }
+            let (names, several) = group_choice(one, value)?;
+            match one.action {
+                Action::ForceAdd => {
+                    return Err(one.error("a group is added with one +"));
+                }
+                Action::Add => {
+                    let kind =
+                        Kind::Group { group: one.key.clone(), names, several, overrides: false };
+                    self.appended.push(Entry {
+                        appended: true,
+                        ..Entry::new(kind, one.package.clone(), false)
+                    });
+                }
+                _ => {
+                    let key = one.key_element();
+                    self.chosen.retain(|(k, _)| *k != key);
+                    let chosen = Chosen {
+                        names,
+                        several,
+                        from: Source::Line(one.line.clone()),
+                        used: false,
+                    };
+                    self.chosen.push((key, chosen));
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// Appends the files of an entry in the order in which they are merged.
+    fn expand(
+        &mut self,
+        mut this: Entry,
+        parent: Option<&str>,
+        depth: usize,
+        out: &mut Vec<Piece>,
+    ) -> Result<(), ComposeError> {
+        let path = this.path();
+        if self.is_deleted(&this) {
+            return Ok(());
+        }
+        self.remember(&this, parent)?;
+        if this.name() == Some("???") {
+            return Err(self.must_choose(&this));
+        }
+        if this.name().is_none() {
+            return Ok(());
+        }
+        if !self.repository.exists(&path) {
+            return if this.optional { Ok(()) } else { Err(self.not_found(&this, parent)) };
+        }
+        if depth > MAX_DEPTH {
+            return Err(ComposeError::Config {
+                at: self.repository.file(&path).display().to_string(),
+                message: "the defaults lists refer to each other without end".to_owned(),
+            });
+        }
+        let (file, entries) = self.repository.load(&path)?;
+        this.header = file.package.as_deref().and_then(header_package);
+        let mut entries = entries.clone();
+        let own = Piece {
+            package: this.package(true),
+            key: matches!(this.kind, Kind::Group { .. }).then(|| this.key()),
+            path: path.clone(),
+        };
+        let has_this = entries.iter().any(|entry| entry.kind == Kind::This);
+        let is_root = depth == 0;
+        if !has_this && (is_root || entries.iter().any(|entry| !entry.is_override())) {
+            entries.push(Entry::new(Kind::This, None, false));
+        }
+        if is_root {
+            entries.append(&mut self.appended);
+        }
+        if entries.iter().filter(|entry| entry.kind == Kind::This).count() > 1 {
+            return Err(self.in_file(&path, "_self_ is there twice"));
+        }
+        self.place_and_override(&path, &this, &mut entries)?;
+        if entries.iter().all(Entry::is_override) {
+            out.push(own);
+            return Ok(());
+        }
+        // From the last to the first, as Hydra: what a later entry chooses is known to an earlier.
+        let mut groups: Vec<Vec<Piece>> = Vec::new();
+        for entry in entries.into_iter().rev().filter(|e| !e.is_override()) {
+            let mut pieces = Vec::new();
+            if entry.kind == Kind::This {
+                // The key stands for the whole group, not for the file alone.
+                let key = None;
+                pieces.push(Piece { key, ..own.clone() });
+            } else {
+                for entry in self.choices(entry) {
+                    self.expand(entry, Some(&path), depth + 1, &mut pieces)?;
+                }
+            }
+            groups.push(pieces);
+        }
+        out.extend(groups.into_iter().rev().flatten());
+        Ok(())
+    }
+
+    /// Tells the entries of a list where they stand and takes its `override`s down.
+    fn place_and_override(
+        &mut self,
+        path: &str,
+        this: &Entry,
+        entries: &mut [Entry],
+    ) -> Result<(), ComposeError> {
+        let (folder, package) = (this.group(), this.package(true));
+        let mut seen_override = false;
+        for entry in entries {
+            if entry.kind == Kind::This {
+                continue;
+            }
+            entry.place(&folder, &package);
+            if let Kind::Group { names, several, overrides: true, .. } = &entry.kind {
+                seen_override = true;
+                let key = entry.key();
+                if key.starts_with("hydra/") {
+                    return Err(self.in_file(
+                        path,
+                        format!("`override {key}`: Hydra's own groups are not implemented"),
+                    ));
+                }
+                // Whoever came first is nearer to the command line.
+                if !self.chosen.iter().any(|(k, _)| *k == key) {
+                    let chosen = Chosen {
+                        names: names.clone(),
+                        several: *several,
+                        from: Source::File(path.to_owned()),
+                        used: false,
+                    };
+                    self.chosen.push((key, chosen));
+                }
+            } else if seen_override && !entry.appended {
+                let message = "overrides must be at the end of the defaults list";
+                return Err(self.in_file(path, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The files of an entry after overrides: one, several or none.
+    fn choices(&mut self, mut entry: Entry) -> Vec<Entry> {
+        let key = entry.key();
+        let Kind::Group { group, names, several, .. } = &mut entry.kind else {
+            return vec![entry];
+        };
+        if let Some((_, chosen)) = self.chosen.iter_mut().find(|(k, _)| *k == key) {
+            chosen.used = true;
+            names.clone_from(&chosen.names);
+            *several = chosen.several;
+        }
+        if !*several {
+            return vec![entry];
+        }
+        let paths: Vec<String> = names.iter().map(|name| format!("{group}/{name}")).collect();
+        paths.into_iter().map(|path| Entry { kind: Kind::File { path }, ..entry.clone() }).collect()
+    }
+
+    fn is_deleted(&mut self, entry: &Entry) -> bool {
+        if !matches!(entry.kind, Kind::Group { .. }) {
+            return false;
+        }
+        let key = entry.key();
+        let mut deleted = false;
+        for (one, used) in &mut self.deleted {
+            let name = match &one.value {
+                Some(Choice::One(Value::Str(name))) => Some(name.as_str()),
+                _ => None,
+            };
+            if one.key_element()[1..] == key && (name.is_none() || name == entry.name()) {
+                *used = true;
+                deleted = true;
+            }
+        }
+        deleted
+    }
+
+    /// A group that is chosen twice must be chosen alike.
+    fn remember(&mut self, entry: &Entry, parent: Option<&str>) -> Result<(), ComposeError> {
+        if !matches!(entry.kind, Kind::Group { .. }) {
+            return Ok(());
+        }
+        let key = entry.key();
+        let name = entry.name().unwrap_or("null").to_owned();
+        match self.known.iter().find(|(k, _)| *k == key) {
+            None => self.known.push((key, name)),
+            Some((_, before)) if *before == name => {}
+            Some((_, before)) => {
+                let before = before.clone();
+                return Err(self.in_file(
+                    parent.unwrap_or_default(),
+                    format!(
+                        "{key} is both {name} and {before}; hint: to replace a choice write \
+                         `override {key}: {name}`"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn all_used(&self) -> Result<(), ComposeError> {
+        let groups = || self.known.iter().map(|(key, _)| key.as_str());
+        let unused = self.chosen.iter().find(|(_, chosen)| !chosen.used);
+        if let Some((key, chosen)) = unused {
+            let hint = did_you_mean(key, groups().filter(|known| known != key));
+            let same_group = groups().find(|known| known.split('@').next() == Some(key));
+            let hint = match same_group {
+                Some(known) => format!("; did you mean {known}?"),
+                None => hint,
+            };
+            return Err(match &chosen.from {
+                Source::Line(line) => ComposeError::Config {
+                    at: format!("override `{line}`"),
+                    message: format!(
+                        "the defaults list has no {key}{hint} hint: to add it write +{line}"
+                    ),
+                },
+                Source::File(path) => self.in_file(
+                    path,
+                    format!("`override {key}`: no other defaults list has {key}{hint}"),
+                ),
+            });
+        }
+        match self.deleted.iter().find(|(_, used)| !used) {
+            Some((one, _)) => Err(one.error("the defaults list has no such choice to take out")),
+            None => Ok(()),
+        }
+    }
+
+    fn in_file(&self, path: &str, message: impl Into<String>) -> ComposeError {
+        ComposeError::Config {
+            at: self.repository.file(path).display().to_string(),
+            message: message.into(),
+        }
+    }
+
+    fn no_primary(&self, name: &str) -> ComposeError {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let names = self.repository.names(folder);
+        let hint = did_you_mean(name, names.iter().map(String::as_str));
+        let list = match &names[..] {
+            [] => "there is no *.yaml in that folder".to_owned(),
+            names => format!("there are {}", names.join(", ")),
+        };
+        ComposeError::Config {
+            at: self.repository.file(name).display().to_string(),
+            message: format!("there is no such config{hint} hint: {list}"),
+        }
+    }
+
+    fn must_choose(&self, entry: &Entry) -> ComposeError {
+        let key = entry.key();
+        let names = self.repository.names(&entry.group());
+        ComposeError::Config {
+            at: key.clone(),
+            message: format!(
+                "a choice must be given; hint: {key}=NAME, where NAME is one of {}",
+                names.join(", ")
+            ),
+        }
+    }
+
+    fn not_found(&self, entry: &Entry, parent: Option<&str>) -> ComposeError {
+        let path = entry.path();
+        let names = self.repository.names(&entry.group());
+        let hint = did_you_mean(entry.name().unwrap_or_default(), names.iter().map(String::as_str));
+        self.in_file(
+            parent.unwrap_or_default(),
+            format!(
+                "{path} is in the defaults list, but there is no {}{hint} hint: there are {}",
+                self.repository.file(&path).display(),
+                names.join(", ")
+            ),
+        )
+    }
+}
+
+fn group_choice(
+    one: &Override,
+    value: Option<&Value>,
+) -> Result<(Vec<String>, bool), ComposeError> {
+    let name = |value: &Value| match value {
+        Value::Str(name) | Value::Quoted(name, _) => Ok(name.clone()),
+        _ => Err(one.error(format!(
+            "{} is a group, whose value is the name of a file or a list of names",
+            one.key
+        ))),
+    };
+    match value {
+        Some(Value::List(list)) => Ok((list.iter().map(name).collect::<Result<_, _>>()?, true)),
+        Some(value) => Ok((vec![name(value)?], false)),
+        None => Ok((Vec::new(), false)),
+    }
+}

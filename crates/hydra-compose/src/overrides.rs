@@ -1,0 +1,420 @@
+//! The overrides of the command line, `a.b=c`, `+a.b=c`, `++a.b=c`, `~a.b` and `group=name`, with
+//! Hydra's grammar for values.
+//!
+//! A value is what stands between commas and brackets without the spaces around it: one number,
+//! boolean or null, or else a string. Of Hydra's functions only those that list values for a sweep
+//! are implemented.
+
+use crate::error::ComposeError;
+use crate::value::{ESCAPED, Unquoted, Value, range};
+
+/// Deeper values are refused: they are read recursively.
+const MAX_DEPTH: usize = 64;
+
+/// `+`, `++`, `~` or nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Change,
+    Add,
+    ForceAdd,
+    Delete,
+}
+
+/// One override.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Override {
+    pub(crate) action: Action,
+    /// The path of a value or the folder of a group.
+    pub(crate) key: String,
+    /// After `@`.
+    pub(crate) package: Option<String>,
+    /// None: a deletion of whatever is there.
+    pub(crate) value: Option<Choice>,
+    /// As it was typed.
+    pub(crate) line: String,
+}
+
+/// One value, or several to run in turn.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Choice {
+    One(Value),
+    Sweep(Vec<Value>),
+    /// `glob(...)`: the configs of a group whose name fits one of the patterns.
+    Glob(Vec<String>),
+}
+
+impl Override {
+    pub(crate) fn parse(line: &str) -> Result<Override, ComposeError> {
+        Parser { line, rest: line, depth: 0 }
+            .run()
+            .map_err(|message| ComposeError::Config { at: format!("override `{line}`"), message })
+    }
+
+    /// Of Hydra itself, not of the run.
+    pub(crate) fn is_hydra(&self) -> bool {
+        self.key == "hydra" || self.key.starts_with("hydra.") || self.key.starts_with("hydra/")
+    }
+
+    /// The key with what stands before and after it.
+    pub(crate) fn key_element(&self) -> String {
+        let sign = match self.action {
+            Action::Change => "",
+            Action::Add => "+",
+            Action::ForceAdd => "++",
+            Action::Delete => "~",
+        };
+        match &self.package {
+            Some(package) => format!("{sign}{}@{package}", self.key),
+            None => format!("{sign}{}", self.key),
+        }
+    }
+
+    /// An error about this override.
+    pub(crate) fn error(&self, message: impl Into<String>) -> ComposeError {
+        ComposeError::Config { at: format!("override `{}`", self.line), message: message.into() }
+    }
+}
+
+struct Parser<'a> {
+    line: &'a str,
+    rest: &'a str,
+    /// Brackets that are open.
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn run(mut self) -> Result<Override, String> {
+        let action = if self.eat("++") {
+            Action::ForceAdd
+        } else if self.eat("+") {
+            Action::Add
+        } else if self.eat("~") {
+            Action::Delete
+        } else {
+            Action::Change
+        };
+        let end = self.rest.find('=').unwrap_or(self.rest.len());
+        let (key, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        let (key, package) = match key.split_once('@') {
+            Some((key, package)) => (key, Some(package.to_owned())),
+            None => (key, None),
+        };
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_-$./".contains(c);
+        if key.is_empty() || !key.chars().all(fits) || key.split('.').any(str::is_empty) {
+            return Err(format!("`{key}` is no key; hint: write key=value"));
+        }
+        let value = if self.eat("=") {
+            Some(self.choice()?)
+        } else if action == Action::Delete {
+            None
+        } else {
+            return Err("there is no value; hint: write key=value".to_owned());
+        };
+        Ok(Override { action, key: key.to_owned(), package, value, line: self.line.to_owned() })
+    }
+
+    fn eat(&mut self, text: &str) -> bool {
+        match self.rest.strip_prefix(text) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn skip_spaces(&mut self) {
+        self.rest = self.rest.trim_start_matches([' ', '\t']);
+    }
+
+    /// All that stands behind `=`.
+    fn choice(&mut self) -> Result<Choice, String> {
+        self.skip_spaces();
+        if self.rest.is_empty() {
+            return Ok(Choice::One(Value::Str(String::new())));
+        }
+        if let Some(choice) = self.function()? {
+            return Ok(choice);
+        }
+        let mut values = vec![self.element()?];
+        while self.eat(",") {
+            values.push(self.element()?);
+        }
+        if let Some(c) = self.rest.chars().next() {
+            return Err(format!("`{c}` does not belong there; hint: quote the value"));
+        }
+        Ok(match values.len() {
+            1 => Choice::One(values.remove(0)),
+            _ => Choice::Sweep(values),
+        })
+    }
+
+    /// `choice(a,b)`, `range(1,4)` or `glob(*)`, and nothing behind it.
+    fn function(&mut self) -> Result<Option<Choice>, String> {
+        let Some((name, inner)) = self.rest.split_once('(') else {
+            return Ok(None);
+        };
+        let name = name.trim_end();
+        let identifier = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || !name.chars().all(identifier) {
+            return Ok(None);
+        }
+        let name = name.to_owned();
+        self.rest = inner;
+        let mut arguments = Vec::new();
+        self.skip_spaces();
+        while !self.eat(")") {
+            arguments.push(self.element()?);
+            if !self.eat(",") && !self.rest.starts_with(')') {
+                return Err(format!("`{name}(` is not closed with `)`"));
+            }
+        }
+        self.skip_spaces();
+        if !self.rest.is_empty() {
+            return Err(format!("`{}` stands behind {name}(...)", self.rest));
+        }
+        match name.as_str() {
+            "choice" if !arguments.is_empty() => {
+                let plain = arguments.into_iter().map(|argument| match argument {
+                    Value::Quoted(text, _) => Value::Str(text),
+                    other => other,
+                });
+                Ok(Some(Choice::Sweep(plain.collect())))
+            }
+            "range" => range(&arguments).map(|values| Some(Choice::Sweep(values))),
+            "glob" => {
+                let patterns = arguments.into_iter().map(|argument| match argument {
+                    Value::Str(text) | Value::Quoted(text, _) => Ok(text),
+                    _ => Err("glob takes patterns such as toy_*".to_owned()),
+                });
+                Ok(Some(Choice::Glob(patterns.collect::<Result<_, _>>()?)))
+            }
+            _ => Err(format!(
+                "{name}(...) is not implemented; there are choice(a,b), range(start,stop,step) \
+                 and glob(pattern). hint: quote a value with brackets"
+            )),
+        }
+    }
+
+    fn element(&mut self) -> Result<Value, String> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(format!("brackets are nested more than {MAX_DEPTH} deep"));
+        }
+        self.skip_spaces();
+        let value = match self.rest.chars().next() {
+            Some('[') => self.list()?,
+            Some('{') => self.map()?,
+            Some(quote @ ('\'' | '"')) => self.quoted(quote)?,
+            _ => self.unquoted(false)?.value(),
+        };
+        self.skip_spaces();
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn list(&mut self) -> Result<Value, String> {
+        self.eat("[");
+        let mut items = Vec::new();
+        self.skip_spaces();
+        if !self.eat("]") {
+            loop {
+                items.push(self.element()?);
+                if self.eat("]") {
+                    break;
+                }
+                if !self.eat(",") {
+                    return Err("a list is not closed with `]`".to_owned());
+                }
+            }
+        }
+        Ok(Value::List(items))
+    }
+
+    fn map(&mut self) -> Result<Value, String> {
+        self.eat("{");
+        let mut pairs: Vec<(String, Value)> = Vec::new();
+        self.skip_spaces();
+        if self.eat("}") {
+            return Ok(Value::Map(pairs));
+        }
+        loop {
+            self.skip_spaces();
+            let Value::Str(key) = self.unquoted(true)?.value() else {
+                return Err("a key of a mapping must be a string".to_owned());
+            };
+            if !self.eat(":") {
+                return Err(format!("`:` is missing behind the key {key}"));
+            }
+            let value = self.element()?;
+            match pairs.iter_mut().find(|(k, _)| *k == key) {
+                Some(pair) => pair.1 = value,
+                None => pairs.push((key, value)),
+            }
+            if self.eat("}") {
+                break;
+            }
+            if !self.eat(",") {
+                return Err("a mapping is not closed with `}`".to_owned());
+            }
+        }
+        Ok(Value::Map(pairs))
+    }
+
+    /// Up to the quote that no backslash escapes. A backslash before anything else stays.
+    fn quoted(&mut self, quote: char) -> Result<Value, String> {
+        let mut out = String::new();
+        let mut backslashes = 0;
+        for (at, c) in self.rest.char_indices().skip(1) {
+            if c == '\\' {
+                backslashes += 1;
+                continue;
+            }
+            let kept = if c == quote { backslashes / 2 } else { backslashes };
+            out.extend(std::iter::repeat_n('\\', kept));
+            if c == quote && backslashes % 2 == 0 {
+                self.rest = &self.rest[at + 1..];
+                return Ok(Value::Quoted(out, quote));
+            }
+            backslashes = 0;
+            out.push(c);
+        }
+        Err(format!("the quote {quote} is not closed"))
+    }
+
+    /// A value without quotes, as pieces.
+    fn unquoted(&mut self, key: bool) -> Result<Unquoted, String> {
+        let mut out = Unquoted::default();
+        while let Some(c) = self.rest.chars().next() {
+            let mut length = c.len_utf8();
+            match c {
+                ',' | ']' | '}' | ')' => break,
+                ':' if key => break,
+                '$' if !key && self.rest.starts_with("${") => {
+                    length = interpolation_end(self.rest)
+                        .ok_or("an interpolation `${` is not closed with `}`")?;
+                    out.text.push_str(&self.rest[..length]);
+                    out.changed = true;
+                }
+                '\\' => {
+                    let next = self.rest[1..].chars().next();
+                    match next {
+                        Some(next) if ESCAPED.contains(next) => {
+                            out.push_escaped(next);
+                            length += next.len_utf8();
+                        }
+                        _ => out.text.push('\\'),
+                    }
+                }
+                '=' | '(' | '[' | '{' | '\'' | '"' | '!' | '#' | '&' | '<' | '>' | ';' | '`'
+                | '^' | '~' => {
+                    return Err(format!(
+                        "`{c}` cannot stand in an unquoted value; hint: quote the value, or \
+                         write \\{c} for brackets, `:`, `=`, `,` and spaces"
+                    ));
+                }
+                c => out.text.push(c),
+            }
+            self.rest = &self.rest[length..];
+        }
+        out.trim();
+        if out.text.is_empty() {
+            return Err("a value is missing; hint: write '' for an empty string".to_owned());
+        }
+        Ok(out)
+    }
+}
+
+/// One value that is the whole text, as `oc.decode` reads it.
+pub(crate) fn parse_value(text: &str) -> Result<Value, String> {
+    let mut parser = Parser { line: text, rest: text, depth: 0 };
+    let value = parser.element()?;
+    match parser.rest.chars().next() {
+        None => Ok(value),
+        Some(c) => Err(format!("`{c}` does not belong there")),
+    }
+}
+
+/// Behind the `}` that closes the `${` at the start.
+pub(crate) fn interpolation_end(text: &str) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(line: &str) -> String {
+        Override::parse(line).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_override_is_an_error() {
+        for (line, part) in [
+            ("a", "there is no value"),
+            ("=1", "is no key"),
+            ("a b=1", "is no key"),
+            ("a..b=1", "is no key"),
+            ("a=b=c", "cannot stand in an unquoted value"),
+            ("a=[1,2", "not closed"),
+            ("a={x:1", "not closed"),
+            ("a={x}", "`:` is missing"),
+            ("a='x", "not closed"),
+            ("a='x'y", "does not belong"),
+            ("a=${x", "not closed"),
+            ("a=1,", "a value is missing"),
+            ("a=sort(1,2)", "not implemented"),
+            ("a=range(1,10,0)", "no end"),
+            ("a=range(1,x)", "takes numbers"),
+            ("a=f(x)", "not implemented"),
+            ("a=]", "a value is missing"),
+            (&format!("a={}", "[".repeat(10_000)), "nested"),
+        ] {
+            let text = error(line);
+            assert!(text.contains(part), "{line}: {text}");
+            assert!(text.starts_with(&format!("override `{line}`")), "{text}");
+        }
+    }
+
+    #[test]
+    fn sweeps_are_listed() {
+        let sweep = |line: &str| match Override::parse(line).unwrap().value.unwrap() {
+            Choice::Sweep(values) => values.iter().map(Value::to_override).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(sweep("a=1,b,[x,'y z']"), ["1", "b", "[x,'y z']"]);
+        assert_eq!(sweep("a=range(3)"), ["0", "1", "2"]);
+        assert_eq!(sweep("a=range(5,1,-2)"), ["5", "3"]);
+        assert_eq!(sweep("a=range(0.1,0.4,0.1)"), ["0.1", "0.2", "0.3"]);
+        assert_eq!(sweep("a=choice(x, y)"), ["x", "y"]);
+    }
+
+    #[test]
+    fn a_sweeps_values_are_read_back() {
+        for line in
+            ["a=x\\,y", "a='it\\'s'", "a=\"back\\\\\"", "a={k:[1,2.5,null,True]}", "a='a\\b'"]
+        {
+            let value = |line: &str| match Override::parse(line).unwrap().value.unwrap() {
+                Choice::One(value) => value,
+                other => panic!("{other:?}"),
+            };
+            let first = value(line);
+            let again = value(&format!("a={}", first.to_override()));
+            assert_eq!(first, again, "{line}: {}", first.to_override());
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Hydra's own settings, as far as they are implemented: where a run and the runs of a sweep
+//! write.
+
+use crate::error::ComposeError;
+use crate::node::{Map, Node};
+
+/// What is known of the run when its config is composed.
+#[derive(Debug, Clone)]
+pub(crate) struct Run<'a> {
+    pub(crate) config_name: &'a str,
+    /// The overrides of the job, joined, for names of folders.
+    pub(crate) override_dirname: String,
+    /// The number of the job in a sweep.
+    pub(crate) job: Option<usize>,
+    pub(crate) cwd: String,
+}
+
+/// The node `hydra` with its defaults. What is not in it is not implemented.
+pub(crate) fn defaults(run: &Run<'_>) -> Node {
+    let text = |text: &str| Node::Str(text.to_owned());
+    let job = match run.job {
+        Some(number) => Node::Int(number as i64),
+        None => text("???"),
+    };
+    let output = match run.job {
+        Some(_) => "${hydra.sweep.dir}/${hydra.sweep.subdir}",
+        None => "${hydra.run.dir}",
+    };
+    map(vec![
+        ("run", map(vec![("dir", text("outputs/${now:%Y-%m-%d}/${now:%H-%M-%S}"))])),
+        (
+            "sweep",
+            map(vec![
+                ("dir", text("multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}")),
+                ("subdir", text("${hydra.job.num}")),
+            ]),
+        ),
+        ("output_subdir", text(".hydra")),
+        (
+            "job",
+            map(vec![
+                ("name", text("light-splade")),
+                ("chdir", Node::Null),
+                ("override_dirname", text(&run.override_dirname)),
+                ("num", job),
+                ("config_name", text(run.config_name)),
+            ]),
+        ),
+        ("runtime", map(vec![("cwd", text(&run.cwd)), ("output_dir", text(output))])),
+    ])
+}
+
+fn map(pairs: Vec<(&str, Node)>) -> Node {
+    Node::Map(Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()))
+}
+
+/// Takes the `hydra:` of a config into the defaults; what they have not is an error.
+pub(crate) fn take(defaults: &mut Node, given: &Map, at: &str) -> Result<(), ComposeError> {
+    for (key, value) in &given.0 {
+        let here = format!("{at}.{key}");
+        match (defaults.child_mut(key), value) {
+            (Some(inner @ Node::Map(_)), Node::Map(given)) => take(inner, given, &here)?,
+            (Some(Node::Map(_)), other) => {
+                return Err(ComposeError::Config {
+                    at: here,
+                    message: format!("this is a mapping in Hydra, not {}", other.kind()),
+                });
+            }
+            (Some(old), value) => *old = value.clone(),
+            (None, _) => return Err(not_implemented(&here)),
+        }
+    }
+    Ok(())
+}
+
+/// What is said of any other of Hydra's settings.
+pub(crate) fn not_implemented(key: &str) -> ComposeError {
+    ComposeError::Config {
+        at: key.to_owned(),
+        message: "this setting of Hydra is not implemented; there are hydra.run.dir, \
+                  hydra.sweep.dir, hydra.sweep.subdir, hydra.output_subdir and hydra.job.name. \
+                  hint: leave it out"
+            .to_owned(),
+    }
+}

@@ -1,0 +1,141 @@
+//! `-m`: overrides with several values become jobs, the last override's values changing fastest,
+//! as Hydra's basic sweeper lists them.
+
+use crate::compose::{ComposeOptions, Composed, compose_job, parse_overrides};
+use crate::error::ComposeError;
+use crate::overrides::{Choice, Override};
+use crate::repository::Repository;
+
+/// More jobs are a slip.
+const MAX_JOBS: usize = 10_000;
+
+/// The jobs of a sweep in the order in which they are to run, each with its overrides (those of
+/// Hydra left out) and its config. All are composed before the first one can start.
+pub fn sweep(options: &ComposeOptions) -> Result<Vec<(Vec<String>, Composed)>, ComposeError> {
+    let overrides = parse_overrides(&options.overrides)?;
+    let repository = Repository::new(&options.config_dir);
+    let mut of_hydra = Vec::new();
+    // A later override of the same key replaces an earlier one in its place.
+    let mut axes: Vec<(String, Vec<String>)> = Vec::new();
+    for one in &overrides {
+        if one.is_hydra() {
+            if matches!(one.value, Some(Choice::Sweep(_) | Choice::Glob(_))) {
+                return Err(one.error("Hydra's own settings cannot be swept over"));
+            }
+            of_hydra.push(one.line.clone());
+            continue;
+        }
+        let key = one.key_element();
+        let axis: Vec<String> =
+            values(one, &repository)?.into_iter().map(|value| format!("{key}={value}")).collect();
+        match axes.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, old)) => *old = axis,
+            None => axes.push((key, axis)),
+        }
+    }
+    let count = axes
+        .iter()
+        .try_fold(1usize, |count, (_, axis)| count.checked_mul(axis.len()))
+        .filter(|count| *count <= MAX_JOBS)
+        .ok_or_else(|| ComposeError::Config {
+            at: "-m".to_owned(),
+            message: format!("these overrides make more than {MAX_JOBS} jobs"),
+        })?;
+    (0..count)
+        .map(|number| {
+            let lines = job(&axes, number);
+            let job = ComposeOptions {
+                overrides: [&of_hydra[..], &lines[..]].concat(),
+                ..options.clone()
+            };
+            Ok((lines, compose_job(&job, Some(number))?))
+        })
+        .collect()
+}
+
+/// What an override stands for, as it is typed.
+fn values(one: &Override, repository: &Repository) -> Result<Vec<String>, ComposeError> {
+    Ok(match &one.value {
+        None => vec!["null".to_owned()],
+        Some(Choice::One(value)) => vec![value.to_override()],
+        Some(Choice::Sweep(values)) => values.iter().map(|v| v.to_override()).collect(),
+        Some(Choice::Glob(patterns)) => {
+            if !repository.is_group(&one.key) {
+                return Err(one.error("glob(...) lists the configs of a group, and this is none"));
+            }
+            let names = repository.names(&one.key);
+            let fits = |name: &String| patterns.iter().any(|pattern| glob(pattern, name));
+            let names: Vec<String> = names.into_iter().filter(fits).collect();
+            if names.is_empty() {
+                return Err(one.error("no config of the group fits"));
+            }
+            names
+        }
+    })
+}
+
+/// The overrides of one job: its number written in the mixed radix of the axes.
+fn job(axes: &[(String, Vec<String>)], mut number: usize) -> Vec<String> {
+    let mut lines: Vec<String> = axes
+        .iter()
+        .rev()
+        .map(|(_, axis)| {
+            let line = axis[number % axis.len()].clone();
+            number /= axis.len();
+            line
+        })
+        .collect();
+    lines.reverse();
+    lines
+}
+
+/// `*` stands for anything, `?` for one character.
+fn glob(pattern: &str, name: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    // reached[i]: the first i characters of the pattern fit what was read of the name.
+    let mut reached = vec![false; pattern.len() + 1];
+    let stars = |reached: &mut Vec<bool>| {
+        for (i, c) in pattern.iter().enumerate() {
+            if *c == '*' && reached[i] {
+                reached[i + 1] = true;
+            }
+        }
+    };
+    reached[0] = true;
+    stars(&mut reached);
+    for c in name.chars() {
+        let mut next = vec![false; pattern.len() + 1];
+        for (i, p) in pattern.iter().enumerate() {
+            match p {
+                '*' => next[i] |= reached[i],
+                '?' => next[i + 1] |= reached[i],
+                p => next[i + 1] |= reached[i] && *p == c,
+            }
+        }
+        stars(&mut next);
+        reached = next;
+    }
+    reached[pattern.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        for (pattern, name, fits) in [
+            ("*", "", true),
+            ("*", "abc", true),
+            ("toy_*", "toy_triplet", true),
+            ("toy_*", "my_toy", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*b*", "abc", true),
+            ("a*c*e", "abcde", true),
+            ("a*c*e", "abcd", false),
+        ] {
+            assert_eq!(glob(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+}

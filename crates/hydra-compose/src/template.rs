@@ -1,0 +1,163 @@
+//! Reads a string with interpolations into its parts (OmegaConf's grammar).
+
+use crate::overrides::{interpolation_end, parse_value};
+use crate::value::Value;
+
+/// A piece of a string.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Part {
+    Text(String),
+    Interpolation(Interpolation),
+}
+
+/// What stands in `${}`. Keys and names may be made of interpolations themselves.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Interpolation {
+    /// `${a.b}`, `${..x}`
+    Node { dots: usize, keys: Vec<Vec<Part>> },
+    /// `${name:argument,argument}`
+    Resolver { name: Vec<Part>, arguments: Vec<Argument> },
+}
+
+/// An argument of a resolver.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Argument {
+    Value(Value),
+    /// With interpolations in it.
+    Parts(Vec<Part>),
+}
+
+/// More interpolations in a string are refused: they are read recursively.
+const MAX_INTERPOLATIONS: usize = 100;
+
+/// Whether OmegaConf takes a string for an interpolation.
+pub(crate) fn is_interpolation(text: &str) -> bool {
+    text.contains("${")
+}
+
+/// The parts of a string; neighbouring texts are one.
+pub(crate) fn parse(text: &str) -> Result<Vec<Part>, String> {
+    if text.matches("${").count() > MAX_INTERPOLATIONS {
+        return Err(format!("more than {MAX_INTERPOLATIONS} interpolations in one string"));
+    }
+    let mut parts = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let before = &rest[..at];
+        let backslashes = before.len() - before.trim_end_matches('\\').len();
+        // Before an interpolation two backslashes are one, and an odd one takes its meaning away.
+        plain.push_str(&before[..before.len() - backslashes]);
+        plain.extend(std::iter::repeat_n('\\', backslashes / 2));
+        rest = &rest[at..];
+        if backslashes % 2 == 1 {
+            plain.push_str("${");
+            rest = &rest[2..];
+            continue;
+        }
+        let end = interpolation_end(rest)
+            .ok_or_else(|| format!("the interpolation `{rest}` is not closed with `}}`"))?;
+        if !plain.is_empty() {
+            parts.push(Part::Text(std::mem::take(&mut plain)));
+        }
+        parts.push(Part::Interpolation(interpolation(&rest[2..end - 1])?));
+        rest = &rest[end..];
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() {
+        parts.push(Part::Text(plain));
+    }
+    Ok(parts)
+}
+
+/// What stands between `${` and `}`.
+fn interpolation(text: &str) -> Result<Interpolation, String> {
+    let inner = text.trim_matches([' ', '\t']);
+    if let Some(colon) = outside(inner, ':') {
+        let name = parse(inner[..colon].trim_end())?;
+        let arguments = arguments(&inner[colon + 1..])?;
+        return Ok(Interpolation::Resolver { name, arguments });
+    }
+    let path = inner.trim_start_matches('.');
+    let dots = inner.len() - path.len();
+    let keys = keys(path).ok_or_else(|| format!("`${{{text}}}` is no path of keys"))?;
+    let keys = keys.into_iter().map(parse).collect::<Result<_, _>>()?;
+    Ok(Interpolation::Node { dots, keys })
+}
+
+/// The keys of `a.b[c].d`, as text.
+fn keys(path: &str) -> Option<Vec<&str>> {
+    let mut keys = Vec::new();
+    let mut rest = path;
+    loop {
+        if let Some(inner) = rest.strip_prefix('[') {
+            let end = outside(inner, ']')?;
+            keys.push(&inner[..end]);
+            rest = &inner[end + 1..];
+        } else {
+            let dot = outside(rest, '.').unwrap_or(rest.len());
+            let bracket = outside(rest, '[').unwrap_or(rest.len());
+            let (key, tail) = rest.split_at(dot.min(bracket));
+            keys.push(key);
+            rest = tail;
+        }
+        match rest.chars().next() {
+            None => break,
+            Some('.') => rest = &rest[1..],
+            Some('[') => {}
+            Some(_) => return None,
+        }
+    }
+    let fits = |key: &&str| {
+        !key.is_empty() && (key.contains("${") || !key.contains(|c| "\\{}()[]: \t'\"".contains(c)))
+    };
+    keys.iter().all(fits).then_some(keys)
+}
+
+/// The first place of a character that is not within `${}`, brackets or quotes.
+fn outside(text: &str, wanted: char) -> Option<usize> {
+    let mut depth = 0usize;
+    let mut quote = None;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, c) if c == wanted && depth == 0 => return Some(at),
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '{' | '[') => depth += 1,
+            (None, '}' | ']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn arguments(text: &str) -> Result<Vec<Argument>, String> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut list = Vec::new();
+    let mut rest = text;
+    loop {
+        let end = outside(rest, ',').unwrap_or(rest.len());
+        list.push(argument(rest[..end].trim_matches([' ', '\t']))?);
+        match rest.get(end + 1..) {
+            Some(tail) => rest = tail,
+            None => return Ok(list),
+        }
+    }
+}
+
+fn argument(text: &str) -> Result<Argument, String> {
+    if !is_interpolation(text) {
+        if text.is_empty() {
+            return Ok(Argument::Value(Value::Str(String::new())));
+        }
+        return parse_value(text).map(Argument::Value);
+    }
+    let unquoted = ['\'', '"'].iter().find_map(|&quote| {
+        let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
+        (!inner.contains(quote)).then_some(inner)
+    });
+    parse(unquoted.unwrap_or(text)).map(Argument::Parts)
+}

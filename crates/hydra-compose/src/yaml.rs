@@ -1,0 +1,313 @@
+//! Reads a YAML file of a config into [`Node`]s.
+//!
+//! The parser gives events with the style of every scalar; which type a plain one has is decided
+//! here, since OmegaConf's rules are neither those of YAML 1.2 nor of 1.1. Keys are strings; a
+//! second one of the same name is an error, as in OmegaConf.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+
+use crate::error::ComposeError;
+use crate::node::{Map, Node};
+use crate::scalar;
+
+/// Deeper files are refused: no config needs it, and reading is recursive elsewhere.
+const MAX_DEPTH: usize = 64;
+
+/// More nodes are refused: aliases of aliases grow exponentially.
+const MAX_NODES: usize = 20_000;
+
+/// A file of a config.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    /// All but the defaults list, which [`super::defaults`] takes out.
+    pub(crate) content: Map,
+    /// `# @package X` in the first lines.
+    pub(crate) package: Option<String>,
+}
+
+/// Reads a file's text; `path` is for messages.
+pub(crate) fn parse(text: &str, path: &Path) -> Result<File, ComposeError> {
+    let at = |line: usize| format!("{}:{line}", path.display());
+    let package = package_header(text)
+        .map_err(|message| ComposeError::Config { at: path.display().to_string(), message })?;
+    let mut reader = Reader::default();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|e| ComposeError::Config {
+            at: at(e.marker().line()),
+            message: format!("not valid YAML: {}", e.info()),
+        })?;
+        reader
+            .take(event)
+            .map_err(|message| ComposeError::Config { at: at(span.start.line()), message })?;
+    }
+    match reader.root {
+        None | Some(Node::Null) => Ok(File { content: Map::default(), package }),
+        Some(Node::Map(content)) => Ok(File { content, package }),
+        Some(other) => Err(ComposeError::Config {
+            at: at(1),
+            message: format!("a config is a mapping, but this is {}", other.kind()),
+        }),
+    }
+}
+
+/// The value of `# @package X` among the first lines that are empty or `# @key value`.
+fn package_header(text: &str) -> Result<Option<String>, String> {
+    let mut package = None;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let Some(header) = line.strip_prefix('#').map(str::trim_start) else {
+            break;
+        };
+        let Some(header) = header.strip_prefix('@') else {
+            break;
+        };
+        let words: Vec<&str> = header.split(' ').filter(|word| !word.is_empty()).collect();
+        match words[..] {
+            ["package", value] => package = Some(value.to_owned()),
+            [_, _] => {}
+            _ => {
+                return Err(format!(
+                    "a header is `# @package NAME`, but this one is `# @{header}`"
+                ));
+            }
+        }
+    }
+    Ok(package)
+}
+
+/// A list or mapping that is not closed yet.
+enum Open {
+    List(Vec<Node>),
+    Map {
+        own: Map,
+        /// From `<<`, the one that counts most last.
+        merged: Vec<Map>,
+        /// The key that waits for its value.
+        key: Option<Key>,
+    },
+}
+
+enum Key {
+    Name(String),
+    /// `<<`: the value's keys are taken over where they are not given.
+    Merge,
+}
+
+#[derive(Default)]
+struct Reader {
+    open: Vec<(Open, usize)>,
+    anchors: HashMap<usize, Node>,
+    root: Option<Node>,
+    documents: usize,
+    nodes: usize,
+}
+
+impl Reader {
+    fn take(&mut self, event: Event<'_>) -> Result<(), String> {
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err("a config is one YAML document, but a second starts here".into());
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                self.scalar(&text, style, anchor, tag.as_deref())?
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.no_tag(tag.as_deref())?;
+                self.start(Open::List(Vec::new()), anchor)?;
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.no_tag(tag.as_deref())?;
+                let open = Open::Map { own: Map::default(), merged: Vec::new(), key: None };
+                self.start(open, anchor)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let (open, anchor) =
+                    self.open.pop().expect("the parser closes what it opened: this is a bug");
+                let node = match open {
+                    Open::List(list) => Node::List(list),
+                    Open::Map { own, merged, .. } => Node::Map(with_merged(own, merged)),
+                };
+                self.value(node, anchor)?;
+            }
+            Event::Alias(anchor) => {
+                let node = self
+                    .anchors
+                    .get(&anchor)
+                    .cloned()
+                    .ok_or("an alias refers to what contains it")?;
+                self.value(node, 0)?;
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    fn no_tag(&self, tag: Option<&Tag>) -> Result<(), String> {
+        match tag {
+            None => Ok(()),
+            Some(tag) => Err(format!("the YAML tag {tag} is not implemented; leave it out")),
+        }
+    }
+
+    fn start(&mut self, open: Open, anchor: usize) -> Result<(), String> {
+        if let Some((Open::Map { key: None, .. }, _)) = self.open.last() {
+            return Err("a key must be a string, not a list or a mapping".into());
+        }
+        if self.open.len() == MAX_DEPTH {
+            return Err(format!("nested more than {MAX_DEPTH} deep"));
+        }
+        self.open.push((open, anchor));
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+    ) -> Result<(), String> {
+        let forced_string = tag.is_some_and(|t| t.is_yaml_core_schema() && t.suffix == "str");
+        if !forced_string {
+            self.no_tag(tag)?;
+        }
+        let node = if style == ScalarStyle::Plain && !forced_string {
+            scalar::resolve(text)?
+        } else {
+            Node::Str(text.to_owned())
+        };
+        if let Some((Open::Map { own, key, .. }, _)) = self.open.last_mut()
+            && key.is_none()
+        {
+            *key = Some(match node {
+                Node::Str(name) if name == "<<" && style == ScalarStyle::Plain => Key::Merge,
+                Node::Str(name) if own.get(&name).is_some() => {
+                    return Err(format!("the key {name} is there twice"));
+                }
+                Node::Str(name) => Key::Name(name),
+                other => {
+                    return Err(format!(
+                        "the key {text} is {}, but a key must be a string; hint: write '{text}'",
+                        other.kind()
+                    ));
+                }
+            });
+            return Ok(());
+        }
+        self.value(node, anchor)
+    }
+
+    /// Puts a finished value where it belongs.
+    fn value(&mut self, node: Node, anchor: usize) -> Result<(), String> {
+        self.nodes += count(&node);
+        if self.nodes > MAX_NODES {
+            return Err(format!("more than {MAX_NODES} values; are aliases nested?"));
+        }
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut() {
+            None => self.root = Some(node),
+            Some((Open::List(list), _)) => list.push(node),
+            Some((Open::Map { own, merged, key }, _)) => match key.take() {
+                Some(Key::Name(name)) => own.0.push((name, node)),
+                Some(Key::Merge) => merged.extend(merge_sources(node)?),
+                None => return Err("a key must be a string".into()),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// All values within, and itself: what is counted when a container closes was
+/// counted before, so a file's own values count at most as often as they are deep.
+fn count(node: &Node) -> usize {
+    match node {
+        Node::List(list) => 1 + list.iter().map(count).sum::<usize>(),
+        Node::Map(map) => 1 + map.0.iter().map(|(_, v)| count(v)).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+/// `<<: *base` or `<<: [*a, *b]`, where the first one's values count most.
+fn merge_sources(node: Node) -> Result<Vec<Map>, String> {
+    let sources = match node {
+        Node::List(list) => list,
+        other => vec![other],
+    };
+    sources
+        .into_iter()
+        .rev()
+        .map(|source| match source {
+            Node::Map(map) => Ok(map),
+            other => Err(format!("`<<` needs a mapping, but this is {}", other.kind())),
+        })
+        .collect()
+}
+
+fn with_merged(own: Map, merged: Vec<Map>) -> Map {
+    let mut all = Map::default();
+    for (key, value) in merged.into_iter().chain([own]).flat_map(|map| map.0) {
+        all.set(&key, value);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        parse(text, Path::new("x.yaml")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        assert_eq!(error("a: 1\nb: 2\na: 3\n"), "x.yaml:3: the key a is there twice");
+        assert!(error("a:\n  b: [1, 2\nc: 3\n").starts_with("x.yaml:"));
+        assert!(error("a: 1\n1: 2\n").starts_with("x.yaml:2: the key 1 is a number"));
+        assert!(error("- 1\n").contains("a config is a mapping, but this is a list"));
+        assert!(error("a: !custom 1\n").contains("tag"));
+        assert!(error("a: 1\n---\nb: 1\n").starts_with("x.yaml:2: a config is one YAML document"));
+        assert!(error("? [a, b]\n: 1\n").contains("a key must be a string"));
+        assert!(error("# @package a b\nx: 1").contains("`# @package NAME`"));
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        let nested = |depth| format!("a: {}{}\n", "[".repeat(depth), "]".repeat(depth));
+        assert!(error(&nested(100)).contains("nested more than 64 deep"));
+        // here the parser itself gives up
+        assert!(error(&nested(50_000)).starts_with("x.yaml:1"));
+        assert!(parse(&nested(60), Path::new("x.yaml")).is_ok());
+    }
+
+    #[test]
+    fn nested_aliases_are_refused() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x]\n".to_owned();
+        for i in 1..30 {
+            let aliases = vec![format!("*a{}", i - 1); 8].join(", ");
+            text.push_str(&format!("a{i}: &a{i} [{aliases}]\n"));
+        }
+        assert!(error(&text).contains("aliases"));
+    }
+
+    #[test]
+    fn anchors_merge_keys_and_headers() {
+        let file = parse(
+            "# @package _global_\nbase: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  y: 3\nempty:\n",
+            Path::new("x.yaml"),
+        )
+        .unwrap();
+        assert_eq!(file.package.as_deref(), Some("_global_"));
+        let used = file.content.get("use").unwrap();
+        assert_eq!(used.child("x"), Some(&Node::Int(1)));
+        assert_eq!(used.child("y"), Some(&Node::Int(3)));
+        assert_eq!(file.content.get("empty"), Some(&Node::Null));
+    }
+}

@@ -1,0 +1,207 @@
+//! A folder in BEIR's form (Thakur et al., arXiv 2104.08663): `corpus.jsonl`, `queries.jsonl`,
+//! `qrels/<split>.tsv`.
+//!
+//! Both parts have the whole corpus: negatives are mined from it, and it is what evaluations search;
+//! unless train is to have judged documents only, so that it knows nothing of others.
+//! A document is its title, a blank and its text. Grades of at least 1 are positive; queries without
+//! a positive of the corpus are left out. Ids stay where all are integers; else documents count
+//! from 1 and queries go on behind them, so that none has the id of a document, and the files
+//! `doc_ids.tsv` and `query_ids.tsv` have the number and the id of each.
+
+use std::path::PathBuf;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use splade_eval::{Dataset, Texts};
+
+use super::output::{Master, Output};
+use super::{Watch, error};
+use crate::error::DataError;
+use crate::lines::LineWriter;
+
+/// What to make of a folder.
+#[derive(Debug, Clone)]
+pub struct BeirOptions {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The split to train on.
+    pub train: String,
+    /// The split of evaluations; `dev`, or else `test`, if none is named.
+    pub validation: Option<String>,
+    /// Whether train has only the documents that its split judges.
+    pub judged_only: bool,
+}
+
+pub(super) fn convert(
+    options: &BeirOptions,
+    output: &Output,
+    watch: &mut Watch<'_>,
+) -> Result<Vec<String>, DataError> {
+    let dataset = Dataset::open(&options.dir)?;
+    let validation = match &options.validation {
+        Some(split) => split.clone(),
+        None => match ["dev", "test"].into_iter().find(|name| dataset.splits().any(|s| s == *name))
+        {
+            Some(split) => split.to_owned(),
+            None => {
+                let splits = dataset.splits().collect::<Vec<_>>().join(", ");
+                let message = format!("there is no split dev or test; name one of: {splits}");
+                return Err(error(&options.dir, &message));
+            }
+        },
+    };
+    // Judgements first: what is wrong with them shows soon.
+    let splits = [("train", options.train.as_str()), ("validation", validation.as_str())];
+    let qrels = splits.map(|(part, split)| Ok((part, dataset.qrels(Some(split))?)));
+    let docs = Numbers::read(dataset.documents(), 1, "documents read", watch)?;
+    let queries = Numbers::read(dataset.queries(), docs.next, "queries read", watch)?;
+    let mut notes = vec![format!("train is the split {}, validation {validation}", options.train)];
+    for (numbers, name) in [(&docs, "doc_ids.tsv"), (&queries, "query_ids.tsv")] {
+        if numbers.write(output, name)? {
+            notes.push(format!("ids are no integers: {name} has the number of each"));
+        }
+    }
+    let mut first = None;
+    for read in qrels {
+        let (name, qrels) = read.map_err(|error: splade_eval::EvalError| DataError::from(error))?;
+        let part = output.part(name)?;
+        let judged: Option<FxHashSet<&str>> = (options.judged_only && first.is_none()).then(|| {
+            qrels.iter().flat_map(|(_, grades)| grades.keys().map(String::as_str)).collect()
+        });
+        let documents = match &first {
+            Some(first) if !options.judged_only => {
+                part.same_documents(first)?;
+                docs.len()
+            }
+            _ => {
+                let rows = dataset.documents().filter_map(|text| match (text, &judged) {
+                    (Ok(text), Some(judged)) if !judged.contains(&*text.id) => None,
+                    (Ok(text), _) => Some(docs.number(&text.id).map(|id| (id, text.text))),
+                    (Err(error), _) => Some(Err(error.into())),
+                });
+                part.texts(Master::Documents, rows, watch)?
+            }
+        };
+        let mut lists: Vec<(i64, Vec<i64>)> = Vec::new();
+        let (mut unknown, mut without) = (0u64, 0u64);
+        for (query, grades) in qrels.iter() {
+            let relevant = grades.iter().filter(|(_, grade)| **grade >= 1);
+            let all: Vec<Option<i64>> = relevant.map(|(doc, _)| docs.find(doc)).collect();
+            let mut positives: Vec<i64> = all.iter().flatten().copied().collect();
+            positives.sort_unstable();
+            match queries.find(query) {
+                Some(query) if !positives.is_empty() => {
+                    unknown += (all.len() - positives.len()) as u64;
+                    lists.push((query, positives));
+                }
+                Some(_) if all.is_empty() => without += 1,
+                _ => unknown += all.len().max(1) as u64,
+            }
+        }
+        lists.sort_unstable();
+        let mut asked: FxHashMap<i64, ()> = lists.iter().map(|(query, _)| (*query, ())).collect();
+        let rows = dataset.queries().filter_map(|text| match text {
+            Ok(text) => match queries.number(&text.id) {
+                Ok(id) => asked.remove(&id).map(|()| Ok((id, text.text))),
+                Err(error) => Some(Err(error)),
+            },
+            Err(error) => Some(Err(error.into())),
+        });
+        let count = part.texts(Master::Queries, rows, watch)?;
+        if count == 0 {
+            return Err(error(
+                &options.dir,
+                &format!("no query of {name} has a positive document"),
+            ));
+        }
+        let positives: usize = lists.iter().map(|(_, list)| list.len()).sum();
+        notes
+            .push(format!("{name}: {count} queries, {documents} documents, {positives} positives"));
+        for (count, what) in [
+            (unknown, "judgements of unknown queries or documents"),
+            (without, "queries without a positive grade"),
+        ] {
+            if count > 0 {
+                notes.push(format!("{name}: {count} {what} are left out"));
+            }
+        }
+        part.positives(lists)?;
+        notes.extend(part.check(None)?);
+        first.get_or_insert(part);
+    }
+    Ok(notes)
+}
+
+/// Ids as integers.
+enum Form {
+    /// They are integers.
+    Same(FxHashSet<i64>),
+    /// They are counted.
+    Counted { first: i64, places: FxHashMap<String, u32> },
+}
+
+struct Numbers {
+    form: Form,
+    /// Behind the last number.
+    next: i64,
+}
+
+impl Numbers {
+    fn read(
+        texts: Texts,
+        first: i64,
+        what: &'static str,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, DataError> {
+        let mut places: FxHashMap<String, u32> = FxHashMap::default();
+        for (count, text) in texts.enumerate() {
+            watch.count(what, count, None)?;
+            let id = text?.id;
+            if u32::try_from(count).is_err() || places.contains_key(&id) {
+                return Err(DataError::Data(format!("{what}: the id {id} is there twice")));
+            }
+            places.insert(id, count as u32);
+        }
+        // `007` and `7` are different ids.
+        let integer = |id: &String| id.parse::<i64>().ok().filter(|n| n.to_string() == **id);
+        let same: Option<_> = places.keys().map(integer).collect();
+        let next = first + places.len() as i64;
+        Ok(match same {
+            Some(ids) => Self { form: Form::Same(ids), next },
+            None => Self { form: Form::Counted { first, places }, next },
+        })
+    }
+
+    fn len(&self) -> usize {
+        match &self.form {
+            Form::Same(ids) => ids.len(),
+            Form::Counted { places, .. } => places.len(),
+        }
+    }
+
+    fn find(&self, id: &str) -> Option<i64> {
+        match &self.form {
+            Form::Same(ids) => id.parse().ok().filter(|id| ids.contains(id)),
+            Form::Counted { first, places } => Some(first + i64::from(*places.get(id)?)),
+        }
+    }
+
+    /// The number of an id that was read before.
+    fn number(&self, id: &str) -> Result<i64, DataError> {
+        self.find(id).ok_or_else(|| {
+            DataError::Data(format!("the files were changed while they were read: {id} is new"))
+        })
+    }
+
+    /// Writes numbers and ids; whether there is a need to.
+    fn write(&self, output: &Output, name: &str) -> Result<bool, DataError> {
+        let Form::Counted { first, places } = &self.form else { return Ok(false) };
+        let mut rows: Vec<(&String, &u32)> = places.iter().collect();
+        rows.sort_unstable_by_key(|(_, place)| **place);
+        let mut file = LineWriter::create(&output.path(name))?;
+        for (id, place) in rows {
+            file.line(format_args!("{}\t{id}", first + i64::from(*place)))?;
+        }
+        file.finish()?;
+        Ok(true)
+    }
+}

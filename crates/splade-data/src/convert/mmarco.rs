@@ -1,0 +1,389 @@
+//! mMARCO (Bonifacio et al., arXiv 2108.13897): MS MARCO's passages, queries and training triples in
+//! other languages, from the files of unicamp-dl/mmarco.
+//!
+//! What is written is what the Python library's converters for Japanese write, in its rules:
+//!
+//! - Translation makes some texts equal. A document counts as the first with its text, a query as
+//!   the last with its text, queries of dev.full after those of train. Triples follow, so that what
+//!   was drawn for a train query is drawn for the dev query of the same text.
+//! - Triples of dev.full's queries are `validation`, others `train`. Triples with an unknown query or
+//!   document are left out.
+//! - For distillation, queries without a negative that is not positive too are left out. Negatives
+//!   of a query are drawn anew for the teacher's training pairs and for the scores.
+//!
+//! It differs where the example lets a document be positive and negative of a query: such a document
+//! is never drawn as a negative here. Triplets keep it; `check-data` warns of it. Documents come by
+//! id, not in the order of a Python set.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use super::collection::{ByText, Collection};
+use super::output::{Master, Output, Part};
+use super::pairs::{ByQuery, Rows, Triple, sample, unique};
+use super::samples::Samples;
+use super::{Watch, error, find_one, triples};
+use crate::error::DataError;
+use crate::lines::LineWriter;
+
+/// The data set at the hub.
+pub const REPOSITORY: &str = "unicamp-dl/mmarco";
+
+/// What the data is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Triplets.
+    Triplet,
+    /// Training pairs of a cross-encoder, and the pairs that it is to score.
+    Distil,
+}
+
+/// Where the four files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MmarcoFiles {
+    /// Passages: id and text.
+    pub collection: PathBuf,
+    /// Queries of train: id and text.
+    pub train_queries: PathBuf,
+    /// Queries of dev.full: id and text.
+    pub dev_queries: PathBuf,
+    /// Query, positive and negative: ids, or texts.
+    pub triples: PathBuf,
+}
+
+/// What to make of mMARCO.
+#[derive(Debug, Clone)]
+pub struct MmarcoOptions {
+    /// The files.
+    pub files: MmarcoFiles,
+    /// What for.
+    pub purpose: Purpose,
+    /// Negatives of a query for distillation; 0 for all.
+    pub max_negatives: usize,
+    /// Decides which are drawn.
+    pub seed: u64,
+}
+
+impl MmarcoFiles {
+    /// The files at the hub, of a language (`japanese`) in a translation (`google`, `helsinki`).
+    pub fn names(language: &str, translation: &str) -> [String; 4] {
+        [
+            format!("data/{translation}/collections/{language}_collection.tsv"),
+            format!("data/{translation}/queries/train/{language}_queries.train.tsv"),
+            format!("data/{translation}/queries/dev/{language}_queries.dev.tsv"),
+            "data/triples.train.ids.small.tsv".to_owned(),
+        ]
+    }
+
+    /// Finds the files in a folder: as they are at the hub, or flat, with or without the language,
+    /// packed (`.gz`) or not. Files that are given are not looked for.
+    ///
+    /// # Errors
+    /// If one is missing.
+    pub fn find(
+        dir: &Path,
+        language: &str,
+        translation: &str,
+        given: [Option<&Path>; 4],
+    ) -> Result<Self, DataError> {
+        let common =
+            ["collection.tsv", "queries.train.tsv", "queries.dev.tsv", "triples.train.small.tsv"];
+        let names = Self::names(language, translation);
+        let mut files = Vec::new();
+        for ((name, common), given) in names.iter().zip(common).zip(given) {
+            files.push(match given {
+                Some(path) => path.to_path_buf(),
+                None => {
+                    let flat = name.rsplit('/').next().unwrap_or_default();
+                    find_one(dir, &[name, flat, common])?
+                }
+            });
+        }
+        let [collection, train_queries, dev_queries, triples] =
+            files.try_into().expect("four names: this is a bug");
+        Ok(Self { collection, train_queries, dev_queries, triples })
+    }
+}
+
+/// Queries of both splits, those of dev after those of train.
+struct Queries {
+    train: Collection,
+    dev: Collection,
+}
+
+impl Queries {
+    fn open(files: &MmarcoFiles) -> Result<Self, DataError> {
+        let this = Self {
+            train: Collection::open(&files.train_queries)?,
+            dev: Collection::open(&files.dev_queries)?,
+        };
+        let in_both = (0..this.dev.len() as u32).map(|row| this.dev.id(row));
+        match in_both.into_iter().find(|id| this.train.row(*id).is_some()) {
+            None => Ok(this),
+            Some(id) => Err(error(
+                &files.dev_queries,
+                &format!("query {id} is in {} too", files.train_queries.display()),
+            )),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.train.len() + self.dev.len()
+    }
+
+    fn is_dev(&self, row: u32) -> bool {
+        row as usize >= self.train.len()
+    }
+
+    /// The file of a row, and the row in it.
+    fn at(&self, row: u32) -> (&Collection, u32) {
+        match self.is_dev(row) {
+            false => (&self.train, row),
+            true => (&self.dev, row - self.train.len() as u32),
+        }
+    }
+
+    fn id(&self, row: u32) -> i64 {
+        let (file, row) = self.at(row);
+        file.id(row)
+    }
+
+    fn text(&self, row: u32) -> Cow<'_, str> {
+        let (file, row) = self.at(row);
+        file.text(row)
+    }
+}
+
+/// Everything by row.
+struct Data {
+    queries: Queries,
+    docs: Collection,
+    triples: Vec<Triple>,
+    by_query: ByQuery,
+}
+
+pub(super) fn convert(
+    options: &MmarcoOptions,
+    output: &Output,
+    watch: &mut Watch<'_>,
+) -> Result<Vec<String>, DataError> {
+    let MmarcoOptions { files, purpose, .. } = options;
+    let queries = Queries::open(files)?;
+    let docs = Collection::open(&files.collection)?;
+    let mut notes = Vec::new();
+    let triples = read_triples(&files.triples, &queries, &docs, &mut notes, watch)?;
+    let by_query = ByQuery::new(queries.len(), || triples.iter().map(|triple| triple.query));
+    let mut data = Data { queries, docs, triples, by_query };
+    if *purpose == Purpose::Distil {
+        let before = data.triples.len();
+        data.drop_queries_without_negatives();
+        let dropped = before - data.triples.len();
+        if dropped > 0 {
+            notes.push(format!("{dropped} triples of queries without a negative are left out"));
+        }
+    }
+    // A triplet has about 50 bytes of text around its ids, a score 15.
+    let texts = [&files.collection, &files.train_queries, &files.dev_queries];
+    let bytes = texts.iter().filter_map(|path| std::fs::metadata(path).ok()).map(|file| file.len());
+    let per_triple = if *purpose == Purpose::Triplet { 70 } else { 0 };
+    output.check_room(bytes.sum::<u64>() + per_triple * data.triples.len() as u64)?;
+    for (name, is_dev) in [("train", false), ("validation", true)] {
+        let part = output.part(name)?;
+        data.write(&part, is_dev, *purpose, &mut notes, watch)?;
+    }
+    if *purpose == Purpose::Distil {
+        data.write_pairs(&output.path("cross-encoder-training-pairs.pkl.gz"), options, watch)?;
+        data.write_scores(&output.path(INIT_SCORES), options, watch)?;
+    }
+    drop(data);
+    let scores = Some(output.path(INIT_SCORES)).filter(|_| *purpose == Purpose::Distil);
+    for name in ["train", "validation"] {
+        watch.at("parts checked", usize::from(name == "validation"), 2)?;
+        notes.extend(output.part(name)?.check(scores.as_deref())?);
+    }
+    Ok(notes)
+}
+
+/// Pairs that a teacher is to score.
+pub(super) const INIT_SCORES: &str = "hard-negatives-init-scores.ndjson.gz";
+
+fn read_triples(
+    path: &Path,
+    queries: &Queries,
+    docs: &Collection,
+    notes: &mut Vec<String>,
+    watch: &mut Watch<'_>,
+) -> Result<Vec<Triple>, DataError> {
+    // Of equal texts the last query counts and the first document.
+    let query_text = |row| queries.text(row);
+    let order = (0..queries.len() as u32).rev();
+    let by_query = ByText::new(order, query_text, "queries compared", watch)?;
+    let doc_text = |row| docs.text(row);
+    let order = 0..docs.len() as u32;
+    let by_doc = ByText::new(order, doc_text, "documents compared", watch)?;
+    let by_ids = |[query, positive, negative]: [i64; 3]| {
+        let doc = |id| docs.row(id).map(|row| by_doc.same(row));
+        Some(Triple {
+            // Only train's queries have triples.
+            query: by_query.same(queries.train.row(query)?),
+            positive: doc(positive)?,
+            negative: doc(negative)?,
+        })
+    };
+    let by_texts = |[query, positive, negative]: [&str; 3]| {
+        Some(Triple {
+            query: by_query.find(query, query_text)?,
+            positive: by_doc.find(positive, doc_text)?,
+            negative: by_doc.find(negative, doc_text)?,
+        })
+    };
+    let (triples, left_out) = triples::read(path, by_ids, |texts, _| Ok(by_texts(texts)), watch)?;
+    if left_out > 0 {
+        notes.push(format!("{left_out} triples with an unknown query or document are left out"));
+    }
+    Ok(triples)
+}
+
+impl Data {
+    fn triples_of(&self, query: u32) -> impl Iterator<Item = &Triple> + Clone {
+        self.by_query.get(query).iter().map(|place| &self.triples[*place as usize])
+    }
+
+    /// Different positives, in order.
+    fn positives(&self, query: u32) -> Vec<u32> {
+        unique(self.triples_of(query).map(|triple| triple.positive))
+    }
+
+    /// Different negatives that are not positive, in order.
+    fn negatives(&self, query: u32, positives: &[u32]) -> Vec<u32> {
+        let mut negatives = unique(self.triples_of(query).map(|triple| triple.negative));
+        negatives.retain(|row| !positives.contains(row));
+        negatives
+    }
+
+    fn drop_queries_without_negatives(&mut self) {
+        let mut kept = Rows::new(self.queries.len());
+        for query in 0..self.queries.len() as u32 {
+            if !self.negatives(query, &self.positives(query)).is_empty() {
+                kept.insert(query);
+            }
+        }
+        self.triples.retain(|triple| kept.contains(triple.query));
+        let of = || self.triples.iter().map(|triple| triple.query);
+        self.by_query = ByQuery::new(self.queries.len(), of);
+    }
+
+    /// The queries of a split that have triples, ascending by id.
+    fn queries_of(&self, dev: bool) -> Vec<u32> {
+        let has_any = |query: &u32| {
+            self.queries.is_dev(*query) == dev && !self.by_query.get(*query).is_empty()
+        };
+        let mut queries: Vec<u32> = (0..self.queries.len() as u32).filter(has_any).collect();
+        queries.sort_unstable_by_key(|query| self.queries.id(*query));
+        queries
+    }
+
+    fn write(
+        &self,
+        part: &Part,
+        dev: bool,
+        purpose: Purpose,
+        notes: &mut Vec<String>,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), DataError> {
+        let of_part =
+            || self.triples.iter().filter(|triple| self.queries.is_dev(triple.query) == dev);
+        let mut seen = Rows::new(self.queries.len());
+        let first = of_part().map(|triple| triple.query).filter(|query| seen.insert(*query));
+        let rows = first.map(|row| Ok((self.queries.id(row), self.queries.text(row))));
+        let queries = part.texts(Master::Queries, rows, watch)?;
+        if queries == 0 {
+            let message = match dev {
+                true => "no triple has the text of a query of dev.full: there is no validation set",
+                false => "no triple is left for train",
+            };
+            return Err(DataError::Data(message.to_owned()));
+        }
+        let mut used = Rows::new(self.docs.len());
+        for triple in of_part() {
+            used.insert(triple.positive);
+            used.insert(triple.negative);
+        }
+        let mut docs: Vec<u32> = used.iter().collect();
+        docs.sort_unstable_by_key(|row| self.docs.id(*row));
+        let rows = docs.iter().map(|row| Ok((self.docs.id(*row), self.docs.text(*row))));
+        let documents = part.texts(Master::Documents, rows, watch)?;
+        let doc = |row: u32| self.docs.id(row);
+        let positives = |query: u32| self.positives(query).into_iter().map(doc);
+        let by_id = self.queries_of(dev);
+        part.positives(by_id.iter().map(|query| (self.queries.id(*query), positives(*query))))?;
+        let triples = of_part().count();
+        if purpose == Purpose::Triplet {
+            let rows = of_part().map(|triple| {
+                [self.queries.id(triple.query), doc(triple.positive), doc(triple.negative)]
+            });
+            part.triplets(rows, watch)?;
+        }
+        let name = if dev { "validation" } else { "train" };
+        notes.push(format!("{name}: {queries} queries, {documents} documents, {triples} triples"));
+        Ok(())
+    }
+
+    /// What a cross-encoder trains on: `(dev_samples, train_samples)`.
+    fn write_pairs(
+        &self,
+        path: &Path,
+        options: &MmarcoOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), DataError> {
+        let mut samples = Samples::create(path)?;
+        for (done, query) in self.queries_of(true).into_iter().enumerate() {
+            watch.count("dev samples written", done, None)?;
+            let texts = |row: u32| self.docs.text(row);
+            let positives = self.triples_of(query).map(|triple| texts(triple.positive));
+            let negatives = self.triples_of(query).map(|triple| texts(triple.negative));
+            samples.dev(&self.queries.text(query), positives, negatives)?;
+        }
+        samples.end_of_dev()?;
+        let queries = self.queries_of(false);
+        for (done, query) in queries.iter().enumerate() {
+            watch.count("train samples written", done, queries.len())?;
+            let (positives, negatives) = self.drawn(*query, PAIRS, options);
+            let labelled = positives.iter().map(|row| (*row, true));
+            let labelled = labelled.chain(negatives.iter().map(|row| (*row, false)));
+            let labelled = labelled.map(|(row, label)| (self.docs.text(row), label));
+            samples.train(&self.queries.text(*query), labelled)?;
+        }
+        samples.finish()
+    }
+
+    /// All pairs to be scored, each with 1.
+    fn write_scores(
+        &self,
+        path: &Path,
+        options: &MmarcoOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), DataError> {
+        let mut file = LineWriter::create(path)?;
+        let queries = [self.queries_of(false), self.queries_of(true)].concat();
+        for (done, query) in queries.iter().enumerate() {
+            watch.count("queries with scores written", done, queries.len())?;
+            let (positives, negatives) = self.drawn(*query, SCORES, options);
+            let docs = positives.into_iter().chain(negatives);
+            file.scores(self.queries.id(*query), docs.map(|row| (self.docs.id(row), 1.0)))?;
+        }
+        file.finish()
+    }
+
+    /// The positives of a query, and negatives drawn for a use of them.
+    fn drawn(&self, query: u32, use_: u64, options: &MmarcoOptions) -> (Vec<u32>, Vec<u32>) {
+        let positives = self.positives(query);
+        let negatives = self.negatives(query, &positives);
+        let key = [options.seed, use_, self.queries.id(query) as u64];
+        (positives, sample(negatives, options.max_negatives, &key))
+    }
+}
+
+/// Uses of negatives: they are drawn for each.
+const PAIRS: u64 = 0;
+const SCORES: u64 = 1;

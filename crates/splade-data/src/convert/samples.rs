@@ -1,0 +1,119 @@
+//! The training pairs of a cross-encoder, as the Python library's example reads them: a pickle,
+//! packed with gzip, of `(dev_samples, train_samples)`.
+//!
+//! A dev sample is a dict of `query`, `positive` and `negative`, the last two lists of texts; a train
+//! sample a tuple of query, document and label. The pickle is of protocol 2 (Python's
+//! `pickletools`) and written as a stream: memory does not grow with it.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::error::DataError;
+
+/// A file that is being written: dev samples, then train samples.
+pub(super) struct Samples {
+    path: PathBuf,
+    sink: GzEncoder<BufWriter<File>>,
+}
+
+const EMPTY_LIST: &[u8] = b"]";
+const EMPTY_DICT: &[u8] = b"}";
+const MARK: &[u8] = b"(";
+/// Items since the mark, to the list below it.
+const APPENDS: &[u8] = b"e";
+/// Keys and values since the mark, to the dict below it.
+const SET_ITEMS: &[u8] = b"u";
+/// The top, to the list below it.
+const APPEND: &[u8] = b"a";
+/// Remembers the top as number 0.
+const PUT: &[u8] = b"q\0";
+/// Number 0 again.
+const GET: &[u8] = b"h\0";
+
+impl Samples {
+    pub(super) fn create(path: &Path) -> Result<Self, DataError> {
+        let file = File::create(path).map_err(DataError::io(path))?;
+        let sink = GzEncoder::new(BufWriter::new(file), Compression::default());
+        let mut this = Self { path: path.to_path_buf(), sink };
+        this.write(b"\x80\x02")?;
+        this.write(EMPTY_LIST)?;
+        Ok(this)
+    }
+
+    pub(super) fn dev(
+        &mut self,
+        query: &str,
+        positives: impl Iterator<Item = impl AsRef<str>>,
+        negatives: impl Iterator<Item = impl AsRef<str>>,
+    ) -> Result<(), DataError> {
+        self.write(EMPTY_DICT)?;
+        self.write(MARK)?;
+        self.text("query")?;
+        self.text(query)?;
+        self.text("positive")?;
+        self.list(positives)?;
+        self.text("negative")?;
+        self.list(negatives)?;
+        self.write(SET_ITEMS)?;
+        self.write(APPEND)
+    }
+
+    /// After the last dev sample.
+    pub(super) fn end_of_dev(&mut self) -> Result<(), DataError> {
+        self.write(EMPTY_LIST)
+    }
+
+    /// The samples of a query: documents with their labels.
+    pub(super) fn train(
+        &mut self,
+        query: &str,
+        docs: impl Iterator<Item = (impl AsRef<str>, bool)>,
+    ) -> Result<(), DataError> {
+        for (place, (doc, label)) in docs.enumerate() {
+            if place == 0 {
+                self.text(query)?;
+                self.write(PUT)?;
+            } else {
+                self.write(GET)?;
+            }
+            self.text(doc.as_ref())?;
+            // A byte as an integer, and a tuple of the last three.
+            self.write(&[b'K', u8::from(label), 0x87])?;
+            self.write(APPEND)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), DataError> {
+        // A tuple of the last two, the end.
+        self.write(b"\x86.")?;
+        let file = self.sink.finish().and_then(|file| file.into_inner()?.sync_all());
+        file.map_err(DataError::io(&self.path))
+    }
+
+    fn list(&mut self, texts: impl Iterator<Item = impl AsRef<str>>) -> Result<(), DataError> {
+        self.write(EMPTY_LIST)?;
+        self.write(MARK)?;
+        for text in texts {
+            self.text(text.as_ref())?;
+        }
+        self.write(APPENDS)
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), DataError> {
+        let length = u32::try_from(text.len()).map_err(|_| {
+            DataError::Data(format!("{}: a text has over 4 GB", self.path.display()))
+        })?;
+        self.write(b"X")?;
+        self.write(&length.to_le_bytes())?;
+        self.write(text.as_bytes())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), DataError> {
+        self.sink.write_all(bytes).map_err(DataError::io(&self.path))
+    }
+}

@@ -1,0 +1,194 @@
+//! Questions about paragraphs in SQuAD's form (Rajpurkar et al., arXiv 1606.05250), of which JaQuAD
+//! (So et al., arXiv 2202.01764) is one: `{"data": [{"title", "paragraphs": [{"context", "qas":
+//! [{"id", "question", "is_impossible"}]}]}]}`.
+//!
+//! A document is the title of its article, a blank and the paragraph; equal ones are one document.
+//! A question's positive is its paragraph. Questions that cannot be answered (SQuAD 2.0) are left
+//! out. Train has its own paragraphs; evaluations search those of train too.
+//! Documents count from 1 and queries go on behind them; `query_ids.tsv` has the number and the id
+//! of each query.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use rustc_hash::FxHashMap;
+use splade_sparse::files::open_text;
+
+use super::output::{Master, Output};
+use super::{Watch, error};
+use crate::error::DataError;
+use crate::lines::LineWriter;
+
+/// What to make of SQuAD's files.
+#[derive(Debug, Clone)]
+pub struct SquadOptions {
+    /// Files of train.
+    pub train: Vec<PathBuf>,
+    /// Files of validation.
+    pub dev: Vec<PathBuf>,
+    /// Whether documents begin with the title of their article.
+    pub titles: bool,
+}
+
+impl SquadOptions {
+    /// Finds the files of a folder: `train` and `dev` (or `validation`) in it, or in its folder
+    /// `data`, folders of `.json` files, or files whose names begin so.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn find(dir: &Path, titles: bool) -> Result<Self, DataError> {
+        let part = |names: &[&str]| -> Result<Vec<PathBuf>, DataError> {
+            for dir in [dir, &dir.join("data")] {
+                for name in names {
+                    let found = match json_files(&dir.join(name), "") {
+                        files if !files.is_empty() => files,
+                        _ => json_files(dir, name),
+                    };
+                    if !found.is_empty() {
+                        return Ok(found);
+                    }
+                }
+            }
+            let names = names.join(" or ");
+            Err(error(dir, &format!("there is no folder of .json files and no file {names}*.json")))
+        };
+        Ok(Self { train: part(&["train"])?, dev: part(&["dev", "validation"])?, titles })
+    }
+}
+
+/// The `.json` files of a folder whose names begin so, by name.
+fn json_files(dir: &Path, begin: &str) -> Vec<PathBuf> {
+    let is_wanted = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(begin) && (name.ends_with(".json") || name.ends_with(".json.gz"))
+    };
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(is_wanted).collect();
+    files.sort();
+    files
+}
+
+#[derive(serde::Deserialize)]
+struct File {
+    data: Vec<Article>,
+}
+
+#[derive(serde::Deserialize)]
+struct Article {
+    #[serde(default)]
+    title: String,
+    paragraphs: Vec<Paragraph>,
+}
+
+#[derive(serde::Deserialize)]
+struct Paragraph {
+    context: String,
+    qas: Vec<Question>,
+}
+
+#[derive(serde::Deserialize)]
+struct Question {
+    id: serde_json::Value,
+    question: String,
+    #[serde(default)]
+    is_impossible: bool,
+}
+
+/// Texts of documents, each once, and the queries of the parts.
+#[derive(Default)]
+struct Data {
+    docs: Vec<String>,
+    rows: FxHashMap<String, usize>,
+    queries: Vec<Query>,
+    impossible: u64,
+}
+
+struct Query {
+    id: String,
+    text: String,
+    /// The row of the document.
+    positive: usize,
+}
+
+impl Data {
+    fn read(&mut self, path: &Path, titles: bool) -> Result<(), DataError> {
+        let file = open_text(path).map_err(|error| DataError::Data(error.to_string()))?;
+        let file: File = serde_json::from_reader(file)
+            .map_err(|message| error(path, &format!("it has not the form of SQuAD: {message}")))?;
+        for Article { title, paragraphs } in file.data {
+            for Paragraph { context, qas } in paragraphs {
+                let text = match titles && !title.is_empty() {
+                    true => Cow::Owned(format!("{title} {context}")),
+                    false => Cow::Borrowed(context.as_str()),
+                };
+                let text = text.trim();
+                let positive = match self.rows.get(text) {
+                    Some(row) => *row,
+                    None => {
+                        self.rows.insert(text.to_owned(), self.docs.len());
+                        self.docs.push(text.to_owned());
+                        self.docs.len() - 1
+                    }
+                };
+                for Question { id, question, is_impossible } in qas {
+                    if is_impossible {
+                        self.impossible += 1;
+                        continue;
+                    }
+                    let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+                    self.queries.push(Query { id, text: question, positive });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn convert(
+    options: &SquadOptions,
+    output: &Output,
+    watch: &mut Watch<'_>,
+) -> Result<Vec<String>, DataError> {
+    let mut data = Data::default();
+    let files = options.train.len() + options.dev.len();
+    // Documents and queries before the end of each part.
+    let mut ends = Vec::new();
+    for part in [&options.train, &options.dev] {
+        for path in part {
+            watch.at("files read", ends.len(), files)?;
+            data.read(path, options.titles)?;
+        }
+        ends.push((data.docs.len(), data.queries.len()));
+    }
+    let [(train_docs, train_queries), (all_docs, all_queries)] = ends[..] else {
+        unreachable!("two parts: this is a bug")
+    };
+    let query_id = |row: usize| (all_docs + row + 1) as i64;
+    let mut ids = LineWriter::create(&output.path("query_ids.tsv"))?;
+    for (row, query) in data.queries.iter().enumerate() {
+        ids.line(format_args!("{}\t{}", query_id(row), query.id.escape_default()))?;
+    }
+    ids.finish()?;
+    let mut notes = Vec::new();
+    for (name, queries, docs) in [
+        ("train", 0..train_queries, 0..train_docs),
+        ("validation", train_queries..all_queries, 0..all_docs),
+    ] {
+        if queries.is_empty() {
+            return Err(DataError::Data(format!("no question of {name} can be answered")));
+        }
+        let part = output.part(name)?;
+        notes.push(format!("{name}: {} queries, {} documents", queries.len(), docs.len()));
+        let rows = queries.clone().map(|row| Ok((query_id(row), &data.queries[row].text)));
+        part.texts(Master::Queries, rows, watch)?;
+        let rows = docs.map(|row| Ok((row as i64 + 1, &data.docs[row])));
+        part.texts(Master::Documents, rows, watch)?;
+        let positive = |row: usize| [data.queries[row].positive as i64 + 1];
+        part.positives(queries.map(|row| (query_id(row), positive(row))))?;
+        notes.extend(part.check(None)?);
+    }
+    if data.impossible > 0 {
+        notes.push(format!("{} questions without an answer are left out", data.impossible));
+    }
+    Ok(notes)
+}

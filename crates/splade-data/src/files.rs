@@ -1,0 +1,209 @@
+//! Which files a path of the config means, and their bytes in memory.
+//!
+//! Files are mapped: the system reads what is touched and may drop it again. A packed file is
+//! unpacked once, into a file of the system's temporary folder that has no name and is gone when
+//! the program ends.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use memmap2::Mmap;
+
+use crate::error::DataError;
+
+/// The files of a path: the file itself, or those of the folder, `*.ndjson` by name before
+/// `*.ndjson.gz` by name.
+pub fn find(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let ends = |path: &Path, suffix| path.as_os_str().as_encoded_bytes().ends_with(suffix);
+    let [plain, packed] = [b".ndjson".as_slice(), b".ndjson.gz"];
+    let mut files = Vec::new();
+    if path.is_dir() {
+        let list = std::fs::read_dir(path)
+            .and_then(|entries| entries.map(|e| Ok(e?.path())).collect::<Result<Vec<_>, _>>());
+        let mut list = list.map_err(DataError::io(path))?;
+        list.retain(|path| path.is_file());
+        list.sort();
+        for suffix in [plain, packed] {
+            files.extend(list.iter().filter(|path| ends(path, suffix)).cloned());
+        }
+    } else if path.is_file() && (ends(path, plain) || ends(path, packed)) {
+        files.push(path.to_path_buf());
+    }
+    if files.is_empty() {
+        let more = if path.exists() { "" } else { "; there is nothing of that name" };
+        return Err(DataError::Data(format!(
+            "The data_path `{}` is not valid (must be a .ndjson or .ndjson.gz file, or a folder \
+             which contain at least 1 such file){more}",
+            path.display()
+        )));
+    }
+    Ok(files)
+}
+
+/// Maps a file, unpacked if its name ends in `.gz`; none if it is empty.
+pub fn map(path: &Path) -> Result<Option<Mmap>, DataError> {
+    let mut file = File::open(path).map_err(DataError::io(path))?;
+    if path.extension() == Some(OsStr::new("gz")) {
+        file = unpack(path, file)?;
+    }
+    // The kernel refuses to map nothing.
+    if file.metadata().map_err(DataError::io(path))?.len() == 0 {
+        return Ok(None);
+    }
+    // SAFETY: training data is not written to while it is used, which the documentation of
+    // `TrainingData` asks for; its bytes are checked whenever they are read.
+    #[allow(unsafe_code, reason = "mapping a file")]
+    let map = unsafe { Mmap::map(&file) }.map_err(DataError::io(path))?;
+    Ok(Some(map))
+}
+
+fn unpack(path: &Path, mut file: File) -> Result<File, DataError> {
+    let folder = std::env::temp_dir();
+    let needed = least_size(&mut file).map_err(DataError::io(path))?;
+    if let Some(free) = free_bytes(&folder).filter(|free| *free < needed) {
+        return Err(no_room(path, &folder, &format!("{needed} bytes or more, {free} are free")));
+    }
+    let unpacked = tempfile::tempfile_in(&folder).map_err(DataError::io(&folder))?;
+    let mut source = MultiGzDecoder::new(BufReader::with_capacity(1 << 18, file));
+    let mut sink = BufWriter::new(unpacked);
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        let count = source.read(&mut buffer).map_err(DataError::io(path))?;
+        if count == 0 {
+            break;
+        }
+        let written = sink.write_all(&buffer[..count]);
+        written.map_err(|error| no_room(path, &folder, &error.to_string()))?;
+    }
+    sink.into_inner().map_err(|error| no_room(path, &folder, &error.error().to_string()))
+}
+
+fn no_room(path: &Path, folder: &Path, why: &str) -> DataError {
+    DataError::Data(format!(
+        "{} cannot be unpacked into {}: {why}\n\
+         hint: set TMPDIR to a folder with more room, or unpack the file yourself",
+        path.display(),
+        folder.display()
+    ))
+}
+
+/// A lower bound of a file's unpacked size: its last four bytes have it modulo 2^32 (RFC 1952).
+fn least_size(file: &mut File) -> std::io::Result<u64> {
+    let packed = file.seek(SeekFrom::End(0))?;
+    let mut size = [0; 4];
+    if packed >= 4 {
+        file.seek(SeekFrom::End(-4))?;
+        file.read_exact(&mut size)?;
+    }
+    file.rewind()?;
+    let size = u64::from(u32::from_le_bytes(size));
+    // What deflate cannot pack grows by 5 bytes in 16 KB, and a member has 18 bytes or more.
+    let incompressible = packed.saturating_sub(packed / 1000 + 64);
+    Ok(match size >= incompressible {
+        true => size,
+        // More than 4 GB, several members, or damaged.
+        false => incompressible,
+    })
+}
+
+/// What an ordinary user may still write into a folder, where the system tells.
+#[cfg(unix)]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
+    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the name ends with a zero, and the structure is there to be written to. It consists
+    // of integers, for which zeros are values.
+    #[allow(unsafe_code, reason = "a call of the system")]
+    let stat = unsafe {
+        if libc::statvfs(name.as_ptr(), stat.as_mut_ptr()) != 0 {
+            return None;
+        }
+        stat.assume_init()
+    };
+    #[allow(clippy::unnecessary_cast, reason = "their types differ between systems")]
+    Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
+}
+
+#[cfg(not(unix))]
+pub fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gz(text: &[u8]) -> Vec<u8> {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(text).expect("packed");
+        gz.finish().expect("packed")
+    }
+
+    #[test]
+    fn files_of_a_folder_come_by_name_and_plain_ones_first() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for name in ["b.ndjson", "c.ndjson", "a.ndjson.gz", "a.json", "B.ndjson", "b.ndjson.bak"] {
+            std::fs::write(dir.path().join(name), "").expect("written");
+        }
+        std::fs::create_dir(dir.path().join("d.ndjson")).expect("a folder");
+        let found = find(dir.path()).expect("files");
+        let names: Vec<_> = found.iter().filter_map(|path| path.file_name()).collect();
+        assert_eq!(names, ["B.ndjson", "b.ndjson", "c.ndjson", "a.ndjson.gz"]);
+    }
+
+    #[test]
+    fn other_paths_are_refused_in_the_words_of_the_python_library() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let json = dir.path().join("a.json");
+        std::fs::write(&json, "").expect("written");
+        for (path, more) in [
+            (dir.path(), ""),
+            (&json, ""),
+            (Path::new("no/such.ndjson"), "; there is nothing of that name"),
+        ] {
+            let want = format!(
+                "The data_path `{}` is not valid (must be a .ndjson or .ndjson.gz file, or a \
+                 folder which contain at least 1 such file){more}",
+                path.display()
+            );
+            assert_eq!(find(path).expect_err("refused").to_string(), want);
+        }
+    }
+
+    #[test]
+    fn packed_files_are_unpacked_and_damage_is_told() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("a.ndjson.gz");
+        let text = "line\n".repeat(200_000).into_bytes();
+        // Two members, as `cat a.gz b.gz` makes.
+        let packed = [gz(&text), gz(b"end")].concat();
+        std::fs::write(&path, &packed).expect("written");
+        let map = map(&path).expect("mapped").expect("not empty");
+        assert_eq!(map[..], [&text[..], b"end"].concat());
+        std::fs::write(&path, &packed[..packed.len() / 2]).expect("written");
+        assert!(super::map(&path).is_err());
+        std::fs::write(&path, gz(b"")).expect("written");
+        assert!(super::map(&path).expect("mapped").is_none());
+    }
+
+    #[test]
+    fn the_needed_room_is_no_more_than_the_size() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x.gz");
+        let mut random = crate::random::Random::new(&[1]);
+        let noise: Vec<u8> = (0..100_000).map(|_| random.next_u64() as u8).collect();
+        for text in [&noise[..], &[7; 100_000], b"", b"x"] {
+            let two = [gz(text), gz(b"y")].concat();
+            for (packed, size) in [(gz(text), text.len()), (two, text.len() + 1)] {
+                std::fs::write(&path, packed).expect("written");
+                let needed = least_size(&mut File::open(&path).expect("open")).expect("read");
+                assert!(needed <= size as u64, "{needed} > {size}");
+            }
+        }
+        assert!(cfg!(not(unix)) || free_bytes(dir.path()).is_some_and(|free| free > 0));
+    }
+}

@@ -1,0 +1,133 @@
+//! Which tokens of a sequence are hidden (BERT, arXiv 1810.04805, section 3.1, with whole words as
+//! in its later release): of those that are to be predicted, eight in ten become the mask token, one
+//! another token, one stays. Everything follows from a key.
+
+use splade_text::Tokenizer;
+
+use super::random::Random;
+use crate::error::DataError;
+
+/// How tokens are hidden.
+#[derive(Debug, Clone)]
+pub struct Masking {
+    share: f64,
+    mask: u32,
+    /// What a token may be replaced by.
+    ordinary: Vec<u32>,
+    /// By id: whether the token is never hidden.
+    special: Vec<bool>,
+    /// By id: whether the token goes on with the word of the one before; empty where tokens are
+    /// hidden one by one.
+    continues: Vec<bool>,
+}
+
+impl Masking {
+    /// Of a tokenizer's tokens `share` are hidden; all pieces of a word together if `whole_words`,
+    /// where the vocabulary marks pieces (`##`).
+    ///
+    /// # Errors
+    /// If the tokenizer has no mask token or no ordinary one.
+    pub fn new(tokenizer: &Tokenizer, share: f64, whole_words: bool) -> Result<Self, DataError> {
+        let mask = ["[MASK]", "<mask>"].into_iter().find_map(|token| tokenizer.id(token));
+        let mask = mask.ok_or_else(|| {
+            DataError::Data("the tokenizer has neither [MASK] nor <mask>".to_owned())
+        })?;
+        let mut special = vec![false; tokenizer.len()];
+        tokenizer.special_ids().iter().for_each(|id| special[*id as usize] = true);
+        special[mask as usize] = true;
+        let known = |id: &u32| !special[*id as usize] && tokenizer.token(*id).is_some();
+        let ordinary: Vec<u32> = (0..tokenizer.len() as u32).filter(known).collect();
+        if ordinary.is_empty() {
+            return Err(DataError::Data("the tokenizer has special tokens alone".to_owned()));
+        }
+        let goes_on = |id| tokenizer.token(id).is_some_and(|token| token.starts_with("##"));
+        let continues = match whole_words {
+            true => (0..tokenizer.len() as u32).map(goes_on).collect(),
+            false => Vec::new(),
+        };
+        Ok(Self { share, mask, ordinary, special, continues })
+    }
+
+    /// Whether some token goes on with the word of the one before.
+    pub fn knows_words(&self) -> bool {
+        self.continues.contains(&true)
+    }
+
+    /// Hides tokens of a sequence, and gives the places and ids of those that are to be predicted.
+    pub fn hide(&self, ids: &mut [u32], key: &[u64]) -> Vec<(usize, u32)> {
+        let mut random = Random::new(key);
+        let mut hidden = Vec::new();
+        let mut start = 0;
+        while start < ids.len() {
+            let mut end = start + 1;
+            if !self.special[ids[start] as usize] {
+                while end < ids.len() && self.continues.get(ids[end] as usize) == Some(&true) {
+                    end += 1;
+                }
+                if random.share() < self.share {
+                    for (offset, id) in ids[start..end].iter_mut().enumerate() {
+                        hidden.push((start + offset, *id));
+                        match random.below(10) {
+                            0 => {}
+                            1 => *id = self.ordinary[random.below(self.ordinary.len())],
+                            _ => *id = self.mask,
+                        }
+                    }
+                }
+            }
+            start = end;
+        }
+        hidden
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use splade_text::TokenizerOptions;
+    use std::path::Path;
+
+    /// Every rule, counted over many sequences; deviations are those of binomial draws.
+    #[test]
+    fn words_are_hidden_whole_and_in_their_shares() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../splade-text/tests/fixtures/bert-uncased");
+        let tokenizer =
+            Tokenizer::from_dir(&folder, &TokenizerOptions::default()).expect("a tokenizer");
+        let masking = Masking::new(&tokenizer, 0.15, true).expect("a mask token");
+        let pieces = |id: u32| tokenizer.token(id).is_some_and(|token| token.starts_with("##"));
+        let original = tokenizer
+            .encode("the night trains are unbelievably slow today", None)
+            .expect("ids")
+            .ids;
+        assert!(original.iter().any(|id| pieces(*id)), "no word of several pieces");
+        let ends = [0, original.len() - 1];
+        let (mut drawn, mut masked, mut same) = (0_usize, 0_usize, 0_usize);
+        let mut split = 0;
+        for key in 0..4000 {
+            let mut ids = original.clone();
+            let hidden = masking.hide(&mut ids, &[key]);
+            let again = masking.hide(&mut original.clone(), &[key]);
+            assert_eq!(hidden, again, "the key decides");
+            for (place, id) in &hidden {
+                assert_eq!(original[*place], *id);
+                drawn += 1;
+                masked += usize::from(ids[*place] == masking.mask);
+                same += usize::from(ids[*place] == *id);
+                let alone = |place: usize| !hidden.iter().any(|(other, _)| *other == place);
+                split += usize::from(pieces(*id) && alone(place - 1));
+            }
+            for place in (0..ids.len()).filter(|p| ids[*p] != original[*p]) {
+                assert!(hidden.iter().any(|(hidden, _)| *hidden == place));
+                assert!(!ends.contains(&place), "a special token is hidden");
+            }
+        }
+        assert_eq!(split, 0, "a piece is hidden without its word");
+        let near = |count: usize, of: usize, share: f64| {
+            let (count, of) = (count as f64, of as f64);
+            (count - share * of).abs() < 6.0 * (share * (1.0 - share) * of).sqrt() * 2.0
+        };
+        assert!(near(drawn, 4000 * (original.len() - 2), 0.15), "{drawn}");
+        assert!(near(masked, drawn, 0.8) && near(same, drawn, 0.1), "{masked} {same} of {drawn}");
+    }
+}

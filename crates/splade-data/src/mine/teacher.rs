@@ -1,0 +1,61 @@
+//! A teacher's scores by query and document, 16 bytes a pair.
+
+use std::path::Path;
+
+use rustc_hash::FxHashMap;
+
+use crate::error::DataError;
+use crate::{Findings, Schema, ScoresLine, Table, find_files, read_record};
+
+/// Scores of pairs, of light-splade's form.
+#[derive(Debug, Default)]
+pub struct TeacherScores {
+    /// By query, ascending by document.
+    queries: FxHashMap<i64, Vec<(i64, f32)>>,
+}
+
+impl TeacherScores {
+    /// Reads hard-negative scores: a file `.ndjson` or `.ndjson.gz`, or a folder of such.
+    ///
+    /// # Errors
+    /// If a line is not sound, or a query is there twice.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let table = Table::of(find_files(path)?, path)?;
+        let mut findings = Findings::default();
+        let rows = table.map(&mut findings, |found, line, bytes| {
+            match read_record::<ScoresLine>(Schema::Scores, bytes) {
+                Ok(ScoresLine { qid, scores }) => (qid, scores.0),
+                Err(message) => {
+                    found.line(|| format!("{message} {}", table.place(line)));
+                    Default::default()
+                }
+            }
+        });
+        findings.into_warnings(&path.display().to_string())?;
+        let mut queries = FxHashMap::default();
+        for (line, (qid, scores)) in rows.into_iter().enumerate() {
+            if queries.insert(qid, scores).is_some() {
+                let place = table.place(line);
+                return Err(DataError::Data(format!("qid {qid} is there twice {place}")));
+            }
+        }
+        Ok(Self { queries })
+    }
+
+    /// The score of a pair, where there is one.
+    pub fn score(&self, query: i64, doc: i64) -> Option<f32> {
+        let scores = self.queries.get(&query)?;
+        let place = scores.binary_search_by_key(&doc, |(doc, _)| *doc).ok()?;
+        Some(scores[place].1)
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(pairs: &[(i64, i64, f32)]) -> Self {
+        let mut this = Self::default();
+        for (query, doc, score) in pairs {
+            this.queries.entry(*query).or_default().push((*doc, *score));
+        }
+        this.queries.values_mut().for_each(|docs| docs.sort_by_key(|(doc, _)| *doc));
+        this
+    }
+}

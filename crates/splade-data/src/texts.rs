@@ -1,0 +1,312 @@
+//! A master: texts by id. The texts stay in their files and are unescaped when they are asked for.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::ids::Ids;
+use super::problems::Findings;
+use super::record::{self, DocumentLine, QueryLine, Schema};
+use super::table::Table;
+use crate::error::DataError;
+
+/// Which master it is: that decides the name of the id, `qid` or `doc_id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextKind {
+    /// The query master.
+    Query,
+    /// The document master.
+    Document,
+}
+
+impl TextKind {
+    fn schema(self) -> Schema {
+        match self {
+            Self::Query => Schema::Query,
+            Self::Document => Schema::Document,
+        }
+    }
+
+    fn id_field(self) -> &'static str {
+        match self {
+            Self::Query => "qid",
+            Self::Document => "doc_id",
+        }
+    }
+
+    fn parse(self, line: &[u8]) -> Result<(i64, Cow<'_, str>), String> {
+        Ok(match self {
+            Self::Query => {
+                let line: QueryLine<'_> = record::read(self.schema(), line)?;
+                (line.qid, line.text)
+            }
+            Self::Document => {
+                let line: DocumentLine<'_> = record::read(self.schema(), line)?;
+                (line.doc_id, line.text)
+            }
+        })
+    }
+}
+
+/// Texts by id and by row, the rows being in the order of the files.
+///
+/// Memory: from half a byte to 13 a text, by how regular the ids are; the files are mapped and must
+/// not be changed while they are used.
+#[derive(Debug)]
+pub struct Texts {
+    kind: TextKind,
+    table: Table,
+    ids: Ids,
+    /// Lines that repeat an earlier id are no rows: the number of each such line, less the number
+    /// of such lines before it. Ascending.
+    gaps: Vec<u32>,
+}
+
+impl Texts {
+    /// Opens the file or folder of a master and checks every line of it; what is odd but usable
+    /// comes as warnings.
+    ///
+    /// # Errors
+    /// If there is no such file, or a line is not sound, or an id has two texts, or there is no
+    /// text at all.
+    pub fn open(path: &Path, kind: TextKind) -> Result<(Self, Vec<String>), DataError> {
+        let mut findings = Findings::default();
+        let texts = Self::read(path, kind, &mut findings)?;
+        let warnings = findings.into_warnings(&path.display().to_string())?;
+        Ok((texts, warnings))
+    }
+
+    /// Opens a master as far as it can be read.
+    pub(super) fn read(
+        path: &Path,
+        kind: TextKind,
+        findings: &mut Findings,
+    ) -> Result<Self, DataError> {
+        let table = Table::open(path)?;
+        if table.len() == 0 {
+            let name = kind.schema().name();
+            return Err(DataError::Data(format!("the {name} {} is empty", path.display())));
+        }
+        let id_field = kind.id_field();
+        let ids = table.map(findings, |found, line, bytes| match kind.parse(bytes) {
+            Ok((id, text)) => {
+                if text.trim().is_empty() {
+                    found.warning("texts are empty", || {
+                        format!("{id_field} {id} {}", table.place(line))
+                    });
+                }
+                id
+            }
+            Err(message) => {
+                found.line(|| format!("{message} {}", table.place(line)));
+                i64::default()
+            }
+        });
+        let (ids, repeats) = Ids::new(ids);
+        let mut gaps = Vec::new();
+        for (i, repeat) in repeats.iter().enumerate() {
+            gaps.push(repeat.again - i as u32);
+            let [first, again] = [repeat.first, repeat.again].map(|line| line as usize);
+            // A line that cannot be read has an error already.
+            let (Ok(a), Ok(b)) = (kind.parse(table.line(first)), kind.parse(table.line(again)))
+            else {
+                continue;
+            };
+            let place = || table.place(again);
+            match a == b {
+                true => findings.warning("lines repeat an earlier one and are left out", || {
+                    format!("{id_field} {} {}", b.0, place())
+                }),
+                false => findings.line(|| {
+                    let earlier = table.place(first);
+                    format!("{id_field} {} has another text already {earlier} {}", b.0, place())
+                }),
+            }
+        }
+        Ok(Self { kind, table, ids, gaps })
+    }
+
+    /// The number of texts.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The ids in the order of the files.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = i64> + '_ {
+        (0..self.len()).map(|row| self.ids.get(row))
+    }
+
+    /// The id of a row.
+    ///
+    /// # Panics
+    /// If there are fewer rows.
+    pub fn id_at(&self, row: usize) -> i64 {
+        assert!(row < self.len(), "row {row} of {}", self.len());
+        self.ids.get(row)
+    }
+
+    /// The row of an id.
+    pub fn row(&self, id: i64) -> Option<usize> {
+        self.ids.find(id)
+    }
+
+    /// The text of an id; none if there is no such id, or if its file was changed meanwhile, which
+    /// [`get`](Self::get) tells apart.
+    pub fn text(&self, id: i64) -> Option<Cow<'_, str>> {
+        self.text_at(self.row(id)?)
+    }
+
+    /// The text of a row, in the same way.
+    pub fn text_at(&self, row: usize) -> Option<Cow<'_, str>> {
+        let line = self.line_of(row)?;
+        self.kind.parse(self.table.line(line)).ok().map(|(_, text)| text)
+    }
+
+    /// The text of an id.
+    ///
+    /// # Errors
+    /// If there is no such id, or its file was changed meanwhile.
+    pub fn get(&self, id: i64) -> Result<Cow<'_, str>, DataError> {
+        let Some(line) = self.row(id).and_then(|row| self.line_of(row)) else {
+            return Err(DataError::Data(format!("The id {id} does not exist in the master data")));
+        };
+        match self.kind.parse(self.table.line(line)) {
+            Ok((found, text)) if found == id => Ok(text),
+            _ => Err(DataError::Data(format!(
+                "the file was changed while it was used: {} {id} is no longer there {}",
+                self.kind.id_field(),
+                self.table.place(line)
+            ))),
+        }
+    }
+
+    /// Where a row is, as messages end.
+    pub(super) fn place(&self, row: usize) -> String {
+        self.line_of(row).map(|line| self.table.place(line)).unwrap_or_default()
+    }
+
+    /// Bytes of memory, without the mapped files.
+    pub fn heap_bytes(&self) -> usize {
+        self.table.heap_bytes() + self.ids.heap_bytes() + self.gaps.capacity() * 4
+    }
+
+    fn line_of(&self, row: usize) -> Option<usize> {
+        let skipped = self.gaps.partition_point(|gap| *gap as usize <= row);
+        (row < self.len()).then_some(row + skipped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+    use std::io::Write;
+
+    fn open(lines: &str) -> Result<(Texts, Vec<String>), String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("a.ndjson"), lines).expect("written");
+        let opened = Texts::open(dir.path(), TextKind::Document);
+        // Errors and warnings name the file; here its folder would be another each time.
+        let own = |text: String| text.replace(&format!("{}/", dir.path().display()), "");
+        let (texts, warnings) = opened.map_err(|error| own(error.to_string()))?;
+        Ok((texts, warnings.into_iter().map(own).collect()))
+    }
+
+    #[test]
+    fn repeated_lines_are_left_out() {
+        let line = |id: i64, text: &str| format!("{{\"doc_id\":{id},\"text\":\"{text}\"}}\n");
+        let lines = [(5, "a"), (3, "b"), (5, "a"), (5, "\\u0061"), (4, ""), (3, "b"), (9, "d")];
+        let (texts, warnings) = open(&lines.map(|(id, text)| line(id, text)).concat()).expect("ok");
+        assert_eq!(texts.ids().collect::<Vec<_>>(), [5, 3, 4, 9]);
+        let all: Vec<_> = (0..5).map(|row| texts.text_at(row)).collect();
+        assert_eq!(
+            all,
+            ["a", "b", "", "d"]
+                .map(|t| Some(t.into()))
+                .into_iter()
+                .chain([None])
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(
+            warnings,
+            [
+                "3 lines repeat an earlier one and are left out, the first: doc_id 5 (a.ndjson, line 3)",
+                "1 texts are empty, the first: doc_id 4 (a.ndjson, line 5)",
+            ]
+        );
+        let error = open(&[line(1, "a"), line(1, "b")].concat()).expect_err("two texts");
+        let want = "doc_id 1 has another text already (a.ndjson, line 1) (a.ndjson, line 2)";
+        assert!(error.ends_with(&format!("has a problem:\n  {want}")), "{error}");
+    }
+
+    #[test]
+    fn bad_lines_are_all_counted() {
+        let sound = "{\"doc_id\":1,\"text\":\"x\"}\n";
+        let error = open(&format!("{sound}x\n\n{sound}{{\"doc_id\":2}}\n\n")).expect_err("bad");
+        let want = [
+            "has 3 problems:",
+            "  the line is not valid JSON: expected value at column 1 (a.ndjson, line 2)",
+            "  the line is blank (a.ndjson, line 3)",
+            "  there is no \"text\"; a line of the document master has doc_id, text (a.ndjson, line 5)",
+        ];
+        assert!(error.ends_with(&want.join("\n")), "{error}");
+        assert!(open("\n").expect_err("empty").contains("is empty"));
+    }
+
+    #[test]
+    fn unknown_ids_are_errors_in_the_words_of_the_python_library() {
+        let (texts, _) = open("{\"doc_id\":1,\"text\":\"x\"}").expect("texts");
+        assert_eq!(texts.get(1).expect("a text"), "x");
+        let error = texts.get(2).expect_err("unknown").to_string();
+        assert_eq!(error, "The id 2 does not exist in the master data");
+        assert_eq!((texts.text(2), texts.row(2)), (None, None));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn holds_what_a_map_holds(
+            rows in prop::collection::vec((prop_oneof![0i64..60, any::<i64>()], ".{0,9}"), 1..80),
+            cuts in prop::collection::vec(0usize..80, 0..3),
+            packed: bool,
+        ) {
+            let dir = tempfile::tempdir().expect("a folder");
+            let mut map = HashMap::new();
+            let mut order = Vec::new();
+            let mut lines = Vec::new();
+            for (id, text) in rows {
+                let text = map.entry(id).or_insert_with(|| { order.push(id); text });
+                lines.push(serde_json::json!({"text": text, "doc_id": id}).to_string() + "\n");
+            }
+            for cut in cuts {
+                lines.insert(cut.min(lines.len()), String::new());
+            }
+            for (i, part) in lines.split(|line| line.is_empty()).enumerate() {
+                let path = dir.path().join(format!("{i}.ndjson"));
+                match packed {
+                    false => std::fs::write(path, part.concat()).expect("written"),
+                    true => {
+                        let file = std::fs::File::create(path.with_extension("ndjson.gz"));
+                        let level = flate2::Compression::fast();
+                        let mut gz = flate2::write::GzEncoder::new(file.expect("file"), level);
+                        gz.write_all(part.concat().as_bytes()).expect("packed");
+                        gz.finish().expect("packed");
+                    }
+                }
+            }
+            let (texts, _) = Texts::open(dir.path(), TextKind::Document).expect("sound");
+            prop_assert_eq!(texts.ids().collect::<Vec<_>>(), order);
+            for row in 0..texts.len() {
+                let id = texts.id_at(row);
+                prop_assert_eq!(texts.text_at(row), Some(map[&id].as_str().into()));
+                prop_assert_eq!(texts.get(id).expect("a text"), map[&id].as_str());
+                prop_assert_eq!(texts.row(id), Some(row));
+            }
+        }
+    }
+}

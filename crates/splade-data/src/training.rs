@@ -1,0 +1,256 @@
+//! What a run trains on, sample by sample.
+//!
+//! A sample is a function of (seed, epoch, position): there is nothing to save, and threads may
+//! ask in any order. Two permutations lead from a position to a triplet or a query: that of the
+//! seed holds samples out for `eval_loss`, that of (seed, epoch) is the order of the epoch. Without
+//! shuffling there is neither: samples come as they stand, and the last ones are held out.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::lists::Lists;
+use super::problems::Findings;
+use super::random::{DRAW, ORDER, Permutation, Random, SPLIT};
+use super::set::{Scored, Set, SetPaths, Triplet};
+use super::texts::Texts;
+use crate::config::DataConfig;
+use crate::error::DataError;
+
+/// The epoch of samples that are held out: they are the same whenever they are evaluated.
+const HELD_OUT: u64 = u64::MAX;
+
+/// A query with the documents that it learns from, by their ids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The query's id.
+    pub query: i64,
+    /// A document that answers it.
+    pub positive: i64,
+    /// Documents that do not, or that the teacher has scored.
+    pub negatives: Vec<i64>,
+    /// The teacher's scores: the positive's, then the negatives'.
+    pub teacher_scores: Option<Vec<f32>>,
+}
+
+/// Opened training data.
+///
+/// The files of the masters are mapped and must not be changed while this is there.
+#[derive(Debug)]
+pub struct TrainingData {
+    set: Set,
+    warnings: Vec<String>,
+    negatives: usize,
+    held_out: usize,
+    seed: u64,
+    /// What holds samples out; none where samples are not shuffled.
+    split: Option<Permutation>,
+}
+
+/// What samples are drawn from.
+enum Source<'a> {
+    Triplets(&'a [Triplet]),
+    Scores(&'a Lists<Scored>),
+}
+
+impl TrainingData {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// If a setting or a path is wrong, or the data does not hold together: then all problems are
+    /// counted and the first ten shown, each with its file and line.
+    pub fn open(config: &DataConfig, seed: u64) -> Result<Self, DataError> {
+        let wrong = |at: &str, message: &str| {
+            Err(DataError::Config { at: format!("data.{at}"), message: message.to_owned() })
+        };
+        let (triplets, scores) =
+            (config.train_triplets.as_deref(), config.hard_negative_scores.as_deref());
+        let negatives = match (triplets, scores) {
+            (Some(_), Some(_)) => {
+                let message = "it goes with triplets or with hard_negative_scores, not with both";
+                return wrong("train_triplets", message);
+            }
+            (None, None) => {
+                let message = "is missing; or hard_negative_scores for distillation";
+                return wrong("train_triplets", message);
+            }
+            (Some(_), None) if config.negatives_per_query > 1 => {
+                let message = "a triplet has one negative; more need hard_negative_scores";
+                return wrong("negatives_per_query", message);
+            }
+            (Some(_), None) => 1,
+            (None, Some(_)) if config.negatives_per_query == 0 => {
+                return wrong("negatives_per_query", "must be 1 or more");
+            }
+            (None, Some(_)) => config.negatives_per_query,
+        };
+        for (at, path) in [
+            ("train_doc_master", &config.train_doc_master),
+            ("train_query_master", &config.train_query_master),
+            ("train_positives", &config.train_positives),
+        ] {
+            if path == Path::new("") {
+                return wrong(at, "is missing");
+            }
+        }
+        let mut findings = Findings::default();
+        let paths = SetPaths {
+            docs: &config.train_doc_master,
+            queries: &config.train_query_master,
+            positives: &config.train_positives,
+            triplets,
+            scores,
+        };
+        let set = Set::read(paths, &mut findings)?;
+        let warnings = findings.into_warnings("the training data")?;
+        let samples = set.triplets.as_ref().map_or(set.queries.len(), Vec::len);
+        let held_out = config.eval_loss_size;
+        if held_out >= samples {
+            let message = format!("{held_out} of {samples} samples leave none to train on");
+            return wrong("eval_loss_size", &message);
+        }
+        let split = config.shuffle.then(|| Permutation::new(samples, &[seed, SPLIT]));
+        Ok(Self { set, warnings, negatives, held_out, seed, split })
+    }
+
+    /// What is odd but can be trained on.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Samples of an epoch, without those that are held out: triplets, or queries.
+    #[allow(clippy::len_without_is_empty, reason = "there is always a sample")]
+    pub fn len(&self) -> usize {
+        self.samples() - self.held_out
+    }
+
+    /// Negatives of a sample.
+    pub fn negatives(&self) -> usize {
+        self.negatives
+    }
+
+    /// Whether samples have the scores of a teacher.
+    pub fn has_teacher(&self) -> bool {
+        self.set.scores.is_some()
+    }
+
+    /// The sample at a position of an epoch's order.
+    ///
+    /// # Panics
+    /// If the position is not below [`len`](Self::len).
+    pub fn sample(&self, epoch: u64, position: usize) -> Sample {
+        assert!(position < self.len(), "sample {position} of {}", self.len());
+        let index = self.split.as_ref().map_or(position, |split| {
+            let order = Permutation::new(self.len(), &[self.seed, ORDER, epoch]);
+            split.at(order.at(position))
+        });
+        self.draw(epoch, index)
+    }
+
+    /// Samples that are held out for `eval_loss`.
+    pub fn held_out(&self) -> usize {
+        self.held_out
+    }
+
+    /// A sample that is held out; the same each time.
+    ///
+    /// # Panics
+    /// If the index is not below [`held_out`](Self::held_out).
+    pub fn held_out_sample(&self, index: usize) -> Sample {
+        assert!(index < self.held_out, "sample {index} of {}", self.held_out);
+        let place = self.len() + index;
+        self.draw(HELD_OUT, self.split.as_ref().map_or(place, |split| split.at(place)))
+    }
+
+    /// The text of a query.
+    ///
+    /// # Errors
+    /// If there is no such query, or its file was changed meanwhile.
+    pub fn query_text(&self, qid: i64) -> Result<Cow<'_, str>, DataError> {
+        self.set.queries.get(qid)
+    }
+
+    /// The text of a document.
+    ///
+    /// # Errors
+    /// If there is no such document, or its file was changed meanwhile.
+    pub fn doc_text(&self, doc: i64) -> Result<Cow<'_, str>, DataError> {
+        self.set.docs.get(doc)
+    }
+
+    /// The document master.
+    pub fn docs(&self) -> &Texts {
+        &self.set.docs
+    }
+
+    /// The query master.
+    pub fn queries(&self) -> &Texts {
+        &self.set.queries
+    }
+
+    /// The scored documents of a query, both by row: document, score, whether it is a positive.
+    pub fn scored(&self, query: u32) -> impl Iterator<Item = (u32, f32, bool)> + '_ {
+        let positives = self.set.positives.get(query).unwrap_or_default();
+        let scored = self.set.scores.as_ref().and_then(|scores| scores.get(query));
+        let item = |s: &Scored| (s.doc, s.score, positives.contains(&s.doc));
+        scored.unwrap_or_default().iter().map(item)
+    }
+
+    /// Bytes of memory, without the mapped files.
+    pub fn heap_bytes(&self) -> usize {
+        self.set.heap_bytes()
+    }
+
+    fn source(&self) -> Source<'_> {
+        match (&self.set.triplets, &self.set.scores) {
+            (Some(triplets), _) => Source::Triplets(triplets),
+            (None, Some(scores)) => Source::Scores(scores),
+            (None, None) => unreachable!("neither triplets nor scores: this is a bug"),
+        }
+    }
+
+    fn samples(&self) -> usize {
+        match self.source() {
+            Source::Triplets(triplets) => triplets.len(),
+            Source::Scores(_) => self.set.queries.len(),
+        }
+    }
+
+    /// A triplet, or a drawing for a query.
+    fn draw(&self, epoch: u64, index: usize) -> Sample {
+        let doc = |row: u32| self.set.docs.id_at(row as usize);
+        let scores = match self.source() {
+            Source::Triplets(triplets) => {
+                let Triplet { query, positive, negative } = triplets[index];
+                return Sample {
+                    query: self.set.queries.id_at(query as usize),
+                    positive: doc(positive),
+                    negatives: vec![doc(negative)],
+                    teacher_scores: None,
+                };
+            }
+            Source::Scores(scores) => scores,
+        };
+        let query = self.set.queries.id_at(index);
+        let checked = "queries without positives, scores or negatives are refused: this is a bug";
+        let positives = self.set.positives.get(index as u32).expect(checked);
+        let scored = scores.get(index as u32).expect(checked);
+        let mut random = Random::new(&[self.seed, DRAW, epoch, query as u64]);
+        let positive = positives[random.below(positives.len())];
+        let positive = scored.iter().find(|scored| scored.doc == positive).expect(checked);
+        let candidates: Vec<&Scored> =
+            scored.iter().filter(|scored| !positives.contains(&scored.doc)).collect();
+        // Each is taken once before any is taken twice.
+        let mut chosen = random.choose(self.negatives, candidates.len());
+        while chosen.len() < self.negatives {
+            chosen.push(random.below(candidates.len()));
+        }
+        let negatives = chosen.into_iter().map(|i| candidates[i]);
+        let all: Vec<&Scored> = std::iter::once(positive).chain(negatives).collect();
+        Sample {
+            query,
+            positive: doc(positive.doc),
+            negatives: all[1..].iter().map(|scored| doc(scored.doc)).collect(),
+            teacher_scores: Some(all.iter().map(|scored| scored.score).collect()),
+        }
+    }
+}

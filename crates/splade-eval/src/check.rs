@@ -1,0 +1,162 @@
+//! Checks of a data set: what would make its numbers wrong or meaningless.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::dataset::Text;
+use super::qrels::Qrels;
+use crate::EvalError;
+
+/// Ids that a finding lists.
+const EXAMPLES: usize = 5;
+
+/// What can be wrong with a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// Two documents have an id.
+    DuplicateDocument,
+    /// Two queries have an id.
+    DuplicateQuery,
+    /// A query and a document have the same id. BEIR and light-splade's Python program drop that
+    /// document from the query's results, though it may be the one looked for.
+    SharedId,
+    /// A document without text.
+    EmptyDocument,
+    /// A query without text.
+    EmptyQuery,
+    /// The qrels name a query that is not there.
+    UnknownQuery,
+    /// The qrels name a document that is not there.
+    UnknownDocument,
+    /// The qrels have no relevant document for a query, so that every ranking scores 0.
+    NothingRelevant,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::DuplicateDocument => "documents with the id of an earlier one",
+            Self::DuplicateQuery => "queries with the id of an earlier one",
+            Self::SharedId => "queries with the id of a document",
+            Self::EmptyDocument => "documents without text",
+            Self::EmptyQuery => "queries without text",
+            Self::UnknownQuery => "queries in the qrels that are not there",
+            Self::UnknownDocument => "documents in the qrels that are not there",
+            Self::NothingRelevant => "queries in the qrels without a relevant document",
+        })
+    }
+}
+
+/// How often something is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub check: Check,
+    /// How often; of `UnknownDocument` the pairs of the qrels.
+    pub count: u64,
+    /// The first five ids.
+    pub examples: Vec<String>,
+}
+
+/// Checks a data set, and lists what is wrong in the order of [`Check`]. Memory: the ids.
+///
+/// # Errors
+/// If a text cannot be read.
+pub fn check(
+    documents: impl IntoIterator<Item = Result<Text, EvalError>>,
+    queries: impl IntoIterator<Item = Result<Text, EvalError>>,
+    qrels: &Qrels,
+) -> Result<Vec<Finding>, EvalError> {
+    let mut findings = Findings::default();
+    let [mut document_ids, mut query_ids] = [HashSet::new(), HashSet::new()];
+    for document in documents {
+        let Text { id, text } = document?;
+        findings.add_if(text.trim().is_empty(), Check::EmptyDocument, &id);
+        findings.add_if(document_ids.contains(&id), Check::DuplicateDocument, &id);
+        document_ids.insert(id);
+    }
+    for query in queries {
+        let Text { id, text } = query?;
+        findings.add_if(text.trim().is_empty(), Check::EmptyQuery, &id);
+        findings.add_if(query_ids.contains(&id), Check::DuplicateQuery, &id);
+        if query_ids.insert(id.clone()) {
+            findings.add_if(document_ids.contains(&id), Check::SharedId, &id);
+        }
+    }
+    for (query, grades) in qrels.iter() {
+        findings.add_if(!query_ids.contains(query), Check::UnknownQuery, query);
+        findings.add_if(grades.values().all(|grade| *grade <= 0), Check::NothingRelevant, query);
+        for document in grades.keys() {
+            findings.add_if(!document_ids.contains(document), Check::UnknownDocument, document);
+        }
+    }
+    findings.0.sort_by_key(|finding| finding.check);
+    Ok(findings.0)
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add_if(&mut self, wrong: bool, check: Check, id: &str) {
+        if !wrong {
+            return;
+        }
+        let index = self.0.iter().position(|finding| finding.check == check);
+        let index = index.unwrap_or_else(|| {
+            self.0.push(Finding { check, count: 0, examples: Vec::new() });
+            self.0.len() - 1
+        });
+        let finding = &mut self.0[index];
+        finding.count += 1;
+        if finding.examples.len() < EXAMPLES {
+            finding.examples.push(id.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(rows: &[(&str, &str)]) -> Vec<Result<Text, EvalError>> {
+        let text = |(id, text): &(&str, &str)| Ok(Text { id: (*id).into(), text: (*text).into() });
+        rows.iter().map(text).collect()
+    }
+
+    fn run(documents: &[(&str, &str)], queries: &[(&str, &str)], qrels: &str) -> Vec<String> {
+        let qrels = Qrels::read(qrels.as_bytes(), "qrels").expect("qrels");
+        let findings = check(texts(documents), texts(queries), &qrels).expect("readable");
+        let line = |f: &Finding| format!("{} {}: {}", f.count, f.check, f.examples.join(" "));
+        findings.iter().map(line).collect()
+    }
+
+    #[test]
+    fn sound_data_has_no_findings() {
+        assert_eq!(run(&[("d", "x")], &[("q", "y"), ("r", "z")], "q 0 d 1"), [""; 0]);
+    }
+
+    #[test]
+    fn finds_everything() {
+        let found = run(
+            &[("1", "x"), ("1", "y"), ("2", " \n"), ("3", "x")],
+            &[("q", "x"), ("q", "x"), ("q", "x"), ("3", "x"), ("3", "")],
+            "q 0 1 0\nq 0 8 0\n7 0 1 1\n3 0 9 1\n3 0 2 -1\n",
+        );
+        assert_eq!(
+            found,
+            [
+                "1 documents with the id of an earlier one: 1",
+                "3 queries with the id of an earlier one: q q 3",
+                "1 queries with the id of a document: 3",
+                "1 documents without text: 2",
+                "1 queries without text: 3",
+                "1 queries in the qrels that are not there: 7",
+                "2 documents in the qrels that are not there: 9 8",
+                "1 queries in the qrels without a relevant document: q",
+            ]
+        );
+        let documents: Vec<_> = ["a", "b", "c", "d", "e", "f"].map(|id| (id, "")).into();
+        assert_eq!(run(&documents, &[], ""), ["6 documents without text: a b c d e"]);
+    }
+}

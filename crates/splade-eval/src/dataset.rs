@@ -1,0 +1,316 @@
+//! Folders of documents, queries and qrels.
+//!
+//! | | BEIR | light-splade |
+//! |---|---|---|
+//! | documents | `corpus.jsonl`: `_id`, `title`, `text` | `doc_master`: `doc_id`, `text` |
+//! | queries | `queries.jsonl`: `_id`, `text` | `query_master`: `qid`, `text` |
+//! | qrels | `qrels/<split>.tsv` | `positive_lists`: `qid`, `positive_doc_ids` |
+//!
+//! BEIR's files may be packed (`.gz`, `.zst`). A light-splade set is one folder, `train` or
+//! `validation`, and each of its parts a file `doc_master.ndjson`, a file `doc_master.ndjson.gz`, or
+//! a folder `doc_master` of such files.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use super::lines::{self, Lines};
+use super::qrels::Qrels;
+use crate::EvalError;
+
+/// Where the parts of a data set are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    dir: PathBuf,
+    documents: Vec<PathBuf>,
+    queries: Vec<PathBuf>,
+    qrels: JudgementFiles,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum JudgementFiles {
+    /// By split.
+    Beir(BTreeMap<String, PathBuf>),
+    PositiveLists(Vec<PathBuf>),
+}
+
+/// A document or a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// Its id; numbers are written as text.
+    pub id: String,
+    /// Its text, after the title and a blank where there is a title.
+    pub text: String,
+}
+
+impl Dataset {
+    /// Finds the parts of a data set; reads none of them.
+    ///
+    /// # Errors
+    /// If the folder holds neither form whole.
+    pub fn open(dir: &Path) -> Result<Self, EvalError> {
+        let error = |message: &str| {
+            Err(EvalError::Dataset { path: dir.to_path_buf(), message: message.to_owned() })
+        };
+        if let Some(corpus) = packed_or_plain(dir, "corpus.jsonl") {
+            let Some(queries) = packed_or_plain(dir, "queries.jsonl") else {
+                return error("there is corpus.jsonl but no queries.jsonl");
+            };
+            let qrels = JudgementFiles::Beir(splits_of(&dir.join("qrels"))?);
+            let dir = dir.to_path_buf();
+            return Ok(Self { dir, documents: vec![corpus], queries: vec![queries], qrels });
+        }
+        let [documents, queries, positives] =
+            ["doc_master", "query_master", "positive_lists"].map(|name| master_files(dir, name));
+        match (documents?, queries?, positives?) {
+            (Some(documents), Some(queries), Some(positives)) => {
+                let qrels = JudgementFiles::PositiveLists(positives);
+                Ok(Self { dir: dir.to_path_buf(), documents, queries, qrels })
+            }
+            (None, None, None) if dir.join("validation").is_dir() => error(
+                "this holds several data sets; name one of them, such as its folder validation",
+            ),
+            (None, None, None) => error(
+                "this is no data set; expected BEIR's corpus.jsonl, queries.jsonl and qrels, or \
+                 light-splade's doc_master, query_master and positive_lists",
+            ),
+            _ => error("one of doc_master, query_master and positive_lists is missing"),
+        }
+    }
+
+    /// Reads the documents one after another.
+    pub fn documents(&self) -> Texts {
+        Texts::new(self.documents.clone())
+    }
+
+    /// Reads the queries one after another, those of all splits.
+    pub fn queries(&self) -> Texts {
+        Texts::new(self.queries.clone())
+    }
+
+    /// The names of BEIR's splits; none in a light-splade set.
+    pub fn splits(&self) -> impl Iterator<Item = &str> {
+        match &self.qrels {
+            JudgementFiles::Beir(splits) => Some(splits.keys().map(String::as_str)),
+            JudgementFiles::PositiveLists(_) => None,
+        }
+        .into_iter()
+        .flatten()
+    }
+
+    /// Reads the qrels of a split. Without a name it is `test`, or the only one there is.
+    ///
+    /// # Errors
+    /// If there is no such split, or a file is not sound.
+    pub fn qrels(&self, split: Option<&str>) -> Result<Qrels, EvalError> {
+        let error = |message| Err(EvalError::Dataset { path: self.dir.clone(), message });
+        match (&self.qrels, split) {
+            (JudgementFiles::Beir(splits), split) => {
+                let only = if splits.len() == 1 { splits.values().next() } else { None };
+                let found = match split {
+                    Some(split) => splits.get(split),
+                    None => splits.get("test").or(only),
+                };
+                match found {
+                    Some(path) => Qrels::open(path),
+                    None => error(format!(
+                        "there is no file qrels/{}.tsv; the splits are: {}",
+                        split.unwrap_or("test"),
+                        self.splits().collect::<Vec<_>>().join(", ")
+                    )),
+                }
+            }
+            (JudgementFiles::PositiveLists(_), Some(split)) => error(format!(
+                "there is no split \"{split}\": light-splade's data has one folder each"
+            )),
+            (JudgementFiles::PositiveLists(paths), None) => {
+                let mut qrels = Qrels::default();
+                for path in paths {
+                    qrels.extend(lines::open(path)?, &path.to_string_lossy())?;
+                }
+                Ok(qrels)
+            }
+        }
+    }
+}
+
+/// Texts of NDJSON files, one after another: the id is `_id`, `doc_id`, `qid` or `id`.
+///
+/// After an error there is nothing more.
+pub struct Texts {
+    waiting: std::vec::IntoIter<PathBuf>,
+    open: Option<Lines<Box<dyn BufRead>>>,
+}
+
+impl Texts {
+    /// Reads files in order; one whose name ends in `.gz` or `.zst` is unpacked.
+    pub fn new(paths: Vec<PathBuf>) -> Self {
+        Self { waiting: paths.into_iter(), open: None }
+    }
+
+    fn next_text(&mut self) -> Result<Option<Text>, EvalError> {
+        loop {
+            let Some(lines) = &mut self.open else {
+                let Some(path) = self.waiting.next() else { return Ok(None) };
+                self.open = Some(Lines::new(lines::open(&path)?, &path.to_string_lossy()));
+                continue;
+            };
+            match lines.next_line()?.map(|(_, line)| parse(line)) {
+                None => self.open = None,
+                Some(text) => return text.map(Some).map_err(|message| lines.error(message)),
+            }
+        }
+    }
+}
+
+impl Iterator for Texts {
+    type Item = Result<Text, EvalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_text().transpose();
+        if matches!(next, Some(Err(_))) {
+            *self = Self::new(Vec::new());
+        }
+        next
+    }
+}
+
+impl std::fmt::Debug for Texts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Texts").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
+
+fn parse(line: &str) -> Result<Text, String> {
+    let object = lines::object(line)?;
+    let id = lines::id(lines::field(&object, &["_id", "doc_id", "qid", "id"])?)?;
+    let text = lines::field(&object, &["text"])?.as_str().ok_or("\"text\" is not a text")?;
+    let title = object.get("title").and_then(|title| title.as_str()).unwrap_or_default();
+    let text = if title.is_empty() { text.to_owned() } else { format!("{title} {text}") };
+    Ok(Text { id, text: text.trim().to_owned() })
+}
+
+/// A file, or the same with `.gz` or `.zst` behind its name.
+fn packed_or_plain(dir: &Path, name: &str) -> Option<PathBuf> {
+    let paths = ["", ".gz", ".zst"].map(|suffix| dir.join(format!("{name}{suffix}")));
+    paths.into_iter().find(|path| path.is_file())
+}
+
+/// The files of a folder by name.
+fn files_of(dir: &Path) -> Result<Vec<PathBuf>, EvalError> {
+    let cannot = |source| EvalError::io("list", dir)(source);
+    let entries = std::fs::read_dir(dir).map_err(cannot)?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>();
+    let mut paths = paths.map_err(cannot)?;
+    paths.retain(|path| path.is_file());
+    paths.sort();
+    Ok(paths)
+}
+
+/// The `.tsv` files of a folder, by name without suffixes.
+fn splits_of(dir: &Path) -> Result<BTreeMap<String, PathBuf>, EvalError> {
+    let mut splits = BTreeMap::new();
+    for path in files_of(dir)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let plain = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
+        if let Some(split) = plain.strip_suffix(".tsv") {
+            splits.entry(split.to_owned()).or_insert(path);
+        }
+    }
+    Ok(splits)
+}
+
+/// The files of one part of a light-splade set: plain ones by name, then packed ones.
+fn master_files(dir: &Path, name: &str) -> Result<Option<Vec<PathBuf>>, EvalError> {
+    let [plain, packed] =
+        [".ndjson", ".ndjson.gz"].map(|suffix| dir.join(format!("{name}{suffix}")));
+    if let Some(file) = [plain, packed].into_iter().find(|path| path.is_file()) {
+        return Ok(Some(vec![file]));
+    }
+    let folder = dir.join(name);
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let all = files_of(&folder)?;
+    let ending = |suffix: &str| -> Vec<PathBuf> {
+        all.iter().filter(|path| path.to_string_lossy().ends_with(suffix)).cloned().collect()
+    };
+    let files = [ending(".ndjson"), ending(".ndjson.gz")].concat();
+    if files.is_empty() {
+        let message = "there is no .ndjson or .ndjson.gz file in it".to_owned();
+        return Err(EvalError::Dataset { path: folder, message });
+    }
+    Ok(Some(files))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn write(dir: &Path, name: &str, text: &str) {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        let mut bytes = text.as_bytes().to_vec();
+        if name.ends_with(".gz") {
+            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gz.write_all(&bytes).expect("packed");
+            bytes = gz.finish().expect("packed");
+        }
+        std::fs::write(path, bytes).expect("written");
+    }
+
+    fn rows(texts: Texts) -> Vec<String> {
+        texts.map(|text| text.map(|t| format!("{}={}", t.id, t.text)).expect("a text")).collect()
+    }
+
+    #[test]
+    fn opens_a_beir_folder() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let dir = dir.path();
+        let message = || Dataset::open(dir).map_err(|error| error.to_string());
+        assert!(message().is_err_and(|m| m.contains("this is no data set")));
+        let corpus = "{\"_id\":\"d1\",\"title\":\"T\",\"text\":\"x \"}\n\n{\"_id\":\"d2\",\"title\":\"\",\"text\":\"y\"}";
+        write(dir, "corpus.jsonl.gz", corpus);
+        assert!(
+            message().is_err_and(|m| m.ends_with("there is corpus.jsonl but no queries.jsonl"))
+        );
+        write(dir, "queries.jsonl", "{\"_id\":\"q1\",\"text\":\"x\",\"metadata\":{}}\n");
+        assert!(message().is_err_and(|m| m.starts_with("cannot list")));
+        write(dir, "qrels/train.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
+        let only = Dataset::open(dir).expect("a set");
+        assert_eq!(rows(only.documents()), ["d1=T x", "d2=y"]);
+        assert_eq!(rows(only.queries()), ["q1=x"]);
+        assert_eq!(only.qrels(None).expect("the only split").len(), 1);
+        write(dir, "qrels/dev.tsv.gz", "q1\td1\t1\nq2\td1\t1\n");
+        let two = Dataset::open(dir).expect("a set");
+        assert_eq!(two.splits().collect::<Vec<_>>(), ["dev", "train"]);
+        assert_eq!(two.qrels(Some("dev")).expect("a split").len(), 2);
+        let error = two.qrels(None).expect_err("no test").to_string();
+        assert!(error.ends_with("there is no file qrels/test.tsv; the splits are: dev, train"));
+    }
+
+    #[test]
+    fn opens_a_light_splade_folder() {
+        let root = tempfile::tempdir().expect("a folder");
+        let dir = &root.path().join("validation");
+        write(dir, "doc_master/2.ndjson", "{\"doc_id\":2,\"text\":\"b\"}");
+        write(dir, "doc_master/1.ndjson.gz", "{\"doc_id\":1,\"text\":\"a\"}\n");
+        write(dir, "query_master.ndjson", "{\"qid\":1,\"text\":\"q\"}\n{\"qid\":2}");
+        let error = Dataset::open(dir).expect_err("no positives").to_string();
+        assert!(error.ends_with("one of doc_master, query_master and positive_lists is missing"));
+        write(dir, "positive_lists.ndjson", "{\"qid\":1,\"positive_doc_ids\":[2]}");
+        let error = Dataset::open(root.path()).expect_err("the folder above").to_string();
+        assert!(error.contains("name one of them"), "{error}");
+        let set = Dataset::open(dir).expect("a set");
+        assert_eq!(rows(set.documents()), ["2=b", "1=a"]);
+        assert_eq!(set.splits().count(), 0);
+        assert_eq!(set.qrels(None).expect("qrels").get("1").map(|d| d["2"]), Some(1));
+        assert!(set.qrels(Some("test")).is_err());
+        let mut queries = set.queries();
+        assert!(queries.next().is_some_and(|query| query.is_ok()));
+        let error = queries.next().expect("a line").expect_err("no text").to_string();
+        assert!(error.ends_with("line 2: there is no text; the fields are: qid"), "{error}");
+        assert!(queries.next().is_none());
+    }
+}

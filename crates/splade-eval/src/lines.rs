@@ -1,0 +1,100 @@
+//! Lines of a text file with their numbers, and fields of an NDJSON object.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use splade_sparse::files::open_text;
+
+use crate::EvalError;
+
+/// Opens a file; one whose name ends in `.gz` or `.zst` is unpacked.
+pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, EvalError> {
+    Ok(open_text(path)?)
+}
+
+/// Lines that are not blank, without their ends and without a byte order mark.
+pub(super) struct Lines<R> {
+    reader: R,
+    name: String,
+    line: u64,
+    buffer: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(super) fn new(reader: R, name: &str) -> Self {
+        Self { reader, name: name.to_owned(), line: 0, buffer: Vec::new() }
+    }
+
+    /// The next line that is not blank, with its number from 1.
+    pub(super) fn next_line(&mut self) -> Result<Option<(u64, &str)>, EvalError> {
+        loop {
+            self.buffer.clear();
+            let read = self.reader.read_until(b'\n', &mut self.buffer);
+            if read.map_err(|source| EvalError::io("read", self.name.as_ref())(source))? == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            if self.line == 1 && self.buffer.starts_with(b"\xef\xbb\xbf") {
+                self.buffer.drain(..3);
+            }
+            if !self.buffer.iter().all(u8::is_ascii_whitespace) {
+                break;
+            }
+        }
+        match std::str::from_utf8(&self.buffer) {
+            Ok(line) => Ok(Some((self.line, line.trim_end_matches(['\n', '\r'])))),
+            Err(error) => {
+                let at = error.valid_up_to() + 1;
+                Err(self.error(format!("byte {at} of the line is not UTF-8")))
+            }
+        }
+    }
+
+    /// An error in the last line given.
+    pub(super) fn error(&self, message: String) -> EvalError {
+        self.error_at(self.line, message)
+    }
+
+    /// An error in an earlier line.
+    pub(super) fn error_at(&self, line: u64, message: String) -> EvalError {
+        EvalError::Line { name: self.name.clone(), line, message }
+    }
+}
+
+/// A line as a JSON object.
+pub(super) fn object(line: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(line) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err("not a JSON object".to_owned()),
+        Err(error) => Err(format!("not valid JSON: {error}")),
+    }
+}
+
+/// The field of an object under the first of the names that it has.
+pub(super) fn field<'a>(
+    object: &'a Map<String, Value>,
+    names: &[&str],
+) -> Result<&'a Value, String> {
+    names.iter().find_map(|name| object.get(*name)).ok_or_else(|| {
+        let has: Vec<_> = object.keys().take(20).map(String::as_str).collect();
+        format!("there is no {}; the fields are: {}", names.join(" or "), has.join(", "))
+    })
+}
+
+/// An id, written as a text or as an integer. Other numbers may have lost digits.
+pub(super) fn id(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(id) => Ok(id.clone()),
+        Value::Number(id) if !id.is_f64() => Ok(id.to_string()),
+        other => Err(format!("the id {other} is neither a text nor an integer of 64 bits")),
+    }
+}
+
+/// A text as messages show it: the first 60 characters.
+pub(super) fn shown(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("\"{}…\"", &text[..end]),
+        None => format!("\"{text}\""),
+    }
+}

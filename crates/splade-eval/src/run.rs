@@ -1,0 +1,341 @@
+//! Runs: the ranked documents of each query, as a search gave them.
+//!
+//! | form | a line |
+//! |---|---|
+//! | TREC | `query Q0 document rank score tag`, blanks between them |
+//! | NDJSON | `{"qid": "q1", "results": [{"doc_id": "d1", "score": 1.5}, …]}` |
+//!
+//! The form is told by the first line. Only NDJSON can say that nothing was found for a query.
+//!
+//! Documents are ordered by score, largest first, and of equal scores by id, largest first, byte by
+//! byte. Ranks in a file are not used, and written anew. Scores have 32 bits. All of this is
+//! trec_eval's (`form_res_rels.c`), so that a run has the same metrics here and there.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::lines::{self, Lines, shown};
+use crate::EvalError;
+
+/// A document of a ranking.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// The document's id.
+    pub document: String,
+    /// Its score, finite.
+    pub score: f32,
+}
+
+/// Rankings by query.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Run {
+    /// In order, no document twice.
+    queries: BTreeMap<String, Vec<Scored>>,
+}
+
+impl Run {
+    /// Reads a file; one whose name ends in `.gz` or `.zst` is unpacked.
+    ///
+    /// # Errors
+    /// If it cannot be read, a line cannot be understood, or a query has a document twice.
+    pub fn open(path: &Path) -> Result<Self, EvalError> {
+        Self::read(lines::open(path)?, &path.to_string_lossy())
+    }
+
+    /// Reads a run; `name` is what errors call the reader.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn read(reader: impl BufRead, name: &str) -> Result<Self, EvalError> {
+        let mut lines = Lines::new(reader, name);
+        let mut run = Self::default();
+        // The lines of a query may be apart: documents wait here with the line they came from.
+        let mut waiting: BTreeMap<String, Vec<(Scored, u64)>> = BTreeMap::new();
+        let mut ndjson = None;
+        while let Some((number, line)) = lines.next_line()? {
+            let added = if *ndjson.get_or_insert(line.trim_start().starts_with('{')) {
+                run.add_object(line)
+            } else {
+                parse_line(line).map(|(query, scored)| match waiting.get_mut(query) {
+                    Some(rows) => rows.push((scored, number)),
+                    None => _ = waiting.insert(query.to_owned(), vec![(scored, number)]),
+                })
+            };
+            added.map_err(|message| lines.error(message))?;
+        }
+        for (query, mut rows) in waiting {
+            rows.sort_by(|(a, line_a), (b, line_b)| {
+                a.document.cmp(&b.document).then(line_a.cmp(line_b))
+            });
+            if let Some(pair) =
+                rows.windows(2).find(|pair| pair[0].0.document == pair[1].0.document)
+            {
+                return Err(lines.error_at(pair[1].1, twice(&query, &pair[1].0.document)));
+            }
+            run.insert(&query, rows.into_iter().map(|(scored, _)| scored).collect())?;
+        }
+        Ok(run)
+    }
+
+    fn add_object(&mut self, line: &str) -> Result<(), String> {
+        let (query, ranking) = parse_object(line)?;
+        if self.queries.contains_key(&query) {
+            return Err(format!("query {} is there twice", shown(&query)));
+        }
+        self.insert(&query, ranking).map_err(|error| error.to_string())
+    }
+
+    /// Sets the ranking of a query; the documents may come in any order.
+    ///
+    /// # Errors
+    /// If a document is there twice, or a score is not finite.
+    pub fn insert(&mut self, query: &str, mut ranking: Vec<Scored>) -> Result<(), EvalError> {
+        let error = |message| EvalError::Ranking { query: query.to_owned(), message };
+        if let Some(scored) = ranking.iter().find(|scored| !scored.score.is_finite()) {
+            let message =
+                format!("the score of document {} is not finite", shown(&scored.document));
+            return Err(error(message));
+        }
+        ranking.sort_unstable_by(|a, b| b.document.cmp(&a.document));
+        if let Some(pair) = ranking.windows(2).find(|pair| pair[0].document == pair[1].document) {
+            return Err(error(format!("document {} is there twice", shown(&pair[0].document))));
+        }
+        // Stable: of equal scores the larger id stays first. `partial_cmp` takes 0 and -0 as equal.
+        ranking.sort_by(|a, b| b.score.partial_cmp(&a.score).expect("finite: this is a bug"));
+        self.queries.insert(query.to_owned(), ranking);
+        Ok(())
+    }
+
+    /// Writes the run as a TREC file, queries by id, ranks from 1.
+    ///
+    /// # Errors
+    /// If writing fails; [`InvalidInput`](std::io::ErrorKind::InvalidInput) if the tag or an id is
+    /// empty or has a blank, which the format cannot hold.
+    pub fn write_trec(&self, out: &mut impl Write, tag: &str) -> std::io::Result<()> {
+        check_word("tag", tag)?;
+        for (query, ranking) in &self.queries {
+            check_word("query id", query)?;
+            for (index, Scored { document, score }) in ranking.iter().enumerate() {
+                check_word("document id", document)?;
+                writeln!(out, "{query} Q0 {document} {} {score} {tag}", index + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the run as NDJSON, queries by id, documents in order.
+    ///
+    /// # Errors
+    /// If writing fails.
+    pub fn write_ndjson(&self, out: &mut impl Write) -> std::io::Result<()> {
+        for (query, ranking) in &self.queries {
+            write!(out, "{{\"qid\":{},\"results\":[", Value::from(query.as_str()))?;
+            for (index, Scored { document, score }) in ranking.iter().enumerate() {
+                let comma = if index == 0 { "" } else { "," };
+                let document = Value::from(document.as_str());
+                write!(out, "{comma}{{\"doc_id\":{document},\"score\":{score}}}")?;
+            }
+            writeln!(out, "]}}")?;
+        }
+        Ok(())
+    }
+
+    /// The ranking of a query, best first; none if it was not searched.
+    pub fn get(&self, query: &str) -> Option<&[Scored]> {
+        self.queries.get(query).map(Vec::as_slice)
+    }
+
+    /// Queries and their rankings, by query.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &[Scored])> {
+        self.queries.iter().map(|(query, ranking)| (query.as_str(), ranking.as_slice()))
+    }
+
+    /// Number of queries.
+    pub fn len(&self) -> usize {
+        self.queries.len()
+    }
+
+    /// Whether there is no query.
+    pub fn is_empty(&self) -> bool {
+        self.queries.is_empty()
+    }
+}
+
+/// One line of a TREC run.
+fn parse_line(line: &str) -> Result<(&str, Scored), String> {
+    let fields: Vec<_> = line.split_ascii_whitespace().collect();
+    let [query, _, document, _, score, _] = fields[..] else {
+        return Err(format!(
+            "expected query, Q0, document, rank, score and tag, got {} fields",
+            fields.len()
+        ));
+    };
+    let value =
+        score.parse::<f64>().ok().map(|score| score as f32).filter(|score| score.is_finite());
+    let score = value.ok_or_else(|| format!("the score {} is no finite number", shown(score)))?;
+    Ok((query, Scored { document: document.to_owned(), score }))
+}
+
+/// One line of NDJSON.
+fn parse_object(line: &str) -> Result<(String, Vec<Scored>), String> {
+    let object = lines::object(line)?;
+    let query = lines::id(lines::field(&object, &["qid"])?)?;
+    let results = lines::field(&object, &["results"])?.as_array();
+    let mut ranking = Vec::new();
+    for result in results.ok_or("\"results\" is not a list")? {
+        let result = result.as_object().ok_or("a result is not an object")?;
+        let document = lines::id(lines::field(result, &["doc_id"])?)?;
+        let score = lines::field(result, &["score"])?.as_f64().ok_or("a score is not a number")?;
+        ranking.push(Scored { document, score: score as f32 });
+    }
+    Ok((query, ranking))
+}
+
+fn twice(query: &str, document: &str) -> String {
+    format!("document {} is there twice for query {}", shown(document), shown(query))
+}
+
+fn check_word(what: &str, word: &str) -> std::io::Result<()> {
+    if word.is_empty() || word.contains(|c: char| c.is_ascii_whitespace()) {
+        let message = format!(
+            "the {what} {} is empty or has a blank, which a TREC run cannot hold; write NDJSON",
+            shown(word)
+        );
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn order(run: &Run, query: &str) -> Vec<String> {
+        run.get(query).into_iter().flatten().map(|scored| scored.document.clone()).collect()
+    }
+
+    #[test]
+    fn orders_by_score_then_by_id_backwards() {
+        // The ranks say otherwise; the lines of q1 are apart; 1.00000001 is 1 in 32 bits.
+        let text = "q1 Q0 b 1 1.00000001 x\nq2 Q0 a 1 -0.0 x\nq1 Q0 a 2 7 x\nq1 Q0 c 3 1 x\n\
+                    q2 Q0 B 3 0 x\nq2\tQ0\tあ 9 0 x\n";
+        let run = Run::read(text.as_bytes(), "run").expect("a run");
+        assert_eq!(order(&run, "q1"), ["a", "c", "b"]);
+        assert_eq!(order(&run, "q2"), ["あ", "a", "B"]);
+        let mut trec = Vec::new();
+        run.write_trec(&mut trec, "tag").expect("written");
+        let want = "q1 Q0 a 1 7 tag\nq1 Q0 c 2 1 tag\nq1 Q0 b 3 1 tag\n\
+                    q2 Q0 あ 1 0 tag\nq2 Q0 a 2 -0 tag\nq2 Q0 B 3 0 tag\n";
+        assert_eq!(String::from_utf8(trec).expect("text"), want);
+    }
+
+    #[test]
+    fn ndjson_keeps_queries_without_results() {
+        let text = "{\"qid\":1,\"results\":[]}\n\
+                    {\"results\":[{\"score\":0.1,\"doc_id\":7},{\"doc_id\":\"a b\",\"score\":2}],\"qid\":\"x\"}";
+        let run = Run::read(text.as_bytes(), "run").expect("a run");
+        assert_eq!(run.get("1"), Some(&[][..]));
+        assert_eq!(order(&run, "x"), ["a b", "7"]);
+        assert_eq!(run.get("2"), None);
+        let mut out = Vec::new();
+        run.write_ndjson(&mut out).expect("written");
+        let want = "{\"qid\":\"1\",\"results\":[]}\n{\"qid\":\"x\",\"results\":[\
+                    {\"doc_id\":\"a b\",\"score\":2},{\"doc_id\":\"7\",\"score\":0.1}]}\n";
+        assert_eq!(String::from_utf8(out).expect("text"), want);
+        let error = run.write_trec(&mut Vec::new(), "t").expect_err("a blank in an id");
+        assert!(error.to_string().starts_with("the document id \"a b\" is empty or has a blank"));
+        assert!(run.write_trec(&mut Vec::new(), "").is_err());
+    }
+
+    #[test]
+    fn names_the_line_of_errors() {
+        for (text, want) in [
+            ("q Q0 b 1 1 x\nq Q0 a 2 1 x\nq Q0 a 3 2 x", "line 3: document \"a\" is there twice"),
+            (
+                "q Q0 a 1 1",
+                "line 1: expected query, Q0, document, rank, score and tag, got 5 fields",
+            ),
+            ("\nq Q0 a 1 one x", "line 2: the score \"one\" is no finite number"),
+            ("q Q0 a 1 nan x", "line 1: the score \"nan\" is no finite number"),
+            ("q Q0 a 1 1e39 x", "line 1: the score \"1e39\" is no finite number"),
+            ("{\"qid\":1}", "line 1: there is no results; the fields are: qid"),
+            ("{\"qid\":1,\"results\":{}}", "line 1: \"results\" is not a list"),
+            ("{\"qid\":1,\"results\":[7]}", "line 1: a result is not an object"),
+            ("{\"qid\":1,\"results\":[{\"doc_id\":1,\"score\":\"a\"}]}", "a score is not a number"),
+            ("{\"qid\":1,\"results\":[{\"doc_id\":1,\"score\":1e99}]}", "\"1\" is not finite"),
+            (
+                "{\"qid\":1,\"results\":[{\"doc_id\":1,\"score\":2},{\"doc_id\":\"1\",\"score\":1}]}",
+                "line 1: query \"1\": document \"1\" is there twice",
+            ),
+            (
+                "{\"qid\":1,\"results\":[]}\n{\"qid\":1,\"results\":[]}",
+                "line 2: query \"1\" is there twice",
+            ),
+        ] {
+            let message = Run::read(text.as_bytes(), "run").expect_err(text).to_string();
+            assert!(message.starts_with("run, ") && message.contains(want), "{message}");
+        }
+    }
+
+    #[test]
+    fn opens_packed_files() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = b"q Q0 a 1 2 x\n";
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gz.write_all(text).expect("packed");
+        let zst = zstd::encode_all(&text[..], 1).expect("packed");
+        for (name, bytes) in
+            [("a.trec", text.to_vec()), ("a.gz", gz.finish().expect("packed")), ("a.zst", zst)]
+        {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).expect("written");
+            assert_eq!(order(&Run::open(&path).expect(name), "q"), ["a"]);
+        }
+        std::fs::write(dir.path().join("b.gz"), text).expect("written");
+        assert!(matches!(Run::open(&dir.path().join("b.gz")), Err(EvalError::Io { .. })));
+        assert!(matches!(Run::open(&dir.path().join("no")), Err(EvalError::File(_))));
+    }
+
+    fn rankings() -> impl Strategy<Value = BTreeMap<String, BTreeMap<String, f32>>> {
+        let id = "[!-~あ-ん]{1,3}";
+        let score = prop_oneof![-1e30f32..1e30, -2f32..2.0, Just(0.0), Just(1.0)];
+        let ranking = proptest::collection::btree_map(id, score, 1..8);
+        proptest::collection::btree_map(
+            id.prop_filter("NDJSON", |id| !id.starts_with('{')),
+            ranking,
+            0..6,
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(rankings in rankings()) {
+            let mut run = Run::default();
+            for (query, ranking) in rankings {
+                let scored = |(document, score)| Scored { document, score };
+                run.insert(&query, ranking.into_iter().map(scored).collect()).expect("a ranking");
+            }
+            let (mut trec, mut ndjson) = (Vec::new(), Vec::new());
+            run.write_trec(&mut trec, "t").expect("written");
+            run.write_ndjson(&mut ndjson).expect("written");
+            prop_assert_eq!(&Run::read(&trec[..], "trec").expect("a run"), &run);
+            prop_assert_eq!(&Run::read(&ndjson[..], "ndjson").expect("a run"), &run);
+        }
+
+        #[test]
+        fn any_bytes_give_a_run_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Run::read(&bytes[..], "run");
+        }
+
+        #[test]
+        fn near_runs_give_a_run_or_an_error(
+            text in "(((q|Q0|\\{\"qid\":1|\"results\":|\"score\":|[0-9e.-]{1,12}|nan|inf|[,:\\[\\]\\{\\}]) ?){1,6}\n?){0,20}",
+        ) {
+            let _ = Run::read(text.as_bytes(), "run");
+        }
+    }
+}

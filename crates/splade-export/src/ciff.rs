@@ -1,0 +1,400 @@
+//! The Common Index File Format (Lin et al., SIGIR 2020), which PISA, BMP, JASS, Terrier and Lucene
+//! import: a header, a list of postings a term in the order of the terms' bytes, and the documents,
+//! each a protobuf message behind its length. A posting is the distance to the document before and an
+//! integer weight.
+//!
+//! Documents are inverted part by part: a part is a shard, sorted in memory and written to a file of
+//! its own, and all are merged at the end, so that the memory is that of a part, or of the longest
+//! list. A part's layout, numbers little-endian:
+//!
+//! | part | |
+//! |---|---|
+//! | documents | their number (8 bytes), then of each the length of its id (4), the id, the sum of its weights (8) |
+//! | lists in the order of the terms' bytes | length of the term (4), the term, postings (8), sum of weights (8), first document (4), last document (4), weight of the first posting (4), length of the others (4), the others as they are in the result |
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::lucene::push_repeated;
+use super::quantize::{Quantisation, impacts};
+use super::tokens::{TermNames, is_blank};
+use splade_sparse::files::{FileError, RowWriter, Shard, ShardForm, aside, sync_and_rename};
+use splade_sparse::{SparseVector, TermId};
+
+/// One inverted file of impacts.
+#[derive(Debug)]
+pub struct Ciff {
+    terms: TermNames,
+    scale: f32,
+    query_scale: f32,
+}
+
+/// Parts that are merged at once: each is an open file.
+const PARTS: usize = 500;
+/// The name of the result.
+const INDEX: &str = "index.ciff";
+
+impl Ciff {
+    /// Weights become `scale` times as large integers, those of queries `query_scale` times.
+    pub fn new(terms: TermNames, scale: f32, query_scale: f32) -> Self {
+        Self { terms: terms.without(is_blank), scale, query_scale }
+    }
+
+    pub(crate) fn form(&self) -> ShardForm {
+        ShardForm { format: super::EXPORT, stem: "part", extension: "inverted", rows: 100_000 }
+    }
+
+    pub(crate) fn quantisation(&self) -> Quantisation {
+        Quantisation::Integers { documents: self.scale, queries: Some(self.query_scale) }
+    }
+
+    /// Appends a query as PISA and BMP read it.
+    pub(crate) fn query(
+        &self,
+        id: &str,
+        vector: &SparseVector,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        if id.is_empty() || id.contains(|mark| mark == ':' || is_blank(mark)) {
+            return Err("its id is empty, or has white space or a colon, which end it".to_owned());
+        }
+        push_repeated(out, (id, b':'), vector, self.query_scale, &self.terms)
+    }
+
+    pub(crate) fn create(&self, path: &Path) -> Result<PartWriter<'_>, FileError> {
+        let file = File::create(path).map_err(FileError::io("write", path))?;
+        let (documents, lists) = (Vec::new(), BTreeMap::new());
+        Ok(PartWriter { ciff: self, path: path.to_path_buf(), file, documents, lists })
+    }
+
+    /// Checks that another part can be merged with those that are there.
+    pub(crate) fn check_room(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
+        if shards.len() < PARTS {
+            return Ok(());
+        }
+        let rows = shards.iter().map(|shard| shard.rows).max().unwrap_or(0);
+        Err(FileError::form(
+            dir,
+            format!(
+                "{PARTS} parts are full, and more cannot be merged: begin another folder with a \
+                 --shard-rows above {rows}, which takes more memory"
+            ),
+        ))
+    }
+
+    /// Merges the parts into the result.
+    pub(crate) fn merge(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
+        let result = dir.join(INDEX);
+        let (documents, most) = (shards.iter().map(|shard| shard.rows).sum::<u64>(), i32::MAX);
+        if documents > most as u64 {
+            let message = format!("there are {documents} documents; CIFF numbers {most}");
+            return Err(FileError::form(&result, message));
+        }
+        if shards.len() > PARTS {
+            let rows = documents.div_ceil(PARTS as u64);
+            return Err(FileError::form(
+                dir,
+                format!(
+                    "there are {} parts, and {PARTS} can be merged: begin another folder with \
+                     --shard-rows {rows} or more",
+                    shards.len()
+                ),
+            ));
+        }
+        let parts: Vec<PathBuf> = shards.iter().map(|shard| dir.join(&shard.file)).collect();
+        let (mut lists, mut tokens) = (0u64, 0u64);
+        each_list(&parts, |list| {
+            lists += 1;
+            tokens += list.sum;
+            Ok(())
+        })?;
+        let file = File::create(aside(&result)).map_err(FileError::io("write", &result))?;
+        let mut out = Messages { path: &result, writer: BufWriter::with_capacity(1 << 16, file) };
+        let mut header = Vec::new();
+        for (field, number) in
+            [(1, 1), (2, lists), (3, documents), (4, lists), (5, documents), (6, tokens)]
+        {
+            push_number(&mut header, field, number);
+        }
+        header.push(7 << 3 | 1);
+        let mean = tokens as f64 / (documents as f64).max(1.0);
+        header.extend_from_slice(&mean.to_le_bytes());
+        let about = format!("SPLADE, weights times {}", self.scale);
+        push_bytes(&mut header, 8, about.as_bytes());
+        out.write(&header)?;
+        each_list(&parts, |list| {
+            let mut message = Vec::with_capacity(list.postings.len() + list.term.len() + 32);
+            push_bytes(&mut message, 1, &list.term);
+            push_number(&mut message, 2, list.count);
+            push_number(&mut message, 3, list.sum);
+            message.extend_from_slice(&list.postings);
+            out.write(&message)
+        })?;
+        let mut number = 0;
+        for part in &parts {
+            let mut part = Part::open(part)?;
+            for _ in 0..part.documents {
+                let (id, sum) = part.document()?;
+                let mut message = Vec::new();
+                push_number(&mut message, 1, number);
+                push_bytes(&mut message, 2, &id);
+                push_number(&mut message, 3, sum);
+                out.write(&message)?;
+                number += 1;
+            }
+        }
+        out.writer.flush().map_err(FileError::io("write", &result))?;
+        sync_and_rename(&result)
+    }
+}
+
+/// A part that is being collected.
+pub(crate) struct PartWriter<'a> {
+    ciff: &'a Ciff,
+    path: PathBuf,
+    file: File,
+    /// Ids and sums of weights.
+    documents: Vec<(String, u64)>,
+    /// Of each term the places of its documents in the part, and their weights.
+    lists: BTreeMap<TermId, Vec<(u32, u32)>>,
+}
+
+impl RowWriter for PartWriter<'_> {
+    fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
+        if id.is_empty() || id.contains(is_blank) {
+            let message = "its id is empty or has white space, which ends it in lists of documents";
+            return Err(FileError::document(id, message));
+        }
+        let refuse = |message| FileError::document(id, message);
+        let impacts = impacts(vector, self.ciff.scale).map_err(refuse)?;
+        let sum: u64 = impacts.iter().map(|(_, impact)| impact).sum();
+        if sum > i32::MAX as u64 {
+            return Err(refuse(format!("its weights add up to {sum}; give a smaller scale")));
+        }
+        let place = u32::try_from(self.documents.len())
+            .map_err(|_| refuse("a part has 4 billion documents at most".to_owned()))?;
+        for (term, impact) in impacts {
+            self.lists.entry(term).or_default().push((place, impact as u32));
+        }
+        self.documents.push((id.to_owned(), sum));
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), FileError> {
+        let Self { ciff, path, file, documents, lists } = *self;
+        let mut writer = BufWriter::with_capacity(1 << 16, file);
+        let mut write = || -> std::io::Result<()> {
+            writer.write_all(&(documents.len() as u64).to_le_bytes())?;
+            for (id, sum) in &documents {
+                write_bytes(&mut writer, id.as_bytes())?;
+                writer.write_all(&sum.to_le_bytes())?;
+            }
+            let mut named: Vec<_> =
+                lists.iter().map(|(term, list)| (ciff.terms.name(*term), list)).collect();
+            named.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+            for (name, list) in named {
+                let [(first, first_weight), ..] = list[..] else { continue };
+                let (last, sum) =
+                    list.iter().fold((first, 0), |(_, sum), (d, w)| (*d, sum + u64::from(*w)));
+                let mut rest = Vec::new();
+                for pair in list.windows(2) {
+                    push_posting(&mut rest, pair[1].0 - pair[0].0, pair[1].1);
+                }
+                write_bytes(&mut writer, name.as_bytes())?;
+                writer.write_all(&(list.len() as u64).to_le_bytes())?;
+                writer.write_all(&sum.to_le_bytes())?;
+                for number in [first, last, first_weight] {
+                    writer.write_all(&number.to_le_bytes())?;
+                }
+                write_bytes(&mut writer, &rest)?;
+            }
+            writer.flush()
+        };
+        write().map_err(FileError::io("write", &path))
+    }
+}
+
+/// A length and the bytes.
+fn write_bytes(writer: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
+    let length = u32::try_from(bytes.len())
+        .map_err(|_| std::io::Error::other("a list has more than 4 GB; make smaller parts"))?;
+    writer.write_all(&length.to_le_bytes())?;
+    writer.write_all(bytes)
+}
+
+/// A part that is read.
+struct Part {
+    path: PathBuf,
+    reader: BufReader<File>,
+    documents: u64,
+}
+
+/// The list of a term in a part.
+struct PartList {
+    term: Vec<u8>,
+    count: u64,
+    sum: u64,
+    first: u32,
+    last: u32,
+    first_weight: u32,
+    rest: Vec<u8>,
+}
+
+impl Part {
+    fn open(path: &Path) -> Result<Self, FileError> {
+        let file = File::open(path).map_err(FileError::io("open", path))?;
+        let reader = BufReader::with_capacity(1 << 16, file);
+        let mut part = Self { path: path.to_path_buf(), reader, documents: 0 };
+        part.documents = u64::from_le_bytes(part.array()?);
+        Ok(part)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], FileError> {
+        let mut bytes = [0; N];
+        self.reader.read_exact(&mut bytes).map_err(FileError::io("read", &self.path))?;
+        Ok(bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, FileError> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn bytes(&mut self) -> Result<Vec<u8>, FileError> {
+        let mut bytes = vec![0; self.u32()? as usize];
+        self.reader.read_exact(&mut bytes).map_err(FileError::io("read", &self.path))?;
+        Ok(bytes)
+    }
+
+    /// Id and sum of weights of the next document.
+    fn document(&mut self) -> Result<(Vec<u8>, u64), FileError> {
+        Ok((self.bytes()?, u64::from_le_bytes(self.array()?)))
+    }
+
+    /// The next list, after all documents.
+    fn list(&mut self) -> Result<Option<PartList>, FileError> {
+        let left = std::io::BufRead::fill_buf(&mut self.reader).map(|left| !left.is_empty());
+        if !left.map_err(FileError::io("read", &self.path))? {
+            return Ok(None);
+        }
+        Ok(Some(PartList {
+            term: self.bytes()?,
+            count: u64::from_le_bytes(self.array()?),
+            sum: u64::from_le_bytes(self.array()?),
+            first: self.u32()?,
+            last: self.u32()?,
+            first_weight: self.u32()?,
+            rest: self.bytes()?,
+        }))
+    }
+}
+
+/// The list of a term in the result.
+struct List {
+    term: Vec<u8>,
+    count: u64,
+    sum: u64,
+    /// Messages of postings.
+    postings: Vec<u8>,
+}
+
+/// Hands over the lists of all parts, joined, in the order of the terms' bytes.
+fn each_list(
+    paths: &[PathBuf],
+    mut take: impl FnMut(List) -> Result<(), FileError>,
+) -> Result<(), FileError> {
+    let mut parts = Vec::new();
+    // The number of the first document of each part.
+    let mut starts = Vec::new();
+    let mut waiting = BinaryHeap::new();
+    let mut lists = Vec::new();
+    let mut start = 0;
+    for path in paths {
+        let mut part = Part::open(path)?;
+        for _ in 0..part.documents {
+            part.document()?;
+        }
+        starts.push(start);
+        start += part.documents;
+        parts.push(part);
+        lists.push(None);
+    }
+    let mut advance = |place: usize, waiting: &mut BinaryHeap<_>| -> Result<_, FileError> {
+        let next: Option<PartList> = parts[place].list()?;
+        if let Some(list) = &next {
+            waiting.push(Reverse((list.term.clone(), place)));
+        }
+        Ok(std::mem::replace(&mut lists[place], next))
+    };
+    for place in 0..paths.len() {
+        advance(place, &mut waiting)?;
+    }
+    while let Some(Reverse((term, _))) = waiting.peek() {
+        let mut joined = List { term: term.clone(), count: 0, sum: 0, postings: Vec::new() };
+        let mut before = 0;
+        while let Some(Reverse((term, place))) = waiting.peek()
+            && *term == joined.term
+        {
+            let place = *place;
+            waiting.pop();
+            let Some(list) = advance(place, &mut waiting)? else { continue };
+            let at = |document: u32| starts[place] + u64::from(document);
+            push_posting(&mut joined.postings, (at(list.first) - before) as u32, list.first_weight);
+            joined.postings.extend_from_slice(&list.rest);
+            joined.count += list.count;
+            joined.sum += list.sum;
+            before = at(list.last);
+        }
+        take(joined)?;
+    }
+    Ok(())
+}
+
+/// A file of messages behind their lengths.
+struct Messages<'a> {
+    path: &'a Path,
+    writer: BufWriter<File>,
+}
+
+impl Messages<'_> {
+    fn write(&mut self, message: &[u8]) -> Result<(), FileError> {
+        let mut length = Vec::with_capacity(10);
+        push_varint(&mut length, message.len() as u64);
+        let written = self.writer.write_all(&length).and_then(|()| self.writer.write_all(message));
+        written.map_err(FileError::io("write", self.path))
+    }
+}
+
+/// Appends protobuf's variable-length number.
+fn push_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Appends a field that is a number; 0 is left out, as protobuf does.
+fn push_number(out: &mut Vec<u8>, field: u8, number: u64) {
+    if number > 0 {
+        out.push(field << 3);
+        push_varint(out, number);
+    }
+}
+
+/// Appends a field that is bytes.
+fn push_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+    out.push(field << 3 | 2);
+    push_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a posting: the distance to the document before, and the weight.
+fn push_posting(out: &mut Vec<u8>, distance: u32, weight: u32) {
+    let mut posting = Vec::with_capacity(12);
+    push_number(&mut posting, 1, u64::from(distance));
+    push_number(&mut posting, 2, u64::from(weight));
+    push_bytes(out, 4, &posting);
+}

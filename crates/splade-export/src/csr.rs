@@ -1,0 +1,234 @@
+//! Matrices in compressed rows: scipy's `.npz`, or safetensors.
+//!
+//! A file is a matrix of a row a document and a column a term, and the ids of the documents.
+//! `scipy.sparse.load_npz` reads the one (NumPy's format 1.0 in a ZIP archive, here without
+//! compression). In the other `indptr`, `indices`, `data` and `shape` are tensors, and the ids UTF-8
+//! bytes `ids` that end at `id_ends`. A file's documents are in memory while it is written.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use splade_sparse::SparseVector;
+use splade_sparse::files::{FileError, RowWriter, ShardForm};
+
+/// Matrices of documents.
+#[derive(Debug)]
+pub struct Csr {
+    form: CsrForm,
+    columns: usize,
+}
+
+/// The form of a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CsrForm {
+    /// `scipy.sparse.save_npz`'s.
+    Npz,
+    /// safetensors.
+    Safetensors,
+}
+
+impl Csr {
+    /// Matrices with a column for each term of a vocabulary.
+    pub fn new(form: CsrForm, columns: usize) -> Self {
+        Self { form, columns }
+    }
+
+    pub(crate) fn form(&self) -> ShardForm {
+        let extension = match self.form {
+            CsrForm::Npz => "npz",
+            CsrForm::Safetensors => "safetensors",
+        };
+        ShardForm { format: super::EXPORT, stem: "documents", extension, rows: 100_000 }
+    }
+
+    pub(crate) fn queries_file(&self) -> &'static str {
+        match self.form {
+            CsrForm::Npz => "queries.npz",
+            CsrForm::Safetensors => "queries.safetensors",
+        }
+    }
+
+    pub(crate) fn create(&self, path: &Path) -> Result<CsrWriter, FileError> {
+        let file = File::create(path).map_err(FileError::io("write", path))?;
+        let mut matrix = Matrix { columns: self.columns, ..Matrix::default() };
+        matrix.ends.push(0);
+        Ok(CsrWriter { path: path.to_path_buf(), file, form: self.form, matrix })
+    }
+}
+
+/// A file that is being written.
+pub(crate) struct CsrWriter {
+    path: PathBuf,
+    file: File,
+    form: CsrForm,
+    matrix: Matrix,
+}
+
+#[derive(Default)]
+struct Matrix {
+    columns: usize,
+    ids: Vec<String>,
+    /// Where rows end in `terms`, and a 0 before.
+    ends: Vec<i64>,
+    terms: Vec<i32>,
+    weights: Vec<f32>,
+}
+
+impl RowWriter for CsrWriter {
+    fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
+        let matrix = &mut self.matrix;
+        for (term, weight) in vector.iter() {
+            match i32::try_from(term.0) {
+                Ok(column) if (column as usize) < matrix.columns => matrix.terms.push(column),
+                _ => {
+                    let columns = matrix.columns;
+                    let message =
+                        format!("it has the term {term}, and the matrix {columns} columns");
+                    return Err(FileError::document(id, message));
+                }
+            }
+            matrix.weights.push(weight);
+        }
+        matrix.ids.push(id.to_owned());
+        matrix.ends.push(matrix.terms.len() as i64);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), FileError> {
+        let Self { path, file, form, matrix } = *self;
+        let file = BufWriter::with_capacity(1 << 16, file);
+        let written = match form {
+            CsrForm::Npz => matrix.write_npz(file),
+            CsrForm::Safetensors => matrix.write_safetensors(file),
+        };
+        written.map_err(FileError::io("write", &path))
+    }
+}
+
+impl Matrix {
+    fn shape(&self) -> [i64; 2] {
+        [self.ids.len() as i64, self.columns as i64]
+    }
+
+    /// The arrays that `scipy.sparse.load_npz` wants, and `ids`.
+    fn write_npz(&self, file: BufWriter<File>) -> std::io::Result<()> {
+        let width = self.ids.iter().map(|id| id.chars().count()).max().unwrap_or(0).max(1);
+        let letters = self.ids.iter().flat_map(|id| {
+            let padding = std::iter::repeat_n('\0', width - id.chars().count());
+            id.chars().chain(padding).flat_map(|letter| u32::from(letter).to_le_bytes())
+        });
+        let rows_and_columns = self.shape();
+        let arrays: [(&str, String, String, &mut dyn Iterator<Item = u8>); 6] = [
+            ("indices", "<i4".to_owned(), shape(self.terms.len()), &mut little(&self.terms)),
+            ("indptr", "<i8".to_owned(), shape(self.ends.len()), &mut little(&self.ends)),
+            ("format", "|S3".to_owned(), "()".to_owned(), &mut b"csr".iter().copied()),
+            ("shape", "<i8".to_owned(), shape(2), &mut little(&rows_and_columns)),
+            ("data", "<f4".to_owned(), shape(self.weights.len()), &mut little(&self.weights)),
+            ("ids", format!("<U{width}"), shape(self.ids.len()), &mut { letters }),
+        ];
+        let mut archive = ZipWriter::new(file);
+        // Entries above 4 GB are possible; dates would make the bytes depend on the clock.
+        let options = SimpleFileOptions::DEFAULT
+            .compression_method(zip::CompressionMethod::Stored)
+            .large_file(true);
+        for (name, kind, shape, bytes) in arrays {
+            archive.start_file(format!("{name}.npy"), options)?;
+            archive.write_all(&npy_header(&kind, &shape))?;
+            write_bytes(&mut archive, bytes)?;
+        }
+        archive.finish()?.flush()
+    }
+
+    fn write_safetensors(&self, mut file: BufWriter<File>) -> std::io::Result<()> {
+        let mut id_ends = vec![0i64];
+        id_ends.extend(self.ids.iter().scan(0, |end, id| {
+            *end += id.len() as i64;
+            Some(*end)
+        }));
+        let id_bytes = id_ends.last().copied().unwrap_or(0) as usize;
+        let mut header = serde_json::Map::new();
+        header.insert("__metadata__".to_owned(), json!({"format": "csr"}));
+        let mut at = 0;
+        // In the order of their bytes: those of 8 first, so that all are aligned.
+        for (name, kind, length, size) in [
+            ("indptr", "I64", self.ends.len(), 8),
+            ("shape", "I64", 2, 8),
+            ("id_ends", "I64", id_ends.len(), 8),
+            ("indices", "I32", self.terms.len(), 4),
+            ("data", "F32", self.weights.len(), 4),
+            ("ids", "U8", id_bytes, 1),
+        ] {
+            let end = at + length * size;
+            let tensor = json!({"dtype": kind, "shape": [length], "data_offsets": [at, end]});
+            header.insert(name.to_owned(), tensor);
+            at = end;
+        }
+        let mut header = serde_json::Value::from(header).to_string();
+        header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(header.as_bytes())?;
+        write_bytes(&mut file, &mut little(&self.ends))?;
+        write_bytes(&mut file, &mut little(&self.shape()))?;
+        write_bytes(&mut file, &mut little(&id_ends))?;
+        write_bytes(&mut file, &mut little(&self.terms))?;
+        write_bytes(&mut file, &mut little(&self.weights))?;
+        write_bytes(&mut file, &mut self.ids.iter().flat_map(|id| id.bytes()))?;
+        file.flush()
+    }
+}
+
+/// NumPy's shape of one dimension.
+fn shape(length: usize) -> String {
+    format!("({length},)")
+}
+
+/// The header of NumPy's format 1.0, as long as a multiple of 64.
+fn npy_header(kind: &str, shape: &str) -> Vec<u8> {
+    let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+    let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend_from_slice(&(length as u16).to_le_bytes());
+    header.extend_from_slice(text.as_bytes());
+    header.resize(10 + length - 1, b' ');
+    header.push(b'\n');
+    header
+}
+
+/// A number of little-endian bytes.
+trait Little: Copy {
+    type Bytes: IntoIterator<Item = u8>;
+    fn bytes(self) -> Self::Bytes;
+}
+
+macro_rules! little {
+    ($($number:ty),*) => {$(
+        impl Little for $number {
+            type Bytes = [u8; size_of::<$number>()];
+            fn bytes(self) -> Self::Bytes {
+                self.to_le_bytes()
+            }
+        }
+    )*};
+}
+little!(i32, i64, f32);
+
+fn little<N: Little>(numbers: &[N]) -> impl Iterator<Item = u8> {
+    numbers.iter().flat_map(|number| number.bytes())
+}
+
+fn write_bytes(to: &mut impl Write, bytes: &mut dyn Iterator<Item = u8>) -> std::io::Result<()> {
+    let mut buffer = Vec::with_capacity(1 << 16);
+    loop {
+        buffer.clear();
+        buffer.extend(bytes.take(1 << 16));
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        to.write_all(&buffer)?;
+    }
+}

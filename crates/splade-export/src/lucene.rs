@@ -1,0 +1,112 @@
+//! Lucene by Anserini and Pyserini: `JsonVectorCollection`, and topics whose tokens are repeated as
+//! often as their weight says (Lin and Ma, "A Few Brief Notes on DeepImpact, COIL, and a Conceptual
+//! Framework", 2021).
+
+use super::json::{push_object, push_string};
+use super::quantize::{Quantisation, impacts};
+use super::text::TextTarget;
+use super::tokens::{TermNames, is_blank};
+use splade_sparse::SparseVector;
+use splade_sparse::files::{Shard, ShardForm};
+
+/// Anserini's collection and topics.
+#[derive(Debug)]
+pub struct Lucene {
+    terms: TermNames,
+    scale: f32,
+}
+
+impl Lucene {
+    /// Weights become `scale` times as large integers.
+    pub fn new(terms: TermNames, scale: f32) -> Self {
+        Self { terms: terms.without(is_blank), scale }
+    }
+}
+
+impl TextTarget for Lucene {
+    fn form(&self) -> ShardForm {
+        ShardForm { format: super::EXPORT, stem: "documents", extension: "jsonl", rows: 100_000 }
+    }
+
+    fn quantisation(&self) -> Quantisation {
+        Quantisation::Integers { documents: self.scale, queries: Some(self.scale) }
+    }
+
+    fn document(
+        &self,
+        _row: u64,
+        id: &str,
+        vector: &SparseVector,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        check_id(id)?;
+        out.extend_from_slice(b"{\"id\":");
+        push_string(out, id);
+        out.extend_from_slice(b",\"contents\":\"\",\"vector\":");
+        let impacts = impacts(vector, self.scale)?;
+        push_object(out, impacts.into_iter().map(|(term, n)| (self.terms.name(term), n)));
+        out.extend_from_slice(b"}\n");
+        Ok(())
+    }
+
+    fn queries_file(&self) -> &'static str {
+        "topics.tsv"
+    }
+
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+        check_id(id)?;
+        push_repeated(out, (id, b'\t'), vector, self.scale, &self.terms)
+    }
+
+    fn leaves_empty_queries_out(&self) -> bool {
+        true
+    }
+
+    fn setup(&self, _shards: &[Shard]) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+}
+
+/// Appends the line of a query: its id, a separator, and each token as often as its integer weight says
+/// with spaces between; nothing for a query without tokens, which readers of such files refuse.
+pub(crate) fn push_repeated(
+    out: &mut Vec<u8>,
+    (id, separator): (&str, u8),
+    vector: &SparseVector,
+    scale: f32,
+    terms: &TermNames,
+) -> Result<(), String> {
+    let mut between = None;
+    for (term, count) in impacts(vector, scale)? {
+        if count > REPETITIONS {
+            return Err(format!(
+                "term {term} would be repeated {count} times; give a smaller scale"
+            ));
+        }
+        for _ in 0..count {
+            match between.replace(b' ') {
+                Some(space) => out.push(space),
+                None => {
+                    out.extend_from_slice(id.as_bytes());
+                    out.push(separator);
+                }
+            }
+            out.extend_from_slice(terms.name(term).as_bytes());
+        }
+    }
+    if between.is_some() {
+        out.push(b'\n');
+    }
+    Ok(())
+}
+
+/// A token of a query is not written more often: a weight of 100 at the usual scale.
+const REPETITIONS: u64 = 10_000;
+
+/// Ids are columns of a run.
+fn check_id(id: &str) -> Result<(), String> {
+    match id.is_empty() || id.contains(is_blank) {
+        true => Err("its id is empty or has white space, which ends a column of a run".to_owned()),
+        false => Ok(()),
+    }
+}

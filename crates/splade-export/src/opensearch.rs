@@ -1,0 +1,147 @@
+//! OpenSearch: `rank_features`, exact but for 9 bits, or from 3.3 on `sparse_vector` with the
+//! approximate method Seismic (Bruch et al., SIGIR 2024).
+
+use serde_json::json;
+
+use super::HITS;
+use super::bulk;
+use super::json::{push, push_string, push_weights};
+use super::quantize::{Quantisation, SEISMIC_TERMS};
+use super::text::TextTarget;
+use super::tokens::TermNames;
+use splade_sparse::SparseVector;
+use splade_sparse::files::{Shard, ShardForm};
+
+/// The largest weight of Lucene's `FeatureField.newLinearQuery`, which `neural_sparse` calls.
+const QUERY_WEIGHT: f32 = 64.0;
+
+/// An index with a field of vectors.
+#[derive(Debug)]
+pub struct OpenSearch {
+    terms: TermNames,
+    field: String,
+    kind: OpenSearchField,
+}
+
+/// The type of the field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum OpenSearchField {
+    /// `rank_features`, asked by `neural_sparse`, or without its plugin by `rank_feature`.
+    RankFeatures,
+    /// `sparse_vector` with Seismic. Its terms are ids, of which it tells 32,768 apart.
+    Seismic {
+        /// The weight of documents that becomes 255: the largest.
+        documents: f32,
+        /// The weight of queries that becomes 255.
+        queries: f32,
+    },
+}
+
+impl OpenSearch {
+    /// Documents with a field. Dots in tokens, which mean a path there, become `%2E`.
+    pub fn new(terms: TermNames, field: String, kind: OpenSearchField) -> Self {
+        let terms = match kind {
+            OpenSearchField::RankFeatures => terms.without(|mark| mark == '.'),
+            OpenSearchField::Seismic { .. } => TermNames::ids(),
+        };
+        Self { terms, field, kind }
+    }
+
+    fn push_neural_sparse(&self, out: &mut Vec<u8>, vector: &SparseVector) {
+        out.extend_from_slice(b"{\"neural_sparse\":{");
+        push_string(out, &self.field);
+        out.extend_from_slice(b":{\"query_tokens\":");
+        push_weights(out, vector, &self.terms);
+        if let OpenSearchField::Seismic { .. } = self.kind {
+            // All terms of the query count, not the few that are the engine's default.
+            let terms = vector.len();
+            let parameters = format!("{{\"top_n\":{terms},\"k\":{HITS},\"heap_factor\":1.0}}");
+            push!(out, ",\"method_parameters\":{parameters}");
+        }
+        out.extend_from_slice(b"}}}");
+    }
+}
+
+impl TextTarget for OpenSearch {
+    fn form(&self) -> ShardForm {
+        bulk::form()
+    }
+
+    fn quantisation(&self) -> Quantisation {
+        match self.kind {
+            OpenSearchField::RankFeatures => Quantisation::FeatureField,
+            OpenSearchField::Seismic { documents, queries } => {
+                Quantisation::SeismicBytes { documents, queries }
+            }
+        }
+    }
+
+    fn document(
+        &self,
+        _row: u64,
+        id: &str,
+        vector: &SparseVector,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        bulk::push_features(id, vector, (&self.field, &self.terms), out)
+    }
+
+    fn queries_file(&self) -> &'static str {
+        "queries.ndjson"
+    }
+
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+        bulk::check_query(vector)?;
+        let heavy = vector.iter().find(|(_, weight)| *weight > QUERY_WEIGHT);
+        if let Some((term, weight)) = heavy.filter(|_| self.kind == OpenSearchField::RankFeatures) {
+            return Err(format!(
+                "term {term} of the query has the weight {weight}; the engine takes {QUERY_WEIGHT} \
+                 at most"
+            ));
+        }
+        bulk::push_query_line(out, id, vector, |out| self.push_neural_sparse(out, vector));
+        if self.kind == OpenSearchField::RankFeatures {
+            // The line's `}` and end make room for the form that needs no plugin.
+            out.truncate(out.len() - 2);
+            out.extend_from_slice(b",\"without_plugin\":");
+            bulk::push_search(out, vector, |out| {
+                bulk::push_rank_features(out, vector, (&self.field, &self.terms));
+            });
+            out.extend_from_slice(b"}\n");
+        }
+        Ok(())
+    }
+
+    fn setup(&self, _shards: &[Shard]) -> Vec<(&'static str, String)> {
+        let field = &self.field;
+        let mapping = match self.kind {
+            OpenSearchField::RankFeatures => {
+                json!({"mappings": {"properties": {field: {"type": "rank_features"}}}})
+            }
+            OpenSearchField::Seismic { documents, queries } => json!({
+                "settings": {"index": {"sparse": true}},
+                "mappings": {"properties": {field: {"type": "sparse_vector", "method": {
+                    "name": "seismic",
+                    "parameters": {
+                        "quantization_ceiling_ingest": documents,
+                        "quantization_ceiling_search": queries,
+                    },
+                }}}},
+            }),
+        };
+        vec![("mapping.json", format!("{mapping:#}\n"))]
+    }
+}
+
+impl OpenSearchField {
+    /// What is to be known of a vocabulary of so many terms: Seismic folds larger ids.
+    pub fn note(&self, terms: usize) -> Option<String> {
+        let folds = matches!(self, Self::Seismic { .. }) && terms > SEISMIC_TERMS as usize;
+        folds.then(|| {
+            format!(
+                "the vocabulary has {terms} terms, of which the engine tells {SEISMIC_TERMS} apart: \
+                 ids are taken modulo {SEISMIC_TERMS}, and the largest weight stays"
+            )
+        })
+    }
+}

@@ -1,0 +1,348 @@
+//! Documents in batches, none of them lost.
+//!
+//! A document counts as done when the server has acknowledged it, or has refused it for a reason that
+//! is its own: then it is in the file of refused documents, which can be pushed again. The state is
+//! written after that, so that whoever resumes sends at most one batch again, under the same ids.
+
+use std::borrow::Cow;
+use std::fs::OpenOptions;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::client::{Answer, Client, Request, Watcher};
+use super::error::PushError;
+use super::server::{Refused, Server};
+use super::state::{STATE, State};
+use crate::json::{push_object, push_string};
+use splade_sparse::files::FileError;
+use splade_sparse::{SparseVector, TermId};
+
+/// The name of the file of refused documents.
+const REJECTS: &str = "rejects.ndjson";
+
+/// How documents are sent.
+#[derive(Debug)]
+pub struct PushOptions {
+    /// The index or collection.
+    pub index: String,
+    /// Documents of a request.
+    pub documents: usize,
+    /// Bytes of a request, unless one document has more.
+    pub bytes: usize,
+    /// Go on where an earlier push from the same folder ended.
+    pub resume: bool,
+    /// Put documents into an index that is there already.
+    pub append: bool,
+    /// What the documents depend on: compared by whoever resumes.
+    pub settings: Value,
+    /// The keys of refused documents, in the order of the ids of terms; ids where it ends.
+    pub tokens: Vec<String>,
+}
+
+/// A push that is under way.
+#[derive(Debug)]
+pub struct Pusher<'a> {
+    dir: PathBuf,
+    client: &'a Client,
+    server: &'a dyn Server,
+    options: PushOptions,
+    state: State,
+    waiting: Vec<Waiting>,
+    bytes: usize,
+}
+
+/// A document that is to be sent.
+#[derive(Debug)]
+struct Waiting {
+    id: String,
+    vector: SparseVector,
+    text: Vec<u8>,
+}
+
+/// What has become of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pushed {
+    /// Those that are done.
+    pub documents: u64,
+    /// Those of them that the server refused.
+    pub rejected: u64,
+}
+
+/// Places in a batch, with status and reason.
+type Rejections = Vec<(usize, u16, String)>;
+
+impl<'a> Pusher<'a> {
+    /// Begins or continues a push; its state and the refused documents are in the folder `dir`.
+    ///
+    /// # Errors
+    /// If the folder or the index are in use for something else, or the server refuses.
+    pub fn open(
+        dir: &Path,
+        client: &'a Client,
+        server: &'a dyn Server,
+        options: PushOptions,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Self, PushError> {
+        std::fs::create_dir_all(dir).map_err(FileError::io("create", dir))?;
+        let settings = json!({
+            "server": client.url(), "index": options.index, "documents": options.settings,
+        });
+        let found = State::read(dir, &settings)?;
+        if found.is_some() && !options.resume {
+            let message = "a push was begun from this folder; go on with --resume, or name another";
+            return Err(FileError::form(&dir.join(STATE), message).into());
+        }
+        let begun = found.is_some();
+        let state = found.unwrap_or_else(|| State::new(settings));
+        let dir = dir.to_path_buf();
+        let this = Self { dir, client, server, options, state, waiting: Vec::new(), bytes: 0 };
+        if !this.state.complete {
+            this.check_rejects()?;
+            this.prepare_index(begun, watcher)?;
+            this.state.write(&this.dir)?;
+        }
+        Ok(this)
+    }
+
+    /// Creates the index, unless it is there and may be.
+    fn prepare_index(&self, begun: bool, watcher: &mut dyn Watcher) -> Result<(), PushError> {
+        let (index, path) = (&self.options.index, self.server.index(&self.options.index));
+        let content_type = "application/json";
+        let look = Request { method: "GET", path: &path, content_type, body: b"" };
+        let answer = self.client.call(&look, watcher)?;
+        match (answer.status, begun, self.options.append) {
+            (200..300, true, _) | (200..300, _, true) => Ok(()),
+            (200..300, false, false) => Err(PushError::Index(format!(
+                "the index {index} is there already; put documents into it with {}, or name \
+                 another with --index",
+                self.server.append()
+            ))),
+            (404, true, _) if self.state.documents > 0 => Err(PushError::Index(format!(
+                "the index {index} is gone, with {} documents; begin anew from another folder",
+                self.state.documents
+            ))),
+            (404, ..) => {
+                let setup = self.server.setup(&[]);
+                let body = setup.first().map_or("", |(_, text)| text).as_bytes();
+                let create = Request { method: "PUT", path: &path, content_type, body };
+                let answer = self.client.call(&create, watcher)?;
+                // A try whose answer was lost has created it, and the next is refused for that.
+                let is_there = answer.is_success()
+                    || matches!(answer.status, 400 | 409)
+                        && self.client.call(&look, watcher)?.is_success();
+                match is_there {
+                    true => Ok(()),
+                    false => Err(answer.refused(&create)),
+                }
+            }
+            _ => Err(answer.refused(&look)),
+        }
+    }
+
+    /// Whether an earlier push has done everything.
+    pub fn is_complete(&self) -> bool {
+        self.state.complete
+    }
+
+    /// The number of documents that are done, and the id of the last.
+    pub fn done(&self) -> (u64, &str) {
+        (self.state.documents, &self.state.last_id)
+    }
+
+    /// What has become of the documents so far.
+    pub fn pushed(&self) -> Pushed {
+        Pushed { documents: self.state.documents, rejected: self.state.rejected }
+    }
+
+    /// The file of refused documents.
+    pub fn rejects(&self) -> PathBuf {
+        self.dir.join(REJECTS)
+    }
+
+    /// Takes a document with the number `row`, and sends a batch if it is full.
+    ///
+    /// # Errors
+    /// If the engine cannot hold the document, or the batch cannot be sent.
+    pub fn put(
+        &mut self,
+        row: u64,
+        id: &str,
+        vector: &SparseVector,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), PushError> {
+        let mut text = Vec::new();
+        let written = self.server.document(row, id, vector, &mut text);
+        written.map_err(|message| FileError::document(id, message))?;
+        if self.bytes + text.len() > self.options.bytes {
+            self.send(watcher)?;
+        }
+        self.bytes += text.len();
+        self.waiting.push(Waiting { id: id.to_owned(), vector: vector.clone(), text });
+        match self.waiting.len() >= self.options.documents {
+            true => self.send(watcher),
+            false => Ok(()),
+        }
+    }
+
+    /// Sends what is left.
+    ///
+    /// # Errors
+    /// If it cannot be sent.
+    pub fn finish(&mut self, watcher: &mut dyn Watcher) -> Result<Pushed, PushError> {
+        self.send(watcher)?;
+        if let Some(path) = self.server.refresh(&self.options.index) {
+            let content_type = "application/json";
+            let refresh = Request { method: "POST", path: &path, content_type, body: b"" };
+            let answer = self.client.call(&refresh, watcher)?;
+            if !answer.is_success() {
+                return Err(answer.refused(&refresh));
+            }
+        }
+        self.state.complete = true;
+        self.state.write(&self.dir)?;
+        Ok(self.pushed())
+    }
+
+    fn send(&mut self, watcher: &mut dyn Watcher) -> Result<(), PushError> {
+        let batch = std::mem::take(&mut self.waiting);
+        self.bytes = 0;
+        let Some(last) = batch.last() else { return Ok(()) };
+        let mut rejections = Rejections::new();
+        let all: Vec<usize> = (0..batch.len()).collect();
+        self.store(&batch, &all, &mut rejections, watcher)?;
+        rejections.sort();
+        if let Some((_, status, reason)) = rejections.first()
+            && self.state.documents == 0
+            && rejections.len() == batch.len()
+        {
+            return Err(PushError::Index(format!(
+                "the server refuses every document, the first with {status}: {reason}"
+            )));
+        }
+        self.state.rejects_bytes = self.keep(&batch, &rejections)?;
+        self.state.rejected += rejections.len() as u64;
+        self.state.documents += batch.len() as u64;
+        self.state.last_id.clone_from(&last.id);
+        Ok(self.state.write(&self.dir)?)
+    }
+
+    /// Sends some documents of a batch until each is stored or refused.
+    fn store(
+        &self,
+        batch: &[Waiting],
+        places: &[usize],
+        rejections: &mut Rejections,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), PushError> {
+        let mut places = places.to_vec();
+        let mut tries = 0;
+        loop {
+            let body = self.body(batch, &places);
+            let (method, path, content_type) = self.server.load(&self.options.index);
+            let request = Request { method, path: &path, content_type, body: &body };
+            let answer = self.client.call(&request, watcher)?;
+            let json = answer.json();
+            match answer.status {
+                200..300 if !self.server.is_answer(&json, places.len()) => {
+                    return Err(answer.refused(&request));
+                }
+                200..300 => {}
+                // Something in the request: halves tell which document.
+                400 | 413 | 422 => {
+                    if let [place] = places[..] {
+                        let reason = answer.text.chars().take(500).collect();
+                        rejections.push((place, answer.status, reason));
+                        return Ok(());
+                    }
+                    let (first, second) = places.split_at(places.len() / 2);
+                    self.store(batch, first, rejections, watcher)?;
+                    return self.store(batch, second, rejections, watcher);
+                }
+                _ => return Err(answer.refused(&request)),
+            }
+            let mut again = Vec::new();
+            for refused in self.server.refused(&json) {
+                let place = places[refused.place];
+                match refused.status {
+                    429 | 500.. if tries < self.client.retries() => again.push(place),
+                    429 | 500.. => {
+                        let Refused { status, reason, .. } = refused;
+                        let answer = Answer { status, text: reason, ..answer };
+                        return Err(answer.refused(&request));
+                    }
+                    _ => rejections.push((place, refused.status, refused.reason)),
+                }
+            }
+            if again.is_empty() {
+                return Ok(());
+            }
+            let trouble = format!("the server is too busy for {} documents", again.len());
+            self.client.pause(tries, None, &trouble, watcher)?;
+            tries += 1;
+            places = again;
+        }
+    }
+
+    fn body(&self, batch: &[Waiting], places: &[usize]) -> Vec<u8> {
+        let frame = self.server.frame();
+        let mut body = frame.head.into_bytes();
+        for (number, place) in places.iter().enumerate() {
+            if number > 0 {
+                body.extend_from_slice(frame.between.as_bytes());
+            }
+            body.extend_from_slice(&batch[*place].text);
+        }
+        body.extend_from_slice(frame.tail.as_bytes());
+        body
+    }
+
+    /// Checks that the file has the documents that were refused so far.
+    fn check_rejects(&self) -> Result<(), FileError> {
+        let path = self.rejects();
+        let bytes = std::fs::metadata(&path).map_or(0, |about| about.len());
+        match bytes < self.state.rejects_bytes {
+            true => Err(FileError::form(
+                &path,
+                "it lacks documents that were refused; put it back, or begin anew from another \
+                 folder",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Appends refused documents to their file, behind those that the state knows; gives its bytes.
+    fn keep(&self, batch: &[Waiting], rejections: &Rejections) -> Result<u64, FileError> {
+        if rejections.is_empty() {
+            return Ok(self.state.rejects_bytes);
+        }
+        self.check_rejects()?;
+        let mut rows = Vec::new();
+        for (place, status, reason) in rejections {
+            let Waiting { id, vector, .. } = &batch[*place];
+            rows.extend_from_slice(b"{\"id\":");
+            push_string(&mut rows, id);
+            rows.extend_from_slice(b",\"vector\":");
+            let tokens = &self.options.tokens;
+            let key = |term: TermId| match tokens.get(term.0 as usize) {
+                Some(token) => Cow::Borrowed(token.as_str()),
+                None => Cow::Owned(term.to_string()),
+            };
+            push_object(&mut rows, vector.iter().map(|(term, weight)| (key(term), weight)));
+            let more = json!({"status": status, "error": reason}).to_string();
+            rows.extend_from_slice(format!(",{}\n", &more[1..]).as_bytes());
+        }
+        let path = self.rejects();
+        let write = || {
+            let mut file =
+                OpenOptions::new().create(true).write(true).truncate(false).open(&path)?;
+            file.set_len(self.state.rejects_bytes)?;
+            file.seek(SeekFrom::End(0))?;
+            file.write_all(&rows)?;
+            file.sync_all()
+        };
+        write().map_err(FileError::io("write", &path))?;
+        Ok(self.state.rejects_bytes + rows.len() as u64)
+    }
+}

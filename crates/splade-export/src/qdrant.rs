@@ -1,0 +1,72 @@
+//! Qdrant: points of a collection with a named sparse vector. Search is exact.
+
+use serde_json::json;
+
+use super::HITS;
+use super::json::{push, push_lists, push_query, push_string};
+use super::text::{Frame, TextTarget, number};
+use splade_sparse::SparseVector;
+use splade_sparse::files::{Shard, ShardForm};
+
+/// A collection with a named vector. Points are numbered, since ids there are numbers or UUIDs; the
+/// document's id is the payload `docid`.
+#[derive(Debug)]
+pub struct Qdrant {
+    field: String,
+    first: u64,
+}
+
+impl Qdrant {
+    /// Points with a vector called `field`, numbered from `first` on.
+    pub fn new(field: String, first: u64) -> Self {
+        Self { field, first }
+    }
+}
+
+impl TextTarget for Qdrant {
+    /// A file is the body of one request, which may have 32 MB.
+    fn form(&self) -> ShardForm {
+        ShardForm { format: super::EXPORT, stem: "documents", extension: "json", rows: 2_000 }
+    }
+
+    fn frame(&self) -> Frame {
+        Frame::array("{\"points\":[\n".to_owned(), "\n]}\n")
+    }
+
+    fn document(
+        &self,
+        row: u64,
+        id: &str,
+        vector: &SparseVector,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        push!(out, "{{\"id\":{},\"vector\":{{", number(self.first, row)?);
+        push_string(out, &self.field);
+        out.push(b':');
+        push_lists(out, vector);
+        out.extend_from_slice(b"},\"payload\":{\"docid\":");
+        push_string(out, id);
+        out.extend_from_slice(b"}}");
+        Ok(())
+    }
+
+    fn queries_file(&self) -> &'static str {
+        "queries.ndjson"
+    }
+
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+        push_query(out, id, |out| {
+            out.extend_from_slice(b"{\"query\":");
+            push_lists(out, vector);
+            out.extend_from_slice(b",\"using\":");
+            push_string(out, &self.field);
+            push!(out, ",\"limit\":{HITS},\"with_payload\":true}}");
+        });
+        Ok(())
+    }
+
+    fn setup(&self, _shards: &[Shard]) -> Vec<(&'static str, String)> {
+        let collection = json!({"sparse_vectors": {&self.field: {"index": {"on_disk": false}}}});
+        vec![("collection.json", format!("{collection:#}\n"))]
+    }
+}

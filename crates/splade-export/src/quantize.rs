@@ -1,0 +1,330 @@
+//! What becomes of weights in an engine, and what that does to scores.
+//!
+//! Lucene's `FeatureField` keeps a weight as the upper half of a float's bits less one: 8 bits of
+//! exponent and 9 significant ones, the rest cut off. OpenSearch's Seismic keeps
+//! `round(255 · min(weight, ceiling) / ceiling)` and folds ids into 15 bits. Both are imitated here,
+//! so that their effect is known before anything is loaded.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use splade_sparse::{SparseVector, TermId};
+
+/// What an engine keeps of weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Quantisation {
+    /// 32-bit floats.
+    Exact,
+    /// `round(weight · scale)`, halves up; what becomes 0 is left out.
+    Integers {
+        /// Of documents.
+        documents: f32,
+        /// Of queries; none if they are kept as they are.
+        queries: Option<f32>,
+    },
+    /// Lucene's `FeatureField` for documents.
+    FeatureField,
+    /// A byte a weight, and the largest of the terms that fall together modulo 32,768.
+    SeismicBytes {
+        /// The weight of a document that becomes 255; larger ones become 255 too.
+        documents: f32,
+        /// The same of queries.
+        queries: f32,
+    },
+}
+
+/// Terms that OpenSearch's Seismic tells apart.
+pub(crate) const SEISMIC_TERMS: u32 = 1 << 15;
+
+impl Quantisation {
+    /// The vector of a document as the engine has it, in the units of the weights.
+    #[must_use]
+    pub fn document(&self, vector: &SparseVector) -> SparseVector {
+        match *self {
+            Self::Exact => vector.clone(),
+            Self::Integers { documents, .. } => integers(vector, documents),
+            Self::FeatureField => {
+                map(vector, |weight| f32::from_bits(weight.to_bits() >> 15 << 15))
+            }
+            Self::SeismicBytes { documents, .. } => bytes(vector, documents),
+        }
+    }
+
+    /// The vector of a query as the engine has it, in the units of the weights.
+    #[must_use]
+    pub fn query(&self, vector: &SparseVector) -> SparseVector {
+        match *self {
+            Self::Integers { queries: Some(scale), .. } => integers(vector, scale),
+            Self::SeismicBytes { queries, .. } => bytes(vector, queries),
+            Self::Exact | Self::FeatureField | Self::Integers { queries: None, .. } => {
+                vector.clone()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Quantisation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact => f.write_str("weights are kept as they are"),
+            Self::Integers { documents, queries: None } => {
+                write!(f, "weights of documents are integers, {documents} times as large")
+            }
+            Self::Integers { documents, queries: Some(queries) } => write!(
+                f,
+                "weights are integers, {documents} times as large in documents and {queries} times \
+                 in queries"
+            ),
+            Self::FeatureField => {
+                f.write_str("the engine keeps 9 significant bits of the weights of documents")
+            }
+            Self::SeismicBytes { documents, queries } => write!(
+                f,
+                "the engine keeps a byte a weight, 255 for {documents} in documents and for \
+                 {queries} in queries"
+            ),
+        }
+    }
+}
+
+/// `round(weight · scale)`, halves up.
+pub(crate) fn integer(weight: f32, scale: f32) -> u64 {
+    (f64::from(weight) * f64::from(scale) + 0.5).floor() as u64
+}
+
+/// The weights as integers without zeros, and their terms.
+pub(crate) fn impacts(vector: &SparseVector, scale: f32) -> Result<Vec<(TermId, u64)>, String> {
+    let mut impacts = Vec::with_capacity(vector.len());
+    for (term, weight) in vector.iter() {
+        let impact = integer(weight, scale);
+        if impact > i32::MAX as u64 {
+            return Err(format!(
+                "term {term} has the weight {weight}, which {scale} times is more than {}; give a \
+                 smaller scale",
+                i32::MAX
+            ));
+        }
+        if impact > 0 {
+            impacts.push((term, impact));
+        }
+    }
+    Ok(impacts)
+}
+
+fn integers(vector: &SparseVector, scale: f32) -> SparseVector {
+    map(vector, |weight| integer(weight, scale) as f32 / scale)
+}
+
+fn bytes(vector: &SparseVector, ceiling: f32) -> SparseVector {
+    let mut folded: BTreeMap<u32, f32> = BTreeMap::new();
+    for (term, weight) in vector.iter() {
+        let byte = (weight.min(ceiling) * 255.0 / ceiling + 0.5).floor();
+        let largest = folded.entry(term.0 % SEISMIC_TERMS).or_default();
+        *largest = largest.max(byte);
+    }
+    let pairs = folded.into_iter().map(|(term, byte)| (TermId(term), byte * ceiling / 255.0));
+    SparseVector::from_pairs(pairs.filter(|(_, weight)| *weight > 0.0).collect())
+        .expect("terms of a map are different: this is a bug")
+}
+
+/// Other weights; those that become 0 are left out.
+fn map(vector: &SparseVector, weight: impl Fn(f32) -> f32) -> SparseVector {
+    let pairs = vector.iter().map(|(term, w)| (term, weight(w))).filter(|(_, w)| *w > 0.0);
+    SparseVector::from_pairs(pairs.collect()).expect("terms stay different: this is a bug")
+}
+
+/// So many of the vectors that were offered, each with the same chance (Vitter's algorithm R).
+#[derive(Debug)]
+pub struct Sample {
+    vectors: Vec<SparseVector>,
+    size: usize,
+    offered: u64,
+}
+
+impl Sample {
+    /// At most so many vectors.
+    pub fn new(size: usize) -> Self {
+        Self { vectors: Vec::new(), size, offered: 0 }
+    }
+
+    /// Offers a vector.
+    pub fn offer(&mut self, vector: &SparseVector) {
+        self.offered += 1;
+        if self.vectors.len() < self.size {
+            self.vectors.push(vector.clone());
+            return;
+        }
+        let place = mix(self.offered) % self.offered;
+        if let Some(vector_of_place) = self.vectors.get_mut(place as usize) {
+            vector_of_place.clone_from(vector);
+        }
+    }
+
+    /// The vectors.
+    pub fn vectors(&self) -> &[SparseVector] {
+        &self.vectors
+    }
+}
+
+/// A number that looks random, always the same for a number (the finaliser of SplitMix64).
+fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// What quantisation does to the scores of the ten best documents of queries.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effect {
+    /// Queries that have a document with a score above zero.
+    pub queries: usize,
+    /// Documents that they were compared with.
+    pub documents: usize,
+    /// The largest relative error of a score.
+    pub largest: f64,
+    /// The mean relative error of a score.
+    pub mean: f64,
+    /// The share of the ten best documents that are among the ten best after quantisation.
+    pub overlap: f64,
+}
+
+/// Documents of a ranking that is compared.
+const BEST: usize = 10;
+
+impl Effect {
+    /// Scores every query against every document, exactly and quantised. Without queries documents
+    /// take their place, each against the others. None if no score is above zero.
+    pub fn measure(
+        quantisation: &Quantisation,
+        queries: &[SparseVector],
+        documents: &[SparseVector],
+    ) -> Option<Self> {
+        let themselves = queries.is_empty();
+        let queries = if themselves { documents } else { queries };
+        let kept: Vec<_> = documents.iter().map(|vector| quantisation.document(vector)).collect();
+        let (mut counted, mut scores) = (0, 0);
+        let (mut largest, mut sum, mut same, mut best_of_all) = (0.0f64, 0.0, 0, 0);
+        for (place, query) in queries.iter().enumerate().take(QUERIES) {
+            let kept_query = quantisation.query(query);
+            let skip = themselves.then_some(place);
+            let exact = scores_of(query, documents, skip);
+            let quantised = scores_of(&kept_query, &kept, skip);
+            let (best, best_now) = (best(&exact), best(&quantised));
+            if best.is_empty() {
+                continue;
+            }
+            counted += 1;
+            best_of_all += best.len();
+            same += best.iter().filter(|document| best_now.contains(document)).count();
+            for &document in &best {
+                let (want, got) = (f64::from(exact[document]), f64::from(quantised[document]));
+                let error = (got - want).abs() / want;
+                largest = largest.max(error);
+                sum += error;
+                scores += 1;
+            }
+        }
+        (counted > 0).then(|| Self {
+            queries: counted,
+            documents: documents.len(),
+            largest,
+            mean: sum / scores as f64,
+            overlap: same as f64 / best_of_all as f64,
+        })
+    }
+}
+
+/// Queries that are compared at most.
+const QUERIES: usize = 100;
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { queries, documents, largest, mean, overlap } = self;
+        write!(
+            f,
+            "scores of the 10 best of {documents} documents for {queries} queries: relative error \
+             {:.3} % at most, {:.3} % on average; {:.1} % of the 10 best stay",
+            largest * 100.0,
+            mean * 100.0,
+            overlap * 100.0
+        )
+    }
+}
+
+/// The score of each document; 0 for the one that is skipped.
+fn scores_of(query: &SparseVector, documents: &[SparseVector], skip: Option<usize>) -> Vec<f32> {
+    let score = |(place, document)| match skip == Some(place) {
+        true => 0.0,
+        false => query.dot(document),
+    };
+    documents.iter().enumerate().map(score).collect()
+}
+
+/// The places of the best scores above zero; of equal ones the first.
+fn best(scores: &[f32]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..scores.len()).filter(|&place| scores[place] > 0.0).collect();
+    places.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    places.truncate(BEST);
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vector(pairs: &[(u32, f32)]) -> SparseVector {
+        let pairs = pairs.iter().map(|(term, weight)| (TermId(*term), *weight));
+        SparseVector::from_pairs(pairs.collect()).expect("a vector")
+    }
+
+    #[test]
+    fn weights_become_what_engines_keep() {
+        let v = vector(&[(1, 1.0), (2, 1.2345), (3, 0.004), (32_769, 2.0)]);
+        let integers = Quantisation::Integers { documents: 100.0, queries: None };
+        assert_eq!(integers.document(&v), vector(&[(1, 1.0), (2, 1.23), (32_769, 2.0)]));
+        assert_eq!(integers.query(&v), v);
+        // 1.2345 = 0x3F9E0419: nine significant bits leave 0x3F9E0000 = 1.234375.
+        let nine = Quantisation::FeatureField.document(&v);
+        assert_eq!(nine.weight(TermId(2)), 1.234_375);
+        assert_eq!(nine.weight(TermId(1)), 1.0);
+        let bytes = Quantisation::SeismicBytes { documents: 1.5, queries: 3.0 };
+        // 1 + 32,768 folds on 1: the larger weight stays, cut off at the ceiling.
+        let want = [(1, 1.5), (2, 210.0 * 1.5 / 255.0), (3, 1.5 / 255.0)];
+        assert_eq!(bytes.document(&v), vector(&want));
+        assert_eq!(bytes.query(&v).weight(TermId(1)), 170.0 * 3.0 / 255.0);
+    }
+
+    #[test]
+    fn the_effect_is_that_on_scores() {
+        let documents = [vector(&[(1, 1.004), (2, 2.0)]), vector(&[(1, 1.0)]), vector(&[(5, 1.0)])];
+        let queries = [vector(&[(1, 1.0)])];
+        let effect = |quantisation| Effect::measure(quantisation, &queries, &documents);
+        let exact = effect(&Quantisation::Exact).expect("scores");
+        assert_eq!((exact.largest, exact.mean, exact.overlap), (0.0, 0.0, 1.0));
+        assert_eq!((exact.queries, exact.documents), (1, 3));
+        let rough = Quantisation::Integers { documents: 100.0, queries: Some(100.0) };
+        let rough = effect(&rough).expect("scores");
+        // 1.004 becomes 1.00, and the other stays: two scores.
+        assert!((rough.largest - 0.004 / 1.004).abs() < 1e-6, "{rough:?}");
+        assert!((rough.mean - 0.002 / 1.004).abs() < 1e-6, "{rough:?}");
+        assert_eq!(rough.overlap, 1.0);
+        // Documents take the place of queries, but no document its own.
+        let own = Effect::measure(&Quantisation::Exact, &[], &documents).expect("scores");
+        assert_eq!(own.queries, 2);
+        assert_eq!(Effect::measure(&Quantisation::Exact, &[], &documents[2..]), None);
+    }
+
+    #[test]
+    fn a_sample_is_of_all_that_was_offered() {
+        let mut sample = Sample::new(100);
+        for term in 0..10_000 {
+            sample.offer(&vector(&[(term, 1.0)]));
+        }
+        let terms: Vec<u32> = sample.vectors().iter().map(|v| v.terms()[0].0).collect();
+        assert_eq!(terms.len(), 100);
+        // A hundred of ten thousand at random: a mean of 5,000 with a deviation of 289.
+        let mean = terms.iter().sum::<u32>() / 100;
+        assert!((3_800..6_200).contains(&mean), "{mean}");
+    }
+}

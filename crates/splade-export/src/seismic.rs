@@ -1,0 +1,55 @@
+//! Seismic's JSON lines, for its Python package `pyseismic-lsr` and its scripts (Bruch et al., SIGIR
+//! 2024).
+
+use super::json::{push_string, push_weights};
+use super::text::TextTarget;
+use super::tokens::TermNames;
+use splade_sparse::SparseVector;
+use splade_sparse::files::{Shard, ShardForm};
+
+/// A collection in JSON lines.
+#[derive(Debug)]
+pub struct Seismic {
+    terms: TermNames,
+}
+
+impl Seismic {
+    /// Documents and queries whose terms have these names.
+    pub fn new(terms: TermNames) -> Self {
+        Self { terms }
+    }
+}
+
+impl TextTarget for Seismic {
+    /// The engine reads one file: `cat documents-*.jsonl`.
+    fn form(&self) -> ShardForm {
+        ShardForm { format: super::EXPORT, stem: "documents", extension: "jsonl", rows: 100_000 }
+    }
+
+    fn document(
+        &self,
+        _row: u64,
+        id: &str,
+        vector: &SparseVector,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        out.extend_from_slice(b"{\"id\":");
+        push_string(out, id);
+        out.extend_from_slice(b",\"content\":\"\",\"vector\":");
+        push_weights(out, vector, &self.terms);
+        out.extend_from_slice(b"}\n");
+        Ok(())
+    }
+
+    fn queries_file(&self) -> &'static str {
+        "queries.jsonl"
+    }
+
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+        self.document(0, id, vector, out)
+    }
+
+    fn setup(&self, _shards: &[Shard]) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,153 @@
+//! A target as files.
+
+use std::path::Path;
+
+use super::ciff::Ciff;
+use super::csr::Csr;
+use super::quantize::Quantisation;
+use super::text::{Frame, TextTarget, TextWriter};
+use splade_sparse::files::{
+    FileError, ParquetWriter, RowWriter, Shard, ShardForm, aside, sync_and_rename,
+};
+
+/// What documents and queries are written for.
+#[derive(Debug)]
+pub enum Target {
+    /// Engines that read text.
+    Text(Box<dyn TextTarget>),
+    /// Parquet, as the tool itself reads it.
+    Parquet,
+    /// Sparse matrices.
+    Csr(Csr),
+    /// One inverted file.
+    Ciff(Ciff),
+}
+
+impl Target {
+    /// Names of the files of documents, and how many are in one.
+    pub fn form(&self) -> ShardForm {
+        match self {
+            Self::Text(target) => target.form(),
+            Self::Parquet => ShardForm::vectors("parquet", 10_000),
+            Self::Csr(target) => target.form(),
+            Self::Ciff(target) => target.form(),
+        }
+    }
+
+    /// What becomes of weights.
+    pub fn quantisation(&self) -> Quantisation {
+        match self {
+            Self::Text(target) => target.quantisation(),
+            Self::Parquet | Self::Csr(_) => Quantisation::Exact,
+            Self::Ciff(target) => target.quantisation(),
+        }
+    }
+
+    /// A file of documents, of which the first has the number `first`.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn documents<'a>(
+        &'a self,
+        path: &Path,
+        first: u64,
+    ) -> Result<Box<dyn RowWriter + 'a>, FileError> {
+        Ok(match self {
+            Self::Text(target) => {
+                let append = move |row, id: &str, vector: &_, out: &mut _| {
+                    target.document(row, id, vector, out)
+                };
+                Box::new(TextWriter::create(path, target.frame(), first, Box::new(append))?)
+            }
+            Self::Parquet => Box::new(ParquetWriter::create(path, &[])?),
+            Self::Csr(target) => Box::new(target.create(path)?),
+            Self::Ciff(target) => Box::new(target.create(path)?),
+        })
+    }
+
+    /// Checks that documents may follow after some files of them, of which the last is full.
+    ///
+    /// # Errors
+    /// If the target cannot have so many files.
+    pub fn check_room(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
+        match self {
+            Self::Ciff(target) => target.check_room(dir, shards),
+            Self::Text(_) | Self::Parquet | Self::Csr(_) => Ok(()),
+        }
+    }
+
+    /// The name of the file of queries.
+    pub fn queries_file(&self) -> &'static str {
+        match self {
+            Self::Text(target) => target.queries_file(),
+            Self::Parquet => "queries.parquet",
+            Self::Csr(target) => target.queries_file(),
+            Self::Ciff(_) => "queries.pisa",
+        }
+    }
+
+    /// Whether a query without terms is not in the file of queries.
+    pub fn leaves_empty_queries_out(&self) -> bool {
+        match self {
+            Self::Text(target) => target.leaves_empty_queries_out(),
+            Self::Ciff(_) => true,
+            Self::Parquet | Self::Csr(_) => false,
+        }
+    }
+
+    /// A file of queries.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn queries<'a>(&'a self, path: &Path) -> Result<Box<dyn RowWriter + 'a>, FileError> {
+        let text = |append| -> Result<Box<dyn RowWriter + 'a>, FileError> {
+            Ok(Box::new(TextWriter::create(path, Frame::default(), 0, append)?))
+        };
+        match self {
+            Self::Text(target) => text(Box::new(move |_, id: &str, vector: &_, out: &mut _| {
+                target.query(id, vector, out)
+            })),
+            Self::Ciff(target) => text(Box::new(move |_, id: &str, vector: &_, out: &mut _| {
+                target.query(id, vector, out)
+            })),
+            Self::Parquet | Self::Csr(_) => self.documents(path, 0),
+        }
+    }
+
+    /// Completes the folder after all documents are in its files.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn complete(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
+        match self {
+            Self::Text(target) => {
+                for (name, text) in target.setup(shards) {
+                    let path = dir.join(name);
+                    std::fs::write(aside(&path), text).map_err(FileError::io("write", &path))?;
+                    sync_and_rename(&path)?;
+                }
+                Ok(())
+            }
+            Self::Parquet | Self::Csr(_) => Ok(()),
+            Self::Ciff(target) => target.merge(dir, shards),
+        }
+    }
+
+    /// Removes files of documents that the completed folder does not need, if they are still there.
+    ///
+    /// # Errors
+    /// If one cannot be removed.
+    pub fn clean(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
+        if let Self::Ciff(_) = self {
+            for shard in shards {
+                let path = dir.join(&shard.file);
+                match std::fs::remove_file(&path) {
+                    // An earlier run removed it.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    removed => removed.map_err(FileError::io("remove", &path))?,
+                }
+            }
+        }
+        Ok(())
+    }
+}

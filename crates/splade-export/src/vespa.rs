@@ -1,0 +1,121 @@
+//! Vespa: a feed of documents with the vector twice, as integers that the operator `wand` finds
+//! candidates by, and as a mapped tensor that ranks them exactly.
+//!
+//! Terms are ids in both: string attributes of Vespa do not tell upper from lower case.
+
+use super::json::{push, push_object, push_query, push_string};
+use super::quantize::impacts;
+use super::text::TextTarget;
+use splade_sparse::SparseVector;
+use splade_sparse::files::{Shard, ShardForm};
+
+/// Documents of a schema.
+#[derive(Debug)]
+pub struct Vespa {
+    schema: String,
+    field: String,
+    scale: f32,
+}
+
+impl Vespa {
+    /// A schema with fields `docid`, `<field>` and `<field>_terms`, whose weights are `scale` times
+    /// as large integers.
+    pub fn new(schema: String, field: String, scale: f32) -> Self {
+        Self { schema, field, scale }
+    }
+
+    fn push_terms(&self, out: &mut Vec<u8>, vector: &SparseVector) -> Result<(), String> {
+        let impacts = impacts(vector, self.scale)?;
+        push_object(out, impacts.into_iter().map(|(term, n)| (term.to_string(), n)));
+        Ok(())
+    }
+}
+
+/// Candidates of `wand` that are ranked.
+const CANDIDATES: usize = 100;
+
+impl TextTarget for Vespa {
+    fn form(&self) -> ShardForm {
+        ShardForm { format: super::EXPORT, stem: "documents", extension: "jsonl", rows: 100_000 }
+    }
+
+    fn document(
+        &self,
+        _row: u64,
+        id: &str,
+        vector: &SparseVector,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        if id.is_empty() || id.contains(char::is_control) {
+            return Err("its id is empty or has control characters, which Vespa refuses".to_owned());
+        }
+        let Self { schema, field, .. } = self;
+        out.extend_from_slice(b"{\"put\":");
+        push_string(out, &format!("id:{schema}:{schema}::{id}"));
+        out.extend_from_slice(b",\"fields\":{\"docid\":");
+        push_string(out, id);
+        push!(out, ",\"{field}\":{{\"cells\":");
+        push_object(out, vector.iter().map(|(term, weight)| (term.to_string(), weight)));
+        push!(out, "}},\"{field}_terms\":");
+        self.push_terms(out, vector)?;
+        out.extend_from_slice(b"}}\n");
+        Ok(())
+    }
+
+    fn queries_file(&self) -> &'static str {
+        "queries.ndjson"
+    }
+
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+        let Self { schema, field, .. } = self;
+        let mut terms = Vec::new();
+        self.push_terms(&mut terms, vector)?;
+        let terms = String::from_utf8_lossy(&terms);
+        let cells: Vec<String> =
+            vector.iter().map(|(term, weight)| format!("{term}:{weight}")).collect();
+        push_query(out, id, |out| {
+            out.extend_from_slice(b"{\"yql\":");
+            push_string(
+                out,
+                &format!(
+                    "select docid from {schema} where ({{targetHits:{CANDIDATES}}}\
+                     wand({field}_terms, {terms}))"
+                ),
+            );
+            out.extend_from_slice(b",\"ranking\":\"splade\",\"input.query(q)\":");
+            push_string(out, &format!("{{{}}}", cells.join(",")));
+            push!(out, ",\"hits\":{}}}", super::HITS);
+        });
+        Ok(())
+    }
+
+    fn setup(&self, _shards: &[Shard]) -> Vec<(&'static str, String)> {
+        let Self { schema, field, .. } = self;
+        let text = format!(
+            "schema {schema} {{
+  document {schema} {{
+    field docid type string {{
+      indexing: attribute | summary
+    }}
+    field {field} type tensor<float>(t{{}}) {{
+      indexing: attribute
+    }}
+    field {field}_terms type weightedset<int> {{
+      indexing: attribute
+      attribute: fast-search
+    }}
+  }}
+  rank-profile splade {{
+    inputs {{
+      query(q) tensor<float>(t{{}})
+    }}
+    first-phase {{
+      expression: sum(query(q) * attribute({field}))
+    }}
+  }}
+}}
+"
+        );
+        vec![("schema.sd", text)]
+    }
+}
