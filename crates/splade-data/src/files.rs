@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use memmap2::Mmap;
 
+use splade_io::free_bytes;
+
 use crate::error::DataError;
 
 /// The files of a path: the file itself, or those of the folder, `*.ndjson` by name before
@@ -107,30 +109,6 @@ fn least_size(file: &mut File) -> std::io::Result<u64> {
         // More than 4 GB, several members, or damaged.
         false => incompressible,
     })
-}
-
-/// What an ordinary user may still write into a folder, where the system tells.
-#[cfg(unix)]
-pub fn free_bytes(folder: &Path) -> Option<u64> {
-    use std::os::unix::ffi::OsStrExt;
-    let name = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
-    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: the name ends with a zero, and the structure is there to be written to. It consists
-    // of integers, for which zeros are values.
-    #[allow(unsafe_code, reason = "a call of the system")]
-    let stat = unsafe {
-        if libc::statvfs(name.as_ptr(), stat.as_mut_ptr()) != 0 {
-            return None;
-        }
-        stat.assume_init()
-    };
-    #[allow(clippy::unnecessary_cast, reason = "their types differ between systems")]
-    Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
-}
-
-#[cfg(not(unix))]
-pub fn free_bytes(_: &Path) -> Option<u64> {
-    None
 }
 
 #[cfg(test)]

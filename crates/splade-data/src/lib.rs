@@ -23,7 +23,6 @@ mod error;
 
 mod files;
 mod ids;
-mod lines;
 mod lists;
 mod problems;
 mod record;
@@ -44,9 +43,8 @@ pub(crate) use check::{needed_part, verify};
 pub use config::DataConfig;
 pub use corpus::{Corpus, CorpusOptions};
 pub use error::DataError;
-pub use files::{find as find_files, free_bytes, map};
+pub use files::{find as find_files, map};
 pub(crate) use ids::Ids;
-pub use lines::LineWriter;
 pub use masking::Masking;
 pub(crate) use problems::Findings;
 pub(crate) use record::{PositivesLine, Schema, ScoresLine, read as read_record};

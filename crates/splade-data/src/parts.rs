@@ -13,7 +13,7 @@ use serde_json::Value;
 use splade_sparse::files::{aside, sync_and_rename};
 
 use crate::error::DataError;
-use crate::lines::LineWriter;
+use splade_io::LineWriter;
 
 /// What the parts were made with.
 const SETTINGS: &str = "settings.json";

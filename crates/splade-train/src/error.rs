@@ -49,6 +49,9 @@ pub enum TrainError {
     /// The training data.
     #[error(transparent)]
     Training(#[from] DataError),
+    /// A file that cannot be read, written or completed.
+    #[error(transparent)]
+    File(#[from] splade_io::FileError),
     /// The logs of the run.
     #[error(transparent)]
     Log(#[from] LogError),

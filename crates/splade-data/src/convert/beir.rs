@@ -16,7 +16,7 @@ use splade_eval::{Dataset, Texts};
 use super::output::{Master, Output};
 use super::{Watch, error};
 use crate::error::DataError;
-use crate::lines::LineWriter;
+use splade_io::LineWriter;
 
 /// What to make of a folder.
 #[derive(Debug, Clone)]

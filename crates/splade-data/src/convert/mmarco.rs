@@ -24,7 +24,8 @@ use super::pairs::{ByQuery, Rows, Triple, sample, unique};
 use super::samples::Samples;
 use super::{Watch, error, find_one, triples};
 use crate::error::DataError;
-use crate::lines::LineWriter;
+use crate::scores::score_line;
+use splade_io::LineWriter;
 
 /// The data set at the hub.
 pub const REPOSITORY: &str = "unicamp-dl/mmarco";
@@ -370,9 +371,11 @@ impl Data {
             watch.count("queries with scores written", done, queries.len())?;
             let (positives, negatives) = self.drawn(*query, SCORES, options);
             let docs = positives.into_iter().chain(negatives);
-            file.scores(self.queries.id(*query), docs.map(|row| (self.docs.id(row), 1.0)))?;
+            let line =
+                score_line(self.queries.id(*query), docs.map(|row| (self.docs.id(row), 1.0)));
+            file.line(format_args!("{line}"))?;
         }
-        file.finish()
+        Ok(file.finish()?)
     }
 
     /// The positives of a query, and negatives drawn for a use of them.

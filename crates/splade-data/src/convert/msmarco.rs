@@ -19,8 +19,9 @@ use super::pairs::{ByQuery, Rows, Scored, Triple, sample, unique};
 use super::scores::{Candidates, index};
 use super::{Watch, find_one, triples};
 use crate::error::DataError;
-use crate::lines::LineWriter;
 use crate::random::Permutation;
+use crate::scores::score_line;
+use splade_io::LineWriter;
 
 /// Scores of a teacher, by the name that the Python library's configs have.
 const TEACHER_SCORES: &str = "hard-negatives-cross-encoder-scores.ndjson.gz";
@@ -305,7 +306,9 @@ fn write_scores(
         let all = || one.positives.iter().chain(&drawn).copied();
         all().for_each(|doc| _ = used.insert(doc));
         failed = watch.count("queries with scores written", done, None).and_then(|()| {
-            file.scores(queries.id(one.query), all().map(|doc| (docs.id(doc), score(doc))))
+            let scores = all().map(|doc| (docs.id(doc), score(doc)));
+            let line = score_line(queries.id(one.query), scores);
+            Ok(file.line(format_args!("{line}"))?)
         });
         done += 1;
         true

@@ -12,8 +12,9 @@ use splade_sparse::files::aside;
 
 use super::Watch;
 use crate::error::DataError;
-use crate::lines::LineWriter;
-use crate::{SetPaths, free_bytes, verify};
+use crate::{SetPaths, verify};
+use splade_io::LineWriter;
+use splade_io::free_bytes;
 
 /// What a whole folder was made with.
 pub(super) const SETTINGS: &str = "convert.json";
@@ -159,7 +160,7 @@ impl Part {
             let ids = ids.join(", ");
             file.line(format_args!("{{\"qid\": {qid}, \"positive_doc_ids\": [{ids}]}}"))?;
         }
-        file.finish()
+        Ok(file.finish()?)
     }
 
     /// Writes triplets: `[qid, positive, negative]`.
@@ -175,7 +176,7 @@ impl Part {
                 "{{\"qid\": {qid}, \"pos_doc_id\": {positive}, \"neg_doc_id\": {negative}}}"
             ))?;
         }
-        file.finish()
+        Ok(file.finish()?)
     }
 
     /// Takes the document master of another part, without a second copy where the disk allows it.
@@ -226,6 +227,7 @@ impl Master {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scores::score_line;
 
     #[test]
     fn a_folder_appears_when_it_is_whole() {
@@ -270,7 +272,8 @@ mod tests {
         part.positives([(3, vec![1, 2]), (4, vec![])]).expect("written");
         part.triplets([[1, 2, 3]], watch).expect("written");
         let mut scores = LineWriter::create(&part.dir.join("s.ndjson")).expect("created");
-        scores.scores(1, [(2, 1.0), (-3, -0.25)]).expect("written");
+        let line = score_line(1, [(2, 1.0), (-3, -0.25)]);
+        scores.line(format_args!("{line}")).expect("written");
         scores.finish().expect("written");
         let read = |name: &str| std::fs::read_to_string(part.dir.join(name)).expect("a file");
         // json.dumps({"qid": -1, "text": …}, ensure_ascii=False) of Python 3.11.

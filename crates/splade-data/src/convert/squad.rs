@@ -17,7 +17,7 @@ use splade_sparse::files::open_text;
 use super::output::{Master, Output};
 use super::{Watch, error};
 use crate::error::DataError;
-use crate::lines::LineWriter;
+use splade_io::LineWriter;
 
 /// What to make of SQuAD's files.
 #[derive(Debug, Clone)]

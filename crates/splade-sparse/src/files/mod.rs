@@ -9,7 +9,6 @@
 //! [`VectorReader`] reads all of them. `docs/formats.md` is the specification. [`ParquetTexts`] reads
 //! texts.
 
-mod error;
 mod ndjson;
 mod parquet;
 mod part;
@@ -18,13 +17,13 @@ mod shards;
 mod text;
 mod texts;
 
-pub use error::FileError;
 pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
 pub use parquet::{ParquetReader, ParquetWriter};
 pub use part::Part;
 pub use reader::{VectorReader, vector_files};
 pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, difference};
-pub use text::{Lines, aside, open_text, sync_and_rename};
+pub use splade_io::{FileError, Lines, open_text};
+pub use text::{aside, sync_and_rename};
 pub use texts::{ParquetTexts, TextRow};
 
 use crate::SparseVector;

@@ -21,9 +21,9 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
 
-use super::error::FileError;
 use super::{RowWriter, VectorRow};
 use crate::{SparseVector, TermId};
+use splade_io::FileError;
 
 /// Terms after which a row group ends: 8 MB of numbers.
 const GROUP_TERMS: usize = 1 << 20;
@@ -84,7 +84,7 @@ impl<W: Write + Send> ParquetWriter<W> {
         };
         match build() {
             Ok(file) => Ok(Self { path, file, group: Group::default() }),
-            Err(source) => Err(FileError::Parquet { path, source }),
+            Err(source) => Err(FileError::Format { path, source: Box::new(source) }),
         }
     }
 
@@ -115,7 +115,10 @@ impl<W: Write + Send> ParquetWriter<W> {
             columns.close()?;
             Ok(())
         };
-        write().map_err(|source| FileError::Parquet { path: self.path.clone(), source })
+        write().map_err(|source| FileError::Format {
+            path: self.path.clone(),
+            source: Box::new(source),
+        })
     }
 }
 
@@ -141,7 +144,7 @@ impl<W: Write + Send> RowWriter for ParquetWriter<W> {
         self.end_group()?;
         let Self { path, file, .. } = *self;
         let flushed = file.into_inner().and_then(|mut file| Ok(file.flush()?));
-        flushed.map_err(|source| FileError::Parquet { path, source })
+        flushed.map_err(|source| FileError::Format { path, source: Box::new(source) })
     }
 }
 
@@ -201,8 +204,10 @@ impl ParquetReader {
     /// If it is no Parquet file, or has not the columns.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let file = File::open(path).map_err(FileError::io("open", path))?;
-        let file = SerializedFileReader::new(file)
-            .map_err(|source| FileError::Parquet { path: path.to_path_buf(), source })?;
+        let file = SerializedFileReader::new(file).map_err(|source| FileError::Format {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        })?;
         let schema = file.metadata().file_metadata().schema_descr_ptr();
         let find = |names: &[&str]| {
             let at = |name: &&str| {
@@ -249,9 +254,9 @@ impl ParquetReader {
         if self.group >= self.file.num_row_groups() {
             return Ok(None);
         }
-        let Columns { ids, indices, values } = self
-            .read_group()
-            .map_err(|source| FileError::Parquet { path: self.path.clone(), source })?;
+        let Columns { ids, indices, values } = self.read_group().map_err(|source| {
+            FileError::Format { path: self.path.clone(), source: Box::new(source) }
+        })?;
         let at = self.group;
         self.group += 1;
         if ids.len() != indices.len() || ids.len() != values.len() {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::error::FileError;
+use splade_io::FileError;
 
 /// A part of a corpus: the rows whose number, from 0, leaves `index` when divided by `of`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::VectorRow;
-use super::error::FileError;
 use super::ndjson::parse_row;
 use super::parquet::ParquetReader;
 use super::part::check_parts;
 use super::shards::{MANIFEST, Manifest};
-use super::text::Lines;
 use crate::TermId;
+use splade_io::FileError;
+use splade_io::Lines;
 
 /// Gives the term of a key of NDJSON rows.
 type TermOf<'a> = dyn Fn(&str) -> Option<TermId> + 'a;

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::RowWriter;
-use super::error::FileError;
 use super::text::{aside, sync_and_rename};
 use crate::SparseVector;
+use splade_io::FileError;
 
 /// The name of the manifest in its folder.
 pub const MANIFEST: &str = "manifest.json";

@@ -12,7 +12,7 @@ use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::error::FileError;
+use splade_io::FileError;
 
 /// Rows that are read at once.
 const BATCH: usize = 1024;
@@ -67,8 +67,10 @@ impl ParquetTexts {
         text: &str,
     ) -> Result<Self, FileError> {
         let file = File::open(path).map_err(FileError::io("open", path))?;
-        let file = SerializedFileReader::new(file)
-            .map_err(|source| FileError::Parquet { path: path.to_path_buf(), source })?;
+        let file = SerializedFileReader::new(file).map_err(|source| FileError::Format {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        })?;
         let schema = file.metadata().file_metadata().schema_descr_ptr();
         let place = |name: &str| {
             let is_it = |parts: &[String]| matches!(parts, [part] if part == name);
@@ -114,8 +116,10 @@ impl ParquetTexts {
     /// # Errors
     /// If the file is damaged, or a row has no id or no text.
     pub fn next_rows(&mut self) -> Result<Vec<TextRow>, FileError> {
-        let rows =
-            self.read().map_err(|source| FileError::Parquet { path: self.path.clone(), source })?;
+        let rows = self.read().map_err(|source| FileError::Format {
+            path: self.path.clone(),
+            source: Box::new(source),
+        })?;
         let first = self.rows + 1;
         self.rows += rows.len() as u64;
         let row = |((id, title, text), row): ((Option<_>, Option<_>, Option<_>), u64)| {

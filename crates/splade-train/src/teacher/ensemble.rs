@@ -12,8 +12,8 @@ use splade_sparse::files::{aside, sync_and_rename};
 
 use super::predict::line;
 use crate::error::TrainError;
-use splade_data::LineWriter;
 use splade_data::ScoreFile;
+use splade_io::LineWriter;
 
 /// What is joined and how.
 #[derive(Debug, Clone)]

@@ -27,8 +27,8 @@ use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient
 use crate::schedule::Schedule;
 use crate::trainer::checkpoint::optimizer::{load, read_moments, write_moments};
 use crate::trainer::checkpoint::{OPTIMIZER, OURS, folder};
-use splade_data::free_bytes;
 use splade_data::random::hash;
+use splade_io::free_bytes;
 use splade_logs::{LogOptions, Logs};
 
 /// Tokens of a part of a step; one group more at most.

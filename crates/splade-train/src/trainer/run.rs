@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::config::{Config, IntervalStrategy, TrainingConfig};
 use crate::error::TrainError;
 use crate::json::pretty;
-use splade_data::{TrainingData, ValidationData, free_bytes};
+use splade_data::{TrainingData, ValidationData};
+use splade_io::free_bytes;
 use splade_logs::{LogOptions, Logs, Status, default_logging_dir, names};
 
 use super::batch::Tokenization;

@@ -20,7 +20,8 @@ use crate::trainer::state::TrainerState;
 use crate::trainer::step::StepReport;
 use crate::trainer::window::Window;
 use splade_data::random::MASK;
-use splade_data::{Corpus, Masking, free_bytes};
+use splade_data::{Corpus, Masking};
+use splade_io::free_bytes;
 use splade_logs::{Logs, Status, names};
 
 use super::step::{MaskedBatch, Stepper};

@@ -1,8 +1,6 @@
 //! The built-in model: the one of `models/mini-ja-en`, PyTorch's numbers, and every command's default.
 
-mod common;
-
-use common::{failure, stdout};
+use crate::common::{failure, stdout};
 use serde_json::Value;
 
 const FOLDER: &str = "models/mini-ja-en";

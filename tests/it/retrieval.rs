@@ -1,13 +1,11 @@
 //! `index`, `search`, `evaluate` and `check-data` on the demo model and the toy corpus. What they
 //! print is compared with the files of tests/cli, and their numbers with slow computations here.
 
-mod common;
-
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{MODEL, compare_with_files, failure, run, stdout};
+use crate::common::{MODEL, compare_with_files, failure, run, stdout};
 use serde_json::Value;
 
 const CORPUS: &str = "data/toy-beir/corpus.jsonl";

@@ -12,7 +12,7 @@ pub(crate) const NAME: &str = "mini-ja-en";
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
-        [$(($name, include_bytes!(concat!("../models/mini-ja-en/", $name)).as_slice())),*]
+        [$(($name, include_bytes!(concat!("../../../models/mini-ja-en/", $name)).as_slice())),*]
     };
 }
 

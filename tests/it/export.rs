@@ -1,19 +1,14 @@
 //! `light-splade export` on the toy corpus: files of every target, runs that are killed, and documents
 //! sent to a server that has its troubles (`engine`).
 
-mod common;
-mod engine;
 #[cfg(feature = "hub")]
-#[path = "../crates/splade-model/tests/fake_hub/mod.rs"]
-mod fake_hub;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{MODEL, failure, run, stdout};
-use engine::{Engine, Server, Trouble};
+use crate::common::{MODEL, failure, run, stdout};
+use crate::engine::{Engine, Server, Trouble};
 use serde_json::{Value, json};
 
 /// Vectors of the toy corpus and its queries in a folder.
@@ -198,7 +193,7 @@ fn a_model_goes_into_the_folder_that_is_named() {
 #[cfg(feature = "hub")]
 #[test]
 fn an_upload_that_failed_goes_on() {
-    let (hub, dir) = (fake_hub::FakeHub::start(), tempfile::tempdir().expect("a folder"));
+    let (hub, dir) = (crate::fake_hub::FakeHub::start(), tempfile::tempdir().expect("a folder"));
     let out = dir.path().join("out");
     let export = |token: &str, more: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
@@ -208,7 +203,7 @@ fn an_upload_that_failed_goes_on() {
         let output = command.arg(&out).args(more).output().expect("the tool runs");
         (output.status.success(), String::from_utf8(output.stderr).expect("UTF-8"))
     };
-    let token = fake_hub::WRITE_TOKEN;
+    let token = crate::fake_hub::WRITE_TOKEN;
     let (done, said) = export("hf_read", &[]);
     assert!(!done && said.contains("the same command tries the upload again"), "{said}");
     let record = dir.path().join("out.light-splade-export.json");

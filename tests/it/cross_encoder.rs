@@ -1,14 +1,12 @@
 //! `cross-encoder` as it is called: runs that are killed, shards, ensembles, and calls that are
 //! refused.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{failure, stdout};
+use crate::common::{failure, stdout};
 use serde_json::Value;
 
 fn start(arguments: &[&str]) -> Child {

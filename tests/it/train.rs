@@ -1,13 +1,11 @@
 //! `train` as it is called: runs that are killed or interrupted, and calls that are refused.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{failure, stdout};
+use crate::common::{failure, stdout};
 use serde_json::Value;
 
 const CONFIG: &str = "\

@@ -1,7 +1,5 @@
 //! Pushes to a server that follows a script: an answer, or none, to each request.
 
-#![cfg(feature = "push")]
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

@@ -1,14 +1,12 @@
 //! `vocab learn` and `pretrain` as they are called: from texts to a model that loads, killed and
 //! continued, and calls that are refused.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{failure, stdout};
+use crate::common::{failure, stdout};
 
 const TEXTS: &str = "data/toy/train/doc_master.ndjson";
 

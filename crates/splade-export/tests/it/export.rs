@@ -1,5 +1,5 @@
 //! Every export target on a small collection: the bytes of the files, which
-//! `UPDATE_SNAPSHOTS=1 cargo test -p splade-export --test export` writes anew and
+//! `UPDATE_SNAPSHOTS=1 cargo test -p splade-export --test it` writes anew and
 //! `scripts/reference/export_files.py` reads with other programs; and readers of each form, as plain
 //! as can be, that get the vectors and their scores back.
 

@@ -1,14 +1,10 @@
 //! `doctor` on fake engines (`fake_engine`), sound ones and ones with a fault each. What it says of
 //! real ones is in docs/howto/engines-proven.md.
-#![cfg(feature = "push")]
-
-mod common;
-mod fake_engine;
 
 use std::process::{Command, Stdio};
 
-use common::{failure, stdout};
-use fake_engine::{FakeEngine, Fault, Says};
+use crate::common::{failure, stdout};
+use crate::fake_engine::{FakeEngine, Fault, Says};
 
 /// What the doctor says of an engine that is sound.
 fn sound(engine: &FakeEngine, more: &[&str]) -> String {
@@ -21,7 +17,7 @@ fn sound(engine: &FakeEngine, more: &[&str]) -> String {
 /// What it says of one that is not.
 fn wrong(says: Says, fault: Fault) -> String {
     let engine = FakeEngine::start(says, fault);
-    let output = common::run(&["doctor", "--engine", &engine.url]);
+    let output = crate::common::run(&["doctor", "--engine", &engine.url]);
     assert_eq!(output.status.code(), Some(1), "{fault:?}");
     assert!(engine.indexes.lock().expect("no panic").is_empty(), "the index is deleted: {fault:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
@@ -134,11 +130,11 @@ fn what_cannot_be_reached_or_is_no_engine() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", closed.local_addr().expect("an address"));
     drop(closed);
-    let output = common::run(&["doctor", "--engine", &url]);
+    let output = crate::common::run(&["doctor", "--engine", &url]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("hint: check the address"), "{said}");
-    let output = common::run(&["doctor", "--engine", "nonsense url"]);
+    let output = crate::common::run(&["doctor", "--engine", "nonsense url"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 

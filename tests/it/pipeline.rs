@@ -1,13 +1,11 @@
 //! `pipeline`: what runs, what is skipped, and what is refused.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{MODEL, failure, run};
+use crate::common::{MODEL, failure, run};
 use serde_json::Value;
 
 /// Two steps: vectors of a file, and an index of these.

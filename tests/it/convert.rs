@@ -1,16 +1,12 @@
 //! `convert` and `mine` on the command line: real runs, what is there already, the hub.
 
-mod common;
 #[cfg(feature = "hub")]
-#[path = "../crates/splade-model/tests/fake_hub/mod.rs"]
-mod fake_hub;
-
 use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
 
-use common::{MODEL, failure, run, stdout};
+use crate::common::{MODEL, failure, run, stdout};
 
 const FIXTURES: &str = "crates/splade-data/tests/fixtures/convert";
 
@@ -63,7 +59,7 @@ fn a_conversion_is_replaced_or_kept_as_it_is_asked() {
 #[cfg(feature = "hub")]
 #[test]
 fn files_come_from_the_hub() {
-    use fake_hub::{FakeHub, ID};
+    use crate::fake_hub::{FakeHub, ID};
 
     let names = [
         "data/google/collections/japanese_collection.tsv",

@@ -1,15 +1,13 @@
 //! The command line on the demo model and the toy corpus: what it prints is compared with the files
-//! of tests/cli, which `UPDATE_SNAPSHOTS=1 cargo test --test cli` writes anew.
+//! of tests/cli, which `UPDATE_SNAPSHOTS=1 cargo test --test it` writes anew.
 //!
 //! Numbers are those of the portable kernels, which are the same on every machine.
-
-mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{MODEL, compare_with_files, failure, run, stdout};
+use crate::common::{MODEL, compare_with_files, failure, run, stdout};
 
 #[test]
 fn prints_what_it_printed() {

@@ -1,13 +1,9 @@
 //! The command line with a model of the hub, served on a local port.
-#![cfg(feature = "hub")]
-
-#[path = "../crates/splade-model/tests/fake_hub/mod.rs"]
-mod fake_hub;
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-use fake_hub::{FakeHub, ID};
+use crate::fake_hub::{FakeHub, ID};
 
 /// Runs the program with nothing in its environment but what is given.
 fn run(args: &[&str], vars: &[(&str, &str)]) -> Output {
@@ -24,7 +20,7 @@ fn commands_take_hub_names() {
     let (hub, home) = (FakeHub::start(), tempfile::tempdir().expect("a folder"));
     let home = home.path().to_str().expect("UTF-8");
     let vars = [("HF_ENDPOINT", hub.endpoint.as_str()), ("HF_HOME", home)];
-    let demo = fake_hub::demo();
+    let demo = crate::fake_hub::demo();
     let demo = demo.to_str().expect("UTF-8");
 
     let first = run(&["encode", "--model", ID, "-t", "cheap travel by train"], &vars);
@@ -59,7 +55,7 @@ fn commands_take_hub_names() {
 fn models_are_exported_and_pushed() {
     let (hub, home) = (FakeHub::start(), tempfile::tempdir().expect("a folder"));
     let path = |name: &str| home.path().join(name).to_str().expect("UTF-8").to_owned();
-    let (out, metrics, demo) = (path("out"), path("results.json"), fake_hub::demo());
+    let (out, metrics, demo) = (path("out"), path("results.json"), crate::fake_hub::demo());
     let report = r#"{"metrics": {"nDCG@10": 0.25}, "queries": 12,
         "statistics": {"documents": {"avg_nnz": 5.7}}}"#;
     std::fs::write(&metrics, report).expect("written");
@@ -84,7 +80,7 @@ fn models_are_exported_and_pushed() {
     let no_token = run(&args, &vars);
     assert!(text(&no_token.stderr).contains("needs a token; set HF_TOKEN"));
     assert!(!Path::new(&out).exists(), "checked before anything is written");
-    let vars = [&vars[..], &[("HF_TOKEN", fake_hub::WRITE_TOKEN)]].concat();
+    let vars = [&vars[..], &[("HF_TOKEN", crate::fake_hub::WRITE_TOKEN)]].concat();
     let pushed = run(&args, &vars);
     let said = text(&pushed.stderr);
     assert!(pushed.status.success(), "{said}");

@@ -1,0 +1,28 @@
+//! The room that a disk has.
+
+use std::path::Path;
+
+/// Returns the bytes that an ordinary user may still write into a folder, where the system tells.
+#[cfg(unix)]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
+    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the name ends with a zero, and the structure is there to be written to. It consists
+    // of integers, for which zeros are values.
+    #[allow(unsafe_code, reason = "a call of the system")]
+    let stat = unsafe {
+        if libc::statvfs(name.as_ptr(), stat.as_mut_ptr()) != 0 {
+            return None;
+        }
+        stat.assume_init()
+    };
+    #[allow(clippy::unnecessary_cast, reason = "their types differ between systems")]
+    Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
+}
+
+/// Returns the bytes that an ordinary user may still write into a folder, where the system tells.
+#[cfg(not(unix))]
+pub fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}

@@ -1,0 +1,139 @@
+//! A folder that takes its name once it is complete.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::error::FileError;
+use crate::new_file::{folder_of, sync_folder_of};
+
+/// A folder that is being filled beside its final place.
+///
+/// [`commit`](Self::commit) gives it its name, in the place of an empty folder or of none; a value
+/// that is dropped before that removes what it made and nothing else.
+#[derive(Debug)]
+pub struct NewFolder {
+    temporary: TempDir,
+    target: PathBuf,
+}
+
+impl NewFolder {
+    /// Creates a temporary folder beside `target`, and the folders above it where they are missing.
+    ///
+    /// # Errors
+    /// If the folder above cannot be made or written.
+    pub fn create(target: &Path) -> Result<Self, FileError> {
+        // With a slash at its end, the neighbour would lie inside.
+        let target: PathBuf = target.components().collect();
+        let failed = |error| FileError::io("write", &target)(error);
+        let above = folder_of(&target);
+        fs::create_dir_all(above).map_err(failed)?;
+        let mut prefix = target.file_name().unwrap_or_default().to_owned();
+        prefix.push(".");
+        let temporary = tempfile::Builder::new()
+            .prefix(&prefix)
+            .suffix(".tmp")
+            .tempdir_in(above)
+            .map_err(failed)?;
+        allow_as_new_folders_are(temporary.path()).map_err(failed)?;
+        Ok(Self { temporary, target })
+    }
+
+    /// The folder to write into.
+    pub fn path(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// Waits until everything has reached the disk, and gives the folder its name.
+    ///
+    /// # Errors
+    /// If something else than an empty folder stands at the target by now, or the folder cannot be
+    /// synced or renamed; then the temporary folder is removed.
+    pub fn commit(self) -> Result<(), FileError> {
+        let Self { temporary, target } = self;
+        sync_tree(temporary.path()).map_err(FileError::io("write", &target))?;
+        let renaming = FileError::io("rename a folder to", &target);
+        if target.is_dir() {
+            // Fails where somebody has put a file into it.
+            fs::remove_dir(&target).map_err(FileError::io("replace", &target))?;
+        }
+        fs::rename(temporary.path(), &target).map_err(renaming)?;
+        // It has another name now: nothing is left to remove.
+        _ = temporary.keep();
+        sync_folder_of(&target);
+        Ok(())
+    }
+}
+
+/// Whether a new folder can stand there: nothing does, or an empty folder.
+pub fn is_free(target: &Path) -> bool {
+    match fs::read_dir(target) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound && !target.is_symlink(),
+    }
+}
+
+/// Temporary folders are private; results can be entered as any new folder.
+#[cfg(unix)]
+fn allow_as_new_folders_are(folder: &Path) -> io::Result<()> {
+    // What the process's umask forbids is seen at a folder that is made the ordinary way.
+    let sample = folder.join("permissions");
+    fs::create_dir(&sample)?;
+    let permissions = fs::metadata(&sample)?.permissions();
+    fs::remove_dir(&sample)?;
+    fs::set_permissions(folder, permissions)
+}
+
+#[cfg(not(unix))]
+fn allow_as_new_folders_are(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => sync_tree(&path)?,
+            false => File::open(&path)?.sync_all()?,
+        }
+    }
+    // Not every system has that for folders.
+    _ = File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_its_name_once_it_is_complete() {
+        let above = tempfile::tempdir().expect("a folder");
+        let target = above.path().join("a/b/");
+        let folder = NewFolder::create(&target).expect("created");
+        fs::write(folder.path().join("x"), "1").expect("written");
+        assert!(is_free(&target));
+        folder.commit().expect("renamed");
+        assert_eq!(fs::read(target.join("x")).expect("read"), b"1");
+        assert!(!is_free(&target));
+        let folder = NewFolder::create(&target).expect("created");
+        assert!(folder.commit().is_err(), "a folder that holds a file was replaced");
+        let parent = above.path().join("a");
+        assert_eq!(fs::read_dir(&parent).expect("listed").count(), 1, "something is left");
+        assert_eq!(fs::read(target.join("x")).expect("read"), b"1");
+    }
+
+    #[test]
+    fn an_empty_folder_gives_way_and_a_file_does_not() {
+        let above = tempfile::tempdir().expect("a folder");
+        let (empty, file) = (above.path().join("empty"), above.path().join("file"));
+        fs::create_dir(&empty).expect("made");
+        fs::write(&file, "1").expect("written");
+        assert!(is_free(&empty) && !is_free(&file));
+        NewFolder::create(&empty).expect("created").commit().expect("renamed");
+        assert!(NewFolder::create(&file).expect("created").commit().is_err());
+        assert_eq!(fs::read(&file).expect("read"), b"1");
+    }
+}

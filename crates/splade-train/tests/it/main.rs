@@ -1,0 +1,5 @@
+//! Integration tests of the crate, in one binary.
+
+mod settings;
+mod shipped_configs;
+mod teacher;

@@ -1,0 +1,1 @@
+//! SPLADE sparse retrieval: encode, index, search, evaluate, train and export, without Python.

@@ -1,0 +1,22 @@
+//! The command line from outside: calls of the program, what it prints, and the files that it leaves.
+
+mod common;
+mod engine;
+#[cfg(feature = "push")]
+mod fake_engine;
+#[path = "../../crates/splade-model/tests/fake_hub/mod.rs"]
+mod fake_hub;
+
+mod builtin;
+mod cli;
+mod convert;
+mod cross_encoder;
+#[cfg(feature = "push")]
+mod doctor;
+mod export;
+#[cfg(feature = "hub")]
+mod hub;
+mod pipeline;
+mod pretrain;
+mod retrieval;
+mod train;
