@@ -1,1 +1,111 @@
 //! SPLADE sparse retrieval: encode, index, search, evaluate, train and export, without Python.
+//!
+//! SPLADE turns a text into a sparse vector over the vocabulary of a masked language model, `max over
+//! tokens of log(1 + relu(logit))` ([SPLADE v2](https://arxiv.org/abs/2109.10086)): the words of the
+//! text and others that belong to it, each with a weight. Such vectors fit an inverted index, the
+//! data structure of every search engine, and a person can read them.
+//!
+//! # A text becomes a vector
+//!
+//! ```
+//! use light_splade::{SparseEncoder, SparseEncoderOptions};
+//!
+//! let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+//! let vector = encoder.encode_document("大阪万博は2025年に開催されます。")?;
+//! for (token, weight) in encoder.decode(&vector, 5) {
+//!     println!("{token} {weight:.3}");
+//! }
+//! # assert!(!vector.is_empty());
+//! # Ok::<(), light_splade::Error>(())
+//! ```
+//!
+//! `mini-ja-en` is built in; any folder of a SPLADE model or a name at the Hugging Face hub works as
+//! well. [`encode_documents`](SparseEncoder::encode_documents) takes any iterator of texts,
+//! [`explain`](SparseEncoder::explain) says which token of the text gave a term its weight.
+//!
+//! # Documents become an index, which is searched
+//!
+//! ```
+//! use light_splade::{Index, IndexOptions, SearchOptions, Searcher, SparseEncoder};
+//! use light_splade::SparseEncoderOptions;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("index");
+//! let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+//! let mut index = Index::create(&path, &encoder, &IndexOptions::default())?;
+//! index.upsert(
+//!     &encoder,
+//!     [("1", "日本の首都は東京です。"), ("2", "大阪万博は2025年に開催されます。")],
+//!     &mut (),
+//! )?;
+//! index.commit()?;
+//!
+//! let searcher = Searcher::open(&path, Some(encoder))?;
+//! let hits = searcher.search("首都", &SearchOptions::default())?;
+//! assert_eq!(hits[0].id, "1");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A model is measured
+//!
+//! ```
+//! use light_splade::{EvaluateOptions, SparseEncoder, SparseEncoderOptions, evaluate};
+//!
+//! let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+//! let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir");
+//! let evaluation = evaluate(&encoder, data.as_ref(), &EvaluateOptions::default(), &mut ())?;
+//! println!("{}", evaluation.report.to_table());
+//! # assert!(evaluation.report.means[0] > 0.5);
+//! # Ok::<(), light_splade::Error>(())
+//! ```
+//!
+//! # Long work tells how far it is, and stops when it is asked to
+//!
+//! Every function that may take longer than a second takes an [`Observer`]; `&mut ()` is one that
+//! hears nothing and never stops.
+
+mod error;
+
+mod builtin;
+mod model;
+
+mod texts;
+
+mod encoder;
+mod pruning;
+mod stream;
+
+mod provenance;
+
+mod index;
+mod searcher;
+
+mod bm25;
+mod evaluate;
+
+mod masters;
+mod parts;
+mod ranker;
+
+mod mine;
+mod score;
+
+pub use builtin::NAME as BUILT_IN;
+pub use encoder::{EncodedTexts, SparseEncoder, SparseEncoderOptions};
+pub use error::Error;
+pub use evaluate::{EvaluateOptions, Evaluation, Judged, evaluate, evaluate_bm25, finding_line};
+pub use index::{Index, IndexOptions};
+pub use mine::{MineOptions, MinedNegatives, NegativeFormat, NegativeSource, RankerKind, mine};
+pub use model::{Vocabulary, model_folder};
+pub use parts::PartsOptions;
+pub use provenance::{Encoding, Provenance};
+pub use pruning::Pruning;
+pub use ranker::RankerOptions;
+pub use score::{ScoreOptions, Scorer, score};
+pub use searcher::{BatchSearch, QUERIES_AT_A_TIME, Searcher, ranking, thread_pool};
+pub use splade_index::{Filter, Hit, SearchMode, SearchOptions, Share, WeightFormat};
+pub use splade_io::{Event, Observer, Progress};
+pub use splade_model::{Explanation, Isa, Precision, Side};
+pub use splade_sparse::{SparseVector, TermId};
+pub use stream::Ended;
+pub use texts::{IntoRecord, Position, Record, TextOptions, Texts};

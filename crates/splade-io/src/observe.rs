@@ -48,8 +48,8 @@ pub enum Event<'a> {
     Note(&'a str),
     /// A sentence that a person should read: the result may be worse than expected.
     Warning(&'a str),
-    /// Items are being worked off. The first event of a kind comes before the first item is done,
-    /// the last one when all are.
+    /// Items are being worked off. The first event comes before the first item is done; the last one
+    /// says that it is the last.
     Progress(Progress<'a>),
     /// A file or folder is complete.
     Saved(&'a Path),
@@ -101,6 +101,8 @@ pub struct Progress<'a> {
     pub tokens: u64,
     /// The share of the input that has been read, from 0 to 1, where its size is known.
     pub share: Option<f64>,
+    /// Whether this is the last event of the work: everything is done, or the work was stopped.
+    pub finished: bool,
 }
 
 /// How far a training run is.

@@ -35,9 +35,7 @@ pub(crate) use export_model::{CardArgs, ExportModelArgs};
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
-pub(crate) use mine::{
-    MineArgs, MineFormat, PartsArgs, RankerArgs, RankerKind, ScoreArgs, ScorerArg, SourceArg,
-};
+pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs, ScorerArg};
 pub(crate) use model::{
     EngineArgs, InputArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg, TextArgs,
 };
@@ -138,7 +136,7 @@ pub(crate) struct EncodeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TokenizeArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = crate::builtin::NAME)]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::BUILT_IN)]
     pub(crate) model: PathBuf,
     /// Write ids only, not the tokens
     #[arg(long)]
@@ -170,7 +168,7 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(default_value = crate::builtin::NAME)]
+    #[arg(default_value = light_splade::BUILT_IN)]
     pub(crate) model: PathBuf,
 }
 

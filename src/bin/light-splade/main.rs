@@ -4,7 +4,6 @@
 //! for a failure, 2 for a wrong call, 130 after Ctrl-C.
 
 mod args;
-mod builtin;
 mod cmd;
 mod input;
 mod interrupt;
@@ -27,6 +26,10 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<Interrupted>() => {
             progress::say(&error.to_string());
+            ExitCode::from(interrupt::EXIT_CODE)
+        }
+        Err(error) if stopped(&error).is_some() => {
+            progress::say(&format!("interrupted; {}", stopped(&error).unwrap_or_default()));
             ExitCode::from(interrupt::EXIT_CODE)
         }
         Err(error) => {
@@ -57,6 +60,14 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Vocab(command) => cmd::vocab::run(command),
         Command::Pipeline(args) => cmd::pipeline::run(args),
         Command::CrossEncoder(command) => cmd::cross_encoder::run(command),
+    }
+}
+
+/// What the library kept of work that Ctrl-C stopped.
+fn stopped(error: &anyhow::Error) -> Option<&str> {
+    match error.downcast_ref()? {
+        light_splade::Error::Stopped { kept } => Some(kept),
+        _ => None,
     }
 }
 

@@ -4,9 +4,11 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use light_splade::{Event, Observer};
 use splade_model::HubProgress;
 
 use crate::input::Position;
+use crate::interrupt;
 
 /// Between two plain lines where standard error is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -17,10 +19,72 @@ pub(crate) fn say(message: &str) {
     _ = writeln!(std::io::stderr(), "{message}");
 }
 
+/// Shows what the library tells: progress as a bar or lines, notes and warnings as they come; and
+/// asks it to stop after Ctrl-C.
+pub(crate) struct Reporter {
+    progress: Option<Progress>,
+    transfers: Option<Transfers>,
+}
+
+impl Reporter {
+    pub(crate) fn new() -> Self {
+        Self { progress: None, transfers: None }
+    }
+
+    /// A line, below which a bar goes on.
+    fn line(&self, text: &str) {
+        match self.progress.as_ref().and_then(|progress| progress.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
+        }
+    }
+}
+
+impl Observer for Reporter {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Note(text) => self.line(text),
+            Event::Warning(text) => self.line(&format!("warning: {text}")),
+            Event::Progress(at) if at.doing == "fetching" => {
+                let transfers = self.transfers.get_or_insert_with(|| Transfers::new("fetching"));
+                let total = at.total.unwrap_or(0);
+                transfers.show(HubProgress { file: at.unit, bytes: at.done, total });
+            }
+            Event::Progress(at) => {
+                let unit = unit_named(at.unit);
+                let progress = self.progress.get_or_insert_with(|| Progress::begin(at.share, unit));
+                progress.set(at.done as usize, at.tokens as usize, at.share);
+                if at.finished
+                    && let Some(progress) = self.progress.take()
+                {
+                    // How fast queries were searched is told with their latencies.
+                    if unit == "queries" { progress.clear() } else { progress.finish() }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self) -> bool {
+        interrupt::asked()
+    }
+}
+
+/// What is counted, as a word that lives as long as the program.
+fn unit_named(unit: &str) -> &'static str {
+    ["texts", "vectors", "queries", "pairs"]
+        .into_iter()
+        .find(|name| *name == unit)
+        .unwrap_or("items")
+}
+
 /// How far texts or vectors are: a bar on a terminal, elsewhere a plain line now and then.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
+    /// Tells the share that has been read, where the caller does not.
     position: Position,
+    /// The share that has been read.
+    share: Option<f64>,
     /// The share of the inputs that had been read before the first text counted.
     skipped: f64,
     start: Instant,
@@ -34,9 +98,14 @@ pub(crate) struct Progress {
 impl Progress {
     /// Starts to count; `position` tells how far the inputs have been read.
     pub(crate) fn start(position: Position, what: &'static str) -> Self {
+        Self { position: position.clone(), ..Self::begin(position.share(), what) }
+    }
+
+    /// Starts to count where the caller tells the share that has been read.
+    fn begin(share: Option<f64>, what: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(1000);
-            let template = match position.share() {
+            let template = match share {
                 Some(_) => "{bar:30} {msg}",
                 None => "{spinner} {msg}",
             };
@@ -46,18 +115,25 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        let (now, skipped) = (Instant::now(), position.share().unwrap_or(0.0));
-        Self { bar, position, skipped, start: now, last_line: now, what, count: 0, tokens: 0 }
+        let (now, skipped) = (Instant::now(), share.unwrap_or(0.0));
+        let position = Position::default();
+        let (count, tokens) = (0, 0);
+        Self { bar, position, share, skipped, start: now, last_line: now, what, count, tokens }
     }
 
     /// Counts; `tokens` is 0 where no text is tokenized.
     pub(crate) fn add(&mut self, count: usize, tokens: usize) {
-        self.count += count;
-        self.tokens += tokens;
+        let share = self.position.share();
+        self.set(self.count + count, self.tokens + tokens, share);
+    }
+
+    /// Sets the counts and the share that has been read.
+    fn set(&mut self, count: usize, tokens: usize, share: Option<f64>) {
+        (self.count, self.tokens, self.share) = (count, tokens, share);
         let line = || format!("{}{}", self.rates(), self.rest());
         match &self.bar {
             Some(bar) => {
-                bar.set_position((self.position.share().unwrap_or(0.0) * 1000.0) as u64);
+                bar.set_position((self.share.unwrap_or(0.0) * 1000.0) as u64);
                 bar.set_message(line());
             }
             None if self.last_line.elapsed() >= LINE_EVERY => {
@@ -98,7 +174,7 @@ impl Progress {
 
     /// The share and the time that is left, where the size of the inputs is known.
     fn rest(&self) -> String {
-        let Some(share) = self.position.share() else { return String::new() };
+        let Some(share) = self.share else { return String::new() };
         let done = share - self.skipped;
         let rest = match done > 0.0 {
             true => format!(

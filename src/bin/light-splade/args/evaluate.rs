@@ -15,7 +15,7 @@ pub(crate) struct EvaluateArgs {
         short,
         value_name = "MODEL",
         env = "LIGHT_SPLADE_MODEL",
-        default_value = crate::builtin::NAME
+        default_value = light_splade::BUILT_IN
     )]
     pub(crate) model: PathBuf,
     /// Folder of BEIR (corpus, queries, qrels) or light-splade (doc_master, query_master,

@@ -8,7 +8,7 @@ use splade_model::{FloatType, OnnxOutput};
 #[derive(Debug, Args)]
 pub(crate) struct ExportModelArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = crate::builtin::NAME)]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::BUILT_IN)]
     pub(crate) model: PathBuf,
     /// Folder to write; it must not be there, or be empty
     #[arg(long, short, value_name = "FOLDER")]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use light_splade::{NegativeFormat, NegativeSource, PartsOptions, RankerKind, RankerOptions};
 use splade_data::mine::{Margins, MineSource};
 
 use super::EngineArgs;
@@ -22,7 +23,7 @@ pub(crate) struct MineArgs {
         default_value = "bm25,depth=100,take=30",
         value_parser = parse_source
     )]
-    pub(crate) source: Vec<SourceArg>,
+    pub(crate) source: Vec<NegativeSource>,
     /// Scores of a teacher, of light-splade's form: written, and what the margins compare; documents
     /// without one are left out
     #[arg(long, value_name = "PATH")]
@@ -119,18 +120,29 @@ pub(crate) enum MineFormat {
     Triplets,
 }
 
-/// What ranks documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum RankerKind {
-    Bm25,
-    Splade,
-    Random,
+impl From<MineFormat> for NegativeFormat {
+    fn from(format: MineFormat) -> Self {
+        match format {
+            MineFormat::Scores => Self::Scores,
+            MineFormat::Triplets => Self::Triplets,
+        }
+    }
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct SourceArg {
-    pub(crate) ranker: RankerKind,
-    pub(crate) options: MineSource,
+impl PartsArgs {
+    pub(crate) fn options(&self) -> PartsOptions {
+        PartsOptions { out: self.out.clone(), resume: self.resume, force: self.force }
+    }
+}
+
+impl RankerArgs {
+    pub(crate) fn options(&self) -> RankerOptions {
+        RankerOptions {
+            model: self.model.clone(),
+            index: self.index.clone(),
+            encoder: self.engine.options(),
+        }
+    }
 }
 
 impl MineArgs {
@@ -146,7 +158,7 @@ impl MineArgs {
 }
 
 /// `splade,skip=5,depth=100,take=20,random`
-fn parse_source(text: &str) -> Result<SourceArg, String> {
+fn parse_source(text: &str) -> Result<NegativeSource, String> {
     let mut fields = text.split(',');
     let ranker = match fields.next().unwrap_or_default() {
         "bm25" => RankerKind::Bm25,
@@ -173,7 +185,7 @@ fn parse_source(text: &str) -> Result<SourceArg, String> {
         }
     }
     match options.skip < options.depth {
-        true => Ok(SourceArg { ranker, options }),
+        true => Ok(NegativeSource { ranker, options }),
         false => Err("skip must be less than depth, which is 100 if not given".to_owned()),
     }
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use splade_model::{EncoderOptions, Isa, Precision, Side};
+use light_splade::{Pruning, SparseEncoderOptions};
+use splade_model::{Isa, Precision, Side};
 use splade_sparse::SparseVector;
 
 use crate::input::InputOptions;
@@ -12,7 +13,7 @@ use crate::input::InputOptions;
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = crate::builtin::NAME)]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::BUILT_IN)]
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) text: TextArgs,
@@ -116,22 +117,29 @@ fn parse_isa(name: &str) -> Result<Isa, String> {
 }
 
 impl ModelArgs {
-    pub(crate) fn options(&self) -> EncoderOptions {
+    /// For texts of one side.
+    pub(crate) fn options(&self) -> SparseEncoderOptions {
         self.text.options(&self.engine)
     }
 }
 
 impl TextArgs {
-    pub(crate) fn options(&self, engine: &EngineArgs) -> EncoderOptions {
-        let prompt = self.prompt.clone();
-        EncoderOptions { side: self.side.into(), prompt, ..engine.options() }
+    /// For texts of this side alone.
+    pub(crate) fn options(&self, engine: &EngineArgs) -> SparseEncoderOptions {
+        let side = self.side.into();
+        let mut options = SparseEncoderOptions { only: Some(side), ..engine.options() };
+        match side {
+            Side::Query => options.query_prompt = self.prompt.clone(),
+            Side::Document => options.document_prompt = self.prompt.clone(),
+        }
+        options
     }
 }
 
 impl EngineArgs {
-    /// For documents, with the model's own prompt.
-    pub(crate) fn options(&self) -> EncoderOptions {
-        EncoderOptions {
+    /// For queries and documents, with the model's own prompts.
+    pub(crate) fn options(&self) -> SparseEncoderOptions {
+        SparseEncoderOptions {
             precision: self.precision.into(),
             max_length: self.max_length,
             ..self.run.options()
@@ -140,27 +148,25 @@ impl EngineArgs {
 }
 
 impl RunArgs {
-    /// With everything that the numbers depend on at its default.
-    pub(crate) fn options(&self) -> EncoderOptions {
-        EncoderOptions {
+    /// For queries and documents, with everything that the numbers depend on at its default.
+    pub(crate) fn options(&self) -> SparseEncoderOptions {
+        SparseEncoderOptions {
             isa: self.kernels.unwrap_or_else(Isa::detect),
             threads: self.threads,
             batch_tokens: self.batch_tokens,
             mecab_dicdir: self.mecab_dicdir.clone(),
-            ..EncoderOptions::default()
+            ..SparseEncoderOptions::default()
         }
     }
 }
 
 impl PruneArgs {
-    pub(crate) fn apply(&self, mut vector: SparseVector) -> SparseVector {
-        if let Some(threshold) = self.threshold {
-            vector = vector.at_least(threshold);
-        }
-        if let Some(count) = self.top_k {
-            vector = vector.top_k(count);
-        }
-        vector
+    pub(crate) fn pruning(&self) -> Pruning {
+        Pruning { top_k: self.top_k, threshold: self.threshold }
+    }
+
+    pub(crate) fn apply(&self, vector: SparseVector) -> SparseVector {
+        self.pruning().apply(vector)
     }
 }
 

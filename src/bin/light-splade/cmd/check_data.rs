@@ -3,6 +3,7 @@
 mod training;
 
 use anyhow::{Result, bail};
+use light_splade::finding_line;
 use serde_json::{Value, json};
 use splade_eval::{Dataset, Finding, Qrels, check};
 
@@ -26,7 +27,7 @@ pub(crate) fn run(args: &CheckDataArgs) -> Result<()> {
         TableOrJson::Table => {
             let judged = qrels.len();
             let sizes = format!("{documents} documents, {queries} queries, {judged} judged\n");
-            findings.iter().fold(sizes, |text, finding| text + &line(finding) + "\n")
+            findings.iter().fold(sizes, |text, finding| text + &finding_line(finding) + "\n")
         }
         TableOrJson::Json => {
             let problems: Vec<Value> = findings.iter().map(problem).collect();
@@ -44,13 +45,6 @@ pub(crate) fn run(args: &CheckDataArgs) -> Result<()> {
         true => Ok(()),
         false => bail!("{} has problems", args.data.display()),
     }
-}
-
-/// A finding for people.
-pub(super) fn line(finding: &Finding) -> String {
-    let Finding { check, count, examples } = finding;
-    let more = if *count > examples.len() as u64 { ", …" } else { "" };
-    format!("{count} {check}: {}{more}", examples.join(", "))
 }
 
 fn problem(finding: &Finding) -> Value {

@@ -1,16 +1,16 @@
 //! `light-splade encode`: texts in, rows of sparse vectors out.
 
 use anyhow::{Result, bail};
+use light_splade::{Ended, SparseEncoder};
 use serde_json::json;
 use splade_model::Encoder;
 use splade_sparse::TermId;
 use splade_sparse::files::{RowFormat, Shard};
 
-use super::stream::{self, Ended};
-use super::{Records, load, records};
+use super::{Records, records};
 use crate::args::{EncodeArgs, Terms};
 use crate::interrupt::{self, Interrupted};
-use crate::progress::say;
+use crate::progress::{Reporter, say};
 use crate::sink::{Destination, Rows};
 
 pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
@@ -22,11 +22,13 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
         bail!("--resume goes with an --output folder: only finished shards can be kept");
     }
     let (mut records, position) = records(&args.input)?;
-    let encoder = load(&args.model.model, &args.model.options())?;
-    let rows = Rows {
-        format: row_format(args, &encoder),
-        settings: settings(args, &destination, &encoder),
-    };
+    let mut reporter = Reporter::new();
+    let model =
+        SparseEncoder::load_observed(&args.model.model, &args.model.options(), &mut reporter)?;
+    let side = args.model.text.side.into();
+    let encoder = model.tower(side)?;
+    let rows =
+        Rows { format: row_format(args, encoder), settings: settings(args, &destination, encoder) };
     if destination.has_part(&rows.settings)? {
         say("the shard is there already");
         return Ok(());
@@ -45,12 +47,12 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
             }));
     }
     interrupt::listen()?;
-    let ended = stream::encode(&encoder, &mut records, position, |id, vector| {
+    let ended = model.encode_each(side, records, position, &mut reporter, |id, vector| {
         sink.write(id, &args.prune.apply(vector))
     })?;
     match ended {
         Ended::Whole => sink.finish(),
-        Ended::Interrupted => Err(Interrupted(sink.stop()?).into()),
+        Ended::Stopped => Err(Interrupted(sink.stop()?).into()),
     }
 }
 

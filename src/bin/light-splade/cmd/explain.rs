@@ -4,20 +4,24 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 use anyhow::Result;
+use light_splade::SparseEncoder;
 use splade_model::{Encoder, Explanation};
 
-use super::load;
 use crate::args::ExplainArgs;
 use crate::output::print;
+use crate::progress::Reporter;
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
-    let encoder = load(&args.model.model, &args.model.options())?;
+    let mut reporter = Reporter::new();
+    let model =
+        SparseEncoder::load_observed(&args.model.model, &args.model.options(), &mut reporter)?;
+    let encoder = model.tower(args.model.text.side.into())?;
     let mut explanation = encoder.explain(&args.text)?;
     let all = explanation.terms.len();
     explanation.terms.truncate(args.top_k);
     let page = match args.html {
-        true => html(&encoder, &args.text, &explanation, all),
-        false => plain(&encoder, &explanation, all, std::io::stdout().is_terminal()),
+        true => html(encoder, &args.text, &explanation, all),
+        false => plain(encoder, &explanation, all, std::io::stdout().is_terminal()),
     };
     print(&page)
 }

@@ -23,7 +23,6 @@ use splade_export::{
 };
 use splade_sparse::files::{RowWriter, Shard, ShardedWriter};
 
-use super::stream::Ended;
 use crate::args::{
     CsrArgs, ElasticsearchType, ExportCommand, IndexArgs, MatrixFormat, OpensearchArgs,
     OpensearchType, PushArgs, VectorsArgs,
@@ -31,6 +30,7 @@ use crate::args::{
 use crate::interrupt::{self, Interrupted};
 use crate::progress::say;
 use documents::{Documents, check_inputs, largest_weight};
+use light_splade::Ended;
 use terms::TermsOf;
 
 /// The largest weight of queries that OpenSearch's Seismic tells apart, unless another is given.
@@ -221,7 +221,7 @@ fn export(args: &VectorsArgs, terms: &TermsOf, target: &Target, options: &Value)
         target.check_room(&args.out, &writer.manifest().shards)?;
         Ok(writer.write(id, vector)?)
     })?;
-    if ended == Ended::Interrupted {
+    if ended == Ended::Stopped {
         let rows = writer.pause()?.rows;
         return Err(Interrupted(format!("{rows} documents are kept; go on with --resume")).into());
     }

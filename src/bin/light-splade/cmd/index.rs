@@ -1,26 +1,24 @@
 //! `light-splade index`: build, change and check an index.
 
-pub(crate) mod made_by;
 mod source;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::HumanBytes;
+use light_splade::{Index, IndexOptions, Provenance};
 use serde_json::json;
-use splade_index::{Index, IndexInfo, IndexOptions, IndexWriter, WriterOptions, verify};
+use splade_index::{IndexInfo, verify};
+use splade_model::Side;
 use splade_text::TokenizerOptions;
 
-use super::stream::Ended;
 use super::{hint_at_model, ids};
 use crate::args::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, TableOrJson, WeightsArg,
 };
-use crate::builtin;
 use crate::interrupt::{self, Interrupted};
 use crate::output::print;
-use crate::progress::say;
-use made_by::MadeBy;
+use crate::progress::{Reporter, say};
 use source::Source;
 
 pub(crate) fn run(command: &IndexCommand) -> Result<()> {
@@ -35,44 +33,58 @@ pub(crate) fn run(command: &IndexCommand) -> Result<()> {
 }
 
 fn build(args: &BuildArgs) -> Result<()> {
-    let options = args.text.options(&args.engine);
+    let mut reporter = Reporter::new();
     let model = args.model.as_deref();
-    let (source, made_by) = if args.source.vectors.is_empty() {
-        let model = model.unwrap_or(Path::new(builtin::NAME));
-        Source::texts(&args.source, model, &options, &args.prune)?
-    } else {
-        let options = TokenizerOptions { mecab_dicdir: options.mecab_dicdir };
-        Source::vectors(&args.source, model, &options)?
+    let options = IndexOptions {
+        weights: args.weights.into(),
+        pruning: args.prune.pruning(),
+        side: args.text.side.into(),
+        memory: args.source.memory,
+        threads: args.engine.run.threads,
+        new_only: false,
     };
-    let options = IndexOptions { weights: args.weights.into(), settings: made_by.to_json() };
-    let how = WriterOptions { memory: args.source.memory, threads: args.engine.run.threads };
+    let (source, provenance) = if args.source.vectors.is_empty() {
+        let model = model.unwrap_or(Path::new(light_splade::BUILT_IN));
+        let encoder = args.text.options(&args.engine);
+        (Source::texts(&args.source, model, &encoder, &mut reporter)?, None)
+    } else {
+        let tokenizer = TokenizerOptions { mecab_dicdir: args.engine.run.mecab_dicdir.clone() };
+        let (source, provenance) = Source::vectors(&args.source, model, &tokenizer, &mut reporter)?;
+        (source, Some(provenance))
+    };
     interrupt::listen()?;
-    let mut writer = IndexWriter::create(&args.out, options, how)?;
-    let (put, ended) = put_all(&mut writer, source, None);
-    if put == 0 && ended.is_err() {
-        drop(writer);
-        // The folder was empty before: what is in it now would stand in the way of another try.
-        std::fs::remove_dir_all(&args.out)
-            .with_context(|| format!("cannot remove {}", args.out.display()))?;
-        return ended.map(|_| ());
+    let mut index = match (&source, provenance) {
+        (Source::Texts { encoder, .. }, _) => Index::create(&args.out, encoder, &options)?,
+        (Source::Vectors { .. }, provenance) => {
+            Index::create_with(&args.out, provenance.unwrap_or_default(), &options)?
+        }
+    };
+    let ended = source.put_into(&mut index, &mut reporter);
+    match ended {
+        // Nothing of a new index that has no document is left: it would be in the way of another try.
+        Err(error) if index.put() == 0 && !is_stop(&error) => {
+            index.abandon()?;
+            Err(error.into())
+        }
+        ended => finish(index, ended),
     }
-    finish(writer, put, ended, &args.out)
 }
 
 fn add(args: &AddArgs) -> Result<()> {
-    let index = Index::open(&args.index)?;
-    let made_by = MadeBy::from_json(index.settings());
-    let model = args.model.as_ref().or(made_by.model.as_ref());
-    let (source, now) = match (&made_by.encoding, model) {
+    let mut reporter = Reporter::new();
+    let provenance = Provenance::from_json(splade_index::Index::open(&args.index)?.settings());
+    let model = args.model.as_ref().or(provenance.model.as_ref());
+    let (source, side) = match (&provenance.encoding, model) {
         _ if !args.source.vectors.is_empty() => {
             let options = TokenizerOptions { mecab_dicdir: args.run.mecab_dicdir.clone() };
-            let source = Source::vectors(&args.source, model.map(AsRef::as_ref), &options);
-            hint_at_model(source, args.model.as_ref())?
+            let model = model.map(AsRef::as_ref);
+            let source = Source::vectors(&args.source, model, &options, &mut reporter);
+            (hint_at_model(source, args.model.as_ref())?.0, Side::Document)
         }
         (Some(encoding), Some(model)) => {
-            let options = encoding.options(&args.run);
-            let source = Source::texts(&args.source, model, &options, &encoding.prune);
-            hint_at_model(source, args.model.as_ref())?
+            let options = encoding.model_options(&args.run.options());
+            let source = Source::texts(&args.source, model, &options, &mut reporter);
+            (hint_at_model(source, args.model.as_ref())?, encoding.side)
         }
         _ => anyhow::bail!(
             "{} was built of vectors and does not say how texts are encoded; encode them first and \
@@ -80,45 +92,42 @@ fn add(args: &AddArgs) -> Result<()> {
             args.index.display()
         ),
     };
-    if let (Some(model), Some(tokens)) = (model, now.tokens) {
-        made_by.check(model, tokens)?;
+    if let (Some(model), Some(tokens)) = (model, source.tokens(side)?) {
+        provenance.check(model, tokens)?;
     }
-    let known = args.new_only.then_some(index);
-    let how = WriterOptions { memory: args.source.memory, threads: args.run.threads };
+    let options = IndexOptions {
+        memory: args.source.memory,
+        threads: args.run.threads,
+        new_only: args.new_only,
+        ..IndexOptions::default()
+    };
     interrupt::listen()?;
-    let mut writer = IndexWriter::open(&args.index, how)?;
-    let (put, ended) = put_all(&mut writer, source, known);
-    finish(writer, put, ended, &args.index)
+    let mut index = Index::open(&args.index, &options)?;
+    let ended = source.put_into(&mut index, &mut reporter);
+    finish(index, ended)
 }
 
-/// Puts all documents into an index: how many there were before the end, Ctrl-C or an error.
-fn put_all(writer: &mut IndexWriter, source: Source, known: Option<Index>) -> (u64, Result<Ended>) {
-    let mut put = 0;
-    let ended = source.each(known, |id, vector| {
-        writer.put(id, vector)?;
-        put += 1;
-        Ok(())
-    });
-    (put, ended)
+fn is_stop(error: &light_splade::Error) -> bool {
+    matches!(error, light_splade::Error::Stopped { .. })
 }
 
 /// Commits what was put, also before Ctrl-C or an error.
-fn finish(mut writer: IndexWriter, put: u64, ended: Result<Ended>, dir: &Path) -> Result<()> {
-    let info = writer.commit()?;
-    let (documents, dir) = (info.documents, dir.display());
+fn finish(mut index: Index, ended: Result<u64, light_splade::Error>) -> Result<()> {
+    let info = index.commit()?;
+    let (documents, dir, put) = (info.documents, index.path().display(), index.put());
     let more = format!(
         "{put} documents were put into the index, which has {documents}; go on with: \
          light-splade index add --index {dir} --new-only and the same inputs"
     );
     match ended {
-        Ok(Ended::Whole) => {
+        Ok(_) => {
             say(&format!("{dir}: {documents} documents, {}", HumanBytes(info.bytes)));
             Ok(())
         }
-        Ok(Ended::Interrupted) => Err(Interrupted(more).into()),
+        Err(error) if is_stop(&error) => Err(Interrupted(more).into()),
         Err(error) => {
             say(&more);
-            Err(error)
+            Err(error.into())
         }
     }
 }
@@ -128,21 +137,21 @@ fn delete(args: &DeleteArgs) -> Result<()> {
     if let Some(path) = &args.ids {
         documents.extend(ids(path)?);
     }
-    let mut writer = IndexWriter::open(&args.index, WriterOptions::default())?;
+    let mut index = Index::open(&args.index, &IndexOptions::default())?;
     let mut deleted = 0;
     for id in &documents {
-        deleted += usize::from(writer.delete(id));
+        deleted += usize::from(index.delete(id));
     }
-    let info = writer.commit()?;
+    let info = index.commit()?;
     let missing = documents.len() - deleted;
     say(&format!("{deleted} deleted, {missing} were not there, {} are left", info.documents));
     Ok(())
 }
 
 fn merge(args: &MergeArgs) -> Result<()> {
-    let how = WriterOptions { threads: args.threads, ..WriterOptions::default() };
-    let before = Index::open(&args.index)?.info();
-    let after = IndexWriter::open(&args.index, how)?.merge()?;
+    let options = IndexOptions { threads: args.threads, ..IndexOptions::default() };
+    let before = splade_index::Index::open(&args.index)?.info();
+    let after = Index::open(&args.index, &options)?.merge()?;
     let files = |info: &IndexInfo| {
         format!("{} files of documents, {}", info.segments, HumanBytes(info.bytes))
     };
@@ -162,7 +171,7 @@ fn check(dir: &Path) -> Result<()> {
 }
 
 fn info(args: &InfoArgs) -> Result<()> {
-    let index = Index::open(&args.index)?;
+    let index = splade_index::Index::open(&args.index)?;
     let info = index.info();
     let weights = WeightsArg::from(info.weights).to_string();
     if args.format == TableOrJson::Json {

@@ -7,21 +7,22 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use light_splade::{
+    BatchSearch, Ended, Provenance, QUERIES_AT_A_TIME, SparseEncoder, SparseEncoderOptions,
+    Vocabulary, thread_pool,
+};
 use splade_index::{Filter, Index, SearchOptions};
-use splade_model::{EncoderOptions, Side};
+use splade_model::Side;
 use splade_sparse::SparseVector;
 use splade_sparse::files::VectorReader;
 use splade_text::TokenizerOptions;
 
-use super::index::made_by::MadeBy;
-use super::retrieval::{QUERIES_AT_A_TIME, Searcher, pool};
-use super::stream::{self, Ended};
-use super::{Records, Vocabulary, hint_at_model, ids, load};
+use super::{hint_at_model, ids};
 use crate::args::{HitFormat, SearchArgs};
 use crate::input::{InputOptions, Inputs};
 use crate::interrupt::{self, Interrupted};
 use crate::output::Output;
-use crate::progress::say;
+use crate::progress::{Reporter, say};
 use hits::HitWriter;
 
 /// A query that is ready to be searched.
@@ -36,31 +37,32 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
         bail!("--explain goes with --format table or ndjson: a TREC run has no place for it");
     }
     let index = Index::open(&args.index)?;
-    let made_by = MadeBy::from_json(index.settings());
-    let model = args.model.as_deref().or(made_by.model.as_deref());
+    let provenance = Provenance::from_json(index.settings());
+    let model = args.model.as_deref().or(provenance.model.as_deref());
+    let mut reporter = Reporter::new();
     let filter = args.target_doc_ids.as_deref().map(|path| filter(&index, path)).transpose()?;
     let output = Output::create(args.output.as_deref())?;
     interrupt::listen()?;
-    let (queries, vocabulary) = queries(args, &made_by, model)?;
+    let (queries, vocabulary) = queries(args, &provenance, model, &mut reporter)?;
     if format == HitFormat::Trec {
         check_ids(&queries)?;
     }
     let options =
         SearchOptions { k: args.top_k_hits, threshold: args.threshold, filter, mode: args.mode() };
-    let pool = pool(args.engine.run.threads)?;
-    let mut searcher = Searcher::new(&index, &options, &pool, queries.len());
+    let pool = thread_pool(args.engine.run.threads)?;
+    let mut search = BatchSearch::new(&index, &options, &pool, queries.len());
     let explain = args.explain.then_some(&index);
     let mut writer = HitWriter::new(output, format, &args.tag, explain, vocabulary.as_ref());
     for window in queries.chunks(QUERIES_AT_A_TIME) {
         let vectors: Vec<&SparseVector> = window.iter().map(|query| &query.vector).collect();
-        for (query, hits) in window.iter().zip(searcher.search(&vectors)?) {
+        for (query, hits) in window.iter().zip(search.search(&vectors, &mut reporter)?) {
             let title = args.query.get(writer.queries()).unwrap_or(&query.id);
             writer.write(query, (queries.len() > 1).then_some(title), hits)?;
         }
     }
     writer.finish()?;
     if queries.len() > 1 {
-        say(&searcher.finish());
+        say(&search.finish(&mut reporter));
     }
     Ok(())
 }
@@ -82,16 +84,19 @@ fn filter(index: &Index, path: &Path) -> Result<Filter> {
 /// The queries as vectors, and the names of terms where they will be shown.
 fn queries(
     args: &SearchArgs,
-    made_by: &MadeBy,
+    provenance: &Provenance,
     model: Option<&Path>,
+    reporter: &mut Reporter,
 ) -> Result<(Vec<Query>, Option<Vocabulary>)> {
     let options = args.engine.run.mecab_dicdir.clone();
     let tokenizer = TokenizerOptions { mecab_dicdir: options };
-    let open = |model| Vocabulary::open(model, Side::Document, &tokenizer);
     let shown = model.filter(|_| args.explain || !args.vectors.is_empty());
-    let vocabulary = hint_at_model(shown.map(open).transpose(), args.model.as_ref())?;
+    let vocabulary = shown
+        .map(|model| Vocabulary::open(model, Side::Document, &tokenizer, reporter))
+        .transpose();
+    let vocabulary = hint_at_model(vocabulary, args.model.as_ref())?;
     if let (Some(model), Some(vocabulary)) = (model, &vocabulary) {
-        made_by.check(model, vocabulary.tokenizer.len())?;
+        provenance.check(model, vocabulary.tokenizer().len())?;
     }
     if !args.vectors.is_empty() {
         let term = |key: &str| match &vocabulary {
@@ -112,28 +117,29 @@ fn queries(
     let inputs = args.queries.as_ref();
     let open = |path| Inputs::open(std::slice::from_ref(path), InputOptions::default());
     let inputs = inputs.map(open).transpose()?;
-    let options = EncoderOptions {
-        side: args.side.into(),
-        prompt: args.prompt.clone(),
-        ..args.engine.options()
-    };
-    let encoder = hint_at_model(load(model, &options), args.model.as_ref())?;
-    made_by.check(model, encoder.tokenizer().len())?;
+    let side = args.side.into();
+    let mut options = SparseEncoderOptions { only: Some(side), ..args.engine.options() };
+    match side {
+        Side::Query => options.query_prompt = args.prompt.clone(),
+        Side::Document => options.document_prompt = args.prompt.clone(),
+    }
+    let encoder = SparseEncoder::load_observed(model, &options, reporter);
+    let encoder = hint_at_model(encoder, args.model.as_ref())?;
+    provenance.check(model, encoder.tower(side)?.tokenizer().len())?;
     let mut queries = Vec::new();
     match inputs {
         Some(inputs) => {
             let position = inputs.position();
-            let mut records: Records = Box::new(inputs);
-            let ended = stream::encode(&encoder, &mut records, position, |id, vector| {
+            let ended = encoder.encode_each(side, inputs, position, reporter, |id, vector| {
                 queries.push(Query { id: id.to_owned(), vector });
-                Ok(())
+                Ok::<(), light_splade::Error>(())
             })?;
-            if ended == Ended::Interrupted {
+            if ended == Ended::Stopped {
                 return Err(Interrupted("nothing is kept".to_owned()).into());
             }
         }
         None => {
-            let vectors = encoder.encode(&args.query)?.into_iter().enumerate();
+            let vectors = encoder.tower(side)?.encode(&args.query)?.into_iter().enumerate();
             queries.extend(vectors.map(|(id, vector)| Query { id: id.to_string(), vector }));
         }
     }

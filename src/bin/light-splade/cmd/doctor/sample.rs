@@ -15,7 +15,8 @@ use splade_sparse::{SparseVector, TermId};
 use splade_text::TokenizerOptions;
 
 use crate::args::DoctorArgs;
-use crate::cmd::Vocabulary;
+use crate::progress::Reporter;
+use light_splade::Vocabulary;
 
 /// What a server is given, and asked.
 pub(super) struct Sample {
@@ -63,8 +64,10 @@ impl Sample {
 
     /// The first of the user's vectors.
     fn read(args: &DoctorArgs) -> Result<Self> {
-        let open =
-            |model: &PathBuf| Vocabulary::open(model, Side::Document, &TokenizerOptions::default());
+        let open = |model: &PathBuf| {
+            let options = TokenizerOptions::default();
+            Vocabulary::open(model, Side::Document, &options, &mut Reporter::new())
+        };
         let vocabulary = args.model.as_ref().map(open).transpose()?;
         let term = |key: &str| match &vocabulary {
             Some(vocabulary) => vocabulary.term(key),

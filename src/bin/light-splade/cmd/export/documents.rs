@@ -12,10 +12,10 @@ use splade_sparse::files::VectorReader;
 
 use super::terms::TermsOf;
 use crate::args::VectorsArgs;
-use crate::cmd::stream::Ended;
 use crate::input::Position;
 use crate::interrupt::{self, Interrupted};
 use crate::progress::{Progress, say};
+use light_splade::Ended;
 
 /// Documents between two looks at progress and Ctrl-C.
 const AT_A_TIME: u64 = 1000;
@@ -88,7 +88,7 @@ impl<'a> Documents<'a> {
             if rows % AT_A_TIME == 0 {
                 progress.add(AT_A_TIME as usize, 0);
                 if interrupt::asked() {
-                    ended = Ended::Interrupted;
+                    ended = Ended::Stopped;
                     break;
                 }
             }

@@ -9,9 +9,9 @@ use super::documents::{Documents, check_inputs};
 use super::queries;
 use super::terms::TermsOf;
 use crate::args::{IndexArgs, PushArgs, VectorsArgs};
-use crate::cmd::stream::Ended;
 use crate::interrupt::{self, Interrupted};
 use crate::progress::say;
+use light_splade::Ended;
 
 pub(super) fn run(
     args: &VectorsArgs,
@@ -51,7 +51,7 @@ pub(super) fn run(
     let ended = documents.each(|row, id, vector| {
         stopped_is_interrupted(pusher.put(row, id, vector, &mut Terminal), more)
     })?;
-    if ended == Ended::Interrupted {
+    if ended == Ended::Stopped {
         let done = pusher.pushed().documents;
         return Err(Interrupted(format!("{done} documents are done; {more}")).into());
     }

@@ -11,8 +11,9 @@ use splade_sparse::files::{Lines, VectorReader, VectorRow};
 use splade_text::TokenizerOptions;
 
 use crate::args::{Terms, VectorsArgs};
-use crate::cmd::Vocabulary;
+use crate::progress::Reporter;
 use crate::progress::say;
+use light_splade::Vocabulary;
 
 /// The vocabulary of vectors.
 pub(super) struct TermsOf {
@@ -28,7 +29,7 @@ impl TermsOf {
         let tokens = match (&args.model, &args.tokens) {
             (Some(model), _) => {
                 let options = TokenizerOptions::default();
-                Vocabulary::open(model, Side::Document, &options)?.tokens()
+                Vocabulary::open(model, Side::Document, &options, &mut Reporter::new())?.tokens()
             }
             (None, Some(path)) => read(path)?,
             (None, None) => Vec::new(),

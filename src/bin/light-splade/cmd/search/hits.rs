@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
+use light_splade::{Vocabulary, ranking};
 use serde_json::Value;
 use splade_eval::Run;
 use splade_index::{Hit, Index, Share};
 
 use super::Query;
 use crate::args::HitFormat;
-use crate::cmd::Vocabulary;
-use crate::cmd::retrieval::ranking;
 use crate::output::Output;
 
 /// Writes the hits of one query after another.
@@ -119,7 +118,8 @@ impl<'a> HitWriter<'a> {
 
     /// The token of a term, or its id where no model is known.
     fn name(&self, share: &Share) -> String {
-        let token = self.vocabulary.and_then(|vocabulary| vocabulary.tokenizer.token(share.term.0));
+        let token =
+            self.vocabulary.and_then(|vocabulary| vocabulary.tokenizer().token(share.term.0));
         token.map_or_else(|| share.term.to_string(), str::to_owned)
     }
 }

@@ -5,14 +5,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use splade_io::FileError;
 
-/// What it is called where a model is named.
-pub(crate) const NAME: &str = "mini-ja-en";
+use crate::error::{Error, invalid};
+
+/// The name of the built-in model: what every function takes that takes a model's name.
+pub const NAME: &str = "mini-ja-en";
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
-        [$(($name, include_bytes!(concat!("../../../models/mini-ja-en/", $name)).as_slice())),*]
+        [$(($name, include_bytes!(concat!("../models/mini-ja-en/", $name)).as_slice())),*]
     };
 }
 
@@ -28,13 +30,14 @@ pub(crate) fn is_named(model: &Path) -> bool {
 }
 
 /// The folder with its files.
-pub(crate) fn folder() -> Result<PathBuf> {
-    let cache = splade_text::cache_folder()
-        .context("there is no cache folder for the built-in model; set LIGHT_SPLADE_CACHE")?;
+pub(crate) fn folder() -> Result<PathBuf, Error> {
+    let cache = splade_text::cache_folder().ok_or_else(|| {
+        invalid("there is no cache folder for the built-in model; set LIGHT_SPLADE_CACHE")
+    })?;
     unpack(&cache.join("models"))
 }
 
-fn unpack(into: &Path) -> Result<PathBuf> {
+fn unpack(into: &Path) -> Result<PathBuf, Error> {
     let weights = FILES.iter().find(|(name, _)| *name == WEIGHTS).map_or(&[][..], |(_, b)| b);
     let folder = into.join(format!("{NAME}-{:08x}", crc32fast::hash(weights)));
     let is_whole = |folder: &Path| {
@@ -61,12 +64,11 @@ fn unpack(into: &Path) -> Result<PathBuf> {
             renamed => renamed,
         }
     };
-    write().with_context(|| {
-        format!(
-            "cannot unpack the built-in model into {}; set LIGHT_SPLADE_CACHE to a folder that can \
-             be written, or give --model",
-            folder.display()
-        )
+    write().map_err(|source| {
+        let path = folder.clone();
+        let doing = "unpack the built-in model (set LIGHT_SPLADE_CACHE to a folder that can be \
+                     written, or give --model) into";
+        FileError::Io { doing, path, source }
     })?;
     Ok(folder)
 }

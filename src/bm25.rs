@@ -1,56 +1,63 @@
 //! An index of BM25 over the tokens of a model's tokenizer, without special tokens.
 
-use anyhow::{Context, Result};
 use rayon::prelude::*;
 use serde_json::Value;
 use splade_index::{
     Bm25, Bm25Options, Index, IndexOptions, IndexWriter, WeightFormat, WriterOptions, token_counts,
 };
+use splade_io::{Event, Observer};
 use splade_sparse::SparseVector;
 use splade_text::{TextError, Tokenizer};
 
-use super::Records;
-use crate::input::{Position, Record};
-use crate::interrupt::{self, Interrupted};
-use crate::progress::{Progress, say};
+use crate::error::Error;
+use crate::stream::{Counts, Records};
+use crate::texts::Record;
 
-/// Texts between two looks at progress and Ctrl-C.
+/// The number of texts between two looks at the observer.
 const TEXTS_AT_A_TIME: usize = 4096;
 
-/// An index that is gone when this is.
+/// An index in a temporary folder, which is removed with this value.
+#[derive(Debug)]
 pub(crate) struct Bm25Index {
+    /// The index.
     pub(crate) index: Index,
-    pub(crate) dir: tempfile::TempDir,
+    /// Its folder.
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Bm25Index {
     /// Reads the documents twice: to count their tokens, and to weight them. Memory does not grow
     /// with them but for the tokens that there are.
-    pub(crate) fn build(
+    pub(crate) fn build<'a>(
         tokenizer: &Tokenizer,
-        documents: impl Fn() -> Records,
-        count: u64,
+        documents: impl Fn() -> Records<'a>,
         constants: Bm25Options,
         pool: &rayon::ThreadPool,
-    ) -> Result<Self> {
-        say("BM25: counting tokens");
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        observer.event(Event::Note("BM25: counting tokens"));
         let mut bm25 = Bm25::new(constants);
-        each(tokenizer, documents(), count, pool, |_, counts| {
+        each(tokenizer, documents(), pool, observer, |_, counts| {
             bm25.add(counts);
             Ok(())
         })?;
-        say("BM25: indexing");
-        let dir = tempfile::tempdir().context("cannot create a temporary folder")?;
+        observer.event(Event::Note("BM25: indexing"));
+        let folder = temporary_folder()?;
         let settings = IndexOptions { weights: WeightFormat::F32, settings: Value::Null };
         let threads = Some(pool.current_num_threads());
         let how = WriterOptions { threads, ..WriterOptions::default() };
-        let mut writer = IndexWriter::create(dir.path(), settings, how)?;
-        each(tokenizer, documents(), count, pool, |id, counts| {
+        let mut writer = IndexWriter::create(folder.path(), settings, how)?;
+        each(tokenizer, documents(), pool, observer, |id, counts| {
             Ok(writer.put(id, &bm25.document(counts))?)
         })?;
         writer.commit()?;
-        Ok(Self { index: Index::open(dir.path())?, dir })
+        Ok(Self { index: Index::open(folder.path())?, folder })
     }
+}
+
+/// A temporary folder, which is removed with the value.
+pub(crate) fn temporary_folder() -> Result<tempfile::TempDir, Error> {
+    tempfile::tempdir().map_err(Error::io("create a temporary folder in", &std::env::temp_dir()))
 }
 
 /// The token counts of texts: vectors of queries.
@@ -69,15 +76,16 @@ pub(crate) fn counts_of(
 /// Hands over each document's id and token counts in order.
 fn each(
     tokenizer: &Tokenizer,
-    mut documents: Records,
-    count: u64,
+    mut documents: Records<'_>,
     pool: &rayon::ThreadPool,
-    mut take: impl FnMut(&str, &SparseVector) -> Result<()>,
-) -> Result<()> {
-    let position = Position::of(count);
-    let mut progress = Progress::start(position.clone(), "texts");
+    observer: &mut dyn Observer,
+    mut take: impl FnMut(&str, &SparseVector) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut done = Counts::new("texts", documents.share());
+    observer.event(done.event(false));
     loop {
-        let window = documents.by_ref().take(TEXTS_AT_A_TIME).collect::<Result<Vec<Record>>>()?;
+        let window = documents.by_ref().take(TEXTS_AT_A_TIME);
+        let window = window.collect::<Result<Vec<Record>, Error>>()?;
         if window.is_empty() {
             break;
         }
@@ -86,12 +94,12 @@ fn each(
         for (record, counts) in window.iter().zip(&counts) {
             take(&record.id, counts)?;
         }
-        position.read(window.len() as u64);
-        progress.add(window.len(), 0);
-        if interrupt::asked() {
-            return Err(Interrupted("nothing is kept".to_owned()).into());
+        done.add(window.len(), 0, documents.share());
+        observer.event(done.event(false));
+        if observer.stop() {
+            return Err(Error::stopped());
         }
     }
-    progress.finish();
+    observer.event(done.event(true));
     Ok(())
 }

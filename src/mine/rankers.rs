@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use anyhow::Result;
 use serde_json::Value;
 use splade_data::mine::random_ranking;
+use splade_io::Observer;
 
-use super::Data;
-use crate::args::{MineArgs, RankerKind, SourceArg};
-use crate::cmd::parts::QUERIES_AT_A_TIME;
-use crate::cmd::ranker::Ranker;
-use crate::cmd::retrieval::pool;
+use super::{Data, MineOptions, NegativeSource, RankerKind};
+use crate::error::Error;
+use crate::parts::QUERIES_AT_A_TIME;
+use crate::ranker::Ranker;
+use crate::searcher::thread_pool;
 
 /// Of the rankings that are held at once.
 const RANKING_BYTES: usize = 64 << 20;
@@ -18,7 +18,7 @@ const RANKING_BYTES: usize = 64 << 20;
 /// All that the sources need.
 pub(super) struct Rankers<'a> {
     data: &'a Data,
-    sources: &'a [SourceArg],
+    sources: &'a [NegativeSource],
     seed: u64,
     /// Positives of the query that has most: so many documents of a ranking may be none.
     most: usize,
@@ -28,14 +28,20 @@ pub(super) struct Rankers<'a> {
 }
 
 impl<'a> Rankers<'a> {
-    pub(super) fn open(args: &'a MineArgs, data: &'a Data, most: usize) -> Result<Self> {
-        let pool = pool(args.ranker.engine.run.threads)?;
-        let uses = |ranker| args.source.iter().any(|source| source.ranker == ranker);
-        let bm25 = || Ranker::bm25(&args.ranker, &data.masters, &pool);
-        let bm25 = uses(RankerKind::Bm25).then(bm25).transpose()?;
-        let splade = || Ranker::splade(&args.ranker, &data.masters);
-        let splade = uses(RankerKind::Splade).then(splade).transpose()?;
-        let (sources, seed) = (&args.source, args.seed);
+    pub(super) fn open(
+        options: &'a MineOptions,
+        data: &'a Data,
+        most: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let pool = thread_pool(options.ranker.encoder.threads)?;
+        let uses = |ranker| options.sources.iter().any(|source| source.ranker == ranker);
+        let (ranker, masters) = (&options.ranker, &data.masters);
+        let bm25 = uses(RankerKind::Bm25);
+        let bm25 = bm25.then(|| Ranker::bm25(ranker, masters, &pool, observer)).transpose()?;
+        let splade = uses(RankerKind::Splade);
+        let splade = splade.then(|| Ranker::splade(ranker, masters, observer)).transpose()?;
+        let (sources, seed) = (&options.sources, options.seed);
         Ok(Self { data, sources, seed, most, pool, bm25, splade })
     }
 
@@ -57,12 +63,12 @@ impl<'a> Rankers<'a> {
     }
 
     /// For each query of some rows a ranking for each source.
-    pub(super) fn rank(&self, rows: Range<usize>) -> Result<Vec<Vec<Vec<i64>>>> {
+    pub(super) fn rank(&self, rows: Range<usize>) -> Result<Vec<Vec<Vec<i64>>>, Error> {
         let (docs, queries) = (&self.data.masters.docs, &self.data.masters.queries);
         let text = |row| queries.get(queries.id_at(row));
         let texts = rows.clone().map(text).collect::<Result<Vec<_>, _>>()?;
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        let found = |ranker: &Option<Ranker>, kind| -> Result<Vec<Vec<i64>>> {
+        let found = |ranker: &Option<Ranker>, kind| -> Result<Vec<Vec<i64>>, Error> {
             let Some(ranker) = ranker else { return Ok(Vec::new()) };
             let vectors = ranker.vectors(&texts, &self.pool)?;
             ranker.rank(&vectors, self.depth(kind), &self.pool)
@@ -73,7 +79,7 @@ impl<'a> Rankers<'a> {
             let (query, count) = (queries.id_at(row), self.depth(RankerKind::Random));
             random_ranking(self.seed, query, count, docs.len(), |row| docs.id_at(row))
         };
-        let ranking = |place: usize, row, source: &SourceArg| match source.ranker {
+        let ranking = |place: usize, row, source: &NegativeSource| match source.ranker {
             RankerKind::Bm25 => bm25[place].clone(),
             RankerKind::Splade => splade[place].clone(),
             RankerKind::Random => by_chance(row),
