@@ -65,8 +65,8 @@ impl Network {
     /// The largest logit of every term that has one above zero, text by text.
     pub(crate) fn largest_logits<T: AsRef<[u32]> + Sync>(&self, texts: &[T]) -> Vec<Vec<f32>> {
         let logit = |weight: f32| match self.saturation {
-            Saturation::Log1pRelu => weight.exp_m1(),
-            Saturation::Log1pLog1pRelu => weight.exp_m1().exp_m1(),
+            Saturation::Log1pRelu => libm::expm1f(weight),
+            Saturation::Log1pLog1pRelu => libm::expm1f(libm::expm1f(weight)),
         };
         let head = (Pooling::Max, self.saturation);
         let pooled = self.run_with(texts, head);

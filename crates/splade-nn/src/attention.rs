@@ -74,8 +74,8 @@ impl LogBuckets {
             return delta;
         }
         let middle_f = middle as f32;
-        let far = (delta.abs() as f32 / middle_f).ln();
-        let end = (((self.max_position - 1) as f64 / middle as f64) as f32).ln();
+        let far = libm::logf(delta.abs() as f32 / middle_f);
+        let end = libm::logf(((self.max_position - 1) as f64 / middle as f64) as f32);
         let bucket = (far / end * (middle - 1) as f32).ceil() as isize + middle;
         bucket * delta.signum()
     }
@@ -418,7 +418,7 @@ impl Rotary {
     pub fn new(head_dim: usize, theta: f64) -> Self {
         assert!(head_dim > 0 && head_dim.is_multiple_of(2), "heads without two halves");
         let frequencies = (0..head_dim / 2)
-            .map(|i| (1.0 / theta.powf(2.0 * i as f64 / head_dim as f64)) as f32)
+            .map(|i| (1.0 / libm::pow(theta, 2.0 * i as f64 / head_dim as f64)) as f32)
             .collect();
         Self { frequencies, turns: RwLock::default() }
     }
@@ -466,7 +466,7 @@ impl Rotary {
         for position in turns.len() / half..tokens.next_power_of_two() {
             turns.extend(self.frequencies.iter().map(|f| {
                 let angle = f64::from(position as f32 * f);
-                (angle.cos() as f32, angle.sin() as f32)
+                (libm::cos(angle) as f32, libm::sin(angle) as f32)
             }));
         }
     }

@@ -159,41 +159,66 @@ unsafe fn layer_norm_kernel<S: Simd>(
     bias: *const f32,
     epsilon: f32,
 ) {
-    let steps = || (0..hidden).step_by(S::LANES).map(|at| (at, (hidden - at).min(S::LANES)));
     for row in 0..rows {
         // SAFETY: offsets stay within one row of `hidden` floats.
         unsafe {
             let x = x.add(row * hidden);
-            let mut sum = S::splat(0.0);
-            for (at, n) in steps() {
-                let mut v = load_some::<S>(x.add(at), n);
-                if !residual.is_null() {
-                    v = S::add(v, load_some::<S>(residual.add(row * hidden + at), n));
-                    store_some::<S>(x.add(at), v, n);
-                }
-                sum = S::add(sum, v);
-            }
-            let mean = S::splat(S::sum(sum) / hidden as f32);
-            let mut squares = S::splat(0.0);
-            for (at, n) in steps() {
-                let mut d = S::sub(load_some::<S>(x.add(at), n), mean);
-                if n < S::LANES {
-                    // Lanes past the row hold -mean here: they must not count.
-                    let mut lanes = [0.0; 64];
-                    S::store(lanes.as_mut_ptr(), d);
-                    d = S::load_n(lanes.as_ptr(), n);
-                }
-                squares = S::mul_add(d, d, squares);
-            }
-            let variance = S::sum(squares) / hidden as f32;
-            let scale = S::splat(1.0 / (variance + epsilon).sqrt());
-            for (at, n) in steps() {
-                let d = S::mul(S::sub(load_some::<S>(x.add(at), n), mean), scale);
-                let w = load_some::<S>(weight.add(at), n);
-                let y = S::mul_add(d, w, load_some::<S>(bias.add(at), n));
-                store_some::<S>(x.add(at), y, n);
+            let residual = if residual.is_null() { residual } else { residual.add(row * hidden) };
+            let (mean, scale) = normalize::<S::Wide>(x, residual, hidden, epsilon);
+            let (mean, scale) = (S::Wide::splat(mean), S::Wide::splat(scale));
+            for (at, n) in steps::<S::Wide>(hidden) {
+                let d = S::Wide::sub(load_some::<S::Wide>(x.add(at), n), mean);
+                let d = S::Wide::mul(d, scale);
+                let w = load_some::<S::Wide>(weight.add(at), n);
+                let y = S::Wide::mul_add(d, w, load_some::<S::Wide>(bias.add(at), n));
+                store_some::<S::Wide>(x.add(at), y, n);
             }
         }
+    }
+}
+
+/// Offsets of the registers of a row and their lengths.
+#[inline(always)]
+pub(crate) fn steps<S: Simd>(len: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..len).step_by(S::LANES).map(move |at| (at, (len - at).min(S::LANES)))
+}
+
+/// Adds `residual` (unless null) to a row in place; returns its mean and one over its deviation.
+///
+/// # Safety
+/// `x` and `residual` cover `hidden` floats; the CPU supports `W`, which has sixteen lanes.
+#[inline(always)]
+pub(crate) unsafe fn normalize<W: Simd>(
+    x: *mut f32,
+    residual: *const f32,
+    hidden: usize,
+    epsilon: f32,
+) -> (f32, f32) {
+    // SAFETY: offsets stay within the row.
+    unsafe {
+        let zero = W::splat(0.0);
+        let mut sum = zero;
+        for (at, n) in steps::<W>(hidden) {
+            let mut v = load_some::<W>(x.add(at), n);
+            if !residual.is_null() {
+                v = W::add(v, load_some::<W>(residual.add(at), n));
+                store_some::<W>(x.add(at), v, n);
+            }
+            sum = W::add(sum, v);
+        }
+        let mean = W::sum(sum) / hidden as f32;
+        let center = W::splat(mean);
+        let mut squares = zero;
+        for (at, n) in steps::<W>(hidden) {
+            let mut d = W::sub(load_some::<W>(x.add(at), n), center);
+            if n < W::LANES {
+                // Lanes past the row hold -mean here: they must not count.
+                d = W::first_n(d, n, zero);
+            }
+            squares = W::mul_add(d, d, squares);
+        }
+        let variance = W::sum(squares) / hidden as f32;
+        (mean, 1.0 / (variance + epsilon).sqrt())
     }
 }
 
@@ -207,41 +232,44 @@ simd_function! {
 
 #[inline(always)]
 unsafe fn softmax_kernel<S: Simd>(x: *mut f32, n: usize, scale: f32) {
-    let whole = n / S::LANES * S::LANES;
+    // SAFETY: passed on.
+    unsafe { softmax_row::<S::Wide>(x, n, scale) }
+}
+
+/// # Safety
+/// `x` covers `n > 0` floats; the CPU supports `W`, which has sixteen lanes.
+#[inline(always)]
+unsafe fn softmax_row<W: Simd>(x: *mut f32, n: usize, scale: f32) {
+    let whole = n / W::LANES * W::LANES;
+    let rest = n - whole;
     // SAFETY: offsets stay below `n`.
     unsafe {
-        let mut largest = f32::NEG_INFINITY;
-        if whole > 0 {
-            let mut lanes = S::load(x);
-            for at in (S::LANES..whole).step_by(S::LANES) {
-                lanes = S::max(lanes, S::load(x.add(at)));
-            }
-            largest = S::largest(lanes);
+        let (zero, lowest) = (W::splat(0.0), W::splat(f32::NEG_INFINITY));
+        let mut largest = lowest;
+        for at in (0..whole).step_by(W::LANES) {
+            largest = W::max(largest, W::load(x.add(at)));
         }
-        for at in whole..n {
-            largest = largest.max(*x.add(at));
+        // The lanes past the end are below every number, then they are zeros of the sum.
+        if rest > 0 {
+            let v = W::first_n(W::load_n(x.add(whole), rest), rest, lowest);
+            largest = W::max(largest, v);
         }
-        let (shift, factor) = (S::splat(largest), S::splat(scale));
-        let mut sum = S::splat(0.0);
-        for at in (0..whole).step_by(S::LANES) {
-            let e = exp::<S>(S::mul(S::sub(S::load(x.add(at)), shift), factor));
-            S::store(x.add(at), e);
-            sum = S::add(sum, e);
+        let (shift, factor) = (W::splat(W::largest(largest)), W::splat(scale));
+        let mut sum = zero;
+        for at in (0..whole).step_by(W::LANES) {
+            let e = exp::<W>(W::mul(W::sub(W::load(x.add(at)), shift), factor));
+            W::store(x.add(at), e);
+            sum = W::add(sum, e);
         }
-        let mut total = S::sum(sum);
-        if whole < n {
-            let rest = S::load_n(x.add(whole), n - whole);
-            let mut lanes = [0.0; 64];
-            S::store(lanes.as_mut_ptr(), exp::<S>(S::mul(S::sub(rest, shift), factor)));
-            for (i, e) in lanes[..n - whole].iter().enumerate() {
-                *x.add(whole + i) = *e;
-                total += *e;
-            }
+        if rest > 0 {
+            let v = W::load_n(x.add(whole), rest);
+            let e = exp::<W>(W::mul(W::sub(v, shift), factor));
+            W::store_n(x.add(whole), e, rest);
+            sum = W::add(sum, W::first_n(e, rest, zero));
         }
-        let inverse = S::splat(1.0 / total);
-        for at in (0..n).step_by(S::LANES) {
-            let n = (n - at).min(S::LANES);
-            store_some::<S>(x.add(at), S::mul(load_some::<S>(x.add(at), n), inverse), n);
+        let inverse = W::splat(1.0 / W::sum(sum));
+        for (at, n) in steps::<W>(n) {
+            store_some::<W>(x.add(at), W::mul(load_some::<W>(x.add(at), n), inverse), n);
         }
     }
 }

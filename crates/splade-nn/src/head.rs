@@ -46,8 +46,8 @@ impl Saturation {
     #[inline(always)]
     fn apply(self, x: f32) -> f32 {
         match self {
-            Saturation::Log1pRelu => x.ln_1p(),
-            Saturation::Log1pLog1pRelu => x.ln_1p().ln_1p(),
+            Saturation::Log1pRelu => libm::log1pf(x),
+            Saturation::Log1pLog1pRelu => libm::log1pf(libm::log1pf(x)),
         }
     }
 }

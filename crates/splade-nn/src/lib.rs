@@ -4,7 +4,7 @@
 //! for the instruction set that the CPU has ([`Isa::detect`]) and the [`Precision`] asked for;
 //! texts are packed one after another, without padding, and described by `offsets`: the first
 //! token of each text and, last, the number of tokens. The result for a text never depends on the
-//! texts beside it nor on the number of threads.
+//! texts beside it, nor on the number of threads, nor on the CPU.
 //!
 //! One alphabet for shapes: `texts`, `tokens` (of all texts), `hidden`, `heads`, `head_dim`,
 //! `vocab`; all matrices are row-major.
@@ -19,7 +19,7 @@
 //! let hidden = [0.5, 0.25, 1.0, -2.0];
 //! let pooled =
 //!     splade_head(&decoder, &hidden, &[0, 2], Pooling::Max, Saturation::Log1pRelu, false);
-//! assert_eq!(pooled[0][0].weight, 1.0f32.ln_1p()); // the larger of 0.5 and 1.0
+//! assert_eq!(pooled[0][0].weight, std::f32::consts::LN_2); // log(1 + 1), the larger of the two
 //! assert_eq!(pooled[0][0].position, 1);
 //! ```
 

@@ -6,6 +6,13 @@
 //!
 //! The portable twin is plain Rust on arrays; the compiler turns it into the baseline vectors of
 //! the target (NEON on aarch64 has an implementation of its own).
+//!
+//! Every instruction set gives the same bits. A function of single lanes does, because each one is
+//! rounded as IEEE 754 says and `mul_add` rounds once everywhere. A reduction depends on how many
+//! lanes its sums run in, so kernels reduce over [`Simd::Wide`]: sixteen lanes, in one register of
+//! AVX-512, two of AVX2 or four of NEON. Element `i` of a row goes to lane `i % 16`, a row is padded
+//! with zeros to whole registers, and [`Simd::sum`] and [`Simd::largest`] halve the lanes in one
+//! order. Only the payload and sign of a NaN are the CPU's own.
 #![allow(unsafe_code, reason = "vector intrinsics and raw pointers are what this file wraps")]
 
 use std::fmt;
@@ -177,26 +184,35 @@ pub(crate) trait Simd: Copy + 'static {
     type F32: Copy;
     /// A register of as many 32-bit integers.
     type I32: Copy;
+    /// Sixteen lanes in as many registers as they take: what reductions run over.
+    type Wide: Simd;
 
     unsafe fn splat(x: f32) -> Self::F32;
     unsafe fn load(from: *const f32) -> Self::F32;
     unsafe fn store(to: *mut f32, v: Self::F32);
-    /// The first `n < LANES` floats; the other lanes are zero.
+    /// The first `n <= LANES` floats; the other lanes are zero.
     unsafe fn load_n(from: *const f32, n: usize) -> Self::F32;
+    /// The first `n <= LANES` lanes of `a`; the others are those of `rest`.
+    unsafe fn first_n(a: Self::F32, n: usize, rest: Self::F32) -> Self::F32;
     unsafe fn store_n(to: *mut f32, v: Self::F32, n: usize);
     unsafe fn add(a: Self::F32, b: Self::F32) -> Self::F32;
     unsafe fn sub(a: Self::F32, b: Self::F32) -> Self::F32;
     unsafe fn mul(a: Self::F32, b: Self::F32) -> Self::F32;
     unsafe fn div(a: Self::F32, b: Self::F32) -> Self::F32;
-    /// `a * b + c`, in one rounding where the CPU fuses it.
+    /// `a * b + c`, rounded once.
     unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// `if a > b { a } else { b }`: `b` if one is a NaN or both are zeros.
     unsafe fn max(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `if a < b { a } else { b }`: `b` if one is a NaN or both are zeros.
     unsafe fn min(a: Self::F32, b: Self::F32) -> Self::F32;
     /// To the nearest integer, ties to even.
     unsafe fn round(a: Self::F32) -> Self::F32;
     /// `2^a` of a register of whole numbers from -126 to 127.
     unsafe fn pow2(a: Self::F32) -> Self::F32;
+    /// The sum of all lanes: lane `i` plus lane `i + LANES / 2`, then the same with the sums, until
+    /// one is left.
     unsafe fn sum(a: Self::F32) -> f32;
+    /// The largest lane by [`max`](Simd::max), in the order of [`sum`](Simd::sum).
     unsafe fn largest(a: Self::F32) -> f32;
 
     unsafe fn splat_i32(x: i32) -> Self::I32;
@@ -216,7 +232,7 @@ pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Simd;
+    use super::{Simd, Twice};
     use std::arch::x86_64::*;
 
     /// 512-bit registers.
@@ -235,10 +251,12 @@ mod x86 {
         const VECTORS: usize = 3;
         type F32 = __m512;
         type I32 = __m512i;
+        type Wide = Avx512;
         #[inline(always)] unsafe fn splat(x: f32) -> __m512 { unsafe { _mm512_set1_ps(x) } }
         #[inline(always)] unsafe fn load(from: *const f32) -> __m512 { unsafe { _mm512_loadu_ps(from) } }
         #[inline(always)] unsafe fn store(to: *mut f32, v: __m512) { unsafe { _mm512_storeu_ps(to, v) } }
         #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> __m512 { unsafe { _mm512_maskz_loadu_ps(mask16(n), from) } }
+        #[inline(always)] unsafe fn first_n(a: __m512, n: usize, rest: __m512) -> __m512 { unsafe { _mm512_mask_mov_ps(rest, mask16(n), a) } }
         #[inline(always)] unsafe fn store_n(to: *mut f32, v: __m512, n: usize) { unsafe { _mm512_mask_storeu_ps(to, mask16(n), v) } }
         #[inline(always)] unsafe fn add(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_add_ps(a, b) } }
         #[inline(always)] unsafe fn sub(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_sub_ps(a, b) } }
@@ -249,8 +267,8 @@ mod x86 {
         #[inline(always)] unsafe fn min(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_min_ps(a, b) } }
         #[inline(always)] unsafe fn round(a: __m512) -> __m512 { unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) } }
         #[inline(always)] unsafe fn pow2(a: __m512) -> __m512 { unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127)))) } }
-        #[inline(always)] unsafe fn sum(a: __m512) -> f32 { unsafe { _mm512_reduce_add_ps(a) } }
-        #[inline(always)] unsafe fn largest(a: __m512) -> f32 { unsafe { _mm512_reduce_max_ps(a) } }
+        #[inline(always)] unsafe fn sum(a: __m512) -> f32 { unsafe { Avx2::sum(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a))) } }
+        #[inline(always)] unsafe fn largest(a: __m512) -> f32 { unsafe { Avx2::largest(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a))) } }
         #[inline(always)] unsafe fn splat_i32(x: i32) -> __m512i { unsafe { _mm512_set1_epi32(x) } }
         #[inline(always)] unsafe fn load_i32(from: *const i32) -> __m512i { unsafe { _mm512_loadu_si512(from.cast()) } }
         #[inline(always)] unsafe fn store_i32(to: *mut i32, v: __m512i) { unsafe { _mm512_storeu_si512(to.cast(), v) } }
@@ -286,10 +304,12 @@ mod x86 {
         const VECTORS: usize = 2;
         type F32 = __m256;
         type I32 = __m256i;
+        type Wide = Twice<Avx2>;
         #[inline(always)] unsafe fn splat(x: f32) -> __m256 { unsafe { _mm256_set1_ps(x) } }
         #[inline(always)] unsafe fn load(from: *const f32) -> __m256 { unsafe { _mm256_loadu_ps(from) } }
         #[inline(always)] unsafe fn store(to: *mut f32, v: __m256) { unsafe { _mm256_storeu_ps(to, v) } }
         #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> __m256 { unsafe { _mm256_maskload_ps(from, mask8(n)) } }
+        #[inline(always)] unsafe fn first_n(a: __m256, n: usize, rest: __m256) -> __m256 { unsafe { _mm256_blendv_ps(rest, a, _mm256_castsi256_ps(mask8(n))) } }
         #[inline(always)] unsafe fn store_n(to: *mut f32, v: __m256, n: usize) { unsafe { _mm256_maskstore_ps(to, mask8(n), v) } }
         #[inline(always)] unsafe fn add(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_add_ps(a, b) } }
         #[inline(always)] unsafe fn sub(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_sub_ps(a, b) } }
@@ -300,8 +320,22 @@ mod x86 {
         #[inline(always)] unsafe fn min(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_min_ps(a, b) } }
         #[inline(always)] unsafe fn round(a: __m256) -> __m256 { unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) } }
         #[inline(always)] unsafe fn pow2(a: __m256) -> __m256 { unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127)))) } }
-        #[inline(always)] unsafe fn sum(a: __m256) -> f32 { unsafe { let mut x = [0.0; 8]; Self::store(x.as_mut_ptr(), a); super::sum_halves(&mut x) } }
-        #[inline(always)] unsafe fn largest(a: __m256) -> f32 { unsafe { let mut x = [0.0; 8]; Self::store(x.as_mut_ptr(), a); x.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v)) } }
+        #[inline(always)]
+        unsafe fn sum(a: __m256) -> f32 {
+            unsafe {
+                let a = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+                let a = _mm_add_ps(a, _mm_movehl_ps(a, a));
+                _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps::<1>(a, a)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn largest(a: __m256) -> f32 {
+            unsafe {
+                let a = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+                let a = _mm_max_ps(a, _mm_movehl_ps(a, a));
+                _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps::<1>(a, a)))
+            }
+        }
         #[inline(always)] unsafe fn splat_i32(x: i32) -> __m256i { unsafe { _mm256_set1_epi32(x) } }
         #[inline(always)] unsafe fn load_i32(from: *const i32) -> __m256i { unsafe { _mm256_loadu_si256(from.cast()) } }
         #[inline(always)] unsafe fn store_i32(to: *mut i32, v: __m256i) { unsafe { _mm256_storeu_si256(to.cast(), v) } }
@@ -321,7 +355,7 @@ pub(crate) use arm::Neon;
 
 #[cfg(target_arch = "aarch64")]
 mod arm {
-    use super::Simd;
+    use super::{Simd, Twice};
     use std::arch::aarch64::*;
 
     /// 128-bit registers.
@@ -335,22 +369,24 @@ mod arm {
         const VECTORS: usize = 3;
         type F32 = float32x4_t;
         type I32 = int32x4_t;
+        type Wide = Twice<Twice<Neon>>;
         #[inline(always)] unsafe fn splat(x: f32) -> float32x4_t { unsafe { vdupq_n_f32(x) } }
         #[inline(always)] unsafe fn load(from: *const f32) -> float32x4_t { unsafe { vld1q_f32(from) } }
         #[inline(always)] unsafe fn store(to: *mut f32, v: float32x4_t) { unsafe { vst1q_f32(to, v) } }
         #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> float32x4_t { unsafe { let mut x = [0.0; 4]; std::ptr::copy_nonoverlapping(from, x.as_mut_ptr(), n); Self::load(x.as_ptr()) } }
+        #[inline(always)] unsafe fn first_n(a: float32x4_t, n: usize, rest: float32x4_t) -> float32x4_t { unsafe { vbslq_f32(vcgtq_u32(vdupq_n_u32(n as u32), vld1q_u32([0, 1, 2, 3].as_ptr())), a, rest) } }
         #[inline(always)] unsafe fn store_n(to: *mut f32, v: float32x4_t, n: usize) { unsafe { let mut x = [0.0; 4]; Self::store(x.as_mut_ptr(), v); std::ptr::copy_nonoverlapping(x.as_ptr(), to, n); } }
         #[inline(always)] unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vaddq_f32(a, b) } }
         #[inline(always)] unsafe fn sub(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vsubq_f32(a, b) } }
         #[inline(always)] unsafe fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vmulq_f32(a, b) } }
         #[inline(always)] unsafe fn div(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vdivq_f32(a, b) } }
         #[inline(always)] unsafe fn mul_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t { unsafe { vfmaq_f32(c, a, b) } }
-        #[inline(always)] unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vmaxq_f32(a, b) } }
-        #[inline(always)] unsafe fn min(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vminq_f32(a, b) } }
+        #[inline(always)] unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) } }
+        #[inline(always)] unsafe fn min(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vbslq_f32(vcltq_f32(a, b), a, b) } }
         #[inline(always)] unsafe fn round(a: float32x4_t) -> float32x4_t { unsafe { vrndnq_f32(a) } }
         #[inline(always)] unsafe fn pow2(a: float32x4_t) -> float32x4_t { unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(a), vdupq_n_s32(127)))) } }
-        #[inline(always)] unsafe fn sum(a: float32x4_t) -> f32 { unsafe { vaddvq_f32(a) } }
-        #[inline(always)] unsafe fn largest(a: float32x4_t) -> f32 { unsafe { vmaxvq_f32(a) } }
+        #[inline(always)] unsafe fn sum(a: float32x4_t) -> f32 { unsafe { let a = vadd_f32(vget_low_f32(a), vget_high_f32(a)); vget_lane_f32::<0>(a) + vget_lane_f32::<1>(a) } }
+        #[inline(always)] unsafe fn largest(a: float32x4_t) -> f32 { unsafe { let mut x = [0.0; 4]; Self::store(x.as_mut_ptr(), a); super::Portable::largest(x) } }
         #[inline(always)] unsafe fn splat_i32(x: i32) -> int32x4_t { unsafe { vdupq_n_s32(x) } }
         #[inline(always)] unsafe fn load_i32(from: *const i32) -> int32x4_t { unsafe { vld1q_s32(from) } }
         #[inline(always)] unsafe fn store_i32(to: *mut i32, v: int32x4_t) { unsafe { vst1q_s32(to, v) } }
@@ -381,22 +417,24 @@ impl Simd for Portable {
     const VECTORS: usize = 2;
     type F32 = [f32; 4];
     type I32 = [i32; 4];
+    type Wide = Twice<Twice<Portable>>;
     #[inline(always)] unsafe fn splat(x: f32) -> [f32; 4] { [x; 4] }
     #[inline(always)] unsafe fn load(from: *const f32) -> [f32; 4] { unsafe { from.cast::<[f32; 4]>().read_unaligned() } }
     #[inline(always)] unsafe fn store(to: *mut f32, v: [f32; 4]) { unsafe { to.cast::<[f32; 4]>().write_unaligned(v) } }
     #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> [f32; 4] { unsafe { let mut x = [0.0; 4]; std::ptr::copy_nonoverlapping(from, x.as_mut_ptr(), n); x } }
+    #[inline(always)] unsafe fn first_n(a: [f32; 4], n: usize, rest: [f32; 4]) -> [f32; 4] { std::array::from_fn(|i| if i < n { a[i] } else { rest[i] }) }
     #[inline(always)] unsafe fn store_n(to: *mut f32, v: [f32; 4], n: usize) { unsafe { std::ptr::copy_nonoverlapping(v.as_ptr(), to, n) } }
     #[inline(always)] unsafe fn add(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a + b) }
     #[inline(always)] unsafe fn sub(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a - b) }
     #[inline(always)] unsafe fn mul(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a * b) }
     #[inline(always)] unsafe fn div(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a / b) }
-    #[inline(always)] unsafe fn mul_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] { unsafe { Self::add(Self::mul(a, b), c) } }
+    #[inline(always)] unsafe fn mul_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] { [fused(a[0], b[0], c[0]), fused(a[1], b[1], c[1]), fused(a[2], b[2], c[2]), fused(a[3], b[3], c[3])] }
     #[inline(always)] unsafe fn max(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| if a > b { a } else { b }) }
     #[inline(always)] unsafe fn min(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| if a < b { a } else { b }) }
     #[inline(always)] unsafe fn round(a: [f32; 4]) -> [f32; 4] { a.map(f32::round_ties_even) }
     #[inline(always)] unsafe fn pow2(a: [f32; 4]) -> [f32; 4] { a.map(|x| f32::from_bits(((x as i32 + 127) as u32) << 23)) }
     #[inline(always)] unsafe fn sum(a: [f32; 4]) -> f32 { (a[0] + a[2]) + (a[1] + a[3]) }
-    #[inline(always)] unsafe fn largest(a: [f32; 4]) -> f32 { a[0].max(a[1]).max(a[2].max(a[3])) }
+    #[inline(always)] unsafe fn largest(a: [f32; 4]) -> f32 { let larger = |a, b| if a > b { a } else { b }; larger(larger(a[0], a[2]), larger(a[1], a[3])) }
     #[inline(always)] unsafe fn splat_i32(x: i32) -> [i32; 4] { [x; 4] }
     #[inline(always)] unsafe fn load_i32(from: *const i32) -> [i32; 4] { unsafe { from.cast::<[i32; 4]>().read_unaligned() } }
     #[inline(always)] unsafe fn store_i32(to: *mut i32, v: [i32; 4]) { unsafe { to.cast::<[i32; 4]>().write_unaligned(v) } }
@@ -411,14 +449,252 @@ impl Simd for Portable {
     }
 }
 
-/// The sum of eight lanes, halving as vector units do.
-#[cfg(target_arch = "x86_64")]
+/// `a * b + c` rounded once, for targets whose baseline has no such instruction.
+///
+/// The product of two f32 is exact in f64. The sum in f64 is rounded to odd: where Knuth's TwoSum
+/// finds an error and the last bit is even, the neighbour on the error's side takes its place.
+/// Rounding that to f32 is as if the exact sum had been rounded, because f64 has more than two bits
+/// over twice the 24 of f32 (Boldo and Melquiond, "Emulation of a FMA and Correctly Rounded Sums:
+/// Proved Algorithms Using Rounding to Odd", 2008). There is no branch, so that it vectorises.
 #[inline(always)]
-fn sum_halves(x: &mut [f32; 8]) -> f32 {
-    for width in [4, 2, 1] {
-        for i in 0..width {
-            x[i] += x[i + width];
+fn fused(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+        return a.mul_add(b, c);
+    }
+    round_to_odd(f64::from(a) * f64::from(b), f64::from(c)) as f32
+}
+
+/// `a + b` rounded to odd, for numbers whose sum neither overflows nor underflows.
+#[inline(always)]
+fn round_to_odd(a: f64, b: f64) -> f64 {
+    let sum = a + b;
+    let part = sum - a;
+    let error = (a - (sum - part)) + (b - part);
+    let bits = sum.to_bits();
+    // An infinite sum has an error of NaN, which is not above 0.
+    let move_on = u64::from(error.abs() > 0.0) & !bits;
+    // One more if the error points away from zero as the sum does, one less if it points back.
+    let step = 1 | 0u64.wrapping_sub((error.to_bits() ^ bits) >> 63);
+    f64::from_bits(bits.wrapping_add(step & 0u64.wrapping_sub(move_on & 1)))
+}
+
+/// Two registers as one of twice the lanes: the first one has the lower lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct Twice<S>(std::marker::PhantomData<S>);
+
+#[rustfmt::skip] // one line an operation
+impl<S: Simd> Simd for Twice<S> {
+    const LANES: usize = 2 * S::LANES;
+    const ROWS: usize = S::ROWS;
+    const VECTORS: usize = 1;
+    type F32 = (S::F32, S::F32);
+    type I32 = (S::I32, S::I32);
+    type Wide = S::Wide;
+    #[inline(always)] unsafe fn splat(x: f32) -> Self::F32 { unsafe { (S::splat(x), S::splat(x)) } }
+    #[inline(always)] unsafe fn load(from: *const f32) -> Self::F32 { unsafe { (S::load(from), S::load(from.add(S::LANES))) } }
+    #[inline(always)] unsafe fn store(to: *mut f32, v: Self::F32) { unsafe { S::store(to, v.0); S::store(to.add(S::LANES), v.1); } }
+    #[inline(always)]
+    unsafe fn load_n(from: *const f32, n: usize) -> Self::F32 {
+        unsafe {
+            if n <= S::LANES {
+                (S::load_n(from, n), S::splat(0.0))
+            } else {
+                (S::load(from), S::load_n(from.add(S::LANES), n - S::LANES))
+            }
         }
     }
-    x[0]
+    #[inline(always)] unsafe fn first_n(a: Self::F32, n: usize, rest: Self::F32) -> Self::F32 { unsafe { (S::first_n(a.0, n.min(S::LANES), rest.0), S::first_n(a.1, n.saturating_sub(S::LANES), rest.1)) } }
+    #[inline(always)]
+    unsafe fn store_n(to: *mut f32, v: Self::F32, n: usize) {
+        unsafe {
+            if n <= S::LANES {
+                S::store_n(to, v.0, n);
+            } else {
+                S::store(to, v.0);
+                S::store_n(to.add(S::LANES), v.1, n - S::LANES);
+            }
+        }
+    }
+    #[inline(always)] unsafe fn add(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::add(a.0, b.0), S::add(a.1, b.1)) } }
+    #[inline(always)] unsafe fn sub(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::sub(a.0, b.0), S::sub(a.1, b.1)) } }
+    #[inline(always)] unsafe fn mul(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::mul(a.0, b.0), S::mul(a.1, b.1)) } }
+    #[inline(always)] unsafe fn div(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::div(a.0, b.0), S::div(a.1, b.1)) } }
+    #[inline(always)] unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 { unsafe { (S::mul_add(a.0, b.0, c.0), S::mul_add(a.1, b.1, c.1)) } }
+    #[inline(always)] unsafe fn max(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::max(a.0, b.0), S::max(a.1, b.1)) } }
+    #[inline(always)] unsafe fn min(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::min(a.0, b.0), S::min(a.1, b.1)) } }
+    #[inline(always)] unsafe fn round(a: Self::F32) -> Self::F32 { unsafe { (S::round(a.0), S::round(a.1)) } }
+    #[inline(always)] unsafe fn pow2(a: Self::F32) -> Self::F32 { unsafe { (S::pow2(a.0), S::pow2(a.1)) } }
+    #[inline(always)] unsafe fn sum(a: Self::F32) -> f32 { unsafe { S::sum(S::add(a.0, a.1)) } }
+    #[inline(always)] unsafe fn largest(a: Self::F32) -> f32 { unsafe { S::largest(S::max(a.0, a.1)) } }
+    #[inline(always)] unsafe fn splat_i32(x: i32) -> Self::I32 { unsafe { (S::splat_i32(x), S::splat_i32(x)) } }
+    #[inline(always)] unsafe fn load_i32(from: *const i32) -> Self::I32 { unsafe { (S::load_i32(from), S::load_i32(from.add(S::LANES))) } }
+    #[inline(always)] unsafe fn store_i32(to: *mut i32, v: Self::I32) { unsafe { S::store_i32(to, v.0); S::store_i32(to.add(S::LANES), v.1); } }
+    #[inline(always)]
+    unsafe fn keep_larger(best: &mut Self::F32, kept: &mut Self::I32, value: Self::F32, tag: Self::I32) {
+        unsafe {
+            S::keep_larger(&mut best.0, &mut kept.0, value.0, tag.0);
+            S::keep_larger(&mut best.1, &mut kept.1, value.1, tag.1);
+        }
+    }
+}
+
+/// Reductions run over sixteen lanes on every instruction set.
+const _: () = {
+    #[cfg(target_arch = "x86_64")]
+    assert!(<Avx512 as Simd>::Wide::LANES == 16 && <Avx2 as Simd>::Wide::LANES == 16);
+    #[cfg(target_arch = "aarch64")]
+    assert!(<Neon as Simd>::Wide::LANES == 16);
+    assert!(<Portable as Simd>::Wide::LANES == 16);
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Bits of f32 from all of its range: any bits, and numbers near each other's products.
+    fn number() -> impl Strategy<Value = f32> {
+        let special = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            f32::MAX,
+            f32::MIN,
+            f32::MIN_POSITIVE,
+            f32::from_bits(1),
+            -f32::from_bits(1),
+            1.0 + f32::EPSILON,
+            1.0 - f32::EPSILON / 2.0,
+        ];
+        prop_oneof![
+            4 => any::<u32>().prop_map(f32::from_bits),
+            4 => -2.0f32..2.0,
+            1 => (0u32..1 << 24).prop_map(f32::from_bits),
+            1 => proptest::sample::select(special.to_vec()),
+        ]
+    }
+
+    /// The emulation itself, also on targets that do not use it.
+    fn emulated(a: f32, b: f32, c: f32) -> f32 {
+        round_to_odd(f64::from(a) * f64::from(b), f64::from(c)) as f32
+    }
+
+    fn check(a: f32, b: f32, c: f32) {
+        let (want, got) = (a.mul_add(b, c), emulated(a, b, c));
+        let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+        assert!(same, "{a:e} * {b:e} + {c:e} is {want:e}, not {got:e}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn portable_products_are_fused(a in number(), b in number(), c in number(), ulps in -3i32..4) {
+            check(a, b, c);
+            // Sums that cancel, and sums half way between two numbers.
+            let near = |x: f32| f32::from_bits(x.to_bits().wrapping_add_signed(ulps));
+            check(a, b, near(-(a * b)));
+            check(a, b, near(a * b));
+            check(near(a), f32::EPSILON / 2.0, a);
+            check(near(1.0), near(1.0), c);
+            check(a, near(1.0), near(-a));
+            check(a, f32::from_bits(0x3380_0000).copysign(b), near(a));
+        }
+    }
+
+    /// Overflow, underflow and ties, which random numbers seldom meet.
+    #[test]
+    fn edges_are_fused() {
+        let tiny = f32::from_bits(1);
+        let edges = [
+            0.0,
+            -0.0,
+            tiny,
+            -tiny,
+            3.0 * tiny,
+            f32::MIN_POSITIVE,
+            -f32::MIN_POSITIVE,
+            f32::EPSILON,
+            f32::EPSILON / 2.0,
+            0.5,
+            1.0,
+            -1.0,
+            1.0 + f32::EPSILON,
+            1.5,
+            2.0,
+            16_777_215.0,
+            16_777_217.0,
+            f32::MAX,
+            f32::MIN,
+            f32::MAX / 2.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+        ];
+        for a in edges {
+            for b in edges {
+                for c in edges {
+                    check(a, b, c);
+                }
+            }
+        }
+    }
+
+    simd_function! {
+        /// # Safety
+        /// `x` covers 16 floats, `out` 2.
+        fn reduce(x: *const f32, out: *mut f32) = reduce_kernel;
+    }
+
+    #[inline(always)]
+    unsafe fn reduce_kernel<S: Simd>(x: *const f32, out: *mut f32) {
+        // SAFETY: passed on.
+        unsafe {
+            let x = S::Wide::load(x);
+            *out = S::Wide::sum(x);
+            *out.add(1) = S::Wide::largest(x);
+        }
+    }
+
+    /// Sums and maxima halve the lanes in the order that the trait states, with NaN and zeros of
+    /// both signs among them.
+    #[test]
+    fn reductions_halve() {
+        let halve = |x: [f32; 16], f: fn(f32, f32) -> f32| {
+            let mut x = x;
+            for width in [8, 4, 2, 1] {
+                for i in 0..width {
+                    x[i] = f(x[i], x[i + width]);
+                }
+            }
+            x[0]
+        };
+        let mut state = 1u32;
+        for round in 0..2000 {
+            let x: [f32; 16] = std::array::from_fn(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                match (round % 4, state >> 29) {
+                    (1, 0) => f32::NAN,
+                    (2, 0) => 0.0,
+                    (2, _) => -0.0,
+                    _ => (state >> 8) as f32 / 4096.0 - 2048.0,
+                }
+            });
+            let sum = halve(x, |a, b| a + b);
+            let largest = halve(x, |a, b| if a > b { a } else { b });
+            for isa in Isa::supported() {
+                let mut out = [0.0; 2];
+                // SAFETY: both arrays have the lengths.
+                unsafe { reduce(isa, x.as_ptr(), out.as_mut_ptr()) };
+                for (got, want) in out.into_iter().zip([sum, largest]) {
+                    let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+                    assert!(same, "{isa} {x:?}: {got}, not {want}");
+                }
+            }
+        }
+    }
 }

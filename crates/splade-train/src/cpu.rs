@@ -81,6 +81,7 @@ impl Parameters for CpuEngine {
         for ((value, gradient), layout) in self.model.parameters().into_iter().zip(&self.layouts) {
             visit(ParameterMut {
                 name: layout.name(),
+                panels: layout.panels(),
                 values: value.numbers,
                 gradients: gradient.numbers,
             });

@@ -21,6 +21,9 @@ pub struct Terms {
 pub struct ParameterMut<'a> {
     /// Of the tensor, or of the first of several that are kept as one.
     pub name: &'a str,
+    /// Where the numbers of a matrix stand in panels: the width of a panel, which is that of the
+    /// CPU, and the length of a row. None if they are row-major.
+    pub panels: Option<(usize, usize)>,
     /// The numbers, in the engine's own order.
     pub values: &'a mut [f32],
     /// Of the loss by each of them, in the same order.

@@ -126,18 +126,18 @@ impl Schedule {
         match self.decay {
             Decay::Linear => ((total - step) / (total - warmup).max(1.0)).max(0.0),
             Decay::Cosine { cycles } => {
-                (0.5 * (1.0 + (PI * cycles * 2.0 * progress).cos())).max(0.0)
+                (0.5 * (1.0 + libm::cos(PI * cycles * 2.0 * progress))).max(0.0)
             }
             Decay::CosineWithRestarts { .. } if progress >= 1.0 => 0.0,
             Decay::CosineWithRestarts { cycles } => {
-                (0.5 * (1.0 + (PI * ((cycles * progress) % 1.0)).cos())).max(0.0)
+                (0.5 * (1.0 + libm::cos(PI * ((cycles * progress) % 1.0)))).max(0.0)
             }
             Decay::Polynomial { end, power } => {
                 let decayed = if step > total || total <= warmup {
                     end
                 } else {
                     let left = 1.0 - (step - warmup) / (total - warmup);
-                    (self.learning_rate - end) * left.powf(power) + end
+                    (self.learning_rate - end) * libm::pow(left, power) + end
                 };
                 decayed / self.learning_rate
             }

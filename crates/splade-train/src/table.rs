@@ -50,7 +50,7 @@ pub fn inverse_document_frequencies(
         .map(count)
         .try_reduce(|| vec![0; tokenizer.len()], |a, b| Ok(sum(a, b)))?;
     let n = rows.len() as f64;
-    let idf = |df: &u32| ((n - f64::from(*df) + 0.5) / (f64::from(*df) + 0.5)).ln_1p() as f32;
+    let idf = |df: &u32| libm::log1p((n - f64::from(*df) + 0.5) / (f64::from(*df) + 0.5)) as f32;
     let mut weights: Vec<f32> = counts.iter().map(idf).collect();
     tokenizer.special_ids().iter().for_each(|id| weights[*id as usize] = 0.0);
     Ok(weights)
@@ -116,7 +116,7 @@ impl TableEngine {
 impl Parameters for TableEngine {
     fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
         let (values, gradients) = (&mut self.weights[..], &mut self.gradients[..]);
-        visit(ParameterMut { name: "weight", values, gradients });
+        visit(ParameterMut { name: "weight", panels: None, values, gradients });
         self.weights.iter_mut().for_each(|weight| *weight = weight.max(0.0));
     }
 

@@ -73,6 +73,12 @@ impl ParameterLayout {
         &self.shape
     }
 
+    /// The width of a panel and the length of a row, where the numbers are packed: number `i` of row
+    /// `r` stands at `(r / width * length + i) * width + r % width`.
+    pub fn panels(&self) -> Option<(usize, usize)> {
+        self.panel.map(|width| (width, self.shape[1]))
+    }
+
     /// The tensors, filled with `numbers`, which stand in the parameter's order.
     ///
     /// # Panics

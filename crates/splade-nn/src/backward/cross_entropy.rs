@@ -92,7 +92,7 @@ fn rows(decoder: &Linear, logits: &mut [f32], targets: &[u32], scale: Option<f32
         let correct = usize::from(x.iter().all(|other| *other <= logit));
         // SAFETY: the slice's own length, above 0 as it has the target.
         unsafe { softmax(isa, x.as_mut_ptr(), vocab, 1.0) };
-        let loss = -f64::from(x[target]).ln();
+        let loss = -libm::log(f64::from(x[target]));
         if let Some(scale) = scale {
             x[target] -= 1.0;
             x.iter_mut().for_each(|x| *x *= scale);

@@ -66,11 +66,11 @@ impl Saturation {
     fn slope(self, weight: f32) -> f32 {
         match self {
             // 1 / (1 + x) = e^-w
-            Saturation::Log1pRelu => (-weight).exp(),
+            Saturation::Log1pRelu => libm::expf(-weight),
             // With u = log(1 + x) and w = log(1 + u): e^-w e^-u.
             Saturation::Log1pLog1pRelu => {
-                let inner = weight.exp_m1();
-                (-weight - inner).exp()
+                let inner = libm::expm1f(weight);
+                libm::expf(-weight - inner)
             }
         }
     }
@@ -79,7 +79,7 @@ impl Saturation {
     fn slope_at(self, logit: f32) -> f32 {
         match self {
             Saturation::Log1pRelu => 1.0 / (1.0 + logit),
-            Saturation::Log1pLog1pRelu => 1.0 / ((1.0 + logit) * (1.0 + logit.ln_1p())),
+            Saturation::Log1pLog1pRelu => 1.0 / ((1.0 + logit) * (1.0 + libm::log1pf(logit))),
         }
     }
 }

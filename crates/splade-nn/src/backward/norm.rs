@@ -6,7 +6,7 @@
 #![allow(unsafe_code, reason = "vector kernels work on raw pointers")]
 
 use super::linear::resize;
-use crate::functions::LayerNorm;
+use crate::functions::{LayerNorm, normalize, steps};
 use crate::packed::{load_some, store_some};
 use crate::parallel::{Shared, for_each};
 use crate::simd::{Isa, Simd, simd_function};
@@ -137,26 +137,6 @@ simd_function! {
         normalized: *mut f32, inverse: *mut f32) = forward_kernel;
 }
 
-/// Offsets of the registers of a row and their lengths.
-#[inline(always)]
-fn steps<S: Simd>(hidden: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..hidden).step_by(S::LANES).map(move |at| (at, (hidden - at).min(S::LANES)))
-}
-
-/// Zero in the lanes from `n` on.
-#[inline(always)]
-unsafe fn first_lanes<S: Simd>(x: S::F32, n: usize) -> S::F32 {
-    if n == S::LANES {
-        return x;
-    }
-    let mut lanes = [0.0; 64];
-    // SAFETY: a register fits into the array.
-    unsafe {
-        S::store(lanes.as_mut_ptr(), x);
-        S::load_n(lanes.as_ptr(), n)
-    }
-}
-
 #[inline(always)]
 unsafe fn forward_kernel<S: Simd>(
     norm: &LayerNorm,
@@ -171,25 +151,10 @@ unsafe fn forward_kernel<S: Simd>(
         // SAFETY: offsets stay within one row.
         unsafe {
             let (x, kept) = (x.add(row * hidden), normalized.add(row * hidden));
-            let mut sum = S::splat(0.0);
-            for (at, n) in steps::<S>(hidden) {
-                let mut v = load_some::<S>(x.add(at), n);
-                if !residual.is_null() {
-                    v = S::add(v, load_some::<S>(residual.add(row * hidden + at), n));
-                    store_some::<S>(x.add(at), v, n);
-                }
-                sum = S::add(sum, v);
-            }
-            let mean = S::splat(S::sum(sum) / hidden as f32);
-            let mut squares = S::splat(0.0);
-            for (at, n) in steps::<S>(hidden) {
-                let d = first_lanes::<S>(S::sub(load_some::<S>(x.add(at), n), mean), n);
-                squares = S::mul_add(d, d, squares);
-            }
-            let variance = S::sum(squares) / hidden as f32;
-            let scale = 1.0 / (variance + norm.epsilon).sqrt();
+            let residual = if residual.is_null() { residual } else { residual.add(row * hidden) };
+            let (mean, scale) = normalize::<S::Wide>(x, residual, hidden, norm.epsilon);
             *inverse.add(row) = scale;
-            let scale = S::splat(scale);
+            let (mean, scale) = (S::splat(mean), S::splat(scale));
             for (at, n) in steps::<S>(hidden) {
                 let d = S::mul(S::sub(load_some::<S>(x.add(at), n), mean), scale);
                 store_some::<S>(kept.add(at), d, n);
@@ -248,15 +213,8 @@ unsafe fn backward_kernel<S: Simd>(
         // SAFETY: offsets stay within one row.
         unsafe {
             let (d, kept) = (d.add(row * hidden), normalized.add(row * hidden));
-            let (mut sum, mut dot) = (S::splat(0.0), S::splat(0.0));
-            for (at, n) in steps::<S>(hidden) {
-                let w = load_some::<S>(norm.weight.as_ptr().add(at), n);
-                let g = S::mul(load_some::<S>(d.add(at), n), w);
-                sum = S::add(sum, g);
-                dot = S::mul_add(g, load_some::<S>(kept.add(at), n), dot);
-            }
-            let mean = S::splat(S::sum(sum) / hidden as f32);
-            let along = S::splat(S::sum(dot) / hidden as f32);
+            let (sum, dot) = sums::<S::Wide>(norm, d, kept);
+            let (mean, along) = (S::splat(sum / hidden as f32), S::splat(dot / hidden as f32));
             let scale = S::splat(*inverse.add(row));
             for (at, n) in steps::<S>(hidden) {
                 let w = load_some::<S>(norm.weight.as_ptr().add(at), n);
@@ -266,5 +224,24 @@ unsafe fn backward_kernel<S: Simd>(
                 store_some::<S>(d.add(at), S::mul(scale, rest), n);
             }
         }
+    }
+}
+
+/// The sums of `g` and of `g · n` over a row, with `g = d · weight` and `n` in `kept`.
+///
+/// # Safety
+/// Pointers cover a row of the norm's width; the CPU supports `W`, which has sixteen lanes.
+#[inline(always)]
+unsafe fn sums<W: Simd>(norm: &LayerNorm, d: *const f32, kept: *const f32) -> (f32, f32) {
+    // SAFETY: offsets stay within the row.
+    unsafe {
+        let (mut sum, mut dot) = (W::splat(0.0), W::splat(0.0));
+        for (at, n) in steps::<W>(norm.weight.len()) {
+            let w = load_some::<W>(norm.weight.as_ptr().add(at), n);
+            let g = W::mul(load_some::<W>(d.add(at), n), w);
+            sum = W::add(sum, g);
+            dot = W::mul_add(g, load_some::<W>(kept.add(at), n), dot);
+        }
+        (W::sum(sum), W::sum(dot))
     }
 }

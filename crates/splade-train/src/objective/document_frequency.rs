@@ -131,8 +131,8 @@ impl DocumentFrequency {
 
 /// `a(x)`
 pub(super) fn activation(share: f64, alpha: f64, beta: f64) -> f64 {
-    let exponent = std::f64::consts::LN_2 / alpha.ln();
+    let exponent = std::f64::consts::LN_2 / libm::log(alpha);
     // Never below 0 but by rounding; at 0 the power is infinite and the activation 0.
-    let distance = (share.powf(exponent) - 1.0).max(0.0);
-    1.0 / (1.0 + distance.powf(beta))
+    let distance = (libm::pow(share, exponent) - 1.0).max(0.0);
+    1.0 / (1.0 + libm::pow(distance, beta))
 }

@@ -143,7 +143,7 @@ fn add_cross_entropy<'a>(
 ) -> f64 {
     for (column, (by, log_p)) in derivatives.zip(log_p).enumerate() {
         // exp_m1: a probability near 1 must not lose the digits of its distance to 1.
-        *by += factor * if column == 0 { log_p.exp_m1() } else { log_p.exp() };
+        *by += factor * if column == 0 { libm::expm1(*log_p) } else { libm::exp(*log_p) };
     }
     -log_p[0]
 }
@@ -159,9 +159,9 @@ pub(crate) fn kldiv(
     let (student, teacher) = (log_softmax(own, temperature), log_softmax(teacher, temperature));
     let mut sum = 0.0;
     for ((by, student), teacher) in by_own.iter_mut().zip(&student).zip(&teacher) {
-        let p = teacher.exp();
+        let p = libm::exp(*teacher);
         sum += p * (teacher - student);
-        *by += share / temperature * (student.exp() - p);
+        *by += share / temperature * (libm::exp(*student) - p);
     }
     sum
 }
@@ -184,6 +184,6 @@ pub(crate) fn margin_mse(own: &[f64], teacher: &[f64], share: f64, by_own: &mut 
 pub(crate) fn log_softmax(scores: &[f64], temperature: f64) -> Vec<f64> {
     let scaled = scores.iter().map(|score| score / temperature);
     let largest = scaled.clone().fold(f64::NEG_INFINITY, f64::max);
-    let log_sum = scaled.clone().map(|s| (s - largest).exp()).sum::<f64>().ln();
+    let log_sum = libm::log(scaled.clone().map(|s| libm::exp(s - largest)).sum::<f64>());
     scaled.map(|s| s - largest - log_sum).collect()
 }

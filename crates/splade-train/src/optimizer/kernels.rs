@@ -83,9 +83,9 @@ impl Kernel {
                     rate1: (1.0 - beta1) as f32,
                     beta2: beta2 as f32,
                     rate2: (1.0 - beta2) as f32,
-                    correction2: (1.0 - beta2.powf(step)).sqrt() as f32,
+                    correction2: (1.0 - libm::pow(beta2, step)).sqrt() as f32,
                     epsilon: epsilon as f32,
-                    minus_rate: -(learning_rate / (1.0 - beta1.powf(step))) as f32,
+                    minus_rate: -(learning_rate / (1.0 - libm::pow(beta1, step))) as f32,
                 }
             }
             Optimizer::Sgd => Rule::Sgd { weight_decay, minus_rate },

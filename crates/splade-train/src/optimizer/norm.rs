@@ -9,14 +9,22 @@ use crate::engine::Parameters;
 const LANES: usize = 8;
 
 /// The 2-norm of the gradients of all parameters of all engines, summed in f64 in an order that
-/// does not depend on threads.
+/// depends neither on threads nor on the width of the CPU's panels.
 pub fn gradient_norm<P: Parameters + ?Sized>(engines: &mut [&mut P]) -> f64 {
     let mut sum = 0.0;
     for engine in engines {
         engine.parameters(&mut |parameter| {
-            let sums: Vec<f64> =
-                parameter.gradients.par_chunks(CHUNK).map(sum_of_squares).collect();
-            sum += sums.iter().sum::<f64>();
+            sum += match parameter.panels {
+                None => {
+                    let chunks = parameter.gradients.par_chunks(CHUNK);
+                    chunks.map(sum_of_squares).collect::<Vec<_>>().iter().sum::<f64>()
+                }
+                Some((width, length)) => {
+                    let panels = parameter.gradients.par_chunks(width * length);
+                    let rows = panels.map(|panel| sums_of_rows(panel, width));
+                    rows.collect::<Vec<_>>().iter().flatten().sum::<f64>()
+                }
+            };
         });
     }
     sum.sqrt()
@@ -28,6 +36,17 @@ pub fn clip_coefficient(norm: f64, max_norm: f64) -> f32 {
     let coefficient = max_norm / (norm + 1e-6);
     // A norm that is not a number stays so: the caller must see it.
     if max_norm == 0.0 || coefficient > 1.0 { 1.0 } else { coefficient as f32 }
+}
+
+/// The sums of squares of the rows of a panel, each in the order of its numbers.
+fn sums_of_rows(panel: &[f32], width: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; width];
+    for numbers in panel.chunks_exact(width) {
+        for (sum, x) in sums.iter_mut().zip(numbers) {
+            *sum += f64::from(*x) * f64::from(*x);
+        }
+    }
+    sums
 }
 
 fn sum_of_squares(numbers: &[f32]) -> f64 {

@@ -22,7 +22,7 @@ impl Bare {
 impl Parameters for Bare {
     fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
         for (values, gradients) in self.values.iter_mut().zip(&mut self.gradients) {
-            visit(ParameterMut { name: "", values, gradients });
+            visit(ParameterMut { name: "", panels: None, values, gradients });
         }
     }
 
@@ -36,6 +36,54 @@ impl Parameters for Bare {
         _: &dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError>,
     ) -> Result<Vec<f32>, TrainError> {
         unreachable!()
+    }
+}
+
+/// One matrix in panels of some width.
+struct InPanels {
+    width: usize,
+    length: usize,
+    numbers: Vec<f32>,
+}
+
+impl Parameters for InPanels {
+    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
+        let mut values = self.numbers.clone();
+        let panels = Some((self.width, self.length));
+        let (values, gradients) = (&mut values[..], &mut self.numbers[..]);
+        visit(ParameterMut { name: "", panels, values, gradients });
+    }
+
+    fn to_tensors(&self, _: usize, _: &[f32]) -> Vec<NamedTensor> {
+        unreachable!()
+    }
+
+    fn read_tensors(
+        &self,
+        _: usize,
+        _: &dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError>,
+    ) -> Result<Vec<f32>, TrainError> {
+        unreachable!()
+    }
+}
+
+/// The norm of gradients in the panels of every instruction set is the same to the bit.
+#[test]
+fn norms_do_not_depend_on_panels() {
+    let (rows, length) = (101, 37);
+    let matrix = noise(rows * length, 7);
+    let norm = |width: usize| {
+        let mut numbers = vec![0.0; rows.next_multiple_of(width) * length];
+        for (i, x) in matrix.iter().enumerate() {
+            let (row, column) = (i / length, i % length);
+            numbers[(row / width * length + column) * width + row % width] = *x;
+        }
+        gradient_norm(&mut [&mut InPanels { width, length, numbers }])
+    };
+    let want = matrix.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+    assert!((norm(1) - want).abs() < 1e-12 * want);
+    for width in [8, 12, 16, 48] {
+        assert_eq!(norm(width).to_bits(), norm(1).to_bits(), "{width}");
     }
 }
 

@@ -38,6 +38,7 @@ impl Parameters for TeacherEngine {
         for ((value, gradient), layout) in self.model.parameters().into_iter().zip(&self.layouts) {
             visit(ParameterMut {
                 name: layout.name(),
+                panels: layout.panels(),
                 values: value.numbers,
                 gradients: gradient.numbers,
             });

@@ -26,12 +26,12 @@ pub(super) fn group(
     let mut by = vec![0.0; z.len()];
     let value = match loss {
         TeacherLoss::Bce => {
-            by[0] = share * (1.0 / (1.0 + (-z[0]).exp()) - y[0]);
-            z[0].max(0.0) - z[0] * y[0] + (-z[0].abs()).exp().ln_1p()
+            by[0] = share * (1.0 / (1.0 + libm::exp(-z[0])) - y[0]);
+            z[0].max(0.0) - z[0] * y[0] + libm::log1p(libm::exp(-z[0].abs()))
         }
         TeacherLoss::Mse => {
             by[0] = share * 2.0 * (z[0] - y[0]);
-            (z[0] - y[0]).powi(2)
+            (z[0] - y[0]) * (z[0] - y[0])
         }
         TeacherLoss::L1 => {
             let difference = z[0] - y[0];
@@ -42,7 +42,7 @@ pub(super) fn group(
             let log_p = log_softmax(&z, 1.0);
             let label = y[0] as usize;
             for (i, (by, log_p)) in by.iter_mut().zip(&log_p).enumerate() {
-                *by = share * if i == label { log_p.exp_m1() } else { log_p.exp() };
+                *by = share * if i == label { libm::expm1(*log_p) } else { libm::exp(*log_p) };
             }
             -log_p[label]
         }

@@ -175,11 +175,11 @@ pub(super) fn line(qid: i64, scores: impl Iterator<Item = (i64, String)>) -> Str
 /// and a million where it is 0 or 1. Of folders whose activation is none the logit is taken for the
 /// probability, as there.
 fn python_score(logit: f32, sigmoid: bool) -> f64 {
-    let p = if sigmoid { 1.0 / (1.0 + (-logit).exp()) } else { logit };
+    let p = if sigmoid { 1.0 / (1.0 + libm::expf(-logit)) } else { logit };
     match f64::from(p) {
         p if p >= 1.0 => 1e6,
         p if p <= 0.0 => -1e6,
-        p => p.ln() - (1.0 - p).ln(),
+        p => libm::log(p) - libm::log(1.0 - p),
     }
 }
 

@@ -28,7 +28,7 @@ pub fn started(
     let mut random = Random::new(&[seed, START]);
     let mut unit = move || ((random.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
     // Box and Muller, "A note on the generation of random normal deviates", 1958.
-    let mut normal = || (-2.0 * unit().ln()).sqrt() * (TAU * unit()).cos();
+    let mut normal = || (-2.0 * libm::log(unit())).sqrt() * libm::cos(TAU * unit());
     add_classifier(model, out, labels, &mut normal)?;
     Ok((out.to_path_buf(), true))
 }

@@ -222,8 +222,8 @@ fn modernbert(new: &NewModel, vocab: usize) -> Tensors {
 /// A number of N(0, deviation) of at most `cut` deviations, by Box and Muller's transform (1958).
 fn normal(random: &mut Random, deviation: f64, cut: f64) -> f32 {
     loop {
-        let radius = (-2.0 * (1.0 - random.share()).ln()).sqrt();
-        let draw = radius * (TAU * random.share()).cos();
+        let radius = (-2.0 * libm::log(1.0 - random.share())).sqrt();
+        let draw = radius * libm::cos(TAU * random.share());
         if draw.abs() <= cut {
             return (deviation * draw) as f32;
         }

@@ -94,7 +94,7 @@ impl Parameters for Bag {
         for ((name, values), gradients) in
             NAMES.iter().zip(&mut self.values).zip(&mut self.gradients)
         {
-            visit(ParameterMut { name, values, gradients });
+            visit(ParameterMut { name, panels: None, values, gradients });
         }
     }
 

@@ -1,0 +1,68 @@
+//! A text's vector is the same to the bit on every CPU: the models that the repository carries, on
+//! every instruction set of this machine, against each other and against hashes that machines with
+//! other instruction sets compare with, too. Where a change of the arithmetic is meant, the failing
+//! test prints the new table.
+
+use std::path::Path;
+
+use splade_model::{Encoder, EncoderOptions, Isa, Precision};
+
+const GOLDEN: [(&str, Precision, u64); 0] = [];
+
+const TEXTS: [&str; 8] = [
+    "2025年の大阪・関西万博はいつ開催されましたか",
+    "東京タワーの高さは333メートルである。",
+    "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。何でも薄暗いじめじめした所で\
+     ニャーニャー泣いていた事だけは記憶している。",
+    "カレー",
+    "What is the capital of Japan?",
+    "The Tokyo Tower is a communications and observation tower, completed in 1958.",
+    "splade",
+    "Sparse vectors of 日本語 and English in one index: 検索 works with both.",
+];
+
+/// Terms and weights, bit for bit.
+fn bits(model: &str, isa: Isa, precision: Precision) -> Vec<Vec<(u32, u32)>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models").join(model);
+    let options = EncoderOptions { isa, precision, threads: Some(2), ..Default::default() };
+    let encoder = Encoder::load(&dir, &options).expect("a model of the repository");
+    let vectors = encoder.encode(&TEXTS).expect("encoded");
+    let terms = |vector: &splade_sparse::SparseVector| {
+        vector.iter().map(|(term, weight)| (term.0, weight.to_bits())).collect()
+    };
+    vectors.iter().map(terms).collect()
+}
+
+/// FNV-1a, 64 bits.
+fn hash(vectors: &[Vec<(u32, u32)>]) -> u64 {
+    let numbers = vectors.iter().flat_map(|terms| {
+        let terms = terms.iter().flat_map(|(term, weight)| [*term, *weight]);
+        std::iter::once(terms.len() as u32).chain(terms).collect::<Vec<_>>()
+    });
+    numbers.flat_map(u32::to_le_bytes).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_vectors() {
+    let (mut wrong, mut table) = (Vec::new(), String::new());
+    let mut golden = GOLDEN.iter();
+    for model in ["demo", "mini-ja-en"] {
+        for precision in [Precision::F32, Precision::Int8] {
+            let portable = bits(model, Isa::named("portable").expect("always there"), precision);
+            assert!(portable.iter().map(Vec::len).sum::<usize>() > 20, "{model}: hardly a term");
+            for isa in Isa::supported() {
+                if bits(model, isa, precision) != portable {
+                    wrong.push(format!("{model} {precision}: {isa} differs from portable"));
+                }
+            }
+            let hash = hash(&portable);
+            if golden.next() != Some(&(model, precision, hash)) {
+                wrong.push(format!("{model} {precision}: not the bits that are written here"));
+            }
+            table += &format!("    ({model:?}, Precision::{precision:?}, 0x{hash:016x}),\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{table}", wrong.join("\n"));
+}
