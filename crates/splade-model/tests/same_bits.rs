@@ -5,9 +5,37 @@
 
 use std::path::Path;
 
-use splade_model::{Encoder, EncoderOptions, Isa, Precision};
+use splade_model::{Encoder, EncoderOptions, Isa, Pooling, Precision, Saturation, Trainable};
+
+/// The models that the repository carries, and small ones of the other kinds of attention.
+const ENCODERS: [&str; 4] = [
+    "../../models/demo",
+    "../../models/mini-ja-en",
+    "tests/fixtures/reference/deberta-v2",
+    "tests/fixtures/reference/modernbert",
+];
 
 const GOLDEN: [(&str, Precision, u64); 0] = [];
+
+/// Small models of every family that trains.
+const MODELS: [&str; 14] = [
+    "bert",
+    "bert-gelu-new",
+    "bert-gelu-tanh",
+    "bert-japanese",
+    "bert-relu",
+    "bert-silu",
+    "bert-untied",
+    "camembert",
+    "distilbert",
+    "electra",
+    "modernbert",
+    "modernbert-biases",
+    "roberta",
+    "xlm-roberta",
+];
+
+const GRADIENTS: [(&str, u64); 0] = [];
 
 const TEXTS: [&str; 8] = [
     "2025年の大阪・関西万博はいつ開催されましたか",
@@ -23,7 +51,7 @@ const TEXTS: [&str; 8] = [
 
 /// Terms and weights, bit for bit.
 fn bits(model: &str, isa: Isa, precision: Precision) -> Vec<Vec<(u32, u32)>> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models").join(model);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(model);
     let options = EncoderOptions { isa, precision, threads: Some(2), ..Default::default() };
     let encoder = Encoder::load(&dir, &options).expect("a model of the repository");
     let vectors = encoder.encode(&TEXTS).expect("encoded");
@@ -33,22 +61,46 @@ fn bits(model: &str, isa: Isa, precision: Precision) -> Vec<Vec<(u32, u32)>> {
     vectors.iter().map(terms).collect()
 }
 
+/// Gradients of every tensor, row-major, of a training step with the dropout that the model has.
+fn gradients(model: &Path, isa: Isa, pooling: Pooling) -> Vec<u32> {
+    let mut model = Trainable::load(model, pooling, Saturation::Log1pRelu, isa).expect("a model");
+    let texts: Vec<Vec<u32>> =
+        [3u32, 19, 40].iter().map(|n| (0..*n).map(|i| 5 + (i * 7 + n) % 50).collect()).collect();
+    let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+    let pooled = model.forward(&texts, &[1, 2, 3]);
+    let by_weight = |terms: &Vec<splade_model::PooledTerm>| {
+        terms.iter().map(|term| (term.term % 11) as f32 / 8.0 - 0.5).collect()
+    };
+    model.backward(&pooled.iter().map(by_weight).collect::<Vec<_>>());
+    let weights = pooled.iter().flatten().map(|term| term.weight.to_bits()).collect::<Vec<_>>();
+    let mut all = weights;
+    for (value, gradient) in model.parameters() {
+        for tensor in value.layout().to_tensors(gradient.numbers) {
+            all.extend(tensor.numbers.iter().map(|x| x.to_bits()));
+        }
+    }
+    all
+}
+
 /// FNV-1a, 64 bits.
-fn hash(vectors: &[Vec<(u32, u32)>]) -> u64 {
-    let numbers = vectors.iter().flat_map(|terms| {
-        let terms = terms.iter().flat_map(|(term, weight)| [*term, *weight]);
-        std::iter::once(terms.len() as u32).chain(terms).collect::<Vec<_>>()
-    });
+fn fnv(numbers: impl Iterator<Item = u32>) -> u64 {
     numbers.flat_map(u32::to_le_bytes).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+fn hash(vectors: &[Vec<(u32, u32)>]) -> u64 {
+    fnv(vectors.iter().flat_map(|terms| {
+        let numbers = terms.iter().flat_map(|(term, weight)| [*term, *weight]);
+        std::iter::once(terms.len() as u32).chain(numbers)
+    }))
 }
 
 #[test]
 fn every_instruction_set_gives_the_same_vectors() {
     let (mut wrong, mut table) = (Vec::new(), String::new());
     let mut golden = GOLDEN.iter();
-    for model in ["demo", "mini-ja-en"] {
+    for model in ENCODERS {
         for precision in [Precision::F32, Precision::Int8] {
             let portable = bits(model, Isa::named("portable").expect("always there"), precision);
             assert!(portable.iter().map(Vec::len).sum::<usize>() > 20, "{model}: hardly a term");
@@ -63,6 +115,31 @@ fn every_instruction_set_gives_the_same_vectors() {
             }
             table += &format!("    ({model:?}, Precision::{precision:?}, 0x{hash:016x}),\n");
         }
+    }
+    assert!(wrong.is_empty(), "{}\n{table}", wrong.join("\n"));
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_gradients() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference");
+    let (mut wrong, mut table) = (Vec::new(), String::new());
+    let mut golden = GRADIENTS.iter();
+    for model in MODELS {
+        let run = |isa| {
+            let of = |pooling| gradients(&fixtures.join(model), isa, pooling);
+            [of(Pooling::Max), of(Pooling::Sum)].concat()
+        };
+        let portable = run(Isa::named("portable").expect("always there"));
+        for isa in Isa::supported() {
+            if run(isa) != portable {
+                wrong.push(format!("{model}: {isa} differs from portable"));
+            }
+        }
+        let hash = fnv(portable.into_iter());
+        if golden.next() != Some(&(model, hash)) {
+            wrong.push(format!("{model}: not the bits that are written here"));
+        }
+        table += &format!("    ({model:?}, 0x{hash:016x}),\n");
     }
     assert!(wrong.is_empty(), "{}\n{table}", wrong.join("\n"));
 }

@@ -294,3 +294,23 @@ fn moments_end_at_zero() {
         assert!(state.moments[0][0][0][0].is_nan(), "{kind:?}");
     }
 }
+
+/// The bits of updates are the same on every CPU: this constant was written on one of them.
+#[test]
+fn updates_have_the_bits_of_other_machines() {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for kind in KINDS {
+        let mut engine = Bare::new(vec![noise(1003, 1), noise(17, 2)]);
+        let mut state = OptimizerState::new(kind);
+        for step in 0..5 {
+            engine.gradients = vec![noise(1003, 3 + step), noise(17, 30 + step)];
+            let scale = clip_coefficient(gradient_norm(&mut [&mut engine]), 0.7);
+            state.update(&mut [&mut engine], &options(1e-3), scale);
+        }
+        let moments = state.moments.iter().flatten().flatten().flatten();
+        for byte in engine.values.iter().flatten().chain(moments).flat_map(|x| x.to_le_bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    assert_eq!(hash, 0, "0x{hash:016x}");
+}
