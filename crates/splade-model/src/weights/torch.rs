@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use super::{Tensor, elements, pickle, read_at};
+use super::pickle::{self, u32_at};
+use super::{Tensor, elements, read_at};
 
 /// Larger than the pickle of any state dict: one tensor takes some 200 bytes.
 const MAX_PICKLE: u64 = 4 << 20;
@@ -126,10 +127,6 @@ impl Archive<'_> {
         read_at(self.file, &mut bytes, at).map_err(|error| error.to_string())?;
         Ok(bytes)
     }
-}
-
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> usize {
