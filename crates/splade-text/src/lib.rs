@@ -19,23 +19,24 @@
 //! `light-splade` of the user's cache or in `LIGHT_SPLADE_CACHE`; without such a folder every start
 //! takes a third of a second longer.
 
-mod config;
 mod error;
-
-mod added;
-mod hugging_face;
-mod japanese;
-mod learn;
-mod mecab;
-mod pair;
-mod tokenizer;
+mod files;
+mod config;
 mod vocab;
 mod wordpiece;
+mod added;
+mod pair;
+mod hugging_face;
+mod mecab;
+mod japanese;
+mod tokenizer;
 mod words;
+mod learn;
 
 use std::path::Path;
 
 pub use error::TextError;
+pub use files::{ModelFile, ModelFiles};
 pub use learn::{Vocabulary, VocabularyOptions};
 pub use pair::PairEncoding;
 pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};
