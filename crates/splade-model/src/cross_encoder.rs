@@ -11,8 +11,10 @@ use rayon::prelude::*;
 use splade_nn::{Isa, Precision};
 use splade_text::{PairEncoding, Tokenizer, TokenizerOptions};
 
-use crate::arch::{PackedTexts, SequenceClassifier, Workspace};
-use crate::config::{ArchitectureConfig, ClassifierConfig, ScoreActivation};
+use crate::arch::{
+    ArchitectureConfig, ClassifierConfig, PackedTexts, ScoreActivation, SequenceClassifier,
+    Workspace,
+};
 use crate::error::ModelError;
 use crate::network::{in_micro_batches, offsets};
 
@@ -278,7 +280,7 @@ impl PairNetwork {
         (isa, precision): (Isa, Precision),
         batch_tokens: usize,
     ) -> Result<Self, ModelError> {
-        let model = SequenceClassifier::load(folder, config, classifier, isa, precision)?;
+        let model = SequenceClassifier::load(&folder.into(), config, classifier, isa, precision)?;
         Ok(Self { model, batch_tokens: batch_tokens.max(1), workspaces: Mutex::default() })
     }
 

@@ -81,6 +81,9 @@ pub enum ModelError {
     /// The tokenizer could not be loaded, or failed on a text.
     #[error(transparent)]
     Text(#[from] splade_text::TextError),
+    /// The system gave no threads.
+    #[error("cannot start threads")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
     /// A setting does not fit the model.
     #[error("{0}")]
     Setting(String),

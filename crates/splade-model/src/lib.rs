@@ -17,33 +17,33 @@
 //! # }
 //! ```
 
-mod arch;
-mod config;
-mod cross_encoder;
-mod encoder;
 mod error;
-mod export;
-mod folder;
-mod hub;
-mod loader;
-mod lookup;
-mod network;
-mod train;
+mod config;
 mod weights;
+mod loader;
+mod graph;
+mod parameter;
+mod arch;
+mod network;
+mod folder;
+mod lookup;
+mod encoder;
+mod cross_encoder;
+mod train;
+mod export;
+mod hub;
 
-pub use config::{
-    ArchitectureConfig, BertConfig, BertFamily, ConvolutionConfig, DebertaV2Config, DropoutRates,
-    ModernBertBiases, ModernBertConfig, RelativeConfig,
-};
+pub use arch::ArchitectureConfig;
 pub use cross_encoder::{CrossEncoder, CrossEncoderOptions, PairTokenizer, ScoredPairs};
 pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
 pub use error::ModelError;
 pub use export::{ExportOptions, ExportedModel, OnnxOutput, QueryTower, Reader, export_model};
 pub use folder::{Layout, Method, ModelFolder, Table, Tower};
 pub use hub::{HubOptions, HubProgress, HubTarget, resolve, resolve_dataset, upload};
+pub use parameter::{Parameter, ParameterLayout, Tensor};
 pub use splade_nn::{CrossEntropy, Isa, PooledTerm, Pooling, Precision, Saturation};
 pub use train::{
-    Masked, Parameter, ParameterLayout, Tensor, Trainable, TrainableCrossEncoder, add_classifier,
-    add_head, copy_tokenizer_alone, lacks_classifier, lacks_head,
+    Masked, Trainable, TrainableCrossEncoder, add_classifier, add_head, copy_tokenizer_alone,
+    lacks_classifier, lacks_head,
 };
 pub use weights::{FloatType, Weights, WeightsWriter};

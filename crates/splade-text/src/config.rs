@@ -71,7 +71,9 @@ impl Config {
     pub(crate) fn object(&self, key: &str) -> Result<Self, TextError> {
         match self.value(key) {
             None => Ok(Self::of(&self.files, &self.path, Value::Null)),
-            Some(value) if value.is_object() => Ok(Self::of(&self.files, &self.path, value.clone())),
+            Some(value) if value.is_object() => {
+                Ok(Self::of(&self.files, &self.path, value.clone()))
+            }
             Some(_) => Err(self.unsupported(key, "an object")),
         }
     }

@@ -56,7 +56,8 @@ impl ModelFiles {
         files: impl IntoIterator<Item = (P, B)>,
     ) -> Self {
         let root = name.into();
-        let files = files.into_iter().map(|(path, bytes)| (root.join(path), Arc::new(bytes.into())));
+        let files =
+            files.into_iter().map(|(path, bytes)| (root.join(path), Arc::new(bytes.into())));
         let memory = Some(Arc::new(files.collect()));
         Self { root, memory }
     }

@@ -7,20 +7,15 @@
 //! Operators of opset 17, which onnxruntime runs from version 1.12 on. Arithmetic is in 32 bits;
 //! weights of 16 are cast. A file of protobuf holds 2 GB at most.
 
-mod builder;
-mod networks;
-mod proto;
-
 use std::path::Path;
 
 use prost::Message;
 use splade_nn::{Pooling, Saturation};
 
-use self::builder::{Builder, Value, int, ints};
-use self::networks::Inputs;
-use self::proto::{Model, OperatorSet, Size};
-use crate::config::ArchitectureConfig;
+use crate::arch::ArchitectureConfig;
 use crate::error::ModelError;
+use crate::graph::proto::{Model, OperatorSet, Size};
+use crate::graph::{Builder, Inputs, Value, int, ints};
 use crate::weights::{FloatType, Weights};
 
 /// Of `LayerNormalization`, the newest operator used.
@@ -41,13 +36,16 @@ pub enum OnnxOutput {
 
 /// Whether a graph can be written of a model, before anything is.
 pub(super) fn check(from: &Path) -> Result<(), ModelError> {
-    match ArchitectureConfig::open(from)? {
-        ArchitectureConfig::DebertaV2(_) => Err(ModelError::Setting(format!(
-            "{}: ONNX is not written for DeBERTa-v2; leave --onnx out",
-            from.display()
-        ))),
-        _ => Ok(()),
-    }
+    let config = ArchitectureConfig::open(from)?;
+    config.0.graph().map(drop).ok_or_else(|| not_written(from, &config))
+}
+
+fn not_written(from: &Path, config: &ArchitectureConfig) -> ModelError {
+    ModelError::Setting(format!(
+        "{}: ONNX is not written for {}; leave --onnx out",
+        from.display(),
+        config.name()
+    ))
 }
 
 /// Writes `model.onnx` into the folder of a model that was checked.
@@ -60,15 +58,12 @@ pub(super) fn write(
     let weights = Weights::open(folder)?;
     let mut b = Builder::new(&weights, dtype);
     let config = ArchitectureConfig::open(folder)?;
-    let has_types = matches!(&config, ArchitectureConfig::Bert(c) if c.token_types > 1);
+    let graph = config.0.graph().ok_or_else(|| not_written(folder, &config))?;
+    let has_types = config.0.sizes().token_types > 1;
     let [ids, mask] = ["input_ids", "attention_mask"].map(|name| b.input(name));
     let token_types = has_types.then(|| b.input("token_type_ids"));
     let inputs = Inputs { ids, mask, token_types };
-    let logits = match &config {
-        ArchitectureConfig::Bert(config) => networks::bert(&mut b, config, &inputs)?,
-        ArchitectureConfig::ModernBert(config) => networks::modernbert(&mut b, config, &inputs)?,
-        ArchitectureConfig::DebertaV2(_) => return check(folder),
-    };
+    let logits = graph.build(&mut b, &inputs)?;
     let named = |name: &str| Size::Name(name.to_owned());
     let vocab = Size::Value(config.vocab() as i64);
     match output {

@@ -11,47 +11,47 @@ use crate::weights::{FloatType, Weights};
 const FAR: f32 = -1e9;
 
 /// A value of the graph.
-pub(super) type Value = String;
+pub(crate) type Value = String;
 
 /// Nodes so far, and where their weights come from.
-pub(super) struct Builder<'a> {
+pub(crate) struct Builder<'a> {
     weights: &'a Weights,
     dtype: FloatType,
-    pub(super) graph: Graph,
+    pub(crate) graph: Graph,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(weights: &'a Weights, dtype: FloatType) -> Self {
+    pub(crate) fn new(weights: &'a Weights, dtype: FloatType) -> Self {
         Self { weights, dtype, graph: Graph { name: "splade".to_owned(), ..Graph::default() } }
     }
 
     /// Whether the weights have a tensor of that name.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.weights.shape(name).is_some()
     }
 
     /// An input of integers, `(batch, sequence)`.
-    pub(super) fn input(&mut self, name: &str) -> Value {
+    pub(crate) fn input(&mut self, name: &str) -> Value {
         let dimensions = [Size::Name("batch".to_owned()), Size::Name("sequence".to_owned())];
         self.graph.input.push(info(name, Element::Int64, dimensions.into()));
         name.to_owned()
     }
 
     /// Gives a value a name and makes it the output.
-    pub(super) fn output(&mut self, value: &str, name: &str, dimensions: Vec<Size>) {
+    pub(crate) fn output(&mut self, value: &str, name: &str, dimensions: Vec<Size>) {
         self.node("Identity", &[value], vec![], &[name]);
         self.graph.output.push(info(name, Element::Float, dimensions));
     }
 
     /// A node of one output.
-    pub(super) fn op(&mut self, op: &str, inputs: &[&str], attributes: Vec<Attribute>) -> Value {
+    pub(crate) fn op(&mut self, op: &str, inputs: &[&str], attributes: Vec<Attribute>) -> Value {
         let name = format!("{op}_{}", self.graph.node.len());
         self.node(op, inputs, attributes, &[&name]);
         name
     }
 
     /// A node that gives equal parts along the last dimension.
-    pub(super) fn split(&mut self, x: &str, parts: usize) -> Vec<Value> {
+    pub(crate) fn split(&mut self, x: &str, parts: usize) -> Vec<Value> {
         let at = self.graph.node.len();
         let names: Vec<Value> = (0..parts).map(|part| format!("Split_{at}_{part}")).collect();
         let outputs: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -71,18 +71,18 @@ impl<'a> Builder<'a> {
     }
 
     /// A number.
-    pub(super) fn scalar(&mut self, x: f32) -> Value {
+    pub(crate) fn scalar(&mut self, x: f32) -> Value {
         self.constant("number", vec![], Element::Float, x.to_le_bytes().to_vec())
     }
 
     /// Numbers, row-major.
-    pub(super) fn floats(&mut self, shape: &[usize], numbers: &[f32]) -> Value {
+    pub(crate) fn floats(&mut self, shape: &[usize], numbers: &[f32]) -> Value {
         let bytes = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
         self.constant("numbers", dims(shape), Element::Float, bytes)
     }
 
     /// A list of integers.
-    pub(super) fn ints(&mut self, values: &[i64]) -> Value {
+    pub(crate) fn ints(&mut self, values: &[i64]) -> Value {
         let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         self.constant("integers", vec![values.len() as i64], Element::Int64, bytes)
     }
@@ -99,7 +99,7 @@ impl<'a> Builder<'a> {
 
     /// A tensor of the model in 32 bits; with 16 bits in the file a cast follows, which runtimes
     /// do once. `(outputs, inputs)` becomes `(inputs, outputs)` if it is to be transposed.
-    pub(super) fn weight(&mut self, name: &str, transposed: bool) -> Result<Value, ModelError> {
+    pub(crate) fn weight(&mut self, name: &str, transposed: bool) -> Result<Value, ModelError> {
         let mut numbers = self.weights.read_f32(name)?;
         let mut shape = self.weights.shape(name).unwrap_or_default().to_vec();
         if let (true, [rows, columns]) = (transposed, &shape[..]) {
@@ -125,7 +125,7 @@ impl<'a> Builder<'a> {
     }
 
     /// `x · Wᵀ + b` of `{prefix}.weight` and, with `bias`, `{prefix}.bias`.
-    pub(super) fn linear(
+    pub(crate) fn linear(
         &mut self,
         x: &str,
         prefix: &str,
@@ -141,7 +141,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Layer norm over the last dimension.
-    pub(super) fn norm(
+    pub(crate) fn norm(
         &mut self,
         x: &str,
         prefix: &str,
@@ -157,7 +157,7 @@ impl<'a> Builder<'a> {
         Ok(self.op("LayerNormalization", &inputs, attributes))
     }
 
-    pub(super) fn activation(&mut self, x: &str, activation: Activation) -> Value {
+    pub(crate) fn activation(&mut self, x: &str, activation: Activation) -> Value {
         match activation {
             Activation::Identity => x.to_owned(),
             Activation::Relu => self.op("Relu", &[x], vec![]),
@@ -194,42 +194,42 @@ impl<'a> Builder<'a> {
         self.scaled(&product, 0.5)
     }
 
-    pub(super) fn scaled(&mut self, x: &str, by: f32) -> Value {
+    pub(crate) fn scaled(&mut self, x: &str, by: f32) -> Value {
         let by = self.scalar(by);
         self.op("Mul", &[x, &by], vec![])
     }
 
-    pub(super) fn add(&mut self, x: &str, y: &str) -> Value {
+    pub(crate) fn add(&mut self, x: &str, y: &str) -> Value {
         self.op("Add", &[x, y], vec![])
     }
 
-    pub(super) fn cast(&mut self, x: &str, element: Element) -> Value {
+    pub(crate) fn cast(&mut self, x: &str, element: Element) -> Value {
         self.op("Cast", &[x], vec![int("to", element as i64)])
     }
 
-    pub(super) fn unsqueeze(&mut self, x: &str, axes: &[i64]) -> Value {
+    pub(crate) fn unsqueeze(&mut self, x: &str, axes: &[i64]) -> Value {
         let axes = self.ints(axes);
         self.op("Unsqueeze", &[x, &axes], vec![])
     }
 
-    pub(super) fn reshape(&mut self, x: &str, shape: &[i64]) -> Value {
+    pub(crate) fn reshape(&mut self, x: &str, shape: &[i64]) -> Value {
         let shape = self.ints(shape);
         self.op("Reshape", &[x, &shape], vec![])
     }
 
-    pub(super) fn transpose(&mut self, x: &str, order: &[i64]) -> Value {
+    pub(crate) fn transpose(&mut self, x: &str, order: &[i64]) -> Value {
         self.op("Transpose", &[x], vec![ints("perm", order)])
     }
 
     /// Tokens of a text, padding included: a list of one.
-    pub(super) fn length(&mut self, ids: &str) -> Value {
+    pub(crate) fn length(&mut self, ids: &str) -> Value {
         let shape = self.op("Shape", &[ids], vec![]);
         let one = self.ints(&[1]);
         self.op("Gather", &[&shape, &one], vec![])
     }
 
     /// 0, 1, 2 … for each token of a text: `(sequence)`.
-    pub(super) fn places(&mut self, ids: &str) -> Value {
+    pub(crate) fn places(&mut self, ids: &str) -> Value {
         let length = self.length(ids);
         let length = self.op("Squeeze", &[&length], vec![]);
         let [zero, one] = [0_i64, 1]
@@ -238,7 +238,7 @@ impl<'a> Builder<'a> {
     }
 
     /// 0 where the mask is 1, a number far below zero where it is 0.
-    pub(super) fn far_where_zero(&mut self, mask: &str) -> Value {
+    pub(crate) fn far_where_zero(&mut self, mask: &str) -> Value {
         let mask = self.cast(mask, Element::Float);
         let one = self.scalar(1.0);
         let hidden = self.op("Sub", &[&one, &mask], vec![]);
@@ -247,7 +247,7 @@ impl<'a> Builder<'a> {
 
     /// Attention: `(batch, sequence, hidden)` each of queries, keys and values, already split into
     /// heads, `(batch, heads, sequence, width)`.
-    pub(super) fn attend(&mut self, [q, k, v]: [&str; 3], width: usize, bias: &str) -> Value {
+    pub(crate) fn attend(&mut self, [q, k, v]: [&str; 3], width: usize, bias: &str) -> Value {
         let keys = self.transpose(k, &[0, 1, 3, 2]);
         let scores = self.op("MatMul", &[q, &keys], vec![]);
         let scores = self.scaled(&scores, 1.0 / (width as f32).sqrt());
@@ -259,7 +259,7 @@ impl<'a> Builder<'a> {
     }
 
     /// `(batch, sequence, hidden)` to `(batch, heads, sequence, width)`.
-    pub(super) fn heads(&mut self, x: &str, heads: usize, width: usize) -> Value {
+    pub(crate) fn heads(&mut self, x: &str, heads: usize, width: usize) -> Value {
         let split = self.reshape(x, &[0, 0, heads as i64, width as i64]);
         self.transpose(&split, &[0, 2, 1, 3])
     }
@@ -275,11 +275,11 @@ fn info(name: &str, element: Element, sizes: Vec<Size>) -> ValueInfo {
     ValueInfo { name: name.to_owned(), kind: Some(Type { tensor: Some(tensor) }) }
 }
 
-pub(super) fn int(name: &str, x: i64) -> Attribute {
+pub(crate) fn int(name: &str, x: i64) -> Attribute {
     Attribute { name: name.to_owned(), i: Some(x), kind: 2, ..Attribute::default() }
 }
 
-pub(super) fn ints(name: &str, values: &[i64]) -> Attribute {
+pub(crate) fn ints(name: &str, values: &[i64]) -> Attribute {
     Attribute { name: name.to_owned(), ints: values.to_vec(), kind: 7, ..Attribute::default() }
 }
 
