@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use splade_model::HubProgress;
+use splade_model::hub::HubProgress;
 
 use crate::input::Position;
 

@@ -31,9 +31,10 @@ mod stream;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use splade_model::{
-    ArchitectureConfig, Encoder, EncoderOptions, HubOptions, Method, ModelFolder, Side,
-};
+use splade_model::architecture::ArchitectureConfig;
+use splade_model::folder::Method;
+use splade_model::hub::HubOptions;
+use splade_model::{Encoder, EncoderOptions, ModelFolder, Side};
 use splade_sparse::TermId;
 use splade_sparse::files::Lines;
 use splade_text::{Tokenizer, TokenizerOptions};
@@ -52,7 +53,7 @@ fn folder(model: &Path) -> Result<PathBuf> {
         return Ok(model.to_path_buf());
     };
     let mut downloads = Transfers::new("fetching");
-    let folder = splade_model::resolve(name, &HubOptions::from_env()?, &mut |progress| {
+    let folder = splade_model::hub::resolve(name, &HubOptions::from_env()?, &mut |progress| {
         downloads.show(progress);
     })?;
     Ok(folder)

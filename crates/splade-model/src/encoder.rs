@@ -214,18 +214,13 @@ impl Encoder {
             Engine::Lookup(lookup) => (lookup.vocab(), 1, usize::MAX),
         };
         if tokenizer.len() > vocab {
-            return Err(ModelError::Setting(format!(
-                "{}: the tokenizer has {} tokens but the model's vocabulary {vocab}",
-                tower.dir.display(),
-                tokenizer.len(),
-            )));
+            let (path, tokens) = (tower.dir.clone(), tokenizer.len());
+            return Err(ModelError::Vocabulary { path, tokens, vocab });
         }
         let own = tower.max_seq_length.or(tokenizer.model_max_length()).unwrap_or(limit).min(limit);
         let max_length = options.max_length.unwrap_or(own);
         if max_length > limit || max_length < shortest {
-            return Err(ModelError::Setting(format!(
-                "a maximum length of {max_length} tokens; the model takes {shortest} to {limit}"
-            )));
+            return Err(ModelError::MaxLength { got: max_length, shortest, longest: limit });
         }
         let prompt = options.prompt.clone().unwrap_or_else(|| tower.prompt.clone());
         Ok(Self { tokenizer, engine, prompt, max_length, threads })

@@ -13,11 +13,11 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_nn::{Pooling, Saturation};
 use splade_text::ModelFiles;
 
 use crate::config::read_if_any;
 use crate::error::ModelError;
+pub use splade_nn::{Pooling, Saturation};
 
 /// How a folder is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -120,11 +120,10 @@ impl ArchitectureConfig {
         let trained: Vec<&str> =
             ARCHITECTURES.iter().filter_map(|family| family.trained_as).collect();
         let (last, first) = trained.split_last().expect("some are trained: this is a bug");
-        Err(ModelError::Setting(format!(
-            "{}: {} models cannot be trained, only used; {} and {last} can",
-            folder.display(),
-            self.name(),
-            first.join(", "),
-        )))
+        Err(ModelError::Untrained {
+            path: folder.to_path_buf(),
+            name: self.name(),
+            trained: format!("{} and {last}", first.join(", ")),
+        })
     }
 }

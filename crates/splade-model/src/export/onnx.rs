@@ -41,11 +41,7 @@ pub(super) fn check(from: &Path) -> Result<(), ModelError> {
 }
 
 fn not_written(from: &Path, config: &ArchitectureConfig) -> ModelError {
-    ModelError::Setting(format!(
-        "{}: ONNX is not written for {}; leave --onnx out",
-        from.display(),
-        config.name()
-    ))
+    ModelError::NoGraph { path: from.to_path_buf(), name: config.name() }
 }
 
 /// Writes `model.onnx` into the folder of a model that was checked.

@@ -1,8 +1,6 @@
 //! Products in f32, on every instruction set, against f64 and against the portable kernel.
 
-mod common;
-
-use common::{ACTIVATIONS, activate, differs, dot, numbers, on_all};
+use crate::common::{ACTIVATIONS, activate, differs, dot, numbers, on_all};
 use proptest::prelude::*;
 use splade_nn::{Activation, Isa, Matrix, Precision};
 

@@ -1,8 +1,6 @@
 //! The fused head, on every instruction set, against all logits in f64.
 
-mod common;
-
-use common::{dot, numbers, offsets};
+use crate::common::{dot, numbers, offsets};
 use proptest::prelude::*;
 use splade_nn::{Isa, Linear, Matrix, Pooling, Precision, Saturation, splade_head};
 

@@ -1,8 +1,6 @@
 //! The loss of hidden tokens and its gradients, on every instruction set, against f64.
 
-mod common;
-
-use common::{dot, numbers, on_all, rows, same_on_threads, wide};
+use crate::common::{dot, numbers, on_all, rows, same_on_threads, wide};
 use splade_nn::{Isa, Linear, Matrix, Precision, Scratch, cross_entropy, cross_entropy_backward};
 
 /// Loss, share of correct tokens, gradients by hidden states, weight and bias, in one.

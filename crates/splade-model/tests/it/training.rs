@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_model::{
-    Isa, Masked, Pooling, Saturation, Trainable, Weights, WeightsWriter, add_head, lacks_head,
-};
+use splade_model::Isa;
+use splade_model::folder::{Pooling, Saturation};
+use splade_model::training::{Masked, Trainable, add_head, lacks_head};
+use splade_model::weights::{Weights, WeightsWriter};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference")

@@ -1,8 +1,6 @@
 //! Products in 8 bits, on every instruction set, against f64 and against the portable kernel.
 
-mod common;
-
-use common::{differs, dot, numbers, on_all};
+use crate::common::{differs, dot, numbers, on_all};
 use proptest::prelude::*;
 use splade_nn::{Activation, Isa, Matrix, Precision};
 

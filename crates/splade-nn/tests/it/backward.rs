@@ -1,8 +1,6 @@
 //! Gradients of layers, on every instruction set, against sums and finite differences in f64.
 
-mod common;
-
-use common::{
+use crate::common::{
     ACTIVATIONS, Sum, activate as value, differs, gradient, numbers, offsets, on_all, rows,
     same_on_threads, slope, wide,
 };

@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_model::{
-    CrossEncoder, CrossEncoderOptions, Isa, PairTokenizer, TrainableCrossEncoder, add_classifier,
-    lacks_classifier,
-};
+use splade_model::cross_encoder::PairTokenizer;
+use splade_model::training::{TrainableCrossEncoder, add_classifier, lacks_classifier};
+use splade_model::{CrossEncoder, CrossEncoderOptions, Isa};
 
 /// Of a logit: f32 arithmetic against f64, through sums of a few hundred numbers about 1.
 const TOLERANCE: f64 = 2e-5;

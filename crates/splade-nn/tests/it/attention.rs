@@ -1,8 +1,6 @@
 //! Attention and rotary positions, on every instruction set, against f64.
 
-mod common;
-
-use common::{differs, dot, numbers, offsets, on_all};
+use crate::common::{differs, dot, numbers, offsets, on_all};
 use proptest::prelude::*;
 use splade_nn::{Attention, Isa, LogBuckets, PackedMatrix, RelativePositions, Rotary};
 

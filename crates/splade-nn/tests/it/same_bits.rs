@@ -6,9 +6,7 @@
 //! A NaN has any payload; elsewhere bits are bits. Where a change of the arithmetic is meant, the
 //! failing test prints the new table.
 
-mod common;
-
-use common::{ACTIVATIONS, numbers, offsets, rows};
+use crate::common::{ACTIVATIONS, numbers, offsets, rows};
 use splade_nn::{
     Activation, Attention, Dropout, Isa, KeyedTexts, LayerNorm, Linear, LogBuckets, Matrix,
     PackedMatrix, Pooling, Precision, RelativePositions, Rotary, Saturation, SavedNorm, Scratch,

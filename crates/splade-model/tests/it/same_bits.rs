@@ -5,7 +5,9 @@
 
 use std::path::Path;
 
-use splade_model::{Encoder, EncoderOptions, Isa, Pooling, Precision, Saturation, Trainable};
+use splade_model::folder::{Pooling, Saturation};
+use splade_model::training::Trainable;
+use splade_model::{Encoder, EncoderOptions, Isa, Precision};
 
 /// The models that the repository carries, and small ones of the other kinds of attention.
 const ENCODERS: [&str; 4] = [

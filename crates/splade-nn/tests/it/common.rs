@@ -1,5 +1,4 @@
 //! What the oracles share: numbers from a seed, and slow obvious computations in f64.
-#![allow(dead_code, reason = "each test uses some of it")]
 #![allow(unreachable_pub, reason = "a module of tests")]
 
 use splade_nn::{Activation, Isa, Matrix};

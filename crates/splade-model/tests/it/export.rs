@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use splade_model::{
-    Encoder, EncoderOptions, ExportOptions, ExportedModel, FloatType, Pooling, QueryTower, Side,
-    Weights, export_model,
-};
+use splade_model::export::{ExportOptions, ExportedModel, QueryTower, export_model};
+use splade_model::folder::Pooling;
+use splade_model::weights::{FloatType, Weights};
+use splade_model::{Encoder, EncoderOptions, Side};
 use splade_sparse::SparseVector;
 use tempfile::TempDir;
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use rten::Model;
 use rten_tensor::NdTensor;
 use rten_tensor::prelude::*;
-use splade_model::{
-    Encoder, EncoderOptions, ExportOptions, OnnxOutput, Pooling, Saturation, export_model,
-};
+use splade_model::export::{ExportOptions, OnnxOutput, export_model};
+use splade_model::folder::{Pooling, Saturation};
+use splade_model::{Encoder, EncoderOptions};
 
 const TEXTS: [&str; 3] =
     ["朝の電車で東京へ", "The night train to Vienna was late, and nobody minded.", "a"];

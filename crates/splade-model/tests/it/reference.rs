@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_model::{
-    ArchitectureConfig, Encoder, EncoderOptions, Isa, Layout, ModelFolder, Side, Weights,
-};
+use splade_model::architecture::ArchitectureConfig;
+use splade_model::folder::Layout;
+use splade_model::weights::Weights;
+use splade_model::{Encoder, EncoderOptions, Isa, ModelFolder, Side};
 use splade_sparse::{SparseVector, TermId};
 
 /// Of a weight: f32 arithmetic against f64.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use splade_model::Weights;
+use splade_model::weights::Weights;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch")

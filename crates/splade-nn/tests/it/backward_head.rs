@@ -1,8 +1,6 @@
 //! The gradient of the fused head, on every instruction set, against all logits in f64.
 
-mod common;
-
-use common::{Sum, numbers, offsets, on_all, rows, same_on_threads, slope, wide};
+use crate::common::{Sum, numbers, offsets, on_all, rows, same_on_threads, slope, wide};
 use proptest::prelude::*;
 use splade_nn::{
     Isa, Linear, Matrix, PackedMatrix, PooledTerm, Pooling, Precision, Saturation, Scratch,

@@ -1,9 +1,7 @@
 //! The gradient of attention, on every instruction set, against f64: the formulas for texts of any
 //! length, finite differences for short ones.
 
-mod common;
-
-use common::{Sum, differs, gradient, numbers, offsets, on_all, same_on_threads, wide};
+use crate::common::{Sum, differs, gradient, numbers, offsets, on_all, same_on_threads, wide};
 use proptest::prelude::*;
 use splade_nn::{Attention, Dropout, Isa, KeyedTexts};
 

@@ -1,8 +1,6 @@
 //! Layer norm and gated activation, on every instruction set, against f64.
 
-mod common;
-
-use common::{ACTIVATIONS, activate, differs, numbers, on_all};
+use crate::common::{ACTIVATIONS, activate, differs, numbers, on_all};
 use proptest::prelude::*;
 use splade_nn::{Isa, LayerNorm, gated_activation};
 

@@ -1,15 +1,11 @@
 //! Models of the hub, fetched from a fake one on a local port (`fake_hub`). No test leaves the
 //! machine or reads the environment.
-#![cfg(feature = "hub")]
-
-mod fake_hub;
 
 use std::path::{Path, PathBuf};
 
-use fake_hub::{FakeHub, ID, MAIN, V1, WRITE_TOKEN, demo, demo_files, sha256};
-use splade_model::{
-    Encoder, EncoderOptions, HubOptions, HubTarget, resolve, resolve_dataset, upload,
-};
+use crate::fake_hub::{FakeHub, ID, MAIN, V1, WRITE_TOKEN, demo, demo_files, sha256};
+use splade_model::hub::{HubOptions, HubTarget, resolve, resolve_dataset, upload};
+use splade_model::{Encoder, EncoderOptions};
 use splade_sparse::SparseVector;
 use tempfile::TempDir;
 
