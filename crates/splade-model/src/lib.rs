@@ -66,5 +66,5 @@ pub mod training {
         Masked, Trainable, TrainableCrossEncoder, add_classifier, add_head, copy_tokenizer_alone,
         lacks_classifier, lacks_head,
     };
-    pub use splade_nn::CrossEntropy;
+    pub use splade_nn::{CrossEntropy, PooledTerm};
 }

@@ -33,8 +33,6 @@ mod tokenizer;
 mod words;
 mod learn;
 
-use std::path::Path;
-
 pub use error::TextError;
 pub use files::{ModelFile, ModelFiles};
 pub use learn::{Vocabulary, VocabularyOptions};
@@ -55,9 +53,10 @@ pub fn cache_folder() -> Option<std::path::PathBuf> {
 ///
 /// # Errors
 /// If the folder is no such dictionary.
-pub fn pack_dictionary(dir: &Path) -> Result<Vec<u8>, TextError> {
+#[cfg(feature = "zstd")]
+pub fn pack_dictionary(dir: &std::path::Path) -> Result<Vec<u8>, TextError> {
     let parts = mecab::compiled::read(dir)?;
-    mecab::packed::pack(&parts).map_err(|source| TextError::Io { path: dir.to_path_buf(), source })
+    mecab::pack::pack(&parts).map_err(|source| TextError::Io { path: dir.to_path_buf(), source })
 }
 
 /// Checks that bytes are a packed dictionary, whole and sound.

@@ -212,7 +212,7 @@ fn weights_that_do_not_fit_are_refused() {
     let numbers: Vec<Vec<f32>> =
         tensors.iter().map(|(name, _)| weights.read_f32(name).expect("read")).collect();
     let path = source.path().join("model.safetensors");
-    let mut file = splade_model::WeightsWriter::create(&path, &tensors).expect("created");
+    let mut file = splade_model::weights::WeightsWriter::create(&path, &tensors).expect("created");
     for (i, mut numbers) in numbers.into_iter().enumerate() {
         if i == 0 {
             numbers[0] = 70_000.0;

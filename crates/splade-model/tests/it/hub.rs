@@ -217,7 +217,7 @@ fn a_truncated_file_is_not_accepted() {
     let message = error(&format!("{ID}@{MAIN}"), &offline);
     assert!(message.contains(&format!("whole model: no {WEIGHTS}")), "{message}");
 
-    *hub.behaviour.lock().expect("no panic") = fake_hub::Behaviour::default();
+    *hub.behaviour.lock().expect("no panic") = crate::fake_hub::Behaviour::default();
     assert_eq!(encode(&fetch(ID, &options)), encode(&demo()));
 
     // A blob that lost bytes later is fetched again.

@@ -70,7 +70,7 @@ fn gradients(model: &Path, isa: Isa, pooling: Pooling) -> Vec<u32> {
         [3u32, 19, 40].iter().map(|n| (0..*n).map(|i| 5 + (i * 7 + n) % 50).collect()).collect();
     let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
     let pooled = model.forward(&texts, &[1, 2, 3]);
-    let by_weight = |terms: &Vec<splade_model::PooledTerm>| {
+    let by_weight = |terms: &Vec<splade_model::training::PooledTerm>| {
         terms.iter().map(|term| (term.term % 11) as f32 / 8.0 - 0.5).collect()
     };
     model.backward(&pooled.iter().map(by_weight).collect::<Vec<_>>());

@@ -38,7 +38,7 @@ fn take_gradients(model: &mut Trainable, texts: &[Vec<u32>], group: usize) {
         let refs: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         let keys: Vec<u64> = (0..texts.len()).map(|text| (i * group + text) as u64).collect();
         let pooled = model.forward(&refs, &keys);
-        let of_text = |(text, terms): (usize, &Vec<splade_model::PooledTerm>)| {
+        let of_text = |(text, terms): (usize, &Vec<splade_model::training::PooledTerm>)| {
             terms.iter().map(|term| coefficient(i * group + text, term.term)).collect()
         };
         let gradients: Vec<Vec<f32>> = pooled.iter().enumerate().map(of_text).collect();
@@ -129,7 +129,7 @@ fn masked_loss_and_gradients_equal_pytorch() {
                 means[term.term as usize] += term.weight / texts.len() as f32;
             }
             // Of 0.05 · FLOPS.
-            let by_term = |terms: &Vec<splade_model::PooledTerm>| -> Vec<f32> {
+            let by_term = |terms: &Vec<splade_model::training::PooledTerm>| -> Vec<f32> {
                 let slope = |term: u32| 0.05 * 2.0 * means[term as usize] / texts.len() as f32;
                 terms.iter().map(|term| slope(term.term)).collect()
             };

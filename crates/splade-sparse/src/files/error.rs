@@ -27,6 +27,7 @@ pub enum FileError {
         message: String,
     },
     /// A Parquet file cannot be read or written.
+    #[cfg(feature = "files")]
     #[error("{}", path.display())]
     Parquet {
         /// The file.

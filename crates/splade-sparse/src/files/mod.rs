@@ -8,27 +8,50 @@
 //!
 //! [`VectorReader`] reads all of them. `docs/formats.md` is the specification. [`ParquetTexts`] reads
 //! texts.
+//!
+//! Without the feature `files` there is nothing but files that appear when they are whole ([`aside`],
+//! [`sync_and_rename`]).
 
 mod error;
-mod ndjson;
-mod parquet;
-mod part;
-mod reader;
-mod shards;
+mod whole;
+
+#[cfg(feature = "files")]
 mod text;
+#[cfg(feature = "files")]
+mod part;
+#[cfg(feature = "files")]
+mod ndjson;
+#[cfg(feature = "files")]
+mod parquet;
+#[cfg(feature = "files")]
+mod reader;
+#[cfg(feature = "files")]
+mod shards;
+#[cfg(feature = "files")]
 mod texts;
 
 pub use error::FileError;
+pub use whole::{aside, sync_and_rename};
+
+#[cfg(feature = "files")]
 pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
+#[cfg(feature = "files")]
 pub use parquet::{ParquetReader, ParquetWriter};
+#[cfg(feature = "files")]
 pub use part::Part;
+#[cfg(feature = "files")]
 pub use reader::{VectorReader, vector_files};
+#[cfg(feature = "files")]
 pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, difference};
-pub use text::{Lines, aside, open_text, sync_and_rename};
+#[cfg(feature = "files")]
+pub use text::{Lines, open_text};
+#[cfg(feature = "files")]
 pub use texts::{ParquetTexts, TextRow};
 
+#[cfg(feature = "files")]
 use crate::SparseVector;
 
+#[cfg(feature = "files")]
 /// A vector and the id of its text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorRow {
@@ -38,6 +61,7 @@ pub struct VectorRow {
     pub vector: SparseVector,
 }
 
+#[cfg(feature = "files")]
 /// A file of rows that is being written.
 pub trait RowWriter {
     /// Appends a row.

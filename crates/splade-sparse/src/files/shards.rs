@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::RowWriter;
 use super::error::FileError;
-use super::text::{aside, sync_and_rename};
+use super::whole::{aside, sync_and_rename};
 use crate::SparseVector;
 
 /// The name of the manifest in its folder.
