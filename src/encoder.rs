@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use splade_io::Observer;
-use splade_model::{Encoder, EncoderOptions, Explanation, Isa, ModelFolder, Precision, Side};
+use splade_model::{Encoder, EncoderOptions, EncoderPair, Explanation, Isa, Precision, Side};
 use splade_sparse::{SparseVector, TermId};
 
 use crate::error::{Error, invalid};
@@ -55,6 +54,11 @@ impl Default for SparseEncoderOptions {
 }
 
 impl SparseEncoderOptions {
+    /// The settings of both towers, with the model's own prompts.
+    fn both(&self) -> EncoderOptions {
+        EncoderOptions { prompt: None, ..self.tower(Side::Document) }
+    }
+
     /// The settings of one tower.
     pub(crate) fn tower(&self, side: Side) -> EncoderOptions {
         let prompt = match side {
@@ -97,8 +101,8 @@ pub struct SparseEncoder {
     name: PathBuf,
     folder: PathBuf,
     options: SparseEncoderOptions,
-    query: Option<Arc<Encoder>>,
-    document: Option<Arc<Encoder>>,
+    query: Option<Encoder>,
+    document: Option<Encoder>,
 }
 
 impl SparseEncoder {
@@ -122,17 +126,19 @@ impl SparseEncoder {
     ) -> Result<Self, Error> {
         let name = name.as_ref().to_path_buf();
         let folder = model_folder(&name, observer)?;
-        let mut tower = |side| model::load(&name, &options.tower(side), observer).map(Arc::new);
+        let mut tower = |side| model::load(&name, &options.tower(side), observer);
         let (query, document) = match options.only {
             Some(Side::Query) => (Some(tower(Side::Query)?), None),
             Some(Side::Document) => (None, Some(tower(Side::Document)?)),
             None => {
-                let document = tower(Side::Document)?;
-                let query = match shares_everything(&name, &folder, options)? {
-                    true => Arc::clone(&document),
-                    false => tower(Side::Query)?,
+                let EncoderPair { query, document } =
+                    model::load_pair(&name, &folder, &options.both(), observer)?;
+                let with = |tower: Encoder, prompt: &Option<String>| match prompt {
+                    Some(prompt) => tower.with_prompt(prompt.clone()),
+                    None => tower,
                 };
-                (Some(query), Some(document))
+                let query = with(query, &options.query_prompt);
+                (Some(query), Some(with(document, &options.document_prompt)))
             }
         };
         Ok(Self { name, folder, options: options.clone(), query, document })
@@ -162,7 +168,7 @@ impl SparseEncoder {
             Side::Query => &self.query,
             Side::Document => &self.document,
         };
-        tower.as_deref().ok_or_else(|| {
+        tower.as_ref().ok_or_else(|| {
             invalid(format!(
                 "{} was loaded for one side only; load it with `only: None` to encode {side:?} texts, too",
                 self.name.display()
@@ -290,24 +296,9 @@ impl SparseEncoder {
 
     /// A tower that is there, for what both have in common.
     fn any(&self) -> &Encoder {
-        let tower = self.document.as_deref().or(self.query.as_deref());
+        let tower = self.document.as_ref().or(self.query.as_ref());
         tower.expect("one tower at least is loaded: this is a bug")
     }
-}
-
-/// Whether one tower serves both sides: weights, prompts and lengths are the same.
-fn shares_everything(
-    name: &Path,
-    folder: &Path,
-    options: &SparseEncoderOptions,
-) -> Result<bool, Error> {
-    let model = ModelFolder::open(folder)
-        .map_err(|source| Error::Load { name: name.display().to_string(), source })?;
-    let prompt = |given: &Option<String>, own: &str| given.clone().unwrap_or(own.to_owned());
-    Ok(model.shares_towers()
-        && model.query.max_seq_length == model.document.max_seq_length
-        && prompt(&options.query_prompt, &model.query.prompt)
-            == prompt(&options.document_prompt, &model.document.prompt))
 }
 
 fn one(tower: &Encoder, text: &str) -> Result<SparseVector, Error> {

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use splade_io::{Event, Observer, Progress};
-use splade_model::{
-    ArchitectureConfig, Encoder, EncoderOptions, HubOptions, Method, ModelFolder, Side,
-};
+use splade_model::architecture::ArchitectureConfig;
+use splade_model::folder::Method;
+use splade_model::hub::{self, HubOptions};
+use splade_model::{Encoder, EncoderOptions, EncoderPair, ModelFolder, Side};
 use splade_sparse::TermId;
 use splade_text::{Tokenizer, TokenizerOptions};
 
@@ -33,7 +34,7 @@ pub fn model_folder(name: &Path, observer: &mut dyn Observer) -> Result<PathBuf,
     let Some(text) = name.to_str().filter(|_| !name.is_dir()) else {
         return Ok(name.to_path_buf());
     };
-    let folder = splade_model::resolve(text, &HubOptions::from_env()?, &mut |progress| {
+    let folder = hub::resolve(text, &HubOptions::from_env()?, &mut |progress| {
         observer.event(Event::Progress(Progress {
             doing: "fetching",
             unit: progress.file,
@@ -51,6 +52,22 @@ pub(crate) fn full(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
+/// Loads both towers of a model and tells of tensors that they do not use.
+pub(crate) fn load_pair(
+    name: &Path,
+    folder: &Path,
+    options: &EncoderOptions,
+    observer: &mut dyn Observer,
+) -> Result<EncoderPair, Error> {
+    let pair = Encoder::load_pair(folder, options)
+        .map_err(|source| Error::Load { name: name.display().to_string(), source })?;
+    tell_of_unused(&pair.document, observer);
+    if !pair.query.shares_weights(&pair.document) {
+        tell_of_unused(&pair.query, observer);
+    }
+    Ok(pair)
+}
+
 /// Loads one tower of a model and tells of tensors that it does not use.
 pub(crate) fn load(
     name: &Path,
@@ -60,6 +77,11 @@ pub(crate) fn load(
     let folder = model_folder(name, observer)?;
     let encoder = Encoder::load(&folder, options)
         .map_err(|source| Error::Load { name: name.display().to_string(), source })?;
+    tell_of_unused(&encoder, observer);
+    Ok(encoder)
+}
+
+fn tell_of_unused(encoder: &Encoder, observer: &mut dyn Observer) {
     let unexpected = encoder.unexpected_tensors();
     if !unexpected.is_empty() {
         let (count, names) = (unexpected.len(), unexpected[..unexpected.len().min(5)].join(", "));
@@ -67,7 +89,6 @@ pub(crate) fn load(
             "note: the model does not use {count} tensors of its file: {names}"
         )));
     }
-    Ok(encoder)
 }
 
 /// The tokens of a model and the size of its vocabulary, read without its weights.

@@ -455,3 +455,35 @@ fn reads_indexes_of_version_1() {
         }
     }
 }
+
+/// An index in memory gives what the folder gives, deleted documents left out.
+#[test]
+fn memory_is_searched_as_the_folder() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut writer = create(dir.path(), WeightFormat::F16);
+    for (id, vector) in corpus(300, 7) {
+        writer.put(&id, &vector).expect("added");
+    }
+    writer.commit().expect("committed");
+    for i in 0..20 {
+        assert!(writer.delete(&corpus(300, 7)[i * 3].0));
+    }
+    writer.commit().expect("committed");
+    let folder = Index::open(dir.path()).expect("opened");
+    let files = || {
+        std::fs::read_dir(dir.path()).expect("a folder").map(|entry| {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("UTF-8");
+            (name, std::fs::read(entry.path()).expect("read"))
+        })
+    };
+    let memory = Index::from_memory("in memory", files()).expect("opened");
+    assert_eq!(folder.info(), memory.info());
+    for (_, query) in corpus(20, 9) {
+        let options = SearchOptions::default();
+        assert_eq!(search(&folder, &query, &options), search(&memory, &query, &options));
+    }
+    let without = files().filter(|(name, _)| name == "index.json");
+    let error = Index::from_memory("in memory", without).expect_err("no segments").to_string();
+    assert!(error.contains("there is no such file"), "{error}");
+}

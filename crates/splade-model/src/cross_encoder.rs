@@ -11,8 +11,10 @@ use rayon::prelude::*;
 use splade_nn::{Isa, Precision};
 use splade_text::{PairEncoding, Tokenizer, TokenizerOptions};
 
-use crate::arch::{PackedTexts, SequenceClassifier, Workspace};
-use crate::config::{ArchitectureConfig, ClassifierConfig, ScoreActivation};
+use crate::arch::{
+    ArchitectureConfig, ClassifierConfig, PackedTexts, ScoreActivation, SequenceClassifier,
+    Workspace,
+};
 use crate::error::ModelError;
 use crate::network::{in_micro_batches, offsets};
 
@@ -192,10 +194,8 @@ impl PairTokenizer {
         let setting = |message| Err(ModelError::Setting(message));
         let (place, vocab, limit) = (folder.display(), config.vocab(), config.max_tokens());
         if tokenizer.len() > vocab {
-            return setting(format!(
-                "{place}: the tokenizer has {} tokens but the model's vocabulary {vocab}",
-                tokenizer.len()
-            ));
+            let (path, tokens) = (folder.to_path_buf(), tokenizer.len());
+            return Err(ModelError::Vocabulary { path, tokens, vocab });
         }
         // A model with one type has nothing to tell the texts apart by.
         let typed = config.token_types().filter(|rows| *rows > 1);
@@ -210,9 +210,7 @@ impl PairTokenizer {
         let own = tokenizer.model_max_length().unwrap_or(limit).min(limit);
         let max_length = max_length.unwrap_or(own);
         if !(6..=limit).contains(&max_length) {
-            return setting(format!(
-                "a maximum length of {max_length} tokens; the model takes 6 to {limit}"
-            ));
+            return Err(ModelError::MaxLength { got: max_length, shortest: 6, longest: limit });
         }
         Ok(Self { tokenizer, max_length, typed: typed.is_some() })
     }
@@ -278,7 +276,7 @@ impl PairNetwork {
         (isa, precision): (Isa, Precision),
         batch_tokens: usize,
     ) -> Result<Self, ModelError> {
-        let model = SequenceClassifier::load(folder, config, classifier, isa, precision)?;
+        let model = SequenceClassifier::load(&folder.into(), config, classifier, isa, precision)?;
         Ok(Self { model, batch_tokens: batch_tokens.max(1), workspaces: Mutex::default() })
     }
 

@@ -4,11 +4,12 @@
 //! with the number of texts but for their token ids and vectors (`network.rs` has the rest).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use splade_nn::{Isa, PooledTerm, Precision};
 use splade_sparse::{SparseVector, TermId};
-use splade_text::{Tokenizer, TokenizerOptions};
+use splade_text::{ModelFiles, Tokenizer, TokenizerOptions};
 
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder, Tower};
@@ -62,20 +63,54 @@ impl Default for EncoderOptions {
 }
 
 /// A SPLADE encoder on the CPU.
-#[derive(Debug)]
+///
+/// A clone is cheap: it shares the tokenizer, the weights and the threads.
+#[derive(Debug, Clone)]
 pub struct Encoder {
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     engine: Engine,
     prompt: String,
     max_length: usize,
-    pool: rayon::ThreadPool,
+    threads: Threads,
+}
+
+/// The encoders of queries and of documents of one model.
+#[derive(Debug, Clone)]
+pub struct EncoderPair {
+    /// Encodes queries.
+    pub query: Encoder,
+    /// Encodes documents.
+    pub document: Encoder,
 }
 
 /// What makes terms of ids.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Engine {
-    Network(Box<Network>),
-    Lookup(Lookup),
+    Network(Arc<Network>),
+    Lookup(Arc<Lookup>),
+}
+
+/// The threads of an encoder; none where the system has no threads, as in browsers: the caller's
+/// computes then.
+#[derive(Debug, Clone)]
+struct Threads(Option<Arc<rayon::ThreadPool>>);
+
+impl Threads {
+    fn start(count: Option<usize>) -> Result<Self, ModelError> {
+        if cfg!(target_family = "wasm") {
+            return Ok(Self(None));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count.unwrap_or(0)).build();
+        Ok(Self(Some(Arc::new(pool.map_err(ModelError::Threads)?))))
+    }
+
+    /// Runs work on the threads.
+    fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.0 {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
 }
 
 /// What [`Encoder::encode_batch`] gives.
@@ -115,39 +150,94 @@ impl Encoder {
     /// # Errors
     /// If the folder is no model that can be read, or a setting does not fit it.
     pub fn load(folder: &Path, options: &EncoderOptions) -> Result<Self, ModelError> {
-        let folder = ModelFolder::open(folder)?;
+        Self::from_files(&folder.into(), options)
+    }
+
+    /// Loads an encoder of a model whose files are in a folder or in memory.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_files(files: &ModelFiles, options: &EncoderOptions) -> Result<Self, ModelError> {
+        let folder = ModelFolder::from_files(files)?;
         let tower = match options.side {
-            Side::Document => folder.document,
-            Side::Query => folder.query,
+            Side::Document => &folder.document,
+            Side::Query => &folder.query,
         };
-        let mut pool = rayon::ThreadPoolBuilder::new();
-        if let Some(threads) = options.threads {
-            pool = pool.num_threads(threads);
-        }
-        let pool = pool
-            .build()
-            .map_err(|error| ModelError::Setting(format!("cannot start threads: {error}")))?;
-        let (tokenizer, engine) = load_tower(&tower, options, &pool)?;
+        let threads = Threads::start(options.threads)?;
+        let (tokenizer, engine) = load_tower(&folder, tower, options, &threads)?;
+        Self::new(tokenizer, engine, tower, options, threads)
+    }
+
+    /// Loads the encoders of queries and documents of a model folder. Where they share their
+    /// weights, these are read and held once. `options.side` means nothing here, and the other
+    /// options hold for both.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_pair(folder: &Path, options: &EncoderOptions) -> Result<EncoderPair, ModelError> {
+        Self::pair_from_files(&folder.into(), options)
+    }
+
+    /// As [`load_pair`](Self::load_pair), of a model whose files are in a folder or in memory.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn pair_from_files(
+        files: &ModelFiles,
+        options: &EncoderOptions,
+    ) -> Result<EncoderPair, ModelError> {
+        let folder = ModelFolder::from_files(files)?;
+        let threads = Threads::start(options.threads)?;
+        let load = |tower| load_tower(&folder, tower, options, &threads);
+        let (tokenizer, engine) = load(&folder.document)?;
+        let queries = match folder.shares_towers() {
+            true => (tokenizer.clone(), engine.clone()),
+            false => load(&folder.query)?,
+        };
+        let new = |(tokenizer, engine), tower| {
+            Self::new(tokenizer, engine, tower, options, threads.clone())
+        };
+        let document = new((tokenizer, engine), &folder.document)?;
+        Ok(EncoderPair { query: new(queries, &folder.query)?, document })
+    }
+
+    /// Puts the parts of a tower together, if they fit each other.
+    fn new(
+        tokenizer: Arc<Tokenizer>,
+        engine: Engine,
+        tower: &Tower,
+        options: &EncoderOptions,
+        threads: Threads,
+    ) -> Result<Self, ModelError> {
         let (vocab, shortest, limit) = match &engine {
             Engine::Network(network) => (network.model.decoder.vocab(), 3, network.max_tokens),
             Engine::Lookup(lookup) => (lookup.vocab(), 1, usize::MAX),
         };
         if tokenizer.len() > vocab {
-            return Err(ModelError::Setting(format!(
-                "{}: the tokenizer has {} tokens but the model's vocabulary {vocab}",
-                tower.dir.display(),
-                tokenizer.len(),
-            )));
+            let (path, tokens) = (tower.dir.clone(), tokenizer.len());
+            return Err(ModelError::Vocabulary { path, tokens, vocab });
         }
         let own = tower.max_seq_length.or(tokenizer.model_max_length()).unwrap_or(limit).min(limit);
         let max_length = options.max_length.unwrap_or(own);
         if max_length > limit || max_length < shortest {
-            return Err(ModelError::Setting(format!(
-                "a maximum length of {max_length} tokens; the model takes {shortest} to {limit}"
-            )));
+            return Err(ModelError::MaxLength { got: max_length, shortest, longest: limit });
         }
-        let prompt = options.prompt.clone().unwrap_or(tower.prompt);
-        Ok(Self { tokenizer, engine, prompt, max_length, pool })
+        let prompt = options.prompt.clone().unwrap_or_else(|| tower.prompt.clone());
+        Ok(Self { tokenizer, engine, prompt, max_length, threads })
+    }
+
+    /// Returns the encoder with another prompt, which is put before every text.
+    pub fn with_prompt(self, prompt: String) -> Self {
+        Self { prompt, ..self }
+    }
+
+    /// Whether two encoders hold the same weights in memory, not only equal ones.
+    pub fn shares_weights(&self, other: &Self) -> bool {
+        match (&self.engine, &other.engine) {
+            (Engine::Network(a), Engine::Network(b)) => Arc::ptr_eq(a, b),
+            (Engine::Lookup(a), Engine::Lookup(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
     }
 
     /// Encodes texts; vectors come in their order.
@@ -166,7 +256,7 @@ impl Encoder {
     /// # Errors
     /// If a text cannot be tokenized.
     pub fn encode_batch<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Encoded, ModelError> {
-        self.pool.install(|| {
+        self.threads.install(|| {
             let (ids, truncated) = self.tokenize(texts)?;
             let pooled = self.engine.run(&ids);
             let vectors = pooled.into_iter().map(|terms| to_vector(&terms)).collect();
@@ -179,7 +269,7 @@ impl Encoder {
     /// # Errors
     /// If the text cannot be tokenized.
     pub fn explain(&self, text: &str) -> Result<Explanation, ModelError> {
-        self.pool.install(|| {
+        self.threads.install(|| {
             let (ids, _) = self.tokenize(&[text])?;
             let pooled = self.engine.run(&ids).pop().unwrap_or_default();
             let mut terms: Vec<ExplainedTerm> = pooled
@@ -300,24 +390,26 @@ impl Engine {
 
 /// Reads the tokenizer and the weights, side by side where they do not need one another.
 fn load_tower(
+    folder: &ModelFolder,
     tower: &Tower,
     options: &EncoderOptions,
-    pool: &rayon::ThreadPool,
-) -> Result<(Tokenizer, Engine), ModelError> {
+    threads: &Threads,
+) -> Result<(Arc<Tokenizer>, Engine), ModelError> {
+    let files = folder.files().within(&tower.dir);
     let tokenizer_options = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
-    let tokenizer = || Tokenizer::from_dir(&tower.dir, &tokenizer_options);
+    let tokenizer = || Tokenizer::from_files(&files, &tokenizer_options);
     match &tower.method {
         Method::MaskedLm { pooling, saturation } => {
             let head = (*pooling, *saturation);
             let kernels = (options.isa, options.precision);
-            let network = || Network::load(&tower.dir, head, kernels, options.batch_tokens);
-            let (tokenizer, network) = pool.join(tokenizer, network);
-            Ok((tokenizer?, Engine::Network(Box::new(network?))))
+            let network = || Network::load(&files, head, kernels, options.batch_tokens);
+            let (tokenizer, network) = threads.install(|| rayon::join(tokenizer, network));
+            Ok((Arc::new(tokenizer?), Engine::Network(Arc::new(network?))))
         }
         Method::Lookup(table) => {
             let tokenizer = tokenizer()?;
-            let lookup = Lookup::load(table, &tokenizer)?;
-            Ok((tokenizer, Engine::Lookup(lookup)))
+            let lookup = Lookup::load(folder.files(), table, &tokenizer)?;
+            Ok((Arc::new(tokenizer), Engine::Lookup(Arc::new(lookup))))
         }
     }
 }

@@ -81,6 +81,50 @@ pub enum ModelError {
     /// The tokenizer could not be loaded, or failed on a text.
     #[error(transparent)]
     Text(#[from] splade_text::TextError),
+    /// The system gave no threads.
+    #[error("cannot start threads")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
+    /// The architecture of a model has no training passes.
+    #[error("{}: {name} models cannot be trained, only used; {trained} can", path.display())]
+    Untrained {
+        /// The folder of the model.
+        path: PathBuf,
+        /// The architecture.
+        name: &'static str,
+        /// The names of those that can be trained.
+        trained: String,
+    },
+    /// No ONNX graph is written for the architecture of a model.
+    #[error("{}: ONNX is not written for {name}; leave --onnx out", path.display())]
+    NoGraph {
+        /// The folder of the model.
+        path: PathBuf,
+        /// The architecture.
+        name: &'static str,
+    },
+    /// A tokenizer has tokens for which the model has no embedding.
+    #[error(
+        "{}: the tokenizer has {tokens} tokens but the model's vocabulary {vocab}",
+        path.display()
+    )]
+    Vocabulary {
+        /// The folder of the model.
+        path: PathBuf,
+        /// Tokens of the tokenizer.
+        tokens: usize,
+        /// Terms of the model.
+        vocab: usize,
+    },
+    /// A maximum length is not possible with the model.
+    #[error("a maximum length of {got} tokens; the model takes {shortest} to {longest}")]
+    MaxLength {
+        /// The length that was asked for.
+        got: usize,
+        /// The shortest that leaves room for a text.
+        shortest: usize,
+        /// The longest that the model can take.
+        longest: usize,
+    },
     /// A setting does not fit the model.
     #[error("{0}")]
     Setting(String),
@@ -92,6 +136,32 @@ pub enum ModelError {
         /// What is wrong with it.
         message: String,
     },
+}
+
+impl ModelError {
+    /// What a person can do about the error, in a sentence without a full stop, where that does not
+    /// depend on more than the error.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnsupportedConfig { known, .. } => Some(format!("use a model with {known}")),
+            Self::Untrained { trained, .. } => {
+                Some(format!("start from a model of another architecture: {trained}"))
+            }
+            Self::NoGraph { .. } => Some("export without --onnx".to_owned()),
+            Self::MaxLength { shortest, longest, .. } => {
+                Some(format!("give a maximum length from {shortest} to {longest}"))
+            }
+            Self::Vocabulary { .. } => {
+                Some("use the tokenizer that the model was trained with".to_owned())
+            }
+            Self::Tensors { .. } => Some(
+                "check that config.json and the weights are those of one masked language model"
+                    .to_owned(),
+            ),
+            Self::Threads(_) => Some("ask for fewer threads".to_owned()),
+            _ => None,
+        }
+    }
 }
 
 /// The lists of a [`ModelError::Tensors`], each cut off after twenty names.

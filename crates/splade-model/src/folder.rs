@@ -13,9 +13,11 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_nn::{Pooling, Saturation};
+use splade_text::ModelFiles;
 
+use crate::config::read_if_any;
 use crate::error::ModelError;
+pub use splade_nn::{Pooling, Saturation};
 
 /// How a folder is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,7 @@ pub struct ModelFolder {
     pub document: Tower,
     /// Encodes queries; the same as the document's but for the prompt where they share an encoder.
     pub query: Tower,
+    files: ModelFiles,
 }
 
 impl ModelFolder {
@@ -85,33 +88,47 @@ impl ModelFolder {
     /// # Errors
     /// If it is no model, or of a layout or with a module that is not implemented.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
+        Self::from_files(&path.into())
+    }
+
+    /// Finds out what the files of a model are, on the disk or in memory.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
+        let path = files.root();
         let no_model = |message: &str| ModelError::NoModel {
             path: path.to_path_buf(),
             message: message.to_owned(),
         };
-        if !path.is_dir() {
+        if !files.is_dir(path) {
             return Err(no_model("there is no such folder"));
         }
-        if let Some(modules) = read_json(&path.join("modules.json"))? {
-            return sentence_transformers(path, &modules);
+        if let Some(modules) = read_if_any(files, &path.join("modules.json"))? {
+            return sentence_transformers(files, &modules);
         }
-        if !path.join("config.json").is_file() {
+        if !files.is_file(&path.join("config.json")) {
             return Err(no_model(
                 "there is no config.json; a masked language model, a sentence-transformers sparse \
                  encoder or a light-splade folder is expected",
             ));
         }
-        let document = trained(path)?;
+        let document = trained(files)?;
         let (query_dir, idf) = (path.join("query_model"), path.join("idf.json"));
-        let (layout, query) = if idf.is_file() {
+        let (layout, query) = if files.is_file(&idf) {
             let method = Method::Lookup(Table::Json(idf));
             (Layout::OpenSearch, Tower { method, ..document.clone() })
-        } else if query_dir.is_dir() {
+        } else if files.is_dir(&query_dir) {
             (Layout::TwoTower, Tower { dir: query_dir, ..document.clone() })
         } else {
             (Layout::MaskedLm, document.clone())
         };
-        Ok(Self { path: path.to_path_buf(), layout, document, query })
+        Ok(Self { path: path.to_path_buf(), layout, document, query, files: files.clone() })
+    }
+
+    /// The files of the model.
+    pub fn files(&self) -> &ModelFiles {
+        &self.files
     }
 
     /// Whether queries and documents go through the same weights.
@@ -130,9 +147,10 @@ impl Tower {
 
 /// The encoder of a folder that is no sentence-transformers model, used as `train` says that it was
 /// trained.
-fn trained(path: &Path) -> Result<Tower, ModelError> {
+fn trained(files: &ModelFiles) -> Result<Tower, ModelError> {
+    let path = files.root();
     let file = path.join("light_splade.json");
-    let config = read_json(&file)?.unwrap_or_default();
+    let config = read_if_any(files, &file)?.unwrap_or_default();
     let saturations =
         [("log1p_relu", Saturation::Log1pRelu), ("log1p_log1p_relu", Saturation::Log1pLog1pRelu)];
     Ok(Tower {
@@ -160,7 +178,8 @@ impl Module {
 }
 
 /// The form of sentence-transformers 5.0 to 5.3, and that since 5.4.
-fn sentence_transformers(path: &Path, modules: &Value) -> Result<ModelFolder, ModelError> {
+fn sentence_transformers(files: &ModelFiles, modules: &Value) -> Result<ModelFolder, ModelError> {
+    let path = files.root();
     let file = path.join("modules.json");
     let modules: Vec<Module> = modules
         .as_array()
@@ -172,13 +191,14 @@ fn sentence_transformers(path: &Path, modules: &Value) -> Result<ModelFolder, Mo
         })
         .collect();
     let (mut query, mut document) = match &modules[..] {
-        [router] if router.kind() == "Router" => router_towers(path, &router.dir)?,
+        [router] if router.kind() == "Router" => router_towers(files, &router.dir)?,
         _ => {
-            let tower = tower(path, &file, &modules)?;
+            let tower = tower(files, &file, &modules)?;
             (tower.clone(), tower)
         }
     };
-    let config = read_json(&path.join("config_sentence_transformers.json"))?.unwrap_or_default();
+    let config =
+        read_if_any(files, &path.join("config_sentence_transformers.json"))?.unwrap_or_default();
     let default = config["default_prompt_name"].as_str();
     let prompt = |name: &str| {
         let prompts = &config["prompts"];
@@ -187,14 +207,14 @@ fn sentence_transformers(path: &Path, modules: &Value) -> Result<ModelFolder, Mo
     };
     (query.prompt, document.prompt) = (prompt("query"), prompt("document"));
     let layout = Layout::SentenceTransformers;
-    Ok(ModelFolder { path: path.to_path_buf(), layout, document, query })
+    Ok(ModelFolder { path: path.to_path_buf(), layout, document, query, files: files.clone() })
 }
 
 /// The towers of queries and documents behind a Router.
-fn router_towers(path: &Path, dir: &Path) -> Result<(Tower, Tower), ModelError> {
+fn router_towers(files: &ModelFiles, dir: &Path) -> Result<(Tower, Tower), ModelError> {
     let file = dir.join("router_config.json");
-    let config =
-        read_json(&file)?.ok_or_else(|| invalid(&file, "the file of the Router is missing"))?;
+    let config = read_if_any(files, &file)?
+        .ok_or_else(|| invalid(&file, "the file of the Router is missing"))?;
     let mappings = &config["parameters"]["route_mappings"];
     if mappings.as_object().is_some_and(|mappings| !mappings.is_empty()) {
         return Err(invalid(&file, format!("\"route_mappings\" {mappings} are not implemented")));
@@ -211,19 +231,19 @@ fn router_towers(path: &Path, dir: &Path) -> Result<(Tower, Tower), ModelError> 
                 Module { class, dir: dir.join(id) }
             })
             .collect();
-        tower(path, &file, &modules)
+        tower(files, &file, &modules)
     };
     Ok((route("query")?, route("document")?))
 }
 
 /// The tower that a row of modules is: a transformer and its pooling, or a table.
-fn tower(path: &Path, file: &Path, modules: &[Module]) -> Result<Tower, ModelError> {
+fn tower(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Tower, ModelError> {
     let kinds: Vec<&str> = modules.iter().map(Module::kind).collect();
     match (&kinds[..], modules) {
         (["MLMTransformer" | "Transformer", "SpladePooling"], [transformer, pooling]) => {
             let mut tower = Tower::masked_lm(transformer.dir.clone());
             let settings = transformer.dir.join("sentence_bert_config.json");
-            if let Some(config) = read_json(&settings)? {
+            if let Some(config) = read_if_any(files, &settings)? {
                 tower.max_seq_length = config["max_seq_length"].as_u64().map(|n| n as usize);
                 if config["do_lower_case"] == true {
                     return Err(invalid(
@@ -232,11 +252,11 @@ fn tower(path: &Path, file: &Path, modules: &[Module]) -> Result<Tower, ModelErr
                     ));
                 }
             }
-            tower.method = splade_pooling(&pooling.dir.join("config.json"))?;
+            tower.method = splade_pooling(files, &pooling.dir.join("config.json"))?;
             Ok(tower)
         }
         (["SparseStaticEmbedding"], [table]) => {
-            let method = Method::Lookup(static_table(path, &table.dir)?);
+            let method = Method::Lookup(static_table(files, &table.dir)?);
             Ok(Tower { method, ..Tower::masked_lm(table.dir.clone()) })
         }
         _ => Err(invalid(
@@ -250,8 +270,8 @@ fn tower(path: &Path, file: &Path, modules: &[Module]) -> Result<Tower, ModelErr
     }
 }
 
-fn splade_pooling(file: &Path) -> Result<Method, ModelError> {
-    let config = read_json(file)?.unwrap_or_default();
+fn splade_pooling(files: &ModelFiles, file: &Path) -> Result<Method, ModelError> {
+    let config = read_if_any(files, file)?.unwrap_or_default();
     let saturations = [("relu", Saturation::Log1pRelu), ("log1p_relu", Saturation::Log1pLog1pRelu)];
     Ok(Method::MaskedLm {
         pooling: choice(file, &config, "pooling_strategy", POOLINGS)?,
@@ -279,30 +299,18 @@ fn choice<T: Copy>(
 }
 
 /// The table of a SparseStaticEmbedding: the JSON file that its config names, else its tensor.
-fn static_table(path: &Path, dir: &Path) -> Result<Table, ModelError> {
+fn static_table(files: &ModelFiles, dir: &Path) -> Result<Table, ModelError> {
     let file = dir.join("config.json");
-    let config = read_json(&file)?.unwrap_or_default();
+    let config = read_if_any(files, &file)?.unwrap_or_default();
     let Some(name) = config["path"].as_str() else {
         return Ok(Table::Tensor(dir.to_path_buf()));
     };
-    let places = [dir.join(name), path.join(name)];
-    places.into_iter().find(|place| place.is_file()).map(Table::Json).ok_or_else(|| {
+    let places = [dir.join(name), files.root().join(name)];
+    places.into_iter().find(|place| files.is_file(place)).map(Table::Json).ok_or_else(|| {
         invalid(&file, format!("\"path\" is {name:?}, but there is no such file in the model"))
     })
 }
 
 fn invalid(file: &Path, message: impl Into<String>) -> ModelError {
     ModelError::Config { path: file.to_path_buf(), message: message.into() }
-}
-
-/// A JSON file, if it is there.
-pub(crate) fn read_json(path: &Path) -> Result<Option<Value>, ModelError> {
-    match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ModelError::Io { path: path.to_path_buf(), source }),
-        Ok(text) => match serde_json::from_str(&text) {
-            Ok(value) => Ok(Some(value)),
-            Err(source) => Err(ModelError::Json { path: path.to_path_buf(), source }),
-        },
-    }
 }

@@ -7,10 +7,11 @@
 use std::path::Path;
 
 use splade_nn::PooledTerm;
-use splade_text::Tokenizer;
+use splade_text::{ModelFiles, Tokenizer};
 
+use crate::config::read_if_any;
 use crate::error::ModelError;
-use crate::folder::{Table, read_json};
+use crate::folder::Table;
 use crate::weights::Weights;
 
 /// The weight of every token, by its id.
@@ -25,9 +26,15 @@ impl Table {
     /// # Errors
     /// If the file cannot be read, or does not fit the tokenizer.
     pub fn read(&self, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
+        let (Self::Tensor(path) | Self::Json(path)) = self;
+        self.read_from(&ModelFiles::folder(path), tokenizer)
+    }
+
+    /// As [`read`](Self::read), out of a model's files.
+    fn read_from(&self, files: &ModelFiles, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
         let (path, weights) = match self {
-            Self::Tensor(dir) => (dir, tensor(dir)?),
-            Self::Json(path) => (path, json(path, tokenizer)?),
+            Self::Tensor(dir) => (dir, tensor(&files.within(dir))?),
+            Self::Json(path) => (path, json(files, path, tokenizer)?),
         };
         let invalid = |message| ModelError::Weights { path: path.clone(), message };
         if weights.len() < tokenizer.len() {
@@ -46,8 +53,12 @@ impl Table {
 }
 
 impl Lookup {
-    pub(crate) fn load(table: &Table, tokenizer: &Tokenizer) -> Result<Self, ModelError> {
-        Ok(Self { weights: table.read(tokenizer)? })
+    pub(crate) fn load(
+        files: &ModelFiles,
+        table: &Table,
+        tokenizer: &Tokenizer,
+    ) -> Result<Self, ModelError> {
+        Ok(Self { weights: table.read_from(files, tokenizer)? })
     }
 
     /// The weight of every token, by its id.
@@ -87,8 +98,8 @@ impl Lookup {
 }
 
 /// The tensor `weight` of a SparseStaticEmbedding.
-fn tensor(dir: &Path) -> Result<Vec<f32>, ModelError> {
-    let weights = Weights::open(dir)?;
+fn tensor(files: &ModelFiles) -> Result<Vec<f32>, ModelError> {
+    let weights = Weights::from_files(files)?;
     let missing =
         |message: String| ModelError::Weights { path: weights.path().to_path_buf(), message };
     match weights.shape("weight") {
@@ -99,9 +110,10 @@ fn tensor(dir: &Path) -> Result<Vec<f32>, ModelError> {
 }
 
 /// A JSON object from token to weight; tokens that it does not name weigh nothing.
-fn json(path: &Path, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
+fn json(files: &ModelFiles, path: &Path, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
     let invalid = |message: String| ModelError::Config { path: path.to_path_buf(), message };
-    let table = read_json(path)?.ok_or_else(|| invalid("there is no such file".to_owned()))?;
+    let table =
+        read_if_any(files, path)?.ok_or_else(|| invalid("there is no such file".to_owned()))?;
     let table = table
         .as_object()
         .ok_or_else(|| invalid("an object from token to weight is expected".to_owned()))?;

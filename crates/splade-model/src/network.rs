@@ -5,14 +5,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::path::Path;
 use std::sync::Mutex;
 
 use rayon::prelude::*;
 use splade_nn::{Isa, PooledTerm, Pooling, Precision, Saturation, splade_head};
+use splade_text::ModelFiles;
 
-use crate::arch::{MaskedLm, PackedTexts, Workspace};
-use crate::config::ArchitectureConfig;
+use crate::arch::{ArchitectureConfig, MaskedLm, PackedTexts, Workspace};
 use crate::error::ModelError;
 
 /// A masked language model that gives the terms of texts.
@@ -28,16 +27,16 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Loads the weights of a folder; micro-batches will have `batch_tokens` tokens.
+    /// Loads the weights of a model; micro-batches will have `batch_tokens` tokens.
     pub(crate) fn load(
-        dir: &Path,
+        files: &ModelFiles,
         (pooling, saturation): (Pooling, Saturation),
         (isa, precision): (Isa, Precision),
         batch_tokens: usize,
     ) -> Result<Self, ModelError> {
-        let config = ArchitectureConfig::open(dir)?;
+        let config = ArchitectureConfig::from_files(files)?;
         Ok(Self {
-            model: MaskedLm::load(dir, &config, isa, precision)?,
+            model: MaskedLm::load(files, &config, isa, precision)?,
             max_tokens: config.max_tokens(),
             pooling,
             saturation,

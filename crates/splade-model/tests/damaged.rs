@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
-use splade_model::{ArchitectureConfig, Encoder, EncoderOptions, ModelError, Weights};
+use splade_model::architecture::ArchitectureConfig;
+use splade_model::weights::Weights;
+use splade_model::{Encoder, EncoderOptions, ModelError};
 
 /// Remembers the largest block that was asked for.
 struct Counting;

@@ -1,8 +1,7 @@
 //! Functions of every element: exponential, error function, activations, layer norm, softmax.
 #![allow(unsafe_code, reason = "vector kernels work on raw pointers")]
 
-use crate::packed::{load_some, store_some};
-use crate::simd::{Isa, Simd, simd_function};
+use crate::simd::{Isa, Simd, load_some, simd_function, store_some};
 
 /// What is applied to every output of a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

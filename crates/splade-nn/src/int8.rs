@@ -19,9 +19,9 @@ use std::ops::Range;
 
 use crate::buffer::AlignedBuffer;
 use crate::functions::{Activation, activate};
-use crate::packed::{check_rows, for_panels, load_some, store_some};
+use crate::packed::{check_rows, for_panels};
 use crate::parallel::Shared;
-use crate::simd::{Isa, Kind, Simd};
+use crate::simd::{Isa, Kind, Simd, load_some, store_some};
 
 /// Multiply-adds below which a product is not worth a second thread.
 const PARALLEL_MIN: usize = 1 << 20;

@@ -23,16 +23,16 @@
 //! assert_eq!(pooled[0][0].position, 1);
 //! ```
 
-mod attention;
-mod backward;
+mod simd;
+mod parallel;
 mod buffer;
 mod functions;
-mod head;
+mod packed;
 mod int8;
 mod matrix;
-mod packed;
-mod parallel;
-mod simd;
+mod attention;
+mod head;
+mod backward;
 
 pub use attention::{Attention, LogBuckets, RelativePositions, Rotary};
 pub use backward::{

@@ -16,7 +16,7 @@ use std::ops::Range;
 use crate::buffer::AlignedBuffer;
 use crate::functions::{Activation, activate};
 use crate::parallel::for_each;
-use crate::simd::{Isa, Simd, simd_function};
+use crate::simd::{Isa, Simd, load_some, simd_function, store_some};
 
 /// Inputs in one block: a panel's block of 48 x 4 bytes x 256 is 48 KB, near the size of L1.
 pub(crate) const INPUT_BLOCK: usize = 256;
@@ -447,18 +447,4 @@ impl Tile {
             }
         }
     }
-}
-
-/// `n` floats, which may be a whole register.
-#[inline(always)]
-pub(crate) unsafe fn load_some<S: Simd>(from: *const f32, n: usize) -> S::F32 {
-    // SAFETY: passed on.
-    unsafe { if n == S::LANES { S::load(from) } else { S::load_n(from, n) } }
-}
-
-/// `n` floats, which may be a whole register.
-#[inline(always)]
-pub(crate) unsafe fn store_some<S: Simd>(to: *mut f32, v: S::F32, n: usize) {
-    // SAFETY: passed on.
-    unsafe { if n == S::LANES { S::store(to, v) } else { S::store_n(to, v, n) } }
 }

@@ -565,6 +565,20 @@ const _: () = {
     assert!(<Portable as Simd>::Wide::LANES == 16);
 };
 
+/// `n` floats, which may be a whole register.
+#[inline(always)]
+pub(crate) unsafe fn load_some<S: Simd>(from: *const f32, n: usize) -> S::F32 {
+    // SAFETY: passed on.
+    unsafe { if n == S::LANES { S::load(from) } else { S::load_n(from, n) } }
+}
+
+/// `n` floats, which may be a whole register.
+#[inline(always)]
+pub(crate) unsafe fn store_some<S: Simd>(to: *mut f32, v: S::F32, n: usize) {
+    // SAFETY: passed on.
+    unsafe { if n == S::LANES { S::store(to, v) } else { S::store_n(to, v, n) } }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,6 @@
 //! Sparse vectors over a model's vocabulary, and the files that hold them.
 
-#[cfg(feature = "files")]
-pub mod files;
 mod vector;
+pub mod files;
 
 pub use vector::{SparseVector, TermId, VectorError};

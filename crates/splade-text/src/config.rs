@@ -8,19 +8,21 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::TextError;
+use crate::files::ModelFiles;
 
 /// One JSON object.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
+    files: ModelFiles,
     path: PathBuf,
     value: Value,
 }
 
 impl Config {
     /// Reads a file; an absent one is an empty object.
-    pub(crate) fn read(path: &Path) -> Result<Self, TextError> {
+    pub(crate) fn read(files: &ModelFiles, path: &Path) -> Result<Self, TextError> {
         let path = path.to_path_buf();
-        let value = match std::fs::read_to_string(&path) {
+        let value = match files.read_to_string(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Value::Null,
             Err(source) => return Err(TextError::Io { path, source }),
             Ok(text) => match serde_json::from_str(&text) {
@@ -32,17 +34,22 @@ impl Config {
                 Err(source) => return Err(TextError::Json { path, source }),
             },
         };
-        Ok(Self { path, value })
+        Ok(Self { files: files.clone(), path, value })
     }
 
     /// An object that stands in the file `path`.
-    pub(crate) fn of(path: &Path, value: Value) -> Self {
-        Self { path: path.to_path_buf(), value }
+    pub(crate) fn of(files: &ModelFiles, path: &Path, value: Value) -> Self {
+        Self { files: files.clone(), path: path.to_path_buf(), value }
+    }
+
+    /// The files of the model that this one belongs to.
+    pub(crate) fn files(&self) -> &ModelFiles {
+        &self.files
     }
 
     /// The file of that name in the same folder.
     pub(crate) fn beside(&self, name: &str) -> Result<Self, TextError> {
-        Self::read(&self.path.with_file_name(name))
+        Self::read(&self.files, &self.path.with_file_name(name))
     }
 
     /// The value of a key; `null` counts as absent.
@@ -63,8 +70,10 @@ impl Config {
     /// The object under a key, or an empty one.
     pub(crate) fn object(&self, key: &str) -> Result<Self, TextError> {
         match self.value(key) {
-            None => Ok(Self::of(&self.path, Value::Null)),
-            Some(value) if value.is_object() => Ok(Self::of(&self.path, value.clone())),
+            None => Ok(Self::of(&self.files, &self.path, Value::Null)),
+            Some(value) if value.is_object() => {
+                Ok(Self::of(&self.files, &self.path, value.clone()))
+            }
             Some(_) => Err(self.unsupported(key, "an object")),
         }
     }

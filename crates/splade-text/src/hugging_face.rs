@@ -51,7 +51,9 @@ type Loaded = (HuggingFace, FxHashMap<u32, String>);
 impl HuggingFace {
     /// Reads a `tokenizer.json` as the class of transformers that would load it.
     pub(crate) fn read(path: &Path, config: &Config, class: &str) -> Result<Loaded, TextError> {
-        let text = std::fs::read_to_string(path)
+        let text = config
+            .files()
+            .read_to_string(path)
             .map_err(|source| TextError::Io { path: path.to_path_buf(), source })?;
         let value: Value = serde_json::from_str(&text)
             .map_err(|source| TextError::Json { path: path.to_path_buf(), source })?;
@@ -78,7 +80,7 @@ impl HuggingFace {
 
     /// Before the config changes anything.
     fn of_vocab(path: &Path, config: &Config) -> Result<Value, TextError> {
-        let vocab = Vocab::read(path)?;
+        let vocab = Vocab::read(config.files(), path)?;
         let role = |role: &str, default: &str| -> Result<(String, u32), TextError> {
             let token = config.value(role).map(|token| token.get("content").unwrap_or(token));
             let token = match token {
@@ -240,7 +242,7 @@ fn added_tokens(
 ) -> Result<Vec<AddedToken>, TextError> {
     let ids: FxHashMap<&str, u32> = tokens.iter().map(|(id, t)| (t.as_str(), *id)).collect();
     let present = json!({"added_tokens": value["added_tokens"].take()});
-    let present = added::of_tokenizer_json(&Config::of(path, present))?;
+    let present = added::of_tokenizer_json(&Config::of(config.files(), path, present))?;
     let defaults: &[_] = if is_bert(class) { &BERT_ROLES } else { &[] };
     let id = |token: &str| ids.get(token).copied();
     let base = Base { id: &id, len: ids.len(), keep_ids: false };

@@ -73,7 +73,6 @@ impl BertJapanese {
     /// Loads the tokenizer of a folder whose config names `BertJapaneseTokenizer`, and its tokens.
     /// `dictionary` stands in for the one that the config names.
     pub(crate) fn load(
-        dir: &Path,
         config: &Config,
         dictionary: Option<&Path>,
     ) -> Result<(Self, FxHashMap<u32, String>), TextError> {
@@ -88,7 +87,7 @@ impl BertJapanese {
                 }
             },
         };
-        let vocab = Vocab::read(&dir.join("vocab.txt"))?;
+        let vocab = Vocab::read(config.files(), &config.files().root().join("vocab.txt"))?;
         let id = |token: &str| vocab.id(token);
         let base = Base { id: &id, len: vocab.len(), keep_ids: true };
         let added = added::resolve(config, Vec::new(), &BERT_ROLES, &base)?;

@@ -133,7 +133,7 @@ impl Vocabulary {
         }
         write("tokenizer_config.json", format!("{config:#}\n"))?;
         if splitter.kind() == WordKind::Bert {
-            let config = Config::read(&folder.join("tokenizer_config.json"))?;
+            let config = Config::read(&folder.into(), &folder.join("tokenizer_config.json"))?;
             let json = HuggingFace::vocab_json(&folder.join("vocab.txt"), &config)?;
             write("tokenizer.json", format!("{json:#}\n"))?;
         }

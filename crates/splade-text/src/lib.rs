@@ -19,23 +19,22 @@
 //! `light-splade` of the user's cache or in `LIGHT_SPLADE_CACHE`; without such a folder every start
 //! takes a third of a second longer.
 
-mod config;
 mod error;
-
-mod added;
-mod hugging_face;
-mod japanese;
-mod learn;
-mod mecab;
-mod pair;
-mod tokenizer;
+mod files;
+mod config;
 mod vocab;
 mod wordpiece;
+mod added;
+mod pair;
+mod hugging_face;
+mod mecab;
+mod japanese;
+mod tokenizer;
 mod words;
-
-use std::path::Path;
+mod learn;
 
 pub use error::TextError;
+pub use files::{ModelFile, ModelFiles};
 pub use learn::{Vocabulary, VocabularyOptions};
 pub use pair::PairEncoding;
 pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};
@@ -54,9 +53,10 @@ pub fn cache_folder() -> Option<std::path::PathBuf> {
 ///
 /// # Errors
 /// If the folder is no such dictionary.
-pub fn pack_dictionary(dir: &Path) -> Result<Vec<u8>, TextError> {
+#[cfg(feature = "zstd")]
+pub fn pack_dictionary(dir: &std::path::Path) -> Result<Vec<u8>, TextError> {
     let parts = mecab::compiled::read(dir)?;
-    mecab::packed::pack(&parts).map_err(|source| TextError::Io { path: dir.to_path_buf(), source })
+    mecab::pack::pack(&parts).map_err(|source| TextError::Io { path: dir.to_path_buf(), source })
 }
 
 /// Checks that bytes are a packed dictionary, whole and sound.

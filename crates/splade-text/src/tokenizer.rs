@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::config::Config;
 use crate::error::TextError;
+use crate::files::ModelFiles;
 use crate::hugging_face::{HuggingFace, is_bert};
 use crate::japanese::BertJapanese;
 use crate::pair::{PairEncoding, PairTemplate, Shares};
@@ -58,7 +59,7 @@ enum Inner {
 /// # Errors
 /// If a file is damaged.
 pub fn tokenizer_json_of_vocab(dir: &Path) -> Result<Option<String>, TextError> {
-    let config = Config::read(&dir.join("tokenizer_config.json"))?;
+    let config = Config::read(&dir.into(), &dir.join("tokenizer_config.json"))?;
     let class = class(&config)?;
     let vocab = dir.join("vocab.txt");
     let is_wanted = (is_bert(&class) || class.is_empty())
@@ -77,22 +78,31 @@ impl Tokenizer {
     /// # Errors
     /// If a file is missing or damaged, or the tokenizer is of a kind that is not implemented.
     pub fn from_dir(dir: &Path, options: &TokenizerOptions) -> Result<Self, TextError> {
-        let config = Config::read(&dir.join("tokenizer_config.json"))?;
+        Self::from_files(&dir.into(), options)
+    }
+
+    /// Loads the tokenizer of a model's files, as [`from_dir`](Self::from_dir) does of a folder.
+    ///
+    /// # Errors
+    /// As `from_dir`.
+    pub fn from_files(files: &ModelFiles, options: &TokenizerOptions) -> Result<Self, TextError> {
+        let dir = files.root();
+        let config = Config::read(files, &dir.join("tokenizer_config.json"))?;
         let class = class(&config)?;
         config.only("split_special_tokens", &[false.into()])?;
         let (json, vocab) = (dir.join("tokenizer.json"), dir.join("vocab.txt"));
         let (inner, tokens) = if class == "BertJapaneseTokenizer" {
             let dictionary = options.mecab_dicdir.as_deref();
-            let (inner, tokens) = BertJapanese::load(dir, &config, dictionary)?;
+            let (inner, tokens) = BertJapanese::load(&config, dictionary)?;
             (Inner::Japanese(Box::new(inner)), tokens)
-        } else if json.is_file() {
+        } else if files.is_file(&json) {
             let (inner, tokens) = HuggingFace::read(&json, &config, &class)?;
             (Inner::HuggingFace(Box::new(inner)), tokens)
-        } else if vocab.is_file() && (is_bert(&class) || class.is_empty()) {
+        } else if files.is_file(&vocab) && (is_bert(&class) || class.is_empty()) {
             let (inner, tokens) = HuggingFace::from_vocab(&vocab, &config)?;
             (Inner::HuggingFace(Box::new(inner)), tokens)
         } else {
-            return Err(no_tokenizer(dir, &class));
+            return Err(no_tokenizer(files, &class));
         };
         let (around, mut pair, special_ids, left, kind) = match &inner {
             Inner::HuggingFace(inner) => {
@@ -311,9 +321,10 @@ fn gives_types(config: &Config, class: &str) -> Result<bool, TextError> {
     })
 }
 
-fn no_tokenizer(dir: &Path, class: &str) -> TextError {
-    let there = |name: &&str| dir.join(name).is_file();
-    let files = [
+fn no_tokenizer(files: &ModelFiles, class: &str) -> TextError {
+    let dir = files.root();
+    let there = |name: &&str| files.is_file(&dir.join(name));
+    let names = [
         "spm.model",
         "sentencepiece.bpe.model",
         "spiece.model",
@@ -321,7 +332,7 @@ fn no_tokenizer(dir: &Path, class: &str) -> TextError {
         "vocab.json",
         "vocab.txt",
     ];
-    let message = match files.into_iter().find(there) {
+    let message = match names.into_iter().find(there) {
         Some(name) => format!(
             "there is {name} of {class} but no tokenizer.json; make one with \
              python -c \"from transformers import AutoTokenizer as T; \

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rustc_hash::FxHashMap;
 
 use crate::error::TextError;
+use crate::files::ModelFiles;
 
 /// Tokens and their ids. Of a token that stands twice the last line counts, as in transformers.
 #[derive(Debug)]
@@ -15,8 +16,9 @@ pub(crate) struct Vocab {
 
 impl Vocab {
     /// Reads a file; lines end with LF, CRLF or CR.
-    pub(crate) fn read(path: &Path) -> Result<Self, TextError> {
-        let text = std::fs::read_to_string(path)
+    pub(crate) fn read(files: &ModelFiles, path: &Path) -> Result<Self, TextError> {
+        let text = files
+            .read_to_string(path)
             .map_err(|source| TextError::Io { path: path.to_path_buf(), source })?;
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let lines = text.split_inclusive('\n').map(|line| line.trim_end_matches('\n'));

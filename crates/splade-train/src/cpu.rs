@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use splade_model::{CrossEntropy, Masked, ParameterLayout, Trainable};
+use splade_model::training::{CrossEntropy, Masked, ParameterLayout, Trainable};
 use splade_nn::{Isa, PooledTerm, Pooling, Saturation};
 
 use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
-use splade_model::{ModelError, WeightsWriter, copy_tokenizer_alone};
+use splade_model::ModelError;
+use splade_model::training::copy_tokenizer_alone;
+use splade_model::weights::WeightsWriter;
 use splade_text::Tokenizer;
 
 use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};
@@ -176,7 +178,8 @@ fn write(path: &Path, value: &Value) -> Result<(), TrainError> {
 mod tests {
     use std::collections::HashSet;
 
-    use splade_model::{Encoder, EncoderOptions, Side, Table};
+    use splade_model::folder::Table;
+    use splade_model::{Encoder, EncoderOptions, Side};
     use splade_text::TokenizerOptions;
 
     use super::*;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use light_splade::{Event, Observer};
-use splade_model::HubProgress;
+use splade_model::hub::HubProgress;
 
 use crate::input::Position;
 use crate::interrupt;

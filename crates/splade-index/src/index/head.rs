@@ -74,8 +74,13 @@ impl Head {
             }
             text => text.map_err(IndexError::io("read", &path))?,
         };
-        let damaged = |message: String| IndexError::damaged(&path, message);
-        let head: Self = serde_json::from_str(&text)
+        Self::parse(&text, &path)
+    }
+
+    /// Reads the text of a head; `path` is for messages.
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, IndexError> {
+        let damaged = |message: String| IndexError::damaged(path, message);
+        let head: Self = serde_json::from_str(text)
             .map_err(|error| damaged(format!("it is no head of an index: {error}")))?;
         if head.format != FORMAT || head.version != VERSION {
             return Err(damaged(format!(
@@ -111,9 +116,18 @@ impl Head {
 impl SegmentEntry {
     /// The deleted documents of the segment.
     pub(super) fn read_deleted(&self, dir: &Path) -> Result<Bits, IndexError> {
+        self.deleted_by(dir, |path| std::fs::read(path).map_err(IndexError::io("read", path)))
+    }
+
+    /// As [`read_deleted`](Self::read_deleted), by what reads a file.
+    pub(super) fn deleted_by(
+        &self,
+        dir: &Path,
+        read: impl FnOnce(&Path) -> Result<Vec<u8>, IndexError>,
+    ) -> Result<Bits, IndexError> {
         let Some(entry) = &self.deleted else { return Ok(Bits::new(self.documents as usize)) };
         let path = dir.join(&entry.file);
-        let bytes = std::fs::read(&path).map_err(IndexError::io("read", &path))?;
+        let bytes = read(&path)?;
         let bits = Bits::from_bytes(&bytes);
         match crc32fast::hash(&bytes) == entry.crc && bits.count() as u64 == entry.documents {
             true => Ok(bits),

@@ -11,6 +11,7 @@
 //!
 //! Opening reads the end alone; [`Segment::verify`] reads everything.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -85,9 +86,26 @@ impl SegmentWriter {
 #[derive(Debug)]
 pub(super) struct Segment {
     path: PathBuf,
-    map: Mmap,
+    bytes: Bytes,
     format: WeightFormat,
     ranges: Vec<Entry>,
+}
+
+/// Where the bytes of a segment lie.
+#[derive(Debug)]
+enum Bytes {
+    Mapped(Mmap),
+    Memory(Cow<'static, [u8]>),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Memory(bytes) => bytes,
+        }
+    }
 }
 
 /// A range's place in its file.
@@ -106,6 +124,15 @@ impl Segment {
         // SAFETY: files of an index are written aside and renamed, and never changed afterwards.
         #[allow(unsafe_code, reason = "mapping a file")]
         let map = unsafe { Mmap::map(&file) }.map_err(IndexError::io("map", path))?;
+        Self::of(path, Bytes::Mapped(map))
+    }
+
+    /// Checks the ends of a segment in memory; `path` is for messages.
+    pub(super) fn from_bytes(path: &Path, bytes: Cow<'static, [u8]>) -> Result<Self, IndexError> {
+        Self::of(path, Bytes::Memory(bytes))
+    }
+
+    fn of(path: &Path, map: Bytes) -> Result<Self, IndexError> {
         let damaged = |message: &str| IndexError::damaged(path, message);
         if map.len() < HEADER + FOOTER || !map.starts_with(MAGIC) || !map.ends_with(MAGIC) {
             return Err(damaged("it is no segment, or its end is missing"));
@@ -139,7 +166,7 @@ impl Segment {
         };
         let ranges = map[table..end].chunks_exact(ENTRY).map(entry).collect::<Option<Vec<_>>>();
         let ranges = ranges.ok_or_else(|| damaged("a range lies outside of it"))?;
-        let segment = Self { path: path.to_path_buf(), map, format, ranges };
+        let segment = Self { path: path.to_path_buf(), bytes: map, format, ranges };
         for at in 0..segment.ranges.len() {
             let range = segment.range(at);
             if range.is_none_or(|range| range.docs() != segment.ranges[at].docs) {
@@ -156,7 +183,7 @@ impl Segment {
 
     pub(super) fn range(&self, at: usize) -> Option<Range<'_>> {
         let Entry { start, bytes, .. } = *self.ranges.get(at)?;
-        Range::open(&self.map[start..start + bytes], self.format)
+        Range::open(&self.bytes[start..start + bytes], self.format)
     }
 
     /// The documents of every range.
@@ -165,13 +192,13 @@ impl Segment {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.map.len() as u64
+        self.bytes.len() as u64
     }
 
     /// Compares the checksum of every range.
     pub(super) fn verify(&self) -> Result<(), IndexError> {
         for (at, Entry { start, bytes, crc, .. }) in self.ranges.iter().enumerate() {
-            if crc32fast::hash(&self.map[*start..start + bytes]) != *crc {
+            if crc32fast::hash(&self.bytes[*start..start + bytes]) != *crc {
                 let message = format!("the checksum of range {at} differs");
                 return Err(IndexError::damaged(&self.path, message));
             }

@@ -5,16 +5,18 @@
 //! differ in names, in the activation, in where training drops, and in ModernBERT in what is
 //! pooled: the first token or the mean of all.
 
+mod config;
 mod training;
 
-use std::path::Path;
+pub(crate) use config::{ClassifierConfig, ScoreActivation};
 
 use splade_nn::{Activation, Isa, LayerNorm, Linear, Precision, SavedNorm};
+use splade_text::ModelFiles;
 
-use super::batch::{PackedTexts, Workspace, resize};
+use super::batch::{PackedTexts, Workspace, add, resize};
+use super::family::{Body, Sizes};
+use super::list::ArchitectureConfig;
 use super::words::WordTable;
-use super::{Body, bert, deberta_v2, modernbert};
-use crate::config::{ArchitectureConfig, BertFamily, ClassifierConfig};
 use crate::error::ModelError;
 use crate::loader::Loader;
 use crate::weights::Weights;
@@ -23,7 +25,7 @@ use crate::weights::Weights;
 #[derive(Debug)]
 pub(crate) struct SequenceClassifier {
     words: WordTable,
-    body: Body,
+    body: Box<dyn Body>,
     head: Head,
     /// Tensors of the file that the model does not use.
     pub(crate) unexpected: Vec<String>,
@@ -42,62 +44,31 @@ struct Head {
     dropout: (f64, f64),
 }
 
-/// The names of a classifier's tensors, without `.weight` and `.bias`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct HeadNames {
-    pub(crate) embedding: &'static str,
-    pub(crate) dense: &'static str,
-    pub(crate) norm: Option<&'static str>,
-    pub(crate) output: &'static str,
-}
-
-impl HeadNames {
-    pub(crate) fn of(config: &ArchitectureConfig) -> Self {
-        let (dense, norm, output) = match config {
-            ArchitectureConfig::Bert(config) => match config.family {
-                BertFamily::Bert => ("bert.pooler.dense", None, "classifier"),
-                BertFamily::DistilBert => ("pre_classifier", None, "classifier"),
-                BertFamily::Roberta | BertFamily::Electra => {
-                    ("classifier.dense", None, "classifier.out_proj")
-                }
-            },
-            ArchitectureConfig::ModernBert(_) => ("head.dense", Some("head.norm"), "classifier"),
-            ArchitectureConfig::DebertaV2(_) => ("pooler.dense", None, "classifier"),
-        };
-        let embedding = match config {
-            ArchitectureConfig::Bert(config) => bert::embedding_name(config.family),
-            ArchitectureConfig::ModernBert(_) => modernbert::EMBEDDING,
-            ArchitectureConfig::DebertaV2(_) => deberta_v2::EMBEDDING,
-        };
-        Self { embedding, dense, norm, output }
-    }
-}
-
 impl SequenceClassifier {
     /// Loads the weights of a model folder.
     pub(crate) fn load(
-        dir: &Path,
+        files: &ModelFiles,
         config: &ArchitectureConfig,
         classifier: &ClassifierConfig,
         isa: Isa,
         precision: Precision,
     ) -> Result<Self, ModelError> {
-        let weights = Weights::open(dir)?;
+        let weights = Weights::from_files(files)?;
         let loader = Loader::new(&weights, isa, precision);
-        let names = HeadNames::of(config);
-        let (hidden, _, _) = config.shape();
-        let (vocab, width) = (config.vocab(), config.embedding());
-        let words =
-            || WordTable { table: loader.matrix_f32(names.embedding, vocab, width), width, isa };
-        let (words, body) = rayon::join(words, || Body::load(&loader, config));
-        let biased = classifier.biases;
+        let names = config.0.classifier_names();
+        let Sizes { vocab, embedding: width, hidden, .. } = config.0.sizes();
+        let name = config.0.word_head().embedding;
+        let words = || WordTable { table: loader.matrix_f32(name, vocab, width), width, isa };
+        let (words, body) = rayon::join(words, || config.0.load_body(&loader));
+        let about = &classifier.head;
+        let norm = |name| loader.norm(name, hidden, about.epsilon, about.norm_bias);
         let head = Head {
-            mean: classifier.mean,
-            dense: loader.linear(names.dense, hidden, hidden, biased.dense),
-            activation: classifier.activation,
-            norm: names.norm.map(|name| loader.norm(name, hidden, classifier.epsilon, biased.norm)),
+            mean: about.mean,
+            dense: loader.linear(names.dense, hidden, hidden, about.dense_bias),
+            activation: about.activation,
+            norm: names.norm.map(norm),
             output: loader.linear(names.output, classifier.labels, hidden, true),
-            dropout: classifier.dropout,
+            dropout: about.dropout,
         };
         let unexpected = loader.finish()?.unexpected;
         Ok(Self { words, body, head, unexpected })
@@ -146,7 +117,7 @@ impl Head {
             out.copy_from_slice(&rows[..width]);
             if self.mean {
                 for row in rows.chunks_exact(width).skip(1) {
-                    bert::add(out, row);
+                    add(out, row);
                 }
                 let count = (text[1] - text[0]) as f32;
                 out.iter_mut().for_each(|x| *x /= count);

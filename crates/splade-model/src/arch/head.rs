@@ -1,11 +1,12 @@
 //! What turns hidden states into logits: a transform, then the decoder over the vocabulary.
 
+mod onnx;
 mod training;
 
 use splade_nn::{Activation, Isa, LayerNorm, Linear, Matrix};
 
-use super::batch::{Workspace, resize};
-use super::bert::add;
+use super::batch::{Workspace, add, resize};
+use super::family::{Sizes, WordHead};
 use super::words::Words;
 use crate::loader::Loader;
 
@@ -27,39 +28,26 @@ pub(crate) struct Transform {
     pub(crate) norm: LayerNorm,
 }
 
-/// The names of a decoder's tensors.
-pub(crate) struct DecoderNames<'a> {
-    /// The word embedding.
-    pub(crate) embedding: &'a str,
-    /// The decoder's weight where it is not tied.
-    pub(crate) weight: &'a str,
-    /// Names under which files have the decoder's bias; the first that is there counts.
-    pub(crate) bias: &'a [&'a str],
-}
-
 impl Decoder {
-    /// Loads the decoder; it is the word embedding if `tied`.
-    pub(crate) fn load(
-        loader: &Loader<'_>,
-        names: &DecoderNames<'_>,
-        transform: Transform,
-        vocab: usize,
-        embedding: usize,
-        tied: bool,
-    ) -> Self {
-        let (weight, table) = if tied {
-            loader.ignore(names.weight);
-            (loader.matrix(names.embedding, vocab, embedding), None)
+    /// Loads the transform and the decoder, which is the word embedding if the head is tied.
+    pub(crate) fn load(loader: &Loader<'_>, head: &WordHead, sizes: &Sizes) -> Self {
+        let Sizes { vocab, embedding, hidden, .. } = *sizes;
+        let transform = Transform {
+            dense: loader.linear(head.dense, embedding, hidden, head.dense_bias),
+            activation: head.activation,
+            norm: loader.norm(head.norm, embedding, head.epsilon, head.norm_bias),
+        };
+        let (weight, table) = if head.tied {
+            loader.ignore(head.decoder);
+            (loader.matrix(head.embedding, vocab, embedding), None)
         } else {
-            let table = loader.matrix_f32(names.embedding, vocab, embedding);
-            (loader.matrix(names.weight, vocab, embedding), Some(table))
+            let table = loader.matrix_f32(head.embedding, vocab, embedding);
+            (loader.matrix(head.decoder, vocab, embedding), Some(table))
         };
-        let present = names.bias.iter().find(|name| loader.has(name));
-        let bias = match (present, names.bias.first()) {
-            (Some(name), _) | (None, Some(name)) => Some(loader.vector(name, vocab)),
-            (None, None) => None,
-        };
-        for name in names.bias {
+        let names = head.bias_names();
+        let present = names.iter().find(|name| loader.has(name)).or(names.first());
+        let bias = present.map(|name| loader.vector(name, vocab));
+        for name in names {
             loader.ignore(name);
         }
         Self { transform, output: Linear { weight, bias }, embedding: table }

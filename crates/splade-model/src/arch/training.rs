@@ -3,8 +3,22 @@
 use splade_nn::{Dropout, Isa, KeyedTexts, LayerNorm, Linear, Matrix, SavedNorm, Scratch};
 
 use super::batch::PackedTexts;
-use crate::config::DropoutRates;
-use crate::train::Parameter;
+use crate::parameter::Parameter;
+
+/// Shares of numbers that training drops.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct DropoutRates {
+    /// Of the embeddings.
+    pub(crate) embedding: f64,
+    /// Of attention's probabilities.
+    pub(crate) attention: f64,
+    /// Of what attention gives, before it is added.
+    pub(crate) attention_out: f64,
+    /// Inside the feed-forward part, before its second layer.
+    pub(crate) inner: f64,
+    /// Of what the feed-forward part gives, before it is added.
+    pub(crate) out: f64,
+}
 
 /// A batch of a training pass.
 #[derive(Debug, Clone, Copy)]

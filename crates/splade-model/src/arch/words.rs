@@ -2,8 +2,7 @@
 
 use splade_nn::Isa;
 
-use super::batch::resize;
-use super::bert::add;
+use super::batch::{add, resize};
 
 /// A table of embeddings: a decoder's, which may be its weight, or one alone.
 pub(crate) trait Words {

@@ -7,16 +7,17 @@
 //! `query_0_SparseStaticEmbedding`; sentence-transformers finds either through its Router, whose
 //! documents' module has the empty name: the top of the folder.
 
-mod layout;
-mod onnx;
 mod readers;
+mod layout;
 mod tower;
+mod onnx;
 
 use std::path::{Path, PathBuf};
 
 use splade_nn::{Pooling, Saturation};
 
-use crate::config::ArchitectureConfig;
+use crate::arch::ArchitectureConfig;
+use crate::config::read_json;
 use crate::encoder::{Encoder, EncoderOptions, Side};
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder};
@@ -140,9 +141,8 @@ pub fn export_model(
         }
     };
     layout::write(&folder, query, vocab, to)?;
-    let config = crate::folder::read_json(&to.join("config.json"))?.unwrap_or_default();
-    let tokenizer =
-        crate::folder::read_json(&to.join("tokenizer_config.json"))?.unwrap_or_default();
+    let config = read_json(&to.join("config.json"))?.unwrap_or_default();
+    let tokenizer = read_json(&to.join("tokenizer_config.json"))?.unwrap_or_default();
     Ok(ExportedModel {
         architecture: ArchitectureConfig::open(to)?,
         model_type: config["model_type"].as_str().unwrap_or_default().to_owned(),

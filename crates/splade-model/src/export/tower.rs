@@ -6,20 +6,15 @@ use serde_json::json;
 use splade_text::tokenizer_json_of_vocab;
 
 use super::layout::write_json;
-use crate::config::{ArchitectureConfig, BertFamily};
+use crate::arch::ArchitectureConfig;
+use crate::config::read_json;
 use crate::encoder::Encoder;
 use crate::error::ModelError;
-use crate::folder::read_json;
 use crate::train::{config_json, copy_tokenizer};
 use crate::weights::{FloatType, Weights, WeightsWriter};
 
 /// Numbers of a tensor that are read at once: 4 MB.
 const CHUNK: usize = 1 << 20;
-/// The decoder of RoBERTa, which text-embeddings-inference wants in the file even where it is the
-/// words' embedding.
-const ROBERTA_DECODER: &str = "lm_head.decoder.weight";
-/// RoBERTa's bias once more: transformers 5 takes CamemBERT's for missing without this name.
-const ROBERTA_BIAS: &str = "lm_head.decoder.bias";
 
 /// Writes a masked language model; returns how many numbers its weights have.
 pub(super) fn write_model(
@@ -92,18 +87,25 @@ fn write_weights(
     dtype: FloatType,
 ) -> Result<u64, ModelError> {
     let shape = |name: &str| weights.shape(name).unwrap_or_default().to_vec();
+    let head = config.0.word_head();
+    // The decoder's bias stands under the name that every reader knows.
+    let written = |name| match head.bias.contains(&name) {
+        true => head.bias[0],
+        false => name,
+    };
     // Names in the source, and in the file that is written.
     let mut tensors: Vec<(&str, &str)> =
-        names.iter().map(|name| (&**name, written(name))).collect();
+        names.iter().map(|name| (&**name, written(&**name))).collect();
     let parameters = names.iter().map(|name| shape(name).iter().product::<usize>() as u64).sum();
-    if let ArchitectureConfig::Bert(c) = config
-        && c.family == BertFamily::Roberta
-    {
-        if c.tied {
-            tensors.push(("roberta.embeddings.word_embeddings.weight", ROBERTA_DECODER));
+    if config.0.repeats_decoder() {
+        if head.tied {
+            tensors.push((head.embedding, head.decoder));
         }
-        let bias = tensors.iter().find(|(_, written)| *written == "lm_head.bias").copied();
-        tensors.extend(bias.map(|(name, _)| (name, ROBERTA_BIAS)));
+        let bias = tensors.iter().find(|(_, written)| *written == head.bias[0]).copied();
+        tensors.extend(
+            bias.into_iter()
+                .flat_map(|(name, _)| head.bias[1..].iter().map(move |again| (name, *again))),
+        );
     }
     let announced: Vec<_> =
         tensors.iter().map(|(name, written)| ((*written).to_owned(), shape(name))).collect();
@@ -119,15 +121,6 @@ fn write_weights(
     }
     file.finish()?;
     Ok(parameters)
-}
-
-/// The decoder's bias under the name that every reader knows.
-fn written(name: &str) -> &str {
-    match name {
-        "cls.predictions.decoder.bias" => "cls.predictions.bias",
-        "lm_head.decoder.bias" => "lm_head.bias",
-        other => other,
-    }
 }
 
 fn create(folder: &Path) -> Result<(), ModelError> {

@@ -223,7 +223,7 @@ fn find_gap(snapshot: &Path) -> Result<(), ModelError> {
     let no_model = |path: PathBuf, message: &str| {
         Err(ModelError::NoModel { path, message: message.to_owned() })
     };
-    if let Some(modules) = crate::folder::read_json(&snapshot.join(super::files::MODULES))? {
+    if let Some(modules) = crate::config::read_json(&snapshot.join(super::files::MODULES))? {
         for path in super::files::module_folders(&modules) {
             if !snapshot.join(path).is_dir() {
                 return no_model(snapshot.join(path), "there is no such folder");

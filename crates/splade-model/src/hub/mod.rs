@@ -175,7 +175,7 @@ fn fetch(
     let modules = match listed.iter().any(|file| file == files::MODULES) {
         true => {
             download.file(files::MODULES, progress)?;
-            crate::folder::read_json(&cache.snapshot(&commit).join(files::MODULES))?
+            crate::config::read_json(&cache.snapshot(&commit).join(files::MODULES))?
         }
         false => None,
     };

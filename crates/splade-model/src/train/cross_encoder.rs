@@ -7,13 +7,15 @@ use splade_nn::{Isa, Precision};
 use splade_text::PairEncoding;
 
 use super::save::{config_json, copy_tokenizer, write_json, write_weights};
-use super::start::{Source, find_tensor, prefix};
-use super::{Parameter, refuse_untrained};
-use crate::arch::{HeadNames, Pass, Saved, SavedHead, SequenceClassifier, Work};
-use crate::config::{ArchitectureConfig, ClassifierConfig};
+use super::start::{Source, find_tensor};
+use crate::arch::{
+    ArchitectureConfig, ClassifierConfig, ClassifierNames, Pass, Saved, SavedHead,
+    SequenceClassifier, Work,
+};
+use crate::config::read_json;
 use crate::cross_encoder::{BATCH_TOKENS, PackedPairs, PairNetwork, score_of};
 use crate::error::ModelError;
-use crate::folder::read_json;
+use crate::parameter::Parameter;
 use crate::weights::{FloatType, Weights, WeightsWriter};
 
 /// A cross-encoder that can be trained; what it holds is that of
@@ -39,7 +41,7 @@ impl TrainableCrossEncoder {
     /// If it is none that can be read, or of an architecture that is not trained.
     pub fn load(folder: &Path, isa: Isa) -> Result<Self, ModelError> {
         let config = ArchitectureConfig::open(folder)?;
-        refuse_untrained(folder, &config)?;
+        config.refuse_untrained(folder)?;
         let classifier = ClassifierConfig::open(folder, &config)?;
         let kernels = (isa, Precision::F32);
         let network = PairNetwork::load(folder, &config, &classifier, kernels, BATCH_TOKENS)?;
@@ -151,11 +153,11 @@ impl TrainableCrossEncoder {
 /// If it cannot be read.
 pub fn lacks_classifier(folder: &Path, labels: usize) -> Result<bool, ModelError> {
     let config = ArchitectureConfig::open(folder)?;
-    let names = HeadNames::of(&config);
+    let ClassifierNames { dense, output, .. } = config.0.classifier_names();
     let weights = Weights::open(folder)?;
     let has = |name: &str| weights.shape(&format!("{name}.weight"));
-    let output = has(names.output).is_some_and(|shape| shape.first() == Some(&labels));
-    Ok(!output || has(names.dense).is_none() || weights.shape(names.embedding).is_none())
+    let output = has(output).is_some_and(|shape| shape.first() == Some(&labels));
+    Ok(!output || has(dense).is_none() || weights.shape(config.0.word_head().embedding).is_none())
 }
 
 /// Writes a copy of the encoder in `folder` with a classifier of `labels` labels into `out`, as
@@ -172,7 +174,7 @@ pub fn add_classifier(
     normal: &mut dyn FnMut() -> f64,
 ) -> Result<(), ModelError> {
     let config = ArchitectureConfig::open(folder)?;
-    refuse_untrained(folder, &config)?;
+    config.refuse_untrained(folder)?;
     let mut settings = config_json(folder, "SequenceClassification", FloatType::F32)?;
     let names: Vec<String> = (0..labels).map(|label| format!("LABEL_{label}")).collect();
     settings["id2label"] = names
@@ -188,8 +190,8 @@ pub fn add_classifier(
     copy_tokenizer(folder, out)?;
 
     let weights = Weights::open(folder)?;
-    let head = HeadNames::of(&config);
-    let body = prefix(&config);
+    let head = config.0.classifier_names();
+    let body = config.0.prefix();
     let parts = [Some(head.dense), head.norm, Some(head.output)];
     let of_head = |name: &str| parts.into_iter().flatten().any(|part| name.starts_with(part));
     let mut tensors: Vec<(String, Vec<usize>, Source<'_>)> = Vec::new();
@@ -211,12 +213,12 @@ pub fn add_classifier(
         tensors.push((name, shape.to_vec(), kept.map_or(new, Source::Read)));
     };
     add(format!("{}.weight", head.dense), &[hidden, hidden], Source::Normal(deviation));
-    if classifier.biases.dense {
+    if classifier.head.dense_bias {
         add(format!("{}.bias", head.dense), &[hidden], Source::Constant(0.0));
     }
     if let Some(norm) = head.norm {
         add(format!("{norm}.weight"), &[hidden], Source::Constant(1.0));
-        if classifier.biases.norm {
+        if classifier.head.norm_bias {
             add(format!("{norm}.bias"), &[hidden], Source::Constant(0.0));
         }
     }

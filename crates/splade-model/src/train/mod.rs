@@ -5,11 +5,10 @@
 //! the packed order of the kernels all the time, as nothing that an optimizer does depends on the
 //! order; [`Parameter`] turns them into tensors and back.
 
-mod cross_encoder;
 mod masked;
-mod parameter;
 mod save;
 mod start;
+mod cross_encoder;
 
 use std::path::{Path, PathBuf};
 
@@ -17,14 +16,13 @@ use splade_nn::{
     Isa, PooledTerm, Pooling, Precision, Saturation, splade_head, splade_head_backward,
 };
 
-use crate::arch::{Gradients, PackedTexts, Pass, Saved, Work};
-use crate::config::ArchitectureConfig;
+use crate::arch::{ArchitectureConfig, Gradients, PackedTexts, Pass, Saved, Work};
 use crate::error::ModelError;
 use crate::network::{Network, offsets};
+use crate::parameter::Parameter;
 
 pub use cross_encoder::{TrainableCrossEncoder, add_classifier, lacks_classifier};
 pub use masked::Masked;
-pub use parameter::{Parameter, ParameterLayout, Tensor};
 pub use save::copy_tokenizer_alone;
 pub(crate) use save::{config_json, copy_tokenizer};
 pub use start::{add_head, lacks_head};
@@ -58,19 +56,6 @@ struct Kept {
     pooled: Vec<Vec<PooledTerm>>,
 }
 
-/// # Errors
-/// If there are no training passes of the architecture.
-fn refuse_untrained(folder: &Path, config: &ArchitectureConfig) -> Result<(), ModelError> {
-    match config {
-        ArchitectureConfig::DebertaV2(_) => Err(ModelError::Setting(format!(
-            "{}: DeBERTa-v2 models cannot be trained, only used; BERT, DistilBERT, RoBERTa, XLM-R, \
-             ELECTRA and ModernBERT can",
-            folder.display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
 impl Trainable {
     /// Loads the masked language model of a folder.
     ///
@@ -83,9 +68,9 @@ impl Trainable {
         isa: Isa,
     ) -> Result<Self, ModelError> {
         let config = ArchitectureConfig::open(folder)?;
-        refuse_untrained(folder, &config)?;
+        config.refuse_untrained(folder)?;
         let kernels = (isa, Precision::F32);
-        let network = Network::load(folder, (pooling, saturation), kernels, ENCODE_TOKENS)?;
+        let network = Network::load(&folder.into(), (pooling, saturation), kernels, ENCODE_TOKENS)?;
         let gradients = network.model.zeros_like();
         Ok(Self {
             folder: folder.to_path_buf(),

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Parameter, Trainable};
-use crate::config::{ArchitectureConfig, BertFamily};
+use super::Trainable;
+use crate::arch::family;
+use crate::config::{read, read_json};
 use crate::error::ModelError;
-use crate::folder::read_json;
+use crate::parameter::Parameter;
 use crate::weights::{FloatType, WeightsWriter};
 
 /// Files of a model folder that tell about its tokenizer.
@@ -47,15 +48,10 @@ impl Trainable {
         write_weights(path, &parameters, decoder)
     }
 
-    /// The name under which readers want the decoder though it is the words' embedding: servers
-    /// load RoBERTa's head only from its own tensor.
+    /// The name under which readers want the decoder though it is the words' embedding.
     fn tied_decoder(&self) -> Option<&'static str> {
-        match &self.config {
-            ArchitectureConfig::Bert(c) if c.family == BertFamily::Roberta && c.tied => {
-                Some("lm_head.decoder.weight")
-            }
-            _ => None,
-        }
+        let (architecture, head) = (&self.config.0, self.config.0.word_head());
+        (architecture.repeats_decoder() && head.tied).then_some(head.decoder)
     }
 }
 
@@ -98,21 +94,10 @@ pub(crate) fn config_json(
     dtype: FloatType,
 ) -> Result<Value, ModelError> {
     let path = folder.join("config.json");
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| ModelError::Io { path: path.clone(), source })?;
-    let mut config: Value =
-        serde_json::from_str(&text).map_err(|source| ModelError::Json { path, source })?;
-    let family = match config["model_type"].as_str() {
-        Some("bert") => "Bert",
-        Some("distilbert") => "DistilBert",
-        Some("roberta") => "Roberta",
-        Some("xlm-roberta") => "XLMRoberta",
-        Some("camembert") => "Camembert",
-        Some("electra") => "Electra",
-        Some("deberta-v2") => "DebertaV2",
-        _ => "ModernBert",
-    };
-    config["architectures"] = Value::from(vec![format!("{family}For{head}")]);
+    let mut config = read(&folder.into(), &path)?;
+    let class = config["model_type"].as_str().and_then(family);
+    let class = class.map_or("ModernBert", |family| family.class);
+    config["architectures"] = Value::from(vec![format!("{class}For{head}")]);
     config["torch_dtype"] = Value::from(dtype.torch_name());
     if let Some(config) = config.as_object_mut() {
         // Nothing of its code is copied; the path is of whoever made the folder.
@@ -136,15 +121,10 @@ pub fn copy_tokenizer_alone(from: &Path, to: &Path) -> Result<(), ModelError> {
         let config = read_json(&from.join("config.json"))?.unwrap_or_default();
         settings["tokenizer_class"] = match (&config["tokenizer_class"], &config["model_type"]) {
             (class @ Value::String(_), _) => class.clone(),
-            (_, model) => Value::from(match model.as_str() {
-                Some("bert") => "BertTokenizer",
-                Some("distilbert") => "DistilBertTokenizer",
-                Some("roberta") => "RobertaTokenizer",
-                Some("xlm-roberta") => "XLMRobertaTokenizer",
-                Some("camembert") => "CamembertTokenizer",
-                Some("electra") => "ElectraTokenizer",
-                _ => "PreTrainedTokenizerFast",
-            }),
+            (_, model) => {
+                let class = model.as_str().and_then(family).map(|family| family.tokenizer_class);
+                Value::from(class.unwrap_or("PreTrainedTokenizerFast"))
+            }
         };
         let path = to.join("tokenizer_config.json");
         std::fs::write(&path, format!("{settings:#}\n"))

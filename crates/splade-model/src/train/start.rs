@@ -11,21 +11,10 @@ use serde_json::Value;
 
 use super::Trainable;
 use super::save::{config_json, copy_tokenizer, write_json};
-use crate::config::{ArchitectureConfig, BertFamily};
+use crate::arch::ArchitectureConfig;
+use crate::config::read_json;
 use crate::error::ModelError;
-use crate::folder::read_json;
 use crate::weights::{FloatType, Weights, WeightsWriter};
-
-/// The tensors of a head, by the names of its family.
-struct HeadNames {
-    embedding: &'static str,
-    dense: &'static str,
-    norm: &'static str,
-    decoder: &'static str,
-    bias: &'static str,
-    /// Whether the transform's dense layer and norm have a bias.
-    biases: (bool, bool),
-}
 
 /// Whether the model in a folder has no head for words.
 ///
@@ -34,8 +23,8 @@ struct HeadNames {
 pub fn lacks_head(folder: &Path) -> Result<bool, ModelError> {
     let config = ArchitectureConfig::open(folder)?;
     let weights = Weights::open(folder)?;
-    let Some(names) = head_names(&config) else { return Ok(false) };
-    Ok(weights.shape(&format!("{}.weight", names.dense)).is_none())
+    let dense = config.0.word_head().dense;
+    Ok(config.0.is_trained() && weights.shape(&format!("{dense}.weight")).is_none())
 }
 
 /// Writes a copy of the encoder in `folder` with a head for words into `out`.
@@ -52,11 +41,14 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
             folder.display()
         ))
     };
-    let names = head_names(&config).ok_or_else(|| no_head("DeBERTa-v2 is not trained".into()))?;
+    if !config.0.is_trained() {
+        return Err(no_head(format!("{} is not trained", config.name())));
+    }
+    let head = config.0.word_head();
     let (hidden, _, _) = config.shape();
-    let (vocab, prefix) = (config.vocab(), prefix(&config));
-    let embedding = find_tensor(&weights, names.embedding, prefix);
-    let embedding = embedding.ok_or_else(|| no_head(format!("no {}", names.embedding)))?;
+    let (vocab, prefix) = (config.vocab(), config.0.prefix());
+    let embedding = find_tensor(&weights, head.embedding, prefix);
+    let embedding = embedding.ok_or_else(|| no_head(format!("no {}", head.embedding)))?;
     if weights.shape(embedding) != Some(&[vocab, hidden]) {
         return Err(no_head(format!(
             "the word embeddings have shape {:?}, not ({vocab}, {hidden}); models whose embeddings \
@@ -76,16 +68,16 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
         tensors.push((full, shape, Source::Read(name)));
     }
     let mut add = |name: String, shape: Vec<usize>, source| tensors.push((name, shape, source));
-    add(format!("{}.weight", names.dense), vec![hidden, hidden], Source::Identity);
-    if names.biases.0 {
-        add(format!("{}.bias", names.dense), vec![hidden], Source::Constant(0.0));
+    add(format!("{}.weight", head.dense), vec![hidden, hidden], Source::Identity);
+    if head.dense_bias {
+        add(format!("{}.bias", head.dense), vec![hidden], Source::Constant(0.0));
     }
-    add(format!("{}.weight", names.norm), vec![hidden], Source::Constant(1.0));
-    if names.biases.1 {
-        add(format!("{}.bias", names.norm), vec![hidden], Source::Constant(0.0));
+    add(format!("{}.weight", head.norm), vec![hidden], Source::Constant(1.0));
+    if head.norm_bias {
+        add(format!("{}.bias", head.norm), vec![hidden], Source::Constant(0.0));
     }
-    add(names.decoder.to_owned(), vec![vocab, hidden], Source::Embeddings(embedding));
-    add(names.bias.to_owned(), vec![vocab], Source::Constant(0.0));
+    add(head.decoder.to_owned(), vec![vocab, hidden], Source::Embeddings(embedding));
+    add(head.bias[0].to_owned(), vec![vocab], Source::Constant(0.0));
 
     let write = |path: &Path, source| ModelError::Write { path: path.into(), source };
     std::fs::create_dir_all(out).map_err(|source| write(out, source))?;
@@ -99,8 +91,8 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
     file.finish()?;
     let mut settings = config_json(folder, "MaskedLM", FloatType::F32)?;
     settings["tie_word_embeddings"] = Value::Bool(false);
-    if let ArchitectureConfig::ModernBert(_) = config {
-        settings["decoder_bias"] = Value::Bool(true);
+    if let Some(key) = config.0.new_head_setting() {
+        settings[key] = Value::Bool(true);
     }
     write_json(&out.join("config.json"), &settings)?;
     copy_tokenizer(folder, out)?;
@@ -117,20 +109,6 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
 pub(super) fn find_tensor<'a>(weights: &'a Weights, name: &str, prefix: &str) -> Option<&'a str> {
     let short = name.strip_prefix(prefix).unwrap_or(name);
     [name, short].into_iter().find_map(|name| weights.names().find(|has| *has == name))
-}
-
-/// What the names of the tensors of an encoder start with, within a larger model.
-pub(super) fn prefix(config: &ArchitectureConfig) -> &'static str {
-    match config {
-        ArchitectureConfig::Bert(config) => match config.family {
-            BertFamily::Bert => "bert.",
-            BertFamily::Roberta => "roberta.",
-            BertFamily::Electra => "electra.",
-            BertFamily::DistilBert => "distilbert.",
-        },
-        ArchitectureConfig::ModernBert(_) => "model.",
-        ArchitectureConfig::DebertaV2(_) => "deberta.",
-    }
 }
 
 /// Where the numbers of a tensor come from.
@@ -181,55 +159,6 @@ fn centred_and_normalized(mut rows: Vec<f32>, width: usize) -> Vec<f32> {
         }
     }
     rows
-}
-
-fn head_names(config: &ArchitectureConfig) -> Option<HeadNames> {
-    let bert = |family| match family {
-        BertFamily::Bert => HeadNames {
-            embedding: "bert.embeddings.word_embeddings.weight",
-            dense: "cls.predictions.transform.dense",
-            norm: "cls.predictions.transform.LayerNorm",
-            decoder: "cls.predictions.decoder.weight",
-            bias: "cls.predictions.bias",
-            biases: (true, true),
-        },
-        BertFamily::Roberta => HeadNames {
-            embedding: "roberta.embeddings.word_embeddings.weight",
-            dense: "lm_head.dense",
-            norm: "lm_head.layer_norm",
-            decoder: "lm_head.decoder.weight",
-            bias: "lm_head.bias",
-            biases: (true, true),
-        },
-        BertFamily::Electra => HeadNames {
-            embedding: "electra.embeddings.word_embeddings.weight",
-            dense: "generator_predictions.dense",
-            norm: "generator_predictions.LayerNorm",
-            decoder: "generator_lm_head.weight",
-            bias: "generator_lm_head.bias",
-            biases: (true, true),
-        },
-        BertFamily::DistilBert => HeadNames {
-            embedding: "distilbert.embeddings.word_embeddings.weight",
-            dense: "vocab_transform",
-            norm: "vocab_layer_norm",
-            decoder: "vocab_projector.weight",
-            bias: "vocab_projector.bias",
-            biases: (true, true),
-        },
-    };
-    match config {
-        ArchitectureConfig::Bert(config) => Some(bert(config.family)),
-        ArchitectureConfig::ModernBert(config) => Some(HeadNames {
-            embedding: "model.embeddings.tok_embeddings.weight",
-            dense: "head.dense",
-            norm: "head.norm",
-            decoder: "decoder.weight",
-            bias: "decoder.bias",
-            biases: (config.biases.head, config.biases.norm),
-        }),
-        ArchitectureConfig::DebertaV2(_) => None,
-    }
 }
 
 /// Added to the bias while logits are looked at, so that all are above zero.

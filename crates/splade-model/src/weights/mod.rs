@@ -10,11 +10,11 @@ mod torch;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
+use splade_text::{ModelFile, ModelFiles};
 
 use crate::error::ModelError;
 use strided::Strided;
@@ -50,7 +50,7 @@ struct Tensor {
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,
-    files: Vec<(PathBuf, File)>,
+    files: Vec<(PathBuf, ModelFile)>,
     tensors: BTreeMap<String, Tensor>,
 }
 
@@ -61,22 +61,34 @@ impl Weights {
     /// # Errors
     /// If there is none of them, or a file is damaged.
     pub fn open(dir: &Path) -> Result<Self, ModelError> {
+        Self::from_files(&dir.into())
+    }
+
+    /// Opens the weights at the root of a model's files, as [`open`](Self::open) does in a folder.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
+        let dir = files.root();
         for (name, add) in [
-            ("model.safetensors", Self::add_safetensors as fn(&mut Self, &Path) -> _),
+            ("model.safetensors", Self::add_safetensors as fn(&mut Self, &Path, ModelFile) -> _),
             ("pytorch_model.bin", Self::add_torch),
         ] {
             let (single, index) = (dir.join(name), dir.join(format!("{name}.index.json")));
-            let (path, shards) = if single.is_file() {
+            let (path, shards) = if files.is_file(&single) {
                 (single.clone(), vec![single])
-            } else if index.is_file() {
-                let shards = shards(&index)?;
+            } else if files.is_file(&index) {
+                let shards = shards(files, &index)?;
                 (index, shards)
             } else {
                 continue;
             };
             let mut weights = Self { path, files: Vec::new(), tensors: BTreeMap::new() };
             for shard in shards {
-                add(&mut weights, &shard)?;
+                let file = files
+                    .open(&shard)
+                    .map_err(|source| ModelError::Io { path: shard.clone(), source })?;
+                add(&mut weights, &shard, file)?;
             }
             return Ok(weights);
         }
@@ -140,20 +152,18 @@ impl Weights {
         }
         let row: usize = tensor.shape.iter().skip(1).product();
         let mut bytes = vec![0; rows.len() * row * size];
-        read_at(file, &mut bytes, tensor.start + (rows.start * row * size) as u64).map_err(io)?;
+        file.read_at(&mut bytes, tensor.start + (rows.start * row * size) as u64).map_err(io)?;
         out.clear();
         tensor.dtype.decode(&bytes, out);
         Ok(())
     }
 
-    fn add_safetensors(&mut self, path: &Path) -> Result<(), ModelError> {
-        let file = open(path)?;
+    fn add_safetensors(&mut self, path: &Path, file: ModelFile) -> Result<(), ModelError> {
         let tensors = safetensors::read(self.files.len(), path, &file)?;
         self.add(path, file, tensors)
     }
 
-    fn add_torch(&mut self, path: &Path) -> Result<(), ModelError> {
-        let file = open(path)?;
+    fn add_torch(&mut self, path: &Path, file: ModelFile) -> Result<(), ModelError> {
         let tensors = torch::read(self.files.len(), &file);
         self.add(path, file, tensors.map_err(|message| invalid(path, message))?)
     }
@@ -161,7 +171,7 @@ impl Weights {
     fn add(
         &mut self,
         path: &Path,
-        file: File,
+        file: ModelFile,
         tensors: Vec<(String, Tensor)>,
     ) -> Result<(), ModelError> {
         for (name, tensor) in tensors {
@@ -174,17 +184,14 @@ impl Weights {
     }
 }
 
-fn open(path: &Path) -> Result<File, ModelError> {
-    File::open(path).map_err(|source| ModelError::Io { path: path.to_path_buf(), source })
-}
-
 fn invalid(path: &Path, message: String) -> ModelError {
     ModelError::Weights { path: path.to_path_buf(), message }
 }
 
 /// The files that an index names, each once.
-fn shards(index: &Path) -> Result<Vec<PathBuf>, ModelError> {
-    let text = std::fs::read_to_string(index)
+fn shards(files: &ModelFiles, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let text = files
+        .read_to_string(index)
         .map_err(|source| ModelError::Io { path: index.to_path_buf(), source })?;
     let value: Value = serde_json::from_str(&text)
         .map_err(|source| ModelError::Json { path: index.to_path_buf(), source })?;
@@ -248,20 +255,4 @@ fn canonical(name: &str) -> String {
         (_, Some(prefix)) => format!("{prefix}.bias"),
         _ => name.to_owned(),
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, out: &mut [u8], at: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, out, at)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut out: &mut [u8], mut at: u64) -> std::io::Result<()> {
-    while !out.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, out, at)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            n => (out, at) = (&mut out[n..], at + n as u64),
-        }
-    }
-    Ok(())
 }

@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Dtype;
-use super::torch::u32_at;
 
 /// Values on the stack; a state dict is written in pieces of a thousand tensors.
 const MAX_STACK: usize = 1 << 14;
@@ -358,6 +357,11 @@ fn sizes(values: &[Value]) -> Result<Vec<usize>, String> {
     };
     let sizes = values.iter().map(size).collect::<Option<_>>();
     sizes.ok_or_else(|| "a shape without numbers".to_owned())
+}
+
+/// The little-endian number at a place.
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The header of a safetensors file: 8 bytes of length, then JSON with each tensor's type, shape
 //! and place.
 
-use std::fs::File;
 use std::path::Path;
 
 use serde_json::Value;
+use splade_text::ModelFile;
 
-use super::{Dtype, Tensor, elements, read_at};
+use super::{Dtype, Tensor, elements};
 use crate::error::ModelError;
 
 /// Larger headers than any model has.
@@ -16,22 +16,22 @@ const MAX_HEADER: u64 = 100 << 20;
 pub(super) fn read(
     number: usize,
     path: &Path,
-    file: &File,
+    file: &ModelFile,
 ) -> Result<Vec<(String, Tensor)>, ModelError> {
     let io = |source| ModelError::Io { path: path.to_path_buf(), source };
     let invalid = |message: String| ModelError::Weights { path: path.to_path_buf(), message };
-    let length = file.metadata().map_err(io)?.len();
+    let length = file.size().map_err(io)?;
     if length < 8 {
         return Err(invalid("cut off".to_owned()));
     }
     let mut size = [0; 8];
-    read_at(file, &mut size, 0).map_err(io)?;
+    file.read_at(&mut size, 0).map_err(io)?;
     let size = u64::from_le_bytes(size);
     if size > MAX_HEADER || size > length - 8 {
         return Err(invalid(format!("a header of {size} bytes in a file of {length}")));
     }
     let mut header = vec![0; size as usize];
-    read_at(file, &mut header, 8).map_err(io)?;
+    file.read_at(&mut header, 8).map_err(io)?;
     let header: Value = serde_json::from_slice(&header)
         .map_err(|source| ModelError::Json { path: path.to_path_buf(), source })?;
     let header = header.as_object().ok_or_else(|| invalid("the header is no object".to_owned()))?;

@@ -1,8 +1,8 @@
 //! Tensors whose numbers do not follow each other: transposed, permuted and sliced ones.
 
-use std::fs::File;
+use splade_text::ModelFile;
 
-use super::{Dtype, read_at};
+use super::Dtype;
 
 /// Where the numbers of a tensor lie.
 pub(super) struct Strided<'a> {
@@ -17,7 +17,7 @@ pub(super) struct Strided<'a> {
 impl Strided<'_> {
     /// Reads all numbers, row-major, in place of what `out` held. The file is read in runs along
     /// the dimension whose numbers lie nearest to each other.
-    pub(super) fn read(&self, file: &File, out: &mut Vec<f32>) -> std::io::Result<()> {
+    pub(super) fn read(&self, file: &ModelFile, out: &mut Vec<f32>) -> std::io::Result<()> {
         let Self { dtype, shape, strides, start } = self;
         let count: usize = shape.iter().product();
         out.clear();
@@ -40,7 +40,7 @@ impl Strided<'_> {
                 from += at * strides[d];
                 to += at * step(d);
             }
-            read_at(file, &mut bytes, start + (from * width) as u64)?;
+            file.read_at(&mut bytes, start + (from * width) as u64)?;
             numbers.clear();
             dtype.decode(&bytes, &mut numbers);
             for k in 0..shape[run] {

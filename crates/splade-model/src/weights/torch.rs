@@ -5,16 +5,18 @@
 //! strides: transposed and sliced ones are read as they are.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
-use super::{Tensor, elements, pickle, read_at};
+use splade_text::ModelFile;
+
+use super::pickle::{self, u32_at};
+use super::{Tensor, elements};
 
 /// Larger than the pickle of any state dict: one tensor takes some 200 bytes.
 const MAX_PICKLE: u64 = 4 << 20;
 
 /// Lists the tensors of a file; `file` is its number.
-pub(super) fn read(number: usize, file: &File) -> Result<Vec<(String, Tensor)>, String> {
-    let length = file.metadata().map_err(|error| error.to_string())?.len();
+pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tensor)>, String> {
+    let length = file.size().map_err(|error| error.to_string())?;
     let archive = Archive { file, length };
     let entries = archive.entries()?;
     let (pickle_name, (at, size)) = entries
@@ -78,7 +80,7 @@ fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
 
 /// A zip archive without compression.
 struct Archive<'a> {
-    file: &'a File,
+    file: &'a ModelFile,
     length: u64,
 }
 
@@ -123,13 +125,9 @@ impl Archive<'_> {
             return Err("the archive is cut off".to_owned());
         }
         let mut bytes = vec![0; size as usize];
-        read_at(self.file, &mut bytes, at).map_err(|error| error.to_string())?;
+        self.file.read_at(&mut bytes, at).map_err(|error| error.to_string())?;
         Ok(bytes)
     }
-}
-
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> usize {

@@ -2,9 +2,8 @@
 #![allow(unsafe_code, reason = "vector kernels work on raw pointers")]
 
 use crate::functions::{Activation, activate as value, erf, exp, sigmoid};
-use crate::packed::{load_some, store_some};
 use crate::parallel::{Shared, for_each};
-use crate::simd::{Isa, Simd, simd_function};
+use crate::simd::{Isa, Simd, load_some, simd_function, store_some};
 
 /// Numbers that a thread takes at once.
 const CHUNK: usize = 1 << 14;

@@ -7,9 +7,8 @@
 
 use super::linear::resize;
 use crate::functions::{LayerNorm, normalize, steps};
-use crate::packed::{load_some, store_some};
 use crate::parallel::{Shared, for_each};
-use crate::simd::{Isa, Simd, simd_function};
+use crate::simd::{Isa, Simd, load_some, simd_function, store_some};
 
 /// Rows that a thread takes at once.
 const ROWS: usize = 64;

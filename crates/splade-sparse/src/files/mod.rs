@@ -9,26 +9,40 @@
 //! [`VectorReader`] reads all of them. `docs/formats.md` is the specification. [`ParquetTexts`] reads
 //! texts.
 
+#[cfg(feature = "files")]
 mod ndjson;
+#[cfg(feature = "files")]
 mod parquet;
+#[cfg(feature = "files")]
 mod part;
+#[cfg(feature = "files")]
 mod reader;
+#[cfg(feature = "files")]
 mod shards;
 mod text;
+#[cfg(feature = "files")]
 mod texts;
 
+#[cfg(feature = "files")]
 pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
+#[cfg(feature = "files")]
 pub use parquet::{ParquetReader, ParquetWriter};
+#[cfg(feature = "files")]
 pub use part::Part;
+#[cfg(feature = "files")]
 pub use reader::{VectorReader, vector_files};
+#[cfg(feature = "files")]
 pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, difference};
 pub use splade_io::{FileError, Lines, open_text};
 pub use text::{aside, sync_and_rename};
+#[cfg(feature = "files")]
 pub use texts::{ParquetTexts, TextRow};
 
+#[cfg(feature = "files")]
 use crate::SparseVector;
 
 /// A vector and the id of its text.
+#[cfg(feature = "files")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorRow {
     /// The id of the text.
@@ -38,6 +52,7 @@ pub struct VectorRow {
 }
 
 /// A file of rows that is being written.
+#[cfg(feature = "files")]
 pub trait RowWriter {
     /// Appends a row.
     ///

@@ -85,12 +85,13 @@ fn write(path: &Path, image: &[u8]) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mecab::pack;
     use crate::mecab::parts::Parts;
 
     /// A cache that was written is used; a damaged one is not, and is replaced.
     #[test]
     fn damaged_files_are_replaced() {
-        let packed = packed::pack(&Parts::sample()).expect("packed");
+        let packed = pack::pack(&Parts::sample()).expect("packed");
         let folder = tempfile::tempdir().expect("a folder");
         let image = open(&packed, Some(folder.path())).expect("built").bytes().to_vec();
         let file = std::fs::read_dir(folder.path()).expect("listed").next().expect("a file");

@@ -4,12 +4,14 @@
 //! ([`compiled`]) or from one small packed file ([`packed`]); [`image`] lays it out for searching,
 //! in memory or in a file that is mapped; [`lattice`] finds the words.
 
-pub(crate) mod cache;
-pub(crate) mod compiled;
-pub(crate) mod image;
-pub(crate) mod lattice;
-pub(crate) mod packed;
 pub(crate) mod parts;
+pub(crate) mod compiled;
+pub(crate) mod packed;
+#[cfg(any(feature = "zstd", test))]
+pub(crate) mod pack;
+pub(crate) mod image;
+pub(crate) mod cache;
+pub(crate) mod lattice;
 
 pub(crate) use image::Dictionary;
 pub(crate) use lattice::Lattice;
@@ -54,7 +56,7 @@ mod tests {
     fn words_are_those_of_mecab() {
         let folder = small_folder();
         let parts = compiled::read(folder.path()).expect("a dictionary");
-        let packed = packed::pack(&parts).expect("packed");
+        let packed = pack::pack(&parts).expect("packed");
         assert!(packed::unpack(&packed).expect("unpacked") == parts, "packing loses nothing");
         let built = Dictionary::build(&parts);
         // The second is mapped from the file that the first leaves.

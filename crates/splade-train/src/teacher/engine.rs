@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use splade_model::{ParameterLayout, TrainableCrossEncoder};
+use splade_model::training::{ParameterLayout, TrainableCrossEncoder};
 use splade_nn::Isa;
 
 use crate::cpu::{read_tensors, to_tensors};

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::data::TeacherData;
 use super::engine::TeacherEngine;
 use crate::error::TrainError;
-use splade_model::PairTokenizer;
+use splade_model::cross_encoder::PairTokenizer;
 
 /// Ranks that count.
 const CUTOFF: usize = 10;

@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
-use splade_model::{add_classifier, lacks_classifier};
+use splade_model::training::{add_classifier, lacks_classifier};
 
 use crate::error::TrainError;
 use splade_data::random::Random;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use splade_model::PairTokenizer;
+use splade_model::cross_encoder::PairTokenizer;
 use splade_text::PairEncoding;
 
 use super::config::{TeacherConfig, TeacherLoss};

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use hydra_compose::{ComposeOptions, compose};
 use serde_json::{Value, json};
-use splade_model::{PairTokenizer, Weights};
+use splade_model::cross_encoder::PairTokenizer;
+use splade_model::weights::Weights;
 use splade_train::error::TrainError;
 use splade_train::teacher::{
     PredictConfig, TeacherConfig, TeacherData, TeacherEngine, TeacherEvent, TeacherOutcome,

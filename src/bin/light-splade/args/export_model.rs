@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use splade_model::{FloatType, OnnxOutput};
+use splade_model::export::OnnxOutput;
+use splade_model::weights::FloatType;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportModelArgs {

@@ -9,7 +9,7 @@ use splade_data::convert::{
     BeirOptions, JoinOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles, MsMarcoOptions, Source,
     SquadOptions, Step, Watch, convert, made_with,
 };
-use splade_model::{HubOptions, resolve_dataset};
+use splade_model::hub::{HubOptions, resolve_dataset};
 
 use crate::args::{ConvertCommand, MmarcoArgs, MsMarcoArgs, OutputArgs};
 use crate::input::Position;

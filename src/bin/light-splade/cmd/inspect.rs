@@ -1,7 +1,10 @@
 //! `light-splade inspect`: what a model is.
 
 use anyhow::{Context, Result};
-use splade_model::{ArchitectureConfig, Layout, Method, ModelFolder, Table, Tower, Weights};
+use splade_model::ModelFolder;
+use splade_model::architecture::ArchitectureConfig;
+use splade_model::folder::{Layout, Method, Table, Tower};
+use splade_model::weights::Weights;
 use splade_text::{Tokenizer, TokenizerOptions};
 
 use super::{folder, name};

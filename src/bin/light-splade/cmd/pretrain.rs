@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use splade_data::{Corpus, CorpusOptions, Masking};
-use splade_model::{Pooling, Saturation};
+use splade_model::folder::{Pooling, Saturation};
 use splade_text::{Tokenizer, TokenizerOptions};
 use splade_train::config::{PretrainConfig, Start, TrainingConfig};
 use splade_train::cpu::CpuEngine;

@@ -2,12 +2,12 @@
 
 use splade_nn::{Activation, Dropout, KeyedTexts, activate, activation_backward};
 
-use super::{Head, HeadNames, SavedHead, SequenceClassifier};
+use super::{ClassifierConfig, Head, SavedHead, SequenceClassifier};
 use crate::arch::batch::resize;
+use crate::arch::list::ArchitectureConfig;
 use crate::arch::training::{Pass, Place, Saved, Work, linear_parameters, norm_parameters};
 use crate::arch::words::WordTable;
-use crate::config::{ArchitectureConfig, ClassifierConfig};
-use crate::train::Parameter;
+use crate::parameter::Parameter;
 
 impl SequenceClassifier {
     /// As `forward`, with dropout and over the current rayon pool, keeping what `backward` needs.
@@ -18,7 +18,7 @@ impl SequenceClassifier {
         saved_head: &mut SavedHead,
         work: &mut Work,
     ) -> Vec<f32> {
-        self.body.forward_saved(pass, &self.words, saved, work);
+        self.body.trained().forward_saved(pass, &self.words, saved, work);
         let head = &self.head;
         let SavedHead { pooled, dense, norm: saved_norm, classified } = saved_head;
         head.pool(&work.hidden, pass.texts.offsets, pooled);
@@ -61,7 +61,8 @@ impl SequenceClassifier {
         head.dense.backward_input(d, b, false, scratch);
         drop_rows(pass, head.dropout.0, Place::Pooled, b);
         head.spread(b, pass.texts.offsets, hidden);
-        self.body.backward(pass, saved, &mut gradients.body, &mut gradients.words, work);
+        let SequenceClassifier { body, words, .. } = gradients;
+        self.body.trained().backward(pass, saved, &mut **body, words, work);
     }
 
     /// Zeros of the same shapes, to collect gradients in.
@@ -77,7 +78,8 @@ impl SequenceClassifier {
             output: output.zeros_like(),
             dropout: *dropout,
         };
-        Self { words, body: self.body.zeros_like(), head, unexpected: Vec::new() }
+        let body = self.body.trained().zeros_like();
+        Self { words, body, head, unexpected: Vec::new() }
     }
 
     /// Every parameter, always in the same order.
@@ -86,14 +88,15 @@ impl SequenceClassifier {
         config: &ArchitectureConfig,
         classifier: &ClassifierConfig,
     ) -> Vec<Parameter<'_>> {
-        let names = HeadNames::of(config);
+        let names = config.0.classifier_names();
         let shape = [config.vocab(), self.words.width];
         let table = &mut self.words.table;
-        let mut list = vec![Parameter::plain(vec![names.embedding.to_owned()], &shape, table)];
-        self.body.parameters(config, &mut list);
+        let embedding = config.0.word_head().embedding.to_owned();
+        let mut list = vec![Parameter::plain(vec![embedding], &shape, table)];
+        self.body.trained_mut().parameters(&mut list);
         linear_parameters(&[names.dense.to_owned()], &mut self.head.dense, &mut list);
         if let (Some(norm), Some(name)) = (&mut self.head.norm, names.norm) {
-            norm_parameters(name, norm, classifier.biases.norm, &mut list);
+            norm_parameters(name, norm, classifier.head.norm_bias, &mut list);
         }
         linear_parameters(&[names.output.to_owned()], &mut self.head.output, &mut list);
         list

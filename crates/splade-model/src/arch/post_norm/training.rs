@@ -5,10 +5,10 @@ use splade_nn::{Activation, Attention, activate, activation_backward};
 use super::{LayerNames, PostNormLayer};
 use crate::arch::batch::resize;
 use crate::arch::training::{
-    Pass, Place, SavedLayer, Work, attention_dropout, dropped, linear_parameters, norm_parameters,
+    DropoutRates, Pass, Place, SavedLayer, Work, attention_dropout, dropped, linear_parameters,
+    norm_parameters,
 };
-use crate::config::DropoutRates;
-use crate::train::Parameter;
+use crate::parameter::Parameter;
 
 /// What a layer's passes need beside its weights.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use splade_model::{Weights, WeightsWriter};
+use splade_model::weights::{Weights, WeightsWriter};
 
 use crate::config::Optimizer;
 use crate::engine::Parameters;

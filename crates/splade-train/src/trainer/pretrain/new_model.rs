@@ -8,7 +8,9 @@ use std::f64::consts::TAU;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use splade_model::{ArchitectureConfig, WeightsWriter, copy_tokenizer_alone};
+use splade_model::architecture::ArchitectureConfig;
+use splade_model::training::copy_tokenizer_alone;
+use splade_model::weights::WeightsWriter;
 use splade_text::Tokenizer;
 
 use crate::config::{NewArchitecture, NewModel};

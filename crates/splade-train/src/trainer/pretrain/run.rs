@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use splade_model::CrossEntropy;
+use splade_model::training::CrossEntropy;
 
 use crate::config::PretrainConfig;
 use crate::cpu::CpuEngine;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use splade_model::{CrossEntropy, Masked};
+use splade_model::training::{CrossEntropy, Masked};
 
 use crate::config::TrainingConfig;
 use crate::cpu::CpuEngine;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use splade_model::WeightsWriter;
+use splade_model::weights::WeightsWriter;
 
 use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};
 use crate::error::TrainError;

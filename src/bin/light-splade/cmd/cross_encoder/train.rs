@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use splade_model::PairTokenizer;
+use splade_model::cross_encoder::PairTokenizer;
 use splade_train::teacher::{
     TeacherBeginning, TeacherConfig, TeacherData, TeacherEngine, TeacherEvent, TeacherOutcome,
     TeacherTrainer, TeacherWatch, prepare, started,

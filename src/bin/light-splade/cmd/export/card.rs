@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
-use splade_model::{ExportedModel, Pooling, QueryTower, Saturation};
+use splade_model::export::{ExportedModel, QueryTower};
+use splade_model::folder::{Pooling, Saturation};
 
 use crate::args::CardArgs;
 

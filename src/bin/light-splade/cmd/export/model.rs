@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use splade_model::{ExportOptions, ExportedModel, HubOptions, HubTarget, export_model, upload};
+use splade_model::export::{ExportOptions, ExportedModel, export_model};
+use splade_model::hub::{HubOptions, HubTarget, upload};
 
 use super::card::{Card, Results, Training};
 use super::record::Record;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use splade_data::{TrainingData, ValidationData};
-use splade_model::{Table, add_head, lacks_head};
+use splade_model::folder::Table;
+use splade_model::training::{add_head, lacks_head};
 use splade_text::{Tokenizer, TokenizerOptions};
 use splade_train::config::{Config, ModelConfig, QueryEncoder, TrainingConfig};
 use splade_train::cpu::CpuEngine;
