@@ -5,6 +5,7 @@ mod files;
 mod layers;
 mod manifest;
 mod pack_model;
+mod package;
 mod wasm;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ Commands of this repository: cargo xtask COMMAND
     --no-children           Ignore what a module uses of its own child modules
   layers                    Check which crates depend on which
   wasm                      Check the libraries that must build for WebAssembly
+  package                   Make the packages for crates.io and list their sizes
   pack-model FOLDER FILE    Pack a model folder for crates/splade-mini-ja-en
   help                      Show this list
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         ["circles", "--no-children"] => circles::run(&root(), false),
         ["layers"] => layers::run(&root()),
         ["wasm"] => wasm::run(&root()),
+        ["package"] => package::run(&root()),
         ["pack-model", folder, file] => pack_model::run(folder.as_ref(), file.as_ref()),
         [] | ["help" | "--help" | "-h", ..] => {
             print!("{HELP}");
