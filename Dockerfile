@@ -1,14 +1,17 @@
-# light-splade alone: one program, its shipped configs and the demo model.
+# light-splade alone: one program, its shipped configs and models.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked
+# The image has this toolchain and no other: rust-toolchain.toml must not fetch one.
+RUN RUSTUP_TOOLCHAIN="$RUST_VERSION" cargo build --profile dist --locked
 
 FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*
-COPY --from=build /src/target/release/light-splade /usr/local/bin/light-splade
+COPY --from=build /src/target/dist/light-splade /usr/local/bin/light-splade
+COPY --from=build /src/LICENSE /src/docs/third-party.md /usr/share/doc/light-splade/
+COPY --from=build /src/crates/splade-unidic/dictionary/LICENSE.* /usr/share/doc/light-splade/
 WORKDIR /work
 COPY --from=build /src/config config
 COPY --from=build /src/models models

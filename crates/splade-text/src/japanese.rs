@@ -21,11 +21,11 @@ use crate::mecab::{Dictionary, Lattice, cache, compiled};
 use crate::vocab::Vocab;
 use crate::wordpiece::WordPiece;
 
-/// unidic-lite 1.0.8 (UniDic 2.1.2), packed; see `dictionary/README.md`.
+/// The packed dictionary of unidic-lite 1.0.8, if this build contains it.
 #[cfg(feature = "unidic-lite")]
-const UNIDIC_LITE: Option<&[u8]> = Some(include_bytes!("../dictionary/unidic-lite.mecab"));
+static UNIDIC_LITE: Option<&[u8]> = Some(splade_unidic::UNIDIC_LITE);
 #[cfg(not(feature = "unidic-lite"))]
-const UNIDIC_LITE: Option<&[u8]> = None;
+static UNIDIC_LITE: Option<&[u8]> = None;
 
 /// A tokenizer for Japanese text.
 #[derive(Debug)]

@@ -90,8 +90,7 @@ mod tests {
             println!("skipped: LIGHT_SPLADE_UNIDIC_LITE names no folder");
             return;
         };
-        let packed = include_bytes!("../../dictionary/unidic-lite.mecab");
-        let packed = packed::unpack(packed).expect("the built-in dictionary");
+        let packed = packed::unpack(splade_unidic::UNIDIC_LITE).expect("the built-in dictionary");
         let compiled = compiled::read(Path::new(&dir)).expect("unidic-lite");
         assert!(packed == compiled, "the dictionaries differ");
     }

@@ -263,7 +263,7 @@ mod tests {
     #[test]
     #[ignore = "a measurement: run it alone, in release"]
     fn the_built_in_dictionary_is_read_fast() {
-        let file = include_bytes!("../../dictionary/unidic-lite.mecab");
+        let file = splade_unidic::UNIDIC_LITE;
         type Read = fn(&[u8], u64) -> Result<Vec<u8>, String>;
         for (name, read) in [("C", unpack_frame as Read), ("Rust", unpack_frame_in_rust)] {
             let start = std::time::Instant::now();
