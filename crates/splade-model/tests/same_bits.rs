@@ -15,7 +15,16 @@ const ENCODERS: [&str; 4] = [
     "tests/fixtures/reference/modernbert",
 ];
 
-const GOLDEN: [(&str, Precision, u64); 0] = [];
+const GOLDEN: [(&str, Precision, u64); 8] = [
+    ("../../models/demo", Precision::F32, 0x103c5b200b7236ed),
+    ("../../models/demo", Precision::Int8, 0x01170aa92d3c8f2d),
+    ("../../models/mini-ja-en", Precision::F32, 0xac5e5505d64ac7fd),
+    ("../../models/mini-ja-en", Precision::Int8, 0x41b00b1f2a18af2f),
+    ("tests/fixtures/reference/deberta-v2", Precision::F32, 0xa890df0d6262e979),
+    ("tests/fixtures/reference/deberta-v2", Precision::Int8, 0x3f9b65e45fb1f27b),
+    ("tests/fixtures/reference/modernbert", Precision::F32, 0x0c161613593eab48),
+    ("tests/fixtures/reference/modernbert", Precision::Int8, 0x879dc688282ffa43),
+];
 
 /// Small models of every family that trains.
 const MODELS: [&str; 14] = [
@@ -35,7 +44,22 @@ const MODELS: [&str; 14] = [
     "xlm-roberta",
 ];
 
-const GRADIENTS: [(&str, u64); 0] = [];
+const GRADIENTS: [(&str, u64); 14] = [
+    ("bert", 0x7c0fd49ee1c8dc43),
+    ("bert-gelu-new", 0xec5f3ab32000651b),
+    ("bert-gelu-tanh", 0xc6b2425d6c5e75a5),
+    ("bert-japanese", 0x5b0d7e98e0fdcc95),
+    ("bert-relu", 0x0e4e38db86df373f),
+    ("bert-silu", 0x521ed1e96c8eaa72),
+    ("bert-untied", 0xa72b3c9417ee6a0a),
+    ("camembert", 0x2dfa0d002933a825),
+    ("distilbert", 0xee3f5301d3a6c14b),
+    ("electra", 0xc3d17bfadbee26d5),
+    ("modernbert", 0xe2c3881225ab8480),
+    ("modernbert-biases", 0xc3c1797ac985751f),
+    ("roberta", 0x6792b87129082402),
+    ("xlm-roberta", 0x72dece6c93c3489b),
+];
 
 const TEXTS: [&str; 8] = [
     "2025年の大阪・関西万博はいつ開催されましたか",
@@ -71,9 +95,9 @@ fn gradients(model: &Path, isa: Isa, pooling: Pooling) -> Vec<u32> {
     let by_weight = |terms: &Vec<splade_model::PooledTerm>| {
         terms.iter().map(|term| (term.term % 11) as f32 / 8.0 - 0.5).collect()
     };
-    model.backward(&pooled.iter().map(by_weight).collect::<Vec<_>>());
-    let weights = pooled.iter().flatten().map(|term| term.weight.to_bits()).collect::<Vec<_>>();
-    let mut all = weights;
+    let d: Vec<Vec<f32>> = pooled.iter().map(by_weight).collect();
+    let mut all: Vec<u32> = pooled.iter().flatten().map(|term| term.weight.to_bits()).collect();
+    model.backward(&d);
     for (value, gradient) in model.parameters() {
         for tensor in value.layout().to_tensors(gradient.numbers) {
             all.extend(tensor.numbers.iter().map(|x| x.to_bits()));

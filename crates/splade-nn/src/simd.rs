@@ -428,7 +428,7 @@ impl Simd for Portable {
     #[inline(always)] unsafe fn sub(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a - b) }
     #[inline(always)] unsafe fn mul(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a * b) }
     #[inline(always)] unsafe fn div(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a / b) }
-    #[inline(always)] unsafe fn mul_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] { [fused(a[0], b[0], c[0]), fused(a[1], b[1], c[1]), fused(a[2], b[2], c[2]), fused(a[3], b[3], c[3])] }
+    #[inline(always)] unsafe fn mul_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] { fused(a, b, c) }
     #[inline(always)] unsafe fn max(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| if a > b { a } else { b }) }
     #[inline(always)] unsafe fn min(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| if a < b { a } else { b }) }
     #[inline(always)] unsafe fn round(a: [f32; 4]) -> [f32; 4] { a.map(f32::round_ties_even) }
@@ -451,20 +451,38 @@ impl Simd for Portable {
 
 /// `a * b + c` rounded once, for targets whose baseline has no such instruction.
 ///
-/// The product of two f32 is exact in f64. The sum in f64 is rounded to odd: where Knuth's TwoSum
-/// finds an error and the last bit is even, the neighbour on the error's side takes its place.
-/// Rounding that to f32 is as if the exact sum had been rounded, because f64 has more than two bits
-/// over twice the 24 of f32 (Boldo and Melquiond, "Emulation of a FMA and Correctly Rounded Sums:
-/// Proved Algorithms Using Rounding to Odd", 2008). There is no branch, so that it vectorises.
+/// The product of two f32 is exact in f64. Rounding the sum to f64 and then to f32 gives another
+/// number than rounding it once only where the f64 lies half way between two f32, as the nearest
+/// f64 never passes one of these. Such sums, and those below the normal f32, are computed again.
 #[inline(always)]
-fn fused(a: f32, b: f32, c: f32) -> f32 {
+fn fused(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
     if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
-        return a.mul_add(b, c);
+        return std::array::from_fn(|i| a[i].mul_add(b[i], c[i]));
     }
-    round_to_odd(f64::from(a) * f64::from(b), f64::from(c)) as f32
+    let sums: [f64; 4] =
+        std::array::from_fn(|i| f64::from(a[i]) * f64::from(b[i]) + f64::from(c[i]));
+    let mut doubt = false;
+    for sum in sums {
+        let (low, high) = (sum.to_bits() as u32, (sum.to_bits() >> 32) as i32 & i32::MAX);
+        // The 29 bits that f32 lacks; the upper half of the bits of 2^-126.
+        doubt |= (low & 0x1fff_ffff == 0x1000_0000) | ((high > 0) & (high < 0x3810_0000));
+    }
+    if doubt { fused_in_doubt(a, b, c) } else { sums.map(|sum| sum as f32) }
 }
 
-/// `a + b` rounded to odd, for numbers whose sum neither overflows nor underflows.
+/// The same, for any numbers: the sum in f64 is rounded to odd, and that to f32. This is as if the
+/// exact sum had been rounded, because f64 has more than two bits over twice the 24 of f32 (Boldo and
+/// Melquiond, "Emulation of a FMA and Correctly Rounded Sums: Proved Algorithms Using Rounding to
+/// Odd", 2008).
+#[cold]
+#[inline(never)]
+fn fused_in_doubt(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
+    let sum = |i| round_to_odd(f64::from(a[i]) * f64::from(b[i]), f64::from(c[i])) as f32;
+    std::array::from_fn(sum)
+}
+
+/// `a + b` rounded to odd, for numbers whose sum neither overflows nor underflows: where Knuth's
+/// TwoSum finds an error and the last bit is even, the neighbour on the error's side takes its place.
 #[inline(always)]
 fn round_to_odd(a: f64, b: f64) -> f64 {
     let sum = a + b;
@@ -578,15 +596,15 @@ mod tests {
         ]
     }
 
-    /// The emulation itself, also on targets that do not use it.
-    fn emulated(a: f32, b: f32, c: f32) -> f32 {
-        round_to_odd(f64::from(a) * f64::from(b), f64::from(c)) as f32
-    }
-
+    /// The portable kernel's way and the one for cases of doubt.
     fn check(a: f32, b: f32, c: f32) {
-        let (want, got) = (a.mul_add(b, c), emulated(a, b, c));
-        let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
-        assert!(same, "{a:e} * {b:e} + {c:e} is {want:e}, not {got:e}");
+        let want = a.mul_add(b, c);
+        let others = [0.5, 1.0, 3.0];
+        let lanes = |x: f32| [others[0], x, others[1], others[2]];
+        for got in [fused(lanes(a), lanes(b), lanes(c)), fused_in_doubt([a; 4], [b; 4], [c; 4])] {
+            let same = got[1].to_bits() == want.to_bits() || got[1].is_nan() && want.is_nan();
+            assert!(same, "{a:e} * {b:e} + {c:e} is {want:e}, not {:e}", got[1]);
+        }
     }
 
     proptest! {
