@@ -38,6 +38,8 @@ pub struct Attention {
 
 /// The relative positions of disentangled attention. The score of query `i` and key `j` gains
 /// `q_i · K_p` and `k_j · Q_p`, where `p` is the bucket of `i - j` (equation 4 of the paper).
+///
+/// The tables must be packed for the instruction set that the attention runs on.
 #[derive(Debug)]
 pub struct RelativePositions {
     /// The number of buckets on each side; the tables have `2 · span` rows.
@@ -401,7 +403,8 @@ impl Head<'_> {
             accumulate: false,
         };
         // SAFETY: the tokens lie in `qkv`, whose length was checked, and `out` was just resized to
-        // hold a row for each of them.
+        // hold a row for each of them. This relies on a table with `head_dim` inputs that is packed
+        // for `self.isa`, which is not checked here.
         unsafe { multiply(self.isa, &product) };
     }
 }

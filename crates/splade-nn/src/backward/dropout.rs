@@ -59,7 +59,7 @@ impl Dropout {
         for_each(true, texts.keys.len(), |text| {
             let (first, end) = (texts.offsets[text], texts.offsets[text + 1]);
             // SAFETY: `x` has `tokens * width` floats, and each call accesses only the rows of its
-            // own text.
+            // own text. This relies on ascending offsets, which are not checked here.
             let row = unsafe {
                 let start = to.pointer().add(first * width);
                 std::slice::from_raw_parts_mut(start, (end - first) * width)

@@ -72,7 +72,8 @@ impl LayerNorm {
         });
     }
 
-    /// Recomputes the output of the forward pass from the saved state.
+    /// Recomputes the output of the forward pass from the saved state, which must come from this
+    /// norm.
     pub fn restore(&self, isa: Isa, saved: &SavedNorm, out: &mut Vec<f32>) {
         let hidden = self.weight.len();
         resize(out, saved.normalized.len());
@@ -83,7 +84,8 @@ impl LayerNorm {
             let count = ROWS.min(rows - first);
             let from = saved.normalized[first * hidden..].as_ptr();
             // SAFETY: both buffers have `count` rows from `first` on, and each call writes only its
-            // own rows.
+            // own rows. This relies on saved rows of this norm's width and on a bias of that width,
+            // which are not checked here.
             unsafe { affine(isa, self, from, count, to.pointer().add(first * hidden)) };
         });
     }
@@ -131,7 +133,7 @@ impl LayerNorm {
             let normalized = saved.normalized[first * hidden..].as_ptr();
             let inverse = saved.inverse[first..].as_ptr();
             // SAFETY: all buffers have `count` rows from `first` on, and each call writes only its
-            // own rows.
+            // own rows. This relies on saved rows of this norm's width, which is not checked here.
             unsafe {
                 backward(isa, self, normalized, inverse, count, out.pointer().add(first * hidden));
             }
