@@ -1,10 +1,10 @@
-//! Attention and rotary positions, on every instruction set, against f64.
+//! Compares attention and rotary positions on every instruction set with f64.
 
 use crate::common::{differs, dot, numbers, offsets, on_all};
 use proptest::prelude::*;
 use splade_nn::{Attention, Isa, LogBuckets, PackedMatrix, RelativePositions, Rotary};
 
-/// Position tables as they are before they are packed, one a head: `(2 · span, head_dim)`.
+/// The position tables of each head before they are packed, `(2 · span, head_dim)`.
 struct Tables {
     span: usize,
     log_buckets: Option<LogBuckets>,
@@ -22,8 +22,8 @@ impl Tables {
         RelativePositions { span: self.span, log_buckets: self.log_buckets, keys, queries }
     }
 
-    /// The row for a query `delta` tokens after its key (DeBERTa-v2's make_log_bucket_position and
-    /// its clamp, in f64).
+    /// Returns the row for a query that is `delta` tokens after its key, by DeBERTa-v2's
+    /// make_log_bucket_position and its clamp, in f64.
     fn row(&self, delta: i64) -> usize {
         let bucket = match self.log_buckets {
             Some(log) if delta.unsigned_abs() as usize > log.buckets / 2 => {
@@ -40,7 +40,7 @@ impl Tables {
     }
 }
 
-/// All contexts of attention the slow way.
+/// Computes all contexts directly from the definition of attention.
 fn attend(shape: &Attention, qkv: &[f32], offsets: &[usize], tables: Option<&Tables>) -> Vec<f64> {
     let (heads, dim) = (shape.heads, shape.head_dim);
     let hidden = heads * dim;
@@ -76,8 +76,9 @@ fn attend(shape: &Attention, qkv: &[f32], offsets: &[usize], tables: Option<&Tab
     context
 }
 
-/// Values are below 1 and weights add up to 1. A score of three products of 40 numbers is off by
-/// some 1e-6 in practice; the exponential turns that into a relative error of each weight.
+/// Compares the contexts. Values are below 1 and weights add up to 1. A score of three products of
+/// 40 numbers is off by about 1e-6 in practice, which the exponential turns into a relative error
+/// of each weight.
 fn check(
     shape: &Attention,
     qkv: &[f32],
@@ -114,7 +115,8 @@ proptest! {
         let (shape, offsets) =
             (Attention { heads, head_dim, scale: 0.4, window: None }, offsets(&lengths));
         let qkv = numbers(seed, offsets[lengths.len()] * 3 * heads * head_dim);
-        // With the logarithm as many rows as buckets, else fewer than tokens.
+        // With logarithmic buckets there are as many rows as buckets, and else fewer rows than
+        // tokens.
         let span = 2 * half;
         let log_buckets = log.then_some(LogBuckets { buckets: span, max_position });
         let table = |seed: u64, used: bool| -> Vec<Vec<f32>> {
@@ -126,7 +128,7 @@ proptest! {
         prop_assert_eq!(check(&shape, &qkv, &offsets, Some(&tables)), None);
     }
 
-    /// A frequency is off by 2^-24 of it, so the angle of position 300 by 2e-5.
+    /// A frequency has a relative error of 2^-24, so the angle of position 300 is off by 2e-5.
     #[test]
     fn rotary_positions(lengths in prop::collection::vec(0usize..300, 1..4), heads in 1usize..4,
         half in 1usize..35, theta in 2.0f64..200_000.0, seed: u64) {
@@ -134,10 +136,10 @@ proptest! {
         let width = heads * dim;
         let x = numbers(seed, offsets[lengths.len()] * 3 * width);
         let rotary = Rotary::new(dim, theta);
-        // Shorter texts first: the table of turns grows.
+        // A shorter text comes first, so that the table of turns has to grow.
         let mut few = numbers(seed, 3 * width);
         rotary.rotate(&mut few, heads, &[0, 1]);
-        prop_assert_eq!(few, numbers(seed, 3 * width), "position 0 is not turned");
+        prop_assert_eq!(few, numbers(seed, 3 * width), "position 0 must not be rotated");
         let mut y = x.clone();
         rotary.rotate(&mut y, heads, &offsets);
         for (text, i) in offsets.windows(2).flat_map(|text| {
@@ -145,7 +147,7 @@ proptest! {
         }) {
             let (token, column) = (i / (3 * width), i % (3 * width));
             if column >= 2 * width {
-                prop_assert_eq!(y[i], x[i], "values are not turned");
+                prop_assert_eq!(y[i], x[i], "values must not be rotated");
                 continue;
             }
             let d = column % dim;
@@ -158,15 +160,15 @@ proptest! {
     }
 }
 
-/// Buckets of a released size (DeBERTa-v3: 256 buckets, 512 positions) for every distance: each
-/// query sees one key whose table row alone has a score.
+/// Checks every distance with the buckets of a released model (DeBERTa-v3: 256 buckets, 512
+/// positions). Each query sees keys whose scores come from the table row alone.
 #[test]
 fn log_buckets_of_long_texts() {
     let log_buckets = Some(LogBuckets { buckets: 256, max_position: 512 });
     let table: Vec<f32> = (0..512).map(|row| row as f32 / 64.0).collect();
     let tables = Tables { span: 256, log_buckets, keys: vec![table], queries: Vec::new() };
     let shape = Attention { heads: 1, head_dim: 1, scale: 1.0, window: None };
-    // Queries of 1, keys of 0, so that a score is the row's number over 64.
+    // Queries are 1 and keys are 0, so a score is the number of its row divided by 64.
     let qkv: Vec<f32> = numbers(3, 600).into_iter().flat_map(|value| [1.0, 0.0, value]).collect();
     assert_eq!(check(&shape, &qkv, &[0, 600], Some(&tables)), None);
 }

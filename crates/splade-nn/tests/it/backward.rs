@@ -1,4 +1,5 @@
-//! Gradients of layers, on every instruction set, against sums and finite differences in f64.
+//! Compares the gradients of layers on every instruction set with sums and finite differences in
+//! f64.
 
 use crate::common::{
     ACTIVATIONS, Sum, activate as value, differs, gradient, numbers, offsets, on_all, rows,
@@ -10,7 +11,7 @@ use splade_nn::{
     Scratch, activate, activation_backward, gated_backward,
 };
 
-/// A linear layer, and the gradient `d` by its output.
+/// A linear layer with its input and the gradient `d` of its output.
 struct Layer {
     tokens: usize,
     inputs: usize,
@@ -18,7 +19,7 @@ struct Layer {
     x: Vec<f32>,
     weight: Vec<f32>,
     d: Vec<f32>,
-    /// What is in the gradients already: by weight, by bias (empty: no bias), by input.
+    /// The previous contents of the gradients of weight, bias (empty if there is none) and input.
     before: [Vec<f32>; 3],
 }
 
@@ -37,8 +38,9 @@ impl Layer {
         }
     }
 
-    /// The gradients by weight, bias and input, one after another. That by the input is added to
-    /// what is there if `accumulate`, those by weight and bias always are.
+    /// Returns the gradients of weight, bias and input, one after another. The gradient of the
+    /// input is added to the previous contents if `accumulate` is set; those of weight and bias
+    /// always are.
     fn run(&self, isa: Isa, accumulate: bool, scratch: &mut Scratch) -> Vec<f32> {
         let [weight, bias, input] = &self.before;
         let bias = (!bias.is_empty()).then_some(bias);
@@ -57,7 +59,7 @@ impl Layer {
         all
     }
 
-    /// The same by their definitions.
+    /// Computes the same gradients from their definitions.
     fn want(&self, accumulate: bool) -> Vec<Sum> {
         let (x, d, w) = (wide(&self.x), wide(&self.d), wide(&self.weight));
         let mut sums: Vec<Sum> = self.before.concat().iter().map(|_| Sum::default()).collect();
@@ -96,7 +98,7 @@ impl Layer {
     }
 }
 
-/// Buffers as a larger layer left them, with nothing in them that could be added unseen.
+/// Returns buffers that a larger layer used. They hold NaN, so that adding an old number shows.
 fn used_scratch(isa: Isa) -> Scratch {
     let mut large = Layer::new((40, 140, 140), true, 1);
     large.d.fill(f32::NAN);
@@ -109,8 +111,8 @@ fn used_scratch(isa: Isa) -> Scratch {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(30))]
 
-    /// More tokens and outputs than a block of a product's inputs (256), more inputs than a block
-    /// of its rows (128).
+    /// Covers more tokens and outputs than a block of a product's inputs (256), and more inputs
+    /// than a block of its rows (128).
     #[test]
     fn linear_layers(tokens in 1usize..600, inputs in 1usize..200, outputs in 1usize..300,
         bias: bool, seed: u64) {
@@ -119,7 +121,7 @@ proptest! {
     }
 }
 
-/// Every width up to some registers; one token, as many as a tile has rows, and none.
+/// Covers every width up to some registers, with one token, as many as a tile has rows, and none.
 #[test]
 fn linear_layers_of_odd_sizes() {
     for size in 1..=130 {
@@ -130,7 +132,7 @@ fn linear_layers_of_odd_sizes() {
     }
 }
 
-/// What a larger layer left in the buffers does not matter.
+/// Checks that numbers which a larger layer left in the buffers have no effect.
 #[test]
 fn scratch_is_used_again() {
     for sizes in [(1, 3, 50), (5, 17, 3), (9, 50, 17)] {
@@ -146,7 +148,7 @@ fn threads_do_not_change_linear_layers() {
     }
 }
 
-/// A layer norm, its input, and the gradient `d` by its output.
+/// A layer norm with its input and the gradient `d` of its output.
 struct Norm {
     norm: LayerNorm,
     x: Vec<f32>,
@@ -170,27 +172,27 @@ impl Norm {
         }
     }
 
-    /// The gradients by weight, bias and input; `saved` may hold those of another norm.
+    /// Returns the gradients of weight, bias and input. `saved` may hold the state of another norm.
     fn run(&self, isa: Isa, saved: &mut SavedNorm) -> Vec<f32> {
         let (mut y, mut plain, mut restored) = (self.x.clone(), self.x.clone(), vec![f32::NAN; 9]);
         self.norm.forward_saved(isa, &mut y, self.residual.as_deref(), saved);
         self.norm.forward(isa, &mut plain, self.residual.as_deref());
         self.norm.restore(isa, saved, &mut restored);
-        assert!(y == plain, "{isa}: training computes another norm");
-        assert!(y == restored, "{isa}: another norm is restored");
+        assert!(y == plain, "{isa}: forward_saved differs from forward");
+        assert!(y == restored, "{isa}: restore differs from forward");
         let (mut d, mut gradient) = (self.d.clone(), self.before.clone());
         self.norm.backward(isa, saved, &mut d, &mut gradient);
         [gradient.weight, gradient.bias, d].concat()
     }
 
-    /// The same by finite differences.
+    /// Computes the same gradients by finite differences.
     fn want(&self) -> Vec<f64> {
         let hidden = self.norm.weight.len();
         let mut x = self.x.clone();
         for (x, r) in x.iter_mut().zip(self.residual.iter().flatten()) {
             *x += r;
         }
-        // The sum of what comes out of a row, each number by its `d`.
+        // The weighted sum of the outputs of a row, with the weights `d`.
         let row_sum = |x: &[f64], weight: &[f64], bias: &[f64], d: &[f32]| -> f64 {
             let y = layer_norm(x, weight, bias, f64::from(self.norm.epsilon));
             y.zip(d).map(|(y, d)| y * f64::from(*d)).sum()
@@ -213,8 +215,9 @@ impl Norm {
         want
     }
 
-    /// Normalised numbers are off by some 1e-6, and rows add up; a gradient by the input is some
-    /// numbers near 1 over the deviation, which is .3 at the least.
+    /// Compares the gradients. Normalised numbers are off by about 1e-6, and the errors of rows add
+    /// up. A gradient of the input is a sum of numbers near 1 divided by the deviation, which is at
+    /// least .3.
     fn check(&self) -> Option<String> {
         let (hidden, want) = (self.norm.weight.len(), self.want());
         let results = on_all(|isa| self.run(isa, &mut SavedNorm::default()));
@@ -224,7 +227,7 @@ impl Norm {
     }
 }
 
-/// One row.
+/// Normalises one row.
 fn layer_norm<'a>(
     x: &'a [f64],
     weight: &'a [f64],
@@ -240,20 +243,20 @@ fn layer_norm<'a>(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(30))]
 
-    /// More rows and columns than a thread takes at once (64 of each).
+    /// Covers more rows and columns than a thread takes at once (64 of each).
     #[test]
     fn layer_norms(rows in 1usize..140, hidden in 1usize..140, add: bool, seed: u64) {
         prop_assert_eq!(Norm::new(rows, hidden, 0.1, add, seed).check(), None);
     }
 }
 
-/// The width and the epsilon of BERT.
+/// Checks the width and the epsilon of BERT.
 #[test]
 fn layer_norm_of_a_released_size() {
     assert_eq!(Norm::new(3, 768, 1e-12, true, 1).check(), None);
 }
 
-/// What was kept is overwritten by the next forward pass, of more rows or fewer.
+/// Checks that the next forward pass overwrites the saved state, with more rows or fewer.
 #[test]
 fn saved_norms_are_used_again() {
     for isa in Isa::supported() {
@@ -274,8 +277,8 @@ fn threads_do_not_change_norms() {
     }
 }
 
-/// The derivative of an activation; the Taylor series of `erf` is of no use past 6, where the
-/// slope is 0 or 1 to 4e-8. At 0 the rectifier counts as flat, as in PyTorch.
+/// Returns the derivative of an activation. The Taylor series of `erf` is inaccurate past 6, where
+/// the slope is 0 or 1 to 4e-8. At 0 the slope of ReLU is 0, as in PyTorch.
 fn derivative(activation: Activation, x: f32) -> f64 {
     match activation {
         Activation::Relu => f64::from(u8::from(x > 0.0)),
@@ -284,7 +287,8 @@ fn derivative(activation: Activation, x: f32) -> f64 {
     }
 }
 
-/// Slopes are sums of numbers up to 40 times `1 - σ`, which f32 knows to 6e-8: 4e-6 covers that.
+/// The tolerance of slopes. They are sums of numbers up to 40 times `1 - σ`, which f32 represents
+/// to 6e-8, so the error is below 4e-6.
 const SLOPE: f64 = 4e-6;
 
 proptest! {
@@ -339,7 +343,7 @@ fn check_gated(
         (x[input], f64::from(x[input + width]), f64::from(d[row * width + column % width]))
     };
     let by_input = |i: usize| i % (2 * width) < width;
-    // `gate · activation(input)`
+    // The output is `gate · activation(input)`.
     let want = |i: usize| match parts(i) {
         (input, gate, d) if by_input(i) => derivative(activation, input) * gate * d,
         (input, _, d) => value(activation, f64::from(input)) * d,
@@ -351,7 +355,7 @@ fn check_gated(
     differs(&results, want, tolerance)
 }
 
-/// Lengths around what a thread takes at once (16,384), and a row that is longer than that.
+/// Covers lengths around the number that a thread takes at once (16,384), and a longer row.
 #[test]
 fn activations_of_many_numbers() {
     for len in [0, 1, 16_383, 16_384, 16_385, 40_001] {
@@ -367,7 +371,8 @@ fn activations_of_many_numbers() {
     assert_eq!(check_gated(Activation::Silu, 3, 20_001, 1.0, 1), None);
 }
 
-/// Far from zero slopes are 0 or 1 and nothing overflows on the way; the rectifier's step is exact.
+/// Checks that far from zero slopes are 0 or 1 without an overflow on the way, and that the step of
+/// ReLU is exact.
 #[test]
 fn slopes_far_from_zero() {
     let slopes = |isa, activation, x: &[f32]| {
@@ -412,8 +417,8 @@ fn threads_do_not_change_activations() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(30))]
 
-    /// Rotation is linear, so that the gradient by a number is what that number alone becomes,
-    /// times the gradient after the rotation. Tolerance: see the forward pass.
+    /// Rotation is linear, so the gradient of a number is the rotation of that number alone times
+    /// the gradient after the rotation. The tolerance is that of the forward pass.
     #[test]
     fn rotary_positions(lengths in prop::collection::vec(0usize..300, 1..4), heads in 1usize..4,
         half in 1usize..20, theta in 2.0f64..200_000.0, seed: u64) {
@@ -431,7 +436,7 @@ proptest! {
             for (position, token) in (text[0]..text[1]).enumerate() {
                 let row = token * 3 * width..(token + 1) * 3 * width;
                 let (d, d_x) = (&d[row.clone()], &d_x[row]);
-                prop_assert_eq!(&d[2 * width..], &d_x[2 * width..], "values are not turned");
+                prop_assert_eq!(&d[2 * width..], &d_x[2 * width..], "values must not be rotated");
                 let heads = d[..2 * width].chunks(dim).zip(d_x.chunks(dim));
                 for ((d, d_x), i) in heads.flat_map(|head| (0..dim).map(move |i| (head, i))) {
                     let mut alone = vec![0.0; dim];
@@ -444,7 +449,8 @@ proptest! {
         }
     }
 
-    /// A mask times the numbers, forward and backward, and that of a text is its own.
+    /// Checks that dropout multiplies with a mask, forward and backward, which depends only on the
+    /// text.
     #[test]
     fn dropped_numbers(lengths in prop::collection::vec(0usize..40, 1..5), width in 1usize..70,
         rate in 0.01f64..0.9, place in 0u32..30, seed: u64) {
@@ -491,7 +497,7 @@ fn threads_do_not_change_dropout() {
     }
 }
 
-/// Layers one after another, as a model's: a feed-forward block with dropout and a residual.
+/// A feed-forward block with dropout and a residual, which chains layers as a model does.
 struct Block {
     up: Linear,
     down: Linear,
@@ -502,7 +508,7 @@ const BLOCK: (usize, usize, usize) = (5, 7, 11);
 const TEXTS: KeyedTexts<'static> = KeyedTexts { offsets: &[0, 2, 5], keys: &[12, 34] };
 
 impl Block {
-    /// Of all its numbers, and the input's, in the order of [`Self::gradients`].
+    /// Takes the weights and the input from a list of numbers, in the order of [`Self::gradients`].
     fn new(isa: Isa, all: &[f32]) -> (Self, Vec<f32>) {
         let (tokens, hidden, inner) = BLOCK;
         let mut rest = all;
@@ -521,7 +527,7 @@ impl Block {
         (Self { up, down, norm }, take(tokens * hidden))
     }
 
-    /// The gradient of `Σ d · output` by all numbers.
+    /// Returns the gradient of `Σ d · output` with respect to all numbers.
     fn gradients(&self, isa: Isa, x: &[f32], dropout: Dropout, d: &[f32]) -> Vec<f32> {
         let (tokens, hidden, inner) = BLOCK;
         let (mut u, mut h) = (vec![0.0; tokens * inner], vec![0.0; tokens * inner]);
@@ -549,7 +555,7 @@ impl Block {
     }
 }
 
-/// `Σ d · output` of the block in f64, of all its numbers and the input's.
+/// Computes `Σ d · output` of the block in f64 from all its weights and the input.
 fn block_sum(all: &[f64], mask: &[f32], d: &[f32]) -> f64 {
     let (tokens, hidden, inner) = BLOCK;
     let mut rest = all;
@@ -579,7 +585,7 @@ fn block_sum(all: &[f64], mask: &[f32], d: &[f32]) -> f64 {
     sum
 }
 
-/// Numbers near 1 through three layers of at most 11 inputs: some 20 roundings, each of 6e-8.
+/// Numbers near 1 pass three layers of at most 11 inputs, with about 20 roundings of 6e-8 each.
 #[test]
 fn layers_one_after_another() {
     let (tokens, hidden, inner) = BLOCK;
@@ -589,7 +595,7 @@ fn layers_one_after_another() {
         let d = numbers(!seed, tokens * hidden);
         let mut mask = vec![1.0; tokens * hidden];
         dropout.apply(Isa::detect(), &TEXTS, 3, &mut mask);
-        assert!(mask.contains(&0.0), "nothing is dropped");
+        assert!(mask.contains(&0.0), "the mask must drop a number");
         let want = gradient(|all| block_sum(all, &mask, &d), &all);
         let results = on_all(|isa| {
             let (block, x) = Block::new(isa, &all);

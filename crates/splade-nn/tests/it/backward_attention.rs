@@ -1,24 +1,24 @@
-//! The gradient of attention, on every instruction set, against f64: the formulas for texts of any
-//! length, finite differences for short ones.
+//! Compares the gradient of attention on every instruction set with f64: with the formulas for
+//! texts of any length, and with finite differences for short ones.
 
 use crate::common::{Sum, differs, gradient, numbers, offsets, on_all, same_on_threads, wide};
 use proptest::prelude::*;
 use splade_nn::{Attention, Dropout, Isa, KeyedTexts};
 
-/// The place in a model, which changes what is dropped.
+/// The place in a model, which determines what is dropped.
 const PLACE: u32 = 2;
 
-/// Attention over texts, and the gradient `d` by the contexts.
+/// Attention over texts with the gradient `d` of the contexts.
 struct Case {
     shape: Attention,
     offsets: Vec<usize>,
     keys: Vec<u64>,
     dropout: Option<Dropout>,
-    /// What the probabilities that stay are multiplied with.
+    /// The factor of the probabilities that are kept.
     kept: f64,
-    /// `(tokens, 3 · hidden)`
+    /// The queries, keys and values, `(tokens, 3 · hidden)`.
     qkv: Vec<f32>,
-    /// `(tokens, hidden)`
+    /// The gradient of the contexts, `(tokens, hidden)`.
     d: Vec<f32>,
 }
 
@@ -70,21 +70,21 @@ impl Case {
         })
     }
 
-    /// Where a number of a query (`part` 0), key (1) or value (2) of a head lies.
+    /// Returns the offset of a head's query (`part` 0), key (1) or value (2) in `qkv`.
     fn at(&self, token: usize, part: usize, head: usize) -> usize {
         let hidden = self.shape.heads * self.shape.head_dim;
         token * 3 * hidden + part * hidden + head * self.shape.head_dim
     }
 
-    /// Keys that a query sees.
+    /// Returns the keys that a query sees.
     fn seen(&self, place: Place, query: usize) -> impl Iterator<Item = usize> + use<> {
         let window = self.shape.window.unwrap_or(usize::MAX);
         (place.first..place.end).filter(move |key| key.abs_diff(query) <= window)
     }
 
-    /// What each probability is multiplied with, `[token][head][key of its text]`: queries of 0
-    /// give all keys the same probability, and value number `i` is 1 in dimension `i`, so that the
-    /// contexts are the probabilities as they were dropped.
+    /// Returns the factor of each probability, `[token][head][key of its text]`. Queries of 0 give
+    /// all keys the same probability, and value number `i` is 1 in dimension `i`, so the contexts
+    /// are the probabilities after dropout.
     fn mask(&self, isa: Isa) -> Vec<Vec<Vec<f64>>> {
         let longest = self.offsets.windows(2).map(|text| text[1] - text[0]).max().unwrap_or(0);
         let shape = Attention { head_dim: longest, ..self.shape };
@@ -110,7 +110,7 @@ impl Case {
         contexts.chunks(shape.heads * longest).map(token).collect()
     }
 
-    /// Probabilities of a query, before they are dropped.
+    /// Returns the probabilities of a query before dropout.
     fn probabilities(&self, qkv: &[f64], place: Place, query: usize) -> Vec<(usize, f64)> {
         let dim = self.shape.head_dim;
         let part = |token, part| &qkv[self.at(token, part, place.head)..][..dim];
@@ -123,7 +123,7 @@ impl Case {
         scores.into_iter().map(|(key, s)| (key, s / total)).collect()
     }
 
-    /// All contexts the slow way.
+    /// Computes all contexts directly from the definition of attention.
     fn attend(&self, qkv: &[f64], mask: &[Vec<Vec<f64>>]) -> Vec<f64> {
         let dim = self.shape.head_dim;
         let mut contexts = vec![0.0; self.d.len()];
@@ -142,7 +142,7 @@ impl Case {
         contexts
     }
 
-    /// The gradient by the formulas.
+    /// Computes the gradient by the formulas.
     fn want(&self, mask: &[Vec<Vec<f64>>]) -> Vec<Sum> {
         let (dim, scale) = (self.shape.head_dim, f64::from(self.shape.scale));
         let (qkv, d) = (wide(&self.qkv), wide(&self.d));
@@ -152,7 +152,8 @@ impl Case {
         {
             let d = &d[(query * self.shape.heads + place.head) * dim..][..dim];
             let mask = &mask[query][place.head];
-            // A key, its probability, and the gradient by that with its size.
+            // A key, its probability, and the gradient of that probability with the size of its
+            // terms.
             let by_probability = |(key, p): (usize, f64)| {
                 let mut g = Sum::default();
                 let value = &qkv[self.at(key, 2, place.head)..][..dim];
@@ -182,13 +183,14 @@ impl Case {
         sums
     }
 
-    /// A score of 70 products of numbers below 1 is off by some 1e-6, its probability by that part
-    /// of it, and a gradient by that part of its terms, of which there are two. The tolerance of
-    /// the contexts is that of the other tests of attention, times what dropout multiplies with.
+    /// Compares contexts and gradients. A score of 70 products of numbers below 1 is off by about
+    /// 1e-6, which is the relative error of its probability and of each of the two terms of a
+    /// gradient. The tolerance of the contexts is that of the other tests of attention times the
+    /// factor of dropout.
     fn check(&self) -> Option<String> {
         let mask = self.mask(Isa::detect());
         for isa in Isa::supported() {
-            assert!(self.mask(isa) == mask, "{isa} drops others");
+            assert!(self.mask(isa) == mask, "{isa} drops other probabilities");
         }
         let contexts = self.attend(&wide(&self.qkv), &mask);
         let forward = on_all(|isa| self.forward(isa));
@@ -199,7 +201,7 @@ impl Case {
     }
 }
 
-/// None, narrower than most texts, wider than all.
+/// Generates no window, windows narrower than most texts, and windows wider than all texts.
 fn windows() -> impl Strategy<Value = Option<usize>> {
     prop_oneof![Just(None), (0usize..70).prop_map(Some), Just(Some(200)), Just(Some(usize::MAX))]
 }
@@ -207,7 +209,7 @@ fn windows() -> impl Strategy<Value = Option<usize>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(30))]
 
-    /// Up to more than twice as many queries as are taken at once (64).
+    /// Covers up to more than twice as many queries as are processed at once (64).
     #[test]
     fn any_texts(lengths in prop::collection::vec(1usize..150, 1..4), heads in 1usize..4,
         head_dim in 1usize..70, scale in 0.05f32..0.7, window in windows(),
@@ -216,7 +218,7 @@ proptest! {
         prop_assert_eq!(Case::new(shape, &lengths, rate, seed).check(), None);
     }
 
-    /// Finite differences of all contexts: nothing is taken from the formulas.
+    /// Compares with finite differences of all contexts, which are independent of the formulas.
     #[test]
     fn short_texts(lengths in prop::collection::vec(1usize..7, 1..4), heads in 1usize..3,
         head_dim in 1usize..5, scale in 0.05f32..2.0, window in prop::option::of(0usize..8),
@@ -233,7 +235,7 @@ proptest! {
     }
 }
 
-/// Lengths around the blocks of queries, the panels of keys, and windows around both.
+/// Covers lengths around the blocks of queries and the panels of keys, and windows around both.
 #[test]
 fn lengths_around_blocks() {
     for length in [1, 2, 15, 16, 17, 47, 48, 49, 63, 64, 65, 127, 128, 129, 193, 260] {
@@ -245,28 +247,28 @@ fn lengths_around_blocks() {
     }
 }
 
-/// The heads of BERT, and an empty text between others.
+/// Checks heads of the size of BERT's, and an empty text between others.
 #[test]
 fn heads_of_a_released_size() {
     let shape = Attention { heads: 2, head_dim: 64, scale: 0.125, window: None };
     assert_eq!(Case::new(shape, &[100, 0, 70], 0.1, 1).check(), None);
 }
 
-/// As many are dropped as the rate says, others in every head, query and text.
+/// Checks that the rate is met and that every head, query and text drops different probabilities.
 #[test]
 fn probabilities_are_dropped_alone() {
     let shape = Attention { heads: 2, head_dim: 1, scale: 1.0, window: None };
     let mask = Case::new(shape, &[80, 80], 0.2, 3).mask(Isa::detect());
     let rows: Vec<&Vec<f64>> = mask.iter().flatten().collect();
     let dropped = rows.iter().copied().flatten().filter(|kept| **kept == 0.0).count();
-    // 25,600 draws: a deviation of .0025.
+    // There are 25,600 draws, so the standard deviation is .0025.
     assert!((dropped as f64 / 25_600.0 - 0.2).abs() < 0.01, "{dropped}");
     for (i, row) in rows.iter().enumerate() {
-        assert!(!rows[..i].contains(row), "row {i} is dropped as another one is");
+        assert!(!rows[..i].contains(row), "row {i} drops the same as an earlier row");
     }
 }
 
-/// A text learns the same, to the bit, whatever stands beside it.
+/// Checks that the gradients of a text have the same bits whatever texts are beside it.
 #[test]
 fn texts_do_not_depend_on_each_other() {
     let shape = Attention { heads: 3, head_dim: 21, scale: 0.2, window: Some(40) };

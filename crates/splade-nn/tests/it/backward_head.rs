@@ -1,4 +1,4 @@
-//! The gradient of the fused head, on every instruction set, against all logits in f64.
+//! Compares the gradient of the fused head on every instruction set with all logits in f64.
 
 use crate::common::{Sum, numbers, offsets, on_all, rows, same_on_threads, slope, wide};
 use proptest::prelude::*;
@@ -7,10 +7,10 @@ use splade_nn::{
     splade_head, splade_head_backward,
 };
 
-/// A head, texts, and the gradients by the weights of all terms of each text.
+/// A head, texts, and the gradients of the weights of all terms of each text.
 ///
-/// Inputs and weights are eighths, so that logits are exact in f32: many are the same, many are 0,
-/// and f64 finds the same winners.
+/// Inputs and weights are multiples of an eighth, so that logits are exact in f32. Many logits are
+/// equal, many are 0, and f64 finds the same winners.
 struct Case {
     vocab: usize,
     hidden: usize,
@@ -18,9 +18,9 @@ struct Case {
     x: Vec<f32>,
     weight: Vec<f32>,
     bias: Option<Vec<f32>>,
-    /// `(texts, vocab)`
+    /// The gradients of the weights, `(texts, vocab)`.
     d: Vec<f32>,
-    /// What is in the gradients already: by hidden states, by weight, by bias.
+    /// The previous contents of the gradients of hidden states, weight and bias.
     before: [Vec<f32>; 3],
 }
 
@@ -45,7 +45,7 @@ impl Case {
         }
     }
 
-    /// The gradients by hidden states, weight and bias, one after another.
+    /// Returns the gradients of hidden states, weight and bias, one after another.
     fn run(&self, isa: Isa, pooling: Pooling, saturation: Saturation) -> Vec<f32> {
         let linear = |weight: &[f32], bias: Option<&[f32]>| {
             let weight = Matrix::pack(isa, Precision::F32, weight, self.vocab, self.hidden);
@@ -77,7 +77,8 @@ impl Case {
         [d_hidden, rows(&gradient.weight), gradient.bias.unwrap_or_default()].concat()
     }
 
-    /// The same from all logits; the slope of the saturation by finite differences.
+    /// Computes the same gradients from all logits, with the slope of the saturation by finite
+    /// differences.
     fn want(&self, pooling: Pooling, saturation: Saturation) -> Vec<Sum> {
         let (hidden, x, w) = (self.hidden, wide(&self.x), wide(&self.weight));
         let mut sums: Vec<Sum> = vec![Sum::default(); self.before.iter().map(Vec::len).sum()];
@@ -104,7 +105,7 @@ impl Case {
                 .filter(|(_, logit)| *logit > 0.0)
                 .collect();
             if pooling == Pooling::Max {
-                // Of equal ones the first.
+                // Of equal logits, the first one wins.
                 let best = counting.iter().copied().reduce(|a, b| if b.1 > a.1 { b } else { a });
                 counting = best.into_iter().collect();
             }
@@ -122,8 +123,9 @@ impl Case {
         sums
     }
 
-    /// A slope comes of a weight up to 6, off by 2^-24 of it: some terms' worth more than the sum
-    /// alone. What no logit counts for stays to the bit.
+    /// Compares the gradients. A slope depends on a weight up to 6 with a relative error of 2^-24,
+    /// which adds some terms' worth to the error of the sum. Gradients that no logit affects must
+    /// keep their bits.
     fn check(&self, pooling: Pooling, saturation: Saturation) -> Option<String> {
         let want = self.want(pooling, saturation);
         for (isa, got) in on_all(|isa| self.run(isa, pooling, saturation)) {
@@ -164,7 +166,7 @@ proptest! {
     }
 }
 
-/// Widths around what a thread takes at once: 32 dimensions, or 64 from 256 on.
+/// Covers widths around the number that a thread takes at once: 32 dimensions, or 64 from 256 on.
 #[test]
 fn wide_heads() {
     for hidden in [31, 32, 33, 64, 255, 256, 257, 320] {
@@ -173,7 +175,7 @@ fn wide_heads() {
     }
 }
 
-/// The sum takes 960 terms at a time: vocabularies around that and twice that.
+/// Covers vocabularies around one and two blocks of 960 terms, which sum pooling takes at a time.
 #[test]
 fn large_vocabularies() {
     for vocab in [959, 960, 961, 1000, 1920, 1921] {
@@ -182,7 +184,7 @@ fn large_vocabularies() {
     }
 }
 
-/// No logit above zero: nothing changes.
+/// Checks that nothing changes if no logit is above zero.
 #[test]
 fn texts_without_terms() {
     let mut case = Case::new(&[3, 4], 8, 60, true, 1);
@@ -194,7 +196,7 @@ fn texts_without_terms() {
     }
 }
 
-/// Three tokens with the same logit: the first one learns alone.
+/// Checks that the first of three tokens with equal logits gets the whole gradient.
 #[test]
 fn of_equal_tokens_the_first_learns() {
     for isa in Isa::supported() {
@@ -216,7 +218,7 @@ fn of_equal_tokens_the_first_learns() {
             &mut gradient,
             &mut Scratch::default(),
         );
-        // A logit of 2 has a slope of 1/3, but for the rounding of e^-log(3).
+        // A logit of 2 has a slope of 1/3, up to the rounding of e^-log(3).
         let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(near(&d_x, &[0.0, 0.0, 1.0, 0.5, 0.0, 0.0, 0.0, 0.0]), "{isa} {d_x:?}");
         assert!(near(&rows(&gradient.weight), &[1.0, 2.0]), "{isa}");

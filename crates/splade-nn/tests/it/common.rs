@@ -3,7 +3,7 @@
 
 use splade_nn::{Activation, Isa, Matrix};
 
-/// Numbers in [-1, 1) from a seed.
+/// Returns numbers in [-1, 1) from a seed.
 pub fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed | 1;
     let mut next = || {
@@ -18,7 +18,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
-/// Where texts of these lengths start and end.
+/// Returns the offsets of texts of the given lengths.
 pub fn offsets(lengths: &[usize]) -> Vec<usize> {
     let ends = lengths.iter().scan(0, |end, n| {
         *end += n;
@@ -27,7 +27,7 @@ pub fn offsets(lengths: &[usize]) -> Vec<usize> {
     std::iter::once(0).chain(ends).collect()
 }
 
-/// The error function by its Taylor series; ±1 where f64 cannot tell.
+/// Returns the error function by its Taylor series, or ±1 where f64 cannot tell the difference.
 pub fn erf(x: f64) -> f64 {
     if x.abs() > 5.0 {
         return x.signum();
@@ -54,7 +54,7 @@ pub fn activate(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// All of them.
+/// All activations.
 pub const ACTIVATIONS: [Activation; 6] = [
     Activation::Identity,
     Activation::Relu,
@@ -64,12 +64,13 @@ pub const ACTIVATIONS: [Activation; 6] = [
     Activation::Tanh,
 ];
 
-/// The results of a kernel on every instruction set of this machine; the last is portable.
+/// Runs a kernel on every instruction set of this machine; the last result is the portable one.
 pub fn on_all(run: impl Fn(Isa) -> Vec<f32>) -> Vec<(Isa, Vec<f32>)> {
     Isa::supported().into_iter().map(|isa| (isa, run(isa))).collect()
 }
 
-/// The first result that is further than `tolerance(i)` from `want(i)`, or from the portable one.
+/// Returns a description of the first number that is further than `tolerance(i)` from `want(i)` or
+/// from the portable result.
 pub fn differs(
     results: &[(Isa, Vec<f32>)],
     want: impl Fn(usize) -> f64,
@@ -90,14 +91,15 @@ pub fn differs(
     None
 }
 
-/// The derivative of a smooth function by the five-point formula: off by some 1e-12 of the function.
+/// Returns the derivative of a smooth function by the five-point formula, which is off by about
+/// 1e-12 of the function.
 pub fn slope(mut f: impl FnMut(f64) -> f64, x: f64) -> f64 {
     const H: f64 = 1e-3;
     let mut spread = |h: f64| f(x + h) - f(x - h);
     (8.0 * spread(H) - spread(2.0 * H)) / (12.0 * H)
 }
 
-/// The gradient of a smooth function of many numbers, one number after another.
+/// Returns the gradient of a smooth function of many numbers by finite differences.
 pub fn gradient(f: impl Fn(&[f64]) -> f64, at: &[f32]) -> Vec<f64> {
     let mut x = wide(at);
     let by_number = |i: usize| {
@@ -115,16 +117,16 @@ pub fn gradient(f: impl Fn(&[f64]) -> f64, at: &[f32]) -> Vec<f64> {
     (0..at.len()).map(by_number).collect()
 }
 
-/// The same numbers in f64.
+/// Converts numbers to f64.
 pub fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().copied().map(f64::from).collect()
 }
 
-/// A sum of products, and what tells how far a sum in f32 may be off.
+/// A sum of products with the bound of the error that a sum in f32 may have.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
     pub value: f64,
-    /// The sum of the terms' sizes.
+    /// The sum of the absolute values of the terms.
     pub size: f64,
     pub terms: usize,
 }
@@ -136,16 +138,18 @@ impl Sum {
         self.terms += 1;
     }
 
-    /// A sum of `n` terms in f32 is off by `n · 2^-24 · Σ|terms|` at most (Higham, Accuracy and
-    /// Stability of Numerical Algorithms, section 4.2), a difference of two such by twice that.
+    /// Returns the tolerance. A sum of `n` terms in f32 is off by at most `n · 2^-24 · Σ|terms|`
+    /// (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2), and a difference of
+    /// two such sums by twice that.
     pub fn tolerance(&self) -> f64 {
         2.0 * (self.terms + 1) as f64 * 2f64.powi(-24) * self.size
     }
 }
 
-/// The rows of a weight or of its gradient; what the panels hold past them must be zeros.
+/// Returns the rows of a weight or of its gradient, and checks that the padding of the panels is
+/// zero.
 pub fn rows(matrix: &Matrix) -> Vec<f32> {
-    let Matrix::F32(packed) = matrix else { panic!("not of floats") };
+    let Matrix::F32(packed) = matrix else { panic!("the matrix is not of 32-bit floats") };
     let (width, inputs) = (packed.panel_width(), packed.inputs());
     for (i, x) in packed.numbers().iter().enumerate() {
         let output = i / (width * inputs) * width + i % width;
@@ -158,7 +162,7 @@ pub fn rows(matrix: &Matrix) -> Vec<f32> {
     rows
 }
 
-/// The result of `run`, which must be the same to the bit on one, two and three threads.
+/// Returns the result of `run`, which must have the same bits on one, two and three threads.
 pub fn same_on_threads(run: impl Fn() -> Vec<f32> + Sync) -> Vec<f32> {
     let [one, two, three] = [1, 2, 3].map(|threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();

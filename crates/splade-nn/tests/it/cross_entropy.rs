@@ -1,9 +1,10 @@
-//! The loss of hidden tokens and its gradients, on every instruction set, against f64.
+//! Compares the loss of masked tokens and its gradients on every instruction set with f64.
 
 use crate::common::{dot, numbers, on_all, rows, same_on_threads, wide};
 use splade_nn::{Isa, Linear, Matrix, Precision, Scratch, cross_entropy, cross_entropy_backward};
 
-/// Loss, share of correct tokens, gradients by hidden states, weight and bias, in one.
+/// Returns the loss, the number of correct tokens, and the gradients of hidden states, weight and
+/// bias in one list.
 fn run(isa: Isa, case: &Case) -> Vec<f32> {
     let decoder = case.linear(isa, &case.weight, &case.bias);
     let mut gradient = case.linear(isa, &case.before, &case.bias);
@@ -30,7 +31,7 @@ struct Case {
     hidden: Vec<f32>,
     weight: Vec<f32>,
     bias: Vec<f32>,
-    /// What is in the weight's gradient already; the bias's has the bias.
+    /// The previous contents of the weight's gradient; that of the bias starts with the bias.
     before: Vec<f32>,
     targets: Vec<u32>,
     scale: f32,
@@ -99,7 +100,8 @@ fn loss_and_gradients_are_those_of_f64() {
     }
 }
 
-/// More logits than are held at once: 16,777,216 are 239 tokens of these, so there are two blocks.
+/// Covers more logits than are held at once: 16,777,216 logits are 239 tokens here, so there are
+/// two blocks.
 #[test]
 fn blocks_of_tokens_are_added_up() {
     let case = Case::new(300, 8, 70_000, true);
@@ -109,7 +111,7 @@ fn blocks_of_tokens_are_added_up() {
 fn check(got: &[f32], want: &[f64], what: &str) {
     assert_eq!(got.len(), want.len());
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
-        // 32-bit sums of some hundred terms near 1; the loss is a sum over the tokens.
+        // These are 32-bit sums of some hundred terms near 1; the loss is a sum over the tokens.
         let tolerance = 3e-5 + 1e-6 * want.abs();
         let near = (f64::from(*got) - want).abs() <= tolerance;
         assert!(near, "{what} {i}: {got}, not {want}");

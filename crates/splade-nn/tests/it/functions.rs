@@ -1,4 +1,4 @@
-//! Layer norm and gated activation, on every instruction set, against f64.
+//! Compares layer norm and gated activations on every instruction set with f64.
 
 use crate::common::{ACTIVATIONS, activate, differs, numbers, on_all};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use splade_nn::{Isa, LayerNorm, gated_activation};
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// The mean of numbers near 50 is off by some 1e-5, and the norm divides by 0.03 at the least.
+    /// The mean of numbers near 50 is off by about 1e-5, and the norm divides by at least 0.03.
     #[test]
     fn layer_norms(rows in 0usize..5, hidden in 1usize..130, shift in -50.0f32..50.0, add: bool,
         seed: u64) {
@@ -54,7 +54,8 @@ proptest! {
     }
 }
 
-/// Far from zero activations are 0, the number itself or ±1; nothing overflows on the way.
+/// Checks that far from zero activations are 0, the number itself or ±1, without an overflow on the
+/// way.
 #[test]
 fn activations_far_from_zero() {
     let x = [-1e30f32, -3e4, -1e3, -90.0, 90.0, 1e3, 3e4, 1e30];
@@ -65,7 +66,8 @@ fn activations_far_from_zero() {
         let mut y = [0.0; 8];
         gated_activation(isa, &input, &mut y, 8, activation);
         for (x, y) in x.iter().zip(y) {
-            // The exponential stops at e^-87, which is 1e-38 of the number.
+            // The exponential is clamped at e^-87, so the result is 1e-38 of the number instead of
+            // 0.
             let want = activate(activation, f64::from(*x));
             let near = (f64::from(y) - want).abs() <= 1e-6 * f64::from(x.abs());
             assert!(near, "{isa} {activation:?} {x}: {y}, not {want}");
@@ -73,7 +75,7 @@ fn activations_far_from_zero() {
     }
 }
 
-/// Rows of one number throughout: the bias, whatever the size of the number.
+/// Checks that a row of equal numbers gives the bias, whatever the numbers are.
 #[test]
 fn rows_without_variance() {
     let (weight, bias) = (numbers(1, 37), numbers(2, 37));

@@ -1,4 +1,4 @@
-//! The fused head, on every instruction set, against all logits in f64.
+//! Compares the fused head on every instruction set with all logits in f64.
 
 use crate::common::{dot, numbers, offsets};
 use proptest::prelude::*;

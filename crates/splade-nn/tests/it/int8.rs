@@ -1,4 +1,4 @@
-//! Products in 8 bits, on every instruction set, against f64 and against the portable kernel.
+//! Compares products in 8 bits on every instruction set with f64 and with the portable kernel.
 
 use crate::common::{differs, dot, numbers, on_all};
 use proptest::prelude::*;
@@ -12,18 +12,20 @@ fn run(isa: Isa, x: &[f32], weight: &[f32], inputs: usize, bias: Option<&[f32]>)
     y
 }
 
+/// Returns the size of the smallest interval that holds 0 and all numbers of the row.
 fn span(row: &[f32]) -> f64 {
     let edge = |f: fn(f32, f32) -> f32| f64::from(row.iter().copied().fold(0.0, f));
     edge(f32::max) - edge(f32::min)
 }
 
-/// A step of `levels` over a range; all of a range whose steps would be subnormal, which is zeros.
+/// Returns a step of `levels` over a range. If steps would be subnormal, the row becomes zeros and
+/// the error is the whole range.
 fn step(range: f64, levels: f64) -> f64 {
     if range / levels < f64::from(f32::MIN_POSITIVE) { range } else { range / levels }
 }
 
-/// A weight is off by half a step, an input by half a step and half of its zero point. The
-/// kernels' sums of integers are equal: they differ by the rounding of f32 alone.
+/// Compares products. A weight is off by half a step, an input by half a step and half of its zero
+/// point. The kernels' integer sums are equal, so results differ only by the rounding of f32.
 fn check(x: &[f32], weight: &[f32], inputs: usize) -> Option<String> {
     let outputs = weight.len() / inputs;
     let results = on_all(|isa| run(isa, x, weight, inputs, None));
@@ -71,8 +73,8 @@ fn odd_sizes() {
     }
 }
 
-/// Rows of zeros, of one number throughout, of one sign, and with one huge or tiny number; the
-/// ends of the range, where the products of bytes are largest.
+/// Covers rows of zeros, of one repeated number, of one sign, and with one huge or tiny number, and
+/// the ends of the range, where the products of bytes are largest.
 #[test]
 fn extremes() {
     let inputs = 67;
@@ -104,14 +106,14 @@ fn extremes() {
     }
     let (zeros, bias) = (vec![0.0; inputs], [0.25, -3.0]);
     for isa in Isa::supported() {
-        // Nothing but the bias, to the bit.
+        // The result must be the bias, bit by bit.
         assert_eq!(run(isa, &zeros, &numbers(5, 2 * inputs), inputs, Some(&bias)), bias, "{isa}");
         assert_eq!(run(isa, &numbers(5, inputs), &[0.0; 134], inputs, Some(&bias)), bias, "{isa}");
-        // Rows whose steps would be subnormal are zeros.
+        // Rows with subnormal scales become zeros.
         let tiny: Vec<f32> = numbers(3, inputs).iter().map(|x| x * 1e-38).collect();
         assert_eq!(run(isa, &tiny, &numbers(5, inputs), inputs, None), [0.0], "{isa}");
         assert_eq!(run(isa, &numbers(5, inputs), &tiny, inputs, None), [0.0], "{isa}");
-        // Every byte at the ends of its range: the largest sums that 4096 inputs have.
+        // Every byte is at an end of its range, which gives the largest sums of 4096 inputs.
         for (x, w) in [(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)] {
             let y = run(isa, &[x; 4096], &[w; 4096], 4096, None)[0];
             assert!((y - 4096.0 * x * w).abs() < 1e-3, "{isa} {x} {w}: {y}");
@@ -119,8 +121,8 @@ fn extremes() {
     }
 }
 
-/// As the module says: an infinite number makes its row, or its output, NaN and no other; a NaN
-/// counts as the least number of its row, or as no weight.
+/// Checks the rules of the module: an infinite number makes its row or its output NaN and no other,
+/// and a NaN counts as the smallest number of its row or as a weight of 0.
 #[test]
 fn numbers_that_are_none() {
     let (inputs, outputs) = (19, 5);

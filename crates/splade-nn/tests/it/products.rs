@@ -1,10 +1,10 @@
-//! Products in f32, on every instruction set, against f64 and against the portable kernel.
+//! Compares products in f32 on every instruction set with f64 and with the portable kernel.
 
 use crate::common::{ACTIVATIONS, activate, differs, dot, numbers, on_all};
 use proptest::prelude::*;
 use splade_nn::{Activation, Isa, Matrix, Precision};
 
-/// A product with every number drawn from a seed.
+/// A product whose numbers are all drawn from a seed.
 struct Case {
     rows: usize,
     inputs: usize,
@@ -27,16 +27,17 @@ impl Case {
         y
     }
 
-    /// An input row and a weight row.
+    /// Returns the input row and the weight row of output `i`.
     fn operands(&self, i: usize) -> (&[f32], &[f32]) {
         let (row, column) = (i / self.outputs, i % self.outputs);
         let at = |rows, row| -> &[f32] { &Vec::as_slice(rows)[row * self.inputs..][..self.inputs] };
         (at(&self.x, row), at(&self.weight, column))
     }
 
-    /// A sum of `n` terms in f32 is off by `n · 2^-24 · Σ|terms|` at most (Higham, Accuracy and
-    /// Stability of Numerical Algorithms, section 4.2), a difference of two such by twice that.
-    /// Activations stretch it by 1.13 at most and are themselves within 2e-6 of f64.
+    /// Compares the product. A sum of `n` terms in f32 is off by at most `n · 2^-24 · Σ|terms|`
+    /// (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2), and a difference of
+    /// two such sums by twice that. Activations stretch the error by at most 1.13 and are
+    /// themselves within 2e-6 of f64.
     fn check(&self, activation: Activation) -> Option<String> {
         let want = |i: usize| {
             let (x, w) = self.operands(i);
@@ -62,7 +63,7 @@ proptest! {
         let case = Case::new(rows, inputs, outputs, seed);
         prop_assert_eq!(case.check(activation), None);
         for isa in Isa::supported() {
-            // A row alone: the same bits.
+            // A row alone must have the same bits.
             let all = case.run(isa, activation, true);
             let alone = Case { rows: 1, x: case.x[..inputs].to_vec(), weight: case.weight.clone(),
                 bias: case.bias.clone(), ..case };
@@ -75,8 +76,8 @@ proptest! {
     }
 }
 
-/// Every width up to some registers, of the inputs and of the outputs; one row, as many as a tile
-/// has, and none.
+/// Covers every width up to some registers, of inputs and of outputs, with one row, as many as a
+/// tile has, and none.
 #[test]
 fn odd_sizes() {
     for size in 1..=130 {
@@ -87,7 +88,7 @@ fn odd_sizes() {
     }
 }
 
-/// Large products are shared out over threads: the same bits.
+/// Large products are distributed over threads and must have the same bits.
 #[test]
 fn threads_change_nothing() {
     let case = Case::new(33, 300, 130, 1);

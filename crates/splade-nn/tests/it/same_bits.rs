@@ -1,10 +1,10 @@
-//! Every kernel gives the same bits on every instruction set.
+//! Checks that every kernel gives the same bits on every instruction set.
 //!
 //! Each case runs on all instruction sets of this machine and is compared with the portable one,
-//! number by number; a hash of its bits is compared with a constant, so that machines with other
-//! instruction sets compare with each other. Sizes are odd, so that every tail and tile is used.
-//! A NaN has any payload; elsewhere bits are bits. Where a change of the arithmetic is meant, the
-//! failing test prints the new table.
+//! number by number. A hash of its bits is compared with a constant, so that machines with
+//! different instruction sets are compared with each other. Sizes are odd, so that every tail and
+//! tile is used. NaNs may have any payload; all other bits must be equal. After an intended change
+//! of the arithmetic, copy the new table that the failing test prints.
 
 use crate::common::{ACTIVATIONS, numbers, offsets, rows};
 use splade_nn::{
@@ -14,6 +14,7 @@ use splade_nn::{
     gated_backward, splade_head, splade_head_backward,
 };
 
+/// The hash of each case, in the order of `CASES`.
 const GOLDEN: [(&str, u64); 20] = [
     ("products f32", 0xd56d46e6a4d80819),
     ("products int8", 0xb78c0ca428a57df2),
@@ -37,15 +38,15 @@ const GOLDEN: [(&str, u64); 20] = [
     ("cross entropy", 0x2c719011aaef03d1),
 ];
 
-/// Texts of lengths around the blocks of the kernels; 286 tokens.
+/// Lengths of texts around the blocks of the kernels, 286 tokens in all.
 const LENGTHS: [usize; 6] = [1, 5, 17, 64, 69, 130];
 
-/// Numbers from -4 to 4.
+/// Returns numbers from -4 to 4.
 fn wide(seed: u64, count: usize) -> Vec<f32> {
     numbers(seed, count).into_iter().map(|x| 4.0 * x).collect()
 }
 
-/// Numbers of every kind: zeros of both signs, subnormal, huge, infinite and none.
+/// Returns numbers of every kind: zeros of both signs, subnormal, huge, infinite and NaN.
 fn wild(seed: u64, count: usize) -> Vec<f32> {
     let kinds = [
         0.0,
@@ -94,7 +95,8 @@ fn products(isa: Isa, precision: Precision) -> Vec<f32> {
     out
 }
 
-/// Rows for layer norms of many widths: plain, with a residual, and of every kind of number.
+/// Runs layer norms of many widths on plain rows, rows with a residual, and rows with every kind of
+/// number.
 fn norms(run: impl Fn(&LayerNorm, Vec<f32>, Option<&[f32]>) -> Vec<f32>) -> Vec<f32> {
     let mut out = Vec::new();
     for hidden in [1, 2, 7, 8, 15, 16, 17, 31, 67, 384, 773] {
@@ -297,7 +299,7 @@ fn losses(isa: Isa) -> Vec<f32> {
         scratch,
     );
     assert_eq!(loss, again);
-    // All bits of the loss, as numbers that a float holds exactly.
+    // All bits of the loss are kept, as numbers that a float holds exactly.
     let bits = loss.loss.to_bits();
     let loss = (0..4).map(|part| (bits >> (16 * part) & 0xffff) as f32).collect();
     [loss, d_hidden, rows(&gradient.weight), gradient.bias.unwrap_or_default()].concat()
@@ -333,7 +335,7 @@ const CASES: [Case; 20] = [
     ("cross entropy", losses),
 ];
 
-/// FNV-1a, 64 bits, of the bits of all numbers.
+/// Returns the 64-bit FNV-1a hash of the bits of all numbers.
 fn hash(numbers: &[u32]) -> u64 {
     let bytes = numbers.iter().flat_map(|x| x.to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -341,7 +343,7 @@ fn hash(numbers: &[u32]) -> u64 {
     })
 }
 
-/// The bits of numbers, all NaN alike.
+/// Returns the bits of numbers, with all NaNs alike.
 fn bits(numbers: Vec<f32>) -> Vec<u32> {
     numbers.into_iter().map(|x| if x.is_nan() { f32::NAN } else { x }.to_bits()).collect()
 }
@@ -360,12 +362,12 @@ fn every_kernel_on_every_instruction_set() {
                 wrong.push(format!("{name}: {isa} has {a:e} at {i}, portable {b:e}"));
             }
             if got.len() != portable.len() {
-                wrong.push(format!("{name}: {isa} has another length"));
+                wrong.push(format!("{name}: {isa} has a different length"));
             }
         }
         let hash = hash(&portable);
         if GOLDEN.get(i) != Some(&(*name, hash)) {
-            wrong.push(format!("{name}: not the bits that are written here"));
+            wrong.push(format!("{name}: the hash differs from the constant"));
         }
         table += &format!("    ({name:?}, 0x{hash:016x}),\n");
     }

@@ -1,5 +1,5 @@
-//! Damaged tokenizer folders: an error or a tokenizer whose ids are in its vocabulary, never a
-//! panic.
+//! Checks that a damaged tokenizer folder gives an error or a tokenizer whose ids are in its
+//! vocabulary, and never a panic.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// What takes the place of some bytes of a file.
+/// The texts that replace some bytes of a file.
 const NEW: [&str; 16] = [
     "",
     "null",
@@ -38,7 +38,7 @@ const NEW: [&str; 16] = [
     "{\"content\":\"\",\"id\":4294967295}",
 ];
 
-/// Puts something in place of a token of JSON (or of a line) or of any byte.
+/// Replaces a token of JSON (or of a line) or a single byte.
 fn damage(bytes: &mut Vec<u8>, at: Index, whole: bool, new: &[u8]) {
     if bytes.is_empty() {
         return;
@@ -55,7 +55,7 @@ fn load(folder: &Path, dictionary: &Path) -> Result<Tokenizer, TextError> {
     Tokenizer::from_dir(folder, &options)
 }
 
-/// The small dictionary of the fixtures as a folder.
+/// Unpacks the small dictionary of the fixtures into a folder.
 fn dictionary() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["sys.dic", "unk.dic", "char.bin", "matrix.bin"] {
@@ -132,7 +132,7 @@ fn damaged_folders_do_no_harm() {
     }
 }
 
-/// Ids past the vocabulary, in each place of a `tokenizer.json` that has some.
+/// Covers ids past the vocabulary in each place of a `tokenizer.json` that has ids.
 #[test]
 fn ids_past_the_vocabulary_are_errors() {
     let load = |change: &dyn Fn(&mut serde_json::Value, &mut serde_json::Value)| {
@@ -154,7 +154,7 @@ fn ids_past_the_vocabulary_are_errors() {
     });
     let error = error.expect_err("no such id").to_string();
     assert!(error.contains("a special token has the id 5000 among"), "{error}");
-    // 2^31 and more make the reader of the file panic.
+    // Ids of 2^31 and more would make the `tokenizers` crate panic.
     for id in [1u32 << 30, 1 << 31, u32::MAX] {
         let error = load(&|tokenizer, _| tokenizer["model"]["vocab"]["the"] = id.into());
         let error = error.expect_err("no such id").to_string();

@@ -1,4 +1,5 @@
-//! Ids equal to transformers' on every text of `../shared/golden`, where that is there.
+//! Compares ids with those of transformers on every text of `../shared/golden`, if that folder
+//! exists.
 #![allow(clippy::print_stdout, reason = "tests say what they skipped")]
 
 use std::io::Read;
@@ -10,7 +11,7 @@ use splade_text::{Tokenizer, TokenizerOptions};
 fn shared() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
     if !path.is_dir() {
-        println!("skipped: ../shared is not there");
+        println!("skipped: ../shared/golden does not exist");
         return None;
     }
     Some(path)
@@ -35,7 +36,7 @@ fn ids(row: &Value) -> Vec<u32> {
     ids.iter().map(|id| id.as_u64().expect("an id") as u32).collect()
 }
 
-/// Compares all rows and lists the first that differ.
+/// Compares all rows and lists the first ones that differ.
 fn compare(name: &str, tokenizer: &Tokenizer, rows: &[Value], max: Option<usize>) {
     let mut wrong = Vec::new();
     for row in rows {
@@ -56,7 +57,7 @@ fn load(dir: &Path) -> Tokenizer {
     Tokenizer::from_dir(dir, &TokenizerOptions::default()).expect("a tokenizer")
 }
 
-/// A BertJapanese folder around a vocabulary.
+/// Returns a BertJapanese tokenizer with the given vocabulary.
 fn japanese(vocab: &Path) -> Tokenizer {
     let dir = tempfile::tempdir().expect("a folder");
     std::fs::copy(vocab, dir.path().join("vocab.txt")).expect("copied");
@@ -106,7 +107,7 @@ fn usual_layouts() {
     }
 }
 
-/// The vocabulary alone gives the same ids as its `tokenizer.json`.
+/// Checks that the vocabulary alone gives the same ids as its `tokenizer.json`.
 #[test]
 fn bert_from_its_vocabulary() {
     let Some(shared) = shared() else { return };

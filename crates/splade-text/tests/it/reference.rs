@@ -1,4 +1,4 @@
-//! Ids equal to transformers' on the folders of `tests/fixtures`, which
+//! Compares ids with those of transformers on the folders of `tests/fixtures`, which
 //! `scripts/reference/tokenization.py` makes.
 
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use splade_text::{Tokenizer, TokenizerOptions};
 
-/// Of the column `cut`.
+/// The maximum number of tokens in the column `cut`.
 const MAX_TOKENS: usize = 9;
 
 fn fixtures() -> PathBuf {
@@ -27,7 +27,7 @@ fn texts() -> Vec<String> {
     serde_json::from_value(json(&fixtures().join("texts.json"))).expect("texts")
 }
 
-/// Every folder, every text: with special tokens, without, and truncated.
+/// Covers every folder and text with special tokens, without them, and truncated.
 #[test]
 fn ids_are_those_of_transformers() {
     let texts = texts();
@@ -67,7 +67,7 @@ fn ids_are_those_of_transformers() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Every folder, pairs of texts, whole and cut off (`scripts/reference/pairs.py`).
+/// Covers pairs of texts in every folder, whole and truncated (`scripts/reference/pairs.py`).
 #[test]
 fn pairs_are_those_of_transformers() {
     let texts = texts();
