@@ -8,7 +8,7 @@ use crate::error::TrainError;
 
 /// Learning rates by step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     learning_rate: f64,
     warmup: f64,
     total: f64,
@@ -45,7 +45,7 @@ impl Schedule {
     /// # Errors
     /// If `lr_scheduler_kwargs` has a name that the scheduler does not know, or a number that it
     /// cannot work with.
-    pub fn new(training: &TrainingConfig, total_steps: u64) -> Result<Self, TrainError> {
+    pub(crate) fn new(training: &TrainingConfig, total_steps: u64) -> Result<Self, TrainError> {
         if training.compat.linear_schedule {
             let (rate, warmup) = (training.learning_rate, training.warmup_steps);
             return Ok(Self::linear(rate, warmup, total_steps));
@@ -64,7 +64,7 @@ impl Schedule {
     }
 
     /// A line up to `learning_rate` over `warmup` steps, and a line down to 0 at the last.
-    pub fn linear(learning_rate: f64, warmup: u64, total_steps: u64) -> Self {
+    pub(crate) fn linear(learning_rate: f64, warmup: u64, total_steps: u64) -> Self {
         let (warmup, total) = (warmup as f64, total_steps as f64);
         Self { learning_rate, warmup, total, decay: Decay::Linear }
     }
@@ -113,7 +113,7 @@ impl Schedule {
     }
 
     /// Of the update that follows `step` updates: the first is that of step 0.
-    pub fn learning_rate(&self, step: u64) -> f64 {
+    pub(crate) fn learning_rate(&self, step: u64) -> f64 {
         self.learning_rate * self.factor(step as f64)
     }
 

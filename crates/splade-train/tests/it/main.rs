@@ -2,4 +2,4 @@
 
 mod settings;
 mod shipped_configs;
-mod teacher;
+mod cross_encoder;
