@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum LogError {
     /// A log cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -32,14 +32,14 @@ pub enum LogError {
     },
     /// The port of the live page cannot be used. Port 0 takes any that is free.
     #[error(
-        "dashboard: cannot serve the live page at port {port}: {source}\nhint: port 0 takes any \
+        "dashboard: cannot serve the live page at port {port}: {why}\nhint: port 0 takes any \
          that is free"
     )]
     Port {
         /// The port that was asked for.
         port: u16,
         /// Why the system refused.
-        source: io::Error,
+        why: io::Error,
     },
     /// The thread of the live page cannot be started.
     #[error("dashboard: cannot start a thread for the live page: {0}")]

@@ -34,7 +34,7 @@ pub struct Logs {
     json: JsonLog,
     tensorboard: Option<EventFile>,
     dashboard: Option<Dashboard>,
-    /// Of the last record that had one.
+    /// The epoch of the last record that had one.
     epoch: f64,
     /// What went wrong in a call that returns nothing; the next one that can returns it.
     error: Option<LogError>,

@@ -14,14 +14,14 @@
 
 /// Mean over the steps since the last logging step.
 pub const LOSS: &str = "loss";
-/// Of the last step, before clipping.
+/// The norm of the last step's gradients before clipping.
 pub const GRAD_NORM: &str = "grad_norm";
-/// Of the last step: transformers 4.56 reads it before the scheduler's step.
+/// The learning rate of the last step: transformers 4.56 reads it before the scheduler's step.
 pub const LEARNING_RATE: &str = "learning_rate";
 /// Weighted sum of the regularizers in distillation runs, mean since the last logging step. It is
 /// called so in Python whatever the regularizers are.
 pub const FLOPS: &str = "flops";
-/// The same in triplet runs.
+/// The name of [`FLOPS`] in triplet runs.
 pub const REGULARIZER: &str = "regularizer";
 /// Strength of the queries' regularizer.
 pub const LAMBDA_Q: &str = "lambda_q";
@@ -30,17 +30,17 @@ pub const LAMBDA_D: &str = "lambda_d";
 
 /// Ours: mean number of terms of a query since the last logging step.
 pub const QUERY_TERMS: &str = "query_terms";
-/// Ours: the same of a document, positive or negative.
+/// Ours: mean number of terms of a document, positive or negative.
 pub const DOC_TERMS: &str = "doc_terms";
 /// Ours: tokens that went through the encoders, a second.
 pub const TOKENS_PER_SECOND: &str = "tokens_per_second";
 
-/// Of masked language modelling: mean cross-entropy of the hidden tokens, and the share of them whose
+/// In masked language modelling: the mean cross-entropy of the hidden tokens, and the share of them whose
 /// own id has the largest logit, since the last logging step.
 pub const MASKED_LOSS: &str = "masked_loss";
-/// As [`MASKED_LOSS`].
+/// The share of hidden tokens that were predicted; see [`MASKED_LOSS`].
 pub const ACCURACY: &str = "accuracy";
-/// The same of the texts that are held out.
+/// [`ACCURACY`] on the texts that are held out.
 pub const EVAL_ACCURACY: &str = "eval_accuracy";
 
 /// Mean loss over the samples held out for it.

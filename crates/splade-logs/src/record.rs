@@ -11,7 +11,7 @@ pub struct Status {
     pub step: u64,
     /// Steps of the whole run.
     pub total: u64,
-    /// Of the last step.
+    /// The loss of the last step.
     pub loss: Option<f64>,
     /// Tokens that went through the encoders, a second.
     pub tokens_per_second: Option<f64>,

@@ -63,7 +63,7 @@ pub(crate) struct TableEngine {
     weights: Vec<f32>,
     /// `(tokens)`
     gradients: Vec<f32>,
-    /// Of the last forward pass.
+    /// The vectors of the last forward pass.
     kept: Option<Vec<Terms>>,
     tokenizer: Arc<Tokenizer>,
     /// Where the tokenizer's files are.

@@ -43,7 +43,7 @@ pub(super) struct Listener {
 impl Listener {
     /// Takes a port of this machine, 0 for any that is free.
     pub(super) fn bind(port: u16) -> Result<Self, LogError> {
-        let error = |source: io::Error| LogError::Port { port, source };
+        let error = |why: io::Error| LogError::Port { port, why };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
         Ok(Self { listener, address })

@@ -30,12 +30,7 @@ pub(crate) trait Task {
 
     /// Checks that the checkpoints and models of the steps after `done` fit into the `free` bytes of
     /// the disk; `None` where the system does not tell.
-    fn check_space(
-        &mut self,
-        plan: &Plan,
-        done: u64,
-        free: Option<u64>,
-    ) -> Result<(), TrainError>;
+    fn check_space(&mut self, plan: &Plan, done: u64, free: Option<u64>) -> Result<(), TrainError>;
 
     /// Reads the records of a checkpoint, and refuses that of another run. `state` takes the history
     /// and the best model so far.
@@ -115,8 +110,11 @@ pub(crate) trait Task {
     }
 
     /// Writes the final model and the results.
-    fn finish(&mut self, ending: &Ending<'_>, observer: &mut dyn Observer)
-    -> Result<(), TrainError>;
+    fn finish(
+        &mut self,
+        ending: &Ending<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError>;
 }
 
 /// The rules of a run that do not change while it is made.
@@ -154,9 +152,9 @@ pub(crate) struct Rules {
 /// How the length of a run was given.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Length {
-    /// As steps.
+    /// In steps.
     Steps,
-    /// As epochs, or a fraction of them.
+    /// In epochs, or a fraction of one.
     Epochs(f64),
 }
 

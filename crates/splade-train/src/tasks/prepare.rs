@@ -45,11 +45,7 @@ pub(crate) fn checkpoint(
 }
 
 /// Tells from where a run that was to go on does so.
-pub(crate) fn tell_checkpoint(
-    folder: Option<&Path>,
-    output: &Path,
-    observer: &mut dyn Observer,
-) {
+pub(crate) fn tell_checkpoint(folder: Option<&Path>, output: &Path, observer: &mut dyn Observer) {
     let note = match folder {
         Some(folder) => format!("going on from {}", folder.display()),
         None => {
@@ -75,11 +71,7 @@ pub(crate) fn with_head(
 }
 
 /// Returns the rules of a run with transformers' settings.
-pub(crate) fn rules(
-    training: &TrainingConfig,
-    settings: &Value,
-    dashboard: Option<u16>,
-) -> Rules {
+pub(crate) fn rules(training: &TrainingConfig, settings: &Value, dashboard: Option<u16>) -> Rules {
     let default_folder = || default_logging_dir(&training.output_dir);
     Rules {
         output: training.output_dir.clone(),

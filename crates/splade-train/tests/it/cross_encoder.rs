@@ -44,11 +44,7 @@ fn run(config: &Value, resume: bool, observer: &mut dyn Observer) -> Outcome {
     made(config, resume, observer).expect("a run")
 }
 
-fn made(
-    config: &Value,
-    resume: bool,
-    observer: &mut dyn Observer,
-) -> Result<Outcome, TrainError> {
+fn made(config: &Value, resume: bool, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     let config = CrossEncoderConfig::from_value(config).expect("settings");
     train(&config, &TrainOptions { resume, ..TrainOptions::default() }, observer)
 }

@@ -47,6 +47,6 @@ fn texts(data: &PretrainData) -> Result<TextStream, SourceError> {
     };
     let inputs = Inputs::open(&data.train_files, options)?;
     let position = inputs.position();
-    let texts = inputs.map(|record| Ok(record?.text));
+    let texts = inputs.map(|record| -> Result<String, SourceError> { Ok(record?.text) });
     Ok(TextStream { texts: Box::new(texts), share: Box::new(move || position.share()) })
 }

@@ -65,6 +65,15 @@ pub(super) enum Task<'a> {
     Masked,
 }
 
+impl Default for TrainingConfig {
+    /// The settings of a config that gives none: the defaults of transformers and the Python library.
+    fn default() -> Self {
+        let (data, mut notes) = (DataConfig::default(), Vec::new());
+        read(None, Task::Retrieval(&data), &mut notes).expect("defaults are sound: this is a bug")
+    }
+}
+
+/// Reads `training.*`. Each default of [`TrainingConfig`] is written here and nowhere else.
 pub(super) fn read(
     value: Option<&Value>,
     task: Task<'_>,

@@ -97,7 +97,10 @@ pub(crate) struct RecordParts<'a> {
 }
 
 /// Returns the records of a checkpoint, each with the name of its file.
-pub(crate) fn texts(parts: RecordParts<'_>, snapshot: &Snapshot<'_>) -> Vec<(&'static str, String)> {
+pub(crate) fn texts(
+    parts: RecordParts<'_>,
+    snapshot: &Snapshot<'_>,
+) -> Vec<(&'static str, String)> {
     let RecordParts { training, settings, model_use, samples, objective } = parts;
     let run = RunState {
         version: VERSION,

@@ -57,11 +57,7 @@ impl TensorFile {
     }
 
     /// The numbers of a tensor of that name and shape.
-    pub(crate) fn read(
-        &self,
-        name: &str,
-        shape: &[usize],
-    ) -> Result<Vec<f32>, TrainError> {
+    pub(crate) fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
         let bad = |message: String| TrainError::Checkpoint { path: self.path.clone(), message };
         let Some((found, start)) = self.tensors.get(name) else {
             return Err(bad(format!("there is no tensor {name}")));

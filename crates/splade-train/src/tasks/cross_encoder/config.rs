@@ -94,7 +94,7 @@ pub(super) const LOSSES: [(&str, CrossEncoderLoss); 6] = [
 ];
 
 impl CrossEncoderLoss {
-    /// As in the config.
+    /// Returns the name in configs.
     pub(super) fn name(self) -> &'static str {
         LOSSES.iter().find(|(_, loss)| *loss == self).map_or("", |(name, _)| name)
     }
@@ -154,7 +154,7 @@ pub struct CrossEncoderConfig {
     pub warmup_steps: u64,
     /// `loss_function`
     pub(super) loss: CrossEncoderLoss,
-    /// Of everything random.
+    /// The seed of everything random.
     pub seed: u64,
     /// How much of the texts is used.
     pub limits: PairLimits,
@@ -164,17 +164,17 @@ pub struct CrossEncoderConfig {
     pub label_by_score: bool,
     /// Ours: negatives sampled a query and step, of listwise losses.
     pub negatives_per_query: usize,
-    /// Ours: of the softmax of `KLDivLoss`.
+    /// Ours: the temperature of the softmax of `KLDivLoss`.
     pub temperature: f64,
-    /// Ours; in Python 2e-5.
+    /// Ours: the highest learning rate; in Python 2e-5.
     pub learning_rate: f64,
-    /// Ours; in Python .01. Biases and the norms of BERT do not decay.
+    /// Ours: the weight decay; in Python .01. Biases and the norms of BERT do not decay.
     pub weight_decay: f64,
-    /// Ours; in Python 1.
+    /// Ours: the norm at which gradients are clipped; in Python 1.
     pub max_grad_norm: f64,
     /// Ours: steps between checkpoints, from which a run can go on; none if 0.
     pub save_steps: u64,
-    /// Ours: what the best model is chosen by.
+    /// Ours: the metric that the best model is chosen by.
     pub(super) best_by: RerankMetric,
     /// Ours: a compiled MeCab dictionary for Japanese models.
     pub mecab_dicdir: Option<PathBuf>,

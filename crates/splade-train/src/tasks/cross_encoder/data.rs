@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::config::{SetFiles, CrossEncoderConfig, CrossEncoderLoss, CrossEncoderSource};
+use super::config::{CrossEncoderConfig, CrossEncoderLoss, CrossEncoderSource, SetFiles};
 use super::pickle::{Labelled, Pickled, PickledTexts};
 use crate::error::TrainError;
 use splade_data::DataConfig;
@@ -255,7 +255,9 @@ fn open(
 fn check_labels(pairs: &[Labelled], config: &CrossEncoderConfig) -> Result<(), TrainError> {
     let labels = config.num_labels;
     let is_right = |label: f32| match config.loss {
-        CrossEncoderLoss::CrossEntropy => label.fract() == 0.0 && (0.0..labels as f32).contains(&label),
+        CrossEncoderLoss::CrossEntropy => {
+            label.fract() == 0.0 && (0.0..labels as f32).contains(&label)
+        }
         CrossEncoderLoss::Bce => (0.0..=1.0).contains(&label),
         _ => true,
     };

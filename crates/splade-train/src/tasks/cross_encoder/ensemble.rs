@@ -1,4 +1,4 @@
-//! The scores of several teachers as one: SPLADE-v3's ensemble (arXiv 2403.06789, section 2).
+//! Joins the scores of several cross-encoders: SPLADE-v3's ensemble (arXiv 2403.06789, section 2).
 //!
 //! For each query the scores of every teacher are put on 0 to 1 by their smallest and largest, and
 //! averaged over the teachers, by weights if some are to count more. All of that is then shifted and
@@ -16,7 +16,7 @@ use crate::error::TrainError;
 
 use super::lines::line;
 
-/// What is joined and how.
+/// The files that [`ensemble`] joins, and how.
 #[derive(Debug, Clone)]
 pub struct EnsembleOptions {
     /// Files of scores, at least two, with the same queries and documents.
@@ -31,16 +31,16 @@ pub struct EnsembleOptions {
     pub force: bool,
 }
 
-/// What came of it.
+/// What an ensemble consists of.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EnsembleReport {
     /// Queries.
     pub queries: usize,
     /// Pairs of a query and a document.
     pub pairs: usize,
-    /// Mean and deviation of the scores that were written.
+    /// The mean of the scores that were written.
     pub mean: f64,
-    /// See `mean`.
+    /// The deviation of the scores that were written.
     pub deviation: f64,
 }
 

@@ -28,9 +28,9 @@ use super::lines::line;
 /// A part of the queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// From 1.
+    /// The number of the part, counted from 1.
     pub number: usize,
-    /// Of so many.
+    /// The number of all parts.
     pub of: usize,
 }
 
@@ -396,9 +396,10 @@ mod tests {
     /// probability is much in its logarithm: a bit more or less is allowed there.
     #[test]
     fn compat_scores_are_those_of_python() {
-        let cases: Vec<(f32, f64)> =
-            serde_json::from_str(include_str!("../../../tests/fixtures/teacher/inverse_sigmoid.json"))
-                .expect("JSON");
+        let cases: Vec<(f32, f64)> = serde_json::from_str(include_str!(
+            "../../../tests/fixtures/teacher/inverse_sigmoid.json"
+        ))
+        .expect("JSON");
         assert!(cases.len() > 50);
         for (logit, want) in cases {
             let got = python_score(logit, true);

@@ -119,7 +119,8 @@ fn plan(config: &CrossEncoderConfig, data: &CrossEncoderData) -> Plan {
             Interval { every, epochs: true, ..Interval::default() }
         }
     };
-    let save = Interval { last: Some(false), every: every(config.save_steps), ..Interval::default() };
+    let save =
+        Interval { last: Some(false), every: every(config.save_steps), ..Interval::default() };
     Plan {
         samples,
         batch: config.train_batch_size,

@@ -22,9 +22,9 @@ use splade_data::random::{Random, WEIGHTS};
 enum Fill {
     /// N(0, the deviation).
     Normal(f64),
-    /// The same, with zeros in the row of padding.
+    /// `Normal` with zeros in the row of padding.
     Embedding(f64),
-    /// The same, cut at so many deviations.
+    /// `Normal`, cut at so many deviations.
     Cut(f64),
     Constant(f32),
 }

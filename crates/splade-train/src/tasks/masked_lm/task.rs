@@ -13,9 +13,9 @@ use crate::config::PretrainConfig;
 use crate::cpu::CpuEngine;
 use crate::engine::Engine;
 use crate::error::TrainError;
+use crate::run::checkpoint::folder;
 use crate::run::checkpoint::moments::load;
 use crate::run::checkpoint::record::{self, RecordParts, Saved, Snapshot};
-use crate::run::checkpoint::folder;
 use crate::run::checks::{check_outputs, check_space, final_folder};
 use crate::run::results::write_results;
 use crate::run::{
@@ -106,12 +106,7 @@ impl MaskedLm {
 impl Task for MaskedLm {
     type Batch = MaskedBatch;
 
-    fn check_space(
-        &mut self,
-        plan: &Plan,
-        done: u64,
-        free: Option<u64>,
-    ) -> Result<(), TrainError> {
+    fn check_space(&mut self, plan: &Plan, done: u64, free: Option<u64>) -> Result<(), TrainError> {
         let bytes = self.stepper.checkpoint_bytes();
         check_space(&self.config.training, plan, done, bytes, free)
     }

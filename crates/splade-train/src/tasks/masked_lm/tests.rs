@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use splade_nn::{Pooling, Saturation};
 use splade_text::{Tokenizer, TokenizerOptions};
 
-use super::step::{MaskedBatch, Stepper};
 use super::new_model::new_model;
+use super::step::{MaskedBatch, Stepper};
 use super::task::{MaskedLm, Parts};
 use crate::config::{
     NewArchitecture, NewModel, PretrainConfig, RegularizerConfig, RegularizerKind, Start,

@@ -14,7 +14,7 @@ pub(crate) struct TokenBatch {
     pub(crate) queries: Vec<Vec<u32>>,
     /// One a sample.
     pub(crate) positives: Vec<Vec<u32>>,
-    /// As many a sample as one likes, those of a sample together.
+    /// The same number for each sample, those of a sample together.
     pub(crate) negatives: Vec<Vec<u32>>,
     /// (samples, 1 + negatives of a sample), the positive's first.
     pub(crate) teacher_scores: Option<Vec<f32>>,
@@ -35,7 +35,7 @@ impl TokenBatch {
 /// How texts become token ids.
 #[derive(Debug, Clone)]
 pub(crate) struct Tokenization {
-    /// Of both towers.
+    /// The tokenizer of both towers.
     pub(crate) tokenizer: Arc<Tokenizer>,
     /// Queries have no special tokens, as tables of weights want them.
     pub(crate) plain_queries: bool,
@@ -71,7 +71,11 @@ impl Tokenization {
     ///
     /// # Errors
     /// If a text is missing or cannot be tokenized.
-    pub(crate) fn batch(&self, data: &TrainingData, samples: &[Sample]) -> Result<TokenBatch, TrainError> {
+    pub(crate) fn batch(
+        &self,
+        data: &TrainingData,
+        samples: &[Sample],
+    ) -> Result<TokenBatch, TrainError> {
         let mut batch = TokenBatch::default();
         for sample in samples {
             let query = data.query_text(sample.query)?;

@@ -143,7 +143,7 @@ pub(crate) fn retrieval(
     Ok(Evaluation { values, expansions: Some(expansions) })
 }
 
-/// Ours: terms of a validation query, on average.
+/// Ours: the mean number of terms of a validation query.
 pub(crate) const AVG_QUERY_TERMS: &str = "eval_avg_query_nnz";
 
 /// The metrics of the config, with the names that they have there.

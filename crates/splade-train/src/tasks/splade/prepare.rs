@@ -142,11 +142,13 @@ fn prepare(
     }
     if resume.is_none() {
         let texts = first_documents(&data, &tokenizer, model.max_length)?;
-        let mut calibrate = |engine: &mut CpuEngine, made: bool, name: &str| {
-            match model.init.target_terms.or(made.then_some(TARGET_TERMS)) {
-                Some(terms) => calibrate(engine, &texts, terms, name, observer),
-                None => Ok(()),
-            }
+        let mut calibrate = |engine: &mut CpuEngine, made: bool, name: &str| match model
+            .init
+            .target_terms
+            .or(made.then_some(TARGET_TERMS))
+        {
+            Some(terms) => calibrate(engine, &texts, terms, name, observer),
+            None => Ok(()),
         };
         calibrate(&mut document, document_made, "document")?;
         if let Some(query) = &mut query {

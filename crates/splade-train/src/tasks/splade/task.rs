@@ -109,12 +109,7 @@ pub(crate) struct Splade {
 impl Task for Splade {
     type Batch = TokenBatch;
 
-    fn check_space(
-        &mut self,
-        plan: &Plan,
-        done: u64,
-        free: Option<u64>,
-    ) -> Result<(), TrainError> {
+    fn check_space(&mut self, plan: &Plan, done: u64, free: Option<u64>) -> Result<(), TrainError> {
         let bytes = self.stepper.checkpoint_bytes();
         check_space(&self.config.training, plan, done, bytes, free)
     }

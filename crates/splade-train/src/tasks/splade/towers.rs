@@ -92,7 +92,7 @@ pub(crate) struct BatchTerms {
     pub(crate) negatives: Vec<Terms>,
 }
 
-/// Which encoder.
+/// One of the encoders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tower {
     Document,

@@ -90,12 +90,11 @@ impl Terminal {
 
     fn begin(&mut self, sizes: (usize, usize), done: u64, total: u64, dashboard: Option<&str>) {
         let (samples, batches) = sizes;
-        let before =
-            if done > 0 { format!(", {done} of them made before") } else { String::new() };
+        let before = if done > 0 { format!(", {done} of them made before") } else { String::new() };
         self.note(&match self.kind {
-            Kind::Encoder => format!(
-                "{samples} samples, {batches} batches an epoch, {total} steps{before}"
-            ),
+            Kind::Encoder => {
+                format!("{samples} samples, {batches} batches an epoch, {total} steps{before}")
+            }
             Kind::CrossEncoder => format!("{samples} samples an epoch, {total} steps{before}"),
         });
         if let Some(address) = dashboard {
@@ -152,10 +151,9 @@ impl Terminal {
             return;
         }
         match event.total {
-            Some(total) if event.done > 0 => say(&format!(
-                "{total} {}, {} of them scored before",
-                event.unit, event.done
-            )),
+            Some(total) if event.done > 0 => {
+                say(&format!("{total} {}, {} of them scored before", event.unit, event.done))
+            }
             Some(total) => say(&format!("{total} {}", event.unit)),
             None => {}
         }

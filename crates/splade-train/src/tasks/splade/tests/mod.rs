@@ -13,9 +13,8 @@ use splade_nn::{Pooling, Saturation};
 use splade_text::{Tokenizer, TokenizerOptions};
 
 use crate::config::{
-    Compat, Config, Initialization, IntervalStrategy, LossConfig, LossKind, ModelConfig, Optimizer,
-    QueryEncoder, RegularizerConfig, RegularizerKind, Regularizers, ReportTo, SchedulerKind,
-    TrainingConfig,
+    Compat, Config, Initialization, IntervalStrategy, LossConfig, LossKind, ModelConfig,
+    QueryEncoder, RegularizerConfig, RegularizerKind, Regularizers, ReportTo, TrainingConfig,
 };
 use crate::table::TableEngine;
 use splade_data::random::hash;
@@ -32,57 +31,18 @@ pub(crate) fn training() -> TrainingConfig {
     let loss = |kind| LossConfig { kind, weight: 1.0, temperature: 1.0 };
     TrainingConfig {
         output_dir: PathBuf::new(),
-        final_output_dir: None,
-        logging_dir: None,
         losses: vec![loss(LossKind::InBatchNegatives)],
         regularizers: Regularizers {
             doc: Some(regularizer(RegularizerKind::Flops)),
             query: Some(regularizer(RegularizerKind::L1)),
         },
-        validation_metrics: vec!["MRR@10".into(), "recall@10".into()],
-        per_device_train_batch_size: 8,
-        per_device_eval_batch_size: 8,
-        gradient_accumulation_steps: 1,
-        max_grad_norm: 1.0,
-        num_train_epochs: 3.0,
         max_steps: Some(10),
         learning_rate: 0.01,
         weight_decay: 0.01,
-        adam_beta1: 0.9,
-        adam_beta2: 0.999,
-        adam_epsilon: 1e-8,
-        optim: Optimizer::AdamW,
-        lr_scheduler_type: SchedulerKind::Linear,
-        lr_scheduler_kwargs: Vec::new(),
         warmup_steps: 2,
-        warmup_ratio: 0.0,
-        seed: 42,
-        data_seed: None,
-        dataloader_drop_last: false,
-        logging_strategy: IntervalStrategy::Steps,
         logging_steps: 3.0,
-        logging_first_step: false,
-        save_strategy: IntervalStrategy::Steps,
-        save_steps: 500.0,
-        save_total_limit: None,
-        save_only_model: false,
-        do_eval: false,
-        eval_strategy: IntervalStrategy::No,
-        eval_steps: None,
-        eval_delay: 0.0,
-        eval_on_start: false,
-        load_best_model_at_end: false,
-        metric_for_best_model: None,
-        greater_is_better: None,
-        resume_from_checkpoint: None,
-        ignore_data_skip: false,
         report_to: ReportTo { tensorboard: false },
-        run_name: None,
-        disable_tqdm: false,
-        fp16: false,
-        bf16: false,
-        gradient_cache_tokens: None,
-        compat: Compat::default(),
+        ..TrainingConfig::default()
     }
 }
 
