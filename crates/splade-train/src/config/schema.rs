@@ -1,4 +1,4 @@
-//! Every setting of a run, typed. Defaults are where settings are read (`typed`).
+//! Every setting of a run, typed, with its default.
 //!
 //! Names are those of the Python library and of transformers' `TrainingArguments` (4.56); settings
 //! that only this tool has say so.
@@ -321,4 +321,65 @@ pub struct Compat {
     pub linear_schedule: bool,
     /// `frozen_dropout`: a document encoder that is not trained has dropout.
     pub frozen_dropout: bool,
+}
+
+impl Default for TrainingConfig {
+    /// The defaults of transformers and the Python library; configs are read on top of them.
+    fn default() -> Self {
+        Self {
+            output_dir: PathBuf::from("trainer_output"),
+            final_output_dir: None,
+            logging_dir: None,
+            losses: vec![LossConfig {
+                kind: LossKind::InBatchNegatives,
+                weight: 1.0,
+                temperature: 1.0,
+            }],
+            regularizers: Regularizers::default(),
+            validation_metrics: vec!["MRR@10".to_owned(), "recall@10".to_owned()],
+            per_device_train_batch_size: 8,
+            per_device_eval_batch_size: 8,
+            gradient_accumulation_steps: 1,
+            max_grad_norm: 1.0,
+            num_train_epochs: 3.0,
+            max_steps: None,
+            learning_rate: 5e-5,
+            weight_decay: 0.0,
+            adam_beta1: 0.9,
+            adam_beta2: 0.999,
+            adam_epsilon: 1e-8,
+            optim: Optimizer::AdamW,
+            lr_scheduler_type: SchedulerKind::Linear,
+            lr_scheduler_kwargs: Vec::new(),
+            warmup_steps: 0,
+            warmup_ratio: 0.0,
+            seed: 42,
+            data_seed: None,
+            dataloader_drop_last: false,
+            logging_strategy: IntervalStrategy::Steps,
+            logging_steps: 500.0,
+            logging_first_step: false,
+            save_strategy: IntervalStrategy::Steps,
+            save_steps: 500.0,
+            save_total_limit: None,
+            save_only_model: false,
+            do_eval: false,
+            eval_strategy: IntervalStrategy::No,
+            eval_steps: None,
+            eval_delay: 0.0,
+            eval_on_start: false,
+            load_best_model_at_end: false,
+            metric_for_best_model: None,
+            greater_is_better: None,
+            resume_from_checkpoint: None,
+            ignore_data_skip: false,
+            report_to: ReportTo { tensorboard: true },
+            run_name: None,
+            disable_tqdm: false,
+            fp16: false,
+            bf16: false,
+            gradient_cache_tokens: None,
+            compat: Compat::default(),
+        }
+    }
 }

@@ -15,10 +15,10 @@ use crate::run::{Length, Rules};
 
 /// Returns the folder of a model that is named by its folder, by its name at the hub, or in another
 /// way that the caller knows.
-pub type ResolveModel = dyn Fn(&str) -> Result<PathBuf, SourceError>;
+pub type ResolveModel<'a> = dyn Fn(&str) -> Result<PathBuf, SourceError> + 'a;
 
 /// What is done once nothing was found wrong, before the first step.
-pub type Ready = dyn Fn() -> Result<(), SourceError>;
+pub type Ready<'a> = dyn Fn() -> Result<(), SourceError> + 'a;
 
 /// Takes a folder as it is, and fetches what has another name from the Hugging Face hub.
 pub(crate) fn resolve_at_hub(name: &str) -> Result<PathBuf, SourceError> {

@@ -30,7 +30,7 @@ impl Run for PretrainConfig {
     fn make(
         &self,
         dashboard: Option<u16>,
-        ready: &Ready,
+        ready: &Ready<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
         let options = PretrainOptions { texts: &texts, resolve: &resolve, ready, dashboard };

@@ -30,7 +30,7 @@ pub(super) trait Run: Sized {
     fn make(
         &self,
         dashboard: Option<u16>,
-        ready: &Ready,
+        ready: &Ready<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError>;
 }

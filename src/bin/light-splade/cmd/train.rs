@@ -27,7 +27,7 @@ impl Run for Config {
     fn make(
         &self,
         dashboard: Option<u16>,
-        ready: &Ready,
+        ready: &Ready<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
         train(self, &TrainOptions { resolve: &resolve, ready, dashboard }, observer)

@@ -57,7 +57,7 @@ impl Shard {
 pub struct PredictOptions<'a> {
     /// Turns the name of the model into a folder. The default takes folders, and fetches other names
     /// from the Hugging Face hub.
-    pub resolve: &'a ResolveModel,
+    pub resolve: &'a ResolveModel<'a>,
     /// A part of the queries, into a file of its own; all queries if `None`.
     pub shard: Option<Shard>,
     /// Whether scores that an earlier run has begun are continued.

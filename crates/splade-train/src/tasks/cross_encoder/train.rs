@@ -19,7 +19,7 @@ use super::task::Parts;
 pub struct TrainOptions<'a> {
     /// Turns the name of the model into a folder. The default takes folders, and fetches other names
     /// from the Hugging Face hub.
-    pub resolve: &'a ResolveModel,
+    pub resolve: &'a ResolveModel<'a>,
     /// Whether the last checkpoint in `output_path` is continued, if there is one.
     pub resume: bool,
 }

@@ -33,25 +33,25 @@ impl std::fmt::Debug for TextStream {
 }
 
 /// Opens the texts of `data.train_files`.
-pub type OpenTexts = dyn Fn(&PretrainData) -> Result<TextStream, SourceError>;
+pub type OpenTexts<'a> = dyn Fn(&PretrainData) -> Result<TextStream, SourceError> + 'a;
 
 /// How [`pretrain`] is called, beside the settings of the run.
 #[derive(Clone, Copy)]
 pub struct PretrainOptions<'a> {
     /// Opens the texts that `data.train_files` names.
-    pub texts: &'a OpenTexts,
+    pub texts: &'a OpenTexts<'a>,
     /// Turns the names of models into folders. [`new`](Self::new) takes folders, and fetches other
     /// names from the Hugging Face hub.
-    pub resolve: &'a ResolveModel,
+    pub resolve: &'a ResolveModel<'a>,
     /// Called once, when nothing was found wrong and before the first step.
-    pub ready: &'a Ready,
+    pub ready: &'a Ready<'a>,
     /// A port of this machine where a live page of the run is served, 0 for any that is free.
     pub dashboard: Option<u16>,
 }
 
 impl<'a> PretrainOptions<'a> {
     /// Returns the default options of a run on the texts that `texts` opens.
-    pub fn new(texts: &'a OpenTexts) -> Self {
+    pub fn new(texts: &'a OpenTexts<'a>) -> Self {
         Self { texts, resolve: &resolve_at_hub, ready: &nothing, dashboard: None }
     }
 }

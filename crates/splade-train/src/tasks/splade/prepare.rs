@@ -26,9 +26,9 @@ use super::towers::{QueryTower, Towers};
 pub struct TrainOptions<'a> {
     /// Turns the names of models into folders. The default takes folders, and fetches other names
     /// from the Hugging Face hub.
-    pub resolve: &'a ResolveModel,
+    pub resolve: &'a ResolveModel<'a>,
     /// Called once, when nothing was found wrong and before the first step.
-    pub ready: &'a Ready,
+    pub ready: &'a Ready<'a>,
     /// A port of this machine where a live page of the run is served, 0 for any that is free.
     pub dashboard: Option<u16>,
 }
