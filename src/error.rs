@@ -12,7 +12,7 @@ use splade_io::FileError;
 use splade_model::ModelError;
 use splade_sparse::VectorError;
 use splade_text::TextError;
-use splade_train::error::TrainError;
+use splade_train::TrainError;
 
 /// An error of this library; its chain of sources says everything once.
 #[derive(Debug, thiserror::Error)]

@@ -57,6 +57,8 @@ pub enum Event<'a> {
     RunBegins {
         /// Samples of an epoch.
         samples: usize,
+        /// Batches of an epoch.
+        batches: usize,
         /// The steps that were made before, by an earlier process.
         done: u64,
         /// The steps of the whole run.

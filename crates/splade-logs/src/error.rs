@@ -7,8 +7,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
-    /// A log file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    /// A log cannot be read or written.
+    #[error("{}", path.display())]
     Io {
         /// The path of the file or folder.
         path: PathBuf,
@@ -32,14 +32,14 @@ pub enum LogError {
     },
     /// The port of the live page cannot be bound. Port 0 selects any free port.
     #[error(
-        "dashboard: cannot serve the live page on port {port}: {source}\nhint: port 0 selects any \
-         free port"
+        "dashboard: cannot serve the live page at port {port}: {why}\nhint: port 0 takes any \
+         that is free"
     )]
     Port {
         /// The requested port.
         port: u16,
-        /// The error of the operating system.
-        source: io::Error,
+        /// Why the system refused.
+        why: io::Error,
     },
     /// The thread of the live page cannot be started.
     #[error("dashboard: cannot start a thread for the live page: {0}")]

@@ -12,39 +12,39 @@ use crate::error::TrainError;
 pub struct Terms {
     /// Indices in the vocabulary, ascending.
     pub terms: Vec<u32>,
-    /// One a term, above zero.
+    /// One weight for each term, above zero.
     pub weights: Vec<f32>,
 }
 
 /// A parameter as the optimizer sees it: numbers without a shape.
 #[derive(Debug)]
 pub struct ParameterMut<'a> {
-    /// Of the tensor, or of the first of several that are kept as one.
+    /// The name of the tensor, or of the first of several that are kept as one.
     pub name: &'a str,
     /// Where the numbers of a matrix stand in panels: the width of a panel, which is that of the
     /// CPU, and the length of a row. None if they are row-major.
     pub panels: Option<(usize, usize)>,
     /// The numbers, in the engine's own order.
     pub values: &'a mut [f32],
-    /// Of the loss by each of them, in the same order.
+    /// The gradient of the loss by each number, in the same order.
     pub gradients: &'a mut [f32],
 }
 
 /// A tensor as Hugging Face names and shapes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedTensor {
-    /// As in the model's file.
+    /// The name in the model's file.
     pub name: String,
-    /// Row-major.
+    /// The dimensions, the slowest first.
     pub shape: Vec<usize>,
-    /// Row-major.
+    /// The numbers, row-major.
     pub values: Vec<f32>,
 }
 
 /// Gives the numbers of a tensor, row-major, by its name and shape.
 pub type TensorSource<'a> = dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError> + 'a;
 
-/// What an optimizer changes.
+/// A model's trainable parameters as the optimizer sees them: flat slices with a name.
 pub trait Parameters: Send {
     /// Visits every parameter, always in the same order.
     fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>));

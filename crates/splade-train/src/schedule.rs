@@ -8,7 +8,7 @@ use crate::error::TrainError;
 
 /// Learning rates by step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     learning_rate: f64,
     warmup: f64,
     total: f64,
@@ -45,7 +45,7 @@ impl Schedule {
     /// # Errors
     /// If `lr_scheduler_kwargs` has a name that the scheduler does not know, or a number that it
     /// cannot work with.
-    pub fn new(training: &TrainingConfig, total_steps: u64) -> Result<Self, TrainError> {
+    pub(crate) fn new(training: &TrainingConfig, total_steps: u64) -> Result<Self, TrainError> {
         if training.compat.linear_schedule {
             let (rate, warmup) = (training.learning_rate, training.warmup_steps);
             return Ok(Self::linear(rate, warmup, total_steps));
@@ -64,7 +64,7 @@ impl Schedule {
     }
 
     /// A line up to `learning_rate` over `warmup` steps, and a line down to 0 at the last.
-    pub fn linear(learning_rate: f64, warmup: u64, total_steps: u64) -> Self {
+    pub(crate) fn linear(learning_rate: f64, warmup: u64, total_steps: u64) -> Self {
         let (warmup, total) = (warmup as f64, total_steps as f64);
         Self { learning_rate, warmup, total, decay: Decay::Linear }
     }
@@ -112,8 +112,8 @@ impl Schedule {
         Ok(Self { learning_rate, warmup, total: total as f64, decay })
     }
 
-    /// Of the update that follows `step` updates: the first is that of step 0.
-    pub fn learning_rate(&self, step: u64) -> f64 {
+    /// Returns the learning rate of the update that follows `step` updates; the first is step 0.
+    pub(crate) fn learning_rate(&self, step: u64) -> f64 {
         self.learning_rate * self.factor(step as f64)
     }
 
@@ -195,7 +195,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::config::{Compat, IntervalStrategy, Optimizer, Regularizers, ReportTo};
 
     fn kind(name: &str) -> SchedulerKind {
         match name {
@@ -262,54 +261,8 @@ mod tests {
         TrainingConfig {
             lr_scheduler_type: SchedulerKind::Cosine,
             learning_rate: 3e-4,
-            lr_scheduler_kwargs: Vec::new(),
-            warmup_steps: 0,
             warmup_ratio: 0.1,
-            // The rest has no part in a schedule.
-            output_dir: "output".into(),
-            final_output_dir: None,
-            logging_dir: None,
-            losses: Vec::new(),
-            regularizers: Regularizers::default(),
-            validation_metrics: Vec::new(),
-            per_device_train_batch_size: 8,
-            per_device_eval_batch_size: 8,
-            gradient_accumulation_steps: 1,
-            max_grad_norm: 1.0,
-            num_train_epochs: 3.0,
-            max_steps: None,
-            weight_decay: 0.0,
-            adam_beta1: 0.9,
-            adam_beta2: 0.999,
-            adam_epsilon: 1e-8,
-            optim: Optimizer::AdamW,
-            seed: 42,
-            data_seed: None,
-            dataloader_drop_last: false,
-            logging_strategy: IntervalStrategy::No,
-            logging_steps: 500.0,
-            logging_first_step: false,
-            save_strategy: IntervalStrategy::No,
-            save_steps: 500.0,
-            save_total_limit: None,
-            save_only_model: false,
-            do_eval: false,
-            eval_strategy: IntervalStrategy::No,
-            eval_steps: None,
-            eval_delay: 0.0,
-            eval_on_start: false,
-            load_best_model_at_end: false,
-            metric_for_best_model: None,
-            greater_is_better: None,
-            resume_from_checkpoint: None,
-            ignore_data_skip: false,
-            report_to: ReportTo { tensorboard: false },
-            run_name: None,
-            disable_tqdm: true,
-            fp16: false,
-            bf16: false,
-            gradient_cache_tokens: None,
-            compat: Compat::default(),
+            ..TrainingConfig::default()
         }
     }
 

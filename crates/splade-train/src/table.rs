@@ -19,14 +19,14 @@ use crate::error::TrainError;
 use splade_data::Texts;
 
 /// Documents that frequencies are counted in, evenly spread where there are more.
-pub const COUNTED_DOCUMENTS: usize = 100_000;
+pub(crate) const COUNTED_DOCUMENTS: usize = 100_000;
 
 /// The inverse document frequency of every token, BM25's: `ln(1 + (n - df + 1/2) / (df + 1/2))`,
 /// counted in whole texts; special tokens have 0.
 ///
 /// # Errors
 /// If a document cannot be tokenized.
-pub fn inverse_document_frequencies(
+pub(crate) fn inverse_document_frequencies(
     documents: &Texts,
     tokenizer: &Tokenizer,
 ) -> Result<Vec<f32>, TrainError> {
@@ -60,12 +60,12 @@ pub fn inverse_document_frequencies(
 
 /// A table of weights for queries.
 #[derive(Debug)]
-pub struct TableEngine {
+pub(crate) struct TableEngine {
     /// `(tokens)`, none below zero.
     weights: Vec<f32>,
     /// `(tokens)`
     gradients: Vec<f32>,
-    /// Of the last forward pass.
+    /// The vectors of the last forward pass.
     kept: Option<Vec<Terms>>,
     tokenizer: Arc<Tokenizer>,
     /// Where the tokenizer's files are.
@@ -76,7 +76,7 @@ pub struct TableEngine {
 impl TableEngine {
     /// A table of a weight for every token of a tokenizer, which was read from a folder; `frozen`
     /// tells readers of the saved table that it was not trained.
-    pub fn new(
+    pub(crate) fn new(
         weights: Vec<f32>,
         tokenizer: Arc<Tokenizer>,
         tokenizer_folder: &Path,
@@ -97,7 +97,7 @@ impl TableEngine {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write_json(&self, path: &Path) -> Result<(), TrainError> {
+    pub(crate) fn write_json(&self, path: &Path) -> Result<(), TrainError> {
         let weights = (0..).zip(&self.weights).filter(|(_, weight)| **weight > 0.0);
         let named = weights.filter_map(|(id, weight)| Some((self.tokenizer.token(id)?, weight)));
         let table: Map<String, Value> =

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::TrainingConfig;
+use super::schema::TrainingConfig;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,7 @@ pub struct PretrainConfig {
 /// `model.*`
 #[derive(Debug, Clone, PartialEq)]
 pub struct PretrainModel {
-    /// What is trained.
+    /// The model that the run starts from.
     pub start: Start,
     /// Tokens of a sequence, special ones included.
     pub max_length: usize,
@@ -27,7 +27,7 @@ pub struct PretrainModel {
     pub mecab_dicdir: Option<PathBuf>,
 }
 
-/// Where the weights come from.
+/// The origin of the first weights.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Start {
     /// `model_name_or_path`: folder or hub name of a model.
@@ -46,7 +46,7 @@ pub enum NewArchitecture {
 }
 
 impl NewArchitecture {
-    /// All of them.
+    /// All architectures.
     pub const ALL: [Self; 2] = [Self::Bert, Self::ModernBert];
 
     /// `model_type` in transformers.
@@ -68,15 +68,15 @@ pub struct NewModel {
     pub tokenizer: String,
     /// Width of the layers.
     pub hidden_size: usize,
-    /// Layers.
+    /// The number of layers.
     pub num_hidden_layers: usize,
-    /// Heads of attention.
+    /// The number of attention heads.
     pub num_attention_heads: usize,
     /// Width inside the feed-forward part.
     pub intermediate_size: usize,
     /// The longest text that the model will take.
     pub max_position_embeddings: usize,
-    /// Of the feed-forward part.
+    /// The activation of the feed-forward part.
     pub hidden_act: String,
     /// Dropout of embeddings and layers; in ModernBERT of embeddings and inside the feed-forward
     /// part.
@@ -86,7 +86,7 @@ pub struct NewModel {
     /// Deviation of the normal distribution that weights are drawn from; cut at twice of it in
     /// ModernBERT, whose output projections have it divided by the root of twice the layers.
     pub initializer_range: f64,
-    /// Of every layer norm.
+    /// The epsilon of every layer norm.
     pub layer_norm_eps: f64,
 }
 

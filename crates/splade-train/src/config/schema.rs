@@ -90,86 +90,86 @@ pub struct TrainingConfig {
 
     /// Texts of a step are (1 + 1 + negatives) times this.
     pub per_device_train_batch_size: usize,
-    /// Samples of an evaluation batch.
+    /// The samples of a batch in evaluations.
     pub per_device_eval_batch_size: usize,
-    /// Batches a step.
+    /// The batches of a step.
     pub gradient_accumulation_steps: usize,
-    /// Of all parameters together; 0 for no clipping.
+    /// The norm of all gradients together at which they are clipped; 0 for no clipping.
     pub max_grad_norm: f64,
-    /// Epochs where `max_steps` is not above 0; may be a fraction.
+    /// The epochs of a run without `max_steps`; may be a fraction.
     pub num_train_epochs: f64,
-    /// Steps; none: by epochs.
+    /// The steps of the run; by epochs if none.
     pub max_steps: Option<u64>,
-    /// Of the optimizer.
+    /// The highest learning rate of the schedule.
     pub learning_rate: f64,
-    /// On all parameters, as the Python library does.
+    /// The weight decay, of all parameters as in the Python library.
     pub weight_decay: f64,
-    /// Of Adam.
+    /// The decay rate of Adam's mean of gradients.
     pub adam_beta1: f64,
-    /// Of Adam.
+    /// The decay rate of Adam's mean of squared gradients.
     pub adam_beta2: f64,
-    /// Of Adam.
+    /// Adam's epsilon.
     pub adam_epsilon: f64,
-    /// Of Adam's kin.
+    /// The optimizer.
     pub optim: Optimizer,
-    /// After the warm-up.
+    /// The form of the learning rate after the warm-up.
     pub lr_scheduler_type: SchedulerKind,
     /// `lr_scheduler_kwargs` that are implemented, by name.
     pub lr_scheduler_kwargs: Vec<(String, f64)>,
-    /// Counts before `warmup_ratio`.
+    /// The steps of the warm-up; if above 0, `warmup_ratio` has no effect.
     pub warmup_steps: u64,
-    /// Of all steps.
+    /// The share of all steps that is warm-up.
     pub warmup_ratio: f64,
-    /// Of everything random.
+    /// The seed of everything random.
     pub seed: u64,
-    /// Of the sampling; `seed` if none.
+    /// The seed of the sampling; `seed` if none.
     pub data_seed: Option<u64>,
     /// Leaves out the last batch of an epoch where it is not full.
     pub dataloader_drop_last: bool,
 
-    /// When to log.
+    /// When losses are logged.
     pub logging_strategy: IntervalStrategy,
     /// A number of steps, or a share of all steps where below 1.
     pub logging_steps: f64,
-    /// Also log step 1.
+    /// Whether step 1 is logged too.
     pub logging_first_step: bool,
-    /// When to write a checkpoint.
+    /// When checkpoints are written.
     pub save_strategy: IntervalStrategy,
-    /// As `logging_steps`.
+    /// The steps between checkpoints, given as `logging_steps` is.
     pub save_steps: f64,
-    /// Checkpoints kept; all if none.
+    /// The checkpoints that are kept; all if none.
     pub save_total_limit: Option<usize>,
-    /// Checkpoints without the optimizer's state: they cannot be continued.
+    /// Whether checkpoints lack the optimizer's state, so that they cannot be continued.
     pub save_only_model: bool,
-    /// Whether to evaluate.
+    /// Whether the final model is evaluated.
     pub do_eval: bool,
-    /// When to evaluate.
+    /// When the model is evaluated.
     pub eval_strategy: IntervalStrategy,
-    /// As `logging_steps`; `logging_steps` if none.
+    /// The steps between evaluations, given as `logging_steps` is; `logging_steps` if none.
     pub eval_steps: Option<f64>,
-    /// Steps or epochs before the first evaluation.
+    /// The steps or epochs before the first evaluation.
     pub eval_delay: f64,
-    /// Also before the first step.
+    /// Whether the model is evaluated before the first step too.
     pub eval_on_start: bool,
-    /// The final model is the best checkpoint's.
+    /// Whether the final model is that of the best checkpoint.
     pub load_best_model_at_end: bool,
-    /// Such as `eval_MRR@10` or `loss`.
+    /// The metric that models are chosen by, such as `eval_MRR@10` or `loss`.
     pub metric_for_best_model: Option<String>,
-    /// False where lower is better; by the metric's name if none.
+    /// Whether more of the metric is better; decided by its name if none.
     pub greater_is_better: Option<bool>,
-    /// A checkpoint to continue.
+    /// The checkpoint to continue.
     pub resume_from_checkpoint: Option<ResumeFrom>,
-    /// Continue without skipping the data that was used.
+    /// Whether a run that is continued begins its epoch anew.
     pub ignore_data_skip: bool,
     /// `report_to`
     pub report_to: ReportTo,
-    /// Shown in logs.
+    /// A name that logs show.
     pub run_name: Option<String>,
-    /// No bar.
+    /// Whether there is no progress bar.
     pub disable_tqdm: bool,
-    /// Trains in 32 bits here; said once.
+    /// Asks for 16 bits; the run computes in 32 and says so.
     pub fp16: bool,
-    /// Trains in 32 bits here; said once.
+    /// Asks for 16 bits; the run computes in 32 and says so.
     pub bf16: bool,
 
     /// Ours: texts whose activations are held at once, in tokens; larger batches go through the
@@ -179,12 +179,12 @@ pub struct TrainingConfig {
     pub compat: Compat,
 }
 
-/// One loss of a sum.
+/// A loss with its weight in the sum.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LossConfig {
-    /// Which.
+    /// The loss function.
     pub kind: LossKind,
-    /// What it is multiplied with.
+    /// The factor of the loss in the sum.
     pub weight: f64,
     /// Scores are divided by it before a softmax; `kldiv` and the contrastive losses.
     pub temperature: f64,
@@ -324,7 +324,7 @@ pub struct Compat {
 }
 
 impl Default for TrainingConfig {
-    /// The Python library's and transformers' defaults.
+    /// The defaults of transformers and the Python library; configs are read on top of them.
     fn default() -> Self {
         Self {
             output_dir: PathBuf::from("trainer_output"),
@@ -373,7 +373,7 @@ impl Default for TrainingConfig {
             greater_is_better: None,
             resume_from_checkpoint: None,
             ignore_data_skip: false,
-            report_to: ReportTo { tensorboard: false },
+            report_to: ReportTo { tensorboard: true },
             run_name: None,
             disable_tqdm: false,
             fp16: false,

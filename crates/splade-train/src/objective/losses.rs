@@ -12,12 +12,12 @@
 
 use std::collections::HashSet;
 
-use super::BatchVectors;
+use super::batch::BatchVectors;
 use super::scores::Scores;
 use crate::config::{LossConfig, LossKind};
 use crate::error::TrainError;
 
-/// As the Python library logs it.
+/// Returns the name by which the Python library logs a loss.
 pub(super) fn name(kind: LossKind) -> &'static str {
     match kind {
         LossKind::InBatchNegatives => "in_batch_negatives_loss",
@@ -27,7 +27,7 @@ pub(super) fn name(kind: LossKind) -> &'static str {
     }
 }
 
-/// As in the config.
+/// Returns the name of a loss in configs.
 fn field(kind: LossKind) -> &'static str {
     name(kind).strip_suffix("_loss").expect("every name ends so: this is a bug")
 }

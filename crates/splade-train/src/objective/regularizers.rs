@@ -18,7 +18,7 @@ use crate::error::TrainError;
 #[derive(Debug, Clone)]
 pub(super) struct Side {
     config: RegularizerConfig,
-    /// Of DF-FLOPS only.
+    /// The document frequencies of DF-FLOPS; `None` for the others.
     frequency: Option<DocumentFrequency>,
 }
 

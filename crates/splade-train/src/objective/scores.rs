@@ -5,8 +5,8 @@
 
 use rayon::prelude::*;
 
+use super::batch::{BatchVectors, VectorGradients};
 use super::regularizers::Penalties;
-use super::{BatchVectors, VectorGradients};
 use crate::engine::Terms;
 
 /// Scores of a batch, or a loss's derivatives by them.

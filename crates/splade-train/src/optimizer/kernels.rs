@@ -6,7 +6,7 @@
 //! they are subnormal, and stay there: numbers that processors are some hundred cycles slow at. Moments
 //! too small to move a weight become zero instead.
 
-use super::UpdateOptions;
+use super::options::UpdateOptions;
 use crate::config::Optimizer;
 
 /// PyTorch's default of RMSprop, which transformers leaves.

@@ -7,6 +7,8 @@
 //! memory reads and writes parameter, gradient and moments, and leaves the gradient zero. Every
 //! number depends on its own place only, so that threads cannot change it.
 
+mod options;
+
 mod kernels;
 mod norm;
 #[cfg(test)]
@@ -14,49 +16,13 @@ mod tests;
 
 use rayon::prelude::*;
 
-use crate::config::{Optimizer, TrainingConfig};
+use crate::config::Optimizer;
 use crate::engine::Parameters;
 use crate::error::TrainError;
 use kernels::Kernel;
 pub use norm::{clip_coefficient, gradient_norm};
-
-/// Numbers that a thread takes at a time: 64 KiB of each array, so that a chunk of all stays in
-/// the second cache.
-const CHUNK: usize = 1 << 14;
-
-/// The settings of one update.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UpdateOptions {
-    /// Of this step.
-    pub learning_rate: f64,
-    /// The learning rate is multiplied by it, one for each engine; 1 for engines beyond the last.
-    pub engine_rates: Vec<f64>,
-    /// Times the learning rate (AdamW) or added to the gradient (the others).
-    pub weight_decay: f64,
-    /// Parts of the names of parameters that do not decay.
-    pub undecayed: &'static [&'static str],
-    /// Of AdamW: how much of the mean of gradients stays.
-    pub beta1: f64,
-    /// Of AdamW: how much of the mean of their squares stays.
-    pub beta2: f64,
-    /// Of AdamW; the others have PyTorch's own.
-    pub epsilon: f64,
-}
-
-impl UpdateOptions {
-    /// The settings of a run at a learning rate, the same for all engines.
-    pub fn new(training: &TrainingConfig, learning_rate: f64) -> Self {
-        Self {
-            learning_rate,
-            engine_rates: Vec::new(),
-            weight_decay: training.weight_decay,
-            undecayed: &[],
-            beta1: training.adam_beta1,
-            beta2: training.adam_beta2,
-            epsilon: training.adam_epsilon,
-        }
-    }
-}
+use options::CHUNK;
+pub use options::UpdateOptions;
 
 /// What an optimizer remembers.
 #[derive(Debug, Clone, PartialEq)]

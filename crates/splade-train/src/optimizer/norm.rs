@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::CHUNK;
+use super::options::CHUNK;
 use crate::engine::Parameters;
 
 /// Sums that run side by side within a chunk, so that additions need not wait for each other.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use splade_train::teacher::Shard;
+use splade_train::cross_encoder::Shard;
 
 use super::train::parse_threads;
 

@@ -1,4 +1,4 @@
-//! `cross-encoder`: the teacher of distillation.
+//! `cross-encoder`: the teachers of distillation.
 
 mod ensemble;
 mod predict;
@@ -7,8 +7,8 @@ mod train;
 use anyhow::{Context, Result, bail};
 use hydra_compose::{ComposeOptions, Composed, compose};
 use serde_json::Value;
-use splade_train::error::TrainError;
-use splade_train::teacher::{PredictConfig, TeacherConfig};
+use splade_train::TrainError;
+use splade_train::cross_encoder::{CrossEncoderConfig, PredictConfig};
 
 use crate::args::{CrossEncoderCommand, TeacherArgs};
 use crate::interrupt;
@@ -24,7 +24,7 @@ pub(crate) fn run(command: &CrossEncoderCommand) -> Result<()> {
 /// The config of a command as it is composed, checked; nothing if it has none.
 pub(crate) fn settings(command: &CrossEncoderCommand) -> Result<String> {
     match command {
-        CrossEncoderCommand::Train(args) => checked(&args.run, TeacherConfig::from_value),
+        CrossEncoderCommand::Train(args) => checked(&args.run, CrossEncoderConfig::from_value),
         CrossEncoderCommand::Predict(args) => checked(&args.run, PredictConfig::from_value),
         CrossEncoderCommand::Ensemble(_) => Ok(String::new()),
     }

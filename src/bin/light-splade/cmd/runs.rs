@@ -1,6 +1,6 @@
 //! Runs that are described by configs: composed, checked, recorded and made, one or a sweep.
 
-mod show;
+mod terminal;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use hydra_compose::{ComposeOptions, Composed, compose, sweep};
 use serde_json::Value;
+use splade_io::Observer;
 use splade_train::config::{ResumeFrom, TrainingConfig};
-use splade_train::error::TrainError;
-use splade_train::trainer::{Outcome, checkpoint_to_resume};
+use splade_train::{Outcome, Ready, SourceError, TrainError};
 
 use crate::args::TrainArgs;
 use crate::interrupt::{self, Interrupted};
 use crate::output;
 use crate::progress::say;
-pub(super) use show::Show;
+pub(super) use terminal::{Kind, Terminal};
 
 /// The settings of one kind of run.
 pub(super) trait Run: Sized {
@@ -26,27 +26,18 @@ pub(super) trait Run: Sized {
     fn read(value: &Value) -> Result<(Self, Vec<String>), TrainError>;
     /// The settings that all kinds have.
     fn training(&mut self) -> &mut TrainingConfig;
-    /// Prepares the run, calls `begin` when nothing is wrong, and makes its steps.
+    /// Prepares the run, calls `ready` when nothing is wrong, and makes its steps.
     fn make(
-        self,
+        &self,
         dashboard: Option<u16>,
-        show: &mut Show,
-        begin: &dyn Fn() -> Result<()>,
-    ) -> Result<Outcome>;
+        ready: &Ready<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainError>;
 }
 
-/// The checkpoint that a run goes on from, if it is to go on and there is one.
-pub(super) fn resume(training: &TrainingConfig, show: &mut Show) -> Result<Option<PathBuf>> {
-    let Some(from) = &training.resume_from_checkpoint else { return Ok(None) };
-    let folder = checkpoint_to_resume(&training.output_dir, from)?;
-    match &folder {
-        Some(folder) => show.note(&format!("going on from {}", folder.display())),
-        None => show.note(&format!(
-            "there is no checkpoint in {}: beginning at the start",
-            training.output_dir.display()
-        )),
-    }
-    Ok(folder)
+/// Returns the folder of a model as every command finds it.
+pub(super) fn resolve(name: &str) -> Result<PathBuf, SourceError> {
+    Ok(super::folder(Path::new(name))?)
 }
 
 /// A run before it is made.
@@ -113,21 +104,28 @@ impl<R: Run> Job<R> {
 
     fn run(self, args: &TrainArgs) -> Result<()> {
         let Self { composed, mut config, notes } = self;
-        let mut show = Show::new(args.quiet, config.training().disable_tqdm);
+        let no_bar = config.training().disable_tqdm;
+        let mut terminal = Terminal::new(Kind::Encoder, args.quiet, no_bar);
         for note in &notes {
-            show.note(&format!("note: {note}"));
+            terminal.note(&format!("note: {note}"));
         }
         let output = config.training().output_dir.clone();
-        let outcome = config.make(args.dashboard, &mut show, &|| record(&composed));
-        show.clear();
-        match outcome? {
+        let ready = || Ok(record(&composed)?);
+        let outcome = config.make(args.dashboard, &ready, &mut terminal);
+        terminal.clear();
+        let outcome = outcome.map_err(|error| match error {
+            TrainError::Stopped => Interrupted("nothing was trained".to_owned()).into(),
+            error => anyhow::Error::from(error),
+        })?;
+        match outcome {
             Outcome::Finished(results) => {
-                show.results(&results);
+                terminal.results(&results);
                 Ok(())
             }
             Outcome::Stopped(checkpoint) => {
                 Err(Interrupted(how_to_go_on(R::COMMAND, args, &output, &checkpoint)).into())
             }
+            _ => Ok(()),
         }
     }
 }

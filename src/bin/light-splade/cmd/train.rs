@@ -1,17 +1,13 @@
 //! `train`: SPLADE models, as configs describe them.
 
-mod prepare;
-
 use anyhow::Result;
 use serde_json::Value;
+use splade_io::Observer;
 use splade_train::config::{Config, TrainingConfig};
-use splade_train::error::TrainError;
-use splade_train::trainer::{Outcome, Trainer};
+use splade_train::{Outcome, Ready, TrainError, TrainOptions, train};
 
-use super::runs::{self, Run, Show};
+use super::runs::{self, Run, resolve};
 use crate::args::TrainArgs;
-
-pub(super) use prepare::with_head;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     runs::run::<Config>(args)
@@ -29,13 +25,11 @@ impl Run for Config {
     }
 
     fn make(
-        self,
+        &self,
         dashboard: Option<u16>,
-        show: &mut Show,
-        begin: &dyn Fn() -> Result<()>,
-    ) -> Result<Outcome> {
-        let mut trainer = Trainer::new(prepare::options(self, dashboard, show)?)?;
-        begin()?;
-        Ok(trainer.run(show)?)
+        ready: &Ready<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainError> {
+        train(self, &TrainOptions { resolve: &resolve, ready, dashboard }, observer)
     }
 }

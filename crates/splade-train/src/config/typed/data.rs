@@ -1,8 +1,8 @@
-//! Reads `data.*`.
+//! Reads and writes `data.*`.
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use splade_data::DataConfig;
 
 use super::fields::Fields;
@@ -65,4 +65,21 @@ pub(super) fn read(value: Option<&Value>) -> Result<DataConfig, TrainError> {
     }
     fields.finish()?;
     Ok(config)
+}
+
+/// Writes `data.*`.
+pub(super) fn write(d: &DataConfig) -> Value {
+    json!({
+        "train_doc_master": d.train_doc_master,
+        "train_query_master": d.train_query_master,
+        "train_positives": d.train_positives,
+        "train_triplets": d.train_triplets,
+        "hard_negative_scores": d.hard_negative_scores,
+        "eval_loss_size": d.eval_loss_size,
+        "validation_doc_master": d.validation_doc_master,
+        "validation_query_master": d.validation_query_master,
+        "validation_positives": d.validation_positives,
+        "negatives_per_query": d.negatives_per_query,
+        "shuffle": d.shuffle,
+    })
 }

@@ -11,9 +11,9 @@ mod objective;
 mod pretrain;
 mod training;
 mod transformers;
-mod write;
+mod words;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::transformers::ignored_settings;
 
@@ -39,7 +39,11 @@ impl Config {
     /// All settings, defaults included, in the layout that [`Config::from_value`] reads. No tokens
     /// of hubs are among them, since none is kept.
     pub fn to_value(&self) -> Value {
-        write::config(self)
+        json!({
+            "model": model::write(&self.model),
+            "data": data::write(&self.data),
+            "training": training::write(&self.training, Task::Retrieval(&self.data)),
+        })
     }
 }
 

@@ -1,12 +1,13 @@
-//! Reads `model.*`.
+//! Reads and writes `model.*`.
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use splade_nn::{Pooling, Saturation};
 
 use super::super::schema::{Initialization, ModelConfig, QueryEncoder};
 use super::fields::Fields;
+use super::words::word;
 use crate::error::TrainError;
 
 pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
@@ -65,7 +66,7 @@ pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
 }
 
 /// `activation`
-pub(super) const SATURATIONS: [(&str, Saturation); 2] =
+const SATURATIONS: [(&str, Saturation); 2] =
     [("log1p_relu", Saturation::Log1pRelu), ("log1p_log1p_relu", Saturation::Log1pLog1pRelu)];
 
 fn query_encoder(fields: &mut Fields<'_>) -> Result<QueryEncoder, TrainError> {
@@ -86,4 +87,26 @@ fn query_encoder(fields: &mut Fields<'_>) -> Result<QueryEncoder, TrainError> {
             Err(fields.error("query_table", "the table is not used without query_encoder: table"))
         }
     }
+}
+
+/// Writes `model.*`.
+pub(super) fn write(m: &ModelConfig) -> Value {
+    let mut object = json!({
+        "model_name_or_path": m.model_name_or_path,
+        "model_name_or_path_q": m.model_name_or_path_q,
+        "freeze_d_model": m.freeze_d_model,
+        "agg": match m.agg { Pooling::Max => "max", Pooling::Sum => "sum" },
+        "max_length": m.max_length,
+        "activation": word(&SATURATIONS, &m.saturation),
+        "query_encoder": "model",
+        "init": {"target_terms": m.init.target_terms},
+        "mecab_dicdir": m.mecab_dicdir,
+        "device": m.device,
+    });
+    if let QueryEncoder::Table { path, freeze, learning_rate } = &m.query_encoder {
+        object["query_encoder"] = json!("table");
+        object["query_table"] =
+            json!({"path": path, "freeze": freeze, "learning_rate": learning_rate});
+    }
+    object
 }

@@ -1,27 +1,53 @@
-//! Reads `training.training_loss` and `training.regularizers` with their settings.
+//! Reads and writes `training.training_loss` and `training.regularizers` with their settings.
+
+use serde_json::{Value, json};
 
 use super::super::schema::{
     LossConfig, LossKind, RegularizerConfig, RegularizerKind, Regularizers,
 };
 use super::fields::Fields;
+use super::words::word;
 use crate::error::TrainError;
+use crate::json::number;
 use hydra_compose::did_you_mean;
 use splade_data::DataConfig;
 
 /// `training_loss`; the last two need teacher scores.
-pub(super) const LOSSES: [(&str, LossKind); 4] = [
+const LOSSES: [(&str, LossKind); 4] = [
     ("in_batch_negatives", LossKind::InBatchNegatives),
     ("pairwise_contrastive", LossKind::PairwiseContrastive),
     ("kldiv", LossKind::KlDiv),
     ("margin_mse", LossKind::MarginMse),
 ];
 
-pub(super) fn name_of(kind: LossKind) -> &'static str {
-    LOSSES
+/// Returns the list of losses as `training_loss` has it.
+pub(super) fn names(losses: &[LossConfig]) -> String {
+    losses.iter().map(|loss| word(&LOSSES, &loss.kind)).collect::<Vec<_>>().join(",")
+}
+
+/// Returns `loss_weights`.
+pub(super) fn weights(losses: &[LossConfig]) -> Value {
+    per_loss(losses, |loss| Some(loss.weight))
+}
+
+/// Returns `temperatures`.
+pub(super) fn temperatures(losses: &[LossConfig]) -> Value {
+    per_loss(losses, |loss| (loss.kind != LossKind::MarginMse).then_some(loss.temperature))
+}
+
+fn per_loss(losses: &[LossConfig], value: fn(&LossConfig) -> Option<f64>) -> Value {
+    let pairs = losses
         .iter()
-        .find(|(_, of)| *of == kind)
-        .map(|(name, _)| *name)
-        .expect("the table has every loss: this is a bug")
+        .filter_map(|loss| Some((word(&LOSSES, &loss.kind).to_owned(), number(value(loss)?))));
+    Value::Object(pairs.collect())
+}
+
+/// Returns `regularizers`.
+pub(super) fn write_regularizers(sides: &Regularizers) -> Value {
+    json!({
+        "doc": sides.doc.as_ref().map(write_regularizer),
+        "query": sides.query.as_ref().map(write_regularizer),
+    })
 }
 
 pub(super) fn losses(f: &mut Fields<'_>, data: &DataConfig) -> Result<Vec<LossConfig>, TrainError> {
@@ -150,4 +176,21 @@ fn kind(f: &mut Fields<'_>) -> Result<RegularizerKind, TrainError> {
         return Err(f.error("reg_type", "df_* belong to reg_type: DF_FLOPS alone"));
     }
     Ok(kind)
+}
+
+/// Returns a regularizer with its settings.
+pub(super) fn write_regularizer(r: &RegularizerConfig) -> Value {
+    let mut object = json!({"reg_type": "FLOPS", "lambda_": r.lambda, "T": number(r.steps)});
+    match r.kind {
+        RegularizerKind::Flops => {}
+        RegularizerKind::L1 => object["reg_type"] = json!("L1"),
+        RegularizerKind::ThresholdedFlops { threshold } => object["threshold"] = json!(threshold),
+        RegularizerKind::DfFlops { alpha, beta, interval } => {
+            object["reg_type"] = json!("DF_FLOPS");
+            object["df_alpha"] = json!(alpha);
+            object["df_beta"] = json!(beta);
+            object["df_interval"] = json!(interval);
+        }
+    }
+    object
 }

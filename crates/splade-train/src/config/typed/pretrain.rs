@@ -9,7 +9,6 @@ use super::super::pretrain::{
 };
 use super::fields::Fields;
 use super::training::{self, Task};
-use super::write;
 use crate::error::TrainError;
 
 const BELOW_ONE: &str = "a number of at least 0 and below 1";
@@ -61,7 +60,7 @@ impl PretrainConfig {
             "whole_words": d.whole_words,
             "shuffle": d.shuffle,
         });
-        json!({ "model": model, "data": data, "training": write::masked(&self.training) })
+        json!({ "model": model, "data": data, "training": training::write(&self.training, Task::Masked) })
     }
 }
 

@@ -1,16 +1,18 @@
-//! Reads `training.*`: transformers' `TrainingArguments` with its defaults and checks, the Python
+//! Reads and writes `training.*`: transformers' `TrainingArguments` with its defaults and checks, the Python
 //! library's fields, and ours.
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::schema::{
     Compat, IntervalStrategy, Optimizer, ReportTo, ResumeFrom, SchedulerKind, TrainingConfig,
 };
 use super::fields::{Fields, wrong_type};
+use super::words::word;
 use super::{objective, transformers};
 use crate::error::TrainError;
+use crate::json::number;
 use splade_data::DataConfig;
 
 const POSITIVE: &str = "a number of at least 0";
@@ -18,14 +20,14 @@ const SHARE: &str = "a number from 0 to 1";
 const DECAY: &str = "a number of at least 0 and below 1";
 
 /// `logging_strategy` and `eval_strategy`
-pub(super) const STRATEGIES: [(&str, IntervalStrategy); 3] = [
+const STRATEGIES: [(&str, IntervalStrategy); 3] = [
     ("no", IntervalStrategy::No),
     ("steps", IntervalStrategy::Steps),
     ("epoch", IntervalStrategy::Epoch),
 ];
 
 /// `save_strategy`
-pub(super) const SAVE_STRATEGIES: [(&str, IntervalStrategy); 4] = [
+const SAVE_STRATEGIES: [(&str, IntervalStrategy); 4] = [
     ("no", IntervalStrategy::No),
     ("steps", IntervalStrategy::Steps),
     ("epoch", IntervalStrategy::Epoch),
@@ -33,7 +35,7 @@ pub(super) const SAVE_STRATEGIES: [(&str, IntervalStrategy); 4] = [
 ];
 
 /// `optim`, the name to write first
-pub(super) const OPTIMIZERS: [(&str, Optimizer); 5] = [
+const OPTIMIZERS: [(&str, Optimizer); 5] = [
     ("adamw_torch", Optimizer::AdamW),
     ("adamw_torch_fused", Optimizer::AdamW),
     ("sgd", Optimizer::Sgd),
@@ -42,7 +44,7 @@ pub(super) const OPTIMIZERS: [(&str, Optimizer); 5] = [
 ];
 
 /// `lr_scheduler_type`, with the names of `lr_scheduler_kwargs` that each one takes.
-pub(super) const SCHEDULERS: [(&str, SchedulerKind, &[&str]); 7] = [
+const SCHEDULERS: [(&str, SchedulerKind, &[&str]); 7] = [
     ("linear", SchedulerKind::Linear, &[]),
     ("cosine", SchedulerKind::Cosine, &["num_cycles"]),
     ("cosine_with_restarts", SchedulerKind::CosineWithRestarts, &["num_cycles"]),
@@ -53,7 +55,7 @@ pub(super) const SCHEDULERS: [(&str, SchedulerKind, &[&str]); 7] = [
 ];
 
 /// `compat`
-pub(super) const COMPAT: [&str; 5] =
+const COMPAT: [&str; 5] =
     ["identical_ids", "long_queries", "zero_scores", "linear_schedule", "frozen_dropout"];
 
 /// What is trained: some settings belong to one of them alone.
@@ -65,80 +67,316 @@ pub(super) enum Task<'a> {
     Masked,
 }
 
+/// How a setting of `training` is read and written. Its type and meaning stand in [`TrainingConfig`],
+/// its default in `TrainingConfig::default`.
+struct Setting {
+    name: &'static str,
+    scope: Scope,
+    /// Changes the value where the config gives one.
+    read: fn(&mut Fields<'_>, Task<'_>, &mut TrainingConfig) -> Result<(), TrainError>,
+    write: fn(&TrainingConfig) -> Value,
+}
+
+/// The runs that have a setting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    All,
+    Retrieval,
+    Masked,
+}
+
+impl Scope {
+    fn has(self, task: Task<'_>) -> bool {
+        match task {
+            Task::Retrieval(_) => self != Self::Masked,
+            Task::Masked => self != Self::Retrieval,
+        }
+    }
+}
+
+/// A setting whose name is that of its field: `of(fields, name, default)` reads it, `to(value)` writes
+/// it.
+macro_rules! setting {
+    ($scope:ident $name:ident, $of:expr, $to:expr) => {
+        Setting {
+            name: stringify!($name),
+            scope: Scope::$scope,
+            read: |f, _, t| {
+                t.$name = $of(f, stringify!($name), t.$name.clone())?;
+                Ok(())
+            },
+            write: |t| $to(&t.$name),
+        }
+    };
+}
+
+macro_rules! count {
+    ($name:ident, $least:expr) => {
+        setting!(
+            All $name,
+            |f: &mut Fields<'_>, name, default| f
+                .count(name, default as u64, $least)
+                .map(|n| n as _),
+            |value| json!(value)
+        )
+    };
+}
+
+macro_rules! decimal {
+    ($name:ident, $range:expr, $expected:expr) => {
+        setting!(
+            All $name,
+            |f: &mut Fields<'_>, name, default| f.number(name, default, $range, $expected),
+            |value| json!(value)
+        )
+    };
+}
+
+/// A number of steps, or a share of all steps.
+macro_rules! steps {
+    ($name:ident) => {
+        setting!(
+            All $name,
+            |f: &mut Fields<'_>, name, default| f.number(name, default, 0.0.., POSITIVE),
+            |value: &f64| number(*value)
+        )
+    };
+}
+
+macro_rules! flag {
+    ($scope:ident $name:ident) => {
+        setting!($scope $name, Fields::flag, |value| json!(value))
+    };
+}
+
+macro_rules! choice {
+    ($name:ident, $table:expr) => {
+        setting!(
+            All $name,
+            |f: &mut Fields<'_>, name, default| f.choice(name, default, $table),
+            |value| json!(word(&SAVE_STRATEGIES, value))
+        )
+    };
+}
+
+macro_rules! path {
+    ($name:ident) => {
+        setting!(
+            All $name,
+            |f: &mut Fields<'_>, name, _: Option<PathBuf>| f
+                .text(name)
+                .map(|path| path.map(PathBuf::from)),
+            |value| json!(value)
+        )
+    };
+}
+
+/// A setting that is read by a function of its own, which gives none to keep the default.
+macro_rules! own {
+    ($scope:ident $name:ident, $of:expr, $to:expr) => {
+        setting!($scope $name, |f: &mut Fields<'_>, _, _| $of(f), $to)
+    };
+}
+
+/// All settings of `training`, in the order in which they are written.
+const SETTINGS: &[Setting] = &[
+    setting!(
+        All output_dir,
+        |f: &mut Fields<'_>, name, default| f
+            .text(name)
+            .map(|path| path.map_or(default, PathBuf::from)),
+        |value| json!(value)
+    ),
+    path!(final_output_dir),
+    path!(logging_dir),
+    // The three settings of losses are read at once, and one by one written.
+    Setting {
+        name: "training_loss",
+        scope: Scope::Retrieval,
+        read: |f, task, t| {
+            if let Task::Retrieval(data) = task {
+                t.losses = objective::losses(f, data)?;
+            }
+            Ok(())
+        },
+        write: |t| json!(objective::names(&t.losses)),
+    },
+    Setting {
+        name: "loss_weights",
+        scope: Scope::Retrieval,
+        read: |_, _, _| Ok(()),
+        write: |t| objective::weights(&t.losses),
+    },
+    Setting {
+        name: "temperatures",
+        scope: Scope::Retrieval,
+        read: |_, _, _| Ok(()),
+        write: |t| objective::temperatures(&t.losses),
+    },
+    own!(Retrieval regularizers, objective::regularizers, objective::write_regularizers),
+    setting!(Retrieval validation_metrics, metrics, |value| json!(value)),
+    count!(per_device_train_batch_size, 1),
+    count!(per_device_eval_batch_size, 1),
+    count!(gradient_accumulation_steps, 1),
+    decimal!(max_grad_norm, 0.0.., POSITIVE),
+    decimal!(num_train_epochs, 0.0.., POSITIVE),
+    own!(All max_steps, max_steps, |steps: &Option<u64>| {
+        steps.map_or(json!(-1), |steps| json!(steps))
+    }),
+    decimal!(learning_rate, 0.0.., POSITIVE),
+    decimal!(weight_decay, 0.0.., POSITIVE),
+    decimal!(adam_beta1, 0.0..1.0, DECAY),
+    decimal!(adam_beta2, 0.0..1.0, DECAY),
+    decimal!(adam_epsilon, 0.0.., POSITIVE),
+    setting!(All optim, optimizer, |value| json!(word(&OPTIMIZERS, value))),
+    setting!(All lr_scheduler_type, scheduler, |kind: &SchedulerKind| json!(scheduler_name(*kind))),
+    Setting {
+        name: "lr_scheduler_kwargs",
+        scope: Scope::All,
+        read: |f, _, t| {
+            t.lr_scheduler_kwargs = scheduler_settings(f, t.lr_scheduler_type)?;
+            Ok(())
+        },
+        write: |t| {
+            let pairs = t.lr_scheduler_kwargs.iter();
+            Value::Object(pairs.map(|(name, value)| (name.clone(), number(*value))).collect())
+        },
+    },
+    count!(warmup_steps, 0),
+    decimal!(warmup_ratio, 0.0..=1.0, SHARE),
+    count!(seed, 0),
+    own!(All data_seed, |f: &mut Fields<'_>| f.optional_count("data_seed", 0), |value| json!(value)),
+    flag!(All dataloader_drop_last),
+    own!(
+        Retrieval gradient_cache_tokens,
+        |f: &mut Fields<'_>| f
+            .optional_count("gradient_cache_tokens", 1)
+            .map(|tokens| tokens.map(|tokens| tokens as usize)),
+        |value| json!(value)
+    ),
+    own!(Retrieval compat, compat, |value| json!(compat_names(value))),
+    choice!(logging_strategy, &STRATEGIES),
+    steps!(logging_steps),
+    flag!(All logging_first_step),
+    Setting {
+        name: "save_strategy",
+        scope: Scope::All,
+        read: |f, task, t| {
+            let words = match task {
+                Task::Retrieval(_) => &SAVE_STRATEGIES[..],
+                Task::Masked => &STRATEGIES,
+            };
+            t.save_strategy = f.choice("save_strategy", t.save_strategy, words)?;
+            Ok(())
+        },
+        write: |t| json!(word(&SAVE_STRATEGIES, &t.save_strategy)),
+    },
+    steps!(save_steps),
+    own!(
+        All save_total_limit,
+        // transformers keeps all with 0
+        |f: &mut Fields<'_>| f.optional_count("save_total_limit", 0).map(|limit| limit
+            .filter(|limit| *limit > 0)
+            .map(|limit| limit as usize)),
+        |value| json!(value)
+    ),
+    flag!(All save_only_model),
+    Setting {
+        name: "do_eval",
+        scope: Scope::All,
+        // an evaluation strategy evaluates whatever this says
+        read: |f, _, t| {
+            let wanted = f.flag("do_eval", t.do_eval)?;
+            t.do_eval = wanted || t.eval_strategy != IntervalStrategy::No;
+            Ok(())
+        },
+        write: |t| json!(t.do_eval),
+    },
+    choice!(eval_strategy, &STRATEGIES),
+    own!(
+        All eval_steps,
+        |f: &mut Fields<'_>| f
+            .optional_number("eval_steps", 0.0.., POSITIVE)
+            .map(|steps| steps.filter(|steps| *steps > 0.0)),
+        |value: &Option<f64>| json!(value.map(number))
+    ),
+    steps!(eval_delay),
+    flag!(All eval_on_start),
+    flag!(Retrieval load_best_model_at_end),
+    own!(
+        Retrieval metric_for_best_model,
+        |f: &mut Fields<'_>| f.text("metric_for_best_model"),
+        |value| json!(value)
+    ),
+    own!(
+        Retrieval greater_is_better,
+        |f: &mut Fields<'_>| f.optional_flag("greater_is_better"),
+        |value| json!(value)
+    ),
+    own!(All resume_from_checkpoint, resume, |value: &Option<ResumeFrom>| match value {
+        None => Value::Null,
+        Some(ResumeFrom::Last) => json!(true),
+        Some(ResumeFrom::Folder(path)) => json!(path),
+    }),
+    flag!(Retrieval ignore_data_skip),
+    setting!(All report_to, report_to, |value: &ReportTo| {
+        json!(if value.tensorboard { vec!["tensorboard"] } else { vec![] })
+    }),
+    own!(All run_name, |f: &mut Fields<'_>| f.text("run_name"), |value| json!(value)),
+    setting!(
+        All disable_tqdm,
+        |f: &mut Fields<'_>, name, default| f
+            .optional_flag(name)
+            .map(|flag| flag.unwrap_or(default)),
+        |value| json!(value)
+    ),
+    flag!(All fp16),
+    flag!(All bf16),
+    Setting {
+        name: "regularizer",
+        scope: Scope::Masked,
+        read: |f, _, t| {
+            t.regularizers = objective::regularizer(f)?;
+            Ok(())
+        },
+        write: |t| t.regularizers.doc.as_ref().map_or(Value::Null, objective::write_regularizer),
+    },
+];
+
+/// The settings that others depend on are read first.
+const FIRST: [&str; 6] = [
+    "training_loss",
+    "regularizers",
+    "regularizer",
+    "lr_scheduler_type",
+    "logging_steps",
+    "eval_strategy",
+];
+/// The settings that are read last.
+const LAST: [&str; 2] = ["gradient_cache_tokens", "compat"];
+
+/// Returns all settings in the order in which they are read, and their problems reported.
+fn in_reading_order() -> impl Iterator<Item = &'static Setting> {
+    let named = |name: &'static str| SETTINGS.iter().filter(move |setting| setting.name == name);
+    let rest = |setting: &&Setting| !FIRST.contains(&setting.name) && !LAST.contains(&setting.name);
+    let first = FIRST.into_iter().flat_map(named);
+    first.chain(SETTINGS.iter().filter(rest)).chain(LAST.into_iter().flat_map(named))
+}
+
+/// Reads `training.*`.
 pub(super) fn read(
     value: Option<&Value>,
     task: Task<'_>,
     notes: &mut Vec<String>,
 ) -> Result<TrainingConfig, TrainError> {
     let mut fields = Fields::new("training", value)?;
-    let f = &mut fields;
-    let retrieval = matches!(task, Task::Retrieval(_));
-    let (losses, regularizers) = match task {
-        Task::Retrieval(data) => (objective::losses(f, data)?, objective::regularizers(f)?),
-        Task::Masked => (Vec::new(), objective::regularizer(f)?),
-    };
-    let save_strategies = if retrieval { &SAVE_STRATEGIES[..] } else { &STRATEGIES };
-    let lr_scheduler_type = scheduler(f)?;
-    let logging_steps = f.number("logging_steps", 500.0, 0.0.., POSITIVE)?;
-    let eval_strategy = f.choice("eval_strategy", IntervalStrategy::No, &STRATEGIES)?;
-    let config = TrainingConfig {
-        output_dir: f.text("output_dir")?.unwrap_or_else(|| "trainer_output".to_owned()).into(),
-        final_output_dir: f.text("final_output_dir")?.map(PathBuf::from),
-        logging_dir: f.text("logging_dir")?.map(PathBuf::from),
-        losses,
-        regularizers,
-        validation_metrics: if retrieval { metrics(f)? } else { Vec::new() },
-        per_device_train_batch_size: f.count("per_device_train_batch_size", 8, 1)? as usize,
-        per_device_eval_batch_size: f.count("per_device_eval_batch_size", 8, 1)? as usize,
-        gradient_accumulation_steps: f.count("gradient_accumulation_steps", 1, 1)? as usize,
-        max_grad_norm: f.number("max_grad_norm", 1.0, 0.0.., POSITIVE)?,
-        num_train_epochs: f.number("num_train_epochs", 3.0, 0.0.., POSITIVE)?,
-        max_steps: max_steps(f)?,
-        learning_rate: f.number("learning_rate", 5e-5, 0.0.., POSITIVE)?,
-        weight_decay: f.number("weight_decay", 0.0, 0.0.., POSITIVE)?,
-        adam_beta1: f.number("adam_beta1", 0.9, 0.0..1.0, DECAY)?,
-        adam_beta2: f.number("adam_beta2", 0.999, 0.0..1.0, DECAY)?,
-        adam_epsilon: f.number("adam_epsilon", 1e-8, 0.0.., POSITIVE)?,
-        optim: optimizer(f)?,
-        lr_scheduler_type,
-        lr_scheduler_kwargs: scheduler_settings(f, lr_scheduler_type)?,
-        warmup_steps: f.count("warmup_steps", 0, 0)?,
-        warmup_ratio: f.number("warmup_ratio", 0.0, 0.0..=1.0, SHARE)?,
-        seed: f.count("seed", 42, 0)?,
-        data_seed: f.optional_count("data_seed", 0)?,
-        dataloader_drop_last: f.flag("dataloader_drop_last", false)?,
-        logging_strategy: f.choice("logging_strategy", IntervalStrategy::Steps, &STRATEGIES)?,
-        logging_steps,
-        logging_first_step: f.flag("logging_first_step", false)?,
-        save_strategy: f.choice("save_strategy", IntervalStrategy::Steps, save_strategies)?,
-        save_steps: f.number("save_steps", 500.0, 0.0.., POSITIVE)?,
-        save_total_limit: f.optional_count("save_total_limit", 0)?.and_then(|limit| {
-            // transformers keeps all with 0
-            (limit > 0).then_some(limit as usize)
-        }),
-        save_only_model: f.flag("save_only_model", false)?,
-        // an evaluation strategy evaluates whatever this says
-        do_eval: f.flag("do_eval", false)? || eval_strategy != IntervalStrategy::No,
-        eval_strategy,
-        eval_steps: f.optional_number("eval_steps", 0.0.., POSITIVE)?.filter(|steps| *steps > 0.0),
-        eval_delay: f.number("eval_delay", 0.0, 0.0.., POSITIVE)?,
-        eval_on_start: f.flag("eval_on_start", false)?,
-        load_best_model_at_end: retrieval && f.flag("load_best_model_at_end", false)?,
-        metric_for_best_model: if retrieval { f.text("metric_for_best_model")? } else { None },
-        greater_is_better: if retrieval { f.optional_flag("greater_is_better")? } else { None },
-        resume_from_checkpoint: resume(f)?,
-        ignore_data_skip: retrieval && f.flag("ignore_data_skip", false)?,
-        report_to: report_to(f)?,
-        run_name: f.text("run_name")?,
-        disable_tqdm: f.optional_flag("disable_tqdm")?.unwrap_or(false),
-        fp16: f.flag("fp16", false)?,
-        bf16: f.flag("bf16", false)?,
-        gradient_cache_tokens: match retrieval {
-            true => f.optional_count("gradient_cache_tokens", 1)?.map(|tokens| tokens as usize),
-            false => None,
-        },
-        compat: if retrieval { compat(f)? } else { Compat::default() },
-    };
+    let mut config = TrainingConfig::default();
+    if matches!(task, Task::Masked) {
+        (config.losses, config.validation_metrics) = (Vec::new(), Vec::new());
+    }
+    for setting in in_reading_order().filter(|setting| setting.scope.has(task)) {
+        (setting.read)(&mut fields, task, &mut config)?;
+    }
     let config = with_best_metric(config);
     check(&fields, &config)?;
     if config.fp16 || config.bf16 {
@@ -148,6 +386,13 @@ pub(super) fn read(
     transformers::read(&mut fields, notes)?;
     fields.finish()?;
     Ok(config)
+}
+
+/// Writes `training.*` of a kind of run.
+pub(super) fn write(config: &TrainingConfig, task: Task<'_>) -> Value {
+    let settings = SETTINGS.iter().filter(|setting| setting.scope.has(task));
+    let pairs = settings.map(|setting| (setting.name.to_owned(), (setting.write)(config)));
+    Value::Object(pairs.collect())
 }
 
 /// `-1` and `0` mean: by epochs.
@@ -160,8 +405,12 @@ fn max_steps(f: &mut Fields<'_>) -> Result<Option<u64>, TrainError> {
     Ok((steps > 0.0).then_some(steps as u64))
 }
 
-fn optimizer(f: &mut Fields<'_>) -> Result<Optimizer, TrainError> {
-    let name = f.text("optim")?.unwrap_or_else(|| "adamw_torch".to_owned());
+fn optimizer(
+    f: &mut Fields<'_>,
+    at: &'static str,
+    default: Optimizer,
+) -> Result<Optimizer, TrainError> {
+    let Some(name) = f.text(at)? else { return Ok(default) };
     if name == "adamw_hf" {
         return Err(f.error("optim", "`adamw_hf` was removed; hint: write adamw_torch"));
     }
@@ -173,8 +422,20 @@ fn optimizer(f: &mut Fields<'_>) -> Result<Optimizer, TrainError> {
     )
 }
 
-fn scheduler(f: &mut Fields<'_>) -> Result<SchedulerKind, TrainError> {
-    let name = f.text("lr_scheduler_type")?.unwrap_or_else(|| "linear".to_owned());
+fn scheduler_name(kind: SchedulerKind) -> &'static str {
+    SCHEDULERS
+        .iter()
+        .find(|(_, of, _)| *of == kind)
+        .map(|(word, ..)| *word)
+        .expect("the table has every scheduler: this is a bug")
+}
+
+fn scheduler(
+    f: &mut Fields<'_>,
+    at: &'static str,
+    default: SchedulerKind,
+) -> Result<SchedulerKind, TrainError> {
+    let Some(name) = f.text(at)? else { return Ok(default) };
     SCHEDULERS.iter().find(|(word, ..)| *word == name).map(|(_, kind, _)| *kind).ok_or_else(|| {
         let names = SCHEDULERS.map(|(word, ..)| word).join(", ");
         f.error("lr_scheduler_type", format!("`{name}` is not implemented; there are {names}"))
@@ -214,11 +475,13 @@ fn scheduler_settings(
     Ok(list)
 }
 
-fn metrics(f: &mut Fields<'_>) -> Result<Vec<String>, TrainError> {
+fn metrics(
+    f: &mut Fields<'_>,
+    at: &'static str,
+    default: Vec<String>,
+) -> Result<Vec<String>, TrainError> {
     const KINDS: [&str; 5] = ["mrr", "ndcg", "map", "recall", "precision"];
-    let Some(metrics) = f.texts("validation_metrics")? else {
-        return Ok(vec!["MRR@10".to_owned(), "recall@10".to_owned()]);
-    };
+    let Some(metrics) = f.texts(at)? else { return Ok(default) };
     if metrics.is_empty() {
         return Err(f.error("validation_metrics", "At least one metric must be provided!"));
     }
@@ -254,8 +517,12 @@ fn resume(f: &mut Fields<'_>) -> Result<Option<ResumeFrom>, TrainError> {
     })
 }
 
-fn report_to(f: &mut Fields<'_>) -> Result<ReportTo, TrainError> {
-    let names = f.texts("report_to")?.unwrap_or_else(|| vec!["all".to_owned()]);
+fn report_to(
+    f: &mut Fields<'_>,
+    at: &'static str,
+    default: ReportTo,
+) -> Result<ReportTo, TrainError> {
+    let Some(names) = f.texts(at)? else { return Ok(default) };
     let mut tensorboard = false;
     for name in names {
         match name.as_str() {
@@ -303,6 +570,13 @@ fn compat(f: &mut Fields<'_>) -> Result<Compat, TrainError> {
         }
     }
     Ok(compat)
+}
+
+/// Returns the names of the defects that are repeated.
+fn compat_names(c: &Compat) -> Vec<&'static str> {
+    let Compat { identical_ids, long_queries, zero_scores, linear_schedule, frozen_dropout } = *c;
+    let on = [identical_ids, long_queries, zero_scores, linear_schedule, frozen_dropout];
+    COMPAT.iter().zip(on).filter(|(_, on)| *on).map(|(name, _)| *name).collect()
 }
 
 /// transformers compares by the loss where nothing is said, and by the name whether more is better.

@@ -1,9 +1,11 @@
 //! `cross-encoder ensemble`.
 
 use anyhow::{Result, bail};
-use splade_train::teacher::{EnsembleOptions, ensemble};
+use splade_train::TrainError;
+use splade_train::cross_encoder::{EnsembleOptions, ensemble};
 
 use crate::args::EnsembleArgs;
+use crate::cmd::runs::{Kind, Terminal};
 use crate::interrupt::{self, Interrupted};
 use crate::progress::say;
 
@@ -19,8 +21,12 @@ pub(crate) fn run(args: &EnsembleArgs) -> Result<()> {
         like: args.like.checked_sub(1),
         force: args.force,
     };
-    let Some(report) = ensemble(&options, &mut || !interrupt::asked())? else {
-        return Err(Interrupted("nothing is written".to_owned()).into());
+    let mut terminal = Terminal::new(Kind::CrossEncoder, false, false);
+    let report = match ensemble(&options, &mut terminal) {
+        Err(TrainError::Stopped) => {
+            return Err(Interrupted("nothing is written".to_owned()).into());
+        }
+        report => report?,
     };
     say(&format!(
         "{} queries, {} pairs: mean {:.4}, deviation {:.4}",

@@ -1,0 +1,10 @@
+//! Tables of words that stand for values.
+
+/// Returns the first word of a table that stands for a value.
+pub(super) fn word<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
+    table
+        .iter()
+        .find(|(_, of)| of == value)
+        .map(|(word, _)| *word)
+        .expect("a table has every value: this is a bug")
+}

@@ -1,0 +1,69 @@
+//! The results of a run, and the files in which it leaves them.
+//!
+//! `training_args.json` and `results/*.json` have the form of transformers' `save_metrics` and
+//! `save_state`, without `total_flos`, which is not counted.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::TrainError;
+use crate::json::{number, pretty};
+
+use super::checkpoint::record::SETTINGS;
+use super::checks::create;
+
+/// The numbers that a finished run leaves.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Results {
+    /// The steps of the run, those of earlier processes included.
+    pub steps: u64,
+    /// The best value of the metric that models are chosen by and the step after which it was found,
+    /// where there is such a metric.
+    pub best: Option<(f64, u64)>,
+    /// `train_loss`, `train_runtime` and their like; empty for a cross-encoder.
+    pub train: Vec<(String, f64)>,
+    /// The metrics of the final model, where it was evaluated.
+    pub eval: Option<Vec<(String, f64)>>,
+}
+
+/// Writes the settings and the results; `state` is the text of `trainer_state.json`.
+pub(crate) fn write_results(
+    folder: &Path,
+    settings: &Value,
+    results: &Results,
+    state: &str,
+) -> Result<(), TrainError> {
+    text(&folder.join(SETTINGS), &pretty(settings))?;
+    let folder = folder.join("results");
+    create(&folder)?;
+    let mut all = Vec::new();
+    let eval = results.eval.as_deref().map(|values| ("eval_results.json", values));
+    for (name, values) in [("train_results.json", results.train.as_slice())].into_iter().chain(eval)
+    {
+        text(&folder.join(name), &by_name(values))?;
+        all.extend_from_slice(values);
+    }
+    text(&folder.join("all_results.json"), &by_name(&all))?;
+    text(&folder.join("trainer_state.json"), state)
+}
+
+/// Writes a file of text.
+pub(crate) fn text(path: &Path, text: &str) -> Result<(), TrainError> {
+    std::fs::write(path, text).map_err(TrainError::io(path))
+}
+
+/// Returns JSON as `save_metrics` writes it: by name, the last of equal ones, indented by four
+/// spaces.
+fn by_name(values: &[(String, f64)]) -> String {
+    let values: BTreeMap<&str, Value> =
+        values.iter().map(|(name, value)| (name.as_str(), number(*value))).collect();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut out = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);
+    values.serialize(&mut serializer).expect("JSON of numbers: this is a bug");
+    String::from_utf8(out).expect("JSON is UTF-8: this is a bug")
+}

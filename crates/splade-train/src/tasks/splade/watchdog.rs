@@ -1,0 +1,92 @@
+//! Warnings of runs that go wrong without an error: vectors without terms, vectors that stay dense.
+
+use crate::run::StepReport;
+
+/// Steps before vectors can be told to stay dense, however soon the regularizers are at full
+/// strength.
+const SETTLING: f64 = 100.0;
+
+/// Says each thing once.
+#[derive(Debug, Clone)]
+pub(super) struct Watchdog {
+    vocab: usize,
+    /// Steps until both regularizers have had their full strength.
+    full_strength: f64,
+    said_empty: bool,
+    said_dense: bool,
+}
+
+impl Watchdog {
+    pub(super) fn new(vocab: usize, full_strength: f64) -> Self {
+        Self {
+            vocab,
+            full_strength: full_strength.max(SETTLING),
+            said_empty: false,
+            said_dense: false,
+        }
+    }
+
+    /// What there is to say of a step.
+    pub(super) fn look(&mut self, report: &StepReport) -> Option<String> {
+        let step = report.step;
+        for batch in &report.batches {
+            for (side, terms) in
+                [("query", &batch.query_terms), ("document", &batch.document_terms)]
+            {
+                if !self.said_empty && !terms.is_empty() && terms.iter().all(|count| *count == 0) {
+                    self.said_empty = true;
+                    return Some(format!(
+                        "step {step}: no {side} of a batch has a term any more; vectors that are \
+                         empty do not come back\nhint: begin anew with a smaller \
+                         training.regularizers.*.lambda_ or learning_rate, or a larger T"
+                    ));
+                }
+            }
+        }
+        if self.said_dense || (step as f64) < self.full_strength {
+            return None;
+        }
+        let counts = report.batches.iter().flat_map(|batch| &batch.document_terms);
+        let mut counts: Vec<usize> = counts.copied().collect();
+        counts.sort_unstable();
+        let median = *counts.get(counts.len() / 2)?;
+        self.said_dense = median > self.vocab / 4;
+        self.said_dense.then(|| {
+            format!(
+                "step {step}: the median document has {median} of {} terms although the \
+                 regularizers have their full strength\nhint: larger \
+                 training.regularizers.*.lambda_; for a model that is no SPLADE yet, \
+                 model.init.target_terms",
+                self.vocab
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::BatchReport;
+
+    fn report(step: u64, query_terms: &[usize], document_terms: &[usize]) -> StepReport {
+        let batch = BatchReport {
+            query_terms: query_terms.to_vec(),
+            document_terms: document_terms.to_vec(),
+            ..BatchReport::default()
+        };
+        StepReport { step, batches: vec![batch], ..StepReport::default() }
+    }
+
+    #[test]
+    fn says_each_thing_once() {
+        let mut watchdog = Watchdog::new(100, 200.0);
+        assert_eq!(watchdog.look(&report(0, &[0, 1], &[90, 90])), None);
+        assert_eq!(watchdog.look(&report(200, &[1, 1], &[90, 3, 25])), None);
+        let dense = watchdog.look(&report(200, &[1, 1], &[3, 26, 90])).expect("dense");
+        assert!(dense.contains("26 of 100 terms"), "{dense}");
+        assert_eq!(watchdog.look(&report(201, &[1, 1], &[90, 90])), None);
+        let empty = watchdog.look(&report(202, &[1], &[0, 0])).expect("empty");
+        assert!(empty.starts_with("step 202: no document of a batch"), "{empty}");
+        assert_eq!(watchdog.look(&report(203, &[0], &[0, 0])), None);
+    }
+}
