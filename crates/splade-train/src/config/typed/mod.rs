@@ -23,7 +23,7 @@ use super::schema::Config;
 use crate::error::TrainError;
 
 impl Config {
-    /// Reads the values of [`super::Composed::value`]. The notes are to be said once: settings that
+    /// Reads the values of [`hydra_compose::Composed::value`]. The notes are to be said once: settings that
     /// are taken and have no effect.
     pub fn from_value(value: &Value) -> Result<(Config, Vec<String>), TrainError> {
         let mut notes = Vec::new();

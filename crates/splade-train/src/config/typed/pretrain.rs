@@ -14,7 +14,7 @@ use crate::error::TrainError;
 const BELOW_ONE: &str = "a number of at least 0 and below 1";
 
 impl PretrainConfig {
-    /// Reads the values of [`Composed::value`](crate::config::Composed::value). The notes are to be
+    /// Reads the values of [`Composed::value`](hydra_compose::Composed::value). The notes are to be
     /// said once: settings that are taken and have no effect.
     ///
     /// # Errors
