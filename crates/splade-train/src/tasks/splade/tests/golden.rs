@@ -177,9 +177,6 @@ fn steps_are_those_of_the_python_library() {
         let accumulation = recorded.config.training.gradient_accumulation_steps;
         for (step, batches) in recorded.batches.chunks(accumulation).enumerate() {
             let report = stepper.step(batches).expect("a step");
-            if run == "triplet_two_tower" {
-                eprintln!("OURS {step} {} {}", report.loss, report.gradient_norm);
-            }
             let want = &recorded.record["own_f64"][step];
             let trainer = |i: usize| &recorded.record["trainer"][step * accumulation + i];
             let factor = if step >= 10 { slack(run) } else { 1.0 };
