@@ -18,6 +18,7 @@ use splade_text::{ModelFile, ModelFiles};
 
 use crate::error::ModelError;
 use strided::Strided;
+use torch::TorchError;
 pub use write::{FloatType, WeightsWriter};
 
 /// The type of a tensor's numbers.
@@ -165,7 +166,11 @@ impl Weights {
 
     fn add_torch(&mut self, path: &Path, file: ModelFile) -> Result<(), ModelError> {
         let tensors = torch::read(self.files.len(), &file);
-        self.add(path, file, tensors.map_err(|message| invalid(path, message))?)
+        let tensors = tensors.map_err(|error| match error {
+            TorchError::Io(source) => ModelError::Io { path: path.to_path_buf(), source },
+            TorchError::Form(message) => invalid(path, message),
+        })?;
+        self.add(path, file, tensors)
     }
 
     fn add(

@@ -14,9 +14,36 @@ use super::{Tensor, elements};
 /// Larger than the pickle of any state dict: one tensor takes some 200 bytes.
 const MAX_PICKLE: u64 = 4 << 20;
 
-/// Lists the tensors of a file; `file` is its number.
-pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tensor)>, String> {
-    let length = file.size().map_err(|error| error.to_string())?;
+/// Why a file could not be listed.
+#[derive(Debug)]
+pub(super) enum TorchError {
+    /// It could not be read.
+    Io(std::io::Error),
+    /// It is damaged, or of another form.
+    Form(String),
+}
+
+impl From<std::io::Error> for TorchError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<String> for TorchError {
+    fn from(message: String) -> Self {
+        Self::Form(message)
+    }
+}
+
+impl From<&str> for TorchError {
+    fn from(message: &str) -> Self {
+        Self::Form(message.to_owned())
+    }
+}
+
+/// Lists the tensors of a file, whose number is `number`.
+pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tensor)>, TorchError> {
+    let length = file.size()?;
     let archive = Archive { file, length };
     let entries = archive.entries()?;
     let (pickle_name, (at, size)) = entries
@@ -24,7 +51,7 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
         .find(|(name, _)| name.ends_with("/data.pkl"))
         .ok_or("the archive has no data.pkl: not a file of torch.save")?;
     if *size > MAX_PICKLE {
-        return Err(format!("a pickle of {size} bytes"));
+        return Err(format!("a pickle of {size} bytes").into());
     }
     let pickle = archive.bytes(*at, *size)?;
     let root = pickle_name.trim_end_matches("data.pkl");
@@ -32,7 +59,7 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
     if let Some((at, size)) = entries.get(&format!("{root}byteorder"))
         && archive.bytes(*at, (*size).min(16))? != b"little"
     {
-        return Err("numbers that are not little-endian; convert it to safetensors".to_owned());
+        return Err("numbers that are not little-endian; convert it to safetensors".into());
     }
     let tensor = |(name, view): (String, std::rc::Rc<pickle::View>)| {
         let storage = entries.get(&format!("{root}data/{}", view.key));
@@ -40,7 +67,7 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
         let shape = view.shape.clone();
         let width = view.kind.width() as u64;
         if !fits(&view, size / width) {
-            return Err(format!("tensor {name} is larger than its storage, or expanded"));
+            return Err(format!("tensor {name} is larger than its storage, or expanded").into());
         }
         let strides = (!is_row_major(&shape, &view.strides)).then(|| {
             // The stride of a dimension of one entry can be anything.
@@ -86,7 +113,7 @@ struct Archive<'a> {
 
 impl Archive<'_> {
     /// Place and size of every entry.
-    fn entries(&self) -> Result<BTreeMap<String, (u64, u64)>, String> {
+    fn entries(&self) -> Result<BTreeMap<String, (u64, u64)>, TorchError> {
         let tail_at = self.length.saturating_sub(66_000);
         let tail = self.bytes(tail_at, self.length - tail_at)?;
         let end = tail.windows(4).rposition(|window| window == b"PK\x05\x06");
@@ -95,7 +122,7 @@ impl Archive<'_> {
         )?;
         let (size, start) = (u32_at(end, 12), u32_at(end, 16));
         if start == u32::MAX {
-            return Err("an archive of over 4 GB; convert it to safetensors".to_owned());
+            return Err("an archive of over 4 GB; convert it to safetensors".into());
         }
         let directory = self.bytes(start.into(), size.into())?;
         let mut entries = BTreeMap::new();
@@ -106,12 +133,12 @@ impl Archive<'_> {
             let name = rest.get(46..46 + name).ok_or("the directory is cut off")?;
             let name = String::from_utf8_lossy(name).into_owned();
             if u16_at(rest, 10) != 0 || size != u32_at(rest, 20) {
-                return Err(format!("entry {name} is compressed"));
+                return Err(format!("entry {name} is compressed").into());
             }
             let local = self.bytes(at.into(), 30)?;
             let data = u64::from(at) + 30 + (u16_at(&local, 26) + u16_at(&local, 28)) as u64;
             if !local.starts_with(b"PK\x03\x04") || data + u64::from(size) > self.length {
-                return Err(format!("entry {name} is cut off"));
+                return Err(format!("entry {name} is cut off").into());
             }
             let skip = 46 + name.len() + extra + comment;
             entries.insert(name, (data, u64::from(size)));
@@ -120,12 +147,12 @@ impl Archive<'_> {
         Ok(entries)
     }
 
-    fn bytes(&self, at: u64, size: u64) -> Result<Vec<u8>, String> {
+    fn bytes(&self, at: u64, size: u64) -> Result<Vec<u8>, TorchError> {
         if at.checked_add(size).is_none_or(|end| end > self.length) {
-            return Err("the archive is cut off".to_owned());
+            return Err("the archive is cut off".into());
         }
         let mut bytes = vec![0; size as usize];
-        self.file.read_at(&mut bytes, at).map_err(|error| error.to_string())?;
+        self.file.read_at(&mut bytes, at)?;
         Ok(bytes)
     }
 }
