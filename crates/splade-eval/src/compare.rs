@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::html;
 use super::metrics::Metric;
 use super::report::{Report, csv_field};
 use super::significance::{Randomisation, TTest, randomisation_test, t_test};
@@ -210,11 +209,5 @@ impl Comparison {
             }
         }
         csv
-    }
-
-    /// One page that needs no other file: the table, the change of every query as a bar, and the
-    /// queries that changed most.
-    pub fn to_html(&self, title: &str) -> String {
-        html::comparison(self, title)
     }
 }

@@ -6,7 +6,6 @@ use std::num::NonZeroUsize;
 
 use serde_json::{Map, Value, json};
 
-use super::html;
 use super::metrics::{Metric, MetricKind};
 use super::qrels::Qrels;
 use super::run::{Run, Scored};
@@ -54,7 +53,7 @@ pub struct Report {
     pub unjudged: Vec<String>,
     /// What is known of the vectors, under a name such as `documents`. Empty at first.
     pub statistics: Vec<(String, StatisticsSummary)>,
-    /// [`expected_flops`](super::expected_flops), where it is known. None at first.
+    /// [`expected_flops`](super::statistics::expected_flops), where it is known. None at first.
     pub flops: Option<f64>,
     pub(super) curves: Vec<Curve>,
 }
@@ -243,12 +242,6 @@ impl Report {
             }
         }
         csv + "\n"
-    }
-
-    /// One page with tables and plots that needs no other file: the values of the queries, the
-    /// metrics by cut-off, and the terms of the texts where they are known.
-    pub fn to_html(&self, title: &str) -> String {
-        html::report(self, title)
     }
 
     /// The values of a metric by query.

@@ -13,8 +13,9 @@ use serde_json::json;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+use splade_io::FileError;
 use splade_sparse::SparseVector;
-use splade_sparse::files::{FileError, RowWriter, ShardForm};
+use splade_sparse::files::{RowWriter, ShardForm};
 
 /// Matrices of documents.
 #[derive(Debug)]

@@ -26,14 +26,14 @@ pub(crate) struct Progress {
     start: Instant,
     last_line: Instant,
     /// What is counted: `texts`, or another plural.
-    what: &'static str,
+    what: String,
     count: usize,
     tokens: usize,
 }
 
 impl Progress {
     /// Starts to count; `position` tells how far the inputs have been read.
-    pub(crate) fn start(position: Position, what: &'static str) -> Self {
+    pub(crate) fn start(position: Position, what: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(1000);
             let template = match position.share() {
@@ -47,6 +47,7 @@ impl Progress {
             bar
         });
         let (now, skipped) = (Instant::now(), position.share().unwrap_or(0.0));
+        let what = what.to_owned();
         Self { bar, position, skipped, start: now, last_line: now, what, count: 0, tokens: 0 }
     }
 
@@ -85,7 +86,7 @@ impl Progress {
     fn rates(&self) -> String {
         let seconds = self.start.elapsed().as_secs_f64().max(1e-9);
         let rate = |count: usize| count as f64 / seconds;
-        let (what, count, tokens) = (self.what, self.count, self.tokens);
+        let (what, count, tokens) = (&self.what, self.count, self.tokens);
         match tokens {
             0 => format!("{count} {what} in {seconds:.1} s: {:.0} {what}/s", rate(count)),
             _ => format!(

@@ -11,18 +11,21 @@
 
 mod ndjson;
 mod parquet;
-mod part;
+mod parquet_file;
 mod reader;
+mod shard_spec;
 mod shards;
 mod text;
 mod texts;
 
 pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
 pub use parquet::{ParquetReader, ParquetWriter};
-pub use part::Part;
 pub use reader::{VectorReader, vector_files};
+pub use shard_spec::ShardSpec;
 pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, difference};
 pub use splade_io::{FileError, Lines, open_text};
+// The program and splade-train still call these; splade-io's `NewFile` takes their place.
+#[doc(hidden)]
 pub use text::{aside, sync_and_rename};
 pub use texts::{ParquetTexts, TextRow};
 

@@ -8,8 +8,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
-use splade_eval::{Dataset, EvaluateOptions, Metric, Qrels, Report, Run, check, evaluate};
-use splade_index::{Bm25Options, SearchOptions};
+use splade_eval::check::check;
+use splade_eval::{Dataset, EvaluateOptions, Metric, Qrels, Report, Run, evaluate};
+use splade_index::SearchOptions;
+use splade_index::bm25::Bm25Options;
 
 use super::{check_data, retrieval};
 use crate::args::EvaluateArgs;

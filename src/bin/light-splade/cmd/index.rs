@@ -50,10 +50,8 @@ fn build(args: &BuildArgs) -> Result<()> {
     let mut writer = IndexWriter::create(&args.out, options, how)?;
     let (put, ended) = put_all(&mut writer, source, None);
     if put == 0 && ended.is_err() {
-        drop(writer);
-        // The folder was empty before: what is in it now would stand in the way of another try.
-        std::fs::remove_dir_all(&args.out)
-            .with_context(|| format!("cannot remove {}", args.out.display()))?;
+        // What is in the folder now would stand in the way of another try.
+        writer.abandon()?;
         return ended.map(|_| ());
     }
     finish(writer, put, ended, &args.out)

@@ -7,7 +7,7 @@ use std::ops::Range;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use splade_data::mine::{LeftOut, Mined, Miner, TeacherScores};
-use splade_data::score_line;
+use splade_data::scores::score_line;
 use splade_data::stamps::file_stamp;
 use splade_eval::{Dataset, Qrels};
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use anyhow::Result;
 use serde_json::Value;
-use splade_data::parts::Parts;
+use splade_data::parts::ResumableParts;
 
 use crate::args::PartsArgs;
 use crate::input::Position;
@@ -15,15 +15,15 @@ use crate::progress::{Progress, say};
 pub(crate) const QUERIES_AT_A_TIME: usize = 1024;
 
 /// Begins the file, or goes on with it.
-pub(crate) fn open(args: &PartsArgs, settings: &Value) -> Result<Parts> {
-    Ok(Parts::open(&args.out, settings, args.resume, args.force)?)
+pub(crate) fn open(args: &PartsArgs, settings: &Value) -> Result<ResumableParts> {
+    Ok(ResumableParts::open(&args.out, settings, args.resume, args.force)?)
 }
 
 /// Makes the parts that are not there yet of so many rows, so many of them at once, and puts all
 /// together.
 pub(crate) fn write(
     args: &PartsArgs,
-    mut parts: Parts,
+    mut parts: ResumableParts,
     rows: usize,
     at_once: usize,
     mut lines_of: impl FnMut(Range<usize>) -> Result<Vec<String>>,

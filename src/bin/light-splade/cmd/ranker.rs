@@ -8,9 +8,8 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use splade_data::stamps::{file_stamp, weights_stamp};
-use splade_index::{
-    Bm25Options, Filter, Hit, Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions,
-};
+use splade_index::bm25::Bm25Options;
+use splade_index::{Filter, Hit, Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};
 use splade_model::{Encoder, EncoderOptions, ModelFolder, Side};
 use splade_sparse::SparseVector;
 use splade_text::{Tokenizer, TokenizerOptions};
@@ -234,8 +233,7 @@ fn build(args: &RankerArgs, model: &Path, masters: &Masters, dir: &Path) -> Resu
         Err(error) => Some(error),
     };
     if let Some(error) = failed {
-        drop(writer);
-        std::fs::remove_dir_all(&partial)?;
+        writer.abandon()?;
         return Err(error);
     }
     writer.commit()?;

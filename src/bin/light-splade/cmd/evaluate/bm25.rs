@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use splade_eval::Run;
-use splade_index::{Bm25Options, SearchOptions};
+use splade_index::SearchOptions;
+use splade_index::bm25::Bm25Options;
 use splade_text::Tokenizer;
 
 use super::Data;

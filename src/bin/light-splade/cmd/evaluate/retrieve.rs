@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
-use splade_eval::{Run, StatisticsSummary, VectorStatistics, expected_flops};
+use splade_eval::statistics::{StatisticsSummary, expected_flops};
+use splade_eval::{Run, VectorStatistics};
 use splade_index::{Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};
 use splade_model::{Encoder, EncoderOptions, Side};
 use splade_sparse::SparseVector;
@@ -138,8 +139,7 @@ fn build(
         Ok(writer.put(id, &vector)?)
     });
     if let Err(error) = built {
-        drop(writer);
-        std::fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+        writer.abandon()?;
         return Err(error);
     }
     writer.commit()?;
