@@ -246,6 +246,7 @@ impl DataError {
             Self::NotUnpacked { .. } => Some(NOT_UNPACKED),
             Self::Problems { hides_references: true, .. } => Some(REFERENCES),
             Self::File(error) => error.hint(),
+            Self::Eval(error) => error.hint(),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ use crate::error::DataError;
 
 /// The files of a path: the file itself, or those of the folder, `*.ndjson` by name before
 /// `*.ndjson.gz` by name.
-pub fn find(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub(crate) fn find(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     let ends = |path: &Path, suffix| path.as_os_str().as_encoded_bytes().ends_with(suffix);
     let [plain, packed] = [b".ndjson".as_slice(), b".ndjson.gz"];
     let mut files = Vec::new();

@@ -185,7 +185,7 @@ impl Texts {
 
     /// Where a row is, as messages end.
     pub(super) fn place(&self, row: usize) -> String {
-        self.line_of(row).map(|line| self.table.place(line)).unwrap_or_default()
+        self.line_of(row).map(|line| self.table.place(line).to_string()).unwrap_or_default()
     }
 
     /// Bytes of memory, without the mapped files.

@@ -88,15 +88,14 @@ pub fn compare(
     other: &Report,
     options: &CompareOptions,
 ) -> Result<Comparison, EvalError> {
-    let error = |message: &str| Err(EvalError::Evaluation(message.to_owned()));
     if baseline.metrics != other.metrics {
-        return error("the two runs were evaluated by different metrics");
+        return Err(EvalError::OtherMetrics);
     }
     let metrics: Vec<_> = (0..baseline.metrics.len())
         .map(|index| compare_metric(baseline, other, index, options))
         .collect();
     match metrics.first().map(|metric| metric.changes.len()) {
-        None | Some(0) => error("the two runs have no judged query in common"),
+        None | Some(0) => Err(EvalError::NothingInCommon),
         Some(queries) => Ok(Comparison { metrics, queries }),
     }
 }

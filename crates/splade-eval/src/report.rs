@@ -137,19 +137,16 @@ pub fn evaluate(
 }
 
 fn check_input(qrels: &Qrels, run: &Run, metrics: &[Metric]) -> Result<(), EvalError> {
-    let error = |message: String| Err(EvalError::Evaluation(message));
     if metrics.is_empty() {
-        return error("no metric is asked for; name one, such as nDCG@10".to_owned());
+        return Err(EvalError::NoMetric);
     }
     let (Some((judged, _)), Some((found, _))) = (qrels.iter().next(), run.iter().next()) else {
-        let empty = if qrels.is_empty() { "qrels" } else { "run" };
-        return error(format!("there is no query in the {empty}"));
+        let what = if qrels.is_empty() { "qrels" } else { "run" };
+        return Err(EvalError::NoQuery { what });
     };
     if !run.iter().any(|(query, _)| qrels.get(query).is_some()) {
-        return error(format!(
-            "no query of the run is in the qrels; queries are called \"{found}\" in the run and \
-             \"{judged}\" in the qrels"
-        ));
+        let (found, judged) = (found.to_owned(), judged.to_owned());
+        return Err(EvalError::OtherQueries { found, judged });
     }
     Ok(())
 }

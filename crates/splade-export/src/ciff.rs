@@ -45,7 +45,12 @@ impl Ciff {
     }
 
     pub(crate) fn form(&self) -> ShardForm {
-        ShardForm { format: super::EXPORT, stem: "part", extension: "inverted", rows: 100_000 }
+        ShardForm {
+            format: super::text::EXPORT,
+            stem: "part",
+            extension: "inverted",
+            rows: 100_000,
+        }
     }
 
     pub(crate) fn quantisation(&self) -> Quantisation {

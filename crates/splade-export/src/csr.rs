@@ -44,7 +44,7 @@ impl Csr {
             CsrForm::Npz => "npz",
             CsrForm::Safetensors => "safetensors",
         };
-        ShardForm { format: super::EXPORT, stem: "documents", extension, rows: 100_000 }
+        ShardForm { format: super::text::EXPORT, stem: "documents", extension, rows: 100_000 }
     }
 
     pub(crate) fn queries_file(&self) -> &'static str {

@@ -51,6 +51,7 @@ mod seismic;
 mod vespa;
 
 mod target;
+pub mod targets;
 
 #[cfg(feature = "push")]
 pub mod push;
@@ -59,23 +60,3 @@ pub use quantize::{Effect, Quantisation, Sample};
 pub use target::Target;
 pub use text::{Frame, TextTarget};
 pub use tokens::TermNames;
-
-/// The engines and formats that vectors are written for.
-pub mod targets {
-    pub use crate::ciff::Ciff;
-    pub use crate::csr::{Csr, CsrForm};
-    pub use crate::elasticsearch::{Elasticsearch, ElasticsearchField};
-    pub use crate::lucene::Lucene;
-    pub use crate::milvus::Milvus;
-    pub use crate::opensearch::{OpenSearch, OpenSearchField};
-    pub use crate::pgvector::Pgvector;
-    pub use crate::qdrant::Qdrant;
-    pub use crate::seismic::Seismic;
-    pub use crate::vespa::Vespa;
-}
-
-/// The format of the manifest of exported documents.
-const EXPORT: &str = "light-splade export";
-
-/// Documents that a query template finds.
-const HITS: usize = 10;

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde_json::Value;
-use splade_sparse::files::{Lines, open_text};
+use splade_io::{Lines, open_text};
 
 use super::collection::{ByText, Collection};
 use super::pairs::Scored;

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
-use splade_sparse::files::open_text;
+use splade_io::open_text;
 
 use super::output::{Master, Output};
 use super::{Steps, error};
