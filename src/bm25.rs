@@ -2,9 +2,8 @@
 
 use rayon::prelude::*;
 use serde_json::Value;
-use splade_index::{
-    Bm25, Bm25Options, Index, IndexOptions, IndexWriter, WeightFormat, WriterOptions, token_counts,
-};
+use splade_index::bm25::{Bm25, Bm25Options, token_counts};
+use splade_index::{Index, IndexOptions, IndexWriter, WeightFormat, WriterOptions};
 use splade_io::{Event, Observer};
 use splade_sparse::SparseVector;
 use splade_text::{TextError, Tokenizer};

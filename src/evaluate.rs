@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
-use splade_eval::{
-    Dataset, Finding, Metric, Qrels, Report, Run, VectorStatistics, check, expected_flops,
-};
-use splade_index::{Bm25Options, Index as VectorIndex, SearchOptions, WeightFormat};
+use splade_eval::check::{Finding, check};
+use splade_eval::statistics::{StatisticsSummary, expected_flops};
+use splade_eval::{Dataset, Metric, Qrels, Report, Run, VectorStatistics};
+use splade_index::bm25::Bm25Options;
+use splade_index::{Index as VectorIndex, SearchOptions, WeightFormat};
 use splade_io::{Event, Observer};
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
@@ -238,7 +239,7 @@ pub fn finding_line(finding: &Finding) -> String {
 /// What retrieval gave.
 struct Found {
     run: Run,
-    statistics: Vec<(String, splade_eval::StatisticsSummary)>,
+    statistics: Vec<(String, StatisticsSummary)>,
     flops: f64,
     weights: WeightFormat,
     /// The settings of an index that was there.

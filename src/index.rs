@@ -278,19 +278,7 @@ impl Index {
     /// # Errors
     /// If a file cannot be removed.
     pub fn abandon(self) -> Result<(), Error> {
-        let Self { folder, writer, .. } = self;
-        drop(writer);
-        let entries = std::fs::read_dir(&folder).map_err(Error::io("list", &folder))?;
-        for entry in entries.filter_map(Result::ok) {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name == "index.json" || name == "lock" || name.starts_with("segment-") {
-                std::fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
-            }
-        }
-        // A folder that holds something else stays.
-        _ = std::fs::remove_dir(&folder);
-        Ok(())
+        Ok(self.writer.abandon()?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use splade_data::parts::Parts;
+use splade_data::parts::ResumableParts;
 use splade_io::{Event, Observer};
 
 use crate::error::Error;
@@ -26,15 +26,15 @@ pub struct PartsOptions {
 pub(crate) const QUERIES_AT_A_TIME: usize = 1024;
 
 /// Begins the file, or goes on with it.
-pub(crate) fn open(options: &PartsOptions, settings: &Value) -> Result<Parts, Error> {
-    Ok(Parts::open(&options.out, settings, options.resume, options.force)?)
+pub(crate) fn open(options: &PartsOptions, settings: &Value) -> Result<ResumableParts, Error> {
+    Ok(ResumableParts::open(&options.out, settings, options.resume, options.force)?)
 }
 
 /// Makes the parts that are not there yet of so many rows, so many of them at once, and puts all
 /// together.
 pub(crate) fn write(
     options: &PartsOptions,
-    mut parts: Parts,
+    mut parts: ResumableParts,
     rows: usize,
     at_once: usize,
     observer: &mut dyn Observer,

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
+use splade_data::ScoreFile;
+use splade_data::scores::score_line;
 use splade_data::stamps::file_stamp;
-use splade_data::{ScoreFile, score_line};
 use splade_io::Observer;
 use splade_sparse::SparseVector;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use splade_data::mine::{LeftOut, Margins, MineSource, Mined, Miner, TeacherScores};
-use splade_data::score_line;
+use splade_data::scores::score_line;
 use splade_data::stamps::file_stamp;
 use splade_eval::{Dataset, Qrels};
 use splade_io::Observer;

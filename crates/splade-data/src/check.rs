@@ -97,10 +97,8 @@ pub(crate) fn verify(paths: SetPaths<'_>, what: &str) -> Result<Vec<String>, Dat
 /// A part that a set must have.
 pub(crate) fn needed_part(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
     part(folder, name).ok_or_else(|| {
-        DataError::Data(format!(
-            "{}: there is no {name}.ndjson, {name}.ndjson.gz or folder {name}",
-            folder.display()
-        ))
+        let message = format!("there is no {name}.ndjson, {name}.ndjson.gz or folder {name}");
+        DataError::form(folder, message)
     })
 }
 

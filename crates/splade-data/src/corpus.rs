@@ -74,9 +74,7 @@ impl Corpus {
     /// # Errors
     /// If the tokenizer cannot take a text.
     pub fn add(&mut self, tokenizer: &Tokenizer, texts: &[String]) -> Result<usize, DataError> {
-        let encode = |text: &String| {
-            tokenizer.encode_plain(text).map_err(|error| DataError::Data(error.to_string()))
-        };
+        let encode = |text: &String| tokenizer.encode_plain(text);
         let all: Vec<Vec<u32>> = texts.par_iter().map(encode).collect::<Result<_, _>>()?;
         for ids in all.iter().filter(|ids| !ids.is_empty()) {
             let draw = Random::new(&[self.seed, SPLIT, self.documents]).share();

@@ -18,7 +18,7 @@ use crate::error::DataError;
 
 /// The files of a path: the file itself, or those of the folder, `*.ndjson` by name before
 /// `*.ndjson.gz` by name.
-pub fn find(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub(crate) fn find(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     let ends = |path: &Path, suffix| path.as_os_str().as_encoded_bytes().ends_with(suffix);
     let [plain, packed] = [b".ndjson".as_slice(), b".ndjson.gz"];
     let mut files = Vec::new();
@@ -35,12 +35,7 @@ pub fn find(path: &Path) -> Result<Vec<PathBuf>, DataError> {
         files.push(path.to_path_buf());
     }
     if files.is_empty() {
-        let more = if path.exists() { "" } else { "; there is nothing of that name" };
-        return Err(DataError::Data(format!(
-            "The data_path `{}` is not valid (must be a .ndjson or .ndjson.gz file, or a folder \
-             which contain at least 1 such file){more}",
-            path.display()
-        )));
+        return Err(DataError::NoData { path: path.to_path_buf(), exists: path.exists() });
     }
     Ok(files)
 }
@@ -84,12 +79,8 @@ fn unpack(path: &Path, mut file: File) -> Result<File, DataError> {
 }
 
 fn no_room(path: &Path, folder: &Path, why: &str) -> DataError {
-    DataError::Data(format!(
-        "{} cannot be unpacked into {}: {why}\n\
-         hint: set TMPDIR to a folder with more room, or unpack the file yourself",
-        path.display(),
-        folder.display()
-    ))
+    let (path, folder) = (path.to_path_buf(), folder.to_path_buf());
+    DataError::NotUnpacked { path, folder, why: why.to_owned() }
 }
 
 /// A lower bound of a file's unpacked size: its last four bytes have it modulo 2^32 (RFC 1952).

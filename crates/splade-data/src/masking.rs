@@ -29,16 +29,14 @@ impl Masking {
     /// If the tokenizer has no mask token or no ordinary one.
     pub fn new(tokenizer: &Tokenizer, share: f64, whole_words: bool) -> Result<Self, DataError> {
         let mask = ["[MASK]", "<mask>"].into_iter().find_map(|token| tokenizer.id(token));
-        let mask = mask.ok_or_else(|| {
-            DataError::Data("the tokenizer has neither [MASK] nor <mask>".to_owned())
-        })?;
+        let mask = mask.ok_or_else(|| DataError::Vocabulary("neither [MASK] nor <mask>"))?;
         let mut special = vec![false; tokenizer.len()];
         tokenizer.special_ids().iter().for_each(|id| special[*id as usize] = true);
         special[mask as usize] = true;
         let known = |id: &u32| !special[*id as usize] && tokenizer.token(*id).is_some();
         let ordinary: Vec<u32> = (0..tokenizer.len() as u32).filter(known).collect();
         if ordinary.is_empty() {
-            return Err(DataError::Data("the tokenizer has special tokens alone".to_owned()));
+            return Err(DataError::Vocabulary("special tokens alone"));
         }
         let goes_on = |id| tokenizer.token(id).is_some_and(|token| token.starts_with("##"));
         let continues = match whole_words {

@@ -82,20 +82,15 @@ impl Findings {
     /// The warnings, if there is no problem.
     pub(crate) fn into_warnings(self, what: &str) -> Result<Vec<String>, DataError> {
         let (count, shown) = self.problems();
-        let mut text = match count {
-            0 => return Ok(self.warnings()),
-            1 => format!("{what} has a problem:"),
-            count if count <= shown.len() as u64 => format!("{what} has {count} problems:"),
-            count => format!("{what} has {count} problems; the first {}:", shown.len()),
-        };
-        for problem in shown {
-            text += "\n  ";
-            text += problem;
+        if count == 0 {
+            return Ok(self.warnings());
         }
-        if self.lines.count > 0 && self.references.count > 0 {
-            text += "\nhint: what other files lack is listed once these lines are right";
-        }
-        Err(DataError::Data(text))
+        Err(DataError::Problems {
+            what: what.to_owned(),
+            count,
+            shown: shown.to_vec(),
+            hides_references: self.lines.count > 0 && self.references.count > 0,
+        })
     }
 }
 

@@ -57,7 +57,7 @@ impl ScoreFile {
         }
         findings.into_warnings(&path.display().to_string())?;
         if lines.is_empty() {
-            return Err(DataError::Data(format!("{} is empty", path.display())));
+            return Err(DataError::Empty { name: "file of scores", path: path.to_path_buf() });
         }
         Ok(Self { table, lines })
     }
@@ -103,10 +103,10 @@ impl ScoreFile {
     pub fn scores(&self, line: usize) -> Result<Vec<(i64, f32)>, DataError> {
         match record::read::<ScoresLine>(Schema::Scores, self.table.line(line)) {
             Ok(read) if read.qid == self.query(line) => Ok(read.scores.0),
-            _ => Err(DataError::Data(format!(
-                "the file was changed while it was used {}",
-                self.table.place(line)
-            ))),
+            _ => {
+                let what = format!("the scores are no longer there {}", self.table.place(line));
+                Err(DataError::Changed { what })
+            }
         }
     }
 }

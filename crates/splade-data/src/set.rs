@@ -85,7 +85,7 @@ impl Set {
         findings: &mut Findings,
     ) -> Result<Lists<u32>, DataError> {
         let table = open(path, Schema::Positives)?;
-        let visit = |part: &mut Part<u32>, line, bytes: &[u8]| {
+        let visit = |part: &mut ListsOfThread<u32>, line, bytes: &[u8]| {
             let Some(PositivesLine { qid, positive_doc_ids: ids }) =
                 part.record(&table, Schema::Positives, line, bytes)
             else {
@@ -186,7 +186,7 @@ impl Set {
         findings: &mut Findings,
     ) -> Result<Lists<Scored>, DataError> {
         let table = open(path, Schema::Scores)?;
-        let visit = |part: &mut Part<Scored>, line, bytes: &[u8]| {
+        let visit = |part: &mut ListsOfThread<Scored>, line, bytes: &[u8]| {
             let Some(ScoresLine { qid, scores }) = part.record(&table, Schema::Scores, line, bytes)
             else {
                 return;
@@ -232,7 +232,7 @@ impl Set {
     fn collect<T: PartialEq + Copy>(
         &self,
         table: &Table,
-        parts: Vec<Part<T>>,
+        parts: Vec<ListsOfThread<T>>,
         other: &str,
         findings: &mut Findings,
     ) -> Lists<T> {
@@ -273,20 +273,20 @@ impl Set {
 }
 
 /// Lists that a thread has read.
-struct Part<T> {
+struct ListsOfThread<T> {
     findings: Findings,
     /// Line, query, and where the list ends.
     ends: Vec<(u32, u32, usize)>,
     items: Vec<T>,
 }
 
-impl<T> Default for Part<T> {
+impl<T> Default for ListsOfThread<T> {
     fn default() -> Self {
         Self { findings: Findings::default(), ends: Vec::new(), items: Vec::new() }
     }
 }
 
-impl<T> Part<T> {
+impl<T> ListsOfThread<T> {
     fn record<'a, R: serde::Deserialize<'a>>(
         &mut self,
         table: &Table,
@@ -309,7 +309,7 @@ impl<T> Part<T> {
 fn open(path: &Path, schema: Schema) -> Result<Table, DataError> {
     let table = Table::open(path)?;
     match table.len() {
-        0 => Err(DataError::Data(format!("the {} {} is empty", schema.name(), path.display()))),
+        0 => Err(DataError::Empty { name: schema.name(), path: path.to_path_buf() }),
         _ => Ok(table),
     }
 }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::files;
 use super::problems::Findings;
-use crate::error::DataError;
+use crate::error::{DataError, Place};
 
 /// Lines from one position that is kept to the next.
 const BLOCK: usize = 16;
@@ -56,11 +56,11 @@ impl Table {
         // Lines are numbered in 32 bits, one number of which means none.
         match first < u32::MAX as usize {
             true => Ok(Self { files }),
-            false => Err(DataError::Data(format!(
-                "{} has {first} lines; {} is the limit",
-                path.display(),
-                u32::MAX - 1
-            ))),
+            false => Err(DataError::TooLong {
+                path: path.to_path_buf(),
+                lines: first,
+                limit: u32::MAX as usize - 1,
+            }),
         }
     }
 
@@ -81,9 +81,9 @@ impl Table {
     }
 
     /// Where a line is, as messages end.
-    pub(crate) fn place(&self, line: usize) -> String {
+    pub(crate) fn place(&self, line: usize) -> Place {
         let file = self.file(line);
-        format!("({}, line {})", file.path.display(), line - file.lines.start + 1)
+        Place { path: file.path.clone(), line: line - file.lines.start + 1 }
     }
 
     /// Visits all lines; threads take some at a time, each into a new state. The states come in
@@ -216,8 +216,8 @@ mod tests {
         assert_eq!(lines(&table), ["a", "b", "c", "d"]);
         let place =
             |name: &str, line| format!("({}, line {line})", dir.path().join(name).display());
-        assert_eq!(table.place(1), place("0.ndjson", 2));
-        assert_eq!(table.place(2), place("2.ndjson", 1));
+        assert_eq!(table.place(1).to_string(), place("0.ndjson", 2));
+        assert_eq!(table.place(2).to_string(), place("2.ndjson", 1));
     }
 
     proptest! {

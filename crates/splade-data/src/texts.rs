@@ -84,7 +84,7 @@ impl Texts {
         let table = Table::open(path)?;
         if table.len() == 0 {
             let name = kind.schema().name();
-            return Err(DataError::Data(format!("the {name} {} is empty", path.display())));
+            return Err(DataError::Empty { name, path: path.to_path_buf() });
         }
         let id_field = kind.id_field();
         let ids = table.map(findings, |found, line, bytes| match kind.parse(bytes) {
@@ -172,21 +172,20 @@ impl Texts {
     /// If there is no such id, or its file was changed meanwhile.
     pub fn get(&self, id: i64) -> Result<Cow<'_, str>, DataError> {
         let Some(line) = self.row(id).and_then(|row| self.line_of(row)) else {
-            return Err(DataError::Data(format!("The id {id} does not exist in the master data")));
+            return Err(DataError::UnknownId { id });
         };
         match self.kind.parse(self.table.line(line)) {
             Ok((found, text)) if found == id => Ok(text),
-            _ => Err(DataError::Data(format!(
-                "the file was changed while it was used: {} {id} is no longer there {}",
-                self.kind.id_field(),
-                self.table.place(line)
-            ))),
+            _ => {
+                let (field, place) = (self.kind.id_field(), self.table.place(line));
+                Err(DataError::Changed { what: format!("{field} {id} is no longer there {place}") })
+            }
         }
     }
 
     /// Where a row is, as messages end.
     pub(super) fn place(&self, row: usize) -> String {
-        self.line_of(row).map(|line| self.table.place(line)).unwrap_or_default()
+        self.line_of(row).map(|line| self.table.place(line).to_string()).unwrap_or_default()
     }
 
     /// Bytes of memory, without the mapped files.

@@ -47,7 +47,7 @@ pub struct TrainingData {
 }
 
 /// What samples are drawn from.
-enum Source<'a> {
+enum Samples<'a> {
     Triplets(&'a [Triplet]),
     Scores(&'a Lists<Scored>),
 }
@@ -200,18 +200,18 @@ impl TrainingData {
         self.set.heap_bytes()
     }
 
-    fn source(&self) -> Source<'_> {
+    fn source(&self) -> Samples<'_> {
         match (&self.set.triplets, &self.set.scores) {
-            (Some(triplets), _) => Source::Triplets(triplets),
-            (None, Some(scores)) => Source::Scores(scores),
+            (Some(triplets), _) => Samples::Triplets(triplets),
+            (None, Some(scores)) => Samples::Scores(scores),
             (None, None) => unreachable!("neither triplets nor scores: this is a bug"),
         }
     }
 
     fn samples(&self) -> usize {
         match self.source() {
-            Source::Triplets(triplets) => triplets.len(),
-            Source::Scores(_) => self.set.queries.len(),
+            Samples::Triplets(triplets) => triplets.len(),
+            Samples::Scores(_) => self.set.queries.len(),
         }
     }
 
@@ -219,7 +219,7 @@ impl TrainingData {
     fn draw(&self, epoch: u64, index: usize) -> Sample {
         let doc = |row: u32| self.set.docs.id_at(row as usize);
         let scores = match self.source() {
-            Source::Triplets(triplets) => {
+            Samples::Triplets(triplets) => {
                 let Triplet { query, positive, negative } = triplets[index];
                 return Sample {
                     query: self.set.queries.id_at(query as usize),
@@ -228,7 +228,7 @@ impl TrainingData {
                     teacher_scores: None,
                 };
             }
-            Source::Scores(scores) => scores,
+            Samples::Scores(scores) => scores,
         };
         let query = self.set.queries.id_at(index);
         let checked = "queries without positives, scores or negatives are refused: this is a bug";

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::html;
 use super::metrics::Metric;
 use super::report::{Report, csv_field};
 use super::significance::{Randomisation, TTest, randomisation_test, t_test};
@@ -89,15 +88,14 @@ pub fn compare(
     other: &Report,
     options: &CompareOptions,
 ) -> Result<Comparison, EvalError> {
-    let error = |message: &str| Err(EvalError::Evaluation(message.to_owned()));
     if baseline.metrics != other.metrics {
-        return error("the two runs were evaluated by different metrics");
+        return Err(EvalError::OtherMetrics);
     }
     let metrics: Vec<_> = (0..baseline.metrics.len())
         .map(|index| compare_metric(baseline, other, index, options))
         .collect();
     match metrics.first().map(|metric| metric.changes.len()) {
-        None | Some(0) => error("the two runs have no judged query in common"),
+        None | Some(0) => Err(EvalError::NothingInCommon),
         Some(queries) => Ok(Comparison { metrics, queries }),
     }
 }
@@ -210,11 +208,5 @@ impl Comparison {
             }
         }
         csv
-    }
-
-    /// One page that needs no other file: the table, the change of every query as a bar, and the
-    /// queries that changed most.
-    pub fn to_html(&self, title: &str) -> String {
-        html::comparison(self, title)
     }
 }

@@ -60,13 +60,44 @@ pub enum EvalError {
     },
     /// A file could not be completed.
     #[error(transparent)]
-    File(#[from] splade_sparse::files::FileError),
-    /// Judgements and rankings cannot be evaluated together. The message says why.
-    #[error("{0}")]
-    Evaluation(String),
+    File(#[from] splade_io::FileError),
+    /// No metric was asked for.
+    #[error("no metric is asked for; name one, such as nDCG@10")]
+    NoMetric,
+    /// Judgements or rankings have no query.
+    #[error("there is no query in the {what}")]
+    NoQuery {
+        /// `qrels` or `run`.
+        what: &'static str,
+    },
+    /// Rankings are of other queries than judgements.
+    #[error(
+        "no query of the run is in the qrels; queries are called \"{found}\" in the run and \
+         \"{judged}\" in the qrels"
+    )]
+    OtherQueries {
+        /// The first query of the run.
+        found: String,
+        /// The first query of the qrels.
+        judged: String,
+    },
+    /// Two reports that are to be compared have different metrics.
+    #[error("the two runs were evaluated by different metrics")]
+    OtherMetrics,
+    /// Two reports that are to be compared have no query in common.
+    #[error("the two runs have no judged query in common")]
+    NothingInCommon,
 }
 
 impl EvalError {
+    /// Returns what a person can do about the error, where it is always the same.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::File(error) => error.hint(),
+            _ => None,
+        }
+    }
+
     /// Wraps an I/O error.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();

@@ -14,8 +14,24 @@ const COUNT_BINS: usize = 40;
 /// Queries listed as changed most, a metric.
 const CHANGES: usize = 20;
 
+impl Report {
+    /// One page with tables and plots that needs no other file: the values of the queries, the
+    /// metrics by cut-off, and the terms of the texts where they are known.
+    pub fn to_html(&self, title: &str) -> String {
+        report(self, title)
+    }
+}
+
+impl Comparison {
+    /// One page that needs no other file: the table, the change of every query as a bar, and the
+    /// queries that changed most.
+    pub fn to_html(&self, title: &str) -> String {
+        comparison(self, title)
+    }
+}
+
 /// The page of an evaluation.
-pub(super) fn report(report: &Report, title: &str) -> String {
+fn report(report: &Report, title: &str) -> String {
     let mut body = String::new();
     let means = report.metrics.iter().zip(&report.means);
     let mut rows: Vec<Vec<String>> =
@@ -48,7 +64,7 @@ pub(super) fn report(report: &Report, title: &str) -> String {
 }
 
 /// The page of two runs.
-pub(super) fn comparison(comparison: &Comparison, title: &str) -> String {
+fn comparison(comparison: &Comparison, title: &str) -> String {
     let p = |p: f64| if p < 0.0001 { "&lt; 0.0001".to_owned() } else { format!("{p:.4}") };
     let row = |m: &ComparedMetric| {
         vec![

@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use splade_sparse::files::open_text;
+use splade_io::open_text;
 
 use crate::EvalError;
 

@@ -6,7 +6,6 @@ use std::num::NonZeroUsize;
 
 use serde_json::{Map, Value, json};
 
-use super::html;
 use super::metrics::{Metric, MetricKind};
 use super::qrels::Qrels;
 use super::run::{Run, Scored};
@@ -54,7 +53,7 @@ pub struct Report {
     pub unjudged: Vec<String>,
     /// What is known of the vectors, under a name such as `documents`. Empty at first.
     pub statistics: Vec<(String, StatisticsSummary)>,
-    /// [`expected_flops`](super::expected_flops), where it is known. None at first.
+    /// [`expected_flops`](super::statistics::expected_flops), where it is known. None at first.
     pub flops: Option<f64>,
     pub(super) curves: Vec<Curve>,
 }
@@ -138,19 +137,16 @@ pub fn evaluate(
 }
 
 fn check_input(qrels: &Qrels, run: &Run, metrics: &[Metric]) -> Result<(), EvalError> {
-    let error = |message: String| Err(EvalError::Evaluation(message));
     if metrics.is_empty() {
-        return error("no metric is asked for; name one, such as nDCG@10".to_owned());
+        return Err(EvalError::NoMetric);
     }
     let (Some((judged, _)), Some((found, _))) = (qrels.iter().next(), run.iter().next()) else {
-        let empty = if qrels.is_empty() { "qrels" } else { "run" };
-        return error(format!("there is no query in the {empty}"));
+        let what = if qrels.is_empty() { "qrels" } else { "run" };
+        return Err(EvalError::NoQuery { what });
     };
     if !run.iter().any(|(query, _)| qrels.get(query).is_some()) {
-        return error(format!(
-            "no query of the run is in the qrels; queries are called \"{found}\" in the run and \
-             \"{judged}\" in the qrels"
-        ));
+        let (found, judged) = (found.to_owned(), judged.to_owned());
+        return Err(EvalError::OtherQueries { found, judged });
     }
     Ok(())
 }
@@ -243,12 +239,6 @@ impl Report {
             }
         }
         csv + "\n"
-    }
-
-    /// One page with tables and plots that needs no other file: the values of the queries, the
-    /// metrics by cut-off, and the terms of the texts where they are known.
-    pub fn to_html(&self, title: &str) -> String {
-        html::report(self, title)
     }
 
     /// The values of a metric by query.

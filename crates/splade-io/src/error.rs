@@ -1,6 +1,7 @@
 //! What can go wrong with a file.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,6 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum FileError {
     /// The system refused to read, write, open or rename a file.
-    #[error("cannot {doing} {}", path.display())]
     Io {
         /// What was tried: `read`, `write` and the like.
         doing: &'static str,
@@ -19,7 +19,6 @@ pub enum FileError {
         source: io::Error,
     },
     /// A line of a text file is not what is expected there.
-    #[error("{}, line {line}: {message}", path.display())]
     Line {
         /// The file.
         path: PathBuf,
@@ -29,7 +28,6 @@ pub enum FileError {
         message: String,
     },
     /// A library could not read or write a file of its format, Parquet for example.
-    #[error("{}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
@@ -37,7 +35,6 @@ pub enum FileError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// A document cannot be written in the form that was asked for.
-    #[error("document {id:?}: {message}")]
     Document {
         /// The id of the document.
         id: String,
@@ -45,12 +42,25 @@ pub enum FileError {
         message: String,
     },
     /// A file does not have the form that is expected.
-    #[error("{}: {message}", path.display())]
     Form {
         /// The file.
         path: PathBuf,
         /// What is wrong, and what to do.
         message: String,
+    },
+    /// Another process is writing an output.
+    Locked {
+        /// The file or folder.
+        path: PathBuf,
+        /// The process id and the command of the other process, where they are known.
+        holder: Option<String>,
+    },
+    /// A folder has files, but not the one by which outputs of its kind are known.
+    NotOurs {
+        /// The folder.
+        path: PathBuf,
+        /// The name of the missing file.
+        marker: String,
     },
 }
 
@@ -75,5 +85,36 @@ impl FileError {
     /// Makes the error of a file that has another form.
     pub fn form(path: &Path, message: impl Into<String>) -> Self {
         Self::Form { path: path.to_path_buf(), message: message.into() }
+    }
+
+    /// Returns what a person can do about the error, where it is always the same.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Locked { .. } => Some("wait until it has ended, or stop it"),
+            Self::NotOurs { .. } => Some("name another folder, or empty this one yourself"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { doing, path, .. } => write!(f, "cannot {doing} {}", path.display()),
+            Self::Line { path, line, message } => {
+                write!(f, "{}, line {line}: {message}", path.display())
+            }
+            Self::Format { path, .. } => write!(f, "{}", path.display()),
+            Self::Document { id, message } => write!(f, "document {id:?}: {message}"),
+            Self::Form { path, message } => write!(f, "{}: {message}", path.display()),
+            Self::Locked { path, holder } => {
+                write!(f, "{}: another process is writing to it", path.display())?;
+                holder.as_ref().map_or(Ok(()), |holder| write!(f, " ({holder})"))
+            }
+            Self::NotOurs { path, marker } => {
+                write!(f, "{}: the folder is not empty and has no {marker}", path.display())
+            }
+        }?;
+        self.hint().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
     }
 }

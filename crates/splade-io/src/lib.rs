@@ -18,18 +18,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A folder that can be resumed is an [`OutputFolder`]: it is written in place by one process at a
+//! time, under an [`OutputLock`], and only if it is empty or has the marker of its kind.
+//!
 //! Long work takes an [`Observer`], which receives its progress and may ask it to stop.
 
-mod disk;
 mod error;
+
+mod disk;
 mod lines;
+mod lock;
 mod new_file;
 mod new_folder;
+mod output_folder;
+
 mod observe;
 
 pub use disk::free_bytes;
 pub use error::FileError;
 pub use lines::{LineWriter, Lines, open_text};
-pub use new_file::{NewFile, write_file};
+pub use lock::OutputLock;
+pub use new_file::{NewFile, temporary_of, write_file};
 pub use new_folder::{NewFolder, is_free};
 pub use observe::{Event, Observer, Progress, StepProgress};
+pub use output_folder::OutputFolder;

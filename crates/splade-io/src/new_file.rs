@@ -10,6 +10,10 @@ use crate::error::FileError;
 
 /// Bytes that are collected before the system is called.
 const BUFFER: usize = 1 << 16;
+/// Random letters in the name of a temporary file, so that nobody can guess it.
+pub(crate) const RANDOM: usize = 12;
+/// How the name of a temporary file ends.
+pub(crate) const SUFFIX: &str = ".tmp";
 
 /// A file that is being written beside its final place.
 ///
@@ -46,7 +50,8 @@ impl NewFile {
         prefix.push(".");
         let temporary = tempfile::Builder::new()
             .prefix(&prefix)
-            .suffix(".tmp")
+            .rand_bytes(RANDOM)
+            .suffix(SUFFIX)
             .permissions_of_new_files()
             .tempfile_in(folder_of(&target))
             .map_err(FileError::io("write", path))?;
@@ -58,6 +63,11 @@ impl NewFile {
     /// The path under which the bytes are now: a library that writes files by name can be given it.
     pub fn temporary_path(&self) -> &Path {
         self.temporary.as_deref().unwrap_or(&self.path)
+    }
+
+    /// The final place, with links resolved.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Flushes the bytes, waits until they have reached the disk, and gives the file its name.
@@ -102,6 +112,19 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut file = NewFile::create(path)?;
     file.write_all(bytes).map_err(FileError::io("write", path))?;
     file.commit()
+}
+
+/// The name that a temporary file of [`NewFile`] was to take, by its own name; none if it is not
+/// the name of a temporary file.
+///
+/// ```
+/// assert_eq!(splade_io::temporary_of("vectors.parquet.k2VbX0qPz81a.tmp"), Some("vectors.parquet"));
+/// assert_eq!(splade_io::temporary_of("vectors.parquet.tmp"), None);
+/// ```
+pub fn temporary_of(name: &str) -> Option<&str> {
+    let (target, random) = name.strip_suffix(SUFFIX)?.rsplit_once('.')?;
+    let is_ours = random.len() == RANDOM && random.bytes().all(|b| b.is_ascii_alphanumeric());
+    (is_ours && !target.is_empty()).then_some(target)
 }
 
 /// The folder of a path; of a bare name, the working directory.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::error::FileError;
-use crate::new_file::{folder_of, sync_folder_of};
+use crate::new_file::{RANDOM, SUFFIX, folder_of, resolved, sync_folder_of};
 
 /// A folder that is being filled beside its final place.
 ///
@@ -27,6 +27,7 @@ impl NewFolder {
     pub fn create(target: &Path) -> Result<Self, FileError> {
         // With a slash at its end, the neighbour would lie inside.
         let target: PathBuf = target.components().collect();
+        let target = resolved(&target);
         let failed = |error| FileError::io("write", &target)(error);
         let above = folder_of(&target);
         fs::create_dir_all(above).map_err(failed)?;
@@ -34,7 +35,8 @@ impl NewFolder {
         prefix.push(".");
         let temporary = tempfile::Builder::new()
             .prefix(&prefix)
-            .suffix(".tmp")
+            .rand_bytes(RANDOM)
+            .suffix(SUFFIX)
             .tempdir_in(above)
             .map_err(failed)?;
         allow_as_new_folders_are(temporary.path()).map_err(failed)?;
@@ -54,17 +56,58 @@ impl NewFolder {
     pub fn commit(self) -> Result<(), FileError> {
         let Self { temporary, target } = self;
         sync_tree(temporary.path()).map_err(FileError::io("write", &target))?;
-        let renaming = FileError::io("rename a folder to", &target);
         if target.is_dir() {
             // Fails where somebody has put a file into it.
             fs::remove_dir(&target).map_err(FileError::io("replace", &target))?;
         }
-        fs::rename(temporary.path(), &target).map_err(renaming)?;
-        // It has another name now: nothing is left to remove.
-        _ = temporary.keep();
-        sync_folder_of(&target);
-        Ok(())
+        rename(temporary, &target)
     }
+
+    /// Does the same where the target may be an earlier folder of the same kind, which is then
+    /// removed with everything in it: it has the file `marker`, by which such folders are known.
+    ///
+    /// # Errors
+    /// [`FileError::NotOurs`] if the target is a folder with files but without the marker. If
+    /// anything cannot be synced or renamed, the earlier folder has its place again.
+    pub fn replace(self, marker: &str) -> Result<(), FileError> {
+        if is_free(&self.target) {
+            return self.commit();
+        }
+        let Self { temporary, target } = self;
+        sync_tree(temporary.path()).map_err(FileError::io("write", &target))?;
+        let failed = |error| FileError::io("replace", &target)(error);
+        // In a new folder of its own, the earlier one cannot overwrite anything.
+        let mut prefix = target.file_name().unwrap_or_default().to_owned();
+        prefix.push(".");
+        let beside = tempfile::Builder::new()
+            .prefix(&prefix)
+            .rand_bytes(RANDOM)
+            .suffix(".old")
+            .tempdir_in(folder_of(&target))
+            .map_err(failed)?;
+        let earlier = beside.path().join("earlier");
+        if !target.join(marker).is_file() {
+            return Err(FileError::NotOurs { path: target, marker: marker.to_owned() });
+        }
+        fs::rename(&target, &earlier).map_err(failed)?;
+        if let Err(error) = rename(temporary, &target) {
+            if fs::rename(&earlier, &target).is_err() {
+                // It stays where it is: nothing of it may be lost.
+                _ = beside.keep();
+            }
+            return Err(error);
+        }
+        beside.close().map_err(FileError::io("remove the earlier folder of", &target))
+    }
+}
+
+/// Gives a temporary folder its name, where nothing stands.
+fn rename(temporary: TempDir, target: &Path) -> Result<(), FileError> {
+    fs::rename(temporary.path(), target).map_err(FileError::io("rename a folder to", target))?;
+    // It has another name now: nothing is left to remove.
+    _ = temporary.keep();
+    sync_folder_of(target);
+    Ok(())
 }
 
 /// Whether a new folder can stand there: nothing does, or an empty folder.
@@ -135,5 +178,44 @@ mod tests {
         NewFolder::create(&empty).expect("created").commit().expect("renamed");
         assert!(NewFolder::create(&file).expect("created").commit().is_err());
         assert_eq!(fs::read(&file).expect("read"), b"1");
+    }
+
+    #[test]
+    fn an_earlier_folder_of_the_same_kind_is_replaced() {
+        let above = tempfile::tempdir().expect("a folder");
+        let target = above.path().join("data");
+        let write = |text: &str| {
+            let folder = NewFolder::create(&target).expect("created");
+            fs::write(folder.path().join("kind.json"), text).expect("written");
+            folder
+        };
+        // A folder of the user's has a name that an earlier version of this code would have taken.
+        let old = above.path().join("data.old");
+        fs::create_dir(&old).expect("made");
+        fs::write(old.join("thesis.txt"), "1").expect("written");
+        write("1").replace("kind.json").expect("written");
+        fs::write(target.join("more"), "").expect("written");
+        write("2").replace("kind.json").expect("replaced");
+        assert_eq!(fs::read(target.join("kind.json")).expect("read"), b"2");
+        assert!(!target.join("more").exists());
+        fs::remove_file(target.join("kind.json")).expect("removed");
+        fs::write(target.join("theirs"), "").expect("written");
+        let error = write("3").replace("kind.json").expect_err("not ours").to_string();
+        assert!(error.contains("has no kind.json"), "{error}");
+        assert!(target.join("theirs").is_file() && old.join("thesis.txt").is_file());
+        assert_eq!(fs::read_dir(above.path()).expect("listed").count(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed() {
+        let above = tempfile::tempdir().expect("a folder");
+        fs::create_dir(above.path().join("disk")).expect("made");
+        let link = above.path().join("link");
+        std::os::unix::fs::symlink("disk/data", &link).expect("linked");
+        let folder = NewFolder::create(&link).expect("created");
+        fs::write(folder.path().join("x"), "1").expect("written");
+        folder.commit().expect("renamed");
+        assert!(link.is_symlink() && above.path().join("disk/data/x").is_file());
     }
 }

@@ -18,7 +18,7 @@ mod vocab;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use splade_sparse::files::Part;
+use splade_sparse::files::ShardSpec;
 
 pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, OutputArgs, PurposeArg};
 pub(crate) use cross_encoder::{
@@ -122,7 +122,7 @@ pub(crate) struct EncodeArgs {
     /// Encode only the rows I, I + N, I + 2N … of the inputs, counted from 0, into one Parquet file
     /// of the --output folder, named by I and N; one that is there already is kept
     #[arg(long, value_name = "I/N", conflicts_with = "resume")]
-    pub(crate) shard: Option<Part>,
+    pub(crate) shard: Option<ShardSpec>,
     /// Keys of the vectors in NDJSON
     #[arg(long, value_enum, default_value = "tokens")]
     pub(crate) terms: Terms,

@@ -51,8 +51,8 @@ impl Observer for Reporter {
                 transfers.show(HubProgress { file: at.unit, bytes: at.done, total });
             }
             Event::Progress(at) => {
-                let unit = unit_named(at.unit);
-                let progress = self.progress.get_or_insert_with(|| Progress::begin(at.share, unit));
+                let (share, unit) = (at.share, at.unit);
+                let progress = self.progress.get_or_insert_with(|| Progress::begin(share, unit));
                 progress.set(at.done as usize, at.tokens as usize, at.share);
                 if at.finished
                     && let Some(progress) = self.progress.take()
@@ -70,14 +70,6 @@ impl Observer for Reporter {
     }
 }
 
-/// What is counted, as a word that lives as long as the program.
-fn unit_named(unit: &str) -> &'static str {
-    ["texts", "vectors", "queries", "pairs"]
-        .into_iter()
-        .find(|name| *name == unit)
-        .unwrap_or("items")
-}
-
 /// How far texts or vectors are: a bar on a terminal, elsewhere a plain line now and then.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
@@ -90,19 +82,19 @@ pub(crate) struct Progress {
     start: Instant,
     last_line: Instant,
     /// What is counted: `texts`, or another plural.
-    what: &'static str,
+    what: String,
     count: usize,
     tokens: usize,
 }
 
 impl Progress {
     /// Starts to count; `position` tells how far the inputs have been read.
-    pub(crate) fn start(position: Position, what: &'static str) -> Self {
+    pub(crate) fn start(position: Position, what: &str) -> Self {
         Self { position: position.clone(), ..Self::begin(position.share(), what) }
     }
 
     /// Starts to count where the caller tells the share that has been read.
-    fn begin(share: Option<f64>, what: &'static str) -> Self {
+    fn begin(share: Option<f64>, what: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(1000);
             let template = match share {
@@ -116,7 +108,7 @@ impl Progress {
             bar
         });
         let (now, skipped) = (Instant::now(), share.unwrap_or(0.0));
-        let position = Position::default();
+        let (position, what) = (Position::default(), what.to_owned());
         let (count, tokens) = (0, 0);
         Self { bar, position, share, skipped, start: now, last_line: now, what, count, tokens }
     }
@@ -161,7 +153,7 @@ impl Progress {
     fn rates(&self) -> String {
         let seconds = self.start.elapsed().as_secs_f64().max(1e-9);
         let rate = |count: usize| count as f64 / seconds;
-        let (what, count, tokens) = (self.what, self.count, self.tokens);
+        let (what, count, tokens) = (&self.what, self.count, self.tokens);
         match tokens {
             0 => format!("{count} {what} in {seconds:.1} s: {:.0} {what}/s", rate(count)),
             _ => format!(

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{
-    FileError, MANIFEST, NdjsonWriter, ParquetReader, ParquetWriter, Part, RowFormat, RowWriter,
-    Shard, ShardForm, ShardedWriter, aside, difference, sync_and_rename,
+    FileError, MANIFEST, NdjsonWriter, ParquetReader, ParquetWriter, RowFormat, RowWriter, Shard,
+    ShardForm, ShardSpec, ShardedWriter, aside, difference, sync_and_rename,
 };
 
 /// The form of rows.
@@ -73,7 +73,7 @@ impl Destination {
     }
 
     /// The file of one part of the inputs, in a folder.
-    pub(crate) fn part(self, part: Part) -> Result<Self> {
+    pub(crate) fn part(self, part: ShardSpec) -> Result<Self> {
         match self {
             Self::Folder(dir, Format::Parquet) if dir.join(MANIFEST).exists() => bail!(
                 "{} holds the vectors of a run without --shard; name another folder",

@@ -11,10 +11,11 @@
 use std::path::PathBuf;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use splade_eval::{Dataset, Texts};
+use splade_eval::Dataset;
+use splade_eval::dataset::Texts;
 
 use super::output::{Master, Output};
-use super::{Watch, error};
+use super::{Steps, error};
 use crate::error::DataError;
 use splade_io::LineWriter;
 
@@ -34,7 +35,7 @@ pub struct BeirOptions {
 pub(super) fn convert(
     options: &BeirOptions,
     output: &Output,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<String>, DataError> {
     let dataset = Dataset::open(&options.dir)?;
     let validation = match &options.validation {
@@ -52,8 +53,8 @@ pub(super) fn convert(
     // Judgements first: what is wrong with them shows soon.
     let splits = [("train", options.train.as_str()), ("validation", validation.as_str())];
     let qrels = splits.map(|(part, split)| Ok((part, dataset.qrels(Some(split))?)));
-    let docs = Numbers::read(dataset.documents(), 1, "documents read", watch)?;
-    let queries = Numbers::read(dataset.queries(), docs.next, "queries read", watch)?;
+    let docs = Numbers::read(dataset.documents(), 1, "documents read", steps)?;
+    let queries = Numbers::read(dataset.queries(), docs.next, "queries read", steps)?;
     let mut notes = vec![format!("train is the split {}, validation {validation}", options.train)];
     for (numbers, name) in [(&docs, "doc_ids.tsv"), (&queries, "query_ids.tsv")] {
         if numbers.write(output, name)? {
@@ -63,7 +64,7 @@ pub(super) fn convert(
     let mut first = None;
     for read in qrels {
         let (name, qrels) = read.map_err(|error: splade_eval::EvalError| DataError::from(error))?;
-        let part = output.part(name)?;
+        let part = output.split(name)?;
         let judged: Option<FxHashSet<&str>> = (options.judged_only && first.is_none()).then(|| {
             qrels.iter().flat_map(|(_, grades)| grades.keys().map(String::as_str)).collect()
         });
@@ -78,7 +79,7 @@ pub(super) fn convert(
                     (Ok(text), _) => Some(docs.number(&text.id).map(|id| (id, text.text))),
                     (Err(error), _) => Some(Err(error.into())),
                 });
-                part.texts(Master::Documents, rows, watch)?
+                part.texts(Master::Documents, rows, steps)?
             }
         };
         let mut lists: Vec<(i64, Vec<i64>)> = Vec::new();
@@ -106,7 +107,7 @@ pub(super) fn convert(
             },
             Err(error) => Some(Err(error.into())),
         });
-        let count = part.texts(Master::Queries, rows, watch)?;
+        let count = part.texts(Master::Queries, rows, steps)?;
         if count == 0 {
             return Err(error(
                 &options.dir,
@@ -150,14 +151,14 @@ impl Numbers {
         texts: Texts,
         first: i64,
         what: &'static str,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<Self, DataError> {
         let mut places: FxHashMap<String, u32> = FxHashMap::default();
         for (count, text) in texts.enumerate() {
-            watch.count(what, count, None)?;
+            steps.count(what, count, None)?;
             let id = text?.id;
             if u32::try_from(count).is_err() || places.contains_key(&id) {
-                return Err(DataError::Data(format!("{what}: the id {id} is there twice")));
+                return Err(DataError::DuplicateId { what, id });
             }
             places.insert(id, count as u32);
         }
@@ -187,9 +188,7 @@ impl Numbers {
 
     /// The number of an id that was read before.
     fn number(&self, id: &str) -> Result<i64, DataError> {
-        self.find(id).ok_or_else(|| {
-            DataError::Data(format!("the files were changed while they were read: {id} is new"))
-        })
+        self.find(id).ok_or_else(|| DataError::Changed { what: format!("{id} is new") })
     }
 
     /// Writes numbers and ids; whether there is a need to.

@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 
-use super::{Watch, error};
+use super::{Steps, error};
 use crate::error::DataError;
 use crate::{Findings, Ids, Table};
 
@@ -103,12 +103,12 @@ impl ByText {
         order: impl ExactSizeIterator<Item = u32>,
         text: impl Fn(u32) -> Cow<'a, str>,
         what: &'static str,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<Self, DataError> {
         let count = order.len();
         let (mut rows, mut same) = (HashTable::with_capacity(count), vec![0; count]);
         for (done, row) in order.enumerate() {
-            watch.count(what, done, count)?;
+            steps.count(what, done, count)?;
             let own = text(row);
             let entry = rows.entry(
                 FxBuildHasher.hash_one(&*own),
@@ -178,10 +178,10 @@ mod tests {
     fn equal_texts_have_one_row() {
         let texts = ["a", "b", "a", "", "b", "c", ""];
         let text = |row: u32| Cow::Borrowed(texts[row as usize]);
-        let mut go_on = |_| true;
+        let mut observer = ();
         let mut index = |order: Vec<u32>| {
-            let watch = &mut Watch::new(&mut go_on);
-            ByText::new(order.into_iter(), text, "texts", watch).expect("not stopped")
+            let steps = &mut Steps(&mut observer);
+            ByText::new(order.into_iter(), text, "texts", steps).expect("not stopped")
         };
         let (first, last) = (index((0..7).collect()), index((0..7).rev().collect()));
         let same = |index: &ByText| (0..7).map(|row| index.same(row)).collect::<Vec<_>>();

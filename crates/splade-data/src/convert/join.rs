@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::output::{Master, Output};
-use super::{Watch, error};
+use super::{Steps, error};
 use crate::error::DataError;
 use crate::{PositivesLine, Schema, Table, TextKind, Texts, find_files, needed_part, read_record};
 
@@ -48,8 +48,10 @@ impl Joined {
 
     fn positives(&self, line: usize) -> Result<(i64, Vec<i64>), DataError> {
         let bytes = self.positives.line(line).trim_ascii_end();
-        let wrong =
-            |message: &str| DataError::Data(format!("{message} {}", self.positives.place(line)));
+        let wrong = |message: &str| {
+            let place = self.positives.place(line);
+            DataError::Record { message: message.to_owned(), place }
+        };
         let row: PositivesLine =
             read_record(Schema::Positives, bytes).map_err(|message| wrong(&message))?;
         // Only ids of texts are known to fit.
@@ -63,13 +65,13 @@ impl Joined {
 pub(super) fn convert(
     options: &JoinOptions,
     output: &Output,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<String>, DataError> {
     let mut notes = Vec::new();
     let mut parts: [Vec<Joined>; 2] = Default::default();
     let mut behind: Option<i64> = None;
     for (count, dir) in options.dirs.iter().enumerate() {
-        watch.at("folders read", count, options.dirs.len())?;
+        steps.at("folders read", count, options.dirs.len())?;
         let mut opened: Vec<(usize, Joined)> = Vec::new();
         for (index, name) in PARTS.into_iter().enumerate() {
             let part = dir.join(name);
@@ -92,7 +94,7 @@ pub(super) fn convert(
         }
     }
     for (name, joined) in PARTS.into_iter().zip(&parts).filter(|(_, joined)| !joined.is_empty()) {
-        let part = output.part(name)?;
+        let part = output.split(name)?;
         let mut counts = [0, 0];
         let masters = [Master::Documents, Master::Queries];
         for (count, kind) in counts.iter_mut().zip(masters) {
@@ -100,13 +102,13 @@ pub(super) fn convert(
                 let texts = if kind == Master::Documents { &from.documents } else { &from.queries };
                 (0..texts.len()).map(move |row| {
                     let id = texts.id_at(row);
-                    let text = texts.text_at(row).ok_or_else(|| {
-                        DataError::Data(format!("the files were changed: {id} is gone"))
-                    })?;
+                    let text = texts
+                        .text_at(row)
+                        .ok_or_else(|| DataError::Changed { what: format!("{id} is gone") })?;
                     Ok((id + from.raise, text))
                 })
             });
-            *count = part.texts(kind, rows, watch)?;
+            *count = part.texts(kind, rows, steps)?;
         }
         let mut lists = Vec::new();
         for from in joined {

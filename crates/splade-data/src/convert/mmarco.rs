@@ -19,10 +19,10 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::collection::{ByText, Collection};
-use super::output::{Master, Output, Part};
+use super::output::{Master, Output, SplitFolder};
 use super::pairs::{ByQuery, Rows, Triple, sample, unique};
 use super::samples::Samples;
-use super::{Watch, error, find_one, triples};
+use super::{Steps, error, find_one, triples};
 use crate::error::DataError;
 use crate::scores::score_line;
 use splade_io::LineWriter;
@@ -166,13 +166,13 @@ struct Data {
 pub(super) fn convert(
     options: &MmarcoOptions,
     output: &Output,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<String>, DataError> {
     let MmarcoOptions { files, purpose, .. } = options;
     let queries = Queries::open(files)?;
     let docs = Collection::open(&files.collection)?;
     let mut notes = Vec::new();
-    let triples = read_triples(&files.triples, &queries, &docs, &mut notes, watch)?;
+    let triples = read_triples(&files.triples, &queries, &docs, &mut notes, steps)?;
     let by_query = ByQuery::new(queries.len(), || triples.iter().map(|triple| triple.query));
     let mut data = Data { queries, docs, triples, by_query };
     if *purpose == Purpose::Distil {
@@ -189,18 +189,18 @@ pub(super) fn convert(
     let per_triple = if *purpose == Purpose::Triplet { 70 } else { 0 };
     output.check_room(bytes.sum::<u64>() + per_triple * data.triples.len() as u64)?;
     for (name, is_dev) in [("train", false), ("validation", true)] {
-        let part = output.part(name)?;
-        data.write(&part, is_dev, *purpose, &mut notes, watch)?;
+        let part = output.split(name)?;
+        data.write(&part, is_dev, *purpose, &mut notes, steps)?;
     }
     if *purpose == Purpose::Distil {
-        data.write_pairs(&output.path("cross-encoder-training-pairs.pkl.gz"), options, watch)?;
-        data.write_scores(&output.path(INIT_SCORES), options, watch)?;
+        data.write_pairs(&output.path("cross-encoder-training-pairs.pkl.gz"), options, steps)?;
+        data.write_scores(&output.path(INIT_SCORES), options, steps)?;
     }
     drop(data);
     let scores = Some(output.path(INIT_SCORES)).filter(|_| *purpose == Purpose::Distil);
     for name in ["train", "validation"] {
-        watch.at("parts checked", usize::from(name == "validation"), 2)?;
-        notes.extend(output.part(name)?.check(scores.as_deref())?);
+        steps.at("parts checked", usize::from(name == "validation"), 2)?;
+        notes.extend(output.split(name)?.check(scores.as_deref())?);
     }
     Ok(notes)
 }
@@ -213,15 +213,15 @@ fn read_triples(
     queries: &Queries,
     docs: &Collection,
     notes: &mut Vec<String>,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<Triple>, DataError> {
     // Of equal texts the last query counts and the first document.
     let query_text = |row| queries.text(row);
     let order = (0..queries.len() as u32).rev();
-    let by_query = ByText::new(order, query_text, "queries compared", watch)?;
+    let by_query = ByText::new(order, query_text, "queries compared", steps)?;
     let doc_text = |row| docs.text(row);
     let order = 0..docs.len() as u32;
-    let by_doc = ByText::new(order, doc_text, "documents compared", watch)?;
+    let by_doc = ByText::new(order, doc_text, "documents compared", steps)?;
     let by_ids = |[query, positive, negative]: [i64; 3]| {
         let doc = |id| docs.row(id).map(|row| by_doc.same(row));
         Some(Triple {
@@ -238,7 +238,7 @@ fn read_triples(
             negative: by_doc.find(negative, doc_text)?,
         })
     };
-    let (triples, left_out) = triples::read(path, by_ids, |texts, _| Ok(by_texts(texts)), watch)?;
+    let (triples, left_out) = triples::read(path, by_ids, |texts, _| Ok(by_texts(texts)), steps)?;
     if left_out > 0 {
         notes.push(format!("{left_out} triples with an unknown query or document are left out"));
     }
@@ -286,24 +286,24 @@ impl Data {
 
     fn write(
         &self,
-        part: &Part,
+        part: &SplitFolder,
         dev: bool,
         purpose: Purpose,
         notes: &mut Vec<String>,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<(), DataError> {
         let of_part =
             || self.triples.iter().filter(|triple| self.queries.is_dev(triple.query) == dev);
         let mut seen = Rows::new(self.queries.len());
         let first = of_part().map(|triple| triple.query).filter(|query| seen.insert(*query));
         let rows = first.map(|row| Ok((self.queries.id(row), self.queries.text(row))));
-        let queries = part.texts(Master::Queries, rows, watch)?;
+        let queries = part.texts(Master::Queries, rows, steps)?;
         if queries == 0 {
             let message = match dev {
                 true => "no triple has the text of a query of dev.full: there is no validation set",
                 false => "no triple is left for train",
             };
-            return Err(DataError::Data(message.to_owned()));
+            return Err(DataError::NothingLeft(message.to_owned()));
         }
         let mut used = Rows::new(self.docs.len());
         for triple in of_part() {
@@ -313,7 +313,7 @@ impl Data {
         let mut docs: Vec<u32> = used.iter().collect();
         docs.sort_unstable_by_key(|row| self.docs.id(*row));
         let rows = docs.iter().map(|row| Ok((self.docs.id(*row), self.docs.text(*row))));
-        let documents = part.texts(Master::Documents, rows, watch)?;
+        let documents = part.texts(Master::Documents, rows, steps)?;
         let doc = |row: u32| self.docs.id(row);
         let positives = |query: u32| self.positives(query).into_iter().map(doc);
         let by_id = self.queries_of(dev);
@@ -323,7 +323,7 @@ impl Data {
             let rows = of_part().map(|triple| {
                 [self.queries.id(triple.query), doc(triple.positive), doc(triple.negative)]
             });
-            part.triplets(rows, watch)?;
+            part.triplets(rows, steps)?;
         }
         let name = if dev { "validation" } else { "train" };
         notes.push(format!("{name}: {queries} queries, {documents} documents, {triples} triples"));
@@ -335,11 +335,11 @@ impl Data {
         &self,
         path: &Path,
         options: &MmarcoOptions,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<(), DataError> {
         let mut samples = Samples::create(path)?;
         for (done, query) in self.queries_of(true).into_iter().enumerate() {
-            watch.count("dev samples written", done, None)?;
+            steps.count("dev samples written", done, None)?;
             let texts = |row: u32| self.docs.text(row);
             let positives = self.triples_of(query).map(|triple| texts(triple.positive));
             let negatives = self.triples_of(query).map(|triple| texts(triple.negative));
@@ -348,7 +348,7 @@ impl Data {
         samples.end_of_dev()?;
         let queries = self.queries_of(false);
         for (done, query) in queries.iter().enumerate() {
-            watch.count("train samples written", done, queries.len())?;
+            steps.count("train samples written", done, queries.len())?;
             let (positives, negatives) = self.drawn(*query, PAIRS, options);
             let labelled = positives.iter().map(|row| (*row, true));
             let labelled = labelled.chain(negatives.iter().map(|row| (*row, false)));
@@ -363,12 +363,12 @@ impl Data {
         &self,
         path: &Path,
         options: &MmarcoOptions,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<(), DataError> {
         let mut file = LineWriter::create(path)?;
         let queries = [self.queries_of(false), self.queries_of(true)].concat();
         for (done, query) in queries.iter().enumerate() {
-            watch.count("queries with scores written", done, queries.len())?;
+            steps.count("queries with scores written", done, queries.len())?;
             let (positives, negatives) = self.drawn(*query, SCORES, options);
             let docs = positives.into_iter().chain(negatives);
             let line =

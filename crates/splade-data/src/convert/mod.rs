@@ -31,54 +31,45 @@ pub use squad::SquadOptions;
 
 use std::path::{Path, PathBuf};
 
+use splade_io::{Event, Observer, Progress};
+
 use crate::error::DataError;
 use output::Output;
 
-/// How far a conversion is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// What is done now, as a plural of what is counted: `triples`.
-    pub what: &'static str,
-    /// How many are done.
-    pub done: u64,
-    /// Of how many, where that is known.
-    pub total: Option<u64>,
-}
+/// The observer of a conversion, as its loops see it.
+struct Steps<'a>(&'a mut dyn Observer);
 
-/// Whoever looks on: told of each step, and asked whether to go on.
-pub struct Watch<'a>(&'a mut dyn FnMut(Step) -> bool);
+impl Steps<'_> {
+    /// Items between two events.
+    const EVERY: usize = 1 << 16;
 
-impl std::fmt::Debug for Watch<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Watch")
-    }
-}
-
-impl<'a> Watch<'a> {
-    /// Items between two calls.
-    pub(crate) const EVERY: usize = 1 << 16;
-
-    /// Calls this now and then; its answer is whether to go on.
-    pub fn new(step: &'a mut dyn FnMut(Step) -> bool) -> Self {
-        Self(step)
-    }
-
-    /// Tells of a step; an error if it is to be the last one.
-    pub(crate) fn at(
+    /// Tells how far the work is. `what` is what is counted: `triples read`.
+    ///
+    /// # Errors
+    /// [`DataError::Stopped`] if the observer asks to stop.
+    fn at(
         &mut self,
         what: &'static str,
         done: usize,
         total: impl Into<Option<usize>>,
     ) -> Result<(), DataError> {
         let total = total.into().map(|total| total as u64);
-        match (self.0)(Step { what, done: done as u64, total }) {
-            true => Ok(()),
-            false => Err(DataError::Stopped),
+        let progress = Progress {
+            doing: "converting",
+            unit: what,
+            done: done as u64,
+            total,
+            ..Progress::default()
+        };
+        self.0.event(Event::Progress(progress));
+        match self.0.stop() {
+            false => Ok(()),
+            true => Err(DataError::Stopped),
         }
     }
 
     /// The same for loops over single items, most of which pass unseen.
-    pub(crate) fn count(
+    fn count(
         &mut self,
         what: &'static str,
         done: usize,
@@ -91,9 +82,9 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// What a folder of training data is made of.
+/// What a folder of training data is made of, and how.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum Conversion {
     /// Triples of unicamp-dl/mmarco.
     Mmarco(MmarcoOptions),
     /// A folder in BEIR's form.
@@ -113,28 +104,29 @@ pub struct Converted {
     pub notes: Vec<String>,
 }
 
-/// Writes the training data of a source into a folder.
+/// Writes the training data that a conversion gives into a folder.
 ///
 /// `settings` is kept in the folder, in `convert.json`, which is there only if everything else is.
 /// With `replace`, a folder that is there is replaced once the new one is whole.
 ///
 /// # Errors
 /// If a file is missing or not sound, the folder is there already, nothing can be written, or
-/// `watch` asks for an end. The folder is then as it was.
+/// the observer asks to stop. The folder is then as it was.
 pub fn convert(
-    source: &Source,
+    conversion: &Conversion,
     out: &Path,
     settings: &serde_json::Value,
     replace: bool,
-    watch: &mut Watch<'_>,
+    observer: &mut dyn Observer,
 ) -> Result<Converted, DataError> {
+    let steps = &mut Steps(observer);
     let output = Output::create(out, replace)?;
-    let notes = match source {
-        Source::Mmarco(options) => mmarco::convert(options, &output, watch),
-        Source::Beir(options) => beir::convert(options, &output, watch),
-        Source::MsMarco(options) => msmarco::convert(options, &output, watch),
-        Source::Squad(options) => squad::convert(options, &output, watch),
-        Source::Join(options) => join::convert(options, &output, watch),
+    let notes = match conversion {
+        Conversion::Mmarco(options) => mmarco::convert(options, &output, steps),
+        Conversion::Beir(options) => beir::convert(options, &output, steps),
+        Conversion::MsMarco(options) => msmarco::convert(options, &output, steps),
+        Conversion::Squad(options) => squad::convert(options, &output, steps),
+        Conversion::Join(options) => join::convert(options, &output, steps),
     }?;
     output.finish(settings)?;
     Ok(Converted { notes })
@@ -148,7 +140,7 @@ pub fn made_with(out: &Path) -> Option<serde_json::Value> {
 
 /// A message that names a file.
 fn error(path: &Path, message: &str) -> DataError {
-    DataError::Data(format!("{}: {message}", path.display()))
+    DataError::form(path, message)
 }
 
 /// The first of some files that a folder has, packed (`.gz`) or not.

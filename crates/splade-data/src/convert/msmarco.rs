@@ -14,10 +14,10 @@ use splade_eval::Qrels;
 
 use super::collection::Collection;
 use super::mmarco::INIT_SCORES;
-use super::output::{Master, Output, Part};
+use super::output::{Master, Output, SplitFolder};
 use super::pairs::{ByQuery, Rows, Scored, Triple, sample, unique};
 use super::scores::{Candidates, index};
-use super::{Watch, find_one, triples};
+use super::{Steps, find_one, triples};
 use crate::error::DataError;
 use crate::random::Permutation;
 use crate::scores::score_line;
@@ -84,7 +84,7 @@ struct Judged {
 pub(super) fn convert(
     options: &MsMarcoOptions,
     output: &Output,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<String>, DataError> {
     let MsMarcoOptions { files, .. } = options;
     let queries = Collection::open(&files.train_queries)?;
@@ -100,7 +100,7 @@ pub(super) fn convert(
     let triples = match &options.triples {
         None => Vec::new(),
         Some(path) => {
-            let triples = read_triples(path, &queries, &docs, &mut notes, watch)?;
+            let triples = read_triples(path, &queries, &docs, &mut notes, steps)?;
             let mut asked = Rows::new(queries.len());
             triples.iter().for_each(|triple| _ = asked.insert(triple.query));
             keep(&mut judged, "without triples", &mut notes, |one| asked.contains(one.query));
@@ -119,20 +119,21 @@ pub(super) fn convert(
                 &mut judged,
                 &mut used,
                 &mut notes,
-                watch,
+                steps,
             )?;
             Some(output.path(name))
         }
     };
     if judged.is_empty() {
-        return Err(DataError::Data("no query of train has a positive and negatives".to_owned()));
+        let message = "no query of train has a positive and negatives".to_owned();
+        return Err(DataError::NothingLeft(message));
     }
     let mut known = Rows::new(queries.len());
     for one in &judged {
         known.insert(one.query);
         one.positives.iter().for_each(|doc| _ = used.insert(*doc));
     }
-    let train = output.part("train")?;
+    let train = output.split("train")?;
     if options.triples.is_some() {
         let kept = || triples.iter().filter(|triple| known.contains(triple.query));
         for triple in kept() {
@@ -140,11 +141,11 @@ pub(super) fn convert(
             used.insert(triple.negative);
         }
         let ids = |t: &Triple| [queries.id(t.query), docs.id(t.positive), docs.id(t.negative)];
-        train.triplets(kept().map(ids), watch)?;
+        train.triplets(kept().map(ids), steps)?;
     }
     // Without any negatives these are to be mined, from everything.
     let mine = options.triples.is_none() && options.hard_negatives.is_none();
-    write(&train, &queries, &docs, &judged, (!mine).then_some(&used), &mut notes, watch)?;
+    write(&train, &queries, &docs, &judged, (!mine).then_some(&used), &mut notes, steps)?;
     drop(triples);
 
     let judged = self::judged(&dev_qrels, &dev_queries, &docs, "validation", &mut notes)?;
@@ -156,11 +157,11 @@ pub(super) fn convert(
     };
     let order = Permutation::new(docs.len(), &[options.seed, DRAWN_DOCS]);
     (0..wanted).for_each(|place| _ = used.insert(order.at(place) as u32));
-    let validation = output.part("validation")?;
-    write(&validation, &dev_queries, &docs, &judged, Some(&used), &mut notes, watch)?;
+    let validation = output.split("validation")?;
+    write(&validation, &dev_queries, &docs, &judged, Some(&used), &mut notes, steps)?;
     drop(docs);
     for (done, (part, scores)) in [(train, scores), (validation, None)].into_iter().enumerate() {
-        watch.at("parts checked", done, 2)?;
+        steps.at("parts checked", done, 2)?;
         notes.extend(part.check(scores.as_deref())?);
     }
     Ok(notes)
@@ -200,7 +201,7 @@ fn judged(
     }
     if judged.is_empty() {
         let message = format!("no judgement of {part} has a query and a document that are known");
-        return Err(DataError::Data(message));
+        return Err(DataError::NothingLeft(message));
     }
     judged.sort_unstable_by_key(|one| queries.id(one.query));
     Ok(judged)
@@ -225,24 +226,24 @@ fn read_triples(
     queries: &Collection,
     docs: &Collection,
     notes: &mut Vec<String>,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<Triple>, DataError> {
     let by_ids = |[query, positive, negative]: [i64; 3]| {
         let (positive, negative) = (docs.row(positive)?, docs.row(negative)?);
         Some(Triple { query: queries.row(query)?, positive, negative })
     };
     let mut texts = None;
-    let by_texts = |[query, positive, negative]: [&str; 3], watch: &mut Watch<'_>| {
+    let by_texts = |[query, positive, negative]: [&str; 3], steps: &mut Steps<'_>| {
         let [by_query, by_doc] = match &mut texts {
             Some(texts) => texts,
-            None => texts.insert([index(queries, watch)?, index(docs, watch)?]),
+            None => texts.insert([index(queries, steps)?, index(docs, steps)?]),
         };
         let doc = |text: &str| by_doc.find(text, |row| docs.text(row));
         let query = by_query.find(query, |row| queries.text(row));
         let rows = query.zip(doc(positive)).zip(doc(negative));
         Ok(rows.map(|((query, positive), negative)| Triple { query, positive, negative }))
     };
-    let (triples, left_out) = triples::read(path, by_ids, by_texts, watch)?;
+    let (triples, left_out) = triples::read(path, by_ids, by_texts, steps)?;
     if left_out > 0 {
         notes.push(format!("{left_out} triples with an unknown query or document are left out"));
     }
@@ -260,9 +261,9 @@ fn write_scores(
     judged: &mut Vec<Judged>,
     used: &mut Rows,
     notes: &mut Vec<String>,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<&'static str, DataError> {
-    let candidates = Candidates::read(path, queries, docs, watch)?;
+    let candidates = Candidates::read(path, queries, docs, steps)?;
     let without = candidates.unscored();
     let are_scored = without < candidates.pairs.len();
     let name = if are_scored { TEACHER_SCORES } else { INIT_SCORES };
@@ -305,7 +306,7 @@ fn write_scores(
         unscored += (one.positives.len() - scored) as u64;
         let all = || one.positives.iter().chain(&drawn).copied();
         all().for_each(|doc| _ = used.insert(doc));
-        failed = watch.count("queries with scores written", done, None).and_then(|()| {
+        failed = steps.count("queries with scores written", done, None).and_then(|()| {
             let scores = all().map(|doc| (docs.id(doc), score(doc)));
             let line = score_line(queries.id(one.query), scores);
             Ok(file.line(format_args!("{line}"))?)
@@ -325,23 +326,23 @@ fn write_scores(
 
 /// Writes masters and positive lists; all documents where none are named.
 fn write(
-    part: &Part,
+    part: &SplitFolder,
     queries: &Collection,
     docs: &Collection,
     judged: &[Judged],
     used: Option<&Rows>,
     notes: &mut Vec<String>,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<(), DataError> {
     let rows = judged.iter().map(|one| Ok((queries.id(one.query), queries.text(one.query))));
-    let count = part.texts(Master::Queries, rows, watch)?;
+    let count = part.texts(Master::Queries, rows, steps)?;
     let mut rows: Vec<u32> = match used {
         Some(used) => used.iter().collect(),
         None => (0..docs.len() as u32).collect(),
     };
     rows.sort_by_key(|row| docs.id(*row));
     let rows = rows.iter().map(|row| Ok((docs.id(*row), docs.text(*row))));
-    let documents = part.texts(Master::Documents, rows, watch)?;
+    let documents = part.texts(Master::Documents, rows, steps)?;
     let ids = |one: &Judged| one.positives.iter().map(|doc| docs.id(*doc)).collect::<Vec<_>>();
     part.positives(judged.iter().map(|one| (queries.id(one.query), ids(one))))?;
     notes.push(format!("{}: {count} queries, {documents} documents", part.name()));

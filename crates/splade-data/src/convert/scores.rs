@@ -15,11 +15,11 @@ use std::path::Path;
 
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde_json::Value;
-use splade_sparse::files::{Lines, open_text};
+use splade_io::{Lines, open_text};
 
 use super::collection::{ByText, Collection};
 use super::pairs::Scored;
-use super::{Watch, error, pickle};
+use super::{Steps, error, pickle};
 use crate::error::DataError;
 
 /// What a file says of pairs of queries and documents that are known.
@@ -38,16 +38,16 @@ impl<'a> Candidates<'a> {
         path: &Path,
         queries: &'a Collection,
         docs: &'a Collection,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<Self, DataError> {
         let mut this = Self { queries, docs, texts: None, pairs: Vec::new(), left_out: 0 };
         let name = path.to_string_lossy().to_lowercase();
         let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
         match name.rsplit('.').next().unwrap_or_default() {
-            "pkl" | "pickle" => this.read_pickle(path, watch)?,
-            "json" => this.read_json(path, watch)?,
-            "ndjson" | "jsonl" => this.read_lines(path, watch, Self::json_line)?,
-            _ => this.read_lines(path, watch, Self::field_line)?,
+            "pkl" | "pickle" => this.read_pickle(path, steps)?,
+            "json" => this.read_json(path, steps)?,
+            "ndjson" | "jsonl" => this.read_lines(path, steps, Self::json_line)?,
+            _ => this.read_lines(path, steps, Self::field_line)?,
         }
         match this.pairs.len() {
             0 => Err(error(path, "no pair has a query and a document that are known")),
@@ -82,11 +82,11 @@ impl<'a> Candidates<'a> {
         Ok(())
     }
 
-    fn read_pickle(&mut self, path: &Path, watch: &mut Watch<'_>) -> Result<(), DataError> {
-        let mut file = open_text(path).map_err(|error| DataError::Data(error.to_string()))?;
+    fn read_pickle(&mut self, path: &Path, steps: &mut Steps<'_>) -> Result<(), DataError> {
+        let mut file = open_text(path)?;
         let mut stopped = Ok(());
         let read = pickle::read::<String>(&mut file, |query, scores| {
-            stopped = watch.at("pairs read", self.pairs.len(), None);
+            stopped = steps.at("pairs read", self.pairs.len(), None);
             if stopped.is_err() {
                 return Err(String::new());
             }
@@ -96,13 +96,13 @@ impl<'a> Candidates<'a> {
         read.map_err(|message| error(path, &message))
     }
 
-    fn read_json(&mut self, path: &Path, watch: &mut Watch<'_>) -> Result<(), DataError> {
-        let file = open_text(path).map_err(|error| DataError::Data(error.to_string()))?;
+    fn read_json(&mut self, path: &Path, steps: &mut Steps<'_>) -> Result<(), DataError> {
+        let file = open_text(path)?;
         let mut json = serde_json::Deserializer::from_reader(file);
         let mut stopped = Ok(());
         let run = Run {
             take: &mut |query: &str, doc: &str, score| {
-                stopped = watch.count("pairs read", self.pairs.len(), None);
+                stopped = steps.count("pairs read", self.pairs.len(), None);
                 if stopped.is_err() {
                     return Err(String::new());
                 }
@@ -117,25 +117,24 @@ impl<'a> Candidates<'a> {
     fn read_lines(
         &mut self,
         path: &Path,
-        watch: &mut Watch<'_>,
-        take: impl Fn(&mut Self, &str, &mut Watch<'_>) -> Result<(), LineError>,
+        steps: &mut Steps<'_>,
+        take: impl Fn(&mut Self, &str, &mut Steps<'_>) -> Result<(), LineError>,
     ) -> Result<(), DataError> {
-        let told = |error: splade_sparse::files::FileError| DataError::Data(error.to_string());
-        let mut lines = Lines::open(path).map_err(told)?;
+        let mut lines = Lines::open(path)?;
         let mut number = 0;
-        while let Some(line) = lines.next_line().map_err(told)? {
-            watch.count("lines read", number, None)?;
+        while let Some(line) = lines.next_line()? {
+            steps.count("lines read", number, None)?;
             number += 1;
-            match take(self, &line, watch) {
+            match take(self, &line, steps) {
                 Ok(()) => {}
-                Err(LineError::Text(message)) => return Err(told(lines.error(message))),
+                Err(LineError::Text(message)) => return Err(lines.error(message).into()),
                 Err(LineError::Other(error)) => return Err(error),
             }
         }
         Ok(())
     }
 
-    fn json_line(&mut self, line: &str, watch: &mut Watch<'_>) -> Result<(), LineError> {
+    fn json_line(&mut self, line: &str, steps: &mut Steps<'_>) -> Result<(), LineError> {
         let mut object: HashMap<String, Value> =
             serde_json::from_str(line).map_err(|error| format!("not a JSON object: {error}"))?;
         let mut take = |key: &str| object.remove(key);
@@ -152,7 +151,7 @@ impl<'a> Candidates<'a> {
                 return Err("there are not as many scores as docs".into());
             }
             for (place, doc) in docs.iter().enumerate() {
-                let rows = self.by_texts(query, doc, watch)?;
+                let rows = self.by_texts(query, doc, steps)?;
                 self.push(rows, scores.as_ref().map(|scores| scores[place]))?;
             }
             return Ok(());
@@ -185,7 +184,7 @@ impl<'a> Candidates<'a> {
         Ok(())
     }
 
-    fn field_line(&mut self, line: &str, watch: &mut Watch<'_>) -> Result<(), LineError> {
+    fn field_line(&mut self, line: &str, steps: &mut Steps<'_>) -> Result<(), LineError> {
         let tabbed: Vec<&str> = line.trim_end().split('\t').collect();
         if let [a, b, c, d, e] = tabbed[..] {
             let scores = |first: &str, second: &str| Some((number(first)?, number(second)?));
@@ -203,7 +202,7 @@ impl<'a> Candidates<'a> {
             for (doc, score) in [(b, first), (c, second)] {
                 let rows = match (id(a), id(doc)) {
                     (Some(query), Some(doc)) => self.queries.row(query).zip(self.docs.row(doc)),
-                    _ => self.by_texts(a.trim(), doc.trim(), watch)?,
+                    _ => self.by_texts(a.trim(), doc.trim(), steps)?,
                 };
                 self.push(rows, Some(score))?;
             }
@@ -223,12 +222,12 @@ impl<'a> Candidates<'a> {
         &mut self,
         query: &str,
         doc: &str,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<Option<(u32, u32)>, DataError> {
         let (queries, docs) = (self.queries, self.docs);
         let [by_query, by_doc] = match &mut self.texts {
             Some(texts) => texts,
-            None => self.texts.insert([index(queries, watch)?, index(docs, watch)?]),
+            None => self.texts.insert([index(queries, steps)?, index(docs, steps)?]),
         };
         let query = by_query.find(query, |row| queries.text(row));
         Ok(query.zip(by_doc.find(doc, |row| docs.text(row))))
@@ -236,8 +235,8 @@ impl<'a> Candidates<'a> {
 }
 
 /// Rows by text; of equal texts the first counts.
-pub(super) fn index(texts: &Collection, watch: &mut Watch<'_>) -> Result<ByText, DataError> {
-    ByText::new(0..texts.len() as u32, |row| texts.text(row), "texts compared", watch)
+pub(super) fn index(texts: &Collection, steps: &mut Steps<'_>) -> Result<ByText, DataError> {
+    ByText::new(0..texts.len() as u32, |row| texts.text(row), "texts compared", steps)
 }
 
 enum LineError {

@@ -12,10 +12,10 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
-use splade_sparse::files::open_text;
+use splade_io::open_text;
 
 use super::output::{Master, Output};
-use super::{Watch, error};
+use super::{Steps, error};
 use crate::error::DataError;
 use splade_io::LineWriter;
 
@@ -112,7 +112,7 @@ struct Query {
 
 impl Data {
     fn read(&mut self, path: &Path, titles: bool) -> Result<(), DataError> {
-        let file = open_text(path).map_err(|error| DataError::Data(error.to_string()))?;
+        let file = open_text(path)?;
         let file: File = serde_json::from_reader(file)
             .map_err(|message| error(path, &format!("it has not the form of SQuAD: {message}")))?;
         for Article { title, paragraphs } in file.data {
@@ -147,7 +147,7 @@ impl Data {
 pub(super) fn convert(
     options: &SquadOptions,
     output: &Output,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<String>, DataError> {
     let mut data = Data::default();
     let files = options.train.len() + options.dev.len();
@@ -155,7 +155,7 @@ pub(super) fn convert(
     let mut ends = Vec::new();
     for part in [&options.train, &options.dev] {
         for path in part {
-            watch.at("files read", ends.len(), files)?;
+            steps.at("files read", ends.len(), files)?;
             data.read(path, options.titles)?;
         }
         ends.push((data.docs.len(), data.queries.len()));
@@ -175,14 +175,15 @@ pub(super) fn convert(
         ("validation", train_queries..all_queries, 0..all_docs),
     ] {
         if queries.is_empty() {
-            return Err(DataError::Data(format!("no question of {name} can be answered")));
+            let message = format!("no question of {name} can be answered");
+            return Err(DataError::NothingLeft(message));
         }
-        let part = output.part(name)?;
+        let part = output.split(name)?;
         notes.push(format!("{name}: {} queries, {} documents", queries.len(), docs.len()));
         let rows = queries.clone().map(|row| Ok((query_id(row), &data.queries[row].text)));
-        part.texts(Master::Queries, rows, watch)?;
+        part.texts(Master::Queries, rows, steps)?;
         let rows = docs.map(|row| Ok((row as i64 + 1, &data.docs[row])));
-        part.texts(Master::Documents, rows, watch)?;
+        part.texts(Master::Documents, rows, steps)?;
         let positive = |row: usize| [data.queries[row].positive as i64 + 1];
         part.positives(queries.map(|row| (query_id(row), positive(row))))?;
         notes.extend(part.check(None)?);

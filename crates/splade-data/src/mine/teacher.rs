@@ -36,7 +36,8 @@ impl TeacherScores {
         for (line, (qid, scores)) in rows.into_iter().enumerate() {
             if queries.insert(qid, scores).is_some() {
                 let place = table.place(line);
-                return Err(DataError::Data(format!("qid {qid} is there twice {place}")));
+                let message = format!("qid {qid} is there twice");
+                return Err(DataError::Record { message, place });
             }
         }
         Ok(Self { queries })

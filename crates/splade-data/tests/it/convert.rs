@@ -8,24 +8,44 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use splade_data::DataError;
 use splade_data::convert::{
-    BeirOptions, JoinOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles, MsMarcoOptions, Purpose,
-    Source, SquadOptions, Watch, convert, made_with,
+    BeirOptions, Conversion, JoinOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles, MsMarcoOptions,
+    Purpose, SquadOptions, convert, made_with,
 };
+use splade_io::{Event, Observer};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert")
 }
 
 /// Converts into a new folder; the notes.
-fn run(source: &Source) -> (tempfile::TempDir, PathBuf, Vec<String>) {
+fn run(source: &Conversion) -> (tempfile::TempDir, PathBuf, Vec<String>) {
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().join("out");
     let settings = json!({"made": "by a test"});
-    let mut go_on = |_| true;
-    let converted = convert(source, &out, &settings, false, &mut Watch::new(&mut go_on));
+    let converted = convert(source, &out, &settings, false, &mut ());
     let notes = converted.expect("converted").notes;
     assert_eq!(made_with(&out), Some(settings));
     (dir, out, notes)
+}
+
+/// Asks to stop after a number of questions.
+struct Patience(u32);
+
+impl Observer for Patience {
+    fn event(&mut self, _: Event<'_>) {}
+
+    fn stop(&mut self) -> bool {
+        let is_over = self.0 == 0;
+        self.0 = self.0.saturating_sub(1);
+        is_over
+    }
+}
+
+fn names(dir: &Path) -> Vec<std::ffi::OsString> {
+    let entries = std::fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry"));
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+    names.sort();
+    names
 }
 
 /// The files below a folder, unpacked, by path.
@@ -81,7 +101,7 @@ fn mmarco_for_triplets() {
     by_texts.files.triples = fixtures().join("mmarco-texts/triples.train.small.tsv");
     let mut left_out = Vec::new();
     for options in [by_ids, by_texts] {
-        let (_dir, out, notes) = run(&Source::Mmarco(options));
+        let (_dir, out, notes) = run(&Conversion::Mmarco(options));
         assert_eq!(compare(&out, "mmarco-triplet").keys().next(), None);
         left_out.extend(notes.into_iter().filter(|note| note.contains("unknown")));
     }
@@ -165,7 +185,7 @@ fn mmarco_for_distillation() {
     let drawn = std::fs::read(drawn).expect("a file");
     let drawn: Value = serde_json::from_slice(&drawn).expect("JSON");
     for max_negatives in [0, 3, 40] {
-        let (_dir, out, notes) = run(&Source::Mmarco(mmarco(Purpose::Distil, max_negatives)));
+        let (_dir, out, notes) = run(&Conversion::Mmarco(mmarco(Purpose::Distil, max_negatives)));
         assert!(notes.iter().any(|note| note.contains("queries without a negative")), "{notes:?}");
         let rest = compare(&out, "mmarco-distil");
         let [pairs, scores] =
@@ -234,7 +254,7 @@ fn mmarco_for_distillation() {
 fn what_is_drawn_depends_on_the_seed_alone() {
     let scores = |seed| {
         let options = MmarcoOptions { seed, ..mmarco(Purpose::Distil, 2) };
-        let (_dir, out, _) = run(&Source::Mmarco(options));
+        let (_dir, out, _) = run(&Conversion::Mmarco(options));
         files(&out)["hard-negatives-init-scores.ndjson.gz"].clone()
     };
     assert_eq!(scores(1), scores(1));
@@ -274,7 +294,7 @@ fn ms_marco_with_scores_of_every_form() {
     ] {
         // All of it is whole with triplets too.
         let options = msmarco(Some(name), Some("qidpidtriples.tsv.gz"));
-        let (_dir, out, notes) = run(&Source::MsMarco(options));
+        let (_dir, out, notes) = run(&Conversion::MsMarco(options));
         // Compared under the name of the expected file.
         std::fs::rename(out.join(TEACHER), out.join("scores.ndjson.gz")).expect("renamed");
         let mut got = files(&out);
@@ -291,7 +311,7 @@ fn ms_marco_with_scores_of_every_form() {
 fn ms_marco_with_negatives_that_have_no_scores() {
     let mut options = msmarco(Some("hard-negatives.jsonl"), None);
     options.max_negatives = 2;
-    let (_dir, out, _) = run(&Source::MsMarco(options));
+    let (_dir, out, _) = run(&Conversion::MsMarco(options));
     let got = files(&out);
     let expected = std::fs::read(fixtures().join("expected/msmarco/scores.ndjson")).expect("read");
     let (got, expected) = (text(&got[INIT]), text(&expected));
@@ -316,7 +336,7 @@ fn where_some_pairs_have_scores_the_others_are_not_used() {
     std::fs::write(&path, line).expect("written");
     let mut options = msmarco(None, None);
     options.hard_negatives = Some(path);
-    let (_dir, out, notes) = run(&Source::MsMarco(options));
+    let (_dir, out, notes) = run(&Conversion::MsMarco(options));
     assert!(notes.iter().any(|note| note.starts_with("1 pairs without a score")), "{notes:?}");
     let scores = text(&files(&out)[TEACHER]);
     // The positive gets the best score of the negatives.
@@ -330,7 +350,7 @@ fn where_some_pairs_have_scores_the_others_are_not_used() {
 fn ms_marco_to_be_mined_has_every_document() {
     let mut options = msmarco(None, None);
     options.validation_docs = 5;
-    let (_dir, out, _) = run(&Source::MsMarco(options));
+    let (_dir, out, _) = run(&Conversion::MsMarco(options));
     let got = files(&out);
     let lines = |name: &str| text(&got[name]).lines().count();
     assert_eq!(lines("train/doc_master.ndjson"), 50);
@@ -348,7 +368,7 @@ fn beir_and_squad() {
         validation: None,
         judged_only: false,
     };
-    let (_dir, out, notes) = run(&Source::Beir(beir("train")));
+    let (_dir, out, notes) = run(&Conversion::Beir(beir("train")));
     assert_eq!(compare(&out, "beir").keys().next(), None);
     for want in [
         "train is the split train, validation test",
@@ -359,7 +379,7 @@ fn beir_and_squad() {
         assert!(notes.iter().any(|note| note == want), "{want}: {notes:?}");
     }
     let options = SquadOptions::find(&fixtures().join("squad"), true).expect("files");
-    let (_dir, out, notes) = run(&Source::Squad(options));
+    let (_dir, out, notes) = run(&Conversion::Squad(options));
     assert_eq!(compare(&out, "squad").keys().next(), None);
     assert_eq!(notes.last().expect("a note"), "1 questions without an answer are left out");
 }
@@ -373,8 +393,8 @@ fn train_without_unjudged_documents() {
         validation: Some("train".to_owned()),
         judged_only,
     };
-    let (_all, all, _) = run(&Source::Beir(options(false)));
-    let (_judged, judged, notes) = run(&Source::Beir(options(true)));
+    let (_all, all, _) = run(&Conversion::Beir(options(false)));
+    let (_judged, judged, notes) = run(&Conversion::Beir(options(true)));
     let qrels = std::fs::read_to_string(fixtures().join("beir/qrels/test.tsv")).expect("read");
     let named: Vec<&str> = qrels.lines().skip(1).filter_map(|l| l.split('\t').nth(1)).collect();
     let (all, judged) = (files(&all), files(&judged));
@@ -400,15 +420,17 @@ fn train_without_unjudged_documents() {
 
 #[test]
 fn joined_folders_hold_all_and_no_id_twice() {
-    let (_a, a, _) =
-        run(&Source::Squad(SquadOptions::find(&fixtures().join("squad"), true).expect("files")));
-    let (_b, b, _) = run(&Source::Beir(BeirOptions {
+    let (_a, a, _) = run(&Conversion::Squad(
+        SquadOptions::find(&fixtures().join("squad"), true).expect("files"),
+    ));
+    let (_b, b, _) = run(&Conversion::Beir(BeirOptions {
         dir: fixtures().join("beir"),
         train: "train".to_owned(),
         validation: None,
         judged_only: false,
     }));
-    let (_joined, joined, _) = run(&Source::Join(JoinOptions { dirs: vec![a.clone(), b.clone()] }));
+    let (_joined, joined, _) =
+        run(&Conversion::Join(JoinOptions { dirs: vec![a.clone(), b.clone()] }));
     let [a, b, joined] = [a, b, joined].map(|dir| files(&dir));
     let rows = |of: &BTreeMap<String, Vec<u8>>, name: &str| -> Vec<Value> {
         let lines = text(&of[name]);
@@ -455,7 +477,7 @@ fn failures_leave_nothing_behind() {
     let with = |change: &dyn Fn(&mut MsMarcoOptions)| {
         let mut options = msmarco(None, None);
         change(&mut options);
-        Source::MsMarco(options)
+        Conversion::MsMarco(options)
     };
     let hard = |name: &str, bytes: &[u8]| {
         let path = bad(name, bytes);
@@ -469,7 +491,7 @@ fn failures_leave_nothing_behind() {
         validation: None,
         judged_only: false,
     };
-    for (source, want) in [
+    let cases = [
         (hard("a.pkl", b"\x80\x02cos\nsystem\n."), "a.pkl: pickle instruction 0x63 is not that of"),
         (hard("b.json", b"{\"100\": {\"1\": \"x\"}}"), "b.json: invalid type: string \"x\""),
         (hard("c.jsonl", b"{\"qid\": 100}\n"), "c.jsonl, line 1: expected scores, or pos and neg"),
@@ -479,31 +501,32 @@ fn failures_leave_nothing_behind() {
         (hard("g.run", b"100 Q0 1 1 inf t\n"), "line 1: a score is inf, which is no finite number"),
         (with(&|options| options.triples = Some(triples.clone())), "triples.tsv, line 2: expected"),
         (with(&|options| options.files.collection = collection.clone()), "got \"1 y\""),
-        (Source::Beir(split), "there is no file qrels/dev.tsv; the splits are: test, train"),
+        (Conversion::Beir(split), "there is no file qrels/dev.tsv; the splits are: test, train"),
         (
-            Source::Squad(SquadOptions { train: vec![triples.clone()], dev: vec![], titles: true }),
+            Conversion::Squad(SquadOptions {
+                train: vec![triples.clone()],
+                dev: vec![],
+                titles: true,
+            }),
             "triples.tsv: it has not the form of SQuAD",
         ),
-    ] {
-        let mut go_on = |_| true;
-        let failed = convert(&source, &out, &Value::Null, false, &mut Watch::new(&mut go_on));
+    ];
+    let before = names(dir.path());
+    for (source, want) in cases {
+        let failed = convert(&source, &out, &Value::Null, false, &mut ());
         let error = failed.expect_err(want).to_string();
         assert!(error.contains(want), "{error}");
-        assert!(!out.exists() && !dir.path().join("out.partial").exists());
+        assert_eq!(names(dir.path()), before);
     }
     // Stopped after each number of steps.
     for steps in 0.. {
-        let mut left = steps;
-        let mut step = |_| {
-            left -= 1;
-            left >= 0
-        };
-        let source = Source::Mmarco(mmarco(Purpose::Distil, 3));
-        match convert(&source, &out, &Value::Null, false, &mut Watch::new(&mut step)) {
+        let mut patience = Patience(steps);
+        let source = Conversion::Mmarco(mmarco(Purpose::Distil, 3));
+        match convert(&source, &out, &Value::Null, false, &mut patience) {
             Err(error) => assert!(matches!(error, DataError::Stopped), "{error}"),
             Ok(_) => break,
         }
-        assert!(!out.exists() && !dir.path().join("out.partial").exists());
+        assert_eq!(names(dir.path()), before);
     }
     assert!(out.join("convert.json").is_file());
 }

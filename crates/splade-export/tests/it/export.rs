@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_export::{
+use splade_export::targets::{
     Ciff, Csr, CsrForm, Elasticsearch, ElasticsearchField, Lucene, Milvus, OpenSearch,
-    OpenSearchField, Pgvector, Qdrant, Seismic, Target, TermNames, TextTarget, Vespa,
+    OpenSearchField, Pgvector, Qdrant, Seismic, Vespa,
 };
+use splade_export::{Target, TermNames, TextTarget};
 use splade_sparse::files::{FileError, ParquetReader, RowWriter, Shard, ShardedWriter};
 use splade_sparse::{SparseVector, TermId};
 

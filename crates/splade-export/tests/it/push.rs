@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use splade_export::push::{
-    Client, ClientOptions, PushError, PushOptions, Pusher, Request, Watcher,
-};
-use splade_export::{Elasticsearch, ElasticsearchField, TermNames};
+use splade_export::TermNames;
+use splade_export::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Request};
+use splade_export::targets::{Elasticsearch, ElasticsearchField};
+use splade_io::{Event, Observer};
 use splade_sparse::{SparseVector, TermId};
 
 /// Method and path of a request, and status and body of the answer; none cuts the connection.
@@ -64,13 +64,9 @@ fn answer(mut stream: &TcpStream, steps: &Mutex<Vec<Step>>) {
 #[derive(Default)]
 struct Counter(usize);
 
-impl Watcher for Counter {
-    fn note(&mut self, _message: &str) {
+impl Observer for Counter {
+    fn event(&mut self, _: Event<'_>) {
         self.0 += 1;
-    }
-
-    fn stopped(&mut self) -> bool {
-        false
     }
 }
 
@@ -96,15 +92,15 @@ fn push(dir: &Path, url: &str, documents: &[&str], resume: bool) -> Result<(), P
         settings: Value::Null,
         tokens: vec!["a".to_owned(), "\"".to_owned()],
     };
-    let mut watcher = Counter::default();
-    let mut pusher = Pusher::open(dir, &client, &target, options, &mut watcher)?;
+    let mut observer = Counter::default();
+    let mut pusher = Pusher::open(dir, &client, &target, options, &mut observer)?;
     let pairs = vec![(TermId(0), 1e-10), (TermId(1), 0.333_333_34), (TermId(9), 2.0)];
     let vector = SparseVector::from_pairs(pairs).expect("a vector");
     let done = pusher.done().0 as usize;
     for (row, id) in documents.iter().enumerate().skip(done) {
-        pusher.put(row as u64, id, &vector, &mut watcher)?;
+        pusher.put(row as u64, id, &vector, &mut observer)?;
     }
-    pusher.finish(&mut watcher).map(drop)
+    pusher.finish(&mut observer).map(drop)
 }
 
 fn stored() -> Option<(u16, Value)> {
@@ -183,8 +179,8 @@ fn what_http_does_not_take_is_tried_once() {
     let options = ClientOptions { key, ..ClientOptions::default() };
     let client = Client::new("http://localhost:9", options).expect("a client");
     let request = Request { method: "GET", path: "/", content_type: "", body: b"" };
-    let mut watcher = Counter::default();
-    let error = client.call(&request, &mut watcher).expect_err("no header");
+    let mut observer = Counter::default();
+    let error = client.call(&request, &mut observer).expect_err("no header");
     assert!(matches!(error, PushError::Options(_)), "{error}");
-    assert_eq!(watcher.0, 0);
+    assert_eq!(observer.0, 0);
 }

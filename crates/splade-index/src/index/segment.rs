@@ -13,11 +13,11 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use splade_sparse::files::{aside, sync_and_rename};
+use splade_io::NewFile;
 
 use super::bytes::{u32_at, u64_at};
 use super::range::Range;
@@ -30,11 +30,11 @@ const HEADER: usize = 16;
 const ENTRY: usize = 24;
 const FOOTER: usize = 16;
 
-/// A segment that is being written, beside its name until it is whole.
+/// A segment that is being written under a temporary name.
 #[derive(Debug)]
 pub(super) struct SegmentWriter {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: NewFile,
     format: WeightFormat,
     table: Vec<u8>,
     start: u64,
@@ -42,8 +42,7 @@ pub(super) struct SegmentWriter {
 
 impl SegmentWriter {
     pub(super) fn create(path: &Path, format: WeightFormat) -> Result<Self, IndexError> {
-        let file = File::create(aside(path)).map_err(IndexError::io("write", path))?;
-        let mut file = BufWriter::with_capacity(1 << 20, file);
+        let mut file = NewFile::create(path)?;
         let mut header = MAGIC.to_vec();
         header.extend(VERSION.to_le_bytes());
         header.extend((format.bytes() as u32).to_le_bytes());
@@ -68,8 +67,8 @@ impl SegmentWriter {
         self.table.len() / ENTRY
     }
 
-    /// Ends the file; it is on the disk and has its name afterwards.
-    pub(super) fn finish(mut self) -> Result<(), IndexError> {
+    /// Ends the file. It can be read under its temporary name, and has its name once it is committed.
+    pub(super) fn finish(mut self) -> Result<NewFile, IndexError> {
         let ranges = self.ranges() as u32;
         self.table.extend(ranges.to_le_bytes());
         let crc = crc32fast::hash(&self.table);
@@ -77,8 +76,7 @@ impl SegmentWriter {
         self.table.extend(MAGIC);
         self.file.write_all(&self.table).map_err(IndexError::io("write", &self.path))?;
         self.file.flush().map_err(IndexError::io("write", &self.path))?;
-        drop(self.file);
-        Ok(sync_and_rename(&self.path)?)
+        Ok(self.file)
     }
 }
 
@@ -121,7 +119,8 @@ impl Segment {
     /// Maps a file and checks its ends.
     pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
         let file = File::open(path).map_err(IndexError::io("open", path))?;
-        // SAFETY: files of an index are written aside and renamed, and never changed afterwards.
+        // SAFETY: a segment is complete before it is opened, and neither it nor the file under its
+        // later name is written to afterwards: changes make new files.
         #[allow(unsafe_code, reason = "mapping a file")]
         let map = unsafe { Mmap::map(&file) }.map_err(IndexError::io("map", path))?;
         Self::of(path, Bytes::Mapped(map))
@@ -195,8 +194,20 @@ impl Segment {
         self.bytes.len() as u64
     }
 
-    /// Compares the checksum of every range.
+    /// Compares the checksum of every range, and checks what is in it.
     pub(super) fn verify(&self) -> Result<(), IndexError> {
+        self.check_sums()?;
+        match self.iter().position(|range| !range.is_sound()) {
+            None => Ok(()),
+            Some(at) => {
+                let message = format!("range {at} is not what was written");
+                Err(IndexError::damaged(&self.path, message))
+            }
+        }
+    }
+
+    /// Compares the checksum of every range.
+    pub(super) fn check_sums(&self) -> Result<(), IndexError> {
         for (at, Entry { start, bytes, crc, .. }) in self.ranges.iter().enumerate() {
             if crc32fast::hash(&self.bytes[*start..start + bytes]) != *crc {
                 let message = format!("the checksum of range {at} differs");

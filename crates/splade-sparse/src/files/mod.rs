@@ -14,9 +14,11 @@ mod ndjson;
 #[cfg(feature = "files")]
 mod parquet;
 #[cfg(feature = "files")]
-mod part;
+mod parquet_file;
 #[cfg(feature = "files")]
 mod reader;
+#[cfg(feature = "files")]
+mod shard_spec;
 #[cfg(feature = "files")]
 mod shards;
 mod text;
@@ -28,12 +30,14 @@ pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
 #[cfg(feature = "files")]
 pub use parquet::{ParquetReader, ParquetWriter};
 #[cfg(feature = "files")]
-pub use part::Part;
-#[cfg(feature = "files")]
 pub use reader::{VectorReader, vector_files};
+#[cfg(feature = "files")]
+pub use shard_spec::ShardSpec;
 #[cfg(feature = "files")]
 pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, difference};
 pub use splade_io::{FileError, Lines, open_text};
+// The program and splade-train still call these; splade-io's `NewFile` takes their place.
+#[doc(hidden)]
 pub use text::{aside, sync_and_rename};
 #[cfg(feature = "files")]
 pub use texts::{ParquetTexts, TextRow};

@@ -5,7 +5,8 @@ mod training;
 use anyhow::{Result, bail};
 use light_splade::finding_line;
 use serde_json::{Value, json};
-use splade_eval::{Dataset, Finding, Qrels, check};
+use splade_eval::check::{Finding, check};
+use splade_eval::{Dataset, Qrels};
 
 use crate::args::{CheckDataArgs, TableOrJson};
 use crate::output::print;

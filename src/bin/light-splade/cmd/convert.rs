@@ -6,9 +6,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use splade_data::DataError;
 use splade_data::convert::{
-    BeirOptions, JoinOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles, MsMarcoOptions, Source,
-    SquadOptions, Step, Watch, convert, made_with,
+    BeirOptions, Conversion, JoinOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles, MsMarcoOptions,
+    SquadOptions, convert, made_with,
 };
+use splade_io::{Event, Observer};
 use splade_model::hub::{HubOptions, resolve_dataset};
 
 use crate::args::{ConvertCommand, MmarcoArgs, MsMarcoArgs, OutputArgs};
@@ -32,7 +33,7 @@ pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
             settings["max_negatives_per_query"] = max_negatives.into();
             let (purpose, seed) = (args.purpose.into(), args.draw.seed);
             let options = MmarcoOptions { files, purpose, max_negatives, seed };
-            write(&Source::Mmarco(options), &settings, &args.output)
+            write(&Conversion::Mmarco(options), &settings, &args.output)
         }
         ConvertCommand::Beir(args) => {
             let settings = json!({
@@ -48,7 +49,7 @@ pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
                 validation: args.validation.clone(),
                 judged_only: args.judged_only,
             };
-            write(&Source::Beir(options), &settings, &args.output)
+            write(&Conversion::Beir(options), &settings, &args.output)
         }
         ConvertCommand::Msmarco(args) => msmarco(args),
         ConvertCommand::Squad(args) => {
@@ -58,14 +59,14 @@ pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
                 "titles": options.titles,
                 "inputs": sizes(options.train.iter().chain(&options.dev))?,
             });
-            write(&Source::Squad(options), &settings, &args.output)
+            write(&Conversion::Squad(options), &settings, &args.output)
         }
         ConvertCommand::Join(args) => {
             let dirs = args.dirs.iter().map(|dir| full(dir)).collect::<Result<Vec<_>>>()?;
             // What they were made with tells of changes.
             let made: Vec<_> = dirs.iter().map(|dir| made_with(dir)).collect();
             let settings = json!({"source": "join", "data": dirs, "made_with": made});
-            write(&Source::Join(JoinOptions { dirs }), &settings, &args.output)
+            write(&Conversion::Join(JoinOptions { dirs }), &settings, &args.output)
         }
     }
 }
@@ -97,7 +98,7 @@ fn msmarco(args: &MsMarcoArgs) -> Result<()> {
         validation_docs: args.validation_docs,
         seed: args.draw.seed,
     };
-    write(&Source::MsMarco(options), &settings, &args.output)
+    write(&Conversion::MsMarco(options), &settings, &args.output)
 }
 
 /// The files of mMARCO, in a folder or fetched from the hub.
@@ -142,7 +143,7 @@ fn sizes<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Result<Value> {
     Ok(sizes)
 }
 
-fn write(source: &Source, settings: &Value, output: &OutputArgs) -> Result<()> {
+fn write(conversion: &Conversion, settings: &Value, output: &OutputArgs) -> Result<()> {
     let out = output.out.display();
     if output.resume
         && let Some(made_with) = made_with(&output.out)
@@ -156,12 +157,7 @@ fn write(source: &Source, settings: &Value, output: &OutputArgs) -> Result<()> {
     // Not before: a download ends at once, and goes on the next time.
     interrupt::listen()?;
     let mut shown = Shown::default();
-    let mut step = |step: Step| {
-        shown.step(step);
-        !interrupt::asked()
-    };
-    let converted =
-        convert(source, &output.out, settings, output.force, &mut Watch::new(&mut step));
+    let converted = convert(conversion, &output.out, settings, output.force, &mut shown);
     shown.clear();
     match converted {
         Ok(converted) => {
@@ -177,27 +173,35 @@ fn write(source: &Source, settings: &Value, output: &OutputArgs) -> Result<()> {
 /// Progress of one kind of work after the other.
 #[derive(Default)]
 struct Shown {
-    now: Option<(Step, Position, Progress)>,
+    /// What is counted, and how much of it is done.
+    now: Option<(String, u64, Position, Progress)>,
 }
 
-impl Shown {
-    fn step(&mut self, step: Step) {
-        if self.now.as_ref().is_none_or(|(now, ..)| now.what != step.what) {
+impl Observer for Shown {
+    fn event(&mut self, event: Event<'_>) {
+        let Event::Progress(told) = event else { return };
+        if self.now.as_ref().is_none_or(|(unit, ..)| unit != told.unit) {
             self.clear();
-            let position = step.total.map_or_else(Position::default, Position::of);
-            let progress = Progress::start(position.clone(), step.what);
-            self.now = Some((Step { done: 0, ..step }, position, progress));
+            let position = told.total.map_or_else(Position::default, Position::of);
+            let progress = Progress::start(position.clone(), told.unit);
+            self.now = Some((told.unit.to_owned(), 0, position, progress));
         }
-        if let Some((now, position, progress)) = &mut self.now {
-            let more = step.done.saturating_sub(now.done);
+        if let Some((_, done, position, progress)) = &mut self.now {
+            let more = told.done.saturating_sub(*done);
             position.read(more);
             progress.add(more as usize, 0);
-            now.done = step.done;
+            *done = told.done;
         }
     }
 
+    fn stop(&mut self) -> bool {
+        interrupt::asked()
+    }
+}
+
+impl Shown {
     fn clear(&mut self) {
-        if let Some((_, _, progress)) = self.now.take() {
+        if let Some((.., progress)) = self.now.take() {
             progress.clear();
         }
     }

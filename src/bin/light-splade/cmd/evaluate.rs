@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use light_splade::{EvaluateOptions, SparseEncoder, Vocabulary, evaluate, evaluate_bm25};
 use serde_json::Map;
 use splade_eval::{Dataset, Run};
-use splade_index::Bm25Options;
+use splade_index::bm25::Bm25Options;
 use splade_model::Side;
 
 use crate::args::EvaluateArgs;

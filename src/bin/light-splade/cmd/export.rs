@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
+use splade_export::Target;
 #[cfg(not(feature = "push"))]
 use splade_export::TextTarget as Server;
 #[cfg(feature = "push")]
 use splade_export::push::Server;
-use splade_export::{
+use splade_export::targets::{
     Ciff, Csr, CsrForm, Elasticsearch, ElasticsearchField, Lucene, Milvus, OpenSearch,
-    OpenSearchField, Pgvector, Qdrant, Seismic, Target, Vespa,
+    OpenSearchField, Pgvector, Qdrant, Seismic, Vespa,
 };
 use splade_sparse::files::{RowWriter, Shard, ShardedWriter};
 

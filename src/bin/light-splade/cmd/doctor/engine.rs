@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use splade_export::push::{Answer, Client, ClientOptions, PushError, Request, Server, Watcher};
-use splade_export::{
-    Elasticsearch, ElasticsearchField, OpenSearch, OpenSearchField, Qdrant, Quantisation, TermNames,
+use splade_export::push::{Answer, Client, ClientOptions, PushError, Request, Server};
+use splade_export::targets::{
+    Elasticsearch, ElasticsearchField, OpenSearch, OpenSearchField, Qdrant,
 };
+use splade_export::{Quantisation, TermNames};
+use splade_io::{Event, Observer};
 use splade_sparse::SparseVector;
 
 use super::Wrong;
@@ -335,12 +337,14 @@ impl From<PushError> for Wrong {
 /// Waits are told to the person, and Ctrl-C ends them.
 struct Terminal;
 
-impl Watcher for Terminal {
-    fn note(&mut self, message: &str) {
-        say(message);
+impl Observer for Terminal {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Note(message) = event {
+            say(message);
+        }
     }
 
-    fn stopped(&mut self) -> bool {
+    fn stop(&mut self) -> bool {
         interrupt::asked()
     }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
-use splade_eval::{CompareOptions, ComparedMetric, Comparison, Report, compare};
+use splade_eval::Report;
+use splade_eval::compare::{CompareOptions, ComparedMetric, Comparison, QueryChange, compare};
 
 use crate::args::ReportFormat;
 
@@ -108,6 +109,6 @@ fn comparison_json(comparison: &Comparison) -> Value {
     json
 }
 
-fn changed(metric: &ComparedMetric) -> impl Iterator<Item = &splade_eval::QueryChange> {
+fn changed(metric: &ComparedMetric) -> impl Iterator<Item = &QueryChange> {
     metric.changes.iter().take(CHANGES).filter(|change| change.difference() != 0.0)
 }

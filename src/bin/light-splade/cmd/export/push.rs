@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use splade_export::Target;
-use splade_export::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Server, Watcher};
+use splade_export::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Server};
+use splade_io::{Event, Observer};
 
 use super::documents::{Documents, check_inputs};
 use super::queries;
@@ -101,12 +102,14 @@ fn stopped_is_interrupted<T>(result: Result<T, PushError>, more: &str) -> Result
 /// Waits are told to the person, and Ctrl-C ends them.
 struct Terminal;
 
-impl Watcher for Terminal {
-    fn note(&mut self, message: &str) {
-        say(message);
+impl Observer for Terminal {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Note(message) = event {
+            say(message);
+        }
     }
 
-    fn stopped(&mut self) -> bool {
+    fn stop(&mut self) -> bool {
         interrupt::asked()
     }
 }

@@ -1,6 +1,5 @@
 //! Files of vectors: what is written comes back, other writers' files are read, and damaged files
 //! are errors.
-#![cfg(feature = "files")]
 
 use std::path::{Path, PathBuf};
 
@@ -69,6 +68,28 @@ proptest! {
         std::fs::write(&path, &bytes).expect("written");
         let _ = read(&path);
     }
+}
+
+/// Every bit of a small file, its metadata above all, is flipped once.
+#[test]
+fn a_flipped_bit_of_parquet_is_an_error_or_rows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("v.parquet");
+    write_parquet(&path, &[row("a", &[(1, 1.0), (7, 0.5)]), row("b", &[])]);
+    let whole = std::fs::read(&path).expect("read");
+    let panics = |at: &usize| {
+        let mut bytes = whole.clone();
+        bytes[at / 8] ^= 1 << (at % 8);
+        std::fs::write(&path, &bytes).expect("written");
+        let read = || {
+            let _ = read(&path);
+            let texts = ParquetTexts::open(&path, &["id"], None, "id");
+            let _ = texts.and_then(|mut texts| texts.next_rows());
+        };
+        std::panic::catch_unwind(read).is_err()
+    };
+    let panicked: Vec<usize> = (0..whole.len() * 8).filter(panics).collect();
+    assert_eq!(panicked, [0; 0], "of {} bits", whole.len() * 8);
 }
 
 #[test]
@@ -165,6 +186,48 @@ fn shards_resume_without_a_lost_or_doubled_row() {
             }
         }
     }
+}
+
+/// A folder of somebody else is refused, a second process too, and only what a killed run has left
+/// in a folder of vectors is removed.
+#[test]
+fn only_our_own_files_are_touched() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let format = RowFormat::ids(4);
+    let out = dir.path().join("out");
+    let open = |resume| open(&out, "ndjson", &format, json!(1), resume);
+    std::fs::create_dir(&out).expect("made");
+    std::fs::write(out.join("thesis.txt"), "mine").expect("written");
+    let error = open(false).expect_err("not ours").to_string();
+    assert!(error.contains("is not empty and has no manifest.json"), "{error}");
+    std::fs::remove_file(out.join("thesis.txt")).expect("removed");
+    let mut writer = open(false).expect("begun");
+    let error = open(true).expect_err("locked").to_string();
+    let pid = format!("process {}", std::process::id());
+    assert!(error.contains("another process is writing to it") && error.contains(&pid), "{error}");
+    writer.write("a", &row("a", &[(1, 1.0)]).vector).expect("written");
+    // As a killed run leaves it.
+    let left = std::fs::read_dir(&out).expect("listed").map(|entry| entry.expect("one").path());
+    let left: Vec<PathBuf> =
+        left.filter(|path| path.extension().is_some_and(|e| e == "tmp")).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    drop(writer);
+    std::fs::write(&left[0], "{\"id\"").expect("written");
+    for name in ["vectors-00000.ndjson.tmp", "vectors-mine.ndjson.abcdefghijkl.tmp", "notes"] {
+        std::fs::write(out.join(name), "mine").expect("written");
+    }
+    drop(open(true).expect("resumed"));
+    let left =
+        std::fs::read_dir(&out).expect("listed").map(|entry| entry.expect("one").file_name());
+    let mut left: Vec<_> = left.map(|name| name.to_string_lossy().into_owned()).collect();
+    left.sort();
+    let want = [
+        "manifest.json",
+        "notes",
+        "vectors-00000.ndjson.tmp",
+        "vectors-mine.ndjson.abcdefghijkl.tmp",
+    ];
+    assert_eq!(left, want);
 }
 
 #[test]

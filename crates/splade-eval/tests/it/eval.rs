@@ -8,9 +8,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use splade_eval::check::check;
+use splade_eval::compare::{CompareOptions, compare};
+use splade_eval::report::Averaging;
+use splade_eval::significance::{randomisation_test, t_test};
+use splade_eval::statistics::expected_flops;
 use splade_eval::{
-    Averaging, CompareOptions, Dataset, EvaluateOptions, Metric, Qrels, Report, Run, Scored,
-    VectorStatistics, check, compare, evaluate, expected_flops, randomisation_test, t_test,
+    Dataset, EvaluateOptions, Metric, Qrels, Report, Run, Scored, VectorStatistics, evaluate,
 };
 use splade_sparse::{SparseVector, TermId};
 
