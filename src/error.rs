@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use hydra_compose::ComposeError;
 use splade_data::DataError;
 use splade_eval::EvalError;
 #[cfg(feature = "push")]
@@ -65,6 +66,17 @@ pub enum Error {
     /// An argument or an input does not fit the others; the message says what to change.
     #[error("{0}")]
     Invalid(String),
+    /// A config or a pipeline cannot be composed.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// A part of the work failed; the source says why.
+    #[error("{doing}")]
+    During {
+        /// What was being done, with the file or the step.
+        doing: String,
+        /// Why it failed.
+        source: Box<Error>,
+    },
     /// The model that an index names cannot be used.
     #[error("cannot use the model of the index; if it is elsewhere now, give --model")]
     IndexModel(#[source] Box<Error>),
@@ -90,6 +102,15 @@ impl Error {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let wrap = FileError::io(doing, path);
         move |source| Self::File(wrap(source))
+    }
+
+    /// Wraps an error with what was being done; a request to stop stays what it is.
+    pub(crate) fn during(doing: impl Into<String>) -> impl FnOnce(Self) -> Self {
+        let doing = doing.into();
+        move |error| match error {
+            Self::Stopped { .. } => error,
+            error => Self::During { doing, source: Box::new(error) },
+        }
     }
 
     /// The error of work of which nothing is kept.

@@ -46,6 +46,12 @@ pub fn model_folder(name: &Path, observer: &mut dyn Observer) -> Result<PathBuf,
     Ok(folder)
 }
 
+/// The name of a folder or file, for people.
+pub(crate) fn folder_name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
 /// A path by which a file is told from others; of what is not there as it was given.
 pub(crate) fn full(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())

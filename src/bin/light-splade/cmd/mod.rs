@@ -84,12 +84,6 @@ fn windows(
     work(&texts)
 }
 
-/// The name of a folder, for people.
-fn name(path: &Path) -> String {
-    path.file_name()
-        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
 /// The lines of a file of ids, less blank ones.
 fn ids(path: &Path) -> Result<Vec<String>> {
     let (mut lines, mut ids) = (Lines::open(path)?, Vec::new());
