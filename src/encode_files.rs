@@ -233,10 +233,10 @@ where
         observer.event(Event::Note("the shard is there already"));
         return Ok(EncodedFiles { was_complete: true, ..EncodedFiles::default() });
     }
-    if let Destination::Folder(dir, _) = &destination
+    if let Destination::Folder(dir, form) = &destination
         && options.force
     {
-        remove_shards(dir)?;
+        remove_shards(dir, ShardForm::vectors(extension(*form), options.shard_rows).format)?;
     }
     let mut sink = destination.open(&rows, options.resume, options.shard_rows)?;
     let kept: u64 = sink.finished().iter().map(|shard| shard.rows).sum();
@@ -526,7 +526,10 @@ impl LockedPart {
     fn commit(self) -> Result<(), Error> {
         self.lock.sync_all().map_err(Error::io("write", &self.partial))?;
         std::fs::rename(&self.partial, &self.path)
-            .map_err(Error::io("rename a file to", &self.path))
+            .map_err(Error::io("rename a file to", &self.path))?;
+        // The new name itself lasts once its folder is on the disk; not every system has that.
+        _ = self.path.parent().map(|dir| File::open(dir).and_then(|dir| dir.sync_all()));
+        Ok(())
     }
 
     /// Leaves nothing behind.

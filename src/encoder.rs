@@ -301,8 +301,7 @@ fn shares_everything(
     folder: &Path,
     options: &SparseEncoderOptions,
 ) -> Result<bool, Error> {
-    let model = ModelFolder::open(folder)
-        .map_err(|source| Error::Load { name: name.display().to_string(), source })?;
+    let model = ModelFolder::open(folder).map_err(Error::load(name))?;
     let prompt = |given: &Option<String>, own: &str| given.clone().unwrap_or(own.to_owned());
     Ok(model.shares_towers()
         && model.query.max_seq_length == model.document.max_seq_length

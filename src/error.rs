@@ -25,7 +25,7 @@ pub enum Error {
         /// The name that was given.
         name: String,
         /// Why.
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// The tokenizer of a model cannot be read.
     #[error("cannot load the tokenizer of {name}")]
@@ -68,7 +68,7 @@ pub enum Error {
     Invalid(String),
     /// A config or a pipeline cannot be composed.
     #[error(transparent)]
-    Compose(#[from] ComposeError),
+    Compose(Box<ComposeError>),
     /// A part of the work failed; the source says why.
     #[error("{doing}")]
     During {
@@ -104,6 +104,11 @@ impl Error {
         move |source| Self::File(wrap(source))
     }
 
+    /// Wraps the error of a model with the name that was given.
+    pub(crate) fn load(name: &Path) -> impl FnOnce(ModelError) -> Self {
+        move |source| Self::Load { name: name.display().to_string(), source: Box::new(source) }
+    }
+
     /// Wraps an error with what was being done; a request to stop stays what it is.
     pub(crate) fn during(doing: impl Into<String>) -> impl FnOnce(Self) -> Self {
         let doing = doing.into();
@@ -116,6 +121,12 @@ impl Error {
     /// The error of work of which nothing is kept.
     pub(crate) fn stopped() -> Self {
         Self::Stopped { kept: "nothing is kept".to_owned() }
+    }
+}
+
+impl From<ComposeError> for Error {
+    fn from(error: ComposeError) -> Self {
+        Self::Compose(Box::new(error))
     }
 }
 

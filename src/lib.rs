@@ -59,6 +59,27 @@
 //! # Ok::<(), light_splade::Error>(())
 //! ```
 //!
+//! # Everything else that the program does
+//!
+//! | function | what it does |
+//! |---|---|
+//! | [`encode_files`] | writes vectors into a file, or into shards that can be resumed |
+//! | [`export_documents`] | writes vectors for a search engine, or sends them to its server |
+//! | [`export_model`] | writes a model for other libraries, with its card, and uploads it |
+#![cfg_attr(
+    feature = "push",
+    doc = "| [`doctor`] | compares the answers of a search engine with the scores they must have |"
+)]
+//! | [`mine`], [`score`] | finds hard negatives, scores pairs of queries and documents |
+//! | [`convert()`] | makes training data of mMARCO, MS MARCO, BEIR and SQuAD |
+//! | [`check_data()`] | looks for what is wrong in a data set |
+//! | [`learn_vocabulary()`] | learns a WordPiece vocabulary from texts |
+//! | [`inspect()`] | describes a model |
+//! | [`run_pipeline`] | runs steps of the program, each only if something changed |
+//!
+//! A function that writes a file refuses to replace one that exists, unless its options say `force`,
+//! and never overwrites one of its inputs; see [`check_output`].
+//!
 //! # Long work tells how far it is, and stops when it is asked to
 //!
 //! Every function that may take longer than a second takes an [`Observer`]; `&mut ()` is one that

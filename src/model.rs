@@ -64,8 +64,7 @@ pub(crate) fn load(
     observer: &mut dyn Observer,
 ) -> Result<Encoder, Error> {
     let folder = model_folder(name, observer)?;
-    let encoder = Encoder::load(&folder, options)
-        .map_err(|source| Error::Load { name: name.display().to_string(), source })?;
+    let encoder = Encoder::load(&folder, options).map_err(Error::load(name))?;
     let unexpected = encoder.unexpected_tensors();
     if !unexpected.is_empty() {
         let (count, names) = (unexpected.len(), unexpected[..unexpected.len().min(5)].join(", "));
@@ -96,8 +95,7 @@ impl Vocabulary {
     ) -> Result<Self, Error> {
         let folder = model_folder(name, observer)?;
         let shown = || name.display().to_string();
-        let load = |source| Error::Load { name: shown(), source };
-        let folder = ModelFolder::open(&folder).map_err(load)?;
+        let folder = ModelFolder::open(&folder).map_err(Error::load(name))?;
         let tower = match side {
             Side::Query => folder.query,
             Side::Document => folder.document,
@@ -106,8 +104,7 @@ impl Vocabulary {
             .map_err(|source| Error::LoadTokenizer { name: shown(), source })?;
         let size = match tower.method {
             Method::MaskedLm { .. } => {
-                let load = |source| Error::Load { name: shown(), source };
-                ArchitectureConfig::open(&tower.dir).map_err(load)?.vocab()
+                ArchitectureConfig::open(&tower.dir).map_err(Error::load(name))?.vocab()
             }
             Method::Lookup(_) => tokenizer.len(),
         };

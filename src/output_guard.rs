@@ -105,11 +105,18 @@ pub(crate) fn check_files<'a>(
 }
 
 /// Removes the manifest of a folder of shards and the files that it names, so that the folder can be
-/// begun anew. Other files stay.
-pub(crate) fn remove_shards(folder: &Path) -> Result<(), Error> {
+/// begun anew. Other files stay, and so does a folder of another format.
+pub(crate) fn remove_shards(folder: &Path, format: &str) -> Result<(), Error> {
     let path = folder.join(MANIFEST);
     let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
     let manifest: Value = serde_json::from_str(&text).unwrap_or_default();
+    if manifest["format"] != format {
+        return Err(invalid(format!(
+            "{} holds {}, not {format}; name another folder",
+            folder.display(),
+            manifest["format"].as_str().unwrap_or("something else")
+        )));
+    }
     // Without the manifest the shards count for nothing, whatever happens next.
     fs::remove_file(&path).map_err(FileError::io("remove", &path))?;
     for shard in manifest["shards"].as_array().into_iter().flatten() {
@@ -238,10 +245,13 @@ mod tests {
     fn the_shards_of_an_earlier_run_are_removed_and_nothing_else() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = |name: &str| dir.path().join(name);
-        let manifest = r#"{"shards": [{"file": "a"}, {"file": "../b"}, {"file": "gone"}]}"#;
+        let manifest =
+            r#"{"format": "f", "shards": [{"file": "a"}, {"file": "../b"}, {"file": "gone"}]}"#;
         fs::write(path(MANIFEST), manifest).expect("written");
         ["a", "c"].iter().for_each(|name| fs::write(path(name), "1").expect("written"));
-        remove_shards(dir.path()).expect("removed");
+        assert!(remove_shards(dir.path(), "g").is_err(), "another format");
+        assert!(path("a").exists());
+        remove_shards(dir.path(), "f").expect("removed");
         assert!(!path(MANIFEST).exists() && !path("a").exists() && path("c").exists());
         assert!(check_files(dir.path(), ["a", "b"], false).is_ok());
         assert!(check_files(dir.path(), ["a", "c"], false).is_err());

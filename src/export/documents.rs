@@ -85,7 +85,7 @@ impl<'a> Documents<'a> {
                     row.id
                 )));
             }
-            if rows % AT_A_TIME == 0 {
+            if rows.is_multiple_of(AT_A_TIME) {
                 progress.add(AT_A_TIME as usize, 0, None);
                 observer.event(progress.event(false));
                 if observer.stop() {
@@ -147,7 +147,7 @@ pub(super) fn largest_weight(
         let row = row.map_err(terms.unreadable())?;
         largest = row.vector.weights().iter().fold(largest, |a, b| a.max(*b));
         progress.done += 1;
-        if progress.done % AT_A_TIME == 0 {
+        if progress.done.is_multiple_of(AT_A_TIME) {
             observer.event(Event::Progress(progress));
             if observer.stop() {
                 return Err(Error::Stopped { kept: "this call has written nothing".to_owned() });

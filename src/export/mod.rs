@@ -201,6 +201,9 @@ fn write_files(
     check_inputs(options, terms)?;
     let form = target.form();
     let form = options.shard_rows.map_or(form, |rows| form.with_rows(rows));
+    if options.force {
+        remove_shards(out, form.format)?;
+    }
     let first = format!("{}-00000.{}", form.stem, form.extension);
     begin_folder(options, target, &[&first])?;
     let create = Box::new(|path: &Path, first| target.documents(path, first));
@@ -234,13 +237,10 @@ fn write_files(
     Ok(Exported { documents: rows, was_complete: false })
 }
 
-/// Checks that a folder that is begun has none of the files yet, or makes room for them.
+/// Checks that a folder that is begun has none of the files yet.
 fn begin_folder(options: &ExportOptions, target: &Target, more: &[&str]) -> Result<(), Error> {
     let out = &options.out;
-    if options.force {
-        return remove_shards(out);
-    }
-    if options.resume || out.join(MANIFEST).exists() {
+    if options.force || options.resume || out.join(MANIFEST).exists() {
         // What is there belongs to the earlier run, which the manifest knows.
         return Ok(());
     }
