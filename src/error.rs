@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use hydra_compose::ComposeError;
 use splade_data::DataError;
 use splade_eval::EvalError;
 #[cfg(feature = "push")]
@@ -24,7 +25,7 @@ pub enum Error {
         /// The name that was given.
         name: String,
         /// Why.
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// The tokenizer of a model cannot be read.
     #[error("cannot load the tokenizer of {name}")]
@@ -65,6 +66,17 @@ pub enum Error {
     /// An argument or an input does not fit the others; the message says what to change.
     #[error("{0}")]
     Invalid(String),
+    /// A config or a pipeline cannot be composed.
+    #[error(transparent)]
+    Compose(Box<ComposeError>),
+    /// A part of the work failed; the source says why.
+    #[error("{doing}")]
+    During {
+        /// What was being done, with the file or the step.
+        doing: String,
+        /// Why it failed.
+        source: Box<Error>,
+    },
     /// The model that an index names cannot be used.
     #[error("cannot use the model of the index; if it is elsewhere now, give --model")]
     IndexModel(#[source] Box<Error>),
@@ -92,9 +104,29 @@ impl Error {
         move |source| Self::File(wrap(source))
     }
 
+    /// Wraps the error of a model with the name that was given.
+    pub(crate) fn load(name: &Path) -> impl FnOnce(ModelError) -> Self {
+        move |source| Self::Load { name: name.display().to_string(), source: Box::new(source) }
+    }
+
+    /// Wraps an error with what was being done; a request to stop stays what it is.
+    pub(crate) fn during(doing: impl Into<String>) -> impl FnOnce(Self) -> Self {
+        let doing = doing.into();
+        move |error| match error {
+            Self::Stopped { .. } => error,
+            error => Self::During { doing, source: Box::new(error) },
+        }
+    }
+
     /// The error of work of which nothing is kept.
     pub(crate) fn stopped() -> Self {
         Self::Stopped { kept: "nothing is kept".to_owned() }
+    }
+}
+
+impl From<ComposeError> for Error {
+    fn from(error: ComposeError) -> Self {
+        Self::Compose(Box::new(error))
     }
 }
 

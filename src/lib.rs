@@ -59,6 +59,27 @@
 //! # Ok::<(), light_splade::Error>(())
 //! ```
 //!
+//! # Everything else that the program does
+//!
+//! | function | what it does |
+//! |---|---|
+//! | [`encode_files`] | writes vectors into a file, or into shards that can be resumed |
+//! | [`export_documents`] | writes vectors for a search engine, or sends them to its server |
+//! | [`export_model`] | writes a model for other libraries, with its card, and uploads it |
+#![cfg_attr(
+    feature = "push",
+    doc = "| [`doctor`] | compares the answers of a search engine with the scores they must have |"
+)]
+//! | [`mine`], [`score`] | finds hard negatives, scores pairs of queries and documents |
+//! | [`convert()`] | makes training data of mMARCO, MS MARCO, BEIR and SQuAD |
+//! | [`check_data()`] | looks for what is wrong in a data set |
+//! | [`learn_vocabulary()`] | learns a WordPiece vocabulary from texts |
+//! | [`inspect()`] | describes a model |
+//! | [`run_pipeline`] | runs steps of the program, each only if something changed |
+//!
+//! A function that writes a file refuses to replace one that exists, unless its options say `force`,
+//! and never overwrites one of its inputs; see [`check_output`].
+//!
 //! # Long work tells how far it is, and stops when it is asked to
 //!
 //! Every function that may take longer than a second takes an [`Observer`]; `&mut ()` is one that
@@ -75,6 +96,14 @@ mod encoder;
 mod pruning;
 mod stream;
 
+mod output_guard;
+
+mod encode_files;
+
+mod export;
+mod stamp;
+#[cfg(feature = "push")]
+
 mod provenance;
 
 mod index;
@@ -90,22 +119,57 @@ mod ranker;
 mod mine;
 mod score;
 
+mod check_data;
+mod convert;
+#[cfg(feature = "push")]
+mod doctor;
+mod inspect;
+mod learn_vocabulary;
+
+mod pipeline;
+
 pub use builtin::NAME as BUILT_IN;
+pub use check_data::{DataReport, check_data};
+pub use convert::{ConvertOptions, ConvertSource, MmarcoSource, MsMarcoSource, convert};
+#[cfg(feature = "push")]
+pub use doctor::{DoctorCheck, DoctorOptions, DoctorReport, EngineKind, doctor};
+pub use encode_files::{
+    EncodeOptions, EncodedFiles, TermKeys, VectorForm, encode_files, encode_to,
+};
 pub use encoder::{EncodedTexts, SparseEncoder, SparseEncoderOptions};
 pub use error::Error;
 pub use evaluate::{EvaluateOptions, Evaluation, Judged, evaluate, evaluate_bm25, finding_line};
+pub use export::{
+    CiffScale, ExportModelOptions, ExportOptions, ExportTarget, Exported, HubUpload, ModelCard,
+    ModelExport, OpenSearchType, PushTarget, export_documents, export_model,
+};
 pub use index::{Index, IndexOptions};
+pub use inspect::{ModelDescription, TowerDescription, TowerMethod, inspect};
+pub use learn_vocabulary::{LearnedVocabulary, VocabularyOptions, learn_vocabulary};
 pub use mine::{MineOptions, MinedNegatives, NegativeFormat, NegativeSource, RankerKind, mine};
 pub use model::{Vocabulary, model_folder};
+pub use output_guard::{check_distinct, check_output};
 pub use parts::PartsOptions;
+pub use pipeline::{
+    CommandSettings, PipelineOptions, PipelineReport, PipelineStep, clock, run_pipeline,
+};
 pub use provenance::{Encoding, Provenance};
 pub use pruning::Pruning;
 pub use ranker::RankerOptions;
 pub use score::{ScoreOptions, Scorer, score};
 pub use searcher::{BatchSearch, QUERIES_AT_A_TIME, Searcher, ranking, thread_pool};
+pub use splade_data::FolderCheck;
+pub use splade_data::convert::{BeirOptions, Converted, Purpose};
+pub use splade_eval::check::Finding;
+pub use splade_export::targets::{CsrForm, ElasticsearchField};
 pub use splade_index::{Filter, Hit, SearchMode, SearchOptions, Share, WeightFormat};
 pub use splade_io::{Event, Observer, Progress};
+pub use splade_model::export::{ExportedModel, OnnxOutput};
+pub use splade_model::folder::Layout;
+pub use splade_model::weights::FloatType;
 pub use splade_model::{Explanation, Isa, Precision, Side};
+pub use splade_sparse::files::ShardSpec;
 pub use splade_sparse::{SparseVector, TermId};
+pub use splade_text::WordKind;
 pub use stream::Ended;
 pub use texts::{IntoRecord, Position, Record, TextOptions, Texts};

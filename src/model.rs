@@ -47,6 +47,12 @@ pub fn model_folder(name: &Path, observer: &mut dyn Observer) -> Result<PathBuf,
     Ok(folder)
 }
 
+/// The name of a folder or file, for people.
+pub(crate) fn folder_name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
 /// A path by which a file is told from others; of what is not there as it was given.
 pub(crate) fn full(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
@@ -59,8 +65,7 @@ pub(crate) fn load_pair(
     options: &EncoderOptions,
     observer: &mut dyn Observer,
 ) -> Result<EncoderPair, Error> {
-    let pair = Encoder::load_pair(folder, options)
-        .map_err(|source| Error::Load { name: name.display().to_string(), source })?;
+    let pair = Encoder::load_pair(folder, options).map_err(Error::load(name))?;
     tell_of_unused(&pair.document, observer);
     if !pair.query.shares_weights(&pair.document) {
         tell_of_unused(&pair.query, observer);
@@ -75,8 +80,7 @@ pub(crate) fn load(
     observer: &mut dyn Observer,
 ) -> Result<Encoder, Error> {
     let folder = model_folder(name, observer)?;
-    let encoder = Encoder::load(&folder, options)
-        .map_err(|source| Error::Load { name: name.display().to_string(), source })?;
+    let encoder = Encoder::load(&folder, options).map_err(Error::load(name))?;
     tell_of_unused(&encoder, observer);
     Ok(encoder)
 }
@@ -111,8 +115,7 @@ impl Vocabulary {
     ) -> Result<Self, Error> {
         let folder = model_folder(name, observer)?;
         let shown = || name.display().to_string();
-        let load = |source| Error::Load { name: shown(), source };
-        let folder = ModelFolder::open(&folder).map_err(load)?;
+        let folder = ModelFolder::open(&folder).map_err(Error::load(name))?;
         let tower = match side {
             Side::Query => folder.query,
             Side::Document => folder.document,
@@ -121,8 +124,7 @@ impl Vocabulary {
             .map_err(|source| Error::LoadTokenizer { name: shown(), source })?;
         let size = match tower.method {
             Method::MaskedLm { .. } => {
-                let load = |source| Error::Load { name: shown(), source };
-                ArchitectureConfig::open(&tower.dir).map_err(load)?.vocab()
+                ArchitectureConfig::open(&tower.dir).map_err(Error::load(name))?.vocab()
             }
             Method::Lookup(_) => tokenizer.len(),
         };

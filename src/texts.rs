@@ -309,7 +309,7 @@ fn parse_tsv(line: &str) -> Result<Record, String> {
 fn parse(line: &str, options: &TextOptions) -> Result<Record, String> {
     let value: Value =
         serde_json::from_str(line).map_err(|error| format!("not valid JSON: {error}"))?;
-    let object = value.as_object().ok_or_else(|| format!("not a JSON object"))?;
+    let object = value.as_object().ok_or("not a JSON object")?;
     let has = || object.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let text_of = |field: &str| match object.get(field) {
         Some(Value::String(text)) => Ok(text.as_str()),

@@ -186,9 +186,20 @@ fn begin(dir: &Path, texts: usize, before: &[&str]) -> std::process::Child {
     command.args(&words[1..]).current_dir(env!("CARGO_MANIFEST_DIR"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let child = command.spawn().expect("started");
-    let vectors = dir.join("work/vectors.ndjson.partial");
-    wait_until("a vector", || fs::metadata(&vectors).is_ok_and(|vectors| vectors.len() > 0));
+    wait_until("a vector", || unfinished(dir).is_some_and(|text| !text.is_empty()));
     child
+}
+
+/// What a step that runs has written of its vectors.
+#[cfg(unix)]
+fn unfinished(dir: &Path) -> Option<String> {
+    let entries = fs::read_dir(dir.join("work")).ok()?;
+    let mut paths = entries.flatten().map(|entry| entry.path());
+    let is_temporary = |path: &std::path::PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.starts_with("vectors.ndjson.") && name.ends_with(".tmp")
+    };
+    fs::read_to_string(paths.find(is_temporary)?).ok()
 }
 
 #[cfg(unix)]
@@ -247,9 +258,8 @@ fn a_step_that_was_done_when_it_was_to_stop_is_kept() {
     let child = begin(dir.path(), 20_000, &[]);
     signal(&child, "-STOP");
     let vectors = dir.path().join("work/vectors.ndjson");
-    let partial = dir.path().join("work/vectors.ndjson.partial");
     wait_until("the last vector", || {
-        let lines = fs::read_to_string(&partial).map_or(0, |text| text.matches('\n').count());
+        let lines = unfinished(dir.path()).map_or(0, |text| text.matches('\n').count());
         lines == 20_000 || vectors.exists()
     });
     signal(&child, "-TERM");
@@ -259,6 +269,83 @@ fn a_step_that_was_done_when_it_was_to_stop_is_kept() {
     assert_eq!(output.status.code(), Some(130), "{said}");
     let file = dir.path().join("pipeline.yaml").display().to_string();
     assert_eq!(steps(&[&file, "--until", "encode"]), ["step 1 of 2, encode: unchanged"]);
+}
+
+/// The process of the step that the lock names, while it runs.
+#[cfg(target_os = "linux")]
+fn process_of_step(dir: &Path) -> Option<String> {
+    let holder = fs::read_to_string(dir.join("work/steps/lock")).ok()?;
+    let process = holder.split_once("(process ")?.1.split(')').next()?.to_owned();
+    // A process that has ended and was not waited for counts as gone.
+    let status = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let state = status.rsplit_once(") ")?.1.chars().next()?;
+    (state != 'Z').then_some(process)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_pipeline_leaves_no_step_behind_and_goes_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut child = begin(dir.path(), 200_000, &[]);
+    assert!(process_of_step(dir.path()).is_some(), "no step runs");
+    let file = dir.path().join("pipeline.yaml").display().to_string();
+    // Meanwhile nobody else can use the folder.
+    let said = failure(&["pipeline", &file], 1);
+    let holder = format!("of the pipeline of process {}", child.id());
+    assert!(said.contains("is in use by step encode (process "), "{said}");
+    assert!(said.contains(&holder), "{said}");
+    assert!(!said.contains("step 1 of 2"), "{said}");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    wait_until("the end of the step", || process_of_step(dir.path()).is_none());
+    fs::write(dir.path().join("texts.txt"), "travel\n").expect("written");
+    let changed = format!("running, {}/texts.txt changed", dir.path().display());
+    assert_eq!(steps(&[&file])[0], format!("step 1 of 2, encode: {changed}"));
+}
+
+/// The record of a step of a pipeline that was killed just before the step was recorded as done.
+fn forget_the_end(dir: &Path, step: &str) {
+    let path = dir.join(format!("work/steps/{step}.json"));
+    let mut record: Value =
+        serde_json::from_slice(&fs::read(&path).expect("a record")).expect("JSON");
+    assert_eq!(record["format"], 1, "{record}");
+    assert!(record["outputs"].is_object(), "{record}");
+    record["outputs"] = Value::Null;
+    fs::write(&path, record.to_string()).expect("written");
+}
+
+#[test]
+fn a_step_whose_end_was_not_recorded_does_not_stay_stuck() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = pipeline(dir.path());
+    // A file that the step itself writes, as well as the file for its standard output.
+    let text = fs::read_to_string(&file).expect("read");
+    let text = text.replace("${top_k} ", "${top_k} -o ${work}/rows.ndjson ").replace(
+        "    stdout: ${work}/vectors.ndjson\n",
+        "    stdout: ${work}/vectors.ndjson\n    outputs: ${work}/rows.ndjson\n",
+    );
+    let text =
+        text.replace("--vectors, '${work}/vectors.ndjson'", "--vectors, '${work}/rows.ndjson'");
+    fs::write(&file, text).expect("written");
+    steps(&[&file]);
+    let made =
+        || fs::metadata(dir.path().join("work/rows.ndjson")).and_then(|file| file.modified());
+    let before = made().expect("a time");
+    // Files that are whole are recognised as done: the step does not run again.
+    forget_the_end(dir.path(), "encode");
+    // Of a folder nobody can say that: it is built again, and nothing is lost.
+    forget_the_end(dir.path(), "index");
+    let going_on = ["step 1 of 2, encode: going on", "step 2 of 2, index: going on"];
+    assert_eq!(steps(&[&file]), going_on);
+    assert_eq!(made().expect("a time"), before);
+    assert!(dir.path().join("work/index.old").is_dir());
+    let unchanged = ["step 1 of 2, encode: unchanged", "step 2 of 2, index: unchanged"];
+    assert_eq!(steps(&[&file]), unchanged);
+    // Without its record a step does not overwrite what is there.
+    fs::remove_file(dir.path().join("work/steps/encode.json")).expect("removed");
+    steps(&[&file]);
+    assert!(dir.path().join("work/rows.ndjson.old").is_file());
+    assert!(dir.path().join("work/vectors.ndjson.old").is_file());
 }
 
 #[test]

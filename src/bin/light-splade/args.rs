@@ -18,20 +18,20 @@ mod vocab;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use splade_sparse::files::ShardSpec;
+use light_splade::{ShardSpec, TermKeys, VectorForm};
 
-pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, OutputArgs, PurposeArg};
+pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, PurposeArg};
 pub(crate) use cross_encoder::{
     CrossEncoderCommand, EnsembleArgs, TeacherArgs, TeacherPredictArgs, TeacherTrainArgs,
 };
 #[cfg(feature = "push")]
-pub(crate) use doctor::{DoctorArgs, EngineKind};
+pub(crate) use doctor::{DoctorArgs, EngineKindArg};
 pub(crate) use evaluate::{CheckDataArgs, EvaluateArgs, ReportFormat};
 pub(crate) use export::{
-    CsrArgs, ElasticsearchType, ExportCommand, IndexArgs, MatrixFormat, OpensearchArgs,
-    OpensearchType, PushArgs, VectorsArgs,
+    ElasticsearchType, ExportCommand, IndexArgs, MatrixFormat, OpensearchArgs, OpensearchType,
+    PushArgs, VectorsArgs,
 };
-pub(crate) use export_model::{CardArgs, ExportModelArgs};
+pub(crate) use export_model::ExportModelArgs;
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
@@ -43,8 +43,6 @@ pub(crate) use pipeline::PipelineArgs;
 pub(crate) use search::{HitFormat, SearchArgs};
 pub(crate) use train::TrainArgs;
 pub(crate) use vocab::{VocabCommand, VocabLearnArgs, WordsArg};
-
-use crate::sink::Format;
 
 /// SPLADE retrieval without Python: encode, index, search and evaluate.
 #[derive(Debug, Parser)]
@@ -112,10 +110,12 @@ pub(crate) struct EncodeArgs {
     pub(crate) output: Option<PathBuf>,
     /// Form of the shards in a folder [default: parquet]
     #[arg(long, value_enum)]
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Option<FormatArg>,
     /// Go on where an earlier run into the same folder ended
-    #[arg(long)]
+    #[arg(long, conflicts_with = "force")]
     pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
     /// Rows of a shard in a folder
     #[arg(long, value_name = "ROWS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) shard_rows: u64,
@@ -186,6 +186,41 @@ pub(crate) enum TableOrJson {
     Table,
     /// JSON
     Json,
+}
+
+impl From<Terms> for TermKeys {
+    fn from(terms: Terms) -> Self {
+        match terms {
+            Terms::Tokens => Self::Tokens,
+            Terms::Ids => Self::Ids,
+        }
+    }
+}
+
+/// The form of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// Parquet: id, indices, values
+    Parquet,
+    /// NDJSON: {"id": …, "vector": {…}}
+    Ndjson,
+}
+
+impl From<FormatArg> for VectorForm {
+    fn from(form: FormatArg) -> Self {
+        match form {
+            FormatArg::Parquet => Self::Parquet,
+            FormatArg::Ndjson => Self::Ndjson,
+        }
+    }
+}
+
+/// Whether an output may be overwritten.
+#[derive(Debug, Args)]
+pub(crate) struct OverwriteArgs {
+    /// Replace an output that exists already
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// The name of a value as it is typed.

@@ -8,10 +8,7 @@ mod cmd;
 mod input;
 mod interrupt;
 mod output;
-mod partial;
 mod progress;
-mod sink;
-mod stamp;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+pub(crate) use light_splade::clock;
 use light_splade::{Event, Observer};
 use splade_model::hub::HubProgress;
 
@@ -24,11 +25,19 @@ pub(crate) fn say(message: &str) {
 pub(crate) struct Reporter {
     progress: Option<Progress>,
     transfers: Option<Transfers>,
+    /// Whether Ctrl-C is listened for from the first work that is not a download: a download ends at
+    /// once, and goes on the next time.
+    listens: bool,
 }
 
 impl Reporter {
     pub(crate) fn new() -> Self {
-        Self { progress: None, transfers: None }
+        Self { progress: None, transfers: None, listens: false }
+    }
+
+    /// Listens for Ctrl-C once the downloads are done.
+    pub(crate) fn interruptible() -> Self {
+        Self { listens: true, ..Self::new() }
     }
 
     /// A line, below which a bar goes on.
@@ -45,23 +54,52 @@ impl Observer for Reporter {
         match event {
             Event::Note(text) => self.line(text),
             Event::Warning(text) => self.line(&format!("warning: {text}")),
-            Event::Progress(at) if at.doing == "fetching" => {
-                let transfers = self.transfers.get_or_insert_with(|| Transfers::new("fetching"));
+            Event::Progress(at) if ["fetching", "sending"].contains(&at.doing) => {
+                let doing = if at.doing == "sending" { "sending" } else { "fetching" };
+                let transfers = self.transfers.get_or_insert_with(|| Transfers::new(doing));
                 let total = at.total.unwrap_or(0);
                 transfers.show(HubProgress { file: at.unit, bytes: at.done, total });
             }
             Event::Progress(at) => {
-                let (share, unit) = (at.share, at.unit);
-                let progress = self.progress.get_or_insert_with(|| Progress::begin(share, unit));
+                if std::mem::take(&mut self.listens)
+                    && let Err(error) = interrupt::listen()
+                {
+                    self.line(&format!("warning: {error:#}"));
+                }
+                // Work of another kind begins.
+                if let Some(before) = self.progress.take_if(|before| before.what != at.unit) {
+                    before.clear();
+                }
+                let begin = || Progress::begin(at.share, at.unit);
+                let progress = self.progress.get_or_insert_with(begin);
                 progress.set(at.done as usize, at.tokens as usize, at.share);
                 if at.finished
                     && let Some(progress) = self.progress.take()
                 {
-                    // How fast queries were searched is told with their latencies.
-                    if unit == "queries" { progress.clear() } else { progress.finish() }
+                    // How fast queries were searched is told with their latencies, and a step on the
+                    // way to a result is not worth a line.
+                    match at.unit == "queries" || !at.doing.is_empty() {
+                        true => progress.clear(),
+                        false => progress.finish(),
+                    }
                 }
             }
             _ => {}
+        }
+    }
+
+    fn stop(&mut self) -> bool {
+        interrupt::asked()
+    }
+}
+
+/// Says only what went wrong, and asks the library to stop after Ctrl-C.
+pub(crate) struct Silent;
+
+impl Observer for Silent {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Warning(text) = event {
+            say(&format!("warning: {text}"));
         }
     }
 
@@ -108,8 +146,8 @@ impl Progress {
             bar
         });
         let (now, skipped) = (Instant::now(), share.unwrap_or(0.0));
-        let (position, what) = (Position::default(), what.to_owned());
-        let (count, tokens) = (0, 0);
+        let position = Position::default();
+        let (what, count, tokens) = (what.to_owned(), 0, 0);
         Self { bar, position, share, skipped, start: now, last_line: now, what, count, tokens }
     }
 
@@ -179,15 +217,6 @@ impl Progress {
     }
 }
 
-/// `h:mm:ss`, or `m:ss`.
-pub(crate) fn clock(seconds: f64) -> String {
-    let seconds = seconds as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
-        (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
-    }
-}
-
 /// Files that come from the hub or go there: a bar for each on a terminal, a line for each elsewhere.
 pub(crate) struct Transfers {
     /// `fetching` or `sending`.
@@ -224,16 +253,4 @@ impl Transfers {
 fn style() -> ProgressStyle {
     let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn clock_has_hours_where_there_are_some() {
-        for (seconds, want) in
-            [(0.0, "0:00"), (75.9, "1:15"), (3600.0, "1:00:00"), (36125.0, "10:02:05")]
-        {
-            assert_eq!(super::clock(seconds), want);
-        }
-    }
 }

@@ -13,7 +13,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) engine: String,
     /// What the engine is, if it does not say so itself
     #[arg(long, value_enum)]
-    pub(crate) kind: Option<EngineKind>,
+    pub(crate) kind: Option<EngineKindArg>,
     /// Key for the engine, better not typed: an API key, or "Basic …" or "Bearer …" as it is
     #[arg(long, value_name = "KEY", env = "LIGHT_SPLADE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<ApiKey>,
@@ -32,7 +32,7 @@ pub(crate) struct DoctorArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum EngineKind {
+pub(crate) enum EngineKindArg {
     /// A field of the type sparse_vector
     Elasticsearch,
     /// A field of the type rank_features

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use splade_eval::Metric;
 
-use super::{EngineArgs, TableOrJson, WeightsArg};
+use super::{EngineArgs, OverwriteArgs, TableOrJson, WeightsArg};
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
@@ -70,6 +70,8 @@ pub(crate) struct EvaluateArgs {
     /// File for the result; standard output if not given
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
 }

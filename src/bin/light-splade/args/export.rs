@@ -6,7 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::index::parse_size;
-use super::{ExportModelArgs, Terms};
+use super::{ExportModelArgs, OverwriteArgs, Terms};
 
 /// What to write vectors for, or a model.
 #[derive(Debug, Subcommand)]
@@ -59,8 +59,10 @@ pub(crate) struct VectorsArgs {
     #[arg(long, value_enum, default_value = "tokens")]
     pub(crate) terms: Terms,
     /// Go on where an earlier run into the same folder ended
-    #[arg(long)]
+    #[arg(long, conflicts_with = "force")]
     pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
     /// Documents of a file; the target's usual number if not given
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) shard_rows: Option<u64>,
@@ -132,7 +134,6 @@ pub(crate) struct PushArgs {
 
 /// A key, which no message may show.
 #[derive(Clone)]
-#[cfg_attr(not(feature = "push"), expect(dead_code, reason = "there is no server to show it to"))]
 pub(crate) struct ApiKey(pub(crate) String);
 
 impl std::fmt::Debug for ApiKey {

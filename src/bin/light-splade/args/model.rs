@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use light_splade::{Pruning, SparseEncoderOptions};
 use splade_model::{Isa, Precision, Side};
-use splade_sparse::SparseVector;
 
 use crate::input::InputOptions;
 
@@ -163,10 +162,6 @@ impl RunArgs {
 impl PruneArgs {
     pub(crate) fn pruning(&self) -> Pruning {
         Pruning { top_k: self.top_k, threshold: self.threshold }
-    }
-
-    pub(crate) fn apply(&self, vector: SparseVector) -> SparseVector {
-        self.pruning().apply(vector)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use splade_index::SearchMode;
 
-use super::{EngineArgs, SideArg};
+use super::{EngineArgs, OverwriteArgs, SideArg};
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries", "vectors"]))]
@@ -56,6 +56,8 @@ pub(crate) struct SearchArgs {
     /// File for the hits; standard output if not given
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

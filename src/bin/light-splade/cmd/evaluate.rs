@@ -5,7 +5,9 @@ mod output;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use light_splade::{EvaluateOptions, SparseEncoder, Vocabulary, evaluate, evaluate_bm25};
+use light_splade::{
+    EvaluateOptions, SparseEncoder, Vocabulary, check_distinct, evaluate, evaluate_bm25,
+};
 use serde_json::Map;
 use splade_eval::{Dataset, Run};
 use splade_index::bm25::Bm25Options;
@@ -20,7 +22,12 @@ use output::Baseline;
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let dataset = Dataset::open(&args.data)?;
     let qrels = dataset.qrels(args.split.as_deref())?;
-    let output = Output::create(args.output.as_deref())?;
+    let inputs: Vec<&Path> = inputs(args).collect();
+    if let (Some(run), Some(report)) = (&args.run_out, &args.output) {
+        check_distinct(run, report)?;
+    }
+    let create = |path: &Path| Output::create(Some(path), &inputs, args.overwrite.force);
+    let output = args.output.as_deref().map_or_else(|| Ok(Output::stdout()), create)?;
     let options = options(args);
     let judge_file = |path: &Path| -> Result<_> {
         let report = options.judge(&qrels, &Run::open(path)?);
@@ -37,8 +44,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
             output::report(&judge_file(path)?, about, None, args.format, &title)?
         }
         (_, None) => {
-            let run_out = args.run_out.as_deref().map(|path| Output::create(Some(path)));
-            let run_out = run_out.transpose()?;
+            let run_out = args.run_out.as_deref().map(create).transpose()?;
             interrupt::listen()?;
             let mut reporter = Reporter::new();
             let encoder =
@@ -60,6 +66,12 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let mut output = output;
     output.write(text.as_bytes())?;
     output.finish()
+}
+
+/// Every file and folder that is read.
+fn inputs(args: &EvaluateArgs) -> impl Iterator<Item = &Path> {
+    let files = args.run.iter().chain(&args.compare).chain(&args.index);
+    files.chain([&args.data]).map(|path| path.as_path())
 }
 
 fn shown(path: &Path) -> String {

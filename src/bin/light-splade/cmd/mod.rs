@@ -64,32 +64,6 @@ fn records(args: &InputArgs) -> Result<(Records, Position)> {
 /// Records one after another.
 type Records = Box<dyn Iterator<Item = Result<Record, light_splade::Error>>>;
 
-/// Hands the texts of inputs on, about so many bytes of them at a time.
-fn windows(
-    inputs: Inputs,
-    bytes: usize,
-    mut work: impl FnMut(&[String]) -> Result<()>,
-) -> Result<()> {
-    let (mut texts, mut size) = (Vec::new(), 0);
-    for record in inputs {
-        let text = record?.text;
-        size += text.len();
-        texts.push(text);
-        if size >= bytes {
-            work(&texts)?;
-            texts.clear();
-            size = 0;
-        }
-    }
-    work(&texts)
-}
-
-/// The name of a folder, for people.
-fn name(path: &Path) -> String {
-    path.file_name()
-        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
 /// The lines of a file of ids, less blank ones.
 fn ids(path: &Path) -> Result<Vec<String>> {
     let (mut lines, mut ids) = (Lines::open(path)?, Vec::new());

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     let model = args.model.as_deref().or(provenance.model.as_deref());
     let mut reporter = Reporter::new();
     let filter = args.target_doc_ids.as_deref().map(|path| filter(&index, path)).transpose()?;
-    let output = Output::create(args.output.as_deref())?;
+    let output = output(args)?;
     interrupt::listen()?;
     let (queries, vocabulary) = queries(args, &provenance, model, &mut reporter)?;
     if format == HitFormat::Trec {
@@ -65,6 +65,13 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
         say(&search.finish(&mut reporter));
     }
     Ok(())
+}
+
+/// Opens the output, which is none of the files that are read.
+fn output(args: &SearchArgs) -> Result<Output> {
+    let files = [&args.queries, &args.target_doc_ids].into_iter().flatten();
+    let inputs = files.chain(&args.vectors).chain([&args.index]);
+    Output::create(args.output.as_deref(), inputs, args.overwrite.force)
 }
 
 fn format(args: &SearchArgs) -> HitFormat {

@@ -12,7 +12,7 @@ pub(crate) fn run(args: &TokenizeArgs) -> Result<()> {
     let options = TokenizerOptions { mecab_dicdir: args.mecab_dicdir.clone() };
     let tokenizer = Tokenizer::from_dir(&folder(&args.model)?, &options)
         .with_context(|| format!("cannot load the tokenizer of {}", args.model.display()))?;
-    let mut output = Output::create(None)?;
+    let mut output = Output::stdout();
     for record in records {
         let record = record?;
         let ids = tokenizer.encode(&record.text, args.max_length)?.ids;

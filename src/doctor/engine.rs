@@ -12,10 +12,7 @@ use splade_export::{Quantisation, TermNames};
 use splade_io::{Event, Observer};
 use splade_sparse::SparseVector;
 
-use super::Wrong;
-use crate::args::{DoctorArgs, EngineKind};
-use crate::interrupt;
-use crate::progress::say;
+use super::{DoctorOptions, EngineKind, Wrong};
 
 /// Name of the field.
 const FIELD: &str = "splade";
@@ -24,7 +21,7 @@ const FIELD: &str = "splade";
 const RETRIES: u32 = 2;
 
 /// A server of a known kind, and the temporary index there, which is deleted in the end.
-pub(super) struct Engine {
+pub(super) struct Engine<'a> {
     client: Client,
     pub(super) kind: EngineKind,
     version: String,
@@ -34,55 +31,58 @@ pub(super) struct Engine {
     created: bool,
     /// Whether OpenSearch lacks the plugin of `neural_sparse`.
     without_plugin: bool,
+    /// Hears of waits, and may end them.
+    pub(super) observer: &'a mut dyn Observer,
 }
 
-impl Engine {
+impl<'a> Engine<'a> {
     /// Asks a server what it is.
     pub(super) fn reach(
-        args: &DoctorArgs,
+        options: &DoctorOptions,
         authorities: Option<&[u8]>,
         terms: &TermNames,
+        observer: &'a mut dyn Observer,
     ) -> Result<Self, Wrong> {
         // Engines want the key in one of two headers.
-        let mut kinds = match args.kind {
+        let mut kinds = match options.kind {
             Some(kind) => vec![kind],
             None => vec![EngineKind::Elasticsearch, EngineKind::Qdrant],
         };
         let (client, root) = loop {
             let server = server(kinds.remove(0), terms);
-            let key = args.api_key.as_ref().filter(|key| !key.0.is_empty());
-            let key = key.map(|key| server.key(&key.0));
+            let key = options.api_key.as_ref().filter(|key| !key.is_empty());
+            let key = key.map(|key| server.key(key));
             let authorities = authorities.map(<[u8]>::to_vec);
-            let options =
+            let settings =
                 ClientOptions { key, authorities, retries: RETRIES, ..Default::default() };
-            let client = Client::new(&args.engine, options)?;
-            let root = call(&client, "GET", "/", &[])?;
+            let client = Client::new(&options.engine, settings)?;
+            let root = call(&client, "GET", "/", &[], observer)?;
             match root.status {
                 401 | 403 if kinds.is_empty() => return Err(refused("GET /", &root)),
                 401 | 403 => {}
                 _ => break (client, root.json()),
             }
         };
-        let kind = args.kind.or_else(|| kind_of(&root)).ok_or_else(|| {
-            let what = format!("{} does not say that it is a known engine", args.engine);
+        let kind = options.kind.or_else(|| kind_of(&root)).ok_or_else(|| {
+            let what = format!("{} does not say that it is a known engine", options.engine);
             Wrong::new(what, "give --kind elasticsearch, opensearch or qdrant")
         })?;
         let version = root.pointer("/version/number").or(root.get("version"));
         let version = version.and_then(Value::as_str).map(str::to_owned);
-        let version = version.or_else(|| version_of_node(&client));
+        let version = version.or_else(|| version_of_node(&client, observer));
         let version = version.unwrap_or_else(|| "of an unknown version".to_owned());
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let index = format!("light-splade-doctor-{since}-{}", std::process::id());
         let (created, without_plugin) = (false, false);
         let server = server(kind, terms);
-        Ok(Self { client, kind, version, index, server, created, without_plugin })
+        Ok(Self { client, kind, version, index, server, created, without_plugin, observer })
     }
 
     /// Name, version and address.
     pub(super) fn name(&self) -> String {
         let name = match self.kind {
             EngineKind::Elasticsearch => "Elasticsearch",
-            EngineKind::Opensearch => "OpenSearch",
+            EngineKind::OpenSearch => "OpenSearch",
             EngineKind::Qdrant => "Qdrant",
         };
         format!("{name} {} at {}", self.version, self.client.url())
@@ -93,7 +93,7 @@ impl Engine {
         self.server.quantisation()
     }
 
-    pub(super) fn health(&self) -> Result<String, Wrong> {
+    pub(super) fn health(&mut self) -> Result<String, Wrong> {
         if self.kind == EngineKind::Qdrant {
             return self.ask("GET", "/readyz", &[]).map(|_| "ready".to_owned());
         }
@@ -120,7 +120,7 @@ impl Engine {
                 EngineKind::Elasticsearch if text.contains("sparse_vector") => {
                     "sparse_vector needs Elasticsearch 8.11; its query 8.15"
                 }
-                EngineKind::Opensearch if text.contains("rank_features") => {
+                EngineKind::OpenSearch if text.contains("rank_features") => {
                     "rank_features is in the module mapper-extras, which is not loaded"
                 }
                 _ => wrong.hint,
@@ -129,14 +129,14 @@ impl Engine {
         }
         let kind = match self.kind {
             EngineKind::Elasticsearch => "sparse_vector",
-            EngineKind::Opensearch => "rank_features",
+            EngineKind::OpenSearch => "rank_features",
             EngineKind::Qdrant => "a sparse vector",
         };
         Ok(format!("{kind}, in the temporary index {}", self.index))
     }
 
     /// Puts documents into the index, ready to be searched.
-    pub(super) fn put(&self, documents: &[(String, SparseVector)]) -> Result<String, Wrong> {
+    pub(super) fn put(&mut self, documents: &[(String, SparseVector)]) -> Result<String, Wrong> {
         let frame = self.server.frame();
         let mut body = frame.head.clone().into_bytes();
         for (row, (id, vector)) in (0u64..).zip(documents) {
@@ -190,11 +190,11 @@ impl Engine {
         let path = self.server.index(&self.index)
             + match self.kind {
                 EngineKind::Qdrant => "/points/query",
-                EngineKind::Elasticsearch | EngineKind::Opensearch => "/_search",
+                EngineKind::Elasticsearch | EngineKind::OpenSearch => "/_search",
             };
         if !self.without_plugin {
             let body = line["body"].to_string();
-            let answer = call(&self.client, "POST", &path, body.as_bytes())?;
+            let answer = call(&self.client, "POST", &path, body.as_bytes(), self.observer)?;
             match answer.status {
                 200..300 => return self.hits(&answer.json()),
                 400 if answer.text.contains("unknown query [neural_sparse]") => {
@@ -204,15 +204,16 @@ impl Engine {
             }
         }
         let body = line["without_plugin"].to_string();
-        self.hits(&self.ask("POST", &path, body.as_bytes())?.json())
+        let answer = self.ask("POST", &path, body.as_bytes())?.json();
+        self.hits(&answer)
     }
 
     /// How queries are asked.
     pub(super) fn form_of_queries(&self) -> &'static str {
         match (self.kind, self.without_plugin) {
             (EngineKind::Elasticsearch, _) => "sparse_vector",
-            (EngineKind::Opensearch, false) => "neural_sparse",
-            (EngineKind::Opensearch, true) => {
+            (EngineKind::OpenSearch, false) => "neural_sparse",
+            (EngineKind::OpenSearch, true) => {
                 "rank_feature (there is no neural-search plugin: use `without_plugin` of an export)"
             }
             (EngineKind::Qdrant, _) => "points/query",
@@ -222,7 +223,7 @@ impl Engine {
     fn hits(&self, answer: &Value) -> Result<Vec<(String, f64)>, Wrong> {
         let (list, id, score) = match self.kind {
             EngineKind::Qdrant => ("/result/points", "/payload/docid", "/score"),
-            EngineKind::Elasticsearch | EngineKind::Opensearch => ("/hits/hits", "/_id", "/_score"),
+            EngineKind::Elasticsearch | EngineKind::OpenSearch => ("/hits/hits", "/_id", "/_score"),
         };
         let hits = answer.pointer(list).and_then(Value::as_array);
         let hit = |hit: &Value| {
@@ -237,7 +238,8 @@ impl Engine {
 
     /// Deletes the index.
     pub(super) fn delete(&mut self) -> Result<String, Wrong> {
-        let answer = call(&self.client, "DELETE", &self.server.index(&self.index), &[])?;
+        let answer =
+            call(&self.client, "DELETE", &self.server.index(&self.index), &[], self.observer)?;
         match answer.status {
             200..300 | 404 => {
                 self.created = false;
@@ -248,8 +250,8 @@ impl Engine {
     }
 
     /// An answer, if the server did what was asked.
-    fn ask(&self, method: &'static str, path: &str, body: &[u8]) -> Result<Answer, Wrong> {
-        let answer = call(&self.client, method, path, body)?;
+    fn ask(&mut self, method: &'static str, path: &str, body: &[u8]) -> Result<Answer, Wrong> {
+        let answer = call(&self.client, method, path, body, self.observer)?;
         match answer.is_success() {
             true => Ok(answer),
             false => Err(refused(&format!("{method} {path}"), &answer)),
@@ -257,14 +259,15 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
-    /// After a failure or Ctrl-C.
+impl Drop for Engine<'_> {
+    /// After a failure or a stop.
     fn drop(&mut self) {
         if self.created
             && let Err(wrong) = self.delete()
         {
             let path = self.server.index(&self.index);
-            say(&format!("delete {path} yourself: {}", wrong.what));
+            let note = format!("delete {path} yourself: {}", wrong.what);
+            self.observer.event(Event::Note(&note));
         }
     }
 }
@@ -272,7 +275,7 @@ impl Drop for Engine {
 /// What the answer at `/` tells.
 fn kind_of(root: &Value) -> Option<EngineKind> {
     if root.pointer("/version/distribution") == Some(&json!("opensearch")) {
-        return Some(EngineKind::Opensearch);
+        return Some(EngineKind::OpenSearch);
     }
     if root["title"].as_str().is_some_and(|title| title.starts_with("qdrant")) {
         return Some(EngineKind::Qdrant);
@@ -282,8 +285,8 @@ fn kind_of(root: &Value) -> Option<EngineKind> {
 }
 
 /// The version of the node that answers, where `/` does not tell.
-fn version_of_node(client: &Client) -> Option<String> {
-    let nodes = call(client, "GET", "/_nodes/_local", &[]).ok()?.json();
+fn version_of_node(client: &Client, observer: &mut dyn Observer) -> Option<String> {
+    let nodes = call(client, "GET", "/_nodes/_local", &[], observer).ok()?.json();
     let node = nodes["nodes"].as_object()?.values().next()?;
     node["version"].as_str().map(str::to_owned)
 }
@@ -295,7 +298,7 @@ fn server(kind: EngineKind, terms: &TermNames) -> Box<dyn Server> {
         EngineKind::Elasticsearch => {
             Box::new(Elasticsearch::new(terms, field, ElasticsearchField::SparseVector))
         }
-        EngineKind::Opensearch => {
+        EngineKind::OpenSearch => {
             Box::new(OpenSearch::new(terms, field, OpenSearchField::RankFeatures))
         }
         EngineKind::Qdrant => Box::new(Qdrant::new(field, 0)),
@@ -303,13 +306,19 @@ fn server(kind: EngineKind, terms: &TermNames) -> Box<dyn Server> {
 }
 
 /// An answer, whatever it says.
-fn call(client: &Client, method: &'static str, path: &str, body: &[u8]) -> Result<Answer, Wrong> {
+fn call(
+    client: &Client,
+    method: &'static str,
+    path: &str,
+    body: &[u8],
+    observer: &mut dyn Observer,
+) -> Result<Answer, Wrong> {
     let content_type = match path.ends_with("/_bulk") {
         true => "application/x-ndjson",
         false => "application/json",
     };
     let request = Request { method, path, content_type, body };
-    Ok(client.call(&request, &mut Terminal)?)
+    Ok(client.call(&request, observer)?)
 }
 
 /// What a refusal says.
@@ -331,21 +340,6 @@ impl From<PushError> for Wrong {
     fn from(error: PushError) -> Self {
         let hint = "check the address, http or https, and that the server runs";
         Self { what: error.to_string(), hint, unanswered: true }
-    }
-}
-
-/// Waits are told to the person, and Ctrl-C ends them.
-struct Terminal;
-
-impl Observer for Terminal {
-    fn event(&mut self, event: Event<'_>) {
-        if let Event::Note(message) = event {
-            say(message);
-        }
-    }
-
-    fn stop(&mut self) -> bool {
-        interrupt::asked()
     }
 }
 

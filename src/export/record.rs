@@ -3,8 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use serde_json::Value;
+use splade_io::write_file;
+
+use crate::error::Error;
 
 /// The file of a folder.
 pub(super) struct Record {
@@ -29,16 +31,15 @@ impl Record {
         serde_json::from_str::<Value>(&text).is_ok_and(|said| said == *settings)
     }
 
-    pub(super) fn write(&self, settings: &Value) -> Result<()> {
-        std::fs::write(&self.path, format!("{settings:#}\n"))
-            .with_context(|| format!("cannot write {}", self.path.display()))
+    pub(super) fn write(&self, settings: &Value) -> Result<(), Error> {
+        Ok(write_file(&self.path, format!("{settings:#}\n").as_bytes())?)
     }
 
     /// Removes the file, if it is there.
-    pub(super) fn remove(&self) -> Result<()> {
+    pub(super) fn remove(&self) -> Result<(), Error> {
         match std::fs::remove_file(&self.path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            removed => removed.with_context(|| format!("cannot remove {}", self.path.display())),
+            removed => removed.map_err(Error::io("remove", &self.path)),
         }
     }
 }

@@ -4,34 +4,50 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use splade_io::write_file;
 
 use super::plan::Step;
-use crate::output::Output;
+use crate::error::Error;
 use crate::stamp::stamp;
 
+/// The version of the form of records. Another version is as good as no record.
+const FORMAT: u32 = 1;
+
 /// A step that is done, or was begun.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
-    /// Of this tool.
+    /// The version of this form; files from before it had one are of version 1.
+    #[serde(default = "first_format")]
+    format: u32,
+    /// The version of the program.
     version: String,
     command: Vec<String>,
-    settings: String,
+    /// The settings that the command reads from configs.
+    settings: Value,
     /// Stamps of files and folders.
     inputs: BTreeMap<String, String>,
-    /// None until it is done.
+    /// Stamps of what the step made; none until it is done.
     outputs: Option<BTreeMap<String, String>>,
+    /// Whether no output was there when the step began: then those that are there are its own.
+    #[serde(default)]
+    pub(super) began_empty: bool,
     /// How long it took, the parts of a step that was interrupted together.
     pub(super) seconds: f64,
     /// The largest resident set of its processes, where the system tells.
     pub(super) peak_mib: Option<f64>,
 }
 
+fn first_format() -> u32 {
+    1
+}
+
 impl Record {
     /// The step as it would begin now.
-    pub(super) fn of(step: &Step) -> Result<Self> {
+    pub(super) fn of(step: &Step) -> Result<Self, Error> {
         Ok(Self {
+            format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: step.command.clone(),
             settings: step.settings.clone(),
@@ -47,7 +63,7 @@ impl Record {
     }
 
     /// The step as it is when it is done.
-    pub(super) fn done(self, step: &Step) -> Result<Self> {
+    pub(super) fn done(self, step: &Step) -> Result<Self, Error> {
         Ok(Self { outputs: Some(stamps(&step.outputs)?), ..self })
     }
 
@@ -71,7 +87,7 @@ impl Record {
     }
 
     /// An output that is not as the step left it, or nothing.
-    pub(super) fn changed_output(&self, step: &Step) -> Result<Option<String>> {
+    pub(super) fn changed_output(&self, step: &Step) -> Result<Option<String>, Error> {
         let now = stamps(&step.outputs)?;
         let before = self.outputs.iter().flatten();
         Ok(before
@@ -81,49 +97,22 @@ impl Record {
             .cloned())
     }
 
-    pub(super) fn read(folder: &Path, name: &str) -> Result<Option<Self>> {
+    pub(super) fn read(folder: &Path, name: &str) -> Result<Option<Self>, Error> {
         let path = path(folder, name);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
+            Err(error) => return Err(Error::io("read", &path)(error)),
         };
         // A record that cannot be read is as good as none: the step runs again.
-        Ok(serde_json::from_str(&text).ok().and_then(|value: Value| Self::from_json(&value)))
+        let record = serde_json::from_str::<Self>(&text).ok();
+        Ok(record.filter(|record| record.format == FORMAT))
     }
 
-    pub(super) fn write(&self, folder: &Path, name: &str) -> Result<()> {
-        let value = json!({
-            "version": self.version,
-            "command": self.command,
-            "settings": self.settings,
-            "inputs": self.inputs,
-            "outputs": self.outputs,
-            "seconds": self.seconds,
-            "peak_mib": self.peak_mib,
-        });
-        let mut output = Output::create(Some(&path(folder, name)))?;
-        output.write(format!("{value:#}\n").as_bytes())?;
-        output.finish()
-    }
-
-    fn from_json(value: &Value) -> Option<Self> {
-        let stamps = |key: &str| -> Option<BTreeMap<String, String>> {
-            let object = value[key].as_object()?.iter();
-            object.map(|(path, stamp)| Some((path.clone(), stamp.as_str()?.to_owned()))).collect()
-        };
-        let command = value["command"].as_array()?.iter();
-        Some(Self {
-            version: value["version"].as_str()?.to_owned(),
-            command: command.map(|word| word.as_str().map(str::to_owned)).collect::<Option<_>>()?,
-            settings: value["settings"].as_str()?.to_owned(),
-            inputs: stamps("inputs")?,
-            outputs: if value["outputs"].is_null() { None } else { Some(stamps("outputs")?) },
-            seconds: value["seconds"].as_f64()?,
-            peak_mib: value["peak_mib"].as_f64(),
-        })
+    pub(super) fn write(&self, folder: &Path, name: &str) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(self)
+            .expect("a record has string keys only: this is a bug");
+        Ok(write_file(&path(folder, name), (text + "\n").as_bytes())?)
     }
 }
 
@@ -131,7 +120,31 @@ fn path(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.json"))
 }
 
-fn stamps(paths: &[PathBuf]) -> Result<BTreeMap<String, String>> {
+fn stamps(paths: &[PathBuf]) -> Result<BTreeMap<String, String>, Error> {
     let stamp = |path: &PathBuf| Ok((path.display().to_string(), stamp(path)?));
     paths.iter().map(stamp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records of earlier versions of the program, which had no number of their form.
+    #[test]
+    fn records_without_a_format_are_read_and_newer_ones_are_not() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let write = |text: &str| fs::write(path(dir.path(), "a"), text).expect("written");
+        let old = r#""version":"0.1.0","command":["encode"],"settings":"","inputs":{"x":"none"},
+            "outputs":null,"seconds":1.5,"peak_mib":null}"#;
+        write(&format!("{{{old}"));
+        let record = Record::read(dir.path(), "a").expect("read").expect("a record");
+        assert!(!record.is_done() && !record.began_empty && record.seconds == 1.5);
+        record.write(dir.path(), "a").expect("written");
+        let again = Record::read(dir.path(), "a").expect("read");
+        assert_eq!(again, Some(record));
+        write(&format!("{{\"format\":2,{old}"));
+        assert_eq!(Record::read(dir.path(), "a").expect("read"), None);
+        write("{");
+        assert_eq!(Record::read(dir.path(), "a").expect("read"), None);
+    }
 }

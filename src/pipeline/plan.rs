@@ -3,15 +3,11 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use clap::Parser;
-use hydra_compose::{ComposeOptions, compose, sweep};
+use hydra_compose::{ComposeOptions, compose};
 use serde_json::{Map, Value};
-use splade_train::config::{Config, PretrainConfig};
 
-use crate::args::{Cli, Command, TrainArgs};
-use crate::cmd::cross_encoder;
-use crate::cmd::runs::Run;
+use super::{CommandSettings, PipelineOptions};
+use crate::error::{Error, invalid};
 
 /// A pipeline as its file has it.
 pub(super) struct Pipeline {
@@ -38,42 +34,48 @@ pub(super) struct Step {
     /// JSON-lines logs of training, for the report.
     pub(super) logs: Vec<PathBuf>,
     /// Settings that are not in the command itself: configs of training as they are composed.
-    pub(super) settings: String,
+    pub(super) settings: Value,
 }
 
 impl Pipeline {
     /// Composes the file as Hydra does and checks every command.
-    pub(super) fn read(path: &Path, overrides: &[String]) -> Result<Self> {
+    pub(super) fn read(options: &PipelineOptions) -> Result<Self, Error> {
+        let path = &options.file;
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
         if !path.is_file() {
-            bail!("there is no pipeline {}", path.display());
+            return Err(invalid(format!("there is no pipeline {}", path.display())));
         }
-        let name = path.file_name().context("a pipeline is a file")?.to_string_lossy();
-        let options = ComposeOptions::new(folder, name.as_ref(), overrides.to_vec());
-        let value = compose(&options)?.value()?;
-        Self::from_value(&value).with_context(|| format!("in {}", path.display()))
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let composing = ComposeOptions::new(folder, name.as_ref(), options.overrides.clone());
+        let value = compose(&composing)?.value()?;
+        Self::from_value(&value, options.settings)
+            .map_err(Error::during(format!("in {}", path.display())))
     }
 
-    fn from_value(value: &Value) -> Result<Self> {
+    fn from_value(value: &Value, settings: CommandSettings) -> Result<Self, Error> {
         // Other keys are values that steps refer to.
-        let work = value["work"].as_str().context("work: the folder of the pipeline is needed")?;
-        let steps = value["steps"].as_array().context("steps: a list is needed")?;
+        let work = value["work"].as_str();
+        let work = work.ok_or_else(|| invalid("work: the folder of the pipeline is needed"))?;
+        let steps = value["steps"].as_array();
+        let steps = steps.ok_or_else(|| invalid("steps: a list is needed"))?;
         let mut steps: Vec<Step> = steps
             .iter()
             .enumerate()
-            .map(|(i, step)| Step::from_value(step).with_context(|| format!("steps.{i}")))
-            .collect::<Result<_>>()?;
+            .map(|(i, step)| {
+                Step::from_value(step, settings).map_err(Error::during(format!("steps.{i}")))
+            })
+            .collect::<Result<_, Error>>()?;
         let mut names = HashSet::new();
         for step in &steps {
             if !names.insert(&step.name) {
-                bail!("two steps are called {:?}", step.name);
+                return Err(invalid(format!("two steps are called {:?}", step.name)));
             }
         }
         if steps.is_empty() {
-            bail!("steps: there is none");
+            return Err(invalid("steps: there is none"));
         }
         let mut made: Vec<PathBuf> = Vec::new();
         for step in &mut steps {
@@ -85,17 +87,17 @@ impl Pipeline {
     }
 
     /// Everything that is read is there, or made by an earlier step.
-    pub(super) fn check_inputs(&self) -> Result<()> {
+    pub(super) fn check_inputs(&self) -> Result<(), Error> {
         let mut made: Vec<&PathBuf> = Vec::new();
         for step in &self.steps {
             for input in &step.inputs {
                 if !input.exists() && !made.iter().any(|made| input.starts_with(made)) {
-                    bail!(
+                    return Err(invalid(format!(
                         "step {}: there is no {}, and no earlier step makes it\nhint: paths count \
                          from the working directory",
                         step.name,
                         input.display()
-                    );
+                    )));
                 }
             }
             made.extend(&step.outputs);
@@ -109,29 +111,37 @@ impl Pipeline {
 }
 
 impl Step {
-    fn from_value(value: &Value) -> Result<Self> {
+    fn from_value(value: &Value, settings: CommandSettings) -> Result<Self, Error> {
         const KEYS: [&str; 7] = ["name", "run", "inputs", "outputs", "stdout", "metrics", "logs"];
-        let fields = value.as_object().context("a step is a mapping")?;
+        let fields = value.as_object().ok_or_else(|| invalid("a step is a mapping"))?;
         if let Some(key) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            bail!("{key}: there is no such key; a step has {}", KEYS.join(", "));
+            return Err(invalid(format!(
+                "{key}: there is no such key; a step has {}",
+                KEYS.join(", ")
+            )));
         }
-        let name = fields.get("name").and_then(Value::as_str).context("name is needed")?;
+        let name = fields.get("name").and_then(Value::as_str);
+        let name = name.ok_or_else(|| invalid("name is needed"))?;
         let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || name.starts_with('.') || !name.chars().all(is_plain) {
-            bail!("name: {name:?} must be letters, digits, -, _ and . (it names files)");
+            return Err(invalid(format!(
+                "name: {name:?} must be letters, digits, -, _ and . (it names files)"
+            )));
         }
         let command = words(fields, "run")?;
         let stdout = fields.get("stdout").map(|path| match path.as_str() {
             Some(path) => Ok(PathBuf::from(path)),
-            None => bail!("stdout: a path is needed"),
+            None => Err(invalid("stdout: a path is needed")),
         });
         let stdout = stdout.transpose()?;
         let mut outputs = paths(fields, "outputs")?;
         outputs.extend(stdout.clone());
         if outputs.is_empty() {
-            bail!("outputs: a step makes something, or there is nothing to skip it by");
+            return Err(invalid(
+                "outputs: a step makes something, or there is nothing to skip it by",
+            ));
         }
-        let settings = settings(&command).context("run")?;
+        let settings = settings(&command).map_err(invalid).map_err(Error::during("run"))?;
         Ok(Self {
             name: name.to_owned(),
             inputs: paths(fields, "inputs")?,
@@ -142,6 +152,22 @@ impl Step {
             settings,
             command,
         })
+    }
+
+    /// Whether the command goes on with what an earlier run of it left.
+    pub(super) fn resumes(&self) -> bool {
+        self.command.iter().any(|word| word.contains("resume"))
+    }
+
+    /// Whether all outputs are there as files. Commands give a file its name once it is complete;
+    /// of a folder that cannot be said.
+    pub(super) fn has_all_files(&self) -> bool {
+        self.outputs.iter().all(|path| path.is_file())
+    }
+
+    /// Whether no output is there.
+    pub(super) fn has_no_output(&self) -> bool {
+        self.outputs.iter().all(|path| path.symlink_metadata().is_err())
     }
 
     /// Files that the command names (`FILE` or `key=FILE`) are inputs as well, unless it makes them.
@@ -160,42 +186,16 @@ impl Step {
     }
 }
 
-/// Checks that a command is one of ours; returns the settings that it reads from configs.
-fn settings(command: &[String]) -> Result<String> {
-    let typed = std::iter::once("light-splade").chain(command.iter().map(String::as_str));
-    match Cli::try_parse_from(typed).map_err(|error| error.render().to_string()) {
-        Err(message) => bail!("{}: {}", command.join(" "), message.trim_end()),
-        Ok(Cli { command: Command::Pipeline(_) }) => bail!("a pipeline has no pipelines"),
-        Ok(Cli { command: Command::Train(args) }) => configs::<Config>(args),
-        Ok(Cli { command: Command::Pretrain(args) }) => configs::<PretrainConfig>(args),
-        Ok(Cli { command: Command::CrossEncoder(command) }) => cross_encoder::settings(&command),
-        Ok(_) => Ok(String::new()),
-    }
-}
-
-/// Composes the config of training, or those of a sweep, and checks their settings.
-fn configs<R: Run>(args: TrainArgs) -> Result<String> {
-    let options = ComposeOptions::new(args.config_dir, args.config_name, args.overrides);
-    let jobs = match args.multirun {
-        true => sweep(&options)?.into_iter().map(|(_, composed)| composed).collect(),
-        false => vec![compose(&options)?],
-    };
-    let mut text = String::new();
-    for job in jobs {
-        R::read(&job.value()?)?;
-        text += &job.to_yaml();
-    }
-    Ok(text)
-}
-
 /// A list of words, or a text that is split at white space.
-fn words(fields: &Map<String, Value>, key: &str) -> Result<Vec<String>> {
+fn words(fields: &Map<String, Value>, key: &str) -> Result<Vec<String>, Error> {
     let words: Option<Vec<String>> = match fields.get(key) {
         Some(Value::String(text)) => Some(text.split_whitespace().map(str::to_owned).collect()),
         Some(Value::Array(list)) => list.iter().map(word).collect(),
         _ => None,
     };
-    words.filter(|words| !words.is_empty()).with_context(|| format!("{key}: words are needed"))
+    words
+        .filter(|words| !words.is_empty())
+        .ok_or_else(|| invalid(format!("{key}: words are needed")))
 }
 
 fn word(value: &Value) -> Option<String> {
@@ -206,7 +206,7 @@ fn word(value: &Value) -> Option<String> {
     }
 }
 
-fn paths(fields: &Map<String, Value>, key: &str) -> Result<Vec<PathBuf>> {
+fn paths(fields: &Map<String, Value>, key: &str) -> Result<Vec<PathBuf>, Error> {
     match fields.get(key) {
         None => Ok(Vec::new()),
         Some(Value::String(path)) => Ok(vec![path.into()]),
@@ -214,7 +214,7 @@ fn paths(fields: &Map<String, Value>, key: &str) -> Result<Vec<PathBuf>> {
             .iter()
             .map(|path| path.as_str().map(PathBuf::from))
             .collect::<Option<_>>()
-            .with_context(|| format!("{key}: paths are needed")),
-        Some(_) => bail!("{key}: paths are needed"),
+            .ok_or_else(|| invalid(format!("{key}: paths are needed"))),
+        Some(_) => Err(invalid(format!("{key}: paths are needed"))),
     }
 }

@@ -5,26 +5,24 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
 use splade_export::Sample;
+use splade_io::{Event, Observer, Progress};
 use splade_sparse::SparseVector;
 use splade_sparse::files::VectorReader;
 
+use super::ExportOptions;
 use super::terms::TermsOf;
-use crate::args::VectorsArgs;
-use crate::input::Position;
-use crate::interrupt::{self, Interrupted};
-use crate::progress::{Progress, say};
-use light_splade::Ended;
+use crate::error::{Error, invalid};
+use crate::stream::{Counts, Ended};
 
-/// Documents between two looks at progress and Ctrl-C.
+/// Documents between two calls of the observer.
 const AT_A_TIME: u64 = 1000;
 /// Documents that scores are compared on.
 const SAMPLE: usize = 1000;
 
 /// The documents of a call.
 pub(super) struct Documents<'a> {
-    args: &'a VectorsArgs,
+    options: &'a ExportOptions,
     terms: &'a TermsOf,
     /// Rows at which a finished part ends, and the id of the last one.
     done: Vec<(u64, String)>,
@@ -37,69 +35,72 @@ pub(super) struct Documents<'a> {
 impl<'a> Documents<'a> {
     /// `done` are the parts that an earlier run finished.
     pub(super) fn open(
-        args: &'a VectorsArgs,
+        options: &'a ExportOptions,
         terms: &'a TermsOf,
         done: Vec<(u64, String)>,
     ) -> Self {
         let (ids, sample) = (HashSet::new(), Sample::new(SAMPLE));
-        Self { args, terms, done, ids, sample, example: None }
+        Self { options, terms, done, ids, sample, example: None }
     }
 
     /// Hands over the documents that are not done, with their numbers.
     pub(super) fn each(
         &mut self,
-        mut take: impl FnMut(u64, &str, &SparseVector) -> Result<()>,
-    ) -> Result<Ended> {
+        observer: &mut dyn Observer,
+        mut take: impl FnMut(u64, &str, &SparseVector, &mut dyn Observer) -> Result<(), Error>,
+    ) -> Result<Ended, Error> {
         let passed = self.done.last().map_or(0, |(rows, _)| *rows);
         if passed > 0 {
-            say(&format!("{passed} documents are done already"));
+            observer.event(Event::Note(&format!("{passed} documents are done already")));
         }
         let mut done = std::mem::take(&mut self.done).into_iter().peekable();
         let term = |key: &str| self.terms.term(key);
-        let mut progress = Progress::start(Position::default(), "documents");
+        let mut progress = Counts::new("documents", None);
+        observer.event(progress.event(false));
         let (mut rows, mut ended) = (0, Ended::Whole);
-        for row in VectorReader::open(&self.args.vectors, &term)? {
-            let row = row.context(self.terms.hint())?;
+        for row in VectorReader::open(&self.options.vectors, &term)? {
+            let row = row.map_err(self.terms.unreadable())?;
             self.terms.check(&row)?;
-            if !self.args.no_id_check && !self.ids.insert(hash(&row.id)) {
-                bail!(
+            if self.options.check_ids && !self.ids.insert(hash(&row.id)) {
+                return Err(invalid(format!(
                     "document {:?} is there twice; leave one out, or give --no-id-check if the \
                      engine may take both",
                     row.id
-                );
+                )));
             }
             self.sample.offer(&row.vector);
             if self.example.is_none() && !row.vector.is_empty() {
                 self.example = Some(row.vector.clone());
             }
             if rows >= passed {
-                take(rows, &row.id, &row.vector)?;
+                take(rows, &row.id, &row.vector, observer)?;
             }
             rows += 1;
             if let Some((_, last)) = done.next_if(|(until, _)| *until == rows)
                 && last != row.id
             {
-                bail!(
+                return Err(invalid(format!(
                     "the vectors have changed since the export was begun: number {rows} had the id \
                      {last:?}, now {:?}",
                     row.id
-                );
+                )));
             }
-            if rows % AT_A_TIME == 0 {
-                progress.add(AT_A_TIME as usize, 0);
-                if interrupt::asked() {
+            if rows.is_multiple_of(AT_A_TIME) {
+                progress.add(AT_A_TIME as usize, 0, None);
+                observer.event(progress.event(false));
+                if observer.stop() {
                     ended = Ended::Stopped;
                     break;
                 }
             }
         }
         if let Some((until, _)) = done.peek().filter(|_| ended == Ended::Whole) {
-            bail!(
+            return Err(invalid(format!(
                 "the vectors have changed since the export was begun: they end before number {until}"
-            );
+            )));
         }
-        progress.add((rows % AT_A_TIME) as usize, 0);
-        progress.finish();
+        progress.add((rows % AT_A_TIME) as usize, 0, None);
+        observer.event(progress.event(true));
         Ok(ended)
     }
 
@@ -121,36 +122,41 @@ fn hash(id: &str) -> u64 {
 }
 
 /// Opens the inputs and looks at the first row of each kind, so that wrong ones leave no trace.
-pub(super) fn check_inputs(args: &VectorsArgs, terms: &TermsOf) -> Result<()> {
+pub(super) fn check_inputs(options: &ExportOptions, terms: &TermsOf) -> Result<(), Error> {
     let term = |key: &str| terms.term(key);
-    for paths in [&args.vectors, &args.queries] {
+    for paths in [&options.vectors, &options.queries] {
         if let Some(row) = VectorReader::open(paths, &term)?.next() {
-            terms.check(&row.context(terms.hint())?)?;
+            terms.check(&row.map_err(terms.unreadable())?)?;
         }
     }
     Ok(())
 }
 
 /// The largest weight of vectors, for targets that need it before the first.
-pub(super) fn largest_weight(paths: &[PathBuf], terms: &TermsOf) -> Result<f32> {
-    say("looking for the largest weight");
+pub(super) fn largest_weight(
+    paths: &[PathBuf],
+    terms: &TermsOf,
+    observer: &mut dyn Observer,
+) -> Result<f32, Error> {
+    let doing = "looking for the largest weight";
+    observer.event(Event::Note(doing));
     let term = |key: &str| terms.term(key);
-    let (mut largest, mut rows) = (0.0f32, 0u64);
-    let mut progress = Progress::start(Position::default(), "vectors");
+    let mut largest = 0.0f32;
+    let mut progress = Progress { doing, unit: "vectors", ..Progress::default() };
     for row in VectorReader::open(paths, &term)? {
-        let row = row.context(terms.hint())?;
+        let row = row.map_err(terms.unreadable())?;
         largest = row.vector.weights().iter().fold(largest, |a, b| a.max(*b));
-        rows += 1;
-        if rows % AT_A_TIME == 0 {
-            progress.add(AT_A_TIME as usize, 0);
-            if interrupt::asked() {
-                return Err(Interrupted("this call has written nothing".to_owned()).into());
+        progress.done += 1;
+        if progress.done.is_multiple_of(AT_A_TIME) {
+            observer.event(Event::Progress(progress));
+            if observer.stop() {
+                return Err(Error::Stopped { kept: "this call has written nothing".to_owned() });
             }
         }
     }
-    progress.clear();
+    observer.event(Event::Progress(Progress { finished: true, ..progress }));
     match largest > 0.0 {
         true => Ok(largest),
-        false => bail!("no vector has a weight above zero"),
+        false => Err(invalid("no vector has a weight above zero")),
     }
 }

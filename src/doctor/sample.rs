@@ -7,16 +7,16 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
 use splade_export::{Quantisation, TermNames};
+use splade_io::Observer;
 use splade_model::Side;
 use splade_sparse::files::VectorReader;
 use splade_sparse::{SparseVector, TermId};
 use splade_text::TokenizerOptions;
 
-use crate::args::DoctorArgs;
-use crate::progress::Reporter;
-use light_splade::Vocabulary;
+use super::DoctorOptions;
+use crate::error::{Error, invalid};
+use crate::model::Vocabulary;
 
 /// What a server is given, and asked.
 pub(super) struct Sample {
@@ -43,10 +43,13 @@ const MOST_DOCUMENTS: usize = 1000;
 const MOST_QUERIES: usize = 50;
 
 impl Sample {
-    pub(super) fn open(args: &DoctorArgs) -> Result<Self> {
-        match args.vectors.is_empty() {
+    pub(super) fn open(
+        options: &DoctorOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        match options.vectors.is_empty() {
             true => Ok(Self::invented()),
-            false => Self::read(args),
+            false => Self::read(options, observer),
         }
     }
 
@@ -63,40 +66,39 @@ impl Sample {
     }
 
     /// The first of the user's vectors.
-    fn read(args: &DoctorArgs) -> Result<Self> {
+    fn read(options: &DoctorOptions, observer: &mut dyn Observer) -> Result<Self, Error> {
         let open = |model: &PathBuf| {
-            let options = TokenizerOptions::default();
-            Vocabulary::open(model, Side::Document, &options, &mut Reporter::new())
+            Vocabulary::open(model, Side::Document, &TokenizerOptions::default(), observer)
         };
-        let vocabulary = args.model.as_ref().map(open).transpose()?;
+        let vocabulary = options.model.as_ref().map(open).transpose()?;
         let term = |key: &str| match &vocabulary {
             Some(vocabulary) => vocabulary.term(key),
             None => VectorReader::id(key),
         };
-        let rows = |paths: &[PathBuf], most| -> Result<Vec<(String, SparseVector)>> {
+        let rows = |paths: &[PathBuf], most| -> Result<Vec<(String, SparseVector)>, Error> {
             let reader = VectorReader::open(paths, &term)?;
             let hint = "cannot read the vectors; if their keys are tokens, give --model";
             let rows = reader.take(most).map(|row| {
-                let row = row.context(hint)?;
+                let row = row.map_err(|error| Error::during(hint)(error.into()))?;
                 Ok((row.id, row.vector))
             });
-            let rows: Vec<_> = rows.collect::<Result<_>>()?;
+            let rows: Vec<_> = rows.collect::<Result<_, Error>>()?;
             match rows.iter().any(|(_, vector)| !vector.is_empty()) {
                 true => Ok(rows),
-                false => bail!("{} has no terms", display(paths)),
+                false => Err(invalid(format!("{} has no terms", display(paths)))),
             }
         };
-        let documents = rows(&args.vectors, MOST_DOCUMENTS)?;
+        let documents = rows(&options.vectors, MOST_DOCUMENTS)?;
         let mut ids = HashSet::new();
         for (id, _) in &documents {
             if !ids.insert(id) {
-                bail!("document {id:?} is there twice; leave one out");
+                return Err(invalid(format!("document {id:?} is there twice; leave one out")));
             }
         }
-        let queries = rows(&args.queries, MOST_QUERIES)?;
+        let queries = rows(&options.queries, MOST_QUERIES)?;
         let tokens = vocabulary.map(|vocabulary| vocabulary.tokens());
         let terms = match tokens {
-            Some(tokens) => TermNames::tokens(tokens).map_err(anyhow::Error::msg)?,
+            Some(tokens) => TermNames::tokens(tokens).map_err(invalid)?,
             None => TermNames::ids(),
         };
         let queries = queries.into_iter().map(|(_, vector)| vector).collect();

@@ -5,12 +5,12 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
-use serde_json::Value;
+use serde_json::{Value, json};
 use splade_model::export::{ExportedModel, QueryTower};
 use splade_model::folder::{Pooling, Saturation};
 
-use crate::args::CardArgs;
+use super::model::ModelCard;
+use crate::error::{Error, invalid};
 
 /// What a card is made of.
 pub(super) struct Card<'a> {
@@ -18,7 +18,8 @@ pub(super) struct Card<'a> {
     pub(super) title: &'a str,
     /// What commands find the model by: its name at the hub, or its folder's.
     pub(super) name: &'a str,
-    pub(super) args: &'a CardArgs,
+    /// What the caller adds.
+    pub(super) about: &'a ModelCard,
     pub(super) model: &'a ExportedModel,
     pub(super) training: Option<Training>,
     pub(super) metrics: &'a [Results],
@@ -40,7 +41,7 @@ pub(super) struct Results {
 
 impl Training {
     /// Settings in the layout that `train` writes; others, of Python's, say nothing here.
-    pub(super) fn read(model: &Path) -> Result<Option<Self>> {
+    pub(super) fn read(model: &Path) -> Result<Option<Self>, Error> {
         let places = [Some(model.join("training_args.json")), parent_file(model)];
         let Some(path) = places.into_iter().flatten().find(|path| path.is_file()) else {
             return Ok(None);
@@ -108,21 +109,23 @@ fn last_two(path: &str) -> String {
 }
 
 impl Results {
-    pub(super) fn read(name: &str, path: &Path) -> Result<Self> {
+    pub(super) fn read(name: &str, path: &Path) -> Result<Self, Error> {
         let report = read_json(path)?;
         let metrics = report["metrics"].as_object().ok_or_else(|| {
-            anyhow!(
+            invalid(format!(
                 "{} has no \"metrics\"; a file of light-splade evaluate --format json is expected",
                 path.display()
-            )
+            ))
         })?;
         let metrics = metrics
             .iter()
             .map(|(name, value)| match value.as_f64() {
                 Some(value) => Ok((name.clone(), value)),
-                None => Err(anyhow!("{}: {name:?} is {value}, not a number", path.display())),
+                None => {
+                    Err(invalid(format!("{}: {name:?} is {value}, not a number", path.display())))
+                }
             })
-            .collect::<Result<_>>()?;
+            .collect::<Result<_, Error>>()?;
         let terms = |side: &str| report["statistics"][side]["avg_nnz"].as_f64();
         Ok(Self {
             name: name.to_owned(),
@@ -131,12 +134,22 @@ impl Results {
             terms: [terms("documents"), terms("queries")],
         })
     }
+
+    /// The results as the record of an export compares them.
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "metrics": self.metrics,
+            "queries": self.queries,
+            "terms": self.terms,
+        })
+    }
 }
 
-fn read_json(path: &Path) -> Result<Value> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not valid JSON", path.display()))
+fn read_json(path: &Path) -> Result<Value, Error> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    serde_json::from_str(&text)
+        .map_err(|error| invalid(format!("{} is not valid JSON: {error}", path.display())))
 }
 
 impl Card<'_> {
@@ -166,14 +179,14 @@ impl Card<'_> {
                 }
             }
         };
-        match self.args.language.is_empty() && self.model.japanese {
+        match self.about.languages.is_empty() && self.model.japanese {
             true => list(&mut text, "language", &["ja"]),
-            false => list(&mut text, "language", &strs(&self.args.language)),
+            false => list(&mut text, "language", &strs(&self.about.languages)),
         }
-        if let Some(license) = &self.args.license {
+        if let Some(license) = &self.about.license {
             _ = writeln!(text, "license: {}", quoted(license));
         }
-        list(&mut text, "datasets", &strs(&self.args.dataset));
+        list(&mut text, "datasets", &strs(&self.about.datasets));
         text += "library_name: sentence-transformers\npipeline_tag: feature-extraction\n";
         let mut tags = vec!["sentence-transformers", "sparse-encoder", "sparse", "splade"];
         match self.model.query {

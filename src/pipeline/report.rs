@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
-use anyhow::Result;
 use serde_json::Value;
 use splade_eval::page::{Line, escape, line_plot, page, table};
+use splade_io::write_file;
 
+use super::clock;
 use super::plan::{Pipeline, Step};
 use super::record::Record;
-use crate::output::Output;
-use crate::progress::clock;
+use crate::error::Error;
 
 /// Terms of an expansion that are shown.
 const TERMS: usize = 12;
 
 /// Writes the page of the steps so far.
-pub(super) fn write(pipeline: &Pipeline, records: &[(&Step, Record)]) -> Result<()> {
+pub(super) fn write(pipeline: &Pipeline, records: &[(&Step, Record)]) -> Result<(), Error> {
     let mut body = String::new();
     let rows: Vec<Vec<String>> = records.iter().map(|(step, record)| row(step, record)).collect();
     body += &table(&["step", "time", "peak MiB", "command"], &rows);
@@ -29,9 +29,7 @@ pub(super) fn write(pipeline: &Pipeline, records: &[(&Step, Record)]) -> Result<
             body += &log(&step.name, path);
         }
     }
-    let mut output = Output::create(Some(&pipeline.report()))?;
-    output.write(page(&pipeline.title, &body).as_bytes())?;
-    output.finish()
+    Ok(write_file(&pipeline.report(), page(&pipeline.title, &body).as_bytes())?)
 }
 
 fn row(step: &Step, record: &Record) -> Vec<String> {
