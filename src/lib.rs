@@ -59,6 +59,25 @@
 //! # Ok::<(), light_splade::Error>(())
 //! ```
 //!
+//! # A model is trained
+//!
+//! ```
+//! use light_splade::{train, train_config};
+//!
+//! let output = tempfile::tempdir()?;
+//! let overrides = [
+//!     format!("training.output_dir={}", output.path().display()),
+//!     "model.model_name_or_path=models/demo".to_owned(),
+//!     "training.max_steps=2".to_owned(),
+//!     "training.eval_strategy=no".to_owned(),
+//!     "training.load_best_model_at_end=false".to_owned(),
+//! ];
+//! let config = train_config("config".as_ref(), "toy_splade_ja", &overrides, &mut ())?;
+//! train(&config, &mut ())?;
+//! # assert!(output.path().join("model").is_dir());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Everything else that the program does
 //!
 //! | function | what it does |
@@ -70,6 +89,8 @@
     feature = "push",
     doc = "| [`doctor`] | compares the answers of a search engine with the scores they must have |"
 )]
+//! | [`train`], [`pretrain`] | trains SPLADE models, and the language models that they start from |
+//! | [`cross_encoder`] | trains and uses cross-encoders, the teachers of distillation |
 //! | [`mine`], [`score`] | finds hard negatives, scores pairs of queries and documents |
 //! | [`convert()`] | makes training data of mMARCO, MS MARCO, BEIR and SQuAD |
 //! | [`check_data()`] | looks for what is wrong in a data set |
@@ -102,7 +123,6 @@ mod encode_files;
 
 mod export;
 mod stamp;
-#[cfg(feature = "push")]
 
 mod provenance;
 
@@ -125,6 +145,8 @@ mod convert;
 mod doctor;
 mod inspect;
 mod learn_vocabulary;
+
+mod training;
 
 mod pipeline;
 
@@ -173,3 +195,7 @@ pub use splade_sparse::{SparseVector, TermId};
 pub use splade_text::WordKind;
 pub use stream::Ended;
 pub use texts::{IntoRecord, Position, Record, TextOptions, Texts};
+pub use training::{
+    Outcome, PretrainConfig, Results, TrainConfig, cross_encoder, pretrain, pretraining_texts,
+    train, train_config,
+};

@@ -3,14 +3,11 @@
 use anyhow::Result;
 use serde_json::Value;
 use splade_io::Observer;
-use splade_train::config::{PretrainConfig, PretrainData, TrainingConfig};
-use splade_train::{
-    Outcome, PretrainOptions, Ready, SourceError, TextStream, TrainError, pretrain,
-};
+use splade_train::config::{PretrainConfig, TrainingConfig};
+use splade_train::{Outcome, PretrainOptions, Ready, TrainError, pretrain};
 
 use super::runs::{self, Run, resolve};
 use crate::args::TrainArgs;
-use crate::input::{InputOptions, Inputs};
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     runs::run::<PretrainConfig>(args)
@@ -33,20 +30,12 @@ impl Run for PretrainConfig {
         ready: &Ready<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
-        let options = PretrainOptions { texts: &texts, resolve: &resolve, ready, dashboard };
+        let options = PretrainOptions {
+            texts: &light_splade::pretraining_texts,
+            resolve: &resolve,
+            ready,
+            dashboard,
+        };
         pretrain(self, &options, observer)
     }
-}
-
-/// Opens the texts of a run as every command reads texts.
-fn texts(data: &PretrainData) -> Result<TextStream, SourceError> {
-    let options = InputOptions {
-        text_field: data.text_field.clone(),
-        no_ids: true,
-        ..InputOptions::default()
-    };
-    let inputs = Inputs::open(&data.train_files, options)?;
-    let position = inputs.position();
-    let texts = inputs.map(|record| -> Result<String, SourceError> { Ok(record?.text) });
-    Ok(TextStream { texts: Box::new(texts), share: Box::new(move || position.share()) })
 }
