@@ -62,7 +62,7 @@ pub struct ScoreOptions {
 /// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train");
 /// let out = folder.path().join("scores.ndjson");
 /// let options = ScoreOptions {
-///     pairs: format!("{data}/hard_negative_scores").into(),
+///     pairs: format!("{data}/hard_negative_scores.ndjson").into(),
 ///     data: data.into(),
 ///     by: Scorer::Bm25,
 ///     output: PartsOptions { out: out.clone(), ..PartsOptions::default() },

@@ -136,7 +136,7 @@ fn folders_are_begun_anew_with_force_alone() {
     stdout(&[&export[..], &["--force"]].concat());
     assert!(failure(&export, 1).contains("--resume"));
     stdout(&[&export[..], &["--force", "--shard-rows", "1"]].concat());
-    assert!(Path::new(&out).join("documents-00001.ndjson").is_file());
+    assert!(Path::new(&out).join("documents-00001.json").is_file());
     let inside = ["export", "qdrant", "--vectors", &vectors, "-m", MODEL, "--force", "--out"];
     let said = failure(&[&inside[..], &[files.0.path().to_str().expect("UTF-8")]].concat(), 1);
     assert!(said.contains("is also an input"), "{said}");
