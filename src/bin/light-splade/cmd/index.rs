@@ -5,7 +5,7 @@ mod source;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::HumanBytes;
 use serde_json::json;
 use splade_index::{Index, IndexInfo, IndexOptions, IndexWriter, WriterOptions, verify};
