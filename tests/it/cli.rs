@@ -157,7 +157,13 @@ fn an_interrupted_run_keeps_its_rows() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).stderr(Stdio::piped());
     let child = command.spawn().expect("started");
-    while !folder.join("vectors-00000.parquet.partial").exists() {
+    // The shard that is written has a temporary name, which nobody can guess.
+    let is_begun = || {
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.any(|name| name.starts_with("vectors-00000.parquet."))
+    };
+    while !is_begun() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let pid = child.id().to_string();

@@ -288,7 +288,7 @@ fn killed_exports_resume_to_the_same_bytes() {
         parts_call.push("--resume".to_owned());
         let kills = killed(&parts_call.iter().map(String::as_str).collect::<Vec<_>>());
         let (mut got, want) = (files(&parts), files(&whole));
-        // What was begun when the process died, under names that nobody reads.
+        // What the program itself began when the process died, under names that nobody reads.
         got.retain(|name, _| !name.ends_with(".partial"));
         assert_eq!(got.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>(), "{target}");
         assert!(got == want, "{target}: other bytes after {kills} kills");

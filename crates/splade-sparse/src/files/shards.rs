@@ -179,7 +179,9 @@ impl<'a> ShardedWriter<'a> {
                     format!("the vectors were begun with other settings: {difference}"),
                 ));
             }
-            folder.remove_temporaries(|name| form.is_shard(name))?;
+            // Exports have more files than shards.
+            let is_ours = |name: &str| form.format != VECTORS || form.is_shard(name);
+            folder.remove_temporaries(is_ours)?;
             manifest
         } else {
             let manifest = Manifest {
