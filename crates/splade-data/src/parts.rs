@@ -93,8 +93,7 @@ impl ResumableParts {
         self.done
     }
 
-    /// Stores a value that was not known when the parts were begun, such as the fingerprint of an
-    /// index that was built for them.
+    /// Stores a value that was not known when the parts were begun, such as the inputs of a ranker.
     ///
     /// # Errors
     /// Returns an error if the existing parts were written with another value, or if the value

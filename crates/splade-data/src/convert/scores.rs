@@ -1,4 +1,4 @@
-//! Hard negatives and teachers' scores of others.
+//! Reads published hard negatives and teacher scores.
 //!
 //! | file | holds |
 //! |---|---|
@@ -7,7 +7,8 @@
 //! | `.ndjson`, `.jsonl` | a line each: `{"qid", "scores"}`, ours; `{"qid", "pos", "neg": {system: […]}}`, sentence-transformers' hard negatives, of ids or of `{"pid", "ce-score"}`; `{"query", "docs", "scores"}` and `{"query", "pos", "negs"}`, OpenSearch's, of texts |
 //! | any other | a TREC run; five fields with tabs between them: query, positive, negative and their scores (naver, texts or ids), or the two scores before three ids (Hofstätter et al., arXiv 2010.02666) |
 //!
-//! Each also packed (`.gz`, `.zst`). All become rows with a score, 12 bytes each.
+//! Each file may be compressed (`.gz`, `.zst`). All are converted to rows with a score, 12 bytes
+//! each.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,14 +23,14 @@ use super::pairs::Scored;
 use super::{Steps, error, pickle};
 use crate::error::DataError;
 
-/// What a file says of pairs of queries and documents that are known.
+/// The pairs of a file whose query and document are known.
 pub(super) struct Candidates<'a> {
     queries: &'a Collection,
     docs: &'a Collection,
-    /// Made when the first text is looked up.
+    /// The indexes of queries and documents by text, built when the first text is looked up.
     texts: Option<[ByText; 2]>,
     pub(super) pairs: Vec<Scored>,
-    /// Pairs with an unknown query or document.
+    /// The number of pairs with an unknown query or document.
     pub(super) left_out: u64,
 }
 
@@ -58,7 +59,7 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// Pairs without a score.
+    /// Returns the number of pairs without a score.
     pub(super) fn unscored(&self) -> usize {
         self.pairs.iter().filter(|pair| pair.score.is_nan()).count()
     }
@@ -191,8 +192,8 @@ impl<'a> Candidates<'a> {
             let id = |text: &str| text.parse::<i64>().ok();
             if let (Some((first, second)), Some(query), Some(positive), Some(negative)) =
                 (scores(a, b), id(c), id(d), id(e))
-                // Three ids, then scores that may be whole numbers, look the same: a query that is
-                // known decides.
+                // A line with three ids may have whole numbers as scores and then looks the same as
+                // a line with three texts; a known query decides.
                 && (self.queries.row(query).is_some() || scores(d, e).is_none())
             {
                 self.add(query, positive, Some(first))?;
@@ -234,7 +235,7 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// Rows by text; of equal texts the first counts.
+/// Builds the index of rows by text, in which the first of equal texts is preferred.
 pub(super) fn index(texts: &Collection, steps: &mut Steps<'_>) -> Result<ByText, DataError> {
     ByText::new(0..texts.len() as u32, |row| texts.text(row), "texts compared", steps)
 }
@@ -277,7 +278,7 @@ fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok()
 }
 
-/// A text, or a list of texts.
+/// Returns the texts of a value that is a text or a list of texts.
 fn texts(value: Value) -> Result<Vec<String>, String> {
     let list = match value {
         Value::Array(list) => list,
@@ -296,7 +297,7 @@ fn numbers(value: Option<Value>) -> Result<Vec<f64>, String> {
     numbers.ok_or_else(|| "a score is not a number".to_owned())
 }
 
-/// `{query: {document: score}}`, of which nothing is kept.
+/// A visitor for `{query: {document: score}}` that passes items on and stores nothing.
 struct Run<F> {
     take: F,
 }
@@ -324,7 +325,7 @@ impl<'de, F: FnMut(&str, &str, f64) -> Result<(), String>> Visitor<'de> for Run<
     }
 }
 
-/// `{document: score}`.
+/// A visitor for the inner object, `{document: score}`.
 struct Docs<'a, F> {
     query: &'a str,
     take: &'a mut F,
