@@ -111,7 +111,7 @@ pub enum DataError {
     /// Two texts have the same id.
     #[error("{what}: the id {id} is there twice")]
     DuplicateId {
-        /// The kind of the texts, documents or queries.
+        /// The kind of the texts: `documents read` or `queries read`.
         what: &'static str,
         /// The id that occurs twice.
         id: String,

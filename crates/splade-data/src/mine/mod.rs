@@ -181,7 +181,7 @@ pub fn random_ranking(
 ) -> Vec<i64> {
     let mut random = Random::new(&[hash(&[seed, query as u64]), RANDOM]);
     let mut seen = FxHashSet::default();
-    // Up to half of the ids are drawn one by one; otherwise the whole list is shuffled.
+    // Fewer than half of the ids are drawn one by one until enough are distinct.
     if count * 2 >= ids {
         return random.choose(count, ids).into_iter().map(id).collect();
     }
