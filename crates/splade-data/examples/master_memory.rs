@@ -1,6 +1,6 @@
 //! Measures the memory and time that large training data needs, on a synthetic set of any size.
 //!
-//!     cargo run --release -p splade-train --example master_memory -- FOLDER [DOCUMENTS] [TRIPLETS] [shuffled]
+//!     cargo run --release -p splade-data --example master_memory -- FOLDER [DOCUMENTS] [TRIPLETS] [shuffled]
 //!
 //! Writes the set into FOLDER if it does not exist (8,800,000 documents of 350 bytes are 3.3 GB;
 //! 40,000,000 triplets 2.4 GB), opens it and reads samples. With `shuffled`, ids are neither in

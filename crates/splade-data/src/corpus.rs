@@ -53,7 +53,10 @@ impl Corpus {
         let room = max_length.checked_sub(special).filter(|room| *room > after.len());
         let room = room.ok_or_else(|| DataError::Config {
             at: "model.max_length".into(),
-            message: format!("{max_length} tokens have no room beside {special} special ones"),
+            message: format!(
+                "{max_length} tokens leave no room besides the {special} special tokens; use a \
+                 larger value"
+            ),
         })?;
         Ok(Self {
             train: Vec::new(),

@@ -12,11 +12,11 @@ use splade_text::TextError;
 const NOT_EMPTY: &str = "name another folder, or replace it with --force";
 const NOT_CONVERTED: &str = "name another folder, or remove it yourself";
 const FILE_EXISTS: &str = "replace it with --force";
-const PARTS_EXIST: &str = "go on with --resume, or begin anew with --force";
-const OTHER_PARTS: &str = "begin anew with --force";
-const NO_ROOM: &str = "free some, or name a folder of another disk";
+const PARTS_EXIST: &str = "continue with --resume, or start over with --force";
+const OTHER_PARTS: &str = "start over with --force";
+const NO_ROOM: &str = "free some space, or name a folder on another disk";
 const NOT_UNPACKED: &str = "set TMPDIR to a folder with more room, or unpack the file yourself";
-const REFERENCES: &str = "what other files lack is listed once these lines are right";
+const REFERENCES: &str = "fix these lines first; problems between files are checked after that";
 
 /// An error in training data. The message says what is wrong and where, and after `hint:` what to
 /// do.
@@ -37,7 +37,7 @@ pub enum DataError {
         "The data_path `{}` is not valid (must be a .ndjson or .ndjson.gz file, or a folder which \
          contain at least 1 such file){}",
         path.display(),
-        if *exists { "" } else { "; there is nothing of that name" }
+        if *exists { "" } else { "; no file or folder has this name" }
     )]
     NoData {
         /// The path in the config.
@@ -109,7 +109,7 @@ pub enum DataError {
         id: i64,
     },
     /// Two texts have the same id.
-    #[error("{what}: the id {id} is there twice")]
+    #[error("{what}: the id {id} occurs twice")]
     DuplicateId {
         /// The kind of the texts: `documents read` or `queries read`.
         what: &'static str,
@@ -162,7 +162,11 @@ pub enum DataError {
         path: PathBuf,
     },
     /// The parts of a file were written with other settings or from other input files.
-    #[error("{}: its parts are of other settings or files{}", path.display(), Hint(OTHER_PARTS))]
+    #[error(
+        "{}: its parts were made with other settings or input files{}",
+        path.display(),
+        Hint(OTHER_PARTS)
+    )]
     OtherParts {
         /// The folder that contains the parts.
         path: PathBuf,

@@ -135,7 +135,7 @@ mod tests {
         for (path, more) in [
             (dir.path(), ""),
             (&json, ""),
-            (Path::new("no/such.ndjson"), "; there is nothing of that name"),
+            (Path::new("no/such.ndjson"), "; no file or folder has this name"),
         ] {
             let want = format!(
                 "The data_path `{}` is not valid (must be a .ndjson or .ndjson.gz file, or a \

@@ -38,7 +38,7 @@ impl Masking {
         let known = |id: &u32| !special[*id as usize] && tokenizer.token(*id).is_some();
         let ordinary: Vec<u32> = (0..tokenizer.len() as u32).filter(known).collect();
         if ordinary.is_empty() {
-            return Err(DataError::Vocabulary("special tokens alone"));
+            return Err(DataError::Vocabulary("only special tokens"));
         }
         let goes_on = |id| tokenizer.token(id).is_some_and(|token| token.starts_with("##"));
         let continues = match whole_words {

@@ -262,7 +262,7 @@ mod tests {
             // A part that was not completed is written again.
             line(&mut parts, "lost");
             drop(parts);
-            assert!(open(1, false, false).expect_err("parts").contains("go on with --resume"));
+            assert!(open(1, false, false).expect_err("parts").contains("continue with --resume"));
             assert!(open(2, true, false).expect_err("parts").contains("other settings"));
             let mut parts = open(1, true, false).expect("resumed");
             assert_eq!(parts.done(), 1);

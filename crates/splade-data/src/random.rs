@@ -64,7 +64,7 @@ impl Random {
     /// # Panics
     /// Panics if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        assert!(bound > 0, "there is no number below 0");
+        assert!(bound > 0, "a bound of 0 allows no number");
         let bound = bound as u64;
         // This many of the 2^64 products would make some results more likely than others.
         let unfair = bound.wrapping_neg() % bound;

@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Scores {
                 while let Some((Key(key), score)) = map.next_entry::<Key<'_>, f64>()? {
                     let Ok(doc) = key.trim().parse() else {
                         let shown = shown(&key);
-                        return Err(Error::custom(format!("the key {shown} is no document id")));
+                        return Err(Error::custom(format!("the key {shown} is not a document id")));
                     };
                     if !(score as f32).is_finite() {
                         return Err(Error::custom(format!("the score {score} is too large")));
@@ -330,7 +330,7 @@ mod tests {
                 b"{\"qid\": 1, \"scores\": [1]}",
                 "\"scores\" is [1], not an object from document ids to scores",
             ),
-            (Scores, b"{\"qid\": 1, \"scores\": {\"x\": 1}}", "the key \"x\" is no document id"),
+            (Scores, b"{\"qid\": 1, \"scores\": {\"x\": 1}}", "the key \"x\" is not a document id"),
             (
                 Scores,
                 b"{\"qid\": 1, \"scores\": {\"2\": \"x\"}}",

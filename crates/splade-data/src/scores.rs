@@ -52,7 +52,7 @@ impl ScoreFile {
             if let Some(earlier) = seen.insert(*qid, line) {
                 let earlier = table.place(earlier);
                 findings.reference(|| {
-                    format!("qid {qid} has scores already {earlier} {}", table.place(line))
+                    format!("qid {qid} already has scores {earlier} {}", table.place(line))
                 });
             }
         }

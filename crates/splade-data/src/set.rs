@@ -52,7 +52,7 @@ pub(super) struct Scored {
     pub(super) score: f32,
 }
 
-const REPEATED: &str = "lines repeat an earlier one and are left out";
+const REPEATED: &str = "lines repeat an earlier one and are skipped";
 
 impl Set {
     /// Reads all files as far as possible and records the problems and warnings in `findings`.

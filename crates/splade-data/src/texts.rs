@@ -113,12 +113,12 @@ impl Texts {
             };
             let place = || table.place(again);
             match a == b {
-                true => findings.warning("lines repeat an earlier one and are left out", || {
+                true => findings.warning("lines repeat an earlier one and are skipped", || {
                     format!("{id_field} {} {}", b.0, place())
                 }),
                 false => findings.line(|| {
                     let earlier = table.place(first);
-                    format!("{id_field} {} has another text already {earlier} {}", b.0, place())
+                    format!("{id_field} {} already has another text {earlier} {}", b.0, place())
                 }),
             }
         }
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(
             warnings,
             [
-                "3 lines repeat an earlier one and are left out, the first: doc_id 5 (a.ndjson, line 3)",
+                "3 lines repeat an earlier one and are skipped, the first: doc_id 5 (a.ndjson, line 3)",
                 "1 texts are empty, the first: doc_id 4 (a.ndjson, line 5)",
             ]
         );

@@ -67,11 +67,11 @@ impl TrainingData {
             (config.train_triplets.as_deref(), config.hard_negative_scores.as_deref());
         let negatives = match (triplets, scores) {
             (Some(_), Some(_)) => {
-                let message = "it goes with triplets or with hard_negative_scores, not with both";
+                let message = "set either this or hard_negative_scores, not both";
                 return wrong("train_triplets", message);
             }
             (None, None) => {
-                let message = "is missing; or hard_negative_scores for distillation";
+                let message = "is missing; set it, or hard_negative_scores for distillation";
                 return wrong("train_triplets", message);
             }
             (Some(_), None) if config.negatives_per_query > 1 => {
@@ -106,7 +106,8 @@ impl TrainingData {
         let samples = set.triplets.as_ref().map_or(set.queries.len(), Vec::len);
         let held_out = config.eval_loss_size;
         if held_out >= samples {
-            let message = format!("{held_out} of {samples} samples leave none to train on");
+            let message =
+                format!("holding out {held_out} of {samples} samples leaves none to train on");
             return wrong("eval_loss_size", &message);
         }
         let split = config.shuffle.then(|| Permutation::new(samples, &[seed, SPLIT]));

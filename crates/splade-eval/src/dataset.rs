@@ -122,7 +122,8 @@ impl Dataset {
                 }
             }
             (JudgementFiles::PositiveLists(_), Some(split)) => error(format!(
-                "there is no split \"{split}\": light-splade's data has one folder each"
+                "there is no split \"{split}\": light-splade's data has one folder for each \
+                 split; name that folder"
             )),
             (JudgementFiles::PositiveLists(paths), None) => {
                 let mut qrels = Qrels::default();
@@ -242,7 +243,7 @@ fn master_files(dir: &Path, name: &str) -> Result<Option<Vec<PathBuf>>, EvalErro
     };
     let files = [ending(".ndjson"), ending(".ndjson.gz")].concat();
     if files.is_empty() {
-        let message = "there is no .ndjson or .ndjson.gz file in it".to_owned();
+        let message = "it contains no .ndjson or .ndjson.gz file".to_owned();
         return Err(EvalError::Dataset { path: folder, message });
     }
     Ok(Some(files))
@@ -315,7 +316,7 @@ mod tests {
         let mut queries = set.queries();
         assert!(queries.next().is_some_and(|query| query.is_ok()));
         let error = queries.next().expect("a line").expect_err("no text").to_string();
-        assert!(error.ends_with("line 2: there is no text; the fields are: qid"), "{error}");
+        assert!(error.ends_with("line 2: no field named text; the fields are: qid"), "{error}");
         assert!(queries.next().is_none());
     }
 }

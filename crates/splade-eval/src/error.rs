@@ -62,10 +62,10 @@ pub enum EvalError {
     #[error(transparent)]
     File(#[from] splade_io::FileError),
     /// The list of metrics is empty.
-    #[error("no metric is asked for; name one, such as nDCG@10")]
+    #[error("no metric was requested; name one, such as nDCG@10")]
     NoMetric,
     /// The qrels or the run contain no query.
-    #[error("there is no query in the {what}")]
+    #[error("there are no queries in the {what}")]
     NoQuery {
         /// The name of the empty input: `qrels` or `run`.
         what: &'static str,
@@ -82,7 +82,7 @@ pub enum EvalError {
         judged: String,
     },
     /// The two reports of a comparison have different metrics.
-    #[error("the two runs were evaluated by different metrics")]
+    #[error("the two runs were evaluated with different metrics; evaluate both with the same ones")]
     OtherMetrics,
     /// The two reports of a comparison have no query in common.
     #[error("the two runs have no judged query in common")]

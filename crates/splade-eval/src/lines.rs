@@ -78,7 +78,7 @@ pub(super) fn field<'a>(
 ) -> Result<&'a Value, String> {
     names.iter().find_map(|name| object.get(*name)).ok_or_else(|| {
         let has: Vec<_> = object.keys().take(20).map(String::as_str).collect();
-        format!("there is no {}; the fields are: {}", names.join(" or "), has.join(", "))
+        format!("no field named {}; the fields are: {}", names.join(" or "), has.join(", "))
     })
 }
 

@@ -87,7 +87,7 @@ impl Qrels {
                 let fields: Vec<_> = line.split('\t').map(str::trim).collect();
                 let [query, document, grade] = fields[..] else {
                     return Err(format!(
-                        "expected query, document and score with tabs between, got {} fields",
+                        "expected query, document and score separated by tabs, got {} fields",
                         fields.len()
                     ));
                 };
@@ -127,7 +127,7 @@ impl Qrels {
             .as_array()
             .ok_or("\"positive_doc_ids\" is not a list")?;
         if self.queries.contains_key(&query) {
-            return Err(format!("query {} has a list already", shown(&query)));
+            return Err(format!("query {} already has a list", shown(&query)));
         }
         self.queries.insert(query.clone(), BTreeMap::new());
         for document in positives {
@@ -174,7 +174,7 @@ fn form_of(line: &str) -> Result<Form, String> {
     } else if line.split_ascii_whitespace().count() == 4 {
         Ok(Form::Trec)
     } else {
-        Err("these are no qrels; expected BEIR's three fields with tabs between, TREC's four, or \
+        Err("these are not qrels; expected BEIR's three fields separated by tabs, TREC's four, or \
              {\"qid\": …, \"positive_doc_ids\": […]}"
             .to_owned())
     }
@@ -228,10 +228,10 @@ mod tests {
             ("1 0 a x\n", "line 1: the grade \"x\" is not an integer of 32 bits"),
             ("1 0 a 1.5\n", "line 1: the grade \"1.5\" is not an integer"),
             ("q\td\tscore\n", "line 1: the grade \"score\" is not an integer"),
-            ("1\ta\t1\n1\tb\n", "line 2: expected query, document and score with tabs between"),
+            ("1\ta\t1\n1\tb\n", "line 2: expected query, document and score separated by tabs"),
             ("1\t\t1\n", "line 1: an id is empty"),
-            ("hello\n", "line 1: these are no qrels"),
-            ("{\"qid\": 1}\n", "line 1: there is no positive_doc_ids; the fields are: qid"),
+            ("hello\n", "line 1: these are not qrels"),
+            ("{\"qid\": 1}\n", "line 1: no field named positive_doc_ids; the fields are: qid"),
             ("{\"qid\": 1, \"positive_doc_ids\": 2}", "line 1: \"positive_doc_ids\" is not a list"),
             ("{\"qid\": [], \"positive_doc_ids\": []}", "line 1: the id [] is neither"),
             (
@@ -244,7 +244,7 @@ mod tests {
             ),
             (
                 "{\"qid\":1,\"positive_doc_ids\":[]}\n{\"qid\":1,\"positive_doc_ids\":[]}",
-                "line 2: query \"1\" has a list already",
+                "line 2: query \"1\" already has a list",
             ),
             ("{\"qid\": 1", "line 1: not valid JSON"),
         ] {

@@ -86,7 +86,7 @@ impl Run {
     fn add_object(&mut self, line: &str) -> Result<(), String> {
         let (query, ranking) = parse_object(line)?;
         if self.queries.contains_key(&query) {
-            return Err(format!("query {} is there twice", shown(&query)));
+            return Err(format!("query {} occurs twice", shown(&query)));
         }
         self.insert(&query, ranking).map_err(|error| error.to_string())
     }
@@ -104,7 +104,7 @@ impl Run {
         }
         ranking.sort_unstable_by(|a, b| b.document.cmp(&a.document));
         if let Some(pair) = ranking.windows(2).find(|pair| pair[0].document == pair[1].document) {
-            return Err(error(format!("document {} is there twice", shown(&pair[0].document))));
+            return Err(error(format!("document {} occurs twice", shown(&pair[0].document))));
         }
         // The sort is stable: of equal scores, the larger id stays first. `partial_cmp` treats 0
         // and -0 as equal.
@@ -181,7 +181,8 @@ fn parse_line(line: &str) -> Result<(&str, Scored), String> {
     };
     let value =
         score.parse::<f64>().ok().map(|score| score as f32).filter(|score| score.is_finite());
-    let score = value.ok_or_else(|| format!("the score {} is no finite number", shown(score)))?;
+    let score =
+        value.ok_or_else(|| format!("the score {} is not a finite number", shown(score)))?;
     Ok((query, Scored { document: document.to_owned(), score }))
 }
 
@@ -201,7 +202,7 @@ fn parse_object(line: &str) -> Result<(String, Vec<Scored>), String> {
 }
 
 fn twice(query: &str, document: &str) -> String {
-    format!("document {} is there twice for query {}", shown(document), shown(query))
+    format!("document {} occurs twice for query {}", shown(document), shown(query))
 }
 
 fn check_word(what: &str, word: &str) -> std::io::Result<()> {
@@ -261,26 +262,26 @@ mod tests {
     #[test]
     fn names_the_line_of_errors() {
         for (text, want) in [
-            ("q Q0 b 1 1 x\nq Q0 a 2 1 x\nq Q0 a 3 2 x", "line 3: document \"a\" is there twice"),
+            ("q Q0 b 1 1 x\nq Q0 a 2 1 x\nq Q0 a 3 2 x", "line 3: document \"a\" occurs twice"),
             (
                 "q Q0 a 1 1",
                 "line 1: expected query, Q0, document, rank, score and tag, got 5 fields",
             ),
-            ("\nq Q0 a 1 one x", "line 2: the score \"one\" is no finite number"),
-            ("q Q0 a 1 nan x", "line 1: the score \"nan\" is no finite number"),
-            ("q Q0 a 1 1e39 x", "line 1: the score \"1e39\" is no finite number"),
-            ("{\"qid\":1}", "line 1: there is no results; the fields are: qid"),
+            ("\nq Q0 a 1 one x", "line 2: the score \"one\" is not a finite number"),
+            ("q Q0 a 1 nan x", "line 1: the score \"nan\" is not a finite number"),
+            ("q Q0 a 1 1e39 x", "line 1: the score \"1e39\" is not a finite number"),
+            ("{\"qid\":1}", "line 1: no field named results; the fields are: qid"),
             ("{\"qid\":1,\"results\":{}}", "line 1: \"results\" is not a list"),
             ("{\"qid\":1,\"results\":[7]}", "line 1: a result is not an object"),
             ("{\"qid\":1,\"results\":[{\"doc_id\":1,\"score\":\"a\"}]}", "a score is not a number"),
             ("{\"qid\":1,\"results\":[{\"doc_id\":1,\"score\":1e99}]}", "\"1\" is not finite"),
             (
                 "{\"qid\":1,\"results\":[{\"doc_id\":1,\"score\":2},{\"doc_id\":\"1\",\"score\":1}]}",
-                "line 1: query \"1\": document \"1\" is there twice",
+                "line 1: query \"1\": document \"1\" occurs twice",
             ),
             (
                 "{\"qid\":1,\"results\":[]}\n{\"qid\":1,\"results\":[]}",
-                "line 2: query \"1\" is there twice",
+                "line 2: query \"1\" occurs twice",
             ),
         ] {
             let message = Run::read(text.as_bytes(), "run").expect_err(text).to_string();

@@ -59,7 +59,7 @@ pub(super) fn convert(
     let mut notes = vec![format!("train is the split {}, validation {validation}", options.train)];
     for (numbers, name) in [(&docs, "doc_ids.tsv"), (&queries, "query_ids.tsv")] {
         if numbers.write(output, name)? {
-            notes.push(format!("ids are no integers: {name} has the number of each"));
+            notes.push(format!("ids are not integers: {name} lists the number of each"));
         }
     }
     let mut first = None;
@@ -123,7 +123,7 @@ pub(super) fn convert(
             (without, "queries without a positive grade"),
         ] {
             if count > 0 {
-                notes.push(format!("{name}: {count} {what} are left out"));
+                notes.push(format!("{name}: {count} {what} are skipped"));
             }
         }
         part.positives(lists)?;

@@ -29,7 +29,7 @@ impl Collection {
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let table = Table::of(vec![PathBuf::from(path)], path)?;
         if table.len() == 0 {
-            return Err(error(path, "there is no line in it"));
+            return Err(error(path, "the file is empty"));
         }
         let mut findings = Findings::default();
         let ids = table.map(&mut findings, |found, line, bytes| match parse(bytes) {
@@ -46,7 +46,7 @@ impl Collection {
             return Err(error(
                 path,
                 &format!(
-                    "the id of line {} is there before {}",
+                    "the id of line {} occurs already in {}",
                     place(repeat.again),
                     place(repeat.first)
                 ),
@@ -163,14 +163,14 @@ mod tests {
     #[test]
     fn bad_lines_are_told() {
         for (bytes, want) in [
-            (&b""[..], "c.tsv: there is no line in it"),
+            (&b""[..], "c.tsv: the file is empty"),
             (
                 b"1\ta\nx\tb\n",
                 "expected an integer id, a tab and a text, got \"x\" (c.tsv, line 2)",
             ),
             (b"1\ta\n\n2\tb\n", "got \"\" (c.tsv, line 2)"),
             (b"1\t\xff\n", "byte 3 is not UTF-8 (c.tsv, line 1)"),
-            (b"1\ta\n1\ta\n", "the id of line (c.tsv, line 2) is there before (c.tsv, line 1)"),
+            (b"1\ta\n1\ta\n", "the id of line (c.tsv, line 2) occurs already in (c.tsv, line 1)"),
         ] {
             let error = open(bytes).expect_err("bad");
             assert!(error.contains(want), "{error}");

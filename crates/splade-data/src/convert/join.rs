@@ -81,12 +81,12 @@ pub(super) fn convert(
         }
         let ids = || opened.iter().flat_map(|(_, part)| part.ids());
         let (Some(first), Some(last)) = (ids().min(), ids().max()) else {
-            return Err(error(dir, "there is no folder train or validation in it"));
+            return Err(error(dir, "it contains no folder train or validation"));
         };
         let raise = behind.map_or(0, |behind| behind.saturating_sub(first));
         behind =
             Some(raise.checked_add(last).and_then(|last| last.checked_add(1)).ok_or_else(
-                || error(dir, "its ids do not fit behind those of the folders before"),
+                || error(dir, "its ids do not fit after those of the previous folders"),
             )?);
         notes.push(format!("{}: ids are raised by {raise}", dir.display()));
         for (index, part) in opened {

@@ -182,7 +182,7 @@ pub(super) fn convert(
         data.drop_queries_without_negatives();
         let dropped = before - data.triples.len();
         if dropped > 0 {
-            notes.push(format!("{dropped} triples of queries without a negative are left out"));
+            notes.push(format!("{dropped} triples of queries without a negative are skipped"));
         }
     }
     // A triplet has about 50 bytes of text besides its ids, a score 15.
@@ -242,7 +242,7 @@ fn read_triples(
     };
     let (triples, left_out) = triples::read(path, by_ids, |texts, _| Ok(by_texts(texts)), steps)?;
     if left_out > 0 {
-        notes.push(format!("{left_out} triples with an unknown query or document are left out"));
+        notes.push(format!("{left_out} triples with an unknown query or document are skipped"));
     }
     Ok(triples)
 }

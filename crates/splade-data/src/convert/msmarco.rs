@@ -197,7 +197,7 @@ fn judged(
     }
     if unknown > 0 {
         notes.push(format!(
-            "{part}: {unknown} judgements of unknown queries or documents are left out"
+            "{part}: {unknown} judgements of unknown queries or documents are skipped"
         ));
     }
     if judged.is_empty() {
@@ -218,7 +218,7 @@ fn keep(
     let before = judged.len();
     judged.retain(kept);
     if judged.len() < before {
-        notes.push(format!("train: {} queries {without} are left out", before - judged.len()));
+        notes.push(format!("train: {} queries {without} are skipped", before - judged.len()));
     }
 }
 
@@ -246,7 +246,7 @@ fn read_triples(
     };
     let (triples, left_out) = triples::read(path, by_ids, by_texts, steps)?;
     if left_out > 0 {
-        notes.push(format!("{left_out} triples with an unknown query or document are left out"));
+        notes.push(format!("{left_out} triples with an unknown query or document are skipped"));
     }
     Ok(triples)
 }
@@ -271,10 +271,12 @@ fn write_scores(
     let name = if are_scored { TEACHER_SCORES } else { INIT_SCORES };
     if candidates.left_out > 0 {
         let left_out = candidates.left_out;
-        notes.push(format!("{left_out} pairs with an unknown query or document are left out"));
+        notes.push(format!("{left_out} pairs with an unknown query or document are skipped"));
     }
     if are_scored && without > 0 {
-        notes.push(format!("{without} pairs without a score are not used, others have one"));
+        notes.push(format!(
+            "{without} pairs without a score are not used, because other pairs have one"
+        ));
     }
     let pairs = &candidates.pairs;
     let by_query = ByQuery::new(queries.len(), || pairs.iter().map(|pair| pair.query));

@@ -112,13 +112,18 @@ impl Machine<'_> {
             }
             b'u' => {
                 let is_mark = |value: &Value| matches!(value, Value::Mark);
-                let at = self.stack.iter().rposition(is_mark).ok_or("no mark")?;
+                let at =
+                    self.stack.iter().rposition(is_mark).ok_or("the pickle is damaged: no mark")?;
                 let items = self.stack.split_off(at + 1);
                 self.stack.pop();
                 return self.set(items).map(Some);
             }
             b's' => {
-                let at = self.stack.len().checked_sub(2).ok_or("an empty stack")?;
+                let at = self
+                    .stack
+                    .len()
+                    .checked_sub(2)
+                    .ok_or("the pickle is damaged: an empty stack")?;
                 let items = self.stack.split_off(at);
                 return self.set(items).map(Some);
             }
@@ -161,12 +166,12 @@ impl Machine<'_> {
     /// Reads a string that is an id.
     fn text(&mut self, length: u32) -> Result<(), String> {
         if length > 20 {
-            return Err(format!("a text of {length} bytes, which is no id"));
+            return Err(format!("a text of {length} bytes, which is not an id"));
         }
         let mut bytes = vec![0; length as usize];
         self.code.read_exact(&mut bytes).map_err(|error| error_of(&error))?;
         let text = String::from_utf8_lossy(&bytes);
-        let id = text.parse().map_err(|_| format!("the text {text:?}, which is no id"))?;
+        let id = text.parse().map_err(|_| format!("the text {text:?}, which is not an id"))?;
         self.stack.push(Value::Id(id));
         Ok(())
     }
@@ -179,7 +184,8 @@ impl Machine<'_> {
     }
 
     fn recall(&mut self, at: u64) -> Result<(), String> {
-        let id = self.memo.get(&at).ok_or("a value is used twice, which ids alone may be")?;
+        let id =
+            self.memo.get(&at).ok_or("a value is used twice, which is allowed only for ids")?;
         self.stack.push(Value::Id(*id));
         Ok(())
     }
@@ -278,9 +284,9 @@ mod tests {
             (b"\x80\x02}q\x00(K\x01K\x02u.", "a query without a dict"),
             (b"\x80\x02}q\x00(K\x01}q\x01K\x02}q\x02su.", "items without a dict"),
             (b"\x80\x02K\x01.", "not a dict of dicts"),
-            (b"u", "no mark"),
-            (b"s", "an empty stack"),
-            (b"X\xff\xff\xff\xff", "which is no id"),
+            (b"u", "the pickle is damaged: no mark"),
+            (b"s", "the pickle is damaged: an empty stack"),
+            (b"X\xff\xff\xff\xff", "which is not an id"),
             (b"", "cut off"),
             (&PROTOCOL_2[..20], "cut off"),
         ] {

@@ -107,7 +107,7 @@ impl Samples {
 
     fn text(&mut self, text: &str) -> Result<(), DataError> {
         let length = u32::try_from(text.len())
-            .map_err(|_| DataError::form(&self.path, "a text has over 4 GB"))?;
+            .map_err(|_| DataError::form(&self.path, "a text is larger than 4 GB"))?;
         self.write(b"X")?;
         self.write(&length.to_le_bytes())?;
         self.write(text.as_bytes())

@@ -71,7 +71,10 @@ impl<'a> Candidates<'a> {
 
     fn push(&mut self, rows: Option<(u32, u32)>, score: Option<f64>) -> Result<(), String> {
         if score.is_some_and(|score| !(score as f32).is_finite()) {
-            return Err(format!("a score is {}, which is no finite number", score.unwrap_or(0.0)));
+            return Err(format!(
+                "a score is {}, which is not a finite number",
+                score.unwrap_or(0.0)
+            ));
         }
         match rows {
             Some((query, doc)) => {
@@ -199,7 +202,7 @@ impl<'a> Candidates<'a> {
                 self.add(query, positive, Some(first))?;
                 return Ok(self.add(query, negative, Some(second))?);
             }
-            let (first, second) = scores(d, e).ok_or("the last two fields are no scores")?;
+            let (first, second) = scores(d, e).ok_or("the last two fields are not scores")?;
             for (doc, score) in [(b, first), (c, second)] {
                 let rows = match (id(a), id(doc)) {
                     (Some(query), Some(doc)) => self.queries.row(query).zip(self.docs.row(doc)),
@@ -211,11 +214,11 @@ impl<'a> Candidates<'a> {
         }
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [query, _, doc, _, score, _] = fields[..] else {
-            return Err("expected the six fields of a TREC run, or five with tabs between them: \
+            return Err("expected the six fields of a TREC run, or five separated by tabs: \
                         query, positive, negative and their scores"
                 .into());
         };
-        let score = number(score).ok_or("the fifth field is no score")?;
+        let score = number(score).ok_or("the fifth field is not a score")?;
         Ok(self.add(id_of(query)?, id_of(doc)?, Some(score))?)
     }
 
@@ -264,13 +267,13 @@ impl From<DataError> for LineError {
 }
 
 fn id_of(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| format!("{text:?} is no integer id"))
+    text.parse().map_err(|_| format!("{text:?} is not an integer id"))
 }
 
 fn id(value: &Value) -> Result<i64, String> {
     match value {
         Value::String(text) => id_of(text),
-        value => value.as_i64().ok_or_else(|| format!("{value} is no integer id")),
+        value => value.as_i64().ok_or_else(|| format!("{value} is not an integer id")),
     }
 }
 

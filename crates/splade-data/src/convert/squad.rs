@@ -114,8 +114,9 @@ struct Query {
 impl Data {
     fn read(&mut self, path: &Path, titles: bool) -> Result<(), DataError> {
         let file = open_text(path)?;
-        let file: File = serde_json::from_reader(file)
-            .map_err(|message| error(path, &format!("it has not the form of SQuAD: {message}")))?;
+        let file: File = serde_json::from_reader(file).map_err(|message| {
+            error(path, &format!("it does not have the form of SQuAD: {message}"))
+        })?;
         for Article { title, paragraphs } in file.data {
             for Paragraph { context, qas } in paragraphs {
                 let text = match titles && !title.is_empty() {
@@ -190,7 +191,7 @@ pub(super) fn convert(
         notes.extend(part.check(None)?);
     }
     if data.impossible > 0 {
-        notes.push(format!("{} questions without an answer are left out", data.impossible));
+        notes.push(format!("{} questions without an answer are skipped", data.impossible));
     }
     Ok(notes)
 }

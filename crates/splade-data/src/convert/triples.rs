@@ -33,7 +33,7 @@ pub(super) fn read(
         let (Some(query), Some(positive), Some(negative), None) =
             (fields.next(), fields.next(), fields.next(), fields.next())
         else {
-            return Err(here("expected a query, a positive and a negative, tabs between them"));
+            return Err(here("expected a query, a positive and a negative, separated by tabs"));
         };
         let fields = [query, positive, negative];
         let is_id = |field: &str| field.parse::<i64>().is_ok();

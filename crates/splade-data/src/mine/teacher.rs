@@ -36,7 +36,7 @@ impl TeacherScores {
         for (line, (qid, scores)) in rows.into_iter().enumerate() {
             if queries.insert(qid, scores).is_some() {
                 let place = table.place(line);
-                let message = format!("qid {qid} is there twice");
+                let message = format!("qid {qid} occurs twice");
                 return Err(DataError::Record { message, place });
             }
         }

@@ -374,16 +374,16 @@ fn beir_and_squad() {
     assert_eq!(compare(&out, "beir").keys().next(), None);
     for want in [
         "train is the split train, validation test",
-        "train: 1 judgements of unknown queries or documents are left out",
-        "train: 1 queries without a positive grade are left out",
-        "validation: 1 judgements of unknown queries or documents are left out",
+        "train: 1 judgements of unknown queries or documents are skipped",
+        "train: 1 queries without a positive grade are skipped",
+        "validation: 1 judgements of unknown queries or documents are skipped",
     ] {
         assert!(notes.iter().any(|note| note == want), "{want}: {notes:?}");
     }
     let options = SquadOptions::find(&fixtures().join("squad"), true).expect("files");
     let (_dir, out, notes) = run(&Conversion::Squad(options));
     assert_eq!(compare(&out, "squad").keys().next(), None);
-    assert_eq!(notes.last().expect("a note"), "1 questions without an answer are left out");
+    assert_eq!(notes.last().expect("a note"), "1 questions without an answer are skipped");
 }
 
 /// With `judged_only`, train keeps the documents that its qrels name, in the order of the corpus.
@@ -500,7 +500,10 @@ fn failures_leave_nothing_behind() {
         (hard("d.jsonl", b"{\"query\": \"q\", \"docs\": [\"a\"], \"scores\": []}"), "not as many"),
         (hard("e.run", b"100 Q0 1 1 2\n"), "e.run, line 1: expected the six fields of a TREC run"),
         (hard("f.run", b"1 Q0 1 1 2 t\n"), "f.run: no pair has a query and a document that are"),
-        (hard("g.run", b"100 Q0 1 1 inf t\n"), "line 1: a score is inf, which is no finite number"),
+        (
+            hard("g.run", b"100 Q0 1 1 inf t\n"),
+            "line 1: a score is inf, which is not a finite number",
+        ),
         (with(&|options| options.triples = Some(triples.clone())), "triples.tsv, line 2: expected"),
         (with(&|options| options.files.collection = collection.clone()), "got \"1 y\""),
         (Conversion::Beir(split), "there is no file qrels/dev.tsv; the splits are: test, train"),
@@ -510,7 +513,7 @@ fn failures_leave_nothing_behind() {
                 dev: vec![],
                 titles: true,
             }),
-            "triples.tsv: it has not the form of SQuAD",
+            "triples.tsv: it does not have the form of SQuAD",
         ),
     ];
     let before = names(dir.path());

@@ -311,7 +311,7 @@ fn what_is_odd_is_a_warning() {
     assert_eq!(
         own(&data),
         [
-            "2 lines repeat an earlier one and are left out, the first: doc_id 2 (doc_master.ndjson, line 4)",
+            "2 lines repeat an earlier one and are skipped, the first: doc_id 2 (doc_master.ndjson, line 4)",
             "1 positive documents are listed twice, the first: doc_id 1 of qid 1 (positive_lists.ndjson, line 1)",
             "1 texts are empty, the first: doc_id 3 (doc_master.ndjson, line 3)",
             "1 triplets have a negative that is in the query's positive list, the first: (1, 3, 1) (triplets.ndjson, line 3)",

@@ -337,9 +337,9 @@ fn what_cannot_be_evaluated_is_an_error() {
         evaluate(qrels, run, metrics, &options).expect_err("an error").to_string()
     };
     let found = run("q1 Q0 a 1 1 x");
-    assert_eq!(message(&qrels, &found, &[]), "no metric is asked for; name one, such as nDCG@10");
-    assert_eq!(message(&qrels, &Run::default(), &mrr), "there is no query in the run");
-    assert_eq!(message(&Qrels::default(), &found, &mrr), "there is no query in the qrels");
+    assert_eq!(message(&qrels, &found, &[]), "no metric was requested; name one, such as nDCG@10");
+    assert_eq!(message(&qrels, &Run::default(), &mrr), "there are no queries in the run");
+    assert_eq!(message(&Qrels::default(), &found, &mrr), "there are no queries in the qrels");
     assert_eq!(
         message(&qrels, &run("1 Q0 a 1 1 x"), &mrr),
         "no query of the run is in the qrels; queries are called \"1\" in the run and \"q1\" in the \
@@ -348,7 +348,10 @@ fn what_cannot_be_evaluated_is_an_error() {
     let one = evaluate(&qrels, &found, &mrr, &options).expect("a report");
     let two = evaluate(&qrels, &found, &metrics(&["mrr@5"]), &options).expect("a report");
     let error = compare(&one, &two, &CompareOptions::default()).expect_err("other metrics");
-    assert_eq!(error.to_string(), "the two runs were evaluated by different metrics");
+    assert_eq!(
+        error.to_string(),
+        "the two runs were evaluated with different metrics; evaluate both with the same ones"
+    );
     let found = EvaluateOptions { averaging: Averaging::JudgedAndFound, ..options };
     let of = |text: &str| evaluate(&qrels, &run(text), &mrr, &found).expect("a report");
     let apart = compare(&of("q1 Q0 a 1 1 x"), &of("q2 Q0 a 1 1 x"), &CompareOptions::default());
