@@ -50,13 +50,13 @@ pub enum DataError {
     Form {
         /// The file or folder.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong, and what was expected.
         message: String,
     },
     /// A line of a file does not have the expected form.
     #[error("{}, line {line}: {message}", path.display())]
     Line {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The number of the line, counted from 1.
         line: usize,
@@ -105,7 +105,7 @@ pub enum DataError {
     /// No text has the requested id.
     #[error("The id {id} does not exist in the master data")]
     UnknownId {
-        /// The requested id.
+        /// The id that was requested.
         id: i64,
     },
     /// Two texts have the same id.
@@ -134,7 +134,7 @@ pub enum DataError {
     /// The output folder is not empty.
     #[error("{} is not empty{}", path.display(), Hint(NOT_EMPTY))]
     NotEmpty {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
     },
     /// The output folder cannot be replaced because no conversion wrote it.
@@ -144,7 +144,7 @@ pub enum DataError {
         Hint(NOT_CONVERTED)
     )]
     NotConverted {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
         /// The name of the marker file that conversions write into their folders.
         marker: &'static str,
@@ -152,7 +152,7 @@ pub enum DataError {
     /// The output file exists already.
     #[error("{}: the file is there already{}", path.display(), Hint(FILE_EXISTS))]
     FileExists {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// An earlier run has left parts of the output file.
@@ -189,9 +189,9 @@ pub enum DataError {
         Hint(NOT_UNPACKED)
     )]
     NotUnpacked {
-        /// The compressed file.
+        /// The path of the compressed file.
         path: PathBuf,
-        /// The temporary folder.
+        /// The path of the temporary folder.
         folder: PathBuf,
         /// The reason, such as the missing space.
         why: String,
@@ -199,7 +199,7 @@ pub enum DataError {
     /// A file cannot be read or written.
     #[error("cannot access {}", path.display())]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the operating system.
         source: io::Error,
@@ -218,7 +218,7 @@ pub enum DataError {
 /// The place of a line, displayed as it stands at the end of a message: `(corpus.ndjson, line 3)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file.
+    /// The path of the file.
     pub path: PathBuf,
     /// The number of the line, counted from 1.
     pub line: usize,

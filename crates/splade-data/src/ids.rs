@@ -1,11 +1,11 @@
 //! A map between ids and rows that uses as few bytes as the ids allow.
 //!
-//! | ids | bytes a row |
+//! | ids | bytes for each row |
 //! |---|---|
-//! | one after another (0, 1, 2…; 1, 2, 3…) | 0 |
-//! | ascending, less than 2^32 apart | 4 |
-//! | in any order, less than 2^32 apart | 8 |
-//! | others | 8 and 12 |
+//! | consecutive (0, 1, 2…; 1, 2, 3…) | 0 |
+//! | ascending, in a range below 2^32 | 4 |
+//! | in any order, in a range below 2^32 | 8 |
+//! | others | 8 if ascending, 12 in any order |
 
 use rayon::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Parses a line of a data file into a record, and explains why a line cannot be parsed.
 //!
-//! | file | a line |
+//! | file | format of a line |
 //! |---|---|
 //! | query master | `{"qid": 1, "text": "…"}` |
 //! | document master | `{"doc_id": 1, "text": "…"}` |

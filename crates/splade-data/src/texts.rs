@@ -12,9 +12,9 @@ use crate::error::DataError;
 /// The kind of a master, which decides the name of the id field, `qid` or `doc_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextKind {
-    /// The query master.
+    /// The query master, whose ids are named `qid`.
     Query,
-    /// The document master.
+    /// The document master, whose ids are named `doc_id`.
     Document,
 }
 

@@ -13,9 +13,9 @@ use crate::error::DataError;
 /// The files of the masters are memory-mapped and must not be changed while this value exists.
 #[derive(Debug)]
 pub struct ValidationData {
-    /// The query master.
+    /// The texts of the queries that evaluations search with.
     pub queries: Texts,
-    /// The document master.
+    /// The texts of the documents that evaluations search.
     pub docs: Texts,
     /// The positives as qrels with grade 1; ids are written as strings.
     pub positives: Qrels,

@@ -53,7 +53,7 @@ pub enum EvalError {
     /// A term id is not below the size of the vocabulary.
     #[error("term {term} is outside the vocabulary of {vocab} terms; is this the model's vector?")]
     Term {
-        /// The term id.
+        /// The term id outside the vocabulary.
         term: splade_sparse::TermId,
         /// The size of the vocabulary.
         vocab: usize,

@@ -4,13 +4,13 @@
 //! below zero) and `R` the number of relevant documents (`g > 0`) of the query. Over the first `k`
 //! documents of the ranking:
 //!
-//! | metric | is | trec_eval |
+//! | metric | definition | trec_eval |
 //! |---|---|---|
-//! | `nDCG@k` | `Σ g(i) / log2(i + 1)`, by that of the best possible ranking | `ndcg_cut_k` |
-//! | `MRR@k` | 1 by the rank of the first relevant document, or 0 | `recip_rank` |
-//! | `MAP@k` | `Σ precision@i` over relevant ranks `i`, by `R` | `map_cut_k` |
-//! | `Recall@k` | relevant documents found, by `R` | `recall_k` |
-//! | `P@k` | relevant documents found, by `k`, however few there are | `P_k` |
+//! | `nDCG@k` | `Σ g(i) / log2(i + 1)`, divided by the same sum of the best possible ranking | `ndcg_cut_k` |
+//! | `MRR@k` | 1 divided by the rank of the first relevant document, or 0 | `recip_rank` |
+//! | `MAP@k` | `Σ precision@i` over relevant ranks `i`, divided by `R` | `map_cut_k` |
+//! | `Recall@k` | number of relevant documents found, divided by `R` | `recall_k` |
+//! | `P@k` | number of relevant documents found, divided by `k` even if the ranking is shorter | `P_k` |
 //! | `Hit@k` | 1 if a relevant document is found, else 0 | `success_k` |
 //!
 //! All metrics are 0 for a query without relevant documents. The gain is the grade itself (Järvelin

@@ -1,10 +1,10 @@
 //! Relevance judgements (qrels): which documents answer a query, and with which grade.
 //!
-//! | form | a line |
+//! | format | lines |
 //! |---|---|
-//! | BEIR | header `query-id`, `corpus-id`, `score`; then the three, tabs between them |
-//! | TREC | `query iteration document grade`, blanks between them; the iteration is not used |
-//! | light-splade | `{"qid": 1, "positive_doc_ids": [1, 2]}`, every grade 1 |
+//! | BEIR | a header `query-id`, `corpus-id`, `score`, then these three fields, separated by tabs |
+//! | TREC | `query iteration document grade`, separated by blanks; the iteration is ignored |
+//! | light-splade | `{"qid": 1, "positive_doc_ids": [1, 2]}`, with grade 1 for every document |
 //!
 //! The first line decides which format is used; BEIR's header is optional. A pair that is judged
 //! twice is an error, as in trec_eval.

@@ -1,8 +1,8 @@
 //! Runs: the ranked documents of each query, as a search returned them.
 //!
-//! | form | a line |
+//! | format | lines |
 //! |---|---|
-//! | TREC | `query Q0 document rank score tag`, blanks between them |
+//! | TREC | `query Q0 document rank score tag`, separated by blanks |
 //! | NDJSON | `{"qid": "q1", "results": [{"doc_id": "d1", "score": 1.5}, …]}` |
 //!
 //! The first line decides which format is used. Only NDJSON can represent a query without results.

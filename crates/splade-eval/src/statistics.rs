@@ -53,7 +53,7 @@ impl VectorStatistics {
         Self { texts: 0, documents: vec![0; vocab], lengths: BTreeMap::new() }
     }
 
-    /// Counts a vector.
+    /// Adds the terms of a vector to the counts.
     ///
     /// # Errors
     /// Returns an error if a term lies outside the vocabulary; the vector is not counted then.

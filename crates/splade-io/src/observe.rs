@@ -77,7 +77,7 @@ pub enum Event<'a> {
     },
     /// An evaluation of the model in training begins.
     Evaluating,
-    /// An evaluation ended.
+    /// An evaluation of the model in training ended.
     Evaluated {
         /// The number of completed steps.
         step: u64,

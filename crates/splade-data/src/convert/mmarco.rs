@@ -33,7 +33,7 @@ pub const REPOSITORY: &str = "unicamp-dl/mmarco";
 /// The kind of training that the data is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Training with triplets.
+    /// Training with triplets, which are taken from the triples.
     Triplet,
     /// Distillation: the training pairs of a cross-encoder, and the pairs that it will score.
     Distil,
@@ -55,7 +55,7 @@ pub struct MmarcoFiles {
 /// Options for converting mMARCO.
 #[derive(Debug, Clone)]
 pub struct MmarcoOptions {
-    /// The input files.
+    /// The paths of the input files.
     pub files: MmarcoFiles,
     /// The kind of training that the data is for.
     pub purpose: Purpose,

@@ -45,7 +45,7 @@ pub struct MsMarcoFiles {
 /// Options for converting MS MARCO.
 #[derive(Debug, Clone)]
 pub struct MsMarcoOptions {
-    /// The input files.
+    /// The paths of the input files.
     pub files: MsMarcoFiles,
     /// The triples of ids or texts, for training with triplets.
     pub triples: Option<PathBuf>,

@@ -1,11 +1,11 @@
 //! Reads published hard negatives and teacher scores.
 //!
-//! | file | holds |
+//! | file | contents |
 //! |---|---|
-//! | `.pkl`, `.pickle` | `{query: {document: score}}`: sentence-transformers' `…-scores.pkl.gz`, which naver's programs read too |
+//! | `.pkl`, `.pickle` | `{query: {document: score}}`: the file `…-scores.pkl.gz` of sentence-transformers, which naver's programs read as well |
 //! | `.json` | the same as one JSON object |
-//! | `.ndjson`, `.jsonl` | a line each: `{"qid", "scores"}`, ours; `{"qid", "pos", "neg": {system: […]}}`, sentence-transformers' hard negatives, of ids or of `{"pid", "ce-score"}`; `{"query", "docs", "scores"}` and `{"query", "pos", "negs"}`, OpenSearch's, of texts |
-//! | any other | a TREC run; five fields with tabs between them: query, positive, negative and their scores (naver, texts or ids), or the two scores before three ids (Hofstätter et al., arXiv 2010.02666) |
+//! | `.ndjson`, `.jsonl` | lines of our format `{"qid", "scores"}`; hard negatives of sentence-transformers, `{"qid", "pos", "neg": {system: […]}}` with ids or with `{"pid", "ce-score"}`; lines of OpenSearch with texts, `{"query", "docs", "scores"}` and `{"query", "pos", "negs"}` |
+//! | any other | a TREC run; or five fields separated by tabs: query, positive, negative and their scores (naver, texts or ids), or the two scores before three ids (Hofstätter et al., arXiv 2010.02666) |
 //!
 //! Each file may be compressed (`.gz`, `.zst`). All are converted to rows with a score, 12 bytes
 //! each.

@@ -2,7 +2,8 @@
 //! it.
 //!
 //! ```text
-//! rankings, one a source ─► less positives ─► ranks ─► less likely false negatives ─► take ─► scores
+//! one ranking for each source ─► remove positives ─► select ranks ─► remove likely false
+//! negatives ─► take ─► scores
 //! ```
 //!
 //! The margins are those of sentence-transformers' `mine_hard_negatives` (NV-Retriever, arXiv
