@@ -49,7 +49,7 @@ pub struct MsMarcoOptions {
     pub files: MsMarcoFiles,
     /// The triples of ids or texts, for training with triplets.
     pub triples: Option<PathBuf>,
-    /// The hard negatives or scores in any form that [`super::scores`] reads, for distillation.
+    /// The hard negatives or scores, for distillation, in any format that the conversion can read.
     pub hard_negatives: Option<PathBuf>,
     /// The maximum number of negatives for each query in distillation; 0 keeps all.
     pub max_negatives: usize,
