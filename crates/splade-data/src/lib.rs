@@ -1,4 +1,4 @@
-//! Training data: reading, checking and sampling it.
+//! Reads, checks and samples training data.
 //!
 //! ```
 //! use splade_data::FolderCheck;
@@ -18,17 +18,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The files are those of the Python library, NDJSON, packed with gzip or not, each a file or a
-//! folder of files: masters of queries and documents, positive lists, and either triplets or a
-//! teacher's scores. Everything is checked before anything is trained.
+//! The files are those of the Python library: NDJSON, optionally compressed with gzip, each a file
+//! or a folder of files. A data set consists of masters of queries and documents, positive lists,
+//! and either triplets or teacher scores. All data is checked before training begins.
 //!
 //! ```text
 //! files ─► table (lines by number) ─► record (a line) ─► texts, set (ids to rows) ─► training
 //! ```
 //!
-//! Texts stay in their mapped files. What has to be in memory is a half to 13 bytes a document, 12
-//! a triplet, 8 a score. Sampling has no state ([`random`]). Masked language models are trained on texts
-//! alone ([`Corpus`]), which are kept as tokens.
+//! Texts stay in their memory-mapped files. In memory are half a byte to 13 bytes for each
+//! document, 12 bytes for each triplet and 8 bytes for each score. Sampling has no state
+//! ([`random`]). Masked language models are trained on texts alone ([`Corpus`]), whose tokens are
+//! kept in memory.
 
 mod config;
 mod error;

@@ -1,9 +1,10 @@
-//! A file that is made in parts, each of which stays when the work is stopped or killed.
+//! Writes a file in parts, so that completed parts survive when the work is stopped or killed.
 //!
-//! Parts lie in a folder beside the file, `<file>.parts`, each written under a temporary name and
-//! renamed. At the end they are put one behind the other, which is a file again also where they are
-//! packed (RFC 1952 allows several members), and the folder goes. One process makes a file at a time.
-//! The folder is known by its settings: one that has other files and no settings is refused.
+//! Parts lie in the folder `<file>.parts` beside the file. Each is written under a temporary name
+//! and then renamed. At the end the parts are concatenated, which gives a valid file also for gzip
+//! (RFC 1952 allows several members), and the folder is removed. Only one process writes a file at
+//! a time. The marker of the folder is its settings file: a folder that has other files but no
+//! settings is refused.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,31 +14,34 @@ use splade_io::{FileError, LineWriter, NewFile, OutputFolder, write_file};
 
 use crate::error::DataError;
 
-/// What the parts were made with.
+/// The file with the settings of the parts.
 const SETTINGS: &str = "settings.json";
-/// What was known only later.
+/// The file with values that were not known when the parts were begun; see
+/// [`ResumableParts::remember`].
 const LATER: &str = "later.json";
 
-/// Lines that are written in parts, so that the work can be resumed.
+/// A file of lines that is written in parts, so that the work can be resumed.
 pub struct ResumableParts {
     out: PathBuf,
-    /// Locked as long as this is here; none once everything is done.
+    /// The folder of the parts, locked while this value is present; `None` once the file is
+    /// complete.
     folder: Option<OutputFolder>,
     dir: PathBuf,
-    /// Parts that are there.
+    /// The number of complete parts.
     done: usize,
-    /// The part that is written, and its file.
+    /// The writer of the current part and its temporary file; `None` between parts.
     open: Option<(LineWriter, NewFile)>,
-    /// Whether the parts were begun by this run.
+    /// Whether this process began the parts.
     is_new: bool,
 }
 
 impl ResumableParts {
-    /// Begins a file, or goes on with the parts that an earlier run of the same settings has left.
+    /// Begins a file, or resumes from the parts of an earlier run with the same settings.
     ///
     /// # Errors
-    /// If the file is there and is not to be replaced; if parts are there and `resume` is not
-    /// asked for, or they are of other settings; if another process makes the file.
+    /// Returns an error if the file exists and `replace` is false, if parts exist and `resume` is
+    /// false, if the existing parts were written with other settings, or if another process is
+    /// writing the file.
     pub fn open(
         out: &Path,
         settings: &Value,
@@ -50,7 +54,7 @@ impl ResumableParts {
         }
         let dir = out.with_added_extension("parts");
         let begun = dir.join(SETTINGS).is_file();
-        // A run that was to replace the file and was stopped may go on.
+        // A run that was started with `replace` and then stopped may resume.
         if out.exists() && !replace && !(resume && begun) {
             return Err(DataError::FileExists { path: out.to_path_buf() });
         }
@@ -84,16 +88,16 @@ impl ResumableParts {
         Ok(this)
     }
 
-    /// Parts that are there.
+    /// Returns the number of complete parts.
     pub fn done(&self) -> usize {
         self.done
     }
 
-    /// Remembers something that was not known when the parts were begun, such as an index that was
-    /// built for them.
+    /// Stores a value that was not known when the parts were begun, such as the inputs of a ranker.
     ///
     /// # Errors
-    /// If parts are there that were made with something else, or it cannot be written.
+    /// Returns an error if the existing parts were written with another value, or if the value
+    /// cannot be written.
     pub fn remember(&self, value: &Value) -> Result<(), DataError> {
         let path = self.dir.join(LATER);
         if self.done == 0 {
@@ -107,14 +111,14 @@ impl ResumableParts {
         }
     }
 
-    /// Writes lines, without their ends, to the next part.
+    /// Writes lines to the current part. The lines come without line ends.
     ///
     /// # Errors
-    /// If they cannot be written.
+    /// Returns an error if the lines cannot be written.
     pub fn write(&mut self, lines: &[String]) -> Result<(), DataError> {
         let (mut writer, file) = match self.open.take() {
             Some(open) => open,
-            // The temporary name ends otherwise, and the end of a name says whether it is packed.
+            // The compression is passed on because the temporary name has another suffix.
             None => {
                 let packed = self.out.extension().is_some_and(|end| end == "gz");
                 let file = NewFile::create(&self.part(self.done))?;
@@ -128,10 +132,10 @@ impl ResumableParts {
         Ok(())
     }
 
-    /// Ends the part, which stays from now on.
+    /// Completes the current part, which is kept from now on.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// Returns an error if the part cannot be written.
     pub fn end_part(&mut self) -> Result<(), DataError> {
         self.write(&[])?;
         if let Some((writer, file)) = self.open.take() {
@@ -142,10 +146,10 @@ impl ResumableParts {
         Ok(())
     }
 
-    /// Puts the parts together.
+    /// Concatenates the parts into the file and removes them.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn finish(mut self) -> Result<(), DataError> {
         let mut file = NewFile::create(&self.out)?;
         for part in 0..self.done {
@@ -161,8 +165,8 @@ impl ResumableParts {
         self.dir.join(part_name(number))
     }
 
-    /// Removes the files of an earlier run that this project has made: parts, however many, what
-    /// they were made with, and temporary files.
+    /// Removes the files that an earlier run of this project has written into the folder: all
+    /// parts, the settings, the remembered values and temporary files.
     fn remove_files(&self) -> Result<(), DataError> {
         self.remove_temporaries()?;
         let entries = std::fs::read_dir(&self.dir).map_err(DataError::io(&self.dir))?;
@@ -174,7 +178,8 @@ impl ResumableParts {
                 files.push(name);
             }
         }
-        // The settings are the last, so that a killed run leaves a folder that is known.
+        // The settings are removed last, so that a killed process leaves a folder that is
+        // recognised.
         let settings = Some(SETTINGS.to_owned()).filter(|name| self.dir.join(name).is_file());
         for path in files.into_iter().chain(settings).map(|name| self.dir.join(name)) {
             std::fs::remove_file(&path).map_err(DataError::io(&path))?;
@@ -190,7 +195,7 @@ impl ResumableParts {
         Ok(folder.unwrap_or(Ok(()))?)
     }
 
-    /// Removes the files, and the folder unless somebody has put something into it.
+    /// Removes the files, and also the folder if it is empty then.
     fn remove(&mut self) -> Result<(), DataError> {
         self.open = None;
         self.remove_files()?;
@@ -207,7 +212,7 @@ impl std::fmt::Debug for ResumableParts {
     }
 }
 
-/// A new folder without a part is of no use.
+/// A new folder without a part is removed because it is of no use.
 impl Drop for ResumableParts {
     fn drop(&mut self) {
         if self.folder.is_some() && self.is_new && self.done == 0 {
@@ -220,7 +225,7 @@ fn part_name(number: usize) -> String {
     format!("{number:06}")
 }
 
-/// Whether a name is one of [`part_name`].
+/// Returns whether a file name has the form of [`part_name`].
 fn is_part(name: &str) -> bool {
     name.parse().is_ok_and(|number| part_name(number) == name)
 }
@@ -247,17 +252,17 @@ mod tests {
             let line = |parts: &mut ResumableParts, text: &str| {
                 parts.write(&[text.to_owned()]).expect("written");
             };
-            // Killed before it could say what its parts would be of.
+            // A process was killed before it could write the settings.
             std::fs::create_dir(out.with_added_extension("parts")).expect("made");
             let mut parts = open(1, true, false).expect("begun");
             parts.remember(&json!("index")).expect("written");
             line(&mut parts, "{\"a\": 1}");
             line(&mut parts, "{}");
             parts.end_part().expect("written");
-            // A part that was not ended is written again.
+            // A part that was not completed is written again.
             line(&mut parts, "lost");
             drop(parts);
-            assert!(open(1, false, false).expect_err("parts").contains("go on with --resume"));
+            assert!(open(1, false, false).expect_err("parts").contains("continue with --resume"));
             assert!(open(2, true, false).expect_err("parts").contains("other settings"));
             let mut parts = open(1, true, false).expect("resumed");
             assert_eq!(parts.done(), 1);
@@ -277,7 +282,7 @@ mod tests {
             assert_eq!(text, "{\"a\": 1}\n{}\n{\"b\": 2}\n");
             assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
             assert!(open(1, true, false).expect_err("there").contains("--force"));
-            // One that is to replace the file goes on when it was stopped.
+            // A run that replaces the file can be resumed after it was stopped.
             let mut parts = open(2, false, true).expect("anew");
             assert_eq!(parts.done(), 0);
             parts.end_part().expect("written");
@@ -295,7 +300,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let (out, parts) = (dir.path().join("a.ndjson"), dir.path().join("a.ndjson.parts"));
         let open = |replace| ResumableParts::open(&out, &json!(1), false, replace);
-        // A folder of the user's happens to have the name.
+        // A folder of the user happens to have the name of the parts folder.
         std::fs::create_dir(&parts).expect("made");
         std::fs::write(parts.join("thesis.txt"), "mine").expect("written");
         for replace in [false, true] {

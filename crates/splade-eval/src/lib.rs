@@ -1,4 +1,4 @@
-//! Judging rankings: qrels, runs, metrics, significance, and the data behind them.
+//! Evaluates rankings: qrels, runs, metrics, significance tests and the data sets behind them.
 //!
 //! ```
 //! use splade_eval::{EvaluateOptions, Metric, Qrels, Run, evaluate};
@@ -12,8 +12,9 @@
 //! # Ok::<(), splade_eval::EvalError>(())
 //! ```
 //!
-//! The modules hold what belongs to one step: [`dataset`] and [`check`] the data, [`statistics`] of
-//! vectors, [`report`] of one run, [`compare`] and [`significance`] of two, [`page`] for HTML.
+//! Each module covers one step: [`dataset`] and [`check`] read and check the data, [`statistics`]
+//! describes vectors, [`report`] evaluates one run, [`compare`] and [`significance`] compare two
+//! runs, and [`page`] writes HTML.
 
 mod error;
 mod lines;

@@ -1,15 +1,16 @@
-//! The room that a disk has.
+//! Queries the free space of a disk.
 
 use std::path::Path;
 
-/// Returns the bytes that an ordinary user may still write into a folder, where the system tells.
+/// Returns the number of bytes that an unprivileged user may still write into a folder; `None` if
+/// the operating system does not tell it.
 #[cfg(unix)]
 pub fn free_bytes(folder: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt;
     let name = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
     let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: the name ends with a zero, and the structure is there to be written to. It consists
-    // of integers, for which zeros are values.
+    // SAFETY: the name ends with a zero byte, and the structure is valid for writing. It consists
+    // of integers, for which zeros are valid values.
     #[allow(unsafe_code, reason = "a call of the system")]
     let stat = unsafe {
         if libc::statvfs(name.as_ptr(), stat.as_mut_ptr()) != 0 {
@@ -21,7 +22,8 @@ pub fn free_bytes(folder: &Path) -> Option<u64> {
     Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
 }
 
-/// Returns the bytes that an ordinary user may still write into a folder, where the system tells.
+/// Returns the number of bytes that an unprivileged user may still write into a folder; `None` if
+/// the operating system does not tell it.
 #[cfg(not(unix))]
 pub fn free_bytes(_: &Path) -> Option<u64> {
     None

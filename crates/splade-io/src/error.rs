@@ -1,93 +1,93 @@
-//! What can go wrong with a file.
+//! The error type for files and folders.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An error of a file or folder; the message names it.
+/// An error of a file or folder. The message names the file or folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The system refused to read, write, open or rename a file.
+    /// The operating system failed to read, write, open or rename a file.
     Io {
-        /// What was tried: `read`, `write` and the like.
+        /// The failed operation, such as `read` or `write`.
         doing: &'static str,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why the system refused.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A line of a text file is not what is expected there.
+    /// A line of a text file does not have the expected form.
     Line {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The number of the line, counted from 1.
+        /// The line number, counted from 1.
         line: u64,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         message: String,
     },
-    /// A library could not read or write a file of its format, Parquet for example.
+    /// A library failed to read or write a file in its format, such as Parquet.
     Format {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the library says.
+        /// The error of the library.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// A document cannot be written in the form that was asked for.
+    /// A document cannot be written in the requested format.
     Document {
         /// The id of the document.
         id: String,
         /// What is wrong, and what to do.
         message: String,
     },
-    /// A file does not have the form that is expected.
+    /// A file does not have the expected form.
     Form {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// What is wrong, and what to do.
         message: String,
     },
-    /// Another process is writing an output.
+    /// Another process is writing the output.
     Locked {
-        /// The file or folder.
+        /// The path of the output.
         path: PathBuf,
-        /// The process id and the command of the other process, where they are known.
+        /// The process id and the command of the other process, if they are known.
         holder: Option<String>,
     },
-    /// A folder has files, but not the one by which outputs of its kind are known.
+    /// A folder contains files, but not the marker file of its kind.
     NotOurs {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
-        /// The name of the missing file.
+        /// The name of the missing marker file.
         marker: String,
     },
 }
 
 impl FileError {
-    /// Wraps an error of the system; `doing` is what was tried.
+    /// Wraps an I/O error; `doing` is the failed operation.
     pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { doing, path, source }
     }
 
-    /// Wraps the error of a library that reads or writes a format.
+    /// Wraps the error of a library that reads or writes a file format.
     pub fn format<E: Error + Send + Sync + 'static>(path: &Path) -> impl FnOnce(E) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Format { path, source: Box::new(source) }
     }
 
-    /// Makes the error of a document that cannot be written.
+    /// Creates the error for a document that cannot be written.
     pub fn document(id: &str, message: impl Into<String>) -> Self {
         Self::Document { id: id.to_owned(), message: message.into() }
     }
 
-    /// Makes the error of a file that has another form.
+    /// Creates the error for a file that does not have the expected form.
     pub fn form(path: &Path, message: impl Into<String>) -> Self {
         Self::Form { path: path.to_path_buf(), message: message.into() }
     }
 
-    /// Returns what a person can do about the error, where it is always the same.
+    /// Returns the hint that tells the user what to do; `None` if the error has no fixed hint.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Locked { .. } => Some("wait until it has ended, or stop it"),

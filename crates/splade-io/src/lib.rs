@@ -1,8 +1,9 @@
-//! Files and folders that appear whole, lines of packed files, and the progress of long work.
+//! Atomic writing of files and folders, reading of compressed text files by lines, and progress
+//! reports of long work.
 //!
-//! Whatever writes a result goes through [`NewFile`] or [`NewFolder`]: the bytes go into a temporary
-//! neighbour with an unguessable name, reach the disk, and only then take the name of the result. A
-//! process that is killed leaves the old result, or none, and never half of the new one.
+//! All results are written with [`NewFile`] or [`NewFolder`]: the bytes go into a temporary file or
+//! folder with a random name beside the final path, are synced to the disk, and are then renamed. A
+//! killed process leaves the old result or no result under the final name, but never a partial one.
 //!
 //! ```
 //! use std::io::Write;
@@ -18,10 +19,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A folder that can be resumed is an [`OutputFolder`]: it is written in place by one process at a
-//! time, under an [`OutputLock`], and only if it is empty or has the marker of its kind.
+//! An [`OutputFolder`] supports resuming: it is written in place by one process at a time, which
+//! holds an [`OutputLock`], and only if it is empty or contains the marker file of its kind.
 //!
-//! Long work takes an [`Observer`], which receives its progress and may ask it to stop.
+//! Long work takes an [`Observer`], which receives progress and can ask the work to stop.
 
 mod error;
 

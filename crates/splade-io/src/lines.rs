@@ -1,4 +1,4 @@
-//! Text files line by line, packed or not.
+//! Reads and writes text files line by line, compressed or not.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
@@ -9,16 +9,16 @@ use flate2::write::GzEncoder;
 
 use crate::error::FileError;
 
-/// Opens a file for reading; `.gz` and `.zst` are unpacked.
+/// Opens a text file for reading; files whose names end in `.gz` or `.zst` are decompressed.
 ///
 /// # Errors
-/// If it cannot be opened.
+/// Returns an error if the file cannot be opened.
 pub fn open_text(path: &Path) -> Result<Box<dyn BufRead + Send>, FileError> {
     let file = File::open(path).map_err(FileError::io("open", path))?;
     unpack(path, Box::new(file))
 }
 
-/// Unpacks a source as its name says.
+/// Decompresses a source according to the suffix of its name.
 fn unpack(path: &Path, source: Box<dyn Read + Send>) -> Result<Box<dyn BufRead + Send>, FileError> {
     let source: Box<dyn Read + Send> = match path.extension().and_then(|e| e.to_str()) {
         Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(source))),
@@ -36,7 +36,7 @@ fn unpack(path: &Path, source: Box<dyn Read + Send>) -> Result<Box<dyn BufRead +
     Ok(Box::new(BufReader::with_capacity(1 << 16, source)))
 }
 
-/// Lines of UTF-8 with their numbers.
+/// A reader of UTF-8 lines that counts them.
 pub struct Lines {
     path: PathBuf,
     reader: Box<dyn BufRead + Send>,
@@ -50,26 +50,28 @@ impl std::fmt::Debug for Lines {
 }
 
 impl Lines {
-    /// Lines of a file, which is unpacked as its name says.
+    /// Opens a file, which is decompressed according to the suffix of its name.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// Returns an error if the file cannot be opened.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         Ok(Self { path: path.to_path_buf(), reader: open_text(path)?, line: 0 })
     }
 
-    /// Lines of a source; `path` is its name, and says whether it is packed.
+    /// Reads the lines of a source. `path` is its name in messages, and its suffix decides whether
+    /// the source is decompressed.
     ///
     /// # Errors
-    /// If it cannot be unpacked.
+    /// Returns an error if the source cannot be decompressed.
     pub fn of(path: &Path, source: Box<dyn Read + Send>) -> Result<Self, FileError> {
         Ok(Self { path: path.to_path_buf(), reader: unpack(path, source)?, line: 0 })
     }
 
-    /// The next line without its end, a byte order mark at the start skipped; none at the end.
+    /// Returns the next line without its line end; `None` at the end of the file. A byte order mark
+    /// at the start is skipped.
     ///
     /// # Errors
-    /// If the file cannot be read, or the line is not UTF-8.
+    /// Returns an error if the file cannot be read or the line is not UTF-8.
     pub fn next_line(&mut self) -> Result<Option<String>, FileError> {
         let mut bytes = Vec::new();
         let count = self.reader.read_until(b'\n', &mut bytes);
@@ -92,13 +94,13 @@ impl Lines {
         })
     }
 
-    /// An error at the line that was read last.
+    /// Creates an error at the line that was read last.
     pub fn error(&self, message: impl Into<String>) -> FileError {
         FileError::Line { path: self.path.clone(), line: self.line, message: message.into() }
     }
 }
 
-/// Writes a file of lines, packed with gzip if its name ends in `.gz`.
+/// A writer of a file of lines, which is compressed with gzip if its name ends in `.gz`.
 #[derive(Debug)]
 pub struct LineWriter {
     path: PathBuf,
@@ -112,18 +114,19 @@ enum Sink {
 }
 
 impl LineWriter {
-    /// Creates the file, or overwrites it.
+    /// Creates the file or overwrites it.
     ///
     /// # Errors
-    /// If it cannot be created.
+    /// Returns an error if the file cannot be created.
     pub fn create(path: &Path) -> Result<Self, FileError> {
         Self::create_as(path, path.extension().is_some_and(|end| end == "gz"))
     }
 
-    /// Does the same for a file whose name does not say whether it is packed.
+    /// Creates the file or overwrites it, compressed with gzip if `packed` is true, whatever its
+    /// name is.
     ///
     /// # Errors
-    /// If it cannot be created.
+    /// Returns an error if the file cannot be created.
     pub fn create_as(path: &Path, packed: bool) -> Result<Self, FileError> {
         let file = File::create(path).map_err(FileError::io("write", path))?;
         let file = BufWriter::with_capacity(1 << 18, file);
@@ -134,10 +137,10 @@ impl LineWriter {
         Ok(Self { path: path.to_path_buf(), sink })
     }
 
-    /// Writes a line and its end.
+    /// Writes a line and a line end.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn line(&mut self, line: std::fmt::Arguments<'_>) -> Result<(), FileError> {
         let written = match &mut self.sink {
             Sink::Plain(file) => file.write_fmt(line).and_then(|()| file.write_all(b"\n")),
@@ -146,10 +149,10 @@ impl LineWriter {
         written.map_err(FileError::io("write", &self.path))
     }
 
-    /// Completes the file and waits until its bytes have reached the disk.
+    /// Writes all buffered bytes and waits until they have reached the disk.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn finish(self) -> Result<(), FileError> {
         let file = match self.sink {
             Sink::Plain(file) => Ok(file),

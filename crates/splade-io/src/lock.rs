@@ -1,4 +1,4 @@
-//! A lock on an output, so that two processes do not write it at once.
+//! A lock on an output, which keeps two processes from writing it at the same time.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use crate::error::FileError;
 
-/// How the content of a lock file begins; the holder's process id follows.
+/// The beginning of a lock file's content, which the process id of the holder follows.
 const PREFIX: &str = "process ";
-/// Words of the command that are told: the program and its subcommands.
+/// The maximum number of words of the command in a lock file: the program and its subcommands.
 const WORDS: usize = 3;
 
-/// A lock file that this process holds.
+/// A lock on an output that this process holds through a lock file.
 ///
-/// The lock is advisory and belongs to the process: the system releases it when the process ends,
-/// however it ends. The file says who holds it; it is removed when the value is dropped. A file
-/// system without locks is used without them.
+/// The lock is advisory and belongs to the process: the operating system releases it when the
+/// process ends, however it ends. The file names the holder and is removed when the value is
+/// dropped. On a file system without locks, outputs are not locked.
 #[derive(Debug)]
 pub struct OutputLock {
     file: File,
@@ -23,11 +23,12 @@ pub struct OutputLock {
 }
 
 impl OutputLock {
-    /// Takes the lock at the path `lock`; messages name `output`, which it protects.
+    /// Takes the lock file at the path `lock`. Error messages name `output`, the path that it
+    /// protects.
     ///
     /// # Errors
-    /// [`FileError::Locked`] if another process holds it, or [`FileError::Io`] if the file cannot
-    /// be written.
+    /// Returns [`FileError::Locked`] if another process holds the lock, or [`FileError::Io`] if the
+    /// lock file cannot be written.
     pub fn take(lock: &Path, output: &Path) -> Result<Self, FileError> {
         loop {
             let file =
@@ -42,8 +43,8 @@ impl OutputLock {
                 Err(TryLockError::Error(error)) if has_no_locks(&error) => {}
                 Err(TryLockError::Error(error)) => return Err(FileError::io("lock", lock)(error)),
             }
-            // The holder before may have removed the file after it was opened here: then the lock is
-            // on a file that nobody else will find.
+            // The previous holder may have removed the file after it was opened here. Then the lock
+            // is on a file that no other process can find, and a new file is opened.
             if is_at(&file, lock) {
                 let mut this = Self { file, path: lock.to_path_buf() };
                 this.say_who().map_err(FileError::io("write", lock))?;
@@ -52,7 +53,7 @@ impl OutputLock {
         }
     }
 
-    /// Writes the process id and the command into the file.
+    /// Writes the process id and the command of this process into the file.
     fn say_who(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
@@ -62,21 +63,24 @@ impl OutputLock {
 
 impl Drop for OutputLock {
     fn drop(&mut self) {
-        // Removed while it is locked, so that whoever opened it before looks for it anew.
+        // The file is removed while it is locked, so that a process that has already opened it
+        // notices the removal and opens a new file.
         if cfg!(unix) && is_at(&self.file, &self.path) {
             _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Whether a file is a lock file of this project, by its content; earlier versions left it empty.
+/// Returns whether the content of a file is that of a lock file of this project. Earlier versions
+/// left lock files empty.
 pub(crate) fn is_lock(path: &Path) -> bool {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
     read.is_ok() && (start.is_empty() || start.starts_with(PREFIX.as_bytes()))
 }
 
-/// The process that holds a lock, as the file tells; none where the system forbids to read it.
+/// Returns the holder of a lock from the content of the file; `None` if the operating system
+/// forbids reading it.
 fn holder(file: &mut File) -> Option<String> {
     let mut text = String::new();
     file.take(1000).read_to_string(&mut text).ok()?;
@@ -84,7 +88,8 @@ fn holder(file: &mut File) -> Option<String> {
     line.starts_with(PREFIX).then(|| line.to_owned())
 }
 
-/// The program and its subcommands. Options are left out: they may hold a key.
+/// Returns the name of the program and its subcommands. Options are left out because they may
+/// contain a key.
 fn command() -> String {
     let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let program = words.next().unwrap_or_default();
@@ -94,7 +99,8 @@ fn command() -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Some network file systems have no locks.
+/// Returns whether an error means that the file system has no locks, like some network file
+/// systems.
 fn has_no_locks(error: &io::Error) -> bool {
     #[cfg(unix)]
     if error.raw_os_error() == Some(libc::ENOLCK) {
@@ -103,7 +109,7 @@ fn has_no_locks(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
 }
 
-/// Whether an open file still stands at a path.
+/// Returns whether an open file is still the file at a path.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -111,7 +117,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     file.metadata().is_ok_and(|open| (open.dev(), open.ino()) == (found.dev(), found.ino()))
 }
 
-/// Elsewhere lock files stay, so that they cannot be removed by another process.
+/// Returns true, because on other systems lock files are never removed.
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true
@@ -125,7 +131,7 @@ mod tests {
     fn one_holds_a_lock_and_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("lock");
-        // A process that was killed has left its file.
+        // A killed process has left its lock file.
         fs::write(&path, "process 1: light-splade index build\n").expect("written");
         let lock = OutputLock::take(&path, folder.path()).expect("free");
         let error = OutputLock::take(&path, folder.path()).expect_err("held").to_string();

@@ -1,4 +1,4 @@
-//! A file that takes its name once it is complete.
+//! A file that is renamed to its final name once it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -8,25 +8,26 @@ use tempfile::TempPath;
 
 use crate::error::FileError;
 
-/// Bytes that are collected before the system is called.
+/// The size of the write buffer in bytes.
 const BUFFER: usize = 1 << 16;
-/// Random letters in the name of a temporary file, so that nobody can guess it.
+/// The number of random characters in the name of a temporary file, which make the name
+/// unpredictable.
 pub(crate) const RANDOM: usize = 12;
-/// How the name of a temporary file ends.
+/// The suffix of the name of a temporary file.
 pub(crate) const SUFFIX: &str = ".tmp";
 
-/// A file that is being written beside its final place.
+/// A file that is written under a temporary name beside its final path.
 ///
-/// [`commit`](Self::commit) gives it its name; a value that is dropped before that removes the
-/// temporary file and leaves what stood at the path. A symbolic link is followed, so that the file
-/// behind it is replaced and the link stays. Devices, pipes and sockets (`/dev/stdout`, a FIFO) are
-/// written directly, since replacing them would destroy them.
+/// [`commit`](Self::commit) renames the temporary file. If the value is dropped before that, the
+/// temporary file is removed and the final path is unchanged. A symbolic link is followed, so that
+/// the target file is replaced and the link remains. Devices, pipes and sockets (`/dev/stdout`, a
+/// FIFO) are written directly, because replacing them would destroy them.
 #[derive(Debug)]
 pub struct NewFile {
     writer: BufWriter<File>,
-    /// The final place, with links resolved.
+    /// The final path, with links resolved.
     path: PathBuf,
-    /// The temporary file; none where the path is written directly.
+    /// The temporary file; `None` if the path is written directly.
     temporary: Option<TempPath>,
 }
 
@@ -34,7 +35,7 @@ impl NewFile {
     /// Creates a temporary file in the folder of `path`.
     ///
     /// # Errors
-    /// If the folder cannot be written or does not exist.
+    /// Returns an error if the folder cannot be written or does not exist.
     pub fn create(path: &Path) -> Result<Self, FileError> {
         let target = resolved(path);
         if is_special(&target) {
@@ -60,21 +61,22 @@ impl NewFile {
         Ok(Self { writer, path: target, temporary: Some(temporary) })
     }
 
-    /// The path under which the bytes are now: a library that writes files by name can be given it.
+    /// Returns the current path of the bytes, for libraries that write files by name.
     pub fn temporary_path(&self) -> &Path {
         self.temporary.as_deref().unwrap_or(&self.path)
     }
 
-    /// The final place, with links resolved.
+    /// Returns the final path, with links resolved.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Flushes the bytes, waits until they have reached the disk, and gives the file its name.
+    /// Writes all buffered bytes, waits until they have reached the disk, and renames the temporary
+    /// file to its final name.
     ///
     /// # Errors
-    /// If the bytes cannot be written or the file cannot be renamed; then the temporary file is
-    /// removed and what stood at the path stays.
+    /// Returns an error if the bytes cannot be written or the file cannot be renamed. The temporary
+    /// file is then removed and the final path is unchanged.
     pub fn commit(self) -> Result<(), FileError> {
         let Self { writer, path, temporary } = self;
         let failed = FileError::io("write", &path);
@@ -104,18 +106,18 @@ impl Write for NewFile {
     }
 }
 
-/// Writes a whole file at once, by way of [`NewFile`].
+/// Writes a whole file atomically with [`NewFile`].
 ///
 /// # Errors
-/// If it cannot be written or renamed.
+/// Returns an error if the file cannot be written or renamed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut file = NewFile::create(path)?;
     file.write_all(bytes).map_err(FileError::io("write", path))?;
     file.commit()
 }
 
-/// The name that a temporary file of [`NewFile`] was to take, by its own name; none if it is not
-/// the name of a temporary file.
+/// Returns the final name of a temporary file of [`NewFile`] from its temporary name; `None` if the
+/// name is not that of a temporary file.
 ///
 /// ```
 /// assert_eq!(splade_io::temporary_of("vectors.parquet.k2VbX0qPz81a.tmp"), Some("vectors.parquet"));
@@ -127,20 +129,21 @@ pub fn temporary_of(name: &str) -> Option<&str> {
     (is_ours && !target.is_empty()).then_some(target)
 }
 
-/// The folder of a path; of a bare name, the working directory.
+/// Returns the folder of a path; for a bare file name, the working directory.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes the new name in a folder last; not every system has that for folders.
+/// Syncs the folder of a path so that a new name in it is permanent; not every operating system
+/// supports this.
 pub(crate) fn sync_folder_of(path: &Path) {
     _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
 }
 
-/// The file behind a symbolic link, also where nothing stands there yet.
+/// Returns the target of a symbolic link, even if the target does not exist.
 pub(crate) fn resolved(path: &Path) -> PathBuf {
     let mut path = path.to_path_buf();
-    // As many links as Linux follows.
+    // The limit of 40 links is that of Linux.
     for _ in 0..40 {
         let Ok(next) = fs::read_link(&path) else { break };
         path = folder_of(&path).join(next);
@@ -148,12 +151,12 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
     path
 }
 
-/// Whether a path names a device, a pipe or a socket.
+/// Returns whether a path is a device, a pipe or a socket.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// Temporary files are private by default; results get the permissions that any new file has.
+/// Sets the permissions of a temporary file, which is private by default, to those of any new file.
 trait PermissionsOfNewFiles {
     fn permissions_of_new_files(&mut self) -> &mut Self;
 }
@@ -162,7 +165,7 @@ impl PermissionsOfNewFiles for tempfile::Builder<'_, '_> {
     #[cfg(unix)]
     fn permissions_of_new_files(&mut self) -> &mut Self {
         use std::os::unix::fs::PermissionsExt;
-        // The system takes away what the process's umask forbids.
+        // The operating system removes the permissions that the umask of the process forbids.
         self.permissions(fs::Permissions::from_mode(0o666))
     }
 
@@ -225,7 +228,7 @@ mod tests {
         write_file(Path::new("/dev/null"), b"1").expect("written");
         let null = fs::metadata("/dev/null").expect("a device");
         assert!(null.file_type().is_char_device());
-        // A new file is readable as any other that the process makes.
+        // The result has the same permissions as any other new file.
         let plain = folder.path().join("plain");
         fs::write(&plain, "").expect("written");
         let mode = |path: &Path| fs::metadata(path).expect("a file").mode();

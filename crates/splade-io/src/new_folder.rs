@@ -1,4 +1,4 @@
-//! A folder that takes its name once it is complete.
+//! A folder that is renamed to its final name once it is complete.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,10 +9,10 @@ use tempfile::TempDir;
 use crate::error::FileError;
 use crate::new_file::{RANDOM, SUFFIX, folder_of, resolved, sync_folder_of};
 
-/// A folder that is being filled beside its final place.
+/// A folder that is written under a temporary name beside its final path.
 ///
-/// [`commit`](Self::commit) gives it its name, in the place of an empty folder or of none; a value
-/// that is dropped before that removes what it made and nothing else.
+/// [`commit`](Self::commit) renames the temporary folder to a path that does not exist or is an
+/// empty folder. If the value is dropped before that, the temporary folder is removed.
 #[derive(Debug)]
 pub struct NewFolder {
     temporary: TempDir,
@@ -20,12 +20,12 @@ pub struct NewFolder {
 }
 
 impl NewFolder {
-    /// Creates a temporary folder beside `target`, and the folders above it where they are missing.
+    /// Creates a temporary folder beside `target`, and the missing folders above it.
     ///
     /// # Errors
-    /// If the folder above cannot be made or written.
+    /// Returns an error if the folder above cannot be created or written.
     pub fn create(target: &Path) -> Result<Self, FileError> {
-        // With a slash at its end, the neighbour would lie inside.
+        // With a slash at the end of `target`, the temporary folder would lie inside it.
         let target: PathBuf = target.components().collect();
         let target = resolved(&target);
         let failed = |error| FileError::io("write", &target)(error);
@@ -43,32 +43,33 @@ impl NewFolder {
         Ok(Self { temporary, target })
     }
 
-    /// The folder to write into.
+    /// Returns the path of the temporary folder, into which the caller writes.
     pub fn path(&self) -> &Path {
         self.temporary.path()
     }
 
-    /// Waits until everything has reached the disk, and gives the folder its name.
+    /// Waits until all files have reached the disk, and renames the folder to its final name.
     ///
     /// # Errors
-    /// If something else than an empty folder stands at the target by now, or the folder cannot be
-    /// synced or renamed; then the temporary folder is removed.
+    /// Returns an error if the target exists by now and is not an empty folder, or if the folder
+    /// cannot be synced or renamed. The temporary folder is then removed.
     pub fn commit(self) -> Result<(), FileError> {
         let Self { temporary, target } = self;
         sync_tree(temporary.path()).map_err(FileError::io("write", &target))?;
         if target.is_dir() {
-            // Fails where somebody has put a file into it.
+            // The removal fails if the folder contains a file by now.
             fs::remove_dir(&target).map_err(FileError::io("replace", &target))?;
         }
         rename(temporary, &target)
     }
 
-    /// Does the same where the target may be an earlier folder of the same kind, which is then
-    /// removed with everything in it: it has the file `marker`, by which such folders are known.
+    /// Commits the folder even if the target is an earlier folder of the same kind, which contains
+    /// the file `marker`. The earlier folder is removed with all its contents.
     ///
     /// # Errors
-    /// [`FileError::NotOurs`] if the target is a folder with files but without the marker. If
-    /// anything cannot be synced or renamed, the earlier folder has its place again.
+    /// Returns [`FileError::NotOurs`] if the target is a folder with files but without the marker.
+    /// If the folder cannot be synced or renamed, an error is returned and the earlier folder is
+    /// moved back to the target.
     pub fn replace(self, marker: &str) -> Result<(), FileError> {
         if is_free(&self.target) {
             return self.commit();
@@ -76,7 +77,8 @@ impl NewFolder {
         let Self { temporary, target } = self;
         sync_tree(temporary.path()).map_err(FileError::io("write", &target))?;
         let failed = |error| FileError::io("replace", &target)(error);
-        // In a new folder of its own, the earlier one cannot overwrite anything.
+        // The earlier folder is moved into a new temporary folder, where it cannot overwrite
+        // anything.
         let mut prefix = target.file_name().unwrap_or_default().to_owned();
         prefix.push(".");
         let beside = tempfile::Builder::new()
@@ -92,7 +94,8 @@ impl NewFolder {
         fs::rename(&target, &earlier).map_err(failed)?;
         if let Err(error) = rename(temporary, &target) {
             if fs::rename(&earlier, &target).is_err() {
-                // It stays where it is: nothing of it may be lost.
+                // The earlier folder cannot be moved back, so it is kept in the temporary folder;
+                // its files must not be lost.
                 _ = beside.keep();
             }
             return Err(error);
@@ -101,16 +104,16 @@ impl NewFolder {
     }
 }
 
-/// Gives a temporary folder its name, where nothing stands.
+/// Renames a temporary folder to a path that does not exist.
 fn rename(temporary: TempDir, target: &Path) -> Result<(), FileError> {
     fs::rename(temporary.path(), target).map_err(FileError::io("rename a folder to", target))?;
-    // It has another name now: nothing is left to remove.
+    // The folder has its final name now, so there is no temporary folder to remove.
     _ = temporary.keep();
     sync_folder_of(target);
     Ok(())
 }
 
-/// Whether a new folder can stand there: nothing does, or an empty folder.
+/// Returns whether a new folder can be created at a path: nothing exists there, or an empty folder.
 pub fn is_free(target: &Path) -> bool {
     match fs::read_dir(target) {
         Ok(mut entries) => entries.next().is_none(),
@@ -118,10 +121,11 @@ pub fn is_free(target: &Path) -> bool {
     }
 }
 
-/// Temporary folders are private; results can be entered as any new folder.
+/// Gives a temporary folder, which is private by default, the permissions of any new folder.
 #[cfg(unix)]
 fn allow_as_new_folders_are(folder: &Path) -> io::Result<()> {
-    // What the process's umask forbids is seen at a folder that is made the ordinary way.
+    // The permissions that the umask allows are read from a folder that is created in the ordinary
+    // way.
     let sample = folder.join("permissions");
     fs::create_dir(&sample)?;
     let permissions = fs::metadata(&sample)?.permissions();
@@ -142,7 +146,7 @@ fn sync_tree(folder: &Path) -> io::Result<()> {
             false => File::open(&path)?.sync_all()?,
         }
     }
-    // Not every system has that for folders.
+    // Not every operating system can sync folders.
     _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
@@ -189,7 +193,7 @@ mod tests {
             fs::write(folder.path().join("kind.json"), text).expect("written");
             folder
         };
-        // A folder of the user's has a name that an earlier version of this code would have taken.
+        // A folder of the user has a name that an earlier version of this code would have used.
         let old = above.path().join("data.old");
         fs::create_dir(&old).expect("made");
         fs::write(old.join("thesis.txt"), "1").expect("written");

@@ -1,11 +1,11 @@
-//! How long work tells of its progress, and how it is asked to stop.
+//! The interface through which long work reports its progress and is asked to stop.
 
 use std::path::Path;
 
-/// Receives what long work tells, and can ask it to stop.
+/// Receives the events of long work and can ask it to stop.
 ///
 /// Every function of this project that may take longer than a second takes an observer. `&mut ()`
-/// is one that hears nothing and never stops.
+/// is an observer that ignores all events and never stops the work.
 ///
 /// ```
 /// use splade_io::{Event, Observer};
@@ -29,8 +29,8 @@ pub trait Observer {
     /// Receives an event. The work waits for the call, so it should return soon.
     fn event(&mut self, event: Event<'_>);
 
-    /// Returns whether the work should stop at the next point where nothing is lost. It is asked
-    /// between batches or steps.
+    /// Returns whether the work should stop at the next point where no result is lost. The work
+    /// calls this method between batches or steps.
     fn stop(&mut self) -> bool {
         false
     }
@@ -40,79 +40,79 @@ impl Observer for () {
     fn event(&mut self, _: Event<'_>) {}
 }
 
-/// Something that long work tells.
+/// An event of long work.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A sentence that a person may want to read.
+    /// A sentence that the user may want to read.
     Note(&'a str),
-    /// A sentence that a person should read: the result may be worse than expected.
+    /// A sentence that the user should read: the result may be worse than expected.
     Warning(&'a str),
-    /// Items are being worked off. The first event comes before the first item is done; the last one
-    /// says that it is the last.
+    /// The progress of work on a number of items. The first event comes before the first item is
+    /// done; the last event has `finished` set.
     Progress(Progress<'a>),
     /// A file or folder is complete.
     Saved(&'a Path),
-    /// A training run begins, or goes on after some steps.
+    /// A training run begins, or resumes after some steps.
     RunBegins {
-        /// Samples of an epoch.
+        /// The number of samples in an epoch.
         samples: usize,
-        /// Batches of an epoch.
+        /// The number of batches in an epoch.
         batches: usize,
-        /// The steps that were made before, by an earlier process.
+        /// The number of steps that an earlier process has completed.
         done: u64,
-        /// The steps of the whole run.
+        /// The number of steps in the whole training run.
         total: u64,
-        /// The address of the live page, `http://…`, where one is served.
+        /// The address of the live page, `http://…`, if one is served.
         dashboard: Option<&'a str>,
     },
-    /// A training step was made.
+    /// A training step was completed.
     Step(StepProgress),
-    /// Numbers were written to the logs.
+    /// Values were written to the logs.
     Logged {
-        /// The number of steps that were made.
+        /// The number of completed steps.
         step: u64,
-        /// The numbers by name.
+        /// The values with their names.
         values: &'a [(String, f64)],
     },
-    /// An evaluation of the model that is being trained begins.
+    /// An evaluation of the model in training begins.
     Evaluating,
-    /// An evaluation ended.
+    /// An evaluation of the model in training ended.
     Evaluated {
-        /// The number of steps that were made.
+        /// The number of completed steps.
         step: u64,
-        /// The metrics by name.
+        /// The metrics with their names.
         values: &'a [(String, f64)],
-        /// Whether the model is the best of the run so far.
+        /// Whether the model is the best of the training run so far.
         best: bool,
     },
 }
 
-/// How far a piece of work is.
+/// The progress of a piece of work.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Progress<'a> {
-    /// What is done, as a phrase: `encoding documents`.
+    /// The current work as a phrase, such as `encoding documents`.
     pub doing: &'a str,
-    /// What is counted, as a plural: `texts`.
+    /// The unit of the items in the plural, such as `texts`.
     pub unit: &'a str,
-    /// The number of items that are done.
+    /// The number of completed items.
     pub done: u64,
-    /// The number of all items, where it is known.
+    /// The total number of items, if it is known.
     pub total: Option<u64>,
-    /// The number of tokens of the items that are done; 0 where none are counted.
+    /// The number of tokens in the completed items; 0 if tokens are not counted.
     pub tokens: u64,
-    /// The share of the input that has been read, from 0 to 1, where its size is known.
+    /// The share of the input that has been read, from 0 to 1, if the size of the input is known.
     pub share: Option<f64>,
-    /// Whether this is the last event of the work: everything is done, or the work was stopped.
+    /// Whether this is the last event of the work, which is complete or was stopped.
     pub finished: bool,
 }
 
-/// How far a training run is.
+/// The progress of a training run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StepProgress {
-    /// The number of steps that were made.
+    /// The number of completed steps.
     pub step: u64,
-    /// The steps of the whole run.
+    /// The number of steps in the whole training run.
     pub total: u64,
     /// The loss of this step.
     pub loss: f64,
@@ -124,10 +124,11 @@ pub struct StepProgress {
     pub query_terms: f64,
     /// The mean number of terms in a document vector of this step.
     pub document_terms: f64,
-    /// The share of hidden tokens that were predicted, in masked language modelling.
+    /// The share of masked tokens that were predicted correctly; only in masked language modelling.
     pub accuracy: Option<f64>,
-    /// Tokens per second since the process began, evaluations and checkpoints left out.
+    /// The tokens per second since the process began, without the time of evaluations and
+    /// checkpoints.
     pub tokens_per_second: f64,
-    /// The estimated seconds until the last step.
+    /// The estimated time until the last step, in seconds.
     pub seconds_left: f64,
 }

@@ -1,4 +1,4 @@
-//! A folder that is written in place, file by file.
+//! An output folder that is written in place, file by file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,29 +10,30 @@ use crate::new_file::{resolved, temporary_of};
 /// The name of the lock file in its folder.
 const LOCK: &str = "lock";
 
-/// A folder whose files are completed one after another, so that the work can be resumed.
+/// An output folder whose files are completed one after another, so that the work can be resumed.
 ///
-/// One process writes it at a time. A marker file, such as `manifest.json`, says that the folder is
-/// ours: a folder that has files and no marker belongs to somebody else and is refused.
+/// Only one process writes the folder at a time. A marker file, such as `manifest.json`, identifies
+/// the folder as an output of its kind: a folder that has files but no marker belongs to the user
+/// and is refused.
 #[derive(Debug)]
 pub struct OutputFolder {
     path: PathBuf,
     marker: String,
-    /// Whether the folder was made by this process.
+    /// Whether this process created the folder.
     is_new: bool,
-    /// Taken as long as this is here.
+    /// The lock, which is held as long as this value is present.
     lock: Option<OutputLock>,
 }
 
 impl OutputFolder {
-    /// Makes the folder where there is none, checks that it is ours or empty, and locks it. The
-    /// caller writes the marker.
+    /// Creates the folder if it does not exist, checks that it is empty or contains the marker, and
+    /// locks it. The caller writes the marker.
     ///
     /// # Errors
-    /// [`FileError::NotOurs`] if the folder has files and no marker, [`FileError::Locked`] if
-    /// another process writes it, or [`FileError::Io`] if it cannot be made or read.
+    /// Returns [`FileError::NotOurs`] if the folder has files but no marker, [`FileError::Locked`]
+    /// if another process is writing it, or [`FileError::Io`] if it cannot be created or read.
     pub fn open(path: &Path, marker: &str) -> Result<Self, FileError> {
-        // The folder behind a link may be missing.
+        // The target of a symbolic link may not exist.
         let target = resolved(path);
         let is_new = !target.exists();
         fs::create_dir_all(&target).map_err(FileError::io("create", path))?;
@@ -44,21 +45,21 @@ impl OutputFolder {
         Ok(Self { path: path.to_path_buf(), marker: marker.to_owned(), is_new, lock })
     }
 
-    /// The folder as it was named.
+    /// Returns the path of the folder as the caller named it.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the folder has its marker: earlier work stands in it.
+    /// Returns whether the folder contains its marker, that is, whether it holds earlier work.
     pub fn is_marked(&self) -> bool {
         self.path.join(&self.marker).is_file()
     }
 
-    /// Removes temporary files that a killed process has left in a marked folder. `is_ours` is
-    /// given the name that a temporary file was to take; others stay.
+    /// Removes the temporary files that a killed process has left in a folder with a marker. Only
+    /// temporary files of the marker and of names for which `is_ours` returns true are removed.
     ///
     /// # Errors
-    /// If the folder cannot be listed, or a file not removed.
+    /// Returns an error if the folder cannot be listed or a file cannot be removed.
     pub fn remove_temporaries(&self, is_ours: impl Fn(&str) -> bool) -> Result<(), FileError> {
         if !self.is_marked() {
             return Ok(());
@@ -72,10 +73,10 @@ impl OutputFolder {
         Ok(())
     }
 
-    /// Releases the lock, and removes the folder if this process made it and it is empty.
+    /// Releases the lock, and removes the folder if this process created it and it is empty.
     ///
     /// # Errors
-    /// If the folder cannot be removed.
+    /// Returns an error if the folder cannot be removed.
     pub fn discard(mut self) -> Result<(), FileError> {
         self.lock = None;
         let is_empty = || fs::read_dir(&self.path).is_ok_and(|mut all| all.next().is_none());
@@ -86,8 +87,8 @@ impl OutputFolder {
     }
 }
 
-/// Whether a folder has the marker, or nothing but what a process leaves that was killed before it
-/// wrote the marker.
+/// Returns whether a folder contains the marker, or only files that a process leaves if it is
+/// killed before it writes the marker.
 fn is_ours_or_free(folder: &Path, marker: &str) -> Result<bool, FileError> {
     if folder.join(marker).is_file() {
         return Ok(true);
@@ -124,7 +125,7 @@ mod tests {
         assert!(error.contains("is not empty and has no manifest.json"), "{error}");
         assert!(error.contains("\nhint: name another folder"), "{error}");
         assert_eq!(names(&path).expect("listed"), ["notes.txt"]);
-        // A file of the lock's name that is none is somebody's, too.
+        // A file with the name of the lock file but other content belongs to the user, too.
         let path = above.path().join("lock-in-it");
         fs::create_dir(&path).expect("made");
         fs::write(path.join(LOCK), "the key to the door").expect("written");

@@ -1,12 +1,12 @@
-//! A folder in BEIR's form (Thakur et al., arXiv 2104.08663): `corpus.jsonl`, `queries.jsonl`,
-//! `qrels/<split>.tsv`.
+//! Converts a folder in the layout of BEIR (Thakur et al., arXiv 2104.08663): `corpus.jsonl`,
+//! `queries.jsonl`, `qrels/<split>.tsv`.
 //!
-//! Both parts have the whole corpus: negatives are mined from it, and it is what evaluations search;
-//! unless train is to have judged documents only, so that it knows nothing of others.
-//! A document is its title, a blank and its text. Grades of at least 1 are positive; queries without
-//! a positive of the corpus are left out. Ids stay where all are integers; else documents count
-//! from 1 and queries go on behind them, so that none has the id of a document, and the files
-//! `doc_ids.tsv` and `query_ids.tsv` have the number and the id of each.
+//! Both parts contain the whole corpus, because negatives are mined from it and evaluations search
+//! it. With `judged_only`, train contains only the documents that its split judges. The text of a
+//! document is its title, a blank and its text. Grades of at least 1 are positive, and queries
+//! without a positive in the corpus are skipped. Ids are kept if all of them are integers.
+//! Otherwise documents are numbered from 1 and queries after them, so that no query has the id of a
+//! document, and the files `doc_ids.tsv` and `query_ids.tsv` list the number and the id of each.
 
 use std::path::PathBuf;
 
@@ -19,16 +19,17 @@ use super::{Steps, error};
 use crate::error::DataError;
 use splade_io::LineWriter;
 
-/// What to make of a folder.
+/// Options for converting a folder in the layout of BEIR.
 #[derive(Debug, Clone)]
 pub struct BeirOptions {
-    /// The folder.
+    /// The folder with the corpus, the queries and the qrels.
     pub dir: PathBuf,
-    /// The split to train on.
+    /// The name of the split that becomes `train`.
     pub train: String,
-    /// The split of evaluations; `dev`, or else `test`, if none is named.
+    /// The name of the split that becomes `validation`; by default `dev`, or `test` if there is no
+    /// `dev`.
     pub validation: Option<String>,
-    /// Whether train has only the documents that its split judges.
+    /// Whether train contains only the documents that its split judges.
     pub judged_only: bool,
 }
 
@@ -50,7 +51,7 @@ pub(super) fn convert(
             }
         },
     };
-    // Judgements first: what is wrong with them shows soon.
+    // The qrels are read first, so that errors in them show soon.
     let splits = [("train", options.train.as_str()), ("validation", validation.as_str())];
     let qrels = splits.map(|(part, split)| Ok((part, dataset.qrels(Some(split))?)));
     let docs = Numbers::read(dataset.documents(), 1, "documents read", steps)?;
@@ -58,7 +59,7 @@ pub(super) fn convert(
     let mut notes = vec![format!("train is the split {}, validation {validation}", options.train)];
     for (numbers, name) in [(&docs, "doc_ids.tsv"), (&queries, "query_ids.tsv")] {
         if numbers.write(output, name)? {
-            notes.push(format!("ids are no integers: {name} has the number of each"));
+            notes.push(format!("ids are not integers: {name} lists the number of each"));
         }
     }
     let mut first = None;
@@ -122,7 +123,7 @@ pub(super) fn convert(
             (without, "queries without a positive grade"),
         ] {
             if count > 0 {
-                notes.push(format!("{name}: {count} {what} are left out"));
+                notes.push(format!("{name}: {count} {what} are skipped"));
             }
         }
         part.positives(lists)?;
@@ -132,17 +133,17 @@ pub(super) fn convert(
     Ok(notes)
 }
 
-/// Ids as integers.
+/// A mapping from ids to integers.
 enum Form {
-    /// They are integers.
+    /// The ids are integers and are kept.
     Same(FxHashSet<i64>),
-    /// They are counted.
+    /// The ids are numbered in the order of reading.
     Counted { first: i64, places: FxHashMap<String, u32> },
 }
 
 struct Numbers {
     form: Form,
-    /// Behind the last number.
+    /// The number after the largest one.
     next: i64,
 }
 
@@ -162,7 +163,7 @@ impl Numbers {
             }
             places.insert(id, count as u32);
         }
-        // `007` and `7` are different ids.
+        // `007` and `7` are different ids, so only the canonical form counts as an integer.
         let integer = |id: &String| id.parse::<i64>().ok().filter(|n| n.to_string() == **id);
         let same: Option<_> = places.keys().map(integer).collect();
         let next = first + places.len() as i64;
@@ -186,12 +187,12 @@ impl Numbers {
         }
     }
 
-    /// The number of an id that was read before.
+    /// Returns the number of an id that was read before.
     fn number(&self, id: &str) -> Result<i64, DataError> {
         self.find(id).ok_or_else(|| DataError::Changed { what: format!("{id} is new") })
     }
 
-    /// Writes numbers and ids; whether there is a need to.
+    /// Writes a file of numbers and ids unless the ids were kept, and returns whether it wrote one.
     fn write(&self, output: &Output, name: &str) -> Result<bool, DataError> {
         let Form::Counted { first, places } = &self.form else { return Ok(false) };
         let mut rows: Vec<(&String, &u32)> = places.iter().collect();

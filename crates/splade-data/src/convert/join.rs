@@ -1,8 +1,8 @@
-//! Several folders of training data as one: what they hold is put together, part by part.
+//! Joins several folders of training data into one, part by part.
 //!
-//! Ids of the first folder stay. Those of each other are raised by one number for documents and
-//! queries alike, so that they begin behind all ids of the folders before. Triplets and scores are
-//! not taken over: negatives are to be mined among all documents.
+//! The ids of the first folder are kept. In each other folder one number is added to all ids of
+//! documents and queries, so that they follow the ids of the previous folders. Triplets and scores
+//! are not copied, because negatives should be mined among all documents.
 
 use std::path::{Path, PathBuf};
 
@@ -11,22 +11,22 @@ use super::{Steps, error};
 use crate::error::DataError;
 use crate::{PositivesLine, Schema, Table, TextKind, Texts, find_files, needed_part, read_record};
 
-/// Folders of training data.
+/// The names of the parts of a folder of training data.
 const PARTS: [&str; 2] = ["train", "validation"];
 
-/// Which folders to join.
+/// Options for joining folders.
 #[derive(Debug, Clone)]
 pub struct JoinOptions {
-    /// Folders with `train`, `validation` or both, as conversions write them.
+    /// The folders to join, each with `train`, `validation` or both, as conversions write them.
     pub dirs: Vec<PathBuf>,
 }
 
-/// `train` or `validation` of a folder.
+/// One part, `train` or `validation`, of a folder.
 struct Joined {
     documents: Texts,
     queries: Texts,
     positives: Table,
-    /// Added to every id.
+    /// The number that is added to every id.
     raise: i64,
 }
 
@@ -54,7 +54,7 @@ impl Joined {
         };
         let row: PositivesLine =
             read_record(Schema::Positives, bytes).map_err(|message| wrong(&message))?;
-        // Only ids of texts are known to fit.
+        // The ids in positive lists may be larger than those of the texts, which are known to fit.
         let raised =
             |id: i64| id.checked_add(self.raise).ok_or_else(|| wrong("an id is too large"));
         let positives = row.positive_doc_ids.into_iter().map(raised).collect::<Result<_, _>>()?;
@@ -81,12 +81,12 @@ pub(super) fn convert(
         }
         let ids = || opened.iter().flat_map(|(_, part)| part.ids());
         let (Some(first), Some(last)) = (ids().min(), ids().max()) else {
-            return Err(error(dir, "there is no folder train or validation in it"));
+            return Err(error(dir, "it contains no folder train or validation"));
         };
         let raise = behind.map_or(0, |behind| behind.saturating_sub(first));
         behind =
             Some(raise.checked_add(last).and_then(|last| last.checked_add(1)).ok_or_else(
-                || error(dir, "its ids do not fit behind those of the folders before"),
+                || error(dir, "its ids do not fit after those of the previous folders"),
             )?);
         notes.push(format!("{}: ids are raised by {raise}", dir.display()));
         for (index, part) in opened {

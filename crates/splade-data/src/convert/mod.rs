@@ -1,13 +1,14 @@
-//! Makes training data of what others publish: mMARCO, MS MARCO, BEIR and SQuAD; and joins it.
+//! Converts published data sets into training data: mMARCO, MS MARCO, BEIR and SQuAD. It also joins
+//! folders of training data.
 //!
 //! ```text
 //! files of a source ─► collection (texts by row) ─► pairs (rows by query) ─► output (NDJSON)
 //! ```
 //!
-//! A source becomes the two folders `train` and `validation` of masters and positive lists, with the
-//! names of files that the Python library's examples use, and what is left out is counted. Texts
-//! stay in their mapped files; a triple is 12 bytes of memory. Everything is written into a folder
-//! beside the one that was named, read back and checked, and renamed at the end.
+//! A source becomes the two folders `train` and `validation` with masters and positive lists, under
+//! the file names of the Python library's examples; skipped rows are counted. Texts stay in their
+//! memory-mapped files, and a triple takes 12 bytes of memory. The output folder is written under a
+//! temporary name, read back and checked, and then renamed.
 
 mod collection;
 mod output;
@@ -36,17 +37,17 @@ use splade_io::{Event, Observer, Progress};
 use crate::error::DataError;
 use output::Output;
 
-/// The observer of a conversion, as its loops see it.
+/// The observer of a conversion, with the methods that its loops call.
 struct Steps<'a>(&'a mut dyn Observer);
 
 impl Steps<'_> {
-    /// Items between two events.
+    /// The number of items between two events.
     const EVERY: usize = 1 << 16;
 
-    /// Tells how far the work is. `what` is what is counted: `triples read`.
+    /// Reports progress. `what` is a phrase such as `triples read`.
     ///
     /// # Errors
-    /// [`DataError::Stopped`] if the observer asks to stop.
+    /// Returns [`DataError::Stopped`] if the observer asks to stop.
     fn at(
         &mut self,
         what: &'static str,
@@ -68,7 +69,8 @@ impl Steps<'_> {
         }
     }
 
-    /// The same for loops over single items, most of which pass unseen.
+    /// Reports progress in a loop over single items; only every [`Self::EVERY`]th call has an
+    /// effect.
     fn count(
         &mut self,
         what: &'static str,
@@ -82,36 +84,36 @@ impl Steps<'_> {
     }
 }
 
-/// What a folder of training data is made of, and how.
+/// A source of training data and the options for its conversion.
 #[derive(Debug, Clone)]
 pub enum Conversion {
-    /// Triples of unicamp-dl/mmarco.
+    /// The triples of unicamp-dl/mmarco.
     Mmarco(MmarcoOptions),
-    /// A folder in BEIR's form.
+    /// A folder in the layout of BEIR.
     Beir(BeirOptions),
     /// The passages of MS MARCO.
     MsMarco(MsMarcoOptions),
-    /// Questions about paragraphs.
+    /// Questions about paragraphs in the form of SQuAD.
     Squad(SquadOptions),
-    /// Folders that conversions wrote.
+    /// Folders that earlier conversions wrote.
     Join(JoinOptions),
 }
 
-/// What became of a conversion.
+/// The result of a conversion.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Converted {
-    /// Lines to tell a person: what there is and what was left out.
+    /// Notes for the user about the contents of the output and the skipped rows, one line each.
     pub notes: Vec<String>,
 }
 
-/// Writes the training data that a conversion gives into a folder.
+/// Converts a source and writes the training data into a folder.
 ///
-/// `settings` is kept in the folder, in `convert.json`, which is there only if everything else is.
-/// With `replace`, a folder that is there is replaced once the new one is whole.
+/// `settings` is stored in the folder as `convert.json`, the marker of a complete folder. With
+/// `replace`, an existing folder is replaced after the new one is complete.
 ///
 /// # Errors
-/// If a file is missing or not sound, the folder is there already, nothing can be written, or
-/// the observer asks to stop. The folder is then as it was.
+/// Returns an error if a file is missing or invalid, if the folder exists already, if the output
+/// cannot be written, or if the observer asks to stop. The folder is then unchanged.
 pub fn convert(
     conversion: &Conversion,
     out: &Path,
@@ -132,18 +134,19 @@ pub fn convert(
     Ok(Converted { notes })
 }
 
-/// The settings that a whole folder was made with; none if there is no such folder.
+/// Returns the settings of a converted folder; `None` if the folder does not exist or is
+/// incomplete.
 pub fn made_with(out: &Path) -> Option<serde_json::Value> {
     let text = std::fs::read(out.join(output::SETTINGS)).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
-/// A message that names a file.
+/// Creates an error that names a file.
 fn error(path: &Path, message: &str) -> DataError {
     DataError::form(path, message)
 }
 
-/// The first of some files that a folder has, packed (`.gz`) or not.
+/// Returns the first of the named files that exists in a folder, compressed (`.gz`) or not.
 fn find_one(dir: &Path, names: &[&str]) -> Result<PathBuf, DataError> {
     let plain_and_packed = |name: &&str| [dir.join(name), dir.join(format!("{name}.gz"))];
     names.iter().flat_map(plain_and_packed).find(|path| path.is_file()).ok_or_else(|| {

@@ -1,7 +1,8 @@
-//! The folder that is written: under a temporary name until it is whole, then renamed.
+//! The output folder of a conversion, which is written under a temporary name and renamed once it
+//! is complete.
 //!
-//! Lines are those of Python's `json.dumps(…, ensure_ascii=False)`, a blank after each colon and
-//! comma, so that the files equal the Python library's byte by byte.
+//! Lines have the format of Python's `json.dumps(…, ensure_ascii=False)`, with a blank after each
+//! colon and comma, so that the files equal those of the Python library byte for byte.
 
 use std::path::{Path, PathBuf};
 
@@ -12,23 +13,23 @@ use super::Steps;
 use crate::error::DataError;
 use crate::{SetPaths, verify};
 
-/// What a whole folder was made with: by this file such folders are known.
+/// The file with the settings of a conversion, which marks a complete folder.
 pub(super) const SETTINGS: &str = "convert.json";
 
-/// A folder that is being written.
+/// An output folder that is being written.
 #[derive(Debug)]
 pub(super) struct Output {
     out: PathBuf,
     folder: NewFolder,
-    /// Whether a folder of an earlier conversion is to be replaced.
+    /// Whether the folder of an earlier conversion may be replaced.
     replace: bool,
 }
 
 impl Output {
-    /// Begins an empty folder beside `out`.
+    /// Creates an empty temporary folder beside `out`.
     pub(super) fn create(out: &Path, replace: bool) -> Result<Self, DataError> {
         if !is_free(out) {
-            // What is no folder is told as what it is.
+            // A path that is not a folder gives the error of the operating system.
             std::fs::read_dir(out).map_err(DataError::io(out))?;
             if !replace {
                 return Err(DataError::NotEmpty { path: out.to_path_buf() });
@@ -41,12 +42,12 @@ impl Output {
         Ok(Self { out: out.to_path_buf(), folder: NewFolder::create(out)?, replace })
     }
 
-    /// A file of the folder.
+    /// Returns the path of a file in the temporary folder.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Refuses to begin what does not fit on the disk.
+    /// Returns an error if the output will not fit on the disk.
     pub(super) fn check_room(&self, bytes: u64) -> Result<(), DataError> {
         match free_bytes(self.folder.path()).filter(|free| *free < bytes) {
             None => Ok(()),
@@ -54,14 +55,14 @@ impl Output {
         }
     }
 
-    /// A split of the set: `train` or `validation`.
+    /// Creates the folder of a split, `train` or `validation`.
     pub(super) fn split(&self, name: &'static str) -> Result<SplitFolder, DataError> {
         let dir = self.path(name);
         std::fs::create_dir_all(&dir).map_err(DataError::io(&dir))?;
         Ok(SplitFolder { name, dir })
     }
 
-    /// Gives the folder its name.
+    /// Writes the settings and renames the temporary folder to its final name.
     pub(super) fn finish(self, settings: &Value) -> Result<(), DataError> {
         write_file(&self.path(SETTINGS), format!("{settings:#}\n").as_bytes())?;
         match self.replace {
@@ -72,7 +73,7 @@ impl Output {
     }
 }
 
-/// The folder of a split: masters, positive lists and triplets.
+/// The folder of a split, with masters, positive lists and triplets.
 #[derive(Debug)]
 pub(super) struct SplitFolder {
     name: &'static str,
@@ -84,7 +85,7 @@ impl SplitFolder {
         self.name
     }
 
-    /// Writes one master: `(id, text)`.
+    /// Writes one master from pairs `(id, text)`.
     pub(super) fn texts<T: AsRef<str>>(
         &self,
         kind: Master,
@@ -105,7 +106,7 @@ impl SplitFolder {
         Ok(count)
     }
 
-    /// Writes the positives of queries: `(qid, doc_ids)`.
+    /// Writes the positive lists from pairs `(qid, doc_ids)`.
     pub(super) fn positives<I: IntoIterator<Item = i64>>(
         &self,
         rows: impl IntoIterator<Item = (i64, I)>,
@@ -119,7 +120,7 @@ impl SplitFolder {
         Ok(file.finish()?)
     }
 
-    /// Writes triplets: `[qid, positive, negative]`.
+    /// Writes triplets `[qid, positive, negative]`.
     pub(super) fn triplets(
         &self,
         rows: impl IntoIterator<Item = [i64; 3]>,
@@ -135,7 +136,8 @@ impl SplitFolder {
         Ok(file.finish()?)
     }
 
-    /// Takes the document master of another part, without a second copy where the disk allows it.
+    /// Links the document master of another split, or copies it if the disk does not support hard
+    /// links.
     pub(super) fn same_documents(&self, other: &Self) -> Result<(), DataError> {
         let name = "doc_master.ndjson";
         let (from, to) = (other.dir.join(name), self.dir.join(name));
@@ -144,7 +146,7 @@ impl SplitFolder {
             .map_err(DataError::io(&to))
     }
 
-    /// Reads what was written as training does; warnings come as notes.
+    /// Reads the written files as training does, and returns the warnings.
     pub(super) fn check(&self, scores: Option<&Path>) -> Result<Vec<String>, DataError> {
         let file = |name: &str| self.dir.join(format!("{name}.ndjson"));
         let (docs, queries, positives) =
@@ -164,7 +166,7 @@ impl SplitFolder {
     }
 }
 
-/// Which master.
+/// The kind of a master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Master {
     Queries,
@@ -204,7 +206,8 @@ mod tests {
         output.finish(&serde_json::json!({"seed": 1})).expect("finished");
         assert_eq!(names(), ["data"]);
         assert!(Output::create(&out, false).expect_err("there").to_string().contains("--force"));
-        // A folder of the user's has a name that this code once took for the earlier folder.
+        // A folder of the user has a name that an earlier version of this code gave to the replaced
+        // folder.
         let old = dir.path().join("data.old");
         std::fs::create_dir(&old).expect("made");
         std::fs::write(old.join("thesis.txt"), "mine").expect("written");
@@ -215,7 +218,7 @@ mod tests {
         assert!(out.join("b").is_file() && !out.join("a").exists());
         assert_eq!(names(), ["data", "data.old"]);
         assert!(old.join("thesis.txt").is_file());
-        // A folder of something else is never replaced.
+        // A folder that is not the output of a conversion is never replaced.
         std::fs::remove_file(out.join(SETTINGS)).expect("removed");
         let error = Output::create(&out, true).expect_err("not ours").to_string();
         assert!(error.contains("it is not replaced"), "{error}");
@@ -237,7 +240,8 @@ mod tests {
         scores.line(format_args!("{line}")).expect("written");
         scores.finish().expect("written");
         let read = |name: &str| std::fs::read_to_string(part.dir.join(name)).expect("a file");
-        // json.dumps({"qid": -1, "text": …}, ensure_ascii=False) of Python 3.11.
+        // The expected line is json.dumps({"qid": -1, "text": …}, ensure_ascii=False) of Python
+        // 3.11.
         let want =
             "{\"qid\": -1, \"text\": \"あ \\\"\\\\/\\b\\f\\n\\r\\t\\u0001\u{7f}\u{2028}\"}\n";
         assert_eq!(read("query_master.ndjson"), want);

@@ -1,4 +1,5 @@
-//! Triples of a query, a positive and a negative: a line each, ids or texts, tabs between them.
+//! Reads triples of a query, a positive and a negative: one in each line, as ids or texts separated
+//! by tabs.
 
 use std::io::BufRead;
 use std::path::Path;
@@ -9,8 +10,8 @@ use super::pairs::Triple;
 use super::{Steps, error};
 use crate::error::DataError;
 
-/// Reads a file, packed or not; the first line decides whether it has ids or texts. What `by_ids`
-/// and `by_texts` do not know is left out and counted.
+/// Reads a file, compressed or not. The first line decides whether the file contains ids or texts.
+/// Triples that `by_ids` or `by_texts` does not know are skipped and counted.
 pub(super) fn read(
     path: &Path,
     by_ids: impl Fn([i64; 3]) -> Option<Triple>,
@@ -32,7 +33,7 @@ pub(super) fn read(
         let (Some(query), Some(positive), Some(negative), None) =
             (fields.next(), fields.next(), fields.next(), fields.next())
         else {
-            return Err(here("expected a query, a positive and a negative, tabs between them"));
+            return Err(here("expected a query, a positive and a negative, separated by tabs"));
         };
         let fields = [query, positive, negative];
         let is_id = |field: &str| field.parse::<i64>().is_ok();

@@ -1,5 +1,6 @@
-//! Conversions against the slow ones of scripts/reference/conversions.py (tests/fixtures/convert):
-//! every file byte by byte, but for what is drawn, which must come from where that says.
+//! Compares conversions with the slow ones of scripts/reference/conversions.py
+//! (tests/fixtures/convert): every file byte for byte, except random choices, which must be among
+//! the allowed ones.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -17,7 +18,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert")
 }
 
-/// Converts into a new folder; the notes.
+/// Converts into a new folder and returns it with its path and the notes.
 fn run(source: &Conversion) -> (tempfile::TempDir, PathBuf, Vec<String>) {
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().join("out");
@@ -28,7 +29,7 @@ fn run(source: &Conversion) -> (tempfile::TempDir, PathBuf, Vec<String>) {
     (dir, out, notes)
 }
 
-/// Asks to stop after a number of questions.
+/// An observer that asks to stop after a number of calls.
 struct Patience(u32);
 
 impl Observer for Patience {
@@ -48,7 +49,7 @@ fn names(dir: &Path) -> Vec<std::ffi::OsString> {
     names
 }
 
-/// The files below a folder, unpacked, by path.
+/// Returns the decompressed files below a folder by path.
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut waiting = vec![dir.to_path_buf()];
@@ -74,7 +75,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-/// Compares with the expected files of a source; what else there is comes back.
+/// Compares the output with the expected files of a source and returns the files that are not among
+/// them.
 fn compare(out: &Path, expected: &str) -> BTreeMap<String, Vec<u8>> {
     let mut got = files(out);
     got.remove("convert.json");
@@ -105,12 +107,12 @@ fn mmarco_for_triplets() {
         assert_eq!(compare(&out, "mmarco-triplet").keys().next(), None);
         left_out.extend(notes.into_iter().filter(|note| note.contains("unknown")));
     }
-    // Of the texts one was unknown.
+    // One of the texts was unknown.
     assert!(left_out[1].starts_with("1 triples with an unknown query or document"), "{left_out:?}");
     assert_ne!(left_out[0], left_out[1]);
 }
 
-/// A value of the few instructions that the training pairs are made of.
+/// A value of the few pickle instructions that the training pairs consist of.
 #[derive(Debug, Clone, PartialEq)]
 enum Pickled {
     Mark,
@@ -121,7 +123,7 @@ enum Pickled {
     Tuple(Vec<Pickled>),
 }
 
-/// Reads them as Python's `pickletools` documents them.
+/// Evaluates the instructions as Python's `pickletools` documents them.
 fn unpickle(mut code: &[u8]) -> Pickled {
     use Pickled::{Dict, Int, List, Mark, Text, Tuple};
     let mut take = |n: usize| {
@@ -292,10 +294,10 @@ fn ms_marco_with_scores_of_every_form() {
         "naver-ids.tsv",
         "margins.tsv",
     ] {
-        // All of it is whole with triplets too.
+        // The output is complete with triplets, too.
         let options = msmarco(Some(name), Some("qidpidtriples.tsv.gz"));
         let (_dir, out, notes) = run(&Conversion::MsMarco(options));
-        // Compared under the name of the expected file.
+        // The file is renamed to the name of the expected file.
         std::fs::rename(out.join(TEACHER), out.join("scores.ndjson.gz")).expect("renamed");
         let mut got = files(&out);
         let scores = got.remove("scores.ndjson.gz").expect("scores");
@@ -355,7 +357,7 @@ fn ms_marco_to_be_mined_has_every_document() {
     let lines = |name: &str| text(&got[name]).lines().count();
     assert_eq!(lines("train/doc_master.ndjson"), 50);
     assert_eq!(lines("train/query_master.ndjson"), 12);
-    // Three positives, and five that were drawn, which may be among them.
+    // There are three positives and five drawn documents, which may be among the positives.
     assert!((5..=8).contains(&lines("validation/doc_master.ndjson")));
     assert_eq!(got.len(), 7);
 }
@@ -372,19 +374,19 @@ fn beir_and_squad() {
     assert_eq!(compare(&out, "beir").keys().next(), None);
     for want in [
         "train is the split train, validation test",
-        "train: 1 judgements of unknown queries or documents are left out",
-        "train: 1 queries without a positive grade are left out",
-        "validation: 1 judgements of unknown queries or documents are left out",
+        "train: 1 judgements of unknown queries or documents are skipped",
+        "train: 1 queries without a positive grade are skipped",
+        "validation: 1 judgements of unknown queries or documents are skipped",
     ] {
         assert!(notes.iter().any(|note| note == want), "{want}: {notes:?}");
     }
     let options = SquadOptions::find(&fixtures().join("squad"), true).expect("files");
     let (_dir, out, notes) = run(&Conversion::Squad(options));
     assert_eq!(compare(&out, "squad").keys().next(), None);
-    assert_eq!(notes.last().expect("a note"), "1 questions without an answer are left out");
+    assert_eq!(notes.last().expect("a note"), "1 questions without an answer are skipped");
 }
 
-/// Of the whole corpus train keeps what its judgements name, in the order of the corpus.
+/// With `judged_only`, train keeps the documents that its qrels name, in the order of the corpus.
 #[test]
 fn train_without_unjudged_documents() {
     let options = |judged_only| BeirOptions {
@@ -498,7 +500,10 @@ fn failures_leave_nothing_behind() {
         (hard("d.jsonl", b"{\"query\": \"q\", \"docs\": [\"a\"], \"scores\": []}"), "not as many"),
         (hard("e.run", b"100 Q0 1 1 2\n"), "e.run, line 1: expected the six fields of a TREC run"),
         (hard("f.run", b"1 Q0 1 1 2 t\n"), "f.run: no pair has a query and a document that are"),
-        (hard("g.run", b"100 Q0 1 1 inf t\n"), "line 1: a score is inf, which is no finite number"),
+        (
+            hard("g.run", b"100 Q0 1 1 inf t\n"),
+            "line 1: a score is inf, which is not a finite number",
+        ),
         (with(&|options| options.triples = Some(triples.clone())), "triples.tsv, line 2: expected"),
         (with(&|options| options.files.collection = collection.clone()), "got \"1 y\""),
         (Conversion::Beir(split), "there is no file qrels/dev.tsv; the splits are: test, train"),
@@ -508,7 +513,7 @@ fn failures_leave_nothing_behind() {
                 dev: vec![],
                 titles: true,
             }),
-            "triples.tsv: it has not the form of SQuAD",
+            "triples.tsv: it does not have the form of SQuAD",
         ),
     ];
     let before = names(dir.path());
@@ -518,7 +523,7 @@ fn failures_leave_nothing_behind() {
         assert!(error.contains(want), "{error}");
         assert_eq!(names(dir.path()), before);
     }
-    // Stopped after each number of steps.
+    // The conversion is stopped after each possible number of steps.
     for steps in 0.. {
         let mut patience = Patience(steps);
         let source = Conversion::Mmarco(mmarco(Purpose::Distil, 3));

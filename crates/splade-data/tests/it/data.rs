@@ -1,5 +1,5 @@
-//! Training data against the Python library's data sets (tests/fixtures/data/python.json, made by
-//! scripts/reference/training_data.py), and the promises of sampling.
+//! Compares training data with the Python library's data sets (tests/fixtures/data/python.json,
+//! made by scripts/reference/training_data.py), and checks the guarantees of sampling.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use splade_data::{FolderCheck, Sample, TrainingData, ValidationData};
 const FILES: [&str; 5] =
     ["query_master", "doc_master", "positive_lists", "triplets", "hard_negative_scores"];
 
-/// A folder of files that is gone in the end.
+/// A temporary folder of files, which is removed when the value is dropped.
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -63,8 +63,8 @@ impl Folder {
     }
 }
 
-/// A sound set: query `q` of so many has the positives `10 q` and `10 q + 1`, and scores of these
-/// and the next six documents.
+/// Writes a valid set: query `q` of `queries` has the positives `10 q` and `10 q + 1`, and scores
+/// of these and the next six documents.
 fn sound(queries: i64) -> Folder {
     let all = |make: &dyn Fn(i64) -> Value| (0..queries).map(make).collect::<Vec<_>>();
     let docs = (0..10 * queries + 20).map(|d| json!({"doc_id": d, "text": format!("d{d}")}));
@@ -140,7 +140,8 @@ fn says_what_the_python_library_says() {
                 let text: std::borrow::Cow<'_, str> = text.expect("a text");
                 text.into_owned()
             };
-            // As many epochs as find every sample, or the test is wrong once in 10^20 seeds.
+            // The number of epochs is large enough to find every sample; the test fails wrongly for
+            // one in 10^20 seeds.
             let got: BTreeSet<String> = (0..300)
                 .flat_map(|e| epoch(&data, e))
                 .map(|sample| {
@@ -254,7 +255,7 @@ fn every_document_is_drawn_as_often() {
     }
     assert_eq!(counts.len(), 2 * 6);
     let chi_square: f64 = counts.values().map(|c| (c - 1000.0).powi(2) / 1000.0).sum();
-    // Eleven degrees of freedom: more than 45 is one in 10^5.
+    // With eleven degrees of freedom, a value above 45 has a probability of one in 10^5.
     assert!(chi_square < 45.0, "{chi_square}");
 }
 
@@ -279,7 +280,7 @@ fn all_problems_are_counted_with_their_places() {
             )
         );
     }
-    // A line that is broken hides what follows from it.
+    // An invalid line hides the problems that follow from it.
     std::fs::write(folder.path("positive_lists"), "{\"qid\": \"1\"}\n").expect("written");
     let error = message(TrainingData::open(&folder.triplets(), 0));
     assert!(
@@ -310,7 +311,7 @@ fn what_is_odd_is_a_warning() {
     assert_eq!(
         own(&data),
         [
-            "2 lines repeat an earlier one and are left out, the first: doc_id 2 (doc_master.ndjson, line 4)",
+            "2 lines repeat an earlier one and are skipped, the first: doc_id 2 (doc_master.ndjson, line 4)",
             "1 positive documents are listed twice, the first: doc_id 1 of qid 1 (positive_lists.ndjson, line 1)",
             "1 texts are empty, the first: doc_id 3 (doc_master.ndjson, line 3)",
             "1 triplets have a negative that is in the query's positive list, the first: (1, 3, 1) (triplets.ndjson, line 3)",

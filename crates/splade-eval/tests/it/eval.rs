@@ -1,7 +1,7 @@
-//! Evaluation against trec_eval, scipy and BEIR, and the reports made of it.
+//! Compares the evaluation with trec_eval, scipy and BEIR, and checks the reports.
 //!
-//! `fixtures/metrics.json` is made by `scripts/reference/metrics.py`; `../shared/golden` holds values
-//! of light-splade's Python program.
+//! `fixtures/metrics.json` is made by `scripts/reference/metrics.py`; `../shared/golden` contains
+//! values of light-splade's Python program.
 #![allow(clippy::print_stdout, reason = "tests say what they skipped")]
 
 use std::collections::BTreeMap;
@@ -28,7 +28,8 @@ fn json(path: &Path) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// A file or folder beside the repository, or none with a message.
+/// Returns the path of a file or folder beside the repository; if it does not exist, prints a
+/// message and returns `None`.
 fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
     if !path.exists() {
@@ -58,7 +59,8 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
 
-/// 1e-9: both add up the same few numbers in f64, in another order.
+/// Compares two numbers with a tolerance of 1e-9, because both programs add the same few numbers in
+/// f64 in a different order.
 fn close(got: f64, want: f64, what: &str) {
     assert!((got - want).abs() < 1e-9, "{what}: {got}, expected {want}");
 }
@@ -112,7 +114,7 @@ fn equals_scipy() {
         let t = t_test(&differences).expect(name);
         let (want_t, want_p) = (number(&test["t"]), number(&test["p_t"]));
         assert!((t.t / want_t - 1.0).abs() < 1e-9, "{name}: {t:?}");
-        // Relative: one of them is 1e-107.
+        // The comparison is relative because one of the values is 1e-107.
         assert!((t.p / want_p - 1.0).abs() < 1e-9, "{name}: {t:?}, expected {want_p}");
         assert_eq!(t.degrees_of_freedom as usize, differences.len() - 1);
         if let Some(exact) = test.get("p_exact") {
@@ -120,15 +122,17 @@ fn equals_scipy() {
             assert!(result.exact, "{name}");
             close(result.p, number(exact), name);
         } else {
-            // Many queries: the normal distribution of the t-test is near. 20,000 samples have a
-            // standard deviation of at most 0.0036; the rest is what separates the two tests.
+            // With many queries, the normal distribution of the t-test is close. 20,000 samples
+            // have a standard deviation of at most 0.0036; the rest of the tolerance is the
+            // difference between the two tests.
             let result = randomisation_test(&differences, 20_000, 0);
             assert!(!result.exact && (result.p - want_p).abs() < 0.02, "{name}: {result:?}");
         }
     }
 }
 
-/// The golden results are lists; as light-splade does, earlier documents get larger scores.
+/// Converts golden results, which are lists, into a run; as in light-splade, earlier documents get
+/// larger scores.
 fn ranked(results: &Value) -> Run {
     let mut run = Run::default();
     for (query, documents) in object(results) {
@@ -191,7 +195,7 @@ fn data_sets_are_sound() {
         let qrels = set.qrels(None).expect(name);
         let findings = check(set.documents(), set.queries(), &qrels).expect(name);
         let kinds: Vec<_> = findings.iter().map(|f| (f.check.to_string(), f.count)).collect();
-        // In `toy/train` queries and documents are both numbered from 1.
+        // In `toy/train`, queries and documents are both numbered from 1.
         let shared = vec![("queries with the id of a document".to_owned(), 60)];
         assert_eq!(kinds, if name == "toy/train" { shared } else { vec![] }, "{name}");
     }
@@ -257,7 +261,8 @@ fn reports_as_text_json_csv_and_html() {
     assert!(
         html.contains("<h1>a &amp; b</h1>") && html.contains("<td>&lt;two&gt;</td><td>1.00</td>")
     );
-    // Queries by MRR: two at 0, one at 0.5, one at 1. MRR@1 and MRR@2, as deep as the run goes.
+    // Two queries have the MRR 0, one 0.5 and one 1. The cut-offs are 1 and 2, up to the depth of
+    // the run.
     for part in ["0.00–0.05: 2", "0.50–0.55: 1", "0.95–1.00: 1", "MRR@1: 0.2500", "MRR@2: 0.3750"]
     {
         assert!(html.contains(&format!("<title>{part}</title>")), "{part}");
@@ -272,7 +277,8 @@ fn compares_two_runs() {
         report("q1 Q0 b 1 2 x\nq1 Q0 a 2 1 x\nq2 Q0 a 1 1 x\nq3 Q0 b 1 1 x\nq<4> Q0 a 1 1 x\n");
     let comparison = compare(&baseline, &other, &CompareOptions::default()).expect("compared");
     let mrr = &comparison.metrics[0];
-    // Differences -0.5, 0.5, 0, 1: of eight patterns of signs six are as far from zero as their sum.
+    // The differences are -0.5, 0.5, 0 and 1: six of the eight sign patterns are at least as far
+    // from zero as their sum.
     assert_eq!((mrr.wins, mrr.losses, mrr.ties, comparison.queries), (2, 1, 1, 4));
     assert_eq!((mrr.baseline, mrr.other), (0.375, 0.625));
     assert_eq!((mrr.randomisation.p, mrr.randomisation.samples), (0.75, 8));
@@ -302,7 +308,8 @@ fn compares_two_runs() {
     check_html(&same.to_html("the same"));
 }
 
-/// Elements close in order, nothing is loaded, and no number is undefined.
+/// Checks that elements are closed in order, that nothing is loaded, and that no number is
+/// undefined.
 fn check_html(html: &str) {
     for word in ["NaN", "inf", "http", "<script", "src="] {
         assert!(!html.contains(word), "{word}");
@@ -330,9 +337,9 @@ fn what_cannot_be_evaluated_is_an_error() {
         evaluate(qrels, run, metrics, &options).expect_err("an error").to_string()
     };
     let found = run("q1 Q0 a 1 1 x");
-    assert_eq!(message(&qrels, &found, &[]), "no metric is asked for; name one, such as nDCG@10");
-    assert_eq!(message(&qrels, &Run::default(), &mrr), "there is no query in the run");
-    assert_eq!(message(&Qrels::default(), &found, &mrr), "there is no query in the qrels");
+    assert_eq!(message(&qrels, &found, &[]), "no metric was requested; name one, such as nDCG@10");
+    assert_eq!(message(&qrels, &Run::default(), &mrr), "there are no queries in the run");
+    assert_eq!(message(&Qrels::default(), &found, &mrr), "there are no queries in the qrels");
     assert_eq!(
         message(&qrels, &run("1 Q0 a 1 1 x"), &mrr),
         "no query of the run is in the qrels; queries are called \"1\" in the run and \"q1\" in the \
@@ -341,14 +348,18 @@ fn what_cannot_be_evaluated_is_an_error() {
     let one = evaluate(&qrels, &found, &mrr, &options).expect("a report");
     let two = evaluate(&qrels, &found, &metrics(&["mrr@5"]), &options).expect("a report");
     let error = compare(&one, &two, &CompareOptions::default()).expect_err("other metrics");
-    assert_eq!(error.to_string(), "the two runs were evaluated by different metrics");
+    assert_eq!(
+        error.to_string(),
+        "the two runs were evaluated with different metrics; evaluate both with the same ones"
+    );
     let found = EvaluateOptions { averaging: Averaging::JudgedAndFound, ..options };
     let of = |text: &str| evaluate(&qrels, &run(text), &mrr, &found).expect("a report");
     let apart = compare(&of("q1 Q0 a 1 1 x"), &of("q2 Q0 a 1 1 x"), &CompareOptions::default());
     assert!(apart.is_err_and(|e| e.to_string().ends_with("no judged query in common")));
 }
 
-/// Grades and rankings of any kind against the slow obvious way: every metric from its definition.
+/// Compares every metric with a slow and simple implementation of its definition, for arbitrary
+/// grades and rankings.
 #[test]
 fn equals_the_definitions_on_many_rankings() {
     let mut state = 7u64;
