@@ -47,7 +47,7 @@ fn commands_take_hub_names() {
 
     let unknown = run(&["inspect", "org/unknown"], &vars);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(text(&unknown.stderr).starts_with("error: org/unknown: it is no folder here"));
+    assert!(text(&unknown.stderr).starts_with("error: org/unknown: no local folder has this name"));
 }
 
 /// What is uploaded is the folder that was written, card included.

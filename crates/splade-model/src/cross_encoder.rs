@@ -108,7 +108,7 @@ impl CrossEncoder {
         let scores = logits.iter().map(|logits| score_of(logits)).collect::<Option<_>>();
         let scores = scores.ok_or_else(|| {
             ModelError::Setting(format!(
-                "cannot score pairs: the model must have one or two labels, but it has {}",
+                "cannot score pairs: a score needs one or two labels, but this model has {}",
                 self.labels()
             ))
         })?;

@@ -1,5 +1,5 @@
-//! The header of a safetensors file: 8 bytes of length, then JSON with each tensor's type, shape
-//! and place.
+//! Reads the header of a safetensors file: its length in 8 bytes, then JSON with the type, the
+//! shape and the position of each tensor.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use splade_text::ModelFile;
 use super::{Dtype, Tensor, elements};
 use crate::error::ModelError;
 
-/// Larger headers than any model has.
+/// The limit for the size of a header in bytes. No model has a larger one.
 const MAX_HEADER: u64 = 100 << 20;
 
-/// Lists the tensors of a file; `number` is the file's.
+/// Lists the tensors of a file. `number` is the index of the file.
 pub(super) fn read(
     number: usize,
     path: &Path,
@@ -44,7 +44,8 @@ pub(super) fn read(
     tensors.map(tensor).collect()
 }
 
-/// A tensor of a file of `length` bytes, whose data start at `data`.
+/// Parses the entry of a tensor in a file of `length` bytes, whose data start at `data`. Returns
+/// `None` if the entry is invalid.
 fn parse(entry: &Value, file: usize, data: u64, length: u64) -> Option<Tensor> {
     let dtype = match entry["dtype"].as_str()? {
         "F64" => Dtype::F64,
@@ -63,7 +64,7 @@ fn parse(entry: &Value, file: usize, data: u64, length: u64) -> Option<Tensor> {
     let bytes = end.checked_sub(start).filter(|_| end <= length)?;
     let fits = match dtype.size() {
         Some(size) => count.checked_mul(size as u64) == Some(bytes),
-        // The narrowest numbers have a bit each.
+        // The narrowest types have one bit for each number.
         None => count.div_ceil(8) <= bytes,
     };
     let strides = None;

@@ -1,8 +1,8 @@
-//! `pytorch_model.bin`: the zip archive of `torch.save`, read without running anything.
+//! Reads `pytorch_model.bin`, the zip archive of `torch.save`, without executing its pickle.
 //!
-//! The archive holds `data.pkl`, a pickle of the state dict (see [`super::pickle`]), and the numbers
-//! of each storage in a stored (not deflated) entry of its own. A tensor is a view of a storage with
-//! strides: transposed and sliced ones are read as they are.
+//! The archive holds `data.pkl`, a pickle of the state dict (see [`super::pickle`]), and the
+//! numbers of each storage in a separate entry that is stored without compression. A tensor is a
+//! view of a storage with strides, so transposed and sliced tensors are read from their views.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,16 @@ use splade_text::ModelFile;
 use super::pickle::{self, u32_at};
 use super::{Tensor, elements};
 
-/// Larger than the pickle of any state dict: one tensor takes some 200 bytes.
+/// The limit for the size of a pickle in bytes. One tensor takes about 200 bytes, so no state dict
+/// is larger.
 const MAX_PICKLE: u64 = 4 << 20;
 
-/// Why a file could not be listed.
+/// The reason why the tensors of a file cannot be listed.
 #[derive(Debug)]
 pub(super) enum TorchError {
-    /// It could not be read.
+    /// The file could not be read.
     Io(std::io::Error),
-    /// It is damaged, or of another form.
+    /// The file is damaged or has another format.
     Form(String),
 }
 
@@ -41,7 +42,7 @@ impl From<&str> for TorchError {
     }
 }
 
-/// Lists the tensors of a file, whose number is `number`.
+/// Lists the tensors of a file. `number` is the index of the file.
 pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tensor)>, TorchError> {
     let length = file.size()?;
     let archive = Archive { file, length };
@@ -55,7 +56,7 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
     }
     let pickle = archive.bytes(*at, *size)?;
     let root = pickle_name.trim_end_matches("data.pkl");
-    // Absent in old files, which are little-endian.
+    // Old files have no such entry and are little-endian.
     if let Some((at, size)) = entries.get(&format!("{root}byteorder"))
         && archive.bytes(*at, (*size).min(16))? != b"little"
     {
@@ -70,7 +71,7 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
             return Err(format!("tensor {name} is larger than its storage, or expanded").into());
         }
         let strides = (!is_row_major(&shape, &view.strides)).then(|| {
-            // The stride of a dimension of one entry can be anything.
+            // The stride of a dimension with one entry is arbitrary.
             let both = shape.iter().zip(&view.strides);
             both.map(|(size, stride)| if *size == 1 { 0 } else { *stride }).collect()
         });
@@ -80,8 +81,8 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
     pickle::tensors(&pickle)?.into_iter().map(tensor).collect()
 }
 
-/// Whether a view lies within a storage of so many numbers, and is no larger: an expanded tensor
-/// (stride 0) could ask for any amount of memory.
+/// Returns whether a view lies within a storage of `numbers` numbers and has no more entries than
+/// the storage. An expanded tensor (stride 0) could otherwise ask for any amount of memory.
 fn fits(view: &pickle::View, numbers: u64) -> bool {
     let Some(count) = elements(&view.shape) else { return false };
     if count == 0 {
@@ -93,8 +94,8 @@ fn fits(view: &pickle::View, numbers: u64) -> bool {
     count <= numbers && last.is_some_and(|last| last < numbers)
 }
 
-/// Whether numbers follow each other as in a row-major tensor. Only dimensions of over one entry
-/// have a stride that counts.
+/// Returns whether the numbers are stored in row-major order. The strides of dimensions with one
+/// entry do not count.
 fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
     let mut step = 1;
     let inside = shape.iter().zip(strides).rev().all(|(size, stride)| {
@@ -112,7 +113,7 @@ struct Archive<'a> {
 }
 
 impl Archive<'_> {
-    /// Place and size of every entry.
+    /// Returns the position and the size of every entry in bytes.
     fn entries(&self) -> Result<BTreeMap<String, (u64, u64)>, TorchError> {
         let tail_at = self.length.saturating_sub(66_000);
         let tail = self.bytes(tail_at, self.length - tail_at)?;

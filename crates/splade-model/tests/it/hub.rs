@@ -245,7 +245,7 @@ fn refusals_say_what_to_do() {
     let without = options(&hub, &cache);
     let with = HubOptions { token: Some("hf_secret".to_owned()), ..without.clone() };
     let message = error("org/unknown", &without);
-    assert!(message.starts_with("org/unknown: it is no folder here, and"), "{message}");
+    assert!(message.starts_with("org/unknown: no local folder has this name, and"), "{message}");
     assert!(message.contains("set HF_TOKEN"), "{message}");
     let message = error("org/unknown", &with);
     assert!(message.contains("no such model or revision"), "{message}");
