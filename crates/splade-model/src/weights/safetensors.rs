@@ -22,23 +22,24 @@ pub(super) fn read(
     let invalid = |message: String| ModelError::Weights { path: path.to_path_buf(), message };
     let length = file.size().map_err(io)?;
     if length < 8 {
-        return Err(invalid("cut off".to_owned()));
+        return Err(invalid("the file is truncated".to_owned()));
     }
     let mut size = [0; 8];
     file.read_at(&mut size, 0).map_err(io)?;
     let size = u64::from_le_bytes(size);
     if size > MAX_HEADER || size > length - 8 {
-        return Err(invalid(format!("a header of {size} bytes in a file of {length}")));
+        return Err(invalid(format!("the header claims {size} bytes in a file of {length} bytes")));
     }
     let mut header = vec![0; size as usize];
     file.read_at(&mut header, 8).map_err(io)?;
     let header: Value = serde_json::from_slice(&header)
         .map_err(|source| ModelError::Json { path: path.to_path_buf(), source })?;
-    let header = header.as_object().ok_or_else(|| invalid("the header is no object".to_owned()))?;
+    let header =
+        header.as_object().ok_or_else(|| invalid("the header is not a JSON object".to_owned()))?;
     let tensors = header.iter().filter(|(name, _)| *name != "__metadata__");
     let tensor = |(name, entry): (&String, &Value)| {
         let tensor = parse(entry, number, 8 + size, length)
-            .ok_or_else(|| invalid(format!("tensor {name}: its place or shape makes no sense")))?;
+            .ok_or_else(|| invalid(format!("tensor {name} has an invalid position or shape")))?;
         Ok((name.clone(), tensor))
     };
     tensors.map(tensor).collect()
