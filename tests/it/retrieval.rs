@@ -183,7 +183,7 @@ fn an_index_changes_document_by_document() {
     let text = std::fs::read_to_string(CORPUS).expect("the corpus");
     let lines: Vec<&str> = text.lines().collect();
     let first = dir.file("first.jsonl", &lines[..90].join("\n"));
-    // The second part repeats documents of the first part, one of them with another text.
+    // The second part repeats ten documents of the first part, one of them with another text.
     let mut second: Vec<String> = lines[80..].iter().map(|line| (*line).to_owned()).collect();
     second[0] = "{\"_id\":\"d81\",\"title\":\"\",\"text\":\"hotel\"}".to_owned();
     let second = dir.file("second.jsonl", &second.join("\n"));

@@ -30,8 +30,8 @@ pub struct CrossEncoderOptions {
     pub max_length: Option<usize>,
     /// The number of tokens in a micro-batch. The default is 512.
     pub batch_tokens: usize,
-    /// The folder of a compiled MeCab dictionary, for Japanese models. `None` means the built-in
-    /// dictionary.
+    /// A MeCab dictionary that replaces the one that a Japanese model names: a folder with a
+    /// compiled dictionary or a packed file.
     pub mecab_dicdir: Option<PathBuf>,
 }
 

@@ -44,8 +44,8 @@ pub struct EncoderOptions {
     pub batch_tokens: usize,
     /// The string that is put before every text. `None` means the prompt of the model.
     pub prompt: Option<String>,
-    /// The folder of a compiled MeCab dictionary, for Japanese models. `None` means the built-in
-    /// dictionary.
+    /// A MeCab dictionary that replaces the one that a Japanese model names: a folder with a
+    /// compiled dictionary or a packed file.
     pub mecab_dicdir: Option<PathBuf>,
 }
 

@@ -104,7 +104,7 @@ pub enum ModelError {
     },
     /// The tokenizer has more tokens than the model has embeddings.
     #[error(
-        "{}: the tokenizer has {tokens} tokens but the model's vocabulary {vocab}",
+        "{}: the tokenizer has {tokens} tokens, but the model's vocabulary only {vocab} terms",
         path.display()
     )]
     Vocabulary {
@@ -116,7 +116,7 @@ pub enum ModelError {
         vocab: usize,
     },
     /// A maximum length is outside the range of the model.
-    #[error("a maximum length of {got} tokens; the model takes {shortest} to {longest}")]
+    #[error("the maximum length is {got} tokens, but the model takes {shortest} to {longest}")]
     MaxLength {
         /// The requested length in tokens.
         got: usize,

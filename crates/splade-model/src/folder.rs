@@ -268,9 +268,9 @@ fn tower(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Tower, M
         _ => Err(invalid(
             file,
             format!(
-                "the modules are {}; implemented: MLMTransformer with SpladePooling, and \
-                 SparseStaticEmbedding behind a Router",
-                if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
+                "the modules {} are not implemented; implemented: MLMTransformer with \
+                 SpladePooling, and SparseStaticEmbedding behind a Router",
+                if kinds.is_empty() { "(none)".to_owned() } else { kinds.join(", ") }
             ),
         )),
     }

@@ -104,7 +104,7 @@ impl Architecture for DebertaV2Config {
         Ok(ClassifierHead::first_token(activation, (0.0, 0.0)))
     }
 
-    /// Returns false, because the attention of DeBERTa has no training passes yet.
+    /// Returns false, because training passes for DeBERTa's attention are not implemented.
     fn is_trained(&self) -> bool {
         false
     }

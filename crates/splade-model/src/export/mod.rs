@@ -37,8 +37,8 @@ pub struct ExportOptions {
     pub dtype: FloatType,
     /// The longest text in tokens. `None` means the limit of the model.
     pub max_length: Option<usize>,
-    /// The folder of a compiled MeCab dictionary, for Japanese models. `None` means the built-in
-    /// dictionary.
+    /// A MeCab dictionary that replaces the one that a Japanese model names: a folder with a
+    /// compiled dictionary or a packed file.
     pub mecab_dicdir: Option<PathBuf>,
     /// The output of the `model.onnx` that is written for each encoder. `None` means no such file.
     pub onnx: Option<OnnxOutput>,
@@ -164,8 +164,8 @@ fn same_vocabulary(from: &Path, document: usize, query: usize) -> Result<(), Mod
     match document == query {
         true => Ok(()),
         false => Err(ModelError::Setting(format!(
-            "{}: the document encoder has {document} terms but the query encoder {query}; both must \
-             have the same vocabulary",
+            "{}: the document encoder has {document} terms but the query encoder {query}; both \
+             must have the same vocabulary",
             from.display()
         ))),
     }

@@ -49,12 +49,12 @@ impl ExportedModel {
                 (false, _) => reader(
                     "light-splade in Python",
                     "no",
-                    vec!["it knows log1p(relu) and the maximum only"],
+                    vec!["it supports only log1p(relu) and the maximum"],
                 ),
                 (true, query) => {
                     let mut notes = python.clone();
                     if has_prompts {
-                        notes.push("does not know prompts: put them before the texts");
+                        notes.push("does not support prompts: put them before the texts");
                     }
                     let loads = if query == QueryTower::Table { "documents" } else { "yes" };
                     reader("light-splade in Python", loads, notes)
@@ -107,7 +107,7 @@ impl ExportedModel {
             return Some("it needs model.onnx with logits: export with --onnx");
         }
         if self.head != (Pooling::Max, Saturation::Log1pRelu) {
-            return Some("it knows log1p(relu) and the maximum only");
+            return Some("it supports only log1p(relu) and the maximum");
         }
         (!self.tokenizer_json).then_some("it needs tokenizer.json")
     }
@@ -119,7 +119,7 @@ impl ExportedModel {
             return Some("it has no SPLADE for this architecture");
         }
         if self.head != (Pooling::Max, Saturation::Log1pRelu) {
-            return Some("it knows log1p(relu) and the maximum only");
+            return Some("it supports only log1p(relu) and the maximum");
         }
         match (self.tokenizer_json, self.japanese) {
             (true, _) => None,

@@ -5,7 +5,7 @@
 //!   blobs/<etag>                     contents; <etag>.incomplete during a download
 //!   refs/<branch or tag>             the commit
 //!   snapshots/<commit>/config.json   links to blobs
-//!   .light-splade/<commit>.json      our manifest: the files that a snapshot needs, and their sizes
+//!   .light-splade/<commit>.json      our manifest: the files that a snapshot needs, with sizes
 //! .locks/models--org--name/<etag>.lock
 //! ```
 //!

@@ -69,7 +69,7 @@ impl<'a> Client<'a> {
         let commit = list["sha"].as_str().filter(|commit| is_commit(commit));
         let (Some(commit), Some(files)) = (commit, list["siblings"].as_array()) else {
             return Err(self.name.error(format!(
-                "{} did not answer with a list of files; is it a hub (HF_ENDPOINT)?",
+                "{} did not answer with a list of files; check that HF_ENDPOINT is a hub",
                 self.options.endpoint
             )));
         };

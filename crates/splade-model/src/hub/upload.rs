@@ -177,8 +177,8 @@ impl Upload<'_> {
             };
             if !actions["upload"]["header"]["chunk_size"].is_null() {
                 return Err(self.name.error(format!(
-                    "the hub wants {} in parts, which is not implemented; files below 5 GB are sent \
-                     in one part",
+                    "the hub wants {} in parts, which is not implemented; files below 5 GB are \
+                     sent in one part",
                     file.path
                 )));
             }

@@ -38,18 +38,19 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
     let weights = Weights::open(folder)?;
     let no_head = |message: String| {
         ModelError::Setting(format!(
-            "{}: cannot make a head for words: {message}",
+            "{}: cannot add a masked language modelling head: {message}",
             folder.display()
         ))
     };
     if !config.0.is_trained() {
-        return Err(no_head(format!("{} is not trained", config.name())));
+        return Err(no_head(format!("{} models cannot be trained", config.name())));
     }
     let head = config.0.word_head();
     let (hidden, _, _) = config.shape();
     let (vocab, prefix) = (config.vocab(), config.0.prefix());
     let embedding = find_tensor(&weights, head.embedding, prefix);
-    let embedding = embedding.ok_or_else(|| no_head(format!("no {}", head.embedding)))?;
+    let embedding =
+        embedding.ok_or_else(|| no_head(format!("there is no tensor {}", head.embedding)))?;
     if weights.shape(embedding) != Some(&[vocab, hidden]) {
         return Err(no_head(format!(
             "the word embeddings have shape {:?}, not ({vocab}, {hidden}); models whose embeddings \
@@ -193,7 +194,7 @@ impl Trainable {
     fn shift_bias(&mut self, shift: f32) -> Result<(), ModelError> {
         let bias = self.network.model.decoder.output.bias.as_mut().ok_or_else(|| {
             ModelError::Setting(
-                "the decoder of this model has no bias that could be shifted".into(),
+                "cannot calibrate the model, because its decoder has no bias".into(),
             )
         })?;
         bias.iter_mut().for_each(|x| *x += shift);

@@ -186,7 +186,7 @@ impl Weights {
     ) -> Result<(), ModelError> {
         for (name, tensor) in tensors {
             if self.tensors.insert(canonical(&name), tensor).is_some() {
-                return Err(invalid(path, format!("tensor {name} is there twice")));
+                return Err(invalid(path, format!("tensor {name} occurs twice")));
             }
         }
         self.files.push((path.to_path_buf(), file));

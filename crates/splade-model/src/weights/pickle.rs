@@ -38,7 +38,7 @@ pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, Rc<View>)>, String> 
     };
     let tensor = |(name, value): (Value, Value)| match (name, value) {
         (Value::Text(name), Value::Tensor(view)) => Ok((name.to_string(), view)),
-        _ => Err("the dict holds something else than tensors; save model.state_dict()".to_owned()),
+        _ => Err("the dict holds values other than tensors; save model.state_dict()".to_owned()),
     };
     items.into_iter().map(tensor).collect()
 }
@@ -124,7 +124,7 @@ fn depth_over(items: &[Value]) -> Result<usize, String> {
     // Dropping deeper values would overflow the call stack.
     match 1 + items.iter().map(Value::depth).max().unwrap_or(0) {
         depth if depth <= MAX_DEPTH => Ok(depth),
-        _ => Err(format!("values in values over {MAX_DEPTH} deep")),
+        _ => Err(format!("the pickle nests values more than {MAX_DEPTH} deep")),
     }
 }
 
@@ -167,7 +167,7 @@ impl<'a> Machine<'a> {
                 0x8a => {
                     let n = self.take(1)?[0];
                     if n > 7 {
-                        return Err("an integer of over 7 bytes".to_owned());
+                        return Err("the pickle has an integer of more than 7 bytes".to_owned());
                     }
                     self.int(n.into())?;
                 }
@@ -198,7 +198,11 @@ impl<'a> Machine<'a> {
                 }
                 0x85..=0x87 => {
                     let count = usize::from(op - 0x84);
-                    let at = self.stack.len().checked_sub(count).ok_or("an empty stack")?;
+                    let at = self
+                        .stack
+                        .len()
+                        .checked_sub(count)
+                        .ok_or("the pickle is damaged: its stack is empty")?;
                     let items = self.stack.split_off(at);
                     self.stack.push(tuple(items)?);
                 }
@@ -211,7 +215,11 @@ impl<'a> Machine<'a> {
                     self.set(items)?;
                 }
                 b's' => {
-                    let at = self.stack.len().checked_sub(2).ok_or("an empty stack")?;
+                    let at = self
+                        .stack
+                        .len()
+                        .checked_sub(2)
+                        .ok_or("the pickle is damaged: its stack is empty")?;
                     let items = self.stack.split_off(at);
                     self.set(items)?;
                 }
@@ -233,20 +241,21 @@ impl<'a> Machine<'a> {
                 }
             }
         }
-        Err(format!("the pickle holds over {MAX_STACK} values at once"))
+        Err(format!("the pickle holds more than {MAX_STACK} values at once"))
     }
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
-        let (bytes, rest) = self.code.split_at_checked(n).ok_or("the pickle is cut off")?;
+        let (bytes, rest) = self.code.split_at_checked(n).ok_or("the pickle is truncated")?;
         self.code = rest;
         Ok(bytes)
     }
 
     fn line(&mut self) -> Result<&'a str, String> {
         let end =
-            self.code.iter().position(|byte| *byte == b'\n').ok_or("the pickle is cut off")?;
+            self.code.iter().position(|byte| *byte == b'\n').ok_or("the pickle is truncated")?;
         let line = self.take(end + 1)?;
-        std::str::from_utf8(&line[..end]).map_err(|_| "a name that is not UTF-8".to_owned())
+        std::str::from_utf8(&line[..end])
+            .map_err(|_| "the pickle has a name that is not UTF-8".to_owned())
     }
 
     fn int(&mut self, n: usize) -> Result<(), String> {
@@ -257,13 +266,13 @@ impl<'a> Machine<'a> {
     }
 
     fn pop(&mut self) -> Result<Value, String> {
-        self.stack.pop().ok_or_else(|| "an empty stack".to_owned())
+        self.stack.pop().ok_or_else(|| "the pickle is damaged: its stack is empty".to_owned())
     }
 
     fn remember(&mut self, at: usize) -> Result<(), String> {
         // Dicts grow after they are stored in the memo, and a state dict never reads them from
         // there.
-        let value = match self.stack.last().ok_or("an empty stack")? {
+        let value = match self.stack.last().ok_or("the pickle is damaged: its stack is empty")? {
             Value::Dict { .. } => return Ok(()),
             value => value.clone(),
         };
@@ -272,14 +281,18 @@ impl<'a> Machine<'a> {
     }
 
     fn recall(&mut self, at: usize) -> Result<(), String> {
-        let value = self.memo.get(&at).ok_or("a value that was never stored")?.clone();
+        let value =
+            self.memo.get(&at).ok_or("the pickle recalls a value that it never stored")?.clone();
         self.stack.push(value);
         Ok(())
     }
 
     fn since_mark(&mut self) -> Result<Vec<Value>, String> {
-        let at =
-            self.stack.iter().rposition(|value| matches!(value, Value::Mark)).ok_or("no mark")?;
+        let at = self
+            .stack
+            .iter()
+            .rposition(|value| matches!(value, Value::Mark))
+            .ok_or("the pickle is damaged: a mark is missing")?;
         let items = self.stack.split_off(at + 1);
         self.stack.pop();
         Ok(items)
@@ -288,7 +301,7 @@ impl<'a> Machine<'a> {
     fn set(&mut self, new: Vec<Value>) -> Result<(), String> {
         let deeper = depth_over(&new)?;
         let Some(Value::Dict { depth, items }) = self.stack.last_mut() else {
-            return Err("items without a dict".to_owned());
+            return Err("the pickle sets items without a dict".to_owned());
         };
         *depth = deeper.max(*depth);
         let mut new = new.into_iter();
@@ -309,13 +322,13 @@ fn storage(id: &Value) -> Result<Value, String> {
             Kind::named(class).ok_or_else(|| format!("storage {class} is not implemented"))?;
         return Ok(Value::Storage(kind, key.clone()));
     }
-    Err("a persistent id that is no storage".to_owned())
+    Err("the pickle has a persistent id that is not a storage".to_owned())
 }
 
 /// Returns the result of a function of a state dict. No code of the pickle is executed.
 fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
     let (Value::Global(name), Value::Tuple { items, .. }) = (function, arguments) else {
-        return Err("a call of something that is no function".to_owned());
+        return Err("the pickle calls a value that is not a function".to_owned());
     };
     match (&**name, &items[..]) {
         ("collections OrderedDict", []) => Ok(Value::Dict { depth: 1, items: Vec::new() }),
@@ -337,9 +350,9 @@ fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
         ) => {
             let (shape, strides) = (sizes(shape)?, sizes(strides)?);
             if shape.len() != strides.len() {
-                return Err("a tensor with other strides than dimensions".to_owned());
+                return Err("a tensor has more or fewer strides than dimensions".to_owned());
             }
-            let offset = u64::try_from(*offset).map_err(|_| "a negative offset")?;
+            let offset = u64::try_from(*offset).map_err(|_| "a tensor has a negative offset")?;
             let (kind, key) = (*kind, key.clone());
             Ok(Value::Tensor(Rc::new(View { kind, key, offset, shape, strides })))
         }
@@ -352,14 +365,17 @@ fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
 
 fn sizes(values: &[Value]) -> Result<Vec<usize>, String> {
     if values.len() > MAX_DIMENSIONS {
-        return Err(format!("a tensor of {} dimensions", values.len()));
+        return Err(format!(
+            "a tensor has {} dimensions, more than {MAX_DIMENSIONS}",
+            values.len()
+        ));
     }
     let size = |value: &Value| match value {
         Value::Int(n) => usize::try_from(*n).ok(),
         _ => None,
     };
     let sizes = values.iter().map(size).collect::<Option<_>>();
-    sizes.ok_or_else(|| "a shape without numbers".to_owned())
+    sizes.ok_or_else(|| "a shape has an entry that is not a size".to_owned())
 }
 
 /// Returns the little-endian number at an index.

@@ -50,9 +50,9 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
     let (pickle_name, (at, size)) = entries
         .iter()
         .find(|(name, _)| name.ends_with("/data.pkl"))
-        .ok_or("the archive has no data.pkl: not a file of torch.save")?;
+        .ok_or("the archive has no data.pkl, so it is not a file of torch.save")?;
     if *size > MAX_PICKLE {
-        return Err(format!("a pickle of {size} bytes").into());
+        return Err(format!("the pickle has {size} bytes, more than a state dict needs").into());
     }
     let pickle = archive.bytes(*at, *size)?;
     let root = pickle_name.trim_end_matches("data.pkl");
@@ -60,7 +60,7 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
     if let Some((at, size)) = entries.get(&format!("{root}byteorder"))
         && archive.bytes(*at, (*size).min(16))? != b"little"
     {
-        return Err("numbers that are not little-endian; convert it to safetensors".into());
+        return Err("the numbers are not little-endian; convert the file to safetensors".into());
     }
     let tensor = |(name, view): (String, std::rc::Rc<pickle::View>)| {
         let storage = entries.get(&format!("{root}data/{}", view.key));
@@ -119,11 +119,11 @@ impl Archive<'_> {
         let tail = self.bytes(tail_at, self.length - tail_at)?;
         let end = tail.windows(4).rposition(|window| window == b"PK\x05\x06");
         let end = end.and_then(|at| tail.get(at..at + 22)).ok_or(
-            "not a zip archive; files of torch before 1.6 have to be saved again, best as safetensors",
+            "this is not a zip archive; save files of torch before 1.6 again, best as safetensors",
         )?;
         let (size, start) = (u32_at(end, 12), u32_at(end, 16));
         if start == u32::MAX {
-            return Err("an archive of over 4 GB; convert it to safetensors".into());
+            return Err("the archive is larger than 4 GB; convert the file to safetensors".into());
         }
         let directory = self.bytes(start.into(), size.into())?;
         let mut entries = BTreeMap::new();
@@ -131,7 +131,7 @@ impl Archive<'_> {
         while rest.len() >= 46 && rest.starts_with(b"PK\x01\x02") {
             let (name, extra, comment) = (u16_at(rest, 28), u16_at(rest, 30), u16_at(rest, 32));
             let (size, at) = (u32_at(rest, 24), u32_at(rest, 42));
-            let name = rest.get(46..46 + name).ok_or("the directory is cut off")?;
+            let name = rest.get(46..46 + name).ok_or("the directory is truncated")?;
             let name = String::from_utf8_lossy(name).into_owned();
             if u16_at(rest, 10) != 0 || size != u32_at(rest, 20) {
                 return Err(format!("entry {name} is compressed").into());
@@ -139,7 +139,7 @@ impl Archive<'_> {
             let local = self.bytes(at.into(), 30)?;
             let data = u64::from(at) + 30 + (u16_at(&local, 26) + u16_at(&local, 28)) as u64;
             if !local.starts_with(b"PK\x03\x04") || data + u64::from(size) > self.length {
-                return Err(format!("entry {name} is cut off").into());
+                return Err(format!("entry {name} is truncated").into());
             }
             let skip = 46 + name.len() + extra + comment;
             entries.insert(name, (data, u64::from(size)));
@@ -150,7 +150,7 @@ impl Archive<'_> {
 
     fn bytes(&self, at: u64, size: u64) -> Result<Vec<u8>, TorchError> {
         if at.checked_add(size).is_none_or(|end| end > self.length) {
-            return Err("the archive is cut off".into());
+            return Err("the archive is truncated".into());
         }
         let mut bytes = vec![0; size as usize];
         self.file.read_at(&mut bytes, at)?;

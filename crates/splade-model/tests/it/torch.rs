@@ -100,7 +100,7 @@ fn indices_that_do_not_fit_are_errors() {
         (r#"{"weight_map": {"x": "/"}}"#, "\"/\" is not a file of this folder"),
         (r#"{"weight_map": {"x": 1}}"#, "1 is not a file of this folder"),
         (r#"{"weight_map": {"x": "none.bin"}}"#, "none.bin"),
-        (r#"{"weight_map": {"x": "a.bin", "y": "c.bin"}}"#, "is there twice"),
+        (r#"{"weight_map": {"x": "a.bin", "y": "c.bin"}}"#, "occurs twice"),
         ("", "is not valid JSON"),
     ] {
         let error = open(index).expect_err(index).to_string();
