@@ -1,4 +1,5 @@
-//! The built-in model: the one of `models/mini-ja-en`, PyTorch's numbers, and every command's default.
+//! Tests of the built-in model: it equals `models/mini-ja-en`, gives PyTorch's numbers and is the
+//! default of every command.
 
 use crate::common::{failure, stdout};
 use serde_json::Value;
@@ -22,7 +23,7 @@ fn the_readme_is_true() {
     }
 }
 
-/// `expected.json` is made by scripts/reference/mini_model.py.
+/// The file `expected.json` is made by scripts/reference/mini_model.py.
 #[test]
 fn vectors_are_those_of_pytorch() {
     let expected = std::fs::read(format!("{FOLDER}/expected.json")).expect("a file");
@@ -38,7 +39,7 @@ fn vectors_are_those_of_pytorch() {
             let weight = |of: &serde_json::Map<String, Value>| {
                 of.get(term).map_or(0.0, |weight| weight.as_f64().expect("a number"))
             };
-            // Sums of some hundred products in 32 bits; PyTorch's are in 64.
+            // The weights are sums of some hundred products in 32 bits; PyTorch's are in 64 bits.
             let (got, want) = (weight(got), weight(want));
             assert!((got - want).abs() < 2e-5, "{text}, term {term}: {got}, not {want}");
         }
@@ -65,7 +66,7 @@ fn every_command_takes_it() {
     let weights =
         |folder: &str| std::fs::read(format!("{folder}/model.safetensors")).expect("read");
     assert!(weights(&path("exported")) == weights(FOLDER), "the weights differ");
-    // A folder of that name is what is meant, where there is one.
+    // A path always means a folder, never the built-in model.
     let message = failure(&["inspect", "./mini-ja-en"], 1);
     assert!(message.contains("mini-ja-en"), "{message}");
 }

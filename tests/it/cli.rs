@@ -1,7 +1,7 @@
-//! The command line on the demo model and the toy corpus: what it prints is compared with the files
-//! of tests/cli, which `UPDATE_SNAPSHOTS=1 cargo test --test it` writes anew.
+//! Compares the output of the program on the demo model and the toy corpus with the files of
+//! tests/cli. `UPDATE_SNAPSHOTS=1 cargo test --test it` writes these files again.
 //!
-//! Numbers are those of the portable kernels, which are the same on every machine.
+//! The numbers are those of the portable kernels, which are the same on every machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -95,7 +95,7 @@ fn corpus(dir: &Path, texts: usize) -> PathBuf {
     path
 }
 
-/// All rows of a folder of NDJSON shards, as its manifest names them.
+/// Returns all rows of a folder of NDJSON shards, in the order of its manifest.
 fn rows(folder: &Path) -> String {
     let manifest = std::fs::read_to_string(folder.join("manifest.json")).expect("a manifest");
     let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
@@ -107,7 +107,8 @@ fn rows(folder: &Path) -> String {
     shards.map(|shard| read(shard).expect("a shard")).collect()
 }
 
-/// Killed at many moments and resumed each time, a run writes what an undisturbed one writes.
+/// A run that is killed at many moments and resumed each time writes the same rows as an
+/// uninterrupted one.
 #[cfg(unix)]
 #[test]
 fn a_killed_run_resumes() {
@@ -125,7 +126,7 @@ fn a_killed_run_resumes() {
         command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args);
         command.args(["--output", folder_name, "--resume"]);
         let mut child = command.stderr(Stdio::null()).spawn().expect("started");
-        // Some moments are before the first shard, some within one; the last runs are let alone.
+        // Some kills happen before the first shard and some within one. The last run is not killed.
         if attempt < 12 && start.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(40 + 17 * (attempt * attempt % 13)));
             kills += usize::from(child.try_wait().expect("asked").is_none());
@@ -145,7 +146,7 @@ fn a_killed_run_resumes() {
     assert!(other.contains("begun with other settings: \"top_k\" was null, now 3"), "{other}");
 }
 
-/// Ctrl-C keeps what is encoded, and a changed input is noticed.
+/// After Ctrl-C the encoded rows are kept, and a changed input is detected.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_keeps_its_rows() {
@@ -178,7 +179,8 @@ fn an_interrupted_run_keeps_its_rows() {
     assert!(error.contains("the input has changed"), "{error}");
 }
 
-/// The shards of a corpus hold its vectors; a folder of them is read when all are there.
+/// The shards of a corpus together hold its vectors, and a folder of shards is read only if all of
+/// them exist.
 #[test]
 fn shards_are_the_whole() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -201,7 +203,7 @@ fn shards_are_the_whole() {
     }
     let missing = ["index", "build", "--out", &path("i"), "--vectors", &parts];
     assert!(failure(&missing, 1).contains("--shard 1/3"), "a shard is missing");
-    // Other threads give the same bytes, also over what a killed process has left.
+    // Other numbers of threads give the same bytes, even over a partial file of a killed process.
     let second = Path::new(&parts).join("vectors-00002-of-00003.parquet");
     let bytes = std::fs::read(&second).expect("a shard");
     std::fs::rename(&second, second.with_extension("parquet.partial")).expect("renamed");

@@ -1,4 +1,5 @@
-//! `convert` and `mine` on the command line: real runs, what is there already, the hub.
+//! Tests of `convert` and `mine` on the command line: complete runs, existing outputs and downloads
+//! from the hub.
 
 #[cfg(feature = "hub")]
 use std::io::Read;
@@ -18,7 +19,7 @@ fn read(path: impl AsRef<Path>) -> Vec<u8> {
     std::fs::read(path.as_ref()).expect("read")
 }
 
-/// The lines of NDJSON, packed or not.
+/// Parses the lines of NDJSON, compressed or not.
 fn lines(bytes: &[u8]) -> Vec<Value> {
     let mut text = String::new();
     match bytes.starts_with(&[0x1f, 0x8b]) {
@@ -40,7 +41,7 @@ fn a_conversion_is_replaced_or_kept_as_it_is_asked() {
     let want = read(format!("{FIXTURES}/expected/mmarco-triplet/train/triplets.ndjson"));
     assert_eq!(read(&triplets), want);
     assert!(failure(&call, 1).contains("--force"));
-    // What is whole is not touched.
+    // A complete conversion is not changed.
     std::fs::remove_file(&triplets).expect("removed");
     stdout(&[&call[..], &["--resume"]].concat());
     assert!(!Path::new(&triplets).exists() && Path::new(&whole).is_file());
@@ -82,8 +83,8 @@ fn files_come_from_the_hub() {
     assert!(Path::new(&home).join("hub/datasets--org--demo").is_dir());
 }
 
-/// The toy set's documents by the search of the tool itself: the negatives of a query are the best
-/// documents of BM25 less its positives.
+/// Mines the toy set with the program's own search. The negatives of a query are the best documents
+/// of the search without its positives.
 #[test]
 fn mines_what_a_search_finds() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -111,7 +112,7 @@ fn mines_what_a_search_finds() {
         std::fs::read_dir(dir.path()).expect("listed").map(|entry| entry.expect("an entry"));
     let left = names.filter(|entry| entry.file_name().to_string_lossy().ends_with(".tmp"));
     assert_eq!(left.count(), 0, "a part of the index is left");
-    // The index is kept: a search in it tells what there is to find.
+    // The index is kept, and a search in it gives the expected negatives.
     let queries = format!("{train}/query_master.ndjson");
     let hits = stdout(&[
         "search",
@@ -130,7 +131,7 @@ fn mines_what_a_search_finds() {
     let ids = |list: &serde_json::Value| -> Vec<String> {
         list.as_array().expect("a list").iter().map(|id| id.to_string()).collect()
     };
-    // By query: positives, and the best documents that are none.
+    // Each entry has the query, its positives and the best documents that are not positives.
     let expected = lists.lines().map(json).map(|line| {
         let qid = line["qid"].to_string();
         let positives = ids(&line["positive_doc_ids"]);
@@ -161,7 +162,8 @@ fn mines_what_a_search_finds() {
     check(0);
     assert!(failure(&call, 1).contains("replace it with --force"));
 
-    // BM25 and chance, twice the same; triplets train.
+    // Mining with BM25 and random negatives gives the same file twice, and its triplets can be used
+    // for training.
     let triplets = format!("{train}/triplets.ndjson");
     let sources = ["--source", "bm25,depth=5,take=2,random", "--source", "random,take=1"];
     let call =
@@ -172,7 +174,7 @@ fn mines_what_a_search_finds() {
     assert_eq!(read(&triplets), first);
     stdout(&["check-data", "--data", &train]);
 
-    // A teacher who finds the first negative too good.
+    // The teacher scores the first negative too high, so it is skipped.
     let teacher = path(&dir, "teacher.ndjson");
     let line = |(qid, positives, negatives): &(String, Vec<String>, Vec<String>)| {
         let docs = [&positives[..], negatives].concat();
@@ -207,8 +209,8 @@ fn mines_what_a_search_finds() {
     }
 }
 
-/// Pairs have the scores that a search finds for them, 0 where it finds nothing, and the same after
-/// another beginning.
+/// Pairs get the scores that a search finds for them, or 0 if it does not find them. A second run
+/// gives the same scores.
 #[test]
 fn scores_pairs_as_a_search_does() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -236,7 +238,7 @@ fn scores_pairs_as_a_search_does() {
             let hit = hits.iter().find(|hit| hit["doc_id"] == **doc);
             found += usize::from(hit.is_some());
             let want = hit.map_or(0.0, |hit| hit["score"].as_f64().expect("a number"));
-            // Sums of some thirty shares in another order, in 32 bits.
+            // The scores are sums of some thirty products in another order, in 32 bits.
             let score = score.as_f64().expect("a number");
             assert!((score - want).abs() <= 1e-5 * want, "{scored}: {doc} has {want}");
         }
@@ -244,7 +246,8 @@ fn scores_pairs_as_a_search_does() {
     assert!(found > 50, "{found} of the pairs are found");
     assert!(failure(&[&call[..], &["--by", "splade"]].concat(), 1).contains("--force"));
 
-    // By hand: idf ln(1 + 1.5 / 1.5), damping .9 (1 - .4 + .4 · 1 / .5), the token twice in the query.
+    // The expected score is computed by hand: idf ln(1 + 1.5 / 1.5), damping .9 (1 - .4 + .4 · 1 /
+    // .5), and the token occurs twice in the query.
     let file = |name: &str, text: &str| {
         std::fs::write(dir.path().join(name), text).expect("written");
         path(&dir, name)
@@ -314,7 +317,7 @@ fn mining_says_what_is_wrong() {
         mine(&["--data", "data/toy/train", "--max-score", "1"], 2).contains("--teacher-scores")
     );
     assert!(mine(&["--data", "no/such"], 1).contains("cannot open no/such"));
-    // Nothing is left of these calls but what says how to go on.
+    // The failed calls leave only the file that is needed to resume.
     let left =
         run(&["mine", "--data", "data/toy/train", "--out", &out, "--model", "no/such/model"]);
     assert_eq!(left.status.code(), Some(1));

@@ -1,5 +1,5 @@
-//! `cross-encoder` as it is called: runs that are killed, shards, ensembles, and calls that are
-//! refused.
+//! Tests of the command `cross-encoder`: runs that are killed, shards, ensembles, and calls that
+//! are rejected.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn start(arguments: &[&str]) -> Child {
     command.spawn().expect("it starts")
 }
 
-/// Standard error of a call that must succeed.
+/// Returns the standard error of a call that must succeed.
 fn said(arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
     let run = command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output();
@@ -26,7 +26,7 @@ fn said(arguments: &[&str]) -> String {
     text
 }
 
-/// Arguments of a training run of the toy's teacher into a folder.
+/// Returns the arguments of a training run of the toy teacher into a folder.
 fn train(output: &Path, more: &[&str]) -> Vec<String> {
     let base = [
         "cross-encoder",
@@ -44,7 +44,7 @@ fn refs(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 
-/// The bytes that equal runs share.
+/// Returns the files that equal runs share, without times.
 fn outcome(output: &Path) -> Vec<Vec<u8>> {
     let names = ["model.safetensors", "config.json", "tokenizer_config.json"];
     let files = names.iter().flat_map(|name| [output.join(name), output.join("final").join(name)]);
@@ -59,7 +59,8 @@ fn outcome(output: &Path) -> Vec<Vec<u8>> {
     all
 }
 
-/// Killed again and again at other moments and continued, with other numbers of threads.
+/// A run that is killed at different moments and resumed with other numbers of threads ends with
+/// the same bytes.
 #[test]
 fn training_ends_with_the_same_bytes_after_kills() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -159,7 +160,7 @@ fn no_pair_is_scored_twice_after_kills() {
     let straight = run("straight.ndjson", &["--threads", "2"]);
     assert!(straight.contains(&format!("{} pairs", scoring.pairs)), "{straight}");
 
-    // Kills, each when some more lines are written.
+    // Each kill happens after some more lines have been written.
     let partial = scoring.path("broken.ndjson.partial");
     let written = || fs::read(&partial).unwrap_or_default();
     let mut before = Vec::new();
@@ -178,7 +179,7 @@ fn no_pair_is_scored_twice_after_kills() {
         if !partial.exists() {
             break;
         }
-        // What was there is as it was: nothing of it is scored or written again.
+        // The earlier lines are unchanged: no pair is scored or written again.
         let now = written();
         assert!(now.starts_with(&before[..before.len().min(now.len())]));
         let whole = now.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -197,12 +198,12 @@ fn no_pair_is_scored_twice_after_kills() {
     assert_eq!(scoring.scores("straight.ndjson"), scoring.scores("broken.ndjson"));
 }
 
-/// Scores that are to be replaced are there until the new ones are.
+/// Existing scores are kept until their replacements are complete.
 #[test]
 fn a_run_that_replaces_scores_goes_on() {
     let scoring = Scoring::new();
     let arguments = |more: &[&str]| scoring.arguments("out.ndjson", more);
-    // A line twice, which is odd and no more.
+    // A repeated line causes a warning and nothing else.
     let queries = fs::read_to_string("data/toy/train/query_master.ndjson").expect("queries");
     let (last, twice) = (queries.lines().last().expect("a line"), scoring.path("twice.ndjson"));
     fs::write(&twice, format!("{queries}{last}\n")).expect("written");
@@ -222,7 +223,7 @@ fn a_run_that_replaces_scores_goes_on() {
     assert!(partial.exists(), "it was done too soon");
     let message = failure(&refs(&arguments(&["--resume", "--force"])), 2);
     assert!(message.contains("cannot be used with"), "{message}");
-    // Other pairs, by the time of the file.
+    // The newer modification time of the file stands for other pairs.
     let init = fs::File::options().write(true).open(scoring.path("init.ndjson")).expect("opened");
     let time = init.metadata().and_then(|data| data.modified()).expect("a time");
     init.set_modified(time + Duration::from_secs(1)).expect("set");
@@ -252,8 +253,8 @@ fn shards_are_the_whole_and_ensembles_join_them() {
     }
     assert!(parts == scoring.scores("whole.ndjson"), "shards");
 
-    // The same scores twice, one of them as the folder of shards: rescaled they are themselves
-    // where each query has the same range, and in any case in the same order.
+    // The ensemble has the same scores twice, once as a folder of shards. Rescaled scores equal the
+    // original ones if each query has the same range, and they have the same order in any case.
     let path = |name: &str| scoring.path(name).display().to_string();
     let (whole, folder, joined) = (path("whole.ndjson"), path("parts"), path("joined.ndjson.gz"));
     let report = said(&["cross-encoder", "ensemble", &whole, &folder, "-o", &joined]);

@@ -1,12 +1,12 @@
-//! `doctor` on fake engines (`fake_engine`), sound ones and ones with a fault each. What it says of
-//! real ones is in docs/howto/engines-proven.md.
+//! Tests of `doctor` on fake search engines (`fake_engine`), working ones and ones with one fault
+//! each. Its output for real ones is in docs/howto/engines-proven.md.
 
 use std::process::{Command, Stdio};
 
 use crate::common::{failure, stdout};
 use crate::fake_engine::{FakeEngine, Fault, Says};
 
-/// What the doctor says of an engine that is sound.
+/// Returns the output of `doctor` for a search engine without faults.
 fn sound(engine: &FakeEngine, more: &[&str]) -> String {
     let said = stdout(&[&["doctor", "--engine", &engine.url], more].concat());
     assert!(engine.indexes.lock().expect("no panic").is_empty(), "the index is deleted");
@@ -14,7 +14,7 @@ fn sound(engine: &FakeEngine, more: &[&str]) -> String {
     said
 }
 
-/// What it says of one that is not.
+/// Returns the output of `doctor` for a search engine with a fault.
 fn wrong(says: Says, fault: Fault) -> String {
     let engine = FakeEngine::start(says, fault);
     let output = crate::common::run(&["doctor", "--engine", &engine.url]);
@@ -73,10 +73,10 @@ fn faults_are_found_and_named() {
     }
 }
 
-/// That is neither a limit of the engine nor anything that it does to queries.
+/// A busy server is reported neither as a limit of the search engine nor as pruning.
 #[test]
 fn a_server_that_gets_too_busy() {
-    // The 25 queries and 16 names are answered.
+    // The 25 queries and 16 names are answered before the server is busy.
     let said = wrong(Says::Elasticsearch, Fault::BusyAfter(41, None));
     assert!(said.contains("names      16"), "{said}");
     for what in ["pruning", "weights"] {
@@ -138,7 +138,7 @@ fn what_cannot_be_reached_or_is_no_engine() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
-/// In the midst of a search, and while it waits for a server that is busy.
+/// The interrupt comes during a search, and during the wait for a busy server.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_deletes_the_index() {

@@ -1,5 +1,5 @@
-//! `light-splade export` on the toy corpus: files of every target, runs that are killed, and documents
-//! sent to a server that has its troubles (`engine`).
+//! Tests of `light-splade export` on the toy corpus: the files of every target, runs that are
+//! killed, and documents that are sent to a server with faults (`engine`).
 
 #[cfg(feature = "hub")]
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::common::{MODEL, failure, run, stdout};
 use crate::engine::{Engine, Server, Trouble};
 use serde_json::{Value, json};
 
-/// Vectors of the toy corpus and its queries in a folder.
+/// Encodes the toy corpus and its queries into files of a folder.
 fn vectors(dir: &Path) -> (String, String) {
     let path = |name: &str| dir.join(name).to_str().expect("UTF-8").to_owned();
     let (documents, queries) = (path("docs.parquet"), path("queries.parquet"));
@@ -150,7 +150,7 @@ fn errors_say_what_to_do() {
     }
 }
 
-/// Neither a folder nor an index comes of vectors that cannot be read.
+/// Vectors that cannot be read create neither a folder nor an index.
 #[test]
 fn inputs_are_looked_at_first() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -189,7 +189,7 @@ fn a_model_goes_into_the_folder_that_is_named() {
     }
 }
 
-/// After an upload that failed the same command goes on with it, and no other does.
+/// After a failed upload, the same command continues it, and other commands do not.
 #[cfg(feature = "hub")]
 #[test]
 fn an_upload_that_failed_goes_on() {
@@ -223,11 +223,11 @@ fn an_upload_that_failed_goes_on() {
     assert!(!done && said.contains("is there already; name another"), "{said}");
 }
 
-/// So many vectors with keys that are ids, in a file.
+/// Writes a file with this number of vectors, whose keys are term ids.
 fn many(dir: &Path, count: usize) -> String {
     let mut text = String::new();
     for number in 0..count {
-        // One has more decimals than nine.
+        // One weight has more than nine decimals.
         let weight =
             |term: usize| if term < 39 { 0.01 * (term + 1) as f64 } else { 0.001_428_571_4 };
         let vector: BTreeMap<String, f64> = (0..40)
@@ -241,8 +241,8 @@ fn many(dir: &Path, count: usize) -> String {
     path.to_str().expect("UTF-8").to_owned()
 }
 
-/// Runs a call again and again, each time killed a little later, until it ends by itself; how often it
-/// was killed.
+/// Runs a call repeatedly, each time killed a little later, until it ends by itself. Returns the
+/// number of kills.
 fn killed(call: &[&str]) -> usize {
     for kills in 0.. {
         let mut child = Command::new(env!("CARGO_BIN_EXE_light-splade"))
@@ -301,7 +301,7 @@ fn push<'a>(url: &'a str, target: &'a str, vectors: &'a str, out: &'a str) -> Ve
     call
 }
 
-/// What the server should have: the documents of an exported file.
+/// Returns the documents that the server should have, which are those of an exported file.
 fn exported(target: &str, vectors: &str, dir: &Path) -> BTreeMap<String, Value> {
     let out = dir.join("files");
     let out = out.to_str().expect("UTF-8");
@@ -343,7 +343,7 @@ fn every_document_arrives_whatever_happens() {
             Trouble::CutAfter,
         ];
         if target == "qdrant" {
-            // It stores a request as a whole.
+            // Qdrant stores a request completely or not at all.
             troubles[2] = Trouble::Status(503, None);
         }
         let key = match target {
@@ -378,7 +378,8 @@ fn every_document_arrives_whatever_happens() {
         assert!(engine.index.is_some() && engine.troubles.is_empty());
         assert!(engine.documents == want, "{target}");
         let sizes: Vec<usize> = engine.requests.iter().map(|(_, count)| *count).collect();
-        // Batches of 20 have more bytes than the engine takes, so that halves were sent.
+        // Batches of 20 documents are larger than the server accepts, so the program splits them in
+        // half.
         assert!(sizes.contains(&20) && sizes.contains(&10), "{sizes:?}");
         for (name, bytes) in files(Path::new(out)) {
             assert!(!String::from_utf8_lossy(&bytes).contains("s3cret"), "{name}");
@@ -415,11 +416,11 @@ fn refused_documents_are_kept_with_the_reason() {
             let error = row["error"].as_str().expect("an error");
             assert!(row["status"] == 400 && error.contains(status), "{row}");
         }
-        // It stays a failure, and is done nevertheless.
+        // The exit code is still that of a failure, although the export is complete.
         let error = failure(&[&call[..], &["--resume"]].concat(), 1);
         assert!(error.contains("there already") && error.contains("refused 3"), "{error}");
 
-        // What was refused can be pushed when the reason is gone.
+        // The rejected documents can be pushed after the reason is fixed.
         server.engine().refused.clear();
         let rejects = rejects.to_str().expect("UTF-8");
         let again = dir.path().join("again");
@@ -429,7 +430,7 @@ fn refused_documents_are_kept_with_the_reason() {
         call.push("--append");
         if target == "qdrant" {
             assert!(error.contains("--first-id"), "{error}");
-            // Its points would overwrite the first ones.
+            // Without `--first-id`, the new points would overwrite the first ones.
             let error = failure(&call, 1);
             assert!(error.contains("--append needs --first-id"), "{error}");
             call.extend(["--first-id", "1000"]);
@@ -451,7 +452,7 @@ fn a_push_that_is_killed_or_given_up_resumes() {
     let out = out.to_str().expect("UTF-8");
     let call = push(&server.url, "elasticsearch", &vectors, out);
     let call = [&call[..], &["--resume", "--retries", "1"]].concat();
-    // The rest of the first batch is refused until the tries are used up.
+    // The rest of the first batch is rejected until no retries are left.
     let busy = [None, Some(()), Some(())];
     server.engine().troubles =
         busy.map(|busy| busy.map_or(Trouble::BusyItems, |()| Trouble::Status(503, None))).into();
@@ -462,7 +463,7 @@ fn a_push_that_is_killed_or_given_up_resumes() {
     let kills = killed(&call);
     let engine = server.engine();
     assert!(engine.documents == want, "after {kills} kills");
-    // Each death costs a batch at most.
+    // Each kill repeats at most one batch.
     let sent: usize = engine.requests.iter().map(|(_, count)| count).sum();
     assert!(sent <= 1000 + 20 * (kills + 8), "{sent} documents sent, {kills} kills");
 }

@@ -1,11 +1,11 @@
-//! The command line with a model of the hub, served on a local port.
+//! Tests of the command line with a hub model, which a fake hub on a local port serves.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::fake_hub::{FakeHub, ID};
 
-/// Runs the program with nothing in its environment but what is given.
+/// Runs the program with only these variables in its environment.
 fn run(args: &[&str], vars: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
     command.args(args).env_clear().envs(vars.iter().copied()).output().expect("the program runs")
@@ -47,10 +47,10 @@ fn commands_take_hub_names() {
 
     let unknown = run(&["inspect", "org/unknown"], &vars);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(text(&unknown.stderr).starts_with("error: org/unknown: it is no folder here"));
+    assert!(text(&unknown.stderr).starts_with("error: org/unknown: no local folder has this name"));
 }
 
-/// What is uploaded is the folder that was written, card included.
+/// The upload contains the files of the exported folder, the model card included.
 #[test]
 fn models_are_exported_and_pushed() {
     let (hub, home) = (FakeHub::start(), tempfile::tempdir().expect("a folder"));

@@ -1,4 +1,4 @@
-//! The command line from outside: calls of the program, what it prints, and the files that it leaves.
+//! Tests of the command line: calls of the program, its output and the files that it writes.
 
 mod common;
 mod engine;

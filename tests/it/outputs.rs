@@ -1,11 +1,11 @@
-//! Outputs that exist already, and outputs that are inputs: nothing is overwritten by accident.
+//! Tests that no existing output and no input is overwritten by accident.
 
 use std::fs;
 use std::path::Path;
 
 use crate::common::{MODEL, failure, stdout};
 
-/// A folder with texts, their vectors and an index of these.
+/// A folder with texts, their vectors and an index of the vectors.
 struct Files(tempfile::TempDir);
 
 impl Files {
@@ -23,7 +23,7 @@ impl Files {
     }
 }
 
-/// The calls that write a file, without its name.
+/// Returns the calls that write a file, each with the option for the file but without its name.
 fn calls(files: &Files) -> Vec<(&'static str, Vec<String>)> {
     let own = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
     let evaluate = ["evaluate", "-m", MODEL, "--data", "data/toy/validation"];

@@ -1,4 +1,4 @@
-//! `pipeline`: what runs, what is skipped, and what is refused.
+//! Tests of `pipeline`: which steps run, which are skipped, and which pipelines are rejected.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::common::{MODEL, failure, run};
 use serde_json::Value;
 
-/// Two steps: vectors of a file, and an index of these.
+/// Writes a pipeline with two steps: vectors of a file, and an index of the vectors.
 fn pipeline(dir: &Path) -> String {
     let file = dir.join("pipeline.yaml");
     let text = format!(
@@ -34,7 +34,7 @@ steps:
     file.display().to_string()
 }
 
-/// What was said of each step.
+/// Runs a pipeline and returns the line that it prints for each step.
 fn steps(args: &[&str]) -> Vec<String> {
     let output = run(&[&["pipeline"], args].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -68,7 +68,7 @@ fn steps_run_when_something_changed() {
         steps(&[&file, "top_k=2", "--until", "encode"]),
         [format!("step 1 of 2, encode: {}", changed("texts.txt"))]
     );
-    // What others made is not lost.
+    // Outputs of earlier runs are kept under other names.
     for (name, want) in [("vectors.ndjson.old", &vectors), ("vectors.ndjson.old.2", &second)] {
         let old = fs::read_to_string(dir.path().join("work").join(name)).expect("moved");
         assert_eq!(old, *want, "{name}");
@@ -85,7 +85,7 @@ fn steps_run_when_something_changed() {
     }
 }
 
-/// It is not there when the pipeline is read for the first time.
+/// The file does not exist when the pipeline is read for the first time.
 #[test]
 fn a_named_file_of_an_earlier_step_is_an_input() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -125,7 +125,7 @@ fn a_step_that_fails_ends_the_run_and_runs_again() {
     let said = failure(&["pipeline", &file, &model], 1);
     assert!(said.contains("step 1 of 2, encode: light-splade encode"), "{said}");
     assert!(!dir.path().join("work/vectors.ndjson").exists());
-    // What commands keep until they are whole stays for the same settings alone.
+    // Unfinished outputs are kept only for the same settings.
     let unfinished = ["work/vectors.ndjson.parts", "work/vectors.ndjson.partial.json"];
     let unfinished = unfinished.map(|name| dir.path().join(name));
     unfinished.iter().for_each(|path| fs::create_dir(path).expect("made"));
@@ -169,13 +169,14 @@ fn a_step_that_goes_on_keeps_its_time_and_log() {
     assert!(log().starts_with(&error) && log() != error, "{}", log());
     assert!(record()["seconds"].as_f64().is_some_and(|seconds| seconds > 5000.0), "{}", record());
     assert_eq!(record()["peak_mib"], 99_999.0);
-    // Another step begins anew.
+    // A changed step starts again.
     steps(&[&call[..], &["top_k=2"]].concat());
     assert!(!log().contains(&error), "{}", log());
     assert!(record()["seconds"].as_f64().is_some_and(|seconds| seconds < 5000.0), "{}", record());
 }
 
-/// A pipeline that runs, with texts that take it a while; `before` is put before its command.
+/// Starts a pipeline whose first step takes a while, and waits for its first vector. `before` is
+/// put before the command.
 #[cfg(unix)]
 fn begin(dir: &Path, texts: usize, before: &[&str]) -> std::process::Child {
     let file = pipeline(dir);
@@ -190,7 +191,7 @@ fn begin(dir: &Path, texts: usize, before: &[&str]) -> std::process::Child {
     child
 }
 
-/// What a step that runs has written of its vectors.
+/// Returns the vectors that a running step has written so far.
 #[cfg(unix)]
 fn unfinished(dir: &Path) -> Option<String> {
     let entries = fs::read_dir(dir.join("work")).ok()?;
@@ -220,7 +221,7 @@ fn signal(child: &std::process::Child, name: &str) {
 #[cfg(unix)]
 #[test]
 fn signals_stop_the_step_which_then_goes_on() {
-    // Not SIGHUP, which stays without effect where these tests run under nohup.
+    // SIGHUP is not tested here, because it has no effect if the tests run under nohup.
     for name in ["-INT", "-TERM"] {
         let dir = tempfile::tempdir().expect("a folder");
         let child = begin(dir.path(), 200_000, &[]);
@@ -228,7 +229,7 @@ fn signals_stop_the_step_which_then_goes_on() {
         let output = child.wait_with_output().expect("ended");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(130), "{name}: {said}");
-        // The step says it, and the pipeline.
+        // Both the step and the pipeline report the interruption.
         for part in ["\n  interrupted; ", "\ninterrupted; the same command goes on with this step"]
         {
             assert!(said.contains(part), "{name}: {said}");
@@ -250,7 +251,8 @@ fn what_nohup_started_outlives_its_terminal() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The pipeline sleeps until the step is done, and wakes with a signal.
+/// The pipeline process is stopped until the step is done, and then continues with a pending
+/// signal.
 #[cfg(unix)]
 #[test]
 fn a_step_that_was_done_when_it_was_to_stop_is_kept() {
@@ -271,12 +273,12 @@ fn a_step_that_was_done_when_it_was_to_stop_is_kept() {
     assert_eq!(steps(&[&file, "--until", "encode"]), ["step 1 of 2, encode: unchanged"]);
 }
 
-/// The process of the step that the lock names, while it runs.
+/// Returns the process id of the step in the lock file while the process runs.
 #[cfg(target_os = "linux")]
 fn process_of_step(dir: &Path) -> Option<String> {
     let holder = fs::read_to_string(dir.join("work/steps/lock")).ok()?;
     let process = holder.split_once("(process ")?.1.split(')').next()?.to_owned();
-    // A process that has ended and was not waited for counts as gone.
+    // A process that has ended but was not waited for counts as ended.
     let status = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let state = status.rsplit_once(") ")?.1.chars().next()?;
     (state != 'Z').then_some(process)
@@ -289,7 +291,7 @@ fn a_killed_pipeline_leaves_no_step_behind_and_goes_on() {
     let mut child = begin(dir.path(), 200_000, &[]);
     assert!(process_of_step(dir.path()).is_some(), "no step runs");
     let file = dir.path().join("pipeline.yaml").display().to_string();
-    // Meanwhile nobody else can use the folder.
+    // No other pipeline can use the folder in the meantime.
     let said = failure(&["pipeline", &file], 1);
     let holder = format!("of the pipeline of process {}", child.id());
     assert!(said.contains("is in use by step encode (process "), "{said}");
@@ -303,7 +305,8 @@ fn a_killed_pipeline_leaves_no_step_behind_and_goes_on() {
     assert_eq!(steps(&[&file])[0], format!("step 1 of 2, encode: {changed}"));
 }
 
-/// The record of a step of a pipeline that was killed just before the step was recorded as done.
+/// Changes the record of a step to that of a pipeline that was killed just before it recorded the
+/// end of the step.
 fn forget_the_end(dir: &Path, step: &str) {
     let path = dir.join(format!("work/steps/{step}.json"));
     let mut record: Value =
@@ -318,7 +321,7 @@ fn forget_the_end(dir: &Path, step: &str) {
 fn a_step_whose_end_was_not_recorded_does_not_stay_stuck() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = pipeline(dir.path());
-    // A file that the step itself writes, as well as the file for its standard output.
+    // The step has two outputs: a file that it writes itself and the file for its standard output.
     let text = fs::read_to_string(&file).expect("read");
     let text = text.replace("${top_k} ", "${top_k} -o ${work}/rows.ndjson ").replace(
         "    stdout: ${work}/vectors.ndjson\n",
@@ -331,9 +334,9 @@ fn a_step_whose_end_was_not_recorded_does_not_stay_stuck() {
     let made =
         || fs::metadata(dir.path().join("work/rows.ndjson")).and_then(|file| file.modified());
     let before = made().expect("a time");
-    // Files that are whole are recognised as done: the step does not run again.
+    // Complete files are recognised, so the step does not run again.
     forget_the_end(dir.path(), "encode");
-    // Of a folder nobody can say that: it is built again, and nothing is lost.
+    // A folder cannot be recognised as complete, so it is built again, and the old one is kept.
     forget_the_end(dir.path(), "index");
     let going_on = ["step 1 of 2, encode: going on", "step 2 of 2, index: going on"];
     assert_eq!(steps(&[&file]), going_on);
@@ -341,7 +344,7 @@ fn a_step_whose_end_was_not_recorded_does_not_stay_stuck() {
     assert!(dir.path().join("work/index.old").is_dir());
     let unchanged = ["step 1 of 2, encode: unchanged", "step 2 of 2, index: unchanged"];
     assert_eq!(steps(&[&file]), unchanged);
-    // Without its record a step does not overwrite what is there.
+    // Without its record, a step does not overwrite existing outputs.
     fs::remove_file(dir.path().join("work/steps/encode.json")).expect("removed");
     steps(&[&file]);
     assert!(dir.path().join("work/rows.ndjson.old").is_file());
@@ -379,7 +382,7 @@ training:
         fs::write(dir.path().join("tiny.yaml"), text).expect("written");
         failure(&["pipeline", &file], 1)
     };
-    // Its texts are not there: the step begins, and fails.
+    // The texts do not exist, so the step starts and fails.
     for (setting, part) in [
         ("max_steps: 1", "pretrain: running\n"),
         ("max_steps: 1", "pretrain: going on\n"),
@@ -471,7 +474,7 @@ fn shipped_pipelines_are_sound() {
         let dir = tempfile::tempdir().expect("a folder");
         let work = format!("work={}", dir.path().display());
         let mut call = vec!["pipeline", &file, &work, "--dry-run"];
-        // Its texts do not come with the repository.
+        // The texts of these pipelines are not part of the repository.
         if file.ends_with("jaquad_distil.yaml") || file.ends_with("mini_ja_en.yaml") {
             call.push("jaquad=data/toy-beir");
         }

@@ -1,5 +1,5 @@
-//! `vocab learn` and `pretrain` as they are called: from texts to a model that loads, killed and
-//! continued, and calls that are refused.
+//! Tests of the commands `vocab learn` and `pretrain`: from texts to a model that loads, runs that
+//! are killed and resumed, and calls that are rejected.
 
 use std::fs;
 use std::path::Path;
@@ -49,7 +49,7 @@ fn arguments<'a>(dir: &'a Path, name: &'a str, more: &[&'a str]) -> Vec<&'a str>
     [&base[..], &["hydra.output_subdir=null"], more].concat()
 }
 
-/// What runs that are equal share.
+/// Returns the files that equal runs share, without times.
 fn outcome(output: &Path) -> Vec<Vec<u8>> {
     let read = |name: &str| fs::read(output.join(name)).expect(name);
     let history = |name: &str| {
@@ -64,7 +64,7 @@ fn outcome(output: &Path) -> Vec<Vec<u8>> {
     ]
 }
 
-/// The step of the last checkpoint in a folder.
+/// Returns the step of the last checkpoint in a folder.
 fn last_checkpoint(output: &Path) -> Option<u64> {
     let entries = fs::read_dir(output).ok()?.flatten();
     let step =
@@ -86,7 +86,8 @@ fn a_model_is_made_of_texts_alone_and_a_killed_run_ends_the_same() {
     configure(dir.path(), "straight");
     stdout(&arguments(dir.path(), "straight", &["-q"]));
     configure(dir.path(), "killed");
-    // Killed as soon as it has got to another checkpoint, whatever it does then.
+    // The process is killed as soon as it has written another checkpoint, whatever it is doing
+    // then.
     let mut kills = 0;
     loop {
         let threads = if kills % 2 == 0 { "--threads=1" } else { "--threads=3" };
@@ -110,7 +111,7 @@ fn a_model_is_made_of_texts_alone_and_a_killed_run_ends_the_same() {
     assert!(kills > 0, "it was never killed");
     let [straight, killed] = ["straight", "killed"].map(|name| outcome(&dir.path().join(name)));
     assert!(straight == killed, "the runs differ");
-    // The model is one that encodes, and that `pretrain` goes on with.
+    // The model can encode texts, and `pretrain` can continue from it.
     let model = dir.path().join("straight/model");
     stdout(&["encode", "--model", text(&model), "-t", "朝の電車"]);
     let start = format!("+model.model_name_or_path={}", model.display());

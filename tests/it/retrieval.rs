@@ -1,5 +1,6 @@
-//! `index`, `search`, `evaluate` and `check-data` on the demo model and the toy corpus. What they
-//! print is compared with the files of tests/cli, and their numbers with slow computations here.
+//! Tests of `index`, `search`, `evaluate` and `check-data` on the demo model and the toy corpus.
+//! Their output is compared with the files of tests/cli, and their numbers with slow computations
+//! here.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -12,7 +13,7 @@ const CORPUS: &str = "data/toy-beir/corpus.jsonl";
 const QUERIES: &str = "data/toy-beir/queries.jsonl";
 const PORTABLE: [&str; 2] = ["--kernels", "portable"];
 
-/// Standard error of a call that succeeds.
+/// Returns the standard error of a call that must succeed.
 fn stderr(args: &[&str]) -> String {
     let output = run(args);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -39,7 +40,7 @@ impl Dir {
         path
     }
 
-    /// An index of the toy corpus with exact weights.
+    /// Builds an index of the toy corpus with exact weights.
     fn index(&self) -> String {
         let index = self.path("index");
         let build = ["index", "build", "-m", MODEL, "--weights", "f32", "--out", &index, CORPUS];
@@ -48,12 +49,12 @@ impl Dir {
     }
 }
 
-/// Rows of NDJSON.
+/// Parses the rows of NDJSON.
 fn rows(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// Hits of every query, as `search` prints them.
+/// The hits of every query, as `search` prints them.
 type Hits = Vec<(String, Vec<(String, f64)>)>;
 
 fn hits(text: &str) -> Hits {
@@ -73,7 +74,7 @@ fn search(index: &str, more: &[&str]) -> Hits {
     hits(&stdout(&[&search[..], &PORTABLE, more].concat()))
 }
 
-/// Vectors as `encode` prints them, by id.
+/// Returns the vectors that `encode` prints, by id.
 fn vectors(input: &str, side: &str) -> BTreeMap<String, BTreeMap<String, f64>> {
     let encode = ["encode", "-m", MODEL, "--as", side, "--decimals", "9", input];
     let vector = |row: &Value| {
@@ -102,14 +103,14 @@ fn finds_what_scoring_every_document_finds() {
         best.sort_by(|a, b| b.total_cmp(a));
         best.truncate(7);
         assert_eq!(hits.len(), best.len(), "{query}");
-        // Nine decimals of weights below 10, and sums of a few f32.
+        // The tolerance allows for nine decimals of weights below 10, and for sums of a few f32.
         let near = |a: f64, b: f64| (a - b).abs() < 1e-5;
         for ((id, score), want) in hits.iter().zip(best) {
             assert!(near(*score, want), "{query} {id}: {score}, expected {want}");
             assert!(near(*score, dot(&queries[&query], &documents[id])), "{query} {id}");
         }
     }
-    // Shares are those of the hits' scores.
+    // The scores of the terms add up to the scores of the hits.
     let explain = ["search", "-i", &index, "--explain", "-k", "3", "--queries", QUERIES];
     let text = stdout(&[&explain[..], &PORTABLE, &["--format", "ndjson"]].concat());
     let mut terms = 0;
@@ -161,13 +162,13 @@ fn vectors_and_texts_make_the_same_index() {
             }
         }
     }
-    // An index of vectors alone does not know how texts are encoded.
+    // An index that was built from vectors does not know how texts are encoded.
     let index = dir.path("index0");
     let error = failure(&["search", "-i", &index, "sea"], 1);
     assert!(error.contains("names no model; give --model"), "{error}");
     let error = failure(&["index", "add", "-i", &index, "-m", MODEL, CORPUS], 1);
     assert!(error.contains("does not say how texts are encoded"), "{error}");
-    // Terms past the model's vocabulary, and tokens that are none.
+    // Tokens that are not in the model's vocabulary are rejected.
     let build = ["index", "build", "-m", MODEL, "--out", &dir.path("x"), "--vectors"];
     let bad = dir.file("bad.ndjson", "{\"id\":1,\"vector\":{\"no token\":1}}\n");
     let error = failure(&[&build[..], &[&bad]].concat(), 1);
@@ -182,7 +183,7 @@ fn an_index_changes_document_by_document() {
     let text = std::fs::read_to_string(CORPUS).expect("the corpus");
     let lines: Vec<&str> = text.lines().collect();
     let first = dir.file("first.jsonl", &lines[..90].join("\n"));
-    // Eleven of the first part again, one of them with another text.
+    // The second part repeats ten documents of the first part, one of them with another text.
     let mut second: Vec<String> = lines[80..].iter().map(|line| (*line).to_owned()).collect();
     second[0] = "{\"_id\":\"d81\",\"title\":\"\",\"text\":\"hotel\"}".to_owned();
     let second = dir.file("second.jsonl", &second.join("\n"));
@@ -199,7 +200,7 @@ fn an_index_changes_document_by_document() {
         hits
     };
     assert_eq!(sorted(&search(&index, &["--queries", QUERIES, "-k", "200"])), sorted(&all));
-    // Without --new-only the other text takes the place of the first.
+    // Without --new-only, the other text replaces the first one.
     stdout(&[&add[..], &PORTABLE].concat());
     let vector = |input: &str| vectors(input, "document")["d81"].clone();
     let (old, new) = (vector(CORPUS), vector(&second));
@@ -223,7 +224,7 @@ fn an_index_changes_document_by_document() {
     assert_eq!(info["weights"], "f32");
     assert!(info["settings"]["model"].as_str().is_some_and(|model| model.ends_with("models/demo")));
     assert!(stdout(&["index", "info", &index]).contains("documents    147\n"));
-    // A filter, and a threshold.
+    // The results respect a filter and a threshold.
     let only = dir.file("only.txt", "d5\nd7\nd1\n");
     let filtered = ["search", "-i", &index, "--queries", QUERIES, "--target-doc-ids", &only];
     let output = run(&[&filtered[..], &PORTABLE].concat());
@@ -237,7 +238,7 @@ fn an_index_changes_document_by_document() {
     assert!(above.iter().flat_map(|(_, hits)| hits).all(|(_, score)| *score >= 1.0));
 }
 
-/// What was indexed before Ctrl-C is there, and the rest is added.
+/// Documents that were indexed before Ctrl-C are kept, and the others are added later.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_build_goes_on() {
@@ -272,14 +273,15 @@ fn an_interrupted_build_goes_on() {
     assert_eq!(info(), 20_000);
 }
 
-/// BM25's runs by the formula, with the ids that `tokenize` prints; written as a TREC run.
+/// Returns the run of BM25 in the TREC format, computed by the formula from the ids that `tokenize`
+/// prints.
 fn slow_bm25(k1: f64, b: f64) -> String {
     let tokens = |input: &str| -> Vec<(String, Vec<u64>)> {
         let text = stdout(&["tokenize", "--ids", "-m", MODEL, input]);
         let row = |row: &Value| {
             let ids = row["ids"].as_array().expect("ids").iter();
             let ids: Vec<u64> = ids.map(|id| id.as_u64().expect("an id")).collect();
-            // Less the special tokens at either end.
+            // The special tokens at both ends do not count.
             (row["id"].as_str().expect("an id").to_owned(), ids[1..ids.len() - 1].to_vec())
         };
         rows(&text).iter().map(row).collect()
@@ -337,7 +339,7 @@ fn a_model_is_evaluated_as_its_runs_are() {
     assert_eq!((&whole["documents"], &whole["queries"]), (&150.into(), &60.into()));
     assert_eq!(whole["settings"]["depth"], 1000);
     assert!(close(&whole, &evaluate(&["--run", &run])), "its own run");
-    // The index that was kept, through search.
+    // The index of the evaluation gives the same run through `search`.
     let search = ["search", "-i", &index, "--queries", QUERIES, "-k", "1000", "--format", "trec"];
     let searched = dir.path("searched.trec");
     stdout(&[&search[..], &PORTABLE, &["--output", &searched]].concat());
@@ -355,7 +357,7 @@ fn a_model_is_evaluated_as_its_runs_are() {
     let slow = evaluate(&["--run", &dir.file("other.trec", &slow_bm25(2.0, 1.0))]);
     assert!(close(&other["baseline"], &slow), "BM25: {} {slow}", other["baseline"]);
     assert!(!close(&other["baseline"], &whole["baseline"]));
-    // A document of another index is missing.
+    // A document of the data set is missing in the index.
     let few = dir.file("few.jsonl", "{\"_id\":\"d1\",\"text\":\"sea\"}");
     let part = dir.path("part");
     stdout(&["index", "build", "-m", MODEL, "--out", &part, &few]);
@@ -363,7 +365,7 @@ fn a_model_is_evaluated_as_its_runs_are() {
     assert!(error.contains("document \"d2\" is not in the index"), "{error}");
 }
 
-/// The query "1" has its only answer in the document "1", which `--drop-same-id` drops.
+/// The only answer to the query "1" is the document "1", which `--drop-same-id` drops.
 #[test]
 fn documents_with_the_id_of_the_query() {
     let dir = Dir::new();
@@ -484,7 +486,7 @@ fn errors_say_what_where_and_what_to_do() {
         assert!(got.contains(want), "{want:?} is not in {got}");
         assert!(!got.contains("panicked"), "{got}");
     }
-    // A model that has moved.
+    // The model of the index was moved.
     let model = dir.path("model");
     std::fs::create_dir(&model).expect("created");
     for entry in std::fs::read_dir(MODEL).expect("listed") {
@@ -500,6 +502,6 @@ fn errors_say_what_where_and_what_to_do() {
         assert!(error.contains("if it is elsewhere now, give --model"), "{error}");
         stdout(&[call, &["--model", MODEL]].concat());
     }
-    // The index is as it was.
+    // The index is unchanged.
     assert!(stdout(&["index", "info", &index]).contains("documents    150\n"));
 }

@@ -1,4 +1,4 @@
-//! `train` as it is called: runs that are killed or interrupted, and calls that are refused.
+//! Tests of the command `train`: runs that are killed or interrupted, and calls that are rejected.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ training:
   report_to: none
 ";
 
-/// Writes the config of a run into a folder of its own.
+/// Writes the config of a training run and returns its output folder.
 fn configure(dir: &Path, name: &str) -> PathBuf {
     let output = dir.join(name);
     let config = CONFIG.replace("OUTPUT", &output.display().to_string());
@@ -62,8 +62,8 @@ fn start(arguments: &[&str]) -> Child {
     command.spawn().expect("it starts")
 }
 
-/// Files that equal runs share, without times and their own paths. Which checkpoints are left
-/// besides the last one depends on where a run was stopped.
+/// Returns the files that equal runs share, without times and paths. Which checkpoints exist
+/// besides the last one depends on where a run was stopped, so only the last one is compared.
 fn outcome(output: &Path) -> Vec<(&'static str, Vec<u8>)> {
     let names = [
         "model/model.safetensors",
@@ -106,8 +106,8 @@ fn assert_same(straight: &Path, broken: &Path) {
     }
 }
 
-/// Killed or interrupted at moments that no one chose, and continued until it is done, with another
-/// number of threads each time: the same bytes as in one go.
+/// A run that is killed or interrupted at pseudo-random moments and resumed until it is done, each
+/// time with another number of threads, writes the same bytes as an uninterrupted run.
 #[test]
 fn a_run_that_is_killed_ends_as_one_that_is_not() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -128,17 +128,18 @@ fn a_run_that_is_killed_ends_as_one_that_is_not() {
             let threads = if stops % 2 == 0 { "--threads=1" } else { "--threads=2" };
             let mut child = start(&arguments(dir.path(), &name, &["-q", "--resume", threads]));
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            // From a start that loads the model only to most of a run; longer where nothing got on.
+            // The delay ranges from a start that only loads the model to half of a run, and it
+            // grows with every stop, so that the run advances.
             let share = f64::from(random >> 8) / f64::from(1 << 24) * 0.5 + f64::from(stops) * 0.02;
             std::thread::sleep(whole.mul_f64(share) + Duration::from_millis(20));
-            // The child's own number: it has not been waited for.
+            // The process id still belongs to the child, because the child has not been waited for.
             let id = child.id().to_string();
             _ = Command::new("kill").args(["-s", signal, &id]).status();
             let status = child.wait().expect("ended");
             if status.success() {
                 break;
             }
-            // Before it listens for Ctrl-C, an interrupt ends it as any program.
+            // Before the program handles Ctrl-C, an interrupt ends it like any other program.
             let code = status.code();
             assert!(code.is_none() || code == Some(130), "{signal}: {status}");
             stops += 1;
@@ -174,7 +175,7 @@ fn calls_that_are_wrong_are_refused_before_anything_is_written() {
     assert!(printed.contains("\n  seed: 7\n"), "{printed}");
 }
 
-/// Jobs of a sweep run in turn, each in its folder.
+/// The jobs of a sweep run one after another, each in its folder.
 #[test]
 fn a_sweep_runs_its_jobs() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -198,8 +199,8 @@ fn a_sweep_runs_its_jobs() {
     assert_ne!(model("0"), model("1"));
 }
 
-/// Queries of a run with a table are looked up in what was saved: the weights that `idf.json` has,
-/// which are those that were given where the table is fixed.
+/// The queries of a run with a table are looked up in the saved table. The weights are those of
+/// `idf.json`, and if the table is fixed, they are the given ones.
 #[test]
 fn a_table_for_queries_is_trained_saved_and_used() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -233,7 +234,8 @@ fn a_table_for_queries_is_trained_saved_and_used() {
     for folder in [first.join("model"), first.join("checkpoint-6")] {
         looked_up(&folder, &json(&folder.join("idf.json")));
     }
-    // The document's encoder is one, whichever files tell of it.
+    // The document encoder is the same in the model and in the checkpoint, although their files
+    // differ.
     let documents = encode(&first.join("checkpoint-6"), "document");
     assert_eq!(encode(&first.join("model"), "document"), documents);
 

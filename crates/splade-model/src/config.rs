@@ -1,7 +1,8 @@
-//! JSON files of a model folder: reading them, and typed access to the keys of `config.json`.
+//! Reads the JSON files of a model folder and gives typed access to the keys of `config.json`.
 //!
-//! Every value that changes the numbers is read; one that is not implemented is an error that
-//! names the key and the value. What the keys of an architecture mean stands with the architecture.
+//! Every key that changes the numbers is read. A value that is not implemented is an error that
+//! names the key and the value. The modules of [`arch`](crate::arch) say what the keys of each
+//! architecture mean.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +12,14 @@ use splade_text::ModelFiles;
 
 use crate::error::ModelError;
 
-/// Larger sizes than any model has would overflow the products of sizes.
+/// The limit for sizes in a config: 2^28. No model has larger sizes, and products of larger sizes
+/// would overflow.
 const MAX_SIZE: u64 = 1 << 28;
-/// More layers than any model has: each is looked up in the weights by its names.
+/// The limit for the number of layers. No model has more, and a loader looks up the tensors of
+/// every layer by name, so a damaged config must not name billions of layers.
 const MAX_LAYERS: usize = 1024;
 
-/// Reads a JSON file that must be there.
+/// Reads a JSON file and fails if it does not exist.
 pub(crate) fn read(files: &ModelFiles, path: &Path) -> Result<Value, ModelError> {
     let text = files
         .read_to_string(path)
@@ -25,7 +28,7 @@ pub(crate) fn read(files: &ModelFiles, path: &Path) -> Result<Value, ModelError>
         .map_err(|source| ModelError::Json { path: path.to_path_buf(), source })
 }
 
-/// Reads a JSON file, if it is there.
+/// Reads a JSON file, or returns `None` if it does not exist.
 pub(crate) fn read_if_any(files: &ModelFiles, path: &Path) -> Result<Option<Value>, ModelError> {
     match read(files, path) {
         Err(ModelError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -35,12 +38,12 @@ pub(crate) fn read_if_any(files: &ModelFiles, path: &Path) -> Result<Option<Valu
     }
 }
 
-/// Reads a JSON file of a folder on the disk, if it is there.
+/// Reads a JSON file on the disk, or returns `None` if it does not exist.
 pub(crate) fn read_json(path: &Path) -> Result<Option<Value>, ModelError> {
     read_if_any(&path.into(), path)
 }
 
-/// Typed access to the keys of one JSON object; `null` counts as absent.
+/// Typed access to the keys of one JSON object. A key with the value `null` counts as absent.
 pub(crate) struct Keys<'a> {
     pub(crate) value: &'a Value,
     pub(crate) path: &'a Path,
@@ -71,7 +74,7 @@ impl Keys<'_> {
         ModelError::Config { path: self.path(), message }
     }
 
-    /// Fails if the key is there with any other value.
+    /// Fails if the key is present with a value other than `implemented`.
     pub(crate) fn only(&self, key: &str, implemented: &Value) -> Result<(), ModelError> {
         match self.get(key) {
             Some(value) if value != implemented => {
@@ -91,7 +94,7 @@ impl Keys<'_> {
         }
     }
 
-    /// A number of layers.
+    /// Returns a number of layers, from 1 to [`MAX_LAYERS`].
     pub(crate) fn layers(&self, key: &str, default: usize) -> Result<usize, ModelError> {
         match self.size(key, default)? {
             n if n <= MAX_LAYERS => Ok(n),
@@ -99,7 +102,8 @@ impl Keys<'_> {
         }
     }
 
-    /// A size where the config may say "none" with a number below one.
+    /// Returns a size, or `None` if the key is absent or its value is below one, which some configs
+    /// write for "none".
     pub(crate) fn size_if_any(&self, key: &str) -> Result<Option<usize>, ModelError> {
         match self.number(key, -1.0)? {
             n if n < 1.0 => Ok(None),
@@ -122,7 +126,7 @@ impl Keys<'_> {
         }
     }
 
-    /// A share below 1.
+    /// Returns a rate from 0 to below 1.
     pub(crate) fn rate(&self, key: &str, default: f64) -> Result<f64, ModelError> {
         match self.number(key, default)? {
             rate if (0.0..1.0).contains(&rate) => Ok(rate),
@@ -145,7 +149,7 @@ impl Keys<'_> {
         }
     }
 
-    /// Names of transformers' `ACT2FN`.
+    /// Returns the activation function. The names are those of transformers' `ACT2FN`.
     pub(crate) fn activation(&self, key: &str, default: &str) -> Result<Activation, ModelError> {
         match self.text(key, default)?.as_str() {
             "gelu" | "gelu_python" => Ok(Activation::Gelu),

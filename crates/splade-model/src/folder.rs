@@ -1,4 +1,4 @@
-//! What a model folder holds: the layout, and its towers.
+//! Model folders: which layout a folder has and which towers it holds.
 //!
 //! | layout | sign |
 //! |---|---|
@@ -7,8 +7,9 @@
 //! | two towers of light-splade | `config.json` and `query_model/` |
 //! | plain masked language model | `config.json` alone |
 //!
-//! The first sign that is found counts. Without `modules.json`, which tells how logits become weights,
-//! `light_splade.json` does: `train` writes it. SPLADE's maximum of `log(1 + relu)` stands where neither is.
+//! The first matching row decides. `modules.json` says how logits become weights. In folders
+//! without it, the file `light_splade.json`, which `train` writes, says so. In folders without
+//! both, the weight is SPLADE's maximum over the tokens of `log(1 + relu(x))`.
 
 use std::path::{Path, PathBuf};
 
@@ -19,82 +20,84 @@ use crate::config::read_if_any;
 use crate::error::ModelError;
 pub use splade_nn::{Pooling, Saturation};
 
-/// How a folder is laid out.
+/// The layout of a model folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// A Hugging Face masked language model.
+    /// The layout of a Hugging Face masked language model.
     MaskedLm,
-    /// A sentence-transformers sparse encoder.
+    /// The layout of a sentence-transformers sparse encoder.
     SentenceTransformers,
-    /// light-splade's folder with an encoder of its own for queries.
+    /// The layout of a light-splade model with a separate encoder for queries in `query_model/`.
     TwoTower,
-    /// A masked language model for documents, `idf.json` for queries.
+    /// The layout of OpenSearch: a masked language model for documents and `idf.json` for queries.
     OpenSearch,
 }
 
-/// An encoder of a folder.
+/// The encoder of one side, as the folder describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tower {
-    /// Where its tokenizer is, and the config and weights of one that is computed.
+    /// The folder of the tokenizer. A masked language model has its config and weights there too.
     pub dir: PathBuf,
-    /// How ids become weights.
+    /// The method that turns token ids into weights.
     pub method: Method,
-    /// The longest text in tokens, where the folder says so.
+    /// The longest text in tokens, if the folder gives one.
     pub max_seq_length: Option<usize>,
-    /// Put before every text; often empty.
+    /// The string that is put before every text. It is often empty.
     pub prompt: String,
 }
 
-/// How a tower makes weights of token ids.
+/// The method by which a tower turns token ids into weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Method {
-    /// By a masked language model.
+    /// A masked language model computes the weights.
     MaskedLm {
-        /// Over the tokens of a text.
+        /// The pooling over the tokens of a text.
         pooling: Pooling,
-        /// From logits to weights.
+        /// The function that turns a logit into a weight.
         saturation: Saturation,
     },
-    /// By the weight of each token of the text, without a model (inference-free).
+    /// A table gives the weight of each token of the text, without a model (inference-free).
     Lookup(Table),
 }
 
-/// Where the weights of an inference-free tower are.
+/// The place of the weights of an inference-free tower.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Table {
-    /// The tensor `weight` of the weights in a folder.
+    /// The tensor `weight` of the weights file in this folder.
     Tensor(PathBuf),
-    /// A JSON object from token to weight.
+    /// A JSON file with an object from token to weight.
     Json(PathBuf),
 }
 
-/// A model folder.
+/// A model folder, its layout and its two towers.
 #[derive(Debug, Clone)]
 pub struct ModelFolder {
-    /// The folder.
+    /// The path of the folder.
     pub path: PathBuf,
-    /// How it is laid out.
+    /// The layout of the folder.
     pub layout: Layout,
-    /// Encodes documents.
+    /// The tower that encodes documents.
     pub document: Tower,
-    /// Encodes queries; the same as the document's but for the prompt where they share an encoder.
+    /// The tower that encodes queries. If both sides share an encoder, it differs from `document`
+    /// at most in the prompt.
     pub query: Tower,
     files: ModelFiles,
 }
 
 impl ModelFolder {
-    /// Finds out what a folder is.
+    /// Recognises the layout of a folder and reads its towers.
     ///
     /// # Errors
-    /// If it is no model, or of a layout or with a module that is not implemented.
+    /// Returns an error if the folder does not hold a model, or if its layout or a module is not
+    /// implemented.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         Self::from_files(&path.into())
     }
 
-    /// Finds out what the files of a model are, on the disk or in memory.
+    /// Recognises the layout of a model whose files are in a folder or in memory.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Returns the same errors as [`open`](Self::open).
     pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
         let path = files.root();
         let no_model = |message: &str| ModelError::NoModel {
@@ -126,27 +129,28 @@ impl ModelFolder {
         Ok(Self { path: path.to_path_buf(), layout, document, query, files: files.clone() })
     }
 
-    /// The files of the model.
+    /// Returns the files of the model.
     pub fn files(&self) -> &ModelFiles {
         &self.files
     }
 
-    /// Whether queries and documents go through the same weights.
+    /// Returns whether queries and documents are encoded with the same weights.
     pub fn shares_towers(&self) -> bool {
         self.document.dir == self.query.dir && self.document.method == self.query.method
     }
 }
 
 impl Tower {
-    /// A masked language model as SPLADE papers use it.
+    /// Returns the tower of a masked language model with the pooling and saturation of the SPLADE
+    /// papers.
     fn masked_lm(dir: PathBuf) -> Self {
         let method = Method::MaskedLm { pooling: Pooling::Max, saturation: Saturation::Log1pRelu };
         Self { dir, method, max_seq_length: None, prompt: String::new() }
     }
 }
 
-/// The encoder of a folder that is no sentence-transformers model, used as `train` says that it was
-/// trained.
+/// Reads the tower of a folder that is not a sentence-transformers model. Pooling, saturation and
+/// length are those that `train` wrote to `light_splade.json`.
 fn trained(files: &ModelFiles) -> Result<Tower, ModelError> {
     let path = files.root();
     let file = path.join("light_splade.json");
@@ -163,21 +167,23 @@ fn trained(files: &ModelFiles) -> Result<Tower, ModelError> {
     })
 }
 
-/// A module of sentence-transformers.
+/// A module in the list of a sentence-transformers model.
 struct Module {
-    /// The full name of its class.
+    /// The full name of the Python class.
     class: String,
     dir: PathBuf,
 }
 
 impl Module {
-    /// The class without its package, which differs between versions.
+    /// Returns the name of the class without its package, because the package differs between
+    /// versions.
     fn kind(&self) -> &str {
         self.class.rsplit('.').next().unwrap_or_default()
     }
 }
 
-/// The form of sentence-transformers 5.0 to 5.3, and that since 5.4.
+/// Reads a sentence-transformers folder, in the format of versions 5.0 to 5.3 or in that of 5.4 and
+/// later.
 fn sentence_transformers(files: &ModelFiles, modules: &Value) -> Result<ModelFolder, ModelError> {
     let path = files.root();
     let file = path.join("modules.json");
@@ -210,7 +216,7 @@ fn sentence_transformers(files: &ModelFiles, modules: &Value) -> Result<ModelFol
     Ok(ModelFolder { path: path.to_path_buf(), layout, document, query, files: files.clone() })
 }
 
-/// The towers of queries and documents behind a Router.
+/// Reads the towers of queries and documents that a Router selects from.
 fn router_towers(files: &ModelFiles, dir: &Path) -> Result<(Tower, Tower), ModelError> {
     let file = dir.join("router_config.json");
     let config = read_if_any(files, &file)?
@@ -236,7 +242,7 @@ fn router_towers(files: &ModelFiles, dir: &Path) -> Result<(Tower, Tower), Model
     Ok((route("query")?, route("document")?))
 }
 
-/// The tower that a row of modules is: a transformer and its pooling, or a table.
+/// Returns the tower for a list of modules: a transformer with its pooling, or a table.
 fn tower(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Tower, ModelError> {
     let kinds: Vec<&str> = modules.iter().map(Module::kind).collect();
     match (&kinds[..], modules) {
@@ -262,9 +268,9 @@ fn tower(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Tower, M
         _ => Err(invalid(
             file,
             format!(
-                "the modules are {}; implemented: MLMTransformer with SpladePooling, and \
-                 SparseStaticEmbedding behind a Router",
-                if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
+                "the modules {} are not implemented; implemented: MLMTransformer with \
+                 SpladePooling, and SparseStaticEmbedding behind a Router",
+                if kinds.is_empty() { "(none)".to_owned() } else { kinds.join(", ") }
             ),
         )),
     }
@@ -281,7 +287,8 @@ fn splade_pooling(files: &ModelFiles, file: &Path) -> Result<Method, ModelError>
 
 const POOLINGS: [(&str, Pooling); 2] = [("max", Pooling::Max), ("sum", Pooling::Sum)];
 
-/// What the word of a setting stands for; the first one where it is not set.
+/// Returns the value that the word of a setting stands for, or the first value if the setting is
+/// absent.
 fn choice<T: Copy>(
     file: &Path,
     config: &Value,
@@ -298,7 +305,8 @@ fn choice<T: Copy>(
     })
 }
 
-/// The table of a SparseStaticEmbedding: the JSON file that its config names, else its tensor.
+/// Returns the table of a SparseStaticEmbedding: the JSON file that its config names, or else its
+/// tensor.
 fn static_table(files: &ModelFiles, dir: &Path) -> Result<Table, ModelError> {
     let file = dir.join("config.json");
     let config = read_if_any(files, &file)?.unwrap_or_default();
@@ -307,7 +315,7 @@ fn static_table(files: &ModelFiles, dir: &Path) -> Result<Table, ModelError> {
     };
     let places = [dir.join(name), files.root().join(name)];
     places.into_iter().find(|place| files.is_file(place)).map(Table::Json).ok_or_else(|| {
-        invalid(&file, format!("\"path\" is {name:?}, but there is no such file in the model"))
+        invalid(&file, format!("\"path\" is {name:?}, but the model has no such file"))
     })
 }
 

@@ -1,4 +1,4 @@
-//! SPLADE models from Hugging Face folders: texts in, sparse vectors out.
+//! Loads SPLADE models from Hugging Face folders and encodes texts as sparse vectors.
 //!
 //! ```
 //! use splade_model::{Encoder, EncoderOptions};
@@ -18,17 +18,18 @@
 //! # }
 //! ```
 //!
-//! A [`ModelFolder`] tells what a folder holds: one encoder for queries and documents, one for each,
-//! or a table of weights for queries. [`Encoder::load`] loads one of them and [`Encoder::load_pair`]
-//! both, with weights that they share held once. A model that is not on the disk is read from
-//! [`ModelFiles`] in memory. A [`CrossEncoder`] scores pairs of texts.
+//! A [`ModelFolder`] describes what a folder holds: one encoder for queries and documents, one for
+//! each, or a table of weights for queries. [`Encoder::load`] loads one encoder, and
+//! [`Encoder::load_pair`] loads both and holds shared weights once. A model that is not on the disk
+//! is read from [`ModelFiles`] in memory. A [`CrossEncoder`] scores pairs of texts.
 //!
-//! Everything else has a module of its own: models by their hub names in [`hub`], training passes in
-//! [`training`], folders for other libraries in [`export`].
+//! The other parts have modules of their own: [`hub`] finds, downloads and uploads models by their
+//! hub names, [`training`] has the passes for training, and [`export`] writes folders for other
+//! libraries.
 //!
-//! Without the default feature `hub` there is no HTTP client, without `unidic-lite` no built-in
-//! dictionary for Japanese models, and without `zstd` no code in C; the crate then builds for
-//! `wasm32-unknown-unknown`, where all work is done by the thread that asks for it.
+//! The default feature `hub` adds the HTTP client, `unidic-lite` the built-in dictionary for
+//! Japanese models, and `zstd` a dependency with C code. Without these three features the crate
+//! builds for `wasm32-unknown-unknown`, where the calling thread does all the work.
 
 mod error;
 mod config;
@@ -53,13 +54,13 @@ pub use folder::ModelFolder;
 pub use splade_nn::{Isa, Precision};
 pub use splade_text::ModelFiles;
 
-/// What `config.json` says of a model: its architecture and its sizes.
+/// The architecture of a model and its sizes, as `config.json` gives them.
 pub mod architecture {
     pub use crate::arch::ArchitectureConfig;
 }
 
-/// Models that learn: forward passes that keep what backward passes need, parameters as an optimizer
-/// sees them, and folders for what was learned.
+/// Training: forward passes that keep what the backward passes need, parameters as an optimizer
+/// sees them, and folders for trained models.
 pub mod training {
     pub use crate::parameter::{Parameter, ParameterLayout, Tensor};
     pub use crate::train::{

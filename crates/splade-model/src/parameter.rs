@@ -1,8 +1,10 @@
-//! The numbers of a layer as an optimizer sees them, and as Hugging Face names and shapes them.
+//! The numbers of a layer in the two orders in which they are used: packed, as an optimizer sees
+//! them, and as tensors with the names and shapes of Hugging Face.
 
 use splade_nn::PackedMatrix;
 
-/// One or several tensors that are kept together.
+/// The numbers of one or more tensors of equal shape that the model keeps together, with their
+/// layout.
 #[derive(Debug)]
 pub struct Parameter<'a> {
     layout: ParameterLayout,
@@ -10,81 +12,81 @@ pub struct Parameter<'a> {
     pub numbers: &'a mut [f32],
 }
 
-/// Which tensors a parameter is made of, and in which order its numbers stand.
+/// The names and the shape of a parameter's tensors, and the order of its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterLayout {
     names: Vec<String>,
-    /// Of each tensor.
+    /// The shape of each tensor.
     shape: Vec<usize>,
-    /// Columns of a panel, where the numbers are packed.
+    /// The width of a panel in rows if the numbers are packed, otherwise `None`.
     panel: Option<usize>,
-    /// Numbers, with those that fill the last panel.
+    /// The length of the numbers, including the padding of the last panel.
     len: usize,
 }
 
-/// A tensor as it stands in a file.
+/// A tensor as a weights file holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
-    /// As Hugging Face's.
+    /// The name of the tensor in transformers.
     pub name: String,
-    /// Row-major.
+    /// The dimensions, from the slowest to the fastest.
     pub shape: Vec<usize>,
-    /// Row-major.
+    /// The numbers in row-major order.
     pub numbers: Vec<f32>,
 }
 
 impl<'a> Parameter<'a> {
-    /// Row-major tensors of one shape, one behind another.
+    /// Returns the parameter of row-major tensors of one shape, stored one after another.
     pub(crate) fn plain(names: Vec<String>, shape: &[usize], numbers: &'a mut [f32]) -> Self {
         let (size, len): (usize, usize) = (shape.iter().product(), numbers.len());
-        assert!(len == names.len() * size, "{names:?}: another shape");
+        assert!(len == names.len() * size, "{names:?}: the numbers do not fit the shape");
         Self { layout: ParameterLayout { names, shape: shape.to_vec(), panel: None, len }, numbers }
     }
 
-    /// Matrices of one shape, one below another, packed as one.
+    /// Returns the parameter of matrices of one shape, packed as one matrix, one below another.
     pub(crate) fn packed(names: Vec<String>, matrix: &'a mut PackedMatrix) -> Self {
         let (rows, inputs) = (matrix.outputs(), matrix.inputs());
-        assert!(rows.is_multiple_of(names.len()), "{names:?}: rows do not divide");
+        assert!(rows.is_multiple_of(names.len()), "{names:?}: the rows cannot be divided equally");
         let shape = vec![rows / names.len(), inputs];
         let panel = Some(matrix.panel_width());
         let numbers = matrix.numbers_mut();
         Self { layout: ParameterLayout { names, shape, panel, len: numbers.len() }, numbers }
     }
 
-    /// Which tensors it is made of.
+    /// Returns the layout: the names and the shape of the tensors and the order of the numbers.
     pub fn layout(&self) -> &ParameterLayout {
         &self.layout
     }
 }
 
 impl ParameterLayout {
-    /// The name of the first tensor.
+    /// Returns the name of the first tensor.
     pub fn name(&self) -> &str {
         &self.names[0]
     }
 
-    /// The names of all tensors.
+    /// Returns the names of all tensors.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The shape of each tensor.
+    /// Returns the shape of each tensor.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The width of a panel and the length of a row, where the numbers are packed: number `i` of row
-    /// `r` stands at `(r / width * length + i) * width + r % width`.
+    /// Returns the width of a panel and the length of a row if the numbers are packed. Number `i`
+    /// of row `r` is then at the index `(r / width * length + i) * width + r % width`.
     pub fn panels(&self) -> Option<(usize, usize)> {
         self.panel.map(|width| (width, self.shape[1]))
     }
 
-    /// The tensors, filled with `numbers`, which stand in the parameter's order.
+    /// Returns the tensors of `numbers`, which are in the order of the parameter.
     ///
     /// # Panics
-    /// If there are more or fewer numbers than the parameter has.
+    /// Panics if there are more or fewer numbers than the parameter has.
     pub fn to_tensors(&self, numbers: &[f32]) -> Vec<Tensor> {
-        assert!(numbers.len() == self.len, "{}: other numbers", self.name());
+        assert!(numbers.len() == self.len, "{}: wrong number of values", self.name());
         let size: usize = self.shape.iter().product();
         let tensor = |(i, name): (usize, &String)| {
             let numbers = match self.panel {
@@ -104,15 +106,16 @@ impl ParameterLayout {
         self.names.iter().enumerate().map(tensor).collect()
     }
 
-    /// Numbers in the parameter's order, from its tensors, row-major, in the order of their names.
+    /// Returns the numbers in the order of the parameter. The tensors are row-major and in the
+    /// order of their names.
     ///
     /// # Panics
-    /// If a tensor has another size.
+    /// Panics if a tensor has another size.
     pub fn from_tensors(&self, tensors: &[Vec<f32>]) -> Vec<f32> {
         let size: usize = self.shape.iter().product();
         assert!(
             tensors.len() == self.names.len() && tensors.iter().all(|tensor| tensor.len() == size),
-            "{}: other tensors",
+            "{}: wrong number or size of tensors",
             self.name()
         );
         let Some(panel) = self.panel else { return tensors.concat() };

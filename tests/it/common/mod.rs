@@ -1,4 +1,4 @@
-//! Calls of the tool, and files that hold what it printed.
+//! Functions that call the program, and comparisons with files of its expected output.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
 use std::path::Path;
@@ -15,7 +15,7 @@ pub fn run(args: &[&str]) -> Output {
     command.output().expect("the tool runs")
 }
 
-/// Standard output of a call that succeeds.
+/// Returns the standard output of a call that must succeed.
 pub fn stdout(args: &[&str]) -> String {
     let output = run(args);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -23,7 +23,7 @@ pub fn stdout(args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// Standard error of a call that fails with an exit code.
+/// Returns the standard error of a call that must fail with this exit code.
 pub fn failure(args: &[&str], code: i32) -> String {
     let output = run(args);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -31,7 +31,8 @@ pub fn failure(args: &[&str], code: i32) -> String {
     errors
 }
 
-/// Compares texts with the files of tests/cli by their names, or writes these.
+/// Compares texts with the files of the same names in tests/cli, or writes these files if
+/// `UPDATE_SNAPSHOTS` is set.
 pub fn compare_with_files<'a>(printed: impl IntoIterator<Item = (&'a str, String)>) {
     let update = std::env::var_os("UPDATE_SNAPSHOTS").is_some();
     let mut different = Vec::new();

@@ -1,5 +1,5 @@
-//! A server that plays Elasticsearch or Qdrant as far as a push asks: an index that is created and
-//! looked up, requests with documents, and whatever trouble a test wants.
+//! A fake Elasticsearch or Qdrant server for tests of `--push`: an index that is created and looked
+//! up, requests with documents, and the faults that a test asks for.
 #![allow(unreachable_pub, reason = "a module of a test")]
 
 use std::collections::{BTreeMap, VecDeque};
@@ -9,39 +9,41 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
-/// What happens to a request with documents.
+/// A fault in the answer to a request with documents.
 #[derive(Debug, Clone)]
 pub enum Trouble {
-    /// A status, with `Retry-After` if there is one, and nothing stored.
+    /// The server answers with this status, and with `Retry-After` in seconds if there is one, and
+    /// stores nothing.
     Status(u16, Option<u64>),
-    /// The connection ends, and nothing is stored.
+    /// The server closes the connection and stores nothing.
     Cut,
-    /// All is stored, but the connection ends before the answer.
+    /// The server stores all documents but closes the connection before the answer.
     CutAfter,
-    /// The documents at even places are refused with 429.
+    /// The server rejects the documents at even positions with 429.
     BusyItems,
 }
 
-/// What the engine knows, and what tests set.
+/// The state of the search engine, and the faults that tests set.
 #[derive(Debug, Default)]
 pub struct Engine {
-    /// The body that created the index.
+    /// The body of the request that created the index.
     pub index: Option<Value>,
-    /// Documents by their ids.
+    /// The documents by their ids.
     pub documents: BTreeMap<String, Value>,
-    /// What happens to the next requests with documents.
+    /// The faults of the next requests with documents, in order.
     pub troubles: VecDeque<Trouble>,
-    /// Ids that are refused for good.
+    /// The ids that are always rejected.
     pub refused: Vec<&'static str>,
-    /// The largest body, if there is a limit.
+    /// The largest body in bytes, if there is a limit.
     pub largest: Option<usize>,
-    /// Headers with a key, if one is wanted.
+    /// The header that requests must have, if a key is required.
     pub key: Option<&'static str>,
-    /// Method, path and number of documents of each request that was let in.
+    /// The method with the path and the number of documents, for each accepted request with
+    /// documents.
     pub requests: Vec<(String, usize)>,
 }
 
-/// A running engine. Its thread ends with the test program.
+/// A running search engine. Its thread ends with the test program.
 #[derive(Debug, Clone)]
 pub struct Server {
     pub url: String,
@@ -71,7 +73,7 @@ impl Server {
         let (mut head, mut length) = (Vec::new(), 0);
         loop {
             let mut line = String::new();
-            // Whoever asked may be dead.
+            // The client may have been killed.
             if reader.read_line(&mut line).unwrap_or(0) == 0 {
                 return;
             }
@@ -109,7 +111,7 @@ impl Server {
     }
 }
 
-/// Status, `Retry-After` and body; none if the connection is to end.
+/// The status, `Retry-After` in seconds and the body; `None` closes the connection.
 type Answer = Option<(u16, Option<u64>, Value)>;
 
 impl Engine {
@@ -149,7 +151,7 @@ impl Engine {
         }
     }
 
-    /// Stores documents, each on its own, or all or none of them.
+    /// Stores documents: each separately, or all or none of them.
     fn load(
         &mut self,
         request: &str,

@@ -1,5 +1,5 @@
-//! A search engine on a local port, as far as `doctor` speaks with one: Elasticsearch, OpenSearch
-//! without plugins, or Qdrant, in good health or with a fault.
+//! A fake search engine on a local port, with the requests that `doctor` sends: Elasticsearch,
+//! OpenSearch without plugins, or Qdrant, working or with a fault.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// What the engine says that it is.
+/// The search engine that the server identifies as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Says {
     Elasticsearch,
@@ -17,37 +17,38 @@ pub(crate) enum Says {
     Qdrant,
 }
 
-/// What is wrong with it.
+/// The fault of the search engine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Fault {
     None,
-    /// All scores are this many times as large.
+    /// All scores are multiplied by this factor.
     Factor(f64),
-    /// Terms of little weight are left out of queries, whatever these say.
+    /// Terms with small weights are pruned from queries, even if the query disables pruning.
     Prunes,
-    /// The same where a query does not say otherwise.
+    /// Terms with small weights are pruned from queries unless the query disables pruning.
     PrunesByDefault,
-    /// A term whose name has this is not found.
+    /// Terms whose names contain this text are not found.
     Loses(&'static str),
-    /// Queries with a term whose name has this are refused.
+    /// Queries with a term whose name contains this text are rejected.
     Refuses(&'static str),
-    /// After so many searches it is too busy, for the seconds that it names if there are some.
+    /// After this number of searches, the server answers 503, with this `Retry-After` in seconds if
+    /// there is one.
     BusyAfter(usize, Option<u64>),
-    /// The type of the field is not known.
+    /// The type of the field is unknown.
     NoField,
-    /// The second half of the documents is refused.
+    /// The second half of the documents is rejected.
     RefusesDocuments,
-    /// Some data is not there.
+    /// The health is red because some data is missing.
     Red,
-    /// Only this key is let in.
+    /// Only requests with this key are accepted.
     Key(&'static str),
-    /// Every search takes long.
+    /// Every search takes 200 ms.
     Slow,
 }
 
 type Vector = BTreeMap<String, f32>;
 
-/// A running engine; its threads end with the test program.
+/// A running search engine. Its threads end with the test program.
 #[derive(Debug, Clone)]
 pub(crate) struct FakeEngine {
     pub(crate) url: String,
@@ -55,7 +56,7 @@ pub(crate) struct FakeEngine {
     fault: Fault,
     /// The indexes with their documents.
     pub(crate) indexes: Arc<Mutex<BTreeMap<String, BTreeMap<String, Vector>>>>,
-    /// Searches that came.
+    /// The number of searches that were received.
     pub(crate) searches: Arc<Mutex<usize>>,
 }
 
@@ -110,7 +111,7 @@ impl FakeEngine {
         }
         head.push_str("\r\n");
         let mut stream = stream;
-        // Whoever asked may be gone.
+        // The client may have closed the connection.
         let _ =
             stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(answer.as_bytes()));
     }
@@ -199,7 +200,7 @@ impl FakeEngine {
                 return json!({"index": {"_id": id, "status": 400, "error": error}});
             }
             let weights = weights(&lines[1]["splade"]);
-            // Lucene's FeatureField.
+            // Lucene's FeatureField keeps this many bits of a weight.
             let kept = |weight: f32| f32::from_bits(weight.to_bits() & 0xffff_8000);
             let vector = weights.into_iter().map(|(term, weight)| (term, kept(weight))).collect();
             documents.insert(id.to_owned(), vector);
@@ -257,13 +258,13 @@ impl FakeEngine {
     }
 }
 
-/// `{"term":weight,…}`.
+/// Parses an object of the form `{"term":weight,…}`.
 fn weights(object: &Value) -> Vector {
     let pairs = object.as_object().expect("weights").iter();
     pairs.map(|(term, weight)| (term.clone(), weight.as_f64().expect("a weight") as f32)).collect()
 }
 
-/// `{"indices":[…],"values":[…]}`.
+/// Parses an object of the form `{"indices":[…],"values":[…]}`.
 fn lists(object: &Value) -> Vector {
     let list = |key: &str| object[key].as_array().expect("a list").clone();
     let pairs = list("indices").into_iter().zip(list("values"));
@@ -272,8 +273,8 @@ fn lists(object: &Value) -> Vector {
         .collect()
 }
 
-/// `{"rank_feature":{"field":"splade.term","boost":weight,"linear":{}}}`; the term is after the last
-/// dot, as in OpenSearch.
+/// Parses a clause `{"rank_feature":{"field":"splade.term","boost":weight,"linear":{}}}`. The term
+/// is after the last dot, as in OpenSearch.
 fn feature(clause: &Value) -> (String, f32) {
     let feature = &clause["rank_feature"];
     assert_eq!(feature["linear"], json!({}));

@@ -1,5 +1,5 @@
-//! BERT (arXiv 1810.04805), RoBERTa (1907.11692) and XLM-R, ELECTRA (2003.10555), DistilBERT
-//! (1910.01108): one body, four sets of names.
+//! BERT (arXiv 1810.04805), RoBERTa (1907.11692), XLM-R, ELECTRA (2003.10555) and DistilBERT
+//! (1910.01108). They share one body and differ in the names of their tensors.
 
 mod config;
 mod onnx;
@@ -22,7 +22,7 @@ use crate::error::ModelError;
 use crate::loader::Loader;
 use config::{BertConfig, BertFamily};
 
-/// The entry of a family whose config has BERT's keys.
+/// Defines the entry of a family whose config has the same keys as BERT's.
 macro_rules! family {
     ($family:ident, $model_type:literal, $class:literal, $trained_as:expr) => {
         Family {
@@ -67,7 +67,8 @@ impl Architecture for BertConfig {
             layers: self.layers,
             heads: self.heads,
             token_types: self.token_types,
-            // RoBERTa's positions start at pad + 1: that many rows are never used.
+            // RoBERTa's positions start at pad + 1, so the first pad + 1 rows are not positions of
+            // tokens.
             max_tokens: match self.family {
                 BertFamily::Roberta => self.positions.saturating_sub(self.pad as usize + 1),
                 _ => self.positions,
@@ -145,32 +146,32 @@ impl Architecture for BertConfig {
         Some(self)
     }
 
-    /// text-embeddings-inference loads RoBERTa's decoder from its own tensor only, and transformers
-    /// 5 takes CamemBERT's bias for missing without its second name.
+    /// text-embeddings-inference loads RoBERTa's decoder only from its own tensor, and transformers
+    /// 5 reports CamemBERT's bias as missing if the file lacks its second name.
     fn repeats_decoder(&self) -> bool {
         self.family == BertFamily::Roberta
     }
 }
 
-/// Embeddings and layers.
+/// The embeddings (without the word embeddings) and the layers.
 #[derive(Debug)]
 pub(crate) struct Bert {
     attention: Attention,
     config: BertConfig,
-    /// `(positions, embedding)`
+    /// The position table, `(positions, embedding)`.
     positions: Vec<f32>,
-    /// `(token types, embedding)`; none in DistilBERT.
+    /// The table of token types, `(token types, embedding)`. DistilBERT has none.
     token_types: Option<Vec<f32>>,
     norm: LayerNorm,
-    /// `(hidden, embedding)` where they differ.
+    /// The projection of the embeddings, `(hidden, embedding)`, if the two widths differ.
     projection: Option<Linear>,
     layers: Vec<PostNormLayer>,
-    /// RoBERTa's padding id: positions count from one past it.
+    /// The padding id, for RoBERTa only. Its positions start at the padding id plus one.
     position_start: Option<u32>,
 }
 
 impl Bert {
-    /// Loads embeddings (but the words') and layers.
+    /// Loads the embeddings (without the word embeddings) and the layers.
     pub(crate) fn load(loader: &Loader<'_>, config: &BertConfig) -> Self {
         let names = config.family.names();
         for name in names.ignored {
@@ -229,7 +230,7 @@ impl Bert {
         }
     }
 
-    /// Adds what tells about the places of tokens to the embeddings of words.
+    /// Adds the embeddings of positions and token types to the word embeddings.
     fn add_places(&self, texts: &PackedTexts<'_>, hidden: &mut [f32]) {
         let width = self.norm.weight.len();
         let places = self.position_rows(texts).into_iter().zip(texts.token_types());
@@ -241,11 +242,11 @@ impl Bert {
         }
     }
 
-    /// The row of the position table for every token.
+    /// Returns the row of the position table for every token.
     fn position_rows(&self, texts: &PackedTexts<'_>) -> Vec<usize> {
         let Some(pad) = self.position_start else { return texts.positions().collect() };
-        // RoBERTa numbers the tokens from pad + 1 on and leaves padding ids, even those that
-        // stand in a text, at pad (fairseq's make_positions).
+        // RoBERTa numbers the tokens from pad + 1. Padding ids, even those inside a text, get the
+        // position pad (fairseq's make_positions).
         let mut rows = Vec::with_capacity(texts.ids.len());
         for text in texts.offsets.windows(2) {
             let mut last = pad as usize;

@@ -1,9 +1,9 @@
-//! Sequence classification: hidden states to a few logits a text, as transformers'
-//! `…ForSequenceClassification` have them.
+//! Sequence classification: models that turn the hidden states of a text into a few logits, as
+//! transformers' `…ForSequenceClassification`.
 //!
-//! All heads are `output(norm(activation(dense(pooled))))`, with the norm in ModernBERT only. They
-//! differ in names, in the activation, in where training drops, and in ModernBERT in what is
-//! pooled: the first token or the mean of all.
+//! All heads compute `output(norm(activation(dense(pooled))))`, with the norm in ModernBERT only.
+//! They differ in the names of their tensors, in the activation, in the places of dropout, and in
+//! ModernBERT also in the pooling: the first token or the mean of all tokens.
 
 mod config;
 mod training;
@@ -27,25 +27,25 @@ pub(crate) struct SequenceClassifier {
     words: WordTable,
     body: Box<dyn Body>,
     head: Head,
-    /// Tensors of the file that the model does not use.
+    /// The names of the tensors in the file that the model does not use.
     pub(crate) unexpected: Vec<String>,
 }
 
 #[derive(Debug)]
 struct Head {
-    /// Whether the mean of all tokens is pooled, not the first token.
+    /// Whether the mean of all tokens is pooled instead of the first token.
     mean: bool,
     dense: Linear,
     activation: Activation,
     norm: Option<LayerNorm>,
-    /// `(labels, hidden)`
+    /// The last layer, `(labels, hidden)`.
     output: Linear,
-    /// Shares that training drops: of what is pooled, and before the last layer.
+    /// The dropout rates of the pooled states and of the input of the last layer.
     dropout: (f64, f64),
 }
 
 impl SequenceClassifier {
-    /// Loads the weights of a model folder.
+    /// Loads the weights of a model.
     pub(crate) fn load(
         files: &ModelFiles,
         config: &ArchitectureConfig,
@@ -74,9 +74,9 @@ impl SequenceClassifier {
         Ok(Self { words, body, head, unexpected })
     }
 
-    /// Logits, `(texts, labels)`.
+    /// Returns the logits, `(texts, labels)`.
     ///
-    /// With `parallel`, every layer is shared out over the current rayon pool.
+    /// With `parallel`, every layer is computed on all threads of the current rayon pool.
     pub(crate) fn forward(
         &self,
         texts: &PackedTexts<'_>,
@@ -97,7 +97,7 @@ impl SequenceClassifier {
         logits
     }
 
-    /// Bytes of the packed weights.
+    /// Returns the size of the packed weights in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let Head { dense, output, .. } = &self.head;
         self.words.table.len() * size_of::<f32>()
@@ -108,7 +108,7 @@ impl SequenceClassifier {
 }
 
 impl Head {
-    /// `(tokens, hidden)` to `(texts, hidden)`.
+    /// Pools hidden states, `(tokens, hidden)`, to one row for each text, `(texts, hidden)`.
     fn pool(&self, hidden: &[f32], offsets: &[usize], pooled: &mut Vec<f32>) {
         let width = self.dense.weight.inputs();
         resize(pooled, (offsets.len() - 1) * width);
@@ -126,13 +126,13 @@ impl Head {
     }
 }
 
-/// What a forward pass keeps of the head, `(texts, hidden)` each.
+/// The states of the head that a forward pass keeps, `(texts, hidden)` each.
 #[derive(Debug, Default)]
 pub(crate) struct SavedHead {
     pooled: Vec<f32>,
-    /// Before the activation.
+    /// The output of the dense layer before the activation.
     dense: Vec<f32>,
     norm: SavedNorm,
-    /// What the last layer sees.
+    /// The input of the last layer.
     classified: Vec<f32>,
 }

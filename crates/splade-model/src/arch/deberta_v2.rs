@@ -1,5 +1,5 @@
 //! DeBERTa-v2 and v3 (arXiv 2006.03654, 2111.09543): BERT's layers with relative positions in the
-//! scores of attention.
+//! attention scores.
 
 mod config;
 
@@ -104,40 +104,40 @@ impl Architecture for DebertaV2Config {
         Ok(ClassifierHead::first_token(activation, (0.0, 0.0)))
     }
 
-    /// There are no training passes of its attention.
+    /// Returns false, because training passes for DeBERTa's attention are not implemented.
     fn is_trained(&self) -> bool {
         false
     }
 }
 
-/// Embeddings and layers.
+/// The embeddings (without the word embeddings) and the layers.
 #[derive(Debug)]
 pub(crate) struct DebertaV2 {
     attention: Attention,
     activation: Activation,
-    /// `(positions, embedding)`, where positions are added to the embeddings.
+    /// The position table, `(positions, embedding)`, if positions are added to the embeddings.
     positions: Option<Vec<f32>>,
-    /// `(token types, embedding)`, where there are some.
+    /// The table of token types, `(token types, embedding)`, if the model has token types.
     token_types: Option<Vec<f32>>,
-    /// `(hidden, embedding)` where they differ.
+    /// The projection of the embeddings, `(hidden, embedding)`, if the two widths differ.
     projection: Option<Linear>,
     norm: LayerNorm,
     layers: Vec<(PostNormLayer, Option<RelativePositions>)>,
     convolution: Option<Convolution>,
 }
 
-/// A convolution over the embeddings whose result joins the first layer's.
+/// A convolution over the embeddings, whose result is added to the output of the first layer.
 #[derive(Debug)]
 struct Convolution {
     kernel: usize,
-    /// `(hidden, kernel · hidden)`
+    /// The kernel as a matrix, `(hidden, kernel · hidden)`.
     weight: Linear,
     activation: Activation,
     norm: LayerNorm,
 }
 
 impl DebertaV2 {
-    /// Loads everything but the word embedding.
+    /// Loads everything except the word embeddings.
     pub(crate) fn load(loader: &Loader<'_>, config: &DebertaV2Config) -> Self {
         let (hidden, embedding, epsilon) = (config.hidden, config.embedding, config.epsilon);
         let head_dim = hidden / config.heads;
@@ -271,7 +271,8 @@ fn project_positions(
     let rows = table.len() / hidden;
     let project = |own: &str, shared: &str| {
         let name = if relative.share_key { shared } else { own };
-        // Once at load, and what attention adds up: always in f32.
+        // The projection is computed once, during loading, and attention adds the result to the
+        // scores, so it is always in f32.
         let name = format!("{prefix}.attention.self.{name}");
         let weight = loader.matrix_f32(&format!("{name}.weight"), hidden, hidden);
         let bias = Some(loader.vector(&format!("{name}.bias"), hidden));
@@ -299,7 +300,7 @@ fn project_positions(
     }
 }
 
-/// PyTorch's `(hidden, hidden, kernel)` as a linear layer over `kernel` neighbours.
+/// Loads PyTorch's weight, `(hidden, hidden, kernel)`, as a linear layer over `kernel` neighbours.
 fn load_convolution(loader: &Loader<'_>, hidden: usize, kernel: usize) -> Linear {
     let weight = loader.tensor_f32("deberta.encoder.conv.conv.weight", &[hidden, hidden, kernel]);
     let bias = Some(loader.vector("deberta.encoder.conv.conv.bias", hidden));
@@ -318,7 +319,7 @@ fn load_convolution(loader: &Loader<'_>, hidden: usize, kernel: usize) -> Linear
 }
 
 impl Convolution {
-    /// Adds `activation(convolution(embeddings))` to the hidden states and normalises.
+    /// Adds `activation(convolution(embeddings))` to the hidden states and normalises them.
     fn forward(
         &self,
         embeddings: &[f32],
@@ -336,7 +337,7 @@ impl Convolution {
             for token in text[0]..text[1] {
                 let row = &mut inner[token * self.kernel * width..][..self.kernel * width];
                 for (neighbour, x) in row.chunks_exact_mut(width).enumerate() {
-                    // Neighbours outside of the text are zero.
+                    // Neighbours outside the text are zero.
                     let at = (token + neighbour).wrapping_sub(reach);
                     if (text[0]..text[1]).contains(&at) {
                         x.copy_from_slice(&embeddings[at * width..][..width]);

@@ -1,8 +1,8 @@
-//! What an architecture is to the rest of the crate.
+//! The interface of an architecture to the rest of the crate.
 //!
-//! A file of an architecture has a [`Family`] for each `model_type` that it serves, a config with
-//! its sizes, which is the [`Architecture`], and its layers, which are the [`Body`]. The list in
-//! `list.rs` names the families; nothing else in the crate knows which there are.
+//! The file of an architecture has a [`Family`] for each `model_type` that it implements, a config
+//! with the sizes, which implements [`Architecture`], and the layers, which implement [`Body`]. The
+//! list in `list.rs` names the families; no other part of the crate names them.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -19,111 +19,112 @@ use crate::graph::{Builder, Inputs, Value};
 use crate::loader::Loader;
 use crate::parameter::Parameter;
 
-/// A kind of models that `config.json` names.
+/// A family of models, as the `model_type` in `config.json` names it.
 #[derive(Debug)]
 pub(crate) struct Family {
-    /// Its `model_type`.
+    /// The value of `model_type`.
     pub(crate) model_type: &'static str,
-    /// The start of the names of transformers' classes: `Bert` of `BertForMaskedLM`.
+    /// The start of the names of the transformers classes: `Bert` of `BertForMaskedLM`.
     pub(crate) class: &'static str,
-    /// transformers' class of its tokenizers, where a folder names none.
+    /// The transformers class of the tokenizer, for folders that do not name one.
     pub(crate) tokenizer_class: &'static str,
-    /// Its name where those that can be trained are listed; none for those that cannot, and those
-    /// that another name covers.
+    /// The name in the list of architectures that can be trained. It is `None` for families that
+    /// cannot be trained and for those that another name covers.
     pub(crate) trained_as: Option<&'static str>,
-    /// Reads its sizes.
+    /// Reads the architecture from the keys of `config.json`.
     pub(crate) read: fn(&Keys<'_>) -> Result<Arc<dyn Architecture>, ModelError>,
 }
 
-/// An architecture with its sizes: what a `config.json` says.
+/// An architecture with its sizes, read from a `config.json`.
 pub(crate) trait Architecture: Debug + Send + Sync {
-    /// The usual name.
+    /// Returns the usual name of the architecture.
     fn name(&self) -> &'static str;
 
     fn sizes(&self) -> Sizes;
 
-    /// What the names of an encoder's tensors start with within a larger model.
+    /// Returns the prefix that the encoder's tensors have inside a larger model.
     fn prefix(&self) -> &'static str;
 
-    /// The head over the vocabulary.
+    /// Returns the names and settings of the head over the vocabulary.
     fn word_head(&self) -> WordHead;
 
-    /// Loads embeddings (but the words') and layers.
+    /// Loads the embeddings (without the word embeddings) and the layers.
     fn load_body(&self, loader: &Loader<'_>) -> Box<dyn Body>;
 
-    /// The names of a classifier's tensors.
+    /// Returns the names of a classifier's tensors.
     fn classifier_names(&self) -> ClassifierNames;
 
-    /// Reads what the config says of a classifier.
+    /// Reads the settings of a classifier from the config.
     fn classifier_head(&self, keys: &Keys<'_>) -> Result<ClassifierHead, ModelError>;
 
-    /// Whether its bodies have training passes.
+    /// Returns whether the bodies of the architecture have training passes.
     fn is_trained(&self) -> bool;
 
-    /// What writes its graph, where ONNX is written for it.
+    /// Returns the writer of the ONNX graph, if the export to ONNX is implemented.
     fn graph(&self) -> Option<&dyn Graph> {
         None
     }
 
-    /// Whether heads must have an even width, as rotary positions need.
+    /// Returns whether attention heads must have an even width, as rotary positions need.
     fn has_even_heads(&self) -> bool {
         false
     }
 
-    /// Whether readers want the decoder and its bias in files under all of their names, even where
-    /// the decoder is the words' embedding.
+    /// Returns whether readers expect the decoder and its bias under all of their names in a file,
+    /// even if the decoder is tied to the word embeddings.
     fn repeats_decoder(&self) -> bool {
         false
     }
 
-    /// A setting that a config needs, beside an untied decoder, for a head that was made here.
+    /// Returns the config key that must be true for a head that this crate created, besides an
+    /// untied decoder.
     fn new_head_setting(&self) -> Option<&'static str> {
         None
     }
 }
 
-/// Sizes that all architectures have.
+/// The sizes that all architectures have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
-    /// Terms of the model's vocabulary; may be more than the tokenizer's.
+    /// The number of terms in the model's vocabulary. It may be larger than the tokenizer's.
     pub(crate) vocab: usize,
-    /// Width of the words' embeddings.
+    /// The width of the word embeddings.
     pub(crate) embedding: usize,
-    /// Width of the layers.
+    /// The width of the layers.
     pub(crate) hidden: usize,
     pub(crate) layers: usize,
-    /// Heads of attention.
+    /// The number of attention heads.
     pub(crate) heads: usize,
-    /// Rows of the table of token types; 0 where tokens have no types.
+    /// The number of rows of the token-type table, 0 if the model has no token types.
     pub(crate) token_types: usize,
     /// The longest text in tokens, special tokens included.
     pub(crate) max_tokens: usize,
 }
 
-/// The head over the vocabulary: `decoder(norm(activation(dense(x))))`.
+/// The names and settings of the head over the vocabulary: `decoder(norm(activation(dense(x))))`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WordHead {
-    /// The tensor of the word embedding.
+    /// The name of the word embeddings.
     pub(crate) embedding: &'static str,
-    /// Prefix of the dense layer's tensors.
+    /// The prefix of the dense layer's tensors.
     pub(crate) dense: &'static str,
     pub(crate) dense_bias: bool,
     pub(crate) activation: Activation,
-    /// Prefix of the norm's tensors.
+    /// The prefix of the norm's tensors.
     pub(crate) norm: &'static str,
     pub(crate) norm_bias: bool,
     pub(crate) epsilon: f32,
-    /// The decoder's weight where it is not the word embedding.
+    /// The name of the decoder's weight if the decoder is not tied.
     pub(crate) decoder: &'static str,
     pub(crate) tied: bool,
-    /// Names under which files have the decoder's bias: the first that is there is read, and the
-    /// first of all is written.
+    /// The names under which files have the decoder's bias. The first name that a file has is read,
+    /// and the first name of the list is written.
     pub(crate) bias: &'static [&'static str],
     pub(crate) has_bias: bool,
 }
 
 impl WordHead {
-    /// The names of the decoder's bias; none where it has no bias.
+    /// Returns the names of the decoder's bias, or none if the decoder has no bias.
     pub(crate) fn bias_names(&self) -> &'static [&'static str] {
         if self.has_bias { self.bias } else { &[] }
     }
@@ -137,35 +138,36 @@ pub(crate) struct ClassifierNames {
     pub(crate) output: &'static str,
 }
 
-/// A classifier on top of an architecture.
+/// The settings of a classifier on top of an architecture.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClassifierHead {
-    /// Whether the mean of all tokens is pooled, not the first token.
+    /// Whether the mean of all tokens is pooled instead of the first token.
     pub(crate) mean: bool,
-    /// After the first layer.
+    /// The activation after the dense layer.
     pub(crate) activation: Activation,
-    /// Shares that training drops: of what is pooled, and before the last layer.
+    /// The dropout rates of the pooled states and of the input of the last layer.
     pub(crate) dropout: (f64, f64),
-    /// Whether the dense layer and the norm have a bias; the last layer always has.
+    /// Whether the dense layer has a bias. The norm has its own flag, and the last layer always has
+    /// a bias.
     pub(crate) dense_bias: bool,
     pub(crate) norm_bias: bool,
-    /// Of the norm, where there is one.
+    /// The epsilon of the norm, 0 if the head has no norm.
     pub(crate) epsilon: f32,
 }
 
 impl ClassifierHead {
-    /// The head of BERT's relatives: the first token, biases everywhere, no norm.
+    /// Returns the head of BERT's relatives: the first token, biases in all layers, no norm.
     pub(crate) fn first_token(activation: Activation, dropout: (f64, f64)) -> Self {
         let (mean, epsilon) = (false, 0.0);
         Self { mean, activation, dropout, dense_bias: true, norm_bias: true, epsilon }
     }
 }
 
-/// Embeddings (but the words') and layers.
+/// The embeddings (without the word embeddings) and the layers.
 pub(crate) trait Body: Any + Debug + Send + Sync {
-    /// Token ids to hidden states, `(tokens, hidden)`, in the workspace.
+    /// Computes the hidden states, `(tokens, hidden)`, in the workspace.
     ///
-    /// With `parallel`, every layer is shared out over the current rayon pool.
+    /// With `parallel`, every layer is computed on all threads of the current rayon pool.
     fn forward(
         &self,
         texts: &PackedTexts<'_>,
@@ -174,15 +176,15 @@ pub(crate) trait Body: Any + Debug + Send + Sync {
         parallel: bool,
     );
 
-    /// Bytes of memory that it holds.
+    /// Returns the memory of the weights in bytes.
     fn bytes(&self) -> usize;
 
-    /// The training passes, of architectures that are trained.
+    /// Returns the training passes, if the architecture has them.
     fn training(&self) -> Option<&dyn TrainingBody> {
         None
     }
 
-    /// The training passes, to change numbers.
+    /// Returns the training passes for changing the parameters, if the architecture has them.
     fn training_mut(&mut self) -> Option<&mut dyn TrainingBody> {
         None
     }
@@ -190,14 +192,15 @@ pub(crate) trait Body: Any + Debug + Send + Sync {
 
 /// A body with training passes. Its gradients are a body of the same type.
 pub(crate) trait TrainingBody {
-    /// As `forward`, with dropout, into `work.hidden`, keeping what `backward` needs.
+    /// Computes the hidden states like `forward`, with dropout, into `work.hidden`, and keeps what
+    /// `backward` needs.
     fn forward_saved(&self, pass: &Pass<'_>, words: &dyn Words, saved: &mut Saved, work: &mut Work);
 
-    /// The gradient by the hidden states, in `work.hidden`, to those of all weights, which are
-    /// added to `gradients` and, of the words' embeddings, `d_words`.
+    /// Propagates the gradient of the hidden states, in `work.hidden`, and adds to the gradients of
+    /// all weights: to `d_words` for the word embeddings and to `gradients` for the others.
     ///
     /// # Panics
-    /// If `gradients` is the body of another architecture.
+    /// Panics if `gradients` is the body of another architecture.
     fn backward(
         &self,
         pass: &Pass<'_>,
@@ -207,34 +210,35 @@ pub(crate) trait TrainingBody {
         work: &mut Work,
     );
 
-    /// Zeros of the same shapes.
+    /// Returns zeros of the same shapes.
     fn zeros_like(&self) -> Box<dyn Body>;
 
-    /// Lists all parameters but the decoder's.
+    /// Appends all parameters except the decoder's to the list.
     fn parameters<'a>(&'a mut self, list: &mut Vec<Parameter<'a>>);
 }
 
 impl dyn Body {
-    /// The training passes of a body that is trained: others are refused when they are loaded.
+    /// Returns the training passes of a body that can be trained. Bodies without training passes
+    /// are rejected during loading.
     pub(crate) fn trained(&self) -> &dyn TrainingBody {
         self.training().expect("a model that is not trained was refused: this is a bug")
     }
 
-    /// As [`trained`](Self::trained).
+    /// Returns the training passes like [`trained`](Self::trained), for changing the parameters.
     pub(crate) fn trained_mut(&mut self) -> &mut dyn TrainingBody {
         self.training_mut().expect("a model that is not trained was refused: this is a bug")
     }
 
-    /// The gradients as what they are.
+    /// Returns the gradients as their concrete type.
     pub(crate) fn gradients_of<B: Body>(&mut self) -> &mut B {
         let body: &mut dyn Any = self;
         body.downcast_mut().expect("gradients are of their model's type: this is a bug")
     }
 }
 
-/// An architecture that is written as an ONNX graph.
+/// An architecture with an ONNX graph.
 pub(crate) trait Graph {
-    /// Appends all nodes from token ids to the decoder's logits, `(batch, sequence, vocab)`, and
-    /// returns these.
+    /// Appends all nodes from the token ids to the decoder's logits, `(batch, sequence, vocab)`,
+    /// and returns the logits.
     fn build(&self, b: &mut Builder<'_>, inputs: &Inputs) -> Result<Value, ModelError>;
 }

@@ -1,4 +1,5 @@
-//! What turns hidden states into logits: a transform, then the decoder over the vocabulary.
+//! The head, which turns hidden states into logits: a transform, then the decoder over the
+//! vocabulary.
 
 mod onnx;
 mod training;
@@ -10,17 +11,17 @@ use super::family::{Sizes, WordHead};
 use super::words::Words;
 use crate::loader::Loader;
 
-/// The decoder over the vocabulary, with the words' embeddings that it may share.
+/// The decoder over the vocabulary, with the word embeddings that it may share.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     pub(crate) transform: Transform,
-    /// `(vocab, embedding)`
+    /// The weight and the bias of the decoder, `(vocab, embedding)`.
     pub(crate) output: Linear,
-    /// `(vocab, embedding)` in f32 where it is not the decoder's weight.
+    /// The word embeddings in f32, `(vocab, embedding)`, if the decoder is not tied to them.
     embedding: Option<Vec<f32>>,
 }
 
-/// `norm(activation(dense(x)))` before the decoder.
+/// The transform `norm(activation(dense(x)))` before the decoder.
 #[derive(Debug)]
 pub(crate) struct Transform {
     pub(crate) dense: Linear,
@@ -29,7 +30,7 @@ pub(crate) struct Transform {
 }
 
 impl Decoder {
-    /// Loads the transform and the decoder, which is the word embedding if the head is tied.
+    /// Loads the transform and the decoder, which shares the word embeddings if the head is tied.
     pub(crate) fn load(loader: &Loader<'_>, head: &WordHead, sizes: &Sizes) -> Self {
         let Sizes { vocab, embedding, hidden, .. } = *sizes;
         let transform = Transform {
@@ -53,12 +54,12 @@ impl Decoder {
         Self { transform, output: Linear { weight, bias }, embedding: table }
     }
 
-    /// Terms of the vocabulary.
+    /// Returns the number of terms in the vocabulary.
     pub(crate) fn vocab(&self) -> usize {
         self.output.weight.outputs()
     }
 
-    /// Bytes of memory that it holds.
+    /// Returns the memory of the weights in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.output.bytes()
             + self.transform.dense.bytes()
@@ -92,7 +93,7 @@ impl Words for Decoder {
 }
 
 impl Transform {
-    /// Hidden states to the decoder's input, `(tokens, embedding)`.
+    /// Computes the decoder's input, `(tokens, embedding)`, from the hidden states.
     pub(crate) fn forward<'w>(&self, workspace: &'w mut Workspace, parallel: bool) -> &'w [f32] {
         let tokens = workspace.hidden.len() / self.dense.weight.inputs();
         resize(&mut workspace.context, tokens * self.dense.weight.outputs());

@@ -1,4 +1,4 @@
-//! The architectures that are implemented, and the one that a `config.json` names.
+//! The list of implemented architectures, and the architecture that a `config.json` names.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{bert, deberta_v2, modernbert};
 use crate::config::{Keys, read};
 use crate::error::ModelError;
 
-/// Every `model_type` that is implemented, in the order in which messages list them.
+/// The family of every implemented `model_type`, in the order in which messages list them.
 pub(crate) const ARCHITECTURES: [&Family; 8] = [
     &bert::BERT,
     &bert::DISTILBERT,
@@ -23,7 +23,7 @@ pub(crate) const ARCHITECTURES: [&Family; 8] = [
     &deberta_v2::DEBERTA_V2,
 ];
 
-/// The family of a `model_type`.
+/// Returns the family of a `model_type`.
 pub(crate) fn family(model_type: &str) -> Option<&'static Family> {
     ARCHITECTURES.into_iter().find(|family| family.model_type == model_type)
 }
@@ -43,27 +43,28 @@ pub(crate) fn family(model_type: &str) -> Option<&'static Family> {
 pub struct ArchitectureConfig(pub(crate) Arc<dyn Architecture>);
 
 impl ArchitectureConfig {
-    /// Reads `config.json` of a model folder.
+    /// Reads the `config.json` of a model folder.
     ///
     /// # Errors
-    /// If it cannot be read, names another architecture, or has a value that is not implemented.
+    /// Returns an error if the file cannot be read, names an architecture that is not implemented
+    /// or has a value that is not implemented.
     pub fn open(dir: &Path) -> Result<Self, ModelError> {
         Self::from_files(&dir.into())
     }
 
-    /// Reads `config.json` at the root of a model's files.
+    /// Reads the `config.json` at the root of a model's files.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Returns the same errors as [`open`](Self::open).
     pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
         let path = files.root().join("config.json");
         Self::parse(&read(files, &path)?, &path)
     }
 
-    /// Reads the value of a `config.json`; `path` is for messages.
+    /// Reads the value of a `config.json`. `path` appears only in messages.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Returns the same errors as [`open`](Self::open).
     pub fn parse(value: &Value, path: &Path) -> Result<Self, ModelError> {
         let keys = Keys { value, path };
         keys.only("quantization_config", &Value::Null)?;
@@ -86,33 +87,34 @@ impl ArchitectureConfig {
         Ok(Self(architecture))
     }
 
-    /// The architecture's usual name.
+    /// Returns the usual name of the architecture, such as "ModernBERT".
     pub fn name(&self) -> &'static str {
         self.0.name()
     }
 
-    /// The number of terms in the model's vocabulary.
+    /// Returns the number of terms in the model's vocabulary.
     pub fn vocab(&self) -> usize {
         self.0.sizes().vocab
     }
 
-    /// The longest text in tokens, special tokens included.
+    /// Returns the longest text in tokens, special tokens included.
     pub fn max_tokens(&self) -> usize {
         self.0.sizes().max_tokens
     }
 
-    /// The width of the layers, and the numbers of layers and heads.
+    /// Returns the width of the layers, the number of layers and the number of attention heads.
     pub fn shape(&self) -> (usize, usize, usize) {
         let sizes = self.0.sizes();
         (sizes.hidden, sizes.layers, sizes.heads)
     }
 
-    /// Rows of the table of token types; none where tokens have no types.
+    /// Returns the number of rows of the token-type table, or `None` if the model has no token
+    /// types.
     pub(crate) fn token_types(&self) -> Option<usize> {
         Some(self.0.sizes().token_types).filter(|rows| *rows > 0)
     }
 
-    /// Refuses an architecture without training passes; `folder` is for the message.
+    /// Fails if the architecture has no training passes. `folder` appears only in the message.
     pub(crate) fn refuse_untrained(&self, folder: &Path) -> Result<(), ModelError> {
         if self.0.is_trained() {
             return Ok(());

@@ -18,7 +18,7 @@ use crate::weights::Weights;
 pub(crate) struct MaskedLm {
     body: Box<dyn Body>,
     pub(crate) decoder: Decoder,
-    /// The tensors of its file.
+    /// The names of the tensors in the weights file.
     pub(crate) tensors: TensorNames,
 }
 
@@ -38,9 +38,9 @@ impl MaskedLm {
         Ok(Self { body, decoder, tensors })
     }
 
-    /// Token ids to the decoder's input, `(tokens, embedding)`, in the workspace.
+    /// Computes the decoder's input, `(tokens, embedding)`, in the workspace.
     ///
-    /// With `parallel`, every layer is shared out over the current rayon pool.
+    /// With `parallel`, every layer is computed on all threads of the current rayon pool.
     pub(crate) fn forward<'w>(
         &self,
         texts: &PackedTexts<'_>,
@@ -51,25 +51,25 @@ impl MaskedLm {
         self.decoder.transform.forward(workspace, parallel)
     }
 
-    /// Bytes of the packed weights.
+    /// Returns the size of the packed weights in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.decoder.bytes() + self.body.bytes()
     }
 }
 
-/// Gradients of a masked language model: its own type, with numbers of another meaning.
+/// The gradients of a masked language model. They have the same type as the weights.
 pub(crate) type Gradients = MaskedLm;
 
 impl MaskedLm {
-    /// As `forward`, with dropout and over the current rayon pool, into `saved.output`, keeping what
-    /// `backward` needs.
+    /// Computes the decoder's input like `forward`, with dropout and on all threads of the current
+    /// rayon pool, into `saved.output`, and keeps what `backward` needs.
     pub(crate) fn forward_saved(&self, pass: &Pass<'_>, saved: &mut Saved, work: &mut Work) {
         self.body.trained().forward_saved(pass, &self.decoder, saved, work);
         self.decoder.transform.forward_saved(pass, saved, work);
     }
 
-    /// The gradient by the decoder's input, in `work.a`, to those of all weights below the decoder,
-    /// which are added to `gradients`.
+    /// Propagates the gradient of the decoder's input, in `work.a`, and adds to the `gradients` of
+    /// all weights below the decoder.
     pub(crate) fn backward(
         &self,
         pass: &Pass<'_>,
@@ -82,18 +82,18 @@ impl MaskedLm {
         self.body.trained().backward(pass, saved, &mut **body, decoder, work);
     }
 
-    /// Zeros of the same shapes, to collect gradients in.
+    /// Returns zeros of the same shapes, to collect gradients in.
     pub(crate) fn zeros_like(&self) -> Gradients {
         let body = self.body.trained().zeros_like();
         Self { body, decoder: self.decoder.zeros_like(), tensors: TensorNames::default() }
     }
 
-    /// The decoder's part of gradients.
+    /// Returns the gradients of the decoder's weight and bias.
     pub(crate) fn decoder_output(&mut self) -> &mut Linear {
         &mut self.decoder.output
     }
 
-    /// Every parameter, always in the same order.
+    /// Returns every parameter, always in the same order.
     pub(crate) fn parameters(&mut self, config: &ArchitectureConfig) -> Vec<Parameter<'_>> {
         let mut list = Vec::new();
         self.decoder.parameters(&config.0.word_head(), &mut list);

@@ -1,10 +1,11 @@
-//! Models: token ids to hidden states, and the decoder over the vocabulary or a classifier.
+//! Model architectures: the layers from token ids to hidden states, and the decoder over the
+//! vocabulary or a classifier.
 //!
-//! One file (with a folder of the same name) for each family: its entry in the list, its config, a
+//! Each family has one file (with a folder of the same name): its entry in the list, its config, a
 //! struct of layers with a `load` that names every tensor and a `forward` that reads top to bottom,
-//! its training passes and its ONNX graph. `family.rs` says what such a file provides and `list.rs`
-//! lists them: to add an architecture is to write its file and to name it there. Texts come packed,
-//! without padding.
+//! its training passes and its ONNX graph. `family.rs` says what such a file provides, and
+//! `list.rs` lists the families. To add an architecture, write its file and name it in the list.
+//! Texts are packed without padding.
 
 mod batch;
 mod words;

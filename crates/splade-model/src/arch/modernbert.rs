@@ -1,5 +1,5 @@
-//! ModernBERT (arXiv 2412.13663): norms before each part, rotary positions, gated feed-forward,
-//! and layers that see a window only between those that see the whole text.
+//! ModernBERT (arXiv 2412.13663): norms before each part, rotary positions, a gated feed-forward
+//! part, and layers with a local window between layers that attend to the whole text.
 
 mod config;
 mod onnx;
@@ -107,7 +107,7 @@ impl Architecture for ModernBertConfig {
     }
 }
 
-/// Embedding norm and layers.
+/// The embedding norm and the layers.
 #[derive(Debug)]
 pub(crate) struct ModernBert {
     norm: LayerNorm,
@@ -121,18 +121,19 @@ pub(crate) struct ModernBert {
 #[derive(Debug)]
 struct Layer {
     attention: Attention,
-    /// The first layer has none: the embeddings are normalised already.
+    /// The norm before attention. The first layer has none, because the embeddings are normalised
+    /// already.
     attention_norm: Option<LayerNorm>,
     qkv: Linear,
     attention_out: Linear,
     norm: LayerNorm,
-    /// `(2 · intermediate, hidden)`: input and gate.
+    /// The projection to the input and the gate, `(2 · intermediate, hidden)`.
     up: Linear,
     down: Linear,
 }
 
 impl ModernBert {
-    /// Loads everything but the word embedding.
+    /// Loads everything except the word embeddings.
     pub(crate) fn load(loader: &Loader<'_>, config: &ModernBertConfig) -> Self {
         let (hidden, epsilon) = (config.hidden, config.epsilon);
         let norm = |name: &str| loader.norm(name, hidden, epsilon, config.biases.norm);

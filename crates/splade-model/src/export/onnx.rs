@@ -1,11 +1,11 @@
-//! A model as `model.onnx`, for onnxruntime and what is built on it.
+//! Writes a model as `model.onnx`, for onnxruntime and libraries that use it.
 //!
 //! ```text
 //! input_ids, attention_mask[, token_type_ids] ─► networks ─► logits ─► [pooling ─► vector]
 //! ```
 //!
-//! Operators of opset 17, which onnxruntime runs from version 1.12 on. Arithmetic is in 32 bits;
-//! weights of 16 are cast. A file of protobuf holds 2 GB at most.
+//! The operators are those of opset 17, which onnxruntime runs from version 1.12 on. Arithmetic is
+//! in 32 bits; 16-bit weights are cast. A protobuf file holds at most 2 GB.
 
 use std::path::Path;
 
@@ -18,23 +18,25 @@ use crate::graph::proto::{Model, OperatorSet, Size};
 use crate::graph::{Builder, Inputs, Value, int, ints};
 use crate::weights::{FloatType, Weights};
 
-/// Of `LayerNormalization`, the newest operator used.
+/// The version of the operators. `LayerNormalization`, the newest operator of the graphs, needs 17.
 const OPSET: i64 = 17;
-/// Of that opset's time.
+/// The version of the file format that belongs to opset 17.
 const IR_VERSION: i64 = 8;
-/// What protobuf can hold.
+/// The largest size of a protobuf file in bytes.
 const MAX_BYTES: usize = i32::MAX as usize;
 
-/// What a graph gives.
+/// The output of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnnxOutput {
-    /// `logits`, `(batch, sequence, vocab)`: fastembed and sentence-transformers pool them.
+    /// The output `logits`, `(batch, sequence, vocab)`, which fastembed and sentence-transformers
+    /// pool.
     Logits,
-    /// `sparse_vector`, `(batch, vocab)`: pooled, for programs that run the graph themselves.
+    /// The pooled output `sparse_vector`, `(batch, vocab)`, for programs that run the graph
+    /// themselves.
     Vector,
 }
 
-/// Whether a graph can be written of a model, before anything is.
+/// Fails if no graph can be written for a model. The check runs before any file is written.
 pub(super) fn check(from: &Path) -> Result<(), ModelError> {
     let config = ArchitectureConfig::open(from)?;
     config.0.graph().map(drop).ok_or_else(|| not_written(from, &config))
@@ -44,7 +46,7 @@ fn not_written(from: &Path, config: &ArchitectureConfig) -> ModelError {
     ModelError::NoGraph { path: from.to_path_buf(), name: config.name() }
 }
 
-/// Writes `model.onnx` into the folder of a model that was checked.
+/// Writes `model.onnx` into the folder of a model that was checked with [`check`].
 pub(super) fn write(
     folder: &Path,
     dtype: FloatType,
@@ -81,7 +83,7 @@ pub(super) fn write(
     let path = folder.join("model.onnx");
     if model.encoded_len() > MAX_BYTES {
         return Err(ModelError::Setting(format!(
-            "{}: a file of ONNX holds 2 GB, and this model has {} bytes; use --dtype f16",
+            "{}: an ONNX file holds at most 2 GB, but this model has {} bytes; use --dtype f16",
             path.display(),
             model.encoded_len()
         )));
@@ -90,7 +92,8 @@ pub(super) fn write(
         .map_err(|source| ModelError::Write { path, source })
 }
 
-/// Pools logits of tokens: the maximum, or the sum, of `log(1 + relu(logit))`.
+/// Appends the pooling of the token logits: the maximum or the sum over the tokens of the saturated
+/// logits.
 fn pooled(
     b: &mut Builder<'_>,
     logits: &str,
@@ -102,7 +105,7 @@ fn pooled(
     let far = b.unsqueeze(&far, &[2]);
     let logits = b.add(logits, &far);
     match pooling {
-        // The activation rises: after the maximum it has less to do.
+        // The saturation is monotonic, so it can be applied after the maximum, to fewer numbers.
         Pooling::Max => {
             let attributes = vec![ints("axes", &[1]), int("keepdims", 0)];
             let largest = b.op("ReduceMax", &[&logits], attributes);

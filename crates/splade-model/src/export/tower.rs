@@ -1,4 +1,4 @@
-//! The files of one encoder: config, tokenizer and weights.
+//! Writes the files of one encoder: config, tokenizer and weights.
 
 use std::path::Path;
 
@@ -13,10 +13,10 @@ use crate::error::ModelError;
 use crate::train::{config_json, copy_tokenizer};
 use crate::weights::{FloatType, Weights, WeightsWriter};
 
-/// Numbers of a tensor that are read at once: 4 MB.
+/// The number of floats of a tensor that are read at once: 4 MB.
 const CHUNK: usize = 1 << 20;
 
-/// Writes a masked language model; returns how many numbers its weights have.
+/// Writes a masked language model and returns the number of its parameters.
 pub(super) fn write_model(
     from: &Path,
     encoder: &Encoder,
@@ -32,8 +32,8 @@ pub(super) fn write_model(
     write_weights(&Weights::open(from)?, encoder.tensors(), &config, to, dtype)
 }
 
-/// Writes a table of weights for the tokens of queries. A tokenizer may have fewer tokens than the
-/// documents have terms: the others weigh nothing.
+/// Writes a table of weights for query tokens. If the tokenizer has fewer tokens than the documents
+/// have terms, the other terms get the weight zero.
 pub(super) fn write_table(
     from: &Path,
     table: &[f32],
@@ -46,7 +46,7 @@ pub(super) fn write_table(
     if table.len() > vocab {
         let tokens = table.len();
         return Err(ModelError::Setting(format!(
-            "{}: a table of {tokens} tokens for queries of a model of {vocab} terms",
+            "{}: the query table has {tokens} tokens, but the model has only {vocab} terms",
             from.display()
         )));
     }
@@ -58,7 +58,7 @@ pub(super) fn write_table(
     file.finish()
 }
 
-/// Copies the tokenizer, with a `tokenizer.json` for readers that know nothing else.
+/// Copies the tokenizer and adds a `tokenizer.json` for readers that need one.
 fn write_tokenizer(from: &Path, to: &Path, max_length: Option<usize>) -> Result<(), ModelError> {
     copy_tokenizer(from, to)?;
     if let Some(json) = tokenizer_json_of_vocab(from)? {
@@ -71,14 +71,15 @@ fn write_tokenizer(from: &Path, to: &Path, max_length: Option<usize>) -> Result<
         config["model_max_length"] = max_length.into();
     }
     if let Some(config) = config.as_object_mut() {
-        // Nothing of its code is copied; the path is of whoever made the folder.
+        // The code that these keys refer to is not copied, and the path is only valid on the
+        // machine where the folder was made.
         config.remove("auto_map");
         config.remove("name_or_path");
     }
     write_json(&path, &config)
 }
 
-/// Writes the tensors of a model in a type.
+/// Writes the tensors of a model in the type `dtype` and returns the number of parameters.
 fn write_weights(
     weights: &Weights,
     names: &[String],
@@ -88,12 +89,12 @@ fn write_weights(
 ) -> Result<u64, ModelError> {
     let shape = |name: &str| weights.shape(name).unwrap_or_default().to_vec();
     let head = config.0.word_head();
-    // The decoder's bias stands under the name that every reader knows.
+    // The decoder's bias gets the name that every reader knows.
     let written = |name| match head.bias.contains(&name) {
         true => head.bias[0],
         false => name,
     };
-    // Names in the source, and in the file that is written.
+    // Each pair has the name in the source and the name in the written file.
     let mut tensors: Vec<(&str, &str)> =
         names.iter().map(|name| (&**name, written(&**name))).collect();
     let parameters = names.iter().map(|name| shape(name).iter().product::<usize>() as u64).sum();

@@ -1,4 +1,4 @@
-//! A graph that grows node by node. Every value is named by the node that gives it.
+//! Builds a graph node by node. The name of a value is derived from the node that computes it.
 
 use splade_nn::Activation;
 
@@ -7,13 +7,13 @@ use super::proto::{TensorType, Type, ValueInfo};
 use crate::error::ModelError;
 use crate::weights::{FloatType, Weights};
 
-/// What masked scores are lowered by: their exponentials are zero.
+/// The number that is added to masked scores, so that their exponentials are zero.
 const FAR: f32 = -1e9;
 
-/// A value of the graph.
+/// The name of a value in the graph.
 pub(crate) type Value = String;
 
-/// Nodes so far, and where their weights come from.
+/// A graph under construction, and the weights for its nodes.
 pub(crate) struct Builder<'a> {
     weights: &'a Weights,
     dtype: FloatType,
@@ -25,32 +25,32 @@ impl<'a> Builder<'a> {
         Self { weights, dtype, graph: Graph { name: "splade".to_owned(), ..Graph::default() } }
     }
 
-    /// Whether the weights have a tensor of that name.
+    /// Returns whether the weights have a tensor of that name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.weights.shape(name).is_some()
     }
 
-    /// An input of integers, `(batch, sequence)`.
+    /// Adds an input of integers, `(batch, sequence)`.
     pub(crate) fn input(&mut self, name: &str) -> Value {
         let dimensions = [Size::Name("batch".to_owned()), Size::Name("sequence".to_owned())];
         self.graph.input.push(info(name, Element::Int64, dimensions.into()));
         name.to_owned()
     }
 
-    /// Gives a value a name and makes it the output.
+    /// Names a value and makes it the output of the graph.
     pub(crate) fn output(&mut self, value: &str, name: &str, dimensions: Vec<Size>) {
         self.node("Identity", &[value], vec![], &[name]);
         self.graph.output.push(info(name, Element::Float, dimensions));
     }
 
-    /// A node of one output.
+    /// Appends a node with one output.
     pub(crate) fn op(&mut self, op: &str, inputs: &[&str], attributes: Vec<Attribute>) -> Value {
         let name = format!("{op}_{}", self.graph.node.len());
         self.node(op, inputs, attributes, &[&name]);
         name
     }
 
-    /// A node that gives equal parts along the last dimension.
+    /// Appends a node that splits a value into equal parts along the last dimension.
     pub(crate) fn split(&mut self, x: &str, parts: usize) -> Vec<Value> {
         let at = self.graph.node.len();
         let names: Vec<Value> = (0..parts).map(|part| format!("Split_{at}_{part}")).collect();
@@ -70,18 +70,18 @@ impl<'a> Builder<'a> {
         });
     }
 
-    /// A number.
+    /// Adds a constant number.
     pub(crate) fn scalar(&mut self, x: f32) -> Value {
         self.constant("number", vec![], Element::Float, x.to_le_bytes().to_vec())
     }
 
-    /// Numbers, row-major.
+    /// Adds a constant tensor of row-major numbers.
     pub(crate) fn floats(&mut self, shape: &[usize], numbers: &[f32]) -> Value {
         let bytes = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
         self.constant("numbers", dims(shape), Element::Float, bytes)
     }
 
-    /// A list of integers.
+    /// Adds a constant list of integers.
     pub(crate) fn ints(&mut self, values: &[i64]) -> Value {
         let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         self.constant("integers", vec![values.len() as i64], Element::Int64, bytes)
@@ -97,8 +97,8 @@ impl<'a> Builder<'a> {
         self.graph.initializer.push(Tensor { dims, data_type: element as i32, name, raw_data });
     }
 
-    /// A tensor of the model in 32 bits; with 16 bits in the file a cast follows, which runtimes
-    /// do once. `(outputs, inputs)` becomes `(inputs, outputs)` if it is to be transposed.
+    /// Adds a tensor of the model as 32-bit numbers. If the file has 16 bits, a cast follows, which
+    /// runtimes compute once. With `transposed`, `(outputs, inputs)` becomes `(inputs, outputs)`.
     pub(crate) fn weight(&mut self, name: &str, transposed: bool) -> Result<Value, ModelError> {
         let mut numbers = self.weights.read_f32(name)?;
         let mut shape = self.weights.shape(name).unwrap_or_default().to_vec();
@@ -115,7 +115,9 @@ impl<'a> Builder<'a> {
         };
         let mut bytes = Vec::new();
         self.dtype.encode(&numbers, &mut bytes).map_err(|number| {
-            ModelError::Setting(format!("{name} has the number {number}, too large for the type"))
+            ModelError::Setting(format!(
+                "{name} contains {number}, which is too large for the type"
+            ))
         })?;
         self.initializer(name.to_owned(), dims(&shape), element, bytes);
         match element {
@@ -124,7 +126,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// `x · Wᵀ + b` of `{prefix}.weight` and, with `bias`, `{prefix}.bias`.
+    /// Appends `x · Wᵀ + b` with `{prefix}.weight` and, with `bias`, `{prefix}.bias`.
     pub(crate) fn linear(
         &mut self,
         x: &str,
@@ -140,7 +142,7 @@ impl<'a> Builder<'a> {
         Ok(self.op("Add", &[&product, &bias], vec![]))
     }
 
-    /// Layer norm over the last dimension.
+    /// Appends a layer norm over the last dimension.
     pub(crate) fn norm(
         &mut self,
         x: &str,
@@ -186,7 +188,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// `x · (1 + y) / 2`
+    /// Appends `x · (1 + y) / 2`.
     fn half_of(&mut self, x: &str, y: &str) -> Value {
         let one = self.scalar(1.0);
         let sum = self.op("Add", &[y, &one], vec![]);
@@ -221,14 +223,14 @@ impl<'a> Builder<'a> {
         self.op("Transpose", &[x], vec![ints("perm", order)])
     }
 
-    /// Tokens of a text, padding included: a list of one.
+    /// Returns the number of tokens of a text, padding included, as a list with one entry.
     pub(crate) fn length(&mut self, ids: &str) -> Value {
         let shape = self.op("Shape", &[ids], vec![]);
         let one = self.ints(&[1]);
         self.op("Gather", &[&shape, &one], vec![])
     }
 
-    /// 0, 1, 2 … for each token of a text: `(sequence)`.
+    /// Returns the positions 0, 1, 2 … of the tokens, `(sequence)`.
     pub(crate) fn places(&mut self, ids: &str) -> Value {
         let length = self.length(ids);
         let length = self.op("Squeeze", &[&length], vec![]);
@@ -237,7 +239,7 @@ impl<'a> Builder<'a> {
         self.op("Range", &[&zero, &length, &one], vec![])
     }
 
-    /// 0 where the mask is 1, a number far below zero where it is 0.
+    /// Returns 0 where the mask is 1, and a number far below zero where it is 0.
     pub(crate) fn far_where_zero(&mut self, mask: &str) -> Value {
         let mask = self.cast(mask, Element::Float);
         let one = self.scalar(1.0);
@@ -245,8 +247,8 @@ impl<'a> Builder<'a> {
         self.scaled(&hidden, FAR)
     }
 
-    /// Attention: `(batch, sequence, hidden)` each of queries, keys and values, already split into
-    /// heads, `(batch, heads, sequence, width)`.
+    /// Appends attention. Queries, keys and values are split into heads,
+    /// `(batch, heads, sequence, width)` each; the result is `(batch, sequence, hidden)`.
     pub(crate) fn attend(&mut self, [q, k, v]: [&str; 3], width: usize, bias: &str) -> Value {
         let keys = self.transpose(k, &[0, 1, 3, 2]);
         let scores = self.op("MatMul", &[q, &keys], vec![]);
@@ -258,7 +260,7 @@ impl<'a> Builder<'a> {
         self.reshape(&context, &[0, 0, -1])
     }
 
-    /// `(batch, sequence, hidden)` to `(batch, heads, sequence, width)`.
+    /// Splits `(batch, sequence, hidden)` into heads, `(batch, heads, sequence, width)`.
     pub(crate) fn heads(&mut self, x: &str, heads: usize, width: usize) -> Value {
         let split = self.reshape(x, &[0, 0, heads as i64, width as i64]);
         self.transpose(&split, &[0, 2, 1, 3])

@@ -1,4 +1,5 @@
-//! The messages of ONNX's `onnx.proto` (IR version 8) that an export needs, by their field numbers.
+//! The messages of ONNX's `onnx.proto` (IR version 8) that an export needs, with their field
+//! numbers.
 
 use prost::Message;
 
@@ -62,7 +63,7 @@ pub(crate) struct Attribute {
     pub(crate) i: Option<i64>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub(crate) ints: Vec<i64>,
-    /// `AttributeType`: 1 float, 2 integer, 7 integers.
+    /// The number of the `AttributeType`: 1 for a float, 2 for an integer, 7 for integers.
     #[prost(int32, tag = "20")]
     pub(crate) kind: i32,
 }
@@ -75,7 +76,7 @@ pub(crate) struct Tensor {
     pub(crate) data_type: i32,
     #[prost(string, tag = "8")]
     pub(crate) name: String,
-    /// Little-endian, row-major.
+    /// The numbers as little-endian bytes, in row-major order.
     #[prost(bytes = "vec", tag = "9")]
     pub(crate) raw_data: Vec<u8>,
 }
@@ -122,7 +123,7 @@ pub(crate) enum Size {
     Name(String),
 }
 
-/// `TensorProto.DataType`.
+/// The types of `TensorProto.DataType` that an export uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Element {
     Float = 1,

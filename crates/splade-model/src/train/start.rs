@@ -1,9 +1,10 @@
-//! A masked language model out of an encoder that has no head for words (such as MiniLM).
+//! Builds a masked language model from an encoder that has no masked language modelling head (such
+//! as MiniLM).
 //!
-//! The decoder starts from the word embeddings, centred (minus their mean) and normalised, as rows
-//! of its own; the transform before it lets the hidden states through. With the layer norm of the
-//! transform a logit of a word has a deviation near 1 over the tokens of a text, whatever the size
-//! of the model, and [`Trainable::calibrate`] shifts the bias to a wanted number of terms.
+//! The decoder starts as a copy of the word embeddings, centred (minus their mean) and normalised.
+//! The transform before the decoder starts as the identity. With the layer norm of the transform,
+//! the logits of a word have a standard deviation near 1 over the tokens of a text, for models of
+//! every size, and [`Trainable::calibrate`] shifts the bias to reach a given number of terms.
 
 use std::path::Path;
 
@@ -16,10 +17,10 @@ use crate::config::read_json;
 use crate::error::ModelError;
 use crate::weights::{FloatType, Weights, WeightsWriter};
 
-/// Whether the model in a folder has no head for words.
+/// Returns whether the model in a folder lacks a masked language modelling head.
 ///
 /// # Errors
-/// If it cannot be read.
+/// Returns an error if the model cannot be read.
 pub fn lacks_head(folder: &Path) -> Result<bool, ModelError> {
     let config = ArchitectureConfig::open(folder)?;
     let weights = Weights::open(folder)?;
@@ -27,28 +28,29 @@ pub fn lacks_head(folder: &Path) -> Result<bool, ModelError> {
     Ok(config.0.is_trained() && weights.shape(&format!("{dense}.weight")).is_none())
 }
 
-/// Writes a copy of the encoder in `folder` with a head for words into `out`.
+/// Writes a copy of the encoder in `folder` with a masked language modelling head into `out`.
 ///
 /// # Errors
-/// If the encoder cannot be read, is of a family whose head is narrower than its layers, or the
-/// copy cannot be written.
+/// Returns an error if the encoder cannot be read, if its family has a head that is narrower than
+/// its layers or if the copy cannot be written.
 pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
     let config = ArchitectureConfig::open(folder)?;
     let weights = Weights::open(folder)?;
     let no_head = |message: String| {
         ModelError::Setting(format!(
-            "{}: cannot make a head for words: {message}",
+            "{}: cannot add a masked language modelling head: {message}",
             folder.display()
         ))
     };
     if !config.0.is_trained() {
-        return Err(no_head(format!("{} is not trained", config.name())));
+        return Err(no_head(format!("{} models cannot be trained", config.name())));
     }
     let head = config.0.word_head();
     let (hidden, _, _) = config.shape();
     let (vocab, prefix) = (config.vocab(), config.0.prefix());
     let embedding = find_tensor(&weights, head.embedding, prefix);
-    let embedding = embedding.ok_or_else(|| no_head(format!("no {}", head.embedding)))?;
+    let embedding =
+        embedding.ok_or_else(|| no_head(format!("there is no tensor {}", head.embedding)))?;
     if weights.shape(embedding) != Some(&[vocab, hidden]) {
         return Err(no_head(format!(
             "the word embeddings have shape {:?}, not ({vocab}, {hidden}); models whose embeddings \
@@ -85,7 +87,7 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
         tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
     let mut file = WeightsWriter::create(&out.join("model.safetensors"), &announced)?;
     for (_, shape, source) in &tensors {
-        // Nothing is drawn here.
+        // No tensor of this head is random, so the generator is never called.
         file.write(&source.numbers(shape, &weights, &mut || 0.0)?)?;
     }
     file.finish()?;
@@ -96,7 +98,7 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
     }
     write_json(&out.join("config.json"), &settings)?;
     copy_tokenizer(folder, out)?;
-    // What sentence-transformers says of the longest text, for tokenizers that do not.
+    // This file gives the longest text for tokenizers that do not.
     if let Some(settings) = read_json(&folder.join("sentence_bert_config.json"))? {
         let path = out.join("sentence_bert_config.json");
         std::fs::write(&path, settings.to_string()).map_err(|source| write(&path, source))?;
@@ -104,27 +106,27 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// The name under which the weights have a tensor: its own, or that of an encoder saved alone,
-/// without the prefix.
+/// Returns the name under which the weights have a tensor: its full name, or the name without the
+/// prefix if the encoder was saved alone.
 pub(super) fn find_tensor<'a>(weights: &'a Weights, name: &str, prefix: &str) -> Option<&'a str> {
     let short = name.strip_prefix(prefix).unwrap_or(name);
     [name, short].into_iter().find_map(|name| weights.names().find(|has| *has == name))
 }
 
-/// Where the numbers of a tensor come from.
+/// The source of the numbers of a tensor.
 pub(super) enum Source<'a> {
-    /// The tensor of that name.
+    /// The tensor of that name in the weights of the folder.
     Read(&'a str),
     Identity,
     Constant(f32),
-    /// Drawn from a normal distribution with that deviation.
+    /// Random numbers from a normal distribution with mean zero and this standard deviation.
     Normal(f32),
-    /// The tensor of that name, its rows centred and normalised.
+    /// The tensor of that name, with centred and normalised rows.
     Embeddings(&'a str),
 }
 
 impl Source<'_> {
-    /// `normal` draws from the standard normal distribution.
+    /// Returns the numbers of a tensor. `normal` draws from the standard normal distribution.
     pub(super) fn numbers(
         &self,
         shape: &[usize],
@@ -144,7 +146,8 @@ impl Source<'_> {
     }
 }
 
-/// Rows minus their mean, each of length 1; rows that are the mean stay zero.
+/// Subtracts the mean from every row and scales the rows to length 1. A row that equals the mean
+/// becomes zero.
 fn centred_and_normalized(mut rows: Vec<f32>, width: usize) -> Vec<f32> {
     let mut mean = vec![0.0f64; width];
     for row in rows.chunks_exact(width) {
@@ -161,15 +164,15 @@ fn centred_and_normalized(mut rows: Vec<f32>, width: usize) -> Vec<f32> {
     rows
 }
 
-/// Added to the bias while logits are looked at, so that all are above zero.
+/// The value that is added to the bias during calibration so that all logits are above zero.
 const LIFT: f32 = 64.0;
 
 impl Trainable {
-    /// Shifts the decoder's bias so that half of `texts` have `terms` terms or more, and gives the
-    /// shift; with the sum pooling it is that of the largest logits, too.
+    /// Shifts the decoder's bias so that half of `texts` have at least `terms` terms, and returns
+    /// the shift. With sum pooling, the shift is computed from the largest logits too.
     ///
     /// # Errors
-    /// If the decoder has no bias.
+    /// Returns an error if the decoder has no bias.
     pub fn calibrate(&mut self, texts: &[&[u32]], terms: usize) -> Result<f32, ModelError> {
         self.shift_bias(LIFT)?;
         let mut wanted: Vec<f32> = self
@@ -191,7 +194,7 @@ impl Trainable {
     fn shift_bias(&mut self, shift: f32) -> Result<(), ModelError> {
         let bias = self.network.model.decoder.output.bias.as_mut().ok_or_else(|| {
             ModelError::Setting(
-                "the decoder of this model has no bias that could be shifted".into(),
+                "cannot calibrate the model, because its decoder has no bias".into(),
             )
         })?;
         bias.iter_mut().for_each(|x| *x += shift);

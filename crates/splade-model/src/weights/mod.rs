@@ -1,7 +1,9 @@
-//! Named tensors of a model folder: safetensors or `pytorch_model.bin`, in one file or in shards.
+//! The named tensors of a model folder: safetensors or `pytorch_model.bin`, in one file or in
+//! shards.
 //!
-//! Only the headers are kept. Numbers are read by position into the caller's buffer, so that the
-//! peak of memory is the packed model and not the file; several threads may read at once.
+//! Only the headers are kept in memory. Numbers are read from their position in the file into the
+//! caller's buffer, so the peak memory is that of the packed model and not of the file. Several
+//! threads may read at once.
 
 mod pickle;
 mod safetensors;
@@ -28,26 +30,26 @@ enum Dtype {
     F32,
     F16,
     Bf16,
-    /// Integers and the like: listed, never read as weights.
+    /// Integers and other types that are not floats. They are listed but never read as weights.
     Other,
 }
 
-/// Where a tensor lies.
+/// The position and the form of a tensor in a file.
 #[derive(Debug)]
 struct Tensor {
-    /// Index in `files`.
+    /// The index of the file in `files`.
     file: usize,
     dtype: Dtype,
     shape: Vec<usize>,
-    /// Numbers from one index of a dimension to the next; none where it is row-major.
+    /// The stride of each dimension, in numbers. It is `None` for row-major tensors.
     strides: Option<Vec<usize>>,
-    /// First byte in the file.
+    /// The position of the first byte in the file.
     start: u64,
 }
 
 /// The tensors of a model folder, by name.
 ///
-/// LayerNorm's `gamma` and `beta` of old files are named `weight` and `bias`.
+/// The names `gamma` and `beta` of LayerNorm in old files are replaced by `weight` and `bias`.
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,
@@ -56,19 +58,20 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Opens `model.safetensors` or its shards, named by `model.safetensors.index.json`; else
-    /// `pytorch_model.bin` or its shards, named by `pytorch_model.bin.index.json`.
+    /// Opens `model.safetensors` or its shards, which `model.safetensors.index.json` lists. If
+    /// there are none, opens `pytorch_model.bin` or its shards, which
+    /// `pytorch_model.bin.index.json` lists.
     ///
     /// # Errors
-    /// If there is none of them, or a file is damaged.
+    /// Returns an error if none of these files exists or if a file is damaged.
     pub fn open(dir: &Path) -> Result<Self, ModelError> {
         Self::from_files(&dir.into())
     }
 
-    /// Opens the weights at the root of a model's files, as [`open`](Self::open) does in a folder.
+    /// Opens the weights at the root of a model's files, like [`open`](Self::open).
     ///
     /// # Errors
-    /// As `open`.
+    /// Returns the same errors as `open`.
     pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
         let dir = files.root();
         for (name, add) in [
@@ -97,25 +100,26 @@ impl Weights {
         Err(invalid(dir, message.to_owned()))
     }
 
-    /// The file, or the index of the shards.
+    /// Returns the path of the file, or of the index of the shards.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Names of all tensors, in order.
+    /// Returns the names of all tensors in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// The shape of a tensor, if there is one of that name.
+    /// Returns the shape of a tensor, or `None` if there is no tensor of that name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|tensor| &tensor.shape[..])
     }
 
-    /// All numbers of a tensor, row-major.
+    /// Reads all numbers of a tensor in row-major order.
     ///
     /// # Errors
-    /// If there is no such tensor, it holds no floats, or the file cannot be read.
+    /// Returns an error if there is no such tensor, if it does not hold floats or if the file
+    /// cannot be read.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, ModelError> {
         let rows = self.shape(name).and_then(|shape| shape.first().copied()).unwrap_or(1);
         let mut out = Vec::new();
@@ -123,10 +127,11 @@ impl Weights {
         Ok(out)
     }
 
-    /// The numbers of some rows (entries of the first dimension), in place of what `out` held.
+    /// Reads the numbers of some rows (entries of the first dimension) into `out`, replacing its
+    /// content.
     ///
     /// # Errors
-    /// As [`read_f32`](Self::read_f32).
+    /// Returns the same errors as [`read_f32`](Self::read_f32).
     pub fn read_rows_f32(
         &self,
         name: &str,
@@ -181,7 +186,7 @@ impl Weights {
     ) -> Result<(), ModelError> {
         for (name, tensor) in tensors {
             if self.tensors.insert(canonical(&name), tensor).is_some() {
-                return Err(invalid(path, format!("tensor {name} is there twice")));
+                return Err(invalid(path, format!("tensor {name} occurs twice")));
             }
         }
         self.files.push((path.to_path_buf(), file));
@@ -193,7 +198,7 @@ fn invalid(path: &Path, message: String) -> ModelError {
     ModelError::Weights { path: path.to_path_buf(), message }
 }
 
-/// The files that an index names, each once.
+/// Returns the files that an index lists, each once.
 fn shards(files: &ModelFiles, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let text = files
         .read_to_string(index)
@@ -215,15 +220,15 @@ fn shards(files: &ModelFiles, index: &Path) -> Result<Vec<PathBuf>, ModelError> 
     Ok(shards.into_iter().collect())
 }
 
-/// Numbers of a tensor of that shape; none where counting them overflows, even without those
-/// dimensions that have no entry.
+/// Returns the number of entries of a tensor, or `None` if the product of the dimensions overflows.
+/// Dimensions of size zero are not part of this check, so they cannot hide an overflow.
 fn elements(shape: &[usize]) -> Option<u64> {
     let count = shape.iter().try_fold(1u64, |n, size| n.checked_mul((*size).max(1) as u64))?;
     Some(if shape.contains(&0) { 0 } else { count })
 }
 
 impl Dtype {
-    /// Bytes of a number; none where it is no float.
+    /// Returns the size of a number in bytes, or `None` if the type is not a float.
     fn size(self) -> Option<usize> {
         match self {
             Dtype::F64 => Some(8),
@@ -253,7 +258,8 @@ impl Dtype {
     }
 }
 
-/// `LayerNorm.gamma` and `.beta` are the names that TensorFlow gave.
+/// Returns the PyTorch name of a tensor. TensorFlow named the tensors of LayerNorm `.gamma` and
+/// `.beta`.
 fn canonical(name: &str) -> String {
     match (name.strip_suffix(".gamma"), name.strip_suffix(".beta")) {
         (Some(prefix), _) => format!("{prefix}.weight"),

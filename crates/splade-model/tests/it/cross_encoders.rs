@@ -1,4 +1,4 @@
-//! Cross-encoders of every architecture against PyTorch's logits and gradients
+//! Compares cross-encoders of every architecture with PyTorch's logits and gradients
 //! (`scripts/reference/tiny_cross_encoders.py`).
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ use splade_model::cross_encoder::PairTokenizer;
 use splade_model::training::{TrainableCrossEncoder, add_classifier, lacks_classifier};
 use splade_model::{CrossEncoder, CrossEncoderOptions, Isa};
 
-/// Of a logit: f32 arithmetic against f64, through sums of a few hundred numbers about 1.
+/// The tolerance of a logit: f32 arithmetic against f64, through sums of a few hundred numbers
+/// about 1.
 const TOLERANCE: f64 = 2e-5;
 
 const MODELS: [&str; 10] = [
@@ -75,7 +76,7 @@ fn logits_equal_pytorch() {
                         wrong.push(format!("{name} {isa} pair {pair}: {got}, not {want}"));
                     }
                 }
-                // Alone it has the same bits.
+                // A pair alone gives the same bits.
                 let alone = model.logits(&pairs[pair..=pair]).expect("logits");
                 assert_eq!(alone[0], logits[pair], "{name} {isa} pair {pair}");
             }
@@ -112,7 +113,7 @@ fn a_score_is_made_of_one_or_two_labels() {
     assert!(error.contains("4000 tokens"), "{error}");
 }
 
-/// A copy of a model without dropout.
+/// Copies a model and sets its dropout to zero.
 fn without_dropout(model: &Path) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     for entry in std::fs::read_dir(model).expect("a model") {
@@ -130,7 +131,8 @@ fn without_dropout(model: &Path) -> tempfile::TempDir {
     dir
 }
 
-/// The gradients of every tensor of the script's loss, `group` pairs at a time.
+/// Returns the gradients of every tensor for the loss of the script, computed with `group` pairs at
+/// a time.
 fn gradients(
     model: &mut TrainableCrossEncoder,
     folder: &Path,
@@ -177,8 +179,9 @@ fn gradients_equal_pytorch() {
                 let pattern = |i: usize| ((31 * i) % 17) as f64 / 8.0 - 1.0;
                 let terms = numbers.iter().enumerate();
                 let projection: f64 = terms.map(|(i, x)| f64::from(*x) * pattern(i)).sum();
-                // 32-bit sums through a few layers; what is zero but for rounding (keys' biases)
-                // has nothing to be relative to.
+                // The tolerance allows for 32-bit sums through a few layers. Gradients that are
+                // zero except for rounding (the biases of keys) have no norm for a relative
+                // tolerance, hence the absolute part.
                 let tolerance = 3e-4 * want(0) + 1e-4;
                 let near = |x: f64, want: f64| (x - want).abs() <= tolerance;
                 if !near(norm, want(0)) || !near(projection, want(1)) {
@@ -210,7 +213,8 @@ fn dropout_follows_from_the_key_alone() {
         let plain = without_dropout(&folder);
         let mut model = TrainableCrossEncoder::load(plain.path(), Isa::detect()).expect("a model");
         assert_ne!(together, gradients(&mut model, plain.path(), 7), "{name}: nothing is dropped");
-        // Pair by pair the same numbers are dropped; sums over pairs are rounded in other places.
+        // Pair by pair, the same numbers are dropped; only the sums over pairs are rounded
+        // differently.
         for ((tensor, a), (_, b)) in together.iter().zip(&run(2, 1)) {
             let norm = a.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
             let difference =
@@ -259,7 +263,7 @@ fn an_encoder_gets_a_classifier() {
         let scores = model.score(&[("train", "night train"), ("train", "bread")]).expect("scores");
         assert!(scores[0] != scores[1] && scores.iter().all(|score| score.is_finite()));
     }
-    // What a model has of a classifier stays.
+    // The classifier of a model that has one is kept.
     let out = tempfile::tempdir().expect("a folder");
     add_classifier(&folder("bert"), out.path(), 1, &mut || 9.0).expect("a classifier");
     let load = |folder: &Path| {

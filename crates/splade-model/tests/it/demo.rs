@@ -1,5 +1,5 @@
-//! The demo model that the repository carries, against vectors that PyTorch made in f64
-//! (scripts/reference/demo_model.py). Needs nothing else.
+//! Compares the vectors of the demo model in this repository with vectors that PyTorch computed in
+//! f64 (scripts/reference/demo_model.py). The tests need no other files.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,8 @@ fn numbers(row: &Value, key: &str) -> Vec<f64> {
     row[key].as_array().expect(key).iter().map(|x| x.as_f64().expect("a number")).collect()
 }
 
-/// Ids, weights within 2e-5 (f32 arithmetic against f64) and positions, with every kernel.
+/// Compares ids, weights within 2e-5 (f32 arithmetic against f64) and positions, with every
+/// instruction set.
 #[test]
 fn equals_pytorch() {
     for isa in Isa::supported() {
@@ -49,7 +50,8 @@ fn equals_pytorch() {
     }
 }
 
-/// A vector is the same to the bit alone, in company, in any batch size and number of threads.
+/// A vector has the same bits alone, with other texts, for every batch size and for every number of
+/// threads.
 #[test]
 fn company_does_not_matter() {
     let texts: Vec<String> =

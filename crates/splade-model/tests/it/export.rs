@@ -1,5 +1,6 @@
-//! Exported folders: they give the vectors of their source, and have what each library looks for.
-//! That the libraries themselves load them is checked by `scripts/reference/exported_models.py`.
+//! Tests of exported folders: they give the vectors of their source and contain the files and
+//! tensors that each library needs. `scripts/reference/exported_models.py` checks that the
+//! libraries load them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ fn json_of(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
 }
 
-/// What a library loads, by its name.
+/// Returns for each library which parts of the folder it loads.
 fn loads(exported: &ExportedModel) -> BTreeMap<&'static str, &'static str> {
     exported.readers().into_iter().map(|reader| (reader.name, reader.loads)).collect()
 }
@@ -64,7 +65,7 @@ fn every_architecture_gives_the_same_bits() {
         for side in [Side::Document, Side::Query] {
             assert_eq!(encode(to.path(), side), encode(&fixture(&name), side), "{name} {side:?}");
         }
-        // A second export has nothing left to change.
+        // A second export changes nothing.
         let (again, _) = export(to.path(), FloatType::F32);
         let read = |folder: &TempDir, file: &str| std::fs::read(folder.path().join(file)).ok();
         for file in ["model.safetensors", "config.json", "modules.json", "tokenizer.json"] {
@@ -73,8 +74,9 @@ fn every_architecture_gives_the_same_bits() {
     }
 }
 
-/// The rules of text-embeddings-inference 1.9 (its `candle` models and `router/src/lib.rs`): tensors
-/// by name, `tokenizer.json`, and `max_seq_length`, without which it does not start.
+/// The rules are those of text-embeddings-inference 1.9 (its `candle` models and
+/// `router/src/lib.rs`): the names of tensors, `tokenizer.json`, and `max_seq_length`, without
+/// which it does not start.
 #[test]
 fn what_text_embeddings_inference_needs_is_there() {
     let cases = [
@@ -115,7 +117,7 @@ fn what_text_embeddings_inference_needs_is_there() {
     }
 }
 
-/// The tied decoder that is written out is the words' embedding.
+/// The tied decoder is written out as a copy of the word embeddings.
 #[test]
 fn robertas_decoder_is_its_embedding() {
     let (to, _) = export(&fixture("roberta"), FloatType::F32);
@@ -140,7 +142,7 @@ fn halves_are_the_nearest_numbers() {
         for tensor in halves.names() {
             let (half, whole) = (halves.read_f32(tensor), source.read_f32(tensor));
             for (half, whole) in half.expect("read").iter().zip(whole.expect("read")) {
-                // Half of the last place, and f16's smallest step.
+                // The tolerance is half of the last binary place, plus f16's smallest step.
                 assert!((half - whole).abs() <= whole.abs() * error + 3e-8, "{half} {whole}");
             }
         }
@@ -163,13 +165,14 @@ fn towers_prompts_and_lengths() {
     assert_eq!(router["structure"]["query"], query);
     assert_eq!(loads(&exported)["light-splade in Python"], "yes");
 
-    // The other fixture of towers: a table, whose documents the top of the folder encodes.
+    // The other fixture with two towers has a table for queries; the model at the top of the folder
+    // encodes the documents.
     let (to, exported) = export(&fixture("inference-free"), FloatType::F32);
     assert_eq!(exported.query, QueryTower::Table);
     assert!(to.path().join("model.safetensors").is_file());
     assert_eq!(loads(&exported)["light-splade in Python"], "documents");
 
-    // Sum pooling and prompts survive, and are told where they are not known.
+    // Sum pooling and prompts are kept, and libraries that do not support them are reported.
     std::fs::remove_dir_all(source.path().join("query_model")).expect("removed");
     let write = |name: &str, value: Value| {
         std::fs::write(source.path().join(name), value.to_string()).expect("written");
@@ -199,7 +202,7 @@ fn towers_prompts_and_lengths() {
     assert_eq!(tokenizer["model_max_length"], 7);
 }
 
-/// 70,000 is no number of f16; bf16 has it.
+/// The number 70,000 is too large for f16 but not for bf16.
 #[test]
 fn weights_that_do_not_fit_are_refused() {
     let source = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,5 @@
-//! Vectors equal to PyTorch's on every model of `../shared/golden`, where that is there.
+//! Compares the vectors of every model in `../shared/golden` with PyTorch's. The tests are skipped
+//! if that folder does not exist.
 #![allow(clippy::print_stdout, reason = "tests say what they skipped")]
 
 use std::collections::BTreeMap;
@@ -22,7 +23,8 @@ fn json(path: &Path) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// The largest difference of a weight; a term that only one side has counts with its weight.
+/// Returns the largest difference between weights. A term that only one side has counts with its
+/// weight.
 fn difference(got: &SparseVector, want: &Value) -> f64 {
     let terms =
         want["indices"].as_array().expect("terms").iter().map(|t| t.as_u64().expect("a term"));
@@ -36,8 +38,9 @@ fn difference(got: &SparseVector, want: &Value) -> f64 {
     left.values().copied().fold(own, f64::max)
 }
 
-/// All texts at once, and each alone, with every kernel: within 2e-5 of PyTorch's f32 (whose own
-/// distance from f64 is up to 5e-6) and bit-equal to each other.
+/// Encodes all texts together and each one alone, with every instruction set. The vectors must be
+/// within 2e-5 of PyTorch's f32 (whose own distance from f64 is up to 5e-6) and equal to each other
+/// bit by bit.
 #[test]
 fn vectors_of_all_models() {
     let Some(shared) = shared() else { return };
@@ -114,7 +117,7 @@ fn layouts() {
     }
 }
 
-/// Known weights of a real model (its README).
+/// Compares the largest weights with those in the README of a real model.
 #[test]
 fn a_real_model() {
     let Some(shared) = shared() else { return };

@@ -1,5 +1,5 @@
-//! Models of the hub, fetched from a fake one on a local port (`fake_hub`). No test leaves the
-//! machine or reads the environment.
+//! Tests of hub models, which are downloaded from a fake hub on a local port (`fake_hub`). No test
+//! uses the network or reads the environment.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ fn encode(folder: &Path) -> Vec<SparseVector> {
     encoder.encode(&["朝の電車で東京へ", "cheap travel by train"]).expect("encoded")
 }
 
-/// Every file of a folder, links followed.
+/// Returns the names of all files in a folder, in alphabetical order.
 fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .expect("a folder")
@@ -79,8 +79,8 @@ fn a_download_equals_the_folder_and_is_made_once() {
     assert_eq!(hub.requests(), []);
 }
 
-/// The layout of huggingface_hub 0.36: a ref with the commit, links relative to the snapshot, blobs
-/// named by etag.
+/// The layout is that of huggingface_hub 0.36: a ref with the commit, links relative to the
+/// snapshot, and blobs named by ETag.
 #[test]
 fn the_cache_is_laid_out_as_pythons() {
     let (hub, cache) = (FakeHub::start(), cache());
@@ -137,7 +137,7 @@ fn offline() {
     assert!(message.contains("whole model: no vocab.txt; unset HF_HUB_OFFLINE"), "{message}");
     assert_eq!(hub.requests(), []);
 
-    // Only the file that is missing is asked for, and its blob is still there.
+    // Only the missing file is requested, and its blob still exists.
     assert_eq!(fetch(ID, &online), folder);
     let paths: Vec<_> = hub.requests().into_iter().map(|r| (r.method, r.path)).collect();
     assert_eq!(paths.len(), 3, "the list, and the redirected HEAD: {paths:?}");
@@ -150,7 +150,7 @@ fn offline() {
 fn a_hub_that_does_not_answer() {
     let (hub, cache) = (FakeHub::start(), cache());
     let online = options(&hub, &cache);
-    // A port that nobody listens at: it was this listener's.
+    // No process listens on this port, because its listener is dropped at once.
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
     let endpoint = format!("http://{}", port.expect("a port"));
     let unreachable = HubOptions { endpoint: endpoint.clone(), ..online.clone() };
@@ -170,7 +170,7 @@ fn an_interrupted_body_is_resumed() {
     assert_eq!(ranges, [None, Some(weights().len() - 1000)]);
 }
 
-/// As a killed process leaves it: a part of a blob, and no file of that name.
+/// A killed download leaves a partial blob and no file of its name.
 #[test]
 fn a_killed_download_is_resumed_or_made_anew() {
     let size = weights().len();
@@ -211,7 +211,7 @@ fn a_truncated_file_is_not_accepted() {
     assert!(message.contains(&stops), "{message}");
     let snapshot = root(&options).join("snapshots").join(MAIN);
     assert!(!snapshot.join(WEIGHTS).exists());
-    // Half-way is not whole, not even by the name of the commit.
+    // An incomplete snapshot is not used, not even by the name of its commit.
     let offline = HubOptions { offline: true, ..options.clone() };
     assert!(error(ID, &offline).contains("not in the cache"));
     let message = error(&format!("{ID}@{MAIN}"), &offline);
@@ -220,7 +220,7 @@ fn a_truncated_file_is_not_accepted() {
     *hub.behaviour.lock().expect("no panic") = crate::fake_hub::Behaviour::default();
     assert_eq!(encode(&fetch(ID, &options)), encode(&demo()));
 
-    // A blob that lost bytes later is fetched again.
+    // A blob that lost bytes later is downloaded again.
     let blob = root(&options).join("blobs").join(sha256(&weights()));
     std::fs::write(&blob, &weights()[..5000]).expect("cut off");
     let message = error(ID, &offline);
@@ -245,7 +245,7 @@ fn refusals_say_what_to_do() {
     let without = options(&hub, &cache);
     let with = HubOptions { token: Some("hf_secret".to_owned()), ..without.clone() };
     let message = error("org/unknown", &without);
-    assert!(message.starts_with("org/unknown: it is no folder here, and"), "{message}");
+    assert!(message.starts_with("org/unknown: no local folder has this name, and"), "{message}");
     assert!(message.contains("set HF_TOKEN"), "{message}");
     let message = error("org/unknown", &with);
     assert!(message.contains("no such model or revision"), "{message}");
@@ -274,7 +274,8 @@ fn the_token_goes_to_the_hub_alone() {
     }
 }
 
-/// A cache as transformers leaves it: links, the files that it wanted, and no list of ours.
+/// Creates a cache as transformers leaves it: links, the files that transformers needs, and no
+/// manifest of ours.
 #[cfg(unix)]
 fn pythons_cache(options: &HubOptions, names: &[&str]) -> PathBuf {
     let root = root(options);
@@ -305,7 +306,7 @@ fn pythons_caches_are_used() {
     assert_eq!(encode(&snapshot), encode(&demo()));
     assert_eq!(hub.requests(), []);
 
-    // The hub is asked once which files there are, and only the missing one is fetched.
+    // The hub is asked once for its list of files, and only the missing file is downloaded.
     assert_eq!(fetch(ID, &online), snapshot);
     let requests = hub.requests();
     assert_eq!(requests[0].path, format!("/api/models/{ID}/revision/{MAIN}"));
@@ -332,7 +333,7 @@ fn a_part_of_pythons_cache_is_not_taken_for_whole() {
     }
 }
 
-/// Folders of modules are fetched, and their lack is noticed.
+/// The folders of modules are downloaded, and a missing one is reported.
 #[test]
 fn sentence_transformers() {
     let mut repository = demo_files();
@@ -402,7 +403,7 @@ fn a_cache_that_cannot_be_written() {
     assert!(message.contains("cannot write") && message.contains("HF_HUB_CACHE"), "{message}");
 }
 
-/// Of a data set only the files that were named, in Python's layout, each fetched once.
+/// Only the named files of a data set are downloaded, once each, in the layout of huggingface_hub.
 #[test]
 fn files_of_data_sets() {
     let names = ["data/a.tsv", "data/b.json", "other.tsv"];
@@ -421,7 +422,7 @@ fn files_of_data_sets() {
         hub.requests().into_iter().filter(|r| !r.cdn).map(|r| r.path).collect();
     let file = format!("/datasets/{ID}/resolve/{MAIN}/data/a.tsv");
     assert_eq!(paths, [format!("/api/datasets/{ID}/revision/main"), file.clone(), file]);
-    // Another file of the same commit; nothing where all are there.
+    // Another file of the same commit is downloaded; if all files are cached, no request is sent.
     assert_eq!(fetch(&["data/a.tsv", "data/b.json"], &options).expect("fetched"), folder);
     assert!(!folder.join("other.tsv").exists());
     hub.requests();
@@ -438,7 +439,7 @@ fn files_of_data_sets() {
     assert!(error.contains("no such data set"), "{error}");
 }
 
-/// A folder with small, large, empty and ignored files, and one below.
+/// Creates a folder with small, large, empty and ignored files, and one file in a subfolder.
 fn folder_to_upload() -> TempDir {
     let folder = cache();
     let write = |name: &str, content: &[u8]| {
@@ -489,7 +490,7 @@ fn an_upload_arrives_whole_and_large_files_once() {
         }
     }
 
-    // To a branch, twice: neither it nor the large file is made again.
+    // The upload goes to a branch twice; neither the branch nor the large file is sent again.
     for _ in 0..2 {
         upload_to(&hub, &folder, "v2/a", Some(WRITE_TOKEN)).expect("uploaded");
     }

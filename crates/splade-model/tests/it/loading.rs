@@ -1,4 +1,5 @@
-//! Ways to load the same model: a folder or bytes in memory, one encoder or both at once.
+//! Tests of the ways to load a model: from a folder or from bytes in memory, one encoder or both at
+//! once.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ fn folder(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// All files below a folder, by their paths within it.
+/// Returns all files below a folder, by their paths relative to it.
 fn in_memory(folder: &Path) -> ModelFiles {
     fn collect(folder: &Path, within: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
         for entry in std::fs::read_dir(folder.join(within)).expect("a folder") {
@@ -67,8 +68,8 @@ fn what_is_missing_in_memory_is_told_as_in_a_folder() {
     assert!(error.to_string().contains("there is no config.json"), "{error}");
 }
 
-/// Both encoders of one load give the vectors of two loads, and share the weights where the folder
-/// has one set of them.
+/// The two encoders of one load give the same vectors as two loads, and they share the weights if
+/// the folder has only one set of weights.
 #[test]
 fn a_pair_is_two_encoders() {
     for model in MODELS {

@@ -1,31 +1,32 @@
-//! Tests of the crate as its users see it, in one program. `../damaged.rs` is another: it counts
-//! what is allocated.
+//! Tests of the crate's public interface, in one program. `../damaged.rs` is a separate program,
+//! because it counts allocations.
 
-// A hub on a local port, which the tests of the program use, too.
+// A fake hub on a local port, which the tests of the program use too.
 #[cfg(feature = "hub")]
 #[path = "../fake_hub/mod.rs"]
 mod fake_hub;
 
-// Vectors of the demo model.
+// Tests of the demo model's vectors.
 mod demo;
-// Vectors of every architecture.
+// Tests of the vectors of every architecture.
 mod reference;
-// Vectors of large models, where they are there.
+// Tests of the vectors of large models, if their files exist.
 mod golden;
-// The same bits on every CPU.
+// Tests that every CPU gives the same bits.
 mod same_bits;
-// Encoders of files in memory, and of queries and documents that share their weights.
+// Tests of encoders from files in memory, and of query and document encoders that share their
+// weights.
 mod loading;
-// Scores, logits and gradients of cross-encoders.
+// Tests of the scores, logits and gradients of cross-encoders.
 mod cross_encoders;
-// Files of `torch.save`.
+// Tests of files that `torch.save` wrote.
 mod torch;
-// Gradients of every parameter.
+// Tests of the gradients of every parameter.
 mod training;
-// Folders for other libraries.
+// Tests of exported folders.
 mod export;
-// ONNX graphs, run by another engine.
+// Tests of ONNX graphs, run by another program.
 mod onnx;
-// Names at the hub: fetching and uploading.
+// Tests of hub names, downloads and uploads.
 #[cfg(feature = "hub")]
 mod hub;

@@ -1,5 +1,5 @@
-//! Graphs of ONNX, run by another program's engine (rten), against our own vectors. onnxruntime runs
-//! them in `scripts/reference/onnx_models.py`.
+//! Runs exported ONNX graphs with another program (rten) and compares the results with our vectors.
+//! `scripts/reference/onnx_models.py` runs the graphs with onnxruntime.
 
 use std::path::{Path, PathBuf};
 
@@ -17,12 +17,12 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference").join(name)
 }
 
-/// The weights of the texts by the graph, `(texts, vocab)`, of one padded batch.
+/// Returns the weights that the graph computes for one padded batch of the texts, `(texts, vocab)`.
 fn by_graph(folder: &Path, encoder: &Encoder, output: OnnxOutput) -> Vec<Vec<f32>> {
     let encode = |text: &&str| encoder.tokenizer().encode(text, None).expect("ids").ids;
     let texts: Vec<Vec<u32>> = TEXTS.iter().map(encode).collect();
     let longest = texts.iter().map(Vec::len).max().expect("texts");
-    // What transformers pads with; the mask hides it.
+    // The padding id is that of transformers; the mask hides it.
     let config = std::fs::read(folder.join("config.json")).expect("a config");
     let config: serde_json::Value = serde_json::from_slice(&config).expect("JSON");
     let pad = config["pad_token_id"].as_i64().unwrap_or(0) as i32;
@@ -95,7 +95,7 @@ fn graphs_give_our_vectors() {
             let mut dense = vec![0.0; encoder.vocab()];
             want.iter().for_each(|(term, weight)| dense[term.0 as usize] = weight);
             let error = dense.iter().zip(got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            // Both add up in 32 bits, in another order.
+            // Both programs sum in 32 bits but in different orders.
             if error.is_nan() || error >= 2e-5 {
                 wrong.push(format!("{name} {output:?} {text}: {error}"));
             }

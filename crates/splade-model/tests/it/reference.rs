@@ -1,5 +1,5 @@
-//! Every architecture against the vectors that PyTorch made in f64 for the small models that are
-//! committed (scripts/reference/tiny_models.py). Needs nothing else.
+//! Compares every architecture with vectors that PyTorch computed in f64 for small models, which
+//! are committed here (scripts/reference/tiny_models.py). The tests need no other files.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use splade_model::weights::Weights;
 use splade_model::{Encoder, EncoderOptions, Isa, ModelFolder, Side};
 use splade_sparse::{SparseVector, TermId};
 
-/// Of a weight: f32 arithmetic against f64.
+/// The tolerance of a weight: f32 arithmetic against f64.
 const TOLERANCE: f64 = 2e-5;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference")
 }
 
-/// Folders of the models but the one with a Router, which has a test of its own.
+/// Returns the folders of all models except the one with a Router, which has a separate test.
 fn models() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(fixtures()).expect("the fixtures");
     let dirs = entries.map(|entry| entry.expect("an entry").path());
@@ -36,7 +36,8 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(|x| x.as_f64().expect("a number")).collect()
 }
 
-/// Ids, weights and positions, with every kernel. All models that differ are listed.
+/// Compares ids, weights and positions with every instruction set. All models that differ are
+/// listed.
 #[test]
 fn equals_pytorch() {
     let mut wrong = Vec::new();
@@ -59,7 +60,7 @@ fn equals_pytorch() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A copy of a model as a sentence-transformers folder.
+/// Copies a model into a sentence-transformers folder.
 fn with_pooling(model: &Path, pooling: &str, activation: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for file in std::fs::read_dir(model).expect("a model") {
@@ -81,7 +82,7 @@ fn with_pooling(model: &Path, pooling: &str, activation: &str) -> tempfile::Temp
     folder
 }
 
-/// `sum` of every model: each token's weight may be off by the tolerance.
+/// Compares the sum pooling of every model. The weight of each token may differ by the tolerance.
 #[test]
 fn sums_equal_pytorch() {
     let mut wrong = Vec::new();
@@ -105,8 +106,8 @@ fn sums_equal_pytorch() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Every pooling with every activation, as sentence-transformers has them
-/// (scripts/reference/sentence_transformers_models.py). Either logarithm brings errors nearer.
+/// Compares every pooling with every activation of sentence-transformers
+/// (scripts/reference/sentence_transformers_models.py). Each logarithm reduces the errors.
 #[test]
 fn poolings_equal_sentence_transformers() {
     let expected = json(&fixtures().join("st_pooling.json"));
@@ -138,7 +139,8 @@ fn poolings_equal_sentence_transformers() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The first weight that differs, if there is one. A term that only one side has counts as 0.
+/// Returns the first weight that differs, if there is one. A term that only one side has counts as
+/// 0 on the other.
 fn difference(vector: &SparseVector, want: &Value, tolerance: f64) -> Option<String> {
     let (terms, weights) = (numbers(&want["indices"]), numbers(&want["values"]));
     for (term, weight) in terms.iter().zip(&weights) {
@@ -152,7 +154,7 @@ fn difference(vector: &SparseVector, want: &Value, tolerance: f64) -> Option<Str
     more.map(|(term, weight)| format!("term {term} is {weight}, not 0"))
 }
 
-/// The first difference, if there is one.
+/// Returns the first difference, if there is one.
 fn compare(encoder: &Encoder, expected: &Value) -> Option<String> {
     let texts = expected["texts"].as_array().expect("texts");
     for (text, result) in texts.iter().zip(expected["results"].as_array().expect("results")) {
@@ -168,7 +170,7 @@ fn compare(encoder: &Encoder, expected: &Value) -> Option<String> {
         if let Some(at) = difference(&vector, max, TOLERANCE) {
             return Some(format!("{at} for {text:?}"));
         }
-        // Positions are null where the runner-up is too near to tell.
+        // A position is null if the two largest logits are too close to compare.
         let positions = max["positions"].as_array().expect("positions");
         for term in encoder.explain(text).expect("explained").terms {
             let at = terms.iter().position(|t| *t == f64::from(term.term.0));
@@ -181,8 +183,8 @@ fn compare(encoder: &Encoder, expected: &Value) -> Option<String> {
     None
 }
 
-/// Without the files of sentence-transformers `light_splade.json` tells how a model is used, for both
-/// towers.
+/// Without the files of sentence-transformers, `light_splade.json` gives pooling, saturation and
+/// length for both towers.
 #[test]
 fn what_train_says_of_a_model_is_read() {
     let bert = fixtures().join("bert");
@@ -223,15 +225,15 @@ fn what_train_says_of_a_model_is_read() {
     }
 }
 
-/// Queries of an inference-free model are looked up, documents computed, as sentence-transformers
-/// does; as OpenSearch's older form with `idf.json` the same.
+/// Queries of an inference-free model are looked up and documents are computed, as in
+/// sentence-transformers. OpenSearch's older layout with `idf.json` gives the same vectors.
 #[test]
 fn inference_free_equals_sentence_transformers() {
     let router = fixtures().join("inference-free");
     let expected = json(&router.join("expected.json"));
     let query = Encoder::load(&router, &query_options()).expect("the query tower");
 
-    // The same model as OpenSearch lays it out: idf.json beside the encoder of documents.
+    // The same model in OpenSearch's layout has idf.json next to the document encoder.
     let open_search = tempfile::tempdir().expect("a folder");
     for file in std::fs::read_dir(router.join("document_0_MLMTransformer")).expect("files") {
         let file = file.expect("a file");
@@ -260,7 +262,7 @@ fn inference_free_equals_sentence_transformers() {
         let other = Encoder::load(open_search.path(), &options).expect("loaded");
         assert_eq!(other.encode(&texts).expect("encoded"), vectors, "{key} with idf.json");
     }
-    // The table counts where a folder has a model for queries, too.
+    // The table takes precedence over a query model in the same folder.
     std::fs::create_dir(open_search.path().join("query_model")).expect("made");
     let layout = ModelFolder::open(open_search.path()).expect("a model").layout;
     assert_eq!(layout, Layout::OpenSearch);

@@ -1,7 +1,7 @@
-//! A text's vector is the same to the bit on every CPU: the models that the repository carries, on
-//! every instruction set of this machine, against each other and against hashes that machines with
-//! other instruction sets compare with, too. Where a change of the arithmetic is meant, the failing
-//! test prints the new table.
+//! A text's vector has the same bits on every CPU. The tests encode with the models in this
+//! repository on every instruction set of this machine, and compare the results with each other and
+//! with hashes, which machines with other instruction sets check too. After an intended change of
+//! the arithmetic, the failing test prints the new table.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use splade_model::folder::{Pooling, Saturation};
 use splade_model::training::Trainable;
 use splade_model::{Encoder, EncoderOptions, Isa, Precision};
 
-/// The models that the repository carries, and small ones of the other kinds of attention.
+/// The models of the repository, and small ones for the other kinds of attention.
 const ENCODERS: [&str; 4] = [
     "../../models/demo",
     "../../models/mini-ja-en",
@@ -28,7 +28,7 @@ const GOLDEN: [(&str, Precision, u64); 8] = [
     ("tests/fixtures/reference/modernbert", Precision::Int8, 0x879dc688282ffa43),
 ];
 
-/// Small models of every family that trains.
+/// Small models of every family that can be trained.
 const MODELS: [&str; 14] = [
     "bert",
     "bert-gelu-new",
@@ -75,7 +75,7 @@ const TEXTS: [&str; 8] = [
     "Sparse vectors of 日本語 and English in one index: 検索 works with both.",
 ];
 
-/// Terms and weights, bit for bit.
+/// Returns the terms and the bits of their weights.
 fn bits(model: &str, isa: Isa, precision: Precision) -> Vec<Vec<(u32, u32)>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(model);
     let options = EncoderOptions { isa, precision, threads: Some(2), ..Default::default() };
@@ -87,7 +87,7 @@ fn bits(model: &str, isa: Isa, precision: Precision) -> Vec<Vec<(u32, u32)>> {
     vectors.iter().map(terms).collect()
 }
 
-/// Gradients of every tensor, row-major, of a training step with the dropout that the model has.
+/// Returns the row-major gradients of every tensor for one training step with the model's dropout.
 fn gradients(model: &Path, isa: Isa, pooling: Pooling) -> Vec<u32> {
     let mut model = Trainable::load(model, pooling, Saturation::Log1pRelu, isa).expect("a model");
     let texts: Vec<Vec<u32>> =
@@ -108,7 +108,7 @@ fn gradients(model: &Path, isa: Isa, pooling: Pooling) -> Vec<u32> {
     all
 }
 
-/// FNV-1a, 64 bits.
+/// Computes the FNV-1a hash of 64 bits.
 fn fnv(numbers: impl Iterator<Item = u32>) -> u64 {
     numbers.flat_map(u32::to_le_bytes).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -1,5 +1,5 @@
-//! Files of `torch.save` against the same tensors as contiguous f32, both made by
-//! scripts/reference/torch_files.py.
+//! Compares files of `torch.save` with the same tensors as contiguous f32;
+//! scripts/reference/torch_files.py makes both.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch")
 }
 
-/// Every tensor as a whole and every range of its rows, to the bit.
+/// Compares every tensor as a whole and every range of its rows, bit by bit.
 fn compare(weights: &Weights, expected: &Weights) {
     for name in expected.names() {
         assert_eq!(weights.shape(name), expected.shape(name), "{name}");
@@ -43,7 +43,7 @@ fn tensors_of_every_layout() {
     assert_eq!(sharded.names().count(), 21);
 }
 
-/// All files that are not state dicts of plain tensors; none is run.
+/// All of these files are not state dicts of plain tensors, and none of them is executed.
 #[test]
 fn anything_else_is_refused() {
     let reasons = [
@@ -77,7 +77,7 @@ fn anything_else_is_refused() {
     assert!(!Path::new("the-pickle-was-run").exists());
 }
 
-/// An index names files of its own folder only, and each tensor is in one of them.
+/// An index may only list files of its folder, and each tensor may only be in one of them.
 #[test]
 fn indices_that_do_not_fit_are_errors() {
     let shards = ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"];
@@ -100,7 +100,7 @@ fn indices_that_do_not_fit_are_errors() {
         (r#"{"weight_map": {"x": "/"}}"#, "\"/\" is not a file of this folder"),
         (r#"{"weight_map": {"x": 1}}"#, "1 is not a file of this folder"),
         (r#"{"weight_map": {"x": "none.bin"}}"#, "none.bin"),
-        (r#"{"weight_map": {"x": "a.bin", "y": "c.bin"}}"#, "is there twice"),
+        (r#"{"weight_map": {"x": "a.bin", "y": "c.bin"}}"#, "occurs twice"),
         ("", "is not valid JSON"),
     ] {
         let error = open(index).expect_err(index).to_string();

@@ -1,4 +1,5 @@
-//! Training passes: gradients of every parameter against PyTorch's, and what must not change them.
+//! Tests of the training passes: the gradients of every parameter against PyTorch's, and invariance
+//! to batches and threads.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ fn json(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).expect("a fixture")).expect("JSON")
 }
 
-/// The texts that scripts/reference/tiny_gradients.py takes.
+/// Returns the texts of scripts/reference/tiny_gradients.py.
 fn texts(folder: &Path) -> Vec<Vec<u32>> {
     let expected = json(&folder.join("expected.json"));
     let results = expected["results"].as_array().expect("results");
@@ -27,12 +28,12 @@ fn texts(folder: &Path) -> Vec<Vec<u32>> {
     results.iter().take(5).map(ids).collect()
 }
 
-/// The coefficient of the weight of a term in that script's loss.
+/// Returns the coefficient of a term's weight in the loss of that script.
 fn coefficient(text: usize, term: u32) -> f32 {
     ((7 * term as usize + 13 * text) % 11) as f32 / 5.0 - 1.0
 }
 
-/// Takes the gradients of the script's loss, `groups` texts at a time.
+/// Computes the gradients of the script's loss with `group` texts at a time.
 fn take_gradients(model: &mut Trainable, texts: &[Vec<u32>], group: usize) {
     for (i, texts) in texts.chunks(group).enumerate() {
         let refs: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
@@ -46,7 +47,7 @@ fn take_gradients(model: &mut Trainable, texts: &[Vec<u32>], group: usize) {
     }
 }
 
-/// A copy of a model without dropout.
+/// Copies a model and sets its dropout to zero.
 fn without_dropout(model: &Path) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     for entry in std::fs::read_dir(model).expect("a model") {
@@ -66,7 +67,7 @@ fn without_dropout(model: &Path) -> tempfile::TempDir {
     dir
 }
 
-/// The gradients of every tensor, row-major, by name.
+/// Returns the row-major gradients of every tensor with their names.
 fn tensors(model: &mut Trainable) -> Vec<(String, Vec<f32>)> {
     let mut all = Vec::new();
     for (value, gradient) in model.parameters() {
@@ -96,7 +97,8 @@ fn gradients_equal_pytorch() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Hidden tokens' loss and gradients, without and with FLOPS, by scripts/reference/tiny_pretraining.py.
+/// Compares the loss of hidden tokens and its gradients, without and with FLOPS, with
+/// scripts/reference/tiny_pretraining.py.
 #[test]
 fn masked_loss_and_gradients_equal_pytorch() {
     let expected = json(&fixtures().join("pretraining.json"));
@@ -128,7 +130,7 @@ fn masked_loss_and_gradients_equal_pytorch() {
             for term in pooled.iter().flatten() {
                 means[term.term as usize] += term.weight / texts.len() as f32;
             }
-            // Of 0.05 · FLOPS.
+            // These are the gradients of 0.05 · FLOPS.
             let by_term = |terms: &Vec<splade_model::training::PooledTerm>| -> Vec<f32> {
                 let slope = |term: u32| 0.05 * 2.0 * means[term as usize] / texts.len() as f32;
                 terms.iter().map(|term| slope(term.term)).collect()
@@ -139,7 +141,7 @@ fn masked_loss_and_gradients_equal_pytorch() {
             assert_eq!(got.correct, number(&expected["correct"]), "{at}");
             let want = expected["loss"].as_f64().expect("a number") * masked.len() as f64;
             for loss in [got.loss, plain.loss] {
-                // Logits of 32-bit sums are off by some 1e-6.
+                // Logits that are 32-bit sums have errors of about 1e-6.
                 assert!((loss - want).abs() < 1e-5 * want, "{at}: {loss}, not {want}");
             }
             let key = if regularized { "regularized" } else { "masked" };
@@ -149,7 +151,7 @@ fn masked_loss_and_gradients_equal_pytorch() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What differs from the norms and projections of PyTorch's gradients.
+/// Returns the differences from the norms and projections of PyTorch's gradients.
 fn compare(got: &[(String, Vec<f32>)], expected: &Value, at: &str) -> Vec<String> {
     let expected = expected.as_object().expect("tensors");
     let mut wrong = Vec::new();
@@ -164,8 +166,9 @@ fn compare(got: &[(String, Vec<f32>)], expected: &Value, at: &str) -> Vec<String
         let pattern = |i: usize| ((31 * i) % 17) as f64 / 8.0 - 1.0;
         let projection: f64 =
             numbers.iter().enumerate().map(|(i, x)| f64::from(*x) * pattern(i)).sum();
-        // 32-bit sums of some hundred products through a few layers; gradients that are zero but for
-        // rounding (keys' biases) have nothing to be relative to.
+        // The tolerance allows for 32-bit sums of some hundred products through a few layers.
+        // Gradients that are zero except for rounding (the biases of keys) have no norm for a
+        // relative tolerance, hence the absolute part.
         let tolerance = 3e-4 * want(0) + 1e-4;
         let near = |x: f64, want: f64| (x - want).abs() <= tolerance;
         if !near(norm, want(0)) || !near(projection, want(1)) {
@@ -191,10 +194,11 @@ fn company_and_threads_change_nothing_but_rounding() {
             })
         };
         let together = run(1, 5);
-        // With the folder's own dropout: the same bits on any number of threads.
+        // With the dropout of the folder, any number of threads gives the same bits.
         assert_eq!(together, run(2, 5), "{name}");
         assert_eq!(together, run(3, 5), "{name}");
-        // One at a time the same numbers are dropped; sums over texts are rounded in other places.
+        // Text by text, the same numbers are dropped; only the sums over texts are rounded
+        // differently.
         for ((name_a, a), (_, b)) in together.iter().zip(&run(2, 1)) {
             let norm = a.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
             let pairs = a.iter().zip(b);
@@ -234,7 +238,7 @@ fn a_saved_model_is_the_same() {
     }
 }
 
-/// A folder with the encoder of a model alone, its tensors named without a prefix.
+/// Creates a folder with only the encoder of a model, whose tensors are named without a prefix.
 fn without_head(model: &Path, prefix: &str) -> tempfile::TempDir {
     let dir = without_dropout(model);
     let weights = Weights::open(model).expect("weights");
@@ -274,7 +278,8 @@ fn an_encoder_without_a_head_gets_one_with_the_wanted_number_of_terms() {
             model.calibrate(&refs, wanted).expect("a bias");
             let mut terms: Vec<usize> = model.encode(&refs).iter().map(Vec::len).collect();
             terms.sort_unstable();
-            // The middle text has just as many; a logit that rounds to zero is one fewer.
+            // The median text has exactly this number of terms, or one fewer if a logit is rounded
+            // to zero.
             assert!(terms[terms.len() / 2].abs_diff(wanted) <= 1, "{name} {wanted}: {terms:?}");
         }
     }

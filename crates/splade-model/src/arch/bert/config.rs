@@ -1,4 +1,4 @@
-//! `config.json` and the tensor names of BERT and its relatives. Defaults are those of
+//! The `config.json` and the tensor names of BERT and its relatives. Defaults are those of
 //! transformers 4.56.
 
 use serde_json::Value;
@@ -9,49 +9,51 @@ use crate::arch::training::DropoutRates;
 use crate::config::Keys;
 use crate::error::ModelError;
 
-/// The families whose layers are BERT's; they differ in tensor names, positions and heads.
+/// A family whose layers are BERT's. The families differ in tensor names, positions and heads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BertFamily {
-    /// `bert.*`, `cls.predictions.*`
+    /// The family with the tensors `bert.*` and `cls.predictions.*`.
     Bert,
-    /// `roberta.*`, `lm_head.*`; positions start after the padding id.
+    /// The family with the tensors `roberta.*` and `lm_head.*`. Positions start after the padding
+    /// id.
     Roberta,
-    /// `electra.*`, `generator_predictions.*`; embeddings may be narrower than the layers.
+    /// The family with the tensors `electra.*` and `generator_predictions.*`. The embeddings may be
+    /// narrower than the layers.
     Electra,
-    /// `distilbert.*`, `vocab_transform.*`; no token types.
+    /// The family with the tensors `distilbert.*` and `vocab_transform.*`. It has no token types.
     DistilBert,
 }
 
-/// Sizes of BERT and its relatives.
+/// The sizes and settings of BERT and its relatives.
 #[derive(Debug, Clone)]
 pub(crate) struct BertConfig {
-    /// Which of them.
+    /// The family, which determines tensor names, positions and heads.
     pub(crate) family: BertFamily,
-    /// Terms of the model's vocabulary; may be more than the tokenizer's.
+    /// The number of terms in the model's vocabulary. It may be larger than the tokenizer's.
     pub(crate) vocab: usize,
-    /// Width of the embeddings; `hidden` except in ELECTRA.
+    /// The width of the embeddings. It equals `hidden` except in ELECTRA.
     pub(crate) embedding: usize,
-    /// Width of the layers.
+    /// The width of the layers.
     pub(crate) hidden: usize,
-    /// Layers.
+    /// The number of layers.
     pub(crate) layers: usize,
-    /// Heads of attention.
+    /// The number of attention heads. `hidden` is a multiple of it.
     pub(crate) heads: usize,
-    /// Width inside the feed-forward part.
+    /// The inner width of the feed-forward part.
     pub(crate) intermediate: usize,
-    /// Of the feed-forward part.
+    /// The activation of the feed-forward part.
     pub(crate) activation: Activation,
-    /// Rows of the position table.
+    /// The number of rows of the position table.
     pub(crate) positions: usize,
-    /// Rows of the token-type table.
+    /// The number of rows of the token-type table, 0 for none.
     pub(crate) token_types: usize,
-    /// Of every layer norm.
+    /// The epsilon of every layer norm.
     pub(crate) epsilon: f32,
-    /// The padding id; RoBERTa counts positions from one past it.
+    /// The padding id. RoBERTa's positions start at this id plus one.
     pub(crate) pad: u32,
-    /// Whether the decoder is the word embedding.
+    /// Whether the decoder is tied to the word embeddings.
     pub(crate) tied: bool,
-    /// What training drops.
+    /// The dropout rates of training.
     pub(crate) dropout: DropoutRates,
 }
 
@@ -62,13 +64,13 @@ pub(crate) struct Names {
     pub(crate) layer: LayerNames,
     pub(crate) dense: &'static str,
     pub(crate) dense_norm: &'static str,
-    /// The word embedding.
+    /// The name of the word embeddings.
     pub(crate) embedding: &'static str,
-    /// The decoder's weight where it is not the word embedding.
+    /// The name of the decoder's weight if the decoder is not tied.
     pub(crate) decoder: &'static str,
-    /// The decoder's bias.
+    /// The names under which files have the decoder's bias.
     pub(crate) bias: &'static [&'static str],
-    /// Tensors that are known but not used.
+    /// The tensors that the family has but that are not used.
     pub(crate) ignored: &'static [&'static str],
 }
 
@@ -147,7 +149,8 @@ impl BertFamily {
         }
     }
 
-    /// The activation of the head: fixed in RoBERTa and ELECTRA, whatever the config says.
+    /// Returns the activation of the head. It is fixed in RoBERTa and ELECTRA, regardless of the
+    /// config.
     pub(crate) fn head_activation(self, config: &BertConfig) -> Activation {
         match self {
             BertFamily::Bert | BertFamily::DistilBert => config.activation,
@@ -157,7 +160,7 @@ impl BertFamily {
 }
 
 impl BertConfig {
-    /// Reads the config of a family but DistilBERT, whose keys have other names.
+    /// Reads the config of any family except DistilBERT, whose keys have other names.
     pub(crate) fn read(keys: &Keys<'_>, family: BertFamily) -> Result<Self, ModelError> {
         keys.only("position_embedding_type", &Value::from("absolute"))?;
         let roberta = family == BertFamily::Roberta;

@@ -1,4 +1,4 @@
-//! BERT and its relatives as a graph.
+//! The ONNX graph of BERT and its relatives.
 
 use super::config::{BertConfig, BertFamily};
 use crate::arch::family::{Architecture, Graph};
@@ -57,7 +57,8 @@ impl Graph for BertConfig {
     }
 }
 
-/// RoBERTa's positions: tokens that are no padding count from one past the padding's id.
+/// Returns RoBERTa's positions: tokens that are not padding are numbered from the padding id plus
+/// one.
 fn places_after_padding(b: &mut Builder<'_>, ids: &str, pad: u32) -> Value {
     let padding = b.ints(&[i64::from(pad)]);
     let is_padding = b.op("Equal", &[ids, &padding], vec![]);

@@ -85,7 +85,7 @@ impl TrainingBody for Bert {
             if let Some(token_types) = &mut gradients.token_types {
                 add(&mut token_types[kind * width..][..width], d);
             }
-            // RoBERTa's position of padding is one, too.
+            // The position of padding in RoBERTa gets no gradient.
             if self.position_start != Some(position as u32) {
                 add(&mut gradients.positions[position * width..][..width], d);
             }

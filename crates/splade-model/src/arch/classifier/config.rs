@@ -1,4 +1,4 @@
-//! What `config.json` says about a classifier on top of an architecture.
+//! The settings in `config.json` of a classifier on top of an architecture.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use crate::arch::list::ArchitectureConfig;
 use crate::config::{Keys, read};
 use crate::error::ModelError;
 
-/// A classifier's head.
+/// The number of labels, the head and the activation of a classifier.
 #[derive(Debug, Clone)]
 pub(crate) struct ClassifierConfig {
-    /// Logits of a text.
+    /// The number of logits of a text.
     pub(crate) labels: usize,
     pub(crate) head: ClassifierHead,
     pub(crate) score: ScoreActivation,
 }
 
-/// What sentence-transformers makes of logits.
+/// The activation that sentence-transformers applies to the logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScoreActivation {
     Sigmoid,
@@ -27,7 +27,7 @@ pub(crate) enum ScoreActivation {
 }
 
 impl ClassifierConfig {
-    /// Reads `config.json` of a model folder, whose architecture is `architecture`.
+    /// Reads the `config.json` of a model folder, whose architecture is `architecture`.
     pub(crate) fn open(dir: &Path, architecture: &ArchitectureConfig) -> Result<Self, ModelError> {
         let (files, path) = (ModelFiles::folder(dir), dir.join("config.json"));
         let value = read(&files, &path)?;
@@ -39,7 +39,8 @@ impl ClassifierConfig {
     }
 }
 
-/// transformers counts `id2label`, and takes 2 labels where nothing is said.
+/// Returns the number of labels. As in transformers, it is the number of entries of `id2label`, and
+/// 2 by default.
 fn labels(keys: &Keys<'_>) -> Result<usize, ModelError> {
     match keys.get("id2label") {
         Some(Value::Object(names)) if !names.is_empty() => Ok(names.len()),
@@ -48,8 +49,9 @@ fn labels(keys: &Keys<'_>) -> Result<usize, ModelError> {
     }
 }
 
-/// The name of a class of PyTorch, under the key of sentence-transformers or that of its versions
-/// before 4; without it a sigmoid where there is one label.
+/// Reads the activation of the scores. The config names a PyTorch class under the key of
+/// sentence-transformers or under the key of its versions before 4. Without either key, it is a
+/// sigmoid for one label and the identity for more.
 fn score_activation(keys: &Keys<'_>, labels: usize) -> ScoreActivation {
     let own = keys.get("sentence_transformers").and_then(|own| own.get("activation_fn"));
     let named = own.or_else(|| keys.get("sbert_ce_default_activation_function"));

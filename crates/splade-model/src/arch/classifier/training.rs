@@ -10,7 +10,8 @@ use crate::arch::words::WordTable;
 use crate::parameter::Parameter;
 
 impl SequenceClassifier {
-    /// As `forward`, with dropout and over the current rayon pool, keeping what `backward` needs.
+    /// Computes the logits like `forward`, with dropout and on all threads of the current rayon
+    /// pool, and keeps what `backward` needs.
     pub(crate) fn forward_saved(
         &self,
         pass: &Pass<'_>,
@@ -36,8 +37,8 @@ impl SequenceClassifier {
         logits
     }
 
-    /// The gradient by the logits, `(texts, labels)`, to those of all weights, which are added to
-    /// `gradients`.
+    /// Propagates the gradient of the logits, `(texts, labels)`, and adds to the `gradients` of all
+    /// weights.
     pub(crate) fn backward(
         &self,
         pass: &Pass<'_>,
@@ -65,7 +66,7 @@ impl SequenceClassifier {
         self.body.trained().backward(pass, saved, &mut **body, words, work);
     }
 
-    /// Zeros of the same shapes, to collect gradients in.
+    /// Returns zeros of the same shapes, to collect gradients in.
     pub(crate) fn zeros_like(&self) -> Self {
         let WordTable { table, width, isa } = &self.words;
         let words = WordTable { table: vec![0.0; table.len()], width: *width, isa: *isa };
@@ -82,7 +83,7 @@ impl SequenceClassifier {
         Self { words, body, head, unexpected: Vec::new() }
     }
 
-    /// Every parameter, always in the same order.
+    /// Returns every parameter, always in the same order.
     pub(crate) fn parameters(
         &mut self,
         config: &ArchitectureConfig,
@@ -104,7 +105,7 @@ impl SequenceClassifier {
 }
 
 impl Head {
-    /// The gradient by what was pooled, `(texts, hidden)`, to that by the hidden states.
+    /// Turns the gradient of the pooled states, `(texts, hidden)`, into that of the hidden states.
     fn spread(&self, d: &[f32], offsets: &[usize], hidden: &mut Vec<f32>) {
         let width = self.dense.weight.inputs();
         let tokens = offsets.last().copied().unwrap_or(0);
@@ -124,7 +125,8 @@ impl Head {
     }
 }
 
-/// Drops numbers of `(texts, width)` in place; on gradients it is the way back.
+/// Applies dropout in place to `(texts, width)` numbers. The same call on gradients is the backward
+/// pass.
 fn drop_rows(pass: &Pass<'_>, rate: f64, place: Place, x: &mut [f32]) {
     if let Some(dropout) = Dropout::new(rate) {
         let offsets: Vec<usize> = (0..=pass.keys.len()).collect();

@@ -1,4 +1,4 @@
-//! `config.json` of DeBERTa-v2. Defaults are those of transformers 4.56.
+//! The `config.json` of DeBERTa-v2. Defaults are those of transformers 4.56.
 
 use serde_json::Value;
 use splade_nn::{Activation, LogBuckets};
@@ -6,72 +6,74 @@ use splade_nn::{Activation, LogBuckets};
 use crate::config::Keys;
 use crate::error::ModelError;
 
-/// Sizes of DeBERTa-v2.
+/// The sizes and settings of DeBERTa-v2.
 #[derive(Debug, Clone)]
 pub(crate) struct DebertaV2Config {
-    /// Terms of the model's vocabulary.
+    /// The number of terms in the model's vocabulary. It may be larger than the tokenizer's.
     pub(crate) vocab: usize,
-    /// Width of the embeddings.
+    /// The width of the embeddings.
     pub(crate) embedding: usize,
-    /// Width of the layers.
+    /// The width of the layers.
     pub(crate) hidden: usize,
-    /// Layers.
+    /// The number of layers.
     pub(crate) layers: usize,
-    /// Heads of attention.
+    /// The number of attention heads. `hidden` is a multiple of it.
     pub(crate) heads: usize,
-    /// Width inside the feed-forward part.
+    /// The inner width of the feed-forward part.
     pub(crate) intermediate: usize,
-    /// Of the feed-forward part.
+    /// The activation of the feed-forward part.
     pub(crate) activation: Activation,
-    /// Rows of the position table, and the longest text.
+    /// The number of rows of the position table, which is also the longest text in tokens.
     pub(crate) positions: usize,
-    /// Rows of the token-type table; 0 for none.
+    /// The number of rows of the token-type table, 0 for none.
     pub(crate) token_types: usize,
-    /// Of every layer norm.
+    /// The epsilon of every layer norm.
     pub(crate) epsilon: f32,
     /// Whether positions are added to the embeddings.
     pub(crate) absolute_positions: bool,
-    /// Relative positions, if used.
+    /// The settings of relative positions, if the model uses them.
     pub(crate) relative: Option<RelativeConfig>,
-    /// Kinds of scores that the scale of attention counts: the content's, and those of
-    /// `pos_att_type`, which transformers counts even where positions are not relative.
+    /// The number of kinds of scores in the scale of attention: one for the content, and one for
+    /// each entry of `pos_att_type`. transformers counts these entries even if positions are not
+    /// relative.
     pub(crate) score_kinds: usize,
-    /// Kernel width and activation of the convolution beside the first layer, if there is one.
+    /// The kernel width and the activation of the convolution beside the first layer, if there is
+    /// one.
     pub(crate) convolution: Option<ConvolutionConfig>,
-    /// Whether the head is named `cls.*` (true) or `lm_predictions.*`.
+    /// Whether the tensors of the head are named `cls.*` (true) or `lm_predictions.*` (false).
     pub(crate) legacy: bool,
-    /// Whether the decoder is the word embedding.
+    /// Whether the decoder is tied to the word embeddings.
     pub(crate) tied: bool,
 }
 
-/// Relative positions of DeBERTa-v2.
+/// The settings of relative positions in DeBERTa-v2.
 #[derive(Debug, Clone)]
 pub(crate) struct RelativeConfig {
-    /// Buckets on each side.
+    /// The number of buckets on each side of a token.
     pub(crate) span: usize,
-    /// Logarithmic buckets, if used.
+    /// The logarithmic buckets, if the model uses them.
     pub(crate) log_buckets: Option<LogBuckets>,
-    /// Content to position.
+    /// Whether scores have the part "content to position".
     pub(crate) c2p: bool,
-    /// Position to content.
+    /// Whether scores have the part "position to content".
     pub(crate) p2c: bool,
-    /// Whether positions are projected with the content's weights.
+    /// Whether positions are projected with the weights of the content.
     pub(crate) share_key: bool,
-    /// Whether the position table is normalised.
+    /// Whether a layer norm is applied to the position table.
     pub(crate) normalized: bool,
 }
 
-/// The convolution beside the first layer of DeBERTa-v2.
+/// The settings of the convolution beside the first layer of DeBERTa-v2.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConvolutionConfig {
-    /// Tokens that it spans; odd.
+    /// The number of tokens under the kernel, an odd number.
     pub(crate) kernel: usize,
-    /// After it.
+    /// The activation after the convolution.
     pub(crate) activation: Activation,
 }
 
 impl DebertaV2Config {
-    /// Reads the config.
+    /// Reads the config and rejects values that are not implemented.
     pub(crate) fn read(keys: &Keys<'_>) -> Result<Self, ModelError> {
         let hidden = keys.size("hidden_size", 1536)?;
         let heads = keys.size("num_attention_heads", 24)?;
@@ -93,7 +95,7 @@ impl DebertaV2Config {
         let relative = if keys.flag("relative_attention", false)? {
             let max_position = keys.size_if_any("max_relative_positions")?.unwrap_or(positions);
             let buckets = keys.size_if_any("position_buckets")?;
-            // The logarithmic scale runs from half the buckets to the last position.
+            // The logarithmic scale runs from half the number of buckets to the last position.
             if buckets.is_some_and(|buckets| buckets < 2 || max_position <= buckets / 2 + 1) {
                 let known = format!("2 and more, with half of them below {max_position} positions");
                 return Err(keys.unsupported("position_buckets", &known));
@@ -138,7 +140,7 @@ impl DebertaV2Config {
             score_kinds,
             convolution,
             legacy,
-            // The new head has no decoder of its own: it multiplies with the word embeddings always.
+            // The new head has no separate decoder: it always uses the word embeddings.
             tied: !legacy || keys.flag("tie_word_embeddings", true)?,
         })
     }

@@ -1,11 +1,12 @@
-//! The decoder as nodes of an ONNX graph.
+//! The ONNX nodes of the head.
 
 use crate::arch::family::WordHead;
 use crate::error::ModelError;
 use crate::graph::{Builder, Value};
 
 impl WordHead {
-    /// Hidden states, `(batch, sequence, hidden)`, to logits; `embedding` is the words' table.
+    /// Appends the nodes from the hidden states, `(batch, sequence, hidden)`, to the logits.
+    /// `embedding` is the table of word embeddings.
     pub(crate) fn graph(
         &self,
         b: &mut Builder<'_>,

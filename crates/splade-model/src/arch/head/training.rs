@@ -9,7 +9,8 @@ use crate::arch::training::{Pass, Saved, Work, linear_parameters, norm_parameter
 use crate::parameter::Parameter;
 
 impl Transform {
-    /// `work.hidden` to the decoder's input, `saved.output`, keeping what `backward` needs.
+    /// Computes the decoder's input, in `saved.output`, from `work.hidden` and keeps what
+    /// `backward` needs.
     pub(crate) fn forward_saved(&self, pass: &Pass<'_>, saved: &mut Saved, work: &mut Work) {
         saved.hidden.clone_from(&work.hidden);
         let len = pass.tokens() * self.dense.weight.outputs();
@@ -20,8 +21,8 @@ impl Transform {
         self.norm.forward_saved(pass.isa, &mut saved.output, None, &mut saved.head_norm);
     }
 
-    /// The gradient by the decoder's input, in `work.a`, to that by the hidden states, in
-    /// `work.hidden`.
+    /// Propagates the gradient of the decoder's input, in `work.a`, to that of the hidden states,
+    /// in `work.hidden`.
     pub(crate) fn backward(
         &self,
         pass: &Pass<'_>,
@@ -39,7 +40,7 @@ impl Transform {
 }
 
 impl Decoder {
-    /// Zeros of the same shapes.
+    /// Returns zeros of the same shapes.
     pub(crate) fn zeros_like(&self) -> Self {
         Self {
             transform: Transform {
@@ -52,7 +53,7 @@ impl Decoder {
         }
     }
 
-    /// Lists the parameters: the words' embeddings, the transform, the decoder.
+    /// Appends the parameters to the list: the word embeddings, the transform, the decoder.
     pub(crate) fn parameters<'a>(&'a mut self, head: &WordHead, list: &mut Vec<Parameter<'a>>) {
         let Matrix::F32(matrix) = &mut self.output.weight else {
             panic!("only 32-bit floats are trained")

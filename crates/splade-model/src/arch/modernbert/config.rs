@@ -1,4 +1,4 @@
-//! `config.json` of ModernBERT. Defaults are those of transformers 4.56.
+//! The `config.json` of ModernBERT. Defaults are those of transformers 4.56.
 
 use serde_json::Value;
 use splade_nn::Activation;
@@ -7,63 +7,63 @@ use crate::arch::training::DropoutRates;
 use crate::config::Keys;
 use crate::error::ModelError;
 
-/// The tensor of the word embedding.
+/// The name of the word embeddings.
 pub(crate) const EMBEDDING: &str = "model.embeddings.tok_embeddings.weight";
 
-/// Sizes of ModernBERT.
+/// The sizes and settings of ModernBERT.
 #[derive(Debug, Clone)]
 pub(crate) struct ModernBertConfig {
-    /// Terms of the model's vocabulary.
+    /// The number of terms in the model's vocabulary. It may be larger than the tokenizer's.
     pub(crate) vocab: usize,
-    /// Width of the layers.
+    /// The width of the layers.
     pub(crate) hidden: usize,
-    /// Heads of attention.
+    /// The number of attention heads. `hidden` is an even multiple of it.
     pub(crate) heads: usize,
-    /// Width inside the feed-forward part, of each half.
+    /// The inner width of the feed-forward part, for each of the two halves.
     pub(crate) intermediate: usize,
-    /// Of the feed-forward part.
+    /// The activation of the feed-forward part.
     pub(crate) activation: Activation,
-    /// Of the head.
+    /// The activation of the head.
     pub(crate) head_activation: Activation,
-    /// The longest text.
+    /// The longest text in tokens.
     pub(crate) positions: usize,
-    /// Of every layer norm.
+    /// The epsilon of every layer norm.
     pub(crate) epsilon: f32,
-    /// One a layer: whether it sees the whole text.
+    /// Whether each layer attends to the whole text, one entry for each layer.
     pub(crate) global: Vec<bool>,
-    /// Tokens that a local layer sees on each side.
+    /// The number of tokens on each side that a local layer attends to.
     pub(crate) window: usize,
-    /// Rotary base of the global layers.
+    /// The base of the rotary positions in global layers.
     pub(crate) global_theta: f64,
-    /// Rotary base of the local layers.
+    /// The base of the rotary positions in local layers.
     pub(crate) local_theta: f64,
-    /// Which linear layers and norms have a bias.
+    /// The linear layers and norms that have a bias.
     pub(crate) biases: ModernBertBiases,
-    /// Whether the decoder is the word embedding.
+    /// Whether the decoder is tied to the word embeddings.
     pub(crate) tied: bool,
-    /// The padding id.
+    /// The padding id, whose embedding gets no gradient.
     pub(crate) pad: u32,
-    /// What training drops.
+    /// The dropout rates of training.
     pub(crate) dropout: DropoutRates,
 }
 
-/// Which parts of ModernBERT have a bias.
+/// Flags for the parts of ModernBERT that may have a bias.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ModernBertBiases {
-    /// `attn.Wqkv`, `attn.Wo`
+    /// The flag for `attn.Wqkv` and `attn.Wo`.
     pub(crate) attention: bool,
-    /// `mlp.Wi`, `mlp.Wo`
+    /// The flag for `mlp.Wi` and `mlp.Wo`.
     pub(crate) mlp: bool,
-    /// All layer norms.
+    /// The flag for all layer norms.
     pub(crate) norm: bool,
-    /// `head.dense`
+    /// The flag for `head.dense`.
     pub(crate) head: bool,
-    /// `decoder`
+    /// The flag for `decoder`.
     pub(crate) decoder: bool,
 }
 
 impl ModernBertConfig {
-    /// Reads the config.
+    /// Reads the config and rejects values that are not implemented.
     pub(crate) fn read(keys: &Keys<'_>) -> Result<Self, ModelError> {
         let layers = keys.layers("num_hidden_layers", 22)?;
         let every = keys.size("global_attn_every_n_layers", 3)?;

@@ -1,4 +1,4 @@
-//! ModernBERT as a graph.
+//! The ONNX graph of ModernBERT.
 
 use super::config::{EMBEDDING, ModernBertConfig};
 use crate::arch::family::{Architecture, Graph};
@@ -55,7 +55,8 @@ impl Graph for ModernBertConfig {
     }
 }
 
-/// A number far below zero where two tokens are more than the window apart: `(sequence, sequence)`.
+/// Returns a bias, `(sequence, sequence)`, that is far below zero where two tokens are further
+/// apart than the window.
 fn outside_window(b: &mut Builder<'_>, places: &str, window: usize) -> Value {
     let [rows, columns] = [1, 0].map(|axis| b.unsqueeze(places, &[axis]));
     let apart = b.op("Sub", &[&rows, &columns], vec![]);
@@ -65,9 +66,10 @@ fn outside_window(b: &mut Builder<'_>, places: &str, window: usize) -> Value {
     b.far_where_zero(&is_near)
 }
 
-/// Cosines and sines of rotary positions (RoFormer, arXiv 2104.09864): `(sequence, width)` each.
+/// Returns the cosines and sines of the rotary positions (RoFormer, arXiv 2104.09864),
+/// `(sequence, width)` each.
 fn turns(b: &mut Builder<'_>, places: &str, width: usize, theta: f64) -> [Value; 2] {
-    // In 32 bits, as PyTorch has them.
+    // The frequencies are computed in 32 bits, as in PyTorch.
     let frequency = |i: usize| 1.0 / (theta as f32).powf(2.0 * i as f32 / width as f32);
     let frequencies: Vec<f32> = (0..width / 2).map(frequency).collect();
     let frequencies = b.floats(&[1, width / 2], &frequencies);
@@ -77,7 +79,7 @@ fn turns(b: &mut Builder<'_>, places: &str, width: usize, theta: f64) -> [Value;
     ["Cos", "Sin"].map(|op| b.op(op, &[&angles], vec![]))
 }
 
-/// Queries or keys with their positions.
+/// Rotates queries or keys by the angles of their positions.
 fn turned(b: &mut Builder<'_>, x: &str, [cos, sin]: &[Value; 2]) -> Value {
     let halves = b.split(x, 2);
     let second = b.op("Neg", &[&halves[1]], vec![]);

@@ -95,7 +95,7 @@ impl TrainingBody for ModernBert {
     }
 }
 
-/// What a layer's passes need beside its weights.
+/// The inputs of a layer's passes beside its weights.
 struct LayerPass<'a> {
     pass: Pass<'a>,
     layer: usize,
