@@ -1,4 +1,4 @@
-//! Reads and writes `data.*`.
+//! Reads and writes the settings under `data.*`.
 
 use std::path::PathBuf;
 
@@ -67,7 +67,7 @@ pub(super) fn read(value: Option<&Value>) -> Result<DataConfig, TrainError> {
     Ok(config)
 }
 
-/// Writes `data.*`.
+/// Returns the value of `data` for `Config::to_value`.
 pub(super) fn write(d: &DataConfig) -> Value {
     json!({
         "train_doc_master": d.train_doc_master,

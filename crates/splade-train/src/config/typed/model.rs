@@ -1,4 +1,4 @@
-//! Reads and writes `model.*`.
+//! Reads and writes the settings under `model.*`.
 
 use std::path::PathBuf;
 
@@ -65,7 +65,7 @@ pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
     Ok(config)
 }
 
-/// `activation`
+/// The words of `activation`.
 const SATURATIONS: [(&str, Saturation); 2] =
     [("log1p_relu", Saturation::Log1pRelu), ("log1p_log1p_relu", Saturation::Log1pLog1pRelu)];
 
@@ -89,7 +89,7 @@ fn query_encoder(fields: &mut Fields<'_>) -> Result<QueryEncoder, TrainError> {
     }
 }
 
-/// Writes `model.*`.
+/// Returns the value of `model` for `Config::to_value`.
 pub(super) fn write(m: &ModelConfig) -> Value {
     let mut object = json!({
         "model_name_or_path": m.model_name_or_path,

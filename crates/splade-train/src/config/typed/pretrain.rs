@@ -14,11 +14,11 @@ use crate::error::TrainError;
 const BELOW_ONE: &str = "a number of at least 0 and below 1";
 
 impl PretrainConfig {
-    /// Reads the values of [`Composed::value`](hydra_compose::Composed::value). The notes are to be
-    /// said once: settings that are taken and have no effect.
+    /// Reads the values of [`Composed::value`](hydra_compose::Composed::value). The returned notes
+    /// name settings that are accepted but have no effect; show each of them once.
     ///
     /// # Errors
-    /// If a setting is unknown, missing or out of its range.
+    /// Returns an error if a setting is unknown, missing or out of its range.
     pub fn from_value(value: &Value) -> Result<(Self, Vec<String>), TrainError> {
         let mut notes = Vec::new();
         let mut root = Fields::new("", Some(value))?;
@@ -29,7 +29,8 @@ impl PretrainConfig {
         Ok((Self { model, data, training }, notes))
     }
 
-    /// All settings, defaults included, in the layout that [`from_value`](Self::from_value) reads.
+    /// Returns all settings, defaults included, in the layout that [`from_value`](Self::from_value)
+    /// reads.
     pub fn to_value(&self) -> Value {
         let (m, d) = (&self.model, &self.data);
         let mut model = json!({ "max_length": m.max_length, "mecab_dicdir": m.mecab_dicdir });

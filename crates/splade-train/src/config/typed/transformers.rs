@@ -1,7 +1,8 @@
-//! The fields of transformers 4.56's `TrainingArguments` that are not settings of ours.
+//! The fields of transformers 4.56's `TrainingArguments` that are not settings of light-splade.
 //!
-//! A config that was written for the Python library may name any of them. Those that could not
-//! change what a run on a CPU computes are taken and left; the others must have their default.
+//! A config that was written for the Python library may contain any of them. Fields that cannot
+//! change what a run on a CPU computes are accepted and ignored; the others must have their default
+//! value.
 
 use serde_json::Value;
 
@@ -9,11 +10,11 @@ use super::fields::Fields;
 use crate::error::TrainError;
 
 enum Rule {
-    /// Any value, and why that is right.
+    /// Any value is accepted, for this reason.
     Ignored(&'static str),
-    /// This value (JSON) or null, and what another one would ask for.
+    /// Only this value (as JSON) or null is accepted, for this reason.
     Only(&'static str, &'static str),
-    /// `true` is said once to be without effect.
+    /// Any value is accepted; `true` gives a note that it has no effect.
     Precision,
 }
 use Rule::{Ignored, Only, Precision};
@@ -124,7 +125,8 @@ const RULES: &[(&str, Rule)] = &[
     ("neftune_noise_alpha", Only("null", "noise on embeddings is not implemented")),
 ];
 
-/// The fields of transformers that are taken and left, with the reason why they change nothing.
+/// Returns the fields of transformers that are accepted and ignored, each with the reason why it
+/// changes nothing.
 pub fn ignored_settings() -> impl Iterator<Item = (&'static str, &'static str)> {
     RULES.iter().filter_map(|(name, rule)| match rule {
         Ignored(reason) => Some((*name, *reason)),
@@ -132,12 +134,12 @@ pub fn ignored_settings() -> impl Iterator<Item = (&'static str, &'static str)> 
     })
 }
 
-/// What is said about runs that were to be in 16 bits.
+/// Returns the note for a run whose config requests 16-bit floats.
 pub(super) fn precision_note(name: &str) -> String {
     format!("training.{name}: this run computes in 32 bits, as the Python library does on a CPU")
 }
 
-/// Takes the fields of the table, and notes what has no effect.
+/// Reads the fields of the table, and adds a note for each setting without effect.
 pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(), TrainError> {
     for (name, rule) in RULES {
         let value = fields.raw(name);
@@ -166,7 +168,8 @@ pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(
     Ok(())
 }
 
-/// Equal, with `0` and `0.0` alike and an empty list for an empty string.
+/// Returns whether two values are equal, where `0` equals `0.0` and an empty list equals an empty
+/// string.
 fn same(a: &Value, b: &Value) -> bool {
     let empty = |v: &Value| {
         v.as_array().is_some_and(Vec::is_empty) || v.as_str().is_some_and(str::is_empty)

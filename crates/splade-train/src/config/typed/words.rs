@@ -1,4 +1,4 @@
-//! Tables of words that stand for values.
+//! Tables of the words that stand for values in a config.
 
 /// Returns the first word of a table that stands for a value.
 pub(super) fn word<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
