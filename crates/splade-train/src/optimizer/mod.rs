@@ -1,11 +1,11 @@
 //! The update of the parameters from their gradients.
 //!
 //! The optimizers are PyTorch's with the settings that transformers gives them: AdamW (decoupled
-//! weight decay, arXiv 1711.05101), SGD without momentum, Adagrad and RMSprop (weight decay added to
-//! the gradient). Weights decay in every
-//! parameter, as the Python library does it for SPLADE, or in some only. One pass over
-//! memory reads and writes parameter, gradient and moments, and leaves the gradient zero. Every
-//! number depends on its own place only, so that threads cannot change it.
+//! weight decay, arXiv 1711.05101), SGD without momentum, Adagrad and RMSprop (weight decay added
+//! to the gradient). Weight decay applies to all parameters, as the Python library does it for
+//! SPLADE, or only to some. One pass over memory reads and writes parameters, gradients and
+//! moments, and sets the gradients to zero. Every number depends only on values at its own
+//! position, so threads cannot change the result.
 
 mod options;
 
@@ -24,25 +24,25 @@ pub use norm::{clip_coefficient, gradient_norm};
 use options::CHUNK;
 pub use options::UpdateOptions;
 
-/// What an optimizer remembers.
+/// The state of an optimizer between two updates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OptimizerState {
-    /// Which optimizer.
+    /// The kind of optimizer.
     pub kind: Optimizer,
-    /// Updates so far.
+    /// The number of updates so far.
     pub step: u64,
-    /// `moments[engine][parameter][moment]`, in the engines' order; of an engine it is empty
-    /// before the first update.
+    /// The moments as `moments[engine][parameter][moment]`, in the order of the engines. The list
+    /// of an engine is empty before the first update.
     pub moments: Vec<Vec<Vec<Vec<f32>>>>,
 }
 
 impl OptimizerState {
-    /// Before the first update.
+    /// Creates the state before the first update.
     pub fn new(kind: Optimizer) -> Self {
         Self { kind, step: 0, moments: Vec::new() }
     }
 
-    /// PyTorch's names of the moments of a parameter, in the order of
+    /// Returns PyTorch's names of the moments of a parameter, in the order of
     /// [`moments`](OptimizerState::moments).
     pub fn moment_names(kind: Optimizer) -> &'static [&'static str] {
         match kind {
@@ -53,10 +53,11 @@ impl OptimizerState {
         }
     }
 
-    /// After `step` updates, with the moments of a checkpoint.
+    /// Creates the state after `step` updates, with the moments of a checkpoint.
     ///
     /// # Errors
-    /// [`TrainError::State`] if they are not those of these engines.
+    /// Returns [`TrainError::State`] if the moments do not have the shapes of the engines'
+    /// parameters.
     pub fn restored<P: Parameters + ?Sized>(
         kind: Optimizer,
         step: u64,
@@ -86,10 +87,10 @@ impl OptimizerState {
     }
 
     /// Updates all parameters with their gradients times `scale`, and sets the gradients to zero.
-    /// `engines` are the same in every call.
+    /// Every call must pass the same `engines`.
     ///
     /// # Panics
-    /// If the engines are not those of the calls before.
+    /// Panics if the engines differ from those of earlier calls.
     pub fn update<P: Parameters + ?Sized>(
         &mut self,
         engines: &mut [&mut P],
@@ -113,7 +114,8 @@ impl OptimizerState {
         }
     }
 
-    /// `kernels` are that with weight decay and that without.
+    /// Updates the parameters of one engine. `kernels` are the kernel with weight decay and the
+    /// kernel without.
     fn update_engine<P: Parameters + ?Sized>(
         &mut self,
         index: usize,

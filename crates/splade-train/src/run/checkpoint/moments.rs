@@ -1,4 +1,4 @@
-//! The parameters and the optimizer's moments of a checkpoint.
+//! Reads and writes the parameters and the optimizer's moments of a checkpoint.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use crate::optimizer::OptimizerState;
 
 use super::tensors::TensorFile;
 
-/// Writes every moment of every parameter of engines with names.
+/// Writes every moment of every parameter of the named engines.
 pub(crate) fn write_moments(
     path: &Path,
     engines: &[(&str, &dyn Parameters)],
     optimizer: &OptimizerState,
 ) -> Result<(), TrainError> {
     let names = OptimizerState::moment_names(optimizer.kind);
-    // In the order of writing: encoder, parameter, moment; then the tensors of each.
+    // The order of writing is encoder, parameter, moment, and then the tensors of each moment.
     let mut moments = Vec::new();
     for ((side, engine), parameters) in engines.iter().zip(&optimizer.moments) {
         for (index, of_parameter) in parameters.iter().enumerate() {
@@ -42,7 +42,7 @@ pub(crate) fn write_moments(
     Ok(writer.finish()?)
 }
 
-/// Reads every moment of every parameter of engines, whose names are `sides`.
+/// Reads every moment of every parameter of engines whose names are `sides`.
 pub(crate) fn read_moments(
     path: &Path,
     sides: &[&str],

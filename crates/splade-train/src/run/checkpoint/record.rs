@@ -1,9 +1,9 @@
-//! What a checkpoint says about its run: the step, the losses that were not logged yet, and the
-//! settings that decide whether another run may continue it.
+//! The records of a checkpoint about its run: the step, the losses that are not logged yet, and the
+//! settings that decide whether another run may resume from it.
 //!
-//! A run with transformers' settings leaves three records in a checkpoint: `trainer_state.json`
-//! ([`TrainerState`]), `training_args.json` (the settings), and `light_splade.json` (how the model is
-//! used, and under `run` a [`RunState`]).
+//! A run with transformers' settings writes three records into a checkpoint: `trainer_state.json`
+//! ([`TrainerState`]), `training_args.json` (the settings), and `light_splade.json` (how the model
+//! is used, and a [`RunState`] under `run`).
 
 use std::path::Path;
 
@@ -26,19 +26,20 @@ pub(crate) const SETTINGS: &str = "training_args.json";
 /// The version of [`RunState`].
 const VERSION: u64 = 1;
 
-/// The state of a run at the moment of a checkpoint, less parameters and moments.
+/// The state of a run at the time of a checkpoint, without parameters and moments.
 pub(crate) struct Snapshot<'a> {
-    /// The steps that were made.
+    /// The number of steps that were made.
     pub(crate) step: u64,
     /// The step after which the model was last evaluated.
     pub(crate) measured: u64,
-    /// The updates that the optimizer has made.
+    /// The number of updates that the optimizer has made.
     pub(crate) updates: u64,
-    /// The steps whose data was not gone over.
+    /// The number of steps whose data was skipped; see
+    /// [`Plan::offset`](super::super::plan::Plan::offset).
     pub(crate) data_offset: u64,
     /// What is due after this step.
     pub(crate) due: Due,
-    /// The steps since the last log.
+    /// The sums over the steps since the last log.
     pub(crate) window: &'a Window,
     /// The history and the best model.
     pub(crate) state: &'a TrainerState,
@@ -47,17 +48,17 @@ pub(crate) struct Snapshot<'a> {
 /// The state of a run as a checkpoint holds it; the counterpart of [`Snapshot`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Saved {
-    /// The steps that were made.
+    /// The number of steps that were made.
     pub(crate) step: u64,
     /// The step after which the model was last evaluated.
     pub(crate) measured: u64,
-    /// The updates that the optimizer has made.
+    /// The number of updates that the optimizer has made.
     pub(crate) updates: u64,
-    /// The steps whose data was not gone over.
+    /// The number of steps whose data was skipped.
     pub(crate) data_offset: u64,
-    /// The state of losses and regularizers.
+    /// The state of the losses and regularizers.
     pub(crate) objective: Value,
-    /// The steps since the last log.
+    /// The sums over the steps since the last log.
     pub(crate) window: Window,
 }
 
@@ -65,34 +66,34 @@ pub(crate) struct Saved {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunState {
     version: u64,
-    /// The version of the program that wrote it.
+    /// The version of the program that wrote the record.
     program: String,
     seed: u64,
     global_step: u64,
-    /// The samples of the training set.
+    /// The number of samples in the training set.
     pub(crate) samples: usize,
-    /// The steps whose data was not gone over.
+    /// The number of steps whose data was skipped.
     data_offset: u64,
-    /// The updates that the optimizer has made.
+    /// The number of updates that the optimizer has made.
     updates: u64,
-    /// The state of losses and regularizers.
+    /// The state of the losses and regularizers.
     objective: Value,
-    /// The steps since the last log.
+    /// The sums over the steps since the last log.
     window: Window,
     settings: Value,
 }
 
-/// The parts of a record that only its task knows.
+/// The parts of a record that depend on the task.
 pub(crate) struct RecordParts<'a> {
     /// The settings of the training.
     pub(crate) training: &'a TrainingConfig,
-    /// All settings, as they are compared with those of a run that resumes.
+    /// All settings, in the form in which they are compared with those of a resumed run.
     pub(crate) settings: &'a Value,
     /// How the model is used.
     pub(crate) model_use: Value,
-    /// The samples of the training set.
+    /// The number of samples in the training set.
     pub(crate) samples: usize,
-    /// The state of losses and regularizers.
+    /// The state of the losses and regularizers.
     pub(crate) objective: Value,
 }
 
@@ -123,11 +124,12 @@ pub(crate) fn texts(
     ]
 }
 
-/// Reads the record of a checkpoint, and checks that its settings decide the same numbers as
-/// `settings`. `state` takes the past of the run.
+/// Reads the record of a checkpoint, and checks that its settings give the same numbers as
+/// `settings`. The history of the run is read into `state`.
 ///
 /// # Errors
-/// If the folder is no checkpoint that can be continued, or one of another run.
+/// Returns an error if the folder is not a checkpoint that can be resumed, or if it belongs to
+/// another run.
 pub(crate) fn read(
     checkpoint: &Path,
     settings: &Value,
