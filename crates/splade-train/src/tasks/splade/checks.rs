@@ -1,4 +1,4 @@
-//! Checks of the evaluations that a SPLADE run asks for.
+//! The checks of the evaluations in a SPLADE run.
 
 use splade_data::{TrainingData, ValidationData};
 use splade_logs::names;
@@ -10,8 +10,8 @@ use crate::run::checks::wrong;
 
 use super::evaluation::{AVG_QUERY_TERMS, metrics};
 
-/// Checks that the evaluations that are asked for can be made, and that checkpoints are there when
-/// the best of them is wanted (`TrainingArguments.__post_init__` of transformers 4.56).
+/// Checks that the requested evaluations are possible, and that checkpoints exist if the best one
+/// is wanted (`TrainingArguments.__post_init__` of transformers 4.56).
 pub(super) fn check_evaluation(
     config: &Config,
     plan: &Plan,
@@ -69,7 +69,8 @@ pub(super) fn check_evaluation(
     }
 }
 
-/// The name with `eval_`, and whether greater is better; none where no best model is looked for.
+/// Returns the metric's name with `eval_`, and whether greater is better. Returns `None` if no best
+/// model is wanted.
 pub(super) fn best_metric(config: &Config) -> Option<(String, bool)> {
     let training = &config.training;
     let loss = || training.load_best_model_at_end.then(|| "loss".to_owned());

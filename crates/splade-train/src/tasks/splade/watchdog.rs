@@ -1,16 +1,18 @@
-//! Warnings of runs that go wrong without an error: vectors without terms, vectors that stay dense.
+//! Warnings about runs that go wrong without an error: vectors without terms, and vectors that stay
+//! dense.
 
 use crate::run::StepReport;
 
-/// Steps before vectors can be told to stay dense, however soon the regularizers are at full
-/// strength.
+/// The number of steps before a warning about dense vectors, even if the regularizers reach their
+/// full λ earlier.
 const SETTLING: f64 = 100.0;
 
-/// Says each thing once.
+/// The state of the warnings; each is given once.
 #[derive(Debug, Clone)]
 pub(super) struct Watchdog {
     vocab: usize,
-    /// Steps until both regularizers have had their full strength.
+    /// The number of steps until both regularizers have reached their full λ, at least
+    /// [`SETTLING`].
     full_strength: f64,
     said_empty: bool,
     said_dense: bool,
@@ -26,7 +28,7 @@ impl Watchdog {
         }
     }
 
-    /// What there is to say of a step.
+    /// Returns a warning about a step, if there is a reason for one.
     pub(super) fn look(&mut self, report: &StepReport) -> Option<String> {
         let step = report.step;
         for batch in &report.batches {
