@@ -4,7 +4,6 @@
 //!         [--batch 8] [--length 128] [--steps 5] [--threads 2] [--cache TOKENS]
 //!
 //! A step is one batch of triplets (query, positive, negative) with in-batch negatives, FLOPS on
-//! A step is one batch of triplets (query, positive, negative) with in-batch negatives, FLOPS on
 //! both sides, dropout as in the model's config, clipping at 1 and AdamW. The Python counterpart
 //! train_step.py makes the same step on the same texts. PASSAGES and QUERIES are NDJSON files with
 //! the field `text`. Two warm-up steps are not timed. The last line of the output is JSON.

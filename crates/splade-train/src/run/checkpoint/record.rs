@@ -34,8 +34,7 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) measured: u64,
     /// The number of updates that the optimizer has made.
     pub(crate) updates: u64,
-    /// The number of steps whose data was skipped; see
-    /// [`Plan::offset`](super::super::plan::Plan::offset).
+    /// The number of steps whose data was skipped because of `ignore_data_skip`.
     pub(crate) data_offset: u64,
     /// What is due after this step.
     pub(crate) due: Due,
