@@ -92,7 +92,8 @@ impl Schedule {
                     return Err(TrainError::Config {
                         at: "training.learning_rate".into(),
                         message: format!(
-                            "{learning_rate} is not above the polynomial schedule's end, {end}\n\
+                            "{learning_rate} is not above {end}, the final rate of the polynomial \
+                             schedule\n\
                              hint: set `training.lr_scheduler_kwargs.lr_end`"
                         ),
                     });
@@ -183,7 +184,7 @@ impl<'a> Arguments<'a> {
             if !self.known.contains(&name.as_str()) {
                 let known = match &self.known[..] {
                     [] => "this scheduler has no settings".into(),
-                    known => format!("this scheduler has only: {}", known.join(", ")),
+                    known => format!("this scheduler has only the settings {}", known.join(", ")),
                 };
                 return Err(self.error(name, &known));
             }
@@ -291,8 +292,12 @@ mod tests {
         let one = |name: &str, value: f64| vec![(name.to_string(), value)];
         for (name, kwargs, expected) in [
             ("linear", one("power", 2.0), "power: this scheduler has no settings"),
-            ("cosine", one("power", 2.0), "power: this scheduler has only: num_cycles"),
-            ("polynomial", one("cycles", 2.0), "cycles: this scheduler has only: lr_end, power"),
+            ("cosine", one("power", 2.0), "power: this scheduler has only the settings num_cycles"),
+            (
+                "polynomial",
+                one("cycles", 2.0),
+                "cycles: this scheduler has only the settings lr_end, power",
+            ),
             ("cosine", one("num_cycles", f64::NAN), "num_cycles: must be a finite number"),
             ("inverse_sqrt", one("timescale", 0.0), "timescale: must be above 0"),
         ] {

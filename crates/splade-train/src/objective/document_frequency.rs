@@ -68,7 +68,7 @@ impl DocumentFrequency {
         for counts in [Some(&self.current), self.last.as_ref()].into_iter().flatten() {
             if counts.texts > 0 && counts.terms.len() != vocab {
                 return Err(TrainError::State(format!(
-                    "document frequencies of {} terms were counted, and the vocabulary has {vocab}",
+                    "the document frequencies have {} terms, but the vocabulary has {vocab}",
                     counts.terms.len()
                 )));
             }

@@ -47,7 +47,7 @@ pub(super) fn check(losses: &[LossConfig]) -> Result<(), TrainError> {
     let fail = |at: String, message: String| Err(TrainError::Config { at, message });
     let at = "training.training_loss";
     if losses.is_empty() {
-        return fail(at.into(), "there is none".into());
+        return fail(at.into(), "at least one loss is required".into());
     }
     let mut seen = HashSet::new();
     for config in losses {

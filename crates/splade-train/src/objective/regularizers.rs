@@ -53,13 +53,13 @@ impl Side {
             Err(TrainError::Config { at, message: format!("{got} is not {wanted}") })
         };
         let not_negative = |x: f64| x.is_finite() && x >= 0.0;
-        check(not_negative(config.lambda), "lambda_", config.lambda, "a number from 0 up")?;
+        check(not_negative(config.lambda), "lambda_", config.lambda, "a number of at least 0")?;
         check(not_negative(config.steps), "T", config.steps, "a number of steps, or 0")?;
         let mut frequency = None;
         if let RegularizerKind::DfFlops { alpha, beta, interval } = config.kind {
             check(alpha > 0.0 && alpha < 1.0, "df_alpha", alpha, "between 0 and 1")?;
             check(beta.is_finite() && beta > 0.0, "df_beta", beta, "a number above 0")?;
-            check(interval > 0, "df_interval", 0.0, "a number of steps from 1 up")?;
+            check(interval > 0, "df_interval", 0.0, "a number of steps of at least 1")?;
             frequency = Some(DocumentFrequency::new(alpha, beta, interval));
         }
         Ok(Self { config: config.clone(), frequency })
@@ -117,7 +117,7 @@ impl Side {
             (None, _) | (Some(_), _) => {
                 return Err(TrainError::State(format!(
                     "its `{name}` regularizer is of another kind\n\
-                     hint: continue with the regularizers that the checkpoint was made with"
+                     hint: resume with the regularizers of the checkpoint"
                 )));
             }
         };

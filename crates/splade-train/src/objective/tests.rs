@@ -390,7 +390,7 @@ fn settings_out_of_range_are_refused() {
         |weight, temperature| vec![LossConfig { weight, temperature, ..loss(LossKind::KlDiv) }];
     let good = || with(1.0, 1.0);
     for (losses, doc, expected) in [
-        (vec![], None, "training.training_loss: there is none"),
+        (vec![], None, "training.training_loss: at least one loss is required"),
         ([good(), good()].concat(), None, "training.training_loss: `kldiv` is given twice"),
         (with(f64::NAN, 1.0), None, "training.loss_weights.kldiv: NaN is not"),
         (with(1.0, 0.0), None, "training.temperatures.kldiv: 0 is not a number above 0"),

@@ -18,13 +18,16 @@ use super::plan::Plan;
 pub(crate) fn check_outputs(training: &TrainingConfig, resumes: bool) -> Result<(), TrainError> {
     let output = &training.output_dir;
     if output.as_os_str().is_empty() {
-        return Err(wrong("output_dir", "there is none: name the folder for checkpoints"));
+        return Err(wrong(
+            "output_dir",
+            "this setting is required; hint: set it to the folder for checkpoints",
+        ));
     }
     let found = checkpoints(output)?;
     if let Some((_, last)) = found.last().filter(|_| !resumes) {
         return Err(TrainError::Run(format!(
-            "{} has checkpoints of an earlier run, the last is {}\nhint: --resume continues it; \
-             for a new run name another training.output_dir or remove them",
+            "{} holds checkpoints of an earlier run, the last one is {}\nhint: --resume continues \
+             it; for a new run name another training.output_dir or remove them",
             output.display(),
             last.file_name().unwrap_or_default().to_string_lossy()
         )));

@@ -90,11 +90,14 @@ impl Plan {
         };
         if batches == 0 {
             let hint = match samples {
-                0 => "hint: data.eval_loss_size holds some back, see that it leaves others",
-                _ => "hint: training.dataloader_drop_last leaves out a batch that is not full",
+                0 => "hint: lower data.eval_loss_size, which holds samples out of the training",
+                _ => {
+                    "hint: set training.dataloader_drop_last to false, so that a partial batch is \
+                     used"
+                }
             };
             return Err(TrainError::Data(format!(
-                "{samples} samples give no batch of {batch} to train on\n{hint}"
+                "{samples} samples are not enough for a batch of {batch}\n{hint}"
             )));
         }
         let epoch_steps = batches.div_ceil(accumulation) as u64;

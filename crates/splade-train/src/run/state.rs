@@ -123,7 +123,9 @@ impl TrainerState {
         let (Some(log_history), Some(global_step), Some(epoch)) =
             (history, value["global_step"].as_u64(), value["epoch"].as_f64())
         else {
-            return Err(bad("no global_step, epoch and log_history of a trainer's state".into()));
+            return Err(bad(
+                "global_step, epoch or log_history is missing or has a wrong type".into()
+            ));
         };
         (self.log_history, self.global_step, self.epoch) = (log_history, global_step, epoch);
         self.best_metric = value["best_metric"].as_f64();

@@ -48,9 +48,9 @@ pub(crate) fn checkpoint(
 /// Tells the observer from which checkpoint the run resumes, or that there is none.
 pub(crate) fn tell_checkpoint(folder: Option<&Path>, output: &Path, observer: &mut dyn Observer) {
     let note = match folder {
-        Some(folder) => format!("going on from {}", folder.display()),
+        Some(folder) => format!("resuming from {}", folder.display()),
         None => {
-            format!("there is no checkpoint in {}: beginning at the start", output.display())
+            format!("there is no checkpoint in {}; beginning at the start", output.display())
         }
     };
     observer.event(Event::Note(&note));

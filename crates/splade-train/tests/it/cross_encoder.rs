@@ -198,7 +198,7 @@ fn scores_that_are_no_probabilities_are_no_labels_of_bce() {
         refused(&toy(dir.path(), &more), false)
     };
     let refused = message("BCEWithLogitsLoss").unwrap_or_default();
-    assert!(refused.contains("those of BCEWithLogitsLoss are 0 to 1"), "{refused}");
+    assert!(refused.contains("the labels of BCEWithLogitsLoss are 0 to 1"), "{refused}");
     assert!(refused.contains("MSELoss"), "{refused}");
     assert_eq!(message("MSELoss"), None);
 }

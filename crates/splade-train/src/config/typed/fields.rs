@@ -80,7 +80,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn required_text(&mut self, name: &'static str) -> Result<String, TrainError> {
         self.text(name)?
             .filter(|text| !text.is_empty())
-            .ok_or_else(|| self.error(name, "this setting is needed and not given"))
+            .ok_or_else(|| self.error(name, "this setting is required"))
     }
 
     pub(crate) fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, TrainError> {
@@ -195,7 +195,7 @@ impl<'a> Fields<'a> {
             None => {
                 let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
                 let hint = did_you_mean(&text, names.iter().copied());
-                Err(self.error(name, format!("`{text}` is none of {}{hint}", names.join(", "))))
+                Err(self.error(name, format!("`{text}` is not one of {}{hint}", names.join(", "))))
             }
         }
     }

@@ -70,13 +70,13 @@ pub(super) fn losses(f: &mut Fields<'_>, data: &DataConfig) -> Result<Vec<LossCo
             ));
         };
         if losses.iter().any(|loss| loss.kind == *kind) {
-            return Err(f.error(NAME, format!("{name} is there twice")));
+            return Err(f.error(NAME, format!("{name} is listed twice")));
         }
         let needs_scores = matches!(kind, LossKind::KlDiv | LossKind::MarginMse);
         if needs_scores && data.hard_negative_scores.is_none() {
             return Err(f.error(
                 NAME,
-                format!("{name} needs the scores of a teacher: data.hard_negative_scores"),
+                format!("{name} needs teacher scores; hint: set data.hard_negative_scores"),
             ));
         }
         losses.push(LossConfig { kind: *kind, weight: 1.0, temperature: 1.0 });
@@ -97,7 +97,8 @@ pub(super) fn losses(f: &mut Fields<'_>, data: &DataConfig) -> Result<Vec<LossCo
             });
         };
         if temperature.is_some() && kind == LossKind::MarginMse {
-            return Err(temperatures.error(name, "margin_mse has no softmax and no temperature"));
+            return Err(temperatures
+                .error(name, "margin_mse does not use a temperature; hint: remove the setting"));
         }
         loss.weight = weight.unwrap_or(1.0);
         loss.temperature = temperature.unwrap_or(1.0);
@@ -166,15 +167,15 @@ fn kind(f: &mut Fields<'_>) -> Result<RegularizerKind, TrainError> {
             let names = ["FLOPS", "L1", "DF_FLOPS"];
             let hint = did_you_mean(&name, names);
             return Err(
-                f.error("reg_type", format!("`{name}` is none of {}{hint}", names.join(", ")))
+                f.error("reg_type", format!("`{name}` is not one of {}{hint}", names.join(", ")))
             );
         }
     };
     if threshold.is_some() && !matches!(kind, RegularizerKind::ThresholdedFlops { .. }) {
-        return Err(f.error("threshold", "it belongs to reg_type: FLOPS alone"));
+        return Err(f.error("threshold", "this setting is valid only with reg_type: FLOPS"));
     }
     if has_df && !matches!(kind, RegularizerKind::DfFlops { .. }) {
-        return Err(f.error("reg_type", "df_* belong to reg_type: DF_FLOPS alone"));
+        return Err(f.error("reg_type", "the settings df_* are valid only with reg_type: DF_FLOPS"));
     }
     Ok(kind)
 }

@@ -75,8 +75,8 @@ fn model(value: Option<&Value>) -> Result<PretrainModel, TrainError> {
         _ => {
             return Err(fields.error(
                 "model_name_or_path",
-                "a run needs a model to start from, or model.new for one of random weights, not \
-                 both",
+                "a run starts from this model or from random weights; hint: set either \
+                 model.model_name_or_path or model.new",
             ));
         }
     };
@@ -100,7 +100,10 @@ fn new(mut f: Fields<'_>) -> Result<NewModel, TrainError> {
     let known = NewArchitecture::ALL.into_iter().find(|known| known.name() == name);
     let Some(architecture) = known else {
         let known = NewArchitecture::ALL.map(NewArchitecture::name).join(" or ");
-        return Err(f.error("model_type", format!("{name} is not made from nothing; {known} is")));
+        return Err(f.error(
+            "model_type",
+            format!("cannot create a new model of type {name}; hint: use {known}"),
+        ));
     };
     let epsilon = match architecture {
         NewArchitecture::Bert => 1e-12,
@@ -128,7 +131,7 @@ fn new(mut f: Fields<'_>) -> Result<NewModel, TrainError> {
     if !hidden_size.is_multiple_of(num_attention_heads) {
         return Err(f.error(
             "num_attention_heads",
-            format!("a hidden_size of {hidden_size} does not divide into {num_attention_heads}"),
+            format!("hidden_size {hidden_size} is not divisible by {num_attention_heads} heads"),
         ));
     }
     f.finish()?;
@@ -139,9 +142,10 @@ fn data(value: Option<&Value>) -> Result<PretrainData, TrainError> {
     let mut f = Fields::new("data", value)?;
     let files = f.texts("train_files")?.unwrap_or_default();
     if files.is_empty() {
-        return Err(
-            f.error("train_files", "a run needs texts: a file, a folder, or a list of them")
-        );
+        return Err(f.error(
+            "train_files",
+            "no texts are given; hint: set a file, a folder or a list of them",
+        ));
     }
     let share = "a number above 0 and below 1";
     let data = PretrainData {

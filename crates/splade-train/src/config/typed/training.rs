@@ -414,12 +414,14 @@ fn optimizer(
 ) -> Result<Optimizer, TrainError> {
     let Some(name) = f.text(at)? else { return Ok(default) };
     if name == "adamw_hf" {
-        return Err(f.error("optim", "`adamw_hf` was removed; hint: write adamw_torch"));
+        return Err(
+            f.error("optim", "`adamw_hf` was removed from transformers; hint: use adamw_torch")
+        );
     }
     OPTIMIZERS.iter().find(|(word, _)| *word == name).map(|(_, optimizer)| *optimizer).ok_or_else(
         || {
             let names = OPTIMIZERS.map(|(word, _)| word).join(", ");
-            f.error("optim", format!("`{name}` is not implemented; there are {names}"))
+            f.error("optim", format!("`{name}` is not implemented; use one of {names}"))
         },
     )
 }
@@ -440,7 +442,7 @@ fn scheduler(
     let Some(name) = f.text(at)? else { return Ok(default) };
     SCHEDULERS.iter().find(|(word, ..)| *word == name).map(|(_, kind, _)| *kind).ok_or_else(|| {
         let names = SCHEDULERS.map(|(word, ..)| word).join(", ");
-        f.error("lr_scheduler_type", format!("`{name}` is not implemented; there are {names}"))
+        f.error("lr_scheduler_type", format!("`{name}` is not implemented; use one of {names}"))
     })
 }
 
@@ -465,7 +467,9 @@ fn scheduler_settings(
             };
             return Err(settings.error(
                 name,
-                format!("the scheduler {scheduler} has no such setting; it has {there}"),
+                format!(
+                    "the scheduler {scheduler} does not have this setting; its settings: {there}"
+                ),
             ));
         }
         let number = value
@@ -496,8 +500,8 @@ fn metrics(
             return Err(f.error(
                 "validation_metrics",
                 format!(
-                    "`{metric}` is no metric; there are mrr, ndcg, map, recall and precision, \
-                     each with a depth: MRR@10"
+                    "unknown metric `{metric}`; use mrr, ndcg, map, recall or precision with a \
+                     cut-off, such as MRR@10"
                 ),
             ));
         }
@@ -533,7 +537,7 @@ fn report_to(
             other => {
                 return Err(f.error(
                     "report_to",
-                    format!("`{other}` is not implemented; there are tensorboard, all and none"),
+                    format!("`{other}` is not implemented; use tensorboard, all or none"),
                 ));
             }
         }
@@ -563,8 +567,8 @@ fn compat(f: &mut Fields<'_>) -> Result<Compat, TrainError> {
                 return Err(f.error(
                     "compat",
                     format!(
-                        "`{other}` is no defect of the Python library that can be repeated; \
-                         there are {}, and true for all",
+                        "`{other}` is not a known defect of the Python library; use {}, or true \
+                         for all",
                         COMPAT.join(", ")
                     ),
                 ));
@@ -604,7 +608,7 @@ fn check(f: &Fields<'_>, config: &TrainingConfig) -> Result<(), TrainError> {
     let save = (config.save_strategy == Steps).then_some(("save_steps", config.save_steps));
     for (name, steps) in [logging, eval, save].into_iter().flatten() {
         if steps == 0.0 {
-            let message = format!("a strategy of steps needs {name} above 0");
+            let message = format!("the strategy `steps` needs {name} above 0");
             return Err(f.error(name, message));
         }
         if steps > 1.0 && steps.fract() != 0.0 {
@@ -618,33 +622,35 @@ fn check(f: &Fields<'_>, config: &TrainingConfig) -> Result<(), TrainError> {
     if config.save_strategy == Best && config.metric_for_best_model.is_none() {
         return Err(f.error(
             "metric_for_best_model",
-            "save_strategy: best needs a metric, such as eval_MRR@10",
+            "save_strategy: best needs a metric; hint: set one, such as eval_MRR@10",
         ));
     }
     if config.max_steps.is_none() && config.num_train_epochs == 0.0 {
-        return Err(f.error("num_train_epochs", "there is nothing to train in 0 epochs"));
+        return Err(f.error("num_train_epochs", "must be above 0 if max_steps is not set"));
     }
     if config.load_best_model_at_end && config.save_strategy != Best {
         let at = "load_best_model_at_end";
         if config.eval_strategy != config.save_strategy {
             return Err(f.error(
                 at,
-                "it needs save_strategy and eval_strategy to be the same; hint: set both to steps \
-                 or epoch",
+                "save_strategy and eval_strategy must be equal for this setting; hint: set both to \
+                 steps or epoch",
             ));
         }
         if config.eval_strategy == Steps && !is_multiple(config.save_steps, eval_steps) {
             return Err(f.error(
                 at,
                 format!(
-                    "it needs save_steps to be a multiple of eval_steps, but {} is none of \
-                     {eval_steps}",
+                    "save_steps must be a multiple of eval_steps for this setting, but {} is not a \
+                     multiple of {eval_steps}",
                     config.save_steps
                 ),
             ));
         }
         if config.eval_strategy == No {
-            return Err(f.error(at, "nothing is evaluated; hint: eval_strategy: steps"));
+            return Err(
+                f.error(at, "the model is never evaluated; hint: set eval_strategy to steps")
+            );
         }
     }
     Ok(())

@@ -159,7 +159,7 @@ pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(
                 if !value.is_null() && !same(value, &default) {
                     return Err(fields.error(
                         name,
-                        format!("{value} is not implemented: {reason}; hint: leave it out"),
+                        format!("{value} is not implemented: {reason}; hint: remove the setting"),
                     ));
                 }
             }

@@ -53,7 +53,7 @@ pub(crate) fn checkpoint_to_resume(
         ResumeFrom::Folder(path) if path.is_dir() => Ok(Some(path.clone())),
         ResumeFrom::Folder(path) => Err(TrainError::Config {
             at: "training.resume_from_checkpoint".into(),
-            message: format!("{} is no folder", path.display()),
+            message: format!("the folder {} does not exist", path.display()),
         }),
     }
 }

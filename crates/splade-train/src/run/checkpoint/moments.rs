@@ -79,7 +79,7 @@ pub(crate) fn load<P: Parameters + ?Sized>(
         match weights.shape(name) {
             Some(found) if found == shape => Ok(weights.read_f32(name)?),
             Some(found) => Err(bad(format!("{name} has the shape {found:?}, expected {shape:?}"))),
-            None => Err(bad(format!("there is no tensor {name}"))),
+            None => Err(bad(format!("the tensor {name} is missing"))),
         }
     };
     let parameters = (0..count(engine)).map(|index| engine.read_tensors(index, &tensor));

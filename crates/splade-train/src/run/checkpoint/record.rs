@@ -137,11 +137,13 @@ pub(crate) fn read(
     let bad = |message: String| TrainError::Checkpoint { path: checkpoint.into(), message };
     if !checkpoint.join(OURS).is_file() {
         let what = match checkpoint.join("optimizer.pt").is_file() {
-            true => "this is a checkpoint of the Python library: its optimizer cannot be continued",
-            false => "this is no checkpoint: it has no light_splade.json",
+            true => {
+                "this is a checkpoint of the Python library, whose optimizer state cannot be read"
+            }
+            false => "this is not a checkpoint: light_splade.json is missing",
         };
         return Err(bad(format!(
-            "{what}\nhint: to begin anew from its weights, give the folder as \
+            "{what}\nhint: to start a new run from its weights, set the folder as \
              model.model_name_or_path"
         )));
     }
@@ -150,21 +152,23 @@ pub(crate) fn read(
     let mut value: Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
     let run = value["run"].take();
     if let Some(version) = run["version"].as_u64().filter(|version| *version != VERSION) {
-        return Err(bad(format!("it has version {version}, this program reads {VERSION}")));
+        return Err(bad(format!(
+            "its format has version {version}, but this program reads version {VERSION}"
+        )));
     }
     let run: RunState =
         serde_json::from_value(run).map_err(|error| bad(format!("run: {error}")))?;
     if !checkpoint.join(OPTIMIZER).is_file() {
         let message = "it has no optimizer.safetensors, as save_only_model leaves it: it cannot be \
-                       continued\nhint: to begin anew from its weights, give the folder as \
+                       continued\nhint: to start a new run from its weights, set the folder as \
                        model.model_name_or_path";
         return Err(bad(message.into()));
     }
     let differences = differences(&run.settings, settings);
     if !differences.is_empty() {
         return Err(bad(format!(
-            "it was made with other settings, and would not go on as the same run:\n{}\n\
-             hint: give the settings of the checkpoint, or begin in another output_dir",
+            "it was made with other settings and cannot be resumed with these:\n{}\n\
+             hint: use the settings of the checkpoint, or start a new run in another output_dir",
             differences.join("\n")
         )));
     }

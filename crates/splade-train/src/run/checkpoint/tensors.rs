@@ -41,7 +41,7 @@ impl TensorFile {
         let mut header = vec![0; length as usize];
         file.read_exact(&mut header).map_err(TrainError::io(path))?;
         let header: Map<String, Value> = serde_json::from_slice(&header)
-            .map_err(|_| bad("the header is not JSON: this is no file of tensors"))?;
+            .map_err(|_| bad("the header is not JSON, so this is not a safetensors file"))?;
         let data = 8 + length;
         let mut tensors = BTreeMap::new();
         for (name, entry) in header.into_iter().filter(|(name, _)| name != "__metadata__") {
@@ -61,7 +61,7 @@ impl TensorFile {
     pub(crate) fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
         let bad = |message: String| TrainError::Checkpoint { path: self.path.clone(), message };
         let Some((found, start)) = self.tensors.get(name) else {
-            return Err(bad(format!("there is no tensor {name}")));
+            return Err(bad(format!("the tensor {name} is missing")));
         };
         if found != shape {
             return Err(bad(format!("{name} has the shape {found:?}, expected {shape:?}")));

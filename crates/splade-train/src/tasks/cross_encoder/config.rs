@@ -23,7 +23,7 @@ pub struct PairLimits {
 
 /// The warning for queries that may be as long as a pair.
 pub(super) const QUERIES_MAY_FILL_PAIRS: &str =
-    "max_query_len is no limit: a long query may leave no room for its document";
+    "max_query_len does not limit queries: a long query may leave no room for its document";
 
 impl PairLimits {
     fn read(fields: &mut Fields<'_>) -> Result<Self, TrainError> {
@@ -264,12 +264,14 @@ impl CrossEncoderConfig {
             return Err(fields.error("loss_function", message));
         }
         if self.label_by_score && (is_pickle || entropy || self.loss.is_listwise()) {
-            let message = "scores are labels of hard_negative_scores, for BCEWithLogitsLoss, \
-                           MSELoss and L1Loss; listwise losses use them in any case";
+            let message = "scores can be labels only with hard_negative_scores and \
+                           BCEWithLogitsLoss, MSELoss or L1Loss; listwise losses use them in any \
+                           case";
             return Err(fields.error("labels", message));
         }
         if self.loss.is_listwise() && self.max_train_size > 0 {
-            let message = "counts pairs; a listwise loss takes every query of the set";
+            let message =
+                "limits pairs and has no effect on a listwise loss; hint: remove the setting";
             return Err(fields.error("max_train_size", message));
         }
         self.check_final_output_path(fields)
@@ -282,8 +284,8 @@ impl CrossEncoderConfig {
         let wrong = |message: String| Err(fields.error("final_output_path", message));
         if resolved(&self.output_path).starts_with(resolved(last)) {
             return wrong(format!(
-                "{} is or holds output_path, and is replaced as a whole at the end\nhint: name a \
-                 folder of its own, such as output_path/final",
+                "{} is output_path or a parent of it, and is replaced as a whole at the \
+                 end\nhint: name a folder of its own, such as output_path/final",
                 last.display()
             ));
         }
@@ -293,7 +295,8 @@ impl CrossEncoderConfig {
         };
         if !is_empty && !last.join("config.json").exists() {
             return wrong(format!(
-                "{} has files, and is no model that could be replaced\nhint: name another folder",
+                "{} is neither empty nor a model folder, so it cannot be replaced\nhint: name \
+                 another folder",
                 last.display()
             ));
         }
@@ -357,12 +360,12 @@ fn source(fields: &mut Fields<'_>) -> Result<CrossEncoderSource, TrainError> {
         (Some(input), None) if validation.is_none() => Ok(CrossEncoderSource::Pickle(input.into())),
         (Some(_), _) => Err(fields.error(
             "input_file",
-            "it has what is trained and measured on; leave out the masters, positives and scores",
+            "it already holds the data; hint: remove the masters, positives and scores",
         )),
         (None, Some(train)) => Ok(CrossEncoderSource::Sets(train, validation)),
         (None, None) => Err(fields.error(
             "input_file",
-            format!("this setting is needed and not given; or give {}", TRAIN.join(", ")),
+            format!("this setting is required, unless {} are set", TRAIN.join(", ")),
         )),
     }
 }
@@ -379,7 +382,10 @@ fn set(fields: &mut Fields<'_>, names: [&'static str; 4]) -> Result<Option<SetFi
     }
     let missing = paths.iter().position(Option::is_none);
     if let Some(missing) = missing {
-        return Err(fields.error(names[missing], format!("is missing; a set is {names:?}")));
+        return Err(fields.error(
+            names[missing],
+            format!("is missing; a set needs all of {}", names.join(", ")),
+        ));
     }
     let mut paths = paths.into_iter().flatten();
     let mut next = || paths.next().unwrap_or_default();
@@ -526,12 +532,12 @@ mod tests {
         std::fs::write(model.join("config.json"), "{}").expect("written");
         make("empty");
         for (output, last, want) in [
-            ("a/b", "a/b", "is or holds output_path"),
-            ("a/b", "a/b/", "is or holds output_path"),
-            ("a/b", "a", "is or holds output_path"),
-            ("a/b", "a/c/../b", "is or holds output_path"),
-            ("model/x", "model", "is or holds output_path"),
-            ("a", "notes", "is no model"),
+            ("a/b", "a/b", "is output_path or a parent of it"),
+            ("a/b", "a/b/", "is output_path or a parent of it"),
+            ("a/b", "a", "is output_path or a parent of it"),
+            ("a/b", "a/c/../b", "is output_path or a parent of it"),
+            ("model/x", "model", "is output_path or a parent of it"),
+            ("a", "notes", "neither empty nor a model"),
             ("a", "notes/notes.txt", "notes.txt"),
             ("a", "a/final", ""),
             ("a/b", "a/bc", ""),
@@ -555,15 +561,15 @@ mod tests {
     fn wrong_settings_are_refused() {
         let base = json!({"output_path": "o", "model_path": "m", "input_file": "p.pkl.gz"});
         for (key, value, want) in [
-            ("loss_function", json!("MSE"), "`MSE` is none of"),
+            ("loss_function", json!("MSE"), "`MSE` is not one of"),
             ("loss_function", json!("MarginMSELoss"), "another teacher's scores"),
             ("loss_function", Value::Null, ""),
             ("num_labels", json!(2), "needs 1 label"),
-            ("labels", json!("scores"), "scores are labels of"),
+            ("labels", json!("scores"), "scores can be labels only"),
             ("train_doc_master", json!("d"), "train_query_master: is missing"),
             ("warmup", json!(3), "there is no such setting"),
-            ("metric_for_best_model", json!("ndcg"), "is none of mrr@10, ndcg@10, map"),
-            ("output_path", json!(""), "this setting is needed"),
+            ("metric_for_best_model", json!("ndcg"), "is not one of mrr@10, ndcg@10, map"),
+            ("output_path", json!(""), "this setting is required"),
         ] {
             let mut config = base.clone();
             config[key] = value;

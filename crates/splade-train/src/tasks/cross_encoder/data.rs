@@ -110,8 +110,9 @@ impl CrossEncoderData {
             data.rerank.truncate(config.max_eval_size);
         }
         if data.rerank.is_empty() {
-            data.warnings
-                .push("there is nothing to measure on: the best model is the last one".to_owned());
+            data.warnings.push(
+                "there is no evaluation data, so the last model counts as the best one".to_owned(),
+            );
         }
         if !config.loss.is_listwise() {
             check_labels(&pairs, config)?;
@@ -121,7 +122,7 @@ impl CrossEncoderData {
                 most => most.min(pairs.len()),
             };
             if used == 0 {
-                return Err(TrainError::Data("there is no pair to train on".into()));
+                return Err(TrainError::Data("the training data has no pairs".into()));
             }
             let subset = Permutation::new(pairs.len(), &[config.seed, SUBSET]);
             data.samples = Samples::Pairs(pairs, subset, used);
@@ -232,7 +233,7 @@ impl Source {
 fn text_at(texts: &Texts, row: u32) -> Result<Cow<'_, str>, TrainError> {
     texts
         .text_at(row as usize)
-        .ok_or_else(|| TrainError::Data("a file of texts was changed while it was used".to_owned()))
+        .ok_or_else(|| TrainError::Data("a file of texts was changed during the run".to_owned()))
 }
 
 fn open(
@@ -269,10 +270,10 @@ fn check_labels(pairs: &[Labelled], config: &CrossEncoderConfig) -> Result<(), T
     let Some(label) = all.find(|label| !is_right(*label)) else { return Ok(()) };
     Err(TrainError::Data(match config.loss {
         CrossEncoderLoss::CrossEntropy => {
-            format!("a pair has the label {label}; {labels} labels are 0 to {}", labels - 1)
+            format!("a pair has the label {label}, but the {labels} labels are 0 to {}", labels - 1)
         }
         _ => format!(
-            "a pair has the label {label}; those of BCEWithLogitsLoss are 0 to 1\nhint: \
+            "a pair has the label {label}, but the labels of BCEWithLogitsLoss are 0 to 1\nhint: \
              loss_function: MSELoss learns scores of any size"
         ),
     }))

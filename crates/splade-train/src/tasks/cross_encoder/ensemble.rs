@@ -64,19 +64,21 @@ pub fn ensemble(
         return refuse(format!("{name} must end in .ndjson or .ndjson.gz"));
     }
     if output.exists() && !force {
-        return refuse(format!("{name} is there already\nhint: give --force to replace it"));
+        return refuse(format!("{name} is there already\nhint: add --force to replace it"));
     }
     if inputs.len() < 2 {
-        return refuse("an ensemble is made of two files or more".to_owned());
+        return refuse("an ensemble needs at least two files".to_owned());
     }
     let (files, weights) = (inputs.len(), options.weights.len());
     if weights > 0 && weights != files {
-        return refuse(format!("there are {files} files and {weights} weights"));
+        return refuse(format!(
+            "the number of weights ({weights}) differs from that of files ({files})"
+        ));
     }
     if let Some(wrong) =
         options.weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0))
     {
-        return refuse(format!("the weight {wrong} is no number above 0"));
+        return refuse(format!("the weight {wrong} is not a number above 0"));
     }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or(Ok(()), |dir| std::fs::create_dir_all(dir).map_err(TrainError::io(dir)))?;
@@ -107,7 +109,7 @@ fn join(
     if let Some(other) = teachers.iter().find(|teacher| teacher.file.len() != queries) {
         let (a, b) = (teachers[0].path.display(), other.path.display());
         let count = other.file.len();
-        return Err(TrainError::Data(format!("{a} has {queries} queries, {b} {count}")));
+        return Err(TrainError::Data(format!("{a} has {queries} queries, but {b} has {count}")));
     }
 
     // The files are read twice, because the mean and the deviation must be known before the first
@@ -161,7 +163,7 @@ struct Teacher {
 impl Teacher {
     fn open(path: &Path, weight: f64) -> Result<Self, TrainError> {
         let file = ScoreFile::open(path, |qid, scores| {
-            scores.is_empty().then(|| format!("qid {qid} has no document"))
+            scores.is_empty().then(|| format!("qid {qid} has no documents"))
         })?;
         let lines = (0..file.len()).map(|line| (file.query(line), line as u32)).collect();
         Ok(Self { path: path.to_path_buf(), weight, file, lines })
@@ -185,7 +187,7 @@ impl Query {
             let missing = |what: String| {
                 let (first, other) = (teachers[0].path.display(), teacher.path.display());
                 TrainError::Data(format!(
-                    "{what} has scores in {first}, not in {other}, or the reverse\nhint: score the \
+                    "{what} has scores in only one of {first} and {other}\nhint: score the \
                      same pairs with every teacher"
                 ))
             };
@@ -297,9 +299,9 @@ mod tests {
                     {\"qid\": 2, \"scores\": {\"5\": 0.125, \"9\": 0.875}}\n";
         assert_eq!(text, want);
         let refused = |weights: &[f64]| run_weighted(&[A, B], None, weights).expect_err("refused");
-        assert!(refused(&[1.0]).contains("there are 2 files and 1 weights"));
+        assert!(refused(&[1.0]).contains("weights (1) differs from that of files (2)"));
         for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(refused(&[1.0, wrong]).contains("no number above 0"));
+            assert!(refused(&[1.0, wrong]).contains("not a number above 0"));
         }
     }
 
@@ -354,7 +356,7 @@ mod tests {
         assert!(run(&[A, &other], None).expect_err("refused").contains("qid 2 has scores in"));
         let one = "{\"qid\": 1, \"scores\": {\"7\": 0}}\n";
         assert!(run(&[A, one], None).expect_err("refused").contains("has 2 queries"));
-        assert!(run(&[A], None).expect_err("refused").contains("two files or more"));
+        assert!(run(&[A], None).expect_err("refused").contains("at least two files"));
         let twice = format!("{A}{A}");
         assert!(run(&[&twice, A], None).expect_err("refused").contains("has scores already"));
     }

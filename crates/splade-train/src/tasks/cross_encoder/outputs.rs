@@ -60,7 +60,8 @@ pub(super) fn prepare(config: &CrossEncoderConfig, resume: bool) -> Result<Begin
         return Err(wrong(
             "output_path",
             format!(
-                "an earlier run left {}\nhint: give --resume to go on, or another output_path",
+                "an earlier run left {}\nhint: add --resume to continue it, or choose another \
+                 output_path",
                 checkpoint.display()
             ),
         ));
@@ -105,7 +106,7 @@ fn check_finished(config: &CrossEncoderConfig) -> Result<(), TrainError> {
     let state = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let state: Value = state.unwrap_or_default();
     let mut differences = match &state["run"] {
-        Value::Null => vec!["  it does not say which run has made it".to_owned()],
+        Value::Null => vec!["  it does not record the run that wrote it".to_owned()],
         run => differences(run, &identity(config)?),
     };
     if !config.output_path.join("config.json").exists() {
@@ -117,7 +118,8 @@ fn check_finished(config: &CrossEncoderConfig) -> Result<(), TrainError> {
     Err(wrong(
         "final_output_path",
         format!(
-            "{} has the model of another run:\n{}\nhint: name another final_output_path or remove it",
+            "{} holds the model of another run:\n{}\nhint: name another final_output_path or \
+             remove it",
             last.display(),
             differences.join("\n")
         ),
@@ -149,8 +151,8 @@ pub(super) fn check_space(
     match free.filter(|free| *free < needed) {
         None => Ok(()),
         Some(free) => Err(TrainError::Run(format!(
-            "{} has {:.1} GB left, its models and checkpoints need {:.1} GB\nhint: choose another \
-             output_path",
+            "{} has {:.1} GB left, but its models and checkpoints need {:.1} GB\nhint: choose \
+             another output_path",
             config.output_path.display(),
             gigabytes(free),
             gigabytes(needed)
@@ -204,7 +206,7 @@ mod tests {
         fs::create_dir(output.join("checkpoint-4.replaced")).expect("made");
         let checkpoint = output.join("checkpoint-4");
         assert_eq!(begins(&this, true), Ok(Beginning::Continued(checkpoint.clone())));
-        assert!(begins(&this, false).expect_err("refused").contains("give --resume"));
+        assert!(begins(&this, false).expect_err("refused").contains("add --resume"));
 
         // The run is finished; a checkpoint that a killed process left is deleted.
         let last = output.join("final");
@@ -213,7 +215,7 @@ mod tests {
             fs::write(folder.join("config.json"), "{}").expect("written");
         }
         assert!(begins(&this, false).expect_err("refused").contains("has a model already"));
-        assert!(begins(&this, true).expect_err("refused").contains("which run has made it"));
+        assert!(begins(&this, true).expect_err("refused").contains("the run that wrote it"));
         let state = json!({ "run": identity(&this).expect("an identity") });
         fs::write(last.join(OURS), state.to_string()).expect("written");
         assert!(checkpoint.is_dir());

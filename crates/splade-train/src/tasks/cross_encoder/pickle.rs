@@ -179,7 +179,8 @@ impl Reader<'_> {
                 b'j' => self.recall(4)?,
                 other => {
                     return Err(format!(
-                        "the pickle has more than lists, texts and numbers (opcode 0x{other:02x})"
+                        "the pickle has other values than lists, texts and numbers (opcode \
+                         0x{other:02x})"
                     ));
                 }
             }
@@ -213,7 +214,7 @@ impl Reader<'_> {
     fn push_text(&mut self, bytes: usize) -> Read<()> {
         let len = self.unsigned(bytes)?;
         let start = self.at as u64;
-        let short = u32::try_from(len).map_err(|_| "a text of over 4 GB".to_owned())?;
+        let short = u32::try_from(len).map_err(|_| "a text is longer than 4 GB".to_owned())?;
         let text = self.take(len as usize)?;
         std::str::from_utf8(text).map_err(|_| "a text is not UTF-8".to_owned())?;
         self.texts.push((start, short));
@@ -291,7 +292,7 @@ impl Reader<'_> {
 
     /// Returns the samples in the value of the file.
     fn samples(&mut self, root: Value) -> Read<(Vec<PickledQuery>, Vec<Labelled>)> {
-        let wrong = "it is no pair of two lists";
+        let wrong = "the value is not a pair of two lists";
         let Value::Tuple(root) = root else { return Err(wrong.to_owned()) };
         let [Value::List(eval), Value::List(train)] = self.sequences[root as usize][..] else {
             return Err(wrong.to_owned());
@@ -301,14 +302,14 @@ impl Reader<'_> {
         let train = std::mem::take(&mut self.sequences[train as usize]);
         let samples = train.iter().map(|value| match value {
             Value::Sample(sample) => Ok(self.samples[*sample as usize]),
-            _ => Err("a sample to train on is not (query, document, label)".to_owned()),
+            _ => Err("a training sample is not of the form (query, document, label)".to_owned()),
         });
         Ok((eval, samples.collect::<Read<_>>()?))
     }
 
     fn query(&self, value: Value) -> Read<PickledQuery> {
         let Value::Dict(dict) = value else {
-            return Err("a sample to measure on is no dictionary".to_owned());
+            return Err("an evaluation sample is not a dictionary".to_owned());
         };
         let field = |name: &str| {
             let entries = self.dicts[dict as usize].iter();
@@ -316,7 +317,7 @@ impl Reader<'_> {
                 Value::Text(key) => self.text(*key) == name.as_bytes(),
                 _ => false,
             });
-            let missing = || format!("a sample to measure on has no \"{name}\"");
+            let missing = || format!("an evaluation sample has no key \"{name}\"");
             found.next_back().map(|(_, value)| *value).ok_or_else(missing)
         };
         let texts = |name: &str| match field(name)? {
@@ -325,13 +326,13 @@ impl Reader<'_> {
                 .iter()
                 .map(|item| match item {
                     Value::Text(text) => Ok(*text),
-                    _ => Err(format!("\"{name}\" is no list of texts")),
+                    _ => Err(format!("\"{name}\" is not a list of texts")),
                 })
                 .collect(),
-            _ => Err(format!("\"{name}\" is no list of texts")),
+            _ => Err(format!("\"{name}\" is not a list of texts")),
         };
         let Value::Text(query) = field("query")? else {
-            return Err("\"query\" is no text".to_owned());
+            return Err("\"query\" is not a text".to_owned());
         };
         Ok(PickledQuery { query, positives: texts("positive")?, negatives: texts("negative")? })
     }
@@ -395,9 +396,9 @@ mod tests {
     #[test]
     fn code_is_refused() {
         let error = Pickled::open(&folder().join("evil.pkl")).expect_err("refused").to_string();
-        assert!(error.contains("more than lists, texts and numbers (opcode 0x"), "{error}");
+        assert!(error.contains("other values than lists, texts and numbers (opcode 0x"), "{error}");
         let error = Pickled::open(&folder().join("other.pkl")).expect_err("refused").to_string();
-        assert!(error.contains("it is no pair of two lists"), "{error}");
+        assert!(error.contains("the value is not a pair of two lists"), "{error}");
     }
 
     proptest! {

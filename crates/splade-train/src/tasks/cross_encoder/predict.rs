@@ -137,7 +137,7 @@ pub fn predict(
     let mut partial = Partial::open(&output, &settings, options.resume)?;
     let kept_lines = partial.lines;
     if kept_lines > lines.len() {
-        return Err(partial.bad("it has more lines than there are queries"));
+        return Err(partial.bad("it has more lines than the input has queries"));
     }
     let count = |lines: Range<usize>| lines.map(|line| pairs.documents(line)).sum::<usize>();
     let kept = count(lines.start..lines.start + kept_lines);
@@ -238,7 +238,7 @@ impl Masters {
     fn get(&self, id: i64) -> Result<Cow<'_, str>, TrainError> {
         let texts = self.0.iter().find(|texts| texts.row(id).is_some());
         texts.or(self.0.first()).map_or_else(
-            || Err(TrainError::Data("there is no master".to_owned())),
+            || Err(TrainError::Data("no master is given".to_owned())),
             |texts| Ok(texts.get(id)?),
         )
     }
@@ -277,11 +277,12 @@ fn check_output(output: &Path, options: &PredictOptions<'_>) -> Result<(), Train
     let begun = beside(output, ".partial").exists();
     // A run that was started with `force` and then stopped may be resumed.
     if output.exists() && !options.force && !(options.resume && begun) {
-        return at("is there already\nhint: give --force to replace it");
+        return at("is there already\nhint: add --force to replace it");
     }
     if begun && !options.resume && !options.force {
         return at(
-            "was begun by an earlier run\nhint: give --resume to go on, --force to begin anew",
+            "was begun by an earlier run\nhint: add --resume to continue it, or --force to start \
+             again",
         );
     }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -311,7 +312,7 @@ impl Partial {
             let other: Vec<&str> = other.map(|(key, _)| key.as_str()).collect();
             if !other.is_empty() {
                 return Err(this.bad(&format!(
-                    "an earlier run had another {}\nhint: give --force to begin anew",
+                    "an earlier run had another {}\nhint: add --force to start again",
                     other.join(", ")
                 )));
             }

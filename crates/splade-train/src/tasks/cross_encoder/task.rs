@@ -257,7 +257,9 @@ impl Task for CrossEncoder {
         let run = value["run"].take();
         let version = run["version"].as_u64();
         if run["kind"] != KIND || version.is_some_and(|version| version != VERSION) {
-            return Err(bad("it is no checkpoint of a cross-encoder of this version".into()));
+            return Err(bad(
+                "it is not a checkpoint of a cross-encoder in the format of this version".into(),
+            ));
         }
         let run: RunRecord =
             serde_json::from_value(run).map_err(|error| bad(format!("run: {error}")))?;
@@ -272,7 +274,9 @@ impl Task for CrossEncoder {
             )));
         }
         if run.groups != self.data.len() as u64 {
-            return Err(bad("it was made with other data".into()));
+            return Err(bad(
+                "it was made with other data; hint: use the files of the checkpoint".into()
+            ));
         }
         (state.global_step, state.epoch) = (run.step, 0.0);
         (state.best_metric, state.best_global_step) = (run.best, run.best_step);

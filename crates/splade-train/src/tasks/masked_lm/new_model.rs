@@ -56,7 +56,9 @@ pub(super) fn new_model(
     let pad = ["[PAD]", "<pad>"].into_iter().find_map(|token| tokenizer.id(token));
     let pad = pad.ok_or_else(|| TrainError::Config {
         at: "model.new.tokenizer".into(),
-        message: "it has neither [PAD] nor <pad>".into(),
+        message:
+            "the vocabulary has neither [PAD] nor <pad>; hint: use a tokenizer with a padding token"
+                .into(),
     })?;
     let (mut config, tensors) = match new.architecture {
         NewArchitecture::Bert => (bert_config(new), bert(new, tokenizer.len())),

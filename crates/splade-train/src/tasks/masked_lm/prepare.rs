@@ -134,7 +134,7 @@ fn prepare(
     let (share, whole_words) = (config.data.mask_share, config.data.whole_words);
     let masking = Masking::new(&tokenizer, share, whole_words)?;
     if whole_words && !masking.knows_words() {
-        let note = "note: no token goes on with a word (##): tokens are hidden one by one";
+        let note = "note: the vocabulary has no word pieces (##), so tokens are masked one by one";
         observer.event(Event::Note(note));
     }
     let corpus = corpus(config, &tokenizer, texts, observer)?;
@@ -155,7 +155,8 @@ fn start(
         Start::Model(name) => {
             let (folder, made) = with_head(resolve(name)?, training, "start")?;
             if made {
-                let note = "note: the model has no head for words; it starts with a new one";
+                let note = "note: the model has no masked-language-modelling head; it starts with \
+                            a new one";
                 observer.event(Event::Note(note));
             }
             let tokenizer = Tokenizer::from_dir(&folder, &tokenizer_options)?;
@@ -182,7 +183,7 @@ fn check_fit(
         return Err(TrainError::Config {
             at: "model.max_length".into(),
             message: format!(
-                "{} is more than the {} tokens that the model takes",
+                "{} is more than the limit of the model, {} tokens",
                 config.model.max_length,
                 engine.max_tokens()
             ),
@@ -190,7 +191,8 @@ fn check_fit(
     }
     if tokenizer.len() > engine.vocab() {
         return Err(TrainError::Run(format!(
-            "the tokenizer of {} has {} tokens, the model {} terms; give the tokenizer of the model",
+            "the tokenizer of {} has {} tokens, the model {} terms; give the tokenizer of the \
+             model",
             folder.display(),
             tokenizer.len(),
             engine.vocab()
@@ -243,8 +245,8 @@ fn corpus(
     if corpus.is_empty() {
         return Err(TrainError::Data(
             match corpus.documents() {
-                0 => "data.train_files: there is no text in them",
-                _ => "data.eval_share: all texts are held out; lower it",
+                0 => "data.train_files: the files have no texts",
+                _ => "data.eval_share: all texts are held out; hint: lower it",
             }
             .to_owned(),
         ));

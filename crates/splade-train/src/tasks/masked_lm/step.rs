@@ -188,7 +188,7 @@ impl Stepper {
     pub(super) fn go_on(&mut self, steps: u64, objective: &Value) -> Result<(), TrainError> {
         if objective["corpus"] != self.objective_state()["corpus"] {
             return Err(TrainError::State(
-                "it was trained on other texts, or with another tokenizer\nhint: continue with \
+                "it was trained on other texts, or with another tokenizer\nhint: resume with \
                  the data of the run, or begin in another output_dir"
                     .into(),
             ));

@@ -56,7 +56,7 @@ impl Parts {
         if (training.do_eval || training.eval_on_start) && corpus.held_out() == 0 {
             return Err(TrainError::Config {
                 at: "data.eval_share".into(),
-                message: "no document is held out to evaluate on\nhint: raise it, or set \
+                message: "no document is held out for evaluations\nhint: raise it, or set \
                           training.eval_strategy to no, and eval_on_start to false"
                     .into(),
             });

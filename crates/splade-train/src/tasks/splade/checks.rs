@@ -23,7 +23,7 @@ pub(super) fn check_evaluation(
     if evaluates && validation.is_none() && data.held_out() == 0 {
         return Err(wrong(
             "eval_strategy",
-            "there is nothing to evaluate on: give data.validation_* or data.eval_loss_size, or \
+            "there is nothing to evaluate on: set data.validation_* or data.eval_loss_size, or \
              set it to no",
         ));
     }
@@ -32,7 +32,7 @@ pub(super) fn check_evaluation(
         if training.save_strategy != training.eval_strategy {
             return Err(wrong(
                 "load_best_model_at_end",
-                "it needs the same save_strategy and eval_strategy, or save_strategy: best",
+                "save_strategy must be best or equal to eval_strategy",
             ));
         }
         if let (Some(save), Some(eval)) = (plan.save.every, plan.evaluate.every)
@@ -64,7 +64,7 @@ pub(super) fn check_evaluation(
         true => Ok(()),
         false => Err(wrong(
             "metric_for_best_model",
-            &format!("evaluations have no {name}; they have {}", known.join(", ")),
+            &format!("evaluations do not compute {name}; they compute {}", known.join(", ")),
         )),
     }
 }

@@ -182,14 +182,19 @@ fn each_vector(
     for start in (0..all.len()).step_by(WINDOW) {
         let rows = start..(start + WINDOW).min(all.len());
         let tokens = rows.clone().map(|row| {
-            let gone = || TrainError::Data(format!("the text of {} is gone", all[row]));
+            let gone = || {
+                TrainError::Data(format!(
+                    "the text of {} is missing; its file was changed during the run",
+                    all[row]
+                ))
+            };
             ids(&texts.text_at(row).ok_or_else(gone)?)
         });
         let tokens: Vec<Vec<u32>> = tokens.collect::<Result<_, TrainError>>()?;
         for (row, Terms { terms, weights }) in rows.zip(encode(&tokens)) {
             let terms = terms.into_iter().map(TermId).collect();
             let vector = SparseVector::new(terms, weights).map_err(|error| {
-                TrainError::Run(format!("the vector of text {} is no vector: {error}", all[row]))
+                TrainError::Run(format!("the vector of text {} is not valid: {error}", all[row]))
             })?;
             each(row, all[row], vector)?;
         }

@@ -163,7 +163,7 @@ fn prepare(
         return Err(TrainError::Config {
             at: "model.max_length".into(),
             message: format!(
-                "{} is more than the {model_length} tokens that the model takes",
+                "{} is more than the limit of the model, {model_length} tokens",
                 model.max_length
             ),
         });

@@ -120,8 +120,8 @@ impl Task for Splade {
             return Err(TrainError::Checkpoint {
                 path: folder.to_path_buf(),
                 message: format!(
-                    "it was trained on {} samples, the data has {} now\nhint: continue with the \
-                     data of the run, or begin in another output_dir",
+                    "it was trained on {} samples, but the data now has {}\nhint: continue with \
+                     the data of the run, or begin in another output_dir",
                     run.samples,
                     self.data.len()
                 ),

@@ -38,8 +38,8 @@ impl Watchdog {
                 if !self.said_empty && !terms.is_empty() && terms.iter().all(|count| *count == 0) {
                     self.said_empty = true;
                     return Some(format!(
-                        "step {step}: no {side} of a batch has a term any more; vectors that are \
-                         empty do not come back\nhint: begin anew with a smaller \
+                        "step {step}: every {side} of a batch has an empty vector, and empty \
+                         vectors get no gradient\nhint: start a new run with a smaller \
                          training.regularizers.*.lambda_ or learning_rate, or a larger T"
                     ));
                 }
@@ -56,9 +56,9 @@ impl Watchdog {
         self.said_dense.then(|| {
             format!(
                 "step {step}: the median document has {median} of {} terms although the \
-                 regularizers have their full strength\nhint: larger \
-                 training.regularizers.*.lambda_; for a model that is no SPLADE yet, \
-                 model.init.target_terms",
+                 regularizers have their full strength\nhint: raise \
+                 training.regularizers.*.lambda_; for a model that is not yet a SPLADE model, \
+                 set model.init.target_terms",
                 self.vocab
             )
         })
@@ -88,7 +88,7 @@ mod tests {
         assert!(dense.contains("26 of 100 terms"), "{dense}");
         assert_eq!(watchdog.look(&report(201, &[1, 1], &[90, 90])), None);
         let empty = watchdog.look(&report(202, &[1], &[0, 0])).expect("empty");
-        assert!(empty.starts_with("step 202: no document of a batch"), "{empty}");
+        assert!(empty.starts_with("step 202: every document of a batch"), "{empty}");
         assert_eq!(watchdog.look(&report(203, &[0], &[0, 0])), None);
     }
 }

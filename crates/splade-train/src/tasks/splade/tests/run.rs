@@ -408,6 +408,7 @@ fn a_run_that_collapses_warns() {
     }
     let mut watch = Watcher::default();
     run(&config, Queries::Shared, None, &mut watch);
-    let said: Vec<&String> = watch.said.iter().filter(|text| text.contains("has a term")).collect();
+    let said: Vec<&String> =
+        watch.said.iter().filter(|text| text.contains("empty vector")).collect();
     assert_eq!(said.len(), 1, "{:?}", watch.said);
 }
