@@ -13,8 +13,8 @@ pub(crate) fn number(value: f64) -> Value {
 
 /// Returns JSON with an indentation of two spaces and a newline at the end.
 pub(crate) fn pretty(value: &impl Serialize) -> String {
-    let mut text =
-        serde_json::to_string_pretty(value).expect("JSON of strings and numbers: this is a bug");
+    let mut text = serde_json::to_string_pretty(value)
+        .expect("a value cannot be written as JSON: this is a bug");
     text.push('\n');
     text
 }

@@ -149,10 +149,16 @@ impl Engine for TableEngine {
     }
 
     fn backward(&mut self, gradients: &[Vec<f32>]) {
-        let kept = self.kept.take().expect("a forward pass comes before its backward pass");
-        assert!(kept.len() == gradients.len(), "gradients of other vectors");
+        let kept = self.kept.take().expect("backward was called without a forward pass");
+        assert!(
+            kept.len() == gradients.len(),
+            "the number of gradients differs from that of the vectors"
+        );
         for (vector, gradients) in kept.iter().zip(gradients) {
-            assert!(vector.terms.len() == gradients.len(), "gradients of another vector");
+            assert!(
+                vector.terms.len() == gradients.len(),
+                "the number of gradients differs from that of the terms"
+            );
             for (term, gradient) in vector.terms.iter().zip(gradients) {
                 self.gradients[*term as usize] += gradient;
             }

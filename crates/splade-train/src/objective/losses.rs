@@ -30,7 +30,7 @@ pub(super) fn name(kind: LossKind) -> &'static str {
 
 /// Returns the name of a loss in configs.
 fn field(kind: LossKind) -> &'static str {
-    name(kind).strip_suffix("_loss").expect("every name ends so: this is a bug")
+    name(kind).strip_suffix("_loss").expect("a name does not end in _loss: this is a bug")
 }
 
 /// Returns whether a loss uses the positives of other queries.
@@ -101,10 +101,8 @@ pub(super) fn add(
         let of_query = query * columns..(query + 1) * columns;
         let own = &scores.own[of_query.clone()];
         let by_own = &mut derivatives.own[of_query.clone()];
-        let teacher = || {
-            &teacher.expect("the batch was checked for teacher scores: this is a bug")
-                [of_query.clone()]
-        };
+        let teacher =
+            || &teacher.expect("the batch has no teacher scores: this is a bug")[of_query.clone()];
         sum += match config.kind {
             LossKind::InBatchNegatives => {
                 let row = query * queries..(query + 1) * queries;

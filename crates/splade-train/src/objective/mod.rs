@@ -162,7 +162,7 @@ impl Objective {
             (None, Value::Null) => Ok(None),
             (None, _) => Err(TrainError::State(format!(
                 "it counts the terms of a `{name}` regularizer that this run does not have\n\
-                 hint: continue with the regularizers that the checkpoint was made with"
+                 hint: resume with the regularizers of the checkpoint"
             ))),
         };
         let (query, doc) = (restored("query", &self.query)?, restored("doc", &self.doc)?);

@@ -100,7 +100,11 @@ impl OptimizerState {
         if self.moments.is_empty() {
             self.moments.resize_with(engines.len(), Vec::new);
         }
-        assert_eq!(self.moments.len(), engines.len(), "other engines than before: this is a bug");
+        assert_eq!(
+            self.moments.len(),
+            engines.len(),
+            "the engines differ from those of earlier calls: this is a bug"
+        );
         self.step += 1;
         for (index, engine) in engines.iter_mut().enumerate() {
             let factor = options.engine_rates.get(index).copied().unwrap_or(1.0);
@@ -137,7 +141,11 @@ impl OptimizerState {
             update_parameter(kernel, parameter.values, parameter.gradients, moments);
             visited += 1;
         });
-        assert_eq!(visited, moments.len(), "other parameters than before: this is a bug");
+        assert_eq!(
+            visited,
+            moments.len(),
+            "the parameters differ from those of earlier calls: this is a bug"
+        );
     }
 }
 
@@ -148,7 +156,7 @@ fn update_parameter(
     moments: &mut [Vec<f32>],
 ) {
     let same = gradients.len() == values.len() && moments.iter().all(|m| m.len() == values.len());
-    assert!(same, "a parameter with gradients or moments of another length: this is a bug");
+    assert!(same, "gradients or moments differ in length from their parameter: this is a bug");
     let chunks = values.par_chunks_mut(CHUNK).zip(gradients.par_chunks_mut(CHUNK));
     match moments {
         [] => chunks.for_each(|(p, g)| kernel.update(p, g, &mut [], &mut [])),
@@ -159,6 +167,6 @@ fn update_parameter(
             .zip(m.par_chunks_mut(CHUNK))
             .zip(v.par_chunks_mut(CHUNK))
             .for_each(|(((p, g), m), v)| kernel.update(p, g, m, v)),
-        _ => unreachable!("no optimizer has three moments: this is a bug"),
+        _ => unreachable!("an optimizer with more than two moments: this is a bug"),
     }
 }

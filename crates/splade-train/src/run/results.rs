@@ -65,6 +65,6 @@ fn by_name(values: &[(String, f64)]) -> String {
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut out = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);
-    values.serialize(&mut serializer).expect("JSON of numbers: this is a bug");
-    String::from_utf8(out).expect("JSON is UTF-8: this is a bug")
+    values.serialize(&mut serializer).expect("numbers cannot be written as JSON: this is a bug");
+    String::from_utf8(out).expect("JSON is not UTF-8: this is a bug")
 }

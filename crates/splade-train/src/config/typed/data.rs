@@ -54,7 +54,7 @@ pub(super) fn read(value: Option<&Value>) -> Result<DataConfig, TrainError> {
     let given = validation.iter().filter(|(_, path)| path.is_some()).count();
     if given % validation.len() != 0 {
         let missing = validation.iter().find(|(_, path)| path.is_none());
-        let (name, _) = missing.expect("some but not all are given: this is a bug");
+        let (name, _) = missing.expect("at least one path is missing: this is a bug");
         return Err(fields.error(
             name,
             "a validation set needs all of validation_doc_master, validation_query_master and \

@@ -431,7 +431,7 @@ fn scheduler_name(kind: SchedulerKind) -> &'static str {
         .iter()
         .find(|(_, of, _)| *of == kind)
         .map(|(word, ..)| *word)
-        .expect("the table has every scheduler: this is a bug")
+        .expect("the table lacks a scheduler: this is a bug")
 }
 
 fn scheduler(
@@ -453,7 +453,7 @@ fn scheduler_settings(
     let (scheduler, _, names) = SCHEDULERS
         .iter()
         .find(|(_, of, _)| *of == kind)
-        .expect("the table has every scheduler: this is a bug");
+        .expect("the table lacks a scheduler: this is a bug");
     let settings = f.fields("lr_scheduler_kwargs")?;
     let mut list = Vec::new();
     for (name, value) in settings.names() {

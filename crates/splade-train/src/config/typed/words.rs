@@ -6,5 +6,5 @@ pub(super) fn word<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'st
         .iter()
         .find(|(_, of)| of == value)
         .map(|(word, _)| *word)
-        .expect("a table has every value: this is a bug")
+        .expect("the table lacks a value: this is a bug")
 }

@@ -86,7 +86,8 @@ pub(crate) fn load<P: Parameters + ?Sized>(
     let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
     let mut parameters = parameters.into_iter();
     engine.parameters(&mut |parameter| {
-        let values = parameters.next().expect("as many as before: this is a bug");
+        let values =
+            parameters.next().expect("the engine has more parameters than before: this is a bug");
         parameter.values.copy_from_slice(&values);
     });
     Ok(())

@@ -115,7 +115,8 @@ pub(crate) fn texts(
         settings: settings.clone(),
     };
     let mut ours = model_use;
-    ours["run"] = serde_json::to_value(&run).expect("a state is JSON: this is a bug");
+    ours["run"] =
+        serde_json::to_value(&run).expect("the state cannot be written as JSON: this is a bug");
     vec![
         (OURS, pretty(&ours)),
         (STATE, snapshot.state.to_json(snapshot.due)),

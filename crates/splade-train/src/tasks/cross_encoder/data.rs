@@ -136,7 +136,7 @@ impl CrossEncoderData {
     }
 
     /// Returns the number of groups in an epoch.
-    #[allow(clippy::len_without_is_empty, reason = "there is always a group")]
+    #[allow(clippy::len_without_is_empty, reason = "there is always at least one group")]
     pub(super) fn len(&self) -> usize {
         match (&self.samples, &self.texts) {
             (Samples::Pairs(_, _, used), _) => *used,
@@ -182,7 +182,7 @@ impl CrossEncoderData {
                 Ok(Group { pairs, targets: sample.teacher_scores.unwrap_or_default() })
             }
             (Samples::Lists, Source::Pickle(_)) => {
-                unreachable!("a pickle has no lists: this is a bug")
+                unreachable!("lists from a pickle: this is a bug")
             }
         }
     }

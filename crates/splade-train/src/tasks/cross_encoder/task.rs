@@ -267,9 +267,8 @@ impl Task for CrossEncoder {
         let differences = differences(&was, &self.identity);
         if !differences.is_empty() {
             return Err(bad(format!(
-                "it was made with other settings or data, and would not go on as the same \
-                 run:\n{}\nhint: give the settings and files of the checkpoint, or another \
-                 output_path",
+                "it was made with other settings or data and cannot be resumed with these:\n{}\n\
+                 hint: use the settings and files of the checkpoint, or another output_path",
                 differences.join("\n")
             )));
         }

@@ -110,8 +110,8 @@ pub fn train(
     let (warmup, steps) = (config.warmup_steps, run.plan().total);
     if warmup >= steps {
         observer.event(Event::Warning(&format!(
-            "warmup_steps: {warmup} are not fewer than the run's {steps}: the learning rate never \
-             reaches its height"
+            "warmup_steps: the run has only {steps} steps, so with {warmup} warm-up steps the \
+             learning rate never reaches its maximum"
         )));
     }
     let outcome = run.run(observer)?;

@@ -46,8 +46,8 @@ impl Feed {
     }
 
     pub(super) fn next(&mut self) -> Result<Vec<TokenBatch>, TrainError> {
-        let steps = self.steps.as_ref().expect("it is not dropped: this is a bug");
-        steps.recv().expect("no more steps than planned: this is a bug")
+        let steps = self.steps.as_ref().expect("the receiver was dropped: this is a bug");
+        steps.recv().expect("more steps were requested than planned: this is a bug")
     }
 }
 

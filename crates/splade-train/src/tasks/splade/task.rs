@@ -120,7 +120,7 @@ impl Task for Splade {
             return Err(TrainError::Checkpoint {
                 path: folder.to_path_buf(),
                 message: format!(
-                    "it was trained on {} samples, but the data now has {}\nhint: continue with \
+                    "it was trained on {} samples, but the data now has {}\nhint: resume with \
                      the data of the run, or begin in another output_dir",
                     run.samples,
                     self.data.len()
@@ -145,7 +145,7 @@ impl Task for Splade {
     }
 
     fn batches(&mut self, _plan: &Plan) -> Result<Vec<TokenBatch>, TrainError> {
-        self.feed.as_mut().expect("the run has begun: this is a bug").next()
+        self.feed.as_mut().expect("the run has not begun: this is a bug").next()
     }
 
     fn step(&mut self, batches: &[TokenBatch]) -> Result<StepReport, TrainError> {

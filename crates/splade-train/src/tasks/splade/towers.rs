@@ -263,7 +263,7 @@ impl Towers {
         .into_iter();
         let next = |text: usize| match texts[text].is_empty() {
             true => Terms::default(),
-            false => vectors.next().expect("a vector a text: this is a bug"),
+            false => vectors.next().expect("the encoder returned too few vectors: this is a bug"),
         };
         chunk.texts.clone().map(next).collect()
     }
@@ -276,7 +276,7 @@ fn encode(engine: &dyn Engine, texts: &[Vec<u32>]) -> Vec<Terms> {
     let mut vectors = vectors.into_iter();
     let next = |ids: &Vec<u32>| match ids.is_empty() {
         true => Terms::default(),
-        false => vectors.next().expect("a vector a text: this is a bug"),
+        false => vectors.next().expect("the encoder returned too few vectors: this is a bug"),
     };
     texts.iter().map(next).collect()
 }
