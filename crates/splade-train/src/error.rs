@@ -123,7 +123,7 @@ fn after(last: Option<&str>) -> String {
 }
 
 impl TrainError {
-    /// Returns the part of the message after `hint:`, if there is one.
+    /// Returns what to do about the error, if the error says so.
     pub fn hint(&self) -> Option<&str> {
         let message = match self {
             Self::Config { message, .. } | Self::Checkpoint { message, .. } => message,
