@@ -1,4 +1,4 @@
-//! What can go wrong before and while training.
+//! The errors of training and of its preparation.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -11,109 +11,110 @@ use splade_logs::LogError;
 use splade_model::ModelError;
 use splade_text::TextError;
 
-/// An error of what a caller gave to a function of this crate: a resolver of model names, a reader of
-/// texts.
+/// An error from a function that the caller passed to this crate: a resolver of model names or a
+/// reader of texts.
 pub type SourceError = Box<dyn Error + Send + Sync>;
 
-/// Errors of this crate. The message says what failed, where and, after `hint:`, what to do; reasons
-/// that another error gives are its sources, and not part of its message.
+/// The errors of this crate. The message says what failed, where and, after `hint:`, what to do.
+/// The error that caused it is its source and is not repeated in the message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// A setting of the config, named by its path (`training.optim`), or a file of the config.
+    /// A wrong setting, named by its path (`training.optim`), or a wrong config file.
     #[error("{at}: {message}")]
     Config {
-        /// The field (`training.optim`) or the file and line.
+        /// The path of the setting (`training.optim`), or the file and line.
         at: String,
-        /// What is wrong and what would be right.
+        /// What is wrong, and which values are allowed.
         message: String,
     },
-    /// Something was tried, or a setting was used, and failed for a reason of its own.
+    /// An action or a setting failed because of another error.
     #[error("{doing}")]
     Failed {
-        /// What was tried (`cannot load the model m`), or the path of the setting.
+        /// The action (`cannot load the model m`) or the path of the setting.
         doing: String,
-        /// Why it failed.
+        /// The error that caused the failure.
         source: Box<TrainError>,
     },
-    /// Training data that does not hold together.
+    /// Training data that is inconsistent.
     #[error("{0}")]
     Data(String),
-    /// A text that the tokenizer of the model cannot take.
+    /// A text that the tokenizer of the model cannot process.
     #[error("cannot tokenize \"{start}\"")]
     Tokenize {
         /// The first characters of the text.
         start: String,
-        /// Why the tokenizer refuses it.
+        /// The error of the tokenizer.
         source: TextError,
     },
     /// A file that cannot be read or written.
     #[error("{}", path.display())]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why the system refused.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A checkpoint that cannot be continued.
+    /// A checkpoint from which the run cannot resume.
     #[error("{}: {message}", path.display())]
     Checkpoint {
-        /// The folder.
+        /// The folder of the checkpoint.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with the checkpoint, and what to do.
         message: String,
     },
-    /// A saved state that does not fit the run that is to continue from it.
+    /// A saved state that does not fit the run that would resume from it.
     #[error("the saved state does not fit: {0}")]
     State(String),
-    /// A step whose loss, or the norm of whose gradients, is not a finite number.
+    /// A step in which the loss or the norm of the gradients is not a finite number.
     #[error("step {step}: {what} is {value}{}", after(last.as_deref()))]
     NotFinite {
         /// The number of the step, counted from 0.
         step: u64,
-        /// Which number it is.
+        /// The quantity: the loss or the norm of the gradients.
         what: &'static str,
-        /// Infinite or not a number.
+        /// The value: infinite or NaN.
         value: f64,
-        /// The last checkpoint, as a clause, once the run has said which it is.
+        /// A clause that names the last checkpoint; the run fills it in.
         last: Option<String>,
     },
-    /// The composition of the config.
+    /// An error while the config was composed.
     #[error(transparent)]
     Compose(#[from] ComposeError),
-    /// The training data.
+    /// An error in the training data.
     #[error(transparent)]
     Training(#[from] DataError),
     /// A file that cannot be read, written or completed.
     #[error(transparent)]
     File(#[from] splade_io::FileError),
-    /// The logs of the run.
+    /// An error while the logs of the run were written.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The judgements and rankings of an evaluation.
+    /// An error in the judgements or rankings of an evaluation.
     #[error(transparent)]
     Eval(#[from] EvalError),
-    /// The model.
+    /// An error while a model was loaded or written.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The tokenizer.
+    /// An error of the tokenizer.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// The index of an evaluation.
+    /// An error of the index that an evaluation searches.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// What the caller gave to the function: a resolver of model names, a reader of texts.
+    /// An error from a function that the caller passed: a resolver of model names or a reader of
+    /// texts.
     #[error(transparent)]
     Source(SourceError),
-    /// The observer asked to stop where nothing is left to go on from.
+    /// The observer asked to stop at a point from which the work cannot be resumed.
     #[error("stopped before the end")]
     Stopped,
-    /// A run that cannot begin or go on, with what to do about it.
+    /// A run that cannot begin or continue; the message says what to do.
     #[error("{0}")]
     Run(String),
 }
 
-/// What to do about numbers that are not finite.
+/// The remedy for a loss or gradients that are not finite.
 const SMALLER_STEPS: &str =
     "a smaller training.learning_rate, a longer warm-up, or a smaller training.max_grad_norm";
 
@@ -122,7 +123,7 @@ fn after(last: Option<&str>) -> String {
 }
 
 impl TrainError {
-    /// Returns what a person can do about the error, where that is known.
+    /// Returns what to do about the error, if the error says so.
     pub fn hint(&self) -> Option<&str> {
         let message = match self {
             Self::Config { message, .. } | Self::Checkpoint { message, .. } => message,
@@ -134,12 +135,12 @@ impl TrainError {
         message.split_once("hint: ").map(|(_, hint)| hint)
     }
 
-    /// Wraps the error of a file or folder.
+    /// Returns a function that adds the path of a file or folder to an I/O error.
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { path: path.to_path_buf(), source }
     }
 
-    /// Says what was tried when another error came up.
+    /// Returns a function that adds the failed action to an error.
     pub(crate) fn failed<E: Into<Self>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
         let doing = doing.into();
         move |error| Self::Failed { doing, source: Box::new(error.into()) }

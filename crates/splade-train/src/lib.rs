@@ -1,20 +1,20 @@
 //! Trains SPLADE encoders (SPLADE v2, arXiv 2109.10086; SPLADE++, 2205.04733), the language models
-//! that they start from, and the cross-encoders that they learn from.
+//! from which they start, and the cross-encoders that are their teachers.
 //!
 //! ```text
 //! config ─► data ─► batch ─► engine (forward) ─► objective ─► engine (backward) ─► optimizer
 //! ```
 //!
-//! [`train`] trains encoders of queries and documents, [`pretrain`] masked language models, and
-//! [`cross_encoder`] trains cross-encoders, scores pairs with them and joins the scores of several.
-//! Each takes a config (read by [`config`]), options, and an [`Observer`](splade_io::Observer) that
-//! hears what happens and may ask to stop.
+//! [`train`] trains encoders of queries and documents, [`pretrain`] trains masked language models,
+//! and [`cross_encoder`] trains cross-encoders, scores pairs with them and combines the scores of
+//! several. Each function takes a config (read by [`config`]), options, and an
+//! [`Observer`](splade_io::Observer) that receives progress and can ask the run to stop.
 //!
-//! The modules stand in the order in which data passes them, and each uses only those above it:
-//! [`engine`] is the one door to what computes, with the models on the CPU ([`cpu`]) and the tables of
-//! query weights behind it; [`objective`] has the losses and regularizers on sparse vectors,
-//! [`optimizer`] the update; `run` is the training loop over the trait `Task`; `tasks` has one folder
-//! for each kind of training.
+//! The modules are listed in the order in which data passes them, and each uses only the modules
+//! above it. [`engine`] is the interface to the code that computes, implemented by the models on
+//! the CPU ([`cpu`]) and by the tables of query weights. [`objective`] computes the losses and
+//! regularizers on sparse vectors, and [`optimizer`] the update. `run` is the training loop over
+//! the trait `Task`, and `tasks` has one folder for each kind of training.
 
 mod error;
 

@@ -2,8 +2,8 @@
 
 use crate::config::TrainingConfig;
 
-/// The numbers that a thread takes at a time: 64 KiB of each array, so that a chunk of all stays in
-/// the second cache.
+/// The number of parameters that a thread takes at a time. It is 64 KiB of each array, so a chunk
+/// of all arrays fits into the second-level cache.
 pub(super) const CHUNK: usize = 1 << 14;
 
 /// The settings of one update.
@@ -11,22 +11,24 @@ pub(super) const CHUNK: usize = 1 << 14;
 pub struct UpdateOptions {
     /// The learning rate of this step.
     pub learning_rate: f64,
-    /// The learning rate is multiplied by it, one for each engine; 1 for engines beyond the last.
+    /// The factors of the learning rate, one for each engine; engines beyond the end of the list
+    /// have the factor 1.
     pub engine_rates: Vec<f64>,
-    /// The weight decay: times the learning rate (AdamW) or added to the gradient (the others).
+    /// The weight decay. AdamW multiplies it by the learning rate; the other optimizers add it to
+    /// the gradient.
     pub weight_decay: f64,
-    /// Parts of the names of parameters that do not decay.
+    /// Parts of parameter names; a parameter whose name contains one of them has no weight decay.
     pub undecayed: &'static [&'static str],
-    /// The decay rate of AdamW's mean of gradients.
+    /// The decay rate of AdamW's running mean of gradients.
     pub beta1: f64,
-    /// The decay rate of AdamW's mean of squared gradients.
+    /// The decay rate of AdamW's running mean of squared gradients.
     pub beta2: f64,
-    /// AdamW's epsilon; the others have PyTorch's own.
+    /// The epsilon of AdamW; the other optimizers use PyTorch's defaults.
     pub epsilon: f64,
 }
 
 impl UpdateOptions {
-    /// The settings of a run at a learning rate, the same for all engines.
+    /// Returns the settings of a run with a given learning rate, the same for all engines.
     pub fn new(training: &TrainingConfig, learning_rate: f64) -> Self {
         Self {
             learning_rate,

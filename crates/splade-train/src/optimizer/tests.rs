@@ -1,4 +1,5 @@
-//! Against torch.optim (`scripts/reference/objectives.py`), and itself.
+//! The optimizers are compared with torch.optim (`scripts/reference/objectives.py`), and with
+//! themselves.
 
 use serde_json::Value;
 
@@ -39,7 +40,7 @@ impl Parameters for Bare {
     }
 }
 
-/// One matrix in panels of some width.
+/// A matrix that is stored in panels of a given width.
 struct InPanels {
     width: usize,
     length: usize,
@@ -67,7 +68,7 @@ impl Parameters for InPanels {
     }
 }
 
-/// The norm of gradients in the panels of every instruction set is the same to the bit.
+/// The norm of gradients is the same to the bit for the panel width of every instruction set.
 #[test]
 fn norms_do_not_depend_on_panels() {
     let (rows, length) = (101, 37);
@@ -108,7 +109,7 @@ fn tensors(value: &Value) -> Vec<Vec<f32>> {
     value.as_array().unwrap().iter().map(tensor).collect()
 }
 
-/// Pseudo-random numbers around 0.
+/// Returns pseudo-random numbers around 0.
 fn noise(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -118,8 +119,8 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// A step is some ten f32 operations, of which PyTorch fuses a few: 3 units in the last place of
-/// the larger of the number and what the steps so far moved it.
+/// A step is some ten f32 operations, of which PyTorch fuses a few. The tolerance is 3 units in the
+/// last place of the larger of the number and its total change so far.
 #[test]
 fn steps_are_pytorchs() {
     let fixture: Value =
@@ -135,7 +136,7 @@ fn steps_are_pytorchs() {
             _ => Optimizer::RmsProp,
         };
         let mut state = OptimizerState::new(kind);
-        // The two tensors as one engine, and as two.
+        // The two tensors are tested in one engine and in two engines.
         let start = tensors(&case["start"]);
         let mut one = Bare::new(start.clone());
         let mut two = [Bare::new(start[..1].to_vec()), Bare::new(start[1..].to_vec())];
@@ -189,7 +190,7 @@ fn steps_are_pytorchs() {
 
 #[test]
 fn threads_do_not_matter() {
-    // Beyond a chunk, and not a multiple of one or of a lane.
+    // The sizes exceed a chunk, and are not multiples of a chunk or of a lane.
     let sizes = [2 * CHUNK + 13, 5, CHUNK, 0];
     for kind in KINDS {
         let run = |threads: usize| {
@@ -275,7 +276,7 @@ fn clipping_only_shortens() {
     assert!(clip_coefficient(f64::NAN, 1.0).is_nan());
 }
 
-/// PyTorch's stay at a few times the smallest subnormal number for ever.
+/// The moments of PyTorch stay at a few times the smallest subnormal number for ever.
 #[test]
 fn moments_end_at_zero() {
     for (kind, steps) in [(Optimizer::AdamW, 900), (Optimizer::RmsProp, 9000)] {
@@ -295,7 +296,7 @@ fn moments_end_at_zero() {
     }
 }
 
-/// The bits of updates are the same on every CPU: this constant was written on one of them.
+/// The bits of updates are the same on every CPU; the constant comes from one of them.
 #[test]
 fn updates_have_the_bits_of_other_machines() {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;

@@ -1,16 +1,4 @@
-//! The one training loop: steps, logs, evaluations, checkpoints, results.
-//!
-//! ```text
-//! Task::batches ─► Task::step ─► window ─► logs
-//!                     └─► Task::evaluate ─► best model ─► checkpoint ─► Task::finish
-//! ```
-//!
-//! A [`Run`] makes the steps of a [`Plan`] with a [`Task`]; what is particular to SPLADE, masked
-//! language modelling or cross-encoders is in `tasks`. What is due when follows transformers 4.56
-//! (`Trainer`, `DefaultFlowCallback`), with two differences: what the end of an epoch brings is done
-//! with its last step, and a checkpoint is written last of all, so that it holds everything of its
-//! step. Everything random follows from the seed and the step; a run that was killed and is resumed
-//! from a checkpoint ends with the same bytes as one that was not.
+//! The training loop of all tasks: steps, logs, evaluations, checkpoints and results.
 
 mod pace;
 pub(crate) mod plan;
@@ -46,11 +34,11 @@ pub(crate) use window::Window;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// All steps were made, and everything is written.
+    /// All steps were made, and all outputs are written.
     Finished(Results),
-    /// The observer asked to stop; this checkpoint continues the run.
+    /// The observer asked to stop. The run can be resumed from this checkpoint.
     Stopped(PathBuf),
-    /// An earlier run of the same settings has made all steps already.
+    /// An earlier run with the same settings has already made all steps.
     UpToDate,
 }
 
@@ -64,17 +52,17 @@ pub(crate) struct Run<T> {
     state: TrainerState,
     window: Window,
     pace: Pace,
-    /// The steps that earlier processes made.
+    /// The number of steps that earlier processes made.
     done_before: u64,
-    /// The step whose checkpoint is on the disk.
+    /// The step of the last checkpoint on disk.
     saved: Option<u64>,
     /// The step after which the model was last evaluated.
     measured: u64,
-    /// The metrics of this process's last evaluation, and its step.
+    /// The step and the metrics of this process's last evaluation.
     evaluated: Option<(u64, Values)>,
 }
 
-/// Whether a run goes on.
+/// Whether a run continues after an action.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     GoOn,
@@ -82,11 +70,11 @@ enum Next {
 }
 
 impl<T: Task> Run<T> {
-    /// Begins a run, or continues the checkpoint `resume`.
+    /// Begins a run, or resumes from the checkpoint `resume`.
     ///
     /// # Errors
-    /// If the checkpoint is damaged or of another run, the disk has no room, or the logs cannot be
-    /// opened.
+    /// Returns an error if the checkpoint is damaged or belongs to another run, if the disk has too
+    /// little space, or if the logs cannot be opened.
     pub(crate) fn new(
         mut task: T,
         mut plan: Plan,
@@ -140,10 +128,11 @@ impl<T: Task> Run<T> {
         &self.plan
     }
 
-    /// Makes all steps that are left, unless `observer` asks to stop.
+    /// Makes all remaining steps, unless `observer` asks to stop.
     ///
     /// # Errors
-    /// If a file cannot be written, or the loss is not finite. Checkpoints stay whole.
+    /// Returns an error if a file cannot be written or the loss is not finite. Checkpoints on disk
+    /// stay complete.
     pub(crate) fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let start = Instant::now();
         self.tell_beginning(observer);
@@ -161,8 +150,8 @@ impl<T: Task> Run<T> {
         self.finish(start, observer)
     }
 
-    /// Evaluates before the first step, or after the step at which an earlier process was stopped
-    /// before its evaluation had ended.
+    /// Evaluates before the first step, or after the step at which an earlier process stopped
+    /// before the evaluation was finished.
     fn first_evaluation(&mut self, observer: &mut dyn Observer) -> Result<Next, TrainError> {
         let done = self.task.steps();
         let wanted = self.rules.evaluate_first && done == 0;
@@ -176,7 +165,7 @@ impl<T: Task> Run<T> {
         }
     }
 
-    /// Makes a step, and counts it.
+    /// Makes a step and counts it.
     fn step(&mut self) -> Result<StepReport, TrainError> {
         let start = Instant::now();
         let batches = self.task.batches(&self.plan)?;
@@ -188,7 +177,7 @@ impl<T: Task> Run<T> {
         Ok(report)
     }
 
-    /// Logs, evaluates and saves what is due after the step that was made last.
+    /// Logs, evaluates and saves whatever is due after the last step.
     fn after_step(&mut self, observer: &mut dyn Observer) -> Result<Next, TrainError> {
         let done = self.task.steps();
         let mut due = self.plan.due(done);
@@ -218,8 +207,8 @@ impl<T: Task> Run<T> {
         Ok(())
     }
 
-    /// Evaluates, and returns whether the model is the best so far; `None` if the observer asked to
-    /// stop in between.
+    /// Evaluates the model, and returns whether it is the best so far. Returns `None` if the
+    /// observer asked to stop during the evaluation.
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<Option<bool>, TrainError> {
         observer.event(Event::Evaluating);
         self.logs.status(self.status("evaluating"));
@@ -244,7 +233,8 @@ impl<T: Task> Run<T> {
         Ok(Some(best))
     }
 
-    /// Compares as `_determine_best_metric` of transformers does.
+    /// Compares the evaluation with the best one so far, as `_determine_best_metric` of
+    /// transformers does.
     fn compare_with_best(&mut self, evaluation: &Evaluation) -> bool {
         let Some((name, greater)) = &self.rules.best else { return false };
         let Some(value) = evaluation.get(name) else { return false };
@@ -260,7 +250,7 @@ impl<T: Task> Run<T> {
         better
     }
 
-    /// Writes a checkpoint, unless that of this step is there, and returns its folder.
+    /// Writes a checkpoint, unless there already is one of this step, and returns its folder.
     fn save(&mut self, due: Due, observer: &mut dyn Observer) -> Result<PathBuf, TrainError> {
         let step = self.task.steps();
         let target = folder::path(&self.rules.output, step);
@@ -268,7 +258,7 @@ impl<T: Task> Run<T> {
             return Ok(target);
         }
         self.logs.status(self.status("saving"));
-        // Records of this step must outlive the process, if the checkpoint does.
+        // If the checkpoint survives a crash, the log records up to its step must survive, too.
         self.logs.flush()?;
         if let Some(best) = self.state.best_global_step.filter(|_| self.rules.keep_best) {
             let best_folder = folder::path(&self.rules.output, best);
@@ -296,20 +286,20 @@ impl<T: Task> Run<T> {
         Ok(target)
     }
 
-    /// Writes the checkpoint that continues the run.
+    /// Writes the checkpoint from which the run can be resumed.
     fn stop(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let folder = self.save(Due::default(), observer)?;
         self.logs.flush()?;
         Ok(Outcome::Stopped(folder))
     }
 
-    /// Writes the results and the final model: the best one if the rules say so.
+    /// Writes the results and the final model, which is the best one if the rules say so.
     fn finish(
         &mut self,
         start: Instant,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
-        // A process that was killed may have left more than it should.
+        // A killed process may have left more checkpoints than the limit allows.
         self.rotate()?;
         self.load_best(observer)?;
         let train = self.summary(start.elapsed().as_secs_f64())?;
@@ -319,7 +309,7 @@ impl<T: Task> Run<T> {
             train,
             eval: self.result_metrics()?,
         };
-        // The final model says that the run has ended: everything else is on the disk before it.
+        // The final model marks the end of the run, so everything else is on disk before it.
         self.logs.flush()?;
         let updates = self.task.optimized().optimizer.step;
         let snapshot = Snapshot {
@@ -346,8 +336,8 @@ impl<T: Task> Run<T> {
         Ok(())
     }
 
-    /// Logs the speed and the mean loss of the run: `speed_metrics` of transformers, which here counts
-    /// what this process did.
+    /// Logs the speed and the mean loss of the run, as `speed_metrics` of transformers does. Only
+    /// the work of this process counts.
     fn summary(&mut self, seconds: f64) -> Result<Values, TrainError> {
         let Some(length) = self.rules.summary else { return Ok(Values::new()) };
         let plan = &self.plan;
@@ -380,7 +370,7 @@ impl<T: Task> Run<T> {
         }
         let mut values = match self.evaluated.take() {
             Some((step, values)) if step == self.task.steps() => values,
-            // The end of a run is not stopped any more.
+            // At the end of a run, an evaluation can no longer be stopped.
             _ => match self.task.evaluate(&mut || false)? {
                 Some(evaluation) => evaluation.values,
                 None => return Ok(None),
@@ -456,7 +446,7 @@ impl<T: Task> Run<T> {
         }
     }
 
-    /// Names the last checkpoint in the error of a step that went wrong.
+    /// Adds the last checkpoint to the error of a failed step.
     fn with_checkpoint(&self, error: TrainError) -> TrainError {
         match error {
             TrainError::NotFinite { step, what, value, .. } => {
@@ -478,7 +468,7 @@ fn borrowed(values: &[(String, f64)]) -> Vec<(&str, f64)> {
     values.iter().map(|(name, value)| (name.as_str(), *value)).collect()
 }
 
-/// Rounds to so many digits as Python's `round` does.
+/// Rounds to `digits` decimal places, as Python's `round` does.
 pub(crate) fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round_ties_even() / scale

@@ -1,9 +1,10 @@
-//! Which samples a step is made of, and after which steps a run logs, evaluates and saves.
+//! The plan of a run: which samples a step consists of, and after which steps the run logs,
+//! evaluates and saves.
 //!
-//! It counts as transformers 4.56 does (`trainer.py`: `set_initial_training_values`,
-//! `_inner_training_loop`; `trainer_callback.py`: `DefaultFlowCallback`): an epoch is
-//! `ceil(batches / accumulation)` steps, and its last step has the batches that are left. Everything
-//! follows from the number of the step, so a checkpoint holds no position.
+//! The counts are those of transformers 4.56 (`trainer.py`: `set_initial_training_values`,
+//! `_inner_training_loop`; `trainer_callback.py`: `DefaultFlowCallback`). An epoch has
+//! `ceil(batches / accumulation)` steps, and its last step has the remaining batches. Everything
+//! follows from the number of the step, so a checkpoint holds no position in the data.
 
 use std::ops::Range;
 
@@ -13,19 +14,19 @@ use crate::error::TrainError;
 /// The batches and steps of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
-    /// The samples of an epoch.
+    /// The number of samples in an epoch.
     pub(crate) samples: usize,
-    /// The samples of a batch.
+    /// The number of samples in a batch.
     pub(crate) batch: usize,
-    /// The batches of an epoch.
+    /// The number of batches in an epoch.
     pub(crate) batches: usize,
-    /// The batches of a step.
+    /// The number of batches in a step.
     pub(crate) accumulation: usize,
-    /// The steps of an epoch.
+    /// The number of steps in an epoch.
     pub(crate) epoch_steps: u64,
-    /// The steps of the run.
+    /// The number of steps in the run.
     pub(crate) total: u64,
-    /// The epochs that the run begins.
+    /// The number of epochs in the run, where a partial epoch counts as one.
     pub(crate) epochs: u64,
     /// When losses are logged.
     pub(crate) log: Interval,
@@ -33,52 +34,53 @@ pub(crate) struct Plan {
     pub(crate) evaluate: Interval,
     /// When a checkpoint is written.
     pub(crate) save: Interval,
-    /// The steps whose data was not gone over, because a run that was resumed with
-    /// `ignore_data_skip` began its epoch anew.
+    /// The number of steps whose data was skipped because a run that was resumed with
+    /// `ignore_data_skip` restarted its epoch.
     pub(crate) offset: u64,
 }
 
-/// The steps after which something is due.
+/// The steps after which an action is due.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Interval {
-    /// The steps between two times.
+    /// The number of steps between two actions.
     pub(crate) every: Option<u64>,
-    /// Whether it is due at the end of each epoch.
+    /// Whether the action is due at the end of each epoch.
     pub(crate) epochs: bool,
-    /// Whether it is due after the first step.
+    /// Whether the action is due after the first step.
     pub(crate) first: bool,
-    /// Whether it is due after the last step of the run, whatever the other fields say; `None`
-    /// leaves that to them.
+    /// Whether the action is due after the last step of the run, whatever the other fields say.
+    /// `None` leaves the decision to them.
     pub(crate) last: Option<bool>,
-    /// The steps, or epochs where it is due by epochs, before the first time.
+    /// The number of steps before the first action, or of epochs if the action is due by epochs.
     pub(crate) delay: f64,
 }
 
 /// A batch of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlannedBatch {
-    /// The epoch, counted from 0.
+    /// The number of the epoch, counted from 0.
     pub(crate) epoch: u64,
-    /// The positions of its samples in the shuffled epoch.
+    /// The positions of the batch's samples in the shuffled epoch.
     pub(crate) samples: Range<usize>,
 }
 
-/// What is due after a step.
+/// The actions that are due after a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Due {
-    /// The losses since the last log are logged.
+    /// Whether the losses since the last log are logged.
     pub(crate) log: bool,
-    /// The model is evaluated.
+    /// Whether the model is evaluated.
     pub(crate) evaluate: bool,
-    /// A checkpoint is written.
+    /// Whether a checkpoint is written.
     pub(crate) save: bool,
 }
 
 impl Plan {
-    /// Counts batches and steps of `training` on so many samples.
+    /// Computes the batches and steps of a run with `training` on `samples` samples.
     ///
     /// # Errors
-    /// If there are no samples, or not one full batch where partial ones are left out.
+    /// Returns an error if there are no samples, or if there is no full batch and partial batches
+    /// are dropped.
     pub(crate) fn new(training: &TrainingConfig, samples: usize) -> Result<Self, TrainError> {
         let batch = training.per_device_train_batch_size.max(1);
         let accumulation = training.gradient_accumulation_steps.max(1);
@@ -88,11 +90,14 @@ impl Plan {
         };
         if batches == 0 {
             let hint = match samples {
-                0 => "hint: data.eval_loss_size holds some back, see that it leaves others",
-                _ => "hint: training.dataloader_drop_last leaves out a batch that is not full",
+                0 => "hint: lower data.eval_loss_size, which holds samples out of the training",
+                _ => {
+                    "hint: set training.dataloader_drop_last to false, so that a partial batch is \
+                     used"
+                }
             };
             return Err(TrainError::Data(format!(
-                "{samples} samples give no batch of {batch} to train on\n{hint}"
+                "{samples} samples are not enough for a batch of {batch}\n{hint}"
             )));
         }
         let epoch_steps = batches.div_ceil(accumulation) as u64;
@@ -136,7 +141,7 @@ impl Plan {
         })
     }
 
-    /// Begins the epoch of step `done` anew.
+    /// Restarts the epoch of step `done` from its beginning.
     pub(crate) fn begin_epoch_anew(&mut self, done: u64) {
         self.offset += (done - self.offset) % self.epoch_steps;
     }
@@ -154,7 +159,7 @@ impl Plan {
         (first..last).map(|batch| PlannedBatch { epoch, samples: samples(batch) }).collect()
     }
 
-    /// Returns the epochs after `done` steps.
+    /// Returns the number of epochs after `done` steps, as a fraction.
     pub(crate) fn epoch(&self, done: u64) -> f64 {
         let Some(last) = (done - self.offset).checked_sub(1) else { return 0.0 };
         let (epoch, within) = (last / self.epoch_steps, (last % self.epoch_steps) as usize);
@@ -167,7 +172,7 @@ impl Plan {
         (done - self.offset).is_multiple_of(self.epoch_steps) || done >= self.total
     }
 
-    /// Returns what is due after `done` steps.
+    /// Returns the actions that are due after `done` steps.
     pub(crate) fn due(&self, done: u64) -> Due {
         Due {
             log: self.is_due(&self.log, done),
@@ -199,8 +204,9 @@ mod tests {
         Plan::new(&training, samples).expect("a plan")
     }
 
-    /// Counted by hand after `set_initial_training_values`: 30 samples are 8 batches of 4 (the last
-    /// of 2), 3 batches a step are 3 steps an epoch (the last of 2 batches).
+    /// The expected values were counted by hand after `set_initial_training_values`: 30 samples
+    /// give 8 batches of 4 (the last has 2), and 3 batches a step give 3 steps an epoch (the last
+    /// has 2 batches).
     #[test]
     fn counts_batches_and_steps() {
         let plan = plan(30, |training| {
@@ -279,7 +285,7 @@ mod tests {
             training.eval_strategy = IntervalStrategy::Epoch;
             training.eval_delay = 2.0;
         });
-        // Ten steps are an epoch.
+        // An epoch has ten steps.
         assert_eq!(plan.due(10), Due::default());
         assert!(plan.due(20).evaluate);
     }

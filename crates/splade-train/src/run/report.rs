@@ -1,19 +1,19 @@
-//! What a step reports to the run: losses, strengths, counts of terms and tokens.
+//! The report of a step to the run: losses, λ, and numbers of terms and tokens.
 
-/// The numbers of a step. Losses are means over its batches.
+/// The numbers of a step. Losses are means over the batches of the step.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct StepReport {
     /// The number of the step, counted from 0.
     pub(crate) step: u64,
     /// The weighted sum of losses and regularizers.
     pub(crate) loss: f64,
-    /// Each loss by name, before its weight.
+    /// The value of each loss by name, before its weight.
     pub(crate) components: Vec<(&'static str, f64)>,
-    /// The regularizers' part of the loss.
+    /// The part of the loss that comes from the regularizers.
     pub(crate) regularizer: f64,
-    /// The regularization strength for queries.
+    /// The λ of the queries that this step used.
     pub(crate) lambda_q: f64,
-    /// The regularization strength for documents.
+    /// The λ of the documents that this step used.
     pub(crate) lambda_d: f64,
     /// The learning rate of the update.
     pub(crate) learning_rate: f64,
@@ -25,7 +25,7 @@ pub(crate) struct StepReport {
     pub(crate) query_terms: f64,
     /// The mean number of terms in a document vector.
     pub(crate) document_terms: f64,
-    /// The tokens of all texts.
+    /// The number of tokens in all texts of the step.
     pub(crate) tokens: usize,
 }
 
@@ -34,9 +34,9 @@ pub(crate) struct StepReport {
 pub(crate) struct BatchReport {
     /// The weighted sum of losses and regularizers.
     pub(crate) loss: f64,
-    /// Each loss by name, before its weight.
+    /// The value of each loss by name, before its weight.
     pub(crate) components: Vec<(&'static str, f64)>,
-    /// The regularizers' part of the loss.
+    /// The part of the loss that comes from the regularizers.
     pub(crate) regularizer: f64,
     /// The number of terms of each query vector.
     pub(crate) query_terms: Vec<usize>,

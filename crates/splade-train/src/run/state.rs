@@ -1,4 +1,4 @@
-//! `trainer_state.json`, as transformers 4.56 writes it.
+//! The file `trainer_state.json`, as transformers 4.56 writes it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,30 +11,30 @@ use crate::json::{number, pretty};
 
 use super::plan::{Due, Plan};
 
-/// The state of a run that transformers' tools read (`TrainerState`).
+/// The state of a run in the form that transformers' tools read (`TrainerState`).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct TrainerState {
-    /// The steps that were made.
+    /// The number of steps that were made.
     pub(crate) global_step: u64,
-    /// The epochs that were made.
+    /// The number of epochs that were made, as a fraction.
     pub(crate) epoch: f64,
-    /// The steps of the run.
+    /// The number of steps of the run.
     pub(crate) max_steps: u64,
-    /// The epochs that the run begins.
+    /// The number of epochs of the run, where a partial epoch counts as one.
     pub(crate) num_train_epochs: u64,
-    /// The samples of a batch.
+    /// The number of samples in a batch.
     pub(crate) train_batch_size: usize,
-    /// The steps between two logs.
+    /// The number of steps between two logs.
     pub(crate) logging_steps: f64,
-    /// The steps between two evaluations.
+    /// The number of steps between two evaluations.
     pub(crate) eval_steps: Option<f64>,
-    /// The steps between two checkpoints.
+    /// The number of steps between two checkpoints.
     pub(crate) save_steps: f64,
-    /// Everything that was logged, by name, with `step`.
+    /// All logged values by name; each entry has its `step`.
     pub(crate) log_history: Vec<Map<String, Value>>,
-    /// The best value so far of the metric that models are chosen by.
+    /// The best value so far of the metric that selects the best model.
     pub(crate) best_metric: Option<f64>,
-    /// The step after which it was found.
+    /// The step after which the best value was measured.
     pub(crate) best_global_step: Option<u64>,
     /// The checkpoint of that step, once it is written.
     pub(crate) best_model_checkpoint: Option<String>,
@@ -61,7 +61,7 @@ impl TrainerState {
             values.into_iter().map(|(name, value)| (name, number(value))).collect();
         entry.insert("epoch".to_owned(), json!(self.epoch));
         entry.insert("step".to_owned(), json!(self.global_step));
-        // In order, as the file has it.
+        // The names are sorted, as in the file.
         let mut names: Vec<String> = entry.keys().cloned().collect();
         names.sort();
         let entry = names.into_iter().map(|name| {
@@ -71,7 +71,7 @@ impl TrainerState {
         self.log_history.push(entry.collect());
     }
 
-    /// Returns the text of the file: keys in order, two spaces, as Python writes it.
+    /// Returns the text of the file as Python writes it: keys in order, indented by two spaces.
     pub(crate) fn to_json(&self, control: Due) -> String {
         let control = json!({
             "args": {
@@ -109,10 +109,10 @@ impl TrainerState {
         pretty(&fields)
     }
 
-    /// Takes the past of a run from the file of a checkpoint; the plan of this run stays.
+    /// Reads the history of a run from the file of a checkpoint; the plan of the current run stays.
     ///
     /// # Errors
-    /// If the file cannot be read or does not hold such a state.
+    /// Returns an error if the file cannot be read or does not hold such a state.
     pub(crate) fn continue_from(&mut self, path: &Path) -> Result<(), TrainError> {
         let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
         let bad = |message: String| TrainError::Checkpoint { path: path.into(), message };
@@ -123,7 +123,9 @@ impl TrainerState {
         let (Some(log_history), Some(global_step), Some(epoch)) =
             (history, value["global_step"].as_u64(), value["epoch"].as_f64())
         else {
-            return Err(bad("no global_step, epoch and log_history of a trainer's state".into()));
+            return Err(bad(
+                "global_step, epoch or log_history is missing or has a wrong type".into()
+            ));
         };
         (self.log_history, self.global_step, self.epoch) = (log_history, global_step, epoch);
         self.best_metric = value["best_metric"].as_f64();

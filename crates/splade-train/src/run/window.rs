@@ -1,7 +1,8 @@
-//! The numbers of the steps since the last log, and the means that are logged of them.
+//! The numbers of the steps since the last log, and the means of them that are logged.
 //!
-//! As in transformers and the Python library, the loss is the mean over the steps since the last log, a
-//! loss's component the mean over their batches, norm and learning rate are those of the last step.
+//! As in transformers and the Python library, the loss is the mean over the steps since the last
+//! log, the components of the loss are means over the batches of these steps, and the gradient norm
+//! and the learning rate are those of the last step.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +10,7 @@ use splade_logs::names;
 
 use super::report::StepReport;
 
-/// Sums since the last log. A checkpoint holds them exactly, so that a resumed run logs the same
-/// means.
+/// Sums since the last log. A checkpoint holds them exactly, so a resumed run logs the same means.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Window {
     steps: u64,
@@ -49,12 +49,13 @@ impl Window {
         }
     }
 
-    /// Restores a window of which only the sum of the losses and the number of the steps are kept.
+    /// Restores a window from the sum of the losses and the number of the steps; all other sums are
+    /// zero.
     pub(crate) fn of_losses((loss, steps): (f64, u64)) -> Self {
         Self { loss, steps, ..Self::default() }
     }
 
-    /// Returns the sum of the losses since the last log and the number of their steps.
+    /// Returns the sum of the losses since the last log, and the number of steps.
     pub(crate) fn losses(&self) -> (f64, u64) {
         (self.loss, self.steps)
     }
@@ -64,9 +65,9 @@ impl Window {
         self.steps == 0
     }
 
-    /// Returns the means in Python's order, and empties the window. `regularizer` is the name of the
-    /// regularizers' part of the loss; the strengths are those of the step that comes next, as in
-    /// Python.
+    /// Returns the means in the order of the Python library, and empties the window. `regularizer`
+    /// is the name under which the regularizers' part of the loss is logged. As in Python, the λ
+    /// values are those of the next step.
     pub(crate) fn take(
         &mut self,
         regularizer: &str,

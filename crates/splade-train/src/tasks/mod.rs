@@ -1,4 +1,4 @@
-//! The kinds of training, each a [`Task`](crate::run::Task) and the functions that prepare it.
+//! The kinds of training: each is a [`Task`](crate::run::Task) with the functions that prepare it.
 
 pub(crate) mod prepare;
 

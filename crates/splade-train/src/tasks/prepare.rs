@@ -1,4 +1,4 @@
-//! What runs need before their first step: model folders, the checkpoint to go on from, logs.
+//! The preparations that all runs share: model folders, the checkpoint to resume from, and logs.
 
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,14 @@ use crate::json::pretty;
 use crate::run::checkpoint::checkpoint_to_resume;
 use crate::run::{Length, Rules};
 
-/// Returns the folder of a model that is named by its folder, by its name at the hub, or in another
-/// way that the caller knows.
+/// Returns the folder of a model, which is named by its folder, by its name on the hub, or in
+/// another way that the caller understands.
 pub type ResolveModel<'a> = dyn Fn(&str) -> Result<PathBuf, SourceError> + 'a;
 
-/// What is done once nothing was found wrong, before the first step.
+/// A function that is called once, after all checks and before the first step.
 pub type Ready<'a> = dyn Fn() -> Result<(), SourceError> + 'a;
 
-/// Takes a folder as it is, and fetches what has another name from the Hugging Face hub.
+/// Returns a folder unchanged, and fetches a model with any other name from the Hugging Face hub.
 pub(crate) fn resolve_at_hub(name: &str) -> Result<PathBuf, SourceError> {
     if Path::new(name).is_dir() {
         return Ok(PathBuf::from(name));
@@ -29,12 +29,12 @@ pub(crate) fn resolve_at_hub(name: &str) -> Result<PathBuf, SourceError> {
     Ok(hub::resolve(name, &HubOptions::from_env()?, &mut |_| {})?)
 }
 
-/// Does nothing.
+/// The default of [`Ready`]; it always succeeds.
 pub(crate) fn nothing() -> Result<(), SourceError> {
     Ok(())
 }
 
-/// Returns the checkpoint that a run goes on from, if it is to go on and there is one.
+/// Returns the checkpoint to resume from, if the run should resume and there is a checkpoint.
 pub(crate) fn checkpoint(
     training: &TrainingConfig,
     observer: &mut dyn Observer,
@@ -45,19 +45,19 @@ pub(crate) fn checkpoint(
     Ok(folder)
 }
 
-/// Tells from where a run that was to go on does so.
+/// Tells the observer from which checkpoint the run resumes, or that there is none.
 pub(crate) fn tell_checkpoint(folder: Option<&Path>, output: &Path, observer: &mut dyn Observer) {
     let note = match folder {
-        Some(folder) => format!("going on from {}", folder.display()),
+        Some(folder) => format!("resuming from {}", folder.display()),
         None => {
-            format!("there is no checkpoint in {}: beginning at the start", output.display())
+            format!("there is no checkpoint in {}; beginning at the start", output.display())
         }
     };
     observer.event(Event::Note(&note));
 }
 
-/// Returns a model with a head for words: the folder itself, or a copy with a new head in
-/// `output_dir`, and whether the head had to be made.
+/// Returns a model with a masked-language-modelling head, and whether the head is new. The model is
+/// the given folder, or a copy with a new head in `output_dir`.
 pub(crate) fn with_head(
     folder: PathBuf,
     training: &TrainingConfig,

@@ -1,4 +1,5 @@
-//! A cross-encoder's run against PyTorch's, step by step, and every loss on the toy data.
+//! Compares a cross-encoder's run with PyTorch step by step, and trains with every loss on the toy
+//! data.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ fn json_file(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).expect("a file")).expect("JSON")
 }
 
-/// The losses of a run, which stops after so many steps.
+/// An observer that records the losses of a run, and asks to stop after some steps.
 #[derive(Default)]
 struct Losses {
     losses: Vec<f64>,
@@ -49,14 +50,15 @@ fn made(config: &Value, resume: bool, observer: &mut dyn Observer) -> Result<Out
     train(&config, &TrainOptions { resume, ..TrainOptions::default() }, observer)
 }
 
-/// The message with which a run is refused, if it is; a run that begins is stopped after a step.
+/// Returns the message with which a run is refused, if it is. A run that begins is stopped after
+/// one step.
 fn refused(config: &Value, resume: bool) -> Option<String> {
     let mut observer = Losses { stop_after: Some(0), ..Losses::default() };
     made(config, resume, &mut observer).err().map(|error| error.to_string())
 }
 
-/// Losses, norms and rates of every step, and the weights after eight of them
-/// (`scripts/reference/teacher.py`), in one go and stopped in the middle.
+/// Losses, norms and rates of every step, and the weights after eight steps, are compared with
+/// `scripts/reference/teacher.py`, in an uninterrupted and in a resumed run.
 #[test]
 fn a_run_is_that_of_pytorch() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -92,7 +94,7 @@ fn a_run_is_that_of_pytorch() {
     let want = numbers(&expected["losses"]);
     assert_eq!(watch.losses.len(), want.len());
     for (got, want) in watch.losses.iter().zip(&want) {
-        // 32-bit weights drift from 64-bit ones step by step.
+        // The 32-bit weights drift from the 64-bit ones step by step.
         assert!((got - want).abs() < 1e-4, "{:?}, not {want:?}", watch.losses);
     }
     assert!(watch.losses[7] < 0.7 * watch.losses[0], "{:?}", watch.losses);
@@ -113,7 +115,8 @@ fn a_run_is_that_of_pytorch() {
         let pattern = |i: usize| ((31 * i) % 17) as f64 / 8.0 - 1.0;
         let projection: f64 = got.iter().enumerate().map(|(i, x)| f64::from(*x) * pattern(i)).sum();
         let want = numbers(want);
-        // AdamW moves a weight whose gradient is rounding alone (keys' biases) by up to the rate.
+        // AdamW moves a weight by up to the learning rate even if its gradient is only rounding, as
+        // for the biases of keys.
         let tolerance = match name.contains("key.bias") {
             true => 8.0 * 5e-3 * got.len() as f64,
             false => 2e-3 * (1.0 + want[0]),
@@ -125,7 +128,7 @@ fn a_run_is_that_of_pytorch() {
         );
     }
 
-    // Stopped after three steps and continued: the same bytes.
+    // The run that was stopped after three steps and resumed ends with the same bytes.
     let mut watch = Losses { stop_after: Some(3), ..Losses::default() };
     let outcome = run(&config("broken"), false, &mut watch);
     assert!(matches!(outcome, Outcome::Stopped(_)), "{outcome:?}");
@@ -136,7 +139,7 @@ fn a_run_is_that_of_pytorch() {
     }
 }
 
-/// Settings of a run on the toy data, from the model without a classifier.
+/// Returns the settings of a run on the toy data, from the model without a classifier.
 fn toy(output: &Path, more: &Value) -> Value {
     let toy = repository().join("data/toy/train");
     let mut config = json!({
@@ -154,7 +157,7 @@ fn toy(output: &Path, more: &Value) -> Value {
     config
 }
 
-/// A run goes on with settings that do not change its numbers, and with no other data.
+/// A run resumes with settings that do not change its numbers, but not with other data.
 #[test]
 fn a_run_goes_on_as_the_same_run_alone() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -179,14 +182,14 @@ fn a_run_goes_on_as_the_same_run_alone() {
     assert_eq!(refused(free.clone()), None);
     let message = refused(json!({"warmup_steps": 5})).unwrap_or_default();
     assert!(message.contains("warmup_steps was 4, is 5"), "{message}");
-    // As many pairs, other scores.
+    // The file has the same number of pairs with other scores.
     let text = std::fs::read_to_string(&scores).expect("scores");
     std::fs::write(&scores, text.replacen("9.0", "8.75", 1)).expect("written");
     let message = refused(free).unwrap_or_default();
     assert!(message.contains("data.train.scores was"), "{message}");
 }
 
-/// The binary cross-entropy with a target beyond 1 falls without an end.
+/// The binary cross-entropy with a target above 1 has no lower bound.
 #[test]
 fn scores_that_are_no_probabilities_are_no_labels_of_bce() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -195,12 +198,12 @@ fn scores_that_are_no_probabilities_are_no_labels_of_bce() {
         refused(&toy(dir.path(), &more), false)
     };
     let refused = message("BCEWithLogitsLoss").unwrap_or_default();
-    assert!(refused.contains("those of BCEWithLogitsLoss are 0 to 1"), "{refused}");
+    assert!(refused.contains("the labels of BCEWithLogitsLoss are 0 to 1"), "{refused}");
     assert!(refused.contains("MSELoss"), "{refused}");
     assert_eq!(message("MSELoss"), None);
 }
 
-/// Each loss falls on the toy data, from the model without a classifier.
+/// Every loss falls on the toy data, from the model without a classifier.
 #[test]
 fn every_loss_is_learned() {
     for (loss, more) in [

@@ -1,5 +1,5 @@
 //! Settings are read with the names, types and defaults of transformers' `TrainingArguments`
-//! (`scripts/reference/training_arguments.py` wrote them down) and of the Python library.
+//! (recorded by `scripts/reference/training_arguments.py`) and of the Python library.
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
@@ -15,7 +15,7 @@ fn transformers() -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The least that a run needs, as a triplet run or a distillation.
+/// Returns the smallest valid config of a triplet run or of a distillation.
 fn least(distillation: bool) -> Value {
     let mut value = json!({
         "model": {"model_name_or_path": "models/demo"},
@@ -35,7 +35,7 @@ fn least(distillation: bool) -> Value {
     value
 }
 
-/// Sets `training.a.b` and so on.
+/// Sets values by their paths, such as `training.a.b`.
 fn with(mut value: Value, pairs: &[(&str, Value)]) -> Value {
     for (path, new) in pairs {
         let mut place = &mut value;
@@ -62,7 +62,7 @@ fn error(value: &Value) -> String {
 fn defaults_are_those_of_transformers() {
     let fields = transformers()["fields"].clone();
     let ours = read(&least(false)).to_value()["training"].clone();
-    // What transformers fills in itself when it starts.
+    // transformers fills in these values itself when it starts.
     let filled = ["output_dir", "report_to", "lr_scheduler_kwargs", "disable_tqdm"];
     let mut compared = 0;
     for (name, value) in ours.as_object().unwrap() {
@@ -245,12 +245,12 @@ fn wrong_values_name_path_value_and_what_is_right() {
                 "Freezing the document encoder requires q_model_path to ensure the query encoder differs from the document encoder.",
             ],
         ),
-        ("model.model_name_or_path", Value::Null, &["needed"]),
+        ("model.model_name_or_path", Value::Null, &["required"]),
         ("model.trust_remote_code", json!(true), &["there is no such setting"]),
         ("model.query_table", json!({"freeze": true}), &["query_encoder: table"]),
         ("model.activation", json!("relu"), &["log1p_relu, log1p_log1p_relu"]),
         ("model", json!([1]), &["expected a mapping"]),
-        ("data.train_doc_master", Value::Null, &["data.train_doc_master", "needed"]),
+        ("data.train_doc_master", Value::Null, &["data.train_doc_master", "required"]),
         ("data.train_triplets", Value::Null, &["data.train_triplets or data.hard_negative_scores"]),
         ("data.hard_negative_scores", json!("s"), &["trains on one of them"]),
         ("data.validation_positives", json!("s"), &["data.validation_doc_master"]),
@@ -360,7 +360,7 @@ fn our_own_settings() {
     );
     assert_eq!(config.model.init.target_terms, Some(100));
     assert_eq!((config.data.negatives_per_query, config.data.shuffle), (8, false));
-    // Written and read again it is the same.
+    // The settings are the same after they are written and read again.
     assert_eq!(read(&config.to_value()), config);
     let all = with(least(false), &[("training.compat", json!(true))]);
     let all = read(&all);
@@ -368,7 +368,8 @@ fn our_own_settings() {
     assert_eq!(read(&all.to_value()), all);
 }
 
-/// The page lists what is read: every setting of ours, and every field that is taken and left.
+/// The documentation page lists every setting of light-splade, and every field that is accepted and
+/// ignored.
 #[test]
 fn the_page_of_settings_is_complete() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/howto/train-config.md");

@@ -1,4 +1,4 @@
-//! Every config of the repository composes and is read, and means what it says.
+//! Every config of the repository is composed and read, and gives the expected settings.
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
@@ -63,7 +63,7 @@ fn masked_language_models() {
     }
 }
 
-/// What belongs to retrieval, or to neither, is refused.
+/// Settings that belong to retrieval only, or to no kind of run, are refused.
 #[test]
 fn settings_of_others_are_refused() {
     for (change, at) in [
@@ -118,7 +118,7 @@ fn recipes() {
     assert_eq!(l0.training.max_grad_norm, 0.0);
 }
 
-/// The toy runs need nothing but the repository.
+/// The toy runs need only files of the repository.
 #[test]
 fn toy_files_exist() {
     for name in ["toy_splade_ja", "toy_splade_ja_distil"] {

@@ -1,4 +1,4 @@
-//! Reads and writes `model.*`.
+//! Reads and writes the settings under `model.*`.
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
     if model_name_or_path_q.is_some() && query_encoder != QueryEncoder::Model {
         return Err(fields.error(
             "model_name_or_path_q",
-            "with query_encoder: table there is no model for queries; leave one of them out",
+            "query_encoder: table does not use a query model; hint: remove one of the two settings",
         ));
     }
     let mut init = fields.fields("init")?;
@@ -46,7 +46,7 @@ pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
     if device != "cpu" {
         return Err(fields.error(
             "device",
-            format!("`{device}` is not implemented; hint: leave it out, or write cpu"),
+            format!("`{device}` is not implemented; hint: remove the setting, or set it to cpu"),
         ));
     }
     let config = ModelConfig {
@@ -65,7 +65,7 @@ pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
     Ok(config)
 }
 
-/// `activation`
+/// The words of `activation`.
 const SATURATIONS: [(&str, Saturation); 2] =
     [("log1p_relu", Saturation::Log1pRelu), ("log1p_log1p_relu", Saturation::Log1pLog1pRelu)];
 
@@ -84,12 +84,13 @@ fn query_encoder(fields: &mut Fields<'_>) -> Result<QueryEncoder, TrainError> {
         (true, _) => Ok(encoder),
         (false, false) => Ok(QueryEncoder::Model),
         (false, true) => {
-            Err(fields.error("query_table", "the table is not used without query_encoder: table"))
+            Err(fields
+                .error("query_table", "this setting has no effect without query_encoder: table"))
         }
     }
 }
 
-/// Writes `model.*`.
+/// Returns the value of `model` for `Config::to_value`.
 pub(super) fn write(m: &ModelConfig) -> Value {
     let mut object = json!({
         "model_name_or_path": m.model_name_or_path,

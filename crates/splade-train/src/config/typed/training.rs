@@ -1,5 +1,6 @@
-//! Reads and writes `training.*`: transformers' `TrainingArguments` with its defaults and checks, the Python
-//! library's fields, and ours.
+//! Reads and writes the settings under `training.*`: transformers' `TrainingArguments` with its
+//! defaults and checks, the fields of the Python library, and the settings that only light-splade
+//! has.
 
 use std::path::PathBuf;
 
@@ -19,14 +20,14 @@ const POSITIVE: &str = "a number of at least 0";
 const SHARE: &str = "a number from 0 to 1";
 const DECAY: &str = "a number of at least 0 and below 1";
 
-/// `logging_strategy` and `eval_strategy`
+/// The words of `logging_strategy` and `eval_strategy`.
 const STRATEGIES: [(&str, IntervalStrategy); 3] = [
     ("no", IntervalStrategy::No),
     ("steps", IntervalStrategy::Steps),
     ("epoch", IntervalStrategy::Epoch),
 ];
 
-/// `save_strategy`
+/// The words of `save_strategy`.
 const SAVE_STRATEGIES: [(&str, IntervalStrategy); 4] = [
     ("no", IntervalStrategy::No),
     ("steps", IntervalStrategy::Steps),
@@ -34,7 +35,7 @@ const SAVE_STRATEGIES: [(&str, IntervalStrategy); 4] = [
     ("best", IntervalStrategy::Best),
 ];
 
-/// `optim`, the name to write first
+/// The words of `optim`. Of two words for one optimizer, the first is written.
 const OPTIMIZERS: [(&str, Optimizer); 5] = [
     ("adamw_torch", Optimizer::AdamW),
     ("adamw_torch_fused", Optimizer::AdamW),
@@ -43,7 +44,7 @@ const OPTIMIZERS: [(&str, Optimizer); 5] = [
     ("rmsprop", Optimizer::RmsProp),
 ];
 
-/// `lr_scheduler_type`, with the names of `lr_scheduler_kwargs` that each one takes.
+/// The words of `lr_scheduler_type`, each with the names of `lr_scheduler_kwargs` that it accepts.
 const SCHEDULERS: [(&str, SchedulerKind, &[&str]); 7] = [
     ("linear", SchedulerKind::Linear, &[]),
     ("cosine", SchedulerKind::Cosine, &["num_cycles"]),
@@ -54,30 +55,30 @@ const SCHEDULERS: [(&str, SchedulerKind, &[&str]); 7] = [
     ("inverse_sqrt", SchedulerKind::InverseSqrt, &["timescale"]),
 ];
 
-/// `compat`
+/// The names in `compat`, in the order in which they are written.
 const COMPAT: [&str; 5] =
     ["identical_ids", "long_queries", "zero_scores", "linear_schedule", "frozen_dropout"];
 
-/// What is trained: some settings belong to one of them alone.
+/// The kind of training; some settings belong to only one kind.
 #[derive(Clone, Copy)]
 pub(super) enum Task<'a> {
-    /// SPLADE, on these data.
+    /// SPLADE training, with its data settings.
     Retrieval(&'a DataConfig),
-    /// Masked language modelling.
+    /// Masked language modelling; it has no queries and no validation set.
     Masked,
 }
 
-/// How a setting of `training` is read and written. Its type and meaning stand in [`TrainingConfig`],
-/// its default in `TrainingConfig::default`.
+/// How a setting of `training` is read and written. Its type and meaning are documented in
+/// [`TrainingConfig`], and its default is in `TrainingConfig::default`.
 struct Setting {
     name: &'static str,
     scope: Scope,
-    /// Changes the value where the config gives one.
+    /// Replaces the value if the config contains the setting.
     read: fn(&mut Fields<'_>, Task<'_>, &mut TrainingConfig) -> Result<(), TrainError>,
     write: fn(&TrainingConfig) -> Value,
 }
 
-/// The runs that have a setting.
+/// The kinds of training that have a setting.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
     All,
@@ -94,8 +95,8 @@ impl Scope {
     }
 }
 
-/// A setting whose name is that of its field: `of(fields, name, default)` reads it, `to(value)` writes
-/// it.
+/// Declares a setting with the same name as its field: `of(fields, name, default)` reads it, and
+/// `to(value)` writes it.
 macro_rules! setting {
     ($scope:ident $name:ident, $of:expr, $to:expr) => {
         Setting {
@@ -132,7 +133,7 @@ macro_rules! decimal {
     };
 }
 
-/// A number of steps, or a share of all steps.
+/// Declares a setting that is a number of steps, or a share of all steps.
 macro_rules! steps {
     ($name:ident) => {
         setting!(
@@ -171,7 +172,7 @@ macro_rules! path {
     };
 }
 
-/// A setting that is read by a function of its own, which gives none to keep the default.
+/// Declares a setting with its own read function, which returns `None` to keep the default.
 macro_rules! own {
     ($scope:ident $name:ident, $of:expr, $to:expr) => {
         setting!($scope $name, |f: &mut Fields<'_>, _, _| $of(f), $to)
@@ -189,7 +190,7 @@ const SETTINGS: &[Setting] = &[
     ),
     path!(final_output_dir),
     path!(logging_dir),
-    // The three settings of losses are read at once, and one by one written.
+    // The three settings of the losses are read together and written one by one.
     Setting {
         name: "training_loss",
         scope: Scope::Retrieval,
@@ -274,7 +275,7 @@ const SETTINGS: &[Setting] = &[
     steps!(save_steps),
     own!(
         All save_total_limit,
-        // transformers keeps all with 0
+        // transformers keeps all checkpoints if the limit is 0.
         |f: &mut Fields<'_>| f.optional_count("save_total_limit", 0).map(|limit| limit
             .filter(|limit| *limit > 0)
             .map(|limit| limit as usize)),
@@ -284,7 +285,7 @@ const SETTINGS: &[Setting] = &[
     Setting {
         name: "do_eval",
         scope: Scope::All,
-        // an evaluation strategy evaluates whatever this says
+        // An evaluation strategy other than `no` turns evaluation on, whatever `do_eval` says.
         read: |f, _, t| {
             let wanted = f.flag("do_eval", t.do_eval)?;
             t.do_eval = wanted || t.eval_strategy != IntervalStrategy::No;
@@ -343,7 +344,7 @@ const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// The settings that others depend on are read first.
+/// The settings that are read first, because others depend on them.
 const FIRST: [&str; 6] = [
     "training_loss",
     "regularizers",
@@ -355,7 +356,8 @@ const FIRST: [&str; 6] = [
 /// The settings that are read last.
 const LAST: [&str; 2] = ["gradient_cache_tokens", "compat"];
 
-/// Returns all settings in the order in which they are read, and their problems reported.
+/// Returns all settings in the order in which they are read; errors are reported in this order,
+/// too.
 fn in_reading_order() -> impl Iterator<Item = &'static Setting> {
     let named = |name: &'static str| SETTINGS.iter().filter(move |setting| setting.name == name);
     let rest = |setting: &&Setting| !FIRST.contains(&setting.name) && !LAST.contains(&setting.name);
@@ -363,7 +365,7 @@ fn in_reading_order() -> impl Iterator<Item = &'static Setting> {
     first.chain(SETTINGS.iter().filter(rest)).chain(LAST.into_iter().flat_map(named))
 }
 
-/// Reads `training.*`.
+/// Reads the value of `training` for one kind of training.
 pub(super) fn read(
     value: Option<&Value>,
     task: Task<'_>,
@@ -388,14 +390,14 @@ pub(super) fn read(
     Ok(config)
 }
 
-/// Writes `training.*` of a kind of run.
+/// Returns the value of `training` for one kind of training.
 pub(super) fn write(config: &TrainingConfig, task: Task<'_>) -> Value {
     let settings = SETTINGS.iter().filter(|setting| setting.scope.has(task));
     let pairs = settings.map(|setting| (setting.name.to_owned(), (setting.write)(config)));
     Value::Object(pairs.collect())
 }
 
-/// `-1` and `0` mean: by epochs.
+/// Reads `max_steps`; `-1` and `0` mean that the number of epochs decides.
 fn max_steps(f: &mut Fields<'_>) -> Result<Option<u64>, TrainError> {
     let steps =
         f.number("max_steps", -1.0, ..9e15, "a whole number of steps, or -1 for num_train_epochs")?;
@@ -412,12 +414,14 @@ fn optimizer(
 ) -> Result<Optimizer, TrainError> {
     let Some(name) = f.text(at)? else { return Ok(default) };
     if name == "adamw_hf" {
-        return Err(f.error("optim", "`adamw_hf` was removed; hint: write adamw_torch"));
+        return Err(
+            f.error("optim", "`adamw_hf` was removed from transformers; hint: use adamw_torch")
+        );
     }
     OPTIMIZERS.iter().find(|(word, _)| *word == name).map(|(_, optimizer)| *optimizer).ok_or_else(
         || {
             let names = OPTIMIZERS.map(|(word, _)| word).join(", ");
-            f.error("optim", format!("`{name}` is not implemented; there are {names}"))
+            f.error("optim", format!("`{name}` is not implemented; use one of {names}"))
         },
     )
 }
@@ -427,7 +431,7 @@ fn scheduler_name(kind: SchedulerKind) -> &'static str {
         .iter()
         .find(|(_, of, _)| *of == kind)
         .map(|(word, ..)| *word)
-        .expect("the table has every scheduler: this is a bug")
+        .expect("the table lacks a scheduler: this is a bug")
 }
 
 fn scheduler(
@@ -438,7 +442,7 @@ fn scheduler(
     let Some(name) = f.text(at)? else { return Ok(default) };
     SCHEDULERS.iter().find(|(word, ..)| *word == name).map(|(_, kind, _)| *kind).ok_or_else(|| {
         let names = SCHEDULERS.map(|(word, ..)| word).join(", ");
-        f.error("lr_scheduler_type", format!("`{name}` is not implemented; there are {names}"))
+        f.error("lr_scheduler_type", format!("`{name}` is not implemented; use one of {names}"))
     })
 }
 
@@ -449,7 +453,7 @@ fn scheduler_settings(
     let (scheduler, _, names) = SCHEDULERS
         .iter()
         .find(|(_, of, _)| *of == kind)
-        .expect("the table has every scheduler: this is a bug");
+        .expect("the table lacks a scheduler: this is a bug");
     let settings = f.fields("lr_scheduler_kwargs")?;
     let mut list = Vec::new();
     for (name, value) in settings.names() {
@@ -463,7 +467,9 @@ fn scheduler_settings(
             };
             return Err(settings.error(
                 name,
-                format!("the scheduler {scheduler} has no such setting; it has {there}"),
+                format!(
+                    "the scheduler {scheduler} does not have this setting; its settings: {there}"
+                ),
             ));
         }
         let number = value
@@ -494,8 +500,8 @@ fn metrics(
             return Err(f.error(
                 "validation_metrics",
                 format!(
-                    "`{metric}` is no metric; there are mrr, ndcg, map, recall and precision, \
-                     each with a depth: MRR@10"
+                    "unknown metric `{metric}`; use mrr, ndcg, map, recall or precision with a \
+                     cut-off, such as MRR@10"
                 ),
             ));
         }
@@ -531,7 +537,7 @@ fn report_to(
             other => {
                 return Err(f.error(
                     "report_to",
-                    format!("`{other}` is not implemented; there are tensorboard, all and none"),
+                    format!("`{other}` is not implemented; use tensorboard, all or none"),
                 ));
             }
         }
@@ -561,8 +567,8 @@ fn compat(f: &mut Fields<'_>) -> Result<Compat, TrainError> {
                 return Err(f.error(
                     "compat",
                     format!(
-                        "`{other}` is no defect of the Python library that can be repeated; \
-                         there are {}, and true for all",
+                        "`{other}` is not a known defect of the Python library; use {}, or true \
+                         for all",
                         COMPAT.join(", ")
                     ),
                 ));
@@ -572,14 +578,15 @@ fn compat(f: &mut Fields<'_>) -> Result<Compat, TrainError> {
     Ok(compat)
 }
 
-/// Returns the names of the defects that are repeated.
+/// Returns the names of the defects that the run repeats.
 fn compat_names(c: &Compat) -> Vec<&'static str> {
     let Compat { identical_ids, long_queries, zero_scores, linear_schedule, frozen_dropout } = *c;
     let on = [identical_ids, long_queries, zero_scores, linear_schedule, frozen_dropout];
     COMPAT.iter().zip(on).filter(|(_, on)| *on).map(|(name, _)| *name).collect()
 }
 
-/// transformers compares by the loss where nothing is said, and by the name whether more is better.
+/// Fills in the defaults of transformers: the loss as the metric, and the direction of the metric
+/// by its name.
 fn with_best_metric(mut config: TrainingConfig) -> TrainingConfig {
     if config.load_best_model_at_end && config.metric_for_best_model.is_none() {
         config.metric_for_best_model = Some("loss".to_owned());
@@ -591,7 +598,7 @@ fn with_best_metric(mut config: TrainingConfig) -> TrainingConfig {
     config
 }
 
-/// What `TrainingArguments` checks once all fields are there.
+/// Makes the checks that `TrainingArguments` makes after all fields are read.
 fn check(f: &Fields<'_>, config: &TrainingConfig) -> Result<(), TrainError> {
     use IntervalStrategy::{Best, No, Steps};
     let logging =
@@ -601,7 +608,7 @@ fn check(f: &Fields<'_>, config: &TrainingConfig) -> Result<(), TrainError> {
     let save = (config.save_strategy == Steps).then_some(("save_steps", config.save_steps));
     for (name, steps) in [logging, eval, save].into_iter().flatten() {
         if steps == 0.0 {
-            let message = format!("a strategy of steps needs {name} above 0");
+            let message = format!("the strategy `steps` needs {name} above 0");
             return Err(f.error(name, message));
         }
         if steps > 1.0 && steps.fract() != 0.0 {
@@ -615,41 +622,45 @@ fn check(f: &Fields<'_>, config: &TrainingConfig) -> Result<(), TrainError> {
     if config.save_strategy == Best && config.metric_for_best_model.is_none() {
         return Err(f.error(
             "metric_for_best_model",
-            "save_strategy: best needs a metric, such as eval_MRR@10",
+            "save_strategy: best needs a metric; hint: set one, such as eval_MRR@10",
         ));
     }
     if config.max_steps.is_none() && config.num_train_epochs == 0.0 {
-        return Err(f.error("num_train_epochs", "there is nothing to train in 0 epochs"));
+        return Err(f.error("num_train_epochs", "must be above 0 if max_steps is not set"));
     }
     if config.load_best_model_at_end && config.save_strategy != Best {
         let at = "load_best_model_at_end";
         if config.eval_strategy != config.save_strategy {
             return Err(f.error(
                 at,
-                "it needs save_strategy and eval_strategy to be the same; hint: set both to steps \
-                 or epoch",
+                "save_strategy and eval_strategy must be equal for this setting; hint: set both to \
+                 steps or epoch",
             ));
         }
         if config.eval_strategy == Steps && !is_multiple(config.save_steps, eval_steps) {
             return Err(f.error(
                 at,
                 format!(
-                    "it needs save_steps to be a multiple of eval_steps, but {} is none of \
-                     {eval_steps}",
+                    "save_steps must be a multiple of eval_steps for this setting, but {} is not a \
+                     multiple of {eval_steps}",
                     config.save_steps
                 ),
             ));
         }
         if config.eval_strategy == No {
-            return Err(f.error(at, "nothing is evaluated; hint: eval_strategy: steps"));
+            return Err(
+                f.error(at, "the model is never evaluated; hint: set eval_strategy to steps")
+            );
         }
     }
     Ok(())
 }
 
-/// Both are numbers of steps, or both are shares of all steps.
+/// Returns whether `save` is a multiple of `eval`; both are numbers of steps, or both are shares of
+/// all steps.
 fn is_multiple(save: f64, eval: f64) -> bool {
-    // transformers multiplies shares with a million and compares those; so do we, rounded
+    // transformers multiplies shares by a million before it compares them. The same is done here,
+    // with rounding.
     let scale = |x: f64| if x < 1.0 { (x * 1e6).round() } else { x };
     (save < 1.0) == (eval < 1.0) && scale(save) % scale(eval) == 0.0
 }

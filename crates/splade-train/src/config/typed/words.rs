@@ -1,4 +1,4 @@
-//! Tables of words that stand for values.
+//! Tables of the words that stand for values in a config.
 
 /// Returns the first word of a table that stands for a value.
 pub(super) fn word<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
@@ -6,5 +6,5 @@ pub(super) fn word<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'st
         .iter()
         .find(|(_, of)| of == value)
         .map(|(word, _)| *word)
-        .expect("a table has every value: this is a bug")
+        .expect("the table lacks a value: this is a bug")
 }

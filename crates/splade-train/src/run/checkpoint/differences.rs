@@ -1,9 +1,9 @@
-//! Whether a checkpoint belongs to the run that wants to continue it.
+//! Compares the settings of a checkpoint with those of the run that would resume from it.
 
 use serde_json::Value;
 
-/// Settings that do not change the numbers of a step. A run may be made longer or shorter, and
-/// may be logged, evaluated and kept in another way; the schedule follows the new length.
+/// The settings that do not change the numbers of a step. A run can be made longer or shorter, and
+/// its logs, evaluations and checkpoints can change; the schedule then follows the new length.
 const FREE: [&str; 32] = [
     "data.validation_doc_master",
     "data.validation_positives",
@@ -39,7 +39,7 @@ const FREE: [&str; 32] = [
     "training.validation_metrics",
 ];
 
-/// The settings that differ and decide numbers, a line each.
+/// Returns the settings that differ and change the numbers of a step, one line for each.
 pub(crate) fn differences(checkpoint: &Value, now: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", checkpoint, now, &mut found);
@@ -58,7 +58,7 @@ fn compare(path: &str, was: &Value, is: &Value, found: &mut Vec<String>) {
                 compare(&path, &was[key], &is[key], found);
             }
         }
-        // 1 and 1.0 are the same number.
+        // The integer 1 and the float 1.0 are the same number.
         (Value::Number(a), Value::Number(b)) if a.as_f64() == b.as_f64() => {}
         _ => found.push(format!("  {path} was {was}, is {is}")),
     }

@@ -1,8 +1,8 @@
-//! Folders that appear whole or not at all: checkpoints and final models.
+//! Atomic writing and deleting of folders: checkpoints and final models.
 //!
-//! A checkpoint grows in `checkpoint-N.partial`, is synced to disk and renamed; one that is to go is
-//! renamed to `checkpoint-N.deleted` first. So whatever is called `checkpoint-N` is whole, wherever
-//! the process ended.
+//! A checkpoint is written to `checkpoint-N.partial`, synced to disk and then renamed. A checkpoint
+//! that is to be deleted is first renamed to `checkpoint-N.deleted`. A folder named `checkpoint-N`
+//! is therefore always complete, wherever the process was killed.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::error::TrainError;
 
 const PARTIAL: &str = "partial";
 const DELETED: &str = "deleted";
-/// What stood in the place of a checkpoint that is written again.
+/// The ending of the folder that holds the old checkpoint while it is replaced.
 const REPLACED: &str = "replaced";
 
 /// Returns the folder of the checkpoint after `step` steps.
@@ -19,11 +19,11 @@ pub(crate) fn path(output: &Path, step: u64) -> PathBuf {
     output.join(format!("checkpoint-{step}"))
 }
 
-/// Lists the checkpoints of a run by step, the earliest first; there are none where there is no such
-/// folder.
+/// Lists the checkpoints of a run by step, the earliest first. The list is empty if the folder does
+/// not exist.
 ///
 /// # Errors
-/// If the folder cannot be read.
+/// Returns an error if the folder cannot be read.
 pub(crate) fn checkpoints(output: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
     let mut found = Vec::new();
     for path in entries(output)? {
@@ -36,7 +36,7 @@ pub(crate) fn checkpoints(output: &Path) -> Result<Vec<(u64, PathBuf)>, TrainErr
     Ok(found)
 }
 
-/// Begins a folder beside `target`, and returns its temporary path.
+/// Creates an empty temporary folder beside `target`, and returns its path.
 pub(crate) fn begin(target: &Path) -> Result<PathBuf, TrainError> {
     let partial = with(target, PARTIAL);
     remove(&partial)?;
@@ -44,7 +44,7 @@ pub(crate) fn begin(target: &Path) -> Result<PathBuf, TrainError> {
     Ok(partial)
 }
 
-/// Renames the folder that [`begin`] began to `target`, once all of it is on the disk.
+/// Syncs the folder that [`begin`] created to disk, and renames it to `target`.
 pub(crate) fn finish(target: &Path) -> Result<(), TrainError> {
     let partial = with(target, PARTIAL);
     sync_tree(&partial)?;
@@ -59,7 +59,8 @@ pub(crate) fn finish(target: &Path) -> Result<(), TrainError> {
     remove(&replaced)
 }
 
-/// Deletes a checkpoint so that no half of it is ever taken for one.
+/// Renames a checkpoint before deleting it, so that a half-deleted folder is never taken for a
+/// checkpoint.
 pub(crate) fn delete(checkpoint: &Path) -> Result<(), TrainError> {
     let deleted = with(checkpoint, DELETED);
     remove(&deleted)?;
@@ -67,7 +68,7 @@ pub(crate) fn delete(checkpoint: &Path) -> Result<(), TrainError> {
     remove(&deleted)
 }
 
-/// Clears what a process left that was killed; the checkpoints themselves stay.
+/// Removes the temporary folders of a killed process; complete checkpoints stay.
 pub(crate) fn tidy(output: &Path) -> Result<(), TrainError> {
     for path in entries(output)? {
         let Some((target, kind)) = name(&path).rsplit_once('.') else { continue };
@@ -76,7 +77,7 @@ pub(crate) fn tidy(output: &Path) -> Result<(), TrainError> {
         }
         let target = path.with_file_name(target);
         match kind {
-            // Killed between the two renames of `finish`.
+            // The process was killed between the two renames of `finish`.
             REPLACED if !target.exists() => rename(&path, &target)?,
             PARTIAL | DELETED | REPLACED => remove(&path)?,
             _ => {}

@@ -1,16 +1,18 @@
-//! Checkpoints: everything that a run needs to go on as if it had not been stopped.
+//! Checkpoints: everything that a run needs to resume as if it had not been stopped.
 //!
-//! `output_dir/checkpoint-N` after step `N` is a model folder in the layout of Hugging Face with
+//! The folder `output_dir/checkpoint-N`, written after step `N`, is a model folder in the layout of
+//! Hugging Face with these additional files:
 //!
-//! - `optimizer.safetensors`: the optimizer's moments, a tensor each, named
+//! - `optimizer.safetensors`: the optimizer's moments, one tensor for each, named
 //!   `document/exp_avg/<tensor>`;
-//! - the records of its task, one of which is `light_splade.json`: which run it is, and under `run`
-//!   its exact state.
+//! - the records of its task. One of them is `light_splade.json`, which identifies the run and
+//!   holds its exact state under `run`.
 //!
-//! A checkpoint holds no state of random numbers and no position in the data: both follow from the
-//! seed and the step. `folder.rs` writes aside and renames, `tensors.rs` and `moments.rs` hold
-//! parameters and moments, `retention.rs` says which checkpoints are deleted, `differences.rs` whether
-//! one belongs to a run, and `record.rs` is the record of the runs with transformers' settings.
+//! A checkpoint holds no state of a random number generator and no position in the data, because
+//! both follow from the seed and the step. `folder.rs` writes folders atomically, `tensors.rs` and
+//! `moments.rs` read and write parameters and moments, `retention.rs` decides which checkpoints are
+//! deleted, `differences.rs` decides whether a checkpoint belongs to a run, and `record.rs` is the
+//! record of runs with transformers' settings.
 
 pub(crate) mod folder;
 mod tensors;
@@ -31,14 +33,14 @@ pub(crate) use tensors::TensorFile;
 
 /// The file of the optimizer's moments.
 pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
-/// The file that says how a model is used, and which run a checkpoint belongs to.
+/// The file that says how a model is used, and to which run a checkpoint belongs.
 pub(crate) const OURS: &str = "light_splade.json";
 
-/// Returns the checkpoint to continue: the folder that was named, or the last one of the output
-/// folder, if it has any.
+/// Returns the checkpoint to resume from: the given folder, or else the last checkpoint in the
+/// output folder, if there is one.
 ///
 /// # Errors
-/// If the folder cannot be read, or the one that was named does not exist.
+/// Returns an error if the folder cannot be read, or if the given folder does not exist.
 pub(crate) fn checkpoint_to_resume(
     output: &Path,
     from: &ResumeFrom,
@@ -51,12 +53,12 @@ pub(crate) fn checkpoint_to_resume(
         ResumeFrom::Folder(path) if path.is_dir() => Ok(Some(path.clone())),
         ResumeFrom::Folder(path) => Err(TrainError::Config {
             at: "training.resume_from_checkpoint".into(),
-            message: format!("{} is no folder", path.display()),
+            message: format!("the folder {} does not exist", path.display()),
         }),
     }
 }
 
-/// Deletes the checkpoints beyond `limit`, but never the last one nor that of the best model.
+/// Deletes the checkpoints beyond `limit`, but never the last one or that of the best model.
 pub(crate) fn rotate(
     output: &Path,
     limit: Option<usize>,

@@ -1,4 +1,4 @@
-//! The parameters and the optimizer's moments of a checkpoint.
+//! Reads and writes the parameters and the optimizer's moments of a checkpoint.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use crate::optimizer::OptimizerState;
 
 use super::tensors::TensorFile;
 
-/// Writes every moment of every parameter of engines with names.
+/// Writes every moment of every parameter of the named engines.
 pub(crate) fn write_moments(
     path: &Path,
     engines: &[(&str, &dyn Parameters)],
     optimizer: &OptimizerState,
 ) -> Result<(), TrainError> {
     let names = OptimizerState::moment_names(optimizer.kind);
-    // In the order of writing: encoder, parameter, moment; then the tensors of each.
+    // The order of writing is encoder, parameter, moment, and then the tensors of each moment.
     let mut moments = Vec::new();
     for ((side, engine), parameters) in engines.iter().zip(&optimizer.moments) {
         for (index, of_parameter) in parameters.iter().enumerate() {
@@ -42,7 +42,7 @@ pub(crate) fn write_moments(
     Ok(writer.finish()?)
 }
 
-/// Reads every moment of every parameter of engines, whose names are `sides`.
+/// Reads every moment of every parameter of engines whose names are `sides`.
 pub(crate) fn read_moments(
     path: &Path,
     sides: &[&str],
@@ -79,14 +79,15 @@ pub(crate) fn load<P: Parameters + ?Sized>(
         match weights.shape(name) {
             Some(found) if found == shape => Ok(weights.read_f32(name)?),
             Some(found) => Err(bad(format!("{name} has the shape {found:?}, expected {shape:?}"))),
-            None => Err(bad(format!("there is no tensor {name}"))),
+            None => Err(bad(format!("the tensor {name} is missing"))),
         }
     };
     let parameters = (0..count(engine)).map(|index| engine.read_tensors(index, &tensor));
     let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
     let mut parameters = parameters.into_iter();
     engine.parameters(&mut |parameter| {
-        let values = parameters.next().expect("as many as before: this is a bug");
+        let values =
+            parameters.next().expect("the engine has more parameters than before: this is a bug");
         parameter.values.copy_from_slice(&values);
     });
     Ok(())

@@ -1,9 +1,9 @@
-//! What a checkpoint says about its run: the step, the losses that were not logged yet, and the
-//! settings that decide whether another run may continue it.
+//! The records of a checkpoint about its run: the step, the losses that are not logged yet, and the
+//! settings that decide whether another run may resume from it.
 //!
-//! A run with transformers' settings leaves three records in a checkpoint: `trainer_state.json`
-//! ([`TrainerState`]), `training_args.json` (the settings), and `light_splade.json` (how the model is
-//! used, and under `run` a [`RunState`]).
+//! A run with transformers' settings writes three records into a checkpoint: `trainer_state.json`
+//! ([`TrainerState`]), `training_args.json` (the settings), and `light_splade.json` (how the model
+//! is used, and a [`RunState`] under `run`).
 
 use std::path::Path;
 
@@ -26,19 +26,19 @@ pub(crate) const SETTINGS: &str = "training_args.json";
 /// The version of [`RunState`].
 const VERSION: u64 = 1;
 
-/// The state of a run at the moment of a checkpoint, less parameters and moments.
+/// The state of a run at the time of a checkpoint, without parameters and moments.
 pub(crate) struct Snapshot<'a> {
-    /// The steps that were made.
+    /// The number of steps that were made.
     pub(crate) step: u64,
     /// The step after which the model was last evaluated.
     pub(crate) measured: u64,
-    /// The updates that the optimizer has made.
+    /// The number of updates that the optimizer has made.
     pub(crate) updates: u64,
-    /// The steps whose data was not gone over.
+    /// The number of steps whose data was skipped because of `ignore_data_skip`.
     pub(crate) data_offset: u64,
     /// What is due after this step.
     pub(crate) due: Due,
-    /// The steps since the last log.
+    /// The sums over the steps since the last log.
     pub(crate) window: &'a Window,
     /// The history and the best model.
     pub(crate) state: &'a TrainerState,
@@ -47,17 +47,17 @@ pub(crate) struct Snapshot<'a> {
 /// The state of a run as a checkpoint holds it; the counterpart of [`Snapshot`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Saved {
-    /// The steps that were made.
+    /// The number of steps that were made.
     pub(crate) step: u64,
     /// The step after which the model was last evaluated.
     pub(crate) measured: u64,
-    /// The updates that the optimizer has made.
+    /// The number of updates that the optimizer has made.
     pub(crate) updates: u64,
-    /// The steps whose data was not gone over.
+    /// The number of steps whose data was skipped.
     pub(crate) data_offset: u64,
-    /// The state of losses and regularizers.
+    /// The state of the losses and regularizers.
     pub(crate) objective: Value,
-    /// The steps since the last log.
+    /// The sums over the steps since the last log.
     pub(crate) window: Window,
 }
 
@@ -65,34 +65,34 @@ pub(crate) struct Saved {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunState {
     version: u64,
-    /// The version of the program that wrote it.
+    /// The version of the program that wrote the record.
     program: String,
     seed: u64,
     global_step: u64,
-    /// The samples of the training set.
+    /// The number of samples in the training set.
     pub(crate) samples: usize,
-    /// The steps whose data was not gone over.
+    /// The number of steps whose data was skipped.
     data_offset: u64,
-    /// The updates that the optimizer has made.
+    /// The number of updates that the optimizer has made.
     updates: u64,
-    /// The state of losses and regularizers.
+    /// The state of the losses and regularizers.
     objective: Value,
-    /// The steps since the last log.
+    /// The sums over the steps since the last log.
     window: Window,
     settings: Value,
 }
 
-/// The parts of a record that only its task knows.
+/// The parts of a record that depend on the task.
 pub(crate) struct RecordParts<'a> {
     /// The settings of the training.
     pub(crate) training: &'a TrainingConfig,
-    /// All settings, as they are compared with those of a run that resumes.
+    /// All settings, in the form in which they are compared with those of a resumed run.
     pub(crate) settings: &'a Value,
     /// How the model is used.
     pub(crate) model_use: Value,
-    /// The samples of the training set.
+    /// The number of samples in the training set.
     pub(crate) samples: usize,
-    /// The state of losses and regularizers.
+    /// The state of the losses and regularizers.
     pub(crate) objective: Value,
 }
 
@@ -115,7 +115,8 @@ pub(crate) fn texts(
         settings: settings.clone(),
     };
     let mut ours = model_use;
-    ours["run"] = serde_json::to_value(&run).expect("a state is JSON: this is a bug");
+    ours["run"] =
+        serde_json::to_value(&run).expect("the state cannot be written as JSON: this is a bug");
     vec![
         (OURS, pretty(&ours)),
         (STATE, snapshot.state.to_json(snapshot.due)),
@@ -123,11 +124,12 @@ pub(crate) fn texts(
     ]
 }
 
-/// Reads the record of a checkpoint, and checks that its settings decide the same numbers as
-/// `settings`. `state` takes the past of the run.
+/// Reads the record of a checkpoint, and checks that its settings give the same numbers as
+/// `settings`. The history of the run is read into `state`.
 ///
 /// # Errors
-/// If the folder is no checkpoint that can be continued, or one of another run.
+/// Returns an error if the folder is not a checkpoint that can be resumed, or if it belongs to
+/// another run.
 pub(crate) fn read(
     checkpoint: &Path,
     settings: &Value,
@@ -136,11 +138,13 @@ pub(crate) fn read(
     let bad = |message: String| TrainError::Checkpoint { path: checkpoint.into(), message };
     if !checkpoint.join(OURS).is_file() {
         let what = match checkpoint.join("optimizer.pt").is_file() {
-            true => "this is a checkpoint of the Python library: its optimizer cannot be continued",
-            false => "this is no checkpoint: it has no light_splade.json",
+            true => {
+                "this is a checkpoint of the Python library, whose optimizer state cannot be read"
+            }
+            false => "this is not a checkpoint: light_splade.json is missing",
         };
         return Err(bad(format!(
-            "{what}\nhint: to begin anew from its weights, give the folder as \
+            "{what}\nhint: to start a new run from its weights, set the folder as \
              model.model_name_or_path"
         )));
     }
@@ -149,21 +153,23 @@ pub(crate) fn read(
     let mut value: Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
     let run = value["run"].take();
     if let Some(version) = run["version"].as_u64().filter(|version| *version != VERSION) {
-        return Err(bad(format!("it has version {version}, this program reads {VERSION}")));
+        return Err(bad(format!(
+            "its format has version {version}, but this program reads version {VERSION}"
+        )));
     }
     let run: RunState =
         serde_json::from_value(run).map_err(|error| bad(format!("run: {error}")))?;
     if !checkpoint.join(OPTIMIZER).is_file() {
         let message = "it has no optimizer.safetensors, as save_only_model leaves it: it cannot be \
-                       continued\nhint: to begin anew from its weights, give the folder as \
+                       continued\nhint: to start a new run from its weights, set the folder as \
                        model.model_name_or_path";
         return Err(bad(message.into()));
     }
     let differences = differences(&run.settings, settings);
     if !differences.is_empty() {
         return Err(bad(format!(
-            "it was made with other settings, and would not go on as the same run:\n{}\n\
-             hint: give the settings of the checkpoint, or begin in another output_dir",
+            "it was made with other settings and cannot be resumed with these:\n{}\n\
+             hint: use the settings of the checkpoint, or start a new run in another output_dir",
             differences.join("\n")
         )));
     }

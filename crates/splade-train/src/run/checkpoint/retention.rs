@@ -1,11 +1,12 @@
-//! Which checkpoints go (`save_total_limit`).
+//! Decides which checkpoints are deleted (`save_total_limit`).
 
-/// The checkpoints to delete of those of `steps`, ascending, as transformers 4.56 does in
-/// `_rotate_checkpoints`: the earliest beyond the limit, never the best nor the last.
+/// Returns the checkpoints to delete out of those of `steps` (ascending), as `_rotate_checkpoints`
+/// of transformers 4.56 does: the earliest beyond the limit, but never the best or the last.
 pub(super) fn to_delete(steps: &[u64], limit: Option<usize>, best: Option<u64>) -> Vec<u64> {
     let Some(limit) = limit.filter(|limit| *limit > 0) else { return Vec::new() };
     let mut order = steps.to_vec();
-    // The best one counts as the last but one, so that the last one stays to be continued.
+    // The best checkpoint is moved to the place before the last, so that the last one stays and can
+    // be resumed.
     let best = best.filter(|best| order.contains(best));
     if let Some(at) = order.iter().position(|step| Some(*step) == best) {
         let place = order.len().saturating_sub(2).max(at);
@@ -21,7 +22,7 @@ pub(super) fn to_delete(steps: &[u64], limit: Option<usize>, best: Option<u64>) 
 mod tests {
     use super::*;
 
-    /// The expected values are those of `Trainer._rotate_checkpoints` of transformers 4.56.1 on
+    /// The expected values come from `Trainer._rotate_checkpoints` of transformers 4.56.1 on
     /// folders of these steps.
     #[test]
     fn deletes_what_transformers_deletes() {

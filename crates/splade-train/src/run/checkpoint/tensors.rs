@@ -1,8 +1,8 @@
-//! A file of tensors by name: safetensors with 32-bit floats.
+//! Reads a file of named tensors: safetensors with 32-bit floats.
 //!
-//! Eight bytes of the header's length, the header (JSON: name to `dtype`, `shape`, `data_offsets`),
-//! then the numbers, little-endian. Read a tensor at a time, so that no second copy of the
-//! optimizer's state is ever held.
+//! The file consists of eight bytes with the length of the header, the header (JSON: name to
+//! `dtype`, `shape`, `data_offsets`) and the numbers, little-endian. One tensor is read at a time,
+//! so there is never a second copy of the optimizer's state in memory.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,13 +13,14 @@ use serde_json::{Map, Value};
 
 use crate::error::TrainError;
 
-/// Headers beyond this are damage, as in Hugging Face's reader.
+/// The maximum length of a header in bytes, as in Hugging Face's reader. A longer header means that
+/// the file is damaged.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// The tensors of a file.
+/// An open file of tensors.
 pub(crate) struct TensorFile {
     path: PathBuf,
-    /// Shape, and where the numbers begin.
+    /// The shape of each tensor and the offset of its numbers in bytes.
     tensors: BTreeMap<String, (Vec<usize>, u64)>,
 }
 
@@ -40,7 +41,7 @@ impl TensorFile {
         let mut header = vec![0; length as usize];
         file.read_exact(&mut header).map_err(TrainError::io(path))?;
         let header: Map<String, Value> = serde_json::from_slice(&header)
-            .map_err(|_| bad("the header is not JSON: this is no file of tensors"))?;
+            .map_err(|_| bad("the header is not JSON, so this is not a safetensors file"))?;
         let data = 8 + length;
         let mut tensors = BTreeMap::new();
         for (name, entry) in header.into_iter().filter(|(name, _)| name != "__metadata__") {
@@ -56,11 +57,11 @@ impl TensorFile {
         self.tensors.contains_key(name)
     }
 
-    /// The numbers of a tensor of that name and shape.
+    /// Returns the numbers of the tensor with this name and shape.
     pub(crate) fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
         let bad = |message: String| TrainError::Checkpoint { path: self.path.clone(), message };
         let Some((found, start)) = self.tensors.get(name) else {
-            return Err(bad(format!("there is no tensor {name}")));
+            return Err(bad(format!("the tensor {name} is missing")));
         };
         if found != shape {
             return Err(bad(format!("{name} has the shape {found:?}, expected {shape:?}")));
@@ -77,7 +78,8 @@ impl TensorFile {
     }
 }
 
-/// Shape and start of a tensor, if its entry is sound and its numbers lie in the file.
+/// Returns the shape and the offset of a tensor, if its entry is valid and its numbers lie within
+/// the file.
 fn tensor_of(entry: &Value, data: u64, size: u64) -> Option<(Vec<usize>, u64)> {
     let numbers = |value: &Value| -> Option<Vec<u64>> {
         value.as_array()?.iter().map(Value::as_u64).collect()

@@ -1,5 +1,5 @@
-//! The settings of cross-encoders: the fields of the Python library's `cross_encoder_train.yaml` and
-//! `cross_encoder_predict.yaml`, and ours.
+//! The settings of cross-encoders: the fields of the Python library's `cross_encoder_train.yaml`
+//! and `cross_encoder_predict.yaml`, and those that only light-splade has.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,20 +10,20 @@ use crate::config::Fields;
 use crate::error::TrainError;
 use splade_data::stamps::file_stamp;
 
-/// How much of the texts of a pair is used.
+/// The limits at which the texts of a pair are truncated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairLimits {
-    /// Tokens of a pair, special tokens included.
+    /// The maximum number of tokens in a pair, special tokens included.
     pub max_token_len: usize,
-    /// Characters of a pair.
+    /// The maximum number of characters in a pair.
     pub max_len: usize,
-    /// Characters of its query.
+    /// The maximum number of characters in the query of a pair.
     pub max_query_len: usize,
 }
 
-/// The warning about queries without a limit of their own.
+/// The warning for queries that may be as long as a pair.
 pub(super) const QUERIES_MAY_FILL_PAIRS: &str =
-    "max_query_len is no limit: a long query may leave no room for its document";
+    "max_query_len does not limit queries: a long query may leave no room for its document";
 
 impl PairLimits {
     fn read(fields: &mut Fields<'_>) -> Result<Self, TrainError> {
@@ -31,7 +31,7 @@ impl PairLimits {
         let ratio = fields.number("char_per_token_ratio", 1.8, 1e-6.., "a number above 0")?;
         let max_len = (max_token_len as f64 * ratio) as usize;
         let max_query_len = match fields.value("max_query_len") {
-            // A float is a share of all characters, a whole number a number of them.
+            // A float is a share of all characters, and an integer is a number of characters.
             Some(value) if value.is_f64() || value.as_u64().is_none() => {
                 let share = value.as_f64().filter(|share| (0.0..1.0).contains(share));
                 let share = share.ok_or_else(|| {
@@ -50,14 +50,14 @@ impl PairLimits {
         Ok(Self { max_token_len, max_len, max_query_len })
     }
 
-    /// What is used of a query and a document: characters as Python counts them.
+    /// Returns the used parts of a query and a document. Characters are counted as in Python.
     pub fn cut<'a>(&self, query: &'a str, document: &'a str) -> (&'a str, &'a str) {
         let query = first_characters(query, self.max_query_len);
         let left = self.max_len - query.chars().count();
         (query, first_characters(document, left))
     }
 
-    /// Whether a query may leave no room for its document.
+    /// Returns whether a query may leave no room for its document.
     pub fn queries_may_fill_pairs(&self) -> bool {
         self.max_query_len == self.max_len
     }
@@ -67,20 +67,22 @@ fn first_characters(text: &str, count: usize) -> &str {
     text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
 }
 
-/// The loss that a cross-encoder is trained by.
+/// The loss functions of cross-encoders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CrossEncoderLoss {
-    /// `BCEWithLogitsLoss`: the default.
+    /// `BCEWithLogitsLoss`, the default: the binary cross-entropy of the logit.
     Bce,
-    /// `MSELoss` of the logit.
+    /// `MSELoss`: the squared difference of logit and target.
     Mse,
-    /// `L1Loss` of the logit.
+    /// `L1Loss`: the absolute difference of logit and target.
     L1,
-    /// `CrossEntropyLoss` over the labels.
+    /// `CrossEntropyLoss`: the cross-entropy over the labels.
     CrossEntropy,
-    /// Ours, `MarginMSELoss`: differences of logits as those of another teacher.
+    /// `MarginMSELoss` (light-splade only): the margins of the logits are compared with those of
+    /// another teacher.
     MarginMse,
-    /// Ours, `KLDivLoss`: a softmax over the documents of a query as that of another teacher.
+    /// `KLDivLoss` (light-splade only): the softmax over the documents of a query is compared with
+    /// that of another teacher.
     KlDiv,
 }
 
@@ -99,7 +101,8 @@ impl CrossEncoderLoss {
         LOSSES.iter().find(|(_, loss)| *loss == self).map_or("", |(name, _)| name)
     }
 
-    /// Whether it looks at several documents of a query and another teacher's scores of them.
+    /// Returns whether the loss needs several documents of a query with the scores of another
+    /// teacher.
     pub(super) fn is_listwise(self) -> bool {
         matches!(self, Self::MarginMse | Self::KlDiv)
     }
@@ -108,77 +111,83 @@ impl CrossEncoderLoss {
 /// The files of a set of queries with scored documents.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SetFiles {
-    /// The query master.
+    /// The path of the query master.
     pub(super) queries: PathBuf,
-    /// The document master.
+    /// The path of the document master.
     pub(super) docs: PathBuf,
-    /// The positive lists.
+    /// The path of the positive lists.
     pub(super) positives: PathBuf,
-    /// Scores of positives and negatives.
+    /// The path of the scores of positives and negatives.
     pub(super) scores: PathBuf,
 }
 
-/// What is trained and measured on.
+/// The data for training and evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum CrossEncoderSource {
-    /// `input_file`: the pickle of the Python library's converters.
+    /// `input_file`: the pickle that the Python library's converters write.
     Pickle(PathBuf),
-    /// Ours: sets to train on and, if there is one, to measure on.
+    /// A set for training and, optionally, a set for evaluation (light-splade only).
     Sets(SetFiles, Option<SetFiles>),
 }
 
-/// The settings of training a cross-encoder.
+/// The settings for training a cross-encoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrossEncoderConfig {
-    /// What is trained on.
+    /// The data for training and evaluation.
     pub(super) source: CrossEncoderSource,
-    /// Where the best model goes.
+    /// The folder of the best model.
     pub output_path: PathBuf,
-    /// Where the last model goes; `output_path/final` if not given.
+    /// The folder of the last model; the default is `output_path/final`.
     pub final_output_path: PathBuf,
-    /// Folder or hub name of the model to start from.
+    /// The folder or hub name of the model from which the training starts.
     pub model_path: String,
-    /// Samples to train on; all if 0.
+    /// The maximum number of training samples; 0 means all.
     pub max_train_size: usize,
-    /// Queries to measure on; all if 0.
+    /// The maximum number of queries in an evaluation; 0 means all.
     pub max_eval_size: usize,
-    /// Times that every sample is seen.
+    /// The number of epochs.
     pub num_epochs: u64,
-    /// Pairs of a step; with a listwise loss lists.
+    /// The number of pairs in a step; with a listwise loss, the number of lists.
     pub train_batch_size: usize,
-    /// Pairs that are scored at a time in evaluations.
+    /// The number of pairs that an evaluation scores at a time.
     pub eval_batch_size: usize,
-    /// Steps between evaluations; none but at the ends of epochs if 0.
+    /// The number of steps between two evaluations; with 0, the model is evaluated only at the end
+    /// of each epoch.
     pub evaluation_steps: u64,
-    /// Steps of the warm-up.
+    /// The number of warm-up steps.
     pub warmup_steps: u64,
-    /// `loss_function`
+    /// The loss function (`loss_function`).
     pub(super) loss: CrossEncoderLoss,
-    /// The seed of everything random.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How much of the texts is used.
+    /// The limits at which the texts of a pair are truncated.
     pub limits: PairLimits,
-    /// Ours: labels of the model; 1, with `CrossEntropyLoss` 2.
+    /// The number of labels of the model (light-splade only). The default is 1, or 2 with
+    /// `CrossEntropyLoss`.
     pub num_labels: usize,
-    /// Ours, `labels: scores`: the targets are the scores, not 1 for positives and 0 for others.
+    /// Whether the targets are the scores (`labels: scores`, light-splade only). Otherwise they are
+    /// 1 for positives and 0 for other documents.
     pub label_by_score: bool,
-    /// Ours: negatives sampled a query and step, of listwise losses.
+    /// The number of negatives that a listwise loss samples for each query and step (light-splade
+    /// only).
     pub negatives_per_query: usize,
-    /// Ours: the temperature of the softmax of `KLDivLoss`.
+    /// The temperature of the softmax in `KLDivLoss` (light-splade only).
     pub temperature: f64,
-    /// Ours: the highest learning rate; in Python 2e-5.
+    /// The highest learning rate (light-splade only); the Python library always uses 2e-5.
     pub learning_rate: f64,
-    /// Ours: the weight decay; in Python .01. Biases and the norms of BERT do not decay.
+    /// The weight decay (light-splade only); the Python library always uses 0.01. It does not apply
+    /// to biases and to the norms of BERT.
     pub weight_decay: f64,
-    /// Ours: the norm at which gradients are clipped; in Python 1.
+    /// The norm at which gradients are clipped (light-splade only); the Python library always uses
+    /// 1.
     pub max_grad_norm: f64,
-    /// Ours: steps between checkpoints, from which a run can go on; none if 0.
+    /// The number of steps between two checkpoints (light-splade only); 0 means no checkpoints.
     pub save_steps: u64,
-    /// Ours: the metric that the best model is chosen by.
+    /// The metric that selects the best model (light-splade only).
     pub(super) best_by: RerankMetric,
-    /// Ours: a compiled MeCab dictionary for Japanese models.
+    /// The path of a compiled MeCab dictionary for Japanese models (light-splade only).
     pub mecab_dicdir: Option<PathBuf>,
-    /// All settings as they were read, for checkpoints.
+    /// All settings as they were read; checkpoints record them.
     settings: Value,
 }
 
@@ -186,7 +195,7 @@ impl CrossEncoderConfig {
     /// Reads a composed config.
     ///
     /// # Errors
-    /// If a setting is missing, wrong, or not known.
+    /// Returns an error if a setting is missing, has a wrong value or is unknown.
     pub fn from_value(value: &Value) -> Result<Self, TrainError> {
         let mut fields = Fields::new("", Some(value))?;
         let loss = fields.choice("loss_function", CrossEncoderLoss::Bce, &LOSSES)?;
@@ -255,25 +264,28 @@ impl CrossEncoderConfig {
             return Err(fields.error("loss_function", message));
         }
         if self.label_by_score && (is_pickle || entropy || self.loss.is_listwise()) {
-            let message = "scores are labels of hard_negative_scores, for BCEWithLogitsLoss, \
-                           MSELoss and L1Loss; listwise losses use them in any case";
+            let message = "scores can be labels only with hard_negative_scores and \
+                           BCEWithLogitsLoss, MSELoss or L1Loss; listwise losses use them in any \
+                           case";
             return Err(fields.error("labels", message));
         }
         if self.loss.is_listwise() && self.max_train_size > 0 {
-            let message = "counts pairs; a listwise loss takes every query of the set";
+            let message =
+                "limits pairs and has no effect on a listwise loss; hint: remove the setting";
             return Err(fields.error("max_train_size", message));
         }
         self.check_final_output_path(fields)
     }
 
-    /// The last model takes the place of whatever is in its folder: that must be a model alone.
+    /// Checks that the folder of the last model can be replaced as a whole: it must be empty or
+    /// hold only a model.
     fn check_final_output_path(&self, fields: &Fields<'_>) -> Result<(), TrainError> {
         let last = &self.final_output_path;
         let wrong = |message: String| Err(fields.error("final_output_path", message));
         if resolved(&self.output_path).starts_with(resolved(last)) {
             return wrong(format!(
-                "{} is or holds output_path, and is replaced as a whole at the end\nhint: name a \
-                 folder of its own, such as output_path/final",
+                "{} is output_path or a parent of it, and is replaced as a whole at the \
+                 end\nhint: name a folder of its own, such as output_path/final",
                 last.display()
             ));
         }
@@ -283,19 +295,20 @@ impl CrossEncoderConfig {
         };
         if !is_empty && !last.join("config.json").exists() {
             return wrong(format!(
-                "{} has files, and is no model that could be replaced\nhint: name another folder",
+                "{} is neither empty nor a model folder, so it cannot be replaced\nhint: name \
+                 another folder",
                 last.display()
             ));
         }
         Ok(())
     }
 
-    /// All settings as they were read.
+    /// Returns all settings as they were read.
     pub(super) fn settings(&self) -> &Value {
         &self.settings
     }
 
-    /// Sizes and times of the files that are trained and measured on.
+    /// Returns the sizes and modification times of the data files.
     pub(super) fn data_stamps(&self) -> Result<Value, TrainError> {
         let set = |files: &SetFiles| {
             Ok::<_, TrainError>(json!({
@@ -315,7 +328,7 @@ impl CrossEncoderConfig {
     }
 }
 
-/// A path by which folders are compared, also where they are not there yet.
+/// Returns a path in a form in which folders can be compared, even if they do not exist yet.
 fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let there = path.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
@@ -347,17 +360,18 @@ fn source(fields: &mut Fields<'_>) -> Result<CrossEncoderSource, TrainError> {
         (Some(input), None) if validation.is_none() => Ok(CrossEncoderSource::Pickle(input.into())),
         (Some(_), _) => Err(fields.error(
             "input_file",
-            "it has what is trained and measured on; leave out the masters, positives and scores",
+            "it already holds the data; hint: remove the masters, positives and scores",
         )),
         (None, Some(train)) => Ok(CrossEncoderSource::Sets(train, validation)),
         (None, None) => Err(fields.error(
             "input_file",
-            format!("this setting is needed and not given; or give {}", TRAIN.join(", ")),
+            format!("this setting is required, unless {} are set", TRAIN.join(", ")),
         )),
     }
 }
 
-/// All four files of a set, or none.
+/// Reads the four files of a set. Returns `None` if none of them is given, and an error if some are
+/// missing.
 fn set(fields: &mut Fields<'_>, names: [&'static str; 4]) -> Result<Option<SetFiles>, TrainError> {
     let mut paths = Vec::new();
     for name in names {
@@ -368,34 +382,37 @@ fn set(fields: &mut Fields<'_>, names: [&'static str; 4]) -> Result<Option<SetFi
     }
     let missing = paths.iter().position(Option::is_none);
     if let Some(missing) = missing {
-        return Err(fields.error(names[missing], format!("is missing; a set is {names:?}")));
+        return Err(fields.error(
+            names[missing],
+            format!("is missing; a set needs all of {}", names.join(", ")),
+        ));
     }
     let mut paths = paths.into_iter().flatten();
     let mut next = || paths.next().unwrap_or_default();
     Ok(Some(SetFiles { queries: next(), docs: next(), positives: next(), scores: next() }))
 }
 
-/// The settings of scoring pairs with a cross-encoder.
+/// The settings for scoring pairs with a cross-encoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PredictConfig {
     /// The folder or hub name of the cross-encoder.
     pub model_path: String,
-    /// Document masters: the training set's and, if given, the validation set's.
+    /// The document masters: that of the training set and, optionally, that of the validation set.
     pub doc_masters: Vec<PathBuf>,
-    /// Query masters, in the same way.
+    /// The query masters: that of the training set and, optionally, that of the validation set.
     pub query_masters: Vec<PathBuf>,
-    /// The pairs to score, with scores that do not matter.
+    /// The file of the pairs to score; its own scores are ignored.
     pub hard_negative_init_scores: PathBuf,
-    /// Where the scores go.
+    /// The output file of the scores.
     pub hard_negative_cross_encoder_scores: PathBuf,
-    /// Pairs that are scored, and written, at a time.
+    /// The number of pairs that are scored and written at a time.
     pub predict_batch_size: usize,
-    /// How much of the texts is used.
+    /// The limits at which the texts of a pair are truncated.
     pub limits: PairLimits,
-    /// Ours, `compat.inverse_sigmoid`: scores are taken through a sigmoid in 32 bits and back, as
-    /// Python does it, and are ±10⁶ where that lost them.
+    /// Whether scores go through a sigmoid in 32 bits and back, as in Python
+    /// (`compat.inverse_sigmoid`, light-splade only). Scores that are lost to rounding become ±10⁶.
     pub inverse_sigmoid: bool,
-    /// Ours: a compiled MeCab dictionary for Japanese models.
+    /// The path of a compiled MeCab dictionary for Japanese models (light-splade only).
     pub mecab_dicdir: Option<PathBuf>,
 }
 
@@ -403,7 +420,7 @@ impl PredictConfig {
     /// Reads a composed config.
     ///
     /// # Errors
-    /// If a setting is missing, wrong, or not known.
+    /// Returns an error if a setting is missing, has a wrong value or is unknown.
     pub fn from_value(value: &Value) -> Result<Self, TrainError> {
         let mut fields = Fields::new("", Some(value))?;
         let limits = PairLimits::read(&mut fields)?;
@@ -431,7 +448,8 @@ impl PredictConfig {
         Ok(config)
     }
 
-    /// What decides the scores, which a run that goes on must share with the one that began.
+    /// Returns the fingerprint: the settings and files that determine the scores. A resumed run
+    /// must have the same fingerprint.
     pub(super) fn fingerprint(&self) -> Result<Value, TrainError> {
         let file = |path: &PathBuf| Ok::<_, TrainError>(json!([path, file_stamp(path)?]));
         let files = |paths: &[PathBuf]| paths.iter().map(file).collect::<Result<Vec<_>, _>>();
@@ -457,7 +475,8 @@ mod tests {
         PairLimits::read(&mut fields).map_err(|error| error.to_string())
     }
 
-    /// `int(max_token_len * char_per_token_ratio)` and so on, as Python's class computes them.
+    /// The expected values are `int(max_token_len * char_per_token_ratio)` and so on, as the Python
+    /// class computes them.
     #[test]
     fn lengths_are_those_of_python() {
         for (values, max_len, max_query_len) in [
@@ -499,7 +518,7 @@ mod tests {
         assert_eq!(limits.cut("abcdefgh", "x"), ("abcdef", ""));
     }
 
-    /// The folder is replaced as a whole at the end of a run.
+    /// The folder is replaced as a whole at the end of a run, so it may hold only a model.
     #[test]
     fn nothing_but_a_model_is_replaced() {
         let dir = tempfile::tempdir().expect("a folder");
@@ -513,12 +532,12 @@ mod tests {
         std::fs::write(model.join("config.json"), "{}").expect("written");
         make("empty");
         for (output, last, want) in [
-            ("a/b", "a/b", "is or holds output_path"),
-            ("a/b", "a/b/", "is or holds output_path"),
-            ("a/b", "a", "is or holds output_path"),
-            ("a/b", "a/c/../b", "is or holds output_path"),
-            ("model/x", "model", "is or holds output_path"),
-            ("a", "notes", "is no model"),
+            ("a/b", "a/b", "is output_path or a parent of it"),
+            ("a/b", "a/b/", "is output_path or a parent of it"),
+            ("a/b", "a", "is output_path or a parent of it"),
+            ("a/b", "a/c/../b", "is output_path or a parent of it"),
+            ("model/x", "model", "is output_path or a parent of it"),
+            ("a", "notes", "neither empty nor a model"),
             ("a", "notes/notes.txt", "notes.txt"),
             ("a", "a/final", ""),
             ("a/b", "a/bc", ""),
@@ -542,15 +561,15 @@ mod tests {
     fn wrong_settings_are_refused() {
         let base = json!({"output_path": "o", "model_path": "m", "input_file": "p.pkl.gz"});
         for (key, value, want) in [
-            ("loss_function", json!("MSE"), "`MSE` is none of"),
+            ("loss_function", json!("MSE"), "`MSE` is not one of"),
             ("loss_function", json!("MarginMSELoss"), "another teacher's scores"),
             ("loss_function", Value::Null, ""),
             ("num_labels", json!(2), "needs 1 label"),
-            ("labels", json!("scores"), "scores are labels of"),
+            ("labels", json!("scores"), "scores can be labels only"),
             ("train_doc_master", json!("d"), "train_query_master: is missing"),
             ("warmup", json!(3), "there is no such setting"),
-            ("metric_for_best_model", json!("ndcg"), "is none of mrr@10, ndcg@10, map"),
-            ("output_path", json!(""), "this setting is needed"),
+            ("metric_for_best_model", json!("ndcg"), "is not one of mrr@10, ndcg@10, map"),
+            ("output_path", json!(""), "this setting is required"),
         ] {
             let mut config = base.clone();
             config[key] = value;

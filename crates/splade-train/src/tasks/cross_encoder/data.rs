@@ -1,4 +1,4 @@
-//! The pairs and lists that a cross-encoder is trained and measured on.
+//! The pairs and lists on which a cross-encoder is trained and evaluated.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -10,31 +10,33 @@ use splade_data::DataConfig;
 use splade_data::random::Permutation;
 use splade_data::{Texts, TrainingData};
 
-/// What keys of permutations are for.
+/// The number that keeps the permutation of the training subset independent of other random
+/// choices.
 const SUBSET: u64 = 11;
 const ORDER: u64 = 12;
 
-/// Pairs whose losses belong together: one, or the documents of a query.
+/// The pairs of one loss: a single pair, or the documents of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
-    /// Queries and documents, cut to the characters that are used.
+    /// The texts of query and document, truncated to the limits.
     pub(super) pairs: Vec<(String, String)>,
-    /// Labels, or another teacher's scores.
+    /// The labels, or the scores of another teacher.
     pub(super) targets: Vec<f32>,
 }
 
-/// A query whose documents are ranked.
+/// A query whose documents are ranked in an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Rerank {
-    /// The query.
+    /// The text of the query.
     pub(super) query: String,
-    /// Its positives, then its negatives.
+    /// The texts of its positives, followed by those of its negatives.
     pub(super) documents: Vec<String>,
-    /// How many of them are positives.
+    /// The number of positives at the start of `documents`.
     pub(super) positives: usize,
 }
 
-/// The opened data of a cross-encoder's training. Texts stay in mapped files, which must not be changed meanwhile.
+/// The opened data of a cross-encoder's training. The texts stay in memory-mapped files, which must
+/// not change during the run.
 #[derive(Debug)]
 pub(super) struct CrossEncoderData {
     texts: Source,
@@ -53,9 +55,10 @@ enum Source {
 
 #[derive(Debug)]
 enum Samples {
-    /// Query, document and label, of which the first so many of a permutation are used.
+    /// Query, document and label of all pairs, a permutation of the pairs, and how many of its
+    /// first entries are used.
     Pairs(Vec<Labelled>, Permutation, usize),
-    /// A list for every query of the set.
+    /// One list for every query of the set.
     Lists,
 }
 
@@ -67,10 +70,10 @@ struct RerankRows {
 }
 
 impl CrossEncoderData {
-    /// Reads and checks everything.
+    /// Opens and checks all data files.
     ///
     /// # Errors
-    /// If a file is missing, damaged, or does not fit the others.
+    /// Returns an error if a file is missing, damaged, or inconsistent with the others.
     pub(super) fn open(config: &CrossEncoderConfig) -> Result<Self, TrainError> {
         let mut warnings = Vec::new();
         let (texts, mut pairs, rerank, validation) = match &config.source {
@@ -107,8 +110,9 @@ impl CrossEncoderData {
             data.rerank.truncate(config.max_eval_size);
         }
         if data.rerank.is_empty() {
-            data.warnings
-                .push("there is nothing to measure on: the best model is the last one".to_owned());
+            data.warnings.push(
+                "there is no evaluation data, so the last model counts as the best one".to_owned(),
+            );
         }
         if !config.loss.is_listwise() {
             check_labels(&pairs, config)?;
@@ -118,7 +122,7 @@ impl CrossEncoderData {
                 most => most.min(pairs.len()),
             };
             if used == 0 {
-                return Err(TrainError::Data("there is no pair to train on".into()));
+                return Err(TrainError::Data("the training data has no pairs".into()));
             }
             let subset = Permutation::new(pairs.len(), &[config.seed, SUBSET]);
             data.samples = Samples::Pairs(pairs, subset, used);
@@ -126,13 +130,13 @@ impl CrossEncoderData {
         Ok(data)
     }
 
-    /// What is odd but can be trained on.
+    /// Returns the warnings about data that is unusual but can be used.
     pub(super) fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Groups of an epoch.
-    #[allow(clippy::len_without_is_empty, reason = "there is always a group")]
+    /// Returns the number of groups in an epoch.
+    #[allow(clippy::len_without_is_empty, reason = "there is always at least one group")]
     pub(super) fn len(&self) -> usize {
         match (&self.samples, &self.texts) {
             (Samples::Pairs(_, _, used), _) => *used,
@@ -141,16 +145,17 @@ impl CrossEncoderData {
         }
     }
 
-    /// Pairs with a label above 0, of those that are used; none for lists.
+    /// Returns the number of used pairs with a label above 0, or `None` for lists.
     pub(super) fn positives(&self) -> Option<usize> {
         let Samples::Pairs(pairs, subset, used) = &self.samples else { return None };
         Some((0..*used).filter(|at| pairs[subset.at(*at)].2 > 0.0).count())
     }
 
-    /// The group at a position of an epoch's order: a function of the seed and these two.
+    /// Returns the group at a position of an epoch, which depends only on the seed, the epoch and
+    /// the position.
     ///
     /// # Errors
-    /// If a file was changed meanwhile.
+    /// Returns an error if a file was changed during the run.
     pub(super) fn group(
         &self,
         epoch: u64,
@@ -177,20 +182,20 @@ impl CrossEncoderData {
                 Ok(Group { pairs, targets: sample.teacher_scores.unwrap_or_default() })
             }
             (Samples::Lists, Source::Pickle(_)) => {
-                unreachable!("a pickle has no lists: this is a bug")
+                unreachable!("lists from a pickle: this is a bug")
             }
         }
     }
 
-    /// Queries to measure on.
+    /// Returns the number of queries in an evaluation.
     pub(super) fn rerank_queries(&self) -> usize {
         self.rerank.len()
     }
 
-    /// A query to measure on.
+    /// Returns a query of the evaluation.
     ///
     /// # Errors
-    /// If a file was changed meanwhile.
+    /// Returns an error if a file was changed during the run.
     pub(super) fn rerank(&self, index: usize) -> Result<Rerank, TrainError> {
         let RerankRows { query, documents, positives } = &self.rerank[index];
         let owned = |text: Result<Cow<'_, str>, TrainError>| text.map(Cow::into_owned);
@@ -228,7 +233,7 @@ impl Source {
 fn text_at(texts: &Texts, row: u32) -> Result<Cow<'_, str>, TrainError> {
     texts
         .text_at(row as usize)
-        .ok_or_else(|| TrainError::Data("a file of texts was changed while it was used".to_owned()))
+        .ok_or_else(|| TrainError::Data("a file of texts was changed during the run".to_owned()))
 }
 
 fn open(
@@ -251,7 +256,7 @@ fn open(
     Ok(data)
 }
 
-/// Checks that the loss knows every label, and has a lower bound with it.
+/// Checks that the loss accepts every label, and that it has a lower bound for it.
 fn check_labels(pairs: &[Labelled], config: &CrossEncoderConfig) -> Result<(), TrainError> {
     let labels = config.num_labels;
     let is_right = |label: f32| match config.loss {
@@ -265,16 +270,16 @@ fn check_labels(pairs: &[Labelled], config: &CrossEncoderConfig) -> Result<(), T
     let Some(label) = all.find(|label| !is_right(*label)) else { return Ok(()) };
     Err(TrainError::Data(match config.loss {
         CrossEncoderLoss::CrossEntropy => {
-            format!("a pair has the label {label}; {labels} labels are 0 to {}", labels - 1)
+            format!("a pair has the label {label}, but the {labels} labels are 0 to {}", labels - 1)
         }
         _ => format!(
-            "a pair has the label {label}; those of BCEWithLogitsLoss are 0 to 1\nhint: \
+            "a pair has the label {label}, but the labels of BCEWithLogitsLoss are 0 to 1\nhint: \
              loss_function: MSELoss learns scores of any size"
         ),
     }))
 }
 
-/// All scored pairs of a set with their labels.
+/// Returns all scored pairs of a set with their labels.
 fn labelled(set: &TrainingData, by_score: bool) -> Vec<Labelled> {
     let queries = 0..set.queries().len() as u32;
     let label = |score: f32, positive: bool| match by_score {
@@ -289,7 +294,7 @@ fn labelled(set: &TrainingData, by_score: bool) -> Vec<Labelled> {
         .collect()
 }
 
-/// The scored documents of every query, positives first.
+/// Returns the scored documents of every query, positives first.
 fn rerank_rows(set: &TrainingData) -> Vec<RerankRows> {
     let rows = (0..set.queries().len() as u32).map(|query| {
         let (positives, negatives): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! A cross-encoder as the optimizer sees it.
+//! The engine of a cross-encoder.
 
 use std::path::Path;
 
@@ -20,14 +20,15 @@ impl CrossEncoderEngine {
     /// Loads the cross-encoder of a folder.
     ///
     /// # Errors
-    /// If it is none that can be read, or of an architecture that is not trained.
+    /// Returns an error if the folder has no readable cross-encoder, or if training does not
+    /// support its architecture.
     pub(super) fn load(folder: &Path) -> Result<Self, TrainError> {
         let mut model = TrainableCrossEncoder::load(folder, Isa::detect())?;
         let layouts = model.parameters().iter().map(|(value, _)| value.layout().clone()).collect();
         Ok(Self { model, layouts })
     }
 
-    /// Counts the numbers of all parameters.
+    /// Returns the number of weights in all parameters.
     pub(super) fn numbers(&mut self) -> u64 {
         let mut numbers = 0;
         self.parameters(&mut |parameter| numbers += parameter.values.len() as u64);

@@ -1,9 +1,10 @@
-//! Joins the scores of several cross-encoders: SPLADE-v3's ensemble (arXiv 2403.06789, section 2).
+//! Combines the scores of several cross-encoders as the ensemble of SPLADE-v3 does (arXiv
+//! 2403.06789, section 2).
 //!
-//! For each query the scores of every teacher are put on 0 to 1 by their smallest and largest, and
-//! averaged over the teachers, by weights if some are to count more. All of that is then shifted and
-//! scaled as a whole, so that mean and deviation over all pairs are those of one teacher: what a
-//! student's loss sees keeps its size.
+//! For each query, the scores of every teacher are scaled to the range from 0 to 1 by their minimum
+//! and maximum, and then averaged over the teachers, with weights if they are given. All averages
+//! are then shifted and scaled together, so that their mean and standard deviation over all pairs
+//! are those of one teacher. The scores that a student's loss sees thus keep their scale.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,40 +17,42 @@ use crate::error::TrainError;
 
 use super::lines::line;
 
-/// The files that [`ensemble`] joins, and how.
+/// The input files of [`ensemble`], and how they are combined.
 #[derive(Debug, Clone)]
 pub struct EnsembleOptions {
-    /// Files of scores, at least two, with the same queries and documents.
+    /// The files of scores, at least two, with the same queries and documents.
     pub inputs: Vec<PathBuf>,
-    /// How much each of them counts, all above 0; alike if there are none.
+    /// The weight of each input, above 0. An empty list gives all inputs the same weight.
     pub weights: Vec<f64>,
-    /// Where the scores go.
+    /// The output file of the scores.
     pub output: PathBuf,
-    /// Which of the inputs gives mean and deviation, from 0; none: scores stay within 0 and 1.
+    /// The number of the input, counted from 0, whose mean and standard deviation the output has.
+    /// With `None` the scores stay between 0 and 1.
     pub like: Option<usize>,
-    /// Whether to replace an output that is there.
+    /// Whether an existing output is replaced.
     pub force: bool,
 }
 
-/// What an ensemble consists of.
+/// The size and the statistics of an ensemble.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EnsembleReport {
-    /// Queries.
+    /// The number of queries.
     pub queries: usize,
-    /// Pairs of a query and a document.
+    /// The number of pairs of a query and a document.
     pub pairs: usize,
-    /// The mean of the scores that were written.
+    /// The mean of the written scores.
     pub mean: f64,
-    /// The deviation of the scores that were written.
+    /// The standard deviation of the written scores.
     pub deviation: f64,
 }
 
-/// Joins the scores of several cross-encoders. The observer is asked query by query whether to stop.
+/// Combines the scores of several cross-encoders. Before each query, the observer is asked whether
+/// to stop.
 ///
 /// # Errors
-/// If a file is missing or damaged, the files do not have the same pairs, or the output cannot be
-/// written; [`TrainError::Stopped`] if the observer asked to stop. An output that was begun is not left
-/// behind.
+/// Returns an error if a file is missing or damaged, if the files do not have the same pairs, or if
+/// the output cannot be written, and [`TrainError::Stopped`] if the observer asked to stop. A
+/// partial output is deleted.
 pub fn ensemble(
     options: &EnsembleOptions,
     observer: &mut dyn Observer,
@@ -61,23 +64,26 @@ pub fn ensemble(
         return refuse(format!("{name} must end in .ndjson or .ndjson.gz"));
     }
     if output.exists() && !force {
-        return refuse(format!("{name} is there already\nhint: give --force to replace it"));
+        return refuse(format!("{name} is there already\nhint: add --force to replace it"));
     }
     if inputs.len() < 2 {
-        return refuse("an ensemble is made of two files or more".to_owned());
+        return refuse("an ensemble needs at least two files".to_owned());
     }
     let (files, weights) = (inputs.len(), options.weights.len());
     if weights > 0 && weights != files {
-        return refuse(format!("there are {files} files and {weights} weights"));
+        return refuse(format!(
+            "the number of weights ({weights}) differs from that of files ({files})"
+        ));
     }
     if let Some(wrong) =
         options.weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0))
     {
-        return refuse(format!("the weight {wrong} is no number above 0"));
+        return refuse(format!("the weight {wrong} is not a number above 0"));
     }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or(Ok(()), |dir| std::fs::create_dir_all(dir).map_err(TrainError::io(dir)))?;
-    // What cannot be written shows before the files are read.
+    // The temporary file is created first, so that an output that cannot be written is reported
+    // before the files are read.
     let partial = aside(output);
     let mut file = LineWriter::create_as(&partial, name.ends_with(".gz"))?;
     let report = join(options, &mut file, observer);
@@ -89,7 +95,7 @@ pub fn ensemble(
     report
 }
 
-/// Writes the joined scores, unless it is stopped.
+/// Writes the combined scores, unless the observer asks to stop.
 fn join(
     options: &EnsembleOptions,
     file: &mut LineWriter,
@@ -103,10 +109,11 @@ fn join(
     if let Some(other) = teachers.iter().find(|teacher| teacher.file.len() != queries) {
         let (a, b) = (teachers[0].path.display(), other.path.display());
         let count = other.file.len();
-        return Err(TrainError::Data(format!("{a} has {queries} queries, {b} {count}")));
+        return Err(TrainError::Data(format!("{a} has {queries} queries, but {b} has {count}")));
     }
 
-    // Twice through the files: mean and deviation come first.
+    // The files are read twice, because the mean and the deviation must be known before the first
+    // line is written.
     let (mut joined, mut reference) = (Moments::default(), Moments::default());
     for line in 0..queries {
         if observer.stop() {
@@ -145,7 +152,7 @@ fn join(
     Ok(EnsembleReport { queries, pairs: written.count as usize, mean, deviation })
 }
 
-/// A file of scores whose lines are found by query.
+/// A file of scores with the line number of each query.
 struct Teacher {
     path: PathBuf,
     weight: f64,
@@ -156,23 +163,23 @@ struct Teacher {
 impl Teacher {
     fn open(path: &Path, weight: f64) -> Result<Self, TrainError> {
         let file = ScoreFile::open(path, |qid, scores| {
-            scores.is_empty().then(|| format!("qid {qid} has no document"))
+            scores.is_empty().then(|| format!("qid {qid} has no documents"))
         })?;
         let lines = (0..file.len()).map(|line| (file.query(line), line as u32)).collect();
         Ok(Self { path: path.to_path_buf(), weight, file, lines })
     }
 }
 
-/// What all teachers think of a query's documents.
+/// The scores of all teachers for the documents of one query.
 struct Query {
     qid: i64,
     docs: Vec<i64>,
-    /// `(teachers, documents)`
+    /// The scores, shape `(teachers, documents)`.
     own: Vec<Vec<f32>>,
 }
 
 impl Query {
-    /// The query of a line of the first file.
+    /// Reads the query at a line of the first file from all files.
     fn read(teachers: &[Teacher], line: usize) -> Result<Self, TrainError> {
         let qid = teachers[0].file.query(line);
         let (mut docs, mut own) = (Vec::new(), Vec::new());
@@ -180,7 +187,7 @@ impl Query {
             let missing = |what: String| {
                 let (first, other) = (teachers[0].path.display(), teacher.path.display());
                 TrainError::Data(format!(
-                    "{what} has scores in {first}, not in {other}, or the reverse\nhint: score the \
+                    "{what} has scores in only one of {first} and {other}\nhint: score the \
                      same pairs with every teacher"
                 ))
             };
@@ -200,7 +207,8 @@ impl Query {
         Ok(Self { qid, docs, own })
     }
 
-    /// Means of the normalised scores; what a teacher cannot tell apart is in the middle.
+    /// Returns the weighted means of the scaled scores. If a teacher gives all documents the same
+    /// score, its scaled scores are 0.5.
     fn joined(&self, teachers: &[Teacher]) -> Vec<f64> {
         let mut sums = vec![0.0; self.docs.len()];
         for (scores, teacher) in self.own.iter().zip(teachers) {
@@ -219,8 +227,8 @@ impl Query {
     }
 }
 
-/// Mean and deviation of numbers as they come (Welford, "Note on a method for calculating corrected
-/// sums of squares and products", 1962).
+/// The running mean and deviation of a sequence of numbers (Welford, "Note on a method for
+/// calculating corrected sums of squares and products", 1962).
 #[derive(Debug, Default)]
 struct Moments {
     count: u64,
@@ -272,7 +280,7 @@ mod tests {
 
     const A: &str = "{\"qid\": 1, \"scores\": {\"5\": 2, \"6\": 4, \"7\": 6}}\n\
                      {\"qid\": 2, \"scores\": {\"5\": -1, \"9\": 1}}\n";
-    // Another order of queries and documents.
+    // The second file has its queries and documents in another order.
     const B: &str = "{\"qid\": 2, \"scores\": {\"9\": 3, \"5\": 3}}\n\
                      {\"qid\": 1, \"scores\": {\"7\": 0, \"6\": 10, \"5\": 5}}\n";
 
@@ -291,13 +299,14 @@ mod tests {
                     {\"qid\": 2, \"scores\": {\"5\": 0.125, \"9\": 0.875}}\n";
         assert_eq!(text, want);
         let refused = |weights: &[f64]| run_weighted(&[A, B], None, weights).expect_err("refused");
-        assert!(refused(&[1.0]).contains("there are 2 files and 1 weights"));
+        assert!(refused(&[1.0]).contains("weights (1) differs from that of files (2)"));
         for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(refused(&[1.0, wrong]).contains("no number above 0"));
+            assert!(refused(&[1.0, wrong]).contains("not a number above 0"));
         }
     }
 
-    /// Mean and deviation of 2, 4, 6, -1, 1 and of 0, 10, 5, 3, 3, as numpy gives them.
+    /// The expected values are the mean and deviation of 2, 4, 6, -1, 1 and of 0, 10, 5, 3, 3 as
+    /// computed by numpy.
     #[test]
     fn the_whole_is_rescaled_as_one_teacher() {
         for (like, mean, deviation) in [(0, 2.4, 2.4166091947189146), (1, 4.2, 3.3105890714493698)]
@@ -305,7 +314,8 @@ mod tests {
             let (text, report) = run(&[A, B], Some(like)).expect("joined");
             assert!((report.mean - mean).abs() < 1e-6, "{report:?}");
             assert!((report.deviation - deviation).abs() < 1e-6, "{report:?}");
-            // An affine map: the same order, and equal steps stay equal.
+            // The scaling is an affine map: the order stays the same, and equal differences stay
+            // equal.
             let first: serde_json::Value =
                 serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
             let of = |doc: &str| first["scores"][doc].as_f64().expect("a score");
@@ -327,7 +337,7 @@ mod tests {
             )
             .map_err(|error| error.to_string())
         };
-        // Neither can be had: that it cannot be written is said first.
+        // Neither the input nor the output can be opened; the error about the output comes first.
         let message = run(["none.ndjson"; 2], "a.ndjson/b.ndjson").expect_err("refused");
         assert!(message.contains("a.ndjson") && !message.contains("none"), "{message}");
         let message = run(["none.ndjson"; 2], "new/b.ndjson").expect_err("refused");
@@ -346,7 +356,7 @@ mod tests {
         assert!(run(&[A, &other], None).expect_err("refused").contains("qid 2 has scores in"));
         let one = "{\"qid\": 1, \"scores\": {\"7\": 0}}\n";
         assert!(run(&[A, one], None).expect_err("refused").contains("has 2 queries"));
-        assert!(run(&[A], None).expect_err("refused").contains("two files or more"));
+        assert!(run(&[A], None).expect_err("refused").contains("at least two files"));
         let twice = format!("{A}{A}");
         assert!(run(&[&twice, A], None).expect_err("refused").contains("has scores already"));
     }

@@ -1,4 +1,4 @@
-//! Evaluations: the positives and negatives of queries are ranked by a cross-encoder's scores.
+//! Evaluation: a cross-encoder ranks the positives and negatives of queries by its scores.
 
 use rayon::prelude::*;
 use splade_model::cross_encoder::PairTokenizer;
@@ -9,11 +9,11 @@ use super::data::CrossEncoderData;
 use super::engine::CrossEncoderEngine;
 use super::metrics::RerankMetrics;
 
-/// Ranks the documents of all queries to measure on, `batch` pairs at a time. Returns `None` if `stop`,
-/// which is asked in between, says so.
+/// Ranks the documents of all queries of the evaluation, `batch` pairs at a time. Returns `None` if
+/// `stop`, which is called between batches, returns true.
 ///
 /// # Errors
-/// If a text cannot be read or tokenized.
+/// Returns an error if a text cannot be read or tokenized.
 pub(super) fn rerank(
     engine: &CrossEncoderEngine,
     tokenizer: &PairTokenizer,

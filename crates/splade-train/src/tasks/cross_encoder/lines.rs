@@ -1,4 +1,4 @@
-//! Lines of files of scores.
+//! The lines of a file of scores.
 
 /// Returns the line of a query's scores, each with the id of its document.
 pub(super) fn line(qid: i64, scores: impl Iterator<Item = (i64, String)>) -> String {

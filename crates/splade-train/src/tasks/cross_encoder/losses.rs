@@ -1,6 +1,6 @@
-//! The losses of a cross-encoder, on the logits of a pair or a list.
+//! The losses of a cross-encoder as functions of the logits of a pair or a list.
 //!
-//! | loss | of a group with logits `z` and targets `y` |
+//! | loss | value for a group with logits `z` and targets `y` |
 //! |---|---|
 //! | `BCEWithLogitsLoss` | `max(z, 0) - z y + log(1 + exp(-abs z))` |
 //! | `MSELoss` | `(z - y)²` |
@@ -8,12 +8,13 @@
 //! | `CrossEntropyLoss` | `-log softmax(z)[y]` over the labels |
 //! | `MarginMSELoss`, `KLDivLoss` | as `objective` has them, over the documents of a query |
 //!
-//! A loss is the mean over the groups of a step: PyTorch's of the same names.
+//! A loss is the mean over the groups of a step. The values are those of PyTorch's losses of the
+//! same names.
 
 use super::config::CrossEncoderLoss;
 use crate::objective::losses::{kldiv, log_softmax, margin_mse};
 
-/// The loss of a group times 1, and its derivatives by the logits times `share`.
+/// Returns the loss of a group, and its derivatives with respect to the logits times `share`.
 pub(super) fn group(
     loss: CrossEncoderLoss,
     logits: &[f32],
@@ -56,8 +57,8 @@ pub(super) fn group(
 mod tests {
     use super::*;
 
-    /// Values of PyTorch 2.6 in f64 (`scripts/reference/teacher.py`): only exponentials differ in
-    /// their last digits, and gradients are rounded to 32 bits.
+    /// The expected values are those of PyTorch 2.6 in f64 (`scripts/reference/teacher.py`). Only
+    /// the last digits of exponentials differ, and gradients are rounded to 32 bits.
     #[test]
     fn values_are_those_of_pytorch() {
         let cases: serde_json::Value =

@@ -1,28 +1,28 @@
-//! How well one query's documents are ranked.
+//! The metrics for the ranking of one query's documents.
 //!
-//! The numbers are those of sentence-transformers' `CrossEncoderRerankingEvaluator`, but for equal
-//! scores, where positives come last here, so that a model that cannot tell anything apart gets
-//! nothing for it.
+//! The values are those of sentence-transformers' `CrossEncoderRerankingEvaluator`, except for
+//! equal scores: positives come last here, so that a model that gives all documents the same score
+//! gets no credit for it.
 
-/// The ranks that count.
+/// The cut-off of MRR and nDCG.
 const CUTOFF: usize = 10;
 
-/// A metric that cross-encoders are chosen by.
+/// A metric that can select the best cross-encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RerankMetric {
-    /// One over the rank of the first positive, up to rank 10.
+    /// The reciprocal rank of the first positive, with cut-off 10.
     Mrr,
-    /// Discounted cumulative gain up to rank 10, as a share of the best.
+    /// The normalised discounted cumulative gain with cut-off 10.
     Ndcg,
-    /// Mean average precision.
+    /// The mean average precision, without a cut-off.
     Map,
 }
 
 impl RerankMetric {
-    /// All metrics.
+    /// All metrics, in the order in which they are listed in messages.
     pub(super) const ALL: [Self; 3] = [Self::Mrr, Self::Ndcg, Self::Map];
 
-    /// Returns the name in the config and in logs.
+    /// Returns the name in configs and logs.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Mrr => "mrr@10",
@@ -32,19 +32,19 @@ impl RerankMetric {
     }
 }
 
-/// The metrics of a query, or their means over several.
+/// The metrics of a query, or their means over several queries.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct RerankMetrics {
-    /// Mean average precision.
+    /// The mean average precision, without a cut-off.
     pub(super) map: f64,
-    /// One over the rank of the first positive, up to rank 10.
+    /// The reciprocal rank of the first positive, with cut-off 10.
     pub(super) mrr: f64,
-    /// Discounted cumulative gain up to rank 10, as a share of the best.
+    /// The normalised discounted cumulative gain with cut-off 10.
     pub(super) ndcg: f64,
 }
 
 impl RerankMetrics {
-    /// Returns a metric.
+    /// Returns the value of one metric.
     pub(super) fn get(&self, metric: RerankMetric) -> f64 {
         match metric {
             RerankMetric::Mrr => self.mrr,
@@ -53,8 +53,8 @@ impl RerankMetrics {
         }
     }
 
-    /// Computes the metrics of a query whose first documents are the positives; without a positive they
-    /// are 0.
+    /// Computes the metrics of a query whose first `positives` documents are the positives. Without
+    /// a positive, all metrics are 0.
     pub(super) fn of(scores: &[f32], positives: usize) -> Self {
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(b.cmp(a)));
@@ -81,7 +81,8 @@ impl RerankMetrics {
 mod tests {
     use super::*;
 
-    /// Values of sentence-transformers 5.1.0 (`scripts/reference/teacher.py`).
+    /// The expected values are those of sentence-transformers 5.1.0
+    /// (`scripts/reference/teacher.py`).
     #[test]
     fn metrics_are_those_of_sentence_transformers() {
         let cases: serde_json::Value =

@@ -1,13 +1,13 @@
-//! Cross-encoders, the teachers of distillation: they are trained on pairs of a query and a document,
-//! and score the pairs that SPLADE encoders learn from.
+//! Cross-encoders, the teachers of distillation. They are trained on pairs of a query and a
+//! document, and score the pairs from which SPLADE models learn.
 //!
 //! ```text
 //! pairs or lists ─► train ─► folder of a cross-encoder ─► predict ─► scores ─► ensemble
 //! ```
 //!
 //! [`train()`] trains as sentence-transformers' `CrossEncoder.fit` does for the Python library,
-//! [`predict()`] scores the pairs of a file, and [`ensemble()`] joins the scores of several
-//! cross-encoders. Settings are those of the Python library's YAML files, with some of our own.
+//! [`predict()`] scores the pairs of a file, and [`ensemble()`] combines the scores of several
+//! cross-encoders. The settings are those of the Python library's YAML files, with some additions.
 
 mod metrics;
 

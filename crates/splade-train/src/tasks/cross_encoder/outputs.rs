@@ -1,7 +1,8 @@
 //! The folders of a run: what an earlier run has left in them, and whether they can be written.
 //!
-//! A checkpoint and the last model say in `light_splade.json` which run wrote them: settings, and sizes
-//! and times of the data's files. Only the same run goes on from them, or counts as done.
+//! A checkpoint and the last model record in `light_splade.json` which run wrote them: its
+//! settings, and the sizes and modification times of its data files. A run resumes only from its
+//! own checkpoints, and counts as finished only if the last model is its own.
 
 use std::path::{Path, PathBuf};
 
@@ -14,25 +15,26 @@ use crate::optimizer::OptimizerState;
 use crate::run::checkpoint::differences::differences as all_differences;
 use crate::run::checkpoint::{OURS, folder};
 
-/// Settings that do not change the numbers of a step.
+/// The settings that do not change the numbers of a step.
 const FREE: [&str; 5] =
     ["eval_batch_size", "evaluation_steps", "final_output_path", "output_path", "save_steps"];
 
-/// How a run begins.
+/// Where a run begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Beginning {
-    /// With the first step.
+    /// The run begins with the first step.
     New,
-    /// Behind the last step of this checkpoint.
+    /// The run resumes after the last step of this checkpoint.
     Continued(PathBuf),
-    /// Not at all: an earlier run of the same settings has made all steps.
+    /// The run has nothing to do: an earlier run with the same settings has made all steps.
     Finished,
 }
 
-/// Finds out how a run begins, and checks that its folders can be written. Reads no data.
+/// Decides where a run begins, and checks that its folders can be written. Reads no data.
 ///
 /// # Errors
-/// If a folder has something of another run, of the same one without `resume`, or cannot be written.
+/// Returns an error if a folder holds outputs of another run, or of the same run without `resume`,
+/// or if it cannot be written.
 pub(super) fn prepare(config: &CrossEncoderConfig, resume: bool) -> Result<Beginning, TrainError> {
     let (output, last) = (&config.output_path, &config.final_output_path);
     if resume {
@@ -58,7 +60,8 @@ pub(super) fn prepare(config: &CrossEncoderConfig, resume: bool) -> Result<Begin
         return Err(wrong(
             "output_path",
             format!(
-                "an earlier run left {}\nhint: give --resume to go on, or another output_path",
+                "an earlier run left {}\nhint: add --resume to continue it, or choose another \
+                 output_path",
                 checkpoint.display()
             ),
         ));
@@ -71,12 +74,14 @@ pub(super) fn prepare(config: &CrossEncoderConfig, resume: bool) -> Result<Begin
     Ok(checkpoint.map_or(Beginning::New, Beginning::Continued))
 }
 
-/// What tells a run apart from others.
+/// Returns the fingerprint of a run: its settings and the stamps of its data files. Two runs with
+/// equal fingerprints produce the same bytes.
 pub(super) fn identity(config: &CrossEncoderConfig) -> Result<Value, TrainError> {
     Ok(json!({ "data": config.data_stamps()?, "settings": config.settings() }))
 }
 
-/// What differs between a run that wrote something and another and decides numbers, a line each.
+/// Returns the differences between two fingerprints that change the numbers of a step, one line for
+/// each.
 pub(super) fn differences(was: &Value, is: &Value) -> Vec<String> {
     let decisive = |run: &Value| {
         let mut settings = run["settings"].clone();
@@ -86,7 +91,7 @@ pub(super) fn differences(was: &Value, is: &Value) -> Vec<String> {
         settings
     };
     let mut found = all_differences(&decisive(was), &decisive(is));
-    // Checkpoints of earlier versions do not know their data.
+    // Checkpoints of earlier versions do not record their data.
     if !was["data"].is_null() {
         let data = |run: &Value| json!({ "data": run["data"] });
         found.extend(all_differences(&data(was), &data(is)));
@@ -94,14 +99,14 @@ pub(super) fn differences(was: &Value, is: &Value) -> Vec<String> {
     found
 }
 
-/// Checks that the models of both folders are what this run would end with.
+/// Checks that the models in both folders are those that this run would write.
 fn check_finished(config: &CrossEncoderConfig) -> Result<(), TrainError> {
     let last = &config.final_output_path;
     let path = last.join(OURS);
     let state = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let state: Value = state.unwrap_or_default();
     let mut differences = match &state["run"] {
-        Value::Null => vec!["  it does not say which run has made it".to_owned()],
+        Value::Null => vec!["  it does not record the run that wrote it".to_owned()],
         run => differences(run, &identity(config)?),
     };
     if !config.output_path.join("config.json").exists() {
@@ -113,14 +118,15 @@ fn check_finished(config: &CrossEncoderConfig) -> Result<(), TrainError> {
     Err(wrong(
         "final_output_path",
         format!(
-            "{} has the model of another run:\n{}\nhint: name another final_output_path or remove it",
+            "{} holds the model of another run:\n{}\nhint: name another final_output_path or \
+             remove it",
             last.display(),
             differences.join("\n")
         ),
     ))
 }
 
-/// Deletes all checkpoints of a run that has ended.
+/// Deletes all checkpoints of a finished run.
 pub(super) fn delete_checkpoints(output: &Path) -> Result<(), TrainError> {
     for (_, checkpoint) in folder::checkpoints(output)? {
         folder::delete(&checkpoint)?;
@@ -128,8 +134,9 @@ pub(super) fn delete_checkpoints(output: &Path) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Checks that what a run has on the disk at most fits into what is free: the best model, and a
-/// checkpoint, beside which a second one may be written. A run that goes on has the first of them.
+/// Checks that the free space of the disk is enough for the best model and a checkpoint, and for a
+/// second checkpoint that is written before the first is deleted. A resumed run already has the
+/// first checkpoint.
 pub(super) fn check_space(
     config: &CrossEncoderConfig,
     numbers: u64,
@@ -144,8 +151,8 @@ pub(super) fn check_space(
     match free.filter(|free| *free < needed) {
         None => Ok(()),
         Some(free) => Err(TrainError::Run(format!(
-            "{} has {:.1} GB left, its models and checkpoints need {:.1} GB\nhint: choose another \
-             output_path",
+            "{} has {:.1} GB left, but its models and checkpoints need {:.1} GB\nhint: choose \
+             another output_path",
             config.output_path.display(),
             gigabytes(free),
             gigabytes(needed)
@@ -195,20 +202,20 @@ mod tests {
         };
         assert_eq!(begins(&this, false), Ok(Beginning::New));
         assert_eq!(begins(&this, true), Ok(Beginning::New));
-        // Killed while a checkpoint was written again: its first writing counts.
+        // The process was killed while the checkpoint was written again; its first version counts.
         fs::create_dir(output.join("checkpoint-4.replaced")).expect("made");
         let checkpoint = output.join("checkpoint-4");
         assert_eq!(begins(&this, true), Ok(Beginning::Continued(checkpoint.clone())));
-        assert!(begins(&this, false).expect_err("refused").contains("give --resume"));
+        assert!(begins(&this, false).expect_err("refused").contains("add --resume"));
 
-        // Finished: the checkpoint that a kill left goes.
+        // The run is finished; a checkpoint that a killed process left is deleted.
         let last = output.join("final");
         fs::create_dir(&last).expect("made");
         for folder in [&last, &output] {
             fs::write(folder.join("config.json"), "{}").expect("written");
         }
         assert!(begins(&this, false).expect_err("refused").contains("has a model already"));
-        assert!(begins(&this, true).expect_err("refused").contains("which run has made it"));
+        assert!(begins(&this, true).expect_err("refused").contains("the run that wrote it"));
         let state = json!({ "run": identity(&this).expect("an identity") });
         fs::write(last.join(OURS), state.to_string()).expect("written");
         assert!(checkpoint.is_dir());
@@ -226,7 +233,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let (once, often) =
             (config(dir.path(), &[]), config(dir.path(), &[("save_steps", json!(5))]));
-        // A model of 400 bytes; a checkpoint is three.
+        // The model has 400 bytes, and a checkpoint has three times as many.
         for (config, resume, needed) in
             [(&once, false, 1600), (&often, false, 2800), (&often, true, 1600)]
         {

@@ -1,9 +1,10 @@
-//! The pickle of the Python library's converters: `(samples to measure on, samples to train on)`.
+//! Reads the pickle that the Python library's converters write: `(evaluation samples, training
+//! samples)`.
 //!
-//! Only what such a file is made of is read: tuples, lists, dictionaries, texts and numbers, of the
-//! protocols 2 to 5. A pickle that would build or call anything else is refused, so that reading
-//! one never runs code. Texts stay in the mapped file; a sample takes 12 bytes. The format is that
-//! of Python's `pickletools`.
+//! Only the parts of such a file are supported: tuples, lists, dictionaries, strings and numbers in
+//! the protocols 2 to 5. A pickle that would build or call anything else is refused, so reading one
+//! never runs code. The texts stay in the memory-mapped file, and a sample takes 12 bytes. The
+//! format is that of Python's `pickletools`.
 
 use std::path::Path;
 
@@ -12,10 +13,10 @@ use memmap2::Mmap;
 use crate::error::TrainError;
 use splade_data::map;
 
-/// The numbers of a query's and a document's text, and the pair's label.
+/// The number of the query's text, the number of the document's text, and the label of the pair.
 pub(super) type Labelled = (u32, u32, f32);
 
-/// What was read.
+/// The texts and samples of a pickle.
 #[derive(Debug)]
 pub(super) struct Pickled {
     pub(super) texts: PickledTexts,
@@ -23,7 +24,7 @@ pub(super) struct Pickled {
     pub(super) eval: Vec<PickledQuery>,
 }
 
-/// A query to measure on, by numbers of texts.
+/// A query of the evaluation; its texts are given by their numbers.
 #[derive(Debug)]
 pub(super) struct PickledQuery {
     pub(super) query: u32,
@@ -31,16 +32,16 @@ pub(super) struct PickledQuery {
     pub(super) negatives: Vec<u32>,
 }
 
-/// Texts of a mapped pickle by number.
+/// The texts of a memory-mapped pickle, by number.
 #[derive(Debug)]
 pub(super) struct PickledTexts {
     map: Mmap,
-    /// Start and length.
+    /// The offset and the length of each text in bytes.
     places: Vec<(u64, u32)>,
 }
 
 impl PickledTexts {
-    /// A text; checked when the file was read.
+    /// Returns a text, which was checked to be UTF-8 when the file was read.
     pub(super) fn get(&self, number: u32) -> &str {
         let (start, len) = self.places[number as usize];
         let bytes = self.map.get(start as usize..start as usize + len as usize);
@@ -49,10 +50,10 @@ impl PickledTexts {
 }
 
 impl Pickled {
-    /// Reads the file, packed with gzip if its name ends in `.gz`.
+    /// Reads a pickle, which is decompressed if its name ends in `.gz`.
     ///
     /// # Errors
-    /// If it is no such pickle.
+    /// Returns an error if the file is not a pickle of this form.
     pub(super) fn open(path: &Path) -> Result<Self, TrainError> {
         let empty = || TrainError::Data(format!("{} is empty", path.display()));
         let map = map(path)?.ok_or_else(empty)?;
@@ -71,14 +72,15 @@ impl Pickled {
     }
 }
 
-/// A value; what has parts is in a table of the reader.
+/// A value of the pickle. Strings, samples, tuples, lists and dictionaries are numbers of entries
+/// in the reader's tables.
 #[derive(Debug, Clone, Copy)]
 enum Value {
     Mark,
     None,
     Number(f32),
     Text(u32),
-    /// A tuple of a text, a text and a number, which there are millions of.
+    /// A tuple of two strings and a number; a file has millions of them.
     Sample(u32),
     Tuple(u32),
     List(u32),
@@ -93,7 +95,7 @@ struct Reader<'a> {
     memo: Vec<Option<Value>>,
     texts: Vec<(u64, u32)>,
     samples: Vec<Labelled>,
-    /// Of tuples and lists.
+    /// The elements of tuples and lists.
     sequences: Vec<Vec<Value>>,
     dicts: Vec<Vec<(Value, Value)>>,
 }
@@ -101,13 +103,13 @@ struct Reader<'a> {
 type Read<T> = Result<T, String>;
 
 impl Reader<'_> {
-    /// The value of the whole file.
+    /// Reads the file, and returns its value.
     fn run(&mut self) -> Read<Value> {
         loop {
             let opcode = self.byte()?;
             match opcode {
                 b'.' => return self.pop(),
-                // Protocol and frames are of no matter where all bytes are at hand.
+                // Protocols and frames do not matter, because all bytes are in memory.
                 0x80 => drop(self.take(1)?),
                 0x95 => drop(self.take(8)?),
                 b'(' => self.stack.push(Value::Mark),
@@ -177,7 +179,8 @@ impl Reader<'_> {
                 b'j' => self.recall(4)?,
                 other => {
                     return Err(format!(
-                        "the pickle has more than lists, texts and numbers (opcode 0x{other:02x})"
+                        "the pickle has other values than lists, texts and numbers (opcode \
+                         0x{other:02x})"
                     ));
                 }
             }
@@ -196,7 +199,7 @@ impl Reader<'_> {
         Ok(self.take(1)?[0])
     }
 
-    /// A little-endian number of some bytes.
+    /// Reads a little-endian unsigned integer of `bytes` bytes.
     fn unsigned(&mut self, bytes: usize) -> Read<u64> {
         let bytes = self.take(bytes)?;
         Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
@@ -211,7 +214,7 @@ impl Reader<'_> {
     fn push_text(&mut self, bytes: usize) -> Read<()> {
         let len = self.unsigned(bytes)?;
         let start = self.at as u64;
-        let short = u32::try_from(len).map_err(|_| "a text of over 4 GB".to_owned())?;
+        let short = u32::try_from(len).map_err(|_| "a text is longer than 4 GB".to_owned())?;
         let text = self.take(len as usize)?;
         std::str::from_utf8(text).map_err(|_| "a text is not UTF-8".to_owned())?;
         self.texts.push((start, short));
@@ -268,7 +271,8 @@ impl Reader<'_> {
     }
 
     fn remember(&mut self, index: usize) -> Read<()> {
-        // Every value has a byte of its own at least: larger numbers are damage.
+        // Every memoised value has at least one byte of its own, so a larger number means that the
+        // file is damaged.
         if index > self.bytes.len() {
             return Err("the pickle is damaged".to_owned());
         }
@@ -286,9 +290,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What the value of the file says.
+    /// Returns the samples in the value of the file.
     fn samples(&mut self, root: Value) -> Read<(Vec<PickledQuery>, Vec<Labelled>)> {
-        let wrong = "it is no pair of two lists";
+        let wrong = "the value is not a pair of two lists";
         let Value::Tuple(root) = root else { return Err(wrong.to_owned()) };
         let [Value::List(eval), Value::List(train)] = self.sequences[root as usize][..] else {
             return Err(wrong.to_owned());
@@ -298,14 +302,14 @@ impl Reader<'_> {
         let train = std::mem::take(&mut self.sequences[train as usize]);
         let samples = train.iter().map(|value| match value {
             Value::Sample(sample) => Ok(self.samples[*sample as usize]),
-            _ => Err("a sample to train on is not (query, document, label)".to_owned()),
+            _ => Err("a training sample is not of the form (query, document, label)".to_owned()),
         });
         Ok((eval, samples.collect::<Read<_>>()?))
     }
 
     fn query(&self, value: Value) -> Read<PickledQuery> {
         let Value::Dict(dict) = value else {
-            return Err("a sample to measure on is no dictionary".to_owned());
+            return Err("an evaluation sample is not a dictionary".to_owned());
         };
         let field = |name: &str| {
             let entries = self.dicts[dict as usize].iter();
@@ -313,7 +317,7 @@ impl Reader<'_> {
                 Value::Text(key) => self.text(*key) == name.as_bytes(),
                 _ => false,
             });
-            let missing = || format!("a sample to measure on has no \"{name}\"");
+            let missing = || format!("an evaluation sample has no key \"{name}\"");
             found.next_back().map(|(_, value)| *value).ok_or_else(missing)
         };
         let texts = |name: &str| match field(name)? {
@@ -322,13 +326,13 @@ impl Reader<'_> {
                 .iter()
                 .map(|item| match item {
                     Value::Text(text) => Ok(*text),
-                    _ => Err(format!("\"{name}\" is no list of texts")),
+                    _ => Err(format!("\"{name}\" is not a list of texts")),
                 })
                 .collect(),
-            _ => Err(format!("\"{name}\" is no list of texts")),
+            _ => Err(format!("\"{name}\" is not a list of texts")),
         };
         let Value::Text(query) = field("query")? else {
-            return Err("\"query\" is no text".to_owned());
+            return Err("\"query\" is not a text".to_owned());
         };
         Ok(PickledQuery { query, positives: texts("positive")?, negatives: texts("negative")? })
     }
@@ -339,7 +343,7 @@ impl Reader<'_> {
     }
 }
 
-/// A signed little-endian number.
+/// Returns the value of a signed little-endian integer.
 fn long(bytes: &[u8]) -> Read<f32> {
     if bytes.len() > 8 {
         return Err("a label is too large".to_owned());
@@ -360,7 +364,8 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/teacher")
     }
 
-    /// Pickles of each protocol with what Python has in them (`scripts/reference/teacher.py`).
+    /// Pickles of each protocol are compared with what Python has written into them
+    /// (`scripts/reference/teacher.py`).
     #[test]
     fn reads_what_python_wrote() {
         let expected: serde_json::Value =
@@ -391,9 +396,9 @@ mod tests {
     #[test]
     fn code_is_refused() {
         let error = Pickled::open(&folder().join("evil.pkl")).expect_err("refused").to_string();
-        assert!(error.contains("more than lists, texts and numbers (opcode 0x"), "{error}");
+        assert!(error.contains("other values than lists, texts and numbers (opcode 0x"), "{error}");
         let error = Pickled::open(&folder().join("other.pkl")).expect_err("refused").to_string();
-        assert!(error.contains("it is no pair of two lists"), "{error}");
+        assert!(error.contains("the value is not a pair of two lists"), "{error}");
     }
 
     proptest! {

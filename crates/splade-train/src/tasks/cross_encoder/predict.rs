@@ -1,10 +1,10 @@
 //! Scores the pairs of a file with a cross-encoder.
 //!
-//! The scores grow in `OUTPUT.partial`, a line a query, in the order of the file; every line is
-//! handed to the system before the next pairs are scored. A run that was killed goes on behind the
-//! last whole line, so that no pair of a written line is scored again. When all is there it is
-//! packed, if the name asks for it, and renamed. `OUTPUT.partial.json` has the settings: a run goes
-//! on only with the same.
+//! The scores are appended to `OUTPUT.partial`, one line for each query in the order of the file,
+//! and every line is written before the next pairs are scored. A resumed run continues after the
+//! last complete line, so no pair of a written line is scored again. At the end the file is
+//! compressed, if its name asks for it, and renamed. `OUTPUT.partial.json` holds the settings; a
+//! run resumes only with the same settings.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
@@ -28,19 +28,19 @@ use super::lines::line;
 /// A part of the queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// The number of the part, counted from 1.
+    /// The number of the shard, counted from 1.
     pub number: usize,
-    /// The number of all parts.
+    /// The number of all shards.
     pub of: usize,
 }
 
 impl Shard {
-    /// Its lines of so many.
+    /// Returns the range of the shard's lines out of `all` lines.
     fn lines(self, all: usize) -> Range<usize> {
         (self.number - 1) * all / self.of..self.number * all / self.of
     }
 
-    /// The file of a shard, in a folder that has the name of `output` without its endings.
+    /// Returns the file of the shard, in a folder named like `output` without its extensions.
     fn path(self, output: &Path) -> PathBuf {
         let name = output.file_name().unwrap_or_default().to_string_lossy();
         let (stem, ending) = match name.find(".ndjson") {
@@ -52,17 +52,17 @@ impl Shard {
     }
 }
 
-/// How [`predict`] is called, beside the settings.
+/// The options of [`predict`] beside the settings.
 #[derive(Clone, Copy)]
 pub struct PredictOptions<'a> {
-    /// Turns the name of the model into a folder. The default takes folders, and fetches other names
+    /// Returns the folder of a named model. The default accepts folders, and fetches other names
     /// from the Hugging Face hub.
     pub resolve: &'a ResolveModel<'a>,
-    /// A part of the queries, into a file of its own; all queries if `None`.
+    /// The shard to score; its scores go into a file of its own. `None` scores all queries.
     pub shard: Option<Shard>,
-    /// Whether scores that an earlier run has begun are continued.
+    /// Whether the run resumes from the partial output of an earlier run.
     pub resume: bool,
-    /// Whether scores that are there are replaced.
+    /// Whether an existing output is replaced.
     pub force: bool,
 }
 
@@ -82,30 +82,30 @@ impl std::fmt::Debug for PredictOptions<'_> {
     }
 }
 
-/// The scores that were written.
+/// The result of [`predict`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prediction {
-    /// Where the scores are.
+    /// The path of the scores.
     pub output: PathBuf,
-    /// Pairs that this run scored.
+    /// The number of pairs that this run scored.
     pub scored: usize,
-    /// Pairs that an earlier run had scored.
+    /// The number of pairs that an earlier run had scored.
     pub kept: usize,
-    /// Pairs that were cut off at the longest length in tokens.
+    /// The number of pairs that were truncated at the maximum number of tokens.
     pub truncated: usize,
-    /// Whether it was stopped before the end.
+    /// Whether the run was stopped before the end.
     pub stopped: bool,
 }
 
 /// Scores every pair of `hard_negative_init_scores`, on the threads of the current rayon pool.
 ///
-/// The observer hears of the pairs as [`Event::Progress`]; the first such event has all pairs and those
-/// that an earlier run scored. If it asks to stop, the scores so far stay, to be continued with
-/// `resume`.
+/// The observer receives [`Event::Progress`] in pairs; the first such event has the number of all
+/// pairs and the number of those that an earlier run scored. If the observer asks to stop, the
+/// scores so far stay on disk and can be resumed with `resume`.
 ///
 /// # Errors
-/// If a file is missing, damaged or lacks a text, the output is there already, an earlier run had
-/// other settings, or something cannot be written.
+/// Returns an error if a file is missing, damaged or lacks a text, if the output already exists, if
+/// an earlier run had other settings, or if a file cannot be written.
 pub fn predict(
     config: &PredictConfig,
     options: &PredictOptions<'_>,
@@ -137,7 +137,7 @@ pub fn predict(
     let mut partial = Partial::open(&output, &settings, options.resume)?;
     let kept_lines = partial.lines;
     if kept_lines > lines.len() {
-        return Err(partial.bad("it has more lines than there are queries"));
+        return Err(partial.bad("it has more lines than the input has queries"));
     }
     let count = |lines: Range<usize>| lines.map(|line| pairs.documents(line)).sum::<usize>();
     let kept = count(lines.start..lines.start + kept_lines);
@@ -201,9 +201,9 @@ pub fn predict(
     Ok(prediction)
 }
 
-/// The score that Python writes: a probability in 32 bits, back through `ln p - ln (1 - p)` in 64,
-/// and a million where it is 0 or 1. Of folders whose activation is none the logit is taken for the
-/// probability, as there.
+/// Returns the score that the Python library writes: a probability in 32 bits, converted back by
+/// `ln p - ln (1 - p)` in 64 bits, and ±10⁶ where the probability is 1 or 0. If the model's
+/// activation is the identity, the logit is used as the probability, as in Python.
 fn python_score(logit: f32, sigmoid: bool) -> f64 {
     let p = if sigmoid { 1.0 / (1.0 + libm::expf(-logit)) } else { logit };
     match f64::from(p) {
@@ -213,7 +213,7 @@ fn python_score(logit: f32, sigmoid: bool) -> f64 {
     }
 }
 
-/// Masters one after another: of an id that several have, the first counts.
+/// Masters that are searched one after another; the first one that has an id counts.
 struct Masters(Vec<Texts>);
 
 impl Masters {
@@ -238,13 +238,13 @@ impl Masters {
     fn get(&self, id: i64) -> Result<Cow<'_, str>, TrainError> {
         let texts = self.0.iter().find(|texts| texts.row(id).is_some());
         texts.or(self.0.first()).map_or_else(
-            || Err(TrainError::Data("there is no master".to_owned())),
+            || Err(TrainError::Data("no master is given".to_owned())),
             |texts| Ok(texts.get(id)?),
         )
     }
 }
 
-/// Returns what decides the scores: a run goes on only with the same.
+/// Returns the settings that determine the scores. A run resumes only with the same values.
 fn settings(
     config: &PredictConfig,
     model: &Path,
@@ -262,7 +262,7 @@ fn beside(output: &Path, ending: &str) -> PathBuf {
     output.with_file_name(name)
 }
 
-/// Everything that forbids to write is said before anything long.
+/// Makes all checks of the output before the long work.
 fn check_output(output: &Path, options: &PredictOptions<'_>) -> Result<(), TrainError> {
     let at = |message: &str| {
         Err(TrainError::Config {
@@ -275,24 +275,25 @@ fn check_output(output: &Path, options: &PredictOptions<'_>) -> Result<(), Train
         return at("must end in .ndjson or .ndjson.gz");
     }
     let begun = beside(output, ".partial").exists();
-    // A run that was to replace the output and was stopped may go on.
+    // A run that was started with `force` and then stopped may be resumed.
     if output.exists() && !options.force && !(options.resume && begun) {
-        return at("is there already\nhint: give --force to replace it");
+        return at("is there already\nhint: add --force to replace it");
     }
     if begun && !options.resume && !options.force {
         return at(
-            "was begun by an earlier run\nhint: give --resume to go on, --force to begin anew",
+            "was begun by an earlier run\nhint: add --resume to continue it, or --force to start \
+             again",
         );
     }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or(Ok(()), |folder| std::fs::create_dir_all(folder).map_err(TrainError::io(folder)))
 }
 
-/// The scores so far.
+/// The partial output.
 struct Partial {
     path: PathBuf,
     file: File,
-    /// Whole lines that were there.
+    /// The number of complete lines that an earlier run wrote.
     lines: usize,
 }
 
@@ -311,7 +312,7 @@ impl Partial {
             let other: Vec<&str> = other.map(|(key, _)| key.as_str()).collect();
             if !other.is_empty() {
                 return Err(this.bad(&format!(
-                    "an earlier run had another {}\nhint: give --force to begin anew",
+                    "an earlier run had another {}\nhint: add --force to start again",
                     other.join(", ")
                 )));
             }
@@ -323,7 +324,8 @@ impl Partial {
         Ok(this)
     }
 
-    /// Opens the file, cut off behind its last whole line, or empty if it is not to be continued.
+    /// Opens the file and truncates it after its last complete line, or to zero bytes if the run
+    /// does not resume.
     fn new(path: PathBuf, resume: bool) -> Result<Self, TrainError> {
         let open = || {
             let mut file = OpenOptions::new();
@@ -353,7 +355,7 @@ impl Partial {
         self.file.write_all(lines.as_bytes()).map_err(TrainError::io(&self.path))
     }
 
-    /// Gives the scores their name.
+    /// Renames the partial output to its final name.
     fn finish(self, output: &Path) -> Result<(), TrainError> {
         let Self { path, file, .. } = self;
         file.sync_all().map_err(TrainError::io(&path))?;
@@ -361,7 +363,7 @@ impl Partial {
             let packed = beside(output, ".packed");
             let pack = || {
                 let sink = BufWriter::new(File::create(&packed)?);
-                // Without a time, so that the same scores are the same bytes.
+                // The header has no time, so that equal scores give equal bytes.
                 let mut sink = GzBuilder::new().write(sink, Compression::default());
                 std::io::copy(&mut BufReader::new(File::open(&path)?), &mut sink)?;
                 sink.finish()?.into_inner().map_err(|error| error.into_error())?.sync_all()
@@ -392,8 +394,9 @@ mod tests {
         assert_eq!(path, Path::new("a/scores/00002-of-00004.ndjson.gz"));
     }
 
-    /// By numpy and torch 2.6 (`scripts/reference/teacher.py`). Near 1 a last bit of the 32-bit
-    /// probability is much in its logarithm: a bit more or less is allowed there.
+    /// The expected values come from numpy and torch 2.6 (`scripts/reference/teacher.py`). Near 1,
+    /// the last bit of a 32-bit probability changes its logarithm a lot, so a difference of one bit
+    /// is allowed there.
     #[test]
     fn compat_scores_are_those_of_python() {
         let cases: Vec<(f32, f64)> = serde_json::from_str(include_str!(
@@ -404,7 +407,7 @@ mod tests {
         for (logit, want) in cases {
             let got = python_score(logit, true);
             let p = 1.0 / (1.0 + (-f64::from(logit)).exp());
-            // d(logit)/dp = 1 / (p (1 - p)), times two bits of p.
+            // The tolerance is d(logit)/dp = 1 / (p (1 - p)), times two bits of p.
             let bit = 2.0 * f64::from(f32::EPSILON) * p.max(1.0 - p) / (p * (1.0 - p)).max(1e-30);
             let clamped = want.abs() == 1e6 || got.abs() == 1e6;
             assert!(

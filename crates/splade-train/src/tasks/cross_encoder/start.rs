@@ -1,4 +1,4 @@
-//! The folder that a cross-encoder starts from.
+//! The model folder from which the training of a cross-encoder starts.
 
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,15 @@ use splade_model::training::{add_classifier, lacks_classifier};
 use crate::error::TrainError;
 use splade_data::random::Random;
 
-/// What keys of random numbers are for.
+/// The number that keeps the weights of a new classifier independent of other random choices.
 const START: u64 = 13;
 
-/// Returns the folder of a model with a classifier of `labels` labels, and whether the classifier is
-/// new: `model` itself if it has one, else a copy in `out` with one that is drawn by the seed.
+/// Returns the folder of a model with a classifier of `labels` labels, and whether the classifier
+/// is new. The folder is `model` itself if it has a classifier, or else a copy in `out` with random
+/// weights that follow from the seed.
 ///
 /// # Errors
-/// If the model cannot be read, or the copy not be written.
+/// Returns an error if the model cannot be read or the copy cannot be written.
 pub(super) fn started(
     model: &Path,
     labels: usize,
@@ -27,7 +28,8 @@ pub(super) fn started(
     }
     let mut random = Random::new(&[seed, START]);
     let mut unit = move || ((random.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-    // Box and Muller, "A note on the generation of random normal deviates", 1958.
+    // This is the transform of Box and Muller, "A note on the generation of random normal
+    // deviates", 1958.
     let mut normal = || (-2.0 * libm::log(unit())).sqrt() * libm::cos(TAU * unit());
     add_classifier(model, out, labels, &mut normal)?;
     Ok((out.to_path_buf(), true))

@@ -1,10 +1,11 @@
-//! Training a cross-encoder behind the trait of the loop.
+//! The task of training a cross-encoder.
 //!
-//! It does what sentence-transformers' `CrossEncoder.fit` does for the Python library: AdamW whose
-//! learning rate warms up and falls on lines, gradients clipped, evaluations every so many steps and
-//! at the end of each epoch, the best model in `output_path`. A step takes its groups through the
-//! model a few thousand tokens at a time, which changes nothing but rounding. Everything random
-//! follows from the seed and the step, so a checkpoint is parameters, moments and the step.
+//! It does what sentence-transformers' `CrossEncoder.fit` does for the Python library: AdamW with a
+//! linear warm-up and a linear decay of the learning rate, clipped gradients, evaluations every
+//! `evaluation_steps` steps and at the end of each epoch, and the best model in `output_path`. A
+//! step takes its groups through the model a few thousand tokens at a time, which changes only the
+//! rounding. All random choices follow from the seed and the step, so a checkpoint consists of
+//! parameters, moments and the step.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -38,40 +39,40 @@ use super::losses;
 use super::metrics::RerankMetric;
 use super::outputs::{check_space, delete_checkpoints, differences, identity};
 
-/// The tokens of a part of a step, one group more at most.
+/// The number of tokens in a part of a step; the last group of a part may exceed it.
 const PART_TOKENS: usize = 4096;
-/// The purpose of dropout's keys.
+/// The number that keeps dropout independent of other random choices.
 const NOISE: u64 = 14;
-/// The steps between two logs.
+/// The number of steps between two logs.
 const LOG_EVERY: u64 = 10;
-/// Parts of the names of parameters that do not decay, as sentence-transformers has them.
+/// Parts of the names of parameters without weight decay, as in sentence-transformers.
 const UNDECAYED: &[&str] = &["bias", "LayerNorm.bias", "LayerNorm.weight"];
 /// The version of [`RunRecord`].
 const VERSION: u64 = 1;
-/// The kind of run that a [`RunRecord`] is of.
+/// The kind of run in a [`RunRecord`].
 const KIND: &str = "cross-encoder";
 
-/// What a run is made of.
+/// The opened parts of a run.
 #[derive(Debug)]
 pub(super) struct Parts {
-    /// All settings.
+    /// The settings of the run.
     pub(super) config: CrossEncoderConfig,
-    /// The pairs or lists to train and measure on.
+    /// The pairs or lists for training and evaluation.
     pub(super) data: CrossEncoderData,
-    /// How pairs become tokens.
+    /// The tokenizer of pairs.
     pub(super) tokenizer: PairTokenizer,
-    /// The model as it starts.
+    /// The model before the first step.
     pub(super) engine: CrossEncoderEngine,
-    /// The checkpoint to continue.
+    /// The checkpoint from which the run resumes.
     pub(super) resume: Option<PathBuf>,
 }
 
 impl Parts {
-    /// Prepares the run, or continues it.
+    /// Prepares the run, or resumes it.
     ///
     /// # Errors
-    /// If the parts do not fit together, the checkpoint is of another run, or there is no room for
-    /// what the run writes.
+    /// Returns an error if the parts do not fit together, if the checkpoint belongs to another run,
+    /// or if the disk has too little space for the outputs.
     pub(super) fn run(self) -> Result<Run<CrossEncoder>, TrainError> {
         let Self { config, data, tokenizer, engine, resume } = self;
         let plan = plan(&config, &data);
@@ -88,7 +89,7 @@ impl Parts {
             ..Rules::default()
         };
         if resume.is_some() {
-            // A process that was killed may have left half of a best model.
+            // A killed process may have left a partial best model.
             _ = std::fs::remove_dir_all(config.output_path.join("best.partial"));
         }
         let task = CrossEncoder {
@@ -106,8 +107,8 @@ impl Parts {
     }
 }
 
-/// Returns the plan of the Python library: logs every ten steps, evaluations also at the end of each
-/// epoch, and no checkpoint after the last step, where the last model is written.
+/// Returns the plan of the Python library: logs every ten steps, evaluations also at the end of
+/// each epoch, and no checkpoint after the last step, because the last model is written then.
 fn plan(config: &CrossEncoderConfig, data: &CrossEncoderData) -> Plan {
     let samples = data.len();
     let batches = samples.div_ceil(config.train_batch_size);
@@ -147,11 +148,11 @@ pub(super) struct CrossEncoder {
     data: CrossEncoderData,
     tokenizer: PairTokenizer,
     engine: CrossEncoderEngine,
-    /// Which run it is, for its checkpoints and its last model.
+    /// The fingerprint of the run, which its checkpoints and its last model record.
     identity: Value,
     optimizer: OptimizerState,
     schedule: Schedule,
-    /// Whether this process goes on with a checkpoint.
+    /// Whether this process resumed from a checkpoint.
     resumed: bool,
     step: u64,
 }
@@ -162,28 +163,29 @@ struct RunRecord {
     version: u64,
     kind: String,
     step: u64,
-    /// The step after which the model was last measured.
+    /// The step after which the model was last evaluated.
     measured: u64,
-    /// The sum and the number of the losses that were not logged yet.
+    /// The sum and the number of the losses that are not logged yet.
     #[serde(default)]
     unlogged: (f64, u64),
-    /// The updates that the optimizer has made.
+    /// The number of updates that the optimizer has made.
     updates: u64,
-    /// The best value so far.
+    /// The best value of the metric so far.
     best: Option<f64>,
-    /// The step after which it was found.
+    /// The step after which the best value was measured.
     best_step: Option<u64>,
-    /// The samples of an epoch.
+    /// The number of groups in an epoch.
     groups: u64,
-    /// Sizes and times of the data's files; checkpoints of early versions have none.
+    /// The sizes and modification times of the data files; null in checkpoints of early versions.
     #[serde(default)]
     data: Value,
     settings: Value,
 }
 
 impl CrossEncoder {
-    /// Computes forward and backward of some groups of a step of `all`, of which `first` is the
-    /// first, and returns the sum of their losses.
+    /// Computes the forward and backward pass of some groups of a step, and returns the sum of
+    /// their losses. `first` is the position of the first of them in the step, and `all` the number
+    /// of groups in the step.
     fn part(
         &mut self,
         groups: &[Group],
@@ -214,7 +216,7 @@ impl CrossEncoder {
         sum
     }
 
-    /// Returns which run a folder is of and where it is in it, as JSON.
+    /// Returns the record of the run and of its position as JSON.
     fn record(&self, snapshot: &Snapshot<'_>) -> String {
         let run = RunRecord {
             version: VERSION,
@@ -234,7 +236,7 @@ impl CrossEncoder {
 }
 
 impl Task for CrossEncoder {
-    /// The groups of a step.
+    /// The groups of one batch.
     type Batch = Vec<Group>;
 
     fn check_space(
@@ -255,7 +257,9 @@ impl Task for CrossEncoder {
         let run = value["run"].take();
         let version = run["version"].as_u64();
         if run["kind"] != KIND || version.is_some_and(|version| version != VERSION) {
-            return Err(bad("it is no checkpoint of a cross-encoder of this version".into()));
+            return Err(bad(
+                "it is not a checkpoint of a cross-encoder in the format of this version".into(),
+            ));
         }
         let run: RunRecord =
             serde_json::from_value(run).map_err(|error| bad(format!("run: {error}")))?;
@@ -263,14 +267,15 @@ impl Task for CrossEncoder {
         let differences = differences(&was, &self.identity);
         if !differences.is_empty() {
             return Err(bad(format!(
-                "it was made with other settings or data, and would not go on as the same \
-                 run:\n{}\nhint: give the settings and files of the checkpoint, or another \
-                 output_path",
+                "it was made with other settings or data and cannot be resumed with these:\n{}\n\
+                 hint: use the settings and files of the checkpoint, or another output_path",
                 differences.join("\n")
             )));
         }
         if run.groups != self.data.len() as u64 {
-            return Err(bad("it was made with other data".into()));
+            return Err(bad(
+                "it was made with other data; hint: use the files of the checkpoint".into()
+            ));
         }
         (state.global_step, state.epoch) = (run.step, 0.0);
         (state.best_metric, state.best_global_step) = (run.best, run.best_step);
@@ -353,7 +358,7 @@ impl Task for CrossEncoder {
         self.step
     }
 
-    /// One division, whose last bit is that of the logs so far.
+    /// A single division keeps the last bit the same as in earlier logs.
     fn epoch(&self, plan: &Plan, done: u64) -> f64 {
         done as f64 / plan.epoch_steps as f64
     }
@@ -374,9 +379,9 @@ impl Task for CrossEncoder {
         }))
     }
 
-    /// The best model goes into `output_path` itself, where other files are: each file is written
-    /// aside, synced to disk and renamed, and of those that are there already only the weights
-    /// differ.
+    /// Writes the best model directly into `output_path`, which also holds other files. Each file
+    /// is written under a temporary name, synced to disk and renamed. After the first time, only
+    /// the weights differ.
     fn keep_best(&mut self) -> Result<(), TrainError> {
         let output = self.config.output_path.clone();
         let aside = folder::begin(&output.join("best"))?;
@@ -411,8 +416,8 @@ impl Task for CrossEncoder {
         vec![(OURS, self.record(snapshot))]
     }
 
-    /// The last model says that the run has ended: everything else is on the disk before it, and the
-    /// checkpoints that could be continued go after it.
+    /// Writes the last model, which marks the end of the run: everything else is on disk before it,
+    /// and the checkpoints are deleted after it.
     fn finish(
         &mut self,
         ending: &Ending<'_>,
@@ -421,7 +426,7 @@ impl Task for CrossEncoder {
         if ending.results.best.is_none() {
             self.keep_best()?;
         }
-        // A bare name, too, needs a parent.
+        // A bare file name needs a parent folder, too.
         let last = Path::new(".").join(&self.config.final_output_path);
         let partial = folder::begin(&last)?;
         self.save_model(&partial)?;

@@ -1,4 +1,4 @@
-//! From settings to a run: folders, data, model, each opened and checked.
+//! Prepares a run: the folders, the data and the model are opened and checked.
 
 use splade_io::{Event, FileError, Observer};
 use splade_model::cross_encoder::PairTokenizer;
@@ -14,13 +14,13 @@ use super::outputs::{Beginning, prepare};
 use super::start::started;
 use super::task::Parts;
 
-/// How [`train`] is called, beside the settings of the run.
+/// The options of [`train`] beside the settings.
 #[derive(Clone, Copy)]
 pub struct TrainOptions<'a> {
-    /// Turns the name of the model into a folder. The default takes folders, and fetches other names
+    /// Returns the folder of a named model. The default accepts folders, and fetches other names
     /// from the Hugging Face hub.
     pub resolve: &'a ResolveModel<'a>,
-    /// Whether the last checkpoint in `output_path` is continued, if there is one.
+    /// Whether the run resumes from the last checkpoint in `output_path`, if there is one.
     pub resume: bool,
 }
 
@@ -38,13 +38,13 @@ impl std::fmt::Debug for TrainOptions<'_> {
 
 /// Trains a cross-encoder as a config describes, on the threads of the current rayon pool.
 ///
-/// The best model, checkpoints and logs go into `output_path`, the last model into
-/// `final_output_path`. If the observer asks to stop, a checkpoint is written, from which a call with
-/// `resume` continues the run: it ends with the same bytes.
+/// The best model, the checkpoints and the logs go into `output_path`, and the last model goes into
+/// `final_output_path`. If the observer asks to stop, a checkpoint is written. A call with `resume`
+/// then continues the run, which ends with the same bytes.
 ///
 /// # Errors
-/// If the settings, the data and the model do not fit together, an output would be overwritten, a file
-/// cannot be read or written, or a loss is not finite.
+/// Returns an error if the settings, the data and the model do not fit together, if an output would
+/// be overwritten, if a file cannot be read or written, or if a loss is not finite.
 ///
 /// # Examples
 /// ```
@@ -110,8 +110,8 @@ pub fn train(
     let (warmup, steps) = (config.warmup_steps, run.plan().total);
     if warmup >= steps {
         observer.event(Event::Warning(&format!(
-            "warmup_steps: {warmup} are not fewer than the run's {steps}: the learning rate never \
-             reaches its height"
+            "warmup_steps: the run has only {steps} steps, so with {warmup} warm-up steps the \
+             learning rate never reaches its maximum"
         )));
     }
     let outcome = run.run(observer)?;

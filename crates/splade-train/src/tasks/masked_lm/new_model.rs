@@ -1,8 +1,9 @@
-//! Models of random weights, as transformers initialises them.
+//! Creates models with random weights, as transformers initialises them.
 //!
-//! BERT (`BertPreTrainedModel._init_weights`): weights and embeddings from N(0, σ), the padding's
-//! embedding and biases 0, norms 1. ModernBERT (`ModernBertPreTrainedModel._init_weights`): from
-//! N(0, σ) cut at 2σ, projections out of a layer with σ / √(2 · layers).
+//! BERT (`BertPreTrainedModel._init_weights`): weights and embeddings are drawn from N(0, σ), the
+//! embedding of the padding token and the biases are 0, and norms are 1. ModernBERT
+//! (`ModernBertPreTrainedModel._init_weights`): weights are drawn from N(0, σ) truncated at 2σ, and
+//! the output projections of a layer have σ / √(2 · layers).
 
 use std::f64::consts::TAU;
 use std::path::Path;
@@ -19,32 +20,32 @@ use crate::json::pretty;
 use crate::run::checks::create;
 use splade_data::random::{Random, WEIGHTS};
 
-/// What a tensor is filled with.
+/// The initial values of a tensor.
 #[derive(Clone, Copy)]
 enum Fill {
-    /// N(0, the deviation).
+    /// Draws from the normal distribution N(0, σ) with this σ.
     Normal(f64),
-    /// `Normal` with zeros in the row of padding.
+    /// `Normal` with zeros in the row of the padding token.
     Embedding(f64),
-    /// `Normal`, cut at so many deviations.
+    /// `Normal`, truncated at [`CUT`] standard deviations.
     Cut(f64),
     Constant(f32),
 }
 
-/// ModernBERT's `initializer_cutoff_factor`.
+/// The truncation of ModernBERT's weights in standard deviations (`initializer_cutoff_factor`).
 const CUT: f64 = 2.0;
 
-/// Rows of BERT's token-type table, as in every BERT.
+/// The number of rows in BERT's token-type table, as in every BERT.
 const TOKEN_TYPES: usize = 2;
 
-/// The base of rotary positions (RoFormer, arXiv 2104.09864), for texts of some hundred tokens;
-/// ModernBERT's own 160,000 is for eight thousand.
+/// The base of the rotary positions (RoFormer, arXiv 2104.09864), for texts of some hundred tokens.
+/// ModernBERT's own base of 160,000 is meant for eight thousand tokens.
 const ROPE_THETA: f64 = 10_000.0;
 
-/// Writes a model folder for the tokenizer of another folder; the weights follow from the seed.
+/// Writes a model folder for the tokenizer of another folder. The weights follow from the seed.
 ///
 /// # Errors
-/// If the sizes do not fit together or a file cannot be read or written.
+/// Returns an error if the sizes do not fit together, or if a file cannot be read or written.
 pub(super) fn new_model(
     new: &NewModel,
     tokenizer: &Tokenizer,
@@ -55,7 +56,9 @@ pub(super) fn new_model(
     let pad = ["[PAD]", "<pad>"].into_iter().find_map(|token| tokenizer.id(token));
     let pad = pad.ok_or_else(|| TrainError::Config {
         at: "model.new.tokenizer".into(),
-        message: "it has neither [PAD] nor <pad>".into(),
+        message:
+            "the vocabulary has neither [PAD] nor <pad>; hint: use a tokenizer with a padding token"
+                .into(),
     })?;
     let (mut config, tensors) = match new.architecture {
         NewArchitecture::Bert => (bert_config(new), bert(new, tokenizer.len())),
@@ -151,7 +154,7 @@ fn modernbert_config(new: &NewModel, tokenizer: &Tokenizer) -> Value {
 
 type Tensors = Vec<(String, Vec<usize>, Fill)>;
 
-/// The tensors of transformers' `BertForMaskedLM`; the decoder is the words' embedding.
+/// Returns the tensors of transformers' `BertForMaskedLM`. The decoder shares the word embeddings.
 fn bert(new: &NewModel, vocab: usize) -> Tensors {
     let mut list = Vec::new();
     let (hidden, inner, deviation) =
@@ -190,8 +193,8 @@ fn bert(new: &NewModel, vocab: usize) -> Tensors {
     list
 }
 
-/// The tensors of transformers' `ModernBertForMaskedLM`; the decoder is the words' embedding. The
-/// first layer has no norm before its attention.
+/// Returns the tensors of transformers' `ModernBertForMaskedLM`. The decoder shares the word
+/// embeddings, and the first layer has no norm before its attention.
 fn modernbert(new: &NewModel, vocab: usize) -> Tensors {
     let (hidden, inner, deviation) =
         (new.hidden_size, new.intermediate_size, new.initializer_range);
@@ -222,7 +225,8 @@ fn modernbert(new: &NewModel, vocab: usize) -> Tensors {
     list
 }
 
-/// A number of N(0, deviation) of at most `cut` deviations, by Box and Muller's transform (1958).
+/// Draws a number from N(0, deviation) of at most `cut` standard deviations, with the transform of
+/// Box and Muller (1958).
 fn normal(random: &mut Random, deviation: f64, cut: f64) -> f32 {
     loop {
         let radius = (-2.0 * libm::log(1.0 - random.share())).sqrt();

@@ -1,4 +1,4 @@
-//! From settings to a run: checkpoint, texts, tokenizer and encoder, each opened and checked.
+//! Prepares a run: the checkpoint, the texts, the tokenizer and the encoder are opened and checked.
 
 use std::path::{Path, PathBuf};
 
@@ -20,9 +20,10 @@ use super::task::Parts;
 
 /// The texts of a run, one after another.
 pub struct TextStream {
-    /// The texts.
+    /// The texts as an iterator, which may fail at any text.
     pub texts: Box<dyn Iterator<Item = Result<String, SourceError>>>,
-    /// Returns the share of the input that has been read, from 0 to 1, where its size is known.
+    /// Returns the share of the input that has been read, from 0 to 1, if the size of the input is
+    /// known.
     pub share: Box<dyn Fn() -> Option<f64>>,
 }
 
@@ -35,22 +36,22 @@ impl std::fmt::Debug for TextStream {
 /// Opens the texts of `data.train_files`.
 pub type OpenTexts<'a> = dyn Fn(&PretrainData) -> Result<TextStream, SourceError> + 'a;
 
-/// How [`pretrain`] is called, beside the settings of the run.
+/// The options of [`pretrain`] beside the settings.
 #[derive(Clone, Copy)]
 pub struct PretrainOptions<'a> {
-    /// Opens the texts that `data.train_files` names.
+    /// Opens the texts of `data.train_files`.
     pub texts: &'a OpenTexts<'a>,
-    /// Turns the names of models into folders. [`new`](Self::new) takes folders, and fetches other
+    /// Returns the folder of a named model. [`new`](Self::new) accepts folders, and fetches other
     /// names from the Hugging Face hub.
     pub resolve: &'a ResolveModel<'a>,
-    /// Called once, when nothing was found wrong and before the first step.
+    /// Called once, after all checks and before the first step.
     pub ready: &'a Ready<'a>,
-    /// A port of this machine where a live page of the run is served, 0 for any that is free.
+    /// The local port of the live page of the run; 0 chooses a free port. `None` means no page.
     pub dashboard: Option<u16>,
 }
 
 impl<'a> PretrainOptions<'a> {
-    /// Returns the default options of a run on the texts that `texts` opens.
+    /// Returns the default options for a run on the texts that `texts` opens.
     pub fn new(texts: &'a OpenTexts<'a>) -> Self {
         Self { texts, resolve: &resolve_at_hub, ready: &nothing, dashboard: None }
     }
@@ -64,16 +65,16 @@ impl std::fmt::Debug for PretrainOptions<'_> {
     }
 }
 
-/// Trains a masked language model on texts as a config describes, on the threads of the current rayon
-/// pool.
+/// Trains a masked language model on texts as a config describes, on the threads of the current
+/// rayon pool.
 ///
-/// It starts from a model, or from random weights where `model.new` gives the sizes. Outputs and
-/// stopping are those of [`train`](crate::train).
+/// The run starts from a model, or from random weights if `model.new` gives the sizes. Outputs and
+/// stopping work as in [`train`](crate::train).
 ///
 /// # Errors
-/// If the settings, the texts and the model do not fit together, an output would be overwritten, a
-/// file cannot be read or written, or a loss is not finite; [`TrainError::Stopped`] if the observer
-/// asks to stop while the texts are read.
+/// Returns an error if the settings, the texts and the model do not fit together, if an output
+/// would be overwritten, if a file cannot be read or written, or if a loss is not finite. Returns
+/// [`TrainError::Stopped`] if the observer asks to stop while the texts are read.
 ///
 /// # Examples
 /// ```
@@ -116,7 +117,7 @@ pub fn pretrain(
     run.run(observer)
 }
 
-/// Opens everything, the cheapest first.
+/// Opens everything that a run needs, the cheapest first.
 fn prepare(
     config: &PretrainConfig,
     options: &PretrainOptions<'_>,
@@ -133,7 +134,7 @@ fn prepare(
     let (share, whole_words) = (config.data.mask_share, config.data.whole_words);
     let masking = Masking::new(&tokenizer, share, whole_words)?;
     if whole_words && !masking.knows_words() {
-        let note = "note: no token goes on with a word (##): tokens are hidden one by one";
+        let note = "note: the vocabulary has no word pieces (##), so tokens are masked one by one";
         observer.event(Event::Note(note));
     }
     let corpus = corpus(config, &tokenizer, texts, observer)?;
@@ -141,7 +142,7 @@ fn prepare(
     Ok(Parts { config, engine, corpus, masking, resume, dashboard: options.dashboard })
 }
 
-/// Returns the folder and the tokenizer of the model that a run starts from.
+/// Returns the folder and the tokenizer of the model from which the run starts.
 fn start(
     config: &PretrainConfig,
     options: &PretrainOptions<'_>,
@@ -154,7 +155,8 @@ fn start(
         Start::Model(name) => {
             let (folder, made) = with_head(resolve(name)?, training, "start")?;
             if made {
-                let note = "note: the model has no head for words; it starts with a new one";
+                let note = "note: the model has no masked-language-modelling head; it starts with \
+                            a new one";
                 observer.event(Event::Note(note));
             }
             let tokenizer = Tokenizer::from_dir(&folder, &tokenizer_options)?;
@@ -181,7 +183,7 @@ fn check_fit(
         return Err(TrainError::Config {
             at: "model.max_length".into(),
             message: format!(
-                "{} is more than the {} tokens that the model takes",
+                "{} is more than the limit of the model, {} tokens",
                 config.model.max_length,
                 engine.max_tokens()
             ),
@@ -189,7 +191,8 @@ fn check_fit(
     }
     if tokenizer.len() > engine.vocab() {
         return Err(TrainError::Run(format!(
-            "the tokenizer of {} has {} tokens, the model {} terms; give the tokenizer of the model",
+            "the tokenizer of {} has {} tokens, the model {} terms; give the tokenizer of the \
+             model",
             folder.display(),
             tokenizer.len(),
             engine.vocab()
@@ -198,7 +201,7 @@ fn check_fit(
     Ok(())
 }
 
-/// The bytes of texts that are tokenized at once.
+/// The number of bytes of text that are tokenized at once.
 const WINDOW: usize = 4 << 20;
 
 /// Reads and tokenizes all texts.
@@ -242,8 +245,8 @@ fn corpus(
     if corpus.is_empty() {
         return Err(TrainError::Data(
             match corpus.documents() {
-                0 => "data.train_files: there is no text in them",
-                _ => "data.eval_share: all texts are held out; lower it",
+                0 => "data.train_files: the files have no texts",
+                _ => "data.eval_share: all texts are held out; hint: lower it",
             }
             .to_owned(),
         ));

@@ -1,4 +1,4 @@
-//! One step: hidden tokens are predicted, texts regularized, parameters updated.
+//! A step of masked language modelling: predict masked tokens, regularize texts, update parameters.
 
 use serde_json::{Value, json};
 use splade_model::training::{CrossEntropy, Masked};
@@ -14,7 +14,7 @@ use crate::schedule::Schedule;
 use splade_data::random::{DROPOUT, hash};
 use splade_logs::names;
 
-/// Sequences, and what is to be predicted in them.
+/// The sequences of a batch, and their masked tokens.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct MaskedBatch {
     pub(super) texts: Vec<Vec<u32>>,
@@ -22,7 +22,7 @@ pub(crate) struct MaskedBatch {
 }
 
 impl MaskedBatch {
-    /// Adds a sequence with the places and ids of its hidden tokens.
+    /// Adds a sequence. `hidden` has the position and the original id of each masked token.
     pub(super) fn add(&mut self, ids: Vec<u32>, hidden: &[(usize, u32)]) {
         let before = self.tokens();
         let masked = |(place, id): &(usize, u32)| Masked { token: before + place, id: *id };
@@ -39,7 +39,7 @@ impl MaskedBatch {
     }
 }
 
-/// All that a step changes, and what it needs.
+/// The model, the optimizer and everything else that a step changes or needs.
 #[derive(Debug)]
 pub(super) struct Stepper {
     pub(super) engine: CpuEngine,
@@ -50,12 +50,13 @@ pub(super) struct Stepper {
     max_grad_norm: f64,
     seed: u64,
     step: u64,
-    /// Tells whether a checkpoint is of the same texts.
+    /// The fingerprint of the texts; a checkpoint with another fingerprint is refused.
     corpus: u64,
 }
 
 impl Stepper {
-    /// Begins a run of `total` steps on a corpus of this fingerprint.
+    /// Creates the state before the first of `total` steps on a corpus with the fingerprint
+    /// `corpus`.
     pub(super) fn new(
         engine: CpuEngine,
         training: &TrainingConfig,
@@ -76,16 +77,17 @@ impl Stepper {
         })
     }
 
-    /// The strength of the regularizer after the steps made so far.
+    /// Returns λ for the next step.
     pub(super) fn lambda(&self) -> f64 {
         self.regularizer.as_ref().map_or(0.0, |regularizer| regularizer.lambda(self.step))
     }
 
-    /// Makes a step of some batches: the loss is the mean over all their hidden tokens, the
-    /// regularizer's the mean over the batches.
+    /// Makes a step of some batches. The loss is the mean over all their masked tokens, and the
+    /// regularizer is the mean over the batches.
     ///
     /// # Errors
-    /// If the loss or the gradients are not finite: the parameters are as they were then.
+    /// Returns an error if the loss or the gradients are not finite. The parameters are unchanged
+    /// in this case.
     pub(super) fn step(&mut self, batches: &[MaskedBatch]) -> Result<StepReport, TrainError> {
         let count = batches.iter().map(|batch| batch.masked.len()).sum::<usize>().max(1);
         let (mut found, mut penalty) = (CrossEntropy::default(), 0.0);
@@ -146,12 +148,12 @@ impl Stepper {
         })
     }
 
-    /// The loss of a batch without dropout, and its hidden tokens.
+    /// Returns the loss of a batch without dropout, and the number of its masked tokens.
     pub(super) fn evaluate(&self, batch: &MaskedBatch) -> (CrossEntropy, usize) {
         (self.engine.masked_loss(&batch.texts(), &batch.masked), batch.masked.len())
     }
 
-    /// Bytes of parameters and moments in a checkpoint.
+    /// Returns the number of bytes of parameters and moments in a checkpoint.
     pub(super) fn checkpoint_bytes(&mut self) -> u64 {
         let mut numbers = 0;
         self.engine.parameters(&mut |parameter| numbers += parameter.values.len());
@@ -159,7 +161,7 @@ impl Stepper {
         (numbers * (1 + moments) * size_of::<f32>()) as u64
     }
 
-    /// Returns the steps that were made.
+    /// Returns the number of steps that were made.
     pub(super) fn steps(&self) -> u64 {
         self.step
     }
@@ -173,20 +175,20 @@ impl Stepper {
         }
     }
 
-    /// Returns the state of the regularizer and what tells the texts apart, for checkpoints.
+    /// Returns the state of the regularizer and the fingerprint of the texts, for checkpoints.
     pub(super) fn objective_state(&self) -> Value {
         let regularizer = self.regularizer.as_ref().map_or(Value::Null, TextRegularizer::state);
         json!({ "corpus": format!("{:016x}", self.corpus), "doc": regularizer })
     }
 
-    /// Goes on after `steps` steps with the state of a checkpoint.
+    /// Continues after `steps` steps with the state from a checkpoint.
     ///
     /// # Errors
-    /// If the checkpoint is of other texts or of another regularizer.
+    /// Returns an error if the checkpoint belongs to other texts or to another regularizer.
     pub(super) fn go_on(&mut self, steps: u64, objective: &Value) -> Result<(), TrainError> {
         if objective["corpus"] != self.objective_state()["corpus"] {
             return Err(TrainError::State(
-                "it was trained on other texts, or with another tokenizer\nhint: continue with \
+                "it was trained on other texts, or with another tokenizer\nhint: resume with \
                  the data of the run, or begin in another output_dir"
                     .into(),
             ));

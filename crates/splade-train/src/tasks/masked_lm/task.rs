@@ -1,4 +1,4 @@
-//! Masked language modelling behind the trait of the loop.
+//! The task of masked language modelling.
 
 use std::path::{Path, PathBuf};
 
@@ -26,29 +26,29 @@ use crate::tasks::prepare::rules;
 
 use super::step::{MaskedBatch, Stepper};
 
-/// What a run is made of.
+/// The opened parts of a run.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    /// All settings.
+    /// The settings of the run.
     pub(crate) config: PretrainConfig,
-    /// The encoder as it starts.
+    /// The encoder before the first step.
     pub(crate) engine: CpuEngine,
-    /// The texts to train on.
+    /// The texts for training and evaluation.
     pub(crate) corpus: Corpus,
-    /// The choice of tokens that are to be predicted.
+    /// The choice of the tokens that are masked.
     pub(crate) masking: Masking,
-    /// The checkpoint to continue.
+    /// The checkpoint from which the run resumes.
     pub(crate) resume: Option<PathBuf>,
-    /// A port for the live page, 0 for any.
+    /// The port of the live page; 0 chooses a free port.
     pub(crate) dashboard: Option<u16>,
 }
 
 impl Parts {
-    /// Checks everything, and prepares the run or continues it.
+    /// Checks the settings, and prepares the run or resumes it.
     ///
     /// # Errors
-    /// If the settings ask for what the data does not give, an output would be overwritten, or the
-    /// checkpoint cannot be continued.
+    /// Returns an error if the settings need data that is not there, if an output would be
+    /// overwritten, or if the checkpoint cannot be resumed.
     pub(crate) fn run(self) -> Result<Run<MaskedLm>, TrainError> {
         let Self { config, engine, corpus, masking, resume, dashboard } = self;
         let (training, settings) = (&config.training, config.to_value());
@@ -56,13 +56,13 @@ impl Parts {
         if (training.do_eval || training.eval_on_start) && corpus.held_out() == 0 {
             return Err(TrainError::Config {
                 at: "data.eval_share".into(),
-                message: "no document is held out to evaluate on\nhint: raise it, or set \
+                message: "no document is held out for evaluations\nhint: raise it, or set \
                           training.eval_strategy to no, and eval_on_start to false"
                     .into(),
             });
         }
         check_outputs(training, training.resume_from_checkpoint.is_some() || resume.is_some())?;
-        // The evaluation of the results is also part of the last checkpoint.
+        // The evaluation for the results is also part of the last checkpoint.
         plan.evaluate.last = training.do_eval.then_some(true);
         let rules =
             Rules { evaluate_result: training.do_eval, ..rules(training, &settings, dashboard) };
@@ -78,7 +78,7 @@ impl Parts {
     }
 }
 
-/// The task of predicting hidden tokens.
+/// The task of predicting masked tokens.
 #[derive(Debug)]
 pub(crate) struct MaskedLm {
     config: PretrainConfig,
@@ -89,8 +89,8 @@ pub(crate) struct MaskedLm {
 }
 
 impl MaskedLm {
-    /// Returns the sequences of a batch; their tokens are hidden by the seed, the epoch and the number
-    /// of the sequence in it.
+    /// Returns the sequences of a batch. Which tokens are masked depends on the seed, the epoch and
+    /// the number of the sequence in the epoch.
     fn batch(&self, planned: &PlannedBatch) -> MaskedBatch {
         let (seed, epoch) = (self.config.training.seed, planned.epoch);
         let mut batch = MaskedBatch::default();
@@ -137,7 +137,7 @@ impl Task for MaskedLm {
 
     fn logged(&self, window: &mut Window) -> Values {
         let mut values = window.take(names::REGULARIZER, (0.0, self.stepper.lambda()));
-        // There are no queries, and without a regularizer no vectors.
+        // There are no queries, and without a regularizer there are no vectors.
         let mut unused = vec![names::LAMBDA_Q, names::QUERY_TERMS];
         if self.config.training.regularizers.doc.is_none() {
             unused.extend([names::REGULARIZER, names::LAMBDA_D, names::DOC_TERMS]);
@@ -146,8 +146,8 @@ impl Task for MaskedLm {
         values
     }
 
-    /// Measures loss and accuracy of the texts that are held out, whose tokens are hidden in the same
-    /// way each time. An evaluation is not stopped in between.
+    /// Returns the loss and the accuracy on the held-out texts, with the same masked tokens each
+    /// time. The evaluation is not interrupted by `_stop`.
     fn evaluate(&self, _stop: &mut dyn FnMut() -> bool) -> Result<Option<Evaluation>, TrainError> {
         let (mut found, mut count) = (CrossEntropy::default(), 0);
         let size = self.config.training.per_device_eval_batch_size;

@@ -1,4 +1,4 @@
-//! Steps against PyTorch's, new models, runs that go on, and what must not change them.
+//! Steps are compared with PyTorch, and new models, resumed runs and invariances are tested.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ fn read_json(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).expect("a fixture")).expect("JSON")
 }
 
-/// The encoder of a fixture without dropout.
+/// Loads the encoder of a fixture without dropout.
 fn without_dropout(name: &str) -> (tempfile::TempDir, CpuEngine) {
     let (from, dir) = (models().join(name), tempfile::tempdir().expect("a folder"));
     for file in ["model.safetensors", "tokenizer_config.json", "vocab.txt"] {
@@ -47,7 +47,7 @@ fn without_dropout(name: &str) -> (tempfile::TempDir, CpuEngine) {
     (dir, engine.expect("a model"))
 }
 
-/// All tensors of a model.
+/// Returns all tensors of a model.
 fn tensors(engine: &mut CpuEngine) -> Vec<NamedTensor> {
     let mut values = Vec::new();
     engine.parameters(&mut |parameter| values.push(parameter.values.to_vec()));
@@ -55,7 +55,8 @@ fn tensors(engine: &mut CpuEngine) -> Vec<NamedTensor> {
     all.collect()
 }
 
-/// Four steps of scripts/reference/tiny_pretraining.py: losses, norms, and all parameters after.
+/// Four steps are compared with scripts/reference/tiny_pretraining.py: losses, norms, and all
+/// parameters afterwards.
 #[test]
 fn steps_are_those_of_pytorch() {
     let expected = read_json(&models().join("pretraining.json"));
@@ -81,12 +82,13 @@ fn steps_are_those_of_pytorch() {
         let (_folder, engine) = without_dropout(name);
         let mut stepper = Stepper::new(engine, &training, 4, 0).expect("a stepper");
         for step in expected["steps"].as_array().expect("steps") {
-            // Twice the same batch has the mean of its gradients.
+            // Two copies of a batch give the mean of their gradients, which is that of one.
             let report = stepper.step(&[batch.clone(), batch.clone()]).expect("a step");
             let got = [report.loss, report.gradient_norm];
             for (i, got) in got.into_iter().enumerate() {
                 let want = step[i].as_f64().expect("a number");
-                // Updates of 2e-3 in 32 bits, of gradients that are right to 1e-4 of their norm.
+                // The updates are 2e-3 in 32 bits, and the gradients are right to 1e-4 of their
+                // norm.
                 if (got - want).abs() > 3e-4 * want {
                     wrong.push(format!("{name} {}: {got}, not {want}", ["loss", "norm"][i]));
                 }
@@ -98,7 +100,7 @@ fn steps_are_those_of_pytorch() {
             let pattern = |i: usize| ((31 * i) % 17) as f64 / 8.0 - 1.0;
             let values = tensor.values.iter().enumerate();
             let projection: f64 = values.map(|(i, x)| f64::from(*x) * pattern(i)).sum();
-            // Adam takes a gradient near its epsilon as it is, with its rounding.
+            // Adam does not normalise a gradient near its epsilon, so its rounding error remains.
             let tolerance = 1e-4 * want(0) + 1e-4;
             let near = |got: f64, want: f64| (got - want).abs() <= tolerance;
             if !near(norm, want(0)) || !near(projection, want(1)) {
@@ -110,7 +112,8 @@ fn steps_are_those_of_pytorch() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The loss of a step is the mean over its hidden tokens, however these are dealt out to batches.
+/// The loss of a step is the mean over its masked tokens, however these are distributed over
+/// batches.
 #[test]
 fn batches_of_a_step_count_by_their_hidden_tokens() {
     let config = config(tempfile::tempdir().expect("a folder").path());
@@ -137,12 +140,12 @@ fn batches_of_a_step_count_by_their_hidden_tokens() {
     assert_ne!(3 * parts[0].masked.len(), parts[1].masked.len(), "as many a text: no test");
     let (whole, parts) = (step(&[batch(0..4)]), step(&parts));
     for (whole, parts) in whole.into_iter().zip(parts) {
-        // Sums in another order, in 32 bits.
+        // The sums are computed in 32 bits and in another order.
         assert!((whole - parts).abs() < 1e-5 * whole.abs(), "{whole} {parts}");
     }
 }
 
-/// The tokenizer of the small vocabulary.
+/// Returns the folder of the tokenizer with the small vocabulary.
 fn tokenizer_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../splade-text/tests/fixtures/bert-uncased")
 }
@@ -151,7 +154,7 @@ fn tokenizer() -> Tokenizer {
     Tokenizer::from_dir(&tokenizer_folder(), &TokenizerOptions::default()).expect("a tokenizer")
 }
 
-/// A run of a tiny new model, whose checkpoints come every second step.
+/// Returns the config of a run with a tiny new model and a checkpoint every second step.
 fn config(output: &Path) -> PretrainConfig {
     let value = json!({
         "model": {
@@ -181,13 +184,13 @@ const WORDS: [&str; 12] = [
     "dawn",
 ];
 
-/// Nine words and more in a cycle.
+/// Returns a document of nine words or more in a cycle.
 fn cycle(document: usize) -> String {
     let words = (0..9 + document % 7).map(|j| WORDS[(document * 5 + j) % WORDS.len()]);
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// One word again and again.
+/// Returns a document that repeats one word.
 fn echo(document: usize) -> String {
     vec![WORDS[document % 6]; 30 + document % 7].join(" ")
 }
@@ -224,7 +227,7 @@ fn pretrainer(
     options.run().expect("a run")
 }
 
-/// Stops after some steps.
+/// An observer that asks to stop after some steps.
 struct Stop(u64);
 
 impl Observer for Stop {
@@ -239,7 +242,7 @@ impl Observer for Stop {
     }
 }
 
-/// What runs must share: weights, moments, the log's numbers.
+/// Returns what equal runs must share: weights, moments and the numbers of the log.
 fn outcome(output: &Path) -> Vec<Vec<u8>> {
     let read = |name: &str| std::fs::read(output.join(name)).expect(name);
     let state = read_json(&output.join("checkpoint-8/trainer_state.json"));
@@ -270,7 +273,7 @@ fn a_run_that_was_stopped_ends_with_the_same_bytes_on_any_threads() {
         assert_eq!(stopped, steps < 9);
     }
     assert!(outcome(&whole) == outcome(&parts), "the runs differ");
-    // A corpus that changed is told.
+    // A run on a changed corpus is refused.
     let resume = Some(parts.join("checkpoint-8"));
     let mut corpus = corpus(&config(&parts), cycle);
     corpus.add(&tokenizer(), &["the night train".to_owned()]).expect("tokens");
@@ -287,7 +290,7 @@ fn a_run_that_was_stopped_ends_with_the_same_bytes_on_any_threads() {
     assert!(error.contains("other texts"), "{error}");
 }
 
-/// They learn to look around: the hidden word is that of its neighbours.
+/// The model must learn to use the context: a masked word is the same as its neighbours.
 #[test]
 fn new_models_learn_from_context() {
     for architecture in NewArchitecture::ALL {
@@ -308,11 +311,12 @@ fn learns(mut config: PretrainConfig) {
     let ended = pretrainer(config, echo, None).run(&mut ()).expect("a run");
     let Outcome::Finished(results) = ended else { panic!("it was not stopped") };
     let eval = results.eval.expect("an evaluation");
-    // Without its neighbours a word is one of six: ln 6 = 1.79, 0.17.
+    // Without its neighbours, a word is one of six: the loss is ln 6 = 1.79, and the accuracy 0.17.
     assert!(eval[0].1 < 1.4 && eval[1].1 > 0.4, "{eval:?}");
 }
 
-/// Weights have the wanted deviation, biases are zero, norms one; the seed decides.
+/// The weights have the expected standard deviation, biases are zero, norms are one, and the seed
+/// determines everything.
 #[test]
 fn new_models_are_random_as_in_transformers() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -336,7 +340,8 @@ fn new_models_are_random_as_in_transformers() {
                 assert!(values.iter().all(|x| *x == want), "{}", tensor.name);
                 continue;
             }
-            // A normal distribution that is cut at two deviations has .8796 of its deviation.
+            // A normal distribution truncated at two standard deviations has .8796 of its standard
+            // deviation.
             let out = ["attn.Wo", "mlp.Wo", "head.dense"];
             let want = match architecture {
                 NewArchitecture::Bert => 0.02,
@@ -345,7 +350,7 @@ fn new_models_are_random_as_in_transformers() {
             };
             let count = values.iter().filter(|x| **x != 0.0).count() as f64;
             let variance = values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / count;
-            // The deviation of a deviation of n draws is σ / √(2n).
+            // The standard deviation of the estimate from n draws is σ / √(2n).
             let tolerance = 5.0 * want / (2.0 * count).sqrt();
             assert!((variance.sqrt() - want).abs() < tolerance, "{} {variance}", tensor.name);
             if architecture == NewArchitecture::ModernBert {
@@ -359,8 +364,8 @@ fn new_models_are_random_as_in_transformers() {
     }
 }
 
-/// Every token stands in one sequence of an epoch, but for less than a sequence; epochs are cut
-/// and ordered in other ways.
+/// Every token is in one sequence of an epoch, except for less than one sequence. Epochs are cut
+/// and ordered differently.
 #[test]
 fn sequences_hold_every_token_once() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -391,7 +396,7 @@ fn sequences_hold_every_token_once() {
     for all in [tokens(&first), tokens(&second)] {
         assert!(all + held_out <= words && all + held_out + 2 * 22 > words, "{all} {held_out}");
     }
-    // Less than one sequence is left out, of any word.
+    // Less than one sequence is left out, and its words may be any.
     for (id, count) in first {
         assert!(id <= 4 || count.abs_diff(second[&id]) <= 22, "{id}");
     }

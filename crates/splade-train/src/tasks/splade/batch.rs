@@ -1,4 +1,4 @@
-//! Batches of token ids, and how texts become them.
+//! Batches of token ids, and the tokenization that makes them.
 
 use std::sync::Arc;
 
@@ -7,49 +7,53 @@ use splade_text::{TextError, Tokenizer};
 use crate::error::TrainError;
 use splade_data::{Sample, TrainingData};
 
-/// Token ids of a batch of samples.
+/// The token ids of a batch of samples.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct TokenBatch {
-    /// One a sample.
+    /// The token ids of the queries, shape `(samples)`.
     pub(crate) queries: Vec<Vec<u32>>,
-    /// One a sample.
+    /// The token ids of the positives, shape `(samples)`.
     pub(crate) positives: Vec<Vec<u32>>,
-    /// The same number for each sample, those of a sample together.
+    /// The token ids of the negatives: the same number for each sample, and those of a sample are
+    /// adjacent.
     pub(crate) negatives: Vec<Vec<u32>>,
-    /// (samples, 1 + negatives of a sample), the positive's first.
+    /// The teacher scores, shape (samples, 1 + negatives of a sample), with the positive's score
+    /// first.
     pub(crate) teacher_scores: Option<Vec<f32>>,
 }
 
 impl TokenBatch {
-    /// All texts: queries, positives, negatives. A text's place here is its ordinal.
+    /// Returns all texts: queries, positives, negatives. The position of a text in this order is
+    /// its ordinal.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &[u32]> {
         self.queries.iter().chain(&self.positives).chain(&self.negatives).map(Vec::as_slice)
     }
 
-    /// Tokens of all texts.
+    /// Returns the number of tokens in all texts.
     pub(crate) fn tokens(&self) -> usize {
         self.texts().map(<[u32]>::len).sum()
     }
 }
 
-/// How texts become token ids.
+/// The settings that turn texts into token ids.
 #[derive(Debug, Clone)]
 pub(crate) struct Tokenization {
     /// The tokenizer of both towers.
     pub(crate) tokenizer: Arc<Tokenizer>,
-    /// Queries have no special tokens, as tables of weights want them.
+    /// Whether queries have no special tokens, as tables of weights need it.
     pub(crate) plain_queries: bool,
-    /// Texts are cut to so many tokens.
+    /// The maximum number of tokens in a text; longer texts are truncated.
     pub(crate) max_length: usize,
-    /// What the model can take: the limit of queries under `compat.long_queries`.
+    /// The maximum number of tokens that the model supports: the limit of queries with
+    /// `compat.long_queries`.
     pub(crate) model_length: usize,
 }
 
 impl Tokenization {
-    /// The ids of a query, cut to `length`.
+    /// Returns the token ids of a query, truncated to `length`.
     ///
     /// # Errors
-    /// If the tokenizer cannot take the text.
+    /// Returns an error if the tokenizer cannot process the text.
     pub(crate) fn query(&self, text: &str, length: usize) -> Result<Vec<u32>, TrainError> {
         if !self.plain_queries {
             return self.ids(text, length);
@@ -59,18 +63,18 @@ impl Tokenization {
         Ok(ids)
     }
 
-    /// The ids of a document, cut to `max_length`.
+    /// Returns the token ids of a document, truncated to `max_length`.
     ///
     /// # Errors
-    /// If the tokenizer cannot take the text.
+    /// Returns an error if the tokenizer cannot process the text.
     pub(crate) fn document(&self, text: &str) -> Result<Vec<u32>, TrainError> {
         self.ids(text, self.max_length)
     }
 
-    /// The batch of some samples.
+    /// Returns the batch of some samples.
     ///
     /// # Errors
-    /// If a text is missing or cannot be tokenized.
+    /// Returns an error if a text is missing or cannot be tokenized.
     pub(crate) fn batch(
         &self,
         data: &TrainingData,

@@ -1,4 +1,4 @@
-//! Checks of the evaluations that a SPLADE run asks for.
+//! The checks of the evaluations in a SPLADE run.
 
 use splade_data::{TrainingData, ValidationData};
 use splade_logs::names;
@@ -10,8 +10,8 @@ use crate::run::checks::wrong;
 
 use super::evaluation::{AVG_QUERY_TERMS, metrics};
 
-/// Checks that the evaluations that are asked for can be made, and that checkpoints are there when
-/// the best of them is wanted (`TrainingArguments.__post_init__` of transformers 4.56).
+/// Checks that the requested evaluations are possible, and that checkpoints exist if the best one
+/// is wanted (`TrainingArguments.__post_init__` of transformers 4.56).
 pub(super) fn check_evaluation(
     config: &Config,
     plan: &Plan,
@@ -23,7 +23,7 @@ pub(super) fn check_evaluation(
     if evaluates && validation.is_none() && data.held_out() == 0 {
         return Err(wrong(
             "eval_strategy",
-            "there is nothing to evaluate on: give data.validation_* or data.eval_loss_size, or \
+            "there is nothing to evaluate on: set data.validation_* or data.eval_loss_size, or \
              set it to no",
         ));
     }
@@ -32,7 +32,7 @@ pub(super) fn check_evaluation(
         if training.save_strategy != training.eval_strategy {
             return Err(wrong(
                 "load_best_model_at_end",
-                "it needs the same save_strategy and eval_strategy, or save_strategy: best",
+                "save_strategy must be best or equal to eval_strategy",
             ));
         }
         if let (Some(save), Some(eval)) = (plan.save.every, plan.evaluate.every)
@@ -64,12 +64,13 @@ pub(super) fn check_evaluation(
         true => Ok(()),
         false => Err(wrong(
             "metric_for_best_model",
-            &format!("evaluations have no {name}; they have {}", known.join(", ")),
+            &format!("evaluations do not compute {name}; they compute {}", known.join(", ")),
         )),
     }
 }
 
-/// The name with `eval_`, and whether greater is better; none where no best model is looked for.
+/// Returns the metric's name with `eval_`, and whether greater is better. Returns `None` if no best
+/// model is wanted.
 pub(super) fn best_metric(config: &Config) -> Option<(String, bool)> {
     let training = &config.training;
     let loss = || training.load_best_model_at_end.then(|| "loss".to_owned());

@@ -1,9 +1,9 @@
-//! Evaluation while a run is made: the loss of the samples that are held out, and retrieval over
-//! the validation set, with light-splade's names and rounding (`evaluator/evaluator.py`).
+//! Evaluation during a run: the loss on the held-out samples, and retrieval over the validation
+//! set, with the names and the rounding of the Python library (`evaluator/evaluator.py`).
 //!
-//! Search is exact; documents with equal scores stand in the order of their file. Python ranks
-//! documents without a term of the query too, in no defined order: under `compat.zero_scores` they
-//! follow, the last of the file first.
+//! The search is exact, and documents with equal scores are in the order of their file. The Python
+//! library also ranks documents that share no term with the query, in an undefined order. With
+//! `compat.zero_scores` these documents come at the end, the last of the file first.
 
 use std::path::Path;
 
@@ -24,16 +24,16 @@ use super::batch::Tokenization;
 use super::step::Stepper;
 use super::towers::Towers;
 
-/// Texts that are encoded at a time. Vectors do not depend on it.
+/// The number of texts that are encoded at a time; it does not change their vectors.
 const WINDOW: usize = 256;
-/// Texts of each side whose expansions are shown, and terms of each.
+/// The number of texts of each side whose expansions are logged, and the number of terms in each.
 const SHOWN: (usize, usize) = (3, 12);
 
-/// The mean loss over batches of the samples that are held out; none if there are none. As in
-/// Python a last batch that is smaller counts as much as the others.
+/// Returns the mean loss over batches of the held-out samples, or `None` if there are none. As in
+/// Python, a smaller last batch counts as much as the others.
 ///
 /// # Errors
-/// If a text is missing.
+/// Returns an error if a text is missing.
 pub(crate) fn held_out_loss(
     stepper: &Stepper,
     data: &TrainingData,
@@ -50,10 +50,11 @@ pub(crate) fn held_out_loss(
     Ok((count > 0).then(|| sum / count.div_ceil(batch) as f64))
 }
 
-/// Encodes and searches the validation set. `folder` is made for the index and removed.
+/// Encodes the validation set and searches it. `folder` is created for the index and removed at the
+/// end.
 ///
 /// # Errors
-/// If a text cannot be encoded or the index not be written.
+/// Returns an error if a text cannot be encoded or the index cannot be written.
 pub(crate) fn retrieval(
     towers: &Towers,
     tokenization: &Tokenization,
@@ -105,7 +106,8 @@ pub(crate) fn retrieval(
         if config.training.compat.zero_scores {
             add_others(&mut ranked, &validation.docs, depth);
         }
-        // By rank, so that the order of equal scores stays.
+        // The scores are derived from the ranks, so that documents with equal scores keep their
+        // order.
         let scored = ranked
             .into_iter()
             .enumerate()
@@ -143,13 +145,13 @@ pub(crate) fn retrieval(
     Ok(Evaluation { values, expansions: Some(expansions) })
 }
 
-/// Ours: the mean number of terms of a validation query.
+/// The mean number of terms in a validation query (light-splade only).
 pub(crate) const AVG_QUERY_TERMS: &str = "eval_avg_query_nnz";
 
-/// The metrics of the config, with the names that they have there.
+/// Returns the metrics of the config, each with the name that it has there.
 ///
 /// # Errors
-/// If one is not known.
+/// Returns an error if a metric is not known.
 pub(super) fn metrics(config: &Config) -> Result<Vec<(String, Metric)>, TrainError> {
     let parse = |name: &String| {
         let metric = name.parse().map_err(|error: splade_eval::EvalError| TrainError::Config {
@@ -169,7 +171,7 @@ pub(super) fn metrics(config: &Config) -> Result<Vec<(String, Metric)>, TrainErr
     Ok(metrics)
 }
 
-/// Calls with row, id and vector of every text.
+/// Calls `each` with the row, the id and the vector of every text.
 fn each_vector(
     texts: &Texts,
     ids: &dyn Fn(&str) -> Result<Vec<u32>, TrainError>,
@@ -180,14 +182,19 @@ fn each_vector(
     for start in (0..all.len()).step_by(WINDOW) {
         let rows = start..(start + WINDOW).min(all.len());
         let tokens = rows.clone().map(|row| {
-            let gone = || TrainError::Data(format!("the text of {} is gone", all[row]));
+            let gone = || {
+                TrainError::Data(format!(
+                    "the text of {} is missing; its file was changed during the run",
+                    all[row]
+                ))
+            };
             ids(&texts.text_at(row).ok_or_else(gone)?)
         });
         let tokens: Vec<Vec<u32>> = tokens.collect::<Result<_, TrainError>>()?;
         for (row, Terms { terms, weights }) in rows.zip(encode(&tokens)) {
             let terms = terms.into_iter().map(TermId).collect();
             let vector = SparseVector::new(terms, weights).map_err(|error| {
-                TrainError::Run(format!("the vector of text {} is no vector: {error}", all[row]))
+                TrainError::Run(format!("the vector of text {} is not valid: {error}", all[row]))
             })?;
             each(row, all[row], vector)?;
         }
@@ -195,7 +202,7 @@ fn each_vector(
     Ok(())
 }
 
-/// Documents without a term of the query, the last of the file first.
+/// Appends documents that share no term with the query, the last of the file first.
 fn add_others(ranked: &mut Vec<String>, docs: &Texts, depth: usize) {
     if ranked.len() >= depth {
         return;
@@ -229,7 +236,8 @@ fn show(
     });
 }
 
-/// A folder that is removed in the end, and before it is made: a killed process may have left it.
+/// A folder that is removed when it is dropped, and also before it is created, because a killed
+/// process may have left it.
 struct TemporaryIndex<'a>(&'a Path);
 
 impl<'a> TemporaryIndex<'a> {

@@ -1,4 +1,4 @@
-//! The batches of the steps, made ahead of time on a thread.
+//! The batches of the steps, prepared ahead of time on a thread.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -10,19 +10,19 @@ use splade_data::{Sample, TrainingData};
 
 use super::batch::{TokenBatch, Tokenization};
 
-/// Steps that are ready before they are asked for.
+/// The number of steps whose batches are prepared in advance.
 const AHEAD: usize = 2;
 
-/// The batches of one step after the other.
+/// The batches of one step after another.
 #[derive(Debug)]
 pub(super) struct Feed {
-    /// None once it is dropped, which ends the thread.
+    /// The receiver of the batches; `None` after the drop, which ends the thread.
     steps: Option<Receiver<Result<Vec<TokenBatch>, TrainError>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Feed {
-    /// Begins with step `first`, from 0.
+    /// Starts the thread; `first` is the first step, counted from 0.
     pub(super) fn start(
         plan: Plan,
         data: Arc<TrainingData>,
@@ -46,8 +46,8 @@ impl Feed {
     }
 
     pub(super) fn next(&mut self) -> Result<Vec<TokenBatch>, TrainError> {
-        let steps = self.steps.as_ref().expect("it is not dropped: this is a bug");
-        steps.recv().expect("no more steps than planned: this is a bug")
+        let steps = self.steps.as_ref().expect("the receiver was dropped: this is a bug");
+        steps.recv().expect("more steps were requested than planned: this is a bug")
     }
 }
 
@@ -60,7 +60,7 @@ impl Drop for Feed {
     }
 }
 
-/// The batches of a step.
+/// Returns the batches of a step.
 fn batches(
     plan: &Plan,
     data: &TrainingData,

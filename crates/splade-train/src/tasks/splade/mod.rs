@@ -1,13 +1,15 @@
-//! SPLADE: one encoder or two are trained on queries with positive and negative documents.
+//! SPLADE training: one or two encoders are trained on queries with positive and negative
+//! documents.
 //!
 //! ```text
 //! data ─► feed (a thread) ─► Stepper: towers ─► objective ─► towers ─► optimizer
 //! ```
 //!
-//! `batch.rs` tokenizes samples and `feed.rs` does so ahead of time; `towers.rs` takes a batch through
-//! the encoders and back; `step.rs` is a step; `evaluation.rs` measures the held-out loss and
-//! retrieval; `outputs.rs` writes the final model; `task.rs` puts these behind the trait of the loop,
-//! and `prepare.rs` opens and checks everything that a run is made of.
+//! `batch.rs` tokenizes samples and `feed.rs` does so ahead of time. `towers.rs` computes the
+//! forward and backward passes of a batch, `step.rs` makes a step, `evaluation.rs` computes the
+//! held-out loss and the retrieval metrics, and `outputs.rs` writes the final model. `task.rs`
+//! implements the trait of the training loop, and `prepare.rs` opens and checks everything that a
+//! run needs.
 
 mod batch;
 mod towers;

@@ -1,8 +1,9 @@
 //! The final model of a SPLADE run.
 //!
-//! `final_output_dir/model` loads in transformers, in light-splade in Python, here, and, unless
-//! queries have a model of their own, in sentence-transformers, whose files have the form of its
-//! versions 5.0 to 5.3, which later ones read too.
+//! `final_output_dir/model` can be loaded by transformers, by the Python library and by
+//! light-splade. Unless queries have a model of their own, it can also be loaded by
+//! sentence-transformers: the files have the form of its versions 5.0 to 5.3, which later versions
+//! can read, too.
 
 use std::path::Path;
 
@@ -19,7 +20,7 @@ use crate::run::results::{text, write_results};
 
 use super::towers::{QueryTower, Towers};
 
-/// Returns how a trained model is used, for those who load it.
+/// Returns how a trained model is used, for programs that load it.
 pub(super) fn model_use(config: &Config, towers: &Towers) -> Value {
     let regularizers = &config.training.regularizers;
     let lambda = |side: &Option<RegularizerConfig>| side.as_ref().map(|side| side.lambda);
@@ -50,8 +51,8 @@ pub(super) fn write(
     write_results(output, settings, results, state)
 }
 
-/// Writes the files by which sentence-transformers knows a SPLADE model; with a table for queries it is a
-/// Router, whose transformer stays in the model's folder itself.
+/// Writes the files by which sentence-transformers recognises a SPLADE model. With a table for
+/// queries, the model is a Router whose transformer stays in the model's folder.
 fn write_sentence_transformers(
     model: &Path,
     config: &Config,
@@ -60,8 +61,8 @@ fn write_sentence_transformers(
     let class = |name: &str| format!("sentence_transformers.sparse_encoder.models.{name}");
     let (transformer, pooling) = (class("MLMTransformer"), class("SpladePooling"));
     let (modules, pooling_folder) = match &towers.query {
-        // sentence-transformers has no such pair of encoders: with these files it, and readers
-        // that go by them, would encode queries as documents.
+        // sentence-transformers does not support such a pair of encoders. With these files, it and
+        // other readers of them would encode queries with the document encoder.
         Some(QueryTower::Model(_)) => return Ok(()),
         None => {
             let modules = json!([
@@ -112,7 +113,7 @@ fn write_sentence_transformers(
     Ok(())
 }
 
-/// Returns `agg` as configs name it.
+/// Returns the name of the pooling in configs (`agg`).
 fn pooling_name(pooling: Pooling) -> &'static str {
     match pooling {
         Pooling::Max => "max",
@@ -120,7 +121,7 @@ fn pooling_name(pooling: Pooling) -> &'static str {
     }
 }
 
-/// Returns `activation` as configs name it.
+/// Returns the name of the saturation in configs (`activation`).
 fn saturation_name(saturation: Saturation) -> &'static str {
     match saturation {
         Saturation::Log1pRelu => "log1p_relu",

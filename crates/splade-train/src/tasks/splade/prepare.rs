@@ -1,4 +1,4 @@
-//! From settings to a run: checkpoint, data, tokenizer, encoders, each opened and checked.
+//! Prepares a run: the checkpoint, the data, the tokenizer and the encoders are opened and checked.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ use super::batch::Tokenization;
 use super::task::Parts;
 use super::towers::{QueryTower, Towers};
 
-/// How [`train`] is called, beside the settings of the run.
+/// The options of [`train`] beside the settings.
 #[derive(Clone, Copy)]
 pub struct TrainOptions<'a> {
-    /// Turns the names of models into folders. The default takes folders, and fetches other names
+    /// Returns the folder of a named model. The default accepts folders, and fetches other names
     /// from the Hugging Face hub.
     pub resolve: &'a ResolveModel<'a>,
-    /// Called once, when nothing was found wrong and before the first step.
+    /// Called once, after all checks and before the first step.
     pub ready: &'a Ready<'a>,
-    /// A port of this machine where a live page of the run is served, 0 for any that is free.
+    /// The local port of the live page of the run; 0 chooses a free port. `None` means no page.
     pub dashboard: Option<u16>,
 }
 
@@ -49,12 +49,12 @@ impl std::fmt::Debug for TrainOptions<'_> {
 ///
 /// Everything is opened and checked before the first step, the cheapest first. Checkpoints and logs
 /// go into `training.output_dir`; the final model and the results go into
-/// `training.final_output_dir`. If the observer asks to stop, a checkpoint is written, from which a
-/// call with `training.resume_from_checkpoint` continues the run: it ends with the same bytes.
+/// `training.final_output_dir`. If the observer asks to stop, a checkpoint is written. A call with
+/// `training.resume_from_checkpoint` then continues the run, which ends with the same bytes.
 ///
 /// # Errors
-/// If the settings, the data and the models do not fit together, an output would be overwritten, a
-/// file cannot be read or written, or a loss is not finite.
+/// Returns an error if the settings, the data and the models do not fit together, if an output
+/// would be overwritten, if a file cannot be read or written, or if a loss is not finite.
 ///
 /// # Examples
 /// ```
@@ -90,12 +90,14 @@ pub fn train(
     run.run(observer)
 }
 
-/// The median number of terms of a document where the head had to be made and no number is given.
+/// The median number of terms of a document for a model with a new head, if the config gives no
+/// number.
 const TARGET_TERMS: usize = 200;
-/// The documents that terms are counted in.
+/// The number of documents in which terms are counted for the calibration.
 const CALIBRATION: usize = 64;
 
-/// Opens everything, the cheapest first, so that an error is found before anything takes long.
+/// Opens everything that a run needs, the cheapest first, so that errors are found before the long
+/// work.
 fn prepare(
     config: &Config,
     options: &TrainOptions<'_>,
@@ -161,7 +163,7 @@ fn prepare(
         return Err(TrainError::Config {
             at: "model.max_length".into(),
             message: format!(
-                "{} is more than the {model_length} tokens that the model takes",
+                "{} is more than the limit of the model, {model_length} tokens",
                 model.max_length
             ),
         });
@@ -218,7 +220,7 @@ fn first_documents(
     texts.map(|text| Ok(tokenizer.encode(&text, Some(max_length))?.ids)).collect()
 }
 
-/// Shifts the bias of a decoder so that half of the texts have so many terms or more.
+/// Shifts the bias of a decoder until half of the texts have at least `terms` terms.
 fn calibrate(
     engine: &mut CpuEngine,
     texts: &[Vec<u32>],
@@ -236,7 +238,7 @@ fn calibrate(
     Ok(())
 }
 
-/// Returns the table of the config, whose weights are those of the checkpoint where there is one.
+/// Returns the query table of the config, with the weights of the checkpoint if there is one.
 fn table(
     config: &ModelConfig,
     data: &TrainingData,

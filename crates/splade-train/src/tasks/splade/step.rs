@@ -1,4 +1,4 @@
-//! One step: forward, losses, backward, clipping, update.
+//! A step of SPLADE training: forward pass, losses, backward pass, clipping and update.
 
 use serde_json::Value;
 
@@ -14,7 +14,8 @@ use splade_data::random::{DROPOUT, hash};
 use super::batch::TokenBatch;
 use super::towers::{BatchTerms, Towers};
 
-/// All that a step changes, and what it needs; data, logs and files are others' matter.
+/// The encoders, the optimizer and everything else that a step changes or needs, without data, logs
+/// and files.
 pub(crate) struct Stepper {
     pub(super) towers: Towers,
     pub(super) objective: Objective,
@@ -25,7 +26,7 @@ pub(crate) struct Stepper {
     max_grad_norm: f64,
     cache_tokens: Option<usize>,
     seed: u64,
-    /// Steps that were made.
+    /// The number of steps that were made.
     pub(super) step: u64,
 }
 
@@ -36,17 +37,18 @@ impl std::fmt::Debug for Stepper {
 }
 
 impl Stepper {
-    /// Begins a run of `total` steps.
+    /// Creates the state before the first of `total` steps.
     ///
     /// # Errors
-    /// If a loss cannot be made of the settings.
+    /// Returns an error if the settings do not give a valid objective, or if every encoder is
+    /// frozen.
     pub(crate) fn new(mut towers: Towers, config: &Config, total: u64) -> Result<Self, TrainError> {
         let training = &config.training;
         let (freeze_query, query_rate) = match &config.model.query_encoder {
             QueryEncoder::Table { freeze, learning_rate, .. } => (*freeze, *learning_rate),
             QueryEncoder::Model => (false, None),
         };
-        // A learning rate of 0 stays 0 for all.
+        // If the learning rate is 0, it stays 0 for all encoders.
         let base = training.learning_rate;
         let rate = query_rate.filter(|_| base != 0.0).map_or(1.0, |rate| rate / base);
         let mut rates = Vec::new();
@@ -77,7 +79,8 @@ impl Stepper {
     /// Makes a step of some batches, whose gradients are averaged.
     ///
     /// # Errors
-    /// If the loss or the gradients are not finite: the parameters are as they were then.
+    /// Returns an error if the loss or the gradients are not finite. The parameters are unchanged
+    /// in this case.
     pub(crate) fn step(&mut self, batches: &[TokenBatch]) -> Result<StepReport, TrainError> {
         let mut report = StepReport { step: self.step, ..StepReport::default() };
         for (index, batch) in batches.iter().enumerate() {
@@ -99,36 +102,37 @@ impl Stepper {
         Ok(StepReport { learning_rate, gradient_norm: norm, ..report })
     }
 
-    /// The loss of a batch without dropout and without a step, as after the steps made so far.
+    /// Returns the loss of a batch without dropout and without an update, with the λ of the next
+    /// step.
     ///
     /// # Errors
-    /// If the objective refuses a batch.
+    /// Returns an error if the objective refuses the batch.
     pub(crate) fn loss(&self, batch: &TokenBatch) -> Result<f64, TrainError> {
         let vectors = self.towers.encode(batch);
         Ok(self.objective.evaluate(&self.vectors(batch, &vectors), self.step)?.loss)
     }
 
-    /// The encoders as they are.
+    /// Returns the encoders in their current state.
     pub(crate) fn towers(&self) -> &Towers {
         &self.towers
     }
 
-    /// The encoders, such as to look at gradients in tests.
+    /// Returns the encoders, for example to read gradients in tests.
     pub(crate) fn towers_mut(&mut self) -> &mut Towers {
         &mut self.towers
     }
 
-    /// The strengths of the regularizers after the steps made so far: query, document.
+    /// Returns the λ of queries and of documents for the next step.
     pub(crate) fn lambdas(&self) -> (f64, f64) {
         self.objective.lambdas(self.step)
     }
 
-    /// Steps that were made.
+    /// Returns the number of steps that were made.
     pub(crate) fn steps(&self) -> u64 {
         self.step
     }
 
-    /// Bytes of parameters and moments in a checkpoint.
+    /// Returns the number of bytes of parameters and moments in a checkpoint.
     pub(super) fn checkpoint_bytes(&mut self) -> u64 {
         let count = |engine: &mut dyn Engine| {
             let mut count = 0;
@@ -147,7 +151,7 @@ impl Stepper {
 
     /// Returns the trained encoders and the optimizer's state, for checkpoints.
     pub(crate) fn optimized(&mut self) -> Optimized<'_> {
-        // In the order of `Towers::trained`; an encoder that is frozen has no moments.
+        // The order is that of `Towers::trained`; a frozen encoder has no moments.
         let mut names = Vec::new();
         if !self.towers.freeze_document {
             names.push("document");
@@ -165,20 +169,20 @@ impl Stepper {
         self.objective.state()
     }
 
-    /// Goes on after `steps` steps with the state of losses and regularizers of a checkpoint.
+    /// Continues after `steps` steps with the state of losses and regularizers from a checkpoint.
     ///
     /// # Errors
-    /// If the state is one of other losses or regularizers.
+    /// Returns an error if the state belongs to other losses or regularizers.
     pub(crate) fn go_on(&mut self, steps: u64, objective: &Value) -> Result<(), TrainError> {
         self.objective.restore(objective)?;
         self.step = steps;
         Ok(())
     }
 
-    /// Forward and backward of one batch; nothing is updated.
+    /// Computes the forward and backward pass of one batch, without an update.
     ///
     /// # Errors
-    /// If the loss is not finite.
+    /// Returns an error if the loss is not finite.
     pub(crate) fn add_gradients(
         &mut self,
         batch: &TokenBatch,
@@ -186,9 +190,9 @@ impl Stepper {
         share: f32,
     ) -> Result<(ObjectiveValue, BatchTerms), TrainError> {
         let (seed, step) = (self.seed, self.step);
-        // By nothing else, so that neither threads nor chunks change what is dropped.
+        // The noise depends on nothing else, so neither threads nor chunks change the dropout.
         let noise = move |ordinal| hash(&[seed, DROPOUT, step, index as u64, ordinal as u64]);
-        // Only what is more than fits goes through twice.
+        // Only a batch with more tokens than the cache allows goes through the encoders twice.
         let tokens = self.cache_tokens.filter(|tokens| batch.tokens() > *tokens);
         let vectors = self.towers.forward(batch, &noise, tokens);
         let mut value = self.objective.compute(&self.vectors(batch, &vectors), step)?;

@@ -1,4 +1,4 @@
-//! SPLADE behind the trait of the loop.
+//! The task of SPLADE training.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,34 +27,34 @@ use super::step::Stepper;
 use super::towers::Towers;
 use super::watchdog::Watchdog;
 
-/// What a run is made of. Data is opened and models are loaded before, so that whatever is wrong with
-/// either is known before anything is written.
+/// The opened parts of a run. Data and models are opened before anything is written, so that their
+/// errors come first.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    /// All settings.
+    /// The settings of the run.
     pub(crate) config: Config,
-    /// The settings as they are written beside models and compared when a run goes on.
+    /// The settings in the form that is written beside models and compared when a run resumes.
     pub(crate) settings: Value,
-    /// The encoders as they start.
+    /// The encoders before the first step.
     pub(crate) towers: Towers,
-    /// How texts become tokens.
+    /// The tokenization of both sides.
     pub(crate) tokenization: Tokenization,
-    /// The samples to train on.
+    /// The samples for training.
     pub(crate) data: TrainingData,
     /// The documents and queries that evaluations search.
     pub(crate) validation: Option<ValidationData>,
-    /// The checkpoint to continue.
+    /// The checkpoint from which the run resumes.
     pub(crate) resume: Option<PathBuf>,
-    /// A port for the live page, 0 for any.
+    /// The port of the live page; 0 chooses a free port.
     pub(crate) dashboard: Option<u16>,
 }
 
 impl Parts {
-    /// Checks everything, and prepares the run or continues it.
+    /// Checks the settings, and prepares the run or resumes it.
     ///
     /// # Errors
-    /// If the settings ask for what the data does not give, an output would be overwritten, or the
-    /// checkpoint cannot be continued.
+    /// Returns an error if the settings need data that is not there, if an output would be
+    /// overwritten, or if the checkpoint cannot be resumed.
     pub(crate) fn run(self) -> Result<Run<Splade>, TrainError> {
         let Self { config, settings, towers, tokenization, data, validation, resume, dashboard } =
             self;
@@ -65,7 +65,7 @@ impl Parts {
         let can_evaluate = validation.is_some() || data.held_out() > 0;
         let wanted = training.do_eval || training.eval_strategy != IntervalStrategy::No;
         let evaluate_result = wanted && can_evaluate;
-        // The evaluation of the results is also part of the last checkpoint.
+        // The evaluation for the results is also part of the last checkpoint.
         plan.evaluate.last = evaluate_result.then_some(true);
         let sides = [&training.regularizers.query, &training.regularizers.doc];
         let full_strength = sides.into_iter().flatten().map(|side| side.steps).fold(0.0, f64::max);
@@ -102,7 +102,7 @@ pub(crate) struct Splade {
     data: Arc<TrainingData>,
     validation: Option<ValidationData>,
     watchdog: Watchdog,
-    /// The thread that makes batches, once the run has begun.
+    /// The thread that prepares batches; `None` before the run begins.
     feed: Option<Feed>,
 }
 
@@ -120,8 +120,8 @@ impl Task for Splade {
             return Err(TrainError::Checkpoint {
                 path: folder.to_path_buf(),
                 message: format!(
-                    "it was trained on {} samples, the data has {} now\nhint: continue with the \
-                     data of the run, or begin in another output_dir",
+                    "it was trained on {} samples, but the data now has {}\nhint: resume with \
+                     the data of the run, or begin in another output_dir",
                     run.samples,
                     self.data.len()
                 ),
@@ -145,7 +145,7 @@ impl Task for Splade {
     }
 
     fn batches(&mut self, _plan: &Plan) -> Result<Vec<TokenBatch>, TrainError> {
-        self.feed.as_mut().expect("the run has begun: this is a bug").next()
+        self.feed.as_mut().expect("the run has not begun: this is a bug").next()
     }
 
     fn step(&mut self, batches: &[TokenBatch]) -> Result<StepReport, TrainError> {
@@ -168,7 +168,7 @@ impl Task for Splade {
         window.take(regularizer, self.stepper.lambdas())
     }
 
-    /// transformers rounds the loss in its history.
+    /// Rounds the loss, as transformers does in its history.
     fn remembered(&self, mut values: Values) -> Values {
         let loss = values.iter_mut().filter(|(name, _)| name == names::LOSS);
         loss.for_each(|(_, value)| *value = rounded(*value, 4));
@@ -180,7 +180,7 @@ impl Task for Splade {
         vec![(names::LAMBDA_Q.to_owned(), lambda_q), (names::LAMBDA_D.to_owned(), lambda_d)]
     }
 
-    /// An evaluation is not stopped in between.
+    /// Evaluates the model. The evaluation is not interrupted by `_stop`.
     fn evaluate(&self, _stop: &mut dyn FnMut() -> bool) -> Result<Option<Evaluation>, TrainError> {
         let training = &self.config.training;
         let batch = training.per_device_eval_batch_size;

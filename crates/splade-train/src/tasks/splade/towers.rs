@@ -1,9 +1,9 @@
-//! One encoder or two, and a batch's way through them and back.
+//! The forward and backward pass of a batch through one or two encoders.
 //!
-//! A batch that is too large to keep goes through twice (GradCache, Gao et al., arXiv 2101.06983):
-//! first all of its vectors, chunk by chunk, then, with the gradients of the vectors, every chunk
-//! forward again and back. Dropout is the same both times, because it depends on numbers of the
-//! texts.
+//! A batch whose activations do not fit into memory goes through twice (GradCache, Gao et al.,
+//! arXiv 2101.06983). First, all vectors are computed chunk by chunk. When the gradients of the
+//! vectors are known, every chunk goes forward again and then backward. Dropout is the same both
+//! times, because it depends only on the ordinals of the texts.
 
 use std::ops::Range;
 use std::path::Path;
@@ -19,28 +19,28 @@ use super::batch::TokenBatch;
 
 /// The encoders of a run.
 pub(crate) struct Towers {
-    /// Encodes documents, and queries where there is no other.
+    /// The encoder of the documents; without a query tower, it encodes the queries as well.
     pub(crate) document: Box<dyn Engine>,
-    /// Encodes queries, if they have an encoder of their own.
+    /// The encoder of the queries, if they have their own.
     pub(crate) query: Option<QueryTower>,
-    /// The document encoder is not trained.
+    /// Whether the document encoder is frozen.
     pub(crate) freeze_document: bool,
-    /// A frozen document encoder has dropout all the same (`compat.frozen_dropout`). It has none
-    /// otherwise: it encodes as it will when it serves.
+    /// Whether a frozen document encoder has dropout (`compat.frozen_dropout`). Otherwise it has
+    /// none, and encodes as it will in use.
     pub(crate) frozen_dropout: bool,
 }
 
-/// An encoder of queries alone.
+/// An encoder that is used only for queries.
 pub(crate) enum QueryTower {
-    /// A model.
+    /// A masked language model.
     Model(Box<dyn Engine>),
-    /// A weight a token.
+    /// A table with one weight for each token.
     Table(TableEngine),
 }
 
 impl QueryTower {
-    /// Its folder in that of the document encoder: light-splade's, or that of
-    /// sentence-transformers' Router.
+    /// Returns the name of its folder inside that of the document encoder: light-splade's name for
+    /// a model, and the name of sentence-transformers' Router for a table.
     pub(super) fn folder(&self) -> &'static str {
         match self {
             Self::Model(_) => "query_model",
@@ -48,7 +48,7 @@ impl QueryTower {
         }
     }
 
-    /// The encoder.
+    /// Returns the engine that encodes the queries.
     pub(crate) fn engine(&self) -> &dyn Engine {
         match self {
             Self::Model(engine) => engine.as_ref(),
@@ -56,7 +56,7 @@ impl QueryTower {
         }
     }
 
-    /// The encoder.
+    /// Returns the engine that encodes the queries, for changes.
     pub(crate) fn engine_mut(&mut self) -> &mut dyn Engine {
         match self {
             Self::Model(engine) => engine.as_mut(),
@@ -84,49 +84,49 @@ impl std::fmt::Debug for Towers {
 /// The vectors of a batch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct BatchTerms {
-    /// One a sample.
+    /// The vectors of the queries, shape `(samples)`.
     pub(crate) queries: Vec<Terms>,
-    /// One a sample.
+    /// The vectors of the positives, shape `(samples)`.
     pub(crate) positives: Vec<Terms>,
-    /// Those of a sample together.
+    /// The vectors of the negatives; those of a sample are adjacent.
     pub(crate) negatives: Vec<Terms>,
 }
 
-/// One of the encoders.
+/// The side whose encoder is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tower {
     Document,
     Query,
 }
 
-/// Texts, by ordinal, that go through an encoder at once.
+/// A range of texts, by ordinal, that goes through an encoder at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Chunk {
     tower: Tower,
     texts: Range<usize>,
-    /// The encoder keeps what its way back needs until the gradients are known: it was the last
-    /// to go through.
+    /// Whether the encoder keeps its state of this chunk until the gradients are known, because the
+    /// chunk is its last one.
     kept: bool,
 }
 
 impl Towers {
-    /// Terms of the vocabulary.
+    /// Returns the number of terms in the vocabulary.
     pub(crate) fn vocab(&self) -> usize {
         self.document.vocab()
     }
 
-    /// Vectors of queries without dropout.
+    /// Returns the vectors of queries, without dropout.
     pub(crate) fn encode_queries(&self, texts: &[Vec<u32>]) -> Vec<Terms> {
         let own = self.query.as_ref().map(QueryTower::engine);
         encode(own.unwrap_or(self.document.as_ref()), texts)
     }
 
-    /// Vectors of documents without dropout.
+    /// Returns the vectors of documents, without dropout.
     pub(crate) fn encode_documents(&self, texts: &[Vec<u32>]) -> Vec<Terms> {
         encode(self.document.as_ref(), texts)
     }
 
-    /// Vectors of a batch without dropout.
+    /// Returns the vectors of a batch, without dropout.
     pub(crate) fn encode(&self, batch: &TokenBatch) -> BatchTerms {
         BatchTerms {
             queries: self.encode_queries(&batch.queries),
@@ -135,8 +135,8 @@ impl Towers {
         }
     }
 
-    /// Vectors of a batch with dropout by `noise` of each ordinal; at most `tokens` of them are
-    /// held by an encoder at once, or one text.
+    /// Returns the vectors of a batch, with dropout that depends on `noise` of each ordinal. An
+    /// encoder holds the state of at most `tokens` tokens, or of one text.
     pub(crate) fn forward(
         &mut self,
         batch: &TokenBatch,
@@ -163,7 +163,7 @@ impl Towers {
         let VectorGradients { queries, positives, negatives } = gradients;
         let gradients: Vec<Vec<f32>> =
             queries.into_iter().chain(positives).chain(negatives).collect();
-        // The last chunk of an encoder first: it is still there.
+        // The last chunk of an encoder comes first, because its state is still there.
         for chunk in self.chunks(batch, &texts, tokens).into_iter().rev() {
             if chunk.tower == Tower::Document && self.freeze_document {
                 continue;
@@ -171,7 +171,7 @@ impl Towers {
             if !chunk.kept {
                 self.through(&chunk, &texts, noise);
             }
-            // Texts without tokens have no part in it.
+            // Texts without tokens have no vector and no gradient.
             let used = chunk.texts.clone().filter(|text| !texts[*text].is_empty());
             let used: Vec<Vec<f32>> = used.map(|text| gradients[text].clone()).collect();
             if !used.is_empty() {
@@ -180,10 +180,12 @@ impl Towers {
         }
     }
 
-    /// Sets the parameters of all encoders to those of a model folder that [`save`](Self::save) wrote.
+    /// Sets the parameters of all encoders to those of a model folder that [`save`](Self::save)
+    /// wrote.
     ///
     /// # Errors
-    /// If the folder cannot be read, or a tensor is missing or has another shape.
+    /// Returns an error if the folder cannot be read, or if a tensor is missing or has another
+    /// shape.
     pub(crate) fn load(&mut self, folder: &Path) -> Result<(), TrainError> {
         load(folder, self.document.as_mut())?;
         match &mut self.query {
@@ -192,7 +194,7 @@ impl Towers {
         }
     }
 
-    /// The encoders that are trained, the documents' first.
+    /// Returns the encoders that are trained, that of the documents first.
     pub(crate) fn trained(&mut self, freeze_query: bool) -> Vec<&mut dyn Engine> {
         let mut engines: Vec<&mut dyn Engine> = Vec::new();
         if !self.freeze_document {
@@ -204,11 +206,11 @@ impl Towers {
         engines
     }
 
-    /// Writes the model folder: the document encoder, and that of the queries in a folder of it.
-    /// `idf.json` tells readers of a table.
+    /// Writes the model folder: the document encoder, and the query encoder in a subfolder. A table
+    /// is also written to `idf.json`, by which other programs recognise it.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// Returns an error if a file cannot be written.
     pub(crate) fn save(&mut self, folder: &Path) -> Result<(), TrainError> {
         create(folder)?;
         self.document.save(folder)?;
@@ -230,7 +232,8 @@ impl Towers {
         }
     }
 
-    /// One encoder takes all texts in order; of two, one takes the queries, the other the rest.
+    /// Divides the texts into chunks. A single encoder takes all texts in order; of two encoders,
+    /// one takes the queries and the other the rest.
     fn chunks(&self, batch: &TokenBatch, texts: &[&[u32]], tokens: Option<usize>) -> Vec<Chunk> {
         let (first, rest) = match &self.query {
             Some(_) => (0..batch.queries.len(), batch.queries.len()..texts.len()),
@@ -260,20 +263,20 @@ impl Towers {
         .into_iter();
         let next = |text: usize| match texts[text].is_empty() {
             true => Terms::default(),
-            false => vectors.next().expect("a vector a text: this is a bug"),
+            false => vectors.next().expect("the encoder returned too few vectors: this is a bug"),
         };
         chunk.texts.clone().map(next).collect()
     }
 }
 
-/// Vectors without dropout; a text without tokens has no terms.
+/// Returns the vectors of texts, without dropout; a text without tokens has no terms.
 fn encode(engine: &dyn Engine, texts: &[Vec<u32>]) -> Vec<Terms> {
     let ids: Vec<&[u32]> = texts.iter().map(Vec::as_slice).filter(|ids| !ids.is_empty()).collect();
     let vectors = if ids.is_empty() { Vec::new() } else { engine.encode(&ids) };
     let mut vectors = vectors.into_iter();
     let next = |ids: &Vec<u32>| match ids.is_empty() {
         true => Terms::default(),
-        false => vectors.next().expect("a vector a text: this is a bug"),
+        false => vectors.next().expect("the encoder returned too few vectors: this is a bug"),
     };
     texts.iter().map(next).collect()
 }
@@ -284,7 +287,7 @@ fn split(mut vectors: Vec<Terms>, batch: &TokenBatch) -> BatchTerms {
     BatchTerms { queries: vectors, positives, negatives }
 }
 
-/// Cuts texts into chunks of at most so many tokens, or one text.
+/// Divides texts into chunks of at most `tokens` tokens, or of one text.
 fn cut(tower: Tower, range: Range<usize>, texts: &[&[u32]], tokens: Option<usize>) -> Vec<Chunk> {
     let limit = tokens.unwrap_or(usize::MAX);
     let mut chunks: Vec<Chunk> = Vec::new();

@@ -1,16 +1,18 @@
-//! Warnings of runs that go wrong without an error: vectors without terms, vectors that stay dense.
+//! Warnings about runs that go wrong without an error: vectors without terms, and vectors that stay
+//! dense.
 
 use crate::run::StepReport;
 
-/// Steps before vectors can be told to stay dense, however soon the regularizers are at full
-/// strength.
+/// The number of steps before a warning about dense vectors, even if the regularizers reach their
+/// full λ earlier.
 const SETTLING: f64 = 100.0;
 
-/// Says each thing once.
+/// The state of the warnings; each is given once.
 #[derive(Debug, Clone)]
 pub(super) struct Watchdog {
     vocab: usize,
-    /// Steps until both regularizers have had their full strength.
+    /// The number of steps until both regularizers have reached their full λ, at least
+    /// [`SETTLING`].
     full_strength: f64,
     said_empty: bool,
     said_dense: bool,
@@ -26,7 +28,7 @@ impl Watchdog {
         }
     }
 
-    /// What there is to say of a step.
+    /// Returns a warning about a step, if there is a reason for one.
     pub(super) fn look(&mut self, report: &StepReport) -> Option<String> {
         let step = report.step;
         for batch in &report.batches {
@@ -36,8 +38,8 @@ impl Watchdog {
                 if !self.said_empty && !terms.is_empty() && terms.iter().all(|count| *count == 0) {
                     self.said_empty = true;
                     return Some(format!(
-                        "step {step}: no {side} of a batch has a term any more; vectors that are \
-                         empty do not come back\nhint: begin anew with a smaller \
+                        "step {step}: every {side} of a batch has an empty vector, and empty \
+                         vectors get no gradient\nhint: start a new run with a smaller \
                          training.regularizers.*.lambda_ or learning_rate, or a larger T"
                     ));
                 }
@@ -54,9 +56,9 @@ impl Watchdog {
         self.said_dense.then(|| {
             format!(
                 "step {step}: the median document has {median} of {} terms although the \
-                 regularizers have their full strength\nhint: larger \
-                 training.regularizers.*.lambda_; for a model that is no SPLADE yet, \
-                 model.init.target_terms",
+                 regularizers have their full strength\nhint: raise \
+                 training.regularizers.*.lambda_; for a model that is not yet a SPLADE model, \
+                 set model.init.target_terms",
                 self.vocab
             )
         })
@@ -86,7 +88,7 @@ mod tests {
         assert!(dense.contains("26 of 100 terms"), "{dense}");
         assert_eq!(watchdog.look(&report(201, &[1, 1], &[90, 90])), None);
         let empty = watchdog.look(&report(202, &[1], &[0, 0])).expect("empty");
-        assert!(empty.starts_with("step 202: no document of a batch"), "{empty}");
+        assert!(empty.starts_with("step 202: every document of a batch"), "{empty}");
         assert_eq!(watchdog.look(&report(203, &[0], &[0, 0])), None);
     }
 }

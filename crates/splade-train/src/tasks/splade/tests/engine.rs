@@ -1,5 +1,5 @@
-//! A small encoder whose gradients can be checked by hand: the mean of embeddings, a decoder,
-//! `log(1 + relu(x))`. With dropout on the embeddings, so that noise matters.
+//! A small encoder whose gradients can be checked by hand: the mean of embeddings, a decoder and
+//! `log(1 + relu(x))`. It has dropout on the embeddings, so that the noise matters.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use splade_data::random::hash;
 
 pub(crate) const DIM: usize = 6;
 
-/// Embeddings (vocab, dim), decoder (vocab, dim), bias (vocab).
+/// The parameters: embeddings (vocab, dim), decoder (vocab, dim), bias (vocab).
 #[derive(Debug, Clone)]
 pub(crate) struct Bag {
     pub(crate) vocab: usize,
@@ -19,18 +19,18 @@ pub(crate) struct Bag {
     pub(crate) values: [Vec<f32>; 3],
     pub(crate) gradients: [Vec<f32>; 3],
     kept: Option<Vec<Kept>>,
-    /// The most tokens that were kept at once.
+    /// The maximum number of tokens that were kept at once.
     pub(crate) most_kept: usize,
 }
 
-/// What the way back needs of a text.
+/// The state of a text that the backward pass needs.
 #[derive(Debug, Clone)]
 struct Kept {
     ids: Vec<u32>,
-    /// (tokens, dim): 0 where an entry is dropped.
+    /// The dropout mask, shape (tokens, dim), with 0 for a dropped entry.
     masks: Vec<f32>,
     hidden: Vec<f32>,
-    /// Of every term of the vector.
+    /// The logit of every term of the vector.
     logits: Vec<(u32, f32)>,
 }
 

@@ -1,6 +1,6 @@
-//! The nine recorded runs of light-splade's own trainer (torch 2.6, transformers 4.56) and of a
-//! plain loop in f64: twenty steps of given batches, then an evaluation. The records are not part
-//! of the repository; without them the tests say that they are skipped.
+//! Compares with nine recorded runs of the Python library's trainer (torch 2.6, transformers 4.56)
+//! and of a plain loop in f64: twenty steps of given batches, and then an evaluation. The records
+//! are not part of the repository; without them the tests print that they are skipped.
 
 use std::fs;
 
@@ -29,7 +29,7 @@ fn shared() -> Option<PathBuf> {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let there = shared.join("golden/train").is_dir();
     if !there {
-        // The one thing that tells a skipped test from a passed one.
+        // The printed line is the only difference between a skipped test and a passed one.
         #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
         {
             eprintln!("skipped: no recorded runs at {}", shared.display());
@@ -46,7 +46,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(number).collect()
 }
 
-/// The settings of a recorded run.
+/// Returns the settings of a recorded run.
 fn config_of(meta: &Value, shared: &Path) -> Config {
     let mut config = config(Path::new("none"));
     config.model.max_length = 64;
@@ -154,20 +154,20 @@ fn stepper(shared: &Path, recorded: &Recorded) -> Stepper {
     Stepper::new(towers, config, 20).expect("a stepper")
 }
 
-/// How much wider tolerances of a run are from step 10 on.
+/// Returns the factor by which the tolerances of a run are wider from step 10 on.
 ///
-/// In step 9 of the run with two towers, two tokens of a query come within 2.5e-7 of each other, in
-/// 64 bits, for the largest logit of a term; no other step before has a gap below 1.9e-6. In 32 bits
-/// rounding decides which of them gets the gradient, and Adam does the rest. PyTorch in 32 bits
-/// differs from itself in the same way where its attention is computed in another order: the norm of
-/// step 9 is 14.40896 in the record and 14.40784 with the other token, that of step 19 7.6749 and
-/// 7.5966. The second ones are those found here.
+/// In step 9 of the run with two towers, the logits of one term at two tokens of a query differ by
+/// 2.5e-7 in 64 bits, and both are the largest; no other step before has a gap below 1.9e-6. In 32
+/// bits, the rounding decides which of the tokens gets the gradient, and Adam amplifies the
+/// difference. PyTorch in 32 bits differs from itself in the same way if its attention is computed
+/// in another order: the norm of step 9 is 14.40896 in the record and 14.40784 with the other
+/// token, and that of step 19 is 7.6749 and 7.5966. This implementation gives the second values.
 fn slack(run: &str) -> f64 {
     if run == "triplet_two_tower" { 20.0 } else { 1.0 }
 }
 
-/// Losses to 2e-4 of the f64 loop's (the record's own f32 loop is within 9e-5), strengths and
-/// learning rates exactly, norms to 1e-3, counts of terms to the few that lie at zero.
+/// Losses must agree to 2e-4 with the f64 loop (the record's own f32 loop is within 9e-5), λ and
+/// learning rates exactly, norms to 1e-3, and numbers of terms up to the few weights near zero.
 #[test]
 fn steps_are_those_of_the_python_library() {
     let Some(shared) = shared() else { return };
@@ -214,8 +214,9 @@ fn steps_are_those_of_the_python_library() {
     }
 }
 
-/// Every gradient of the first step, before clipping, to 1e-3 of the largest of its tensor: the
-/// record's f32 has noise of that size where the true gradient is zero, as of a key's bias.
+/// Every gradient of the first step, before clipping, must agree to 1e-3 of the largest of its
+/// tensor. The f32 numbers of the record have noise of that size where the true gradient is zero,
+/// as for the bias of a key.
 #[test]
 fn gradients_are_those_of_pytorch() {
     let Some(shared) = shared() else { return };
@@ -261,12 +262,13 @@ fn gradients_are_those_of_pytorch() {
     }
 }
 
-/// How the record calls tensors.
+/// The prefixes of tensor names in the record.
 const PREFIXES: [&str; 1] = ["SIDE.transformer."];
 
-/// The evaluation after the last step: the loss, which the record has of the first two batches, as
-/// close as those of the steps; metrics as recorded, with the defect that drops a document whose id
-/// is the query's and without it; statistics to a term.
+/// The evaluation after the last step: the loss, which the record has for the first two batches,
+/// must agree as closely as those of the steps. Metrics must be those of the record, with and
+/// without the defect that drops a document whose id is that of the query, and statistics must
+/// agree to one term.
 #[test]
 fn the_evaluation_is_that_of_the_python_library() {
     let Some(shared) = shared() else { return };

@@ -1,4 +1,4 @@
-//! Tests of whole steps and runs, on a small encoder and the toy data.
+//! Tests of complete steps and runs, with a small encoder and the toy data.
 
 mod engine;
 mod golden;
@@ -25,7 +25,7 @@ use super::task::Parts;
 use super::towers::{QueryTower, Towers};
 pub(crate) use engine::Bag;
 
-/// Settings with transformers' defaults, but for those that a test of the loop wants.
+/// Returns settings with transformers' defaults, except for those that a test of the loop needs.
 pub(crate) fn training() -> TrainingConfig {
     let regularizer = |kind| RegularizerConfig { kind, lambda: 0.01, steps: 6.0 };
     let loss = |kind| LossConfig { kind, weight: 1.0, temperature: 1.0 };
@@ -46,7 +46,7 @@ pub(crate) fn training() -> TrainingConfig {
     }
 }
 
-/// A run on the toy data, whose outputs go to a folder.
+/// Returns the config of a run on the toy data, whose outputs go into `output`.
 pub(crate) fn config(output: &Path) -> Config {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
     let (train, validation) = (data.join("train"), data.join("validation"));
@@ -95,7 +95,7 @@ pub(crate) fn tokenization() -> Tokenization {
     }
 }
 
-/// What a test compares when a run goes on; the rest of the settings stands in the config.
+/// Returns the settings that a test compares when a run resumes.
 pub(crate) fn settings(config: &Config) -> Value {
     json!({
         "training": {
@@ -106,14 +106,14 @@ pub(crate) fn settings(config: &Config) -> Value {
     })
 }
 
-/// What encodes the queries of a test.
+/// The encoder of the queries in a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Queries {
-    /// The encoder of documents.
+    /// The encoder of the documents.
     Shared,
-    /// An encoder that starts elsewhere.
+    /// A second encoder with other initial weights.
     Own,
-    /// A table.
+    /// A table with one weight for each token.
     Table,
 }
 

@@ -9,7 +9,7 @@ use crate::run::checkpoint::folder::checkpoints;
 
 use super::*;
 
-/// Stops after some steps; remembers what it was told.
+/// An observer that asks to stop after some steps, and records the notes and warnings.
 #[derive(Default)]
 struct Watcher {
     stop_after: Option<u64>,
@@ -31,7 +31,7 @@ impl Observer for Watcher {
     }
 }
 
-/// A process that is killed: it leaves the loop wherever it is.
+/// An observer that panics at some point, like a process that is killed.
 struct Killed {
     after: u64,
 }
@@ -56,7 +56,8 @@ fn run(
     options.run().expect("a run").run(watch).expect("it ends")
 }
 
-/// Everything at once: accumulation, dropout, evaluations, best model, limits.
+/// Returns a config that uses everything at once: accumulation, dropout, evaluations, best model,
+/// limits.
 fn rich(output: &Path) -> Config {
     let mut config = config(output);
     let training = &mut config.training;
@@ -73,7 +74,7 @@ fn rich(output: &Path) -> Config {
     config
 }
 
-/// Files that equal runs share, without times and their own paths.
+/// Returns the files that equal runs share, without times and their own paths.
 fn outputs(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     collect(folder, folder, &mut found);
@@ -125,13 +126,13 @@ fn assert_same(a: &Path, b: &Path, compared: impl Fn(&str) -> bool) {
     }
 }
 
-/// The step of a checkpoint's folder.
+/// Returns the step of a checkpoint's folder.
 fn step_of(folder: &Path) -> u64 {
     let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
     name["checkpoint-".len()..].parse().expect("a step")
 }
 
-/// Runs to the end in pieces of a few steps; tells how many there were.
+/// Runs to the end in pieces of a few steps, and returns the number of pieces.
 fn run_in_pieces(config: &Config, queries: Queries, seed: u64, killed: bool) -> u64 {
     let output = &config.training.output_dir;
     for piece in 0..60 {
@@ -183,7 +184,7 @@ fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
             let mut config = rich(&output);
             config.training.resume_from_checkpoint = Some(ResumeFrom::Last);
             assert!(run_in_pieces(&config, queries, seed, killed) > 1);
-            // A stop writes a checkpoint more, so that others are deleted.
+            // A stop writes one more checkpoint, so that other checkpoints are deleted.
             let last = "checkpoint-17";
             assert_same(&straight, &output, |name| {
                 killed || !name.starts_with("checkpoint-") || name.starts_with(last)
@@ -206,7 +207,8 @@ fn a_finished_run_can_be_resumed() {
     assert_same(&first, &second, |_| true);
 }
 
-/// What the folder of a finished run holds, and that the limit and the best model are kept.
+/// The folder of a finished run holds the model and the results, and the limit and the best model
+/// are respected.
 #[test]
 fn a_finished_run_leaves_model_and_results() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -234,7 +236,7 @@ fn a_finished_run_leaves_model_and_results() {
     assert_eq!(metric.len(), 5);
     assert_eq!(state["best_metric"], metric.iter().copied().fold(0.0, f64::max));
     assert_eq!(values("loss").len(), 3);
-    // Of the last log: as Python, the strengths that the next step would have.
+    // The last log has the λ that the next step would have, as in Python.
     assert_eq!(values("lambda_q").last(), Some(&0.01));
     for name in [
         "modules.json",
@@ -276,7 +278,8 @@ fn epochs_log_evaluate_and_save_at_their_ends() {
         let number = |value: &Value| value.as_f64().expect("a number");
         records.map(|r| (r["step"].as_u64().expect("a step"), number(&r["epoch"]))).collect()
     };
-    // 340 samples are 4 batches an epoch; the run ends in the middle of the second.
+    // There are 340 samples, which are 4 batches an epoch; the run ends in the middle of the second
+    // epoch.
     assert_eq!(steps("train"), [(4, 1.0), (6, 1.5)]);
     assert_eq!(steps("eval"), [(0, 0.0), (4, 1.0), (6, 1.5)]);
 }
@@ -320,7 +323,7 @@ fn a_run_does_not_overwrite_another() {
     assert!(message.contains("model is there already"), "{message}");
 }
 
-/// Every byte of the files that a checkpoint is continued from may be gone: an error, no panic.
+/// If any file of a checkpoint is truncated, resuming gives an error and not a panic.
 #[test]
 fn damaged_checkpoints_are_refused() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -390,7 +393,7 @@ fn evaluations_that_cannot_be_made_are_refused() {
     assert!(!dir.path().join("run").exists());
 }
 
-/// Vectors that vanish are told of once.
+/// A warning about vanishing vectors is given once.
 #[test]
 fn a_run_that_collapses_warns() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -405,6 +408,7 @@ fn a_run_that_collapses_warns() {
     }
     let mut watch = Watcher::default();
     run(&config, Queries::Shared, None, &mut watch);
-    let said: Vec<&String> = watch.said.iter().filter(|text| text.contains("has a term")).collect();
+    let said: Vec<&String> =
+        watch.said.iter().filter(|text| text.contains("empty vector")).collect();
     assert_eq!(said.len(), 1, "{:?}", watch.said);
 }

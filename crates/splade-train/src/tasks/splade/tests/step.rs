@@ -5,7 +5,7 @@ use crate::run::Plan;
 use crate::tasks::splade::batch::TokenBatch;
 use crate::tasks::splade::step::Stepper;
 
-/// Batches of the toy data.
+/// Returns batches of the toy data.
 fn batches(config: &Config, count: u64) -> Vec<TokenBatch> {
     let data = TrainingData::open(&config.data, 42).expect("data");
     let plan = Plan::new(&config.training, data.len()).expect("a plan");
@@ -40,7 +40,7 @@ fn stepper(config: &Config, queries: Queries) -> Stepper {
     Stepper::new(towers(queries), config, 10).expect("a stepper")
 }
 
-/// The gradients of the test engine are those of the loss: central differences.
+/// The gradients of the test engine are compared with central differences of the loss.
 #[test]
 fn gradients_are_those_of_the_loss() {
     let config = config(Path::new("none"));
@@ -73,7 +73,7 @@ fn gradients_are_those_of_the_loss() {
             loss(&mut stepper, at, step);
             let slope = (above - below) / (2.0 * f64::from(step));
             let gradient = f64::from(analytic[at]);
-            // Where a logit crosses zero in between, the loss has a corner.
+            // If a logit crosses zero between the two points, the loss has a corner there.
             let tolerance = 1e-3 + 0.02 * gradient.abs();
             if (slope - gradient).abs() <= tolerance {
                 checked += usize::from(gradient.abs() > 1e-3);
@@ -85,7 +85,8 @@ fn gradients_are_those_of_the_loss() {
     }
 }
 
-/// GradCache: the same vectors, the same gradients up to the order of additions, in less memory.
+/// GradCache gives the same vectors, and the same gradients up to the order of additions, in less
+/// memory.
 #[test]
 fn cached_gradients_are_the_direct_ones() {
     let mut config = config(Path::new("none"));
@@ -102,7 +103,8 @@ fn cached_gradients_are_the_direct_ones() {
             let (a, b) = (gradients(direct.towers_mut()), gradients(cached.towers_mut()));
             let norm = a.iter().map(|x| x * x).sum::<f32>().sqrt();
             let far = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            // Some hundred additions in 32 bits, in two orders: each rounds by 6e-8 of the sum.
+            // Some hundred additions in 32 bits are done in two orders, and each rounds by 6e-8 of
+            // the sum.
             assert!(far < 3e-6 * norm, "{queries:?} {tokens}: {far} of {norm}");
         }
         config.training.gradient_cache_tokens = None;
@@ -164,7 +166,7 @@ fn a_frozen_document_encoder_stays() {
     assert!(message.contains("nothing to train"), "{message}");
 }
 
-/// A frozen document encoder has no dropout, or, as in Python, as much as ever.
+/// A frozen document encoder has no dropout or, as in Python, the usual dropout.
 #[test]
 fn dropout_of_a_frozen_document_encoder_is_a_choice() {
     let config = config(Path::new("none"));
@@ -184,7 +186,7 @@ fn dropout_of_a_frozen_document_encoder_is_a_choice() {
     }
 }
 
-/// AdamW's first step is the learning rate where it is not small beside epsilon.
+/// AdamW's first step equals the learning rate, unless the gradient is small compared with epsilon.
 #[test]
 fn a_table_has_a_learning_rate_of_its_own_or_stays() {
     for (freeze, learning_rate) in [(true, None), (false, None), (false, Some(0.03))] {
