@@ -95,7 +95,7 @@ impl RowWriter for CsrWriter {
                 _ => {
                     let columns = matrix.columns;
                     let message =
-                        format!("it has the term {term}, but the matrix has {columns} columns");
+                        format!("it has the term {term}, and the matrix {columns} columns");
                     return Err(FileError::document(id, message));
                 }
             }

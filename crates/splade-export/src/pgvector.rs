@@ -57,7 +57,7 @@ impl Pgvector {
         if let Some(term) = vector.terms().last().filter(|term| term.0 as usize >= self.dimensions)
         {
             return Err(format!(
-                "it has the term {term}, but the terms of the column are below {}; set \
+                "it has the term {term}, but the column {} dimensions, from term 0 on; set \
                  --dimensions to the size of the vocabulary",
                 self.dimensions
             ));

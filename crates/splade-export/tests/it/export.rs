@@ -492,8 +492,8 @@ fn limits() {
         ("ciff", "d", &large, "give a smaller scale"),
         ("pgvector", "d", &many, "16001 terms; a sparsevec has at most 16000"),
         ("pgvector", "a\0", &some, "zero byte"),
-        ("pgvector", "d", &ten, "term 10, but the terms of the column are below 10"),
-        ("csr", "d", &many, "term 10, but the matrix has 10 columns"),
+        ("pgvector", "d", &ten, "term 10, but the column 10 dimensions"),
+        ("csr", "d", &many, "term 10, and the matrix 10 columns"),
     ];
     let targets: BTreeMap<_, _> = targets().into_iter().collect();
     let dir = tempfile::tempdir().expect("a folder");
@@ -511,7 +511,7 @@ fn limits() {
         ("ciff", "q:1", &some, "a colon"),
         ("lucene", "q", &heavier, "repeated 100000 times"),
         ("pgvector", "q\\", &some, "backslash"),
-        ("pgvector", "q", &ten, "term 10, but the terms of the column are below 10"),
+        ("pgvector", "q", &ten, "term 10, but the column 10 dimensions"),
     ];
     for (name, id, vector, want) in cases {
         let mut file = targets[name].queries(&dir.path().join("file")).expect("created");
