@@ -21,7 +21,7 @@
 //! |---|---|---|---|
 //! | [`Lucene`] | JSON lines of Anserini's `JsonVectorCollection` | tokens | integers |
 //! | [`Elasticsearch`] | bulk actions, `sparse_vector` or `rank_features` | tokens | 9 bits |
-//! | [`OpenSearch`] | bulk actions, `rank_features` or `sparse_vector` | tokens or ids | 9 or 8 bits |
+//! | [`OpenSearch`] | bulk actions, one of the same types | tokens or ids | 9 or 8 bits |
 //! | [`Qdrant`], [`Milvus`] | JSON bodies of their HTTP interfaces | ids | exact |
 //! | [`Vespa`] | JSON lines of its feed | ids | exact, integers for candidates |
 //! | [`Pgvector`] | text for `COPY` | ids plus 1 | exact |

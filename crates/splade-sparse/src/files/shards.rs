@@ -107,8 +107,8 @@ impl Manifest {
         if manifest.format != expected || manifest.version != VERSION {
             let Self { format, version, .. } = manifest;
             return Err(damaged(format!(
-                "it has format {format:?} version {version}; this program reads {expected:?} version \
-                 {VERSION} here"
+                "it has format {format:?} version {version}; this program reads {expected:?} \
+                 version {VERSION} here"
             )));
         }
         // A name with a separator could lead out of the folder, so it is refused.
