@@ -177,8 +177,13 @@ impl<'a> ShardedWriter<'a> {
     ) -> Result<Self, FileError> {
         let folder = OutputFolder::open(dir, MANIFEST)?;
         let manifest = if folder.is_marked() {
-            let manifest = Manifest::read_format(dir, form.format)?;
-            if !resume {
+            let mut manifest = Manifest::read_format(dir, form.format)?;
+            let is_new = manifest.rows == 0 && manifest.shards.is_empty() && !manifest.complete;
+            if !resume && is_new {
+                // The folder has no rows yet, so nothing is lost.
+                manifest.settings = settings.clone();
+                manifest.write(dir)?;
+            } else if !resume {
                 return Err(FileError::form(
                     dir,
                     "the folder already holds vectors; continue them with --resume, or name another",
