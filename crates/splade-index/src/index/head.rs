@@ -104,7 +104,7 @@ impl Head {
                 head.format, head.version
             )));
         }
-        if !is_whole(&text) {
+        if !is_whole(text) {
             return Err(damaged(
                 "its checksum differs: the file was changed or damaged".to_owned(),
             ));
