@@ -97,13 +97,13 @@ pub(crate) fn check_files<'a>(
     names: impl IntoIterator<Item = &'a str>,
     force: bool,
 ) -> Result<(), Error> {
-    let is_empty = fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
-    if !is_empty && !folder.join(MANIFEST).exists() {
-        let (path, marker) = (folder.to_path_buf(), MANIFEST.to_owned());
-        return Err(FileError::NotOurs { path, marker }.into());
-    }
     let paths = names.into_iter().map(|name| folder.join(name));
     match paths.into_iter().find(|path| !force && path.symlink_metadata().is_ok()) {
+        // Without a manifest the folder is not ours, and `--force` would not help.
+        Some(_) if !folder.join(MANIFEST).exists() => {
+            let (path, marker) = (folder.to_path_buf(), MANIFEST.to_owned());
+            Err(FileError::NotOurs { path, marker }.into())
+        }
         Some(path) => Err(exists(&path)),
         None => Ok(()),
     }
@@ -261,12 +261,16 @@ mod tests {
         assert!(remove_shards(dir.path(), "g").is_err(), "another format");
         assert!(path("a").exists());
         remove_shards(dir.path(), "f").expect("removed");
-        assert!(!path(MANIFEST).exists() && !path("a").exists() && path("c").exists());
-        let message = check_files(dir.path(), ["a", "b"], false).expect_err("not ours").to_string();
-        assert!(message.contains("has no manifest.json"), "{message}");
-        fs::write(dir.path().join(MANIFEST), "{}").expect("written");
+        assert!(!path("a").exists() && path("c").exists());
+        let left: Value =
+            serde_json::from_slice(&fs::read(path(MANIFEST)).expect("read")).expect("a manifest");
+        assert_eq!((&left["rows"], &left["shards"]), (&0.into(), &Vec::<Value>::new().into()));
         assert!(check_files(dir.path(), ["a", "b"], false).is_ok());
         assert!(check_files(dir.path(), ["a", "c"], false).is_err());
         assert!(check_files(dir.path(), ["a", "c"], true).is_ok());
+        // In a folder of others a hint at --force would not help.
+        fs::remove_file(path(MANIFEST)).expect("removed");
+        let message = check_files(dir.path(), ["a", "c"], false).expect_err("not ours").to_string();
+        assert!(message.contains("has no manifest.json"), "{message}");
     }
 }
