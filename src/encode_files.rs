@@ -51,7 +51,7 @@ impl TermKeys {
     }
 }
 
-/// Settings of [`encode_files`] and [`encode_to`].
+/// Settings of [`encode_files()`] and [`encode_to`].
 #[derive(Debug, Clone)]
 pub struct EncodeOptions {
     /// The tower that encodes the texts.
@@ -103,7 +103,7 @@ impl Default for EncodeOptions {
 }
 
 impl EncodeOptions {
-    /// Checks the output, before a model is loaded for it: [`encode_files`] does the same.
+    /// Checks the output, before a model is loaded for it: [`encode_files()`] does the same.
     ///
     /// # Errors
     /// If the name of the output does not fit the other settings, or a file exists and is not to be
@@ -170,7 +170,7 @@ impl EncodeOptions {
     }
 }
 
-/// What became of a call of [`encode_files`].
+/// What became of a call of [`encode_files()`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EncodedFiles {

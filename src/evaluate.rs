@@ -27,7 +27,7 @@ use crate::texts::Record;
 const WHOLE: usize = 1000;
 const LEAST: usize = 100;
 
-/// Settings of [`evaluate`].
+/// Settings of [`evaluate()`].
 #[derive(Debug, Clone)]
 pub struct EvaluateOptions {
     /// The metrics, by trec_eval's definitions.
@@ -140,7 +140,7 @@ impl<'a> Judged<'a> {
     }
 }
 
-/// The outcome of [`evaluate`].
+/// The outcome of [`evaluate()`].
 #[derive(Debug, Clone)]
 pub struct Evaluation {
     /// The metrics, per query and as means, with the statistics of the vectors.

@@ -82,16 +82,16 @@
 //!
 //! | function | what it does |
 //! |---|---|
-//! | [`encode_files`] | writes vectors into a file, or into shards that can be resumed |
+//! | [`encode_files()`] | writes vectors into a file, or into shards that can be resumed |
 //! | [`export_documents`] | writes vectors for a search engine, or sends them to its server |
 //! | [`export_model`] | writes a model for other libraries, with its card, and uploads it |
 #![cfg_attr(
     feature = "push",
-    doc = "| [`doctor`] | compares the answers of a search engine with the scores they must have |"
+    doc = "| [`doctor()`] | compares the answers of a search engine with the scores they must have |"
 )]
 //! | [`train`], [`pretrain`] | trains SPLADE models, and the language models that they start from |
 //! | [`cross_encoder`] | trains and uses cross-encoders, the teachers of distillation |
-//! | [`mine`], [`score`] | finds hard negatives, scores pairs of queries and documents |
+//! | [`mine()`], [`score()`] | finds hard negatives, scores pairs of queries and documents |
 //! | [`convert()`] | makes training data of mMARCO, MS MARCO, BEIR and SQuAD |
 //! | [`check_data()`] | looks for what is wrong in a data set |
 //! | [`learn_vocabulary()`] | learns a WordPiece vocabulary from texts |

@@ -38,7 +38,7 @@ impl Scorer {
     }
 }
 
-/// Settings of [`score`].
+/// Settings of [`score()`].
 #[derive(Debug, Clone, Default)]
 pub struct ScoreOptions {
     /// The pairs, in light-splade's form of scores: `.ndjson`, `.ndjson.gz`, or a folder of such.

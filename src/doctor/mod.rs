@@ -27,7 +27,7 @@ pub use options::{DoctorOptions, EngineKind};
 /// The number of documents that a query of an export finds.
 const HITS: usize = 10;
 
-/// One thing that [`doctor`] looked at. Its text is a line for people, or two where something is
+/// One thing that [`doctor()`] looked at. Its text is a line for people, or two where something is
 /// wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -61,7 +61,7 @@ impl fmt::Display for DoctorCheck {
     }
 }
 
-/// What [`doctor`] found, in the order in which it looked.
+/// What [`doctor()`] found, in the order in which it looked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DoctorReport {

@@ -1,4 +1,4 @@
-//! The settings of [`doctor`](crate::doctor).
+//! The settings of [`doctor`](crate::doctor()).
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ pub enum EngineKind {
     Qdrant,
 }
 
-/// Settings of [`doctor`](crate::doctor).
+/// Settings of [`doctor`](crate::doctor()).
 #[derive(Clone, Default)]
 pub struct DoctorOptions {
     /// The address of the engine: `http://localhost:9200`.

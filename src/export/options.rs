@@ -172,7 +172,7 @@ pub enum ExportTarget {
     },
     /// Seismic: JSON lines.
     Seismic,
-    /// Parquet, as [`encode_files`](crate::encode_files) writes it.
+    /// Parquet, as [`encode_files`](crate::encode_files()) writes it.
     #[default]
     Parquet,
     /// Sparse matrices for scipy, or as safetensors.

@@ -134,7 +134,7 @@ fn write(
     }
 }
 
-/// What [`mine`] found.
+/// What [`mine()`] found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MinedNegatives {
