@@ -240,7 +240,7 @@ mod tests {
             ]
         );
         let error = open(&[line(1, "a"), line(1, "b")].concat()).expect_err("two texts");
-        let want = "doc_id 1 has another text already (a.ndjson, line 1) (a.ndjson, line 2)";
+        let want = "doc_id 1 already has another text (a.ndjson, line 1) (a.ndjson, line 2)";
         assert!(error.ends_with(&format!("has a problem:\n  {want}")), "{error}");
     }
 

@@ -224,7 +224,7 @@ impl dyn Body {
         self.training().expect("a model that is not trained was refused: this is a bug")
     }
 
-    /// Returns the training passes like [`trained`](Self::trained), for changing the parameters.
+    /// Returns the training passes as `trained` does, for changing the parameters.
     pub(crate) fn trained_mut(&mut self) -> &mut dyn TrainingBody {
         self.training_mut().expect("a model that is not trained was refused: this is a bug")
     }

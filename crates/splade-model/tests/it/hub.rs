@@ -436,7 +436,7 @@ fn files_of_data_sets() {
     assert!(error.contains("there is no file none.tsv in the data set"), "{error}");
     let unknown = resolve_dataset("org/unknown", &[], &options, &mut |_| {});
     let error = unknown.expect_err("unknown").to_string();
-    assert!(error.contains("no such data set"), "{error}");
+    assert!(error.contains("has no public data set of this name"), "{error}");
 }
 
 /// Creates a folder with small, large, empty and ignored files, and one file in a subfolder.
