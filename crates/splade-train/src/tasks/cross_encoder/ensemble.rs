@@ -358,6 +358,6 @@ mod tests {
         assert!(run(&[A, one], None).expect_err("refused").contains("has 2 queries"));
         assert!(run(&[A], None).expect_err("refused").contains("at least two files"));
         let twice = format!("{A}{A}");
-        assert!(run(&[&twice, A], None).expect_err("refused").contains("has scores already"));
+        assert!(run(&[&twice, A], None).expect_err("refused").contains("already has scores"));
     }
 }
