@@ -3,7 +3,7 @@
 //! The lower byte of an f16 holds the last eight bits of its fraction, which are noise: no method makes them
 //! smaller. The upper byte holds the sign, the exponent and two bits of the fraction; since exponents of trained
 //! weights are few and unevenly frequent, it has 5.5 bits of information. So the bytes are separated, the lower
-//! ones are stored, and the upper ones are coded by [`rans`](crate::rans) in blocks, each with its own table of
+//! ones are stored, and the upper ones are coded by [`rans`] in blocks, each with its own table of
 //! frequencies, since tensors differ in scale.
 //!
 //! # Format, version 1
