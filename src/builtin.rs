@@ -1,26 +1,20 @@
-//! The model that is part of the program: the files of `models/mini-ja-en`.
+//! The model that is part of the program: the files of the crate `splade-mini-ja-en`.
 //!
-//! Models are read from folders: it is unpacked once into the user's cache, aside and then renamed. The
-//! folder is named by the checksum of the weights, so that another version gets another folder.
+//! Models are read from folders, so it is unpacked once into the user's cache: into a temporary folder,
+//! which is then renamed. The folder is named by the checksum of the weights, so that another version
+//! gets another folder. Later starts compare the checksums of the files.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use splade_io::FileError;
+use splade_mini_ja_en::{File, files};
 
-/// What it is called where a model is named.
-pub(crate) const NAME: &str = "mini-ja-en";
+use crate::error::{Error, invalid};
 
-macro_rules! files {
-    ($($name:literal),* $(,)?) => {
-        [$(($name, include_bytes!(concat!("../models/mini-ja-en/", $name)).as_slice())),*]
-    };
-}
+/// The name of the built-in model. Every function that takes the name of a model takes it.
+pub const NAME: &str = splade_mini_ja_en::NAME;
 
 const WEIGHTS: &str = "model.safetensors";
-
-/// All that a model needs.
-const FILES: &[(&str, &[u8])] =
-    &files!["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt",];
 
 /// Whether a model is named so and no folder has that name.
 pub(crate) fn is_named(model: &Path) -> bool {
@@ -28,18 +22,22 @@ pub(crate) fn is_named(model: &Path) -> bool {
 }
 
 /// The folder with its files.
-pub(crate) fn folder() -> Result<PathBuf> {
-    let cache = splade_text::cache_folder()
-        .context("there is no cache folder for the built-in model; set LIGHT_SPLADE_CACHE")?;
+pub(crate) fn folder() -> Result<PathBuf, Error> {
+    let cache = splade_text::cache_folder().ok_or_else(|| {
+        invalid("there is no cache folder for the built-in model; set LIGHT_SPLADE_CACHE")
+    })?;
     unpack(&cache.join("models"))
 }
 
-fn unpack(into: &Path) -> Result<PathBuf> {
-    let weights = FILES.iter().find(|(name, _)| *name == WEIGHTS).map_or(&[][..], |(_, b)| b);
-    let folder = into.join(format!("{NAME}-{:08x}", crc32fast::hash(weights)));
+fn unpack(into: &Path) -> Result<PathBuf, Error> {
+    let files = files();
+    let weights = files.iter().find(|file| file.name() == WEIGHTS).map_or(0, File::crc32);
+    let folder = into.join(format!("{NAME}-{weights:08x}"));
     let is_whole = |folder: &Path| {
-        let size = |name: &str| std::fs::metadata(folder.join(name)).map(|data| data.len());
-        FILES.iter().all(|(name, bytes)| size(name).is_ok_and(|size| size == bytes.len() as u64))
+        files.iter().all(|file| {
+            std::fs::read(folder.join(file.name()))
+                .is_ok_and(|bytes| crc32fast::hash(&bytes) == file.crc32())
+        })
     };
     if is_whole(&folder) {
         return Ok(folder);
@@ -48,8 +46,9 @@ fn unpack(into: &Path) -> Result<PathBuf> {
         std::fs::create_dir_all(into)?;
         // Two programs may unpack at once: each has a folder of its own, and the last one counts.
         let aside = tempfile::Builder::new().prefix(NAME).tempdir_in(into)?;
-        for (name, bytes) in FILES {
-            std::fs::write(aside.path().join(name), bytes)?;
+        for file in &files {
+            let bytes = file.unpack().map_err(std::io::Error::other)?;
+            std::fs::write(aside.path().join(file.name()), bytes)?;
         }
         match std::fs::rename(aside.path(), &folder) {
             Err(_) if is_whole(&folder) => Ok(()),
@@ -61,12 +60,11 @@ fn unpack(into: &Path) -> Result<PathBuf> {
             renamed => renamed,
         }
     };
-    write().with_context(|| {
-        format!(
-            "cannot unpack the built-in model into {}; set LIGHT_SPLADE_CACHE to a folder that can \
-             be written, or give --model",
-            folder.display()
-        )
+    write().map_err(|source| {
+        let path = folder.clone();
+        let doing = "unpack the built-in model (set LIGHT_SPLADE_CACHE to a folder that can be \
+                     written, or give --model) into";
+        FileError::Io { doing, path, source }
     })?;
     Ok(folder)
 }
@@ -79,12 +77,19 @@ mod tests {
     fn damaged_folders_are_replaced() {
         let cache = tempfile::tempdir().expect("a folder");
         let folder = unpack(cache.path()).expect("unpacked");
-        for (name, bytes) in FILES {
-            assert!(std::fs::read(folder.join(name)).expect("a file") == *bytes, "{name}");
+        for file in files() {
+            let bytes = std::fs::read(folder.join(file.name())).expect("a file");
+            assert!(bytes == *file.unpack().expect("sound"), "{}", file.name());
         }
         std::fs::write(folder.join(WEIGHTS), "short").expect("written");
         std::fs::remove_file(folder.join("config.json")).expect("removed");
         assert_eq!(unpack(cache.path()).expect("unpacked"), folder);
+        // One bit of the weights is enough.
+        let mut bytes = std::fs::read(folder.join(WEIGHTS)).expect("a file");
+        bytes[6_000_000] ^= 1;
+        std::fs::write(folder.join(WEIGHTS), &bytes).expect("written");
+        assert_eq!(unpack(cache.path()).expect("unpacked"), folder);
+        assert_ne!(std::fs::read(folder.join(WEIGHTS)).expect("a file"), bytes);
         let weights = std::fs::metadata(folder.join(WEIGHTS)).expect("a file").len();
         assert!(weights > 1_000_000 && folder.join("config.json").is_file());
         assert_eq!(std::fs::read_dir(cache.path()).expect("a folder").count(), 1);

@@ -4,16 +4,16 @@ use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use anyhow::{Context, Result};
+use splade_io::FileError;
 
 /// Files, bytes, and a hash of names, sizes and times of change; links count as what they lead to.
-pub(crate) fn stamp(path: &Path) -> Result<String> {
+pub(crate) fn stamp(path: &Path) -> Result<String, FileError> {
     let mut files = Vec::new();
-    let at = || format!("cannot look at {}", path.display());
+    let at = FileError::io("look at", path);
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok("none".to_owned()),
-        Err(error) => return Err(error).with_context(at),
-        Ok(metadata) if metadata.is_dir() => walk(path, &mut files).with_context(at)?,
+        Err(error) => return Err(at(error)),
+        Ok(metadata) if metadata.is_dir() => walk(path, &mut files).map_err(at)?,
         Ok(metadata) => files.push((PathBuf::new(), metadata)),
     }
     files.sort_by(|a, b| a.0.cmp(&b.0));

@@ -1,9 +1,9 @@
-"""BM25 on a Japanese data set over words of MeCab (unidic-lite) and over pairs of characters.
+"""Measures BM25 on a Japanese data set, over words of MeCab (unidic-lite) and over pairs of characters.
 
     python scripts/bench/bm25_japanese.py work/mini_ja_en/jaquad/validation
 
-The folder has doc_master, query_master and positive_lists. k1 .9, b .4, Lucene's idf; texts in NFKC and lower
-case. Needs numpy, scipy, fugashi and unidic-lite.
+The folder contains doc_master, query_master and positive_lists. The parameters are k1 .9 and b .4, with Lucene's idf,
+and texts are normalized to NFKC and lower case. The program needs numpy, scipy, fugashi and unidic-lite.
 """
 
 import json
@@ -65,7 +65,7 @@ def main():
         q = counts([query["text"] for query in queries], terms_of, vocabulary)
         found = scores(matrix(d, len(vocabulary)), matrix(q, len(vocabulary)))
         own = found[numpy.arange(len(gold)), gold]
-        # A document of the same score counts as better: the rank that BM25 is sure of.
+        # A document with an equal score counts as better, which gives the worst rank that BM25 allows.
         better = (found >= own[:, None]).sum(1)
         reciprocal = numpy.where(better <= 10, 1 / better, 0).mean()
         print(f"{name:22} MRR@10 {reciprocal:.4f}  Recall@10 {(better <= 10).mean():.4f}")

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Encoding beside the Python light-splade, in one markdown table.
+"""Compares the speed of encoding with the Python light-splade, in one markdown table.
 
     scripts/bench/encode.py [--repeat 3] [--threads 2] [--texts N] [MODEL ...]
 
-Each repetition runs the tools in turn on the same passages of 60-128 tokens: batch 32, maximum length
-128, vectors written to a file. Cells are the median and the range of the repetitions; ratios are those
-of the pairs. Nothing else should run on the machine: the load is printed with the table.
+Each repetition runs the tools in turn on the same passages of 60-128 tokens, with batch 32 and maximum length 128,
+and the vectors are written to a file. Each cell shows the median and the range of the repetitions. Ratios are
+computed within each pair of runs. Nothing else should run on the machine. The load is printed with the table.
 
-Models, passages and the Python peer are in PEERS_HOME (default ~/.cache/splade-peers), the peer's
-encode.py in PEERS (default ../shared/peers). Without the peer only our columns are printed.
+The models, the passages and the Python peer are in PEERS_HOME (default ~/.cache/splade-peers). The peer's encode.py is
+in PEERS (default ../shared/peers). Without the peer, only our columns are printed.
 
-- texts/s, tokens/s: what each tool measures once the model is loaded; padding does not count. Ours
-  include reading, tokenizing and writing.
-- first vector: from process start; for us the whole process `encode --text hello`.
-- peak: the largest resident set of the process. Weights: `Encoder::weight_bytes`.
-- share of the peak: useful operations / seconds / the f32 multiply-add peak of as many threads
-  (crates/splade-nn/benches/peak.rs). A text of n tokens is worth the linear layers, the head's
+- texts/s and tokens/s are the values that each tool measures after loading the model. Padding does not count. Our
+  values include reading, tokenizing and writing.
+- first vector is the time from the start of the process. For us it is the whole process `encode --text hello`.
+- peak is the largest resident set of the process. Weights are `Encoder::weight_bytes`.
+- share of the peak is useful operations / seconds / the f32 multiply-add peak of as many threads
+  (crates/splade-nn/benches/peak.rs). The useful operations of a text of n tokens are the linear layers, the head's
   transform, the product with the vocabulary, and attention:
       2 n (layers (4 hidden² + 2 hidden intermediate) + hidden² + hidden vocab) + 4 n² hidden layers
 """
@@ -35,7 +35,7 @@ HOME = pathlib.Path(os.environ.get("PEERS_HOME", "~/.cache/splade-peers")).expan
 PEERS = pathlib.Path(os.environ.get("PEERS", ROOT / "../shared/peers")).resolve()
 PYTHON = HOME / "venv/bin/python"
 BINARY = ROOT / "target/release/light-splade"
-# Passages of each model: seconds for us, at most half a minute for Python.
+# The number of passages for each model: our runs take seconds, and those of Python at most half a minute.
 TEXTS = {"base-en": 128, "small-28m": 512, "splade-tiny": 512}
 LANGUAGE = {"small-28m": "ja"}
 MIB = 2**20
@@ -82,7 +82,7 @@ class Bench:
         self.count = args.texts or TEXTS[model]
 
     def row(self, tools, peak, loads):
-        """The cells of the table's row, by column."""
+        """Returns the cells of the table's row by column."""
         runs = {tool: [] for tool in tools}
         with tempfile.TemporaryDirectory() as work:
             self.texts, self.out = pathlib.Path(work, "texts.ndjson"), pathlib.Path(work, "out.ndjson")
@@ -150,7 +150,7 @@ class Bench:
         }
 
     def lengths(self):
-        """Tokens of each passage."""
+        """Returns the number of tokens of each passage."""
         command = [BINARY, "tokenize", "--model", self.folder, "--ids", "--max-length", 128, self.texts]
         return [len(json.loads(line)["ids"]) for line in run(command)["stdout"].splitlines()]
 
@@ -163,7 +163,7 @@ class Bench:
         return sum(2 * n * (linear + head) + 4 * n**2 * hidden * layers for n in lengths)
 
     def weights(self):
-        """MiB of the packed weights in each precision."""
+        """Returns the size of the packed weights in each precision, in MiB."""
         stdout = run([ROOT / "target/release/examples/weight_memory", self.folder])["stdout"]
         return {precision: int(count) / MIB for precision, count in map(str.split, stdout.splitlines())}
 
@@ -175,7 +175,7 @@ def build():
 
 
 def fma_peak(threads):
-    """GFLOP/s of multiply-adds on so many threads."""
+    """Measures the multiply-adds on a number of threads, in GFLOP/s."""
     command = ["cargo", "bench", "--locked", "--quiet", "-p", "splade-nn", "--bench", "peak"]
     lines = run([*command, "--", threads], cwd=ROOT)["stdout"].splitlines()
     say("\n".join(lines))
@@ -183,7 +183,7 @@ def fma_peak(threads):
 
 
 def run(command, **options):
-    """Runs a command to its end: its seconds, peak memory in MiB, and what it wrote."""
+    """Runs a command to its end and returns its seconds, its peak memory in MiB and its output."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         start = time.perf_counter()
         child = subprocess.Popen(list(map(str, command)), stdout=out, stderr=err, **options)
@@ -195,7 +195,7 @@ def run(command, **options):
         stdout, stderr = out.read(), err.read()
     if child.returncode:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{stderr}")
-    # Linux counts KiB, macOS bytes.
+    # Linux reports KiB, macOS reports bytes.
     peak = usage.ru_maxrss / (MIB if sys.platform == "darwin" else 1024)
     return {"seconds": seconds, "peak": peak, "stdout": stdout, "stderr": stderr}
 
@@ -206,13 +206,13 @@ def figures_cell(runs):
 
 
 def ratios_cell(ours, theirs):
-    """How many times faster, and which part of the memory and of the time to the first vector."""
+    """Returns the speed-up, and the shares of memory and of time to the first vector."""
     keys, pairs = ("tokens/s", "peak", "first"), list(zip(ours, theirs, strict=True))
     return "; ".join(spread([a[key] / b[key] for a, b in pairs]) for key in keys)
 
 
 def spread(values):
-    """The median, and the range where there are several values."""
+    """Returns the median, and the range if there are several values."""
     middle = statistics.median(values)
     digits = 0 if middle >= 100 else 1 if middle >= 10 else 2 if middle >= 0.1 else 3
     text = f"{middle:,.{digits}f}"

@@ -3,18 +3,18 @@
 
     scripts/bench/learn.py [--out FOLDER] [--python] [--threads 2]
 
-The training set is the train split of both: their passages in one collection, every (query, gold
-passage) twice, each time with another of the best 30 passages of BM25 as the negative. All runs take
-these triplets in the order of the file: one pass, batches of 16, 128 tokens, in-batch negatives,
-AdamW. Three strengths of FLOPS are trained here. `--python` trains the middle one with the Python
-library of the peers (learn_python.py), from the same start in the same order; since no two programs
-draw the same dropout, that run and one of ours beside it have none. `--seeds N` repeats ours with
-dropout by N other seeds, to see what chance does. Everything is then measured by `light-splade
-evaluate` on the test splits, the start included.
+The training set consists of the train splits of both data sets. Their passages form one collection. Every pair of a
+query and a gold passage occurs twice, each time with another of BM25's best 30 passages as the negative. All runs use
+these triplets in the order of the file, in one pass, with batches of 16, 128 tokens, in-batch negatives and AdamW.
 
-Data and models are in SHARED (default ../shared), the peer in PEERS_HOME (default
-~/.cache/splade-peers). Runs that are complete in FOLDER (default ~/.cache/light-splade-learn) are not
-repeated. Prints a markdown table.
+Three strengths of FLOPS are trained. `--python` trains the middle one with the Python library of the peers
+(learn_python.py), from the same start in the same order. Because two programs never sample the same dropout, that run
+and one of our runs use no dropout. `--seeds N` repeats our run with dropout for N other seeds, to show the effect of
+chance. At the end, `light-splade evaluate` measures all models, including the start, on the test splits.
+
+The data and models are in SHARED (default ../shared), and the peer is in PEERS_HOME (default ~/.cache/splade-peers).
+Runs that are complete in FOLDER (default ~/.cache/light-splade-learn) are not repeated. The program prints a markdown
+table.
 """
 import argparse
 import collections
@@ -35,7 +35,7 @@ from encode import BINARY, PYTHON, ROOT, processor, say
 SHARED = pathlib.Path(os.environ.get("SHARED", ROOT / "../shared")).resolve()
 START = SHARED / "models/splade-tiny"
 SETS = ["scifact", "nq-open-oracle"]
-# Strengths of FLOPS on queries and documents; Python trains the second.
+# Strengths of FLOPS on queries and documents. Python trains the second pair.
 LAMBDAS = [(1e-3, 8e-4), (1e-2, 8e-3), (5e-2, 4e-2)]
 PASSES, BATCH, DEPTH = 2, 16, 30
 
@@ -71,7 +71,7 @@ def main():
 
 
 def make_data(out):
-    """Writes light-splade's files once; returns the number of steps."""
+    """Writes light-splade's files once and returns the number of steps."""
     count = out / "steps"
     if count.exists():
         return int(count.read_text())
@@ -113,7 +113,7 @@ def make_data(out):
 
 
 def bm25(docs, queries, k1=0.9, b=0.4):
-    """The best documents of each query, over lower-cased words."""
+    """Returns the best documents of each query, over lower-cased words."""
     words = lambda text: re.findall(r"\w+", text.lower())
     bags = {doc: collections.Counter(words(text)) for doc, text in docs.items()}
     mean = sum(bag.total() for bag in bags.values()) / len(bags)
@@ -135,7 +135,7 @@ def bm25(docs, queries, k1=0.9, b=0.4):
 
 @dataclasses.dataclass
 class Run:
-    """What differs between runs."""
+    """The settings that differ between runs."""
 
     steps: int
     lambdas: tuple
@@ -148,7 +148,7 @@ class Run:
 
 
 def train(args, run):
-    """Seconds of our run, and its model."""
+    """Trains our run and returns its seconds and its model."""
     out = args.out / f"ours-{run.name()}"
     config = args.out / "config"
     config.mkdir(exist_ok=True)
@@ -161,7 +161,7 @@ def train(args, run):
 
 
 def train_python(args, run):
-    """Seconds of the Python library's run, and its model."""
+    """Trains the Python library's run and returns its seconds and its model."""
     out = args.out / f"python-{run.name()}"
     out.mkdir(exist_ok=True)
     config = out / "settings.json"
@@ -171,7 +171,7 @@ def train_python(args, run):
 
 
 def timed(out, command):
-    """Seconds of a run, which is made unless it is complete."""
+    """Returns the seconds of a run. The run is started unless it is complete."""
     took = out / "seconds"
     if not took.exists():
         say(f"training {out.name}")
@@ -182,7 +182,7 @@ def timed(out, command):
 
 
 def without_dropout(folder):
-    """The start with a config that has no dropout."""
+    """Returns a copy of the start model whose config has no dropout."""
     if not folder.exists():
         shutil.copytree(START, folder)
         config = json.loads((folder / "config.json").read_text())

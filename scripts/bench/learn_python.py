@@ -1,7 +1,7 @@
 """Trains with the Python light-splade from the settings that learn.py writes: SETTINGS THREADS.
 
-The library's own trainer and data classes; only the order is changed, from a random one to that of
-the file, so that both tools see the same batches.
+It uses the library's own trainer and data classes. Only the order is changed, from random to the order of the file,
+so that both tools see the same batches.
 """
 import json
 import sys

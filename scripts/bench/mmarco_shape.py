@@ -1,10 +1,10 @@
-"""Files of the size and shape of mMARCO without its texts, to measure `convert mmarco` with.
+"""Writes files with the size and shape of mMARCO but without its texts, to measure `convert mmarco`.
 
     python scripts/bench/mmarco_shape.py FOLDER [SHARE]
     nice /usr/bin/time -v light-splade convert mmarco FOLDER --for triplet --out OUT
 
-SHARE 1 has 8,841,823 passages, 808,731 + 101,093 queries and 39,780,811 triples of 502,939 queries;
-texts are short and seeded, one passage in a hundred repeats an earlier text.
+SHARE 1 has 8,841,823 passages, 808,731 + 101,093 queries and 39,780,811 triples of 502,939 queries. The texts are short
+and seeded, and one passage in a hundred repeats an earlier text.
 """
 
 import random
@@ -32,7 +32,7 @@ with open(folder / "queries.train.tsv", "w", encoding="utf-8") as file:
         file.write(f"{i}\t質問 {i}\n")
 with open(folder / "queries.dev.tsv", "w", encoding="utf-8") as file:
     for place, i in enumerate(ids[train:]):
-        # One in twenty has the text of a train query.
+        # One query in twenty has the text of a train query.
         file.write(f"{i}\t質問 {ids[place % asked] if place % 20 == 0 else i}\n")
 with open(folder / "triples.train.ids.small.tsv", "w") as file:
     for i in range(triples):

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Searching beside other engines, on the same vectors, one thread, top 10.
+"""Compares the speed of search with other programs, on the same vectors, one thread, top 10.
 
     scripts/bench/search.py [DOCS QUERIES] [--repeat 5] [--python]
 
-DOCS and QUERIES are Parquet files that `light-splade encode --output x.parquet` wrote, or the .csr
-files of ../shared/peers/gen_vectors.py. Run in turn on them: ours (`cargo bench -p splade-index --bench
-search`), and blocked term-at-a-time and BMP of ../shared/prototypes/search (SEARCH_PROTOTYPE), built in
-a copy. --python runs ours and light-splade 0.1.3's one query at a time (retrieve.py of PEERS, default
-../shared/peers) on the 100,000 documents of PEERS_HOME (default ~/.cache/splade-peers).
+DOCS and QUERIES are Parquet files that `light-splade encode --output x.parquet` wrote, or .csr files of
+../shared/peers/gen_vectors.py. The program runs three searches on them in turn: ours (`cargo bench -p splade-index
+--bench search`), and the blocked term-at-a-time search and BMP of ../shared/prototypes/search (SEARCH_PROTOTYPE), which
+are built in a copy. --python runs ours and light-splade 0.1.3's, one query at a time (retrieve.py of PEERS, default
+../shared/peers), on the 100,000 documents of PEERS_HOME (default ~/.cache/splade-peers).
 
-Nothing else should run on the machine. Reading Parquet needs pyarrow, --python numpy: run it with
+Nothing else should run on the machine. Reading Parquet needs pyarrow, and --python needs numpy, so run the program with
 PEERS_HOME/venv/bin/python.
 """
 import argparse
@@ -51,7 +51,7 @@ def ours(name, docs, queries, repeat):
 
 
 def csr(path, work):
-    """The .csr file of vectors."""
+    """Returns the path of the .csr file of the vectors."""
     if path.suffix == ".csr":
         return path
     import numpy as np
@@ -85,7 +85,7 @@ def prototype(work, docs, queries):
 
 
 def light_splade(work, repeat):
-    """Ours and the Python light-splade's one query at a time, on the peers' 100,000 documents."""
+    """Runs ours and the Python light-splade's, one query at a time, on the peers' 100,000 documents."""
     import numpy as np
 
     paths = []

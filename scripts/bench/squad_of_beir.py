@@ -1,8 +1,8 @@
-"""JaQuAD's published form out of its BEIR form, for pipelines that begin with the published files.
+"""Converts JaQuAD from BEIR's form to its published form, for pipelines that start from the published files.
 
     python scripts/bench/squad_of_beir.py ../shared/data/jaquad data/JaQuAD
 
-Questions come without answers, which `convert squad` does not read.
+The questions have no answers, because `convert squad` does not read them.
 """
 
 import json

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""A training step beside the Python light-splade, in one markdown table.
+"""Compares the speed of a training step with the Python light-splade, in one markdown table.
 
     scripts/bench/train.py [--repeat 3] [--threads 2] [--cached 0] [MODEL ...]
 
-A step is 8 triplets of at most 128 tokens: in-batch negatives, FLOPS on both sides, dropout, clipping
-and AdamW, all in f32. Each repetition runs the peer's train_step.py and our bench (`cargo bench -p
-splade-train --bench step`) in turn on the same texts. Both take two steps before those that are timed,
-as many for both. Cells are the median and the range of the repetitions' median steps; ratios are those
-of the pairs. Nothing else should run on the machine: the load is printed with the table.
+A step has 8 triplets of at most 128 tokens, with in-batch negatives, FLOPS on both sides, dropout, clipping and
+AdamW, all in f32. Each repetition runs the peer's train_step.py and our bench (`cargo bench -p splade-train --bench
+step`) in turn on the same texts. Both take two steps before the timed steps, and both time the same number of steps.
+Each cell shows the median and the range of the repetitions' median steps. Ratios are computed within each pair of
+runs. Nothing else should run on the machine. The load is printed with the table.
 
-- peak: the largest resident set of the process.
-- `--cached N` adds one run of ours on base-en with batches of N triplets whose activations are held
-  for 2,048 tokens at a time (gradient caching); the Python library cannot run these.
+- peak is the largest resident set of the process.
+- `--cached N` adds one of our runs on base-en with batches of N triplets, for which the activations of 2,048 tokens are
+  held at a time (gradient caching). The Python library cannot run such batches.
 
-Models, texts and the Python peer are found as encode.py finds them.
+The models, the texts and the Python peer are found in the same places as in encode.py.
 """
 import argparse
 import json
@@ -26,9 +26,9 @@ import time
 
 from encode import HOME, LANGUAGE, PEERS, PYTHON, ROOT, processor, run, say, spread
 
-# Timed steps of each model.
+# The number of timed steps of each model.
 STEPS = {"base-en": 3, "small-28m": 5, "splade-tiny": 10}
-# What the Python peer has texts for: 400 passages, two a triplet.
+# The number of triplets for which the Python peer has texts: 400 passages, two a triplet.
 MOST_STEPS = 400 // (2 * 8) - 2
 
 
@@ -107,7 +107,7 @@ def run_ours(bench, model, steps, threads, *options):
 
 
 def build():
-    """The compiled bench."""
+    """Returns the path of the compiled bench."""
     command = ["cargo", "bench", "--locked", "-p", "splade-train", "--bench", "step", "--no-run"]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return ROOT / re.search(r"\((\S+)\)\s*$", done.stderr)[1]

@@ -7,9 +7,9 @@ import org.elasticsearch.node.Node;
 import org.elasticsearch.plugins.PluginsLoader;
 
 /**
- * One Elasticsearch node with HTTP and no security, from the jars of Maven Central.
+ * Starts one Elasticsearch node with HTTP and without security, from the jars of Maven Central.
  *
- * Arguments: the home folder, whose modules/ has the modules, and the port. It runs until killed.
+ * The arguments are the home folder, whose modules/ holds the modules, and the port. The node runs until it is killed.
  */
 public class ElasticsearchNode {
     public static void main(String[] args) throws Exception {

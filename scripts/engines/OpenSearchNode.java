@@ -10,9 +10,9 @@ import org.opensearch.plugins.PluginInfo;
 import org.opensearch.transport.Netty4ModulePlugin;
 
 /**
- * One OpenSearch node with HTTP and no security, from the jars of Maven Central.
+ * Starts one OpenSearch node with HTTP and without security, from the jars of Maven Central.
  *
- * Arguments: the home folder and the port. It runs until killed.
+ * The arguments are the home folder and the port. The node runs until it is killed.
  */
 public class OpenSearchNode extends Node {
     OpenSearchNode(Environment environment) {

@@ -1,4 +1,4 @@
-"""What the runs of the engines share: the files of an export, and the answer to prove.py."""
+"""Functions that all run_*.py programs share: reading an export and answering prove.py."""
 
 import json
 import pathlib
@@ -8,7 +8,7 @@ EXPORT = pathlib.Path(sys.argv[1])
 
 
 def lines(pattern):
-    """The JSON objects of all lines of files of the export."""
+    """Yields the JSON objects of all lines of some files of the export."""
     for path in sorted(EXPORT.glob(pattern)):
         with path.open(encoding="utf-8") as file:
             for line in file:
@@ -16,12 +16,12 @@ def lines(pattern):
 
 
 def bodies(pattern):
-    """The JSON objects that are whole files of the export."""
+    """Yields the JSON objects of files of the export that hold one object each."""
     for path in sorted(EXPORT.glob(pattern)):
         yield json.loads(path.read_text(encoding="utf-8"))
 
 
 def answer(version, hits, note=""):
-    """Tells prove.py the engine's version and the hits of each query as (document, score)."""
-    # Engines print too: the answer is the last line.
+    """Sends the version of the search engine and the hits of each query, as (document, score), to prove.py."""
+    # Search engines print too, so the answer is the last line.
     print("\n" + json.dumps({"version": version, "hits": hits, "note": note}))

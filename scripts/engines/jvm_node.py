@@ -1,11 +1,11 @@
-"""Elasticsearch or OpenSearch as one node on this machine, from the jars of Maven Central.
+"""Starts Elasticsearch or OpenSearch as one node on this machine, from the jars of Maven Central.
 
     python scripts/engines/jvm_node.py elasticsearch --port 9210
     python scripts/engines/jvm_node.py opensearch --port 9220
 
-The distributions themselves are on no package registry, so the node is started by a few lines of Java
-(ElasticsearchNode.java, OpenSearchNode.java). Needs Maven and a JDK of 21 or newer (JAVA_HOME, or one in
-/usr/lib/jvm). Everything lies under ~/.cache/light-splade-engines; data of earlier runs are deleted.
+No package registry has the distributions themselves, so a few lines of Java start the node (ElasticsearchNode.java,
+OpenSearchNode.java). The program needs Maven and a JDK of 21 or newer (JAVA_HOME, or one in /usr/lib/jvm). All files
+are under ~/.cache/light-splade-engines. The data of earlier runs is deleted.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path.home() / ".cache" / "light-splade-engines"
-# Module, profile of its jars in pom.xml, class.
+# Each entry is a module, the profile of its jars in pom.xml, and its class.
 MODULES = [
     ("transport-netty4", "elasticsearch-http", "org.elasticsearch.transport.netty4.Netty4Plugin"),
     ("x-pack-core", "elasticsearch-queries", "org.elasticsearch.xpack.core.XPackClientPlugin"),
@@ -29,7 +29,7 @@ MODULES = [
 
 
 def jdk():
-    """The home of a JDK of 21 or newer."""
+    """Returns the home of a JDK of 21 or newer."""
     homes = [os.environ["JAVA_HOME"]] if "JAVA_HOME" in os.environ else []
     homes += sorted(map(str, pathlib.Path("/usr/lib/jvm").glob("*")), reverse=True)
     for home in homes:
@@ -41,7 +41,7 @@ def jdk():
 
 
 def jars(profile):
-    """The folder of the jars of a profile of pom.xml, fetched once."""
+    """Returns the folder with the jars of a profile of pom.xml, which are downloaded once."""
     folder = CACHE / "jars" / profile
     if not folder.is_dir():
         aside = folder.with_suffix(".part")
@@ -56,13 +56,13 @@ def jars(profile):
 
 
 def version(profile):
-    """The version of a profile's server."""
+    """Returns the version of a profile's server."""
     name = profile.split("-")[0]
     return re.search(f"<{name}>(.*)</{name}>", (HERE / "pom.xml").read_text())[1]
 
 
 def add_modules(home, server):
-    """The modules of Elasticsearch as a distribution has them: a folder, a descriptor, own jars."""
+    """Writes the modules of Elasticsearch as in a distribution: a folder, a descriptor and the module's own jars."""
     for name, profile, main in MODULES:
         module = home / "modules" / name
         module.mkdir(parents=True)
@@ -76,7 +76,7 @@ def add_modules(home, server):
 
 
 def check_free(port):
-    """What listens there already would answer in the node's place."""
+    """Raises RuntimeError if the port is in use, because another server would answer in place of the node."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -86,7 +86,7 @@ def check_free(port):
 
 
 def start(engine, port):
-    """Starts a node; returns its process when it answers. RuntimeError if it does not."""
+    """Starts a node and returns its process once it answers. Raises RuntimeError if it does not answer."""
     check_free(port)
     home = CACHE / f"{engine}-{port}"
     shutil.rmtree(home, ignore_errors=True)

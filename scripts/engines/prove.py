@@ -1,15 +1,15 @@
-"""Loads exports of real vectors into real engines and compares what these find with our exact search.
+"""Loads exports of real vectors into real search engines and compares their hits with our exact search.
 
     python scripts/engines/prove.py --binary target/release/light-splade [--engines lucene,qdrant,...]
 
-Python 3.11 or newer. The sample is 1,000 documents and 50 queries of SciFact with ../shared/models/splade-tiny,
-or where that is not there data/toy-beir with models/demo. `light-splade` encodes it, searches it and exports
-it; each engine reads its export by a program of its own (run_*.py), in a virtual environment with the packages
-that the first lines of the program name. Elasticsearch and OpenSearch are started by jvm_node.py.
+The program needs Python 3.11 or newer. The sample is 1,000 documents and 50 queries of SciFact with
+../shared/models/splade-tiny or, if that folder does not exist, data/toy-beir with models/demo. `light-splade` encodes,
+searches and exports the sample. For each search engine, a program of its own (run_*.py) reads the export, in a virtual
+environment with the packages that the first lines of the program name. jvm_node.py starts Elasticsearch and OpenSearch.
 
-An engine passes if its scores are those that its weights give (imitated here by the formula of each
-quantisation), if they are as near to ours as that allows, and if no document stands above a better one by more.
-Prints a Markdown table, in which engines that fail are marked; exits 1 if one does.
+A search engine passes three checks: its scores equal those that its weights give (computed here by the formula of each
+quantisation), they are as near to ours as the rounding allows, and no document is ranked above a better one by more
+than that. The program prints a Markdown table that marks the search engines that fail, and exits with 1 if one fails.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from jvm_node import CACHE, HERE, start
 ROOT = HERE.parent.parent
 SHARED = ROOT.parent / "shared"
 K = 10
-# Sums of 32-bit floats differ by this share: some hundred roundings of 2^-24 each at the most.
+# Sums of 32-bit floats may differ by this share: some hundred roundings of at most 2^-24 each.
 ROUNDING = 1e-5
 
 
@@ -38,7 +38,7 @@ def f32(weight):
 
 
 class Exact:
-    """Weights as they are."""
+    """Weights that are stored exactly."""
 
     def document(self, weight):
         return weight
@@ -50,7 +50,7 @@ class Exact:
 
 
 class Feature(Exact):
-    """Lucene's FeatureField: nine significant bits of a document's weight, the rest cut off."""
+    """Lucene's FeatureField, which keeps nine significant bits of a document's weight and truncates the rest."""
 
     def document(self, weight):
         bits = struct.unpack("I", struct.pack("f", weight))[0] >> 15 << 15
@@ -61,7 +61,7 @@ class Feature(Exact):
 
 
 class Half(Exact):
-    """A document's weight as a 16-bit float."""
+    """Document weights that are stored as 16-bit floats."""
 
     def document(self, weight):
         return struct.unpack("e", struct.pack("e", weight))[0]
@@ -71,7 +71,7 @@ class Half(Exact):
 
 
 class Integers:
-    """Weights times a scale, rounded."""
+    """Weights that are multiplied by a scale and rounded."""
 
     def __init__(self, documents, queries):
         self.documents, self.queries = documents, queries
@@ -88,10 +88,10 @@ class Integers:
 
 
 def engines(largest, largest_of_queries):
-    """Of each engine: target, extra arguments of the export, program, weights, what a score is divided by, or
-    None if it is in units of the engine's own."""
+    """Returns for each search engine: target, extra arguments of the export, program, weights, and the divisor of
+    its scores, or None if the scores are in the search engine's own units."""
     hundred = Integers(100, 100)
-    # BMP scales each query anew, so that its largest weight becomes 32, and rounds up: twice as far off.
+    # BMP scales each query so that its largest weight becomes 32, and it rounds up, which doubles the error.
     bmp = Integers(f32(255 / largest), 16 / largest_of_queries)
     return {
         "lucene": ("lucene", [], "run_anserini.py", hundred, 10_000),
@@ -107,12 +107,12 @@ def engines(largest, largest_of_queries):
 
 
 PORTS = {"elasticsearch": 9210, "opensearch": 9220}
-# Documents that an engine may leave out of a query's hits: BMP the one of its last block.
+# The number of documents that may be missing from a query's hits: BMP may lose the one of its last block.
 LOST = {"bmp": 1}
 
 
 def sample(run, folder):
-    """Encodes documents and queries; returns their vectors, and the model."""
+    """Encodes documents and queries and returns their vectors and the model."""
     if SHARED.is_dir():
         data, model, documents, queries = SHARED / "data/scifact", SHARED / "models/splade-tiny", 1000, 50
     else:
@@ -128,7 +128,7 @@ def sample(run, folder):
 
 
 def our_scores(run, folder, model, documents):
-    """Scores of all documents by `light-splade search`."""
+    """Returns the scores of all documents by `light-splade search`."""
     run("index", "build", "--vectors", folder / "corpus.ndjson", "--model", model, "--weights", "f32", "--out", folder / "index")
     run("search", "--index", folder / "index", "--vectors", folder / "queries.ndjson", "--model", model,
         "-k", len(documents), "-o", folder / "run.ndjson")
@@ -137,7 +137,7 @@ def our_scores(run, folder, model, documents):
 
 
 def python(program):
-    """The interpreter of a program's virtual environment, which is made if it is not there."""
+    """Returns the interpreter of a program's virtual environment, which is created if it does not exist."""
     block = re.match(r"# /// script\n(.*?)# ///\n", program.read_text(), re.S)
     if not block:
         return sys.executable
@@ -154,7 +154,7 @@ def python(program):
 
 
 def scores(query, documents, weights):
-    """What an engine with these weights gives to every document, the slow way, and how far that may be off."""
+    """Computes, the slow way, the score of every document with these weights, and the largest error it may have."""
     result, bounds = {}, {}
     for name, document in documents.items():
         shared = query.keys() & document.keys()
@@ -164,19 +164,19 @@ def scores(query, documents, weights):
 
 
 def compare(found, scale, weights, ours, documents, queries, lost=0):
-    """The engine's hits against our scores: the numbers of the table, and what is wrong. So many documents may be
-    lost of a query's."""
+    """Compares the search engine's hits with our scores and returns the numbers of the table and the failures.
+    `lost` documents of a query may be missing."""
     wrong, overlap, largest, allowed, formula = [], 0, 0.0, 0.0, 0.0
     for name, query in queries.items():
         predicted, bounds = scores(query, documents, weights)
         exact = ours[name]
         ranked = sorted(exact, key=lambda d: -exact[d])
-        # In the place of those that are lost the next ones are found.
+        # The next documents are found in place of the missing ones.
         best, last = ranked[:K], ranked[:K + lost][-1:]
-        # pgvector fills up with documents that share no term.
+        # pgvector fills the hits up with documents that share no term.
         hits = [hit for hit in found.get(name, []) if hit[1] > 0]
         overlap += len({d for d, _ in hits} & set(best)) / len(best) if best else 1
-        # A score may be rounded to nothing.
+        # A score may be rounded to zero.
         count = sum(score > 0 for score in predicted.values())
         wanted = min(K, max(count - lost, 0))
         if len(hits) < wanted:

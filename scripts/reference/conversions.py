@@ -1,11 +1,11 @@
-"""Conversions of small sets the slow way, to compare those of `light-splade convert` with.
+"""Converts small data sets the slow way, as a reference for `light-splade convert`.
 
     python scripts/reference/conversions.py crates/splade-data/tests/fixtures/convert
 
-Writes a folder of input files for each source, seeded and random but full of what conversions must
-get right (equal texts, unknown ids, queries without negatives), and `expected`: what dictionaries
-and pandas make of them by the rules of the Python library's converters. Where these draw at random,
-what is drawn from is expected. The teachers' scores are pickled by Python itself.
+The program writes a folder of input files for each source. They are random but seeded, and they contain the cases that
+conversions must get right (equal texts, unknown ids, queries without negatives). The folder `expected` holds the
+result, which dictionaries and pandas compute by the rules of the Python library's converters. Where these converters
+sample at random, `expected` holds the set that they sample from. Python itself pickles the teachers' scores.
 """
 
 import gzip
@@ -48,7 +48,7 @@ def positives(path, frame):
 
 
 def mmarco(root, rng):
-    """Triples of ids and of texts; see the module docs of mmarco.rs for the rules."""
+    """Converts triples of ids and of texts. The module docs of mmarco.rs state the rules."""
     words = ["電車", "東京", "cheap", "\"quoted\"", "back\\slash", "train", "é", "朝"]
     phrase = lambda n: " ".join(rng.choice(words) for _ in range(n))
     docs = {i * 3 + 7: phrase(rng.randint(1, 3)) + ("  " if i % 5 == 0 else "") for i in range(60)}
@@ -64,7 +64,7 @@ def mmarco(root, rng):
     triples = []
     for _ in range(240):
         qid = rng.choice(pool)
-        # Two positives a query, and some negatives that are positive too.
+        # A query has two positives, and some negatives are also positive.
         positive = order[(qid * 7 + rng.randint(0, 1)) % len(order)]
         negative = rng.choice(order + [2]) if qid % 6 else positive
         triples.append((qid, positive, negative))
@@ -119,7 +119,7 @@ def mmarco(root, rng):
                 else:
                     samples["train"][queries[qid]] = [[docs[d] for d in good], [docs[d] for d in bad]]
         if purpose == "distil":
-            # By query: positives, and what negatives are drawn from.
+            # For each query: its positives, and the set that its negatives are sampled from.
             write(out / "drawn.json", json.dumps({"scores": scores, "samples": samples}, ensure_ascii=False, indent=0))
 
 
@@ -133,12 +133,12 @@ def msmarco(root, rng):
     tsv(base / "queries.dev.small.tsv", dev.items())
     good = {q: sorted(rng.sample(range(37), 1 + q % 2)) for q in train}
     good_dev = {q: [q % 37] for q in dev}
-    # A judgement of an unknown document, one of an unknown query, one of grade 0.
+    # One judgement has an unknown document, one an unknown query, and one the grade 0.
     rows = [(q, 0, d, 1) for q in train for d in good[q]] + [(100, 0, 77, 1), (1, 0, 1, 1), (101, 0, 36, 0)]
     rng.shuffle(rows)
     tsv(base / "qrels.train.tsv", rows)
     tsv(base / "qrels.dev.small.tsv", [(q, 0, d, 1) for q in dev for d in good_dev[q]])
-    # Of query 111 nothing but positives is scored; query 110 is not scored at all.
+    # For query 111 only positives have scores, and query 110 has no scores at all.
     scores = {}
     for q in list(train)[:-2] + [111, 5]:
         others = [d for d in rng.sample(range(37), 9) if d not in good.get(q, [])]
@@ -218,7 +218,7 @@ def beir(root):
 
 
 def squad(root):
-    """Two files of train in JaQuAD's form, one of dev in SQuAD 2.0's."""
+    """Writes two train files in JaQuAD's form and one dev file in SQuAD 2.0's form."""
     question = lambda i, text, **more: {"question": text, "id": i, "answers": [{"text": "a", "answer_start": 0, "answer_type": "Object"}], "question_type": "x", **more}
     article = lambda title, *paragraphs: {"title": title, "paragraphs": [{"context": c, "qas": q} for c, q in paragraphs]}
     file = lambda *articles: json.dumps({"version": "JaQuAD-version-0.1.0", "data": articles}, ensure_ascii=False, indent="\t")

@@ -1,9 +1,9 @@
 """Makes the demo model: python scripts/reference/demo_model.py models/demo
 
-A tiny bilingual SPLADE trained from nothing on the sentences below, all invented for it. Each
-sentence learns to activate its own words and those of its partner, a sentence of the same meaning.
-It shows what the tool does; it is no model for real search. One thread, about a minute.
-Needs requirements.txt. Also writes expected.json: vectors of its sentences in f64.
+The model is a tiny bilingual SPLADE model, trained from scratch on the sentences below, which were all invented for
+it. It learns to activate, for each sentence, the words of the sentence and those of its partner, a sentence with the
+same meaning. It demonstrates the tool and is not meant for real search. The program takes about a minute with one
+thread and needs requirements.txt. It also writes expected.json with vectors of the sentences in f64.
 """
 import json, os, random, shutil, sys, unicodedata
 import torch
@@ -64,12 +64,12 @@ def main(out):
     for step in range(2500):
         for group in optimizer.param_groups: group["lr"] = 2e-3 * min(1, step / 100, (2500 - step) / 500)
         model.train()
-        # Hidden words, so that it learns to read a sentence by any of them.
+        # Some words are hidden, so that the model learns to read a sentence from any of its words.
         hidden = (torch.rand(batch["input_ids"].shape) < 0.3) & (batch["input_ids"] > 3)
         inputs = batch["input_ids"].masked_fill(hidden, tokenizer.unk_token_id)
         logits = model(input_ids=inputs, attention_mask=batch["attention_mask"]).logits.masked_fill(~batch["attention_mask"].bool()[..., None], -1e4)
         best = logits.amax(1)
-        # Which terms are active at all (a dead logit gets no gradient through relu), and how much.
+        # The loss has two parts: whether a term is active (a dead logit gets no gradient through relu), and its weight.
         active = torch.nn.functional.binary_cross_entropy_with_logits(best, (target > 0).float(), reduction="none")
         loss = active.sum(1).mean() + ((torch.log1p(torch.relu(best)) - target) ** 2).sum(1).mean()
         optimizer.zero_grad(); loss.backward(); optimizer.step()

@@ -1,8 +1,8 @@
-"""Reads the exported files of the tests by other programs, and compares them with what they are of.
+"""Reads the exported files of the tests with other libraries and compares them with the original vectors.
 
     python scripts/reference/export_files.py crates/splade-export/tests/fixtures/export
 
-Needs numpy, scipy, safetensors, pyarrow and ciff-toolkit.
+The program needs numpy, scipy, safetensors, pyarrow and ciff-toolkit.
 """
 
 import json

@@ -2,9 +2,9 @@
 
     python scripts/reference/exported_models.py target/release/light-splade MODEL...
 
-What is installed is compared: transformers, sentence-transformers, light-splade. For
-each model and library it prints the largest difference of a weight to ours, which must not be above
-TOLERANCE: both add up in 32 bits, in another order. Weights of f16 and bf16 are compared with ours
+The program compares with those of transformers, sentence-transformers and light-splade that are installed. For each
+model and library it prints the largest difference between a weight and ours, which must not exceed TOLERANCE: both
+programs compute sums in 32 bits, but in another order. Models with f16 and bf16 weights are compared with our vectors
 of the same folder, in 32-bit arithmetic.
 """
 
@@ -30,7 +30,7 @@ TEXTS = [
 
 
 def ours(program, model, side, vocab, max_length):
-    """Vectors by the program, dense."""
+    """Returns the vectors that the program computes, as a dense matrix."""
     command = [program, "encode", "--model", model, "--as", side, "--terms", "ids"]
     command += ["--decimals", "9", "--ndjson", "--max-length", str(max_length)]
     lines = "".join(json.dumps({"id": i, "text": t}) + "\n" for i, t in enumerate(TEXTS))
@@ -77,7 +77,7 @@ def by_light_splade(folder, max_length):
     from light_splade import SpladeEncoder
 
     encoder = SpladeEncoder(model_path=str(folder), device="cpu")
-    # Its cut by characters may make a text shorter than the limit, and the last text is long.
+    # It truncates by characters, which may make a text shorter than the limit, and the last text is long.
     return encoder.encode(
         TEXTS[:-1], batch_size=1, max_seq_length=max_length, return_type="numpy"
     ).astype("f8")
@@ -99,7 +99,7 @@ def pooling_of(folder, side):
 
 
 def tower_of(folder, side):
-    """The folder of a side's encoder, its terms and its longest text."""
+    """Returns the folder of a side's encoder, its number of terms and its longest text."""
     own = folder / "query_model"
     tower = own if side == "query" and own.is_dir() else folder
     vocab = json.loads((tower / "config.json").read_text())["vocab_size"]
@@ -125,7 +125,7 @@ def compare(program, model, dtype, scratch):
         if version("sentence-transformers"):
             got["sentence-transformers"] = by_sentence_transformers(folder, side)
         plain = (activation, pooling) == ("relu", "max") and not looked_up
-        # It asks for transformers 4.56; in 5 its vectors would be those of bf16.
+        # It requires transformers 4.56. With version 5, its vectors would be computed in bf16.
         if version("light-splade") and plain and version("transformers").startswith("4."):
             got["light-splade"] = by_light_splade(tower, max_length)
         for library, dense in got.items():

@@ -2,9 +2,9 @@
 
     python scripts/reference/hub_upload.py target/release/light-splade models/demo
 
-The server answers as huggingface.co does for a repository that stores large files by Git LFS. The
-requests of both must be the same but for headers, the order of files, the messages of the commit and
-what is asked beside the upload itself.
+The server answers like huggingface.co for a repository that stores large files by Git LFS. The requests of both must
+be the same, except for headers, the order of the files, the commit messages and the requests that do not belong to
+the upload itself.
 """
 
 import http.server
@@ -34,7 +34,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        # huggingface_hub looks at the repository before and after.
+        # huggingface_hub reads the repository before and after the upload.
         self.answer({"id": "me/new", "sha": "a" * 40, "siblings": [], "private": False, "tags": []})
 
     def do_PUT(self):
@@ -81,12 +81,12 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
 
 def normal(request):
-    """A request without what may differ."""
+    """Returns a request without the parts that may differ."""
     method, path, value, extra = request
     if path.endswith("/preupload/main"):
         value = sorted(json.dumps(file, sort_keys=True) for file in value["files"])
     elif path.endswith("/objects/batch"):
-        # Parts of large files are not offered by ours.
+        # Our client does not offer to upload large files in parts.
         value = {key: item for key, item in value.items() if key != "transfers"}
     elif path.endswith("/commit/main"):
         assert value[0]["key"] == "header" and {"summary", "description"} <= set(value[0]["value"])

@@ -1,10 +1,10 @@
-"""Composes a table of configs with Hydra itself and writes what comes out.
+"""Composes a table of configs with Hydra itself and writes the results.
 
     python scripts/reference/hydra_cases.py crates/hydra-compose/tests/fixtures/hydra.json
 
-Each case is a set of files, a config name, overrides and environment variables. The fixture keeps
-them with what Hydra 1.3.2 and OmegaConf 2.3.0 make of it: the YAML of `--cfg job`, the resolved
-values, the lists of jobs of a sweep, or the class of the error.
+Each case is a set of files, a config name, overrides and environment variables. The fixture stores the case with the
+result of Hydra 1.3.2 and OmegaConf 2.3.0: the YAML of `--cfg job`, the resolved values, the list of jobs of a sweep, or
+the class of the error.
 """
 
 import json
@@ -290,7 +290,7 @@ def write(files, folder):
 
 
 def plain(value):
-    """JSON has no infinities."""
+    """Replaces infinities, which JSON does not have."""
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list):

@@ -1,8 +1,8 @@
-"""Metrics and paired tests: `python scripts/reference/metrics.py OUT.json`.
+"""Computes metrics and paired tests: `python scripts/reference/metrics.py OUT.json`.
 
-Small seeded judgements and runs with the values that trec_eval gives them (by pytrec_eval), and
-small seeded differences with the results of scipy's tests. Qrels and runs are TREC text, so that a
-test reads what was evaluated.
+The output contains small seeded judgements and runs with the values that trec_eval gives them (by pytrec_eval), and
+small seeded differences with the results of scipy's tests. Qrels and runs are TREC text, so that a test reads exactly
+the text that was evaluated.
 """
 
 import json
@@ -28,11 +28,11 @@ def read(text, value_field, cast):
 
 
 def case(name, qrels, run):
-    """Values by query of the run's judged queries, and means over these and over all judged ones."""
+    """Returns the values of the run's judged queries, and their means over these and over all judged queries."""
     judged, found = read(qrels, 3, int), read(run, 4, float)
     queries = pytrec_eval.RelevanceEvaluator(judged, MEASURES).evaluate(found)
     for values in queries.values():
-        # trec_eval has no cut-off here; a first relevant document behind k does not count.
+        # trec_eval has no cut-off here. A first relevant document beyond rank k does not count.
         for k in CUTOFFS:
             rank = values["recip_rank"]
             values[f"mrr_cut_{k}"] = rank if rank >= 1 / k else 0.0
@@ -104,7 +104,7 @@ def tests():
     yield test("eight, no difference", a, shifted(a, 0, 0.2), True)
     a = values(10)
     yield test("ten, better", a, shifted(a, 0.2, 0.1), True)
-    # Reciprocal ranks: many equal values and many ties.
+    # Reciprocal ranks have many equal values and many ties.
     ranks = [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5, 0]
     yield test("fifteen reciprocal ranks", rng.choices(ranks, k=15), rng.choices(ranks, k=15), True)
     a = values(300)

@@ -1,4 +1,4 @@
-"""Writes models/mini-ja-en/expected.json: vectors of some texts by transformers and PyTorch in 64 bits.
+"""Writes models/mini-ja-en/expected.json with vectors of some texts that transformers and PyTorch compute in 64 bits.
 
     python scripts/reference/mini_model.py
 """

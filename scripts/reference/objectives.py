@@ -1,8 +1,9 @@
-"""Losses, regularizers, optimizers and schedules: `python scripts/reference/objectives.py OUT.json`.
+"""Computes losses, regularizers, optimizers and schedules: `python scripts/reference/objectives.py OUT.json`.
 
-Small seeded batches of sparse vectors with the values and gradients of PyTorch in f64: with one
-negative by light-splade's own classes, else spelled out here with PyTorch's functions; thresholded
-FLOPS by sentence-transformers. Optimizers are torch.optim's in f32, schedules transformers'.
+The output contains small seeded batches of sparse vectors with the values and gradients of PyTorch in f64. For one
+negative, light-splade's own classes compute them. For more negatives, this program spells the losses out with PyTorch's
+functions. Thresholded FLOPS comes from sentence-transformers. The optimizers are those of torch.optim in f32, and the
+schedules are those of transformers.
 """
 
 import json
@@ -25,7 +26,7 @@ def batch(rng, queries, negatives, density, lowest=0.05):
     def row():
         return [rng.uniform(lowest, 2.5) if rng.random() < density else 0.0 for _ in range(VOCAB)]
 
-    def rows(count):  # (count, vocab), of numbers that f32 holds
+    def rows(count):  # (count, vocab), with numbers that f32 represents exactly
         numbers = [row() for _ in range(count)]
         return torch.tensor(numbers, dtype=torch.float32).to(torch.float64).reshape(count, VOCAB)
 
@@ -47,7 +48,7 @@ def at_support(gradient, matrix):
 
 
 def by_library(kind, q, p, n, teacher):
-    """One negative, temperature 1."""
+    """Computes a case with one negative and temperature 1 by the library's own classes."""
     if kind == "in_batch_negatives":
         return library.InBatchNegativesLoss()(
             {"pos_score": dot_product_cross(q, p), "neg_score": dot_product(q, n)})
@@ -156,7 +157,7 @@ def objectives(rng):
 
 
 def document_frequencies(rng):
-    """A run of DF-FLOPS on the documents: windows of two steps, two batches in one of the steps."""
+    """Runs DF-FLOPS on the documents, with windows of two steps and two batches in one of the steps."""
     doc = {"kind": "DF_FLOPS", "alpha": 0.4, "beta": 3.0, "interval": 2, "lambda": 0.7, "T": 0}
     run, seen, last = [], [], None
     window = 0
@@ -179,7 +180,7 @@ def document_frequencies(rng):
 
 
 def optimizers():
-    """Two tensors, clipped together at 1, a learning rate of its own for every step."""
+    """Runs the optimizers on two tensors, clipped together at 1, with a different learning rate for every step."""
     rates = [1e-2, 2e-3, 5e-2, 0.0, 1e-3, 3e-2]
     made = []
     for name, make, decay in [
@@ -227,10 +228,10 @@ def schedules():
                     optimizer.step()
                     scheduler.step()
             except ZeroDivisionError:
-                pass  # transformers' polynomial where the warm-up is all there is
+                pass  # transformers' polynomial schedule fails if all steps are warm-up
             made.append({"kind": kind, "kwargs": kwargs, "warmup": warmup, "total": total,
                          "rate": 3e-4, "rates": rates})
-    # get_scheduler drops the arguments of inverse_sqrt.
+    # get_scheduler ignores the arguments of inverse_sqrt.
     from transformers import get_inverse_sqrt_schedule
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3e-4)
     scheduler = get_inverse_sqrt_schedule(optimizer, 4, timescale=9)

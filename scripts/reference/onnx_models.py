@@ -1,9 +1,9 @@
-"""Exports models with --onnx, runs the graphs in onnxruntime, compares the vectors with ours.
+"""Exports models with --onnx, runs the graphs in onnxruntime, and compares the vectors with ours.
 
     python scripts/reference/onnx_models.py target/release/light-splade MODEL...
 
-Needs onnxruntime, and transformers for the token ids; where fastembed is installed, it encodes too. Texts
-are of unequal lengths, so that masks count. Both add up in 32 bits, in another order: TOLERANCE.
+The program needs onnxruntime, and transformers for the token ids. If fastembed is installed, it encodes too. The texts
+have different lengths, so that masks matter. TOLERANCE allows for sums in 32 bits that are computed in another order.
 """
 
 import shutil
@@ -50,7 +50,7 @@ def by_fastembed(folder, vocab):
         from fastembed.sparse.splade_pp import SpladePP
     except ImportError:
         return None
-    # One of its models by name, with our folder in place of what it would fetch.
+    # The name is one of fastembed's own models. It reads our folder in place of the files that it would download.
     model = SpladePP("prithivida/Splade_PP_en_v1", specific_model_path=str(folder))
     dense = numpy.zeros((len(TEXTS), vocab))
     for row, vector in enumerate(model.embed(TEXTS)):

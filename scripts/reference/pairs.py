@@ -1,10 +1,10 @@
-"""Ids and token types that transformers gives for pairs of texts.
+"""Writes the ids and token types that transformers gives for pairs of texts.
 
     python scripts/reference/pairs.py crates/splade-text/tests/fixtures
 
-Writes pairs.json for the tokenizer folders of tokenization.py: {folder: [[a, b, longest, ids,
-types], ...]} with the numbers of the texts in texts.json. `longest` is null where nothing is cut
-off; tokenizers that give no types have zeros.
+The program writes pairs.json for the tokenizer folders of tokenization.py: {folder: [[a, b, longest, ids, types],
+...]}, where a and b are the numbers of the texts in texts.json. `longest` is null if nothing is truncated. Tokenizers
+that give no token types have zeros.
 """
 
 import json
@@ -35,7 +35,7 @@ def main():
             for _ in range(8):
                 a, b = rng.randrange(len(texts)), rng.randrange(len(texts))
                 options = {} if longest is None else {"truncation": True, "max_length": longest}
-                # As a batch: alone, an empty second text would count as none.
+                # The pair is passed as a batch, because an empty second text alone would count as missing.
                 got = tokenizer([[texts[a], texts[b]]], **options)
                 ids = got["input_ids"][0]
                 types = got.get("token_type_ids", [[0] * len(ids)])[0]

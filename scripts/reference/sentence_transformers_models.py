@@ -1,19 +1,19 @@
-"""What sentence-transformers gives: SPLADE pooling, and an inference-free model.
+"""Writes results of sentence-transformers: SPLADE pooling, and an inference-free model.
 
     python scripts/reference/sentence_transformers_models.py \
         crates/splade-model/tests/fixtures/reference
 
-After tiny_models.py, in the same folder. Writes
+Run this program after tiny_models.py, in the same folder. It writes:
 
 - st_pooling.json: the vectors of `bert` under each pooling and activation,
       {"model": "bert", "texts": [...],
        "results": [{"pooling": "max" | "sum", "activation": "relu" | "log1p_relu",
                     "vectors": [{"indices": [...], "values": [...]}]}]}
-- inference-free/: a Router as sentence-transformers 5.1 saves it: queries are looked up in a
+- inference-free/: a Router as sentence-transformers 5.1 saves it. Queries are looked up in a
   SparseStaticEmbedding, documents go through `bert-relu` and max pooling. Its expected.json:
       {"texts": [...], "queries": [{"indices": [...], "values": [...]}], "documents": [the same]}
 
-All computed in f64 from the f32 weights and rounded to f32.
+All numbers are computed in f64 from the f32 weights and rounded to f32.
 """
 
 import json
@@ -75,7 +75,7 @@ def inference_free(folder):
     model.save(str(out), create_model_card=False)
 
     model = SparseEncoder(str(out), device="cpu").double()
-    # Nothing in the empty text to look up: sentence-transformers cannot encode it as a query.
+    # The empty text has no token to look up, and sentence-transformers cannot encode it as a query.
     texts = [TEXTS[i] for i in SHORT if TEXTS[i]]
     save(out / "expected.json", {
         "texts": texts,

@@ -1,8 +1,8 @@
-"""The texts of the tiny models, and tokenizers whose vocabularies are just large enough for them.
+"""Defines the texts of the tiny models, and tokenizers whose vocabularies are just large enough for them.
 
-Every vocabulary is listed, not trained, so that it is the same wherever this runs: some words
-whole, the rest by characters (BERT), bytes (BPE) or scored pieces (Unigram). Emoji and a few
-characters are left out on purpose: they become the unknown token.
+Every vocabulary is listed and not trained, so that it is the same on every machine. Some words are whole, and the
+rest consists of characters (BERT), bytes (BPE) or scored pieces (Unigram). Emoji and a few characters are left out on
+purpose, so that they become the unknown token.
 """
 
 import json
@@ -38,7 +38,7 @@ JAPANESE = ["列車", "夜明け", "パン屋", "雨", "橋", "庭", "夜行", "
 
 
 def _characters(lower):
-    """The characters of the texts, without emoji and some that shall be unknown."""
+    """Returns the characters of the texts, without emoji and some that should be unknown."""
     found = set()
     for text in TEXTS:
         text = unicodedata.normalize("NFKC", text)
@@ -53,7 +53,7 @@ def _cjk(char):
 
 
 def wordpiece_vocabulary(japanese_words=False):
-    """Lines of a vocab.txt."""
+    """Returns the lines of a vocab.txt."""
     characters = [c for c in _characters(True) if not c.isupper() and c not in "ïō高"]
     continued = [f"##{c}" for c in characters if c.isalnum() and (japanese_words or not _cjk(c))]
     words = WORDS + (JAPANESE if japanese_words else [])
@@ -62,7 +62,7 @@ def wordpiece_vocabulary(japanese_words=False):
 
 
 def write_wordpiece(folder, tokenizer_class, limit, japanese=False, lower=True):
-    """vocab.txt and tokenizer_config.json, as older models have them."""
+    """Writes vocab.txt and tokenizer_config.json, as in older models."""
     folder = Path(folder)
     vocabulary = wordpiece_vocabulary(japanese)
     (folder / "vocab.txt").write_text("".join(f"{t}\n" for t in vocabulary), encoding="utf-8")
@@ -93,7 +93,7 @@ def _byte_alphabet():
 
 
 def _merges(words):
-    """Merges that build each word from the left, in byte-level characters."""
+    """Returns the merges that build each word from the left, in byte-level characters."""
     level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     merges = []
     for word in words:
@@ -106,7 +106,7 @@ def _merges(words):
 
 
 def write_byte_bpe(folder, special, tokenizer_class, limit, prefix_space, roberta):
-    """tokenizer.json with a byte-level BPE; `special` names the roles of the special tokens."""
+    """Writes tokenizer.json with a byte-level BPE. `special` names the roles of the special tokens."""
     order = ["cls_token", "pad_token", "sep_token", "unk_token", "mask_token"]
     vocabulary = [special[role] for role in order] + _byte_alphabet()
     merges = _merges([" train", " the", " bridge", " night", " rain", "train", "橋", "雨", "パン"])
@@ -131,7 +131,7 @@ def write_byte_bpe(folder, special, tokenizer_class, limit, prefix_space, robert
 
 
 def write_unigram(folder, special, tokenizer_class, limit):
-    """tokenizer.json with a Unigram model after SentencePiece's manner."""
+    """Writes tokenizer.json with a Unigram model in the manner of SentencePiece."""
     pieces = [(token, 0.0) for token in special.values()]
     words = [f"▁{word}" for word in WORDS] + [piece[2:] for piece in PIECES] + JAPANESE
     scores = [(word, -4.0 - 0.25 * (i % 13)) for i, word in enumerate(words)]

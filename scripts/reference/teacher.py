@@ -1,11 +1,11 @@
-"""What PyTorch, numpy and sentence-transformers give for the parts of the teacher.
+"""Writes the results of PyTorch, numpy and sentence-transformers for the parts of the teacher.
 
     python scripts/reference/teacher.py crates/splade-train/tests/fixtures/teacher
 
 - losses.json: losses of torch.nn on logits and labels, in f64, with gradients
-- metrics.json: CrossEncoderRerankingEvaluator's numbers for random scores without equal ones
-- inverse_sigmoid.json: the scores that run_predict_cross_encoder.py makes of logits
-- pairs-*.pkl[.gz], pairs.json: pickles of several protocols with what is in them; two to refuse
+- metrics.json: the numbers of CrossEncoderRerankingEvaluator for random scores without ties
+- inverse_sigmoid.json: the scores that run_predict_cross_encoder.py computes from logits
+- pairs-*.pkl[.gz], pairs.json: pickles of several protocols with their contents, and two that a reader must refuse
 - run.pkl.gz, run.json: eight steps of sentence-transformers' recipe on the tiny model `bert` of
   tiny_cross_encoders.py without dropout, in f64: losses, norms, rates, and the weights at the end
 """
@@ -63,7 +63,7 @@ def losses():
 
 
 class Scores:
-    """Stands for a model: gives the scores that were set."""
+    """Replaces a model and returns the scores that were set."""
 
     def predict(self, pairs, **_):
         return np.array(self.scores)
@@ -135,7 +135,7 @@ def pickles(out):
 
 
 def run(out):
-    """All pairs in every step, so that their order does not matter."""
+    """Trains on all pairs in every step, so that their order does not matter."""
     rows = [(TEXTS[a], TEXTS[b], label) for a, b, label in [
         (0, 7, 1), (0, 4, 0), (1, 8, 1), (7, 8, 1), (7, 11, 0), (9, 4, 0), (10, 0, 1), (8, 12, 0)]]
     dev = [{"query": TEXTS[0], "positive": [TEXTS[7]], "negative": [TEXTS[4], TEXTS[12]]},

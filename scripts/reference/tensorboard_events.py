@@ -1,8 +1,8 @@
-"""TensorBoard event files: `python scripts/reference/tensorboard_events.py FOLDER`.
+"""Writes TensorBoard event files: `python scripts/reference/tensorboard_events.py FOLDER`.
 
-What torch's SummaryWriter writes for the calls below, with the clock stopped: `fresh.tfevents` of a
-new run, `resumed.tfevents` of one that continues after step 20. `crates/splade-train` makes the same
-calls and compares bytes.
+torch's SummaryWriter writes the files for the calls below, with the clock stopped: `fresh.tfevents` for a new run and
+`resumed.tfevents` for a run that continues after step 20. A test of `crates/splade-logs` makes the same calls and
+compares the bytes.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Parquet files of texts as pyarrow writes them.
+"""Writes Parquet files of texts with pyarrow.
 
     python scripts/reference/text_files.py crates/splade-sparse/tests/fixtures
 
-Row i of 2,500 is (i, "t" + i or null where 3 divides i, "text " + i); needs pyarrow alone.
+Row i of 2,500 is (i, "t" + i or null if 3 divides i, "text " + i). The program needs only pyarrow.
 """
 
 import sys

@@ -2,14 +2,14 @@
 
     python scripts/reference/tiny_cross_encoders.py crates/splade-model/tests/fixtures/cross_encoders
 
-One folder a model, made like those of tiny_models.py, with expected.json. All numbers are computed
-in f64 from the f32 weights, one pair at a time, without dropout:
+The program writes one folder for each model, made like those of tiny_models.py, with expected.json. All numbers are
+computed in f64 from the f32 weights, one pair at a time, without dropout:
 
     {"pairs": [[a, b], ...], "sigmoid": bool,
      "results": [{"input_ids": [...], "token_types": [...], "logits": [...]}],
      "gradients": {tensor: [norm, projection]}}
 
-`sigmoid` tells whether sentence-transformers' CrossEncoder applies one. The loss of the gradients is
+`sigmoid` says whether sentence-transformers' CrossEncoder applies a sigmoid. The loss of the gradients is
 the sum of c * logit with c = ((7 * label + 13 * pair) mod 11 - 5) / 5; norm and projection are those
 of tiny_gradients.py. DeBERTa-v2 has no gradients.
 """
@@ -43,7 +43,7 @@ LIMIT = 40
 PAIRS = [(0, 9), (7, 8), (1, 10), (2, 4), (10, 10), (11, 12), (5, 2)]
 
 IDENTITY = "torch.nn.modules.linear.Identity"
-# name: (tokenizer files, config class, its values)
+# Each entry is name: (tokenizer files, config class, its values).
 MODELS = {
     "bert": (tiny.bert_files, BertConfig, SMALL_BERT | dict(
         num_labels=1, sentence_transformers={"activation_fn": IDENTITY})),
@@ -70,7 +70,7 @@ MODELS = {
 
 
 def encode(tokenizer, pair):
-    # As a batch: alone, an empty second text would count as none.
+    # The pair is passed as a batch, because an empty second text alone would count as missing.
     got = tokenizer([list(pair)], truncation=True, max_length=LIMIT)
     return got["input_ids"][0], got.get("token_type_ids", [None])[0]
 
@@ -97,7 +97,7 @@ def gradients(model, pairs):
 
 
 def check_sensitivity(model, pairs, expected):
-    """Every tensor changes the logits when it is taken away (norm weights: made ones)."""
+    """Checks that every tensor changes the logits if it is set to zero (norm weights are set to one)."""
     unnoticed = []
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -135,7 +135,7 @@ def make(name, folder):
     assert noise < 1e-5, f"f32 and f64 differ by {noise}"
     check_sensitivity(exact, pairs, rows)
 
-    # sentence-transformers sees the same model.
+    # sentence-transformers reads the same model.
     peer = CrossEncoder(str(folder), device="cpu")
     sigmoid = isinstance(peer.activation_fn, torch.nn.Sigmoid)
     got = peer.predict(texts, activation_fn=torch.nn.Identity(), convert_to_tensor=True)

@@ -1,15 +1,15 @@
-"""Gradients that PyTorch gives for the tiny models of tiny_models.py.
+"""Writes the gradients that PyTorch computes for the tiny models of tiny_models.py.
 
     python scripts/reference/tiny_gradients.py crates/splade-model/tests/fixtures/reference
 
-Writes gradients.json beside the models:
+The program writes gradients.json next to the models:
 
     {model: {"max": {tensor: [norm, projection]}, "sum": {tensor: [norm, projection]}}}
 
-The loss is the sum of c · weight over the first five texts that have a token, encoded one at a
-time without dropout, over all terms, with c = ((7 · term + 13 · text) mod 11 - 5) / 5. Of each
-tensor's gradient, in f64 from the f32 weights, the 2-norm and the sum of gradient[i] ·
-((31 · i) mod 17 - 8) / 8 over its row-major numbers are kept.
+The loss is the sum of c · weight over all terms of the first five texts that have a token, with
+c = ((7 · term + 13 · text) mod 11 - 5) / 5. The texts are encoded one at a time without dropout. For the gradient of
+each tensor, computed in f64 from the f32 weights, the file holds the 2-norm (norm) and the sum of gradient[i] ·
+((31 · i) mod 17 - 8) / 8 over its row-major numbers (projection).
 """
 
 import json

@@ -1,19 +1,19 @@
-"""Makes tiny masked language models of every architecture, and the vectors that PyTorch gives.
+"""Makes tiny masked language models of every architecture, and the vectors that PyTorch computes.
 
     python scripts/reference/tiny_models.py crates/splade-model/tests/fixtures/reference
 
-One folder a model: config.json, model.safetensors (f32), tokenizer files and expected.json. The
-weights are random but seeded by the model's and the tensor's name; biases and norms are random
-too, and `check_sensitivity` proves that no tensor can be left out unnoticed. The expected values
-are computed in f64 from the f32 weights, one text at a time, and rounded to f32:
+The program writes one folder for each model, with config.json, model.safetensors (f32), tokenizer files and
+expected.json. The weights are random but seeded by the names of the model and the tensor. Biases and norms are random
+too, and `check_sensitivity` proves that no tensor can be left out unnoticed. The expected values are computed in f64
+from the f32 weights, one text at a time, and rounded to f32:
 
     {"model": name, "max_tokens": limit, "texts": [...],
      "results": [{"input_ids": [...],
                   "max": {"indices": [...], "values": [...], "positions": [...]},
                   "sum": {"indices": [...], "values": [...]}}]}
 
-`positions` are token positions of the largest logit, the first of equals; null where the
-runner-up is within 1e-4, so that rounding decides.
+`positions` are the token positions of the largest logit, the first position among equal logits. A position is null if
+the second largest logit is within 1e-4, because rounding then decides.
 """
 
 import copy
@@ -56,7 +56,7 @@ ROBERTA_SPECIAL = {
     "unk_token": "<unk>",
     "mask_token": "<mask>",
 }
-# Texts of the variants: Japanese, empty, accents, repetition, one beyond the limit.
+# The texts of the variants: Japanese, empty, accents, repetition, and one beyond the limit.
 SHORT = [0, 1, 2, 8, 10]
 ALL = list(range(len(TEXTS)))
 LIMIT = 48
@@ -80,12 +80,12 @@ MODERNBERT = dict(
 
 
 def bert_files(folder, limit):
-    """vocab.txt alone."""
+    """Writes only vocab.txt."""
     return small.write_wordpiece(folder, "BertTokenizer", limit)
 
 
 def bert_files_with_json(folder, limit):
-    """vocab.txt and the tokenizer.json that transformers makes of it."""
+    """Writes vocab.txt and the tokenizer.json that transformers makes from it."""
     size = small.write_wordpiece(folder, "BertTokenizer", limit)
     AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
     (folder / "special_tokens_map.json").unlink()
@@ -131,7 +131,7 @@ def deberta_files(folder, limit):
 
 # DeBERTa's newer head (legacy false) always uses the word embeddings; `tie_word_embeddings` has to
 # be false, or transformers ties them to the head's dense layer instead.
-# name: (tokenizer files, config class, its values, limit in tokens, texts)
+# Each entry is name: (tokenizer files, config class, its values, limit in tokens, texts).
 MODELS = {
     "bert": (bert_files_with_json, BertConfig, BERT, LIMIT, ALL),
     "bert-japanese": (japanese_files, BertConfig, BERT, LIMIT, ALL),
@@ -206,13 +206,13 @@ MODELS = {
 
 
 def randomise(model, seed):
-    """Fills every parameter; the scales make attention choose and positions matter."""
+    """Fills every parameter. The scales make attention selective and positions matter."""
     norms = {
         f"{name}.weight" for name, module in model.named_modules()
         if isinstance(module, torch.nn.LayerNorm)
     }
     vocab = model.config.vocab_size
-    # ModernBERT adds up its layers without norms between, which lets rounding grow.
+    # ModernBERT adds up its layers without norms between them, which increases rounding errors.
     gain = 0.8 if model.config.model_type == "modernbert" else 1.4
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -232,7 +232,7 @@ def randomise(model, seed):
 
 
 def thin_out(model, ids):
-    """Lowers the decoder's bias until a fifth of the terms is in the vector of `ids`."""
+    """Lowers the decoder's bias until the vector of `ids` has a fifth of the terms."""
     largest = logits(model, ids).max(dim=0).values
     for parameter in model.parameters():
         if parameter.shape == largest.shape:
@@ -245,13 +245,13 @@ def logits(model, ids):
 
 
 def pool(values):
-    """(tokens, vocab) logits to the max- and sum-pooled weights."""
+    """Pools the (tokens, vocab) logits and returns the max-pooled and the sum-pooled weights."""
     weights = torch.log1p(torch.relu(values))
     return weights.max(dim=0).values, weights.sum(dim=0)
 
 
 def rounded(values):
-    """Shortest decimals that give the f32 again."""
+    """Returns the shortest decimals that are read as the same f32."""
     return [float(str(value)) for value in values.numpy().astype(np.float32)]
 
 
@@ -261,7 +261,7 @@ def sparse(weights):
 
 
 def positions(values, indices):
-    """First position of each term's largest logit; None if the runner-up is as large."""
+    """Returns the first position of each term's largest logit, or None if the second largest is as large."""
     found = []
     for term in indices:
         column = values[:, term]
@@ -273,7 +273,7 @@ def positions(values, indices):
 
 
 def check_sensitivity(model, all_ids, expected):
-    """Every tensor changes the vectors when it is taken away (norm weights: made ones)."""
+    """Checks that every tensor changes the vectors if it is set to zero (norm weights are set to one)."""
     unnoticed = []
     for name, parameter in model.named_parameters():
         kept = parameter.data.clone()
@@ -283,8 +283,8 @@ def check_sensitivity(model, all_ids, expected):
             for ids, want in zip(all_ids, expected)
         )
         parameter.data.copy_(kept)
-        # What adds the same to all scores of a query is not seen by softmax: a key's bias and,
-        # where only contents ask for positions (c2p), the bias of the position table's norm.
+        # Softmax does not change if the same number is added to all scores of a query. This concerns a key's bias
+        # and, if only contents attend to positions (c2p), the bias of the position table's norm.
         softmax_invariant = name.endswith(("key.bias", "key_proj.bias", "k_lin.bias")) or (
             name == "deberta.encoder.LayerNorm.bias" and model.config.pos_att_type == ["c2p"]
         )
@@ -305,7 +305,7 @@ def make(name, folder):
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
 
-    # From the file: what is compared is what was saved.
+    # The model is read from the file, so that the saved weights are compared.
     model = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation="eager").eval()
     exact = copy.deepcopy(model).double()
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -333,7 +333,7 @@ def make(name, folder):
 
 
 def write_expected(path, value):
-    """JSON with one result a line."""
+    """Writes JSON with one result a line."""
     head = {key: item for key, item in value.items() if key != "results"}
     rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in value["results"])
     text = json.dumps(head, ensure_ascii=True)[:-1] + ', "results": [\n' + rows + "\n]}\n"

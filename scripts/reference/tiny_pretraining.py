@@ -1,21 +1,21 @@
-"""Masked language modelling by PyTorch for some of the tiny models of tiny_models.py.
+"""Runs masked language modelling in PyTorch for some of the tiny models of tiny_models.py.
 
     python scripts/reference/tiny_pretraining.py crates/splade-model/tests/fixtures/reference
 
-Writes pretraining.json beside the models, for each model
+The program writes pretraining.json next to the models. For each model it contains
 
     {"texts": [[id, ...], ...],              the texts after masking
-     "masked": [[text, position, id], ...],  what is to be predicted
-     "loss": mean cross-entropy of the masked tokens, "correct": of them by the largest logit,
+     "masked": [[text, position, id], ...],  the ids to predict
+     "loss": mean cross-entropy of the masked tokens, "correct": how many the largest logit predicts,
      "flops": sum over the terms of (mean weight over the texts)²,
      "gradients": {"masked": {tensor: [norm, projection]}, "regularized": {...}},
      "steps": [[total loss, gradient norm], ...], "trained": {tensor: [norm, projection]}}
 
-Weights are max-pooled log(1 + relu(logit)); "regularized" is the loss plus 0.05 · FLOPS. The steps
+Weights are max-pooled log(1 + relu(logit)), and "regularized" is the loss plus 0.05 · FLOPS. The steps
 are those of torch.optim.AdamW on the regularized loss of this one batch: learning rate 2e-3 with
 transformers' linear schedule (1 step of warm-up, 4 in all), weight decay 0.01 on everything,
 epsilon 1e-6, gradients clipped at norm 1, strength 0.05 · min(1, step / 2)². Norms and projections
-are those of tiny_gradients.py. Everything is in f64 from f32 weights, without dropout.
+are those of tiny_gradients.py. Everything is computed in f64 from f32 weights, without dropout.
 """
 
 import json
@@ -46,7 +46,7 @@ def summary(tensors) -> dict:
 
 
 def mask(folder: Path, vocab: int):
-    """Every third token but the first and last: hidden, another, or as it was, in turn."""
+    """Changes every third token except the first and last: it is hidden, replaced, or kept, in turn."""
     expected = json.loads((folder / "expected.json").read_text())
     texts = [result["input_ids"] for result in expected["results"] if len(result["input_ids"]) > 4]
     texts, masked = texts[:4], []

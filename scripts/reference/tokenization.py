@@ -1,10 +1,10 @@
-"""Small tokenizer folders with the ids that transformers gives, and a MeCab dictionary of random
-words with the words that MeCab finds by it.
+"""Writes small tokenizer folders with the ids that transformers gives, and a MeCab dictionary of random words with the
+words that MeCab finds with it.
 
     python scripts/reference/tokenization.py crates/splade-text/tests/fixtures
 
-Every folder changes something that decides ids: the class, flags of the config, added tokens and
-where they are written, truncation. All texts are made here.
+Every folder changes something on which the ids depend: the class, flags of the config, added tokens and the files that
+name them, or truncation. This program makes all texts.
 """
 
 import gzip
@@ -47,7 +47,7 @@ ROBERTA = {
     "sep_token": "</s>",
     "unk_token": "<unk>",
 }
-# What random texts are put together from.
+# The pieces of the random texts.
 PIECES = (
     WORDS
     + JAPANESE
@@ -76,7 +76,7 @@ def write(folder, name, value):
 
 
 def change(folder, name, **changes):
-    """Sets keys of a JSON file; None takes a key out."""
+    """Sets keys of a JSON file. The value None removes a key."""
     value = json.loads((folder / name).read_text(encoding="utf-8"))
     for key, change in changes.items():
         if change is None:
@@ -108,7 +108,7 @@ def folders(out):
     change(folder, "tokenizer_config.json", tokenize_chinese_chars=False, strip_accents=True)
     yield folder
 
-    # A tokenizer.json with stored padding and truncation that the config contradicts elsewhere.
+    # The tokenizer.json stores padding and truncation, and the config contradicts it in other places.
     folder = new("bert-json")
     fast = AutoTokenizer.from_pretrained(out / "bert-uncased")
     fast.backend_tokenizer.enable_padding(length=20)
@@ -118,7 +118,7 @@ def folders(out):
     change(folder, "tokenizer_config.json", do_lower_case=False, truncation_side="left")
     yield folder
 
-    # Added tokens in the config that change or follow those of tokenizer.json.
+    # The config has added tokens that change or follow those of tokenizer.json.
     folder = new("bert-added")
     shutil.copy(out / "bert-json/tokenizer.json", folder)
     config = json.loads((out / "bert-json/tokenizer_config.json").read_text(encoding="utf-8"))
@@ -133,7 +133,7 @@ def folders(out):
     write(folder, "tokenizer_config.json", config)
     yield folder
 
-    # As older folders have it: added_tokens.json and special_tokens_map.json.
+    # Older folders have added_tokens.json and special_tokens_map.json.
     folder = new("bert-legacy")
     shutil.copy(out / "bert-json/tokenizer.json", folder)
     write(folder, "tokenizer_config.json", {"tokenizer_class": "BertTokenizer"})
@@ -191,7 +191,7 @@ def folders(out):
 
 def expect(folder, rows):
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    # Limits that the folder stores are for training.
+    # The limits that the folder stores are meant for training.
     if tokenizer.is_fast:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
@@ -235,7 +235,7 @@ SYMBOL 1 0 1
 
 
 def make_dictionary(folder, rng):
-    """Compiles a dictionary with MeCab's own compiler. Costs are small, so that many paths tie."""
+    """Compiles a dictionary with MeCab's own compiler. The costs are small, so that many paths have equal costs."""
     source = Path(tempfile.mkdtemp())
     (source / "dicrc").write_text(
         "cost-factor = 800\nbos-feature = BOS\neval-size = 1\nunk-eval-size = 1\n"
@@ -244,7 +244,7 @@ def make_dictionary(folder, rng):
     (source / "char.def").write_text(CHAR_DEF.replace("0x000D..0x000A", "0x0009"), encoding="utf-8")
     matrix = [f"{CLASSES} {CLASSES}"]
     lines = [[rng.randint(-4, 4) * 50 for _ in range(CLASSES)] for _ in range(CLASSES - 2)]
-    # Equal lines, which packing makes one.
+    # Equal lines, which packing stores once.
     lines += [lines[1], lines[2]]
     for right in range(CLASSES):
         matrix += [f"{right} {left} {lines[right][left % (CLASSES - 1)]}" for left in range(CLASSES)]

@@ -1,12 +1,12 @@
-"""Makes files of torch.save with every layout of tensors that a state dict may have, and some that
-no state dict of plain tensors has.
+"""Makes files of torch.save with every layout of tensors that a state dict may have, and some that no state dict of
+plain tensors has.
 
     python scripts/reference/torch_files.py crates/splade-model/tests/fixtures/torch
 
 - plain/pytorch_model.bin: contiguous, transposed, permuted, sliced and shared tensors of all float
-  types; expected/model.safetensors holds each as a contiguous f32 tensor;
+  types. expected/model.safetensors holds each as a contiguous f32 tensor;
 - sharded/: the same in two files with pytorch_model.bin.index.json;
-- refused/NAME.bin: what a reader that runs nothing has to turn down.
+- refused/NAME.bin: files that a reader must refuse if it does not run code.
 """
 
 import json
@@ -51,7 +51,7 @@ def tensors():
 
 
 class Runs:
-    """Writes a file where it is unpickled."""
+    """Writes a file when it is unpickled."""
 
     def __reduce__(self):
         return open, ("the-pickle-was-run", "w")
@@ -92,7 +92,7 @@ def main():
     for folder in ["plain/expected", "sharded", "refused"]:
         (out / folder).mkdir(parents=True)
     values = tensors()
-    # An integer buffer, as files of old transformers have.
+    # An integer buffer, as in files of old versions of transformers.
     ids = {"embeddings.position_ids": torch.arange(5).expand((1, -1))}
     torch.save(values | ids, out / "plain/pytorch_model.bin")
     save_file(expected(values), out / "plain/expected/model.safetensors")

@@ -1,9 +1,9 @@
-"""Checks that the toy data is consistent; needs nothing but Python.
+"""Checks that the toy data is consistent. The program needs only Python.
 
     python scripts/reference/toy_check.py data
 
-Ids are unique and resolve, every query has a positive, negatives are not positives, and the BEIR
-folder holds the same texts and judgements as the NDJSON files.
+It checks that ids are unique and exist, that every query has a positive, that negatives are not positives, and that the
+BEIR folder holds the same texts and judgements as the NDJSON files.
 """
 
 import json
@@ -26,7 +26,7 @@ def japanese(text):
 
 
 def check_split(folder):
-    """Texts and positives of one split."""
+    """Checks one split and returns its texts and positives."""
     queries = unique(rows(folder / "query_master.ndjson"), "qid", folder)
     documents = unique(rows(folder / "doc_master.ndjson"), "doc_id", folder)
     positives = unique(rows(folder / "positive_lists.ndjson"), "qid", folder)

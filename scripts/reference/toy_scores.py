@@ -1,9 +1,9 @@
-"""Writes the toy data's scores in the place of a teacher, for distillation.
+"""Writes scores for the toy data that replace those of a teacher in distillation.
 
     python scripts/reference/toy_scores.py data/toy/train
 
-Nothing was trained for them: a positive has 9 in the query's language and 7 in the other; a negative
-of the triplets has up to 4, by the share of the query's pairs of letters that it contains.
+No model computes the scores. A positive has 9 in the query's language and 7 in the other language. A negative of the
+triplets has up to 4, in proportion to the share of the query's pairs of letters that it contains.
 """
 
 import json

@@ -2,8 +2,8 @@
 
     python scripts/reference/training_arguments.py crates/splade-train/tests/fixtures/config/training_arguments.json
 
-transformers 4.56.1. `fields` is what a config may name; `optimizers` and `schedulers` are the names
-that `optim` and `lr_scheduler_type` take there.
+The version of transformers is 4.56.1. `fields` are the fields that a config may name. `optimizers` and `schedulers` are
+the names that `optim` and `lr_scheduler_type` accept there.
 """
 
 import dataclasses

@@ -1,10 +1,10 @@
-"""What the Python library says of training data, sound and not.
+"""Writes the answers of the Python library to valid and invalid training data.
 
     python scripts/reference/training_data.py crates/splade-data/tests/fixtures/data/python.json
 
-Each case is a set of files. The result has the files' lines, and the error's text or everything
-that the library's data set can give: texts (and scores) of its samples, drawn until nothing new
-comes. Needs light-splade 0.1.3.
+Each case is a set of files. The result has the lines of the files, and either the text of the error or everything that
+the library's data set can return: the texts (and scores) of its samples, sampled until nothing new appears. The program
+needs light-splade 0.1.3.
 """
 
 import json
@@ -42,7 +42,7 @@ def changed(**files):
 
 
 def line(file, index, **values):
-    """The base with one line changed."""
+    """Returns the base case with one line changed."""
     rows = [dict(row) for row in BASE[file]]
     rows[index] |= values
     return BASE | {file: rows}

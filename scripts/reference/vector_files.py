@@ -1,8 +1,8 @@
-"""Parquet files of vectors as pyarrow writes them.
+"""Writes Parquet files of vectors with pyarrow.
 
     python scripts/reference/vector_files.py crates/splade-sparse/tests/fixtures
 
-The rows are ("7", {3: .5, 30521: 1.25}), ("8", {}), ("9", {0: 2}); needs pyarrow alone.
+The rows are ("7", {3: .5, 30521: 1.25}), ("8", {}), ("9", {0: 2}). The program needs only pyarrow.
 """
 
 import sys

@@ -1,18 +1,21 @@
-//! Overrides of values: `a.b=c` changes what is there, `+a.b=c` adds, `++a.b=c` does either,
-//! `~a.b` takes out.
+//! Applies overrides of values: `a.b=c` changes an existing value, `+a.b=c` adds a new one,
+//! `++a.b=c` does either, and `~a.b` deletes one.
 
 use crate::error::ComposeError;
 use crate::nearest::did_you_mean;
 use crate::node::{Map, Node};
 use crate::overrides::{Action, Choice, Override};
 
-/// Applies one override that is no choice of a group.
+/// Applies one override of a value. Overrides that choose a config of a group never reach it; the
+/// module `defaults` handles them.
 pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<(), ComposeError> {
     let path: Vec<String> = one.key.split('.').map(str::to_owned).collect();
     let value = match &one.value {
         Some(Choice::One(value)) => Some(value.to_node()),
         Some(Choice::Sweep(_) | Choice::Glob(_)) => {
-            return Err(one.error("several values need a sweep; hint: add -m"));
+            return Err(
+                one.error("the override has several values, which needs a sweep; hint: add -m")
+            );
         }
         None => None,
     };
@@ -23,7 +26,7 @@ pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<(), ComposeError>
             if there && !matches!(value, Node::List(_) | Node::Map(_)) {
                 let plain = one.line.trim_start_matches('+');
                 return Err(one.error(format!(
-                    "{} is there already; hint: write {plain}, or ++{plain} to add or change it",
+                    "{} exists already; hint: write {plain} to change it, or ++{plain}",
                     one.key
                 )));
             }
@@ -31,7 +34,7 @@ pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<(), ComposeError>
         }
         (Action::ForceAdd, Some(value)) => set(root, &path, value, true, one),
         (Action::Change, Some(value)) => set(root, &path, value, false, one),
-        (_, None) => Err(one.error("there is no value; hint: write key=value")),
+        (_, None) => Err(one.error("the override has no value; hint: write key=value")),
     }
 }
 
@@ -42,13 +45,13 @@ fn set(
     add: bool,
     one: &Override,
 ) -> Result<(), ComposeError> {
-    let (last, parents) = path.split_last().expect("a key has a part: this is a bug");
+    let (last, parents) = path.split_last().expect("a key has at least one part: this is a bug");
     let mut node = root;
     for (i, key) in parents.iter().enumerate() {
         if node.child(key).is_none() {
             add_child(node, path, i, Node::Map(Map::default()), add, one)?;
         }
-        let child = node.child_mut(key).expect("it was there or has been added: this is a bug");
+        let child = node.child_mut(key).expect("the child exists or was added: this is a bug");
         if !matches!(child, Node::Map(_) | Node::List(_)) {
             if !add {
                 let here = path[..=i].join(".");
@@ -72,7 +75,7 @@ fn set(
             }
             Node::List(_) => Err(one.error(format!("{} is a mapping, not a list", one.key))),
             other => {
-                *node.child_mut(last).expect("it was there: this is a bug") = other;
+                *node.child_mut(last).expect("the child exists: this is a bug") = other;
                 Ok(())
             }
         },
@@ -86,7 +89,7 @@ fn set(
     }
 }
 
-/// Puts a new key into a mapping, if it may be added.
+/// Inserts a new key into a mapping, or returns an error if the override may not add keys.
 fn add_child(
     node: &mut Node,
     path: &[String],
@@ -103,8 +106,7 @@ fn add_child(
         }
         Node::Map(map) => {
             let hint = did_you_mean(&path[depth], map.keys());
-            Err(one
-                .error(format!("there is no key {here}{hint} hint: to add it write +{}", one.line)))
+            Err(one.error(format!("no key named {here}{hint} (to add it, write +{})", one.line)))
         }
         Node::List(list) => {
             Err(one.error(format!("{here}: the list has {} entries, counted from 0", list.len())))
@@ -119,7 +121,7 @@ fn no_new_keys(old: &Map, new: &Map, at: &str, one: &Override) -> Result<(), Com
             (None, _) => {
                 let hint = did_you_mean(key, old.keys());
                 return Err(one.error(format!(
-                    "there is no key {at}.{key}{hint} hint: to add it write +{}",
+                    "no key named {at}.{key}{hint} (to add it, write +{})",
                     one.line
                 )));
             }
@@ -138,32 +140,32 @@ fn delete(
     value: Option<&Node>,
     one: &Override,
 ) -> Result<(), ComposeError> {
-    let (last, parents) = path.split_last().expect("a key has a part: this is a bug");
+    let (last, parents) = path.split_last().expect("a key has at least one part: this is a bug");
     let Some(old) = root.select(path) else {
         let around = root.select(parents);
         let hint = match around {
             Some(Node::Map(map)) => did_you_mean(last, map.keys()),
             _ => String::new(),
         };
-        return Err(one.error(format!("there is no key {}{hint}", one.key)));
+        return Err(one.error(format!("no key named {}{hint}", one.key)));
     };
-    // A sweep writes `~key=null` for `~key`.
+    // A sweep passes `~key` to its jobs as `~key=null`, so null matches any value.
     if let Some(value) = value
         && *value != Node::Null
         && value != old
     {
-        return Err(one.error(format!("the value of {} is another one", one.key)));
+        return Err(one.error(format!("{} has another value", one.key)));
     }
     let mut node = root;
     for key in parents {
-        node = node.child_mut(key).expect("the path was there: this is a bug");
+        node = node.child_mut(key).expect("the path was just selected: this is a bug");
     }
     match node {
         Node::Map(map) => {
             map.remove(last);
         }
         Node::List(list) => {
-            let at: usize = last.parse().expect("an index was there: this is a bug");
+            let at: usize = last.parse().expect("the index was just selected: this is a bug");
             list.remove(at);
         }
         _ => {}

@@ -1,4 +1,5 @@
-//! Composes one job: files, packages, overrides, Hydra's own node.
+//! Composes the config of one job from its files, their packages, the overrides and Hydra's own
+//! node.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,21 +15,21 @@ use crate::runtime::Run;
 use crate::time::Moment;
 use crate::{apply, defaults, emit, runtime};
 
-/// What to compose.
+/// The input of [`compose`] and of a sweep.
 #[derive(Debug, Clone)]
 pub struct ComposeOptions {
-    /// The folder of the configs (`--config-dir`).
+    /// The folder that holds the configs (`--config-dir`).
     pub config_dir: PathBuf,
-    /// The config's name in it (`--config-name`), with or without `.yaml`.
+    /// The name of the primary config in that folder (`--config-name`), with or without `.yaml`.
     pub config_name: String,
-    /// Overrides in the order in which they were typed.
+    /// The overrides in the order in which they were typed.
     pub overrides: Vec<String>,
-    /// The moment of `${now:...}`, printed in UTC. The same one for all jobs of a sweep.
+    /// The time that `${now:...}` prints, in UTC. All jobs of a sweep share it.
     pub now: SystemTime,
 }
 
 impl ComposeOptions {
-    /// Options whose moment is now.
+    /// Returns options whose `now` is the current time.
     pub fn new(
         config_dir: impl Into<PathBuf>,
         config_name: impl Into<String>,
@@ -43,23 +44,29 @@ impl ComposeOptions {
     }
 }
 
-/// A composed config; interpolations are resolved when values are asked for.
+/// A composed config. Interpolations are resolved when values are asked for, not before.
 #[derive(Debug, Clone)]
 pub struct Composed {
-    /// Of the run, without Hydra's own node.
+    /// The config of the run, without the node `hydra`.
     config: Map,
-    /// With it, which is what interpolations see.
+    /// The config with the node `hydra` added, which is the tree that interpolations refer to.
     root: Node,
     overrides: Vec<String>,
     now: SystemTime,
 }
 
-/// Composes one run.
+/// Composes the config of a single run.
+///
+/// # Errors
+///
+/// Returns an error if a file is missing or malformed, or if an override is malformed or does not
+/// apply to the config.
 pub fn compose(options: &ComposeOptions) -> Result<Composed, ComposeError> {
     compose_job(options, None)
 }
 
-/// `job`: the number of the job in a sweep.
+/// Composes the config of one job; `job` is its number in a sweep, counted from 0, or `None` for a
+/// single run.
 pub(crate) fn compose_job(
     options: &ComposeOptions,
     job: Option<usize>,
@@ -67,7 +74,7 @@ pub(crate) fn compose_job(
     if !options.config_dir.is_dir() {
         return Err(ComposeError::Config {
             at: options.config_dir.display().to_string(),
-            message: "there is no such folder of configs; hint: --config-dir DIR".to_owned(),
+            message: "the folder of the configs does not exist; hint: --config-dir DIR".to_owned(),
         });
     }
     let overrides = parse_overrides(&options.overrides)?;
@@ -113,7 +120,7 @@ pub(crate) fn compose_job(
         });
     }
     let (Node::Map(config), Node::Map(mut all)) = (config, root) else {
-        unreachable!("both are mappings from the start: this is a bug");
+        unreachable!("both roots are mappings: this is a bug");
     };
     all.0.extend(config.0.iter().cloned());
     let composed = Composed {
@@ -129,7 +136,7 @@ pub(crate) fn parse_overrides(lines: &[String]) -> Result<Vec<Override>, Compose
     lines.iter().map(|line| Override::parse(line)).collect()
 }
 
-/// Puts a file's content where its package says.
+/// Nests a file's content under the keys of its package.
 fn embed(content: Map, package: &str) -> Map {
     package
         .rsplit('.')
@@ -137,7 +144,8 @@ fn embed(content: Map, package: &str) -> Map {
         .fold(content, |inner, key| Map(vec![(key.to_owned(), Node::Map(inner))]))
 }
 
-/// All overrides but those of Hydra, sorted and joined, as Hydra names folders of sweeps by them.
+/// Returns all overrides except those of Hydra itself, sorted and joined with commas. Hydra names
+/// the folders of a sweep's jobs by this string.
 fn override_dirname(overrides: &[Override]) -> String {
     let mut lines: Vec<&str> = overrides.iter().map(|one| one.line.as_str()).collect();
     lines.sort_unstable();
@@ -149,24 +157,28 @@ fn working_directory() -> String {
 }
 
 impl Composed {
-    /// The config as `--cfg job` prints it: YAML with interpolations as they were written.
+    /// Returns the config as `--cfg job` prints it: YAML with the interpolations unresolved.
     pub fn to_yaml(&self) -> String {
         emit::to_yaml(&self.config)
     }
 
-    /// The overrides of the run as a YAML list, as in Hydra's `overrides.yaml`.
+    /// Returns the overrides of the run as a YAML list, as in Hydra's `overrides.yaml`.
     pub fn overrides_yaml(&self) -> String {
         let list = self.overrides.iter().cloned().map(Node::Str).collect();
         emit::list_to_yaml(list)
     }
 
-    /// The overrides of the run, without those of Hydra.
+    /// Returns the overrides of the run, without those of Hydra itself.
     pub fn overrides(&self) -> &[String] {
         &self.overrides
     }
 
-    /// All values with interpolations resolved. Mandatory values that are missing (`???`) and
-    /// interpolations of what does not exist are errors.
+    /// Returns all values with interpolations resolved.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a mandatory value is missing (`???`), if an interpolation refers to a
+    /// key that does not exist, or if a number is not finite.
     pub fn value(&self) -> Result<Value, ComposeError> {
         let mut resolver = self.resolver();
         let mut object = serde_json::Map::new();
@@ -178,13 +190,22 @@ impl Composed {
         Ok(Value::Object(object))
     }
 
-    /// Where the run writes: `hydra.run.dir`, or the job's folder below `hydra.sweep.dir`.
+    /// Returns the folder that the run writes to: `hydra.run.dir`, or the job's folder below
+    /// `hydra.sweep.dir`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the setting is not a string or cannot be resolved.
     pub fn run_dir(&self) -> Result<PathBuf, ComposeError> {
         self.hydra_text(&["runtime", "output_dir"]).map(PathBuf::from)
     }
 
-    /// Where Hydra's record of the run goes, below [`Composed::run_dir`]; none if that was
-    /// switched off (`hydra.output_subdir=null`).
+    /// Returns the folder for Hydra's record of the run, relative to [`Composed::run_dir`], or
+    /// `None` if it was switched off (`hydra.output_subdir=null`).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the setting is not a string or cannot be resolved.
     pub fn output_subdir(&self) -> Result<Option<PathBuf>, ComposeError> {
         match self.hydra(&["output_subdir"])? {
             Node::Null => Ok(None),
@@ -208,7 +229,7 @@ impl Composed {
             Some(text) if node != Node::Null && !node.is_missing() => Ok(text),
             _ => Err(ComposeError::Config {
                 at: format!("hydra.{}", keys.join(".")),
-                message: format!("this must be a string, but it is {}", node.kind()),
+                message: format!("expected a string, but the value is {}", node.kind()),
             }),
         }
     }
@@ -219,14 +240,14 @@ fn json(node: Node, at: &str) -> Result<Value, ComposeError> {
         |message: &str| ComposeError::Config { at: at.to_owned(), message: message.to_owned() };
     Ok(match node {
         node if node.is_missing() => {
-            return Err(error(&format!("a value must be given (???); hint: {at}=VALUE")));
+            return Err(error(&format!("a value must be given (it is ???); hint: {at}=VALUE")));
         }
         Node::Null => Value::Null,
         Node::Bool(b) => Value::Bool(b),
         Node::Int(i) => Value::from(i),
         Node::Float(f) => serde_json::Number::from_f64(f)
             .map(Value::Number)
-            .ok_or_else(|| error("this number must be finite"))?,
+            .ok_or_else(|| error("the number must be finite"))?,
         Node::Str(s) => Value::String(s),
         Node::List(list) => list
             .into_iter()

@@ -1,10 +1,12 @@
-//! The defaults list: which files make up a config, in which order, and where in it each one goes.
+//! Expands defaults lists: determines which files make up a config, in which order they are merged,
+//! and which package each one goes to.
 //!
-//! An entry is a file beside (`- other`), a choice of a group (`- model: small`, also with several
-//! names) or the file itself (`_self_`, last if it is not named). Files of groups have defaults
-//! lists of their own, relative to their folder. A later file wins over an earlier one. The package
-//! of a file, where its content goes, is its group's name below its parent's package, unless the
-//! entry (`group@package`) or the file (`# @package`) says otherwise.
+//! An entry is a file (`- other`), a choice of a group (`- model: small`, or a list of names) or
+//! the file that contains the list (`_self_`, which is implied at the end of a list that does not
+//! name it). Files of groups have defaults lists of their own, with names relative to their folder.
+//! When files set the same value, the later file wins. The package of a file, which is the key that
+//! its content is nested under, is the name of its group appended to its parent's package, unless
+//! the entry (`group@package`) or the file (`# @package`) says otherwise.
 
 use crate::entry::{Entry, Kind, header_package};
 use crate::error::ComposeError;
@@ -13,43 +15,47 @@ use crate::overrides::{Action, Choice, Override};
 use crate::repository::Repository;
 use crate::value::Value;
 
-/// Longer chains of defaults lists are refused: they refer to each other.
+/// The limit of nested defaults lists. It catches lists that refer to each other.
 const MAX_DEPTH: usize = 32;
 
-/// A file of the composition and the package it goes to, dotted; empty for the root.
+/// A file of the composition with the dotted package that it goes to; the root's package is empty.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Piece {
     pub(crate) path: String,
     pub(crate) package: String,
-    /// Of a group's choice: no other may have the same.
+    /// The key of the group whose choice this is, or `None` for other files. A key may occur only
+    /// once in a composition.
     key: Option<String>,
 }
 
-/// A choice that replaces the one of a defaults list.
+/// A choice that replaces the one written in a defaults list.
 struct Chosen {
     names: Vec<String>,
     several: bool,
-    /// Where it comes from: the override as it was typed, or the file.
+    /// The override or the file that the choice comes from.
     from: Source,
     used: bool,
 }
 
+/// The origin of a choice: an override as the user typed it, or the path of a config file.
 enum Source {
     Line(String),
     File(String),
 }
 
-/// Makes the list of files.
+/// Expands the defaults lists into the list of files.
 pub(crate) struct Composer<'a> {
     repository: &'a mut Repository,
     chosen: Vec<(String, Chosen)>,
     appended: Vec<Entry>,
-    /// Keys of groups that are taken out, with the name that has to be there.
+    /// The overrides that delete a choice (`~group` or `~group=name`), each with whether it matched
+    /// an entry.
     deleted: Vec<(Override, bool)>,
+    /// The choice of every group that has been expanded so far, by key.
     known: Vec<(String, String)>,
 }
 
-/// The files of the config `name`, and the overrides that are no choices of groups.
+/// Returns the files of the config `name` and the overrides that are not choices of groups.
 pub(crate) fn compose(
     repository: &mut Repository,
     name: &str,
@@ -76,31 +82,30 @@ pub(crate) fn compose(
     if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(ComposeError::Config {
             at: composer.repository.file(name).display().to_string(),
-            message: format!("{} is there twice in the defaults lists", twice[0]),
+            message: format!("the defaults lists contain {} twice", twice[0]),
         });
     }
     Ok((pieces, values))
 }
 
 impl Composer<'_> {
-    /// Keeps the choices of groups and returns the others.
+    /// Keeps the choices of groups and returns all other overrides.
     fn sort_overrides(&mut self, overrides: &[Override]) -> Result<Vec<Override>, ComposeError> {
         let mut values = Vec::new();
         for one in overrides {
-            let value =
-                match &one.value {
-                    Some(Choice::One(value)) => Some(value),
-                    Some(Choice::Sweep(_) | Choice::Glob(_)) => return Err(one.error(
-                        "several values need a sweep; hint: add -m to run them in turn, or write \
+            let value = match &one.value {
+                Some(Choice::One(value)) => Some(value),
+                Some(Choice::Sweep(_) | Choice::Glob(_)) => return Err(one.error(
+                    "the override has several values; hint: add -m to run them in turn, or write \
                      key=[a,b] for a list and key='a,b' for a string",
-                    )),
-                    None => None,
-                };
+                )),
+                None => None,
+            };
             let is_group = self.repository.is_group(&one.key);
             if !is_group || matches!(value, Some(Value::Map(_))) {
                 if one.package.is_some() {
                     return Err(one.error(format!(
-                        "`{}@` looks like a group, but there is no folder of that name",
+                        "only a group takes `@package`, but no folder is named {}",
                         one.key
                     )));
                 }
@@ -114,7 +119,7 @@ impl Composer<'_> {
             let (names, several) = group_choice(one, value)?;
             match one.action {
                 Action::ForceAdd => {
-                    return Err(one.error("a group is added with one +"));
+                    return Err(one.error("a group cannot be added with ++; hint: write one +"));
                 }
                 Action::Add => {
                     let kind =
@@ -165,7 +170,7 @@ impl Composer<'_> {
         if depth > MAX_DEPTH {
             return Err(ComposeError::Config {
                 at: self.repository.file(&path).display().to_string(),
-                message: "the defaults lists refer to each other without end".to_owned(),
+                message: "the defaults lists refer to each other in a cycle".to_owned(),
             });
         }
         let (file, entries) = self.repository.load(&path)?;
@@ -185,19 +190,20 @@ impl Composer<'_> {
             entries.append(&mut self.appended);
         }
         if entries.iter().filter(|entry| entry.kind == Kind::This).count() > 1 {
-            return Err(self.in_file(&path, "_self_ is there twice"));
+            return Err(self.in_file(&path, "the defaults list contains _self_ twice"));
         }
         self.place_and_override(&path, &this, &mut entries)?;
         if entries.iter().all(Entry::is_override) {
             out.push(own);
             return Ok(());
         }
-        // From the last to the first, as Hydra: what a later entry chooses is known to an earlier.
+        // Entries are expanded from the last to the first, as in Hydra, so that an earlier entry
+        // sees the choices that a later one makes.
         let mut groups: Vec<Vec<Piece>> = Vec::new();
         for entry in entries.into_iter().rev().filter(|e| !e.is_override()) {
             let mut pieces = Vec::new();
             if entry.kind == Kind::This {
-                // The key stands for the whole group, not for the file alone.
+                // The key stands for the whole group, which this file alone is not.
                 let key = None;
                 pieces.push(Piece { key, ..own.clone() });
             } else {
@@ -211,7 +217,8 @@ impl Composer<'_> {
         Ok(())
     }
 
-    /// Tells the entries of a list where they stand and takes its `override`s down.
+    /// Sets the folder and the parent package of a list's entries and records its `override`
+    /// entries.
     fn place_and_override(
         &mut self,
         path: &str,
@@ -234,7 +241,7 @@ impl Composer<'_> {
                         format!("`override {key}`: Hydra's own groups are not implemented"),
                     ));
                 }
-                // Whoever came first is nearer to the command line.
+                // An override that was recorded earlier is nearer to the command line and wins.
                 if !self.chosen.iter().any(|(k, _)| *k == key) {
                     let chosen = Chosen {
                         names: names.clone(),
@@ -245,14 +252,14 @@ impl Composer<'_> {
                     self.chosen.push((key, chosen));
                 }
             } else if seen_override && !entry.appended {
-                let message = "overrides must be at the end of the defaults list";
+                let message = "`override` entries must be at the end of the defaults list";
                 return Err(self.in_file(path, message));
             }
         }
         Ok(())
     }
 
-    /// The files of an entry after overrides: one, several or none.
+    /// Applies a recorded choice to an entry and splits a list of names into one entry per file.
     fn choices(&mut self, mut entry: Entry) -> Vec<Entry> {
         let key = entry.key();
         let Kind::Group { group, names, several, .. } = &mut entry.kind else {
@@ -270,6 +277,7 @@ impl Composer<'_> {
         paths.into_iter().map(|path| Entry { kind: Kind::File { path }, ..entry.clone() }).collect()
     }
 
+    /// Returns whether an override deletes the entry, and marks that override as used.
     fn is_deleted(&mut self, entry: &Entry) -> bool {
         if !matches!(entry.kind, Kind::Group { .. }) {
             return false;
@@ -289,7 +297,7 @@ impl Composer<'_> {
         deleted
     }
 
-    /// A group that is chosen twice must be chosen alike.
+    /// Records the choice of a group; choosing two different configs for the same key is an error.
     fn remember(&mut self, entry: &Entry, parent: Option<&str>) -> Result<(), ComposeError> {
         if !matches!(entry.kind, Kind::Group { .. }) {
             return Ok(());
@@ -313,6 +321,7 @@ impl Composer<'_> {
         Ok(())
     }
 
+    /// Checks that every override of a group matched an entry of a defaults list.
     fn all_used(&self) -> Result<(), ComposeError> {
         let groups = || self.known.iter().map(|(key, _)| key.as_str());
         let unused = self.chosen.iter().find(|(_, chosen)| !chosen.used);
@@ -327,7 +336,7 @@ impl Composer<'_> {
                 Source::Line(line) => ComposeError::Config {
                     at: format!("override `{line}`"),
                     message: format!(
-                        "the defaults list has no {key}{hint} hint: to add it write +{line}"
+                        "the defaults list has no {key}{hint} (to add it, write +{line})"
                     ),
                 },
                 Source::File(path) => self.in_file(
@@ -337,7 +346,7 @@ impl Composer<'_> {
             });
         }
         match self.deleted.iter().find(|(_, used)| !used) {
-            Some((one, _)) => Err(one.error("the defaults list has no such choice to take out")),
+            Some((one, _)) => Err(one.error("the defaults list has no such choice to delete")),
             None => Ok(()),
         }
     }
@@ -354,12 +363,12 @@ impl Composer<'_> {
         let names = self.repository.names(folder);
         let hint = did_you_mean(name, names.iter().map(String::as_str));
         let list = match &names[..] {
-            [] => "there is no *.yaml in that folder".to_owned(),
-            names => format!("there are {}", names.join(", ")),
+            [] => "the folder contains no *.yaml file".to_owned(),
+            names => format!("the folder contains {}", names.join(", ")),
         };
         ComposeError::Config {
             at: self.repository.file(name).display().to_string(),
-            message: format!("there is no such config{hint} hint: {list}"),
+            message: format!("no such config{hint} ({list})"),
         }
     }
 
@@ -382,7 +391,7 @@ impl Composer<'_> {
         self.in_file(
             parent.unwrap_or_default(),
             format!(
-                "{path} is in the defaults list, but there is no {}{hint} hint: there are {}",
+                "the defaults list names {path}, but {} does not exist{hint} (the names are {})",
                 self.repository.file(&path).display(),
                 names.join(", ")
             ),
@@ -397,7 +406,7 @@ fn group_choice(
     let name = |value: &Value| match value {
         Value::Str(name) | Value::Quoted(name, _) => Ok(name.clone()),
         _ => Err(one.error(format!(
-            "{} is a group, whose value is the name of a file or a list of names",
+            "{} is a group, and its value must be a name or a list of names",
             one.key
         ))),
     };

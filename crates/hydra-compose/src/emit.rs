@@ -1,14 +1,14 @@
-//! Writes a config as `OmegaConf.to_yaml` does, character by character, so that outputs of the
-//! two can be compared: PyYAML's block style, plain strings where they read back as strings, lines
-//! folded behind column 80.
+//! Writes a config exactly as `OmegaConf.to_yaml` does, so that the outputs of the two can be
+//! compared byte by byte: PyYAML's block style, plain strings where they read back as strings, and
+//! lines folded after column 80.
 
 use crate::node::{Map, Node, python_float};
 use crate::scalar;
 
-/// PyYAML's `best_width`.
+/// The column after which lines are folded, PyYAML's `best_width`.
 const WIDTH: usize = 80;
 
-/// A mapping as YAML, with a line break at the end.
+/// Returns a mapping as YAML with a line break at the end.
 pub(crate) fn to_yaml(map: &Map) -> String {
     let mut out = Emitter::default();
     if map.0.is_empty() {
@@ -18,7 +18,7 @@ pub(crate) fn to_yaml(map: &Map) -> String {
     out.text
 }
 
-/// A list as YAML, with a line break at the end.
+/// Returns a list as YAML with a line break at the end.
 pub(crate) fn list_to_yaml(list: Vec<Node>) -> String {
     let mut out = Emitter::default();
     if list.is_empty() {
@@ -31,7 +31,7 @@ pub(crate) fn list_to_yaml(list: Vec<Node>) -> String {
 #[derive(Default)]
 struct Emitter {
     text: String,
-    /// Characters of the current line.
+    /// The number of characters in the current line.
     column: usize,
 }
 
@@ -51,7 +51,7 @@ impl Emitter {
         self.push(&" ".repeat(indent));
     }
 
-    /// At column `indent`, on a line that is empty or ends with `- `.
+    /// Writes a mapping at column `indent`, on a line that is empty or ends with `- `.
     fn map(&mut self, map: &Map, indent: usize) {
         for (i, (key, value)) in map.0.iter().enumerate() {
             if i > 0 {
@@ -63,7 +63,7 @@ impl Emitter {
                     self.indent(indent + 2);
                     self.map(inner, indent + 2);
                 }
-                // A list stands in the column of its key.
+                // PyYAML does not indent a list below its key.
                 Node::List(inner) if !inner.is_empty() => {
                     self.indent(indent);
                     self.list(inner, indent);
@@ -94,7 +94,8 @@ impl Emitter {
         }
     }
 
-    /// A key with its colon; one that is long, empty or of several lines has the `? ` form.
+    /// Writes a key with its colon. A key that is long, empty or has several lines takes the `? `
+    /// form.
     fn key(&mut self, key: &str, indent: usize) {
         let simple = key.chars().count() < 123 && !key.is_empty() && !has_break(key);
         if simple {
@@ -120,7 +121,8 @@ impl Emitter {
         }
     }
 
-    /// `fold`: whether long lines may be broken, at `indent`.
+    /// Writes a string in the first style that can hold it. If `fold` is set, long lines are broken
+    /// and continue at column `indent`.
     fn string(&mut self, text: &str, indent: usize, fold: bool) {
         let allowed = Allowed::of(text);
         if allowed.plain && scalar::is_plain_string(text) && !reads_as_number_or_bool(text) {
@@ -173,7 +175,7 @@ impl Emitter {
     fn double_quoted(&mut self, text: &str, indent: usize, fold: bool) {
         self.push("\"");
         let chars: Vec<char> = text.chars().collect();
-        // What is not written yet are the plain characters from `start`.
+        // The characters that are not escaped and not written yet.
         let mut pending = String::new();
         for (end, &c) in chars.iter().enumerate() {
             let escaped = escape(c);
@@ -185,10 +187,10 @@ impl Emitter {
             }
             let inner = end > 0 && end + 1 < chars.len();
             let may_fold = c == ' ' || escaped.is_some() || pending.is_empty();
-            // PyYAML counts an escape it has just written as one character less.
+            // PyYAML counts an escape that it has just written as one character less.
             let here = self.column + pending.chars().count() - usize::from(escaped.is_some());
             if fold && inner && may_fold && here > WIDTH {
-                // A character that is not escaped comes first on the next line.
+                // An unescaped character is held back and comes first on the next line.
                 self.push(&std::mem::take(&mut pending));
                 self.push("\\");
                 self.indent(indent);
@@ -206,7 +208,7 @@ impl Emitter {
     }
 }
 
-/// PyYAML's number: Python's, with a point before the exponent.
+/// Formats a number as PyYAML does: as Python, but with a decimal point before the exponent.
 fn yaml_float(value: f64) -> String {
     if value.is_nan() {
         return ".nan".to_owned();
@@ -226,7 +228,7 @@ fn has_break(text: &str) -> bool {
     text.contains(is_break)
 }
 
-/// Cuts a text into runs of spaces, of line breaks and of other characters.
+/// Splits a text into runs of spaces, of line breaks and of other characters.
 fn runs(text: &str) -> impl Iterator<Item = &str> {
     let class = |c: char| match c {
         ' ' => 0,
@@ -243,7 +245,7 @@ fn runs(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// In which styles a string can be written at all.
+/// The scalar styles that can represent a string.
 struct Allowed {
     plain: bool,
     single_quoted: bool,
@@ -252,7 +254,7 @@ struct Allowed {
 impl Allowed {
     fn of(text: &str) -> Allowed {
         if text.is_empty() {
-            // plain would be null
+            // A plain empty scalar would be null.
             return Allowed { plain: false, single_quoted: true };
         }
         let special = text.chars().any(is_special);
@@ -273,7 +275,7 @@ fn has_pair(text: &str, test: impl Fn(char, char) -> bool) -> bool {
     text.chars().zip(text.chars().skip(1)).any(|(a, b)| test(a, b))
 }
 
-/// Needs an escape.
+/// Returns whether a character needs an escape.
 fn is_special(c: char) -> bool {
     !matches!(c,
         '\n' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}'
@@ -281,7 +283,7 @@ fn is_special(c: char) -> bool {
         || c == '\u{feff}'
 }
 
-/// Would mean something else in a block.
+/// Returns whether a plain string would be read as something else in block context.
 fn has_indicator(text: &str) -> bool {
     let white = |c: char| matches!(c, '\0' | ' ' | '\t' | '\r') || is_break(c);
     let chars: Vec<char> = text.chars().collect();
@@ -301,8 +303,8 @@ fn has_indicator(text: &str) -> bool {
         })
 }
 
-/// What OmegaConf quotes although YAML does not need it: all that Python's `int` or `float` reads,
-/// and `y` and `n`.
+/// Returns whether OmegaConf quotes a string although YAML does not require it: everything that
+/// Python's `int` or `float` accepts, and `y` and `n`.
 fn reads_as_number_or_bool(text: &str) -> bool {
     if matches!(text, "y" | "Y" | "n" | "N") {
         return true;
@@ -312,7 +314,7 @@ fn reads_as_number_or_bool(text: &str) -> bool {
     if ["inf", "infinity", "nan"].contains(&body.to_ascii_lowercase().as_str()) {
         return true;
     }
-    // Python reads an underscore between digits.
+    // Python accepts one underscore between two digits.
     let grouped = body.bytes().enumerate().all(|(i, b)| {
         b != b'_'
             || (i > 0
@@ -324,7 +326,7 @@ fn reads_as_number_or_bool(text: &str) -> bool {
         && body.replace('_', "").parse::<f64>().is_ok()
 }
 
-/// How a double quoted string writes a character that it cannot write as it is.
+/// Returns the escape of a character in a double-quoted string, or `None` if it needs no escape.
 fn escape(c: char) -> Option<String> {
     let letter = match c {
         '\0' => '0',

@@ -1,35 +1,39 @@
-//! The entries of a defaults list: reading them, and where the file of one lies and goes to.
+//! The entries of a defaults list: parsing them, and finding the path and the package of their
+//! files.
 
 use crate::node::{Map, Node};
 
-/// What a defaults list names, before it is known where the list stands.
+/// The content of an entry, independent of the folder that the list stands in.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
+    /// The file that contains the list (`_self_`).
     This,
-    File {
-        path: String,
-    },
+    /// Another file, as a path relative to the list's folder or, after a `/`, to the root.
+    File { path: String },
+    /// A choice of a group.
     Group {
         group: String,
-        /// Names; none for `null`, which chooses nothing.
+        /// The chosen names; empty for `null`, which chooses nothing.
         names: Vec<String>,
-        /// A list was written, so that names may be several.
+        /// Whether the choice was written as a list, so that it may have several names.
         several: bool,
+        /// Whether the entry begins with `override`.
         overrides: bool,
     },
 }
 
+/// An entry of a defaults list with the place where the list stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) kind: Kind,
     pub(crate) package: Option<String>,
     pub(crate) optional: bool,
-    /// By an override with `+`.
+    /// Whether the entry was added by an override with `+`.
     pub(crate) appended: bool,
-    /// The folder and package of the list that it stands in.
+    /// The folder and, in the next field, the package of the file that contains the list.
     pub(crate) folder: String,
     pub(crate) parent_package: String,
-    /// The file's own `# @package`.
+    /// The package that the file's own `# @package` header sets.
     pub(crate) header: Option<String>,
 }
 
@@ -46,6 +50,7 @@ impl Entry {
         }
     }
 
+    /// Records the folder and the package of the file that contains the list.
     pub(crate) fn place(&mut self, folder: &str, parent_package: &str) {
         self.folder = folder.to_owned();
         self.parent_package = parent_package.to_owned();
@@ -57,7 +62,7 @@ impl Entry {
         }
     }
 
-    /// As written, without a slash at the start.
+    /// Returns the group as written, without a leading slash.
     pub(crate) fn relative_group(&self) -> &str {
         match &self.kind {
             Kind::This => "",
@@ -69,7 +74,7 @@ impl Entry {
         }
     }
 
-    /// The folder of the file, from the root of the configs.
+    /// Returns the folder of the entry's file, relative to the root of the configs.
     pub(crate) fn group(&self) -> String {
         let written = match &self.kind {
             Kind::Group { group, .. } => group,
@@ -86,7 +91,7 @@ impl Entry {
         }
     }
 
-    /// The name of the file in its folder; none where nothing is chosen.
+    /// Returns the file's name in its folder, or `None` if nothing is chosen.
     pub(crate) fn name(&self) -> Option<&str> {
         match &self.kind {
             Kind::This => None,
@@ -95,6 +100,7 @@ impl Entry {
         }
     }
 
+    /// Returns the path of the entry's file relative to the root of the configs, without `.yaml`.
     pub(crate) fn path(&self) -> String {
         let name = self.name().unwrap_or_default();
         match self.group() {
@@ -103,10 +109,12 @@ impl Entry {
         }
     }
 
+    /// Returns the package of a file whose entry and header do not set one: its group, dotted.
     pub(crate) fn default_package(&self) -> String {
         self.group().replace('/', ".")
     }
 
+    /// Returns the dotted package of the entry's file, with or without regard to its header.
     pub(crate) fn package(&self, with_header: bool) -> String {
         let own = match (&self.package, &self.header) {
             (Some(package), _) => package.clone(),
@@ -118,15 +126,15 @@ impl Entry {
             (parent, "") => parent.to_owned(),
             (parent, own) => format!("{parent}.{own}"),
         };
-        // `_global_` begins anew at the root.
+        // `_global_` restarts the package at the root.
         match full.rsplit_once("_global_") {
             None => full,
             Some((_, after)) => after.strip_prefix('.').unwrap_or(after).to_owned(),
         }
     }
 
-    /// What an override of this entry is called: the group, and its package if that is not the
-    /// usual one.
+    /// Returns the name by which an override refers to this entry: the group, followed by
+    /// `@package` if the package is not the default one.
     pub(crate) fn key(&self) -> String {
         let package = self.package(false);
         let group = self.group();
@@ -146,7 +154,8 @@ impl Entry {
     }
 }
 
-/// A header is counted from the root; `_group_` is where the file goes anyway.
+/// Returns the package that a header sets, counted from the root. `_group_` is the default package,
+/// so it returns `None`.
 pub(crate) fn header_package(header: &str) -> Option<String> {
     match header {
         "_group_" => None,
@@ -156,12 +165,12 @@ pub(crate) fn header_package(header: &str) -> Option<String> {
     }
 }
 
-/// Reads a defaults list.
+/// Parses a defaults list.
 pub(crate) fn entries(defaults: Option<Node>) -> Result<Vec<Entry>, String> {
     let list = match defaults {
         None => return Ok(Vec::new()),
         Some(Node::List(list)) => list,
-        Some(other) => return Err(format!("this must be a list, but it is {}", other.kind())),
+        Some(other) => return Err(format!("expected a list, but the value is {}", other.kind())),
     };
     list.into_iter().map(entry).collect()
 }
@@ -177,19 +186,21 @@ fn entry(node: Node) -> Result<Entry, String> {
                 None => (false, path),
             };
             if path == "_self_" {
-                return Err("_self_ has no package".to_owned());
+                return Err("_self_ cannot have a package".to_owned());
             }
             Ok(Entry::new(Kind::File { path }, package, optional))
         }
         Node::Map(map) => group_entry(map),
-        other => Err(format!("an entry is a name or `group: name`, but this is {}", other.kind())),
+        other => {
+            Err(format!("expected a name or `group: name`, but the entry is {}", other.kind()))
+        }
     }
 }
 
 fn group_entry(map: Map) -> Result<Entry, String> {
     let mut pairs = map.0.into_iter();
     let (Some((key, value)), None) = (pairs.next(), pairs.next()) else {
-        return Err("an entry has one group: write every group behind its own `-`".to_owned());
+        return Err("an entry has exactly one group; hint: give every group its own `-`".to_owned());
     };
     let (group, package) = split_package(&key);
     let mut words: Vec<&str> = group.split(' ').collect();
@@ -201,7 +212,7 @@ fn group_entry(map: Map) -> Result<Entry, String> {
             "override" => overrides = true,
             other => {
                 return Err(format!(
-                    "`{other}` before a group means nothing; there are `optional` and `override`"
+                    "unknown word `{other}` before a group (only `optional` and `override` exist)"
                 ));
             }
         }

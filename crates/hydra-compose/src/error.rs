@@ -1,25 +1,27 @@
-//! What can go wrong when a config is composed.
+//! The error of composing a config.
 
 use std::path::PathBuf;
 
-/// An error of composing; the message says what, where and, after `hint:`, what to do.
+/// An error of composing a config. The message says what is wrong, where, and, after `hint:`, what
+/// to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComposeError {
-    /// A file of the config, an override or a value is wrong.
+    /// A config file, an override or a value is wrong.
     #[error("{at}: {message}")]
     Config {
-        /// The value (`training.optim`), the override, or the file and line.
+        /// The place of the error: a value (`training.optim`), an override, or a file with a line
+        /// number.
         at: String,
-        /// What is wrong and what would be right.
+        /// The description of the error and its remedy.
         message: String,
     },
-    /// A file cannot be read.
+    /// A config file cannot be read.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why the system refused.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }

@@ -1,7 +1,7 @@
-//! Interpolations: `${a.b}`, `${.sibling}`, `${..x}`, `${oc.env:NAME,default}`, also within a
-//! string and within each other, as OmegaConf 2.3 resolves them.
+//! Resolves interpolations as OmegaConf 2.3 does: `${a.b}`, `${.sibling}`, `${..x}` and
+//! `${oc.env:NAME,default}`, alone, within a string and nested in each other.
 //!
-//! Resolvers: `oc.env`, `oc.decode`, `oc.select`, and Hydra's `now` and `hydra`.
+//! The implemented resolvers are `oc.env`, `oc.decode`, `oc.select`, and Hydra's `now` and `hydra`.
 
 use crate::error::ComposeError;
 use crate::nearest::did_you_mean;
@@ -10,23 +10,25 @@ use crate::overrides::parse_value;
 use crate::template::{Argument, Interpolation, Part, is_interpolation, parse};
 use crate::time::Moment;
 
-/// More nodes are refused: interpolations of interpolations grow exponentially.
+/// The limit of resolved nodes. Nested interpolations can grow exponentially.
 const MAX_WORK: usize = 100_000;
 
-/// Longer chains of interpolations are refused: they are followed recursively.
+/// The limit of chained interpolations. Chains are followed recursively.
 const MAX_CHAIN: usize = 100;
 
-/// Resolves values of one config.
+/// Resolves the values of one config.
 pub(crate) struct Resolver<'a> {
     /// The config with Hydra's own node, `hydra`.
     root: &'a Node,
     now: Moment,
-    /// What is being resolved, outermost first: a second time is a cycle.
+    /// The paths that are being resolved, outermost first. A path that occurs a second time is a
+    /// cycle.
     open: Vec<Vec<String>>,
+    /// The number of nodes resolved so far, bounded by [`MAX_WORK`].
     work: usize,
 }
 
-/// A path as it is written.
+/// Joins the keys of a path with dots.
 fn dotted(path: &[String]) -> String {
     path.join(".")
 }
@@ -36,11 +38,11 @@ impl<'a> Resolver<'a> {
         Resolver { root, now, open: Vec::new(), work: 0 }
     }
 
-    /// The value at a path, with everything below it resolved.
+    /// Returns the value at a path, with everything below it resolved.
     pub(crate) fn resolve(&mut self, path: &[String]) -> Result<Node, ComposeError> {
         let node = self.root.select(path).ok_or_else(|| ComposeError::Config {
             at: dotted(path),
-            message: "there is no such key".to_owned(),
+            message: "no such key".to_owned(),
         })?;
         self.resolve_node(path, node)
     }
@@ -53,7 +55,7 @@ impl<'a> Resolver<'a> {
         };
         self.work += 1;
         if self.work > MAX_WORK {
-            return Err(error(path, "interpolations of interpolations grow without end"));
+            return Err(error(path, "nested interpolations resolve to too many values"));
         }
         match node {
             Node::Map(map) => {
@@ -75,11 +77,11 @@ impl<'a> Resolver<'a> {
                     let around: Vec<String> = self.open.iter().map(|p| dotted(p)).collect();
                     return Err(error(
                         path,
-                        format!("this interpolation needs itself: {}", around.join(" -> ")),
+                        format!("the interpolation needs itself: {}", around.join(" -> ")),
                     ));
                 }
                 if self.open.len() == MAX_CHAIN {
-                    return Err(error(path, "this chain of interpolations is too long"));
+                    return Err(error(path, "the chain of interpolations is too long"));
                 }
                 let parts = parse(text).map_err(|message| error(path, message))?;
                 self.open.push(path.to_vec());
@@ -91,7 +93,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// One interpolation alone keeps its type; with text around it is a string.
+    /// Resolves a parsed string. A single interpolation keeps the type of its value; with text
+    /// around it, the result is a string.
     fn parts(&mut self, path: &[String], parts: &[Part]) -> Result<Node, ComposeError> {
         if let [Part::Interpolation(one)] = parts {
             return self.interpolation(path, one);
@@ -141,9 +144,10 @@ impl<'a> Resolver<'a> {
     fn name(&mut self, path: &[String], parts: &[Part]) -> Result<String, ComposeError> {
         match self.parts(path, parts)? {
             Node::Str(name) => Ok(name),
-            other => {
-                Err(error(path, format!("a key must be a string, but this is {}", other.kind())))
-            }
+            other => Err(error(
+                path,
+                format!("a key must be a string, but the value is {}", other.kind()),
+            )),
         }
     }
 
@@ -154,7 +158,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// The value at an absolute path; interpolations on the way are followed.
+    /// Returns the value at an absolute path, following the interpolations on the way.
     fn lookup(&mut self, from: &[String], target: &[String]) -> Result<Node, ComposeError> {
         let mut here: Vec<String> = Vec::new();
         let mut node = self.root;
@@ -173,7 +177,7 @@ impl<'a> Resolver<'a> {
                 let moved = self.follow(from, &here, text)?;
                 self.work += 1;
                 if self.work > MAX_WORK || self.open.contains(&here) {
-                    return Err(error(&here, "this interpolation needs itself"));
+                    return Err(error(&here, "the interpolation needs itself"));
                 }
                 self.open.push(here);
                 let value = self.lookup(from, &[&moved[..], rest].concat());
@@ -190,7 +194,7 @@ impl<'a> Resolver<'a> {
         self.resolve_node(&here, node)
     }
 
-    /// Where an interpolation that has keys below it leads.
+    /// Returns the absolute path that an interpolation leads to when keys below it are looked up.
     fn follow(
         &mut self,
         from: &[String],
@@ -201,7 +205,7 @@ impl<'a> Resolver<'a> {
         let [Part::Interpolation(Interpolation::Node { dots, keys })] = &parts[..] else {
             return Err(error(
                 from,
-                format!("{} is no mapping or list that has keys", dotted(here)),
+                format!("{} is not a mapping or a list and has no keys", dotted(here)),
             ));
         };
         let mut names = Vec::new();
@@ -214,9 +218,10 @@ impl<'a> Resolver<'a> {
     fn call(&mut self, path: &[String], name: &str, args: Vec<Node>) -> Result<Node, ComposeError> {
         let text = |node: &Node| match node {
             Node::Str(text) => Ok(text.clone()),
-            other => {
-                Err(error(path, format!("{name} takes a string, but this is {}", other.kind())))
-            }
+            other => Err(error(
+                path,
+                format!("{name} takes a string, but the argument is {}", other.kind()),
+            )),
         };
         match (name, &args[..]) {
             ("oc.env", [key] | [key, _]) => {
@@ -226,7 +231,10 @@ impl<'a> Resolver<'a> {
                     (Err(_), Some(Node::Null)) => Ok(Node::Null),
                     (Err(_), Some(default)) => {
                         default.python_str().map(Node::Str).ok_or_else(|| {
-                            error(path, format!("{} cannot be a default", default.kind()))
+                            error(
+                                path,
+                                format!("the default must be a scalar, not {}", default.kind()),
+                            )
                         })
                     }
                     (Err(_), None) => Err(error(
@@ -279,7 +287,8 @@ fn error(path: &[String], message: impl Into<String>) -> ComposeError {
     ComposeError::Config { at: dotted(path), message: message.into() }
 }
 
-/// `.x` is a key beside the value at `path`, every further dot one level up; no dot is the root.
+/// Returns the absolute path of an interpolation at `path`. With one dot, the keys start beside the
+/// value at `path`; every further dot moves one level up; without dots they start at the root.
 fn absolute(path: &[String], dots: usize, keys: &[String]) -> Result<Vec<String>, ComposeError> {
     if dots == 0 {
         return Ok(keys.to_vec());
@@ -306,5 +315,8 @@ fn not_found(
         }
         _ => String::new(),
     };
-    error(from, format!("the interpolation of {} finds no such key{hint}", dotted(target)))
+    error(
+        from,
+        format!("the interpolation refers to {}, which does not exist{hint}", dotted(target)),
+    )
 }

@@ -1,8 +1,9 @@
-//! Composes a config from files and overrides as Hydra 1.3 does (`version_base` 1.2, which the
-//! Python library uses), with the values of OmegaConf 2.3.
+//! Composes a config from YAML files and overrides in the way Hydra 1.3 does (with `version_base`
+//! 1.2, which the Python library uses). Values and interpolations follow OmegaConf 2.3.
 //!
-//! Not implemented, each an error: interpolations in defaults lists, Hydra's plugins and logging
-//! (`hydra/...`), functions in overrides other than those of sweeps, structured configs.
+//! The following features are not implemented, and using one is an error: interpolations in
+//! defaults lists, Hydra's plugins and logging groups (`hydra/...`), override functions other than
+//! those of sweeps, and structured configs.
 
 mod apply;
 mod compose;

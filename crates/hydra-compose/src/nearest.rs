@@ -1,6 +1,6 @@
-//! The nearest of the names that exist, for messages about one that does not.
+//! Finds the existing name that is nearest to a misspelled one, for error messages.
 
-/// The candidate with the fewest edits, if it is near enough to be a slip.
+/// Returns the candidate with the fewest edits, if it is near enough to be the intended name.
 pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -14,7 +14,7 @@ pub(crate) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// `; did you mean X?`, or nothing.
+/// Returns `; did you mean X?` for the nearest candidate, or an empty string if none is near.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(name, candidates) {
         Some(candidate) => format!("; did you mean {candidate}?"),
@@ -22,8 +22,8 @@ pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str
     }
 }
 
-/// Insertions, deletions, substitutions and swaps of neighbours from one to the other, without
-/// regard to case.
+/// Returns the number of insertions, deletions, substitutions and swaps of neighbours that turn one
+/// string into the other, ignoring case (the optimal string alignment distance).
 fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.to_lowercase().chars().collect();
     let b: Vec<char> = b.to_lowercase().chars().collect();

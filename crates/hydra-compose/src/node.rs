@@ -1,11 +1,11 @@
-//! The tree that a config is until it is typed: OmegaConf's containers and values.
+//! The untyped tree of a config, with the containers and scalar types of OmegaConf.
 
 use std::fmt::Write as _;
 
-/// What stands for a value that has to be given by whoever runs.
+/// The placeholder of a mandatory value, which the user has to set.
 pub(crate) const MANDATORY: &str = "???";
 
-/// A value with its type; interpolations are strings until they are resolved.
+/// A value with its type. Interpolations are strings until they are resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Node {
     Null,
@@ -17,7 +17,7 @@ pub(crate) enum Node {
     Map(Map),
 }
 
-/// A mapping in the order of its keys' first appearance, which is the order of `--cfg job`.
+/// A mapping in the order in which its keys first appeared, which is the order of `--cfg job`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Map(pub(crate) Vec<(String, Node)>);
 
@@ -30,7 +30,7 @@ impl Map {
         self.0.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v)
     }
 
-    /// Replaces a value in its place, or appends.
+    /// Replaces the value of an existing key in place, or appends a new key.
     pub(crate) fn set(&mut self, key: &str, value: Node) {
         match self.get_mut(key) {
             Some(old) => *old = value,
@@ -47,8 +47,9 @@ impl Map {
         self.0.iter().map(|(k, _)| k.as_str())
     }
 
-    /// `OmegaConf.merge`: mappings by key, lists and values replaced; a missing value (`???`) does
-    /// not hide a given one. A list and a mapping of the same key do not merge: an error text.
+    /// Merges another mapping into this one as `OmegaConf.merge` does: mappings are merged key by
+    /// key, lists and scalars are replaced, and a missing value (`???`) does not replace an
+    /// existing one. Merging a list with a mapping returns the text of an error.
     pub(crate) fn merge(&mut self, other: Map) -> Result<(), String> {
         for (key, value) in other.0 {
             match (self.get_mut(&key), value) {
@@ -77,7 +78,7 @@ impl Node {
         matches!(self, Node::Str(s) if s == MANDATORY)
     }
 
-    /// What `get` of a key or index gives.
+    /// Returns the child at a key of a mapping or at an index of a list.
     pub(crate) fn child(&self, key: &str) -> Option<&Node> {
         match self {
             Node::Map(map) => map.get(key),
@@ -86,7 +87,7 @@ impl Node {
         }
     }
 
-    /// As [`Node::child`], to change it.
+    /// Returns the child at a key or an index, mutably.
     pub(crate) fn child_mut(&mut self, key: &str) -> Option<&mut Node> {
         match self {
             Node::Map(map) => map.get_mut(key),
@@ -95,13 +96,13 @@ impl Node {
         }
     }
 
-    /// Follows keys and indices.
+    /// Follows a path of keys and indices.
     pub(crate) fn select(&self, path: &[String]) -> Option<&Node> {
         path.iter().try_fold(self, |node, key| node.child(key))
     }
 
-    /// Python's `str()`, which is what an interpolation in the middle of a string inserts.
-    /// None for lists and mappings.
+    /// Returns Python's `str()` of a scalar, which is what an interpolation inside a string
+    /// inserts, or `None` for a list or a mapping.
     pub(crate) fn python_str(&self) -> Option<String> {
         Some(match self {
             Node::Null => "None".to_owned(),
@@ -113,7 +114,7 @@ impl Node {
         })
     }
 
-    /// For error messages.
+    /// Returns the name of the value's type for error messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Node::Null => "null",
@@ -126,8 +127,8 @@ impl Node {
     }
 }
 
-/// Python's `repr` of a float: the shortest digits that read back equal, with an exponent below
-/// `1e-4` and from `1e16`.
+/// Formats a float as Python's `repr` does: the shortest digits that read back as the same number,
+/// with an exponent below `1e-4` and from `1e16`.
 pub(crate) fn python_float(value: f64) -> String {
     if value.is_nan() {
         return "nan".to_owned();
@@ -149,7 +150,7 @@ pub(crate) fn python_float(value: f64) -> String {
     }
     let mut text = digits.to_owned();
     let sign = if exponent < 0 { '-' } else { '+' };
-    write!(text, "e{sign}{:02}", exponent.abs()).expect("a String takes everything");
+    write!(text, "e{sign}{:02}", exponent.abs()).expect("writing to a String cannot fail");
     text
 }
 
@@ -159,7 +160,7 @@ mod tests {
 
     #[test]
     fn floats_print_as_in_python() {
-        // repr() of Python 3.11
+        // The expected strings are repr() of Python 3.11.
         for (value, expected) in [
             (0.1, "0.1"),
             (1.0, "1.0"),

@@ -1,17 +1,17 @@
-//! The overrides of the command line, `a.b=c`, `+a.b=c`, `++a.b=c`, `~a.b` and `group=name`, with
-//! Hydra's grammar for values.
+//! Parses the overrides of the command line, `a.b=c`, `+a.b=c`, `++a.b=c`, `~a.b` and `group=name`,
+//! with Hydra's grammar for values.
 //!
-//! A value is what stands between commas and brackets without the spaces around it: one number,
-//! boolean or null, or else a string. Of Hydra's functions only those that list values for a sweep
+//! A value is the text between commas and brackets without the surrounding spaces: a number, a
+//! boolean, null or else a string. Of Hydra's functions, only those that list the values of a sweep
 //! are implemented.
 
 use crate::error::ComposeError;
 use crate::value::{ESCAPED, Unquoted, Value, range};
 
-/// Deeper values are refused: they are read recursively.
+/// The limit of nested brackets. Values are parsed recursively.
 const MAX_DEPTH: usize = 64;
 
-/// `+`, `++`, `~` or nothing.
+/// The sign before the key of an override: none, `+`, `++` or `~`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Change,
@@ -20,26 +20,26 @@ pub(crate) enum Action {
     Delete,
 }
 
-/// One override.
+/// A parsed override.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Override {
     pub(crate) action: Action,
     /// The path of a value or the folder of a group.
     pub(crate) key: String,
-    /// After `@`.
+    /// The package after `@`.
     pub(crate) package: Option<String>,
-    /// None: a deletion of whatever is there.
+    /// The value after `=`, or `None` for a deletion that applies to any value.
     pub(crate) value: Option<Choice>,
-    /// As it was typed.
+    /// The override as the user typed it.
     pub(crate) line: String,
 }
 
-/// One value, or several to run in turn.
+/// The right-hand side of an override: one value, or several for a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Choice {
     One(Value),
     Sweep(Vec<Value>),
-    /// `glob(...)`: the configs of a group whose name fits one of the patterns.
+    /// `glob(...)`: the configs of a group whose names match one of the patterns.
     Glob(Vec<String>),
 }
 
@@ -50,12 +50,12 @@ impl Override {
             .map_err(|message| ComposeError::Config { at: format!("override `{line}`"), message })
     }
 
-    /// Of Hydra itself, not of the run.
+    /// Returns whether the override changes a setting of Hydra itself, not of the run.
     pub(crate) fn is_hydra(&self) -> bool {
         self.key == "hydra" || self.key.starts_with("hydra.") || self.key.starts_with("hydra/")
     }
 
-    /// The key with what stands before and after it.
+    /// Returns the key with its sign and its package.
     pub(crate) fn key_element(&self) -> String {
         let sign = match self.action {
             Action::Change => "",
@@ -69,7 +69,7 @@ impl Override {
         }
     }
 
-    /// An error about this override.
+    /// Returns an error that names this override.
     pub(crate) fn error(&self, message: impl Into<String>) -> ComposeError {
         ComposeError::Config { at: format!("override `{}`", self.line), message: message.into() }
     }
@@ -78,7 +78,7 @@ impl Override {
 struct Parser<'a> {
     line: &'a str,
     rest: &'a str,
-    /// Brackets that are open.
+    /// The number of brackets that are open.
     depth: usize,
 }
 
@@ -102,14 +102,14 @@ impl Parser<'_> {
         };
         let fits = |c: char| c.is_ascii_alphanumeric() || "_-$./".contains(c);
         if key.is_empty() || !key.chars().all(fits) || key.split('.').any(str::is_empty) {
-            return Err(format!("`{key}` is no key; hint: write key=value"));
+            return Err(format!("`{key}` is not a key; hint: write key=value"));
         }
         let value = if self.eat("=") {
             Some(self.choice()?)
         } else if action == Action::Delete {
             None
         } else {
-            return Err("there is no value; hint: write key=value".to_owned());
+            return Err("the override has no value; hint: write key=value".to_owned());
         };
         Ok(Override { action, key: key.to_owned(), package, value, line: self.line.to_owned() })
     }
@@ -128,7 +128,7 @@ impl Parser<'_> {
         self.rest = self.rest.trim_start_matches([' ', '\t']);
     }
 
-    /// All that stands behind `=`.
+    /// Parses everything after `=`.
     fn choice(&mut self) -> Result<Choice, String> {
         self.skip_spaces();
         if self.rest.is_empty() {
@@ -142,7 +142,7 @@ impl Parser<'_> {
             values.push(self.element()?);
         }
         if let Some(c) = self.rest.chars().next() {
-            return Err(format!("`{c}` does not belong there; hint: quote the value"));
+            return Err(format!("unexpected `{c}` after the value; hint: quote the value"));
         }
         Ok(match values.len() {
             1 => Choice::One(values.remove(0)),
@@ -150,7 +150,7 @@ impl Parser<'_> {
         })
     }
 
-    /// `choice(a,b)`, `range(1,4)` or `glob(*)`, and nothing behind it.
+    /// Parses `choice(a,b)`, `range(1,4)` or `glob(*)` if it is the whole value.
     fn function(&mut self) -> Result<Option<Choice>, String> {
         let Some((name, inner)) = self.rest.split_once('(') else {
             return Ok(None);
@@ -172,7 +172,7 @@ impl Parser<'_> {
         }
         self.skip_spaces();
         if !self.rest.is_empty() {
-            return Err(format!("`{}` stands behind {name}(...)", self.rest));
+            return Err(format!("unexpected `{}` after {name}(...)", self.rest));
         }
         match name.as_str() {
             "choice" if !arguments.is_empty() => {
@@ -191,8 +191,8 @@ impl Parser<'_> {
                 Ok(Some(Choice::Glob(patterns.collect::<Result<_, _>>()?)))
             }
             _ => Err(format!(
-                "{name}(...) is not implemented; there are choice(a,b), range(start,stop,step) \
-                 and glob(pattern). hint: quote a value with brackets"
+                "{name}(...) is not implemented, only choice(a,b), range(start,stop,step) \
+                 and glob(pattern); hint: quote a value with brackets"
             )),
         }
     }
@@ -225,7 +225,7 @@ impl Parser<'_> {
                     break;
                 }
                 if !self.eat(",") {
-                    return Err("a list is not closed with `]`".to_owned());
+                    return Err("the list is not closed with `]`".to_owned());
                 }
             }
         }
@@ -245,7 +245,7 @@ impl Parser<'_> {
                 return Err("a key of a mapping must be a string".to_owned());
             };
             if !self.eat(":") {
-                return Err(format!("`:` is missing behind the key {key}"));
+                return Err(format!("`:` is missing after the key {key}"));
             }
             let value = self.element()?;
             match pairs.iter_mut().find(|(k, _)| *k == key) {
@@ -256,13 +256,14 @@ impl Parser<'_> {
                 break;
             }
             if !self.eat(",") {
-                return Err("a mapping is not closed with `}`".to_owned());
+                return Err("the mapping is not closed with `}`".to_owned());
             }
         }
         Ok(Value::Map(pairs))
     }
 
-    /// Up to the quote that no backslash escapes. A backslash before anything else stays.
+    /// Parses a quoted string up to the next quote that is not escaped. A backslash before any
+    /// other character is kept.
     fn quoted(&mut self, quote: char) -> Result<Value, String> {
         let mut out = String::new();
         let mut backslashes = 0;
@@ -283,7 +284,7 @@ impl Parser<'_> {
         Err(format!("the quote {quote} is not closed"))
     }
 
-    /// A value without quotes, as pieces.
+    /// Parses a value without quotes and removes its escapes.
     fn unquoted(&mut self, key: bool) -> Result<Unquoted, String> {
         let mut out = Unquoted::default();
         while let Some(c) = self.rest.chars().next() {
@@ -293,7 +294,7 @@ impl Parser<'_> {
                 ':' if key => break,
                 '$' if !key && self.rest.starts_with("${") => {
                     length = interpolation_end(self.rest)
-                        .ok_or("an interpolation `${` is not closed with `}`")?;
+                        .ok_or("the interpolation `${` is not closed with `}`")?;
                     out.text.push_str(&self.rest[..length]);
                     out.changed = true;
                 }
@@ -310,7 +311,7 @@ impl Parser<'_> {
                 '=' | '(' | '[' | '{' | '\'' | '"' | '!' | '#' | '&' | '<' | '>' | ';' | '`'
                 | '^' | '~' => {
                     return Err(format!(
-                        "`{c}` cannot stand in an unquoted value; hint: quote the value, or \
+                        "`{c}` is not allowed in an unquoted value; hint: quote the value, or \
                          write \\{c} for brackets, `:`, `=`, `,` and spaces"
                     ));
                 }
@@ -326,17 +327,17 @@ impl Parser<'_> {
     }
 }
 
-/// One value that is the whole text, as `oc.decode` reads it.
+/// Parses a text that consists of exactly one value, as `oc.decode` does.
 pub(crate) fn parse_value(text: &str) -> Result<Value, String> {
     let mut parser = Parser { line: text, rest: text, depth: 0 };
     let value = parser.element()?;
     match parser.rest.chars().next() {
         None => Ok(value),
-        Some(c) => Err(format!("`{c}` does not belong there")),
+        Some(c) => Err(format!("unexpected `{c}` after the value")),
     }
 }
 
-/// Behind the `}` that closes the `${` at the start.
+/// Returns the byte offset after the `}` that closes the `${` at the start.
 pub(crate) fn interpolation_end(text: &str) -> Option<usize> {
     let mut depth = 0usize;
     for (at, c) in text.char_indices() {
@@ -365,20 +366,20 @@ mod tests {
     #[test]
     fn what_is_no_override_is_an_error() {
         for (line, part) in [
-            ("a", "there is no value"),
-            ("=1", "is no key"),
-            ("a b=1", "is no key"),
-            ("a..b=1", "is no key"),
-            ("a=b=c", "cannot stand in an unquoted value"),
+            ("a", "has no value"),
+            ("=1", "is not a key"),
+            ("a b=1", "is not a key"),
+            ("a..b=1", "is not a key"),
+            ("a=b=c", "is not allowed in an unquoted value"),
             ("a=[1,2", "not closed"),
             ("a={x:1", "not closed"),
             ("a={x}", "`:` is missing"),
             ("a='x", "not closed"),
-            ("a='x'y", "does not belong"),
+            ("a='x'y", "unexpected `y`"),
             ("a=${x", "not closed"),
             ("a=1,", "a value is missing"),
             ("a=sort(1,2)", "not implemented"),
-            ("a=range(1,10,0)", "no end"),
+            ("a=range(1,10,0)", "step 0"),
             ("a=range(1,x)", "takes numbers"),
             ("a=f(x)", "not implemented"),
             ("a=]", "a value is missing"),

@@ -1,4 +1,4 @@
-//! The files of a folder of configs.
+//! Reads the files in a folder of configs.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use crate::entry::{Entry, entries};
 use crate::error::ComposeError;
 use crate::yaml::{self, File};
 
-/// The files below a folder, read once.
+/// The config files below a folder; each one is read at most once.
 pub(crate) struct Repository {
     dir: PathBuf,
     files: HashMap<String, (File, Vec<Entry>)>,
@@ -18,11 +18,12 @@ impl Repository {
         Repository { dir: dir.to_owned(), files: HashMap::new() }
     }
 
+    /// Returns whether a key is the path of a folder and therefore names a group.
     pub(crate) fn is_group(&self, key: &str) -> bool {
         !key.is_empty() && !key.starts_with('/') && self.dir.join(key).is_dir()
     }
 
-    /// The names of a group's files, sorted.
+    /// Returns the names of a group's files, without `.yaml`, sorted.
     pub(crate) fn names(&self, group: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.dir.join(group)) else {
             return Vec::new();
@@ -36,6 +37,7 @@ impl Repository {
         names
     }
 
+    /// Returns the path of a config file, given with or without `.yaml`.
     pub(crate) fn file(&self, path: &str) -> PathBuf {
         let path = path.strip_suffix(".yaml").unwrap_or(path);
         self.dir.join(format!("{path}.yaml"))
@@ -45,12 +47,12 @@ impl Repository {
         self.file(path).is_file()
     }
 
-    /// A file's content and header, read once.
+    /// Returns the content and the header of a file.
     pub(crate) fn content(&mut self, path: &str) -> Result<&File, ComposeError> {
         Ok(&self.load(path)?.0)
     }
 
-    /// As [`Repository::content`], with the defaults list.
+    /// Returns the content and the header of a file together with its defaults list.
     pub(crate) fn load(&mut self, path: &str) -> Result<&(File, Vec<Entry>), ComposeError> {
         if !self.files.contains_key(path) {
             let file = self.file(path);

@@ -1,21 +1,22 @@
-//! Hydra's own settings, as far as they are implemented: where a run and the runs of a sweep
-//! write.
+//! Hydra's own settings as far as they are implemented: the output folders of a run and of a
+//! sweep's jobs.
 
 use crate::error::ComposeError;
 use crate::node::{Map, Node};
 
-/// What is known of the run when its config is composed.
+/// The facts about a run that are known when its config is composed.
 #[derive(Debug, Clone)]
 pub(crate) struct Run<'a> {
     pub(crate) config_name: &'a str,
-    /// The overrides of the job, joined, for names of folders.
+    /// The overrides of the job, joined with commas, for folder names.
     pub(crate) override_dirname: String,
-    /// The number of the job in a sweep.
+    /// The number of the job in a sweep, counted from 0.
     pub(crate) job: Option<usize>,
     pub(crate) cwd: String,
 }
 
-/// The node `hydra` with its defaults. What is not in it is not implemented.
+/// Returns the node `hydra` with its default settings. A setting that is not in it is not
+/// implemented.
 pub(crate) fn defaults(run: &Run<'_>) -> Node {
     let text = |text: &str| Node::Str(text.to_owned());
     let job = match run.job {
@@ -54,7 +55,8 @@ fn map(pairs: Vec<(&str, Node)>) -> Node {
     Node::Map(Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()))
 }
 
-/// Takes the `hydra:` of a config into the defaults; what they have not is an error.
+/// Merges the `hydra:` section of a config into the defaults. A key that the defaults do not have
+/// is an error.
 pub(crate) fn take(defaults: &mut Node, given: &Map, at: &str) -> Result<(), ComposeError> {
     for (key, value) in &given.0 {
         let here = format!("{at}.{key}");
@@ -63,7 +65,7 @@ pub(crate) fn take(defaults: &mut Node, given: &Map, at: &str) -> Result<(), Com
             (Some(Node::Map(_)), other) => {
                 return Err(ComposeError::Config {
                     at: here,
-                    message: format!("this is a mapping in Hydra, not {}", other.kind()),
+                    message: format!("Hydra expects a mapping here, not {}", other.kind()),
                 });
             }
             (Some(old), value) => *old = value.clone(),
@@ -73,12 +75,12 @@ pub(crate) fn take(defaults: &mut Node, given: &Map, at: &str) -> Result<(), Com
     Ok(())
 }
 
-/// What is said of any other of Hydra's settings.
+/// Returns the error for a setting of Hydra that is not implemented.
 pub(crate) fn not_implemented(key: &str) -> ComposeError {
     ComposeError::Config {
         at: key.to_owned(),
-        message: "this setting of Hydra is not implemented; there are hydra.run.dir, \
-                  hydra.sweep.dir, hydra.sweep.subdir, hydra.output_subdir and hydra.job.name. \
+        message: "this setting of Hydra is not implemented, only hydra.run.dir, \
+                  hydra.sweep.dir, hydra.sweep.subdir, hydra.output_subdir and hydra.job.name; \
                   hint: leave it out"
             .to_owned(),
     }

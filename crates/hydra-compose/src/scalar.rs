@@ -1,10 +1,10 @@
-//! What a plain YAML scalar is, by the rules of PyYAML (YAML 1.1) with the floats of OmegaConf 2.3:
-//! `yes` and `off` are booleans, `010` is eight, `1:30` is ninety, `1e-3` is a float, dates are
-//! strings.
+//! Determines the type of a plain YAML scalar by the rules of PyYAML (YAML 1.1), with the floats of
+//! OmegaConf 2.3. For example, `yes` and `off` are booleans, `010` is 8, `1:30` is 90, `1e-3` is a
+//! float, and dates are strings.
 
 use crate::node::Node;
 
-/// The node of a plain scalar; an error text for numbers that do not fit.
+/// Returns the node of a plain scalar, or the text of an error for a number out of range.
 pub(crate) fn resolve(text: &str) -> Result<Node, String> {
     if is_null(text) {
         return Ok(Node::Null);
@@ -20,13 +20,13 @@ pub(crate) fn resolve(text: &str) -> Result<Node, String> {
     if is_float(text) {
         return float_value(text)
             .map(Node::Float)
-            .ok_or_else(|| format!("{text} is no number that can be read"));
+            .ok_or_else(|| format!("{text} cannot be read as a number"));
     }
     Ok(Node::Str(text.to_owned()))
 }
 
-/// Whether PyYAML's own rules (without OmegaConf's) take a plain scalar for a string; what is
-/// written plain must be read back as a string.
+/// Returns whether PyYAML's own rules (without OmegaConf's) read a plain scalar as a string. The
+/// emitter writes a string plain only if it is read back as a string.
 pub(crate) fn is_plain_string(text: &str) -> bool {
     !(is_null(text)
         || yaml_bool(text).is_some()
@@ -52,12 +52,13 @@ fn unsigned(text: &str) -> &str {
     text.strip_prefix(['-', '+']).unwrap_or(text)
 }
 
-/// All characters are digits of `radix` or `_`, and there is at least one.
+/// Returns whether the text is not empty and consists of digits of `radix` and `_`.
 fn digits(text: &str, radix: u32) -> bool {
     !text.is_empty() && text.chars().all(|c| c == '_' || c.is_digit(radix))
 }
 
-/// `12:30:59`, without the sign: the first part and then parts below 60.
+/// Splits a base-60 number such as `12:30:59` (without its sign) into its parts, all of which but
+/// the first are below 60.
 fn sexagesimal(text: &str) -> Option<impl Iterator<Item = &str>> {
     let mut parts = text.split(':');
     let first = parts.next()?;
@@ -105,7 +106,7 @@ fn int_value(text: &str) -> Option<i64> {
     i64::try_from(if negative { -magnitude } else { magnitude }).ok()
 }
 
-/// `[eE][-+]?[0-9]+`, the sign needed or not, or nothing.
+/// Returns whether the text is empty or matches `[eE][-+]?[0-9]+`, where the sign may be required.
 fn is_exponent(text: &str, sign_needed: bool) -> bool {
     let Some(rest) = text.strip_prefix(['e', 'E']) else {
         return text.is_empty();
@@ -116,7 +117,7 @@ fn is_exponent(text: &str, sign_needed: bool) -> bool {
         && number.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Splits before the exponent.
+/// Splits a number before its exponent.
 fn at_exponent(text: &str) -> (&str, &str) {
     text.split_at(text.find(['e', 'E']).unwrap_or(text.len()))
 }
@@ -129,7 +130,7 @@ fn starts_with_digit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// A float of PyYAML: with a point, and a sign in the exponent.
+/// Returns whether PyYAML reads a float: it needs a decimal point, and a sign in the exponent.
 fn is_yaml_float(text: &str) -> bool {
     if is_special_float(text) {
         return true;
@@ -146,7 +147,8 @@ fn is_yaml_float(text: &str) -> bool {
     fraction_fits && (plain || (exponent.is_empty() && sexagesimal(whole).is_some()))
 }
 
-/// A float of PyYAML or OmegaConf: the latter needs neither the point nor the exponent's sign.
+/// Returns whether PyYAML or OmegaConf reads a float; OmegaConf requires neither the decimal point
+/// nor the sign of the exponent.
 fn is_float(text: &str) -> bool {
     if is_yaml_float(text) {
         return true;
@@ -157,7 +159,7 @@ fn is_float(text: &str) -> bool {
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (body, None),
     };
-    // one underscore at a time, between digits
+    // Underscores are allowed one at a time, between digits.
     let grouped = starts_with_digit(whole)
         && whole
             .split('_')
@@ -183,7 +185,8 @@ fn float_value(text: &str) -> Option<f64> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-/// `2026-11-23`, with or without a time: PyYAML would read a date.
+/// Returns whether PyYAML would read the text as a date, such as `2026-11-23`, with or without a
+/// time.
 fn is_timestamp(text: &str) -> bool {
     let bytes = text.as_bytes();
     let digits = |range: std::ops::Range<usize>| {
@@ -195,7 +198,8 @@ fn is_timestamp(text: &str) -> bool {
     if bytes.len() == 10 && digits(5..7) && bytes[7] == b'-' && digits(8..10) {
         return true;
     }
-    // With a time: a day and an hour with one digit or two, then minutes and seconds.
+    // With a time, the month, the day and the hour have one or two digits, and minutes and seconds
+    // two.
     let mut parts = text[5..].splitn(2, ['T', 't', ' ', '\t']);
     let (Some(day), Some(time)) = (parts.next(), parts.next()) else {
         return false;
@@ -237,7 +241,7 @@ mod tests {
         assert_eq!(
             resolve("-9223372036854775808"),
             Ok(Node::Int(i64::MIN)),
-            "the smallest number of 64 bits"
+            "the smallest 64-bit integer"
         );
     }
 

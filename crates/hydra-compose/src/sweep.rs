@@ -1,26 +1,32 @@
-//! `-m`: overrides with several values become jobs, the last override's values changing fastest,
-//! as Hydra's basic sweeper lists them.
+//! Lists the jobs of a sweep (`-m`) in the order of Hydra's basic sweeper: every override with
+//! several values is an axis, and the values of the last axis change fastest.
 
 use crate::compose::{ComposeOptions, Composed, compose_job, parse_overrides};
 use crate::error::ComposeError;
 use crate::overrides::{Choice, Override};
 use crate::repository::Repository;
 
-/// More jobs are a slip.
+/// The limit of jobs in a sweep. A larger number is most likely a mistake.
 const MAX_JOBS: usize = 10_000;
 
-/// The jobs of a sweep in the order in which they are to run, each with its overrides (those of
-/// Hydra left out) and its config. All are composed before the first one can start.
+/// Composes the jobs of a sweep in the order in which they are to run, each with its overrides
+/// (without those of Hydra itself). All jobs are composed before the function returns, so that an
+/// error is found before the first job starts.
+///
+/// # Errors
+///
+/// Returns an error if an override is malformed, if the sweep has more than 10,000 jobs, or if a
+/// job cannot be composed.
 pub fn sweep(options: &ComposeOptions) -> Result<Vec<(Vec<String>, Composed)>, ComposeError> {
     let overrides = parse_overrides(&options.overrides)?;
     let repository = Repository::new(&options.config_dir);
     let mut of_hydra = Vec::new();
-    // A later override of the same key replaces an earlier one in its place.
+    // A later override of the same key replaces the earlier one in its place.
     let mut axes: Vec<(String, Vec<String>)> = Vec::new();
     for one in &overrides {
         if one.is_hydra() {
             if matches!(one.value, Some(Choice::Sweep(_) | Choice::Glob(_))) {
-                return Err(one.error("Hydra's own settings cannot be swept over"));
+                return Err(one.error("a sweep cannot vary Hydra's own settings"));
             }
             of_hydra.push(one.line.clone());
             continue;
@@ -39,7 +45,7 @@ pub fn sweep(options: &ComposeOptions) -> Result<Vec<(Vec<String>, Composed)>, C
         .filter(|count| *count <= MAX_JOBS)
         .ok_or_else(|| ComposeError::Config {
             at: "-m".to_owned(),
-            message: format!("these overrides make more than {MAX_JOBS} jobs"),
+            message: format!("the overrides make more than {MAX_JOBS} jobs"),
         })?;
     (0..count)
         .map(|number| {
@@ -53,7 +59,7 @@ pub fn sweep(options: &ComposeOptions) -> Result<Vec<(Vec<String>, Composed)>, C
         .collect()
 }
 
-/// What an override stands for, as it is typed.
+/// Returns the values of an override in the syntax in which they are typed.
 fn values(one: &Override, repository: &Repository) -> Result<Vec<String>, ComposeError> {
     Ok(match &one.value {
         None => vec!["null".to_owned()],
@@ -61,20 +67,20 @@ fn values(one: &Override, repository: &Repository) -> Result<Vec<String>, Compos
         Some(Choice::Sweep(values)) => values.iter().map(|v| v.to_override()).collect(),
         Some(Choice::Glob(patterns)) => {
             if !repository.is_group(&one.key) {
-                return Err(one.error("glob(...) lists the configs of a group, and this is none"));
+                return Err(one.error("glob(...) applies only to groups"));
             }
             let names = repository.names(&one.key);
             let fits = |name: &String| patterns.iter().any(|pattern| glob(pattern, name));
             let names: Vec<String> = names.into_iter().filter(fits).collect();
             if names.is_empty() {
-                return Err(one.error("no config of the group fits"));
+                return Err(one.error("no config of the group matches the pattern"));
             }
             names
         }
     })
 }
 
-/// The overrides of one job: its number written in the mixed radix of the axes.
+/// Returns the overrides of one job by writing its number in the mixed radix of the axes.
 fn job(axes: &[(String, Vec<String>)], mut number: usize) -> Vec<String> {
     let mut lines: Vec<String> = axes
         .iter()
@@ -89,10 +95,11 @@ fn job(axes: &[(String, Vec<String>)], mut number: usize) -> Vec<String> {
     lines
 }
 
-/// `*` stands for anything, `?` for one character.
+/// Returns whether a name matches a pattern in which `*` stands for any characters and `?` for one.
 fn glob(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
-    // reached[i]: the first i characters of the pattern fit what was read of the name.
+    // reached[i] says whether the first i characters of the pattern match what was read of the
+    // name.
     let mut reached = vec![false; pattern.len() + 1];
     let stars = |reached: &mut Vec<bool>| {
         for (i, c) in pattern.iter().enumerate() {

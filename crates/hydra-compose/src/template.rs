@@ -1,21 +1,21 @@
-//! Reads a string with interpolations into its parts (OmegaConf's grammar).
+//! Parses a string with interpolations into its parts, following OmegaConf's grammar.
 
 use crate::overrides::{interpolation_end, parse_value};
 use crate::value::Value;
 
-/// A piece of a string.
+/// A piece of a string: literal text or an interpolation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Part {
     Text(String),
     Interpolation(Interpolation),
 }
 
-/// What stands in `${}`. Keys and names may be made of interpolations themselves.
+/// The content of `${...}`. Its keys and names may contain interpolations themselves.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Interpolation {
-    /// `${a.b}`, `${..x}`
+    /// A reference to another node, such as `${a.b}` or `${..x}`.
     Node { dots: usize, keys: Vec<Vec<Part>> },
-    /// `${name:argument,argument}`
+    /// A call of a resolver, `${name:argument,argument}`.
     Resolver { name: Vec<Part>, arguments: Vec<Argument> },
 }
 
@@ -23,22 +23,22 @@ pub(crate) enum Interpolation {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Argument {
     Value(Value),
-    /// With interpolations in it.
+    /// An argument that contains interpolations.
     Parts(Vec<Part>),
 }
 
-/// More interpolations in a string are refused: they are read recursively.
+/// The limit of interpolations in one string. They are parsed recursively.
 const MAX_INTERPOLATIONS: usize = 100;
 
-/// Whether OmegaConf takes a string for an interpolation.
+/// Returns whether OmegaConf treats a string as an interpolation.
 pub(crate) fn is_interpolation(text: &str) -> bool {
     text.contains("${")
 }
 
-/// The parts of a string; neighbouring texts are one.
+/// Parses a string into its parts. No two literal texts are adjacent.
 pub(crate) fn parse(text: &str) -> Result<Vec<Part>, String> {
     if text.matches("${").count() > MAX_INTERPOLATIONS {
-        return Err(format!("more than {MAX_INTERPOLATIONS} interpolations in one string"));
+        return Err(format!("the string has more than {MAX_INTERPOLATIONS} interpolations"));
     }
     let mut parts = Vec::new();
     let mut plain = String::new();
@@ -46,7 +46,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Part>, String> {
     while let Some(at) = rest.find("${") {
         let before = &rest[..at];
         let backslashes = before.len() - before.trim_end_matches('\\').len();
-        // Before an interpolation two backslashes are one, and an odd one takes its meaning away.
+        // Before `${`, two backslashes stand for one, and an odd one escapes the interpolation.
         plain.push_str(&before[..before.len() - backslashes]);
         plain.extend(std::iter::repeat_n('\\', backslashes / 2));
         rest = &rest[at..];
@@ -70,7 +70,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Part>, String> {
     Ok(parts)
 }
 
-/// What stands between `${` and `}`.
+/// Parses the text between `${` and `}`.
 fn interpolation(text: &str) -> Result<Interpolation, String> {
     let inner = text.trim_matches([' ', '\t']);
     if let Some(colon) = outside(inner, ':') {
@@ -80,12 +80,12 @@ fn interpolation(text: &str) -> Result<Interpolation, String> {
     }
     let path = inner.trim_start_matches('.');
     let dots = inner.len() - path.len();
-    let keys = keys(path).ok_or_else(|| format!("`${{{text}}}` is no path of keys"))?;
+    let keys = keys(path).ok_or_else(|| format!("`${{{text}}}` is not a path of keys"))?;
     let keys = keys.into_iter().map(parse).collect::<Result<_, _>>()?;
     Ok(Interpolation::Node { dots, keys })
 }
 
-/// The keys of `a.b[c].d`, as text.
+/// Splits `a.b[c].d` into its keys, or returns `None` if the path is malformed.
 fn keys(path: &str) -> Option<Vec<&str>> {
     let mut keys = Vec::new();
     let mut rest = path;
@@ -114,7 +114,7 @@ fn keys(path: &str) -> Option<Vec<&str>> {
     keys.iter().all(fits).then_some(keys)
 }
 
-/// The first place of a character that is not within `${}`, brackets or quotes.
+/// Returns the offset of the first `wanted` that is not within `${}`, brackets or quotes.
 fn outside(text: &str, wanted: char) -> Option<usize> {
     let mut depth = 0usize;
     let mut quote = None;

@@ -1,20 +1,20 @@
-//! The moment that `${now:%Y-%m-%d}` prints, as a calendar's date and a clock's time.
+//! The date and the time of day that `${now:%Y-%m-%d}` prints.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A second of UTC: the library does not know the zone.
+/// A point in time in UTC. Local time zones are not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
     year: i64,
     month: u32,
     day: u32,
-    /// Of the day.
+    /// The seconds since midnight, 0 to 86,399.
     seconds: u32,
     microseconds: u32,
 }
 
 impl From<SystemTime> for Moment {
-    /// Times before 1970 are 1970's first second.
+    /// Converts a system time. Times before 1970 become the first second of 1970.
     fn from(time: SystemTime) -> Moment {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let (year, month, day) = date(since.as_secs() / 86_400);
@@ -29,7 +29,7 @@ impl From<SystemTime> for Moment {
 }
 
 impl Moment {
-    /// Of `strftime`: `%Y %y %m %d %H %M %S %f %%`.
+    /// Formats the moment with the `strftime` codes `%Y %y %m %d %H %M %S %f %%`.
     pub(crate) fn format(&self, format: &str) -> Result<String, String> {
         let mut out = String::new();
         let mut chars = format.chars();
@@ -51,7 +51,7 @@ impl Moment {
                 other => {
                     let code = other.map(String::from).unwrap_or_default();
                     return Err(format!(
-                        "%{code} is not implemented; there are %Y %y %m %d %H %M %S %f"
+                        "%{code} is not implemented, only %Y %y %m %d %H %M %S %f and %%"
                     ));
                 }
             });
@@ -60,10 +60,10 @@ impl Moment {
     }
 }
 
-/// Year, month and day of a number of days since 1970-01-01.
+/// Returns the year, month and day of a number of days since 1970-01-01.
 fn date(mut days: u64) -> (i64, u32, u32) {
     let leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    // 400 years have 146,097 days.
+    // The Gregorian calendar repeats every 400 years, which have 146,097 days.
     let mut year = 1970 + 400 * (days / 146_097) as i64;
     days %= 146_097;
     loop {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn dates() {
-        // `date -u -d @SECONDS +%Y-%m-%d_%H-%M-%S`
+        // The expected strings are from `date -u -d @SECONDS +%Y-%m-%d_%H-%M-%S`.
         for (seconds, expected) in [
             (0, "1970-01-01_00-00-00"),
             (951_782_399, "2000-02-28_23-59-59"),

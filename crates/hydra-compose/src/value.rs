@@ -1,8 +1,10 @@
-//! Values of overrides: what was typed, the type it has, and how a sweep types it again.
+//! The values of overrides: parsing unquoted values, and writing values back for the jobs of a
+//! sweep.
 
 use crate::node::{Map, Node, python_float};
 
-/// A value as it was typed: quoted strings stay apart, since a sweep writes them again.
+/// A value of an override. Quoted strings are a variant of their own, since a sweep writes their
+/// quotes again.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -34,7 +36,8 @@ impl Value {
         }
     }
 
-    /// As it is typed in an override, which is how a sweep hands values to its jobs.
+    /// Returns the value in the syntax of an override, which is how a sweep passes values to its
+    /// jobs.
     pub(crate) fn to_override(&self) -> String {
         match self {
             Value::Null => "null".to_owned(),
@@ -58,10 +61,10 @@ impl Value {
     }
 }
 
-/// Characters that an unquoted value writes with a backslash before them.
+/// The characters that an unquoted value escapes with a backslash.
 pub(crate) const ESCAPED: &str = "\\()[]{}:=, \t";
 
-/// A backslash before every special character, where there is one at all.
+/// Escapes every special character with a backslash.
 fn escape(text: &str) -> String {
     if !text.contains(|c| ESCAPED.contains(c)) {
         return text.to_owned();
@@ -76,7 +79,7 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// In quotes: they are escaped within, and so are backslashes before a quote or the end.
+/// Quotes a text. Quotes in it are escaped, and backslashes before a quote or the end are doubled.
 fn quote_again(text: &str, quote: char) -> String {
     let mut out = String::from(quote);
     let mut backslashes = 0;
@@ -93,19 +96,19 @@ fn quote_again(text: &str, quote: char) -> String {
         }
         out.push(c);
     }
-    // The last quote closes; it is not escaped.
+    // The last quote closes the string, so its backslash is removed.
     out.truncate(out.len() - 2);
     out.push(quote);
     out
 }
 
-/// An unquoted value without its escapes.
+/// An unquoted value whose escapes have been removed.
 #[derive(Debug, Default)]
 pub(crate) struct Unquoted {
     pub(crate) text: String,
-    /// There was an escape or an interpolation: it is a string whatever it looks like.
+    /// Whether the text had an escape or an interpolation, which makes it a string in any case.
     pub(crate) changed: bool,
-    /// Bytes that trimming must keep: up to the last escape.
+    /// The number of bytes that trimming must keep, up to and including the last escaped character.
     kept: usize,
 }
 
@@ -116,14 +119,15 @@ impl Unquoted {
         self.kept = self.text.len();
     }
 
-    /// Takes the spaces at the end away, but for escaped ones.
+    /// Removes trailing spaces except escaped ones.
     pub(crate) fn trim(&mut self) {
         let trimmed = self.text.trim_end_matches([' ', '\t']).len();
         self.text.truncate(trimmed.max(self.kept));
     }
 
-    /// A number, boolean or null where the text is exactly one, else a string. A number that does
-    /// not fit into 64 bits is a string too: whoever wants a number will refuse it.
+    /// Returns a number, a boolean or null if the text is exactly one, and otherwise a string. A
+    /// number that does not fit into 64 bits is a string too; a setting that expects a number
+    /// rejects it later.
     pub(crate) fn value(self) -> Value {
         let text = self.text;
         if self.changed {
@@ -150,12 +154,12 @@ impl Unquoted {
     }
 }
 
-/// Digits with single underscores between them.
+/// Returns whether the text consists of digits with single underscores between them.
 fn is_digits(text: &str) -> bool {
     text.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// `0`, or digits that do not start with it.
+/// Returns whether the text is `0` or digits without a leading zero.
 fn is_unsigned(text: &str) -> bool {
     text == "0" || (is_digits(text) && !text.starts_with('0'))
 }
@@ -185,7 +189,8 @@ fn is_float(text: &str) -> bool {
     mantissa_fits && exponent.is_none_or(|exponent| is_digits(without_sign(exponent)))
 }
 
-/// `range(stop)`, `range(start,stop)` or `range(start,stop,step)`, as Python's.
+/// Lists the values of `range(stop)`, `range(start,stop)` or `range(start,stop,step)`, as Python
+/// does.
 pub(crate) fn range(arguments: &[Value]) -> Result<Vec<Value>, String> {
     const MOST: usize = 10_000;
     let number = |value: &Value| match value {
@@ -200,13 +205,13 @@ pub(crate) fn range(arguments: &[Value]) -> Result<Vec<Value>, String> {
         _ => return Err("range takes numbers: range(start,stop,step)".to_owned()),
     };
     let (from, to, by) = (number(start)?, number(stop)?, number(step)?);
-    // a hair less: 0.3 / 0.1 is a little above 3
+    // The count is reduced slightly because, for example, 0.3 / 0.1 is a little above 3.
     let count = ((to - from) / by - 1e-9).ceil();
     if by == 0.0 || count > MOST as f64 {
-        return Err(format!("this range has no end or more than {MOST} values"));
+        return Err(format!("the range has step 0 or more than {MOST} values"));
     }
     let ints = [start, stop, step].iter().all(|v| matches!(v, Value::Int(_)));
-    // Decimals are counted exactly by Python; here they are rounded to the digits that were typed.
+    // Python counts decimals exactly; here they are rounded to the number of digits that was typed.
     let digits = [start, stop, step]
         .iter()
         .map(|v| v.to_override())

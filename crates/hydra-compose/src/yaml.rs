@@ -1,8 +1,8 @@
-//! Reads a YAML file of a config into [`Node`]s.
+//! Parses a YAML config file into [`Node`]s.
 //!
-//! The parser gives events with the style of every scalar; which type a plain one has is decided
-//! here, since OmegaConf's rules are neither those of YAML 1.2 nor of 1.1. Keys are strings; a
-//! second one of the same name is an error, as in OmegaConf.
+//! The parser emits events with the style of every scalar. The type of a plain scalar is decided in
+//! this crate, since OmegaConf's rules are neither those of YAML 1.2 nor those of 1.1. Keys must be
+//! strings, and a duplicate key is an error, as in OmegaConf.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,22 +13,22 @@ use crate::error::ComposeError;
 use crate::node::{Map, Node};
 use crate::scalar;
 
-/// Deeper files are refused: no config needs it, and reading is recursive elsewhere.
+/// The limit of nested lists and mappings. Other parts of the crate traverse them recursively.
 const MAX_DEPTH: usize = 64;
 
-/// More nodes are refused: aliases of aliases grow exponentially.
+/// The limit of values in a file. Nested aliases can grow exponentially.
 const MAX_NODES: usize = 20_000;
 
-/// A file of a config.
+/// A parsed config file.
 #[derive(Debug, Clone)]
 pub(crate) struct File {
-    /// All but the defaults list, which [`super::defaults`] takes out.
+    /// The content without the defaults list, which [`super::repository`] removes.
     pub(crate) content: Map,
-    /// `# @package X` in the first lines.
+    /// The value of a `# @package X` header.
     pub(crate) package: Option<String>,
 }
 
-/// Reads a file's text; `path` is for messages.
+/// Parses the text of a file; `path` is used in messages only.
 pub(crate) fn parse(text: &str, path: &Path) -> Result<File, ComposeError> {
     let at = |line: usize| format!("{}:{line}", path.display());
     let package = package_header(text)
@@ -48,12 +48,12 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<File, ComposeError> {
         Some(Node::Map(content)) => Ok(File { content, package }),
         Some(other) => Err(ComposeError::Config {
             at: at(1),
-            message: format!("a config is a mapping, but this is {}", other.kind()),
+            message: format!("a config must be a mapping, but the file is {}", other.kind()),
         }),
     }
 }
 
-/// The value of `# @package X` among the first lines that are empty or `# @key value`.
+/// Returns the value of `# @package X` among the leading lines that are empty or `# @key value`.
 fn package_header(text: &str) -> Result<Option<String>, String> {
     let mut package = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -69,7 +69,7 @@ fn package_header(text: &str) -> Result<Option<String>, String> {
             [_, _] => {}
             _ => {
                 return Err(format!(
-                    "a header is `# @package NAME`, but this one is `# @{header}`"
+                    "expected the header `# @package NAME`, but found `# @{header}`"
                 ));
             }
         }
@@ -77,26 +77,27 @@ fn package_header(text: &str) -> Result<Option<String>, String> {
     Ok(package)
 }
 
-/// A list or mapping that is not closed yet.
+/// A list or a mapping whose end has not been read yet.
 enum Open {
     List(Vec<Node>),
     Map {
         own: Map,
-        /// From `<<`, the one that counts most last.
+        /// The mappings of `<<` keys; a later one takes precedence over an earlier one.
         merged: Vec<Map>,
-        /// The key that waits for its value.
+        /// The key whose value has not been read yet.
         key: Option<Key>,
     },
 }
 
 enum Key {
     Name(String),
-    /// `<<`: the value's keys are taken over where they are not given.
+    /// The merge key `<<`: the keys of its value are added where the mapping does not set them.
     Merge,
 }
 
 #[derive(Default)]
 struct Reader {
+    /// The open containers, outermost first, each with the number of its anchor (0 if none).
     open: Vec<(Open, usize)>,
     anchors: HashMap<usize, Node>,
     root: Option<Node>,
@@ -110,7 +111,9 @@ impl Reader {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err("a config is one YAML document, but a second starts here".into());
+                    return Err(
+                        "a config must be one YAML document, but a second starts here".into()
+                    );
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -139,7 +142,7 @@ impl Reader {
                     .anchors
                     .get(&anchor)
                     .cloned()
-                    .ok_or("an alias refers to what contains it")?;
+                    .ok_or("an alias refers to a value that contains it")?;
                 self.value(node, 0)?;
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -150,7 +153,7 @@ impl Reader {
     fn no_tag(&self, tag: Option<&Tag>) -> Result<(), String> {
         match tag {
             None => Ok(()),
-            Some(tag) => Err(format!("the YAML tag {tag} is not implemented; leave it out")),
+            Some(tag) => Err(format!("the YAML tag {tag} is not implemented; hint: remove it")),
         }
     }
 
@@ -159,7 +162,7 @@ impl Reader {
             return Err("a key must be a string, not a list or a mapping".into());
         }
         if self.open.len() == MAX_DEPTH {
-            return Err(format!("nested more than {MAX_DEPTH} deep"));
+            return Err(format!("lists and mappings are nested more than {MAX_DEPTH} deep"));
         }
         self.open.push((open, anchor));
         Ok(())
@@ -187,7 +190,7 @@ impl Reader {
             *key = Some(match node {
                 Node::Str(name) if name == "<<" && style == ScalarStyle::Plain => Key::Merge,
                 Node::Str(name) if own.get(&name).is_some() => {
-                    return Err(format!("the key {name} is there twice"));
+                    return Err(format!("the key {name} is set twice"));
                 }
                 Node::Str(name) => Key::Name(name),
                 other => {
@@ -202,11 +205,13 @@ impl Reader {
         self.value(node, anchor)
     }
 
-    /// Puts a finished value where it belongs.
+    /// Adds a finished value to the innermost open container.
     fn value(&mut self, node: Node, anchor: usize) -> Result<(), String> {
         self.nodes += count(&node);
         if self.nodes > MAX_NODES {
-            return Err(format!("more than {MAX_NODES} values; are aliases nested?"));
+            return Err(format!(
+                "the file has more than {MAX_NODES} values; hint: avoid nested aliases"
+            ));
         }
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -224,8 +229,8 @@ impl Reader {
     }
 }
 
-/// All values within, and itself: what is counted when a container closes was
-/// counted before, so a file's own values count at most as often as they are deep.
+/// Counts a value and all values within it. The values of a container are counted again when it
+/// closes, so a value that is nested d deep counts at most d times.
 fn count(node: &Node) -> usize {
     match node {
         Node::List(list) => 1 + list.iter().map(count).sum::<usize>(),
@@ -234,7 +239,8 @@ fn count(node: &Node) -> usize {
     }
 }
 
-/// `<<: *base` or `<<: [*a, *b]`, where the first one's values count most.
+/// Returns the mappings of `<<: *base` or `<<: [*a, *b]`, in reverse order, since the first takes
+/// precedence.
 fn merge_sources(node: Node) -> Result<Vec<Map>, String> {
     let sources = match node {
         Node::List(list) => list,
@@ -268,12 +274,14 @@ mod tests {
 
     #[test]
     fn errors_name_the_line() {
-        assert_eq!(error("a: 1\nb: 2\na: 3\n"), "x.yaml:3: the key a is there twice");
+        assert_eq!(error("a: 1\nb: 2\na: 3\n"), "x.yaml:3: the key a is set twice");
         assert!(error("a:\n  b: [1, 2\nc: 3\n").starts_with("x.yaml:"));
         assert!(error("a: 1\n1: 2\n").starts_with("x.yaml:2: the key 1 is a number"));
-        assert!(error("- 1\n").contains("a config is a mapping, but this is a list"));
+        assert!(error("- 1\n").contains("a config must be a mapping, but the file is a list"));
         assert!(error("a: !custom 1\n").contains("tag"));
-        assert!(error("a: 1\n---\nb: 1\n").starts_with("x.yaml:2: a config is one YAML document"));
+        assert!(
+            error("a: 1\n---\nb: 1\n").starts_with("x.yaml:2: a config must be one YAML document")
+        );
         assert!(error("? [a, b]\n: 1\n").contains("a key must be a string"));
         assert!(error("# @package a b\nx: 1").contains("`# @package NAME`"));
     }
@@ -282,7 +290,7 @@ mod tests {
     fn deep_nesting_is_refused() {
         let nested = |depth| format!("a: {}{}\n", "[".repeat(depth), "]".repeat(depth));
         assert!(error(&nested(100)).contains("nested more than 64 deep"));
-        // here the parser itself gives up
+        // At this depth, the parser itself reports the error.
         assert!(error(&nested(50_000)).starts_with("x.yaml:1"));
         assert!(parse(&nested(60), Path::new("x.yaml")).is_ok());
     }

@@ -1,5 +1,5 @@
-//! Configs are composed as Hydra composes them: `scripts/reference/hydra_cases.py` ran the real
-//! one.
+//! Compares composed configs with those of Hydra itself, which `scripts/reference/hydra_cases.py`
+//! recorded.
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
@@ -70,7 +70,8 @@ fn options(dir: &Path, name: &str, overrides: &[String]) -> ComposeOptions {
     }
 }
 
-/// Takes what JSON cannot hold, `{"float": "inf"}`, for null: values with it are not compared.
+/// Returns whether a value has only finite numbers. Infinite ones, `{"float": "inf"}`, become an
+/// error because JSON cannot hold them, so values with one are not compared.
 fn is_finite(value: &Value) -> bool {
     match value {
         Value::Object(object) => !object.contains_key("float") && object.values().all(is_finite),
@@ -79,7 +80,7 @@ fn is_finite(value: &Value) -> bool {
     }
 }
 
-/// What is wrong with a case, if anything.
+/// Composes one case and returns a description of the difference from Hydra, if any.
 fn check(case: &Case, tree: &BTreeMap<String, String>) -> Result<(), String> {
     let mut files = match (&case.files, &case.tree_without) {
         (Files::Own(_), None) => BTreeMap::new(),
@@ -99,7 +100,7 @@ fn check(case: &Case, tree: &BTreeMap<String, String>) -> Result<(), String> {
         (Ok(composed), None) => composed,
         (Err(_), Some(_)) => return Ok(()),
         (Ok(composed), Some(error)) => {
-            // An interpolation that is not closed is found when its value is asked for.
+            // An interpolation that is not closed is found only when its value is asked for.
             return match composed.value() {
                 Err(_) => Ok(()),
                 Ok(_) => Err(format!("Hydra raises {error}; got\n{}", composed.to_yaml())),
@@ -122,8 +123,8 @@ fn check(case: &Case, tree: &BTreeMap<String, String>) -> Result<(), String> {
     }
 }
 
-/// Run again with the environment variables that the interpolations read; a test may not set them
-/// for itself, since others run beside it.
+/// The test runs itself again as a child process with the environment variables that the
+/// interpolations read. It cannot set them in its own process because other tests run beside it.
 #[test]
 fn composes_as_hydra() {
     if std::env::var_os("CASE_A").is_none() {
@@ -201,7 +202,7 @@ fn folders_of_runs_and_jobs() {
         (&["hydra.job.chdir=true"], "hydra.job.chdir"),
         (&["hydra.run.dir=null"], "hydra.runtime.output_dir"),
     ] {
-        // an interpolation in the middle of a string prints None, as in Python
+        // An interpolation inside a string prints None, as in Python.
         match run_dir(overrides) {
             Err(text) => assert!(text.contains(part), "{overrides:?}: {text}"),
             Ok(dir) => panic!("{overrides:?}: {dir}"),
@@ -213,7 +214,8 @@ fn folders_of_runs_and_jobs() {
     assert!(run_dir(&[]).unwrap_err().contains("hydra.job_logging"));
 }
 
-/// Hydra with `version_base` 1.2 makes a key `_group_` of it, which nobody can mean.
+/// With `version_base` 1.2, Hydra would nest the content under a key named `_group_`, which cannot
+/// be what the user meant.
 #[test]
 fn a_package_header_may_name_the_group() {
     let dir = tempfile::tempdir().unwrap();
@@ -260,7 +262,7 @@ fn messages_say_what_to_do() {
 }
 
 proptest::proptest! {
-    /// Whatever is typed or written is a config or an error, never a panic.
+    /// Any file and any override either composes or returns an error; nothing panics.
     #[test]
     fn nothing_panics(
         yaml in "(([a-c.$ ]|\\$\\{|[{}\\[\\]:,'\"\n?&*#|>%@!~<=-]|é|\\\\){0,60})",

@@ -1,10 +1,10 @@
-//! Memory and time that large training data needs, on a synthetic set of any size.
+//! Measures the memory and time that large training data needs, on a synthetic set of any size.
 //!
-//!     cargo run --release -p splade-train --example master_memory -- FOLDER [DOCUMENTS] [TRIPLETS] [shuffled]
+//!     cargo run --release -p splade-data --example master_memory -- FOLDER [DOCUMENTS] [TRIPLETS] [shuffled]
 //!
-//! Writes the set into FOLDER if it is not there (8,800,000 documents of 350 bytes are 3.3 GB;
+//! Writes the set into FOLDER if it does not exist (8,800,000 documents of 350 bytes are 3.3 GB;
 //! 40,000,000 triplets 2.4 GB), opens it and reads samples. With `shuffled`, ids are neither in
-//! order nor without gaps. What the process has of its own is Linux's `RssAnon`.
+//! order nor without gaps. The memory of the process is Linux's `RssAnon`.
 #![allow(clippy::print_stdout, reason = "an example")]
 
 use std::error::Error;
@@ -87,7 +87,8 @@ fn report(what: &str, bytes: usize, documents: usize) {
     println!("{what}: {:.1} MB, {each:.2} bytes a document", bytes as f64 / 1e6);
 }
 
-/// What Linux counts as the process's own memory, without mapped files; 0 elsewhere.
+/// Returns the bytes that Linux counts as the process's own memory, without mapped files; 0 on
+/// other systems.
 fn own_bytes() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("RssAnon"));

@@ -1,4 +1,4 @@
-//! A look at the folders of a training set, without a config.
+//! Checks the files in a folder of training data, without a config.
 
 use std::path::{Path, PathBuf};
 
@@ -6,50 +6,52 @@ use super::problems::Findings;
 use super::set::{Set, SetPaths};
 use crate::error::DataError;
 
-/// What is in one folder of a training set, and what is wrong with it.
+/// The contents of one folder of training data and the problems that were found in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FolderCheck {
-    /// The folder.
+    /// The path of the folder that was checked.
     pub folder: PathBuf,
-    /// Documents.
+    /// The number of documents in `doc_master`.
     pub documents: usize,
-    /// Queries.
+    /// The number of queries in `query_master`.
     pub queries: usize,
-    /// Pairs of a query and a positive document.
+    /// The number of pairs of a query and a positive document.
     pub positives: usize,
-    /// Triplets, where there are such.
+    /// The number of triplets; `None` if the folder has no `triplets`.
     pub triplets: Option<usize>,
-    /// Pairs of a query and a document with a teacher's score, where there are such.
+    /// The number of pairs of a query and a document with a teacher score; `None` if the folder has
+    /// no `hard_negative_scores`.
     pub scores: Option<usize>,
-    /// Queries that have the id of a document, ascending. The Python library's evaluation drops
-    /// that document from the query's results.
+    /// The ids that a query and a document share, in ascending order. The evaluation of the Python
+    /// library drops such a document from the results of the query with the same id.
     pub shared_ids: Vec<i64>,
-    /// All problems.
+    /// The number of all problems.
     pub problems: u64,
-    /// The first ten of them, with file and line.
+    /// The messages of the first ten problems, each with file and line.
     pub shown: Vec<String>,
-    /// What is odd but can be used.
+    /// Warnings about data that is unusual but usable.
     pub warnings: Vec<String>,
 }
 
 impl FolderCheck {
-    /// Whether a folder has triplets or teacher scores: others are no folders to train on.
+    /// Returns whether the folder has triplets or teacher scores. A folder without either cannot be
+    /// trained on.
     pub fn is_for_training(folder: &Path) -> bool {
         part(folder, "triplets").is_some() || part(folder, "hard_negative_scores").is_some()
     }
 
-    /// Whether a folder has masters at all.
+    /// Returns whether the folder has a document master or a query master.
     pub fn has_masters(folder: &Path) -> bool {
         part(folder, "doc_master").is_some() || part(folder, "query_master").is_some()
     }
 
-    /// Reads `doc_master`, `query_master` and `positive_lists` of a folder, and `triplets` and
-    /// `hard_negative_scores` where they are there: each a file `.ndjson` or `.ndjson.gz`, or a
-    /// folder of such.
+    /// Reads and checks the files of a folder: `doc_master`, `query_master` and `positive_lists`,
+    /// and also `triplets` and `hard_negative_scores` if they exist. Each of them is a `.ndjson` or
+    /// `.ndjson.gz` file, or a folder of such files.
     ///
     /// # Errors
-    /// If one of the first three is missing or a file cannot be read. Problems of what they hold
-    /// are the result.
+    /// Returns an error if one of the first three is missing or a file cannot be read. Problems in
+    /// the contents of the files are not errors; they are listed in the returned value.
     pub fn run(folder: &Path) -> Result<Self, DataError> {
         let docs = needed_part(folder, "doc_master")?;
         let queries = needed_part(folder, "query_master")?;
@@ -84,27 +86,26 @@ impl FolderCheck {
     }
 }
 
-/// Reads a set that was just written; what is odd in it but usable comes as warnings.
+/// Reads a data set that was just written and returns the warnings about data that is unusual but
+/// usable.
 ///
 /// # Errors
-/// If it cannot be trained on.
+/// Returns an error if the data set cannot be trained on.
 pub(crate) fn verify(paths: SetPaths<'_>, what: &str) -> Result<Vec<String>, DataError> {
     let mut findings = Findings::default();
     Set::read(paths, &mut findings)?;
     findings.into_warnings(what)
 }
 
-/// A part that a set must have.
+/// Returns the path of a required part of a data set, or an error if the part is missing.
 pub(crate) fn needed_part(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
     part(folder, name).ok_or_else(|| {
-        DataError::Data(format!(
-            "{}: there is no {name}.ndjson, {name}.ndjson.gz or folder {name}",
-            folder.display()
-        ))
+        let message = format!("there is no {name}.ndjson, {name}.ndjson.gz or folder {name}");
+        DataError::form(folder, message)
     })
 }
 
-/// A part of a set by its name.
+/// Returns the path of a part of a data set; `None` if the folder does not contain the part.
 fn part(folder: &Path, name: &str) -> Option<PathBuf> {
     let files = [".ndjson", ".ndjson.gz"].map(|suffix| folder.join(format!("{name}{suffix}")));
     let file = files.into_iter().find(|path| path.is_file());

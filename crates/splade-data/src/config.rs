@@ -1,30 +1,33 @@
-//! Which files a run is trained and evaluated on.
+//! The `data` section of a config: the files that a training run is trained and evaluated on.
 
 use std::path::PathBuf;
 
-/// `data.*`; every path is a file `*.ndjson[.gz]` or a folder of such.
+/// The settings `data.*`. Every path is a `.ndjson` or `.ndjson.gz` file or a folder of such files.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DataConfig {
-    /// Documents to train on.
+    /// The document master of the training set.
     pub train_doc_master: PathBuf,
-    /// Queries to train on.
+    /// The query master of the training set.
     pub train_query_master: PathBuf,
-    /// Their positives.
+    /// The positive lists of the training queries.
     pub train_positives: PathBuf,
-    /// Triplets: makes it a triplet run.
+    /// The triplets. Setting them selects training with triplets.
     pub train_triplets: Option<PathBuf>,
-    /// Teacher scores: makes it a distillation run.
+    /// The teacher scores. Setting them selects distillation.
     pub hard_negative_scores: Option<PathBuf>,
-    /// Samples held out of the training set for `eval_loss`; 0 for none.
+    /// The number of samples that are held out of the training set for `eval_loss`; 0 holds out
+    /// none.
     pub eval_loss_size: usize,
-    /// Documents to search in evaluations.
+    /// The document master of the validation set, whose documents evaluations search.
     pub validation_doc_master: Option<PathBuf>,
-    /// Queries to search with.
+    /// The query master of the validation set.
     pub validation_query_master: Option<PathBuf>,
-    /// Their positives.
+    /// The positive lists of the validation queries.
     pub validation_positives: Option<PathBuf>,
-    /// Ours: negatives sampled a query and step; distillation only.
+    /// The number of negatives that are sampled for each query in a step. Only distillation may set
+    /// it to more than 1. The Python library does not have this setting.
     pub negatives_per_query: usize,
-    /// Ours: whether each epoch has an order of its own; else samples come as they stand.
+    /// Whether each epoch has its own random order; if false, samples come in the order of the
+    /// file. The Python library does not have this setting.
     pub shuffle: bool,
 }

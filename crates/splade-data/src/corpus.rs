@@ -1,9 +1,9 @@
-//! Texts without queries, for masked language modelling: sequences of one length, cut from all
-//! documents one after another ("full sentences" of RoBERTa, arXiv 1907.11692, section 4.2).
+//! A corpus of texts for masked language modelling: sequences of one length that are cut from the
+//! concatenation of all documents ("full sentences" of RoBERTa, arXiv 1907.11692, section 4.2).
 //!
-//! Every document ends with what the tokenizer puts after a text. The cuts begin at another place in
-//! each epoch, which follows from the seed; so does the order of the sequences. Nothing has to be
-//! kept to continue. Memory: four bytes a token.
+//! Every document ends with the tokens that the tokenizer appends to a text. The offset of the
+//! first cut differs between epochs and follows from the seed, and so does the order of the
+//! sequences. Therefore resuming needs no saved state. The memory is four bytes a token.
 
 use rayon::prelude::*;
 use splade_text::Tokenizer;
@@ -11,41 +11,41 @@ use splade_text::Tokenizer;
 use super::random::{CUT, ORDER, Permutation, Random, SPLIT, hash};
 use crate::error::DataError;
 
-/// Sequences to train on, and some that are held out.
+/// The tokenized sequences to train on and the sequences that are held out for evaluation.
 #[derive(Debug)]
 pub struct Corpus {
     train: Vec<u32>,
     held_out: Vec<u32>,
-    /// Tokens before and after every sequence.
+    /// The special tokens before and after every sequence.
     around: (Vec<u32>, Vec<u32>),
-    /// Tokens of a sequence between them.
+    /// The number of tokens in a sequence, without the special tokens around it.
     room: usize,
     eval_share: f64,
     shuffle: bool,
     seed: u64,
     documents: u64,
-    /// Of all tokens.
+    /// The hash of all tokens so far; see [`Corpus::fingerprint`].
     fingerprint: u64,
 }
 
-/// How a corpus is cut.
+/// Options for cutting a corpus into sequences.
 #[derive(Debug, Clone, Copy)]
 pub struct CorpusOptions {
-    /// Tokens of a sequence, special ones included.
+    /// The number of tokens in a sequence, including special tokens.
     pub max_length: usize,
-    /// Share of the documents that is held out.
+    /// The share of the documents that is held out, from 0 to 1.
     pub eval_share: f64,
-    /// Whether each epoch has an order of its own.
+    /// Whether each epoch has its own random order of the sequences.
     pub shuffle: bool,
-    /// Of all that is random.
+    /// The seed of the split, the cuts and the order.
     pub seed: u64,
 }
 
 impl Corpus {
-    /// An empty corpus.
+    /// Creates an empty corpus.
     ///
     /// # Errors
-    /// If sequences have no room for tokens beside the special ones.
+    /// Returns an error if `max_length` leaves no room for tokens beside the special tokens.
     pub fn new(tokenizer: &Tokenizer, options: CorpusOptions) -> Result<Self, DataError> {
         let CorpusOptions { max_length, eval_share, shuffle, seed } = options;
         let (before, after) = tokenizer.around();
@@ -53,7 +53,10 @@ impl Corpus {
         let room = max_length.checked_sub(special).filter(|room| *room > after.len());
         let room = room.ok_or_else(|| DataError::Config {
             at: "model.max_length".into(),
-            message: format!("{max_length} tokens have no room beside {special} special ones"),
+            message: format!(
+                "{max_length} tokens leave no room besides the {special} special tokens; use a \
+                 larger value"
+            ),
         })?;
         Ok(Self {
             train: Vec::new(),
@@ -68,15 +71,13 @@ impl Corpus {
         })
     }
 
-    /// Adds documents, on all threads, and gives the number of their tokens. Those without a token
-    /// are left out.
+    /// Tokenizes documents on all threads, adds them, and returns the number of their tokens.
+    /// Documents without a token are skipped.
     ///
     /// # Errors
-    /// If the tokenizer cannot take a text.
+    /// Returns an error if the tokenizer fails on a text.
     pub fn add(&mut self, tokenizer: &Tokenizer, texts: &[String]) -> Result<usize, DataError> {
-        let encode = |text: &String| {
-            tokenizer.encode_plain(text).map_err(|error| DataError::Data(error.to_string()))
-        };
+        let encode = |text: &String| tokenizer.encode_plain(text);
         let all: Vec<Vec<u32>> = texts.par_iter().map(encode).collect::<Result<_, _>>()?;
         for ids in all.iter().filter(|ids| !ids.is_empty()) {
             let draw = Random::new(&[self.seed, SPLIT, self.documents]).share();
@@ -90,35 +91,36 @@ impl Corpus {
         Ok(all.iter().map(Vec::len).sum())
     }
 
-    /// Documents with tokens.
+    /// Returns the number of documents that have at least one token.
     pub fn documents(&self) -> u64 {
         self.documents
     }
 
-    /// A number that tells whether it is the same corpus.
+    /// Returns the fingerprint of the corpus: two corpora with the same tokens have the same
+    /// fingerprint.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
-    /// Sequences of an epoch.
+    /// Returns the number of sequences in an epoch.
     pub fn len(&self) -> usize {
         self.count(&self.train)
     }
 
-    /// Whether there is nothing to train on.
+    /// Returns whether the corpus has no sequence to train on.
     pub fn is_empty(&self) -> bool {
         self.train.is_empty()
     }
 
-    /// Sequences that are held out.
+    /// Returns the number of held-out sequences.
     pub fn held_out(&self) -> usize {
         self.count(&self.held_out)
     }
 
-    /// The sequence at a position of an epoch, and its number.
+    /// Returns the number of the sequence at a position of an epoch, and its token ids.
     ///
     /// # Panics
-    /// If there is no such position.
+    /// Panics if the position is not below [`len`](Self::len).
     pub fn sequence(&self, epoch: u64, position: usize) -> (usize, Vec<u32>) {
         let index = match self.shuffle {
             true => Permutation::new(self.len(), &[self.seed, ORDER, epoch]).at(position),
@@ -131,20 +133,22 @@ impl Corpus {
         (index, self.cut(&self.train, cut, index))
     }
 
-    /// A sequence that is held out.
+    /// Returns the token ids of a held-out sequence.
     ///
     /// # Panics
-    /// If there is no such sequence.
+    /// Panics if the index is not below [`held_out`](Self::held_out).
     pub fn held_out_sequence(&self, index: usize) -> Vec<u32> {
         self.cut(&self.held_out, 0, index)
     }
 
-    /// Whole sequences; what is left over is another part in each epoch.
+    /// Returns the number of whole sequences. The tokens that remain are a different part of the
+    /// corpus in each epoch.
     fn count(&self, tokens: &[u32]) -> usize {
         (tokens.len() / self.room).max(usize::from(!tokens.is_empty()))
     }
 
-    /// Sequence `index` of tokens that begin at `cut` and go around.
+    /// Returns sequence `index` of the tokens, counted from position `cut` and continuing at the
+    /// start after the end.
     fn cut(&self, tokens: &[u32], cut: usize, index: usize) -> Vec<u32> {
         assert!(index < self.count(tokens), "sequence {index} of {}", self.count(tokens));
         let (before, after) = &self.around;
@@ -153,7 +157,8 @@ impl Corpus {
         let mut ids = before.clone();
         ids.extend(&tokens[start..end.min(tokens.len())]);
         ids.extend(&tokens[..end.saturating_sub(tokens.len())]);
-        // The end of a document may be where a sequence ends or begins.
+        // Removes a document end at the start of a sequence and adds none where the sequence ends
+        // with one.
         if !after.is_empty() && ids[before.len()..].starts_with(after) {
             ids.drain(before.len()..before.len() + after.len());
         }

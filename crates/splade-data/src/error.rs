@@ -1,48 +1,285 @@
-//! What can go wrong with training data.
+//! The error type for training data.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use splade_eval::EvalError;
-use splade_sparse::files::FileError;
+use splade_io::FileError;
+use splade_text::TextError;
 
-/// An error of training data; the message says what, where and, after `hint:`, what to do.
+/// The hints of the errors, each for one variant.
+const NOT_EMPTY: &str = "name another folder, or replace it with --force";
+const NOT_CONVERTED: &str = "name another folder, or remove it yourself";
+const FILE_EXISTS: &str = "replace it with --force";
+const PARTS_EXIST: &str = "continue with --resume, or start over with --force";
+const OTHER_PARTS: &str = "start over with --force";
+const NO_ROOM: &str = "free some space, or name a folder on another disk";
+const NOT_UNPACKED: &str = "set TMPDIR to a folder with more room, or unpack the file yourself";
+const REFERENCES: &str = "fix these lines first; problems between files are checked after that";
+
+/// An error in training data. The message says what is wrong and where, and after `hint:` what to
+/// do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// A setting of the config does not fit the data.
     #[error("{at}: {message}")]
     Config {
-        /// The setting (`data.train_triplets`).
+        /// The name of the setting, such as `data.train_triplets`.
         at: String,
-        /// What is wrong and what would be right.
+        /// What is wrong, and which value would be right.
         message: String,
     },
-    /// The data does not hold together.
-    #[error("{0}")]
-    Data(String),
-    /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
+    /// A path in the config does not lead to a data file. The wording is that of the Python
+    /// library.
+    #[error(
+        "The data_path `{}` is not valid (must be a .ndjson or .ndjson.gz file, or a folder which \
+         contain at least 1 such file){}",
+        path.display(),
+        if *exists { "" } else { "; no file or folder has this name" }
+    )]
+    NoData {
+        /// The path in the config.
         path: PathBuf,
-        /// Why the system refused.
+        /// Whether something else exists at the path.
+        exists: bool,
+    },
+    /// A file or folder does not have the expected form.
+    #[error("{}: {message}", path.display())]
+    Form {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong, and what was expected.
+        message: String,
+    },
+    /// A line of a file does not have the expected form.
+    #[error("{}, line {line}: {message}", path.display())]
+    Line {
+        /// The path of the file.
+        path: PathBuf,
+        /// The number of the line, counted from 1.
+        line: usize,
+        /// What is wrong, as the end of the message.
+        message: String,
+    },
+    /// A record of a data file cannot be used.
+    #[error("{message} {place}")]
+    Record {
+        /// What is wrong, as the end of the message.
+        message: String,
+        /// The file and line of the record.
+        place: Place,
+    },
+    /// A file contains no record.
+    #[error("the {name} {} is empty", path.display())]
+    Empty {
+        /// The kind of the file, such as `document master`.
+        name: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A file has more lines than line numbers of 32 bits can hold.
+    #[error("{} has {lines} lines; {limit} is the limit", path.display())]
+    TooLong {
+        /// The file or folder.
+        path: PathBuf,
+        /// The number of lines that were found.
+        lines: usize,
+        /// The largest allowed number of lines.
+        limit: usize,
+    },
+    /// The data has problems; the message shows the first of them.
+    #[error("{}", problems(what, *count, shown, *hides_references))]
+    Problems {
+        /// The name of the data in the message, such as `the training data`.
+        what: String,
+        /// The number of all problems.
+        count: u64,
+        /// The first problems, each with file and line.
+        shown: Vec<String>,
+        /// Whether problems between files are not shown, because they may follow from the problems
+        /// of single lines.
+        hides_references: bool,
+    },
+    /// No text has the requested id.
+    #[error("The id {id} does not exist in the master data")]
+    UnknownId {
+        /// The id that was requested.
+        id: i64,
+    },
+    /// Two texts have the same id.
+    #[error("{what}: the id {id} occurs twice")]
+    DuplicateId {
+        /// The kind of the texts: `documents read` or `queries read`.
+        what: &'static str,
+        /// The id that occurs twice.
+        id: String,
+    },
+    /// A file was changed after it was opened.
+    #[error("the file was changed while it was used: {what}")]
+    Changed {
+        /// What has changed, and in which file and line.
+        what: String,
+    },
+    /// A conversion would write an empty data set.
+    #[error("{0}")]
+    NothingLeft(String),
+    /// The tokenizer lacks the tokens that masking needs.
+    #[error("the tokenizer has {0}")]
+    Vocabulary(&'static str),
+    /// The tokenizer failed on a text.
+    #[error(transparent)]
+    Tokenizer(#[from] TextError),
+    /// The output folder is not empty.
+    #[error("{} is not empty{}", path.display(), Hint(NOT_EMPTY))]
+    NotEmpty {
+        /// The path of the folder.
+        path: PathBuf,
+    },
+    /// The output folder cannot be replaced because no conversion wrote it.
+    #[error(
+        "{} was not made by a conversion: it has no {marker}; it is not replaced{}",
+        path.display(),
+        Hint(NOT_CONVERTED)
+    )]
+    NotConverted {
+        /// The path of the folder.
+        path: PathBuf,
+        /// The name of the marker file that conversions write into their folders.
+        marker: &'static str,
+    },
+    /// The output file exists already.
+    #[error("{}: the file is there already{}", path.display(), Hint(FILE_EXISTS))]
+    FileExists {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// An earlier run has left parts of the output file.
+    #[error("{}: an earlier run has left parts of this file{}", path.display(), Hint(PARTS_EXIST))]
+    PartsExist {
+        /// The folder that contains the parts.
+        path: PathBuf,
+    },
+    /// The parts of a file were written with other settings or from other input files.
+    #[error(
+        "{}: its parts were made with other settings or input files{}",
+        path.display(),
+        Hint(OTHER_PARTS)
+    )]
+    OtherParts {
+        /// The folder that contains the parts.
+        path: PathBuf,
+    },
+    /// The output does not fit on the disk.
+    #[error("{} needs about {needed} bytes, {free} are free{}", path.display(), Hint(NO_ROOM))]
+    NoRoom {
+        /// The path of the output.
+        path: PathBuf,
+        /// The estimated size of the output in bytes.
+        needed: u64,
+        /// The free bytes on the disk.
+        free: u64,
+    },
+    /// A compressed file cannot be decompressed into the system's temporary folder.
+    #[error(
+        "{} cannot be unpacked into {}: {why}{}",
+        path.display(),
+        folder.display(),
+        Hint(NOT_UNPACKED)
+    )]
+    NotUnpacked {
+        /// The path of the compressed file.
+        path: PathBuf,
+        /// The path of the temporary folder.
+        folder: PathBuf,
+        /// The reason, such as the missing space.
+        why: String,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot access {}", path.display())]
+    Io {
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file of lines or of vectors cannot be read or completed.
+    /// A file of lines or vectors cannot be read or committed.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Judgements, or a data set in BEIR's layout, cannot be read.
+    /// Qrels, or a data set in the layout of BEIR, cannot be read.
     #[error(transparent)]
     Eval(#[from] EvalError),
-    /// The caller asked the work to stop.
+    /// The observer asked the work to stop.
     #[error("stopped before the end")]
     Stopped,
 }
 
+/// The place of a line, displayed as it stands at the end of a message: `(corpus.ndjson, line 3)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The path of the file.
+    pub path: PathBuf,
+    /// The number of the line, counted from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}, line {})", self.path.display(), self.line)
+    }
+}
+
 impl DataError {
-    /// Wraps the error of a file or folder.
+    /// Wraps an I/O error of a file or folder.
     pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_path_buf(), source }
     }
+
+    /// Creates the error for a file or folder that does not have the expected form.
+    pub(crate) fn form(path: &Path, message: impl Into<String>) -> Self {
+        Self::Form { path: path.to_path_buf(), message: message.into() }
+    }
+
+    /// Returns the hint that tells the user what to do; `None` if the error has no fixed hint.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotEmpty { .. } => Some(NOT_EMPTY),
+            Self::NotConverted { .. } => Some(NOT_CONVERTED),
+            Self::FileExists { .. } => Some(FILE_EXISTS),
+            Self::PartsExist { .. } => Some(PARTS_EXIST),
+            Self::OtherParts { .. } => Some(OTHER_PARTS),
+            Self::NoRoom { .. } => Some(NO_ROOM),
+            Self::NotUnpacked { .. } => Some(NOT_UNPACKED),
+            Self::Problems { hides_references: true, .. } => Some(REFERENCES),
+            Self::File(error) => error.hint(),
+            Self::Eval(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// A hint, displayed as it follows a message.
+struct Hint(&'static str);
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\nhint: {}", self.0)
+    }
+}
+
+fn problems(what: &str, count: u64, shown: &[String], hides_references: bool) -> String {
+    let mut text = match count {
+        1 => format!("{what} has a problem:"),
+        count if count <= shown.len() as u64 => format!("{what} has {count} problems:"),
+        count => format!("{what} has {count} problems; the first {}:", shown.len()),
+    };
+    for problem in shown {
+        text += "\n  ";
+        text += problem;
+    }
+    if hides_references {
+        text += &Hint(REFERENCES).to_string();
+    }
+    text
 }

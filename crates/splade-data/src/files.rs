@@ -1,8 +1,8 @@
-//! Which files a path of the config means, and their bytes in memory.
+//! Finds the data files of a path in the config and maps them into memory.
 //!
-//! Files are mapped: the system reads what is touched and may drop it again. A packed file is
-//! unpacked once, into a file of the system's temporary folder that has no name and is gone when
-//! the program ends.
+//! The operating system reads the pages of a mapped file when they are accessed and may evict them
+//! again. A compressed file is decompressed once, into an unnamed file in the system's temporary
+//! folder, which disappears when the program ends.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use memmap2::Mmap;
 
+use splade_io::free_bytes;
+
 use crate::error::DataError;
 
-/// The files of a path: the file itself, or those of the folder, `*.ndjson` by name before
-/// `*.ndjson.gz` by name.
-pub fn find(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+/// Returns the data files of a path: the file itself, or the files of the folder, first `*.ndjson`
+/// and then `*.ndjson.gz`, each sorted by name.
+pub(crate) fn find(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     let ends = |path: &Path, suffix| path.as_os_str().as_encoded_bytes().ends_with(suffix);
     let [plain, packed] = [b".ndjson".as_slice(), b".ndjson.gz"];
     let mut files = Vec::new();
@@ -33,28 +35,24 @@ pub fn find(path: &Path) -> Result<Vec<PathBuf>, DataError> {
         files.push(path.to_path_buf());
     }
     if files.is_empty() {
-        let more = if path.exists() { "" } else { "; there is nothing of that name" };
-        return Err(DataError::Data(format!(
-            "The data_path `{}` is not valid (must be a .ndjson or .ndjson.gz file, or a folder \
-             which contain at least 1 such file){more}",
-            path.display()
-        )));
+        return Err(DataError::NoData { path: path.to_path_buf(), exists: path.exists() });
     }
     Ok(files)
 }
 
-/// Maps a file, unpacked if its name ends in `.gz`; none if it is empty.
+/// Maps a file into memory, decompressed if its name ends in `.gz`; returns `None` if the file is
+/// empty.
 pub fn map(path: &Path) -> Result<Option<Mmap>, DataError> {
     let mut file = File::open(path).map_err(DataError::io(path))?;
     if path.extension() == Some(OsStr::new("gz")) {
         file = unpack(path, file)?;
     }
-    // The kernel refuses to map nothing.
+    // The kernel refuses to map zero bytes.
     if file.metadata().map_err(DataError::io(path))?.len() == 0 {
         return Ok(None);
     }
-    // SAFETY: training data is not written to while it is used, which the documentation of
-    // `TrainingData` asks for; its bytes are checked whenever they are read.
+    // SAFETY: the documentation of `TrainingData` requires that training data is not written to
+    // while it is in use, and its bytes are checked whenever they are read.
     #[allow(unsafe_code, reason = "mapping a file")]
     let map = unsafe { Mmap::map(&file) }.map_err(DataError::io(path))?;
     Ok(Some(map))
@@ -82,15 +80,12 @@ fn unpack(path: &Path, mut file: File) -> Result<File, DataError> {
 }
 
 fn no_room(path: &Path, folder: &Path, why: &str) -> DataError {
-    DataError::Data(format!(
-        "{} cannot be unpacked into {}: {why}\n\
-         hint: set TMPDIR to a folder with more room, or unpack the file yourself",
-        path.display(),
-        folder.display()
-    ))
+    let (path, folder) = (path.to_path_buf(), folder.to_path_buf());
+    DataError::NotUnpacked { path, folder, why: why.to_owned() }
 }
 
-/// A lower bound of a file's unpacked size: its last four bytes have it modulo 2^32 (RFC 1952).
+/// Returns a lower bound of a file's decompressed size. Its last four bytes hold the size modulo
+/// 2^32 (RFC 1952).
 fn least_size(file: &mut File) -> std::io::Result<u64> {
     let packed = file.seek(SeekFrom::End(0))?;
     let mut size = [0; 4];
@@ -100,37 +95,14 @@ fn least_size(file: &mut File) -> std::io::Result<u64> {
     }
     file.rewind()?;
     let size = u64::from(u32::from_le_bytes(size));
-    // What deflate cannot pack grows by 5 bytes in 16 KB, and a member has 18 bytes or more.
+    // Data that deflate cannot compress grows by 5 bytes in 16 KB, and a member has 18 bytes or
+    // more.
     let incompressible = packed.saturating_sub(packed / 1000 + 64);
     Ok(match size >= incompressible {
         true => size,
-        // More than 4 GB, several members, or damaged.
+        // The file has more than 4 GB or several members, or it is damaged.
         false => incompressible,
     })
-}
-
-/// What an ordinary user may still write into a folder, where the system tells.
-#[cfg(unix)]
-pub fn free_bytes(folder: &Path) -> Option<u64> {
-    use std::os::unix::ffi::OsStrExt;
-    let name = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
-    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: the name ends with a zero, and the structure is there to be written to. It consists
-    // of integers, for which zeros are values.
-    #[allow(unsafe_code, reason = "a call of the system")]
-    let stat = unsafe {
-        if libc::statvfs(name.as_ptr(), stat.as_mut_ptr()) != 0 {
-            return None;
-        }
-        stat.assume_init()
-    };
-    #[allow(clippy::unnecessary_cast, reason = "their types differ between systems")]
-    Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
-}
-
-#[cfg(not(unix))]
-pub fn free_bytes(_: &Path) -> Option<u64> {
-    None
 }
 
 #[cfg(test)]
@@ -163,7 +135,7 @@ mod tests {
         for (path, more) in [
             (dir.path(), ""),
             (&json, ""),
-            (Path::new("no/such.ndjson"), "; there is nothing of that name"),
+            (Path::new("no/such.ndjson"), "; no file or folder has this name"),
         ] {
             let want = format!(
                 "The data_path `{}` is not valid (must be a .ndjson or .ndjson.gz file, or a \
@@ -179,7 +151,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("a.ndjson.gz");
         let text = "line\n".repeat(200_000).into_bytes();
-        // Two members, as `cat a.gz b.gz` makes.
+        // The file has two gzip members, as `cat a.gz b.gz` makes it.
         let packed = [gz(&text), gz(b"end")].concat();
         std::fs::write(&path, &packed).expect("written");
         let map = map(&path).expect("mapped").expect("not empty");

@@ -1,19 +1,19 @@
-//! Rows by id, in as few bytes as the ids allow.
+//! A map between ids and rows that uses as few bytes as the ids allow.
 //!
-//! | ids | bytes a row |
+//! | ids | bytes for each row |
 //! |---|---|
-//! | one after another (0, 1, 2…; 1, 2, 3…) | 0 |
-//! | ascending, less than 2^32 apart | 4 |
-//! | in any order, less than 2^32 apart | 8 |
-//! | others | 8 and 12 |
+//! | consecutive (0, 1, 2…; 1, 2, 3…) | 0 |
+//! | ascending, in a range below 2^32 | 4 |
+//! | in any order, in a range below 2^32 | 8 |
+//! | others | 8 if ascending, 12 in any order |
 
 use rayon::prelude::*;
 
-/// Different ids, by row and back.
+/// A list of distinct ids with lookups in both directions: from row to id and from id to row.
 #[derive(Debug)]
 pub(crate) struct Ids {
     column: Column,
-    /// The rows by ascending id; none where they are in that order.
+    /// The rows sorted by ascending id; `None` if the rows are already in this order.
     order: Option<Vec<u32>>,
 }
 
@@ -24,20 +24,20 @@ enum Column {
     Wide(Vec<i64>),
 }
 
-/// An id that was there before.
+/// Two rows that have the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Repeat {
-    /// Where it was first.
+    /// The row of the first occurrence.
     pub(crate) first: u32,
-    /// Where it is again.
+    /// The row of the repetition.
     pub(crate) again: u32,
 }
 
 impl Ids {
-    /// Indexes ids; those that repeat an earlier one are left out, which moves later rows up, and
-    /// listed in the order of the rows.
+    /// Builds the index and returns it with the repeated ids, in the order of their rows. A row
+    /// that repeats an earlier id is left out, and the rows after it move up.
     ///
-    /// There are fewer than 2^32.
+    /// The number of ids must be below 2^32.
     pub(crate) fn new(mut ids: Vec<i64>) -> (Self, Vec<Repeat>) {
         let mut order = None;
         let mut repeats = Vec::new();
@@ -61,7 +61,7 @@ impl Ids {
                 });
                 rows = rows_by_id(&ids);
             }
-            // What is left may be ascending.
+            // The remaining ids may be ascending.
             order = Some(rows).filter(|rows| !rows.is_sorted());
         }
         (Self { column: Column::new(ids), order }, repeats)
@@ -75,7 +75,7 @@ impl Ids {
         }
     }
 
-    /// The id of a row.
+    /// Returns the id of a row.
     pub(crate) fn get(&self, row: usize) -> i64 {
         match &self.column {
             Column::Consecutive { first, .. } => first.wrapping_add(row as i64),
@@ -84,7 +84,7 @@ impl Ids {
         }
     }
 
-    /// The row of an id.
+    /// Returns the row of an id; `None` if there is no such id.
     pub(crate) fn find(&self, id: i64) -> Option<usize> {
         if let Column::Consecutive { first, len } = self.column {
             let row = usize::try_from(id.checked_sub(first)?).ok()?;

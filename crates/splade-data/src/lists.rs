@@ -1,30 +1,30 @@
-//! A list for each query, all in one block of memory: positives and scores.
+//! Lists for queries, such as positives and scores, stored in one block of memory.
 
-/// No list.
+/// The value of `Lists::of` for a query without a list.
 const NONE: u32 = u32::MAX;
 
-/// Lists by the row of their query.
+/// At most one list of items for each query, found by the query's row.
 #[derive(Debug)]
 pub(super) struct Lists<T> {
-    /// By query the number of its list.
+    /// For each query the number of its list, or [`NONE`].
     of: Vec<u32>,
-    /// Where each list starts, and where the last one ends.
+    /// The start of each list in `items`, followed by the end of the last list.
     starts: Vec<usize>,
     items: Vec<T>,
 }
 
-/// What became of a list that was pushed.
+/// The result of adding a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pushed {
     New,
-    /// The query has the same list already.
+    /// The query already has the same list.
     Again,
-    /// The query has another list already, which it keeps.
+    /// The query already has another list, which it keeps.
     Differs,
 }
 
 impl<T: PartialEq + Copy> Lists<T> {
-    /// No list for any of so many queries.
+    /// Creates a collection for `queries` queries, without any list.
     pub(super) fn new(queries: usize) -> Self {
         Self { of: vec![NONE; queries], starts: vec![0], items: Vec::new() }
     }
@@ -42,18 +42,18 @@ impl<T: PartialEq + Copy> Lists<T> {
         }
     }
 
-    /// The list of a query.
+    /// Returns the list of a query; `None` if it has none.
     pub(super) fn get(&self, query: u32) -> Option<&[T]> {
         let list = *self.of.get(query as usize).filter(|list| **list != NONE)? as usize;
         Some(&self.items[self.starts[list]..self.starts[list + 1]])
     }
 
-    /// Items of all lists.
+    /// Returns the number of items in all lists.
     pub(super) fn items(&self) -> usize {
         self.items.len()
     }
 
-    /// Gives back memory that was reserved for more.
+    /// Releases memory that was reserved but not used.
     pub(super) fn shrink(mut self) -> Self {
         self.starts.shrink_to_fit();
         self.items.shrink_to_fit();

@@ -1,44 +1,44 @@
-//! Which tokens of a sequence are hidden (BERT, arXiv 1810.04805, section 3.1, with whole words as
-//! in its later release): of those that are to be predicted, eight in ten become the mask token, one
-//! another token, one stays. Everything follows from a key.
+//! Selects and masks the tokens of a sequence for masked language modelling (BERT, arXiv
+//! 1810.04805, section 3.1, with whole words as in its later release). Of the tokens to be
+//! predicted, eight in ten become the mask token, one becomes another token, and one is unchanged.
+//! All choices follow from a key.
 
 use splade_text::Tokenizer;
 
 use super::random::Random;
 use crate::error::DataError;
 
-/// How tokens are hidden.
+/// The masking rules for one tokenizer.
 #[derive(Debug, Clone)]
 pub struct Masking {
     share: f64,
     mask: u32,
-    /// What a token may be replaced by.
+    /// The ids of the ordinary tokens, which may replace a token.
     ordinary: Vec<u32>,
-    /// By id: whether the token is never hidden.
+    /// For each token id, whether the token is special and therefore never masked.
     special: Vec<bool>,
-    /// By id: whether the token goes on with the word of the one before; empty where tokens are
-    /// hidden one by one.
+    /// For each token id, whether the token continues the word of the previous token; empty if
+    /// tokens are masked one by one.
     continues: Vec<bool>,
 }
 
 impl Masking {
-    /// Of a tokenizer's tokens `share` are hidden; all pieces of a word together if `whole_words`,
-    /// where the vocabulary marks pieces (`##`).
+    /// Creates masking rules for a tokenizer. `share` is the share of tokens to mask. With
+    /// `whole_words`, all pieces of a word are masked together if the vocabulary marks pieces with
+    /// `##`.
     ///
     /// # Errors
-    /// If the tokenizer has no mask token or no ordinary one.
+    /// Returns an error if the tokenizer has no mask token or no ordinary token.
     pub fn new(tokenizer: &Tokenizer, share: f64, whole_words: bool) -> Result<Self, DataError> {
         let mask = ["[MASK]", "<mask>"].into_iter().find_map(|token| tokenizer.id(token));
-        let mask = mask.ok_or_else(|| {
-            DataError::Data("the tokenizer has neither [MASK] nor <mask>".to_owned())
-        })?;
+        let mask = mask.ok_or_else(|| DataError::Vocabulary("neither [MASK] nor <mask>"))?;
         let mut special = vec![false; tokenizer.len()];
         tokenizer.special_ids().iter().for_each(|id| special[*id as usize] = true);
         special[mask as usize] = true;
         let known = |id: &u32| !special[*id as usize] && tokenizer.token(*id).is_some();
         let ordinary: Vec<u32> = (0..tokenizer.len() as u32).filter(known).collect();
         if ordinary.is_empty() {
-            return Err(DataError::Data("the tokenizer has special tokens alone".to_owned()));
+            return Err(DataError::Vocabulary("only special tokens"));
         }
         let goes_on = |id| tokenizer.token(id).is_some_and(|token| token.starts_with("##"));
         let continues = match whole_words {
@@ -48,12 +48,13 @@ impl Masking {
         Ok(Self { share, mask, ordinary, special, continues })
     }
 
-    /// Whether some token goes on with the word of the one before.
+    /// Returns whether the vocabulary marks pieces, so that whole words are masked.
     pub fn knows_words(&self) -> bool {
         self.continues.contains(&true)
     }
 
-    /// Hides tokens of a sequence, and gives the places and ids of those that are to be predicted.
+    /// Masks tokens of a sequence in place and returns the positions and original ids of the tokens
+    /// to be predicted.
     pub fn hide(&self, ids: &mut [u32], key: &[u64]) -> Vec<(usize, u32)> {
         let mut random = Random::new(key);
         let mut hidden = Vec::new();
@@ -87,7 +88,8 @@ mod tests {
     use splade_text::TokenizerOptions;
     use std::path::Path;
 
-    /// Every rule, counted over many sequences; deviations are those of binomial draws.
+    /// Every rule is counted over many sequences; the allowed deviations are those of binomial
+    /// draws.
     #[test]
     fn words_are_hidden_whole_and_in_their_shares() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,44 +1,47 @@
-//! A file that is made in parts, each of which stays when the work is stopped or killed.
+//! Writes a file in parts, so that completed parts survive when the work is stopped or killed.
 //!
-//! Parts lie in a folder beside the file, `<file>.parts`, each written aside and renamed. At the end
-//! they are put one behind the other, which is a file again also where they are packed (RFC 1952
-//! allows several members), and the folder goes. A folder without settings was left by a kill before
-//! the first part, and counts as none.
+//! Parts lie in the folder `<file>.parts` beside the file. Each is written under a temporary name
+//! and then renamed. At the end the parts are concatenated, which gives a valid file also for gzip
+//! (RFC 1952 allows several members), and the folder is removed. Only one process writes a file at
+//! a time. The marker of the folder is its settings file: a folder that has other files but no
+//! settings is refused.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_sparse::files::{aside, sync_and_rename};
+use splade_io::{FileError, LineWriter, NewFile, OutputFolder, write_file};
 
 use crate::error::DataError;
-use crate::lines::LineWriter;
 
-/// What the parts were made with.
+/// The file with the settings of the parts.
 const SETTINGS: &str = "settings.json";
-/// What was known only later.
+/// The file with values that were not known when the parts were begun; see
+/// [`ResumableParts::remember`].
 const LATER: &str = "later.json";
-const OTHERS: &str = "its parts are of other settings or files\nhint: begin anew with --force";
 
-/// Lines that are written in parts.
-pub struct Parts {
+/// A file of lines that is written in parts, so that the work can be resumed.
+pub struct ResumableParts {
     out: PathBuf,
+    /// The folder of the parts, locked while this value is present; `None` once the file is
+    /// complete.
+    folder: Option<OutputFolder>,
     dir: PathBuf,
-    /// Parts that are there.
+    /// The number of complete parts.
     done: usize,
-    /// The part that is written.
-    open: Option<LineWriter>,
-    /// Whether the folder was made by this run.
+    /// The writer of the current part and its temporary file; `None` between parts.
+    open: Option<(LineWriter, NewFile)>,
+    /// Whether this process began the parts.
     is_new: bool,
 }
 
-impl Parts {
-    /// Begins a file, or goes on with the parts that an earlier run of the same settings has left.
+impl ResumableParts {
+    /// Begins a file, or resumes from the parts of an earlier run with the same settings.
     ///
     /// # Errors
-    /// If the file is there and is not to be replaced; if parts are there and `resume` is not
-    /// asked for, or they are of other settings.
+    /// Returns an error if the file exists and `replace` is false, if parts exist and `resume` is
+    /// false, if the existing parts were written with other settings, or if another process is
+    /// writing the file.
     pub fn open(
         out: &Path,
         settings: &Value,
@@ -47,48 +50,54 @@ impl Parts {
     ) -> Result<Self, DataError> {
         let name = out.file_name().unwrap_or_default().to_string_lossy();
         if !name.ends_with(".ndjson") && !name.ends_with(".ndjson.gz") {
-            return Err(told(out, "the name must end in .ndjson or .ndjson.gz"));
+            return Err(DataError::form(out, "the name must end in .ndjson or .ndjson.gz"));
         }
         let dir = out.with_added_extension("parts");
         let begun = dir.join(SETTINGS).is_file();
-        // A run that was to replace the file and was stopped may go on.
+        // A run that was started with `replace` and then stopped may resume.
         if out.exists() && !replace && !(resume && begun) {
-            return Err(told(out, "the file is there already\nhint: replace it with --force"));
+            return Err(DataError::FileExists { path: out.to_path_buf() });
         }
-        let mut this = Self { out: out.to_path_buf(), dir, done: 0, open: None, is_new: false };
+        if begun && !replace && !resume {
+            return Err(DataError::PartsExist { path: dir });
+        }
+        let folder = OutputFolder::open(&dir, SETTINGS)?;
+        let mut this = Self {
+            out: out.to_path_buf(),
+            folder: Some(folder),
+            dir,
+            done: 0,
+            open: None,
+            is_new: false,
+        };
         if begun && !replace {
-            if !resume {
-                let hint = "an earlier run has left parts of this file\nhint: go on with --resume, \
-                            or begin anew with --force";
-                return Err(told(&this.dir, hint));
-            }
             let path = this.dir.join(SETTINGS);
             let text = std::fs::read(&path).map_err(DataError::io(&path))?;
             if serde_json::from_slice::<Value>(&text).ok().as_ref() != Some(settings) {
-                return Err(told(&this.dir, OTHERS));
+                return Err(DataError::OtherParts { path: this.dir.clone() });
             }
+            this.remove_temporaries()?;
             while this.part(this.done).is_file() {
                 this.done += 1;
             }
             return Ok(this);
         }
-        this.remove()?;
-        std::fs::create_dir_all(&this.dir).map_err(DataError::io(&this.dir))?;
+        this.remove_files()?;
         this.is_new = true;
         write_value(&this.dir.join(SETTINGS), settings)?;
         Ok(this)
     }
 
-    /// Parts that are there.
+    /// Returns the number of complete parts.
     pub fn done(&self) -> usize {
         self.done
     }
 
-    /// Remembers something that was not known when the parts were begun, such as an index that was
-    /// built for them.
+    /// Stores a value that was not known when the parts were begun, such as the inputs of a ranker.
     ///
     /// # Errors
-    /// If parts are there that were made with something else, or it cannot be written.
+    /// Returns an error if the existing parts were written with another value, or if the value
+    /// cannot be written.
     pub fn remember(&self, value: &Value) -> Result<(), DataError> {
         let path = self.dir.join(LATER);
         if self.done == 0 {
@@ -98,96 +107,131 @@ impl Parts {
         let earlier = earlier.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
         match earlier.as_ref() == Some(value) {
             true => Ok(()),
-            false => Err(told(&self.dir, OTHERS)),
+            false => Err(DataError::OtherParts { path: self.dir.clone() }),
         }
     }
 
-    /// Writes lines, without their ends, to the next part.
+    /// Writes lines to the current part. The lines come without line ends.
     ///
     /// # Errors
-    /// If they cannot be written.
+    /// Returns an error if the lines cannot be written.
     pub fn write(&mut self, lines: &[String]) -> Result<(), DataError> {
-        let mut file = match self.open.take() {
-            Some(file) => file,
-            // The name aside ends otherwise, and the end of the name says whether it is packed.
+        let (mut writer, file) = match self.open.take() {
+            Some(open) => open,
+            // The compression is passed on because the temporary name has another suffix.
             None => {
                 let packed = self.out.extension().is_some_and(|end| end == "gz");
-                LineWriter::create_as(&aside(&self.part(self.done)), packed)?
+                let file = NewFile::create(&self.part(self.done))?;
+                (LineWriter::create_as(file.temporary_path(), packed)?, file)
             }
         };
         for line in lines {
-            file.line(format_args!("{line}"))?;
+            writer.line(format_args!("{line}"))?;
         }
-        self.open = Some(file);
+        self.open = Some((writer, file));
         Ok(())
     }
 
-    /// Ends the part, which stays from now on.
+    /// Completes the current part, which is kept from now on.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// Returns an error if the part cannot be written.
     pub fn end_part(&mut self) -> Result<(), DataError> {
         self.write(&[])?;
-        self.open.take().map_or(Ok(()), LineWriter::finish)?;
-        let path = self.part(self.done);
-        sync_and_rename(&path).map_err(|error| DataError::Data(error.to_string()))?;
+        if let Some((writer, file)) = self.open.take() {
+            writer.finish()?;
+            file.commit()?;
+        }
         self.done += 1;
         Ok(())
     }
 
-    /// Puts the parts together.
+    /// Concatenates the parts into the file and removes them.
     ///
     /// # Errors
-    /// If the file cannot be written.
-    pub fn finish(self) -> Result<(), DataError> {
-        let path = aside(&self.out);
-        let mut file = File::create(&path).map_err(DataError::io(&path))?;
+    /// Returns an error if the file cannot be written.
+    pub fn finish(mut self) -> Result<(), DataError> {
+        let mut file = NewFile::create(&self.out)?;
         for part in 0..self.done {
             let part = self.part(part);
             let mut source = File::open(&part).map_err(DataError::io(&part))?;
-            std::io::copy(&mut source, &mut file).map_err(DataError::io(&path))?;
+            std::io::copy(&mut source, &mut file).map_err(FileError::io("write", &self.out))?;
         }
-        file.flush().map_err(DataError::io(&path))?;
-        sync_and_rename(&self.out).map_err(|error| DataError::Data(error.to_string()))?;
+        file.commit()?;
         self.remove()
     }
 
     fn part(&self, number: usize) -> PathBuf {
-        self.dir.join(format!("{number:06}"))
+        self.dir.join(part_name(number))
     }
 
-    fn remove(&self) -> Result<(), DataError> {
-        match std::fs::remove_dir_all(&self.dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(DataError::io(&self.dir)(error))
+    /// Removes the files that an earlier run of this project has written into the folder: all
+    /// parts, the settings, the remembered values and temporary files.
+    fn remove_files(&self) -> Result<(), DataError> {
+        self.remove_temporaries()?;
+        let entries = std::fs::read_dir(&self.dir).map_err(DataError::io(&self.dir))?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(DataError::io(&self.dir))?.file_name();
+            let name = name.to_string_lossy().into_owned();
+            if name == LATER || is_part(&name) {
+                files.push(name);
             }
-            _ => Ok(()),
         }
+        // The settings are removed last, so that a killed process leaves a folder that is
+        // recognised.
+        let settings = Some(SETTINGS.to_owned()).filter(|name| self.dir.join(name).is_file());
+        for path in files.into_iter().chain(settings).map(|name| self.dir.join(name)) {
+            std::fs::remove_file(&path).map_err(DataError::io(&path))?;
+        }
+        Ok(())
+    }
+
+    fn remove_temporaries(&self) -> Result<(), DataError> {
+        let folder = self
+            .folder
+            .as_ref()
+            .map(|folder| folder.remove_temporaries(|name| name == LATER || is_part(name)));
+        Ok(folder.unwrap_or(Ok(()))?)
+    }
+
+    /// Removes the files, and also the folder if it is empty then.
+    fn remove(&mut self) -> Result<(), DataError> {
+        self.open = None;
+        self.remove_files()?;
+        self.folder = None;
+        _ = std::fs::remove_dir(&self.dir);
+        Ok(())
     }
 }
 
-impl std::fmt::Debug for Parts {
+impl std::fmt::Debug for ResumableParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("out", &self.out).field("done", &self.done).finish()
+        let Self { out, done, .. } = self;
+        f.debug_struct("ResumableParts").field("out", out).field("done", done).finish()
     }
 }
 
-/// A new folder without a part is of no use.
-impl Drop for Parts {
+/// A new folder without a part is removed because it is of no use.
+impl Drop for ResumableParts {
     fn drop(&mut self) {
-        if self.is_new && self.done == 0 {
-            _ = std::fs::remove_dir_all(&self.dir);
+        if self.folder.is_some() && self.is_new && self.done == 0 {
+            _ = self.remove();
         }
     }
+}
+
+fn part_name(number: usize) -> String {
+    format!("{number:06}")
+}
+
+/// Returns whether a file name has the form of [`part_name`].
+fn is_part(name: &str) -> bool {
+    name.parse().is_ok_and(|number| part_name(number) == name)
 }
 
 fn write_value(path: &Path, value: &Value) -> Result<(), DataError> {
-    std::fs::write(aside(path), value.to_string()).map_err(DataError::io(path))?;
-    sync_and_rename(path).map_err(|error| DataError::Data(error.to_string()))
-}
-
-fn told(path: &Path, message: &str) -> DataError {
-    DataError::Data(format!("{}: {message}", path.display()))
+    Ok(write_file(path, value.to_string().as_bytes())?)
 }
 
 #[cfg(test)]
@@ -202,23 +246,23 @@ mod tests {
             let dir = tempfile::tempdir().expect("a folder");
             let out = dir.path().join(name);
             let open = |settings: i32, resume, replace| {
-                Parts::open(&out, &json!(settings), resume, replace)
+                ResumableParts::open(&out, &json!(settings), resume, replace)
                     .map_err(|error| error.to_string())
             };
-            let line = |parts: &mut Parts, text: &str| {
+            let line = |parts: &mut ResumableParts, text: &str| {
                 parts.write(&[text.to_owned()]).expect("written");
             };
-            // Killed before it could say what its parts would be of.
+            // A process was killed before it could write the settings.
             std::fs::create_dir(out.with_added_extension("parts")).expect("made");
             let mut parts = open(1, true, false).expect("begun");
             parts.remember(&json!("index")).expect("written");
             line(&mut parts, "{\"a\": 1}");
             line(&mut parts, "{}");
             parts.end_part().expect("written");
-            // A part that was not ended is written again.
+            // A part that was not completed is written again.
             line(&mut parts, "lost");
             drop(parts);
-            assert!(open(1, false, false).expect_err("parts").contains("go on with --resume"));
+            assert!(open(1, false, false).expect_err("parts").contains("continue with --resume"));
             assert!(open(2, true, false).expect_err("parts").contains("other settings"));
             let mut parts = open(1, true, false).expect("resumed");
             assert_eq!(parts.done(), 1);
@@ -238,7 +282,7 @@ mod tests {
             assert_eq!(text, "{\"a\": 1}\n{}\n{\"b\": 2}\n");
             assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
             assert!(open(1, true, false).expect_err("there").contains("--force"));
-            // One that is to replace the file goes on when it was stopped.
+            // A run that replaces the file can be resumed after it was stopped.
             let mut parts = open(2, false, true).expect("anew");
             assert_eq!(parts.done(), 0);
             parts.end_part().expect("written");
@@ -246,7 +290,41 @@ mod tests {
             assert_eq!(open(2, true, false).expect("resumed").done(), 1);
             assert!(open(2, false, false).expect_err("there").contains("--force"));
         }
-        let error = Parts::open("x.json".as_ref(), &json!(1), false, false).expect_err("its name");
+        let error =
+            ResumableParts::open("x.json".as_ref(), &json!(1), false, false).expect_err("its name");
         assert!(error.to_string().contains("must end in .ndjson"));
+    }
+
+    #[test]
+    fn only_our_own_files_are_removed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (out, parts) = (dir.path().join("a.ndjson"), dir.path().join("a.ndjson.parts"));
+        let open = |replace| ResumableParts::open(&out, &json!(1), false, replace);
+        // A folder of the user happens to have the name of the parts folder.
+        std::fs::create_dir(&parts).expect("made");
+        std::fs::write(parts.join("thesis.txt"), "mine").expect("written");
+        for replace in [false, true] {
+            let error = open(replace).expect_err("not ours").to_string();
+            assert!(error.contains("is not empty and has no settings.json"), "{error}");
+        }
+        std::fs::remove_file(parts.join("thesis.txt")).expect("removed");
+        let mut begun = open(false).expect("begun");
+        assert!(open(true).expect_err("locked").to_string().contains("another process"));
+        begun.end_part().expect("written");
+        drop(begun);
+        for name in ["thesis.txt", "000001.bak", "7"] {
+            std::fs::write(parts.join(name), "mine").expect("written");
+        }
+        let mut anew = open(true).expect("anew");
+        assert_eq!(anew.done(), 0);
+        anew.end_part().expect("written");
+        anew.finish().expect("finished");
+        let mut left: Vec<_> = std::fs::read_dir(&parts)
+            .expect("listed")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["000001.bak", "7", "thesis.txt"]);
+        assert!(out.is_file());
     }
 }

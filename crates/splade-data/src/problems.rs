@@ -1,13 +1,13 @@
-//! What is wrong with data: all of it is counted, the first of it is shown.
+//! Collects the problems of data: all are counted, and the first of them are shown.
 
 use std::collections::BTreeMap;
 
 use crate::error::DataError;
 
-/// Problems that a report shows.
+/// The number of problems that a report shows.
 const SHOWN: usize = 10;
 
-/// A number of messages, of which the first are kept.
+/// A count of messages that keeps the first of them.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     count: u64,
@@ -29,14 +29,16 @@ impl Tally {
     }
 }
 
-/// Findings in the order of the files and lines, also where threads shared them out.
+/// The problems and warnings that were found, in the order of files and lines, also if several
+/// threads read the lines.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// Lines that cannot be used.
+    /// The problems of single lines.
     lines: Tally,
-    /// Ids that one file has and another lacks. A line that cannot be read leads to many of these.
+    /// The problems between files: ids that one file names and another lacks. One unreadable line
+    /// can cause many of them.
     references: Tally,
-    /// By what they are about.
+    /// The warnings, grouped by their kind.
     warnings: BTreeMap<&'static str, Tally>,
 }
 
@@ -49,12 +51,12 @@ impl Findings {
         self.references.add(message);
     }
 
-    /// `about` reads after a number: "texts are empty".
+    /// Adds a warning. `about` is a phrase that can follow a number, such as "texts are empty".
     pub(super) fn warning(&mut self, about: &'static str, message: impl FnOnce() -> String) {
         self.warnings.entry(about).or_default().add(message);
     }
 
-    /// Adds what was found in later lines.
+    /// Appends the findings of later lines.
     pub(super) fn append(&mut self, later: Self) {
         self.lines.append(later.lines);
         self.references.append(later.references);
@@ -63,14 +65,14 @@ impl Findings {
         }
     }
 
-    /// How many problems there are, and the first ten. Those of single lines hide those between
-    /// files, which may be their consequence.
+    /// Returns the number of problems and the messages of the first ten. If single lines have
+    /// problems, those between files are not included, because they may be consequences.
     pub(super) fn problems(&self) -> (u64, &[String]) {
         let tally = if self.lines.count > 0 { &self.lines } else { &self.references };
         (tally.count, &tally.shown)
     }
 
-    /// One text a kind.
+    /// Returns one text for each kind of warning.
     pub(super) fn warnings(&self) -> Vec<String> {
         let text = |(about, tally): (&&str, &Tally)| {
             let first = tally.shown.first().map_or("", String::as_str);
@@ -79,23 +81,18 @@ impl Findings {
         self.warnings.iter().map(text).collect()
     }
 
-    /// The warnings, if there is no problem.
+    /// Returns the warnings, or an error if there are problems.
     pub(crate) fn into_warnings(self, what: &str) -> Result<Vec<String>, DataError> {
         let (count, shown) = self.problems();
-        let mut text = match count {
-            0 => return Ok(self.warnings()),
-            1 => format!("{what} has a problem:"),
-            count if count <= shown.len() as u64 => format!("{what} has {count} problems:"),
-            count => format!("{what} has {count} problems; the first {}:", shown.len()),
-        };
-        for problem in shown {
-            text += "\n  ";
-            text += problem;
+        if count == 0 {
+            return Ok(self.warnings());
         }
-        if self.lines.count > 0 && self.references.count > 0 {
-            text += "\nhint: what other files lack is listed once these lines are right";
-        }
-        Err(DataError::Data(text))
+        Err(DataError::Problems {
+            what: what.to_owned(),
+            count,
+            shown: shown.to_vec(),
+            hides_references: self.lines.count > 0 && self.references.count > 0,
+        })
     }
 }
 

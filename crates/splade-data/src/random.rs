@@ -1,71 +1,72 @@
 //! Random numbers without state: every draw is a function of a key, such as (seed, epoch, query).
 //!
 //! The generator is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
-//! generators", OOPSLA 2014): number `i` is a mix of `key + i * gamma`, so that nothing has to be
-//! saved to continue. Permutations are a Feistel network whose rounds are that mix, walked until it
-//! falls into the range (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
-//! Neither is for secrets.
+//! generators", OOPSLA 2014). Number `i` is a mix of `key + i * gamma`, so resuming needs no saved
+//! state. A permutation is a Feistel network whose rounds use the same mix; it is applied
+//! repeatedly until the result falls into the range (Black and Rogaway, "Ciphers with arbitrary
+//! finite domains", CT-RSA 2002). Neither is suitable for cryptography.
 
-/// The golden ratio as a fraction of 2^64, odd: SplitMix64's step.
+/// The step of SplitMix64: the golden ratio as a fraction of 2^64, made odd.
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// SplitMix64's finalizer, a bijection in which every bit of the input moves every bit.
+/// The finalizer of SplitMix64, a bijection in which every input bit affects every output bit.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
 
-// What keys are for, their second word: each use has numbers of its own.
+// The second word of a key names the purpose of the numbers, so that each purpose has its own
+// sequence.
 
-/// Which samples are held out.
+/// The purpose of choosing the held-out samples.
 pub const SPLIT: u64 = 1;
-/// The order of an epoch.
+/// The purpose of ordering the samples of an epoch.
 pub const ORDER: u64 = 2;
-/// The documents of a query.
+/// The purpose of drawing documents for a query.
 pub const DRAW: u64 = 3;
-/// What dropout drops.
+/// The purpose of choosing the values that dropout sets to zero.
 pub const DROPOUT: u64 = 4;
-/// Where the sequences of an epoch begin.
+/// The purpose of choosing the first cut of a corpus in an epoch.
 pub const CUT: u64 = 5;
-/// Which tokens are hidden, and how.
+/// The purpose of choosing the masked tokens and their replacements.
 pub const MASK: u64 = 6;
-/// The weights of a new model.
+/// The purpose of initializing the weights of a new model.
 pub const WEIGHTS: u64 = 7;
 
-/// One number from a list of numbers; order and length count.
+/// Returns a hash of a list of numbers, which depends on their order and on the length of the list.
 pub fn hash(words: &[u64]) -> u64 {
     let start = mix(words.len() as u64 ^ GAMMA);
     words.iter().fold(start, |state, word| mix(state.wrapping_add(GAMMA) ^ mix(*word)))
 }
 
-/// A sequence of numbers that a key determines.
+/// A sequence of random numbers that is determined by a key.
 #[derive(Debug, Clone)]
 pub struct Random {
     state: u64,
 }
 
 impl Random {
-    /// The sequence of a key.
+    /// Creates the sequence of a key.
     pub fn new(key: &[u64]) -> Self {
         Self { state: hash(key) }
     }
 
-    /// 64 random bits.
+    /// Returns the next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GAMMA);
         mix(self.state)
     }
 
-    /// A number below `bound`, all alike (Lemire, "Fast random integer generation in an
-    /// interval", 2019).
+    /// Returns a number below `bound`, uniformly distributed (Lemire, "Fast random integer
+    /// generation in an interval", 2019).
     ///
     /// # Panics
-    /// If `bound` is 0.
+    /// Panics if `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        assert!(bound > 0, "there is no number below 0");
+        assert!(bound > 0, "a bound of 0 allows no number");
         let bound = bound as u64;
-        // So many of the 2^64 products would make some results likelier than others.
+        // This many of the 2^64 products would make some results more likely than others.
         let unfair = bound.wrapping_neg() % bound;
         loop {
             let product = u128::from(self.next_u64()) * u128::from(bound);
@@ -75,12 +76,13 @@ impl Random {
         }
     }
 
-    /// A number from 0 up and below 1.
+    /// Returns a number from 0, inclusive, to 1, exclusive.
     pub fn share(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// `count` different numbers below `bound`, in random order; all of them if there are fewer.
+    /// Returns `count` distinct numbers below `bound` in random order, or all of them if `bound` is
+    /// smaller than `count`.
     pub fn choose(&mut self, count: usize, bound: usize) -> Vec<usize> {
         let mut all: Vec<usize> = (0..bound).collect();
         let count = count.min(bound);
@@ -92,33 +94,33 @@ impl Random {
     }
 }
 
-/// Rounds of the Feistel network; four make it a permutation that looks random for large ranges,
-/// small ones need more.
+/// The number of rounds of the Feistel network. Four rounds are enough for large ranges; small
+/// ranges need more to look random.
 const ROUNDS: usize = 8;
 
-/// A permutation of `0..len` that a key determines; nothing is stored.
+/// A permutation of `0..len` that is determined by a key. Nothing is stored for its elements.
 #[derive(Debug, Clone)]
 pub struct Permutation {
     len: u64,
-    /// Bits of a half of the network.
+    /// The number of bits in one half of the network.
     bits: u32,
     keys: [u64; ROUNDS],
 }
 
 impl Permutation {
-    /// The permutation of a key.
+    /// Creates the permutation of `0..len` for a key.
     pub fn new(len: usize, key: &[u64]) -> Self {
         let len = len as u64;
-        // 4^bits numbers, at most four times as many as there are.
+        // The network permutes 4^bits numbers, at most four times as many as `len`.
         let bits = (64 - len.saturating_sub(1).leading_zeros()).div_ceil(2).max(1);
         let mut random = Random::new(key);
         Self { len, bits, keys: std::array::from_fn(|_| random.next_u64()) }
     }
 
-    /// What stands at a position.
+    /// Returns the number at a position.
     ///
     /// # Panics
-    /// If the position is not below the length.
+    /// Panics if the position is not below the length.
     pub fn at(&self, position: usize) -> usize {
         let mut x = position as u64;
         assert!(x < self.len, "position {position} of {}", self.len);
@@ -145,20 +147,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Pearson's statistic of counts that should all be the same.
+    /// Returns Pearson's chi-square statistic of counts that should all be equal.
     fn chi_square(counts: &[u32]) -> f64 {
         let mean = counts.iter().sum::<u32>() as f64 / counts.len() as f64;
         counts.iter().map(|c| (f64::from(*c) - mean).powi(2) / mean).sum()
     }
 
-    /// Far in the tail of the chi-square distribution (below one in 10^6 by its normal limit).
+    /// Returns a value far in the tail of the chi-square distribution: the probability of a larger
+    /// one is below one in 10^6 by the normal limit.
     fn limit(degrees: usize) -> f64 {
         degrees as f64 + 5.0 * (2.0 * degrees as f64).sqrt()
     }
 
     #[test]
     fn the_generator_is_splitmix64() {
-        // The numbers of the seed 1234567 by the reference program of its authors.
+        // The expected numbers are those of the authors' reference program for the seed 1234567.
         let mut random = Random { state: 1_234_567 };
         let got: [u64; 5] = std::array::from_fn(|_| random.next_u64());
         let want = [
@@ -202,7 +205,8 @@ mod tests {
     fn every_position_gets_every_number_as_often() {
         for len in [2, 3, 5, 10, 17] {
             let mut counts = vec![0; len * len];
-            // What follows what: an order is more than its positions.
+            // Pairs of consecutive numbers are counted as well, because an order is more than its
+            // single positions.
             let mut pairs = vec![0; len * len];
             for epoch in 0..20_000 {
                 let order = Permutation::new(len, &[7, epoch]);

@@ -1,6 +1,6 @@
-//! A line as a record, and what to say of a line that is none.
+//! Parses a line of a data file into a record, and explains why a line cannot be parsed.
 //!
-//! | file | a line |
+//! | file | format of a line |
 //! |---|---|
 //! | query master | `{"qid": 1, "text": "…"}` |
 //! | document master | `{"doc_id": 1, "text": "…"}` |
@@ -8,8 +8,8 @@
 //! | triplets | `{"qid": 1, "pos_doc_id": 1, "neg_doc_id": 9}` |
 //! | hard-negative scores | `{"qid": 1, "scores": {"1": 7.5, "9": -3}}` |
 //!
-//! Exactly these fields, in any order. Ids are integers of 64 bits, but keys of JSON objects are
-//! texts.
+//! A record has exactly these fields, in any order. Ids are 64-bit integers, but keys of JSON
+//! objects are strings.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +17,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
-/// What a file holds.
+/// The kind of record that a file contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Schema {
     Query,
@@ -65,7 +65,7 @@ pub(crate) struct ScoresLine {
     pub(crate) scores: Scores,
 }
 
-/// Scores of documents by id, ascending, each once.
+/// The scores of documents by id, in ascending order without repetition.
 pub(crate) struct Scores(pub(crate) Vec<(i64, f32)>);
 
 impl<'de> Deserialize<'de> for Scores {
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Scores {
                 while let Some((Key(key), score)) = map.next_entry::<Key<'_>, f64>()? {
                     let Ok(doc) = key.trim().parse() else {
                         let shown = shown(&key);
-                        return Err(Error::custom(format!("the key {shown} is no document id")));
+                        return Err(Error::custom(format!("the key {shown} is not a document id")));
                     };
                     if !(score as f32).is_finite() {
                         return Err(Error::custom(format!("the score {score} is too large")));
@@ -104,12 +104,12 @@ impl<'de> Deserialize<'de> for Scores {
     }
 }
 
-/// Reads a line.
+/// Parses a line; the error message says what is wrong with it.
 pub(crate) fn read<'a, T: Deserialize<'a>>(schema: Schema, line: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| schema.diagnose(line, &error))
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Copy)]
 enum Kind {
     Id,
@@ -119,7 +119,7 @@ enum Kind {
 }
 
 impl Schema {
-    /// Of the file.
+    /// Returns the name of the file kind.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Query => "query master",
@@ -142,7 +142,7 @@ impl Schema {
         }
     }
 
-    /// Why a line that could not be read cannot be read.
+    /// Returns the reason why a line cannot be parsed.
     fn diagnose(self, line: &[u8], error: &serde_json::Error) -> String {
         if line.trim_ascii().is_empty() {
             return "the line is blank".to_owned();
@@ -176,14 +176,14 @@ impl Schema {
         let known = |key: &str| fields.iter().any(|(name, _)| *name == key);
         match object.keys().find(|key| !known(key)) {
             Some(key) => format!("unexpected {}; {}", shown(key), layout()),
-            // A field that is there twice, or what is wrong inside of one.
+            // The remaining errors are a repeated field or an error inside a value.
             None => bare(error).0,
         }
     }
 }
 
 impl Kind {
-    /// What a value is instead of what it should be.
+    /// Returns what the value is if it does not have the type of the field; `None` if it does.
     fn wrong(self, value: &Value) -> Option<String> {
         let wanted = match (self, value) {
             (Self::Id, Value::Number(number)) if number.is_i64() => return None,
@@ -204,7 +204,8 @@ impl Kind {
     }
 }
 
-/// An error's text and column: JSON's own count of lines would confuse, ours are of a file.
+/// Returns the text of a JSON error and its column. The line number of the JSON parser is removed
+/// because it does not count the lines of the file.
 fn bare(error: &serde_json::Error) -> (String, usize) {
     let text = error.to_string();
     let bare = text.rsplit_once(" at line ").map_or(&*text, |(bare, _)| bare);
@@ -215,7 +216,7 @@ fn shown(text: &str) -> String {
     format!("\"{}\"", clip(text))
 }
 
-/// The first 60 characters.
+/// Returns the first 60 characters of a text.
 fn clip(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(60) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
@@ -329,7 +330,7 @@ mod tests {
                 b"{\"qid\": 1, \"scores\": [1]}",
                 "\"scores\" is [1], not an object from document ids to scores",
             ),
-            (Scores, b"{\"qid\": 1, \"scores\": {\"x\": 1}}", "the key \"x\" is no document id"),
+            (Scores, b"{\"qid\": 1, \"scores\": {\"x\": 1}}", "the key \"x\" is not a document id"),
             (
                 Scores,
                 b"{\"qid\": 1, \"scores\": {\"2\": \"x\"}}",

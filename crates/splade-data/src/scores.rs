@@ -1,4 +1,4 @@
-//! A file of scores, line by line: documents of queries with what a teacher thinks of them.
+//! A file of teacher scores: each line contains a query and the scores of its documents.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,24 +8,25 @@ use super::record::{self, Schema, ScoresLine};
 use super::table::Table;
 use crate::error::DataError;
 
-/// A line of such a file, without its end.
+/// Returns a line of a score file, without its line end.
 pub fn score_line(query: i64, scores: impl IntoIterator<Item = (i64, f32)>) -> String {
-    // Debug's form is the shortest that is read as the same number, with a point: 1.0, not 1.
+    // The `Debug` form is the shortest text that is parsed as the same number, and it has a decimal
+    // point: 1.0, not 1.
     let pairs = scores.into_iter().map(|(doc, score)| format!("\"{doc}\": {score:?}"));
     let pairs = pairs.collect::<Vec<_>>().join(", ");
     format!("{{\"qid\": {query}, \"scores\": {{{pairs}}}}}")
 }
 
-/// A mapped file, or folder of files, in which every line was read once.
+/// A memory-mapped score file, or folder of such files, whose lines have all been checked.
 #[derive(Debug)]
 pub struct ScoreFile {
     table: Table,
-    /// By line: its query, and how many documents it has.
+    /// For each line, the id of its query and the number of its documents.
     lines: Vec<(i64, u32)>,
 }
 
 impl ScoreFile {
-    /// Opens the file and reads every line. `check` says what is wrong with one, if anything is.
+    /// Opens the file and reads every line. `check` returns what is wrong with a line, or `None`.
     pub fn open(
         path: &Path,
         check: impl Fn(i64, &[(i64, f32)]) -> Option<String> + Sync,
@@ -51,21 +52,22 @@ impl ScoreFile {
             if let Some(earlier) = seen.insert(*qid, line) {
                 let earlier = table.place(earlier);
                 findings.reference(|| {
-                    format!("qid {qid} has scores already {earlier} {}", table.place(line))
+                    format!("qid {qid} already has scores {earlier} {}", table.place(line))
                 });
             }
         }
         findings.into_warnings(&path.display().to_string())?;
         if lines.is_empty() {
-            return Err(DataError::Data(format!("{} is empty", path.display())));
+            return Err(DataError::Empty { name: "file of scores", path: path.to_path_buf() });
         }
         Ok(Self { table, lines })
     }
 
-    /// The same, refusing pairs without a text.
+    /// Opens the file and refuses pairs whose query or document has no text.
     ///
     /// # Errors
-    /// If a line is not sound, or a query is there twice or has no text, or a document of it.
+    /// Returns an error if a line cannot be parsed, if a query occurs twice, or if a query or a
+    /// document has no text.
     pub fn open_known(
         path: &Path,
         has_query: impl Fn(i64) -> bool + Sync,
@@ -80,33 +82,33 @@ impl ScoreFile {
         })
     }
 
-    /// Lines, which are queries.
+    /// Returns the number of lines, which is the number of queries.
     #[allow(clippy::len_without_is_empty, reason = "there is always a line")]
     pub fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// The query of a line.
+    /// Returns the id of the query of a line.
     pub fn query(&self, line: usize) -> i64 {
         self.lines[line].0
     }
 
-    /// Documents of a line.
+    /// Returns the number of documents in a line.
     pub fn documents(&self, line: usize) -> usize {
         self.lines[line].1 as usize
     }
 
-    /// Documents and scores of a line, ascending by document.
+    /// Returns the documents of a line and their scores, in ascending order of the document ids.
     ///
     /// # Errors
-    /// If the file was changed meanwhile.
+    /// Returns an error if the file was changed after it was opened.
     pub fn scores(&self, line: usize) -> Result<Vec<(i64, f32)>, DataError> {
         match record::read::<ScoresLine>(Schema::Scores, self.table.line(line)) {
             Ok(read) if read.qid == self.query(line) => Ok(read.scores.0),
-            _ => Err(DataError::Data(format!(
-                "the file was changed while it was used {}",
-                self.table.place(line)
-            ))),
+            _ => {
+                let what = format!("the scores are no longer there {}", self.table.place(line));
+                Err(DataError::Changed { what })
+            }
         }
     }
 }

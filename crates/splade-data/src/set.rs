@@ -1,8 +1,9 @@
-//! The files of a data set together, with the rules that hold between them.
+//! The files of a data set, with the rules that hold between them.
 //!
-//! The rules and their texts are those of the Python library's datasets. Its own look at the
-//! references of triplets is wider here: it does not look up their queries, and its documentation
-//! asks for positives that are in the positive list, which it does not check.
+//! The rules and their messages are those of the data set classes of the Python library, with two
+//! additional checks for triplets: that their queries exist, and that their positives are in the
+//! positive list. The documentation of the Python library requires the latter, but its code does
+//! not check it.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use super::table::Table;
 use super::texts::{TextKind, Texts};
 use crate::error::DataError;
 
-/// Where the files of a set are.
+/// The paths of the files of a data set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SetPaths<'a> {
     pub(crate) docs: &'a Path,
@@ -23,19 +24,20 @@ pub(crate) struct SetPaths<'a> {
     pub(crate) scores: Option<&'a Path>,
 }
 
-/// A set of which all ids are resolved to rows of the masters.
+/// A data set whose ids are all resolved to rows of the masters.
 #[derive(Debug)]
 pub(super) struct Set {
     pub(super) queries: Texts,
     pub(super) docs: Texts,
-    /// By query, in the order of the file.
+    /// The rows of the positive documents of each query, in the order of the file.
     pub(super) positives: Lists<u32>,
     pub(super) triplets: Option<Vec<Triplet>>,
-    /// By query, ascending by document id. Of documents that are not there nothing is kept.
+    /// The teacher scores of each query, in ascending order of the document ids. Scores of unknown
+    /// documents are dropped.
     pub(super) scores: Option<Lists<Scored>>,
 }
 
-/// Rows of a query and two documents.
+/// The rows of a query, a positive document and a negative document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Triplet {
     pub(super) query: u32,
@@ -43,19 +45,19 @@ pub(super) struct Triplet {
     pub(super) negative: u32,
 }
 
-/// A document's row and what the teacher thinks of it.
+/// The row of a document and its teacher score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scored {
     pub(super) doc: u32,
     pub(super) score: f32,
 }
 
-const REPEATED: &str = "lines repeat an earlier one and are left out";
+const REPEATED: &str = "lines repeat an earlier one and are skipped";
 
 impl Set {
-    /// Reads everything, as far as it can be read, and finds what is wrong with it.
+    /// Reads all files as far as possible and records the problems and warnings in `findings`.
     pub(super) fn read(paths: SetPaths<'_>, findings: &mut Findings) -> Result<Self, DataError> {
-        // A path that is wrong is told before any file is read.
+        // A wrong path is reported before any file is read.
         for path in [Some(paths.positives), paths.triplets, paths.scores].into_iter().flatten() {
             super::files::find(path)?;
         }
@@ -85,7 +87,7 @@ impl Set {
         findings: &mut Findings,
     ) -> Result<Lists<u32>, DataError> {
         let table = open(path, Schema::Positives)?;
-        let visit = |part: &mut Part<u32>, line, bytes: &[u8]| {
+        let visit = |part: &mut ListsOfThread<u32>, line, bytes: &[u8]| {
             let Some(PositivesLine { qid, positive_doc_ids: ids }) =
                 part.record(&table, Schema::Positives, line, bytes)
             else {
@@ -186,12 +188,12 @@ impl Set {
         findings: &mut Findings,
     ) -> Result<Lists<Scored>, DataError> {
         let table = open(path, Schema::Scores)?;
-        let visit = |part: &mut Part<Scored>, line, bytes: &[u8]| {
+        let visit = |part: &mut ListsOfThread<Scored>, line, bytes: &[u8]| {
             let Some(ScoresLine { qid, scores }) = part.record(&table, Schema::Scores, line, bytes)
             else {
                 return;
             };
-            // Scores of other queries do not matter, as in Python.
+            // Scores of unknown queries are ignored, as in Python.
             let Some(query) = self.queries.row(qid) else { return };
             let positives = self.positives.get(query as u32).unwrap_or_default();
             let start = part.items.len();
@@ -228,11 +230,11 @@ impl Set {
         Ok(lists)
     }
 
-    /// Joins what threads have read.
+    /// Joins the lists that the threads have read.
     fn collect<T: PartialEq + Copy>(
         &self,
         table: &Table,
-        parts: Vec<Part<T>>,
+        parts: Vec<ListsOfThread<T>>,
         other: &str,
         findings: &mut Findings,
     ) -> Lists<T> {
@@ -262,7 +264,7 @@ impl Set {
         lists.shrink()
     }
 
-    /// Bytes of memory, without the mapped files.
+    /// Returns the bytes of memory in use, without the mapped files.
     pub(super) fn heap_bytes(&self) -> usize {
         self.docs.heap_bytes()
             + self.queries.heap_bytes()
@@ -272,21 +274,21 @@ impl Set {
     }
 }
 
-/// Lists that a thread has read.
-struct Part<T> {
+/// The lists that one thread has read.
+struct ListsOfThread<T> {
     findings: Findings,
-    /// Line, query, and where the list ends.
+    /// For each list, its line, the row of its query and its end in `items`.
     ends: Vec<(u32, u32, usize)>,
     items: Vec<T>,
 }
 
-impl<T> Default for Part<T> {
+impl<T> Default for ListsOfThread<T> {
     fn default() -> Self {
         Self { findings: Findings::default(), ends: Vec::new(), items: Vec::new() }
     }
 }
 
-impl<T> Part<T> {
+impl<T> ListsOfThread<T> {
     fn record<'a, R: serde::Deserialize<'a>>(
         &mut self,
         table: &Table,
@@ -299,7 +301,7 @@ impl<T> Part<T> {
             .ok()
     }
 
-    /// Ends a list whose items were pushed.
+    /// Completes a list whose items were pushed before.
     fn close(&mut self, line: usize, query: usize, start: usize) {
         debug_assert_eq!(self.ends.last().map_or(0, |(_, _, end)| *end), start);
         self.ends.push((line as u32, query as u32, self.items.len()));
@@ -309,7 +311,7 @@ impl<T> Part<T> {
 fn open(path: &Path, schema: Schema) -> Result<Table, DataError> {
     let table = Table::open(path)?;
     match table.len() {
-        0 => Err(DataError::Data(format!("the {} {} is empty", schema.name(), path.display()))),
+        0 => Err(DataError::Empty { name: schema.name(), path: path.to_path_buf() }),
         _ => Ok(table),
     }
 }

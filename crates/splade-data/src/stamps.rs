@@ -1,6 +1,6 @@
-//! What tells whether files are as they were, without reading them: their sizes and the times of
-//! their last change, as build tools have it. A file that is copied to another place is another one
-//! if its time was not kept.
+//! Stamps of files: names, sizes and modification times, which show without reading the files
+//! whether they have changed, as in build tools. A copy of a file has another stamp unless its
+//! modification time was preserved.
 
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::error::DataError;
 use crate::find_files;
 
-/// Names, sizes and times of a file, or of the files of training data in a folder.
+/// Returns the stamp of a file, or of the training data files in a folder.
 ///
 /// # Errors
-/// If there is none.
+/// Returns an error if there is no such file.
 pub fn file_stamp(path: &Path) -> Result<Value, DataError> {
     match path.is_dir() {
         true => stamps(find_files(path)?),
@@ -21,10 +21,10 @@ pub fn file_stamp(path: &Path) -> Result<Value, DataError> {
     }
 }
 
-/// The same of the weights in a model's folder, in one file or in shards.
+/// Returns the stamp of the weights in a model's folder, which are one file or several shards.
 ///
 /// # Errors
-/// If the folder cannot be read.
+/// Returns an error if the folder cannot be read.
 pub fn weights_stamp(folder: &Path) -> Result<Value, DataError> {
     let is_weights = |path: &PathBuf| {
         path.extension().is_some_and(|end| end == "safetensors" || end == "bin")
@@ -76,11 +76,11 @@ mod tests {
         };
         let (data, weights) = both();
         assert_eq!(both(), (data.clone(), weights.clone()));
-        // Another size at the same time.
+        // The file gets another size but keeps its time.
         write("a.ndjson", "other");
         assert_ne!(both().0, data);
         assert_eq!(both().1, weights);
-        // Another time with the same size, of the second shard.
+        // The second shard gets another time but keeps its size.
         shard.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(10)).expect("set");
         assert_ne!(both().1, weights);
         assert!(file_stamp(&dir.path().join("none.ndjson")).is_err());

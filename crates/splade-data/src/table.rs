@@ -1,7 +1,8 @@
-//! Lines of mapped files by number, in half a byte of memory a line.
+//! Random access to the lines of memory-mapped files by number, with half a byte of memory for each
+//! line.
 //!
-//! Only every sixteenth line's position is kept; the others are found from it by counting ends of
-//! lines. Blank lines at the end of a file do not count, nor does a byte order mark.
+//! Only the position of every sixteenth line is stored; the others are found by counting line ends
+//! from there. Blank lines at the end of a file and a byte order mark are ignored.
 
 use std::io::BufRead;
 use std::ops::Range;
@@ -12,15 +13,15 @@ use rayon::prelude::*;
 
 use super::files;
 use super::problems::Findings;
-use crate::error::DataError;
+use crate::error::{DataError, Place};
 
-/// Lines from one position that is kept to the next.
+/// The number of lines between two stored positions.
 const BLOCK: usize = 16;
 
-/// Blocks that a thread reads at a time.
+/// The number of blocks that a thread reads at a time.
 const TASK: usize = 256;
 
-/// The lines of the files of a path, numbered from 0 through all of them.
+/// The lines of the files of a path, numbered from 0 across all files.
 #[derive(Debug)]
 pub(crate) struct Table {
     files: Vec<LineFile>,
@@ -30,11 +31,11 @@ pub(crate) struct Table {
 struct LineFile {
     path: PathBuf,
     map: Option<Mmap>,
-    /// Where the last line ends.
+    /// The byte position where the last line ends.
     end: usize,
-    /// Of all lines.
+    /// The numbers of this file's lines among those of all files.
     lines: Range<usize>,
-    /// Where lines 0, 16, 32… of this file start.
+    /// The byte positions where lines 0, 16, 32… of this file start.
     blocks: Vec<u64>,
 }
 
@@ -44,7 +45,8 @@ impl Table {
         Self::of(files::find(path)?, path)
     }
 
-    /// Maps files, of any name; those that end in `.gz` are unpacked. Errors name the path.
+    /// Maps files with any names; those whose names end in `.gz` are decompressed. Errors name
+    /// `path`.
     pub(crate) fn of(files: Vec<PathBuf>, path: &Path) -> Result<Self, DataError> {
         let files = files.into_par_iter().map(LineFile::open);
         let mut files = files.collect::<Result<Vec<_>, _>>()?;
@@ -53,23 +55,23 @@ impl Table {
             file.lines = first..first + file.lines.len();
             first = file.lines.end;
         }
-        // Lines are numbered in 32 bits, one number of which means none.
+        // Line numbers have 32 bits, and the largest number means that there is no line.
         match first < u32::MAX as usize {
             true => Ok(Self { files }),
-            false => Err(DataError::Data(format!(
-                "{} has {first} lines; {} is the limit",
-                path.display(),
-                u32::MAX - 1
-            ))),
+            false => Err(DataError::TooLong {
+                path: path.to_path_buf(),
+                lines: first,
+                limit: u32::MAX as usize - 1,
+            }),
         }
     }
 
-    /// Lines of all files.
+    /// Returns the number of lines in all files.
     pub(crate) fn len(&self) -> usize {
         self.files.last().map_or(0, |file| file.lines.end)
     }
 
-    /// A line, with or without its end.
+    /// Returns the bytes of a line, which may include its line end.
     pub(crate) fn line(&self, line: usize) -> &[u8] {
         let file = self.file(line);
         let line = line - file.lines.start;
@@ -80,14 +82,14 @@ impl Table {
         next(&mut rest)
     }
 
-    /// Where a line is, as messages end.
-    pub(crate) fn place(&self, line: usize) -> String {
+    /// Returns the place of a line for messages.
+    pub(crate) fn place(&self, line: usize) -> Place {
         let file = self.file(line);
-        format!("({}, line {})", file.path.display(), line - file.lines.start + 1)
+        Place { path: file.path.clone(), line: line - file.lines.start + 1 }
     }
 
-    /// Visits all lines; threads take some at a time, each into a new state. The states come in
-    /// the order of the lines.
+    /// Visits all lines on several threads. Each thread takes a group of lines at a time and
+    /// collects them into a new state; the states are returned in the order of the lines.
     pub(super) fn scan<S: Default + Send>(
         &self,
         visit: impl Fn(&mut S, usize, &[u8]) + Sync,
@@ -108,7 +110,7 @@ impl Table {
         self.files.iter().flat_map(of_file).collect()
     }
 
-    /// One value for each line; what is found on the way is added to the findings.
+    /// Computes one value for each line and adds the problems to `findings`.
     pub(crate) fn map<T: Clone + Default + Send>(
         &self,
         findings: &mut Findings,
@@ -133,7 +135,7 @@ impl Table {
         values
     }
 
-    /// Bytes of memory, without the mapped files.
+    /// Returns the bytes of memory in use, without the mapped files.
     pub(super) fn heap_bytes(&self) -> usize {
         self.files.iter().map(|file| file.blocks.capacity() * 8).sum()
     }
@@ -161,14 +163,14 @@ impl LineFile {
         Ok(Self { path, map, end, lines: 0..lines, blocks })
     }
 
-    /// The bytes from a block to the end.
+    /// Returns the bytes from the start of a block to the end of the last line.
     fn from(&self, block: usize) -> &[u8] {
         let start = self.blocks[block] as usize;
         &self.map.as_deref().unwrap_or_default()[start..self.end]
     }
 }
 
-/// Takes a line off.
+/// Removes the first line from `rest` and returns it.
 fn next<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     let all = *rest;
     let length = rest.skip_until(b'\n').expect("memory can be read: this is a bug");
@@ -216,8 +218,8 @@ mod tests {
         assert_eq!(lines(&table), ["a", "b", "c", "d"]);
         let place =
             |name: &str, line| format!("({}, line {line})", dir.path().join(name).display());
-        assert_eq!(table.place(1), place("0.ndjson", 2));
-        assert_eq!(table.place(2), place("2.ndjson", 1));
+        assert_eq!(table.place(1).to_string(), place("0.ndjson", 2));
+        assert_eq!(table.place(2).to_string(), place("2.ndjson", 1));
     }
 
     proptest! {
@@ -250,7 +252,7 @@ mod tests {
             });
             let ends: Vec<_> = want.iter().map(|line| line.len()).collect();
             let sizes: Vec<_> = sizes.iter().map(|size| size - 1).collect();
-            // The last line of a file ends where the file does.
+            // The last line ends at the end of its file.
             for (got, want) in sizes.iter().zip(&ends) {
                 prop_assert!(got == want || got + 1 == *want);
             }

@@ -1,4 +1,4 @@
-//! A master: texts by id. The texts stay in their files and are unescaped when they are asked for.
+//! A master: texts by id. The texts stay in their files and are unescaped when they are requested.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,12 +9,12 @@ use super::record::{self, DocumentLine, QueryLine, Schema};
 use super::table::Table;
 use crate::error::DataError;
 
-/// Which master it is: that decides the name of the id, `qid` or `doc_id`.
+/// The kind of a master, which decides the name of the id field, `qid` or `doc_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextKind {
-    /// The query master.
+    /// The query master, whose ids are named `qid`.
     Query,
-    /// The document master.
+    /// The document master, whose ids are named `doc_id`.
     Document,
 }
 
@@ -47,27 +47,27 @@ impl TextKind {
     }
 }
 
-/// Texts by id and by row, the rows being in the order of the files.
+/// The texts of a master, found by id or by row. The rows follow the order of the files.
 ///
-/// Memory: from half a byte to 13 a text, by how regular the ids are; the files are mapped and must
-/// not be changed while they are used.
+/// The memory is half a byte to 13 bytes for each text, depending on how regular the ids are. The
+/// files are memory-mapped and must not be changed while they are in use.
 #[derive(Debug)]
 pub struct Texts {
     kind: TextKind,
     table: Table,
     ids: Ids,
-    /// Lines that repeat an earlier id are no rows: the number of each such line, less the number
-    /// of such lines before it. Ascending.
+    /// For each line that repeats an earlier id, its number minus the number of such lines before
+    /// it, in ascending order. Such lines have no row.
     gaps: Vec<u32>,
 }
 
 impl Texts {
-    /// Opens the file or folder of a master and checks every line of it; what is odd but usable
-    /// comes as warnings.
+    /// Opens the file or folder of a master, checks every line, and returns the master and the
+    /// warnings about data that is unusual but usable.
     ///
     /// # Errors
-    /// If there is no such file, or a line is not sound, or an id has two texts, or there is no
-    /// text at all.
+    /// Returns an error if the file does not exist, if a line cannot be parsed, if an id has two
+    /// different texts, or if there is no text at all.
     pub fn open(path: &Path, kind: TextKind) -> Result<(Self, Vec<String>), DataError> {
         let mut findings = Findings::default();
         let texts = Self::read(path, kind, &mut findings)?;
@@ -75,7 +75,7 @@ impl Texts {
         Ok((texts, warnings))
     }
 
-    /// Opens a master as far as it can be read.
+    /// Opens a master as far as it can be read, and records the problems in `findings`.
     pub(super) fn read(
         path: &Path,
         kind: TextKind,
@@ -84,7 +84,7 @@ impl Texts {
         let table = Table::open(path)?;
         if table.len() == 0 {
             let name = kind.schema().name();
-            return Err(DataError::Data(format!("the {name} {} is empty", path.display())));
+            return Err(DataError::Empty { name, path: path.to_path_buf() });
         }
         let id_field = kind.id_field();
         let ids = table.map(findings, |found, line, bytes| match kind.parse(bytes) {
@@ -106,90 +106,90 @@ impl Texts {
         for (i, repeat) in repeats.iter().enumerate() {
             gaps.push(repeat.again - i as u32);
             let [first, again] = [repeat.first, repeat.again].map(|line| line as usize);
-            // A line that cannot be read has an error already.
+            // An unreadable line has been reported already.
             let (Ok(a), Ok(b)) = (kind.parse(table.line(first)), kind.parse(table.line(again)))
             else {
                 continue;
             };
             let place = || table.place(again);
             match a == b {
-                true => findings.warning("lines repeat an earlier one and are left out", || {
+                true => findings.warning("lines repeat an earlier one and are skipped", || {
                     format!("{id_field} {} {}", b.0, place())
                 }),
                 false => findings.line(|| {
                     let earlier = table.place(first);
-                    format!("{id_field} {} has another text already {earlier} {}", b.0, place())
+                    format!("{id_field} {} already has another text {earlier} {}", b.0, place())
                 }),
             }
         }
         Ok(Self { kind, table, ids, gaps })
     }
 
-    /// The number of texts.
+    /// Returns the number of texts.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no texts.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The ids in the order of the files.
+    /// Returns the ids in the order of the files.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = i64> + '_ {
         (0..self.len()).map(|row| self.ids.get(row))
     }
 
-    /// The id of a row.
+    /// Returns the id of a row.
     ///
     /// # Panics
-    /// If there are fewer rows.
+    /// Panics if the row is not below [`len`](Self::len).
     pub fn id_at(&self, row: usize) -> i64 {
         assert!(row < self.len(), "row {row} of {}", self.len());
         self.ids.get(row)
     }
 
-    /// The row of an id.
+    /// Returns the row of an id; `None` if there is no such id.
     pub fn row(&self, id: i64) -> Option<usize> {
         self.ids.find(id)
     }
 
-    /// The text of an id; none if there is no such id, or if its file was changed meanwhile, which
-    /// [`get`](Self::get) tells apart.
+    /// Returns the text of an id; `None` if there is no such id or if its file was changed after it
+    /// was opened. [`get`](Self::get) distinguishes the two cases.
     pub fn text(&self, id: i64) -> Option<Cow<'_, str>> {
         self.text_at(self.row(id)?)
     }
 
-    /// The text of a row, in the same way.
+    /// Returns the text of a row; `None` if there is no such row or if its file was changed after
+    /// it was opened.
     pub fn text_at(&self, row: usize) -> Option<Cow<'_, str>> {
         let line = self.line_of(row)?;
         self.kind.parse(self.table.line(line)).ok().map(|(_, text)| text)
     }
 
-    /// The text of an id.
+    /// Returns the text of an id.
     ///
     /// # Errors
-    /// If there is no such id, or its file was changed meanwhile.
+    /// Returns an error if there is no such id, or if its file was changed after it was opened.
     pub fn get(&self, id: i64) -> Result<Cow<'_, str>, DataError> {
         let Some(line) = self.row(id).and_then(|row| self.line_of(row)) else {
-            return Err(DataError::Data(format!("The id {id} does not exist in the master data")));
+            return Err(DataError::UnknownId { id });
         };
         match self.kind.parse(self.table.line(line)) {
             Ok((found, text)) if found == id => Ok(text),
-            _ => Err(DataError::Data(format!(
-                "the file was changed while it was used: {} {id} is no longer there {}",
-                self.kind.id_field(),
-                self.table.place(line)
-            ))),
+            _ => {
+                let (field, place) = (self.kind.id_field(), self.table.place(line));
+                Err(DataError::Changed { what: format!("{field} {id} is no longer there {place}") })
+            }
         }
     }
 
-    /// Where a row is, as messages end.
+    /// Returns the file and line of a row as they stand at the end of a message.
     pub(super) fn place(&self, row: usize) -> String {
-        self.line_of(row).map(|line| self.table.place(line)).unwrap_or_default()
+        self.line_of(row).map(|line| self.table.place(line).to_string()).unwrap_or_default()
     }
 
-    /// Bytes of memory, without the mapped files.
+    /// Returns the bytes of memory in use, without the mapped files.
     pub fn heap_bytes(&self) -> usize {
         self.table.heap_bytes() + self.ids.heap_bytes() + self.gaps.capacity() * 4
     }
@@ -211,7 +211,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("a.ndjson"), lines).expect("written");
         let opened = Texts::open(dir.path(), TextKind::Document);
-        // Errors and warnings name the file; here its folder would be another each time.
+        // The folder is removed from errors and warnings because each test run has another one.
         let own = |text: String| text.replace(&format!("{}/", dir.path().display()), "");
         let (texts, warnings) = opened.map_err(|error| own(error.to_string()))?;
         Ok((texts, warnings.into_iter().map(own).collect()))
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(
             warnings,
             [
-                "3 lines repeat an earlier one and are left out, the first: doc_id 5 (a.ndjson, line 3)",
+                "3 lines repeat an earlier one and are skipped, the first: doc_id 5 (a.ndjson, line 3)",
                 "1 texts are empty, the first: doc_id 4 (a.ndjson, line 5)",
             ]
         );

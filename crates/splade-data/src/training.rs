@@ -1,9 +1,10 @@
-//! What a run trains on, sample by sample.
+//! Training data, sample by sample.
 //!
-//! A sample is a function of (seed, epoch, position): there is nothing to save, and threads may
-//! ask in any order. Two permutations lead from a position to a triplet or a query: that of the
-//! seed holds samples out for `eval_loss`, that of (seed, epoch) is the order of the epoch. Without
-//! shuffling there is neither: samples come as they stand, and the last ones are held out.
+//! A sample is a function of (seed, epoch, position): resuming needs no saved state, and threads
+//! may request samples in any order. Two permutations lead from a position to a triplet or a query.
+//! The permutation of the seed selects the samples that are held out for `eval_loss`, and the
+//! permutation of (seed, epoch) is the order of the epoch. Without shuffling neither is used:
+//! samples come in the order of the file, and the last ones are held out.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -16,25 +17,25 @@ use super::texts::Texts;
 use crate::config::DataConfig;
 use crate::error::DataError;
 
-/// The epoch of samples that are held out: they are the same whenever they are evaluated.
+/// The epoch number of held-out samples, which are the same in every evaluation.
 const HELD_OUT: u64 = u64::MAX;
 
-/// A query with the documents that it learns from, by their ids.
+/// A query with a positive and its negatives, by their ids.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// The query's id.
+    /// The id of the query.
     pub query: i64,
-    /// A document that answers it.
+    /// The id of a document that answers the query.
     pub positive: i64,
-    /// Documents that do not, or that the teacher has scored.
+    /// The ids of the negatives, or of other documents that the teacher has scored.
     pub negatives: Vec<i64>,
-    /// The teacher's scores: the positive's, then the negatives'.
+    /// The teacher scores of the positive and then of the negatives; `None` for triplets.
     pub teacher_scores: Option<Vec<f32>>,
 }
 
-/// Opened training data.
+/// A training set that was opened and checked.
 ///
-/// The files of the masters are mapped and must not be changed while this is there.
+/// The files of the masters are memory-mapped and must not be changed while this value exists.
 #[derive(Debug)]
 pub struct TrainingData {
     set: Set,
@@ -42,22 +43,22 @@ pub struct TrainingData {
     negatives: usize,
     held_out: usize,
     seed: u64,
-    /// What holds samples out; none where samples are not shuffled.
+    /// The permutation that selects the held-out samples; `None` without shuffling.
     split: Option<Permutation>,
 }
 
-/// What samples are drawn from.
-enum Source<'a> {
+/// The source that samples are drawn from.
+enum Samples<'a> {
     Triplets(&'a [Triplet]),
     Scores(&'a Lists<Scored>),
 }
 
 impl TrainingData {
-    /// Reads and checks everything.
+    /// Reads and checks the training set.
     ///
     /// # Errors
-    /// If a setting or a path is wrong, or the data does not hold together: then all problems are
-    /// counted and the first ten shown, each with its file and line.
+    /// Returns an error if a setting or a path is wrong or the data is inconsistent. The error
+    /// counts all problems and shows the first ten, each with its file and line.
     pub fn open(config: &DataConfig, seed: u64) -> Result<Self, DataError> {
         let wrong = |at: &str, message: &str| {
             Err(DataError::Config { at: format!("data.{at}"), message: message.to_owned() })
@@ -66,11 +67,11 @@ impl TrainingData {
             (config.train_triplets.as_deref(), config.hard_negative_scores.as_deref());
         let negatives = match (triplets, scores) {
             (Some(_), Some(_)) => {
-                let message = "it goes with triplets or with hard_negative_scores, not with both";
+                let message = "set either this or hard_negative_scores, not both";
                 return wrong("train_triplets", message);
             }
             (None, None) => {
-                let message = "is missing; or hard_negative_scores for distillation";
+                let message = "is missing; set it, or hard_negative_scores for distillation";
                 return wrong("train_triplets", message);
             }
             (Some(_), None) if config.negatives_per_query > 1 => {
@@ -105,38 +106,40 @@ impl TrainingData {
         let samples = set.triplets.as_ref().map_or(set.queries.len(), Vec::len);
         let held_out = config.eval_loss_size;
         if held_out >= samples {
-            let message = format!("{held_out} of {samples} samples leave none to train on");
+            let message =
+                format!("holding out {held_out} of {samples} samples leaves none to train on");
             return wrong("eval_loss_size", &message);
         }
         let split = config.shuffle.then(|| Permutation::new(samples, &[seed, SPLIT]));
         Ok(Self { set, warnings, negatives, held_out, seed, split })
     }
 
-    /// What is odd but can be trained on.
+    /// Returns the warnings about data that is unusual but usable.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Samples of an epoch, without those that are held out: triplets, or queries.
+    /// Returns the number of samples in an epoch, without those that are held out. A sample is a
+    /// triplet, or a query in distillation.
     #[allow(clippy::len_without_is_empty, reason = "there is always a sample")]
     pub fn len(&self) -> usize {
         self.samples() - self.held_out
     }
 
-    /// Negatives of a sample.
+    /// Returns the number of negatives in a sample.
     pub fn negatives(&self) -> usize {
         self.negatives
     }
 
-    /// Whether samples have the scores of a teacher.
+    /// Returns whether samples have teacher scores.
     pub fn has_teacher(&self) -> bool {
         self.set.scores.is_some()
     }
 
-    /// The sample at a position of an epoch's order.
+    /// Returns the sample at a position of an epoch.
     ///
     /// # Panics
-    /// If the position is not below [`len`](Self::len).
+    /// Panics if the position is not below [`len`](Self::len).
     pub fn sample(&self, epoch: u64, position: usize) -> Sample {
         assert!(position < self.len(), "sample {position} of {}", self.len());
         let index = self.split.as_ref().map_or(position, |split| {
@@ -146,48 +149,50 @@ impl TrainingData {
         self.draw(epoch, index)
     }
 
-    /// Samples that are held out for `eval_loss`.
+    /// Returns the number of samples that are held out for `eval_loss`.
     pub fn held_out(&self) -> usize {
         self.held_out
     }
 
-    /// A sample that is held out; the same each time.
+    /// Returns a held-out sample, which is the same in every call.
     ///
     /// # Panics
-    /// If the index is not below [`held_out`](Self::held_out).
+    /// Panics if the index is not below [`held_out`](Self::held_out).
     pub fn held_out_sample(&self, index: usize) -> Sample {
         assert!(index < self.held_out, "sample {index} of {}", self.held_out);
         let place = self.len() + index;
         self.draw(HELD_OUT, self.split.as_ref().map_or(place, |split| split.at(place)))
     }
 
-    /// The text of a query.
+    /// Returns the text of a query.
     ///
     /// # Errors
-    /// If there is no such query, or its file was changed meanwhile.
+    /// Returns an error if there is no such query, or if its file was changed after it was opened.
     pub fn query_text(&self, qid: i64) -> Result<Cow<'_, str>, DataError> {
         self.set.queries.get(qid)
     }
 
-    /// The text of a document.
+    /// Returns the text of a document.
     ///
     /// # Errors
-    /// If there is no such document, or its file was changed meanwhile.
+    /// Returns an error if there is no such document, or if its file was changed after it was
+    /// opened.
     pub fn doc_text(&self, doc: i64) -> Result<Cow<'_, str>, DataError> {
         self.set.docs.get(doc)
     }
 
-    /// The document master.
+    /// Returns the document master.
     pub fn docs(&self) -> &Texts {
         &self.set.docs
     }
 
-    /// The query master.
+    /// Returns the query master.
     pub fn queries(&self) -> &Texts {
         &self.set.queries
     }
 
-    /// The scored documents of a query, both by row: document, score, whether it is a positive.
+    /// Returns the scored documents of the query in a row, each as its row, its score and whether
+    /// it is a positive.
     pub fn scored(&self, query: u32) -> impl Iterator<Item = (u32, f32, bool)> + '_ {
         let positives = self.set.positives.get(query).unwrap_or_default();
         let scored = self.set.scores.as_ref().and_then(|scores| scores.get(query));
@@ -195,31 +200,31 @@ impl TrainingData {
         scored.unwrap_or_default().iter().map(item)
     }
 
-    /// Bytes of memory, without the mapped files.
+    /// Returns the bytes of memory in use, without the mapped files.
     pub fn heap_bytes(&self) -> usize {
         self.set.heap_bytes()
     }
 
-    fn source(&self) -> Source<'_> {
+    fn source(&self) -> Samples<'_> {
         match (&self.set.triplets, &self.set.scores) {
-            (Some(triplets), _) => Source::Triplets(triplets),
-            (None, Some(scores)) => Source::Scores(scores),
+            (Some(triplets), _) => Samples::Triplets(triplets),
+            (None, Some(scores)) => Samples::Scores(scores),
             (None, None) => unreachable!("neither triplets nor scores: this is a bug"),
         }
     }
 
     fn samples(&self) -> usize {
         match self.source() {
-            Source::Triplets(triplets) => triplets.len(),
-            Source::Scores(_) => self.set.queries.len(),
+            Samples::Triplets(triplets) => triplets.len(),
+            Samples::Scores(_) => self.set.queries.len(),
         }
     }
 
-    /// A triplet, or a drawing for a query.
+    /// Returns a triplet as a sample, or draws documents for a query.
     fn draw(&self, epoch: u64, index: usize) -> Sample {
         let doc = |row: u32| self.set.docs.id_at(row as usize);
         let scores = match self.source() {
-            Source::Triplets(triplets) => {
+            Samples::Triplets(triplets) => {
                 let Triplet { query, positive, negative } = triplets[index];
                 return Sample {
                     query: self.set.queries.id_at(query as usize),
@@ -228,7 +233,7 @@ impl TrainingData {
                     teacher_scores: None,
                 };
             }
-            Source::Scores(scores) => scores,
+            Samples::Scores(scores) => scores,
         };
         let query = self.set.queries.id_at(index);
         let checked = "queries without positives, scores or negatives are refused: this is a bug";
@@ -239,7 +244,7 @@ impl TrainingData {
         let positive = scored.iter().find(|scored| scored.doc == positive).expect(checked);
         let candidates: Vec<&Scored> =
             scored.iter().filter(|scored| !positives.contains(&scored.doc)).collect();
-        // Each is taken once before any is taken twice.
+        // Every candidate is used once before any is used twice.
         let mut chosen = random.choose(self.negatives, candidates.len());
         while chosen.len() < self.negatives {
             chosen.push(random.below(candidates.len()));

@@ -1,4 +1,4 @@
-//! What evaluations search: documents, queries and which answers which.
+//! Validation data: the documents, queries and positives that evaluations use.
 
 use splade_eval::Qrels;
 
@@ -8,26 +8,27 @@ use super::texts::Texts;
 use crate::config::DataConfig;
 use crate::error::DataError;
 
-/// Opened validation data.
+/// A validation set that was opened and checked.
 ///
-/// The files of the masters are mapped and must not be changed while this is there.
+/// The files of the masters are memory-mapped and must not be changed while this value exists.
 #[derive(Debug)]
 pub struct ValidationData {
-    /// The queries.
+    /// The texts of the queries that evaluations search with.
     pub queries: Texts,
-    /// The documents.
+    /// The texts of the documents that evaluations search.
     pub docs: Texts,
-    /// The positives, as relevant with grade 1; ids are written as text.
+    /// The positives as qrels with grade 1; ids are written as strings.
     pub positives: Qrels,
-    /// What is odd but can be evaluated on.
+    /// The warnings about data that is unusual but usable.
     pub warnings: Vec<String>,
 }
 
 impl ValidationData {
-    /// Reads and checks the validation set; none if the config has none.
+    /// Reads and checks the validation set; returns `None` if the config names none.
     ///
     /// # Errors
-    /// As of the training data; and if the config has a part of a set only.
+    /// Returns an error for the same reasons as [`TrainingData::open`](crate::TrainingData::open),
+    /// or if the config names only a part of a validation set.
     pub fn open(config: &DataConfig) -> Result<Option<Self>, DataError> {
         let parts = [
             ("validation_doc_master", &config.validation_doc_master),

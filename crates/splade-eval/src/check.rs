@@ -1,4 +1,4 @@
-//! Checks of a data set: what would make its numbers wrong or meaningless.
+//! Checks a data set for problems that would make its metrics wrong or meaningless.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,28 +7,28 @@ use super::dataset::Text;
 use super::qrels::Qrels;
 use crate::EvalError;
 
-/// Ids that a finding lists.
+/// The maximum number of ids that a finding lists.
 const EXAMPLES: usize = 5;
 
-/// What can be wrong with a data set.
+/// A kind of problem in a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
-    /// Two documents have an id.
+    /// Two documents have the same id.
     DuplicateDocument,
-    /// Two queries have an id.
+    /// Two queries have the same id.
     DuplicateQuery,
     /// A query and a document have the same id. BEIR and light-splade's Python program drop that
-    /// document from the query's results, though it may be the one looked for.
+    /// document from the query's results, even if it is relevant.
     SharedId,
-    /// A document without text.
+    /// A document has no text.
     EmptyDocument,
-    /// A query without text.
+    /// A query has no text.
     EmptyQuery,
-    /// The qrels name a query that is not there.
+    /// The qrels name a query that the data set does not contain.
     UnknownQuery,
-    /// The qrels name a document that is not there.
+    /// The qrels name a document that the data set does not contain.
     UnknownDocument,
-    /// The qrels have no relevant document for a query, so that every ranking scores 0.
+    /// The qrels have no relevant document for a query, so that every ranking of it scores 0.
     NothingRelevant,
 }
 
@@ -47,21 +47,22 @@ impl fmt::Display for Check {
     }
 }
 
-/// How often something is wrong.
+/// A kind of problem with its number of occurrences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What.
+    /// The kind of problem.
     pub check: Check,
-    /// How often; of `UnknownDocument` the pairs of the qrels.
+    /// The number of occurrences. For `UnknownDocument`, this is the number of pairs in the qrels.
     pub count: u64,
-    /// The first five ids.
+    /// The ids of the first five occurrences.
     pub examples: Vec<String>,
 }
 
-/// Checks a data set, and lists what is wrong in the order of [`Check`]. Memory: the ids.
+/// Checks a data set and returns the findings in the order of [`Check`]. All ids are held in
+/// memory.
 ///
 /// # Errors
-/// If a text cannot be read.
+/// Returns an error if a document or a query cannot be read.
 pub fn check(
     documents: impl IntoIterator<Item = Result<Text, EvalError>>,
     queries: impl IntoIterator<Item = Result<Text, EvalError>>,

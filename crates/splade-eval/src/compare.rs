@@ -1,77 +1,78 @@
-//! Two runs query by query: which is better, how sure that is, and where they differ.
+//! Compares two runs query by query: which is better, how significant the difference is, and for
+//! which queries they differ.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::html;
 use super::metrics::Metric;
 use super::report::{Report, csv_field};
 use super::significance::{Randomisation, TTest, randomisation_test, t_test};
 use crate::EvalError;
 
-/// How two runs are compared.
+/// Options for comparing two runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompareOptions {
-    /// Patterns of signs of the randomisation test: all if there are no more, else this many random
-    /// ones.
+    /// The number of random sign patterns in the randomisation test. If there are no more patterns
+    /// than this, all of them are used.
     pub samples: u64,
-    /// Which random ones.
+    /// The seed for the random sign patterns.
     pub seed: u64,
 }
 
 impl Default for CompareOptions {
-    /// 100,000 samples, as Smucker, Allan and Carterette (CIKM 2007); seed 0.
+    /// Returns 100,000 samples, as in Smucker, Allan and Carterette (CIKM 2007), and seed 0.
     fn default() -> Self {
         Self { samples: 100_000, seed: 0 }
     }
 }
 
-/// Two runs compared, metric by metric.
+/// The result of comparing two runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// In the order of the reports.
+    /// The comparison by each metric, in the order of the reports.
     pub metrics: Vec<ComparedMetric>,
-    /// Queries that were compared.
+    /// The number of compared queries.
     pub queries: usize,
 }
 
-/// Two runs compared by one metric.
+/// The comparison of two runs by one metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComparedMetric {
-    /// The metric.
+    /// The metric that the runs are compared by.
     pub metric: Metric,
-    /// Mean of the run that is compared with.
+    /// The mean of the baseline.
     pub baseline: f64,
-    /// Mean of the other run.
+    /// The mean of the other run.
     pub other: f64,
-    /// Queries for which the other run is better.
+    /// The number of queries for which the other run is better.
     pub wins: usize,
-    /// Queries for which it is worse.
+    /// The number of queries for which the other run is worse.
     pub losses: usize,
-    /// Queries for which the two are equal.
+    /// The number of queries for which both runs are equal.
     pub ties: usize,
-    /// Whether chance explains the difference.
+    /// The result of the randomisation test.
     pub randomisation: Randomisation,
-    /// The same by the t-test; none where t is not defined.
+    /// The result of the t-test; `None` if t is undefined.
     pub t_test: Option<TTest>,
-    /// Every query, the greatest change first; equal ones by id.
+    /// All queries, sorted by descending absolute change and then by id.
     pub changes: Vec<QueryChange>,
 }
 
-/// A query in two runs.
+/// The values of one query in two runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryChange {
-    /// The query's id.
+    /// The id of the query.
     pub query: String,
-    /// Its value in the run that is compared with.
+    /// The value in the baseline.
     pub baseline: f64,
-    /// Its value in the other run.
+    /// The value in the other run.
     pub other: f64,
 }
 
 impl QueryChange {
-    /// The other run's value less the baseline's; zero below 1e-12, where only rounding differs.
+    /// Returns the other run's value minus the baseline's, or 0 if the difference is below 1e-12
+    /// and therefore a rounding error.
     pub fn difference(&self) -> f64 {
         let difference = self.other - self.baseline;
         if difference.abs() < 1e-12 { 0.0 } else { difference }
@@ -80,24 +81,24 @@ impl QueryChange {
 
 /// Compares a run with a baseline over the queries that both reports have.
 ///
-/// The tests are of one metric each; who looks at many metrics or runs finds small `p` by chance.
+/// Each test applies to one metric only: the more metrics or runs are compared, the more often a
+/// small `p` occurs by chance.
 ///
 /// # Errors
-/// If the reports have different metrics, or no query in common.
+/// Returns an error if the reports have different metrics or no query in common.
 pub fn compare(
     baseline: &Report,
     other: &Report,
     options: &CompareOptions,
 ) -> Result<Comparison, EvalError> {
-    let error = |message: &str| Err(EvalError::Evaluation(message.to_owned()));
     if baseline.metrics != other.metrics {
-        return error("the two runs were evaluated by different metrics");
+        return Err(EvalError::OtherMetrics);
     }
     let metrics: Vec<_> = (0..baseline.metrics.len())
         .map(|index| compare_metric(baseline, other, index, options))
         .collect();
     match metrics.first().map(|metric| metric.changes.len()) {
-        None | Some(0) => error("the two runs have no judged query in common"),
+        None | Some(0) => Err(EvalError::NothingInCommon),
         Some(queries) => Ok(Comparison { metrics, queries }),
     }
 }
@@ -123,7 +124,7 @@ fn compare_metric(
     let (mean_baseline, mean_other) = (mean(|change| change.baseline), mean(|change| change.other));
     let wins = differences.iter().filter(|difference| **difference > 0.0).count();
     let losses = differences.iter().filter(|difference| **difference < 0.0).count();
-    // Stable: equal changes stay in the order of their ids.
+    // The sort is stable: equal changes keep the order of their ids.
     changes.sort_by(|a, b| b.difference().abs().total_cmp(&a.difference().abs()));
     ComparedMetric {
         metric: baseline.metrics[index],
@@ -139,7 +140,7 @@ fn compare_metric(
 }
 
 impl Comparison {
-    /// A line a metric, to be read by people.
+    /// Returns a table for people to read, with one line for each metric.
     pub fn to_table(&self) -> String {
         let mut table = format!(
             "{:12}  {:>8}  {:>8}  {:>8}  {:>6}  {:>6}  {:>6}  {:>10}  {:>10}\n",
@@ -172,7 +173,8 @@ impl Comparison {
         table
     }
 
-    /// Everything but the queries: `{"queries": 3, "metrics": {"nDCG@10": {"baseline": …}}}`.
+    /// Returns the comparison as JSON without the single queries: `{"queries": 3, "metrics":
+    /// {"nDCG@10": {"baseline": …}}}`.
     pub fn to_json(&self) -> Value {
         let metric = |m: &ComparedMetric| {
             json!({
@@ -199,7 +201,8 @@ impl Comparison {
         json!({"queries": self.queries, "metrics": metrics})
     }
 
-    /// A row a metric and query with both values, the greatest changes of a metric first.
+    /// Returns the values as CSV, with one row for each metric and query; the greatest changes of a
+    /// metric come first.
     pub fn to_csv(&self) -> String {
         let mut csv = "metric,query,baseline,run,change\n".to_owned();
         for metric in &self.metrics {
@@ -210,11 +213,5 @@ impl Comparison {
             }
         }
         csv
-    }
-
-    /// One page that needs no other file: the table, the change of every query as a bar, and the
-    /// queries that changed most.
-    pub fn to_html(&self, title: &str) -> String {
-        html::comparison(self, title)
     }
 }

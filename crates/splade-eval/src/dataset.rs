@@ -1,4 +1,4 @@
-//! Folders of documents, queries and qrels.
+//! Data sets: folders of documents, queries and qrels.
 //!
 //! | | BEIR | light-splade |
 //! |---|---|---|
@@ -6,9 +6,9 @@
 //! | queries | `queries.jsonl`: `_id`, `text` | `query_master`: `qid`, `text` |
 //! | qrels | `qrels/<split>.tsv` | `positive_lists`: `qid`, `positive_doc_ids` |
 //!
-//! BEIR's files may be packed (`.gz`, `.zst`). A light-splade set is one folder, `train` or
-//! `validation`, and each of its parts a file `doc_master.ndjson`, a file `doc_master.ndjson.gz`, or
-//! a folder `doc_master` of such files.
+//! The files of BEIR may be compressed (`.gz`, `.zst`). A light-splade set is one folder, `train`
+//! or `validation`. Each of its parts is a file such as `doc_master.ndjson` or
+//! `doc_master.ndjson.gz`, or a folder `doc_master` of such files.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -18,7 +18,7 @@ use super::lines::{self, Lines};
 use super::qrels::Qrels;
 use crate::EvalError;
 
-/// Where the parts of a data set are.
+/// The paths of the parts of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
     dir: PathBuf,
@@ -29,25 +29,25 @@ pub struct Dataset {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum JudgementFiles {
-    /// By split.
+    /// The qrels file of each split.
     Beir(BTreeMap<String, PathBuf>),
     PositiveLists(Vec<PathBuf>),
 }
 
-/// A document or a query.
+/// A document or a query with its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
-    /// Its id; numbers are written as text.
+    /// The id; numeric ids are written as strings.
     pub id: String,
-    /// Its text, after the title and a blank where there is a title.
+    /// The text. If there is a title, it stands before the text, separated by a blank.
     pub text: String,
 }
 
 impl Dataset {
-    /// Finds the parts of a data set; reads none of them.
+    /// Finds the parts of a data set without reading them.
     ///
     /// # Errors
-    /// If the folder holds neither form whole.
+    /// Returns an error if the folder is not a complete data set of either layout.
     pub fn open(dir: &Path) -> Result<Self, EvalError> {
         let error = |message: &str| {
             Err(EvalError::Dataset { path: dir.to_path_buf(), message: message.to_owned() })
@@ -78,17 +78,17 @@ impl Dataset {
         }
     }
 
-    /// Reads the documents one after another.
+    /// Returns an iterator over the documents.
     pub fn documents(&self) -> Texts {
         Texts::new(self.documents.clone())
     }
 
-    /// Reads the queries one after another, those of all splits.
+    /// Returns an iterator over the queries of all splits.
     pub fn queries(&self) -> Texts {
         Texts::new(self.queries.clone())
     }
 
-    /// The names of BEIR's splits; none in a light-splade set.
+    /// Returns the names of BEIR's splits; a light-splade set has none.
     pub fn splits(&self) -> impl Iterator<Item = &str> {
         match &self.qrels {
             JudgementFiles::Beir(splits) => Some(splits.keys().map(String::as_str)),
@@ -98,10 +98,11 @@ impl Dataset {
         .flatten()
     }
 
-    /// Reads the qrels of a split. Without a name it is `test`, or the only one there is.
+    /// Reads the qrels of a split. The default is the split `test`, or the only split if there is
+    /// just one.
     ///
     /// # Errors
-    /// If there is no such split, or a file is not sound.
+    /// Returns an error if there is no such split or a file is invalid.
     pub fn qrels(&self, split: Option<&str>) -> Result<Qrels, EvalError> {
         let error = |message| Err(EvalError::Dataset { path: self.dir.clone(), message });
         match (&self.qrels, split) {
@@ -121,7 +122,8 @@ impl Dataset {
                 }
             }
             (JudgementFiles::PositiveLists(_), Some(split)) => error(format!(
-                "there is no split \"{split}\": light-splade's data has one folder each"
+                "there is no split \"{split}\": light-splade's data has one folder for each \
+                 split; name that folder"
             )),
             (JudgementFiles::PositiveLists(paths), None) => {
                 let mut qrels = Qrels::default();
@@ -134,16 +136,18 @@ impl Dataset {
     }
 }
 
-/// Texts of NDJSON files, one after another: the id is `_id`, `doc_id`, `qid` or `id`.
+/// An iterator over the texts of NDJSON files, one file after another. The id is the field `_id`,
+/// `doc_id`, `qid` or `id`.
 ///
-/// After an error there is nothing more.
+/// After an error, the iterator ends.
 pub struct Texts {
     waiting: std::vec::IntoIter<PathBuf>,
     open: Option<Lines<Box<dyn BufRead>>>,
 }
 
 impl Texts {
-    /// Reads files in order; one whose name ends in `.gz` or `.zst` is unpacked.
+    /// Creates an iterator over files in the given order. Files whose names end in `.gz` or `.zst`
+    /// are decompressed.
     pub fn new(paths: Vec<PathBuf>) -> Self {
         Self { waiting: paths.into_iter(), open: None }
     }
@@ -190,13 +194,14 @@ fn parse(line: &str) -> Result<Text, String> {
     Ok(Text { id, text: text.trim().to_owned() })
 }
 
-/// A file, or the same with `.gz` or `.zst` behind its name.
+/// Returns the path of a file, or of its compressed form with `.gz` or `.zst` appended to its name;
+/// `None` if neither exists.
 fn packed_or_plain(dir: &Path, name: &str) -> Option<PathBuf> {
     let paths = ["", ".gz", ".zst"].map(|suffix| dir.join(format!("{name}{suffix}")));
     paths.into_iter().find(|path| path.is_file())
 }
 
-/// The files of a folder by name.
+/// Returns the files of a folder, sorted by name.
 fn files_of(dir: &Path) -> Result<Vec<PathBuf>, EvalError> {
     let cannot = |source| EvalError::io("list", dir)(source);
     let entries = std::fs::read_dir(dir).map_err(cannot)?;
@@ -207,7 +212,7 @@ fn files_of(dir: &Path) -> Result<Vec<PathBuf>, EvalError> {
     Ok(paths)
 }
 
-/// The `.tsv` files of a folder, by name without suffixes.
+/// Returns the `.tsv` files of a folder by their names without suffixes.
 fn splits_of(dir: &Path) -> Result<BTreeMap<String, PathBuf>, EvalError> {
     let mut splits = BTreeMap::new();
     for path in files_of(dir)? {
@@ -220,7 +225,8 @@ fn splits_of(dir: &Path) -> Result<BTreeMap<String, PathBuf>, EvalError> {
     Ok(splits)
 }
 
-/// The files of one part of a light-splade set: plain ones by name, then packed ones.
+/// Returns the files of one part of a light-splade set, plain files first and then compressed ones,
+/// each sorted by name.
 fn master_files(dir: &Path, name: &str) -> Result<Option<Vec<PathBuf>>, EvalError> {
     let [plain, packed] =
         [".ndjson", ".ndjson.gz"].map(|suffix| dir.join(format!("{name}{suffix}")));
@@ -237,7 +243,7 @@ fn master_files(dir: &Path, name: &str) -> Result<Option<Vec<PathBuf>>, EvalErro
     };
     let files = [ending(".ndjson"), ending(".ndjson.gz")].concat();
     if files.is_empty() {
-        let message = "there is no .ndjson or .ndjson.gz file in it".to_owned();
+        let message = "it contains no .ndjson or .ndjson.gz file".to_owned();
         return Err(EvalError::Dataset { path: folder, message });
     }
     Ok(Some(files))
@@ -310,7 +316,7 @@ mod tests {
         let mut queries = set.queries();
         assert!(queries.next().is_some_and(|query| query.is_ok()));
         let error = queries.next().expect("a line").expect_err("no text").to_string();
-        assert!(error.ends_with("line 2: there is no text; the fields are: qid"), "{error}");
+        assert!(error.ends_with("line 2: no field named text; the fields are: qid"), "{error}");
         assert!(queries.next().is_none());
     }
 }

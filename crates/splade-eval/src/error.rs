@@ -1,72 +1,103 @@
-//! What can go wrong between judgements, rankings and results.
+//! The error type for judgements, rankings and their evaluation.
 
 use std::path::{Path, PathBuf};
 
-/// An error of this crate. Messages name the place and, where there is one, the remedy.
+/// An error in an evaluation. The message names the place and, if there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvalError {
     /// A file or folder could not be read, written or opened.
     #[error("cannot {doing} {}", path.display())]
     Io {
-        /// `read`, `write` and the like.
+        /// The failed operation, such as `read` or `write`.
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A line of a file cannot be understood.
+    /// A line of a file cannot be parsed.
     #[error("{name}, line {line}: {message}")]
     Line {
-        /// The file, or what the reader was called.
+        /// The name of the file, or the name that was given to the reader.
         name: String,
-        /// The line, from 1.
+        /// The line number, counted from 1.
         line: u64,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         message: String,
     },
-    /// A folder does not hold what was asked for.
+    /// A folder does not contain the requested data.
     #[error("{}: {message}", path.display())]
     Dataset {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
-        /// What is missing, and what would do.
+        /// What is missing, and what was expected.
         message: String,
     },
-    /// A ranking has a document twice, or a score that is not a number.
+    /// A ranking contains a document twice, or a score that is not finite.
     #[error("query \"{query}\": {message}")]
     Ranking {
-        /// The query.
+        /// The id of the query.
         query: String,
-        /// What is wrong.
+        /// What is wrong with the ranking.
         message: String,
     },
-    /// A metric is not known.
+    /// The name of a metric is not known.
     #[error("unknown metric \"{name}\"; known: {known}")]
     Metric {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
-        /// What would be understood.
+        /// The list of known metrics.
         known: String,
     },
-    /// A term lies outside the vocabulary.
+    /// A term id is not below the size of the vocabulary.
     #[error("term {term} is outside the vocabulary of {vocab} terms; is this the model's vector?")]
     Term {
-        /// The term.
+        /// The term id outside the vocabulary.
         term: splade_sparse::TermId,
-        /// Terms of the vocabulary.
+        /// The size of the vocabulary.
         vocab: usize,
     },
-    /// A file could not be completed.
+    /// A file of results cannot be read or committed.
     #[error(transparent)]
-    File(#[from] splade_sparse::files::FileError),
-    /// Judgements and rankings cannot be evaluated together. The message says why.
-    #[error("{0}")]
-    Evaluation(String),
+    File(#[from] splade_io::FileError),
+    /// The list of metrics is empty.
+    #[error("no metric was requested; name one, such as nDCG@10")]
+    NoMetric,
+    /// The qrels or the run contain no query.
+    #[error("there are no queries in the {what}")]
+    NoQuery {
+        /// The name of the empty input: `qrels` or `run`.
+        what: &'static str,
+    },
+    /// The run contains no query of the qrels.
+    #[error(
+        "no query of the run is in the qrels; queries are called \"{found}\" in the run and \
+         \"{judged}\" in the qrels"
+    )]
+    OtherQueries {
+        /// The id of the first query in the run.
+        found: String,
+        /// The id of the first query in the qrels.
+        judged: String,
+    },
+    /// The two reports of a comparison have different metrics.
+    #[error("the two runs were evaluated with different metrics; evaluate both with the same ones")]
+    OtherMetrics,
+    /// The two reports of a comparison have no query in common.
+    #[error("the two runs have no judged query in common")]
+    NothingInCommon,
 }
 
 impl EvalError {
+    /// Returns the hint that tells the user what to do; `None` if the error has no fixed hint.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::File(error) => error.hint(),
+            _ => None,
+        }
+    }
+
     /// Wraps an I/O error.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();

@@ -1,4 +1,4 @@
-//! Reports as one page of HTML: tables, and plots in SVG. No scripts and no other files.
+//! Renders reports as a single HTML page with tables and SVG plots, without scripts or other files.
 
 use std::fmt::Write as _;
 
@@ -7,15 +7,31 @@ use super::page::{LEFT, Line, RIGHT, WIDTH, axes, bar_plot, escape, line_plot, p
 use super::report::Report;
 use super::statistics::StatisticsSummary;
 
-/// Bars of a histogram of values from 0 to 1.
+/// The number of bars in a histogram of values from 0 to 1.
 const VALUE_BINS: usize = 20;
-/// Most bars of a histogram of counts.
+/// The maximum number of bars in a histogram of counts.
 const COUNT_BINS: usize = 40;
-/// Queries listed as changed most, a metric.
+/// The number of queries with the greatest changes that are listed for each metric.
 const CHANGES: usize = 20;
 
-/// The page of an evaluation.
-pub(super) fn report(report: &Report, title: &str) -> String {
+impl Report {
+    /// Returns a self-contained HTML page with the values of the queries, the metrics by cut-off,
+    /// and the statistics of the vectors if they are known.
+    pub fn to_html(&self, title: &str) -> String {
+        report(self, title)
+    }
+}
+
+impl Comparison {
+    /// Returns a self-contained HTML page with the table, a bar for the change of every query, and
+    /// the queries with the greatest changes.
+    pub fn to_html(&self, title: &str) -> String {
+        comparison(self, title)
+    }
+}
+
+/// Renders the page of an evaluation.
+fn report(report: &Report, title: &str) -> String {
     let mut body = String::new();
     let means = report.metrics.iter().zip(&report.means);
     let mut rows: Vec<Vec<String>> =
@@ -47,8 +63,8 @@ pub(super) fn report(report: &Report, title: &str) -> String {
     page(title, &body)
 }
 
-/// The page of two runs.
-pub(super) fn comparison(comparison: &Comparison, title: &str) -> String {
+/// Renders the page of a comparison of two runs.
+fn comparison(comparison: &Comparison, title: &str) -> String {
     let p = |p: f64| if p < 0.0001 { "&lt; 0.0001".to_owned() } else { format!("{p:.4}") };
     let row = |m: &ComparedMetric| {
         vec![
@@ -126,7 +142,7 @@ fn statistics(name: &str, summary: &StatisticsSummary) -> String {
     body + &table(&["most popular tokens", "share of the texts"], &rows)
 }
 
-/// Counts of values from 0 to 1 in bins of equal width; 1 is in the last.
+/// Counts values from 0 to 1 in bins of equal width. The last bin includes 1.
 fn value_bins(values: impl Iterator<Item = f64>) -> Vec<(String, u64)> {
     let edge = |i: usize| i as f64 / VALUE_BINS as f64;
     let mut bins: Vec<_> =
@@ -137,7 +153,7 @@ fn value_bins(values: impl Iterator<Item = f64>) -> Vec<(String, u64)> {
     bins
 }
 
-/// Means over cut-offs, which are as far apart as their logarithms.
+/// Plots means by cut-off on a logarithmic axis.
 fn cut_off_plot(lines: &[(&str, &[(usize, f64)])]) -> String {
     let line = |(name, points): &(&str, &[(usize, f64)])| Line {
         name: (*name).to_owned(),
@@ -150,7 +166,7 @@ fn cut_off_plot(lines: &[(&str, &[(usize, f64)])]) -> String {
     line_plot(&drawn, &ticks, ("k", "mean"), (0.0, 1.0))
 }
 
-/// A bar a query, the best first.
+/// Plots the change of each query as a bar, the best change first.
 fn change_plot(metric: &ComparedMetric) -> String {
     let mut changes: Vec<_> = metric.changes.iter().collect();
     changes.sort_by(|a, b| b.difference().total_cmp(&a.difference()));

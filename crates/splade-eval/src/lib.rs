@@ -1,4 +1,4 @@
-//! Judging rankings: qrels, runs, metrics, significance, and the data behind them.
+//! Evaluates rankings: qrels, runs, metrics, significance tests and the data sets behind them.
 //!
 //! ```
 //! use splade_eval::{EvaluateOptions, Metric, Qrels, Run, evaluate};
@@ -11,34 +11,35 @@
 //! assert!((report.means[0] - 0.8597).abs() < 1e-4);
 //! # Ok::<(), splade_eval::EvalError>(())
 //! ```
+//!
+//! Each module covers one step: [`dataset`] and [`check`] read and check the data, [`statistics`]
+//! describes vectors, [`report`] evaluates one run, [`compare`] and [`significance`] compare two
+//! runs, and [`page`] writes HTML.
 
 mod error;
 mod lines;
 
-mod dataset;
+pub mod dataset;
 mod qrels;
 
-mod check;
+pub mod check;
 mod run;
 
 mod metrics;
-mod statistics;
+pub mod statistics;
 
-mod report;
-mod significance;
+pub mod report;
+pub mod significance;
 
-mod compare;
-pub mod page;
+pub mod compare;
 
 mod html;
+pub mod page;
 
-pub use check::{Check, Finding, check};
-pub use compare::{CompareOptions, ComparedMetric, Comparison, QueryChange, compare};
-pub use dataset::{Dataset, Text, Texts};
+pub use dataset::{Dataset, Text};
 pub use error::EvalError;
 pub use metrics::{Metric, MetricKind};
 pub use qrels::Qrels;
-pub use report::{Averaging, EvaluateOptions, QueryValues, Report, evaluate};
+pub use report::{EvaluateOptions, Report, evaluate};
 pub use run::{Run, Scored};
-pub use significance::{Randomisation, TTest, randomisation_test, t_test};
-pub use statistics::{StatisticsSummary, VectorStatistics, expected_flops};
+pub use statistics::VectorStatistics;

@@ -1,19 +1,19 @@
-//! Lines of a text file with their numbers, and fields of an NDJSON object.
+//! Reads the lines of a text file with their numbers, and the fields of NDJSON objects.
 
 use std::io::BufRead;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use splade_sparse::files::open_text;
+use splade_io::open_text;
 
 use crate::EvalError;
 
-/// Opens a file; one whose name ends in `.gz` or `.zst` is unpacked.
+/// Opens a file, decompressed if its name ends in `.gz` or `.zst`.
 pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, EvalError> {
     Ok(open_text(path)?)
 }
 
-/// Lines that are not blank, without their ends and without a byte order mark.
+/// A reader of the lines that are not blank, without line ends and without a byte order mark.
 pub(super) struct Lines<R> {
     reader: R,
     name: String,
@@ -26,7 +26,7 @@ impl<R: BufRead> Lines<R> {
         Self { reader, name: name.to_owned(), line: 0, buffer: Vec::new() }
     }
 
-    /// The next line that is not blank, with its number from 1.
+    /// Returns the next line that is not blank, with its number counted from 1.
     pub(super) fn next_line(&mut self) -> Result<Option<(u64, &str)>, EvalError> {
         loop {
             self.buffer.clear();
@@ -51,18 +51,18 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// An error in the last line given.
+    /// Creates an error in the line that was returned last.
     pub(super) fn error(&self, message: String) -> EvalError {
         self.error_at(self.line, message)
     }
 
-    /// An error in an earlier line.
+    /// Creates an error in an earlier line.
     pub(super) fn error_at(&self, line: u64, message: String) -> EvalError {
         EvalError::Line { name: self.name.clone(), line, message }
     }
 }
 
-/// A line as a JSON object.
+/// Parses a line as a JSON object.
 pub(super) fn object(line: &str) -> Result<Map<String, Value>, String> {
     match serde_json::from_str(line) {
         Ok(Value::Object(object)) => Ok(object),
@@ -71,18 +71,19 @@ pub(super) fn object(line: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// The field of an object under the first of the names that it has.
+/// Returns the field of an object with the first of the names that exists.
 pub(super) fn field<'a>(
     object: &'a Map<String, Value>,
     names: &[&str],
 ) -> Result<&'a Value, String> {
     names.iter().find_map(|name| object.get(*name)).ok_or_else(|| {
         let has: Vec<_> = object.keys().take(20).map(String::as_str).collect();
-        format!("there is no {}; the fields are: {}", names.join(" or "), has.join(", "))
+        format!("no field named {}; the fields are: {}", names.join(" or "), has.join(", "))
     })
 }
 
-/// An id, written as a text or as an integer. Other numbers may have lost digits.
+/// Returns an id as a string; it must be a string or an integer, because other numbers may have
+/// lost digits.
 pub(super) fn id(value: &Value) -> Result<String, String> {
     match value {
         Value::String(id) => Ok(id.clone()),
@@ -91,7 +92,7 @@ pub(super) fn id(value: &Value) -> Result<String, String> {
     }
 }
 
-/// A text as messages show it: the first 60 characters.
+/// Returns a text as messages show it: in quotes and cut after 60 characters.
 pub(super) fn shown(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("\"{}…\"", &text[..end]),

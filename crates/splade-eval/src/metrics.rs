@@ -1,19 +1,20 @@
-//! Metrics of a ranking, with the numbers of trec_eval.
+//! Computes the metrics of a ranking, with the same results as trec_eval.
 //!
-//! With grades `g` of the ranked documents (0 where there is none or it is below zero) and `R`
-//! relevant documents (`g > 0`) of the query, over the first `k` documents of the ranking:
+//! Let `g` be the grades of the ranked documents (0 for a document without a grade or with one
+//! below zero) and `R` the number of relevant documents (`g > 0`) of the query. Over the first `k`
+//! documents of the ranking:
 //!
-//! | metric | is | trec_eval |
+//! | metric | definition | trec_eval |
 //! |---|---|---|
-//! | `nDCG@k` | `Σ g(i) / log2(i + 1)`, by that of the best possible ranking | `ndcg_cut_k` |
-//! | `MRR@k` | 1 by the rank of the first relevant document, or 0 | `recip_rank` |
-//! | `MAP@k` | `Σ precision@i` over relevant ranks `i`, by `R` | `map_cut_k` |
-//! | `Recall@k` | relevant documents found, by `R` | `recall_k` |
-//! | `P@k` | relevant documents found, by `k`, however few there are | `P_k` |
+//! | `nDCG@k` | `Σ g(i) / log2(i + 1)`, divided by the same sum of the best possible ranking | `ndcg_cut_k` |
+//! | `MRR@k` | 1 divided by the rank of the first relevant document, or 0 | `recip_rank` |
+//! | `MAP@k` | `Σ precision@i` over relevant ranks `i`, divided by `R` | `map_cut_k` |
+//! | `Recall@k` | number of relevant documents found, divided by `R` | `recall_k` |
+//! | `P@k` | number of relevant documents found, divided by `k` even if the ranking is shorter | `P_k` |
 //! | `Hit@k` | 1 if a relevant document is found, else 0 | `success_k` |
 //!
-//! All are 0 for a query without relevant documents. The gain is the grade itself (Järvelin and
-//! Kekäläinen, TOIS 2002, with the discount of trec_eval's `m_ndcg_cut.c`), not `2^g - 1`.
+//! All metrics are 0 for a query without relevant documents. The gain is the grade itself (Järvelin
+//! and Kekäläinen, TOIS 2002, with the discount of trec_eval's `m_ndcg_cut.c`), not `2^g - 1`.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -21,20 +22,20 @@ use std::str::FromStr;
 
 use crate::EvalError;
 
-/// What a metric measures.
+/// The quantity that a metric measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MetricKind {
-    /// Normalised discounted cumulative gain: graded, and the earlier the better.
+    /// Normalised discounted cumulative gain, which uses grades and weighs early ranks more.
     Ndcg,
-    /// Reciprocal rank of the first relevant document.
+    /// The reciprocal rank of the first relevant document.
     Mrr,
-    /// Average precision.
+    /// The average precision over the ranks of the relevant documents.
     Map,
-    /// The share of the relevant documents that is found.
+    /// The share of the relevant documents that are found.
     Recall,
-    /// The share of the documents found that is relevant.
+    /// The share of the first `k` documents that are relevant.
     Precision,
-    /// Whether any relevant document is found.
+    /// 1 if any relevant document is found, else 0.
     Hit,
 }
 
@@ -42,11 +43,11 @@ pub enum MetricKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Metric {
     kind: MetricKind,
-    /// None: the whole ranking. Always there for precision.
+    /// The cut-off; `None` means the whole ranking. Precision always has a cut-off.
     cutoff: Option<NonZeroUsize>,
 }
 
-/// Kinds with their name, then the other names that are understood, in lower case.
+/// The kinds with their printed name and all names that are accepted, in lower case.
 const NAMES: [(MetricKind, &str, &[&str]); 6] = [
     (MetricKind::Ndcg, "nDCG", &["ndcg", "ndcg_cut"]),
     (MetricKind::Mrr, "MRR", &["mrr", "mrr_cut", "rr", "recip_rank"]),
@@ -57,30 +58,31 @@ const NAMES: [(MetricKind, &str, &[&str]); 6] = [
 ];
 
 impl MetricKind {
-    /// The name as it is printed, without a cut-off.
+    /// Returns the printed name, without a cut-off.
     pub fn name(self) -> &'static str {
         NAMES.iter().find(|(kind, ..)| *kind == self).map_or("", |(_, name, _)| name)
     }
 }
 
 impl Metric {
-    /// A metric of the first `cutoff` documents.
+    /// Creates a metric of the first `cutoff` documents.
     pub fn at(kind: MetricKind, cutoff: NonZeroUsize) -> Self {
         Self { kind, cutoff: Some(cutoff) }
     }
 
-    /// What is measured.
+    /// Returns the quantity that the metric measures.
     pub fn kind(self) -> MetricKind {
         self.kind
     }
 
-    /// How many documents count; none for the whole ranking.
+    /// Returns the cut-off; `None` means the whole ranking.
     pub fn cutoff(self) -> Option<NonZeroUsize> {
         self.cutoff
     }
 
-    /// The value for one query: `ranked` are the grades of the ranking, 0 where a document has none,
-    /// and `ideal` the grades above zero of all its documents, largest first.
+    /// Returns the value for one query. `ranked` contains the grades of the ranking, with 0 for
+    /// documents without a grade, and `ideal` the grades above zero of all documents of the query,
+    /// largest first.
     pub(super) fn value(self, ranked: &[i32], ideal: &[i32]) -> f64 {
         if ideal.is_empty() {
             return 0.0;
@@ -106,12 +108,12 @@ impl Metric {
             MetricKind::Precision => found() as f64 / cutoff as f64,
             MetricKind::Hit => f64::from(u8::from(found() > 0)),
         };
-        // The sum of nothing is -0, which would be printed so.
+        // An empty sum is -0, which would be printed with its sign.
         value + 0.0
     }
 }
 
-/// Discounted cumulative gain.
+/// Returns the discounted cumulative gain of a list of grades.
 fn gain(grades: &[i32]) -> f64 {
     let gains = (2..).zip(grades).filter(|(_, grade)| **grade > 0);
     gains.map(|(place, grade)| f64::from(*grade) / f64::from(place).log2()).sum()
@@ -127,10 +129,10 @@ impl fmt::Display for Metric {
     }
 }
 
-/// `nDCG@10` and its like in any case; also the names of trec_eval (`ndcg_cut_10`, `ndcg_cut.10`,
-/// `recip_rank`), of ir-measures (`RR@10`, `AP@100`, `R@100`, `Success@10`) and of BEIR
-/// (`Precision@10`, `Accuracy@10`). Without a cut-off it is a metric of the whole ranking;
-/// precision needs one.
+/// Parses names such as `nDCG@10` in upper or lower case, and also the names of trec_eval
+/// (`ndcg_cut_10`, `ndcg_cut.10`, `recip_rank`), of ir-measures (`RR@10`, `AP@100`, `R@100`,
+/// `Success@10`) and of BEIR (`Precision@10`, `Accuracy@10`). A name without a cut-off means the
+/// whole ranking; precision requires a cut-off.
 impl FromStr for Metric {
     type Err = EvalError;
 
@@ -191,7 +193,8 @@ mod tests {
         assert!("ndcg@99999999999999999999999".parse::<Metric>().is_err());
     }
 
-    /// Worked out by hand: relevant at ranks 2 and 4 of five, three relevant documents.
+    /// The expected values are calculated by hand: of five ranks, 2 and 4 are relevant, and the
+    /// query has three relevant documents.
     #[test]
     fn values_of_a_small_ranking() {
         let (ranked, ideal) = ([0, 1, -1, 2, 0], [2, 1, 1]);

@@ -1,4 +1,5 @@
-//! Parts of HTML pages: tables, and plots in SVG. A page needs no scripts and no other files.
+//! Writes the parts of HTML pages: tables and SVG plots. A page needs no scripts and no other
+//! files.
 
 use std::fmt::Write as _;
 
@@ -14,10 +15,10 @@ svg text{font-size:12px;fill:currentColor}\
 .axis{stroke:currentColor;stroke-width:1;opacity:.5;fill:none}\
 .bar{fill:#3b7dd8}.worse{fill:#d8663b}";
 const COLOURS: [&str; 6] = ["#3b7dd8", "#d8663b", "#2f9e6e", "#a05bc0", "#c7a21b", "#7d8590"];
-/// Most points of a line that get a mark.
+/// The maximum number of points for which a line gets marks.
 const MARKS: usize = 60;
 
-// Sizes of a plot, in pixels of its own.
+// The sizes of a plot in SVG user units.
 pub(super) const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 240.0;
 pub(super) const LEFT: f64 = 72.0;
@@ -25,7 +26,7 @@ pub(super) const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 40.0;
 
-/// A whole page; `body` is HTML, the title is not.
+/// Returns a complete page. `body` is HTML; the title is plain text, which is escaped.
 pub fn page(title: &str, body: &str) -> String {
     let title = escape(title);
     format!(
@@ -35,7 +36,7 @@ pub fn page(title: &str, body: &str) -> String {
     )
 }
 
-/// A table; cells are HTML.
+/// Returns a table whose cells are HTML.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut html = "<table>\n<tr>".to_owned();
     for cell in head {
@@ -52,7 +53,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     html + "</table>\n"
 }
 
-/// A text for HTML, in an element or an attribute.
+/// Escapes a text for use in an HTML element or attribute.
 pub fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
@@ -91,16 +92,16 @@ pub(super) fn bar_plot(bins: &[(String, u64)], x_label: &str, y_label: &str) -> 
     svg + "</svg>\n"
 }
 
-/// A line of a plot.
+/// A line of a plot with its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// Written at its end.
+    /// The name, which is written at the right end of the line.
     pub name: String,
-    /// Points from left to right.
+    /// The points `(x, y)` from left to right.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Lines with marks at `ticks` of the x axis; `y` is the range of the other one.
+/// Returns a plot of lines with labels at `ticks` of the x axis; `y` is the range of the y axis.
 pub fn line_plot(
     lines: &[Line],
     ticks: &[(f64, String)],
@@ -116,7 +117,8 @@ pub fn line_plot(
     for (x, label) in ticks {
         svg += &text(x_of(*x), HEIGHT - BOTTOM + 14.0, "middle", label);
     }
-    // Names at the right end of the lines, from the top down and far enough apart to be read.
+    // Names are written at the right end of the lines, from top to bottom with enough distance to
+    // be legible.
     let mut ends: Vec<(f64, &str, &str)> = Vec::new();
     for (Line { name, points }, colour) in lines.iter().zip(COLOURS.iter().cycle()) {
         let places: Vec<_> =
@@ -155,12 +157,12 @@ pub fn line_plot(
     svg + "</svg>\n"
 }
 
-/// The height of a value in a plot.
+/// Returns the y coordinate of a value in a plot whose y axis goes from `low` to `high`.
 pub(super) fn y_of(value: f64, low: f64, high: f64) -> f64 {
     TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 }
 
-/// The start of a plot: its axes, with three values at the left one.
+/// Returns the start of a plot: its axes, with three values on the y axis.
 pub(super) fn axes(x_label: &str, y_label: &str, low: f64, high: f64) -> String {
     let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
     let mut svg = format!(

@@ -1,13 +1,13 @@
-//! Relevance judgements (qrels): which documents answer a query, and how well.
+//! Relevance judgements (qrels): which documents answer a query, and with which grade.
 //!
-//! | form | a line |
+//! | format | lines |
 //! |---|---|
-//! | BEIR | header `query-id`, `corpus-id`, `score`; then the three, tabs between them |
-//! | TREC | `query iteration document grade`, blanks between them; the iteration is not used |
-//! | light-splade | `{"qid": 1, "positive_doc_ids": [1, 2]}`, every grade 1 |
+//! | BEIR | a header `query-id`, `corpus-id`, `score`, then these three fields, separated by tabs |
+//! | TREC | `query iteration document grade`, separated by blanks; the iteration is ignored |
+//! | light-splade | `{"qid": 1, "positive_doc_ids": [1, 2]}`, with grade 1 for every document |
 //!
-//! The form is told by the first line; BEIR's header may be missing. A pair that is judged twice is
-//! an error, as in trec_eval.
+//! The first line decides which format is used; BEIR's header is optional. A pair that is judged
+//! twice is an error, as in trec_eval.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -16,7 +16,7 @@ use std::path::Path;
 use super::lines::{self, Lines, shown};
 use crate::EvalError;
 
-/// Grades of documents by query. Above zero is relevant; a document without a grade is not.
+/// The grades of documents for each query. A document is relevant if its grade is above zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Qrels {
     queries: BTreeMap<String, BTreeMap<String, i32>>,
@@ -30,25 +30,26 @@ enum Form {
 }
 
 impl Qrels {
-    /// Reads a file; one whose name ends in `.gz` or `.zst` is unpacked.
+    /// Reads a file, decompressed if its name ends in `.gz` or `.zst`.
     ///
     /// # Errors
-    /// If it cannot be read, a line cannot be understood, or a pair is judged twice.
+    /// Returns an error if the file cannot be read, a line cannot be parsed, or a pair is judged
+    /// twice.
     pub fn open(path: &Path) -> Result<Self, EvalError> {
         Self::read(lines::open(path)?, &path.to_string_lossy())
     }
 
-    /// Reads judgements; `name` is what errors call the reader.
+    /// Reads judgements from a reader; `name` identifies the reader in error messages.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Returns an error for the same reasons as [`open`](Self::open).
     pub fn read(reader: impl BufRead, name: &str) -> Result<Self, EvalError> {
         let mut qrels = Self::default();
         qrels.extend(reader, name)?;
         Ok(qrels)
     }
 
-    /// Adds the judgements of one more reader.
+    /// Adds the judgements of another reader.
     pub(super) fn extend(&mut self, reader: impl BufRead, name: &str) -> Result<(), EvalError> {
         let mut lines = Lines::new(reader, name);
         let mut form = None;
@@ -69,7 +70,8 @@ impl Qrels {
         Ok(())
     }
 
-    /// Grades a document; false, and nothing changes, if it has a grade.
+    /// Adds the grade of a document and returns true. If the document already has a grade, nothing
+    /// changes and the result is false.
     pub fn insert(&mut self, query: &str, document: &str, grade: i32) -> bool {
         let documents = self.queries.entry(query.to_owned()).or_default();
         if documents.contains_key(document) {
@@ -85,7 +87,7 @@ impl Qrels {
                 let fields: Vec<_> = line.split('\t').map(str::trim).collect();
                 let [query, document, grade] = fields[..] else {
                     return Err(format!(
-                        "expected query, document and score with tabs between, got {} fields",
+                        "expected query, document and score separated by tabs, got {} fields",
                         fields.len()
                     ));
                 };
@@ -125,7 +127,7 @@ impl Qrels {
             .as_array()
             .ok_or("\"positive_doc_ids\" is not a list")?;
         if self.queries.contains_key(&query) {
-            return Err(format!("query {} has a list already", shown(&query)));
+            return Err(format!("query {} already has a list", shown(&query)));
         }
         self.queries.insert(query.clone(), BTreeMap::new());
         for document in positives {
@@ -137,22 +139,23 @@ impl Qrels {
         Ok(())
     }
 
-    /// The grades of a query's documents, by document; none if the query is not judged.
+    /// Returns the grades of a query by document; `None` if the query is not judged.
     pub fn get(&self, query: &str) -> Option<&BTreeMap<String, i32>> {
         self.queries.get(query)
     }
 
-    /// Queries and the grades of their documents, by query.
+    /// Returns an iterator over the queries, in ascending order, with the grades of their
+    /// documents.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &BTreeMap<String, i32>)> {
         self.queries.iter().map(|(query, documents)| (query.as_str(), documents))
     }
 
-    /// Number of queries.
+    /// Returns the number of queries.
     pub fn len(&self) -> usize {
         self.queries.len()
     }
 
-    /// Whether there is no query.
+    /// Returns whether there are no queries.
     pub fn is_empty(&self) -> bool {
         self.queries.is_empty()
     }
@@ -162,7 +165,7 @@ fn is_header(line: &str) -> bool {
     line.split('\t').map(str::trim).eq(["query-id", "corpus-id", "score"])
 }
 
-/// The form of a first line that is no header.
+/// Returns the format of a first line that is not a header.
 fn form_of(line: &str) -> Result<Form, String> {
     if line.trim_start().starts_with('{') {
         Ok(Form::PositiveLists)
@@ -171,7 +174,7 @@ fn form_of(line: &str) -> Result<Form, String> {
     } else if line.split_ascii_whitespace().count() == 4 {
         Ok(Form::Trec)
     } else {
-        Err("these are no qrels; expected BEIR's three fields with tabs between, TREC's four, or \
+        Err("these are not qrels; expected BEIR's three fields separated by tabs, TREC's four, or \
              {\"qid\": …, \"positive_doc_ids\": […]}"
             .to_owned())
     }
@@ -225,10 +228,10 @@ mod tests {
             ("1 0 a x\n", "line 1: the grade \"x\" is not an integer of 32 bits"),
             ("1 0 a 1.5\n", "line 1: the grade \"1.5\" is not an integer"),
             ("q\td\tscore\n", "line 1: the grade \"score\" is not an integer"),
-            ("1\ta\t1\n1\tb\n", "line 2: expected query, document and score with tabs between"),
+            ("1\ta\t1\n1\tb\n", "line 2: expected query, document and score separated by tabs"),
             ("1\t\t1\n", "line 1: an id is empty"),
-            ("hello\n", "line 1: these are no qrels"),
-            ("{\"qid\": 1}\n", "line 1: there is no positive_doc_ids; the fields are: qid"),
+            ("hello\n", "line 1: these are not qrels"),
+            ("{\"qid\": 1}\n", "line 1: no field named positive_doc_ids; the fields are: qid"),
             ("{\"qid\": 1, \"positive_doc_ids\": 2}", "line 1: \"positive_doc_ids\" is not a list"),
             ("{\"qid\": [], \"positive_doc_ids\": []}", "line 1: the id [] is neither"),
             (
@@ -241,7 +244,7 @@ mod tests {
             ),
             (
                 "{\"qid\":1,\"positive_doc_ids\":[]}\n{\"qid\":1,\"positive_doc_ids\":[]}",
-                "line 2: query \"1\" has a list already",
+                "line 2: query \"1\" already has a list",
             ),
             ("{\"qid\": 1", "line 1: not valid JSON"),
         ] {

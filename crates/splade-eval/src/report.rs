@@ -1,4 +1,4 @@
-//! The evaluation of a run: values of every query, their means, and how they are shown.
+//! Evaluates a run: the values of every query, their means, and the formats of the report.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,80 +6,82 @@ use std::num::NonZeroUsize;
 
 use serde_json::{Map, Value, json};
 
-use super::html;
 use super::metrics::{Metric, MetricKind};
 use super::qrels::Qrels;
 use super::run::{Run, Scored};
 use super::statistics::StatisticsSummary;
 use crate::EvalError;
 
-/// Cut-offs of the plot of a metric by `k`, as far as the run goes.
+/// The cut-offs in the plot of a metric, up to the depth of the run.
 const CURVE: [usize; 11] = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
 
-/// Which queries a mean is over.
+/// The set of queries that a mean covers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Averaging {
-    /// All queries of the qrels; one that is not in the run counts 0. This is `trec_eval -c` and
-    /// ir-measures: leaving hard queries out of a run does not make it better.
+    /// All queries of the qrels; a query that is not in the run counts as 0. This equals `trec_eval
+    /// -c` and ir-measures: a run does not improve by leaving out hard queries.
     #[default]
     Judged,
-    /// Queries both of the qrels and of the run: trec_eval without `-c`, pytrec_eval, and BEIR for
-    /// all but MRR, whose sum over these queries it divides by the number of judged ones.
+    /// The queries that are in both the qrels and the run. This equals trec_eval without `-c`,
+    /// pytrec_eval, and BEIR for all metrics but MRR, whose sum over these queries BEIR divides by
+    /// the number of judged queries.
     JudgedAndFound,
 }
 
-/// How a run is evaluated. The default counts all judged queries and all documents.
+/// Options for evaluating a run. The default counts all judged queries and all documents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EvaluateOptions {
-    /// Which queries the means are over.
+    /// The set of queries that the means cover.
     pub averaging: Averaging,
-    /// Drops a document from the ranking of the query with the same id, as BEIR does and with it
-    /// light-splade's Python program. That serves data whose queries are documents; elsewhere it
-    /// may drop the answer.
+    /// Whether a document is dropped from the ranking of the query with the same id, as in BEIR and
+    /// in light-splade's Python program. This is right for data whose queries are documents;
+    /// otherwise it may drop a relevant document.
     pub ignore_identical_ids: bool,
 }
 
-/// The evaluation of a run.
+/// The result of evaluating a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// The metrics, in the order asked for, each once.
+    /// The metrics in the order of the request, without repetition.
     pub metrics: Vec<Metric>,
-    /// Their means over `queries`.
+    /// The means of the metrics over `queries`.
     pub means: Vec<f64>,
-    /// The queries that count, by id.
+    /// The queries that the means cover, sorted by id.
     pub queries: Vec<QueryValues>,
-    /// Queries of the qrels that are not in the run.
+    /// The ids of the queries of the qrels that are not in the run.
     pub missing: Vec<String>,
-    /// Queries of the run that are not in the qrels; they never count.
+    /// The ids of the queries of the run that are not in the qrels; they are never counted.
     pub unjudged: Vec<String>,
-    /// What is known of the vectors, under a name such as `documents`. Empty at first.
+    /// The statistics of the vectors, each with a name such as `documents`. [`evaluate`] leaves the
+    /// list empty.
     pub statistics: Vec<(String, StatisticsSummary)>,
-    /// [`expected_flops`](super::expected_flops), where it is known. None at first.
+    /// The value of [`expected_flops`](super::statistics::expected_flops), if it is known.
+    /// [`evaluate`] sets it to `None`.
     pub flops: Option<f64>,
     pub(super) curves: Vec<Curve>,
 }
 
-/// The values of one query.
+/// The values of one query by all metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryValues {
-    /// The query's id.
+    /// The id of the query.
     pub query: String,
-    /// A value a metric, in the order of [`Report::metrics`].
+    /// One value for each metric, in the order of [`Report::metrics`].
     pub values: Vec<f64>,
 }
 
-/// Means of a kind of metric at growing cut-offs.
+/// The means of a kind of metric at increasing cut-offs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Curve {
     pub(super) kind: MetricKind,
-    /// Cut-off and mean.
+    /// Pairs of a cut-off and the mean at this cut-off.
     pub(super) points: Vec<(usize, f64)>,
 }
 
-/// Evaluates a run.
+/// Evaluates a run against qrels.
 ///
 /// # Errors
-/// If no metric is asked for, or qrels and run have no query in common.
+/// Returns an error if `metrics` is empty, or if the qrels and the run have no query in common.
 pub fn evaluate(
     qrels: &Qrels,
     run: &Run,
@@ -138,24 +140,21 @@ pub fn evaluate(
 }
 
 fn check_input(qrels: &Qrels, run: &Run, metrics: &[Metric]) -> Result<(), EvalError> {
-    let error = |message: String| Err(EvalError::Evaluation(message));
     if metrics.is_empty() {
-        return error("no metric is asked for; name one, such as nDCG@10".to_owned());
+        return Err(EvalError::NoMetric);
     }
     let (Some((judged, _)), Some((found, _))) = (qrels.iter().next(), run.iter().next()) else {
-        let empty = if qrels.is_empty() { "qrels" } else { "run" };
-        return error(format!("there is no query in the {empty}"));
+        let what = if qrels.is_empty() { "qrels" } else { "run" };
+        return Err(EvalError::NoQuery { what });
     };
     if !run.iter().any(|(query, _)| qrels.get(query).is_some()) {
-        return error(format!(
-            "no query of the run is in the qrels; queries are called \"{found}\" in the run and \
-             \"{judged}\" in the qrels"
-        ));
+        let (found, judged) = (found.to_owned(), judged.to_owned());
+        return Err(EvalError::OtherQueries { found, judged });
     }
     Ok(())
 }
 
-/// A curve for every kind of metric, its means still zero.
+/// Returns a curve for every kind of metric, with means that are still zero.
 fn curves_of(metrics: &[Metric], run: &Run) -> Vec<Curve> {
     let depth = run.iter().map(|(_, ranking)| ranking.len()).max().unwrap_or(0);
     let points: Vec<_> = CURVE.into_iter().filter(|k| *k <= depth).map(|k| (k, 0.0)).collect();
@@ -169,12 +168,13 @@ fn curves_of(metrics: &[Metric], run: &Run) -> Vec<Curve> {
 }
 
 impl Report {
-    /// The mean of a metric; none if it was not asked for.
+    /// Returns the mean of a metric; `None` if the metric was not requested.
     pub fn mean(&self, metric: Metric) -> Option<f64> {
         self.metrics.iter().position(|m| *m == metric).map(|i| self.means[i])
     }
 
-    /// Means with four decimals, and what is known of the vectors, to be read by people.
+    /// Returns a table for people to read, with means of four decimals and the statistics of the
+    /// vectors.
     pub fn to_table(&self) -> String {
         let mut rows: Vec<(String, String)> = self
             .metrics
@@ -203,7 +203,8 @@ impl Report {
         rows.iter().map(|(name, value)| format!("{name:left$}  {value:>right$}\n")).collect()
     }
 
-    /// `{"metrics": {"nDCG@10": 0.5, …}, "queries": 3, …}`, without the values of each query.
+    /// Returns the report as JSON without the values of each query: `{"metrics": {"nDCG@10": 0.5,
+    /// …}, "queries": 3, …}`.
     pub fn to_json(&self) -> Value {
         let metrics: Map<String, Value> = self
             .metrics
@@ -228,7 +229,8 @@ impl Report {
         json
     }
 
-    /// A row a query and a column a metric; the last row, `all`, has the means.
+    /// Returns the values as CSV, with a row for each query and a column for each metric; the last
+    /// row, `all`, contains the means.
     pub fn to_csv(&self) -> String {
         let mut csv = "query".to_owned();
         for metric in &self.metrics {
@@ -245,13 +247,7 @@ impl Report {
         csv + "\n"
     }
 
-    /// One page with tables and plots that needs no other file: the values of the queries, the
-    /// metrics by cut-off, and the terms of the texts where they are known.
-    pub fn to_html(&self, title: &str) -> String {
-        html::report(self, title)
-    }
-
-    /// The values of a metric by query.
+    /// Returns the values of a metric by query.
     pub(super) fn values(&self, metric: usize) -> BTreeMap<&str, f64> {
         self.queries.iter().map(|query| (query.query.as_str(), query.values[metric])).collect()
     }
@@ -261,7 +257,7 @@ fn row(name: impl ToString, value: impl ToString) -> (String, String) {
     (name.to_string(), value.to_string())
 }
 
-/// A field of RFC 4180.
+/// Returns a field of a CSV file, quoted if necessary (RFC 4180).
 pub(super) fn csv_field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))

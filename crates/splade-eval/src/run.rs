@@ -1,15 +1,16 @@
-//! Runs: the ranked documents of each query, as a search gave them.
+//! Runs: the ranked documents of each query, as a search returned them.
 //!
-//! | form | a line |
+//! | format | lines |
 //! |---|---|
-//! | TREC | `query Q0 document rank score tag`, blanks between them |
+//! | TREC | `query Q0 document rank score tag`, separated by blanks |
 //! | NDJSON | `{"qid": "q1", "results": [{"doc_id": "d1", "score": 1.5}, …]}` |
 //!
-//! The form is told by the first line. Only NDJSON can say that nothing was found for a query.
+//! The first line decides which format is used. Only NDJSON can represent a query without results.
 //!
-//! Documents are ordered by score, largest first, and of equal scores by id, largest first, byte by
-//! byte. Ranks in a file are not used, and written anew. Scores have 32 bits. All of this is
-//! trec_eval's (`form_res_rels.c`), so that a run has the same metrics here and there.
+//! Documents are sorted by descending score. Documents with equal scores are sorted by descending
+//! id, compared byte by byte. Ranks in a file are ignored and written anew. Scores have 32 bits.
+//! All of this follows trec_eval (`form_res_rels.c`), so that a run has the same metrics in both
+//! programs.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -20,39 +21,41 @@ use serde_json::Value;
 use super::lines::{self, Lines, shown};
 use crate::EvalError;
 
-/// A document of a ranking.
+/// A document of a ranking and its score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
-    /// The document's id.
+    /// The id of the document.
     pub document: String,
-    /// Its score, finite.
+    /// The score, which is always finite in a [`Run`].
     pub score: f32,
 }
 
-/// Rankings by query.
+/// The rankings of documents for all queries.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
-    /// In order, no document twice.
+    /// The ranking of each query, sorted and without repeated documents.
     queries: BTreeMap<String, Vec<Scored>>,
 }
 
 impl Run {
-    /// Reads a file; one whose name ends in `.gz` or `.zst` is unpacked.
+    /// Reads a file, decompressed if its name ends in `.gz` or `.zst`.
     ///
     /// # Errors
-    /// If it cannot be read, a line cannot be understood, or a query has a document twice.
+    /// Returns an error if the file cannot be read, a line cannot be parsed, or a document occurs
+    /// twice for a query.
     pub fn open(path: &Path) -> Result<Self, EvalError> {
         Self::read(lines::open(path)?, &path.to_string_lossy())
     }
 
-    /// Reads a run; `name` is what errors call the reader.
+    /// Reads a run from a reader; `name` identifies the reader in error messages.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Returns an error for the same reasons as [`open`](Self::open).
     pub fn read(reader: impl BufRead, name: &str) -> Result<Self, EvalError> {
         let mut lines = Lines::new(reader, name);
         let mut run = Self::default();
-        // The lines of a query may be apart: documents wait here with the line they came from.
+        // The lines of a query may be scattered, so documents are collected with their line numbers
+        // first.
         let mut waiting: BTreeMap<String, Vec<(Scored, u64)>> = BTreeMap::new();
         let mut ndjson = None;
         while let Some((number, line)) = lines.next_line()? {
@@ -83,15 +86,15 @@ impl Run {
     fn add_object(&mut self, line: &str) -> Result<(), String> {
         let (query, ranking) = parse_object(line)?;
         if self.queries.contains_key(&query) {
-            return Err(format!("query {} is there twice", shown(&query)));
+            return Err(format!("query {} occurs twice", shown(&query)));
         }
         self.insert(&query, ranking).map_err(|error| error.to_string())
     }
 
-    /// Sets the ranking of a query; the documents may come in any order.
+    /// Sets the ranking of a query. The documents may be in any order.
     ///
     /// # Errors
-    /// If a document is there twice, or a score is not finite.
+    /// Returns an error if a document occurs twice or a score is not finite.
     pub fn insert(&mut self, query: &str, mut ranking: Vec<Scored>) -> Result<(), EvalError> {
         let error = |message| EvalError::Ranking { query: query.to_owned(), message };
         if let Some(scored) = ranking.iter().find(|scored| !scored.score.is_finite()) {
@@ -101,19 +104,21 @@ impl Run {
         }
         ranking.sort_unstable_by(|a, b| b.document.cmp(&a.document));
         if let Some(pair) = ranking.windows(2).find(|pair| pair[0].document == pair[1].document) {
-            return Err(error(format!("document {} is there twice", shown(&pair[0].document))));
+            return Err(error(format!("document {} occurs twice", shown(&pair[0].document))));
         }
-        // Stable: of equal scores the larger id stays first. `partial_cmp` takes 0 and -0 as equal.
+        // The sort is stable: of equal scores, the larger id stays first. `partial_cmp` treats 0
+        // and -0 as equal.
         ranking.sort_by(|a, b| b.score.partial_cmp(&a.score).expect("finite: this is a bug"));
         self.queries.insert(query.to_owned(), ranking);
         Ok(())
     }
 
-    /// Writes the run as a TREC file, queries by id, ranks from 1.
+    /// Writes the run as a TREC file, with queries sorted by id and ranks counted from 1.
     ///
     /// # Errors
-    /// If writing fails; [`InvalidInput`](std::io::ErrorKind::InvalidInput) if the tag or an id is
-    /// empty or has a blank, which the format cannot hold.
+    /// Returns an error if writing fails, and one of the kind
+    /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) if the tag or an id is empty or contains
+    /// a blank, which the format cannot represent.
     pub fn write_trec(&self, out: &mut impl Write, tag: &str) -> std::io::Result<()> {
         check_word("tag", tag)?;
         for (query, ranking) in &self.queries {
@@ -126,10 +131,10 @@ impl Run {
         Ok(())
     }
 
-    /// Writes the run as NDJSON, queries by id, documents in order.
+    /// Writes the run as NDJSON, with queries sorted by id and documents in ranking order.
     ///
     /// # Errors
-    /// If writing fails.
+    /// Returns an error if writing fails.
     pub fn write_ndjson(&self, out: &mut impl Write) -> std::io::Result<()> {
         for (query, ranking) in &self.queries {
             write!(out, "{{\"qid\":{},\"results\":[", Value::from(query.as_str()))?;
@@ -143,28 +148,29 @@ impl Run {
         Ok(())
     }
 
-    /// The ranking of a query, best first; none if it was not searched.
+    /// Returns the ranking of a query, best document first; `None` if the run does not contain the
+    /// query.
     pub fn get(&self, query: &str) -> Option<&[Scored]> {
         self.queries.get(query).map(Vec::as_slice)
     }
 
-    /// Queries and their rankings, by query.
+    /// Returns an iterator over the queries, in ascending order, with their rankings.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &[Scored])> {
         self.queries.iter().map(|(query, ranking)| (query.as_str(), ranking.as_slice()))
     }
 
-    /// Number of queries.
+    /// Returns the number of queries.
     pub fn len(&self) -> usize {
         self.queries.len()
     }
 
-    /// Whether there is no query.
+    /// Returns whether there are no queries.
     pub fn is_empty(&self) -> bool {
         self.queries.is_empty()
     }
 }
 
-/// One line of a TREC run.
+/// Parses one line of a TREC run.
 fn parse_line(line: &str) -> Result<(&str, Scored), String> {
     let fields: Vec<_> = line.split_ascii_whitespace().collect();
     let [query, _, document, _, score, _] = fields[..] else {
@@ -175,11 +181,12 @@ fn parse_line(line: &str) -> Result<(&str, Scored), String> {
     };
     let value =
         score.parse::<f64>().ok().map(|score| score as f32).filter(|score| score.is_finite());
-    let score = value.ok_or_else(|| format!("the score {} is no finite number", shown(score)))?;
+    let score =
+        value.ok_or_else(|| format!("the score {} is not a finite number", shown(score)))?;
     Ok((query, Scored { document: document.to_owned(), score }))
 }
 
-/// One line of NDJSON.
+/// Parses one line of an NDJSON run.
 fn parse_object(line: &str) -> Result<(String, Vec<Scored>), String> {
     let object = lines::object(line)?;
     let query = lines::id(lines::field(&object, &["qid"])?)?;
@@ -195,7 +202,7 @@ fn parse_object(line: &str) -> Result<(String, Vec<Scored>), String> {
 }
 
 fn twice(query: &str, document: &str) -> String {
-    format!("document {} is there twice for query {}", shown(document), shown(query))
+    format!("document {} occurs twice for query {}", shown(document), shown(query))
 }
 
 fn check_word(what: &str, word: &str) -> std::io::Result<()> {
@@ -220,7 +227,8 @@ mod tests {
 
     #[test]
     fn orders_by_score_then_by_id_backwards() {
-        // The ranks say otherwise; the lines of q1 are apart; 1.00000001 is 1 in 32 bits.
+        // The ranks in the file differ from the order of the scores, the lines of q1 are scattered,
+        // and 1.00000001 equals 1 in 32 bits.
         let text = "q1 Q0 b 1 1.00000001 x\nq2 Q0 a 1 -0.0 x\nq1 Q0 a 2 7 x\nq1 Q0 c 3 1 x\n\
                     q2 Q0 B 3 0 x\nq2\tQ0\tあ 9 0 x\n";
         let run = Run::read(text.as_bytes(), "run").expect("a run");
@@ -254,26 +262,26 @@ mod tests {
     #[test]
     fn names_the_line_of_errors() {
         for (text, want) in [
-            ("q Q0 b 1 1 x\nq Q0 a 2 1 x\nq Q0 a 3 2 x", "line 3: document \"a\" is there twice"),
+            ("q Q0 b 1 1 x\nq Q0 a 2 1 x\nq Q0 a 3 2 x", "line 3: document \"a\" occurs twice"),
             (
                 "q Q0 a 1 1",
                 "line 1: expected query, Q0, document, rank, score and tag, got 5 fields",
             ),
-            ("\nq Q0 a 1 one x", "line 2: the score \"one\" is no finite number"),
-            ("q Q0 a 1 nan x", "line 1: the score \"nan\" is no finite number"),
-            ("q Q0 a 1 1e39 x", "line 1: the score \"1e39\" is no finite number"),
-            ("{\"qid\":1}", "line 1: there is no results; the fields are: qid"),
+            ("\nq Q0 a 1 one x", "line 2: the score \"one\" is not a finite number"),
+            ("q Q0 a 1 nan x", "line 1: the score \"nan\" is not a finite number"),
+            ("q Q0 a 1 1e39 x", "line 1: the score \"1e39\" is not a finite number"),
+            ("{\"qid\":1}", "line 1: no field named results; the fields are: qid"),
             ("{\"qid\":1,\"results\":{}}", "line 1: \"results\" is not a list"),
             ("{\"qid\":1,\"results\":[7]}", "line 1: a result is not an object"),
             ("{\"qid\":1,\"results\":[{\"doc_id\":1,\"score\":\"a\"}]}", "a score is not a number"),
             ("{\"qid\":1,\"results\":[{\"doc_id\":1,\"score\":1e99}]}", "\"1\" is not finite"),
             (
                 "{\"qid\":1,\"results\":[{\"doc_id\":1,\"score\":2},{\"doc_id\":\"1\",\"score\":1}]}",
-                "line 1: query \"1\": document \"1\" is there twice",
+                "line 1: query \"1\": document \"1\" occurs twice",
             ),
             (
                 "{\"qid\":1,\"results\":[]}\n{\"qid\":1,\"results\":[]}",
-                "line 2: query \"1\" is there twice",
+                "line 2: query \"1\" occurs twice",
             ),
         ] {
             let message = Run::read(text.as_bytes(), "run").expect_err(text).to_string();

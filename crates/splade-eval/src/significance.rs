@@ -1,43 +1,43 @@
-//! Whether two runs differ by more than chance: paired tests on the differences of a metric, one
-//! a query.
+//! Tests whether two runs differ by more than chance, with paired tests on the differences of a
+//! metric, one for each query.
 //!
 //! The randomisation test is Fisher's, in the form that Smucker, Allan and Carterette recommend for
-//! retrieval (CIKM 2007, section 3.1): if the runs were equally good, every difference might as well
-//! have the other sign. The t-test asks the same of normally distributed differences. Both are
-//! two-sided.
+//! retrieval (CIKM 2007, section 3.1): if the runs were equally good, each difference could equally
+//! well have the opposite sign. The t-test asks the same question for normally distributed
+//! differences. Both tests are two-sided.
 
-/// Result of a paired randomisation test.
+/// The result of a paired randomisation test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Randomisation {
-    /// How often signs at random give a mean at least as far from zero as the one observed.
+    /// The share of the sign patterns whose mean is at least as far from zero as the observed mean.
     pub p: f64,
-    /// Patterns of signs that were looked at.
+    /// The number of sign patterns that were tried.
     pub samples: u64,
-    /// Whether these were all there are.
+    /// Whether all possible sign patterns were tried.
     pub exact: bool,
 }
 
-/// Result of a paired t-test.
+/// The result of a paired t-test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TTest {
-    /// Student's t.
+    /// The statistic t of Student's test.
     pub t: f64,
-    /// Queries less one.
+    /// The number of queries minus one.
     pub degrees_of_freedom: u64,
-    /// Two-sided probability of such a t if the mean difference is zero.
+    /// The two-sided probability of a t at least this far from zero if the mean difference is zero.
     pub p: f64,
 }
 
 /// Tests whether the mean of the differences is zero by changing their signs.
 ///
-/// All patterns of signs are tried if there are at most `samples`; else `samples` random ones,
-/// always the same for a seed, with `p = (extreme + 1) / (samples + 1)`, which is never zero. The
-/// cost is `samples` times the differences that are not zero.
+/// All sign patterns are tried if there are at most `samples`. Otherwise `samples` random patterns
+/// are tried, which depend only on the seed, with `p = (extreme + 1) / (samples + 1)`, which is
+/// never zero. The cost is `samples` times the number of differences that are not zero.
 pub fn randomisation_test(differences: &[f64], samples: u64, seed: u64) -> Randomisation {
-    // A zero does not change with its sign.
+    // A zero difference does not change with its sign.
     let differences: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
     let total: f64 = differences.iter().sum();
-    // Sums of the same numbers in another order may differ in their last bits.
+    // Sums of the same numbers in a different order may differ in their last bits.
     let tolerance = 1e-12 * differences.iter().map(|d| d.abs()).sum::<f64>();
     let is_extreme = |positive: f64| (2.0 * positive - total).abs() >= total.abs() - tolerance;
     let patterns = u32::try_from(differences.len()).ok().and_then(|n| 1u64.checked_shl(n));
@@ -59,12 +59,12 @@ pub fn randomisation_test(differences: &[f64], samples: u64, seed: u64) -> Rando
     Randomisation { p: (extreme + 1) as f64 / (samples + 1) as f64, samples, exact: false }
 }
 
-/// The sum of the numbers whose bit is set; at most 64 numbers.
+/// Returns the sum of the numbers whose bit is set; at most 64 numbers are allowed.
 fn sum_of(numbers: &[f64], bits: u64) -> f64 {
     numbers.iter().enumerate().map(|(i, number)| number * (bits >> i & 1) as f64).sum()
 }
 
-/// The generator of Steele, Lea and Flood (OOPSLA 2014, figure 17).
+/// The random number generator SplitMix64 (Steele, Lea and Flood, OOPSLA 2014, figure 17).
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -77,9 +77,9 @@ impl SplitMix64 {
     }
 }
 
-/// Tests whether the mean of the differences is zero, taking them for normally distributed.
+/// Tests whether the mean of the differences is zero, assuming that they are normally distributed.
 ///
-/// None where t is not defined: fewer than two differences, or all the same.
+/// Returns `None` if t is undefined: for fewer than two differences, or if all are equal.
 pub fn t_test(differences: &[f64]) -> Option<TTest> {
     let degrees_of_freedom = differences.len().checked_sub(1)?;
     if differences.iter().all(|difference| *difference == differences[0]) {
@@ -92,13 +92,14 @@ pub fn t_test(differences: &[f64]) -> Option<TTest> {
     if !t.is_finite() {
         return None;
     }
-    // The tails of Student's distribution: I_x(df / 2, 1 / 2) with x = df / (df + t²).
+    // The two tails of Student's distribution are I_x(df / 2, 1 / 2) with x = df / (df + t²).
     let (x, y) = (df / (df + t * t), t * t / (df + t * t));
     let p = incomplete_beta(df / 2.0, 0.5, x, y);
     Some(TTest { t, degrees_of_freedom: degrees_of_freedom as u64, p })
 }
 
-/// The regularised incomplete beta function `I_x(a, b)`; `y` is `1 - x`, given for its precision.
+/// Returns the regularised incomplete beta function `I_x(a, b)`. `y` is `1 - x`, passed separately
+/// for precision.
 fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if x <= 0.0 {
         0.0
@@ -107,13 +108,13 @@ fn incomplete_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
     } else if x <= (a + 1.0) / (a + b + 2.0) {
         beta_fraction(a, b, x, y)
     } else {
-        // There the fraction converges slowly; DLMF 8.17.4.
+        // For larger x the fraction converges slowly; the symmetry is DLMF 8.17.4.
         1.0 - beta_fraction(b, a, y, x)
     }
 }
 
-/// The same by the continued fraction of DLMF 8.17.22, which is evaluated by Lentz's method as
-/// modified by Thompson and Barnett (J. Comput. Phys. 64, 1986).
+/// Returns the incomplete beta function by the continued fraction of DLMF 8.17.22, which is
+/// evaluated by Lentz's method as modified by Thompson and Barnett (J. Comput. Phys. 64, 1986).
 fn beta_fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let away_from_zero = |z: f64| if z.abs() < 1e-300 { 1e-300 } else { z };
     let (mut numerator, mut denominator, mut value) = (f64::INFINITY, 1.0, 1.0);
@@ -135,7 +136,8 @@ fn beta_fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
     (a * x.ln() + b * y.ln() - log_beta).exp() / a * value
 }
 
-/// The logarithm of Γ for arguments above zero: Stirling's series (DLMF 5.11.1) from 10 up.
+/// Returns the logarithm of Γ for arguments above zero, by Stirling's series (DLMF 5.11.1) for
+/// arguments of 10 or more.
 fn log_gamma(mut x: f64) -> f64 {
     let mut below = 1.0f64;
     while x < 10.0 {
@@ -160,7 +162,8 @@ fn log_gamma(mut x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// The first outputs for seed 0 of the authors' program (java.util.SplittableRandom).
+    /// The expected numbers are the first outputs of the authors' program
+    /// (java.util.SplittableRandom) for seed 0.
     #[test]
     fn random_numbers_are_splitmix64() {
         let mut random = SplitMix64(0);
@@ -173,7 +176,7 @@ mod tests {
         let one = Randomisation { p: 1.0, samples: 1, exact: true };
         assert_eq!(randomisation_test(&[], 100, 0), one);
         assert_eq!(randomisation_test(&[0.0; 80], 100, 0), one);
-        // One query that differs proves nothing: both signs are as extreme.
+        // A single query that differs is not significant: both signs are equally extreme.
         assert_eq!(randomisation_test(&[0.5, 0.0], 100, 0).p, 1.0);
         for differences in [&[][..], &[0.1], &[0.0; 9], &[0.1; 9]] {
             assert_eq!(t_test(differences), None);
@@ -186,7 +189,8 @@ mod tests {
         assert_eq!(test, Randomisation { p: 2.0 / 32.0, samples: 32, exact: true });
     }
 
-    /// Five standard deviations of the binomial distribution; and another seed gives another count.
+    /// The allowed difference is five standard deviations of the binomial distribution. Another
+    /// seed gives another count.
     #[test]
     fn samples_come_near_the_exact_test() {
         let differences: Vec<f64> = (0..16).map(|i| f64::from(i * 37 % 23) / 10.0 - 0.8).collect();
@@ -201,7 +205,7 @@ mod tests {
         }
     }
 
-    /// More than 64 differences take several random numbers a sample.
+    /// More than 64 differences need several random numbers for each sample.
     #[test]
     fn every_sign_changes() {
         let differences: Vec<f64> = (0..130).map(|i| if i < 65 { 0.1 } else { -0.1 }).collect();

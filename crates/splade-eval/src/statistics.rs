@@ -1,4 +1,4 @@
-//! How sparse vectors are, and what it costs to search them.
+//! Statistics of sparse vectors: how sparse they are, and what a search with them costs.
 
 use std::collections::BTreeMap;
 
@@ -7,55 +7,58 @@ use splade_sparse::{SparseVector, TermId};
 
 use crate::EvalError;
 
-/// Popular tokens that a summary lists, as light-splade does.
+/// The number of popular tokens in a summary, as in light-splade.
 const POPULAR: usize = 20;
 
-/// Counts of the terms of many vectors. One number a term of the vocabulary, whatever the vectors.
+/// Counts of the terms of many vectors. The memory is one number for each term of the vocabulary,
+/// independent of the number of vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VectorStatistics {
     texts: u64,
-    /// Vectors that have a term, by term.
+    /// For each term, the number of vectors that contain it.
     documents: Vec<u64>,
-    /// Vectors by their number of terms.
+    /// The number of vectors for each number of terms.
     lengths: BTreeMap<usize, u64>,
 }
 
-/// What counts say about vectors.
+/// The statistics of a set of vectors.
 ///
-/// Named and defined as light-splade's `SparseIndexer.stats`, but of all vectors instead of 20,000
-/// random ones, not rounded, and with tokens as popular as one another by term.
+/// Names and definitions are those of light-splade's `SparseIndexer.stats`. However, all vectors
+/// are counted instead of 20,000 random ones, numbers are not rounded, and equally popular tokens
+/// are sorted by term id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatisticsSummary {
-    /// Number of vectors.
+    /// The number of vectors.
     pub texts: u64,
-    /// Terms a vector, on average.
+    /// The mean number of terms in a vector.
     pub avg_nnz: f64,
-    /// The share of the vocabulary that a vector does not have, on average.
+    /// The mean share of the vocabulary that a vector does not contain.
     pub avg_sparsity: f64,
-    /// Terms that any vector has.
+    /// The number of terms that occur in at least one vector.
     pub num_unique_tokens: usize,
-    /// Those of them whose token begins with `##`, as pieces inside a word do in WordPiece.
+    /// The number of these terms whose token begins with `##`, which marks pieces inside a word in
+    /// WordPiece.
     pub num_unique_subtokens: usize,
-    /// The 20 terms that most vectors have, with the share of the vectors, from 0 to 1.
+    /// The 20 most frequent terms, with the share of the vectors that contain them, from 0 to 1.
     pub top_popular_tokens: Vec<(String, f64)>,
-    /// The share of the vectors that have the most popular term.
+    /// The share of the vectors that contain the most frequent term.
     pub most_popular_appear_in_docs: f64,
-    /// Vectors by their number of terms.
+    /// The number of vectors for each number of terms.
     pub terms_per_text: BTreeMap<usize, u64>,
 }
 
 impl VectorStatistics {
-    /// No vectors yet, of a vocabulary of `vocab` terms.
+    /// Creates empty counts for a vocabulary of `vocab` terms.
     pub fn new(vocab: usize) -> Self {
         Self { texts: 0, documents: vec![0; vocab], lengths: BTreeMap::new() }
     }
 
-    /// Counts a vector.
+    /// Adds the terms of a vector to the counts.
     ///
     /// # Errors
-    /// If a term lies outside the vocabulary; nothing is counted then.
+    /// Returns an error if a term lies outside the vocabulary; the vector is not counted then.
     pub fn add(&mut self, vector: &SparseVector) -> Result<(), EvalError> {
-        // Terms ascend: the last one is the largest.
+        // The terms are in ascending order, so the last one is the largest.
         if let Some(term) = vector.terms().last().filter(|t| t.0 as usize >= self.documents.len()) {
             return Err(EvalError::Term { term: *term, vocab: self.documents.len() });
         }
@@ -67,18 +70,19 @@ impl VectorStatistics {
         Ok(())
     }
 
-    /// Number of vectors.
+    /// Returns the number of vectors.
     pub fn texts(&self) -> u64 {
         self.texts
     }
 
-    /// The share of the vectors that have a term; 0 without vectors.
+    /// Returns the share of the vectors that contain a term; 0 if there are no vectors.
     pub fn share(&self, term: TermId) -> f64 {
         let documents = self.documents.get(term.0 as usize).copied().unwrap_or(0);
         documents as f64 / self.texts.max(1) as f64
     }
 
-    /// What the counts say. `token` names a term; one without a name is shown by its number.
+    /// Returns the statistics. `token` returns the name of a term; a term without a name is shown
+    /// by its number.
     pub fn summary<'a>(&self, token: impl Fn(TermId) -> Option<&'a str>) -> StatisticsSummary {
         let texts = self.texts.max(1) as f64;
         let terms: u64 = self.documents.iter().sum();
@@ -105,11 +109,12 @@ impl VectorStatistics {
     }
 }
 
-/// The FLOPS metric: the multiplications that a query and a document take on average.
+/// Returns the FLOPS metric: the mean number of multiplications for a query and a document.
 ///
-/// `Σ p_q(t) · p_d(t)` over the terms, with the shares of the queries and documents that have the
-/// term (SPLADE, arXiv 2107.05720, section 4, after Paria et al., arXiv 2004.05665). It is the
-/// mean over all pairs of the number of terms that the two have in common.
+/// The metric is `Σ p_q(t) · p_d(t)` over the terms, where `p_q(t)` and `p_d(t)` are the shares of
+/// the queries and documents that contain the term (SPLADE, arXiv 2107.05720, section 4, after
+/// Paria et al., arXiv 2004.05665). It equals the mean, over all pairs, of the number of terms that
+/// the two have in common.
 pub fn expected_flops(queries: &VectorStatistics, documents: &VectorStatistics) -> f64 {
     let common = queries.documents.iter().zip(&documents.documents);
     let pairs: f64 = common.map(|(q, d)| *q as f64 * *d as f64).sum();
@@ -117,7 +122,8 @@ pub fn expected_flops(queries: &VectorStatistics, documents: &VectorStatistics) 
 }
 
 impl StatisticsSummary {
-    /// An object with a member a field; popular tokens are pairs of token and share.
+    /// Returns a JSON object with a member for each field; popular tokens are pairs of token and
+    /// share.
     pub fn to_json(&self) -> Value {
         let lengths: Map<String, Value> =
             self.terms_per_text.iter().map(|(n, texts)| (n.to_string(), json!(texts))).collect();

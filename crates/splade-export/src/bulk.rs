@@ -1,8 +1,8 @@
 //! What Elasticsearch and OpenSearch have in common: bulk actions, the limits of ids, and queries
 //! that Lucene's `FeatureField` answers.
 
-use super::HITS;
 use super::json::{push, push_query, push_string, push_weights};
+use super::text::HITS;
 use super::tokens::TermNames;
 use splade_sparse::SparseVector;
 use splade_sparse::files::ShardForm;
@@ -14,7 +14,7 @@ const QUERY_TERMS: usize = 1024;
 
 /// Documents of a file: about 15 MB of SPLADE's vectors, where requests end at 100 MB.
 pub(crate) fn form() -> ShardForm {
-    ShardForm { format: super::EXPORT, stem: "documents", extension: "ndjson", rows: 5_000 }
+    ShardForm { format: super::text::EXPORT, stem: "documents", extension: "ndjson", rows: 5_000 }
 }
 
 /// Appends the line of the action; the engine takes the index from the URL.

@@ -3,11 +3,11 @@
 //! each a protobuf message behind its length. A posting is the distance to the document before and an
 //! integer weight.
 //!
-//! Documents are inverted part by part: a part is a shard, sorted in memory and written to a file of
-//! its own, and all are merged at the end, so that the memory is that of a part, or of the longest
-//! list. A part's layout, numbers little-endian:
+//! Documents are inverted shard by shard: a shard is sorted in memory and written to a file of its
+//! own, and all are merged at the end, so that the memory is that of a shard, or of the longest list.
+//! The layout of an inverted shard, numbers little-endian:
 //!
-//! | part | |
+//! | section | |
 //! |---|---|
 //! | documents | their number (8 bytes), then of each the length of its id (4), the id, the sum of its weights (8) |
 //! | lists in the order of the terms' bytes | length of the term (4), the term, postings (8), sum of weights (8), first document (4), last document (4), weight of the first posting (4), length of the others (4), the others as they are in the result |
@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 use super::lucene::push_repeated;
 use super::quantize::{Quantisation, impacts};
 use super::tokens::{TermNames, is_blank};
-use splade_sparse::files::{FileError, RowWriter, Shard, ShardForm, aside, sync_and_rename};
+use splade_io::{FileError, NewFile};
+use splade_sparse::files::{RowWriter, Shard, ShardForm};
 use splade_sparse::{SparseVector, TermId};
 
 /// One inverted file of impacts.
@@ -32,8 +33,8 @@ pub struct Ciff {
     query_scale: f32,
 }
 
-/// Parts that are merged at once: each is an open file.
-const PARTS: usize = 500;
+/// Shards that are merged at once: each is an open file.
+const SHARDS: usize = 500;
 /// The name of the result.
 const INDEX: &str = "index.ciff";
 
@@ -44,7 +45,12 @@ impl Ciff {
     }
 
     pub(crate) fn form(&self) -> ShardForm {
-        ShardForm { format: super::EXPORT, stem: "part", extension: "inverted", rows: 100_000 }
+        ShardForm {
+            format: super::text::EXPORT,
+            stem: "part",
+            extension: "inverted",
+            rows: 100_000,
+        }
     }
 
     pub(crate) fn quantisation(&self) -> Quantisation {
@@ -64,28 +70,28 @@ impl Ciff {
         push_repeated(out, (id, b':'), vector, self.query_scale, &self.terms)
     }
 
-    pub(crate) fn create(&self, path: &Path) -> Result<PartWriter<'_>, FileError> {
+    pub(crate) fn create(&self, path: &Path) -> Result<InvertedShardWriter<'_>, FileError> {
         let file = File::create(path).map_err(FileError::io("write", path))?;
         let (documents, lists) = (Vec::new(), BTreeMap::new());
-        Ok(PartWriter { ciff: self, path: path.to_path_buf(), file, documents, lists })
+        Ok(InvertedShardWriter { ciff: self, path: path.to_path_buf(), file, documents, lists })
     }
 
-    /// Checks that another part can be merged with those that are there.
+    /// Checks that another shard can be merged with those that are there.
     pub(crate) fn check_room(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
-        if shards.len() < PARTS {
+        if shards.len() < SHARDS {
             return Ok(());
         }
         let rows = shards.iter().map(|shard| shard.rows).max().unwrap_or(0);
         Err(FileError::form(
             dir,
             format!(
-                "{PARTS} parts are full, and more cannot be merged: begin another folder with a \
+                "{SHARDS} parts are full, and more cannot be merged: begin another folder with a \
                  --shard-rows above {rows}, which takes more memory"
             ),
         ))
     }
 
-    /// Merges the parts into the result.
+    /// Merges the shards into the result.
     pub(crate) fn merge(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
         let result = dir.join(INDEX);
         let (documents, most) = (shards.iter().map(|shard| shard.rows).sum::<u64>(), i32::MAX);
@@ -93,26 +99,25 @@ impl Ciff {
             let message = format!("there are {documents} documents; CIFF numbers {most}");
             return Err(FileError::form(&result, message));
         }
-        if shards.len() > PARTS {
-            let rows = documents.div_ceil(PARTS as u64);
+        if shards.len() > SHARDS {
+            let rows = documents.div_ceil(SHARDS as u64);
             return Err(FileError::form(
                 dir,
                 format!(
-                    "there are {} parts, and {PARTS} can be merged: begin another folder with \
+                    "there are {} parts, and {SHARDS} can be merged: begin another folder with \
                      --shard-rows {rows} or more",
                     shards.len()
                 ),
             ));
         }
-        let parts: Vec<PathBuf> = shards.iter().map(|shard| dir.join(&shard.file)).collect();
+        let paths: Vec<PathBuf> = shards.iter().map(|shard| dir.join(&shard.file)).collect();
         let (mut lists, mut tokens) = (0u64, 0u64);
-        each_list(&parts, |list| {
+        each_list(&paths, |list| {
             lists += 1;
             tokens += list.sum;
             Ok(())
         })?;
-        let file = File::create(aside(&result)).map_err(FileError::io("write", &result))?;
-        let mut out = Messages { path: &result, writer: BufWriter::with_capacity(1 << 16, file) };
+        let mut out = Messages { path: &result, writer: NewFile::create(&result)? };
         let mut header = Vec::new();
         for (field, number) in
             [(1, 1), (2, lists), (3, documents), (4, lists), (5, documents), (6, tokens)]
@@ -125,7 +130,7 @@ impl Ciff {
         let about = format!("SPLADE, weights times {}", self.scale);
         push_bytes(&mut header, 8, about.as_bytes());
         out.write(&header)?;
-        each_list(&parts, |list| {
+        each_list(&paths, |list| {
             let mut message = Vec::with_capacity(list.postings.len() + list.term.len() + 32);
             push_bytes(&mut message, 1, &list.term);
             push_number(&mut message, 2, list.count);
@@ -134,10 +139,10 @@ impl Ciff {
             out.write(&message)
         })?;
         let mut number = 0;
-        for part in &parts {
-            let mut part = Part::open(part)?;
-            for _ in 0..part.documents {
-                let (id, sum) = part.document()?;
+        for path in &paths {
+            let mut shard = InvertedShard::open(path)?;
+            for _ in 0..shard.documents {
+                let (id, sum) = shard.document()?;
                 let mut message = Vec::new();
                 push_number(&mut message, 1, number);
                 push_bytes(&mut message, 2, &id);
@@ -146,23 +151,22 @@ impl Ciff {
                 number += 1;
             }
         }
-        out.writer.flush().map_err(FileError::io("write", &result))?;
-        sync_and_rename(&result)
+        out.writer.commit()
     }
 }
 
-/// A part that is being collected.
-pub(crate) struct PartWriter<'a> {
+/// A shard that is being inverted.
+pub(crate) struct InvertedShardWriter<'a> {
     ciff: &'a Ciff,
     path: PathBuf,
     file: File,
     /// Ids and sums of weights.
     documents: Vec<(String, u64)>,
-    /// Of each term the places of its documents in the part, and their weights.
+    /// Of each term the places of its documents in the shard, and their weights.
     lists: BTreeMap<TermId, Vec<(u32, u32)>>,
 }
 
-impl RowWriter for PartWriter<'_> {
+impl RowWriter for InvertedShardWriter<'_> {
     fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
         if id.is_empty() || id.contains(is_blank) {
             let message = "its id is empty or has white space, which ends it in lists of documents";
@@ -175,7 +179,7 @@ impl RowWriter for PartWriter<'_> {
             return Err(refuse(format!("its weights add up to {sum}; give a smaller scale")));
         }
         let place = u32::try_from(self.documents.len())
-            .map_err(|_| refuse("a part has 4 billion documents at most".to_owned()))?;
+            .map_err(|_| refuse("a shard has 4 billion documents at most".to_owned()))?;
         for (term, impact) in impacts {
             self.lists.entry(term).or_default().push((place, impact as u32));
         }
@@ -220,20 +224,20 @@ impl RowWriter for PartWriter<'_> {
 /// A length and the bytes.
 fn write_bytes(writer: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
     let length = u32::try_from(bytes.len())
-        .map_err(|_| std::io::Error::other("a list has more than 4 GB; make smaller parts"))?;
+        .map_err(|_| std::io::Error::other("a list has more than 4 GB; make smaller shards"))?;
     writer.write_all(&length.to_le_bytes())?;
     writer.write_all(bytes)
 }
 
-/// A part that is read.
-struct Part {
+/// An inverted shard that is read.
+struct InvertedShard {
     path: PathBuf,
     reader: BufReader<File>,
     documents: u64,
 }
 
-/// The list of a term in a part.
-struct PartList {
+/// The list of a term in a shard.
+struct ShardList {
     term: Vec<u8>,
     count: u64,
     sum: u64,
@@ -243,13 +247,13 @@ struct PartList {
     rest: Vec<u8>,
 }
 
-impl Part {
+impl InvertedShard {
     fn open(path: &Path) -> Result<Self, FileError> {
         let file = File::open(path).map_err(FileError::io("open", path))?;
         let reader = BufReader::with_capacity(1 << 16, file);
-        let mut part = Self { path: path.to_path_buf(), reader, documents: 0 };
-        part.documents = u64::from_le_bytes(part.array()?);
-        Ok(part)
+        let mut shard = Self { path: path.to_path_buf(), reader, documents: 0 };
+        shard.documents = u64::from_le_bytes(shard.array()?);
+        Ok(shard)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], FileError> {
@@ -274,12 +278,12 @@ impl Part {
     }
 
     /// The next list, after all documents.
-    fn list(&mut self) -> Result<Option<PartList>, FileError> {
+    fn list(&mut self) -> Result<Option<ShardList>, FileError> {
         let left = std::io::BufRead::fill_buf(&mut self.reader).map(|left| !left.is_empty());
         if !left.map_err(FileError::io("read", &self.path))? {
             return Ok(None);
         }
-        Ok(Some(PartList {
+        Ok(Some(ShardList {
             term: self.bytes()?,
             count: u64::from_le_bytes(self.array()?),
             sum: u64::from_le_bytes(self.array()?),
@@ -300,29 +304,29 @@ struct List {
     postings: Vec<u8>,
 }
 
-/// Hands over the lists of all parts, joined, in the order of the terms' bytes.
+/// Hands over the lists of all shards, joined, in the order of the terms' bytes.
 fn each_list(
     paths: &[PathBuf],
     mut take: impl FnMut(List) -> Result<(), FileError>,
 ) -> Result<(), FileError> {
-    let mut parts = Vec::new();
-    // The number of the first document of each part.
+    let mut shards = Vec::new();
+    // The number of the first document of each shard.
     let mut starts = Vec::new();
     let mut waiting = BinaryHeap::new();
     let mut lists = Vec::new();
     let mut start = 0;
     for path in paths {
-        let mut part = Part::open(path)?;
-        for _ in 0..part.documents {
-            part.document()?;
+        let mut shard = InvertedShard::open(path)?;
+        for _ in 0..shard.documents {
+            shard.document()?;
         }
         starts.push(start);
-        start += part.documents;
-        parts.push(part);
+        start += shard.documents;
+        shards.push(shard);
         lists.push(None);
     }
     let mut advance = |place: usize, waiting: &mut BinaryHeap<_>| -> Result<_, FileError> {
-        let next: Option<PartList> = parts[place].list()?;
+        let next: Option<ShardList> = shards[place].list()?;
         if let Some(list) = &next {
             waiting.push(Reverse((list.term.clone(), place)));
         }
@@ -355,7 +359,7 @@ fn each_list(
 /// A file of messages behind their lengths.
 struct Messages<'a> {
     path: &'a Path,
-    writer: BufWriter<File>,
+    writer: NewFile,
 }
 
 impl Messages<'_> {

@@ -13,8 +13,9 @@ use serde_json::json;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+use splade_io::FileError;
 use splade_sparse::SparseVector;
-use splade_sparse::files::{FileError, RowWriter, ShardForm};
+use splade_sparse::files::{RowWriter, ShardForm};
 
 /// Matrices of documents.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl Csr {
             CsrForm::Npz => "npz",
             CsrForm::Safetensors => "safetensors",
         };
-        ShardForm { format: super::EXPORT, stem: "documents", extension, rows: 100_000 }
+        ShardForm { format: super::text::EXPORT, stem: "documents", extension, rows: 100_000 }
     }
 
     pub(crate) fn queries_file(&self) -> &'static str {

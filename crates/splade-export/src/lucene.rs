@@ -25,7 +25,12 @@ impl Lucene {
 
 impl TextTarget for Lucene {
     fn form(&self) -> ShardForm {
-        ShardForm { format: super::EXPORT, stem: "documents", extension: "jsonl", rows: 100_000 }
+        ShardForm {
+            format: super::text::EXPORT,
+            stem: "documents",
+            extension: "jsonl",
+            rows: 100_000,
+        }
     }
 
     fn quantisation(&self) -> Quantisation {

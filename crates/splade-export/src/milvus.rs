@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::HITS;
 use super::json::{push, push_object, push_query, push_string};
+use super::text::HITS;
 use super::text::{Frame, TextTarget, number};
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
@@ -33,7 +33,7 @@ impl Milvus {
 impl TextTarget for Milvus {
     /// A file is the body of one request, which may have 64 MB.
     fn form(&self) -> ShardForm {
-        ShardForm { format: super::EXPORT, stem: "documents", extension: "json", rows: 5_000 }
+        ShardForm { format: super::text::EXPORT, stem: "documents", extension: "json", rows: 5_000 }
     }
 
     fn frame(&self) -> Frame {

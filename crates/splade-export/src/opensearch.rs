@@ -3,10 +3,10 @@
 
 use serde_json::json;
 
-use super::HITS;
 use super::bulk;
 use super::json::{push, push_string, push_weights};
 use super::quantize::{Quantisation, SEISMIC_TERMS};
+use super::text::HITS;
 use super::text::TextTarget;
 use super::tokens::TermNames;
 use splade_sparse::SparseVector;

@@ -1,7 +1,7 @@
 //! PostgreSQL with pgvector 0.7 or later: `sparsevec`, whose places count from 1.
 
-use super::HITS;
 use super::json::push;
+use super::text::HITS;
 use super::text::{TextTarget, number};
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
@@ -69,7 +69,12 @@ impl Pgvector {
 
 impl TextTarget for Pgvector {
     fn form(&self) -> ShardForm {
-        ShardForm { format: super::EXPORT, stem: "documents", extension: "tsv", rows: 100_000 }
+        ShardForm {
+            format: super::text::EXPORT,
+            stem: "documents",
+            extension: "tsv",
+            rows: 100_000,
+        }
     }
 
     fn document(

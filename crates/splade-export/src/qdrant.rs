@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::HITS;
 use super::json::{push, push_lists, push_query, push_string};
+use super::text::HITS;
 use super::text::{Frame, TextTarget, number};
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
@@ -26,7 +26,7 @@ impl Qdrant {
 impl TextTarget for Qdrant {
     /// A file is the body of one request, which may have 32 MB.
     fn form(&self) -> ShardForm {
-        ShardForm { format: super::EXPORT, stem: "documents", extension: "json", rows: 2_000 }
+        ShardForm { format: super::text::EXPORT, stem: "documents", extension: "json", rows: 2_000 }
     }
 
     fn frame(&self) -> Frame {

@@ -23,7 +23,12 @@ impl Seismic {
 impl TextTarget for Seismic {
     /// The engine reads one file: `cat documents-*.jsonl`.
     fn form(&self) -> ShardForm {
-        ShardForm { format: super::EXPORT, stem: "documents", extension: "jsonl", rows: 100_000 }
+        ShardForm {
+            format: super::text::EXPORT,
+            stem: "documents",
+            extension: "jsonl",
+            rows: 100_000,
+        }
     }
 
     fn document(

@@ -6,9 +6,8 @@ use super::ciff::Ciff;
 use super::csr::Csr;
 use super::quantize::Quantisation;
 use super::text::{Frame, TextTarget, TextWriter};
-use splade_sparse::files::{
-    FileError, ParquetWriter, RowWriter, Shard, ShardForm, aside, sync_and_rename,
-};
+use splade_io::{FileError, write_file};
+use splade_sparse::files::{ParquetWriter, RowWriter, Shard, ShardForm};
 
 /// What documents and queries are written for.
 #[derive(Debug)]
@@ -122,9 +121,7 @@ impl Target {
         match self {
             Self::Text(target) => {
                 for (name, text) in target.setup(shards) {
-                    let path = dir.join(name);
-                    std::fs::write(aside(&path), text).map_err(FileError::io("write", &path))?;
-                    sync_and_rename(&path)?;
+                    write_file(&dir.join(name), text.as_bytes())?;
                 }
                 Ok(())
             }

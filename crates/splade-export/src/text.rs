@@ -5,8 +5,15 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::quantize::Quantisation;
+use splade_io::FileError;
 use splade_sparse::SparseVector;
-use splade_sparse::files::{FileError, RowWriter, Shard, ShardForm};
+use splade_sparse::files::{RowWriter, Shard, ShardForm};
+
+/// The format of the manifest of exported documents.
+pub(crate) const EXPORT: &str = "light-splade export";
+
+/// Documents that a query template finds.
+pub(crate) const HITS: usize = 10;
 
 /// How documents and queries look to an engine that reads text.
 pub trait TextTarget: std::fmt::Debug {

@@ -36,7 +36,12 @@ const CANDIDATES: usize = 100;
 
 impl TextTarget for Vespa {
     fn form(&self) -> ShardForm {
-        ShardForm { format: super::EXPORT, stem: "documents", extension: "jsonl", rows: 100_000 }
+        ShardForm {
+            format: super::text::EXPORT,
+            stem: "documents",
+            extension: "jsonl",
+            rows: 100_000,
+        }
     }
 
     fn document(
@@ -84,7 +89,7 @@ impl TextTarget for Vespa {
             );
             out.extend_from_slice(b",\"ranking\":\"splade\",\"input.query(q)\":");
             push_string(out, &format!("{{{}}}", cells.join(",")));
-            push!(out, ",\"hits\":{}}}", super::HITS);
+            push!(out, ",\"hits\":{}}}", super::text::HITS);
         });
         Ok(())
     }

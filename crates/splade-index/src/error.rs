@@ -1,6 +1,11 @@
-//! What can go wrong between files and results.
+//! What can go wrong with an index.
 
 use std::path::{Path, PathBuf};
+
+use splade_io::FileError;
+
+/// What to do about [`IndexError::Broken`].
+const BROKEN: &str = "open the index anew and put the documents again";
 
 /// An error of this crate. Messages name the place and, where there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -13,23 +18,54 @@ pub enum IndexError {
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// Why the system refused.
         source: std::io::Error,
     },
-    /// A folder or file is no index, or a damaged one, or cannot be written now.
-    #[error("{}: {message}", path.display())]
-    Index {
-        /// The folder or file.
+    /// A folder has no index.
+    #[error("{}: there is no index (no index.json)", path.display())]
+    Missing {
+        /// The folder.
         path: PathBuf,
-        /// What is wrong.
+    },
+    /// A new index was to be made in a folder that has one.
+    #[error("{}: there is an index already; add to it, or name another folder", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of an index is not what was written, or is of another version.
+    #[error("{}: {message}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         message: String,
     },
+    /// An index cannot hold a document.
+    #[error("{}: document {id:?} {message}", path.display())]
+    Document {
+        /// The folder of the index.
+        path: PathBuf,
+        /// The beginning of the document's id.
+        id: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A writer cannot go on after an error: the index is what its last commit made it.
+    #[error("{}: the writer failed earlier, and the index is that of its last commit\nhint: {BROKEN}", path.display())]
+    Broken {
+        /// The folder of the index.
+        path: PathBuf,
+    },
     /// Threads could not be started.
-    #[error("cannot start threads: {0}")]
-    Threads(String),
-    /// A file could not be completed.
+    #[error("cannot start threads")]
+    Threads {
+        /// Why.
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// A file could not be completed, or the folder is not ours to write or is being written.
     #[error(transparent)]
-    File(#[from] splade_sparse::files::FileError),
+    File(#[from] FileError),
 }
 
 impl IndexError {
@@ -40,6 +76,15 @@ impl IndexError {
     }
 
     pub(crate) fn damaged(path: &Path, message: impl Into<String>) -> Self {
-        Self::Index { path: path.to_path_buf(), message: message.into() }
+        Self::Damaged { path: path.to_path_buf(), message: message.into() }
+    }
+
+    /// Returns what a person can do about the error, where it is always the same.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Broken { .. } => Some(BROKEN),
+            Self::File(error) => error.hint(),
+            _ => None,
+        }
     }
 }

@@ -1,11 +1,31 @@
 //! Sparse retrieval without a model: build, update, search, explain; BM25.
+//!
+//! ```
+//! use splade_index::{Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};
+//! use splade_sparse::{SparseVector, TermId};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("index");
+//! let vector = |pairs: &[(u32, f32)]| {
+//!     SparseVector::from_pairs(pairs.iter().map(|(t, w)| (TermId(*t), *w)).collect())
+//! };
+//! let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+//! writer.put("cats", &vector(&[(3, 1.5), (7, 0.5)])?)?;
+//! writer.put("dogs", &vector(&[(7, 2.0)])?)?;
+//! writer.commit()?;
+//!
+//! let index = Index::open(&path)?;
+//! let hits = index.search(&vector(&[(7, 1.0)])?, &SearchOptions::default());
+//! assert_eq!(hits[0].id, "dogs");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-mod bm25;
 mod error;
 
 mod index;
 
-pub use bm25::{Bm25, Bm25Options, token_counts};
+pub mod bm25;
+
 pub use error::IndexError;
 pub use index::{
     Filter, Hit, Index, IndexInfo, IndexOptions, IndexWriter, SearchMode, SearchOptions, Share,

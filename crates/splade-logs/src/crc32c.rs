@@ -1,8 +1,9 @@
-//! CRC-32C (Castagnoli; RFC 3720, section 12.1) as TFRecord files store it.
+//! The CRC-32C checksum (Castagnoli; RFC 3720, section 12.1) in the form that TFRecord files store.
 
 /// The polynomial 0x1EDC6F41 with its bits reversed.
 const POLYNOMIAL: u32 = 0x82F6_3B78;
 
+/// The CRC of each byte value.
 const TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -19,12 +20,13 @@ const TABLE: [u32; 256] = {
     table
 };
 
+/// Returns the CRC-32C of some bytes.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| TABLE[usize::from(crc as u8 ^ byte)] ^ crc >> 8)
 }
 
-/// Rotated by 15 bits, plus a constant: records that hold checksums would be weak otherwise
-/// (TensorFlow's `core/lib/hash/crc32c.h`).
+/// Returns the CRC-32C rotated by 15 bits plus a constant. TensorFlow masks checksums this way
+/// because a CRC over data that contain CRCs would be weak (TensorFlow's `core/lib/hash/crc32c.h`).
 pub(super) fn masked_crc32c(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xA282_EAD8)
 }
@@ -35,7 +37,8 @@ mod tests {
 
     #[test]
     fn vectors_of_rfc_3720() {
-        // Appendix B.4, whose bytes stand in the order of the wire, and the usual check value.
+        // The vectors of appendix B.4, whose bytes are printed in wire order, and the usual check
+        // value.
         let ascending: Vec<u8> = (0..32).collect();
         let descending: Vec<u8> = (0..32).rev().collect();
         let cases: [(&[u8], u32); 6] = [

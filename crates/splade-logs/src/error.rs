@@ -1,45 +1,45 @@
-//! What can go wrong with the logs of a run.
+//! The error type of this crate.
 
 use std::io;
 use std::path::PathBuf;
 
-/// An error of a log or of the live page.
+/// An error of a log file or of the live page.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
     /// A log cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Io {
-        /// The file or folder.
+        /// The path of the file or folder.
         path: PathBuf,
-        /// Why the system refused.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A line of an existing log is not a record of a training log. The run was not started: delete
-    /// the line, or move the file away.
+    /// A line of an existing log is not a record of a training log, so the run was not started. The
+    /// user can delete the line or move the file away.
     #[error(
         "{}:{line}: not a record of a training log: {why}\nhint: delete the line, or move the file \
          away to start a new log",
         path.display()
     )]
     Record {
-        /// The log.
+        /// The path of the log.
         path: PathBuf,
         /// The number of the line, counted from 1.
         line: u64,
-        /// Why the line is not a record.
+        /// The error of parsing the line.
         why: serde_json::Error,
     },
-    /// The port of the live page cannot be used. Port 0 takes any that is free.
+    /// The port of the live page cannot be bound. Port 0 selects any free port.
     #[error(
-        "dashboard: cannot serve the live page at port {port}: {source}\nhint: port 0 takes any \
+        "dashboard: cannot serve the live page at port {port}: {why}\nhint: port 0 takes any \
          that is free"
     )]
     Port {
-        /// The port that was asked for.
+        /// The requested port.
         port: u16,
         /// Why the system refused.
-        source: io::Error,
+        why: io::Error,
     },
     /// The thread of the live page cannot be started.
     #[error("dashboard: cannot start a thread for the live page: {0}")]

@@ -1,12 +1,14 @@
-//! The log of a run as JSON lines, one object a record:
+//! The log of a run as JSON lines, with one object per record:
 //!
 //! - `{"kind":"text","tag":…,"text":…,"time":…}`: the config
-//! - `{"kind":"train","step":…,"epoch":…,"time":…,<name>:<number>…}`, and so `eval` and `summary`
-//! - `{"kind":"expansions","step":…,"time":…,"samples":[{"side":…,"text":…,"terms":[[term,weight]…]}…]}`
+//! - `{"kind":"train","step":…,"epoch":…,"time":…,<name>:<number>…}`, and the same with `eval` and
+//!   `summary`
+//! - `{"kind":"expansions","step":…,"time":…,"samples":[…]}`, where each sample is
+//!   `{"side":…,"text":…,"terms":[[term,weight]…]}`
 //!
-//! `time` is in seconds since 1970 and the only value that differs between two equal runs. Numbers
-//! that are not finite are `null`. A record is one write, so that a killed run leaves at most one
-//! unfinished line, the last.
+//! `time` is in seconds since 1970 and is the only value that differs between two equal runs.
+//! Numbers that are not finite are `null`. Each record is written with a single write, so a killed
+//! run leaves at most one unfinished line, the last one.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -19,7 +21,7 @@ use serde_json::{Map, Value};
 use crate::error::LogError;
 use crate::record::Expansion;
 
-/// What kind of numbers a record holds.
+/// The kind of a record that holds numbers.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Train,
@@ -37,7 +39,7 @@ impl Kind {
     }
 }
 
-/// What decides whether a record stays when a run is resumed.
+/// The fields that decide whether a record is kept when a run is resumed.
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Head {
@@ -64,18 +66,19 @@ struct ExpansionsRecord<'a> {
     samples: &'a [Expansion],
 }
 
-/// A log that grows.
+/// A log that records are appended to.
 #[derive(Debug)]
 pub(super) struct JsonLog {
     path: PathBuf,
     file: File,
-    /// The last text of every tag.
+    /// The last text of each tag.
     texts: HashMap<String, String>,
 }
 
 impl JsonLog {
-    /// Starts a log, or continues the one of a run that is resumed after `resumed_step`: records of
-    /// later steps are cut off, and so are the summaries, as the run will end anew.
+    /// Starts a new log, or continues the log of a run that is resumed after `resumed_step`.
+    /// Records of later steps are removed, and so are summaries, since the run will write a new
+    /// one.
     pub(super) fn open(path: &Path, resumed_step: Option<u64>) -> Result<Self, LogError> {
         let error = |source| LogError::Io { path: path.to_owned(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -92,7 +95,8 @@ impl JsonLog {
         Ok(Self { path: path.to_owned(), file, texts })
     }
 
-    /// Adds numbers. Names that are the record's own (`kind`, `step`, `epoch`, `time`) are left out.
+    /// Appends a record of numbers. Values whose names are keys of the record itself (`kind`,
+    /// `step`, `epoch`, `time`) are omitted.
     pub(super) fn numbers(
         &mut self,
         kind: Kind,
@@ -112,7 +116,8 @@ impl JsonLog {
         self.write(&record)
     }
 
-    /// Adds a text, unless the tag has it already: a resumed run tells its config again.
+    /// Appends a text unless it is the last text of the tag already, since a resumed run logs its
+    /// config again.
     pub(super) fn text(&mut self, tag: &str, text: &str, time: f64) -> Result<(), LogError> {
         if self.texts.get(tag).is_some_and(|last| last == text) {
             return Ok(());
@@ -121,7 +126,7 @@ impl JsonLog {
         self.write(&TextRecord { kind: "text", tag, text, time })
     }
 
-    /// Adds sample expansions.
+    /// Appends sample expansions.
     pub(super) fn expansions(
         &mut self,
         step: u64,
@@ -147,7 +152,8 @@ impl JsonLog {
     }
 }
 
-/// Replaces the log by its records up to `step`, written aside first; returns its texts.
+/// Removes the records after `step` and returns the last text of each tag. The remaining records
+/// are written to a temporary file, which then replaces the log.
 fn cut(path: &Path, folder: &Path, step: u64) -> Result<HashMap<String, String>, LogError> {
     let error = |source| LogError::Io { path: path.to_owned(), source };
     let mut kept = BufWriter::new(tempfile::NamedTempFile::new_in(folder).map_err(error)?);
@@ -166,7 +172,7 @@ fn cut(path: &Path, folder: &Path, step: u64) -> Result<HashMap<String, String>,
         if keep { kept.write_all(line).map_err(error) } else { Ok(()) }
     })?;
     let kept = kept.into_inner().map_err(|failed| error(failed.into_error()))?;
-    // The temporary file is for its owner only; the log was not.
+    // A temporary file is accessible only to its owner, so it gets the permissions of the log.
     let permissions = fs::metadata(path).map_err(error)?.permissions();
     kept.as_file().set_permissions(permissions).map_err(error)?;
     kept.as_file().sync_all().map_err(error)?;
@@ -174,7 +180,8 @@ fn cut(path: &Path, folder: &Path, step: u64) -> Result<HashMap<String, String>,
     Ok(texts)
 }
 
-/// All records of a log, each a line with its end. An unfinished one at the end is left out.
+/// Returns all records of a log, each as a line with its line break. An unfinished line at the end
+/// is omitted.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, LogError> {
     let mut records = Vec::new();
     for_each_record(path, |line, _| {
@@ -184,6 +191,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, LogError> {
     Ok(records)
 }
 
+/// Calls `visit` with each record of a log as bytes and as its parsed head.
 fn for_each_record(
     path: &Path,
     mut visit: impl FnMut(&[u8], Head) -> Result<(), LogError>,
@@ -199,7 +207,7 @@ fn for_each_record(
         }
         match serde_json::from_slice(&line) {
             Ok(head) => visit(&line, head)?,
-            // What a crash of the machine left of the last record.
+            // A crash of the machine may leave damage in the last record, which is dropped.
             Err(_) if lines.fill_buf().map_err(error)?.is_empty() => break,
             Err(why) => {
                 return Err(LogError::Record { path: path.to_owned(), line: number, why });
@@ -266,7 +274,8 @@ mod tests {
         let path = folder.path().join("log.jsonl");
         fill(&mut open(&path, None), 1..=4);
         let whole = fs::read(&path).unwrap();
-        // Killed after any byte, resumed after any step whose records were written before.
+        // The run is killed after any byte and resumed after any step whose records had been
+        // written.
         let steps: Vec<usize> = whole
             .split_inclusive(|byte| *byte == b'\n')
             .scan(0, |end, line| {
@@ -274,7 +283,8 @@ mod tests {
                 Some(*end)
             })
             .collect();
-        // Ends of: text, 1, 2 with eval and expansions, 3, 4 with eval and expansions, summary.
+        // The steps end after these records: text, 1, 2 with eval and expansions, 3, 4 with eval
+        // and expansions, summary.
         for (resumed, end) in [(0, steps[0]), (1, steps[1]), (2, steps[4]), (3, steps[5])] {
             for killed in end..=whole.len() {
                 fs::write(&path, &whole[..killed]).unwrap();

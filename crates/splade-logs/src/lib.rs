@@ -1,7 +1,8 @@
-//! What a training run tells: TensorBoard's event files, a log of JSON lines, a live page.
+//! The logs of a training run: TensorBoard event files, a log of JSON lines, and a live page.
 //!
-//! [`Logs`] takes records and hands each to all three. The names of values are in [`names`], the
-//! records of the JSON log in `json_lines.rs`, the page and its server in `dashboard`.
+//! [`Logs`] passes each record to all three. The names of logged values are in [`names`], the
+//! format of the JSON log is described in `json_lines.rs`, and that of the page's server in
+//! `dashboard`.
 
 mod crc32c;
 mod dashboard;

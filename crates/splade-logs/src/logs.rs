@@ -1,4 +1,4 @@
-//! Hands each record to all logs.
+//! Passes each record to all logs.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,32 +11,34 @@ use crate::record::{Expansion, Status};
 use crate::tensorboard::EventFile;
 use crate::{names, tensorboard};
 
-/// Where a run is logged.
+/// The places that a run is logged to.
 #[derive(Debug, Clone, Default)]
 pub struct LogOptions {
-    /// A folder for a file of TensorBoard's, see [`default_logging_dir`]; none: no such file.
+    /// The folder for a TensorBoard event file (see [`default_logging_dir`]), or `None` for no such
+    /// file.
     pub tensorboard: Option<PathBuf>,
-    /// The log of JSON lines. A new run replaces it, a resumed one continues it.
+    /// The path of the log of JSON lines. A new run replaces the file, a resumed one continues it.
     pub json: PathBuf,
-    /// A port of this machine where the live page is served, 0 for any that is free.
+    /// The port of this machine on which the live page is served (0 for any free port), or `None`
+    /// for no page.
     pub dashboard: Option<u16>,
-    /// The step that a resumed run continues after: what was logged of later ones is void.
+    /// The step after which a resumed run continues. Records of later steps are discarded.
     pub resumed_step: Option<u64>,
 }
 
-/// Everything a run tells.
+/// All logs of a run.
 ///
-/// Every record is handed to the operating system before the call returns, so that it outlives the
-/// process. Call [`flush`](Logs::flush) before a checkpoint is written: records of the checkpoint's
-/// step and earlier ones must be on the disk when a run is resumed from it.
+/// Every record is handed to the operating system before the call returns, so that it survives the
+/// death of the process. Call [`flush`](Logs::flush) before a checkpoint is written: when a run is
+/// resumed from it, the records of the checkpoint's step and of earlier steps must be on the disk.
 #[derive(Debug)]
 pub struct Logs {
     json: JsonLog,
     tensorboard: Option<EventFile>,
     dashboard: Option<Dashboard>,
-    /// Of the last record that had one.
+    /// The epoch of the last record that had one.
     epoch: f64,
-    /// What went wrong in a call that returns nothing; the next one that can returns it.
+    /// The error of a call that returns nothing. The next call that can fail returns it.
     error: Option<LogError>,
 }
 
@@ -44,8 +46,9 @@ impl Logs {
     /// Opens the files and starts the live page.
     ///
     /// # Errors
-    /// If a file cannot be made, if the log of a run that is resumed is damaged, or if the port is
-    /// taken; then no file was changed.
+    ///
+    /// Returns an error if a file cannot be created, if the log of a resumed run is damaged, or if
+    /// the port is taken. If the port is taken, no file has been changed.
     pub fn open(options: &LogOptions) -> Result<Self, LogError> {
         let now = now();
         let listener = options.dashboard.map(Listener::bind).transpose()?;
@@ -57,18 +60,19 @@ impl Logs {
         Ok(Self { json, tensorboard, dashboard, epoch: 0.0, error: None })
     }
 
-    /// Tells the epoch that a resumed run continues at, for records that come before its first
+    /// Sets the epoch at which a resumed run continues, for records that come before its first
     /// numbers.
     pub fn continue_at(&mut self, epoch: f64) {
         self.epoch = epoch;
     }
 
-    /// Where the live page is, if there is one: `http://<address>/`.
+    /// Returns the address of the live page, which is at `http://<address>/`, or `None` if there is
+    /// no page.
     pub fn dashboard_address(&self) -> Option<SocketAddr> {
         self.dashboard.as_ref().map(Dashboard::address)
     }
 
-    /// Adds a text such as the config, tagged `args` in transformers' runs.
+    /// Logs a text such as the config, which transformers tags `args`.
     pub fn text(&mut self, tag: &str, text: &str) {
         let now = now();
         let written = self.json.text(tag, text, now).and_then(|()| match &mut self.tensorboard {
@@ -78,53 +82,60 @@ impl Logs {
         self.error = self.error.take().or(written.err());
     }
 
-    /// Adds the numbers of a logging step, named as in [`names`].
+    /// Logs the numbers of a training step, named as in [`names`].
     ///
     /// # Errors
-    /// If a file cannot be written.
+    ///
+    /// Returns an error if a file cannot be written.
     pub fn train(&mut self, step: u64, epoch: f64, values: &[(&str, f64)]) -> Result<(), LogError> {
         self.epoch = epoch;
         self.numbers(Kind::Train, step, values)
     }
 
-    /// Adds the numbers of an evaluation, whose names begin with `eval_`.
+    /// Logs the numbers of an evaluation, whose names begin with `eval_`.
     ///
     /// # Errors
-    /// If a file cannot be written.
+    ///
+    /// Returns an error if a file cannot be written.
     pub fn eval(&mut self, step: u64, epoch: f64, values: &[(&str, f64)]) -> Result<(), LogError> {
         self.epoch = epoch;
         self.numbers(Kind::Eval, step, values)
     }
 
-    /// Adds the numbers of the whole run ([`names::SUMMARY`]).
+    /// Logs the numbers of the whole run ([`names::SUMMARY`]).
     ///
     /// # Errors
-    /// If a file cannot be written.
+    ///
+    /// Returns an error if a file cannot be written.
     pub fn summary(&mut self, step: u64, values: &[(&str, f64)]) -> Result<(), LogError> {
         self.numbers(Kind::Summary, step, values)
     }
 
-    /// Says how far the run is, to the live page only; cheap enough for every step.
+    /// Sets the progress that the live page shows. It is not logged and is cheap enough for every
+    /// step.
     pub fn status(&mut self, status: Status) {
         if let Some(dashboard) = &self.dashboard {
             dashboard.set_status(status);
         }
     }
 
-    /// Adds what sample texts are expanded to; the page shows them beside those of the first step
-    /// that has the same text. They are not in TensorBoard.
+    /// Logs the expansions of sample texts. The page shows them beside those of the first step that
+    /// has the same text. TensorBoard does not get them.
     ///
     /// # Errors
-    /// If the log cannot be written.
+    ///
+    /// Returns an error if the log cannot be written.
     pub fn expansions(&mut self, step: u64, samples: Vec<Expansion>) -> Result<(), LogError> {
         self.deferred()?;
         self.json.expansions(step, &samples, now())
     }
 
-    /// Waits until everything is on the disk.
+    /// Waits until all records are on the disk.
     ///
     /// # Errors
-    /// If it cannot be written, also by a call before that had no way to say so.
+    ///
+    /// Returns an error if the records cannot be written, also if this happened in an earlier call
+    /// that returns nothing.
     pub fn flush(&mut self) -> Result<(), LogError> {
         self.deferred()?;
         self.json.sync()?;
@@ -143,24 +154,25 @@ impl Logs {
         events.flush()
     }
 
+    /// Returns the error of an earlier call that returns nothing, if there was one.
     fn deferred(&mut self) -> Result<(), LogError> {
         self.error.take().map_or(Ok(()), Err)
     }
 }
 
-/// TensorBoard's folder where the config names none, as transformers calls it:
+/// Returns TensorBoard's folder for a config that names none, in the form that transformers uses:
 /// `runs/<month><day>_<hour>-<minute>-<second>_<machine>` under `output_dir`, in UTC.
 pub fn default_logging_dir(output_dir: &Path) -> PathBuf {
     let folder = format!("{}_{}", month_to_second(now() as u64), tensorboard::host_name());
     output_dir.join("runs").join(folder)
 }
 
-/// `%b%d_%H-%M-%S` of seconds since 1970.
+/// Formats seconds since 1970 as `%b%d_%H-%M-%S`.
 fn month_to_second(seconds: u64) -> String {
     const MONTHS: [&str; 12] =
         ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
-    // Howard Hinnant, "chrono-compatible low-level date algorithms": years that begin in March, in
-    // eras of 400 of them, have their leap day at the end.
+    // The algorithm is from Howard Hinnant, "chrono-compatible low-level date algorithms". Years
+    // begin in March, so that the leap day is at their end, and are grouped in eras of 400 years.
     let day_of_era = (seconds / 86_400 + 719_468) % 146_097;
     let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
@@ -170,7 +182,7 @@ fn month_to_second(seconds: u64) -> String {
     format!("{}{day:02}_{hours:02}-{minutes:02}-{:02}", MONTHS[month as usize], seconds % 60)
 }
 
-/// Seconds since 1970, to the millisecond: the only place where the clock is read.
+/// Returns the seconds since 1970, to the millisecond. This is the only place that reads the clock.
 fn now() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_millis() as f64 / 1000.0
@@ -182,7 +194,7 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        // `date -u -d @SECONDS +%b%d_%H-%M-%S`
+        // The expected strings are from `date -u -d @SECONDS +%b%d_%H-%M-%S`.
         for (seconds, expected) in [
             (0, "Jan01_00-00-00"),
             (951_782_400, "Feb29_00-00-00"),

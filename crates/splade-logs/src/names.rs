@@ -1,51 +1,53 @@
 //! The names of the values that a training run logs.
 //!
-//! Those of transformers and of the Python library are theirs, so that curves of both lie in one
-//! plot of TensorBoard. A name of `train` and `summary` becomes the tag `train/<name>`, a name
-//! `eval_<x>` becomes `eval/<x>`.
+//! Where transformers or the Python library log the same value, the name is theirs, so that the
+//! curves of both appear in one TensorBoard plot. A name of a `train` or `summary` record becomes
+//! the tag `train/<name>`, and a name `eval_<x>` becomes `eval/<x>`.
 //!
 //! - A logging step, in Python's order: [`LOSS`], [`GRAD_NORM`], [`LEARNING_RATE`], the epoch, one
 //!   [`loss_name`] for each loss of the sum, [`FLOPS`] or [`REGULARIZER`], [`LAMBDA_Q`],
-//!   [`LAMBDA_D`]; then ours.
-//! - An evaluation: [`EVAL_LOSS`], `eval_` with each of `validation_metrics` as it is spelled in
-//!   the config (`eval_MRR@10`), then the statistics of the documents' vectors
-//!   ([`EVAL_STATISTICS`]); Python also logs the two lambdas here, which are `train/` tags.
+//!   [`LAMBDA_D`], followed by values that Python does not log.
+//! - An evaluation: [`EVAL_LOSS`], `eval_` with each of `validation_metrics` as spelled in the
+//!   config (`eval_MRR@10`), then the statistics of the documents' vectors ([`EVAL_STATISTICS`]).
+//!   Python also logs the two lambdas here, under `train/` tags.
 //! - The end of the run: [`SUMMARY`].
 
-/// Mean over the steps since the last logging step.
+/// The mean loss over the steps since the last logging step.
 pub const LOSS: &str = "loss";
-/// Of the last step, before clipping.
+/// The gradient norm of the last step before clipping.
 pub const GRAD_NORM: &str = "grad_norm";
-/// Of the last step: transformers 4.56 reads it before the scheduler's step.
+/// The learning rate of the last step, since transformers 4.56 reads it before the scheduler's
+/// step.
 pub const LEARNING_RATE: &str = "learning_rate";
-/// Weighted sum of the regularizers in distillation runs, mean since the last logging step. It is
-/// called so in Python whatever the regularizers are.
+/// The weighted sum of the regularizers in distillation runs, as a mean since the last logging
+/// step. Python uses this name for every regularizer.
 pub const FLOPS: &str = "flops";
-/// The same in triplet runs.
+/// The weighted sum of the regularizers in triplet runs, as a mean since the last logging step.
 pub const REGULARIZER: &str = "regularizer";
-/// Strength of the queries' regularizer.
+/// The strength of the queries' regularizer.
 pub const LAMBDA_Q: &str = "lambda_q";
-/// Strength of the documents' regularizer.
+/// The strength of the documents' regularizer.
 pub const LAMBDA_D: &str = "lambda_d";
 
-/// Ours: mean number of terms of a query since the last logging step.
+/// The mean number of terms per query since the last logging step. Python does not log it.
 pub const QUERY_TERMS: &str = "query_terms";
-/// Ours: the same of a document, positive or negative.
+/// The mean number of terms per document, positive or negative, since the last logging step. Python
+/// does not log it.
 pub const DOC_TERMS: &str = "doc_terms";
-/// Ours: tokens that went through the encoders, a second.
+/// The number of tokens per second that pass through the encoders. Python does not log it.
 pub const TOKENS_PER_SECOND: &str = "tokens_per_second";
 
-/// Of masked language modelling: mean cross-entropy of the hidden tokens, and the share of them whose
-/// own id has the largest logit, since the last logging step.
+/// The mean cross-entropy of the masked tokens since the last logging step, for masked language
+/// modelling.
 pub const MASKED_LOSS: &str = "masked_loss";
-/// As [`MASKED_LOSS`].
+/// The fraction of masked tokens whose own id has the largest logit, since the last logging step.
 pub const ACCURACY: &str = "accuracy";
-/// The same of the texts that are held out.
+/// The fraction of masked tokens whose own id has the largest logit, over the held-out texts.
 pub const EVAL_ACCURACY: &str = "eval_accuracy";
 
-/// Mean loss over the samples held out for it.
+/// The mean loss over the held-out samples.
 pub const EVAL_LOSS: &str = "eval_loss";
-/// Statistics of the vectors of the validation documents.
+/// The statistics of the vectors of the validation documents.
 pub const EVAL_STATISTICS: [&str; 5] = [
     "eval_avg_nnz",
     "eval_avg_sparsity",
@@ -54,7 +56,8 @@ pub const EVAL_STATISTICS: [&str; 5] = [
     "eval_most_popular_appear_in_docs",
 ];
 
-/// At the end of a run: seconds, samples and steps a second, floating-point operations, mean loss.
+/// The values at the end of a run: seconds, samples per second, steps per second, floating-point
+/// operations, and mean loss.
 pub const SUMMARY: [&str; 5] = [
     "train_runtime",
     "train_samples_per_second",
@@ -63,12 +66,12 @@ pub const SUMMARY: [&str; 5] = [
     "train_loss",
 ];
 
-/// The name of one loss of a sum, such as `kldiv_loss`, from its name in the config.
+/// Returns the name of one loss of a sum, such as `kldiv_loss`, from its name in the config.
 pub fn loss_name(training_loss: &str) -> String {
     format!("{training_loss}_loss")
 }
 
-/// TensorBoard's tag, as transformers' `rewrite_logs` makes it.
+/// Returns TensorBoard's tag of a value, as transformers' `rewrite_logs` does.
 pub(super) fn tag(name: &str) -> String {
     if let Some(rest) = name.strip_prefix("eval_") {
         format!("eval/{rest}")

@@ -1,31 +1,31 @@
-//! What a run tells besides numbers and texts.
+//! The records of a run other than numbers and texts.
 
 use serde::Serialize;
 
-/// How far a run is, for the live page.
+/// The progress of a run, for the live page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Status {
-    /// What is done now: `training`, `evaluating`, `saving`.
+    /// The current activity: `training`, `evaluating` or `saving`.
     pub phase: &'static str,
-    /// The last step that was done.
+    /// The last completed step.
     pub step: u64,
-    /// Steps of the whole run.
+    /// The number of steps of the whole run.
     pub total: u64,
-    /// Of the last step.
+    /// The loss of the last step.
     pub loss: Option<f64>,
-    /// Tokens that went through the encoders, a second.
+    /// The number of tokens per second that pass through the encoders.
     pub tokens_per_second: Option<f64>,
-    /// Estimated seconds until the run ends.
+    /// The estimated number of seconds until the run ends.
     pub seconds_left: Option<f64>,
 }
 
-/// What a text is expanded to at some step.
+/// The expansion of a text by the model at some step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Expansion {
-    /// `query` or `document`.
+    /// The side of the text: `query` or `document`.
     pub side: &'static str,
-    /// The text.
+    /// The text that is expanded.
     pub text: String,
-    /// Terms with weights, the highest first.
+    /// The terms with their weights, highest weight first.
     pub terms: Vec<(String, f32)>,
 }

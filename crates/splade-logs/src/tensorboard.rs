@@ -1,7 +1,7 @@
-//! TensorBoard event files, byte for byte as torch's `SummaryWriter` writes them.
+//! Writes TensorBoard event files, byte for byte as torch's `SummaryWriter` does.
 //!
 //! A file is a sequence of TFRecords: the length of the data (u64), its masked CRC-32C (u32), the
-//! data and their masked CRC-32C (u32), all little-endian. The data are an `Event` each.
+//! data, and their masked CRC-32C (u32), all little-endian. The data of each record are an `Event`.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -12,10 +12,10 @@ use super::crc32c::masked_crc32c;
 use super::protobuf;
 use crate::error::LogError;
 
-/// Files that this process has made: the last part of a name.
+/// The number of files that this process has created, which is the last part of a file name.
 static FILES: AtomicUsize = AtomicUsize::new(0);
 
-/// An event file that grows.
+/// An event file that records are appended to.
 #[derive(Debug)]
 pub(super) struct EventFile {
     path: PathBuf,
@@ -23,8 +23,8 @@ pub(super) struct EventFile {
 }
 
 impl EventFile {
-    /// Makes a new file in `folder`, which is made too. Where the run continues after
-    /// `resumed_step`, TensorBoard drops what older files of the folder say of later steps.
+    /// Creates a new file in `folder`, and the folder if it is missing. If the run continues after
+    /// `resumed_step`, TensorBoard drops what older files of the folder contain for later steps.
     pub(super) fn create(
         folder: &Path,
         resumed_step: Option<u64>,
@@ -51,7 +51,7 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Adds a number, which the file holds in 32 bits.
+    /// Appends a number, which the file stores in 32 bits.
     pub(super) fn scalar(
         &mut self,
         tag: &str,
@@ -62,22 +62,23 @@ impl EventFile {
         self.write(protobuf::scalar(now, step, tag, value as f32))
     }
 
-    /// Adds a text, shown as Markdown.
+    /// Appends a text, which TensorBoard shows as Markdown.
     pub(super) fn text(&mut self, tag: &str, text: &str, now: f64) -> Result<(), LogError> {
         self.write(protobuf::text(now, tag, text))
     }
 
-    /// Hands what was added to the operating system.
+    /// Hands all buffered records to the operating system.
     pub(super) fn flush(&mut self) -> Result<(), LogError> {
         self.file.flush().map_err(|source| self.error(source))
     }
 
-    /// Waits until what was flushed is on the disk.
+    /// Waits until all records are on the disk.
     pub(super) fn sync(&mut self) -> Result<(), LogError> {
         self.flush()?;
         self.file.get_ref().sync_data().map_err(|source| self.error(source))
     }
 
+    /// Appends an event as a TFRecord.
     fn write(&mut self, event: Vec<u8>) -> Result<(), LogError> {
         let length = (event.len() as u64).to_le_bytes();
         let parts: [&[u8]; 4] = [
@@ -94,7 +95,8 @@ impl EventFile {
     }
 }
 
-/// The machine's name, for names of files only: `localhost` where it is not found.
+/// Returns the name of the machine for use in file names, or `localhost` if it cannot be
+/// determined.
 pub(super) fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| fs::read_to_string("/etc/hostname"))
@@ -110,7 +112,7 @@ pub(super) fn host_name() -> String {
 mod tests {
     use super::*;
 
-    // The clock of scripts/reference/tensorboard_events.py.
+    // The time that scripts/reference/tensorboard_events.py uses.
     const CLOCK: f64 = 1_700_000_000.25;
 
     fn written(resumed_step: Option<u64>, fill: impl Fn(&mut EventFile)) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Logs as a run writes them, read back by readers of these tests.
+//! Checks logs as a run writes them, with readers that are part of these tests.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 use splade_logs::{Expansion, LogOptions, Logs, Status, default_logging_dir, report_html};
 
-/// A run of `steps`, with everything that is logged.
+/// Logs a run of the given steps with every kind of record.
 fn run(options: &LogOptions, steps: std::ops::RangeInclusive<u64>) -> Logs {
     let mut logs = Logs::open(options).unwrap();
     logs.text("args", "{\"seed\": 42}");
@@ -30,7 +30,7 @@ fn options(folder: &Path) -> LogOptions {
     LogOptions { json: folder.join("log.jsonl"), ..LogOptions::default() }
 }
 
-/// Fields of a protobuf message by number: a varint's value, the bits of a number, or bytes.
+/// A field of a protobuf message: the value of a varint, the bits of a number, or bytes.
 #[derive(Debug, Clone)]
 enum Field {
     Number(u64),
@@ -92,7 +92,7 @@ fn message(mut bytes: &[u8]) -> BTreeMap<u64, Field> {
     fields
 }
 
-/// CRC-32C bit by bit, masked as TFRecord does.
+/// Returns the CRC-32C computed bit by bit, masked as TFRecord requires.
 fn masked_crc(bytes: &[u8]) -> u32 {
     let mut crc = !0_u32;
     for byte in bytes {
@@ -169,7 +169,7 @@ fn equal_runs_have_logs_that_differ_in_time_only() {
     };
     let [straight, resumed] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     drop(run(&options(straight.path()), 1..=4));
-    // Killed after step 4, continued after step 2.
+    // The run is killed after step 4 and resumed after step 2.
     drop(run(&options(resumed.path()), 1..=4));
     drop(run(&LogOptions { resumed_step: Some(2), ..options(resumed.path()) }, 3..=4));
     let expected = without_time(straight.path());
@@ -197,12 +197,12 @@ fn the_default_folder_is_named_as_transformers_does() {
     assert!(date.is_char_boundary(5) && date.as_bytes()[5] == b'_' && machine.len() > 1, "{name}");
 }
 
-/// Sends bytes to the page's server and reads until it closes.
+/// Sends bytes to the page's server and reads until it closes the connection.
 fn ask(address: SocketAddr, request: &[u8]) -> String {
     let mut server = TcpStream::connect(address).unwrap();
     let _ = server.write_all(request);
     let mut answer = Vec::new();
-    // A refusal may close the connection before everything was sent.
+    // A refusal may close the connection before everything has been sent.
     let _ = server.read_to_end(&mut answer);
     String::from_utf8(answer).unwrap()
 }
@@ -276,14 +276,14 @@ fn the_page_needs_nothing_from_elsewhere() {
         assert!(html.contains("polyline") && html.contains("color-scheme:light dark"));
         assert!(!html.contains("/*STYLE*/") && !html.contains("/*RECORDS*/"));
         let links = html.split("http").count() - 1;
-        // The policy and the name of SVG are no links.
+        // The content security policy and the namespace of SVG are not links.
         assert_eq!(
             links,
             html.matches("http-equiv").count() + html.matches("http://www.w3.org/2000/svg").count()
         );
         assert_eq!(html.matches("src=").count() + html.matches("@import").count(), 0);
         assert_eq!(html.matches("href=").count(), html.matches("href=\"data:,\"").count());
-        // Nothing of a record can end a script.
+        // No text of a record may end a script element.
         assert_eq!(html.matches("</script>").count(), 2);
     }
     let records = report.split("id=\"records\">").nth(1).unwrap();
@@ -330,7 +330,7 @@ fn requests_that_are_not_for_the_page_are_refused() {
         let answer = ask(address, request);
         assert!(answer.starts_with(expected), "{request:?}: {answer}");
     }
-    // The answer may be lost, as the client still sends when the server closes.
+    // The response may be lost because the client is still sending when the server closes.
     ask(address, &long);
     assert_eq!(get(address, "/healthz").0, "200");
 }
@@ -341,7 +341,7 @@ fn silent_clients_hold_up_neither_the_run_nor_the_page_for_long() {
     let mut logs = run(&LogOptions { dashboard: Some(0), ..options(folder.path()) }, 1..=4);
     let address = logs.dashboard_address().unwrap();
     let mut silent: Vec<_> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
-    // More than are served: these are closed at once.
+    // Clients beyond the limit are closed at once.
     for client in &mut silent[8..] {
         assert!(!matches!(client.read(&mut [0]), Ok(1..)));
     }
@@ -350,7 +350,7 @@ fn silent_clients_hold_up_neither_the_run_nor_the_page_for_long() {
         logs.status(Status { step, ..Status::default() });
     }
     drop(silent);
-    // Their places are free as soon as their threads have seen that they went.
+    // Places become free as soon as their threads notice that the clients have gone.
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\n");
     let served = (0..1000).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(5));

@@ -1,5 +1,5 @@
-//! Prints the bytes that the packed weights of a model folder take in each precision.
-#![allow(clippy::print_stdout, reason = "the figures are what it is for")]
+//! Prints the size in bytes of a model's packed weights for each precision.
+#![allow(clippy::print_stdout, reason = "the output is the purpose of the example")]
 
 use std::path::Path;
 

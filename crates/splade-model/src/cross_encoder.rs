@@ -1,8 +1,9 @@
-//! Cross-encoders: a query and a document as one text, to a score.
+//! Cross-encoders: models that read a query and a document as one text and score the pair.
 //!
-//! The folders are those of transformers' `…ForSequenceClassification`, as sentence-transformers'
-//! `CrossEncoder` has them. Scores are raw logits: what the activation of the folder would make of
-//! them is left to the caller. A score never depends on the pairs beside it, nor on the threads.
+//! The folders are those of transformers' `…ForSequenceClassification`, which
+//! sentence-transformers' `CrossEncoder` reads and writes too. Scores are raw logits: the caller
+//! applies the activation that the folder names, if the caller wants it. A score depends neither on
+//! the other pairs of the batch nor on the number of threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -11,23 +12,26 @@ use rayon::prelude::*;
 use splade_nn::{Isa, Precision};
 use splade_text::{PairEncoding, Tokenizer, TokenizerOptions};
 
-use crate::arch::{PackedTexts, SequenceClassifier, Workspace};
-use crate::config::{ArchitectureConfig, ClassifierConfig, ScoreActivation};
+use crate::arch::{
+    ArchitectureConfig, ClassifierConfig, PackedTexts, ScoreActivation, SequenceClassifier,
+    Workspace,
+};
 use crate::error::ModelError;
 use crate::network::{in_micro_batches, offsets};
 
 /// Settings of [`CrossEncoder::load`].
 #[derive(Debug, Clone)]
 pub struct CrossEncoderOptions {
-    /// The arithmetic of the products.
+    /// The precision of the matrix products.
     pub precision: Precision,
-    /// The kernels.
+    /// The instruction set of the kernels. The default is the best one of this CPU.
     pub isa: Isa,
-    /// The longest pair in tokens, special tokens included; the model's limit if none.
+    /// The longest pair in tokens, special tokens included. `None` means the limit of the model.
     pub max_length: Option<usize>,
-    /// Tokens of a micro-batch.
+    /// The number of tokens in a micro-batch. The default is 512.
     pub batch_tokens: usize,
-    /// A compiled MeCab dictionary for Japanese models.
+    /// A MeCab dictionary that replaces the one that a Japanese model names: a folder with a
+    /// compiled dictionary or a packed file.
     pub mecab_dicdir: Option<PathBuf>,
 }
 
@@ -43,10 +47,10 @@ impl Default for CrossEncoderOptions {
     }
 }
 
-/// Tokens of a micro-batch where nothing else is said.
+/// The default number of tokens in a micro-batch.
 pub(crate) const BATCH_TOKENS: usize = 512;
 
-/// A cross-encoder on the CPU, on the threads of the current rayon pool.
+/// A cross-encoder on the CPU. It computes on the threads of the current rayon pool.
 #[derive(Debug)]
 pub struct CrossEncoder {
     tokenizer: PairTokenizer,
@@ -54,14 +58,14 @@ pub struct CrossEncoder {
     classifier: ClassifierConfig,
 }
 
-/// What [`CrossEncoder::score_batch`] gives.
+/// The scores that [`CrossEncoder::score_batch`] returns, with counts.
 #[derive(Debug, Clone, Default)]
 pub struct ScoredPairs {
-    /// One a pair.
+    /// One score for each pair, in the order of the pairs.
     pub scores: Vec<f32>,
-    /// Tokens of all pairs, special tokens included.
+    /// The number of tokens of all pairs, special tokens included.
     pub tokens: usize,
-    /// Pairs that were cut off at the longest length.
+    /// The number of pairs that were truncated to the longest length.
     pub truncated: usize,
 }
 
@@ -69,7 +73,8 @@ impl CrossEncoder {
     /// Loads the cross-encoder of a folder.
     ///
     /// # Errors
-    /// If the folder is none that can be read, or a setting does not fit it.
+    /// Returns an error if the folder does not hold a model that can be read, or if a setting does
+    /// not fit the model.
     pub fn load(folder: &Path, options: &CrossEncoderOptions) -> Result<Self, ModelError> {
         let config = ArchitectureConfig::open(folder)?;
         let classifier = ClassifierConfig::open(folder, &config)?;
@@ -81,19 +86,19 @@ impl CrossEncoder {
         Ok(Self { tokenizer, network, classifier })
     }
 
-    /// A score for each pair: the logit of a model with one label, what the second label has over
-    /// the first of a model with two.
+    /// Returns a score for each pair. For a model with one label it is the logit; for a model with
+    /// two labels it is the second logit minus the first.
     ///
     /// # Errors
-    /// If a text cannot be tokenized, or the model has other labels.
+    /// Returns an error if a text cannot be tokenized or if the model has more than two labels.
     pub fn score<T: AsRef<str> + Sync>(&self, pairs: &[(T, T)]) -> Result<Vec<f32>, ModelError> {
         Ok(self.score_batch(pairs)?.scores)
     }
 
-    /// Scores pairs and counts tokens and pairs that were cut off.
+    /// Scores pairs and counts their tokens and the truncated pairs.
     ///
     /// # Errors
-    /// As [`score`](Self::score).
+    /// Returns the same errors as [`score`](Self::score).
     pub fn score_batch<T: AsRef<str> + Sync>(
         &self,
         pairs: &[(T, T)],
@@ -103,7 +108,7 @@ impl CrossEncoder {
         let scores = logits.iter().map(|logits| score_of(logits)).collect::<Option<_>>();
         let scores = scores.ok_or_else(|| {
             ModelError::Setting(format!(
-                "a score is made of one or two labels; this model has {}",
+                "cannot score pairs: a score needs one or two labels, but this model has {}",
                 self.labels()
             ))
         })?;
@@ -114,10 +119,10 @@ impl CrossEncoder {
         })
     }
 
-    /// The logits of every pair, one a label.
+    /// Returns the logits of every pair, one for each label.
     ///
     /// # Errors
-    /// If a text cannot be tokenized.
+    /// Returns an error if a text cannot be tokenized.
     pub fn logits<T: AsRef<str> + Sync>(
         &self,
         pairs: &[(T, T)],
@@ -125,33 +130,33 @@ impl CrossEncoder {
         Ok(self.network.logits(&self.tokenizer.encode(pairs)?))
     }
 
-    /// Logits of a pair.
+    /// Returns the number of labels, which is the number of logits of a pair.
     pub fn labels(&self) -> usize {
         self.classifier.labels
     }
 
-    /// Whether sentence-transformers applies a sigmoid to the logits of this folder.
+    /// Returns whether sentence-transformers applies a sigmoid to the logits of this folder.
     pub fn has_sigmoid(&self) -> bool {
         self.classifier.score == ScoreActivation::Sigmoid
     }
 
-    /// The tokenizer of pairs.
+    /// Returns the tokenizer, which encodes two texts as one sequence.
     pub fn tokenizer(&self) -> &PairTokenizer {
         &self.tokenizer
     }
 
-    /// Bytes of the weights.
+    /// Returns the size of the packed weights in bytes.
     pub fn weight_bytes(&self) -> usize {
         self.network.model.bytes()
     }
 
-    /// Tensors of the file that the model does not use.
+    /// Returns the names of the tensors in the weights file that the model does not use.
     pub fn unexpected_tensors(&self) -> &[String] {
         &self.network.model.unexpected
     }
 }
 
-/// The score of a pair by its logits; none for more than two.
+/// Returns the score for the logits of a pair, or `None` if there are more than two logits.
 pub(crate) fn score_of(logits: &[f32]) -> Option<f32> {
     match *logits {
         [score] => Some(score),
@@ -160,12 +165,13 @@ pub(crate) fn score_of(logits: &[f32]) -> Option<f32> {
     }
 }
 
-/// Pairs of texts to ids, as the model of a folder takes them.
+/// A tokenizer that turns pairs of texts into the ids and token types that the model of a folder
+/// takes.
 #[derive(Debug)]
 pub struct PairTokenizer {
     tokenizer: Tokenizer,
     max_length: usize,
-    /// Whether the model tells the texts of a pair apart by the types of their tokens.
+    /// Whether the model distinguishes the two texts of a pair by token types.
     typed: bool,
 }
 
@@ -173,7 +179,7 @@ impl PairTokenizer {
     /// Loads the tokenizer of a folder.
     ///
     /// # Errors
-    /// If there is none, or a setting does not fit the model.
+    /// Returns an error if the folder has no tokenizer or if a setting does not fit the model.
     pub fn open(
         folder: &Path,
         max_length: Option<usize>,
@@ -192,35 +198,31 @@ impl PairTokenizer {
         let setting = |message| Err(ModelError::Setting(message));
         let (place, vocab, limit) = (folder.display(), config.vocab(), config.max_tokens());
         if tokenizer.len() > vocab {
-            return setting(format!(
-                "{place}: the tokenizer has {} tokens but the model's vocabulary {vocab}",
-                tokenizer.len()
-            ));
+            let (path, tokens) = (folder.to_path_buf(), tokenizer.len());
+            return Err(ModelError::Vocabulary { path, tokens, vocab });
         }
-        // A model with one type has nothing to tell the texts apart by.
+        // A model with a single token type cannot distinguish the two texts, so all types are zero.
         let typed = config.token_types().filter(|rows| *rows > 1);
         let types = usize::from(tokenizer.max_token_type());
         if typed.is_some_and(|rows| types >= rows) {
             return setting(format!(
-                "{place}: the tokenizer gives pairs the token type {types}, of which the model has \
-                 no embedding; save it without token types (\"model_input_names\" in \
-                 tokenizer_config.json)"
+                "{place}: the tokenizer gives pairs the token type {types}, but the model has no \
+                 embedding for it; save the tokenizer without token types \
+                 (\"model_input_names\" in tokenizer_config.json)"
             ));
         }
         let own = tokenizer.model_max_length().unwrap_or(limit).min(limit);
         let max_length = max_length.unwrap_or(own);
         if !(6..=limit).contains(&max_length) {
-            return setting(format!(
-                "a maximum length of {max_length} tokens; the model takes 6 to {limit}"
-            ));
+            return Err(ModelError::MaxLength { got: max_length, shortest: 6, longest: limit });
         }
         Ok(Self { tokenizer, max_length, typed: typed.is_some() })
     }
 
-    /// Ids and types of every pair.
+    /// Returns the ids and the token types of every pair.
     ///
     /// # Errors
-    /// If a text cannot be tokenized.
+    /// Returns an error if a text cannot be tokenized.
     pub fn encode<T: AsRef<str> + Sync>(
         &self,
         pairs: &[(T, T)],
@@ -236,13 +238,13 @@ impl PairTokenizer {
         pairs.par_iter().map(encode).collect()
     }
 
-    /// The longest pair in tokens.
+    /// Returns the longest pair in tokens, special tokens included.
     pub fn max_length(&self) -> usize {
         self.max_length
     }
 }
 
-/// A classifier of pairs, in micro-batches.
+/// A sequence classifier that computes pairs in micro-batches.
 #[derive(Debug)]
 pub(crate) struct PairNetwork {
     pub(crate) model: SequenceClassifier,
@@ -250,7 +252,7 @@ pub(crate) struct PairNetwork {
     workspaces: Mutex<Vec<Workspace>>,
 }
 
-/// Pairs packed one after another: ids, types, offsets.
+/// Pairs in one sequence of tokens: their ids, their types and the offset of each pair.
 #[derive(Debug, Default)]
 pub(crate) struct PackedPairs {
     ids: Vec<u32>,
@@ -278,11 +280,11 @@ impl PairNetwork {
         (isa, precision): (Isa, Precision),
         batch_tokens: usize,
     ) -> Result<Self, ModelError> {
-        let model = SequenceClassifier::load(folder, config, classifier, isa, precision)?;
+        let model = SequenceClassifier::load(&folder.into(), config, classifier, isa, precision)?;
         Ok(Self { model, batch_tokens: batch_tokens.max(1), workspaces: Mutex::default() })
     }
 
-    /// The logits of every pair.
+    /// Computes the logits of every pair.
     pub(crate) fn logits(&self, pairs: &[PairEncoding]) -> Vec<Vec<f32>> {
         let lengths: Vec<usize> = pairs.iter().map(|pair| pair.ids.len()).collect();
         in_micro_batches(&lengths, self.batch_tokens, |batch, parallel| {

@@ -1,48 +1,51 @@
-//! Texts to sparse vectors.
+//! Encoders, which turn texts into sparse vectors.
 //!
-//! A vector never depends on the texts beside it, nor on the number of threads. Memory does not grow
-//! with the number of texts but for their token ids and vectors (`network.rs` has the rest).
+//! A vector depends neither on the other texts of the batch nor on the number of threads. Beside
+//! the token ids and the vectors, memory does not grow with the number of texts; `network.rs` gives
+//! the size of the rest.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use splade_nn::{Isa, PooledTerm, Precision};
 use splade_sparse::{SparseVector, TermId};
-use splade_text::{Tokenizer, TokenizerOptions};
+use splade_text::{ModelFiles, Tokenizer, TokenizerOptions};
 
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder, Tower};
 use crate::lookup::Lookup;
 use crate::network::Network;
 
-/// Which encoder of a model.
+/// The side of a model that an encoder is loaded for: documents or queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Side {
     /// The encoder of documents.
     #[default]
     Document,
-    /// The encoder of queries, where the model has one of its own.
+    /// The encoder of queries. Many models use the encoder of documents for queries too.
     Query,
 }
 
 /// Settings of [`Encoder::load`].
 #[derive(Debug, Clone)]
 pub struct EncoderOptions {
-    /// Which encoder.
+    /// The side whose encoder is loaded. The default is the document side.
     pub side: Side,
-    /// The arithmetic of the products.
+    /// The precision of the matrix products.
     pub precision: Precision,
-    /// The kernels.
+    /// The instruction set of the kernels. The default is the best one of this CPU.
     pub isa: Isa,
-    /// Threads; all cores if none.
+    /// The number of threads. `None` means one for each core.
     pub threads: Option<usize>,
-    /// The longest text in tokens, special tokens included; the model's limit if none.
+    /// The longest text in tokens, special tokens included. `None` means the limit of the model.
     pub max_length: Option<usize>,
-    /// Tokens of a micro-batch.
+    /// The number of tokens in a micro-batch. The default is 512.
     pub batch_tokens: usize,
-    /// Put before every text; the model's own prompt if none.
+    /// The string that is put before every text. `None` means the prompt of the model.
     pub prompt: Option<String>,
-    /// A compiled MeCab dictionary for Japanese models.
+    /// A MeCab dictionary that replaces the one that a Japanese model names: a folder with a
+    /// compiled dictionary or a packed file.
     pub mecab_dicdir: Option<PathBuf>,
 }
 
@@ -62,50 +65,84 @@ impl Default for EncoderOptions {
 }
 
 /// A SPLADE encoder on the CPU.
-#[derive(Debug)]
+///
+/// Cloning is cheap, because clones share the tokenizer, the weights and the threads.
+#[derive(Debug, Clone)]
 pub struct Encoder {
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     engine: Engine,
     prompt: String,
     max_length: usize,
-    pool: rayon::ThreadPool,
+    threads: Threads,
 }
 
-/// What makes terms of ids.
-#[derive(Debug)]
+/// The encoders of queries and of documents of one model.
+#[derive(Debug, Clone)]
+pub struct EncoderPair {
+    /// The encoder of queries.
+    pub query: Encoder,
+    /// The encoder of documents.
+    pub document: Encoder,
+}
+
+/// The part of an encoder that turns token ids into terms.
+#[derive(Debug, Clone)]
 enum Engine {
-    Network(Box<Network>),
-    Lookup(Lookup),
+    Network(Arc<Network>),
+    Lookup(Arc<Lookup>),
 }
 
-/// What [`Encoder::encode_batch`] gives.
+/// The threads of an encoder. The pool is `None` where the system has no threads, as in browsers;
+/// the calling thread then does the work.
+#[derive(Debug, Clone)]
+struct Threads(Option<Arc<rayon::ThreadPool>>);
+
+impl Threads {
+    fn start(count: Option<usize>) -> Result<Self, ModelError> {
+        if cfg!(target_family = "wasm") {
+            return Ok(Self(None));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count.unwrap_or(0)).build();
+        Ok(Self(Some(Arc::new(pool.map_err(ModelError::Threads)?))))
+    }
+
+    /// Runs `work` on the threads of the pool, or on the calling thread if there is no pool.
+    fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.0 {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+}
+
+/// The vectors that [`Encoder::encode_batch`] returns, with counts.
 #[derive(Debug, Clone, Default)]
 pub struct Encoded {
-    /// One a text, in the order of the texts.
+    /// One vector for each text, in the order of the texts.
     pub vectors: Vec<SparseVector>,
-    /// Tokens of all texts, special tokens included.
+    /// The number of tokens of all texts, special tokens included.
     pub tokens: usize,
-    /// Texts that were cut off at the longest length.
+    /// The number of texts that were truncated to the longest length.
     pub truncated: usize,
 }
 
-/// Where the terms of a text come from.
+/// An explanation of a vector: which token gave each term its weight.
 #[derive(Debug, Clone)]
 pub struct Explanation {
     /// The tokens of the text, special tokens included.
     pub tokens: Vec<String>,
-    /// The terms, by descending weight.
+    /// The terms by descending weight; equal weights are ordered by term id.
     pub terms: Vec<ExplainedTerm>,
 }
 
-/// A term, and the token that gave it its weight.
+/// A term with its weight and the token that gave it the weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExplainedTerm {
-    /// The term.
+    /// The id of the term.
     pub term: TermId,
-    /// Its weight.
+    /// The weight of the term, above zero.
     pub weight: f32,
-    /// Index of the token with the largest logit for it.
+    /// The index, in [`Explanation::tokens`], of the token with the largest logit for the term.
     pub position: usize,
 }
 
@@ -113,47 +150,105 @@ impl Encoder {
     /// Loads an encoder of a model folder.
     ///
     /// # Errors
-    /// If the folder is no model that can be read, or a setting does not fit it.
+    /// Returns an error if the folder does not hold a model that can be read, or if a setting does
+    /// not fit the model.
     pub fn load(folder: &Path, options: &EncoderOptions) -> Result<Self, ModelError> {
-        let folder = ModelFolder::open(folder)?;
+        Self::from_files(&folder.into(), options)
+    }
+
+    /// Loads an encoder of a model whose files are in a folder or in memory.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`load`](Self::load).
+    pub fn from_files(files: &ModelFiles, options: &EncoderOptions) -> Result<Self, ModelError> {
+        let folder = ModelFolder::from_files(files)?;
         let tower = match options.side {
-            Side::Document => folder.document,
-            Side::Query => folder.query,
+            Side::Document => &folder.document,
+            Side::Query => &folder.query,
         };
-        let mut pool = rayon::ThreadPoolBuilder::new();
-        if let Some(threads) = options.threads {
-            pool = pool.num_threads(threads);
-        }
-        let pool = pool
-            .build()
-            .map_err(|error| ModelError::Setting(format!("cannot start threads: {error}")))?;
-        let (tokenizer, engine) = load_tower(&tower, options, &pool)?;
+        let threads = Threads::start(options.threads)?;
+        let (tokenizer, engine) = load_tower(&folder, tower, options, &threads)?;
+        Self::new(tokenizer, engine, tower, options, threads)
+    }
+
+    /// Loads the encoders of queries and documents of a model folder. If both have the same
+    /// weights, the weights are read and held once. `options.side` is ignored; the other options
+    /// apply to both encoders.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`load`](Self::load).
+    pub fn load_pair(folder: &Path, options: &EncoderOptions) -> Result<EncoderPair, ModelError> {
+        Self::pair_from_files(&folder.into(), options)
+    }
+
+    /// Loads the encoders of queries and documents like [`load_pair`](Self::load_pair), from files
+    /// in a folder or in memory.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`load`](Self::load).
+    pub fn pair_from_files(
+        files: &ModelFiles,
+        options: &EncoderOptions,
+    ) -> Result<EncoderPair, ModelError> {
+        let folder = ModelFolder::from_files(files)?;
+        let threads = Threads::start(options.threads)?;
+        let load = |tower| load_tower(&folder, tower, options, &threads);
+        let (tokenizer, engine) = load(&folder.document)?;
+        let queries = match folder.shares_towers() {
+            true => (tokenizer.clone(), engine.clone()),
+            false => load(&folder.query)?,
+        };
+        let new = |(tokenizer, engine), tower| {
+            Self::new(tokenizer, engine, tower, options, threads.clone())
+        };
+        let document = new((tokenizer, engine), &folder.document)?;
+        Ok(EncoderPair { query: new(queries, &folder.query)?, document })
+    }
+
+    /// Builds an encoder from the parts of a tower after checking that they fit each other.
+    fn new(
+        tokenizer: Arc<Tokenizer>,
+        engine: Engine,
+        tower: &Tower,
+        options: &EncoderOptions,
+        threads: Threads,
+    ) -> Result<Self, ModelError> {
         let (vocab, shortest, limit) = match &engine {
             Engine::Network(network) => (network.model.decoder.vocab(), 3, network.max_tokens),
             Engine::Lookup(lookup) => (lookup.vocab(), 1, usize::MAX),
         };
         if tokenizer.len() > vocab {
-            return Err(ModelError::Setting(format!(
-                "{}: the tokenizer has {} tokens but the model's vocabulary {vocab}",
-                tower.dir.display(),
-                tokenizer.len(),
-            )));
+            let (path, tokens) = (tower.dir.clone(), tokenizer.len());
+            return Err(ModelError::Vocabulary { path, tokens, vocab });
         }
         let own = tower.max_seq_length.or(tokenizer.model_max_length()).unwrap_or(limit).min(limit);
         let max_length = options.max_length.unwrap_or(own);
         if max_length > limit || max_length < shortest {
-            return Err(ModelError::Setting(format!(
-                "a maximum length of {max_length} tokens; the model takes {shortest} to {limit}"
-            )));
+            return Err(ModelError::MaxLength { got: max_length, shortest, longest: limit });
         }
-        let prompt = options.prompt.clone().unwrap_or(tower.prompt);
-        Ok(Self { tokenizer, engine, prompt, max_length, pool })
+        let prompt = options.prompt.clone().unwrap_or_else(|| tower.prompt.clone());
+        Ok(Self { tokenizer, engine, prompt, max_length, threads })
     }
 
-    /// Encodes texts; vectors come in their order.
+    /// Returns the encoder with another prompt, the string that is put before every text.
+    pub fn with_prompt(self, prompt: String) -> Self {
+        Self { prompt, ..self }
+    }
+
+    /// Returns whether two encoders share one copy of the weights in memory. Equal weights in two
+    /// copies give `false`.
+    pub fn shares_weights(&self, other: &Self) -> bool {
+        match (&self.engine, &other.engine) {
+            (Engine::Network(a), Engine::Network(b)) => Arc::ptr_eq(a, b),
+            (Engine::Lookup(a), Engine::Lookup(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
+    /// Encodes texts and returns one vector for each, in the order of the texts.
     ///
     /// # Errors
-    /// If a text cannot be tokenized.
+    /// Returns an error if a text cannot be tokenized.
     pub fn encode<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
@@ -161,12 +256,12 @@ impl Encoder {
         Ok(self.encode_batch(texts)?.vectors)
     }
 
-    /// Encodes texts and counts tokens and truncated texts.
+    /// Encodes texts and counts their tokens and the truncated texts.
     ///
     /// # Errors
-    /// If a text cannot be tokenized.
+    /// Returns an error if a text cannot be tokenized.
     pub fn encode_batch<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Encoded, ModelError> {
-        self.pool.install(|| {
+        self.threads.install(|| {
             let (ids, truncated) = self.tokenize(texts)?;
             let pooled = self.engine.run(&ids);
             let vectors = pooled.into_iter().map(|terms| to_vector(&terms)).collect();
@@ -174,12 +269,12 @@ impl Encoder {
         })
     }
 
-    /// Encodes a text and tells for each term which token gave it.
+    /// Encodes a text and returns for each term the token that gave it its weight.
     ///
     /// # Errors
-    /// If the text cannot be tokenized.
+    /// Returns an error if the text cannot be tokenized.
     pub fn explain(&self, text: &str) -> Result<Explanation, ModelError> {
-        self.pool.install(|| {
+        self.threads.install(|| {
             let (ids, _) = self.tokenize(&[text])?;
             let pooled = self.engine.run(&ids).pop().unwrap_or_default();
             let mut terms: Vec<ExplainedTerm> = pooled
@@ -196,17 +291,18 @@ impl Encoder {
         })
     }
 
-    /// The token of a term; `[id]` where the model's vocabulary is larger than the tokenizer's.
+    /// Returns the token of a term, or `[id]` for an id that the tokenizer does not have. The
+    /// model's vocabulary may be larger than the tokenizer's.
     pub fn token(&self, term: TermId) -> String {
         self.tokenizer.token(term.0).map_or_else(|| format!("[{term}]"), str::to_owned)
     }
 
-    /// The tokenizer.
+    /// Returns the tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }
 
-    /// Terms of the model's vocabulary: the dimension of the vectors.
+    /// Returns the size of the model's vocabulary, which is the dimension of the vectors.
     pub fn vocab(&self) -> usize {
         match &self.engine {
             Engine::Network(network) => network.model.decoder.vocab(),
@@ -214,17 +310,17 @@ impl Encoder {
         }
     }
 
-    /// The longest text in tokens.
+    /// Returns the longest text in tokens. Longer texts are truncated.
     pub fn max_length(&self) -> usize {
         self.max_length
     }
 
-    /// What is put before every text; often empty.
+    /// Returns the prompt, which is put before every text. It is often empty.
     pub fn prompt(&self) -> &str {
         &self.prompt
     }
 
-    /// Bytes of the packed weights.
+    /// Returns the size of the packed weights in bytes.
     pub fn weight_bytes(&self) -> usize {
         match &self.engine {
             Engine::Network(network) => network.model.bytes(),
@@ -232,7 +328,7 @@ impl Encoder {
         }
     }
 
-    /// Tensors of the file that the model does not use.
+    /// Returns the names of the tensors in the weights file that the model does not use.
     pub fn unexpected_tensors(&self) -> &[String] {
         match &self.engine {
             Engine::Network(network) => &network.model.tensors.unexpected,
@@ -240,7 +336,8 @@ impl Encoder {
         }
     }
 
-    /// Tensors of the file that the model is made of; none of a table.
+    /// Returns the names of the tensors in the weights file that the model uses. The list is empty
+    /// for a lookup table.
     pub(crate) fn tensors(&self) -> &[String] {
         match &self.engine {
             Engine::Network(network) => &network.model.tensors.read,
@@ -248,7 +345,7 @@ impl Encoder {
         }
     }
 
-    /// The weight of every token, where they are looked up.
+    /// Returns the weights of all tokens by id if the encoder is a lookup table.
     pub(crate) fn table(&self) -> Option<&[f32]> {
         match &self.engine {
             Engine::Network(_) => None,
@@ -256,7 +353,7 @@ impl Encoder {
         }
     }
 
-    /// Token ids of every text, and how many were cut off.
+    /// Returns the token ids of every text and the number of truncated texts.
     fn tokenize<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
@@ -272,7 +369,8 @@ impl Encoder {
         Ok((encoded.into_iter().map(|(ids, _)| ids).collect(), truncated))
     }
 
-    /// Ids of a text, without special tokens where they are looked up, and whether it was cut off.
+    /// Returns the ids of a text and whether the text was truncated. A lookup table gets no special
+    /// tokens.
     fn ids(&self, text: &str) -> Result<(Vec<u32>, bool), ModelError> {
         match &self.engine {
             Engine::Network(_) => {
@@ -298,32 +396,34 @@ impl Engine {
     }
 }
 
-/// Reads the tokenizer and the weights, side by side where they do not need one another.
+/// Reads the tokenizer and the weights of a tower, in parallel if neither needs the other.
 fn load_tower(
+    folder: &ModelFolder,
     tower: &Tower,
     options: &EncoderOptions,
-    pool: &rayon::ThreadPool,
-) -> Result<(Tokenizer, Engine), ModelError> {
+    threads: &Threads,
+) -> Result<(Arc<Tokenizer>, Engine), ModelError> {
+    let files = folder.files().within(&tower.dir);
     let tokenizer_options = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
-    let tokenizer = || Tokenizer::from_dir(&tower.dir, &tokenizer_options);
+    let tokenizer = || Tokenizer::from_files(&files, &tokenizer_options);
     match &tower.method {
         Method::MaskedLm { pooling, saturation } => {
             let head = (*pooling, *saturation);
             let kernels = (options.isa, options.precision);
-            let network = || Network::load(&tower.dir, head, kernels, options.batch_tokens);
-            let (tokenizer, network) = pool.join(tokenizer, network);
-            Ok((tokenizer?, Engine::Network(Box::new(network?))))
+            let network = || Network::load(&files, head, kernels, options.batch_tokens);
+            let (tokenizer, network) = threads.install(|| rayon::join(tokenizer, network));
+            Ok((Arc::new(tokenizer?), Engine::Network(Arc::new(network?))))
         }
         Method::Lookup(table) => {
             let tokenizer = tokenizer()?;
-            let lookup = Lookup::load(table, &tokenizer)?;
-            Ok((tokenizer, Engine::Lookup(lookup)))
+            let lookup = Lookup::load(folder.files(), table, &tokenizer)?;
+            Ok((Arc::new(tokenizer), Engine::Lookup(Arc::new(lookup))))
         }
     }
 }
 
 fn to_vector(terms: &[PooledTerm]) -> SparseVector {
-    // A weight may overflow where weights of the model are damaged: it is no weight.
+    // Damaged weights of a model can make a weight overflow; such a term is dropped.
     let terms = terms.iter().filter(|term| term.weight.is_finite());
     let (terms, weights) = terms.map(|term| (TermId(term.term), term.weight)).unzip();
     SparseVector::new(terms, weights)

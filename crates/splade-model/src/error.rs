@@ -1,100 +1,170 @@
-//! What can go wrong between a model's name and its vectors.
+//! The error type of this crate, for everything from finding a model to encoding texts.
 
 use std::path::PathBuf;
 
-/// An error of this crate. Messages name the place and, where there is one, the remedy.
+/// An error of this crate. Messages name the file or folder and, where possible, what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
     /// A file could not be read.
     #[error("cannot read {}", path.display())]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A file could not be written.
     #[error("cannot write {}", path.display())]
     Write {
-        /// The file or folder.
+        /// The path of the file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file is not JSON.
+    /// A file is not valid JSON.
     #[error("{} is not valid JSON", path.display())]
     Json {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Where and why.
+        /// The error of the parser, with the line and the column.
         source: serde_json::Error,
     },
-    /// A config has a value that makes no sense.
+    /// A config has an invalid value.
     #[error("{}: {message}", path.display())]
     Config {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Which key and why.
+        /// The key and the reason.
         message: String,
     },
-    /// A config asks for something that is not implemented.
+    /// A config has a value that is not implemented.
     #[error("{}: \"{key}\" is {value}, which is not implemented; implemented: {known}", path.display())]
     UnsupportedConfig {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The key.
+        /// The key in the file.
         key: String,
-        /// Its value, as JSON.
+        /// The value of the key, as JSON.
         value: String,
-        /// What would be understood.
+        /// The values that are implemented, as a comma-separated list.
         known: String,
     },
     /// The weights do not fit the config.
     #[error("{}: the weights do not fit config.json{}", path.display(), tensors(missing, misshapen, unexpected))]
     Tensors {
-        /// The weights file or folder.
+        /// The path of the weights file or of its folder.
         path: PathBuf,
-        /// Tensors that the architecture has and the file has not.
+        /// The tensors that the architecture needs and the file does not contain.
         missing: Vec<String>,
-        /// Tensors of another shape, described.
+        /// The tensors with a wrong shape, each with both shapes.
         misshapen: Vec<String>,
-        /// Tensors that the architecture does not know.
+        /// The tensors in the file that the architecture does not have.
         unexpected: Vec<String>,
     },
-    /// A folder is no model. The message says what would be one.
+    /// A folder does not hold a model. The message says which files would make it one.
     #[error("{}: {message}", path.display())]
     NoModel {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
-        /// What is missing.
+        /// The missing file, and what was expected.
         message: String,
     },
-    /// A model of the hub could not be found, fetched or kept.
+    /// A model of the hub could not be found, downloaded, stored or uploaded.
     #[error("{name}: {message}")]
     Hub {
-        /// The model's name, with its revision where one was given.
+        /// The name of the model, with the revision if one was given.
         name: String,
-        /// What happened, and what to do.
+        /// The reason and what to do.
         message: String,
     },
-    /// The tokenizer could not be loaded, or failed on a text.
+    /// The tokenizer could not be loaded or failed on a text.
     #[error(transparent)]
     Text(#[from] splade_text::TextError),
-    /// A setting does not fit the model.
+    /// The operating system could not start the threads.
+    #[error("cannot start threads")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
+    /// Training is not implemented for the architecture of a model.
+    #[error("{}: {name} models cannot be trained, only used; {trained} can", path.display())]
+    Untrained {
+        /// The folder of the model.
+        path: PathBuf,
+        /// The name of the architecture.
+        name: &'static str,
+        /// The names of the architectures that can be trained.
+        trained: String,
+    },
+    /// The export to ONNX is not implemented for the architecture of a model.
+    #[error("{}: ONNX is not written for {name}; leave --onnx out", path.display())]
+    NoGraph {
+        /// The folder of the model.
+        path: PathBuf,
+        /// The name of the architecture.
+        name: &'static str,
+    },
+    /// The tokenizer has more tokens than the model has embeddings.
+    #[error(
+        "{}: the tokenizer has {tokens} tokens, but the model's vocabulary only {vocab} terms",
+        path.display()
+    )]
+    Vocabulary {
+        /// The folder of the model.
+        path: PathBuf,
+        /// The number of tokens of the tokenizer.
+        tokens: usize,
+        /// The number of terms in the model's vocabulary.
+        vocab: usize,
+    },
+    /// A maximum length is outside the range of the model.
+    #[error("the maximum length is {got} tokens, but the model takes {shortest} to {longest}")]
+    MaxLength {
+        /// The requested length in tokens.
+        got: usize,
+        /// The shortest length in tokens that leaves room for a text.
+        shortest: usize,
+        /// The longest length in tokens that the model takes.
+        longest: usize,
+    },
+    /// A setting does not fit the model. The message says which and why.
     #[error("{0}")]
     Setting(String),
-    /// A weights file is damaged or of an unknown form.
+    /// A weights file is damaged or has an unknown format.
     #[error("{}: {message}", path.display())]
     Weights {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         message: String,
     },
 }
 
-/// The lists of a [`ModelError::Tensors`], each cut off after twenty names.
+impl ModelError {
+    /// Returns what the user can do about the error, as a sentence without a full stop, or `None`
+    /// if the error alone does not determine it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnsupportedConfig { known, .. } => Some(format!("use a model with {known}")),
+            Self::Untrained { trained, .. } => {
+                Some(format!("start from a model of another architecture: {trained}"))
+            }
+            Self::NoGraph { .. } => Some("export without --onnx".to_owned()),
+            Self::MaxLength { shortest, longest, .. } => {
+                Some(format!("give a maximum length from {shortest} to {longest}"))
+            }
+            Self::Vocabulary { .. } => {
+                Some("use the tokenizer that the model was trained with".to_owned())
+            }
+            Self::Tensors { .. } => Some(
+                "check that config.json and the weights are those of one masked language model"
+                    .to_owned(),
+            ),
+            Self::Threads(_) => Some("ask for fewer threads".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Formats the lists of a [`ModelError::Tensors`]. Each list is cut after twenty names.
 fn tensors(missing: &[String], misshapen: &[String], unexpected: &[String]) -> String {
     let mut text = String::new();
     for (what, names) in

@@ -1,4 +1,4 @@
-//! What a model folder holds: the layout, and its towers.
+//! Model folders: which layout a folder has and which towers it holds.
 //!
 //! | layout | sign |
 //! |---|---|
@@ -7,132 +7,154 @@
 //! | two towers of light-splade | `config.json` and `query_model/` |
 //! | plain masked language model | `config.json` alone |
 //!
-//! The first sign that is found counts. Without `modules.json`, which tells how logits become weights,
-//! `light_splade.json` does: `train` writes it. SPLADE's maximum of `log(1 + relu)` stands where neither is.
+//! The first matching row decides. `modules.json` says how logits become weights. In folders
+//! without it, the file `light_splade.json`, which `train` writes, says so. In folders without
+//! both, the weight is SPLADE's maximum over the tokens of `log(1 + relu(x))`.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_nn::{Pooling, Saturation};
+use splade_text::ModelFiles;
 
+use crate::config::read_if_any;
 use crate::error::ModelError;
+pub use splade_nn::{Pooling, Saturation};
 
-/// How a folder is laid out.
+/// The layout of a model folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// A Hugging Face masked language model.
+    /// The layout of a Hugging Face masked language model.
     MaskedLm,
-    /// A sentence-transformers sparse encoder.
+    /// The layout of a sentence-transformers sparse encoder.
     SentenceTransformers,
-    /// light-splade's folder with an encoder of its own for queries.
+    /// The layout of a light-splade model with a separate encoder for queries in `query_model/`.
     TwoTower,
-    /// A masked language model for documents, `idf.json` for queries.
+    /// The layout of OpenSearch: a masked language model for documents and `idf.json` for queries.
     OpenSearch,
 }
 
-/// An encoder of a folder.
+/// The encoder of one side, as the folder describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tower {
-    /// Where its tokenizer is, and the config and weights of one that is computed.
+    /// The folder of the tokenizer. A masked language model has its config and weights there too.
     pub dir: PathBuf,
-    /// How ids become weights.
+    /// The method that turns token ids into weights.
     pub method: Method,
-    /// The longest text in tokens, where the folder says so.
+    /// The longest text in tokens, if the folder gives one.
     pub max_seq_length: Option<usize>,
-    /// Put before every text; often empty.
+    /// The string that is put before every text. It is often empty.
     pub prompt: String,
 }
 
-/// How a tower makes weights of token ids.
+/// The method by which a tower turns token ids into weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Method {
-    /// By a masked language model.
+    /// A masked language model computes the weights.
     MaskedLm {
-        /// Over the tokens of a text.
+        /// The pooling over the tokens of a text.
         pooling: Pooling,
-        /// From logits to weights.
+        /// The function that turns a logit into a weight.
         saturation: Saturation,
     },
-    /// By the weight of each token of the text, without a model (inference-free).
+    /// A table gives the weight of each token of the text, without a model (inference-free).
     Lookup(Table),
 }
 
-/// Where the weights of an inference-free tower are.
+/// The place of the weights of an inference-free tower.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Table {
-    /// The tensor `weight` of the weights in a folder.
+    /// The tensor `weight` of the weights file in this folder.
     Tensor(PathBuf),
-    /// A JSON object from token to weight.
+    /// A JSON file with an object from token to weight.
     Json(PathBuf),
 }
 
-/// A model folder.
+/// A model folder, its layout and its two towers.
 #[derive(Debug, Clone)]
 pub struct ModelFolder {
-    /// The folder.
+    /// The path of the folder.
     pub path: PathBuf,
-    /// How it is laid out.
+    /// The layout of the folder.
     pub layout: Layout,
-    /// Encodes documents.
+    /// The tower that encodes documents.
     pub document: Tower,
-    /// Encodes queries; the same as the document's but for the prompt where they share an encoder.
+    /// The tower that encodes queries. If both sides share an encoder, it differs from `document`
+    /// at most in the prompt.
     pub query: Tower,
+    files: ModelFiles,
 }
 
 impl ModelFolder {
-    /// Finds out what a folder is.
+    /// Recognises the layout of a folder and reads its towers.
     ///
     /// # Errors
-    /// If it is no model, or of a layout or with a module that is not implemented.
+    /// Returns an error if the folder does not hold a model, or if its layout or a module is not
+    /// implemented.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
+        Self::from_files(&path.into())
+    }
+
+    /// Recognises the layout of a model whose files are in a folder or in memory.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`open`](Self::open).
+    pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
+        let path = files.root();
         let no_model = |message: &str| ModelError::NoModel {
             path: path.to_path_buf(),
             message: message.to_owned(),
         };
-        if !path.is_dir() {
+        if !files.is_dir(path) {
             return Err(no_model("there is no such folder"));
         }
-        if let Some(modules) = read_json(&path.join("modules.json"))? {
-            return sentence_transformers(path, &modules);
+        if let Some(modules) = read_if_any(files, &path.join("modules.json"))? {
+            return sentence_transformers(files, &modules);
         }
-        if !path.join("config.json").is_file() {
+        if !files.is_file(&path.join("config.json")) {
             return Err(no_model(
                 "there is no config.json; a masked language model, a sentence-transformers sparse \
                  encoder or a light-splade folder is expected",
             ));
         }
-        let document = trained(path)?;
+        let document = trained(files)?;
         let (query_dir, idf) = (path.join("query_model"), path.join("idf.json"));
-        let (layout, query) = if idf.is_file() {
+        let (layout, query) = if files.is_file(&idf) {
             let method = Method::Lookup(Table::Json(idf));
             (Layout::OpenSearch, Tower { method, ..document.clone() })
-        } else if query_dir.is_dir() {
+        } else if files.is_dir(&query_dir) {
             (Layout::TwoTower, Tower { dir: query_dir, ..document.clone() })
         } else {
             (Layout::MaskedLm, document.clone())
         };
-        Ok(Self { path: path.to_path_buf(), layout, document, query })
+        Ok(Self { path: path.to_path_buf(), layout, document, query, files: files.clone() })
     }
 
-    /// Whether queries and documents go through the same weights.
+    /// Returns the files of the model.
+    pub fn files(&self) -> &ModelFiles {
+        &self.files
+    }
+
+    /// Returns whether queries and documents are encoded with the same weights.
     pub fn shares_towers(&self) -> bool {
         self.document.dir == self.query.dir && self.document.method == self.query.method
     }
 }
 
 impl Tower {
-    /// A masked language model as SPLADE papers use it.
+    /// Returns the tower of a masked language model with the pooling and saturation of the SPLADE
+    /// papers.
     fn masked_lm(dir: PathBuf) -> Self {
         let method = Method::MaskedLm { pooling: Pooling::Max, saturation: Saturation::Log1pRelu };
         Self { dir, method, max_seq_length: None, prompt: String::new() }
     }
 }
 
-/// The encoder of a folder that is no sentence-transformers model, used as `train` says that it was
-/// trained.
-fn trained(path: &Path) -> Result<Tower, ModelError> {
+/// Reads the tower of a folder that is not a sentence-transformers model. Pooling, saturation and
+/// length are those that `train` wrote to `light_splade.json`.
+fn trained(files: &ModelFiles) -> Result<Tower, ModelError> {
+    let path = files.root();
     let file = path.join("light_splade.json");
-    let config = read_json(&file)?.unwrap_or_default();
+    let config = read_if_any(files, &file)?.unwrap_or_default();
     let saturations =
         [("log1p_relu", Saturation::Log1pRelu), ("log1p_log1p_relu", Saturation::Log1pLog1pRelu)];
     Ok(Tower {
@@ -145,22 +167,25 @@ fn trained(path: &Path) -> Result<Tower, ModelError> {
     })
 }
 
-/// A module of sentence-transformers.
+/// A module in the list of a sentence-transformers model.
 struct Module {
-    /// The full name of its class.
+    /// The full name of the Python class.
     class: String,
     dir: PathBuf,
 }
 
 impl Module {
-    /// The class without its package, which differs between versions.
+    /// Returns the name of the class without its package, because the package differs between
+    /// versions.
     fn kind(&self) -> &str {
         self.class.rsplit('.').next().unwrap_or_default()
     }
 }
 
-/// The form of sentence-transformers 5.0 to 5.3, and that since 5.4.
-fn sentence_transformers(path: &Path, modules: &Value) -> Result<ModelFolder, ModelError> {
+/// Reads a sentence-transformers folder, in the format of versions 5.0 to 5.3 or in that of 5.4 and
+/// later.
+fn sentence_transformers(files: &ModelFiles, modules: &Value) -> Result<ModelFolder, ModelError> {
+    let path = files.root();
     let file = path.join("modules.json");
     let modules: Vec<Module> = modules
         .as_array()
@@ -172,13 +197,14 @@ fn sentence_transformers(path: &Path, modules: &Value) -> Result<ModelFolder, Mo
         })
         .collect();
     let (mut query, mut document) = match &modules[..] {
-        [router] if router.kind() == "Router" => router_towers(path, &router.dir)?,
+        [router] if router.kind() == "Router" => router_towers(files, &router.dir)?,
         _ => {
-            let tower = tower(path, &file, &modules)?;
+            let tower = tower(files, &file, &modules)?;
             (tower.clone(), tower)
         }
     };
-    let config = read_json(&path.join("config_sentence_transformers.json"))?.unwrap_or_default();
+    let config =
+        read_if_any(files, &path.join("config_sentence_transformers.json"))?.unwrap_or_default();
     let default = config["default_prompt_name"].as_str();
     let prompt = |name: &str| {
         let prompts = &config["prompts"];
@@ -187,14 +213,14 @@ fn sentence_transformers(path: &Path, modules: &Value) -> Result<ModelFolder, Mo
     };
     (query.prompt, document.prompt) = (prompt("query"), prompt("document"));
     let layout = Layout::SentenceTransformers;
-    Ok(ModelFolder { path: path.to_path_buf(), layout, document, query })
+    Ok(ModelFolder { path: path.to_path_buf(), layout, document, query, files: files.clone() })
 }
 
-/// The towers of queries and documents behind a Router.
-fn router_towers(path: &Path, dir: &Path) -> Result<(Tower, Tower), ModelError> {
+/// Reads the towers of queries and documents that a Router selects from.
+fn router_towers(files: &ModelFiles, dir: &Path) -> Result<(Tower, Tower), ModelError> {
     let file = dir.join("router_config.json");
-    let config =
-        read_json(&file)?.ok_or_else(|| invalid(&file, "the file of the Router is missing"))?;
+    let config = read_if_any(files, &file)?
+        .ok_or_else(|| invalid(&file, "the file of the Router is missing"))?;
     let mappings = &config["parameters"]["route_mappings"];
     if mappings.as_object().is_some_and(|mappings| !mappings.is_empty()) {
         return Err(invalid(&file, format!("\"route_mappings\" {mappings} are not implemented")));
@@ -211,19 +237,19 @@ fn router_towers(path: &Path, dir: &Path) -> Result<(Tower, Tower), ModelError> 
                 Module { class, dir: dir.join(id) }
             })
             .collect();
-        tower(path, &file, &modules)
+        tower(files, &file, &modules)
     };
     Ok((route("query")?, route("document")?))
 }
 
-/// The tower that a row of modules is: a transformer and its pooling, or a table.
-fn tower(path: &Path, file: &Path, modules: &[Module]) -> Result<Tower, ModelError> {
+/// Returns the tower for a list of modules: a transformer with its pooling, or a table.
+fn tower(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Tower, ModelError> {
     let kinds: Vec<&str> = modules.iter().map(Module::kind).collect();
     match (&kinds[..], modules) {
         (["MLMTransformer" | "Transformer", "SpladePooling"], [transformer, pooling]) => {
             let mut tower = Tower::masked_lm(transformer.dir.clone());
             let settings = transformer.dir.join("sentence_bert_config.json");
-            if let Some(config) = read_json(&settings)? {
+            if let Some(config) = read_if_any(files, &settings)? {
                 tower.max_seq_length = config["max_seq_length"].as_u64().map(|n| n as usize);
                 if config["do_lower_case"] == true {
                     return Err(invalid(
@@ -232,26 +258,26 @@ fn tower(path: &Path, file: &Path, modules: &[Module]) -> Result<Tower, ModelErr
                     ));
                 }
             }
-            tower.method = splade_pooling(&pooling.dir.join("config.json"))?;
+            tower.method = splade_pooling(files, &pooling.dir.join("config.json"))?;
             Ok(tower)
         }
         (["SparseStaticEmbedding"], [table]) => {
-            let method = Method::Lookup(static_table(path, &table.dir)?);
+            let method = Method::Lookup(static_table(files, &table.dir)?);
             Ok(Tower { method, ..Tower::masked_lm(table.dir.clone()) })
         }
         _ => Err(invalid(
             file,
             format!(
-                "the modules are {}; implemented: MLMTransformer with SpladePooling, and \
-                 SparseStaticEmbedding behind a Router",
-                if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
+                "the modules {} are not implemented; implemented: MLMTransformer with \
+                 SpladePooling, and SparseStaticEmbedding behind a Router",
+                if kinds.is_empty() { "(none)".to_owned() } else { kinds.join(", ") }
             ),
         )),
     }
 }
 
-fn splade_pooling(file: &Path) -> Result<Method, ModelError> {
-    let config = read_json(file)?.unwrap_or_default();
+fn splade_pooling(files: &ModelFiles, file: &Path) -> Result<Method, ModelError> {
+    let config = read_if_any(files, file)?.unwrap_or_default();
     let saturations = [("relu", Saturation::Log1pRelu), ("log1p_relu", Saturation::Log1pLog1pRelu)];
     Ok(Method::MaskedLm {
         pooling: choice(file, &config, "pooling_strategy", POOLINGS)?,
@@ -261,7 +287,8 @@ fn splade_pooling(file: &Path) -> Result<Method, ModelError> {
 
 const POOLINGS: [(&str, Pooling); 2] = [("max", Pooling::Max), ("sum", Pooling::Sum)];
 
-/// What the word of a setting stands for; the first one where it is not set.
+/// Returns the value that the word of a setting stands for, or the first value if the setting is
+/// absent.
 fn choice<T: Copy>(
     file: &Path,
     config: &Value,
@@ -278,31 +305,20 @@ fn choice<T: Copy>(
     })
 }
 
-/// The table of a SparseStaticEmbedding: the JSON file that its config names, else its tensor.
-fn static_table(path: &Path, dir: &Path) -> Result<Table, ModelError> {
+/// Returns the table of a SparseStaticEmbedding: the JSON file that its config names, or else its
+/// tensor.
+fn static_table(files: &ModelFiles, dir: &Path) -> Result<Table, ModelError> {
     let file = dir.join("config.json");
-    let config = read_json(&file)?.unwrap_or_default();
+    let config = read_if_any(files, &file)?.unwrap_or_default();
     let Some(name) = config["path"].as_str() else {
         return Ok(Table::Tensor(dir.to_path_buf()));
     };
-    let places = [dir.join(name), path.join(name)];
-    places.into_iter().find(|place| place.is_file()).map(Table::Json).ok_or_else(|| {
-        invalid(&file, format!("\"path\" is {name:?}, but there is no such file in the model"))
+    let places = [dir.join(name), files.root().join(name)];
+    places.into_iter().find(|place| files.is_file(place)).map(Table::Json).ok_or_else(|| {
+        invalid(&file, format!("\"path\" is {name:?}, but the model has no such file"))
     })
 }
 
 fn invalid(file: &Path, message: impl Into<String>) -> ModelError {
     ModelError::Config { path: file.to_path_buf(), message: message.into() }
-}
-
-/// A JSON file, if it is there.
-pub(crate) fn read_json(path: &Path) -> Result<Option<Value>, ModelError> {
-    match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ModelError::Io { path: path.to_path_buf(), source }),
-        Ok(text) => match serde_json::from_str(&text) {
-            Ok(value) => Ok(Some(value)),
-            Err(source) => Err(ModelError::Json { path: path.to_path_buf(), source }),
-        },
-    }
 }

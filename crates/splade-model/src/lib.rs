@@ -1,49 +1,71 @@
-//! SPLADE models from Hugging Face folders: texts in, sparse vectors out.
+//! Loads SPLADE models from Hugging Face folders and encodes texts as sparse vectors.
 //!
-//! ```no_run
+//! ```
 //! use splade_model::{Encoder, EncoderOptions};
 //! use std::path::Path;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let model = Path::new("models/light-splade-japanese-28M");
-//! let encoder = Encoder::load(model, &EncoderOptions::default())?;
-//! let texts = ["日本の首都は東京です。", "大阪万博は2025年に開催されます。"];
+//! let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mini-ja-en");
+//! let encoder = Encoder::load(&model, &EncoderOptions::default())?;
+//! let texts = ["日本の首都は東京です。", "The night train leaves for Tokyo."];
 //! for vector in encoder.encode(&texts)? {
-//!     for (term, weight) in vector.by_weight() {
+//!     assert!(!vector.is_empty());
+//!     for (term, weight) in vector.by_weight().into_iter().take(5) {
 //!         println!("{} {weight:.4}", encoder.token(term));
 //!     }
 //! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A [`ModelFolder`] describes what a folder holds: one encoder for queries and documents, one for
+//! each, or a table of weights for queries. [`Encoder::load`] loads one encoder, and
+//! [`Encoder::load_pair`] loads both and holds shared weights once. A model that is not on the disk
+//! is read from [`ModelFiles`] in memory. A [`CrossEncoder`] scores pairs of texts.
+//!
+//! The other parts have modules of their own: [`hub`] finds, downloads and uploads models by their
+//! hub names, [`training`] has the passes for training, and [`export`] writes folders for other
+//! libraries.
+//!
+//! The default feature `hub` adds the HTTP client, `unidic-lite` the built-in dictionary for
+//! Japanese models, and `zstd` a dependency with C code. Without these three features the crate
+//! builds for `wasm32-unknown-unknown`, where the calling thread does all the work.
 
-mod arch;
-mod config;
-mod cross_encoder;
-mod encoder;
 mod error;
-mod export;
-mod folder;
-mod hub;
+mod config;
+pub mod weights;
 mod loader;
-mod lookup;
+mod graph;
+mod parameter;
+mod arch;
 mod network;
+pub mod folder;
+mod lookup;
+pub mod encoder;
+pub mod cross_encoder;
 mod train;
-mod weights;
+pub mod export;
+pub mod hub;
 
-pub use config::{
-    ArchitectureConfig, BertConfig, BertFamily, ConvolutionConfig, DebertaV2Config, DropoutRates,
-    ModernBertBiases, ModernBertConfig, RelativeConfig,
-};
-pub use cross_encoder::{CrossEncoder, CrossEncoderOptions, PairTokenizer, ScoredPairs};
-pub use encoder::{Encoded, Encoder, EncoderOptions, ExplainedTerm, Explanation, Side};
+pub use cross_encoder::{CrossEncoder, CrossEncoderOptions};
+pub use encoder::{Encoded, Encoder, EncoderOptions, EncoderPair, Explanation, Side};
 pub use error::ModelError;
-pub use export::{ExportOptions, ExportedModel, OnnxOutput, QueryTower, Reader, export_model};
-pub use folder::{Layout, Method, ModelFolder, Table, Tower};
-pub use hub::{HubOptions, HubProgress, HubTarget, resolve, resolve_dataset, upload};
-pub use splade_nn::{CrossEntropy, Isa, PooledTerm, Pooling, Precision, Saturation};
-pub use train::{
-    Masked, Parameter, ParameterLayout, Tensor, Trainable, TrainableCrossEncoder, add_classifier,
-    add_head, copy_tokenizer_alone, lacks_classifier, lacks_head,
-};
-pub use weights::{FloatType, Weights, WeightsWriter};
+pub use folder::ModelFolder;
+pub use splade_nn::{Isa, Precision};
+pub use splade_text::ModelFiles;
+
+/// The architecture of a model and its sizes, as `config.json` gives them.
+pub mod architecture {
+    pub use crate::arch::ArchitectureConfig;
+}
+
+/// Training: forward passes that keep what the backward passes need, parameters as an optimizer
+/// sees them, and folders for trained models.
+pub mod training {
+    pub use crate::parameter::{Parameter, ParameterLayout, Tensor};
+    pub use crate::train::{
+        Masked, Trainable, TrainableCrossEncoder, add_classifier, add_head, copy_tokenizer_alone,
+        lacks_classifier, lacks_head,
+    };
+    pub use splade_nn::{CrossEntropy, PooledTerm};
+}

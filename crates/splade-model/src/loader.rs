@@ -1,8 +1,9 @@
-//! Layers out of named tensors, packed for the CPU as they are read.
+//! Reads layers from named tensors and packs them for the CPU.
 //!
-//! A loader is asked for every tensor that an architecture has. It notes those that are missing or
-//! have another shape and goes on with empty ones, so that [`Loader::finish`] lists all of them at
-//! once. Memory is taken for tensors that the file has, never for sizes that only the config names.
+//! The code of an architecture asks a loader for every tensor that the architecture has. The loader
+//! notes the tensors that are missing or have a wrong shape and continues with empty ones, so that
+//! [`Loader::finish`] can list all of them at once. Memory is allocated only for tensors that the
+//! file contains, never for sizes that only the config names.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -12,10 +13,11 @@ use splade_nn::{Isa, LayerNorm, Linear, Matrix, Precision};
 use crate::error::ModelError;
 use crate::weights::Weights;
 
-/// Floats of a matrix that are read at once before they are packed: 4 MB.
+/// The number of floats of a matrix that are read at once before they are packed: 4 MB.
 const CHUNK: usize = 1 << 20;
 
-/// Reads layers and keeps the account of the tensors.
+/// A reader of layers that records which tensors it read, and which were missing or had a wrong
+/// shape.
 pub(crate) struct Loader<'a> {
     weights: &'a Weights,
     pub(crate) isa: Isa,
@@ -23,18 +25,18 @@ pub(crate) struct Loader<'a> {
     account: Mutex<Account>,
 }
 
-/// The tensors of a file whose model is loaded.
+/// The names of the tensors in a weights file, after a model was loaded from it.
 #[derive(Debug, Default)]
 pub(crate) struct TensorNames {
-    /// Those that the model is made of.
+    /// The tensors that the model uses.
     pub(crate) read: Vec<String>,
-    /// Those that it does not know.
+    /// The tensors that the model does not use.
     pub(crate) unexpected: Vec<String>,
 }
 
 #[derive(Default)]
 struct Account {
-    /// Known, whether read or not.
+    /// The tensors that the architecture has, whether they were read or not.
     used: BTreeSet<String>,
     read: BTreeSet<String>,
     missing: BTreeSet<String>,
@@ -47,34 +49,35 @@ impl<'a> Loader<'a> {
         Self { weights, isa, precision, account: Mutex::default() }
     }
 
-    /// Whether the weights have a tensor of that name.
+    /// Returns whether the weights have a tensor of that name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.weights.shape(name).is_some()
     }
 
-    /// Counts a tensor as known though it is not read.
+    /// Counts a tensor as known without reading it.
     pub(crate) fn ignore(&self, name: &str) {
         self.account(|account| account.used.insert(name.to_owned()));
     }
 
-    /// Whether every tensor so far was there; what is computed of tensors while loading needs it.
+    /// Returns whether every tensor so far was present. Values that are computed from tensors
+    /// during loading need this check.
     pub(crate) fn is_complete(&self) -> bool {
         self.account(|account| {
             account.missing.is_empty() && account.misshapen.is_empty() && account.failed.is_none()
         })
     }
 
-    /// A vector of `len` floats.
+    /// Reads a vector of `len` floats.
     pub(crate) fn vector(&self, name: &str, len: usize) -> Vec<f32> {
         self.tensor_f32(name, &[len])
     }
 
-    /// A row-major `(rows, columns)` table of floats.
+    /// Reads a row-major `(rows, columns)` table of floats.
     pub(crate) fn matrix_f32(&self, name: &str, rows: usize, columns: usize) -> Vec<f32> {
         self.tensor_f32(name, &[rows, columns])
     }
 
-    /// Floats of any shape, row-major.
+    /// Reads a tensor of any shape as row-major floats.
     pub(crate) fn tensor_f32(&self, name: &str, shape: &[usize]) -> Vec<f32> {
         if self.check(name, shape) {
             match self.weights.read_f32(name) {
@@ -85,12 +88,12 @@ impl<'a> Loader<'a> {
         Vec::new()
     }
 
-    /// A packed `(outputs, inputs)` matrix in the precision of the model.
+    /// Reads a packed `(outputs, inputs)` matrix in the precision of the model.
     pub(crate) fn matrix(&self, name: &str, outputs: usize, inputs: usize) -> Matrix {
         self.stacked_matrix(&[name.to_owned()], outputs, inputs)
     }
 
-    /// Packs tensors of `(outputs, inputs)` one below another.
+    /// Reads tensors of shape `(outputs, inputs)` and packs them as one matrix, one below another.
     fn stacked_matrix(&self, names: &[String], outputs: usize, inputs: usize) -> Matrix {
         let absent = names.iter().filter(|name| !self.check(name, &[outputs, inputs])).count();
         if absent > 0 {
@@ -114,17 +117,18 @@ impl<'a> Loader<'a> {
         matrix
     }
 
-    /// What stands for a matrix that is not there.
+    /// Returns the placeholder for a missing matrix, of shape `(0, 0)`.
     pub(crate) fn empty_matrix(&self) -> Matrix {
         Matrix::zeros(self.isa, self.precision, 0, 0)
     }
 
-    /// `{prefix}.weight` and, with `bias`, `{prefix}.bias`.
+    /// Reads `{prefix}.weight` and, with `bias`, `{prefix}.bias`.
     pub(crate) fn linear(&self, prefix: &str, outputs: usize, inputs: usize, bias: bool) -> Linear {
         self.stacked(&[prefix.to_owned()], outputs, inputs, bias)
     }
 
-    /// Several linear layers of one input as one: their outputs side by side.
+    /// Reads several linear layers with the same input as one layer, whose output is the outputs of
+    /// the layers side by side.
     pub(crate) fn stacked(
         &self,
         prefixes: &[String],
@@ -143,7 +147,7 @@ impl<'a> Loader<'a> {
         Linear { weight, bias }
     }
 
-    /// `{prefix}.weight` and, with `bias`, `{prefix}.bias`.
+    /// Reads `{prefix}.weight` and, with `bias`, `{prefix}.bias`. Without `bias`, the bias is zero.
     pub(crate) fn norm(&self, prefix: &str, hidden: usize, epsilon: f32, bias: bool) -> LayerNorm {
         let weight = self.vector(&format!("{prefix}.weight"), hidden);
         let bias = match bias {
@@ -153,7 +157,10 @@ impl<'a> Loader<'a> {
         LayerNorm { weight, bias, epsilon }
     }
 
-    /// Fails if anything was missing, misshapen or unreadable; else tells what became of the tensors.
+    /// Returns the names of the used and the unused tensors.
+    ///
+    /// # Errors
+    /// Returns an error if a tensor was missing, had a wrong shape or could not be read.
     pub(crate) fn finish(self) -> Result<TensorNames, ModelError> {
         let account = self.account.into_inner().unwrap_or_default();
         if let Some(error) = account.failed {
@@ -176,7 +183,7 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// Notes the tensor; whether it is there in that shape.
+    /// Notes the tensor as known and returns whether it is present with that shape.
     fn check(&self, name: &str, shape: &[usize]) -> bool {
         let got = self.weights.shape(name);
         self.account(|account| {
@@ -206,7 +213,8 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Tensors that transformers saves with a model but does not learn.
+/// Returns whether the name is that of a buffer, which transformers saves with a model but does not
+/// train.
 fn is_buffer(name: &str) -> bool {
     name.ends_with("position_ids")
         || name.ends_with("token_type_ids")

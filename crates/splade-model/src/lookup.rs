@@ -1,43 +1,53 @@
-//! A tower that is looked up: an inference-free query encoder.
+//! The inference-free query encoder: a table with the weight of every token.
 //!
-//! The vector of a query is the weight of each token that occurs in it, once however often it
-//! occurs, without special tokens. The table is sentence-transformers' `SparseStaticEmbedding`
-//! (the tensor `weight`) or OpenSearch's `idf.json` (token to weight).
+//! The vector of a query holds the weight of each token that occurs in it, once no matter how often
+//! the token occurs, without special tokens. The table is sentence-transformers'
+//! `SparseStaticEmbedding` (the tensor `weight`) or OpenSearch's `idf.json` (token to weight).
 
 use std::path::Path;
 
 use splade_nn::PooledTerm;
-use splade_text::Tokenizer;
+use splade_text::{ModelFiles, Tokenizer};
 
+use crate::config::read_if_any;
 use crate::error::ModelError;
-use crate::folder::{Table, read_json};
+use crate::folder::Table;
 use crate::weights::Weights;
 
-/// The weight of every token, by its id.
+/// A table with the weight of every token, by token id.
 #[derive(Debug)]
 pub(crate) struct Lookup {
     weights: Vec<f32>,
 }
 
 impl Table {
-    /// The weight of every token of a tokenizer, by its id; none is negative.
+    /// Reads the weight of every token of a tokenizer, by token id. All weights are finite and at
+    /// least zero.
     ///
     /// # Errors
-    /// If the file cannot be read, or does not fit the tokenizer.
+    /// Returns an error if the file cannot be read or does not fit the tokenizer.
     pub fn read(&self, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
+        let (Self::Tensor(path) | Self::Json(path)) = self;
+        self.read_from(&ModelFiles::folder(path), tokenizer)
+    }
+
+    /// Reads the weights like [`read`](Self::read), from files in a folder or in memory.
+    fn read_from(&self, files: &ModelFiles, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
         let (path, weights) = match self {
-            Self::Tensor(dir) => (dir, tensor(dir)?),
-            Self::Json(path) => (path, json(path, tokenizer)?),
+            Self::Tensor(dir) => (dir, tensor(&files.within(dir))?),
+            Self::Json(path) => (path, json(files, path, tokenizer)?),
         };
         let invalid = |message| ModelError::Weights { path: path.clone(), message };
         if weights.len() < tokenizer.len() {
             let (tokens, weights) = (tokenizer.len(), weights.len());
-            return Err(invalid(format!("{weights} weights for a tokenizer of {tokens} tokens")));
+            return Err(invalid(format!(
+                "the table has {weights} weights, but the tokenizer has {tokens} tokens"
+            )));
         }
         if let Some(at) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0))
         {
             return Err(invalid(format!(
-                "the weight of token {at} is {}; weights are finite and not negative",
+                "the weight of token {at} is {}; a weight must be finite and at least zero",
                 weights[at]
             )));
         }
@@ -46,11 +56,15 @@ impl Table {
 }
 
 impl Lookup {
-    pub(crate) fn load(table: &Table, tokenizer: &Tokenizer) -> Result<Self, ModelError> {
-        Ok(Self { weights: table.read(tokenizer)? })
+    pub(crate) fn load(
+        files: &ModelFiles,
+        table: &Table,
+        tokenizer: &Tokenizer,
+    ) -> Result<Self, ModelError> {
+        Ok(Self { weights: table.read_from(files, tokenizer)? })
     }
 
-    /// The weight of every token, by its id.
+    /// Returns the weight of every token, by token id.
     pub(crate) fn weights(&self) -> &[f32] {
         &self.weights
     }
@@ -63,7 +77,8 @@ impl Lookup {
         self.weights.len() * size_of::<f32>()
     }
 
-    /// The terms of every text, ascending, each at the first token that is it.
+    /// Returns the terms of every text by ascending id. The position of a term is that of its first
+    /// token in the text.
     pub(crate) fn run(&self, texts: &[Vec<u32>]) -> Vec<Vec<PooledTerm>> {
         texts.iter().map(|ids| self.terms(ids)).collect()
     }
@@ -79,16 +94,16 @@ impl Lookup {
             })
             .filter(|term| term.weight > 0.0)
             .collect();
-        // Stable: of equal terms the first in the text comes first, and stays.
+        // The sort is stable, so of equal terms the first one in the text is kept.
         terms.sort_by_key(|term| term.term);
         terms.dedup_by_key(|term| term.term);
         terms
     }
 }
 
-/// The tensor `weight` of a SparseStaticEmbedding.
-fn tensor(dir: &Path) -> Result<Vec<f32>, ModelError> {
-    let weights = Weights::open(dir)?;
+/// Reads the tensor `weight` of a SparseStaticEmbedding.
+fn tensor(files: &ModelFiles) -> Result<Vec<f32>, ModelError> {
+    let weights = Weights::from_files(files)?;
     let missing =
         |message: String| ModelError::Weights { path: weights.path().to_path_buf(), message };
     match weights.shape("weight") {
@@ -98,10 +113,11 @@ fn tensor(dir: &Path) -> Result<Vec<f32>, ModelError> {
     }
 }
 
-/// A JSON object from token to weight; tokens that it does not name weigh nothing.
-fn json(path: &Path, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
+/// Reads a JSON object from token to weight. Tokens that it does not contain get the weight zero.
+fn json(files: &ModelFiles, path: &Path, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
     let invalid = |message: String| ModelError::Config { path: path.to_path_buf(), message };
-    let table = read_json(path)?.ok_or_else(|| invalid("there is no such file".to_owned()))?;
+    let table =
+        read_if_any(files, path)?.ok_or_else(|| invalid("there is no such file".to_owned()))?;
     let table = table
         .as_object()
         .ok_or_else(|| invalid("an object from token to weight is expected".to_owned()))?;
@@ -109,7 +125,7 @@ fn json(path: &Path, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
     for (token, weight) in table {
         let id = tokenizer
             .id(token)
-            .ok_or_else(|| invalid(format!("{token:?} is no token of the vocabulary")))?;
+            .ok_or_else(|| invalid(format!("{token:?} is not a token of the vocabulary")))?;
         weights[id as usize] = weight
             .as_f64()
             .ok_or_else(|| invalid(format!("the weight of {token:?} is {weight}, not a number")))?

@@ -1,25 +1,24 @@
-//! A tower that is computed: a masked language model with the SPLADE head, in micro-batches.
+//! A tower with a masked language model and the SPLADE head, computed in micro-batches.
 //!
-//! Peak memory beside the packed weights: `threads · tokens · (5 hidden + intermediate) · 4` bytes
-//! for micro-batches of `tokens` tokens (and at most one text more), and the terms.
+//! Beside the packed weights, the peak memory is `threads · tokens · (5 hidden + intermediate) · 4`
+//! bytes for micro-batches of `tokens` tokens (and at most one text more), plus the terms.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::path::Path;
 use std::sync::Mutex;
 
 use rayon::prelude::*;
 use splade_nn::{Isa, PooledTerm, Pooling, Precision, Saturation, splade_head};
+use splade_text::ModelFiles;
 
-use crate::arch::{MaskedLm, PackedTexts, Workspace};
-use crate::config::ArchitectureConfig;
+use crate::arch::{ArchitectureConfig, MaskedLm, PackedTexts, Workspace};
 use crate::error::ModelError;
 
-/// A masked language model that gives the terms of texts.
+/// A masked language model with its head, which computes the terms of texts.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) model: MaskedLm,
-    /// Tokens that the model's positions take.
+    /// The longest text in tokens, by the position embeddings of the model.
     pub(crate) max_tokens: usize,
     pooling: Pooling,
     saturation: Saturation,
@@ -28,16 +27,16 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Loads the weights of a folder; micro-batches will have `batch_tokens` tokens.
+    /// Loads the weights of a model. Micro-batches will have about `batch_tokens` tokens.
     pub(crate) fn load(
-        dir: &Path,
+        files: &ModelFiles,
         (pooling, saturation): (Pooling, Saturation),
         (isa, precision): (Isa, Precision),
         batch_tokens: usize,
     ) -> Result<Self, ModelError> {
-        let config = ArchitectureConfig::open(dir)?;
+        let config = ArchitectureConfig::from_files(files)?;
         Ok(Self {
-            model: MaskedLm::load(dir, &config, isa, precision)?,
+            model: MaskedLm::load(files, &config, isa, precision)?,
             max_tokens: config.max_tokens(),
             pooling,
             saturation,
@@ -46,7 +45,7 @@ impl Network {
         })
     }
 
-    /// The pooled terms of every text, on the threads of the current pool.
+    /// Computes the pooled terms of every text on the threads of the current pool.
     pub(crate) fn run<T: AsRef<[u32]> + Sync>(&self, texts: &[T]) -> Vec<Vec<PooledTerm>> {
         self.run_with(texts, (self.pooling, self.saturation))
     }
@@ -62,18 +61,18 @@ impl Network {
         })
     }
 
-    /// The largest logit of every term that has one above zero, text by text.
+    /// Returns for every text the largest logit of each term that has a logit above zero.
     pub(crate) fn largest_logits<T: AsRef<[u32]> + Sync>(&self, texts: &[T]) -> Vec<Vec<f32>> {
         let logit = |weight: f32| match self.saturation {
-            Saturation::Log1pRelu => weight.exp_m1(),
-            Saturation::Log1pLog1pRelu => weight.exp_m1().exp_m1(),
+            Saturation::Log1pRelu => libm::expm1f(weight),
+            Saturation::Log1pLog1pRelu => libm::expm1f(libm::expm1f(weight)),
         };
         let head = (Pooling::Max, self.saturation);
         let pooled = self.run_with(texts, head);
         pooled.iter().map(|terms| terms.iter().map(|term| logit(term.weight)).collect()).collect()
     }
 
-    /// The pooled terms of one micro-batch.
+    /// Computes the pooled terms of one micro-batch.
     fn run_batch<T: AsRef<[u32]>>(
         &self,
         texts: &[T],
@@ -96,7 +95,7 @@ impl Network {
     }
 }
 
-/// Where packed texts start and, last, end.
+/// Returns the start of every packed text, followed by the end of the last.
 pub(crate) fn offsets(texts: &[&[u32]]) -> Vec<usize> {
     let mut offsets = vec![0];
     offsets.extend(texts.iter().scan(0, |end, text| {
@@ -106,9 +105,10 @@ pub(crate) fn offsets(texts: &[&[u32]]) -> Vec<usize> {
     offsets
 }
 
-/// What `run` makes of micro-batches of texts of these lengths, text by text, on the threads of the
-/// current pool. It is told whether to share a batch out over them. A text without tokens gives the
-/// default.
+/// Splits texts of these lengths into micro-batches, calls `run` for each on the threads of the
+/// current pool and returns the results in the order of the texts. The second argument of `run`
+/// says whether it should use all threads for its batch. A text without tokens gets the default
+/// value.
 pub(crate) fn in_micro_batches<R: Clone + Default + Send>(
     lengths: &[usize],
     budget: usize,
@@ -131,16 +131,18 @@ pub(crate) fn in_micro_batches<R: Clone + Default + Send>(
     all
 }
 
-/// Indices of texts in batches of about `budget` tokens, at most one text more. There are as many
-/// for every thread, as equal as the texts allow, so that threads end together; of few texts every
-/// thread has one. Texts without any token are in none.
+/// Returns batches of text indices with about `budget` tokens each, at most one text more. The
+/// number of batches is a multiple of the number of threads, and their sizes are as equal as the
+/// texts allow, so that all threads end at about the same time. If there are fewer texts than that,
+/// every batch has one text. Texts without tokens are in no batch.
 fn micro_batches(lengths: &[usize], budget: usize, threads: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).filter(|text| lengths[*text] > 0).collect();
     order.sort_by_key(|text| Reverse(lengths[*text]));
     let total: usize = lengths.iter().sum();
     let rounds = total.div_ceil(budget.saturating_mul(threads));
     let mut batches = vec![Vec::new(); (rounds * threads).min(order.len())];
-    // The longest text that is left goes to the batch with the fewest tokens (Graham 1969).
+    // Each text, from the longest to the shortest, goes to the batch with the fewest tokens (Graham
+    // 1969).
     let mut by_tokens: BinaryHeap<_> = (0..batches.len()).map(|i| Reverse((0, i))).collect();
     for text in order {
         let mut fewest = by_tokens.peek_mut().expect("a text has a batch");
@@ -160,7 +162,7 @@ mod tests {
         for (count, budget, threads) in
             [(0, 512, 2), (1, 512, 4), (3, 512, 2), (32, 512, 2), (64, 512, 3), (500, 1, 2)]
         {
-            // 0 to 128 tokens.
+            // The texts have 0 to 128 tokens.
             let texts: Vec<usize> = (0..count).map(|i| i * 37 % 129).collect();
             let batches = micro_batches(&texts, budget, threads);
             let case = format!("{count} texts, budget {budget}, {threads} threads");

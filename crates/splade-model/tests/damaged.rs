@@ -1,5 +1,5 @@
-//! Damaged files of a model folder: an error or a valid result, never a panic, and no more memory
-//! than the file's own size explains.
+//! Damaged files of a model folder give an error or a valid result, but never a panic, and they
+//! never allocate more memory than the size of the file explains.
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -7,29 +7,31 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
-use splade_model::{ArchitectureConfig, Encoder, EncoderOptions, ModelError, Weights};
+use splade_model::architecture::ArchitectureConfig;
+use splade_model::weights::Weights;
+use splade_model::{Encoder, EncoderOptions, ModelError};
 
-/// Remembers the largest block that was asked for.
+/// An allocator that records the size of the largest requested block.
 struct Counting;
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: everything is passed on to the system's allocator.
+// SAFETY: every call is passed unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: passed on.
+        // SAFETY: the caller's guarantees are those of the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: passed on.
+        // SAFETY: the caller's guarantees are those of the system's allocator.
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         LARGEST.fetch_max(size, Ordering::Relaxed);
-        // SAFETY: passed on.
+        // SAFETY: the caller's guarantees are those of the system's allocator.
         unsafe { System.realloc(block, layout, size) }
     }
 }
@@ -37,8 +39,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The files here have up to 64 KB. A thread pool, a proptest runner and the tables of a tokenizer
-/// are below this too.
+/// The limit for a block in bytes. The files here have up to 64 KB, and a thread pool, a proptest
+/// runner and the tables of a tokenizer stay below this limit too.
 const ENOUGH: usize = 8 << 20;
 
 fn fixture(name: &str) -> PathBuf {
@@ -52,7 +54,7 @@ enum Damage {
     Cut(prop::sample::Index),
     Insert(prop::sample::Index, Vec<u8>),
     Remove(prop::sample::Index, usize),
-    /// A digit becomes several: sizes and offsets out of range.
+    /// Replaces a digit by another number, so that sizes and offsets are out of range.
     Digits(prop::sample::Index, &'static str),
 }
 
@@ -71,7 +73,8 @@ impl Damage {
         ]
     }
 
-    /// Damages the first `reach` bytes: what follows are numbers of tensors, where any will do.
+    /// Damages the first `reach` bytes. The bytes after them are numbers of tensors, where every
+    /// value is valid.
     fn apply(&self, bytes: &mut Vec<u8>, reach: usize) {
         let reach = reach.min(bytes.len());
         if reach == 0 {
@@ -103,7 +106,7 @@ fn damages() -> impl Strategy<Value = Vec<Damage>> {
     prop::collection::vec(Damage::any(), 1..4)
 }
 
-/// Reads every tensor of a folder.
+/// Reads every tensor of a folder and returns the number of values.
 fn read_all(dir: &Path) -> Result<usize, ModelError> {
     let weights = Weights::open(dir)?;
     let numbers = weights.names().filter_map(|name| weights.read_f32(name).ok());
@@ -120,7 +123,7 @@ proptest! {
         let folder = tempfile::tempdir().expect("a folder");
         let mut header_json = good[8..8 + header].to_vec();
         damages.iter().for_each(|damage| damage.apply(&mut header_json, header));
-        // With a length that fits, so that the header is reached.
+        // The length field fits the damaged header, so that the header is parsed.
         let length = (header_json.len() as u64).to_le_bytes();
         let bad = [&length[..], &header_json, &good[8 + header..]].concat();
         std::fs::write(folder.path().join("model.safetensors"), bad).expect("written");
@@ -146,7 +149,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
-    /// With the weights of the sound config, so that sizes that do not fit are met while loading.
+    /// The weights belong to the undamaged config, so that wrong sizes are detected during loading.
     #[test]
     fn configs(damages in damages(), model in prop::sample::select(
         &["bert", "roberta", "modernbert", "deberta-v2", "deberta-v2-conv"][..])) {
@@ -171,7 +174,8 @@ proptest! {
     }
 }
 
-/// A config that asks for more than there is: a list of the tensors that do not fit, or the key.
+/// A config with too large sizes gives an error that lists the tensors that do not fit, or that
+/// names the key.
 #[test]
 fn sizes_out_of_range() {
     let load = |model: &str, key: &str, value: &str| {
@@ -205,7 +209,7 @@ fn sizes_out_of_range() {
         ("deberta-v2", "max_relative_positions", "5", "half of them below 5 positions"),
         ("deberta-v2", "max_relative_positions", "1e300", "a whole number below 2^28"),
         ("deberta-v2-conv", "conv_kernel_size", "268435455", "wrong shape"),
-        // One of the tensors that the position tables are projected with is missing.
+        // A tensor that is needed to project the position table is missing.
         ("deberta-v2", "share_att_key", "false", "pos_key_proj.weight"),
     ] {
         match load(model, key, value) {
@@ -213,14 +217,15 @@ fn sizes_out_of_range() {
             other => wrong.push(format!("{model} {key} {value}: {other:?}")),
         }
     }
-    // No table has a row for each of these positions: they cost nothing until a text has them.
+    // No table has a row for each of these positions, so they take no memory until a text has them.
     let most = load("modernbert", "max_position_embeddings", "268435455");
     assert!(most.is_ok(), "{most:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(LARGEST.load(Ordering::Relaxed) < ENOUGH);
 }
 
-/// Shapes whose product overflows, of no number at all and of numbers of an unknown type.
+/// The product of the shape overflows, for tensors without values and for tensors of an unknown
+/// type.
 #[test]
 fn shapes_out_of_range() {
     let open = |dtype: &str, shape: &str| {

@@ -1,10 +1,11 @@
-//! How fast the kernels are, in operations a second.
+//! Measures the throughput of the kernels in operations per second.
 //!
-//! `cargo bench -p splade-nn --bench kernels [-- FILTER]`; the filter `backward` leaves the gradients
-//! alone. One thread, the best instruction set of the CPU, the shapes of BERT-base: 512 tokens (the
-//! gradients of products: 1,024; those of the head: 1,600), hidden 768, intermediate 3072, vocabulary
-//! 30522. `elem/s` are operations: a multiply-add of useful outputs counts as two, nothing else
-//! counts. Beside them stand the machine's own limits, from `--bench peak`.
+//! `cargo bench -p splade-nn --bench kernels [-- FILTER]`; the filter `backward` selects the
+//! gradients. The benchmarks run on one thread with the best instruction set of the CPU and the
+//! shapes of BERT-base: 512 tokens (1,024 for the gradients of products and 1,600 for those of the
+//! head), hidden 768, intermediate 3072, vocabulary 30522. The unit `elem/s` stands for operations
+//! per second. A multiply-add of a useful output counts as two operations, and nothing else counts.
+//! The machine's own limits come from `--bench peak`.
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 use std::hint::black_box;
@@ -21,10 +22,10 @@ const HIDDEN: usize = 768;
 const INTERMEDIATE: usize = 3072;
 const HEADS: usize = 12;
 const VOCAB: usize = 30522;
-/// Tokens of a text: `TOKENS` are four texts.
+/// The number of tokens in a text; `TOKENS` tokens are four texts.
 const TEXT: usize = 128;
 
-/// Floats from -0.5 to 0.5 without a pattern (Knuth's multiplicative hash of the index).
+/// Returns floats from -0.5 to 0.5 without a pattern (Knuth's multiplicative hash of the index).
 fn floats(len: usize) -> Vec<f32> {
     let hash = |i: usize| (i as u32).wrapping_mul(2_654_435_761);
     (0..len).map(|i| (hash(i) >> 8) as f32 / (1 << 24) as f32 - 0.5).collect()
@@ -61,14 +62,14 @@ fn products(c: &mut Criterion) {
     }
 }
 
-/// The decoder and the pooling: `2 · tokens · hidden · vocab` operations.
+/// The decoder with its pooling: `2 · tokens · hidden · vocab` operations.
 fn head(c: &mut Criterion) {
     let (hidden, offsets) = (floats(TOKENS * HIDDEN), offsets());
     let mut group = c.benchmark_group("head");
     group.throughput(Throughput::Elements((2 * TOKENS * HIDDEN * VOCAB) as u64));
     for precision in [Precision::F32, Precision::Int8] {
         let mut decoder = linear(precision, VOCAB, HIDDEN);
-        // Few terms above zero, as a trained model has them.
+        // Few terms have a weight above zero, as in a trained model.
         decoder.bias = Some(vec![-5.0; VOCAB]);
         group.bench_function(precision.to_string(), |b| {
             b.iter(|| {
@@ -80,7 +81,7 @@ fn head(c: &mut Criterion) {
     group.finish();
 }
 
-/// Scores and contexts of every head: `4 · text · hidden` operations a token.
+/// Scores and contexts of every head: `4 · text · hidden` operations per token.
 fn attention(c: &mut Criterion) {
     let head_dim = HIDDEN / HEADS;
     let scale = 1.0 / (head_dim as f32).sqrt();
@@ -98,7 +99,7 @@ fn attention(c: &mut Criterion) {
     group.finish();
 }
 
-/// Layer norm with its residual: floats normalised.
+/// Layer norm with a residual, counted in floats normalised.
 fn layer_norm(c: &mut Criterion) {
     let norm = LayerNorm { weight: floats(HIDDEN), bias: floats(HIDDEN), epsilon: 1e-12 };
     let (mut hidden, residual) = (floats(TOKENS * HIDDEN), floats(TOKENS * HIDDEN));
@@ -110,16 +111,17 @@ fn layer_norm(c: &mut Criterion) {
     group.finish();
 }
 
-/// Runs `work` on one thread: backward passes share themselves out over the pool they are in.
+/// Runs `work` on one thread. Backward passes distribute their work over the pool that they run in.
 fn alone(work: impl FnOnce() + Send) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     pool.expect("a pool of one thread").install(work);
 }
 
-/// Tokens of the texts that are learned from at once.
+/// The number of tokens in a training batch.
 const LEARNED: usize = 1024;
 
-/// Linear layers: `2 · tokens · inputs · outputs` operations by the weights, as many by the input.
+/// Gradients of linear layers: `2 · tokens · inputs · outputs` operations for the weights and as
+/// many for the input.
 fn products_backward(c: &mut Criterion) {
     let (inputs, outputs) = (HIDDEN, INTERMEDIATE);
     let layer = linear(Precision::F32, outputs, inputs);
@@ -137,7 +139,8 @@ fn products_backward(c: &mut Criterion) {
     group.finish();
 }
 
-/// Five products of a head with its texts: `10 · text · hidden` operations a token.
+/// Gradients of attention, which are five products per head and text: `10 · text · hidden`
+/// operations per token.
 fn attention_backward(c: &mut Criterion) {
     let head_dim = HIDDEN / HEADS;
     let scale = 1.0 / (head_dim as f32).sqrt();
@@ -161,7 +164,7 @@ fn attention_backward(c: &mut Criterion) {
     group.finish();
 }
 
-/// Layer norm: floats of its gradient.
+/// Gradients of layer norm, counted in floats.
 fn layer_norm_backward(c: &mut Criterion) {
     let norm = LayerNorm { weight: floats(HIDDEN), bias: floats(HIDDEN), epsilon: 1e-12 };
     let (mut saved, mut gradient) = (SavedNorm::default(), norm.zeros_like());
@@ -173,7 +176,8 @@ fn layer_norm_backward(c: &mut Criterion) {
     group.bench_function("of the input, the weight and the bias", |b| {
         alone(|| {
             b.iter(|| {
-                // The gradient is replaced in place: from the same numbers every time.
+                // The gradient is replaced in place, so every iteration starts from the same
+                // numbers.
                 d.copy_from_slice(black_box(&first));
                 norm.backward(Isa::detect(), &saved, &mut d, &mut gradient);
             });
@@ -182,7 +186,7 @@ fn layer_norm_backward(c: &mut Criterion) {
     group.finish();
 }
 
-/// The maximum's gradient: `4 · hidden` operations a term of a text.
+/// The gradient of maximum pooling: `4 · hidden` operations per term of a text.
 fn head_backward(c: &mut Criterion) {
     const TEXTS: usize = 16;
     const LENGTH: usize = 100;
@@ -192,7 +196,7 @@ fn head_backward(c: &mut Criterion) {
     let (mut d_hidden, mut gradient) = (vec![0.0; hidden.len()], decoder.zeros_like());
     let mut scratch = Scratch::default();
     let mut group = c.benchmark_group("head backward");
-    // A trained model's terms, and those of a model that starts.
+    // The numbers of terms are those of a trained model and of a model at the start of training.
     for terms in [150, 15_000] {
         let pooled: Vec<Vec<PooledTerm>> =
             (0..TEXTS).map(|text| winners(terms, LENGTH, text)).collect();
@@ -220,7 +224,7 @@ fn head_backward(c: &mut Criterion) {
     group.finish();
 }
 
-/// Terms spread over the vocabulary, won by tokens without a pattern.
+/// Returns terms spread over the vocabulary whose winning tokens have no pattern.
 fn winners(terms: usize, tokens: usize, text: usize) -> Vec<PooledTerm> {
     let winner = |i: usize| {
         // Texts share some terms and not others.

@@ -1,11 +1,13 @@
 //! Self-attention over packed texts (Vaswani et al. 2017, section 3.2).
 //!
-//! Each text attends to itself only, so no mask and no padding exist. For one text and head the
-//! keys and the values are packed as weights and the products are those of the linear layers; 64
-//! queries at a time keep the scores small: `64 x tokens` floats a thread.
+//! Each text attends to itself only, so neither masks nor padding are needed. For each text and
+//! head, the keys and the values are packed like the weights of a linear layer and multiplied by
+//! the same kernels. Queries are processed 64 at a time, which limits the scores to `64 x tokens`
+//! floats per thread.
 //!
-//! Two kinds of attention add to the plain one: a window (a token sees those at most so far away;
-//! Longformer, arXiv 2004.05150) and relative positions (DeBERTa, arXiv 2006.03654, section 3.1).
+//! Two variants extend plain attention: a sliding window, in which a token sees only the tokens
+//! within a given distance (Longformer, arXiv 2004.05150), and relative positions (DeBERTa, arXiv
+//! 2006.03654, section 3.1).
 #![allow(unsafe_code, reason = "strided heads are read and written through raw pointers")]
 
 use std::cell::RefCell;
@@ -18,48 +20,51 @@ use crate::packed::{PackedMatrix, Product, multiply};
 use crate::parallel::{Shared, for_each};
 use crate::simd::Isa;
 
-/// Queries whose scores are held at once.
+/// The number of queries whose scores are held at once.
 pub(crate) const QUERY_BLOCK: usize = 64;
 
 /// The shape of an attention layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Attention {
-    /// Heads; `heads · head_dim` is the hidden size.
+    /// The number of heads; `heads · head_dim` is the hidden size.
     pub heads: usize,
-    /// Width of a head.
+    /// The number of dimensions of each head.
     pub head_dim: usize,
-    /// What the scores are multiplied with before the softmax.
+    /// The factor that multiplies the scores before the softmax.
     pub scale: f32,
-    /// A token sees those at most this far away; all of the text if none.
+    /// The largest distance at which a token sees another one, or `None` if it sees the whole text.
     pub window: Option<usize>,
 }
 
-/// Relative positions of disentangled attention: scores gain `q_i · K_p` and `k_j · Q_p`, where
-/// `p` is the bucket of `i - j` (equation 4 of the paper).
+/// The relative positions of disentangled attention. The score of query `i` and key `j` gains
+/// `q_i · K_p` and `k_j · Q_p`, where `p` is the bucket of `i - j` (equation 4 of the paper).
+///
+/// The tables must be packed for the instruction set that the attention runs on.
 #[derive(Debug)]
 pub struct RelativePositions {
-    /// Buckets on each side; the tables have `2 · span` rows.
+    /// The number of buckets on each side; the tables have `2 · span` rows.
     pub span: usize,
-    /// Positions that share buckets on a logarithmic scale, as in DeBERTa-v2; none: one bucket a
-    /// position.
+    /// The logarithmic buckets of DeBERTa-v2, or `None` if each distance has a bucket of its own.
     pub log_buckets: Option<LogBuckets>,
-    /// For each head the projected position keys, `(2 · span, head_dim)`; empty if not used.
+    /// The projected position keys of each head, `(2 · span, head_dim)`; empty if unused.
     pub keys: Vec<PackedMatrix>,
-    /// For each head the projected position queries, `(2 · span, head_dim)`; empty if not used.
+    /// The projected position queries of each head, `(2 · span, head_dim)`; empty if unused.
     pub queries: Vec<PackedMatrix>,
 }
 
-/// Near positions have a bucket each, far ones share one on a logarithmic scale.
+/// Buckets of relative positions: small distances have a bucket each, and larger ones share buckets
+/// on a logarithmic scale.
 #[derive(Debug, Clone, Copy)]
 pub struct LogBuckets {
-    /// Buckets of both sides: positions nearer than half of it have their own.
+    /// The number of buckets of both sides together. Distances up to half of it have their own
+    /// bucket.
     pub buckets: usize,
-    /// The position where the last bucket ends.
+    /// The distance at which the last bucket ends.
     pub max_position: usize,
 }
 
 impl RelativePositions {
-    /// The row of the tables for a query `delta` tokens after its key.
+    /// Returns the row of the tables for a query that is `delta` tokens after its key.
     fn row(&self, delta: isize) -> usize {
         let bucket = self.log_buckets.map_or(delta, |log| log.bucket(delta));
         (bucket + self.span as isize).clamp(0, 2 * self.span as isize - 1) as usize
@@ -67,28 +72,31 @@ impl RelativePositions {
 }
 
 impl LogBuckets {
-    /// In 32-bit floats, as PyTorch computes it: the ceiling is sensitive to rounding.
+    /// Returns the signed bucket of a distance. It is computed in 32-bit floats, as in PyTorch,
+    /// because the ceiling is sensitive to rounding.
     fn bucket(self, delta: isize) -> isize {
         let middle = (self.buckets / 2) as isize;
         if delta.abs() <= middle {
             return delta;
         }
         let middle_f = middle as f32;
-        let far = (delta.abs() as f32 / middle_f).ln();
-        let end = (((self.max_position - 1) as f64 / middle as f64) as f32).ln();
+        let far = libm::logf(delta.abs() as f32 / middle_f);
+        let end = libm::logf(((self.max_position - 1) as f64 / middle as f64) as f32);
         let bucket = (far / end * (middle - 1) as f32).ceil() as isize + middle;
         bucket * delta.signum()
     }
 }
 
 impl Attention {
-    /// Queries, keys and values, `(tokens, 3 · hidden)`, to contexts, `(tokens, hidden)`.
+    /// Computes the contexts, `(tokens, hidden)`, from the queries, keys and values,
+    /// `(tokens, 3 · hidden)`.
     ///
-    /// `offsets` holds the first token of each text and, last, the number of tokens. With
-    /// `parallel`, texts and heads are shared out over the current rayon pool.
+    /// `offsets` holds the index of each text's first token, followed by the number of tokens. If
+    /// `parallel` is set, texts and heads are distributed over the current rayon pool.
     ///
     /// # Panics
-    /// If a length does not fit.
+    ///
+    /// Panics if `offsets` does not ascend or a slice has the wrong length.
     pub fn forward(
         &self,
         isa: Isa,
@@ -106,7 +114,8 @@ impl Attention {
             if !tokens.is_empty() {
                 let head = Head { isa, shape: self, qkv, head, tokens, relative, dropout: None };
                 SCRATCH.with_borrow_mut(|scratch| {
-                    // SAFETY: `context` covers all tokens, and each call writes its own text and head.
+                    // SAFETY: `context` has a row for every token, as `check` ensured, and each
+                    // call writes only the columns of its own head in the rows of its own text.
                     unsafe { head.forward(scratch, out.pointer()) }
                 });
             }
@@ -115,11 +124,14 @@ impl Attention {
 }
 
 impl Attention {
-    /// As [`forward`](Self::forward) over the current rayon pool, dropping attention
-    /// probabilities; `place` tells apart the layers of a model.
+    /// Computes the contexts like [`forward`](Self::forward) on the current rayon pool, with
+    /// dropout on the attention probabilities. `place` is a number that distinguishes the layers of
+    /// a model.
     ///
     /// # Panics
-    /// If a length does not fit.
+    ///
+    /// Panics if `offsets` does not ascend, if a slice has the wrong length, or if `dropout` is
+    /// given and there are no tokens or a text has no key.
     pub fn forward_dropped(
         &self,
         isa: Isa,
@@ -133,7 +145,10 @@ impl Attention {
             return self.forward(isa, qkv, texts.offsets, None, context, true);
         };
         let tokens = self.check(qkv, texts.offsets, context);
-        assert!(texts.keys.len() + 1 == texts.offsets.len() && tokens > 0, "a text has no key");
+        assert!(
+            texts.keys.len() + 1 == texts.offsets.len() && tokens > 0,
+            "there must be tokens and one key per text"
+        );
         let out = Shared(context.as_mut_ptr());
         for_each(true, texts.keys.len() * self.heads, |i| {
             let (text, head) = (i / self.heads, i % self.heads);
@@ -141,22 +156,24 @@ impl Attention {
             let dropout = Some((dropout, texts.key(text, place)));
             let head = Head { isa, shape: self, qkv, head, tokens, relative: None, dropout };
             SCRATCH.with_borrow_mut(|scratch| {
-                // SAFETY: as in `forward`.
+                // SAFETY: `context` has a row for every token, as `check` ensured, and each call
+                // writes only the columns of its own head in the rows of its own text.
                 unsafe { head.forward(scratch, out.pointer()) }
             });
         });
     }
 
-    /// The number of tokens.
+    /// Checks the lengths of all slices and returns the number of tokens.
     ///
     /// # Panics
-    /// If a length does not fit.
+    ///
+    /// Panics if `offsets` does not ascend or a slice has the wrong length.
     pub(crate) fn check(&self, qkv: &[f32], offsets: &[usize], context: &[f32]) -> usize {
         let hidden = self.heads * self.head_dim;
         let tokens = *offsets.last().expect("offsets have at least one entry");
-        assert!(offsets.is_sorted(), "offsets do not ascend");
-        assert!(qkv.len() == tokens * 3 * hidden, "queries, keys and values have another shape");
-        assert!(context.len() == tokens * hidden, "contexts have another shape");
+        assert!(offsets.is_sorted(), "offsets must ascend");
+        assert!(qkv.len() == tokens * 3 * hidden, "qkv must be (tokens, 3 · hidden)");
+        assert!(context.len() == tokens * hidden, "the contexts must be (tokens, hidden)");
         tokens
     }
 }
@@ -165,24 +182,24 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Buffers of one head of one text, kept by the thread.
+/// The buffers for one head of one text, reused by the thread.
 #[derive(Default)]
 struct Scratch {
-    /// `[panel][head_dim][panel width]`
+    /// The packed keys, `[panel][head_dim][panel width]`.
     keys: Vec<f32>,
-    /// `[panel][tokens][panel width]`
+    /// The packed values, `[panel][tokens][panel width]`.
     values: Vec<f32>,
-    /// `(QUERY_BLOCK, tokens)`
+    /// The scores of a block of queries, `(QUERY_BLOCK, tokens)`.
     scores: Vec<f32>,
-    /// `(QUERY_BLOCK, 2 · span)`: queries with position keys.
+    /// The products of queries and position keys, `(QUERY_BLOCK, 2 · span)`.
     query_positions: Vec<f32>,
-    /// `(tokens, 2 · span)`: keys with position queries.
+    /// The products of keys and position queries, `(tokens, 2 · span)`.
     key_positions: Vec<f32>,
-    /// The table row of `i - j` at `i - j + tokens - 1`.
+    /// The table row of every distance: the row of `i - j` is at index `i - j + tokens - 1`.
     rows: Vec<usize>,
 }
 
-/// One head of one text.
+/// One head of one text, the unit of work of a thread.
 pub(crate) struct Head<'a> {
     pub(crate) isa: Isa,
     pub(crate) shape: &'a Attention,
@@ -190,13 +207,18 @@ pub(crate) struct Head<'a> {
     pub(crate) head: usize,
     pub(crate) tokens: Range<usize>,
     pub(crate) relative: Option<&'a RelativePositions>,
-    /// What drops probabilities, and the text's key.
+    /// The dropout of the probabilities and the key of the text.
     pub(crate) dropout: Option<(Dropout, u64)>,
 }
 
 impl Head<'_> {
+    /// Computes the contexts of this head and text.
+    ///
     /// # Safety
-    /// `context` covers the rows of the text.
+    ///
+    /// The pointer `context` must be valid for writes of a `(tokens, hidden)` matrix that includes
+    /// the rows of this text, and no other thread may access the columns of this head in these
+    /// rows.
     unsafe fn forward(&self, scratch: &mut Scratch, context: *mut f32) {
         let (n, dim) = (self.tokens.len(), self.shape.head_dim);
         let (hidden, width) = (self.shape.heads * dim, self.isa.panel_width());
@@ -225,8 +247,8 @@ impl Head<'_> {
                 output_stride: n,
                 accumulate: false,
             };
-            // SAFETY: the queries exist, keys hold a panel for every seen token, and the scores a
-            // row of `n` for each query.
+            // SAFETY: the rows of all queries lie in `qkv`, whose length was checked. `keys` holds
+            // a panel for every key that is seen, and `scores` has a row of `n` floats per query.
             unsafe { multiply(self.isa, &product) };
             if let Some(relative) = self.relative {
                 self.add_positions(relative, scratch, &queries);
@@ -236,7 +258,8 @@ impl Head<'_> {
                 scores[seen.start..seen_by_query.start].fill(0.0);
                 scores[seen_by_query.end..seen.end].fill(0.0);
                 let own = &mut scores[seen_by_query.clone()];
-                // SAFETY: the slice's own length, at least 1 as a token sees itself.
+                // SAFETY: the pointer and the length are those of the slice `own`. It is not empty
+                // because every token sees itself.
                 unsafe { softmax(self.isa, own.as_mut_ptr(), own.len(), self.shape.scale) };
                 self.drop(queries.start + i, seen_by_query.start, own);
             }
@@ -256,12 +279,13 @@ impl Head<'_> {
                 output_stride: hidden,
                 accumulate: false,
             };
-            // SAFETY: as above; the context has a row for each query by contract.
+            // SAFETY: `scores` has a row of `n` floats per query and `values` has a row for every
+            // key. The context has a row for each query by this function's contract.
             unsafe { multiply(self.isa, &product) };
         }
     }
 
-    /// The tokens that any of the queries sees.
+    /// Returns the range of keys that at least one of the queries sees.
     pub(crate) fn seen(&self, queries: &Range<usize>) -> Range<usize> {
         match self.shape.window {
             None => 0..self.tokens.len(),
@@ -272,14 +296,15 @@ impl Head<'_> {
         }
     }
 
-    /// The query (`part` 0), key (1) or value (2) of a token of the text, and what lies behind it.
+    /// Returns the query (`part` 0), key (1) or value (2) of a token of the text, followed by the
+    /// rest of `qkv`.
     pub(crate) fn row(&self, part: usize, token: usize) -> &[f32] {
         let hidden = self.shape.heads * self.shape.head_dim;
         let row = (self.tokens.start + token) * 3 * hidden;
         &self.qkv[row + part * hidden + self.head * self.shape.head_dim..]
     }
 
-    /// Drops the probabilities of a query for the keys from `first` on.
+    /// Applies dropout to the probabilities of a query; the first one is for the key `first`.
     pub(crate) fn drop(&self, query: usize, first: usize, probabilities: &mut [f32]) {
         if let Some((dropout, key)) = self.dropout {
             let n = self.tokens.len();
@@ -288,8 +313,9 @@ impl Head<'_> {
         }
     }
 
-    /// Keys are the weights of `queries · keysᵀ`: one column a token. (So are values where the
-    /// gradients of contexts take the place of queries.)
+    /// Packs keys as the weights of the product `queries · keysᵀ`, in which each token is a column.
+    /// The backward pass packs values in the same way and multiplies them with the gradients of the
+    /// contexts.
     pub(crate) fn pack_columns(&self, part: usize, out: &mut Vec<f32>) {
         let (n, dim, width) = (self.tokens.len(), self.shape.head_dim, self.isa.panel_width());
         resize(out, n.next_multiple_of(width) * dim);
@@ -303,7 +329,8 @@ impl Head<'_> {
         }
     }
 
-    /// Values are the weights of `scores · values`: one column a dimension of the head.
+    /// Packs values as the weights of the product `scores · values`, in which each dimension of the
+    /// head is a column.
     pub(crate) fn pack_rows(&self, part: usize, tokens: Range<usize>, out: &mut Vec<f32>) {
         let (n, dim, width) = (tokens.len(), self.shape.head_dim, self.isa.panel_width());
         resize(out, dim.next_multiple_of(width) * n);
@@ -312,6 +339,8 @@ impl Head<'_> {
         }
     }
 
+    /// Computes the table rows of all distances and the products of the keys with the position
+    /// queries.
     fn prepare_positions(&self, relative: &RelativePositions, scratch: &mut Scratch) {
         let n = self.tokens.len();
         let last = n as isize - 1;
@@ -349,7 +378,7 @@ impl Head<'_> {
         }
     }
 
-    /// `out[token][row] = part(token) · table[row]`
+    /// Computes `out[token][row] = part(token) · table[row]`.
     fn with_table(
         &self,
         part: usize,
@@ -373,33 +402,37 @@ impl Head<'_> {
             output_stride: table.outputs(),
             accumulate: false,
         };
-        // SAFETY: the tokens exist and `out` has a row for each.
+        // SAFETY: the tokens lie in `qkv`, whose length was checked, and `out` was just resized to
+        // hold a row for each of them. This relies on a table with `head_dim` inputs that is packed
+        // for `self.isa`, which is not checked here.
         unsafe { multiply(self.isa, &product) };
     }
 }
 
-/// Row `i` of `n` into panels, `[panel][n][width]`.
+/// Copies row `i` of `n` rows into panels, `[panel][n][width]`.
 pub(crate) fn pack_row(row: &[f32], i: usize, n: usize, width: usize, out: &mut [f32]) {
     for (panel, columns) in row.chunks(width).enumerate() {
         out[(panel * n + i) * width..][..columns.len()].copy_from_slice(columns);
     }
 }
 
-/// Sets the length; what is kept from before is overwritten by the caller, or is padding.
+/// Grows a buffer to at least `len` floats. Old contents remain and are either overwritten by the
+/// caller or unused padding.
 pub(crate) fn resize(buffer: &mut Vec<f32>, len: usize) {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }
 }
 
-/// Rotary positions (Su et al., arXiv 2104.09864), the two halves of a head rotated together.
+/// Rotary position embeddings (Su et al., arXiv 2104.09864), in the variant that rotates the two
+/// halves of a head against each other.
 ///
-/// Turns are computed for as many positions as texts had so far.
+/// The table of cosines and sines grows with the longest text seen so far.
 #[derive(Debug)]
 pub struct Rotary {
-    /// Radians from one position to the next; half as many as the head is wide.
+    /// The angle in radians between neighbouring positions, for each of the `head_dim / 2` pairs.
     frequencies: Vec<f32>,
-    /// `(positions, half)`: cosine and sine.
+    /// The cosine and the sine of each angle, `(positions, head_dim / 2)`.
     turns: RwLock<Vec<(f32, f32)>>,
 }
 
@@ -411,29 +444,31 @@ impl Clone for Rotary {
 }
 
 impl Rotary {
-    /// Turns for heads of `head_dim` with the base `theta`.
+    /// Returns the rotation for heads of `head_dim` dimensions with the base `theta`.
     ///
     /// # Panics
-    /// If `head_dim` is odd or 0.
+    ///
+    /// Panics if `head_dim` is odd or 0.
     pub fn new(head_dim: usize, theta: f64) -> Self {
-        assert!(head_dim > 0 && head_dim.is_multiple_of(2), "heads without two halves");
+        assert!(head_dim > 0 && head_dim.is_multiple_of(2), "head_dim must be even and above 0");
         let frequencies = (0..head_dim / 2)
-            .map(|i| (1.0 / theta.powf(2.0 * i as f64 / head_dim as f64)) as f32)
+            .map(|i| (1.0 / libm::pow(theta, 2.0 * i as f64 / head_dim as f64)) as f32)
             .collect();
         Self { frequencies, turns: RwLock::default() }
     }
 
-    /// Rotates queries and keys of `(tokens, 3 · heads · head_dim)` by their positions in place.
+    /// Rotates queries and keys of `(tokens, 3 · heads · head_dim)` by their positions, in place.
     pub fn rotate(&self, qkv: &mut [f32], heads: usize, offsets: &[usize]) {
         self.turn(qkv, heads, offsets, 1.0);
     }
 
-    /// Rotates them back: the gradients by queries and keys before the rotation from those after.
+    /// Rotates gradients back: turns the gradients of rotated queries and keys into those of the
+    /// unrotated ones, in place.
     pub fn rotate_back(&self, d_qkv: &mut [f32], heads: usize, offsets: &[usize]) {
         self.turn(d_qkv, heads, offsets, -1.0);
     }
 
-    /// Rotates by the positions, in the direction of `sign`.
+    /// Rotates queries and keys by their positions if `sign` is 1, or back if it is -1.
     fn turn(&self, qkv: &mut [f32], heads: usize, offsets: &[usize], sign: f32) {
         let half = self.frequencies.len();
         let dim = 2 * half;
@@ -455,22 +490,22 @@ impl Rotary {
         }
     }
 
-    /// Computes the turns that are missing for a text of so many tokens.
+    /// Extends the table to cover texts of `tokens` tokens.
     fn extend(&self, tokens: usize) {
         let half = self.frequencies.len();
         if self.turns.read().expect(LOCK).len() >= tokens * half {
             return;
         }
         let mut turns = self.turns.write().expect(LOCK);
-        // In powers of two, so that growing texts do not extend it each time.
+        // Sizes are powers of two, so that slowly growing texts do not extend the table each time.
         for position in turns.len() / half..tokens.next_power_of_two() {
             turns.extend(self.frequencies.iter().map(|f| {
                 let angle = f64::from(position as f32 * f);
-                (angle.cos() as f32, angle.sin() as f32)
+                (libm::cos(angle) as f32, libm::sin(angle) as f32)
             }));
         }
     }
 }
 
-/// Of a lock whose holder cannot panic.
-const LOCK: &str = "turns are never left half written: this is a bug";
+/// The message for a poisoned lock. No holder of the lock panics, so it is never shown.
+const LOCK: &str = "the table of turns is poisoned: this is a bug";

@@ -1,11 +1,11 @@
-//! The fused SPLADE head: the decoder's product and the pooling over each text in one pass.
+//! The fused SPLADE head: the decoder's matrix product and the pooling over each text in one pass.
 //!
-//! `weight[text][term] = pool over tokens of log(1 + relu(logit))` (SPLADE v2, arXiv 2109.10086,
-//! section 3.1). As `log(1 + relu(x))` grows with `x`, the maximum is taken on the logits and the
-//! logarithm once at the end. One panel of the vocabulary (at most 48 terms) is multiplied with
-//! the tokens of the texts, 128 rows at a time, and folded into the running pool of the text: the
-//! `(tokens, vocab)` logits never exist. What stays is a term's weight and the position where its
-//! logit was largest, for terms above zero only.
+//! It computes `weight[text][term] = pool over tokens of log(1 + relu(logit))` (SPLADE v2, arXiv
+//! 2109.10086, section 3.1). Since `log(1 + relu(x))` grows with `x`, the maximum is taken over the
+//! logits and the logarithm is computed once at the end. One panel of the vocabulary (at most 48
+//! terms) is multiplied with 128 token rows at a time and folded into the running pool of the text,
+//! so the `(tokens, vocab)` logits are never stored. The result has, for each term with a weight
+//! above zero, the weight and the position of the largest logit.
 #![allow(unsafe_code, reason = "the fold works on raw pointers")]
 
 use std::sync::Mutex;
@@ -16,22 +16,23 @@ use crate::matrix::{Linear, Matrix};
 use crate::packed::{Product, for_panels};
 use crate::simd::{Isa, Simd, simd_function};
 
-/// Rows multiplied before they are folded: their logits stay in L1 (128 x 48 x 4 bytes = 24 KB).
+/// The number of rows that are multiplied before they are folded. Their logits stay in the L1 cache
+/// (128 x 48 x 4 bytes = 24 KB).
 const ROW_BLOCK: usize = 128;
-/// The widest panel of any instruction set.
+/// The widest panel of any instruction set, in columns.
 const MAX_PANEL: usize = 48;
 
-/// How the tokens of a text are pooled.
+/// The pooling of a term's weights over the tokens of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Pooling {
-    /// The largest weight of all tokens: SPLADE v2 and later.
+    /// The largest weight of all tokens, as in SPLADE v2 and later.
     #[default]
     Max,
-    /// The sum over the tokens: the first SPLADE.
+    /// The sum of the weights of all tokens, as in the first SPLADE.
     Sum,
 }
 
-/// What makes a weight of a logit.
+/// The function that turns a logit into a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Saturation {
     /// `log(1 + relu(x))`
@@ -42,38 +43,41 @@ pub enum Saturation {
 }
 
 impl Saturation {
-    /// The weight of a positive logit.
+    /// Returns the weight of a positive logit.
     #[inline(always)]
     fn apply(self, x: f32) -> f32 {
         match self {
-            Saturation::Log1pRelu => x.ln_1p(),
-            Saturation::Log1pLog1pRelu => x.ln_1p().ln_1p(),
+            Saturation::Log1pRelu => libm::log1pf(x),
+            Saturation::Log1pLog1pRelu => libm::log1pf(libm::log1pf(x)),
         }
     }
 }
 
-/// A term that a text activates.
+/// A term with a weight above zero in a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PooledTerm {
-    /// Index in the vocabulary.
+    /// The index of the term in the vocabulary.
     pub term: u32,
-    /// Above zero.
+    /// The weight, above zero.
     pub weight: f32,
-    /// The token of the text, counted from its first, whose logit for this term is the largest
-    /// (the first such token).
+    /// The token with the largest logit for this term, as an index within the text. If several
+    /// logits are equal, it is the first one.
     pub position: u32,
 }
 
 /// Multiplies `hidden`, `(tokens, hidden)`, with the decoder and pools each text.
 ///
-/// `offsets` holds the first token of each text and, last, the number of tokens; a text has at
-/// least one token. Terms come in ascending order. With `parallel`, the vocabulary is shared out
-/// over the current rayon pool; the result is the same to the bit.
+/// `offsets` holds the index of each text's first token, followed by the number of tokens; every
+/// text has at least one token. The terms of a text are in ascending order. If `parallel` is set,
+/// the vocabulary is distributed over the current rayon pool; the result has the same bits.
 ///
-/// Peak memory beside input and result: 24 KB a thread.
+/// Beside the input and the result, the function needs 24 KB of memory per thread (and, for an
+/// 8-bit decoder, the quantised input).
 ///
 /// # Panics
-/// If `offsets` does not describe `hidden`.
+///
+/// Panics if `hidden` is not a whole number of rows, if `offsets` does not describe it, or if a
+/// text is empty.
 pub fn splade_head(
     decoder: &Linear,
     hidden: &[f32],
@@ -83,9 +87,12 @@ pub fn splade_head(
     parallel: bool,
 ) -> Vec<Vec<PooledTerm>> {
     let tokens = hidden.len() / decoder.weight.inputs();
-    assert!(hidden.len() == tokens * decoder.weight.inputs(), "token rows are cut off");
-    assert!(offsets.first() == Some(&0) && offsets.last() == Some(&tokens), "offsets differ");
-    assert!(offsets.is_sorted_by(|a, b| a < b), "an empty text");
+    assert!(hidden.len() == tokens * decoder.weight.inputs(), "hidden must consist of whole rows");
+    assert!(
+        offsets.first() == Some(&0) && offsets.last() == Some(&tokens),
+        "offsets must run from 0 to the number of tokens"
+    );
+    assert!(offsets.is_sorted_by(|a, b| a < b), "a text is empty");
     let texts = offsets.len() - 1;
     let vocab = decoder.weight.outputs();
     let isa = decoder.weight.isa();
@@ -111,7 +118,7 @@ pub fn splade_head(
                     fold.rows(isa, &block, first..first + rows, offsets, &mut pooled);
                 }
             }
-            pieces.lock().expect("a fold does not panic").push((panels.start, pooled));
+            pieces.lock().expect("no fold panics: this is a bug").push((panels.start, pooled));
         });
     };
     match &decoder.weight {
@@ -128,12 +135,14 @@ pub fn splade_head(
                 outputs: matrix.outputs(),
                 bias: std::ptr::null(),
                 activation: Activation::Identity,
-                // The kernel adds the column of the panel to this.
+                // The kernel adds the first column of the panel, `panel * width`, to this pointer.
                 output: block.as_mut_ptr().wrapping_sub(panel * width),
                 output_stride: MAX_PANEL,
                 accumulate: false,
             };
-            // SAFETY: the rows exist in `hidden`, and the block holds a panel of each.
+            // SAFETY: the rows from `first` on exist in `hidden`, and `block` has room for
+            // `MAX_PANEL` columns of each row. The product covers one panel, so the kernel adds
+            // `panel * width` to the output pointer, which brings it back into `block`.
             unsafe { crate::packed::multiply(isa, &product) }
         }),
         Matrix::Int8(matrix) => QuantizedRows::with(hidden, matrix.inputs(), |input| {
@@ -149,12 +158,14 @@ pub fn splade_head(
                     output: block.as_mut_ptr().wrapping_sub(panel * width),
                     output_stride: MAX_PANEL,
                 };
-                // SAFETY: as above.
+                // SAFETY: `input` has all rows of `hidden`, and `block` has room for `MAX_PANEL`
+                // columns of each row. The kernel adds `panel * width` to the output pointer, which
+                // brings it back into `block`.
                 unsafe { crate::int8::multiply(isa, &product) }
             });
         }),
     }
-    let mut pieces = pieces.into_inner().expect("a fold does not panic");
+    let mut pieces = pieces.into_inner().expect("no fold panics: this is a bug");
     pieces.sort_by_key(|(first_panel, _)| *first_panel);
     let mut pieces = pieces.into_iter().map(|(_, pooled)| pooled);
     let mut all = pieces.next().unwrap_or_else(|| vec![Vec::new(); texts]);
@@ -166,20 +177,22 @@ pub fn splade_head(
     all
 }
 
-/// The running pool of one panel over the tokens of one text after another.
+/// The running pool of one panel, which processes the tokens of one text after another.
 struct Fold<'a> {
     pooling: Pooling,
     saturation: Saturation,
+    /// The term of the panel's first column.
     first_term: usize,
+    /// The number of terms in the panel; the remaining columns are padding.
     columns: usize,
     bias: &'a [f32; MAX_PANEL],
-    /// The text that the next row belongs to.
+    /// The index of the text that the next row belongs to.
     text: usize,
-    /// Largest logit of the text so far, without the bias.
+    /// The largest logit of the text so far, without the bias.
     best: [f32; MAX_PANEL],
-    /// The position of it.
+    /// The position of the largest logit so far.
     position: [i32; MAX_PANEL],
-    /// Sum of the weights so far; [`Pooling::Sum`] only.
+    /// The sum of the weights so far, used by [`Pooling::Sum`] only.
     sum: [f32; MAX_PANEL],
 }
 
@@ -196,7 +209,7 @@ impl<'a> Fold<'a> {
         Self { pooling, saturation, first_term, columns, bias, text: 0, best, position, sum }
     }
 
-    /// Folds the logits of `tokens`, `(tokens, MAX_PANEL)`, in.
+    /// Folds the logits of `tokens`, `(tokens, MAX_PANEL)`, into the pool.
     fn rows(
         &mut self,
         isa: Isa,
@@ -211,7 +224,8 @@ impl<'a> Fold<'a> {
             let rows = &logits[(token - tokens.start) * MAX_PANEL..][..(end - token) * MAX_PANEL];
             let first = (token - start) as i32;
             let (best, position) = (self.best.as_mut_ptr(), self.position.as_mut_ptr());
-            // SAFETY: whole rows of a panel; `best` and `position` hold as many columns.
+            // SAFETY: `rows` consists of whole rows of `MAX_PANEL` floats, `best` and `position`
+            // hold `MAX_PANEL` numbers, and `columns` is at most `MAX_PANEL`.
             unsafe { keep_largest(isa, rows, self.columns, first, best, position) };
             if self.pooling == Pooling::Sum {
                 self.add_weights(rows);
@@ -223,6 +237,7 @@ impl<'a> Fold<'a> {
         }
     }
 
+    /// Adds the weights of some rows to the sums.
     fn add_weights(&mut self, rows: &[f32]) {
         for row in rows.chunks_exact(MAX_PANEL) {
             for ((x, bias), sum) in row.iter().zip(self.bias).zip(&mut self.sum).take(self.columns)
@@ -234,6 +249,7 @@ impl<'a> Fold<'a> {
         }
     }
 
+    /// Appends the terms of the finished text to `out` and resets the pool.
     fn finish_text(&mut self, out: &mut Vec<PooledTerm>) {
         for column in 0..self.columns {
             let logit = self.best[column] + self.bias[column];
@@ -256,14 +272,20 @@ impl<'a> Fold<'a> {
 }
 
 simd_function! {
-    /// Folds rows of `MAX_PANEL` floats into `best` and `position`; the first row is at `first`.
+    /// Folds rows of `MAX_PANEL` floats into `best` and `position`; `first` is the position of the
+    /// first row.
     ///
     /// # Safety
-    /// `best` and `position` cover `MAX_PANEL` numbers, `columns` is at most that.
+    ///
+    /// The pointers `best` and `position` must be valid for `MAX_PANEL` numbers, `columns` must be
+    /// at most `MAX_PANEL`, and the length of `rows` must be a multiple of it.
     fn keep_largest(rows: &[f32], columns: usize, first: i32, best: *mut f32,
         position: *mut i32) = keep_largest_kernel;
 }
 
+/// # Safety
+///
+/// The contract of [`keep_largest`] must hold, and the CPU must support `S`.
 #[inline(always)]
 unsafe fn keep_largest_kernel<S: Simd>(
     rows: &[f32],
@@ -273,7 +295,8 @@ unsafe fn keep_largest_kernel<S: Simd>(
     position: *mut i32,
 ) {
     for at in (0..columns).step_by(S::LANES) {
-        // SAFETY: `at` is below MAX_PANEL, a multiple of every register width.
+        // SAFETY: `at < columns <= MAX_PANEL`, and `MAX_PANEL` is a multiple of every register
+        // width, so a register at `at` stays within the row and within both arrays.
         unsafe {
             let mut largest = S::load(best.add(at));
             let mut kept = S::load_i32(position.add(at));

@@ -1,17 +1,18 @@
-//! Matrix products in 8 bits: weights quantised once per output, inputs per row as they come.
+//! Matrix products of 8-bit integers. Weights are quantised per output when they are packed, inputs
+//! per row at each product.
 //!
-//! A weight row is symmetric in `[-127, 127]` with one scale; an input row is affine in
-//! `[0, 255]` with a scale and a zero point of its own, so that the one-sided outputs of GELU use
-//! the whole range. Products of unsigned by signed bytes add up exactly in 32-bit integers on
-//! every instruction set (VNNI, or sign-extended pairs on AVX2), so that results do not depend on
-//! which one ran:
+//! A weight row is symmetric in `[-127, 127]` with one scale. An input row is affine in `[0, 255]`
+//! with a scale and a zero point of its own, so that the mostly one-sided outputs of GELU use the
+//! whole range. Products of unsigned and signed bytes add up exactly in 32-bit integers on every
+//! instruction set (VNNI, or sign-extended pairs on AVX2), so the sums do not depend on the
+//! instruction set:
 //!
 //! `output = (Σ q_x q_w - zero_x Σ q_w) · scale_x · scale_w + bias`
 //!
-//! The sums hold for up to 66 000 inputs (2^31 / (255 · 127)). An input row with an infinite number
-//! gives NaN, as does an output whose weights have one; a NaN counts as the least number of its row
-//! (0 if none is below) or, among weights, as 0. Rows whose steps would be subnormal, that is rows
-//! below some 1e-36, are zeros.
+//! The sums are exact for up to 66 000 inputs (2^31 / (255 · 127)). An input row with an infinite
+//! number gives NaN, and so does an output whose weights contain one. A NaN counts as the smallest
+//! number of its row (or 0 if none is below 0) and, among weights, as 0. Rows with subnormal
+//! scales, that is with all numbers below about 1e-36, become zeros.
 #![allow(unsafe_code, reason = "the micro-kernel works on raw pointers")]
 
 use std::cell::RefCell;
@@ -19,33 +20,34 @@ use std::ops::Range;
 
 use crate::buffer::AlignedBuffer;
 use crate::functions::{Activation, activate};
-use crate::packed::{check_rows, for_panels, load_some, store_some};
+use crate::packed::{check_rows, for_panels};
 use crate::parallel::Shared;
-use crate::simd::{Isa, Kind, Simd};
+use crate::simd::{Isa, Kind, Simd, load_some, store_some};
 
-/// Multiply-adds below which a product is not worth a second thread.
+/// The number of multiply-adds below which a product is not worth a second thread.
 const PARALLEL_MIN: usize = 1 << 20;
-/// Scales below it are subnormal.
+/// The smallest normal float; smaller scales are subnormal.
 const TINY: f32 = f32::MIN_POSITIVE;
-/// Inputs that one instruction multiplies and adds up.
+/// The number of inputs that one instruction multiplies and adds up.
 const GROUP: usize = 4;
 
-/// A `(outputs, inputs)` weight matrix in 8 bits, in the order of the kernels.
+/// A weight matrix of shape `(outputs, inputs)` in 8 bits, in the layout of the kernels.
 #[derive(Debug)]
 pub struct Int8Matrix {
     isa: Isa,
     outputs: usize,
     inputs: usize,
-    /// `[panel][inputs / 4][panel width][4]`; what lies past `outputs` or `inputs` is zero.
+    /// The weights, `[panel][inputs / 4][panel width][4]`; entries past `outputs` or `inputs` are
+    /// zero.
     panels: AlignedBuffer<i8>,
-    /// Per output, padded to whole panels.
+    /// The scale of each output, padded with zeros to whole panels.
     scales: Vec<f32>,
-    /// Σ q_w per output, padded to whole panels.
+    /// The sum Σ q_w of each output, padded with zeros to whole panels.
     sums: Vec<i32>,
 }
 
 impl Int8Matrix {
-    /// An all-zero matrix, to be filled by [`set_rows`](Self::set_rows).
+    /// Returns a matrix of zeros, to be filled by [`set_rows`](Self::set_rows).
     pub(crate) fn zeros(isa: Isa, outputs: usize, inputs: usize) -> Self {
         let width = panel_width(isa);
         let padded = outputs.div_ceil(width) * width;
@@ -53,14 +55,17 @@ impl Int8Matrix {
         Self { isa, outputs, inputs, panels, scales: vec![0.0; padded], sums: vec![0; padded] }
     }
 
-    /// Quantises and writes whole rows from row `first` on.
+    /// Quantises and writes whole rows, starting at row `first`.
     pub(crate) fn set_rows(&mut self, first: usize, rows: &[f32]) {
-        assert!(rows.len().is_multiple_of(self.inputs), "rows are cut off");
-        assert!(first + rows.len() / self.inputs <= self.outputs, "rows past the end");
+        assert!(rows.len().is_multiple_of(self.inputs), "rows must be whole rows of the matrix");
+        assert!(
+            first + rows.len() / self.inputs <= self.outputs,
+            "the rows extend past the end of the matrix"
+        );
         for (i, row) in rows.chunks_exact(self.inputs).enumerate() {
             let output = first + i;
             let largest = row.iter().fold(0.0f32, |m, w| m.max(w.abs()));
-            // Rows of subnormal scales are zeros: their inverse would be infinite.
+            // Rows with subnormal scales become zeros because the inverse scale would be infinite.
             let inverse = if largest / 127.0 >= TINY { 127.0 / largest } else { 0.0 };
             let mut sum = 0;
             for (k, w) in row.iter().enumerate() {
@@ -74,12 +79,14 @@ impl Int8Matrix {
         }
     }
 
+    /// Returns the index of a weight in `panels`.
     fn position(&self, output: usize, input: usize) -> usize {
         let width = panel_width(self.isa);
         let groups = self.inputs.div_ceil(GROUP);
         ((output / width * groups + input / GROUP) * width + output % width) * GROUP + input % GROUP
     }
 
+    /// Copies the dequantised weights of a row into `out`.
     pub(crate) fn copy_row(&self, row: usize, out: &mut [f32]) {
         assert!(row < self.outputs && out.len() == self.inputs, "no such row");
         for (k, x) in out.iter_mut().enumerate() {
@@ -99,6 +106,7 @@ impl Int8Matrix {
         self.isa
     }
 
+    /// Returns the size of the matrix in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.panels.len()
             + self.scales.len() * size_of::<f32>()
@@ -109,7 +117,7 @@ impl Int8Matrix {
         panel_width(self.isa)
     }
 
-    /// The product; see [`Matrix::multiply`](crate::Matrix::multiply).
+    /// Computes the product; see [`Matrix::multiply`](crate::Matrix::multiply).
     pub(crate) fn multiply(
         &self,
         input: &[f32],
@@ -134,31 +142,34 @@ impl Int8Matrix {
                     output: out.pointer(),
                     output_stride: self.outputs,
                 };
-                // SAFETY: the output covers all rows by the check above, and each call writes
-                // the columns of its own panels only.
+                // SAFETY: `check_rows` ensured that the output has all rows and columns, and each
+                // call writes only the columns of its own panels.
                 unsafe { multiply(self.isa, &product) }
             });
         });
     }
 }
 
-/// Rows of inputs in 8 bits.
+/// Input rows quantised to 8 bits.
 #[derive(Default)]
 pub(crate) struct QuantizedRows {
-    /// Row-major, `stride` bytes a row.
+    /// The quantised inputs, row-major with `stride` bytes per row.
     bytes: Vec<u8>,
+    /// The length of a row in bytes: the number of inputs rounded up to a multiple of [`GROUP`].
     stride: usize,
+    /// The scale of each row.
     scales: Vec<f32>,
+    /// The zero point of each row, 0 to 255.
     zeros: Vec<i32>,
 }
 
 thread_local! {
-    /// Kept from call to call: it is as large as a layer's input.
+    /// The buffer of the thread, kept between calls because it is as large as a layer's input.
     static ROWS: RefCell<QuantizedRows> = RefCell::default();
 }
 
 impl QuantizedRows {
-    /// Quantises `(rows, inputs)` floats into a buffer that the thread keeps.
+    /// Quantises `(rows, inputs)` floats into the buffer of the thread and calls `work` with it.
     pub(crate) fn with<R>(input: &[f32], inputs: usize, work: impl FnOnce(&Self) -> R) -> R {
         let mut rows = ROWS.take();
         rows.fill(input, inputs);
@@ -174,7 +185,7 @@ impl QuantizedRows {
         self.scales.clear();
         self.zeros.clear();
         for (row, out) in input.chunks_exact(inputs).zip(self.bytes.chunks_exact_mut(self.stride)) {
-            // Sixteen running extremes: a single one would be a chain that does not vectorise.
+            // Sixteen running extremes vectorise; a single one would be one long dependency chain.
             let (mut low, mut high) = ([0.0f32; 16], [0.0f32; 16]);
             for chunk in row.chunks(16) {
                 for ((x, low), high) in chunk.iter().zip(&mut low).zip(&mut high) {
@@ -188,7 +199,7 @@ impl QuantizedRows {
             let scale = if scale >= TINY { scale } else { 1.0 };
             let (inverse, zero) = (1.0 / scale, (-low / scale).round());
             for (q, x) in out.iter_mut().zip(row) {
-                // `as` saturates, and sends a NaN to 0.
+                // The conversion with `as` saturates and turns NaN into 0.
                 *q = (x * inverse + (zero + 0.5)) as u8;
             }
             self.scales.push(scale);
@@ -197,7 +208,7 @@ impl QuantizedRows {
     }
 }
 
-/// One product: rows of the quantised input with the panels in `range`.
+/// One product: rows of the quantised input times the panels in `range`.
 pub(crate) struct Int8Product<'a> {
     pub(crate) weights: &'a Int8Matrix,
     pub(crate) input: &'a QuantizedRows,
@@ -205,30 +216,37 @@ pub(crate) struct Int8Product<'a> {
     pub(crate) range: Range<usize>,
     pub(crate) bias: Option<&'a [f32]>,
     pub(crate) activation: Activation,
-    /// Column 0 of the first row, whatever `range` is.
+    /// The first row's column 0, even if `range` does not start at panel 0.
     pub(crate) output: *mut f32,
+    /// The number of floats from one output row to the next.
     pub(crate) output_stride: usize,
 }
 
-/// Registers of 32-bit sums of products of bytes.
+/// Registers of 32-bit sums of byte products.
 ///
 /// # Safety
-/// As for [`Simd`].
+///
+/// The contract of [`Simd`] applies: the CPU must support the implementing instruction set, and
+/// pointers must be valid for one register.
 trait Dot: Copy {
-    /// The same lanes as floats.
+    /// The float registers with the same lanes.
     type Float: Simd;
-    /// Sums, one a lane.
+    /// A register with one sum per lane.
     type Sums: Copy;
-    /// Four signed bytes a lane, prepared.
+    /// A register with four signed bytes per lane, in the form that `dot` needs.
     type Weights: Copy;
+    /// Loads four signed bytes per lane.
     unsafe fn weights(from: *const i8) -> Self::Weights;
-    /// `-zero · sums[lane]`
+    /// Returns `-zero · sums[lane]` for each lane.
     unsafe fn start(zero: i32, sums: *const i32) -> Self::Sums;
-    /// Adds the four products of each lane; `x` holds four unsigned bytes.
+    /// Adds the four products of each lane; `x` holds four unsigned bytes that are shared by all
+    /// lanes.
     unsafe fn dot(sums: Self::Sums, x: i32, weights: Self::Weights) -> Self::Sums;
+    /// Converts the sums to floats.
     unsafe fn float(sums: Self::Sums) -> <Self::Float as Simd>::F32;
 }
 
+/// Returns the number of columns of a weight panel.
 fn panel_width(isa: Isa) -> usize {
     match isa.0 {
         #[cfg(target_arch = "x86_64")]
@@ -244,27 +262,33 @@ fn panel_width(isa: Isa) -> usize {
 /// Computes a product.
 ///
 /// # Safety
-/// The output must cover its rows and columns.
+///
+/// The output pointer must be valid for writes of all rows of the product and of the columns of the
+/// panels in `range`, which no other thread may access.
 pub(crate) unsafe fn multiply(isa: Isa, product: &Int8Product<'_>) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
     unsafe fn avx512_vnni(product: &Int8Product<'_>) {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract, and the function is called only if the CPU
+        // supports AVX-512 with VNNI.
         unsafe { multiply_kernel::<Vnni512>(product) }
     }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,avxvnni")]
     unsafe fn avx2_vnni(product: &Int8Product<'_>) {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract, and the function is called only if the CPU
+        // supports AVX2 with AVX-VNNI.
         unsafe { multiply_kernel::<Vnni256>(product) }
     }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2(product: &Int8Product<'_>) {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract, and the function is called only if the CPU
+        // supports AVX2.
         unsafe { multiply_kernel::<Pairs256>(product) }
     }
-    // SAFETY: an `Isa` exists only where the CPU has its instructions.
+    // SAFETY: the caller upholds the contract. An `Isa` exists only if the CPU supports its
+    // instructions.
     unsafe {
         match isa.0 {
             #[cfg(target_arch = "x86_64")]
@@ -280,6 +304,9 @@ pub(crate) unsafe fn multiply(isa: Isa, product: &Int8Product<'_>) {
     }
 }
 
+/// # Safety
+///
+/// The contract of [`multiply`] must hold, and the CPU must support `D`.
 #[inline(always)]
 unsafe fn multiply_kernel<D: Dot>(p: &Int8Product<'_>) {
     let width = D::Float::PANEL;
@@ -291,7 +318,8 @@ unsafe fn multiply_kernel<D: Dot>(p: &Int8Product<'_>) {
         for row in p.rows.clone().step_by(D::Float::ROWS) {
             let rows = (p.rows.end - row).min(D::Float::ROWS);
             let tile = Int8Tile { product: p, groups, weights, column, columns, row };
-            // SAFETY: rows and columns lie within the product.
+            // SAFETY: `row + rows <= p.rows.end`, and the panel lies in `range`, so the tile lies
+            // within the product.
             unsafe {
                 match rows {
                     1 => tile.run::<D, 1>(),
@@ -308,21 +336,30 @@ unsafe fn multiply_kernel<D: Dot>(p: &Int8Product<'_>) {
     }
 }
 
-/// A register tile: some rows x one panel, over all inputs.
+/// A register tile of up to eight rows and one panel, computed over all inputs.
 struct Int8Tile<'a> {
     product: &'a Int8Product<'a>,
+    /// The number of groups of [`GROUP`] inputs.
     groups: usize,
-    /// The panel.
+    /// The weights of the panel.
     weights: &'a [i8],
+    /// The first column of the panel.
     column: usize,
+    /// The number of columns that exist; the others are padding.
     columns: usize,
+    /// The first row of the tile.
     row: usize,
 }
 
 impl Int8Tile<'_> {
+    /// Computes the tile with the number of registers that a panel of `D` has.
+    ///
+    /// # Safety
+    ///
+    /// The tile must lie within the product, and the CPU must support `D`.
     #[inline(always)]
     unsafe fn run<D: Dot, const R: usize>(&self) {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract.
         unsafe {
             match D::Float::VECTORS {
                 2 => self.compute::<D, R, 2>(),
@@ -331,12 +368,18 @@ impl Int8Tile<'_> {
         }
     }
 
-    /// `R` rows x `V` registers.
+    /// Computes `R` rows and `V` registers of columns.
+    ///
+    /// # Safety
+    ///
+    /// The tile must lie within the product, and the CPU must support `D`.
     #[inline(always)]
     unsafe fn compute<D: Dot, const R: usize, const V: usize>(&self) {
         let (p, lanes) = (self.product, D::Float::LANES);
         let (matrix, input) = (p.weights, p.input);
-        // SAFETY: rows and columns lie within the product; scales and sums are padded to panels.
+        // SAFETY: the tile lies within the product by contract. Scales, sums and weights are padded
+        // to whole panels, and input rows to whole groups, so whole registers and groups may be
+        // loaded. Only the columns that exist are stored.
         unsafe {
             let bytes = input.bytes.as_ptr().add(self.row * input.stride);
             let zero_sums = matrix.sums.as_ptr().add(self.column);
@@ -399,10 +442,13 @@ mod x86 {
     use crate::simd::{Avx2, Avx512};
     use std::arch::x86_64::*;
 
-    /// One `vpdpbusd` on 512 bits.
+    /// The instruction `vpdpbusd` on 512 bits.
     #[derive(Clone, Copy)]
     pub(super) struct Vnni512;
 
+    // SAFETY (of every block in this implementation): the CPU supports AVX-512 with VNNI, and
+    // pointers are valid for one register, both by the contract of the trait. The loads are
+    // unaligned.
     #[rustfmt::skip] // one line an instruction
     impl Dot for Vnni512 {
         type Float = Avx512;
@@ -414,10 +460,13 @@ mod x86 {
         #[inline(always)] unsafe fn float(sums: __m512i) -> __m512 { unsafe { _mm512_cvtepi32_ps(sums) } }
     }
 
-    /// One `vpdpbusd` on 256 bits.
+    /// The instruction `vpdpbusd` on 256 bits.
     #[derive(Clone, Copy)]
     pub(super) struct Vnni256;
 
+    // SAFETY (of every block in this implementation): the CPU supports AVX2 with AVX-VNNI, and
+    // pointers are valid for one register, both by the contract of the trait. The loads are
+    // unaligned.
     #[rustfmt::skip] // one line an instruction
     impl Dot for Vnni256 {
         type Float = Avx2;
@@ -429,18 +478,22 @@ mod x86 {
         #[inline(always)] unsafe fn float(sums: __m256i) -> __m256 { unsafe { _mm256_cvtepi32_ps(sums) } }
     }
 
-    /// AVX2 alone: `vpmaddubsw` saturates, so bytes are widened to pairs of 16 bits first.
+    /// The dot product of AVX2 alone. The instruction `vpmaddubsw` saturates, so bytes are widened
+    /// to pairs of 16 bits first.
     #[derive(Clone, Copy)]
     pub(super) struct Pairs256;
 
+    // SAFETY (of every block in this implementation): the CPU supports AVX2, and pointers are valid
+    // for one register, both by the contract of the trait. The loads are unaligned.
     #[rustfmt::skip] // one line an instruction
     impl Dot for Pairs256 {
         type Float = Avx2;
         type Sums = __m256i;
-        /// Bytes 0 and 2 of each lane, bytes 1 and 3 of each lane.
+        /// The bytes 0 and 2 of each lane, and the bytes 1 and 3 of each lane.
         type Weights = (__m256i, __m256i);
         #[inline(always)]
         unsafe fn weights(from: *const i8) -> (__m256i, __m256i) {
+            // SAFETY: the CPU supports AVX2, and `from` is valid for 32 bytes, both by contract.
             unsafe {
                 let w = _mm256_loadu_si256(from.cast());
                 (_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w)), _mm256_srai_epi16::<8>(w))
@@ -449,6 +502,7 @@ mod x86 {
         #[inline(always)] unsafe fn start(zero: i32, sums: *const i32) -> __m256i { unsafe { _mm256_mullo_epi32(_mm256_set1_epi32(-zero), _mm256_loadu_si256(sums.cast())) } }
         #[inline(always)]
         unsafe fn dot(sums: __m256i, x: i32, weights: (__m256i, __m256i)) -> __m256i {
+            // SAFETY: the functions work on registers only, and the CPU supports AVX2 by contract.
             unsafe {
                 let even = _mm256_set1_epi32(x & 0x00ff_00ff);
                 let odd = _mm256_set1_epi32((x >> 8) & 0x00ff_00ff);
@@ -460,7 +514,7 @@ mod x86 {
     }
 }
 
-/// Plain Rust.
+/// The dot product in plain Rust.
 #[derive(Clone, Copy)]
 struct Scalar;
 
@@ -474,13 +528,14 @@ impl Dot for Scalar {
 
     #[inline(always)]
     unsafe fn weights(from: *const i8) -> Self::Weights {
-        // SAFETY: four lanes of four bytes, by contract.
+        // SAFETY: `from` is valid for four lanes of four bytes by contract, and the read is
+        // unaligned.
         unsafe { from.cast::<Self::Weights>().read_unaligned() }
     }
 
     #[inline(always)]
     unsafe fn start(zero: i32, sums: *const i32) -> [i32; 4] {
-        // SAFETY: four lanes, by contract.
+        // SAFETY: `sums` is valid for four integers by contract, and the read is unaligned.
         unsafe { sums.cast::<[i32; 4]>().read_unaligned() }.map(|sum| (-zero).wrapping_mul(sum))
     }
 
@@ -488,7 +543,8 @@ impl Dot for Scalar {
     unsafe fn dot(mut sums: [i32; 4], x: i32, weights: Self::Weights) -> [i32; 4] {
         for (sum, w) in sums.iter_mut().zip(weights) {
             for (x, w) in x.to_le_bytes().into_iter().zip(w) {
-                // As the vector instructions: sums on the way may be larger than the last one.
+                // The sum wraps, as the vector instructions do: intermediate sums may exceed the
+                // final one.
                 *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
             }
         }
@@ -498,7 +554,7 @@ impl Dot for Scalar {
     #[inline(always)]
     unsafe fn float(sums: [i32; 4]) -> <Self::Float as Simd>::F32 {
         let x = sums.map(|sum| sum as f32);
-        // SAFETY: four floats.
+        // SAFETY: the array `x` has the four floats of a register.
         unsafe { <Self::Float as Simd>::load(x.as_ptr()) }
     }
 }

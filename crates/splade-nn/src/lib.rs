@@ -1,38 +1,40 @@
-//! A CPU engine for SPLADE encoders: packed products, attention over packed texts, the fused head.
+//! A CPU engine for SPLADE encoders: packed matrix products, attention over packed texts, and the
+//! fused SPLADE head.
 //!
-//! It knows shapes and arithmetic, not texts, files or names of models. Weights are packed once
-//! for the instruction set that the CPU has ([`Isa::detect`]) and the [`Precision`] asked for;
-//! texts are packed one after another, without padding, and described by `offsets`: the first
-//! token of each text and, last, the number of tokens. The result for a text never depends on the
-//! texts beside it nor on the number of threads.
+//! The crate knows tensors and arithmetic; it knows nothing of texts as strings, files or model
+//! names. Weights are packed once for the instruction set that the CPU has ([`Isa::detect`]) and
+//! for the requested [`Precision`]. Texts are packed one after another without padding and
+//! described by `offsets`: the index of each text's first token, followed by the total number of
+//! tokens. The result for a text never depends on the other texts of the batch, on the number of
+//! threads or on the CPU.
 //!
-//! One alphabet for shapes: `texts`, `tokens` (of all texts), `hidden`, `heads`, `head_dim`,
-//! `vocab`; all matrices are row-major.
+//! Shapes use the same names everywhere: `texts`, `tokens` (of all texts together), `hidden`,
+//! `heads`, `head_dim` and `vocab`. All matrices are row-major.
 //!
 //! ```
 //! use splade_nn::{Isa, Linear, Matrix, Pooling, Precision, Saturation, splade_head};
 //!
-//! // A decoder from 2 dimensions to a vocabulary of 3, and a text of two tokens.
+//! // A decoder from 2 dimensions to a vocabulary of 3 terms, and one text of two tokens.
 //! let weight = [1.0, 0.0, 0.0, 1.0, -1.0, -1.0];
 //! let weight = Matrix::pack(Isa::detect(), Precision::F32, &weight, 3, 2);
 //! let decoder = Linear { weight, bias: None };
 //! let hidden = [0.5, 0.25, 1.0, -2.0];
 //! let pooled =
 //!     splade_head(&decoder, &hidden, &[0, 2], Pooling::Max, Saturation::Log1pRelu, false);
-//! assert_eq!(pooled[0][0].weight, 1.0f32.ln_1p()); // the larger of 0.5 and 1.0
+//! assert_eq!(pooled[0][0].weight, std::f32::consts::LN_2); // log(1 + 1), the larger of the two
 //! assert_eq!(pooled[0][0].position, 1);
 //! ```
 
-mod attention;
-mod backward;
+mod simd;
+mod parallel;
 mod buffer;
 mod functions;
-mod head;
+mod packed;
 mod int8;
 mod matrix;
-mod packed;
-mod parallel;
-mod simd;
+mod attention;
+mod head;
+mod backward;
 
 pub use attention::{Attention, LogBuckets, RelativePositions, Rotary};
 pub use backward::{

@@ -1,4 +1,4 @@
-//! A weight matrix in the precision that was asked for.
+//! Weight matrices and linear layers in the requested precision.
 
 use std::fmt;
 
@@ -7,13 +7,14 @@ use crate::int8::Int8Matrix;
 use crate::packed::PackedMatrix;
 use crate::simd::Isa;
 
-/// The arithmetic of the products.
+/// The number format of the matrix products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// 8-bit integers: weights quantised per output at load, inputs per token as they come.
+    /// 8-bit integers. Weights are quantised per output when they are loaded, inputs per token at
+    /// each product.
     Int8,
 }
 
@@ -26,7 +27,7 @@ impl fmt::Display for Precision {
     }
 }
 
-/// A `(outputs, inputs)` weight matrix, packed once for the kernels of a CPU.
+/// A weight matrix of shape `(outputs, inputs)`, packed once for the kernels of a CPU.
 #[derive(Debug)]
 pub enum Matrix {
     /// 32-bit floats.
@@ -36,7 +37,7 @@ pub enum Matrix {
 }
 
 impl Matrix {
-    /// An all-zero matrix, to be filled by [`set_rows`](Self::set_rows).
+    /// Returns a matrix of zeros, to be filled by [`set_rows`](Self::set_rows).
     pub fn zeros(isa: Isa, precision: Precision, outputs: usize, inputs: usize) -> Self {
         match precision {
             Precision::F32 => Matrix::F32(PackedMatrix::zeros(isa, outputs, inputs)),
@@ -44,10 +45,11 @@ impl Matrix {
         }
     }
 
-    /// Packs a row-major `(outputs, inputs)` matrix.
+    /// Packs a row-major matrix of shape `(outputs, inputs)`.
     ///
     /// # Panics
-    /// If `weight` has another length.
+    ///
+    /// Panics if the length of `weight` is not `outputs * inputs`.
     pub fn pack(
         isa: Isa,
         precision: Precision,
@@ -55,16 +57,17 @@ impl Matrix {
         outputs: usize,
         inputs: usize,
     ) -> Self {
-        assert!(weight.len() == outputs * inputs, "weight has another shape");
+        assert!(weight.len() == outputs * inputs, "weight must be (outputs, inputs)");
         let mut matrix = Self::zeros(isa, precision, outputs, inputs);
         matrix.set_rows(0, weight);
         matrix
     }
 
-    /// Packs whole rows, `rows.len() / inputs` of them, from row `first` on.
+    /// Packs the `rows.len() / inputs` rows in `rows`, starting at row `first`.
     ///
     /// # Panics
-    /// If they do not fit.
+    ///
+    /// Panics if `rows` is not a whole number of rows or extends past the last row.
     pub fn set_rows(&mut self, first: usize, rows: &[f32]) {
         match self {
             Matrix::F32(matrix) => matrix.set_rows(first, rows),
@@ -72,11 +75,12 @@ impl Matrix {
         }
     }
 
-    /// Copies row `row` into `out` (`inputs` floats): an embedding is looked up in the matrix
-    /// that the head multiplies with, so that tied weights are kept once.
+    /// Copies a row of `inputs` floats into `out`. Embeddings are looked up this way in the matrix
+    /// that the head multiplies with, so that tied weights are stored once.
     ///
     /// # Panics
-    /// If there is no such row or `out` has another length.
+    ///
+    /// Panics if `row` does not exist or if `out` does not have `inputs` floats.
     pub fn copy_row(&self, row: usize, out: &mut [f32]) {
         match self {
             Matrix::F32(matrix) => matrix.copy_row(row, out),
@@ -84,14 +88,15 @@ impl Matrix {
         }
     }
 
-    /// `output = activation(input · weightᵀ + bias)`; `input` is `(rows, inputs)`, `output`
-    /// `(rows, outputs)`, both row-major.
+    /// Computes `output = activation(input · weightᵀ + bias)` for a row-major `input` of shape
+    /// `(rows, inputs)` and `output` of shape `(rows, outputs)`.
     ///
-    /// With `parallel`, the columns are shared out over the current rayon pool; the result is the
-    /// same to the bit.
+    /// If `parallel` is set, the columns are distributed over the current rayon pool; the result
+    /// has the same bits.
     ///
     /// # Panics
-    /// If a length does not fit.
+    ///
+    /// Panics if a slice has the wrong length.
     pub fn multiply(
         &self,
         input: &[f32],
@@ -106,7 +111,7 @@ impl Matrix {
         }
     }
 
-    /// Rows of the weight: the width of the product.
+    /// Returns the number of rows of the weight, which is the width of the product.
     pub fn outputs(&self) -> usize {
         match self {
             Matrix::F32(matrix) => matrix.outputs(),
@@ -114,7 +119,7 @@ impl Matrix {
         }
     }
 
-    /// Columns of the weight: the width of the input.
+    /// Returns the number of columns of the weight, which is the width of the input.
     pub fn inputs(&self) -> usize {
         match self {
             Matrix::F32(matrix) => matrix.inputs(),
@@ -122,7 +127,7 @@ impl Matrix {
         }
     }
 
-    /// Bytes of memory that it holds.
+    /// Returns the size of the matrix in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Matrix::F32(matrix) => matrix.bytes(),
@@ -130,7 +135,7 @@ impl Matrix {
         }
     }
 
-    /// The instruction set that it is packed for.
+    /// Returns the instruction set that the matrix is packed for.
     pub fn isa(&self) -> Isa {
         match self {
             Matrix::F32(matrix) => matrix.isa(),
@@ -139,20 +144,22 @@ impl Matrix {
     }
 }
 
-/// A linear layer: `activation(x · weightᵀ + bias)`.
+/// A linear layer, which computes `activation(x · weightᵀ + bias)`.
 #[derive(Debug)]
 pub struct Linear {
-    /// `(outputs, inputs)`
+    /// The weight, `(outputs, inputs)`.
     pub weight: Matrix,
-    /// `(outputs)`
+    /// The bias, `(outputs)`, or `None` if the layer has none.
     pub bias: Option<Vec<f32>>,
 }
 
 impl Linear {
-    /// `input` is `(rows, inputs)`, `output` `(rows, outputs)`; see [`Matrix::multiply`].
+    /// Applies the layer to `input`, `(rows, inputs)`, and writes `output`, `(rows, outputs)`; see
+    /// [`Matrix::multiply`].
     ///
     /// # Panics
-    /// If a length does not fit.
+    ///
+    /// Panics if a slice has the wrong length.
     pub fn forward(
         &self,
         input: &[f32],
@@ -163,7 +170,7 @@ impl Linear {
         self.weight.multiply(input, self.bias.as_deref(), activation, output, parallel);
     }
 
-    /// Bytes of memory that it holds.
+    /// Returns the size of the weight and the bias in bytes.
     pub fn bytes(&self) -> usize {
         self.weight.bytes() + self.bias.as_ref().map_or(0, |bias| bias.len() * size_of::<f32>())
     }

@@ -1,14 +1,14 @@
 //! Matrix products with a weight matrix that is packed once: `output = input · weightᵀ`.
 //!
-//! Packing turns the row-major `(outputs, inputs)` weight of a PyTorch `Linear` into panels of
-//! two or three vector registers of outputs, `[panel][inputs][panel width]`, the order in which the
-//! micro-kernel reads it. The input stays as it is, row-major with a stride.
+//! Packing turns the row-major `(outputs, inputs)` weight of a PyTorch `Linear` into panels, each
+//! two or three vector registers of outputs wide, `[panel][inputs][panel width]`. The micro-kernel
+//! reads them in this order. The input stays row-major with a stride.
 //!
 //! The kernel follows Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
-//! (2008): a tile of rows x panel lives in registers, a block of inputs of one panel in the
-//! nearest cache, a block of rows in the next one. Every output is one chain of additions over the
-//! inputs in the same order, whatever rows stand beside it: a row's result does not depend on
-//! its company.
+//! (2008): a register tile holds the accumulators of some rows and one panel, a block of inputs of
+//! one panel stays in the nearest cache, and a block of rows in the next one. Every output is a
+//! single chain of additions over the inputs in a fixed order, so the result of a row does not
+//! depend on the other rows.
 #![allow(unsafe_code, reason = "the micro-kernel works on raw pointers")]
 
 use std::ops::Range;
@@ -16,50 +16,56 @@ use std::ops::Range;
 use crate::buffer::AlignedBuffer;
 use crate::functions::{Activation, activate};
 use crate::parallel::for_each;
-use crate::simd::{Isa, Simd, simd_function};
+use crate::simd::{Isa, Simd, load_some, simd_function, store_some};
 
-/// Inputs in one block: a panel's block of 48 x 4 bytes x 256 is 48 KB, near the size of L1.
+/// The number of inputs in one block. A panel's block of 48 x 4 bytes x 256 is 48 KB, about the
+/// size of the L1 cache.
 pub(crate) const INPUT_BLOCK: usize = 256;
-/// Rows in one block: their inputs stay in L2 while the panels pass by.
+/// The number of rows in one block. Their inputs stay in the L2 cache for all panels.
 pub(crate) const ROW_BLOCK: usize = 128;
-/// Multiply-adds below which a product is not worth a second thread.
+/// The number of multiply-adds below which a product is not worth a second thread.
 const PARALLEL_MIN: usize = 1 << 19;
 
-/// A `(outputs, inputs)` weight matrix in the order of the kernels.
+/// A weight matrix of shape `(outputs, inputs)` in the layout of the kernels.
 #[derive(Debug)]
 pub struct PackedMatrix {
     isa: Isa,
     outputs: usize,
     inputs: usize,
-    /// `[panel][inputs][panel width]`; columns past `outputs` are zero.
+    /// The weights, `[panel][inputs][panel width]`; columns past `outputs` are zero.
     panels: AlignedBuffer<f32>,
 }
 
 impl PackedMatrix {
-    /// An all-zero matrix, to be filled by [`set_rows`](Self::set_rows).
+    /// Returns a matrix of zeros, to be filled by [`set_rows`](Self::set_rows).
     pub fn zeros(isa: Isa, outputs: usize, inputs: usize) -> Self {
         let width = isa.panel_width();
         let panels = AlignedBuffer::zeroed(outputs.div_ceil(width) * width * inputs);
         Self { isa, outputs, inputs, panels }
     }
 
-    /// Packs a row-major `(outputs, inputs)` matrix.
+    /// Packs a row-major matrix of shape `(outputs, inputs)`.
     ///
     /// # Panics
-    /// If `weight` has another length.
+    ///
+    /// Panics if `weight` is not a whole number of rows or has more than `outputs` rows.
     pub fn pack(isa: Isa, weight: &[f32], outputs: usize, inputs: usize) -> Self {
         let mut matrix = Self::zeros(isa, outputs, inputs);
         matrix.set_rows(0, weight);
         matrix
     }
 
-    /// Writes whole rows, `rows.len() / inputs` of them, from row `first` on.
+    /// Writes the `rows.len() / inputs` rows in `rows`, starting at row `first`.
     ///
     /// # Panics
-    /// If they do not fit.
+    ///
+    /// Panics if `rows` is not a whole number of rows or extends past the last row.
     pub fn set_rows(&mut self, first: usize, rows: &[f32]) {
-        assert!(rows.len().is_multiple_of(self.inputs), "rows are cut off");
-        assert!(first + rows.len() / self.inputs <= self.outputs, "rows past the end");
+        assert!(rows.len().is_multiple_of(self.inputs), "rows must be whole rows of the matrix");
+        assert!(
+            first + rows.len() / self.inputs <= self.outputs,
+            "the rows extend past the end of the matrix"
+        );
         let width = self.isa.panel_width();
         let last = first + rows.len() / self.inputs;
         let mut row = first;
@@ -73,11 +79,12 @@ impl PackedMatrix {
         }
     }
 
-    /// Copies row `row` into `out` (`inputs` floats): an embedding is looked up in the matrix
-    /// that the head multiplies with, so that tied weights are kept once.
+    /// Copies a row of `inputs` floats into `out`. Embeddings are looked up this way in the matrix
+    /// that the head multiplies with, so that tied weights are stored once.
     ///
     /// # Panics
-    /// If there is no such row or `out` has another length.
+    ///
+    /// Panics if `row` does not exist or if `out` does not have `inputs` floats.
     pub fn copy_row(&self, row: usize, out: &mut [f32]) {
         assert!(row < self.outputs && out.len() == self.inputs, "no such row");
         let width = self.isa.panel_width();
@@ -87,17 +94,17 @@ impl PackedMatrix {
         }
     }
 
-    /// Rows of the weight: the width of the product.
+    /// Returns the number of rows of the weight, which is the width of the product.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// Columns of the weight: the width of the input.
+    /// Returns the number of columns of the weight, which is the width of the input.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Bytes of memory that it holds.
+    /// Returns the size of the matrix in bytes.
     pub fn bytes(&self) -> usize {
         self.panels.len() * size_of::<f32>()
     }
@@ -114,26 +121,28 @@ impl PackedMatrix {
         &self.panels
     }
 
-    /// Columns of a panel in the order of the kernels.
+    /// Returns the number of columns of a panel.
     pub fn panel_width(&self) -> usize {
         self.isa.panel_width()
     }
 
-    /// All numbers in the order of the kernels, zeros past the outputs included: what is done to
-    /// every number alike needs no other order. Zeros past the outputs must stay zeros.
+    /// Returns all numbers in the layout of the kernels, including the zeros past the outputs.
+    /// Operations that treat all numbers alike can work on this slice in any order.
     pub fn numbers(&self) -> &[f32] {
         &self.panels
     }
 
-    /// As [`numbers`](Self::numbers).
+    /// Returns all numbers in the layout of the kernels, mutably. The zeros past the outputs must
+    /// stay zeros.
     pub fn numbers_mut(&mut self) -> &mut [f32] {
         &mut self.panels
     }
 
-    /// Adds `numbers` (`inputs` floats) to row `row`.
+    /// Adds `numbers` (`inputs` floats) to a row.
     ///
     /// # Panics
-    /// If there is no such row or `numbers` has another length.
+    ///
+    /// Panics if `row` does not exist or if `numbers` does not have `inputs` floats.
     pub fn add_to_row(&mut self, row: usize, numbers: &[f32]) {
         assert!(row < self.outputs && numbers.len() == self.inputs, "no such row");
         let width = self.isa.panel_width();
@@ -144,14 +153,15 @@ impl PackedMatrix {
         }
     }
 
-    /// `output = activation(input · weightᵀ + bias)`; `input` is `(rows, inputs)`, `output`
-    /// `(rows, outputs)`, both row-major.
+    /// Computes `output = activation(input · weightᵀ + bias)` for a row-major `input` of shape
+    /// `(rows, inputs)` and `output` of shape `(rows, outputs)`.
     ///
-    /// With `parallel`, the panels are shared out over the current rayon pool; the result is the
-    /// same to the bit.
+    /// If `parallel` is set, the tiles are distributed over the current rayon pool; the result has
+    /// the same bits.
     ///
     /// # Panics
-    /// If a length does not fit.
+    ///
+    /// Panics if a slice has the wrong length.
     pub fn multiply(
         &self,
         input: &[f32],
@@ -176,15 +186,18 @@ impl PackedMatrix {
             output_stride: self.outputs,
             accumulate: false,
         };
-        // SAFETY: all pointers cover `rows` rows by the checks above.
+        // SAFETY: by `check_rows`, `input` and `output` have `rows` rows and `bias` has `outputs`
+        // floats. The panels are those of this matrix.
         unsafe { multiply_shared(self.isa, &product, parallel) }
     }
 }
 
-/// The rows of a product with an `(outputs, inputs)` weight.
+/// Checks the lengths of a product with an `(outputs, inputs)` weight and returns its number of
+/// rows. The safety of the kernels relies on this check.
 ///
 /// # Panics
-/// If a length does not fit: the kernels rely on this check.
+///
+/// Panics if a slice has the wrong length.
 pub(crate) fn check_rows(
     (outputs, inputs): (usize, usize),
     input: &[f32],
@@ -192,42 +205,44 @@ pub(crate) fn check_rows(
     output: &[f32],
 ) -> usize {
     let rows = input.len() / inputs;
-    assert!(input.len() == rows * inputs, "input rows are cut off");
-    assert!(output.len() == rows * outputs, "output has another number of rows");
-    assert!(bias.is_none_or(|bias| bias.len() == outputs), "bias has another width");
+    assert!(input.len() == rows * inputs, "the input must consist of whole rows");
+    assert!(output.len() == rows * outputs, "the output must be (rows, outputs)");
+    assert!(bias.is_none_or(|bias| bias.len() == outputs), "the bias must have `outputs` floats");
     rows
 }
 
-/// Runs `work` on ranges that cover `panels`, shared out over the pool if `parallel`.
+/// Runs `work` on ranges that cover all panels, distributed over the rayon pool if `parallel` is
+/// set.
 pub(crate) fn for_panels(panels: usize, parallel: bool, work: impl Fn(Range<usize>) + Send + Sync) {
     let pieces = if parallel { (2 * rayon::current_num_threads()).min(panels) } else { 1 };
     for_each(parallel, pieces, |i| work(panels * i / pieces..panels * (i + 1) / pieces));
 }
 
-/// Computes a product, its tiles shared out over the pool if `parallel` and it is worth it. The
-/// result is the same to the bit.
+/// Computes a product. If `parallel` is set and the product is large enough, its tiles are
+/// distributed over the rayon pool; the result has the same bits.
 ///
 /// # Safety
-/// As [`multiply`].
+///
+/// The contract of [`multiply`] must hold.
 pub(crate) unsafe fn multiply_shared(isa: Isa, product: &Product, parallel: bool) {
     let (rows, panels) = (product.rows, product.range.clone());
     let parallel = parallel && rows * product.inputs * product.outputs > PARALLEL_MIN;
     let shared = SharedProduct(product);
     for_tiles(parallel, rows, panels.len(), |rows, tile| {
         let range = panels.start + tile.start..panels.start + tile.end;
-        // SAFETY: the tile is a part of the product, and each call writes its own.
+        // SAFETY: the tile is a part of the product, and each call writes only its own tile.
         unsafe { multiply(isa, &shared.part(rows, range)) }
     });
 }
 
-/// A product that several threads compute, each its own tile.
+/// A product that several threads compute, each of them its own tile.
 struct SharedProduct<'a>(&'a Product);
 
-// SAFETY: threads read the same weights and inputs and write tiles of their own.
+// SAFETY: threads only read the weights and inputs, and each one writes its own tile of the output.
 unsafe impl Sync for SharedProduct<'_> {}
 
 impl SharedProduct<'_> {
-    /// Some rows and panels of the product.
+    /// Returns the part of the product with the given rows and panels.
     fn part(&self, rows: Range<usize>, range: Range<usize>) -> Product {
         let whole = self.0;
         Product {
@@ -240,15 +255,15 @@ impl SharedProduct<'_> {
     }
 }
 
-/// Runs `work` on tiles, ranges of rows and panels, that cover a product; shared out over the pool
-/// if `parallel`.
+/// Runs `work` on tiles, which are ranges of rows and of panels, that cover a product. The tiles
+/// are distributed over the rayon pool if `parallel` is set.
 pub(crate) fn for_tiles(
     parallel: bool,
     rows: usize,
     panels: usize,
     work: impl Fn(Range<usize>, Range<usize>) + Send + Sync,
 ) {
-    // A few more tiles than threads, so that threads end together.
+    // There are a few more tiles than threads, so that all threads finish at about the same time.
     let wanted = if parallel { 4 * rayon::current_num_threads() } else { 1 };
     let blocks = rows.div_ceil(ROW_BLOCK);
     let row_pieces = wanted.min(blocks).max(1);
@@ -261,7 +276,7 @@ pub(crate) fn for_tiles(
     });
 }
 
-/// `out[k * stride + j] = rows[j * width + k]`, in blocks that stay in cache.
+/// Transposes rows, `out[k * stride + j] = rows[j * width + k]`, in blocks that stay in the cache.
 fn transpose(rows: &[f32], width: usize, count: usize, out: &mut [f32], stride: usize) {
     const BLOCK: usize = 16;
     for k in (0..width).step_by(BLOCK) {
@@ -280,21 +295,23 @@ pub(crate) struct Product {
     pub(crate) rows: usize,
     pub(crate) inputs: usize,
     pub(crate) input: *const f32,
-    /// Floats from one input row to the next.
+    /// The number of floats from one input row to the next.
     pub(crate) input_stride: usize,
     pub(crate) panels: *const f32,
-    /// Floats from one panel to the next.
+    /// The number of floats from one panel to the next.
     pub(crate) panel_stride: usize,
     pub(crate) range: Range<usize>,
-    /// Columns in all panels; the last one may be cut off.
+    /// The number of columns in all panels; the last panel may be cut off.
     pub(crate) outputs: usize,
-    /// Null for none.
+    /// The bias, `(outputs)`, or null for none.
     pub(crate) bias: *const f32,
     pub(crate) activation: Activation,
-    /// Column 0 of the first row, whatever `range` is.
+    /// The first row's column 0, even if `range` does not start at panel 0.
     pub(crate) output: *mut f32,
+    /// The number of floats from one output row to the next.
     pub(crate) output_stride: usize,
-    /// Adds to the output instead of overwriting it; without bias and activation.
+    /// Whether the product is added to the output instead of overwriting it. It requires that there
+    /// is no bias and no activation.
     pub(crate) accumulate: bool,
 }
 
@@ -302,10 +319,15 @@ simd_function! {
     /// Computes a [`Product`].
     ///
     /// # Safety
-    /// All its pointers must cover what its sizes say.
+    ///
+    /// The pointers of the product must be valid for the rows, panels and columns that its sizes
+    /// describe, and no other thread may access this part of the output.
     pub(crate) fn multiply(product: &Product) = multiply_kernel;
 }
 
+/// # Safety
+///
+/// The contract of [`multiply`] must hold, and the CPU must support `S`.
 #[inline(always)]
 unsafe fn multiply_kernel<S: Simd>(p: &Product) {
     let panel_width = S::PANEL;
@@ -314,7 +336,8 @@ unsafe fn multiply_kernel<S: Simd>(p: &Product) {
         for panel in p.range.clone() {
             let column = panel * panel_width;
             let width = panel_width.min(p.outputs - column);
-            // SAFETY: every offset stays within the sizes of the product.
+            // SAFETY: panels, rows and inputs stay below the sizes of the product, for which the
+            // pointers are valid by contract.
             unsafe {
                 let weights = p.panels.add(panel * p.panel_stride);
                 let output = p.output.add(column);
@@ -345,13 +368,18 @@ unsafe fn multiply_kernel<S: Simd>(p: &Product) {
     }
 }
 
-/// Bias and activation over `width` floats of one row.
+/// Adds the bias and applies the activation to `width` floats of one row.
+///
+/// # Safety
+///
+/// The pointers `out` and `bias` (unless null) must be valid for `width` floats, and the CPU must
+/// support `S`.
 #[inline(always)]
 unsafe fn finish<S: Simd>(out: *mut f32, bias: *const f32, width: usize, activation: Activation) {
     let mut at = 0;
     while at < width {
         let n = (width - at).min(S::LANES);
-        // SAFETY: `n` floats from `at` are within `width`.
+        // SAFETY: `at + n <= width`, so every access stays within `width` floats.
         unsafe {
             let mut x = load_some::<S>(out.add(at), n);
             if !bias.is_null() {
@@ -363,23 +391,30 @@ unsafe fn finish<S: Simd>(out: *mut f32, bias: *const f32, width: usize, activat
     }
 }
 
-/// A register tile: some rows x one panel, over one block of inputs.
+/// A register tile of up to eight rows and one panel, over one block of inputs.
 pub(crate) struct Tile {
+    /// The number of inputs in the block.
     pub(crate) inputs: usize,
-    /// `[inputs][panel width]`.
+    /// The weights of the block, `[inputs][panel width]`.
     pub(crate) weights: *const f32,
-    /// Columns that exist.
+    /// The number of columns that exist; the others are padding.
     pub(crate) width: usize,
-    /// Whether the output holds the sum of the blocks before.
+    /// Whether the output holds the sum over the previous blocks, to which the tile is added.
     pub(crate) accumulate: bool,
     pub(crate) input_stride: usize,
     pub(crate) output_stride: usize,
 }
 
 impl Tile {
+    /// Computes `rows` rows of the tile.
+    ///
+    /// # Safety
+    ///
+    /// The pointers `input` and `output` must be valid for `rows` rows with the strides of the
+    /// tile, `weights` must be valid for the block, and the CPU must support `S`.
     #[inline(always)]
     pub(crate) unsafe fn run<S: Simd>(&self, rows: usize, input: *const f32, output: *mut f32) {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract.
         unsafe {
             match self.width.div_ceil(S::LANES) {
                 1 => self.run_rows::<S, 1>(rows, input, output),
@@ -389,6 +424,11 @@ impl Tile {
         }
     }
 
+    /// Computes `rows` rows of `V` registers of columns.
+    ///
+    /// # Safety
+    ///
+    /// The contract of [`run`](Self::run) must hold.
     #[inline(always)]
     unsafe fn run_rows<S: Simd, const V: usize>(
         &self,
@@ -396,7 +436,7 @@ impl Tile {
         input: *const f32,
         output: *mut f32,
     ) {
-        // SAFETY: passed on.
+        // SAFETY: the caller upholds the contract.
         unsafe {
             match rows {
                 1 => self.compute::<S, 1, V>(input, output),
@@ -411,14 +451,20 @@ impl Tile {
         }
     }
 
-    /// `R` rows x `V` registers.
+    /// Computes `R` rows of `V` registers of columns.
+    ///
+    /// # Safety
+    ///
+    /// The contract of [`run`](Self::run) must hold for `R` rows.
     #[inline(always)]
     unsafe fn compute<S: Simd, const R: usize, const V: usize>(
         &self,
         input: *const f32,
         output: *mut f32,
     ) {
-        // SAFETY: rows, columns and inputs are within the product's sizes.
+        // SAFETY: rows and inputs stay below the sizes of the tile. Panels are padded, so whole
+        // registers of weights may be loaded; only the columns that exist are accessed in the
+        // output.
         unsafe {
             let mut sums = [[S::splat(0.0); V]; R];
             let mut weights = self.weights;
@@ -447,18 +493,4 @@ impl Tile {
             }
         }
     }
-}
-
-/// `n` floats, which may be a whole register.
-#[inline(always)]
-pub(crate) unsafe fn load_some<S: Simd>(from: *const f32, n: usize) -> S::F32 {
-    // SAFETY: passed on.
-    unsafe { if n == S::LANES { S::load(from) } else { S::load_n(from, n) } }
-}
-
-/// `n` floats, which may be a whole register.
-#[inline(always)]
-pub(crate) unsafe fn store_some<S: Simd>(to: *mut f32, v: S::F32, n: usize) {
-    // SAFETY: passed on.
-    unsafe { if n == S::LANES { S::store(to, v) } else { S::store_n(to, v, n) } }
 }

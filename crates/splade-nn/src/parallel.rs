@@ -1,8 +1,9 @@
-//! Work shared out over the current rayon pool.
+//! Helpers to distribute work over the current rayon pool.
 
 use rayon::prelude::*;
 
-/// Calls `work(0)` to `work(count - 1)`: over the pool if `parallel`, else one after another.
+/// Calls `work(0)` to `work(count - 1)`, over the rayon pool if `parallel` is set and else in
+/// order.
 pub(crate) fn for_each(parallel: bool, count: usize, work: impl Fn(usize) + Send + Sync) {
     if parallel && count > 1 {
         (0..count).into_par_iter().with_max_len(1).for_each(work);
@@ -11,20 +12,21 @@ pub(crate) fn for_each(parallel: bool, count: usize, work: impl Fn(usize) + Send
     }
 }
 
-/// A pointer that several threads write through, each its own part.
+/// A pointer that several threads write through, each of them only its own part of the memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(pub(crate) *mut f32);
 
 #[allow(unsafe_code, reason = "disjoint parts of one output are written by several threads")]
 mod share {
-    // SAFETY: a pointer alone does nothing; whoever writes through it keeps to its own part.
+    // SAFETY: the pointer alone gives no access. Every use dereferences it in an unsafe block of
+    // its own, which ensures that threads write disjoint parts.
     unsafe impl Send for super::Shared {}
-    // SAFETY: as above.
+    // SAFETY: the pointer is only copied out of a shared reference; see above.
     unsafe impl Sync for super::Shared {}
 }
 
 impl Shared {
-    /// The pointer itself.
+    /// Returns the raw pointer.
     pub(crate) fn pointer(self) -> *mut f32 {
         self.0
     }

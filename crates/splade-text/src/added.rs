@@ -1,21 +1,22 @@
-//! Added tokens: those that are cut out of a text before anything else looks at it.
+//! Added tokens, which are cut out of a text before any other step of tokenization.
 //!
-//! They stand in up to four files of a folder. How transformers 4.56 puts them together is redone
-//! here: `added_tokens_decoder` of `tokenizer_config.json` goes before `added_tokens` of
-//! `tokenizer.json`; where it is absent (folders of transformers before 4.34), `added_tokens.json`
-//! and `special_tokens_map.json` are read; the tokens of the roles (`cls_token` …) come last.
+//! They are stored in up to four files of a model folder. This module merges them as transformers
+//! 4.56 does: `added_tokens_decoder` of `tokenizer_config.json` takes precedence over
+//! `added_tokens` of `tokenizer.json`. If the former is absent (folders written by transformers
+//! before 4.34), `added_tokens.json` and `special_tokens_map.json` are read. The tokens of the
+//! roles (`cls_token` …) come last.
 
 use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::error::TextError;
 
-/// The roles, in transformers' order.
+/// The role names in the order of transformers.
 const ROLES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 const ADDITIONAL: &str = "additional_special_tokens";
 
-/// An added token.
+/// An added token with the flags that determine how it is matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddedToken {
     pub(crate) id: u32,
@@ -28,7 +29,7 @@ pub(crate) struct AddedToken {
 }
 
 impl AddedToken {
-    /// A special token of which no more than its text is known.
+    /// Returns a special token of which only the text is known.
     fn special(content: &str) -> Self {
         Self {
             id: 0,
@@ -41,7 +42,7 @@ impl AddedToken {
         }
     }
 
-    /// From an object with `content`; none if it is no such object.
+    /// Parses an object with `content`, or returns `None` if the value is not such an object.
     fn parse(value: &Value, id: u32) -> Option<Self> {
         let flag = |key: &str, default| value.get(key).map_or(Some(default), Value::as_bool);
         let special = flag("special", false)?;
@@ -56,7 +57,7 @@ impl AddedToken {
         })
     }
 
-    /// As it stands in a `tokenizer.json`.
+    /// Returns the token in the form of a `tokenizer.json`.
     pub(crate) fn to_json(&self) -> Value {
         json!({"id": self.id, "content": self.content, "single_word": self.single_word,
                "lstrip": self.lstrip, "rstrip": self.rstrip, "normalized": self.normalized,
@@ -78,24 +79,25 @@ pub(crate) fn of_tokenizer_json(file: &Config) -> Result<Vec<AddedToken>, TextEr
 
 /// The vocabulary that tokens are added to.
 pub(crate) struct Base<'a> {
-    /// Looks a token up.
+    /// Returns the id of a token of the vocabulary.
     pub(crate) id: &'a dyn Fn(&str) -> Option<u32>,
+    /// The number of tokens in the vocabulary, which is the first free id.
     pub(crate) len: usize,
-    /// Whether ids of `added_tokens_decoder` hold even where the vocabulary says otherwise: so in
-    /// the classes of transformers that are written in Python.
+    /// Whether ids of `added_tokens_decoder` apply even if the vocabulary has other ones, as in the
+    /// tokenizer classes of transformers that are written in Python.
     pub(crate) keep_ids: bool,
 }
 
-/// A token of a role.
+/// A token with the role that it has.
 struct Role {
     name: String,
     token: AddedToken,
-    /// Whether its flags are written out.
+    /// Whether the role is an object with flags, rather than a plain text.
     object: bool,
 }
 
-/// All added tokens: those `present` in the `tokenizer.json` and those that the config adds or
-/// changes. `defaults` are the tokens of roles that the config leaves out.
+/// Returns all added tokens: those `present` in the `tokenizer.json`, and those that the config
+/// adds or changes. `defaults` are the tokens of roles that the config does not mention.
 pub(crate) fn resolve(
     config: &Config,
     present: Vec<AddedToken>,
@@ -127,7 +129,7 @@ pub(crate) fn resolve(
             let token = AddedToken::special(content);
             decoder.push(AddedToken { id, special, normalized: !special, ..token });
         }
-        // `tokenizer.json` goes before these files.
+        // Tokens of `tokenizer.json` take precedence over these files.
         decoder.retain(|token| !present.iter().any(|known| known.content == token.content));
     }
     for (name, token) in defaults {
@@ -149,7 +151,8 @@ pub(crate) fn resolve(
     for Role { token, object, .. } in roles {
         let in_decoder = decoder.iter().any(|known| known.content == token.content);
         match tokens.iter_mut().find(|known| known.content == token.content) {
-            // Only flags that are written out in a role go before those of `tokenizer.json`.
+            // The flags of a role take precedence over those of `tokenizer.json` only if they are
+            // written out.
             Some(known) if !modern || !object || in_decoder => known.special = true,
             _ => add(&mut tokens, token, None, base),
         }
@@ -157,7 +160,7 @@ pub(crate) fn resolve(
     Ok(tokens)
 }
 
-/// Tokens of the roles in an object.
+/// Returns the tokens of all roles in an object.
 fn roles(map: &Config) -> Result<Vec<Role>, TextError> {
     let mut found: Vec<(&str, &Value)> =
         ROLES.iter().filter_map(|role| Some((*role, map.value(role)?))).collect();
@@ -181,7 +184,7 @@ fn roles(map: &Config) -> Result<Vec<Role>, TextError> {
     found.into_iter().map(|found| role(found).ok_or_else(|| wrong(found.0))).collect()
 }
 
-/// Adds a token, or gives a known one new flags.
+/// Adds a token, or replaces the flags of a known one.
 fn add(tokens: &mut Vec<AddedToken>, token: AddedToken, id: Option<u32>, base: &Base<'_>) {
     if token.content.is_empty() {
         return;

@@ -1,59 +1,59 @@
-//! What can go wrong between a model folder and token ids.
+//! The error type of this crate.
 
 use std::path::PathBuf;
 
-/// An error of this crate.
+/// An error of loading a tokenizer, packing a dictionary or tokenizing a text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
-    /// A file could not be read or written.
-    #[error("cannot read {}", path.display())]
+    /// A file cannot be read or written.
+    #[error("cannot read or write {}", path.display())]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file is not JSON.
+    /// A file is not valid JSON.
     #[error("{} is not valid JSON", path.display())]
     Json {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Where and why.
+        /// The position and the cause of the error.
         source: serde_json::Error,
     },
-    /// A folder has no tokenizer that can be read. The message says what would do.
+    /// A folder has no tokenizer that can be read. The message says what is expected.
     #[error("{}: {message}", path.display())]
     NoTokenizer {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
-        /// What was found, and how to make a tokenizer of it.
+        /// The files that were found, and how to make a tokenizer of them.
         message: String,
     },
-    /// A tokenizer asks for something that is not implemented.
+    /// A tokenizer needs a feature that is not implemented.
     #[error("{}: \"{key}\" is {value}, which is not implemented; implemented: {known}", path.display())]
     Unsupported {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The key.
+        /// The key of the setting.
         key: String,
-        /// Its value, as JSON.
+        /// The value of the setting as JSON.
         value: String,
-        /// What would be understood.
+        /// The values that are implemented.
         known: String,
     },
-    /// A tokenizer file is damaged, or its parts do not fit.
+    /// A tokenizer file is damaged, or its parts do not match.
     #[error("{}: {message}", path.display())]
     Invalid {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The description of the damage.
         message: String,
     },
-    /// Bytes are not a packed dictionary, or a damaged one.
+    /// A packed dictionary is damaged, or the bytes are not a packed dictionary.
     #[error("the packed dictionary cannot be read: {0}")]
     Dictionary(String),
-    /// A text could not be tokenized.
+    /// A text cannot be tokenized.
     #[error("cannot tokenize the text: {0}")]
     Encode(String),
 }

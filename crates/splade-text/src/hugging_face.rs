@@ -1,8 +1,9 @@
-//! `tokenizer.json` by the `tokenizers` crate, and the same made of a BERT `vocab.txt`.
+//! Tokenizers of the `tokenizers` crate: from a `tokenizer.json`, or from one that is built from
+//! BERT's `vocab.txt`.
 //!
 //! Padding and truncation stored in the file are training settings and are dropped. As in
-//! transformers, `tokenizer_config.json` has the last word on lower-casing, accents and Chinese
-//! characters (BERT's classes), on the leading blank (byte-level models) and on added tokens.
+//! transformers, `tokenizer_config.json` overrides the file's lower-casing, accent and Chinese
+//! character settings (BERT's classes), its leading blank (byte-level models) and its added tokens.
 
 use std::path::Path;
 
@@ -16,9 +17,9 @@ use crate::error::TextError;
 use crate::pair::PairTemplate;
 use crate::vocab::{Vocab, ids_end};
 
-/// Classes that transformers' BERT tokenizer serves.
+/// The classes that transformers' BERT tokenizer serves.
 const BERT_CLASSES: [&str; 3] = ["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer"];
-/// Tokens of BERT's roles where the config names no other.
+/// The tokens of BERT's roles, which apply if the config names no others.
 pub(crate) const BERT_ROLES: [(&str, &str); 5] = [
     ("unk_token", "[UNK]"),
     ("sep_token", "[SEP]"),
@@ -27,7 +28,7 @@ pub(crate) const BERT_ROLES: [(&str, &str); 5] = [
     ("mask_token", "[MASK]"),
 ];
 
-/// Whether a class is BERT's, so that a `vocab.txt` is enough for it.
+/// Returns whether a class is BERT's, so that a `vocab.txt` is enough for it.
 pub(crate) fn is_bert(class: &str) -> bool {
     BERT_CLASSES.contains(&class)
 }
@@ -35,38 +36,41 @@ pub(crate) fn is_bert(class: &str) -> bool {
 /// A tokenizer of the `tokenizers` crate.
 pub(crate) struct HuggingFace {
     tokenizer: PipelineTokenizer,
+    /// The options to encode without special tokens.
     plain: EncodeOptions,
-    /// Ids before and after every text.
+    /// The special ids before and after every text.
     pub(crate) around: (Vec<u32>, Vec<u32>),
     pub(crate) special_ids: Vec<u32>,
-    /// Whether the file truncates texts at their start, unless the config says otherwise.
+    /// Whether the file truncates texts at their start, which the config may override.
     pub(crate) truncates_left: bool,
-    /// For people.
+    /// The description of the tokenizer for users.
     pub(crate) kind: String,
 }
 
-/// A tokenizer and its tokens.
+/// A tokenizer with its token strings by id.
 type Loaded = (HuggingFace, FxHashMap<u32, String>);
 
 impl HuggingFace {
-    /// Reads a `tokenizer.json` as the class of transformers that would load it.
+    /// Reads a `tokenizer.json` in the way of the transformers class that would load it.
     pub(crate) fn read(path: &Path, config: &Config, class: &str) -> Result<Loaded, TextError> {
-        let text = std::fs::read_to_string(path)
+        let text = config
+            .files()
+            .read_to_string(path)
             .map_err(|source| TextError::Io { path: path.to_path_buf(), source })?;
         let value: Value = serde_json::from_str(&text)
             .map_err(|source| TextError::Json { path: path.to_path_buf(), source })?;
-        let model = value["model"]["type"].as_str().unwrap_or("no model named");
+        let model = value["model"]["type"].as_str().unwrap_or("unnamed model");
         let kind = format!("tokenizer.json ({model})");
         Self::build(path, value, config, class, kind)
     }
 
-    /// Makes a BERT tokenizer of its vocabulary.
+    /// Builds a BERT tokenizer from its vocabulary.
     pub(crate) fn from_vocab(path: &Path, config: &Config) -> Result<Loaded, TextError> {
         let value = Self::of_vocab(path, config)?;
         Self::build(path, value, config, BERT_CLASSES[0], "BERT vocab.txt".to_owned())
     }
 
-    /// The `tokenizer.json` that BERT's vocabulary and its config stand for.
+    /// Returns the `tokenizer.json` that BERT's vocabulary and its config represent.
     pub(crate) fn vocab_json(path: &Path, config: &Config) -> Result<Value, TextError> {
         let mut value = Self::of_vocab(path, config)?;
         override_components(&mut value, config, BERT_CLASSES[0])?;
@@ -76,9 +80,9 @@ impl HuggingFace {
         Ok(value)
     }
 
-    /// Before the config changes anything.
+    /// Returns the `tokenizer.json` of a vocabulary before the config overrides anything.
     fn of_vocab(path: &Path, config: &Config) -> Result<Value, TextError> {
-        let vocab = Vocab::read(path)?;
+        let vocab = Vocab::read(config.files(), path)?;
         let role = |role: &str, default: &str| -> Result<(String, u32), TextError> {
             let token = config.value(role).map(|token| token.get("content").unwrap_or(token));
             let token = match token {
@@ -115,6 +119,7 @@ impl HuggingFace {
         }))
     }
 
+    /// Builds the tokenizer from a `tokenizer.json`, applying the overrides of the config.
     fn build(
         path: &Path,
         mut value: Value,
@@ -124,7 +129,7 @@ impl HuggingFace {
     ) -> Result<Loaded, TextError> {
         let invalid = |message: String| TextError::Invalid { path: path.to_path_buf(), message };
         if !value.is_object() {
-            return Err(invalid("a JSON object is expected".to_owned()));
+            return Err(invalid("expected a JSON object".to_owned()));
         }
         let truncates_left = value["truncation"]["direction"] == "Left";
         value["padding"] = Value::Null;
@@ -134,12 +139,14 @@ impl HuggingFace {
         let mut added = added_tokens(path, &mut value, config, class, &tokens)?;
         let special_ids = added.iter().filter(|token| token.special).map(|token| token.id);
         let special_ids = special_ids.collect();
-        // A sequence of one is that one; the reader knows some components only on their own.
+        // A sequence of one pre-tokenizer is replaced by that pre-tokenizer, since the `tokenizers`
+        // crate knows some of them only on their own.
         if let Some([only]) = value["pre_tokenizer"]["pretokenizers"].as_array().map(Vec::as_slice)
         {
             value["pre_tokenizer"] = only.clone();
         }
-        // A leading blank is not known to the reader as a part of ByteLevel: it is added before.
+        // The `tokenizers` crate does not support a leading blank as a part of ByteLevel, so a
+        // normalizer adds it.
         if value["pre_tokenizer"]["type"] == "ByteLevel"
             && value["pre_tokenizer"]["add_prefix_space"] == true
         {
@@ -151,8 +158,9 @@ impl HuggingFace {
                 first => json!({"type": "Sequence", "normalizers": [first, prefix]}),
             };
         }
-        // The reader makes Metaspace a part of the normalizer, so that a special token looked for
-        // in normalized text would get a blank of its own: it is cut out of the raw text instead.
+        // The `tokenizers` crate turns Metaspace into a part of the normalizer, which would give a
+        // special token that is matched in normalized text a blank of its own. Such tokens are
+        // therefore matched in the raw text.
         if value["pre_tokenizer"]["type"] == "Metaspace" {
             for token in added.iter_mut().filter(|token| token.special) {
                 token.normalized = false;
@@ -160,7 +168,7 @@ impl HuggingFace {
         }
         value["added_tokens"] = added.iter().map(AddedToken::to_json).collect();
         tokens.extend(added.into_iter().map(|token| (token.id, token.content)));
-        // The reader panics or takes all memory where ids are out of range.
+        // The `tokenizers` crate panics or exhausts the memory if ids are out of range.
         ids_end(&tokens, path)?;
         let text = tokenizers::canonicalize_str(&value.to_string())
             .map_err(|error| invalid(error.to_string()))?;
@@ -171,7 +179,7 @@ impl HuggingFace {
         Ok((this, tokens))
     }
 
-    /// What the post-processor puts around a text, seen on one.
+    /// Returns the ids that the post-processor puts around a text, found by encoding sample texts.
     fn find_around(&self) -> Result<(Vec<u32>, Vec<u32>), TextError> {
         for probe in ["a", "0", "あ", "."] {
             let content = self.encode(probe)?;
@@ -181,10 +189,10 @@ impl HuggingFace {
                 return Ok((all[..at].to_vec(), all[at + content.len()..].to_vec()));
             }
         }
-        Err(TextError::Encode("no text gives any token".to_owned()))
+        Err(TextError::Encode("the tokenizer gives no tokens for any sample text".to_owned()))
     }
 
-    /// What the post-processor puts around a pair of texts.
+    /// Returns the template of a pair of texts from the post-processor.
     pub(crate) fn pair(&self) -> PairTemplate {
         let template = &self.tokenizer.get_post_processor().pair;
         let run = |run: &[(PipelineToken, u8)]| -> Vec<(u32, u8)> {
@@ -198,7 +206,7 @@ impl HuggingFace {
         }
     }
 
-    /// Ids of a text without special tokens around it.
+    /// Returns the ids of a text without special tokens around it.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
         self.run(text, &self.plain)
     }
@@ -212,7 +220,7 @@ impl HuggingFace {
     }
 }
 
-/// Overrides what transformers' classes override in a `tokenizer.json` on loading.
+/// Applies the overrides that transformers' classes apply to a `tokenizer.json` when they load it.
 fn override_components(value: &mut Value, config: &Config, class: &str) -> Result<(), TextError> {
     if is_bert(class) && value["normalizer"]["type"] == "BertNormalizer" {
         let strip_accents = match config.value("strip_accents") {
@@ -230,7 +238,8 @@ fn override_components(value: &mut Value, config: &Config, class: &str) -> Resul
     Ok(())
 }
 
-/// Takes the added tokens out of a `tokenizer.json` and puts those of the config to them.
+/// Removes the added tokens from a `tokenizer.json` and returns them together with those of the
+/// config.
 fn added_tokens(
     path: &Path,
     value: &mut Value,
@@ -240,7 +249,7 @@ fn added_tokens(
 ) -> Result<Vec<AddedToken>, TextError> {
     let ids: FxHashMap<&str, u32> = tokens.iter().map(|(id, t)| (t.as_str(), *id)).collect();
     let present = json!({"added_tokens": value["added_tokens"].take()});
-    let present = added::of_tokenizer_json(&Config::of(path, present))?;
+    let present = added::of_tokenizer_json(&Config::of(config.files(), path, present))?;
     let defaults: &[_] = if is_bert(class) { &BERT_ROLES } else { &[] };
     let id = |token: &str| ids.get(token).copied();
     let base = Base { id: &id, len: ids.len(), keep_ids: false };
@@ -249,7 +258,7 @@ fn added_tokens(
     Ok(added)
 }
 
-/// Token strings of the model by id.
+/// Returns the token strings of the model by id.
 fn model_tokens(value: &Value) -> FxHashMap<u32, String> {
     match &value["model"]["vocab"] {
         Value::Object(vocab) => {

@@ -1,9 +1,10 @@
-//! `BertJapaneseTokenizer`: MeCab, then WordPiece or characters.
+//! `BertJapaneseTokenizer`: MeCab, followed by WordPiece or characters.
 //!
-//! The steps of transformers 4.56, in its order: with `do_lower_case` the text is lowered,
-//! character by character, but for special tokens; added tokens are cut out; NFKC; MeCab; with
-//! `do_lower_case` the words are lowered again; each word is split into pieces of the vocabulary.
-//! Other word tokenizers (`basic`, Sudachi, Juman++) and SentencePiece pieces are not implemented.
+//! The steps and their order are those of transformers 4.56. With `do_lower_case`, the text is
+//! lower-cased character by character except for special tokens. Added tokens are cut out. NFKC and
+//! MeCab follow. With `do_lower_case`, the words are lower-cased again. Each word is split into
+//! pieces of the vocabulary. Other word tokenizers (`basic`, Sudachi, Juman++) and SentencePiece
+//! subwords are not implemented.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -33,47 +34,48 @@ pub(crate) struct BertJapanese {
     pieces: WordPiece,
     subwords: Subwords,
     words: Words,
-    /// `do_lower_case`: what is not lowered, in the text.
+    /// The tokens that are not lower-cased in a text, or `None` without `do_lower_case`.
     lower: Option<AhoCorasick>,
-    /// Words that are not lowered.
+    /// The words that are not lower-cased.
     never_split: FxHashSet<String>,
     added: Vec<AddedToken>,
-    /// Finds the `added`, by their numbers.
+    /// The automaton that finds the `added` tokens; pattern numbers are indices of `added`.
     finder: AhoCorasick,
     cls: u32,
     sep: u32,
     dictionary_name: String,
 }
 
-/// How a text becomes words.
+/// The word tokenizer.
 #[derive(Debug)]
 enum Words {
     Mecab {
         dictionary: Dictionary,
         normalize: bool,
     },
-    /// `do_word_tokenize: false`
+    /// The whole text is one word (`do_word_tokenize: false`).
     Whole,
 }
 
-/// How a word becomes pieces.
+/// The subword tokenizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subwords {
     WordPiece,
     Character,
-    /// `do_subword_tokenize: false`
+    /// The whole word is one piece (`do_subword_tokenize: false`).
     Whole,
 }
 
+// The buffers of the lattice search, reused by the thread.
 thread_local! {
     pub(crate) static LATTICE: RefCell<Lattice> = RefCell::default();
 }
 
 impl BertJapanese {
-    /// Loads the tokenizer of a folder whose config names `BertJapaneseTokenizer`, and its tokens.
-    /// `dictionary` stands in for the one that the config names.
+    /// Loads the tokenizer of a folder whose config names `BertJapaneseTokenizer`, together with
+    /// its token strings. If `dictionary` is given, it replaces the dictionary that the config
+    /// names.
     pub(crate) fn load(
-        dir: &Path,
         config: &Config,
         dictionary: Option<&Path>,
     ) -> Result<(Self, FxHashMap<u32, String>), TextError> {
@@ -88,7 +90,7 @@ impl BertJapanese {
                 }
             },
         };
-        let vocab = Vocab::read(&dir.join("vocab.txt"))?;
+        let vocab = Vocab::read(config.files(), &config.files().root().join("vocab.txt"))?;
         let id = |token: &str| vocab.id(token);
         let base = Base { id: &id, len: vocab.len(), keep_ids: true };
         let added = added::resolve(config, Vec::new(), &BERT_ROLES, &base)?;
@@ -110,7 +112,7 @@ impl BertJapanese {
         let lower = match config.flag("do_lower_case", false)? {
             false => None,
             true => {
-                // As the alternatives of a regular expression: the first that fits is taken.
+                // The first match wins, as with the alternatives of a regular expression.
                 let kept = added.iter().filter(special);
                 let kept = kept.chain(added.iter().filter(|t| !t.special && t.normalized));
                 Some(finder(config, kept, MatchKind::LeftmostFirst)?)
@@ -136,7 +138,7 @@ impl BertJapanese {
         Ok((this, tokens))
     }
 
-    /// Ids of a text without special tokens around it.
+    /// Returns the ids of a text without special tokens around it.
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
         let lowered;
         let text = match &self.lower {
@@ -157,7 +159,7 @@ impl BertJapanese {
         ids
     }
 
-    /// Ids of a text without added tokens.
+    /// Appends the ids of a text without added tokens.
     fn encode_plain(&self, text: &str, ids: &mut Vec<u32>) {
         if text.is_empty() {
             return;
@@ -178,6 +180,7 @@ impl BertJapanese {
         }
     }
 
+    /// Appends the pieces of a word.
     fn encode_word(&self, word: &str, ids: &mut Vec<u32>) {
         match self.subwords {
             Subwords::Whole => ids.push(self.pieces.whole(word)),
@@ -191,7 +194,7 @@ impl BertJapanese {
         }
     }
 
-    /// Ids before and after every text.
+    /// Returns the ids before and after every text.
     pub(crate) fn around(&self) -> (Vec<u32>, Vec<u32>) {
         (vec![self.cls], vec![self.sep])
     }
@@ -203,7 +206,7 @@ impl BertJapanese {
         ids
     }
 
-    /// For people.
+    /// Returns a description of the tokenizer for users.
     pub(crate) fn kind(&self) -> String {
         let pieces = match self.subwords {
             Subwords::WordPiece => "WordPiece",
@@ -214,7 +217,7 @@ impl BertJapanese {
     }
 }
 
-/// The word tokenizer that a config asks for, and its name.
+/// Returns the word tokenizer that a config asks for, with its name.
 fn words(config: &Config, dictionary: Option<&Path>) -> Result<(Words, String), TextError> {
     if !config.flag("do_word_tokenize", true)? {
         return Ok((Words::Whole, "no words".to_owned()));
@@ -229,7 +232,7 @@ fn words(config: &Config, dictionary: Option<&Path>) -> Result<(Words, String), 
             return Err(mecab.unsupported(key, known));
         }
     }
-    // Options can name another dictionary and change what MeCab finds.
+    // Options could select another dictionary or change what MeCab finds, so none is allowed.
     mecab.only("mecab_option", &["".into()])?;
     let normalize = mecab.flag("normalize_text", true)?;
     if let Some(path) = dictionary {
@@ -239,12 +242,12 @@ fn words(config: &Config, dictionary: Option<&Path>) -> Result<(Words, String), 
             format!("MeCab with {}", path.display()),
         ));
     }
-    // Without the key it is unidic_lite; with null, whatever MeCab is installed with.
+    // A missing key means unidic_lite; null means the dictionary that MeCab is installed with.
     let wanted = mecab.text("mecab_dic", "unidic_lite")?;
     let packed = UNIDIC_LITE.filter(|_| wanted == "unidic_lite" && !mecab.is_null("mecab_dic"));
     let packed = packed.ok_or_else(|| {
         let known = match UNIDIC_LITE {
-            Some(_) => "unidic_lite, which is built in; any other dictionary by its folder",
+            Some(_) => "unidic_lite, which is built in, and any other dictionary by its folder",
             None => "any dictionary by its folder; this program was built without unidic_lite",
         };
         mecab.unsupported("mecab_dic", &format!("{known} (--mecab-dicdir)"))
@@ -253,7 +256,7 @@ fn words(config: &Config, dictionary: Option<&Path>) -> Result<(Words, String), 
     Ok((Words::Mecab { dictionary, normalize }, "MeCab with unidic-lite".to_owned()))
 }
 
-/// The built-in dictionary.
+/// Returns the built-in dictionary.
 pub(crate) fn unidic_lite() -> Result<Dictionary, TextError> {
     let missing = "this program was built without the dictionary unidic-lite";
     built_in(UNIDIC_LITE.ok_or_else(|| TextError::Dictionary(missing.to_owned()))?)
@@ -265,7 +268,7 @@ fn built_in(packed: &[u8]) -> Result<Dictionary, TextError> {
     dictionary.map_err(|message| TextError::Invalid { path, message })
 }
 
-/// A compiled dictionary (a folder) or a packed one (a file).
+/// Opens a compiled dictionary (a folder) or a packed one (a file).
 fn open_dictionary(path: &Path) -> Result<Dictionary, TextError> {
     if path.is_dir() {
         return Ok(Dictionary::build(&compiled::read(path)?));
@@ -279,6 +282,7 @@ fn open_dictionary(path: &Path) -> Result<Dictionary, TextError> {
         .map_err(|message| TextError::Invalid { path, message })
 }
 
+/// Builds the automaton that finds some tokens in a text.
 fn finder<'a>(
     config: &Config,
     tokens: impl Iterator<Item = &'a AddedToken>,
@@ -288,7 +292,7 @@ fn finder<'a>(
     finder.map_err(|_| config.unsupported("added_tokens_decoder", "fewer tokens"))
 }
 
-/// Lowers each character by itself, but those of `kept` tokens.
+/// Lower-cases a text character by character, except within the tokens that `kept` finds.
 fn lower(text: &str, kept: &AhoCorasick) -> String {
     let mut lowered = String::with_capacity(text.len());
     let mut start = 0;
@@ -301,6 +305,7 @@ fn lower(text: &str, kept: &AhoCorasick) -> String {
     lowered
 }
 
+/// Returns the text in the Unicode normalization form NFKC.
 pub(crate) fn nfkc(text: &str) -> std::borrow::Cow<'_, str> {
     match is_nfkc_quick(text.chars()) {
         IsNormalized::Yes => text.into(),

@@ -1,11 +1,11 @@
-//! Learns a WordPiece vocabulary from counted words.
+//! Learns a WordPiece vocabulary from word counts.
 //!
-//! As Hugging Face's `WordPieceTrainer` does it: characters first, those inside of words as `##c`,
-//! then the most frequent pair of neighbouring pieces becomes a piece, again and again (byte-pair
-//! encoding, Sennrich et al., arXiv 1508.07909; not the likelihood of arXiv 1609.08144). Unlike
-//! there, the result is always the same: of equally frequent pairs the one whose pieces were made
-//! first is joined. Words with a character outside of the alphabet are left out, since the
-//! tokenizer will not know them.
+//! The algorithm is that of Hugging Face's `WordPieceTrainer`. It starts with the characters, where
+//! a character inside a word is written `##c`. Then it repeatedly joins the most frequent pair of
+//! neighbouring pieces (byte-pair encoding, Sennrich et al., arXiv 1508.07909; not the likelihood
+//! of arXiv 1609.08144). Unlike the original, it is deterministic: among equally frequent pairs, it
+//! joins the one whose pieces were made first. Words with a character outside of the alphabet are
+//! skipped, since the tokenizer will not know them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -20,30 +20,32 @@ use crate::hugging_face::HuggingFace;
 use crate::wordpiece::MAX_WORD_CHARS;
 use crate::words::{WordCounts, WordKind, WordSplitter};
 
-/// Tokens that come first, as in the vocabularies of cl-tohoku.
+/// The first tokens of a vocabulary, in the order of cl-tohoku's vocabularies.
 const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
-/// How a vocabulary is learned.
+/// The settings for learning a vocabulary.
 #[derive(Debug, Clone)]
 pub struct VocabularyOptions {
-    /// Tokens, special ones included; fewer if there are no more pairs to join.
+    /// The number of tokens including special ones. The result has fewer if no pairs are left to
+    /// join.
     pub size: usize,
-    /// Characters that are kept, the most frequent.
+    /// The number of characters to keep, most frequent first.
     pub alphabet: usize,
-    /// Pairs that are seen less often are not joined.
+    /// The frequency below which a pair is not joined.
     pub min_frequency: u64,
 }
 
 /// A learned vocabulary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
-    /// By id.
+    /// The token strings by id.
     pub tokens: Vec<String>,
-    /// Different words with a character outside of the alphabet.
+    /// The number of distinct words that were skipped because they are too long or have a character
+    /// outside of the alphabet.
     pub left_out: usize,
 }
 
-/// A word as pieces, and how often it was seen.
+/// A word as a sequence of pieces, with the number of its occurrences.
 struct Word {
     pieces: Vec<u32>,
     count: u64,
@@ -52,13 +54,14 @@ struct Word {
 type Pair = (u32, u32);
 
 impl Vocabulary {
-    /// Learns from counted words.
+    /// Learns a vocabulary from word counts.
     ///
     /// # Errors
-    /// If the characters alone are more than the size.
+    ///
+    /// Returns an error if the characters alone are more than the requested size.
     pub fn learn(counts: &WordCounts, options: &VocabularyOptions) -> Result<Self, TextError> {
         let mut words: Vec<(&str, u64)> = counts.0.iter().map(|(w, c)| (w.as_str(), *c)).collect();
-        // The counts' own order follows from nothing.
+        // The order of a hash map is arbitrary, so the words are sorted.
         words.sort_unstable();
         let all = words.len();
         let alphabet = alphabet(&words, options.alphabet);
@@ -73,7 +76,7 @@ impl Vocabulary {
         inside.iter().for_each(|c| _ = pieces.id(format!("##{c}")));
         if pieces.tokens.len() > options.size {
             return Err(TextError::Encode(format!(
-                "special tokens and {} characters, alone and inside of words, are {} tokens, more \
+                "special tokens and {} characters, alone and inside words, make {} tokens, more \
                  than the size {}\nhint: a larger size or a smaller alphabet",
                 alphabet.len(),
                 pieces.tokens.len(),
@@ -92,11 +95,13 @@ impl Vocabulary {
         Ok(Self { tokens: pieces.tokens, left_out })
     }
 
-    /// Writes `vocab.txt` and `tokenizer_config.json`, and for `BertTokenizer` `tokenizer.json`,
-    /// into a folder, which is made if it is missing. `max_length` is that of the texts.
+    /// Writes `vocab.txt`, `tokenizer_config.json` and, for `BertTokenizer`, `tokenizer.json` into
+    /// a folder, which is created if it is missing. `max_length` is the maximum number of tokens in
+    /// a text.
     ///
     /// # Errors
-    /// If a file cannot be written.
+    ///
+    /// Returns an error if a file cannot be written.
     pub fn save(
         &self,
         folder: &Path,
@@ -133,7 +138,7 @@ impl Vocabulary {
         }
         write("tokenizer_config.json", format!("{config:#}\n"))?;
         if splitter.kind() == WordKind::Bert {
-            let config = Config::read(&folder.join("tokenizer_config.json"))?;
+            let config = Config::read(&folder.into(), &folder.join("tokenizer_config.json"))?;
             let json = HuggingFace::vocab_json(&folder.join("vocab.txt"), &config)?;
             write("tokenizer.json", format!("{json:#}\n"))?;
         }
@@ -141,7 +146,8 @@ impl Vocabulary {
     }
 }
 
-/// The most frequent characters, of equal ones the smaller, in their order.
+/// Returns the most frequent characters in ascending order. Of equally frequent ones, the smaller
+/// one is preferred.
 fn alphabet(words: &[(&str, u64)], limit: usize) -> BTreeSet<char> {
     let mut counts: BTreeMap<char, u64> = BTreeMap::new();
     for (word, count) in words {
@@ -153,7 +159,7 @@ fn alphabet(words: &[(&str, u64)], limit: usize) -> BTreeSet<char> {
     order.into_iter().take(limit).map(|(_, c)| c).collect()
 }
 
-/// Pieces and their ids.
+/// The pieces with their ids.
 #[derive(Default)]
 struct Pieces {
     tokens: Vec<String>,
@@ -161,7 +167,7 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// The id of a piece, which is made if it is new.
+    /// Returns the id of a piece, which is added if it is new.
     fn id(&mut self, token: String) -> u32 {
         if let Some(id) = self.ids.get(&token) {
             return *id;
@@ -172,7 +178,7 @@ impl Pieces {
         id
     }
 
-    /// The piece of two neighbours.
+    /// Returns the id of the piece that joins two neighbours.
     fn joined(&mut self, (left, right): Pair) -> u32 {
         let right = &self.tokens[right as usize];
         let right = right.strip_prefix("##").unwrap_or(right);
@@ -180,7 +186,7 @@ impl Pieces {
     }
 }
 
-/// Joins the most frequent pair until there are enough pieces.
+/// Joins the most frequent pair repeatedly until there are enough pieces.
 fn join(mut words: Vec<Word>, pieces: &mut Pieces, options: &VocabularyOptions) {
     let mut counts: FxHashMap<Pair, u64> = FxHashMap::default();
     let mut places: FxHashMap<Pair, FxHashSet<usize>> = FxHashMap::default();
@@ -197,7 +203,7 @@ fn join(mut words: Vec<Word>, pieces: &mut Pieces, options: &VocabularyOptions) 
         if count < options.min_frequency.max(1) {
             return;
         }
-        // An entry of the queue may be older than the count.
+        // The entry may be outdated: the count may have changed since it was queued.
         let now = counts.get(&pair).copied().unwrap_or(0);
         if now != count {
             if now > 0 {
@@ -229,7 +235,7 @@ fn join(mut words: Vec<Word>, pieces: &mut Pieces, options: &VocabularyOptions) 
 }
 
 impl Word {
-    /// Joins a pair from the left to the right.
+    /// Joins all occurrences of a pair, from left to right.
     fn join(&mut self, (left, right): Pair, new: u32) {
         let mut joined = Vec::with_capacity(self.pieces.len());
         let mut at = 0;
@@ -242,7 +248,7 @@ impl Word {
     }
 }
 
-/// Neighbours of a word.
+/// Returns the pairs of neighbouring pieces.
 fn pairs(pieces: &[u32]) -> impl Iterator<Item = Pair> {
     pieces.windows(2).map(|pair| (pair[0], pair[1]))
 }
@@ -251,7 +257,7 @@ fn pairs(pieces: &[u32]) -> impl Iterator<Item = Pair> {
 mod tests {
     use super::*;
 
-    /// All pairs counted anew for every piece.
+    /// Learns a vocabulary by recounting all pairs for every new piece.
     fn slow(counts: &WordCounts, options: &VocabularyOptions) -> Vec<String> {
         let first = VocabularyOptions { min_frequency: u64::MAX, ..options.clone() };
         let mut tokens = Vocabulary::learn(counts, &first).expect("characters").tokens;
@@ -341,8 +347,8 @@ mod tests {
         assert!(error.contains("hint: a larger size"), "{error}");
     }
 
-    /// Every word that was counted is known to the tokenizer of the written folder, and splits as it
-    /// was counted.
+    /// The tokenizer of the written folder must know every word that was counted and split texts
+    /// into these words.
     #[test]
     #[cfg(feature = "unidic-lite")]
     fn folders_load_and_know_their_words() {
@@ -365,7 +371,7 @@ mod tests {
             assert_eq!(tokenizer.model_max_length(), Some(64));
             let mut seen = WordCounts::default();
             for text in TEXTS {
-                // With every pair joined, each word is one token.
+                // With every pair joined, each word is a single token.
                 for id in tokenizer.encode_plain(text).expect("ids") {
                     let token = tokenizer.token(id).expect("a token").to_owned();
                     *seen.0.entry(token).or_default() += 1;

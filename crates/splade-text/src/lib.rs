@@ -1,8 +1,9 @@
-//! Text to token ids, exactly as Hugging Face tokenizers give them, Japanese included.
+//! Converts text to token ids exactly as Hugging Face tokenizers do, including Japanese ones.
 //!
-//! A [`Tokenizer`] is loaded from a model folder: `tokenizer.json`, a BERT `vocab.txt`, or
-//! `BertJapaneseTokenizer`, for which MeCab's search and unidic-lite's dictionary are built in.
-//! The ids are those of transformers 4.56 for the same folder; what is not implemented is an error.
+//! A [`Tokenizer`] is loaded from a model folder. It supports `tokenizer.json`, a BERT `vocab.txt`,
+//! and `BertJapaneseTokenizer`, for which MeCab's search and unidic-lite's dictionary are built in.
+//! The ids are those of transformers 4.56 for the same folder; a feature that is not implemented is
+//! an error.
 //!
 //! ```
 //! use splade_text::{Tokenizer, TokenizerOptions};
@@ -15,54 +16,57 @@
 //! # Ok::<(), splade_text::TextError>(())
 //! ```
 //!
-//! The Japanese dictionary is laid out once into a file that later starts map, in the folder
-//! `light-splade` of the user's cache or in `LIGHT_SPLADE_CACHE`; without such a folder every start
-//! takes a third of a second longer.
+//! The Japanese dictionary is expanded once into a file that later starts memory-map. The file is
+//! in the folder `light-splade` of the user's cache folder or in `LIGHT_SPLADE_CACHE`. Without such
+//! a folder, every start takes a third of a second longer.
 
-mod config;
 mod error;
-
-mod added;
-mod hugging_face;
-mod japanese;
-mod learn;
-mod mecab;
-mod pair;
-mod tokenizer;
+mod files;
+mod config;
 mod vocab;
 mod wordpiece;
+mod added;
+mod pair;
+mod hugging_face;
+mod mecab;
+mod japanese;
+mod tokenizer;
 mod words;
-
-use std::path::Path;
+mod learn;
 
 pub use error::TextError;
+pub use files::{ModelFile, ModelFiles};
 pub use learn::{Vocabulary, VocabularyOptions};
 pub use pair::PairEncoding;
 pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};
 pub use words::{WordCounts, WordKind, WordSplitter};
 
-/// The folder for what is made once and used by later starts: `LIGHT_SPLADE_CACHE`, else
-/// `light-splade` in the user's cache folder.
+/// Returns the folder for files that are made once and used by later starts: `LIGHT_SPLADE_CACHE`,
+/// or else `light-splade` in the user's cache folder. It is `None` if there is no cache folder.
 pub fn cache_folder() -> Option<std::path::PathBuf> {
     mecab::cache::default_folder()
 }
 
-/// Packs a compiled MeCab dictionary in UTF-8 into one small file, without loss for segmentation.
+/// Packs a compiled MeCab dictionary in UTF-8 into one small file, keeping everything that
+/// segmentation needs.
 ///
-/// unidic-lite's 250 MB become 7 MB; that file is built in. [`TokenizerOptions::mecab_dicdir`]
-/// takes such a file, and opens it faster than the folder. Takes minutes.
+/// The 250 MB of unidic-lite become 7 MB, which are built into this crate.
+/// [`TokenizerOptions::mecab_dicdir`] accepts such a file and opens it faster than the folder.
+/// Packing takes minutes.
 ///
 /// # Errors
 /// If the folder is no such dictionary.
-pub fn pack_dictionary(dir: &Path) -> Result<Vec<u8>, TextError> {
+#[cfg(feature = "zstd")]
+pub fn pack_dictionary(dir: &std::path::Path) -> Result<Vec<u8>, TextError> {
     let parts = mecab::compiled::read(dir)?;
-    mecab::packed::pack(&parts).map_err(|source| TextError::Io { path: dir.to_path_buf(), source })
+    mecab::pack::pack(&parts).map_err(|source| TextError::Io { path: dir.to_path_buf(), source })
 }
 
-/// Checks that bytes are a packed dictionary, whole and sound.
+/// Checks that bytes are an undamaged packed dictionary.
 ///
 /// # Errors
-/// If they are not, with the reason.
+///
+/// Returns an error with the reason if they are not.
 pub fn check_packed_dictionary(bytes: &[u8]) -> Result<(), TextError> {
     mecab::packed::unpack(bytes).map(drop).map_err(TextError::Dictionary)
 }

@@ -1,35 +1,35 @@
-//! Two texts as one: what stands around them, the types of their tokens, and what is cut off.
+//! Pairs of texts: the special tokens around them, their token types, and their truncation.
 
 /// The ids of two texts with the special tokens around them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairEncoding {
-    /// Special tokens included.
+    /// The ids, including those of special tokens.
     pub ids: Vec<u32>,
-    /// One a token: which text it is of, as models with token types see it.
+    /// The token type of each id, which tells models with token types which text it belongs to.
     pub types: Vec<u8>,
     /// Whether tokens were cut off.
     pub truncated: bool,
 }
 
-/// `prefix A infix B suffix`, each special token with its type.
+/// The template `prefix A infix B suffix`, in which each special token has a type.
 #[derive(Debug, Clone)]
 pub(crate) struct PairTemplate {
     pub(crate) prefix: Vec<(u32, u8)>,
     pub(crate) infix: Vec<(u32, u8)>,
     pub(crate) suffix: Vec<(u32, u8)>,
-    /// Of the tokens of the two texts.
+    /// The types of the tokens of the two texts.
     pub(crate) types: (u8, u8),
 }
 
 impl PairTemplate {
-    /// BERT's: `[CLS] A [SEP] B [SEP]`, from what stands around a single text.
+    /// Returns BERT's template `[CLS] A [SEP] B [SEP]`, given the ids around a single text.
     pub(crate) fn bert((before, after): &(Vec<u32>, Vec<u32>)) -> Self {
         let typed = |ids: &[u32], kind: u8| ids.iter().map(|id| (*id, kind)).collect();
         let (prefix, infix, suffix) = (typed(before, 0), typed(after, 0), typed(after, 1));
         Self { prefix, infix, suffix, types: (0, 1) }
     }
 
-    /// Gives all tokens the first type.
+    /// Sets the types of all tokens to 0.
     pub(crate) fn clear_types(&mut self) {
         self.types = (0, 0);
         for (_, kind) in [&mut self.prefix, &mut self.infix, &mut self.suffix].into_iter().flatten()
@@ -38,15 +38,17 @@ impl PairTemplate {
         }
     }
 
-    /// Special tokens.
+    /// Returns the number of special tokens.
     pub(crate) fn special(&self) -> usize {
         self.prefix.len() + self.infix.len() + self.suffix.len()
     }
 
+    /// Returns the ids of the special tokens.
     pub(crate) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
         self.runs().map(|(id, _)| *id)
     }
 
+    /// Returns the largest token type.
     pub(crate) fn max_type(&self) -> u8 {
         let special = self.runs().map(|(_, kind)| *kind).max().unwrap_or(0);
         special.max(self.types.0).max(self.types.1)
@@ -56,6 +58,7 @@ impl PairTemplate {
         [&self.prefix, &self.infix, &self.suffix].into_iter().flatten()
     }
 
+    /// Joins the ids of two texts by the template.
     pub(crate) fn apply(&self, a: &[u32], b: &[u32], truncated: bool) -> PairEncoding {
         let typed = |ids: &[u32], kind: u8| -> Vec<(u32, u8)> {
             ids.iter().map(|id| (*id, kind)).collect()
@@ -67,18 +70,18 @@ impl PairTemplate {
     }
 }
 
-/// Who keeps the odd token where both texts are cut to a half: transformers' fast and slow
-/// tokenizers differ.
+/// The rule for the odd token if both texts are cut to half of the room. The fast and the slow
+/// tokenizers of transformers differ in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shares {
-    /// The text that was longer, of equal ones the second (fast).
+    /// The text that was longer keeps it, or the second if both were equally long (fast).
     LongerHasMore,
-    /// The first text (slow).
+    /// The first text keeps it (slow).
     FirstHasMore,
 }
 
 impl Shares {
-    /// How many tokens two texts of these lengths keep of `room`.
+    /// Returns the number of tokens that two texts of the given lengths keep in `room`.
     pub(crate) fn of(self, (a, b): (usize, usize), room: usize) -> (usize, usize) {
         if a.saturating_add(b) <= room {
             return (a, b);
@@ -98,7 +101,7 @@ impl Shares {
 mod tests {
     use super::*;
 
-    /// transformers' slow tokenizer, a token at a time.
+    /// Truncates one token at a time, as transformers' slow tokenizers do.
     fn slow((mut a, mut b): (usize, usize), room: usize) -> (usize, usize) {
         while a + b > room {
             if a > b { a -= 1 } else { b -= 1 }
@@ -114,7 +117,7 @@ mod tests {
                     let case = ((a, b), room);
                     let first = Shares::FirstHasMore.of(case.0, room);
                     assert_eq!(first, slow(case.0, room), "{case:?}");
-                    // The other rule is the same but for the odd token.
+                    // The other rule differs in the odd token only.
                     let longer = Shares::LongerHasMore.of(case.0, room);
                     assert_eq!(first.0 + first.1, longer.0 + longer.1, "{case:?}");
                     assert!(longer.0 <= a && longer.1 <= b && longer.0.abs_diff(first.0) <= 1);

@@ -7,42 +7,44 @@ use rustc_hash::FxHashMap;
 
 use crate::config::Config;
 use crate::error::TextError;
+use crate::files::ModelFiles;
 use crate::hugging_face::{HuggingFace, is_bert};
 use crate::japanese::BertJapanese;
 use crate::pair::{PairEncoding, PairTemplate, Shares};
 use crate::vocab::ids_end;
 
-/// Settings of [`Tokenizer::from_dir`].
+/// The settings of [`Tokenizer::from_dir`].
 #[derive(Debug, Clone, Default)]
 pub struct TokenizerOptions {
-    /// A MeCab dictionary in place of the one that a Japanese model names: a compiled one in UTF-8
-    /// (a folder), or one that [`pack_dictionary`](crate::pack_dictionary) made (a file).
+    /// A MeCab dictionary that replaces the one that a Japanese model names: a folder with a
+    /// compiled dictionary in UTF-8, or a file that [`pack_dictionary`](crate::pack_dictionary)
+    /// made.
     pub mecab_dicdir: Option<PathBuf>,
 }
 
 /// The ids of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoding {
-    /// Special tokens included.
+    /// The ids, including those of special tokens.
     pub ids: Vec<u32>,
     /// Whether tokens were cut off.
     pub truncated: bool,
 }
 
-/// Text to token ids, as transformers 4.56 gives them for the same folder.
+/// Converts text to the token ids that transformers 4.56 gives for the same folder.
 ///
-/// One tokenizer serves any number of threads.
+/// A tokenizer can be shared by any number of threads.
 pub struct Tokenizer {
     inner: Inner,
-    /// Ids before and after every text.
+    /// The special ids before and after every text.
     around: (Vec<u32>, Vec<u32>),
     pair: PairTemplate,
-    /// By id; empty where there is no token.
+    /// The token strings by id; empty for ids without a token.
     tokens: Vec<String>,
     ids: FxHashMap<String, u32>,
     special_ids: Vec<u32>,
     model_max_length: Option<usize>,
-    /// Whether texts that are too long lose their start, not their end.
+    /// Whether texts that are too long are cut at their start instead of their end.
     truncates_left: bool,
     kind: String,
 }
@@ -52,13 +54,15 @@ enum Inner {
     Japanese(Box<BertJapanese>),
 }
 
-/// The `tokenizer.json` that stands for the `vocab.txt` of BERT in a folder without that file, for
-/// readers that know no other form; none where there is one, or no such form (Japanese).
+/// Returns the `tokenizer.json` that is equivalent to a folder's BERT `vocab.txt`, for programs
+/// that read no other format. It is `None` if the folder has a `tokenizer.json` or if its tokenizer
+/// has no such format (Japanese).
 ///
 /// # Errors
-/// If a file is damaged.
+///
+/// Returns an error if a file is damaged.
 pub fn tokenizer_json_of_vocab(dir: &Path) -> Result<Option<String>, TextError> {
-    let config = Config::read(&dir.join("tokenizer_config.json"))?;
+    let config = Config::read(&dir.into(), &dir.join("tokenizer_config.json"))?;
     let class = class(&config)?;
     let vocab = dir.join("vocab.txt");
     let is_wanted = (is_bert(&class) || class.is_empty())
@@ -71,28 +75,39 @@ pub fn tokenizer_json_of_vocab(dir: &Path) -> Result<Option<String>, TextError> 
 }
 
 impl Tokenizer {
-    /// Loads the tokenizer of a model folder: `BertJapaneseTokenizer` where the config names it,
-    /// else `tokenizer.json`, else a BERT `vocab.txt`.
+    /// Loads the tokenizer of a model folder: `BertJapaneseTokenizer` if the config names it, else
+    /// `tokenizer.json`, else a BERT `vocab.txt`.
     ///
     /// # Errors
-    /// If a file is missing or damaged, or the tokenizer is of a kind that is not implemented.
+    ///
+    /// Returns an error if a file is missing or damaged, or if the kind of tokenizer is not
+    /// implemented.
     pub fn from_dir(dir: &Path, options: &TokenizerOptions) -> Result<Self, TextError> {
-        let config = Config::read(&dir.join("tokenizer_config.json"))?;
+        Self::from_files(&dir.into(), options)
+    }
+
+    /// Loads the tokenizer of a model's files, as [`from_dir`](Self::from_dir) does of a folder.
+    ///
+    /// # Errors
+    /// As `from_dir`.
+    pub fn from_files(files: &ModelFiles, options: &TokenizerOptions) -> Result<Self, TextError> {
+        let dir = files.root();
+        let config = Config::read(files, &dir.join("tokenizer_config.json"))?;
         let class = class(&config)?;
         config.only("split_special_tokens", &[false.into()])?;
         let (json, vocab) = (dir.join("tokenizer.json"), dir.join("vocab.txt"));
         let (inner, tokens) = if class == "BertJapaneseTokenizer" {
             let dictionary = options.mecab_dicdir.as_deref();
-            let (inner, tokens) = BertJapanese::load(dir, &config, dictionary)?;
+            let (inner, tokens) = BertJapanese::load(&config, dictionary)?;
             (Inner::Japanese(Box::new(inner)), tokens)
-        } else if json.is_file() {
+        } else if files.is_file(&json) {
             let (inner, tokens) = HuggingFace::read(&json, &config, &class)?;
             (Inner::HuggingFace(Box::new(inner)), tokens)
-        } else if vocab.is_file() && (is_bert(&class) || class.is_empty()) {
+        } else if files.is_file(&vocab) && (is_bert(&class) || class.is_empty()) {
             let (inner, tokens) = HuggingFace::from_vocab(&vocab, &config)?;
             (Inner::HuggingFace(Box::new(inner)), tokens)
         } else {
-            return Err(no_tokenizer(dir, &class));
+            return Err(no_tokenizer(files, &class));
         };
         let (around, mut pair, special_ids, left, kind) = match &inner {
             Inner::HuggingFace(inner) => {
@@ -114,7 +129,7 @@ impl Tokenizer {
             side => side == "left",
         };
         let len = ids_end(&tokens, dir)?;
-        // What stands around texts has its ids from a file too.
+        // The special ids around texts come from a file too and may be out of range.
         let special = around.0.iter().chain(&around.1).copied().chain(pair.ids());
         if let Some(id) = special.into_iter().find(|id| *id as usize >= len) {
             let message = format!("a special token has the id {id} among {len} tokens");
@@ -141,18 +156,22 @@ impl Tokenizer {
         Ok(this)
     }
 
-    /// Ids of a text with special tokens; at most `max_tokens` of them, those of the text cut off
-    /// at its end (at its start where the config's `truncation_side` says so).
+    /// Returns the ids of a text with special tokens, at most `max_tokens` in total. A text that is
+    /// too long is cut at its end, or at its start if the config's `truncation_side` says so.
     ///
     /// # Errors
-    /// If `max_tokens` is less than the special tokens alone, or the text of over 4 GB.
+    ///
+    /// Returns an error if `max_tokens` is less than the number of special tokens, or if the text
+    /// has more than 4 GB.
     pub fn encode(&self, text: &str, max_tokens: Option<usize>) -> Result<Encoding, TextError> {
         let (before, after) = &self.around;
         let special = before.len() + after.len();
         let room = match max_tokens {
             None => usize::MAX,
             Some(max) => max.checked_sub(special).ok_or_else(|| {
-                TextError::Encode(format!("{max} tokens have no room for {special} special ones"))
+                TextError::Encode(format!(
+                    "a maximum of {max} tokens has no room for {special} special tokens"
+                ))
             })?,
         };
         let content = self.encode_plain(text)?;
@@ -164,11 +183,14 @@ impl Tokenizer {
         Ok(Encoding { ids, truncated: kept.len() < content.len() })
     }
 
-    /// Ids and token types of two texts as one; at most `max_tokens` of them, cut off by
-    /// transformers' strategy `longest_first`: the longer text is shortened until both are as long.
+    /// Returns the ids and the token types of two texts joined into one, at most `max_tokens` in
+    /// total. Texts are truncated by transformers' strategy `longest_first`: the longer text is
+    /// shortened until both are equally long, then both are.
     ///
     /// # Errors
-    /// If `max_tokens` is less than the special tokens alone, or a text of over 4 GB.
+    ///
+    /// Returns an error if `max_tokens` is less than the number of special tokens, or if a text has
+    /// more than 4 GB.
     pub fn encode_pair(
         &self,
         texts: (&str, &str),
@@ -178,7 +200,9 @@ impl Tokenizer {
         let room = match max_tokens {
             None => usize::MAX,
             Some(max) => max.checked_sub(special).ok_or_else(|| {
-                TextError::Encode(format!("{max} tokens have no room for {special} special ones"))
+                TextError::Encode(format!(
+                    "a maximum of {max} tokens has no room for {special} special tokens"
+                ))
             })?,
         };
         let (a, b) = (self.encode_plain(texts.0)?, self.encode_plain(texts.1)?);
@@ -195,19 +219,24 @@ impl Tokenizer {
         Ok(self.pair.apply(&kept(&a, kept_a), &kept(&b, kept_b), truncated))
     }
 
-    /// The largest token type that [`encode_pair`](Self::encode_pair) gives.
+    /// Returns the largest token type that [`encode_pair`](Self::encode_pair) gives.
     pub fn max_token_type(&self) -> u8 {
         self.pair.max_type()
     }
 
-    /// Ids of a text alone, without special tokens around it: for queries that are looked up.
+    /// Returns the ids of a text without special tokens around it, for queries whose terms are
+    /// looked up.
     ///
     /// # Errors
-    /// If the text is of over 4 GB.
+    ///
+    /// Returns an error if the text has more than 4 GB.
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>, TextError> {
-        // Places in a text are kept in 32 bits.
+        // Positions in a text are stored in 32 bits.
         if u32::try_from(text.len()).is_err() {
-            return Err(TextError::Encode(format!("{} bytes; split it", text.len())));
+            return Err(TextError::Encode(format!(
+                "it has {} bytes, but the limit is 4 GB; split it",
+                text.len()
+            )));
         }
         match &self.inner {
             Inner::HuggingFace(inner) => inner.encode(text),
@@ -215,42 +244,42 @@ impl Tokenizer {
         }
     }
 
-    /// The token of an id; none where the vocabulary has a gap or ends.
+    /// Returns the token string of an id, or `None` if the vocabulary has no such id.
     pub fn token(&self, id: u32) -> Option<&str> {
         self.tokens.get(id as usize).map(String::as_str).filter(|token| !token.is_empty())
     }
 
-    /// The id of a token.
+    /// Returns the id of a token string.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.ids.get(token).copied()
     }
 
-    /// One more than the largest id.
+    /// Returns the size of the vocabulary: one more than the largest id.
     pub fn len(&self) -> usize {
         self.tokens.len()
     }
 
-    /// Whether there is no token at all.
+    /// Returns whether there are no tokens at all.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
 
-    /// Ids that stand before and after every text.
+    /// Returns the special ids before and after every text.
     pub fn around(&self) -> (&[u32], &[u32]) {
         (&self.around.0, &self.around.1)
     }
 
-    /// Ids of special tokens.
+    /// Returns the ids of all special tokens.
     pub fn special_ids(&self) -> &[u32] {
         &self.special_ids
     }
 
-    /// `model_max_length` of the config, if it is one.
+    /// Returns `model_max_length` of the config, or `None` if it is absent or not a real limit.
     pub fn model_max_length(&self) -> Option<usize> {
         self.model_max_length
     }
 
-    /// What kind of tokenizer it is, for people.
+    /// Returns a description of the tokenizer for users.
     pub fn kind(&self) -> &str {
         &self.kind
     }
@@ -262,8 +291,9 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// The class of transformers that the folder asks for, without `Fast`: named in
-/// `tokenizer_config.json` or `config.json`, else that of the model's type; empty where neither is.
+/// Returns the transformers class that the folder asks for, without the suffix `Fast`. It is named
+/// in `tokenizer_config.json` or `config.json`, or else follows from the model's type; it is empty
+/// if neither is given.
 fn class(config: &Config) -> Result<String, TextError> {
     let model = config.beside("config.json")?;
     let named = config.text("tokenizer_class", "")?;
@@ -271,13 +301,14 @@ fn class(config: &Config) -> Result<String, TextError> {
         true => (model.text("tokenizer_class", "")?, &model),
         false => (named, config),
     };
-    // Code in a folder: `[slow, fast]`. What comes with a fast class has a tokenizer.json.
+    // The entry of custom code is `[slow, fast]`. A folder with a fast class also has a
+    // tokenizer.json.
     let own = file.value("auto_map").map(|map| map.get("AutoTokenizer").unwrap_or(map));
     if own.and_then(serde_json::Value::as_array).is_some_and(|own| {
         own.first().is_some_and(serde_json::Value::is_string)
             && !own.get(1).is_some_and(serde_json::Value::is_string)
     }) {
-        let known = "tokenizers without code of their own; save the model with a tokenizer.json";
+        let known = "tokenizers without custom code; save the model with a tokenizer.json";
         return Err(file.unsupported("auto_map", known));
     }
     let class = named.strip_suffix("Fast").unwrap_or(&named);
@@ -292,7 +323,7 @@ fn class(config: &Config) -> Result<String, TextError> {
     .to_owned())
 }
 
-/// Whether transformers' tokenizer of a class gives models the types of tokens.
+/// Returns whether the transformers tokenizer of a class gives token types to models.
 fn gives_types(config: &Config, class: &str) -> Result<bool, TextError> {
     let names = config.texts("model_input_names")?;
     let without = [
@@ -311,9 +342,10 @@ fn gives_types(config: &Config, class: &str) -> Result<bool, TextError> {
     })
 }
 
-fn no_tokenizer(dir: &Path, class: &str) -> TextError {
-    let there = |name: &&str| dir.join(name).is_file();
-    let files = [
+fn no_tokenizer(files: &ModelFiles, class: &str) -> TextError {
+    let dir = files.root();
+    let there = |name: &&str| files.is_file(&dir.join(name));
+    let names = [
         "spm.model",
         "sentencepiece.bpe.model",
         "spiece.model",
@@ -321,15 +353,15 @@ fn no_tokenizer(dir: &Path, class: &str) -> TextError {
         "vocab.json",
         "vocab.txt",
     ];
-    let message = match files.into_iter().find(there) {
+    let message = match names.into_iter().find(there) {
         Some(name) => format!(
-            "there is {name} of {class} but no tokenizer.json; make one with \
+            "the folder has {name} of {class} but no tokenizer.json; make one with \
              python -c \"from transformers import AutoTokenizer as T; \
              T.from_pretrained('{0}').save_pretrained('{0}')\"",
             dir.display(),
             class = if class.is_empty() { "an unnamed class" } else { class },
         ),
-        None => "there is no tokenizer: tokenizer.json or vocab.txt is expected".to_owned(),
+        None => "the folder has no tokenizer (expected tokenizer.json or vocab.txt)".to_owned(),
     };
     TextError::NoTokenizer { path: dir.to_path_buf(), message }
 }

@@ -1,12 +1,14 @@
-//! `vocab.txt`: one token a line, its id the number of the line.
+//! The file `vocab.txt`, which has one token per line; the id of a token is its line number from 0.
 
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
 
 use crate::error::TextError;
+use crate::files::ModelFiles;
 
-/// Tokens and their ids. Of a token that stands twice the last line counts, as in transformers.
+/// Tokens with their ids. If a token occurs on several lines, the last one counts, as in
+/// transformers.
 #[derive(Debug)]
 pub(crate) struct Vocab {
     path: PathBuf,
@@ -15,8 +17,9 @@ pub(crate) struct Vocab {
 
 impl Vocab {
     /// Reads a file; lines end with LF, CRLF or CR.
-    pub(crate) fn read(path: &Path) -> Result<Self, TextError> {
-        let text = std::fs::read_to_string(path)
+    pub(crate) fn read(files: &ModelFiles, path: &Path) -> Result<Self, TextError> {
+        let text = files
+            .read_to_string(path)
             .map_err(|source| TextError::Io { path: path.to_path_buf(), source })?;
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let lines = text.split_inclusive('\n').map(|line| line.trim_end_matches('\n'));
@@ -24,7 +27,7 @@ impl Vocab {
         Ok(Self { path: path.to_path_buf(), ids })
     }
 
-    /// The error for a role whose token has no line.
+    /// Returns the error for a role whose token is not in the file.
     pub(crate) fn missing(&self, role: &str, token: &str) -> TextError {
         let message = format!("the {role} {token} is not in the vocabulary");
         TextError::Invalid { path: self.path.clone(), message }
@@ -34,22 +37,22 @@ impl Vocab {
         self.ids.get(token).copied()
     }
 
-    /// Tokens; of those that stand twice, one.
+    /// Returns the number of distinct tokens.
     pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Bytes of the longest token.
+    /// Returns the length of the longest token in bytes.
     pub(crate) fn longest(&self) -> usize {
         self.ids.keys().map(String::len).max().unwrap_or(0)
     }
 
-    /// Token strings by id.
+    /// Returns the token strings by id.
     pub(crate) fn tokens(&self) -> FxHashMap<u32, String> {
         self.ids.iter().map(|(token, id)| (*id, token.clone())).collect()
     }
 
-    /// Tokens with their ids, ascending.
+    /// Returns the tokens with their ids, in ascending order of ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, u32)> {
         let mut all: Vec<_> = self.ids.iter().map(|(token, id)| (token.as_str(), *id)).collect();
         all.sort_unstable_by_key(|(_, id)| *id);
@@ -57,10 +60,13 @@ impl Vocab {
     }
 }
 
-/// One more than the largest id: the length of a table of all tokens; `path` is for messages.
+/// Returns one more than the largest id, which is the length of a table of all tokens. `path` is
+/// used in messages only.
 ///
 /// # Errors
-/// If ids are far from as many as tokens: a damaged file must not ask for all memory.
+///
+/// Returns an error if the ids are far larger than the number of tokens, so that a damaged file
+/// cannot exhaust the memory.
 pub(crate) fn ids_end(tokens: &FxHashMap<u32, String>, path: &Path) -> Result<usize, TextError> {
     let end = tokens.keys().max().map_or(0, |id| *id as usize + 1);
     if end > 2 * tokens.len() + (1 << 20) {

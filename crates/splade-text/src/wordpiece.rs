@@ -1,9 +1,9 @@
-//! WordPiece as BERT splits words: the longest piece of the vocabulary at each place (Wu et al.
-//! 2016, arXiv 1609.08144), and one unknown token for a word of which a part has none.
+//! WordPiece as in BERT: a word is split greedily into the longest pieces of the vocabulary (Wu et
+//! al. 2016, arXiv 1609.08144). A word of which some part has no piece becomes one unknown token.
 
 use crate::vocab::Vocab;
 
-/// A word of more characters than this is unknown.
+/// The number of characters above which a word is unknown.
 pub(crate) const MAX_WORD_CHARS: usize = 100;
 
 /// A vocabulary of words and `##` continuations.
@@ -11,7 +11,7 @@ pub(crate) const MAX_WORD_CHARS: usize = 100;
 pub(crate) struct WordPiece {
     vocab: Vocab,
     unk: u32,
-    /// Bytes of the longest entry of the vocabulary.
+    /// The length of the longest entry of the vocabulary in bytes.
     longest: usize,
 }
 
@@ -20,18 +20,19 @@ impl WordPiece {
         Self { longest: vocab.longest(), vocab, unk }
     }
 
-    /// The id of an entry, or the unknown one.
+    /// Returns the id of an entry, or the unknown id.
     pub(crate) fn whole(&self, word: &str) -> u32 {
         self.vocab.id(word).unwrap_or(self.unk)
     }
 
-    /// Appends the pieces of all words of a text, which blanks separate.
+    /// Appends the pieces of all words of a text, which are separated by whitespace.
     pub(crate) fn encode(&self, text: &str, ids: &mut Vec<u32>) {
         for word in text.split(python_space).filter(|word| !word.is_empty()) {
             self.encode_word(word, ids);
         }
     }
 
+    /// Appends the pieces of a word.
     fn encode_word(&self, word: &str, ids: &mut Vec<u32>) {
         if word.len() > MAX_WORD_CHARS && word.chars().count() > MAX_WORD_CHARS {
             return ids.push(self.unk);
@@ -73,7 +74,7 @@ impl WordPiece {
     }
 }
 
-/// What Python's `str.split()` splits on.
+/// Returns whether Python's `str.split()` splits at a character.
 pub(crate) fn python_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }

@@ -1,4 +1,5 @@
-//! How often each word stands in texts, as the tokenizer that is to be made would split them.
+//! Counts the words of texts, split in the same way as by the tokenizer whose vocabulary is
+//! learned.
 
 use std::cell::RefCell;
 
@@ -12,16 +13,16 @@ use crate::japanese::{LATTICE, nfkc, unidic_lite};
 use crate::mecab::Dictionary;
 use crate::wordpiece::python_space;
 
-/// What makes words of a text.
+/// The rule that splits a text into words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WordKind {
-    /// MeCab with unidic-lite, after NFKC: `BertJapaneseTokenizer`.
+    /// NFKC and MeCab with unidic-lite, as in `BertJapaneseTokenizer`.
     Mecab,
-    /// Blanks, punctuation and single Chinese characters: `BertTokenizer`.
+    /// Whitespace, punctuation and single Chinese characters, as in `BertTokenizer`.
     Bert,
 }
 
-/// Splits texts into words; one serves any number of threads.
+/// Splits texts into words. It can be shared by any number of threads.
 #[derive(Debug)]
 pub struct WordSplitter {
     kind: WordKind,
@@ -30,7 +31,7 @@ pub struct WordSplitter {
     normalizer: BertNormalizer,
 }
 
-/// Words and how often they were seen.
+/// Words with the numbers of their occurrences.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WordCounts(pub(crate) FxHashMap<String, u64>);
 
@@ -39,22 +40,24 @@ thread_local! {
 }
 
 impl WordSplitter {
-    /// Lower-cases texts if `lowercase`; `BertTokenizer` strips their accents then, too.
+    /// Returns a splitter that lower-cases texts if `lowercase` is set. `BertTokenizer` then also
+    /// strips accents.
     ///
     /// # Errors
-    /// If this program was built without MeCab's dictionary.
+    ///
+    /// Returns an error if the program was built without MeCab's dictionary.
     pub fn new(kind: WordKind, lowercase: bool) -> Result<Self, TextError> {
         let dictionary = (kind == WordKind::Mecab).then(unidic_lite).transpose()?;
         let normalizer = BertNormalizer::new(true, true, None, lowercase);
         Ok(Self { kind, lowercase, dictionary, normalizer })
     }
 
-    /// What it makes words with.
+    /// Returns the rule that splits a text into words.
     pub fn kind(&self) -> WordKind {
         self.kind
     }
 
-    /// Whether texts are lower-cased.
+    /// Returns whether texts are lower-cased.
     pub fn lowercase(&self) -> bool {
         self.lowercase
     }
@@ -62,10 +65,14 @@ impl WordSplitter {
     /// Counts the words of a text.
     ///
     /// # Errors
-    /// If the text is of over 4 GB.
+    ///
+    /// Returns an error if the text has more than 4 GB.
     pub fn count(&self, text: &str, counts: &mut WordCounts) -> Result<(), TextError> {
         if u32::try_from(text.len()).is_err() {
-            return Err(TextError::Encode(format!("{} bytes; split it", text.len())));
+            return Err(TextError::Encode(format!(
+                "it has {} bytes, but the limit is 4 GB; split it",
+                text.len()
+            )));
         }
         let mut add = |word: &str| match counts.0.get_mut(word) {
             Some(count) => *count += 1,
@@ -123,12 +130,12 @@ impl WordCounts {
         }
     }
 
-    /// Different words.
+    /// Returns the number of distinct words.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether no words have been counted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,12 +1,12 @@
-//! Seconds of a training step and the peak of memory.
+//! Measures the seconds of a training step and the peak memory.
 //!
 //!     cargo bench -p splade-train --bench step -- MODEL PASSAGES QUERIES
 //!         [--batch 8] [--length 128] [--steps 5] [--threads 2] [--cache TOKENS]
 //!
 //! A step is one batch of triplets (query, positive, negative) with in-batch negatives, FLOPS on
-//! both sides, dropout as in the model's config, clipping at 1 and AdamW, as the Python peer's
-//! train_step.py takes it on the same texts. PASSAGES and QUERIES are NDJSON with `text`. Two steps
-//! come before those that are timed. The last line is JSON.
+//! both sides, dropout as in the model's config, clipping at 1 and AdamW. The Python counterpart
+//! train_step.py makes the same step on the same texts. PASSAGES and QUERIES are NDJSON files with
+//! the field `text`. Two warm-up steps are not timed. The last line of the output is JSON.
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ struct Bench {
     batch: usize,
     length: usize,
     steps: usize,
-    /// Tokens whose activations are held at once.
+    /// The number of tokens whose activations are held at once.
     cache: usize,
 }
 
@@ -119,7 +119,7 @@ impl Bench {
         Ok(())
     }
 
-    /// The texts of a batch in groups that fit into the cache.
+    /// Divides the texts of a batch into groups that fit into the cache.
     fn groups(&self, ids: &[&[u32]]) -> Vec<std::ops::Range<usize>> {
         let (mut groups, mut first, mut tokens) = (Vec::new(), 0, 0);
         for (i, text) in ids.iter().enumerate() {
@@ -159,7 +159,7 @@ fn texts(path: &Path) -> Result<Vec<String>, Error> {
     lines.lines().map(text).collect()
 }
 
-/// The largest resident set so far; 0 where the system does not tell.
+/// Returns the peak resident set size in MiB, or 0 if the system does not report it.
 fn peak_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM"));

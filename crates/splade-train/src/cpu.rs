@@ -1,8 +1,8 @@
-//! The CPU engine behind the trainer's door.
+//! The engine that trains a masked language model on the CPU.
 
 use std::path::Path;
 
-use splade_model::{CrossEntropy, Masked, ParameterLayout, Trainable};
+use splade_model::training::{CrossEntropy, Masked, ParameterLayout, Trainable};
 use splade_nn::{Isa, PooledTerm, Pooling, Saturation};
 
 use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};
@@ -19,7 +19,8 @@ impl CpuEngine {
     /// Loads the masked language model of a folder.
     ///
     /// # Errors
-    /// If it is none that can be read, or of an architecture that is not trained.
+    /// Returns an error if the folder has no readable masked language model, or if training does
+    /// not support its architecture.
     pub fn load(
         folder: &Path,
         pooling: Pooling,
@@ -30,27 +31,28 @@ impl CpuEngine {
         Ok(Self { model, layouts })
     }
 
-    /// Shifts the decoder's bias so that half of `texts` have `terms` terms or more, and gives the
+    /// Shifts the decoder's bias until half of `texts` have at least `terms` terms, and returns the
     /// shift.
     ///
     /// # Errors
-    /// If the decoder has no bias.
+    /// Returns an error if the decoder has no bias.
     pub fn calibrate(&mut self, texts: &[&[u32]], terms: usize) -> Result<f32, TrainError> {
         Ok(self.model.calibrate(texts, terms)?)
     }
 
-    /// As [`Engine::forward`], for [`backward_masked`](Self::backward_masked): vectors only if
-    /// `pooled`.
+    /// Computes the forward pass for [`backward_masked`](Self::backward_masked), as
+    /// [`Engine::forward`] does. Returns the vectors only if `pooled` is true.
     pub fn forward_masked(&mut self, texts: &[&[u32]], noise: &[u64], pooled: bool) -> Vec<Terms> {
         let pooled = self.model.forward_masked(texts, noise, pooled);
         pooled.iter().map(|pooled| to_terms(pooled)).collect()
     }
 
-    /// The loss of hidden tokens of the last forward pass; adds the gradients of `scale` times it
-    /// and, by `gradients` as in [`Engine::backward`], those of the vectors.
+    /// Returns the loss of the masked tokens in the last forward pass. Adds the gradients of this
+    /// loss times `scale` to those of the parameters, and also the gradients of the vectors, given
+    /// as `gradients` as in [`Engine::backward`].
     ///
     /// # Panics
-    /// As `Engine::backward`.
+    /// Panics in the same cases as `Engine::backward`.
     pub fn backward_masked(
         &mut self,
         masked: &[Masked],
@@ -60,12 +62,12 @@ impl CpuEngine {
         self.model.backward_masked(masked, scale, gradients)
     }
 
-    /// The loss of hidden tokens without dropout; nothing is kept.
+    /// Returns the loss of the masked tokens without dropout, and keeps no state.
     pub fn masked_loss(&self, texts: &[&[u32]], masked: &[Masked]) -> CrossEntropy {
         self.model.masked_loss(texts, masked)
     }
 
-    /// The longest text in tokens.
+    /// Returns the maximum length of a text in tokens.
     pub fn max_tokens(&self) -> usize {
         self.model.max_tokens()
     }
@@ -81,6 +83,7 @@ impl Parameters for CpuEngine {
         for ((value, gradient), layout) in self.model.parameters().into_iter().zip(&self.layouts) {
             visit(ParameterMut {
                 name: layout.name(),
+                panels: layout.panels(),
                 values: value.numbers,
                 gradients: gradient.numbers,
             });
@@ -100,7 +103,7 @@ impl Parameters for CpuEngine {
     }
 }
 
-/// The tensors of a parameter, filled with numbers in its order.
+/// Returns the tensors of a parameter, filled with `numbers` in the parameter's own order.
 pub(crate) fn to_tensors(layout: &ParameterLayout, numbers: &[f32]) -> Vec<NamedTensor> {
     let tensors = layout.to_tensors(numbers);
     let named = tensors.into_iter().map(|tensor| NamedTensor {
@@ -111,7 +114,7 @@ pub(crate) fn to_tensors(layout: &ParameterLayout, numbers: &[f32]) -> Vec<Named
     named.collect()
 }
 
-/// The numbers of a parameter from its tensors.
+/// Returns the numbers of a parameter in its own order, read from its tensors.
 pub(crate) fn read_tensors(
     layout: &ParameterLayout,
     tensor: &TensorSource<'_>,

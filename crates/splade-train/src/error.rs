@@ -1,5 +1,6 @@
-//! What can go wrong before and while training.
+//! The errors of training and of its preparation.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use hydra_compose::ComposeError;
@@ -8,70 +9,162 @@ use splade_eval::EvalError;
 use splade_index::IndexError;
 use splade_logs::LogError;
 use splade_model::ModelError;
+use splade_text::TextError;
 
-/// Errors of this crate; every text says what, where and, after `hint:`, what to do.
+/// An error from a function that the caller passed to this crate: a resolver of model names or a
+/// reader of texts.
+pub type SourceError = Box<dyn Error + Send + Sync>;
+
+/// The errors of this crate. The message says what failed, where and, after `hint:`, what to do.
+/// The error that caused it is its source and is not repeated in the message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// A setting of the config, named by its path (`training.optim`), or a file of the config.
+    /// A wrong setting, named by its path (`training.optim`), or a wrong config file.
     #[error("{at}: {message}")]
     Config {
-        /// The field (`training.optim`) or the file and line.
+        /// The path of the setting (`training.optim`), or the file and line.
         at: String,
-        /// What is wrong and what would be right.
+        /// What is wrong, and which values are allowed.
         message: String,
     },
-    /// Training data that does not hold together.
+    /// An action or a setting failed because of another error.
+    #[error("{doing}")]
+    Failed {
+        /// The action (`cannot load the model m`) or the path of the setting.
+        doing: String,
+        /// The error that caused the failure.
+        source: Box<TrainError>,
+    },
+    /// Training data that is inconsistent.
     #[error("{0}")]
     Data(String),
+    /// A text that the tokenizer of the model cannot process.
+    #[error("cannot tokenize \"{start}\"")]
+    Tokenize {
+        /// The first characters of the text.
+        start: String,
+        /// The error of the tokenizer.
+        source: TextError,
+    },
     /// A file that cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A checkpoint that cannot be continued.
+    /// A checkpoint from which the run cannot resume.
     #[error("{}: {message}", path.display())]
     Checkpoint {
-        /// The folder.
+        /// The folder of the checkpoint.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with the checkpoint, and what to do.
         message: String,
     },
-    /// A saved state that does not fit the run that is to continue from it.
+    /// A saved state that does not fit the run that would resume from it.
     #[error("the saved state does not fit: {0}")]
     State(String),
-    /// The composition of the config.
+    /// A step in which the loss or the norm of the gradients is not a finite number.
+    #[error("step {step}: {what} is {value}{}", after(last.as_deref()))]
+    NotFinite {
+        /// The number of the step, counted from 0.
+        step: u64,
+        /// The quantity: the loss or the norm of the gradients.
+        what: &'static str,
+        /// The value: infinite or NaN.
+        value: f64,
+        /// A clause that names the last checkpoint; the run fills it in.
+        last: Option<String>,
+    },
+    /// An error while the config was composed.
     #[error(transparent)]
     Compose(#[from] ComposeError),
-    /// The training data.
+    /// An error in the training data.
     #[error(transparent)]
     Training(#[from] DataError),
-    /// The logs of the run.
+    /// A file that cannot be read, written or completed.
+    #[error(transparent)]
+    File(#[from] splade_io::FileError),
+    /// An error while the logs of the run were written.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The judgements and rankings of an evaluation.
+    /// An error in the judgements or rankings of an evaluation.
     #[error(transparent)]
     Eval(#[from] EvalError),
-    /// The model.
+    /// An error while a model was loaded or written.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The index of an evaluation.
+    /// An error of the tokenizer.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// An error of the index that an evaluation searches.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// Whoever looked on asked for an end.
+    /// An error from a function that the caller passed: a resolver of model names or a reader of
+    /// texts.
+    #[error(transparent)]
+    Source(SourceError),
+    /// The observer asked to stop at a point from which the work cannot be resumed.
     #[error("stopped before the end")]
     Stopped,
-    /// A run that cannot begin or go on, with what to do about it.
+    /// A run that cannot begin or continue; the message says what to do.
     #[error("{0}")]
     Run(String),
 }
 
+/// The remedy for a loss or gradients that are not finite.
+const SMALLER_STEPS: &str =
+    "a smaller training.learning_rate, a longer warm-up, or a smaller training.max_grad_norm";
+
+fn after(last: Option<&str>) -> String {
+    last.map_or_else(String::new, |last| format!("; {last}\nhint: {SMALLER_STEPS}"))
+}
+
 impl TrainError {
-    /// The error of a file or folder.
+    /// Returns what to do about the error, if the error says so.
+    pub fn hint(&self) -> Option<&str> {
+        let message = match self {
+            Self::Config { message, .. } | Self::Checkpoint { message, .. } => message,
+            Self::Data(message) | Self::State(message) | Self::Run(message) => message,
+            Self::NotFinite { .. } => return Some(SMALLER_STEPS),
+            Self::Failed { source, .. } => return source.hint(),
+            _ => return None,
+        };
+        message.split_once("hint: ").map(|(_, hint)| hint)
+    }
+
+    /// Returns a function that adds the path of a file or folder to an I/O error.
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { path: path.to_path_buf(), source }
+    }
+
+    /// Returns a function that adds the failed action to an error.
+    pub(crate) fn failed<E: Into<Self>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let doing = doing.into();
+        move |error| Self::Failed { doing, source: Box::new(error.into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_is_what_follows_the_message() {
+        let error = TrainError::Run("no room\nhint: make some".into());
+        assert_eq!(error.hint(), Some("make some"));
+        let error = TrainError::failed::<TrainError>("cannot load the model")(error);
+        assert_eq!(error.hint(), Some("make some"));
+        assert_eq!(TrainError::Stopped.hint(), None);
+    }
+
+    #[test]
+    fn a_reason_is_said_once() {
+        let reason = std::io::Error::other("no space");
+        let error = TrainError::io(Path::new("a/b"))(reason);
+        let chain = [error.to_string(), error.source().expect("a reason").to_string()];
+        assert_eq!(chain, ["a/b", "no space"]);
     }
 }

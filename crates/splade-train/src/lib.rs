@@ -1,25 +1,43 @@
-//! Trains SPLADE encoders (SPLADE v2, arXiv 2109.10086; SPLADE++, 2205.04733).
+//! Trains SPLADE encoders (SPLADE v2, arXiv 2109.10086; SPLADE++, 2205.04733), the language models
+//! from which they start, and the cross-encoders that are their teachers.
 //!
 //! ```text
 //! config ─► data ─► batch ─► engine (forward) ─► objective ─► engine (backward) ─► optimizer
 //! ```
 //!
-//! [`convert`] makes data of what others publish and [`mine`] finds negatives for it.
+//! [`train`] trains encoders of queries and documents, [`pretrain`] trains masked language models,
+//! and [`cross_encoder`] trains cross-encoders, scores pairs with them and combines the scores of
+//! several. Each function takes a config (read by [`config`]), options, and an
+//! [`Observer`](splade_io::Observer) that receives progress and can ask the run to stop.
 //!
-//! [`config`] composes Hydra's layout into a [`config::Config`], [`data`] reads and samples,
-//! [`engine`] is the one door to what computes ([`cpu`] models, [`table`] queries without one),
-//! [`objective`] the losses and regularizers on sparse vectors, [`optimizer`] and [`schedule`] the
-//! update, and [`trainer`] the loop with its checkpoints and evaluations.
+//! The modules are listed in the order in which data passes them, and each uses only the modules
+//! above it. [`engine`] is the interface to the code that computes, implemented by the models on
+//! the CPU ([`cpu`]) and by the tables of query weights. [`objective`] computes the losses and
+//! regularizers on sparse vectors, and [`optimizer`] the update. `run` is the training loop over
+//! the trait `Task`, and `tasks` has one folder for each kind of training.
+
+mod error;
+
+mod json;
 
 pub mod config;
+
 pub mod engine;
 
 pub mod cpu;
-pub mod error;
-mod json;
+mod table;
+
 pub mod objective;
 pub mod optimizer;
-pub mod schedule;
-pub mod table;
-pub mod teacher;
-pub mod trainer;
+mod schedule;
+
+mod run;
+
+mod tasks;
+
+pub use error::{SourceError, TrainError};
+pub use run::{Outcome, Results};
+pub use tasks::cross_encoder;
+pub use tasks::masked_lm::{OpenTexts, PretrainOptions, TextStream, pretrain};
+pub use tasks::prepare::{Ready, ResolveModel};
+pub use tasks::splade::{TrainOptions, train};

@@ -1,4 +1,4 @@
-//! The learning rate of every step, as the schedulers of transformers 4.56 give it
+//! The learning rate of every step, as the schedulers of transformers 4.56 compute it
 //! (`get_scheduler`), in the same f64 arithmetic.
 
 use std::f64::consts::PI;
@@ -6,16 +6,16 @@ use std::f64::consts::PI;
 use crate::config::{SchedulerKind, TrainingConfig};
 use crate::error::TrainError;
 
-/// Learning rates by step.
+/// The learning rate as a function of the step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     learning_rate: f64,
     warmup: f64,
     total: f64,
     decay: Decay,
 }
 
-/// What comes after the warm-up.
+/// The form of the schedule after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Decay {
     Linear,
@@ -29,7 +29,7 @@ enum Decay {
         end: f64,
         power: f64,
     },
-    /// Without a warm-up.
+    /// A constant rate, without a warm-up.
     Constant,
     ConstantWithWarmup,
     InverseSqrt {
@@ -38,14 +38,15 @@ enum Decay {
 }
 
 impl Schedule {
-    /// The schedule of a run of `total_steps`. The warm-up has `warmup_steps`, or the share
-    /// `warmup_ratio` of all steps, rounded up, where these are 0. With `compat.linear_schedule`
-    /// it is linear after `warmup_steps`, whatever else is set.
+    /// Creates the schedule of a run of `total_steps`. The warm-up has `warmup_steps` steps; if
+    /// that is 0, it has the share `warmup_ratio` of all steps, rounded up. With
+    /// `compat.linear_schedule` the schedule is linear after `warmup_steps`, whatever the other
+    /// settings say.
     ///
     /// # Errors
-    /// If `lr_scheduler_kwargs` has a name that the scheduler does not know, or a number that it
-    /// cannot work with.
-    pub fn new(training: &TrainingConfig, total_steps: u64) -> Result<Self, TrainError> {
+    /// Returns an error if `lr_scheduler_kwargs` has a name that the scheduler does not know, or a
+    /// number out of its range.
+    pub(crate) fn new(training: &TrainingConfig, total_steps: u64) -> Result<Self, TrainError> {
         if training.compat.linear_schedule {
             let (rate, warmup) = (training.learning_rate, training.warmup_steps);
             return Ok(Self::linear(rate, warmup, total_steps));
@@ -63,8 +64,9 @@ impl Schedule {
         )
     }
 
-    /// A line up to `learning_rate` over `warmup` steps, and a line down to 0 at the last.
-    pub fn linear(learning_rate: f64, warmup: u64, total_steps: u64) -> Self {
+    /// Creates a schedule that rises in a line to `learning_rate` over `warmup` steps, and falls in
+    /// a line to 0 at the last step.
+    pub(crate) fn linear(learning_rate: f64, warmup: u64, total_steps: u64) -> Self {
         let (warmup, total) = (warmup as f64, total_steps as f64);
         Self { learning_rate, warmup, total, decay: Decay::Linear }
     }
@@ -90,7 +92,8 @@ impl Schedule {
                     return Err(TrainError::Config {
                         at: "training.learning_rate".into(),
                         message: format!(
-                            "{learning_rate} is not above the polynomial schedule's end, {end}\n\
+                            "{learning_rate} is not above {end}, the final rate of the polynomial \
+                             schedule\n\
                              hint: set `training.lr_scheduler_kwargs.lr_end`"
                         ),
                     });
@@ -112,8 +115,9 @@ impl Schedule {
         Ok(Self { learning_rate, warmup, total: total as f64, decay })
     }
 
-    /// Of the update that follows `step` updates: the first is that of step 0.
-    pub fn learning_rate(&self, step: u64) -> f64 {
+    /// Returns the learning rate of the update that follows `step` updates; the first update is
+    /// step 0.
+    pub(crate) fn learning_rate(&self, step: u64) -> f64 {
         self.learning_rate * self.factor(step as f64)
     }
 
@@ -126,18 +130,18 @@ impl Schedule {
         match self.decay {
             Decay::Linear => ((total - step) / (total - warmup).max(1.0)).max(0.0),
             Decay::Cosine { cycles } => {
-                (0.5 * (1.0 + (PI * cycles * 2.0 * progress).cos())).max(0.0)
+                (0.5 * (1.0 + libm::cos(PI * cycles * 2.0 * progress))).max(0.0)
             }
             Decay::CosineWithRestarts { .. } if progress >= 1.0 => 0.0,
             Decay::CosineWithRestarts { cycles } => {
-                (0.5 * (1.0 + (PI * ((cycles * progress) % 1.0)).cos())).max(0.0)
+                (0.5 * (1.0 + libm::cos(PI * ((cycles * progress) % 1.0)))).max(0.0)
             }
             Decay::Polynomial { end, power } => {
                 let decayed = if step > total || total <= warmup {
                     end
                 } else {
                     let left = 1.0 - (step - warmup) / (total - warmup);
-                    (self.learning_rate - end) * left.powf(power) + end
+                    (self.learning_rate - end) * libm::pow(left, power) + end
                 };
                 decayed / self.learning_rate
             }
@@ -149,7 +153,7 @@ impl Schedule {
     }
 }
 
-/// `lr_scheduler_kwargs`, read by name, so that what is left over can be refused.
+/// The values of `lr_scheduler_kwargs`, read by name, so that unread names can be refused.
 struct Arguments<'a> {
     given: &'a [(String, f64)],
     known: Vec<&'static str>,
@@ -171,14 +175,16 @@ impl<'a> Arguments<'a> {
         TrainError::Config { at, message: message.into() }
     }
 
+    /// Checks that all values are read and finite.
+    ///
     /// # Errors
-    /// If a name is not known, or a number not finite.
+    /// Returns an error if a name is not known to the scheduler, or if a number is not finite.
     fn finish(self) -> Result<(), TrainError> {
         for (name, value) in self.given {
             if !self.known.contains(&name.as_str()) {
                 let known = match &self.known[..] {
                     [] => "this scheduler has no settings".into(),
-                    known => format!("this scheduler has only: {}", known.join(", ")),
+                    known => format!("this scheduler has only the settings {}", known.join(", ")),
                 };
                 return Err(self.error(name, &known));
             }
@@ -195,7 +201,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::config::{Compat, IntervalStrategy, Optimizer, Regularizers, ReportTo};
 
     fn kind(name: &str) -> SchedulerKind {
         match name {
@@ -210,7 +215,8 @@ mod tests {
         }
     }
 
-    /// The same operations on f64; only the cosine and the power come from other libraries.
+    /// Both sides do the same operations on f64; only the cosine and the power come from different
+    /// libraries.
     #[test]
     fn rates_are_those_of_transformers() {
         let fixture: Value =
@@ -247,7 +253,8 @@ mod tests {
         assert_eq!(first(&training, 95), Some(10));
         training.warmup_steps = 4;
         assert_eq!(first(&training, 95), Some(4));
-        // Cosine at the middle of the decay is a half, as is a line; then they part.
+        // In the middle of the decay, the cosine and the line are both one half; after that they
+        // differ.
         let at = |training: &TrainingConfig| {
             Schedule::new(training, 44).unwrap().learning_rate(34) / training.learning_rate
         };
@@ -262,54 +269,8 @@ mod tests {
         TrainingConfig {
             lr_scheduler_type: SchedulerKind::Cosine,
             learning_rate: 3e-4,
-            lr_scheduler_kwargs: Vec::new(),
-            warmup_steps: 0,
             warmup_ratio: 0.1,
-            // The rest has no part in a schedule.
-            output_dir: "output".into(),
-            final_output_dir: None,
-            logging_dir: None,
-            losses: Vec::new(),
-            regularizers: Regularizers::default(),
-            validation_metrics: Vec::new(),
-            per_device_train_batch_size: 8,
-            per_device_eval_batch_size: 8,
-            gradient_accumulation_steps: 1,
-            max_grad_norm: 1.0,
-            num_train_epochs: 3.0,
-            max_steps: None,
-            weight_decay: 0.0,
-            adam_beta1: 0.9,
-            adam_beta2: 0.999,
-            adam_epsilon: 1e-8,
-            optim: Optimizer::AdamW,
-            seed: 42,
-            data_seed: None,
-            dataloader_drop_last: false,
-            logging_strategy: IntervalStrategy::No,
-            logging_steps: 500.0,
-            logging_first_step: false,
-            save_strategy: IntervalStrategy::No,
-            save_steps: 500.0,
-            save_total_limit: None,
-            save_only_model: false,
-            do_eval: false,
-            eval_strategy: IntervalStrategy::No,
-            eval_steps: None,
-            eval_delay: 0.0,
-            eval_on_start: false,
-            load_best_model_at_end: false,
-            metric_for_best_model: None,
-            greater_is_better: None,
-            resume_from_checkpoint: None,
-            ignore_data_skip: false,
-            report_to: ReportTo { tensorboard: false },
-            run_name: None,
-            disable_tqdm: true,
-            fp16: false,
-            bf16: false,
-            gradient_cache_tokens: None,
-            compat: Compat::default(),
+            ..TrainingConfig::default()
         }
     }
 
@@ -331,8 +292,12 @@ mod tests {
         let one = |name: &str, value: f64| vec![(name.to_string(), value)];
         for (name, kwargs, expected) in [
             ("linear", one("power", 2.0), "power: this scheduler has no settings"),
-            ("cosine", one("power", 2.0), "power: this scheduler has only: num_cycles"),
-            ("polynomial", one("cycles", 2.0), "cycles: this scheduler has only: lr_end, power"),
+            ("cosine", one("power", 2.0), "power: this scheduler has only the settings num_cycles"),
+            (
+                "polynomial",
+                one("cycles", 2.0),
+                "cycles: this scheduler has only the settings lr_end, power",
+            ),
             ("cosine", one("num_cycles", f64::NAN), "num_cycles: must be a finite number"),
             ("inverse_sqrt", one("timescale", 0.0), "timescale: must be above 0"),
         ] {

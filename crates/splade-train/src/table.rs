@@ -1,30 +1,33 @@
-//! Queries without a model: a weight a token ("inference-free"), trained or fixed.
+//! Query vectors without a model ("inference-free"): one weight for each token, trained or fixed.
 //!
 //! The vector of a query has each of its tokens once, with the weight that the table gives it
 //! (arXiv 2411.04403; `SparseStaticEmbedding` of sentence-transformers). Weights never fall below
-//! zero; one that is zero is no term of any vector, and gets no gradient.
+//! zero. A token with weight zero is not a term of any vector, and it gets no gradient.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
-use splade_model::{ModelError, WeightsWriter, copy_tokenizer_alone};
+use splade_model::ModelError;
+use splade_model::training::copy_tokenizer_alone;
+use splade_model::weights::WeightsWriter;
 use splade_text::Tokenizer;
 
 use crate::engine::{Engine, NamedTensor, ParameterMut, Parameters, TensorSource, Terms};
 use crate::error::TrainError;
 use splade_data::Texts;
 
-/// Documents that frequencies are counted in, evenly spread where there are more.
-pub const COUNTED_DOCUMENTS: usize = 100_000;
+/// The maximum number of documents in which frequencies are counted; out of more documents, evenly
+/// spaced ones are used.
+pub(crate) const COUNTED_DOCUMENTS: usize = 100_000;
 
-/// The inverse document frequency of every token, BM25's: `ln(1 + (n - df + 1/2) / (df + 1/2))`,
-/// counted in whole texts; special tokens have 0.
+/// Returns the inverse document frequency of every token as BM25 defines it: `ln(1 + (n - df + 1/2)
+/// / (df + 1/2))`, counted in complete texts. Special tokens have 0.
 ///
 /// # Errors
-/// If a document cannot be tokenized.
-pub fn inverse_document_frequencies(
+/// Returns an error if a document cannot be tokenized.
+pub(crate) fn inverse_document_frequencies(
     documents: &Texts,
     tokenizer: &Tokenizer,
 ) -> Result<Vec<f32>, TrainError> {
@@ -50,31 +53,31 @@ pub fn inverse_document_frequencies(
         .map(count)
         .try_reduce(|| vec![0; tokenizer.len()], |a, b| Ok(sum(a, b)))?;
     let n = rows.len() as f64;
-    let idf = |df: &u32| ((n - f64::from(*df) + 0.5) / (f64::from(*df) + 0.5)).ln_1p() as f32;
+    let idf = |df: &u32| libm::log1p((n - f64::from(*df) + 0.5) / (f64::from(*df) + 0.5)) as f32;
     let mut weights: Vec<f32> = counts.iter().map(idf).collect();
     tokenizer.special_ids().iter().for_each(|id| weights[*id as usize] = 0.0);
     Ok(weights)
 }
 
-/// A table of weights for queries.
+/// An engine that encodes queries with a table of weights.
 #[derive(Debug)]
-pub struct TableEngine {
-    /// `(tokens)`, none below zero.
+pub(crate) struct TableEngine {
+    /// The weight of each token, shape `(tokens)`; none is below zero.
     weights: Vec<f32>,
-    /// `(tokens)`
+    /// The gradient of each weight, shape `(tokens)`.
     gradients: Vec<f32>,
-    /// Of the last forward pass.
+    /// The vectors of the last forward pass.
     kept: Option<Vec<Terms>>,
     tokenizer: Arc<Tokenizer>,
-    /// Where the tokenizer's files are.
+    /// The folder of the tokenizer's files.
     tokenizer_folder: PathBuf,
     frozen: bool,
 }
 
 impl TableEngine {
-    /// A table of a weight for every token of a tokenizer, which was read from a folder; `frozen`
-    /// tells readers of the saved table that it was not trained.
-    pub fn new(
+    /// Creates a table with one weight for every token of a tokenizer, which was read from
+    /// `tokenizer_folder`. A saved table records `frozen`, which says that it was not trained.
+    pub(crate) fn new(
         weights: Vec<f32>,
         tokenizer: Arc<Tokenizer>,
         tokenizer_folder: &Path,
@@ -90,12 +93,12 @@ impl TableEngine {
         }
     }
 
-    /// Writes the table as OpenSearch does: an object from token to weight, without those that are
-    /// zero.
+    /// Writes the table as OpenSearch does: a JSON object from token to weight, without weights
+    /// that are zero.
     ///
     /// # Errors
-    /// If it cannot be written.
-    pub fn write_json(&self, path: &Path) -> Result<(), TrainError> {
+    /// Returns an error if the file cannot be written.
+    pub(crate) fn write_json(&self, path: &Path) -> Result<(), TrainError> {
         let weights = (0..).zip(&self.weights).filter(|(_, weight)| **weight > 0.0);
         let named = weights.filter_map(|(id, weight)| Some((self.tokenizer.token(id)?, weight)));
         let table: Map<String, Value> =
@@ -116,7 +119,7 @@ impl TableEngine {
 impl Parameters for TableEngine {
     fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
         let (values, gradients) = (&mut self.weights[..], &mut self.gradients[..]);
-        visit(ParameterMut { name: "weight", values, gradients });
+        visit(ParameterMut { name: "weight", panels: None, values, gradients });
         self.weights.iter_mut().for_each(|weight| *weight = weight.max(0.0));
     }
 
@@ -146,10 +149,16 @@ impl Engine for TableEngine {
     }
 
     fn backward(&mut self, gradients: &[Vec<f32>]) {
-        let kept = self.kept.take().expect("a forward pass comes before its backward pass");
-        assert!(kept.len() == gradients.len(), "gradients of other vectors");
+        let kept = self.kept.take().expect("backward was called without a forward pass");
+        assert!(
+            kept.len() == gradients.len(),
+            "the number of gradients differs from that of the vectors"
+        );
         for (vector, gradients) in kept.iter().zip(gradients) {
-            assert!(vector.terms.len() == gradients.len(), "gradients of another vector");
+            assert!(
+                vector.terms.len() == gradients.len(),
+                "the number of gradients differs from that of the terms"
+            );
             for (term, gradient) in vector.terms.iter().zip(gradients) {
                 self.gradients[*term as usize] += gradient;
             }
@@ -176,7 +185,8 @@ fn write(path: &Path, value: &Value) -> Result<(), TrainError> {
 mod tests {
     use std::collections::HashSet;
 
-    use splade_model::{Encoder, EncoderOptions, Side, Table};
+    use splade_model::folder::Table;
+    use splade_model::{Encoder, EncoderOptions, Side};
     use splade_text::TokenizerOptions;
 
     use super::*;
@@ -191,14 +201,14 @@ mod tests {
         Arc::new(tokenizer.expect("a tokenizer"))
     }
 
-    /// A table whose weights differ, with one that is zero.
+    /// Returns a table with different weights, one of which is zero.
     fn table() -> TableEngine {
         let tokenizer = tokenizer();
         let weights = (0..tokenizer.len()).map(|id| (id % 7) as f32 * 0.3).collect();
         TableEngine::new(weights, tokenizer, &demo(), false)
     }
 
-    /// Counted the slow way: for every token a pass over all documents.
+    /// The reference counts in the slow way: one pass over all documents for every token.
     #[test]
     fn frequencies_are_those_that_a_slow_count_gives() {
         let path =
@@ -217,14 +227,15 @@ mod tests {
             let special = tokenizer.special_ids().contains(&id);
             let want = if special { 0.0 } else { (1.0 + (n - df + 0.5) / (df + 0.5)).ln() };
             let got = f64::from(weights[id as usize]);
-            // A rounding to 32 bits.
+            // The difference is one rounding to 32 bits.
             assert!((got - want).abs() <= 1e-6 * want, "{id}: {got} {want}");
             found += usize::from(df > 0.0);
         }
         assert!(found > 100, "{found} tokens are in the documents");
     }
 
-    /// The loss `sum of c * weight^2` over all terms: gradients by central differences.
+    /// The loss is the sum of c * weight^2 over all terms; its gradients are compared with central
+    /// differences.
     #[test]
     fn gradients_are_those_of_the_vectors() {
         let mut table = table();
@@ -250,7 +261,7 @@ mod tests {
         for id in [5, 8, 9, 30] {
             let slope = (loss(&mut table, (id, 0.01)) - loss(&mut table, (id, -0.01))) / 0.02;
             let gradient = f64::from(table.gradients[id]);
-            // Exact for squares but for roundings to 32 bits.
+            // Central differences of squares are exact, except for rounding to 32 bits.
             assert!((slope - gradient).abs() < 1e-4, "{id}: {slope} {gradient}");
             assert_eq!(gradient != 0.0, id != 5);
         }
@@ -265,7 +276,7 @@ mod tests {
         assert!(table.encode(&[&[8]])[0].terms.is_empty());
     }
 
-    /// Both forms that are saved give the same vectors where models are loaded.
+    /// Both saved forms give the same vectors when they are loaded as models.
     #[test]
     fn a_saved_table_is_read_as_it_was() {
         let dir = tempfile::tempdir().expect("a folder");

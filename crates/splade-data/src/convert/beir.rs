@@ -1,40 +1,42 @@
-//! A folder in BEIR's form (Thakur et al., arXiv 2104.08663): `corpus.jsonl`, `queries.jsonl`,
-//! `qrels/<split>.tsv`.
+//! Converts a folder in the layout of BEIR (Thakur et al., arXiv 2104.08663): `corpus.jsonl`,
+//! `queries.jsonl`, `qrels/<split>.tsv`.
 //!
-//! Both parts have the whole corpus: negatives are mined from it, and it is what evaluations search;
-//! unless train is to have judged documents only, so that it knows nothing of others.
-//! A document is its title, a blank and its text. Grades of at least 1 are positive; queries without
-//! a positive of the corpus are left out. Ids stay where all are integers; else documents count
-//! from 1 and queries go on behind them, so that none has the id of a document, and the files
-//! `doc_ids.tsv` and `query_ids.tsv` have the number and the id of each.
+//! Both parts contain the whole corpus, because negatives are mined from it and evaluations search
+//! it. With `judged_only`, train contains only the documents that its split judges. The text of a
+//! document is its title, a blank and its text. Grades of at least 1 are positive, and queries
+//! without a positive in the corpus are skipped. Ids are kept if all of them are integers.
+//! Otherwise documents are numbered from 1 and queries after them, so that no query has the id of a
+//! document, and the files `doc_ids.tsv` and `query_ids.tsv` list the number and the id of each.
 
 use std::path::PathBuf;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use splade_eval::{Dataset, Texts};
+use splade_eval::Dataset;
+use splade_eval::dataset::Texts;
 
 use super::output::{Master, Output};
-use super::{Watch, error};
+use super::{Steps, error};
 use crate::error::DataError;
-use crate::lines::LineWriter;
+use splade_io::LineWriter;
 
-/// What to make of a folder.
+/// Options for converting a folder in the layout of BEIR.
 #[derive(Debug, Clone)]
 pub struct BeirOptions {
-    /// The folder.
+    /// The folder with the corpus, the queries and the qrels.
     pub dir: PathBuf,
-    /// The split to train on.
+    /// The name of the split that becomes `train`.
     pub train: String,
-    /// The split of evaluations; `dev`, or else `test`, if none is named.
+    /// The name of the split that becomes `validation`; by default `dev`, or `test` if there is no
+    /// `dev`.
     pub validation: Option<String>,
-    /// Whether train has only the documents that its split judges.
+    /// Whether train contains only the documents that its split judges.
     pub judged_only: bool,
 }
 
 pub(super) fn convert(
     options: &BeirOptions,
     output: &Output,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<String>, DataError> {
     let dataset = Dataset::open(&options.dir)?;
     let validation = match &options.validation {
@@ -49,21 +51,21 @@ pub(super) fn convert(
             }
         },
     };
-    // Judgements first: what is wrong with them shows soon.
+    // The qrels are read first, so that errors in them show soon.
     let splits = [("train", options.train.as_str()), ("validation", validation.as_str())];
     let qrels = splits.map(|(part, split)| Ok((part, dataset.qrels(Some(split))?)));
-    let docs = Numbers::read(dataset.documents(), 1, "documents read", watch)?;
-    let queries = Numbers::read(dataset.queries(), docs.next, "queries read", watch)?;
+    let docs = Numbers::read(dataset.documents(), 1, "documents read", steps)?;
+    let queries = Numbers::read(dataset.queries(), docs.next, "queries read", steps)?;
     let mut notes = vec![format!("train is the split {}, validation {validation}", options.train)];
     for (numbers, name) in [(&docs, "doc_ids.tsv"), (&queries, "query_ids.tsv")] {
         if numbers.write(output, name)? {
-            notes.push(format!("ids are no integers: {name} has the number of each"));
+            notes.push(format!("ids are not integers: {name} lists the number of each"));
         }
     }
     let mut first = None;
     for read in qrels {
         let (name, qrels) = read.map_err(|error: splade_eval::EvalError| DataError::from(error))?;
-        let part = output.part(name)?;
+        let part = output.split(name)?;
         let judged: Option<FxHashSet<&str>> = (options.judged_only && first.is_none()).then(|| {
             qrels.iter().flat_map(|(_, grades)| grades.keys().map(String::as_str)).collect()
         });
@@ -78,7 +80,7 @@ pub(super) fn convert(
                     (Ok(text), _) => Some(docs.number(&text.id).map(|id| (id, text.text))),
                     (Err(error), _) => Some(Err(error.into())),
                 });
-                part.texts(Master::Documents, rows, watch)?
+                part.texts(Master::Documents, rows, steps)?
             }
         };
         let mut lists: Vec<(i64, Vec<i64>)> = Vec::new();
@@ -106,7 +108,7 @@ pub(super) fn convert(
             },
             Err(error) => Some(Err(error.into())),
         });
-        let count = part.texts(Master::Queries, rows, watch)?;
+        let count = part.texts(Master::Queries, rows, steps)?;
         if count == 0 {
             return Err(error(
                 &options.dir,
@@ -121,7 +123,7 @@ pub(super) fn convert(
             (without, "queries without a positive grade"),
         ] {
             if count > 0 {
-                notes.push(format!("{name}: {count} {what} are left out"));
+                notes.push(format!("{name}: {count} {what} are skipped"));
             }
         }
         part.positives(lists)?;
@@ -131,17 +133,17 @@ pub(super) fn convert(
     Ok(notes)
 }
 
-/// Ids as integers.
+/// A mapping from ids to integers.
 enum Form {
-    /// They are integers.
+    /// The ids are integers and are kept.
     Same(FxHashSet<i64>),
-    /// They are counted.
+    /// The ids are numbered in the order of reading.
     Counted { first: i64, places: FxHashMap<String, u32> },
 }
 
 struct Numbers {
     form: Form,
-    /// Behind the last number.
+    /// The number after the largest one.
     next: i64,
 }
 
@@ -150,18 +152,18 @@ impl Numbers {
         texts: Texts,
         first: i64,
         what: &'static str,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<Self, DataError> {
         let mut places: FxHashMap<String, u32> = FxHashMap::default();
         for (count, text) in texts.enumerate() {
-            watch.count(what, count, None)?;
+            steps.count(what, count, None)?;
             let id = text?.id;
             if u32::try_from(count).is_err() || places.contains_key(&id) {
-                return Err(DataError::Data(format!("{what}: the id {id} is there twice")));
+                return Err(DataError::DuplicateId { what, id });
             }
             places.insert(id, count as u32);
         }
-        // `007` and `7` are different ids.
+        // `007` and `7` are different ids, so only the canonical form counts as an integer.
         let integer = |id: &String| id.parse::<i64>().ok().filter(|n| n.to_string() == **id);
         let same: Option<_> = places.keys().map(integer).collect();
         let next = first + places.len() as i64;
@@ -185,14 +187,12 @@ impl Numbers {
         }
     }
 
-    /// The number of an id that was read before.
+    /// Returns the number of an id that was read before.
     fn number(&self, id: &str) -> Result<i64, DataError> {
-        self.find(id).ok_or_else(|| {
-            DataError::Data(format!("the files were changed while they were read: {id} is new"))
-        })
+        self.find(id).ok_or_else(|| DataError::Changed { what: format!("{id} is new") })
     }
 
-    /// Writes numbers and ids; whether there is a need to.
+    /// Writes a file of numbers and ids unless the ids were kept, and returns whether it wrote one.
     fn write(&self, output: &Output, name: &str) -> Result<bool, DataError> {
         let Form::Counted { first, places } = &self.form else { return Ok(false) };
         let mut rows: Vec<(&String, &u32)> = places.iter().collect();

@@ -1,8 +1,9 @@
-//! Texts of a TSV file, an id and a text a line, by row, by id, and by the text itself.
+//! The texts of a TSV file, with an id and a text in each line, found by row, by id and by the text
+//! itself.
 //!
-//! Texts stay in the mapped file, so that 8.8 million passages take half a byte each for their
-//! places; what is made of the texts has 4 bytes a row for the row of the same text, and while it is
-//! built 5 more. The index by text compares texts, not their hashes alone.
+//! The texts stay in the memory-mapped file; of 8.8 million passages only the line positions are in
+//! memory, half a byte each. The index by text has 4 bytes a row, which name the row with the same
+//! text, and 5 bytes more while it is built. It compares the texts and not only their hashes.
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -12,11 +13,11 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 
-use super::{Watch, error};
+use super::{Steps, error};
 use crate::error::DataError;
 use crate::{Findings, Ids, Table};
 
-/// Texts by row and id.
+/// The texts of a file, found by row or id.
 #[derive(Debug)]
 pub(super) struct Collection {
     table: Table,
@@ -28,7 +29,7 @@ impl Collection {
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let table = Table::of(vec![PathBuf::from(path)], path)?;
         if table.len() == 0 {
-            return Err(error(path, "there is no line in it"));
+            return Err(error(path, "the file is empty"));
         }
         let mut findings = Findings::default();
         let ids = table.map(&mut findings, |found, line, bytes| match parse(bytes) {
@@ -45,7 +46,7 @@ impl Collection {
             return Err(error(
                 path,
                 &format!(
-                    "the id of line {} is there before {}",
+                    "the id of line {} occurs already in {}",
                     place(repeat.again),
                     place(repeat.first)
                 ),
@@ -66,17 +67,18 @@ impl Collection {
         self.ids.find(id).map(|row| row as u32)
     }
 
-    /// The text of a row. It was checked to be UTF-8.
+    /// Returns the text of a row, which was checked to be UTF-8 when the file was opened.
     pub(super) fn text(&self, row: u32) -> Cow<'_, str> {
         match parse(self.table.line(row as usize)) {
             Ok((_, text)) => Cow::Borrowed(text),
-            // The file was changed meanwhile.
+            // The file was changed after it was opened.
             Err(_) => Cow::Borrowed(""),
         }
     }
 }
 
-/// An id, a tab, and a text without the blanks at its end, as mMARCO's own reader takes it.
+/// Parses a line: an id, a tab and a text. Blanks at the end of the text are removed, as mMARCO's
+/// own reader does.
 fn parse(line: &[u8]) -> Result<(i64, &str), String> {
     let line = std::str::from_utf8(line)
         .map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to() + 1))?;
@@ -90,25 +92,26 @@ fn parse(line: &[u8]) -> Result<(i64, &str), String> {
     }
 }
 
-/// Rows by text.
+/// An index that finds the preferred row of a text.
 pub(super) struct ByText {
     rows: HashTable<u32>,
-    /// By row the preferred row of the same text.
+    /// For each row, the preferred row with the same text.
     same: Vec<u32>,
 }
 
 impl ByText {
-    /// Reads the texts of rows in an order of preference: of equal texts the first counts.
+    /// Builds the index from rows in order of preference: of equal texts the first row is
+    /// preferred.
     pub(super) fn new<'a>(
         order: impl ExactSizeIterator<Item = u32>,
         text: impl Fn(u32) -> Cow<'a, str>,
         what: &'static str,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<Self, DataError> {
         let count = order.len();
         let (mut rows, mut same) = (HashTable::with_capacity(count), vec![0; count]);
         for (done, row) in order.enumerate() {
-            watch.count(what, done, count)?;
+            steps.count(what, done, count)?;
             let own = text(row);
             let entry = rows.entry(
                 FxBuildHasher.hash_one(&*own),
@@ -126,12 +129,12 @@ impl ByText {
         Ok(Self { rows, same })
     }
 
-    /// The preferred row of the text of a row.
+    /// Returns the preferred row with the text of a row.
     pub(super) fn same(&self, row: u32) -> u32 {
         self.same[row as usize]
     }
 
-    /// The preferred row of a text.
+    /// Returns the preferred row of a text; `None` if no row has the text.
     pub(super) fn find<'a>(&self, wanted: &str, text: impl Fn(u32) -> Cow<'a, str>) -> Option<u32> {
         self.rows.find(FxBuildHasher.hash_one(wanted), |row| text(*row) == wanted).copied()
     }
@@ -160,14 +163,14 @@ mod tests {
     #[test]
     fn bad_lines_are_told() {
         for (bytes, want) in [
-            (&b""[..], "c.tsv: there is no line in it"),
+            (&b""[..], "c.tsv: the file is empty"),
             (
                 b"1\ta\nx\tb\n",
                 "expected an integer id, a tab and a text, got \"x\" (c.tsv, line 2)",
             ),
             (b"1\ta\n\n2\tb\n", "got \"\" (c.tsv, line 2)"),
             (b"1\t\xff\n", "byte 3 is not UTF-8 (c.tsv, line 1)"),
-            (b"1\ta\n1\ta\n", "the id of line (c.tsv, line 2) is there before (c.tsv, line 1)"),
+            (b"1\ta\n1\ta\n", "the id of line (c.tsv, line 2) occurs already in (c.tsv, line 1)"),
         ] {
             let error = open(bytes).expect_err("bad");
             assert!(error.contains(want), "{error}");
@@ -178,10 +181,10 @@ mod tests {
     fn equal_texts_have_one_row() {
         let texts = ["a", "b", "a", "", "b", "c", ""];
         let text = |row: u32| Cow::Borrowed(texts[row as usize]);
-        let mut go_on = |_| true;
+        let mut observer = ();
         let mut index = |order: Vec<u32>| {
-            let watch = &mut Watch::new(&mut go_on);
-            ByText::new(order.into_iter(), text, "texts", watch).expect("not stopped")
+            let steps = &mut Steps(&mut observer);
+            ByText::new(order.into_iter(), text, "texts", steps).expect("not stopped")
         };
         let (first, last) = (index((0..7).collect()), index((0..7).rev().collect()));
         let same = |index: &ByText| (0..7).map(|row| index.same(row)).collect::<Vec<_>>();

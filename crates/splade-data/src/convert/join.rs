@@ -1,32 +1,32 @@
-//! Several folders of training data as one: what they hold is put together, part by part.
+//! Joins several folders of training data into one, part by part.
 //!
-//! Ids of the first folder stay. Those of each other are raised by one number for documents and
-//! queries alike, so that they begin behind all ids of the folders before. Triplets and scores are
-//! not taken over: negatives are to be mined among all documents.
+//! The ids of the first folder are kept. In each other folder one number is added to all ids of
+//! documents and queries, so that they follow the ids of the previous folders. Triplets and scores
+//! are not copied, because negatives should be mined among all documents.
 
 use std::path::{Path, PathBuf};
 
 use super::output::{Master, Output};
-use super::{Watch, error};
+use super::{Steps, error};
 use crate::error::DataError;
 use crate::{PositivesLine, Schema, Table, TextKind, Texts, find_files, needed_part, read_record};
 
-/// Folders of training data.
+/// The names of the parts of a folder of training data.
 const PARTS: [&str; 2] = ["train", "validation"];
 
-/// Which folders to join.
+/// Options for joining folders.
 #[derive(Debug, Clone)]
 pub struct JoinOptions {
-    /// Folders with `train`, `validation` or both, as conversions write them.
+    /// The folders to join, each with `train`, `validation` or both, as conversions write them.
     pub dirs: Vec<PathBuf>,
 }
 
-/// `train` or `validation` of a folder.
+/// One part, `train` or `validation`, of a folder.
 struct Joined {
     documents: Texts,
     queries: Texts,
     positives: Table,
-    /// Added to every id.
+    /// The number that is added to every id.
     raise: i64,
 }
 
@@ -48,11 +48,13 @@ impl Joined {
 
     fn positives(&self, line: usize) -> Result<(i64, Vec<i64>), DataError> {
         let bytes = self.positives.line(line).trim_ascii_end();
-        let wrong =
-            |message: &str| DataError::Data(format!("{message} {}", self.positives.place(line)));
+        let wrong = |message: &str| {
+            let place = self.positives.place(line);
+            DataError::Record { message: message.to_owned(), place }
+        };
         let row: PositivesLine =
             read_record(Schema::Positives, bytes).map_err(|message| wrong(&message))?;
-        // Only ids of texts are known to fit.
+        // The ids in positive lists may be larger than those of the texts, which are known to fit.
         let raised =
             |id: i64| id.checked_add(self.raise).ok_or_else(|| wrong("an id is too large"));
         let positives = row.positive_doc_ids.into_iter().map(raised).collect::<Result<_, _>>()?;
@@ -63,13 +65,13 @@ impl Joined {
 pub(super) fn convert(
     options: &JoinOptions,
     output: &Output,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<String>, DataError> {
     let mut notes = Vec::new();
     let mut parts: [Vec<Joined>; 2] = Default::default();
     let mut behind: Option<i64> = None;
     for (count, dir) in options.dirs.iter().enumerate() {
-        watch.at("folders read", count, options.dirs.len())?;
+        steps.at("folders read", count, options.dirs.len())?;
         let mut opened: Vec<(usize, Joined)> = Vec::new();
         for (index, name) in PARTS.into_iter().enumerate() {
             let part = dir.join(name);
@@ -79,12 +81,12 @@ pub(super) fn convert(
         }
         let ids = || opened.iter().flat_map(|(_, part)| part.ids());
         let (Some(first), Some(last)) = (ids().min(), ids().max()) else {
-            return Err(error(dir, "there is no folder train or validation in it"));
+            return Err(error(dir, "it contains no folder train or validation"));
         };
         let raise = behind.map_or(0, |behind| behind.saturating_sub(first));
         behind =
             Some(raise.checked_add(last).and_then(|last| last.checked_add(1)).ok_or_else(
-                || error(dir, "its ids do not fit behind those of the folders before"),
+                || error(dir, "its ids do not fit after those of the previous folders"),
             )?);
         notes.push(format!("{}: ids are raised by {raise}", dir.display()));
         for (index, part) in opened {
@@ -92,7 +94,7 @@ pub(super) fn convert(
         }
     }
     for (name, joined) in PARTS.into_iter().zip(&parts).filter(|(_, joined)| !joined.is_empty()) {
-        let part = output.part(name)?;
+        let part = output.split(name)?;
         let mut counts = [0, 0];
         let masters = [Master::Documents, Master::Queries];
         for (count, kind) in counts.iter_mut().zip(masters) {
@@ -100,13 +102,13 @@ pub(super) fn convert(
                 let texts = if kind == Master::Documents { &from.documents } else { &from.queries };
                 (0..texts.len()).map(move |row| {
                     let id = texts.id_at(row);
-                    let text = texts.text_at(row).ok_or_else(|| {
-                        DataError::Data(format!("the files were changed: {id} is gone"))
-                    })?;
+                    let text = texts
+                        .text_at(row)
+                        .ok_or_else(|| DataError::Changed { what: format!("{id} is gone") })?;
                     Ok((id + from.raise, text))
                 })
             });
-            *count = part.texts(kind, rows, watch)?;
+            *count = part.texts(kind, rows, steps)?;
         }
         let mut lists = Vec::new();
         for from in joined {

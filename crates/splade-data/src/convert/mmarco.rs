@@ -1,71 +1,73 @@
-//! mMARCO (Bonifacio et al., arXiv 2108.13897): MS MARCO's passages, queries and training triples in
-//! other languages, from the files of unicamp-dl/mmarco.
+//! Converts mMARCO (Bonifacio et al., arXiv 2108.13897): the passages, queries and training triples
+//! of MS MARCO in other languages, from the files of unicamp-dl/mmarco.
 //!
-//! What is written is what the Python library's converters for Japanese write, in its rules:
+//! The output equals that of the Python library's converters for Japanese and follows their rules:
 //!
-//! - Translation makes some texts equal. A document counts as the first with its text, a query as
-//!   the last with its text, queries of dev.full after those of train. Triples follow, so that what
-//!   was drawn for a train query is drawn for the dev query of the same text.
-//! - Triples of dev.full's queries are `validation`, others `train`. Triples with an unknown query or
-//!   document are left out.
-//! - For distillation, queries without a negative that is not positive too are left out. Negatives
-//!   of a query are drawn anew for the teacher's training pairs and for the scores.
+//! - Translation makes some texts equal. Of documents with equal text the first is used, of queries
+//!   the last, where the queries of dev.full follow those of train. The triples are mapped
+//!   accordingly, so that the triples of a train query belong to the dev query of the same text.
+//! - Triples of dev.full's queries become `validation`, all others `train`. Triples with an unknown
+//!   query or document are skipped.
+//! - For distillation, queries are skipped if all of their negatives are also positives. The
+//!   negatives of a query are drawn separately for the teacher's training pairs and for the scores.
 //!
-//! It differs where the example lets a document be positive and negative of a query: such a document
-//! is never drawn as a negative here. Triplets keep it; `check-data` warns of it. Documents come by
-//! id, not in the order of a Python set.
+//! There is one difference. The Python example lets a document be both a positive and a negative of
+//! a query; here such a document is never drawn as a negative. Triplets keep it, and `check-data`
+//! warns about it. Documents are sorted by id and not in the order of a Python set.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::collection::{ByText, Collection};
-use super::output::{Master, Output, Part};
+use super::output::{Master, Output, SplitFolder};
 use super::pairs::{ByQuery, Rows, Triple, sample, unique};
 use super::samples::Samples;
-use super::{Watch, error, find_one, triples};
+use super::{Steps, error, find_one, triples};
 use crate::error::DataError;
-use crate::lines::LineWriter;
+use crate::scores::score_line;
+use splade_io::LineWriter;
 
-/// The data set at the hub.
+/// The repository of the data set at the hub.
 pub const REPOSITORY: &str = "unicamp-dl/mmarco";
 
-/// What the data is for.
+/// The kind of training that the data is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Triplets.
+    /// Training with triplets, which are taken from the triples.
     Triplet,
-    /// Training pairs of a cross-encoder, and the pairs that it is to score.
+    /// Distillation: the training pairs of a cross-encoder, and the pairs that it will score.
     Distil,
 }
 
-/// Where the four files are.
+/// The paths of the four files of mMARCO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MmarcoFiles {
-    /// Passages: id and text.
+    /// The passages, with an id and a text in each line.
     pub collection: PathBuf,
-    /// Queries of train: id and text.
+    /// The queries of train, with an id and a text in each line.
     pub train_queries: PathBuf,
-    /// Queries of dev.full: id and text.
+    /// The queries of dev.full, with an id and a text in each line.
     pub dev_queries: PathBuf,
-    /// Query, positive and negative: ids, or texts.
+    /// The triples of query, positive and negative, as ids or as texts.
     pub triples: PathBuf,
 }
 
-/// What to make of mMARCO.
+/// Options for converting mMARCO.
 #[derive(Debug, Clone)]
 pub struct MmarcoOptions {
-    /// The files.
+    /// The paths of the input files.
     pub files: MmarcoFiles,
-    /// What for.
+    /// The kind of training that the data is for.
     pub purpose: Purpose,
-    /// Negatives of a query for distillation; 0 for all.
+    /// The maximum number of negatives for each query in distillation; 0 keeps all.
     pub max_negatives: usize,
-    /// Decides which are drawn.
+    /// The seed for drawing negatives.
     pub seed: u64,
 }
 
 impl MmarcoFiles {
-    /// The files at the hub, of a language (`japanese`) in a translation (`google`, `helsinki`).
+    /// Returns the names of the files at the hub for a language (`japanese`) and a translation
+    /// (`google`, `helsinki`).
     pub fn names(language: &str, translation: &str) -> [String; 4] {
         [
             format!("data/{translation}/collections/{language}_collection.tsv"),
@@ -75,11 +77,12 @@ impl MmarcoFiles {
         ]
     }
 
-    /// Finds the files in a folder: as they are at the hub, or flat, with or without the language,
-    /// packed (`.gz`) or not. Files that are given are not looked for.
+    /// Finds the files in a folder. They may be in the layout of the hub or all in one folder, with
+    /// or without the language in their names, and compressed (`.gz`) or not. Files that are given
+    /// are not searched for.
     ///
     /// # Errors
-    /// If one is missing.
+    /// Returns an error if one of the files is missing.
     pub fn find(
         dir: &Path,
         language: &str,
@@ -105,7 +108,7 @@ impl MmarcoFiles {
     }
 }
 
-/// Queries of both splits, those of dev after those of train.
+/// The queries of both splits; the rows of dev follow those of train.
 struct Queries {
     train: Collection,
     dev: Collection,
@@ -135,7 +138,7 @@ impl Queries {
         row as usize >= self.train.len()
     }
 
-    /// The file of a row, and the row in it.
+    /// Returns the file that contains a row, and the row within it.
     fn at(&self, row: u32) -> (&Collection, u32) {
         match self.is_dev(row) {
             false => (&self.train, row),
@@ -154,7 +157,7 @@ impl Queries {
     }
 }
 
-/// Everything by row.
+/// The data of a conversion, with queries and documents by row.
 struct Data {
     queries: Queries,
     docs: Collection,
@@ -165,13 +168,13 @@ struct Data {
 pub(super) fn convert(
     options: &MmarcoOptions,
     output: &Output,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<String>, DataError> {
     let MmarcoOptions { files, purpose, .. } = options;
     let queries = Queries::open(files)?;
     let docs = Collection::open(&files.collection)?;
     let mut notes = Vec::new();
-    let triples = read_triples(&files.triples, &queries, &docs, &mut notes, watch)?;
+    let triples = read_triples(&files.triples, &queries, &docs, &mut notes, steps)?;
     let by_query = ByQuery::new(queries.len(), || triples.iter().map(|triple| triple.query));
     let mut data = Data { queries, docs, triples, by_query };
     if *purpose == Purpose::Distil {
@@ -179,32 +182,32 @@ pub(super) fn convert(
         data.drop_queries_without_negatives();
         let dropped = before - data.triples.len();
         if dropped > 0 {
-            notes.push(format!("{dropped} triples of queries without a negative are left out"));
+            notes.push(format!("{dropped} triples of queries without a negative are skipped"));
         }
     }
-    // A triplet has about 50 bytes of text around its ids, a score 15.
+    // A triplet has about 50 bytes of text besides its ids, a score 15.
     let texts = [&files.collection, &files.train_queries, &files.dev_queries];
     let bytes = texts.iter().filter_map(|path| std::fs::metadata(path).ok()).map(|file| file.len());
     let per_triple = if *purpose == Purpose::Triplet { 70 } else { 0 };
     output.check_room(bytes.sum::<u64>() + per_triple * data.triples.len() as u64)?;
     for (name, is_dev) in [("train", false), ("validation", true)] {
-        let part = output.part(name)?;
-        data.write(&part, is_dev, *purpose, &mut notes, watch)?;
+        let part = output.split(name)?;
+        data.write(&part, is_dev, *purpose, &mut notes, steps)?;
     }
     if *purpose == Purpose::Distil {
-        data.write_pairs(&output.path("cross-encoder-training-pairs.pkl.gz"), options, watch)?;
-        data.write_scores(&output.path(INIT_SCORES), options, watch)?;
+        data.write_pairs(&output.path("cross-encoder-training-pairs.pkl.gz"), options, steps)?;
+        data.write_scores(&output.path(INIT_SCORES), options, steps)?;
     }
     drop(data);
     let scores = Some(output.path(INIT_SCORES)).filter(|_| *purpose == Purpose::Distil);
     for name in ["train", "validation"] {
-        watch.at("parts checked", usize::from(name == "validation"), 2)?;
-        notes.extend(output.part(name)?.check(scores.as_deref())?);
+        steps.at("parts checked", usize::from(name == "validation"), 2)?;
+        notes.extend(output.split(name)?.check(scores.as_deref())?);
     }
     Ok(notes)
 }
 
-/// Pairs that a teacher is to score.
+/// The file with the pairs that a teacher will score.
 pub(super) const INIT_SCORES: &str = "hard-negatives-init-scores.ndjson.gz";
 
 fn read_triples(
@@ -212,19 +215,19 @@ fn read_triples(
     queries: &Queries,
     docs: &Collection,
     notes: &mut Vec<String>,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<Triple>, DataError> {
-    // Of equal texts the last query counts and the first document.
+    // Of equal texts the last query and the first document are preferred.
     let query_text = |row| queries.text(row);
     let order = (0..queries.len() as u32).rev();
-    let by_query = ByText::new(order, query_text, "queries compared", watch)?;
+    let by_query = ByText::new(order, query_text, "queries compared", steps)?;
     let doc_text = |row| docs.text(row);
     let order = 0..docs.len() as u32;
-    let by_doc = ByText::new(order, doc_text, "documents compared", watch)?;
+    let by_doc = ByText::new(order, doc_text, "documents compared", steps)?;
     let by_ids = |[query, positive, negative]: [i64; 3]| {
         let doc = |id| docs.row(id).map(|row| by_doc.same(row));
         Some(Triple {
-            // Only train's queries have triples.
+            // Only the queries of train have triples.
             query: by_query.same(queries.train.row(query)?),
             positive: doc(positive)?,
             negative: doc(negative)?,
@@ -237,9 +240,9 @@ fn read_triples(
             negative: by_doc.find(negative, doc_text)?,
         })
     };
-    let (triples, left_out) = triples::read(path, by_ids, |texts, _| Ok(by_texts(texts)), watch)?;
+    let (triples, left_out) = triples::read(path, by_ids, |texts, _| Ok(by_texts(texts)), steps)?;
     if left_out > 0 {
-        notes.push(format!("{left_out} triples with an unknown query or document are left out"));
+        notes.push(format!("{left_out} triples with an unknown query or document are skipped"));
     }
     Ok(triples)
 }
@@ -249,12 +252,13 @@ impl Data {
         self.by_query.get(query).iter().map(|place| &self.triples[*place as usize])
     }
 
-    /// Different positives, in order.
+    /// Returns the distinct positives of a query, in the order of the triples.
     fn positives(&self, query: u32) -> Vec<u32> {
         unique(self.triples_of(query).map(|triple| triple.positive))
     }
 
-    /// Different negatives that are not positive, in order.
+    /// Returns the distinct negatives of a query that are not also positives, in the order of the
+    /// triples.
     fn negatives(&self, query: u32, positives: &[u32]) -> Vec<u32> {
         let mut negatives = unique(self.triples_of(query).map(|triple| triple.negative));
         negatives.retain(|row| !positives.contains(row));
@@ -273,7 +277,7 @@ impl Data {
         self.by_query = ByQuery::new(self.queries.len(), of);
     }
 
-    /// The queries of a split that have triples, ascending by id.
+    /// Returns the queries of a split that have triples, in ascending order of their ids.
     fn queries_of(&self, dev: bool) -> Vec<u32> {
         let has_any = |query: &u32| {
             self.queries.is_dev(*query) == dev && !self.by_query.get(*query).is_empty()
@@ -285,24 +289,24 @@ impl Data {
 
     fn write(
         &self,
-        part: &Part,
+        part: &SplitFolder,
         dev: bool,
         purpose: Purpose,
         notes: &mut Vec<String>,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<(), DataError> {
         let of_part =
             || self.triples.iter().filter(|triple| self.queries.is_dev(triple.query) == dev);
         let mut seen = Rows::new(self.queries.len());
         let first = of_part().map(|triple| triple.query).filter(|query| seen.insert(*query));
         let rows = first.map(|row| Ok((self.queries.id(row), self.queries.text(row))));
-        let queries = part.texts(Master::Queries, rows, watch)?;
+        let queries = part.texts(Master::Queries, rows, steps)?;
         if queries == 0 {
             let message = match dev {
                 true => "no triple has the text of a query of dev.full: there is no validation set",
                 false => "no triple is left for train",
             };
-            return Err(DataError::Data(message.to_owned()));
+            return Err(DataError::NothingLeft(message.to_owned()));
         }
         let mut used = Rows::new(self.docs.len());
         for triple in of_part() {
@@ -312,7 +316,7 @@ impl Data {
         let mut docs: Vec<u32> = used.iter().collect();
         docs.sort_unstable_by_key(|row| self.docs.id(*row));
         let rows = docs.iter().map(|row| Ok((self.docs.id(*row), self.docs.text(*row))));
-        let documents = part.texts(Master::Documents, rows, watch)?;
+        let documents = part.texts(Master::Documents, rows, steps)?;
         let doc = |row: u32| self.docs.id(row);
         let positives = |query: u32| self.positives(query).into_iter().map(doc);
         let by_id = self.queries_of(dev);
@@ -322,23 +326,23 @@ impl Data {
             let rows = of_part().map(|triple| {
                 [self.queries.id(triple.query), doc(triple.positive), doc(triple.negative)]
             });
-            part.triplets(rows, watch)?;
+            part.triplets(rows, steps)?;
         }
         let name = if dev { "validation" } else { "train" };
         notes.push(format!("{name}: {queries} queries, {documents} documents, {triples} triples"));
         Ok(())
     }
 
-    /// What a cross-encoder trains on: `(dev_samples, train_samples)`.
+    /// Writes the training pairs of a cross-encoder: `(dev_samples, train_samples)`.
     fn write_pairs(
         &self,
         path: &Path,
         options: &MmarcoOptions,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<(), DataError> {
         let mut samples = Samples::create(path)?;
         for (done, query) in self.queries_of(true).into_iter().enumerate() {
-            watch.count("dev samples written", done, None)?;
+            steps.count("dev samples written", done, None)?;
             let texts = |row: u32| self.docs.text(row);
             let positives = self.triples_of(query).map(|triple| texts(triple.positive));
             let negatives = self.triples_of(query).map(|triple| texts(triple.negative));
@@ -347,7 +351,7 @@ impl Data {
         samples.end_of_dev()?;
         let queries = self.queries_of(false);
         for (done, query) in queries.iter().enumerate() {
-            watch.count("train samples written", done, queries.len())?;
+            steps.count("train samples written", done, queries.len())?;
             let (positives, negatives) = self.drawn(*query, PAIRS, options);
             let labelled = positives.iter().map(|row| (*row, true));
             let labelled = labelled.chain(negatives.iter().map(|row| (*row, false)));
@@ -357,25 +361,27 @@ impl Data {
         samples.finish()
     }
 
-    /// All pairs to be scored, each with 1.
+    /// Writes all pairs that a teacher will score, each with the score 1.
     fn write_scores(
         &self,
         path: &Path,
         options: &MmarcoOptions,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<(), DataError> {
         let mut file = LineWriter::create(path)?;
         let queries = [self.queries_of(false), self.queries_of(true)].concat();
         for (done, query) in queries.iter().enumerate() {
-            watch.count("queries with scores written", done, queries.len())?;
+            steps.count("queries with scores written", done, queries.len())?;
             let (positives, negatives) = self.drawn(*query, SCORES, options);
             let docs = positives.into_iter().chain(negatives);
-            file.scores(self.queries.id(*query), docs.map(|row| (self.docs.id(row), 1.0)))?;
+            let line =
+                score_line(self.queries.id(*query), docs.map(|row| (self.docs.id(row), 1.0)));
+            file.line(format_args!("{line}"))?;
         }
-        file.finish()
+        Ok(file.finish()?)
     }
 
-    /// The positives of a query, and negatives drawn for a use of them.
+    /// Returns the positives of a query and the negatives that are drawn for one use.
     fn drawn(&self, query: u32, use_: u64, options: &MmarcoOptions) -> (Vec<u32>, Vec<u32>) {
         let positives = self.positives(query);
         let negatives = self.negatives(query, &positives);
@@ -384,6 +390,6 @@ impl Data {
     }
 }
 
-/// Uses of negatives: they are drawn for each.
+/// The uses of negatives, which are drawn separately for each use.
 const PAIRS: u64 = 0;
 const SCORES: u64 = 1;

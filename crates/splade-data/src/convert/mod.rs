@@ -1,13 +1,14 @@
-//! Makes training data of what others publish: mMARCO, MS MARCO, BEIR and SQuAD; and joins it.
+//! Converts published data sets into training data: mMARCO, MS MARCO, BEIR and SQuAD. It also joins
+//! folders of training data.
 //!
 //! ```text
 //! files of a source ─► collection (texts by row) ─► pairs (rows by query) ─► output (NDJSON)
 //! ```
 //!
-//! A source becomes the two folders `train` and `validation` of masters and positive lists, with the
-//! names of files that the Python library's examples use, and what is left out is counted. Texts
-//! stay in their mapped files; a triple is 12 bytes of memory. Everything is written into a folder
-//! beside the one that was named, read back and checked, and renamed at the end.
+//! A source becomes the two folders `train` and `validation` with masters and positive lists, under
+//! the file names of the Python library's examples; skipped rows are counted. Texts stay in their
+//! memory-mapped files, and a triple takes 12 bytes of memory. The output folder is written under a
+//! temporary name, read back and checked, and then renamed.
 
 mod collection;
 mod output;
@@ -31,54 +32,46 @@ pub use squad::SquadOptions;
 
 use std::path::{Path, PathBuf};
 
+use splade_io::{Event, Observer, Progress};
+
 use crate::error::DataError;
 use output::Output;
 
-/// How far a conversion is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// What is done now, as a plural of what is counted: `triples`.
-    pub what: &'static str,
-    /// How many are done.
-    pub done: u64,
-    /// Of how many, where that is known.
-    pub total: Option<u64>,
-}
+/// The observer of a conversion, with the methods that its loops call.
+struct Steps<'a>(&'a mut dyn Observer);
 
-/// Whoever looks on: told of each step, and asked whether to go on.
-pub struct Watch<'a>(&'a mut dyn FnMut(Step) -> bool);
+impl Steps<'_> {
+    /// The number of items between two events.
+    const EVERY: usize = 1 << 16;
 
-impl std::fmt::Debug for Watch<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Watch")
-    }
-}
-
-impl<'a> Watch<'a> {
-    /// Items between two calls.
-    pub(crate) const EVERY: usize = 1 << 16;
-
-    /// Calls this now and then; its answer is whether to go on.
-    pub fn new(step: &'a mut dyn FnMut(Step) -> bool) -> Self {
-        Self(step)
-    }
-
-    /// Tells of a step; an error if it is to be the last one.
-    pub(crate) fn at(
+    /// Reports progress. `what` is a phrase such as `triples read`.
+    ///
+    /// # Errors
+    /// Returns [`DataError::Stopped`] if the observer asks to stop.
+    fn at(
         &mut self,
         what: &'static str,
         done: usize,
         total: impl Into<Option<usize>>,
     ) -> Result<(), DataError> {
         let total = total.into().map(|total| total as u64);
-        match (self.0)(Step { what, done: done as u64, total }) {
-            true => Ok(()),
-            false => Err(DataError::Stopped),
+        let progress = Progress {
+            doing: "converting",
+            unit: what,
+            done: done as u64,
+            total,
+            ..Progress::default()
+        };
+        self.0.event(Event::Progress(progress));
+        match self.0.stop() {
+            false => Ok(()),
+            true => Err(DataError::Stopped),
         }
     }
 
-    /// The same for loops over single items, most of which pass unseen.
-    pub(crate) fn count(
+    /// Reports progress in a loop over single items; only every [`Self::EVERY`]th call has an
+    /// effect.
+    fn count(
         &mut self,
         what: &'static str,
         done: usize,
@@ -91,67 +84,69 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// What a folder of training data is made of.
+/// A source of training data and the options for its conversion.
 #[derive(Debug, Clone)]
-pub enum Source {
-    /// Triples of unicamp-dl/mmarco.
+pub enum Conversion {
+    /// The triples of unicamp-dl/mmarco.
     Mmarco(MmarcoOptions),
-    /// A folder in BEIR's form.
+    /// A folder in the layout of BEIR.
     Beir(BeirOptions),
     /// The passages of MS MARCO.
     MsMarco(MsMarcoOptions),
-    /// Questions about paragraphs.
+    /// Questions about paragraphs in the form of SQuAD.
     Squad(SquadOptions),
-    /// Folders that conversions wrote.
+    /// Folders that earlier conversions wrote.
     Join(JoinOptions),
 }
 
-/// What became of a conversion.
+/// The result of a conversion.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Converted {
-    /// Lines to tell a person: what there is and what was left out.
+    /// Notes for the user about the contents of the output and the skipped rows, one line each.
     pub notes: Vec<String>,
 }
 
-/// Writes the training data of a source into a folder.
+/// Converts a source and writes the training data into a folder.
 ///
-/// `settings` is kept in the folder, in `convert.json`, which is there only if everything else is.
-/// With `replace`, a folder that is there is replaced once the new one is whole.
+/// `settings` is stored in the folder as `convert.json`, the marker of a complete folder. With
+/// `replace`, an existing folder is replaced after the new one is complete.
 ///
 /// # Errors
-/// If a file is missing or not sound, the folder is there already, nothing can be written, or
-/// `watch` asks for an end. The folder is then as it was.
+/// Returns an error if a file is missing or invalid, if the folder exists already, if the output
+/// cannot be written, or if the observer asks to stop. The folder is then unchanged.
 pub fn convert(
-    source: &Source,
+    conversion: &Conversion,
     out: &Path,
     settings: &serde_json::Value,
     replace: bool,
-    watch: &mut Watch<'_>,
+    observer: &mut dyn Observer,
 ) -> Result<Converted, DataError> {
+    let steps = &mut Steps(observer);
     let output = Output::create(out, replace)?;
-    let notes = match source {
-        Source::Mmarco(options) => mmarco::convert(options, &output, watch),
-        Source::Beir(options) => beir::convert(options, &output, watch),
-        Source::MsMarco(options) => msmarco::convert(options, &output, watch),
-        Source::Squad(options) => squad::convert(options, &output, watch),
-        Source::Join(options) => join::convert(options, &output, watch),
+    let notes = match conversion {
+        Conversion::Mmarco(options) => mmarco::convert(options, &output, steps),
+        Conversion::Beir(options) => beir::convert(options, &output, steps),
+        Conversion::MsMarco(options) => msmarco::convert(options, &output, steps),
+        Conversion::Squad(options) => squad::convert(options, &output, steps),
+        Conversion::Join(options) => join::convert(options, &output, steps),
     }?;
     output.finish(settings)?;
     Ok(Converted { notes })
 }
 
-/// The settings that a whole folder was made with; none if there is no such folder.
+/// Returns the settings of a converted folder; `None` if the folder does not exist or is
+/// incomplete.
 pub fn made_with(out: &Path) -> Option<serde_json::Value> {
     let text = std::fs::read(out.join(output::SETTINGS)).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
-/// A message that names a file.
+/// Creates an error that names a file.
 fn error(path: &Path, message: &str) -> DataError {
-    DataError::Data(format!("{}: {message}", path.display()))
+    DataError::form(path, message)
 }
 
-/// The first of some files that a folder has, packed (`.gz`) or not.
+/// Returns the first of the named files that exists in a folder, compressed (`.gz`) or not.
 fn find_one(dir: &Path, names: &[&str]) -> Result<PathBuf, DataError> {
     let plain_and_packed = |name: &&str| [dir.join(name), dir.join(format!("{name}.gz"))];
     names.iter().flat_map(plain_and_packed).find(|path| path.is_file()).ok_or_else(|| {

@@ -1,11 +1,12 @@
-//! MS MARCO's passages (Nguyen et al., arXiv 1611.09268) with what others have published for them:
-//! triples of ids or texts, hard negatives, and teachers' scores ([`super::scores`]).
+//! Converts the passages of MS MARCO (Nguyen et al., arXiv 1611.09268) with other published data
+//! for them: triples of ids or texts, hard negatives, and teacher scores ([`super::scores`]).
 //!
-//! Positives are those of qrels with a grade of at least 1. Of train there are the queries with a
-//! positive, and with triplets or a negative where such files are given. A positive that the
-//! teacher did not score gets the best score of the query's negatives, as in naver's SPLADE v3
-//! program. Documents of train are those that its queries name, or the whole collection where
-//! negatives are still to be mined; those of validation its positives and some others, drawn.
+//! Positives are the documents with a grade of at least 1 in the qrels. The queries of train are
+//! those with a positive, and also with triplets or a negative if such files are given. A positive
+//! without a teacher score gets the best score of the query's negatives, as in naver's SPLADE v3
+//! program. The documents of train are those that its queries name, or the whole collection if
+//! negatives are still to be mined. The documents of validation are its positives and a random
+//! sample of others.
 
 use std::path::{Path, PathBuf};
 
@@ -14,46 +15,47 @@ use splade_eval::Qrels;
 
 use super::collection::Collection;
 use super::mmarco::INIT_SCORES;
-use super::output::{Master, Output, Part};
+use super::output::{Master, Output, SplitFolder};
 use super::pairs::{ByQuery, Rows, Scored, Triple, sample, unique};
 use super::scores::{Candidates, index};
-use super::{Watch, find_one, triples};
+use super::{Steps, find_one, triples};
 use crate::error::DataError;
-use crate::lines::LineWriter;
 use crate::random::Permutation;
+use crate::scores::score_line;
+use splade_io::LineWriter;
 
-/// Scores of a teacher, by the name that the Python library's configs have.
+/// The file of teacher scores, named as in the configs of the Python library.
 const TEACHER_SCORES: &str = "hard-negatives-cross-encoder-scores.ndjson.gz";
 
-/// Where the files are.
+/// The paths of the files of MS MARCO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MsMarcoFiles {
-    /// Passages: id and text.
+    /// The passages, with an id and a text in each line.
     pub collection: PathBuf,
-    /// Queries of train: id and text.
+    /// The queries of train, with an id and a text in each line.
     pub train_queries: PathBuf,
-    /// Judgements of train.
+    /// The qrels of train.
     pub train_qrels: PathBuf,
-    /// Queries of validation: id and text.
+    /// The queries of validation, with an id and a text in each line.
     pub dev_queries: PathBuf,
-    /// Judgements of validation.
+    /// The qrels of validation.
     pub dev_qrels: PathBuf,
 }
 
-/// What to make of MS MARCO.
+/// Options for converting MS MARCO.
 #[derive(Debug, Clone)]
 pub struct MsMarcoOptions {
-    /// The files.
+    /// The paths of the input files.
     pub files: MsMarcoFiles,
-    /// Triples of ids or texts, for training with triplets.
+    /// The triples of ids or texts, for training with triplets.
     pub triples: Option<PathBuf>,
-    /// Hard negatives or scores of any form that is known, for distillation.
+    /// The hard negatives or scores, for distillation, in any format that the conversion can read.
     pub hard_negatives: Option<PathBuf>,
-    /// Negatives of a query for distillation; 0 for all.
+    /// The maximum number of negatives for each query in distillation; 0 keeps all.
     pub max_negatives: usize,
-    /// Documents of validation beside its positives; 0 for all.
+    /// The number of documents in validation besides its positives; 0 takes all documents.
     pub validation_docs: usize,
-    /// Decides what is drawn.
+    /// The seed for drawing negatives and documents.
     pub seed: u64,
 }
 
@@ -61,7 +63,7 @@ impl MsMarcoFiles {
     /// Finds the files in a folder by their usual names, packed (`.gz`) or not.
     ///
     /// # Errors
-    /// If one is missing.
+    /// Returns an error if one of the files is missing.
     pub fn find(dir: &Path) -> Result<Self, DataError> {
         let find = |names: &[&str]| find_one(dir, names);
         Ok(Self {
@@ -74,7 +76,7 @@ impl MsMarcoFiles {
     }
 }
 
-/// A query with its positives, by row.
+/// The row of a query and the rows of its positives.
 struct Judged {
     query: u32,
     positives: Vec<u32>,
@@ -83,7 +85,7 @@ struct Judged {
 pub(super) fn convert(
     options: &MsMarcoOptions,
     output: &Output,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<String>, DataError> {
     let MsMarcoOptions { files, .. } = options;
     let queries = Collection::open(&files.train_queries)?;
@@ -99,7 +101,7 @@ pub(super) fn convert(
     let triples = match &options.triples {
         None => Vec::new(),
         Some(path) => {
-            let triples = read_triples(path, &queries, &docs, &mut notes, watch)?;
+            let triples = read_triples(path, &queries, &docs, &mut notes, steps)?;
             let mut asked = Rows::new(queries.len());
             triples.iter().for_each(|triple| _ = asked.insert(triple.query));
             keep(&mut judged, "without triples", &mut notes, |one| asked.contains(one.query));
@@ -118,20 +120,21 @@ pub(super) fn convert(
                 &mut judged,
                 &mut used,
                 &mut notes,
-                watch,
+                steps,
             )?;
             Some(output.path(name))
         }
     };
     if judged.is_empty() {
-        return Err(DataError::Data("no query of train has a positive and negatives".to_owned()));
+        let message = "no query of train has a positive and negatives".to_owned();
+        return Err(DataError::NothingLeft(message));
     }
     let mut known = Rows::new(queries.len());
     for one in &judged {
         known.insert(one.query);
         one.positives.iter().for_each(|doc| _ = used.insert(*doc));
     }
-    let train = output.part("train")?;
+    let train = output.split("train")?;
     if options.triples.is_some() {
         let kept = || triples.iter().filter(|triple| known.contains(triple.query));
         for triple in kept() {
@@ -139,11 +142,11 @@ pub(super) fn convert(
             used.insert(triple.negative);
         }
         let ids = |t: &Triple| [queries.id(t.query), docs.id(t.positive), docs.id(t.negative)];
-        train.triplets(kept().map(ids), watch)?;
+        train.triplets(kept().map(ids), steps)?;
     }
-    // Without any negatives these are to be mined, from everything.
+    // If no negatives are given, they will be mined from the whole collection.
     let mine = options.triples.is_none() && options.hard_negatives.is_none();
-    write(&train, &queries, &docs, &judged, (!mine).then_some(&used), &mut notes, watch)?;
+    write(&train, &queries, &docs, &judged, (!mine).then_some(&used), &mut notes, steps)?;
     drop(triples);
 
     let judged = self::judged(&dev_qrels, &dev_queries, &docs, "validation", &mut notes)?;
@@ -155,21 +158,21 @@ pub(super) fn convert(
     };
     let order = Permutation::new(docs.len(), &[options.seed, DRAWN_DOCS]);
     (0..wanted).for_each(|place| _ = used.insert(order.at(place) as u32));
-    let validation = output.part("validation")?;
-    write(&validation, &dev_queries, &docs, &judged, Some(&used), &mut notes, watch)?;
+    let validation = output.split("validation")?;
+    write(&validation, &dev_queries, &docs, &judged, Some(&used), &mut notes, steps)?;
     drop(docs);
     for (done, (part, scores)) in [(train, scores), (validation, None)].into_iter().enumerate() {
-        watch.at("parts checked", done, 2)?;
+        steps.at("parts checked", done, 2)?;
         notes.extend(part.check(scores.as_deref())?);
     }
     Ok(notes)
 }
 
-/// Uses of random numbers.
+/// The uses of random numbers, which are part of the key.
 const DRAWN_DOCS: u64 = 2;
 const DRAWN_NEGATIVES: u64 = 3;
 
-/// The queries of qrels that have a positive, ascending by id.
+/// Returns the queries of qrels that have a positive, in ascending order of their ids.
 fn judged(
     qrels: &Qrels,
     queries: &Collection,
@@ -194,18 +197,18 @@ fn judged(
     }
     if unknown > 0 {
         notes.push(format!(
-            "{part}: {unknown} judgements of unknown queries or documents are left out"
+            "{part}: {unknown} judgements of unknown queries or documents are skipped"
         ));
     }
     if judged.is_empty() {
         let message = format!("no judgement of {part} has a query and a document that are known");
-        return Err(DataError::Data(message));
+        return Err(DataError::NothingLeft(message));
     }
     judged.sort_unstable_by_key(|one| queries.id(one.query));
     Ok(judged)
 }
 
-/// Keeps some of the queries and notes how many are left out.
+/// Keeps some of the queries and notes how many are skipped.
 fn keep(
     judged: &mut Vec<Judged>,
     without: &str,
@@ -215,7 +218,7 @@ fn keep(
     let before = judged.len();
     judged.retain(kept);
     if judged.len() < before {
-        notes.push(format!("train: {} queries {without} are left out", before - judged.len()));
+        notes.push(format!("train: {} queries {without} are skipped", before - judged.len()));
     }
 }
 
@@ -224,31 +227,32 @@ fn read_triples(
     queries: &Collection,
     docs: &Collection,
     notes: &mut Vec<String>,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<Triple>, DataError> {
     let by_ids = |[query, positive, negative]: [i64; 3]| {
         let (positive, negative) = (docs.row(positive)?, docs.row(negative)?);
         Some(Triple { query: queries.row(query)?, positive, negative })
     };
     let mut texts = None;
-    let by_texts = |[query, positive, negative]: [&str; 3], watch: &mut Watch<'_>| {
+    let by_texts = |[query, positive, negative]: [&str; 3], steps: &mut Steps<'_>| {
         let [by_query, by_doc] = match &mut texts {
             Some(texts) => texts,
-            None => texts.insert([index(queries, watch)?, index(docs, watch)?]),
+            None => texts.insert([index(queries, steps)?, index(docs, steps)?]),
         };
         let doc = |text: &str| by_doc.find(text, |row| docs.text(row));
         let query = by_query.find(query, |row| queries.text(row));
         let rows = query.zip(doc(positive)).zip(doc(negative));
         Ok(rows.map(|((query, positive), negative)| Triple { query, positive, negative }))
     };
-    let (triples, left_out) = triples::read(path, by_ids, by_texts, watch)?;
+    let (triples, left_out) = triples::read(path, by_ids, by_texts, steps)?;
     if left_out > 0 {
-        notes.push(format!("{left_out} triples with an unknown query or document are left out"));
+        notes.push(format!("{left_out} triples with an unknown query or document are skipped"));
     }
     Ok(triples)
 }
 
-/// Writes what is known of hard negatives, and keeps the queries that have some.
+/// Writes the scores or unscored pairs of hard negatives, and keeps the queries that have at least
+/// one negative.
 #[expect(clippy::too_many_arguments, reason = "the state of one conversion")]
 fn write_scores(
     path: &Path,
@@ -259,18 +263,20 @@ fn write_scores(
     judged: &mut Vec<Judged>,
     used: &mut Rows,
     notes: &mut Vec<String>,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<&'static str, DataError> {
-    let candidates = Candidates::read(path, queries, docs, watch)?;
+    let candidates = Candidates::read(path, queries, docs, steps)?;
     let without = candidates.unscored();
     let are_scored = without < candidates.pairs.len();
     let name = if are_scored { TEACHER_SCORES } else { INIT_SCORES };
     if candidates.left_out > 0 {
         let left_out = candidates.left_out;
-        notes.push(format!("{left_out} pairs with an unknown query or document are left out"));
+        notes.push(format!("{left_out} pairs with an unknown query or document are skipped"));
     }
     if are_scored && without > 0 {
-        notes.push(format!("{without} pairs without a score are not used, others have one"));
+        notes.push(format!(
+            "{without} pairs without a score are not used, because other pairs have one"
+        ));
     }
     let pairs = &candidates.pairs;
     let by_query = ByQuery::new(queries.len(), || pairs.iter().map(|pair| pair.query));
@@ -289,7 +295,7 @@ fn write_scores(
         if negatives.is_empty() {
             return false;
         }
-        // Of a pair that is there twice the first counts.
+        // The first score of a repeated pair is used.
         let score_of: FxHashMap<u32, f32> =
             own().rev().map(|&Scored { doc, score, .. }| (doc, score)).collect();
         let best = negatives.iter().map(|doc| score_of[doc]).fold(f32::NEG_INFINITY, f32::max);
@@ -304,8 +310,10 @@ fn write_scores(
         unscored += (one.positives.len() - scored) as u64;
         let all = || one.positives.iter().chain(&drawn).copied();
         all().for_each(|doc| _ = used.insert(doc));
-        failed = watch.count("queries with scores written", done, None).and_then(|()| {
-            file.scores(queries.id(one.query), all().map(|doc| (docs.id(doc), score(doc))))
+        failed = steps.count("queries with scores written", done, None).and_then(|()| {
+            let scores = all().map(|doc| (docs.id(doc), score(doc)));
+            let line = score_line(queries.id(one.query), scores);
+            Ok(file.line(format_args!("{line}"))?)
         });
         done += 1;
         true
@@ -320,25 +328,25 @@ fn write_scores(
     Ok(name)
 }
 
-/// Writes masters and positive lists; all documents where none are named.
+/// Writes the masters and positive lists, with all documents of the collection if none are named.
 fn write(
-    part: &Part,
+    part: &SplitFolder,
     queries: &Collection,
     docs: &Collection,
     judged: &[Judged],
     used: Option<&Rows>,
     notes: &mut Vec<String>,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<(), DataError> {
     let rows = judged.iter().map(|one| Ok((queries.id(one.query), queries.text(one.query))));
-    let count = part.texts(Master::Queries, rows, watch)?;
+    let count = part.texts(Master::Queries, rows, steps)?;
     let mut rows: Vec<u32> = match used {
         Some(used) => used.iter().collect(),
         None => (0..docs.len() as u32).collect(),
     };
     rows.sort_by_key(|row| docs.id(*row));
     let rows = rows.iter().map(|row| Ok((docs.id(*row), docs.text(*row))));
-    let documents = part.texts(Master::Documents, rows, watch)?;
+    let documents = part.texts(Master::Documents, rows, steps)?;
     let ids = |one: &Judged| one.positives.iter().map(|doc| docs.id(*doc)).collect::<Vec<_>>();
     part.positives(judged.iter().map(|one| (queries.id(one.query), ids(one))))?;
     notes.push(format!("{}: {count} queries, {documents} documents", part.name()));

@@ -1,145 +1,103 @@
-//! The folder that is written: aside until it is whole, then renamed.
+//! The output folder of a conversion, which is written under a temporary name and renamed once it
+//! is complete.
 //!
-//! Lines are those of Python's `json.dumps(…, ensure_ascii=False)`, a blank after each colon and
-//! comma, so that the files equal the Python library's byte by byte.
+//! Lines have the format of Python's `json.dumps(…, ensure_ascii=False)`, with a blank after each
+//! colon and comma, so that the files equal those of the Python library byte for byte.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_sparse::files::aside;
+use splade_io::{LineWriter, NewFolder, free_bytes, is_free, write_file};
 
-use super::Watch;
+use super::Steps;
 use crate::error::DataError;
-use crate::lines::LineWriter;
-use crate::{SetPaths, free_bytes, verify};
+use crate::{SetPaths, verify};
 
-/// What a whole folder was made with.
+/// The file with the settings of a conversion, which marks a complete folder.
 pub(super) const SETTINGS: &str = "convert.json";
 
-/// A folder that is being written.
+/// An output folder that is being written.
 #[derive(Debug)]
 pub(super) struct Output {
     out: PathBuf,
-    /// Where everything is until the end.
-    aside: PathBuf,
+    folder: NewFolder,
+    /// Whether the folder of an earlier conversion may be replaced.
+    replace: bool,
 }
 
 impl Output {
-    /// Begins an empty folder beside `out`.
+    /// Creates an empty temporary folder beside `out`.
     pub(super) fn create(out: &Path, replace: bool) -> Result<Self, DataError> {
-        let is_empty = match std::fs::read_dir(out) {
-            Ok(mut entries) => entries.next().is_none(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-            Err(error) => return Err(DataError::io(out)(error)),
-        };
-        if !is_empty && !replace {
-            return Err(DataError::Data(format!(
-                "{} is not empty\nhint: name another folder, or replace it with --force",
-                out.display()
-            )));
+        if !is_free(out) {
+            // A path that is not a folder gives the error of the operating system.
+            std::fs::read_dir(out).map_err(DataError::io(out))?;
+            if !replace {
+                return Err(DataError::NotEmpty { path: out.to_path_buf() });
+            }
+            if !out.join(SETTINGS).is_file() {
+                let path = out.to_path_buf();
+                return Err(DataError::NotConverted { path, marker: SETTINGS });
+            }
         }
-        if !is_empty && !out.join(SETTINGS).is_file() {
-            return Err(DataError::Data(format!(
-                "{} was not made by a conversion: it has no {SETTINGS}; it is not replaced\n\
-                 hint: name another folder, or remove it yourself",
-                out.display()
-            )));
-        }
-        // A path that ends in a slash would put the folder aside into itself.
-        let out: PathBuf = out.components().collect();
-        let aside = aside(&out);
-        remove(&aside)?;
-        std::fs::create_dir_all(&aside).map_err(DataError::io(&aside))?;
-        Ok(Self { out, aside })
+        Ok(Self { out: out.to_path_buf(), folder: NewFolder::create(out)?, replace })
     }
 
-    /// A file of the folder.
+    /// Returns the path of a file in the temporary folder.
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.aside.join(name)
+        self.folder.path().join(name)
     }
 
-    /// Refuses to begin what does not fit on the disk.
+    /// Returns an error if the output will not fit on the disk.
     pub(super) fn check_room(&self, bytes: u64) -> Result<(), DataError> {
-        match free_bytes(&self.aside).filter(|free| *free < bytes) {
+        match free_bytes(self.folder.path()).filter(|free| *free < bytes) {
             None => Ok(()),
-            Some(free) => Err(DataError::Data(format!(
-                "{} needs about {bytes} bytes, {free} are free\nhint: free some, or name a folder \
-                 of another disk",
-                self.out.display()
-            ))),
+            Some(free) => Err(DataError::NoRoom { path: self.out.clone(), needed: bytes, free }),
         }
     }
 
-    /// A part of the set: `train` or `validation`.
-    pub(super) fn part(&self, name: &'static str) -> Result<Part, DataError> {
-        let dir = self.aside.join(name);
+    /// Creates the folder of a split, `train` or `validation`.
+    pub(super) fn split(&self, name: &'static str) -> Result<SplitFolder, DataError> {
+        let dir = self.path(name);
         std::fs::create_dir_all(&dir).map_err(DataError::io(&dir))?;
-        Ok(Part { name, dir })
+        Ok(SplitFolder { name, dir })
     }
 
-    /// Gives the folder its name.
-    pub(super) fn finish(mut self, settings: &Value) -> Result<(), DataError> {
-        let path = self.aside.join(SETTINGS);
-        let mut file = File::create(&path).map_err(DataError::io(&path))?;
-        let written = writeln!(file, "{settings:#}").and_then(|()| file.sync_all());
-        written.map_err(DataError::io(&path))?;
-        let old = self.out.with_added_extension("old");
-        remove(&old)?;
-        if self.out.exists() {
-            std::fs::rename(&self.out, &old).map_err(DataError::io(&self.out))?;
+    /// Writes the settings and renames the temporary folder to its final name.
+    pub(super) fn finish(self, settings: &Value) -> Result<(), DataError> {
+        write_file(&self.path(SETTINGS), format!("{settings:#}\n").as_bytes())?;
+        match self.replace {
+            true => self.folder.replace(SETTINGS)?,
+            false => self.folder.commit()?,
         }
-        std::fs::rename(&self.aside, &self.out).map_err(DataError::io(&self.out))?;
-        // Nothing is aside any more.
-        self.aside = PathBuf::new();
-        remove(&old)
+        Ok(())
     }
 }
 
-/// Of a folder that is not whole nothing is left.
-impl Drop for Output {
-    fn drop(&mut self) {
-        if !self.aside.as_os_str().is_empty() {
-            _ = std::fs::remove_dir_all(&self.aside);
-        }
-    }
-}
-
-fn remove(dir: &Path) -> Result<(), DataError> {
-    match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(DataError::io(dir)(error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A folder of masters, positive lists and triplets.
+/// The folder of a split, with masters, positive lists and triplets.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct SplitFolder {
     name: &'static str,
     dir: PathBuf,
 }
 
-impl Part {
+impl SplitFolder {
     pub(super) fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Writes one master: `(id, text)`.
+    /// Writes one master from pairs `(id, text)`.
     pub(super) fn texts<T: AsRef<str>>(
         &self,
         kind: Master,
         rows: impl IntoIterator<Item = Result<(i64, T), DataError>>,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<usize, DataError> {
         let (name, id_field, what) = kind.names();
         let mut file = LineWriter::create(&self.dir.join(format!("{name}.ndjson")))?;
         let mut count = 0;
         for row in rows {
             let (id, text) = row?;
-            watch.count(what, count, None)?;
+            steps.count(what, count, None)?;
             let text = Value::from(text.as_ref());
             file.line(format_args!("{{\"{id_field}\": {id}, \"text\": {text}}}"))?;
             count += 1;
@@ -148,7 +106,7 @@ impl Part {
         Ok(count)
     }
 
-    /// Writes the positives of queries: `(qid, doc_ids)`.
+    /// Writes the positive lists from pairs `(qid, doc_ids)`.
     pub(super) fn positives<I: IntoIterator<Item = i64>>(
         &self,
         rows: impl IntoIterator<Item = (i64, I)>,
@@ -159,26 +117,27 @@ impl Part {
             let ids = ids.join(", ");
             file.line(format_args!("{{\"qid\": {qid}, \"positive_doc_ids\": [{ids}]}}"))?;
         }
-        file.finish()
+        Ok(file.finish()?)
     }
 
-    /// Writes triplets: `[qid, positive, negative]`.
+    /// Writes triplets `[qid, positive, negative]`.
     pub(super) fn triplets(
         &self,
         rows: impl IntoIterator<Item = [i64; 3]>,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<(), DataError> {
         let mut file = LineWriter::create(&self.dir.join("triplets.ndjson"))?;
         for (count, [qid, positive, negative]) in rows.into_iter().enumerate() {
-            watch.count("triplets written", count, None)?;
+            steps.count("triplets written", count, None)?;
             file.line(format_args!(
                 "{{\"qid\": {qid}, \"pos_doc_id\": {positive}, \"neg_doc_id\": {negative}}}"
             ))?;
         }
-        file.finish()
+        Ok(file.finish()?)
     }
 
-    /// Takes the document master of another part, without a second copy where the disk allows it.
+    /// Links the document master of another split, or copies it if the disk does not support hard
+    /// links.
     pub(super) fn same_documents(&self, other: &Self) -> Result<(), DataError> {
         let name = "doc_master.ndjson";
         let (from, to) = (other.dir.join(name), self.dir.join(name));
@@ -187,7 +146,7 @@ impl Part {
             .map_err(DataError::io(&to))
     }
 
-    /// Reads what was written as training does; warnings come as notes.
+    /// Reads the written files as training does, and returns the warnings.
     pub(super) fn check(&self, scores: Option<&Path>) -> Result<Vec<String>, DataError> {
         let file = |name: &str| self.dir.join(format!("{name}.ndjson"));
         let (docs, queries, positives) =
@@ -207,7 +166,7 @@ impl Part {
     }
 }
 
-/// Which master.
+/// The kind of a master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Master {
     Queries,
@@ -226,6 +185,7 @@ impl Master {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scores::score_line;
 
     #[test]
     fn a_folder_appears_when_it_is_whole() {
@@ -242,17 +202,23 @@ mod tests {
         assert_eq!(names(), [""; 0]);
         let output = Output::create(&out, false).expect("created");
         std::fs::write(output.path("a"), "1").expect("written");
-        assert_eq!(names(), ["data.partial"]);
+        assert!(names().len() == 1 && names()[0].starts_with("data."), "{:?}", names());
         output.finish(&serde_json::json!({"seed": 1})).expect("finished");
         assert_eq!(names(), ["data"]);
         assert!(Output::create(&out, false).expect_err("there").to_string().contains("--force"));
+        // A folder of the user has a name that an earlier version of this code gave to the replaced
+        // folder.
+        let old = dir.path().join("data.old");
+        std::fs::create_dir(&old).expect("made");
+        std::fs::write(old.join("thesis.txt"), "mine").expect("written");
         let output = Output::create(&out, true).expect("created");
         std::fs::write(output.path("b"), "1").expect("written");
         assert!(out.join("a").is_file(), "the old one is there until the new one is whole");
         output.finish(&Value::Null).expect("finished");
         assert!(out.join("b").is_file() && !out.join("a").exists());
-        assert_eq!(names(), ["data"]);
-        // A folder of something else is never replaced.
+        assert_eq!(names(), ["data", "data.old"]);
+        assert!(old.join("thesis.txt").is_file());
+        // A folder that is not the output of a conversion is never replaced.
         std::fs::remove_file(out.join(SETTINGS)).expect("removed");
         let error = Output::create(&out, true).expect_err("not ours").to_string();
         assert!(error.contains("it is not replaced"), "{error}");
@@ -262,18 +228,20 @@ mod tests {
     fn lines_are_those_of_python() {
         let dir = tempfile::tempdir().expect("a folder");
         let output = Output::create(&dir.path().join("x"), false).expect("created");
-        let part = output.part("train").expect("a part");
-        let mut go_on = |_| true;
-        let watch = &mut Watch::new(&mut go_on);
+        let part = output.split("train").expect("a part");
+        let mut observer = ();
+        let steps = &mut Steps(&mut observer);
         let text = "あ \"\\/\u{8}\u{c}\n\r\t\u{1}\u{7f}\u{2028}";
-        part.texts(Master::Queries, [Ok((-1, text))], watch).expect("written");
+        part.texts(Master::Queries, [Ok((-1, text))], steps).expect("written");
         part.positives([(3, vec![1, 2]), (4, vec![])]).expect("written");
-        part.triplets([[1, 2, 3]], watch).expect("written");
+        part.triplets([[1, 2, 3]], steps).expect("written");
         let mut scores = LineWriter::create(&part.dir.join("s.ndjson")).expect("created");
-        scores.scores(1, [(2, 1.0), (-3, -0.25)]).expect("written");
+        let line = score_line(1, [(2, 1.0), (-3, -0.25)]);
+        scores.line(format_args!("{line}")).expect("written");
         scores.finish().expect("written");
         let read = |name: &str| std::fs::read_to_string(part.dir.join(name)).expect("a file");
-        // json.dumps({"qid": -1, "text": …}, ensure_ascii=False) of Python 3.11.
+        // The expected line is json.dumps({"qid": -1, "text": …}, ensure_ascii=False) of Python
+        // 3.11.
         let want =
             "{\"qid\": -1, \"text\": \"あ \\\"\\\\/\\b\\f\\n\\r\\t\\u0001\u{7f}\u{2028}\"}\n";
         assert_eq!(read("query_master.ndjson"), want);

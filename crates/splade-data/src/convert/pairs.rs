@@ -1,10 +1,10 @@
-//! Rows of queries and documents, and all of one query together.
+//! Triples and scored pairs of rows, grouped by query.
 
 use rustc_hash::FxHashSet;
 
 use crate::random::Random;
 
-/// A query, a document that answers it, and one that does not, by row.
+/// The rows of a query, a positive document and a negative document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Triple {
     pub(super) query: u32,
@@ -12,7 +12,7 @@ pub(super) struct Triple {
     pub(super) negative: u32,
 }
 
-/// A document of a query, by row, with a score; NaN where there is none.
+/// The rows of a query and a document, with a score that is NaN if there is none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scored {
     pub(super) query: u32,
@@ -20,16 +20,17 @@ pub(super) struct Scored {
     pub(super) score: f32,
 }
 
-/// The places of a list by query, each query's in the order of the list: 4 bytes an item.
+/// The positions of a list's items grouped by query, 4 bytes an item. The positions of a query keep
+/// the order of the list.
 #[derive(Debug)]
 pub(super) struct ByQuery {
-    /// Where the places of a query start, and where those of the last one end.
+    /// The start of each query's positions, followed by the end of the last.
     starts: Vec<u32>,
     places: Vec<u32>,
 }
 
 impl ByQuery {
-    /// Counts, then sorts. There are fewer than 2^32 items.
+    /// Groups the items of a list with a counting sort. The list must have fewer than 2^32 items.
     pub(super) fn new<I: Iterator<Item = u32>>(queries: usize, of: impl Fn() -> I) -> Self {
         let mut starts = vec![0u32; queries + 1];
         of().for_each(|query| starts[query as usize + 1] += 1);
@@ -45,21 +46,21 @@ impl ByQuery {
         Self { starts, places }
     }
 
-    /// The places of a query's items.
+    /// Returns the positions of a query's items.
     pub(super) fn get(&self, query: u32) -> &[u32] {
         let [start, end] = [query, query + 1].map(|query| self.starts[query as usize] as usize);
         &self.places[start..end]
     }
 }
 
-/// The different rows, in the order of their first.
+/// Returns the distinct rows in the order of their first occurrence.
 pub(super) fn unique(rows: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut seen = FxHashSet::default();
     rows.filter(|row| seen.insert(*row)).collect()
 }
 
-/// So many of the rows, drawn without replacement; all of them, in order, if there are no more or
-/// `count` is 0.
+/// Draws `count` of the rows without replacement. Returns all rows in their order if `count` is 0
+/// or not below their number.
 pub(super) fn sample(rows: Vec<u32>, count: usize, key: &[u64]) -> Vec<u32> {
     if count == 0 || rows.len() <= count {
         return rows;
@@ -68,7 +69,7 @@ pub(super) fn sample(rows: Vec<u32>, count: usize, key: &[u64]) -> Vec<u32> {
     chosen.into_iter().map(|place| rows[place]).collect()
 }
 
-/// A set of rows, a bit each.
+/// A set of rows, stored as one bit for each row.
 #[derive(Debug)]
 pub(super) struct Rows(Vec<u64>);
 
@@ -77,7 +78,7 @@ impl Rows {
         Self(vec![0; count.div_ceil(64)])
     }
 
-    /// Adds a row; whether it was not there.
+    /// Adds a row and returns whether it was new.
     pub(super) fn insert(&mut self, row: u32) -> bool {
         let (word, bit) = (&mut self.0[row as usize / 64], 1 << (row % 64));
         let is_new = *word & bit == 0;
@@ -89,7 +90,7 @@ impl Rows {
         self.0[row as usize / 64] & 1 << (row % 64) != 0
     }
 
-    /// Ascending.
+    /// Iterates over the rows of the set in ascending order.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
         (0..self.0.len() as u32 * 64).filter(|row| self.contains(*row))
     }

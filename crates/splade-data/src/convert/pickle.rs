@@ -1,28 +1,30 @@
-//! The pickle of `{query: {document: score}}`, read without running anything.
+//! Reads a pickle of `{query: {document: score}}` without executing any code.
 //!
-//! The machine knows the instructions that Python writes for dicts of integers, texts that are
-//! integers, and floats (protocols 2 to 5, Python's `pickletools`); anything else is an error that
-//! names it. A query is handed on as soon as the next one begins: memory is that of one query.
+//! The reader supports the instructions that Python writes for dicts of integers, strings that are
+//! integers, and floats (protocols 2 to 5, Python's `pickletools`). Any other instruction is an
+//! error that names it. A query is passed on as soon as the next one begins, so the memory is that
+//! of one query.
 
 use std::collections::HashMap;
 use std::io::BufRead;
 
-/// Values that wait at once: the scores of a query are written a thousand at a time.
+/// The maximum number of values on the stack. Python writes the scores of a query in groups of a
+/// thousand.
 const MAX_STACK: usize = 1 << 20;
 
-/// The scores of a query: `(document, score)`.
+/// The scores of a query, as pairs `(document, score)`.
 pub(super) type Scores = Vec<(i64, f64)>;
 
 enum Value {
     Mark,
     Id(i64),
     Score(f64),
-    /// The outer dict, whose items are not kept.
+    /// The outer dict, whose items are not stored.
     Outer,
     Inner(Scores),
 }
 
-/// Reads a pickle; `take` is called for every query in the order of the file.
+/// Reads a pickle and calls `take` for every query in the order of the file.
 pub(super) fn read<E: From<String>>(
     code: &mut dyn BufRead,
     mut take: impl FnMut(i64, Scores) -> Result<(), E>,
@@ -39,16 +41,18 @@ pub(super) fn read<E: From<String>>(
 struct Machine<'a> {
     code: &'a mut dyn BufRead,
     stack: Vec<Value>,
-    /// Ids that were texts. Dicts are remembered too, but never recalled.
+    /// The memo of ids that were strings. Dicts are numbered in the memo, too, but never read from
+    /// it.
     memo: HashMap<u64, i64>,
-    /// Values that were remembered, for the instruction that numbers them itself.
+    /// The number of memoized values, which the instruction `MEMOIZE` uses as the next index.
     remembered: u64,
 }
 
 type Done = Vec<(i64, Scores)>;
 
 impl Machine<'_> {
-    /// Runs an instruction; the queries that are whole now, nothing at the end.
+    /// Executes one instruction and returns the queries that are complete; `None` at the end of the
+    /// pickle.
     fn step(&mut self) -> Result<Option<Done>, String> {
         if self.stack.len() > MAX_STACK {
             return Err(format!("the pickle holds over {MAX_STACK} values at once"));
@@ -56,7 +60,7 @@ impl Machine<'_> {
         let [op] = self.take()?;
         match op {
             0x80 => _ = self.take::<1>()?,
-            // The length of what comes.
+            // The operand is the length of the next frame.
             0x95 => _ = self.take::<8>()?,
             b'}' => return self.dict().map(Some),
             b'(' => self.stack.push(Value::Mark),
@@ -108,13 +112,18 @@ impl Machine<'_> {
             }
             b'u' => {
                 let is_mark = |value: &Value| matches!(value, Value::Mark);
-                let at = self.stack.iter().rposition(is_mark).ok_or("no mark")?;
+                let at =
+                    self.stack.iter().rposition(is_mark).ok_or("the pickle is damaged: no mark")?;
                 let items = self.stack.split_off(at + 1);
                 self.stack.pop();
                 return self.set(items).map(Some);
             }
             b's' => {
-                let at = self.stack.len().checked_sub(2).ok_or("an empty stack")?;
+                let at = self
+                    .stack
+                    .len()
+                    .checked_sub(2)
+                    .ok_or("the pickle is damaged: an empty stack")?;
                 let items = self.stack.split_off(at);
                 return self.set(items).map(Some);
             }
@@ -148,21 +157,21 @@ impl Machine<'_> {
         if length > 8 {
             return Err("an integer of over 8 bytes".to_owned());
         }
-        // The last byte has the sign.
+        // The highest bit of the last byte is the sign.
         let sign = if bytes.last().is_some_and(|byte| *byte >= 0x80) { u8::MAX } else { 0 };
         bytes.resize(8, sign);
         Ok(bytes.iter().rev().fold(0, |value, byte| value << 8 | i64::from(*byte)))
     }
 
-    /// A text that is an id.
+    /// Reads a string that is an id.
     fn text(&mut self, length: u32) -> Result<(), String> {
         if length > 20 {
-            return Err(format!("a text of {length} bytes, which is no id"));
+            return Err(format!("a text of {length} bytes, which is not an id"));
         }
         let mut bytes = vec![0; length as usize];
         self.code.read_exact(&mut bytes).map_err(|error| error_of(&error))?;
         let text = String::from_utf8_lossy(&bytes);
-        let id = text.parse().map_err(|_| format!("the text {text:?}, which is no id"))?;
+        let id = text.parse().map_err(|_| format!("the text {text:?}, which is not an id"))?;
         self.stack.push(Value::Id(id));
         Ok(())
     }
@@ -175,13 +184,14 @@ impl Machine<'_> {
     }
 
     fn recall(&mut self, at: u64) -> Result<(), String> {
-        let id = self.memo.get(&at).ok_or("a value is used twice, which ids alone may be")?;
+        let id =
+            self.memo.get(&at).ok_or("a value is used twice, which is allowed only for ids")?;
         self.stack.push(Value::Id(*id));
         Ok(())
     }
 
-    /// An empty dict: the outer one first, then those of queries. Below the one that begins now,
-    /// the one before is whole.
+    /// Pushes an empty dict: the outer one first and then those of queries. When the dict of a
+    /// query begins, the previous query is complete.
     fn dict(&mut self) -> Result<Done, String> {
         let (new, done) = match &self.stack[..] {
             [] => (Value::Outer, Vec::new()),
@@ -198,7 +208,7 @@ impl Machine<'_> {
         Ok(done)
     }
 
-    /// Sets items of the dict on top.
+    /// Adds items to the dict on top of the stack.
     fn set(&mut self, items: Vec<Value>) -> Result<Done, String> {
         match self.stack.last_mut() {
             Some(Value::Outer) => queries(items),
@@ -218,7 +228,7 @@ impl Machine<'_> {
     }
 }
 
-/// Items of the outer dict.
+/// Converts the items of the outer dict into queries.
 fn queries(items: Vec<Value>) -> Result<Done, String> {
     let (mut items, mut done) = (items.into_iter(), Vec::new());
     while let Some(key) = items.next() {
@@ -260,7 +270,7 @@ mod tests {
             vec![(1, vec![(2, 0.5), (300, -1.0)]), (70_000, vec![]), (-5, vec![(1 << 40, 2.0)])];
         assert_eq!(run(PROTOCOL_2).expect("read"), want);
         assert_eq!(run(b"\x80\x02}q\x00.").expect("empty"), []);
-        // pickle.dumps({"7": {"8": 1.5}}, 4): a frame, short texts, one item each.
+        // The bytes are pickle.dumps({"7": {"8": 1.5}}, 4): a frame, short strings, one item each.
         let four = b"\x80\x04\x95\x18\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x017\x94}\x94\x8c\x018\x94G?\xf8\x00\x00\x00\x00\x00\x00ss.";
         assert_eq!(run(four).expect("read"), [(7, vec![(8, 1.5)])]);
     }
@@ -268,15 +278,15 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         for (code, want) in [
-            // A call of os.system.
+            // The bytes are a call of os.system.
             (&b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R."[..], "0x63 is not that of"),
             (b"\x80\x02]q\x00.", "0x5d"),
             (b"\x80\x02}q\x00(K\x01K\x02u.", "a query without a dict"),
             (b"\x80\x02}q\x00(K\x01}q\x01K\x02}q\x02su.", "items without a dict"),
             (b"\x80\x02K\x01.", "not a dict of dicts"),
-            (b"u", "no mark"),
-            (b"s", "an empty stack"),
-            (b"X\xff\xff\xff\xff", "which is no id"),
+            (b"u", "the pickle is damaged: no mark"),
+            (b"s", "the pickle is damaged: an empty stack"),
+            (b"X\xff\xff\xff\xff", "which is not an id"),
             (b"", "cut off"),
             (&PROTOCOL_2[..20], "cut off"),
         ] {

@@ -1,9 +1,9 @@
-//! The training pairs of a cross-encoder, as the Python library's example reads them: a pickle,
-//! packed with gzip, of `(dev_samples, train_samples)`.
+//! Writes the training pairs of a cross-encoder, as the Python library's example reads them: a
+//! pickle of `(dev_samples, train_samples)`, compressed with gzip.
 //!
-//! A dev sample is a dict of `query`, `positive` and `negative`, the last two lists of texts; a train
-//! sample a tuple of query, document and label. The pickle is of protocol 2 (Python's
-//! `pickletools`) and written as a stream: memory does not grow with it.
+//! A dev sample is a dict of `query`, `positive` and `negative`, of which the last two are lists of
+//! texts. A train sample is a tuple of query, document and label. The pickle has protocol 2
+//! (Python's `pickletools`) and is written as a stream, so the memory does not grow with it.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 
 use crate::error::DataError;
 
-/// A file that is being written: dev samples, then train samples.
+/// A file of samples that is being written: dev samples, then train samples.
 pub(super) struct Samples {
     path: PathBuf,
     sink: GzEncoder<BufWriter<File>>,
@@ -23,15 +23,15 @@ pub(super) struct Samples {
 const EMPTY_LIST: &[u8] = b"]";
 const EMPTY_DICT: &[u8] = b"}";
 const MARK: &[u8] = b"(";
-/// Items since the mark, to the list below it.
+/// The instruction that appends the items since the mark to the list below the mark.
 const APPENDS: &[u8] = b"e";
-/// Keys and values since the mark, to the dict below it.
+/// The instruction that adds the keys and values since the mark to the dict below the mark.
 const SET_ITEMS: &[u8] = b"u";
-/// The top, to the list below it.
+/// The instruction that appends the top of the stack to the list below it.
 const APPEND: &[u8] = b"a";
-/// Remembers the top as number 0.
+/// The instruction that stores the top of the stack as memo 0.
 const PUT: &[u8] = b"q\0";
-/// Number 0 again.
+/// The instruction that pushes memo 0.
 const GET: &[u8] = b"h\0";
 
 impl Samples {
@@ -62,12 +62,12 @@ impl Samples {
         self.write(APPEND)
     }
 
-    /// After the last dev sample.
+    /// Ends the list of dev samples and begins that of train samples.
     pub(super) fn end_of_dev(&mut self) -> Result<(), DataError> {
         self.write(EMPTY_LIST)
     }
 
-    /// The samples of a query: documents with their labels.
+    /// Writes the train samples of a query: documents with their labels.
     pub(super) fn train(
         &mut self,
         query: &str,
@@ -81,7 +81,8 @@ impl Samples {
                 self.write(GET)?;
             }
             self.text(doc.as_ref())?;
-            // A byte as an integer, and a tuple of the last three.
+            // The instructions push a byte as an integer and build a tuple of the last three
+            // values.
             self.write(&[b'K', u8::from(label), 0x87])?;
             self.write(APPEND)?;
         }
@@ -89,7 +90,7 @@ impl Samples {
     }
 
     pub(super) fn finish(mut self) -> Result<(), DataError> {
-        // A tuple of the last two, the end.
+        // The instructions build a tuple of the last two values and end the pickle.
         self.write(b"\x86.")?;
         let file = self.sink.finish().and_then(|file| file.into_inner()?.sync_all());
         file.map_err(DataError::io(&self.path))
@@ -105,9 +106,8 @@ impl Samples {
     }
 
     fn text(&mut self, text: &str) -> Result<(), DataError> {
-        let length = u32::try_from(text.len()).map_err(|_| {
-            DataError::Data(format!("{}: a text has over 4 GB", self.path.display()))
-        })?;
+        let length = u32::try_from(text.len())
+            .map_err(|_| DataError::form(&self.path, "a text is larger than 4 GB"))?;
         self.write(b"X")?;
         self.write(&length.to_le_bytes())?;
         self.write(text.as_bytes())

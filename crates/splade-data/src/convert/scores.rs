@@ -1,13 +1,14 @@
-//! Hard negatives and teachers' scores of others.
+//! Reads published hard negatives and teacher scores.
 //!
-//! | file | holds |
+//! | file | contents |
 //! |---|---|
-//! | `.pkl`, `.pickle` | `{query: {document: score}}`: sentence-transformers' `…-scores.pkl.gz`, which naver's programs read too |
+//! | `.pkl`, `.pickle` | `{query: {document: score}}`: the file `…-scores.pkl.gz` of sentence-transformers, which naver's programs read as well |
 //! | `.json` | the same as one JSON object |
-//! | `.ndjson`, `.jsonl` | a line each: `{"qid", "scores"}`, ours; `{"qid", "pos", "neg": {system: […]}}`, sentence-transformers' hard negatives, of ids or of `{"pid", "ce-score"}`; `{"query", "docs", "scores"}` and `{"query", "pos", "negs"}`, OpenSearch's, of texts |
-//! | any other | a TREC run; five fields with tabs between them: query, positive, negative and their scores (naver, texts or ids), or the two scores before three ids (Hofstätter et al., arXiv 2010.02666) |
+//! | `.ndjson`, `.jsonl` | lines of our format `{"qid", "scores"}`; hard negatives of sentence-transformers, `{"qid", "pos", "neg": {system: […]}}` with ids or with `{"pid", "ce-score"}`; lines of OpenSearch with texts, `{"query", "docs", "scores"}` and `{"query", "pos", "negs"}` |
+//! | any other | a TREC run; or five fields separated by tabs: query, positive, negative and their scores (naver, texts or ids), or the two scores before three ids (Hofstätter et al., arXiv 2010.02666) |
 //!
-//! Each also packed (`.gz`, `.zst`). All become rows with a score, 12 bytes each.
+//! Each file may be compressed (`.gz`, `.zst`). All are converted to rows with a score, 12 bytes
+//! each.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,21 +16,21 @@ use std::path::Path;
 
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde_json::Value;
-use splade_sparse::files::{Lines, open_text};
+use splade_io::{Lines, open_text};
 
 use super::collection::{ByText, Collection};
 use super::pairs::Scored;
-use super::{Watch, error, pickle};
+use super::{Steps, error, pickle};
 use crate::error::DataError;
 
-/// What a file says of pairs of queries and documents that are known.
+/// The pairs of a file whose query and document are known.
 pub(super) struct Candidates<'a> {
     queries: &'a Collection,
     docs: &'a Collection,
-    /// Made when the first text is looked up.
+    /// The indexes of queries and documents by text, built when the first text is looked up.
     texts: Option<[ByText; 2]>,
     pub(super) pairs: Vec<Scored>,
-    /// Pairs with an unknown query or document.
+    /// The number of pairs with an unknown query or document.
     pub(super) left_out: u64,
 }
 
@@ -38,16 +39,16 @@ impl<'a> Candidates<'a> {
         path: &Path,
         queries: &'a Collection,
         docs: &'a Collection,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<Self, DataError> {
         let mut this = Self { queries, docs, texts: None, pairs: Vec::new(), left_out: 0 };
         let name = path.to_string_lossy().to_lowercase();
         let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
         match name.rsplit('.').next().unwrap_or_default() {
-            "pkl" | "pickle" => this.read_pickle(path, watch)?,
-            "json" => this.read_json(path, watch)?,
-            "ndjson" | "jsonl" => this.read_lines(path, watch, Self::json_line)?,
-            _ => this.read_lines(path, watch, Self::field_line)?,
+            "pkl" | "pickle" => this.read_pickle(path, steps)?,
+            "json" => this.read_json(path, steps)?,
+            "ndjson" | "jsonl" => this.read_lines(path, steps, Self::json_line)?,
+            _ => this.read_lines(path, steps, Self::field_line)?,
         }
         match this.pairs.len() {
             0 => Err(error(path, "no pair has a query and a document that are known")),
@@ -58,7 +59,7 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// Pairs without a score.
+    /// Returns the number of pairs without a score.
     pub(super) fn unscored(&self) -> usize {
         self.pairs.iter().filter(|pair| pair.score.is_nan()).count()
     }
@@ -70,7 +71,10 @@ impl<'a> Candidates<'a> {
 
     fn push(&mut self, rows: Option<(u32, u32)>, score: Option<f64>) -> Result<(), String> {
         if score.is_some_and(|score| !(score as f32).is_finite()) {
-            return Err(format!("a score is {}, which is no finite number", score.unwrap_or(0.0)));
+            return Err(format!(
+                "a score is {}, which is not a finite number",
+                score.unwrap_or(0.0)
+            ));
         }
         match rows {
             Some((query, doc)) => {
@@ -82,11 +86,11 @@ impl<'a> Candidates<'a> {
         Ok(())
     }
 
-    fn read_pickle(&mut self, path: &Path, watch: &mut Watch<'_>) -> Result<(), DataError> {
-        let mut file = open_text(path).map_err(|error| DataError::Data(error.to_string()))?;
+    fn read_pickle(&mut self, path: &Path, steps: &mut Steps<'_>) -> Result<(), DataError> {
+        let mut file = open_text(path)?;
         let mut stopped = Ok(());
         let read = pickle::read::<String>(&mut file, |query, scores| {
-            stopped = watch.at("pairs read", self.pairs.len(), None);
+            stopped = steps.at("pairs read", self.pairs.len(), None);
             if stopped.is_err() {
                 return Err(String::new());
             }
@@ -96,13 +100,13 @@ impl<'a> Candidates<'a> {
         read.map_err(|message| error(path, &message))
     }
 
-    fn read_json(&mut self, path: &Path, watch: &mut Watch<'_>) -> Result<(), DataError> {
-        let file = open_text(path).map_err(|error| DataError::Data(error.to_string()))?;
+    fn read_json(&mut self, path: &Path, steps: &mut Steps<'_>) -> Result<(), DataError> {
+        let file = open_text(path)?;
         let mut json = serde_json::Deserializer::from_reader(file);
         let mut stopped = Ok(());
         let run = Run {
             take: &mut |query: &str, doc: &str, score| {
-                stopped = watch.count("pairs read", self.pairs.len(), None);
+                stopped = steps.count("pairs read", self.pairs.len(), None);
                 if stopped.is_err() {
                     return Err(String::new());
                 }
@@ -117,25 +121,24 @@ impl<'a> Candidates<'a> {
     fn read_lines(
         &mut self,
         path: &Path,
-        watch: &mut Watch<'_>,
-        take: impl Fn(&mut Self, &str, &mut Watch<'_>) -> Result<(), LineError>,
+        steps: &mut Steps<'_>,
+        take: impl Fn(&mut Self, &str, &mut Steps<'_>) -> Result<(), LineError>,
     ) -> Result<(), DataError> {
-        let told = |error: splade_sparse::files::FileError| DataError::Data(error.to_string());
-        let mut lines = Lines::open(path).map_err(told)?;
+        let mut lines = Lines::open(path)?;
         let mut number = 0;
-        while let Some(line) = lines.next_line().map_err(told)? {
-            watch.count("lines read", number, None)?;
+        while let Some(line) = lines.next_line()? {
+            steps.count("lines read", number, None)?;
             number += 1;
-            match take(self, &line, watch) {
+            match take(self, &line, steps) {
                 Ok(()) => {}
-                Err(LineError::Text(message)) => return Err(told(lines.error(message))),
+                Err(LineError::Text(message)) => return Err(lines.error(message).into()),
                 Err(LineError::Other(error)) => return Err(error),
             }
         }
         Ok(())
     }
 
-    fn json_line(&mut self, line: &str, watch: &mut Watch<'_>) -> Result<(), LineError> {
+    fn json_line(&mut self, line: &str, steps: &mut Steps<'_>) -> Result<(), LineError> {
         let mut object: HashMap<String, Value> =
             serde_json::from_str(line).map_err(|error| format!("not a JSON object: {error}"))?;
         let mut take = |key: &str| object.remove(key);
@@ -152,7 +155,7 @@ impl<'a> Candidates<'a> {
                 return Err("there are not as many scores as docs".into());
             }
             for (place, doc) in docs.iter().enumerate() {
-                let rows = self.by_texts(query, doc, watch)?;
+                let rows = self.by_texts(query, doc, steps)?;
                 self.push(rows, scores.as_ref().map(|scores| scores[place]))?;
             }
             return Ok(());
@@ -185,25 +188,25 @@ impl<'a> Candidates<'a> {
         Ok(())
     }
 
-    fn field_line(&mut self, line: &str, watch: &mut Watch<'_>) -> Result<(), LineError> {
+    fn field_line(&mut self, line: &str, steps: &mut Steps<'_>) -> Result<(), LineError> {
         let tabbed: Vec<&str> = line.trim_end().split('\t').collect();
         if let [a, b, c, d, e] = tabbed[..] {
             let scores = |first: &str, second: &str| Some((number(first)?, number(second)?));
             let id = |text: &str| text.parse::<i64>().ok();
             if let (Some((first, second)), Some(query), Some(positive), Some(negative)) =
                 (scores(a, b), id(c), id(d), id(e))
-                // Three ids, then scores that may be whole numbers, look the same: a query that is
-                // known decides.
+                // A line with three ids may have whole numbers as scores and then looks the same as
+                // a line with three texts; a known query decides.
                 && (self.queries.row(query).is_some() || scores(d, e).is_none())
             {
                 self.add(query, positive, Some(first))?;
                 return Ok(self.add(query, negative, Some(second))?);
             }
-            let (first, second) = scores(d, e).ok_or("the last two fields are no scores")?;
+            let (first, second) = scores(d, e).ok_or("the last two fields are not scores")?;
             for (doc, score) in [(b, first), (c, second)] {
                 let rows = match (id(a), id(doc)) {
                     (Some(query), Some(doc)) => self.queries.row(query).zip(self.docs.row(doc)),
-                    _ => self.by_texts(a.trim(), doc.trim(), watch)?,
+                    _ => self.by_texts(a.trim(), doc.trim(), steps)?,
                 };
                 self.push(rows, Some(score))?;
             }
@@ -211,11 +214,11 @@ impl<'a> Candidates<'a> {
         }
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [query, _, doc, _, score, _] = fields[..] else {
-            return Err("expected the six fields of a TREC run, or five with tabs between them: \
+            return Err("expected the six fields of a TREC run, or five separated by tabs: \
                         query, positive, negative and their scores"
                 .into());
         };
-        let score = number(score).ok_or("the fifth field is no score")?;
+        let score = number(score).ok_or("the fifth field is not a score")?;
         Ok(self.add(id_of(query)?, id_of(doc)?, Some(score))?)
     }
 
@@ -223,21 +226,21 @@ impl<'a> Candidates<'a> {
         &mut self,
         query: &str,
         doc: &str,
-        watch: &mut Watch<'_>,
+        steps: &mut Steps<'_>,
     ) -> Result<Option<(u32, u32)>, DataError> {
         let (queries, docs) = (self.queries, self.docs);
         let [by_query, by_doc] = match &mut self.texts {
             Some(texts) => texts,
-            None => self.texts.insert([index(queries, watch)?, index(docs, watch)?]),
+            None => self.texts.insert([index(queries, steps)?, index(docs, steps)?]),
         };
         let query = by_query.find(query, |row| queries.text(row));
         Ok(query.zip(by_doc.find(doc, |row| docs.text(row))))
     }
 }
 
-/// Rows by text; of equal texts the first counts.
-pub(super) fn index(texts: &Collection, watch: &mut Watch<'_>) -> Result<ByText, DataError> {
-    ByText::new(0..texts.len() as u32, |row| texts.text(row), "texts compared", watch)
+/// Builds the index of rows by text, in which the first of equal texts is preferred.
+pub(super) fn index(texts: &Collection, steps: &mut Steps<'_>) -> Result<ByText, DataError> {
+    ByText::new(0..texts.len() as u32, |row| texts.text(row), "texts compared", steps)
 }
 
 enum LineError {
@@ -264,13 +267,13 @@ impl From<DataError> for LineError {
 }
 
 fn id_of(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| format!("{text:?} is no integer id"))
+    text.parse().map_err(|_| format!("{text:?} is not an integer id"))
 }
 
 fn id(value: &Value) -> Result<i64, String> {
     match value {
         Value::String(text) => id_of(text),
-        value => value.as_i64().ok_or_else(|| format!("{value} is no integer id")),
+        value => value.as_i64().ok_or_else(|| format!("{value} is not an integer id")),
     }
 }
 
@@ -278,7 +281,7 @@ fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok()
 }
 
-/// A text, or a list of texts.
+/// Returns the texts of a value that is a text or a list of texts.
 fn texts(value: Value) -> Result<Vec<String>, String> {
     let list = match value {
         Value::Array(list) => list,
@@ -297,7 +300,7 @@ fn numbers(value: Option<Value>) -> Result<Vec<f64>, String> {
     numbers.ok_or_else(|| "a score is not a number".to_owned())
 }
 
-/// `{query: {document: score}}`, of which nothing is kept.
+/// A visitor for `{query: {document: score}}` that passes items on and stores nothing.
 struct Run<F> {
     take: F,
 }
@@ -325,7 +328,7 @@ impl<'de, F: FnMut(&str, &str, f64) -> Result<(), String>> Visitor<'de> for Run<
     }
 }
 
-/// `{document: score}`.
+/// A visitor for the inner object, `{document: score}`.
 struct Docs<'a, F> {
     query: &'a str,
     take: &'a mut F,

@@ -1,41 +1,42 @@
-//! Questions about paragraphs in SQuAD's form (Rajpurkar et al., arXiv 1606.05250), of which JaQuAD
-//! (So et al., arXiv 2202.01764) is one: `{"data": [{"title", "paragraphs": [{"context", "qas":
-//! [{"id", "question", "is_impossible"}]}]}]}`.
+//! Converts questions about paragraphs in the form of SQuAD (Rajpurkar et al., arXiv 1606.05250),
+//! such as JaQuAD (So et al., arXiv 2202.01764): `{"data": [{"title", "paragraphs": [{"context",
+//! "qas": [{"id", "question", "is_impossible"}]}]}]}`.
 //!
-//! A document is the title of its article, a blank and the paragraph; equal ones are one document.
-//! A question's positive is its paragraph. Questions that cannot be answered (SQuAD 2.0) are left
-//! out. Train has its own paragraphs; evaluations search those of train too.
-//! Documents count from 1 and queries go on behind them; `query_ids.tsv` has the number and the id
-//! of each query.
+//! A document is the title of its article, a blank and the paragraph; equal documents are merged.
+//! The positive of a question is its paragraph. Questions that cannot be answered (SQuAD 2.0) are
+//! skipped. Train contains its own paragraphs, and evaluations search those of train as well.
+//! Documents are numbered from 1 and queries after them; `query_ids.tsv` lists the number and the
+//! id of each query.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
-use splade_sparse::files::open_text;
+use splade_io::open_text;
 
 use super::output::{Master, Output};
-use super::{Watch, error};
+use super::{Steps, error};
 use crate::error::DataError;
-use crate::lines::LineWriter;
+use splade_io::LineWriter;
 
-/// What to make of SQuAD's files.
+/// Options for converting files in the form of SQuAD.
 #[derive(Debug, Clone)]
 pub struct SquadOptions {
-    /// Files of train.
+    /// The files that become `train`.
     pub train: Vec<PathBuf>,
-    /// Files of validation.
+    /// The files that become `validation`.
     pub dev: Vec<PathBuf>,
-    /// Whether documents begin with the title of their article.
+    /// Whether the text of a document begins with the title of its article.
     pub titles: bool,
 }
 
 impl SquadOptions {
-    /// Finds the files of a folder: `train` and `dev` (or `validation`) in it, or in its folder
-    /// `data`, folders of `.json` files, or files whose names begin so.
+    /// Finds the files in a folder or in its subfolder `data`. The parts `train` and `dev` (or
+    /// `validation`) are folders of `.json` files, or files whose names begin with the name of the
+    /// part.
     ///
     /// # Errors
-    /// If there are none.
+    /// Returns an error if a part has no files.
     pub fn find(dir: &Path, titles: bool) -> Result<Self, DataError> {
         let part = |names: &[&str]| -> Result<Vec<PathBuf>, DataError> {
             for dir in [dir, &dir.join("data")] {
@@ -56,7 +57,7 @@ impl SquadOptions {
     }
 }
 
-/// The `.json` files of a folder whose names begin so, by name.
+/// Returns the `.json` files of a folder whose names begin with `begin`, sorted by name.
 fn json_files(dir: &Path, begin: &str) -> Vec<PathBuf> {
     let is_wanted = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -94,7 +95,7 @@ struct Question {
     is_impossible: bool,
 }
 
-/// Texts of documents, each once, and the queries of the parts.
+/// The distinct texts of documents, and the queries of the parts.
 #[derive(Default)]
 struct Data {
     docs: Vec<String>,
@@ -106,15 +107,16 @@ struct Data {
 struct Query {
     id: String,
     text: String,
-    /// The row of the document.
+    /// The row of the document that answers the query.
     positive: usize,
 }
 
 impl Data {
     fn read(&mut self, path: &Path, titles: bool) -> Result<(), DataError> {
-        let file = open_text(path).map_err(|error| DataError::Data(error.to_string()))?;
-        let file: File = serde_json::from_reader(file)
-            .map_err(|message| error(path, &format!("it has not the form of SQuAD: {message}")))?;
+        let file = open_text(path)?;
+        let file: File = serde_json::from_reader(file).map_err(|message| {
+            error(path, &format!("it does not have the form of SQuAD: {message}"))
+        })?;
         for Article { title, paragraphs } in file.data {
             for Paragraph { context, qas } in paragraphs {
                 let text = match titles && !title.is_empty() {
@@ -147,15 +149,15 @@ impl Data {
 pub(super) fn convert(
     options: &SquadOptions,
     output: &Output,
-    watch: &mut Watch<'_>,
+    steps: &mut Steps<'_>,
 ) -> Result<Vec<String>, DataError> {
     let mut data = Data::default();
     let files = options.train.len() + options.dev.len();
-    // Documents and queries before the end of each part.
+    // The numbers of documents and queries at the end of each part.
     let mut ends = Vec::new();
     for part in [&options.train, &options.dev] {
         for path in part {
-            watch.at("files read", ends.len(), files)?;
+            steps.at("files read", ends.len(), files)?;
             data.read(path, options.titles)?;
         }
         ends.push((data.docs.len(), data.queries.len()));
@@ -175,20 +177,21 @@ pub(super) fn convert(
         ("validation", train_queries..all_queries, 0..all_docs),
     ] {
         if queries.is_empty() {
-            return Err(DataError::Data(format!("no question of {name} can be answered")));
+            let message = format!("no question of {name} can be answered");
+            return Err(DataError::NothingLeft(message));
         }
-        let part = output.part(name)?;
+        let part = output.split(name)?;
         notes.push(format!("{name}: {} queries, {} documents", queries.len(), docs.len()));
         let rows = queries.clone().map(|row| Ok((query_id(row), &data.queries[row].text)));
-        part.texts(Master::Queries, rows, watch)?;
+        part.texts(Master::Queries, rows, steps)?;
         let rows = docs.map(|row| Ok((row as i64 + 1, &data.docs[row])));
-        part.texts(Master::Documents, rows, watch)?;
+        part.texts(Master::Documents, rows, steps)?;
         let positive = |row: usize| [data.queries[row].positive as i64 + 1];
         part.positives(queries.map(|row| (query_id(row), positive(row))))?;
         notes.extend(part.check(None)?);
     }
     if data.impossible > 0 {
-        notes.push(format!("{} questions without an answer are left out", data.impossible));
+        notes.push(format!("{} questions without an answer are skipped", data.impossible));
     }
     Ok(notes)
 }

@@ -1,37 +1,39 @@
-//! Triples of a query, a positive and a negative: a line each, ids or texts, tabs between them.
+//! Reads triples of a query, a positive and a negative: one in each line, as ids or texts separated
+//! by tabs.
 
 use std::io::BufRead;
 use std::path::Path;
 
-use splade_sparse::files::open_text;
+use splade_io::open_text;
 
 use super::pairs::Triple;
-use super::{Watch, error};
+use super::{Steps, error};
 use crate::error::DataError;
 
-/// Reads a file, packed or not; the first line decides whether it has ids or texts. What `by_ids`
-/// and `by_texts` do not know is left out and counted.
+/// Reads a file, compressed or not. The first line decides whether the file contains ids or texts.
+/// Triples that `by_ids` or `by_texts` does not know are skipped and counted.
 pub(super) fn read(
     path: &Path,
     by_ids: impl Fn([i64; 3]) -> Option<Triple>,
-    mut by_texts: impl FnMut([&str; 3], &mut Watch<'_>) -> Result<Option<Triple>, DataError>,
-    watch: &mut Watch<'_>,
+    mut by_texts: impl FnMut([&str; 3], &mut Steps<'_>) -> Result<Option<Triple>, DataError>,
+    steps: &mut Steps<'_>,
 ) -> Result<(Vec<Triple>, u64), DataError> {
-    let mut reader = open_text(path).map_err(|error| DataError::Data(error.to_string()))?;
+    let mut reader = open_text(path)?;
     let (mut triples, mut left_out) = (Vec::new(), 0);
     let (mut line, mut number, mut are_ids) = (Vec::new(), 0, None);
     while reader.read_until(b'\n', &mut line).map_err(DataError::io(path))? > 0 {
-        watch.count("triples read", number, None)?;
+        steps.count("triples read", number, None)?;
         number += 1;
         let here = |message: &str| {
-            DataError::Data(format!("{}, line {number}: {message}", path.display()))
+            let (path, message) = (path.to_path_buf(), message.to_owned());
+            DataError::Line { path, line: number, message }
         };
         let text = std::str::from_utf8(&line).map_err(|_| here("it is not UTF-8"))?;
         let mut fields = text.trim_end().split('\t');
         let (Some(query), Some(positive), Some(negative), None) =
             (fields.next(), fields.next(), fields.next(), fields.next())
         else {
-            return Err(here("expected a query, a positive and a negative, tabs between them"));
+            return Err(here("expected a query, a positive and a negative, separated by tabs"));
         };
         let fields = [query, positive, negative];
         let is_id = |field: &str| field.parse::<i64>().is_ok();
@@ -42,7 +44,7 @@ pub(super) fn read(
                 };
                 by_ids([query, positive, negative])
             }
-            false => by_texts(fields, watch)?,
+            false => by_texts(fields, steps)?,
         };
         match triple {
             Some(triple) => triples.push(triple),

@@ -1,12 +1,14 @@
-//! Hard negatives: documents that a search finds for a query and that do not answer it.
+//! Chooses hard negatives: documents that a search ranks high for a query but that do not answer
+//! it.
 //!
 //! ```text
-//! rankings, one a source ─► less positives ─► ranks ─► less likely false negatives ─► take ─► scores
+//! one ranking for each source ─► remove positives ─► select ranks ─► remove likely false
+//! negatives ─► take ─► scores
 //! ```
 //!
 //! The margins are those of sentence-transformers' `mine_hard_negatives` (NV-Retriever, arXiv
-//! 2407.15831): a negative that a teacher finds almost as good as the worst positive may be a
-//! positive that nobody judged. What is drawn depends on the seed and the query alone.
+//! 2407.15831): a negative that a teacher scores almost as high as the worst positive may be an
+//! unjudged positive. Random choices depend only on the seed and the query.
 
 mod teacher;
 
@@ -16,59 +18,60 @@ use rustc_hash::FxHashSet;
 
 use crate::random::{Random, hash};
 
-/// Where negatives come from.
+/// The rules for taking negatives from one ranking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MineSource {
-    /// Ranks that are passed over: the best may be positives that nobody judged.
+    /// The number of top ranks that are skipped, because they may contain unjudged positives.
     pub skip: usize,
-    /// The last rank, counted without positives.
+    /// The last rank that is considered, counted without positives.
     pub depth: usize,
-    /// Negatives to take; all if none.
+    /// The number of negatives to take; `None` takes all.
     pub take: Option<usize>,
-    /// Whether these are drawn or the best.
+    /// Whether the negatives are drawn at random; if false, those with the best ranks are taken.
     pub at_random: bool,
 }
 
-/// Which negatives are likely to be false.
+/// The rules that exclude negatives that are likely to be false. A rule that is `None` excludes
+/// nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Margins {
-    /// Keep those that score at least so much less than the worst positive.
+    /// The minimum difference between the score of the worst positive and that of a negative.
     pub absolute: Option<f32>,
-    /// Keep those that score at least this share less than the worst positive. sentence-transformers
-    /// multiplies a positive that is below zero, too, and so lets through what is better; here the
-    /// share is of its distance from zero.
+    /// The minimum difference between the score of the worst positive and that of a negative, as a
+    /// share of the positive's absolute score. sentence-transformers multiplies the positive's
+    /// score itself, so that for a score below zero it keeps negatives with better scores.
     pub relative: Option<f32>,
-    /// Keep those of at most this score.
+    /// The maximum score of a negative.
     pub max_score: Option<f32>,
-    /// Keep those of at least this score.
+    /// The minimum score of a negative.
     pub min_score: Option<f32>,
 }
 
-/// What became of the rankings of a query.
+/// The documents that were chosen for one query.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mined {
-    /// Positives in their order, then negatives by source, each once, with the teacher's score; a
-    /// positive without one has the best of the negatives. Without a teacher all have 1. Of no use
-    /// where there is no negative.
+    /// The positives in their order and then the distinct negatives of each source, with teacher
+    /// scores. A positive without a score gets the best score of the negatives. Without a teacher
+    /// all scores are 1. If there are no negatives, the list is not usable.
     pub scores: Vec<(i64, f32)>,
-    /// How many of the above are negatives.
+    /// The number of negatives in `scores`.
     pub negatives: usize,
-    /// Positives that have the score of a negative.
+    /// The number of positives that got the score of a negative.
     pub unscored_positives: usize,
-    /// What was left out.
+    /// The counts of excluded documents.
     pub left_out: LeftOut,
 }
 
-/// Documents of rankings that are no negatives, over all sources.
+/// Counts of documents in the rankings that were not taken as negatives, over all sources.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// All documents of the rankings, within the depth.
+    /// The number of all documents in the rankings, up to the depth.
     pub of: u64,
-    /// Positives.
+    /// The number of positives.
     pub positives: u64,
-    /// Likely false negatives, and those out of the range of scores.
+    /// The number of documents that a margin or a score limit excluded.
     pub by_margin: u64,
-    /// Without a score of the teacher, where there is a teacher.
+    /// The number of documents without a teacher score; 0 without a teacher.
     pub unscored: u64,
 }
 
@@ -82,7 +85,8 @@ impl std::ops::AddAssign for LeftOut {
 }
 
 impl Margins {
-    /// Whether a negative is likely to be one, by the worst positive where one has a score.
+    /// Returns whether a negative with this score is kept. `worst` is the score of the worst
+    /// positive, if any positive has one.
     fn keep(&self, score: f32, worst: Option<f32>) -> bool {
         let far = |enough: fn(f32, f32, f32) -> bool, margin: Option<f32>| {
             margin.is_none_or(|margin| worst.is_some_and(|worst| enough(score, worst, margin)))
@@ -94,21 +98,23 @@ impl Margins {
     }
 }
 
-/// How negatives are chosen.
+/// The settings for choosing negatives.
 #[derive(Debug, Clone)]
 pub struct Miner {
-    /// One for each ranking of a query.
+    /// The rules for each ranking of a query.
     pub sources: Vec<MineSource>,
-    /// What a teacher's scores decide.
+    /// The limits on teacher scores.
     pub margins: Margins,
-    /// Decides what is drawn.
+    /// The seed for random choices.
     pub seed: u64,
 }
 
 impl Miner {
-    /// Chooses the negatives of a query out of a ranking for each source, best first.
+    /// Chooses the negatives of a query from its rankings, one for each source, best document
+    /// first.
     ///
-    /// A negative that an earlier source has taken is passed over, so that each source takes others.
+    /// A negative that an earlier source has taken is skipped, so that each source takes other
+    /// documents.
     pub fn choose(
         &self,
         query: i64,
@@ -147,7 +153,7 @@ impl Miner {
             if source.at_random {
                 let key = [self.seed, place as u64, query as u64];
                 let mut chosen = Random::new(&key).choose(take, kept.len());
-                // By rank, as the best are.
+                // Drawn negatives are sorted by rank, as the best ones are.
                 chosen.sort_unstable();
                 kept = chosen.into_iter().map(|place| kept[place]).collect();
             } else {
@@ -156,7 +162,7 @@ impl Miner {
             seen.extend(&kept);
             negatives.extend(kept);
         }
-        // As `convert` scores positives that a teacher did not see.
+        // Positives without a score get the same score as in `convert`.
         let best = negatives.iter().filter_map(|doc| score(*doc)).reduce(f32::max);
         let scored = |doc: &i64| (*doc, score(*doc).or(best).unwrap_or(1.0));
         let scores = positives.iter().chain(&negatives).map(scored).collect();
@@ -166,7 +172,7 @@ impl Miner {
     }
 }
 
-/// A ranking of documents at random, the same for the same key: `count` of the ids.
+/// Returns a random ranking of `count` ids, which is the same for the same key.
 pub fn random_ranking(
     seed: u64,
     query: i64,
@@ -176,7 +182,7 @@ pub fn random_ranking(
 ) -> Vec<i64> {
     let mut random = Random::new(&[hash(&[seed, query as u64]), RANDOM]);
     let mut seen = FxHashSet::default();
-    // Half of all at most are drawn one by one; more come as a whole.
+    // Fewer than half of the ids are drawn one by one until enough are distinct.
     if count * 2 >= ids {
         return random.choose(count, ids).into_iter().map(id).collect();
     }
@@ -190,7 +196,7 @@ pub fn random_ranking(
     ranking
 }
 
-/// Tells these numbers from those of sources.
+/// The part of the key that separates these numbers from those of the sources.
 const RANDOM: u64 = u64::MAX;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A teacher's scores by query and document, 16 bytes a pair.
+//! Teacher scores by query and document, 16 bytes a pair.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use rustc_hash::FxHashMap;
 use crate::error::DataError;
 use crate::{Findings, Schema, ScoresLine, Table, find_files, read_record};
 
-/// Scores of pairs, of light-splade's form.
+/// The teacher scores of pairs of queries and documents, in the format of light-splade.
 #[derive(Debug, Default)]
 pub struct TeacherScores {
-    /// By query, ascending by document.
+    /// For each query, the documents in ascending order with their scores.
     queries: FxHashMap<i64, Vec<(i64, f32)>>,
 }
 
 impl TeacherScores {
-    /// Reads hard-negative scores: a file `.ndjson` or `.ndjson.gz`, or a folder of such.
+    /// Reads hard-negative scores from a `.ndjson` or `.ndjson.gz` file or a folder of such files.
     ///
     /// # Errors
-    /// If a line is not sound, or a query is there twice.
+    /// Returns an error if a line cannot be parsed or a query occurs twice.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let table = Table::of(find_files(path)?, path)?;
         let mut findings = Findings::default();
@@ -36,13 +36,14 @@ impl TeacherScores {
         for (line, (qid, scores)) in rows.into_iter().enumerate() {
             if queries.insert(qid, scores).is_some() {
                 let place = table.place(line);
-                return Err(DataError::Data(format!("qid {qid} is there twice {place}")));
+                let message = format!("qid {qid} occurs twice");
+                return Err(DataError::Record { message, place });
             }
         }
         Ok(Self { queries })
     }
 
-    /// The score of a pair, where there is one.
+    /// Returns the score of a pair; `None` if the teacher has not scored it.
     pub fn score(&self, query: i64, doc: i64) -> Option<f32> {
         let scores = self.queries.get(&query)?;
         let place = scores.binary_search_by_key(&doc, |(doc, _)| *doc).ok()?;

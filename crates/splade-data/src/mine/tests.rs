@@ -1,4 +1,4 @@
-//! Choosing against the slow obvious way.
+//! Compares the choice of negatives with a slow and simple implementation.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,8 @@ fn source(skip: usize, depth: usize, take: Option<usize>) -> MineSource {
     MineSource { skip, depth, take, at_random: false }
 }
 
-/// What may be taken, read off the definition: a list is filtered again and again.
+/// Returns the negatives that may be taken, directly from the definition, by filtering a list again
+/// and again.
 fn slow(
     miner: &Miner,
     query: i64,
@@ -69,7 +70,7 @@ proptest! {
     fn negatives_are_those_of_the_definition(
         rankings in [ranking(), ranking(), ranking()],
         positives in prop::sample::subsequence((0..30i64).collect::<Vec<_>>(), 1..4),
-        // Eighths: sums and products below are exact in f32.
+        // Scores are multiples of an eighth, so that the sums and products below are exact in f32.
         scores in prop::collection::vec(prop::option::weighted(0.8, -40i8..40), 30),
         sources in [(0usize..4, 0usize..20, prop::option::of(0usize..8)), (0..1, 0..20, prop::option::of(0..8)), (0..4, 0..40, prop::option::of(0..3))],
         (absolute, relative) in (prop::option::of(0u8..8), prop::option::of(prop_oneof![Just(0.0f32), Just(0.25), Just(0.5)])),
@@ -93,7 +94,7 @@ proptest! {
         prop_assert_eq!(&got[..positives.len()], &positives[..]);
         prop_assert_eq!(&got[positives.len()..], &want[..]);
         prop_assert_eq!(mined.negatives, want.len());
-        // A query without a negative is not written: its scores do not matter.
+        // A query without a negative is not written, so its scores do not matter.
         let best = want.iter().filter_map(|doc| teacher.score(7, *doc)).reduce(f32::max);
         for (doc, score) in mined.scores.into_iter().filter(|_| best.is_some()) {
             prop_assert_eq!(Some(score), teacher.score(7, doc).or(best));
@@ -111,7 +112,7 @@ proptest! {
         let mined = miner.choose(query, &[3], std::slice::from_ref(&ranking), None);
         let allowed = slow(&miner, query, &[3], std::slice::from_ref(&ranking), None).concat();
         prop_assert_eq!(mined.negatives, take.min(allowed.len()));
-        // In the order of ranks, each once.
+        // The drawn negatives are in the order of their ranks, without repetition.
         let drawn: Vec<i64> = mined.scores[1..].iter().map(|(doc, _)| *doc).collect();
         let in_order: Vec<i64> = allowed.into_iter().filter(|doc| drawn.contains(doc)).collect();
         prop_assert_eq!(drawn, in_order);
@@ -129,7 +130,7 @@ fn sources_count_what_they_leave_out() {
     assert_eq!(mined.left_out, LeftOut { of: 4, positives: 1, by_margin: 1, unscored: 1 });
 }
 
-/// Scores of a teacher may be logits, among which a 1 would stand anywhere.
+/// Teacher scores may be logits, among which an invented score of 1 could be anywhere.
 #[test]
 fn with_a_teacher_no_score_is_made_up() {
     let teacher = TeacherScores::of(&[(1, 10, 9.0), (1, 11, -8.5), (1, 12, -2.0)]);
@@ -145,7 +146,7 @@ fn with_a_teacher_no_score_is_made_up() {
 #[test]
 fn a_positive_below_zero_is_no_licence() {
     let margins = Margins { relative: Some(0.5), ..Margins::default() };
-    // sentence-transformers would keep up to -2 * .5 = -1.
+    // sentence-transformers would keep scores up to -2 * .5 = -1.
     assert!(!margins.keep(-1.0, Some(-2.0)) && margins.keep(-3.0, Some(-2.0)));
     assert!(!margins.keep(1.1, Some(2.0)) && margins.keep(1.0, Some(2.0)));
     assert!(!margins.keep(-99.0, None));

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use serde_json::Value;
+use splade_io::{Event, Observer};
 use ureq::Agent;
 use ureq::http;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -19,16 +20,8 @@ const SILENCE: Duration = Duration::from_secs(120);
 const LONGEST: Duration = Duration::from_secs(60);
 /// Larger answers than any that is asked for.
 const MAX_ANSWER: u64 = 64 << 20;
-/// Between two looks at the watcher.
+/// Between two questions whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Who is told of waits, and may end them.
-pub trait Watcher {
-    /// Something that a person may want to know.
-    fn note(&mut self, message: &str);
-    /// Whether to stop.
-    fn stopped(&mut self) -> bool;
-}
 
 /// How to reach a server.
 #[derive(Clone)]
@@ -102,14 +95,9 @@ impl Answer {
 
     /// An error that says so.
     pub fn refused(&self, request: &Request<'_>) -> PushError {
-        let hint = match self.status {
-            401 | 403 => "; check the key (LIGHT_SPLADE_API_KEY) and what it may do",
-            429 | 500.. => "; go on with --resume when the server is well",
-            _ => "",
-        };
         let answer = self.text.chars().take(500).collect();
         let what = format!("{} {}", request.method, request.path);
-        PushError::Refused { what, status: self.status, answer, hint }
+        PushError::Refused { what, status: self.status, answer }
     }
 }
 
@@ -173,11 +161,11 @@ impl Client {
     /// used up.
     ///
     /// # Errors
-    /// If no answer came at all, or the watcher wants to stop.
+    /// If no answer came at all, or the observer asks to stop.
     pub fn call(
         &self,
         request: &Request<'_>,
-        watcher: &mut dyn Watcher,
+        observer: &mut dyn Observer,
     ) -> Result<Answer, PushError> {
         let mut tries = 0;
         loop {
@@ -193,7 +181,7 @@ impl Client {
             if tries == self.options.retries {
                 break answer;
             }
-            self.pause(tries, asked, &trouble, watcher)?;
+            self.pause(tries, asked, &trouble, observer)?;
             tries += 1;
         }
     }
@@ -204,17 +192,18 @@ impl Client {
         tries: u32,
         asked: Option<u64>,
         trouble: &str,
-        watcher: &mut dyn Watcher,
+        observer: &mut dyn Observer,
     ) -> Result<(), PushError> {
         let own = self.options.wait.saturating_mul(1 << tries.min(16)).min(LONGEST);
         // From half of the wait to all of it.
         let random = RandomState::new().hash_one(tries) as f64 / u64::MAX as f64;
         let own = own.mul_f64(0.5 + random / 2.0);
         let wait = asked.map_or(own, |seconds| own.max(Duration::from_secs(seconds)));
-        watcher.note(&format!("{trouble}; next try in {:.1} s", wait.as_secs_f64()));
+        let note = format!("{trouble}; next try in {:.1} s", wait.as_secs_f64());
+        observer.event(Event::Note(&note));
         let mut waited = Duration::ZERO;
         while waited < wait {
-            if watcher.stopped() {
+            if observer.stop() {
                 return Err(PushError::Stopped);
             }
             let part = LOOK.min(wait - waited);

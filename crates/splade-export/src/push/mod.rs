@@ -10,7 +10,7 @@ mod pusher;
 mod server;
 mod state;
 
-pub use client::{Answer, Client, ClientOptions, Request, Watcher};
+pub use client::{Answer, Client, ClientOptions, Request};
 pub use error::PushError;
 pub use pusher::{PushOptions, Pushed, Pusher};
 pub use server::{Refused, Server};

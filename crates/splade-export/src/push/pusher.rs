@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client, Request, Watcher};
+use super::client::{Answer, Client, Request};
 use super::error::PushError;
 use super::server::{Refused, Server};
 use super::state::{STATE, State};
 use crate::json::{push_object, push_string};
-use splade_sparse::files::FileError;
+use splade_io::{FileError, Observer, OutputFolder};
 use splade_sparse::{SparseVector, TermId};
 
 /// The name of the file of refused documents.
@@ -44,7 +44,8 @@ pub struct PushOptions {
 /// A push that is under way.
 #[derive(Debug)]
 pub struct Pusher<'a> {
-    dir: PathBuf,
+    /// Locked as long as this is here.
+    folder: OutputFolder,
     client: &'a Client,
     server: &'a dyn Server,
     options: PushOptions,
@@ -77,15 +78,16 @@ impl<'a> Pusher<'a> {
     /// Begins or continues a push; its state and the refused documents are in the folder `dir`.
     ///
     /// # Errors
-    /// If the folder or the index are in use for something else, or the server refuses.
+    /// If the folder or the index are in use for something else, another process pushes from the
+    /// folder, or the server refuses.
     pub fn open(
         dir: &Path,
         client: &'a Client,
         server: &'a dyn Server,
         options: PushOptions,
-        watcher: &mut dyn Watcher,
+        observer: &mut dyn Observer,
     ) -> Result<Self, PushError> {
-        std::fs::create_dir_all(dir).map_err(FileError::io("create", dir))?;
+        let folder = OutputFolder::open(dir, STATE)?;
         let settings = json!({
             "server": client.url(), "index": options.index, "documents": options.settings,
         });
@@ -96,42 +98,40 @@ impl<'a> Pusher<'a> {
         }
         let begun = found.is_some();
         let state = found.unwrap_or_else(|| State::new(settings));
-        let dir = dir.to_path_buf();
-        let this = Self { dir, client, server, options, state, waiting: Vec::new(), bytes: 0 };
+        let this = Self { folder, client, server, options, state, waiting: Vec::new(), bytes: 0 };
         if !this.state.complete {
             this.check_rejects()?;
-            this.prepare_index(begun, watcher)?;
-            this.state.write(&this.dir)?;
+            this.prepare_index(begun, observer)?;
+            this.state.write(this.folder.path())?;
         }
         Ok(this)
     }
 
     /// Creates the index, unless it is there and may be.
-    fn prepare_index(&self, begun: bool, watcher: &mut dyn Watcher) -> Result<(), PushError> {
+    fn prepare_index(&self, begun: bool, observer: &mut dyn Observer) -> Result<(), PushError> {
         let (index, path) = (&self.options.index, self.server.index(&self.options.index));
         let content_type = "application/json";
         let look = Request { method: "GET", path: &path, content_type, body: b"" };
-        let answer = self.client.call(&look, watcher)?;
+        let answer = self.client.call(&look, observer)?;
         match (answer.status, begun, self.options.append) {
             (200..300, true, _) | (200..300, _, true) => Ok(()),
-            (200..300, false, false) => Err(PushError::Index(format!(
-                "the index {index} is there already; put documents into it with {}, or name \
-                 another with --index",
-                self.server.append()
-            ))),
-            (404, true, _) if self.state.documents > 0 => Err(PushError::Index(format!(
-                "the index {index} is gone, with {} documents; begin anew from another folder",
-                self.state.documents
-            ))),
+            (200..300, false, false) => {
+                let append = self.server.append();
+                Err(PushError::IndexExists { index: index.clone(), append })
+            }
+            (404, true, _) if self.state.documents > 0 => {
+                let documents = self.state.documents;
+                Err(PushError::IndexGone { index: index.clone(), documents })
+            }
             (404, ..) => {
                 let setup = self.server.setup(&[]);
                 let body = setup.first().map_or("", |(_, text)| text).as_bytes();
                 let create = Request { method: "PUT", path: &path, content_type, body };
-                let answer = self.client.call(&create, watcher)?;
+                let answer = self.client.call(&create, observer)?;
                 // A try whose answer was lost has created it, and the next is refused for that.
                 let is_there = answer.is_success()
                     || matches!(answer.status, 400 | 409)
-                        && self.client.call(&look, watcher)?.is_success();
+                        && self.client.call(&look, observer)?.is_success();
                 match is_there {
                     true => Ok(()),
                     false => Err(answer.refused(&create)),
@@ -158,7 +158,7 @@ impl<'a> Pusher<'a> {
 
     /// The file of refused documents.
     pub fn rejects(&self) -> PathBuf {
-        self.dir.join(REJECTS)
+        self.folder.path().join(REJECTS)
     }
 
     /// Takes a document with the number `row`, and sends a batch if it is full.
@@ -170,18 +170,18 @@ impl<'a> Pusher<'a> {
         row: u64,
         id: &str,
         vector: &SparseVector,
-        watcher: &mut dyn Watcher,
+        observer: &mut dyn Observer,
     ) -> Result<(), PushError> {
         let mut text = Vec::new();
         let written = self.server.document(row, id, vector, &mut text);
         written.map_err(|message| FileError::document(id, message))?;
         if self.bytes + text.len() > self.options.bytes {
-            self.send(watcher)?;
+            self.send(observer)?;
         }
         self.bytes += text.len();
         self.waiting.push(Waiting { id: id.to_owned(), vector: vector.clone(), text });
         match self.waiting.len() >= self.options.documents {
-            true => self.send(watcher),
+            true => self.send(observer),
             false => Ok(()),
         }
     }
@@ -190,42 +190,41 @@ impl<'a> Pusher<'a> {
     ///
     /// # Errors
     /// If it cannot be sent.
-    pub fn finish(&mut self, watcher: &mut dyn Watcher) -> Result<Pushed, PushError> {
-        self.send(watcher)?;
+    pub fn finish(&mut self, observer: &mut dyn Observer) -> Result<Pushed, PushError> {
+        self.send(observer)?;
         if let Some(path) = self.server.refresh(&self.options.index) {
             let content_type = "application/json";
             let refresh = Request { method: "POST", path: &path, content_type, body: b"" };
-            let answer = self.client.call(&refresh, watcher)?;
+            let answer = self.client.call(&refresh, observer)?;
             if !answer.is_success() {
                 return Err(answer.refused(&refresh));
             }
         }
         self.state.complete = true;
-        self.state.write(&self.dir)?;
+        self.state.write(self.folder.path())?;
         Ok(self.pushed())
     }
 
-    fn send(&mut self, watcher: &mut dyn Watcher) -> Result<(), PushError> {
+    fn send(&mut self, observer: &mut dyn Observer) -> Result<(), PushError> {
         let batch = std::mem::take(&mut self.waiting);
         self.bytes = 0;
         let Some(last) = batch.last() else { return Ok(()) };
         let mut rejections = Rejections::new();
         let all: Vec<usize> = (0..batch.len()).collect();
-        self.store(&batch, &all, &mut rejections, watcher)?;
+        self.store(&batch, &all, &mut rejections, observer)?;
         rejections.sort();
         if let Some((_, status, reason)) = rejections.first()
             && self.state.documents == 0
             && rejections.len() == batch.len()
         {
-            return Err(PushError::Index(format!(
-                "the server refuses every document, the first with {status}: {reason}"
-            )));
+            let (status, reason) = (*status, reason.clone());
+            return Err(PushError::AllRefused { status, reason });
         }
         self.state.rejects_bytes = self.keep(&batch, &rejections)?;
         self.state.rejected += rejections.len() as u64;
         self.state.documents += batch.len() as u64;
         self.state.last_id.clone_from(&last.id);
-        Ok(self.state.write(&self.dir)?)
+        Ok(self.state.write(self.folder.path())?)
     }
 
     /// Sends some documents of a batch until each is stored or refused.
@@ -234,7 +233,7 @@ impl<'a> Pusher<'a> {
         batch: &[Waiting],
         places: &[usize],
         rejections: &mut Rejections,
-        watcher: &mut dyn Watcher,
+        observer: &mut dyn Observer,
     ) -> Result<(), PushError> {
         let mut places = places.to_vec();
         let mut tries = 0;
@@ -242,7 +241,7 @@ impl<'a> Pusher<'a> {
             let body = self.body(batch, &places);
             let (method, path, content_type) = self.server.load(&self.options.index);
             let request = Request { method, path: &path, content_type, body: &body };
-            let answer = self.client.call(&request, watcher)?;
+            let answer = self.client.call(&request, observer)?;
             let json = answer.json();
             match answer.status {
                 200..300 if !self.server.is_answer(&json, places.len()) => {
@@ -257,8 +256,8 @@ impl<'a> Pusher<'a> {
                         return Ok(());
                     }
                     let (first, second) = places.split_at(places.len() / 2);
-                    self.store(batch, first, rejections, watcher)?;
-                    return self.store(batch, second, rejections, watcher);
+                    self.store(batch, first, rejections, observer)?;
+                    return self.store(batch, second, rejections, observer);
                 }
                 _ => return Err(answer.refused(&request)),
             }
@@ -279,7 +278,7 @@ impl<'a> Pusher<'a> {
                 return Ok(());
             }
             let trouble = format!("the server is too busy for {} documents", again.len());
-            self.client.pause(tries, None, &trouble, watcher)?;
+            self.client.pause(tries, None, &trouble, observer)?;
             tries += 1;
             places = again;
         }

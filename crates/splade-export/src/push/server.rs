@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::{Elasticsearch, OpenSearch, Qdrant, TextTarget};
+use crate::elasticsearch::Elasticsearch;
+use crate::opensearch::OpenSearch;
+use crate::qdrant::Qdrant;
+use crate::text::TextTarget;
 
 /// An engine that takes documents over HTTP. What one request takes is what one exported file holds.
 pub trait Server: TextTarget {

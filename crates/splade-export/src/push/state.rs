@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use splade_sparse::files::{FileError, aside, sync_and_rename};
+use splade_io::{FileError, write_file};
 
 /// The name of the file.
 pub(crate) const STATE: &str = "push.json";
@@ -73,8 +73,7 @@ impl State {
         let path = path(dir);
         let text = serde_json::to_string_pretty(self)
             .expect("a state has string keys only: this is a bug");
-        std::fs::write(aside(&path), text + "\n").map_err(FileError::io("write", &path))?;
-        sync_and_rename(&path)
+        write_file(&path, (text + "\n").as_bytes())
     }
 }
 

@@ -27,6 +27,14 @@ impl Bits {
         }
     }
 
+    /// Takes a number out.
+    pub(super) fn remove(&mut self, at: usize) {
+        if self.get(at) {
+            self.count -= 1;
+            self.words[at / 64] ^= 1 << (at % 64);
+        }
+    }
+
     /// How many are in.
     pub(super) fn count(&self) -> usize {
         self.count

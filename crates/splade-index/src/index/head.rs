@@ -1,13 +1,17 @@
 //! The head of an index, `index.json`: which files make up its last commit.
 //!
 //! It is replaced as a whole, and names files that are on the disk already: whatever happens, the
-//! index is what the last head says. Files that no head names are removed by the next commit.
+//! index is what the last head says. Files that a head names and the next one does not are removed
+//! after the commit.
+//!
+//! The last line but one is `"checksum": "crc32:…"`, the CRC-32 of the text before the comma that
+//! precedes it. Heads of earlier versions have none.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use splade_sparse::files::{aside, sync_and_rename};
+use splade_io::write_file;
 
 use super::bits::Bits;
 use super::weights::WeightFormat;
@@ -17,6 +21,8 @@ use crate::IndexError;
 pub(super) const HEAD: &str = "index.json";
 const FORMAT: &str = "light-splade index";
 const VERSION: u32 = 1;
+/// What stands before the checksum.
+const CHECKSUM: &str = ",\n  \"checksum\": \"crc32:";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Head {
@@ -70,18 +76,26 @@ impl Head {
         let path = dir.join(HEAD);
         let text = match std::fs::read_to_string(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(IndexError::damaged(dir, "there is no index (no index.json)"));
+                return Err(IndexError::Missing { path: dir.to_path_buf() });
             }
             text => text.map_err(IndexError::io("read", &path))?,
         };
-        let damaged = |message: String| IndexError::damaged(&path, message);
-        let head: Self = serde_json::from_str(&text)
+        Self::parse(&text, &path)
+    }
+
+    /// Reads the text of a head; `path` is for messages.
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, IndexError> {
+        let damaged = |message: String| IndexError::damaged(path, message);
+        let head: Self = serde_json::from_str(text)
             .map_err(|error| damaged(format!("it is no head of an index: {error}")))?;
         if head.format != FORMAT || head.version != VERSION {
             return Err(damaged(format!(
                 "format {:?} version {}; this program reads {FORMAT:?} version {VERSION}",
                 head.format, head.version
             )));
+        }
+        if !is_whole(&text) {
+            return Err(damaged("its checksum differs".to_owned()));
         }
         // A file name that leads out of the folder is no part of the index.
         if let Some(file) = head.files().find(|file| file.contains(['/', '\\'])) {
@@ -95,8 +109,9 @@ impl Head {
         let path = dir.join(HEAD);
         let text =
             serde_json::to_string_pretty(self).expect("a head has string keys only: this is a bug");
-        std::fs::write(aside(&path), text + "\n").map_err(IndexError::io("write", &path))?;
-        Ok(sync_and_rename(&path)?)
+        let text = text.strip_suffix("\n}").expect("an object ends with a brace: this is a bug");
+        let text = format!("{text}{CHECKSUM}{}", ending(text));
+        Ok(write_file(&path, text.as_bytes())?)
     }
 
     /// All files of the index but the head.
@@ -108,12 +123,35 @@ impl Head {
     }
 }
 
+/// What stands behind [`CHECKSUM`] after a text.
+fn ending(text: &str) -> String {
+    format!("{:08x}\"\n}}\n", crc32fast::hash(text.as_bytes()))
+}
+
+/// Whether a head has its checksum, or none as of an earlier version.
+fn is_whole(text: &str) -> bool {
+    match text.rsplit_once(CHECKSUM) {
+        Some((before, after)) => after == ending(before),
+        // What is left of a damaged line is no sign of an earlier version.
+        None => !text.contains("checksum") && !text.contains("crc32:"),
+    }
+}
+
 impl SegmentEntry {
     /// The deleted documents of the segment.
     pub(super) fn read_deleted(&self, dir: &Path) -> Result<Bits, IndexError> {
+        self.deleted_by(dir, |path| std::fs::read(path).map_err(IndexError::io("read", path)))
+    }
+
+    /// As [`read_deleted`](Self::read_deleted), by what reads a file.
+    pub(super) fn deleted_by(
+        &self,
+        dir: &Path,
+        read: impl FnOnce(&Path) -> Result<Vec<u8>, IndexError>,
+    ) -> Result<Bits, IndexError> {
         let Some(entry) = &self.deleted else { return Ok(Bits::new(self.documents as usize)) };
         let path = dir.join(&entry.file);
-        let bytes = std::fs::read(&path).map_err(IndexError::io("read", &path))?;
+        let bytes = read(&path)?;
         let bits = Bits::from_bytes(&bytes);
         match crc32fast::hash(&bytes) == entry.crc && bits.count() as u64 == entry.documents {
             true => Ok(bits),
@@ -129,8 +167,7 @@ impl SegmentEntry {
         bits: &Bits,
     ) -> Result<(), IndexError> {
         let (path, bytes) = (dir.join(&file), bits.to_bytes());
-        std::fs::write(aside(&path), &bytes).map_err(IndexError::io("write", &path))?;
-        sync_and_rename(&path)?;
+        write_file(&path, &bytes)?;
         let (documents, crc) = (bits.count() as u64, crc32fast::hash(&bytes));
         self.deleted = Some(DeletedEntry { file, documents, crc });
         Ok(())

@@ -6,20 +6,28 @@
 //! `decode.rs`) and weights of 8, 16 or 32 bits (`weights.rs`), which are searched as they lie
 //! (`search.rs`, `scan.rs`). Deleted documents are bits beside a segment (`bits.rs`). `writer.rs`
 //! changes all this; the version of every file is 1, and readers of later versions go on reading it.
+//! Every file has a checksum: segments one a range, `index.json` one of its text since it has a field
+//! for it, and the bits of deleted documents one in `index.json`.
 
 mod bits;
 mod bloom;
 mod bytes;
+
 mod decode;
 mod docs;
-mod head;
-mod range;
-mod scan;
-mod search;
-mod segment;
 mod weights;
+
+mod range;
+mod segment;
+
+mod head;
 mod writer;
 
+mod scan;
+mod search;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -28,7 +36,7 @@ use serde_json::Value;
 use splade_sparse::{SparseVector, TermId};
 
 use self::bits::Bits;
-use self::head::Head;
+use self::head::{Head, SegmentEntry};
 use self::range::Range;
 use self::search::{RangeSearch, Scored, Scratch, Top};
 use self::segment::Segment;
@@ -169,12 +177,44 @@ impl Index {
         }
     }
 
+    /// Opens an index whose files are in memory, each with its name in the folder: `index.json` and
+    /// what it names. `name` stands for the folder in messages.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged.
+    pub fn from_memory<B: Into<Cow<'static, [u8]>>>(
+        name: impl Into<PathBuf>,
+        files: impl IntoIterator<Item = (String, B)>,
+    ) -> Result<Self, IndexError> {
+        let dir = name.into();
+        let files = files.into_iter().map(|(file, bytes)| (dir.join(file), bytes.into()));
+        let mut files: BTreeMap<PathBuf, Cow<'static, [u8]>> = files.collect();
+        let mut take = |path: &Path| {
+            files.remove(path).ok_or_else(|| IndexError::damaged(path, "there is no such file"))
+        };
+        let path = dir.join(head::HEAD);
+        let text = String::from_utf8_lossy(&take(&path)?).into_owned();
+        let head = Head::parse(&text, &path)?;
+        Self::open_by(&dir, &head, |entry, path| {
+            let deleted = entry.deleted_by(&dir, |path| Ok(take(path)?.into_owned()))?;
+            Ok((Segment::from_bytes(path, take(path)?)?, deleted))
+        })
+    }
+
     fn open_head(dir: &Path, head: &Head) -> Result<Self, IndexError> {
+        Self::open_by(dir, head, |entry, path| Ok((Segment::open(path)?, entry.read_deleted(dir)?)))
+    }
+
+    /// Opens the segments of a head by what opens one and its deleted documents.
+    fn open_by(
+        dir: &Path,
+        head: &Head,
+        mut open: impl FnMut(&SegmentEntry, &Path) -> Result<(Segment, Bits), IndexError>,
+    ) -> Result<Self, IndexError> {
         let (mut segments, mut ranges, mut first) = (Vec::new(), Vec::new(), 0);
         for entry in &head.segments {
             let path: PathBuf = dir.join(&entry.file);
-            let segment = Segment::open(&path)?;
-            let deleted = entry.read_deleted(dir)?;
+            let (segment, deleted) = open(entry, &path)?;
             let mut before = 0;
             for (range, docs) in segment.docs().enumerate() {
                 let live = (deleted.count() > 0).then(|| {
@@ -266,8 +306,12 @@ impl Index {
         options: &SearchOptions,
         threads: Option<usize>,
     ) -> Result<Vec<Vec<Hit>>, IndexError> {
+        if cfg!(target_family = "wasm") {
+            // There are no threads to start.
+            return Ok(queries.iter().map(|query| self.search(query, options)).collect());
+        }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
-        let pool = pool.map_err(|error| IndexError::Threads(error.to_string()))?;
+        let pool = pool.map_err(|source| IndexError::Threads { source })?;
         Ok(pool.install(|| queries.par_iter().map(|query| self.search(query, options)).collect()))
     }
 
@@ -326,13 +370,7 @@ impl Index {
 /// The first damage that is found.
 pub fn verify(dir: &Path) -> Result<Verified, IndexError> {
     let index = Index::open(dir)?;
-    for (segment, entry) in index.segments.iter().zip(&index.head.segments) {
-        segment.verify()?;
-        if let Some(at) = segment.iter().position(|range| !range.is_sound()) {
-            let message = format!("range {at} is not what was written");
-            return Err(IndexError::damaged(&dir.join(&entry.file), message));
-        }
-    }
+    index.segments.iter().try_for_each(Segment::verify)?;
     let info = index.info();
     let documents = info.documents + info.deleted;
     Ok(Verified { segments: info.segments, bytes: info.bytes, documents })

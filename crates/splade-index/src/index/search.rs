@@ -127,8 +127,8 @@ struct Candidate {
     sum: u16,
 }
 
-/// A list of the query's terms.
-struct Part<'a> {
+/// A term of the query that the range has.
+struct QueryTerm<'a> {
     term: TermId,
     query_weight: f32,
     list: List<'a>,
@@ -140,7 +140,7 @@ struct Part<'a> {
     code_factor: u16,
 }
 
-impl Part<'_> {
+impl QueryTerm<'_> {
     /// Writes what every posting gives to the sum of its document, in fixed point, rounded down.
     #[inline(always)]
     fn gives<'b>(&self, buffer: &'b mut Vec<u16>) -> &'b [u16] {
@@ -266,63 +266,63 @@ impl RangeSearch<'_> {
         scratch: &mut Scratch,
         kernel: Kernel<impl Decode, impl Mask>,
     ) {
-        let mut parts = self.parts(query);
-        let total: f64 = parts.iter().map(|part| part.bound).sum();
-        if parts.is_empty() || total * (1.0 + 1e-6) < f64::from(top.threshold()) {
+        let mut terms = self.terms(query);
+        let total: f64 = terms.iter().map(|term| term.bound).sum();
+        if terms.is_empty() || total * (1.0 + 1e-6) < f64::from(top.threshold()) {
             return;
         }
-        let postings: usize = parts.iter().map(|part| part.list.docs.len()).sum();
+        let postings: usize = terms.iter().map(|term| term.list.docs.len()).sum();
         if let Some(allowed) = self.allowed
-            && allowed.count() * parts.len() * LOOKUP * 2 < postings
+            && allowed.count() * terms.len() * LOOKUP * 2 < postings
         {
-            parts.sort_by_key(|part| part.term);
+            terms.sort_by_key(|term| term.term);
             for doc in allowed.iter().take_while(|doc| *doc < self.range.docs()) {
-                top.push(self.scored(&parts, doc));
+                top.push(self.scored(&terms, doc));
             }
             return;
         }
         let scale = FULL / total;
-        for part in &mut parts {
+        for term in &mut terms {
             // Less by what the rounding of the product may add.
-            part.factor = (f64::from(part.query_weight) * scale * (1.0 - 1e-6)) as f32;
-            if let Weights::U8(_, step) = part.list.weights {
-                let factor = f64::from(part.query_weight) * f64::from(step) * scale;
-                part.code_factor = (factor * 256.0) as u16;
+            term.factor = (f64::from(term.query_weight) * scale * (1.0 - 1e-6)) as f32;
+            if let Weights::U8(_, step) = term.list.weights {
+                let factor = f64::from(term.query_weight) * f64::from(step) * scale;
+                term.code_factor = (factor * 256.0) as u16;
             }
         }
-        self.collect(&parts, scale, postings, top, scratch, kernel);
-        parts.sort_by_key(|part| part.term);
-        let slack = slack(parts.len());
+        self.collect(&terms, scale, postings, top, scratch, kernel);
+        terms.sort_by_key(|term| term.term);
+        let slack = slack(terms.len());
         scratch.candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.sum));
         for candidate in &scratch.candidates {
             if u32::from(candidate.sum) + slack < fixed(top.threshold(), scale) {
                 break;
             }
-            top.push(self.scored(&parts, usize::from(candidate.doc)));
+            top.push(self.scored(&terms, usize::from(candidate.doc)));
         }
     }
 
     /// The lists of the query's terms, those that can give most first.
     #[inline(always)]
-    fn parts(&self, query: &SparseVector) -> Vec<Part<'_>> {
-        let part = |(term, query_weight): (TermId, f32)| {
+    fn terms(&self, query: &SparseVector) -> Vec<QueryTerm<'_>> {
+        let of = |(term, query_weight): (TermId, f32)| {
             let list = self.range.list(term)?;
             list.docs.prefetch();
             list.weights.prefetch(0);
             let bound = f64::from(query_weight) * f64::from(list.max);
-            Some(Part { term, query_weight, list, bound, factor: 0.0, code_factor: 0 })
+            Some(QueryTerm { term, query_weight, list, bound, factor: 0.0, code_factor: 0 })
         };
-        let mut parts: Vec<Part<'_>> = query.iter().filter_map(part).collect();
-        let worth = |part: &Part<'_>| part.bound / ((part.list.docs.len() + 64) as f64).sqrt();
-        parts.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.term.cmp(&b.term)));
-        parts
+        let mut terms: Vec<QueryTerm<'_>> = query.iter().filter_map(of).collect();
+        let worth = |term: &QueryTerm<'_>| term.bound / ((term.list.docs.len() + 64) as f64).sqrt();
+        terms.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.term.cmp(&b.term)));
+        terms
     }
 
     /// Finds the documents that can be among the best, with their sums over all lists.
     #[inline(always)]
     fn collect(
         &self,
-        parts: &[Part<'_>],
+        terms: &[QueryTerm<'_>],
         scale: f64,
         postings: usize,
         top: &Top,
@@ -334,24 +334,24 @@ impl RangeSearch<'_> {
         let all = self.range.docs();
         accumulators[..all].fill(0);
         candidates.clear();
-        let slack = slack(parts.len());
+        let slack = slack(terms.len());
         // rest[i]: the most that the lists from i on give, in fixed point, rounded up.
-        let mut rest = vec![0; parts.len() + 1];
+        let mut rest = vec![0; terms.len() + 1];
         let mut sum = 0.0;
-        for (i, part) in parts.iter().enumerate().rev() {
-            sum += part.bound * self.belief;
+        for (i, term) in terms.iter().enumerate().rev() {
+            sum += term.bound * self.belief;
             rest[i] = (sum * scale).ceil() as u32;
         }
         let mut reach = fixed(top.threshold(), scale);
-        let (mut left, mut unseen, mut done) = (postings, 0, parts.len());
-        for (i, part) in parts.iter().enumerate() {
-            let docs = part.list.docs.decode(docs_buffer, kernel.decode);
-            for (doc, gives) in docs.iter().zip(part.gives(gives_buffer)) {
+        let (mut left, mut unseen, mut done) = (postings, 0, terms.len());
+        for (i, term) in terms.iter().enumerate() {
+            let docs = term.list.docs.decode(docs_buffer, kernel.decode);
+            for (doc, gives) in docs.iter().zip(term.gives(gives_buffer)) {
                 let sum = &mut accumulators[usize::from(*doc)];
                 *sum = sum.wrapping_add(*gives);
             }
-            left -= part.list.docs.len();
-            unseen += part.list.docs.len();
+            left -= term.list.docs.len();
+            unseen += term.list.docs.len();
             // Comparing all documents is worth it now and then only.
             if unseen * COMPARED < all || left * COMPARED < all {
                 continue;
@@ -362,7 +362,7 @@ impl RangeSearch<'_> {
             }
             let Some(least) = least(reach, rest[i + 1] + slack) else { continue };
             let survivors = scan::count_at_least(&accumulators[..all], least, kernel.mask);
-            if survivors * (parts.len() - i - 1) * LOOKUP < left {
+            if survivors * (terms.len() - i - 1) * LOOKUP < left {
                 done = i + 1;
                 break;
             }
@@ -371,7 +371,7 @@ impl RangeSearch<'_> {
             reach = self.kth_best(&accumulators[..all], top.k, reach, candidates, kernel.mask);
         }
         candidates.clear();
-        let first = parts.get(done);
+        let first = terms.get(done);
         let allowed = |doc: usize| self.allowed.is_none_or(|allowed| allowed.get(doc));
         match least(reach, rest[done] + slack) {
             Some(least) => scan::at_least(&accumulators[..all], least, kernel.mask, |doc, sum| {
@@ -385,8 +385,8 @@ impl RangeSearch<'_> {
             // Fewer documents than wanted have a sum at all: every one counts that has a term.
             None => {
                 let mut met = Bits::new(ACCUMULATORS);
-                for part in parts {
-                    part.list.docs.to_vec().into_iter().for_each(|doc| met.set(usize::from(doc)));
+                for term in terms {
+                    term.list.docs.to_vec().into_iter().for_each(|doc| met.set(usize::from(doc)));
                 }
                 candidates.extend(
                     met.iter()
@@ -395,14 +395,14 @@ impl RangeSearch<'_> {
                 );
             }
         }
-        for (i, part) in parts.iter().enumerate().skip(done) {
+        for (i, term) in terms.iter().enumerate().skip(done) {
             for candidate in &mut *candidates {
                 // The next list's bytes come while this one is searched.
-                if let Some(next) = parts.get(i + 1) {
+                if let Some(next) = terms.get(i + 1) {
                     next.prefetch_find(usize::from(candidate.doc), all);
                 }
-                if let Some(at) = part.list.docs.find(usize::from(candidate.doc)) {
-                    candidate.sum = candidate.sum.wrapping_add(part.give(at));
+                if let Some(at) = term.list.docs.find(usize::from(candidate.doc)) {
+                    candidate.sum = candidate.sum.wrapping_add(term.give(at));
                 }
             }
             if let Some(least) = least(reach, rest[i + 1] + slack) {
@@ -444,20 +444,20 @@ impl RangeSearch<'_> {
         }
     }
 
-    /// The score of a document; parts are in the order of terms.
+    /// The score of a document; terms are in the order of terms.
     #[inline(always)]
-    fn scored(&self, parts: &[Part<'_>], doc: usize) -> Scored {
+    fn scored(&self, terms: &[QueryTerm<'_>], doc: usize) -> Scored {
         let mut score = 0.0;
-        for part in parts {
-            if let Some(at) = part.list.docs.find(doc) {
-                score += f64::from(part.query_weight) * f64::from(part.list.weights.get(at));
+        for term in terms {
+            if let Some(at) = term.list.docs.find(doc) {
+                score += f64::from(term.query_weight) * f64::from(term.list.weights.get(at));
             }
         }
         Scored { score: score as f32, doc: self.first + doc as u64 }
     }
 }
 
-/// By how much a sum of `lists` parts may be too small: each is rounded down, its factor too.
+/// By how much a sum of `lists` terms may be too small: each is rounded down, its factor too.
 fn slack(lists: usize) -> u32 {
     2 * lists as u32 + 2
 }

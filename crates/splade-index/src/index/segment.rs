@@ -11,12 +11,13 @@
 //!
 //! Opening reads the end alone; [`Segment::verify`] reads everything.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use splade_sparse::files::{aside, sync_and_rename};
+use splade_io::NewFile;
 
 use super::bytes::{u32_at, u64_at};
 use super::range::Range;
@@ -29,11 +30,11 @@ const HEADER: usize = 16;
 const ENTRY: usize = 24;
 const FOOTER: usize = 16;
 
-/// A segment that is being written, beside its name until it is whole.
+/// A segment that is being written under a temporary name.
 #[derive(Debug)]
 pub(super) struct SegmentWriter {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: NewFile,
     format: WeightFormat,
     table: Vec<u8>,
     start: u64,
@@ -41,8 +42,7 @@ pub(super) struct SegmentWriter {
 
 impl SegmentWriter {
     pub(super) fn create(path: &Path, format: WeightFormat) -> Result<Self, IndexError> {
-        let file = File::create(aside(path)).map_err(IndexError::io("write", path))?;
-        let mut file = BufWriter::with_capacity(1 << 20, file);
+        let mut file = NewFile::create(path)?;
         let mut header = MAGIC.to_vec();
         header.extend(VERSION.to_le_bytes());
         header.extend((format.bytes() as u32).to_le_bytes());
@@ -67,8 +67,8 @@ impl SegmentWriter {
         self.table.len() / ENTRY
     }
 
-    /// Ends the file; it is on the disk and has its name afterwards.
-    pub(super) fn finish(mut self) -> Result<(), IndexError> {
+    /// Ends the file. It can be read under its temporary name, and has its name once it is committed.
+    pub(super) fn finish(mut self) -> Result<NewFile, IndexError> {
         let ranges = self.ranges() as u32;
         self.table.extend(ranges.to_le_bytes());
         let crc = crc32fast::hash(&self.table);
@@ -76,8 +76,7 @@ impl SegmentWriter {
         self.table.extend(MAGIC);
         self.file.write_all(&self.table).map_err(IndexError::io("write", &self.path))?;
         self.file.flush().map_err(IndexError::io("write", &self.path))?;
-        drop(self.file);
-        Ok(sync_and_rename(&self.path)?)
+        Ok(self.file)
     }
 }
 
@@ -85,9 +84,26 @@ impl SegmentWriter {
 #[derive(Debug)]
 pub(super) struct Segment {
     path: PathBuf,
-    map: Mmap,
+    bytes: Bytes,
     format: WeightFormat,
     ranges: Vec<Entry>,
+}
+
+/// Where the bytes of a segment lie.
+#[derive(Debug)]
+enum Bytes {
+    Mapped(Mmap),
+    Memory(Cow<'static, [u8]>),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Memory(bytes) => bytes,
+        }
+    }
 }
 
 /// A range's place in its file.
@@ -103,9 +119,19 @@ impl Segment {
     /// Maps a file and checks its ends.
     pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
         let file = File::open(path).map_err(IndexError::io("open", path))?;
-        // SAFETY: files of an index are written aside and renamed, and never changed afterwards.
+        // SAFETY: a segment is complete before it is opened, and neither it nor the file under its
+        // later name is written to afterwards: changes make new files.
         #[allow(unsafe_code, reason = "mapping a file")]
         let map = unsafe { Mmap::map(&file) }.map_err(IndexError::io("map", path))?;
+        Self::of(path, Bytes::Mapped(map))
+    }
+
+    /// Checks the ends of a segment in memory; `path` is for messages.
+    pub(super) fn from_bytes(path: &Path, bytes: Cow<'static, [u8]>) -> Result<Self, IndexError> {
+        Self::of(path, Bytes::Memory(bytes))
+    }
+
+    fn of(path: &Path, map: Bytes) -> Result<Self, IndexError> {
         let damaged = |message: &str| IndexError::damaged(path, message);
         if map.len() < HEADER + FOOTER || !map.starts_with(MAGIC) || !map.ends_with(MAGIC) {
             return Err(damaged("it is no segment, or its end is missing"));
@@ -139,7 +165,7 @@ impl Segment {
         };
         let ranges = map[table..end].chunks_exact(ENTRY).map(entry).collect::<Option<Vec<_>>>();
         let ranges = ranges.ok_or_else(|| damaged("a range lies outside of it"))?;
-        let segment = Self { path: path.to_path_buf(), map, format, ranges };
+        let segment = Self { path: path.to_path_buf(), bytes: map, format, ranges };
         for at in 0..segment.ranges.len() {
             let range = segment.range(at);
             if range.is_none_or(|range| range.docs() != segment.ranges[at].docs) {
@@ -156,7 +182,7 @@ impl Segment {
 
     pub(super) fn range(&self, at: usize) -> Option<Range<'_>> {
         let Entry { start, bytes, .. } = *self.ranges.get(at)?;
-        Range::open(&self.map[start..start + bytes], self.format)
+        Range::open(&self.bytes[start..start + bytes], self.format)
     }
 
     /// The documents of every range.
@@ -165,13 +191,25 @@ impl Segment {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.map.len() as u64
+        self.bytes.len() as u64
+    }
+
+    /// Compares the checksum of every range, and checks what is in it.
+    pub(super) fn verify(&self) -> Result<(), IndexError> {
+        self.check_sums()?;
+        match self.iter().position(|range| !range.is_sound()) {
+            None => Ok(()),
+            Some(at) => {
+                let message = format!("range {at} is not what was written");
+                Err(IndexError::damaged(&self.path, message))
+            }
+        }
     }
 
     /// Compares the checksum of every range.
-    pub(super) fn verify(&self) -> Result<(), IndexError> {
+    pub(super) fn check_sums(&self) -> Result<(), IndexError> {
         for (at, Entry { start, bytes, crc, .. }) in self.ranges.iter().enumerate() {
-            if crc32fast::hash(&self.map[*start..start + bytes]) != *crc {
+            if crc32fast::hash(&self.bytes[*start..start + bytes]) != *crc {
                 let message = format!("the checksum of range {at} differs");
                 return Err(IndexError::damaged(&self.path, message));
             }

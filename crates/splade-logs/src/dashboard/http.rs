@@ -1,34 +1,36 @@
-//! The little of HTTP/1.1 (RFC 9112) that the live page needs: GET without a body, one request a
+//! The part of HTTP/1.1 (RFC 9112) that the live page needs: GET requests without a body, one per
 //! connection.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// A request has to be here whole in this time, an answer to be taken.
+/// The time within which a whole request must arrive.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
+/// The time within which a client must read a whole answer.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
-/// Bytes of a request. Browsers send about one thousand.
+/// The size limit of a request in bytes. Browsers send about one thousand.
 const LONGEST_REQUEST: usize = 16 * 1024;
 
-/// What is asked for.
+/// A parsed request.
 #[derive(Debug, PartialEq)]
 pub(super) struct Request {
-    /// Before the `?`.
+    /// The part of the target before the `?`.
     pub path: String,
-    /// Behind it.
+    /// The part of the target after the `?`; empty if there is none.
     pub query: String,
 }
 
-/// An answer.
+/// A response.
 pub(super) struct Answer {
+    /// The status line's code and reason; may be followed by further header lines.
     pub status: &'static str,
     pub content_type: &'static str,
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// An answer of a line of text, such as an error.
+    /// Returns a response with one line of text, such as an error.
     pub(super) fn text(status: &'static str, line: &str) -> Self {
         Self { status, content_type: "text/plain; charset=utf-8", body: format!("{line}\n").into() }
     }
@@ -37,7 +39,8 @@ impl Answer {
 /// Reads a request.
 ///
 /// # Errors
-/// The answer to a request that is refused; none if there is nobody to answer to.
+///
+/// Returns the answer to a request that is refused, or `None` if the client is gone or too slow.
 pub(super) fn read_request(client: &mut TcpStream) -> Result<Request, Option<Answer>> {
     let deadline = Instant::now() + REQUEST_TIME;
     let mut request = Vec::new();
@@ -47,7 +50,10 @@ pub(super) fn read_request(client: &mut TcpStream) -> Result<Request, Option<Ans
             break end;
         }
         if request.len() > LONGEST_REQUEST {
-            return Err(Some(Answer::text("431 Request Header Fields Too Large", "too long")));
+            return Err(Some(Answer::text(
+                "431 Request Header Fields Too Large",
+                "the request is too long",
+            )));
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || client.set_read_timeout(Some(left)).is_err() {
@@ -63,34 +69,36 @@ pub(super) fn read_request(client: &mut TcpStream) -> Result<Request, Option<Ans
     parse(&request[..end]).map_err(Some)
 }
 
-/// Takes a request apart; `head` is without the empty line that ends it.
+/// Parses a request; `head` does not include the empty line that ends it.
 fn parse(head: &[u8]) -> Result<Request, Answer> {
     let bad = |why| Answer::text("400 Bad Request", why);
-    let head = std::str::from_utf8(head).map_err(|_| bad("not text"))?;
+    let head = std::str::from_utf8(head).map_err(|_| bad("the request is not UTF-8"))?;
     let mut lines = head.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
     let (Some(method), Some(target), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
     else {
-        return Err(bad("not a request line"));
+        return Err(bad("malformed request line"));
     };
     if !version.starts_with("HTTP/1.") {
-        return Err(bad("not HTTP/1.1"));
+        return Err(bad("only HTTP/1.1 is supported"));
     }
     for line in lines {
-        let (name, value) = line.split_once(':').ok_or_else(|| bad("not a header"))?;
+        let (name, value) = line.split_once(':').ok_or_else(|| bad("malformed header"))?;
         if name.eq_ignore_ascii_case("host") && !is_this_machine(value.trim()) {
-            // A page elsewhere whose name was made to lead here could read the log otherwise.
-            return Err(Answer::text("403 Forbidden", "ask for 127.0.0.1 or localhost"));
+            // This prevents DNS rebinding: a page on another site could otherwise let its own name
+            // resolve to this machine and read the log.
+            return Err(Answer::text("403 Forbidden", "the host must be 127.0.0.1 or localhost"));
         }
     }
     if method != "GET" {
-        return Err(Answer::text("405 Method Not Allowed\r\nAllow: GET", "only GET"));
+        return Err(Answer::text("405 Method Not Allowed\r\nAllow: GET", "only GET is supported"));
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     Ok(Request { path: path.to_owned(), query: query.to_owned() })
 }
 
+/// Returns whether a `Host` header names this machine.
 fn is_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|c| c.is_ascii_digit()) => name,
@@ -99,7 +107,7 @@ fn is_this_machine(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || ["127.0.0.1", "[::1]"].contains(&name)
 }
 
-/// Sends an answer; a client that does not take it is given up.
+/// Sends a response and gives up if the client does not read it in time.
 pub(super) fn send(client: &mut TcpStream, answer: &Answer) -> io::Result<()> {
     let deadline = Instant::now() + ANSWER_TIME;
     let head = format!(
@@ -110,7 +118,8 @@ pub(super) fn send(client: &mut TcpStream, answer: &Answer) -> io::Result<()> {
         answer.body.len()
     );
     for part in [head.as_bytes(), &answer.body] {
-        // In pieces: a timeout is of one write, and a slow client would stretch one for ever.
+        // A timeout applies to each write, so the body is sent in pieces. A slow client could
+        // otherwise stretch a single large write indefinitely.
         for piece in part.chunks(16 * 1024) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -1,15 +1,16 @@
-//! The live page of a run: a small HTTP server of this machine only, and the same page as a file.
+//! The live page of a run: an HTTP server that only this machine can reach, and the same page as a
+//! file.
 //!
-//! - `/`: the page, with everything in it
+//! - `/`: the page, in one file
 //! - `/data?since=N`: `{"run":…,"from":…,"next":…,"more":…,"records":[…],"status":{…}}` with the
-//!   records of the JSON log from byte `N` on, and `next` to ask for afterwards. `from` is not `N`
-//!   where the log has no record that begins there: then it is 0, and so it begins anew. `run`
-//!   differs for every start of the program.
+//!   records of the JSON log from byte `N` on, and in `next` the offset for the following request.
+//!   If no record begins at byte `N`, the response starts over with `from` 0. `run` is different
+//!   for every start of the program.
 //! - `/healthz`: `ok`
 //!
 //! Training never waits for a client: records are read from the log's file, and the status is
-//! copied under a lock that no client holds. Clients are at most [`MOST_CLIENTS`], each for a
-//! limited time.
+//! copied under a lock that no client holds while it communicates. At most [`MOST_CLIENTS`] clients
+//! are served at once, each for a limited time.
 
 mod http;
 
@@ -27,29 +28,29 @@ use crate::error::LogError;
 use crate::json_lines;
 use crate::record::Status;
 
-/// Browsers open up to six connections.
+/// The number of clients that are served at once. Browsers open up to six connections.
 const MOST_CLIENTS: usize = 8;
-/// Bytes of the log in an answer, but at least one record.
+/// The number of bytes of the log in one response; a longer record is sent whole.
 const CHUNK: u64 = 1 << 20;
-/// How long ending a run waits for its own connection.
+/// The time that the end of a run waits for its own connection to the server.
 const WAKE_TIME: Duration = Duration::from_secs(1);
 
-/// A port that is ours, not served yet.
+/// A bound port that is not served yet.
 pub(super) struct Listener {
     listener: TcpListener,
     address: SocketAddr,
 }
 
 impl Listener {
-    /// Takes a port of this machine, 0 for any that is free.
+    /// Binds a port of this machine, or any free port if `port` is 0.
     pub(super) fn bind(port: u16) -> Result<Self, LogError> {
-        let error = |source: io::Error| LogError::Port { port, source };
+        let error = |why: io::Error| LogError::Port { port, why };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
         Ok(Self { listener, address })
     }
 
-    /// Serves the page of the log at `json`; `run` tells this start of the program from others.
+    /// Starts to serve the page of the log at `json`. `run` identifies this start of the program.
     pub(super) fn serve(self, json: PathBuf, run: f64) -> Result<Dashboard, LogError> {
         let shared = Arc::new(Shared {
             json,
@@ -69,7 +70,7 @@ impl Listener {
     }
 }
 
-/// A page that is served until this is dropped.
+/// A page that is served until this value is dropped.
 #[derive(Debug)]
 pub(super) struct Dashboard {
     shared: Arc<Shared>,
@@ -77,6 +78,7 @@ pub(super) struct Dashboard {
     thread: Option<JoinHandle<()>>,
 }
 
+/// The state that the server shares with its clients' threads.
 #[derive(Debug)]
 struct Shared {
     json: PathBuf,
@@ -87,10 +89,12 @@ struct Shared {
 }
 
 impl Dashboard {
+    /// Returns the address of the server.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
+    /// Replaces the status that the page shows.
     pub(super) fn set_status(&self, status: Status) {
         *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
     }
@@ -99,7 +103,7 @@ impl Dashboard {
 impl Drop for Dashboard {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Release);
-        // The thread looks at `stopped` when a connection comes.
+        // The thread checks `stopped` only when a connection arrives.
         let woken = TcpStream::connect_timeout(&self.address, WAKE_TIME).is_ok();
         if let Some(thread) = self.thread.take().filter(|_| woken) {
             let _ = thread.join();
@@ -107,19 +111,20 @@ impl Drop for Dashboard {
     }
 }
 
+/// Accepts clients until the server is stopped.
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for client in listener.incoming() {
         if shared.stopped.load(Ordering::Acquire) {
             return;
         }
         let Ok(client) = client else {
-            // Such as too many open files: not to be tried again at once.
+            // This is an error such as too many open files, which an immediate retry would repeat.
             thread::sleep(Duration::from_millis(50));
             continue;
         };
         let place = Place::take(shared);
         if let Some(place) = place {
-            // Without a thread the client is dropped, and its place with it.
+            // If no thread can be started, the client is dropped, and its place is free again.
             let _ = thread::Builder::new()
                 .name("dashboard client".to_owned())
                 .spawn(move || answer(client, &place.0));
@@ -127,10 +132,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// One of the places for clients, free again when it is dropped.
+/// One of the places for clients, which is free again when the value is dropped.
 struct Place(Arc<Shared>);
 
 impl Place {
+    /// Takes a place, or returns `None` if all are taken.
     fn take(shared: &Arc<Shared>) -> Option<Self> {
         let place = Self(shared.clone());
         (shared.clients.fetch_add(1, Ordering::AcqRel) < MOST_CLIENTS).then_some(place)
@@ -143,16 +149,18 @@ impl Drop for Place {
     }
 }
 
+/// Reads a request from a client and answers it.
 fn answer(mut client: TcpStream, shared: &Shared) {
     let answer = match http::read_request(&mut client) {
         Ok(request) => route(&request, shared),
         Err(Some(refusal)) => refusal,
         Err(None) => return,
     };
-    // Who does not want the answer has gone.
+    // A failure means that the client has gone, so it is ignored.
     let _ = http::send(&mut client, &answer);
 }
 
+/// Returns the response to a request.
 fn route(request: &Request, shared: &Shared) -> Answer {
     match request.path.as_str() {
         "/" => Answer {
@@ -162,21 +170,22 @@ fn route(request: &Request, shared: &Shared) -> Answer {
         },
         "/data" => data(&request.query, shared),
         "/healthz" => Answer::text("200 OK", "ok"),
-        _ => Answer::text("404 Not Found", "not here; see /"),
+        _ => Answer::text("404 Not Found", "no such page; see /"),
     }
 }
 
+/// Returns the records of the log from an offset on, and the status, as JSON.
 fn data(query: &str, shared: &Shared) -> Answer {
     let since = query.split('&').find_map(|pair| pair.strip_prefix("since=")).unwrap_or("0");
     let Ok(since) = since.parse() else {
-        return Answer::text("400 Bad Request", "since is a number of bytes");
+        return Answer::text("400 Bad Request", "since must be a number of bytes");
     };
     let chunk = match read_chunk(&shared.json, since) {
         Ok(chunk) => chunk,
         Err(why) => return Answer::text("500 Internal Server Error", &why.to_string()),
     };
     let status = shared.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let status = serde_json::to_string(&status).expect("a plain struct: this is a bug");
+    let status = serde_json::to_string(&status).expect("a status can be serialized: this is a bug");
     let head = format!(
         "{{\"run\":{},\"from\":{},\"next\":{},\"more\":{},\"status\":{status},\"records\":",
         shared.run, chunk.from, chunk.next, chunk.more
@@ -185,21 +194,23 @@ fn data(query: &str, shared: &Shared) -> Answer {
     Answer { status: "200 OK", content_type: "application/json", body }
 }
 
-/// Whole records of a log.
+/// A run of whole records of a log.
 struct Chunk {
-    /// Where they begin.
+    /// The byte offset of the first record.
     from: u64,
-    /// Where they end.
+    /// The byte offset after the last record.
     next: u64,
-    /// Others follow.
+    /// Whether more records follow.
     more: bool,
+    /// The records as JSON lines.
     lines: Vec<u8>,
 }
 
+/// Reads whole records from offset `since` on, or from the start if no record begins there.
 fn read_chunk(log: &Path, since: u64) -> io::Result<Chunk> {
     let mut file = File::open(log)?;
     let mut from = 0;
-    // A record begins behind the end of another.
+    // A record begins after the line break of the one before.
     if (1..=file.metadata()?.len()).contains(&since) {
         file.seek(SeekFrom::Start(since - 1))?;
         let mut end = [0];
@@ -218,13 +229,13 @@ fn read_chunk(log: &Path, since: u64) -> io::Result<Chunk> {
             break 0;
         }
     };
-    // Behind the last whole record is one that is longer than the chunk, or still being written.
+    // The rest after the last whole record is longer than the chunk or still being written.
     let more = last > 0 && from + (lines.len() as u64) < file.metadata()?.len();
     lines.truncate(last);
     Ok(Chunk { from, next: from + last as u64, more, lines })
 }
 
-/// JSON lines as one array.
+/// Joins JSON lines into one array.
 fn array(lines: &[u8]) -> Vec<u8> {
     let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
     let mut array = Vec::with_capacity(lines.len() + 2);
@@ -234,24 +245,27 @@ fn array(lines: &[u8]) -> Vec<u8> {
     array
 }
 
-/// The page of a log as one file that needs no server.
+/// Returns the page of a log as one HTML file that needs no server.
 ///
 /// # Errors
-/// If the log cannot be read or has a line that is no record.
+///
+/// Returns an error if the log cannot be read or has a line that is not a record.
 pub fn report_html(json_log: &Path) -> Result<String, LogError> {
     let records = array(&json_lines::read(json_log)?);
-    let records = String::from_utf8(records).expect("records are JSON: this is a bug");
+    let records =
+        String::from_utf8(records).expect("records are UTF-8 because they are JSON: this is a bug");
     Ok(page(&records))
 }
 
-/// The page with records in it, or with `null`: then it asks the server for them.
+/// Returns the page with the given records in it, or, for `null`, the page that asks the server for
+/// them.
 fn page(records: &str) -> String {
-    // In JSON a `<` stands in strings only; written so it can end no script.
+    // In JSON, `<` occurs only in strings. As an escape it cannot end the script element.
     let records = records.replace('<', "\\u003c");
     include_str!("page.html")
         .replace("/*STYLE*/", include_str!("page.css"))
         .replace("/*SCRIPT*/", include_str!("page.js"))
-        // The last, as the records may hold any text.
+        // The records are inserted last because they may contain any text.
         .replacen("/*RECORDS*/", &records, 1)
 }
 

@@ -1,27 +1,28 @@
 "use strict";
 
-// What the log says so far: curves by name, evaluations and expansions by step, texts by tag.
+// The contents of the log so far: curves by name, evaluations and expansions by step, texts by tag.
 let curves, evaluations, expansions, texts, run;
 
 const COLOURS = ["#3b7dd8", "#d8663b", "#2f9e6e", "#a05bc0", "#c7a21b", "#7d8590", "#d0487e", "#3aa6b9"];
 const OWN_KEYS = new Set(["kind", "step", "epoch", "time"]);
 
-// Charts in the order of the page; a name goes to the first that takes it, else to its own.
+// The charts in the order of the page. A name goes to the first chart that takes it, else to its
+// own.
 const CHARTS = [
   ["loss", name => name === "loss" || name === "eval_loss"],
-  ["components of the loss", name => /^(?!eval_|train_).*_loss$/.test(name) || name === "flops" || name === "regularizer"],
+  ["loss components", name => /^(?!eval_|train_).*_loss$/.test(name) || name === "flops" || name === "regularizer"],
   ["retrieval metrics", name => name.startsWith("eval_") && name.includes("@")],
-  ["terms of a text", name => ["query_terms", "doc_terms", "eval_avg_nnz"].includes(name)],
+  ["terms per text", name => ["query_terms", "doc_terms", "eval_avg_nnz"].includes(name)],
   ["regularizer strengths", name => name === "lambda_q" || name === "lambda_d"],
   ["learning rate", name => name === "learning_rate"],
   ["gradient norm", name => name === "grad_norm"],
-  ["tokens a second", name => name === "tokens_per_second"],
+  ["tokens per second", name => name === "tokens_per_second"],
 ];
 
 const byId = id => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 
-// An element with attributes and children; strings become text, never HTML.
+// Makes an element with attributes and children. Strings become text nodes, never HTML.
 function element(name, attributes = {}, ...children) {
   const svg = ["svg", "path", "polyline", "text", "line", "circle"].includes(name);
   const made = svg ? document.createElementNS(SVG, name) : document.createElement(name);
@@ -35,7 +36,7 @@ function shown(value) {
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e7) return String(value);
   if (size >= 1e-3 && size < 1e7) return String(+value.toPrecision(5));
-  // Without the zeros at the end: 2e-5.
+  // Zeros at the end are removed, as in 2e-5.
   return value.toExponential(3).replace(/\.?0*e/, "e");
 }
 
@@ -55,7 +56,7 @@ function add(record) {
   if (record.kind === "text") texts.set(record.tag, record.text);
   if (record.kind === "summary") {
     const values = Object.entries(record).filter(([name]) => !OWN_KEYS.has(name));
-    texts.set("the whole run", values.map(([name, value]) => `${name}: ${shown(value)}`).join("\n"));
+    texts.set("summary of the run", values.map(([name, value]) => `${name}: ${shown(value)}`).join("\n"));
   }
   if (record.kind === "expansions") expansions.push(record);
   if (record.kind === "eval") evaluations.push(record);
@@ -67,7 +68,7 @@ function add(record) {
   }
 }
 
-// At most two points, the lowest and the highest, for each of `columns` stretches of steps.
+// Keeps at most two points, the lowest and the highest, for each of `columns` intervals of steps.
 function thinned(points, columns) {
   if (points.length <= 2 * columns) return points;
   const first = points[0][0], span = points[points.length - 1][0] - first || 1;
@@ -89,7 +90,7 @@ function thinned(points, columns) {
   return kept;
 }
 
-// Three to seven round numbers from `low` to `high`.
+// Returns three to seven round numbers from `low` to `high`.
 function ticks(low, high) {
   const rough = (high - low) / 6, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map(n => n * power).find(n => n >= rough * 0.999) || rough;
@@ -98,7 +99,7 @@ function ticks(low, high) {
   return found;
 }
 
-// Powers of ten, or round numbers where there are too few of these.
+// Returns powers of ten, or round numbers if there are too few powers of ten.
 function logarithmicTicks(low, high) {
   if (high - low < 2) return ticks(10 ** low, 10 ** high).filter(value => value > 0);
   return ticks(low, high).filter(Number.isInteger).map(power => 10 ** power);
@@ -106,7 +107,7 @@ function logarithmicTicks(low, high) {
 
 const W = 480, H = 220, LEFT = 58, RIGHT = 8, TOP = 8, BOTTOM = 22;
 
-// A chart of several curves that shows the values beside the pointer.
+// Makes a chart of several curves that shows the values next to the pointer.
 function chart(title, names) {
   const wanted = byId("logarithmic").checked;
   const finite = names.map(name => curves.get(name).filter(point => point[1] !== null));
@@ -182,7 +183,7 @@ function hover(figure, svg, names, lines, x, stepAt) {
   });
 }
 
-// The point whose step is nearest, by halving: steps ascend.
+// Returns the point with the nearest step by binary search; steps ascend.
 function nearest(points, step) {
   let low = 0, high = points.length - 1;
   while (low < high) {
@@ -204,7 +205,7 @@ function drawCharts() {
   byId("charts").replaceChildren(...groups.filter(group => group[2].length).map(([title, , names]) => chart(title, names)));
 }
 
-// The best value of a column: of metrics the highest, of the loss the lowest, else none.
+// Returns the best value of a column: the highest of a metric, the lowest of the loss, else none.
 function best(name, values) {
   const finite = values.filter(value => typeof value === "number");
   if (name.includes("@")) return Math.max(...finite);
@@ -224,7 +225,7 @@ function drawEvaluations() {
     element("tbody", {}, ...rows));
 }
 
-// Terms of a text with bars, those that are not in `known` marked.
+// Makes a list of terms with bars. Terms that are not in `known` are marked.
 function bars(title, terms, known, most) {
   const rows = terms.map(([term, weight]) => element("div", { class: known && !known.has(term) ? "term new" : "term" },
     element("span", { title: term }, term),
@@ -237,7 +238,7 @@ function drawExpansions() {
   byId("expansions").hidden = !expansions.length;
   if (!expansions.length) return;
   const select = byId("step"), followed = select.selectedIndex <= 0, chosen = select.value;
-  // The newest is the first option, and stays chosen as long as no other is.
+  // The newest step is the first option and stays selected unless the user selects another one.
   select.replaceChildren(...expansions.map((record, i) => element("option", { value: i }, String(record.step))).reverse());
   if (!followed) select.value = chosen;
   drawSamples();
@@ -280,20 +281,20 @@ function drawStatus(status, lost) {
   if (status) {
     parts.push(status.phase, `step ${status.step} of ${status.total}`);
     if (status.loss !== null) parts.push(`loss ${shown(status.loss)}`);
-    if (status.tokens_per_second !== null) parts.push(`${Math.round(status.tokens_per_second)} tokens a second`);
+    if (status.tokens_per_second !== null) parts.push(`${Math.round(status.tokens_per_second)} tokens per second`);
     if (status.seconds_left !== null) parts.push(`${duration(status.seconds_left)} left`);
     byId("progress").hidden = false;
     byId("progress").value = status.total ? status.step / status.total : 0;
     document.title = `${status.total ? Math.floor(100 * status.step / status.total) : 0} % training`;
   }
-  if (lost) parts.push("no answer from the run: it has ended or was stopped");
+  if (lost) parts.push("no response: the run has ended or was stopped");
   byId("status").textContent = parts.filter(Boolean).join(" · ") || "no records yet";
   byId("status").classList.toggle("lost", lost);
 }
 
 let next = 0, lastStatus = null;
 
-// Fetches what is new until there is nothing more, draws it, and comes again.
+// Fetches new records until there are no more, draws them, and schedules the next poll.
 async function poll() {
   try {
     let more = true, changed = false;
@@ -306,7 +307,7 @@ async function poll() {
         run = data.run;
         changed = true;
         if (data.from !== 0) {
-          // A new run, whose log goes on behind what the old one had here.
+          // A new run has replaced the log, which is already longer than this offset.
           next = 0;
           continue;
         }
@@ -331,5 +332,5 @@ if (records) {
   records.forEach(add);
   draw();
   const steps = records.filter(record => record.step !== undefined);
-  byId("status").textContent = steps.length ? `until step ${steps[steps.length - 1].step}` : "no records";
+  byId("status").textContent = steps.length ? `up to step ${steps[steps.length - 1].step}` : "no records";
 } else poll();

@@ -1,48 +1,50 @@
-//! What goes through a model at once: texts packed one after another, and the buffers they need.
+//! The inputs and buffers of one forward pass: texts packed one after another, and a workspace.
 
 use splade_nn::{Activation, Linear};
 
-/// Token ids of several texts, packed without padding.
+/// The token ids of several texts, packed without padding.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PackedTexts<'a> {
-    /// `(tokens)`
+    /// The token ids, `(tokens)`.
     pub(crate) ids: &'a [u32],
-    /// `(tokens)`: their types; none where all are of the first.
+    /// The token types, `(tokens)`. The slice is empty if all tokens have the type 0.
     pub(crate) types: &'a [u8],
-    /// The first token of each text and, last, the number of tokens; no text is empty.
+    /// The index of the first token of each text, followed by the number of tokens. No text is
+    /// empty.
     pub(crate) offsets: &'a [usize],
 }
 
 impl PackedTexts<'_> {
-    /// The type of every token.
+    /// Returns the type of every token.
     pub(crate) fn token_types(&self) -> impl Iterator<Item = usize> {
         (0..self.ids.len()).map(|token| self.types.get(token).map_or(0, |kind| usize::from(*kind)))
     }
 
-    /// The position of every token in its text.
+    /// Returns the position of every token in its text, from 0.
     pub(crate) fn positions(&self) -> impl Iterator<Item = usize> {
         self.offsets.windows(2).flat_map(|text| 0..text[1] - text[0])
     }
 }
 
-/// Buffers of a forward pass, kept from batch to batch.
+/// The buffers of a forward pass, reused from batch to batch.
 ///
-/// For `tokens` tokens it holds `tokens · (5 hidden + intermediate)` floats, twice the
-/// `intermediate` for gated layers.
+/// For `tokens` tokens it holds `tokens · (5 hidden + intermediate)` floats. Models with gated
+/// layers need twice the `intermediate`.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
-    /// `(tokens, hidden)`: the hidden states, which every layer updates.
+    /// The hidden states, `(tokens, hidden)`, which every layer updates.
     pub(crate) hidden: Vec<f32>,
-    /// `(tokens, 3 · hidden)`: queries, keys and values.
+    /// The queries, keys and values of attention, `(tokens, 3 · hidden)`.
     pub(crate) qkv: Vec<f32>,
-    /// `(tokens, hidden)`: contexts of attention, and normalised inputs.
+    /// The contexts of attention and the normalised inputs, `(tokens, hidden)`.
     pub(crate) context: Vec<f32>,
-    /// `(tokens, intermediate)`, or twice that where layers are gated.
+    /// The inner states of the feed-forward part, `(tokens, intermediate)`, or twice as wide for
+    /// gated layers.
     pub(crate) inner: Vec<f32>,
 }
 
 impl Workspace {
-    /// Hidden states of one width to those of another.
+    /// Projects the hidden states to another width.
     pub(crate) fn project(&mut self, projection: &Linear, parallel: bool) {
         let tokens = self.hidden.len() / projection.weight.inputs();
         resize(&mut self.context, tokens * projection.weight.outputs());
@@ -54,4 +56,11 @@ impl Workspace {
 /// Sets the length of a buffer whose contents are written before they are read.
 pub(crate) fn resize(buffer: &mut Vec<f32>, len: usize) {
     buffer.resize(len, 0.0);
+}
+
+/// Adds `y` to `x`, element by element.
+pub(crate) fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
 }

@@ -1,162 +1,177 @@
-//! BERT (arXiv 1810.04805), RoBERTa (1907.11692) and XLM-R, ELECTRA (2003.10555), DistilBERT
-//! (1910.01108): one body, four sets of names.
+//! BERT (arXiv 1810.04805), RoBERTa (1907.11692), XLM-R, ELECTRA (2003.10555) and DistilBERT
+//! (1910.01108). They share one body and differ in the names of their tensors.
 
+mod config;
+mod onnx;
 mod training;
 
-pub(crate) use training::decoder_parameters;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use splade_nn::{Activation, Attention, LayerNorm, Linear};
 
-use super::batch::{PackedTexts, Workspace};
-use super::head::{Decoder, DecoderNames, Transform};
-use super::post_norm::{LayerNames, LayerShape, PostNormLayer};
+use super::batch::{PackedTexts, Workspace, add};
+use super::family::{
+    Architecture, Body, ClassifierHead, ClassifierNames, Family, Graph, Sizes, TrainingBody,
+    WordHead,
+};
+use super::post_norm::{LayerShape, PostNormLayer};
 use super::words::Words;
-use crate::config::{BertConfig, BertFamily, DropoutRates};
+use crate::config::Keys;
+use crate::error::ModelError;
 use crate::loader::Loader;
+use config::{BertConfig, BertFamily};
 
-/// Embeddings and layers.
+/// Defines the entry of a family whose config has the same keys as BERT's.
+macro_rules! family {
+    ($family:ident, $model_type:literal, $class:literal, $trained_as:expr) => {
+        Family {
+            model_type: $model_type,
+            class: $class,
+            tokenizer_class: concat!($class, "Tokenizer"),
+            trained_as: $trained_as,
+            read: |keys| Ok(Arc::new(BertConfig::read(keys, BertFamily::$family)?)),
+        }
+    };
+}
+
+pub(crate) static BERT: Family = family!(Bert, "bert", "Bert", Some("BERT"));
+pub(crate) static ROBERTA: Family = family!(Roberta, "roberta", "Roberta", Some("RoBERTa"));
+pub(crate) static XLM_ROBERTA: Family =
+    family!(Roberta, "xlm-roberta", "XLMRoberta", Some("XLM-R"));
+pub(crate) static CAMEMBERT: Family = family!(Roberta, "camembert", "Camembert", None);
+pub(crate) static ELECTRA: Family = family!(Electra, "electra", "Electra", Some("ELECTRA"));
+pub(crate) static DISTILBERT: Family = Family {
+    model_type: "distilbert",
+    class: "DistilBert",
+    tokenizer_class: "DistilBertTokenizer",
+    trained_as: Some("DistilBERT"),
+    read: |keys| Ok(Arc::new(BertConfig::read_distilbert(keys)?)),
+};
+
+impl Architecture for BertConfig {
+    fn name(&self) -> &'static str {
+        match self.family {
+            BertFamily::Bert => "BERT",
+            BertFamily::Roberta => "RoBERTa",
+            BertFamily::Electra => "ELECTRA",
+            BertFamily::DistilBert => "DistilBERT",
+        }
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab: self.vocab,
+            embedding: self.embedding,
+            hidden: self.hidden,
+            layers: self.layers,
+            heads: self.heads,
+            token_types: self.token_types,
+            // RoBERTa's positions start at pad + 1, so the first pad + 1 rows are not positions of
+            // tokens.
+            max_tokens: match self.family {
+                BertFamily::Roberta => self.positions.saturating_sub(self.pad as usize + 1),
+                _ => self.positions,
+            },
+        }
+    }
+
+    fn prefix(&self) -> &'static str {
+        match self.family {
+            BertFamily::Bert => "bert.",
+            BertFamily::Roberta => "roberta.",
+            BertFamily::Electra => "electra.",
+            BertFamily::DistilBert => "distilbert.",
+        }
+    }
+
+    fn word_head(&self) -> WordHead {
+        let names = self.family.names();
+        WordHead {
+            embedding: names.embedding,
+            dense: names.dense,
+            dense_bias: true,
+            activation: self.family.head_activation(self),
+            norm: names.dense_norm,
+            norm_bias: true,
+            epsilon: self.epsilon,
+            decoder: names.decoder,
+            tied: self.tied,
+            bias: names.bias,
+            has_bias: true,
+        }
+    }
+
+    fn load_body(&self, loader: &Loader<'_>) -> Box<dyn Body> {
+        Box::new(Bert::load(loader, self))
+    }
+
+    fn classifier_names(&self) -> ClassifierNames {
+        let (dense, output) = match self.family {
+            BertFamily::Bert => ("bert.pooler.dense", "classifier"),
+            BertFamily::DistilBert => ("pre_classifier", "classifier"),
+            BertFamily::Roberta | BertFamily::Electra => {
+                ("classifier.dense", "classifier.out_proj")
+            }
+        };
+        ClassifierNames { dense, norm: None, output }
+    }
+
+    fn classifier_head(&self, keys: &Keys<'_>) -> Result<ClassifierHead, ModelError> {
+        let dropped = |key: &str, other: f64| keys.rate(key, other);
+        let (activation, dropout) = match self.family {
+            BertFamily::Bert => {
+                (Activation::Tanh, (0.0, dropped("classifier_dropout", self.dropout.out)?))
+            }
+            BertFamily::DistilBert => {
+                (Activation::Relu, (0.0, dropped("seq_classif_dropout", 0.2)?))
+            }
+            BertFamily::Roberta => {
+                let rate = dropped("classifier_dropout", self.dropout.out)?;
+                (Activation::Tanh, (rate, rate))
+            }
+            BertFamily::Electra => {
+                let rate = dropped("classifier_dropout", self.dropout.out)?;
+                (Activation::Gelu, (rate, rate))
+            }
+        };
+        Ok(ClassifierHead::first_token(activation, dropout))
+    }
+
+    fn is_trained(&self) -> bool {
+        true
+    }
+
+    fn graph(&self) -> Option<&dyn Graph> {
+        Some(self)
+    }
+
+    /// text-embeddings-inference loads RoBERTa's decoder only from its own tensor, and transformers
+    /// 5 reports CamemBERT's bias as missing if the file lacks its second name.
+    fn repeats_decoder(&self) -> bool {
+        self.family == BertFamily::Roberta
+    }
+}
+
+/// The embeddings (without the word embeddings) and the layers.
 #[derive(Debug)]
 pub(crate) struct Bert {
     attention: Attention,
-    activation: Activation,
-    /// `(positions, embedding)`
+    config: BertConfig,
+    /// The position table, `(positions, embedding)`.
     positions: Vec<f32>,
-    /// `(token types, embedding)`; none in DistilBERT.
+    /// The table of token types, `(token types, embedding)`. DistilBERT has none.
     token_types: Option<Vec<f32>>,
     norm: LayerNorm,
-    /// `(hidden, embedding)` where they differ.
+    /// The projection of the embeddings, `(hidden, embedding)`, if the two widths differ.
     projection: Option<Linear>,
     layers: Vec<PostNormLayer>,
-    /// RoBERTa's padding id: positions count from one past it.
+    /// The padding id, for RoBERTa only. Its positions start at the padding id plus one.
     position_start: Option<u32>,
-    /// Whose embedding a text's tokens do not train.
-    pad: u32,
-    dropout: DropoutRates,
-}
-
-/// The names of a family's tensors.
-pub(crate) struct Names {
-    pub(crate) embeddings: &'static str,
-    pub(crate) layers: &'static str,
-    pub(crate) layer: LayerNames,
-    pub(crate) dense: &'static str,
-    pub(crate) dense_norm: &'static str,
-    pub(crate) decoder: DecoderNames<'static>,
-    ignored: &'static [&'static str],
-}
-
-const BERT_LAYER: LayerNames = LayerNames {
-    query: "attention.self.query",
-    key: "attention.self.key",
-    value: "attention.self.value",
-    attention_out: "attention.output.dense",
-    attention_norm: "attention.output.LayerNorm",
-    up: "intermediate.dense",
-    down: "output.dense",
-    norm: "output.LayerNorm",
-};
-
-impl BertFamily {
-    pub(crate) fn names(self) -> Names {
-        match self {
-            BertFamily::Bert => Names {
-                embeddings: "bert.embeddings",
-                layers: "bert.encoder.layer",
-                layer: BERT_LAYER,
-                dense: "cls.predictions.transform.dense",
-                dense_norm: "cls.predictions.transform.LayerNorm",
-                decoder: DecoderNames {
-                    embedding: "bert.embeddings.word_embeddings.weight",
-                    weight: "cls.predictions.decoder.weight",
-                    bias: &["cls.predictions.bias", "cls.predictions.decoder.bias"],
-                },
-                ignored: &[
-                    "bert.pooler.dense.weight",
-                    "bert.pooler.dense.bias",
-                    "cls.seq_relationship.weight",
-                    "cls.seq_relationship.bias",
-                ],
-            },
-            BertFamily::Roberta => Names {
-                embeddings: "roberta.embeddings",
-                layers: "roberta.encoder.layer",
-                layer: BERT_LAYER,
-                dense: "lm_head.dense",
-                dense_norm: "lm_head.layer_norm",
-                decoder: DecoderNames {
-                    embedding: "roberta.embeddings.word_embeddings.weight",
-                    weight: "lm_head.decoder.weight",
-                    bias: &["lm_head.bias", "lm_head.decoder.bias"],
-                },
-                ignored: &["roberta.pooler.dense.weight", "roberta.pooler.dense.bias"],
-            },
-            BertFamily::Electra => Names {
-                embeddings: "electra.embeddings",
-                layers: "electra.encoder.layer",
-                layer: BERT_LAYER,
-                dense: "generator_predictions.dense",
-                dense_norm: "generator_predictions.LayerNorm",
-                decoder: DecoderNames {
-                    embedding: "electra.embeddings.word_embeddings.weight",
-                    weight: "generator_lm_head.weight",
-                    bias: &["generator_lm_head.bias"],
-                },
-                ignored: &[],
-            },
-            BertFamily::DistilBert => Names {
-                embeddings: "distilbert.embeddings",
-                layers: "distilbert.transformer.layer",
-                layer: LayerNames {
-                    query: "attention.q_lin",
-                    key: "attention.k_lin",
-                    value: "attention.v_lin",
-                    attention_out: "attention.out_lin",
-                    attention_norm: "sa_layer_norm",
-                    up: "ffn.lin1",
-                    down: "ffn.lin2",
-                    norm: "output_layer_norm",
-                },
-                dense: "vocab_transform",
-                dense_norm: "vocab_layer_norm",
-                decoder: DecoderNames {
-                    embedding: "distilbert.embeddings.word_embeddings.weight",
-                    weight: "vocab_projector.weight",
-                    bias: &["vocab_projector.bias"],
-                },
-                ignored: &[],
-            },
-        }
-    }
-
-    /// The activation of the head: fixed in RoBERTa and ELECTRA, whatever the config says.
-    pub(crate) fn head_activation(self, config: &BertConfig) -> Activation {
-        match self {
-            BertFamily::Bert | BertFamily::DistilBert => config.activation,
-            BertFamily::Roberta | BertFamily::Electra => Activation::Gelu,
-        }
-    }
-}
-
-/// The tensor of a family's word embedding.
-pub(crate) fn embedding_name(family: BertFamily) -> &'static str {
-    family.names().decoder.embedding
-}
-
-/// Loads the head and the word embedding.
-pub(crate) fn load_decoder(loader: &Loader<'_>, config: &BertConfig) -> Decoder {
-    let names = config.family.names();
-    let (hidden, embedding) = (config.hidden, config.embedding);
-    let transform = Transform {
-        dense: loader.linear(names.dense, embedding, hidden, true),
-        activation: config.family.head_activation(config),
-        norm: loader.norm(names.dense_norm, embedding, config.epsilon, true),
-    };
-    Decoder::load(loader, &names.decoder, transform, config.vocab, embedding, config.tied)
 }
 
 impl Bert {
-    /// Loads embeddings (but the words') and layers.
+    /// Loads the embeddings (without the word embeddings) and the layers.
     pub(crate) fn load(loader: &Loader<'_>, config: &BertConfig) -> Self {
         let names = config.family.names();
         for name in names.ignored {
@@ -174,7 +189,7 @@ impl Bert {
                 scale: 1.0 / (head_dim as f32).sqrt(),
                 window: None,
             },
-            activation: config.activation,
+            config: config.clone(),
             positions: loader.matrix_f32(
                 &at("position_embeddings.weight"),
                 config.positions,
@@ -195,29 +210,6 @@ impl Bert {
                 })
                 .collect(),
             position_start: (config.family == BertFamily::Roberta).then_some(config.pad),
-            pad: config.pad,
-            dropout: config.dropout,
-        }
-    }
-
-    /// Token ids to hidden states, `(tokens, hidden)`, in the workspace.
-    pub(crate) fn forward(
-        &self,
-        texts: &PackedTexts<'_>,
-        words: &dyn Words,
-        workspace: &mut Workspace,
-        parallel: bool,
-    ) {
-        self.embed(texts, words, workspace, parallel);
-        for layer in &self.layers {
-            layer.forward(
-                &self.attention,
-                self.activation,
-                texts.offsets,
-                None,
-                workspace,
-                parallel,
-            );
         }
     }
 
@@ -238,7 +230,7 @@ impl Bert {
         }
     }
 
-    /// Adds what tells about the places of tokens to the embeddings of words.
+    /// Adds the embeddings of positions and token types to the word embeddings.
     fn add_places(&self, texts: &PackedTexts<'_>, hidden: &mut [f32]) {
         let width = self.norm.weight.len();
         let places = self.position_rows(texts).into_iter().zip(texts.token_types());
@@ -250,11 +242,11 @@ impl Bert {
         }
     }
 
-    /// The row of the position table for every token.
+    /// Returns the row of the position table for every token.
     fn position_rows(&self, texts: &PackedTexts<'_>) -> Vec<usize> {
         let Some(pad) = self.position_start else { return texts.positions().collect() };
-        // RoBERTa numbers the tokens from pad + 1 on and leaves padding ids, even those that
-        // stand in a text, at pad (fairseq's make_positions).
+        // RoBERTa numbers the tokens from pad + 1. Padding ids, even those inside a text, get the
+        // position pad (fairseq's make_positions).
         let mut rows = Vec::with_capacity(texts.ids.len());
         for text in texts.offsets.windows(2) {
             let mut last = pad as usize;
@@ -268,17 +260,39 @@ impl Bert {
         }
         rows
     }
+}
 
-    /// Bytes of memory that it holds.
-    pub(crate) fn bytes(&self) -> usize {
+impl Body for Bert {
+    fn forward(
+        &self,
+        texts: &PackedTexts<'_>,
+        words: &dyn Words,
+        workspace: &mut Workspace,
+        parallel: bool,
+    ) {
+        self.embed(texts, words, workspace, parallel);
+        for layer in &self.layers {
+            layer.forward(
+                &self.attention,
+                self.config.activation,
+                texts.offsets,
+                None,
+                workspace,
+                parallel,
+            );
+        }
+    }
+
+    fn bytes(&self) -> usize {
         self.positions.len() * size_of::<f32>()
             + self.layers.iter().map(PostNormLayer::bytes).sum::<usize>()
     }
-}
 
-/// `x += y`
-pub(super) fn add(x: &mut [f32], y: &[f32]) {
-    for (x, y) in x.iter_mut().zip(y) {
-        *x += y;
+    fn training(&self) -> Option<&dyn TrainingBody> {
+        Some(self)
+    }
+
+    fn training_mut(&mut self) -> Option<&mut dyn TrainingBody> {
+        Some(self)
     }
 }

@@ -1,20 +1,22 @@
-//! Sequence classification: hidden states to a few logits a text, as transformers'
-//! `…ForSequenceClassification` have them.
+//! Sequence classification: models that turn the hidden states of a text into a few logits, as
+//! transformers' `…ForSequenceClassification`.
 //!
-//! All heads are `output(norm(activation(dense(pooled))))`, with the norm in ModernBERT only. They
-//! differ in names, in the activation, in where training drops, and in ModernBERT in what is
-//! pooled: the first token or the mean of all.
+//! All heads compute `output(norm(activation(dense(pooled))))`, with the norm in ModernBERT only.
+//! They differ in the names of their tensors, in the activation, in the places of dropout, and in
+//! ModernBERT also in the pooling: the first token or the mean of all tokens.
 
+mod config;
 mod training;
 
-use std::path::Path;
+pub(crate) use config::{ClassifierConfig, ScoreActivation};
 
 use splade_nn::{Activation, Isa, LayerNorm, Linear, Precision, SavedNorm};
+use splade_text::ModelFiles;
 
-use super::batch::{PackedTexts, Workspace, resize};
+use super::batch::{PackedTexts, Workspace, add, resize};
+use super::family::{Body, Sizes};
+use super::list::ArchitectureConfig;
 use super::words::WordTable;
-use super::{Body, bert, deberta_v2, modernbert};
-use crate::config::{ArchitectureConfig, BertFamily, ClassifierConfig};
 use crate::error::ModelError;
 use crate::loader::Loader;
 use crate::weights::Weights;
@@ -23,89 +25,58 @@ use crate::weights::Weights;
 #[derive(Debug)]
 pub(crate) struct SequenceClassifier {
     words: WordTable,
-    body: Body,
+    body: Box<dyn Body>,
     head: Head,
-    /// Tensors of the file that the model does not use.
+    /// The names of the tensors in the file that the model does not use.
     pub(crate) unexpected: Vec<String>,
 }
 
 #[derive(Debug)]
 struct Head {
-    /// Whether the mean of all tokens is pooled, not the first token.
+    /// Whether the mean of all tokens is pooled instead of the first token.
     mean: bool,
     dense: Linear,
     activation: Activation,
     norm: Option<LayerNorm>,
-    /// `(labels, hidden)`
+    /// The last layer, `(labels, hidden)`.
     output: Linear,
-    /// Shares that training drops: of what is pooled, and before the last layer.
+    /// The dropout rates of the pooled states and of the input of the last layer.
     dropout: (f64, f64),
 }
 
-/// The names of a classifier's tensors, without `.weight` and `.bias`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct HeadNames {
-    pub(crate) embedding: &'static str,
-    pub(crate) dense: &'static str,
-    pub(crate) norm: Option<&'static str>,
-    pub(crate) output: &'static str,
-}
-
-impl HeadNames {
-    pub(crate) fn of(config: &ArchitectureConfig) -> Self {
-        let (dense, norm, output) = match config {
-            ArchitectureConfig::Bert(config) => match config.family {
-                BertFamily::Bert => ("bert.pooler.dense", None, "classifier"),
-                BertFamily::DistilBert => ("pre_classifier", None, "classifier"),
-                BertFamily::Roberta | BertFamily::Electra => {
-                    ("classifier.dense", None, "classifier.out_proj")
-                }
-            },
-            ArchitectureConfig::ModernBert(_) => ("head.dense", Some("head.norm"), "classifier"),
-            ArchitectureConfig::DebertaV2(_) => ("pooler.dense", None, "classifier"),
-        };
-        let embedding = match config {
-            ArchitectureConfig::Bert(config) => bert::embedding_name(config.family),
-            ArchitectureConfig::ModernBert(_) => modernbert::EMBEDDING,
-            ArchitectureConfig::DebertaV2(_) => deberta_v2::EMBEDDING,
-        };
-        Self { embedding, dense, norm, output }
-    }
-}
-
 impl SequenceClassifier {
-    /// Loads the weights of a model folder.
+    /// Loads the weights of a model.
     pub(crate) fn load(
-        dir: &Path,
+        files: &ModelFiles,
         config: &ArchitectureConfig,
         classifier: &ClassifierConfig,
         isa: Isa,
         precision: Precision,
     ) -> Result<Self, ModelError> {
-        let weights = Weights::open(dir)?;
+        let weights = Weights::from_files(files)?;
         let loader = Loader::new(&weights, isa, precision);
-        let names = HeadNames::of(config);
-        let (hidden, _, _) = config.shape();
-        let (vocab, width) = (config.vocab(), config.embedding());
-        let words =
-            || WordTable { table: loader.matrix_f32(names.embedding, vocab, width), width, isa };
-        let (words, body) = rayon::join(words, || Body::load(&loader, config));
-        let biased = classifier.biases;
+        let names = config.0.classifier_names();
+        let Sizes { vocab, embedding: width, hidden, .. } = config.0.sizes();
+        let name = config.0.word_head().embedding;
+        let words = || WordTable { table: loader.matrix_f32(name, vocab, width), width, isa };
+        let (words, body) = rayon::join(words, || config.0.load_body(&loader));
+        let about = &classifier.head;
+        let norm = |name| loader.norm(name, hidden, about.epsilon, about.norm_bias);
         let head = Head {
-            mean: classifier.mean,
-            dense: loader.linear(names.dense, hidden, hidden, biased.dense),
-            activation: classifier.activation,
-            norm: names.norm.map(|name| loader.norm(name, hidden, classifier.epsilon, biased.norm)),
+            mean: about.mean,
+            dense: loader.linear(names.dense, hidden, hidden, about.dense_bias),
+            activation: about.activation,
+            norm: names.norm.map(norm),
             output: loader.linear(names.output, classifier.labels, hidden, true),
-            dropout: classifier.dropout,
+            dropout: about.dropout,
         };
         let unexpected = loader.finish()?.unexpected;
         Ok(Self { words, body, head, unexpected })
     }
 
-    /// Logits, `(texts, labels)`.
+    /// Returns the logits, `(texts, labels)`.
     ///
-    /// With `parallel`, every layer is shared out over the current rayon pool.
+    /// With `parallel`, every layer is computed on all threads of the current rayon pool.
     pub(crate) fn forward(
         &self,
         texts: &PackedTexts<'_>,
@@ -126,7 +97,7 @@ impl SequenceClassifier {
         logits
     }
 
-    /// Bytes of the packed weights.
+    /// Returns the size of the packed weights in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let Head { dense, output, .. } = &self.head;
         self.words.table.len() * size_of::<f32>()
@@ -137,7 +108,7 @@ impl SequenceClassifier {
 }
 
 impl Head {
-    /// `(tokens, hidden)` to `(texts, hidden)`.
+    /// Pools hidden states, `(tokens, hidden)`, to one row for each text, `(texts, hidden)`.
     fn pool(&self, hidden: &[f32], offsets: &[usize], pooled: &mut Vec<f32>) {
         let width = self.dense.weight.inputs();
         resize(pooled, (offsets.len() - 1) * width);
@@ -146,7 +117,7 @@ impl Head {
             out.copy_from_slice(&rows[..width]);
             if self.mean {
                 for row in rows.chunks_exact(width).skip(1) {
-                    bert::add(out, row);
+                    add(out, row);
                 }
                 let count = (text[1] - text[0]) as f32;
                 out.iter_mut().for_each(|x| *x /= count);
@@ -155,13 +126,13 @@ impl Head {
     }
 }
 
-/// What a forward pass keeps of the head, `(texts, hidden)` each.
+/// The states of the head that a forward pass keeps, `(texts, hidden)` each.
 #[derive(Debug, Default)]
 pub(crate) struct SavedHead {
     pooled: Vec<f32>,
-    /// Before the activation.
+    /// The output of the dense layer before the activation.
     dense: Vec<f32>,
     norm: SavedNorm,
-    /// What the last layer sees.
+    /// The input of the last layer.
     classified: Vec<f32>,
 }

@@ -1,18 +1,24 @@
 //! DeBERTa-v2 and v3 (arXiv 2006.03654, 2111.09543): BERT's layers with relative positions in the
-//! scores of attention.
+//! attention scores.
+
+mod config;
+
+use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde_json::Value;
 use splade_nn::{
     Activation, Attention, LayerNorm, Linear, Matrix, PackedMatrix, Precision, RelativePositions,
 };
 
-use super::batch::{PackedTexts, Workspace, resize};
-use super::bert::add;
-use super::head::{Decoder, DecoderNames, Transform};
+use super::batch::{PackedTexts, Workspace, add, resize};
+use super::family::{Architecture, Body, ClassifierHead, ClassifierNames, Family, Sizes, WordHead};
 use super::post_norm::{LayerNames, LayerShape, PostNormLayer};
 use super::words::Words;
-use crate::config::{DebertaV2Config, RelativeConfig};
+use crate::config::Keys;
+use crate::error::ModelError;
 use crate::loader::Loader;
+use config::{DebertaV2Config, RelativeConfig};
 
 const LAYER: LayerNames = LayerNames {
     query: "attention.self.query_proj",
@@ -25,63 +31,113 @@ const LAYER: LayerNames = LayerNames {
     norm: "output.LayerNorm",
 };
 
-/// The tensor of the word embedding.
-pub(crate) const EMBEDDING: &str = "deberta.embeddings.word_embeddings.weight";
+pub(crate) static DEBERTA_V2: Family = Family {
+    model_type: "deberta-v2",
+    class: "DebertaV2",
+    tokenizer_class: "PreTrainedTokenizerFast",
+    trained_as: None,
+    read: |keys| Ok(Arc::new(DebertaV2Config::read(keys)?)),
+};
 
-/// Embeddings and layers.
+impl Architecture for DebertaV2Config {
+    fn name(&self) -> &'static str {
+        "DeBERTa-v2"
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab: self.vocab,
+            embedding: self.embedding,
+            hidden: self.hidden,
+            layers: self.layers,
+            heads: self.heads,
+            token_types: self.token_types,
+            max_tokens: self.positions,
+        }
+    }
+
+    fn prefix(&self) -> &'static str {
+        "deberta."
+    }
+
+    fn word_head(&self) -> WordHead {
+        let (dense, norm, decoder, bias) = match self.legacy {
+            true => (
+                "cls.predictions.transform.dense",
+                "cls.predictions.transform.LayerNorm",
+                "cls.predictions.decoder.weight",
+                &["cls.predictions.bias", "cls.predictions.decoder.bias"][..],
+            ),
+            false => (
+                "lm_predictions.lm_head.dense",
+                "lm_predictions.lm_head.LayerNorm",
+                "lm_predictions.lm_head.weight",
+                &["lm_predictions.lm_head.bias"][..],
+            ),
+        };
+        WordHead {
+            embedding: "deberta.embeddings.word_embeddings.weight",
+            dense,
+            dense_bias: true,
+            activation: self.activation,
+            norm,
+            norm_bias: true,
+            epsilon: self.epsilon,
+            decoder,
+            tied: self.tied,
+            bias,
+            has_bias: true,
+        }
+    }
+
+    fn load_body(&self, loader: &Loader<'_>) -> Box<dyn Body> {
+        Box::new(DebertaV2::load(loader, self))
+    }
+
+    fn classifier_names(&self) -> ClassifierNames {
+        ClassifierNames { dense: "pooler.dense", norm: None, output: "classifier" }
+    }
+
+    fn classifier_head(&self, keys: &Keys<'_>) -> Result<ClassifierHead, ModelError> {
+        keys.only("pooler_hidden_size", &Value::from(self.hidden))?;
+        let activation = keys.activation("pooler_hidden_act", "gelu")?;
+        Ok(ClassifierHead::first_token(activation, (0.0, 0.0)))
+    }
+
+    /// Returns false, because training passes for DeBERTa's attention are not implemented.
+    fn is_trained(&self) -> bool {
+        false
+    }
+}
+
+/// The embeddings (without the word embeddings) and the layers.
 #[derive(Debug)]
 pub(crate) struct DebertaV2 {
     attention: Attention,
     activation: Activation,
-    /// `(positions, embedding)`, where positions are added to the embeddings.
+    /// The position table, `(positions, embedding)`, if positions are added to the embeddings.
     positions: Option<Vec<f32>>,
-    /// `(token types, embedding)`, where there are some.
+    /// The table of token types, `(token types, embedding)`, if the model has token types.
     token_types: Option<Vec<f32>>,
-    /// `(hidden, embedding)` where they differ.
+    /// The projection of the embeddings, `(hidden, embedding)`, if the two widths differ.
     projection: Option<Linear>,
     norm: LayerNorm,
     layers: Vec<(PostNormLayer, Option<RelativePositions>)>,
     convolution: Option<Convolution>,
 }
 
-/// A convolution over the embeddings whose result joins the first layer's.
+/// A convolution over the embeddings, whose result is added to the output of the first layer.
 #[derive(Debug)]
 struct Convolution {
     kernel: usize,
-    /// `(hidden, kernel · hidden)`
+    /// The kernel as a matrix, `(hidden, kernel · hidden)`.
     weight: Linear,
     activation: Activation,
     norm: LayerNorm,
 }
 
-/// Loads the head and the word embedding.
-pub(crate) fn load_decoder(loader: &Loader<'_>, config: &DebertaV2Config) -> Decoder {
-    let (hidden, embedding) = (config.hidden, config.embedding);
-    let (dense, norm, weight, bias) = match config.legacy {
-        true => (
-            "cls.predictions.transform.dense",
-            "cls.predictions.transform.LayerNorm",
-            "cls.predictions.decoder.weight",
-            &["cls.predictions.bias", "cls.predictions.decoder.bias"][..],
-        ),
-        false => (
-            "lm_predictions.lm_head.dense",
-            "lm_predictions.lm_head.LayerNorm",
-            "lm_predictions.lm_head.weight",
-            &["lm_predictions.lm_head.bias"][..],
-        ),
-    };
-    let transform = Transform {
-        dense: loader.linear(dense, embedding, hidden, true),
-        activation: config.activation,
-        norm: loader.norm(norm, embedding, config.epsilon, true),
-    };
-    let names = DecoderNames { embedding: EMBEDDING, weight, bias };
-    Decoder::load(loader, &names, transform, config.vocab, embedding, config.tied)
-}
-
 impl DebertaV2 {
-    /// Loads everything but the word embedding.
+    /// Loads everything except the word embeddings.
     pub(crate) fn load(loader: &Loader<'_>, config: &DebertaV2Config) -> Self {
         let (hidden, embedding, epsilon) = (config.hidden, config.embedding, config.epsilon);
         let head_dim = hidden / config.heads;
@@ -141,31 +197,6 @@ impl DebertaV2 {
         }
     }
 
-    /// Token ids to hidden states, `(tokens, hidden)`, in the workspace.
-    pub(crate) fn forward(
-        &self,
-        texts: &PackedTexts<'_>,
-        words: &dyn Words,
-        workspace: &mut Workspace,
-        parallel: bool,
-    ) {
-        self.embed(texts, words, workspace, parallel);
-        let embeddings = self.convolution.as_ref().map(|_| workspace.hidden.clone());
-        for (i, (layer, relative)) in self.layers.iter().enumerate() {
-            layer.forward(
-                &self.attention,
-                self.activation,
-                texts.offsets,
-                relative.as_ref(),
-                workspace,
-                parallel,
-            );
-            if let (0, Some(convolution), Some(embeddings)) = (i, &self.convolution, &embeddings) {
-                convolution.forward(embeddings, texts.offsets, workspace, parallel);
-            }
-        }
-    }
-
     fn embed(
         &self,
         texts: &PackedTexts<'_>,
@@ -190,9 +221,34 @@ impl DebertaV2 {
         }
         self.norm.forward(words.isa(), &mut workspace.hidden, None);
     }
+}
 
-    /// Bytes of memory that it holds.
-    pub(crate) fn bytes(&self) -> usize {
+impl Body for DebertaV2 {
+    fn forward(
+        &self,
+        texts: &PackedTexts<'_>,
+        words: &dyn Words,
+        workspace: &mut Workspace,
+        parallel: bool,
+    ) {
+        self.embed(texts, words, workspace, parallel);
+        let embeddings = self.convolution.as_ref().map(|_| workspace.hidden.clone());
+        for (i, (layer, relative)) in self.layers.iter().enumerate() {
+            layer.forward(
+                &self.attention,
+                self.activation,
+                texts.offsets,
+                relative.as_ref(),
+                workspace,
+                parallel,
+            );
+            if let (0, Some(convolution), Some(embeddings)) = (i, &self.convolution, &embeddings) {
+                convolution.forward(embeddings, texts.offsets, workspace, parallel);
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
         let relative = |relative: &RelativePositions| {
             relative.keys.iter().chain(&relative.queries).map(PackedMatrix::bytes).sum::<usize>()
         };
@@ -215,7 +271,8 @@ fn project_positions(
     let rows = table.len() / hidden;
     let project = |own: &str, shared: &str| {
         let name = if relative.share_key { shared } else { own };
-        // Once at load, and what attention adds up: always in f32.
+        // The projection is computed once, during loading, and attention adds the result to the
+        // scores, so it is always in f32.
         let name = format!("{prefix}.attention.self.{name}");
         let weight = loader.matrix_f32(&format!("{name}.weight"), hidden, hidden);
         let bias = Some(loader.vector(&format!("{name}.bias"), hidden));
@@ -243,7 +300,7 @@ fn project_positions(
     }
 }
 
-/// PyTorch's `(hidden, hidden, kernel)` as a linear layer over `kernel` neighbours.
+/// Loads PyTorch's weight, `(hidden, hidden, kernel)`, as a linear layer over `kernel` neighbours.
 fn load_convolution(loader: &Loader<'_>, hidden: usize, kernel: usize) -> Linear {
     let weight = loader.tensor_f32("deberta.encoder.conv.conv.weight", &[hidden, hidden, kernel]);
     let bias = Some(loader.vector("deberta.encoder.conv.conv.bias", hidden));
@@ -262,7 +319,7 @@ fn load_convolution(loader: &Loader<'_>, hidden: usize, kernel: usize) -> Linear
 }
 
 impl Convolution {
-    /// Adds `activation(convolution(embeddings))` to the hidden states and normalises.
+    /// Adds `activation(convolution(embeddings))` to the hidden states and normalises them.
     fn forward(
         &self,
         embeddings: &[f32],
@@ -280,7 +337,7 @@ impl Convolution {
             for token in text[0]..text[1] {
                 let row = &mut inner[token * self.kernel * width..][..self.kernel * width];
                 for (neighbour, x) in row.chunks_exact_mut(width).enumerate() {
-                    // Neighbours outside of the text are zero.
+                    // Neighbours outside the text are zero.
                     let at = (token + neighbour).wrapping_sub(reach);
                     if (text[0]..text[1]).contains(&at) {
                         x.copy_from_slice(&embeddings[at * width..][..width]);

@@ -1,25 +1,27 @@
-//! What turns hidden states into logits: a transform, then the decoder over the vocabulary.
+//! The head, which turns hidden states into logits: a transform, then the decoder over the
+//! vocabulary.
 
+mod onnx;
 mod training;
 
 use splade_nn::{Activation, Isa, LayerNorm, Linear, Matrix};
 
-use super::batch::{Workspace, resize};
-use super::bert::add;
+use super::batch::{Workspace, add, resize};
+use super::family::{Sizes, WordHead};
 use super::words::Words;
 use crate::loader::Loader;
 
-/// The decoder over the vocabulary, with the words' embeddings that it may share.
+/// The decoder over the vocabulary, with the word embeddings that it may share.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     pub(crate) transform: Transform,
-    /// `(vocab, embedding)`
+    /// The weight and the bias of the decoder, `(vocab, embedding)`.
     pub(crate) output: Linear,
-    /// `(vocab, embedding)` in f32 where it is not the decoder's weight.
+    /// The word embeddings in f32, `(vocab, embedding)`, if the decoder is not tied to them.
     embedding: Option<Vec<f32>>,
 }
 
-/// `norm(activation(dense(x)))` before the decoder.
+/// The transform `norm(activation(dense(x)))` before the decoder.
 #[derive(Debug)]
 pub(crate) struct Transform {
     pub(crate) dense: Linear,
@@ -27,50 +29,37 @@ pub(crate) struct Transform {
     pub(crate) norm: LayerNorm,
 }
 
-/// The names of a decoder's tensors.
-pub(crate) struct DecoderNames<'a> {
-    /// The word embedding.
-    pub(crate) embedding: &'a str,
-    /// The decoder's weight where it is not tied.
-    pub(crate) weight: &'a str,
-    /// Names under which files have the decoder's bias; the first that is there counts.
-    pub(crate) bias: &'a [&'a str],
-}
-
 impl Decoder {
-    /// Loads the decoder; it is the word embedding if `tied`.
-    pub(crate) fn load(
-        loader: &Loader<'_>,
-        names: &DecoderNames<'_>,
-        transform: Transform,
-        vocab: usize,
-        embedding: usize,
-        tied: bool,
-    ) -> Self {
-        let (weight, table) = if tied {
-            loader.ignore(names.weight);
-            (loader.matrix(names.embedding, vocab, embedding), None)
+    /// Loads the transform and the decoder, which shares the word embeddings if the head is tied.
+    pub(crate) fn load(loader: &Loader<'_>, head: &WordHead, sizes: &Sizes) -> Self {
+        let Sizes { vocab, embedding, hidden, .. } = *sizes;
+        let transform = Transform {
+            dense: loader.linear(head.dense, embedding, hidden, head.dense_bias),
+            activation: head.activation,
+            norm: loader.norm(head.norm, embedding, head.epsilon, head.norm_bias),
+        };
+        let (weight, table) = if head.tied {
+            loader.ignore(head.decoder);
+            (loader.matrix(head.embedding, vocab, embedding), None)
         } else {
-            let table = loader.matrix_f32(names.embedding, vocab, embedding);
-            (loader.matrix(names.weight, vocab, embedding), Some(table))
+            let table = loader.matrix_f32(head.embedding, vocab, embedding);
+            (loader.matrix(head.decoder, vocab, embedding), Some(table))
         };
-        let present = names.bias.iter().find(|name| loader.has(name));
-        let bias = match (present, names.bias.first()) {
-            (Some(name), _) | (None, Some(name)) => Some(loader.vector(name, vocab)),
-            (None, None) => None,
-        };
-        for name in names.bias {
+        let names = head.bias_names();
+        let present = names.iter().find(|name| loader.has(name)).or(names.first());
+        let bias = present.map(|name| loader.vector(name, vocab));
+        for name in names {
             loader.ignore(name);
         }
         Self { transform, output: Linear { weight, bias }, embedding: table }
     }
 
-    /// Terms of the vocabulary.
+    /// Returns the number of terms in the vocabulary.
     pub(crate) fn vocab(&self) -> usize {
         self.output.weight.outputs()
     }
 
-    /// Bytes of memory that it holds.
+    /// Returns the memory of the weights in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.output.bytes()
             + self.transform.dense.bytes()
@@ -104,7 +93,7 @@ impl Words for Decoder {
 }
 
 impl Transform {
-    /// Hidden states to the decoder's input, `(tokens, embedding)`.
+    /// Computes the decoder's input, `(tokens, embedding)`, from the hidden states.
     pub(crate) fn forward<'w>(&self, workspace: &'w mut Workspace, parallel: bool) -> &'w [f32] {
         let tokens = workspace.hidden.len() / self.dense.weight.inputs();
         resize(&mut workspace.context, tokens * self.dense.weight.outputs());

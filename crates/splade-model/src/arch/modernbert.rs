@@ -1,24 +1,113 @@
-//! ModernBERT (arXiv 2412.13663): norms before each part, rotary positions, gated feed-forward,
-//! and layers that see a window only between those that see the whole text.
+//! ModernBERT (arXiv 2412.13663): norms before each part, rotary positions, a gated feed-forward
+//! part, and layers with a local window between layers that attend to the whole text.
 
+mod config;
+mod onnx;
 mod training;
 
-pub(crate) use training::decoder_parameters;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use splade_nn::{Activation, Attention, LayerNorm, Linear, Rotary, gated_activation};
 
-use super::batch::{PackedTexts, Workspace, resize};
-use super::bert::add;
-use super::head::{Decoder, DecoderNames, Transform};
+use super::batch::{PackedTexts, Workspace, add, resize};
+use super::family::{
+    Architecture, Body, ClassifierHead, ClassifierNames, Family, Graph, Sizes, TrainingBody,
+    WordHead,
+};
 use super::words::Words;
-use crate::config::{DropoutRates, ModernBertConfig};
+use crate::config::Keys;
+use crate::error::ModelError;
 use crate::loader::Loader;
+use config::{EMBEDDING, ModernBertConfig};
 
-/// The tensor of the word embedding.
-pub(crate) const EMBEDDING: &str = "model.embeddings.tok_embeddings.weight";
+pub(crate) static MODERNBERT: Family = Family {
+    model_type: "modernbert",
+    class: "ModernBert",
+    tokenizer_class: "PreTrainedTokenizerFast",
+    trained_as: Some("ModernBERT"),
+    read: |keys| Ok(Arc::new(ModernBertConfig::read(keys)?)),
+};
 
-/// Embedding norm and layers.
+impl Architecture for ModernBertConfig {
+    fn name(&self) -> &'static str {
+        "ModernBERT"
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab: self.vocab,
+            embedding: self.hidden,
+            hidden: self.hidden,
+            layers: self.global.len(),
+            heads: self.heads,
+            token_types: 0,
+            max_tokens: self.positions,
+        }
+    }
+
+    fn prefix(&self) -> &'static str {
+        "model."
+    }
+
+    fn word_head(&self) -> WordHead {
+        WordHead {
+            embedding: EMBEDDING,
+            dense: "head.dense",
+            dense_bias: self.biases.head,
+            activation: self.head_activation,
+            norm: "head.norm",
+            norm_bias: self.biases.norm,
+            epsilon: self.epsilon,
+            decoder: "decoder.weight",
+            tied: self.tied,
+            bias: &["decoder.bias"],
+            has_bias: self.biases.decoder,
+        }
+    }
+
+    fn load_body(&self, loader: &Loader<'_>) -> Box<dyn Body> {
+        Box::new(ModernBert::load(loader, self))
+    }
+
+    fn classifier_names(&self) -> ClassifierNames {
+        ClassifierNames { dense: "head.dense", norm: Some("head.norm"), output: "classifier" }
+    }
+
+    fn classifier_head(&self, keys: &Keys<'_>) -> Result<ClassifierHead, ModelError> {
+        let mean = match keys.text("classifier_pooling", "cls")?.as_str() {
+            "cls" => false,
+            "mean" => true,
+            _ => return Err(keys.unsupported("classifier_pooling", "cls, mean")),
+        };
+        Ok(ClassifierHead {
+            mean,
+            activation: self.head_activation,
+            dropout: (0.0, keys.rate("classifier_dropout", 0.0)?),
+            dense_bias: self.biases.head,
+            norm_bias: self.biases.norm,
+            epsilon: self.epsilon,
+        })
+    }
+
+    fn is_trained(&self) -> bool {
+        true
+    }
+
+    fn graph(&self) -> Option<&dyn Graph> {
+        Some(self)
+    }
+
+    fn has_even_heads(&self) -> bool {
+        true
+    }
+
+    fn new_head_setting(&self) -> Option<&'static str> {
+        Some("decoder_bias")
+    }
+}
+
+/// The embedding norm and the layers.
 #[derive(Debug)]
 pub(crate) struct ModernBert {
     norm: LayerNorm,
@@ -26,46 +115,25 @@ pub(crate) struct ModernBert {
     final_norm: LayerNorm,
     global: Rotary,
     local: Rotary,
-    activation: Activation,
-    /// Whose embedding a text's tokens do not train.
-    pad: u32,
-    dropout: DropoutRates,
+    config: ModernBertConfig,
 }
 
 #[derive(Debug)]
 struct Layer {
     attention: Attention,
-    /// The first layer has none: the embeddings are normalised already.
+    /// The norm before attention. The first layer has none, because the embeddings are normalised
+    /// already.
     attention_norm: Option<LayerNorm>,
     qkv: Linear,
     attention_out: Linear,
     norm: LayerNorm,
-    /// `(2 · intermediate, hidden)`: input and gate.
+    /// The projection to the input and the gate, `(2 · intermediate, hidden)`.
     up: Linear,
     down: Linear,
 }
 
-/// Loads the head and the word embedding.
-pub(crate) fn load_decoder(loader: &Loader<'_>, config: &ModernBertConfig) -> Decoder {
-    let hidden = config.hidden;
-    let transform = Transform {
-        dense: loader.linear("head.dense", hidden, hidden, config.biases.head),
-        activation: config.head_activation,
-        norm: loader.norm("head.norm", hidden, config.epsilon, config.biases.norm),
-    };
-    Decoder::load(loader, &decoder_names(config), transform, config.vocab, hidden, config.tied)
-}
-
-pub(crate) fn decoder_names(config: &ModernBertConfig) -> DecoderNames<'static> {
-    DecoderNames {
-        embedding: EMBEDDING,
-        weight: "decoder.weight",
-        bias: if config.biases.decoder { &["decoder.bias"] } else { &[] },
-    }
-}
-
 impl ModernBert {
-    /// Loads everything but the word embedding.
+    /// Loads everything except the word embeddings.
     pub(crate) fn load(loader: &Loader<'_>, config: &ModernBertConfig) -> Self {
         let (hidden, epsilon) = (config.hidden, config.epsilon);
         let norm = |name: &str| loader.norm(name, hidden, epsilon, config.biases.norm);
@@ -79,14 +147,13 @@ impl ModernBert {
             final_norm: norm("model.final_norm"),
             global: Rotary::new(head_dim, config.global_theta),
             local: Rotary::new(head_dim, config.local_theta),
-            activation: config.activation,
-            pad: config.pad,
-            dropout: config.dropout,
+            config: config.clone(),
         }
     }
+}
 
-    /// Token ids to hidden states, `(tokens, hidden)`, in the workspace.
-    pub(crate) fn forward(
+impl Body for ModernBert {
+    fn forward(
         &self,
         texts: &PackedTexts<'_>,
         words: &dyn Words,
@@ -98,18 +165,25 @@ impl ModernBert {
         self.norm.forward(isa, &mut workspace.hidden, None);
         for layer in &self.layers {
             let rotary = if layer.attention.window.is_some() { &self.local } else { &self.global };
-            layer.forward(rotary, self.activation, texts.offsets, workspace, parallel);
+            layer.forward(rotary, self.config.activation, texts.offsets, workspace, parallel);
         }
         self.final_norm.forward(isa, &mut workspace.hidden, None);
     }
 
-    /// Bytes of memory that it holds.
-    pub(crate) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         let layer = |layer: &Layer| {
             let Layer { qkv, attention_out, up, down, .. } = layer;
             [qkv, attention_out, up, down].map(Linear::bytes).iter().sum::<usize>()
         };
         self.layers.iter().map(layer).sum()
+    }
+
+    fn training(&self) -> Option<&dyn TrainingBody> {
+        Some(self)
+    }
+
+    fn training_mut(&mut self) -> Option<&mut dyn TrainingBody> {
+        Some(self)
     }
 }
 

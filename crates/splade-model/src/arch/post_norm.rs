@@ -1,5 +1,5 @@
-//! The layer of BERT (arXiv 1810.04805) and its relatives: attention and feed-forward, each with
-//! its input added and normalised after it.
+//! The layer of BERT (arXiv 1810.04805) and its relatives: attention and a feed-forward part. The
+//! input of each part is added to its output, and the sum is normalised.
 
 mod training;
 
@@ -10,7 +10,7 @@ use splade_nn::{Activation, Attention, Isa, LayerNorm, Linear, RelativePositions
 use super::batch::{Workspace, resize};
 use crate::loader::Loader;
 
-/// Names of a layer's tensors, all under one prefix.
+/// The names of a layer's tensors, all under one prefix.
 pub(crate) struct LayerNames {
     pub(crate) query: &'static str,
     pub(crate) key: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct LayerNames {
     pub(crate) norm: &'static str,
 }
 
-/// Sizes of a layer.
+/// The sizes of a layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LayerShape {
     pub(crate) hidden: usize,
@@ -30,10 +30,10 @@ pub(crate) struct LayerShape {
     pub(crate) epsilon: f32,
 }
 
-/// One layer.
+/// One layer with its weights.
 #[derive(Debug)]
 pub(crate) struct PostNormLayer {
-    /// Queries, keys and values in one product: `(3 · hidden, hidden)`.
+    /// The product of queries, keys and values, `(3 · hidden, hidden)`.
     qkv: Linear,
     attention_out: Linear,
     attention_norm: LayerNorm,
@@ -82,7 +82,8 @@ impl PostNormLayer {
         self.qkv.forward(hidden, Activation::Identity, qkv, parallel);
         resize(context, tokens * width);
         attention.forward(isa, qkv, offsets, relative, context, parallel);
-        // The queries are done with: their buffer takes the projected contexts.
+        // The queries, keys and values are no longer needed, so their buffer takes the projected
+        // contexts.
         let projected = &mut qkv[..tokens * width];
         self.attention_out.forward(context, Activation::Identity, projected, parallel);
         self.attention_norm.forward(isa, hidden, Some(projected));
@@ -93,12 +94,12 @@ impl PostNormLayer {
         self.norm.forward(isa, hidden, Some(context));
     }
 
-    /// The output of a training pass again.
+    /// Computes the output of a training pass again.
     pub(crate) fn restore_output(&self, isa: Isa, saved: &SavedNorm, out: &mut Vec<f32>) {
         self.norm.restore(isa, saved, out);
     }
 
-    /// Bytes of memory that it holds.
+    /// Returns the memory of the weights in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.qkv.bytes() + self.attention_out.bytes() + self.up.bytes() + self.down.bytes()
     }

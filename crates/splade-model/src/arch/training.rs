@@ -1,16 +1,30 @@
-//! What the training passes of all architectures share.
+//! Types and functions that the training passes of all architectures share.
 
 use splade_nn::{Dropout, Isa, KeyedTexts, LayerNorm, Linear, Matrix, SavedNorm, Scratch};
 
 use super::batch::PackedTexts;
-use crate::config::DropoutRates;
-use crate::train::Parameter;
+use crate::parameter::Parameter;
+
+/// The dropout rates of training: the share of numbers that are dropped, from 0 to below 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct DropoutRates {
+    /// The rate for the embeddings.
+    pub(crate) embedding: f64,
+    /// The rate for the attention probabilities.
+    pub(crate) attention: f64,
+    /// The rate for the output of attention, before it is added to its input.
+    pub(crate) attention_out: f64,
+    /// The rate for the inner states of the feed-forward part, before its second layer.
+    pub(crate) inner: f64,
+    /// The rate for the output of the feed-forward part, before it is added to its input.
+    pub(crate) out: f64,
+}
 
 /// A batch of a training pass.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pass<'a> {
     pub(crate) texts: PackedTexts<'a>,
-    /// One a text: of its dropout.
+    /// The dropout keys, one for each text.
     pub(crate) keys: &'a [u64],
     pub(crate) isa: Isa,
 }
@@ -24,7 +38,8 @@ impl<'a> Pass<'a> {
         self.texts.ids.len()
     }
 
-    /// Drops numbers of `x`, `(tokens, width)`, in place; on gradients it is the way back.
+    /// Applies dropout to `x`, `(tokens, width)`, in place. The same call on gradients is the
+    /// backward pass.
     pub(crate) fn drop(&self, rate: f64, place: Place, x: &mut [f32]) {
         if let Some(dropout) = Dropout::new(rate) {
             dropout.apply(self.isa, &self.keyed(), place.number(), x);
@@ -32,16 +47,16 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Where in a model something is dropped.
+/// The place in a model where dropout is applied.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place {
     Embedding,
-    /// Attention's probabilities of a layer.
+    /// The attention probabilities of a layer.
     Attention(usize),
     AttentionOut(usize),
     Inner(usize),
     Out(usize),
-    /// What a classifier pools.
+    /// The pooled states of a classifier.
     Pooled,
     /// The input of a classifier's last layer.
     Classified,
@@ -61,68 +76,71 @@ impl Place {
     }
 }
 
-/// What a forward pass keeps of a layer: ten times the hidden size a token.
+/// The states of a layer that a forward pass keeps: ten times the hidden size for each token.
 #[derive(Debug, Default)]
 pub(crate) struct SavedLayer {
-    /// `(tokens, hidden)`: what `qkv` is computed of, where it is no norm's output.
+    /// The input of `qkv`, `(tokens, hidden)`, if it is not the output of a norm.
     pub(crate) input: Vec<f32>,
-    /// The norm before attention, of layers that have it there.
+    /// The norm before attention, in layers that have it there.
     pub(crate) input_norm: SavedNorm,
-    /// `(tokens, 3 · hidden)`, rotated where positions are rotary.
+    /// The queries, keys and values, `(tokens, 3 · hidden)`, rotated if positions are rotary.
     pub(crate) qkv: Vec<f32>,
-    /// `(tokens, hidden)`
+    /// The contexts of attention, `(tokens, hidden)`.
     pub(crate) context: Vec<f32>,
-    /// Between attention and the feed-forward part.
+    /// The norm between attention and the feed-forward part.
     pub(crate) middle_norm: SavedNorm,
-    /// `(tokens, intermediate)`, twice that where it is gated: before the activation.
+    /// The inner states before the activation, `(tokens, intermediate)`, or twice as wide for gated
+    /// layers.
     pub(crate) up: Vec<f32>,
-    /// After the feed-forward part, of layers that have it there.
+    /// The norm after the feed-forward part, in layers that have it there.
     pub(crate) output_norm: SavedNorm,
 }
 
-/// What a forward pass keeps of a model.
+/// The states of a model that a forward pass keeps.
 #[derive(Debug, Default)]
 pub(crate) struct Saved {
     pub(crate) embedding_norm: SavedNorm,
-    /// `(tokens, hidden)`: the first layer's input.
+    /// The input of the first layer, `(tokens, hidden)`.
     pub(crate) embedded: Vec<f32>,
     pub(crate) layers: Vec<SavedLayer>,
-    /// Of models that have one.
+    /// The norm after the last layer, in models that have one.
     pub(crate) final_norm: SavedNorm,
-    /// `(tokens, hidden)`: the head's input.
+    /// The input of the head, `(tokens, hidden)`.
     pub(crate) hidden: Vec<f32>,
-    /// `(tokens, embedding)`: before the head's activation.
+    /// The states before the activation of the head, `(tokens, embedding)`.
     pub(crate) dense: Vec<f32>,
     pub(crate) head_norm: SavedNorm,
-    /// `(tokens, embedding)`: the decoder's input.
+    /// The input of the decoder, `(tokens, embedding)`.
     pub(crate) output: Vec<f32>,
 }
 
 impl Saved {
-    /// A place for every layer.
+    /// Resizes the list of layers, so that every layer has an entry.
     pub(crate) fn with_layers(&mut self, layers: usize) {
         self.layers.resize_with(layers, SavedLayer::default);
     }
 }
 
-/// Buffers that are used for a moment, kept from pass to pass.
+/// Temporary buffers, reused from pass to pass.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
-    /// `(tokens, hidden)`: hidden states, and in backward the gradient by them.
+    /// The hidden states, `(tokens, hidden)`. In a backward pass, it holds their gradient.
     pub(crate) hidden: Vec<f32>,
-    /// `(tokens, hidden)`, several uses.
+    /// A buffer with several uses, `(tokens, hidden)`, like `b`.
     pub(crate) a: Vec<f32>,
     pub(crate) b: Vec<f32>,
-    /// `(tokens, intermediate)`
+    /// The inner states of the feed-forward part, `(tokens, intermediate)`.
     pub(crate) inner: Vec<f32>,
-    /// `(tokens, intermediate)`, twice that where it is gated.
+    /// The gradient of the inner states, `(tokens, intermediate)`, or twice as wide for gated
+    /// layers.
     pub(crate) d_inner: Vec<f32>,
-    /// `(tokens, 3 · hidden)`
+    /// The gradient of queries, keys and values, `(tokens, 3 · hidden)`.
     pub(crate) d_qkv: Vec<f32>,
     pub(crate) scratch: Scratch,
 }
 
-/// The gradient by what was added to the residual: that by the sum, dropped as it was.
+/// Returns the gradient of a term that was added to the residual: the gradient of the sum after the
+/// dropout of the forward pass.
 pub(crate) fn dropped<'a>(
     pass: &Pass<'_>,
     rate: f64,
@@ -139,12 +157,12 @@ pub(crate) fn dropped<'a>(
     copy
 }
 
-/// Probabilities of attention that are dropped.
+/// Returns the dropout of the attention probabilities, or `None` if the rate is zero.
 pub(crate) fn attention_dropout(rates: &DropoutRates) -> Option<Dropout> {
     Dropout::new(rates.attention)
 }
 
-/// Lists the weight and the bias of linear layers that are kept as one.
+/// Appends the weight and the bias of linear layers that are packed as one.
 pub(crate) fn linear_parameters<'a>(
     prefixes: &[String],
     linear: &'a mut Linear,
@@ -159,7 +177,7 @@ pub(crate) fn linear_parameters<'a>(
     }
 }
 
-/// Lists a norm's weight and, where the model has it, bias.
+/// Appends the weight of a norm and, with `biased`, its bias.
 pub(crate) fn norm_parameters<'a>(
     prefix: &str,
     norm: &'a mut LayerNorm,

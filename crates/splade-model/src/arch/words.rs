@@ -1,25 +1,24 @@
-//! The embeddings of words, from which every model starts.
+//! The word embeddings, the first layer of every model.
 
 use splade_nn::Isa;
 
-use super::batch::resize;
-use super::bert::add;
+use super::batch::{add, resize};
 
-/// A table of embeddings: a decoder's, which may be its weight, or one alone.
+/// A table of word embeddings: that of a decoder, which may share its weight, or a separate one.
 pub(crate) trait Words {
-    /// The kernels of the model.
+    /// Returns the instruction set of the model's kernels.
     fn isa(&self) -> Isa;
 
-    /// Numbers of an embedding.
+    /// Returns the width of an embedding.
     fn width(&self) -> usize;
 
-    /// Copies the embedding of a word into `out`.
+    /// Copies the embedding of a token into `out`.
     fn copy_row(&self, id: usize, out: &mut [f32]);
 
-    /// Adds a gradient to that by the embedding of a word.
+    /// Adds a gradient to that of a token's embedding.
     fn add_to_row(&mut self, id: usize, d: &[f32]);
 
-    /// Copies the embeddings of words into `out`, `(ids, embedding)`.
+    /// Copies the embeddings of tokens into `out`, `(ids, embedding)`.
     fn embed(&self, ids: &[u32], out: &mut Vec<f32>) {
         let width = self.width();
         resize(out, ids.len() * width);
@@ -28,8 +27,8 @@ pub(crate) trait Words {
         }
     }
 
-    /// Adds the gradients by the embeddings of words, `(ids, embedding)`; that of padding is not
-    /// trained.
+    /// Adds the gradients of embeddings, `(ids, embedding)`. The embedding of padding gets no
+    /// gradient.
     fn add_to_embeddings(&mut self, ids: &[u32], pad: u32, d: &[f32]) {
         let width = self.width();
         for (id, d) in ids.iter().zip(d.chunks_exact(width)).filter(|(id, _)| **id != pad) {
@@ -38,10 +37,10 @@ pub(crate) trait Words {
     }
 }
 
-/// The embeddings of a model without a decoder.
+/// The word embeddings of a model without a decoder.
 #[derive(Debug)]
 pub(crate) struct WordTable {
-    /// `(vocab, embedding)`
+    /// The embeddings, `(vocab, embedding)`.
     pub(crate) table: Vec<f32>,
     pub(crate) width: usize,
     pub(crate) isa: Isa,

@@ -1,4 +1,4 @@
-//! The files by which sentence-transformers knows a sparse encoder.
+//! Writes the files by which sentence-transformers recognises a sparse encoder.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ const POOLING: &str = "sentence_transformers.sparse_encoder.models.SpladePooling
 const TABLE: &str = "sentence_transformers.sparse_encoder.models.SparseStaticEmbedding";
 const ROUTER: &str = "sentence_transformers.models.Router";
 
-/// Writes the list of modules, the poolings and the prompts.
+/// Writes the list of modules, the configs of the poolings and the prompts.
 pub(super) fn write(
     folder: &ModelFolder,
     query: QueryTower,

@@ -1,22 +1,23 @@
-//! Model folders that other libraries load.
+//! Exports of models to folders that other libraries load.
 //!
-//! The top of a folder is the encoder of documents as transformers saves it, which is also what
-//! light-splade's Python library and text-embeddings-inference read. sentence-transformers' files
-//! stand beside it in the form of versions 5.0 to 5.3, which later ones read too. An encoder of its
-//! own for queries is in `query_model`, where light-splade looks for it, and a table of weights in
-//! `query_0_SparseStaticEmbedding`; sentence-transformers finds either through its Router, whose
-//! documents' module has the empty name: the top of the folder.
+//! The top of a folder is the document encoder as transformers saves it, which light-splade's
+//! Python library and text-embeddings-inference read too. The files of sentence-transformers are
+//! next to it, in the format of versions 5.0 to 5.3, which later versions also read. A separate
+//! query encoder is in `query_model`, where light-splade looks for it, and a table of query weights
+//! in `query_0_SparseStaticEmbedding`. sentence-transformers finds both through its Router, in
+//! which the module of the documents has the empty name and so refers to the top of the folder.
 
-mod layout;
-mod onnx;
 mod readers;
+mod layout;
 mod tower;
+mod onnx;
 
 use std::path::{Path, PathBuf};
 
 use splade_nn::{Pooling, Saturation};
 
-use crate::config::ArchitectureConfig;
+use crate::arch::ArchitectureConfig;
+use crate::config::read_json;
 use crate::encoder::{Encoder, EncoderOptions, Side};
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder};
@@ -24,69 +25,70 @@ use crate::weights::FloatType;
 pub use onnx::OnnxOutput;
 pub use readers::Reader;
 
-/// light-splade's name of the folder of an encoder for queries.
+/// The name that light-splade gives the folder of a query encoder.
 const QUERY_MODEL: &str = "query_model";
-/// sentence-transformers' name of the folder of a table for queries.
+/// The name that sentence-transformers gives the folder of a query table.
 const QUERY_TABLE: &str = "query_0_SparseStaticEmbedding";
 
 /// Settings of [`export_model`].
 #[derive(Debug, Clone, Default)]
 pub struct ExportOptions {
-    /// The type of the weights.
+    /// The type of the weights in the files.
     pub dtype: FloatType,
-    /// The longest text in tokens; the model's own if none.
+    /// The longest text in tokens. `None` means the limit of the model.
     pub max_length: Option<usize>,
-    /// A compiled MeCab dictionary for Japanese models.
+    /// A MeCab dictionary that replaces the one that a Japanese model names: a folder with a
+    /// compiled dictionary or a packed file.
     pub mecab_dicdir: Option<PathBuf>,
-    /// Whether there is a `model.onnx` for each encoder, and what it gives.
+    /// The output of the `model.onnx` that is written for each encoder. `None` means no such file.
     pub onnx: Option<OnnxOutput>,
 }
 
-/// How queries become vectors.
+/// The method by which queries become vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryTower {
-    /// As documents do.
+    /// Queries use the encoder of the documents.
     Shared,
-    /// By a model of their own.
+    /// Queries have a separate model.
     Model,
-    /// By a table of weights.
+    /// Queries use a table of weights.
     Table,
 }
 
-/// What was exported.
+/// The properties of an exported model.
 #[derive(Debug, Clone)]
 pub struct ExportedModel {
-    /// The documents' architecture.
+    /// The architecture of the document encoder.
     pub architecture: ArchitectureConfig,
-    /// `model_type` of its config.
+    /// The `model_type` in the config of the document encoder.
     pub model_type: String,
-    /// Whether its tokenizer is `BertJapaneseTokenizer`.
+    /// Whether the tokenizer is a `BertJapaneseTokenizer`.
     pub japanese: bool,
-    /// Whether there is a `tokenizer.json`.
+    /// Whether the folder has a `tokenizer.json`.
     pub tokenizer_json: bool,
-    /// From tokens to weights.
+    /// The pooling and the saturation of the document encoder.
     pub head: (Pooling, Saturation),
     /// The type of the weights.
     pub dtype: FloatType,
     /// The longest document in tokens.
     pub max_length: usize,
-    /// Terms of the vocabulary.
+    /// The number of terms in the vocabulary.
     pub vocab: usize,
-    /// Numbers of the document's model.
+    /// The number of parameters of the document encoder.
     pub parameters: u64,
-    /// Of queries.
+    /// The method by which queries become vectors.
     pub query: QueryTower,
-    /// Put before queries and documents.
+    /// The prompts of queries and documents, in this order.
     pub prompts: [String; 2],
-    /// What `model.onnx` gives, if there is one.
+    /// The output of `model.onnx`, if the file was written.
     pub onnx: Option<OnnxOutput>,
 }
 
-/// Writes a model in the folder `to`, which is made if it is missing.
+/// Writes a model into the folder `to`, which is created if it does not exist.
 ///
 /// # Errors
-/// If `from` is no model that can be read, a weight is too large for the type, or a file cannot be
-/// written.
+/// Returns an error if `from` does not hold a model that can be read, if a weight is too large for
+/// the type or if a file cannot be written.
 pub fn export_model(
     from: &Path,
     to: &Path,
@@ -102,8 +104,8 @@ pub fn export_model(
     };
     let Method::MaskedLm { pooling, saturation } = folder.document.method else {
         return Err(ModelError::Setting(format!(
-            "{}: documents are looked up in a table; only models whose documents go through a \
-             masked language model are exported",
+            "cannot export {}: its documents are encoded with a table; only models that encode \
+             documents with a masked language model can be exported",
             from.display()
         )));
     };
@@ -140,9 +142,8 @@ pub fn export_model(
         }
     };
     layout::write(&folder, query, vocab, to)?;
-    let config = crate::folder::read_json(&to.join("config.json"))?.unwrap_or_default();
-    let tokenizer =
-        crate::folder::read_json(&to.join("tokenizer_config.json"))?.unwrap_or_default();
+    let config = read_json(&to.join("config.json"))?.unwrap_or_default();
+    let tokenizer = read_json(&to.join("tokenizer_config.json"))?.unwrap_or_default();
     Ok(ExportedModel {
         architecture: ArchitectureConfig::open(to)?,
         model_type: config["model_type"].as_str().unwrap_or_default().to_owned(),
@@ -163,7 +164,8 @@ fn same_vocabulary(from: &Path, document: usize, query: usize) -> Result<(), Mod
     match document == query {
         true => Ok(()),
         false => Err(ModelError::Setting(format!(
-            "{}: documents have {document} terms and queries {query}; they must have the same",
+            "{}: the document encoder has {document} terms but the query encoder {query}; both \
+             must have the same vocabulary",
             from.display()
         ))),
     }

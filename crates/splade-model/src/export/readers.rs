@@ -1,25 +1,25 @@
-//! Which libraries load an exported folder, and what they cannot do with it.
+//! The libraries that load an exported folder, and the limits of each.
 
 use splade_nn::{Pooling, Saturation};
 
 use super::{ExportedModel, OnnxOutput, QueryTower};
 
-/// A library, and what it makes of an exported folder.
+/// A library and whether it can load an exported folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reader {
-    /// Its name.
+    /// The name of the library.
     pub name: &'static str,
-    /// What it loads: `yes`, `no`, or a part.
+    /// The parts that the library loads: `yes` for all, `no` for none, or the name of a part.
     pub loads: &'static str,
-    /// What it needs or lacks; often empty.
+    /// The requirements or limits of the library. It is often empty.
     pub note: String,
 }
 
-/// The `model_type` of configs that text-embeddings-inference 1.9 has a SPLADE head for.
+/// The values of `model_type` for which text-embeddings-inference 1.9 has a SPLADE head.
 const SERVED: [&str; 5] = ["bert", "distilbert", "roberta", "xlm-roberta", "camembert"];
 
 impl ExportedModel {
-    /// What the libraries make of the folder.
+    /// Returns for each library whether it can load the folder.
     pub fn readers(&self) -> Vec<Reader> {
         let reader = |name, loads, notes: Vec<&str>| Reader { name, loads, note: notes.join("; ") };
         let is_splade = self.head == (Pooling::Max, Saturation::Log1pRelu);
@@ -49,12 +49,12 @@ impl ExportedModel {
                 (false, _) => reader(
                     "light-splade in Python",
                     "no",
-                    vec!["it knows log1p(relu) and the maximum only"],
+                    vec!["it supports only log1p(relu) and the maximum"],
                 ),
                 (true, query) => {
                     let mut notes = python.clone();
                     if has_prompts {
-                        notes.push("does not know prompts: put them before the texts");
+                        notes.push("does not support prompts: put them before the texts");
                     }
                     let loads = if query == QueryTower::Table { "documents" } else { "yes" };
                     reader("light-splade in Python", loads, notes)
@@ -101,24 +101,25 @@ impl ExportedModel {
         ]
     }
 
-    /// Why fastembed cannot use it.
+    /// Returns the reason why fastembed cannot use the folder, or `None` if it can.
     fn not_embedded(&self) -> Option<&'static str> {
         if self.onnx != Some(OnnxOutput::Logits) {
             return Some("it needs model.onnx with logits: export with --onnx");
         }
         if self.head != (Pooling::Max, Saturation::Log1pRelu) {
-            return Some("it knows log1p(relu) and the maximum only");
+            return Some("it supports only log1p(relu) and the maximum");
         }
         (!self.tokenizer_json).then_some("it needs tokenizer.json")
     }
 
-    /// Why text-embeddings-inference does not serve it.
+    /// Returns the reason why text-embeddings-inference cannot serve the model, or `None` if it
+    /// can.
     fn not_served(&self) -> Option<&'static str> {
         if !SERVED.contains(&self.model_type.as_str()) {
             return Some("it has no SPLADE for this architecture");
         }
         if self.head != (Pooling::Max, Saturation::Log1pRelu) {
-            return Some("it knows log1p(relu) and the maximum only");
+            return Some("it supports only log1p(relu) and the maximum");
         }
         match (self.tokenizer_json, self.japanese) {
             (true, _) => None,

@@ -1,4 +1,4 @@
-//! The files of one encoder: config, tokenizer and weights.
+//! Writes the files of one encoder: config, tokenizer and weights.
 
 use std::path::Path;
 
@@ -6,22 +6,17 @@ use serde_json::json;
 use splade_text::tokenizer_json_of_vocab;
 
 use super::layout::write_json;
-use crate::config::{ArchitectureConfig, BertFamily};
+use crate::arch::ArchitectureConfig;
+use crate::config::read_json;
 use crate::encoder::Encoder;
 use crate::error::ModelError;
-use crate::folder::read_json;
 use crate::train::{config_json, copy_tokenizer};
 use crate::weights::{FloatType, Weights, WeightsWriter};
 
-/// Numbers of a tensor that are read at once: 4 MB.
+/// The number of floats of a tensor that are read at once: 4 MB.
 const CHUNK: usize = 1 << 20;
-/// The decoder of RoBERTa, which text-embeddings-inference wants in the file even where it is the
-/// words' embedding.
-const ROBERTA_DECODER: &str = "lm_head.decoder.weight";
-/// RoBERTa's bias once more: transformers 5 takes CamemBERT's for missing without this name.
-const ROBERTA_BIAS: &str = "lm_head.decoder.bias";
 
-/// Writes a masked language model; returns how many numbers its weights have.
+/// Writes a masked language model and returns the number of its parameters.
 pub(super) fn write_model(
     from: &Path,
     encoder: &Encoder,
@@ -37,8 +32,8 @@ pub(super) fn write_model(
     write_weights(&Weights::open(from)?, encoder.tensors(), &config, to, dtype)
 }
 
-/// Writes a table of weights for the tokens of queries. A tokenizer may have fewer tokens than the
-/// documents have terms: the others weigh nothing.
+/// Writes a table of weights for query tokens. If the tokenizer has fewer tokens than the documents
+/// have terms, the other terms get the weight zero.
 pub(super) fn write_table(
     from: &Path,
     table: &[f32],
@@ -51,7 +46,7 @@ pub(super) fn write_table(
     if table.len() > vocab {
         let tokens = table.len();
         return Err(ModelError::Setting(format!(
-            "{}: a table of {tokens} tokens for queries of a model of {vocab} terms",
+            "{}: the query table has {tokens} tokens, but the model has only {vocab} terms",
             from.display()
         )));
     }
@@ -63,7 +58,7 @@ pub(super) fn write_table(
     file.finish()
 }
 
-/// Copies the tokenizer, with a `tokenizer.json` for readers that know nothing else.
+/// Copies the tokenizer and adds a `tokenizer.json` for readers that need one.
 fn write_tokenizer(from: &Path, to: &Path, max_length: Option<usize>) -> Result<(), ModelError> {
     copy_tokenizer(from, to)?;
     if let Some(json) = tokenizer_json_of_vocab(from)? {
@@ -76,14 +71,15 @@ fn write_tokenizer(from: &Path, to: &Path, max_length: Option<usize>) -> Result<
         config["model_max_length"] = max_length.into();
     }
     if let Some(config) = config.as_object_mut() {
-        // Nothing of its code is copied; the path is of whoever made the folder.
+        // The code that these keys refer to is not copied, and the path is only valid on the
+        // machine where the folder was made.
         config.remove("auto_map");
         config.remove("name_or_path");
     }
     write_json(&path, &config)
 }
 
-/// Writes the tensors of a model in a type.
+/// Writes the tensors of a model in the type `dtype` and returns the number of parameters.
 fn write_weights(
     weights: &Weights,
     names: &[String],
@@ -92,18 +88,25 @@ fn write_weights(
     dtype: FloatType,
 ) -> Result<u64, ModelError> {
     let shape = |name: &str| weights.shape(name).unwrap_or_default().to_vec();
-    // Names in the source, and in the file that is written.
+    let head = config.0.word_head();
+    // The decoder's bias gets the name that every reader knows.
+    let written = |name| match head.bias.contains(&name) {
+        true => head.bias[0],
+        false => name,
+    };
+    // Each pair has the name in the source and the name in the written file.
     let mut tensors: Vec<(&str, &str)> =
-        names.iter().map(|name| (&**name, written(name))).collect();
+        names.iter().map(|name| (&**name, written(&**name))).collect();
     let parameters = names.iter().map(|name| shape(name).iter().product::<usize>() as u64).sum();
-    if let ArchitectureConfig::Bert(c) = config
-        && c.family == BertFamily::Roberta
-    {
-        if c.tied {
-            tensors.push(("roberta.embeddings.word_embeddings.weight", ROBERTA_DECODER));
+    if config.0.repeats_decoder() {
+        if head.tied {
+            tensors.push((head.embedding, head.decoder));
         }
-        let bias = tensors.iter().find(|(_, written)| *written == "lm_head.bias").copied();
-        tensors.extend(bias.map(|(name, _)| (name, ROBERTA_BIAS)));
+        let bias = tensors.iter().find(|(_, written)| *written == head.bias[0]).copied();
+        tensors.extend(
+            bias.into_iter()
+                .flat_map(|(name, _)| head.bias[1..].iter().map(move |again| (name, *again))),
+        );
     }
     let announced: Vec<_> =
         tensors.iter().map(|(name, written)| ((*written).to_owned(), shape(name))).collect();
@@ -119,15 +122,6 @@ fn write_weights(
     }
     file.finish()?;
     Ok(parameters)
-}
-
-/// The decoder's bias under the name that every reader knows.
-fn written(name: &str) -> &str {
-    match name {
-        "cls.predictions.decoder.bias" => "cls.predictions.bias",
-        "lm_head.decoder.bias" => "lm_head.bias",
-        other => other,
-    }
 }
 
 fn create(folder: &Path) -> Result<(), ModelError> {

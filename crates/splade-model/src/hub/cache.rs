@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! models--org--name/                datasets--… of a data set
-//!   blobs/<etag>                     contents; <etag>.incomplete while they are fetched
+//!   blobs/<etag>                     contents; <etag>.incomplete during a download
 //!   refs/<branch or tag>             the commit
 //!   snapshots/<commit>/config.json   links to blobs
-//!   .light-splade/<commit>.json      ours: the files that a snapshot needs, and their sizes
+//!   .light-splade/<commit>.json      our manifest: the files that a snapshot needs, with sizes
 //! .locks/models--org--name/<etag>.lock
 //! ```
 //!
-//! A name of a file appears when the file is whole, so a snapshot may lack files but holds none
-//! that is cut off. Which files it needs is in no file of Python's: the list of ours is written
-//! before the first weight is fetched, and a snapshot without it is looked up at the hub once.
+//! A file gets its name only after its download is complete, so a snapshot may lack files but never
+//! holds a truncated one. No file of `huggingface_hub` says which files a snapshot needs, so our
+//! manifest does. It is written before the first weights are downloaded. For a snapshot without a
+//! manifest, the hub is asked once.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -25,16 +26,17 @@ use crate::error::ModelError;
 use crate::folder::ModelFolder;
 use crate::weights::Weights;
 
-/// Grows when other files are needed, so that older snapshots are looked up again.
+/// The version of the manifest. A new version, for another set of needed files, makes older
+/// snapshots incomplete, so the hub is asked again.
 const MANIFEST_VERSION: u64 = 1;
 
-/// The cache of one model.
+/// The cache of one repository.
 #[derive(Debug)]
 pub(super) struct RepoCache<'a> {
     name: &'a RepoName,
-    /// `models--org--name`.
+    /// The folder `models--org--name`.
     root: PathBuf,
-    /// Of its locks.
+    /// The folder of the lock files.
     locks: PathBuf,
 }
 
@@ -44,7 +46,7 @@ impl<'a> RepoCache<'a> {
         Self { name, root: cache.join(&folder), locks: cache.join(".locks").join(folder) }
     }
 
-    /// The commit of the revision, where the cache knows it.
+    /// Returns the commit of the revision, if the cache has it.
     pub(super) fn commit(&self) -> Option<String> {
         let revision = &self.name.revision;
         if is_commit(revision) {
@@ -70,19 +72,20 @@ impl<'a> RepoCache<'a> {
         self.root.join("blobs").join(etag)
     }
 
-    /// Whether a snapshot has a file, of its size where that is known. A link to a blob that was
-    /// removed is none.
+    /// Returns whether a snapshot has a file, with the size of the manifest if it lists one. A link
+    /// to a removed blob does not count.
     pub(super) fn has(&self, commit: &str, file: &str) -> bool {
         let files = self.manifest(commit).unwrap_or_default();
         self.is_there(commit, file, files.get(file))
     }
 
-    /// Whether a snapshot is known to hold every file that is needed, whole.
+    /// Returns whether a snapshot has a manifest and holds every file in it completely.
     pub(super) fn is_complete(&self, commit: &str) -> bool {
         self.manifest(commit).is_some_and(|files| self.missing(commit, &files).is_none())
     }
 
-    /// Notes the files that a snapshot needs, with their sizes as far as they are known.
+    /// Writes the manifest of a snapshot: the files that it needs, with their sizes if they are
+    /// known.
     pub(super) fn write_manifest(&self, commit: &str, files: &[String]) -> Result<(), ModelError> {
         let known = self.manifest(commit).unwrap_or_default();
         let size = |file: &String| match known.get(file).and_then(Value::as_u64) {
@@ -95,13 +98,19 @@ impl<'a> RepoCache<'a> {
         self.write(&self.manifest_path(commit), manifest.to_string().as_bytes())
     }
 
-    /// The snapshot of a commit where the hub cannot be asked. Without a list of the files, one
-    /// that has a config, a tokenizer and weights is taken for whole: Python's caches are.
+    /// Returns the snapshot of a commit without asking the hub. A snapshot without a manifest
+    /// counts as complete if it has a config, a tokenizer and weights, because Python's tools
+    /// download whole models.
     ///
     /// # Errors
-    /// What is missing.
+    /// Returns a description of what is missing.
     pub(super) fn unasked(&self, commit: Option<&str>) -> Result<PathBuf, String> {
-        let none = || format!("it is no folder here, and not in the cache {}", self.root.display());
+        let none = || {
+            format!(
+                "no local folder has this name, and it is not in the cache {}",
+                self.root.display()
+            )
+        };
         let commit = commit.ok_or_else(none)?;
         let snapshot = self.snapshot(commit);
         if !snapshot.is_dir() {
@@ -117,18 +126,19 @@ impl<'a> RepoCache<'a> {
         }
     }
 
-    /// Makes a blob a file of a snapshot.
+    /// Adds a blob to a snapshot as a file.
     pub(super) fn link(&self, commit: &str, file: &str, etag: &str) -> Result<(), ModelError> {
         let path = self.snapshot(commit).join(file);
         let up = "../".repeat(2 + file.matches('/').count());
         self.put(&path, |aside| {
-            // Where links need rights that a person may not have: a second name of the blob.
+            // Creating symbolic links may need special rights, so a hard link is the fallback.
             symlink(Path::new(&format!("{up}blobs/{etag}")), aside)
                 .or_else(|_| fs::hard_link(self.blob(etag), aside))
         })
     }
 
-    /// Keeps other processes, Python's too, from fetching the same blob. Waits for them.
+    /// Locks a blob, so that no other process, including those of Python, downloads it at the same
+    /// time. Waits for the lock.
     pub(super) fn lock(&self, etag: &str) -> Result<File, ModelError> {
         let path = self.locks.join(format!("{etag}.lock"));
         let failed = |error| self.write_error(&path, &error);
@@ -136,7 +146,8 @@ impl<'a> RepoCache<'a> {
         let file =
             File::options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match file.lock() {
-            // Some network file systems have no locks: sizes and checksums must do.
+            // Some network file systems have no locks. Sizes and checksums still detect damage
+            // there.
             Err(error) if error.kind() != ErrorKind::Unsupported => Err(failed(error)),
             _ => Ok(file),
         }
@@ -169,7 +180,7 @@ impl<'a> RepoCache<'a> {
         }
     }
 
-    /// The first file that is not there or not of its size.
+    /// Returns the first file that is missing or has the wrong size.
     fn missing<'f>(&self, commit: &str, files: &'f Map<String, Value>) -> Option<&'f str> {
         let is_there = |(file, size): &(&String, &Value)| self.is_there(commit, file, Some(size));
         files.iter().find(|entry| !is_there(entry)).map(|(file, _)| file.as_str())
@@ -182,13 +193,12 @@ impl<'a> RepoCache<'a> {
         })
     }
 
-    /// Writes a small file as a whole.
+    /// Writes a small file completely or not at all.
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
         self.put(path, |aside| fs::write(aside, bytes))
     }
 
-    /// Makes a file under a name of its own and renames it, so that no other process ever sees a
-    /// part of it.
+    /// Writes a temporary file and renames it, so that no other process ever sees a partial file.
     fn put(
         &self,
         path: &Path,
@@ -205,25 +215,25 @@ impl<'a> RepoCache<'a> {
             fs::rename(&aside, path)
         };
         put().map_err(|error| {
-            // It may not exist; the first error is the one to tell.
+            // The temporary file may not exist; the first error is the one to report.
             let _ = fs::remove_file(&aside);
             self.write_error(path, &error)
         })
     }
 }
 
-/// The name of a commit.
+/// Returns whether the name is a full commit hash.
 pub(super) fn is_commit(name: &str) -> bool {
     name.len() == 40 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// What a snapshot lacks to be a model.
+/// Fails with what a snapshot lacks to be a model.
 fn find_gap(snapshot: &Path) -> Result<(), ModelError> {
     let folder = ModelFolder::open(snapshot)?;
     let no_model = |path: PathBuf, message: &str| {
         Err(ModelError::NoModel { path, message: message.to_owned() })
     };
-    if let Some(modules) = crate::folder::read_json(&snapshot.join(super::files::MODULES))? {
+    if let Some(modules) = crate::config::read_json(&snapshot.join(super::files::MODULES))? {
         for path in super::files::module_folders(&modules) {
             if !snapshot.join(path).is_dir() {
                 return no_model(snapshot.join(path), "there is no such folder");

@@ -1,8 +1,9 @@
-//! Requests to the hub: the files of a revision, what a file is, its bytes, and JSON to send
-//! (`upload.rs` says what).
+//! The HTTP requests to the hub: the files of a revision, the properties and bytes of a file, and
+//! the JSON of an upload (`upload.rs` defines its content).
 //!
-//! Redirects are followed here, not by the HTTP client, since the token may go to the hub alone and
-//! what the hub says of a file (`x-linked-etag`, `x-linked-size`) is in the redirect.
+//! This module follows redirects itself instead of the HTTP client, for two reasons: the token may
+//! be sent only to the hub, and the hub describes a file (`x-linked-etag`, `x-linked-size`) in the
+//! headers of the redirect.
 
 use std::time::Duration;
 
@@ -15,16 +16,16 @@ use super::name::{Kind, RepoName};
 use super::options::HubOptions;
 use crate::error::ModelError;
 
-/// The type of questions and answers about large files.
+/// The content type of requests and answers about large files.
 pub(super) const LFS: &str = "application/vnd.git-lfs+json";
-/// Larger lists of files than any model has.
+/// The limit for the list of files in bytes. No model has a longer list.
 const MAX_LIST: u64 = 32 << 20;
 const MAX_REDIRECTS: usize = 10;
 const CONNECT: Duration = Duration::from_secs(15);
-/// Without a byte.
+/// The time without a received byte after which a request fails.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// The hub, asked about one model.
+/// A client of the hub for one repository.
 #[derive(Debug)]
 pub(super) struct Client<'a> {
     options: &'a HubOptions,
@@ -32,12 +33,12 @@ pub(super) struct Client<'a> {
     agent: Agent,
 }
 
-/// What the hub says of a file.
+/// The properties of a file at the hub.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Remote {
-    /// Names its content: SHA-256 for large files.
+    /// The identifier of the content. For large files it is the SHA-256.
     pub(super) etag: String,
-    /// In bytes.
+    /// The size in bytes.
     pub(super) size: u64,
 }
 
@@ -53,7 +54,7 @@ impl<'a> Client<'a> {
         Self { options, name, agent: config.build().into() }
     }
 
-    /// The commit of a revision, and its files.
+    /// Returns the commit of a revision and the names of its files.
     pub(super) fn list(&self, revision: &str) -> Result<(String, Vec<String>), ModelError> {
         let RepoName { id, kind, .. } = self.name;
         let (endpoint, kind) = (&self.options.endpoint, kind.plural());
@@ -68,7 +69,7 @@ impl<'a> Client<'a> {
         let commit = list["sha"].as_str().filter(|commit| is_commit(commit));
         let (Some(commit), Some(files)) = (commit, list["siblings"].as_array()) else {
             return Err(self.name.error(format!(
-                "{} did not answer with a list of files; is it a hub (HF_ENDPOINT)?",
+                "{} did not answer with a list of files; check that HF_ENDPOINT is a hub",
                 self.options.endpoint
             )));
         };
@@ -76,7 +77,7 @@ impl<'a> Client<'a> {
         Ok((commit.to_owned(), files.map(str::to_owned).collect()))
     }
 
-    /// What the hub says of a file, without its bytes.
+    /// Returns the properties of a file without downloading it.
     pub(super) fn head(&self, commit: &str, file: &str) -> Result<Remote, ModelError> {
         let mut url = self.url(commit, file);
         for _ in 0..MAX_REDIRECTS {
@@ -105,13 +106,14 @@ impl<'a> Client<'a> {
             let size = size.and_then(|size| size.parse().ok());
             return match (etag, size) {
                 (Some(etag), Some(size)) => Ok(Remote { etag: etag.to_owned(), size }),
-                _ => Err(self.name.error(format!("the hub does not tell etag and size of {file}"))),
+                _ => Err(self.name.error(format!("the hub sent no ETag or size for {file}"))),
             };
         }
-        Err(self.name.error(format!("too many redirects of {file}")))
+        Err(self.name.error(format!("too many redirects for {file}")))
     }
 
-    /// The bytes of a file from `start` on, and where they do start: a server may send all.
+    /// Returns the bytes of a file from `start` on, and the position of the first byte, because a
+    /// server may ignore the range and send the whole file.
     pub(super) fn bytes(
         &self,
         commit: &str,
@@ -130,13 +132,12 @@ impl<'a> Client<'a> {
         };
         match from {
             Some(from) if from <= start => Ok((from, response.into_body())),
-            _ => {
-                Err(self.name.error(format!("the hub sent another part of {file} than asked for")))
-            }
+            _ => Err(self.name.error(format!("the hub sent a wrong part of {file}; try again"))),
         }
     }
 
-    /// Posts a body to a URL, with the token if it is the hub's; the answer, whatever its status.
+    /// Sends a POST request, with the token if the URL is the hub's, and returns the answer with
+    /// any status.
     pub(super) fn post(
         &self,
         url: &str,
@@ -153,7 +154,8 @@ impl<'a> Client<'a> {
         request.send(body).map_err(|error| self.not_sent(&error))
     }
 
-    /// Puts the bytes of a file at a URL that the hub named; the URL itself is the right to do so.
+    /// Uploads the bytes of a file to a URL from the hub. The URL itself grants the right to do so,
+    /// so no token is sent.
     pub(super) fn put(
         &self,
         url: &str,
@@ -164,7 +166,7 @@ impl<'a> Client<'a> {
         request.send(SendBody::from_reader(body)).map_err(|error| self.not_sent(&error))
     }
 
-    /// What the hub's API is asked at: `endpoint/api/models/id/…`.
+    /// Returns a URL of the hub's API: `endpoint/api/models/id/…`.
     pub(super) fn api(&self, what: &str, revision: &str) -> String {
         let revision = encode(revision, "");
         format!("{}/api/models/{}/{what}/{revision}", self.options.endpoint, self.name.id)
@@ -176,16 +178,16 @@ impl<'a> Client<'a> {
 
     fn not_sent(&self, error: &dyn std::fmt::Display) -> ModelError {
         self.name.error(format!(
-            "cannot send to {}: {error}; check the connection and try again: what has arrived is \
-             not sent twice",
+            "cannot send to {}: {error}; check the connection and try again (completed files are \
+             not sent again)",
             self.options.endpoint
         ))
     }
 
     pub(super) fn unreachable(&self, error: &dyn std::fmt::Display) -> ModelError {
         self.name.error(format!(
-            "it is no folder here, and cannot be fetched from {}: {error}; check the connection, \
-             and HF_ENDPOINT if it is set",
+            "no local folder has this name, and it cannot be fetched from {}: {error}; check the \
+             connection, and HF_ENDPOINT if it is set",
             self.options.endpoint
         ))
     }
@@ -195,7 +197,7 @@ impl<'a> Client<'a> {
         format!("{endpoint}/{}/resolve/{commit}/{}", self.page(), encode(file, "/"))
     }
 
-    /// The path of the repository at the hub.
+    /// Returns the path of the repository at the hub.
     fn page(&self) -> String {
         match self.name.kind {
             Kind::Model => self.name.id.clone(),
@@ -203,7 +205,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// The first answer that is no redirect.
+    /// Sends a GET request, follows redirects and returns the first answer that is not a redirect.
     fn get(&self, url: &str, start: u64) -> Result<Response<Body>, ModelError> {
         let mut url = url.to_owned();
         for _ in 0..MAX_REDIRECTS {
@@ -223,7 +225,7 @@ impl<'a> Client<'a> {
         Err(self.name.error("too many redirects"))
     }
 
-    /// Whether a URL is of the hub and not of a server that it redirects to.
+    /// Returns whether a URL belongs to the hub and not to a server that it redirects to.
     fn is_hub(&self, url: &str) -> bool {
         origin(url).eq_ignore_ascii_case(origin(&self.options.endpoint))
     }
@@ -233,7 +235,8 @@ impl<'a> Client<'a> {
         Some(format!("Bearer {token}"))
     }
 
-    /// Why the hub refused. It answers 401 for models that do not exist where there is no token.
+    /// Returns the error for a refused request. Without a token, the hub answers 401 for models
+    /// that do not exist.
     fn refused(&self, response: &Response<Body>) -> ModelError {
         let (status, HubOptions { endpoint, token, .. }) = (response.status(), self.options);
         let code = header(response.headers(), "x-error-code").unwrap_or_default();
@@ -247,24 +250,24 @@ impl<'a> Client<'a> {
                 "the {noun} is gated and HF_TOKEN has no access; accept its terms at {endpoint}/{page}"
             ),
             (401, _, None) => format!(
-                "it is no folder here, and at {endpoint} no such {noun} that is public; check \
-                 the name, or set HF_TOKEN if the {noun} is private or gated"
+                "no local folder has this name, and {endpoint} has no public {noun} of this name; \
+                 check the name, or set HF_TOKEN if the {noun} is private or gated"
             ),
             (401, _, Some(_)) => {
                 format!("{endpoint} does not accept the token; check HF_TOKEN and the name")
             }
             (403, ..) => {
-                format!("{endpoint} does not allow it; set HF_TOKEN to a token with access")
+                format!("{endpoint} does not allow the access; set HF_TOKEN to a token with access")
             }
             (404, "RevisionNotFound", _) => {
                 format!("there is no revision {revision} of the {noun} at {endpoint}")
             }
             (404, "EntryNotFound", _) => {
-                format!("a file of the {noun}'s list is not at {endpoint}; try again")
+                format!("{endpoint} lists a file of the {noun} but does not have it; try again")
             }
             (404, ..) => format!(
-                "it is no folder here, and no such {noun} or revision at {endpoint}; check the \
-                 name, or set HF_TOKEN if the {noun} is private"
+                "no local folder has this name, and there is no such {noun} or revision at \
+                 {endpoint}; check the name, or set HF_TOKEN if the {noun} is private"
             ),
             (429, ..) => format!("too many requests to {endpoint}; try again later"),
             _ => format!("{endpoint} answered {status}; try again later"),
@@ -272,7 +275,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Where an answer redirects to.
+/// Returns the target of a redirect.
 fn redirect(url: &str, response: &Response<Body>) -> Option<String> {
     let location = header(response.headers(), "location")?;
     match response.status().as_u16() {
@@ -291,7 +294,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Scheme, host and port.
+/// Returns the scheme, the host and the port of a URL.
 fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);
     let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at);
@@ -302,13 +305,13 @@ fn plain_etag(etag: &str) -> &str {
     etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"')
 }
 
-/// It becomes the name of a blob.
+/// Returns whether an ETag is safe as the name of a blob.
 fn is_file_name(etag: &str) -> bool {
     (1..=128).contains(&etag.len())
         && etag.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
-/// Percent-encodes all but letters, digits and some marks.
+/// Percent-encodes all bytes except letters, digits, `-_.~` and those in `keep`.
 fn encode(text: &str, keep: &str) -> String {
     let byte = |b: u8| match b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
         true => char::from(b).to_string(),
@@ -335,7 +338,7 @@ mod tests {
         }
     }
 
-    /// The values of Python's `urllib.parse.quote`.
+    /// The expected values are those of Python's `urllib.parse.quote`.
     #[test]
     fn encoded() {
         assert_eq!(encode("refs/pr/1", ""), "refs%2Fpr%2F1");

@@ -1,4 +1,5 @@
-//! A file of the hub into the cache: resumed where it was cut off, checked, then given its name.
+//! Downloads a file of the hub into the cache: the download resumes where it was interrupted, the
+//! content is checked, and then the file gets its name.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -11,10 +12,10 @@ use super::cache::RepoCache;
 use super::client::{Client, Remote};
 use crate::error::ModelError;
 
-/// Bytes that are read at a time.
+/// The number of bytes that are read at a time.
 const CHUNK: usize = 256 << 10;
 
-/// Downloads of one commit.
+/// The downloads of one commit.
 #[derive(Debug)]
 pub(super) struct Download<'a> {
     pub(super) client: &'a Client<'a>,
@@ -25,7 +26,7 @@ pub(super) struct Download<'a> {
 type Progress<'a> = &'a mut dyn FnMut(HubProgress<'_>);
 
 impl Download<'_> {
-    /// Makes sure that the snapshot has a file.
+    /// Downloads a file into the snapshot, if the snapshot does not have it.
     pub(super) fn file(&self, file: &str, progress: Progress<'_>) -> Result<(), ModelError> {
         if self.cache.has(self.commit, file) {
             return Ok(());
@@ -35,14 +36,14 @@ impl Download<'_> {
         let is_there = || fs::metadata(&blob).is_ok_and(|data| data.len() == remote.size);
         if !is_there() {
             let _lock = self.cache.lock(&remote.etag)?;
-            // Another process may have fetched it meanwhile.
+            // Another process may have downloaded the blob while this one waited for the lock.
             if !is_there() {
                 self.blob(file, &remote, &blob, progress)?;
             }
         }
         self.cache.link(self.commit, file, &remote.etag)
     }
-    /// Fetches a blob and gives it its name. The caller holds its lock.
+    /// Downloads a blob, checks it and gives it its name. The caller holds its lock.
     fn blob(
         &self,
         file: &str,
@@ -73,7 +74,7 @@ impl Download<'_> {
                     "{file} was damaged on its way: its SHA-256 is not the hub's; try again"
                 )));
             }
-            // Another program may have left the part.
+            // The partial file may have come from another program, so the download starts again.
             start = 0;
         }
         out.sync_all().map_err(failed)?;
@@ -81,8 +82,8 @@ impl Download<'_> {
         fs::rename(&part, blob).map_err(failed)
     }
 
-    /// Fetches the bytes from `start` on, again and again where the connection is cut, as long as
-    /// that brings any.
+    /// Downloads the bytes from `start` on. If the connection is interrupted, it retries as long as
+    /// each attempt brings new bytes.
     fn receive(
         &self,
         file: &str,
@@ -113,7 +114,7 @@ impl Download<'_> {
                 if have > size {
                     out.set_len(0).map_err(failed)?;
                     let message =
-                        format!("{file} is longer than the {size} bytes that the hub says");
+                        format!("{file} is longer than the {size} bytes that the hub announced");
                     return Err(self.cache.error(message));
                 }
                 out.write_all(&chunk[..count]).map_err(failed)?;
@@ -130,7 +131,8 @@ impl Download<'_> {
     }
 }
 
-/// Compares with the SHA-256 that names large files. Small ones are named otherwise.
+/// Compares the content with the SHA-256 in the ETag of a large file. ETags of small files are not
+/// SHA-256 sums, so small files always pass.
 fn is_intact(file: &mut File, etag: &str) -> std::io::Result<bool> {
     if etag.len() != 64 || !etag.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Ok(true);

@@ -1,21 +1,25 @@
-//! Which files of a repository a model needs: configs, vocabularies and one form of weights.
+//! Selects the files of a repository that a model needs: configs, vocabularies and one format of
+//! weights.
 
 use std::path::{Component, Path};
 
 use serde_json::Value;
 
-/// The list of a sentence-transformers model's modules. It names folders, so it is read first.
+/// The list of a sentence-transformers model's modules. It names folders, so it is downloaded
+/// first.
 pub(super) const MODULES: &str = "modules.json";
 
-/// Logs of a training, which may be long, among files that are configs by their names.
+/// Training logs, which may be long and have names like configs. They are not downloaded.
 const LOGS: [&str; 1] = ["trainer_state.json"];
-/// Vocabularies; those of sentencepiece are read from `tokenizer.json`.
+/// The vocabulary files. Vocabularies of sentencepiece are read from `tokenizer.json`.
 const VOCABULARIES: [&str; 2] = ["vocab.txt", "merges.txt"];
 
-/// The files to fetch, weights last, so that what is wrong with the small ones shows early.
+/// Returns the files to download, with the weights last, so that problems with small files show
+/// early.
 ///
-/// Files of the top, of `query_model`, of the folders in `modules.json`, and of the routes of a
-/// Router (`query_0_…`, `document_0_…`). Names that lead out of a folder are left out.
+/// Files at the top, in `query_model`, in the folders of `modules.json` and in the routes of a
+/// Router (`query_0_…`, `document_0_…`) are considered. Names that lead out of a folder are
+/// skipped.
 pub(super) fn wanted(listed: &[String], modules: Option<&Value>) -> Vec<String> {
     let modules: Vec<&str> = modules.into_iter().flat_map(module_folders).collect();
     let is_used = |folder: &str| {
@@ -38,19 +42,19 @@ pub(super) fn wanted(listed: &[String], modules: Option<&Value>) -> Vec<String> 
     wanted
 }
 
-/// The folders in `modules.json`, but the top.
+/// Returns the folders in `modules.json` except the top.
 pub(super) fn module_folders(modules: &Value) -> impl Iterator<Item = &str> {
     let modules = modules.as_array().into_iter().flatten();
     modules.filter_map(|module| module["path"].as_str()).filter(|path| !path.is_empty())
 }
 
-/// Whether a file holds weights of a form that can be read.
+/// Returns whether a file holds weights in a format that can be read.
 pub(super) fn is_weights(file: &str) -> bool {
     let name = split(file).1;
     name == "model.safetensors" || name == "pytorch_model.bin" || is_shard(name)
 }
 
-/// `model-00001-of-00002.safetensors`.
+/// Returns whether the name is that of a shard, such as `model-00001-of-00002.safetensors`.
 fn is_shard(name: &str) -> bool {
     let numbers = name.strip_prefix("model-").and_then(|rest| rest.strip_suffix(".safetensors"));
     numbers.is_some_and(|numbers| {
@@ -59,7 +63,8 @@ fn is_shard(name: &str) -> bool {
     })
 }
 
-/// Of several forms of the same weights, the first that `Weights::open` would take.
+/// Returns whether a weights file is the one that `Weights::open` would choose among several
+/// formats.
 fn is_chosen(folder: &str, name: &str, listed: &[String]) -> bool {
     let has = |name: &str| listed.iter().any(|file| split(file) == (folder, name));
     let (single, index) = ("model.safetensors", "model.safetensors.index.json");
@@ -74,7 +79,7 @@ fn split(file: &str) -> (&str, &str) {
     file.rsplit_once('/').unwrap_or(("", file))
 }
 
-/// A path below the folder that it is joined to, on every system.
+/// Returns whether a path stays below the folder that it is joined to, on every system.
 fn is_plain(file: &str) -> bool {
     Path::new(file).components().all(|part| matches!(part, Component::Normal(_)))
         && !file.is_empty()
@@ -90,7 +95,7 @@ mod tests {
         wanted(&files, modules.as_ref())
     }
 
-    /// The repository of a sentence-transformers model as the hub lists it.
+    /// The list is that of a sentence-transformers repository at the hub.
     #[test]
     fn configs_and_one_form_of_weights() {
         let files = [

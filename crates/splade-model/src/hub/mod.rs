@@ -1,10 +1,10 @@
-//! Models by name: a local folder, or `org/name[@revision]` of the Hugging Face hub; and files of
-//! data sets there.
+//! Models by name, either a local folder or `org/name[@revision]` of the Hugging Face hub, and
+//! files of the hub's data sets.
 //!
-//! Files are kept in the cache that Python's `huggingface_hub` uses, in its layout, so that either
-//! uses what the other fetched. What is in the cache is used as it is, without a request: another
-//! revision is fetched only where one is named. Only the files that this crate reads are fetched.
-//! [`upload()`] sends a folder to the hub, as a model.
+//! Files are kept in the cache of Python's `huggingface_hub`, in its layout, so that both programs
+//! use each other's downloads. A cached model is used without a request to the hub; another
+//! revision is downloaded only if it is named. Only files that this crate reads are downloaded.
+//! [`upload()`] sends a folder to the hub as a model.
 
 #[cfg(feature = "hub")]
 mod cache;
@@ -25,26 +25,26 @@ use crate::error::ModelError;
 use name::{Kind, RepoName};
 pub use options::HubOptions;
 
-/// How far the download or the upload of a file is.
+/// The progress of the download or the upload of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HubProgress<'a> {
-    /// The file's path in the repository.
+    /// The path of the file in the repository.
     pub file: &'a str,
-    /// Bytes that have arrived, or are sent.
+    /// The number of bytes that have been received or sent.
     pub bytes: u64,
-    /// Bytes of the file.
+    /// The size of the file in bytes.
     pub total: u64,
 }
 
-/// The folder of a model: `name` itself where it is a folder, else that of a hub model
-/// `org/name[@revision]` in the cache, with every file that is needed.
+/// Returns the folder of a model: `name` itself if it is a folder, or else the folder in the cache
+/// of the hub model `org/name[@revision]`, with all files that the model needs.
 ///
-/// `progress` is called when the download of a file starts and whenever bytes arrive; never for
-/// files that are in the cache. A download that was cut off is resumed.
+/// `progress` is called when the download of a file starts and whenever bytes arrive, but not for
+/// files that are in the cache. An interrupted download is resumed.
 ///
 /// # Errors
-/// If there is no such folder or model, a file cannot be fetched or written, or the crate was built
-/// without the feature `hub`.
+/// Returns an error if there is no such folder or model, if a file cannot be downloaded or written,
+/// or if the crate was built without the feature `hub`.
 pub fn resolve(
     name: &str,
     options: &HubOptions,
@@ -57,12 +57,12 @@ pub fn resolve(
     fetch(&RepoName::parse(name, Kind::Model)?, options, progress)
 }
 
-/// The folder of the cache with some files of a hub data set `org/name[@revision]`, named by their
-/// paths there; they are fetched where they are not in it, as [`resolve`] does.
+/// Returns the folder in the cache of the hub data set `org/name[@revision]`, with the given files
+/// at their paths in the data set. Missing files are downloaded as in [`resolve`].
 ///
 /// # Errors
-/// If there is no such data set or file, a file cannot be fetched or written, or the crate was built
-/// without the feature `hub`.
+/// Returns an error if there is no such data set or file, if a file cannot be downloaded or
+/// written, or if the crate was built without the feature `hub`.
 pub fn resolve_dataset(
     name: &str,
     files: &[String],
@@ -72,7 +72,7 @@ pub fn resolve_dataset(
     fetch_files(&RepoName::parse(name, Kind::Dataset)?, files, options, progress)
 }
 
-/// Where an upload goes.
+/// The target of an upload: a branch of a model.
 #[derive(Debug, Clone)]
 pub struct HubTarget {
     #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "only errors are made of it"))]
@@ -82,23 +82,24 @@ pub struct HubTarget {
 }
 
 impl HubTarget {
-    /// A branch of a model; `private` is what becomes of a model that is missing.
+    /// Creates a target. `private` is the visibility of the model if the upload creates it.
     ///
     /// # Errors
-    /// If the names are none of the hub.
+    /// Returns an error if the names are not valid at the hub.
     pub fn new(id: &str, revision: &str, private: bool) -> Result<Self, ModelError> {
         Ok(Self { name: RepoName::parse(&format!("{id}@{revision}"), Kind::Model)?, private })
     }
 }
 
-/// Uploads every file of a folder to the hub in one commit, and returns its address. Files that the
-/// hub has beside these stay. The model and the branch are made where they are missing.
+/// Uploads every file of a folder to the hub in one commit and returns the URL of the commit. Other
+/// files at the hub are kept. The model and the branch are created if they do not exist.
 ///
-/// `progress` is called as the bytes of large files are sent.
+/// `progress` is called while the bytes of large files are sent.
 ///
 /// # Errors
-/// If a file cannot be read, the hub refuses, or the crate was built without the feature `hub`. What
-/// was sent of large files until then is not sent again.
+/// Returns an error if a file cannot be read, if the hub refuses the upload or if the crate was
+/// built without the feature `hub`. Large files that were sent completely before the error are not
+/// sent again by the next upload.
 #[cfg(feature = "hub")]
 pub fn upload(
     folder: &Path,
@@ -110,10 +111,10 @@ pub fn upload(
     upload::Upload { client: &client, name: &target.name, folder }.run(target.private, progress)
 }
 
-/// As with the feature `hub`, but always an error.
+/// Fails, because the crate was built without the feature `hub`.
 ///
 /// # Errors
-/// Always.
+/// Always returns an error.
 #[cfg(not(feature = "hub"))]
 pub fn upload(
     _: &Path,
@@ -130,8 +131,9 @@ fn fetch(
     _: &HubOptions,
     _: &mut dyn FnMut(HubProgress<'_>),
 ) -> Result<PathBuf, ModelError> {
-    Err(name
-        .error("it is no folder here, and models of the hub need a build with the feature \"hub\""))
+    Err(name.error(
+        "no local folder has this name, and hub models need a build with the feature \"hub\"",
+    ))
 }
 
 #[cfg(not(feature = "hub"))]
@@ -164,18 +166,19 @@ fn fetch(
         });
     }
     let client = client::Client::new(options, name);
-    // What looks whole is completed where it lacks a file, not replaced by a newer commit.
+    // A snapshot that looks complete is kept and completed with its missing files; it is not
+    // replaced by a newer commit.
     let revision = cached.as_ref().filter(|_| whole.is_ok()).unwrap_or(&name.revision);
     let (commit, listed) = match client.list(revision) {
         Ok(found) => found,
-        // Python's tools, too, go on with the cache where the hub does not answer.
+        // If the hub does not answer, the cached snapshot is used, as in Python's tools.
         Err(error) => return whole.map_err(|_| error),
     };
     let download = download::Download { client: &client, cache: &cache, commit: &commit };
     let modules = match listed.iter().any(|file| file == files::MODULES) {
         true => {
             download.file(files::MODULES, progress)?;
-            crate::folder::read_json(&cache.snapshot(&commit).join(files::MODULES))?
+            crate::config::read_json(&cache.snapshot(&commit).join(files::MODULES))?
         }
         false => None,
     };
@@ -219,7 +222,8 @@ fn fetch_files(
         ));
     }
     let client = client::Client::new(options, name);
-    // Files of different commits are not mixed: a cache that is not complete goes on with its own.
+    // A snapshot never mixes files of different commits, so an incomplete one is completed from its
+    // own commit.
     let revision = cache.commit().unwrap_or_else(|| name.revision.clone());
     let (commit, listed) = client.list(&revision)?;
     if let Some(file) = files.iter().find(|file| !listed.contains(file)) {

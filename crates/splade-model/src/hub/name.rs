@@ -1,13 +1,13 @@
-//! Names at the hub: what is a path and what is `org/name[@revision]`.
+//! The names of hub repositories, `org/name[@revision]`, and how they differ from paths.
 
 use std::path::PathBuf;
 
 use crate::error::ModelError;
 
-/// The branch where no revision is named.
+/// The default revision.
 const MAIN: &str = "main";
 
-/// What a repository of the hub holds; each has its own names.
+/// The kind of a hub repository. Models and data sets have separate names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "only errors are made of it"))]
 pub(super) enum Kind {
@@ -16,7 +16,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// As messages call it.
+    /// Returns the name of the kind in messages.
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Model => "model",
@@ -24,7 +24,7 @@ impl Kind {
         }
     }
 
-    /// In the hub's API and in the cache.
+    /// Returns the name of the kind in the hub's API and in the cache.
     #[cfg(feature = "hub")]
     pub(super) fn plural(self) -> &'static str {
         match self {
@@ -34,27 +34,30 @@ impl Kind {
     }
 }
 
-/// A repository of the hub.
+/// A repository of the hub and a revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "only errors are made of it"))]
 pub(super) struct RepoName {
-    /// As it was given.
+    /// The name as the user gave it, for messages.
     name: String,
     pub(super) kind: Kind,
-    /// `org/name`.
+    /// The id in the form `org/name`.
     pub(super) id: String,
-    /// A branch, a tag or a commit.
+    /// The name of a branch, a tag or a commit.
     pub(super) revision: String,
 }
 
 impl RepoName {
+    /// Parses a name of the form `org/name[@revision]`.
+    ///
     /// # Errors
-    /// If it is no name of the hub: then it was meant as a folder, which does not exist.
+    /// Returns an error if the name is not valid at the hub. The message then also says that no
+    /// such folder exists.
     pub(super) fn parse(name: &str, kind: Kind) -> Result<Self, ModelError> {
         let (id, revision) = name.split_once('@').unwrap_or((name, MAIN));
         if !is_id(id) {
             let message = format!(
-                "there is no such folder, and it is no hub {} either: these are named org/name or \
+                "there is no such folder, and the name is not that of a hub {}: use org/name or \
                  org/name@revision",
                 kind.noun()
             );
@@ -64,7 +67,9 @@ impl RepoName {
         let name = Self { name: name.to_owned(), kind, id, revision };
         match is_revision(&name.revision) {
             true => Ok(name),
-            false => Err(name.error("after @ the name of a branch, a tag or a commit is expected")),
+            false => {
+                Err(name.error("the text after @ must be the name of a branch, a tag or a commit"))
+            }
         }
     }
 
@@ -73,7 +78,8 @@ impl RepoName {
     }
 }
 
-/// The hub's own rules, as `huggingface_hub.utils.validate_repo_id` states them.
+/// Returns whether an id is valid by the rules of the hub, as
+/// `huggingface_hub.utils.validate_repo_id` has them.
 fn is_id(id: &str) -> bool {
     let is_part = |part: &str| {
         part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
@@ -88,7 +94,8 @@ fn is_id(id: &str) -> bool {
         && !id.ends_with(".git")
 }
 
-/// It becomes a path below `refs`: it must not lead out of there. Git allows no more than this.
+/// Returns whether a revision is safe as a path below `refs`, so that it cannot lead out of there.
+/// Git allows no other names.
 fn is_revision(revision: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with('.');
     revision.split('/').all(is_part)
@@ -114,7 +121,7 @@ mod tests {
         }
     }
 
-    /// None of these may become a request or a path in the cache.
+    /// None of these names may be used in a request or as a path in the cache.
     #[test]
     fn paths_are_no_ids() {
         for name in [

@@ -1,25 +1,26 @@
-//! Where the hub and its cache are: the environment variables of `huggingface_hub`.
+//! The settings of the hub and its cache, read from the environment variables of `huggingface_hub`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::ModelError;
 
-/// Where the hub and the cache are.
+/// The settings of the hub and its cache.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HubOptions {
-    /// The folder of `models--org--name`.
+    /// The folder that contains `models--org--name`.
     pub cache: PathBuf,
-    /// The hub's address, without a slash at its end.
+    /// The URL of the hub, without a slash at its end.
     pub endpoint: String,
-    /// Sent to the hub alone, never to a server that it redirects to.
+    /// The access token. It is sent only to the hub, never to a server that the hub redirects to.
     pub token: Option<String>,
-    /// Use the cache alone.
+    /// Whether only the cache is used and no request is sent.
     pub offline: bool,
 }
 
 impl HubOptions {
-    /// The settings that Python's tools use, each from the first of these that is set.
+    /// Reads the settings that Python's tools use. The first variable that is set determines a
+    /// setting.
     ///
     /// | setting | from |
     /// |---|---|
@@ -28,10 +29,10 @@ impl HubOptions {
     /// | token | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, the file `HF_TOKEN_PATH` or `HF_HOME/token` |
     /// | offline | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`: 1, true, yes or on |
     ///
-    /// `HF_HOME` is `XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface` where it is not set.
+    /// The default of `HF_HOME` is `XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface`.
     ///
     /// # Errors
-    /// If none of them says where the cache is and there is no home folder.
+    /// Returns an error if no variable gives the cache and there is no home folder.
     pub fn from_env() -> Result<Self, ModelError> {
         Self::from_vars(&|name| std::env::var(name).ok(), std::env::home_dir().as_deref())
     }
@@ -78,7 +79,7 @@ impl HubOptions {
     }
 }
 
-/// Without the token.
+/// Prints all fields except the token.
 impl fmt::Debug for HubOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubOptions")
@@ -101,7 +102,8 @@ mod tests {
         HubOptions::from_vars(&var, Some(Path::new("/home/me"))).expect("options")
     }
 
-    /// The values of huggingface_hub 0.36 (`constants.py`) under the same variables.
+    /// The expected values are those of huggingface_hub 0.36 (`constants.py`) under the same
+    /// variables.
     #[test]
     fn caches() {
         for (vars, expected) in [

@@ -1,6 +1,6 @@
-//! A folder to the hub, as `huggingface_hub` does it (its `_commit_api.py` and `lfs.py`): the model
-//! is made, the hub asked which files are large, these are sent by Git LFS' protocol where it has
-//! them not, and one commit names all.
+//! Uploads a folder to the hub with the same requests as `huggingface_hub` (its `_commit_api.py`
+//! and `lfs.py`): it creates the model, asks the hub which files are large, sends the large files
+//! that the hub does not have with the protocol of Git LFS, and creates one commit with all files.
 
 use std::fs::File;
 use std::io::Read;
@@ -19,17 +19,17 @@ use super::client::{Client, LFS};
 use super::name::RepoName;
 use crate::error::ModelError;
 
-/// Bytes from a file's start by which the hub tells what it is.
+/// The number of bytes at the start of a file that the hub uses to classify it.
 const SAMPLE: u64 = 512;
-/// Bytes that are read at a time.
+/// The number of bytes that are read at a time.
 const CHUNK: usize = 256 << 10;
-/// Waits before a file is sent again.
+/// The waiting times before each retry of a file.
 const WAITS: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
 
 type Progress<'a> = &'a mut dyn FnMut(HubProgress<'_>);
 
-/// An upload of one folder.
+/// The upload of one folder.
 pub(super) struct Upload<'a> {
     pub(super) client: &'a Client<'a>,
     pub(super) name: &'a RepoName,
@@ -38,15 +38,15 @@ pub(super) struct Upload<'a> {
 
 /// A file of the folder.
 struct Upfile {
-    /// In the repository.
+    /// The path in the repository.
     path: String,
     size: u64,
-    /// Hexadecimal, of a large file.
+    /// The SHA-256 in hexadecimal digits, for large files only.
     sha256: Option<String>,
 }
 
 impl Upload<'_> {
-    /// Returns the commit's address.
+    /// Runs the upload and returns the URL of the commit.
     pub(super) fn run(&self, private: bool, progress: Progress<'_>) -> Result<String, ModelError> {
         let mut files = self.files()?;
         self.make_model(private)?;
@@ -56,7 +56,7 @@ impl Upload<'_> {
         self.commit(&files)
     }
 
-    /// Every file of the folder, by name.
+    /// Returns every file of the folder, sorted by path.
     fn files(&self) -> Result<Vec<Upfile>, ModelError> {
         let io = |path: &Path| {
             let path = path.to_path_buf();
@@ -89,7 +89,7 @@ impl Upload<'_> {
         });
         let url = format!("{}/api/repos/create", self.client.endpoint());
         let response = self.post(&url, &body)?;
-        // It is there already.
+        // The status 409 means that the model exists already.
         if response.status() == 409 { Ok(()) } else { self.accepted(response).map(drop) }
     }
 
@@ -102,7 +102,7 @@ impl Upload<'_> {
         if response.status() == 409 { Ok(()) } else { self.accepted(response).map(drop) }
     }
 
-    /// Asks which files are large, and takes out those that the repository ignores.
+    /// Asks the hub which files are large, and removes the files that the repository ignores.
     fn sort_out(&self, files: &mut Vec<Upfile>) -> Result<(), ModelError> {
         let mut asked = Vec::new();
         for file in &*files {
@@ -127,15 +127,15 @@ impl Upload<'_> {
                 continue;
             }
             match about["uploadMode"].as_str() {
-                // Stores of large files refuse empty ones.
+                // Stores of large files refuse empty files, so empty files are sent in the commit.
                 Some("regular") => {}
                 Some("lfs") if file.size == 0 => {}
                 Some("lfs") => file.sha256 = Some(self.sha256(&file)?),
                 mode => {
                     return Err(self.name.error(format!(
-                        "the hub wants {} sent as {}, which is not implemented",
+                        "the hub wants {} to be sent as {}, which is not implemented",
                         file.path,
-                        mode.unwrap_or("nothing that it names")
+                        mode.unwrap_or("an unnamed type")
                     )));
                 }
             }
@@ -171,14 +171,14 @@ impl Upload<'_> {
             }
             let actions = &object["actions"];
             let Some(href) = actions["upload"]["href"].as_str() else {
-                // It has that content already.
+                // Without an upload URL, the hub has the content already.
                 progress(HubProgress { file: &file.path, bytes: file.size, total: file.size });
                 continue;
             };
             if !actions["upload"]["header"]["chunk_size"].is_null() {
                 return Err(self.name.error(format!(
-                    "the hub wants {} in parts, which is not implemented; files of less than 5 GB \
-                     go in one",
+                    "the hub wants {} in parts, which is not implemented; files below 5 GB are \
+                     sent in one part",
                     file.path
                 )));
             }
@@ -191,7 +191,7 @@ impl Upload<'_> {
         Ok(())
     }
 
-    /// Sends a file, again where the store fails for a while.
+    /// Sends a file, and retries if the store answers with a server error.
     fn send(&self, file: &Upfile, href: &str, progress: Progress<'_>) -> Result<(), ModelError> {
         let mut waits = WAITS.iter();
         loop {
@@ -241,7 +241,7 @@ impl Upload<'_> {
         self.client.post(url, "application/json", body.to_string().as_bytes())
     }
 
-    /// The answer, if it is a success.
+    /// Returns the answer if its status is a success, or else an error with the hub's message.
     fn accepted(&self, mut response: Response<Body>) -> Result<Response<Body>, ModelError> {
         let status = response.status();
         if status.is_success() {
@@ -261,7 +261,7 @@ impl Upload<'_> {
                  write to {}",
                 self.name.id
             ),
-            _ => format!("{endpoint} answered {status}{said}; what has arrived is not sent twice"),
+            _ => format!("{endpoint} answered {status}{said}; completed files are not sent again"),
         }))
     }
 
@@ -289,13 +289,14 @@ fn read_error(path: &Path) -> impl FnOnce(std::io::Error) -> ModelError {
     move |source| ModelError::Io { path, source }
 }
 
-/// Null where it is no JSON: what is missing in it is an error of its own.
+/// Parses the body of an answer, or returns null if it is not JSON. A missing key is then reported
+/// by the code that reads it.
 fn json_of(mut response: Response<Body>) -> Value {
     let text = response.body_mut().read_to_string().unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// A file whose bytes are counted as they are sent.
+/// A file that reports the bytes that are read from it as sent.
 struct Watched<'a, 'p> {
     source: File,
     file: &'a Upfile,

@@ -1,4 +1,4 @@
-//! Cross-encoders that learn.
+//! Training passes of cross-encoders.
 
 use std::path::{Path, PathBuf};
 
@@ -7,16 +7,18 @@ use splade_nn::{Isa, Precision};
 use splade_text::PairEncoding;
 
 use super::save::{config_json, copy_tokenizer, write_json, write_weights};
-use super::start::{Source, find_tensor, prefix};
-use super::{Parameter, refuse_untrained};
-use crate::arch::{HeadNames, Pass, Saved, SavedHead, SequenceClassifier, Work};
-use crate::config::{ArchitectureConfig, ClassifierConfig};
+use super::start::{Source, find_tensor};
+use crate::arch::{
+    ArchitectureConfig, ClassifierConfig, ClassifierNames, Pass, Saved, SavedHead,
+    SequenceClassifier, Work,
+};
+use crate::config::read_json;
 use crate::cross_encoder::{BATCH_TOKENS, PackedPairs, PairNetwork, score_of};
 use crate::error::ModelError;
-use crate::folder::read_json;
+use crate::parameter::Parameter;
 use crate::weights::{FloatType, Weights, WeightsWriter};
 
-/// A cross-encoder that can be trained; what it holds is that of
+/// A cross-encoder that can be trained. It holds the same parts as a
 /// [`Trainable`](super::Trainable).
 #[derive(Debug)]
 pub struct TrainableCrossEncoder {
@@ -28,7 +30,7 @@ pub struct TrainableCrossEncoder {
     isa: Isa,
     saved: (Saved, SavedHead),
     work: Work,
-    /// The last forward pass, until it is taken back.
+    /// The inputs of the last forward pass, until the backward pass takes them.
     kept: Option<(PackedPairs, Vec<u64>)>,
 }
 
@@ -36,10 +38,10 @@ impl TrainableCrossEncoder {
     /// Loads the cross-encoder of a folder.
     ///
     /// # Errors
-    /// If it is none that can be read, or of an architecture that is not trained.
+    /// Returns an error if the model cannot be read or if its architecture cannot be trained.
     pub fn load(folder: &Path, isa: Isa) -> Result<Self, ModelError> {
         let config = ArchitectureConfig::open(folder)?;
-        refuse_untrained(folder, &config)?;
+        config.refuse_untrained(folder)?;
         let classifier = ClassifierConfig::open(folder, &config)?;
         let kernels = (isa, Precision::F32);
         let network = PairNetwork::load(folder, &config, &classifier, kernels, BATCH_TOKENS)?;
@@ -57,30 +59,32 @@ impl TrainableCrossEncoder {
         })
     }
 
-    /// Logits of a pair.
+    /// Returns the number of labels, which is the number of logits of a pair.
     pub fn labels(&self) -> usize {
         self.classifier.labels
     }
 
-    /// The scores of pairs without dropout; nothing is kept. See
-    /// [`CrossEncoder::score`](crate::CrossEncoder::score).
+    /// Returns the scores of pairs, computed without dropout and without keeping anything for a
+    /// backward pass. See [`CrossEncoder::score`](crate::CrossEncoder::score).
     ///
     /// # Errors
-    /// If the model has more than two labels.
+    /// Returns an error if the model has more than two labels.
     pub fn score(&self, pairs: &[PairEncoding]) -> Result<Vec<f32>, ModelError> {
         let logits = self.network.logits(pairs);
         let scores = logits.iter().map(|logits| score_of(logits)).collect::<Option<_>>();
-        scores.ok_or_else(|| ModelError::Setting("a score is made of one or two labels".into()))
+        scores.ok_or_else(|| {
+            ModelError::Setting("cannot score pairs: the model must have one or two labels".into())
+        })
     }
 
-    /// The logits of pairs, `(pairs, labels)`, with dropout, keeping what
-    /// [`backward`](Self::backward) needs. `keys` has a number a pair, from which follows what is
-    /// dropped.
+    /// Returns the logits of pairs, `(pairs, labels)`, computed with dropout, and keeps what
+    /// [`backward`](Self::backward) needs. `keys` has one number for each pair, which determines
+    /// what is dropped.
     ///
     /// # Panics
-    /// If a pair has no key.
+    /// Panics if the numbers of pairs and keys differ.
     pub fn forward(&mut self, pairs: &[&PairEncoding], keys: &[u64]) -> Vec<f32> {
-        assert!(pairs.len() == keys.len(), "a pair without a key");
+        assert!(pairs.len() == keys.len(), "every pair needs a key");
         let packed = PackedPairs::new(pairs);
         let pass = Pass { texts: packed.texts(), keys, isa: self.isa };
         let (saved, saved_head) = &mut self.saved;
@@ -89,11 +93,11 @@ impl TrainableCrossEncoder {
         logits
     }
 
-    /// Adds to the gradients of the weights: `gradients`, `(pairs, labels)`, are the loss's by the
-    /// logits of the last forward pass, which is forgotten.
+    /// Adds to the gradients of the weights. `gradients`, `(pairs, labels)`, are the derivatives of
+    /// the loss with respect to the logits of the last forward pass, whose state is consumed.
     ///
     /// # Panics
-    /// If there was no forward pass, or it had other logits.
+    /// Panics if there was no forward pass or if it had another number of logits.
     pub fn backward(&mut self, gradients: &[f32]) {
         let (packed, keys) =
             self.kept.take().expect("a forward pass comes before its backward pass");
@@ -103,7 +107,7 @@ impl TrainableCrossEncoder {
         model.backward(&pass, saved, gradients, &mut self.gradients, &mut self.work);
     }
 
-    /// Every parameter with its gradient, always in the same order.
+    /// Returns every parameter with its gradient, always in the same order.
     pub fn parameters(&mut self) -> Vec<(Parameter<'_>, Parameter<'_>)> {
         let values = self.network.model.parameters(&self.config, &self.classifier);
         let gradients = self.gradients.parameters(&self.config, &self.classifier);
@@ -111,11 +115,11 @@ impl TrainableCrossEncoder {
     }
 
     /// Writes the folder of a sentence-transformers `CrossEncoder`: `config.json`,
-    /// `model.safetensors` and the tokenizer's files. `max_length` is the longest pair in tokens,
-    /// and with `sigmoid` readers are told to apply one to the logit.
+    /// `model.safetensors` and the tokenizer's files. `max_length` is the longest pair in tokens.
+    /// With `sigmoid`, the config tells readers to apply a sigmoid to the logit.
     ///
     /// # Errors
-    /// If a file cannot be read or written.
+    /// Returns an error if a file cannot be read or written.
     pub fn save(
         &mut self,
         folder: &Path,
@@ -136,7 +140,8 @@ impl TrainableCrossEncoder {
         let mut tokenizer = read_json(&path)?.unwrap_or_else(|| json!({}));
         tokenizer["model_max_length"] = Value::from(max_length);
         if self.config.token_types() == Some(1) {
-            // Python would look up a second type for the second text, and fail.
+            // Without this setting, transformers would look up the missing type of the second text
+            // and fail.
             tokenizer["model_input_names"] = json!(["input_ids", "attention_mask"]);
         }
         write_json(&path, &tokenizer)?;
@@ -145,26 +150,27 @@ impl TrainableCrossEncoder {
     }
 }
 
-/// Whether the model in a folder has no classifier with `labels` labels on top.
+/// Returns whether the model in a folder lacks a classifier with `labels` labels.
 ///
 /// # Errors
-/// If it cannot be read.
+/// Returns an error if the model cannot be read.
 pub fn lacks_classifier(folder: &Path, labels: usize) -> Result<bool, ModelError> {
     let config = ArchitectureConfig::open(folder)?;
-    let names = HeadNames::of(&config);
+    let ClassifierNames { dense, output, .. } = config.0.classifier_names();
     let weights = Weights::open(folder)?;
     let has = |name: &str| weights.shape(&format!("{name}.weight"));
-    let output = has(names.output).is_some_and(|shape| shape.first() == Some(&labels));
-    Ok(!output || has(names.dense).is_none() || weights.shape(names.embedding).is_none())
+    let output = has(output).is_some_and(|shape| shape.first() == Some(&labels));
+    Ok(!output || has(dense).is_none() || weights.shape(config.0.word_head().embedding).is_none())
 }
 
-/// Writes a copy of the encoder in `folder` with a classifier of `labels` labels into `out`, as
-/// transformers starts one: what the folder has of it is kept, other matrices are drawn from
-/// `normal`, a standard normal distribution, times the config's `initializer_range`.
+/// Writes a copy of the encoder in `folder` with a classifier of `labels` labels into `out`,
+/// initialised as in transformers: tensors of the classifier that the folder has are kept, and
+/// other matrices are drawn from `normal`, a standard normal distribution, and multiplied by the
+/// config's `initializer_range`.
 ///
 /// # Errors
-/// If the encoder cannot be read, is of an architecture that is not trained, or the copy cannot be
-/// written.
+/// Returns an error if the encoder cannot be read, if its architecture cannot be trained or if the
+/// copy cannot be written.
 pub fn add_classifier(
     folder: &Path,
     out: &Path,
@@ -172,7 +178,7 @@ pub fn add_classifier(
     normal: &mut dyn FnMut() -> f64,
 ) -> Result<(), ModelError> {
     let config = ArchitectureConfig::open(folder)?;
-    refuse_untrained(folder, &config)?;
+    config.refuse_untrained(folder)?;
     let mut settings = config_json(folder, "SequenceClassification", FloatType::F32)?;
     let names: Vec<String> = (0..labels).map(|label| format!("LABEL_{label}")).collect();
     settings["id2label"] = names
@@ -188,12 +194,12 @@ pub fn add_classifier(
     copy_tokenizer(folder, out)?;
 
     let weights = Weights::open(folder)?;
-    let head = HeadNames::of(&config);
-    let body = prefix(&config);
+    let head = config.0.classifier_names();
+    let body = config.0.prefix();
     let parts = [Some(head.dense), head.norm, Some(head.output)];
     let of_head = |name: &str| parts.into_iter().flatten().any(|part| name.starts_with(part));
     let mut tensors: Vec<(String, Vec<usize>, Source<'_>)> = Vec::new();
-    // Heads for words are left behind.
+    // Only the encoder is copied, not its masked language modelling head.
     let whole = weights.names().any(|name| name.starts_with(body));
     for name in weights.names().filter(|name| !whole || name.starts_with(body)) {
         let full = if whole { name.to_owned() } else { format!("{body}{name}") };
@@ -211,12 +217,12 @@ pub fn add_classifier(
         tensors.push((name, shape.to_vec(), kept.map_or(new, Source::Read)));
     };
     add(format!("{}.weight", head.dense), &[hidden, hidden], Source::Normal(deviation));
-    if classifier.biases.dense {
+    if classifier.head.dense_bias {
         add(format!("{}.bias", head.dense), &[hidden], Source::Constant(0.0));
     }
     if let Some(norm) = head.norm {
         add(format!("{norm}.weight"), &[hidden], Source::Constant(1.0));
-        if classifier.biases.norm {
+        if classifier.head.norm_bias {
             add(format!("{norm}.bias"), &[hidden], Source::Constant(0.0));
         }
     }

@@ -1,4 +1,4 @@
-//! Masked language modelling: tokens that were hidden are predicted from those around them.
+//! Masked language modelling: the model predicts hidden tokens from the tokens around them.
 
 use splade_nn::{CrossEntropy, PooledTerm, cross_entropy, cross_entropy_backward};
 
@@ -6,21 +6,21 @@ use super::Trainable;
 use crate::arch::{PackedTexts, Workspace};
 use crate::network::offsets;
 
-/// A token that is to be predicted.
+/// A hidden token that the model has to predict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Masked {
-    /// Its place, counted over all texts.
+    /// The position of the token, counted over all texts of the batch.
     pub token: usize,
-    /// What stood there.
+    /// The id of the hidden token.
     pub id: u32,
 }
 
 impl Trainable {
-    /// As [`forward`](Self::forward), for [`backward_masked`](Self::backward_masked); terms are
-    /// pooled only if `pooled`.
+    /// Computes a forward pass like [`forward`](Self::forward), for
+    /// [`backward_masked`](Self::backward_masked). Terms are pooled only if `pooled` is true.
     ///
     /// # Panics
-    /// As `forward`.
+    /// Panics in the same cases as `forward`.
     pub fn forward_masked(
         &mut self,
         texts: &[&[u32]],
@@ -34,12 +34,13 @@ impl Trainable {
         &self.kept.insert(kept).pooled
     }
 
-    /// The loss of hidden tokens of the last forward pass, which is forgotten. Adds the gradients of
-    /// `scale` times it to those of the weights, and with them those of the terms, as
-    /// [`backward`](Self::backward) takes them, where terms were pooled.
+    /// Returns the loss of the hidden tokens of the last forward pass, whose state is consumed.
+    /// Adds the gradients of `scale` times the loss to the gradients of the weights. If terms were
+    /// pooled, their gradients are added too, in the form that [`backward`](Self::backward) takes.
     ///
     /// # Panics
-    /// If there was no forward pass, its terms are others, or a token is outside of the texts.
+    /// Panics if there was no forward pass, if its terms differ from `gradients` in number or if a
+    /// token is outside the texts.
     pub fn backward_masked(
         &mut self,
         masked: &[Masked],
@@ -72,10 +73,11 @@ impl Trainable {
         loss
     }
 
-    /// The loss of hidden tokens without dropout; nothing is kept.
+    /// Returns the loss of hidden tokens, computed without dropout and without keeping anything for
+    /// a backward pass.
     ///
     /// # Panics
-    /// If a text is empty or a token is outside of the texts.
+    /// Panics if a text is empty or a token is outside the texts.
     pub fn masked_loss(&self, texts: &[&[u32]], masked: &[Masked]) -> CrossEntropy {
         let (ids, offsets, mut workspace) = (texts.concat(), offsets(texts), Workspace::default());
         let model = &self.network.model;
@@ -86,7 +88,7 @@ impl Trainable {
     }
 }
 
-/// The rows of hidden tokens, one below another, and what stood there.
+/// Returns the rows of the hidden tokens, one below another, and the ids of the tokens.
 fn gather(rows: &[f32], width: usize, masked: &[Masked]) -> (Vec<f32>, Vec<u32>) {
     let row = |masked: &Masked| &rows[masked.token * width..][..width];
     (masked.iter().flat_map(row).copied().collect(), masked.iter().map(|m| m.id).collect())

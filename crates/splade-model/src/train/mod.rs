@@ -1,15 +1,14 @@
-//! Models that learn: an encoder with the gradients of its weights.
+//! Training passes of encoders: an encoder with the gradients of its weights.
 //!
-//! A forward pass with dropout keeps what the backward pass needs; the backward pass takes the
+//! A forward pass with dropout keeps what the backward pass needs. The backward pass takes the
 //! gradients of the sparse vectors and adds to those of the weights. Weights and gradients stay in
-//! the packed order of the kernels all the time, as nothing that an optimizer does depends on the
-//! order; [`Parameter`] turns them into tensors and back.
+//! the packed order of the kernels all the time, because an optimizer does not depend on the order;
+//! [`Parameter`] converts them to tensors and back.
 
-mod cross_encoder;
 mod masked;
-mod parameter;
 mod save;
 mod start;
+mod cross_encoder;
 
 use std::path::{Path, PathBuf};
 
@@ -17,25 +16,24 @@ use splade_nn::{
     Isa, PooledTerm, Pooling, Precision, Saturation, splade_head, splade_head_backward,
 };
 
-use crate::arch::{Gradients, PackedTexts, Pass, Saved, Work};
-use crate::config::ArchitectureConfig;
+use crate::arch::{ArchitectureConfig, Gradients, PackedTexts, Pass, Saved, Work};
 use crate::error::ModelError;
 use crate::network::{Network, offsets};
+use crate::parameter::Parameter;
 
 pub use cross_encoder::{TrainableCrossEncoder, add_classifier, lacks_classifier};
 pub use masked::Masked;
-pub use parameter::{Parameter, ParameterLayout, Tensor};
 pub use save::copy_tokenizer_alone;
 pub(crate) use save::{config_json, copy_tokenizer};
 pub use start::{add_head, lacks_head};
 
-/// Tokens of a micro-batch where nothing is kept.
+/// The number of tokens in a micro-batch of a pass that keeps nothing.
 const ENCODE_TOKENS: usize = 512;
 
 /// An encoder that can be trained.
 ///
-/// Beside the weights it holds their gradients, as large, and from a forward pass to its backward
-/// pass about `10 · layers · hidden` floats a token.
+/// Beside the weights it holds their gradients, which take as much memory. From a forward pass to
+/// its backward pass it also holds about `10 · layers · hidden` floats for each token.
 #[derive(Debug)]
 pub struct Trainable {
     folder: PathBuf,
@@ -46,7 +44,7 @@ pub struct Trainable {
     isa: Isa,
     saved: Saved,
     work: Work,
-    /// The last forward pass, until it is taken back.
+    /// The inputs and terms of the last forward pass, until the backward pass takes them.
     kept: Option<Kept>,
 }
 
@@ -58,24 +56,11 @@ struct Kept {
     pooled: Vec<Vec<PooledTerm>>,
 }
 
-/// # Errors
-/// If there are no training passes of the architecture.
-fn refuse_untrained(folder: &Path, config: &ArchitectureConfig) -> Result<(), ModelError> {
-    match config {
-        ArchitectureConfig::DebertaV2(_) => Err(ModelError::Setting(format!(
-            "{}: DeBERTa-v2 models cannot be trained, only used; BERT, DistilBERT, RoBERTa, XLM-R, \
-             ELECTRA and ModernBERT can",
-            folder.display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
 impl Trainable {
     /// Loads the masked language model of a folder.
     ///
     /// # Errors
-    /// If it is none that can be read, or of an architecture that is not trained.
+    /// Returns an error if the model cannot be read or if its architecture cannot be trained.
     pub fn load(
         folder: &Path,
         pooling: Pooling,
@@ -83,9 +68,9 @@ impl Trainable {
         isa: Isa,
     ) -> Result<Self, ModelError> {
         let config = ArchitectureConfig::open(folder)?;
-        refuse_untrained(folder, &config)?;
+        config.refuse_untrained(folder)?;
         let kernels = (isa, Precision::F32);
-        let network = Network::load(folder, (pooling, saturation), kernels, ENCODE_TOKENS)?;
+        let network = Network::load(&folder.into(), (pooling, saturation), kernels, ENCODE_TOKENS)?;
         let gradients = network.model.zeros_like();
         Ok(Self {
             folder: folder.to_path_buf(),
@@ -100,26 +85,28 @@ impl Trainable {
         })
     }
 
-    /// Terms of the vocabulary.
+    /// Returns the number of terms in the vocabulary.
     pub fn vocab(&self) -> usize {
         self.config.vocab()
     }
 
-    /// The longest text in tokens.
+    /// Returns the longest text in tokens.
     pub fn max_tokens(&self) -> usize {
         self.config.max_tokens()
     }
 
-    /// The terms of texts without dropout; nothing is kept.
+    /// Returns the terms of texts, computed without dropout and without keeping anything for a
+    /// backward pass.
     pub fn encode(&self, texts: &[&[u32]]) -> Vec<Vec<PooledTerm>> {
         self.network.run(texts)
     }
 
-    /// The terms of texts with dropout, keeping what [`backward`](Self::backward) needs. `keys` has
-    /// a number a text, from which follows what is dropped.
+    /// Returns the terms of texts, computed with dropout, and keeps what
+    /// [`backward`](Self::backward) needs. `keys` has one number for each text, which determines
+    /// what is dropped.
     ///
     /// # Panics
-    /// If a text is empty or has no key.
+    /// Panics if a text is empty or if the numbers of texts and keys differ.
     pub fn forward(&mut self, texts: &[&[u32]], keys: &[u64]) -> &[Vec<PooledTerm>] {
         let mut kept = self.forward_body(texts, keys);
         let (pooling, saturation) = self.head;
@@ -128,9 +115,9 @@ impl Trainable {
         &self.kept.insert(kept).pooled
     }
 
-    /// A forward pass up to the decoder's input.
+    /// Computes a forward pass up to the input of the decoder.
     fn forward_body(&mut self, texts: &[&[u32]], keys: &[u64]) -> Kept {
-        assert!(texts.len() == keys.len(), "a text without a key");
+        assert!(texts.len() == keys.len(), "every text needs a key");
         let (ids, offsets, keys) = (texts.concat(), offsets(texts), keys.to_vec());
         let pass = Pass {
             texts: PackedTexts { ids: &ids, types: &[], offsets: &offsets },
@@ -141,11 +128,12 @@ impl Trainable {
         Kept { ids, offsets, keys, pooled: Vec::new() }
     }
 
-    /// Adds to the gradients of the weights: `gradients[i][j]` is the loss's by the weight of term
-    /// `j` of text `i` of the last forward pass, which is forgotten.
+    /// Adds to the gradients of the weights. `gradients[i][j]` is the derivative of the loss with
+    /// respect to the weight of term `j` of text `i` of the last forward pass, whose state is
+    /// consumed.
     ///
     /// # Panics
-    /// If there was no forward pass, or its terms are others.
+    /// Panics if there was no forward pass or if its terms differ from `gradients` in number.
     pub fn backward(&mut self, gradients: &[Vec<f32>]) {
         let kept = self.kept.take().expect("a forward pass comes before its backward pass");
         self.clear_d_output();
@@ -153,14 +141,14 @@ impl Trainable {
         self.backward_body(&kept);
     }
 
-    /// Makes the gradient by the decoder's input, in `work.a`, all zeros.
+    /// Sets the gradient of the decoder's input, in `work.a`, to zero.
     fn clear_d_output(&mut self) {
         self.work.a.clear();
         self.work.a.resize(self.saved.output.len(), 0.0);
     }
 
-    /// Adds what the gradients of the terms give to that by the decoder's input and to the
-    /// decoder's.
+    /// Propagates the gradients of the terms: adds to the gradient of the decoder's input and to
+    /// that of the decoder.
     fn head_backward(&mut self, kept: &Kept, gradients: &[Vec<f32>]) {
         let (pooling, saturation) = self.head;
         splade_head_backward(
@@ -177,7 +165,7 @@ impl Trainable {
         );
     }
 
-    /// The gradient by the decoder's input to those of all weights below it.
+    /// Propagates the gradient of the decoder's input to all weights below it.
     fn backward_body(&mut self, kept: &Kept) {
         let pass = Pass {
             texts: PackedTexts { ids: &kept.ids, types: &[], offsets: &kept.offsets },
@@ -188,7 +176,7 @@ impl Trainable {
         model.backward(&pass, &self.saved, &mut self.gradients, &mut self.work);
     }
 
-    /// Every parameter with its gradient, always in the same order.
+    /// Returns every parameter with its gradient, always in the same order.
     pub fn parameters(&mut self) -> Vec<(Parameter<'_>, Parameter<'_>)> {
         let values = self.network.model.parameters(&self.config);
         let gradients = self.gradients.parameters(&self.config);

@@ -1,16 +1,17 @@
-//! Model folders that transformers, and this crate, load.
+//! Writes model folders that transformers and this crate can load.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Parameter, Trainable};
-use crate::config::{ArchitectureConfig, BertFamily};
+use super::Trainable;
+use crate::arch::family;
+use crate::config::{read, read_json};
 use crate::error::ModelError;
-use crate::folder::read_json;
+use crate::parameter::Parameter;
 use crate::weights::{FloatType, WeightsWriter};
 
-/// Files of a model folder that tell about its tokenizer.
+/// The names of the tokenizer's files in a model folder.
 const TOKENIZER_FILES: [&str; 10] = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -26,10 +27,10 @@ const TOKENIZER_FILES: [&str; 10] = [
 
 impl Trainable {
     /// Writes `config.json`, `model.safetensors` and the tokenizer's files into a folder, which is
-    /// made if it is missing.
+    /// created if it does not exist.
     ///
     /// # Errors
-    /// If a file cannot be read or written.
+    /// Returns an error if a file cannot be read or written.
     pub fn save(&mut self, folder: &Path) -> Result<(), ModelError> {
         let write = |path: &Path, source| ModelError::Write { path: path.into(), source };
         std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
@@ -47,20 +48,16 @@ impl Trainable {
         write_weights(path, &parameters, decoder)
     }
 
-    /// The name under which readers want the decoder though it is the words' embedding: servers
-    /// load RoBERTa's head only from its own tensor.
+    /// Returns the name under which readers expect the decoder although it is tied to the word
+    /// embeddings.
     fn tied_decoder(&self) -> Option<&'static str> {
-        match &self.config {
-            ArchitectureConfig::Bert(c) if c.family == BertFamily::Roberta && c.tied => {
-                Some("lm_head.decoder.weight")
-            }
-            _ => None,
-        }
+        let (architecture, head) = (&self.config.0, self.config.0.word_head());
+        (architecture.repeats_decoder() && head.tied).then_some(head.decoder)
     }
 }
 
-/// Writes the tensors of parameters; the first parameter, the words' embeddings, is written again
-/// under the name `again`.
+/// Writes the tensors of parameters. The first parameter, the word embeddings, is written a second
+/// time under the name `again` if there is one.
 pub(super) fn write_weights(
     path: &Path,
     parameters: &[Parameter<'_>],
@@ -84,38 +81,28 @@ pub(super) fn write_weights(
     file.finish()
 }
 
-/// Writes a JSON file for people and programs.
+/// Writes an indented JSON file.
 pub(super) fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
     std::fs::write(path, format!("{value:#}\n"))
         .map_err(|source| ModelError::Write { path: path.to_path_buf(), source })
 }
 
-/// The config of a folder for weights that are written here, in a type. `head` is the end of the class that
-/// transformers has for it: `MaskedLM`.
+/// Returns the config of `folder` for weights that are written in the type `dtype`. `head` is the
+/// end of the name of the transformers class, such as `MaskedLM`.
 pub(crate) fn config_json(
     folder: &Path,
     head: &str,
     dtype: FloatType,
 ) -> Result<Value, ModelError> {
     let path = folder.join("config.json");
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| ModelError::Io { path: path.clone(), source })?;
-    let mut config: Value =
-        serde_json::from_str(&text).map_err(|source| ModelError::Json { path, source })?;
-    let family = match config["model_type"].as_str() {
-        Some("bert") => "Bert",
-        Some("distilbert") => "DistilBert",
-        Some("roberta") => "Roberta",
-        Some("xlm-roberta") => "XLMRoberta",
-        Some("camembert") => "Camembert",
-        Some("electra") => "Electra",
-        Some("deberta-v2") => "DebertaV2",
-        _ => "ModernBert",
-    };
-    config["architectures"] = Value::from(vec![format!("{family}For{head}")]);
+    let mut config = read(&folder.into(), &path)?;
+    let class = config["model_type"].as_str().and_then(family);
+    let class = class.map_or("ModernBert", |family| family.class);
+    config["architectures"] = Value::from(vec![format!("{class}For{head}")]);
     config["torch_dtype"] = Value::from(dtype.torch_name());
     if let Some(config) = config.as_object_mut() {
-        // Nothing of its code is copied; the path is of whoever made the folder.
+        // The code that these keys refer to is not copied, and the path is only valid on the
+        // machine where the folder was made.
         for key in ["dtype", "auto_map", "_name_or_path"] {
             config.remove(key);
         }
@@ -123,11 +110,11 @@ pub(crate) fn config_json(
     Ok(config)
 }
 
-/// Copies a tokenizer to a folder that has no model beside it, where its own config must tell its
-/// class.
+/// Copies a tokenizer to a folder without a model. The config of the tokenizer must name its class
+/// there.
 ///
 /// # Errors
-/// If a file cannot be read or written.
+/// Returns an error if a file cannot be read or written.
 pub fn copy_tokenizer_alone(from: &Path, to: &Path) -> Result<(), ModelError> {
     copy_tokenizer(from, to)?;
     let settings = read_json(&from.join("tokenizer_config.json"))?;
@@ -136,15 +123,10 @@ pub fn copy_tokenizer_alone(from: &Path, to: &Path) -> Result<(), ModelError> {
         let config = read_json(&from.join("config.json"))?.unwrap_or_default();
         settings["tokenizer_class"] = match (&config["tokenizer_class"], &config["model_type"]) {
             (class @ Value::String(_), _) => class.clone(),
-            (_, model) => Value::from(match model.as_str() {
-                Some("bert") => "BertTokenizer",
-                Some("distilbert") => "DistilBertTokenizer",
-                Some("roberta") => "RobertaTokenizer",
-                Some("xlm-roberta") => "XLMRobertaTokenizer",
-                Some("camembert") => "CamembertTokenizer",
-                Some("electra") => "ElectraTokenizer",
-                _ => "PreTrainedTokenizerFast",
-            }),
+            (_, model) => {
+                let class = model.as_str().and_then(family).map(|family| family.tokenizer_class);
+                Value::from(class.unwrap_or("PreTrainedTokenizerFast"))
+            }
         };
         let path = to.join("tokenizer_config.json");
         std::fs::write(&path, format!("{settings:#}\n"))
@@ -153,7 +135,7 @@ pub fn copy_tokenizer_alone(from: &Path, to: &Path) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// Copies the files that tell about a tokenizer from one folder to another.
+/// Copies the tokenizer's files from one folder to another.
 pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), ModelError> {
     for name in TOKENIZER_FILES {
         let (from, to) = (from.join(name), to.join(name));

@@ -1,9 +1,10 @@
-//! A masked language model out of an encoder that has no head for words (such as MiniLM).
+//! Builds a masked language model from an encoder that has no masked language modelling head (such
+//! as MiniLM).
 //!
-//! The decoder starts from the word embeddings, centred (minus their mean) and normalised, as rows
-//! of its own; the transform before it lets the hidden states through. With the layer norm of the
-//! transform a logit of a word has a deviation near 1 over the tokens of a text, whatever the size
-//! of the model, and [`Trainable::calibrate`] shifts the bias to a wanted number of terms.
+//! The decoder starts as a copy of the word embeddings, centred (minus their mean) and normalised.
+//! The transform before the decoder starts as the identity. With the layer norm of the transform,
+//! the logits of a word have a standard deviation near 1 over the tokens of a text, for models of
+//! every size, and [`Trainable::calibrate`] shifts the bias to reach a given number of terms.
 
 use std::path::Path;
 
@@ -11,52 +12,45 @@ use serde_json::Value;
 
 use super::Trainable;
 use super::save::{config_json, copy_tokenizer, write_json};
-use crate::config::{ArchitectureConfig, BertFamily};
+use crate::arch::ArchitectureConfig;
+use crate::config::read_json;
 use crate::error::ModelError;
-use crate::folder::read_json;
 use crate::weights::{FloatType, Weights, WeightsWriter};
 
-/// The tensors of a head, by the names of its family.
-struct HeadNames {
-    embedding: &'static str,
-    dense: &'static str,
-    norm: &'static str,
-    decoder: &'static str,
-    bias: &'static str,
-    /// Whether the transform's dense layer and norm have a bias.
-    biases: (bool, bool),
-}
-
-/// Whether the model in a folder has no head for words.
+/// Returns whether the model in a folder lacks a masked language modelling head.
 ///
 /// # Errors
-/// If it cannot be read.
+/// Returns an error if the model cannot be read.
 pub fn lacks_head(folder: &Path) -> Result<bool, ModelError> {
     let config = ArchitectureConfig::open(folder)?;
     let weights = Weights::open(folder)?;
-    let Some(names) = head_names(&config) else { return Ok(false) };
-    Ok(weights.shape(&format!("{}.weight", names.dense)).is_none())
+    let dense = config.0.word_head().dense;
+    Ok(config.0.is_trained() && weights.shape(&format!("{dense}.weight")).is_none())
 }
 
-/// Writes a copy of the encoder in `folder` with a head for words into `out`.
+/// Writes a copy of the encoder in `folder` with a masked language modelling head into `out`.
 ///
 /// # Errors
-/// If the encoder cannot be read, is of a family whose head is narrower than its layers, or the
-/// copy cannot be written.
+/// Returns an error if the encoder cannot be read, if its family has a head that is narrower than
+/// its layers or if the copy cannot be written.
 pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
     let config = ArchitectureConfig::open(folder)?;
     let weights = Weights::open(folder)?;
     let no_head = |message: String| {
         ModelError::Setting(format!(
-            "{}: cannot make a head for words: {message}",
+            "{}: cannot add a masked language modelling head: {message}",
             folder.display()
         ))
     };
-    let names = head_names(&config).ok_or_else(|| no_head("DeBERTa-v2 is not trained".into()))?;
+    if !config.0.is_trained() {
+        return Err(no_head(format!("{} models cannot be trained", config.name())));
+    }
+    let head = config.0.word_head();
     let (hidden, _, _) = config.shape();
-    let (vocab, prefix) = (config.vocab(), prefix(&config));
-    let embedding = find_tensor(&weights, names.embedding, prefix);
-    let embedding = embedding.ok_or_else(|| no_head(format!("no {}", names.embedding)))?;
+    let (vocab, prefix) = (config.vocab(), config.0.prefix());
+    let embedding = find_tensor(&weights, head.embedding, prefix);
+    let embedding =
+        embedding.ok_or_else(|| no_head(format!("there is no tensor {}", head.embedding)))?;
     if weights.shape(embedding) != Some(&[vocab, hidden]) {
         return Err(no_head(format!(
             "the word embeddings have shape {:?}, not ({vocab}, {hidden}); models whose embeddings \
@@ -76,16 +70,16 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
         tensors.push((full, shape, Source::Read(name)));
     }
     let mut add = |name: String, shape: Vec<usize>, source| tensors.push((name, shape, source));
-    add(format!("{}.weight", names.dense), vec![hidden, hidden], Source::Identity);
-    if names.biases.0 {
-        add(format!("{}.bias", names.dense), vec![hidden], Source::Constant(0.0));
+    add(format!("{}.weight", head.dense), vec![hidden, hidden], Source::Identity);
+    if head.dense_bias {
+        add(format!("{}.bias", head.dense), vec![hidden], Source::Constant(0.0));
     }
-    add(format!("{}.weight", names.norm), vec![hidden], Source::Constant(1.0));
-    if names.biases.1 {
-        add(format!("{}.bias", names.norm), vec![hidden], Source::Constant(0.0));
+    add(format!("{}.weight", head.norm), vec![hidden], Source::Constant(1.0));
+    if head.norm_bias {
+        add(format!("{}.bias", head.norm), vec![hidden], Source::Constant(0.0));
     }
-    add(names.decoder.to_owned(), vec![vocab, hidden], Source::Embeddings(embedding));
-    add(names.bias.to_owned(), vec![vocab], Source::Constant(0.0));
+    add(head.decoder.to_owned(), vec![vocab, hidden], Source::Embeddings(embedding));
+    add(head.bias[0].to_owned(), vec![vocab], Source::Constant(0.0));
 
     let write = |path: &Path, source| ModelError::Write { path: path.into(), source };
     std::fs::create_dir_all(out).map_err(|source| write(out, source))?;
@@ -93,18 +87,18 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
         tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
     let mut file = WeightsWriter::create(&out.join("model.safetensors"), &announced)?;
     for (_, shape, source) in &tensors {
-        // Nothing is drawn here.
+        // No tensor of this head is random, so the generator is never called.
         file.write(&source.numbers(shape, &weights, &mut || 0.0)?)?;
     }
     file.finish()?;
     let mut settings = config_json(folder, "MaskedLM", FloatType::F32)?;
     settings["tie_word_embeddings"] = Value::Bool(false);
-    if let ArchitectureConfig::ModernBert(_) = config {
-        settings["decoder_bias"] = Value::Bool(true);
+    if let Some(key) = config.0.new_head_setting() {
+        settings[key] = Value::Bool(true);
     }
     write_json(&out.join("config.json"), &settings)?;
     copy_tokenizer(folder, out)?;
-    // What sentence-transformers says of the longest text, for tokenizers that do not.
+    // This file gives the longest text for tokenizers that do not.
     if let Some(settings) = read_json(&folder.join("sentence_bert_config.json"))? {
         let path = out.join("sentence_bert_config.json");
         std::fs::write(&path, settings.to_string()).map_err(|source| write(&path, source))?;
@@ -112,41 +106,27 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// The name under which the weights have a tensor: its own, or that of an encoder saved alone,
-/// without the prefix.
+/// Returns the name under which the weights have a tensor: its full name, or the name without the
+/// prefix if the encoder was saved alone.
 pub(super) fn find_tensor<'a>(weights: &'a Weights, name: &str, prefix: &str) -> Option<&'a str> {
     let short = name.strip_prefix(prefix).unwrap_or(name);
     [name, short].into_iter().find_map(|name| weights.names().find(|has| *has == name))
 }
 
-/// What the names of the tensors of an encoder start with, within a larger model.
-pub(super) fn prefix(config: &ArchitectureConfig) -> &'static str {
-    match config {
-        ArchitectureConfig::Bert(config) => match config.family {
-            BertFamily::Bert => "bert.",
-            BertFamily::Roberta => "roberta.",
-            BertFamily::Electra => "electra.",
-            BertFamily::DistilBert => "distilbert.",
-        },
-        ArchitectureConfig::ModernBert(_) => "model.",
-        ArchitectureConfig::DebertaV2(_) => "deberta.",
-    }
-}
-
-/// Where the numbers of a tensor come from.
+/// The source of the numbers of a tensor.
 pub(super) enum Source<'a> {
-    /// The tensor of that name.
+    /// The tensor of that name in the weights of the folder.
     Read(&'a str),
     Identity,
     Constant(f32),
-    /// Drawn from a normal distribution with that deviation.
+    /// Random numbers from a normal distribution with mean zero and this standard deviation.
     Normal(f32),
-    /// The tensor of that name, its rows centred and normalised.
+    /// The tensor of that name, with centred and normalised rows.
     Embeddings(&'a str),
 }
 
 impl Source<'_> {
-    /// `normal` draws from the standard normal distribution.
+    /// Returns the numbers of a tensor. `normal` draws from the standard normal distribution.
     pub(super) fn numbers(
         &self,
         shape: &[usize],
@@ -166,7 +146,8 @@ impl Source<'_> {
     }
 }
 
-/// Rows minus their mean, each of length 1; rows that are the mean stay zero.
+/// Subtracts the mean from every row and scales the rows to length 1. A row that equals the mean
+/// becomes zero.
 fn centred_and_normalized(mut rows: Vec<f32>, width: usize) -> Vec<f32> {
     let mut mean = vec![0.0f64; width];
     for row in rows.chunks_exact(width) {
@@ -183,64 +164,15 @@ fn centred_and_normalized(mut rows: Vec<f32>, width: usize) -> Vec<f32> {
     rows
 }
 
-fn head_names(config: &ArchitectureConfig) -> Option<HeadNames> {
-    let bert = |family| match family {
-        BertFamily::Bert => HeadNames {
-            embedding: "bert.embeddings.word_embeddings.weight",
-            dense: "cls.predictions.transform.dense",
-            norm: "cls.predictions.transform.LayerNorm",
-            decoder: "cls.predictions.decoder.weight",
-            bias: "cls.predictions.bias",
-            biases: (true, true),
-        },
-        BertFamily::Roberta => HeadNames {
-            embedding: "roberta.embeddings.word_embeddings.weight",
-            dense: "lm_head.dense",
-            norm: "lm_head.layer_norm",
-            decoder: "lm_head.decoder.weight",
-            bias: "lm_head.bias",
-            biases: (true, true),
-        },
-        BertFamily::Electra => HeadNames {
-            embedding: "electra.embeddings.word_embeddings.weight",
-            dense: "generator_predictions.dense",
-            norm: "generator_predictions.LayerNorm",
-            decoder: "generator_lm_head.weight",
-            bias: "generator_lm_head.bias",
-            biases: (true, true),
-        },
-        BertFamily::DistilBert => HeadNames {
-            embedding: "distilbert.embeddings.word_embeddings.weight",
-            dense: "vocab_transform",
-            norm: "vocab_layer_norm",
-            decoder: "vocab_projector.weight",
-            bias: "vocab_projector.bias",
-            biases: (true, true),
-        },
-    };
-    match config {
-        ArchitectureConfig::Bert(config) => Some(bert(config.family)),
-        ArchitectureConfig::ModernBert(config) => Some(HeadNames {
-            embedding: "model.embeddings.tok_embeddings.weight",
-            dense: "head.dense",
-            norm: "head.norm",
-            decoder: "decoder.weight",
-            bias: "decoder.bias",
-            biases: (config.biases.head, config.biases.norm),
-        }),
-        ArchitectureConfig::DebertaV2(_) => None,
-    }
-}
-
-/// Added to the bias while logits are looked at, so that all are above zero.
+/// The value that is added to the bias during calibration so that all logits are above zero.
 const LIFT: f32 = 64.0;
 
 impl Trainable {
-    /// Shifts the decoder's bias so that half of `texts` have `terms` terms or more, and gives the
-    /// shift; with the sum pooling it is that of the largest logits, too.
+    /// Shifts the decoder's bias so that half of `texts` have at least `terms` terms, and returns
+    /// the shift. With sum pooling, the shift is computed from the largest logits too.
     ///
     /// # Errors
-    /// If the decoder has no bias.
+    /// Returns an error if the decoder has no bias.
     pub fn calibrate(&mut self, texts: &[&[u32]], terms: usize) -> Result<f32, ModelError> {
         self.shift_bias(LIFT)?;
         let mut wanted: Vec<f32> = self
@@ -262,7 +194,7 @@ impl Trainable {
     fn shift_bias(&mut self, shift: f32) -> Result<(), ModelError> {
         let bias = self.network.model.decoder.output.bias.as_mut().ok_or_else(|| {
             ModelError::Setting(
-                "the decoder of this model has no bias that could be shifted".into(),
+                "cannot calibrate the model, because its decoder has no bias".into(),
             )
         })?;
         bias.iter_mut().for_each(|x| *x += shift);

@@ -1,7 +1,9 @@
-//! Named tensors of a model folder: safetensors or `pytorch_model.bin`, in one file or in shards.
+//! The named tensors of a model folder: safetensors or `pytorch_model.bin`, in one file or in
+//! shards.
 //!
-//! Only the headers are kept. Numbers are read by position into the caller's buffer, so that the
-//! peak of memory is the packed model and not the file; several threads may read at once.
+//! Only the headers are kept in memory. Numbers are read from their position in the file into the
+//! caller's buffer, so the peak memory is that of the packed model and not of the file. Several
+//! threads may read at once.
 
 mod pickle;
 mod safetensors;
@@ -10,14 +12,15 @@ mod torch;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
+use splade_text::{ModelFile, ModelFiles};
 
 use crate::error::ModelError;
 use strided::Strided;
+use torch::TorchError;
 pub use write::{FloatType, WeightsWriter};
 
 /// The type of a tensor's numbers.
@@ -27,56 +30,69 @@ enum Dtype {
     F32,
     F16,
     Bf16,
-    /// Integers and the like: listed, never read as weights.
+    /// Integers and other types that are not floats. They are listed but never read as weights.
     Other,
 }
 
-/// Where a tensor lies.
+/// The position and the form of a tensor in a file.
 #[derive(Debug)]
 struct Tensor {
-    /// Index in `files`.
+    /// The index of the file in `files`.
     file: usize,
     dtype: Dtype,
     shape: Vec<usize>,
-    /// Numbers from one index of a dimension to the next; none where it is row-major.
+    /// The stride of each dimension, in numbers. It is `None` for row-major tensors.
     strides: Option<Vec<usize>>,
-    /// First byte in the file.
+    /// The position of the first byte in the file.
     start: u64,
 }
 
 /// The tensors of a model folder, by name.
 ///
-/// LayerNorm's `gamma` and `beta` of old files are named `weight` and `bias`.
+/// The names `gamma` and `beta` of LayerNorm in old files are replaced by `weight` and `bias`.
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,
-    files: Vec<(PathBuf, File)>,
+    files: Vec<(PathBuf, ModelFile)>,
     tensors: BTreeMap<String, Tensor>,
 }
 
 impl Weights {
-    /// Opens `model.safetensors` or its shards, named by `model.safetensors.index.json`; else
-    /// `pytorch_model.bin` or its shards, named by `pytorch_model.bin.index.json`.
+    /// Opens `model.safetensors` or its shards, which `model.safetensors.index.json` lists. If
+    /// there are none, opens `pytorch_model.bin` or its shards, which
+    /// `pytorch_model.bin.index.json` lists.
     ///
     /// # Errors
-    /// If there is none of them, or a file is damaged.
+    /// Returns an error if none of these files exists or if a file is damaged.
     pub fn open(dir: &Path) -> Result<Self, ModelError> {
+        Self::from_files(&dir.into())
+    }
+
+    /// Opens the weights at the root of a model's files, like [`open`](Self::open).
+    ///
+    /// # Errors
+    /// Returns the same errors as `open`.
+    pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
+        let dir = files.root();
         for (name, add) in [
-            ("model.safetensors", Self::add_safetensors as fn(&mut Self, &Path) -> _),
+            ("model.safetensors", Self::add_safetensors as fn(&mut Self, &Path, ModelFile) -> _),
             ("pytorch_model.bin", Self::add_torch),
         ] {
             let (single, index) = (dir.join(name), dir.join(format!("{name}.index.json")));
-            let (path, shards) = if single.is_file() {
+            let (path, shards) = if files.is_file(&single) {
                 (single.clone(), vec![single])
-            } else if index.is_file() {
-                let shards = shards(&index)?;
+            } else if files.is_file(&index) {
+                let shards = shards(files, &index)?;
                 (index, shards)
             } else {
                 continue;
             };
             let mut weights = Self { path, files: Vec::new(), tensors: BTreeMap::new() };
             for shard in shards {
-                add(&mut weights, &shard)?;
+                let file = files
+                    .open(&shard)
+                    .map_err(|source| ModelError::Io { path: shard.clone(), source })?;
+                add(&mut weights, &shard, file)?;
             }
             return Ok(weights);
         }
@@ -84,25 +100,26 @@ impl Weights {
         Err(invalid(dir, message.to_owned()))
     }
 
-    /// The file, or the index of the shards.
+    /// Returns the path of the file, or of the index of the shards.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Names of all tensors, in order.
+    /// Returns the names of all tensors in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// The shape of a tensor, if there is one of that name.
+    /// Returns the shape of a tensor, or `None` if there is no tensor of that name.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|tensor| &tensor.shape[..])
     }
 
-    /// All numbers of a tensor, row-major.
+    /// Reads all numbers of a tensor in row-major order.
     ///
     /// # Errors
-    /// If there is no such tensor, it holds no floats, or the file cannot be read.
+    /// Returns an error if there is no such tensor, if it does not hold floats or if the file
+    /// cannot be read.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, ModelError> {
         let rows = self.shape(name).and_then(|shape| shape.first().copied()).unwrap_or(1);
         let mut out = Vec::new();
@@ -110,10 +127,11 @@ impl Weights {
         Ok(out)
     }
 
-    /// The numbers of some rows (entries of the first dimension), in place of what `out` held.
+    /// Reads the numbers of some rows (entries of the first dimension) into `out`, replacing its
+    /// content.
     ///
     /// # Errors
-    /// As [`read_f32`](Self::read_f32).
+    /// Returns the same errors as [`read_f32`](Self::read_f32).
     pub fn read_rows_f32(
         &self,
         name: &str,
@@ -140,33 +158,35 @@ impl Weights {
         }
         let row: usize = tensor.shape.iter().skip(1).product();
         let mut bytes = vec![0; rows.len() * row * size];
-        read_at(file, &mut bytes, tensor.start + (rows.start * row * size) as u64).map_err(io)?;
+        file.read_at(&mut bytes, tensor.start + (rows.start * row * size) as u64).map_err(io)?;
         out.clear();
         tensor.dtype.decode(&bytes, out);
         Ok(())
     }
 
-    fn add_safetensors(&mut self, path: &Path) -> Result<(), ModelError> {
-        let file = open(path)?;
+    fn add_safetensors(&mut self, path: &Path, file: ModelFile) -> Result<(), ModelError> {
         let tensors = safetensors::read(self.files.len(), path, &file)?;
         self.add(path, file, tensors)
     }
 
-    fn add_torch(&mut self, path: &Path) -> Result<(), ModelError> {
-        let file = open(path)?;
+    fn add_torch(&mut self, path: &Path, file: ModelFile) -> Result<(), ModelError> {
         let tensors = torch::read(self.files.len(), &file);
-        self.add(path, file, tensors.map_err(|message| invalid(path, message))?)
+        let tensors = tensors.map_err(|error| match error {
+            TorchError::Io(source) => ModelError::Io { path: path.to_path_buf(), source },
+            TorchError::Form(message) => invalid(path, message),
+        })?;
+        self.add(path, file, tensors)
     }
 
     fn add(
         &mut self,
         path: &Path,
-        file: File,
+        file: ModelFile,
         tensors: Vec<(String, Tensor)>,
     ) -> Result<(), ModelError> {
         for (name, tensor) in tensors {
             if self.tensors.insert(canonical(&name), tensor).is_some() {
-                return Err(invalid(path, format!("tensor {name} is there twice")));
+                return Err(invalid(path, format!("tensor {name} occurs twice")));
             }
         }
         self.files.push((path.to_path_buf(), file));
@@ -174,17 +194,14 @@ impl Weights {
     }
 }
 
-fn open(path: &Path) -> Result<File, ModelError> {
-    File::open(path).map_err(|source| ModelError::Io { path: path.to_path_buf(), source })
-}
-
 fn invalid(path: &Path, message: String) -> ModelError {
     ModelError::Weights { path: path.to_path_buf(), message }
 }
 
-/// The files that an index names, each once.
-fn shards(index: &Path) -> Result<Vec<PathBuf>, ModelError> {
-    let text = std::fs::read_to_string(index)
+/// Returns the files that an index lists, each once.
+fn shards(files: &ModelFiles, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let text = files
+        .read_to_string(index)
         .map_err(|source| ModelError::Io { path: index.to_path_buf(), source })?;
     let value: Value = serde_json::from_str(&text)
         .map_err(|source| ModelError::Json { path: index.to_path_buf(), source })?;
@@ -203,15 +220,15 @@ fn shards(index: &Path) -> Result<Vec<PathBuf>, ModelError> {
     Ok(shards.into_iter().collect())
 }
 
-/// Numbers of a tensor of that shape; none where counting them overflows, even without those
-/// dimensions that have no entry.
+/// Returns the number of entries of a tensor, or `None` if the product of the dimensions overflows.
+/// Dimensions of size zero are not part of this check, so they cannot hide an overflow.
 fn elements(shape: &[usize]) -> Option<u64> {
     let count = shape.iter().try_fold(1u64, |n, size| n.checked_mul((*size).max(1) as u64))?;
     Some(if shape.contains(&0) { 0 } else { count })
 }
 
 impl Dtype {
-    /// Bytes of a number; none where it is no float.
+    /// Returns the size of a number in bytes, or `None` if the type is not a float.
     fn size(self) -> Option<usize> {
         match self {
             Dtype::F64 => Some(8),
@@ -241,27 +258,12 @@ impl Dtype {
     }
 }
 
-/// `LayerNorm.gamma` and `.beta` are the names that TensorFlow gave.
+/// Returns the PyTorch name of a tensor. TensorFlow named the tensors of LayerNorm `.gamma` and
+/// `.beta`.
 fn canonical(name: &str) -> String {
     match (name.strip_suffix(".gamma"), name.strip_suffix(".beta")) {
         (Some(prefix), _) => format!("{prefix}.weight"),
         (_, Some(prefix)) => format!("{prefix}.bias"),
         _ => name.to_owned(),
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, out: &mut [u8], at: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, out, at)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut out: &mut [u8], mut at: u64) -> std::io::Result<()> {
-    while !out.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, out, at)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            n => (out, at) = (&mut out[n..], at + n as u64),
-        }
-    }
-    Ok(())
 }

@@ -1,56 +1,56 @@
-//! The pickle of a state dict, read without running anything.
+//! Reads the pickle of a state dict without executing it.
 //!
 //! The machine below knows the instructions and the functions that `torch.save` writes for a dict
-//! of plain tensors (pickle protocol 2, Python's `pickletools`); anything else is an error that
-//! names it. Values are shared, never copied, and nest to a fixed depth: memory and time grow with
-//! the length of the pickle alone.
+//! of plain tensors (pickle protocol 2, Python's `pickletools`). Any other instruction or function
+//! is an error that names it. Values are shared, never copied, and their nesting depth is limited,
+//! so memory and time grow only with the length of the pickle.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Dtype;
-use super::torch::u32_at;
 
-/// Values on the stack; a state dict is written in pieces of a thousand tensors.
+/// The limit for the number of values on the stack. A state dict is written in pieces of a thousand
+/// tensors.
 const MAX_STACK: usize = 1 << 14;
-/// Containers in containers; a state dict has five of them.
+/// The limit for the depth of nested containers. A state dict has a depth of five.
 const MAX_DEPTH: usize = 16;
-/// Dimensions of a tensor, as in NumPy.
+/// The limit for the number of dimensions of a tensor, as in NumPy.
 const MAX_DIMENSIONS: usize = 64;
 
 /// A tensor, which is a view of a storage.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) kind: Kind,
-    /// Name of the storage.
+    /// The name of the storage.
     pub(super) key: Rc<str>,
-    /// Its first number in the storage.
+    /// The index of the first number in the storage.
     pub(super) offset: u64,
     pub(super) shape: Vec<usize>,
-    /// Numbers from one index of a dimension to the next.
+    /// The stride of each dimension, in numbers.
     pub(super) strides: Vec<usize>,
 }
 
-/// The tensors of a pickled state dict, by name.
+/// Returns the tensors of a pickled state dict with their names.
 pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, Rc<View>)>, String> {
     let Value::Dict { items, .. } = Machine::new(pickle).run()? else {
         return Err("the pickle is not a dict of tensors".to_owned());
     };
     let tensor = |(name, value): (Value, Value)| match (name, value) {
         (Value::Text(name), Value::Tensor(view)) => Ok((name.to_string(), view)),
-        _ => Err("the dict holds something else than tensors; save model.state_dict()".to_owned()),
+        _ => Err("the dict holds values other than tensors; save model.state_dict()".to_owned()),
     };
     items.into_iter().map(tensor).collect()
 }
 
-/// What a storage holds.
+/// The type of a storage's numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Double,
     Float,
     Half,
     Bf16,
-    /// Integers of so many bytes.
+    /// Integers with this size in bytes.
     Other(usize),
 }
 
@@ -68,7 +68,7 @@ impl Kind {
         })
     }
 
-    /// Bytes of a number.
+    /// Returns the size of a number in bytes.
     pub(super) fn width(self) -> usize {
         match self {
             Kind::Double => 8,
@@ -92,7 +92,7 @@ impl Kind {
 #[derive(Debug, Clone)]
 enum Value {
     Mark,
-    /// None, booleans, floats: never looked at.
+    /// None, booleans and floats, whose values are not needed.
     Other,
     Int(i64),
     Text(Rc<str>),
@@ -104,7 +104,7 @@ enum Value {
         depth: usize,
         items: Vec<(Value, Value)>,
     },
-    /// `module name`
+    /// A function or class, as `module name`.
     Global(Rc<str>),
     Storage(Kind, Rc<str>),
     Tensor(Rc<View>),
@@ -119,12 +119,12 @@ impl Value {
     }
 }
 
-/// The depth of a container of these.
+/// Returns the depth of a container with these items.
 fn depth_over(items: &[Value]) -> Result<usize, String> {
-    // Deeper values would overflow the stack when they are dropped.
+    // Dropping deeper values would overflow the call stack.
     match 1 + items.iter().map(Value::depth).max().unwrap_or(0) {
         depth if depth <= MAX_DEPTH => Ok(depth),
-        _ => Err(format!("values in values over {MAX_DEPTH} deep")),
+        _ => Err(format!("the pickle nests values more than {MAX_DEPTH} deep")),
     }
 }
 
@@ -132,7 +132,7 @@ fn tuple(items: Vec<Value>) -> Result<Value, String> {
     Ok(Value::Tuple { depth: depth_over(&items)?, items: items.into() })
 }
 
-/// A stack, a memo, and the instructions.
+/// The state of the unpickler: the remaining instructions, a stack and a memo.
 struct Machine<'a> {
     code: &'a [u8],
     stack: Vec<Value>,
@@ -167,7 +167,7 @@ impl<'a> Machine<'a> {
                 0x8a => {
                     let n = self.take(1)?[0];
                     if n > 7 {
-                        return Err("an integer of over 7 bytes".to_owned());
+                        return Err("the pickle has an integer of more than 7 bytes".to_owned());
                     }
                     self.int(n.into())?;
                 }
@@ -198,7 +198,11 @@ impl<'a> Machine<'a> {
                 }
                 0x85..=0x87 => {
                     let count = usize::from(op - 0x84);
-                    let at = self.stack.len().checked_sub(count).ok_or("an empty stack")?;
+                    let at = self
+                        .stack
+                        .len()
+                        .checked_sub(count)
+                        .ok_or("the pickle is damaged: its stack is empty")?;
                     let items = self.stack.split_off(at);
                     self.stack.push(tuple(items)?);
                 }
@@ -211,11 +215,16 @@ impl<'a> Machine<'a> {
                     self.set(items)?;
                 }
                 b's' => {
-                    let at = self.stack.len().checked_sub(2).ok_or("an empty stack")?;
+                    let at = self
+                        .stack
+                        .len()
+                        .checked_sub(2)
+                        .ok_or("the pickle is damaged: its stack is empty")?;
                     let items = self.stack.split_off(at);
                     self.set(items)?;
                 }
-                // The state of an OrderedDict is torch's `_metadata`: versions, no tensors.
+                // The state of an OrderedDict is torch's `_metadata`, which holds versions and no
+                // tensors.
                 b'b' => _ = self.pop()?,
                 b'Q' => {
                     let id = self.pop()?;
@@ -232,20 +241,21 @@ impl<'a> Machine<'a> {
                 }
             }
         }
-        Err(format!("the pickle holds over {MAX_STACK} values at once"))
+        Err(format!("the pickle holds more than {MAX_STACK} values at once"))
     }
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
-        let (bytes, rest) = self.code.split_at_checked(n).ok_or("the pickle is cut off")?;
+        let (bytes, rest) = self.code.split_at_checked(n).ok_or("the pickle is truncated")?;
         self.code = rest;
         Ok(bytes)
     }
 
     fn line(&mut self) -> Result<&'a str, String> {
         let end =
-            self.code.iter().position(|byte| *byte == b'\n').ok_or("the pickle is cut off")?;
+            self.code.iter().position(|byte| *byte == b'\n').ok_or("the pickle is truncated")?;
         let line = self.take(end + 1)?;
-        std::str::from_utf8(&line[..end]).map_err(|_| "a name that is not UTF-8".to_owned())
+        std::str::from_utf8(&line[..end])
+            .map_err(|_| "the pickle has a name that is not UTF-8".to_owned())
     }
 
     fn int(&mut self, n: usize) -> Result<(), String> {
@@ -256,12 +266,13 @@ impl<'a> Machine<'a> {
     }
 
     fn pop(&mut self) -> Result<Value, String> {
-        self.stack.pop().ok_or_else(|| "an empty stack".to_owned())
+        self.stack.pop().ok_or_else(|| "the pickle is damaged: its stack is empty".to_owned())
     }
 
     fn remember(&mut self, at: usize) -> Result<(), String> {
-        // Dicts grow after they are remembered and are never recalled in a state dict.
-        let value = match self.stack.last().ok_or("an empty stack")? {
+        // Dicts grow after they are stored in the memo, and a state dict never reads them from
+        // there.
+        let value = match self.stack.last().ok_or("the pickle is damaged: its stack is empty")? {
             Value::Dict { .. } => return Ok(()),
             value => value.clone(),
         };
@@ -270,14 +281,18 @@ impl<'a> Machine<'a> {
     }
 
     fn recall(&mut self, at: usize) -> Result<(), String> {
-        let value = self.memo.get(&at).ok_or("a value that was never stored")?.clone();
+        let value =
+            self.memo.get(&at).ok_or("the pickle recalls a value that it never stored")?.clone();
         self.stack.push(value);
         Ok(())
     }
 
     fn since_mark(&mut self) -> Result<Vec<Value>, String> {
-        let at =
-            self.stack.iter().rposition(|value| matches!(value, Value::Mark)).ok_or("no mark")?;
+        let at = self
+            .stack
+            .iter()
+            .rposition(|value| matches!(value, Value::Mark))
+            .ok_or("the pickle is damaged: a mark is missing")?;
         let items = self.stack.split_off(at + 1);
         self.stack.pop();
         Ok(items)
@@ -286,7 +301,7 @@ impl<'a> Machine<'a> {
     fn set(&mut self, new: Vec<Value>) -> Result<(), String> {
         let deeper = depth_over(&new)?;
         let Some(Value::Dict { depth, items }) = self.stack.last_mut() else {
-            return Err("items without a dict".to_owned());
+            return Err("the pickle sets items without a dict".to_owned());
         };
         *depth = deeper.max(*depth);
         let mut new = new.into_iter();
@@ -297,7 +312,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// `("storage", class, key, device, count)`
+/// Returns the storage for a persistent id: `("storage", class, key, device, count)`.
 fn storage(id: &Value) -> Result<Value, String> {
     if let Value::Tuple { items, .. } = id
         && let [Value::Text(word), Value::Global(class), Value::Text(key), ..] = &items[..]
@@ -307,21 +322,21 @@ fn storage(id: &Value) -> Result<Value, String> {
             Kind::named(class).ok_or_else(|| format!("storage {class} is not implemented"))?;
         return Ok(Value::Storage(kind, key.clone()));
     }
-    Err("a persistent id that is no storage".to_owned())
+    Err("the pickle has a persistent id that is not a storage".to_owned())
 }
 
-/// The functions of a state dict; nothing is run.
+/// Returns the result of a function of a state dict. No code of the pickle is executed.
 fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
     let (Value::Global(name), Value::Tuple { items, .. }) = (function, arguments) else {
-        return Err("a call of something that is no function".to_owned());
+        return Err("the pickle calls a value that is not a function".to_owned());
     };
     match (&**name, &items[..]) {
         ("collections OrderedDict", []) => Ok(Value::Dict { depth: 1, items: Vec::new() }),
         ("torch._utils _rebuild_parameter", [tensor @ Value::Tensor(_), _, _]) => {
             Ok(tensor.clone())
         }
-        // Whether it needs a gradient and its hooks do not matter. A seventh argument would: it
-        // marks numbers as negated or conjugated.
+        // The flag for gradients and the hooks have no effect here. A seventh argument would have
+        // one, because it marks numbers as negated or conjugated, so it is rejected.
         (
             "torch._utils _rebuild_tensor_v2",
             [
@@ -335,9 +350,9 @@ fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
         ) => {
             let (shape, strides) = (sizes(shape)?, sizes(strides)?);
             if shape.len() != strides.len() {
-                return Err("a tensor with other strides than dimensions".to_owned());
+                return Err("a tensor has more or fewer strides than dimensions".to_owned());
             }
-            let offset = u64::try_from(*offset).map_err(|_| "a negative offset")?;
+            let offset = u64::try_from(*offset).map_err(|_| "a tensor has a negative offset")?;
             let (kind, key) = (*kind, key.clone());
             Ok(Value::Tensor(Rc::new(View { kind, key, offset, shape, strides })))
         }
@@ -350,14 +365,22 @@ fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
 
 fn sizes(values: &[Value]) -> Result<Vec<usize>, String> {
     if values.len() > MAX_DIMENSIONS {
-        return Err(format!("a tensor of {} dimensions", values.len()));
+        return Err(format!(
+            "a tensor has {} dimensions, more than {MAX_DIMENSIONS}",
+            values.len()
+        ));
     }
     let size = |value: &Value| match value {
         Value::Int(n) => usize::try_from(*n).ok(),
         _ => None,
     };
     let sizes = values.iter().map(size).collect::<Option<_>>();
-    sizes.ok_or_else(|| "a shape without numbers".to_owned())
+    sizes.ok_or_else(|| "a shape has an entry that is not a size".to_owned())
+}
+
+/// Returns the little-endian number at an index.
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 #[cfg(test)]
@@ -368,7 +391,7 @@ mod tests {
         tensors(pickle).expect_err("refused")
     }
 
-    /// Each tuple holds the one before twice: 2^60 values, were they copied.
+    /// Each tuple holds the previous one twice, which would be 2^60 values if they were copied.
     #[test]
     fn tuples_are_shared() {
         let mut pickle = b")".to_vec();
@@ -376,7 +399,7 @@ mod tests {
             pickle.extend([b'q', depth, b'h', depth, 0x86]);
         }
         assert!(error(&pickle).contains("deep"));
-        // A wide one, held once however often it is recalled.
+        // A wide tuple is held once, no matter how often it is recalled.
         let mut pickle = [b"(", &b"K\x01".repeat(5_000)[..], b"tq\x00"].concat();
         pickle.extend(b"h\x00q\x01".repeat(10_000));
         pickle.push(b'.');

@@ -1,50 +1,52 @@
-//! The header of a safetensors file: 8 bytes of length, then JSON with each tensor's type, shape
-//! and place.
+//! Reads the header of a safetensors file: its length in 8 bytes, then JSON with the type, the
+//! shape and the position of each tensor.
 
-use std::fs::File;
 use std::path::Path;
 
 use serde_json::Value;
+use splade_text::ModelFile;
 
-use super::{Dtype, Tensor, elements, read_at};
+use super::{Dtype, Tensor, elements};
 use crate::error::ModelError;
 
-/// Larger headers than any model has.
+/// The limit for the size of a header in bytes. No model has a larger one.
 const MAX_HEADER: u64 = 100 << 20;
 
-/// Lists the tensors of a file; `number` is the file's.
+/// Lists the tensors of a file. `number` is the index of the file.
 pub(super) fn read(
     number: usize,
     path: &Path,
-    file: &File,
+    file: &ModelFile,
 ) -> Result<Vec<(String, Tensor)>, ModelError> {
     let io = |source| ModelError::Io { path: path.to_path_buf(), source };
     let invalid = |message: String| ModelError::Weights { path: path.to_path_buf(), message };
-    let length = file.metadata().map_err(io)?.len();
+    let length = file.size().map_err(io)?;
     if length < 8 {
-        return Err(invalid("cut off".to_owned()));
+        return Err(invalid("the file is truncated".to_owned()));
     }
     let mut size = [0; 8];
-    read_at(file, &mut size, 0).map_err(io)?;
+    file.read_at(&mut size, 0).map_err(io)?;
     let size = u64::from_le_bytes(size);
     if size > MAX_HEADER || size > length - 8 {
-        return Err(invalid(format!("a header of {size} bytes in a file of {length}")));
+        return Err(invalid(format!("the header claims {size} bytes in a file of {length} bytes")));
     }
     let mut header = vec![0; size as usize];
-    read_at(file, &mut header, 8).map_err(io)?;
+    file.read_at(&mut header, 8).map_err(io)?;
     let header: Value = serde_json::from_slice(&header)
         .map_err(|source| ModelError::Json { path: path.to_path_buf(), source })?;
-    let header = header.as_object().ok_or_else(|| invalid("the header is no object".to_owned()))?;
+    let header =
+        header.as_object().ok_or_else(|| invalid("the header is not a JSON object".to_owned()))?;
     let tensors = header.iter().filter(|(name, _)| *name != "__metadata__");
     let tensor = |(name, entry): (&String, &Value)| {
         let tensor = parse(entry, number, 8 + size, length)
-            .ok_or_else(|| invalid(format!("tensor {name}: its place or shape makes no sense")))?;
+            .ok_or_else(|| invalid(format!("tensor {name} has an invalid position or shape")))?;
         Ok((name.clone(), tensor))
     };
     tensors.map(tensor).collect()
 }
 
-/// A tensor of a file of `length` bytes, whose data start at `data`.
+/// Parses the entry of a tensor in a file of `length` bytes, whose data start at `data`. Returns
+/// `None` if the entry is invalid.
 fn parse(entry: &Value, file: usize, data: u64, length: u64) -> Option<Tensor> {
     let dtype = match entry["dtype"].as_str()? {
         "F64" => Dtype::F64,
@@ -63,7 +65,7 @@ fn parse(entry: &Value, file: usize, data: u64, length: u64) -> Option<Tensor> {
     let bytes = end.checked_sub(start).filter(|_| end <= length)?;
     let fits = match dtype.size() {
         Some(size) => count.checked_mul(size as u64) == Some(bytes),
-        // The narrowest numbers have a bit each.
+        // The narrowest types have one bit for each number.
         None => count.div_ceil(8) <= bytes,
     };
     let strides = None;

@@ -1,23 +1,23 @@
-//! Tensors whose numbers do not follow each other: transposed, permuted and sliced ones.
+//! Reads tensors that are not stored in row-major order: transposed, permuted and sliced ones.
 
-use std::fs::File;
+use splade_text::ModelFile;
 
-use super::{Dtype, read_at};
+use super::Dtype;
 
-/// Where the numbers of a tensor lie.
+/// The position and the strides of a tensor's numbers in a file.
 pub(super) struct Strided<'a> {
     pub(super) dtype: Dtype,
     pub(super) shape: &'a [usize],
-    /// Numbers from one index of a dimension to the next.
+    /// The stride of each dimension, in numbers.
     pub(super) strides: &'a [usize],
-    /// First byte in the file.
+    /// The position of the first byte in the file.
     pub(super) start: u64,
 }
 
 impl Strided<'_> {
-    /// Reads all numbers, row-major, in place of what `out` held. The file is read in runs along
-    /// the dimension whose numbers lie nearest to each other.
-    pub(super) fn read(&self, file: &File, out: &mut Vec<f32>) -> std::io::Result<()> {
+    /// Reads all numbers in row-major order into `out`, replacing its content. The file is read in
+    /// runs along the dimension with the smallest stride.
+    pub(super) fn read(&self, file: &ModelFile, out: &mut Vec<f32>) -> std::io::Result<()> {
         let Self { dtype, shape, strides, start } = self;
         let count: usize = shape.iter().product();
         out.clear();
@@ -28,7 +28,7 @@ impl Strided<'_> {
         ) else {
             return Ok(());
         };
-        // Numbers from one index of a dimension to the next in `out`.
+        // The stride of each dimension in `out`, in numbers.
         let step = |d: usize| shape[d + 1..].iter().product::<usize>();
         let mut bytes = vec![0; ((shape[run] - 1) * strides[run] + 1) * width];
         let mut numbers = Vec::new();
@@ -40,7 +40,7 @@ impl Strided<'_> {
                 from += at * strides[d];
                 to += at * step(d);
             }
-            read_at(file, &mut bytes, start + (from * width) as u64)?;
+            file.read_at(&mut bytes, start + (from * width) as u64)?;
             numbers.clear();
             dtype.decode(&bytes, &mut numbers);
             for k in 0..shape[run] {

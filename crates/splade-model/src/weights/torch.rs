@@ -1,36 +1,66 @@
-//! `pytorch_model.bin`: the zip archive of `torch.save`, read without running anything.
+//! Reads `pytorch_model.bin`, the zip archive of `torch.save`, without executing its pickle.
 //!
-//! The archive holds `data.pkl`, a pickle of the state dict (see [`super::pickle`]), and the numbers
-//! of each storage in a stored (not deflated) entry of its own. A tensor is a view of a storage with
-//! strides: transposed and sliced ones are read as they are.
+//! The archive holds `data.pkl`, a pickle of the state dict (see [`super::pickle`]), and the
+//! numbers of each storage in a separate entry that is stored without compression. A tensor is a
+//! view of a storage with strides, so transposed and sliced tensors are read from their views.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
-use super::{Tensor, elements, pickle, read_at};
+use splade_text::ModelFile;
 
-/// Larger than the pickle of any state dict: one tensor takes some 200 bytes.
+use super::pickle::{self, u32_at};
+use super::{Tensor, elements};
+
+/// The limit for the size of a pickle in bytes. One tensor takes about 200 bytes, so no state dict
+/// is larger.
 const MAX_PICKLE: u64 = 4 << 20;
 
-/// Lists the tensors of a file; `file` is its number.
-pub(super) fn read(number: usize, file: &File) -> Result<Vec<(String, Tensor)>, String> {
-    let length = file.metadata().map_err(|error| error.to_string())?.len();
+/// The reason why the tensors of a file cannot be listed.
+#[derive(Debug)]
+pub(super) enum TorchError {
+    /// The file could not be read.
+    Io(std::io::Error),
+    /// The file is damaged or has another format.
+    Form(String),
+}
+
+impl From<std::io::Error> for TorchError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<String> for TorchError {
+    fn from(message: String) -> Self {
+        Self::Form(message)
+    }
+}
+
+impl From<&str> for TorchError {
+    fn from(message: &str) -> Self {
+        Self::Form(message.to_owned())
+    }
+}
+
+/// Lists the tensors of a file. `number` is the index of the file.
+pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tensor)>, TorchError> {
+    let length = file.size()?;
     let archive = Archive { file, length };
     let entries = archive.entries()?;
     let (pickle_name, (at, size)) = entries
         .iter()
         .find(|(name, _)| name.ends_with("/data.pkl"))
-        .ok_or("the archive has no data.pkl: not a file of torch.save")?;
+        .ok_or("the archive has no data.pkl, so it is not a file of torch.save")?;
     if *size > MAX_PICKLE {
-        return Err(format!("a pickle of {size} bytes"));
+        return Err(format!("the pickle has {size} bytes, more than a state dict needs").into());
     }
     let pickle = archive.bytes(*at, *size)?;
     let root = pickle_name.trim_end_matches("data.pkl");
-    // Absent in old files, which are little-endian.
+    // Old files have no such entry and are little-endian.
     if let Some((at, size)) = entries.get(&format!("{root}byteorder"))
         && archive.bytes(*at, (*size).min(16))? != b"little"
     {
-        return Err("numbers that are not little-endian; convert it to safetensors".to_owned());
+        return Err("the numbers are not little-endian; convert the file to safetensors".into());
     }
     let tensor = |(name, view): (String, std::rc::Rc<pickle::View>)| {
         let storage = entries.get(&format!("{root}data/{}", view.key));
@@ -38,10 +68,10 @@ pub(super) fn read(number: usize, file: &File) -> Result<Vec<(String, Tensor)>, 
         let shape = view.shape.clone();
         let width = view.kind.width() as u64;
         if !fits(&view, size / width) {
-            return Err(format!("tensor {name} is larger than its storage, or expanded"));
+            return Err(format!("tensor {name} is larger than its storage, or expanded").into());
         }
         let strides = (!is_row_major(&shape, &view.strides)).then(|| {
-            // The stride of a dimension of one entry can be anything.
+            // The stride of a dimension with one entry is arbitrary.
             let both = shape.iter().zip(&view.strides);
             both.map(|(size, stride)| if *size == 1 { 0 } else { *stride }).collect()
         });
@@ -51,8 +81,8 @@ pub(super) fn read(number: usize, file: &File) -> Result<Vec<(String, Tensor)>, 
     pickle::tensors(&pickle)?.into_iter().map(tensor).collect()
 }
 
-/// Whether a view lies within a storage of so many numbers, and is no larger: an expanded tensor
-/// (stride 0) could ask for any amount of memory.
+/// Returns whether a view lies within a storage of `numbers` numbers and has no more entries than
+/// the storage. An expanded tensor (stride 0) could otherwise ask for any amount of memory.
 fn fits(view: &pickle::View, numbers: u64) -> bool {
     let Some(count) = elements(&view.shape) else { return false };
     if count == 0 {
@@ -64,8 +94,8 @@ fn fits(view: &pickle::View, numbers: u64) -> bool {
     count <= numbers && last.is_some_and(|last| last < numbers)
 }
 
-/// Whether numbers follow each other as in a row-major tensor. Only dimensions of over one entry
-/// have a stride that counts.
+/// Returns whether the numbers are stored in row-major order. The strides of dimensions with one
+/// entry do not count.
 fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
     let mut step = 1;
     let inside = shape.iter().zip(strides).rev().all(|(size, stride)| {
@@ -78,22 +108,22 @@ fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
 
 /// A zip archive without compression.
 struct Archive<'a> {
-    file: &'a File,
+    file: &'a ModelFile,
     length: u64,
 }
 
 impl Archive<'_> {
-    /// Place and size of every entry.
-    fn entries(&self) -> Result<BTreeMap<String, (u64, u64)>, String> {
+    /// Returns the position and the size of every entry in bytes.
+    fn entries(&self) -> Result<BTreeMap<String, (u64, u64)>, TorchError> {
         let tail_at = self.length.saturating_sub(66_000);
         let tail = self.bytes(tail_at, self.length - tail_at)?;
         let end = tail.windows(4).rposition(|window| window == b"PK\x05\x06");
         let end = end.and_then(|at| tail.get(at..at + 22)).ok_or(
-            "not a zip archive; files of torch before 1.6 have to be saved again, best as safetensors",
+            "this is not a zip archive; save files of torch before 1.6 again, best as safetensors",
         )?;
         let (size, start) = (u32_at(end, 12), u32_at(end, 16));
         if start == u32::MAX {
-            return Err("an archive of over 4 GB; convert it to safetensors".to_owned());
+            return Err("the archive is larger than 4 GB; convert the file to safetensors".into());
         }
         let directory = self.bytes(start.into(), size.into())?;
         let mut entries = BTreeMap::new();
@@ -101,15 +131,15 @@ impl Archive<'_> {
         while rest.len() >= 46 && rest.starts_with(b"PK\x01\x02") {
             let (name, extra, comment) = (u16_at(rest, 28), u16_at(rest, 30), u16_at(rest, 32));
             let (size, at) = (u32_at(rest, 24), u32_at(rest, 42));
-            let name = rest.get(46..46 + name).ok_or("the directory is cut off")?;
+            let name = rest.get(46..46 + name).ok_or("the directory is truncated")?;
             let name = String::from_utf8_lossy(name).into_owned();
             if u16_at(rest, 10) != 0 || size != u32_at(rest, 20) {
-                return Err(format!("entry {name} is compressed"));
+                return Err(format!("entry {name} is compressed").into());
             }
             let local = self.bytes(at.into(), 30)?;
             let data = u64::from(at) + 30 + (u16_at(&local, 26) + u16_at(&local, 28)) as u64;
             if !local.starts_with(b"PK\x03\x04") || data + u64::from(size) > self.length {
-                return Err(format!("entry {name} is cut off"));
+                return Err(format!("entry {name} is truncated").into());
             }
             let skip = 46 + name.len() + extra + comment;
             entries.insert(name, (data, u64::from(size)));
@@ -118,18 +148,14 @@ impl Archive<'_> {
         Ok(entries)
     }
 
-    fn bytes(&self, at: u64, size: u64) -> Result<Vec<u8>, String> {
+    fn bytes(&self, at: u64, size: u64) -> Result<Vec<u8>, TorchError> {
         if at.checked_add(size).is_none_or(|end| end > self.length) {
-            return Err("the archive is cut off".to_owned());
+            return Err("the archive is truncated".into());
         }
         let mut bytes = vec![0; size as usize];
-        read_at(self.file, &mut bytes, at).map_err(|error| error.to_string())?;
+        self.file.read_at(&mut bytes, at)?;
         Ok(bytes)
     }
-}
-
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> usize {

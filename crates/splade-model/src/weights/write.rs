@@ -1,5 +1,5 @@
-//! Writes safetensors files: a header of names, shapes and offsets, then the numbers,
-//! little-endian, tensor after tensor.
+//! Writes safetensors files: a header with names, shapes and offsets, then the little-endian
+//! numbers of one tensor after another.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -12,17 +12,17 @@ use crate::error::ModelError;
 /// The type in which numbers are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FloatType {
-    /// 32 bits.
+    /// The IEEE type of 32 bits.
     #[default]
     F32,
-    /// IEEE's 16 bits: 11 of precision, up to 65,504.
+    /// The IEEE type of 16 bits, with 11 bits of precision and values up to 65,504.
     F16,
-    /// The upper half of 32 bits: 8 of precision.
+    /// The type bfloat16, the upper half of 32 bits, with 8 bits of precision.
     Bf16,
 }
 
 impl FloatType {
-    /// As safetensors names it.
+    /// Returns the name of the type in safetensors.
     fn name(self) -> &'static str {
         match self {
             Self::F32 => "F32",
@@ -31,7 +31,7 @@ impl FloatType {
         }
     }
 
-    /// As PyTorch, and so `config.json`, names it.
+    /// Returns the name of the type in PyTorch and in `config.json`.
     pub fn torch_name(self) -> &'static str {
         match self {
             Self::F32 => "float32",
@@ -40,7 +40,7 @@ impl FloatType {
         }
     }
 
-    /// Bytes of a number.
+    /// Returns the size of a number in bytes.
     fn size(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -48,7 +48,10 @@ impl FloatType {
         }
     }
 
-    /// Appends numbers, rounded to the nearest. A number that the type cannot hold is an error: itself.
+    /// Appends numbers, rounded to the nearest.
+    ///
+    /// # Errors
+    /// Returns the first finite number that the type cannot hold.
     pub(crate) fn encode(self, numbers: &[f32], bytes: &mut Vec<u8>) -> Result<(), f32> {
         match self {
             Self::F32 => bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes())),
@@ -70,29 +73,31 @@ impl FloatType {
     }
 }
 
-/// A safetensors file that is being written; tensors come in the order that was announced.
+/// A writer of a safetensors file. The tensors must be written in the order in which they were
+/// announced.
 #[derive(Debug)]
 pub struct WeightsWriter {
     path: PathBuf,
     file: BufWriter<File>,
     dtype: FloatType,
-    /// Numbers that are still to come.
+    /// The count of numbers that are still to be written.
     missing: usize,
 }
 
 impl WeightsWriter {
-    /// Creates a file of 32-bit numbers, replacing an old one, and writes its header.
+    /// Creates a file of 32-bit numbers, replacing an existing one, and writes its header.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn create(path: &Path, tensors: &[(String, Vec<usize>)]) -> Result<Self, ModelError> {
         Self::create_as(path, tensors, FloatType::F32)
     }
 
-    /// Creates a file of numbers of a type, replacing an old one, and writes its header.
+    /// Creates a file of numbers in the type `dtype`, replacing an existing one, and writes its
+    /// header.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn create_as(
         path: &Path,
         tensors: &[(String, Vec<usize>)],
@@ -109,7 +114,7 @@ impl WeightsWriter {
             header.insert(name.clone(), tensor);
         }
         let mut header = Value::Object(header).to_string().into_bytes();
-        // The numbers start at a multiple of eight.
+        // The header is padded so that the numbers start at a multiple of eight bytes.
         header.resize(header.len().next_multiple_of(8), b' ');
         let write = || {
             let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
@@ -121,13 +126,15 @@ impl WeightsWriter {
         Ok(Self { path: path.to_path_buf(), file, dtype, missing: end / dtype.size() })
     }
 
-    /// Writes the numbers of the next tensor, row-major.
+    /// Writes numbers of the next tensor in row-major order. A tensor may be written in several
+    /// calls.
     ///
     /// # Errors
-    /// If they cannot be written, or one is too large for the file's type.
+    /// Returns an error if the numbers cannot be written or if one is too large for the type of the
+    /// file.
     ///
     /// # Panics
-    /// If there are more than was announced.
+    /// Panics if there are more numbers than announced.
     pub fn write(&mut self, numbers: &[f32]) -> Result<(), ModelError> {
         self.missing =
             self.missing.checked_sub(numbers.len()).expect("more numbers than were announced");
@@ -146,13 +153,13 @@ impl WeightsWriter {
         Ok(())
     }
 
-    /// Waits until the file is on the disk.
+    /// Flushes the file and waits until it is on the disk.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// Returns an error if the file cannot be written.
     ///
     /// # Panics
-    /// If a tensor is missing.
+    /// Panics if numbers of an announced tensor are missing.
     pub fn finish(mut self) -> Result<(), ModelError> {
         assert!(self.missing == 0, "a tensor is missing");
         let done = self.file.flush().and_then(|()| self.file.get_ref().sync_all());

@@ -1,8 +1,8 @@
-//! A hub of one model on a local port, with a server for large files ("CDN") on another. It speaks
-//! as huggingface.co does: the list of files at `/api/models/…`, files at `/{id}/resolve/…` with
-//! `x-repo-commit` and `etag`, small ones behind a relative redirect, large ones behind one to the
-//! CDN with `x-linked-etag` and `x-linked-size`, parts of files by `Range`. It takes uploads
-//! (`upload.rs`).
+//! A fake hub with one model on a local port, and a server for large files ("CDN") on another port.
+//! It answers like huggingface.co: the list of files is at `/api/models/…`; files are at
+//! `/{id}/resolve/…` with `x-repo-commit` and `etag`; small files are behind a relative redirect
+//! and large ones behind a redirect to the CDN with `x-linked-etag` and `x-linked-size`; parts of
+//! files are sent for `Range`. It also accepts uploads (`upload.rs`).
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -19,58 +19,59 @@ pub(crate) use upload::Uploads;
 #[allow(unused_imports, reason = "only tests of uploads have use for it")]
 pub(crate) use upload::WRITE_TOKEN;
 
-/// The model's name.
+/// The id of the model.
 pub(crate) const ID: &str = "org/demo";
 /// The commit of `main`.
 pub(crate) const MAIN: &str = "00000000000000000000000000000000000000aa";
-/// The commit of `v1`, where a file `v1.json` is beside the others.
+/// The commit of `v1`, which has the additional file `v1.json`.
 pub(crate) const V1: &str = "00000000000000000000000000000000000000bb";
 
-/// A request as it came.
+/// A request as the server received it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// Whether it came to the CDN.
+    /// Whether the CDN received the request.
     pub(crate) cdn: bool,
-    /// `GET` or `HEAD`.
+    /// The method: `GET`, `HEAD`, `POST` or `PUT`.
     pub(crate) method: String,
-    /// With the query.
+    /// The path with the query.
     pub(crate) path: String,
-    /// Of the header `Range: bytes=N-`.
+    /// The start `N` of the header `Range: bytes=N-`.
     pub(crate) range: Option<usize>,
-    /// The header `Authorization`.
+    /// The value of the header `Authorization`.
     pub(crate) authorization: Option<String>,
 }
 
-/// How the hub behaves; set by the tests.
+/// The behaviour of the hub, which the tests set.
 #[derive(Debug, Default)]
 pub(crate) struct Behaviour {
-    /// The model is gated: only this token may read it.
+    /// The only token that may read the model. If it is set, the model is gated.
     pub(crate) token: Option<&'static str>,
-    /// Bodies of files that end so many bytes early, for so many answers.
+    /// The files whose bodies are truncated: the number of missing bytes and the number of
+    /// truncated answers.
     pub(crate) cut: BTreeMap<&'static str, (usize, usize)>,
-    /// Whether `Range` is ignored.
+    /// Whether the servers ignore `Range`.
     pub(crate) no_ranges: bool,
-    /// Files whose first byte is changed on the way.
+    /// The files whose first byte is changed in the answer.
     pub(crate) damaged: Vec<&'static str>,
-    /// Uploads to the CDN that fail before one is taken.
+    /// The number of uploads to the CDN that fail before one succeeds.
     pub(crate) failing_puts: usize,
 }
 
 /// A running hub. Its threads end with the test program.
 #[derive(Debug, Clone)]
 pub(crate) struct FakeHub {
-    /// Its address, as in `HF_ENDPOINT`.
+    /// The URL of the hub, as in `HF_ENDPOINT`.
     pub(crate) endpoint: String,
-    /// What it does.
+    /// The behaviour of the hub.
     pub(crate) behaviour: Arc<Mutex<Behaviour>>,
-    /// What was uploaded.
+    /// The uploads that the hub has received.
     pub(crate) uploads: Arc<Mutex<Uploads>>,
     files: Arc<BTreeMap<String, Vec<u8>>>,
     cdn: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-/// The folder of the model that the repository carries.
+/// Returns the folder of the demo model in this repository.
 pub(crate) fn demo() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     [root.join("models/demo"), root.join("../../models/demo")]
@@ -79,7 +80,7 @@ pub(crate) fn demo() -> PathBuf {
         .expect("models/demo")
 }
 
-/// The files of the demo model, and files that a hub model has beside those.
+/// Returns the files of the demo model and other files that hub repositories often have.
 pub(crate) fn demo_files() -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(demo()).expect("models/demo") {
@@ -124,7 +125,7 @@ impl FakeHub {
         this
     }
 
-    /// The requests since the last call.
+    /// Returns the requests since the last call.
     pub(crate) fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut *self.requests.lock().expect("no panic"))
     }
@@ -165,7 +166,7 @@ impl FakeHub {
             "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
         );
         let mut stream = stream;
-        // The client may have gone.
+        // The client may have closed the connection.
         let _ = stream.write_all(head.as_bytes());
         if request.method != "HEAD" {
             let _ = stream.write_all(&body[..length - cut.min(length)]);
@@ -173,7 +174,7 @@ impl FakeHub {
     }
 
     fn hub(&self, request: &Request) -> Answer {
-        // The same repository, as a model and as a data set.
+        // The same repository is served as a model and as a data set.
         let path = request.path.replace("/api/datasets/", "/api/models/");
         let path = path.replace("/resolve-cache/datasets/", "/resolve-cache/models/");
         let path = path.strip_prefix("/datasets").unwrap_or(&path);
@@ -229,7 +230,7 @@ impl FakeHub {
             let headers = vec![commit_header, ("location", location)];
             return Answer { status: 307, headers, ..Answer::ok(b"Redirect".to_vec()) };
         }
-        // Git's name of the content: 40 digits that are no SHA-256.
+        // Git's name of the content has 40 digits and is not a SHA-256.
         let headers = vec![commit_header, ("etag", format!("\"{}\"", &sha256[..40]))];
         self.body(request, file, content, headers)
     }
@@ -286,12 +287,13 @@ impl FakeHub {
     }
 }
 
-/// The hub keeps these apart; which files is up to it.
+/// Returns whether the hub stores a file as a large one. The real hub decides this by rules of its
+/// own.
 fn is_large(file: &str) -> bool {
     [".safetensors", ".bin", ".onnx", ".h5", ".tsv"].iter().any(|end| file.ends_with(end))
 }
 
-/// In hexadecimal digits.
+/// Returns the SHA-256 in hexadecimal digits.
 pub(crate) fn sha256(content: &[u8]) -> String {
     digest(&SHA256, content).as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
@@ -300,7 +302,7 @@ struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
-    /// Bytes that are announced but not sent.
+    /// The number of bytes that are announced but not sent.
     cut: usize,
 }
 
@@ -313,7 +315,7 @@ impl Answer {
         Self::ok(value.to_string().into_bytes())
     }
 
-    /// An error that says why, as the hub's API does.
+    /// Returns an error with a message in the body, as the hub's API does.
     fn said(status: u16, message: &str) -> Self {
         Self { status, ..Self::json(&serde_json::json!({"error": message})) }
     }

@@ -1,5 +1,6 @@
-//! What the hub does with uploads, as `huggingface_hub` 0.36 speaks to it: models and branches are
-//! made once, large files go to the CDN under their SHA-256, a commit names all.
+//! The upload part of the fake hub, which answers the requests of `huggingface_hub` 0.36: models
+//! and branches are created once, large files go to the CDN under their SHA-256, and a commit lists
+//! all files.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +10,26 @@ use serde_json::{Value, json};
 
 use super::{Answer, FakeHub, Request, is_large, sha256};
 
-/// What has been uploaded.
+/// The uploads that the hub has received.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
-    /// Models with whether they are private.
+    /// The created models, with a flag for private ones.
     pub(crate) models: BTreeMap<String, bool>,
-    /// `id@branch`
+    /// The created branches, as `id@branch`.
     pub(crate) branches: Vec<String>,
-    /// Large files by their SHA-256.
+    /// The large files by their SHA-256.
     pub(crate) blobs: BTreeMap<String, Vec<u8>>,
-    /// SHA-256s that were asked to be verified.
+    /// The SHA-256 sums in the order in which the client asked to verify them.
     pub(crate) verified: Vec<String>,
-    /// Files of every commit, with `id@revision`.
+    /// The files of every commit, with `id@revision`.
     pub(crate) commits: Vec<(String, BTreeMap<String, Vec<u8>>)>,
 }
 
-/// Only this token may upload.
+/// The only token that may upload.
 pub(crate) const WRITE_TOKEN: &str = "hf_write";
 
 impl FakeHub {
-    /// Answers a POST.
+    /// Answers a POST request.
     pub(super) fn post(&self, request: &Request, body: &[u8]) -> Answer {
         match request.authorization.as_deref() {
             Some("Bearer hf_write") => {}
@@ -114,7 +115,7 @@ impl FakeHub {
         }
     }
 
-    /// Answers a PUT of the CDN.
+    /// Answers a PUT request to the CDN.
     pub(super) fn put(&self, request: &Request, body: &[u8]) -> Answer {
         let mut behaviour = self.behaviour.lock().expect("no panic");
         if behaviour.failing_puts > 0 {
@@ -131,7 +132,7 @@ impl FakeHub {
     }
 }
 
-/// `/api/models/org/name/what/revision`
+/// Splits a path of the form `/api/models/org/name/what/revision`.
 fn parts(path: &str) -> (String, &str, String) {
     let parts: Vec<&str> = path.trim_start_matches("/api/models/").split('/').collect();
     let [org, name, what, revision] = parts[..] else { panic!("{path}") };

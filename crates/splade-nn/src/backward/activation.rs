@@ -1,35 +1,37 @@
-//! Activations apart from their linear layer, and their derivatives.
+//! Activations that are applied separately from their linear layer, and their derivatives.
 #![allow(unsafe_code, reason = "vector kernels work on raw pointers")]
 
 use crate::functions::{Activation, activate as value, erf, exp, sigmoid};
-use crate::packed::{load_some, store_some};
 use crate::parallel::{Shared, for_each};
-use crate::simd::{Isa, Simd, simd_function};
+use crate::simd::{Isa, Simd, load_some, simd_function, store_some};
 
-/// Numbers that a thread takes at once.
+/// The number of elements that a thread takes at once.
 const CHUNK: usize = 1 << 14;
 
-/// `out = activation(x)`, shared out over the current rayon pool.
+/// Computes `out = activation(x)` on the current rayon pool.
 ///
 /// # Panics
-/// If the lengths differ.
+///
+/// Panics if the lengths differ.
 pub fn activate(isa: Isa, activation: Activation, x: &[f32], out: &mut [f32]) {
-    assert!(x.len() == out.len(), "lengths differ");
+    assert!(x.len() == out.len(), "x and out must have equal lengths");
     let to = Shared(out.as_mut_ptr());
     for_each(true, x.len().div_ceil(CHUNK), |chunk| {
         let first = chunk * CHUNK;
         let n = CHUNK.min(x.len() - first);
-        // SAFETY: each call reads and writes its own chunk.
+        // SAFETY: both slices have `n` floats from `first` on, and each call writes only its own
+        // chunk.
         unsafe { values(isa, activation, x[first..].as_ptr(), to.pointer().add(first), n) }
     });
 }
 
-/// `d = d · activation'(x)`, shared out over the current rayon pool.
+/// Computes `d = d · activation'(x)` on the current rayon pool.
 ///
 /// # Panics
-/// If the lengths differ.
+///
+/// Panics if the lengths differ.
 pub fn activation_backward(isa: Isa, activation: Activation, x: &[f32], d: &mut [f32]) {
-    assert!(x.len() == d.len(), "lengths differ");
+    assert!(x.len() == d.len(), "x and d must have equal lengths");
     if activation == Activation::Identity {
         return;
     }
@@ -37,16 +39,19 @@ pub fn activation_backward(isa: Isa, activation: Activation, x: &[f32], d: &mut 
     for_each(true, x.len().div_ceil(CHUNK), |chunk| {
         let first = chunk * CHUNK;
         let n = CHUNK.min(x.len() - first);
-        // SAFETY: each call reads and writes its own chunk.
+        // SAFETY: both slices have `n` floats from `first` on, and each call writes only its own
+        // chunk.
         unsafe { slopes(isa, activation, x[first..].as_ptr(), to.pointer().add(first), n) }
     });
 }
 
-/// The gradient of [`gated_activation`](crate::gated_activation): `x` is its input, `(rows, 2 ·
-/// width)`, `d` the gradient by its output, `(rows, width)`, `d_x` that by its input.
+/// Computes the gradient of [`gated_activation`](crate::gated_activation). `x` is its input,
+/// `(rows, 2 · width)`, `d` the gradient of its output, `(rows, width)`, and `d_x` receives the
+/// gradient of the input.
 ///
 /// # Panics
-/// If the lengths do not fit.
+///
+/// Panics if the lengths of the slices do not match.
 pub fn gated_backward(
     isa: Isa,
     activation: Activation,
@@ -55,8 +60,8 @@ pub fn gated_backward(
     d_x: &mut [f32],
     width: usize,
 ) {
-    assert!(x.len() == d_x.len() && x.len() == 2 * d.len(), "rows differ");
-    assert!(d.len().is_multiple_of(width), "rows are cut off");
+    assert!(x.len() == d_x.len() && x.len() == 2 * d.len(), "x and d_x must be twice as long as d");
+    assert!(d.len().is_multiple_of(width), "d must consist of whole rows");
     let rows = d.len() / width;
     let to = Shared(d_x.as_mut_ptr());
     let step = (CHUNK / width).max(1);
@@ -64,7 +69,8 @@ pub fn gated_backward(
         let first = chunk * step;
         let count = step.min(rows - first);
         let (x, d) = (x[first * 2 * width..].as_ptr(), d[first * width..].as_ptr());
-        // SAFETY: each call reads and writes its own rows.
+        // SAFETY: all slices have `count` rows from `first` on, and each call writes only its own
+        // rows.
         unsafe {
             let to = to.pointer().add(first * 2 * width);
             gated_slopes(isa, activation, x, d, to, count, width);
@@ -73,16 +79,22 @@ pub fn gated_backward(
 }
 
 simd_function! {
+    /// Computes the activation of `n` floats.
+    ///
     /// # Safety
-    /// The pointers cover `n` floats.
+    ///
+    /// The pointers must be valid for `n` floats.
     fn values(activation: Activation, x: *const f32, out: *mut f32, n: usize) = values_kernel;
 }
 
+/// # Safety
+///
+/// The contract of [`values`] must hold, and the CPU must support `S`.
 #[inline(always)]
 unsafe fn values_kernel<S: Simd>(activation: Activation, x: *const f32, out: *mut f32, n: usize) {
     for at in (0..n).step_by(S::LANES) {
         let n = (n - at).min(S::LANES);
-        // SAFETY: offsets stay below `n`.
+        // SAFETY: every access ends at the `n` of the function's argument at most.
         unsafe {
             let y = value::<S>(activation, load_some::<S>(x.add(at), n));
             store_some::<S>(out.add(at), y, n);
@@ -91,16 +103,22 @@ unsafe fn values_kernel<S: Simd>(activation: Activation, x: *const f32, out: *mu
 }
 
 simd_function! {
+    /// Multiplies `n` gradients with the derivatives of the activation at `x`.
+    ///
     /// # Safety
-    /// The pointers cover `n` floats.
+    ///
+    /// The pointers must be valid for `n` floats.
     fn slopes(activation: Activation, x: *const f32, d: *mut f32, n: usize) = slopes_kernel;
 }
 
+/// # Safety
+///
+/// The contract of [`slopes`] must hold, and the CPU must support `S`.
 #[inline(always)]
 unsafe fn slopes_kernel<S: Simd>(activation: Activation, x: *const f32, d: *mut f32, n: usize) {
     for at in (0..n).step_by(S::LANES) {
         let n = (n - at).min(S::LANES);
-        // SAFETY: offsets stay below `n`.
+        // SAFETY: every access ends at the `n` of the function's argument at most.
         unsafe {
             let slope = slope::<S>(activation, load_some::<S>(x.add(at), n));
             store_some::<S>(d.add(at), S::mul(load_some::<S>(d.add(at), n), slope), n);
@@ -109,12 +127,19 @@ unsafe fn slopes_kernel<S: Simd>(activation: Activation, x: *const f32, d: *mut 
 }
 
 simd_function! {
+    /// Computes the gradient of a gated activation for `rows` rows.
+    ///
     /// # Safety
-    /// `x` and `out` cover `rows x 2 · width` floats, `d` `rows x width`.
+    ///
+    /// The pointers `x` and `out` must be valid for `rows x 2 · width` floats and `d` for
+    /// `rows x width`.
     fn gated_slopes(activation: Activation, x: *const f32, d: *const f32, out: *mut f32,
         rows: usize, width: usize) = gated_slopes_kernel;
 }
 
+/// # Safety
+///
+/// The contract of [`gated_slopes`] must hold, and the CPU must support `S`.
 #[inline(always)]
 unsafe fn gated_slopes_kernel<S: Simd>(
     activation: Activation,
@@ -128,7 +153,7 @@ unsafe fn gated_slopes_kernel<S: Simd>(
         for at in (0..width).step_by(S::LANES) {
             let n = (width - at).min(S::LANES);
             let first = row * 2 * width + at;
-            // SAFETY: offsets stay within the rows.
+            // SAFETY: `row < rows` and `at + n <= width`, so every access stays within one row.
             unsafe {
                 let input = load_some::<S>(x.add(first), n);
                 let gate = load_some::<S>(x.add(first + width), n);
@@ -142,30 +167,35 @@ unsafe fn gated_slopes_kernel<S: Simd>(
     }
 }
 
-/// The derivative of an activation.
+/// Returns the derivative of an activation in each lane.
+///
+/// # Safety
+///
+/// The CPU must support `S`.
 #[inline(always)]
 unsafe fn slope<S: Simd>(activation: Activation, x: S::F32) -> S::F32 {
-    // SAFETY: arithmetic on registers.
+    // SAFETY: the functions work on registers only, and the CPU supports `S` by contract.
     unsafe {
         let (zero, half, one, two) = (S::splat(0.0), S::splat(0.5), S::splat(1.0), S::splat(2.0));
         match activation {
             Activation::Identity => one,
-            // 1 above zero, 0 elsewhere: the smallest float times 2^149 is 1.
+            // The slope is 1 above zero and 0 elsewhere. Even the smallest float times 2^149 is 1.
             Activation::Relu => {
                 let big = S::splat(2.0f32.powi(127));
                 let scaled = S::mul(S::mul(S::max(x, zero), big), S::splat(2.0f32.powi(22)));
                 S::min(scaled, one)
             }
-            // Φ(x) + x φ(x)
+            // The derivative is Φ(x) + x φ(x).
             Activation::Gelu => {
                 let e = erf::<S>(S::mul(x, S::splat(std::f32::consts::FRAC_1_SQRT_2)));
                 let density = exp::<S>(S::mul(S::mul(x, x), S::splat(-0.5)));
                 let density = S::mul(density, S::splat(0.398_942_3));
                 S::mul_add(x, density, S::mul(half, S::add(one, e)))
             }
-            // x σ(2u): σ + x σ (1 - σ) 2u'
+            // The derivative of x σ(2u) is σ + x σ (1 - σ) 2u'.
             Activation::GeluTanh => {
-                // From 16 on the slope is 0 or 1; the cube of a larger number would outgrow σ's zero.
+                // From 16 on, the slope is 0 or 1. The square is clamped because the cube of a
+                // larger number would outgrow the zero of σ.
                 let square = S::min(S::mul(x, x), S::splat(256.0));
                 let c = S::splat(2.0 * 0.797_884_6);
                 let u = S::mul(c, S::mul_add(S::mul(S::splat(0.044715), square), x, x));
@@ -174,12 +204,12 @@ unsafe fn slope<S: Simd>(activation: Activation, x: S::F32) -> S::F32 {
                 let rest = S::mul(S::mul(x, S::mul(s, S::sub(one, s))), du);
                 S::add(s, rest)
             }
-            // σ (1 + x (1 - σ))
+            // The derivative is σ (1 + x (1 - σ)).
             Activation::Silu => {
                 let s = sigmoid::<S>(x);
                 S::mul(s, S::mul_add(x, S::sub(one, s), one))
             }
-            // 1 - tanh²
+            // The derivative is 1 - tanh².
             Activation::Tanh => {
                 let t = S::sub(S::mul(two, sigmoid::<S>(S::mul(two, x))), one);
                 S::sub(one, S::mul(t, t))

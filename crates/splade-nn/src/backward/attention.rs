@@ -1,9 +1,10 @@
-//! The gradient of attention by queries, keys and values.
+//! The gradients of attention with respect to queries, keys and values.
 //!
-//! With probabilities `p = softmax(scale · q kᵀ)`, dropped ones `a`, and `d` the gradient by the
-//! contexts `a v`: that by values is `aᵀ d`; that by probabilities is `g = d vᵀ`, dropped alike; that
-//! by scores `s = p (g - Σ p g) · scale`; queries get `s k` and keys `sᵀ q`. Probabilities are
-//! computed again, 64 queries at a time, so that nothing of the size of all scores is kept.
+//! Let `p = softmax(scale · q kᵀ)` be the probabilities, `a` the probabilities after dropout, and
+//! `d` the gradient of the contexts `a v`. The gradient of the values is `aᵀ d`. The gradient of
+//! the probabilities is `g = d vᵀ` with the same dropout. The gradient of the scores is
+//! `s = p (g - Σ p g) · scale`, from which queries get `s k` and keys `sᵀ q`. The probabilities are
+//! recomputed for 64 queries at a time, so the scores of a whole text are never stored.
 #![allow(unsafe_code, reason = "strided heads are read and written through raw pointers")]
 
 use std::cell::RefCell;
@@ -17,11 +18,14 @@ use crate::parallel::{Shared, for_each};
 use crate::simd::Isa;
 
 impl Attention {
-    /// The gradient by queries, keys and values, `(tokens, 3 · hidden)`, into `d_qkv`, from that by
-    /// the contexts, `(tokens, hidden)`; `dropout` and `place` are those of the forward pass.
+    /// Computes the gradients of queries, keys and values, `(tokens, 3 · hidden)`, into `d_qkv`
+    /// from the gradient of the contexts, `(tokens, hidden)`. `dropout` and `place` must be those
+    /// of the forward pass.
     ///
     /// # Panics
-    /// If a length does not fit.
+    ///
+    /// Panics if `offsets` does not ascend, if a slice has the wrong length, or if `dropout` is
+    /// given and a text has no key.
     #[allow(clippy::too_many_arguments, reason = "those of the forward pass, and the gradients")]
     pub fn backward(
         &self,
@@ -34,10 +38,10 @@ impl Attention {
         d_qkv: &mut [f32],
     ) {
         self.check(qkv, texts.offsets, d_context);
-        assert!(d_qkv.len() == qkv.len(), "gradients have another shape");
+        assert!(d_qkv.len() == qkv.len(), "d_qkv must have the shape of qkv");
         assert!(
             dropout.is_none() || texts.keys.len() + 1 == texts.offsets.len(),
-            "a text has no key"
+            "every text needs a key"
         );
         let out = Shared(d_qkv.as_mut_ptr());
         for_each(true, (texts.offsets.len() - 1) * self.heads, |i| {
@@ -49,7 +53,8 @@ impl Attention {
             let dropout = dropout.map(|dropout| (dropout, texts.key(text, place)));
             let head = Head { isa, shape: self, qkv, head, tokens, relative: None, dropout };
             SCRATCH.with_borrow_mut(|scratch| {
-                // SAFETY: `d_qkv` covers all tokens; each call writes its own text and head.
+                // SAFETY: `d_qkv` has a row for every token, by the check above, and each call
+                // writes only the columns of its own head in the rows of its own text.
                 unsafe { backward(&head, scratch, d_context, out.pointer()) }
             });
         });
@@ -60,32 +65,38 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Buffers of one head of one text, kept by the thread.
+/// The buffers for one head of one text, reused by the thread.
 #[derive(Default)]
 struct Scratch {
-    /// Keys and values, one column a token: `[panel][head_dim][panel width]`.
+    /// The keys and, in the next field, the values with one column per token,
+    /// `[panel][head_dim][panel width]`.
     key_columns: Vec<f32>,
     value_columns: Vec<f32>,
-    /// Keys, one column a dimension: `[panel][tokens][panel width]`.
+    /// The keys with one column per dimension, `[panel][tokens][panel width]`.
     key_rows: Vec<f32>,
-    /// Queries and gradients of contexts of a block, one column a dimension.
+    /// The queries and, in the next field, the gradients of the contexts of a block, with one
+    /// column per dimension, `[panel][queries][panel width]`.
     query_rows: Vec<f32>,
     d_rows: Vec<f32>,
-    /// `(QUERY_BLOCK, tokens)`: probabilities, then the gradients by scores.
+    /// The probabilities, which become the gradients of the scores, `(QUERY_BLOCK, tokens)`.
     probabilities: Vec<f32>,
-    /// `(QUERY_BLOCK, tokens)`: gradients by dropped probabilities.
+    /// The gradients of the probabilities after dropout, `(QUERY_BLOCK, tokens)`.
     d_probabilities: Vec<f32>,
-    /// `(tokens, QUERY_BLOCK)`: one of the two above turned around.
+    /// The transpose of one of the two buffers above, `(tokens, QUERY_BLOCK)`.
     turned: Vec<f32>,
 }
 
+/// Computes the gradients of one head of one text.
+///
 /// # Safety
-/// `d_qkv` covers the rows of the text.
+///
+/// The pointer `d_qkv` must be valid for writes of a `(tokens, 3 · hidden)` matrix that includes
+/// the rows of the text, and no other thread may access the columns of this head in these rows.
 unsafe fn backward(head: &Head<'_>, scratch: &mut Scratch, d_context: &[f32], d_qkv: *mut f32) {
     let (n, dim, isa) = (head.tokens.len(), head.shape.head_dim, head.isa);
     let hidden = head.shape.heads * dim;
     let width = isa.panel_width();
-    // Where the gradients of a part (query, key, value) of a token begin.
+    // Returns the start of the gradients of a token's query (`part` 0), key (1) or value (2).
     let d_row = |part: usize, token: usize| {
         d_qkv.wrapping_add(
             (head.tokens.start + token) * 3 * hidden + part * hidden + head.head * dim,
@@ -93,7 +104,8 @@ unsafe fn backward(head: &Head<'_>, scratch: &mut Scratch, d_context: &[f32], d_
     };
     for token in 0..n {
         for part in [1, 2] {
-            // SAFETY: the row exists by contract.
+            // SAFETY: the row of every token of the text exists by contract, and only this call
+            // accesses these columns.
             unsafe { std::slice::from_raw_parts_mut(d_row(part, token), dim).fill(0.0) };
         }
     }
@@ -107,7 +119,7 @@ unsafe fn backward(head: &Head<'_>, scratch: &mut Scratch, d_context: &[f32], d_
         let seen = head.seen(&queries);
         resize(&mut scratch.probabilities, queries.len() * n);
         resize(&mut scratch.d_probabilities, queries.len() * n);
-        // `rows · columnsᵀ` for the tokens that are seen, `(queries, tokens)`.
+        // Computes `rows · columnsᵀ`, `(queries, tokens)`, for the keys that are seen.
         let scores = |input: *const f32, stride: usize, columns: &[f32], out: &mut [f32]| {
             let product = Product {
                 rows: queries.len(),
@@ -124,7 +136,8 @@ unsafe fn backward(head: &Head<'_>, scratch: &mut Scratch, d_context: &[f32], d_
                 output_stride: n,
                 accumulate: false,
             };
-            // SAFETY: the queries exist, the columns cover the seen tokens, `out` the block.
+            // SAFETY: the rows of the queries exist in the input, the packed columns cover the keys
+            // that are seen, and `out` has a row of `n` floats for each query.
             unsafe { multiply(isa, &product) };
         };
         let query = head.row(0, first).as_ptr();
@@ -140,18 +153,21 @@ unsafe fn backward(head: &Head<'_>, scratch: &mut Scratch, d_context: &[f32], d_
         }
         let p = &mut scratch.probabilities[..queries.len() * n];
         let g = &mut scratch.d_probabilities[..queries.len() * n];
-        // Probabilities first; dropped, they are the weights of the values' gradients.
+        // The probabilities come first. After dropout, they are the weights of the values'
+        // gradients.
         for (i, p) in p.chunks_exact_mut(n).enumerate() {
             let own = head.seen(&(first + i..first + i + 1));
             p[seen.start..own.start].fill(0.0);
             p[own.end..seen.end].fill(0.0);
             let own = &mut p[own];
-            // SAFETY: the slice's own length, at least 1 as a token sees itself.
+            // SAFETY: the pointer and the length are those of the slice `own`. It is not empty
+            // because every token sees itself.
             unsafe { softmax(isa, own.as_mut_ptr(), own.len(), head.shape.scale) };
         }
         resize(&mut scratch.turned, n * queries.len());
         turn(head, p, n, &seen, first, true, &mut scratch.turned);
-        // `turnedᵀ`'s product with rows of the block, added to keys or values.
+        // Multiplies the transposed block `turned` with rows of the block and adds the product to
+        // the gradients of keys or values.
         let to_tokens = |turned: &[f32], rows: &[f32], out: *mut f32| {
             let product = Product {
                 rows: seen.len(),
@@ -168,7 +184,8 @@ unsafe fn backward(head: &Head<'_>, scratch: &mut Scratch, d_context: &[f32], d_
                 output_stride: 3 * hidden,
                 accumulate: true,
             };
-            // SAFETY: the seen tokens have rows in `turned` and in the output.
+            // SAFETY: each key that is seen has a row in `turned` and in the output, and `rows` has
+            // a row for each query of the block.
             unsafe { multiply(isa, &product) };
         };
         to_tokens(&scratch.turned, &d_rows, d_row(2, seen.start));
@@ -198,13 +215,15 @@ unsafe fn backward(head: &Head<'_>, scratch: &mut Scratch, d_context: &[f32], d_
             output_stride: 3 * hidden,
             accumulate: false,
         };
-        // SAFETY: as above.
+        // SAFETY: `p` has a row of `n` floats per query, `key_rows` has a row for every key, and
+        // the output has a row for each query by this function's contract.
         unsafe { multiply(isa, &product) };
         (scratch.query_rows, scratch.d_rows) = (query_rows, d_rows);
     }
 }
 
-/// `turned[token - seen.start][query] = block[query][token]`, dropped first if `drop`.
+/// Transposes a block, `turned[token - seen.start][query] = block[query][token]`, after dropout if
+/// `drop` is set.
 fn turn(
     head: &Head<'_>,
     block: &[f32],

@@ -1,9 +1,10 @@
-//! The loss of masked language models (BERT, arXiv 1810.04805, section 3.1) and its gradient:
+//! The loss of masked language models (BERT, arXiv 1810.04805, section 3.1) and its gradient: the
 //! cross-entropy of the softmax over the vocabulary, for the tokens that are to be predicted.
 //!
-//! Only these tokens are multiplied with the decoder, some at a time: `(rows, vocab)` logits become
-//! probabilities in place, then, less one at the target, the gradient by the logits. Every row is
-//! on its own, and sums over rows run in their order: threads do not change a bit.
+//! Only these tokens are multiplied with the decoder, some at a time. Their `(rows, vocab)` logits
+//! become probabilities in place and then, after subtracting one at the target, the gradient of the
+//! logits. Rows are independent of each other, and sums over rows run in a fixed order, so the
+//! number of threads does not change the result.
 #![allow(unsafe_code, reason = "the softmax's kernel works on raw pointers")]
 
 use rayon::prelude::*;
@@ -12,23 +13,25 @@ use super::linear::Scratch;
 use crate::functions::{Activation, softmax};
 use crate::matrix::Linear;
 
-/// Logits that are held at once: 64 MB.
+/// The number of logits that are held at once: 64 MB.
 const LOGITS: usize = 1 << 24;
 
 /// The loss of some tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CrossEntropy {
-    /// Sum of the negative logarithms of the targets' probabilities; of one token at most about
-    /// 87 and the logarithm of the vocabulary's size.
+    /// The sum of the negative logarithms of the targets' probabilities. One token contributes at
+    /// most about 87 plus the logarithm of the vocabulary's size.
     pub loss: f64,
-    /// Tokens whose target has the largest logit.
+    /// The number of tokens whose target has the largest logit.
     pub correct: usize,
 }
 
-/// The loss of tokens whose decoder's inputs are `hidden`, `(tokens, hidden)`.
+/// Returns the loss of tokens, given the decoder's inputs `hidden`, `(tokens, hidden)`.
 ///
 /// # Panics
-/// If there are other numbers of targets than of tokens, or a target is outside of the vocabulary.
+///
+/// Panics if the numbers of targets and of tokens differ, or if a target is outside of the
+/// vocabulary.
 pub fn cross_entropy(decoder: &Linear, hidden: &[f32], targets: &[u32]) -> CrossEntropy {
     let mut all = CrossEntropy::default();
     in_blocks(decoder, hidden, targets, |_, _, logits, targets| {
@@ -37,11 +40,13 @@ pub fn cross_entropy(decoder: &Linear, hidden: &[f32], targets: &[u32]) -> Cross
     all
 }
 
-/// The same, which also writes the gradient of `scale` times the loss by `hidden` to `d_hidden`,
-/// and adds that by the decoder to `gradient`.
+/// Returns the loss like [`cross_entropy`], writes the gradient of `scale` times the loss with
+/// respect to `hidden` to `d_hidden`, and adds the decoder's gradient to `gradient`.
 ///
 /// # Panics
-/// As [`cross_entropy`], or if a length does not fit or the decoder is not of 32-bit floats.
+///
+/// Panics in the cases of [`cross_entropy`], if a slice has the wrong length, or if the weights of
+/// the decoder are not 32-bit floats.
 pub fn cross_entropy_backward(
     decoder: &Linear,
     hidden: &[f32],
@@ -51,7 +56,7 @@ pub fn cross_entropy_backward(
     gradient: &mut Linear,
     scratch: &mut Scratch,
 ) -> CrossEntropy {
-    assert!(hidden.len() == d_hidden.len(), "hidden states have another shape");
+    assert!(hidden.len() == d_hidden.len(), "d_hidden must have the shape of hidden");
     let mut all = CrossEntropy::default();
     in_blocks(decoder, hidden, targets, |first, hidden, logits, targets| {
         all.add(rows(decoder, logits, targets, Some(scale)));
@@ -62,7 +67,8 @@ pub fn cross_entropy_backward(
     all
 }
 
-/// Calls `work` with the place in `hidden`, the inputs, logits and targets of some tokens at a time.
+/// Calls `work` for some tokens at a time with their offset in `hidden`, their inputs, logits and
+/// targets.
 fn in_blocks(
     decoder: &Linear,
     hidden: &[f32],
@@ -70,8 +76,8 @@ fn in_blocks(
     mut work: impl FnMut(usize, &[f32], &mut [f32], &[u32]),
 ) {
     let (inputs, vocab) = (decoder.weight.inputs(), decoder.weight.outputs());
-    assert!(hidden.len() == targets.len() * inputs, "another number of targets than of tokens");
-    assert!(targets.iter().all(|id| (*id as usize) < vocab), "a target outside of the vocabulary");
+    assert!(hidden.len() == targets.len() * inputs, "every token needs one target");
+    assert!(targets.iter().all(|id| (*id as usize) < vocab), "a target is outside the vocabulary");
     let block = (LOGITS / vocab).clamp(1, targets.len().max(1));
     let mut logits = vec![0.0; block * vocab];
     for (i, targets) in targets.chunks(block).enumerate() {
@@ -83,16 +89,18 @@ fn in_blocks(
     }
 }
 
-/// Logits, `(targets, vocab)`, to probabilities or, with a scale, to gradients.
+/// Turns logits, `(targets, vocab)`, into probabilities or, if a scale is given, into their
+/// gradients.
 fn rows(decoder: &Linear, logits: &mut [f32], targets: &[u32], scale: Option<f32>) -> CrossEntropy {
     let (isa, vocab) = (decoder.weight.isa(), decoder.weight.outputs());
     let one = |(x, target): (&mut [f32], &u32)| {
         let target = *target as usize;
         let logit = x[target];
         let correct = usize::from(x.iter().all(|other| *other <= logit));
-        // SAFETY: the slice's own length, above 0 as it has the target.
+        // SAFETY: `x` is a chunk of `vocab` floats, and `vocab` is above 0 because the target
+        // exists.
         unsafe { softmax(isa, x.as_mut_ptr(), vocab, 1.0) };
-        let loss = -f64::from(x[target]).ln();
+        let loss = -libm::log(f64::from(x[target]));
         if let Some(scale) = scale {
             x[target] -= 1.0;
             x.iter_mut().for_each(|x| *x *= scale);

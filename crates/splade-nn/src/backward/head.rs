@@ -1,12 +1,13 @@
 //! The gradient of the fused SPLADE head.
 //!
-//! With the maximum, a weight `w = log(1 + x)` depends on one logit `x`, that of the token which
-//! won: its gradient is that of the weight by `e^-w`, and it touches one row of the decoder and one
-//! row of the hidden states. Neither logits nor anything of the size `(tokens, vocab)` exists; the
-//! work is proportional to the terms. (The same idea on a GPU: Sparton, arXiv 2603.25011.)
+//! With maximum pooling, a weight `w = log(1 + x)` depends on one logit `x`, that of the winning
+//! token. The gradient of the logit is the gradient of the weight times `e^-w`, and it affects one
+//! row of the decoder and one row of the hidden states. Neither logits nor any other
+//! `(tokens, vocab)` tensor is stored, and the work is proportional to the number of terms.
+//! (Sparton, arXiv 2603.25011, applies the same idea on a GPU.)
 //!
-//! With the sum every positive logit counts: logits are computed again for some hundred terms at a
-//! time, and their gradients go through the products of a linear layer.
+//! With sum pooling, every positive logit counts. The logits are recomputed for some hundred terms
+//! at a time, and their gradients go through the products of a linear layer.
 #![allow(unsafe_code, reason = "threads add to columns of their own")]
 
 use super::linear::Scratch;
@@ -16,19 +17,21 @@ use crate::matrix::{Linear, Matrix};
 use crate::packed::PackedMatrix;
 use crate::parallel::{Shared, for_each};
 
-/// Dimensions that a thread takes at once: its part of the hidden states stays in L2.
+/// The number of dimensions that a thread takes at once. Its part of the hidden states stays in the
+/// L2 cache.
 const DIMENSIONS: usize = 64;
-/// Terms whose logits are computed again at once, with the sum.
+/// The number of terms whose logits are recomputed at once for sum pooling.
 const TERMS: usize = 960;
 
-/// Adds the gradient by the hidden states to `d_hidden`, `(tokens, hidden)`, and those by the
-/// decoder to `gradient`.
+/// Adds the gradient of the hidden states to `d_hidden`, `(tokens, hidden)`, and the decoder's
+/// gradient to `gradient`.
 ///
-/// `pooled` is what [`splade_head`](crate::splade_head) gave for `hidden` and `offsets`,
-/// `gradients[text][i]` the gradient by the weight of term `i` of a text.
+/// `pooled` is the result of [`splade_head`](crate::splade_head) for `hidden` and `offsets`, and
+/// `gradients[text][i]` is the gradient of the weight of a text's term `i`.
 ///
 /// # Panics
-/// If a length does not fit, or the decoder is not of 32-bit floats.
+///
+/// Panics if a slice has the wrong length, or if the weights of the decoder are not 32-bit floats.
 #[allow(clippy::too_many_arguments, reason = "those of the forward pass, and the gradients")]
 pub fn splade_head_backward(
     decoder: &Linear,
@@ -42,13 +45,13 @@ pub fn splade_head_backward(
     gradient: &mut Linear,
     scratch: &mut Scratch,
 ) {
-    assert!(pooled.len() + 1 == offsets.len(), "another number of texts");
+    assert!(pooled.len() + 1 == offsets.len(), "pooled must have one list per text");
     assert!(
         pooled.len() == gradients.len()
             && pooled.iter().zip(gradients).all(|(p, g)| p.len() == g.len()),
-        "gradients are not those of the terms"
+        "every term needs one gradient"
     );
-    assert!(hidden.len() == d_hidden.len(), "hidden states have another shape");
+    assert!(hidden.len() == d_hidden.len(), "d_hidden must have the shape of hidden");
     match pooling {
         Pooling::Max => {
             let winners = Winners::new(decoder, offsets, saturation, pooled, gradients);
@@ -62,42 +65,43 @@ pub fn splade_head_backward(
 }
 
 impl Saturation {
-    /// The derivative at a positive logit, given the weight that it became.
+    /// Returns the derivative at a positive logit, given the weight of that logit.
     fn slope(self, weight: f32) -> f32 {
         match self {
-            // 1 / (1 + x) = e^-w
-            Saturation::Log1pRelu => (-weight).exp(),
-            // With u = log(1 + x) and w = log(1 + u): e^-w e^-u.
+            // The derivative is 1 / (1 + x) = e^-w.
+            Saturation::Log1pRelu => libm::expf(-weight),
+            // With u = log(1 + x) and w = log(1 + u), the derivative is e^-w e^-u.
             Saturation::Log1pLog1pRelu => {
-                let inner = weight.exp_m1();
-                (-weight - inner).exp()
+                let inner = libm::expm1f(weight);
+                libm::expf(-weight - inner)
             }
         }
     }
 
-    /// The derivative at a positive logit.
+    /// Returns the derivative at a positive logit.
     fn slope_at(self, logit: f32) -> f32 {
         match self {
             Saturation::Log1pRelu => 1.0 / (1.0 + logit),
-            Saturation::Log1pLog1pRelu => 1.0 / ((1.0 + logit) * (1.0 + logit.ln_1p())),
+            Saturation::Log1pLog1pRelu => 1.0 / ((1.0 + logit) * (1.0 + libm::log1pf(logit))),
         }
     }
 }
 
-/// A logit that became a weight.
+/// The largest logit of a term in a text, which determines the term's weight.
 #[derive(Clone, Copy)]
 struct Winner {
+    /// The index of the token in the batch.
     token: u32,
-    /// Column of its panel.
+    /// The column of the term in its panel.
     column: u32,
-    /// The gradient by the logit.
+    /// The gradient of the logit.
     d: f32,
 }
 
-/// The winners of all texts, those of a panel together.
+/// The winners of all texts, grouped by panel.
 struct Winners {
     winners: Vec<Winner>,
-    /// The first of each panel and, last, their number.
+    /// The index of each panel's first winner, followed by the number of winners.
     starts: Vec<usize>,
 }
 
@@ -133,12 +137,20 @@ impl Winners {
         Self { winners, starts }
     }
 
-    /// Adds what every winner gives; threads take dimensions of the hidden states.
+    /// Adds the contributions of all winners. Each thread handles its own dimensions of the hidden
+    /// states.
     fn add(&self, decoder: &Linear, hidden: &[f32], d_hidden: &mut [f32], gradient: &mut Linear) {
-        let Matrix::F32(weight) = &decoder.weight else { panic!("only 32-bit floats are trained") };
-        let Matrix::F32(target) = &mut gradient.weight else { panic!("gradients are floats") };
+        let Matrix::F32(weight) = &decoder.weight else {
+            panic!("only weights of 32-bit floats can be trained")
+        };
+        let Matrix::F32(target) = &mut gradient.weight else {
+            panic!("gradients must be 32-bit floats")
+        };
         let (inputs, width) = (weight.inputs(), weight.isa().panel_width());
-        assert!(target.numbers().len() == weight.numbers().len(), "the gradient differs");
+        assert!(
+            target.numbers().len() == weight.numbers().len(),
+            "the gradient must have the shape of the weight"
+        );
         if let Some(bias) = &mut gradient.bias {
             for (panel, winners) in self.starts.windows(2).enumerate() {
                 for winner in &self.winners[winners[0]..winners[1]] {
@@ -170,7 +182,9 @@ impl Winners {
                 for winner in winners {
                     let at = winner.token as usize * inputs + first;
                     let x = &hidden[at..at + count];
-                    // SAFETY: this call alone has these dimensions of the hidden states.
+                    // SAFETY: `at + count` is within `d_hidden` because the token exists and
+                    // `first + count <= inputs`. Only this call accesses these dimensions of the
+                    // hidden states.
                     let d_x =
                         unsafe { std::slice::from_raw_parts_mut(d_out.pointer().add(at), count) };
                     let column = winner.column as usize * count;
@@ -181,7 +195,8 @@ impl Winners {
                         *d_w += winner.d * x;
                     }
                 }
-                // SAFETY: this call alone has these inputs of the weight.
+                // SAFETY: the panel has `inputs * width` numbers, and only this call accesses these
+                // inputs of the weight.
                 let to = unsafe {
                     std::slice::from_raw_parts_mut(target.pointer().add(start), count * width)
                 };
@@ -195,7 +210,7 @@ impl Winners {
     }
 }
 
-/// The sum over the tokens.
+/// The inputs of the backward pass with sum pooling.
 struct Sum<'a> {
     decoder: &'a Linear,
     hidden: &'a [f32],
@@ -207,11 +222,13 @@ struct Sum<'a> {
 
 impl Sum<'_> {
     fn add(&self, d_hidden: &mut [f32], gradient: &mut Linear, scratch: &mut Scratch) {
-        let Matrix::F32(weight) = &self.decoder.weight else { panic!("only floats are trained") };
+        let Matrix::F32(weight) = &self.decoder.weight else {
+            panic!("only weights of 32-bit floats can be trained")
+        };
         let (vocab, inputs) = (weight.outputs(), weight.inputs());
         let isa = weight.isa();
         let tokens = self.hidden.len() / inputs;
-        // Where the terms of each text go on.
+        // The index of the next unprocessed term of each text.
         let mut next = vec![0; self.pooled.len()];
         let mut row = vec![0.0; inputs];
         for first in (0..vocab).step_by(TERMS) {
@@ -229,7 +246,9 @@ impl Sum<'_> {
             let mut d_part = part.zeros_like();
             part.backward_weights(self.hidden, &logits, &mut d_part, scratch);
             part.backward_input(&logits, d_hidden, true, scratch);
-            let Matrix::F32(target) = &mut gradient.weight else { panic!("gradients are floats") };
+            let Matrix::F32(target) = &mut gradient.weight else {
+                panic!("gradients must be 32-bit floats")
+            };
             for i in 0..terms {
                 d_part.weight.copy_row(i, &mut row);
                 target.add_to_row(first + i, &row);
@@ -240,7 +259,7 @@ impl Sum<'_> {
         }
     }
 
-    /// Logits, `(tokens, terms)`, to the gradients by them.
+    /// Turns logits, `(tokens, terms)`, into their gradients.
     fn to_gradients(&self, logits: &mut [f32], first: usize, terms: usize, next: &mut [usize]) {
         for (text, next) in next.iter_mut().enumerate() {
             let mut by_weight = vec![0.0; terms];

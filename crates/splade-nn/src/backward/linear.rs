@@ -1,5 +1,6 @@
-//! The gradients of a linear layer `y = x · weightᵀ + bias`: by its input `d_y · weight`, by its
-//! weight `d_yᵀ · x`, by its bias the sum of `d_y` over the tokens.
+//! The gradients of a linear layer `y = x · weightᵀ + bias`. The gradient of the input is
+//! `d_y · weight`, that of the weight is `d_yᵀ · x`, and that of the bias is the sum of `d_y` over
+//! the tokens.
 #![allow(unsafe_code, reason = "products on raw memory")]
 
 use std::cell::RefCell;
@@ -13,21 +14,22 @@ use crate::packed::{
 use crate::parallel::{Shared, for_each};
 use crate::simd::{Isa, Simd, simd_function};
 
-/// Buffers that backward passes of linear layers need for a moment, kept between them.
+/// Buffers for the backward passes of linear layers, reused between calls.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// The weight turned around: `[panel of inputs][outputs][panel width]`.
+    /// The transposed weight, `[panel of inputs][outputs][panel width]`.
     turned: Vec<f32>,
-    /// Gradients of the outputs in panels: `[panel of outputs][tokens][panel width]`.
+    /// The gradients of the outputs, `[panel of outputs][tokens][panel width]`.
     panels: Vec<f32>,
 }
 
 impl Linear {
-    /// Adds the gradients by weight and bias to `gradient`; `input` is `(tokens, inputs)`,
-    /// `d_output` `(tokens, outputs)`.
+    /// Adds the gradients of weight and bias to `gradient`. `input` is `(tokens, inputs)` and
+    /// `d_output` is `(tokens, outputs)`.
     ///
     /// # Panics
-    /// If shapes differ or a weight is not of 32-bit floats.
+    ///
+    /// Panics if shapes differ or if a weight is not of 32-bit floats.
     pub fn backward_weights(
         &self,
         input: &[f32],
@@ -38,21 +40,26 @@ impl Linear {
         let weight = packed(&self.weight);
         let (outputs, inputs) = (weight.outputs(), weight.inputs());
         let tokens = input.len() / inputs;
-        assert!(input.len() == tokens * inputs, "input rows are cut off");
-        assert!(d_output.len() == tokens * outputs, "gradients have another number of rows");
+        assert!(input.len() == tokens * inputs, "the input must consist of whole rows");
+        assert!(d_output.len() == tokens * outputs, "d_output must be (tokens, outputs)");
         let Matrix::F32(target) = &mut gradient.weight else { panic!("{NO_FLOATS}") };
-        assert!((target.outputs(), target.inputs()) == (outputs, inputs), "gradient differs");
+        assert!(
+            (target.outputs(), target.inputs()) == (outputs, inputs),
+            "the gradient must have the shape of the weight"
+        );
         assert!(target.isa() == weight.isa(), "the gradient is packed for another CPU");
         let bias = gradient.bias.as_deref_mut().unwrap_or_default();
-        assert!(bias.is_empty() || bias.len() == outputs, "bias has another width");
+        assert!(bias.is_empty() || bias.len() == outputs, "the bias has the wrong length");
         pack_outputs(weight.isa(), d_output, outputs, &mut scratch.panels, bias);
         add_outer_products(target, input, &scratch.panels, tokens);
     }
 
-    /// The gradient by the input into `d_input`, `(tokens, inputs)`; added to it if `accumulate`.
+    /// Writes the gradient of the input to `d_input`, `(tokens, inputs)`, or adds it if
+    /// `accumulate` is set.
     ///
     /// # Panics
-    /// If shapes differ or the weight is not of 32-bit floats.
+    ///
+    /// Panics if shapes differ or if the weight is not of 32-bit floats.
     pub fn backward_input(
         &self,
         d_output: &[f32],
@@ -63,8 +70,8 @@ impl Linear {
         let weight = packed(&self.weight);
         let (outputs, inputs) = (weight.outputs(), weight.inputs());
         let tokens = d_output.len() / outputs;
-        assert!(d_output.len() == tokens * outputs, "gradient rows are cut off");
-        assert!(d_input.len() == tokens * inputs, "inputs have another number of rows");
+        assert!(d_output.len() == tokens * outputs, "d_output must have whole rows");
+        assert!(d_input.len() == tokens * inputs, "d_input must be (tokens, inputs)");
         let isa = weight.isa();
         let width = isa.panel_width();
         turn(weight, &mut scratch.turned);
@@ -83,14 +90,16 @@ impl Linear {
             output_stride: inputs,
             accumulate,
         };
-        // SAFETY: the shapes were checked; `turned` holds all panels.
+        // SAFETY: by the checks above, `d_output` and `d_input` have `tokens` rows. `turned` holds
+        // all panels of the transposed weight, and both slices are borrowed by this function.
         unsafe { multiply_shared(isa, &product, true) }
     }
 
-    /// Zeros of the same shapes, to collect gradients in.
+    /// Returns a layer of zeros with the same shapes, in which gradients can be accumulated.
     ///
     /// # Panics
-    /// If the weight is not of 32-bit floats.
+    ///
+    /// Panics if the weight is not of 32-bit floats.
     pub fn zeros_like(&self) -> Linear {
         let weight = packed(&self.weight);
         let weight = PackedMatrix::zeros(weight.isa(), weight.outputs(), weight.inputs());
@@ -101,7 +110,7 @@ impl Linear {
     }
 }
 
-const NO_FLOATS: &str = "only weights of 32-bit floats are trained";
+const NO_FLOATS: &str = "only weights of 32-bit floats can be trained";
 
 fn packed(matrix: &Matrix) -> &PackedMatrix {
     match matrix {
@@ -110,14 +119,14 @@ fn packed(matrix: &Matrix) -> &PackedMatrix {
     }
 }
 
-/// Sets the length of a buffer whose contents are overwritten.
+/// Grows a buffer to at least `len` floats, whose contents the caller overwrites.
 pub(super) fn resize(buffer: &mut Vec<f32>, len: usize) {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }
 }
 
-/// The weight's transpose in panels: columns are inputs now, rows outputs.
+/// Packs the transpose of the weight into panels, in which columns are inputs and rows are outputs.
 fn turn(weight: &PackedMatrix, out: &mut Vec<f32>) {
     let width = weight.isa().panel_width();
     let (outputs, inputs) = (weight.outputs(), weight.inputs());
@@ -125,7 +134,8 @@ fn turn(weight: &PackedMatrix, out: &mut Vec<f32>) {
     resize(out, panels * width * outputs);
     let shared = Shared(out.as_mut_ptr());
     for_each(true, panels, |panel| {
-        // SAFETY: each call writes its own panel.
+        // SAFETY: `out` holds `panels` panels of `width * outputs` floats, and each call writes
+        // only its own panel.
         let to = unsafe {
             let start = shared.pointer().add(panel * width * outputs);
             std::slice::from_raw_parts_mut(start, width * outputs)
@@ -145,8 +155,8 @@ fn turn(weight: &PackedMatrix, out: &mut Vec<f32>) {
     });
 }
 
-/// Gradients of outputs, `(tokens, outputs)`, in panels; their sums over the tokens are added to
-/// `bias` unless it is empty.
+/// Packs the gradients of outputs, `(tokens, outputs)`, into panels and adds their sums over the
+/// tokens to `bias`, unless it is empty.
 fn pack_outputs(
     isa: Isa,
     d_output: &[f32],
@@ -163,7 +173,9 @@ fn pack_outputs(
     for_each(true, count, |panel| {
         let first = panel * width;
         let columns = width.min(outputs - first);
-        // SAFETY: each call writes its own panel and the biases of its own columns.
+        // SAFETY: `panels` holds `count` panels of `width * tokens` floats, and `bias` is empty or
+        // has `outputs` floats. Each call accesses only its own panel and the biases of its own
+        // columns.
         let (to, sums) = unsafe {
             let to = to.pointer().add(panel * width * tokens);
             let sums = if biased { sums.pointer().add(first) } else { sums.pointer() };
@@ -184,12 +196,13 @@ fn pack_outputs(
 }
 
 thread_local! {
-    /// Inputs of a tile with tokens along the rows: `(ROW_BLOCK, INPUT_BLOCK)`.
+    /// The inputs of a tile, transposed so that tokens run along the rows,
+    /// `(ROW_BLOCK, INPUT_BLOCK)`.
     static BLOCK: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// `target += inputᵀ · d_output`, in the order of the packed weight: rows are inputs, the columns
-/// of a panel outputs, and the chain of additions runs over the tokens.
+/// Computes `target += inputᵀ · d_output` in the layout of the packed weight: rows are inputs,
+/// columns of a panel are outputs, and the chain of additions runs over the tokens.
 fn add_outer_products(target: &mut PackedMatrix, input: &[f32], panels: &[f32], tokens: usize) {
     let isa = target.isa();
     let (inputs, outputs) = (target.inputs(), target.outputs());
@@ -198,19 +211,19 @@ fn add_outer_products(target: &mut PackedMatrix, input: &[f32], panels: &[f32], 
         BLOCK.with_borrow_mut(|block| {
             block.resize(ROW_BLOCK * INPUT_BLOCK, 0.0);
             let part = Part { input, inputs, panels, tokens, outputs };
-            // SAFETY: the panels cover all tokens and outputs, the target all inputs; each call
-            // writes its own tile of it.
+            // SAFETY: the panels cover all tokens and outputs, the target has all inputs and
+            // panels, and each call writes only its own tile of it.
             unsafe { outer_product(isa, &part, rows, range, block, out.pointer()) };
         });
     });
 }
 
-/// What an outer product is made of.
+/// The operands of an outer product.
 struct Part<'a> {
-    /// `(tokens, inputs)`
+    /// The input, `(tokens, inputs)`.
     input: &'a [f32],
     inputs: usize,
-    /// `[panel][tokens][panel width]`
+    /// The gradients of the outputs, `[panel][tokens][panel width]`.
     panels: &'a [f32],
     tokens: usize,
     outputs: usize,
@@ -220,11 +233,16 @@ simd_function! {
     /// Adds some rows and panels of the product to `target`, `[panel][inputs][panel width]`.
     ///
     /// # Safety
-    /// All sizes of `part` hold, and `target` has all inputs and panels.
+    ///
+    /// The slices of `part` must have the lengths that its sizes describe, and `target` must be
+    /// valid for all inputs and panels. No other thread may access these rows and panels of it.
     fn outer_product(part: &Part<'_>, rows: Range<usize>, range: Range<usize>, block: &mut [f32],
         target: *mut f32) = outer_product_kernel;
 }
 
+/// # Safety
+///
+/// The contract of [`outer_product`] must hold, and the CPU must support `S`.
 #[inline(always)]
 unsafe fn outer_product_kernel<S: Simd>(
     part: &Part<'_>,
@@ -241,7 +259,8 @@ unsafe fn outer_product_kernel<S: Simd>(
             let from = &part.input[token * part.inputs + first..];
             turn_block(from, part.inputs, tokens, count, block);
             for panel in range.clone() {
-                // SAFETY: offsets stay within the sizes of `part` and of the target.
+                // SAFETY: tokens, rows and panels stay below the sizes of `part` and of the target,
+                // and `block` holds `ROW_BLOCK` rows of `INPUT_BLOCK` floats.
                 unsafe {
                     let weights = (panel * part.tokens + token) * width;
                     let tile = Tile {
@@ -263,7 +282,7 @@ unsafe fn outer_product_kernel<S: Simd>(
     }
 }
 
-/// `block[row * INPUT_BLOCK + token] = from[token * stride + row]`
+/// Transposes a block of inputs, `block[row * INPUT_BLOCK + token] = from[token * stride + row]`.
 #[inline(always)]
 fn turn_block(from: &[f32], stride: usize, tokens: usize, rows: usize, block: &mut [f32]) {
     const SIDE: usize = 16;

@@ -1,9 +1,10 @@
-//! Backward passes: the gradient of every layer by its input and its weights.
+//! Backward passes: the gradients of every layer with respect to its input and its weights.
 //!
-//! A forward pass that is to be learned from keeps what its backward pass here asks for; what is
-//! cheap to compute again is not kept. Gradients of weights are added to structures of the same
-//! type as the weights, in the same packed order, as nothing that an optimizer does depends on the
-//! order. Every number is one chain of additions in a fixed order: threads do not change a bit.
+//! A forward pass for training keeps what its backward pass needs, except for values that are cheap
+//! to recompute. Gradients of weights are added to structures of the same type and in the same
+//! packed layout as the weights, since nothing that an optimizer does depends on the order. Every
+//! number is a single chain of additions in a fixed order, so the number of threads does not change
+//! the result.
 
 mod activation;
 mod attention;

@@ -1,36 +1,36 @@
-//! Layer norm for training: forward keeps the normalised rows and one number a row.
+//! Layer norm for training. The forward pass keeps the normalised rows and one number per row.
 //!
-//! With `n` the normalised row, `s` one over the deviation and `g = d_y · weight`, the gradient by
-//! the input is `s · (g - mean(g) - n · mean(g · n))`; by the weight it is the sum of `d_y · n` over
-//! the tokens, by the bias that of `d_y`.
+//! With `n` the normalised row, `s` the inverse of the standard deviation and `g = d_y · weight`,
+//! the gradient of the input is `s · (g - mean(g) - n · mean(g · n))`. The gradient of the weight
+//! is the sum of `d_y · n` over the tokens, and that of the bias is the sum of `d_y`.
 #![allow(unsafe_code, reason = "vector kernels work on raw pointers")]
 
 use super::linear::resize;
-use crate::functions::LayerNorm;
-use crate::packed::{load_some, store_some};
+use crate::functions::{LayerNorm, normalize, steps};
 use crate::parallel::{Shared, for_each};
-use crate::simd::{Isa, Simd, simd_function};
+use crate::simd::{Isa, Simd, load_some, simd_function, store_some};
 
-/// Rows that a thread takes at once.
+/// The number of rows that a thread takes at once.
 const ROWS: usize = 64;
-/// Columns of the weight's gradient that a thread takes at once.
+/// The number of columns of the weight's gradient that a thread takes at once.
 const COLUMNS: usize = 64;
 
-/// What the backward pass of a norm needs.
+/// The state that the forward pass of a layer norm keeps for its backward pass.
 #[derive(Debug, Default)]
 pub struct SavedNorm {
-    /// `(tokens, hidden)`, before weight and bias.
+    /// The rows before weight and bias are applied, `(tokens, hidden)`.
     normalized: Vec<f32>,
-    /// `(tokens)`: one over the deviation.
+    /// The inverse of the standard deviation of each row, `(tokens)`.
     inverse: Vec<f32>,
 }
 
 impl LayerNorm {
-    /// As [`forward`](LayerNorm::forward), keeping what the backward pass needs; shared out over
-    /// the current rayon pool.
+    /// Applies the norm like [`forward`](LayerNorm::forward) on the current rayon pool and keeps in
+    /// `saved` what the backward pass needs.
     ///
     /// # Panics
-    /// If the lengths do not fit.
+    ///
+    /// Panics if the lengths of the slices do not match.
     pub fn forward_saved(
         &self,
         isa: Isa,
@@ -39,8 +39,14 @@ impl LayerNorm {
         saved: &mut SavedNorm,
     ) {
         let hidden = self.weight.len();
-        assert!(x.len().is_multiple_of(hidden) && self.bias.len() == hidden, "another width");
-        assert!(residual.is_none_or(|r| r.len() == x.len()), "another number of rows");
+        assert!(
+            x.len().is_multiple_of(hidden) && self.bias.len() == hidden,
+            "x must have whole rows, and weight and bias equal lengths"
+        );
+        assert!(
+            residual.is_none_or(|r| r.len() == x.len()),
+            "the residual must have the shape of x"
+        );
         let rows = x.len() / hidden;
         saved.normalized.resize(rows * hidden, 0.0);
         saved.inverse.resize(rows, 0.0);
@@ -49,7 +55,8 @@ impl LayerNorm {
         for_each(true, rows.div_ceil(ROWS), |block| {
             let first = block * ROWS;
             let rows = ROWS.min(rows - first);
-            // SAFETY: each call reads and writes its own rows.
+            // SAFETY: all buffers have `rows` rows from `first` on, and each call accesses only its
+            // own rows.
             unsafe {
                 forward(
                     isa,
@@ -64,7 +71,8 @@ impl LayerNorm {
         });
     }
 
-    /// The output of the forward pass again, from what was kept.
+    /// Recomputes the output of the forward pass from the saved state, which must come from this
+    /// norm.
     pub fn restore(&self, isa: Isa, saved: &SavedNorm, out: &mut Vec<f32>) {
         let hidden = self.weight.len();
         resize(out, saved.normalized.len());
@@ -74,27 +82,34 @@ impl LayerNorm {
             let first = block * ROWS;
             let count = ROWS.min(rows - first);
             let from = saved.normalized[first * hidden..].as_ptr();
-            // SAFETY: each call writes its own rows.
+            // SAFETY: both buffers have `count` rows from `first` on, and each call writes only its
+            // own rows. This relies on saved rows of this norm's width and on a bias of that width,
+            // which are not checked here.
             unsafe { affine(isa, self, from, count, to.pointer().add(first * hidden)) };
         });
     }
 
-    /// The gradient by the output, `(tokens, hidden)`, becomes that by the input (and by the
-    /// residual); those by weight and bias are added to `gradient`.
+    /// Replaces the gradient of the output, `(tokens, hidden)`, by that of the input (and of the
+    /// residual), and adds the gradients of weight and bias to `gradient`.
     ///
     /// # Panics
-    /// If the lengths do not fit.
+    ///
+    /// Panics if the lengths of the slices do not match.
     pub fn backward(&self, isa: Isa, saved: &SavedNorm, d: &mut [f32], gradient: &mut LayerNorm) {
         let hidden = self.weight.len();
         let rows = saved.inverse.len();
-        assert!(d.len() == rows * hidden, "another number of rows");
-        assert!(gradient.weight.len() == hidden && gradient.bias.len() == hidden, "another width");
+        assert!(d.len() == rows * hidden, "d must have the shape of the saved rows");
+        assert!(
+            gradient.weight.len() == hidden && gradient.bias.len() == hidden,
+            "the gradient must have the norm's width"
+        );
         let weight = Shared(gradient.weight.as_mut_ptr());
         let bias = Shared(gradient.bias.as_mut_ptr());
         for_each(true, hidden.div_ceil(COLUMNS), |block| {
             let first = block * COLUMNS;
             let columns = COLUMNS.min(hidden - first);
-            // SAFETY: each call writes its own columns.
+            // SAFETY: both gradients have `hidden` floats, and each call accesses only its own
+            // columns.
             let (weight, bias) = unsafe {
                 (
                     std::slice::from_raw_parts_mut(weight.pointer().add(first), columns),
@@ -116,14 +131,15 @@ impl LayerNorm {
             let count = ROWS.min(rows - first);
             let normalized = saved.normalized[first * hidden..].as_ptr();
             let inverse = saved.inverse[first..].as_ptr();
-            // SAFETY: each call writes its own rows.
+            // SAFETY: all buffers have `count` rows from `first` on, and each call writes only its
+            // own rows. This relies on saved rows of this norm's width, which is not checked here.
             unsafe {
                 backward(isa, self, normalized, inverse, count, out.pointer().add(first * hidden));
             }
         });
     }
 
-    /// Zeros of the same shape, to collect gradients in.
+    /// Returns a norm of zeros with the same shape, in which gradients can be accumulated.
     pub fn zeros_like(&self) -> LayerNorm {
         let zeros = vec![0.0; self.weight.len()];
         LayerNorm { weight: zeros.clone(), bias: zeros, epsilon: self.epsilon }
@@ -131,32 +147,19 @@ impl LayerNorm {
 }
 
 simd_function! {
+    /// Normalises `rows` rows and keeps the normalised rows and the inverse deviations.
+    ///
     /// # Safety
-    /// Pointers cover `rows` rows of the norm's width; `residual` may be null.
+    ///
+    /// The pointers `x`, `residual` (unless null) and `normalized` must be valid for `rows` rows of
+    /// the norm's width, and `inverse` for `rows` floats.
     fn forward(norm: &LayerNorm, x: *mut f32, residual: *const f32, rows: usize,
         normalized: *mut f32, inverse: *mut f32) = forward_kernel;
 }
 
-/// Offsets of the registers of a row and their lengths.
-#[inline(always)]
-fn steps<S: Simd>(hidden: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..hidden).step_by(S::LANES).map(move |at| (at, (hidden - at).min(S::LANES)))
-}
-
-/// Zero in the lanes from `n` on.
-#[inline(always)]
-unsafe fn first_lanes<S: Simd>(x: S::F32, n: usize) -> S::F32 {
-    if n == S::LANES {
-        return x;
-    }
-    let mut lanes = [0.0; 64];
-    // SAFETY: a register fits into the array.
-    unsafe {
-        S::store(lanes.as_mut_ptr(), x);
-        S::load_n(lanes.as_ptr(), n)
-    }
-}
-
+/// # Safety
+///
+/// The contract of [`forward`] must hold, and the CPU must support `S`.
 #[inline(always)]
 unsafe fn forward_kernel<S: Simd>(
     norm: &LayerNorm,
@@ -168,28 +171,13 @@ unsafe fn forward_kernel<S: Simd>(
 ) {
     let hidden = norm.weight.len();
     for row in 0..rows {
-        // SAFETY: offsets stay within one row.
+        // SAFETY: `row < rows`, and `at + n <= hidden`, so every access stays within one row.
         unsafe {
             let (x, kept) = (x.add(row * hidden), normalized.add(row * hidden));
-            let mut sum = S::splat(0.0);
-            for (at, n) in steps::<S>(hidden) {
-                let mut v = load_some::<S>(x.add(at), n);
-                if !residual.is_null() {
-                    v = S::add(v, load_some::<S>(residual.add(row * hidden + at), n));
-                    store_some::<S>(x.add(at), v, n);
-                }
-                sum = S::add(sum, v);
-            }
-            let mean = S::splat(S::sum(sum) / hidden as f32);
-            let mut squares = S::splat(0.0);
-            for (at, n) in steps::<S>(hidden) {
-                let d = first_lanes::<S>(S::sub(load_some::<S>(x.add(at), n), mean), n);
-                squares = S::mul_add(d, d, squares);
-            }
-            let variance = S::sum(squares) / hidden as f32;
-            let scale = 1.0 / (variance + norm.epsilon).sqrt();
+            let residual = if residual.is_null() { residual } else { residual.add(row * hidden) };
+            let (mean, scale) = normalize::<S::Wide>(x, residual, hidden, norm.epsilon);
             *inverse.add(row) = scale;
-            let scale = S::splat(scale);
+            let (mean, scale) = (S::splat(mean), S::splat(scale));
             for (at, n) in steps::<S>(hidden) {
                 let d = S::mul(S::sub(load_some::<S>(x.add(at), n), mean), scale);
                 store_some::<S>(kept.add(at), d, n);
@@ -202,11 +190,17 @@ unsafe fn forward_kernel<S: Simd>(
 }
 
 simd_function! {
+    /// Applies weight and bias to `rows` normalised rows.
+    ///
     /// # Safety
-    /// Pointers cover `rows` rows of the norm's width.
+    ///
+    /// The pointers must be valid for `rows` rows of the norm's width.
     fn affine(norm: &LayerNorm, normalized: *const f32, rows: usize, out: *mut f32) = affine_kernel;
 }
 
+/// # Safety
+///
+/// The contract of [`affine`] must hold, and the CPU must support `S`.
 #[inline(always)]
 unsafe fn affine_kernel<S: Simd>(
     norm: &LayerNorm,
@@ -217,7 +211,7 @@ unsafe fn affine_kernel<S: Simd>(
     let hidden = norm.weight.len();
     for row in 0..rows {
         for (at, n) in steps::<S>(hidden) {
-            // SAFETY: offsets stay within one row.
+            // SAFETY: `row < rows`, and `at + n <= hidden`, so every access stays within one row.
             unsafe {
                 let d = load_some::<S>(normalized.add(row * hidden + at), n);
                 let w = load_some::<S>(norm.weight.as_ptr().add(at), n);
@@ -229,12 +223,19 @@ unsafe fn affine_kernel<S: Simd>(
 }
 
 simd_function! {
+    /// Replaces the gradients of the outputs of `rows` rows by those of the inputs.
+    ///
     /// # Safety
-    /// Pointers cover `rows` rows of the norm's width, `inverse` `rows` floats.
+    ///
+    /// The pointers `normalized` and `d` must be valid for `rows` rows of the norm's width, and
+    /// `inverse` for `rows` floats.
     fn backward(norm: &LayerNorm, normalized: *const f32, inverse: *const f32, rows: usize,
         d: *mut f32) = backward_kernel;
 }
 
+/// # Safety
+///
+/// The contract of [`backward`] must hold, and the CPU must support `S`.
 #[inline(always)]
 unsafe fn backward_kernel<S: Simd>(
     norm: &LayerNorm,
@@ -245,18 +246,11 @@ unsafe fn backward_kernel<S: Simd>(
 ) {
     let hidden = norm.weight.len();
     for row in 0..rows {
-        // SAFETY: offsets stay within one row.
+        // SAFETY: `row < rows`, and `at + n <= hidden`, so every access stays within one row.
         unsafe {
             let (d, kept) = (d.add(row * hidden), normalized.add(row * hidden));
-            let (mut sum, mut dot) = (S::splat(0.0), S::splat(0.0));
-            for (at, n) in steps::<S>(hidden) {
-                let w = load_some::<S>(norm.weight.as_ptr().add(at), n);
-                let g = S::mul(load_some::<S>(d.add(at), n), w);
-                sum = S::add(sum, g);
-                dot = S::mul_add(g, load_some::<S>(kept.add(at), n), dot);
-            }
-            let mean = S::splat(S::sum(sum) / hidden as f32);
-            let along = S::splat(S::sum(dot) / hidden as f32);
+            let (sum, dot) = sums::<S::Wide>(norm, d, kept);
+            let (mean, along) = (S::splat(sum / hidden as f32), S::splat(dot / hidden as f32));
             let scale = S::splat(*inverse.add(row));
             for (at, n) in steps::<S>(hidden) {
                 let w = load_some::<S>(norm.weight.as_ptr().add(at), n);
@@ -266,5 +260,26 @@ unsafe fn backward_kernel<S: Simd>(
                 store_some::<S>(d.add(at), S::mul(scale, rest), n);
             }
         }
+    }
+}
+
+/// Returns the sums of `g` and of `g · n` over a row, with `g = d · weight` and `n` in `kept`.
+///
+/// # Safety
+///
+/// The pointers must be valid for a row of the norm's width, and the CPU must support `W`, which
+/// has sixteen lanes.
+#[inline(always)]
+unsafe fn sums<W: Simd>(norm: &LayerNorm, d: *const f32, kept: *const f32) -> (f32, f32) {
+    // SAFETY: `at + n` is at most the norm's width, so every access stays within the row.
+    unsafe {
+        let (mut sum, mut dot) = (W::splat(0.0), W::splat(0.0));
+        for (at, n) in steps::<W>(norm.weight.len()) {
+            let w = load_some::<W>(norm.weight.as_ptr().add(at), n);
+            let g = W::mul(load_some::<W>(d.add(at), n), w);
+            sum = W::add(sum, g);
+            dot = W::mul_add(g, load_some::<W>(kept.add(at), n), dot);
+        }
+        (W::sum(sum), W::sum(dot))
     }
 }

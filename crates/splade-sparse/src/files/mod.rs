@@ -9,27 +9,44 @@
 //! [`VectorReader`] reads all of them. `docs/formats.md` is the specification. [`ParquetTexts`] reads
 //! texts.
 
-mod error;
+#[cfg(feature = "files")]
 mod ndjson;
+#[cfg(feature = "files")]
 mod parquet;
-mod part;
+#[cfg(feature = "files")]
+mod parquet_file;
+#[cfg(feature = "files")]
 mod reader;
+#[cfg(feature = "files")]
+mod shard_spec;
+#[cfg(feature = "files")]
 mod shards;
 mod text;
+#[cfg(feature = "files")]
 mod texts;
 
-pub use error::FileError;
+#[cfg(feature = "files")]
 pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
+#[cfg(feature = "files")]
 pub use parquet::{ParquetReader, ParquetWriter};
-pub use part::Part;
+#[cfg(feature = "files")]
 pub use reader::{VectorReader, vector_files};
+#[cfg(feature = "files")]
+pub use shard_spec::ShardSpec;
+#[cfg(feature = "files")]
 pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, difference};
-pub use text::{Lines, aside, open_text, sync_and_rename};
+pub use splade_io::{FileError, Lines, open_text};
+// The program and splade-train still call these; splade-io's `NewFile` takes their place.
+#[doc(hidden)]
+pub use text::{aside, sync_and_rename};
+#[cfg(feature = "files")]
 pub use texts::{ParquetTexts, TextRow};
 
+#[cfg(feature = "files")]
 use crate::SparseVector;
 
 /// A vector and the id of its text.
+#[cfg(feature = "files")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorRow {
     /// The id of the text.
@@ -39,6 +56,7 @@ pub struct VectorRow {
 }
 
 /// A file of rows that is being written.
+#[cfg(feature = "files")]
 pub trait RowWriter {
     /// Appends a row.
     ///

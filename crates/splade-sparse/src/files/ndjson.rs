@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::error::FileError;
 use super::{RowWriter, VectorRow};
 use crate::{SparseVector, TermId};
+use splade_io::FileError;
 
 /// How rows look.
 pub struct RowFormat {

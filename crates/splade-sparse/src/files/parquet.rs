@@ -21,9 +21,9 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
 
-use super::error::FileError;
-use super::{RowWriter, VectorRow};
+use super::{RowWriter, VectorRow, parquet_file};
 use crate::{SparseVector, TermId};
+use splade_io::FileError;
 
 /// Terms after which a row group ends: 8 MB of numbers.
 const GROUP_TERMS: usize = 1 << 20;
@@ -82,10 +82,8 @@ impl<W: Write + Send> ParquetWriter<W> {
                 .set_key_value_metadata(Some(about));
             SerializedFileWriter::new(writer, Arc::new(schema()?), Arc::new(properties.build()))
         };
-        match build() {
-            Ok(file) => Ok(Self { path, file, group: Group::default() }),
-            Err(source) => Err(FileError::Parquet { path, source }),
-        }
+        let file = build().map_err(FileError::format(&path))?;
+        Ok(Self { path, file, group: Group::default() })
     }
 
     fn end_group(&mut self) -> Result<(), FileError> {
@@ -115,7 +113,7 @@ impl<W: Write + Send> ParquetWriter<W> {
             columns.close()?;
             Ok(())
         };
-        write().map_err(|source| FileError::Parquet { path: self.path.clone(), source })
+        write().map_err(FileError::format(&self.path))
     }
 }
 
@@ -141,7 +139,7 @@ impl<W: Write + Send> RowWriter for ParquetWriter<W> {
         self.end_group()?;
         let Self { path, file, .. } = *self;
         let flushed = file.into_inner().and_then(|mut file| Ok(file.flush()?));
-        flushed.map_err(|source| FileError::Parquet { path, source })
+        flushed.map_err(FileError::format(&path))
     }
 }
 
@@ -200,9 +198,7 @@ impl ParquetReader {
     /// # Errors
     /// If it is no Parquet file, or has not the columns.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let file = File::open(path).map_err(FileError::io("open", path))?;
-        let file = SerializedFileReader::new(file)
-            .map_err(|source| FileError::Parquet { path: path.to_path_buf(), source })?;
+        let file = parquet_file::open(path)?;
         let schema = file.metadata().file_metadata().schema_descr_ptr();
         let find = |names: &[&str]| {
             let at = |name: &&str| {
@@ -249,9 +245,8 @@ impl ParquetReader {
         if self.group >= self.file.num_row_groups() {
             return Ok(None);
         }
-        let Columns { ids, indices, values } = self
-            .read_group()
-            .map_err(|source| FileError::Parquet { path: self.path.clone(), source })?;
+        let Columns { ids, indices, values } =
+            parquet_file::decode(&self.path, || self.read_group())?;
         let at = self.group;
         self.group += 1;
         if ids.len() != indices.len() || ids.len() != values.len() {
@@ -322,7 +317,7 @@ fn read_ids(group: &dyn RowGroupReader, at: usize) -> Result<Vec<String>, Parque
         Ok(id) => Ok(id.to_owned()),
         Err(_) => Err(ParquetError::General("an id is not UTF-8".to_owned())),
     };
-    let ids = match group.get_column_reader(at)? {
+    let ids = match parquet_file::column(group, at)? {
         ColumnReader::ByteArrayColumnReader(reader) => {
             read_column(reader, rows)?.values.iter().map(text).collect::<Result<Vec<_>, _>>()?
         }
@@ -381,7 +376,7 @@ fn read_lists<T: Copy>(
         (numbers(column.values), column.definition, column.repetition)
     }
     let rows = group_rows(group);
-    let (numbers, definition, repetition) = match group.get_column_reader(at)? {
+    let (numbers, definition, repetition) = match parquet_file::column(group, at)? {
         ColumnReader::Int32ColumnReader(r) => {
             split(read_column::<Int32Type>(r, rows)?, Numbers::I32)
         }

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::VectorRow;
-use super::error::FileError;
 use super::ndjson::parse_row;
 use super::parquet::ParquetReader;
-use super::part::check_parts;
+use super::shard_spec::check_shards;
 use super::shards::{MANIFEST, Manifest};
-use super::text::Lines;
 use crate::TermId;
+use splade_io::{FileError, Lines};
 
 /// Gives the term of a key of NDJSON rows.
 type TermOf<'a> = dyn Fn(&str) -> Option<TermId> + 'a;
@@ -136,7 +135,7 @@ pub fn vector_files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
         }
     }
     files.sort();
-    check_parts(path, &files)?;
+    check_shards(path, &files)?;
     match files.is_empty() {
         true => Err(FileError::form(path, "there is no .parquet, .ndjson or .jsonl file")),
         false => Ok(files),

@@ -1,6 +1,6 @@
 //! A folder of vectors in shards, which can be interrupted and resumed.
 //!
-//! A shard is written aside, synced and renamed, and only then named in `manifest.json`, itself
+//! A shard is written under a temporary name, synced and renamed, and only then named in `manifest.json`, itself
 //! replaced as a whole. So the manifest never names a row that is not on the disk, and a run that
 //! resumes skips as many texts as the manifest has rows: none is lost and none there twice.
 
@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::RowWriter;
-use super::error::FileError;
-use super::text::{aside, sync_and_rename};
 use crate::SparseVector;
+use splade_io::{FileError, NewFile, OutputFolder, write_file};
 
 /// The name of the manifest in its folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -37,6 +36,18 @@ impl ShardForm {
     /// Vectors that [`VectorReader`](super::VectorReader) reads.
     pub fn vectors(extension: &'static str, rows: u64) -> Self {
         Self { format: VECTORS, stem: "vectors", extension, rows }
+    }
+
+    /// The name of the file with a number.
+    fn file_name(&self, number: usize) -> String {
+        format!("{}-{number:05}.{}", self.stem, self.extension)
+    }
+
+    /// Whether a name is one of [`file_name`](Self::file_name).
+    fn is_shard(&self, name: &str) -> bool {
+        let number = name.strip_prefix(self.stem).and_then(|rest| rest.strip_prefix('-'));
+        let number = number.and_then(|rest| rest.strip_suffix(self.extension)?.strip_suffix('.'));
+        number.and_then(|number| number.parse().ok()).is_some_and(|n| self.file_name(n) == name)
     }
 
     /// The same with other numbers of rows in a file.
@@ -109,17 +120,16 @@ impl Manifest {
         let path = dir.join(MANIFEST);
         let text = serde_json::to_string_pretty(self)
             .expect("a manifest has string keys only: this is a bug");
-        std::fs::write(aside(&path), text + "\n").map_err(FileError::io("write", &path))?;
-        sync_and_rename(&path)
+        write_file(&path, (text + "\n").as_bytes())
     }
 }
 
 /// Creates the file of a shard at a path; the number is that of the rows before it.
 pub type CreateShard<'a> = dyn Fn(&Path, u64) -> Result<Box<dyn RowWriter + 'a>, FileError> + 'a;
 
-/// A folder of vectors that is being written.
+/// A folder of vectors that is being written, by one process at a time.
 pub struct ShardedWriter<'a> {
-    dir: PathBuf,
+    folder: OutputFolder,
     manifest: Manifest,
     form: ShardForm,
     create: Box<CreateShard<'a>>,
@@ -128,13 +138,15 @@ pub struct ShardedWriter<'a> {
 
 struct OpenShard<'a> {
     writer: Box<dyn RowWriter + 'a>,
+    /// The file that `writer` writes.
+    file: NewFile,
     rows: u64,
     last_id: String,
 }
 
 impl std::fmt::Debug for ShardedWriter<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ShardedWriter").field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("ShardedWriter").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
@@ -143,8 +155,8 @@ impl<'a> ShardedWriter<'a> {
     /// `create`.
     ///
     /// # Errors
-    /// If the folder already has vectors and is not to be resumed, or was begun with other
-    /// settings, or cannot be written.
+    /// If the folder already has vectors and is not to be resumed, was begun with other settings, has
+    /// files of somebody else, is being written by another process, or cannot be written.
     pub fn open(
         dir: &Path,
         settings: Value,
@@ -152,8 +164,8 @@ impl<'a> ShardedWriter<'a> {
         form: ShardForm,
         create: Box<CreateShard<'a>>,
     ) -> Result<Self, FileError> {
-        std::fs::create_dir_all(dir).map_err(FileError::io("create", dir))?;
-        let manifest = if dir.join(MANIFEST).exists() {
+        let folder = OutputFolder::open(dir, MANIFEST)?;
+        let manifest = if folder.is_marked() {
             let manifest = Manifest::read_format(dir, form.format)?;
             if !resume {
                 return Err(FileError::form(
@@ -167,6 +179,9 @@ impl<'a> ShardedWriter<'a> {
                     format!("the vectors were begun with other settings: {difference}"),
                 ));
             }
+            // Exports have more files than shards.
+            let is_ours = |name: &str| form.format != VECTORS || form.is_shard(name);
+            folder.remove_temporaries(is_ours)?;
             manifest
         } else {
             let manifest = Manifest {
@@ -180,7 +195,7 @@ impl<'a> ShardedWriter<'a> {
             manifest.write(dir)?;
             manifest
         };
-        Ok(Self { dir: dir.to_path_buf(), manifest, form, create, open: None })
+        Ok(Self { folder, manifest, form, create, open: None })
     }
 
     /// What is on the disk already.
@@ -189,9 +204,8 @@ impl<'a> ShardedWriter<'a> {
     }
 
     fn shard_path(&self) -> (String, PathBuf) {
-        let ShardForm { stem, extension, .. } = self.form;
-        let name = format!("{stem}-{:05}.{extension}", self.manifest.shards.len());
-        let path = self.dir.join(&name);
+        let name = self.form.file_name(self.manifest.shards.len());
+        let path = self.folder.path().join(&name);
         (name, path)
     }
 
@@ -202,11 +216,11 @@ impl<'a> ShardedWriter<'a> {
     pub fn end_shard(&mut self) -> Result<(), FileError> {
         let Some(shard) = self.open.take() else { return Ok(()) };
         shard.writer.finish()?;
-        let (file, path) = self.shard_path();
-        sync_and_rename(&path)?;
+        shard.file.commit()?;
+        let (file, _) = self.shard_path();
         self.manifest.rows += shard.rows;
         self.manifest.shards.push(Shard { file, rows: shard.rows, last_id: shard.last_id });
-        self.manifest.write(&self.dir)
+        self.manifest.write(self.folder.path())
     }
 
     /// Ends the last shard though more rows are to come: whoever resumes goes on after it.
@@ -223,8 +237,9 @@ impl RowWriter for ShardedWriter<'_> {
     fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
         if self.open.is_none() {
             let (_, path) = self.shard_path();
-            let writer = (self.create)(&aside(&path), self.manifest.rows)?;
-            self.open = Some(OpenShard { writer, rows: 0, last_id: String::new() });
+            let file = NewFile::create(&path)?;
+            let writer = (self.create)(file.temporary_path(), self.manifest.rows)?;
+            self.open = Some(OpenShard { writer, file, rows: 0, last_id: String::new() });
         }
         let Some(shard) = &mut self.open else { return Ok(()) };
         shard.writer.write(id, vector)?;
@@ -239,7 +254,7 @@ impl RowWriter for ShardedWriter<'_> {
     fn finish(mut self: Box<Self>) -> Result<(), FileError> {
         self.end_shard()?;
         self.manifest.complete = true;
-        self.manifest.write(&self.dir)
+        self.manifest.write(self.folder.path())
     }
 }
 

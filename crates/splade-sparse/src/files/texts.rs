@@ -12,7 +12,8 @@ use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::error::FileError;
+use super::parquet_file;
+use splade_io::FileError;
 
 /// Rows that are read at once.
 const BATCH: usize = 1024;
@@ -66,9 +67,7 @@ impl ParquetTexts {
         title: Option<&str>,
         text: &str,
     ) -> Result<Self, FileError> {
-        let file = File::open(path).map_err(FileError::io("open", path))?;
-        let file = SerializedFileReader::new(file)
-            .map_err(|source| FileError::Parquet { path: path.to_path_buf(), source })?;
+        let file = parquet_file::open(path)?;
         let schema = file.metadata().file_metadata().schema_descr_ptr();
         let place = |name: &str| {
             let is_it = |parts: &[String]| matches!(parts, [part] if part == name);
@@ -114,8 +113,8 @@ impl ParquetTexts {
     /// # Errors
     /// If the file is damaged, or a row has no id or no text.
     pub fn next_rows(&mut self) -> Result<Vec<TextRow>, FileError> {
-        let rows =
-            self.read().map_err(|source| FileError::Parquet { path: self.path.clone(), source })?;
+        let path = self.path.clone();
+        let rows = parquet_file::decode(&path, || self.read())?;
         let first = self.rows + 1;
         self.rows += rows.len() as u64;
         let row = |((id, title, text), row): ((Option<_>, Option<_>, Option<_>), u64)| {
@@ -151,7 +150,7 @@ impl ParquetTexts {
             }
             let group = self.file.get_row_group(self.group)?;
             self.group += 1;
-            let reader = |at: usize| group.get_column_reader(at);
+            let reader = |at: usize| parquet_file::column(&*group, at);
             let columns = Columns {
                 id: reader(self.columns.id)?,
                 title: self.columns.title.map(reader).transpose()?,

@@ -1,9 +1,10 @@
-//! The embedded dictionary, laid out once into a file that later starts map.
+//! Expands a packed dictionary once into a file that later starts memory-map.
 //!
-//! Laying out takes a third of a second; mapping and checking the file some milliseconds. The file
-//! is named by the checksum and size of the packed dictionary and the version of the layout. It is
-//! written aside and renamed, and used only if its own checksum holds: a stale or damaged one is
-//! replaced. Where it cannot be written, the dictionary stays in memory.
+//! Expanding the dictionary takes a third of a second; mapping and checking the file takes some
+//! milliseconds. The file name contains the checksum and the size of the packed dictionary and the
+//! version of the layout. The file is written under a temporary name and renamed, and it is used
+//! only if its own checksum matches; an outdated or damaged file is replaced. If the file cannot be
+//! written, the dictionary stays in memory.
 #![allow(unsafe_code, reason = "mapping a file")]
 
 use std::fs::File;
@@ -13,12 +14,13 @@ use std::path::{Path, PathBuf};
 use super::image::Dictionary;
 use super::packed;
 
-/// Changes with every change of the image's layout.
+/// The version of the image's layout, which changes with every change of the layout.
 const LAYOUT: u32 = 2;
-/// After the image: its checksum, in 8 bytes.
+/// The length of the checksum after the image in bytes.
 const TRAILER: usize = 8;
 
-/// The folder for such files: `LIGHT_SPLADE_CACHE`, else `light-splade` in the user's cache folder.
+/// Returns the folder for cached files: `LIGHT_SPLADE_CACHE`, or else `light-splade` in the user's
+/// cache folder.
 pub(crate) fn default_folder() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folder) = set("LIGHT_SPLADE_CACHE") {
@@ -31,7 +33,7 @@ pub(crate) fn default_folder() -> Option<PathBuf> {
     Some(base.join("light-splade"))
 }
 
-/// The dictionary of a packed file, mapped from `folder` if that is possible.
+/// Opens a packed dictionary, mapped from a file in `folder` if possible.
 pub(crate) fn open(packed: &[u8], folder: Option<&Path>) -> Result<Dictionary, String> {
     let (key, size) = (crc32fast::hash(packed), packed.len());
     let endian = if cfg!(target_endian = "little") { "le" } else { "be" };
@@ -42,16 +44,18 @@ pub(crate) fn open(packed: &[u8], folder: Option<&Path>) -> Result<Dictionary, S
     }
     let dictionary = Dictionary::build(&packed::unpack(packed)?);
     if let Some(file) = file {
-        // Only a later start would be faster: no reason to fail now.
+        // A failure only makes later starts slower, so it is ignored.
         let _ = write(&file, dictionary.bytes());
     }
     Ok(dictionary)
 }
 
-/// The file as a dictionary, if it is whole.
+/// Maps a file as a dictionary, or returns `None` if it is missing or damaged.
 fn map(path: &Path) -> Option<Dictionary> {
     let file = File::open(path).ok()?;
-    // SAFETY: the file is replaced by renaming only, never written in place.
+    // SAFETY: a cached file is never modified in place: writers create a temporary file and rename
+    // it, and the mapping keeps the old file alive. Another program that modifies the file would
+    // break this assumption.
     let bytes = unsafe { memmap2::Mmap::map(&file) }.ok()?;
     let (image, trailer) = bytes.split_at_checked(bytes.len().checked_sub(TRAILER)?)?;
     let expected = u64::from_le_bytes(trailer.try_into().ok()?);
@@ -59,15 +63,17 @@ fn map(path: &Path) -> Option<Dictionary> {
         return None;
     }
     let image = image.len();
-    // SAFETY: as above.
+    // SAFETY: the same file is mapped again without the trailer; see above. Its length was checked
+    // against the first mapping.
     let map = unsafe { memmap2::MmapOptions::new().len(image).map(&file) }.ok()?;
     Dictionary::mapped(map)
 }
 
+/// Writes an image with its checksum under a temporary name and renames the file.
 fn write(path: &Path, image: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    // Two processes may write at once: each has a name of its own.
+    // Two processes may write at the same time, so each has a name of its own.
     let aside = path.with_extension(format!("{}.tmp", std::process::id()));
     let result = (|| {
         let mut file = File::create(&aside)?;
@@ -85,12 +91,13 @@ fn write(path: &Path, image: &[u8]) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mecab::pack;
     use crate::mecab::parts::Parts;
 
-    /// A cache that was written is used; a damaged one is not, and is replaced.
+    /// Checks that a cached file is used, and that a damaged one is replaced.
     #[test]
     fn damaged_files_are_replaced() {
-        let packed = packed::pack(&Parts::sample()).expect("packed");
+        let packed = pack::pack(&Parts::sample()).expect("packed");
         let folder = tempfile::tempdir().expect("a folder");
         let image = open(&packed, Some(folder.path())).expect("built").bytes().to_vec();
         let file = std::fs::read_dir(folder.path()).expect("listed").next().expect("a file");

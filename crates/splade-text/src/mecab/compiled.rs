@@ -1,8 +1,8 @@
 //! Reads a compiled MeCab dictionary: `sys.dic`, `unk.dic`, `char.bin` and `matrix.bin` of format
 //! version 102, in UTF-8.
 //!
-//! `sys.dic` and `unk.dic` hold a double array (Aoe 1989) from surfaces to runs of tokens of 16
-//! bytes. `matrix.bin` holds the connection costs, `char.bin` the categories of characters.
+//! `sys.dic` and `unk.dic` hold a double array (Aoe 1989) that maps surfaces to runs of tokens, 16
+//! bytes each. `matrix.bin` holds the connection costs and `char.bin` the character categories.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,9 +14,12 @@ use crate::error::TextError;
 const FILES: [&str; 4] = ["sys.dic", "unk.dic", "char.bin", "matrix.bin"];
 const MAGIC: u32 = 0xef71_8f77;
 const VERSION: u32 = 102;
+/// The length of the header of `sys.dic` and `unk.dic` in bytes.
 const HEADER: usize = 72;
+/// The length of a category name in `char.bin` in bytes.
 const CATEGORY_NAME: usize = 32;
-/// MeCab's compiler reads lines of 8192 bytes: a longer surface is damage.
+/// The length limit of a surface in bytes. MeCab's compiler reads lines of 8192 bytes, so a longer
+/// surface is damage.
 const MAX_SURFACE: usize = 8192;
 
 /// Reads a dictionary folder.
@@ -30,7 +33,7 @@ pub(crate) fn read(dir: &Path) -> Result<Parts, TextError> {
     parse(&bytes).map_err(|(name, message)| TextError::Invalid { path: dir.join(name), message })
 }
 
-/// Reads the contents of [`FILES`]; an error names the file.
+/// Parses the contents of [`FILES`]. An error comes with the name of its file.
 fn parse([system, unknown, chars, matrix]: &[Vec<u8>; 4]) -> Result<Parts, (&'static str, String)> {
     let of = |file: usize| move |message: String| (FILES[file], message);
     let system = Words::parse(system).map_err(of(0))?;
@@ -61,8 +64,8 @@ fn parse([system, unknown, chars, matrix]: &[Vec<u8>; 4]) -> Result<Parts, (&'st
                 right: classes.right[usize::from(token.right)],
                 cost: token.cost,
             };
-            // Of tokens that share both classes only the cheapest can win; of equal ones the
-            // first, which the search meets last.
+            // Of tokens that share both classes, only the cheapest can win. Of equally cheap ones
+            // the first wins, because the search meets it last.
             let same = |t: &Token| t.left == token.left && t.right == token.right;
             match parts.tokens[first..].iter().position(same) {
                 None => parts.tokens.push(token),
@@ -76,7 +79,7 @@ fn parse([system, unknown, chars, matrix]: &[Vec<u8>; 4]) -> Result<Parts, (&'st
         let count = parts.tokens.len() - first;
         parts
             .counts
-            .push(u8::try_from(count).map_err(|_| format!("{count} tokens of one surface"))?);
+            .push(u8::try_from(count).map_err(|_| format!("a surface has {count} tokens"))?);
         Ok(())
     };
     for (surface, run) in &surfaces {
@@ -88,7 +91,7 @@ fn parse([system, unknown, chars, matrix]: &[Vec<u8>; 4]) -> Result<Parts, (&'st
     for name in &names {
         let found = categories.iter().find(|(surface, _)| surface == name);
         let (_, run) = found.ok_or_else(|| {
-            of(1)(format!("no unknown words of {}", String::from_utf8_lossy(name)))
+            of(1)(format!("category {} has no unknown words", String::from_utf8_lossy(name)))
         })?;
         let tokens = unknown.run(*run).map_err(of(1))?;
         push(tokens, &mut parts).map_err(of(1))?;
@@ -97,9 +100,9 @@ fn parse([system, unknown, chars, matrix]: &[Vec<u8>; 4]) -> Result<Parts, (&'st
     Ok(parts)
 }
 
-/// `sys.dic` or `unk.dic`.
+/// The contents of `sys.dic` or `unk.dic`.
 struct Words {
-    /// Base and check of the double array.
+    /// The base and the check of each unit of the double array.
     units: Vec<(i32, u32)>,
     tokens: Vec<Token>,
 }
@@ -107,10 +110,13 @@ struct Words {
 impl Words {
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() < HEADER || (u32_at(bytes, 0) ^ MAGIC) as usize != bytes.len() {
-            return Err("not a compiled MeCab dictionary, or cut off".to_owned());
+            return Err("not a compiled MeCab dictionary, or the file is cut off".to_owned());
         }
         if u32_at(bytes, 4) != VERSION {
-            return Err(format!("format version {}, not {VERSION}", u32_at(bytes, 4)));
+            return Err(format!(
+                "format version {} is not supported, only {VERSION}",
+                u32_at(bytes, 4)
+            ));
         }
         let charset = String::from_utf8_lossy(&bytes[40..HEADER]);
         let charset = charset.trim_end_matches('\0').to_ascii_lowercase();
@@ -124,7 +130,7 @@ impl Words {
         let (Some(units), Some(tokens)) =
             (body.get(..units), body.get(units..units.saturating_add(tokens)))
         else {
-            return Err("the sections are larger than the file".to_owned());
+            return Err("the sections extend past the end of the file".to_owned());
         };
         Ok(Self {
             units: units.chunks_exact(8).map(|u| (u32_at(u, 0) as i32, u32_at(u, 4))).collect(),
@@ -139,26 +145,27 @@ impl Words {
         })
     }
 
-    /// All surfaces with their runs of tokens, in no order.
+    /// Returns all surfaces with their runs of tokens, in arbitrary order.
     fn surfaces(&self) -> Result<Vec<(Vec<u8>, u32)>, String> {
-        // A unit `base + byte + 1` whose check is `base` follows a unit of that base; the unit
-        // `base` itself ends a surface, with the run as its negated value.
+        // A unit `base + byte + 1` whose check is `base` is a child of the unit with that base. The
+        // unit `base` itself ends a surface and holds the negated run of its tokens.
         let mut followers: HashMap<u32, Vec<u32>> = HashMap::new();
         for (i, (base, check)) in self.units.iter().enumerate().skip(1) {
             if *check != 0 || *base != 0 {
                 followers.entry(*check).or_default().push(i as u32);
             }
         }
-        let root = self.units.first().ok_or("an empty double array")?.0 as u32;
+        let root = self.units.first().ok_or("the double array is empty")?.0 as u32;
         let mut surfaces = Vec::new();
-        // Depth first: a unit with its last byte and the length of its surface.
+        // The traversal is depth first. An entry has the base of a unit, its last byte and the
+        // length of its surface.
         let mut open = vec![(root, 0u8, 0usize)];
         let mut surface = Vec::new();
         let (mut steps, mut bytes) = (0, 0);
         while let Some((base, byte, length)) = open.pop() {
             steps += 1;
             if steps > self.units.len() {
-                return Err("a cycle in the double array".to_owned());
+                return Err("the double array has a cycle".to_owned());
             }
             if length > 0 {
                 surface.truncate(length - 1);
@@ -170,7 +177,7 @@ impl Words {
             {
                 bytes += length;
                 if bytes > MAX_SURFACES {
-                    return Err(format!("surfaces of over {MAX_SURFACES} bytes"));
+                    return Err(format!("the surfaces have more than {MAX_SURFACES} bytes"));
                 }
                 surfaces.push((surface.clone(), (-(i64::from(*value)) - 1) as u32));
             }
@@ -181,7 +188,7 @@ impl Words {
                     && next >= 0
                 {
                     if length == MAX_SURFACE {
-                        return Err(format!("a surface of over {MAX_SURFACE} bytes"));
+                        return Err(format!("a surface has more than {MAX_SURFACE} bytes"));
                     }
                     open.push((next as u32, byte, length + 1));
                 }
@@ -190,23 +197,23 @@ impl Words {
         Ok(surfaces)
     }
 
-    /// The tokens of a surface.
+    /// Returns the tokens of a surface.
     fn run(&self, run: u32) -> Result<&[Token], String> {
         let (start, count) = ((run >> 8) as usize, (run & 0xff) as usize);
         self.tokens
             .get(start..start + count)
-            .ok_or_else(|| "a run of tokens past the end".to_owned())
+            .ok_or_else(|| "a run of tokens extends past the end".to_owned())
     }
 }
 
-/// Names of the categories, and the character table.
+/// The names of the categories, and the character table.
 type Chars = (Vec<Vec<u8>>, Vec<u32>);
 
 fn parse_chars(bytes: &[u8]) -> Result<Chars, String> {
-    let cut_off = || "cut off".to_owned();
+    let cut_off = || "the file is cut off".to_owned();
     let count = bytes.get(..4).map(|b| u32_at(b, 0) as usize).ok_or_else(cut_off)?;
     if count > 32 {
-        return Err(format!("{count} categories"));
+        return Err(format!("the file has {count} categories, but the limit is 32"));
     }
     let names = bytes.get(4..4 + count * CATEGORY_NAME).ok_or_else(cut_off)?;
     let names = names
@@ -218,12 +225,13 @@ fn parse_chars(bytes: &[u8]) -> Result<Chars, String> {
     if chars.len() < CHARS - 1 {
         return Err(cut_off());
     }
-    // The table ends before U+FFFF; MeCab reads zeros there.
+    // The table ends before U+FFFF, where MeCab reads zeros.
     chars.resize(CHARS, 0);
     Ok((names, chars))
 }
 
-/// `matrix.bin`: `costs[right of the first + rights · left of the second]`.
+/// The contents of `matrix.bin`:
+/// `costs[right class of the first + rights · left class of the second]`.
 struct Connections {
     rights: usize,
     lefts: usize,
@@ -232,19 +240,19 @@ struct Connections {
 
 impl Connections {
     fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let sizes = bytes.get(..4).ok_or("cut off")?;
+        let sizes = bytes.get(..4).ok_or("the file is cut off")?;
         let (rights, lefts) = (usize::from(u16_at(sizes, 0)), usize::from(u16_at(sizes, 2)));
         let costs: Vec<i16> = bytes[4..].chunks_exact(2).map(|c| u16_at(c, 0) as i16).collect();
         if rights == 0 || lefts == 0 || costs.len() != rights * lefts {
-            return Err(format!("{} costs, not {rights} x {lefts}", costs.len()));
+            return Err(format!("the matrix has {} costs, not {rights} x {lefts}", costs.len()));
         }
         Ok(Self { rights, lefts, costs })
     }
 }
 
-/// Context classes after equal ones were merged.
+/// The context classes after equal ones have been merged.
 struct Classes {
-    /// New class of each old one; `u16::MAX` where no token has it.
+    /// The new class of each old one, or `u16::MAX` if no token has it.
     left: Vec<u16>,
     right: Vec<u16>,
     right_count: usize,
@@ -258,13 +266,13 @@ impl Classes {
     ) -> Result<Self, String> {
         let Connections { rights, lefts, costs } = connections;
         let (mut left_used, mut right_used) = (vec![false; *lefts], vec![false; *rights]);
-        // Class 0 is that of the start and the end of a text.
+        // Class 0 belongs to the start and the end of a text.
         (left_used[0], right_used[0]) = (true, true);
         for token in tokens {
             let left = left_used.get_mut(usize::from(token.left));
             let right = right_used.get_mut(usize::from(token.right));
             let (Some(left), Some(right)) = (left, right) else {
-                return Err("a token of a class that the matrix does not have".to_owned());
+                return Err("a token has a class that the matrix does not have".to_owned());
             };
             (*left, *right) = (true, true);
         }
@@ -280,7 +288,8 @@ impl Classes {
     }
 }
 
-/// Numbers the used lines so that equal ones share a number; also the first line of each number.
+/// Numbers the used lines so that equal ones share a number. Also returns the first line of each
+/// number.
 fn distinct(used: &[bool], line: impl Fn(usize) -> Vec<i16>) -> (Vec<u16>, Vec<usize>) {
     let mut numbers = HashMap::new();
     let mut firsts = Vec::new();
@@ -329,7 +338,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// A damaged dictionary is an error or, where nobody can tell, searched without panic.
+        /// Checks that a damaged dictionary is an error or, if the damage cannot be detected, is
+        /// searched without a panic.
         #[test]
         fn damaged_files_do_no_harm(
             file in 0usize..4,
@@ -344,7 +354,7 @@ mod tests {
             if let Some(cut) = cut {
                 let length = cut.index(files[file].len());
                 files[file].truncate(length);
-                // With a length that fits, so that what follows is reached.
+                // The length field is corrected, so that the code after its check is reached.
                 if file < 2 && length >= HEADER {
                     files[file][..4].copy_from_slice(&(length as u32 ^ MAGIC).to_le_bytes());
                 }

@@ -1,17 +1,18 @@
-//! A dictionary laid out for searching: one run of bytes, in memory or mapped from a file.
+//! A dictionary laid out for searching as one contiguous image, in memory or in a mapped file.
 //!
-//! Surfaces are a trie over characters in an open-addressing hash table; the first character has a
-//! table of its own. The layout is native to the machine and never leaves it, see [`super::cache`].
+//! Surfaces are stored in a trie over characters, whose edges are in an open-addressing hash table;
+//! the first characters have a table of their own. The layout is native to the machine and is never
+//! copied to another one; see [`super::cache`].
 
 use super::parts::{CHARS, CharInfo, Parts, Token};
 
-/// Code points that have an entry in the table of first characters: three planes. Surfaces that
-/// start with a later one are found by the hash table.
+/// The number of code points in the table of first characters: three planes. Surfaces that start
+/// with a later code point are found in the hash table.
 const ROOTS: usize = 0x3_0000;
-/// Key of an empty slot: no node has so high a number.
+/// The key of an empty slot, which is larger than any node number.
 const EMPTY: u32 = u32::MAX;
 
-/// Numbers at the start of an image, 8 bytes each.
+/// The number of integers at the start of an image, 8 bytes each.
 const HEADER: usize = 8;
 
 /// A dictionary that can be searched.
@@ -21,7 +22,7 @@ pub(crate) struct Dictionary {
     sections: Sections,
 }
 
-/// Where the image lies.
+/// The memory that holds the image.
 enum Memory {
     Owned(Vec<u64>),
     Mapped(memmap2::Mmap),
@@ -36,7 +37,7 @@ impl std::fmt::Debug for Memory {
     }
 }
 
-/// Sizes and places (in bytes) of the parts of an image.
+/// The sizes of an image's parts and their offsets in bytes.
 #[derive(Debug, Clone, Copy)]
 struct Sections {
     right_classes: usize,
@@ -51,18 +52,18 @@ struct Sections {
     end: usize,
 }
 
-/// What a node of the trie leads to.
+/// An edge of the trie: the node, the character, and the child that they lead to.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 struct Slot {
     node: u32,
     character: u32,
     child: u32,
-    /// Tokens of the surface that ends here: first token times 256 plus their number.
+    /// The tokens of the surface that ends here: the first token times 256 plus their number.
     run: u32,
 }
 
-/// A token in an image.
+/// A token as stored in an image.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 struct StoredToken {
@@ -73,7 +74,7 @@ struct StoredToken {
 }
 
 impl Dictionary {
-    /// Lays a checked dictionary out in memory.
+    /// Lays out a checked dictionary in memory.
     pub(crate) fn build(parts: &Parts) -> Self {
         let trie = Trie::build(parts);
         let mut first = 0u32;
@@ -98,7 +99,7 @@ impl Dictionary {
             0,
         ];
         let sections = Sections::of(&header.map(|x| x as u64))
-            .expect("sections fit into memory: this is a bug");
+            .expect("the sections fit into memory: this is a bug");
         let mut memory = vec![0u64; sections.end.div_ceil(8)];
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
         let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
@@ -112,7 +113,7 @@ impl Dictionary {
         Self { memory: Memory::Owned(memory), sections }
     }
 
-    /// The image, to be written to a file.
+    /// Returns the image, which may be written to a file.
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.memory {
             Memory::Owned(words) => bytemuck::cast_slice(words),
@@ -120,8 +121,8 @@ impl Dictionary {
         }
     }
 
-    /// An image in a mapped file; none if it cannot be one. That its contents are those that were
-    /// written is the caller's to check.
+    /// Returns the dictionary of a mapped image, or `None` if the sizes in its header do not match
+    /// the file. The caller has to ensure that the contents are those that were written.
     pub(crate) fn mapped(map: memmap2::Mmap) -> Option<Self> {
         let header = map.get(..HEADER * 8)?;
         let header: &[u64] = bytemuck::try_cast_slice(header).ok()?;
@@ -132,7 +133,7 @@ impl Dictionary {
         Some(Self { memory: Memory::Mapped(map), sections })
     }
 
-    /// A view for one search.
+    /// Returns a view of the dictionary for one search.
     pub(crate) fn view(&self) -> View<'_> {
         let s = &self.sections;
         let bytes = self.bytes();
@@ -151,6 +152,8 @@ impl Dictionary {
 }
 
 impl Sections {
+    /// Computes the offsets of the parts from the header, or returns `None` if a size is out of
+    /// range.
     fn of(header: &[u64]) -> Option<Self> {
         let size = |i: usize| usize::try_from(header[i]).ok().filter(|size| *size < 1 << 32);
         let class = |i: usize| u16::try_from(header[i]).ok();
@@ -181,7 +184,7 @@ impl Sections {
     }
 }
 
-/// The parts of a dictionary as a search reads them.
+/// The parts of a dictionary as slices for a search.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     chars: &'a [u32],
@@ -195,34 +198,34 @@ pub(crate) struct View<'a> {
     pub(crate) end_left: u16,
 }
 
-/// Tokens of one surface: first token times 256 plus their number.
+/// The tokens of one surface: the first token times 256 plus their number.
 pub(crate) type Run = u32;
 
 impl<'a> View<'a> {
-    /// The class of a code point; those past the table have the class of U+0000.
+    /// Returns the class of a code point. Code points past the table have the class of U+0000.
     pub(crate) fn char_info(&self, character: u32) -> CharInfo {
         CharInfo(self.chars[if character < CHARS as u32 { character as usize } else { 0 }])
     }
 
-    /// Unknown words that a character of that class may start.
+    /// Returns the unknown words that a character of the given class may start.
     pub(crate) fn unknown(&self, class: CharInfo) -> Run {
         self.categories[class.default_category()]
     }
 
-    /// The tokens of a run.
+    /// Returns the tokens of a run.
     pub(crate) fn tokens(&self, run: Run) -> impl DoubleEndedIterator<Item = Token> + use<'a> {
         let (start, count) = ((run >> 8) as usize, (run & 0xff) as usize);
         let stored = self.tokens[start..start + count].iter();
         stored.map(|t| Token { left: t.left, right: t.right, cost: t.cost })
     }
 
-    /// Costs of a left class by the right class of the word before.
+    /// Returns the costs of a left class, indexed by the right class of the previous word.
     pub(crate) fn connections(&self, left: u16) -> &'a [i16] {
         &self.matrix[usize::from(left) * self.right_classes..][..self.right_classes]
     }
 
-    /// Calls `found(run, end)` for every surface that starts at `start`, shortest first; `end` is
-    /// where it ends in `text`. Surfaces end at `limit` at the latest.
+    /// Calls `found(run, end)` for every surface that starts at `start`, shortest first, where
+    /// `end` is its end in `text`. Surfaces end at `limit` at the latest.
     pub(crate) fn prefixes(
         &self,
         text: &str,
@@ -250,6 +253,7 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Returns the child and the run of an edge, or `None` if there is no such edge.
     fn step(&self, node: u32, character: u32) -> Option<(u32, u32)> {
         let mut at = hash(node, character, self.slots.len());
         loop {
@@ -265,7 +269,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Fibonacci hashing of a node and a character to a slot.
+/// Returns the slot of a node and a character by Fibonacci hashing.
 fn hash(node: u32, character: u32, slots: usize) -> usize {
     let key = u64::from(node) << 32 | u64::from(character);
     let mixed = (key ^ key >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -280,8 +284,9 @@ struct Trie {
 
 impl Trie {
     fn build(parts: &Parts) -> Self {
-        // Surfaces come in byte order, so those below a node stand together: the path to the last
-        // one is all that is needed. A node is (parent, character, run); node 0 is the root.
+        // Surfaces are in byte order, so those below a node are contiguous, and the path to the
+        // last surface is all that has to be kept. A node is (parent, character, run); node 0 is
+        // the root.
         let mut nodes: Vec<(u32, char, u32)> = vec![(0, '\0', 0)];
         let mut path: Vec<(u32, usize)> = vec![(0, 0)];
         let mut before: &[u8] = &[];

@@ -1,11 +1,12 @@
-//! The one-best path through the lattice of words: MeCab 0.996's search, result for result.
+//! Finds the best path through the lattice of words with the same results as MeCab 0.996.
 //!
-//! At every position where a word ends, the words that start there (known ones and unknown runs
-//! of a character category) are joined to the cheapest word before. Ties go as in MeCab: the word
-//! that was joined last is looked at first, and only a strictly smaller cost wins.
+//! At every position where a word ends, the words that start there (known words and unknown runs of
+//! a character category) are joined to the cheapest previous word. Ties are resolved as in MeCab:
+//! the previous word that was joined last is considered first, and only a strictly smaller cost
+//! wins.
 //!
-//! Memory does not grow with the text: now and then the paths that are still open are followed
-//! back to the word they share, everything before it is final, and what no open path needs is
+//! Memory does not grow with the text. From time to time, the open paths are followed back to the
+//! word that they share. Everything before it is final, and nodes that no open path needs are
 //! dropped.
 
 use std::collections::BTreeSet;
@@ -14,14 +15,16 @@ use std::ops::Range;
 use super::image::{Dictionary, Run, View};
 use super::parts::CharInfo;
 
-/// Runs of unknown characters are grouped up to this many.
+/// The number of further characters up to which a run of unknown characters is grouped.
 const MAX_GROUPING: usize = 24;
-/// MeCab keeps lengths in 16 bits: it looks no further than this from one position.
+/// The number of bytes that MeCab looks ahead from one position, since it stores lengths in 16
+/// bits.
 const MAX_REACH: usize = 65_535;
-/// Words kept before those that are final are dropped.
+/// The number of words that are kept before final ones are dropped.
 const KEPT_WORDS: usize = 1 << 18;
-/// Positions whose buffers are kept for the next text.
+/// The number of positions up to which buffers are kept for the next text.
 const KEPT_POSITIONS: usize = 1 << 20;
+/// The index that stands for no node or no entry.
 const NONE: u32 = u32::MAX;
 
 /// A word in the lattice.
@@ -32,13 +35,13 @@ struct Node {
     end: u32,
 }
 
-/// An entry of the list of words that end at one position.
+/// An entry of the linked list of words that end at one position.
 #[derive(Clone, Copy)]
 struct End {
     node: u32,
-    /// Right class of the word.
+    /// The right class of the word.
     right: u16,
-    /// Cost of the cheapest path that ends with it.
+    /// The cost of the cheapest path that ends with this word.
     cost: i64,
     next: u32,
 }
@@ -50,25 +53,27 @@ struct Candidate {
     end: usize,
 }
 
-/// Buffers of a search, kept from text to text.
+/// The buffers of a search, reused from text to text.
 #[derive(Default)]
 pub(crate) struct Lattice {
     nodes: Vec<Node>,
     ends: Vec<End>,
-    /// First entry of the list of each position.
+    /// The first entry of each position's list.
     heads: Vec<u32>,
     candidates: Vec<Candidate>,
-    /// For the current position, by left class: the cheapest word before, and its cost.
+    /// For each left class, the epoch in which the entry was computed, the cheapest previous word
+    /// at that position, and its cost.
     joined: Vec<(u32, u32, i64)>,
+    /// The number of the current position, which marks valid entries of `joined`.
     epoch: u32,
-    /// How many words may be kept before the next look for final ones.
+    /// The number of words above which final ones are looked for next.
     room: usize,
     words: Vec<Range<usize>>,
 }
 
 impl Lattice {
-    /// The words of a text as byte ranges, without the blanks between them. A NUL ends the text,
-    /// as MeCab reads a C string. A text is of less than 4 GB.
+    /// Splits a text of less than 4 GB into words and returns their byte ranges, without the blanks
+    /// between them. A NUL ends the text, since MeCab reads C strings.
     pub(crate) fn words(&mut self, dictionary: &Dictionary, text: &str) -> &[Range<usize>] {
         let text = text.split('\0').next().unwrap_or_default();
         let view = dictionary.view();
@@ -83,7 +88,8 @@ impl Lattice {
             last = position;
             if self.nodes.len() > self.room {
                 self.drop_final(position);
-                // Where many paths stay open the next look comes later: the cost stays linear.
+                // If many paths stay open, the next look comes later, so that the total cost stays
+                // linear.
                 self.room = KEPT_WORDS.max(2 * self.nodes.len());
             }
             let start = self.find_candidates(&view, text, position, blank);
@@ -103,7 +109,7 @@ impl Lattice {
         &self.words
     }
 
-    /// Gives the memory of a large text back.
+    /// Frees the memory of a large text.
     pub(crate) fn shrink(&mut self) {
         if self.heads.capacity() > KEPT_POSITIONS {
             *self = Self::default();
@@ -122,8 +128,8 @@ impl Lattice {
         self.heads[0] = 0;
     }
 
-    /// Fills `candidates`, in the order in which MeCab inserts them; where their words start,
-    /// after blanks.
+    /// Fills `candidates` in the order in which MeCab inserts them, and returns the position after
+    /// leading blanks, where their words start.
     fn find_candidates(
         &mut self,
         view: &View<'_>,
@@ -159,7 +165,7 @@ impl Lattice {
         }
         let mut group_end = usize::MAX;
         if first.groups() {
-            // A longer run than MAX_GROUPING makes no word, so there is no need to walk on.
+            // A run longer than MAX_GROUPING is not a word, so the loop may stop there.
             let (mut end, mut count, mut class) = (after_first, 0, first);
             while end != limit && count <= MAX_GROUPING {
                 let (next, width) = char_info(view, bytes, end, limit);
@@ -200,12 +206,12 @@ impl Lattice {
     fn join(&mut self, view: &View<'_>, position: usize, start: usize) {
         self.epoch = self.epoch.wrapping_add(1);
         if self.epoch == 0 {
-            // What was noted four billion positions ago must not look new.
+            // The epoch has wrapped around, so old entries could look new.
             self.joined.clear();
             self.epoch = 1;
         }
         let candidates = std::mem::take(&mut self.candidates);
-        // MeCab walks the words from the one inserted last to the first.
+        // MeCab visits the words from the last one inserted to the first.
         for candidate in candidates.iter().rev() {
             for token in view.tokens(candidate.run).rev() {
                 let left = usize::from(token.left);
@@ -229,7 +235,8 @@ impl Lattice {
         self.candidates = candidates;
     }
 
-    /// The word ending at `position` with the cheapest path and connection.
+    /// Returns the word that ends at `position` with the cheapest path and connection, and the
+    /// cost.
     fn cheapest(&self, connections: &[i16], position: usize) -> (u32, i64) {
         let mut best = (NONE, i64::MAX);
         let mut entry = self.heads[position];
@@ -244,10 +251,10 @@ impl Lattice {
         best
     }
 
-    /// Moves the words that all open paths share to `words`, and drops what no path needs.
+    /// Moves the words that all open paths share to `words` and drops nodes that no path needs.
     fn drop_final(&mut self, position: usize) {
-        // No word that starts before here ends further than MeCab looks, but for its last
-        // character.
+        // A word that starts before this position ends at most MAX_REACH bytes later, except for
+        // its last character.
         let last = self.heads.len().min(position + MAX_REACH + 8);
         let open = |lattice: &Self| {
             let mut entries = Vec::new();
@@ -264,7 +271,8 @@ impl Lattice {
         let mut paths: BTreeSet<u32> =
             entries.iter().map(|entry| self.ends[*entry as usize].node).collect();
         let mut needed = Vec::new();
-        // A word stands behind those before it: following the last one back never skips a fork.
+        // A word has a higher index than the words before it, so following the last one back never
+        // skips a fork.
         while paths.len() > 1 {
             let Some(node) = paths.pop_last() else { break };
             needed.push(node);
@@ -279,7 +287,7 @@ impl Lattice {
             node = before;
         }
         self.words[done..].reverse();
-        // The shared word becomes the start of what is left.
+        // The shared word becomes the start of the remaining lattice.
         needed.reverse();
         let number = |node: u32| match needed.binary_search(&node) {
             Ok(at) => at as u32 + 1,
@@ -314,8 +322,8 @@ impl Lattice {
     }
 }
 
-/// The class and the width of the character at `at`, as MeCab decodes UTF-8: four-byte characters
-/// have the class of U+0000, and a character cut off by `limit` is read byte by byte.
+/// Returns the class and the width of the character at `at` as MeCab decodes UTF-8: four-byte
+/// characters have the class of U+0000, and a character that `limit` cuts off is read byte by byte.
 fn char_info(view: &View<'_>, bytes: &[u8], at: usize, limit: usize) -> (CharInfo, usize) {
     let byte = |i: usize| u32::from(bytes.get(at + i).copied().unwrap_or(0));
     let first = byte(0);

@@ -1,15 +1,18 @@
-//! MeCab's word segmentation, exactly: the dictionary formats and the one-best lattice search.
+//! MeCab's word segmentation with identical results: the dictionary formats and the search for the
+//! best path through the lattice.
 //!
-//! [`parts::Parts`] is the neutral form of a dictionary. It comes from a compiled MeCab folder
-//! ([`compiled`]) or from one small packed file ([`packed`]); [`image`] lays it out for searching,
-//! in memory or in a file that is mapped; [`lattice`] finds the words.
+//! [`parts::Parts`] is the neutral form of a dictionary. It is read from a compiled MeCab folder
+//! ([`compiled`]) or from one small packed file ([`packed`]). [`image`] lays it out for searching,
+//! in memory or in a mapped file, and [`lattice`] finds the words.
 
-pub(crate) mod cache;
-pub(crate) mod compiled;
-pub(crate) mod image;
-pub(crate) mod lattice;
-pub(crate) mod packed;
 pub(crate) mod parts;
+pub(crate) mod compiled;
+pub(crate) mod packed;
+#[cfg(any(feature = "zstd", test))]
+pub(crate) mod pack;
+pub(crate) mod image;
+pub(crate) mod cache;
+pub(crate) mod lattice;
 
 pub(crate) use image::Dictionary;
 pub(crate) use lattice::Lattice;
@@ -20,7 +23,7 @@ mod tests {
     use std::io::Read;
     use std::path::Path;
 
-    /// Files of the dictionary that `scripts/reference/tokenization.py` makes.
+    /// Returns files of the dictionary that `scripts/reference/tokenization.py` makes.
     pub(crate) fn small_dictionary<const N: usize>(names: [&str; N]) -> [Vec<u8>; N] {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mecab");
         names.map(|name| {
@@ -49,15 +52,16 @@ mod tests {
         folder
     }
 
-    /// MeCab's own words, by a dictionary with many equal costs and every kind of category.
+    /// Compares with MeCab's own words, by a dictionary with many equal costs and every kind of
+    /// category.
     #[test]
     fn words_are_those_of_mecab() {
         let folder = small_folder();
         let parts = compiled::read(folder.path()).expect("a dictionary");
-        let packed = packed::pack(&parts).expect("packed");
+        let packed = pack::pack(&parts).expect("packed");
         assert!(packed::unpack(&packed).expect("unpacked") == parts, "packing loses nothing");
         let built = Dictionary::build(&parts);
-        // The second is mapped from the file that the first leaves.
+        // The second dictionary is mapped from the file that the first one writes.
         let cache = tempfile::tempdir().expect("a folder");
         let first = cache::open(&packed, Some(cache.path())).expect("built");
         let mapped = cache::open(&packed, Some(cache.path())).expect("mapped");
@@ -79,13 +83,13 @@ mod tests {
         assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     }
 
-    /// The built-in dictionary is that of unidic-lite, whose folder `LIGHT_SPLADE_UNIDIC_LITE`
+    /// Compares the built-in dictionary with unidic-lite, whose folder `LIGHT_SPLADE_UNIDIC_LITE`
     /// names.
     #[test]
     #[cfg(feature = "unidic-lite")]
     fn the_built_in_dictionary_is_unidic_lite() {
         let Some(dir) = std::env::var_os("LIGHT_SPLADE_UNIDIC_LITE") else {
-            println!("skipped: LIGHT_SPLADE_UNIDIC_LITE names no folder");
+            println!("skipped: LIGHT_SPLADE_UNIDIC_LITE is not set");
             return;
         };
         let packed = packed::unpack(splade_unidic::UNIDIC_LITE).expect("the built-in dictionary");

@@ -1,4 +1,4 @@
-//! The configuration of a run: composed as Hydra does, then read into types.
+//! The configuration of a training run, composed as Hydra does and then read into typed structs.
 
 mod pretrain;
 mod schema;

@@ -1,55 +1,55 @@
-//! The settings of masked language modelling, typed. Those of the training itself are
-//! [`TrainingConfig`], less what belongs to retrieval.
+//! The typed settings of masked language modelling. The settings of the training itself are
+//! [`TrainingConfig`], without those that belong to retrieval.
 
 use std::path::PathBuf;
 
-use super::TrainingConfig;
+use super::schema::TrainingConfig;
 
-/// A whole run.
+/// All settings of a run of masked language modelling.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PretrainConfig {
-    /// `model.*`
+    /// The settings under `model.*`: where the run starts and how long a sequence is.
     pub model: PretrainModel,
-    /// `data.*`
+    /// The settings under `data.*`: the texts and how their tokens are masked.
     pub data: PretrainData,
-    /// `training.*`
+    /// The settings under `training.*`, shared with SPLADE training.
     pub training: TrainingConfig,
 }
 
-/// `model.*`
+/// The settings under `model.*` of masked language modelling.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PretrainModel {
-    /// What is trained.
+    /// The model that the run starts from.
     pub start: Start,
-    /// Tokens of a sequence, special ones included.
+    /// The number of tokens in a sequence, special tokens included.
     pub max_length: usize,
-    /// A compiled MeCab dictionary for Japanese models.
+    /// The path of a compiled MeCab dictionary; needed for Japanese models only.
     pub mecab_dicdir: Option<PathBuf>,
 }
 
-/// Where the weights come from.
+/// The origin of the initial weights.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Start {
-    /// `model_name_or_path`: folder or hub name of a model.
+    /// `model_name_or_path`: the folder or hub name of a model.
     Model(String),
-    /// `new`: random numbers.
+    /// `model.new`: a new model with random weights.
     New(NewModel),
 }
 
 /// The architecture of a new model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewArchitecture {
-    /// BERT: positions are learned, norms come after the layers.
+    /// BERT: learned positions, and norms after the layers.
     Bert,
-    /// ModernBERT: rotary positions, norms before the layers, every layer sees the whole text.
+    /// ModernBERT: rotary positions, norms before the layers, and global attention in every layer.
     ModernBert,
 }
 
 impl NewArchitecture {
-    /// All of them.
+    /// All architectures from which a new model can be made.
     pub const ALL: [Self; 2] = [Self::Bert, Self::ModernBert];
 
-    /// `model_type` in transformers.
+    /// Returns the architecture's `model_type` in transformers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bert => "bert",
@@ -58,51 +58,52 @@ impl NewArchitecture {
     }
 }
 
-/// `model.new.*`: a model of these sizes, named as in transformers' `BertConfig`, with its defaults
-/// but for the sizes.
+/// The sizes of a new model (`model.new.*`). The names are those of transformers' `BertConfig`, and
+/// so are the defaults, except for the sizes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewModel {
-    /// `model_type`.
+    /// The architecture (`model_type`).
     pub architecture: NewArchitecture,
-    /// Folder of the tokenizer.
+    /// The folder of the tokenizer.
     pub tokenizer: String,
-    /// Width of the layers.
+    /// The width of the hidden layers.
     pub hidden_size: usize,
-    /// Layers.
+    /// The number of layers.
     pub num_hidden_layers: usize,
-    /// Heads of attention.
+    /// The number of attention heads; it must divide `hidden_size`.
     pub num_attention_heads: usize,
-    /// Width inside the feed-forward part.
+    /// The width of the hidden layer of the feed-forward block.
     pub intermediate_size: usize,
-    /// The longest text that the model will take.
+    /// The maximum length of a text in tokens.
     pub max_position_embeddings: usize,
-    /// Of the feed-forward part.
+    /// The activation function of the feed-forward block.
     pub hidden_act: String,
-    /// Dropout of embeddings and layers; in ModernBERT of embeddings and inside the feed-forward
-    /// part.
+    /// The dropout probability after the embeddings and the layers; in ModernBERT, after the
+    /// embeddings and inside the feed-forward block.
     pub hidden_dropout_prob: f64,
-    /// Dropout of attention.
+    /// The dropout probability of the attention weights.
     pub attention_probs_dropout_prob: f64,
-    /// Deviation of the normal distribution that weights are drawn from; cut at twice of it in
-    /// ModernBERT, whose output projections have it divided by the root of twice the layers.
+    /// The standard deviation of the normal distribution from which weights are drawn. In
+    /// ModernBERT the distribution is truncated at two standard deviations, and the deviation of
+    /// the output projections is divided by the square root of twice the number of layers.
     pub initializer_range: f64,
-    /// Of every layer norm.
+    /// The epsilon of every layer norm.
     pub layer_norm_eps: f64,
 }
 
-/// `data.*`
+/// The settings under `data.*` of masked language modelling.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PretrainData {
-    /// Files or folders of texts, as every command reads them.
+    /// The files or folders of texts, in the formats that every command reads.
     pub train_files: Vec<PathBuf>,
-    /// The field of the text in NDJSON.
+    /// The NDJSON field that holds the text.
     pub text_field: Option<String>,
-    /// Share of the documents that is held out for evaluations.
+    /// The share of the documents that is held out for evaluations, at least 0 and below 1.
     pub eval_share: f64,
-    /// Share of the tokens that are to be predicted.
+    /// The share of the tokens that the model has to predict, between 0 and 1.
     pub mask_share: f64,
-    /// Whether all pieces of a word are hidden together.
+    /// Whether all pieces of a word are masked together.
     pub whole_words: bool,
-    /// Whether each epoch has an order of its own.
+    /// Whether each epoch has its own random order.
     pub shuffle: bool,
 }

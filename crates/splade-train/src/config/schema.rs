@@ -1,7 +1,7 @@
-//! Every setting of a run, typed, with its default.
+//! Every setting of a training run as a typed field, with its default.
 //!
-//! Names are those of the Python library and of transformers' `TrainingArguments` (4.56); settings
-//! that only this tool has say so.
+//! The names are those of the Python library and of transformers' `TrainingArguments` (4.56). The
+//! documentation of a field says "light-splade only" if neither of them has the setting.
 
 use std::path::PathBuf;
 
@@ -9,322 +9,337 @@ use splade_data::DataConfig;
 
 use splade_nn::{Pooling, Saturation};
 
-/// A whole run.
+/// All settings of a SPLADE training run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// `model.*`
+    /// The settings under `model.*`.
     pub model: ModelConfig,
-    /// `data.*`
+    /// The settings under `data.*`.
     pub data: DataConfig,
-    /// `training.*`
+    /// The settings under `training.*`.
     pub training: TrainingConfig,
 }
 
-/// `model.*`
+/// The settings under `model.*`: the encoders and how they turn texts into vectors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
-    /// Folder or hub name of the (document) encoder to start from.
+    /// The folder or hub name of the model from which the document encoder starts; without a query
+    /// encoder of its own, it encodes the queries as well.
     pub model_name_or_path: String,
-    /// Folder or hub name of a query encoder of its own; none: one encoder for both.
+    /// The folder or hub name of a separate query encoder. `None` uses one encoder for both sides.
     pub model_name_or_path_q: Option<String>,
-    /// The document encoder is not trained; needs a query encoder of its own.
+    /// Whether the document encoder is frozen. This needs a separate query encoder.
     pub freeze_d_model: bool,
-    /// `agg`: max or sum over the tokens.
+    /// The pooling over the tokens (`agg`): `max` or `sum`.
     pub agg: Pooling,
-    /// The longest text in tokens.
+    /// The maximum length of a text in tokens; longer texts are truncated.
     pub max_length: usize,
-    /// Ours, `activation`: `log1p_relu` is applied once (SPLADE) or twice (`log1p_log1p_relu`, the
-    /// l0 recipe of arXiv 2504.14839).
+    /// The saturation (`activation`, light-splade only): `log1p_relu` applies the logarithm once
+    /// (SPLADE), `log1p_log1p_relu` twice (the l0 recipe of arXiv 2504.14839).
     pub saturation: Saturation,
-    /// Ours, `query_encoder`.
+    /// The kind of query encoder (`query_encoder`, light-splade only).
     pub query_encoder: QueryEncoder,
-    /// Ours, `init.*`.
+    /// The initialization of the head (`init.*`, light-splade only).
     pub init: Initialization,
-    /// Ours: a compiled MeCab dictionary for Japanese models.
+    /// The path of a compiled MeCab dictionary for Japanese models (light-splade only).
     pub mecab_dicdir: Option<PathBuf>,
-    /// Ours, `device`: only `cpu` is implemented; Python takes what it finds.
+    /// The device (`device`, light-splade only). Only `cpu` is implemented; the Python library uses
+    /// any device that it finds.
     pub device: String,
 }
 
-/// What encodes queries.
+/// The kind of encoder that encodes queries.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum QueryEncoder {
-    /// `model`: a masked language model, the documents' or one of its own.
+    /// `model`: a masked language model, either that of the documents or a separate one.
     #[default]
     Model,
-    /// `table`: one weight a token, trained; it starts from the inverse document frequencies of
-    /// the document master, or from `idf.json` ("inference-free", arXiv 2411.04403).
+    /// `table`: one trained weight for each token ("inference-free", arXiv 2411.04403). The weights
+    /// start from the inverse document frequencies of the document master or from `idf.json`.
     Table {
-        /// `query_table.path`: a JSON object from token to weight.
+        /// The file of the initial weights (`query_table.path`): a JSON object from token to
+        /// weight.
         path: Option<PathBuf>,
-        /// `query_table.freeze`
+        /// Whether the weights stay fixed (`query_table.freeze`).
         freeze: bool,
-        /// `query_table.learning_rate`; the training's if none.
+        /// The learning rate of the table (`query_table.learning_rate`). `None` uses the learning
+        /// rate of the training.
         learning_rate: Option<f64>,
     },
 }
 
-/// How a model that is no SPLADE yet is started.
+/// The initialization of a model that is not yet a SPLADE model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Initialization {
-    /// `init.target_terms`: the bias of the decoder is shifted so that documents of the first
-    /// batches have about so many terms. None: only where the head had to be made.
+    /// The median number of terms of a document at the start (`init.target_terms`): the bias of the
+    /// decoder is shifted until the documents of the first batches have about so many terms. `None`
+    /// does this only for a head that had to be made.
     pub target_terms: Option<usize>,
 }
 
-/// `training.*`
+/// The settings under `training.*`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingConfig {
-    /// Where checkpoints go.
+    /// The folder for checkpoints and logs.
     pub output_dir: PathBuf,
-    /// Where the final model and results go; `output_dir` if none.
+    /// The folder for the final model and the results. `None` uses `output_dir`.
     pub final_output_dir: Option<PathBuf>,
-    /// TensorBoard's files; `output_dir/runs/...` as transformers does if none.
+    /// The folder for TensorBoard event files. `None` uses `output_dir/runs/...`, as transformers
+    /// does.
     pub logging_dir: Option<PathBuf>,
-    /// `training_loss`, a comma list, with `loss_weights.*` and `temperatures.*` of ours.
+    /// The losses: `training_loss`, a comma-separated list, with `loss_weights.*` and
+    /// `temperatures.*` (both light-splade only).
     pub losses: Vec<LossConfig>,
-    /// `regularizers.*`
+    /// The regularizers of queries and documents (`regularizers.*`).
     pub regularizers: Regularizers,
-    /// `validation_metrics`, such as `MRR@10`.
+    /// The metrics of an evaluation (`validation_metrics`), such as `MRR@10`.
     pub validation_metrics: Vec<String>,
 
-    /// Texts of a step are (1 + 1 + negatives) times this.
+    /// The number of samples in a batch. A batch has (1 + 1 + negatives) times as many texts.
     pub per_device_train_batch_size: usize,
-    /// Samples of an evaluation batch.
+    /// The number of samples in a batch of an evaluation.
     pub per_device_eval_batch_size: usize,
-    /// Batches a step.
+    /// The number of batches in a step, whose gradients are accumulated.
     pub gradient_accumulation_steps: usize,
-    /// Of all parameters together; 0 for no clipping.
+    /// The norm at which the gradients of all parameters together are clipped; 0 turns clipping
+    /// off.
     pub max_grad_norm: f64,
-    /// Epochs where `max_steps` is not above 0; may be a fraction.
+    /// The number of epochs of a run without `max_steps`; it may be a fraction.
     pub num_train_epochs: f64,
-    /// Steps; none: by epochs.
+    /// The number of steps of the run. `None` derives it from `num_train_epochs`.
     pub max_steps: Option<u64>,
-    /// Of the optimizer.
+    /// The highest learning rate of the schedule.
     pub learning_rate: f64,
-    /// On all parameters, as the Python library does.
+    /// The weight decay. It applies to all parameters, as in the Python library.
     pub weight_decay: f64,
-    /// Of Adam.
+    /// The decay rate of Adam's running mean of gradients (β1).
     pub adam_beta1: f64,
-    /// Of Adam.
+    /// The decay rate of Adam's running mean of squared gradients (β2).
     pub adam_beta2: f64,
-    /// Of Adam.
+    /// The number that Adam adds to the denominator for numerical stability (ε).
     pub adam_epsilon: f64,
-    /// Of Adam's kin.
+    /// The optimizer of the run (`optim`).
     pub optim: Optimizer,
-    /// After the warm-up.
+    /// The form of the learning-rate schedule after the warm-up.
     pub lr_scheduler_type: SchedulerKind,
-    /// `lr_scheduler_kwargs` that are implemented, by name.
+    /// The settings of the scheduler by name (`lr_scheduler_kwargs`), limited to those that are
+    /// implemented.
     pub lr_scheduler_kwargs: Vec<(String, f64)>,
-    /// Counts before `warmup_ratio`.
+    /// The number of warm-up steps. A value above 0 overrides `warmup_ratio`.
     pub warmup_steps: u64,
-    /// Of all steps.
+    /// The share of all steps that belongs to the warm-up, from 0 to 1.
     pub warmup_ratio: f64,
-    /// Of everything random.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// Of the sampling; `seed` if none.
+    /// The seed of the sampling. `None` uses `seed`.
     pub data_seed: Option<u64>,
-    /// Leaves out the last batch of an epoch where it is not full.
+    /// Whether an incomplete last batch of an epoch is dropped.
     pub dataloader_drop_last: bool,
 
-    /// When to log.
+    /// When losses are logged: never, every `logging_steps` steps or after each epoch.
     pub logging_strategy: IntervalStrategy,
-    /// A number of steps, or a share of all steps where below 1.
+    /// The number of steps between two log records; a value below 1 is a share of all steps.
     pub logging_steps: f64,
-    /// Also log step 1.
+    /// Whether the first step is logged as well.
     pub logging_first_step: bool,
-    /// When to write a checkpoint.
+    /// When checkpoints are written.
     pub save_strategy: IntervalStrategy,
-    /// As `logging_steps`.
+    /// The number of steps between two checkpoints, in the same form as `logging_steps`.
     pub save_steps: f64,
-    /// Checkpoints kept; all if none.
+    /// The maximum number of checkpoints to keep. `None` keeps all.
     pub save_total_limit: Option<usize>,
-    /// Checkpoints without the optimizer's state: they cannot be continued.
+    /// Whether checkpoints omit the optimizer's state. Such checkpoints cannot be resumed.
     pub save_only_model: bool,
-    /// Whether to evaluate.
+    /// Whether the final model is evaluated.
     pub do_eval: bool,
-    /// When to evaluate.
+    /// When the model is evaluated.
     pub eval_strategy: IntervalStrategy,
-    /// As `logging_steps`; `logging_steps` if none.
+    /// The number of steps between two evaluations, in the same form as `logging_steps`. `None`
+    /// uses `logging_steps`.
     pub eval_steps: Option<f64>,
-    /// Steps or epochs before the first evaluation.
+    /// The number of steps or epochs before the first evaluation.
     pub eval_delay: f64,
-    /// Also before the first step.
+    /// Whether the model is also evaluated before the first step.
     pub eval_on_start: bool,
-    /// The final model is the best checkpoint's.
+    /// Whether the final model is the best checkpoint and not the last one.
     pub load_best_model_at_end: bool,
-    /// Such as `eval_MRR@10` or `loss`.
+    /// The metric that selects the best model, such as `eval_MRR@10` or `loss`.
     pub metric_for_best_model: Option<String>,
-    /// False where lower is better; by the metric's name if none.
+    /// Whether a greater value of the metric is better. `None` decides by the metric's name.
     pub greater_is_better: Option<bool>,
-    /// A checkpoint to continue.
+    /// The checkpoint from which the run resumes.
     pub resume_from_checkpoint: Option<ResumeFrom>,
-    /// Continue without skipping the data that was used.
+    /// Whether a resumed run restarts its epoch from the beginning.
     pub ignore_data_skip: bool,
-    /// `report_to`
+    /// The destinations of the logs (`report_to`).
     pub report_to: ReportTo,
-    /// Shown in logs.
+    /// The name of the run in the logs.
     pub run_name: Option<String>,
-    /// No bar.
+    /// Whether the progress bar is hidden.
     pub disable_tqdm: bool,
-    /// Trains in 32 bits here; said once.
+    /// Requests 16-bit floats (fp16). The run computes in 32 bits and prints a note about it.
     pub fp16: bool,
-    /// Trains in 32 bits here; said once.
+    /// Requests 16-bit floats (bf16). The run computes in 32 bits and prints a note about it.
     pub bf16: bool,
 
-    /// Ours: texts whose activations are held at once, in tokens; larger batches go through the
-    /// encoder twice (GradCache, arXiv 2101.06983). None: the whole batch at once.
+    /// The maximum number of tokens whose activations are held at once (light-splade only). A
+    /// larger batch goes through the encoder twice (GradCache, arXiv 2101.06983). `None` holds the
+    /// whole batch.
     pub gradient_cache_tokens: Option<usize>,
-    /// Ours, `compat`: where to do as the Python library does.
+    /// The defects of the Python library that the run repeats (`compat`, light-splade only).
     pub compat: Compat,
 }
 
-/// One loss of a sum.
+/// A loss with its weight in the sum and its temperature.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LossConfig {
-    /// Which.
+    /// The loss function; see [`LossKind`].
     pub kind: LossKind,
-    /// What it is multiplied with.
+    /// The factor of the loss in the sum.
     pub weight: f64,
-    /// Scores are divided by it before a softmax; `kldiv` and the contrastive losses.
+    /// The divisor of the scores before a softmax; used by `kldiv` and the contrastive losses.
     pub temperature: f64,
 }
 
-/// The losses.
+/// The loss functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LossKind {
-    /// `in_batch_negatives`
+    /// `in_batch_negatives`: cross-entropy over the query's own documents and all other positives.
     InBatchNegatives,
-    /// `pairwise_contrastive`
+    /// `pairwise_contrastive`: cross-entropy over the query's own documents.
     PairwiseContrastive,
-    /// `kldiv`
+    /// `kldiv`: Kullback-Leibler divergence from the teacher's distribution over the documents.
     KlDiv,
-    /// `margin_mse`
+    /// `margin_mse`: squared difference between the margins of the student and of the teacher.
     MarginMse,
 }
 
-/// `regularizers.*`
+/// The regularizers of both sides (`regularizers.*`). `None` turns a regularizer off.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Regularizers {
-    /// `regularizers.doc`
+    /// The regularizer of the documents (`regularizers.doc`).
     pub doc: Option<RegularizerConfig>,
-    /// `regularizers.query`
+    /// The regularizer of the queries (`regularizers.query`).
     pub query: Option<RegularizerConfig>,
 }
 
 /// A regularizer with its schedule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegularizerConfig {
-    /// `reg_type`
+    /// The kind of regularizer (`reg_type`).
     pub kind: RegularizerKind,
-    /// `lambda_`: the final strength.
+    /// The final value of λ (`lambda_`).
     pub lambda: f64,
-    /// `T`: steps until it is reached, with the square of the share of them; 0: at once.
+    /// The number of steps until λ is reached (`T`); λ grows with the square of the share of these
+    /// steps. With 0 it is reached at once.
     pub steps: f64,
 }
 
-/// `reg_type`
+/// The kinds of regularizers (`reg_type`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RegularizerKind {
-    /// `FLOPS` (arXiv 2004.05665)
+    /// `FLOPS`: the squared mean weight of each term (arXiv 2004.05665).
     Flops,
-    /// `L1`
+    /// `L1`: the mean sum of the weights of a text.
     L1,
-    /// Ours, `FLOPS` with `threshold`: texts with at most so many terms add nothing (arXiv
-    /// 2504.14839).
+    /// `FLOPS` with `threshold` (light-splade only): texts with at most so many terms add nothing
+    /// (arXiv 2504.14839).
     ThresholdedFlops {
-        /// Terms of a text; only texts with more are penalised.
+        /// The number of terms of a text above which it is penalised.
         threshold: usize,
     },
-    /// Ours, `DF_FLOPS`: terms of many documents cost more (arXiv 2505.15070).
+    /// `DF_FLOPS` (light-splade only): a term costs more if many documents have it (arXiv
+    /// 2505.15070).
     DfFlops {
-        /// `df_alpha`: the document frequency, as a share, where the activation is a half.
+        /// The document frequency, as a share, at which the activation is one half (`df_alpha`).
         alpha: f64,
-        /// `df_beta`: how steep it is.
+        /// The steepness of the activation (`df_beta`).
         beta: f64,
-        /// `df_interval`: steps between two estimates of document frequencies.
+        /// The number of steps between two estimates of the document frequencies (`df_interval`).
         interval: u64,
     },
 }
 
-/// `optim`
+/// The optimizers (`optim`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Optimizer {
-    /// `adamw_torch`, `adamw_torch_fused`
+    /// `adamw_torch` or `adamw_torch_fused`: Adam with decoupled weight decay.
     AdamW,
-    /// `sgd`
+    /// `sgd`: stochastic gradient descent without momentum.
     Sgd,
-    /// `adagrad`
+    /// `adagrad`: Adagrad.
     Adagrad,
-    /// `rmsprop`
+    /// `rmsprop`: RMSprop.
     RmsProp,
 }
 
-/// `lr_scheduler_type`
+/// The forms of the learning-rate schedule (`lr_scheduler_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchedulerKind {
-    /// `linear`
+    /// `linear`: falls in a line to 0 at the last step.
     Linear,
-    /// `cosine`
+    /// `cosine`: falls along a cosine.
     Cosine,
-    /// `cosine_with_restarts`
+    /// `cosine_with_restarts`: falls along a cosine that starts again `num_cycles` times.
     CosineWithRestarts,
-    /// `polynomial`
+    /// `polynomial`: falls to `lr_end` with the power `power`.
     Polynomial,
-    /// `constant`
+    /// `constant`: stays the same and has no warm-up.
     Constant,
-    /// `constant_with_warmup`
+    /// `constant_with_warmup`: stays the same after the warm-up.
     ConstantWithWarmup,
-    /// `inverse_sqrt`
+    /// `inverse_sqrt`: falls with the inverse square root of the step.
     InverseSqrt,
 }
 
-/// `logging_strategy`, `save_strategy`, `eval_strategy`
+/// When an action is due (`logging_strategy`, `save_strategy`, `eval_strategy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntervalStrategy {
-    /// `no`
+    /// `no`: never.
     No,
-    /// `steps`
+    /// `steps`: every so many steps.
     Steps,
-    /// `epoch`
+    /// `epoch`: at the end of each epoch.
     Epoch,
-    /// `best`, of `save_strategy` only: whenever the metric is the best so far.
+    /// `best`, in `save_strategy` only: after each evaluation whose metric is the best so far.
     Best,
 }
 
-/// `report_to`
+/// The destinations of the logs (`report_to`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportTo {
-    /// Event files of TensorBoard; the JSON-lines log is always written.
+    /// Whether TensorBoard event files are written. The JSON-lines log is always written.
     pub tensorboard: bool,
 }
 
-/// `resume_from_checkpoint`
+/// The checkpoint from which a run resumes (`resume_from_checkpoint`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResumeFrom {
-    /// `true`: the last checkpoint of `output_dir`.
+    /// `true`: the last checkpoint in `output_dir`.
     Last,
-    /// A folder.
+    /// The checkpoint in this folder.
     Folder(PathBuf),
 }
 
-/// Defects of the Python library that are repeated on demand: `compat: true`, or a list of names.
+/// The defects of the Python library that are repeated on request: `compat: true` for all, or a
+/// list of names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Compat {
-    /// `identical_ids`: a document whose id is the query's does not count in metrics.
+    /// `identical_ids`: a document with the same id as the query does not count in metrics.
     pub identical_ids: bool,
-    /// `long_queries`: queries of the evaluation are cut at the model's limit, not `max_length`.
+    /// `long_queries`: queries of an evaluation are truncated at the model's limit, not at
+    /// `max_length`.
     pub long_queries: bool,
-    /// `zero_scores`: documents without a term of the query are ranked.
+    /// `zero_scores`: documents that share no term with the query are ranked as well.
     pub zero_scores: bool,
     /// `linear_schedule`: `optim`, `lr_scheduler_type` and `warmup_ratio` are ignored.
     pub linear_schedule: bool,
-    /// `frozen_dropout`: a document encoder that is not trained has dropout.
+    /// `frozen_dropout`: a frozen document encoder has dropout.
     pub frozen_dropout: bool,
 }
 
 impl Default for TrainingConfig {
-    /// The Python library's and transformers' defaults.
+    /// Returns the defaults of transformers and of the Python library. A config overrides them.
     fn default() -> Self {
         Self {
             output_dir: PathBuf::from("trainer_output"),
@@ -373,7 +388,7 @@ impl Default for TrainingConfig {
             greater_is_better: None,
             resume_from_checkpoint: None,
             ignore_data_skip: false,
-            report_to: ReportTo { tensorboard: false },
+            report_to: ReportTo { tensorboard: true },
             run_name: None,
             disable_tqdm: false,
             fp16: false,

@@ -1,43 +1,44 @@
-//! What DF-FLOPS knows of document frequencies ("An Alternative to FLOPS Regularization to
+//! The document frequencies that DF-FLOPS uses ("An Alternative to FLOPS Regularization to
 //! Effectively Productionize SPLADE-Doc", arXiv 2505.15070).
 //!
-//! A term that is in the share `x` of the documents has the activation
+//! A term that occurs in the share `x` of the documents has the activation
 //!
 //! ```text
 //! a(x) = 1 / (1 + (x^(log_α 2) - 1)^β),   a(0) = 0, a(α) = 1/2, a(1) = 1
 //! ```
 //!
 //! The paper counts documents of a validation set every 100 steps. Here the vectors of training are
-//! counted, which costs nothing: in windows of `interval` steps (steps `k·interval` to
-//! `(k+1)·interval - 1`), each of which weights the terms by the window before it. In the first
-//! window the weights are by all vectors so far, those of the batch at hand included. All columns
-//! of a batch are counted together. Gradients take the activations as given.
+//! counted, which costs nothing. The steps are divided into windows of `interval` steps
+//! (`k·interval` to `(k+1)·interval - 1`), and each window weights the terms by the counts of the
+//! window before it. The first window uses the counts of all vectors so far, including those of the
+//! current batch. All columns of a batch are counted together. The gradients treat the activations
+//! as constants.
 
 use serde_json::{Value, json};
 
 use crate::engine::Terms;
 use crate::error::TrainError;
 
-/// Counts of terms over windows of steps.
+/// The numbers of texts that have each term, counted over windows of steps.
 #[derive(Debug, Clone)]
 pub(super) struct DocumentFrequency {
     alpha: f64,
     beta: f64,
-    /// Steps of a window.
+    /// The number of steps in a window.
     interval: u64,
-    /// The number of the window that is being counted.
+    /// The number of the window that is being counted, from 0.
     window: u64,
     current: Counts,
-    /// The last window with texts in it.
+    /// The counts of the last window that had texts.
     last: Option<Counts>,
-    /// A term's `a(x)`; empty if it has to be computed.
+    /// The activation `a(x)` of each term; empty if it has to be recomputed.
     activations: Vec<f64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Counts {
     texts: u64,
-    /// A term's texts; empty before the first text.
+    /// The number of texts that have each term; empty before the first text.
     terms: Vec<u64>,
 }
 
@@ -54,10 +55,10 @@ impl DocumentFrequency {
         }
     }
 
-    /// Counts the texts and gives the activations for them.
+    /// Counts the texts of a batch, and returns the activation of each term.
     ///
     /// # Errors
-    /// If the vocabulary is not that of earlier calls.
+    /// Returns an error if the size of the vocabulary differs from that of earlier calls.
     pub(super) fn observe(
         &mut self,
         columns: &[Vec<&Terms>],
@@ -67,7 +68,7 @@ impl DocumentFrequency {
         for counts in [Some(&self.current), self.last.as_ref()].into_iter().flatten() {
             if counts.texts > 0 && counts.terms.len() != vocab {
                 return Err(TrainError::State(format!(
-                    "document frequencies of {} terms were counted, and the vocabulary has {vocab}",
+                    "the document frequencies have {} terms, but the vocabulary has {vocab}",
                     counts.terms.len()
                 )));
             }
@@ -105,7 +106,7 @@ impl DocumentFrequency {
         })
     }
 
-    /// With the counts of a [`state`](Self::state).
+    /// Returns a copy with the counts of a [`state`](Self::state).
     pub(super) fn restored(&self, name: &str, state: &Value) -> Result<Self, TrainError> {
         let counts = |value: &Value| -> Option<Counts> {
             let terms = value["terms"].as_array()?.iter().map(Value::as_u64);
@@ -129,10 +130,11 @@ impl DocumentFrequency {
     }
 }
 
-/// `a(x)`
+/// Returns `a(x)` for the share `x` of the documents.
 pub(super) fn activation(share: f64, alpha: f64, beta: f64) -> f64 {
-    let exponent = std::f64::consts::LN_2 / alpha.ln();
-    // Never below 0 but by rounding; at 0 the power is infinite and the activation 0.
-    let distance = (share.powf(exponent) - 1.0).max(0.0);
-    1.0 / (1.0 + distance.powf(beta))
+    let exponent = std::f64::consts::LN_2 / libm::log(alpha);
+    // Only rounding can make this negative. At a share of 0 the power is infinite and the
+    // activation 0.
+    let distance = (libm::pow(share, exponent) - 1.0).max(0.0);
+    1.0 / (1.0 + libm::pow(distance, beta))
 }

@@ -1,23 +1,24 @@
-//! The losses, on scores: values and derivatives.
+//! The losses as functions of the scores: values and derivatives.
 //!
-//! | loss | is, for a query with scores `s`, the positive's first, and teacher scores `t` |
+//! | loss | value for a query with scores `s`, the positive's first, and teacher scores `t` |
 //! |---|---|
 //! | `in_batch_negatives` | `-log softmax(s / τ)[0]` over its own documents and all other positives (SPLADE v2, arXiv 2109.10086, section 3.1) |
 //! | `pairwise_contrastive` | the same over its own documents only |
 //! | `kldiv` | `Σ p_t (log p_t - log p_s)` with `p_t = softmax(t / τ)`, `p_s = softmax(s / τ)` (arXiv 2010.11386) |
 //! | `margin_mse` | mean over all pairs `a < b` of its own documents of `((s_a - s_b) - (t_a - t_b))²` (arXiv 2010.02666) |
 //!
-//! A loss is the mean over the queries. `kldiv` is not multiplied by `τ²`, as sentence-transformers
-//! does; `loss_weights` can do it. With one negative and `τ = 1` all are the Python library's.
+//! A loss is the mean over the queries. `kldiv` is not multiplied by `τ²`, unlike in
+//! sentence-transformers; `loss_weights` can do that. With one negative and `τ = 1`, all losses
+//! equal those of the Python library.
 
 use std::collections::HashSet;
 
-use super::BatchVectors;
+use super::batch::BatchVectors;
 use super::scores::Scores;
 use crate::config::{LossConfig, LossKind};
 use crate::error::TrainError;
 
-/// As the Python library logs it.
+/// Returns the name by which the Python library logs a loss.
 pub(super) fn name(kind: LossKind) -> &'static str {
     match kind {
         LossKind::InBatchNegatives => "in_batch_negatives_loss",
@@ -27,23 +28,26 @@ pub(super) fn name(kind: LossKind) -> &'static str {
     }
 }
 
-/// As in the config.
+/// Returns the name of a loss in configs.
 fn field(kind: LossKind) -> &'static str {
-    name(kind).strip_suffix("_loss").expect("every name ends so: this is a bug")
+    name(kind).strip_suffix("_loss").expect("a name does not end in _loss: this is a bug")
 }
 
-/// Whether a loss looks at the positives of other queries.
+/// Returns whether a loss uses the positives of other queries.
 pub(super) fn across(losses: &[LossConfig]) -> bool {
     losses.iter().any(|loss| loss.kind == LossKind::InBatchNegatives)
 }
 
+/// Checks the list of losses.
+///
 /// # Errors
-/// If there is none, one twice, or a number out of its range.
+/// Returns an error if the list is empty, if a loss occurs twice, or if a number is out of its
+/// range.
 pub(super) fn check(losses: &[LossConfig]) -> Result<(), TrainError> {
     let fail = |at: String, message: String| Err(TrainError::Config { at, message });
     let at = "training.training_loss";
     if losses.is_empty() {
-        return fail(at.into(), "there is none".into());
+        return fail(at.into(), "at least one loss is required".into());
     }
     let mut seen = HashSet::new();
     for config in losses {
@@ -63,8 +67,10 @@ pub(super) fn check(losses: &[LossConfig]) -> Result<(), TrainError> {
     Ok(())
 }
 
+/// Checks that a batch has what a loss needs.
+///
 /// # Errors
-/// If the batch lacks what the loss needs.
+/// Returns an error if teacher scores or negatives are missing.
 pub(super) fn check_batch(kind: LossKind, batch: &BatchVectors<'_>) -> Result<(), TrainError> {
     let field = field(kind);
     let distils = matches!(kind, LossKind::KlDiv | LossKind::MarginMse);
@@ -79,8 +85,8 @@ pub(super) fn check_batch(kind: LossKind, batch: &BatchVectors<'_>) -> Result<()
     Ok(())
 }
 
-/// The loss, without its weight; adds its derivatives, with the weight. `teacher` is shaped as
-/// `scores.own`.
+/// Returns the loss without its weight, and adds its derivatives times its weight. `teacher` has
+/// the shape of `scores.own`.
 pub(super) fn add(
     config: &LossConfig,
     scores: &Scores,
@@ -95,10 +101,8 @@ pub(super) fn add(
         let of_query = query * columns..(query + 1) * columns;
         let own = &scores.own[of_query.clone()];
         let by_own = &mut derivatives.own[of_query.clone()];
-        let teacher = || {
-            &teacher.expect("the batch was checked for teacher scores: this is a bug")
-                [of_query.clone()]
-        };
+        let teacher =
+            || &teacher.expect("the batch has no teacher scores: this is a bug")[of_query.clone()];
         sum += match config.kind {
             LossKind::InBatchNegatives => {
                 let row = query * queries..(query + 1) * queries;
@@ -135,20 +139,20 @@ fn in_batch_negatives(
     add_cross_entropy(&log_p, share / temperature, by_own.iter_mut().chain(by_others))
 }
 
-/// Minus the first entry of a log softmax.
+/// Returns the negative first entry of a log softmax, and adds its derivatives times `factor`.
 fn add_cross_entropy<'a>(
     log_p: &[f64],
     factor: f64,
     derivatives: impl Iterator<Item = &'a mut f64>,
 ) -> f64 {
     for (column, (by, log_p)) in derivatives.zip(log_p).enumerate() {
-        // exp_m1: a probability near 1 must not lose the digits of its distance to 1.
-        *by += factor * if column == 0 { log_p.exp_m1() } else { log_p.exp() };
+        // exp_m1 keeps the digits of the difference to 1 when a probability is near 1.
+        *by += factor * if column == 0 { libm::expm1(*log_p) } else { libm::exp(*log_p) };
     }
     -log_p[0]
 }
 
-/// Adds the derivatives times `share` to `by_own`.
+/// Returns the Kullback-Leibler divergence, and adds its derivatives times `share` to `by_own`.
 pub(crate) fn kldiv(
     own: &[f64],
     teacher: &[f64],
@@ -159,19 +163,20 @@ pub(crate) fn kldiv(
     let (student, teacher) = (log_softmax(own, temperature), log_softmax(teacher, temperature));
     let mut sum = 0.0;
     for ((by, student), teacher) in by_own.iter_mut().zip(&student).zip(&teacher) {
-        let p = teacher.exp();
+        let p = libm::exp(*teacher);
         sum += p * (teacher - student);
-        *by += share / temperature * (student.exp() - p);
+        *by += share / temperature * (libm::exp(*student) - p);
     }
     sum
 }
 
-/// Adds the derivatives times `share` to `by_own`. With `d = s - t` the sum over pairs of `(d_a - d_b)²` is `m Σ (d - mean d)²`, for `m` documents.
+/// Returns the margin loss, and adds its derivatives times `share` to `by_own`. With `d = s - t`,
+/// the sum over pairs of `(d_a - d_b)²` is `m Σ (d - mean d)²` for `m` documents.
 pub(crate) fn margin_mse(own: &[f64], teacher: &[f64], share: f64, by_own: &mut [f64]) -> f64 {
     let documents = own.len() as f64;
     let difference: Vec<f64> = own.iter().zip(teacher).map(|(s, t)| s - t).collect();
     let mean = difference.iter().sum::<f64>() / documents;
-    // m over the m (m - 1) / 2 pairs.
+    // The factor is m divided by the number of pairs, m (m - 1) / 2.
     let factor = 2.0 / (documents - 1.0);
     let mut sum = 0.0;
     for (by, d) in by_own.iter_mut().zip(&difference) {
@@ -184,6 +189,6 @@ pub(crate) fn margin_mse(own: &[f64], teacher: &[f64], share: f64, by_own: &mut 
 pub(crate) fn log_softmax(scores: &[f64], temperature: f64) -> Vec<f64> {
     let scaled = scores.iter().map(|score| score / temperature);
     let largest = scaled.clone().fold(f64::NEG_INFINITY, f64::max);
-    let log_sum = scaled.clone().map(|s| (s - largest).exp()).sum::<f64>().ln();
+    let log_sum = libm::log(scaled.clone().map(|s| libm::exp(s - largest)).sum::<f64>());
     scaled.map(|s| s - largest - log_sum).collect()
 }

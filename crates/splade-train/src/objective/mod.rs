@@ -1,23 +1,28 @@
-//! What is minimised: losses on the scores of a batch, regularizers on its vectors, and the
-//! gradients of both by the weights of the vectors.
+//! The objective of training: losses on the scores of a batch, regularizers on its vectors, and the
+//! gradients of both with respect to the weights of the vectors.
 //!
 //! ```text
 //! loss = Σ weight · loss(scores) + λ_q R(queries) + λ_d mean over c of R(documents of column c)
 //! ```
 //!
-//! The documents of a query are its positive and its `n` negatives, so there are `1 + n` columns:
-//! with one negative the positives and the negatives count half each, as in the Python library. λ
-//! grows with the square of the step: `λ min(1, (step / T)²)` (SPLADE, arXiv 2107.05720, section
-//! 3.3). Everything is computed in f64 and rounded once, in the same order whatever the threads.
+//! The documents of a query are its positive and its `n` negatives, which gives `1 + n` columns.
+//! With one negative, the positives and the negatives count one half each, as in the Python
+//! library. λ grows with the square of the step: `λ min(1, (step / T)²)` (SPLADE, arXiv 2107.05720,
+//! section 3.3). All sums are computed in f64, in an order that does not depend on the number of
+//! threads, and rounded once.
 //!
-//! `scores` has the dot products, `losses` the losses, `regularizers` the penalties and
-//! `document_frequency` what DF-FLOPS remembers from step to step. How batches are made and
-//! encoded is not known here.
+//! `scores` computes the dot products, `losses` the losses and `regularizers` the penalties;
+//! `document_frequency` holds the counts that DF-FLOPS keeps between steps. This module does not
+//! create or encode batches.
 
+mod batch;
 mod document_frequency;
-pub(crate) mod losses;
+
 mod regularizers;
+
 mod scores;
+
+pub(crate) mod losses;
 #[cfg(test)]
 mod tests;
 
@@ -26,53 +31,29 @@ use serde_json::{Value, json};
 use crate::config::{LossConfig, RegularizerConfig, Regularizers, TrainingConfig};
 use crate::engine::Terms;
 use crate::error::TrainError;
+pub use batch::{BatchVectors, VectorGradients};
 use regularizers::Side;
 pub(crate) use regularizers::TextRegularizer;
 
-/// The vectors of a batch of `B` queries with `n` negatives each.
-#[derive(Debug, Clone, Copy)]
-pub struct BatchVectors<'a> {
-    /// Terms of the vocabulary.
-    pub vocab: usize,
-    /// `B`
-    pub queries: &'a [Terms],
-    /// `B`, a query's positive at its own place.
-    pub positives: &'a [Terms],
-    /// `B · n`, those of a query together.
-    pub negatives: &'a [Terms],
-    /// `(B, 1 + n)`, the positive's first. Only distillation needs them.
-    pub teacher_scores: Option<&'a [f32]>,
-}
-
-/// The gradients of the loss, aligned with the weights of the vectors.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VectorGradients {
-    /// `B`
-    pub queries: Vec<Vec<f32>>,
-    /// `B`
-    pub positives: Vec<Vec<f32>>,
-    /// `B · n`, in the order of the batch's.
-    pub negatives: Vec<Vec<f32>>,
-}
-
-/// The objective at a batch.
+/// The value of the objective for a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObjectiveValue {
-    /// What is minimised.
+    /// The total loss that training minimises.
     pub loss: f64,
-    /// Each loss by the name that the Python library logs (`kldiv_loss`), without its weight.
+    /// The value of each loss without its weight, under the name that the Python library logs
+    /// (`kldiv_loss`).
     pub components: Vec<(&'static str, f64)>,
-    /// The regularizers times their λ, as contained in `loss`.
+    /// The sum of the regularizers times their λ; it is part of `loss`.
     pub regularizer: f64,
-    /// λ of the queries in this step.
+    /// The λ of the queries in this step.
     pub lambda_q: f64,
-    /// λ of the documents in this step.
+    /// The λ of the documents in this step.
     pub lambda_d: f64,
-    /// By every weight of every vector.
+    /// The gradients with respect to every weight of every vector.
     pub gradients: VectorGradients,
 }
 
-/// Losses and regularizers, with what DF-FLOPS has counted so far.
+/// The losses and regularizers of a run, with the counts of DF-FLOPS so far.
 #[derive(Debug, Clone)]
 pub struct Objective {
     losses: Vec<LossConfig>,
@@ -81,10 +62,11 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The losses and regularizers of a run.
+    /// Creates the objective from the losses and regularizers of a run.
     ///
     /// # Errors
-    /// If there is no loss or the same twice, or a number is not in its range.
+    /// Returns an error if there is no loss, if a loss occurs twice, or if a number is out of its
+    /// range.
     pub fn new(training: &TrainingConfig) -> Result<Self, TrainError> {
         Self::of(&training.losses, &training.regularizers)
     }
@@ -101,18 +83,18 @@ impl Objective {
         })
     }
 
-    /// λ of queries and documents in optimizer step `step`, counted from 0.
+    /// Returns the λ of queries and documents in optimizer step `step`, counted from 0.
     pub fn lambdas(&self, step: u64) -> (f64, f64) {
         let lambda = |side: &Option<Side>| side.as_ref().map_or(0.0, |side| side.lambda(step));
         (lambda(&self.query), lambda(&self.doc))
     }
 
-    /// The loss of a batch and its gradients, in optimizer step `step`, counted from 0. DF-FLOPS
-    /// counts the vectors.
+    /// Returns the loss of a batch and its gradients in optimizer step `step`, counted from 0.
+    /// DF-FLOPS counts the vectors.
     ///
     /// # Errors
-    /// [`TrainError::Data`] if the parts of the batch do not fit together, or a loss lacks what it
-    /// needs: teacher scores, a negative.
+    /// Returns [`TrainError::Data`] if the parts of the batch do not fit together, or if it lacks
+    /// the teacher scores or negatives that a loss needs.
     pub fn compute(
         &mut self,
         batch: &BatchVectors<'_>,
@@ -149,10 +131,11 @@ impl Objective {
         })
     }
 
-    /// As [`compute`](Objective::compute), for evaluations: nothing is counted.
+    /// Returns the loss for an evaluation, as [`compute`](Objective::compute) does, but without
+    /// counting the vectors.
     ///
     /// # Errors
-    /// As `compute`.
+    /// Returns the same errors as `compute`.
     pub fn evaluate(
         &self,
         batch: &BatchVectors<'_>,
@@ -161,23 +144,25 @@ impl Objective {
         self.clone().compute(batch, step)
     }
 
-    /// What has to be kept to continue: null but for DF-FLOPS.
+    /// Returns the state that a checkpoint must hold; it is null for all regularizers except
+    /// DF-FLOPS.
     pub fn state(&self) -> Value {
         let state = |side: &Option<Side>| side.as_ref().map_or(Value::Null, Side::state);
         json!({ "query": state(&self.query), "doc": state(&self.doc) })
     }
 
-    /// Continues from a [`state`](Objective::state) of the same settings.
+    /// Restores a [`state`](Objective::state) that was saved with the same settings.
     ///
     /// # Errors
-    /// [`TrainError::State`] if it is of other settings or not whole; nothing is changed then.
+    /// Returns [`TrainError::State`] if the state belongs to other settings or is incomplete.
+    /// Nothing is changed in this case.
     pub fn restore(&mut self, state: &Value) -> Result<(), TrainError> {
         let restored = |name: &str, side: &Option<Side>| match (side, &state[name]) {
             (Some(side), state) => side.restored(name, state).map(Some),
             (None, Value::Null) => Ok(None),
             (None, _) => Err(TrainError::State(format!(
                 "it counts the terms of a `{name}` regularizer that this run does not have\n\
-                 hint: continue with the regularizers that the checkpoint was made with"
+                 hint: resume with the regularizers of the checkpoint"
             ))),
         };
         let (query, doc) = (restored("query", &self.query)?, restored("doc", &self.doc)?);
@@ -187,18 +172,19 @@ impl Objective {
 }
 
 impl<'a> BatchVectors<'a> {
-    /// Negatives of a query.
+    /// Returns the number of negatives of each query.
     fn negatives_per_query(&self) -> usize {
         self.negatives.len() / self.queries.len()
     }
 
-    /// The documents of a query, the positive first.
+    /// Returns the documents of a query, the positive first.
     fn documents(&self, query: usize) -> impl Iterator<Item = &'a Terms> {
         let n = self.negatives_per_query();
         std::iter::once(&self.positives[query]).chain(&self.negatives[query * n..(query + 1) * n])
     }
 
-    /// The positives, then the first negatives of all queries, then the second, and so on.
+    /// Returns the columns: the positives, then the first negatives of all queries, then the second
+    /// ones, and so on.
     fn document_columns(&self) -> Vec<Vec<&'a Terms>> {
         let n = self.negatives_per_query();
         let negatives = (0..n).map(|c| self.negatives.iter().skip(c).step_by(n).collect());

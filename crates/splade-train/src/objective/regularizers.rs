@@ -1,6 +1,6 @@
-//! The regularizers: what keeps vectors sparse.
+//! The regularizers, which keep the vectors sparse.
 //!
-//! | kind | is, for the `B` texts of a column with weights `w(i, t)` |
+//! | kind | value for the `B` texts of a column with weights `w(i, t)` |
 //! |---|---|
 //! | `L1` | `1/B Σ_i Σ_t abs w(i, t)` |
 //! | `FLOPS` | `Σ_t (1/B Σ_i abs w(i, t))²` (arXiv 2004.05665, equation 4) |
@@ -18,18 +18,18 @@ use crate::error::TrainError;
 #[derive(Debug, Clone)]
 pub(super) struct Side {
     config: RegularizerConfig,
-    /// Of DF-FLOPS only.
+    /// The document frequencies of DF-FLOPS; `None` for the other kinds.
     frequency: Option<DocumentFrequency>,
 }
 
-/// The penalties of all columns of a side, in one.
+/// The penalties of all columns of a side together.
 #[derive(Debug)]
 pub(super) struct Penalties {
-    /// λ times the mean over the columns.
+    /// The mean penalty over the columns, times λ.
     pub(super) value: f64,
-    /// Texts with more terms have a slope.
+    /// The number of terms of a text above which its weights have a derivative.
     threshold: usize,
-    /// A column's derivative by `abs w`, times λ over the number of columns.
+    /// The derivative with respect to `abs w` for each column, times λ over the number of columns.
     slopes: Vec<Slope>,
 }
 
@@ -40,8 +40,10 @@ enum Slope {
 }
 
 impl Side {
+    /// Creates the regularizer of the side `name`.
+    ///
     /// # Errors
-    /// If a number is out of its range.
+    /// Returns an error if a number is out of its range.
     pub(super) fn new(name: &str, config: &RegularizerConfig) -> Result<Self, TrainError> {
         let check = |holds: bool, field: &str, got: f64, wanted: &str| {
             if holds {
@@ -51,13 +53,13 @@ impl Side {
             Err(TrainError::Config { at, message: format!("{got} is not {wanted}") })
         };
         let not_negative = |x: f64| x.is_finite() && x >= 0.0;
-        check(not_negative(config.lambda), "lambda_", config.lambda, "a number from 0 up")?;
+        check(not_negative(config.lambda), "lambda_", config.lambda, "a number of at least 0")?;
         check(not_negative(config.steps), "T", config.steps, "a number of steps, or 0")?;
         let mut frequency = None;
         if let RegularizerKind::DfFlops { alpha, beta, interval } = config.kind {
             check(alpha > 0.0 && alpha < 1.0, "df_alpha", alpha, "between 0 and 1")?;
             check(beta.is_finite() && beta > 0.0, "df_beta", beta, "a number above 0")?;
-            check(interval > 0, "df_interval", 0.0, "a number of steps from 1 up")?;
+            check(interval > 0, "df_interval", 0.0, "a number of steps of at least 1")?;
             frequency = Some(DocumentFrequency::new(alpha, beta, interval));
         }
         Ok(Self { config: config.clone(), frequency })
@@ -72,8 +74,10 @@ impl Side {
         lambda.min(lambda * (share * share))
     }
 
+    /// Computes the penalties of all columns of a batch.
+    ///
     /// # Errors
-    /// If the vocabulary is not that of earlier calls.
+    /// Returns an error if the size of the vocabulary differs from that of earlier calls.
     pub(super) fn penalties(
         &mut self,
         columns: &[Vec<&Terms>],
@@ -113,7 +117,7 @@ impl Side {
             (None, _) | (Some(_), _) => {
                 return Err(TrainError::State(format!(
                     "its `{name}` regularizer is of another kind\n\
-                     hint: continue with the regularizers that the checkpoint was made with"
+                     hint: resume with the regularizers of the checkpoint"
                 )));
             }
         };
@@ -121,23 +125,27 @@ impl Side {
     }
 }
 
-/// A regularizer of texts alone, beside a loss that is not one of sparse vectors.
+/// A regularizer of texts without queries, used beside a loss that does not depend on sparse
+/// vectors.
 #[derive(Debug, Clone)]
 pub(crate) struct TextRegularizer(Side);
 
 impl TextRegularizer {
+    /// Creates the regularizer `training.regularizer`.
+    ///
     /// # Errors
-    /// If a number is out of its range.
+    /// Returns an error if a number is out of its range.
     pub(crate) fn new(config: &RegularizerConfig) -> Result<Self, TrainError> {
         Side::new("doc", config).map(Self)
     }
 
-    /// Its strength in optimizer step `step`, counted from 0.
+    /// Returns λ in optimizer step `step`, counted from 0.
     pub(crate) fn lambda(&self, step: u64) -> f64 {
         self.0.lambda(step)
     }
 
-    /// The strength times the penalty of the texts of a batch, and the gradients by their weights.
+    /// Returns the penalty of the texts of a batch times λ, and the gradients with respect to their
+    /// weights.
     pub(crate) fn compute(
         &mut self,
         texts: &[Terms],
@@ -152,12 +160,12 @@ impl TextRegularizer {
         Ok((penalties.value, texts.iter().map(of_text).collect()))
     }
 
-    /// What has to be kept to continue: null but for DF-FLOPS.
+    /// Returns the state that a checkpoint must hold; it is null for all kinds except DF-FLOPS.
     pub(crate) fn state(&self) -> Value {
         self.0.state()
     }
 
-    /// Continues from a [`state`](Self::state) of the same settings.
+    /// Restores a [`state`](Self::state) that was saved with the same settings.
     pub(crate) fn restore(&mut self, state: &Value) -> Result<(), TrainError> {
         self.0 = self.0.restored("doc", state)?;
         Ok(())
@@ -165,7 +173,7 @@ impl TextRegularizer {
 }
 
 impl Penalties {
-    /// The derivative by a weight of a text of a column.
+    /// Returns the derivative with respect to one weight of a text of a column.
     pub(super) fn slope(&self, column: usize, text: &Terms, term: u32, weight: f32) -> f64 {
         if text.terms.len() <= self.threshold || weight == 0.0 {
             return 0.0;

@@ -1,35 +1,37 @@
-//! Dot products of the vectors of a batch, and the way back from their derivatives.
+//! The dot products of the vectors of a batch, and the gradients of the weights from the
+//! derivatives of the scores.
 //!
-//! One vector at a time is laid out over the whole vocabulary and the others look their terms up;
-//! nothing of (texts, vocab) exists. Every number is made by one thread in one order.
+//! One vector at a time is laid out over the whole vocabulary, and the other vectors look up their
+//! terms in it. There is never a matrix of shape (texts, vocab). Every number is computed by one
+//! thread in a fixed order.
 
 use rayon::prelude::*;
 
+use super::batch::{BatchVectors, VectorGradients};
 use super::regularizers::Penalties;
-use super::{BatchVectors, VectorGradients};
 use crate::engine::Terms;
 
-/// Scores of a batch, or a loss's derivatives by them.
+/// The scores of a batch, or the derivatives of a loss with respect to them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scores {
-    /// Documents of a query: its positive, then its negatives.
+    /// The number of documents of a query: its positive and its negatives, in this order.
     pub(super) columns: usize,
-    /// `(queries, columns)`
+    /// The scores of a query's own documents, shape `(queries, columns)`.
     pub(super) own: Vec<f64>,
-    /// `(queries, queries)`, by the positives of others; zero on the diagonal. Empty where no loss
-    /// asks for them.
+    /// The scores of a query and the positives of other queries, shape `(queries, queries)`, with
+    /// zeros on the diagonal. Empty if no loss uses them.
     pub(super) others: Vec<f64>,
 }
 
 impl Scores {
-    /// Zeros of the same shape.
+    /// Returns zeros of the same shape.
     pub(super) fn zeros(&self) -> Self {
         let zeros = |values: &[f64]| vec![0.0; values.len()];
         Self { columns: self.columns, own: zeros(&self.own), others: zeros(&self.others) }
     }
 }
 
-/// The scores of a batch; with `across` also by the positives of other queries.
+/// Returns the scores of a batch. With `across`, the positives of other queries are included.
 pub(super) fn scores(batch: &BatchVectors<'_>, across: bool) -> Scores {
     let rows: Vec<(Vec<f64>, Vec<f64>)> = (0..batch.queries.len())
         .into_par_iter()
@@ -60,7 +62,8 @@ pub(super) fn scores(batch: &BatchVectors<'_>, across: bool) -> Scores {
     scores
 }
 
-/// The gradients by the weights of the vectors, from the derivatives by scores and the penalties.
+/// Returns the gradients with respect to the weights of the vectors, from the derivatives of the
+/// scores and the penalties.
 pub(super) fn gradients(
     batch: &BatchVectors<'_>,
     by_scores: &Scores,
@@ -70,7 +73,7 @@ pub(super) fn gradients(
     let (queries, columns) = (batch.queries.len(), by_scores.columns);
     let by_own = |query: usize, column: usize| by_scores.own[query * columns + column];
     let by_other = |query: usize, other: usize| {
-        // Empty where no loss looks at other queries' positives; 0 on the diagonal.
+        // The list is empty if no loss uses the positives of other queries; the diagonal is 0.
         by_scores.others.get(query * queries + other).copied().unwrap_or(0.0)
     };
     let of_query = |dense: &mut Vec<f64>, q: usize| {
@@ -101,7 +104,8 @@ pub(super) fn gradients(
     }
 }
 
-/// Runs `gradient` for `0..count` with a vocabulary of zeros, that it has to leave as zeros.
+/// Calls `gradient` for `0..count` with a buffer of zeros over the vocabulary, which `gradient`
+/// must leave zeroed.
 fn each(
     count: usize,
     vocab: usize,
@@ -110,7 +114,7 @@ fn each(
     (0..count).into_par_iter().map_init(|| vec![0.0; vocab], gradient).collect()
 }
 
-/// The sum at the vector's terms, with the slope of its penalty; the sum is cleared.
+/// Returns the sum at each term of the vector plus the slope of its penalty, and clears the sum.
 fn take(dense: &mut [f64], of: &Terms, penalties: Option<&Penalties>, column: usize) -> Vec<f32> {
     let gradient = of
         .terms

@@ -1,4 +1,5 @@
-//! Against PyTorch (`scripts/reference/objectives.py`), finite differences, and itself.
+//! The objective is compared with PyTorch (`scripts/reference/objectives.py`), with finite
+//! differences, and with itself.
 
 use serde_json::Value;
 
@@ -50,11 +51,11 @@ impl Batch {
         }
     }
 
-    /// Every term in about a third of the texts.
+    /// Returns a random batch in which every term occurs in about a third of the texts.
     fn random(seed: u64, vocab: usize, queries: usize, negatives: usize) -> Self {
         let mut state = seed;
         let mut uniform = move || {
-            // SplitMix64
+            // The generator is SplitMix64.
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut z = state;
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -117,12 +118,13 @@ fn objective(
     Objective::of(losses, &Regularizers { doc, query }).unwrap()
 }
 
-/// Within `relative` of the larger, or of 1.
+/// Returns whether the numbers differ by at most `relative` times the larger of them, or times 1.
 fn close(got: f64, expected: f64, relative: f64) -> bool {
     (got - expected).abs() <= relative * expected.abs().max(1.0)
 }
 
-/// Values agree to 1e-12 (both are sums of some hundred f64), gradients to the rounding to f32.
+/// Values must agree to 1e-12 (both are sums of some hundred f64), and gradients to the rounding to
+/// f32.
 fn compare(case: &str, got: &ObjectiveValue, expected: &Value) {
     let number = |name: &str| expected[name].as_f64().unwrap();
     for (name, got) in [
@@ -179,7 +181,7 @@ fn losses_and_regularizers_are_pytorchs() {
         let step = case["step"].as_u64().unwrap();
         let got = objective.compute(&batch.view(), step).unwrap();
         compare(&format!("{} {losses:?}", case["batch"]), &got, &case["expected"]);
-        // Nothing is counted here, so an evaluation is the same.
+        // Nothing is counted here, so an evaluation gives the same.
         assert_eq!(objective.evaluate(&batch.view(), step).unwrap(), got);
     }
 }
@@ -198,7 +200,8 @@ fn df_flops_counts_windows_and_continues() {
     for step in fixture["run"].as_array().unwrap() {
         let batch = Batch::of(&step["batch"]);
         let number = step["step"].as_u64().unwrap();
-        // Continued from a file, and disturbed by an evaluation.
+        // The second objective is restored from the saved state, and an evaluation in between must
+        // not change it.
         let state = serde_json::to_string(&whole.state()).unwrap();
         let mut continued = start();
         continued.restore(&serde_json::from_str(&state).unwrap()).unwrap();
@@ -209,8 +212,9 @@ fn df_flops_counts_windows_and_continues() {
     }
 }
 
-/// Central differences of the loss in f64, with steps that are exact in f32; their own error is
-/// of the order of the third derivative times h², below 1e-5 here.
+/// The gradients are compared with central differences of the loss in f64, with steps that are
+/// exact in f32. The error of the differences is of the order of the third derivative times h²,
+/// below 1e-5 here.
 #[test]
 fn gradients_are_finite_differences() {
     let regularizers = [
@@ -284,7 +288,7 @@ fn threads_do_not_matter() {
     }
 }
 
-/// Values and derivatives by scores that light-splade's own classes gave in f64.
+/// The expected values and derivatives are those that the Python library's own classes gave in f64.
 #[test]
 fn losses_are_the_librarys_on_the_goldens() {
     let Some(golden) = golden() else { return };
@@ -326,7 +330,7 @@ fn losses_are_the_librarys_on_the_goldens() {
     }
 }
 
-/// The goldens' weights are f64; rounding them to f32 costs 6e-8 of each.
+/// The weights of the goldens are f64; rounding them to f32 costs 6e-8 of each.
 #[test]
 fn regularizers_and_lambda_are_the_librarys_on_the_goldens() {
     let Some(golden) = golden() else { return };
@@ -386,7 +390,7 @@ fn settings_out_of_range_are_refused() {
         |weight, temperature| vec![LossConfig { weight, temperature, ..loss(LossKind::KlDiv) }];
     let good = || with(1.0, 1.0);
     for (losses, doc, expected) in [
-        (vec![], None, "training.training_loss: there is none"),
+        (vec![], None, "training.training_loss: at least one loss is required"),
         ([good(), good()].concat(), None, "training.training_loss: `kldiv` is given twice"),
         (with(f64::NAN, 1.0), None, "training.loss_weights.kldiv: NaN is not"),
         (with(1.0, 0.0), None, "training.temperatures.kldiv: 0 is not a number above 0"),
@@ -455,7 +459,7 @@ fn states_of_other_runs_are_refused() {
         assert!(matches!(objective.restore(state), Err(TrainError::State(_))), "{state}");
         assert_eq!(objective.state(), before);
     }
-    // Of another vocabulary: seen when it is used.
+    // A state of another vocabulary is noticed only when it is used.
     let mut other = doc(df);
     other.restore(&state).unwrap();
     let wide = Batch::random(1, 13, 3, 2);

@@ -1,29 +1,33 @@
-//! The arithmetic of the optimizers on a run of numbers, as PyTorch 2.6 does it for one tensor:
-//! constants in f64 rounded once, then f32 in the same order of operations. The loops are plain, so
-//! that the compiler makes vector instructions of them; memory is what they wait for.
+//! The arithmetic of the optimizers on a slice of numbers, as PyTorch 2.6 does it for one tensor:
+//! constants are computed in f64 and rounded once, and then f32 operations follow in the same
+//! order. The loops are plain so that the compiler vectorizes them; they are limited by memory
+//! bandwidth.
 //!
-//! One thing differs. Where a row of the embeddings gets no gradient any more, its moments fall until
-//! they are subnormal, and stay there: numbers that processors are some hundred cycles slow at. Moments
-//! too small to move a weight become zero instead.
+//! There is one difference. If a row of the embeddings gets no gradient any more, its moments
+//! shrink until they are subnormal and then stay there, and processors need some hundred cycles for
+//! an operation on a subnormal number. Moments too small to move a weight are therefore set to
+//! zero.
 
-use super::UpdateOptions;
+use super::options::UpdateOptions;
 use crate::config::Optimizer;
 
-/// PyTorch's default of RMSprop, which transformers leaves.
+/// The default of PyTorch's RMSprop, which transformers does not change.
 const RMSPROP_ALPHA: f64 = 0.99;
 const RMSPROP_EPSILON: f64 = 1e-8;
 const ADAGRAD_EPSILON: f64 = 1e-10;
 
-/// Means of gradients below it are zero: over an epsilon of 1e-8 they would move a weight by less
-/// than 1e-22 of the learning rate. Products with usual learning rates are still normal numbers.
+/// Means of gradients below this value are set to zero: divided by an epsilon of 1e-8, they would
+/// move a weight by less than 1e-22 of the learning rate. Their products with usual learning rates
+/// are still normal numbers.
 const SMALLEST_MEAN: f32 = 1e-30;
-/// Means of squares below it are zero: their root is far below any epsilon.
+/// Means of squared gradients below this value are set to zero: their root is far below any
+/// epsilon.
 const SMALLEST_SQUARE: f32 = 1e-37;
 
 /// An optimizer with the constants of one step.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kernel {
-    /// Gradients are multiplied by it first.
+    /// The factor that is applied to the gradients first.
     scale: f32,
     rule: Rule,
 }
@@ -31,17 +35,17 @@ pub(super) struct Kernel {
 #[derive(Debug, Clone, Copy)]
 enum Rule {
     AdamW {
-        /// 1 - learning rate · weight decay
+        /// The value 1 - learning rate · weight decay.
         decay: f32,
-        /// 1 - β1
+        /// The value 1 - β1.
         rate1: f32,
         beta2: f32,
-        /// 1 - β2
+        /// The value 1 - β2.
         rate2: f32,
-        /// √(1 - β2^step)
+        /// The value √(1 - β2^step).
         correction2: f32,
         epsilon: f32,
-        /// - learning rate / (1 - β1^step)
+        /// The value -learning rate / (1 - β1^step).
         minus_rate: f32,
     },
     Sgd {
@@ -56,7 +60,7 @@ enum Rule {
     RmsProp {
         weight_decay: f32,
         alpha: f32,
-        /// 1 - α
+        /// The value 1 - α.
         rate: f32,
         epsilon: f32,
         minus_rate: f32,
@@ -64,7 +68,7 @@ enum Rule {
 }
 
 impl Kernel {
-    /// `step` is the number of this update, from 1.
+    /// Computes the constants of a step; `step` is the number of this update, counted from 1.
     pub(super) fn new(
         kind: Optimizer,
         options: &UpdateOptions,
@@ -83,9 +87,9 @@ impl Kernel {
                     rate1: (1.0 - beta1) as f32,
                     beta2: beta2 as f32,
                     rate2: (1.0 - beta2) as f32,
-                    correction2: (1.0 - beta2.powf(step)).sqrt() as f32,
+                    correction2: (1.0 - libm::pow(beta2, step)).sqrt() as f32,
                     epsilon: epsilon as f32,
-                    minus_rate: -(learning_rate / (1.0 - beta1.powf(step))) as f32,
+                    minus_rate: -(learning_rate / (1.0 - libm::pow(beta1, step))) as f32,
                 }
             }
             Optimizer::Sgd => Rule::Sgd { weight_decay, minus_rate },
@@ -103,8 +107,8 @@ impl Kernel {
         Self { scale, rule }
     }
 
-    /// Updates a run of parameters and its moments, of which `first` and `second` are empty where
-    /// the optimizer has none, and clears its gradients.
+    /// Updates a slice of parameters and its moments, and clears its gradients. `first` and
+    /// `second` are empty if the optimizer does not have these moments.
     pub(super) fn update(
         &self,
         values: &mut [f32],
@@ -152,7 +156,7 @@ impl Kernel {
     }
 }
 
-/// Not a number stays so.
+/// Returns zero for a number below `smallest` in magnitude; NaN stays NaN.
 #[inline(always)]
 fn or_zero(x: f32, smallest: f32) -> f32 {
     if x.abs() < smallest { 0.0 } else { x }

@@ -1,11 +1,13 @@
 //! The update of the parameters from their gradients.
 //!
 //! The optimizers are PyTorch's with the settings that transformers gives them: AdamW (decoupled
-//! weight decay, arXiv 1711.05101), SGD without momentum, Adagrad and RMSprop (weight decay added to
-//! the gradient). Weights decay in every
-//! parameter, as the Python library does it for SPLADE, or in some only. One pass over
-//! memory reads and writes parameter, gradient and moments, and leaves the gradient zero. Every
-//! number depends on its own place only, so that threads cannot change it.
+//! weight decay, arXiv 1711.05101), SGD without momentum, Adagrad and RMSprop (weight decay added
+//! to the gradient). Weight decay applies to all parameters, as the Python library does it for
+//! SPLADE, or only to some. One pass over memory reads and writes parameters, gradients and
+//! moments, and sets the gradients to zero. Every number depends only on values at its own
+//! position, so threads cannot change the result.
+
+mod options;
 
 mod kernels;
 mod norm;
@@ -14,69 +16,33 @@ mod tests;
 
 use rayon::prelude::*;
 
-use crate::config::{Optimizer, TrainingConfig};
+use crate::config::Optimizer;
 use crate::engine::Parameters;
 use crate::error::TrainError;
 use kernels::Kernel;
 pub use norm::{clip_coefficient, gradient_norm};
+use options::CHUNK;
+pub use options::UpdateOptions;
 
-/// Numbers that a thread takes at a time: 64 KiB of each array, so that a chunk of all stays in
-/// the second cache.
-const CHUNK: usize = 1 << 14;
-
-/// The settings of one update.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UpdateOptions {
-    /// Of this step.
-    pub learning_rate: f64,
-    /// The learning rate is multiplied by it, one for each engine; 1 for engines beyond the last.
-    pub engine_rates: Vec<f64>,
-    /// Times the learning rate (AdamW) or added to the gradient (the others).
-    pub weight_decay: f64,
-    /// Parts of the names of parameters that do not decay.
-    pub undecayed: &'static [&'static str],
-    /// Of AdamW: how much of the mean of gradients stays.
-    pub beta1: f64,
-    /// Of AdamW: how much of the mean of their squares stays.
-    pub beta2: f64,
-    /// Of AdamW; the others have PyTorch's own.
-    pub epsilon: f64,
-}
-
-impl UpdateOptions {
-    /// The settings of a run at a learning rate, the same for all engines.
-    pub fn new(training: &TrainingConfig, learning_rate: f64) -> Self {
-        Self {
-            learning_rate,
-            engine_rates: Vec::new(),
-            weight_decay: training.weight_decay,
-            undecayed: &[],
-            beta1: training.adam_beta1,
-            beta2: training.adam_beta2,
-            epsilon: training.adam_epsilon,
-        }
-    }
-}
-
-/// What an optimizer remembers.
+/// The state of an optimizer between two updates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OptimizerState {
-    /// Which optimizer.
+    /// The kind of optimizer.
     pub kind: Optimizer,
-    /// Updates so far.
+    /// The number of updates so far.
     pub step: u64,
-    /// `moments[engine][parameter][moment]`, in the engines' order; of an engine it is empty
-    /// before the first update.
+    /// The moments as `moments[engine][parameter][moment]`, in the order of the engines. The list
+    /// of an engine is empty before the first update.
     pub moments: Vec<Vec<Vec<Vec<f32>>>>,
 }
 
 impl OptimizerState {
-    /// Before the first update.
+    /// Creates the state before the first update.
     pub fn new(kind: Optimizer) -> Self {
         Self { kind, step: 0, moments: Vec::new() }
     }
 
-    /// PyTorch's names of the moments of a parameter, in the order of
+    /// Returns PyTorch's names of the moments of a parameter, in the order of
     /// [`moments`](OptimizerState::moments).
     pub fn moment_names(kind: Optimizer) -> &'static [&'static str] {
         match kind {
@@ -87,10 +53,11 @@ impl OptimizerState {
         }
     }
 
-    /// After `step` updates, with the moments of a checkpoint.
+    /// Creates the state after `step` updates, with the moments of a checkpoint.
     ///
     /// # Errors
-    /// [`TrainError::State`] if they are not those of these engines.
+    /// Returns [`TrainError::State`] if the moments do not have the shapes of the engines'
+    /// parameters.
     pub fn restored<P: Parameters + ?Sized>(
         kind: Optimizer,
         step: u64,
@@ -120,10 +87,10 @@ impl OptimizerState {
     }
 
     /// Updates all parameters with their gradients times `scale`, and sets the gradients to zero.
-    /// `engines` are the same in every call.
+    /// Every call must pass the same `engines`.
     ///
     /// # Panics
-    /// If the engines are not those of the calls before.
+    /// Panics if the engines differ from those of earlier calls.
     pub fn update<P: Parameters + ?Sized>(
         &mut self,
         engines: &mut [&mut P],
@@ -133,7 +100,11 @@ impl OptimizerState {
         if self.moments.is_empty() {
             self.moments.resize_with(engines.len(), Vec::new);
         }
-        assert_eq!(self.moments.len(), engines.len(), "other engines than before: this is a bug");
+        assert_eq!(
+            self.moments.len(),
+            engines.len(),
+            "the engines differ from those of earlier calls: this is a bug"
+        );
         self.step += 1;
         for (index, engine) in engines.iter_mut().enumerate() {
             let factor = options.engine_rates.get(index).copied().unwrap_or(1.0);
@@ -147,7 +118,8 @@ impl OptimizerState {
         }
     }
 
-    /// `kernels` are that with weight decay and that without.
+    /// Updates the parameters of one engine. `kernels` are the kernel with weight decay and the
+    /// kernel without.
     fn update_engine<P: Parameters + ?Sized>(
         &mut self,
         index: usize,
@@ -169,7 +141,11 @@ impl OptimizerState {
             update_parameter(kernel, parameter.values, parameter.gradients, moments);
             visited += 1;
         });
-        assert_eq!(visited, moments.len(), "other parameters than before: this is a bug");
+        assert_eq!(
+            visited,
+            moments.len(),
+            "the parameters differ from those of earlier calls: this is a bug"
+        );
     }
 }
 
@@ -180,7 +156,7 @@ fn update_parameter(
     moments: &mut [Vec<f32>],
 ) {
     let same = gradients.len() == values.len() && moments.iter().all(|m| m.len() == values.len());
-    assert!(same, "a parameter with gradients or moments of another length: this is a bug");
+    assert!(same, "gradients or moments differ in length from their parameter: this is a bug");
     let chunks = values.par_chunks_mut(CHUNK).zip(gradients.par_chunks_mut(CHUNK));
     match moments {
         [] => chunks.for_each(|(p, g)| kernel.update(p, g, &mut [], &mut [])),
@@ -191,6 +167,6 @@ fn update_parameter(
             .zip(m.par_chunks_mut(CHUNK))
             .zip(v.par_chunks_mut(CHUNK))
             .for_each(|(((p, g), m), v)| kernel.update(p, g, m, v)),
-        _ => unreachable!("no optimizer has three moments: this is a bug"),
+        _ => unreachable!("an optimizer with more than two moments: this is a bug"),
     }
 }

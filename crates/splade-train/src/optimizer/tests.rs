@@ -1,4 +1,5 @@
-//! Against torch.optim (`scripts/reference/objectives.py`), and itself.
+//! The optimizers are compared with torch.optim (`scripts/reference/objectives.py`), and with
+//! themselves.
 
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ impl Bare {
 impl Parameters for Bare {
     fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
         for (values, gradients) in self.values.iter_mut().zip(&mut self.gradients) {
-            visit(ParameterMut { name: "", values, gradients });
+            visit(ParameterMut { name: "", panels: None, values, gradients });
         }
     }
 
@@ -36,6 +37,54 @@ impl Parameters for Bare {
         _: &dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError>,
     ) -> Result<Vec<f32>, TrainError> {
         unreachable!()
+    }
+}
+
+/// A matrix that is stored in panels of a given width.
+struct InPanels {
+    width: usize,
+    length: usize,
+    numbers: Vec<f32>,
+}
+
+impl Parameters for InPanels {
+    fn parameters(&mut self, visit: &mut dyn FnMut(ParameterMut<'_>)) {
+        let mut values = self.numbers.clone();
+        let panels = Some((self.width, self.length));
+        let (values, gradients) = (&mut values[..], &mut self.numbers[..]);
+        visit(ParameterMut { name: "", panels, values, gradients });
+    }
+
+    fn to_tensors(&self, _: usize, _: &[f32]) -> Vec<NamedTensor> {
+        unreachable!()
+    }
+
+    fn read_tensors(
+        &self,
+        _: usize,
+        _: &dyn Fn(&str, &[usize]) -> Result<Vec<f32>, TrainError>,
+    ) -> Result<Vec<f32>, TrainError> {
+        unreachable!()
+    }
+}
+
+/// The norm of gradients is the same to the bit for the panel width of every instruction set.
+#[test]
+fn norms_do_not_depend_on_panels() {
+    let (rows, length) = (101, 37);
+    let matrix = noise(rows * length, 7);
+    let norm = |width: usize| {
+        let mut numbers = vec![0.0; rows.next_multiple_of(width) * length];
+        for (i, x) in matrix.iter().enumerate() {
+            let (row, column) = (i / length, i % length);
+            numbers[(row / width * length + column) * width + row % width] = *x;
+        }
+        gradient_norm(&mut [&mut InPanels { width, length, numbers }])
+    };
+    let want = matrix.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+    assert!((norm(1) - want).abs() < 1e-12 * want);
+    for width in [8, 12, 16, 48] {
+        assert_eq!(norm(width).to_bits(), norm(1).to_bits(), "{width}");
     }
 }
 
@@ -60,7 +109,7 @@ fn tensors(value: &Value) -> Vec<Vec<f32>> {
     value.as_array().unwrap().iter().map(tensor).collect()
 }
 
-/// Pseudo-random numbers around 0.
+/// Returns pseudo-random numbers around 0.
 fn noise(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -70,8 +119,8 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// A step is some ten f32 operations, of which PyTorch fuses a few: 3 units in the last place of
-/// the larger of the number and what the steps so far moved it.
+/// A step is some ten f32 operations, of which PyTorch fuses a few. The tolerance is 3 units in the
+/// last place of the larger of the number and its total change so far.
 #[test]
 fn steps_are_pytorchs() {
     let fixture: Value =
@@ -87,7 +136,7 @@ fn steps_are_pytorchs() {
             _ => Optimizer::RmsProp,
         };
         let mut state = OptimizerState::new(kind);
-        // The two tensors as one engine, and as two.
+        // The two tensors are tested in one engine and in two engines.
         let start = tensors(&case["start"]);
         let mut one = Bare::new(start.clone());
         let mut two = [Bare::new(start[..1].to_vec()), Bare::new(start[1..].to_vec())];
@@ -141,7 +190,7 @@ fn steps_are_pytorchs() {
 
 #[test]
 fn threads_do_not_matter() {
-    // Beyond a chunk, and not a multiple of one or of a lane.
+    // The sizes exceed a chunk, and are not multiples of a chunk or of a lane.
     let sizes = [2 * CHUNK + 13, 5, CHUNK, 0];
     for kind in KINDS {
         let run = |threads: usize| {
@@ -227,7 +276,7 @@ fn clipping_only_shortens() {
     assert!(clip_coefficient(f64::NAN, 1.0).is_nan());
 }
 
-/// PyTorch's stay at a few times the smallest subnormal number for ever.
+/// The moments of PyTorch stay at a few times the smallest subnormal number for ever.
 #[test]
 fn moments_end_at_zero() {
     for (kind, steps) in [(Optimizer::AdamW, 900), (Optimizer::RmsProp, 9000)] {
@@ -245,4 +294,24 @@ fn moments_end_at_zero() {
         state.update(&mut [&mut engine], &options, 1.0);
         assert!(state.moments[0][0][0][0].is_nan(), "{kind:?}");
     }
+}
+
+/// The bits of updates are the same on every CPU; the constant comes from one of them.
+#[test]
+fn updates_have_the_bits_of_other_machines() {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for kind in KINDS {
+        let mut engine = Bare::new(vec![noise(1003, 1), noise(17, 2)]);
+        let mut state = OptimizerState::new(kind);
+        for step in 0..5 {
+            engine.gradients = vec![noise(1003, 3 + step), noise(17, 30 + step)];
+            let scale = clip_coefficient(gradient_norm(&mut [&mut engine]), 0.7);
+            state.update(&mut [&mut engine], &options(1e-3), scale);
+        }
+        let moments = state.moments.iter().flatten().flatten().flatten();
+        for byte in engine.values.iter().flatten().chain(moments).flat_map(|x| x.to_le_bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    assert_eq!(hash, 0x8683_7e4c_2212_a2ce, "0x{hash:016x}");
 }

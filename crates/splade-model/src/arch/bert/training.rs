@@ -1,19 +1,29 @@
 //! Training passes of BERT and its relatives.
 
-use super::{Bert, add};
-use crate::arch::batch::resize;
-use crate::arch::head::Decoder;
+use super::Bert;
+use crate::arch::batch::{add, resize};
+use crate::arch::family::{Body, TrainingBody};
 use crate::arch::post_norm::LayerPass;
 use crate::arch::training::{Pass, Place, Saved, Work, linear_parameters, norm_parameters};
 use crate::arch::words::Words;
-use crate::config::BertConfig;
-use crate::train::Parameter;
+use crate::parameter::Parameter;
 
 use splade_nn::Activation;
 
 impl Bert {
-    /// As `forward`, with dropout, into `work.hidden`, keeping what `backward` needs.
-    pub(crate) fn forward_saved(
+    fn layer_pass<'a>(&'a self, pass: &Pass<'a>, layer: usize) -> LayerPass<'a> {
+        LayerPass {
+            pass: *pass,
+            layer,
+            attention: &self.attention,
+            activation: self.config.activation,
+            rates: &self.config.dropout,
+        }
+    }
+}
+
+impl TrainingBody for Bert {
+    fn forward_saved(
         &self,
         pass: &Pass<'_>,
         words: &dyn Words,
@@ -25,7 +35,7 @@ impl Bert {
         words.embed(pass.texts.ids, hidden);
         self.add_places(&pass.texts, hidden);
         self.norm.forward_saved(pass.isa, hidden, None, &mut saved.embedding_norm);
-        pass.drop(self.dropout.embedding, Place::Embedding, hidden);
+        pass.drop(self.config.dropout.embedding, Place::Embedding, hidden);
         if let Some(projection) = &self.projection {
             resize(&mut work.a, pass.tokens() * projection.weight.outputs());
             projection.forward(hidden, Activation::Identity, &mut work.a, true);
@@ -37,16 +47,15 @@ impl Bert {
         }
     }
 
-    /// The gradient by the hidden states, in `work.hidden`, to those of all weights, which are
-    /// added to `gradients` and, of the words' embeddings, `d_words`.
-    pub(crate) fn backward(
+    fn backward(
         &self,
         pass: &Pass<'_>,
         saved: &Saved,
-        gradients: &mut Bert,
+        gradients: &mut dyn Body,
         d_words: &mut dyn Words,
         work: &mut Work,
     ) {
+        let gradients: &mut Bert = gradients.gradients_of();
         for layer in (0..self.layers.len()).rev() {
             let input = |out: &mut Vec<f32>| match layer {
                 0 => out.clone_from(&saved.embedded),
@@ -62,13 +71,13 @@ impl Bert {
         let Work { hidden: d, a, b, scratch, .. } = work;
         if let (Some(projection), Some(to)) = (&self.projection, &mut gradients.projection) {
             self.norm.restore(pass.isa, &saved.embedding_norm, a);
-            pass.drop(self.dropout.embedding, Place::Embedding, a);
+            pass.drop(self.config.dropout.embedding, Place::Embedding, a);
             projection.backward_weights(a, d, to, scratch);
             resize(b, pass.tokens() * projection.weight.inputs());
             projection.backward_input(d, b, false, scratch);
             std::mem::swap(d, b);
         }
-        pass.drop(self.dropout.embedding, Place::Embedding, d);
+        pass.drop(self.config.dropout.embedding, Place::Embedding, d);
         self.norm.backward(pass.isa, &saved.embedding_norm, d, &mut gradients.norm);
         let width = self.norm.weight.len();
         let places = self.position_rows(&pass.texts).into_iter().zip(pass.texts.token_types());
@@ -76,42 +85,29 @@ impl Bert {
             if let Some(token_types) = &mut gradients.token_types {
                 add(&mut token_types[kind * width..][..width], d);
             }
-            // RoBERTa's position of padding is one, too.
+            // The position of padding in RoBERTa gets no gradient.
             if self.position_start != Some(position as u32) {
                 add(&mut gradients.positions[position * width..][..width], d);
             }
         }
-        d_words.add_to_embeddings(pass.texts.ids, self.pad, d);
+        d_words.add_to_embeddings(pass.texts.ids, self.config.pad, d);
     }
 
-    fn layer_pass<'a>(&'a self, pass: &Pass<'a>, layer: usize) -> LayerPass<'a> {
-        LayerPass {
-            pass: *pass,
-            layer,
-            attention: &self.attention,
-            activation: self.activation,
-            rates: &self.dropout,
-        }
-    }
-
-    /// Zeros of the same shapes.
-    pub(crate) fn zeros_like(&self) -> Self {
-        Self {
+    fn zeros_like(&self) -> Box<dyn Body> {
+        Box::new(Self {
             attention: self.attention,
-            activation: self.activation,
+            config: self.config.clone(),
             positions: vec![0.0; self.positions.len()],
             token_types: self.token_types.as_ref().map(|table| vec![0.0; table.len()]),
             norm: self.norm.zeros_like(),
             projection: self.projection.as_ref().map(|projection| projection.zeros_like()),
             layers: self.layers.iter().map(|layer| layer.zeros_like()).collect(),
             position_start: self.position_start,
-            pad: self.pad,
-            dropout: self.dropout,
-        }
+        })
     }
 
-    /// Lists all parameters but the decoder's.
-    pub(crate) fn parameters<'a>(&'a mut self, config: &BertConfig, list: &mut Vec<Parameter<'a>>) {
+    fn parameters<'a>(&'a mut self, list: &mut Vec<Parameter<'a>>) {
+        let config = &self.config;
         let names = config.family.names();
         let width = config.embedding;
         let at = |part: &str| format!("{}.{part}", names.embeddings);
@@ -120,7 +116,8 @@ impl Bert {
         list.push(Parameter::plain(vec![name], &shape, &mut self.positions));
         if let Some(token_types) = &mut self.token_types {
             let name = at("token_type_embeddings.weight");
-            list.push(Parameter::plain(vec![name], &[config.token_types, width], token_types));
+            let shape = [config.token_types, width];
+            list.push(Parameter::plain(vec![name], &shape, token_types));
         }
         norm_parameters(&at("LayerNorm"), &mut self.norm, true, list);
         if let Some(projection) = &mut self.projection {
@@ -130,14 +127,4 @@ impl Bert {
             weights.parameters(&format!("{}.{layer}", names.layers), &names.layer, list);
         }
     }
-}
-
-/// Lists the parameters of the head.
-pub(crate) fn decoder_parameters<'a>(
-    decoder: &'a mut Decoder,
-    config: &BertConfig,
-    list: &mut Vec<Parameter<'a>>,
-) {
-    let names = config.family.names();
-    decoder.parameters(&names.decoder, (names.dense, names.dense_norm), true, list);
 }

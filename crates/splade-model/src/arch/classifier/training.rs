@@ -2,15 +2,16 @@
 
 use splade_nn::{Activation, Dropout, KeyedTexts, activate, activation_backward};
 
-use super::{Head, HeadNames, SavedHead, SequenceClassifier};
+use super::{ClassifierConfig, Head, SavedHead, SequenceClassifier};
 use crate::arch::batch::resize;
+use crate::arch::list::ArchitectureConfig;
 use crate::arch::training::{Pass, Place, Saved, Work, linear_parameters, norm_parameters};
 use crate::arch::words::WordTable;
-use crate::config::{ArchitectureConfig, ClassifierConfig};
-use crate::train::Parameter;
+use crate::parameter::Parameter;
 
 impl SequenceClassifier {
-    /// As `forward`, with dropout and over the current rayon pool, keeping what `backward` needs.
+    /// Computes the logits like `forward`, with dropout and on all threads of the current rayon
+    /// pool, and keeps what `backward` needs.
     pub(crate) fn forward_saved(
         &self,
         pass: &Pass<'_>,
@@ -18,7 +19,7 @@ impl SequenceClassifier {
         saved_head: &mut SavedHead,
         work: &mut Work,
     ) -> Vec<f32> {
-        self.body.forward_saved(pass, &self.words, saved, work);
+        self.body.trained().forward_saved(pass, &self.words, saved, work);
         let head = &self.head;
         let SavedHead { pooled, dense, norm: saved_norm, classified } = saved_head;
         head.pool(&work.hidden, pass.texts.offsets, pooled);
@@ -36,8 +37,8 @@ impl SequenceClassifier {
         logits
     }
 
-    /// The gradient by the logits, `(texts, labels)`, to those of all weights, which are added to
-    /// `gradients`.
+    /// Propagates the gradient of the logits, `(texts, labels)`, and adds to the `gradients` of all
+    /// weights.
     pub(crate) fn backward(
         &self,
         pass: &Pass<'_>,
@@ -61,10 +62,11 @@ impl SequenceClassifier {
         head.dense.backward_input(d, b, false, scratch);
         drop_rows(pass, head.dropout.0, Place::Pooled, b);
         head.spread(b, pass.texts.offsets, hidden);
-        self.body.backward(pass, saved, &mut gradients.body, &mut gradients.words, work);
+        let SequenceClassifier { body, words, .. } = gradients;
+        self.body.trained().backward(pass, saved, &mut **body, words, work);
     }
 
-    /// Zeros of the same shapes, to collect gradients in.
+    /// Returns zeros of the same shapes, to collect gradients in.
     pub(crate) fn zeros_like(&self) -> Self {
         let WordTable { table, width, isa } = &self.words;
         let words = WordTable { table: vec![0.0; table.len()], width: *width, isa: *isa };
@@ -77,23 +79,25 @@ impl SequenceClassifier {
             output: output.zeros_like(),
             dropout: *dropout,
         };
-        Self { words, body: self.body.zeros_like(), head, unexpected: Vec::new() }
+        let body = self.body.trained().zeros_like();
+        Self { words, body, head, unexpected: Vec::new() }
     }
 
-    /// Every parameter, always in the same order.
+    /// Returns every parameter, always in the same order.
     pub(crate) fn parameters(
         &mut self,
         config: &ArchitectureConfig,
         classifier: &ClassifierConfig,
     ) -> Vec<Parameter<'_>> {
-        let names = HeadNames::of(config);
+        let names = config.0.classifier_names();
         let shape = [config.vocab(), self.words.width];
         let table = &mut self.words.table;
-        let mut list = vec![Parameter::plain(vec![names.embedding.to_owned()], &shape, table)];
-        self.body.parameters(config, &mut list);
+        let embedding = config.0.word_head().embedding.to_owned();
+        let mut list = vec![Parameter::plain(vec![embedding], &shape, table)];
+        self.body.trained_mut().parameters(&mut list);
         linear_parameters(&[names.dense.to_owned()], &mut self.head.dense, &mut list);
         if let (Some(norm), Some(name)) = (&mut self.head.norm, names.norm) {
-            norm_parameters(name, norm, classifier.biases.norm, &mut list);
+            norm_parameters(name, norm, classifier.head.norm_bias, &mut list);
         }
         linear_parameters(&[names.output.to_owned()], &mut self.head.output, &mut list);
         list
@@ -101,7 +105,7 @@ impl SequenceClassifier {
 }
 
 impl Head {
-    /// The gradient by what was pooled, `(texts, hidden)`, to that by the hidden states.
+    /// Turns the gradient of the pooled states, `(texts, hidden)`, into that of the hidden states.
     fn spread(&self, d: &[f32], offsets: &[usize], hidden: &mut Vec<f32>) {
         let width = self.dense.weight.inputs();
         let tokens = offsets.last().copied().unwrap_or(0);
@@ -121,7 +125,8 @@ impl Head {
     }
 }
 
-/// Drops numbers of `(texts, width)` in place; on gradients it is the way back.
+/// Applies dropout in place to `(texts, width)` numbers. The same call on gradients is the backward
+/// pass.
 fn drop_rows(pass: &Pass<'_>, rate: f64, place: Place, x: &mut [f32]) {
     if let Some(dropout) = Dropout::new(rate) {
         let offsets: Vec<usize> = (0..=pass.keys.len()).collect();

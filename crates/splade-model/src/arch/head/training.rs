@@ -2,13 +2,15 @@
 
 use splade_nn::{Activation, Linear, Matrix, activate, activation_backward};
 
-use super::{Decoder, DecoderNames, Transform};
+use super::{Decoder, Transform};
 use crate::arch::batch::resize;
+use crate::arch::family::WordHead;
 use crate::arch::training::{Pass, Saved, Work, linear_parameters, norm_parameters};
-use crate::train::Parameter;
+use crate::parameter::Parameter;
 
 impl Transform {
-    /// `work.hidden` to the decoder's input, `saved.output`, keeping what `backward` needs.
+    /// Computes the decoder's input, in `saved.output`, from `work.hidden` and keeps what
+    /// `backward` needs.
     pub(crate) fn forward_saved(&self, pass: &Pass<'_>, saved: &mut Saved, work: &mut Work) {
         saved.hidden.clone_from(&work.hidden);
         let len = pass.tokens() * self.dense.weight.outputs();
@@ -19,8 +21,8 @@ impl Transform {
         self.norm.forward_saved(pass.isa, &mut saved.output, None, &mut saved.head_norm);
     }
 
-    /// The gradient by the decoder's input, in `work.a`, to that by the hidden states, in
-    /// `work.hidden`.
+    /// Propagates the gradient of the decoder's input, in `work.a`, to that of the hidden states,
+    /// in `work.hidden`.
     pub(crate) fn backward(
         &self,
         pass: &Pass<'_>,
@@ -38,7 +40,7 @@ impl Transform {
 }
 
 impl Decoder {
-    /// Zeros of the same shapes.
+    /// Returns zeros of the same shapes.
     pub(crate) fn zeros_like(&self) -> Self {
         Self {
             transform: Transform {
@@ -51,29 +53,22 @@ impl Decoder {
         }
     }
 
-    /// Lists the parameters: the words' embeddings, the transform under the names of its dense layer
-    /// and norm, the decoder.
-    pub(crate) fn parameters<'a>(
-        &'a mut self,
-        names: &DecoderNames<'_>,
-        (dense, norm): (&str, &str),
-        norm_biased: bool,
-        list: &mut Vec<Parameter<'a>>,
-    ) {
+    /// Appends the parameters to the list: the word embeddings, the transform, the decoder.
+    pub(crate) fn parameters<'a>(&'a mut self, head: &WordHead, list: &mut Vec<Parameter<'a>>) {
         let Matrix::F32(matrix) = &mut self.output.weight else {
             panic!("only 32-bit floats are trained")
         };
         match &mut self.embedding {
             Some(table) => {
                 let shape = [matrix.outputs(), matrix.inputs()];
-                list.push(Parameter::plain(vec![names.embedding.to_owned()], &shape, table));
-                list.push(Parameter::packed(vec![names.weight.to_owned()], matrix));
+                list.push(Parameter::plain(vec![head.embedding.to_owned()], &shape, table));
+                list.push(Parameter::packed(vec![head.decoder.to_owned()], matrix));
             }
-            None => list.push(Parameter::packed(vec![names.embedding.to_owned()], matrix)),
+            None => list.push(Parameter::packed(vec![head.embedding.to_owned()], matrix)),
         }
-        linear_parameters(&[dense.to_owned()], &mut self.transform.dense, list);
-        norm_parameters(norm, &mut self.transform.norm, norm_biased, list);
-        if let (Some(bias), Some(name)) = (&mut self.output.bias, names.bias.first()) {
+        linear_parameters(&[head.dense.to_owned()], &mut self.transform.dense, list);
+        norm_parameters(head.norm, &mut self.transform.norm, head.norm_bias, list);
+        if let (Some(bias), Some(name)) = (&mut self.output.bias, head.bias_names().first()) {
             let width = [bias.len()];
             list.push(Parameter::plain(vec![(*name).to_owned()], &width, bias));
         }

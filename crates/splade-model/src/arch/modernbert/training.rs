@@ -2,21 +2,31 @@
 
 use splade_nn::{Activation, Rotary, gated_activation, gated_backward};
 
-use super::super::bert::add;
 use super::{Layer, ModernBert};
-use crate::arch::batch::resize;
-use crate::arch::head::Decoder;
+use crate::arch::batch::{add, resize};
+use crate::arch::family::{Body, TrainingBody};
 use crate::arch::training::{
-    Pass, Place, Saved, SavedLayer, Work, attention_dropout, dropped, linear_parameters,
-    norm_parameters,
+    DropoutRates, Pass, Place, Saved, SavedLayer, Work, attention_dropout, dropped,
+    linear_parameters, norm_parameters,
 };
 use crate::arch::words::Words;
-use crate::config::{DropoutRates, ModernBertConfig};
-use crate::train::Parameter;
+use crate::parameter::Parameter;
 
 impl ModernBert {
-    /// As `forward`, with dropout, into `work.hidden`, keeping what `backward` needs.
-    pub(crate) fn forward_saved(
+    fn layer_pass<'a>(&'a self, pass: &Pass<'a>, layer: usize) -> LayerPass<'a> {
+        let local = self.layers[layer].attention.window.is_some();
+        LayerPass {
+            pass: *pass,
+            layer,
+            rotary: if local { &self.local } else { &self.global },
+            activation: self.config.activation,
+            rates: &self.config.dropout,
+        }
+    }
+}
+
+impl TrainingBody for ModernBert {
+    fn forward_saved(
         &self,
         pass: &Pass<'_>,
         words: &dyn Words,
@@ -26,7 +36,7 @@ impl ModernBert {
         saved.with_layers(self.layers.len());
         words.embed(pass.texts.ids, &mut work.hidden);
         self.norm.forward_saved(pass.isa, &mut work.hidden, None, &mut saved.embedding_norm);
-        pass.drop(self.dropout.embedding, Place::Embedding, &mut work.hidden);
+        pass.drop(self.config.dropout.embedding, Place::Embedding, &mut work.hidden);
         for (layer, (weights, saved)) in self.layers.iter().zip(&mut saved.layers).enumerate() {
             let at = self.layer_pass(pass, layer);
             weights.forward_saved(&at, saved, work);
@@ -34,16 +44,15 @@ impl ModernBert {
         self.final_norm.forward_saved(pass.isa, &mut work.hidden, None, &mut saved.final_norm);
     }
 
-    /// The gradient by the hidden states, in `work.hidden`, to those of all weights, which are
-    /// added to `gradients` and, of the words' embeddings, `d_words`.
-    pub(crate) fn backward(
+    fn backward(
         &self,
         pass: &Pass<'_>,
         saved: &Saved,
-        gradients: &mut ModernBert,
+        gradients: &mut dyn Body,
         d_words: &mut dyn Words,
         work: &mut Work,
     ) {
+        let gradients: &mut ModernBert = gradients.gradients_of();
         let d = &mut work.hidden;
         self.final_norm.backward(pass.isa, &saved.final_norm, d, &mut gradients.final_norm);
         for layer in (0..self.layers.len()).rev() {
@@ -52,43 +61,24 @@ impl ModernBert {
             self.layers[layer].backward(&at, &saved.layers[layer], to, work);
         }
         let d = &mut work.hidden;
-        pass.drop(self.dropout.embedding, Place::Embedding, d);
+        pass.drop(self.config.dropout.embedding, Place::Embedding, d);
         self.norm.backward(pass.isa, &saved.embedding_norm, d, &mut gradients.norm);
-        d_words.add_to_embeddings(pass.texts.ids, self.pad, d);
+        d_words.add_to_embeddings(pass.texts.ids, self.config.pad, d);
     }
 
-    fn layer_pass<'a>(&'a self, pass: &Pass<'a>, layer: usize) -> LayerPass<'a> {
-        let local = self.layers[layer].attention.window.is_some();
-        LayerPass {
-            pass: *pass,
-            layer,
-            rotary: if local { &self.local } else { &self.global },
-            activation: self.activation,
-            rates: &self.dropout,
-        }
-    }
-
-    /// Zeros of the same shapes.
-    pub(crate) fn zeros_like(&self) -> Self {
-        Self {
+    fn zeros_like(&self) -> Box<dyn Body> {
+        Box::new(Self {
             norm: self.norm.zeros_like(),
             layers: self.layers.iter().map(Layer::zeros_like).collect(),
             final_norm: self.final_norm.zeros_like(),
             global: self.global.clone(),
             local: self.local.clone(),
-            activation: self.activation,
-            pad: self.pad,
-            dropout: self.dropout,
-        }
+            config: self.config.clone(),
+        })
     }
 
-    /// Lists all parameters but the decoder's.
-    pub(crate) fn parameters<'a>(
-        &'a mut self,
-        config: &ModernBertConfig,
-        list: &mut Vec<Parameter<'a>>,
-    ) {
-        let biased = config.biases.norm;
+    fn parameters<'a>(&'a mut self, list: &mut Vec<Parameter<'a>>) {
+        let biased = self.config.biases.norm;
         norm_parameters("model.embeddings.norm", &mut self.norm, biased, list);
         for (layer, weights) in self.layers.iter_mut().enumerate() {
             let name = |part: &str| format!("model.layers.{layer}.{part}");
@@ -105,17 +95,7 @@ impl ModernBert {
     }
 }
 
-/// Lists the parameters of the head.
-pub(crate) fn decoder_parameters<'a>(
-    decoder: &'a mut Decoder,
-    config: &ModernBertConfig,
-    list: &mut Vec<Parameter<'a>>,
-) {
-    let names = super::decoder_names(config);
-    decoder.parameters(&names, ("head.dense", "head.norm"), config.biases.norm, list);
-}
-
-/// What a layer's passes need beside its weights.
+/// The inputs of a layer's passes beside its weights.
 struct LayerPass<'a> {
     pass: Pass<'a>,
     layer: usize,

@@ -5,12 +5,12 @@ use splade_nn::{Activation, Attention, activate, activation_backward};
 use super::{LayerNames, PostNormLayer};
 use crate::arch::batch::resize;
 use crate::arch::training::{
-    Pass, Place, SavedLayer, Work, attention_dropout, dropped, linear_parameters, norm_parameters,
+    DropoutRates, Pass, Place, SavedLayer, Work, attention_dropout, dropped, linear_parameters,
+    norm_parameters,
 };
-use crate::config::DropoutRates;
-use crate::train::Parameter;
+use crate::parameter::Parameter;
 
-/// What a layer's passes need beside its weights.
+/// The inputs of a layer's passes beside its weights.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LayerPass<'a> {
     pub(crate) pass: Pass<'a>,
@@ -21,7 +21,7 @@ pub(crate) struct LayerPass<'a> {
 }
 
 impl PostNormLayer {
-    /// As `forward`, with dropout, on `work.hidden`, keeping what `backward` needs.
+    /// Updates `work.hidden` like `forward`, with dropout, and keeps what `backward` needs.
     pub(crate) fn forward_saved(
         &self,
         at: &LayerPass<'_>,
@@ -58,8 +58,8 @@ impl PostNormLayer {
         self.norm.forward_saved(isa, hidden, Some(a), &mut saved.output_norm);
     }
 
-    /// The gradient by the output in `work.hidden` becomes that by the input; those of the weights
-    /// are added to `gradients`. `input` gives the layer's input, `(tokens, hidden)`.
+    /// Turns the gradient of the output, in `work.hidden`, into that of the input and adds to the
+    /// `gradients` of the weights. `input` writes the layer's input, `(tokens, hidden)`.
     pub(crate) fn backward(
         &self,
         at: &LayerPass<'_>,
@@ -105,7 +105,7 @@ impl PostNormLayer {
         self.qkv.backward_input(d_qkv, d, true, scratch);
     }
 
-    /// Zeros of the same shapes.
+    /// Returns zeros of the same shapes.
     pub(crate) fn zeros_like(&self) -> Self {
         Self {
             qkv: self.qkv.zeros_like(),
@@ -117,7 +117,7 @@ impl PostNormLayer {
         }
     }
 
-    /// Lists the layer's parameters under `prefix`.
+    /// Appends the layer's parameters to the list, with names under `prefix`.
     pub(crate) fn parameters<'a>(
         &'a mut self,
         prefix: &str,

@@ -1,8 +1,8 @@
-//! Reads `data.*`.
+//! Reads and writes the settings under `data.*`.
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use splade_data::DataConfig;
 
 use super::fields::Fields;
@@ -30,20 +30,18 @@ pub(super) fn read(value: Option<&Value>) -> Result<DataConfig, TrainError> {
         (Some(_), Some(_)) => {
             return Err(fields.error(
                 "hard_negative_scores",
-                "data.train_triplets is given too, and a run trains on one of them; hint: add \
-                 ~data.train_triplets or ~data.hard_negative_scores",
+                "data.train_triplets is set as well, and a run trains on one of them; hint: \
+                 remove one with ~data.train_triplets or ~data.hard_negative_scores",
             ));
         }
         (None, None) => {
-            return Err(fields.error(
-                "train_triplets",
-                "a run needs data.train_triplets or data.hard_negative_scores",
-            ));
+            return Err(fields
+                .error("train_triplets", "set data.train_triplets or data.hard_negative_scores"));
         }
         (Some(_), None) if config.negatives_per_query > 1 => {
             return Err(fields.error(
                 "negatives_per_query",
-                "a triplet has one negative; several need data.hard_negative_scores",
+                "a triplet has only one negative; several need data.hard_negative_scores",
             ));
         }
         _ => {}
@@ -56,13 +54,30 @@ pub(super) fn read(value: Option<&Value>) -> Result<DataConfig, TrainError> {
     let given = validation.iter().filter(|(_, path)| path.is_some()).count();
     if given % validation.len() != 0 {
         let missing = validation.iter().find(|(_, path)| path.is_none());
-        let (name, _) = missing.expect("some but not all are given: this is a bug");
+        let (name, _) = missing.expect("at least one path is missing: this is a bug");
         return Err(fields.error(
             name,
-            "the validation set needs its documents, its queries and their positives, or none \
-             of them",
+            "a validation set needs all of validation_doc_master, validation_query_master and \
+             validation_positives; hint: set all of them, or none",
         ));
     }
     fields.finish()?;
     Ok(config)
+}
+
+/// Returns the value of `data` for `Config::to_value`.
+pub(super) fn write(d: &DataConfig) -> Value {
+    json!({
+        "train_doc_master": d.train_doc_master,
+        "train_query_master": d.train_query_master,
+        "train_positives": d.train_positives,
+        "train_triplets": d.train_triplets,
+        "hard_negative_scores": d.hard_negative_scores,
+        "eval_loss_size": d.eval_loss_size,
+        "validation_doc_master": d.validation_doc_master,
+        "validation_query_master": d.validation_query_master,
+        "validation_positives": d.validation_positives,
+        "negatives_per_query": d.negatives_per_query,
+        "shuffle": d.shuffle,
+    })
 }

@@ -1,11 +1,11 @@
-//! One mapping of a config while it is read: values by name and type, then what nobody asked for.
+//! Reads one mapping of a config: values by name and type, and then an error for unknown names.
 
 use serde_json::{Map, Value};
 
 use crate::error::TrainError;
 use hydra_compose::did_you_mean;
 
-/// A mapping and the names that were asked for.
+/// A mapping of a config, with the names that were read so far.
 pub(crate) struct Fields<'a> {
     at: String,
     object: Option<&'a Map<String, Value>>,
@@ -13,7 +13,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// `at` is the path of the mapping; none stands for an empty one.
+    /// Opens the mapping at the path `at`. `None` counts as an empty mapping.
     pub(crate) fn new(at: impl Into<String>, value: Option<&'a Value>) -> Result<Self, TrainError> {
         let at = at.into();
         let object = match value {
@@ -24,39 +24,39 @@ impl<'a> Fields<'a> {
         Ok(Fields { at, object, known: Vec::new() })
     }
 
-    /// The path of a field.
+    /// Returns the full path of a field, such as `training.optim`.
     pub(crate) fn path(&self, name: &str) -> String {
         if self.at.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at) }
     }
 
-    /// An error about a field.
+    /// Returns an error about a field.
     pub(crate) fn error(&self, name: &str, message: impl Into<String>) -> TrainError {
         TrainError::Config { at: self.path(name), message: message.into() }
     }
 
-    /// Whether a field is there, be it null.
+    /// Returns whether a field is present, even if it is null.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.object.is_some_and(|object| object.contains_key(name))
     }
 
-    /// A value as it is; null where it is not given.
+    /// Returns a value without conversion, null included; `None` if the field is missing.
     pub(crate) fn raw(&mut self, name: &'static str) -> Option<&'a Value> {
         self.known.push(name);
         self.object?.get(name)
     }
 
-    /// A value that is given and not null.
+    /// Returns a value that is present and not null.
     pub(crate) fn value(&mut self, name: &'static str) -> Option<&'a Value> {
         self.raw(name).filter(|value| !value.is_null())
     }
 
-    /// A mapping of its own.
+    /// Opens a nested mapping.
     pub(crate) fn fields(&mut self, name: &'static str) -> Result<Fields<'a>, TrainError> {
         let value = self.value(name);
         Fields::new(self.path(name), value)
     }
 
-    /// For fields whose default is no null: that is refused.
+    /// Returns the value of a field whose default is not null, and refuses an explicit null.
     fn given(
         &mut self,
         name: &'static str,
@@ -80,7 +80,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn required_text(&mut self, name: &'static str) -> Result<String, TrainError> {
         self.text(name)?
             .filter(|text| !text.is_empty())
-            .ok_or_else(|| self.error(name, "this setting is needed and not given"))
+            .ok_or_else(|| self.error(name, "this setting is required"))
     }
 
     pub(crate) fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, TrainError> {
@@ -100,7 +100,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number from `least` up; `1e5` is one, too.
+    /// Reads an integer of at least `least`. A float without a fraction, such as `1e5`, is
+    /// accepted.
     pub(crate) fn count(
         &mut self,
         name: &'static str,
@@ -126,7 +127,7 @@ impl<'a> Fields<'a> {
     }
 
     fn whole(&self, name: &str, value: &Value, least: u64) -> Result<u64, TrainError> {
-        // Above 2^53 a float does not know all whole numbers.
+        // Above 2^53, an f64 cannot represent every integer.
         let exact = |f: f64| f.fract() == 0.0 && (0.0..9e15).contains(&f);
         value
             .as_u64()
@@ -135,7 +136,7 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| wrong_type(&self.path(name), value, &whole(least)))
     }
 
-    /// A finite number in a range; `expected` says it in words.
+    /// Reads a finite number in a range; `expected` describes the range in error messages.
     pub(crate) fn number(
         &mut self,
         name: &'static str,
@@ -161,7 +162,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A list of strings, or one string.
+    /// Reads a list of strings, or a single string.
     pub(crate) fn texts(&mut self, name: &'static str) -> Result<Option<Vec<String>>, TrainError> {
         const EXPECTED: &str = "a list of strings";
         match self.value(name) {
@@ -179,7 +180,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// One of the words of a table.
+    /// Reads one of the words of a table.
     pub(crate) fn choice<T: Copy>(
         &mut self,
         name: &'static str,
@@ -194,17 +195,18 @@ impl<'a> Fields<'a> {
             None => {
                 let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
                 let hint = did_you_mean(&text, names.iter().copied());
-                Err(self.error(name, format!("`{text}` is none of {}{hint}", names.join(", "))))
+                Err(self.error(name, format!("`{text}` is not one of {}{hint}", names.join(", "))))
             }
         }
     }
 
-    /// The keys of this mapping, for those whose names are free.
+    /// Returns the entries of this mapping, for mappings with arbitrary names.
     pub(crate) fn names(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.object.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Refuses names that nobody asked for. Those in capitals are variables for interpolations.
+    /// Returns an error for names that were not read. Names in capitals are variables for
+    /// interpolations and are allowed.
     pub(crate) fn finish(self) -> Result<(), TrainError> {
         for (name, _) in self.names() {
             if self.known.contains(&name) || is_variable(name) {
@@ -226,7 +228,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// `DATA_PATH`: capitals, digits and underscores.
+/// Returns whether a name such as `DATA_PATH` consists of capitals, digits and underscores.
 fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase())
         && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
@@ -251,7 +253,7 @@ fn number(
         .ok_or_else(|| wrong_type(at, value, expected))
 }
 
-/// Names the value and what should be there.
+/// Returns an error that names the value and what was expected.
 pub(crate) fn wrong_type(at: &str, value: &Value, expected: &str) -> TrainError {
     let hint = match value {
         Value::String(text) if text.parse::<f64>().is_ok() && expected.contains("number") => {

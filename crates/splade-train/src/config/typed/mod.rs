@@ -1,7 +1,7 @@
 //! Reads a composed config into the settings of a run, and writes them back.
 //!
-//! Every value is checked when it is read, and a name that means nothing is an error: where the
-//! Python library drops unknown keys, a slip there trains with a default for days. Names in
+//! Every value is checked when it is read, and an unknown name is an error. The Python library
+//! ignores unknown keys, so a misspelt name there can train for days with a default. Names in
 //! capitals are variables for interpolations.
 
 mod data;
@@ -11,9 +11,9 @@ mod objective;
 mod pretrain;
 mod training;
 mod transformers;
-mod write;
+mod words;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::transformers::ignored_settings;
 
@@ -23,8 +23,8 @@ use super::schema::Config;
 use crate::error::TrainError;
 
 impl Config {
-    /// Reads the values of [`super::Composed::value`]. The notes are to be said once: settings that
-    /// are taken and have no effect.
+    /// Reads the values of [`hydra_compose::Composed::value`]. The returned notes name settings
+    /// that are accepted but have no effect; show each of them once.
     pub fn from_value(value: &Value) -> Result<(Config, Vec<String>), TrainError> {
         let mut notes = Vec::new();
         let mut root = Fields::new("", Some(value))?;
@@ -36,15 +36,19 @@ impl Config {
         Ok((config, notes))
     }
 
-    /// All settings, defaults included, in the layout that [`Config::from_value`] reads. No tokens
-    /// of hubs are among them, since none is kept.
+    /// Returns all settings, defaults included, in the layout that [`Config::from_value`] reads.
+    /// Hub tokens are not among them, because the settings do not keep any.
     pub fn to_value(&self) -> Value {
-        write::config(self)
+        json!({
+            "model": model::write(&self.model),
+            "data": data::write(&self.data),
+            "training": training::write(&self.training, Task::Retrieval(&self.data)),
+        })
     }
 }
 
-/// Hides what must not reach a log: every value whose name ends in `_token` becomes its name, as
-/// the Python library prints it (`<HUB_TOKEN>`).
+/// Hides secrets before a value reaches a log: every value whose name ends in `_token` is replaced
+/// by its name, as the Python library prints it (`<HUB_TOKEN>`).
 pub fn redact(value: &mut Value) {
     match value {
         Value::Object(object) => {

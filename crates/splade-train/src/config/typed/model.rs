@@ -1,12 +1,13 @@
-//! Reads `model.*`.
+//! Reads and writes the settings under `model.*`.
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use splade_nn::{Pooling, Saturation};
 
 use super::super::schema::{Initialization, ModelConfig, QueryEncoder};
 use super::fields::Fields;
+use super::words::word;
 use crate::error::TrainError;
 
 pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
@@ -35,7 +36,7 @@ pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
     if model_name_or_path_q.is_some() && query_encoder != QueryEncoder::Model {
         return Err(fields.error(
             "model_name_or_path_q",
-            "with query_encoder: table there is no model for queries; leave one of them out",
+            "query_encoder: table does not use a query model; hint: remove one of the two settings",
         ));
     }
     let mut init = fields.fields("init")?;
@@ -45,7 +46,7 @@ pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
     if device != "cpu" {
         return Err(fields.error(
             "device",
-            format!("`{device}` is not implemented; hint: leave it out, or write cpu"),
+            format!("`{device}` is not implemented; hint: remove the setting, or set it to cpu"),
         ));
     }
     let config = ModelConfig {
@@ -64,8 +65,8 @@ pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
     Ok(config)
 }
 
-/// `activation`
-pub(super) const SATURATIONS: [(&str, Saturation); 2] =
+/// The words of `activation`.
+const SATURATIONS: [(&str, Saturation); 2] =
     [("log1p_relu", Saturation::Log1pRelu), ("log1p_log1p_relu", Saturation::Log1pLog1pRelu)];
 
 fn query_encoder(fields: &mut Fields<'_>) -> Result<QueryEncoder, TrainError> {
@@ -83,7 +84,30 @@ fn query_encoder(fields: &mut Fields<'_>) -> Result<QueryEncoder, TrainError> {
         (true, _) => Ok(encoder),
         (false, false) => Ok(QueryEncoder::Model),
         (false, true) => {
-            Err(fields.error("query_table", "the table is not used without query_encoder: table"))
+            Err(fields
+                .error("query_table", "this setting has no effect without query_encoder: table"))
         }
     }
+}
+
+/// Returns the value of `model` for `Config::to_value`.
+pub(super) fn write(m: &ModelConfig) -> Value {
+    let mut object = json!({
+        "model_name_or_path": m.model_name_or_path,
+        "model_name_or_path_q": m.model_name_or_path_q,
+        "freeze_d_model": m.freeze_d_model,
+        "agg": match m.agg { Pooling::Max => "max", Pooling::Sum => "sum" },
+        "max_length": m.max_length,
+        "activation": word(&SATURATIONS, &m.saturation),
+        "query_encoder": "model",
+        "init": {"target_terms": m.init.target_terms},
+        "mecab_dicdir": m.mecab_dicdir,
+        "device": m.device,
+    });
+    if let QueryEncoder::Table { path, freeze, learning_rate } = &m.query_encoder {
+        object["query_encoder"] = json!("table");
+        object["query_table"] =
+            json!({"path": path, "freeze": freeze, "learning_rate": learning_rate});
+    }
+    object
 }

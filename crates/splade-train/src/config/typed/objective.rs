@@ -1,27 +1,53 @@
-//! Reads `training.training_loss` and `training.regularizers` with their settings.
+//! Reads and writes `training.training_loss` and `training.regularizers` with their settings.
+
+use serde_json::{Value, json};
 
 use super::super::schema::{
     LossConfig, LossKind, RegularizerConfig, RegularizerKind, Regularizers,
 };
 use super::fields::Fields;
+use super::words::word;
 use crate::error::TrainError;
+use crate::json::number;
 use hydra_compose::did_you_mean;
 use splade_data::DataConfig;
 
-/// `training_loss`; the last two need teacher scores.
-pub(super) const LOSSES: [(&str, LossKind); 4] = [
+/// The names of the losses in `training_loss`; the last two need teacher scores.
+const LOSSES: [(&str, LossKind); 4] = [
     ("in_batch_negatives", LossKind::InBatchNegatives),
     ("pairwise_contrastive", LossKind::PairwiseContrastive),
     ("kldiv", LossKind::KlDiv),
     ("margin_mse", LossKind::MarginMse),
 ];
 
-pub(super) fn name_of(kind: LossKind) -> &'static str {
-    LOSSES
+/// Returns the value of `training_loss`: the names of the losses, separated by commas.
+pub(super) fn names(losses: &[LossConfig]) -> String {
+    losses.iter().map(|loss| word(&LOSSES, &loss.kind)).collect::<Vec<_>>().join(",")
+}
+
+/// Returns the value of `loss_weights`: a mapping from the name of a loss to its weight.
+pub(super) fn weights(losses: &[LossConfig]) -> Value {
+    per_loss(losses, |loss| Some(loss.weight))
+}
+
+/// Returns the value of `temperatures`: a mapping from the name of a loss to its temperature.
+pub(super) fn temperatures(losses: &[LossConfig]) -> Value {
+    per_loss(losses, |loss| (loss.kind != LossKind::MarginMse).then_some(loss.temperature))
+}
+
+fn per_loss(losses: &[LossConfig], value: fn(&LossConfig) -> Option<f64>) -> Value {
+    let pairs = losses
         .iter()
-        .find(|(_, of)| *of == kind)
-        .map(|(name, _)| *name)
-        .expect("the table has every loss: this is a bug")
+        .filter_map(|loss| Some((word(&LOSSES, &loss.kind).to_owned(), number(value(loss)?))));
+    Value::Object(pairs.collect())
+}
+
+/// Returns the value of `regularizers`: a mapping with a regularizer for `query` and for `doc`.
+pub(super) fn write_regularizers(sides: &Regularizers) -> Value {
+    json!({
+        "doc": sides.doc.as_ref().map(write_regularizer),
+        "query": sides.query.as_ref().map(write_regularizer),
+    })
 }
 
 pub(super) fn losses(f: &mut Fields<'_>, data: &DataConfig) -> Result<Vec<LossConfig>, TrainError> {
@@ -44,13 +70,13 @@ pub(super) fn losses(f: &mut Fields<'_>, data: &DataConfig) -> Result<Vec<LossCo
             ));
         };
         if losses.iter().any(|loss| loss.kind == *kind) {
-            return Err(f.error(NAME, format!("{name} is there twice")));
+            return Err(f.error(NAME, format!("{name} is listed twice")));
         }
         let needs_scores = matches!(kind, LossKind::KlDiv | LossKind::MarginMse);
         if needs_scores && data.hard_negative_scores.is_none() {
             return Err(f.error(
                 NAME,
-                format!("{name} needs the scores of a teacher: data.hard_negative_scores"),
+                format!("{name} needs teacher scores; hint: set data.hard_negative_scores"),
             ));
         }
         losses.push(LossConfig { kind: *kind, weight: 1.0, temperature: 1.0 });
@@ -71,7 +97,8 @@ pub(super) fn losses(f: &mut Fields<'_>, data: &DataConfig) -> Result<Vec<LossCo
             });
         };
         if temperature.is_some() && kind == LossKind::MarginMse {
-            return Err(temperatures.error(name, "margin_mse has no softmax and no temperature"));
+            return Err(temperatures
+                .error(name, "margin_mse does not use a temperature; hint: remove the setting"));
         }
         loss.weight = weight.unwrap_or(1.0);
         loss.temperature = temperature.unwrap_or(1.0);
@@ -89,7 +116,7 @@ pub(super) fn regularizers(f: &mut Fields<'_>) -> Result<Regularizers, TrainErro
     Ok(regularizers)
 }
 
-/// `regularizer`, of the texts of masked language modelling.
+/// Reads `regularizer`, which penalises the texts of masked language modelling.
 pub(super) fn regularizer(f: &mut Fields<'_>) -> Result<Regularizers, TrainError> {
     Ok(Regularizers { doc: side(f, "regularizer")?, query: None })
 }
@@ -116,7 +143,8 @@ fn side(
     Ok(Some(config))
 }
 
-/// Python takes every name but L1 for FLOPS; a slip is an error here.
+/// Reads `reg_type`. The Python library takes every name except L1 for FLOPS; here an unknown name
+/// is an error.
 fn kind(f: &mut Fields<'_>) -> Result<RegularizerKind, TrainError> {
     let name = f.required_text("reg_type")?;
     let threshold = f.optional_count("threshold", 1)?;
@@ -130,7 +158,7 @@ fn kind(f: &mut Fields<'_>) -> Result<RegularizerKind, TrainError> {
         ("FLOPS", Some(terms)) => RegularizerKind::ThresholdedFlops { threshold: terms as usize },
         ("L1", _) => RegularizerKind::L1,
         ("DF_FLOPS", _) => RegularizerKind::DfFlops {
-            // The paper's (arXiv 2505.15070).
+            // The default of the paper (arXiv 2505.15070).
             alpha: alpha.unwrap_or(0.1),
             beta: beta.unwrap_or(10.0),
             interval: interval.unwrap_or(100),
@@ -139,15 +167,32 @@ fn kind(f: &mut Fields<'_>) -> Result<RegularizerKind, TrainError> {
             let names = ["FLOPS", "L1", "DF_FLOPS"];
             let hint = did_you_mean(&name, names);
             return Err(
-                f.error("reg_type", format!("`{name}` is none of {}{hint}", names.join(", ")))
+                f.error("reg_type", format!("`{name}` is not one of {}{hint}", names.join(", ")))
             );
         }
     };
     if threshold.is_some() && !matches!(kind, RegularizerKind::ThresholdedFlops { .. }) {
-        return Err(f.error("threshold", "it belongs to reg_type: FLOPS alone"));
+        return Err(f.error("threshold", "this setting is valid only with reg_type: FLOPS"));
     }
     if has_df && !matches!(kind, RegularizerKind::DfFlops { .. }) {
-        return Err(f.error("reg_type", "df_* belong to reg_type: DF_FLOPS alone"));
+        return Err(f.error("reg_type", "the settings df_* are valid only with reg_type: DF_FLOPS"));
     }
     Ok(kind)
+}
+
+/// Returns the value of one regularizer with all its settings.
+pub(super) fn write_regularizer(r: &RegularizerConfig) -> Value {
+    let mut object = json!({"reg_type": "FLOPS", "lambda_": r.lambda, "T": number(r.steps)});
+    match r.kind {
+        RegularizerKind::Flops => {}
+        RegularizerKind::L1 => object["reg_type"] = json!("L1"),
+        RegularizerKind::ThresholdedFlops { threshold } => object["threshold"] = json!(threshold),
+        RegularizerKind::DfFlops { alpha, beta, interval } => {
+            object["reg_type"] = json!("DF_FLOPS");
+            object["df_alpha"] = json!(alpha);
+            object["df_beta"] = json!(beta);
+            object["df_interval"] = json!(interval);
+        }
+    }
+    object
 }

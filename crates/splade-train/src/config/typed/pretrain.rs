@@ -9,17 +9,16 @@ use super::super::pretrain::{
 };
 use super::fields::Fields;
 use super::training::{self, Task};
-use super::write;
 use crate::error::TrainError;
 
 const BELOW_ONE: &str = "a number of at least 0 and below 1";
 
 impl PretrainConfig {
-    /// Reads the values of [`Composed::value`](crate::config::Composed::value). The notes are to be
-    /// said once: settings that are taken and have no effect.
+    /// Reads the values of [`Composed::value`](hydra_compose::Composed::value). The returned notes
+    /// name settings that are accepted but have no effect; show each of them once.
     ///
     /// # Errors
-    /// If a setting is unknown, missing or out of its range.
+    /// Returns an error if a setting is unknown, missing or out of its range.
     pub fn from_value(value: &Value) -> Result<(Self, Vec<String>), TrainError> {
         let mut notes = Vec::new();
         let mut root = Fields::new("", Some(value))?;
@@ -30,7 +29,8 @@ impl PretrainConfig {
         Ok((Self { model, data, training }, notes))
     }
 
-    /// All settings, defaults included, in the layout that [`from_value`](Self::from_value) reads.
+    /// Returns all settings, defaults included, in the layout that [`from_value`](Self::from_value)
+    /// reads.
     pub fn to_value(&self) -> Value {
         let (m, d) = (&self.model, &self.data);
         let mut model = json!({ "max_length": m.max_length, "mecab_dicdir": m.mecab_dicdir });
@@ -61,7 +61,7 @@ impl PretrainConfig {
             "whole_words": d.whole_words,
             "shuffle": d.shuffle,
         });
-        json!({ "model": model, "data": data, "training": write::masked(&self.training) })
+        json!({ "model": model, "data": data, "training": training::write(&self.training, Task::Masked) })
     }
 }
 
@@ -75,8 +75,8 @@ fn model(value: Option<&Value>) -> Result<PretrainModel, TrainError> {
         _ => {
             return Err(fields.error(
                 "model_name_or_path",
-                "a run needs a model to start from, or model.new for one of random weights, not \
-                 both",
+                "a run starts from this model or from random weights; hint: set either \
+                 model.model_name_or_path or model.new",
             ));
         }
     };
@@ -100,7 +100,10 @@ fn new(mut f: Fields<'_>) -> Result<NewModel, TrainError> {
     let known = NewArchitecture::ALL.into_iter().find(|known| known.name() == name);
     let Some(architecture) = known else {
         let known = NewArchitecture::ALL.map(NewArchitecture::name).join(" or ");
-        return Err(f.error("model_type", format!("{name} is not made from nothing; {known} is")));
+        return Err(f.error(
+            "model_type",
+            format!("cannot create a new model of type {name}; hint: use {known}"),
+        ));
     };
     let epsilon = match architecture {
         NewArchitecture::Bert => 1e-12,
@@ -128,7 +131,7 @@ fn new(mut f: Fields<'_>) -> Result<NewModel, TrainError> {
     if !hidden_size.is_multiple_of(num_attention_heads) {
         return Err(f.error(
             "num_attention_heads",
-            format!("a hidden_size of {hidden_size} does not divide into {num_attention_heads}"),
+            format!("hidden_size {hidden_size} is not divisible by {num_attention_heads} heads"),
         ));
     }
     f.finish()?;
@@ -139,9 +142,10 @@ fn data(value: Option<&Value>) -> Result<PretrainData, TrainError> {
     let mut f = Fields::new("data", value)?;
     let files = f.texts("train_files")?.unwrap_or_default();
     if files.is_empty() {
-        return Err(
-            f.error("train_files", "a run needs texts: a file, a folder, or a list of them")
-        );
+        return Err(f.error(
+            "train_files",
+            "no texts are given; hint: set a file, a folder or a list of them",
+        ));
     }
     let share = "a number above 0 and below 1";
     let data = PretrainData {

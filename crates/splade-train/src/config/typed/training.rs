@@ -1,39 +1,42 @@
-//! Reads `training.*`: transformers' `TrainingArguments` with its defaults and checks, the Python
-//! library's fields, and ours.
+//! Reads and writes the settings under `training.*`: transformers' `TrainingArguments` with its
+//! defaults and checks, the fields of the Python library, and the settings that only light-splade
+//! has.
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::schema::{
     Compat, IntervalStrategy, Optimizer, ReportTo, ResumeFrom, SchedulerKind, TrainingConfig,
 };
 use super::fields::{Fields, wrong_type};
+use super::words::word;
 use super::{objective, transformers};
 use crate::error::TrainError;
+use crate::json::number;
 use splade_data::DataConfig;
 
 const POSITIVE: &str = "a number of at least 0";
 const SHARE: &str = "a number from 0 to 1";
 const DECAY: &str = "a number of at least 0 and below 1";
 
-/// `logging_strategy` and `eval_strategy`
-pub(super) const STRATEGIES: [(&str, IntervalStrategy); 3] = [
+/// The words of `logging_strategy` and `eval_strategy`.
+const STRATEGIES: [(&str, IntervalStrategy); 3] = [
     ("no", IntervalStrategy::No),
     ("steps", IntervalStrategy::Steps),
     ("epoch", IntervalStrategy::Epoch),
 ];
 
-/// `save_strategy`
-pub(super) const SAVE_STRATEGIES: [(&str, IntervalStrategy); 4] = [
+/// The words of `save_strategy`.
+const SAVE_STRATEGIES: [(&str, IntervalStrategy); 4] = [
     ("no", IntervalStrategy::No),
     ("steps", IntervalStrategy::Steps),
     ("epoch", IntervalStrategy::Epoch),
     ("best", IntervalStrategy::Best),
 ];
 
-/// `optim`, the name to write first
-pub(super) const OPTIMIZERS: [(&str, Optimizer); 5] = [
+/// The words of `optim`. Of two words for one optimizer, the first is written.
+const OPTIMIZERS: [(&str, Optimizer); 5] = [
     ("adamw_torch", Optimizer::AdamW),
     ("adamw_torch_fused", Optimizer::AdamW),
     ("sgd", Optimizer::Sgd),
@@ -41,8 +44,8 @@ pub(super) const OPTIMIZERS: [(&str, Optimizer); 5] = [
     ("rmsprop", Optimizer::RmsProp),
 ];
 
-/// `lr_scheduler_type`, with the names of `lr_scheduler_kwargs` that each one takes.
-pub(super) const SCHEDULERS: [(&str, SchedulerKind, &[&str]); 7] = [
+/// The words of `lr_scheduler_type`, each with the names of `lr_scheduler_kwargs` that it accepts.
+const SCHEDULERS: [(&str, SchedulerKind, &[&str]); 7] = [
     ("linear", SchedulerKind::Linear, &[]),
     ("cosine", SchedulerKind::Cosine, &["num_cycles"]),
     ("cosine_with_restarts", SchedulerKind::CosineWithRestarts, &["num_cycles"]),
@@ -52,93 +55,330 @@ pub(super) const SCHEDULERS: [(&str, SchedulerKind, &[&str]); 7] = [
     ("inverse_sqrt", SchedulerKind::InverseSqrt, &["timescale"]),
 ];
 
-/// `compat`
-pub(super) const COMPAT: [&str; 5] =
+/// The names in `compat`, in the order in which they are written.
+const COMPAT: [&str; 5] =
     ["identical_ids", "long_queries", "zero_scores", "linear_schedule", "frozen_dropout"];
 
-/// What is trained: some settings belong to one of them alone.
+/// The kind of training; some settings belong to only one kind.
 #[derive(Clone, Copy)]
 pub(super) enum Task<'a> {
-    /// SPLADE, on these data.
+    /// SPLADE training, with its data settings.
     Retrieval(&'a DataConfig),
-    /// Masked language modelling.
+    /// Masked language modelling; it has no queries and no validation set.
     Masked,
 }
 
+/// How a setting of `training` is read and written. Its type and meaning are documented in
+/// [`TrainingConfig`], and its default is in `TrainingConfig::default`.
+struct Setting {
+    name: &'static str,
+    scope: Scope,
+    /// Replaces the value if the config contains the setting.
+    read: fn(&mut Fields<'_>, Task<'_>, &mut TrainingConfig) -> Result<(), TrainError>,
+    write: fn(&TrainingConfig) -> Value,
+}
+
+/// The kinds of training that have a setting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    All,
+    Retrieval,
+    Masked,
+}
+
+impl Scope {
+    fn has(self, task: Task<'_>) -> bool {
+        match task {
+            Task::Retrieval(_) => self != Self::Masked,
+            Task::Masked => self != Self::Retrieval,
+        }
+    }
+}
+
+/// Declares a setting with the same name as its field: `of(fields, name, default)` reads it, and
+/// `to(value)` writes it.
+macro_rules! setting {
+    ($scope:ident $name:ident, $of:expr, $to:expr) => {
+        Setting {
+            name: stringify!($name),
+            scope: Scope::$scope,
+            read: |f, _, t| {
+                t.$name = $of(f, stringify!($name), t.$name.clone())?;
+                Ok(())
+            },
+            write: |t| $to(&t.$name),
+        }
+    };
+}
+
+macro_rules! count {
+    ($name:ident, $least:expr) => {
+        setting!(
+            All $name,
+            |f: &mut Fields<'_>, name, default| f
+                .count(name, default as u64, $least)
+                .map(|n| n as _),
+            |value| json!(value)
+        )
+    };
+}
+
+macro_rules! decimal {
+    ($name:ident, $range:expr, $expected:expr) => {
+        setting!(
+            All $name,
+            |f: &mut Fields<'_>, name, default| f.number(name, default, $range, $expected),
+            |value| json!(value)
+        )
+    };
+}
+
+/// Declares a setting that is a number of steps, or a share of all steps.
+macro_rules! steps {
+    ($name:ident) => {
+        setting!(
+            All $name,
+            |f: &mut Fields<'_>, name, default| f.number(name, default, 0.0.., POSITIVE),
+            |value: &f64| number(*value)
+        )
+    };
+}
+
+macro_rules! flag {
+    ($scope:ident $name:ident) => {
+        setting!($scope $name, Fields::flag, |value| json!(value))
+    };
+}
+
+macro_rules! choice {
+    ($name:ident, $table:expr) => {
+        setting!(
+            All $name,
+            |f: &mut Fields<'_>, name, default| f.choice(name, default, $table),
+            |value| json!(word(&SAVE_STRATEGIES, value))
+        )
+    };
+}
+
+macro_rules! path {
+    ($name:ident) => {
+        setting!(
+            All $name,
+            |f: &mut Fields<'_>, name, _: Option<PathBuf>| f
+                .text(name)
+                .map(|path| path.map(PathBuf::from)),
+            |value| json!(value)
+        )
+    };
+}
+
+/// Declares a setting with its own read function, which returns `None` to keep the default.
+macro_rules! own {
+    ($scope:ident $name:ident, $of:expr, $to:expr) => {
+        setting!($scope $name, |f: &mut Fields<'_>, _, _| $of(f), $to)
+    };
+}
+
+/// All settings of `training`, in the order in which they are written.
+const SETTINGS: &[Setting] = &[
+    setting!(
+        All output_dir,
+        |f: &mut Fields<'_>, name, default| f
+            .text(name)
+            .map(|path| path.map_or(default, PathBuf::from)),
+        |value| json!(value)
+    ),
+    path!(final_output_dir),
+    path!(logging_dir),
+    // The three settings of the losses are read together and written one by one.
+    Setting {
+        name: "training_loss",
+        scope: Scope::Retrieval,
+        read: |f, task, t| {
+            if let Task::Retrieval(data) = task {
+                t.losses = objective::losses(f, data)?;
+            }
+            Ok(())
+        },
+        write: |t| json!(objective::names(&t.losses)),
+    },
+    Setting {
+        name: "loss_weights",
+        scope: Scope::Retrieval,
+        read: |_, _, _| Ok(()),
+        write: |t| objective::weights(&t.losses),
+    },
+    Setting {
+        name: "temperatures",
+        scope: Scope::Retrieval,
+        read: |_, _, _| Ok(()),
+        write: |t| objective::temperatures(&t.losses),
+    },
+    own!(Retrieval regularizers, objective::regularizers, objective::write_regularizers),
+    setting!(Retrieval validation_metrics, metrics, |value| json!(value)),
+    count!(per_device_train_batch_size, 1),
+    count!(per_device_eval_batch_size, 1),
+    count!(gradient_accumulation_steps, 1),
+    decimal!(max_grad_norm, 0.0.., POSITIVE),
+    decimal!(num_train_epochs, 0.0.., POSITIVE),
+    own!(All max_steps, max_steps, |steps: &Option<u64>| {
+        steps.map_or(json!(-1), |steps| json!(steps))
+    }),
+    decimal!(learning_rate, 0.0.., POSITIVE),
+    decimal!(weight_decay, 0.0.., POSITIVE),
+    decimal!(adam_beta1, 0.0..1.0, DECAY),
+    decimal!(adam_beta2, 0.0..1.0, DECAY),
+    decimal!(adam_epsilon, 0.0.., POSITIVE),
+    setting!(All optim, optimizer, |value| json!(word(&OPTIMIZERS, value))),
+    setting!(All lr_scheduler_type, scheduler, |kind: &SchedulerKind| json!(scheduler_name(*kind))),
+    Setting {
+        name: "lr_scheduler_kwargs",
+        scope: Scope::All,
+        read: |f, _, t| {
+            t.lr_scheduler_kwargs = scheduler_settings(f, t.lr_scheduler_type)?;
+            Ok(())
+        },
+        write: |t| {
+            let pairs = t.lr_scheduler_kwargs.iter();
+            Value::Object(pairs.map(|(name, value)| (name.clone(), number(*value))).collect())
+        },
+    },
+    count!(warmup_steps, 0),
+    decimal!(warmup_ratio, 0.0..=1.0, SHARE),
+    count!(seed, 0),
+    own!(All data_seed, |f: &mut Fields<'_>| f.optional_count("data_seed", 0), |value| json!(value)),
+    flag!(All dataloader_drop_last),
+    own!(
+        Retrieval gradient_cache_tokens,
+        |f: &mut Fields<'_>| f
+            .optional_count("gradient_cache_tokens", 1)
+            .map(|tokens| tokens.map(|tokens| tokens as usize)),
+        |value| json!(value)
+    ),
+    own!(Retrieval compat, compat, |value| json!(compat_names(value))),
+    choice!(logging_strategy, &STRATEGIES),
+    steps!(logging_steps),
+    flag!(All logging_first_step),
+    Setting {
+        name: "save_strategy",
+        scope: Scope::All,
+        read: |f, task, t| {
+            let words = match task {
+                Task::Retrieval(_) => &SAVE_STRATEGIES[..],
+                Task::Masked => &STRATEGIES,
+            };
+            t.save_strategy = f.choice("save_strategy", t.save_strategy, words)?;
+            Ok(())
+        },
+        write: |t| json!(word(&SAVE_STRATEGIES, &t.save_strategy)),
+    },
+    steps!(save_steps),
+    own!(
+        All save_total_limit,
+        // transformers keeps all checkpoints if the limit is 0.
+        |f: &mut Fields<'_>| f.optional_count("save_total_limit", 0).map(|limit| limit
+            .filter(|limit| *limit > 0)
+            .map(|limit| limit as usize)),
+        |value| json!(value)
+    ),
+    flag!(All save_only_model),
+    Setting {
+        name: "do_eval",
+        scope: Scope::All,
+        // An evaluation strategy other than `no` turns evaluation on, whatever `do_eval` says.
+        read: |f, _, t| {
+            let wanted = f.flag("do_eval", t.do_eval)?;
+            t.do_eval = wanted || t.eval_strategy != IntervalStrategy::No;
+            Ok(())
+        },
+        write: |t| json!(t.do_eval),
+    },
+    choice!(eval_strategy, &STRATEGIES),
+    own!(
+        All eval_steps,
+        |f: &mut Fields<'_>| f
+            .optional_number("eval_steps", 0.0.., POSITIVE)
+            .map(|steps| steps.filter(|steps| *steps > 0.0)),
+        |value: &Option<f64>| json!(value.map(number))
+    ),
+    steps!(eval_delay),
+    flag!(All eval_on_start),
+    flag!(Retrieval load_best_model_at_end),
+    own!(
+        Retrieval metric_for_best_model,
+        |f: &mut Fields<'_>| f.text("metric_for_best_model"),
+        |value| json!(value)
+    ),
+    own!(
+        Retrieval greater_is_better,
+        |f: &mut Fields<'_>| f.optional_flag("greater_is_better"),
+        |value| json!(value)
+    ),
+    own!(All resume_from_checkpoint, resume, |value: &Option<ResumeFrom>| match value {
+        None => Value::Null,
+        Some(ResumeFrom::Last) => json!(true),
+        Some(ResumeFrom::Folder(path)) => json!(path),
+    }),
+    flag!(Retrieval ignore_data_skip),
+    setting!(All report_to, report_to, |value: &ReportTo| {
+        json!(if value.tensorboard { vec!["tensorboard"] } else { vec![] })
+    }),
+    own!(All run_name, |f: &mut Fields<'_>| f.text("run_name"), |value| json!(value)),
+    setting!(
+        All disable_tqdm,
+        |f: &mut Fields<'_>, name, default| f
+            .optional_flag(name)
+            .map(|flag| flag.unwrap_or(default)),
+        |value| json!(value)
+    ),
+    flag!(All fp16),
+    flag!(All bf16),
+    Setting {
+        name: "regularizer",
+        scope: Scope::Masked,
+        read: |f, _, t| {
+            t.regularizers = objective::regularizer(f)?;
+            Ok(())
+        },
+        write: |t| t.regularizers.doc.as_ref().map_or(Value::Null, objective::write_regularizer),
+    },
+];
+
+/// The settings that are read first, because others depend on them.
+const FIRST: [&str; 6] = [
+    "training_loss",
+    "regularizers",
+    "regularizer",
+    "lr_scheduler_type",
+    "logging_steps",
+    "eval_strategy",
+];
+/// The settings that are read last.
+const LAST: [&str; 2] = ["gradient_cache_tokens", "compat"];
+
+/// Returns all settings in the order in which they are read; errors are reported in this order,
+/// too.
+fn in_reading_order() -> impl Iterator<Item = &'static Setting> {
+    let named = |name: &'static str| SETTINGS.iter().filter(move |setting| setting.name == name);
+    let rest = |setting: &&Setting| !FIRST.contains(&setting.name) && !LAST.contains(&setting.name);
+    let first = FIRST.into_iter().flat_map(named);
+    first.chain(SETTINGS.iter().filter(rest)).chain(LAST.into_iter().flat_map(named))
+}
+
+/// Reads the value of `training` for one kind of training.
 pub(super) fn read(
     value: Option<&Value>,
     task: Task<'_>,
     notes: &mut Vec<String>,
 ) -> Result<TrainingConfig, TrainError> {
     let mut fields = Fields::new("training", value)?;
-    let f = &mut fields;
-    let retrieval = matches!(task, Task::Retrieval(_));
-    let (losses, regularizers) = match task {
-        Task::Retrieval(data) => (objective::losses(f, data)?, objective::regularizers(f)?),
-        Task::Masked => (Vec::new(), objective::regularizer(f)?),
-    };
-    let save_strategies = if retrieval { &SAVE_STRATEGIES[..] } else { &STRATEGIES };
-    let lr_scheduler_type = scheduler(f)?;
-    let logging_steps = f.number("logging_steps", 500.0, 0.0.., POSITIVE)?;
-    let eval_strategy = f.choice("eval_strategy", IntervalStrategy::No, &STRATEGIES)?;
-    let config = TrainingConfig {
-        output_dir: f.text("output_dir")?.unwrap_or_else(|| "trainer_output".to_owned()).into(),
-        final_output_dir: f.text("final_output_dir")?.map(PathBuf::from),
-        logging_dir: f.text("logging_dir")?.map(PathBuf::from),
-        losses,
-        regularizers,
-        validation_metrics: if retrieval { metrics(f)? } else { Vec::new() },
-        per_device_train_batch_size: f.count("per_device_train_batch_size", 8, 1)? as usize,
-        per_device_eval_batch_size: f.count("per_device_eval_batch_size", 8, 1)? as usize,
-        gradient_accumulation_steps: f.count("gradient_accumulation_steps", 1, 1)? as usize,
-        max_grad_norm: f.number("max_grad_norm", 1.0, 0.0.., POSITIVE)?,
-        num_train_epochs: f.number("num_train_epochs", 3.0, 0.0.., POSITIVE)?,
-        max_steps: max_steps(f)?,
-        learning_rate: f.number("learning_rate", 5e-5, 0.0.., POSITIVE)?,
-        weight_decay: f.number("weight_decay", 0.0, 0.0.., POSITIVE)?,
-        adam_beta1: f.number("adam_beta1", 0.9, 0.0..1.0, DECAY)?,
-        adam_beta2: f.number("adam_beta2", 0.999, 0.0..1.0, DECAY)?,
-        adam_epsilon: f.number("adam_epsilon", 1e-8, 0.0.., POSITIVE)?,
-        optim: optimizer(f)?,
-        lr_scheduler_type,
-        lr_scheduler_kwargs: scheduler_settings(f, lr_scheduler_type)?,
-        warmup_steps: f.count("warmup_steps", 0, 0)?,
-        warmup_ratio: f.number("warmup_ratio", 0.0, 0.0..=1.0, SHARE)?,
-        seed: f.count("seed", 42, 0)?,
-        data_seed: f.optional_count("data_seed", 0)?,
-        dataloader_drop_last: f.flag("dataloader_drop_last", false)?,
-        logging_strategy: f.choice("logging_strategy", IntervalStrategy::Steps, &STRATEGIES)?,
-        logging_steps,
-        logging_first_step: f.flag("logging_first_step", false)?,
-        save_strategy: f.choice("save_strategy", IntervalStrategy::Steps, save_strategies)?,
-        save_steps: f.number("save_steps", 500.0, 0.0.., POSITIVE)?,
-        save_total_limit: f.optional_count("save_total_limit", 0)?.and_then(|limit| {
-            // transformers keeps all with 0
-            (limit > 0).then_some(limit as usize)
-        }),
-        save_only_model: f.flag("save_only_model", false)?,
-        // an evaluation strategy evaluates whatever this says
-        do_eval: f.flag("do_eval", false)? || eval_strategy != IntervalStrategy::No,
-        eval_strategy,
-        eval_steps: f.optional_number("eval_steps", 0.0.., POSITIVE)?.filter(|steps| *steps > 0.0),
-        eval_delay: f.number("eval_delay", 0.0, 0.0.., POSITIVE)?,
-        eval_on_start: f.flag("eval_on_start", false)?,
-        load_best_model_at_end: retrieval && f.flag("load_best_model_at_end", false)?,
-        metric_for_best_model: if retrieval { f.text("metric_for_best_model")? } else { None },
-        greater_is_better: if retrieval { f.optional_flag("greater_is_better")? } else { None },
-        resume_from_checkpoint: resume(f)?,
-        ignore_data_skip: retrieval && f.flag("ignore_data_skip", false)?,
-        report_to: report_to(f)?,
-        run_name: f.text("run_name")?,
-        disable_tqdm: f.optional_flag("disable_tqdm")?.unwrap_or(false),
-        fp16: f.flag("fp16", false)?,
-        bf16: f.flag("bf16", false)?,
-        gradient_cache_tokens: match retrieval {
-            true => f.optional_count("gradient_cache_tokens", 1)?.map(|tokens| tokens as usize),
-            false => None,
-        },
-        compat: if retrieval { compat(f)? } else { Compat::default() },
-    };
+    let mut config = TrainingConfig::default();
+    if matches!(task, Task::Masked) {
+        (config.losses, config.validation_metrics) = (Vec::new(), Vec::new());
+    }
+    for setting in in_reading_order().filter(|setting| setting.scope.has(task)) {
+        (setting.read)(&mut fields, task, &mut config)?;
+    }
     let config = with_best_metric(config);
     check(&fields, &config)?;
     if config.fp16 || config.bf16 {
@@ -150,7 +390,14 @@ pub(super) fn read(
     Ok(config)
 }
 
-/// `-1` and `0` mean: by epochs.
+/// Returns the value of `training` for one kind of training.
+pub(super) fn write(config: &TrainingConfig, task: Task<'_>) -> Value {
+    let settings = SETTINGS.iter().filter(|setting| setting.scope.has(task));
+    let pairs = settings.map(|setting| (setting.name.to_owned(), (setting.write)(config)));
+    Value::Object(pairs.collect())
+}
+
+/// Reads `max_steps`; `-1` and `0` mean that the number of epochs decides.
 fn max_steps(f: &mut Fields<'_>) -> Result<Option<u64>, TrainError> {
     let steps =
         f.number("max_steps", -1.0, ..9e15, "a whole number of steps, or -1 for num_train_epochs")?;
@@ -160,24 +407,42 @@ fn max_steps(f: &mut Fields<'_>) -> Result<Option<u64>, TrainError> {
     Ok((steps > 0.0).then_some(steps as u64))
 }
 
-fn optimizer(f: &mut Fields<'_>) -> Result<Optimizer, TrainError> {
-    let name = f.text("optim")?.unwrap_or_else(|| "adamw_torch".to_owned());
+fn optimizer(
+    f: &mut Fields<'_>,
+    at: &'static str,
+    default: Optimizer,
+) -> Result<Optimizer, TrainError> {
+    let Some(name) = f.text(at)? else { return Ok(default) };
     if name == "adamw_hf" {
-        return Err(f.error("optim", "`adamw_hf` was removed; hint: write adamw_torch"));
+        return Err(
+            f.error("optim", "`adamw_hf` was removed from transformers; hint: use adamw_torch")
+        );
     }
     OPTIMIZERS.iter().find(|(word, _)| *word == name).map(|(_, optimizer)| *optimizer).ok_or_else(
         || {
             let names = OPTIMIZERS.map(|(word, _)| word).join(", ");
-            f.error("optim", format!("`{name}` is not implemented; there are {names}"))
+            f.error("optim", format!("`{name}` is not implemented; use one of {names}"))
         },
     )
 }
 
-fn scheduler(f: &mut Fields<'_>) -> Result<SchedulerKind, TrainError> {
-    let name = f.text("lr_scheduler_type")?.unwrap_or_else(|| "linear".to_owned());
+fn scheduler_name(kind: SchedulerKind) -> &'static str {
+    SCHEDULERS
+        .iter()
+        .find(|(_, of, _)| *of == kind)
+        .map(|(word, ..)| *word)
+        .expect("the table lacks a scheduler: this is a bug")
+}
+
+fn scheduler(
+    f: &mut Fields<'_>,
+    at: &'static str,
+    default: SchedulerKind,
+) -> Result<SchedulerKind, TrainError> {
+    let Some(name) = f.text(at)? else { return Ok(default) };
     SCHEDULERS.iter().find(|(word, ..)| *word == name).map(|(_, kind, _)| *kind).ok_or_else(|| {
         let names = SCHEDULERS.map(|(word, ..)| word).join(", ");
-        f.error("lr_scheduler_type", format!("`{name}` is not implemented; there are {names}"))
+        f.error("lr_scheduler_type", format!("`{name}` is not implemented; use one of {names}"))
     })
 }
 
@@ -188,7 +453,7 @@ fn scheduler_settings(
     let (scheduler, _, names) = SCHEDULERS
         .iter()
         .find(|(_, of, _)| *of == kind)
-        .expect("the table has every scheduler: this is a bug");
+        .expect("the table lacks a scheduler: this is a bug");
     let settings = f.fields("lr_scheduler_kwargs")?;
     let mut list = Vec::new();
     for (name, value) in settings.names() {
@@ -202,7 +467,9 @@ fn scheduler_settings(
             };
             return Err(settings.error(
                 name,
-                format!("the scheduler {scheduler} has no such setting; it has {there}"),
+                format!(
+                    "the scheduler {scheduler} does not have this setting; its settings: {there}"
+                ),
             ));
         }
         let number = value
@@ -214,11 +481,13 @@ fn scheduler_settings(
     Ok(list)
 }
 
-fn metrics(f: &mut Fields<'_>) -> Result<Vec<String>, TrainError> {
+fn metrics(
+    f: &mut Fields<'_>,
+    at: &'static str,
+    default: Vec<String>,
+) -> Result<Vec<String>, TrainError> {
     const KINDS: [&str; 5] = ["mrr", "ndcg", "map", "recall", "precision"];
-    let Some(metrics) = f.texts("validation_metrics")? else {
-        return Ok(vec!["MRR@10".to_owned(), "recall@10".to_owned()]);
-    };
+    let Some(metrics) = f.texts(at)? else { return Ok(default) };
     if metrics.is_empty() {
         return Err(f.error("validation_metrics", "At least one metric must be provided!"));
     }
@@ -231,8 +500,8 @@ fn metrics(f: &mut Fields<'_>) -> Result<Vec<String>, TrainError> {
             return Err(f.error(
                 "validation_metrics",
                 format!(
-                    "`{metric}` is no metric; there are mrr, ndcg, map, recall and precision, \
-                     each with a depth: MRR@10"
+                    "unknown metric `{metric}`; use mrr, ndcg, map, recall or precision with a \
+                     cut-off, such as MRR@10"
                 ),
             ));
         }
@@ -254,8 +523,12 @@ fn resume(f: &mut Fields<'_>) -> Result<Option<ResumeFrom>, TrainError> {
     })
 }
 
-fn report_to(f: &mut Fields<'_>) -> Result<ReportTo, TrainError> {
-    let names = f.texts("report_to")?.unwrap_or_else(|| vec!["all".to_owned()]);
+fn report_to(
+    f: &mut Fields<'_>,
+    at: &'static str,
+    default: ReportTo,
+) -> Result<ReportTo, TrainError> {
+    let Some(names) = f.texts(at)? else { return Ok(default) };
     let mut tensorboard = false;
     for name in names {
         match name.as_str() {
@@ -264,7 +537,7 @@ fn report_to(f: &mut Fields<'_>) -> Result<ReportTo, TrainError> {
             other => {
                 return Err(f.error(
                     "report_to",
-                    format!("`{other}` is not implemented; there are tensorboard, all and none"),
+                    format!("`{other}` is not implemented; use tensorboard, all or none"),
                 ));
             }
         }
@@ -294,8 +567,8 @@ fn compat(f: &mut Fields<'_>) -> Result<Compat, TrainError> {
                 return Err(f.error(
                     "compat",
                     format!(
-                        "`{other}` is no defect of the Python library that can be repeated; \
-                         there are {}, and true for all",
+                        "`{other}` is not a known defect of the Python library; use {}, or true \
+                         for all",
                         COMPAT.join(", ")
                     ),
                 ));
@@ -305,7 +578,15 @@ fn compat(f: &mut Fields<'_>) -> Result<Compat, TrainError> {
     Ok(compat)
 }
 
-/// transformers compares by the loss where nothing is said, and by the name whether more is better.
+/// Returns the names of the defects that the run repeats.
+fn compat_names(c: &Compat) -> Vec<&'static str> {
+    let Compat { identical_ids, long_queries, zero_scores, linear_schedule, frozen_dropout } = *c;
+    let on = [identical_ids, long_queries, zero_scores, linear_schedule, frozen_dropout];
+    COMPAT.iter().zip(on).filter(|(_, on)| *on).map(|(name, _)| *name).collect()
+}
+
+/// Fills in the defaults of transformers: the loss as the metric, and the direction of the metric
+/// by its name.
 fn with_best_metric(mut config: TrainingConfig) -> TrainingConfig {
     if config.load_best_model_at_end && config.metric_for_best_model.is_none() {
         config.metric_for_best_model = Some("loss".to_owned());
@@ -317,7 +598,7 @@ fn with_best_metric(mut config: TrainingConfig) -> TrainingConfig {
     config
 }
 
-/// What `TrainingArguments` checks once all fields are there.
+/// Makes the checks that `TrainingArguments` makes after all fields are read.
 fn check(f: &Fields<'_>, config: &TrainingConfig) -> Result<(), TrainError> {
     use IntervalStrategy::{Best, No, Steps};
     let logging =
@@ -327,7 +608,7 @@ fn check(f: &Fields<'_>, config: &TrainingConfig) -> Result<(), TrainError> {
     let save = (config.save_strategy == Steps).then_some(("save_steps", config.save_steps));
     for (name, steps) in [logging, eval, save].into_iter().flatten() {
         if steps == 0.0 {
-            let message = format!("a strategy of steps needs {name} above 0");
+            let message = format!("the strategy `steps` needs {name} above 0");
             return Err(f.error(name, message));
         }
         if steps > 1.0 && steps.fract() != 0.0 {
@@ -341,41 +622,45 @@ fn check(f: &Fields<'_>, config: &TrainingConfig) -> Result<(), TrainError> {
     if config.save_strategy == Best && config.metric_for_best_model.is_none() {
         return Err(f.error(
             "metric_for_best_model",
-            "save_strategy: best needs a metric, such as eval_MRR@10",
+            "save_strategy: best needs a metric; hint: set one, such as eval_MRR@10",
         ));
     }
     if config.max_steps.is_none() && config.num_train_epochs == 0.0 {
-        return Err(f.error("num_train_epochs", "there is nothing to train in 0 epochs"));
+        return Err(f.error("num_train_epochs", "must be above 0 if max_steps is not set"));
     }
     if config.load_best_model_at_end && config.save_strategy != Best {
         let at = "load_best_model_at_end";
         if config.eval_strategy != config.save_strategy {
             return Err(f.error(
                 at,
-                "it needs save_strategy and eval_strategy to be the same; hint: set both to steps \
-                 or epoch",
+                "save_strategy and eval_strategy must be equal for this setting; hint: set both to \
+                 steps or epoch",
             ));
         }
         if config.eval_strategy == Steps && !is_multiple(config.save_steps, eval_steps) {
             return Err(f.error(
                 at,
                 format!(
-                    "it needs save_steps to be a multiple of eval_steps, but {} is none of \
-                     {eval_steps}",
+                    "save_steps must be a multiple of eval_steps for this setting, but {} is not a \
+                     multiple of {eval_steps}",
                     config.save_steps
                 ),
             ));
         }
         if config.eval_strategy == No {
-            return Err(f.error(at, "nothing is evaluated; hint: eval_strategy: steps"));
+            return Err(
+                f.error(at, "the model is never evaluated; hint: set eval_strategy to steps")
+            );
         }
     }
     Ok(())
 }
 
-/// Both are numbers of steps, or both are shares of all steps.
+/// Returns whether `save` is a multiple of `eval`; both are numbers of steps, or both are shares of
+/// all steps.
 fn is_multiple(save: f64, eval: f64) -> bool {
-    // transformers multiplies shares with a million and compares those; so do we, rounded
+    // transformers multiplies shares by a million before it compares them. The same is done here,
+    // with rounding.
     let scale = |x: f64| if x < 1.0 { (x * 1e6).round() } else { x };
     (save < 1.0) == (eval < 1.0) && scale(save) % scale(eval) == 0.0
 }

@@ -1,7 +1,8 @@
-//! The fields of transformers 4.56's `TrainingArguments` that are not settings of ours.
+//! The fields of transformers 4.56's `TrainingArguments` that are not settings of light-splade.
 //!
-//! A config that was written for the Python library may name any of them. Those that could not
-//! change what a run on a CPU computes are taken and left; the others must have their default.
+//! A config that was written for the Python library may contain any of them. Fields that cannot
+//! change what a run on a CPU computes are accepted and ignored; the others must have their default
+//! value.
 
 use serde_json::Value;
 
@@ -9,22 +10,22 @@ use super::fields::Fields;
 use crate::error::TrainError;
 
 enum Rule {
-    /// Any value, and why that is right.
+    /// Any value is accepted, for this reason.
     Ignored(&'static str),
-    /// This value (JSON) or null, and what another one would ask for.
+    /// Only this value (as JSON) or null is accepted, for this reason.
     Only(&'static str, &'static str),
-    /// `true` is said once to be without effect.
+    /// Any value is accepted; `true` gives a note that it has no effect.
     Precision,
 }
 use Rule::{Ignored, Only, Precision};
 
-const GPU: &str = "about GPUs and other devices";
-const PROCESSES: &str = "about several processes; there is one";
-const LOADER: &str = "about PyTorch's loader; samples are read from memory";
-const HUB: &str = "of no effect without push_to_hub";
-const COMPILER: &str = "about how PyTorch runs, not about what it computes";
-const SCRIPTS: &str = "read by transformers' example scripts alone";
-const VERBOSITY: &str = "about messages of Python";
+const GPU: &str = "it concerns GPUs and other devices";
+const PROCESSES: &str = "a run has only one process";
+const LOADER: &str = "it concerns PyTorch's data loader; samples are read from memory";
+const HUB: &str = "it has no effect without push_to_hub";
+const COMPILER: &str = "it changes how PyTorch runs, not what it computes";
+const SCRIPTS: &str = "only transformers' example scripts read it";
+const VERBOSITY: &str = "it concerns the messages of Python";
 const METRICS: &str = "the metrics of an evaluation are those of validation_metrics";
 
 const RULES: &[(&str, Rule)] = &[
@@ -34,7 +35,7 @@ const RULES: &[(&str, Rule)] = &[
     ("prediction_loss_only", Only("false", METRICS)),
     ("per_gpu_train_batch_size", Only("null", "use per_device_train_batch_size")),
     ("per_gpu_eval_batch_size", Only("null", "use per_device_eval_batch_size")),
-    ("eval_accumulation_steps", Ignored("about memory of devices")),
+    ("eval_accumulation_steps", Ignored("it concerns the memory of devices")),
     ("torch_empty_cache_steps", Ignored(GPU)),
     ("log_level", Ignored(VERBOSITY)),
     ("log_level_replica", Ignored(VERBOSITY)),
@@ -42,15 +43,15 @@ const RULES: &[(&str, Rule)] = &[
     ("logging_nan_inf_filter", Only("true", "a loss that is not finite ends the run")),
     ("save_safetensors", Only("true", "weights are written as safetensors")),
     ("save_on_each_node", Ignored(PROCESSES)),
-    ("restore_callback_states_from_checkpoint", Ignored("there are no callbacks of Python")),
+    ("restore_callback_states_from_checkpoint", Ignored("there are no Python callbacks")),
     ("no_cuda", Ignored(GPU)),
     ("use_cpu", Ignored(GPU)),
     ("use_mps_device", Only("false", "only the CPU is implemented")),
     ("jit_mode_eval", Ignored(COMPILER)),
     ("use_ipex", Ignored(COMPILER)),
-    ("fp16_opt_level", Ignored("of no effect in 32 bits")),
-    ("half_precision_backend", Ignored("of no effect in 32 bits")),
-    ("fp16_backend", Ignored("of no effect in 32 bits")),
+    ("fp16_opt_level", Ignored("it has no effect in 32 bits")),
+    ("half_precision_backend", Ignored("it has no effect in 32 bits")),
+    ("fp16_backend", Ignored("it has no effect in 32 bits")),
     ("bf16_full_eval", Precision),
     ("fp16_full_eval", Precision),
     ("tf32", Ignored(GPU)),
@@ -66,32 +67,32 @@ const RULES: &[(&str, Rule)] = &[
     ("ray_scope", Ignored(PROCESSES)),
     ("average_tokens_across_devices", Ignored(PROCESSES)),
     ("eval_use_gather_object", Ignored(PROCESSES)),
-    ("debug", Only("\"\"", "PyTorch's debugging aids do not exist here")),
+    ("debug", Only("\"\"", "PyTorch's debugging tools are not available")),
     ("dataloader_num_workers", Ignored(LOADER)),
     ("dataloader_prefetch_factor", Ignored(LOADER)),
     ("dataloader_pin_memory", Ignored(LOADER)),
     ("dataloader_persistent_workers", Ignored(LOADER)),
-    ("past_index", Only("-1", "no model that is implemented has past states")),
+    ("past_index", Only("-1", "the implemented models have no past states")),
     ("remove_unused_columns", Ignored("samples have no columns")),
     ("label_names", Ignored("samples have no labels")),
     ("fsdp", Only("\"\"", PROCESSES)),
-    ("fsdp_min_num_params", Ignored("of no effect without fsdp")),
-    ("fsdp_config", Ignored("of no effect without fsdp")),
-    ("fsdp_transformer_layer_cls_to_wrap", Ignored("of no effect without fsdp")),
-    ("accelerator_config", Only("null", "there is no accelerate")),
+    ("fsdp_min_num_params", Ignored("it has no effect without fsdp")),
+    ("fsdp_config", Ignored("it has no effect without fsdp")),
+    ("fsdp_transformer_layer_cls_to_wrap", Ignored("it has no effect without fsdp")),
+    ("accelerator_config", Only("null", "the library accelerate is not used")),
     ("parallelism_config", Only("null", PROCESSES)),
     ("deepspeed", Only("null", PROCESSES)),
-    ("label_smoothing_factor", Only("0.0", "no loss of SPLADE smooths labels")),
+    ("label_smoothing_factor", Only("0.0", "the losses of SPLADE do not smooth labels")),
     (
         "optim_args",
-        Only("null", "optimizers have the settings adam_beta1, adam_beta2, adam_epsilon"),
+        Only("null", "the settings of optimizers are adam_beta1, adam_beta2 and adam_epsilon"),
     ),
     ("optim_target_modules", Only("null", "every parameter is trained")),
-    ("adafactor", Only("false", "see training.optim for the optimizers there are")),
+    ("adafactor", Only("false", "training.optim selects the optimizer")),
     ("group_by_length", Only("false", "batches are drawn at random")),
-    ("length_column_name", Ignored("of no effect without group_by_length")),
+    ("length_column_name", Ignored("it has no effect without group_by_length")),
     ("skip_memory_metrics", Only("true", "memory is not reported as a metric")),
-    ("use_legacy_prediction_loop", Only("false", "there is one way to evaluate")),
+    ("use_legacy_prediction_loop", Only("false", "there is only one evaluation loop")),
     ("push_to_hub", Only("false", "models are not uploaded")),
     ("hub_model_id", Ignored(HUB)),
     ("hub_strategy", Ignored(HUB)),
@@ -104,14 +105,14 @@ const RULES: &[(&str, Rule)] = &[
     ("push_to_hub_token", Ignored(HUB)),
     (
         "gradient_checkpointing",
-        Ignored("saves memory, changes no number; see gradient_cache_tokens"),
+        Ignored("it saves memory and changes no number; see gradient_cache_tokens"),
     ),
-    ("gradient_checkpointing_kwargs", Ignored("as gradient_checkpointing")),
+    ("gradient_checkpointing_kwargs", Ignored("it has no effect, like gradient_checkpointing")),
     ("include_inputs_for_metrics", Only("false", METRICS)),
     ("include_for_metrics", Only("[]", METRICS)),
     ("eval_do_concat_batches", Only("true", METRICS)),
     ("batch_eval_metrics", Only("false", METRICS)),
-    ("auto_find_batch_size", Only("false", "the batch size is what is set")),
+    ("auto_find_batch_size", Only("false", "the batch size is always the one that is set")),
     ("full_determinism", Ignored("runs are always deterministic")),
     ("torchdynamo", Ignored(COMPILER)),
     ("torch_compile", Ignored(COMPILER)),
@@ -124,7 +125,8 @@ const RULES: &[(&str, Rule)] = &[
     ("neftune_noise_alpha", Only("null", "noise on embeddings is not implemented")),
 ];
 
-/// The fields of transformers that are taken and left, with the reason why they change nothing.
+/// Returns the fields of transformers that are accepted and ignored, each with the reason why it
+/// changes nothing.
 pub fn ignored_settings() -> impl Iterator<Item = (&'static str, &'static str)> {
     RULES.iter().filter_map(|(name, rule)| match rule {
         Ignored(reason) => Some((*name, *reason)),
@@ -132,12 +134,12 @@ pub fn ignored_settings() -> impl Iterator<Item = (&'static str, &'static str)> 
     })
 }
 
-/// What is said about runs that were to be in 16 bits.
+/// Returns the note for a run whose config requests 16-bit floats.
 pub(super) fn precision_note(name: &str) -> String {
     format!("training.{name}: this run computes in 32 bits, as the Python library does on a CPU")
 }
 
-/// Takes the fields of the table, and notes what has no effect.
+/// Reads the fields of the table, and adds a note for each setting without effect.
 pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(), TrainError> {
     for (name, rule) in RULES {
         let value = fields.raw(name);
@@ -152,12 +154,12 @@ pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(
                 }
             }
             Only(default, reason) => {
-                let default: Value =
-                    serde_json::from_str(default).expect("a literal of JSON: this is a bug");
+                let default: Value = serde_json::from_str(default)
+                    .expect("a default of the table is not JSON: this is a bug");
                 if !value.is_null() && !same(value, &default) {
                     return Err(fields.error(
                         name,
-                        format!("{value} is not implemented: {reason}; hint: leave it out"),
+                        format!("{value} is not implemented: {reason}; hint: remove the setting"),
                     ));
                 }
             }
@@ -166,7 +168,8 @@ pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(
     Ok(())
 }
 
-/// Equal, with `0` and `0.0` alike and an empty list for an empty string.
+/// Returns whether two values are equal, where `0` equals `0.0` and an empty list equals an empty
+/// string.
 fn same(a: &Value, b: &Value) -> bool {
     let empty = |v: &Value| {
         v.as_array().is_some_and(Vec::is_empty) || v.as_str().is_some_and(str::is_empty)

@@ -1,0 +1,120 @@
+//! The error type for files and folders.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of a file or folder. The message names the file or folder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The operating system failed to read, write, open or rename a file.
+    Io {
+        /// The failed operation, such as `read` or `write`.
+        doing: &'static str,
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// A line of a text file does not have the expected form.
+    Line {
+        /// The path of the file.
+        path: PathBuf,
+        /// The line number, counted from 1.
+        line: u64,
+        /// What is wrong with the line.
+        message: String,
+    },
+    /// A library failed to read or write a file in its format, such as Parquet.
+    Format {
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the library.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A document cannot be written in the requested format.
+    Document {
+        /// The id of the document.
+        id: String,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// A file does not have the expected form.
+    Form {
+        /// The path of the file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// Another process is writing the output.
+    Locked {
+        /// The path of the output.
+        path: PathBuf,
+        /// The process id and the command of the other process, if they are known.
+        holder: Option<String>,
+    },
+    /// A folder contains files, but not the marker file of its kind.
+    NotOurs {
+        /// The path of the folder.
+        path: PathBuf,
+        /// The name of the missing marker file.
+        marker: String,
+    },
+}
+
+impl FileError {
+    /// Wraps an I/O error; `doing` is the failed operation.
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    /// Wraps the error of a library that reads or writes a file format.
+    pub fn format<E: Error + Send + Sync + 'static>(path: &Path) -> impl FnOnce(E) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Format { path, source: Box::new(source) }
+    }
+
+    /// Creates the error for a document that cannot be written.
+    pub fn document(id: &str, message: impl Into<String>) -> Self {
+        Self::Document { id: id.to_owned(), message: message.into() }
+    }
+
+    /// Creates the error for a file that does not have the expected form.
+    pub fn form(path: &Path, message: impl Into<String>) -> Self {
+        Self::Form { path: path.to_path_buf(), message: message.into() }
+    }
+
+    /// Returns the hint that tells the user what to do; `None` if the error has no fixed hint.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Locked { .. } => Some("wait until it has ended, or stop it"),
+            Self::NotOurs { .. } => Some("name another folder, or empty this one yourself"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { doing, path, .. } => write!(f, "cannot {doing} {}", path.display()),
+            Self::Line { path, line, message } => {
+                write!(f, "{}, line {line}: {message}", path.display())
+            }
+            Self::Format { path, .. } => write!(f, "{}", path.display()),
+            Self::Document { id, message } => write!(f, "document {id:?}: {message}"),
+            Self::Form { path, message } => write!(f, "{}: {message}", path.display()),
+            Self::Locked { path, holder } => {
+                write!(f, "{}: another process is writing to it", path.display())?;
+                holder.as_ref().map_or(Ok(()), |holder| write!(f, " ({holder})"))
+            }
+            Self::NotOurs { path, marker } => {
+                write!(f, "{}: the folder is not empty and has no {marker}", path.display())
+            }
+        }?;
+        self.hint().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+    }
+}

@@ -1,0 +1,45 @@
+//! Atomic writing of files and folders, reading of compressed text files by lines, and progress
+//! reports of long work.
+//!
+//! All results are written with [`NewFile`] or [`NewFolder`]: the bytes go into a temporary file or
+//! folder with a random name beside the final path, are synced to the disk, and are then renamed. A
+//! killed process leaves the old result or no result under the final name, but never a partial one.
+//!
+//! ```
+//! use std::io::Write;
+//! use splade_io::NewFile;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("vectors.ndjson");
+//! let mut file = NewFile::create(&path)?;
+//! file.write_all(b"{}\n")?;
+//! assert!(!path.exists());
+//! file.commit()?;
+//! assert_eq!(std::fs::read(&path)?, b"{}\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! An [`OutputFolder`] supports resuming: it is written in place by one process at a time, which
+//! holds an [`OutputLock`], and only if it is empty or contains the marker file of its kind.
+//!
+//! Long work takes an [`Observer`], which receives progress and can ask the work to stop.
+
+mod error;
+
+mod disk;
+mod lines;
+mod lock;
+mod new_file;
+mod new_folder;
+mod output_folder;
+
+mod observe;
+
+pub use disk::free_bytes;
+pub use error::FileError;
+pub use lines::{LineWriter, Lines, open_text};
+pub use lock::OutputLock;
+pub use new_file::{NewFile, temporary_of, write_file};
+pub use new_folder::{NewFolder, is_free};
+pub use observe::{Event, Observer, Progress, StepProgress};
+pub use output_folder::OutputFolder;

@@ -1,0 +1,165 @@
+//! A lock on an output, which keeps two processes from writing it at the same time.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::FileError;
+
+/// The beginning of a lock file's content, which the process id of the holder follows.
+const PREFIX: &str = "process ";
+/// The maximum number of words of the command in a lock file: the program and its subcommands.
+const WORDS: usize = 3;
+
+/// A lock on an output that this process holds through a lock file.
+///
+/// The lock is advisory and belongs to the process: the operating system releases it when the
+/// process ends, however it ends. The file names the holder and is removed when the value is
+/// dropped. On a file system without locks, outputs are not locked.
+#[derive(Debug)]
+pub struct OutputLock {
+    file: File,
+    path: PathBuf,
+}
+
+impl OutputLock {
+    /// Takes the lock file at the path `lock`. Error messages name `output`, the path that it
+    /// protects.
+    ///
+    /// # Errors
+    /// Returns [`FileError::Locked`] if another process holds the lock, or [`FileError::Io`] if the
+    /// lock file cannot be written.
+    pub fn take(lock: &Path, output: &Path) -> Result<Self, FileError> {
+        loop {
+            let file =
+                File::options().create(true).truncate(false).read(true).write(true).open(lock);
+            let mut file = file.map_err(FileError::io("write", lock))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let holder = holder(&mut file);
+                    return Err(FileError::Locked { path: output.to_path_buf(), holder });
+                }
+                Err(TryLockError::Error(error)) if has_no_locks(&error) => {}
+                Err(TryLockError::Error(error)) => return Err(FileError::io("lock", lock)(error)),
+            }
+            // The previous holder may have removed the file after it was opened here. Then the lock
+            // is on a file that no other process can find, and a new file is opened.
+            if is_at(&file, lock) {
+                let mut this = Self { file, path: lock.to_path_buf() };
+                this.say_who().map_err(FileError::io("write", lock))?;
+                return Ok(this);
+            }
+        }
+    }
+
+    /// Writes the process id and the command of this process into the file.
+    fn say_who(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        writeln!(self.file, "{PREFIX}{}: {}", std::process::id(), command())
+    }
+}
+
+impl Drop for OutputLock {
+    fn drop(&mut self) {
+        // The file is removed while it is locked, so that a process that has already opened it
+        // notices the removal and opens a new file.
+        if cfg!(unix) && is_at(&self.file, &self.path) {
+            _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Returns whether the content of a file is that of a lock file of this project. Earlier versions
+/// left lock files empty.
+pub(crate) fn is_lock(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
+    read.is_ok() && (start.is_empty() || start.starts_with(PREFIX.as_bytes()))
+}
+
+/// Returns the holder of a lock from the content of the file; `None` if the operating system
+/// forbids reading it.
+fn holder(file: &mut File) -> Option<String> {
+    let mut text = String::new();
+    file.take(1000).read_to_string(&mut text).ok()?;
+    let line = text.lines().next()?;
+    line.starts_with(PREFIX).then(|| line.to_owned())
+}
+
+/// Returns the name of the program and its subcommands. Options are left out because they may
+/// contain a key.
+fn command() -> String {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_default();
+    let program = Path::new(&program).file_name().unwrap_or_default();
+    let words = words.take_while(|word| !word.starts_with('-')).take(WORDS - 1);
+    let words = std::iter::once(program.to_string_lossy().into_owned()).chain(words);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Returns whether an error means that the file system has no locks, like some network file
+/// systems.
+fn has_no_locks(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::ENOLCK) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::Unsupported
+}
+
+/// Returns whether an open file is still the file at a path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(found) = fs::metadata(path) else { return false };
+    file.metadata().is_ok_and(|open| (open.dev(), open.ino()) == (found.dev(), found.ino()))
+}
+
+/// Returns true, because on other systems lock files are never removed.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_a_lock_and_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lock");
+        // A killed process has left its lock file.
+        fs::write(&path, "process 1: light-splade index build\n").expect("written");
+        let lock = OutputLock::take(&path, folder.path()).expect("free");
+        let error = OutputLock::take(&path, folder.path()).expect_err("held").to_string();
+        let holder = format!("({PREFIX}{}: ", std::process::id());
+        assert!(error.contains(&holder), "{error}");
+        assert!(error.contains("another process is writing to it"), "{error}");
+        drop(lock);
+        assert!(!cfg!(unix) || !path.exists());
+        drop(OutputLock::take(&path, folder.path()).expect("free again"));
+    }
+
+    #[test]
+    fn threads_hold_it_one_after_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lock");
+        let holders = std::sync::atomic::AtomicUsize::new(0);
+        let order = std::sync::atomic::Ordering::SeqCst;
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        if let Ok(_lock) = OutputLock::take(&path, &path) {
+                            assert_eq!(holders.fetch_add(1, order), 0, "two hold the lock");
+                            holders.fetch_sub(1, order);
+                        }
+                    }
+                });
+            }
+        });
+    }
+}

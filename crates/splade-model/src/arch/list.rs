@@ -1,0 +1,131 @@
+//! The list of implemented architectures, and the architecture that a `config.json` names.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use splade_text::ModelFiles;
+
+use super::family::{Architecture, Family};
+use super::{bert, deberta_v2, modernbert};
+use crate::config::{Keys, read};
+use crate::error::ModelError;
+
+/// The family of every implemented `model_type`, in the order in which messages list them.
+pub(crate) const ARCHITECTURES: [&Family; 8] = [
+    &bert::BERT,
+    &bert::DISTILBERT,
+    &bert::ROBERTA,
+    &bert::XLM_ROBERTA,
+    &bert::CAMEMBERT,
+    &bert::ELECTRA,
+    &modernbert::MODERNBERT,
+    &deberta_v2::DEBERTA_V2,
+];
+
+/// Returns the family of a `model_type`.
+pub(crate) fn family(model_type: &str) -> Option<&'static Family> {
+    ARCHITECTURES.into_iter().find(|family| family.model_type == model_type)
+}
+
+/// The architecture that a `config.json` names, with its sizes.
+///
+/// ```
+/// use splade_model::architecture::ArchitectureConfig;
+/// use std::path::Path;
+///
+/// let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mini-ja-en");
+/// let config = ArchitectureConfig::open(&folder)?;
+/// assert_eq!(config.name(), "ModernBERT");
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ArchitectureConfig(pub(crate) Arc<dyn Architecture>);
+
+impl ArchitectureConfig {
+    /// Reads the `config.json` of a model folder.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be read, names an architecture that is not implemented
+    /// or has a value that is not implemented.
+    pub fn open(dir: &Path) -> Result<Self, ModelError> {
+        Self::from_files(&dir.into())
+    }
+
+    /// Reads the `config.json` at the root of a model's files.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`open`](Self::open).
+    pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
+        let path = files.root().join("config.json");
+        Self::parse(&read(files, &path)?, &path)
+    }
+
+    /// Reads the value of a `config.json`. `path` appears only in messages.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`open`](Self::open).
+    pub fn parse(value: &Value, path: &Path) -> Result<Self, ModelError> {
+        let keys = Keys { value, path };
+        keys.only("quantization_config", &Value::Null)?;
+        keys.only("is_decoder", &Value::Bool(false))?;
+        keys.only("add_cross_attention", &Value::Bool(false))?;
+        keys.only("pruned_heads", &serde_json::json!({}))?;
+        let family = family(&keys.text("model_type", "")?).ok_or_else(|| {
+            let known = ARCHITECTURES.map(|family| family.model_type);
+            keys.unsupported("model_type", &known.join(", "))
+        })?;
+        let architecture = (family.read)(&keys)?;
+        let (sizes, even) = (architecture.sizes(), architecture.has_even_heads());
+        let (hidden, heads) = (sizes.hidden, sizes.heads);
+        if !hidden.is_multiple_of(heads) || (even && !(hidden / heads).is_multiple_of(2)) {
+            let even = if even { " of an even width" } else { "" };
+            let message =
+                format!("a hidden size of {hidden} does not divide into {heads} heads{even}");
+            return Err(ModelError::Config { path: path.to_path_buf(), message });
+        }
+        Ok(Self(architecture))
+    }
+
+    /// Returns the usual name of the architecture, such as "ModernBERT".
+    pub fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    /// Returns the number of terms in the model's vocabulary.
+    pub fn vocab(&self) -> usize {
+        self.0.sizes().vocab
+    }
+
+    /// Returns the longest text in tokens, special tokens included.
+    pub fn max_tokens(&self) -> usize {
+        self.0.sizes().max_tokens
+    }
+
+    /// Returns the width of the layers, the number of layers and the number of attention heads.
+    pub fn shape(&self) -> (usize, usize, usize) {
+        let sizes = self.0.sizes();
+        (sizes.hidden, sizes.layers, sizes.heads)
+    }
+
+    /// Returns the number of rows of the token-type table, or `None` if the model has no token
+    /// types.
+    pub(crate) fn token_types(&self) -> Option<usize> {
+        Some(self.0.sizes().token_types).filter(|rows| *rows > 0)
+    }
+
+    /// Fails if the architecture has no training passes. `folder` appears only in the message.
+    pub(crate) fn refuse_untrained(&self, folder: &Path) -> Result<(), ModelError> {
+        if self.0.is_trained() {
+            return Ok(());
+        }
+        let trained: Vec<&str> =
+            ARCHITECTURES.iter().filter_map(|family| family.trained_as).collect();
+        let (last, first) = trained.split_last().expect("some are trained: this is a bug");
+        Err(ModelError::Untrained {
+            path: folder.to_path_buf(),
+            name: self.name(),
+            trained: format!("{} and {last}", first.join(", ")),
+        })
+    }
+}

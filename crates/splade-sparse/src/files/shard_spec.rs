@@ -1,0 +1,112 @@
+//! A corpus that several processes encode, each every n-th row of it into a shard of its own.
+//!
+//! Which rows are in which file follows from the file's name alone, so that whatever drives the
+//! processes may repeat any of them.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use splade_io::FileError;
+
+/// Which rows of a corpus a process encodes (`--shard 0/8`): those whose number, counted from 0,
+/// leaves `index` when it is divided by `of`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardSpec {
+    index: u64,
+    of: u64,
+}
+
+/// The largest number of shards; their names have five digits.
+const MOST: u64 = 99_999;
+
+impl ShardSpec {
+    /// The name of the shard's Parquet file.
+    pub fn file_name(&self) -> String {
+        format!("vectors-{:05}-of-{:05}.parquet", self.index, self.of)
+    }
+
+    /// Whether a row belongs to the shard.
+    pub fn has(&self, row: u64) -> bool {
+        row % self.of == self.index
+    }
+
+    /// The shard that a file is, by its name.
+    fn of_file(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let (index, of) =
+            name.strip_prefix("vectors-")?.strip_suffix(".parquet")?.split_once("-of-")?;
+        format!("{}/{}", index.parse::<u64>().ok()?, of.parse::<u64>().ok()?).parse().ok()
+    }
+}
+
+impl std::fmt::Display for ShardSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
+    }
+}
+
+/// `i/n`, from `0/n`.
+impl FromStr for ShardSpec {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/');
+        let numbers = numbers.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+        match numbers {
+            Some((index, of)) if index < of && of <= MOST => Ok(Self { index, of }),
+            Some((_, of)) if of > MOST => Err(format!("there are at most {MOST} parts")),
+            Some((_, of)) if of > 0 => {
+                Err(format!("the parts of {of} are 0/{of} to {}/{of}", of - 1))
+            }
+            _ => Err("i/n is expected, such as 0/8 to 7/8".to_owned()),
+        }
+    }
+}
+
+/// Checks that the shards of a folder are all there, and of one division.
+pub(super) fn check_shards(dir: &Path, files: &[PathBuf]) -> Result<(), FileError> {
+    let shards: Vec<ShardSpec> = files.iter().filter_map(|file| ShardSpec::of_file(file)).collect();
+    let Some(ShardSpec { of, .. }) = shards.first() else { return Ok(()) };
+    if let Some(other) = shards.iter().find(|shard| shard.of != *of) {
+        let message = format!("it holds parts of {of} and of {} together", other.of);
+        return Err(FileError::form(dir, message));
+    }
+    let missing = (0..*of).find(|index| !shards.iter().any(|shard| shard.index == *index));
+    match missing {
+        None => Ok(()),
+        Some(index) => Err(FileError::form(
+            dir,
+            format!("the vectors are not complete; run the command for --shard {index}/{of}, too"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_divide_the_rows() {
+        let shards: Vec<ShardSpec> =
+            (0..3).map(|index| format!("{index}/3").parse().expect("a shard")).collect();
+        for row in 0..10 {
+            assert_eq!(shards.iter().filter(|shard| shard.has(row)).count(), 1, "row {row}");
+        }
+        assert_eq!(shards[2].file_name(), "vectors-00002-of-00003.parquet");
+        for text in ["", "1", "3/3", "0/0", "-1/2", "1/100000", "a/b", "1/2/3"] {
+            assert!(text.parse::<ShardSpec>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn missing_and_mixed_shards_are_errors() {
+        let check = |names: &[&str]| {
+            let files: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+            check_shards(Path::new("dir"), &files).map_err(|error| error.to_string())
+        };
+        let (a, b) = ("vectors-00000-of-00002.parquet", "vectors-00001-of-00002.parquet");
+        assert_eq!(check(&[a, b]), Ok(()));
+        assert_eq!(check(&["other.parquet"]), Ok(()));
+        assert!(check(&[a]).is_err_and(|error| error.ends_with("for --shard 1/2, too")));
+        assert!(check(&[a, b, "vectors-00000-of-00001.parquet"]).is_err());
+    }
+}

@@ -1,0 +1,315 @@
+//! Files of vectors: what is written comes back, other writers' files are read, and damaged files
+//! are errors.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde_json::json;
+use splade_sparse::files::{
+    FileError, Manifest, NdjsonWriter, ParquetReader, ParquetTexts, ParquetWriter, RowFormat,
+    RowWriter, ShardForm, ShardedWriter, TextRow, VectorReader, VectorRow,
+};
+use splade_sparse::{SparseVector, TermId};
+
+fn row(id: &str, pairs: &[(u32, f32)]) -> VectorRow {
+    let pairs = pairs.iter().map(|(term, weight)| (TermId(*term), *weight)).collect();
+    VectorRow { id: id.to_owned(), vector: SparseVector::from_pairs(pairs).expect("a vector") }
+}
+
+fn write_parquet(path: &Path, rows: &[VectorRow]) {
+    let mut writer = Box::new(ParquetWriter::create(path, &[("k", "v")]).expect("created"));
+    for row in rows {
+        writer.write(&row.id, &row.vector).expect("written");
+    }
+    writer.finish().expect("finished");
+}
+
+fn read(path: &Path) -> Result<Vec<VectorRow>, FileError> {
+    VectorReader::open(&[path.to_path_buf()], &VectorReader::id)?.collect()
+}
+
+fn rows() -> impl Strategy<Value = Vec<VectorRow>> {
+    let weights = proptest::collection::btree_map(any::<u32>(), 1e-30f32..1e30, 0..12);
+    let row = (any::<String>(), weights)
+        .prop_map(|(id, weights)| row(&id, &weights.into_iter().collect::<Vec<_>>()));
+    proptest::collection::vec(row, 0..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn parquet_comes_back_to_the_bit(rows in rows()) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("v.parquet");
+        write_parquet(&path, &rows);
+        prop_assert_eq!(ParquetReader::open(&path).expect("opened").rows(), rows.len());
+        prop_assert_eq!(read(&path).expect("read"), rows);
+    }
+
+    /// Any few bytes of a file changed, or its end cut off: an error or rows, never a panic.
+    #[test]
+    fn damaged_parquet_is_an_error_or_rows(
+        rows in rows(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("v.parquet");
+        write_parquet(&path, &rows);
+        let mut bytes = std::fs::read(&path).expect("read");
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        std::fs::write(&path, &bytes).expect("written");
+        let _ = read(&path);
+    }
+}
+
+/// Every bit of a small file, its metadata above all, is flipped once.
+#[test]
+fn a_flipped_bit_of_parquet_is_an_error_or_rows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("v.parquet");
+    write_parquet(&path, &[row("a", &[(1, 1.0), (7, 0.5)]), row("b", &[])]);
+    let whole = std::fs::read(&path).expect("read");
+    let panics = |at: &usize| {
+        let mut bytes = whole.clone();
+        bytes[at / 8] ^= 1 << (at % 8);
+        std::fs::write(&path, &bytes).expect("written");
+        let read = || {
+            let _ = read(&path);
+            let texts = ParquetTexts::open(&path, &["id"], None, "id");
+            let _ = texts.and_then(|mut texts| texts.next_rows());
+        };
+        std::panic::catch_unwind(read).is_err()
+    };
+    let panicked: Vec<usize> = (0..whole.len() * 8).filter(panics).collect();
+    assert_eq!(panicked, [0; 0], "of {} bits", whole.len() * 8);
+}
+
+#[test]
+fn many_rows_make_row_groups() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("v.parquet");
+    let rows: Vec<VectorRow> = (0..70_000)
+        .map(|i: u32| row(&i.to_string(), &[(i % 7, 1.0), (9, i as f32 + 1.0)]))
+        .collect();
+    write_parquet(&path, &rows);
+    let mut reader = ParquetReader::open(&path).expect("opened");
+    let first = reader.next_group().expect("read").expect("a group");
+    assert!(first.len() < rows.len(), "one group of {}", first.len());
+    assert_eq!(read(&path).expect("read"), rows);
+}
+
+/// Files of pyarrow: nullable columns, 64-bit numbers, large lists, other columns, unsorted terms
+/// (scripts/reference/vector_files.py).
+#[test]
+fn reads_other_writers() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let want = vec![row("7", &[(3, 0.5), (30521, 1.25)]), row("8", &[]), row("9", &[(0, 2.0)])];
+    for name in ["pyarrow_default.parquet", "pyarrow_wide.parquet"] {
+        assert_eq!(read(&dir.join(name)).expect(name), want, "{name}");
+    }
+    let null = read(&dir.join("pyarrow_null_id.parquet")).expect_err("a null id");
+    assert!(format!("{:?}", std::error::Error::source(&null)).contains("no id"), "{null}");
+}
+
+#[test]
+fn says_what_is_no_file_of_vectors() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        path
+    };
+    let ok = "{\"id\":\"a\",\"vector\":{\"1\":1}}\n";
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).expect("created");
+    let cases = [
+        (
+            path("a.ndjson", format!("{ok}\n{ok}{{}}").as_bytes()),
+            "a.ndjson, line 4: there is no \"id\"",
+        ),
+        (path("a.txt", b""), "vectors are read from .parquet, .ndjson"),
+        (path("b.ndjson", b"\n\xff"), "b.ndjson, line 2: byte 1 of the line is not UTF-8"),
+        (empty, "there is no .parquet, .ndjson or .jsonl file"),
+        (dir.path().join("none.parquet"), "cannot open"),
+        (path("a.parquet", b"PAR1"), "a.parquet"),
+    ];
+    for (path, want) in cases {
+        let error = read(&path).expect_err("an error").to_string();
+        assert!(error.contains(want), "{error}");
+    }
+}
+
+/// A folder as `encode` writes it: begun, left in the middle, resumed.
+#[test]
+fn shards_resume_without_a_lost_or_doubled_row() {
+    let rows: Vec<VectorRow> =
+        (0..25u32).map(|i| row(&format!("d{i}"), &[(i, 1.0), (i + 1, 0.25)])).collect();
+    let format = RowFormat::ids(4);
+    for extension in ["parquet", "ndjson"] {
+        for stop_after in [0, 1, 4, 5, 10, 11, 25] {
+            for pause in [true, false] {
+                let dir = tempfile::tempdir().expect("a folder");
+                let open = |resume| open(dir.path(), extension, &format, json!({"a": 1}), resume);
+                let mut writer = open(false).expect("begun");
+                for row in &rows[..stop_after] {
+                    writer.write(&row.id, &row.vector).expect("written");
+                }
+                // A killed run leaves its last shard unfinished.
+                match pause {
+                    true => _ = writer.pause().expect("paused"),
+                    false => drop(writer),
+                }
+                let incomplete = read(dir.path()).expect_err("an error").to_string();
+                assert!(incomplete.contains("--resume"), "{incomplete}");
+                let error = open(false).expect_err("an error").to_string();
+                assert!(error.contains("already holds vectors"), "{error}");
+                let mut writer = open(true).expect("resumed");
+                let done = writer.manifest().rows as usize;
+                assert_eq!(done, if pause { stop_after } else { stop_after / 5 * 5 });
+                for row in &rows[done..] {
+                    writer.write(&row.id, &row.vector).expect("written");
+                }
+                Box::new(writer).finish().expect("finished");
+                assert_eq!(
+                    read(dir.path()).expect("read"),
+                    rows,
+                    "{extension} {stop_after} {pause}"
+                );
+            }
+        }
+    }
+}
+
+/// A folder of somebody else is refused, a second process too, and only what a killed run has left
+/// in a folder of vectors is removed.
+#[test]
+fn only_our_own_files_are_touched() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let format = RowFormat::ids(4);
+    let out = dir.path().join("out");
+    let open = |resume| open(&out, "ndjson", &format, json!(1), resume);
+    std::fs::create_dir(&out).expect("made");
+    std::fs::write(out.join("thesis.txt"), "mine").expect("written");
+    let error = open(false).expect_err("not ours").to_string();
+    assert!(error.contains("is not empty and has no manifest.json"), "{error}");
+    std::fs::remove_file(out.join("thesis.txt")).expect("removed");
+    let mut writer = open(false).expect("begun");
+    let error = open(true).expect_err("locked").to_string();
+    let pid = format!("process {}", std::process::id());
+    assert!(error.contains("another process is writing to it") && error.contains(&pid), "{error}");
+    writer.write("a", &row("a", &[(1, 1.0)]).vector).expect("written");
+    // As a killed run leaves it.
+    let left = std::fs::read_dir(&out).expect("listed").map(|entry| entry.expect("one").path());
+    let left: Vec<PathBuf> =
+        left.filter(|path| path.extension().is_some_and(|e| e == "tmp")).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    drop(writer);
+    std::fs::write(&left[0], "{\"id\"").expect("written");
+    for name in ["vectors-00000.ndjson.tmp", "vectors-mine.ndjson.abcdefghijkl.tmp", "notes"] {
+        std::fs::write(out.join(name), "mine").expect("written");
+    }
+    drop(open(true).expect("resumed"));
+    let left =
+        std::fs::read_dir(&out).expect("listed").map(|entry| entry.expect("one").file_name());
+    let mut left: Vec<_> = left.map(|name| name.to_string_lossy().into_owned()).collect();
+    left.sort();
+    let want = [
+        "manifest.json",
+        "notes",
+        "vectors-00000.ndjson.tmp",
+        "vectors-mine.ndjson.abcdefghijkl.tmp",
+    ];
+    assert_eq!(left, want);
+}
+
+#[test]
+fn a_folder_keeps_its_settings_and_refuses_a_damaged_manifest() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let format = RowFormat::ids(4);
+    let open = |settings, resume| open(dir.path(), "ndjson", &format, settings, resume);
+    let settings = json!({"model": "m", "top_k": null});
+    drop(open(settings.clone(), false).expect("begun"));
+    let error = open(json!({"model": "m", "top_k": 5}), true).expect_err("other settings");
+    assert!(error.to_string().contains("\"top_k\" was null, now 5"), "{error}");
+    assert!(open(settings.clone(), true).is_ok());
+    let path = dir.path().join("manifest.json");
+    let manifest = Manifest::read(dir.path()).expect("read");
+    let text = serde_json::to_string(&manifest).expect("JSON");
+    let shard = "\"shards\":[{\"file\":\"../x\",\"rows\":0,\"last_id\":\"\"}]";
+    for (text, want) in [
+        ("{".to_owned(), "no manifest of vectors"),
+        (
+            text.replace("\"version\":1", "\"version\":2"),
+            "\"light-splade vectors\" version 1 is read here",
+        ),
+        (text.replace("\"rows\":0", "\"rows\":3"), "not the sum"),
+        (text.replace("\"shards\":[]", shard), "no file name"),
+    ] {
+        std::fs::write(&path, text).expect("written");
+        let error = Manifest::read(dir.path()).expect_err("an error").to_string();
+        assert!(error.contains(want), "{error}");
+    }
+}
+
+fn open<'a>(
+    dir: &Path,
+    extension: &'static str,
+    format: &'a RowFormat,
+    settings: serde_json::Value,
+    resume: bool,
+) -> Result<ShardedWriter<'a>, FileError> {
+    let create = move |path: &Path, _| -> Result<Box<dyn RowWriter + 'a>, FileError> {
+        let file = || std::fs::File::create(path).expect("created");
+        Ok(match extension {
+            "parquet" => Box::new(ParquetWriter::create(path, &[])?),
+            _ => Box::new(NdjsonWriter::new(PathBuf::from(path), file(), format)),
+        })
+    };
+    ShardedWriter::open(dir, settings, resume, ShardForm::vectors(extension, 5), Box::new(create))
+}
+
+/// Written by `scripts/reference/text_files.py`: more rows than are read at once, several row groups,
+/// null titles, integer ids, pages of the forms that other writers use.
+#[test]
+fn texts_of_other_writers() {
+    let fixture =
+        |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    for name in ["texts_snappy.parquet", "texts_gzip.parquet"] {
+        let ids = ["_id", "doc_id"];
+        let mut file =
+            ParquetTexts::open(&fixture(name), &ids, Some("title"), "text").expect("opened");
+        let mut rows = Vec::new();
+        loop {
+            let next = file.next_rows().expect("read");
+            if next.is_empty() {
+                break;
+            }
+            rows.extend(next);
+        }
+        assert_eq!(rows.len(), 2500);
+        for (i, row) in rows.into_iter().enumerate() {
+            let title = if i % 3 == 0 { String::new() } else { format!("t{i}") };
+            assert_eq!(row, TextRow { id: i.to_string(), title, text: format!("text {i}") });
+        }
+    }
+    let open = |name: &str, id: &str, text: &str| {
+        let file = ParquetTexts::open(&fixture(name), &[id], Some("title"), text);
+        file.and_then(|mut file| file.next_rows()).expect_err("an error").to_string()
+    };
+    let null = open("texts_null.parquet", "id", "text");
+    assert!(null.ends_with("row 2 has no text"), "{null}");
+    let missing = open("texts_gzip.parquet", "key", "text");
+    assert!(missing.contains("there is no column key; the columns are: other"), "{missing}");
+    let list = open("texts_gzip.parquet", "doc_id", "doc_id");
+    assert!(list.ends_with("column doc_id is of a type that is not read"), "{list}");
+    let vectors = open("pyarrow_default.parquet", "id", "values");
+    assert!(vectors.contains("there is no column values"), "{vectors}");
+}

@@ -1,0 +1,4 @@
+//! The tests of this crate's public surface.
+#![cfg(feature = "files")]
+
+mod files;

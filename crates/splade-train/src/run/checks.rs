@@ -1,0 +1,130 @@
+//! The checks before the long work: folders can be written, no other run is overwritten, and the
+//! disk has enough space.
+
+use std::path::Path;
+
+use crate::config::{IntervalStrategy, TrainingConfig};
+use crate::error::TrainError;
+
+use super::checkpoint::folder::checkpoints;
+use super::plan::Plan;
+
+/// Checks that the folders of a run can be written, and that a new run does not overwrite another
+/// one.
+///
+/// # Errors
+/// Returns an error if a folder cannot be written, or if it has the checkpoints or the model of
+/// another run.
+pub(crate) fn check_outputs(training: &TrainingConfig, resumes: bool) -> Result<(), TrainError> {
+    let output = &training.output_dir;
+    if output.as_os_str().is_empty() {
+        return Err(wrong(
+            "output_dir",
+            "this setting is required; hint: set it to the folder for checkpoints",
+        ));
+    }
+    let found = checkpoints(output)?;
+    if let Some((_, last)) = found.last().filter(|_| !resumes) {
+        return Err(TrainError::Run(format!(
+            "{} holds checkpoints of an earlier run, the last one is {}\nhint: --resume continues \
+             it; for a new run name another training.output_dir or remove them",
+            output.display(),
+            last.file_name().unwrap_or_default().to_string_lossy()
+        )));
+    }
+    let results = final_folder(training);
+    let model = results.join("model");
+    if model.exists() && !resumes {
+        return Err(TrainError::Run(format!(
+            "{} is there already\nhint: for a new run name another training.final_output_dir or \
+             remove it",
+            model.display()
+        )));
+    }
+    for folder in [output.as_path(), results] {
+        create(folder)?;
+        tempfile::tempfile_in(folder).map_err(TrainError::io(folder))?;
+    }
+    Ok(())
+}
+
+/// Checks that the checkpoints of the steps after `done` fit on the disk. `bytes` is the size of a
+/// checkpoint, and `free` is the free space of the disk, if the system reports it.
+pub(crate) fn check_space(
+    training: &TrainingConfig,
+    plan: &Plan,
+    done: u64,
+    bytes: u64,
+    free: Option<u64>,
+) -> Result<(), TrainError> {
+    let saves = saves_after(plan, training, done);
+    let limit = training.save_total_limit.filter(|limit| *limit > 0);
+    // A checkpoint is written before another one is deleted, and the final model needs as much
+    // space as one more.
+    let kept = limit.map_or(saves, |limit| saves.min(limit as u64 + 1)) + 1;
+    let needed = bytes.saturating_mul(kept);
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    match free.filter(|free| *free < needed) {
+        None => Ok(()),
+        Some(free) => Err(TrainError::Run(format!(
+            "{} has {:.1} GB left, {kept} checkpoints and models of {:.1} GB need {:.1} GB\nhint: \
+             give a training.save_total_limit, save more seldom, or choose another output_dir",
+            training.output_dir.display(),
+            gigabytes(free),
+            gigabytes(bytes),
+            gigabytes(needed)
+        ))),
+    }
+}
+
+/// Returns the maximum number of checkpoints that are written after `done` steps.
+fn saves_after(plan: &Plan, training: &TrainingConfig, done: u64) -> u64 {
+    let left = plan.total.saturating_sub(done);
+    match training.save_strategy {
+        IntervalStrategy::No => 0,
+        IntervalStrategy::Steps => plan.save.every.map_or(1, |steps| left / steps + 1),
+        IntervalStrategy::Epoch => left.div_ceil(plan.epoch_steps),
+        // Each of these checkpoints is better than all before it, so there are few.
+        IntervalStrategy::Best => left.min(3),
+    }
+}
+
+/// Creates a folder and its parents.
+pub(crate) fn create(folder: &Path) -> Result<(), TrainError> {
+    std::fs::create_dir_all(folder).map_err(TrainError::io(folder))
+}
+
+/// Returns the folder for the final model and the results.
+pub(crate) fn final_folder(training: &TrainingConfig) -> &Path {
+    training.final_output_dir.as_deref().unwrap_or(&training.output_dir)
+}
+
+/// Returns an error about a setting of `training`.
+pub(crate) fn wrong(field: &str, message: &str) -> TrainError {
+    TrainError::Config { at: format!("training.{field}"), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::splade::tests::training;
+
+    #[test]
+    fn checkpoints_must_fit() {
+        let mut training = training();
+        training.save_steps = 2.0;
+        let plan = Plan::new(&training, 100).expect("a plan");
+        let saves = |done| saves_after(&plan, &training, done);
+        assert_eq!((saves(0), saves(7)), (6, 2));
+        let fits =
+            |training: &TrainingConfig, free| check_space(training, &plan, 0, 1_000, Some(free));
+        // Ten steps give checkpoints at 2, 4, 6, 8 and 10. One more is spare for a last checkpoint,
+        // and the final model comes on top.
+        assert!(fits(&training, 7_000).is_ok());
+        let message = fits(&training, 6_999).expect_err("too few").to_string();
+        assert!(message.contains("save_total_limit"), "{message}");
+        training.save_total_limit = Some(2);
+        assert!(fits(&training, 4_000).is_ok() && fits(&training, 3_999).is_err());
+        assert!(check_space(&training, &plan, 0, u64::MAX, None).is_ok());
+    }
+}

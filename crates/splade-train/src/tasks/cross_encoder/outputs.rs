@@ -1,0 +1,245 @@
+//! The folders of a run: what an earlier run has left in them, and whether they can be written.
+//!
+//! A checkpoint and the last model record in `light_splade.json` which run wrote them: its
+//! settings, and the sizes and modification times of its data files. A run resumes only from its
+//! own checkpoints, and counts as finished only if the last model is its own.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::config::CrossEncoderConfig;
+use crate::config::Optimizer;
+use crate::error::TrainError;
+use crate::optimizer::OptimizerState;
+use crate::run::checkpoint::differences::differences as all_differences;
+use crate::run::checkpoint::{OURS, folder};
+
+/// The settings that do not change the numbers of a step.
+const FREE: [&str; 5] =
+    ["eval_batch_size", "evaluation_steps", "final_output_path", "output_path", "save_steps"];
+
+/// Where a run begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// The run begins with the first step.
+    New,
+    /// The run resumes after the last step of this checkpoint.
+    Continued(PathBuf),
+    /// The run has nothing to do: an earlier run with the same settings has made all steps.
+    Finished,
+}
+
+/// Decides where a run begins, and checks that its folders can be written. Reads no data.
+///
+/// # Errors
+/// Returns an error if a folder holds outputs of another run, or of the same run without `resume`,
+/// or if it cannot be written.
+pub(super) fn prepare(config: &CrossEncoderConfig, resume: bool) -> Result<Beginning, TrainError> {
+    let (output, last) = (&config.output_path, &config.final_output_path);
+    if resume {
+        folder::tidy(output)?;
+    }
+    let checkpoint = folder::checkpoints(output)?.pop().map(|(_, path)| path);
+    if last.join("config.json").exists() {
+        if !resume {
+            return Err(wrong(
+                "final_output_path",
+                format!(
+                    "{} has a model already\nhint: for a new run name another final_output_path or \
+                 remove it",
+                    last.display()
+                ),
+            ));
+        }
+        check_finished(config)?;
+        delete_checkpoints(output)?;
+        return Ok(Beginning::Finished);
+    }
+    if let Some(checkpoint) = checkpoint.as_ref().filter(|_| !resume) {
+        return Err(wrong(
+            "output_path",
+            format!(
+                "an earlier run left {}\nhint: add --resume to continue it, or choose another \
+                 output_path",
+                checkpoint.display()
+            ),
+        ));
+    }
+    let beside = last.parent().filter(|folder| !folder.as_os_str().is_empty());
+    for folder in [output.as_path(), beside.unwrap_or(Path::new("."))] {
+        std::fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
+        tempfile::tempfile_in(folder).map_err(TrainError::io(folder))?;
+    }
+    Ok(checkpoint.map_or(Beginning::New, Beginning::Continued))
+}
+
+/// Returns the fingerprint of a run: its settings and the stamps of its data files. Two runs with
+/// equal fingerprints produce the same bytes.
+pub(super) fn identity(config: &CrossEncoderConfig) -> Result<Value, TrainError> {
+    Ok(json!({ "data": config.data_stamps()?, "settings": config.settings() }))
+}
+
+/// Returns the differences between two fingerprints that change the numbers of a step, one line for
+/// each.
+pub(super) fn differences(was: &Value, is: &Value) -> Vec<String> {
+    let decisive = |run: &Value| {
+        let mut settings = run["settings"].clone();
+        if let Some(settings) = settings.as_object_mut() {
+            settings.retain(|name, _| !FREE.contains(&&**name));
+        }
+        settings
+    };
+    let mut found = all_differences(&decisive(was), &decisive(is));
+    // Checkpoints of earlier versions do not record their data.
+    if !was["data"].is_null() {
+        let data = |run: &Value| json!({ "data": run["data"] });
+        found.extend(all_differences(&data(was), &data(is)));
+    }
+    found
+}
+
+/// Checks that the models in both folders are those that this run would write.
+fn check_finished(config: &CrossEncoderConfig) -> Result<(), TrainError> {
+    let last = &config.final_output_path;
+    let path = last.join(OURS);
+    let state = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let state: Value = state.unwrap_or_default();
+    let mut differences = match &state["run"] {
+        Value::Null => vec!["  it does not record the run that wrote it".to_owned()],
+        run => differences(run, &identity(config)?),
+    };
+    if !config.output_path.join("config.json").exists() {
+        differences.push(format!("  there is no best model in {}", config.output_path.display()));
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(wrong(
+        "final_output_path",
+        format!(
+            "{} holds the model of another run:\n{}\nhint: name another final_output_path or \
+             remove it",
+            last.display(),
+            differences.join("\n")
+        ),
+    ))
+}
+
+/// Deletes all checkpoints of a finished run.
+pub(super) fn delete_checkpoints(output: &Path) -> Result<(), TrainError> {
+    for (_, checkpoint) in folder::checkpoints(output)? {
+        folder::delete(&checkpoint)?;
+    }
+    Ok(())
+}
+
+/// Checks that the free space of the disk is enough for the best model and a checkpoint, and for a
+/// second checkpoint that is written before the first is deleted. A resumed run already has the
+/// first checkpoint.
+pub(super) fn check_space(
+    config: &CrossEncoderConfig,
+    numbers: u64,
+    resume: bool,
+    free: Option<u64>,
+) -> Result<(), TrainError> {
+    let model = numbers * size_of::<f32>() as u64;
+    let moments = OptimizerState::moment_names(Optimizer::AdamW).len() as u64;
+    let checkpoints = if config.save_steps > 0 && !resume { 2 } else { 1 };
+    let needed = model * (1 + checkpoints * (1 + moments));
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    match free.filter(|free| *free < needed) {
+        None => Ok(()),
+        Some(free) => Err(TrainError::Run(format!(
+            "{} has {:.1} GB left, but its models and checkpoints need {:.1} GB\nhint: choose \
+             another output_path",
+            config.output_path.display(),
+            gigabytes(free),
+            gigabytes(needed)
+        ))),
+    }
+}
+
+fn wrong(field: &str, message: String) -> TrainError {
+    TrainError::Config { at: field.to_owned(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn config(output: &Path, more: &[(&str, Value)]) -> CrossEncoderConfig {
+        let mut value = json!({
+            "output_path": output, "model_path": "m", "input_file": output.join("pairs.pkl"),
+        });
+        for (key, setting) in more {
+            value[*key] = setting.clone();
+        }
+        CrossEncoderConfig::from_value(&value).expect("settings")
+    }
+
+    #[test]
+    fn only_what_decides_numbers_makes_another_run() {
+        let was =
+            json!({"settings": {"seed": 1, "save_steps": 5, "output_path": "a"}, "data": [3]});
+        let free = json!({"settings": {"seed": 1.0, "eval_batch_size": 2}, "data": [3]});
+        assert!(differences(&was, &free).is_empty());
+        let other = json!({"settings": {"seed": 2}, "data": [4]});
+        assert_eq!(differences(&was, &other), ["  seed was 1, is 2", "  data was [3], is [4]"]);
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_decides_how_a_run_begins() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let output = dir.path().join("teacher");
+        fs::create_dir(&output).expect("made");
+        fs::write(output.join("pairs.pkl"), "pairs").expect("written");
+        let this = config(&output, &[]);
+        let begins = |config: &CrossEncoderConfig, resume| {
+            prepare(config, resume).map_err(|error| error.to_string())
+        };
+        assert_eq!(begins(&this, false), Ok(Beginning::New));
+        assert_eq!(begins(&this, true), Ok(Beginning::New));
+        // The process was killed while the checkpoint was written again; its first version counts.
+        fs::create_dir(output.join("checkpoint-4.replaced")).expect("made");
+        let checkpoint = output.join("checkpoint-4");
+        assert_eq!(begins(&this, true), Ok(Beginning::Continued(checkpoint.clone())));
+        assert!(begins(&this, false).expect_err("refused").contains("add --resume"));
+
+        // The run is finished; a checkpoint that a killed process left is deleted.
+        let last = output.join("final");
+        fs::create_dir(&last).expect("made");
+        for folder in [&last, &output] {
+            fs::write(folder.join("config.json"), "{}").expect("written");
+        }
+        assert!(begins(&this, false).expect_err("refused").contains("has a model already"));
+        assert!(begins(&this, true).expect_err("refused").contains("the run that wrote it"));
+        let state = json!({ "run": identity(&this).expect("an identity") });
+        fs::write(last.join(OURS), state.to_string()).expect("written");
+        assert!(checkpoint.is_dir());
+        let free = config(&output, &[("save_steps", json!(9))]);
+        assert_eq!(begins(&free, true), Ok(Beginning::Finished));
+        assert!(!checkpoint.exists());
+        let other = config(&output, &[("num_epochs", json!(2))]);
+        assert!(begins(&other, true).expect_err("refused").contains("num_epochs was null, is 2"));
+        fs::write(output.join("pairs.pkl"), "others").expect("written");
+        assert!(begins(&this, true).expect_err("refused").contains("data.input_file was"));
+    }
+
+    #[test]
+    fn models_and_checkpoints_must_fit() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (once, often) =
+            (config(dir.path(), &[]), config(dir.path(), &[("save_steps", json!(5))]));
+        // The model has 400 bytes, and a checkpoint has three times as many.
+        for (config, resume, needed) in
+            [(&once, false, 1600), (&often, false, 2800), (&often, true, 1600)]
+        {
+            assert!(check_space(config, 100, resume, Some(needed)).is_ok());
+            assert!(check_space(config, 100, resume, Some(needed - 1)).is_err());
+        }
+        assert!(check_space(&once, u64::MAX / 16, false, None).is_ok());
+    }
+}

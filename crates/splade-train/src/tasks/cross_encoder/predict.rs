@@ -1,0 +1,441 @@
+//! Scores the pairs of a file with a cross-encoder.
+//!
+//! The scores are appended to `OUTPUT.partial`, one line for each query in the order of the file,
+//! and every line is written before the next pairs are scored. A resumed run continues after the
+//! last complete line, so no pair of a written line is scored again. At the end the file is
+//! compressed, if its name asks for it, and renamed. `OUTPUT.partial.json` holds the settings; a
+//! run resumes only with the same settings.
+
+use std::borrow::Cow;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+use serde_json::{Value, json};
+use splade_data::stamps::weights_stamp;
+use splade_data::{ScoreFile, TextKind, Texts};
+use splade_io::{Event, Observer, Progress};
+use splade_model::{CrossEncoder, CrossEncoderOptions};
+
+use crate::error::TrainError;
+use crate::tasks::prepare::{ResolveModel, resolve_at_hub};
+
+use super::config::{PredictConfig, QUERIES_MAY_FILL_PAIRS};
+use super::lines::line;
+
+/// A part of the queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// The number of the shard, counted from 1.
+    pub number: usize,
+    /// The number of all shards.
+    pub of: usize,
+}
+
+impl Shard {
+    /// Returns the range of the shard's lines out of `all` lines.
+    fn lines(self, all: usize) -> Range<usize> {
+        (self.number - 1) * all / self.of..self.number * all / self.of
+    }
+
+    /// Returns the file of the shard, in a folder named like `output` without its extensions.
+    fn path(self, output: &Path) -> PathBuf {
+        let name = output.file_name().unwrap_or_default().to_string_lossy();
+        let (stem, ending) = match name.find(".ndjson") {
+            Some(at) => name.split_at(at),
+            None => (&*name, ".ndjson"),
+        };
+        let file = format!("{:05}-of-{:05}{ending}", self.number, self.of);
+        output.with_file_name(stem).join(file)
+    }
+}
+
+/// The options of [`predict`] beside the settings.
+#[derive(Clone, Copy)]
+pub struct PredictOptions<'a> {
+    /// Returns the folder of a named model. The default accepts folders, and fetches other names
+    /// from the Hugging Face hub.
+    pub resolve: &'a ResolveModel<'a>,
+    /// The shard to score; its scores go into a file of its own. `None` scores all queries.
+    pub shard: Option<Shard>,
+    /// Whether the run resumes from the partial output of an earlier run.
+    pub resume: bool,
+    /// Whether an existing output is replaced.
+    pub force: bool,
+}
+
+impl Default for PredictOptions<'_> {
+    fn default() -> Self {
+        Self { resolve: &resolve_at_hub, shard: None, resume: false, force: false }
+    }
+}
+
+impl std::fmt::Debug for PredictOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PredictOptions")
+            .field("shard", &self.shard)
+            .field("resume", &self.resume)
+            .field("force", &self.force)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The result of [`predict`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prediction {
+    /// The path of the scores.
+    pub output: PathBuf,
+    /// The number of pairs that this run scored.
+    pub scored: usize,
+    /// The number of pairs that an earlier run had scored.
+    pub kept: usize,
+    /// The number of pairs that were truncated at the maximum number of tokens.
+    pub truncated: usize,
+    /// Whether the run was stopped before the end.
+    pub stopped: bool,
+}
+
+/// Scores every pair of `hard_negative_init_scores`, on the threads of the current rayon pool.
+///
+/// The observer receives [`Event::Progress`] in pairs; the first such event has the number of all
+/// pairs and the number of those that an earlier run scored. If the observer asks to stop, the
+/// scores so far stay on disk and can be resumed with `resume`.
+///
+/// # Errors
+/// Returns an error if a file is missing, damaged or lacks a text, if the output already exists, if
+/// an earlier run had other settings, or if a file cannot be written.
+pub fn predict(
+    config: &PredictConfig,
+    options: &PredictOptions<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Prediction, TrainError> {
+    if config.limits.queries_may_fill_pairs() {
+        observer.event(Event::Warning(QUERIES_MAY_FILL_PAIRS));
+    }
+    let folder = (options.resolve)(&config.model_path).map_err(TrainError::Source)?;
+    let model_options = CrossEncoderOptions {
+        max_length: Some(config.limits.max_token_len),
+        mecab_dicdir: config.mecab_dicdir.clone(),
+        ..CrossEncoderOptions::default()
+    };
+    let model = CrossEncoder::load(&folder, &model_options)
+        .map_err(TrainError::failed(format!("cannot load the model {}", folder.display())))?;
+    let output = &config.hard_negative_cross_encoder_scores;
+    let output = options.shard.map_or_else(|| output.clone(), |shard| shard.path(output));
+    check_output(&output, options)?;
+    let docs = Masters::open(&config.doc_masters, TextKind::Document, observer)?;
+    let queries = Masters::open(&config.query_masters, TextKind::Query, observer)?;
+    let pairs = ScoreFile::open_known(
+        &config.hard_negative_init_scores,
+        |qid| queries.has(qid),
+        |doc| docs.has(doc),
+    )?;
+    let lines = options.shard.map_or(0..pairs.len(), |shard| shard.lines(pairs.len()));
+    let settings = settings(config, &folder, options.shard)?;
+    let mut partial = Partial::open(&output, &settings, options.resume)?;
+    let kept_lines = partial.lines;
+    if kept_lines > lines.len() {
+        return Err(partial.bad("it has more lines than the input has queries"));
+    }
+    let count = |lines: Range<usize>| lines.map(|line| pairs.documents(line)).sum::<usize>();
+    let kept = count(lines.start..lines.start + kept_lines);
+    let all = count(lines.clone());
+    let mut progress = Progress {
+        doing: "scoring pairs",
+        unit: "pairs",
+        done: kept as u64,
+        total: Some(all as u64),
+        share: (all > kept).then_some(0.0),
+        ..Progress::default()
+    };
+    let share = |done: u64| (done - kept as u64) as f64 / (all - kept).max(1) as f64;
+    observer.event(Event::Progress(progress));
+    let mut prediction = Prediction { output, scored: 0, kept, truncated: 0, stopped: false };
+    let mut next = lines.start + kept_lines;
+    while next < lines.end {
+        if observer.stop() {
+            prediction.stopped = true;
+            return Ok(prediction);
+        }
+        let mut of_queries = Vec::new();
+        let mut texts: Vec<(String, String)> = Vec::new();
+        while next < lines.end && texts.len() < config.predict_batch_size {
+            let (qid, scores) = (pairs.query(next), pairs.scores(next)?);
+            let query = queries.get(qid)?;
+            for (doc, _) in &scores {
+                let document = docs.get(*doc)?;
+                let (query, document) = config.limits.cut(&query, &document);
+                texts.push((query.to_owned(), document.to_owned()));
+            }
+            of_queries.push((qid, scores));
+            next += 1;
+        }
+        let scored = model.score_batch(&texts)?;
+        let mut rest = &scored.scores[..];
+        let mut written = String::new();
+        for (qid, scores) in of_queries {
+            let (own, others) = rest.split_at(scores.len());
+            rest = others;
+            let docs = scores.iter().map(|(doc, _)| *doc);
+            if let Some(doc) = docs.clone().zip(own).find(|(_, score)| !score.is_finite()) {
+                let message = format!("the score of qid {qid} and doc_id {} is {}", doc.0, doc.1);
+                return Err(TrainError::Run(message));
+            }
+            let shown = own.iter().map(|score| match config.inverse_sigmoid {
+                true => python_score(*score, model.has_sigmoid()).to_string(),
+                false => score.to_string(),
+            });
+            written += &line(qid, docs.zip(shown));
+        }
+        partial.write(&written)?;
+        prediction.scored += texts.len();
+        prediction.truncated += scored.truncated;
+        progress.done += texts.len() as u64;
+        progress.tokens += scored.tokens as u64;
+        progress.share = Some(share(progress.done));
+        observer.event(Event::Progress(progress));
+    }
+    partial.finish(&prediction.output)?;
+    Ok(prediction)
+}
+
+/// Returns the score that the Python library writes: a probability in 32 bits, converted back by
+/// `ln p - ln (1 - p)` in 64 bits, and ±10⁶ where the probability is 1 or 0. If the model's
+/// activation is the identity, the logit is used as the probability, as in Python.
+fn python_score(logit: f32, sigmoid: bool) -> f64 {
+    let p = if sigmoid { 1.0 / (1.0 + libm::expf(-logit)) } else { logit };
+    match f64::from(p) {
+        p if p >= 1.0 => 1e6,
+        p if p <= 0.0 => -1e6,
+        p => libm::log(p) - libm::log(1.0 - p),
+    }
+}
+
+/// Masters that are searched one after another; the first one that has an id counts.
+struct Masters(Vec<Texts>);
+
+impl Masters {
+    fn open(
+        paths: &[PathBuf],
+        kind: TextKind,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let mut masters = Vec::new();
+        for path in paths {
+            let (texts, warnings) = Texts::open(path, kind)?;
+            warnings.iter().for_each(|warning| observer.event(Event::Warning(warning)));
+            masters.push(texts);
+        }
+        Ok(Self(masters))
+    }
+
+    fn has(&self, id: i64) -> bool {
+        self.0.iter().any(|texts| texts.row(id).is_some())
+    }
+
+    fn get(&self, id: i64) -> Result<Cow<'_, str>, TrainError> {
+        let texts = self.0.iter().find(|texts| texts.row(id).is_some());
+        texts.or(self.0.first()).map_or_else(
+            || Err(TrainError::Data("no master is given".to_owned())),
+            |texts| Ok(texts.get(id)?),
+        )
+    }
+}
+
+/// Returns the settings that determine the scores. A run resumes only with the same values.
+fn settings(
+    config: &PredictConfig,
+    model: &Path,
+    shard: Option<Shard>,
+) -> Result<Value, TrainError> {
+    let mut settings = config.fingerprint()?;
+    settings["model"] = weights_stamp(model)?;
+    settings["shard"] = shard.map(|shard| json!([shard.number, shard.of])).into();
+    Ok(settings)
+}
+
+fn beside(output: &Path, ending: &str) -> PathBuf {
+    let mut name = output.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    output.with_file_name(name)
+}
+
+/// Makes all checks of the output before the long work.
+fn check_output(output: &Path, options: &PredictOptions<'_>) -> Result<(), TrainError> {
+    let at = |message: &str| {
+        Err(TrainError::Config {
+            at: "hard_negative_cross_encoder_scores".into(),
+            message: format!("{} {message}", output.display()),
+        })
+    };
+    let name = output.to_string_lossy();
+    if !name.ends_with(".ndjson") && !name.ends_with(".ndjson.gz") {
+        return at("must end in .ndjson or .ndjson.gz");
+    }
+    let begun = beside(output, ".partial").exists();
+    // A run that was started with `force` and then stopped may be resumed.
+    if output.exists() && !options.force && !(options.resume && begun) {
+        return at("is there already\nhint: add --force to replace it");
+    }
+    if begun && !options.resume && !options.force {
+        return at(
+            "was begun by an earlier run\nhint: add --resume to continue it, or --force to start \
+             again",
+        );
+    }
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), |folder| std::fs::create_dir_all(folder).map_err(TrainError::io(folder)))
+}
+
+/// The partial output.
+struct Partial {
+    path: PathBuf,
+    file: File,
+    /// The number of complete lines that an earlier run wrote.
+    lines: usize,
+}
+
+impl Partial {
+    fn open(output: &Path, settings: &Value, resume: bool) -> Result<Self, TrainError> {
+        let (path, about) = (beside(output, ".partial"), beside(output, ".partial.json"));
+        let this = Self::new(path, resume)?;
+        if this.lines > 0 {
+            let text = std::fs::read_to_string(&about).map_err(TrainError::io(&about))?;
+            let earlier: Value = serde_json::from_str(&text)
+                .map_err(|error| this.bad(&format!("its settings cannot be read: {error}")))?;
+            let (Some(was), Some(is)) = (earlier.as_object(), settings.as_object()) else {
+                return Err(this.bad("its settings cannot be read"));
+            };
+            let other = is.iter().filter(|(key, value)| was.get(*key) != Some(value));
+            let other: Vec<&str> = other.map(|(key, _)| key.as_str()).collect();
+            if !other.is_empty() {
+                return Err(this.bad(&format!(
+                    "an earlier run had another {}\nhint: add --force to start again",
+                    other.join(", ")
+                )));
+            }
+        } else {
+            let text = format!("{settings:#}\n");
+            std::fs::write(&about, text).map_err(TrainError::io(&about))?;
+        }
+        this.file.sync_all().map_err(TrainError::io(&this.path))?;
+        Ok(this)
+    }
+
+    /// Opens the file and truncates it after its last complete line, or to zero bytes if the run
+    /// does not resume.
+    fn new(path: PathBuf, resume: bool) -> Result<Self, TrainError> {
+        let open = || {
+            let mut file = OpenOptions::new();
+            let file = file.create(true).truncate(!resume).read(true).append(resume).write(true);
+            let file = file.open(&path)?;
+            let (mut lines, mut whole) = (0, 0);
+            let mut reader = BufReader::new(&file);
+            let mut bytes = Vec::new();
+            while reader.read_until(b'\n', &mut bytes)? > 0 {
+                if bytes.last() == Some(&b'\n') {
+                    (lines, whole) = (lines + 1, whole + bytes.len() as u64);
+                }
+                bytes.clear();
+            }
+            file.set_len(whole)?;
+            Ok((file, lines))
+        };
+        let (file, lines) = open().map_err(TrainError::io(&path))?;
+        Ok(Self { path, file, lines })
+    }
+
+    fn bad(&self, message: &str) -> TrainError {
+        TrainError::Checkpoint { path: self.path.clone(), message: message.to_owned() }
+    }
+
+    fn write(&mut self, lines: &str) -> Result<(), TrainError> {
+        self.file.write_all(lines.as_bytes()).map_err(TrainError::io(&self.path))
+    }
+
+    /// Renames the partial output to its final name.
+    fn finish(self, output: &Path) -> Result<(), TrainError> {
+        let Self { path, file, .. } = self;
+        file.sync_all().map_err(TrainError::io(&path))?;
+        if output.extension().is_some_and(|extension| extension == "gz") {
+            let packed = beside(output, ".packed");
+            let pack = || {
+                let sink = BufWriter::new(File::create(&packed)?);
+                // The header has no time, so that equal scores give equal bytes.
+                let mut sink = GzBuilder::new().write(sink, Compression::default());
+                std::io::copy(&mut BufReader::new(File::open(&path)?), &mut sink)?;
+                sink.finish()?.into_inner().map_err(|error| error.into_error())?.sync_all()
+            };
+            pack().map_err(TrainError::io(&packed))?;
+            std::fs::rename(&packed, output).map_err(TrainError::io(output))?;
+            std::fs::remove_file(&path).map_err(TrainError::io(&path))?;
+        } else {
+            std::fs::rename(&path, output).map_err(TrainError::io(output))?;
+        }
+        let about = beside(output, ".partial.json");
+        std::fs::remove_file(&about).map_err(TrainError::io(&about))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_all_lines_once() {
+        for (all, of) in [(0, 1), (1, 3), (10, 3), (7, 7), (100, 8)] {
+            let lines: Vec<usize> =
+                (1..=of).flat_map(|number| Shard { number, of }.lines(all)).collect();
+            assert_eq!(lines, (0..all).collect::<Vec<_>>());
+        }
+        let path = Shard { number: 2, of: 4 }.path(Path::new("a/scores.ndjson.gz"));
+        assert_eq!(path, Path::new("a/scores/00002-of-00004.ndjson.gz"));
+    }
+
+    /// The expected values come from numpy and torch 2.6 (`scripts/reference/teacher.py`). Near 1,
+    /// the last bit of a 32-bit probability changes its logarithm a lot, so a difference of one bit
+    /// is allowed there.
+    #[test]
+    fn compat_scores_are_those_of_python() {
+        let cases: Vec<(f32, f64)> = serde_json::from_str(include_str!(
+            "../../../tests/fixtures/teacher/inverse_sigmoid.json"
+        ))
+        .expect("JSON");
+        assert!(cases.len() > 50);
+        for (logit, want) in cases {
+            let got = python_score(logit, true);
+            let p = 1.0 / (1.0 + (-f64::from(logit)).exp());
+            // The tolerance is d(logit)/dp = 1 / (p (1 - p)), times two bits of p.
+            let bit = 2.0 * f64::from(f32::EPSILON) * p.max(1.0 - p) / (p * (1.0 - p)).max(1e-30);
+            let clamped = want.abs() == 1e6 || got.abs() == 1e6;
+            assert!(
+                (got - want).abs() <= bit.max(1e-6) || clamped && (16.0..17.5).contains(&logit),
+                "{logit}: {got}, not {want}"
+            );
+        }
+        assert_eq!((python_score(40.0, true), python_score(-120.0, true)), (1e6, -1e6));
+        assert_eq!((python_score(2.0, false), python_score(0.5, false)), (1e6, 0.0));
+    }
+
+    #[test]
+    fn a_broken_line_is_cut_off() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let output = dir.path().join("s.ndjson");
+        let settings = json!({"model": "a"});
+        let mut partial = Partial::open(&output, &settings, false).expect("begun");
+        partial.write("one\ntwo\nthr").expect("written");
+        drop(partial);
+        let mut partial = Partial::open(&output, &settings, true).expect("continued");
+        assert_eq!(partial.lines, 2);
+        partial.write("three\n").expect("written");
+        let other = Partial::open(&output, &json!({"model": "b"}), true).err();
+        let message = other.map(|error| error.to_string()).unwrap_or_default();
+        assert!(message.contains("an earlier run had another model"), "{message}");
+        partial.finish(&output).expect("finished");
+        assert_eq!(std::fs::read_to_string(&output).expect("scores"), "one\ntwo\nthree\n");
+        let left = std::fs::read_dir(dir.path()).expect("a folder").count();
+        assert_eq!(left, 1);
+    }
+}

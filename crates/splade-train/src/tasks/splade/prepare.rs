@@ -1,0 +1,265 @@
+//! Prepares a run: the checkpoint, the data, the tokenizer and the encoders are opened and checked.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use splade_data::{TrainingData, ValidationData};
+use splade_io::{Event, Observer};
+use splade_model::folder::Table;
+use splade_text::{Tokenizer, TokenizerOptions};
+
+use crate::config::{Config, ModelConfig, QueryEncoder};
+use crate::cpu::CpuEngine;
+use crate::engine::Engine;
+use crate::error::TrainError;
+use crate::run::Outcome;
+use crate::run::checks::check_outputs;
+use crate::table::{COUNTED_DOCUMENTS, TableEngine, inverse_document_frequencies};
+use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, with_head};
+
+use super::batch::Tokenization;
+use super::task::Parts;
+use super::towers::{QueryTower, Towers};
+
+/// The options of [`train`] beside the settings.
+#[derive(Clone, Copy)]
+pub struct TrainOptions<'a> {
+    /// Returns the folder of a named model. The default accepts folders, and fetches other names
+    /// from the Hugging Face hub.
+    pub resolve: &'a ResolveModel<'a>,
+    /// Called once, after all checks and before the first step.
+    pub ready: &'a Ready<'a>,
+    /// The local port of the live page of the run; 0 chooses a free port. `None` means no page.
+    pub dashboard: Option<u16>,
+}
+
+impl Default for TrainOptions<'_> {
+    fn default() -> Self {
+        Self { resolve: &resolve_at_hub, ready: &nothing, dashboard: None }
+    }
+}
+
+impl std::fmt::Debug for TrainOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrainOptions").field("dashboard", &self.dashboard).finish_non_exhaustive()
+    }
+}
+
+/// Trains SPLADE encoders as a config describes, on the threads of the current rayon pool.
+///
+/// Everything is opened and checked before the first step, the cheapest first. Checkpoints and logs
+/// go into `training.output_dir`; the final model and the results go into
+/// `training.final_output_dir`. If the observer asks to stop, a checkpoint is written. A call with
+/// `training.resume_from_checkpoint` then continues the run, which ends with the same bytes.
+///
+/// # Errors
+/// Returns an error if the settings, the data and the models do not fit together, if an output
+/// would be overwritten, if a file cannot be read or written, or if a loss is not finite.
+///
+/// # Examples
+/// ```
+/// use hydra_compose::{ComposeOptions, compose};
+/// use splade_train::config::Config;
+/// use splade_train::{Outcome, TrainOptions, train};
+///
+/// let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+/// let output = tempfile::tempdir()?;
+/// let overrides = vec![
+///     format!("data.DATA_PATH={}", repository.join("data/toy").display()),
+///     format!("model.model_name_or_path={}", repository.join("models/demo").display()),
+///     format!("training.output_dir={}", output.path().display()),
+///     "training.max_steps=3".to_owned(),
+///     "training.eval_strategy=no".to_owned(),
+///     "training.load_best_model_at_end=false".to_owned(),
+/// ];
+/// let options = ComposeOptions::new(repository.join("config"), "toy_splade_ja", overrides);
+/// let (config, _notes) = Config::from_value(&compose(&options)?.value()?)?;
+///
+/// let outcome = train(&config, &TrainOptions::default(), &mut ())?;
+/// assert!(matches!(outcome, Outcome::Finished(results) if results.steps == 3));
+/// assert!(output.path().join("model/model.safetensors").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn train(
+    config: &Config,
+    options: &TrainOptions<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let mut run = prepare(config, options, observer)?.run()?;
+    (options.ready)().map_err(TrainError::Source)?;
+    run.run(observer)
+}
+
+/// The median number of terms of a document for a model with a new head, if the config gives no
+/// number.
+const TARGET_TERMS: usize = 200;
+/// The number of documents in which terms are counted for the calibration.
+const CALIBRATION: usize = 64;
+
+/// Opens everything that a run needs, the cheapest first, so that errors are found before the long
+/// work.
+fn prepare(
+    config: &Config,
+    options: &TrainOptions<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Parts, TrainError> {
+    let (model, training) = (&config.model, &config.training);
+    let resolve = |name: &str| (options.resolve)(name).map_err(TrainError::Source);
+    check_outputs(training, training.resume_from_checkpoint.is_some())?;
+    let resume = checkpoint(training, observer)?;
+    let document_folder = resolve(&model.model_name_or_path)?;
+    let query_folder = model.model_name_or_path_q.as_deref().map(resolve).transpose()?;
+    let (document_folder, document_made) = with_head(document_folder, training, "start")?;
+    let query_start = query_folder.map(|folder| with_head(folder, training, "start_query"));
+    let (query_folder, query_made) = match query_start.transpose()? {
+        Some((folder, made)) => (Some(folder), made),
+        None => (None, false),
+    };
+
+    let data = TrainingData::open(&config.data, training.data_seed.unwrap_or(training.seed))?;
+    let validation = ValidationData::open(&config.data)?;
+    let warnings = validation.as_ref().map_or(&[][..], |validation| &validation.warnings);
+    for warning in data.warnings().iter().chain(warnings) {
+        observer.event(Event::Warning(warning));
+    }
+
+    let tokenizer_options = TokenizerOptions { mecab_dicdir: model.mecab_dicdir.clone() };
+    let tokenizer = Arc::new(Tokenizer::from_dir(&document_folder, &tokenizer_options)?);
+    if let Some(folder) = &query_folder {
+        check_same_vocabulary(&tokenizer, &Tokenizer::from_dir(folder, &tokenizer_options)?)?;
+    }
+    let load = |folder: &Path| {
+        CpuEngine::load(folder, model.agg, model.saturation)
+            .map_err(TrainError::failed(format!("cannot load the model {}", folder.display())))
+    };
+    let mut document = load(&document_folder)?;
+    let mut query = query_folder.as_deref().map(load).transpose()?;
+    if tokenizer.len() > document.vocab() {
+        return Err(TrainError::Run(format!(
+            "{}: the tokenizer has {} tokens but the model's vocabulary {}",
+            document_folder.display(),
+            tokenizer.len(),
+            document.vocab()
+        )));
+    }
+    if resume.is_none() {
+        let texts = first_documents(&data, &tokenizer, model.max_length)?;
+        let mut calibrate = |engine: &mut CpuEngine, made: bool, name: &str| match model
+            .init
+            .target_terms
+            .or(made.then_some(TARGET_TERMS))
+        {
+            Some(terms) => calibrate(engine, &texts, terms, name, observer),
+            None => Ok(()),
+        };
+        calibrate(&mut document, document_made, "document")?;
+        if let Some(query) = &mut query {
+            calibrate(query, query_made, "query")?;
+        }
+    }
+    let limit = |engine: &CpuEngine| engine.max_tokens();
+    let model_length = query.as_ref().map_or(limit(&document), limit).min(limit(&document));
+    if model.max_length > model_length {
+        return Err(TrainError::Config {
+            at: "model.max_length".into(),
+            message: format!(
+                "{} is more than the limit of the model, {model_length} tokens",
+                model.max_length
+            ),
+        });
+    }
+    let resumes = resume.is_some();
+    let table = table(model, &data, &tokenizer, &document_folder, resumes, observer)?;
+    let tokenization = Tokenization {
+        tokenizer,
+        plain_queries: table.is_some(),
+        max_length: model.max_length,
+        model_length,
+    };
+    let query = query.map(|query| QueryTower::Model(Box::new(query)));
+    let towers = Towers {
+        document: Box::new(document),
+        query: query.or(table.map(QueryTower::Table)),
+        freeze_document: model.freeze_d_model,
+        frozen_dropout: training.compat.frozen_dropout,
+    };
+    Ok(Parts {
+        settings: config.to_value(),
+        towers,
+        tokenization,
+        data,
+        validation,
+        resume,
+        dashboard: options.dashboard,
+        config: config.clone(),
+    })
+}
+
+fn check_same_vocabulary(document: &Tokenizer, query: &Tokenizer) -> Result<(), TrainError> {
+    let tokens = |tokenizer: &Tokenizer| -> Vec<Option<String>> {
+        (0..tokenizer.len() as u32).map(|id| tokenizer.token(id).map(str::to_owned)).collect()
+    };
+    if tokens(document) == tokens(query) {
+        return Ok(());
+    }
+    Err(TrainError::Config {
+        at: "model.model_name_or_path_q".into(),
+        message: "the two encoders have different vocabularies\nhint: both must come from models \
+                  with the same tokenizer"
+            .into(),
+    })
+}
+
+/// Returns the token ids of the first documents.
+fn first_documents(
+    data: &TrainingData,
+    tokenizer: &Tokenizer,
+    max_length: usize,
+) -> Result<Vec<Vec<u32>>, TrainError> {
+    let texts = (0..data.docs().len().min(CALIBRATION)).filter_map(|row| data.docs().text_at(row));
+    texts.map(|text| Ok(tokenizer.encode(&text, Some(max_length))?.ids)).collect()
+}
+
+/// Shifts the bias of a decoder until half of the texts have at least `terms` terms.
+fn calibrate(
+    engine: &mut CpuEngine,
+    texts: &[Vec<u32>],
+    terms: usize,
+    name: &str,
+    observer: &mut dyn Observer,
+) -> Result<(), TrainError> {
+    let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+    let shift = engine.calibrate(&texts, terms)?;
+    observer.event(Event::Note(&format!(
+        "the bias of the {name} encoder's decoder is shifted by {shift:.3}: half of {} documents \
+         have {terms} terms or more",
+        texts.len()
+    )));
+    Ok(())
+}
+
+/// Returns the query table of the config, with the weights of the checkpoint if there is one.
+fn table(
+    config: &ModelConfig,
+    data: &TrainingData,
+    tokenizer: &Arc<Tokenizer>,
+    folder: &Path,
+    resumes: bool,
+    observer: &mut dyn Observer,
+) -> Result<Option<TableEngine>, TrainError> {
+    let QueryEncoder::Table { path, freeze, .. } = &config.query_encoder else { return Ok(None) };
+    let weights = match path {
+        _ if resumes => vec![0.0; tokenizer.len()],
+        Some(path) => Table::Json(path.clone())
+            .read(tokenizer)
+            .map_err(TrainError::failed("model.query_table.path"))?,
+        None => {
+            let count = data.docs().len().min(COUNTED_DOCUMENTS);
+            observer.event(Event::Note(&format!(
+                "the weights of query tokens are counted in {count} documents"
+            )));
+            inverse_document_frequencies(data.docs(), tokenizer)?
+        }
+    };
+    Ok(Some(TableEngine::new(weights, Arc::clone(tokenizer), folder, *freeze)))
+}

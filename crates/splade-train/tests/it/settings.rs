@@ -1,0 +1,386 @@
+//! Settings are read with the names, types and defaults of transformers' `TrainingArguments`
+//! (recorded by `scripts/reference/training_arguments.py`) and of the Python library.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use serde_json::{Value, json};
+use splade_train::config::{
+    Compat, Config, IntervalStrategy, LossKind, QueryEncoder, RegularizerKind, ResumeFrom,
+    ignored_settings, redact,
+};
+
+fn transformers() -> Value {
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config/training_arguments.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Returns the smallest valid config of a triplet run or of a distillation.
+fn least(distillation: bool) -> Value {
+    let mut value = json!({
+        "model": {"model_name_or_path": "models/demo"},
+        "data": {
+            "DATA_PATH": "data/toy",
+            "train_doc_master": "d",
+            "train_query_master": "q",
+            "train_positives": "p",
+        },
+        "training": {},
+    });
+    let name = if distillation { "hard_negative_scores" } else { "train_triplets" };
+    value["data"][name] = json!("t");
+    if distillation {
+        value["training"]["training_loss"] = json!("kldiv");
+    }
+    value
+}
+
+/// Sets values by their paths, such as `training.a.b`.
+fn with(mut value: Value, pairs: &[(&str, Value)]) -> Value {
+    for (path, new) in pairs {
+        let mut place = &mut value;
+        for key in path.split('.') {
+            place = &mut place[key];
+        }
+        *place = new.clone();
+    }
+    value
+}
+
+fn read(value: &Value) -> Config {
+    match Config::from_value(value) {
+        Ok((config, _)) => config,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn error(value: &Value) -> String {
+    Config::from_value(value).unwrap_err().to_string()
+}
+
+#[test]
+fn defaults_are_those_of_transformers() {
+    let fields = transformers()["fields"].clone();
+    let ours = read(&least(false)).to_value()["training"].clone();
+    // transformers fills in these values itself when it starts.
+    let filled = ["output_dir", "report_to", "lr_scheduler_kwargs", "disable_tqdm"];
+    let mut compared = 0;
+    for (name, value) in ours.as_object().unwrap() {
+        let Some(default) = fields.get(name) else {
+            continue;
+        };
+        if filled.contains(&name.as_str()) {
+            continue;
+        }
+        compared += 1;
+        let same = value == default || (value.is_number() && value.as_f64() == default.as_f64());
+        assert!(same, "training.{name}: {value}, but transformers has {default}");
+    }
+    assert!(compared > 35, "{compared}");
+    assert_eq!(ours["output_dir"], "trainer_output");
+    assert_eq!(ours["report_to"], json!(["tensorboard"]));
+    assert_eq!(ours["training_loss"], "in_batch_negatives");
+    assert_eq!(ours["validation_metrics"], json!(["MRR@10", "recall@10"]));
+}
+
+#[test]
+fn every_field_of_transformers_is_known() {
+    for (name, default) in transformers()["fields"].as_object().unwrap() {
+        let value = with(least(false), &[(&format!("training.{name}"), default.clone())]);
+        if let Err(error) = Config::from_value(&value) {
+            panic!("training.{name}: {default}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_implemented_is_an_error() {
+    let known = transformers();
+    for (setting, list, implemented) in
+        [("training.optim", "optimizers", 5), ("training.lr_scheduler_type", "schedulers", 7)]
+    {
+        let names = known[list].as_array().unwrap();
+        let results: Vec<_> = names
+            .iter()
+            .map(|name| Config::from_value(&with(least(false), &[(setting, name.clone())])))
+            .collect();
+        assert_eq!(results.iter().filter(|r| r.is_ok()).count(), implemented);
+        for error in results.iter().filter_map(|r| r.as_ref().err()) {
+            assert!(error.to_string().contains("is not implemented"), "{error}");
+        }
+    }
+    for (path, value) in [
+        ("training.label_smoothing_factor", json!(0.1)),
+        ("training.group_by_length", json!(true)),
+        ("training.push_to_hub", json!(true)),
+        ("training.deepspeed", json!("ds.json")),
+        ("training.fsdp", json!("full_shard")),
+        ("training.neftune_noise_alpha", json!(5)),
+        ("training.report_to", json!(["wandb"])),
+        ("training.save_safetensors", json!(false)),
+        ("model.device", json!("cuda")),
+    ] {
+        let text = error(&with(least(false), &[(path, value)]));
+        assert!(text.contains("is not implemented"), "{path}: {text}");
+        assert!(text.starts_with(path), "{text}");
+    }
+}
+
+#[test]
+fn settings_that_have_no_effect_are_taken() {
+    let value = with(
+        least(false),
+        &[
+            ("training.dataloader_num_workers", json!(4)),
+            ("training.dataloader_pin_memory", json!(false)),
+            ("training.save_safetensors", json!(true)),
+            ("training.gradient_checkpointing", json!(true)),
+            ("training.hub_token", json!("secret")),
+            ("training.label_smoothing_factor", json!(0)),
+            ("training.fsdp", json!([])),
+            ("training.SOME_PATH", json!("x")),
+            ("EXPERIMENT", json!("x")),
+        ],
+    );
+    let (config, notes) = Config::from_value(&value).unwrap();
+    assert!(notes.is_empty());
+    assert!(!config.to_value().to_string().contains("secret"));
+    let mut composed = value.clone();
+    redact(&mut composed);
+    assert_eq!(composed["training"]["hub_token"], "<HUB_TOKEN>");
+}
+
+#[test]
+fn sixteen_bits_are_noted_once() {
+    for name in ["fp16", "bf16", "fp16_full_eval"] {
+        let path = format!("training.{name}");
+        let (_, notes) = Config::from_value(&with(least(false), &[(&path, json!(true))])).unwrap();
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains(name) && notes[0].contains("32 bits"));
+    }
+}
+
+#[test]
+fn wrong_values_name_path_value_and_what_is_right() {
+    for (path, value, parts) in [
+        (
+            "training.learning_rate",
+            json!("1e-3"),
+            &["training.learning_rate", "\"1e-3\"", "without quotes"][..],
+        ),
+        ("training.learning_rate", json!(-1), &["a number of at least 0", "-1"]),
+        ("training.learning_rate", Value::Null, &["got null"]),
+        ("training.seed", json!(1.5), &["a whole number", "1.5"]),
+        ("training.per_device_train_batch_size", json!(0), &["at least 1"]),
+        ("training.max_steps", json!(10.5), &["whole number"]),
+        ("training.fp16", json!("yes"), &["true or false"]),
+        ("training.warmup_ratio", json!(2), &["from 0 to 1"]),
+        ("training.adam_beta1", json!(1), &["below 1"]),
+        ("training.eval_strategy", json!("step"), &["no, steps, epoch", "did you mean steps?"]),
+        ("training.logging_steps", json!(0), &["above 0"]),
+        ("training.logging_steps", json!(10.5), &["whole number"]),
+        ("training.warmup_stesp", json!(1), &["did you mean warmup_steps?"]),
+        ("training.evaluation_strategy", json!("steps"), &["did you mean eval_strategy?"]),
+        ("training.validation_metrics", json!(["mrr"]), &["MRR@10"]),
+        ("training.validation_metrics", json!([]), &["At least one metric must be provided!"]),
+        (
+            "training.compat",
+            json!(["all"]),
+            &["identical_ids, long_queries, zero_scores, linear_schedule"],
+        ),
+        ("training.resume_from_checkpoint", json!(3), &["folder of a checkpoint"]),
+        (
+            "training.lr_scheduler_kwargs",
+            json!({"num_cycles": 2}),
+            &["training.lr_scheduler_kwargs.num_cycles", "linear", "none"],
+        ),
+        ("training.load_best_model_at_end", json!(true), &["save_strategy and eval_strategy"]),
+        ("training.save_strategy", json!("best"), &["needs a metric"]),
+        (
+            "training.training_loss",
+            json!("mse"),
+            &[
+                "Unsupported training loss: mse. Only ['in_batch_negatives', 'pairwise_contrastive', 'kldiv', 'margin_mse'] is supported.",
+            ],
+        ),
+        (
+            "training.training_loss",
+            json!("in_batch_negatives,kldiv"),
+            &["data.hard_negative_scores"],
+        ),
+        ("training.training_loss", json!("in_batch_negatives,in_batch_negatives"), &["twice"]),
+        (
+            "training.loss_weights",
+            json!({"kldiv": 1}),
+            &["training.loss_weights.kldiv", "is not in training.training_loss"],
+        ),
+        ("training.loss_weights", json!({"kldv": 1}), &["did you mean kldiv?"]),
+        ("training.temperatures", json!({"in_batch_negatives": 0}), &["above 0"]),
+        (
+            "training.regularizers",
+            json!({"doc": {"reg_type": "FLOP", "lambda_": 1, "T": 1}}),
+            &["did you mean FLOPS?"],
+        ),
+        (
+            "training.regularizers",
+            json!({"doc": {"reg_type": "FLOPS", "T": 1}}),
+            &["training.regularizers.doc.lambda_"],
+        ),
+        ("training.regularizers", json!({"docs": {}}), &["did you mean doc?"]),
+        (
+            "training.regularizers",
+            json!({"doc": {"reg_type": "L1", "lambda_": 1, "T": 1, "threshold": 5}}),
+            &["threshold"],
+        ),
+        (
+            "training.regularizers",
+            json!({"doc": {"reg_type": "L1", "lambda_": 1, "T": 1, "df_beta": 5}}),
+            &["DF_FLOPS"],
+        ),
+        ("model.agg", json!("mean"), &["agg must be one of ['max', 'sum'], but got mean"]),
+        (
+            "model.freeze_d_model",
+            json!(true),
+            &[
+                "Freezing the document encoder requires q_model_path to ensure the query encoder differs from the document encoder.",
+            ],
+        ),
+        ("model.model_name_or_path", Value::Null, &["required"]),
+        ("model.trust_remote_code", json!(true), &["there is no such setting"]),
+        ("model.query_table", json!({"freeze": true}), &["query_encoder: table"]),
+        ("model.activation", json!("relu"), &["log1p_relu, log1p_log1p_relu"]),
+        ("model", json!([1]), &["expected a mapping"]),
+        ("data.train_doc_master", Value::Null, &["data.train_doc_master", "required"]),
+        ("data.train_triplets", Value::Null, &["data.train_triplets or data.hard_negative_scores"]),
+        ("data.hard_negative_scores", json!("s"), &["trains on one of them"]),
+        ("data.validation_positives", json!("s"), &["data.validation_doc_master"]),
+        ("data.negatives_per_query", json!(8), &["several need data.hard_negative_scores"]),
+        ("trainig", json!({}), &["did you mean training?"]),
+    ] {
+        let text = error(&with(least(false), &[(path, value)]));
+        for part in parts {
+            assert!(text.contains(part), "{path}: `{part}` is not in: {text}");
+        }
+    }
+}
+
+#[test]
+fn checks_of_the_best_model() {
+    let best = |save: Value, eval: Value| {
+        let value = with(
+            least(false),
+            &[
+                ("training.load_best_model_at_end", json!(true)),
+                ("training.eval_strategy", json!("steps")),
+                ("training.save_steps", save),
+                ("training.eval_steps", eval),
+            ],
+        );
+        Config::from_value(&value).map(|(config, _)| config.training)
+    };
+    let config = best(json!(100), json!(50)).unwrap();
+    assert_eq!(config.metric_for_best_model.as_deref(), Some("loss"));
+    assert_eq!(config.greater_is_better, Some(false));
+    assert!(config.do_eval);
+    assert!(best(json!(0.3), json!(0.1)).is_ok());
+    assert!(best(json!(100), json!(30)).is_err());
+    assert!(best(json!(0.25), json!(0.1)).is_err());
+    assert!(best(json!(100), json!(0.1)).is_err());
+    let value = with(least(false), &[("training.metric_for_best_model", json!("eval_MRR@10"))]);
+    assert_eq!(read(&value).training.greater_is_better, Some(true));
+}
+
+#[test]
+fn our_own_settings() {
+    let value = with(
+        least(true),
+        &[
+            ("training.training_loss", json!("kldiv, margin_mse")),
+            ("training.loss_weights", json!({"kldiv": 0.99, "margin_mse": 0.05})),
+            ("training.temperatures", json!({"kldiv": 2})),
+            (
+                "training.regularizers.doc",
+                json!({"reg_type": "flops", "lambda_": 0.08, "T": 4e4, "threshold": 150}),
+            ),
+            (
+                "training.regularizers.query",
+                json!({"reg_type": "DF_FLOPS", "lambda_": 1, "T": 0, "df_interval": 10}),
+            ),
+            ("training.gradient_cache_tokens", json!(8192)),
+            ("training.compat", json!(["zero_scores"])),
+            ("training.max_steps", json!(-1)),
+            ("training.resume_from_checkpoint", json!("out/checkpoint-5")),
+            ("training.lr_scheduler_type", json!("polynomial")),
+            ("training.lr_scheduler_kwargs", json!({"power": 2, "lr_end": 1e-8})),
+            ("training.save_total_limit", json!(0)),
+            ("training.report_to", json!("none")),
+            ("model.activation", json!("log1p_log1p_relu")),
+            ("model.query_encoder", json!("table")),
+            (
+                "model.query_table",
+                json!({"path": "idf.json", "freeze": true, "learning_rate": 1e-3}),
+            ),
+            ("model.freeze_d_model", json!(true)),
+            ("model.init", json!({"target_terms": 100})),
+            ("data.negatives_per_query", json!(8)),
+            ("data.shuffle", json!(false)),
+        ],
+    );
+    let config = read(&value);
+    let kinds: Vec<_> =
+        config.training.losses.iter().map(|l| (l.kind, l.weight, l.temperature)).collect();
+    assert_eq!(kinds, [(LossKind::KlDiv, 0.99, 2.0), (LossKind::MarginMse, 0.05, 1.0)]);
+    let doc = config.training.regularizers.doc.clone().unwrap();
+    assert_eq!(doc.kind, RegularizerKind::ThresholdedFlops { threshold: 150 });
+    assert_eq!((doc.lambda, doc.steps), (0.08, 40_000.0));
+    let query = config.training.regularizers.query.clone().unwrap();
+    let df = RegularizerKind::DfFlops { alpha: 0.1, beta: 10.0, interval: 10 };
+    assert_eq!(query.kind, df);
+    assert_eq!(config.training.gradient_cache_tokens, Some(8192));
+    assert_eq!(config.training.compat, Compat { zero_scores: true, ..Compat::default() });
+    assert_eq!(config.training.max_steps, None);
+    assert_eq!(
+        config.training.resume_from_checkpoint,
+        Some(ResumeFrom::Folder("out/checkpoint-5".into()))
+    );
+    assert_eq!(
+        config.training.lr_scheduler_kwargs,
+        [("power".to_owned(), 2.0), ("lr_end".to_owned(), 1e-8)]
+    );
+    assert_eq!(config.training.save_total_limit, None);
+    assert!(!config.training.report_to.tensorboard);
+    assert_eq!(config.training.logging_strategy, IntervalStrategy::Steps);
+    assert_eq!(
+        config.model.query_encoder,
+        QueryEncoder::Table {
+            path: Some("idf.json".into()),
+            freeze: true,
+            learning_rate: Some(1e-3)
+        }
+    );
+    assert_eq!(config.model.init.target_terms, Some(100));
+    assert_eq!((config.data.negatives_per_query, config.data.shuffle), (8, false));
+    // The settings are the same after they are written and read again.
+    assert_eq!(read(&config.to_value()), config);
+    let all = with(least(false), &[("training.compat", json!(true))]);
+    let all = read(&all);
+    assert!(all.training.compat.linear_schedule && all.training.compat.identical_ids);
+    assert_eq!(read(&all.to_value()), all);
+}
+
+/// The documentation page lists every setting of light-splade, and every field that is accepted and
+/// ignored.
+#[test]
+fn the_page_of_settings_is_complete() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/howto/train-config.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let written = read(&least(false)).to_value();
+    let settings = ["model", "data", "training"]
+        .iter()
+        .flat_map(|group| written[group].as_object().unwrap().keys())
+        .map(String::as_str);
+    for name in settings.chain(ignored_settings().map(|(name, _)| name)) {
+        let named = page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}."));
+        assert!(named, "{name} is not in {path}");
+    }
+}

@@ -1,0 +1,237 @@
+//! What was typed.
+
+mod convert;
+mod cross_encoder;
+#[cfg(feature = "push")]
+mod doctor;
+mod evaluate;
+mod export;
+mod export_model;
+mod index;
+mod mine;
+mod model;
+mod pipeline;
+mod search;
+mod train;
+mod vocab;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use light_splade::{ShardSpec, TermKeys, VectorForm};
+
+pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, PurposeArg};
+pub(crate) use cross_encoder::{
+    CrossEncoderCommand, EnsembleArgs, TeacherArgs, TeacherPredictArgs, TeacherTrainArgs,
+};
+#[cfg(feature = "push")]
+pub(crate) use doctor::{DoctorArgs, EngineKindArg};
+pub(crate) use evaluate::{CheckDataArgs, EvaluateArgs, ReportFormat};
+pub(crate) use export::{
+    ElasticsearchType, ExportCommand, IndexArgs, MatrixFormat, OpensearchArgs, OpensearchType,
+    PushArgs, VectorsArgs,
+};
+pub(crate) use export_model::ExportModelArgs;
+pub(crate) use index::{
+    AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
+};
+pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs, ScorerArg};
+pub(crate) use model::{
+    EngineArgs, InputArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg, TextArgs,
+};
+pub(crate) use pipeline::PipelineArgs;
+pub(crate) use search::{HitFormat, SearchArgs};
+pub(crate) use train::TrainArgs;
+pub(crate) use vocab::{VocabCommand, VocabLearnArgs, WordsArg};
+
+/// SPLADE retrieval without Python: encode, index, search and evaluate.
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Turn texts into sparse vectors
+    Encode(EncodeArgs),
+    /// Write the token ids of texts
+    Tokenize(TokenizeArgs),
+    /// Tell which token of a text gave each term
+    Explain(ExplainArgs),
+    /// Print what a model is
+    Inspect(InspectArgs),
+    /// Build, change and check an index of vectors
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// Find the best documents of an index for queries
+    Search(SearchArgs),
+    /// Measure retrieval on a data set, or compare two runs
+    Evaluate(EvaluateArgs),
+    /// Look for what is wrong in a data set
+    CheckData(CheckDataArgs),
+    /// Write vectors for search engines, and models for other programs
+    #[command(subcommand)]
+    Export(ExportCommand),
+    /// Make training data of what others publish
+    #[command(subcommand)]
+    Convert(ConvertCommand),
+    /// Find hard negatives for the queries of training data
+    Mine(MineArgs),
+    /// Score pairs of queries and documents with BM25 or a SPLADE model
+    Score(ScoreArgs),
+    /// Try whether a search engine answers as it has to
+    #[cfg(feature = "push")]
+    Doctor(DoctorArgs),
+    /// Train a model as a config says
+    Train(TrainArgs),
+    /// Train a masked language model, from nothing or further, as a config says
+    Pretrain(TrainArgs),
+    /// Make vocabularies
+    #[command(subcommand)]
+    Vocab(VocabCommand),
+    /// Run steps that a file lists, each only if something changed that it depends on
+    Pipeline(PipelineArgs),
+    /// Train and use the teacher of distillation
+    #[command(subcommand)]
+    CrossEncoder(CrossEncoderCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EncodeArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    /// File (.ndjson, .jsonl, .parquet) or folder for the vectors; standard output if not given
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// Form of the shards in a folder [default: parquet]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FormatArg>,
+    /// Go on where an earlier run into the same folder ended
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+    /// Rows of a shard in a folder
+    #[arg(long, value_name = "ROWS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) shard_rows: u64,
+    /// Encode only the rows I, I + N, I + 2N … of the inputs, counted from 0, into one Parquet file
+    /// of the --output folder, named by I and N; one that is there already is kept
+    #[arg(long, value_name = "I/N", conflicts_with = "resume")]
+    pub(crate) shard: Option<ShardSpec>,
+    /// Keys of the vectors in NDJSON
+    #[arg(long, value_enum, default_value = "tokens")]
+    pub(crate) terms: Terms,
+    #[command(flatten)]
+    pub(crate) prune: PruneArgs,
+    /// Decimals of the weights in NDJSON; a weight that rounds to zero is left out
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub(crate) decimals: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenizeArgs {
+    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::BUILT_IN)]
+    pub(crate) model: PathBuf,
+    /// Write ids only, not the tokens
+    #[arg(long)]
+    pub(crate) ids: bool,
+    /// Cut texts off at so many tokens, special tokens included
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) max_length: Option<usize>,
+    /// Compiled MeCab dictionary in UTF-8, in place of the model's
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) mecab_dicdir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// The text
+    pub(crate) text: String,
+    /// Show the K largest weights
+    #[arg(long, value_name = "K", default_value_t = 30)]
+    pub(crate) top_k: usize,
+    /// Write an HTML page in place of text
+    #[arg(long)]
+    pub(crate) html: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
+    #[arg(default_value = light_splade::BUILT_IN)]
+    pub(crate) model: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Terms {
+    /// Tokens of the vocabulary
+    Tokens,
+    /// Their ids
+    Ids,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableOrJson {
+    /// To be read by people
+    Table,
+    /// JSON
+    Json,
+}
+
+impl From<Terms> for TermKeys {
+    fn from(terms: Terms) -> Self {
+        match terms {
+            Terms::Tokens => Self::Tokens,
+            Terms::Ids => Self::Ids,
+        }
+    }
+}
+
+/// The form of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// Parquet: id, indices, values
+    Parquet,
+    /// NDJSON: {"id": …, "vector": {…}}
+    Ndjson,
+}
+
+impl From<FormatArg> for VectorForm {
+    fn from(form: FormatArg) -> Self {
+        match form {
+            FormatArg::Parquet => Self::Parquet,
+            FormatArg::Ndjson => Self::Ndjson,
+        }
+    }
+}
+
+/// Whether an output may be overwritten.
+#[derive(Debug, Args)]
+pub(crate) struct OverwriteArgs {
+    /// Replace an output that exists already
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// The name of a value as it is typed.
+macro_rules! display_as_typed {
+    ($($type:ty),*) => {$(
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let value = self.to_possible_value();
+                f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+            }
+        }
+    )*};
+}
+display_as_typed!(Terms, SideArg, PrecisionArg, WeightsArg, PurposeArg);

@@ -1,0 +1,236 @@
+//! What was typed after `mine` and `score`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use light_splade::{NegativeFormat, NegativeSource, PartsOptions, RankerKind, RankerOptions};
+use splade_data::mine::{Margins, MineSource};
+
+use super::EngineArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct MineArgs {
+    /// Folder of light-splade's form: doc_master, query_master, positive_lists
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) parts: PartsArgs,
+    /// Where negatives come from: bm25, splade or random, with skip=, depth= and take= behind
+    /// commas, and `random` to draw in place of taking the best; may be given several times
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        default_value = "bm25,depth=100,take=30",
+        value_parser = parse_source
+    )]
+    pub(crate) source: Vec<NegativeSource>,
+    /// Scores of a teacher, of light-splade's form: written, and what the margins compare; documents
+    /// without one are left out
+    #[arg(long, value_name = "PATH")]
+    pub(crate) teacher_scores: Option<PathBuf>,
+    /// Leave out negatives that score less than this below the worst positive
+    #[arg(long, value_name = "SCORE", requires = "teacher_scores", value_parser = parse_margin)]
+    pub(crate) absolute_margin: Option<f32>,
+    /// Leave out negatives of more than 1 - SHARE of the score of the worst positive
+    #[arg(long, value_name = "SHARE", requires = "teacher_scores", value_parser = parse_share)]
+    pub(crate) relative_margin: Option<f32>,
+    /// Leave out negatives of more than so many percent of the score of the worst positive
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        requires = "teacher_scores",
+        conflicts_with = "relative_margin",
+        value_parser = parse_percentage
+    )]
+    pub(crate) max_percentage: Option<f32>,
+    /// Leave out negatives of a higher score
+    #[arg(long, value_name = "SCORE", requires = "teacher_scores", allow_negative_numbers = true)]
+    pub(crate) max_score: Option<f32>,
+    /// Leave out negatives of a lower score
+    #[arg(long, value_name = "SCORE", requires = "teacher_scores", allow_negative_numbers = true)]
+    pub(crate) min_score: Option<f32>,
+    /// What is written
+    #[arg(long, value_enum, default_value = "scores")]
+    pub(crate) format: MineFormat,
+    /// Decides what is drawn
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) ranker: RankerArgs,
+}
+
+/// A file that is made in parts.
+#[derive(Debug, Args)]
+pub(crate) struct PartsArgs {
+    /// File to write, .ndjson or .ndjson.gz; it appears when it is whole
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Go on where an earlier run was stopped
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Replace the file, or begin anew in place of going on
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) force: bool,
+}
+
+/// What compares queries with the documents of training data.
+#[derive(Debug, Args)]
+pub(crate) struct RankerArgs {
+    /// Model whose tokens BM25 counts, and which encodes for splade; with --index, the
+    /// one that the index was built with if not given [default: the built-in mini-ja-en]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
+    pub(crate) model: Option<PathBuf>,
+    /// Index of the documents for splade; built and kept there if it is not there yet
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) index: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArgs {
+    /// Pairs, of light-splade's form of scores: .ndjson, .ndjson.gz, or a folder of such
+    #[arg(value_name = "PAIRS")]
+    pub(crate) pairs: PathBuf,
+    /// Folder with their texts, of light-splade's form: doc_master, query_master
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+    /// What scores
+    #[arg(long, value_enum)]
+    pub(crate) by: ScorerArg,
+    #[command(flatten)]
+    pub(crate) parts: PartsArgs,
+    #[command(flatten)]
+    pub(crate) ranker: RankerArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScorerArg {
+    /// BM25 over the model's tokens
+    Bm25,
+    /// The dot product of the model's vectors
+    Splade,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MineFormat {
+    /// {"qid", "scores"} of positives and negatives; all 1 without a teacher
+    Scores,
+    /// {"qid", "pos_doc_id", "neg_doc_id"}, one a negative, the positives of a query in turn
+    Triplets,
+}
+
+impl From<MineFormat> for NegativeFormat {
+    fn from(format: MineFormat) -> Self {
+        match format {
+            MineFormat::Scores => Self::Scores,
+            MineFormat::Triplets => Self::Triplets,
+        }
+    }
+}
+
+impl PartsArgs {
+    pub(crate) fn options(&self) -> PartsOptions {
+        PartsOptions { out: self.out.clone(), resume: self.resume, force: self.force }
+    }
+}
+
+impl RankerArgs {
+    pub(crate) fn options(&self) -> RankerOptions {
+        RankerOptions {
+            model: self.model.clone(),
+            index: self.index.clone(),
+            encoder: self.engine.options(),
+        }
+    }
+}
+
+impl MineArgs {
+    pub(crate) fn margins(&self) -> Margins {
+        let percentage = self.max_percentage.map(|percent| 1.0 - percent / 100.0);
+        Margins {
+            absolute: self.absolute_margin,
+            relative: self.relative_margin.or(percentage),
+            max_score: self.max_score,
+            min_score: self.min_score,
+        }
+    }
+}
+
+/// `splade,skip=5,depth=100,take=20,random`
+fn parse_source(text: &str) -> Result<NegativeSource, String> {
+    let mut fields = text.split(',');
+    let ranker = match fields.next().unwrap_or_default() {
+        "bm25" => RankerKind::Bm25,
+        "splade" => RankerKind::Splade,
+        "random" => RankerKind::Random,
+        other => return Err(format!("the sources are bm25, splade and random, not \"{other}\"")),
+    };
+    let mut options = MineSource { skip: 0, depth: 100, take: None, at_random: false };
+    for field in fields {
+        let number = |value: &str| {
+            let number = value.parse::<usize>().ok().filter(|number| *number <= 1_000_000);
+            number.ok_or_else(|| format!("\"{value}\" is not a number up to 1000000"))
+        };
+        match field.split_once('=') {
+            Some(("skip", value)) => options.skip = number(value)?,
+            Some(("depth", value)) => options.depth = number(value)?,
+            Some(("take", value)) => options.take = Some(number(value)?),
+            None if field == "random" => options.at_random = true,
+            _ => {
+                return Err(format!(
+                    "skip=, depth=, take= or random are expected, not \"{field}\""
+                ));
+            }
+        }
+    }
+    match options.skip < options.depth {
+        true => Ok(NegativeSource { ranker, options }),
+        false => Err("skip must be less than depth, which is 100 if not given".to_owned()),
+    }
+}
+
+fn parse_margin(text: &str) -> Result<f32, String> {
+    let margin = text.parse().ok().filter(|margin: &f32| margin.is_finite() && *margin >= 0.0);
+    margin.ok_or_else(|| "a number from 0".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f32, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a share from 0 to 1".to_owned())
+}
+
+fn parse_percentage(text: &str) -> Result<f32, String> {
+    let percent = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "a number from 0 to 100".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources() {
+        let source = |text| parse_source(text).map(|source| (source.ranker, source.options));
+        let options = |skip, depth, take, at_random| MineSource { skip, depth, take, at_random };
+        for (text, ranker, want) in [
+            ("bm25", RankerKind::Bm25, options(0, 100, None, false)),
+            (
+                "splade,skip=5,depth=20,take=3,random",
+                RankerKind::Splade,
+                options(5, 20, Some(3), true),
+            ),
+            ("random,take=1", RankerKind::Random, options(0, 100, Some(1), false)),
+        ] {
+            assert_eq!(source(text), Ok((ranker, want)), "{text}");
+        }
+        for (text, want) in [
+            ("dense", "the sources are bm25, splade and random, not \"dense\""),
+            ("bm25,depth", "skip=, depth=, take= or random are expected, not \"depth\""),
+            ("bm25,depth=-1", "\"-1\" is not a number up to 1000000"),
+            ("bm25,skip=100", "skip must be less than depth, which is 100 if not given"),
+        ] {
+            assert_eq!(source(text), Err(want.to_owned()));
+        }
+    }
+}

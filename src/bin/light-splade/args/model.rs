@@ -1,0 +1,213 @@
+//! Which model, how it runs, and the texts it reads.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use light_splade::{Pruning, SparseEncoderOptions};
+use splade_model::{Isa, Precision, Side};
+
+use crate::input::InputOptions;
+
+/// Which model, and how it encodes.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::BUILT_IN)]
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) text: TextArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+/// What kind of text a model is given.
+#[derive(Debug, Args)]
+pub(crate) struct TextArgs {
+    /// Encoder and prompt of the model
+    #[arg(long = "as", value_enum, default_value = "document")]
+    pub(crate) side: SideArg,
+    /// Put before every text, in place of the model's own prompt
+    #[arg(long)]
+    pub(crate) prompt: Option<String>,
+}
+
+/// What the numbers of an encoder depend on, whatever the text.
+#[derive(Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// Arithmetic: f32, or int8 for speed
+    #[arg(long, value_enum, default_value = "f32")]
+    pub(crate) precision: PrecisionArg,
+    /// Cut texts off at so many tokens, special tokens included; the model's limit if not given
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) max_length: Option<usize>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// How an encoder runs.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Threads; all cores if not given
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Tokens that a thread takes at a time
+    #[arg(long, value_name = "TOKENS", default_value_t = 512)]
+    pub(crate) batch_tokens: usize,
+    /// Compiled MeCab dictionary in UTF-8, in place of the model's
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) mecab_dicdir: Option<PathBuf>,
+    /// Instruction set of the kernels; the best of this CPU if not given
+    #[arg(long, value_parser = parse_isa)]
+    pub(crate) kernels: Option<Isa>,
+}
+
+/// Which weights of a vector are kept.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PruneArgs {
+    /// Keep the K largest weights of a text
+    #[arg(long, value_name = "K")]
+    pub(crate) top_k: Option<usize>,
+    /// Keep weights of at least this
+    #[arg(long, value_name = "WEIGHT")]
+    pub(crate) threshold: Option<f32>,
+}
+
+/// Texts to read.
+#[derive(Debug, Args)]
+pub(crate) struct InputArgs {
+    /// Text lines, NDJSON (.ndjson, .jsonl), either as .gz or .zst, .parquet, folders; standard input
+    /// if none
+    pub(crate) inputs: Vec<PathBuf>,
+    /// A text itself; may be given several times
+    #[arg(long, short, value_name = "TEXT", conflicts_with = "inputs")]
+    pub(crate) text: Vec<String>,
+    /// Field of NDJSON, or column of Parquet, with the text [default: title and text]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) text_field: Option<String>,
+    /// Field of NDJSON, or column of Parquet, with the id [default: _id, doc_id, qid or id]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) id_field: Option<String>,
+    /// Inputs are NDJSON whatever their names
+    #[arg(long)]
+    pub(crate) ndjson: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SideArg {
+    /// Encoder and prompt of queries
+    Query,
+    /// Encoder and prompt of documents
+    Document,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    /// 32-bit floats
+    F32,
+    /// 8-bit integers
+    Int8,
+}
+
+fn parse_isa(name: &str) -> Result<Isa, String> {
+    Isa::named(name).ok_or_else(|| {
+        let supported: Vec<String> = Isa::supported().iter().map(Isa::to_string).collect();
+        format!("this CPU supports {}", supported.join(", "))
+    })
+}
+
+impl ModelArgs {
+    /// For texts of one side.
+    pub(crate) fn options(&self) -> SparseEncoderOptions {
+        self.text.options(&self.engine)
+    }
+}
+
+impl TextArgs {
+    /// For texts of this side alone.
+    pub(crate) fn options(&self, engine: &EngineArgs) -> SparseEncoderOptions {
+        let side = self.side.into();
+        let mut options = SparseEncoderOptions { only: Some(side), ..engine.options() };
+        match side {
+            Side::Query => options.query_prompt = self.prompt.clone(),
+            Side::Document => options.document_prompt = self.prompt.clone(),
+        }
+        options
+    }
+}
+
+impl EngineArgs {
+    /// For queries and documents, with the model's own prompts.
+    pub(crate) fn options(&self) -> SparseEncoderOptions {
+        SparseEncoderOptions {
+            precision: self.precision.into(),
+            max_length: self.max_length,
+            ..self.run.options()
+        }
+    }
+}
+
+impl RunArgs {
+    /// For queries and documents, with everything that the numbers depend on at its default.
+    pub(crate) fn options(&self) -> SparseEncoderOptions {
+        SparseEncoderOptions {
+            isa: self.kernels.unwrap_or_else(Isa::detect),
+            threads: self.threads,
+            batch_tokens: self.batch_tokens,
+            mecab_dicdir: self.mecab_dicdir.clone(),
+            ..SparseEncoderOptions::default()
+        }
+    }
+}
+
+impl PruneArgs {
+    pub(crate) fn pruning(&self) -> Pruning {
+        Pruning { top_k: self.top_k, threshold: self.threshold }
+    }
+}
+
+impl From<SideArg> for Side {
+    fn from(side: SideArg) -> Self {
+        match side {
+            SideArg::Query => Self::Query,
+            SideArg::Document => Self::Document,
+        }
+    }
+}
+
+impl From<Side> for SideArg {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Query => Self::Query,
+            Side::Document => Self::Document,
+        }
+    }
+}
+
+impl From<Precision> for PrecisionArg {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Int8 => Self::Int8,
+        }
+    }
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::Int8 => Self::Int8,
+        }
+    }
+}
+
+impl InputArgs {
+    pub(crate) fn options(&self) -> InputOptions {
+        InputOptions {
+            no_ids: false,
+            text_field: self.text_field.clone(),
+            id_field: self.id_field.clone(),
+            ndjson: self.ndjson,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! `light-splade check-data`: what would make the numbers of a data set wrong or meaningless.
+
+use anyhow::{Result, bail};
+use light_splade::check_data;
+
+use crate::args::{CheckDataArgs, TableOrJson};
+use crate::output::print;
+
+pub(crate) fn run(args: &CheckDataArgs) -> Result<()> {
+    let report = check_data(&args.data, args.split.as_deref())?;
+    print(&match args.format {
+        TableOrJson::Table => report.to_text(),
+        TableOrJson::Json => format!("{:#}\n", report.to_json()),
+    })?;
+    match report.is_sound() {
+        true => Ok(()),
+        false => bail!("{} has problems", args.data.display()),
+    }
+}

@@ -1,0 +1,39 @@
+//! `cross-encoder predict`.
+
+use anyhow::Result;
+use splade_train::cross_encoder::{PredictConfig, PredictOptions, predict};
+
+use crate::args::TeacherPredictArgs;
+use crate::cmd::runs::{Kind, Terminal, resolve};
+use crate::interrupt::Interrupted;
+
+pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
+    let config = PredictConfig::from_value(&super::config(&args.run)?)?;
+    super::begin(&args.run)?;
+    let options = PredictOptions {
+        resolve: &resolve,
+        shard: args.shard,
+        resume: args.run.resume,
+        force: args.force,
+    };
+    let mut terminal = Terminal::new(Kind::CrossEncoder, args.run.quiet, false);
+    let prediction = predict(&config, &options, &mut terminal);
+    match &prediction {
+        Ok(prediction) if !prediction.stopped => terminal.finish_counting(),
+        _ => terminal.clear(),
+    }
+    let prediction = prediction?;
+    if prediction.stopped {
+        let shard = args.shard.map(|shard| format!(" --shard {}/{}", shard.number, shard.of));
+        let more = shard.unwrap_or_default();
+        return Err(Interrupted(super::how_to_go_on("predict", &args.run, &more)).into());
+    }
+    if prediction.truncated > 0 {
+        terminal.note(&format!(
+            "note: {} pairs were cut off at {} tokens",
+            prediction.truncated, config.limits.max_token_len
+        ));
+    }
+    terminal.note(&format!("wrote {}", prediction.output.display()));
+    Ok(())
+}

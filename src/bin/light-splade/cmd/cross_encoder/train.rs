@@ -1,0 +1,48 @@
+//! `cross-encoder train`.
+
+use anyhow::Result;
+use splade_train::Outcome;
+use splade_train::cross_encoder::{CrossEncoderConfig, TrainOptions, train};
+
+use crate::args::TeacherTrainArgs;
+use crate::cmd::runs::{Kind, Terminal, resolve};
+use crate::interrupt::Interrupted;
+
+pub(crate) fn run(args: &TeacherTrainArgs) -> Result<()> {
+    let args = &args.run;
+    let config = CrossEncoderConfig::from_value(&super::config(args)?)?;
+    super::begin(args)?;
+    let options = TrainOptions { resolve: &resolve, resume: args.resume };
+    let mut terminal = Terminal::new(Kind::CrossEncoder, args.quiet, false);
+    let outcome = train(&config, &options, &mut terminal);
+    terminal.clear();
+    let (output, last) = (&config.output_path, &config.final_output_path);
+    match outcome? {
+        Outcome::Finished(results) => {
+            let best = match results.best {
+                Some((best, step)) => format!("the best of step {step}, {best:.4}"),
+                None => "the same, as nothing was measured".to_owned(),
+            };
+            terminal.note(&format!(
+                "{} steps; the last model is in {}, in {} {best}",
+                results.steps,
+                last.display(),
+                output.display()
+            ));
+            Ok(())
+        }
+        Outcome::Stopped(checkpoint) => Err(Interrupted(format!(
+            "{} is written; {}",
+            checkpoint.display(),
+            super::how_to_go_on("train", args, "")
+        ))
+        .into()),
+        _ => {
+            terminal.note(&format!(
+                "nothing is to be done: {} has the last model of this run",
+                last.display()
+            ));
+            Ok(())
+        }
+    }
+}

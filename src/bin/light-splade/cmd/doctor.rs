@@ -1,0 +1,39 @@
+//! `light-splade doctor`: whether a search engine answers as it has to.
+
+use anyhow::{Result, bail};
+use light_splade::{DoctorCheck, DoctorOptions, EngineKind, doctor};
+
+use crate::args::{DoctorArgs, EngineKindArg};
+use crate::interrupt;
+use crate::output::print;
+use crate::progress::Reporter;
+
+pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
+    let options = DoctorOptions {
+        engine: args.engine.clone(),
+        kind: args.kind.map(|kind| match kind {
+            EngineKindArg::Elasticsearch => EngineKind::Elasticsearch,
+            EngineKindArg::Opensearch => EngineKind::OpenSearch,
+            EngineKindArg::Qdrant => EngineKind::Qdrant,
+        }),
+        api_key: args.api_key.as_ref().map(|key| key.0.clone()),
+        ca_file: args.ca_file.clone(),
+        vectors: args.vectors.clone(),
+        queries: args.queries.clone(),
+        model: args.model.clone(),
+    };
+    interrupt::listen()?;
+    let mut printed = Ok(());
+    let tell = |check: &DoctorCheck| {
+        if printed.is_ok() {
+            printed = print(&format!("{check}\n"));
+        }
+    };
+    let report = doctor(&options, &mut Reporter::new(), tell)?;
+    printed?;
+    match report.wrong() {
+        0 => Ok(()),
+        1 => bail!("one check failed"),
+        wrong => bail!("{wrong} checks failed"),
+    }
+}

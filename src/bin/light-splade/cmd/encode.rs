@@ -1,0 +1,67 @@
+//! `light-splade encode`: texts in, rows of sparse vectors out.
+
+use anyhow::{Result, bail};
+use light_splade::{EncodeOptions, SparseEncoder, encode_files, encode_to};
+
+use super::records;
+use crate::args::{EncodeArgs, FormatArg};
+use crate::interrupt;
+use crate::output::is_stdout;
+use crate::progress::Reporter;
+
+pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
+    let options = options(args);
+    let to_file = match &args.output {
+        Some(path) if !is_stdout(path) => {
+            options.check()?;
+            true
+        }
+        _ => {
+            check_stdout(args)?;
+            false
+        }
+    };
+    let (records, position) = records(&args.input)?;
+    let mut reporter = Reporter::new();
+    let model = &args.model;
+    let encoder = SparseEncoder::load_observed(&model.model, &model.options(), &mut reporter)?;
+    interrupt::listen()?;
+    if to_file {
+        encode_files(&encoder, records, position, &options, &mut reporter)?;
+    } else {
+        let stdout = std::io::stdout();
+        encode_to(&encoder, records, position, &options, stdout, &mut reporter)?;
+    }
+    Ok(())
+}
+
+fn options(args: &EncodeArgs) -> EncodeOptions {
+    EncodeOptions {
+        side: args.model.text.side.into(),
+        output: args.output.clone().unwrap_or_default(),
+        form: args.format.map(Into::into),
+        resume: args.resume,
+        force: args.overwrite.force,
+        shard_rows: args.shard_rows,
+        part: args.shard,
+        keys: args.terms.into(),
+        decimals: args.decimals,
+        pruning: args.prune.pruning(),
+        inputs: args.input.inputs.clone(),
+        texts: args.input.options(),
+    }
+}
+
+/// Refuses what standard output cannot be.
+fn check_stdout(args: &EncodeArgs) -> Result<()> {
+    if args.format == Some(FormatArg::Parquet) {
+        bail!("Parquet goes to a file or folder: give --output");
+    }
+    if args.shard.is_some() {
+        bail!("--shard writes Parquet into a folder: give --output without an extension");
+    }
+    if args.resume {
+        bail!("--resume goes with an --output folder: only finished shards can be kept");
+    }
+    Ok(())
+}

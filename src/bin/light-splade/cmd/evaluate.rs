@@ -1,0 +1,107 @@
+//! `light-splade evaluate`: retrieval measured on a data set, and runs compared.
+
+mod output;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use light_splade::{
+    EvaluateOptions, SparseEncoder, Vocabulary, check_distinct, evaluate, evaluate_bm25,
+};
+use serde_json::Map;
+use splade_eval::{Dataset, Run};
+use splade_index::bm25::Bm25Options;
+use splade_model::Side;
+
+use crate::args::EvaluateArgs;
+use crate::interrupt;
+use crate::output::Output;
+use crate::progress::Reporter;
+use output::Baseline;
+
+pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
+    let dataset = Dataset::open(&args.data)?;
+    let qrels = dataset.qrels(args.split.as_deref())?;
+    let inputs: Vec<&Path> = inputs(args).collect();
+    if let (Some(run), Some(report)) = (&args.run_out, &args.output) {
+        check_distinct(run, report)?;
+    }
+    let create = |path: &Path| Output::create(Some(path), &inputs, args.overwrite.force);
+    let output = args.output.as_deref().map_or_else(|| Ok(Output::stdout()), create)?;
+    let options = options(args);
+    let judge_file = |path: &Path| -> Result<_> {
+        let report = options.judge(&qrels, &Run::open(path)?);
+        report.with_context(|| path.display().to_string())
+    };
+    let title = format!("Evaluation on {}", args.data.display());
+    let text = match (&args.compare[..], &args.run) {
+        ([first, second], _) => {
+            let baseline = Baseline { name: shown(first), report: judge_file(first)? };
+            output::comparison(&judge_file(second)?, &shown(second), &baseline, args.format)?
+        }
+        (_, Some(path)) => {
+            let about = Map::from_iter([("run".to_owned(), shown(path).into())]);
+            output::report(&judge_file(path)?, about, None, args.format, &title)?
+        }
+        (_, None) => {
+            let run_out = args.run_out.as_deref().map(create).transpose()?;
+            interrupt::listen()?;
+            let mut reporter = Reporter::new();
+            let encoder =
+                SparseEncoder::load_observed(&args.model, &args.engine.options(), &mut reporter)?;
+            let found = evaluate(&encoder, &args.data, &options, &mut reporter)?;
+            if let Some(mut file) = run_out {
+                let mut text = Vec::new();
+                found.run.write_trec(&mut text, "light-splade").context("cannot write the run")?;
+                file.write(&text)?;
+                file.finish()?;
+            }
+            let baseline = match args.bm25 {
+                true => Some(bm25(args, &options, &mut reporter)?),
+                false => None,
+            };
+            output::report(&found.report, found.about, baseline.as_ref(), args.format, &title)?
+        }
+    };
+    let mut output = output;
+    output.write(text.as_bytes())?;
+    output.finish()
+}
+
+/// Every file and folder that is read.
+fn inputs(args: &EvaluateArgs) -> impl Iterator<Item = &Path> {
+    let files = args.run.iter().chain(&args.compare).chain(&args.index);
+    files.chain([&args.data]).map(|path| path.as_path())
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn options(args: &EvaluateArgs) -> EvaluateOptions {
+    EvaluateOptions {
+        metrics: args.metrics.clone(),
+        split: args.split.clone(),
+        depth: args.depth.map(|depth| depth as usize),
+        drop_same_id: args.drop_same_id,
+        weights: args.weights.into(),
+        index: args.index.clone(),
+        threads: args.engine.run.threads,
+    }
+}
+
+/// The report of BM25 over the tokens of the model.
+fn bm25(
+    args: &EvaluateArgs,
+    options: &EvaluateOptions,
+    reporter: &mut Reporter,
+) -> Result<Baseline> {
+    let constants = Bm25Options { k1: args.bm25_k1, b: args.bm25_b };
+    let mecab_dicdir = args.engine.run.mecab_dicdir.clone();
+    let tokenizer = splade_text::TokenizerOptions { mecab_dicdir };
+    let vocabulary = Vocabulary::open(&args.model, Side::Document, &tokenizer, reporter)?;
+    let (report, _) =
+        evaluate_bm25(vocabulary.tokenizer(), &args.data, constants, options, reporter)?;
+    let name = format!("BM25 with k1 {} and b {}", constants.k1, constants.b);
+    Ok(Baseline { name, report })
+}

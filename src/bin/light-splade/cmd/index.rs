@@ -1,0 +1,206 @@
+//! `light-splade index`: build, change and check an index.
+
+mod source;
+
+use std::path::Path;
+
+use anyhow::Result;
+use indicatif::HumanBytes;
+use light_splade::{Index, IndexOptions, Provenance};
+use serde_json::json;
+use splade_index::{IndexInfo, verify};
+use splade_model::Side;
+use splade_text::TokenizerOptions;
+
+use super::{hint_at_model, ids};
+use crate::args::{
+    AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, TableOrJson, WeightsArg,
+};
+use crate::interrupt::{self, Interrupted};
+use crate::output::print;
+use crate::progress::{Reporter, say};
+use source::Source;
+
+pub(crate) fn run(command: &IndexCommand) -> Result<()> {
+    match command {
+        IndexCommand::Build(args) => build(args),
+        IndexCommand::Add(args) => add(args),
+        IndexCommand::Delete(args) => delete(args),
+        IndexCommand::Merge(args) => merge(args),
+        IndexCommand::Verify(args) => check(&args.index),
+        IndexCommand::Info(args) => info(args),
+    }
+}
+
+fn build(args: &BuildArgs) -> Result<()> {
+    let mut reporter = Reporter::new();
+    let model = args.model.as_deref();
+    let options = IndexOptions {
+        weights: args.weights.into(),
+        pruning: args.prune.pruning(),
+        side: args.text.side.into(),
+        memory: args.source.memory,
+        threads: args.engine.run.threads,
+        new_only: false,
+    };
+    let (source, provenance) = if args.source.vectors.is_empty() {
+        let model = model.unwrap_or(Path::new(light_splade::BUILT_IN));
+        let encoder = args.text.options(&args.engine);
+        (Source::texts(&args.source, model, &encoder, &mut reporter)?, None)
+    } else {
+        let tokenizer = TokenizerOptions { mecab_dicdir: args.engine.run.mecab_dicdir.clone() };
+        let (source, provenance) = Source::vectors(&args.source, model, &tokenizer, &mut reporter)?;
+        (source, Some(provenance))
+    };
+    interrupt::listen()?;
+    let mut index = match (&source, provenance) {
+        (Source::Texts { encoder, .. }, _) => Index::create(&args.out, encoder, &options)?,
+        (Source::Vectors { .. }, provenance) => {
+            Index::create_with(&args.out, provenance.unwrap_or_default(), &options)?
+        }
+    };
+    let ended = source.put_into(&mut index, &mut reporter);
+    match ended {
+        // Nothing of a new index that has no document is left: it would be in the way of another try.
+        Err(error) if index.put() == 0 && !is_stop(&error) => {
+            index.abandon()?;
+            Err(error.into())
+        }
+        ended => finish(index, ended),
+    }
+}
+
+fn add(args: &AddArgs) -> Result<()> {
+    let mut reporter = Reporter::new();
+    let provenance = Provenance::from_json(splade_index::Index::open(&args.index)?.settings());
+    let model = args.model.as_ref().or(provenance.model.as_ref());
+    let (source, side) = match (&provenance.encoding, model) {
+        _ if !args.source.vectors.is_empty() => {
+            let options = TokenizerOptions { mecab_dicdir: args.run.mecab_dicdir.clone() };
+            let model = model.map(AsRef::as_ref);
+            let source = Source::vectors(&args.source, model, &options, &mut reporter);
+            (hint_at_model(source, args.model.as_ref())?.0, Side::Document)
+        }
+        (Some(encoding), Some(model)) => {
+            let options = encoding.model_options(&args.run.options());
+            let source = Source::texts(&args.source, model, &options, &mut reporter);
+            (hint_at_model(source, args.model.as_ref())?, encoding.side)
+        }
+        _ => anyhow::bail!(
+            "{} was built of vectors and does not say how texts are encoded; encode them first and \
+             give --vectors",
+            args.index.display()
+        ),
+    };
+    if let (Some(model), Some(tokens)) = (model, source.tokens(side)?) {
+        provenance.check(model, tokens)?;
+    }
+    let options = IndexOptions {
+        memory: args.source.memory,
+        threads: args.run.threads,
+        new_only: args.new_only,
+        ..IndexOptions::default()
+    };
+    interrupt::listen()?;
+    let mut index = Index::open(&args.index, &options)?;
+    let ended = source.put_into(&mut index, &mut reporter);
+    finish(index, ended)
+}
+
+fn is_stop(error: &light_splade::Error) -> bool {
+    matches!(error, light_splade::Error::Stopped { .. })
+}
+
+/// Commits what was put, also before Ctrl-C or an error.
+fn finish(mut index: Index, ended: Result<u64, light_splade::Error>) -> Result<()> {
+    let info = index.commit()?;
+    let (documents, dir, put) = (info.documents, index.path().display(), index.put());
+    let more = format!(
+        "{put} documents were put into the index, which has {documents}; go on with: \
+         light-splade index add --index {dir} --new-only and the same inputs"
+    );
+    match ended {
+        Ok(_) => {
+            say(&format!("{dir}: {documents} documents, {}", HumanBytes(info.bytes)));
+            Ok(())
+        }
+        Err(error) if is_stop(&error) => Err(Interrupted(more).into()),
+        Err(error) => {
+            say(&more);
+            Err(error.into())
+        }
+    }
+}
+
+fn delete(args: &DeleteArgs) -> Result<()> {
+    let mut documents = args.documents.clone();
+    if let Some(path) = &args.ids {
+        documents.extend(ids(path)?);
+    }
+    let mut index = Index::open(&args.index, &IndexOptions::default())?;
+    let mut deleted = 0;
+    for id in &documents {
+        deleted += usize::from(index.delete(id));
+    }
+    let info = index.commit()?;
+    let missing = documents.len() - deleted;
+    say(&format!("{deleted} deleted, {missing} were not there, {} are left", info.documents));
+    Ok(())
+}
+
+fn merge(args: &MergeArgs) -> Result<()> {
+    let options = IndexOptions { threads: args.threads, ..IndexOptions::default() };
+    let before = splade_index::Index::open(&args.index)?.info();
+    let after = Index::open(&args.index, &options)?.merge()?;
+    let files = |info: &IndexInfo| {
+        format!("{} files of documents, {}", info.segments, HumanBytes(info.bytes))
+    };
+    say(&format!("{}; before: {}", files(&after), files(&before)));
+    Ok(())
+}
+
+fn check(dir: &Path) -> Result<()> {
+    let whole = verify(dir)?;
+    let text = format!(
+        "whole: {} files, {}, {} documents\n",
+        whole.segments,
+        HumanBytes(whole.bytes),
+        whole.documents
+    );
+    print(&text)
+}
+
+fn info(args: &InfoArgs) -> Result<()> {
+    let index = splade_index::Index::open(&args.index)?;
+    let info = index.info();
+    let weights = WeightsArg::from(info.weights).to_string();
+    if args.format == TableOrJson::Json {
+        let json = json!({
+            "documents": info.documents,
+            "deleted": info.deleted,
+            "postings": info.postings,
+            "bytes": info.bytes,
+            "weights": weights,
+            "generation": info.generation,
+            "segments": info.segments,
+            "settings": index.settings(),
+        });
+        return print(&format!("{json:#}\n"));
+    }
+    let mut rows = vec![
+        ("documents", info.documents.to_string()),
+        ("deleted", info.deleted.to_string()),
+        ("postings", info.postings.to_string()),
+        ("size", HumanBytes(info.bytes).to_string()),
+        ("weights", weights),
+        ("commits", info.generation.to_string()),
+        ("files", info.segments.to_string()),
+    ];
+    let settings = index.settings().as_object().into_iter().flatten();
+    let known = settings.filter(|(_, value)| !value.is_null() && *value != "");
+    rows.extend(known.map(|(key, value)| {
+        (key.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }));
+    let text: String = rows.iter().map(|(key, value)| format!("{key:12} {value}\n")).collect();
+    print(&text)
+}

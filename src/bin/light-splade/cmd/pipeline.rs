@@ -1,0 +1,58 @@
+//! `light-splade pipeline`: commands of this tool one after another.
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use hydra_compose::{ComposeOptions, compose, sweep};
+use light_splade::{PipelineOptions, run_pipeline};
+use serde_json::Value;
+use splade_train::config::{Config, PretrainConfig};
+
+use crate::args::{Cli, Command, PipelineArgs, TrainArgs};
+use crate::cmd::cross_encoder;
+use crate::cmd::runs::Run;
+use crate::interrupt;
+use crate::progress::Reporter;
+
+pub(crate) fn run(args: &PipelineArgs) -> Result<()> {
+    let options = PipelineOptions {
+        file: args.file.clone(),
+        overrides: args.overrides.clone(),
+        program: std::env::current_exe().context("cannot find this program")?,
+        settings: |command| settings(command).map_err(|error| format!("{error:#}")),
+        dry_run: args.dry_run,
+        again: args.again.clone(),
+        until: args.until.clone(),
+    };
+    interrupt::listen()?;
+    run_pipeline(&options, &mut Reporter::new())?;
+    Ok(())
+}
+
+/// Checks that a command is one of ours; returns the settings that it reads from configs.
+fn settings(command: &[String]) -> Result<Value> {
+    let typed = std::iter::once("light-splade").chain(command.iter().map(String::as_str));
+    let text = match Cli::try_parse_from(typed).map_err(|error| error.render().to_string()) {
+        Err(message) => bail!("{}: {}", command.join(" "), message.trim_end()),
+        Ok(Cli { command: Command::Pipeline(_) }) => bail!("a pipeline has no pipelines"),
+        Ok(Cli { command: Command::Train(args) }) => configs::<Config>(args)?,
+        Ok(Cli { command: Command::Pretrain(args) }) => configs::<PretrainConfig>(args)?,
+        Ok(Cli { command: Command::CrossEncoder(command) }) => cross_encoder::settings(&command)?,
+        Ok(_) => String::new(),
+    };
+    Ok(text.into())
+}
+
+/// Composes the config of training, or those of a sweep, and checks their settings.
+fn configs<R: Run>(args: TrainArgs) -> Result<String> {
+    let options = ComposeOptions::new(args.config_dir, args.config_name, args.overrides);
+    let jobs = match args.multirun {
+        true => sweep(&options)?.into_iter().map(|(_, composed)| composed).collect(),
+        false => vec![compose(&options)?],
+    };
+    let mut text = String::new();
+    for job in jobs {
+        R::read(&job.value()?)?;
+        text += &job.to_yaml();
+    }
+    Ok(text)
+}

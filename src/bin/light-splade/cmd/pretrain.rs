@@ -1,0 +1,41 @@
+//! `pretrain`: masked language models, as configs describe them.
+
+use anyhow::Result;
+use serde_json::Value;
+use splade_io::Observer;
+use splade_train::config::{PretrainConfig, TrainingConfig};
+use splade_train::{Outcome, PretrainOptions, Ready, TrainError, pretrain};
+
+use super::runs::{self, Run, resolve};
+use crate::args::TrainArgs;
+
+pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+    runs::run::<PretrainConfig>(args)
+}
+
+impl Run for PretrainConfig {
+    const COMMAND: &'static str = "pretrain";
+
+    fn read(value: &Value) -> Result<(Self, Vec<String>), TrainError> {
+        PretrainConfig::from_value(value)
+    }
+
+    fn training(&mut self) -> &mut TrainingConfig {
+        &mut self.training
+    }
+
+    fn make(
+        &self,
+        dashboard: Option<u16>,
+        ready: &Ready<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainError> {
+        let options = PretrainOptions {
+            texts: &light_splade::pretraining_texts,
+            resolve: &resolve,
+            ready,
+            dashboard,
+        };
+        pretrain(self, &options, observer)
+    }
+}

@@ -1,0 +1,161 @@
+//! Runs that are described by configs: composed, checked, recorded and made, one or a sweep.
+
+mod terminal;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use hydra_compose::{ComposeOptions, Composed, compose, sweep};
+use serde_json::Value;
+use splade_io::Observer;
+use splade_train::config::{ResumeFrom, TrainingConfig};
+use splade_train::{Outcome, Ready, SourceError, TrainError};
+
+use crate::args::TrainArgs;
+use crate::interrupt::{self, Interrupted};
+use crate::output;
+use crate::progress::say;
+pub(super) use terminal::{Kind, Terminal};
+
+/// The settings of one kind of run.
+pub(super) trait Run: Sized {
+    /// The command's name.
+    const COMMAND: &'static str;
+    /// Reads settings, with what is to be said once about them.
+    fn read(value: &Value) -> Result<(Self, Vec<String>), TrainError>;
+    /// The settings that all kinds have.
+    fn training(&mut self) -> &mut TrainingConfig;
+    /// Prepares the run, calls `ready` when nothing is wrong, and makes its steps.
+    fn make(
+        &self,
+        dashboard: Option<u16>,
+        ready: &Ready<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainError>;
+}
+
+/// Returns the folder of a model as every command finds it.
+pub(super) fn resolve(name: &str) -> Result<PathBuf, SourceError> {
+    Ok(super::folder(Path::new(name))?)
+}
+
+/// A run before it is made.
+struct Job<R> {
+    composed: Composed,
+    config: R,
+    notes: Vec<String>,
+}
+
+/// Makes the runs that were asked for.
+pub(super) fn run<R: Run>(args: &TrainArgs) -> Result<()> {
+    let options = ComposeOptions::new(&args.config_dir, &args.config_name, args.overrides.clone());
+    if args.cfg.is_some() {
+        return output::print(&compose(&options)?.to_yaml());
+    }
+    let jobs = jobs::<R>(args, &options)?;
+    if let Some(threads) = args.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build_global().context("cannot start the threads")?;
+    }
+    interrupt::listen()?;
+    let count = jobs.len();
+    for (number, job) in jobs.into_iter().enumerate() {
+        if count > 1 && !args.quiet {
+            say(&format!("job {} of {count}: {}", number + 1, job.composed.overrides().join(" ")));
+        }
+        job.run(args)?;
+    }
+    Ok(())
+}
+
+/// All jobs, read and checked: none starts if one of them is wrong.
+fn jobs<R: Run>(args: &TrainArgs, options: &ComposeOptions) -> Result<Vec<Job<R>>> {
+    if !args.multirun {
+        return Ok(vec![Job::read(compose(options)?, args.resume)?]);
+    }
+    let mut folders = HashSet::new();
+    let mut jobs = Vec::new();
+    for (overrides, composed) in sweep(options)? {
+        let mut job = Job::<R>::read(composed, false)
+            .with_context(|| format!("in the job of {}", overrides.join(" ")))?;
+        let output = job.config.training().output_dir.clone();
+        if !folders.insert(output.clone()) {
+            bail!(
+                "two jobs have the same training.output_dir, {}\nhint: give each its own: \
+                 'training.output_dir=${{hydra:runtime.output_dir}}'",
+                output.display()
+            );
+        }
+        jobs.push(job);
+    }
+    Ok(jobs)
+}
+
+impl<R: Run> Job<R> {
+    fn read(composed: Composed, resume: bool) -> Result<Self> {
+        let (mut config, notes) = R::read(&composed.value()?)?;
+        let training = config.training();
+        if resume && training.resume_from_checkpoint.is_none() {
+            training.resume_from_checkpoint = Some(ResumeFrom::Last);
+        }
+        Ok(Self { composed, config, notes })
+    }
+
+    fn run(self, args: &TrainArgs) -> Result<()> {
+        let Self { composed, mut config, notes } = self;
+        let no_bar = config.training().disable_tqdm;
+        let mut terminal = Terminal::new(Kind::Encoder, args.quiet, no_bar);
+        for note in &notes {
+            terminal.note(&format!("note: {note}"));
+        }
+        let output = config.training().output_dir.clone();
+        let ready = || Ok(record(&composed)?);
+        let outcome = config.make(args.dashboard, &ready, &mut terminal);
+        terminal.clear();
+        let outcome = outcome.map_err(|error| match error {
+            TrainError::Stopped => Interrupted("nothing was trained".to_owned()).into(),
+            error => anyhow::Error::from(error),
+        })?;
+        match outcome {
+            Outcome::Finished(results) => {
+                terminal.results(&results);
+                Ok(())
+            }
+            Outcome::Stopped(checkpoint) => {
+                Err(Interrupted(how_to_go_on(R::COMMAND, args, &output, &checkpoint)).into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What Hydra leaves in a run's folder: the config and what was changed in it.
+fn record(composed: &Composed) -> Result<()> {
+    let Some(folder) = composed.output_subdir()? else { return Ok(()) };
+    let folder: PathBuf = composed.run_dir()?.join(folder);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    for (name, text) in
+        [("config.yaml", composed.to_yaml()), ("overrides.yaml", composed.overrides_yaml())]
+    {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The command that continues a run. The folder may have the time in its name: it is named again.
+fn how_to_go_on(command: &str, args: &TrainArgs, output: &Path, checkpoint: &Path) -> String {
+    let others = args.overrides.iter().filter(|text| !text.contains("training.output_dir="));
+    let others: Vec<String> = others.map(|text| format!(" '{text}'")).collect();
+    format!(
+        "{} is written; to go on:\n  light-splade {command} --config-dir {} --config-name {}{} \
+         'training.output_dir={}' --resume",
+        checkpoint.display(),
+        args.config_dir.display(),
+        args.config_name,
+        others.concat(),
+        output.display()
+    )
+}

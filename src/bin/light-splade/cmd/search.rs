@@ -1,0 +1,163 @@
+//! `light-splade search`: the best documents of an index for queries.
+
+mod hits;
+
+use std::collections::HashSet;
+use std::io::IsTerminal;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use light_splade::{
+    BatchSearch, Ended, Provenance, QUERIES_AT_A_TIME, SparseEncoder, SparseEncoderOptions,
+    Vocabulary, thread_pool,
+};
+use splade_index::{Filter, Index, SearchOptions};
+use splade_model::Side;
+use splade_sparse::SparseVector;
+use splade_sparse::files::VectorReader;
+use splade_text::TokenizerOptions;
+
+use super::{hint_at_model, ids};
+use crate::args::{HitFormat, SearchArgs};
+use crate::input::{InputOptions, Inputs};
+use crate::interrupt::{self, Interrupted};
+use crate::output::Output;
+use crate::progress::{Reporter, say};
+use hits::HitWriter;
+
+/// A query that is ready to be searched.
+struct Query {
+    id: String,
+    vector: SparseVector,
+}
+
+pub(crate) fn run(args: &SearchArgs) -> Result<()> {
+    let format = format(args);
+    if args.explain && format == HitFormat::Trec {
+        bail!("--explain goes with --format table or ndjson: a TREC run has no place for it");
+    }
+    let index = Index::open(&args.index)?;
+    let provenance = Provenance::from_json(index.settings());
+    let model = args.model.as_deref().or(provenance.model.as_deref());
+    let mut reporter = Reporter::new();
+    let filter = args.target_doc_ids.as_deref().map(|path| filter(&index, path)).transpose()?;
+    let output = output(args)?;
+    interrupt::listen()?;
+    let (queries, vocabulary) = queries(args, &provenance, model, &mut reporter)?;
+    if format == HitFormat::Trec {
+        check_ids(&queries)?;
+    }
+    let options =
+        SearchOptions { k: args.top_k_hits, threshold: args.threshold, filter, mode: args.mode() };
+    let pool = thread_pool(args.engine.run.threads)?;
+    let mut search = BatchSearch::new(&index, &options, &pool, queries.len());
+    let explain = args.explain.then_some(&index);
+    let mut writer = HitWriter::new(output, format, &args.tag, explain, vocabulary.as_ref());
+    for window in queries.chunks(QUERIES_AT_A_TIME) {
+        let vectors: Vec<&SparseVector> = window.iter().map(|query| &query.vector).collect();
+        for (query, hits) in window.iter().zip(search.search(&vectors, &mut reporter)?) {
+            let title = args.query.get(writer.queries()).unwrap_or(&query.id);
+            writer.write(query, (queries.len() > 1).then_some(title), hits)?;
+        }
+    }
+    writer.finish()?;
+    if queries.len() > 1 {
+        say(&search.finish(&mut reporter));
+    }
+    Ok(())
+}
+
+/// Opens the output, which is none of the files that are read.
+fn output(args: &SearchArgs) -> Result<Output> {
+    let files = [&args.queries, &args.target_doc_ids].into_iter().flatten();
+    let inputs = files.chain(&args.vectors).chain([&args.index]);
+    Output::create(args.output.as_deref(), inputs, args.overwrite.force)
+}
+
+fn format(args: &SearchArgs) -> HitFormat {
+    let one = args.query.len() == 1 && args.output.is_none() && std::io::stdout().is_terminal();
+    args.format.unwrap_or(if one { HitFormat::Table } else { HitFormat::Ndjson })
+}
+
+fn filter(index: &Index, path: &Path) -> Result<Filter> {
+    let ids = ids(path)?;
+    let (filter, missing) = index.filter(ids.iter().map(String::as_str));
+    if missing > 0 {
+        say(&format!("{missing} of {} ids of {} are not in the index", ids.len(), path.display()));
+    }
+    Ok(filter)
+}
+
+/// The queries as vectors, and the names of terms where they will be shown.
+fn queries(
+    args: &SearchArgs,
+    provenance: &Provenance,
+    model: Option<&Path>,
+    reporter: &mut Reporter,
+) -> Result<(Vec<Query>, Option<Vocabulary>)> {
+    let options = args.engine.run.mecab_dicdir.clone();
+    let tokenizer = TokenizerOptions { mecab_dicdir: options };
+    let shown = model.filter(|_| args.explain || !args.vectors.is_empty());
+    let vocabulary = shown
+        .map(|model| Vocabulary::open(model, Side::Document, &tokenizer, reporter))
+        .transpose();
+    let vocabulary = hint_at_model(vocabulary, args.model.as_ref())?;
+    if let (Some(model), Some(vocabulary)) = (model, &vocabulary) {
+        provenance.check(model, vocabulary.tokenizer().len())?;
+    }
+    if !args.vectors.is_empty() {
+        let term = |key: &str| match &vocabulary {
+            Some(vocabulary) => vocabulary.term(key),
+            None => VectorReader::id(key),
+        };
+        let rows = VectorReader::open(&args.vectors, &term)?;
+        let query = |row: splade_sparse::files::VectorRow| Query { id: row.id, vector: row.vector };
+        let queries = rows.map(|row| Ok(query(row?))).collect::<Result<_>>()?;
+        return Ok((queries, vocabulary));
+    }
+    let Some(model) = model else {
+        bail!(
+            "{} was built of vectors and names no model; give --model, or queries as --vectors",
+            args.index.display()
+        );
+    };
+    let inputs = args.queries.as_ref();
+    let open = |path| Inputs::open(std::slice::from_ref(path), InputOptions::default());
+    let inputs = inputs.map(open).transpose()?;
+    let side = args.side.into();
+    let mut options = SparseEncoderOptions { only: Some(side), ..args.engine.options() };
+    match side {
+        Side::Query => options.query_prompt = args.prompt.clone(),
+        Side::Document => options.document_prompt = args.prompt.clone(),
+    }
+    let encoder = SparseEncoder::load_observed(model, &options, reporter);
+    let encoder = hint_at_model(encoder, args.model.as_ref())?;
+    provenance.check(model, encoder.tower(side)?.tokenizer().len())?;
+    let mut queries = Vec::new();
+    match inputs {
+        Some(inputs) => {
+            let position = inputs.position();
+            let ended = encoder.encode_each(side, inputs, position, reporter, |id, vector| {
+                queries.push(Query { id: id.to_owned(), vector });
+                Ok::<(), light_splade::Error>(())
+            })?;
+            if ended == Ended::Stopped {
+                return Err(Interrupted("nothing is kept".to_owned()).into());
+            }
+        }
+        None => {
+            let vectors = encoder.tower(side)?.encode(&args.query)?.into_iter().enumerate();
+            queries.extend(vectors.map(|(id, vector)| Query { id: id.to_string(), vector }));
+        }
+    }
+    Ok((queries, vocabulary))
+}
+
+/// The lines of a TREC run say nothing of their order: one ranking an id.
+fn check_ids(queries: &[Query]) -> Result<()> {
+    let mut ids = HashSet::new();
+    match queries.iter().find(|query| !ids.insert(query.id.as_str())) {
+        Some(query) => bail!("query {:?} is there twice, which a TREC run cannot hold", query.id),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,78 @@
+//! The `light-splade` command line.
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 for success, 1
+//! for a failure, 2 for a wrong call, 130 after Ctrl-C.
+
+mod args;
+mod cmd;
+mod input;
+mod interrupt;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use interrupt::Interrupted;
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => {
+            progress::say(&error.to_string());
+            ExitCode::from(interrupt::EXIT_CODE)
+        }
+        Err(error) if stopped(&error).is_some() => {
+            progress::say(&format!("interrupted; {}", stopped(&error).unwrap_or_default()));
+            ExitCode::from(interrupt::EXIT_CODE)
+        }
+        Err(error) => {
+            progress::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    match &cli.command {
+        Command::Encode(args) => cmd::encode::run(args),
+        Command::Tokenize(args) => cmd::tokenize::run(args),
+        Command::Explain(args) => cmd::explain::run(args),
+        Command::Inspect(args) => cmd::inspect::run(args),
+        Command::Index(command) => cmd::index::run(command),
+        Command::Search(args) => cmd::search::run(args),
+        Command::Evaluate(args) => cmd::evaluate::run(args),
+        Command::CheckData(args) => cmd::check_data::run(args),
+        Command::Export(command) => cmd::export::run(command),
+        Command::Convert(command) => cmd::convert::run(command),
+        Command::Mine(args) => cmd::mine::run(args),
+        Command::Score(args) => cmd::score::run(args),
+        #[cfg(feature = "push")]
+        Command::Doctor(args) => cmd::doctor::run(args),
+        Command::Train(args) => cmd::train::run(args),
+        Command::Pretrain(args) => cmd::pretrain::run(args),
+        Command::Vocab(command) => cmd::vocab::run(command),
+        Command::Pipeline(args) => cmd::pipeline::run(args),
+        Command::CrossEncoder(command) => cmd::cross_encoder::run(command),
+    }
+}
+
+/// What the library kept of work that Ctrl-C stopped.
+fn stopped(error: &anyhow::Error) -> Option<&str> {
+    match error.downcast_ref()? {
+        light_splade::Error::Stopped { kept } => Some(kept),
+        _ => None,
+    }
+}
+
+/// Whoever reads the output may stop early (`| head`): that is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

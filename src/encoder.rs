@@ -1,0 +1,347 @@
+//! A SPLADE model with both of its towers.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use splade_io::Observer;
+use splade_model::{Encoder, EncoderOptions, EncoderPair, Explanation, Isa, Precision, Side};
+use splade_sparse::{SparseVector, TermId};
+
+use crate::error::{Error, invalid};
+use crate::model::{self, model_folder};
+use crate::stream::{self, Ended, Records};
+use crate::texts::{IntoRecord, Position};
+
+/// Settings of [`SparseEncoder::load`].
+#[derive(Debug, Clone)]
+pub struct SparseEncoderOptions {
+    /// The arithmetic: 32-bit floats, or 8-bit integers for speed.
+    pub precision: Precision,
+    /// The longest text in tokens, special tokens included; the model's own limit if none.
+    pub max_length: Option<usize>,
+    /// The text that is put before every query; the model's own prompt if none.
+    pub query_prompt: Option<String>,
+    /// The text that is put before every document; the model's own prompt if none.
+    pub document_prompt: Option<String>,
+    /// The number of threads; all cores if none. Results do not depend on it.
+    pub threads: Option<usize>,
+    /// The number of tokens that a thread takes at a time. Results do not depend on it.
+    pub batch_tokens: usize,
+    /// The instruction set of the kernels. Results do not depend on it.
+    pub isa: Isa,
+    /// A compiled MeCab dictionary in UTF-8, in place of the model's.
+    pub mecab_dicdir: Option<PathBuf>,
+    /// Loads one tower only, where a model has two; both if none is named.
+    pub only: Option<Side>,
+}
+
+impl Default for SparseEncoderOptions {
+    fn default() -> Self {
+        let EncoderOptions { precision, isa, threads, max_length, batch_tokens, .. } =
+            EncoderOptions::default();
+        Self {
+            precision,
+            max_length,
+            query_prompt: None,
+            document_prompt: None,
+            threads,
+            batch_tokens,
+            isa,
+            mecab_dicdir: None,
+            only: None,
+        }
+    }
+}
+
+impl SparseEncoderOptions {
+    /// The settings of both towers, with the model's own prompts.
+    fn both(&self) -> EncoderOptions {
+        EncoderOptions { prompt: None, ..self.tower(Side::Document) }
+    }
+
+    /// The settings of one tower.
+    pub(crate) fn tower(&self, side: Side) -> EncoderOptions {
+        let prompt = match side {
+            Side::Query => self.query_prompt.clone(),
+            Side::Document => self.document_prompt.clone(),
+        };
+        EncoderOptions {
+            side,
+            precision: self.precision,
+            isa: self.isa,
+            threads: self.threads,
+            max_length: self.max_length,
+            batch_tokens: self.batch_tokens,
+            prompt,
+            mecab_dicdir: self.mecab_dicdir.clone(),
+        }
+    }
+}
+
+/// A SPLADE model: texts in, sparse vectors over its vocabulary out.
+///
+/// A model has a tower for queries and one for documents. Where both have the same weights, these
+/// are in memory once. A vector is the same to the bit alone or in any batch, with any number of
+/// threads, on any CPU.
+///
+/// ```
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let query = encoder.encode_query("日本の首都")?;
+/// let document = encoder.encode_document("日本の首都は東京です。")?;
+/// assert!(encoder.similarity(&query, &document) > 1.0);
+/// let terms: Vec<String> =
+///     encoder.decode(&document, 3).into_iter().map(|(token, _)| token).collect();
+/// assert_eq!(terms, ["首都", "日本", "東京"]);
+/// # Ok::<(), light_splade::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SparseEncoder {
+    name: PathBuf,
+    folder: PathBuf,
+    options: SparseEncoderOptions,
+    query: Option<Encoder>,
+    document: Option<Encoder>,
+}
+
+impl SparseEncoder {
+    /// Loads a model by its name: the built-in model's ([`BUILT_IN`](crate::BUILT_IN)), a folder, or
+    /// a name at the Hugging Face hub, `org/name` or `org/name@revision`.
+    ///
+    /// # Errors
+    /// If the model cannot be found, fetched or read, or a setting does not fit it.
+    pub fn load(name: impl AsRef<Path>, options: &SparseEncoderOptions) -> Result<Self, Error> {
+        Self::load_observed(name, options, &mut ())
+    }
+
+    /// Does the same, and tells an observer of downloads and of tensors that are not used.
+    ///
+    /// # Errors
+    /// If the model cannot be found, fetched or read, or a setting does not fit it.
+    pub fn load_observed(
+        name: impl AsRef<Path>,
+        options: &SparseEncoderOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let name = name.as_ref().to_path_buf();
+        let folder = model_folder(&name, observer)?;
+        let mut tower = |side| model::load(&name, &options.tower(side), observer);
+        let (query, document) = match options.only {
+            Some(Side::Query) => (Some(tower(Side::Query)?), None),
+            Some(Side::Document) => (None, Some(tower(Side::Document)?)),
+            None => {
+                let EncoderPair { query, document } =
+                    model::load_pair(&name, &folder, &options.both(), observer)?;
+                let with = |tower: Encoder, prompt: &Option<String>| match prompt {
+                    Some(prompt) => tower.with_prompt(prompt.clone()),
+                    None => tower,
+                };
+                let query = with(query, &options.query_prompt);
+                (Some(query), Some(with(document, &options.document_prompt)))
+            }
+        };
+        Ok(Self { name, folder, options: options.clone(), query, document })
+    }
+
+    /// The name that the model was loaded by.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// The folder of the model's files.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The settings that the model was loaded with.
+    pub fn options(&self) -> &SparseEncoderOptions {
+        &self.options
+    }
+
+    /// The tower of a side.
+    ///
+    /// # Errors
+    /// If the model was loaded for the other side only.
+    pub fn tower(&self, side: Side) -> Result<&Encoder, Error> {
+        let tower = match side {
+            Side::Query => &self.query,
+            Side::Document => &self.document,
+        };
+        tower.as_ref().ok_or_else(|| {
+            invalid(format!(
+                "{} was loaded for one side only; load it with `only: None` to encode {side:?} texts, too",
+                self.name.display()
+            ))
+        })
+    }
+
+    /// Encodes a query.
+    ///
+    /// # Errors
+    /// If the text cannot be tokenized.
+    pub fn encode_query(&self, text: &str) -> Result<SparseVector, Error> {
+        one(self.tower(Side::Query)?, text)
+    }
+
+    /// Encodes a document.
+    ///
+    /// # Errors
+    /// If the text cannot be tokenized.
+    pub fn encode_document(&self, text: &str) -> Result<SparseVector, Error> {
+        one(self.tower(Side::Document)?, text)
+    }
+
+    /// Encodes queries one after another, a window of texts at a time; vectors come in the order of
+    /// the texts, and memory does not grow with their number.
+    ///
+    /// ```
+    /// use light_splade::{SparseEncoder, SparseEncoderOptions};
+    ///
+    /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+    /// let vectors = encoder.encode_queries(["東京", "cheap flights"]).collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(vectors[0], encoder.encode_query("東京")?);
+    /// # Ok::<(), light_splade::Error>(())
+    /// ```
+    pub fn encode_queries<I>(&self, texts: I) -> EncodedTexts<'_, I::IntoIter>
+    where
+        I: IntoIterator<Item: AsRef<str> + Sync>,
+    {
+        EncodedTexts::new(self.tower(Side::Query), texts.into_iter())
+    }
+
+    /// Encodes documents as [`encode_queries`](Self::encode_queries) does queries.
+    pub fn encode_documents<I>(&self, texts: I) -> EncodedTexts<'_, I::IntoIter>
+    where
+        I: IntoIterator<Item: AsRef<str> + Sync>,
+    {
+        EncodedTexts::new(self.tower(Side::Document), texts.into_iter())
+    }
+
+    /// Encodes records one after another and hands over each id and vector in order: the way for
+    /// collections of any size, with progress and stopping. `take` may fail with an error of its own.
+    ///
+    /// # Errors
+    /// If a record cannot be read or encoded, or `take` fails.
+    pub fn encode_each<D, E>(
+        &self,
+        side: Side,
+        records: D,
+        position: Position,
+        observer: &mut dyn Observer,
+        take: impl FnMut(&str, SparseVector) -> Result<(), E>,
+    ) -> Result<Ended, E>
+    where
+        D: IntoIterator<Item: IntoRecord>,
+        E: From<Error>,
+    {
+        let records = records.into_iter().map(IntoRecord::into_record);
+        let mut records = Records::new(records, position);
+        stream::encode(self.tower(side)?, &mut records, observer, take)
+    }
+
+    /// Encodes a text and tells for each term which token of the text gave it its weight.
+    ///
+    /// # Errors
+    /// If the text cannot be tokenized.
+    pub fn explain(&self, side: Side, text: &str) -> Result<Explanation, Error> {
+        Ok(self.tower(side)?.explain(text)?)
+    }
+
+    /// The tokens of a text as the model reads it, special tokens included, cut off at the longest
+    /// length.
+    ///
+    /// # Errors
+    /// If the text cannot be tokenized.
+    pub fn tokenize(&self, side: Side, text: &str) -> Result<Vec<String>, Error> {
+        let tower = self.tower(side)?;
+        let encoding = tower.tokenizer().encode(text, Some(tower.max_length()))?;
+        Ok(encoding.ids.iter().map(|id| tower.token(TermId(*id))).collect())
+    }
+
+    /// The largest weights of a vector with their tokens, in descending order.
+    pub fn decode(&self, vector: &SparseVector, top_k: usize) -> Vec<(String, f32)> {
+        let terms = vector.by_weight().into_iter().take(top_k);
+        terms.map(|(term, weight)| (self.token(term), weight)).collect()
+    }
+
+    /// The token of a term; `[id]` where the model's vocabulary is larger than the tokenizer's.
+    pub fn token(&self, term: TermId) -> String {
+        self.any().token(term)
+    }
+
+    /// The number of terms of the vocabulary: the dimension of the vectors.
+    pub fn vocab(&self) -> usize {
+        self.any().vocab()
+    }
+
+    /// The score of a document for a query: the dot product of their vectors.
+    pub fn similarity(&self, query: &SparseVector, document: &SparseVector) -> f32 {
+        query.dot(document)
+    }
+
+    /// What each term gives to the score of a document for a query: the products of the weights of
+    /// the terms that both have.
+    pub fn intersection(&self, query: &SparseVector, document: &SparseVector) -> SparseVector {
+        let products = query.iter().map(|(term, weight)| (term, weight * document.weight(term)));
+        let products = products.filter(|(_, product)| *product > 0.0 && product.is_finite());
+        SparseVector::from_pairs(products.collect())
+            .expect("the terms of a vector are distinct and their products positive: this is a bug")
+    }
+
+    /// The share of the vocabulary that a vector has no weight for, from 0 to 1.
+    pub fn sparsity(&self, vector: &SparseVector) -> f64 {
+        1.0 - vector.len() as f64 / self.vocab() as f64
+    }
+
+    /// A tower that is there, for what both have in common.
+    fn any(&self) -> &Encoder {
+        let tower = self.document.as_ref().or(self.query.as_ref());
+        tower.expect("one tower at least is loaded: this is a bug")
+    }
+}
+
+fn one(tower: &Encoder, text: &str) -> Result<SparseVector, Error> {
+    Ok(tower.encode(&[text])?.pop().expect("a text has a vector: this is a bug"))
+}
+
+/// The number of texts that are encoded together.
+const WINDOW: usize = 256;
+
+/// Vectors of texts that are encoded as they are asked for.
+#[derive(Debug)]
+pub struct EncodedTexts<'a, I> {
+    tower: Result<&'a Encoder, Option<Error>>,
+    texts: I,
+    ready: VecDeque<SparseVector>,
+}
+
+impl<'a, I> EncodedTexts<'a, I> {
+    fn new(tower: Result<&'a Encoder, Error>, texts: I) -> Self {
+        Self { tower: tower.map_err(Some), texts, ready: VecDeque::new() }
+    }
+}
+
+impl<I: Iterator<Item: AsRef<str> + Sync>> Iterator for EncodedTexts<'_, I> {
+    type Item = Result<SparseVector, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(vector) = self.ready.pop_front() {
+            return Some(Ok(vector));
+        }
+        let tower = match &mut self.tower {
+            Ok(tower) => *tower,
+            // The error is told once; after it there is nothing.
+            Err(error) => return error.take().map(Err),
+        };
+        let window: Vec<I::Item> = self.texts.by_ref().take(WINDOW).collect();
+        match tower.encode(&window) {
+            Ok(vectors) => self.ready.extend(vectors),
+            Err(error) => {
+                self.tower = Err(None);
+                return Some(Err(error.into()));
+            }
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}

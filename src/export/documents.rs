@@ -1,0 +1,162 @@
+//! The documents of an export, one after another: those that are done are passed over, ids that are
+//! there twice are found, and some vectors are kept to measure quantisation by.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+
+use splade_export::Sample;
+use splade_io::{Event, Observer, Progress};
+use splade_sparse::SparseVector;
+use splade_sparse::files::VectorReader;
+
+use super::ExportOptions;
+use super::terms::TermsOf;
+use crate::error::{Error, invalid};
+use crate::stream::{Counts, Ended};
+
+/// Documents between two calls of the observer.
+const AT_A_TIME: u64 = 1000;
+/// Documents that scores are compared on.
+const SAMPLE: usize = 1000;
+
+/// The documents of a call.
+pub(super) struct Documents<'a> {
+    options: &'a ExportOptions,
+    terms: &'a TermsOf,
+    /// Rows at which a finished part ends, and the id of the last one.
+    done: Vec<(u64, String)>,
+    /// Hashes of the ids so far; two of 10 million ids have the same with a chance of 1 in 370,000.
+    ids: HashSet<u64>,
+    sample: Sample,
+    example: Option<SparseVector>,
+}
+
+impl<'a> Documents<'a> {
+    /// `done` are the parts that an earlier run finished.
+    pub(super) fn open(
+        options: &'a ExportOptions,
+        terms: &'a TermsOf,
+        done: Vec<(u64, String)>,
+    ) -> Self {
+        let (ids, sample) = (HashSet::new(), Sample::new(SAMPLE));
+        Self { options, terms, done, ids, sample, example: None }
+    }
+
+    /// Hands over the documents that are not done, with their numbers.
+    pub(super) fn each(
+        &mut self,
+        observer: &mut dyn Observer,
+        mut take: impl FnMut(u64, &str, &SparseVector, &mut dyn Observer) -> Result<(), Error>,
+    ) -> Result<Ended, Error> {
+        let passed = self.done.last().map_or(0, |(rows, _)| *rows);
+        if passed > 0 {
+            observer.event(Event::Note(&format!("{passed} documents are done already")));
+        }
+        let mut done = std::mem::take(&mut self.done).into_iter().peekable();
+        let term = |key: &str| self.terms.term(key);
+        let mut progress = Counts::new("documents", None);
+        observer.event(progress.event(false));
+        let (mut rows, mut ended) = (0, Ended::Whole);
+        for row in VectorReader::open(&self.options.vectors, &term)? {
+            let row = row.map_err(self.terms.unreadable())?;
+            self.terms.check(&row)?;
+            if self.options.check_ids && !self.ids.insert(hash(&row.id)) {
+                return Err(invalid(format!(
+                    "document {:?} is there twice; leave one out, or give --no-id-check if the \
+                     engine may take both",
+                    row.id
+                )));
+            }
+            self.sample.offer(&row.vector);
+            if self.example.is_none() && !row.vector.is_empty() {
+                self.example = Some(row.vector.clone());
+            }
+            if rows >= passed {
+                take(rows, &row.id, &row.vector, observer)?;
+            }
+            rows += 1;
+            if let Some((_, last)) = done.next_if(|(until, _)| *until == rows)
+                && last != row.id
+            {
+                return Err(invalid(format!(
+                    "the vectors have changed since the export was begun: number {rows} had the id \
+                     {last:?}, now {:?}",
+                    row.id
+                )));
+            }
+            if rows.is_multiple_of(AT_A_TIME) {
+                progress.add(AT_A_TIME as usize, 0, None);
+                observer.event(progress.event(false));
+                if observer.stop() {
+                    ended = Ended::Stopped;
+                    break;
+                }
+            }
+        }
+        if let Some((until, _)) = done.peek().filter(|_| ended == Ended::Whole) {
+            return Err(invalid(format!(
+                "the vectors have changed since the export was begun: they end before number {until}"
+            )));
+        }
+        progress.add((rows % AT_A_TIME) as usize, 0, None);
+        observer.event(progress.event(true));
+        Ok(ended)
+    }
+
+    /// The first vector that has a term.
+    pub(super) fn example(&self) -> Option<&SparseVector> {
+        self.example.as_ref()
+    }
+
+    /// Vectors that stand for all.
+    pub(super) fn sample(&self) -> &[SparseVector] {
+        self.sample.vectors()
+    }
+}
+
+fn hash(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Opens the inputs and looks at the first row of each kind, so that wrong ones leave no trace.
+pub(super) fn check_inputs(options: &ExportOptions, terms: &TermsOf) -> Result<(), Error> {
+    let term = |key: &str| terms.term(key);
+    for paths in [&options.vectors, &options.queries] {
+        if let Some(row) = VectorReader::open(paths, &term)?.next() {
+            terms.check(&row.map_err(terms.unreadable())?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The largest weight of vectors, for targets that need it before the first.
+pub(super) fn largest_weight(
+    paths: &[PathBuf],
+    terms: &TermsOf,
+    observer: &mut dyn Observer,
+) -> Result<f32, Error> {
+    let doing = "looking for the largest weight";
+    observer.event(Event::Note(doing));
+    let term = |key: &str| terms.term(key);
+    let mut largest = 0.0f32;
+    let mut progress = Progress { doing, unit: "vectors", ..Progress::default() };
+    for row in VectorReader::open(paths, &term)? {
+        let row = row.map_err(terms.unreadable())?;
+        largest = row.vector.weights().iter().fold(largest, |a, b| a.max(*b));
+        progress.done += 1;
+        if progress.done.is_multiple_of(AT_A_TIME) {
+            observer.event(Event::Progress(progress));
+            if observer.stop() {
+                return Err(Error::Stopped { kept: "this call has written nothing".to_owned() });
+            }
+        }
+    }
+    observer.event(Event::Progress(Progress { finished: true, ..progress }));
+    match largest > 0.0 {
+        true => Ok(largest),
+        false => Err(invalid("no vector has a weight above zero")),
+    }
+}

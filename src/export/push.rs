@@ -1,0 +1,105 @@
+//! Documents straight to a server.
+
+use splade_export::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Server};
+use splade_io::{Event, FileError, Observer};
+
+use super::documents::{Documents, check_inputs};
+use super::target::Chosen;
+use super::terms::TermsOf;
+use super::{ExportOptions, Exported, PushTarget, begin_folder, queries};
+use crate::error::{Error, invalid};
+use crate::stream::Ended;
+
+pub(super) fn run(
+    options: &ExportOptions,
+    terms: &TermsOf,
+    chosen: &Chosen,
+    push: &PushTarget,
+    observer: &mut dyn Observer,
+) -> Result<Exported, Error> {
+    let Some(server) = chosen.server.as_deref() else {
+        return Err(invalid("this target is no server; leave out its address"));
+    };
+    let (out, target) = (&options.out, &chosen.target);
+    if options.shard_rows.is_some() {
+        return Err(invalid(
+            "--shard-rows is for files of documents; with --push give --batch-documents",
+        ));
+    }
+    check_inputs(options, terms)?;
+    begin_folder(options, target, &[])?;
+    let client = Client::new(&push.url, client_options(server, push)?)?;
+    let settings = PushOptions {
+        index: push.index.clone(),
+        documents: push.batch_documents,
+        bytes: push.batch_bytes,
+        resume: options.resume,
+        append: push.append,
+        settings: super::settings(options, &chosen.settings),
+        tokens: terms.tokens().to_vec(),
+    };
+    let more = "go on with --resume";
+    let mut pusher = keeping(
+        if options.resume { more } else { "nothing is sent yet" },
+        Pusher::open(out, &client, server, settings, observer),
+    )?;
+    if pusher.is_complete() {
+        observer.event(Event::Note("all documents are there already"));
+        return taken(&pusher, server, true);
+    }
+    let queries = queries::write(options, terms, target, observer)?;
+    target.complete(out, &[])?;
+    let (rows, last_id) = pusher.done();
+    let done = if rows > 0 { vec![(rows, last_id.to_owned())] } else { Vec::new() };
+    let mut documents = Documents::open(options, terms, done);
+    let ended = documents.each(observer, |row, id, vector, observer| {
+        keeping(more, pusher.put(row, id, vector, observer))
+    })?;
+    if ended == Ended::Stopped {
+        let done = pusher.pushed().documents;
+        return Err(Error::Stopped { kept: format!("{done} documents are done; {more}") });
+    }
+    let pushed = keeping(more, pusher.finish(observer))?;
+    if let Some(document) = documents.example().filter(|_| options.queries.is_empty()) {
+        queries::write_example(options, target, document)?;
+    }
+    let (url, count) = (&push.url, pushed.documents - pushed.rejected);
+    observer.event(Event::Note(&format!("{url}: {count} documents are in {}", push.index)));
+    queries::tell_effect(&target.quantisation(), &queries, &documents, observer);
+    taken(&pusher, server, false)
+}
+
+fn client_options(server: &dyn Server, push: &PushTarget) -> Result<ClientOptions, Error> {
+    let read = |path: &std::path::PathBuf| {
+        std::fs::read(path).map_err(FileError::io("read", path)).map_err(Error::from)
+    };
+    let key = push.api_key.as_ref().filter(|key| !key.is_empty());
+    Ok(ClientOptions {
+        key: key.map(|key| server.key(key)),
+        authorities: push.ca_file.as_ref().map(read).transpose()?,
+        retries: push.retries,
+        ..ClientOptions::default()
+    })
+}
+
+/// How many documents the server has, or an error where it refused some.
+fn taken(pusher: &Pusher<'_>, server: &dyn Server, was_complete: bool) -> Result<Exported, Error> {
+    let pushed = pusher.pushed();
+    match pushed.rejected {
+        0 => Ok(Exported { documents: pushed.documents, was_complete }),
+        count => Err(invalid(format!(
+            "the server refused {count} documents; they are with its reasons in {}, which can be \
+             pushed as --vectors from another folder with {}",
+            pusher.rejects().display(),
+            server.append()
+        ))),
+    }
+}
+
+/// Says what is kept where the observer ended a wait.
+fn keeping<T>(kept: &str, result: Result<T, PushError>) -> Result<T, Error> {
+    result.map_err(|error| match error {
+        PushError::Stopped => Error::Stopped { kept: kept.to_owned() },
+        error => error.into(),
+    })
+}

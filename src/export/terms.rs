@@ -1,0 +1,127 @@
+//! What the terms of vectors are called: tokens of a model or of a file, or ids.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use splade_export::TermNames;
+use splade_io::{Event, Observer};
+use splade_model::Side;
+use splade_sparse::TermId;
+use splade_sparse::files::{FileError, Lines, VectorReader, VectorRow};
+use splade_text::TokenizerOptions;
+
+use super::ExportOptions;
+use crate::encode_files::TermKeys;
+use crate::error::{Error, invalid};
+use crate::model::Vocabulary;
+
+/// The vocabulary of vectors.
+pub(super) struct TermsOf {
+    /// In the order of the ids; empty if nothing is known.
+    tokens: Vec<String>,
+    ids: HashMap<String, TermId>,
+    by_ids: bool,
+}
+
+impl TermsOf {
+    /// Reads the tokens of the model or file that was named.
+    pub(super) fn open(
+        options: &ExportOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let tokens = match (&options.model, &options.tokens) {
+            (Some(model), _) => {
+                let tokenizer = TokenizerOptions::default();
+                Vocabulary::open(model, Side::Document, &tokenizer, observer)?.tokens()
+            }
+            (None, Some(path)) => read(path)?,
+            (None, None) => Vec::new(),
+        };
+        let mut ids = HashMap::with_capacity(tokens.len());
+        for (id, token) in (0..).zip(&tokens) {
+            ids.entry(token.clone()).or_insert(TermId(id));
+        }
+        Ok(Self { tokens, ids, by_ids: options.terms == TermKeys::Ids })
+    }
+
+    /// Number of terms, where it is known.
+    pub(super) fn size(&self) -> Option<usize> {
+        (!self.tokens.is_empty()).then_some(self.tokens.len())
+    }
+
+    /// Number of terms, or what was typed in its place.
+    pub(super) fn dimensions(&self, typed: Option<usize>) -> Result<usize, Error> {
+        match (self.size(), typed) {
+            (Some(size), Some(typed)) if size != typed => Err(invalid(format!(
+                "--dimensions is {typed}, but the vocabulary has {size} terms"
+            ))),
+            (size, typed) => size.or(typed).ok_or_else(|| {
+                invalid(
+                    "the target needs the number of terms; give --model, --tokens or --dimensions",
+                )
+            }),
+        }
+    }
+
+    /// What a target is to call the terms.
+    pub(super) fn names(&self, observer: &mut dyn Observer) -> Result<TermNames, Error> {
+        if self.by_ids {
+            return Ok(TermNames::ids());
+        }
+        if self.tokens.is_empty() {
+            observer.event(Event::Note(
+                "note: terms are called by their ids; --model or --tokens gives their tokens",
+            ));
+            return Ok(TermNames::ids());
+        }
+        let names = TermNames::tokens(self.tokens.clone());
+        names.map_err(|message| invalid(format!("{message} (--terms ids)")))
+    }
+
+    /// In the order of the ids; empty if they are not known.
+    #[cfg(feature = "push")]
+    pub(super) fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
+    /// The term of a key of NDJSON.
+    pub(super) fn term(&self, key: &str) -> Option<TermId> {
+        match self.tokens.is_empty() {
+            true => VectorReader::id(key),
+            false => self.ids.get(key).copied(),
+        }
+    }
+
+    /// Checks that a vector has no terms but these.
+    pub(super) fn check(&self, row: &VectorRow) -> Result<(), Error> {
+        match (row.vector.terms().last(), self.size()) {
+            (Some(term), Some(size)) if term.0 as usize >= size => Err(invalid(format!(
+                "vector {:?} has the term {term}, but the vocabulary {size} terms; give the model \
+                 that made the vectors",
+                row.id
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Wraps the error of a row with what to do about keys that are no terms.
+    pub(super) fn unreadable(&self) -> impl FnOnce(FileError) -> Error {
+        let doing = match self.tokens.is_empty() {
+            true => "cannot read the vectors; if their keys are tokens, give --model or --tokens",
+            false => "cannot read the vectors",
+        };
+        move |error: FileError| Error::during(doing)(error.into())
+    }
+}
+
+/// The lines of a file, which are tokens.
+fn read(path: &Path) -> Result<Vec<String>, Error> {
+    let (mut lines, mut tokens) = (Lines::open(path)?, Vec::new());
+    while let Some(line) = lines.next_line()? {
+        tokens.push(line);
+    }
+    match tokens.is_empty() {
+        true => Err(invalid(format!("{} has no tokens", path.display()))),
+        false => Ok(tokens),
+    }
+}

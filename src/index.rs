@@ -1,0 +1,391 @@
+//! An index of documents: built, changed and checked.
+
+use std::path::{Path, PathBuf};
+
+use splade_index::{
+    Index as VectorIndex, IndexInfo, IndexOptions as VectorIndexOptions, IndexWriter, Verified,
+    WeightFormat, WriterOptions,
+};
+use splade_io::Observer;
+use splade_model::{Encoder, EncoderOptions, Side};
+use splade_sparse::SparseVector;
+use splade_sparse::files::VectorReader;
+
+use crate::encoder::SparseEncoder;
+use crate::error::{Error, invalid};
+use crate::model::Vocabulary;
+use crate::provenance::Provenance;
+use crate::pruning::Pruning;
+use crate::stream::{self, Counts, Ended, Records};
+use crate::texts::{IntoRecord, Position};
+
+/// Settings of a new index.
+#[derive(Debug, Clone)]
+pub struct IndexOptions {
+    /// How weights are kept: 8 bits, 16-bit floats, or exactly.
+    pub weights: WeightFormat,
+    /// Which weights of a document are kept at all.
+    pub pruning: Pruning,
+    /// The tower that encodes the documents.
+    pub side: Side,
+    /// The bytes that documents may take in memory until they are written, about.
+    pub memory: usize,
+    /// The number of threads that write; all cores if none.
+    pub threads: Option<usize>,
+    /// Leaves documents as they are that the last commit has; others are added.
+    pub new_only: bool,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        let WriterOptions { memory, threads } = WriterOptions::default();
+        Self {
+            weights: WeightFormat::U8,
+            pruning: Pruning::default(),
+            side: Side::Document,
+            memory,
+            threads,
+            new_only: false,
+        }
+    }
+}
+
+impl IndexOptions {
+    /// How the writer of the index works.
+    pub(crate) fn writer(&self) -> WriterOptions {
+        WriterOptions { memory: self.memory, threads: self.threads }
+    }
+}
+
+/// An index of documents in a folder, open for changes.
+///
+/// Changes are collected and written by [`commit`](Self::commit); what is not committed is gone with
+/// the value. Readers see the last commit and are never disturbed. An index has one writer at a
+/// time, which holds its lock.
+///
+/// ```
+/// use light_splade::{Index, IndexOptions, SearchOptions, Searcher, SparseEncoder};
+/// use light_splade::SparseEncoderOptions;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("index");
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let mut index = Index::create(&path, &encoder, &IndexOptions::default())?;
+/// let documents = [("tokyo", "日本の首都は東京です。"), ("osaka", "大阪万博は2025年に開催されます。")];
+/// index.upsert(&encoder, documents, &mut ())?;
+/// index.commit()?;
+/// assert!(index.delete("osaka"));
+/// assert_eq!(index.commit()?.documents, 1);
+/// drop(index);
+///
+/// let searcher = Searcher::open(&path, Some(encoder))?;
+/// let hits = searcher.search("首都", &SearchOptions::default())?;
+/// assert_eq!(hits[0].id, "tokyo");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Index {
+    folder: PathBuf,
+    writer: IndexWriter,
+    provenance: Provenance,
+    /// The last commit, where documents that it has stay as they are.
+    known: Option<VectorIndex>,
+    /// The number of documents that were put since the index was opened.
+    put: u64,
+}
+
+impl Index {
+    /// Begins an index of a model's vectors in a folder that is empty or does not exist.
+    ///
+    /// # Errors
+    /// If there is an index already, another writer, or the folder cannot be written.
+    pub fn create(
+        folder: impl AsRef<Path>,
+        encoder: &SparseEncoder,
+        options: &IndexOptions,
+    ) -> Result<Self, Error> {
+        let tower = encoder.tower(options.side)?;
+        let tower_options = encoder.options().tower(options.side);
+        let provenance = Provenance::of(encoder.name(), tower, &tower_options, &options.pruning);
+        Self::create_with(folder.as_ref(), provenance, options)
+    }
+
+    /// Begins an index of vectors that come from elsewhere; `provenance` says what is known of them.
+    ///
+    /// # Errors
+    /// If there is an index already, another writer, or the folder cannot be written.
+    pub fn create_with(
+        folder: &Path,
+        provenance: Provenance,
+        options: &IndexOptions,
+    ) -> Result<Self, Error> {
+        let settings = provenance.to_json();
+        let vectors = VectorIndexOptions { weights: options.weights, settings };
+        let writer = IndexWriter::create(folder, vectors, options.writer())?;
+        Ok(Self { folder: folder.to_path_buf(), writer, provenance, known: None, put: 0 })
+    }
+
+    /// Opens an index for changes.
+    ///
+    /// # Errors
+    /// If there is none, it is damaged, or has another writer.
+    pub fn open(folder: impl AsRef<Path>, options: &IndexOptions) -> Result<Self, Error> {
+        let folder = folder.as_ref().to_path_buf();
+        let last = VectorIndex::open(&folder)?;
+        let provenance = Provenance::from_json(last.settings());
+        let writer = IndexWriter::open(&folder, options.writer())?;
+        let known = options.new_only.then_some(last);
+        Ok(Self { folder, writer, provenance, known, put: 0 })
+    }
+
+    /// The folder of the index.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the index knows of the model of its vectors.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// The number of documents that were added or replaced since the index was opened.
+    pub fn put(&self) -> u64 {
+        self.put
+    }
+
+    /// Encodes documents and adds them; a document whose id is there is replaced. Returns the number
+    /// of documents.
+    ///
+    /// # Errors
+    /// If a document cannot be read, encoded or written, the encoder's tokens are not those of the
+    /// index, or the observer asks to stop. What was added before that is part of the next commit.
+    pub fn upsert<D>(
+        &mut self,
+        encoder: &SparseEncoder,
+        documents: D,
+        observer: &mut dyn Observer,
+    ) -> Result<u64, Error>
+    where
+        D: IntoIterator<Item: IntoRecord>,
+    {
+        self.upsert_read(encoder, documents, Position::default(), observer)
+    }
+
+    /// Does the same with documents whose source tells how far it has been read, so that the
+    /// observer hears of it.
+    ///
+    /// # Errors
+    /// As [`upsert`](Self::upsert).
+    pub fn upsert_read<D>(
+        &mut self,
+        encoder: &SparseEncoder,
+        documents: D,
+        position: Position,
+        observer: &mut dyn Observer,
+    ) -> Result<u64, Error>
+    where
+        D: IntoIterator<Item: IntoRecord>,
+    {
+        let (side, pruning) = match &self.provenance.encoding {
+            Some(encoding) => (encoding.side, encoding.pruning),
+            None => (Side::Document, Pruning::default()),
+        };
+        let tower = encoder.tower(side)?;
+        self.provenance.check(encoder.name(), tower.tokenizer().len())?;
+        let documents = documents.into_iter().map(IntoRecord::into_record);
+        let records = Records::new(documents, position);
+        self.put_all(Documents::Texts { encoder: tower, records, pruning }, observer)
+    }
+
+    /// Adds the vectors of files or folders that were written by `encode`. Keys of NDJSON are tokens
+    /// of the vocabulary, or ids without one. Returns the number of vectors.
+    ///
+    /// # Errors
+    /// If a vector cannot be read or written, has a term outside the vocabulary, or the observer
+    /// asks to stop. What was added before that is part of the next commit.
+    pub fn upsert_vectors(
+        &mut self,
+        paths: Vec<PathBuf>,
+        vocabulary: Option<&Vocabulary>,
+        observer: &mut dyn Observer,
+    ) -> Result<u64, Error> {
+        self.put_all(Documents::Vectors { paths, vocabulary }, observer)
+    }
+
+    /// Adds a vector, or replaces the one with this id.
+    ///
+    /// # Errors
+    /// If the id is too long or the index cannot be written.
+    pub fn upsert_vector(&mut self, id: &str, vector: &SparseVector) -> Result<(), Error> {
+        self.writer.put(id, vector)?;
+        self.put += 1;
+        Ok(())
+    }
+
+    /// Deletes a document; returns whether it was there.
+    pub fn delete(&mut self, id: &str) -> bool {
+        self.writer.delete(id)
+    }
+
+    /// Writes all changes, so that readers that open the index from now on see them.
+    ///
+    /// # Errors
+    /// If the index cannot be written; then the last commit stays.
+    pub fn commit(&mut self) -> Result<IndexInfo, Error> {
+        Ok(self.writer.commit()?)
+    }
+
+    /// Commits and rewrites all documents into as few files as possible, without the deleted ones.
+    ///
+    /// # Errors
+    /// If the index cannot be read or written; then the last commit stays.
+    pub fn merge(&mut self) -> Result<IndexInfo, Error> {
+        Ok(self.writer.merge()?)
+    }
+
+    /// Reads every byte of the last commit and compares it with its checksum.
+    ///
+    /// # Errors
+    /// If the index is damaged; the message names the file.
+    pub fn verify(folder: impl AsRef<Path>) -> Result<Verified, Error> {
+        Ok(splade_index::verify(folder.as_ref())?)
+    }
+
+    fn put_all(
+        &mut self,
+        documents: Documents<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<u64, Error> {
+        let before = self.put;
+        let (put, writer) = (&mut self.put, &mut self.writer);
+        let ended = documents.each(self.known.as_ref(), observer, |id, vector| {
+            writer.put(id, vector)?;
+            *put += 1;
+            Ok(())
+        })?;
+        let added = self.put - before;
+        match ended {
+            Ended::Whole => Ok(added),
+            Ended::Stopped => {
+                Err(Error::Stopped { kept: format!("{added} documents can be committed") })
+            }
+        }
+    }
+
+    /// Removes a new index that was never committed. Files that are not the index's stay, and so does
+    /// the folder where it has any.
+    ///
+    /// # Errors
+    /// If a file cannot be removed.
+    pub fn abandon(self) -> Result<(), Error> {
+        Ok(self.writer.abandon()?)
+    }
+}
+
+/// Encodes documents into a new index: the one way to build an index of a model's texts. `look` sees
+/// every vector. Where it fails, nothing of the index is left.
+pub(crate) fn build_new(
+    folder: &Path,
+    (name, encoder, encoder_options): (&Path, &Encoder, &EncoderOptions),
+    options: &IndexOptions,
+    records: Records<'_>,
+    observer: &mut dyn Observer,
+    mut look: impl FnMut(&SparseVector) -> Result<(), Error>,
+) -> Result<VectorIndex, Error> {
+    let provenance = Provenance::of(name, encoder, encoder_options, &options.pruning);
+    let mut index = Index::create_with(folder, provenance, options)?;
+    let documents = Documents::Texts { encoder, records, pruning: options.pruning };
+    let writer = &mut index.writer;
+    let ended = documents.each(None, observer, |id, vector| {
+        look(vector)?;
+        Ok(writer.put(id, vector)?)
+    });
+    if let Err(error) = ended.and_then(Ended::or_nothing) {
+        index.abandon()?;
+        return Err(error);
+    }
+    index.commit()?;
+    drop(index);
+    Ok(VectorIndex::open(folder)?)
+}
+
+/// The number of vectors between two looks at the observer.
+const VECTORS_AT_A_TIME: usize = 1000;
+
+/// Documents that wait to be indexed: texts to encode, or vectors in files.
+pub(crate) enum Documents<'a> {
+    /// Texts, and what encodes them.
+    Texts {
+        /// The tower.
+        encoder: &'a Encoder,
+        /// The texts.
+        records: Records<'a>,
+        /// Which weights are kept.
+        pruning: Pruning,
+    },
+    /// Files or folders of vectors; keys of NDJSON are tokens of the vocabulary, or ids if there is
+    /// none.
+    Vectors {
+        /// The files.
+        paths: Vec<PathBuf>,
+        /// The model's tokens.
+        vocabulary: Option<&'a Vocabulary>,
+    },
+}
+
+impl<'a> Documents<'a> {
+    /// Hands over the documents one after another, but not those that `known` has.
+    pub(crate) fn each(
+        self,
+        known: Option<&'a VectorIndex>,
+        observer: &mut dyn Observer,
+        mut take: impl FnMut(&str, &SparseVector) -> Result<(), Error>,
+    ) -> Result<Ended, Error> {
+        match self {
+            Self::Texts { encoder, mut records, pruning } => {
+                if let Some(known) = known {
+                    records = records.filtered(move |id| known.vector(id).is_none());
+                }
+                stream::encode(encoder, &mut records, observer, |id, vector| {
+                    take(id, &pruning.apply(vector))
+                })
+            }
+            Self::Vectors { paths, vocabulary } => {
+                let term = |key: &str| match vocabulary {
+                    Some(vocabulary) => vocabulary.term(key),
+                    None => VectorReader::id(key),
+                };
+                let size = vocabulary.map_or(usize::MAX, Vocabulary::size);
+                let mut counts = Counts::new("vectors", None);
+                observer.event(counts.event(false));
+                let mut waiting = 0;
+                let mut ended = Ended::Whole;
+                for row in VectorReader::open(&paths, &term)? {
+                    let row = row?;
+                    if let Some(term) = row.vector.terms().last().filter(|t| t.0 as usize >= size) {
+                        return Err(invalid(format!(
+                            "vector {:?} has the term {term}, but the model {size} terms; give the \
+                             model that made the vectors",
+                            row.id
+                        )));
+                    }
+                    if known.is_none_or(|known| known.vector(&row.id).is_none()) {
+                        take(&row.id, &row.vector)?;
+                    }
+                    waiting += 1;
+                    if waiting == VECTORS_AT_A_TIME {
+                        counts.add(std::mem::take(&mut waiting), 0, None);
+                        observer.event(counts.event(false));
+                        if observer.stop() {
+                            ended = Ended::Stopped;
+                            break;
+                        }
+                    }
+                }
+                counts.add(waiting, 0, None);
+                observer.event(counts.event(true));
+                Ok(ended)
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What a model is: its layout, its towers and their sizes, read without running it.
+
+use std::fmt;
+use std::path::Path;
+
+use splade_io::Observer;
+use splade_model::architecture::ArchitectureConfig;
+use splade_model::folder::{Layout, Method, Table, Tower};
+use splade_model::weights::Weights;
+use splade_model::{ModelFolder, Side};
+use splade_text::{Tokenizer, TokenizerOptions};
+
+use crate::error::Error;
+use crate::model::{folder_name, model_folder};
+
+/// What [`inspect`] tells of a model. Its text is a table for people.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ModelDescription {
+    /// The name of the model: that of its folder, or the name that it was found by.
+    pub name: String,
+    /// How the folder is laid out.
+    pub layout: Layout,
+    /// The towers: one that serves documents and queries, or one for documents and one for queries.
+    pub towers: Vec<TowerDescription>,
+}
+
+/// What a tower of a model is.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TowerDescription {
+    /// The side that the tower encodes; none where it serves both.
+    pub side: Option<Side>,
+    /// How it makes vectors.
+    pub method: TowerMethod,
+    /// The name of the tokenizer's kind.
+    pub tokenizer: String,
+    /// The number of tokens that the tokenizer knows.
+    pub tokens: usize,
+    /// The text that is put before every query; empty where none is, or where the tower serves
+    /// documents only.
+    pub query_prompt: String,
+    /// The text that is put before every document; empty where none is, or where the tower serves
+    /// queries only.
+    pub document_prompt: String,
+}
+
+/// How a tower makes vectors.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum TowerMethod {
+    /// A masked language model runs over the text.
+    #[non_exhaustive]
+    Network {
+        /// The name of the architecture.
+        architecture: String,
+        /// The number of layers.
+        layers: usize,
+        /// The width of the hidden states.
+        hidden: usize,
+        /// The number of attention heads.
+        heads: usize,
+        /// The number of parameters in the file of weights.
+        parameters: usize,
+        /// The name of the file of weights.
+        file: String,
+        /// The number of terms of the vocabulary: the dimension of the vectors.
+        vocab: usize,
+        /// The longest text in tokens.
+        max_tokens: usize,
+        /// How the tokens of a text are pooled, and how weights are saturated.
+        pooling: String,
+    },
+    /// The weight of each token is looked up in a table; no model runs.
+    #[non_exhaustive]
+    Table {
+        /// The name of the file with the weights.
+        file: String,
+    },
+}
+
+/// Describes a model by its name: the built-in model's, a folder, or a name at the hub.
+///
+/// ```
+/// use light_splade::inspect;
+///
+/// let description = inspect("mini-ja-en".as_ref(), &mut ())?;
+/// assert_eq!(description.towers.len(), 1);
+/// println!("{description}");
+/// # Ok::<(), light_splade::Error>(())
+/// ```
+///
+/// # Errors
+/// If the model cannot be found, fetched or read.
+pub fn inspect(name: &Path, observer: &mut dyn Observer) -> Result<ModelDescription, Error> {
+    let path = model_folder(name, observer)?;
+    let folder = ModelFolder::open(&path).map_err(|error| {
+        Error::during(format!("cannot read the model {}", name.display()))(error.into())
+    })?;
+    let shown = match path == name {
+        true => folder_name(&path),
+        false => name.display().to_string(),
+    };
+    let towers = match folder.shares_towers() {
+        true => {
+            let mut tower = describe(&folder.document, None)?;
+            tower.query_prompt.clone_from(&folder.query.prompt);
+            vec![tower]
+        }
+        false => vec![
+            describe(&folder.document, Some(Side::Document))?,
+            describe(&folder.query, Some(Side::Query))?,
+        ],
+    };
+    Ok(ModelDescription { name: shown, layout: folder.layout, towers })
+}
+
+fn describe(tower: &Tower, side: Option<Side>) -> Result<TowerDescription, Error> {
+    let tokenizer = Tokenizer::from_dir(&tower.dir, &TokenizerOptions::default())?;
+    let method = match &tower.method {
+        Method::MaskedLm { pooling, saturation } => {
+            let config = ArchitectureConfig::open(&tower.dir)?;
+            let weights = Weights::open(&tower.dir)?;
+            let (hidden, layers, heads) = config.shape();
+            let shapes = weights.names().filter_map(|name| weights.shape(name));
+            let own = tower.max_seq_length.or(tokenizer.model_max_length());
+            let limit = config.max_tokens();
+            TowerMethod::Network {
+                architecture: config.name().to_string(),
+                layers,
+                hidden,
+                heads,
+                parameters: shapes.map(|shape| shape.iter().product::<usize>()).sum(),
+                file: folder_name(weights.path()),
+                vocab: config.vocab(),
+                max_tokens: own.unwrap_or(limit).min(limit),
+                pooling: format!("{pooling:?}, {saturation:?}"),
+            }
+        }
+        Method::Lookup(table) => {
+            let (Table::Tensor(path) | Table::Json(path)) = table;
+            TowerMethod::Table { file: folder_name(path) }
+        }
+    };
+    let prompt = |other: Side| match side == Some(other) {
+        true => String::new(),
+        false => tower.prompt.clone(),
+    };
+    Ok(TowerDescription {
+        side,
+        method,
+        tokenizer: tokenizer.kind().to_string(),
+        tokens: tokenizer.len(),
+        query_prompt: prompt(Side::Document),
+        document_prompt: prompt(Side::Query),
+    })
+}
+
+impl ModelDescription {
+    /// The description as rows of a name and a value; both are empty between two towers.
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
+        let layout = match self.layout {
+            Layout::MaskedLm => "masked language model",
+            Layout::SentenceTransformers => "sentence-transformers sparse encoder",
+            Layout::TwoTower => "light-splade, with an encoder of its own for queries",
+            Layout::OpenSearch => "OpenSearch, with a table for queries",
+        };
+        let mut rows = vec![("model", self.name.clone()), ("layout", layout.to_owned())];
+        for tower in &self.towers {
+            if let Some(side) = tower.side {
+                let encodes = match side {
+                    Side::Document => "documents",
+                    Side::Query => "queries",
+                };
+                rows.push(("", String::new()));
+                rows.push(("encodes", encodes.to_owned()));
+            }
+            tower.add_rows(&mut rows);
+        }
+        rows
+    }
+}
+
+impl TowerDescription {
+    fn add_rows(&self, rows: &mut Vec<(&'static str, String)>) {
+        let tokenizer = format!("{}, {} tokens", self.tokenizer, self.tokens);
+        match &self.method {
+            TowerMethod::Network {
+                architecture,
+                layers,
+                hidden,
+                heads,
+                parameters,
+                file,
+                vocab,
+                max_tokens,
+                pooling,
+            } => {
+                let shape = format!("{layers} layers, hidden {hidden}, {heads} heads");
+                let millions = *parameters as f64 / 1e6;
+                rows.push(("architecture", format!("{architecture}: {shape}")));
+                rows.push(("parameters", format!("{millions:.1} million in {file}")));
+                rows.push(("vocabulary", format!("{vocab} terms")));
+                rows.push(("tokenizer", tokenizer));
+                rows.push(("max tokens", max_tokens.to_string()));
+                rows.push(("pooling", pooling.clone()));
+            }
+            TowerMethod::Table { file } => {
+                rows.push(("weights", format!("looked up in {file}, no model runs")));
+                rows.push(("tokenizer", tokenizer));
+            }
+        }
+        let (query, document) = match self.side {
+            None => ("query prompt", "document prompt"),
+            Some(_) => ("prompt", "prompt"),
+        };
+        for (key, prompt) in [(query, &self.query_prompt), (document, &self.document_prompt)] {
+            if !prompt.is_empty() {
+                rows.push((key, format!("{prompt:?}")));
+            }
+        }
+    }
+}
+
+impl fmt::Display for ModelDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (key, value) in self.rows() {
+            writeln!(f, "{}", format!("{key:15} {value}").trim_end())?;
+        }
+        Ok(())
+    }
+}

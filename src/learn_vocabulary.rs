@@ -1,0 +1,213 @@
+//! WordPiece vocabularies that are learned from texts.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use splade_io::{Event, NewFolder, Observer, is_free};
+use splade_text::{Vocabulary, WordCounts, WordKind, WordSplitter};
+
+use crate::error::{Error, invalid};
+use crate::stream::Counts;
+use crate::texts::{TextOptions, Texts};
+
+/// The number of bytes of texts whose words are counted at once.
+const WINDOW: usize = 4 << 20;
+
+/// Settings of [`learn_vocabulary`].
+#[derive(Debug, Clone)]
+pub struct VocabularyOptions {
+    /// The files and folders of texts; see [`Texts`].
+    pub inputs: Vec<PathBuf>,
+    /// The field of the text in NDJSON; `title` and `text` if none is named.
+    pub text_field: Option<String>,
+    /// The folder for the tokenizer; it must not exist, or be empty.
+    pub output: PathBuf,
+    /// How texts become words.
+    pub words: WordKind,
+    /// The number of tokens of the vocabulary, special ones included.
+    pub size: usize,
+    /// The number of characters that are kept, the most frequent ones; words with others are
+    /// unknown. A quarter of the size if none is given.
+    pub alphabet: Option<usize>,
+    /// Pairs of pieces that are seen less often are not joined.
+    pub min_frequency: u64,
+    /// Lower-cases texts, and without MeCab strips their accents.
+    pub lowercase: bool,
+    /// The longest text of a model with this vocabulary, in tokens.
+    pub max_length: usize,
+    /// Does nothing if the folder exists already and is complete.
+    pub resume: bool,
+}
+
+impl Default for VocabularyOptions {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            text_field: None,
+            output: PathBuf::new(),
+            words: WordKind::Mecab,
+            size: 16_000,
+            alphabet: None,
+            min_frequency: 2,
+            lowercase: false,
+            max_length: 512,
+            resume: false,
+        }
+    }
+}
+
+/// What [`learn_vocabulary`] learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LearnedVocabulary {
+    /// The number of tokens.
+    pub tokens: usize,
+    /// The number of different words of the texts.
+    pub words: usize,
+    /// The number of words that were left out for rare characters or their length.
+    pub left_out: usize,
+}
+
+/// Learns a WordPiece vocabulary from texts and writes it as a tokenizer's folder, which appears once
+/// it is complete. Returns nothing where the folder was complete already and
+/// [`resume`](VocabularyOptions::resume) is set.
+///
+/// ```
+/// use light_splade::{VocabularyOptions, WordKind, learn_vocabulary};
+///
+/// let folder = tempfile::tempdir()?;
+/// let options = VocabularyOptions {
+///     inputs: vec![concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir/corpus.jsonl").into()],
+///     output: folder.path().join("tokenizer"),
+///     words: WordKind::Bert,
+///     size: 300,
+///     ..VocabularyOptions::default()
+/// };
+/// let learned = learn_vocabulary(&options, &mut ())?.expect("the folder is new");
+/// assert!(learned.tokens <= 300);
+/// assert!(options.output.join("vocab.txt").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If the folder holds something else, a text cannot be read, the texts have no word that can be
+/// used, or the observer asks to stop; then nothing is written.
+pub fn learn_vocabulary(
+    options: &VocabularyOptions,
+    observer: &mut dyn Observer,
+) -> Result<Option<LearnedVocabulary>, Error> {
+    let output = &options.output;
+    if options.resume && is_tokenizer(output) {
+        let note = format!("{} is whole; nothing is to be done", output.display());
+        observer.event(Event::Note(&note));
+        return Ok(None);
+    }
+    check_free(output)?;
+    let reading = TextOptions {
+        text_field: options.text_field.clone(),
+        no_ids: true,
+        ..TextOptions::default()
+    };
+    let texts = Texts::open(&options.inputs, reading)?;
+    let folder = NewFolder::create(output)?;
+    let splitter = WordSplitter::new(options.words, options.lowercase)?;
+    let counts = count(&splitter, texts, observer)?;
+    if counts.is_empty() {
+        return Err(invalid("there is no word in the inputs"));
+    }
+    let settings = splade_text::VocabularyOptions {
+        size: options.size,
+        alphabet: options.alphabet.unwrap_or(options.size / 4),
+        min_frequency: options.min_frequency,
+    };
+    let vocabulary = Vocabulary::learn(&counts, &settings)?;
+    if vocabulary.left_out == counts.len() {
+        return Err(invalid("all words have rare characters; raise --alphabet"));
+    }
+    vocabulary.save(folder.path(), &splitter, options.max_length)?;
+    // Joining pairs takes a while in which nothing asks.
+    if observer.stop() {
+        return Err(stopped());
+    }
+    folder.commit()?;
+    let (tokens, words, left_out) = (vocabulary.tokens.len(), counts.len(), vocabulary.left_out);
+    observer.event(Event::Note(&format!(
+        "{tokens} tokens of {words} different words, {left_out} of which were left out for rare \
+         characters or their length; wrote {}",
+        output.display()
+    )));
+    if tokens < options.size {
+        observer.event(Event::Note(
+            "note: there were no more pairs to join; the vocabulary is smaller than --size",
+        ));
+    }
+    Ok(Some(LearnedVocabulary { tokens, words, left_out }))
+}
+
+/// Whether a folder is what is written here: it appears whole.
+fn is_tokenizer(folder: &Path) -> bool {
+    folder.join("vocab.txt").is_file() && folder.join("tokenizer_config.json").is_file()
+}
+
+/// Whether the folder can be made.
+fn check_free(output: &Path) -> Result<(), Error> {
+    if output.file_name().is_none() {
+        return Err(invalid(format!("--output {}: a folder is expected", output.display())));
+    }
+    if !is_free(output) {
+        return Err(invalid(format!(
+            "{} is there and not empty\nhint: name another --output, or remove it",
+            output.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Counts the words of all texts on all threads.
+fn count(
+    splitter: &WordSplitter,
+    texts: Texts,
+    observer: &mut dyn Observer,
+) -> Result<WordCounts, Error> {
+    let position = texts.position();
+    let mut counts = WordCounts::default();
+    let mut progress = Counts::new("texts", position.share());
+    observer.event(progress.event(false));
+    let (mut window, mut bytes) = (Vec::new(), 0);
+    let mut texts = texts.peekable();
+    while let Some(record) = texts.next() {
+        let text = record?.text;
+        bytes += text.len();
+        window.push(text);
+        if bytes < WINDOW && texts.peek().is_some() {
+            continue;
+        }
+        let part = window.len().div_ceil(rayon::current_num_threads()).max(1);
+        let parts: Vec<WordCounts> = window
+            .par_chunks(part)
+            .map(|texts| words_of(splitter, texts))
+            .collect::<Result<_, Error>>()?;
+        parts.into_iter().for_each(|part| counts.merge(part));
+        progress.add(window.len(), 0, position.share());
+        observer.event(progress.event(false));
+        if observer.stop() {
+            return Err(stopped());
+        }
+        window.clear();
+        bytes = 0;
+    }
+    observer.event(progress.event(true));
+    Ok(counts)
+}
+
+fn words_of(splitter: &WordSplitter, texts: &[String]) -> Result<WordCounts, Error> {
+    let mut counts = WordCounts::default();
+    for text in texts {
+        splitter.count(text, &mut counts)?;
+    }
+    Ok(counts)
+}
+
+fn stopped() -> Error {
+    Error::Stopped { kept: "nothing was written".to_owned() }
+}

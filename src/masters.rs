@@ -1,0 +1,62 @@
+//! The texts of training data: its masters of documents and queries.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use splade_data::stamps::file_stamp;
+use splade_data::{TextKind, Texts};
+use splade_eval::Dataset;
+use splade_io::{Event, Observer};
+
+use crate::error::{Error, invalid};
+use crate::stream::Records;
+use crate::texts::Record;
+
+/// Opened masters.
+pub(crate) struct Masters {
+    pub(crate) docs: Texts,
+    pub(crate) queries: Texts,
+}
+
+impl Masters {
+    pub(crate) fn open(data: &Path, observer: &mut dyn Observer) -> Result<Self, Error> {
+        data.metadata().map_err(Error::io("open", data))?;
+        if Dataset::open(data).is_ok_and(|dataset| dataset.splits().next().is_some()) {
+            return Err(invalid(format!(
+                "{} is a folder of BEIR, whose ids are texts; make training data of it first: \
+                 light-splade convert beir",
+                data.display()
+            )));
+        }
+        let mut open = |name, kind| -> Result<Texts, Error> {
+            let (texts, warnings) = Texts::open(&part_of(data, name)?, kind)?;
+            warnings.iter().for_each(|warning| observer.event(Event::Warning(warning)));
+            Ok(texts)
+        };
+        let docs = open("doc_master", TextKind::Document)?;
+        let queries = open("query_master", TextKind::Query)?;
+        Ok(Self { docs, queries })
+    }
+
+    /// The documents in the order of their file.
+    pub(crate) fn documents(&self) -> Records<'_> {
+        let record = |row| {
+            let id = self.docs.id_at(row);
+            Ok(Record { id: id.to_string(), text: self.docs.get(id)?.into_owned() })
+        };
+        Records::counted((0..self.docs.len()).map(record), self.docs.len() as u64)
+    }
+}
+
+/// What tells parts of the data from others of the same names.
+pub(crate) fn stamps(data: &Path, names: &[&str]) -> Result<Vec<Value>, Error> {
+    names.iter().map(|name| Ok(file_stamp(&part_of(data, name)?)?)).collect()
+}
+
+/// A file of the data, or a folder of such.
+fn part_of(data: &Path, name: &str) -> Result<PathBuf, Error> {
+    let names = [format!("{name}.ndjson"), format!("{name}.ndjson.gz"), name.to_owned()];
+    let mut paths = names.into_iter().map(|name| data.join(name));
+    let path = paths.find(|path| path.exists());
+    path.ok_or_else(|| invalid(format!("there is no {name} in {}", data.display())))
+}

@@ -1,0 +1,363 @@
+//! Hard negatives for the queries of a training set.
+
+mod rankers;
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use splade_data::mine::{LeftOut, Margins, MineSource, Mined, Miner, TeacherScores};
+use splade_data::scores::score_line;
+use splade_data::stamps::file_stamp;
+use splade_eval::{Dataset, Qrels};
+use splade_io::Observer;
+
+use crate::error::{Error, invalid};
+use crate::masters::{Masters, stamps};
+use crate::model::full;
+use crate::parts::{self, PartsOptions, QUERIES_AT_A_TIME};
+use crate::ranker::{self, RankerOptions};
+use rankers::Rankers;
+
+/// What ranks the documents that negatives are taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RankerKind {
+    /// BM25 over the model's tokens.
+    Bm25,
+    /// The dot product of the model's vectors.
+    Splade,
+    /// Chance.
+    Random,
+}
+
+impl RankerKind {
+    /// All kinds by their names.
+    pub const NAMED: [(&'static str, Self); 3] =
+        [("bm25", Self::Bm25), ("splade", Self::Splade), ("random", Self::Random)];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let own = Self::NAMED.iter().find(|(_, kind)| *kind == self);
+        own.map_or("", |(name, _)| name)
+    }
+}
+
+/// A ranking, and which of its documents become negatives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NegativeSource {
+    /// What ranks.
+    pub ranker: RankerKind,
+    /// Which ranks are taken.
+    pub options: MineSource,
+}
+
+/// The form in which negatives are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NegativeFormat {
+    /// `{"qid", "scores"}` of positives and negatives; all scores are 1 without a teacher.
+    #[default]
+    Scores,
+    /// `{"qid", "pos_doc_id", "neg_doc_id"}`, one a negative, the positives of a query in turn.
+    Triplets,
+}
+
+/// Settings of [`mine`].
+#[derive(Debug, Clone)]
+pub struct MineOptions {
+    /// The folder in light-splade's form: `doc_master`, `query_master` and `positive_lists`.
+    pub data: PathBuf,
+    /// Where negatives come from.
+    pub sources: Vec<NegativeSource>,
+    /// A teacher's scores, which are written and compared with the margins.
+    pub teacher_scores: Option<PathBuf>,
+    /// Which documents are too good to be negatives, by the teacher's scores.
+    pub margins: Margins,
+    /// The form that is written.
+    pub format: NegativeFormat,
+    /// Decides what is drawn at random.
+    pub seed: u64,
+    /// The model, and the index for SPLADE.
+    pub ranker: RankerOptions,
+    /// The file that is written.
+    pub output: PartsOptions,
+}
+
+impl Default for MineOptions {
+    fn default() -> Self {
+        let options = MineSource { skip: 0, depth: 100, take: Some(30), at_random: false };
+        Self {
+            data: PathBuf::new(),
+            sources: vec![NegativeSource { ranker: RankerKind::Bm25, options }],
+            teacher_scores: None,
+            margins: Margins::default(),
+            format: NegativeFormat::default(),
+            seed: 42,
+            ranker: RankerOptions::default(),
+            output: PartsOptions::default(),
+        }
+    }
+}
+
+/// What is mined out of.
+struct Data {
+    masters: Masters,
+    positives: Qrels,
+}
+
+impl Data {
+    fn open(options: &MineOptions, observer: &mut dyn Observer) -> Result<Self, Error> {
+        let masters = Masters::open(&options.data, observer)?;
+        let positives = Dataset::open(&options.data)?.qrels(None)?;
+        Ok(Self { masters, positives })
+    }
+
+    /// The positives of a query, ascending. Those that are no documents here cannot be found.
+    fn positives(&self, query: i64) -> Result<Vec<i64>, Error> {
+        let grades = self.positives.get(&query.to_string());
+        let grades = grades.ok_or_else(|| {
+            invalid(format!(
+                "qid {query} from the query master does not exist in the positive list"
+            ))
+        })?;
+        let id = |doc: &str| -> Result<i64, Error> {
+            let id = doc.parse().ok().filter(|id| self.masters.docs.row(*id).is_some());
+            id.ok_or_else(|| {
+                invalid(format!(
+                    "doc_id {doc} from positive list does not exist in document master"
+                ))
+            })
+        };
+        let mut ids = grades.keys().map(|doc| id(doc)).collect::<Result<Vec<_>, Error>>()?;
+        ids.sort_unstable();
+        Ok(ids)
+    }
+}
+
+/// Finds hard negatives for every query, part by part, so that a run that is stopped goes on; returns
+/// what was found.
+///
+/// ```
+/// use light_splade::{MineOptions, PartsOptions, mine};
+///
+/// let folder = tempfile::tempdir()?;
+/// let out = folder.path().join("negatives.ndjson");
+/// let options = MineOptions {
+///     data: concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train").into(),
+///     output: PartsOptions { out: out.clone(), ..PartsOptions::default() },
+///     ..MineOptions::default()
+/// };
+/// let mined = mine(&options, &mut ())?;
+/// assert!(mined.negatives > mined.queries);
+/// assert!(std::fs::read_to_string(out)?.starts_with("{\"qid\""));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If a file cannot be read or written, the data does not hold together, or the observer asks to
+/// stop; then the parts so far are kept.
+pub fn mine(options: &MineOptions, observer: &mut dyn Observer) -> Result<MinedNegatives, Error> {
+    let data = Data::open(options, observer)?;
+    let settings = settings(options)?;
+    let teacher = options.teacher_scores.as_deref().map(TeacherScores::open).transpose()?;
+    let sources = options.sources.iter().map(|source| source.options.clone()).collect();
+    let miner = Miner { sources, margins: options.margins, seed: options.seed };
+    let queries = &data.masters.queries;
+    // What is wrong with the data shows before anything is indexed.
+    let most = (0..queries.len())
+        .map(|row| Ok(data.positives(queries.id_at(row))?.len()))
+        .collect::<Result<Vec<_>, Error>>()?
+        .into_iter()
+        .max()
+        .unwrap_or(0);
+    let output = &options.output;
+    let parts = parts::open(output, &settings)?;
+    let rankers = parts::or_stopped(Rankers::open(options, &data, most, observer), output)?;
+    parts.remember(&rankers.inputs())?;
+    let mut totals = MinedNegatives::default();
+    let lines_of = |window: Range<usize>| {
+        let rankings = rankers.rank(window.clone())?;
+        let mut lines = Vec::new();
+        for (row, rankings) in window.zip(rankings) {
+            let query = queries.id_at(row);
+            let positives = data.positives(query)?;
+            let mined = miner.choose(query, &positives, &rankings, teacher.as_ref());
+            totals.add(&mined);
+            if mined.negatives > 0 {
+                write(options.format, query, positives.len(), &mined, &mut lines);
+            }
+        }
+        Ok(lines)
+    };
+    let at_once = rankers.queries_at_once();
+    parts::write(output, parts, queries.len(), at_once, observer, lines_of)?;
+    Ok(totals)
+}
+
+/// What the parts of the same file must be of.
+fn settings(options: &MineOptions) -> Result<Value, Error> {
+    let Margins { absolute, relative, max_score, min_score } = options.margins;
+    let margins = json!([absolute, relative, max_score, min_score]);
+    Ok(json!({
+        "data": full(&options.data),
+        "data_files": stamps(&options.data, &["doc_master", "query_master", "positive_lists"])?,
+        "ranker": ranker::settings(&options.ranker)?,
+        "sources": options.sources.iter().map(source_json).collect::<Vec<_>>(),
+        "teacher_scores": options.teacher_scores.as_deref().map(full),
+        "teacher_files": options.teacher_scores.as_deref().map(file_stamp).transpose()?,
+        "margins": margins,
+        "format": options.format.name(),
+        "seed": options.seed,
+        "queries_a_part": QUERIES_AT_A_TIME,
+    }))
+}
+
+/// A source as the settings of parts have it.
+fn source_json(source: &NegativeSource) -> Value {
+    let MineSource { skip, depth, take, at_random } = source.options;
+    json!({
+        "ranker": source.ranker.name(),
+        "skip": skip,
+        "depth": depth,
+        "take": take,
+        "random": at_random,
+    })
+}
+
+impl NegativeFormat {
+    /// Its name in the settings of parts.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Scores => "Scores",
+            Self::Triplets => "Triplets",
+        }
+    }
+}
+
+/// The lines of a query.
+fn write(
+    format: NegativeFormat,
+    query: i64,
+    positives: usize,
+    mined: &Mined,
+    lines: &mut Vec<String>,
+) {
+    let (own, negatives) = mined.scores.split_at(positives);
+    match format {
+        NegativeFormat::Scores => lines.push(score_line(query, mined.scores.iter().copied())),
+        NegativeFormat::Triplets => {
+            let pairs = own.iter().cycle().zip(negatives);
+            lines.extend(pairs.map(|((positive, _), (negative, _))| {
+                format!(
+                    "{{\"qid\": {query}, \"pos_doc_id\": {positive}, \"neg_doc_id\": {negative}}}"
+                )
+            }));
+        }
+    }
+}
+
+/// What [`mine`] found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MinedNegatives {
+    /// The number of queries.
+    pub queries: u64,
+    /// The number of queries for which no negative was found; they are not in the file.
+    pub without: u64,
+    /// The number of negatives of all queries.
+    pub negatives: u64,
+    /// The number of positives that the teacher has not scored.
+    pub unscored_positives: u64,
+    /// The documents that were found and not taken.
+    pub left_out: LeftOut,
+}
+
+impl MinedNegatives {
+    fn add(&mut self, mined: &Mined) {
+        self.queries += 1;
+        self.without += u64::from(mined.negatives == 0);
+        self.negatives += mined.negatives as u64;
+        self.unscored_positives += mined.unscored_positives as u64;
+        self.left_out += mined.left_out;
+    }
+
+    /// Sentences that tell a person what was found; none where nothing was left to do.
+    pub fn sentences(&self) -> Vec<String> {
+        let Self { queries, without, negatives, unscored_positives, left_out } = self;
+        if *queries == 0 {
+            return Vec::new();
+        }
+        let mean = *negatives as f64 / *queries as f64;
+        let mut all = vec![format!("{queries} queries, {negatives} negatives: {mean:.1} a query")];
+        let LeftOut { of, positives, by_margin, unscored } = left_out;
+        for (count, what) in [
+            (positives, "are positives"),
+            (by_margin, "are left out by their scores"),
+            (unscored, "have no teacher's score and are left out"),
+        ] {
+            if *count > 0 {
+                let share = 100.0 * *count as f64 / (*of).max(1) as f64;
+                all.push(format!("{count} of {of} documents found ({share:.2} %) {what}"));
+            }
+        }
+        if *unscored_positives > 0 {
+            all.push(format!(
+                "{unscored_positives} positives without a teacher's score got the best of their \
+                 query's negatives"
+            ));
+        }
+        if *without > 0 {
+            all.push(format!(
+                "{without} queries have no negative and are not in the file; add a source that \
+                 finds some: --source random,take=1"
+            ));
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Parts that were made of other files of the same names would be another set's.
+    #[test]
+    fn parts_know_their_files() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+        let files = ["doc_master", "query_master", "positive_lists", "teacher"];
+        let files = files.map(|name| path(&format!("{name}.ndjson")));
+        files.iter().for_each(|file| fs::write(file, "{}\n").expect("written"));
+        fs::create_dir(path("model")).expect("made");
+        for entry in fs::read_dir("models/demo").expect("a model") {
+            let entry = entry.expect("an entry");
+            let to = dir.path().join("model").join(entry.file_name());
+            fs::copy(entry.path(), to).expect("copied");
+        }
+        let ranker = RankerOptions {
+            model: Some(path("model").into()),
+            index: Some("no/index/yet".into()),
+            ..RankerOptions::default()
+        };
+        let options = MineOptions {
+            data: dir.path().to_path_buf(),
+            teacher_scores: Some(files[3].clone().into()),
+            ranker,
+            ..MineOptions::default()
+        };
+        let mut before = settings(&options).expect("settings");
+        assert_eq!(settings(&options).expect("settings"), before);
+        let index = before["ranker"]["index"].as_str().map(Path::new);
+        assert!(index.is_some_and(Path::is_absolute), "{before}");
+        for file in files.iter().chain([&path("model/model.safetensors")]) {
+            let mut bytes = fs::read(file).expect("read");
+            bytes.push(b'\n');
+            fs::write(file, bytes).expect("written");
+            let after = settings(&options).expect("settings");
+            assert_ne!(after, before, "{file}");
+            before = after;
+        }
+    }
+}

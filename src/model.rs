@@ -1,0 +1,164 @@
+//! Models by name: the built-in one, a folder, or a model of the Hugging Face hub.
+
+use std::path::{Path, PathBuf};
+
+use splade_io::{Event, Observer, Progress};
+use splade_model::architecture::ArchitectureConfig;
+use splade_model::folder::Method;
+use splade_model::hub::{self, HubOptions};
+use splade_model::{Encoder, EncoderOptions, EncoderPair, ModelFolder, Side};
+use splade_sparse::TermId;
+use splade_text::{Tokenizer, TokenizerOptions};
+
+use crate::builtin;
+use crate::error::Error;
+
+/// Finds the folder of a model, and fetches it from the hub where it is not in the cache.
+///
+/// A name is the built-in model's ([`BUILT_IN`](crate::BUILT_IN)), the path of a folder, or a hub
+/// name, `org/name` or `org/name@revision`. The built-in model is unpacked once into the user's
+/// cache.
+///
+/// ```
+/// let folder = light_splade::model_folder("mini-ja-en".as_ref(), &mut ())?;
+/// assert!(folder.join("model.safetensors").is_file());
+/// # Ok::<(), light_splade::Error>(())
+/// ```
+///
+/// # Errors
+/// If there is no such folder or model, or a file cannot be fetched or written.
+pub fn model_folder(name: &Path, observer: &mut dyn Observer) -> Result<PathBuf, Error> {
+    if builtin::is_named(name) {
+        return builtin::folder();
+    }
+    let Some(text) = name.to_str().filter(|_| !name.is_dir()) else {
+        return Ok(name.to_path_buf());
+    };
+    let folder = hub::resolve(text, &HubOptions::from_env()?, &mut |progress| {
+        observer.event(Event::Progress(Progress {
+            doing: "fetching",
+            unit: progress.file,
+            done: progress.bytes,
+            total: Some(progress.total),
+            finished: progress.bytes == progress.total,
+            ..Progress::default()
+        }));
+    })?;
+    Ok(folder)
+}
+
+/// The name of a folder or file, for people.
+pub(crate) fn folder_name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// A path by which a file is told from others; of what is not there as it was given.
+pub(crate) fn full(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// Loads both towers of a model and tells of tensors that they do not use.
+pub(crate) fn load_pair(
+    name: &Path,
+    folder: &Path,
+    options: &EncoderOptions,
+    observer: &mut dyn Observer,
+) -> Result<EncoderPair, Error> {
+    let pair = Encoder::load_pair(folder, options).map_err(Error::load(name))?;
+    tell_of_unused(&pair.document, observer);
+    if !pair.query.shares_weights(&pair.document) {
+        tell_of_unused(&pair.query, observer);
+    }
+    Ok(pair)
+}
+
+/// Loads one tower of a model and tells of tensors that it does not use.
+pub(crate) fn load(
+    name: &Path,
+    options: &EncoderOptions,
+    observer: &mut dyn Observer,
+) -> Result<Encoder, Error> {
+    let folder = model_folder(name, observer)?;
+    let encoder = Encoder::load(&folder, options).map_err(Error::load(name))?;
+    tell_of_unused(&encoder, observer);
+    Ok(encoder)
+}
+
+fn tell_of_unused(encoder: &Encoder, observer: &mut dyn Observer) {
+    let unexpected = encoder.unexpected_tensors();
+    if !unexpected.is_empty() {
+        let (count, names) = (unexpected.len(), unexpected[..unexpected.len().min(5)].join(", "));
+        observer.event(Event::Note(&format!(
+            "note: the model does not use {count} tensors of its file: {names}"
+        )));
+    }
+}
+
+/// The tokens of a model and the size of its vocabulary, read without its weights.
+#[derive(Debug)]
+pub struct Vocabulary {
+    tokenizer: Tokenizer,
+    size: usize,
+}
+
+impl Vocabulary {
+    /// Reads the tokenizer and the config of a model.
+    ///
+    /// # Errors
+    /// If the model cannot be found or read.
+    pub fn open(
+        name: &Path,
+        side: Side,
+        options: &TokenizerOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let folder = model_folder(name, observer)?;
+        let shown = || name.display().to_string();
+        let folder = ModelFolder::open(&folder).map_err(Error::load(name))?;
+        let tower = match side {
+            Side::Query => folder.query,
+            Side::Document => folder.document,
+        };
+        let tokenizer = Tokenizer::from_dir(&tower.dir, options)
+            .map_err(|source| Error::LoadTokenizer { name: shown(), source })?;
+        let size = match tower.method {
+            Method::MaskedLm { .. } => {
+                ArchitectureConfig::open(&tower.dir).map_err(Error::load(name))?.vocab()
+            }
+            Method::Lookup(_) => tokenizer.len(),
+        };
+        Ok(Self { tokenizer, size })
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Gives the tokenizer away.
+    pub(crate) fn into_tokenizer(self) -> Tokenizer {
+        self.tokenizer
+    }
+
+    /// The number of terms: the dimension of the model's vectors.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The tokens of all terms, as [`Encoder::token`] names them.
+    pub fn tokens(&self) -> Vec<String> {
+        let token = |id| self.tokenizer.token(id).map_or_else(|| format!("[{id}]"), str::to_owned);
+        (0..self.size as u32).map(token).collect()
+    }
+
+    /// The term of a token, as [`Encoder::token`] names it.
+    pub fn term(&self, token: &str) -> Option<TermId> {
+        let unnamed = || {
+            let id = token.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
+            let free = (id as usize) < self.size && self.tokenizer.token(id).is_none();
+            free.then_some(id)
+        };
+        self.tokenizer.id(token).or_else(unnamed).map(TermId)
+    }
+}

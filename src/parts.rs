@@ -1,0 +1,86 @@
+//! A file of a line a query, made part by part.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use splade_data::parts::ResumableParts;
+use splade_io::{Event, Observer};
+
+use crate::error::Error;
+use crate::stream::Counts;
+use crate::texts::Position;
+
+/// Where a file that is made in parts goes.
+#[derive(Debug, Clone, Default)]
+pub struct PartsOptions {
+    /// The file, `.ndjson` or `.ndjson.gz`; it takes its name once it is complete.
+    pub out: PathBuf,
+    /// Goes on where an earlier run was stopped.
+    pub resume: bool,
+    /// Replaces the file, or begins anew in place of going on.
+    pub force: bool,
+}
+
+/// Queries of a part.
+pub(crate) const QUERIES_AT_A_TIME: usize = 1024;
+
+/// Begins the file, or goes on with it.
+pub(crate) fn open(options: &PartsOptions, settings: &Value) -> Result<ResumableParts, Error> {
+    Ok(ResumableParts::open(&options.out, settings, options.resume, options.force)?)
+}
+
+/// Makes the parts that are not there yet of so many rows, so many of them at once, and puts all
+/// together.
+pub(crate) fn write(
+    options: &PartsOptions,
+    mut parts: ResumableParts,
+    rows: usize,
+    at_once: usize,
+    observer: &mut dyn Observer,
+    mut lines_of: impl FnMut(Range<usize>) -> Result<Vec<String>, Error>,
+) -> Result<(), Error> {
+    let begin = parts.done() * QUERIES_AT_A_TIME;
+    if begin > 0 {
+        let before = format!("{} of {rows} queries were done before", begin.min(rows));
+        observer.event(Event::Note(&before));
+    }
+    let position = Position::of(rows as u64);
+    position.read(begin.min(rows) as u64);
+    let mut done = Counts::new("queries", position.share());
+    observer.event(done.event(false));
+    for begin in (begin..rows).step_by(QUERIES_AT_A_TIME) {
+        let end = rows.min(begin + QUERIES_AT_A_TIME);
+        for begin in (begin..end).step_by(at_once) {
+            if observer.stop() {
+                return Err(stopped(options));
+            }
+            let window = begin..end.min(begin + at_once);
+            parts.write(&lines_of(window.clone())?)?;
+            position.read(window.len() as u64);
+            done.add(window.len(), 0, position.share());
+            observer.event(done.event(false));
+        }
+        parts.end_part()?;
+    }
+    observer.event(done.event(true));
+    Ok(parts.finish()?)
+}
+
+/// Tells how to go on where what comes before the parts was stopped.
+pub(crate) fn or_stopped<T>(result: Result<T, Error>, options: &PartsOptions) -> Result<T, Error> {
+    result.map_err(|error| match error {
+        Error::Stopped { .. } => stopped(options),
+        error => error,
+    })
+}
+
+fn stopped(options: &PartsOptions) -> Error {
+    let how = if options.force { "--resume in place of --force" } else { "--resume" };
+    Error::Stopped {
+        kept: format!(
+            "the parts so far are kept in {}.parts; go on with the same command and {how}",
+            options.out.display()
+        ),
+    }
+}

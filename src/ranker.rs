@@ -1,0 +1,278 @@
+//! What compares queries with the documents of training data: BM25, a SPLADE model.
+//!
+//! An index that is kept is built beside its folder and renamed when all documents are in it.
+
+use std::path::{Path, PathBuf, absolute};
+
+use rayon::prelude::*;
+use serde_json::{Value, json};
+use splade_data::stamps::{file_stamp, weights_stamp};
+use splade_index::bm25::Bm25Options;
+use splade_index::{Filter, Hit, Index, SearchOptions};
+use splade_io::{Event, NewFolder, Observer};
+use splade_model::{Encoder, ModelFolder, Side};
+use splade_sparse::SparseVector;
+use splade_text::{Tokenizer, TokenizerOptions};
+
+use crate::bm25::{Bm25Index, counts_of, temporary_folder};
+use crate::builtin;
+use crate::encoder::SparseEncoderOptions;
+use crate::error::{Error, invalid};
+use crate::index::{IndexOptions, build_new};
+use crate::masters::Masters;
+use crate::model::{Vocabulary, full, load};
+use crate::provenance::Provenance;
+
+/// What compares queries with the documents of training data.
+#[derive(Debug, Clone, Default)]
+pub struct RankerOptions {
+    /// The model whose tokens BM25 counts, and which encodes for SPLADE. If none is named: the one
+    /// that the index was built with, else the built-in one.
+    pub model: Option<PathBuf>,
+    /// The folder of an index of the documents, for SPLADE; it is built and kept there if it is not
+    /// there yet.
+    pub index: Option<PathBuf>,
+    /// How the model encodes.
+    pub encoder: SparseEncoderOptions,
+}
+
+/// An index of the documents, and what makes vectors of queries.
+pub(crate) struct Ranker {
+    queries: Queries,
+    index: Index,
+    /// Which model and index these are, where the index is one that is kept.
+    inputs: Value,
+    /// The documents of the data, where the index has others too.
+    filter: Option<Filter>,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+enum Queries {
+    Counts(Tokenizer),
+    Encoded(Encoder),
+}
+
+impl Ranker {
+    /// BM25 over the tokens of the model.
+    pub(crate) fn bm25(
+        options: &RankerOptions,
+        masters: &Masters,
+        pool: &rayon::ThreadPool,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let model = model_of(options)?.0;
+        let tokenizer = TokenizerOptions { mecab_dicdir: options.encoder.mecab_dicdir.clone() };
+        let vocabulary = Vocabulary::open(&model, Side::Document, &tokenizer, observer)?;
+        let tokenizer = vocabulary.into_tokenizer();
+        let (documents, constants) = (|| masters.documents(), Bm25Options::default());
+        let Bm25Index { index, folder } =
+            Bm25Index::build(&tokenizer, documents, constants, pool, observer)?;
+        let queries = Queries::Counts(tokenizer);
+        Ok(Self { queries, index, inputs: Value::Null, filter: None, _temporary: Some(folder) })
+    }
+
+    /// A SPLADE model, over the index that is kept if there is one.
+    pub(crate) fn splade(
+        options: &RankerOptions,
+        masters: &Masters,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let (model, provenance) = model_of(options)?;
+        let model = model.as_path();
+        let encoder = load(model, &options.encoder.tower(Side::Query), observer);
+        let encoder = match options.model {
+            Some(_) => encoder?,
+            None => encoder.map_err(|error| Error::IndexModel(Box::new(error)))?,
+        };
+        let (dir, temporary) = match &options.index {
+            Some(dir) => (dir.clone(), None),
+            None => {
+                let folder = temporary_folder()?;
+                (folder.path().join("index"), Some(folder))
+            }
+        };
+        let index = match is_index(&dir) {
+            true => {
+                check_model(&provenance, model, &dir)?;
+                provenance.check(model, encoder.tokenizer().len())?;
+                Index::open(&dir)?
+            }
+            false => build(options, model, masters, &dir, observer)?,
+        };
+        let inputs = match &options.index {
+            Some(dir) => json!([file_stamp(&dir.join("index.json"))?, model_stamp(model)?]),
+            None => Value::Null,
+        };
+        let ids: Vec<String> = masters.docs.ids().map(|id| id.to_string()).collect();
+        let (filter, missing) = index.filter(ids.iter().map(String::as_str));
+        if missing == ids.len() {
+            return Err(invalid(format!(
+                "none of the {missing} documents is in the index {}; name another folder with \
+                 --index, or remove this one to have it built anew",
+                dir.display()
+            )));
+        }
+        if missing > 0 {
+            let warning = format!("{missing} of {} documents are not in the index", ids.len());
+            observer.event(Event::Warning(&warning));
+        }
+        // Documents that the index has beside those are never found.
+        let others = index.info().documents > (ids.len() - missing) as u64;
+        let filter = others.then_some(filter);
+        let queries = Queries::Encoded(encoder);
+        Ok(Self { queries, index, inputs, filter, _temporary: temporary })
+    }
+
+    /// What the rankings depend on that is not known before the ranker is there.
+    pub(crate) fn inputs(&self) -> &Value {
+        &self.inputs
+    }
+
+    /// The vectors of queries.
+    pub(crate) fn vectors(
+        &self,
+        texts: &[&str],
+        pool: &rayon::ThreadPool,
+    ) -> Result<Vec<SparseVector>, Error> {
+        Ok(match &self.queries {
+            Queries::Counts(tokenizer) => counts_of(tokenizer, texts, pool)?,
+            Queries::Encoded(encoder) => encoder.encode(texts)?,
+        })
+    }
+
+    /// The best documents of queries.
+    pub(crate) fn rank(
+        &self,
+        vectors: &[SparseVector],
+        depth: usize,
+        pool: &rayon::ThreadPool,
+    ) -> Result<Vec<Vec<i64>>, Error> {
+        let filter = self.filter.clone();
+        let options = SearchOptions { k: depth, filter, ..SearchOptions::default() };
+        let search = |vector| ids(self.index.search(vector, &options));
+        pool.install(|| vectors.par_iter().map(search).collect())
+    }
+
+    /// The score of a document; none if it is not in the index.
+    pub(crate) fn score(&self, vector: &SparseVector, doc: i64) -> Option<f32> {
+        self.index.score(vector, &doc.to_string())
+    }
+}
+
+/// What a file depends on by what ranks.
+pub(crate) fn settings(options: &RankerOptions) -> Result<Value, Error> {
+    let path = |path: &Path| absolute(path).map_err(Error::io("find", path));
+    let index = options.index.as_deref().map(path).transpose()?;
+    Ok(json!({
+        "model": options.model.as_deref().map(full),
+        "model_files": options.model.as_deref().map(model_stamp).transpose()?,
+        // Not followed through links: it may not be there yet.
+        "index": index,
+        "precision": options.encoder.precision.to_string(),
+        "max_length": options.encoder.max_length,
+        "mecab_dicdir": options.encoder.mecab_dicdir.as_deref().map(full),
+    }))
+}
+
+/// The model that is to be used, and what an index that is there says of its own.
+fn model_of(options: &RankerOptions) -> Result<(PathBuf, Provenance), Error> {
+    let provenance = match options.index.as_deref().filter(|dir| is_index(dir)) {
+        Some(dir) => Provenance::from_json(Index::open(dir)?.settings()),
+        None => Provenance { model: Some(builtin::NAME.into()), ..Provenance::default() },
+    };
+    let model = options.model.clone().or(provenance.model.clone());
+    let model = model.ok_or_else(|| invalid("the index names no model; give --model"))?;
+    Ok((model, provenance))
+}
+
+/// Sizes and times of a model's weights; none of a name at the hub, which has a revision.
+fn model_stamp(model: &Path) -> Result<Value, Error> {
+    if !model.is_dir() {
+        return Ok(Value::Null);
+    }
+    let folder = ModelFolder::open(model)?;
+    Ok(json!([weights_stamp(&folder.document.dir)?, weights_stamp(&folder.query.dir)?]))
+}
+
+fn is_index(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Ids of an index that was not built of the data are a mistake that would pass unseen.
+fn ids(hits: Vec<Hit>) -> Result<Vec<i64>, Error> {
+    let id = |hit: Hit| match hit.id.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => Err(invalid(format!(
+            "the index has a document {:?}, which is no id of doc_master",
+            hit.id
+        ))),
+    };
+    hits.into_iter().map(id).collect()
+}
+
+/// Refuses another model than that of an index, whose vectors would mean nothing to it. One that is
+/// not where the index remembers it may be elsewhere now.
+fn check_model(provenance: &Provenance, model: &Path, index: &Path) -> Result<(), Error> {
+    let given = full(model);
+    let of_index = provenance.model.as_deref().filter(|own| own.is_relative() || own.exists());
+    match of_index.filter(|own| **own != given) {
+        None => Ok(()),
+        Some(own) => Err(invalid(format!(
+            "the index {} was built with the model {}, not with {}; leave out --model (and \
+             LIGHT_SPLADE_MODEL), or name another folder with --index for the other model",
+            index.display(),
+            own.display(),
+            model.display()
+        ))),
+    }
+}
+
+/// Encodes the documents into a new index, which is built beside its folder.
+fn build(
+    options: &RankerOptions,
+    model: &Path,
+    masters: &Masters,
+    dir: &Path,
+    observer: &mut dyn Observer,
+) -> Result<Index, Error> {
+    let tower = options.encoder.tower(Side::Document);
+    let encoder = load(model, &tower, observer)?;
+    let folder = NewFolder::create(dir)?;
+    // A folder that cannot give way to the index, such as a mount, is told at once.
+    if dir.exists() {
+        std::fs::remove_dir(dir).map_err(Error::io("put an index in the place of", dir))?;
+    }
+    observer.event(Event::Note("encoding and indexing documents"));
+    let index = IndexOptions { threads: options.encoder.threads, ..IndexOptions::default() };
+    let records = masters.documents();
+    build_new(folder.path(), (model, &encoder, &tower), &index, records, observer, |_| Ok(()))?;
+    folder.commit()?;
+    Ok(Index::open(dir)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_knows_its_model() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let index = Path::new("index");
+        let [a, b] = ["a", "b"].map(|name| dir.path().join(name));
+        for path in [&a, &b] {
+            std::fs::create_dir(path).expect("made");
+        }
+        let provenance = Provenance::model(&a, 9, 9);
+        assert!(check_model(&provenance, &a, index).is_ok());
+        assert!(check_model(&Provenance::default(), &b, index).is_ok());
+        let message = check_model(&provenance, &b, index).expect_err("another").to_string();
+        assert!(message.contains("leave out --model"), "{message}");
+        // Of a name at the hub there is no folder.
+        let named = Provenance::model(Path::new("org/name"), 9, 9);
+        assert!(check_model(&named, Path::new("org/name"), index).is_ok());
+        assert!(check_model(&named, &b, index).is_err());
+        // Moved.
+        std::fs::remove_dir(&a).expect("removed");
+        assert!(check_model(&provenance, &b, index).is_ok());
+    }
+}

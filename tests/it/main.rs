@@ -1,0 +1,23 @@
+//! Tests of the command line: calls of the program, its output and the files that it writes.
+
+mod common;
+mod engine;
+#[cfg(feature = "push")]
+mod fake_engine;
+#[path = "../../crates/splade-model/tests/fake_hub/mod.rs"]
+mod fake_hub;
+
+mod builtin;
+mod cli;
+mod convert;
+mod cross_encoder;
+#[cfg(feature = "push")]
+mod doctor;
+mod export;
+#[cfg(feature = "hub")]
+mod hub;
+mod outputs;
+mod pipeline;
+mod pretrain;
+mod retrieval;
+mod train;
