@@ -43,16 +43,16 @@ pub enum Error {
     Text(#[from] TextError),
     /// An index cannot be read, written or searched.
     #[error(transparent)]
-    Index(#[from] IndexError),
+    Index(Box<IndexError>),
     /// Judgements, rankings or a data set cannot be used.
     #[error(transparent)]
     Eval(#[from] EvalError),
     /// Training data cannot be used.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(Box<DataError>),
     /// Training cannot begin or go on.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(Box<TrainError>),
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -62,7 +62,7 @@ pub enum Error {
     /// A search engine refused documents, or cannot be reached.
     #[cfg(feature = "push")]
     #[error(transparent)]
-    Push(#[from] PushError),
+    Push(Box<PushError>),
     /// An argument or an input does not fit the others; the message says what to change.
     #[error("{0}")]
     Invalid(String),
@@ -86,6 +86,31 @@ pub enum Error {
         /// What is kept of the work, and how to go on.
         kept: String,
     },
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        Self::Data(Box::new(error))
+    }
+}
+
+impl From<TrainError> for Error {
+    fn from(error: TrainError) -> Self {
+        Self::Train(Box::new(error))
+    }
+}
+
+impl From<IndexError> for Error {
+    fn from(error: IndexError) -> Self {
+        Self::Index(Box::new(error))
+    }
+}
+
+#[cfg(feature = "push")]
+impl From<PushError> for Error {
+    fn from(error: PushError) -> Self {
+        Self::Push(Box::new(error))
+    }
 }
 
 impl Error {

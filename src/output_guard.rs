@@ -7,7 +7,7 @@ use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_io::FileError;
+use splade_io::{FileError, write_file};
 use splade_sparse::files::MANIFEST;
 
 use crate::error::{Error, invalid};
@@ -97,6 +97,11 @@ pub(crate) fn check_files<'a>(
     names: impl IntoIterator<Item = &'a str>,
     force: bool,
 ) -> Result<(), Error> {
+    let is_empty = fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
+    if !is_empty && !folder.join(MANIFEST).exists() {
+        let (path, marker) = (folder.to_path_buf(), MANIFEST.to_owned());
+        return Err(FileError::NotOurs { path, marker }.into());
+    }
     let paths = names.into_iter().map(|name| folder.join(name));
     match paths.into_iter().find(|path| !force && path.symlink_metadata().is_ok()) {
         Some(path) => Err(exists(&path)),
@@ -104,12 +109,12 @@ pub(crate) fn check_files<'a>(
     }
 }
 
-/// Removes the manifest of a folder of shards and the files that it names, so that the folder can be
-/// begun anew. Other files stay, and so does a folder of another format.
+/// Removes the shards that the manifest of a folder names, and empties the manifest, so that the folder
+/// can be begun anew. Other files stay, and so does a folder of another format.
 pub(crate) fn remove_shards(folder: &Path, format: &str) -> Result<(), Error> {
     let path = folder.join(MANIFEST);
     let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-    let manifest: Value = serde_json::from_str(&text).unwrap_or_default();
+    let mut manifest: Value = serde_json::from_str(&text).unwrap_or_default();
     if manifest["format"] != format {
         return Err(invalid(format!(
             "{} holds {}, not {format}; name another folder",
@@ -117,9 +122,13 @@ pub(crate) fn remove_shards(folder: &Path, format: &str) -> Result<(), Error> {
             manifest["format"].as_str().unwrap_or("something else")
         )));
     }
-    // Without the manifest the shards count for nothing, whatever happens next.
-    fs::remove_file(&path).map_err(FileError::io("remove", &path))?;
-    for shard in manifest["shards"].as_array().into_iter().flatten() {
+    // A shard that the manifest does not name counts for nothing, whatever happens next.
+    let shards = manifest["shards"].take();
+    manifest["shards"] = Vec::<Value>::new().into();
+    manifest["rows"] = 0.into();
+    manifest["complete"] = false.into();
+    write_file(&path, format!("{manifest:#}\n").as_bytes())?;
+    for shard in shards.as_array().into_iter().flatten() {
         let name = shard["file"].as_str().filter(|name| !name.contains(['/', '\\']));
         if let Some(path) = name.map(|name| folder.join(name)) {
             match fs::remove_file(&path) {
@@ -253,6 +262,9 @@ mod tests {
         assert!(path("a").exists());
         remove_shards(dir.path(), "f").expect("removed");
         assert!(!path(MANIFEST).exists() && !path("a").exists() && path("c").exists());
+        let message = check_files(dir.path(), ["a", "b"], false).expect_err("not ours").to_string();
+        assert!(message.contains("has no manifest.json"), "{message}");
+        fs::write(dir.path().join(MANIFEST), "{}").expect("written");
         assert!(check_files(dir.path(), ["a", "b"], false).is_ok());
         assert!(check_files(dir.path(), ["a", "c"], false).is_err());
         assert!(check_files(dir.path(), ["a", "c"], true).is_ok());

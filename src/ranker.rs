@@ -48,7 +48,7 @@ pub(crate) struct Ranker {
 }
 
 enum Queries {
-    Counts(Tokenizer),
+    Counts(Box<Tokenizer>),
     Encoded(Encoder),
 }
 
@@ -67,7 +67,7 @@ impl Ranker {
         let (documents, constants) = (|| masters.documents(), Bm25Options::default());
         let Bm25Index { index, folder } =
             Bm25Index::build(&tokenizer, documents, constants, pool, observer)?;
-        let queries = Queries::Counts(tokenizer);
+        let queries = Queries::Counts(Box::new(tokenizer));
         Ok(Self { queries, index, inputs: Value::Null, filter: None, _temporary: Some(folder) })
     }
 

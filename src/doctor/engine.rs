@@ -12,7 +12,8 @@ use splade_export::{Quantisation, TermNames};
 use splade_io::{Event, Observer};
 use splade_sparse::SparseVector;
 
-use super::{DoctorOptions, EngineKind, Wrong};
+use super::options::{DoctorOptions, EngineKind};
+use super::wrong::Wrong;
 
 /// Name of the field.
 const FIELD: &str = "splade";

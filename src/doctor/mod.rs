@@ -6,10 +6,11 @@
 
 mod compare;
 mod engine;
+mod options;
 mod sample;
+mod wrong;
 
 use std::fmt;
-use std::path::PathBuf;
 
 use splade_export::Quantisation;
 use splade_io::Observer;
@@ -19,50 +20,12 @@ use crate::error::Error;
 use compare::Comparison;
 use engine::{Engine, Places};
 use sample::Sample;
+use wrong::Wrong;
+
+pub use options::{DoctorOptions, EngineKind};
 
 /// The number of documents that a query of an export finds.
 const HITS: usize = 10;
-
-/// A search engine that documents can be sent to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EngineKind {
-    /// Elasticsearch, with a field of the type `sparse_vector`.
-    Elasticsearch,
-    /// OpenSearch, with a field of the type `rank_features`.
-    OpenSearch,
-    /// Qdrant, with a collection that has a sparse vector.
-    Qdrant,
-}
-
-/// Settings of [`doctor`].
-#[derive(Clone, Default)]
-pub struct DoctorOptions {
-    /// The address of the engine: `http://localhost:9200`.
-    pub engine: String,
-    /// What the engine is, if it does not say so itself.
-    pub kind: Option<EngineKind>,
-    /// An API key, or `Basic …` or `Bearer …` as it is. No message shows it.
-    pub api_key: Option<String>,
-    /// A file of certificates in PEM that may vouch for the engine, in place of the usual ones.
-    pub ca_file: Option<PathBuf>,
-    /// The vectors of documents to try it with, of which the first 1,000 are taken; invented ones if
-    /// none are given.
-    pub vectors: Vec<PathBuf>,
-    /// The vectors of queries, of which the first 50 are taken.
-    pub queries: Vec<PathBuf>,
-    /// The model of the vectors, which has the tokens of their terms.
-    pub model: Option<PathBuf>,
-}
-
-/// Without the key.
-impl fmt::Debug for DoctorOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DoctorOptions")
-            .field("engine", &self.engine)
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
-    }
-}
 
 /// One thing that [`doctor`] looked at. Its text is a line for people, or two where something is
 /// wrong.
@@ -162,20 +125,6 @@ pub fn doctor(
         report.add(DoctorCheck::good("sound", "everything that was looked at"));
     }
     Ok(report.report)
-}
-
-/// What is wrong, and what to do.
-struct Wrong {
-    what: String,
-    hint: &'static str,
-    /// There was no answer, or one of a server that is busy: it says nothing of what was asked.
-    unanswered: bool,
-}
-
-impl Wrong {
-    fn new(what: String, hint: &'static str) -> Self {
-        Self { what, hint, unanswered: false }
-    }
 }
 
 /// A report that hands over each of its checks.

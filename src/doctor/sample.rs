@@ -14,7 +14,7 @@ use splade_sparse::files::VectorReader;
 use splade_sparse::{SparseVector, TermId};
 use splade_text::TokenizerOptions;
 
-use super::DoctorOptions;
+use super::options::DoctorOptions;
 use crate::error::{Error, invalid};
 use crate::model::Vocabulary;
 

@@ -3,14 +3,29 @@
 //! What is not known is left out: nothing is made up.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use splade_model::export::{ExportedModel, QueryTower};
 use splade_model::folder::{Pooling, Saturation};
 
-use super::model::ModelCard;
 use crate::error::{Error, invalid};
+
+/// What a model card says beside what the model tells of itself.
+#[derive(Debug, Clone, Default)]
+pub struct ModelCard {
+    /// The name of the model in its card; its name at the hub, or that of the folder, if none is
+    /// given.
+    pub name: Option<String>,
+    /// The languages, as codes: `ja`.
+    pub languages: Vec<String>,
+    /// The licence: `apache-2.0`.
+    pub license: Option<String>,
+    /// The data sets that the model was trained on, by their names at the hub.
+    pub datasets: Vec<String>,
+    /// Names of data sets with the files of results that `evaluate --format json` printed.
+    pub metrics: Vec<(String, PathBuf)>,
+}
 
 /// What a card is made of.
 pub(super) struct Card<'a> {
@@ -98,7 +113,7 @@ impl Training {
     }
 }
 
-fn parent_file(model: &Path) -> Option<std::path::PathBuf> {
+fn parent_file(model: &Path) -> Option<PathBuf> {
     Some(model.canonicalize().ok()?.parent()?.join("training_args.json"))
 }
 

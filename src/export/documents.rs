@@ -10,7 +10,7 @@ use splade_io::{Event, Observer, Progress};
 use splade_sparse::SparseVector;
 use splade_sparse::files::VectorReader;
 
-use super::ExportOptions;
+use super::options::ExportOptions;
 use super::terms::TermsOf;
 use crate::error::{Error, invalid};
 use crate::stream::{Counts, Ended};

@@ -6,7 +6,9 @@
 
 mod card;
 mod documents;
+mod folder;
 mod model;
+mod options;
 #[cfg(feature = "push")]
 mod push;
 mod queries;
@@ -14,130 +16,25 @@ mod record;
 mod target;
 mod terms;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde_json::{Value, json};
-use splade_export::Target;
 use splade_io::{Event, Observer};
-use splade_sparse::files::{MANIFEST, RowWriter, Shard, ShardedWriter};
+use splade_sparse::files::{RowWriter, Shard, ShardedWriter};
 
-use crate::encode_files::TermKeys;
-use crate::error::{Error, invalid};
-use crate::output_guard::{check_files, check_output, remove_shards};
+use crate::error::Error;
+#[cfg(not(feature = "push"))]
+use crate::error::invalid;
+use crate::output_guard::{check_output, remove_shards};
 use crate::stream::Ended;
 use documents::{Documents, check_inputs};
+use folder::{begin_folder, settings};
 use target::Chosen;
 use terms::TermsOf;
 
-pub use model::{ExportModelOptions, HubUpload, ModelCard, ModelExport, export_model};
-pub use target::{CiffScale, ExportTarget, OpenSearchType};
-
-/// Settings of [`export_documents`].
-#[derive(Debug, Clone)]
-pub struct ExportOptions {
-    /// The files and folders of vectors of documents.
-    pub vectors: Vec<PathBuf>,
-    /// The files and folders of vectors of queries; where none is given, an example query is made of
-    /// the first document.
-    pub queries: Vec<PathBuf>,
-    /// The folder for what is written.
-    pub out: PathBuf,
-    /// What the files are written for.
-    pub target: ExportTarget,
-    /// The model of the vectors, which has the tokens of their terms.
-    pub model: Option<PathBuf>,
-    /// A file with the tokens in the order of their ids, one a line, in place of a model.
-    pub tokens: Option<PathBuf>,
-    /// What terms are called where the target leaves it open.
-    pub terms: TermKeys,
-    /// Goes on where an earlier run into the same folder ended.
-    pub resume: bool,
-    /// Replaces the files of an earlier export in the folder.
-    pub force: bool,
-    /// The number of documents of a file; the target's usual number if none is given.
-    pub shard_rows: Option<u64>,
-    /// Looks for ids that repeat, which takes some 16 bytes of memory a document.
-    pub check_ids: bool,
-    /// Sends the documents to a server in place of writing them. The targets Elasticsearch,
-    /// OpenSearch and Qdrant have one.
-    pub push: Option<PushTarget>,
-}
-
-impl Default for ExportOptions {
-    fn default() -> Self {
-        Self {
-            vectors: Vec::new(),
-            queries: Vec::new(),
-            out: PathBuf::new(),
-            target: ExportTarget::default(),
-            model: None,
-            tokens: None,
-            terms: TermKeys::default(),
-            resume: false,
-            force: false,
-            shard_rows: None,
-            check_ids: true,
-            push: None,
-        }
-    }
-}
-
-/// The server that receives documents, and how they are sent.
-#[derive(Clone)]
-pub struct PushTarget {
-    /// The address of the server, such as `https://localhost:9200`.
-    pub url: String,
-    /// The name of the index or collection.
-    pub index: String,
-    /// An API key, or `Basic …` or `Bearer …` as it is. No message shows it.
-    pub api_key: Option<String>,
-    /// A file of certificates in PEM that may vouch for the server, in place of the usual ones.
-    pub ca_file: Option<PathBuf>,
-    /// Puts documents into an index that exists already.
-    pub append: bool,
-    /// The number of documents of a request; at least one.
-    pub batch_documents: usize,
-    /// The number of bytes of a request, unless one document has more.
-    pub batch_bytes: usize,
-    /// How often a request is tried again when the server is busy or away.
-    pub retries: u32,
-}
-
-impl Default for PushTarget {
-    fn default() -> Self {
-        Self {
-            url: String::new(),
-            index: "splade".to_owned(),
-            api_key: None,
-            ca_file: None,
-            append: false,
-            batch_documents: 1000,
-            batch_bytes: 5 << 20,
-            retries: 8,
-        }
-    }
-}
-
-/// Without the key.
-impl std::fmt::Debug for PushTarget {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PushTarget")
-            .field("url", &self.url)
-            .field("index", &self.index)
-            .field("append", &self.append)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What became of a call of [`export_documents`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Exported {
-    /// The number of documents that are in the folder, or that the server has taken.
-    pub documents: u64,
-    /// Whether an earlier run had done everything.
-    pub was_complete: bool,
-}
+pub use card::ModelCard;
+pub use folder::Exported;
+pub use model::{ExportModelOptions, HubUpload, ModelExport, export_model};
+pub use options::{CiffScale, ExportOptions, ExportTarget, OpenSearchType, PushTarget};
 
 /// Writes vectors of documents and queries in the form of a search engine, with what creates the
 /// index there, or sends the documents to a server.
@@ -237,38 +134,6 @@ fn write_files(
     Ok(Exported { documents: rows, was_complete: false })
 }
 
-/// Checks that a folder that is begun has none of the files yet.
-fn begin_folder(options: &ExportOptions, target: &Target, more: &[&str]) -> Result<(), Error> {
-    let out = &options.out;
-    if options.force || options.resume || out.join(MANIFEST).exists() {
-        // What is there belongs to the earlier run, which the manifest knows.
-        return Ok(());
-    }
-    let setup = match target {
-        Target::Text(target) => target.setup(&[]),
-        Target::Parquet | Target::Csr(_) => Vec::new(),
-        Target::Ciff(_) => vec![("index.ciff", String::new())],
-    };
-    let setup = setup.iter().map(|(name, _)| *name);
-    check_files(out, setup.chain([target.queries_file()]).chain(more.iter().copied()), false)
-}
-
-/// What the files depend on: compared when a run is resumed.
-fn settings(options: &ExportOptions, target: &Value) -> Value {
-    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
-    let mut settings = json!({
-        "vectors": options.vectors.iter().map(path).collect::<Vec<_>>(),
-        "queries": options.queries.iter().map(path).collect::<Vec<_>>(),
-        "model": options.model.as_ref().map(path),
-        "tokens": options.tokens.as_ref().map(path),
-        "terms": options.terms.name(),
-    });
-    for (key, value) in target.as_object().into_iter().flatten() {
-        settings[key] = value.clone();
-    }
-    settings
-}
-
 /// The number of rows at the end of each file, and the id of its last row.
 fn done(shards: &[Shard]) -> Vec<(u64, String)> {
     let rows = shards.iter().scan(0, |rows, shard| {
@@ -276,9 +141,4 @@ fn done(shards: &[Shard]) -> Vec<(u64, String)> {
         Some((*rows, shard.last_id.clone()))
     });
     rows.collect()
-}
-
-/// The error of a field whose name the target needs for another.
-fn field_taken(field: &str) -> Error {
-    invalid(format!("--field {field} is what another field is called there; name another"))
 }

@@ -8,7 +8,7 @@ use splade_model::export::{ExportOptions, ExportedModel, OnnxOutput};
 use splade_model::hub::{HubOptions, HubProgress, HubTarget, upload};
 use splade_model::weights::FloatType;
 
-use super::card::{Card, Results, Training};
+use super::card::{Card, ModelCard, Results, Training};
 use super::record::Record;
 use crate::error::{Error, invalid};
 use crate::model::{folder_name, model_folder};
@@ -48,22 +48,6 @@ impl Default for ExportModelOptions {
             upload: None,
         }
     }
-}
-
-/// What a model card says beside what the model tells of itself.
-#[derive(Debug, Clone, Default)]
-pub struct ModelCard {
-    /// The name of the model in its card; its name at the hub, or that of the folder, if none is
-    /// given.
-    pub name: Option<String>,
-    /// The languages, as codes: `ja`.
-    pub languages: Vec<String>,
-    /// The licence: `apache-2.0`.
-    pub license: Option<String>,
-    /// The data sets that the model was trained on, by their names at the hub.
-    pub datasets: Vec<String>,
-    /// Names of data sets with the files of results that `evaluate --format json` printed.
-    pub metrics: Vec<(String, PathBuf)>,
 }
 
 /// The place of a model at the Hugging Face hub.

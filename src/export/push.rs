@@ -4,9 +4,11 @@ use splade_export::push::{Client, ClientOptions, PushError, PushOptions, Pusher,
 use splade_io::{Event, FileError, Observer};
 
 use super::documents::{Documents, check_inputs};
+use super::folder::{Exported, begin_folder};
+use super::options::{ExportOptions, PushTarget};
 use super::target::Chosen;
 use super::terms::TermsOf;
-use super::{ExportOptions, Exported, PushTarget, begin_folder, queries};
+use super::{folder, queries};
 use crate::error::{Error, invalid};
 use crate::stream::Ended;
 
@@ -35,7 +37,7 @@ pub(super) fn run(
         bytes: push.batch_bytes,
         resume: options.resume,
         append: push.append,
-        settings: super::settings(options, &chosen.settings),
+        settings: folder::settings(options, &chosen.settings),
         tokens: terms.tokens().to_vec(),
     };
     let more = "go on with --resume";

@@ -5,8 +5,8 @@ use splade_io::{Event, NewFile, Observer};
 use splade_sparse::SparseVector;
 use splade_sparse::files::{RowWriter, VectorReader};
 
-use super::ExportOptions;
 use super::documents::Documents;
+use super::options::ExportOptions;
 use super::terms::TermsOf;
 use crate::error::Error;
 

@@ -1,4 +1,4 @@
-//! The search engine that vectors are written for, and its settings.
+//! Makes the target of an export from its settings.
 
 use serde_json::{Value, json};
 use splade_export::Target;
@@ -13,113 +13,9 @@ use splade_export::targets::{
 use splade_io::{Event, Observer};
 
 use super::documents::largest_weight;
+use super::options::{CiffScale, ExportOptions, ExportTarget, OpenSearchType, PushTarget};
 use super::terms::TermsOf;
-use super::{ExportOptions, PushTarget, field_taken};
 use crate::error::{Error, invalid};
-
-/// The target of an export.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub enum ExportTarget {
-    /// Lucene by Anserini and Pyserini: JSON lines and topics of integer weights.
-    Lucene {
-        /// Weights are multiplied by this and rounded; usually 100.
-        scale: f32,
-    },
-    /// Elasticsearch: bulk actions, a mapping and queries.
-    Elasticsearch {
-        /// The name of the field with the vectors.
-        field: String,
-        /// The type of the field.
-        kind: ElasticsearchField,
-    },
-    /// OpenSearch: bulk actions, a mapping and queries.
-    OpenSearch {
-        /// The name of the field with the vectors.
-        field: String,
-        /// The type of the field.
-        kind: OpenSearchType,
-    },
-    /// Qdrant: points, a collection and queries.
-    Qdrant {
-        /// The name of the field with the vectors.
-        field: String,
-        /// The number of the first point, 0 if none is given. To append to a collection it must be
-        /// above the numbers of its points, which would be overwritten.
-        first_id: Option<u64>,
-    },
-    /// Milvus: rows, a collection and queries.
-    Milvus {
-        /// The name of the collection.
-        collection: String,
-        /// The name of the field with the vectors.
-        field: String,
-        /// The number of the first row.
-        first_id: u64,
-    },
-    /// Vespa: a feed, a schema and queries.
-    Vespa {
-        /// The name of the schema.
-        schema: String,
-        /// The name of the field with the vectors.
-        field: String,
-        /// Weights that candidates are found by are multiplied by this and rounded; usually 100.
-        scale: f32,
-    },
-    /// The inverted file that PISA, BMP, JASS and Terrier import, and queries.
-    Ciff {
-        /// How weights of documents become integers.
-        scale: CiffScale,
-        /// Weights of queries are multiplied by this and rounded; usually 100.
-        query_scale: f32,
-    },
-    /// PostgreSQL with pgvector: files for COPY, SQL and queries.
-    Pgvector {
-        /// The name of the table.
-        table: String,
-        /// The name of the column with the vectors.
-        field: String,
-        /// The number of the first row.
-        first_id: u64,
-        /// The number of terms of the vocabulary, where there is no model and no file of tokens.
-        dimensions: Option<usize>,
-    },
-    /// Seismic: JSON lines.
-    Seismic,
-    /// Parquet, as [`encode_files`](crate::encode_files) writes it.
-    #[default]
-    Parquet,
-    /// Sparse matrices for scipy, or as safetensors.
-    Csr {
-        /// The form of the matrices.
-        form: CsrForm,
-        /// The number of terms of the vocabulary, where there is no model and no file of tokens.
-        dimensions: Option<usize>,
-    },
-}
-
-/// The type of a field of OpenSearch.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum OpenSearchType {
-    /// `rank_features`: exact search.
-    #[default]
-    RankFeatures,
-    /// `sparse_vector` with Seismic, version 3.3 or later: approximate search.
-    SparseVector {
-        /// The largest weight of documents; it is looked for in the vectors if none is given.
-        ceiling: Option<f32>,
-        /// The largest weight of queries; 16 if none is given.
-        query_ceiling: Option<f32>,
-    },
-}
-
-/// How weights of documents become the integers of CIFF.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum CiffScale {
-    /// Weights are multiplied by this and rounded.
-    By(f32),
-    /// The scale is chosen so that the largest weight becomes this: 255 for BMP.
-    Fit(f32),
-}
 
 /// The largest weight of queries that OpenSearch's Seismic tells apart, unless another is given.
 const QUERY_CEILING: f32 = 16.0;
@@ -279,4 +175,9 @@ fn opensearch(
         settings["ceilings"] = json!([documents, queries]);
     }
     Ok((kind, settings))
+}
+
+/// The error of a field whose name the target needs for another.
+fn field_taken(field: &str) -> Error {
+    invalid(format!("--field {field} is what another field is called there; name another"))
 }

@@ -10,7 +10,7 @@ use splade_sparse::TermId;
 use splade_sparse::files::{FileError, Lines, VectorReader, VectorRow};
 use splade_text::TokenizerOptions;
 
-use super::ExportOptions;
+use super::options::ExportOptions;
 use crate::encode_files::TermKeys;
 use crate::error::{Error, invalid};
 use crate::model::Vocabulary;

@@ -1,137 +1,26 @@
 //! Hard negatives for the queries of a training set.
 
+mod data;
+mod options;
 mod rankers;
 
 use std::ops::Range;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use splade_data::mine::{LeftOut, Margins, MineSource, Mined, Miner, TeacherScores};
 use splade_data::scores::score_line;
 use splade_data::stamps::file_stamp;
-use splade_eval::{Dataset, Qrels};
 use splade_io::Observer;
 
-use crate::error::{Error, invalid};
-use crate::masters::{Masters, stamps};
+use crate::error::Error;
+use crate::masters::stamps;
 use crate::model::full;
-use crate::parts::{self, PartsOptions, QUERIES_AT_A_TIME};
-use crate::ranker::{self, RankerOptions};
+use crate::parts::{self, QUERIES_AT_A_TIME};
+use crate::ranker;
+use data::Data;
 use rankers::Rankers;
 
-/// What ranks the documents that negatives are taken from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RankerKind {
-    /// BM25 over the model's tokens.
-    Bm25,
-    /// The dot product of the model's vectors.
-    Splade,
-    /// Chance.
-    Random,
-}
-
-impl RankerKind {
-    /// All kinds by their names.
-    pub const NAMED: [(&'static str, Self); 3] =
-        [("bm25", Self::Bm25), ("splade", Self::Splade), ("random", Self::Random)];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        let own = Self::NAMED.iter().find(|(_, kind)| *kind == self);
-        own.map_or("", |(name, _)| name)
-    }
-}
-
-/// A ranking, and which of its documents become negatives.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NegativeSource {
-    /// What ranks.
-    pub ranker: RankerKind,
-    /// Which ranks are taken.
-    pub options: MineSource,
-}
-
-/// The form in which negatives are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum NegativeFormat {
-    /// `{"qid", "scores"}` of positives and negatives; all scores are 1 without a teacher.
-    #[default]
-    Scores,
-    /// `{"qid", "pos_doc_id", "neg_doc_id"}`, one a negative, the positives of a query in turn.
-    Triplets,
-}
-
-/// Settings of [`mine`].
-#[derive(Debug, Clone)]
-pub struct MineOptions {
-    /// The folder in light-splade's form: `doc_master`, `query_master` and `positive_lists`.
-    pub data: PathBuf,
-    /// Where negatives come from.
-    pub sources: Vec<NegativeSource>,
-    /// A teacher's scores, which are written and compared with the margins.
-    pub teacher_scores: Option<PathBuf>,
-    /// Which documents are too good to be negatives, by the teacher's scores.
-    pub margins: Margins,
-    /// The form that is written.
-    pub format: NegativeFormat,
-    /// Decides what is drawn at random.
-    pub seed: u64,
-    /// The model, and the index for SPLADE.
-    pub ranker: RankerOptions,
-    /// The file that is written.
-    pub output: PartsOptions,
-}
-
-impl Default for MineOptions {
-    fn default() -> Self {
-        let options = MineSource { skip: 0, depth: 100, take: Some(30), at_random: false };
-        Self {
-            data: PathBuf::new(),
-            sources: vec![NegativeSource { ranker: RankerKind::Bm25, options }],
-            teacher_scores: None,
-            margins: Margins::default(),
-            format: NegativeFormat::default(),
-            seed: 42,
-            ranker: RankerOptions::default(),
-            output: PartsOptions::default(),
-        }
-    }
-}
-
-/// What is mined out of.
-struct Data {
-    masters: Masters,
-    positives: Qrels,
-}
-
-impl Data {
-    fn open(options: &MineOptions, observer: &mut dyn Observer) -> Result<Self, Error> {
-        let masters = Masters::open(&options.data, observer)?;
-        let positives = Dataset::open(&options.data)?.qrels(None)?;
-        Ok(Self { masters, positives })
-    }
-
-    /// The positives of a query, ascending. Those that are no documents here cannot be found.
-    fn positives(&self, query: i64) -> Result<Vec<i64>, Error> {
-        let grades = self.positives.get(&query.to_string());
-        let grades = grades.ok_or_else(|| {
-            invalid(format!(
-                "qid {query} from the query master does not exist in the positive list"
-            ))
-        })?;
-        let id = |doc: &str| -> Result<i64, Error> {
-            let id = doc.parse().ok().filter(|id| self.masters.docs.row(*id).is_some());
-            id.ok_or_else(|| {
-                invalid(format!(
-                    "doc_id {doc} from positive list does not exist in document master"
-                ))
-            })
-        };
-        let mut ids = grades.keys().map(|doc| id(doc)).collect::<Result<Vec<_>, Error>>()?;
-        ids.sort_unstable();
-        Ok(ids)
-    }
-}
+pub use options::{MineOptions, NegativeFormat, NegativeSource, RankerKind};
 
 /// Finds hard negatives for every query, part by part, so that a run that is stopped goes on; returns
 /// what was found.
@@ -223,16 +112,6 @@ fn source_json(source: &NegativeSource) -> Value {
     })
 }
 
-impl NegativeFormat {
-    /// Its name in the settings of parts.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Scores => "Scores",
-            Self::Triplets => "Triplets",
-        }
-    }
-}
-
 /// The lines of a query.
 fn write(
     format: NegativeFormat,
@@ -321,6 +200,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::ranker::RankerOptions;
 
     /// Parts that were made of other files of the same names would be another set's.
     #[test]

@@ -6,7 +6,8 @@ use serde_json::Value;
 use splade_data::mine::random_ranking;
 use splade_io::Observer;
 
-use super::{Data, MineOptions, NegativeSource, RankerKind};
+use super::data::Data;
+use super::options::{MineOptions, NegativeSource, RankerKind};
 use crate::error::Error;
 use crate::parts::QUERIES_AT_A_TIME;
 use crate::ranker::Ranker;

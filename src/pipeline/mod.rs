@@ -6,15 +6,15 @@
 //! work folder ([`lock`]), and a step does not outlive the pipeline that started it ([`step`]).
 
 mod lock;
+mod options;
 mod plan;
 mod record;
 mod report;
 mod step;
+mod time;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use splade_io::{Event, Observer};
 
 use crate::error::{Error, invalid};
@@ -22,54 +22,8 @@ use lock::Lock;
 use plan::{Pipeline, Step};
 use record::Record;
 
-/// Checks a command and returns the settings that are not in the command itself, such as configs of
-/// training as they are composed. A message says what is wrong with a command.
-pub type CommandSettings = fn(command: &[String]) -> Result<Value, String>;
-
-/// Settings of [`run_pipeline`].
-#[derive(Clone)]
-pub struct PipelineOptions {
-    /// The pipeline: YAML with a work folder and steps.
-    pub file: PathBuf,
-    /// Changes of its values, as Hydra has them: `a.b=c`, `+a.b=c`, `~a.b`.
-    pub overrides: Vec<String>,
-    /// The program that runs the steps; `light-splade` as the shell finds it by default.
-    pub program: PathBuf,
-    /// Checks each command before anything runs; by default every command passes, and what it reads
-    /// from configs is not compared.
-    pub settings: CommandSettings,
-    /// Tells which steps would run, and why, and does nothing.
-    pub dry_run: bool,
-    /// The names of steps that run though nothing changed.
-    pub again: Vec<String>,
-    /// The name of the last step that runs.
-    pub until: Option<String>,
-}
-
-impl Default for PipelineOptions {
-    fn default() -> Self {
-        Self {
-            file: PathBuf::new(),
-            overrides: Vec::new(),
-            program: "light-splade".into(),
-            settings: |_| Ok(Value::String(String::new())),
-            dry_run: false,
-            again: Vec::new(),
-            until: None,
-        }
-    }
-}
-
-impl fmt::Debug for PipelineOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PipelineOptions")
-            .field("file", &self.file)
-            .field("overrides", &self.overrides)
-            .field("program", &self.program)
-            .field("dry_run", &self.dry_run)
-            .finish_non_exhaustive()
-    }
-}
+pub use options::{CommandSettings, PipelineOptions};
+pub use time::clock;
 
 /// What [`run_pipeline`] did.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -270,18 +224,4 @@ fn dry_run(
         }
     }
     Ok(report)
-}
-
-/// A time as people write it: `h:mm:ss`, or `m:ss` below an hour.
-///
-/// ```
-/// assert_eq!(light_splade::clock(75.9), "1:15");
-/// assert_eq!(light_splade::clock(36125.0), "10:02:05");
-/// ```
-pub fn clock(seconds: f64) -> String {
-    let seconds = seconds as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
-        (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
-    }
 }

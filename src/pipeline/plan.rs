@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hydra_compose::{ComposeOptions, compose};
 use serde_json::{Map, Value};
 
-use super::{CommandSettings, PipelineOptions};
+use super::options::{CommandSettings, PipelineOptions};
 use crate::error::{Error, invalid};
 
 /// A pipeline as its file has it.

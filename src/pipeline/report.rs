@@ -6,9 +6,9 @@ use serde_json::Value;
 use splade_eval::page::{Line, escape, line_plot, page, table};
 use splade_io::write_file;
 
-use super::clock;
 use super::plan::{Pipeline, Step};
 use super::record::Record;
+use super::time::clock;
 use crate::error::Error;
 
 /// Terms of an expansion that are shown.

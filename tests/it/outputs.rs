@@ -128,11 +128,15 @@ fn folders_are_begun_anew_with_force_alone() {
     stdout(&[&encode[..], &["--top-k", "2", "--force"]].concat());
     failure(&[&encode[..], &["--force", "--resume"]].concat(), 2);
     let export = ["export", "qdrant", "--vectors", &vectors, "-m", MODEL, "--out", &out];
+    // A folder with files of others is refused, and nothing in it changes.
     fs::create_dir(&out).expect("made");
     fs::write(format!("{out}/queries.ndjson"), "mine").expect("written");
-    let said = failure(&export, 1);
-    assert!(said.contains("queries.ndjson exists already; replace it with --force"), "{said}");
-    assert_eq!(fs::read_dir(&out).expect("listed").count(), 1);
+    for call in [&export[..], &[&export[..], &["--force"]].concat()] {
+        let said = failure(call, 1);
+        assert!(said.contains("name another folder, or empty this one yourself"), "{said}");
+        assert_eq!(fs::read_dir(&out).expect("listed").count(), 1);
+    }
+    fs::remove_file(format!("{out}/queries.ndjson")).expect("removed");
     stdout(&[&export[..], &["--force"]].concat());
     assert!(failure(&export, 1).contains("--resume"));
     stdout(&[&export[..], &["--force", "--shard-rows", "1"]].concat());

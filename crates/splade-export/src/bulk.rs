@@ -1,5 +1,5 @@
-//! What Elasticsearch and OpenSearch have in common: bulk actions, the limits of ids, and queries
-//! that Lucene's `FeatureField` answers.
+//! The parts that the targets Elasticsearch and OpenSearch share: bulk actions, the limits of ids
+//! and queries, and queries on Lucene's `FeatureField`.
 
 use super::json::{push, push_query, push_string, push_weights};
 use super::text::HITS;
@@ -7,21 +7,22 @@ use super::tokens::TermNames;
 use splade_sparse::SparseVector;
 use splade_sparse::files::ShardForm;
 
-/// Bytes of an `_id`.
+/// The largest length of an `_id` in bytes.
 const ID_BYTES: usize = 512;
-/// `indices.query.bool.max_clause_count` where nobody has changed it.
+/// The default of `indices.query.bool.max_clause_count`.
 const QUERY_TERMS: usize = 1024;
 
-/// Documents of a file: about 15 MB of SPLADE's vectors, where requests end at 100 MB.
+/// Returns the form of the files of documents. A file has about 15 MB of SPLADE vectors; a request
+/// is limited to 100 MB.
 pub(crate) fn form() -> ShardForm {
     ShardForm { format: super::text::EXPORT, stem: "documents", extension: "ndjson", rows: 5_000 }
 }
 
-/// Appends the line of the action; the engine takes the index from the URL.
+/// Appends the line of the bulk action. The search engine takes the index from the URL.
 pub(crate) fn push_action(id: &str, out: &mut Vec<u8>) -> Result<(), String> {
     if id.is_empty() || id.len() > ID_BYTES {
         return Err(format!(
-            "its id has {} bytes; the engine takes ids of 1 to {ID_BYTES} bytes",
+            "its id has {} bytes; the search engine accepts ids of 1 to {ID_BYTES} bytes",
             id.len()
         ));
     }
@@ -32,7 +33,7 @@ pub(crate) fn push_action(id: &str, out: &mut Vec<u8>) -> Result<(), String> {
 }
 
 /// Appends the two lines of a document whose terms are features. Weights below the smallest normal
-/// float, which the engine refuses, are left out: they add nothing to a score.
+/// f32 are omitted, because the search engine refuses them and they add nothing to a score.
 pub(crate) fn push_features(
     id: &str,
     vector: &SparseVector,
@@ -48,18 +49,19 @@ pub(crate) fn push_features(
     Ok(())
 }
 
-/// The limit of queries on features.
+/// Checks that a query has at most as many terms as the search engine accepts clauses.
 pub(crate) fn check_query(vector: &SparseVector) -> Result<(), String> {
     match vector.len() > QUERY_TERMS {
         true => Err(format!(
-            "the query has {} terms; the engine takes {QUERY_TERMS}: encode queries with --top-k",
+            "the query has {} terms; the search engine accepts {QUERY_TERMS} by default: encode \
+             queries with --top-k {QUERY_TERMS}",
             vector.len()
         )),
         false => Ok(()),
     }
 }
 
-/// Appends `{"size":10,"query":…}`. A query without terms finds nothing.
+/// Appends `{"size":10,"query":…}`. A query without terms is one that matches no documents.
 pub(crate) fn push_search(
     out: &mut Vec<u8>,
     vector: &SparseVector,
@@ -73,7 +75,7 @@ pub(crate) fn push_search(
     out.push(b'}');
 }
 
-/// Appends a sum of features, which needs no plugin of either engine.
+/// Appends a query that sums features, which needs no plugin in Elasticsearch or OpenSearch.
 pub(crate) fn push_rank_features(
     out: &mut Vec<u8>,
     vector: &SparseVector,
@@ -89,7 +91,7 @@ pub(crate) fn push_rank_features(
     out.extend_from_slice(b"]}}");
 }
 
-/// Appends a line of a query with its search.
+/// Appends the line of a query with its id and its search.
 pub(crate) fn push_query_line(
     out: &mut Vec<u8>,
     id: &str,

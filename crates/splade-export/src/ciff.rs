@@ -1,16 +1,20 @@
-//! The Common Index File Format (Lin et al., SIGIR 2020), which PISA, BMP, JASS, Terrier and Lucene
-//! import: a header, a list of postings a term in the order of the terms' bytes, and the documents,
-//! each a protobuf message behind its length. A posting is the distance to the document before and an
-//! integer weight.
+//! The Common Index File Format (CIFF; Lin et al., SIGIR 2020), which PISA, BMP, JASS, Terrier and
+//! Lucene import.
 //!
-//! Documents are inverted shard by shard: a shard is sorted in memory and written to a file of its
-//! own, and all are merged at the end, so that the memory is that of a shard, or of the longest list.
-//! The layout of an inverted shard, numbers little-endian:
+//! A CIFF file has a header, a postings list for each term in the order of the terms' bytes, and
+//! the documents. Each is a protobuf message that follows its length. A posting is the distance to
+//! the previous document and an impact.
 //!
-//! | section | |
-//! |---|---|
-//! | documents | their number (8 bytes), then of each the length of its id (4), the id, the sum of its weights (8) |
-//! | lists in the order of the terms' bytes | length of the term (4), the term, postings (8), sum of weights (8), first document (4), last document (4), weight of the first posting (4), length of the others (4), the others as they are in the result |
+//! Documents are inverted shard by shard: a shard is sorted in memory and written to its own file,
+//! and all shards are merged at the end. The memory is therefore that of one shard or of the
+//! longest list. An inverted shard has two sections, with little-endian numbers:
+//!
+//! 1. The documents: their number (8 bytes), then for each document the length of its id (4 bytes),
+//!    the id, and the sum of its impacts (8).
+//! 2. The lists in the order of the terms' bytes, each with the length of the term (4), the term,
+//!    the number of postings (8), the sum of impacts (8), the first document (4), the last document
+//!    (4), the impact of the first posting (4), the length of the other postings (4), and the other
+//!    postings as in the CIFF file.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -25,7 +29,7 @@ use splade_io::{FileError, NewFile};
 use splade_sparse::files::{RowWriter, Shard, ShardForm};
 use splade_sparse::{SparseVector, TermId};
 
-/// One inverted file of impacts.
+/// The target CIFF: one inverted file of impacts.
 #[derive(Debug)]
 pub struct Ciff {
     terms: TermNames,
@@ -33,17 +37,19 @@ pub struct Ciff {
     query_scale: f32,
 }
 
-/// Shards that are merged at once: each is an open file.
+/// The largest number of shards that can be merged. Each is an open file during the merge.
 const SHARDS: usize = 500;
-/// The name of the result.
+/// The name of the CIFF file.
 const INDEX: &str = "index.ciff";
 
 impl Ciff {
-    /// Weights become `scale` times as large integers, those of queries `query_scale` times.
+    /// Makes the target of documents with weights times `scale` and of queries with weights times
+    /// `query_scale`, rounded to impacts.
     pub fn new(terms: TermNames, scale: f32, query_scale: f32) -> Self {
         Self { terms: terms.without(is_blank), scale, query_scale }
     }
 
+    /// Returns the names and the size of the inverted shards.
     pub(crate) fn form(&self) -> ShardForm {
         ShardForm {
             format: super::text::EXPORT,
@@ -53,11 +59,12 @@ impl Ciff {
         }
     }
 
+    /// Returns the scales of documents and queries.
     pub(crate) fn quantisation(&self) -> Quantisation {
         Quantisation::Integers { documents: self.scale, queries: Some(self.query_scale) }
     }
 
-    /// Appends a query as PISA and BMP read it.
+    /// Appends a query in the form that PISA and BMP read.
     pub(crate) fn query(
         &self,
         id: &str,
@@ -70,13 +77,14 @@ impl Ciff {
         push_repeated(out, (id, b':'), vector, self.query_scale, &self.terms)
     }
 
+    /// Creates the file of a shard, which is written when the writer is finished.
     pub(crate) fn create(&self, path: &Path) -> Result<InvertedShardWriter<'_>, FileError> {
         let file = File::create(path).map_err(FileError::io("write", path))?;
         let (documents, lists) = (Vec::new(), BTreeMap::new());
         Ok(InvertedShardWriter { ciff: self, path: path.to_path_buf(), file, documents, lists })
     }
 
-    /// Checks that another shard can be merged with those that are there.
+    /// Checks that another shard can be merged with these shards.
     pub(crate) fn check_room(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
         if shards.len() < SHARDS {
             return Ok(());
@@ -85,18 +93,18 @@ impl Ciff {
         Err(FileError::form(
             dir,
             format!(
-                "{SHARDS} parts are full, and more cannot be merged: begin another folder with a \
-                 --shard-rows above {rows}, which takes more memory"
+                "the folder has {SHARDS} full shards, and more cannot be merged: export to another \
+                 folder with a --shard-rows above {rows}, which takes more memory"
             ),
         ))
     }
 
-    /// Merges the shards into the result.
+    /// Merges the shards into the CIFF file.
     pub(crate) fn merge(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
         let result = dir.join(INDEX);
         let (documents, most) = (shards.iter().map(|shard| shard.rows).sum::<u64>(), i32::MAX);
         if documents > most as u64 {
-            let message = format!("there are {documents} documents; CIFF numbers {most}");
+            let message = format!("{documents} documents are too many; CIFF has at most {most}");
             return Err(FileError::form(&result, message));
         }
         if shards.len() > SHARDS {
@@ -104,8 +112,8 @@ impl Ciff {
             return Err(FileError::form(
                 dir,
                 format!(
-                    "there are {} parts, and {SHARDS} can be merged: begin another folder with \
-                     --shard-rows {rows} or more",
+                    "the folder has {} shards, but only {SHARDS} can be merged: export to another \
+                     folder with --shard-rows {rows} or more",
                     shards.len()
                 ),
             ));
@@ -155,14 +163,14 @@ impl Ciff {
     }
 }
 
-/// A shard that is being inverted.
+/// A writer that inverts the documents of one shard in memory.
 pub(crate) struct InvertedShardWriter<'a> {
     ciff: &'a Ciff,
     path: PathBuf,
     file: File,
-    /// Ids and sums of weights.
+    /// The id of each document and the sum of its impacts.
     documents: Vec<(String, u64)>,
-    /// Of each term the places of its documents in the shard, and their weights.
+    /// The postings of each term, as the number of the document in the shard and the impact.
     lists: BTreeMap<TermId, Vec<(u32, u32)>>,
 }
 
@@ -176,10 +184,10 @@ impl RowWriter for InvertedShardWriter<'_> {
         let impacts = impacts(vector, self.ciff.scale).map_err(refuse)?;
         let sum: u64 = impacts.iter().map(|(_, impact)| impact).sum();
         if sum > i32::MAX as u64 {
-            return Err(refuse(format!("its weights add up to {sum}; give a smaller scale")));
+            return Err(refuse(format!("the sum of its weights is {sum}; give a smaller scale")));
         }
         let place = u32::try_from(self.documents.len())
-            .map_err(|_| refuse("a shard has 4 billion documents at most".to_owned()))?;
+            .map_err(|_| refuse("a shard has at most 4 billion documents".to_owned()))?;
         for (term, impact) in impacts {
             self.lists.entry(term).or_default().push((place, impact as u32));
         }
@@ -221,33 +229,41 @@ impl RowWriter for InvertedShardWriter<'_> {
     }
 }
 
-/// A length and the bytes.
+/// Writes the length of bytes in 4 bytes, and the bytes.
 fn write_bytes(writer: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
     let length = u32::try_from(bytes.len())
-        .map_err(|_| std::io::Error::other("a list has more than 4 GB; make smaller shards"))?;
+        .map_err(|_| std::io::Error::other("a list has more than 4 GB; lower --shard-rows"))?;
     writer.write_all(&length.to_le_bytes())?;
     writer.write_all(bytes)
 }
 
-/// An inverted shard that is read.
+/// A reader of an inverted shard.
 struct InvertedShard {
     path: PathBuf,
     reader: BufReader<File>,
+    /// The number of documents.
     documents: u64,
 }
 
-/// The list of a term in a shard.
+/// The postings list of a term in a shard.
 struct ShardList {
     term: Vec<u8>,
+    /// The number of postings.
     count: u64,
+    /// The sum of impacts.
     sum: u64,
+    /// The first document, by its number in the shard.
     first: u32,
+    /// The last document, by its number in the shard.
     last: u32,
+    /// The impact of the first posting.
     first_weight: u32,
+    /// The messages of the other postings.
     rest: Vec<u8>,
 }
 
 impl InvertedShard {
+    /// Opens a shard and reads the number of documents.
     fn open(path: &Path) -> Result<Self, FileError> {
         let file = File::open(path).map_err(FileError::io("open", path))?;
         let reader = BufReader::with_capacity(1 << 16, file);
@@ -256,28 +272,31 @@ impl InvertedShard {
         Ok(shard)
     }
 
+    /// Reads `N` bytes.
     fn array<const N: usize>(&mut self) -> Result<[u8; N], FileError> {
         let mut bytes = [0; N];
         self.reader.read_exact(&mut bytes).map_err(FileError::io("read", &self.path))?;
         Ok(bytes)
     }
 
+    /// Reads a little-endian number of 4 bytes.
     fn u32(&mut self) -> Result<u32, FileError> {
         self.array().map(u32::from_le_bytes)
     }
 
+    /// Reads a length of 4 bytes and that many bytes.
     fn bytes(&mut self) -> Result<Vec<u8>, FileError> {
         let mut bytes = vec![0; self.u32()? as usize];
         self.reader.read_exact(&mut bytes).map_err(FileError::io("read", &self.path))?;
         Ok(bytes)
     }
 
-    /// Id and sum of weights of the next document.
+    /// Reads the id and the sum of impacts of the next document.
     fn document(&mut self) -> Result<(Vec<u8>, u64), FileError> {
         Ok((self.bytes()?, u64::from_le_bytes(self.array()?)))
     }
 
-    /// The next list, after all documents.
+    /// Reads the next list, or returns `None` at the end. All documents must be read before.
     fn list(&mut self) -> Result<Option<ShardList>, FileError> {
         let left = std::io::BufRead::fill_buf(&mut self.reader).map(|left| !left.is_empty());
         if !left.map_err(FileError::io("read", &self.path))? {
@@ -295,22 +314,25 @@ impl InvertedShard {
     }
 }
 
-/// The list of a term in the result.
+/// The postings list of a term in the CIFF file.
 struct List {
     term: Vec<u8>,
+    /// The number of postings.
     count: u64,
+    /// The sum of impacts.
     sum: u64,
-    /// Messages of postings.
+    /// The messages of all postings.
     postings: Vec<u8>,
 }
 
-/// Hands over the lists of all shards, joined, in the order of the terms' bytes.
+/// Merges the lists of all shards and passes each merged list to `take`, in the order of the terms'
+/// bytes.
 fn each_list(
     paths: &[PathBuf],
     mut take: impl FnMut(List) -> Result<(), FileError>,
 ) -> Result<(), FileError> {
     let mut shards = Vec::new();
-    // The number of the first document of each shard.
+    // The number of each shard's first document in the CIFF file.
     let mut starts = Vec::new();
     let mut waiting = BinaryHeap::new();
     let mut lists = Vec::new();
@@ -356,13 +378,14 @@ fn each_list(
     Ok(())
 }
 
-/// A file of messages behind their lengths.
+/// A writer of messages, each preceded by its length.
 struct Messages<'a> {
     path: &'a Path,
     writer: NewFile,
 }
 
 impl Messages<'_> {
+    /// Writes the length of a message and the message.
     fn write(&mut self, message: &[u8]) -> Result<(), FileError> {
         let mut length = Vec::with_capacity(10);
         push_varint(&mut length, message.len() as u64);
@@ -371,7 +394,7 @@ impl Messages<'_> {
     }
 }
 
-/// Appends protobuf's variable-length number.
+/// Appends a number in protobuf's variable-length form.
 fn push_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -380,7 +403,7 @@ fn push_varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// Appends a field that is a number; 0 is left out, as protobuf does.
+/// Appends a number as a field. As in protobuf, 0 is omitted.
 fn push_number(out: &mut Vec<u8>, field: u8, number: u64) {
     if number > 0 {
         out.push(field << 3);
@@ -388,14 +411,14 @@ fn push_number(out: &mut Vec<u8>, field: u8, number: u64) {
     }
 }
 
-/// Appends a field that is bytes.
+/// Appends bytes as a field.
 fn push_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     out.push(field << 3 | 2);
     push_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// Appends a posting: the distance to the document before, and the weight.
+/// Appends a posting: the distance to the previous document, and the impact.
 fn push_posting(out: &mut Vec<u8>, distance: u32, weight: u32) {
     let mut posting = Vec::with_capacity(12);
     push_number(&mut posting, 1, u64::from(distance));

@@ -1,9 +1,11 @@
-//! Matrices in compressed rows: scipy's `.npz`, or safetensors.
+//! The target of sparse matrices in CSR form (compressed rows), as scipy's `.npz` or as
+//! safetensors.
 //!
-//! A file is a matrix of a row a document and a column a term, and the ids of the documents.
-//! `scipy.sparse.load_npz` reads the one (NumPy's format 1.0 in a ZIP archive, here without
-//! compression). In the other `indptr`, `indices`, `data` and `shape` are tensors, and the ids UTF-8
-//! bytes `ids` that end at `id_ends`. A file's documents are in memory while it is written.
+//! A file holds a matrix with a row per document and a column per term, and the ids of the
+//! documents. The `.npz` form is readable by `scipy.sparse.load_npz` (NumPy's format 1.0 in a ZIP
+//! archive, here without compression). The safetensors form has the tensors `indptr`, `indices`,
+//! `data` and `shape`, and the ids as UTF-8 bytes `ids` that end at the offsets `id_ends`. The
+//! documents of a file are held in memory until it is complete.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -17,28 +19,29 @@ use splade_io::FileError;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{RowWriter, ShardForm};
 
-/// Matrices of documents.
+/// The target of sparse matrices.
 #[derive(Debug)]
 pub struct Csr {
     form: CsrForm,
     columns: usize,
 }
 
-/// The form of a matrix.
+/// The file format of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CsrForm {
-    /// `scipy.sparse.save_npz`'s.
+    /// The `.npz` format of `scipy.sparse.save_npz`.
     Npz,
-    /// safetensors.
+    /// The safetensors format.
     Safetensors,
 }
 
 impl Csr {
-    /// Matrices with a column for each term of a vocabulary.
+    /// Makes the target of matrices with `columns` columns, one for each term of the vocabulary.
     pub fn new(form: CsrForm, columns: usize) -> Self {
         Self { form, columns }
     }
 
+    /// Returns the names and the size of the files of documents.
     pub(crate) fn form(&self) -> ShardForm {
         let extension = match self.form {
             CsrForm::Npz => "npz",
@@ -47,6 +50,7 @@ impl Csr {
         ShardForm { format: super::text::EXPORT, stem: "documents", extension, rows: 100_000 }
     }
 
+    /// Returns the name of the file of queries.
     pub(crate) fn queries_file(&self) -> &'static str {
         match self.form {
             CsrForm::Npz => "queries.npz",
@@ -54,6 +58,7 @@ impl Csr {
         }
     }
 
+    /// Creates a file, which is written when the writer is finished.
     pub(crate) fn create(&self, path: &Path) -> Result<CsrWriter, FileError> {
         let file = File::create(path).map_err(FileError::io("write", path))?;
         let mut matrix = Matrix { columns: self.columns, ..Matrix::default() };
@@ -62,7 +67,7 @@ impl Csr {
     }
 }
 
-/// A file that is being written.
+/// A writer of one matrix file.
 pub(crate) struct CsrWriter {
     path: PathBuf,
     file: File,
@@ -70,11 +75,12 @@ pub(crate) struct CsrWriter {
     matrix: Matrix,
 }
 
+/// A sparse matrix in CSR form with the ids of its rows.
 #[derive(Default)]
 struct Matrix {
     columns: usize,
     ids: Vec<String>,
-    /// Where rows end in `terms`, and a 0 before.
+    /// A 0, followed by the end of each row in `terms`.
     ends: Vec<i64>,
     terms: Vec<i32>,
     weights: Vec<f32>,
@@ -112,11 +118,12 @@ impl RowWriter for CsrWriter {
 }
 
 impl Matrix {
+    /// Returns the numbers of rows and columns.
     fn shape(&self) -> [i64; 2] {
         [self.ids.len() as i64, self.columns as i64]
     }
 
-    /// The arrays that `scipy.sparse.load_npz` wants, and `ids`.
+    /// Writes the arrays that `scipy.sparse.load_npz` reads, and the array `ids`.
     fn write_npz(&self, file: BufWriter<File>) -> std::io::Result<()> {
         let width = self.ids.iter().map(|id| id.chars().count()).max().unwrap_or(0).max(1);
         let letters = self.ids.iter().flat_map(|id| {
@@ -133,7 +140,8 @@ impl Matrix {
             ("ids", format!("<U{width}"), shape(self.ids.len()), &mut { letters }),
         ];
         let mut archive = ZipWriter::new(file);
-        // Entries above 4 GB are possible; dates would make the bytes depend on the clock.
+        // Entries may be larger than 4 GB. The entries have no dates, so that the bytes of the file
+        // do not depend on the clock.
         let options = SimpleFileOptions::DEFAULT
             .compression_method(zip::CompressionMethod::Stored)
             .large_file(true);
@@ -145,6 +153,7 @@ impl Matrix {
         archive.finish()?.flush()
     }
 
+    /// Writes the tensors of the safetensors form.
     fn write_safetensors(&self, mut file: BufWriter<File>) -> std::io::Result<()> {
         let mut id_ends = vec![0i64];
         id_ends.extend(self.ids.iter().scan(0, |end, id| {
@@ -155,7 +164,8 @@ impl Matrix {
         let mut header = serde_json::Map::new();
         header.insert("__metadata__".to_owned(), json!({"format": "csr"}));
         let mut at = 0;
-        // In the order of their bytes: those of 8 first, so that all are aligned.
+        // The tensors are in the order of their bytes, with elements of 8 bytes first, so that all
+        // are aligned.
         for (name, kind, length, size) in [
             ("indptr", "I64", self.ends.len(), 8),
             ("shape", "I64", 2, 8),
@@ -183,12 +193,12 @@ impl Matrix {
     }
 }
 
-/// NumPy's shape of one dimension.
+/// Returns NumPy's notation of the shape of a one-dimensional array.
 fn shape(length: usize) -> String {
     format!("({length},)")
 }
 
-/// The header of NumPy's format 1.0, as long as a multiple of 64.
+/// Returns the header of an array in NumPy's format 1.0, padded to a multiple of 64 bytes.
 fn npy_header(kind: &str, shape: &str) -> Vec<u8> {
     let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
     let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
@@ -200,7 +210,7 @@ fn npy_header(kind: &str, shape: &str) -> Vec<u8> {
     header
 }
 
-/// A number of little-endian bytes.
+/// A number that can be converted to little-endian bytes.
 trait Little: Copy {
     type Bytes: IntoIterator<Item = u8>;
     fn bytes(self) -> Self::Bytes;
@@ -218,10 +228,12 @@ macro_rules! little {
 }
 little!(i32, i64, f32);
 
+/// Returns the little-endian bytes of numbers.
 fn little<N: Little>(numbers: &[N]) -> impl Iterator<Item = u8> {
     numbers.iter().flat_map(|number| number.bytes())
 }
 
+/// Writes bytes in blocks of 64 KiB.
 fn write_bytes(to: &mut impl Write, bytes: &mut dyn Iterator<Item = u8>) -> std::io::Result<()> {
     let mut buffer = Vec::with_capacity(1 << 16);
     loop {

@@ -1,5 +1,5 @@
-//! Elasticsearch: `sparse_vector` (8.15 and later answer its query), or `rank_features` for older
-//! ones and for OpenSearch without plugins.
+//! The target Elasticsearch: a field of type `sparse_vector`, whose query needs version 8.15 or
+//! later, or `rank_features` for older versions and for OpenSearch without plugins.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use super::tokens::TermNames;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
-/// An index with a field of vectors.
+/// The target Elasticsearch: an index with one field of vectors.
 #[derive(Debug)]
 pub struct Elasticsearch {
     terms: TermNames,
@@ -19,17 +19,18 @@ pub struct Elasticsearch {
     kind: ElasticsearchField,
 }
 
-/// The type of the field.
+/// The type of the field of vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ElasticsearchField {
-    /// `sparse_vector`.
+    /// The type `sparse_vector`, for version 8.15 or later.
     SparseVector,
-    /// `rank_features`.
+    /// The type `rank_features`, for older versions.
     RankFeatures,
 }
 
 impl Elasticsearch {
-    /// Documents with a field. Dots in tokens, which mean a path there, become `%2E`.
+    /// Makes the target of an index whose vectors are in `field`. A dot in a token becomes `%2E`,
+    /// because Elasticsearch reads a dot in a name as a path.
     pub fn new(terms: TermNames, field: String, kind: ElasticsearchField) -> Self {
         Self { terms: terms.without(|mark| mark == '.'), field, kind }
     }
@@ -66,7 +67,7 @@ impl TextTarget for Elasticsearch {
                 push_string(out, &self.field);
                 out.extend_from_slice(b",\"query_vector\":");
                 push_weights(out, vector, &self.terms);
-                // Without this the engine leaves out tokens that it thinks unimportant.
+                // By default, Elasticsearch omits tokens that it considers unimportant.
                 push!(out, ",\"prune\":false}}}}");
             }
             ElasticsearchField::RankFeatures => {

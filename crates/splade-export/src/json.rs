@@ -1,14 +1,14 @@
-//! JSON that is appended to bytes without a tree of values.
+//! Functions that append JSON to bytes without building a tree of values.
 
 use super::tokens::TermNames;
 use splade_sparse::SparseVector;
 
-/// Appends a string in quotes.
+/// Appends a JSON string with quotes and escapes.
 pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a string into memory: this is a bug");
 }
 
-/// Appends formatted text.
+/// Appends formatted text to bytes, with the arguments of `format!`.
 macro_rules! push {
     ($out:expr, $($format:tt)*) => {
         std::io::Write::write_fmt(&mut *$out, format_args!($($format)*))
@@ -16,7 +16,7 @@ macro_rules! push {
     };
 }
 
-/// Appends `{"token":1.5,…}`: the shortest decimals that are the weight again.
+/// Appends `{"token":1.5,…}`. A weight has the shortest decimals that parse to the same f32.
 pub(crate) fn push_weights(out: &mut Vec<u8>, vector: &SparseVector, terms: &TermNames) {
     push_object(out, vector.iter().map(|(term, weight)| (terms.name(term), weight)));
 }
@@ -46,7 +46,7 @@ pub(crate) fn push_lists(out: &mut Vec<u8>, vector: &SparseVector) {
     out.extend_from_slice(b"]}");
 }
 
-/// Appends values with commas between.
+/// Appends values with commas between them.
 fn push_list<V: std::fmt::Display>(out: &mut Vec<u8>, values: impl Iterator<Item = V>) {
     for (place, value) in values.enumerate() {
         let comma = if place > 0 { "," } else { "" };
@@ -54,7 +54,8 @@ fn push_list<V: std::fmt::Display>(out: &mut Vec<u8>, values: impl Iterator<Item
     }
 }
 
-/// Appends a line `{"id":"q1","body":…}`; `body` appends what is sent to the engine.
+/// Appends a line `{"id":"q1","body":…}`. `body` appends the body of the request to the search
+/// engine.
 pub(crate) fn push_query(out: &mut Vec<u8>, id: &str, body: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"{\"id\":");
     push_string(out, id);

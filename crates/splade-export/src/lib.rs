@@ -1,4 +1,5 @@
-//! Vectors in the forms that search engines load: documents, what creates the index, and queries.
+//! Exports of sparse vectors for search engines: documents to load, files that create the index,
+//! and queries.
 //!
 //! ```
 //! use splade_export::targets::{Elasticsearch, ElasticsearchField};
@@ -16,22 +17,34 @@
 //!
 //! The targets are in [`targets`]:
 //!
-//! | target | documents | terms | weights |
+//! | target | form of the documents | terms | weights |
 //! |---|---|---|---|
-//! | [`Lucene`](targets::Lucene) | JSON lines of Anserini's `JsonVectorCollection` | tokens | integers |
-//! | [`Elasticsearch`](targets::Elasticsearch) | bulk actions, `sparse_vector` or `rank_features` | tokens | 9 bits |
-//! | [`OpenSearch`](targets::OpenSearch) | bulk actions, `rank_features` or `sparse_vector` | tokens or ids | 9 or 8 bits |
-//! | [`Qdrant`](targets::Qdrant), [`Milvus`](targets::Milvus) | JSON bodies of their HTTP interfaces | ids | exact |
-//! | [`Vespa`](targets::Vespa) | JSON lines of its feed | ids | exact, integers for candidates |
-//! | [`Pgvector`](targets::Pgvector) | COPY | places from 1 | exact |
-//! | [`Seismic`](targets::Seismic) | JSON lines | tokens | exact |
-//! | [`Ciff`](targets::Ciff) | one inverted file | tokens | integers |
-//! | [`Csr`](targets::Csr) | scipy's `.npz`, or safetensors | ids | exact |
-//! | Parquet | as [`files`](splade_sparse::files) writes it | ids | exact |
+//! | [`Lucene`] | JSON lines of Anserini's `JsonVectorCollection` | tokens | integers |
+//! | [`Elasticsearch`] | bulk actions, `sparse_vector` or `rank_features` | tokens | 9 bits |
+//! | [`OpenSearch`] | bulk actions, one of the same types | tokens or ids | 9 or 8 bits |
+//! | [`Qdrant`], [`Milvus`] | JSON bodies of their HTTP interfaces | ids | exact |
+//! | [`Vespa`] | JSON lines of its feed | ids | exact, integers for candidates |
+//! | [`Pgvector`] | text for `COPY` | ids plus 1 | exact |
+//! | [`Seismic`] | JSON lines | tokens | exact |
+//! | [`Ciff`] | one inverted file | tokens | integers |
+//! | [`Csr`] | scipy's `.npz`, or safetensors | ids | exact |
+//! | Parquet | the form of [`files`](splade_sparse::files) | ids | exact |
 //!
-//! A target says how a document and a query look; [`Target`] makes files of them, and a
-//! [`ShardedWriter`](splade_sparse::files::ShardedWriter) numbers these and resumes. What a target cannot
-//! hold is an error that names the document. `docs/howto/export.md` shows every form.
+//! A target defines the form of documents and queries. [`Target`] writes them to files, and a
+//! [`ShardedWriter`](splade_sparse::files::ShardedWriter) numbers the files and can resume. If a
+//! target cannot hold a document, the error names the document. `docs/howto/export.md` shows every
+//! form.
+//!
+//! [`Lucene`]: targets::Lucene
+//! [`Elasticsearch`]: targets::Elasticsearch
+//! [`OpenSearch`]: targets::OpenSearch
+//! [`Qdrant`]: targets::Qdrant
+//! [`Milvus`]: targets::Milvus
+//! [`Vespa`]: targets::Vespa
+//! [`Pgvector`]: targets::Pgvector
+//! [`Seismic`]: targets::Seismic
+//! [`Ciff`]: targets::Ciff
+//! [`Csr`]: targets::Csr
 
 mod json;
 mod quantize;

@@ -1,6 +1,6 @@
-//! Lucene by Anserini and Pyserini: `JsonVectorCollection`, and topics whose tokens are repeated as
-//! often as their weight says (Lin and Ma, "A Few Brief Notes on DeepImpact, COIL, and a Conceptual
-//! Framework", 2021).
+//! The target Lucene with Anserini or Pyserini: documents as a `JsonVectorCollection`, and topics
+//! in which the number of repetitions of a token is its weight (Lin and Ma, "A Few Brief Notes on
+//! DeepImpact, COIL, and a Conceptual Framework", 2021).
 
 use super::json::{push_object, push_string};
 use super::quantize::{Quantisation, impacts};
@@ -9,7 +9,7 @@ use super::tokens::{TermNames, is_blank};
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
-/// Anserini's collection and topics.
+/// The target Lucene: Anserini's collection and topics.
 #[derive(Debug)]
 pub struct Lucene {
     terms: TermNames,
@@ -17,7 +17,8 @@ pub struct Lucene {
 }
 
 impl Lucene {
-    /// Weights become `scale` times as large integers.
+    /// Makes the target of documents and queries with impacts, which are the weights times `scale`,
+    /// rounded.
     pub fn new(terms: TermNames, scale: f32) -> Self {
         Self { terms: terms.without(is_blank), scale }
     }
@@ -72,8 +73,9 @@ impl TextTarget for Lucene {
     }
 }
 
-/// Appends the line of a query: its id, a separator, and each token as often as its integer weight says
-/// with spaces between; nothing for a query without tokens, which readers of such files refuse.
+/// Appends the line of a query: its id, a separator, and each token repeated as often as its
+/// impact, separated by spaces. A query without tokens gets no line, because readers of such files
+/// refuse it.
 pub(crate) fn push_repeated(
     out: &mut Vec<u8>,
     (id, separator): (&str, u8),
@@ -105,10 +107,10 @@ pub(crate) fn push_repeated(
     Ok(())
 }
 
-/// A token of a query is not written more often: a weight of 100 at the usual scale.
+/// The largest number of repetitions of a token in a query: a weight of 100 at the default scale.
 const REPETITIONS: u64 = 10_000;
 
-/// Ids are columns of a run.
+/// Checks that an id can be a column of a TREC run.
 fn check_id(id: &str) -> Result<(), String> {
     match id.is_empty() || id.contains(is_blank) {
         true => Err("its id is empty or has white space, which ends a column of a run".to_owned()),

@@ -1,4 +1,5 @@
-//! Milvus: bodies of its HTTP interface v2, whose rows its Python client and bulk import take too.
+//! The target Milvus: bodies of requests to its HTTP interface v2. Its Python client and its bulk
+//! import accept the same rows.
 
 use serde_json::json;
 
@@ -8,30 +9,34 @@ use super::text::{Frame, TextTarget, number};
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
-/// A collection of numbered rows with the document's id and its vector.
+/// The target Milvus: a collection of numbered rows with the id and the vector of a document.
 #[derive(Debug)]
 pub struct Milvus {
     collection: String,
     field: String,
+    /// The number of the first row.
     first: u64,
 }
 
-/// Bytes of a `VarChar`.
+/// The largest length of a `VarChar` in bytes.
 const ID_BYTES: usize = 65_535;
 
 impl Milvus {
-    /// Rows with a vector called `field`, numbered from `first` on.
+    /// Makes the target of a collection whose vector is named `field`. Rows are numbered from
+    /// `first` on.
     pub fn new(collection: String, field: String, first: u64) -> Self {
         Self { collection, field, first }
     }
 
+    /// Appends a vector as an object of term ids and weights.
     fn push_vector(&self, out: &mut Vec<u8>, vector: &SparseVector) {
         push_object(out, vector.iter().map(|(term, weight)| (term.to_string(), weight)));
     }
 }
 
 impl TextTarget for Milvus {
-    /// A file is the body of one request, which may have 64 MB.
+    /// Returns the form of files that are each the body of one request. Milvus accepts bodies of up
+    /// to 64 MB.
     fn form(&self) -> ShardForm {
         ShardForm { format: super::text::EXPORT, stem: "documents", extension: "json", rows: 5_000 }
     }
@@ -49,7 +54,7 @@ impl TextTarget for Milvus {
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
         if id.len() > ID_BYTES {
-            return Err(format!("its id has {} bytes; the engine takes {ID_BYTES}", id.len()));
+            return Err(format!("its id has {} bytes; Milvus accepts {ID_BYTES}", id.len()));
         }
         push!(out, "{{\"pk\":{},\"docid\":", number(self.first, row)?);
         push_string(out, id);

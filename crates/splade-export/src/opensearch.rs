@@ -1,5 +1,6 @@
-//! OpenSearch: `rank_features`, exact but for 9 bits, or from 3.3 on `sparse_vector` with the
-//! approximate method Seismic (Bruch et al., SIGIR 2024).
+//! The target OpenSearch: a field of type `rank_features` with exact search and weights of 9 bits,
+//! or, from version 3.3 on, `sparse_vector` with the approximate method Seismic (Bruch et al.,
+//! SIGIR 2024).
 
 use serde_json::json;
 
@@ -12,10 +13,10 @@ use super::tokens::TermNames;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
-/// The largest weight of Lucene's `FeatureField.newLinearQuery`, which `neural_sparse` calls.
+/// The largest query weight of Lucene's `FeatureField.newLinearQuery`, which `neural_sparse` calls.
 const QUERY_WEIGHT: f32 = 64.0;
 
-/// An index with a field of vectors.
+/// The target OpenSearch: an index with one field of vectors.
 #[derive(Debug)]
 pub struct OpenSearch {
     terms: TermNames,
@@ -23,22 +24,25 @@ pub struct OpenSearch {
     kind: OpenSearchField,
 }
 
-/// The type of the field.
+/// The type of the field of vectors.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum OpenSearchField {
-    /// `rank_features`, asked by `neural_sparse`, or without its plugin by `rank_feature`.
+    /// The type `rank_features`, searched by `neural_sparse` or, without its plugin, by
+    /// `rank_feature`.
     RankFeatures,
-    /// `sparse_vector` with Seismic. Its terms are ids, of which it tells 32,768 apart.
+    /// The type `sparse_vector` with Seismic. Its terms are ids modulo 32,768.
     Seismic {
-        /// The weight of documents that becomes 255: the largest.
+        /// The weight in a document that is stored as 255; larger weights are stored as 255 too.
         documents: f32,
-        /// The weight of queries that becomes 255.
+        /// The weight in a query that is sent as 255; larger weights are sent as 255 too.
         queries: f32,
     },
 }
 
 impl OpenSearch {
-    /// Documents with a field. Dots in tokens, which mean a path there, become `%2E`.
+    /// Makes the target of an index whose vectors are in `field`. A dot in a token becomes `%2E`,
+    /// because OpenSearch reads a dot in a name as a path. For Seismic, terms are named by their
+    /// ids.
     pub fn new(terms: TermNames, field: String, kind: OpenSearchField) -> Self {
         let terms = match kind {
             OpenSearchField::RankFeatures => terms.without(|mark| mark == '.'),
@@ -47,13 +51,14 @@ impl OpenSearch {
         Self { terms, field, kind }
     }
 
+    /// Appends a `neural_sparse` query.
     fn push_neural_sparse(&self, out: &mut Vec<u8>, vector: &SparseVector) {
         out.extend_from_slice(b"{\"neural_sparse\":{");
         push_string(out, &self.field);
         out.extend_from_slice(b":{\"query_tokens\":");
         push_weights(out, vector, &self.terms);
         if let OpenSearchField::Seismic { .. } = self.kind {
-            // All terms of the query count, not the few that are the engine's default.
+            // All terms of the query are used. OpenSearch's default is only a few of them.
             let terms = vector.len();
             let parameters = format!("{{\"top_n\":{terms},\"k\":{HITS},\"heap_factor\":1.0}}");
             push!(out, ",\"method_parameters\":{parameters}");
@@ -95,13 +100,14 @@ impl TextTarget for OpenSearch {
         let heavy = vector.iter().find(|(_, weight)| *weight > QUERY_WEIGHT);
         if let Some((term, weight)) = heavy.filter(|_| self.kind == OpenSearchField::RankFeatures) {
             return Err(format!(
-                "term {term} of the query has the weight {weight}; the engine takes {QUERY_WEIGHT} \
-                 at most"
+                "term {term} of the query has the weight {weight}; OpenSearch accepts at most \
+                 {QUERY_WEIGHT}"
             ));
         }
         bulk::push_query_line(out, id, vector, |out| self.push_neural_sparse(out, vector));
         if self.kind == OpenSearchField::RankFeatures {
-            // The line's `}` and end make room for the form that needs no plugin.
+            // The closing `}` and the line end are removed, to append the search that needs no
+            // plugin.
             out.truncate(out.len() - 2);
             out.extend_from_slice(b",\"without_plugin\":");
             bulk::push_search(out, vector, |out| {
@@ -134,13 +140,13 @@ impl TextTarget for OpenSearch {
 }
 
 impl OpenSearchField {
-    /// What is to be known of a vocabulary of so many terms: Seismic folds larger ids.
+    /// Returns a note for the user if Seismic merges terms of a vocabulary with `terms` terms.
     pub fn note(&self, terms: usize) -> Option<String> {
         let folds = matches!(self, Self::Seismic { .. }) && terms > SEISMIC_TERMS as usize;
         folds.then(|| {
             format!(
-                "the vocabulary has {terms} terms, of which the engine tells {SEISMIC_TERMS} apart: \
-                 ids are taken modulo {SEISMIC_TERMS}, and the largest weight stays"
+                "the vocabulary has {terms} terms, but OpenSearch distinguishes {SEISMIC_TERMS}: \
+                 it takes ids modulo {SEISMIC_TERMS} and keeps the largest weight"
             )
         })
     }

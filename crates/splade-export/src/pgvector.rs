@@ -1,4 +1,5 @@
-//! PostgreSQL with pgvector 0.7 or later: `sparsevec`, whose places count from 1.
+//! The target PostgreSQL with pgvector 0.7 or later: a column of type `sparsevec`, whose indices
+//! count from 1.
 
 use super::json::push;
 use super::text::HITS;
@@ -6,28 +7,31 @@ use super::text::{TextTarget, number};
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
-/// Terms of a vector that can be stored.
+/// The largest number of terms of a stored vector.
 const TERMS: usize = 16_000;
-/// Terms of a vector that an HNSW index takes.
+/// The largest number of terms of a vector in an HNSW index.
 const INDEXED_TERMS: usize = 1_000;
-/// Dimensions of a vector.
+/// The largest number of dimensions of a `sparsevec`.
 const DIMENSIONS: usize = 1_000_000_000;
 
-/// A table of numbered rows with the document's id and its vector.
+/// The target pgvector: a table of numbered rows with the id and the vector of a document.
 #[derive(Debug)]
 pub struct Pgvector {
-    /// In quotes, as the column.
+    /// The name of the table in SQL quotes.
     table: String,
+    /// The name of the column in SQL quotes.
     column: String,
     dimensions: usize,
+    /// The number of the first row.
     first: u64,
 }
 
 impl Pgvector {
-    /// Rows numbered from `first` on; `dimensions` is the size of the vocabulary.
+    /// Makes the target of a table whose rows are numbered from `first` on. `dimensions` is the
+    /// size of the vocabulary.
     ///
     /// # Errors
-    /// If there are more dimensions than pgvector has.
+    /// Returns a message if `dimensions` is 0 or more than the 1,000,000,000 of pgvector.
     pub fn new(
         table: String,
         column: String,
@@ -37,23 +41,24 @@ impl Pgvector {
         if dimensions == 0 || dimensions > DIMENSIONS {
             return Err(format!("a sparsevec has 1 to {DIMENSIONS} dimensions, not {dimensions}"));
         }
-        // SQL has reserved words.
+        // Quotes allow reserved words of SQL as names.
         let quoted = |name: String| format!("\"{}\"", name.replace('"', "\"\""));
         Ok(Self { table: quoted(table), column: quoted(column), dimensions, first })
     }
 
+    /// Appends a vector as the text of a `sparsevec`.
     fn push_vector(&self, out: &mut Vec<u8>, vector: &SparseVector) -> Result<(), String> {
         if vector.len() > TERMS {
             return Err(format!(
-                "it has {} terms; a sparsevec has {TERMS} at most: encode with --top-k",
+                "it has {} terms; a sparsevec has at most {TERMS}: encode with --top-k {TERMS}",
                 vector.len()
             ));
         }
         if let Some(term) = vector.terms().last().filter(|term| term.0 as usize >= self.dimensions)
         {
             return Err(format!(
-                "it has the term {term}, but the column {} dimensions, from term 0 on; --dimensions \
-                 is the size of the vocabulary",
+                "it has the term {term}, but the column {} dimensions, from term 0 on; set \
+                 --dimensions to the size of the vocabulary",
                 self.dimensions
             ));
         }
@@ -99,9 +104,10 @@ impl TextTarget for Pgvector {
     fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
         let Self { table, column, .. } = self;
         let quoted = id.replace('\'', "''");
-        // Without a backslash, which ends quotes in some settings, and without a line end.
+        // A backslash may end a quoted string, depending on a setting of PostgreSQL, and a line end
+        // would split the query.
         if id.contains(['\\', '\0', '\n', '\r']) {
-            return Err("its id has a backslash or a line end".to_owned());
+            return Err("its id has a backslash, a line end or a zero byte".to_owned());
         }
         let mut literal = Vec::new();
         self.push_vector(&mut literal, vector)?;
@@ -138,7 +144,7 @@ CREATE INDEX ON {table} USING hnsw ({column} sparsevec_ip_ops);
     }
 }
 
-/// Appends a text as COPY's text format has it.
+/// Appends a string in the text format of `COPY`.
 fn push_copied(out: &mut Vec<u8>, text: &str) -> Result<(), String> {
     for byte in text.bytes() {
         match byte {

@@ -1,4 +1,4 @@
-//! Qdrant: points of a collection with a named sparse vector. Search is exact.
+//! The target Qdrant: points of a collection with a named sparse vector. The search is exact.
 
 use serde_json::json;
 
@@ -8,23 +8,26 @@ use super::text::{Frame, TextTarget, number};
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
-/// A collection with a named vector. Points are numbered, since ids there are numbers or UUIDs; the
-/// document's id is the payload `docid`.
+/// The target Qdrant: a collection with a named vector. Points are numbered, because Qdrant's ids
+/// are numbers or UUIDs. The document's id is the payload `docid`.
 #[derive(Debug)]
 pub struct Qdrant {
     field: String,
+    /// The number of the first point.
     first: u64,
 }
 
 impl Qdrant {
-    /// Points with a vector called `field`, numbered from `first` on.
+    /// Makes the target of a collection whose vector is named `field`. Points are numbered from
+    /// `first` on.
     pub fn new(field: String, first: u64) -> Self {
         Self { field, first }
     }
 }
 
 impl TextTarget for Qdrant {
-    /// A file is the body of one request, which may have 32 MB.
+    /// Returns the form of files that are each the body of one request. Qdrant accepts bodies of up
+    /// to 32 MB.
     fn form(&self) -> ShardForm {
         ShardForm { format: super::text::EXPORT, stem: "documents", extension: "json", rows: 2_000 }
     }

@@ -1,43 +1,46 @@
-//! What becomes of weights in an engine, and what that does to scores.
+//! The quantisation of weights by search engines, and its effect on scores.
 //!
-//! Lucene's `FeatureField` keeps a weight as the upper half of a float's bits less one: 8 bits of
-//! exponent and 9 significant ones, the rest cut off. OpenSearch's Seismic keeps
-//! `round(255 · min(weight, ceiling) / ceiling)` and folds ids into 15 bits. Both are imitated here,
-//! so that their effect is known before anything is loaded.
+//! Lucene's `FeatureField` stores the upper 17 bits of a weight's f32 without the sign: 8 bits of
+//! exponent and 9 significant bits, of which one is implicit. The other bits are cut off.
+//! OpenSearch's Seismic stores `round(255 · min(weight, ceiling) / ceiling)` and takes ids modulo
+//! 2^15. This module computes the same values, so that the effect is known before documents are
+//! loaded.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use splade_sparse::{SparseVector, TermId};
 
-/// What an engine keeps of weights.
+/// The way in which a search engine rounds the weights of documents and queries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Quantisation {
-    /// 32-bit floats.
+    /// Weights are stored exactly, as 32-bit floats.
     Exact,
-    /// `round(weight · scale)`, halves up; what becomes 0 is left out.
+    /// Weights are stored as `round(weight · scale)`, with halves rounded up. A term whose integer
+    /// is 0 is omitted.
     Integers {
-        /// Of documents.
+        /// The scale of documents.
         documents: f32,
-        /// Of queries; none if they are kept as they are.
+        /// The scale of queries, or `None` if queries are exact.
         queries: Option<f32>,
     },
-    /// Lucene's `FeatureField` for documents.
+    /// Weights of documents are stored in Lucene's `FeatureField`; queries are exact.
     FeatureField,
-    /// A byte a weight, and the largest of the terms that fall together modulo 32,768.
+    /// Weights are stored as bytes. Of terms with equal ids modulo 32,768, the one with the largest
+    /// weight is stored.
     SeismicBytes {
-        /// The weight of a document that becomes 255; larger ones become 255 too.
+        /// The weight in a document that is stored as 255; larger weights are stored as 255 too.
         documents: f32,
-        /// The same of queries.
+        /// The weight in a query that is sent as 255; larger weights are sent as 255 too.
         queries: f32,
     },
 }
 
-/// Terms that OpenSearch's Seismic tells apart.
+/// The number of terms that OpenSearch's Seismic distinguishes.
 pub(crate) const SEISMIC_TERMS: u32 = 1 << 15;
 
 impl Quantisation {
-    /// The vector of a document as the engine has it, in the units of the weights.
+    /// Returns the vector of a document after quantisation, in the unit of the original weights.
     #[must_use]
     pub fn document(&self, vector: &SparseVector) -> SparseVector {
         match *self {
@@ -50,7 +53,7 @@ impl Quantisation {
         }
     }
 
-    /// The vector of a query as the engine has it, in the units of the weights.
+    /// Returns the vector of a query after quantisation, in the unit of the original weights.
     #[must_use]
     pub fn query(&self, vector: &SparseVector) -> SparseVector {
         match *self {
@@ -68,39 +71,42 @@ impl fmt::Display for Quantisation {
         match self {
             Self::Exact => f.write_str("weights are kept as they are"),
             Self::Integers { documents, queries: None } => {
-                write!(f, "weights of documents are integers, {documents} times as large")
+                write!(f, "weights of documents become integers, {documents} times as large")
             }
             Self::Integers { documents, queries: Some(queries) } => write!(
                 f,
-                "weights are integers, {documents} times as large in documents and {queries} times \
-                 in queries"
+                "weights become integers, {documents} times as large in documents and {queries} \
+                 times as large in queries"
             ),
             Self::FeatureField => {
-                f.write_str("the engine keeps 9 significant bits of the weights of documents")
+                f.write_str("the search engine stores 9 significant bits of weights of documents")
             }
             Self::SeismicBytes { documents, queries } => write!(
                 f,
-                "the engine keeps a byte a weight, 255 for {documents} in documents and for \
+                "the search engine stores weights as bytes: 255 means {documents} in documents and \
                  {queries} in queries"
             ),
         }
     }
 }
 
-/// `round(weight · scale)`, halves up.
+/// Returns `round(weight · scale)`, with halves rounded up.
 pub(crate) fn integer(weight: f32, scale: f32) -> u64 {
     (f64::from(weight) * f64::from(scale) + 0.5).floor() as u64
 }
 
-/// The weights as integers without zeros, and their terms.
+/// Returns the terms with their impacts, without those that are 0.
+///
+/// # Errors
+/// Returns a message if an impact is larger than [`i32::MAX`].
 pub(crate) fn impacts(vector: &SparseVector, scale: f32) -> Result<Vec<(TermId, u64)>, String> {
     let mut impacts = Vec::with_capacity(vector.len());
     for (term, weight) in vector.iter() {
         let impact = integer(weight, scale);
         if impact > i32::MAX as u64 {
             return Err(format!(
-                "term {term} has the weight {weight}, which {scale} times is more than {}; give a \
-                 smaller scale",
+                "term {term} has the weight {weight}, and {scale} times this is more than {}; give \
+                 a smaller scale",
                 i32::MAX
             ));
         }
@@ -111,10 +117,12 @@ pub(crate) fn impacts(vector: &SparseVector, scale: f32) -> Result<Vec<(TermId, 
     Ok(impacts)
 }
 
+/// Quantises weights by [`Quantisation::Integers`].
 fn integers(vector: &SparseVector, scale: f32) -> SparseVector {
     map(vector, |weight| integer(weight, scale) as f32 / scale)
 }
 
+/// Quantises weights by [`Quantisation::SeismicBytes`].
 fn bytes(vector: &SparseVector, ceiling: f32) -> SparseVector {
     let mut folded: BTreeMap<u32, f32> = BTreeMap::new();
     for (term, weight) in vector.iter() {
@@ -127,27 +135,30 @@ fn bytes(vector: &SparseVector, ceiling: f32) -> SparseVector {
         .expect("terms of a map are different: this is a bug")
 }
 
-/// Other weights; those that become 0 are left out.
+/// Replaces each weight by the result of a function. Weights that become 0 are omitted.
 fn map(vector: &SparseVector, weight: impl Fn(f32) -> f32) -> SparseVector {
     let pairs = vector.iter().map(|(term, w)| (term, weight(w))).filter(|(_, w)| *w > 0.0);
     SparseVector::from_pairs(pairs.collect()).expect("terms stay different: this is a bug")
 }
 
-/// So many of the vectors that were offered, each with the same chance (Vitter's algorithm R).
+/// A random sample of a stream of vectors, in which each has the same chance (Vitter's algorithm
+/// R). The sample is the same in every execution.
 #[derive(Debug)]
 pub struct Sample {
     vectors: Vec<SparseVector>,
+    /// The maximum number of vectors.
     size: usize,
+    /// The number of vectors in the stream so far.
     offered: u64,
 }
 
 impl Sample {
-    /// At most so many vectors.
+    /// Makes an empty sample of at most `size` vectors.
     pub fn new(size: usize) -> Self {
         Self { vectors: Vec::new(), size, offered: 0 }
     }
 
-    /// Offers a vector.
+    /// Takes the next vector of the stream, which may replace another one in the sample.
     pub fn offer(&mut self, vector: &SparseVector) {
         self.offered += 1;
         if self.vectors.len() < self.size {
@@ -160,13 +171,13 @@ impl Sample {
         }
     }
 
-    /// The vectors.
+    /// Returns the vectors of the sample.
     pub fn vectors(&self) -> &[SparseVector] {
         &self.vectors
     }
 }
 
-/// A number that looks random, always the same for a number (the finaliser of SplitMix64).
+/// Returns a pseudo-random number that depends only on `number` (the finaliser of SplitMix64).
 fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -174,12 +185,12 @@ fn mix(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// What quantisation does to the scores of the ten best documents of queries.
+/// The effect of quantisation on the ten best documents of a set of queries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Effect {
-    /// Queries that have a document with a score above zero.
+    /// The number of queries that have a document with a score above zero.
     pub queries: usize,
-    /// Documents that they were compared with.
+    /// The number of documents that were scored for each query.
     pub documents: usize,
     /// The largest relative error of a score.
     pub largest: f64,
@@ -189,12 +200,13 @@ pub struct Effect {
     pub overlap: f64,
 }
 
-/// Documents of a ranking that is compared.
+/// The number of documents of a ranking that are compared.
 const BEST: usize = 10;
 
 impl Effect {
-    /// Scores every query against every document, exactly and quantised. Without queries documents
-    /// take their place, each against the others. None if no score is above zero.
+    /// Measures the effect by scoring every document for at most 100 queries, with exact and with
+    /// quantised weights. Without queries, each document is a query for the others. Returns `None`
+    /// if no score is above zero.
     pub fn measure(
         quantisation: &Quantisation,
         queries: &[SparseVector],
@@ -235,7 +247,7 @@ impl Effect {
     }
 }
 
-/// Queries that are compared at most.
+/// The maximum number of queries that are scored.
 const QUERIES: usize = 100;
 
 impl fmt::Display for Effect {
@@ -252,7 +264,7 @@ impl fmt::Display for Effect {
     }
 }
 
-/// The score of each document; 0 for the one that is skipped.
+/// Returns the score of each document. The document at `skip` gets 0.
 fn scores_of(query: &SparseVector, documents: &[SparseVector], skip: Option<usize>) -> Vec<f32> {
     let score = |(place, document)| match skip == Some(place) {
         true => 0.0,
@@ -261,7 +273,8 @@ fn scores_of(query: &SparseVector, documents: &[SparseVector], skip: Option<usiz
     documents.iter().enumerate().map(score).collect()
 }
 
-/// The places of the best scores above zero; of equal ones the first.
+/// Returns the places of the ten best scores above zero. Of equal scores, the first counts as
+/// better.
 fn best(scores: &[f32]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..scores.len()).filter(|&place| scores[place] > 0.0).collect();
     places.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
@@ -284,12 +297,12 @@ mod tests {
         let integers = Quantisation::Integers { documents: 100.0, queries: None };
         assert_eq!(integers.document(&v), vector(&[(1, 1.0), (2, 1.23), (32_769, 2.0)]));
         assert_eq!(integers.query(&v), v);
-        // 1.2345 = 0x3F9E0419: nine significant bits leave 0x3F9E0000 = 1.234375.
+        // 1.2345 is 0x3F9E0419, and its nine significant bits are 0x3F9E0000, which is 1.234375.
         let nine = Quantisation::FeatureField.document(&v);
         assert_eq!(nine.weight(TermId(2)), 1.234_375);
         assert_eq!(nine.weight(TermId(1)), 1.0);
         let bytes = Quantisation::SeismicBytes { documents: 1.5, queries: 3.0 };
-        // 1 + 32,768 folds on 1: the larger weight stays, cut off at the ceiling.
+        // Term 32,769 is stored as term 1. The larger weight is kept, limited to the ceiling.
         let want = [(1, 1.5), (2, 210.0 * 1.5 / 255.0), (3, 1.5 / 255.0)];
         assert_eq!(bytes.document(&v), vector(&want));
         assert_eq!(bytes.query(&v).weight(TermId(1)), 170.0 * 3.0 / 255.0);
@@ -305,11 +318,11 @@ mod tests {
         assert_eq!((exact.queries, exact.documents), (1, 3));
         let rough = Quantisation::Integers { documents: 100.0, queries: Some(100.0) };
         let rough = effect(&rough).expect("scores");
-        // 1.004 becomes 1.00, and the other stays: two scores.
+        // Of the two scores, 1.004 becomes 1.00, and the other stays the same.
         assert!((rough.largest - 0.004 / 1.004).abs() < 1e-6, "{rough:?}");
         assert!((rough.mean - 0.002 / 1.004).abs() < 1e-6, "{rough:?}");
         assert_eq!(rough.overlap, 1.0);
-        // Documents take the place of queries, but no document its own.
+        // Documents take the place of queries, and no document is scored for itself.
         let own = Effect::measure(&Quantisation::Exact, &[], &documents).expect("scores");
         assert_eq!(own.queries, 2);
         assert_eq!(Effect::measure(&Quantisation::Exact, &[], &documents[2..]), None);
@@ -323,7 +336,8 @@ mod tests {
         }
         let terms: Vec<u32> = sample.vectors().iter().map(|v| v.terms()[0].0).collect();
         assert_eq!(terms.len(), 100);
-        // A hundred of ten thousand at random: a mean of 5,000 with a deviation of 289.
+        // The mean of a hundred random terms below 10,000 is 5,000 with a standard deviation of
+        // 289.
         let mean = terms.iter().sum::<u32>() / 100;
         assert!((3_800..6_200).contains(&mean), "{mean}");
     }

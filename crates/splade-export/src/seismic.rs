@@ -1,5 +1,5 @@
-//! Seismic's JSON lines, for its Python package `pyseismic-lsr` and its scripts (Bruch et al., SIGIR
-//! 2024).
+//! The target Seismic (Bruch et al., SIGIR 2024): JSON lines for its Python package `pyseismic-lsr`
+//! and its scripts.
 
 use super::json::{push_string, push_weights};
 use super::text::TextTarget;
@@ -7,21 +7,21 @@ use super::tokens::TermNames;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
-/// A collection in JSON lines.
+/// The target Seismic: a collection in JSON lines.
 #[derive(Debug)]
 pub struct Seismic {
     terms: TermNames,
 }
 
 impl Seismic {
-    /// Documents and queries whose terms have these names.
+    /// Makes the target of documents and queries whose terms have these names.
     pub fn new(terms: TermNames) -> Self {
         Self { terms }
     }
 }
 
 impl TextTarget for Seismic {
-    /// The engine reads one file: `cat documents-*.jsonl`.
+    /// Returns the form of the files. Seismic reads one file, which `cat documents-*.jsonl` makes.
     fn form(&self) -> ShardForm {
         ShardForm {
             format: super::text::EXPORT,

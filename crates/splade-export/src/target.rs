@@ -1,4 +1,4 @@
-//! A target as files.
+//! The writing of a target's files.
 
 use std::path::Path;
 
@@ -9,21 +9,21 @@ use super::text::{Frame, TextTarget, TextWriter};
 use splade_io::{FileError, write_file};
 use splade_sparse::files::{ParquetWriter, RowWriter, Shard, ShardForm};
 
-/// What documents and queries are written for.
+/// A target: the search engine or format to which documents and queries are exported.
 #[derive(Debug)]
 pub enum Target {
-    /// Engines that read text.
+    /// A search engine that reads text.
     Text(Box<dyn TextTarget>),
-    /// Parquet, as the tool itself reads it.
+    /// Parquet files, which light-splade itself reads too.
     Parquet,
-    /// Sparse matrices.
+    /// Sparse matrices as `.npz` or safetensors.
     Csr(Csr),
-    /// One inverted file.
+    /// One inverted file in the Common Index File Format.
     Ciff(Ciff),
 }
 
 impl Target {
-    /// Names of the files of documents, and how many are in one.
+    /// Returns the names of the files of documents and the number of documents per file.
     pub fn form(&self) -> ShardForm {
         match self {
             Self::Text(target) => target.form(),
@@ -33,7 +33,7 @@ impl Target {
         }
     }
 
-    /// What becomes of weights.
+    /// Returns how the target rounds weights.
     pub fn quantisation(&self) -> Quantisation {
         match self {
             Self::Text(target) => target.quantisation(),
@@ -42,10 +42,10 @@ impl Target {
         }
     }
 
-    /// A file of documents, of which the first has the number `first`.
+    /// Creates a file of documents. The first document in it has the number `first`.
     ///
     /// # Errors
-    /// If it cannot be created.
+    /// Returns an error if the file cannot be created.
     pub fn documents<'a>(
         &'a self,
         path: &Path,
@@ -64,10 +64,10 @@ impl Target {
         })
     }
 
-    /// Checks that documents may follow after some files of them, of which the last is full.
+    /// Checks that another file of documents may follow these.
     ///
     /// # Errors
-    /// If the target cannot have so many files.
+    /// Returns an error if the target is limited to this number of files.
     pub fn check_room(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
         match self {
             Self::Ciff(target) => target.check_room(dir, shards),
@@ -75,7 +75,7 @@ impl Target {
         }
     }
 
-    /// The name of the file of queries.
+    /// Returns the name of the file of queries.
     pub fn queries_file(&self) -> &'static str {
         match self {
             Self::Text(target) => target.queries_file(),
@@ -85,7 +85,7 @@ impl Target {
         }
     }
 
-    /// Whether a query without terms is not in the file of queries.
+    /// Returns whether queries without terms are omitted from the file of queries.
     pub fn leaves_empty_queries_out(&self) -> bool {
         match self {
             Self::Text(target) => target.leaves_empty_queries_out(),
@@ -94,10 +94,10 @@ impl Target {
         }
     }
 
-    /// A file of queries.
+    /// Creates a file of queries.
     ///
     /// # Errors
-    /// If it cannot be created.
+    /// Returns an error if the file cannot be created.
     pub fn queries<'a>(&'a self, path: &Path) -> Result<Box<dyn RowWriter + 'a>, FileError> {
         let text = |append| -> Result<Box<dyn RowWriter + 'a>, FileError> {
             Ok(Box::new(TextWriter::create(path, Frame::default(), 0, append)?))
@@ -113,10 +113,10 @@ impl Target {
         }
     }
 
-    /// Completes the folder after all documents are in its files.
+    /// Writes the remaining files of the folder after all files of documents are complete.
     ///
     /// # Errors
-    /// If a file cannot be read or written.
+    /// Returns an error if a file cannot be read or written.
     pub fn complete(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
         match self {
             Self::Text(target) => {
@@ -130,16 +130,17 @@ impl Target {
         }
     }
 
-    /// Removes files of documents that the completed folder does not need, if they are still there.
+    /// Removes the files of documents that the complete folder does not need. Missing files are
+    /// ignored.
     ///
     /// # Errors
-    /// If one cannot be removed.
+    /// Returns an error if a file cannot be removed.
     pub fn clean(&self, dir: &Path, shards: &[Shard]) -> Result<(), FileError> {
         if let Self::Ciff(_) = self {
             for shard in shards {
                 let path = dir.join(&shard.file);
                 match std::fs::remove_file(&path) {
-                    // An earlier run removed it.
+                    // An earlier call, which was interrupted, removed the file.
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                     removed => removed.map_err(FileError::io("remove", &path))?,
                 }

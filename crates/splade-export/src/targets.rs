@@ -1,4 +1,4 @@
-//! The engines and formats that vectors are written for.
+//! The search engines and formats to which vectors can be exported.
 
 pub use crate::ciff::Ciff;
 pub use crate::csr::{Csr, CsrForm};

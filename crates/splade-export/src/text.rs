@@ -1,4 +1,4 @@
-//! Targets whose documents are text.
+//! Targets whose documents and queries are text, and the writer of their files.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,31 +9,31 @@ use splade_io::FileError;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{RowWriter, Shard, ShardForm};
 
-/// The format of the manifest of exported documents.
+/// The `format` in the manifest of exported documents.
 pub(crate) const EXPORT: &str = "light-splade export";
 
-/// Documents that a query template finds.
+/// The number of documents that an exported query asks for.
 pub(crate) const HITS: usize = 10;
 
-/// How documents and queries look to an engine that reads text.
+/// The form of documents and queries for a search engine that reads text.
 pub trait TextTarget: std::fmt::Debug {
-    /// Names of the files, and how many documents are in one.
+    /// Returns the names of the files of documents and the number of documents per file.
     fn form(&self) -> ShardForm;
 
-    /// What is around the documents of a file or a request.
+    /// Returns the text around the documents of a file or a request; empty by default.
     fn frame(&self) -> Frame {
         Frame::default()
     }
 
-    /// What becomes of weights.
+    /// Returns how the search engine rounds weights; by default it stores them exactly.
     fn quantisation(&self) -> Quantisation {
         Quantisation::Exact
     }
 
-    /// Appends the document of a row, counted from 0.
+    /// Appends the document of a row. Rows are counted from 0.
     ///
     /// # Errors
-    /// A message, if the engine cannot hold it.
+    /// Returns a message if the search engine cannot store the document.
     fn document(
         &self,
         row: u64,
@@ -42,64 +42,69 @@ pub trait TextTarget: std::fmt::Debug {
         out: &mut Vec<u8>,
     ) -> Result<(), String>;
 
-    /// The name of the file of queries.
+    /// Returns the name of the file of queries.
     fn queries_file(&self) -> &'static str;
 
-    /// Appends a query.
+    /// Appends a query, which asks for the best 10 documents if the form has such a number.
     ///
     /// # Errors
-    /// A message, if the engine cannot answer it.
+    /// Returns a message if the search engine cannot answer the query.
     fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String>;
 
-    /// Whether a query without terms has no line.
+    /// Returns whether queries without terms are omitted from the file; false by default.
     fn leaves_empty_queries_out(&self) -> bool {
         false
     }
 
-    /// Names and contents of the files that create the index and load the documents.
+    /// Returns the names and contents of the files that create the index and load the documents.
     fn setup(&self, shards: &[Shard]) -> Vec<(&'static str, String)>;
 }
 
-/// The number of a row, where the first has the number `first`: engines' numbers have 63 bits.
+/// Returns the number of a row if the first row has the number `first`. Numbers are limited to 63
+/// bits, as in the search engines.
 pub(crate) fn number(first: u64, row: u64) -> Result<u64, String> {
     let number = first.checked_add(row).filter(|number| i64::try_from(*number).is_ok());
     number.ok_or_else(|| format!("its number is above {}; begin with a smaller one", i64::MAX))
 }
 
-/// What is before, between and after the documents of a file.
+/// The text before, between and after the documents of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frame {
-    /// Before the first.
+    /// The text before the first document.
     pub head: String,
-    /// Between two.
+    /// The text between two documents.
     pub between: &'static str,
-    /// After the last.
+    /// The text after the last document.
     pub tail: &'static str,
 }
 
 impl Frame {
-    /// A JSON array of documents, one a line, in what `head` begins and `tail` ends.
+    /// Returns the frame of a JSON array with one document per line, which `head` opens and `tail`
+    /// closes.
     pub(crate) fn array(head: String, tail: &'static str) -> Self {
         Self { head, between: ",\n", tail }
     }
 }
 
-/// Appends the text of the row with a number.
+/// A function that appends the text of a row, given the row's number.
 type Append<'a> = dyn Fn(u64, &str, &SparseVector, &mut Vec<u8>) -> Result<(), String> + 'a;
 
-/// A text file of documents or queries that is being written.
+/// A writer of a text file of documents or queries.
 pub(crate) struct TextWriter<'a> {
     path: PathBuf,
     writer: BufWriter<File>,
     frame: Frame,
     append: Box<Append<'a>>,
+    /// The number of the file's first row.
     first: u64,
+    /// The number of the next row.
     row: u64,
+    /// The text that is not yet written.
     text: Vec<u8>,
 }
 
 impl<'a> TextWriter<'a> {
-    /// Creates a file whose first row has the number `first`.
+    /// Creates a file whose first row has the number `first`. `append` makes the text of a row.
     pub(crate) fn create(
         path: &Path,
         frame: Frame,
@@ -112,6 +117,7 @@ impl<'a> TextWriter<'a> {
         Ok(Self { path: path.to_path_buf(), writer, frame, append, first, row: first, text })
     }
 
+    /// Writes the pending text to the buffered file.
     fn flush(&mut self) -> Result<(), FileError> {
         let written = self.writer.write_all(&self.text);
         written.map_err(FileError::io("write", &self.path))?;

@@ -1,27 +1,27 @@
-//! The names of terms in an engine, and marks that it reserves.
+//! The names of terms in a search engine, and the escaping of characters that it reserves.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use splade_sparse::TermId;
 
-/// What a target calls the terms: tokens of the vocabulary, or their ids.
+/// The names of the terms in a target: the tokens of the vocabulary, or the ids.
 #[derive(Debug, Clone, Default)]
 pub struct TermNames {
-    /// Empty where terms are called by their ids.
+    /// The names in the order of the ids. A term beyond the end is named by its id.
     names: Vec<String>,
 }
 
 impl TermNames {
-    /// Terms called by their ids.
+    /// Names all terms by their ids.
     pub fn ids() -> Self {
         Self::default()
     }
 
-    /// Terms called by their tokens, given in the order of the ids.
+    /// Names terms by their tokens, which are given in the order of the ids.
     ///
     /// # Errors
-    /// If two terms have the same token.
+    /// Returns a message if two terms have the same token.
     pub fn tokens(tokens: Vec<String>) -> Result<Self, String> {
         let mut seen = HashMap::new();
         for (term, token) in tokens.iter().enumerate() {
@@ -34,8 +34,9 @@ impl TermNames {
         Ok(Self { names: tokens })
     }
 
-    /// The same names less marks that a target reserves: they become `%` and the two hexadecimal
-    /// digits of each byte, and so does a `%` before two such digits, so that names stay different.
+    /// Returns the names with the reserved characters of a target escaped. Each byte of such a
+    /// character becomes `%` and two hexadecimal digits. A `%` before two such digits is escaped
+    /// too, so that different names stay different.
     #[must_use]
     pub(crate) fn without(mut self, reserved: impl Fn(char) -> bool) -> Self {
         for name in &mut self.names {
@@ -46,7 +47,7 @@ impl TermNames {
         self
     }
 
-    /// The name of a term; its id if there is no other.
+    /// Returns the name of a term, which is its id if it has no other name.
     pub(crate) fn name(&self, term: TermId) -> Cow<'_, str> {
         match self.names.get(term.0 as usize) {
             Some(name) => Cow::Borrowed(name),
@@ -55,11 +56,13 @@ impl TermNames {
     }
 }
 
-/// White space and control characters: they end a token or a line in text.
+/// Returns whether a character is white space or a control character, which would end a token or a
+/// line in a text file.
 pub(crate) fn is_blank(mark: char) -> bool {
     mark.is_whitespace() || mark.is_control()
 }
 
+/// Escapes the reserved characters of a name; see [`TermNames::without`].
 fn escape<'a>(name: &'a str, reserved: &impl Fn(char) -> bool) -> Cow<'a, str> {
     let hex = |at: usize| name.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
     let looks_escaped = |at: usize| hex(at + 1) && hex(at + 2);
@@ -87,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    /// The way back: `%` and two hexadecimal digits are a byte.
+    /// Reverses [`escape`]: `%` and two hexadecimal digits become a byte.
     fn unescape(name: &str) -> String {
         let (bytes, mut out, mut at) = (name.as_bytes(), Vec::new(), 0);
         while at < bytes.len() {

@@ -1,7 +1,7 @@
-//! Vespa: a feed of documents with the vector twice, as integers that the operator `wand` finds
-//! candidates by, and as a mapped tensor that ranks them exactly.
+//! The target Vespa: a feed of documents that contain the vector twice, as impacts with which the
+//! operator `wand` finds candidates, and as a mapped tensor that ranks the candidates exactly.
 //!
-//! Terms are ids in both: string attributes of Vespa do not tell upper from lower case.
+//! Terms are named by their ids in both, because string attributes of Vespa ignore case.
 
 use super::json::{push, push_object, push_query, push_string};
 use super::quantize::impacts;
@@ -9,7 +9,7 @@ use super::text::TextTarget;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
-/// Documents of a schema.
+/// The target Vespa: the documents of one schema.
 #[derive(Debug)]
 pub struct Vespa {
     schema: String,
@@ -18,12 +18,13 @@ pub struct Vespa {
 }
 
 impl Vespa {
-    /// A schema with fields `docid`, `<field>` and `<field>_terms`, whose weights are `scale` times
-    /// as large integers.
+    /// Makes the target of a schema with the fields `docid`, `<field>` and `<field>_terms`. The
+    /// last has impacts, which are the weights times `scale`, rounded.
     pub fn new(schema: String, field: String, scale: f32) -> Self {
         Self { schema, field, scale }
     }
 
+    /// Appends an object of term ids and impacts.
     fn push_terms(&self, out: &mut Vec<u8>, vector: &SparseVector) -> Result<(), String> {
         let impacts = impacts(vector, self.scale)?;
         push_object(out, impacts.into_iter().map(|(term, n)| (term.to_string(), n)));
@@ -31,7 +32,7 @@ impl Vespa {
     }
 }
 
-/// Candidates of `wand` that are ranked.
+/// The number of candidates of `wand` that are ranked exactly.
 const CANDIDATES: usize = 100;
 
 impl TextTarget for Vespa {

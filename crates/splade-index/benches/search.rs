@@ -1,11 +1,14 @@
-//! What: building, opening and searching an index of given vectors, one thread, top 10.
-//! Corpus: two files of vectors, documents and queries, as the rivals' programs read them: u64 rows,
-//! terms of the vocabulary, postings; u64 starts; u32 terms; f32 weights.
-//! How: `cargo bench -p splade-index --bench search -- DOCS.csr QUERIES.csr [REPEATS]`, or
-//! `scripts/bench/search.py`, which makes the files and runs the rivals in turn.
+//! A benchmark of building, opening and searching an index of given vectors, with one thread for
+//! searches and the top 10.
 //!
-//! Latency of a query is the least of its repeats. Recall is the share of the ten best by exact
-//! weights that are found.
+//! It reads two files of vectors, documents and queries, in the format that the compared programs
+//! read too: u64 numbers of rows, terms of the vocabulary and postings; u64 row starts; u32 terms;
+//! f32 weights. Run it with
+//! `cargo bench -p splade-index --bench search -- DOCS.csr QUERIES.csr [REPEATS]`, or with
+//! `scripts/bench/search.py`, which makes the files and runs the compared programs in turn.
+//!
+//! The latency of a query is the minimum over its repeats. The recall is the share of the ten best
+//! documents by exact weights that are found.
 
 use std::path::Path;
 use std::time::Instant;
@@ -16,7 +19,7 @@ use splade_index::{
 use splade_sparse::{SparseVector, TermId};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // `cargo bench` and `cargo test` add options of their own.
+    // `cargo bench` and `cargo test` pass options such as `--bench`, which are ignored.
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let [docs, queries, rest @ ..] = &args[..] else {
         print(
@@ -67,7 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 info.bytes as f64 / postings as f64,
             ));
         }
-        // Last, when the system has written the files of the build.
+        // Opening is timed last, when the system has written the files of the build to disk.
         let mut open = f64::MAX;
         for _ in 0..5 {
             let start = Instant::now();
@@ -82,7 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Milliseconds and ids of the hits of every query.
+/// Returns for every query the least time in milliseconds and the ids of the hits.
 fn measure(
     index: &Index,
     queries: &[SparseVector],
@@ -104,12 +107,14 @@ fn measure(
     (times, found)
 }
 
+/// Returns the share of the true hits that were found, over all queries.
 fn recall(truth: &[Vec<String>], found: &[Vec<String>]) -> f64 {
     let hits = truth.iter().zip(found);
     let hits: usize = hits.map(|(t, f)| t.iter().filter(|id| f.contains(id)).count()).sum();
     hits as f64 / truth.iter().map(Vec::len).sum::<usize>().max(1) as f64
 }
 
+/// Reads a file of vectors.
 fn read(path: &Path) -> Result<Vec<SparseVector>, Box<dyn std::error::Error>> {
     let bytes = std::fs::read(path)?;
     let u64_at = |at: usize| bytes[at..].first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
@@ -126,7 +131,7 @@ fn read(path: &Path) -> Result<Vec<SparseVector>, Box<dyn std::error::Error>> {
     (0..rows).map(row).collect()
 }
 
-#[allow(clippy::print_stdout, reason = "the output of a bench")]
+#[allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 fn print(line: &str) {
     println!("{line}");
 }

@@ -1,4 +1,4 @@
-//! BM25 as sparse vectors: the baseline that every sparse model is held against.
+//! BM25 as sparse vectors: the baseline with which every sparse model is compared.
 //!
 //! The score of a document `d` for a query `q`, over terms `t` (Robertson and Zaragoza, "The
 //! Probabilistic Relevance Framework", 2009, section 3; the variant of Lucene from version 8 on, as
@@ -9,38 +9,39 @@
 //! idf(t)      = ln(1 + (N - df(t) + .5) / (df(t) + .5))
 //! ```
 //!
-//! | symbol | is |
+//! | symbol | meaning |
 //! |---|---|
-//! | `tf(t, d)`, `qf(t)` | how often `t` stands in the document, in the query |
-//! | `df(t)`, `N` | documents that have `t`; all documents |
-//! | `\|d\|`, `avgdl` | tokens of the document; their mean over all documents |
-//! | `k1`, `b` | how soon more of a term adds nothing; how much longer documents lose |
+//! | `tf(t, d)`, `qf(t)` | number of occurrences of `t` in the document, in the query |
+//! | `df(t)`, `N` | number of documents that contain `t`; number of all documents |
+//! | `\|d\|`, `avgdl` | number of tokens of the document; its mean over all documents |
+//! | `k1`, `b` | saturation of the term frequency; strength of the length normalization |
 //!
-//! That is a dot product of the counts of the query and of weights of the document, so that the
-//! index that serves SPLADE serves BM25 too, exactly if it keeps weights in 32 bits.
+//! The score is a dot product of the query's counts and the document's weights. The index for
+//! SPLADE vectors therefore serves BM25 too, and its scores are exact with weights of 32 bits.
 
 use std::collections::HashMap;
 
 use splade_sparse::{SparseVector, TermId};
 
-/// The constants of BM25.
+/// The parameters of BM25.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bm25Options {
-    /// `k1`, at least 0.
+    /// The saturation of the term frequency, at least 0. With 0, only a term's presence counts.
     pub k1: f64,
-    /// `b`, from 0 to 1.
+    /// The strength of the length normalization, from 0 (none) to 1 (full).
     pub b: f64,
 }
 
 impl Default for Bm25Options {
-    /// `k1` .9 and `b` .4, as Anserini and Pyserini.
+    /// Returns `k1` 0.9 and `b` 0.4, the defaults of Anserini and Pyserini.
     fn default() -> Self {
         Self { k1: 0.9, b: 0.4 }
     }
 }
 
-/// How often each token stands in a text: the vector of a query, and what [`Bm25`] makes the vector
-/// of a document of. Exact up to 16,777,216 of one token.
+/// Counts the occurrences of each token in a text. The counts are the BM25 vector of a query, and
+/// the input of [`Bm25::add`] and [`Bm25::document`]. They are exact up to 16,777,216 occurrences
+/// of one token.
 pub fn token_counts(ids: &[u32]) -> SparseVector {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
@@ -49,25 +50,25 @@ pub fn token_counts(ids: &[u32]) -> SparseVector {
     SparseVector::new(terms, counts).expect("runs ascend and none is empty: this is a bug")
 }
 
-/// What BM25 knows of a collection.
+/// The statistics of a collection from which BM25 computes the weights of documents.
 #[derive(Debug, Clone)]
 pub struct Bm25 {
     options: Bm25Options,
-    /// `N`.
+    /// `N`, the number of documents counted so far.
     documents: u64,
-    /// Tokens of all documents.
+    /// The number of tokens of all documents together.
     tokens: f64,
-    /// `df(t)`, where it is not 0.
+    /// `df(t)` of every term for which it is not 0.
     frequencies: HashMap<TermId, u64>,
 }
 
 impl Bm25 {
-    /// A collection without documents.
+    /// Returns the statistics of a collection without documents.
     pub fn new(options: Bm25Options) -> Self {
         Self { options, documents: 0, tokens: 0.0, frequencies: HashMap::new() }
     }
 
-    /// Counts a document, given by its [`token_counts`].
+    /// Adds a document, given as its [`token_counts`], to the statistics.
     pub fn add(&mut self, counts: &SparseVector) {
         self.documents += 1;
         self.tokens += length(counts);
@@ -76,12 +77,12 @@ impl Bm25 {
         }
     }
 
-    /// The vector of a document, once all documents are counted. A term that no counted document
-    /// has is weighted as if `df` were 0.
+    /// Returns the vector of a document. Call it after [`add`](Self::add) for every document of the
+    /// collection. A term that occurs in no added document is weighted with a `df` of 0.
     pub fn document(&self, counts: &SparseVector) -> SparseVector {
         let Bm25Options { k1, b } = self.options;
         let mean = self.tokens / self.documents.max(1) as f64;
-        // Without any token there is no term whose weight it could enter.
+        // With a mean of 0 every added document is empty, so its length has no meaning here.
         let relative = if mean > 0.0 { length(counts) / mean } else { 0.0 };
         let damping = k1 * (1.0 - b + b * relative);
         let weight = |(term, count): (TermId, f32)| {
@@ -93,15 +94,16 @@ impl Bm25 {
             .expect("idf and tf are above zero: this is a bug")
     }
 
+    /// Returns `idf(t)`, which is always above zero.
     fn idf(&self, term: TermId) -> f64 {
         let df = self.frequencies.get(&term).copied().unwrap_or(0) as f64;
-        // A document may be weighted that was not counted.
+        // `add` counts a term once per document, so `df` is at most `N`; the maximum is a guard.
         let others = (self.documents as f64 - df).max(0.0);
         (1.0 + (others + 0.5) / (df + 0.5)).ln()
     }
 }
 
-/// `|d|`.
+/// Returns `|d|`, the number of tokens of a document.
 fn length(counts: &SparseVector) -> f64 {
     counts.weights().iter().map(|count| f64::from(*count)).sum()
 }
@@ -118,13 +120,15 @@ mod tests {
         counts.iter().map(|counts| bm25.document(counts)).collect()
     }
 
-    /// Worked out by hand: three documents of 4, 2 and 0 tokens, so that avgdl is 2. Term 7 stands
-    /// twice in the first and once in the second: idf = ln(1 + 1.5 / 2.5) = .470004. Term 5 stands
-    /// in the first alone: idf = ln(1 + 2.5 / 1.5) = .980829.
+    /// Compares with weights computed by hand for three documents of 4, 2 and 0 tokens, so that
+    /// avgdl is 2. Term 7 occurs twice in the first and once in the second document, so its idf is
+    /// ln(1 + 1.5 / 2.5) = .470004. Term 5 occurs only in the first, so its idf is
+    /// ln(1 + 2.5 / 1.5) = .980829.
     ///
-    /// The first has k1 (1 - b + b 4/2) = .9 (.6 + .8) = 1.26, the second .9 (.6 + .4) = .9:
-    /// 7 in the first .470004 · 2 / 3.26 = .288346, 5 in it .980829 / 2.26 = .433995,
-    /// 7 in the second .470004 / 1.9 = .247370.
+    /// The length term k1 (1 - b + b |d| / avgdl) is .9 (.6 + .8) = 1.26 for the first document and
+    /// .9 (.6 + .4) = .9 for the second. The weights are therefore .470004 · 2 / 3.26 = .288346 for
+    /// term 7 and .980829 / 2.26 = .433995 for term 5 in the first document, and
+    /// .470004 / 1.9 = .247370 for term 7 in the second.
     #[test]
     fn weights_of_three_documents() {
         let documents = [vec![7, 5, 7, 9], vec![8, 7], vec![]];
@@ -134,14 +138,14 @@ mod tests {
         close(vectors[0].weight(TermId(5)), 0.433_995);
         close(vectors[1].weight(TermId(7)), 0.247_370);
         assert!(vectors[2].is_empty());
-        // A term twice in the query counts twice.
+        // A term that occurs twice in the query counts twice.
         close(token_counts(&[7, 5, 7]).dot(&vectors[0]), 2.0 * 0.288_346 + 0.433_995);
-        // A text that was never counted, in a collection of nothing.
+        // A text that was never added can be weighted, even in an empty collection.
         let stray = Bm25::new(Bm25Options::default()).document(&token_counts(&[1]));
         close(stray.weight(TermId(1)), 2f32.ln() / (1.0 + 0.9 * 0.6));
     }
 
-    /// The formula, read token by token.
+    /// Computes the score of a document directly from the formula, token by token.
     fn slow(query: &[u32], documents: &[Vec<u32>], at: usize, k1: f64, b: f64) -> f64 {
         let n = documents.len() as f64;
         let avgdl = documents.iter().map(Vec::len).sum::<usize>() as f64 / n;

@@ -1,85 +1,96 @@
-//! What can go wrong with an index.
+//! The error type of this crate.
 
 use std::path::{Path, PathBuf};
 
 use splade_io::FileError;
 
-/// What to do about [`IndexError::Broken`].
-const BROKEN: &str = "open the index anew and put the documents again";
+/// The remedy for [`IndexError::Broken`].
+const BROKEN: &str = "open the index again and repeat the changes since the last commit";
 
-/// An error of this crate. Messages name the place and, where there is one, the remedy.
+/// An error in reading, searching or writing an index. Messages name the file or folder and, where
+/// one exists, the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexError {
     /// A file or folder could not be read, written or opened.
     #[error("cannot {doing} {}", path.display())]
     Io {
-        /// `read`, `write` and the like.
+        /// The failed action as a verb for the message, such as `read` or `write`.
         doing: &'static str,
-        /// The file or folder.
+        /// The path of the file or folder.
         path: PathBuf,
-        /// Why the system refused.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A folder has no index.
-    #[error("{}: there is no index (no index.json)", path.display())]
+    /// The folder contains no index.
+    #[error("{}: there is no index in this folder (no index.json)", path.display())]
     Missing {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
     },
-    /// A new index was to be made in a folder that has one.
-    #[error("{}: there is an index already; add to it, or name another folder", path.display())]
+    /// A new index was to be created in a folder that already contains one.
+    #[error(
+        "{}: the folder already contains an index; add to it, or name another folder",
+        path.display()
+    )]
     Exists {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
     },
-    /// A file of an index is not what was written, or is of another version.
+    /// A file of an index is damaged, or its version is not supported.
     #[error("{}: {message}", path.display())]
     Damaged {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage that was found.
         message: String,
     },
-    /// An index cannot hold a document.
+    /// The index cannot hold a document, because its id is too long or a term is too large.
     #[error("{}: document {id:?} {message}", path.display())]
     Document {
-        /// The folder of the index.
+        /// The path of the index's folder.
         path: PathBuf,
-        /// The beginning of the document's id.
+        /// The first 40 characters of the document's id.
         id: String,
-        /// What is wrong with it.
+        /// The limit that the document exceeds, as the rest of a sentence.
         message: String,
     },
-    /// A writer cannot go on after an error: the index is what its last commit made it.
-    #[error("{}: the writer failed earlier, and the index is that of its last commit\nhint: {BROKEN}", path.display())]
+    /// An earlier commit of this writer failed, so the writer accepts no more changes. The index on
+    /// disk is in the state of its last successful commit.
+    #[error(
+        "{}: an earlier commit failed, so the index is in the state of its last commit\n\
+         hint: {BROKEN}",
+        path.display()
+    )]
     Broken {
-        /// The folder of the index.
+        /// The path of the index's folder.
         path: PathBuf,
     },
-    /// Threads could not be started.
-    #[error("cannot start threads")]
+    /// The threads of a search could not be started.
+    #[error("cannot start the threads of the search")]
     Threads {
-        /// Why.
+        /// The error of the thread pool.
         source: rayon::ThreadPoolBuildError,
     },
-    /// A file could not be completed, or the folder is not ours to write or is being written.
+    /// A file could not be written completely, or the folder of the index contains files of another
+    /// program or is locked by another writer.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 impl IndexError {
-    /// Wraps an I/O error.
+    /// Returns a function that adds the action and the path to an I/O error.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { doing, path, source }
     }
 
+    /// Makes a [`Damaged`](Self::Damaged) error for a file.
     pub(crate) fn damaged(path: &Path, message: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_path_buf(), message: message.into() }
     }
 
-    /// Returns what a person can do about the error, where it is always the same.
+    /// Returns the remedy for the error, if every error of its kind has the same one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Broken { .. } => Some(BROKEN),

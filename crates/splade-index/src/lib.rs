@@ -1,4 +1,7 @@
-//! Sparse retrieval without a model: build, update, search, explain; BM25.
+//! An inverted index of sparse vectors on disk: building, updating, searching, explaining scores.
+//!
+//! The crate needs no model: it stores and searches vectors that were made elsewhere. The module
+//! [`bm25`] makes BM25 vectors for the same index.
 //!
 //! ```
 //! use splade_index::{Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};

@@ -1,4 +1,4 @@
-//! Sparse vectors over a model's vocabulary, and the files that hold them.
+//! Sparse vectors over a model's vocabulary, and the files in which they are stored.
 //!
 //! ```
 //! use splade_sparse::{SparseVector, TermId};

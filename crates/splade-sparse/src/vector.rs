@@ -1,8 +1,9 @@
-//! The sparse vector of a text.
+//! The type of a sparse vector and its operations.
 
 use std::fmt;
 
-/// An entry of a model's vocabulary, the dimension of a sparse vector.
+/// The id of a term: its position in the model's vocabulary, counted from 0. It is a dimension of
+/// sparse vectors.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TermId(pub u32);
 
@@ -12,49 +13,50 @@ impl fmt::Display for TermId {
     }
 }
 
-/// Weights of the terms that a text activates: terms ascending and unique, weights finite and
+/// The sparse vector of a text. The terms are ascending and unique, and the weights are finite and
 /// above zero.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct SparseVector {
-    /// Ascending, no term twice.
+    /// The terms, ascending and unique.
     terms: Vec<TermId>,
-    /// As long as `terms`; finite and above zero.
+    /// The weights in the order of `terms`, finite and above zero.
     weights: Vec<f32>,
 }
 
-/// Why numbers are no sparse vector.
+/// The reason why terms and weights do not form a sparse vector.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VectorError {
-    /// Terms and weights differ in number.
+    /// The numbers of terms and weights differ.
     #[error("{terms} terms but {weights} weights")]
     Lengths {
-        /// Number of terms.
+        /// The number of terms.
         terms: usize,
-        /// Number of weights.
+        /// The number of weights.
         weights: usize,
     },
-    /// A term stands twice or after a larger one.
-    #[error("term {term} is there twice or out of order")]
+    /// A term occurs twice, or follows a larger one.
+    #[error("term {term} occurs twice or is out of order")]
     Order {
-        /// The term.
+        /// The second of the two terms that are equal or in the wrong order.
         term: TermId,
     },
     /// A weight is zero, negative, infinite or not a number.
     #[error("term {term} has weight {weight}; weights are finite and above zero")]
     Weight {
-        /// The term.
+        /// The first term with an invalid weight.
         term: TermId,
-        /// Its weight.
+        /// The invalid weight.
         weight: f32,
     },
 }
 
 impl SparseVector {
-    /// A vector of ascending terms and their weights.
+    /// Makes a vector of ascending terms and their weights.
     ///
     /// # Errors
-    /// If terms are out of order, or a weight is not finite and above zero.
+    /// Returns an error if the numbers of terms and weights differ, if a term occurs twice or is
+    /// out of order, or if a weight is not finite and above zero.
     pub fn new(terms: Vec<TermId>, weights: Vec<f32>) -> Result<Self, VectorError> {
         if terms.len() != weights.len() {
             return Err(VectorError::Lengths { terms: terms.len(), weights: weights.len() });
@@ -70,48 +72,48 @@ impl SparseVector {
         Ok(Self { terms, weights })
     }
 
-    /// A vector of terms in any order.
+    /// Makes a vector of terms and weights in any order.
     ///
     /// # Errors
-    /// If a term stands twice, or a weight is not finite and above zero.
+    /// Returns an error if a term occurs twice, or if a weight is not finite and above zero.
     pub fn from_pairs(mut pairs: Vec<(TermId, f32)>) -> Result<Self, VectorError> {
         pairs.sort_by_key(|(term, _)| *term);
         let (terms, weights) = pairs.into_iter().unzip();
         Self::new(terms, weights)
     }
 
-    /// Number of terms.
+    /// Returns the number of terms.
     pub fn len(&self) -> usize {
         self.terms.len()
     }
 
-    /// Whether there is no term.
+    /// Returns whether the vector has no terms.
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
 
-    /// The terms, ascending.
+    /// Returns the terms in ascending order.
     pub fn terms(&self) -> &[TermId] {
         &self.terms
     }
 
-    /// The weights in the order of the terms.
+    /// Returns the weights in the order of the terms.
     pub fn weights(&self) -> &[f32] {
         &self.weights
     }
 
-    /// Terms and weights, terms ascending.
+    /// Returns the terms and their weights in ascending order of terms.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (TermId, f32)> + '_ {
         self.terms.iter().copied().zip(self.weights.iter().copied())
     }
 
-    /// The weight of a term; 0 where the text does not activate it.
+    /// Returns the weight of a term, or 0 if the vector does not have the term.
     pub fn weight(&self, term: TermId) -> f32 {
         self.terms.binary_search(&term).map_or(0.0, |at| self.weights[at])
     }
 
-    /// The score of two texts: the sum of the products of their weights, terms ascending, added up
-    /// in f64 and rounded once.
+    /// Returns the dot product of two vectors, which is the score of their texts. The products are
+    /// summed in ascending order of terms and in f64, and the sum is rounded once.
     pub fn dot(&self, other: &SparseVector) -> f32 {
         let (mut a, mut b) = (self.iter().peekable(), other.iter().peekable());
         let mut sum = 0.0;
@@ -129,14 +131,16 @@ impl SparseVector {
         sum as f32
     }
 
-    /// Terms and weights, weights descending, equal ones by term.
+    /// Returns the terms and their weights in descending order of weights. Equal weights are in
+    /// ascending order of terms.
     pub fn by_weight(&self) -> Vec<(TermId, f32)> {
         let mut pairs: Vec<_> = self.iter().collect();
         pairs.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         pairs
     }
 
-    /// The `count` terms of the largest weights; of equal ones those with the lower term.
+    /// Returns the vector of the `count` terms with the largest weights. Of equal weights, the one
+    /// of the lower term counts as larger.
     #[must_use]
     pub fn top_k(&self, count: usize) -> Self {
         if count >= self.len() {
@@ -149,7 +153,7 @@ impl SparseVector {
         Self { terms, weights }
     }
 
-    /// The terms whose weight is at least `threshold`.
+    /// Returns the vector of the terms whose weight is at least `threshold`.
     #[must_use]
     pub fn at_least(&self, threshold: f32) -> Self {
         let (terms, weights) = self.iter().filter(|(_, weight)| *weight >= threshold).unzip();
@@ -177,8 +181,8 @@ mod tests {
         assert!(new(&[], &[]).is_ok());
         let cases: [(&[u32], &[f32], &str); 7] = [
             (&[1], &[], "1 terms but 0 weights"),
-            (&[1, 1], &[1.0, 1.0], "term 1 is there twice or out of order"),
-            (&[2, 1], &[1.0, 1.0], "term 1 is there twice or out of order"),
+            (&[1, 1], &[1.0, 1.0], "term 1 occurs twice or is out of order"),
+            (&[2, 1], &[1.0, 1.0], "term 1 occurs twice or is out of order"),
             (&[1], &[0.0], "term 1 has weight 0; weights are finite and above zero"),
             (&[1], &[-1.0], "term 1 has weight -1; weights are finite and above zero"),
             (&[1], &[f32::NAN], "term 1 has weight NaN; weights are finite and above zero"),

@@ -14,8 +14,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use splade_eval::Dataset;
 use splade_eval::dataset::Texts;
 
+use super::inputs::error;
 use super::output::{Master, Output};
-use super::{Steps, error};
+use super::steps::Steps;
 use crate::error::DataError;
 use splade_io::LineWriter;
 

@@ -13,7 +13,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 
-use super::{Steps, error};
+use super::inputs::error;
+use super::steps::Steps;
 use crate::error::DataError;
 use crate::{Findings, Ids, Table};
 

@@ -6,8 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::inputs::error;
 use super::output::{Master, Output};
-use super::{Steps, error};
+use super::steps::Steps;
 use crate::error::DataError;
 use crate::{PositivesLine, Schema, Table, TextKind, Texts, find_files, needed_part, read_record};
 

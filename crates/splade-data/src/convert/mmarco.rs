@@ -19,10 +19,12 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::collection::{ByText, Collection};
+use super::inputs::{error, find_one};
 use super::output::{Master, Output, SplitFolder};
 use super::pairs::{ByQuery, Rows, Triple, sample, unique};
 use super::samples::Samples;
-use super::{Steps, error, find_one, triples};
+use super::steps::Steps;
+use super::triples;
 use crate::error::DataError;
 use crate::scores::score_line;
 use splade_io::LineWriter;

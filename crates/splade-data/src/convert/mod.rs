@@ -10,6 +10,9 @@
 //! memory-mapped files, and a triple takes 12 bytes of memory. The output folder is written under a
 //! temporary name, read back and checked, and then renamed.
 
+mod inputs;
+mod steps;
+
 mod collection;
 mod output;
 mod pairs;
@@ -30,59 +33,13 @@ pub use mmarco::{MmarcoFiles, MmarcoOptions, Purpose, REPOSITORY as MMARCO};
 pub use msmarco::{MsMarcoFiles, MsMarcoOptions};
 pub use squad::SquadOptions;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use splade_io::{Event, Observer, Progress};
+use splade_io::Observer;
 
 use crate::error::DataError;
 use output::Output;
-
-/// The observer of a conversion, with the methods that its loops call.
-struct Steps<'a>(&'a mut dyn Observer);
-
-impl Steps<'_> {
-    /// The number of items between two events.
-    const EVERY: usize = 1 << 16;
-
-    /// Reports progress. `what` is a phrase such as `triples read`.
-    ///
-    /// # Errors
-    /// Returns [`DataError::Stopped`] if the observer asks to stop.
-    fn at(
-        &mut self,
-        what: &'static str,
-        done: usize,
-        total: impl Into<Option<usize>>,
-    ) -> Result<(), DataError> {
-        let total = total.into().map(|total| total as u64);
-        let progress = Progress {
-            doing: "converting",
-            unit: what,
-            done: done as u64,
-            total,
-            ..Progress::default()
-        };
-        self.0.event(Event::Progress(progress));
-        match self.0.stop() {
-            false => Ok(()),
-            true => Err(DataError::Stopped),
-        }
-    }
-
-    /// Reports progress in a loop over single items; only every [`Self::EVERY`]th call has an
-    /// effect.
-    fn count(
-        &mut self,
-        what: &'static str,
-        done: usize,
-        total: impl Into<Option<usize>>,
-    ) -> Result<(), DataError> {
-        match done % Self::EVERY {
-            0 => self.at(what, done, total),
-            _ => Ok(()),
-        }
-    }
-}
+use steps::Steps;
 
 /// A source of training data and the options for its conversion.
 #[derive(Debug, Clone)]
@@ -139,18 +96,4 @@ pub fn convert(
 pub fn made_with(out: &Path) -> Option<serde_json::Value> {
     let text = std::fs::read(out.join(output::SETTINGS)).ok()?;
     serde_json::from_slice(&text).ok()
-}
-
-/// Creates an error that names a file.
-fn error(path: &Path, message: &str) -> DataError {
-    DataError::form(path, message)
-}
-
-/// Returns the first of the named files that exists in a folder, compressed (`.gz`) or not.
-fn find_one(dir: &Path, names: &[&str]) -> Result<PathBuf, DataError> {
-    let plain_and_packed = |name: &&str| [dir.join(name), dir.join(format!("{name}.gz"))];
-    names.iter().flat_map(plain_and_packed).find(|path| path.is_file()).ok_or_else(|| {
-        let names = names.join(", ");
-        error(dir, &format!("one of these files, or the same with .gz, is expected in it: {names}"))
-    })
 }

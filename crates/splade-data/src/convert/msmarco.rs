@@ -14,11 +14,13 @@ use rustc_hash::FxHashMap;
 use splade_eval::Qrels;
 
 use super::collection::Collection;
+use super::inputs::find_one;
 use super::mmarco::INIT_SCORES;
 use super::output::{Master, Output, SplitFolder};
 use super::pairs::{ByQuery, Rows, Scored, Triple, sample, unique};
 use super::scores::{Candidates, index};
-use super::{Steps, find_one, triples};
+use super::steps::Steps;
+use super::triples;
 use crate::error::DataError;
 use crate::random::Permutation;
 use crate::scores::score_line;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use splade_io::{LineWriter, NewFolder, free_bytes, is_free, write_file};
 
-use super::Steps;
+use super::steps::Steps;
 use crate::error::DataError;
 use crate::{SetPaths, verify};
 

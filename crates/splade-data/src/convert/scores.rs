@@ -19,8 +19,10 @@ use serde_json::Value;
 use splade_io::{Lines, open_text};
 
 use super::collection::{ByText, Collection};
+use super::inputs::error;
 use super::pairs::Scored;
-use super::{Steps, error, pickle};
+use super::pickle;
+use super::steps::Steps;
 use crate::error::DataError;
 
 /// The pairs of a file whose query and document are known.

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use rustc_hash::FxHashMap;
 use splade_io::open_text;
 
+use super::inputs::error;
 use super::output::{Master, Output};
-use super::{Steps, error};
+use super::steps::Steps;
 use crate::error::DataError;
 use splade_io::LineWriter;
 

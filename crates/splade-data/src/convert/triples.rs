@@ -6,8 +6,9 @@ use std::path::Path;
 
 use splade_io::open_text;
 
+use super::inputs::error;
 use super::pairs::Triple;
-use super::{Steps, error};
+use super::steps::Steps;
 use crate::error::DataError;
 
 /// Reads a file, compressed or not. The first line decides whether the file contains ids or texts.

@@ -1,6 +1,8 @@
-//! HTTP requests that are tried again where that can help: no connection, "too many requests" (429),
-//! and errors of the server (5xx). Waits double from one to the next, with a random share so that
-//! clients do not come back all at once; a `Retry-After` in seconds is obeyed.
+//! An HTTP client that retries a request if there is no connection, or if the server answers "too
+//! many requests" (429) or an error of its own (5xx).
+//!
+//! The wait doubles from one retry to the next and has a random share, so that not all clients
+//! return at once. A `Retry-After` in seconds is obeyed.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -13,87 +15,90 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::error::PushError;
 
+/// The time limit for a connection.
 const CONNECT: Duration = Duration::from_secs(15);
-/// Without an answer: a batch may wait for a busy disk.
+/// The time limit without any bytes of an answer. It is long, because a batch may wait for a busy
+/// disk.
 const SILENCE: Duration = Duration::from_secs(120);
-/// The longest wait that is not the server's wish.
+/// The longest wait before a retry, except for a longer `Retry-After`.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Larger answers than any that is asked for.
+/// The largest answer in bytes. No expected answer is as large.
 const MAX_ANSWER: u64 = 64 << 20;
-/// Between two questions whether to stop.
+/// The interval at which a wait asks the observer whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How to reach a server.
+/// Options of a client.
 #[derive(Clone)]
 pub struct ClientOptions {
-    /// Header and value that say who asks.
+    /// The header and value of the key that authenticates the client; none by default.
     pub key: Option<(&'static str, String)>,
-    /// Certificates in PEM of who may vouch for the server, in place of the usual ones.
+    /// The certificates of the trusted authorities in PEM; the usual authorities by default.
     pub authorities: Option<Vec<u8>>,
-    /// How often a request is tried again.
+    /// The maximum number of retries of a request; 8 by default.
     pub retries: u32,
-    /// The first wait.
+    /// The wait before the first retry; 500 ms by default.
     pub wait: Duration,
 }
 
 impl Default for ClientOptions {
+    /// Returns options without a key, with the usual authorities, 8 retries and a wait of 500 ms.
     fn default() -> Self {
         Self { key: None, authorities: None, retries: 8, wait: Duration::from_millis(500) }
     }
 }
 
-/// Without the key.
+/// Prints the options without the key.
 impl std::fmt::Debug for ClientOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClientOptions").field("retries", &self.retries).finish_non_exhaustive()
     }
 }
 
-/// A server that is asked.
+/// A client of one server.
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
-    /// Without a slash at the end.
+    /// The address of the server without a slash at the end.
     url: String,
     options: ClientOptions,
 }
 
-/// A request.
+/// A request to a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// `GET`, `PUT`, `POST` or `DELETE`.
+    /// The HTTP method: `GET`, `PUT`, `POST` or `DELETE`.
     pub method: &'static str,
-    /// Behind the server's address, with a slash first.
+    /// The path after the server's address, beginning with a slash.
     pub path: &'a str,
-    /// Of the body.
+    /// The content type of the body.
     pub content_type: &'static str,
-    /// Nothing for requests without one.
+    /// The body, which is empty for a request without one.
     pub body: &'a [u8],
 }
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Of HTTP.
+    /// The HTTP status.
     pub status: u16,
-    /// The body.
+    /// The body as text; invalid UTF-8 is replaced.
     pub text: String,
-    /// Seconds of `Retry-After`.
+    /// The seconds of the header `Retry-After`, if it has a number.
     pub(crate) retry_after: Option<u64>,
 }
 
 impl Answer {
-    /// The body; null if it is no JSON.
+    /// Parses the body as JSON. Returns null if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 
-    /// Whether the request was done.
+    /// Returns whether the status is a success (2xx).
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// An error that says so.
+    /// Makes an error from the answer to a request, with the first 500 characters of the body.
     pub fn refused(&self, request: &Request<'_>) -> PushError {
         let answer = self.text.chars().take(500).collect();
         let what = format!("{} {}", request.method, request.path);
@@ -102,10 +107,11 @@ impl Answer {
 }
 
 impl Client {
-    /// A client of the server at an address such as `https://localhost:9200`.
+    /// Makes a client of the server at an address such as `https://localhost:9200`.
     ///
     /// # Errors
-    /// If that is no address of a server, or the certificates cannot be read.
+    /// Returns an error if the address is invalid or contains a name and password, or if the
+    /// authorities contain no certificate.
     pub fn new(url: &str, options: ClientOptions) -> Result<Self, PushError> {
         let wrong = |message: &str| PushError::Options(message.to_owned());
         let server = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -120,7 +126,7 @@ impl Client {
                 ));
             }
             Some(server) if server.contains(['?', '#']) => {
-                return Err(wrong("the server's address has no ? or #"));
+                return Err(wrong("the server's address must not contain ? or #"));
             }
             Some(_) => {}
         }
@@ -133,13 +139,13 @@ impl Client {
                 })
                 .collect();
             if certificates.is_empty() {
-                return Err(wrong("there is no certificate in PEM in the file of authorities"));
+                return Err(wrong("the file of authorities contains no certificate in PEM"));
             }
             tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
         }
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            // The key may go to this server alone.
+            // A redirect could send the key to another server, so redirects are not followed.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT))
@@ -152,16 +158,17 @@ impl Client {
         Ok(Self { agent: agent.into(), url, options })
     }
 
-    /// The server's address.
+    /// Returns the address of the server without a slash at the end.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Makes a request until there is an answer that will not be another next time, or the tries are
-    /// used up.
+    /// Sends a request, and retries it until the answer is final or no retries are left. Answers
+    /// with status 429 or 5xx are not final; if no retries are left, the last answer is returned.
     ///
     /// # Errors
-    /// If no answer came at all, or the observer asks to stop.
+    /// Returns an error if the last try got no answer, if the request is not valid in HTTP, or if
+    /// the observer asks to stop.
     pub fn call(
         &self,
         request: &Request<'_>,
@@ -174,7 +181,7 @@ impl Client {
                 Ok(answer) if answer.status == 429 || answer.status >= 500 => {
                     (format!("{} answered {}", self.url, answer.status), answer.retry_after)
                 }
-                // What HTTP does not take, it will not take next time.
+                // A request that is not valid in HTTP will not be valid in the next try either.
                 Ok(_) | Err(PushError::Options(_)) => break answer,
                 Err(error) => (error.to_string(), None),
             };
@@ -186,7 +193,8 @@ impl Client {
         }
     }
 
-    /// Waits before a try.
+    /// Waits before a retry. `tries` is the number of earlier retries, `asked` the seconds of
+    /// `Retry-After`, and `trouble` the reason for the observer.
     pub(crate) fn pause(
         &self,
         tries: u32,
@@ -195,7 +203,7 @@ impl Client {
         observer: &mut dyn Observer,
     ) -> Result<(), PushError> {
         let own = self.options.wait.saturating_mul(1 << tries.min(16)).min(LONGEST);
-        // From half of the wait to all of it.
+        // The wait is between half of `own` and all of it.
         let random = RandomState::new().hash_one(tries) as f64 / u64::MAX as f64;
         let own = own.mul_f64(0.5 + random / 2.0);
         let wait = asked.map_or(own, |seconds| own.max(Duration::from_secs(seconds)));
@@ -213,11 +221,12 @@ impl Client {
         Ok(())
     }
 
-    /// How often a request is tried again.
+    /// Returns the maximum number of retries of a request.
     pub(crate) fn retries(&self) -> u32 {
         self.options.retries
     }
 
+    /// Sends a request once.
     fn once(&self, request: &Request<'_>) -> Result<Answer, PushError> {
         let unreachable =
             |message: String| PushError::Unreachable { url: self.url.clone(), message };
@@ -233,10 +242,10 @@ impl Client {
             let builder = builder.header("Content-Type", request.content_type);
             builder.body(request.body).map(|request| self.agent.run(request))
         };
-        // Of a key that is no header value not a letter may be printed.
+        // The library's error may contain the key, so it is not printed.
         let response = response.map_err(|_| {
             PushError::Options(
-                "the address or the key has marks that HTTP does not take".to_owned(),
+                "the address or the key has characters that HTTP does not allow".to_owned(),
             )
         })?;
         let mut response = response.map_err(|error| unreachable(error.to_string()))?;

@@ -1,74 +1,76 @@
-//! What can go wrong on the way to a server.
+//! The error type of a push.
 
 use splade_io::FileError;
 
-/// An error of a push. Messages say what to do, and never hold a key.
+/// An error of a push. Messages name the remedy and never contain a key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// The address or a setting of the client is wrong.
+    /// The address of the server or an option of the client is invalid.
     #[error("{0}")]
     Options(String),
-    /// No answer came, however often it was tried.
+    /// The server gave no answer in any try.
     #[error("cannot reach {url}: {message}; {RESUME}")]
     Unreachable {
-        /// The server's address without the path.
+        /// The address of the server without the path of the request.
         url: String,
-        /// Why.
+        /// The error of the last try.
         message: String,
     },
     /// The server refused a request.
     #[error("{what}: the server answered {status}: {answer}{}", behind(hint_at(*status)))]
     Refused {
-        /// Method and path.
+        /// The method and the path of the request.
         what: String,
-        /// The status of HTTP.
+        /// The HTTP status of the answer.
         status: u16,
-        /// The beginning of the server's answer.
+        /// The first 500 characters of the answer.
         answer: String,
     },
-    /// The index is there already, and may not be added to.
+    /// The index exists already, and adding to it was not allowed.
     #[error(
-        "the index {index} is there already; put documents into it with {append}, or name another \
+        "the index {index} is there already; add documents to it with {append}, or name another \
          with --index"
     )]
     IndexExists {
-        /// The index or collection.
+        /// The name of the index or collection.
         index: String,
-        /// The option that allows it.
+        /// The options that allow adding to it.
         append: &'static str,
     },
-    /// The index into which an earlier push put documents does not exist any more.
+    /// The index to which an earlier push sent documents no longer exists.
     #[error(
-        "the index {index} is gone, with {documents} documents; begin anew from another folder"
+        "the index {index} no longer exists, and {documents} pushed documents are lost; start \
+         again with another folder"
     )]
     IndexGone {
-        /// The index or collection.
+        /// The name of the index or collection.
         index: String,
-        /// The documents that it had.
+        /// The number of documents that the push had sent.
         documents: u64,
     },
-    /// The server refuses each document of the first batch.
+    /// The server rejects every document of the first batch.
     #[error("the server refuses every document, the first with {status}: {reason}")]
     AllRefused {
-        /// The status of the first document, as of HTTP.
+        /// The status of the first document, with the meaning of an HTTP status.
         status: u16,
-        /// What the server said about it.
+        /// The reason for the first document from the server's answer.
         reason: String,
     },
     /// The observer asked to stop.
     #[error("stopped")]
     Stopped,
-    /// A document cannot be sent, or a file not be written.
+    /// A document cannot be converted to the form of the search engine, or a file cannot be read or
+    /// written.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
-/// What to do when a server cannot be reached.
-const RESUME: &str = "go on with --resume when it is there";
+/// The remedy for [`PushError::Unreachable`].
+const RESUME: &str = "continue with --resume when the server is reachable";
 
 impl PushError {
-    /// Returns what a person can do about the error, where it is always the same.
+    /// Returns the remedy for the error, if every error of its kind has the same one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unreachable { .. } => Some(RESUME),
@@ -79,14 +81,16 @@ impl PushError {
     }
 }
 
+/// Returns the remedy for a status.
 fn hint_at(status: u16) -> Option<&'static str> {
     match status {
-        401 | 403 => Some("check the key (LIGHT_SPLADE_API_KEY) and what it may do"),
-        429 | 500.. => Some("go on with --resume when the server is well"),
+        401 | 403 => Some("check the key (LIGHT_SPLADE_API_KEY) and its permissions"),
+        429 | 500.. => Some("continue with --resume when the server has recovered"),
         _ => None,
     }
 }
 
+/// Formats a remedy as the end of a message.
 fn behind(hint: Option<&str>) -> String {
     hint.map(|hint| format!("; {hint}")).unwrap_or_default()
 }

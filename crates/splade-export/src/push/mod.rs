@@ -1,8 +1,8 @@
-//! Documents straight to a server of Elasticsearch, OpenSearch or Qdrant.
+//! Pushing documents directly to a server of Elasticsearch, OpenSearch or Qdrant.
 //!
-//! [`Client`] makes requests that survive busy and unreachable servers; [`Server`] is what an engine
-//! wants to be asked; [`Pusher`] sends documents in batches, remembers after each what is done, and
-//! writes what the engine refuses into a file.
+//! [`Client`] sends requests and retries them if the server is busy or unreachable. [`Server`]
+//! defines the requests of a search engine. [`Pusher`] sends documents in batches, saves its state
+//! after each batch, and writes the documents that the server rejects to a file.
 
 mod client;
 mod error;

@@ -1,8 +1,9 @@
-//! Documents in batches, none of them lost.
+//! Pushing documents in batches without losing one.
 //!
-//! A document counts as done when the server has acknowledged it, or has refused it for a reason that
-//! is its own: then it is in the file of refused documents, which can be pushed again. The state is
-//! written after that, so that whoever resumes sends at most one batch again, under the same ids.
+//! A document is done when the server has acknowledged it, or has rejected it for a reason that
+//! concerns only this document. A rejected document is written to a file, which can be pushed
+//! again. The state is written after that. A resumed push therefore sends at most one batch twice,
+//! and it sends it with the same ids.
 
 use std::borrow::Cow;
 use std::fs::OpenOptions;
@@ -19,67 +20,73 @@ use crate::json::{push_object, push_string};
 use splade_io::{FileError, Observer, OutputFolder};
 use splade_sparse::{SparseVector, TermId};
 
-/// The name of the file of refused documents.
+/// The name of the file of rejected documents.
 const REJECTS: &str = "rejects.ndjson";
 
-/// How documents are sent.
+/// Options of a push.
 #[derive(Debug)]
 pub struct PushOptions {
-    /// The index or collection.
+    /// The name of the index or collection.
     pub index: String,
-    /// Documents of a request.
+    /// The maximum number of documents per request.
     pub documents: usize,
-    /// Bytes of a request, unless one document has more.
+    /// The maximum size of a request in bytes. A single larger document gets a request of its own.
     pub bytes: usize,
-    /// Go on where an earlier push from the same folder ended.
+    /// Whether to continue an earlier push from the same folder.
     pub resume: bool,
-    /// Put documents into an index that is there already.
+    /// Whether documents may be added to an existing index.
     pub append: bool,
-    /// What the documents depend on: compared by whoever resumes.
+    /// The settings on which the documents depend. A push is resumed only if they are the same.
     pub settings: Value,
-    /// The keys of refused documents, in the order of the ids of terms; ids where it ends.
+    /// The keys of the terms of rejected documents, in the order of the ids. A term beyond the end
+    /// has its id as key.
     pub tokens: Vec<String>,
 }
 
-/// A push that is under way.
+/// A push in progress.
 #[derive(Debug)]
 pub struct Pusher<'a> {
-    /// Locked as long as this is here.
+    /// The locked folder of the state and the rejected documents.
     folder: OutputFolder,
     client: &'a Client,
     server: &'a dyn Server,
     options: PushOptions,
     state: State,
+    /// The documents of the next batch.
     waiting: Vec<Waiting>,
+    /// The size of the next batch in bytes.
     bytes: usize,
 }
 
-/// A document that is to be sent.
+/// A document of the next batch.
 #[derive(Debug)]
 struct Waiting {
     id: String,
     vector: SparseVector,
+    /// The document in the form of the search engine.
     text: Vec<u8>,
 }
 
-/// What has become of documents.
+/// The result of a push so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pushed {
-    /// Those that are done.
+    /// The number of documents that the server stored or rejected.
     pub documents: u64,
-    /// Those of them that the server refused.
+    /// The number of documents that the server rejected.
     pub rejected: u64,
 }
 
-/// Places in a batch, with status and reason.
+/// The rejected documents of a batch: the place in the batch, the status and the reason.
 type Rejections = Vec<(usize, u16, String)>;
 
 impl<'a> Pusher<'a> {
-    /// Begins or continues a push; its state and the refused documents are in the folder `dir`.
+    /// Begins or continues a push. Its state and the rejected documents are in the folder `dir`.
+    /// The index is created if it does not exist.
     ///
     /// # Errors
-    /// If the folder or the index are in use for something else, another process pushes from the
-    /// folder, or the server refuses.
+    /// Returns an error if the folder contains other files or another push, if another process has
+    /// locked it, if the index exists and adding to it is not allowed, if the index of a resumed
+    /// push no longer exists, or if the server refuses a request.
     pub fn open(
         dir: &Path,
         client: &'a Client,
@@ -93,7 +100,7 @@ impl<'a> Pusher<'a> {
         });
         let found = State::read(dir, &settings)?;
         if found.is_some() && !options.resume {
-            let message = "a push was begun from this folder; go on with --resume, or name another";
+            let message = "the folder contains a push; continue it with --resume, or name another";
             return Err(FileError::form(&dir.join(STATE), message).into());
         }
         let begun = found.is_some();
@@ -107,7 +114,7 @@ impl<'a> Pusher<'a> {
         Ok(this)
     }
 
-    /// Creates the index, unless it is there and may be.
+    /// Creates the index, or checks that an existing index may be used.
     fn prepare_index(&self, begun: bool, observer: &mut dyn Observer) -> Result<(), PushError> {
         let (index, path) = (&self.options.index, self.server.index(&self.options.index));
         let content_type = "application/json";
@@ -128,7 +135,8 @@ impl<'a> Pusher<'a> {
                 let body = setup.first().map_or("", |(_, text)| text).as_bytes();
                 let create = Request { method: "PUT", path: &path, content_type, body };
                 let answer = self.client.call(&create, observer)?;
-                // A try whose answer was lost has created it, and the next is refused for that.
+                // If the answer to an earlier try was lost, the index may exist although this try
+                // was refused.
                 let is_there = answer.is_success()
                     || matches!(answer.status, 400 | 409)
                         && self.client.call(&look, observer)?.is_success();
@@ -141,30 +149,32 @@ impl<'a> Pusher<'a> {
         }
     }
 
-    /// Whether an earlier push has done everything.
+    /// Returns whether the push is complete, possibly by an earlier execution.
     pub fn is_complete(&self) -> bool {
         self.state.complete
     }
 
-    /// The number of documents that are done, and the id of the last.
+    /// Returns the number of documents that are done, and the id of the last of them.
     pub fn done(&self) -> (u64, &str) {
         (self.state.documents, &self.state.last_id)
     }
 
-    /// What has become of the documents so far.
+    /// Returns the result of the push so far.
     pub fn pushed(&self) -> Pushed {
         Pushed { documents: self.state.documents, rejected: self.state.rejected }
     }
 
-    /// The file of refused documents.
+    /// Returns the path of the file of rejected documents. It exists only if there are any.
     pub fn rejects(&self) -> PathBuf {
         self.folder.path().join(REJECTS)
     }
 
-    /// Takes a document with the number `row`, and sends a batch if it is full.
+    /// Adds the document with the number `row` to the next batch, and sends the batch if it is
+    /// full.
     ///
     /// # Errors
-    /// If the engine cannot hold the document, or the batch cannot be sent.
+    /// Returns an error if the search engine cannot store the document, or if a batch cannot be
+    /// sent.
     pub fn put(
         &mut self,
         row: u64,
@@ -186,10 +196,10 @@ impl<'a> Pusher<'a> {
         }
     }
 
-    /// Sends what is left.
+    /// Sends the last batch, makes all documents searchable, and marks the push as complete.
     ///
     /// # Errors
-    /// If it cannot be sent.
+    /// Returns an error if the batch cannot be sent or the server refuses a request.
     pub fn finish(&mut self, observer: &mut dyn Observer) -> Result<Pushed, PushError> {
         self.send(observer)?;
         if let Some(path) = self.server.refresh(&self.options.index) {
@@ -205,6 +215,7 @@ impl<'a> Pusher<'a> {
         Ok(self.pushed())
     }
 
+    /// Sends the next batch, writes its rejected documents, and then writes the state.
     fn send(&mut self, observer: &mut dyn Observer) -> Result<(), PushError> {
         let batch = std::mem::take(&mut self.waiting);
         self.bytes = 0;
@@ -227,7 +238,7 @@ impl<'a> Pusher<'a> {
         Ok(self.state.write(self.folder.path())?)
     }
 
-    /// Sends some documents of a batch until each is stored or refused.
+    /// Sends the documents at `places` of a batch until each is stored or rejected.
     fn store(
         &self,
         batch: &[Waiting],
@@ -248,7 +259,7 @@ impl<'a> Pusher<'a> {
                     return Err(answer.refused(&request));
                 }
                 200..300 => {}
-                // Something in the request: halves tell which document.
+                // A document in the request is invalid. Sending the halves separately finds it.
                 400 | 413 | 422 => {
                     if let [place] = places[..] {
                         let reason = answer.text.chars().take(500).collect();
@@ -284,6 +295,7 @@ impl<'a> Pusher<'a> {
         }
     }
 
+    /// Returns the body of a request with the documents at `places` of a batch.
     fn body(&self, batch: &[Waiting], places: &[usize]) -> Vec<u8> {
         let frame = self.server.frame();
         let mut body = frame.head.into_bytes();
@@ -297,21 +309,22 @@ impl<'a> Pusher<'a> {
         body
     }
 
-    /// Checks that the file has the documents that were refused so far.
+    /// Checks that the file of rejected documents is at least as long as the state says.
     fn check_rejects(&self) -> Result<(), FileError> {
         let path = self.rejects();
         let bytes = std::fs::metadata(&path).map_or(0, |about| about.len());
         match bytes < self.state.rejects_bytes {
             true => Err(FileError::form(
                 &path,
-                "it lacks documents that were refused; put it back, or begin anew from another \
-                 folder",
+                "rejected documents are missing from the file; restore it, or start again with \
+                 another folder",
             )),
             false => Ok(()),
         }
     }
 
-    /// Appends refused documents to their file, behind those that the state knows; gives its bytes.
+    /// Appends rejected documents to their file after those that the state includes. Returns the
+    /// new size of the file in bytes.
     fn keep(&self, batch: &[Waiting], rejections: &Rejections) -> Result<u64, FileError> {
         if rejections.is_empty() {
             return Ok(self.state.rejects_bytes);

@@ -1,4 +1,4 @@
-//! What engines want to be asked.
+//! The HTTP requests of each search engine.
 
 use serde_json::Value;
 
@@ -7,10 +7,11 @@ use crate::opensearch::OpenSearch;
 use crate::qdrant::Qdrant;
 use crate::text::TextTarget;
 
-/// An engine that takes documents over HTTP. What one request takes is what one exported file holds.
+/// A search engine that accepts documents over HTTP. The body of a request has the form of an
+/// exported file.
 pub trait Server: TextTarget {
-    /// The header that a key goes into. A key that begins with `Basic `, `Bearer ` or `ApiKey ` is
-    /// the value of `Authorization` as it is.
+    /// Returns the header and its value for a key. A key that begins with `Basic `, `Bearer ` or
+    /// `ApiKey ` is the unchanged value of `Authorization`.
     fn key(&self, key: &str) -> (&'static str, String) {
         match ["Basic ", "Bearer ", "ApiKey "].iter().any(|scheme| key.starts_with(scheme)) {
             true => ("Authorization", key.to_owned()),
@@ -18,27 +19,29 @@ pub trait Server: TextTarget {
         }
     }
 
-    /// The path of an index: GET tells whether it is there, PUT creates it, DELETE removes it.
+    /// Returns the path of an index. GET reports whether it exists, PUT creates it, and DELETE
+    /// removes it.
     fn index(&self, index: &str) -> String {
         format!("/{index}")
     }
 
-    /// What to give to put documents into an index that has some.
+    /// Returns the options that allow adding documents to an existing index, for messages.
     fn append(&self) -> &'static str {
         "--append"
     }
 
-    /// Method, path and content type of a request with documents.
+    /// Returns the method, the path and the content type of a request with documents.
     fn load(&self, index: &str) -> (&'static str, String, &'static str) {
         ("POST", format!("/{index}/_bulk"), "application/x-ndjson")
     }
 
-    /// The path of a POST after which all documents are found, if one is needed.
+    /// Returns the path of a POST after which searches find all documents, or `None` if the search
+    /// engine needs none.
     fn refresh(&self, index: &str) -> Option<String> {
         Some(format!("/{index}/_refresh"))
     }
 
-    /// The documents that a request did not store though its status was a success.
+    /// Returns the documents that were not stored although the status of the answer is a success.
     fn refused(&self, answer: &Value) -> Vec<Refused> {
         let items = answer["items"].as_array().into_iter().flatten().enumerate();
         let refused = items.filter_map(|(place, item)| {
@@ -53,20 +56,21 @@ pub trait Server: TextTarget {
         refused.collect()
     }
 
-    /// Whether an answer is one of this engine to so many documents.
+    /// Returns whether an answer has the form in which this search engine answers a request with
+    /// this number of documents.
     fn is_answer(&self, answer: &Value, documents: usize) -> bool {
         answer["items"].as_array().is_some_and(|items| items.len() == documents)
     }
 }
 
-/// A document that was not stored.
+/// A document that the search engine did not store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Its place in the request.
+    /// The place of the document in the request, counted from 0.
     pub place: usize,
-    /// As of HTTP.
+    /// The status of the document, with the meaning of an HTTP status.
     pub status: u16,
-    /// What the engine said.
+    /// The reason from the search engine's answer.
     pub reason: String,
 }
 
@@ -86,7 +90,7 @@ impl Server for Qdrant {
         format!("/collections/{index}")
     }
 
-    /// Points of the same numbers would be overwritten.
+    /// Returns two options, because points with the same numbers would be overwritten.
     fn append(&self) -> &'static str {
         "--append and a --first-id above the numbers of its points"
     }
@@ -99,7 +103,7 @@ impl Server for Qdrant {
         None
     }
 
-    /// A request is stored as a whole or not at all.
+    /// Returns nothing, because Qdrant stores either all documents of a request or none.
     fn refused(&self, _answer: &Value) -> Vec<Refused> {
         Vec::new()
     }

@@ -1,4 +1,4 @@
-//! How far a push is: a file that is replaced after each batch that the server has acknowledged.
+//! The state of a push, a file that is replaced after each batch that the server acknowledged.
 
 use std::path::{Path, PathBuf};
 
@@ -7,32 +7,34 @@ use serde_json::Value;
 
 use splade_io::{FileError, write_file};
 
-/// The name of the file.
+/// The file name of the state.
 pub(crate) const STATE: &str = "push.json";
+/// The value of `format` in every state.
 const FORMAT: &str = "light-splade push";
+/// The version of the format that this module writes and reads.
 const VERSION: u32 = 1;
 
-/// How far a push is.
+/// The state of a push.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
     format: String,
     version: u32,
-    /// Server, index and all that the documents depend on.
+    /// The server, the index, and the settings on which the documents depend.
     settings: Value,
-    /// Documents that the server has or has refused.
+    /// The number of documents that the server stored or rejected.
     pub(crate) documents: u64,
-    /// The id of the last of them.
+    /// The id of the last of these documents.
     pub(crate) last_id: String,
-    /// Those of them that it has refused.
+    /// The number of documents that the server rejected.
     pub(crate) rejected: u64,
-    /// Bytes of the file of refused documents.
+    /// The size of the file of rejected documents in bytes.
     pub(crate) rejects_bytes: u64,
-    /// Whether all documents are done.
+    /// Whether all documents have been pushed.
     pub(crate) complete: bool,
 }
 
 impl State {
-    /// A push that begins.
+    /// Makes the state of a push that has sent no documents.
     pub(crate) fn new(settings: Value) -> Self {
         Self {
             format: FORMAT.to_owned(),
@@ -46,7 +48,7 @@ impl State {
         }
     }
 
-    /// The state of a push with the same settings, if the folder has one.
+    /// Reads the state of a push with the same settings, or returns `None` if the folder has none.
     pub(crate) fn read(dir: &Path, settings: &Value) -> Result<Option<Self>, FileError> {
         let path = path(dir);
         let text = match std::fs::read_to_string(&path) {
@@ -54,10 +56,10 @@ impl State {
             text => text.map_err(FileError::io("read", &path))?,
         };
         let state: Self = serde_json::from_str(&text).map_err(|error| {
-            FileError::form(&path, format!("it is no state of a push: {error}"))
+            FileError::form(&path, format!("the file is not a state of a push: {error}"))
         })?;
         if state.format != FORMAT || state.version != VERSION {
-            return Err(FileError::form(&path, "it is of another version of the tool"));
+            return Err(FileError::form(&path, "another version of light-splade wrote this state"));
         }
         if state.settings != *settings {
             let message = format!(
@@ -69,6 +71,7 @@ impl State {
         Ok(Some(state))
     }
 
+    /// Replaces the state in a folder.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), FileError> {
         let path = path(dir);
         let text = serde_json::to_string_pretty(self)
@@ -77,6 +80,7 @@ impl State {
     }
 }
 
+/// Returns the path of the state in a folder.
 fn path(dir: &Path) -> PathBuf {
     dir.join(STATE)
 }

@@ -1,7 +1,9 @@
-//! Every export target on a small collection: the bytes of the files, which
-//! `UPDATE_SNAPSHOTS=1 cargo test -p splade-export --test it` writes anew and
-//! `scripts/reference/export_files.py` reads with other programs; and readers of each form, as plain
-//! as can be, that get the vectors and their scores back.
+//! Tests of every export target on a small collection.
+//!
+//! The bytes of the files are compared with fixtures. `UPDATE_SNAPSHOTS=1 cargo test -p
+//! splade-export --test it` rewrites the fixtures, and `scripts/reference/export_files.py` reads
+//! them with other programs. Simple readers of each form check that the vectors and their scores
+//! are preserved.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,11 +20,11 @@ use splade_sparse::{SparseVector, TermId};
 const TOKENS: [&str; 10] =
     ["[PAD]", "tokyo", ".", "a.b", "%2E", "##s", "日本", "\"q\\", "sp ace", "x:y"];
 
-/// An id and the weights of terms.
+/// The id of a text and its terms with their weights.
 type Row = (&'static str, &'static [(u32, f32)]);
 
-/// Weights with few and many decimals, one that rounds to nothing, a document without terms, and ids
-/// that have to be escaped.
+/// The documents. They have weights with few and many decimals, a weight that rounds to 0, a
+/// document without terms, and ids that must be escaped.
 const DOCUMENTS: [Row; 4] = [
     ("d1", &[(1, 1.5), (3, 0.25), (5, 2.333_36)]),
     ("d\"2\\", &[(1, 0.1), (2, 0.001), (4, 1.0), (6, 3.777_777_7), (8, 0.5)]),
@@ -46,7 +48,7 @@ fn text(target: impl TextTarget + 'static) -> Target {
     Target::Text(Box::new(target))
 }
 
-/// Every target under the name of its folder.
+/// Returns every target with the name of its folder of fixtures.
 fn targets() -> Vec<(&'static str, Target)> {
     let (name, field) = (|| "splade".to_owned(), || "vector".to_owned());
     let sparse = ElasticsearchField::SparseVector;
@@ -70,7 +72,7 @@ fn targets() -> Vec<(&'static str, Target)> {
     ]
 }
 
-/// Writes documents and queries as the command does.
+/// Writes documents and queries as the command `export` does.
 fn write(dir: &Path, target: &Target, rows: u64) -> Result<(), FileError> {
     let create = Box::new(|path: &Path, first| target.documents(path, first));
     let form = target.form().with_rows(rows);
@@ -85,7 +87,7 @@ fn write(dir: &Path, target: &Target, rows: u64) -> Result<(), FileError> {
     target.clean(dir, &shards)?;
     let mut queries = target.queries(&dir.join(target.queries_file()))?;
     for (id, pairs) in QUERIES {
-        // A quote in an id is none of a topic's business.
+        // The ids of queries include one with a quote.
         queries.write(id, &vector(pairs))?;
     }
     queries.finish()
@@ -124,7 +126,7 @@ fn files_are_as_they_were() {
     }
 }
 
-/// Rows that were read back: ids and weights by the names of terms.
+/// The rows that were read back: ids, and weights by the names of terms.
 type Read = Vec<(String, BTreeMap<String, f64>)>;
 
 fn weights(value: &Value) -> BTreeMap<String, f64> {
@@ -147,7 +149,7 @@ fn id(value: &Value) -> String {
     value.as_str().expect("a string").to_owned()
 }
 
-/// Reads a file of documents of a target.
+/// Reads a file of documents in the form of a target.
 fn read(target: &str, bytes: &[u8]) -> Read {
     match target {
         "lucene" | "seismic" => json_lines(bytes)
@@ -253,7 +255,7 @@ fn rows(ids: Vec<String>, ends: &[u8], terms: &[u8], weights: &[u8]) -> Read {
     ids.into_iter().enumerate().map(|(place, id)| (id, row(place))).collect()
 }
 
-/// The headers and bytes of the arrays of an archive.
+/// Returns the headers and the bytes of the arrays of an archive by their names.
 fn npz(bytes: &[u8]) -> BTreeMap<String, (String, Vec<u8>)> {
     let mut arrays = BTreeMap::new();
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).expect("an archive");
@@ -270,11 +272,11 @@ fn npz(bytes: &[u8]) -> BTreeMap<String, (String, Vec<u8>)> {
     arrays
 }
 
-/// The way back from a name in an engine to the token.
+/// Converts the name of a term in a search engine back to the token.
 fn token(name: &str) -> String {
     let mut name = name.to_owned();
     for (escaped, mark) in [("%2E", "."), ("%20", " ")] {
-        // `%252E` is the token `%2E` itself.
+        // The name `%252E` stands for the token `%2E`.
         name = name.replace("%252E", "\u{0}").replace(escaped, mark).replace('\u{0}', "%2E");
     }
     name
@@ -284,8 +286,8 @@ fn score(a: &BTreeMap<String, f64>, b: &BTreeMap<String, f64>) -> f64 {
     a.iter().filter_map(|(term, weight)| Some(weight * b.get(term)?)).sum()
 }
 
-/// What is read from the files is what was to be stored; scores of that differ from the exact ones
-/// by what the target's quantisation says, computed from its description here.
+/// Checks that the rows read from the files are the documents, and that their scores differ from
+/// the exact scores by at most the target's quantisation, computed here from its description.
 #[test]
 fn vectors_come_back() {
     for (name, target) in targets() {
@@ -318,7 +320,7 @@ fn compare(target: &str, got: &Read) {
     let mut ranked = Vec::new();
     for ((id, weights), (want_id, pairs)) in got.iter().zip(DOCUMENTS) {
         assert_eq!(id, want_id, "{target}");
-        // Seismic reserves no mark, and ids need no escape.
+        // Seismic reserves no characters, and names that are ids need no escape.
         let plain = |name: &String| if target == "seismic" { name.clone() } else { token(name) };
         let weights: BTreeMap<String, f64> =
             weights.iter().map(|(name, weight)| (plain(name), weight / scale)).collect();
@@ -326,7 +328,8 @@ fn compare(target: &str, got: &Read) {
             pairs.iter().map(|(term, weight)| (key(*term), f64::from(*weight))).collect();
         for (term, weight) in &want {
             let got = weights.get(term).copied().unwrap_or(0.0);
-            // Half a step of a hundredth, or the decimals that make the same f32 again.
+            // The error is half a step of a hundredth, or that of decimals that parse to the same
+            // f32.
             let tolerance = if scale == 100.0 { 0.005 + 1e-9 } else { weight * 6e-8 };
             assert!((got - weight).abs() <= tolerance, "{target} {id} {term}: {got}, not {weight}");
         }
@@ -355,7 +358,7 @@ fn parquet_is_vectors_again() {
     }
 }
 
-/// A field of a message: its number, and a number or bytes.
+/// A field of a protobuf message: its number, and its value as a number or bytes.
 #[derive(Debug, Clone, PartialEq)]
 enum Field {
     Number(u64),
@@ -415,7 +418,7 @@ fn bytes_of(fields: &[(u64, Field)], number: u64) -> Vec<Vec<u8>> {
     fields.iter().filter_map(bytes).collect()
 }
 
-/// A reader after the description of the format: all in memory, nothing streamed.
+/// Reads a CIFF file as its specification describes it, entirely in memory.
 fn read_ciff(mut bytes: &[u8]) -> Read {
     let mut next = || {
         let length = varint(&mut bytes) as usize;
@@ -457,7 +460,7 @@ fn read_ciff(mut bytes: &[u8]) -> Read {
     rows
 }
 
-/// However many parts there are, the result has the same bytes.
+/// Checks that the bytes of the CIFF file do not depend on the number of shards.
 #[test]
 fn ciff_is_the_same_of_any_parts() {
     let target = Target::Ciff(Ciff::new(tokens(), 100.0, 10.0));
@@ -472,7 +475,7 @@ fn ciff_is_the_same_of_any_parts() {
     compare("ciff", &read_ciff(&results[0]));
 }
 
-/// What a target cannot hold is refused with the id, and nothing else is.
+/// Checks that documents and queries beyond the limits of a target are refused with their ids.
 #[test]
 fn limits() {
     let long = "x".repeat(513);
@@ -483,11 +486,11 @@ fn limits() {
         ("lucene", "a b", &some, "white space"),
         ("lucene", "d", &large, "give a smaller scale"),
         ("elasticsearch", "", &some, "0 bytes"),
-        ("opensearch", &long, &some, "513 bytes; the engine takes ids of 1 to 512 bytes"),
+        ("opensearch", &long, &some, "513 bytes; the search engine accepts ids of 1 to 512"),
         ("vespa", "a\u{1}", &some, "control characters"),
         ("ciff", "a\tb", &some, "white space"),
         ("ciff", "d", &large, "give a smaller scale"),
-        ("pgvector", "d", &many, "16001 terms; a sparsevec has 16000 at most"),
+        ("pgvector", "d", &many, "16001 terms; a sparsevec has at most 16000"),
         ("pgvector", "a\0", &some, "zero byte"),
         ("pgvector", "d", &ten, "term 10, but the column 10 dimensions"),
         ("csr", "d", &many, "term 10, and the matrix 10 columns"),
@@ -503,8 +506,8 @@ fn limits() {
     let wide: Vec<(u32, f32)> = (0..1025).map(|term| (term, 1.0)).collect();
     let (wide, heavier) = (vector(&wide), vector(&[(1, 1000.0)]));
     let cases: Vec<(&str, &str, &SparseVector, &str)> = vec![
-        ("opensearch", "q", &heavy, "64.5; the engine takes 64 at most"),
-        ("opensearch", "q", &wide, "1025 terms; the engine takes 1024"),
+        ("opensearch", "q", &heavy, "64.5; OpenSearch accepts at most 64"),
+        ("opensearch", "q", &wide, "1025 terms; the search engine accepts 1024"),
         ("ciff", "q:1", &some, "a colon"),
         ("lucene", "q", &heavier, "repeated 100000 times"),
         ("pgvector", "q\\", &some, "backslash"),
@@ -515,7 +518,7 @@ fn limits() {
         let error = file.write(id, vector).expect_err(name).to_string();
         assert!(error.contains(want) && error.contains(&format!("{id:?}")), "{name}: {error}");
     }
-    // Only Lucene's features have that limit.
+    // Only the weights of Lucene's features have this limit.
     let mut file =
         targets["opensearch-seismic"].queries(&dir.path().join("file")).expect("created");
     file.write("q", &heavy).expect("written");
@@ -537,7 +540,7 @@ fn limits() {
     }
 }
 
-/// What cannot be merged is refused when it is begun, not when all is inverted.
+/// Checks that too many shards are refused before another one is inverted.
 #[test]
 fn ciff_has_room_for_five_hundred_parts() {
     let shard = |rows| Shard { file: "part".to_owned(), rows, last_id: "d".to_owned() };
@@ -550,7 +553,7 @@ fn ciff_has_room_for_five_hundred_parts() {
     text(Seismic::new(tokens())).check_room(Path::new("out"), &shards).expect("no limit");
 }
 
-/// The quotes let reserved words be names.
+/// Checks that names are quoted, so that reserved words of SQL are allowed.
 #[test]
 fn pgvector_quotes_names() {
     let target = Pgvector::new("order".into(), "a\"b".into(), 10, 0).expect("dimensions");
@@ -563,7 +566,7 @@ fn pgvector_quotes_names() {
     }
 }
 
-/// The smallest normal float is the least that Lucene keeps; less is left out.
+/// Checks that weights below the smallest normal f32, which Lucene refuses, are omitted.
 #[test]
 fn features_too_small_for_lucene_are_left_out() {
     let target =

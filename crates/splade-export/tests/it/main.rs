@@ -1,4 +1,4 @@
-//! Integration tests of the crate, in one binary.
+//! Tests of the crate's public interface, in one binary.
 
 mod export;
 #[cfg(feature = "push")]

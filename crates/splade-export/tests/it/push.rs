@@ -1,4 +1,5 @@
-//! Pushes to a server that follows a script: an answer, or none, to each request.
+//! Tests of pushes to a fake server, which follows a script with an answer, or none, to each
+//! request.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,10 +14,11 @@ use splade_export::targets::{Elasticsearch, ElasticsearchField};
 use splade_io::{Event, Observer};
 use splade_sparse::{SparseVector, TermId};
 
-/// Method and path of a request, and status and body of the answer; none cuts the connection.
+/// A step of the script: the method and path of a request, and the status and body of the answer.
+/// With `None`, the server closes the connection without an answer.
 type Step = (&'static str, Option<(u16, Value)>);
 
-/// Starts a server; its address, and what it was not asked yet.
+/// Starts a server, and returns its address and the remaining steps of its script.
 fn server(steps: Vec<Step>) -> (String, Arc<Mutex<Vec<Step>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -60,7 +62,7 @@ fn answer(mut stream: &TcpStream, steps: &Mutex<Vec<Step>>) {
     write!(stream, "{head}\r\n\r\n{body}").expect("answered");
 }
 
-/// Counts what it is told.
+/// An observer that counts events.
 #[derive(Default)]
 struct Counter(usize);
 
@@ -80,7 +82,7 @@ fn target() -> Elasticsearch {
     Elasticsearch::new(TermNames::ids(), "v".to_owned(), ElasticsearchField::SparseVector)
 }
 
-/// Pushes documents one a request.
+/// Pushes documents with one document per request.
 fn push(dir: &Path, url: &str, documents: &[&str], resume: bool) -> Result<(), PushError> {
     let (client, target) = (client(url), target());
     let options = PushOptions {
@@ -112,7 +114,8 @@ fn refused() -> Option<(u16, Value)> {
     Some((200, json!({"items": [{"index": {"status": 400, "error": error}}]})))
 }
 
-/// The server creates the index, but the answer is lost; the next try is refused for that.
+/// Checks that a push goes on if the server created the index, but its answer was lost and the next
+/// try is therefore refused.
 #[test]
 fn an_index_whose_answer_was_lost_is_there() {
     let missing = || Some((404, json!({})));
@@ -130,7 +133,7 @@ fn an_index_whose_answer_was_lost_is_there() {
     push(dir.path(), &url, &["d1"], false).expect("pushed");
     assert!(left.lock().expect("no panic").is_empty());
 
-    // Refused for another reason it is not there, and that is told.
+    // If the server refuses to create the index for another reason, the error shows the reason.
     let dir = tempfile::tempdir().expect("a folder");
     let (url, _) = server(vec![
         ("GET /toy ", missing()),
@@ -141,7 +144,8 @@ fn an_index_whose_answer_was_lost_is_there() {
     assert!(error.contains("PUT /toy") && error.contains("no such type"), "{error}");
 }
 
-/// Refused documents are the same vectors, and their file is not filled up if it goes.
+/// Checks that the file of rejected documents has their vectors, and that a push refuses to
+/// continue if this file is missing.
 #[test]
 fn refused_documents_are_kept_whole() {
     let ok = || Some((200, json!({})));
@@ -165,7 +169,7 @@ fn refused_documents_are_kept_whole() {
 
     std::fs::rename(&rejects, &away).expect("moved");
     let error = push(dir.path(), &url, &documents, true).expect_err("gone").to_string();
-    assert!(error.contains("it lacks documents that were refused; put it back"), "{error}");
+    assert!(error.contains("rejected documents are missing from the file; restore it"), "{error}");
     std::fs::rename(&away, &rejects).expect("moved");
     push(dir.path(), &url, &documents, true).expect("pushed");
     let text = std::fs::read_to_string(&rejects).expect("rejects");

@@ -1,4 +1,5 @@
-//! Little-endian numbers in bytes; none where the bytes end before.
+//! Functions that read a little-endian number at a place in bytes. They return `None` if the bytes
+//! end before the number does.
 
 macro_rules! number_at {
     ($name:ident, $type:ty) => {

@@ -1,26 +1,30 @@
-//! Decoding of a word of Elias-Fano's upper bits at a time, by what instructions the CPU has.
+//! Decoders for one word of Elias-Fano upper bits: a portable one and one with AVX-512 VBMI2.
 
 use super::bytes::u32_at;
 
-/// A word of upper bits and the low bits of its numbers.
+/// A word of upper bits with the low bits of its numbers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word<'a> {
     pub(super) upper: u64,
-    /// The high part of a one in bit 0: the bits before it less the ones before it.
+    /// The high part that a one in bit 0 would have: the number of bits before the word minus the
+    /// number of ones before it.
     pub(super) base: u16,
-    /// The low bits from the first number's on; [`WINDOW`] bytes at least.
+    /// The low bits, beginning with the byte that holds those of the first number; at least
+    /// [`WINDOW`] bytes.
     pub(super) lows: &'a [u8],
-    /// The first number's place in them, below 8.
+    /// The bit of `lows` at which the low bits of the first number begin, below 8.
     pub(super) phase: u32,
+    /// The number of low bits per number.
     pub(super) low_bits: u32,
 }
 
-/// Bytes from which the low bits of 32 numbers are taken.
+/// The number of bytes that are loaded for the low bits of 32 numbers.
 pub(super) const WINDOW: usize = 64;
-/// Numbers that a word may write, its own or not.
+/// The number of elements that decoding a word may write, including those after its numbers.
 pub(super) const WRITTEN: usize = 64;
 
-/// Writes the numbers of a word to `out`, as many as it has ones; what follows them is overwritten.
+/// Writes the numbers of a word to `out`, one for each one of the word. The elements after them may
+/// be overwritten too.
 #[inline(always)]
 pub(super) fn plain(word: Word<'_>, out: &mut [u16; WRITTEN]) {
     let mask = (1u32 << word.low_bits) - 1;
@@ -29,7 +33,7 @@ pub(super) fn plain(word: Word<'_>, out: &mut [u16; WRITTEN]) {
     for (i, out) in out.iter_mut().enumerate().take(upper.count_ones() as usize) {
         let high = word.base.wrapping_add(upper.trailing_zeros() as u16).wrapping_sub(i as u16);
         let at = bit / 8;
-        // Numbers from the 33rd on may lie behind the window; `lows` is padded for them.
+        // The low bits from the 33rd number on may lie after the window; `lows` is padded for them.
         let low = u32_at(word.lows, at).unwrap_or(0) >> (bit % 8) & mask;
         *out = (u32::from(high) << word.low_bits) as u16 | low as u16;
         bit += word.low_bits as usize;
@@ -37,7 +41,7 @@ pub(super) fn plain(word: Word<'_>, out: &mut [u16; WRITTEN]) {
     }
 }
 
-/// [`plain`] with AVX-512 VBMI2.
+/// Does the same as [`plain`] with AVX-512 VBMI2.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
 #[inline]
@@ -62,7 +66,8 @@ pub(super) fn vbmi2(word: Word<'_>, out: &mut [u16; WRITTEN]) {
     };
     fn load(from: &[u8]) -> __m512i {
         assert!(from.len() >= 64);
-        // SAFETY: 64 bytes are there, and a load may be unaligned.
+        // SAFETY: `from` has at least 64 bytes, as asserted above, and the load may be unaligned.
+        // Every bit pattern is a valid `__m512i`.
         #[allow(unsafe_code, reason = "an unaligned load of 64 bytes")]
         unsafe {
             std::ptr::read_unaligned(from.as_ptr().cast())
@@ -70,7 +75,7 @@ pub(super) fn vbmi2(word: Word<'_>, out: &mut [u16; WRITTEN]) {
     }
     let (l, mask) = (word.low_bits, _mm512_set1_epi32((1 << word.low_bits) - 1));
     let shift = _mm_cvtsi32_si128(l as i32);
-    // 0, 1, 2, … in lanes of 8, 16 and, from 0 and from 16 on, 32 bits.
+    // The numbers 0, 1, 2, … in lanes of 8 bits, of 16 bits, and of 32 bits from 0 and from 16 on.
     let bytes = load(&COUNT);
     let words = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(bytes));
     let lanes = [
@@ -86,7 +91,7 @@ pub(super) fn vbmi2(word: Word<'_>, out: &mut [u16; WRITTEN]) {
         let Some(window) = word.lows.get(bit / 8..bit / 8 + WINDOW) else { return };
         let window = load(window);
         let low16 = |numbers: __m512i| {
-            // Where the bits of each number are in the window, as byte and shift.
+            // The position of each number's low bits in the window, as a byte and a shift.
             let lanes = _mm512_add_epi32(
                 _mm512_mullo_epi32(numbers, _mm512_set1_epi32(l as i32)),
                 _mm512_set1_epi32((bit % 8) as i32),
@@ -106,7 +111,8 @@ pub(super) fn vbmi2(word: Word<'_>, out: &mut [u16; WRITTEN]) {
         let base = word.base.wrapping_sub(first as u16);
         let high = _mm512_add_epi16(high, _mm512_set1_epi16(base as i16));
         let docs = _mm512_or_si512(_mm512_sll_epi16(high, shift), lows);
-        // SAFETY: `first` is 0 or 32, and 32 numbers of `out` are written from there on.
+        // SAFETY: `first` is 0 or 32, and `out` has 64 elements, so the 32 elements that are
+        // written from `first` on lie inside it. The store may be unaligned.
         #[allow(unsafe_code, reason = "an unaligned store of 64 bytes")]
         unsafe {
             std::ptr::write_unaligned(out.as_mut_ptr().add(first).cast(), docs);

@@ -1,32 +1,35 @@
 //! The documents of a postings list: ascending numbers below 65,535 in Elias-Fano form.
 //!
-//! A number's high part is written in unary into the *upper* bits, its `low_bits` low bits as they
-//! are (Elias 1974, Fano 1971; as an inverted index: Vigna, "Quasi-succinct indices", WSDM 2013). It
-//! takes `low_bits + 1 + universe / (count · 2^low_bits)` bits a number, about two more than the
-//! logarithm of the mean gap, is decoded in order by counting trailing zeros, and finds one number
-//! without decoding the others: before the upper bits stand samples, for every 256th zero the
-//! ones before it.
+//! The high part of a number is written in unary into the *upper* bits, and its `low_bits` low bits
+//! are stored unchanged (Elias 1974, Fano 1971; for an inverted index: Vigna, "Quasi-succinct
+//! indices", WSDM 2013). A number takes `low_bits + 1 + universe / (count · 2^low_bits)` bits,
+//! about two more than the logarithm of the mean gap. The list is decoded in order by counting
+//! trailing zeros. One number can be found without decoding the others, because the upper bits are
+//! preceded by samples: for every 256th zero, the number of ones before it.
 
 use super::bytes::{u16_at, u32_at, u64_at};
 use super::decode::{self, WRITTEN, Word};
 
-/// Documents of a range are numbered below this.
+/// The exclusive upper limit of the numbers of documents in a range.
 pub(super) const MAX_DOCS: usize = u16::MAX as usize;
-/// Zeros between two samples.
+/// The number of zeros from one sample to the next.
 const SAMPLE: usize = 256;
-/// Bytes that must follow a list: they are read, not used.
+/// The number of bytes that must follow a list. Decoding reads them but does not use their values.
 pub(super) const PADDING: usize = decode::WINDOW;
 
-/// The sizes of a list of `count` numbers below `universe`.
+/// The sizes of the parts of a list, which follow from its length and the universe.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
+    /// The number of low bits per number.
     low_bits: u32,
+    /// The number of samples, of two bytes each.
     samples: usize,
     upper_bytes: usize,
     low_bytes: usize,
 }
 
 impl Shape {
+    /// Computes the sizes of a list of `count` numbers below `universe`.
     fn of(count: usize, universe: usize) -> Self {
         let low_bits = (universe / count.max(1)).max(1).ilog2();
         let zeros = universe >> low_bits;
@@ -35,12 +38,13 @@ impl Shape {
         Self { low_bits, samples: zeros / SAMPLE, upper_bytes, low_bytes }
     }
 
+    /// Returns the length of the whole list in bytes.
     fn bytes(self) -> usize {
         self.samples * 2 + self.upper_bytes + self.low_bytes
     }
 }
 
-/// Appends ascending numbers below `universe`, which is at most [`MAX_DOCS`].
+/// Appends a list of ascending numbers below `universe`, which is at most [`MAX_DOCS`].
 pub(super) fn encode(docs: &[u16], universe: usize, out: &mut Vec<u8>) {
     let shape = Shape::of(docs.len(), universe);
     let start = out.len();
@@ -68,7 +72,7 @@ pub(super) fn encode(docs: &[u16], universe: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Notes that `ones` ones stand before the `zeros`-th zero, if it is one that is sampled.
+/// Stores that `ones` ones precede the `zeros`-th zero, if this zero is sampled.
 fn sample(samples: &mut [u8], zeros: usize, ones: usize) {
     if zeros.is_multiple_of(SAMPLE) {
         let at = (zeros / SAMPLE - 1) * 2;
@@ -76,22 +80,22 @@ fn sample(samples: &mut [u8], zeros: usize, ones: usize) {
     }
 }
 
-/// The numbers of a list.
+/// The encoded documents of a list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Docs<'a> {
     count: usize,
     low_bits: u32,
     samples: &'a [u8],
-    /// The upper bits, and at least [`PADDING`] bytes more.
+    /// The upper bits, followed by at least [`PADDING`] bytes.
     upper: &'a [u8],
     upper_bytes: usize,
-    /// The low bits, and at least [`PADDING`] bytes more.
+    /// The low bits, followed by at least [`PADDING`] bytes.
     lows: &'a [u8],
 }
 
 impl<'a> Docs<'a> {
-    /// The list at the start of `bytes`, and what follows it. None if it is cut off, or does not
-    /// have [`PADDING`] bytes after it.
+    /// Opens the list at the start of `bytes`, and returns it with the bytes that follow it.
+    /// Returns `None` if the list is cut off or is followed by fewer than [`PADDING`] bytes.
     pub(super) fn open(bytes: &'a [u8], count: usize, universe: usize) -> Option<(Self, &'a [u8])> {
         let shape = Shape::of(count, universe);
         if bytes.len() < shape.bytes() + PADDING {
@@ -104,11 +108,12 @@ impl<'a> Docs<'a> {
         Some((Self { count, low_bits, samples, upper, upper_bytes, lows }, rest))
     }
 
+    /// Returns the number of documents in the list.
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
-    /// The low bits of the `i`-th number.
+    /// Returns the low bits of the `i`-th number.
     #[inline(always)]
     fn low(&self, i: usize) -> usize {
         let bit = i * self.low_bits as usize;
@@ -116,8 +121,8 @@ impl<'a> Docs<'a> {
         (word >> (bit % 8)) as usize & ((1 << self.low_bits) - 1)
     }
 
-    /// All numbers, in a buffer that grows as it must. `word` writes the numbers of a word. Damaged
-    /// bits give other numbers.
+    /// Decodes all numbers into a buffer, which grows if necessary. `word` decodes the numbers of
+    /// one word of upper bits. Damaged bits lead to other numbers but never to a panic.
     #[inline(always)]
     pub(super) fn decode<'b>(
         &self,
@@ -145,12 +150,12 @@ impl<'a> Docs<'a> {
         &buffer[..self.count]
     }
 
-    /// All numbers, in order.
+    /// Decodes all numbers in ascending order.
     pub(super) fn to_vec(self) -> Vec<u16> {
         self.decode(&mut Vec::new(), decode::plain).to_vec()
     }
 
-    /// Fetches the bytes where the list starts.
+    /// Prefetches the first bytes of the list into the cache.
     #[inline(always)]
     pub(super) fn prefetch(&self) {
         for bytes in [self.upper, self.lows] {
@@ -159,8 +164,8 @@ impl<'a> Docs<'a> {
         }
     }
 
-    /// Fetches the bytes by which [`find`](Self::find) may come, were numbers spread evenly; gives
-    /// the place at which the number were then.
+    /// Prefetches the bytes that [`find`](Self::find) would read if the numbers were spread evenly
+    /// over the universe. Returns the place at which the number would then be.
     #[inline(always)]
     pub(super) fn prefetch_find(&self, doc: usize, universe: usize) -> usize {
         let at = doc * self.count / universe.max(1);
@@ -169,13 +174,13 @@ impl<'a> Docs<'a> {
         at
     }
 
-    /// The place of a number among the others, if it is there.
+    /// Returns the place of a number in the list, or `None` if the list does not contain it.
     #[inline]
     pub(super) fn find(&self, doc: usize) -> Option<usize> {
         let high = doc >> self.low_bits;
         let low = doc & ((1 << self.low_bits) - 1);
         let start = self.after_zero(high)?;
-        // Numbers of this high part are the ones that follow, in the order of their low parts.
+        // The following ones are the numbers with this high part, in the order of their low parts.
         let mut i = start.checked_sub(high)?;
         let mut at = start;
         loop {
@@ -203,19 +208,20 @@ impl<'a> Docs<'a> {
         }
     }
 
-    /// The bit after the `zeros`-th zero of the upper bits; 0 after none.
+    /// Returns the position of the bit after the `zeros`-th zero of the upper bits. For no zeros,
+    /// this is 0.
     #[inline]
     fn after_zero(&self, zeros: usize) -> Option<usize> {
         if zeros == 0 {
             return Some(0);
         }
         let sample = zeros / SAMPLE;
-        // `left` zeros, the last of them wanted, from bit `at` on.
+        // The search is for the last of the next `left` zeros from bit `at` on.
         let (mut at, mut left) = match sample {
             0 => (0, zeros),
             _ => {
                 let ones = usize::from(u16_at(self.samples, sample * 2 - 2)?);
-                // The bit of the sampled zero itself, which counts again.
+                // The search begins at the sampled zero itself, so this zero is counted again.
                 (ones + sample * SAMPLE - 1, zeros % SAMPLE + 1)
             }
         };
@@ -225,7 +231,7 @@ impl<'a> Docs<'a> {
                 return None;
             }
             let bits = 64 - at % 8;
-            // Ones of the complement are zeros; those beyond the word are cut off.
+            // The ones of the complement are the zeros. The shift removes the bits before `at`.
             let mut word = !u64_at(self.upper, byte).unwrap_or(0) >> (at % 8);
             let count = word.count_ones() as usize;
             if count >= left {
@@ -239,7 +245,8 @@ impl<'a> Docs<'a> {
         }
     }
 
-    /// 64 upper bits from a byte that is a multiple of eight; none beyond their end.
+    /// Returns 64 upper bits from byte `at` on, which must be a multiple of eight. Bits beyond the
+    /// end of the upper bits are 0.
     #[inline(always)]
     fn upper_word(&self, at: usize) -> u64 {
         let word = u64_at(self.upper, at).unwrap_or(0);
@@ -250,16 +257,18 @@ impl<'a> Docs<'a> {
     }
 }
 
-/// Bytes that are fetched together.
+/// The size of a cache line in bytes.
 const LINE: usize = 64;
 
-/// Fetches the bytes at a place into the cache, if they are there and the CPU can.
+/// Prefetches the cache line at a place of `bytes`. Does nothing if the place is out of bounds or
+/// the CPU is not an x86-64.
 #[inline(always)]
 pub(super) fn prefetch(bytes: &[u8], at: usize) {
     #[cfg(target_arch = "x86_64")]
     if let Some(byte) = bytes.get(at) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint about a byte that is there.
+        // SAFETY: SSE, which has this instruction, is part of x86-64. The pointer comes from a
+        // reference, and a prefetch changes nothing but the cache.
         #[allow(unsafe_code, reason = "a hint to the CPU")]
         unsafe {
             _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast());
@@ -293,7 +302,8 @@ mod tests {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx512vbmi2") {
             let mut buffer = Vec::new();
-            // SAFETY: the CPU has the instructions.
+            // SAFETY: The CPU has AVX-512 VBMI2, as was detected above, and every CPU with it also
+            // has AVX-512 F, BW, VL and VBMI, which are older.
             #[allow(unsafe_code, reason = "a function with target features is called")]
             let got = list.decode(&mut buffer, |word, out| unsafe { decode::vbmi2(word, out) });
             assert_eq!(got, docs);
@@ -316,7 +326,7 @@ mod tests {
         for step in [2, 3, 5, 64, 1000, 65_534] {
             check(&all.iter().copied().step_by(step).collect::<Vec<_>>(), MAX_DOCS);
         }
-        // All at one end: runs of ones longer than a word.
+        // All numbers are at one end, so that there are runs of ones longer than a word.
         check(&all[60_000..], MAX_DOCS);
         check(&all[..5_000], MAX_DOCS);
     }

@@ -1,11 +1,11 @@
-//! The head of an index, `index.json`: which files make up its last commit.
+//! The head of an index, `index.json`, which lists the files of the last commit.
 //!
-//! It is replaced as a whole, and names files that are on the disk already: whatever happens, the
-//! index is what the last head says. Files that a head names and the next one does not are removed
-//! after the commit.
+//! A commit writes all other files first and then replaces the head by a rename, so the index
+//! always has the state that the last complete head describes. After the commit, the files that
+//! only the previous head lists are removed.
 //!
 //! The last line but one is `"checksum": "crc32:…"`, the CRC-32 of the text before the comma that
-//! precedes it. Heads of earlier versions have none.
+//! precedes the line. Heads that earlier versions of the program wrote have no checksum.
 
 use std::path::Path;
 
@@ -17,45 +17,54 @@ use super::bits::Bits;
 use super::weights::WeightFormat;
 use crate::IndexError;
 
-/// The head's name in the folder of an index.
+/// The file name of the head.
 pub(super) const HEAD: &str = "index.json";
+/// The value of `format` in every head.
 const FORMAT: &str = "light-splade index";
+/// The version of the format that this module writes and reads.
 const VERSION: u32 = 1;
-/// What stands before the checksum.
+/// The text before the checksum.
 const CHECKSUM: &str = ",\n  \"checksum\": \"crc32:";
 
+/// The content of `index.json` without the checksum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Head {
     format: String,
     version: u32,
-    /// Counts commits.
+    /// The number of commits of the index.
     pub(super) generation: u64,
     pub(super) weights: WeightFormat,
-    /// What the vectors depend on, by whoever made the index.
+    /// The settings on which the vectors depend, as the creator of the index stored them.
     pub(super) settings: Value,
-    /// In the order of their documents.
+    /// The segments in the order of their documents.
     pub(super) segments: Vec<SegmentEntry>,
 }
 
+/// A segment and its deleted documents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct SegmentEntry {
-    /// Its name in the folder.
+    /// The file name in the folder of the index.
     pub(super) file: String,
+    /// The number of documents, deleted ones included.
     pub(super) documents: u64,
-    /// Deleted documents: a file of bits, and how many there are.
+    /// The file of deleted documents, if any document was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) deleted: Option<DeletedEntry>,
 }
 
+/// A file with a bit for every document of a segment; the bit is set if the document is deleted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct DeletedEntry {
+    /// The file name in the folder of the index.
     pub(super) file: String,
+    /// The number of deleted documents.
     pub(super) documents: u64,
-    /// CRC-32 of the file.
+    /// The CRC-32 of the file.
     pub(super) crc: u32,
 }
 
 impl Head {
+    /// Makes the head of an index without documents.
     pub(super) fn new(weights: WeightFormat, settings: Value) -> Self {
         Self {
             format: FORMAT.to_owned(),
@@ -67,11 +76,12 @@ impl Head {
         }
     }
 
-    /// The head of the next commit, of these segments.
+    /// Makes the head of the next commit with these segments.
     pub(super) fn next(&self, segments: Vec<SegmentEntry>) -> Self {
         Self { generation: self.generation + 1, segments, ..self.clone() }
     }
 
+    /// Reads and checks the head of the index in a folder.
     pub(super) fn read(dir: &Path) -> Result<Self, IndexError> {
         let path = dir.join(HEAD);
         let text = match std::fs::read_to_string(&path) {
@@ -83,28 +93,30 @@ impl Head {
         Self::parse(&text, &path)
     }
 
-    /// Reads the text of a head; `path` is for messages.
+    /// Parses and checks the text of a head. `path` appears in messages only.
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self, IndexError> {
         let damaged = |message: String| IndexError::damaged(path, message);
         let head: Self = serde_json::from_str(text)
-            .map_err(|error| damaged(format!("it is no head of an index: {error}")))?;
+            .map_err(|error| damaged(format!("the file does not describe an index: {error}")))?;
         if head.format != FORMAT || head.version != VERSION {
             return Err(damaged(format!(
-                "format {:?} version {}; this program reads {FORMAT:?} version {VERSION}",
+                "it has format {:?} version {}; this program reads {FORMAT:?} version {VERSION}",
                 head.format, head.version
             )));
         }
-        if !is_whole(&text) {
-            return Err(damaged("its checksum differs".to_owned()));
+        if !is_whole(text) {
+            return Err(damaged(
+                "its checksum differs: the file was changed or damaged".to_owned(),
+            ));
         }
-        // A file name that leads out of the folder is no part of the index.
+        // A name with a separator could lead out of the folder, so it is refused.
         if let Some(file) = head.files().find(|file| file.contains(['/', '\\'])) {
-            return Err(damaged(format!("{file:?} is no file name")));
+            return Err(damaged(format!("{file:?} is not a plain file name")));
         }
         Ok(head)
     }
 
-    /// Makes this head the index.
+    /// Replaces the head of the index in a folder by this one, which completes a commit.
     pub(super) fn write(&self, dir: &Path) -> Result<(), IndexError> {
         let path = dir.join(HEAD);
         let text =
@@ -114,7 +126,7 @@ impl Head {
         Ok(write_file(&path, text.as_bytes())?)
     }
 
-    /// All files of the index but the head.
+    /// Returns the names of all files that the head lists.
     pub(super) fn files(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().flat_map(|segment| {
             let deleted = segment.deleted.as_ref().map(|deleted| deleted.file.as_str());
@@ -123,27 +135,29 @@ impl Head {
     }
 }
 
-/// What stands behind [`CHECKSUM`] after a text.
+/// Returns the text that follows [`CHECKSUM`]: the checksum of `text` and the closing brace.
 fn ending(text: &str) -> String {
     format!("{:08x}\"\n}}\n", crc32fast::hash(text.as_bytes()))
 }
 
-/// Whether a head has its checksum, or none as of an earlier version.
+/// Returns whether the text of a head matches its checksum, or has none because an earlier version
+/// wrote it.
 fn is_whole(text: &str) -> bool {
     match text.rsplit_once(CHECKSUM) {
         Some((before, after)) => after == ending(before),
-        // What is left of a damaged line is no sign of an earlier version.
+        // The remains of a damaged checksum line show that an earlier version did not write it.
         None => !text.contains("checksum") && !text.contains("crc32:"),
     }
 }
 
 impl SegmentEntry {
-    /// The deleted documents of the segment.
+    /// Reads the deleted documents of the segment.
     pub(super) fn read_deleted(&self, dir: &Path) -> Result<Bits, IndexError> {
         self.deleted_by(dir, |path| std::fs::read(path).map_err(IndexError::io("read", path)))
     }
 
-    /// As [`read_deleted`](Self::read_deleted), by what reads a file.
+    /// Does the same as [`read_deleted`](Self::read_deleted) with another function that reads a
+    /// file.
     pub(super) fn deleted_by(
         &self,
         dir: &Path,
@@ -155,11 +169,14 @@ impl SegmentEntry {
         let bits = Bits::from_bytes(&bytes);
         match crc32fast::hash(&bytes) == entry.crc && bits.count() as u64 == entry.documents {
             true => Ok(bits),
-            false => Err(IndexError::damaged(&path, "its checksum differs")),
+            false => Err(IndexError::damaged(
+                &path,
+                "its checksum differs: the file was changed or damaged",
+            )),
         }
     }
 
-    /// Writes the deleted documents of the segment to a file of that name.
+    /// Writes the deleted documents of the segment to `file` and names this file in the entry.
     pub(super) fn write_deleted(
         &mut self,
         dir: &Path,

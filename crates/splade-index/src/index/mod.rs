@@ -1,13 +1,16 @@
 //! An exact, compressed index of sparse vectors on disk.
 //!
-//! A folder with `index.json` (`head.rs`), which names the segments of the last commit: files that
-//! are mapped and never change (`segment.rs`), made of ranges of at most 65,535 documents
-//! (`range.rs`). A range has a postings list for each term: documents in Elias-Fano form (`docs.rs`,
-//! `decode.rs`) and weights of 8, 16 or 32 bits (`weights.rs`), which are searched as they lie
-//! (`search.rs`, `scan.rs`). Deleted documents are bits beside a segment (`bits.rs`). `writer.rs`
-//! changes all this; the version of every file is 1, and readers of later versions go on reading it.
-//! Every file has a checksum: segments one a range, `index.json` one of its text since it has a field
-//! for it, and the bits of deleted documents one in `index.json`.
+//! An index is a folder with the file `index.json` (`head.rs`), which lists the segments of the
+//! last commit. A segment is an immutable file that is mapped into memory (`segment.rs`) and
+//! consists of ranges of at most 65,535 documents (`range.rs`). A range has a postings list for
+//! each term, with documents in Elias-Fano form (`docs.rs`, `decode.rs`) and weights of 8, 16 or 32
+//! bits (`weights.rs`); they are searched without decoding a whole range first (`search.rs`,
+//! `scan.rs`). The deleted documents of a segment are bits in a separate file (`bits.rs`).
+//! `writer.rs` makes all changes.
+//!
+//! The version of every file is 1, and later versions of the program go on reading it. Every file
+//! has a checksum: a segment has one per range, `index.json` has one of its text (unless an early
+//! version wrote it), and the checksums of the files of deleted documents are in `index.json`.
 
 mod bits;
 mod bloom;
@@ -45,130 +48,141 @@ use crate::IndexError;
 pub use weights::WeightFormat;
 pub use writer::{IndexOptions, IndexWriter, WriterOptions};
 
-/// What is in an index.
+/// The size and state of an index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexInfo {
-    /// Documents that can be found.
+    /// The number of live documents, which searches can return.
     pub documents: u64,
-    /// Documents that were deleted or replaced but take room until a merge.
+    /// The number of documents that were deleted or replaced but take space until a merge.
     pub deleted: u64,
-    /// Postings of all documents, deleted ones included.
+    /// The number of postings of all documents, deleted ones included.
     pub postings: u64,
-    /// Bytes of all segments.
+    /// The size of all segments in bytes.
     pub bytes: u64,
-    /// How weights are kept.
+    /// The precision of the stored weights.
     pub weights: WeightFormat,
-    /// Counts commits.
+    /// The number of commits.
     pub generation: u64,
-    /// Files of documents.
+    /// The number of segments.
     pub segments: usize,
 }
 
-/// An index that is searched, by many threads at once. Later commits do not change it: open it anew.
+/// An index that is open for searches, also from many threads at once. It keeps the state of the
+/// commit that it opened; to see later commits, open the index again.
 #[derive(Debug)]
 pub struct Index {
     head: Head,
     segments: Vec<Segment>,
     ranges: Vec<RangeEntry>,
+    /// The buffers of earlier searches, for reuse.
     scratches: Mutex<Vec<Scratch>>,
 }
 
-/// Where a range is, and which documents of it count.
+/// The place of a range and its live documents.
 #[derive(Debug)]
 struct RangeEntry {
+    /// The place of the segment in `Index::segments`.
     segment: usize,
+    /// The place of the range in its segment.
     range: usize,
-    /// The number of its first document.
+    /// The number of the range's first document, counted over all ranges.
     first: u64,
+    /// The number of documents, deleted ones included.
     docs: usize,
-    /// None if no document was deleted.
+    /// The live documents, or `None` if no document of the segment was deleted.
     live: Option<Bits>,
 }
 
-/// How to search.
+/// Options of a search.
 #[derive(Debug, Clone)]
 pub struct SearchOptions {
-    /// At most so many hits.
+    /// The maximum number of hits; 10 by default.
     pub k: usize,
-    /// Hits of at least this score only.
+    /// The minimum score of a hit; no minimum by default.
     pub threshold: Option<f32>,
-    /// Documents of this set only ([`Index::filter`]).
+    /// The documents that may be returned, made by [`Index::filter`]; all by default.
     pub filter: Option<Filter>,
-    /// Exact, or faster.
+    /// Whether the search is exact, which is the default, or approximate.
     pub mode: SearchMode,
 }
 
 impl Default for SearchOptions {
+    /// Returns the options of an exact search for 10 hits without a threshold or a filter.
     fn default() -> Self {
         Self { k: 10, threshold: None, filter: None, mode: SearchMode::Exact }
     }
 }
 
-/// Whether all of the best documents are wanted.
+/// The choice between an exact and an approximate search.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum SearchMode {
-    /// What scoring every document gives, to the bit.
+    /// Returns exactly the hits, in bits and order, that scoring every document would give.
     #[default]
     Exact,
-    /// Faster: documents that are unlikely to be among the best are given up earlier. Scores of the
-    /// hits are exact.
+    /// Discards documents earlier if they are unlikely to be among the best, and is faster for it.
+    /// The scores of the returned hits are exact.
     Approximate {
-        /// The share of the true hits that is to be found at least, on average over queries.
+        /// The target for the share of the true hits that is found, on average over queries, from
+        /// 0 to 1. Targets up to 0.95 and up to 0.99 each select a measured setting; a larger
+        /// target makes the search exact.
         recall: f32,
     },
 }
 
-/// A set of documents of an index as it was opened.
+/// A set of documents of one opened index.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// One a range.
+    /// The documents of each range, in the order of the ranges.
     ranges: Vec<Bits>,
 }
 
-/// A document that was found.
+/// A document that a search returned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {
-    /// Its id.
+    /// The id of the document.
     pub id: String,
-    /// The dot product of the query and the weights as they are kept, added up in f64.
+    /// The dot product of the query and the stored weights, summed in f64 and rounded once.
     pub score: f32,
 }
 
-/// What a term gives to a score.
+/// The contribution of one term to the score of a document.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share {
-    /// The term.
+    /// The id of the term.
     pub term: TermId,
-    /// Its weight in the query.
+    /// The weight of the term in the query.
     pub query_weight: f32,
-    /// Its weight in the document, as it is kept.
+    /// The stored weight of the term in the document.
     pub document_weight: f32,
-    /// Their product. The shares of a document add up to its score but for the rounding of f32.
+    /// The product of both weights. The shares of a document add up to its score, except for the
+    /// rounding to f32.
     pub score: f32,
 }
 
-/// What [`verify`] has found whole.
+/// The amount of data that [`verify`] checked without finding damage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verified {
-    /// Segments.
+    /// The number of segments.
     pub segments: usize,
-    /// Their bytes.
+    /// The size of all segments in bytes.
     pub bytes: u64,
-    /// Their documents, deleted ones included.
+    /// The number of documents, deleted ones included.
     pub documents: u64,
 }
 
 impl Index {
-    /// Opens the last commit. Reads the ends of files only: it takes milliseconds at any size.
+    /// Opens the index in a folder in the state of its last commit. The postings are not read, so
+    /// opening takes milliseconds for any size of the index.
     ///
     /// # Errors
-    /// If there is no index or it is damaged.
+    /// Returns an error if the folder contains no index, or if the index is damaged.
     pub fn open(dir: &Path) -> Result<Self, IndexError> {
         let mut head = Head::read(dir)?;
         loop {
             match Self::open_head(dir, &head) {
                 Ok(index) => return Ok(index),
-                // A commit may have removed files since the head was read: then there is another.
+                // A commit may have removed files since the head was read. Then there is a newer
+                // head, which is tried next.
                 Err(error) => match Head::read(dir)? {
                     newer if newer.generation != head.generation => head = newer,
                     _ => return Err(error),
@@ -177,11 +191,11 @@ impl Index {
         }
     }
 
-    /// Opens an index whose files are in memory, each with its name in the folder: `index.json` and
-    /// what it names. `name` stands for the folder in messages.
+    /// Opens an index whose files are in memory. `files` are `index.json` and the files that it
+    /// lists, each with its file name. `name` takes the place of the folder in messages.
     ///
     /// # Errors
-    /// If a file is missing or damaged.
+    /// Returns an error if a file is missing or damaged.
     pub fn from_memory<B: Into<Cow<'static, [u8]>>>(
         name: impl Into<PathBuf>,
         files: impl IntoIterator<Item = (String, B)>,
@@ -201,11 +215,12 @@ impl Index {
         })
     }
 
+    /// Opens the index that a head describes.
     fn open_head(dir: &Path, head: &Head) -> Result<Self, IndexError> {
         Self::open_by(dir, head, |entry, path| Ok((Segment::open(path)?, entry.read_deleted(dir)?)))
     }
 
-    /// Opens the segments of a head by what opens one and its deleted documents.
+    /// Opens the index that a head describes. `open` opens a segment and its deleted documents.
     fn open_by(
         dir: &Path,
         head: &Head,
@@ -228,14 +243,14 @@ impl Index {
                 first += docs as u64;
             }
             if before as u64 != entry.documents {
-                return Err(IndexError::damaged(&path, "it has not the documents of index.json"));
+                return Err(IndexError::damaged(&path, "document count differs from index.json"));
             }
             segments.push(segment);
         }
         Ok(Self { head: head.clone(), segments, ranges, scratches: Mutex::default() })
     }
 
-    /// What is in it.
+    /// Returns the size and state of the index.
     pub fn info(&self) -> IndexInfo {
         let all: u64 = self.head.segments.iter().map(|segment| segment.documents).sum();
         let deleted = self.head.segments.iter().filter_map(|segment| segment.deleted.as_ref());
@@ -251,12 +266,13 @@ impl Index {
         }
     }
 
-    /// What [`IndexOptions::settings`] was.
+    /// Returns the settings that were stored as [`IndexOptions::settings`].
     pub fn settings(&self) -> &Value {
         &self.head.settings
     }
 
-    /// The documents of some ids, and how many ids have none.
+    /// Makes a filter of the documents with these ids. Also returns how many of the ids have no
+    /// live document.
     pub fn filter<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> (Filter, usize) {
         let mut ranges: Vec<Bits> = self.ranges.iter().map(|range| Bits::new(range.docs)).collect();
         let mut missing = 0;
@@ -269,8 +285,9 @@ impl Index {
         (Filter { ranges }, missing)
     }
 
-    /// The best documents of a query, best first, equal scores in the order in which the documents
-    /// were added. Documents without a term of the query are not among them.
+    /// Returns the best documents for a query, the best first. Documents with equal scores are in
+    /// the order in which they were added. Documents without a term of the query are never
+    /// returned.
     pub fn search(&self, query: &SparseVector, options: &SearchOptions) -> Vec<Hit> {
         let mut scratch =
             self.scratches.lock().ok().and_then(|mut all| all.pop()).unwrap_or_default();
@@ -285,7 +302,7 @@ impl Index {
             if filter.is_some_and(|filter| filter.count() == 0) {
                 continue;
             }
-            // A filter has live documents only.
+            // A filter contains only live documents, so it replaces the live ones.
             let allowed = filter.or(entry.live.as_ref());
             let search = RangeSearch { range: &range, first: entry.first, allowed, belief };
             search.run(query, &mut top, &mut scratch);
@@ -296,10 +313,11 @@ impl Index {
         top.into_sorted().into_iter().map(|scored| self.hit(scored)).collect()
     }
 
-    /// [`search`](Self::search) for many queries on threads, all cores if none are given.
+    /// Runs [`search`](Self::search) for many queries on `threads` threads, by default one per
+    /// core. The result has the hits of each query in the order of the queries.
     ///
     /// # Errors
-    /// If the threads cannot be started.
+    /// Returns an error if the threads cannot be started.
     pub fn search_all(
         &self,
         queries: &[SparseVector],
@@ -307,7 +325,7 @@ impl Index {
         threads: Option<usize>,
     ) -> Result<Vec<Vec<Hit>>, IndexError> {
         if cfg!(target_family = "wasm") {
-            // There are no threads to start.
+            // WebAssembly has no threads here, so the queries run one after another.
             return Ok(queries.iter().map(|query| self.search(query, options)).collect());
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
@@ -315,14 +333,16 @@ impl Index {
         Ok(pool.install(|| queries.par_iter().map(|query| self.search(query, options)).collect()))
     }
 
-    /// The score of a document, 0 without a term of the query. None if there is no such document.
+    /// Returns the score of a document, or `None` if there is no document with this id. The score
+    /// of a document without a term of the query is 0.
     pub fn score(&self, query: &SparseVector, id: &str) -> Option<f32> {
-        // From 0, as an empty sum of floats is -0.
+        // The fold starts at 0.0, because the empty sum of floats is -0.0.
         Some(self.explain(query, id)?.iter().fold(0.0, |sum, share| sum + share.score))
     }
 
-    /// What each term gives to the score of a document, the largest share first, equal ones by
-    /// term. None if there is no such document.
+    /// Returns the contribution of each term to the score of a document, or `None` if there is no
+    /// document with this id. The largest share comes first; equal shares are in the order of
+    /// terms.
     pub fn explain(&self, query: &SparseVector, id: &str) -> Option<Vec<Share>> {
         let (at, doc) = self.find(id)?;
         let range = self.range(&self.ranges[at])?;
@@ -337,17 +357,19 @@ impl Index {
         Some(shares)
     }
 
-    /// The vector of a document as it is kept.
+    /// Returns the vector of a document with its stored weights, or `None` if there is no document
+    /// with this id.
     pub fn vector(&self, id: &str) -> Option<SparseVector> {
         let (at, doc) = self.find(id)?;
         Some(self.range(&self.ranges[at])?.vector(doc))
     }
 
+    /// Returns the range of an entry.
     fn range(&self, entry: &RangeEntry) -> Option<Range<'_>> {
         self.segments[entry.segment].range(entry.range)
     }
 
-    /// The range and the document of an id.
+    /// Returns the live document with an id, as the place of its range and its number in the range.
     fn find(&self, id: &str) -> Option<(usize, usize)> {
         self.ranges.iter().enumerate().rev().find_map(|(at, entry)| {
             let doc = self.range(entry)?.find(id)?;
@@ -356,6 +378,7 @@ impl Index {
         })
     }
 
+    /// Makes a hit of a document by looking up its id.
     fn hit(&self, Scored { score, doc }: Scored) -> Hit {
         let at = self.ranges.partition_point(|range| range.first <= doc) - 1;
         let entry = &self.ranges[at];
@@ -364,10 +387,10 @@ impl Index {
     }
 }
 
-/// Reads every byte of an index and checks it.
+/// Reads and checks every byte of an index.
 ///
 /// # Errors
-/// The first damage that is found.
+/// Returns an error if the index cannot be opened, and otherwise for the first damage found.
 pub fn verify(dir: &Path) -> Result<Verified, IndexError> {
     let index = Index::open(dir)?;
     index.segments.iter().try_for_each(Segment::verify)?;

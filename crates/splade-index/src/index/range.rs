@@ -1,15 +1,21 @@
-//! A range of at most 65,535 documents: their postings lists and their ids, in bytes that are
-//! searched as they are. Everything of an index is in ranges; a segment is a file of them.
+//! A range of at most 65,535 documents: their postings lists and their ids, in one block of bytes
+//! that is searched without decoding it first. A segment is a file of ranges.
 //!
-//! | bytes | of | what |
+//! | bytes | per | content |
 //! |---|---|---|
-//! | 28 | | documents u32, lists u32, postings u64, bytes of all lists u32, bytes of all ids u32, words u32 |
-//! | 12 | word | a bit for each term that has a list, u64: term 64 w + b is bit b of word w; lists of the terms before the word's, u32 |
-//! | 8 | list | by term: where its bytes start u32, postings u16, upper half of the float of the largest weight, rounded up |
-//! | | | the lists, each its documents (`docs.rs`) and its weights (`weights.rs`); 64 bytes of padding |
-//! | 4 | document, and 1 more | where its id starts |
-//! | | | the ids, UTF-8 |
-//! | 2 | document | documents in the order of their ids |
+//! | 28 | | header, see below |
+//! | 12 | word | bits u64 and number of earlier lists u32, see below |
+//! | 8 | list, by term | offset of its bytes u32, postings u16, largest weight u16 |
+//! | | | the lists: documents (`docs.rs`), then weights (`weights.rs`) |
+//! | 64 | | padding |
+//! | 4 | document, and one more | offset of its id |
+//! | | | the ids in UTF-8 |
+//! | 2 | document | the documents in the order of their ids |
+//!
+//! The header holds the numbers of documents u32, lists u32 and postings u64, the bytes of all
+//! lists u32, the bytes of all ids u32, and the number of words u32. Bit b of word w is set if term
+//! 64 w + b has a list; the u32 after it is the number of lists of the terms before this word. The
+//! largest weight of a list is the upper half of an f32, rounded up.
 //!
 //! All numbers are little-endian.
 
@@ -20,25 +26,28 @@ use super::bytes::{u16_at, u32_at, u64_at};
 use super::docs::{self, Docs, MAX_DOCS, PADDING};
 use super::weights::{WeightFormat, Weights, from_upper_bits, upper_bits};
 
+/// The length of the header in bytes.
 const HEADER: usize = 28;
-/// Terms are below this, so that the bits of a range's terms take 2 MB at most.
+/// The exclusive upper limit of term ids. It keeps the bits of a range's terms below 2 MB.
 pub(super) const MAX_TERM: u32 = 1 << 24;
 
-/// Postings after which a range ends, so that the bytes of its lists fit 32 bits.
+/// The number of postings at which a range ends. It keeps the offsets of the lists within 32 bits.
 const MAX_POSTINGS: usize = 1 << 28;
 
-/// Documents that will be a range.
+/// The documents that are collected for a range.
 #[derive(Debug, Default)]
 pub(super) struct RangeBuilder {
     ids: Vec<String>,
-    /// Where the postings of each document end.
+    /// The end of each document's postings in `terms` and `weights`.
     ends: Vec<u32>,
-    /// Of all documents, one after another.
+    /// The terms of all documents, one document after another.
     terms: Vec<TermId>,
+    /// The weights of all documents, in the order of `terms`.
     weights: Vec<f32>,
 }
 
 impl RangeBuilder {
+    /// Adds a document, which gets the next number in the range.
     pub(super) fn push(&mut self, id: &str, vector: &SparseVector) {
         self.ids.push(id.to_owned());
         self.terms.extend_from_slice(vector.terms());
@@ -46,19 +55,21 @@ impl RangeBuilder {
         self.ends.push(self.terms.len() as u32);
     }
 
+    /// Returns the number of documents.
     pub(super) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether it takes `memory` bytes, with those that [`build`](Self::build) takes for each
-    /// posting: 8 here, 6 while lists are made and up to 7 in these. Or no more fit a range.
+    /// Returns whether the range must end: either no more documents or postings fit, or the builder
+    /// and [`build`](Self::build) together need `memory` bytes. A posting takes 8 bytes in the
+    /// builder, 6 while the lists are made, and up to 7 in the lists.
     pub(super) fn is_full(&self, memory: usize) -> bool {
         self.len() == MAX_DOCS
             || self.terms.len() >= MAX_POSTINGS
             || self.terms.len() * 21 + self.len() * 64 >= memory
     }
 
-    /// The bytes of the range.
+    /// Encodes the range.
     pub(super) fn build(self, format: WeightFormat) -> Vec<u8> {
         let mut counts: FxHashMap<TermId, u32> = FxHashMap::default();
         for term in &self.terms {
@@ -66,7 +77,7 @@ impl RangeBuilder {
         }
         let mut lists_of: Vec<(TermId, u32)> = counts.iter().map(|(t, n)| (*t, *n)).collect();
         lists_of.sort_unstable();
-        // From counts to where the next posting of a term goes.
+        // The map's values change from counts to the place of each term's next posting.
         let mut next = counts;
         let mut start = 0;
         for (term, count) in &lists_of {
@@ -144,17 +155,17 @@ impl RangeBuilder {
     }
 }
 
-/// The bytes of a range, checked for their sizes. Damage within them gives wrong results, not
-/// panics; checksums tell of it.
+/// A range that is open for reading. The sizes of its parts fit its bytes. Other damage leads to
+/// wrong results but never to a panic; the checksums reveal it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range<'a> {
     bytes: &'a [u8],
     docs: usize,
     postings: u64,
     format: WeightFormat,
-    /// Which terms have a list, 12 bytes a word.
+    /// The bits of the terms that have a list, in entries of 12 bytes.
     words: &'a [u8],
-    /// What is to be known of each list, 8 bytes.
+    /// The offset, length and largest weight of each list, in entries of 8 bytes.
     records: &'a [u8],
     lists: &'a [u8],
     id_starts: &'a [u8],
@@ -162,17 +173,17 @@ pub(super) struct Range<'a> {
     order: &'a [u8],
 }
 
-/// The postings of a term in a range.
+/// The postings list of a term in a range.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct List<'a> {
     pub(super) docs: Docs<'a>,
     pub(super) weights: Weights<'a>,
-    /// No weight is above this.
+    /// An upper bound of the weights.
     pub(super) max: f32,
 }
 
 impl<'a> Range<'a> {
-    /// None if the sizes do not fit the bytes.
+    /// Opens the bytes of a range. Returns `None` if the sizes in the header do not fit the bytes.
     pub(super) fn open(bytes: &'a [u8], format: WeightFormat) -> Option<Self> {
         let number = |at: usize| u32_at(bytes, at).map(|number| number as usize);
         let (docs, lists, words) = (number(0)?, number(4)?, number(24)?);
@@ -201,20 +212,22 @@ impl<'a> Range<'a> {
         rest.is_empty().then_some(range)
     }
 
-    /// All of them, as [`open`](Self::open) takes them.
+    /// Returns the bytes that were passed to [`open`](Self::open).
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
+    /// Returns the number of documents.
     pub(super) fn docs(&self) -> usize {
         self.docs
     }
 
+    /// Returns the number of postings of all lists.
     pub(super) fn postings(&self) -> u64 {
         self.postings
     }
 
-    /// The terms that have postings, ascending.
+    /// Returns the terms that have a postings list, in ascending order.
     pub(super) fn terms(&self) -> impl Iterator<Item = TermId> + '_ {
         let bits = |word: &[u8]| u64_at(word, 0).unwrap_or(0);
         let words = self.words.chunks_exact(12).map(bits);
@@ -227,7 +240,7 @@ impl<'a> Range<'a> {
         })
     }
 
-    /// The postings of a term.
+    /// Returns the postings list of a term, or `None` if no document has the term.
     #[inline]
     pub(super) fn list(&self, term: TermId) -> Option<List<'a>> {
         let (word, bit) = (term.0 as usize / 64, term.0 % 64);
@@ -246,14 +259,15 @@ impl<'a> Range<'a> {
         Some(List { docs, weights, max })
     }
 
-    /// The id of a document.
+    /// Returns the id of a document; empty if the bytes are damaged.
     pub(super) fn id(&self, doc: usize) -> &'a str {
         let start = u32_at(self.id_starts, doc * 4).unwrap_or(0) as usize;
         let end = u32_at(self.id_starts, doc * 4 + 4).unwrap_or(0) as usize;
         self.ids.get(start..end).and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default()
     }
 
-    /// The document of an id; the last of several, which has replaced the others.
+    /// Returns the document with an id. If several documents have it, this is the last one, which
+    /// replaced the others.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
         let doc = |at: usize| u16_at(self.order, at * 2).map_or(0, usize::from);
         let (mut low, mut high) = (0, self.docs);
@@ -267,7 +281,7 @@ impl<'a> Range<'a> {
         low.checked_sub(1).map(doc).filter(|doc| self.id(*doc) == id)
     }
 
-    /// The vector of a document, as it is kept.
+    /// Returns the vector of a document with its stored weights.
     pub(super) fn vector(&self, doc: usize) -> SparseVector {
         let pair = |term| {
             let list = self.list(term)?;
@@ -276,7 +290,7 @@ impl<'a> Range<'a> {
         to_vector(self.terms().filter_map(pair).collect())
     }
 
-    /// The vectors of all documents, as they are kept.
+    /// Returns the vectors of all documents with their stored weights.
     pub(super) fn vectors(&self) -> impl Iterator<Item = SparseVector> {
         let mut vectors = vec![Vec::new(); self.docs];
         for term in self.terms() {
@@ -290,8 +304,8 @@ impl<'a> Range<'a> {
         vectors.into_iter().map(to_vector)
     }
 
-    /// Whether every list is whole, its documents ascending and its weights above zero, and all ids
-    /// are there and in order.
+    /// Returns whether every list is complete, with ascending documents and weights above zero, and
+    /// whether the documents are in the order of their ids.
     pub(super) fn is_sound(&self) -> bool {
         let mut postings = 0;
         let lists = self.terms().all(|term| {
@@ -308,7 +322,8 @@ impl<'a> Range<'a> {
     }
 }
 
-/// A vector of pairs, terms ascending; what damage has made of them may be none.
+/// Makes a vector of pairs with ascending terms. Pairs without a valid weight, which only damage
+/// can cause, are dropped.
 fn to_vector(mut pairs: Vec<(TermId, f32)>) -> SparseVector {
     pairs.retain(|(_, weight)| weight.is_finite() && *weight > 0.0);
     SparseVector::from_pairs(pairs).unwrap_or_default()

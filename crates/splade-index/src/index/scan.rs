@@ -1,31 +1,33 @@
-//! Sums compared many at a time: plain loops that are inlined into code with vector instructions.
+//! Functions that compare many accumulated sums with a threshold at once. They are plain loops that
+//! the compiler vectorizes where they are inlined into code with vector instructions.
 
-/// Sums that are compared together, a bit each.
+/// The number of sums that one comparison takes; each gives one bit of a mask.
 pub(super) const CHUNK: usize = 32;
 
-/// A bit for each sum that is at least `least`.
+/// Returns a mask with a bit for each sum that is at least `least`.
 #[inline(always)]
 pub(super) fn plain(chunk: &[u16; CHUNK], least: u16) -> u32 {
-    // Most often there is none, which is found out many at a time.
+    // Most chunks have no such sum, and the maximum of a chunk takes few vector instructions.
     if chunk.iter().fold(0, |max: u16, sum| max.max(*sum)) < least {
         return 0;
     }
     chunk.iter().enumerate().fold(0, |mask, (i, sum)| mask | u32::from(*sum >= least) << i)
 }
 
-/// [`plain`] with AVX-512 BW.
+/// Does the same as [`plain`] with AVX-512 BW.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 pub(super) fn avx512(chunk: &[u16; CHUNK], least: u16) -> u32 {
     use std::arch::x86_64::{__m512i, _mm512_cmpge_epu16_mask, _mm512_set1_epi16};
-    // SAFETY: 64 bytes are there, and a load may be unaligned.
+    // SAFETY: The chunk is an array of 64 bytes, and the load may be unaligned. Every bit pattern
+    // is a valid `__m512i`.
     #[allow(unsafe_code, reason = "an unaligned load of 64 bytes")]
     let sums: __m512i = unsafe { std::ptr::read_unaligned(chunk.as_ptr().cast()) };
     _mm512_cmpge_epu16_mask(sums, _mm512_set1_epi16(least as i16))
 }
 
-/// How many sums are at least `least`.
+/// Counts the sums that are at least `least`.
 #[inline(always)]
 pub(super) fn count_at_least(
     sums: &[u16],
@@ -37,7 +39,7 @@ pub(super) fn count_at_least(
     whole as usize + rest.iter().filter(|sum| **sum >= least).count()
 }
 
-/// Calls `visit(place, sum)` for the sums that are at least `least`, in order.
+/// Calls `visit(place, sum)` for each sum that is at least `least`, in the order of places.
 #[inline(always)]
 pub(super) fn at_least(
     sums: &[u16],
@@ -48,7 +50,7 @@ pub(super) fn at_least(
     at_least_rising(sums, &mut least, mask, |at, sum, _| visit(at, sum));
 }
 
-/// The same, where `visit` may raise `least` for the sums to come.
+/// Does the same as [`at_least`], but `visit` may raise `least` for the following sums.
 #[inline(always)]
 pub(super) fn at_least_rising(
     sums: &[u16],

@@ -1,14 +1,19 @@
-//! The best documents of a range: term at a time with upper bounds, then document at a time.
+//! Search in one range: first term at a time with upper bounds, then document at a time.
 //!
-//! Lists are taken in the order of what they can give at most (query weight x largest weight). Each
-//! adds its part to an accumulator of every document it has, in fixed point, rounded down: 16 bits,
-//! so that a range's accumulators fit the second-level cache and are compared 32 at a time. Now and
-//! then the documents are counted that could still reach the k-th best score if they had the most
-//! of every remaining list. Once looking these up in the remaining lists costs less than going
-//! through the lists, that is done instead (MaxScore: Turtle & Flood 1995; the switch by the number
-//! of survivors is ours). At the end every survivor whose bound reaches the k-th best is scored anew,
-//! over its terms in ascending order in f64, as [`splade_sparse::SparseVector::dot`] does: so the
-//! result is that of scoring every document, to the bit.
+//! The lists of the query's terms are processed in descending order of their largest contribution
+//! (query weight × largest weight) relative to the square root of their length. Each list adds its
+//! contributions to the accumulators of its documents. An accumulator has 16 bits in fixed point,
+//! rounded down, so that the accumulators of a range fit the second-level cache and 32 of them are
+//! compared at a time.
+//!
+//! From time to time the search counts the survivors: the documents that could still reach the k-th
+//! best score if they had the largest weight in every remaining list. As soon as it is cheaper to
+//! look the survivors up in the remaining lists than to process these lists, it does so (MaxScore:
+//! Turtle & Flood 1995; the switch by the number of survivors is ours).
+//!
+//! At the end, every survivor whose bound reaches the k-th best score is scored again, over its
+//! terms in ascending order and in f64, as [`splade_sparse::SparseVector::dot`] does. The result is
+//! therefore identical to the bit with that of scoring every document.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -22,20 +27,21 @@ use super::range::{List, Range};
 use super::scan::{self, CHUNK};
 use super::weights::Weights;
 
-/// Accumulators of a range: as many as 16 bits can name, so that no document is out of bounds.
+/// The number of accumulators: one for every 16-bit number, so that no index is out of bounds.
 const ACCUMULATORS: usize = 1 << 16;
-/// The fixed-point value of all upper bounds together. What is left of 16 bits takes the rounding.
+/// The fixed-point value of the sum of all upper bounds. The rest of the 16 bits absorbs rounding.
 const FULL: f64 = 60_000.0;
-/// Postings whose addition takes as long as to look a document up in a list, early ends included.
+/// The cost of looking up one document in a list, measured in additions of a posting.
 const LOOKUP: usize = 25;
-/// Documents that are compared in the time of adding one posting.
+/// The number of accumulators that are compared in the time in which one posting is added.
 const COMPARED: usize = 16;
 
-/// A document and its score. The better one is greater: by score, then the one added first.
+/// A document and its score. The greater value is the one with the higher score or, for equal
+/// scores, the document that was added first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scored {
     pub(super) score: f32,
-    /// Counted over all ranges in the order in which they were added.
+    /// The number of the document over all ranges, in the order of addition.
     pub(super) doc: u64,
 }
 
@@ -53,25 +59,27 @@ impl PartialOrd for Scored {
     }
 }
 
-/// The best documents so far.
+/// The best `k` documents so far.
 #[derive(Debug)]
 pub(super) struct Top {
     k: usize,
-    /// Scores below this are not wanted.
+    /// The minimum score of a hit.
     least: f32,
     heap: BinaryHeap<std::cmp::Reverse<Scored>>,
 }
 
 impl Top {
+    /// Makes an empty list of at most `k` documents with scores of at least `least`.
     pub(super) fn new(k: usize, least: Option<f32>) -> Self {
         Self { k, least: least.unwrap_or(0.0).max(0.0), heap: BinaryHeap::new() }
     }
 
+    /// Returns whether there are `k` documents already.
     fn is_full(&self) -> bool {
         self.heap.len() >= self.k
     }
 
-    /// A score below this cannot enter.
+    /// Returns the score below which a document cannot enter the list.
     fn threshold(&self) -> f32 {
         match self.heap.peek() {
             Some(worst) if self.is_full() => worst.0.score.max(self.least),
@@ -79,6 +87,7 @@ impl Top {
         }
     }
 
+    /// Adds a document if it is among the best `k`.
     fn push(&mut self, scored: Scored) {
         if scored.score < self.least || scored.score <= 0.0 || self.k == 0 {
             return;
@@ -91,20 +100,20 @@ impl Top {
         }
     }
 
-    /// Best first.
+    /// Returns the documents, the best first.
     pub(super) fn into_sorted(self) -> Vec<Scored> {
         self.heap.into_sorted_vec().into_iter().map(|scored| scored.0).collect()
     }
 }
 
-/// What is kept between ranges and queries, to be used again.
+/// The buffers of a search, which are reused for other ranges and queries.
 #[derive(Debug)]
 pub(super) struct Scratch {
     accumulators: Box<[u16; ACCUMULATORS]>,
     candidates: Vec<Candidate>,
-    /// The documents of one list.
+    /// The decoded documents of one list.
     docs: Vec<u16>,
-    /// What its postings give.
+    /// The contributions of the postings of the same list.
     gives: Vec<u16>,
 }
 
@@ -122,26 +131,27 @@ impl Default for Scratch {
 /// A document that may be among the best.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
+    /// The number of the document in the range.
     doc: u16,
-    /// Its score so far, in fixed point, rounded down.
+    /// The score from the lists processed so far, in fixed point, rounded down.
     sum: u16,
 }
 
-/// A term of the query that the range has.
+/// A term of the query that has a list in the range.
 struct QueryTerm<'a> {
     term: TermId,
     query_weight: f32,
     list: List<'a>,
-    /// The most it gives to a score.
+    /// The upper bound of the term's contribution to a score.
     bound: f64,
-    /// Fixed-point value of a weight of 1.
+    /// The fixed-point contribution of a weight of 1, rounded down.
     factor: f32,
-    /// 256 times the fixed-point value of code 1, of weights of 8 bits.
+    /// 256 times the fixed-point contribution of code 1, for weights of 8 bits.
     code_factor: u16,
 }
 
 impl QueryTerm<'_> {
-    /// Writes what every posting gives to the sum of its document, in fixed point, rounded down.
+    /// Computes the contribution of every posting to its document, in fixed point, rounded down.
     #[inline(always)]
     fn gives<'b>(&self, buffer: &'b mut Vec<u16>) -> &'b [u16] {
         let count = self.list.docs.len();
@@ -169,13 +179,13 @@ impl QueryTerm<'_> {
         out
     }
 
-    /// Fetches what looking a document up will read.
+    /// Prefetches the bytes that looking up a document is likely to read.
     #[inline(always)]
     fn prefetch_find(&self, doc: usize, universe: usize) {
         self.list.weights.prefetch(self.list.docs.prefetch_find(doc, universe));
     }
 
-    /// The same of the `i`-th posting.
+    /// Computes the contribution of the `i`-th posting, in fixed point, rounded down.
     #[inline(always)]
     fn give(&self, i: usize) -> u16 {
         match &self.list.weights {
@@ -185,40 +195,42 @@ impl QueryTerm<'_> {
     }
 }
 
-/// A code times a factor of 8 binary places: the upper half of a product of 16 bits each.
+/// Multiplies a code by a factor with 8 binary places and rounds down. Written as the upper half of
+/// a product of two 16-bit numbers, it vectorizes well.
 #[inline(always)]
 fn by_code(code: u8, factor: u16) -> u16 {
     (((u32::from(code) << 8) * u32::from(factor)) >> 16) as u16
 }
 
-/// Decodes a word of a list (`decode.rs`).
+/// A function that decodes a word of a list; see `decode.rs`.
 trait Decode: Fn(Word<'_>, &mut [u16; WRITTEN]) + Copy {}
 impl<F: Fn(Word<'_>, &mut [u16; WRITTEN]) + Copy> Decode for F {}
 
-/// Compares a chunk of sums (`scan.rs`).
+/// A function that compares a chunk of sums with a threshold; see `scan.rs`.
 trait Mask: Fn(&[u16; CHUNK], u16) -> u32 + Copy {}
 impl<F: Fn(&[u16; CHUNK], u16) -> u32 + Copy> Mask for F {}
 
-/// The parts of a search that are written for instructions of their own.
+/// The parts of a search that have a separate implementation for AVX-512.
 #[derive(Clone, Copy)]
 struct Kernel<D, M> {
     decode: D,
     mask: M,
 }
 
-/// A query in a range, and which documents count.
+/// A search in one range.
 pub(super) struct RangeSearch<'a> {
     pub(super) range: &'a Range<'a>,
-    /// The number of the range's first document.
+    /// The number of the range's first document, counted over all ranges.
     pub(super) first: u64,
-    /// Documents that may be found; all if none.
+    /// The documents that may be returned, or `None` for all documents.
     pub(super) allowed: Option<&'a Bits>,
-    /// The share of the remaining lists' bounds that is believed: 1 is exact.
+    /// The factor of the upper bounds of the remaining lists; 1 makes the search exact.
     pub(super) belief: f64,
 }
 
 impl RangeSearch<'_> {
-    /// Puts the range's best documents among `top`, compiled for the instructions of this CPU.
+    /// Adds the range's best documents to `top`. The code is compiled for several instruction sets,
+    /// and the best one that this CPU supports is used.
     pub(super) fn run(&self, query: &SparseVector, top: &mut Top, scratch: &mut Scratch) {
         #[cfg(target_arch = "x86_64")]
         {
@@ -247,10 +259,13 @@ impl RangeSearch<'_> {
             use std::arch::is_x86_feature_detected as has;
             if has!("avx2") && has!("bmi1") && has!("bmi2") && has!("popcnt") && has!("lzcnt") {
                 let wide = has!("avx512bw") && has!("avx512vl") && has!("avx512vbmi");
-                // SAFETY: the CPU has the features, as was just asked.
                 #[allow(unsafe_code, reason = "functions with target features are called")]
                 return match wide && has!("avx512vbmi2") {
+                    // SAFETY: The CPU has every feature that `avx512` requires, as was detected
+                    // above; `avx512bw` implies `avx512f`.
                     true => unsafe { avx512(self, query, top, scratch) },
+                    // SAFETY: The CPU has every feature that `avx2` requires, as was detected
+                    // above.
                     false => unsafe { avx2(self, query, top, scratch) },
                 };
             }
@@ -283,7 +298,7 @@ impl RangeSearch<'_> {
         }
         let scale = FULL / total;
         for term in &mut terms {
-            // Less by what the rounding of the product may add.
+            // The factor is reduced by as much as the rounding of the product may add.
             term.factor = (f64::from(term.query_weight) * scale * (1.0 - 1e-6)) as f32;
             if let Weights::U8(_, step) = term.list.weights {
                 let factor = f64::from(term.query_weight) * f64::from(step) * scale;
@@ -302,7 +317,8 @@ impl RangeSearch<'_> {
         }
     }
 
-    /// The lists of the query's terms, those that can give most first.
+    /// Returns the query's terms that have a list in the range, in the order of processing: the
+    /// largest ratio of upper bound to the square root of the length first.
     #[inline(always)]
     fn terms(&self, query: &SparseVector) -> Vec<QueryTerm<'_>> {
         let of = |(term, query_weight): (TermId, f32)| {
@@ -318,7 +334,8 @@ impl RangeSearch<'_> {
         terms
     }
 
-    /// Finds the documents that can be among the best, with their sums over all lists.
+    /// Writes to `scratch.candidates` the documents that can be among the best, with their sums
+    /// over all lists.
     #[inline(always)]
     fn collect(
         &self,
@@ -335,7 +352,8 @@ impl RangeSearch<'_> {
         accumulators[..all].fill(0);
         candidates.clear();
         let slack = slack(terms.len());
-        // rest[i]: the most that the lists from i on give, in fixed point, rounded up.
+        // `rest[i]` is the upper bound of the contributions of the lists from `i` on, in fixed
+        // point, rounded up.
         let mut rest = vec![0; terms.len() + 1];
         let mut sum = 0.0;
         for (i, term) in terms.iter().enumerate().rev() {
@@ -352,7 +370,7 @@ impl RangeSearch<'_> {
             }
             left -= term.list.docs.len();
             unseen += term.list.docs.len();
-            // Comparing all documents is worth it now and then only.
+            // Comparing all accumulators pays off only after enough new postings.
             if unseen * COMPARED < all || left * COMPARED < all {
                 continue;
             }
@@ -382,7 +400,8 @@ impl RangeSearch<'_> {
                     }
                 }
             }),
-            // Fewer documents than wanted have a sum at all: every one counts that has a term.
+            // Fewer than `k` documents have a sum above zero, so every document with a term of the
+            // query is a candidate.
             None => {
                 let mut met = Bits::new(ACCUMULATORS);
                 for term in terms {
@@ -397,7 +416,7 @@ impl RangeSearch<'_> {
         }
         for (i, term) in terms.iter().enumerate().skip(done) {
             for candidate in &mut *candidates {
-                // The next list's bytes come while this one is searched.
+                // The bytes of the next list are prefetched while this list is searched.
                 if let Some(next) = terms.get(i + 1) {
                     next.prefetch_find(usize::from(candidate.doc), all);
                 }
@@ -411,7 +430,8 @@ impl RangeSearch<'_> {
         }
     }
 
-    /// The largest sum that `k` documents have reached already, if it is above `reach`.
+    /// Returns the largest sum that `k` documents have reached already, or `reach` if that is
+    /// larger.
     #[inline(always)]
     fn kth_best(
         &self,
@@ -428,7 +448,7 @@ impl RangeSearch<'_> {
                 return;
             }
             buffer.push(Candidate { doc: doc as u16, sum });
-            // Twice as many as wanted: the better half stays.
+            // The buffer has at least twice `k` entries, so it is cut down to the best `k`.
             if buffer.len() >= 2 * k.max(8) {
                 buffer.select_nth_unstable_by_key(k - 1, |c| std::cmp::Reverse(c.sum));
                 buffer.truncate(k);
@@ -444,7 +464,7 @@ impl RangeSearch<'_> {
         }
     }
 
-    /// The score of a document; terms are in the order of terms.
+    /// Computes the exact score of a document. `terms` must be in ascending order of terms.
     #[inline(always)]
     fn scored(&self, terms: &[QueryTerm<'_>], doc: usize) -> Scored {
         let mut score = 0.0;
@@ -457,26 +477,29 @@ impl RangeSearch<'_> {
     }
 }
 
-/// By how much a sum of `lists` terms may be too small: each is rounded down, its factor too.
+/// Returns by how much the sum of `lists` contributions may be too small, because each contribution
+/// and its factor are rounded down.
 fn slack(lists: usize) -> u32 {
     2 * lists as u32 + 2
 }
 
-/// A score in fixed point, rounded down, and by the rounding of scores to f32.
+/// Converts a score to fixed point. The result is rounded down, and reduced by as much as the
+/// rounding of scores to f32 may have added.
 fn fixed(score: f32, scale: f64) -> u32 {
     (f64::from(score) * scale * (1.0 - 1e-6)) as u32
 }
 
-/// The least sum with which `reach` can be reached if `rest` may be added. None if that is any.
+/// Returns the smallest sum from which `reach` can still be reached by adding at most `rest`, or
+/// `None` if every sum is large enough.
 fn least(reach: u32, rest: u32) -> Option<u16> {
     let least = reach.checked_sub(rest).filter(|least| *least > 0)?;
     Some(u16::try_from(least).unwrap_or(u16::MAX))
 }
 
-/// The share of the remaining lists' bounds that is to be believed for a recall. As measured by
-/// `benches/search.rs`, top 10 of three sets of vectors (38,901 real ones; 100,000 and 1,000,000
-/// synthetic): .32 finds .96 to .998 of the best; .6 finds all but one in a thousand there, and .99
-/// of documents of random terms.
+/// Returns the factor of the remaining lists' upper bounds for a target recall. The values were
+/// measured by `benches/search.rs` for the top 10 on three sets of vectors (38,901 real ones;
+/// 100,000 and 1,000,000 synthetic ones). The factor .32 finds .96 to .998 of the best documents;
+/// .6 finds all but one in a thousand on these sets, and .99 for documents of random terms.
 pub(super) fn belief(recall: f32) -> f64 {
     match recall {
         ..=0.95 => 0.32,

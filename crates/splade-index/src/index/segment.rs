@@ -1,15 +1,16 @@
-//! A segment: a file of ranges that never changes, mapped into memory.
+//! A segment: an immutable file of ranges, which is mapped into memory.
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `SPLADEIX` |
 //! | 4 | version, 1 |
-//! | 4 | weights: 1, 2 or 4 bytes |
+//! | 4 | bytes per weight: 1, 2 or 4 |
 //! | | the ranges (`range.rs`) one after another |
-//! | 24 a range | where it starts u64, its bytes u64, documents u32, CRC-32 u32 |
-//! | 16 | ranges u32, CRC-32 of the table and the number u32, `SPLADEIX` |
+//! | 24 per range | its offset u64, its length in bytes u64, its documents u32, its CRC-32 u32 |
+//! | 16 | number of ranges u32, CRC-32 of the table and of this number u32, `SPLADEIX` |
 //!
-//! Opening reads the end alone; [`Segment::verify`] reads everything.
+//! Opening reads the header, the table at the end and the headers of the ranges.
+//! [`Segment::verify`] reads everything.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -24,23 +25,31 @@ use super::range::Range;
 use super::weights::WeightFormat;
 use crate::IndexError;
 
+/// The first and the last bytes of a segment.
 const MAGIC: &[u8; 8] = b"SPLADEIX";
+/// The version of the format that this module writes and reads.
 const VERSION: u32 = 1;
+/// The length of the header in bytes.
 const HEADER: usize = 16;
+/// The length of a range's entry in the table, in bytes.
 const ENTRY: usize = 24;
+/// The length of the footer after the table, in bytes.
 const FOOTER: usize = 16;
 
-/// A segment that is being written under a temporary name.
+/// A segment while it is written to a temporary file.
 #[derive(Debug)]
 pub(super) struct SegmentWriter {
     path: PathBuf,
     file: NewFile,
     format: WeightFormat,
+    /// The entries of the ranges written so far.
     table: Vec<u8>,
+    /// The offset of the next range in the file.
     start: u64,
 }
 
 impl SegmentWriter {
+    /// Creates the temporary file and writes the header. `path` is the final name.
     pub(super) fn create(path: &Path, format: WeightFormat) -> Result<Self, IndexError> {
         let mut file = NewFile::create(path)?;
         let mut header = MAGIC.to_vec();
@@ -51,7 +60,7 @@ impl SegmentWriter {
         Ok(Self { path: path.to_path_buf(), file, format, table, start })
     }
 
-    /// Appends the bytes of a range of `docs` documents.
+    /// Appends the encoded bytes of a range of `docs` documents.
     pub(super) fn push(&mut self, range: &[u8], docs: usize) -> Result<(), IndexError> {
         debug_assert!(Range::open(range, self.format).is_some_and(|range| range.docs() == docs));
         self.file.write_all(range).map_err(IndexError::io("write", &self.path))?;
@@ -63,11 +72,13 @@ impl SegmentWriter {
         Ok(())
     }
 
+    /// Returns the number of ranges written so far.
     pub(super) fn ranges(&self) -> usize {
         self.table.len() / ENTRY
     }
 
-    /// Ends the file. It can be read under its temporary name, and has its name once it is committed.
+    /// Writes the table and the footer. The file can then be read under its temporary name, and
+    /// [`NewFile::commit`] renames it.
     pub(super) fn finish(mut self) -> Result<NewFile, IndexError> {
         let ranges = self.ranges() as u32;
         self.table.extend(ranges.to_le_bytes());
@@ -80,7 +91,7 @@ impl SegmentWriter {
     }
 }
 
-/// A segment that is read.
+/// A segment that is open for reading.
 #[derive(Debug)]
 pub(super) struct Segment {
     path: PathBuf,
@@ -89,7 +100,7 @@ pub(super) struct Segment {
     ranges: Vec<Entry>,
 }
 
-/// Where the bytes of a segment lie.
+/// The bytes of a segment, in a mapped file or in memory.
 #[derive(Debug)]
 enum Bytes {
     Mapped(Mmap),
@@ -106,55 +117,61 @@ impl std::ops::Deref for Bytes {
     }
 }
 
-/// A range's place in its file.
+/// A range's entry in the table of its segment.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
+    /// The offset of the range in the file.
     start: usize,
+    /// The length of the range in bytes.
     bytes: usize,
     docs: usize,
+    /// The CRC-32 of the range's bytes.
     crc: u32,
 }
 
 impl Segment {
-    /// Maps a file and checks its ends.
+    /// Maps a file and checks its header, its table and the headers of its ranges.
     pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
         let file = File::open(path).map_err(IndexError::io("open", path))?;
-        // SAFETY: a segment is complete before it is opened, and neither it nor the file under its
-        // later name is written to afterwards: changes make new files.
+        // SAFETY: A segment is complete before it is opened, and this crate never writes to it
+        // afterwards, neither under its temporary nor under its final name: a change to the index
+        // makes new files. The mapping would be unsound only if another program changed the file.
         #[allow(unsafe_code, reason = "mapping a file")]
         let map = unsafe { Mmap::map(&file) }.map_err(IndexError::io("map", path))?;
         Self::of(path, Bytes::Mapped(map))
     }
 
-    /// Checks the ends of a segment in memory; `path` is for messages.
+    /// Opens a segment in memory and checks it as [`open`](Self::open) does. `path` appears in
+    /// messages only.
     pub(super) fn from_bytes(path: &Path, bytes: Cow<'static, [u8]>) -> Result<Self, IndexError> {
         Self::of(path, Bytes::Memory(bytes))
     }
 
+    /// Checks the header, the table and the headers of the ranges.
     fn of(path: &Path, map: Bytes) -> Result<Self, IndexError> {
         let damaged = |message: &str| IndexError::damaged(path, message);
         if map.len() < HEADER + FOOTER || !map.starts_with(MAGIC) || !map.ends_with(MAGIC) {
-            return Err(damaged("it is no segment, or its end is missing"));
+            return Err(damaged("the file is not a segment, or its end is missing"));
         }
         let version = u32_at(&map, 8).unwrap_or(0);
         if version != VERSION {
             return Err(damaged(&format!(
-                "it has version {version}; this program reads version {VERSION}"
+                "the segment has version {version}; this program reads version {VERSION}"
             )));
         }
         let format = match u32_at(&map, 12).unwrap_or(0) {
             1 => WeightFormat::U8,
             2 => WeightFormat::F16,
             4 => WeightFormat::F32,
-            other => return Err(damaged(&format!("weights of {other} bytes"))),
+            other => return Err(damaged(&format!("weights of {other} bytes are not supported"))),
         };
         let count = u32_at(&map, map.len() - FOOTER).unwrap_or(0) as usize;
         let end = map.len() - FOOTER;
         let table = count.checked_mul(ENTRY).and_then(|bytes| end.checked_sub(bytes));
         let table = table.filter(|table| *table >= HEADER);
-        let table = table.ok_or_else(|| damaged("its table is cut off"))?;
+        let table = table.ok_or_else(|| damaged("the table of ranges is cut off"))?;
         if Some(crc32fast::hash(&map[table..end + 4])) != u32_at(&map, end + 4) {
-            return Err(damaged("the checksum of its table differs"));
+            return Err(damaged("the checksum of the table of ranges differs"));
         }
         let entry = |bytes: &[u8]| {
             let start = usize::try_from(u64_at(bytes, 0)?).ok()?;
@@ -164,7 +181,7 @@ impl Segment {
             fits.then_some(Entry { start, bytes: size, docs, crc })
         };
         let ranges = map[table..end].chunks_exact(ENTRY).map(entry).collect::<Option<Vec<_>>>();
-        let ranges = ranges.ok_or_else(|| damaged("a range lies outside of it"))?;
+        let ranges = ranges.ok_or_else(|| damaged("a range lies outside the file"))?;
         let segment = Self { path: path.to_path_buf(), bytes: map, format, ranges };
         for at in 0..segment.ranges.len() {
             let range = segment.range(at);
@@ -175,32 +192,34 @@ impl Segment {
         Ok(segment)
     }
 
-    /// The ranges; those that [`open`](Self::open) has seen.
+    /// Returns the ranges in the order of their documents.
     pub(super) fn iter(&self) -> impl Iterator<Item = Range<'_>> {
         (0..self.ranges.len()).filter_map(|at| self.range(at))
     }
 
+    /// Returns the range at a place, or `None` if there is no such range.
     pub(super) fn range(&self, at: usize) -> Option<Range<'_>> {
         let Entry { start, bytes, .. } = *self.ranges.get(at)?;
         Range::open(&self.bytes[start..start + bytes], self.format)
     }
 
-    /// The documents of every range.
+    /// Returns the number of documents of every range.
     pub(super) fn docs(&self) -> impl Iterator<Item = usize> + '_ {
         self.ranges.iter().map(|range| range.docs)
     }
 
+    /// Returns the length of the file in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.len() as u64
     }
 
-    /// Compares the checksum of every range, and checks what is in it.
+    /// Compares the checksum of every range and checks its postings lists and ids.
     pub(super) fn verify(&self) -> Result<(), IndexError> {
         self.check_sums()?;
         match self.iter().position(|range| !range.is_sound()) {
             None => Ok(()),
             Some(at) => {
-                let message = format!("range {at} is not what was written");
+                let message = format!("range {at} has damaged postings lists or ids");
                 Err(IndexError::damaged(&self.path, message))
             }
         }

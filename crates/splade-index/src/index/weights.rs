@@ -1,20 +1,21 @@
-//! The weights of a postings list, beside its documents.
+//! The weights of a postings list, in the order of its documents.
 
 use half::f16;
 
 use super::docs::prefetch;
 
-/// How weights are kept.
+/// The precision in which an index stores weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WeightFormat {
-    /// 8 bits: multiples of a step of 1/255 of the list's largest weight (rounded up by less than
-    /// 1/128). A weight is off by at most half a step; one below half a step becomes a step.
+    /// 8 bits, the default: multiples of a step, which is 1/255 of the list's largest weight after
+    /// rounding that up by less than 1/128. The error of a weight is at most half a step; a weight
+    /// below half a step becomes one step.
     #[default]
     U8,
-    /// 16-bit floats: off by at most 1/2,048 of the weight, if it is within 6e-5 to 65,504.
+    /// 16-bit floats. The error is at most 1/2,048 of a weight between 6e-5 and 65,504.
     F16,
-    /// 32-bit floats: exact.
+    /// 32-bit floats, which are exact.
     F32,
 }
 
@@ -29,7 +30,7 @@ impl std::fmt::Display for WeightFormat {
 }
 
 impl WeightFormat {
-    /// Bytes of a weight.
+    /// Returns the number of bytes per weight.
     pub(super) fn bytes(self) -> usize {
         match self {
             Self::U8 => 1,
@@ -38,7 +39,7 @@ impl WeightFormat {
         }
     }
 
-    /// The largest of some weights as it is kept, rounded up to what [`upper_bits`] holds.
+    /// Returns the largest weight after encoding, rounded up to a value that fits [`upper_bits`].
     pub(super) fn largest(self, weights: &[f32]) -> f32 {
         let max = weights.iter().copied().fold(0.0, f32::max);
         match self {
@@ -47,7 +48,7 @@ impl WeightFormat {
         }
     }
 
-    /// Appends weights, none above `max`.
+    /// Appends encoded weights. `max` is the result of [`largest`](Self::largest) for them.
     pub(super) fn encode(self, weights: &[f32], max: f32, out: &mut Vec<u8>) {
         match self {
             Self::U8 => {
@@ -64,38 +65,41 @@ impl WeightFormat {
     }
 }
 
-/// A weight as a 16-bit float that is neither zero nor infinite.
+/// Rounds a weight to a 16-bit float that is neither zero nor infinite.
 fn half(weight: f32) -> f16 {
     f16::from_f32(weight.min(65_504.0)).max(f16::from_bits(1))
 }
 
-/// A number in 16 bits that is not below: the upper half of its float, rounded up.
+/// Rounds a number up to an f32 whose lower 16 bits are zero.
 fn round_up(max: f32) -> f32 {
     let bits = max.to_bits();
     let up = (bits & 0xffff_0000) + if bits & 0xffff == 0 { 0 } else { 0x1_0000 };
     f32::from_bits(up)
 }
 
-/// The 16 bits of a number that [`round_up`] gave.
+/// Returns the upper 16 bits of a number that [`round_up`] returned.
 pub(super) fn upper_bits(max: f32) -> u16 {
     (max.to_bits() >> 16) as u16
 }
 
+/// Returns the number with these upper 16 bits; see [`upper_bits`].
 pub(super) fn from_upper_bits(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
-/// The weights of a list.
+/// The encoded weights of a list.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Weights<'a> {
-    /// Codes, and the weight of code 1.
+    /// A byte per weight, and the step, which is the weight of code 1.
     U8(&'a [u8], f32),
+    /// Two bytes per weight.
     F16(&'a [u8]),
+    /// Four bytes per weight.
     F32(&'a [u8]),
 }
 
 impl<'a> Weights<'a> {
-    /// `count` weights at the start of `bytes`; none if these are too few.
+    /// Opens the `count` weights at the start of `bytes`, or returns `None` if they do not fit.
     pub(super) fn open(
         format: WeightFormat,
         bytes: &'a [u8],
@@ -110,7 +114,7 @@ impl<'a> Weights<'a> {
         })
     }
 
-    /// Fetches the bytes of the `i`-th weight.
+    /// Prefetches the bytes of the `i`-th weight into the cache.
     #[inline(always)]
     pub(super) fn prefetch(&self, i: usize) {
         match self {
@@ -120,7 +124,7 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// The `i`-th weight, which is below the count.
+    /// Returns the `i`-th weight. `i` must be below the number of weights.
     #[inline(always)]
     pub(super) fn get(&self, i: usize) -> f32 {
         match self {
@@ -154,7 +158,7 @@ mod tests {
                 for (i, weight) in weights.iter().enumerate() {
                     let off = (got.get(i) - weight).abs();
                     let allowed = match format {
-                        // Below half a step a weight becomes one step.
+                        // A weight below half a step becomes one step.
                         WeightFormat::U8 => (max / 510.0 * 1.0001).max(max / 255.0 - weight),
                         WeightFormat::F16 => weight / 2048.0,
                         WeightFormat::F32 => 0.0,

@@ -1,12 +1,12 @@
-//! Changes to an index: documents added, replaced and deleted, commits and merges.
+//! Changes to an index: adding, replacing and deleting documents, commits and merges.
 //!
-//! Documents are collected into ranges, which are encoded on threads and appended to a segment; a
-//! segment ends after a million documents or with a commit. Nothing that a reader has opened is
-//! ever changed: deletions are files of bits beside the segments.
+//! Documents are collected into ranges, which are encoded on threads and appended to a segment. A
+//! segment ends after a million documents or with a commit. A file that a reader may have opened is
+//! never changed: deletions are written to new files of bits.
 //!
-//! Segments have temporary names until a commit. A commit removes the files that the commit before
-//! named and it does not; a process that was killed leaves temporary files, which the next writer
-//! removes. No other file of the folder is touched.
+//! Segments have temporary names until a commit. A commit removes the files that only the previous
+//! commit lists. A process that was killed leaves temporary files, which the next writer removes.
+//! No other file of the folder is touched.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -26,60 +26,66 @@ use super::weights::WeightFormat;
 use super::{Index, IndexInfo};
 use crate::IndexError;
 
-/// Documents after which a segment ends: their ids are held in memory until then.
+/// The number of documents at which a segment ends. It limits memory, because the ids of a segment
+/// are held in memory while it grows.
 const SEGMENT_DOCS: u64 = 16 * MAX_DOCS as u64;
-/// The longest id in bytes, so that the ids of a range fit 32 bits.
+/// The maximum length of an id in bytes. It keeps the offsets of a range's ids within 32 bits.
 const MAX_ID: usize = u16::MAX as usize;
 
 /// Settings of a new index.
 #[derive(Debug, Clone, Default)]
 pub struct IndexOptions {
-    /// How weights are kept.
+    /// The precision of the stored weights; 8 bits by default.
     pub weights: WeightFormat,
-    /// Kept with the index and given back by [`Index::settings`]: what the vectors depend on.
+    /// The settings on which the vectors depend, null by default. They are stored with the index
+    /// and returned by [`Index::settings`].
     pub settings: Value,
 }
 
-/// How a writer works.
+/// Options of a writer.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
-    /// Bytes that documents may take until they are written, about; at least 16 MB are taken.
+    /// The approximate memory in bytes for documents that are not yet written; 1 GiB by default.
+    /// Values below 16 MiB have the effect of 16 MiB.
     pub memory: usize,
-    /// Threads that encode; all cores if none.
+    /// The number of threads that encode ranges; by default one per core.
     pub threads: Option<usize>,
 }
 
 impl Default for WriterOptions {
+    /// Returns 1 GiB of memory and one thread per core.
     fn default() -> Self {
         Self { memory: 1 << 30, threads: None }
     }
 }
 
-/// The one writer of an index.
+/// A writer, which makes changes to an index. An index has at most one writer at a time.
 ///
-/// What is not committed is gone when it is dropped, and so is an index that it made and never
+/// Dropping the writer discards all changes since the last commit, and a new index that was never
 /// committed.
 #[derive(Debug)]
 pub struct IndexWriter {
-    /// Locked as long as this is here; none once everything is done.
+    /// The locked folder of the index; `None` after the writer has been abandoned.
     folder: Option<OutputFolder>,
     dir: PathBuf,
-    /// Whether this writer made the index and has not committed it.
+    /// Whether this writer created the index and has not committed it.
     is_new: bool,
-    /// Whether an error left changes half done.
+    /// Whether a failed commit left the segments in an inconsistent state.
     is_broken: bool,
+    /// The head of the last commit.
     head: Head,
-    /// Those of the head, and more that no commit has named yet.
+    /// The segments of the head, followed by those that no commit lists yet.
     segments: Vec<OpenSegment>,
-    /// Files that have their names although no commit has named them yet.
+    /// The files that have their final names although no commit lists them yet.
     unlisted: Vec<String>,
     threads: usize,
-    /// Bytes of a range that is collected or encoded.
+    /// The memory in bytes for one range that is collected or encoded.
     range_memory: usize,
     /// The segment that is being written, if any.
     growing: Option<Growing>,
 }
 
+/// A complete segment, with the deletions since the last commit.
 #[derive(Debug)]
 struct OpenSegment {
     entry: SegmentEntry,
@@ -88,32 +94,39 @@ struct OpenSegment {
     deleted: Bits,
     /// Whether `deleted` differs from its file.
     changed: bool,
-    /// The file under its temporary name, until a commit.
+    /// The file under its temporary name, until a commit renames it.
     unnamed: Option<NewFile>,
 }
 
+/// A segment that is being written.
 #[derive(Debug)]
 struct Growing {
+    /// The final file name.
     file: String,
     writer: SegmentWriter,
-    /// Ranges that are being encoded, in order, with the numbers of their documents.
+    /// The ranges that are being encoded, in order, each with its number of documents.
     encoding: VecDeque<(JoinHandle<Vec<u8>>, usize)>,
+    /// The documents of the next range.
     builder: RangeBuilder,
+    /// The live documents of this segment by their ids.
     ids: HashMap<String, Placed>,
+    /// The number of documents, deleted ones included.
     documents: u64,
-    /// Documents that later ones have replaced, or that were deleted.
+    /// The documents of this segment that were replaced or deleted.
     deleted: Bits,
 }
 
-/// Where a document of a growing segment is.
+/// The place of a document in a growing segment.
 #[derive(Debug, Clone, Copy)]
 struct Placed {
+    /// The number of the document in the segment.
     doc: u32,
-    /// The document that it replaces, which is live again if the segment cannot be written.
+    /// The older document that this one replaces. It becomes live again if the growing segment
+    /// cannot be written.
     replaced: Option<OldDocument>,
 }
 
-/// A document by its segment's place among the segments and its own place in it.
+/// A document of a complete segment, by the place of the segment and its number in the segment.
 #[derive(Debug, Clone, Copy)]
 struct OldDocument {
     segment: usize,
@@ -121,11 +134,11 @@ struct OldDocument {
 }
 
 impl IndexWriter {
-    /// Begins an index in a new or empty folder; it has no documents, and is there at once.
+    /// Creates an index without documents in a new or empty folder. Readers can open it at once.
     ///
     /// # Errors
-    /// If there is an index already, the folder has other files, another process writes it, or it
-    /// cannot be written.
+    /// Returns an error if the folder contains an index or other files, if it is locked by another
+    /// writer, or if it cannot be written.
     pub fn create(
         dir: &Path,
         options: IndexOptions,
@@ -137,24 +150,26 @@ impl IndexWriter {
         }
         let head = Head::new(options.weights, options.settings);
         if let Err(error) = head.write(dir) {
-            // An empty folder is no trouble.
+            // The error of the head is returned. If the folder cannot be removed either, an empty
+            // folder remains, which does no harm.
             _ = folder.discard();
             return Err(error);
         }
-        // What a process has left that was killed before the index was there.
+        // A process that was killed before it wrote the head may have left temporary files.
         folder.remove_temporaries(|_| false)?;
         let mut this = Self::new(folder, head, Vec::new(), how);
         this.is_new = true;
         Ok(this)
     }
 
-    /// Opens an index for changes.
+    /// Opens an existing index for changes.
     ///
     /// # Errors
-    /// If there is none, it is damaged, or another process writes it.
+    /// Returns an error if the folder contains no index, or if the index is damaged or locked by
+    /// another writer.
     pub fn open(dir: &Path, how: WriterOptions) -> Result<Self, IndexError> {
-        // Before the lock, so that a folder without an index is left as it is; after it, so that
-        // the head is the last writer's.
+        // The head is read before the lock is taken, so that a folder without an index stays
+        // unchanged. It is read again afterwards, because another writer may have committed.
         Head::read(dir)?;
         let folder = OutputFolder::open(dir, HEAD)?;
         let head = Head::read(dir)?;
@@ -167,6 +182,7 @@ impl IndexWriter {
         Ok(Self::new(folder, head, segments, how))
     }
 
+    /// Makes the writer of a locked folder.
     fn new(
         folder: OutputFolder,
         head: Head,
@@ -175,7 +191,7 @@ impl IndexWriter {
     ) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = how.threads.unwrap_or_else(cores).max(1);
-        // One range is collected while each thread encodes one, and one waits.
+        // One range is collected, each thread encodes one, and one waits for a thread.
         let range_memory = how.memory.max(16 << 20) / (threads + 2);
         Self {
             dir: folder.path().to_path_buf(),
@@ -191,12 +207,13 @@ impl IndexWriter {
         }
     }
 
-    /// Adds a document, or replaces that of the same id. It is found after the next
-    /// [`commit`](Self::commit).
+    /// Adds a document, or replaces the document with the same id. Searches return it after the
+    /// next [`commit`](Self::commit).
     ///
     /// # Errors
-    /// If the id is longer than 65,535 bytes, a term not below 16,777,216, or a segment cannot be
-    /// written. Documents that were to be replaced by documents of that segment stay as they are.
+    /// Returns an error if the id is longer than 65,535 bytes, if a term is not below 16,777,216,
+    /// or if a segment cannot be written. In the last case all documents of this segment are lost,
+    /// and the older documents that they would have replaced stay in the index.
     pub fn put(&mut self, id: &str, vector: &SparseVector) -> Result<(), IndexError> {
         self.check_is_sound()?;
         let refuse = |message: String| {
@@ -204,12 +221,12 @@ impl IndexWriter {
             IndexError::Document { path: self.dir.clone(), id, message }
         };
         if id.len() > MAX_ID {
-            return Err(refuse(format!("has {} bytes; at most {MAX_ID}", id.len())));
+            return Err(refuse(format!("has an id of {} bytes; at most {MAX_ID} fit", id.len())));
         }
         if let Some(term) = vector.terms().last().filter(|term| term.0 >= MAX_TERM) {
             return Err(refuse(format!("has the term {term}; terms are below {MAX_TERM}")));
         }
-        // Nothing is changed before the segment is there.
+        // The segment is created before anything changes, so that an error leaves no change.
         if self.growing.is_none() {
             let mut number = next_number(&self.segments);
             let file = free_name(&self.dir, &mut number);
@@ -234,14 +251,15 @@ impl IndexWriter {
         }
     }
 
-    /// Deletes a document, with the next [`commit`](Self::commit); whether it was there.
+    /// Deletes a document, and returns whether there was one with this id. The deletion takes
+    /// effect with the next [`commit`](Self::commit).
     pub fn delete(&mut self, id: &str) -> bool {
         let grown = self.growing.as_mut().is_some_and(|growing| growing.remove(id).is_some());
         grown || self.delete_old(id).is_some()
     }
 
-    /// Deletes a document that another is to replace: the one that is live again if the other
-    /// cannot be written.
+    /// Deletes the document that a new one replaces. Returns the older document that becomes live
+    /// again if the new one cannot be written.
     fn remove(&mut self, id: &str) -> Option<OldDocument> {
         match self.growing.as_mut().and_then(|growing| growing.remove(id)) {
             Some(placed) => placed.replaced,
@@ -249,7 +267,7 @@ impl IndexWriter {
         }
     }
 
-    /// Deletes a document of the segments that are complete.
+    /// Deletes a document of a complete segment, and returns its place if there was one.
     fn delete_old(&mut self, id: &str) -> Option<OldDocument> {
         self.segments.iter_mut().enumerate().rev().find_map(|(segment, open)| {
             let doc = open.delete(id)?;
@@ -257,13 +275,14 @@ impl IndexWriter {
         })
     }
 
-    /// Takes deletions back.
+    /// Makes deleted documents live again.
     fn restore(&mut self, documents: Vec<OldDocument>) {
         for OldDocument { segment, doc } in documents {
             self.segments[segment].deleted.remove(doc);
         }
     }
 
+    /// Returns an error if an earlier commit failed.
     fn check_is_sound(&self) -> Result<(), IndexError> {
         match self.is_broken {
             true => Err(IndexError::Broken { path: self.dir.clone() }),
@@ -271,16 +290,18 @@ impl IndexWriter {
         }
     }
 
-    /// Makes all changes lasting and visible to whoever opens the index from now on.
+    /// Makes all changes since the last commit permanent at once. Every [`Index::open`] after it
+    /// sees them.
     ///
     /// # Errors
-    /// If a file cannot be written; the index is then what it was.
+    /// Returns an error if a file cannot be written. The index then stays in the state of the last
+    /// commit.
     pub fn commit(&mut self) -> Result<IndexInfo, IndexError> {
         self.check_is_sound()?;
         self.end_segment()?;
         for segment in &mut self.segments {
             if let Some(file) = segment.unnamed.take() {
-                // Of a segment that is lost no later commit may know.
+                // If the rename fails, the segment is lost, and no later commit may list it.
                 file.commit().inspect_err(|_| self.is_broken = true)?;
                 self.unlisted.push(segment.entry.file.clone());
             }
@@ -304,20 +325,21 @@ impl IndexWriter {
         Index::open(&self.dir).map(|index| index.info())
     }
 
-    /// Gives up all changes since the last commit. Of an index that this writer made and that has
-    /// no commit nothing is left, and its folder is removed if the writer made it and it is empty.
-    /// Dropping the writer does the same.
+    /// Discards all changes since the last commit. If this writer created the index and has not
+    /// committed it, all files of the index are removed, and the folder too if the writer created
+    /// it and it is empty. Dropping the writer does the same without reporting errors.
     ///
     /// # Errors
-    /// If a file cannot be removed.
+    /// Returns an error if a file cannot be removed.
     pub fn abandon(mut self) -> Result<(), IndexError> {
         self.give_up()
     }
 
+    /// Does the work of [`abandon`](Self::abandon) and of dropping. Later calls do nothing.
     fn give_up(&mut self) -> Result<(), IndexError> {
         let Some(folder) = self.folder.take() else { return Ok(()) };
         self.growing = None;
-        // A file that is mapped cannot be removed on every system.
+        // Some systems cannot remove a mapped file, so the segments are closed first.
         self.segments.clear();
         let mut files = std::mem::take(&mut self.unlisted);
         if self.is_new {
@@ -332,13 +354,14 @@ impl IndexWriter {
         }
     }
 
-    /// Puts all documents into as few segments as possible, without the deleted ones, and commits.
+    /// Writes all live documents to as few segments as possible, and commits.
     ///
-    /// Ranges without deletions that are half full or more stay as they are. Others are encoded
-    /// anew: with 8 bits their weights may be off by half a step more.
+    /// Ranges that are at least half full and have no deletions are copied. The others are encoded
+    /// again; with weights of 8 bits this may add another error of half a step.
     ///
     /// # Errors
-    /// If a file cannot be written; the index is then what it was.
+    /// Returns an error if a segment is damaged or a file cannot be written. The index then stays
+    /// in the state of the last commit.
     pub fn merge(&mut self) -> Result<IndexInfo, IndexError> {
         self.end_segment()?;
         let number = next_number(&self.segments);
@@ -353,12 +376,12 @@ impl IndexWriter {
         self.commit()
     }
 
-    /// New segments of the documents of old ones.
+    /// Writes the live documents of old segments to new segments, numbered from `number` on.
     fn merged(&self, old: &[OpenSegment], mut number: u32) -> Result<Vec<OpenSegment>, IndexError> {
         let mut segments = Vec::new();
         let mut growing: Option<Growing> = None;
         for OpenSegment { segment, deleted, .. } in old {
-            // With new checksums, damage would not be found any more.
+            // The merged segment gets new checksums, so damage must be found now.
             segment.check_sums()?;
             let mut first = 0;
             for range in segment.iter() {
@@ -399,7 +422,8 @@ impl IndexWriter {
         Ok(segments)
     }
 
-    /// Ends the segment that is being written, if any.
+    /// Completes the segment that is being written, if any. On an error, the documents that the
+    /// segment replaced become live again.
     fn end_segment(&mut self) -> Result<(), IndexError> {
         let Some(growing) = self.growing.take() else { return Ok(()) };
         let replaced = growing.replaced();
@@ -415,8 +439,9 @@ impl IndexWriter {
         }
     }
 
-    /// Removes what the commit before needed and the last one does not: readers that have it open
-    /// keep it. That it fails harms nothing.
+    /// Removes the files that the previous commit needed and the last commit does not need. Readers
+    /// that have them open can go on reading them. Errors are ignored, since a file that stays does
+    /// no harm.
     fn remove_old_files(&mut self, before: &Head) {
         let unlisted = std::mem::take(&mut self.unlisted);
         for file in before.files().chain(unlisted.iter().map(String::as_str)) {
@@ -434,18 +459,20 @@ impl Drop for IndexWriter {
 }
 
 impl OpenSegment {
+    /// Opens a segment and builds the Bloom filter of its ids.
     fn open(path: &Path, entry: SegmentEntry, deleted: Bits) -> Result<Self, IndexError> {
         let segment = Segment::open(path)?;
         let documents: usize = segment.docs().sum();
         if documents as u64 != entry.documents {
-            return Err(IndexError::damaged(path, "it has not the documents of index.json"));
+            return Err(IndexError::damaged(path, "document count differs from index.json"));
         }
         let ids = segment.iter().flat_map(|range| (0..range.docs()).map(move |doc| range.id(doc)));
         let ids = Bloom::of(ids, documents);
         Ok(Self { entry, segment, ids, deleted, changed: false, unnamed: None })
     }
 
-    /// Deletes a document; its place if it was there.
+    /// Deletes a document, and returns its number in the segment if the segment has a live one with
+    /// this id.
     fn delete(&mut self, id: &str) -> Option<usize> {
         if !self.ids.may_have(id) {
             return None;
@@ -467,6 +494,7 @@ impl OpenSegment {
 }
 
 impl Growing {
+    /// Creates the temporary file of a new segment.
     fn create(dir: &Path, file: String, format: WeightFormat) -> Result<Self, IndexError> {
         Ok(Self {
             writer: SegmentWriter::create(&dir.join(&file), format)?,
@@ -479,7 +507,7 @@ impl Growing {
         })
     }
 
-    /// Gives the collected documents to a thread.
+    /// Ends the current range and encodes it on a thread of its own.
     fn end_range(&mut self, format: WeightFormat, threads: usize) -> Result<(), IndexError> {
         let builder = std::mem::take(&mut self.builder);
         let docs = builder.len();
@@ -491,7 +519,7 @@ impl Growing {
         Ok(())
     }
 
-    /// Writes encoded ranges until at most `left` are on threads.
+    /// Writes encoded ranges in order until at most `left` ranges are still on threads.
     fn finish_ranges(&mut self, left: usize) -> Result<(), IndexError> {
         while self.encoding.len() > left
             && let Some((thread, docs)) = self.encoding.pop_front()
@@ -502,19 +530,20 @@ impl Growing {
         Ok(())
     }
 
-    /// Deletes a document; where it was, if it was there.
+    /// Deletes a document, and returns its place if this segment has a live one with this id.
     fn remove(&mut self, id: &str) -> Option<Placed> {
         let placed = self.ids.remove(id)?;
         self.deleted.set(placed.doc as usize);
         Some(placed)
     }
 
-    /// The documents of other segments that documents of this one replace.
+    /// Returns the documents of other segments that live documents of this segment replace.
     fn replaced(&self) -> Vec<OldDocument> {
         self.ids.values().filter_map(|placed| placed.replaced).collect()
     }
 
-    /// The segment, under its temporary name; none if it has no documents.
+    /// Completes the segment under its temporary name and opens it. Returns `None` if it has no
+    /// documents.
     fn finish(
         mut self,
         format: WeightFormat,
@@ -536,7 +565,7 @@ impl Growing {
     }
 }
 
-/// One more than the largest number of a segment.
+/// Returns the number for the next segment: one more than the largest number of a segment, or 1.
 fn next_number(segments: &[OpenSegment]) -> u32 {
     let number = |segment: &OpenSegment| {
         let file = segment.entry.file.strip_prefix("segment-")?.strip_suffix(".spl")?;
@@ -545,7 +574,8 @@ fn next_number(segments: &[OpenSegment]) -> u32 {
     segments.iter().filter_map(number).max().map_or(1, |number| number + 1)
 }
 
-/// The name of a segment that no file of the folder has, from a number on, which is raised.
+/// Returns the first unused file name for a segment, trying numbers from `number` on. `number` is
+/// then one more than the number in the name.
 fn free_name(dir: &Path, number: &mut u32) -> String {
     loop {
         let name = format!("segment-{number:06}.spl");
@@ -556,7 +586,7 @@ fn free_name(dir: &Path, number: &mut u32) -> String {
     }
 }
 
-/// Whether a name is one that a writer gives to segments or deleted documents.
+/// Returns whether a file name is one that a writer gives to a segment or to deleted documents.
 fn is_file_of_index(name: &str) -> bool {
     let stem = name.strip_prefix("segment-");
     let stem = stem.and_then(|s| s.strip_suffix(".spl").or_else(|| s.strip_suffix(".deleted")));

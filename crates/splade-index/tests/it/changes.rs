@@ -1,4 +1,4 @@
-//! What a writer may and may not do to a folder, and what stays when it fails.
+//! Tests of which files a writer changes in a folder, and of the state of an index after a failure.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// An index of documents `a` and `b`, in a folder of its own.
+/// Creates an index of documents `a` and `b` in a temporary folder.
 fn index() -> (tempfile::TempDir, PathBuf) {
     let above = tempfile::tempdir().expect("a folder");
     let dir = above.path().join("index");
@@ -50,7 +50,7 @@ fn a_folder_of_somebody_else_is_refused_and_stays() {
     assert_eq!(names(above.path()), set(&["thesis.txt"]));
 }
 
-/// Of an index without a commit nothing is left, and nothing else is removed.
+/// Checks that an index without a commit is removed completely, and that no other file is.
 #[test]
 fn an_index_that_is_given_up_leaves_the_folder_as_it_was() {
     let above = tempfile::tempdir().expect("a folder");
@@ -85,7 +85,8 @@ fn an_index_that_is_given_up_leaves_the_folder_as_it_was() {
     assert_eq!(Index::open(&dir).expect("opened").info().documents, 2);
 }
 
-/// Files that look like segments stay, and so does their content; those of earlier commits go.
+/// Checks that foreign files with names like segments stay unchanged, and that the files of earlier
+/// commits are removed.
 #[test]
 fn a_commit_removes_what_the_commit_before_named() {
     let (_above, dir) = index();
@@ -111,7 +112,7 @@ fn a_commit_removes_what_the_commit_before_named() {
     assert_eq!(verify(&dir).expect("whole").documents, 1);
 }
 
-/// A segment that cannot be written takes nothing with it that it was to replace.
+/// Checks that old documents stay when the segment that replaces them cannot be written.
 #[cfg(unix)]
 #[test]
 fn a_document_stays_when_its_new_version_cannot_be_written() {
@@ -130,7 +131,7 @@ fn a_document_stays_when_its_new_version_cannot_be_written() {
     std::fs::rename(&away, &dir).expect("renamed");
     writer.commit().expect("committed");
     kept([1, 2]);
-    // It cannot be completed.
+    // The segment cannot be completed.
     writer.put("a", &vector(7)).expect("put");
     writer.put("c", &vector(3)).expect("put");
     std::fs::rename(&dir, &away).expect("renamed");
@@ -146,7 +147,7 @@ fn a_document_stays_when_its_new_version_cannot_be_written() {
     kept([4, 9]);
 }
 
-/// No flipped bit of the head brings a deleted document back or loses one.
+/// Checks that no flipped bit of the head restores a deleted document or loses a live one.
 #[test]
 fn a_flipped_bit_of_the_head_changes_nothing() {
     let (_above, dir) = index();
@@ -166,7 +167,7 @@ fn a_flipped_bit_of_the_head_changes_nothing() {
     }
 }
 
-/// A merge does not make damage look sound.
+/// Checks that a merge reports damage instead of giving it valid checksums.
 #[test]
 fn a_merge_refuses_a_damaged_segment() {
     let (_above, dir) = index();

@@ -1,4 +1,4 @@
-//! The index against scoring every document: searches, changes, crashes, damage.
+//! Tests that compare the index with scoring every document, under changes, crashes and damage.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn vector(pairs: &BTreeMap<u32, f32>) -> SparseVector {
     SparseVector::from_pairs(pairs).expect("a vector")
 }
 
-/// The `k` best of documents in the order in which they were added, by scoring every one.
+/// Returns the `k` best documents by scoring every one. `documents` are in the order of addition.
 fn best<'a>(
     documents: impl Iterator<Item = (&'a str, SparseVector)>,
     query: &SparseVector,
@@ -45,7 +45,8 @@ fn search(index: &Index, query: &SparseVector, options: &SearchOptions) -> Vec<(
     index.search(query, options).into_iter().map(|hit| (hit.id, hit.score)).collect()
 }
 
-/// Weights of a Zipf-like vocabulary, of few values so that scores are often equal.
+/// Makes documents with a Zipf-like vocabulary. The weights have few values, so that scores are
+/// often equal.
 fn corpus(documents: usize, seed: u64) -> Vec<(String, SparseVector)> {
     let mut state = seed;
     let mut random = move || {
@@ -65,12 +66,13 @@ fn corpus(documents: usize, seed: u64) -> Vec<(String, SparseVector)> {
         .collect()
 }
 
-/// What is kept of documents, by the index's own account; the search is checked against that.
+/// Returns the stored vectors of documents, which are the reference for the search.
 fn kept<'a>(index: &Index, ids: impl Iterator<Item = &'a str>) -> Vec<(&'a str, SparseVector)> {
     ids.map(|id| (id, index.vector(id).expect("a document"))).collect()
 }
 
-/// Thousands of documents, every format, filter, threshold and k, with several ranges.
+/// Compares the search with scoring every document, for thousands of documents in several segments,
+/// with every format and different filters, thresholds and values of `k`.
 #[test]
 fn exact_search_is_that_of_scoring_every_document() {
     let documents = corpus(9000, 7);
@@ -78,7 +80,7 @@ fn exact_search_is_that_of_scoring_every_document() {
     for weights in FORMATS {
         let dir = tempfile::tempdir().expect("a folder");
         let mut writer = create(dir.path(), weights);
-        // Three segments, of 5,000, 1 and 3,999 documents.
+        // The commits make three segments, of 5,000, 1 and 3,999 documents.
         for (at, (id, vector)) in documents.iter().enumerate() {
             writer.put(id, vector).expect("put");
             if at == 4999 || at == 5000 {
@@ -142,7 +144,7 @@ fn approximate_search_finds_what_it_promises_here() {
             let exact = search(&index, query, &SearchOptions::default());
             let hits = search(&index, query, &options);
             all += exact.len();
-            // By score: of equal documents any will do.
+            // Hits are compared by score, because documents with equal scores are interchangeable.
             let worst = exact.last().map(|hit| hit.1);
             found += hits.iter().filter(|hit| Some(hit.1) >= worst).count();
             for (id, score) in hits {
@@ -178,7 +180,7 @@ fn shares_add_up_to_the_score() {
     }
     assert_eq!(index.explain(query, "none"), None);
     assert_eq!(index.score(query, "none"), None);
-    // -0 would be written as such.
+    // The score must be 0.0 and not -0.0, which would be printed with its sign.
     let nothing = SparseVector::new(Vec::new(), Vec::new()).expect("a vector");
     let (id, _) = &documents[0];
     assert_eq!(index.score(&nothing, id).map(f32::to_bits), Some(0));
@@ -209,7 +211,8 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Any changes leave what a list would have; what is not committed is gone after a crash.
+    /// Checks that an index after any changes has the documents that a list would have, and that
+    /// reopening it discards the changes since the last commit.
     #[test]
     fn changes_are_those_of_a_list(
         changes in changes(),
@@ -217,9 +220,9 @@ proptest! {
     ) {
         let dir = tempfile::tempdir().expect("a folder");
         let mut writer = create(dir.path(), WeightFormat::F32);
-        // Without a commit, nothing would be there to open again.
+        // Without a commit, dropping the writer would remove the index.
         writer.commit().expect("committed");
-        // Documents in the order in which they were last put.
+        // The documents are in the order in which they were last put.
         let mut now: Vec<(String, SparseVector)> = Vec::new();
         let mut committed = now.clone();
         for change in changes {
@@ -265,8 +268,8 @@ proptest! {
         verify(dir.path()).expect("whole");
     }
 
-    /// Whatever bytes of an index change, or are missing: an error, or some results; no panic, and
-    /// `verify` finds it.
+    /// Checks that an index with changed or missing bytes leads to an error or to some results but
+    /// never to a panic, and that `verify` finds the damage.
     #[test]
     fn damage_is_found(
         file in any::<prop::sample::Index>(),
@@ -307,7 +310,7 @@ proptest! {
             index.vector("d9");
         }
         if bytes != whole && verify(dir.path()).is_ok() {
-            // A line of the head that only looks older changes nothing.
+            // The only damage that `verify` may miss is in the head, and it changes nothing there.
             prop_assert!(path.ends_with("index.json"));
             let index = Index::open(dir.path()).expect("opened");
             prop_assert_eq!((index.info(), index.vector("d5")), (info, None));
@@ -315,7 +318,7 @@ proptest! {
     }
 }
 
-/// Ranges and segments end in the middle of everything: many documents, little memory.
+/// Checks an index of many documents, whose ranges end at arbitrary places.
 #[test]
 fn many_ranges_are_one_index() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -336,14 +339,14 @@ fn many_ranges_are_one_index() {
     for term in 0..50 {
         let query = one(term, 1.0);
         let options = SearchOptions { k: 500, ..Default::default() };
-        // The older index is still what it was, though its files have been removed.
+        // The older index still gives the same hits, although its files have been removed.
         assert_eq!(search(&before, &query, &options), search(&after, &query, &options));
     }
     assert_eq!(verify(dir.path()).expect("whole").documents, info.documents);
 }
 
-/// A commit that ends after any of its steps, each file cut off anywhere: the index is that of the
-/// commit before, and can be written.
+/// Simulates a crash after each step of a commit, with each file cut off at different places.
+/// Checks that the index has the state of the previous commit and accepts changes.
 #[test]
 fn a_crash_leaves_the_last_commit() {
     let (documents, query) = (corpus(120, 11), &corpus(1, 12)[0].1);
@@ -371,7 +374,7 @@ fn a_crash_leaves_the_last_commit() {
     let after = files(dir.path());
     let new: Vec<&String> = after.keys().filter(|name| !before.contains_key(*name)).collect();
     assert_eq!(new.len(), 2, "a segment and deletions: {new:?}");
-    // The files in the order in which a commit writes them, the last of them cut off.
+    // The files are in the order in which a commit writes them.
     let order: Vec<&str> = new
         .iter()
         .map(|name| name.as_str())
@@ -419,22 +422,26 @@ fn errors_say_what_to_do() {
     drop(writer);
     let again = IndexWriter::create(dir.path(), IndexOptions::default(), how());
     let again = again.map(|_| ()).map_err(message);
-    assert!(again.is_err_and(|error| error.contains("there is an index already")));
+    assert!(again.is_err_and(|error| error.contains("already contains an index")));
     let mut writer = IndexWriter::open(dir.path(), how()).expect("opened");
     let long = writer.put(&"x".repeat(70_000), &SparseVector::default()).map_err(message);
-    assert!(long.is_err_and(|error| error.contains("has 70000 bytes; at most 65535")));
+    assert!(long.is_err_and(|error| error.contains("an id of 70000 bytes; at most 65535")));
     let path = dir.path().join("index.json");
     let text = std::fs::read_to_string(&path).expect("read");
     let error = text.replace("\"m\"", "\"n\"");
     std::fs::write(&path, error).expect("written");
     assert!(open(dir.path()).is_err_and(|error| error.contains("its checksum differs")));
-    // A head of the first version has no checksum.
+    // A head that an early version of the program wrote has no checksum.
     let (text, _) = text.rsplit_once(",\n  \"checksum\"").expect("a checksum");
     let text = format!("{text}\n}}\n");
     for (from, to, want) in [
         ("\"version\": 1", "\"version\": 9", "this program reads"),
-        ("\"generation\": 1", "\"generation\": -1", "it is no head of an index"),
-        ("\"segments\": []", "\"segments\": [{\"file\":\"../x\",\"documents\":1}]", "no file name"),
+        ("\"generation\": 1", "\"generation\": -1", "does not describe an index"),
+        (
+            "\"segments\": []",
+            "\"segments\": [{\"file\":\"../x\",\"documents\":1}]",
+            "not a plain file name",
+        ),
     ] {
         assert!(text.contains(from), "{text}");
         std::fs::write(&path, text.replace(from, to)).expect("written");
@@ -442,8 +449,9 @@ fn errors_say_what_to_do() {
     }
 }
 
-/// Indexes of version 1 as they were written at first, with a deleted document: read for good.
-/// (`index build --weights …` of data/toy-beir/corpus.jsonl by models/demo, then `index delete … d3`.)
+/// Checks that indexes of version 1, as the first release of the format wrote them, stay readable.
+/// They were made by `index build --weights …` of data/toy-beir/corpus.jsonl with models/demo, and
+/// then `index delete … d3`.
 #[test]
 fn reads_indexes_of_version_1() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/index-v1");
@@ -465,7 +473,7 @@ fn reads_indexes_of_version_1() {
     }
 }
 
-/// An index in memory gives what the folder gives, deleted documents left out.
+/// Checks that an index in memory gives the same results as its folder, without deleted documents.
 #[test]
 fn memory_is_searched_as_the_folder() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! The tests of this crate's public surface.
+//! Tests of the crate's public interface, in one binary.
 
 mod changes;
 mod index;

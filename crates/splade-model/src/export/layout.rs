@@ -5,9 +5,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 use splade_nn::{Pooling, Saturation};
 
-use super::{QUERY_MODEL, QUERY_TABLE, QueryTower};
+use super::model::QueryTower;
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder};
+
+/// The name that light-splade gives the folder of a query encoder.
+pub(super) const QUERY_MODEL: &str = "query_model";
+/// The name that sentence-transformers gives the folder of a query table.
+pub(super) const QUERY_TABLE: &str = "query_0_SparseStaticEmbedding";
 
 const TRANSFORMER: &str = "sentence_transformers.sparse_encoder.models.MLMTransformer";
 const POOLING: &str = "sentence_transformers.sparse_encoder.models.SpladePooling";

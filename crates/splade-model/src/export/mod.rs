@@ -7,6 +7,7 @@
 //! in `query_0_SparseStaticEmbedding`. sentence-transformers finds both through its Router, in
 //! which the module of the documents has the empty name and so refers to the top of the folder.
 
+mod model;
 mod readers;
 mod layout;
 mod tower;
@@ -14,21 +15,16 @@ mod onnx;
 
 use std::path::{Path, PathBuf};
 
-use splade_nn::{Pooling, Saturation};
-
 use crate::arch::ArchitectureConfig;
 use crate::config::read_json;
 use crate::encoder::{Encoder, EncoderOptions, Side};
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder};
 use crate::weights::FloatType;
+use layout::{QUERY_MODEL, QUERY_TABLE};
+pub use model::{ExportedModel, QueryTower};
 pub use onnx::OnnxOutput;
 pub use readers::Reader;
-
-/// The name that light-splade gives the folder of a query encoder.
-const QUERY_MODEL: &str = "query_model";
-/// The name that sentence-transformers gives the folder of a query table.
-const QUERY_TABLE: &str = "query_0_SparseStaticEmbedding";
 
 /// Settings of [`export_model`].
 #[derive(Debug, Clone, Default)]
@@ -41,46 +37,6 @@ pub struct ExportOptions {
     /// compiled dictionary or a packed file.
     pub mecab_dicdir: Option<PathBuf>,
     /// The output of the `model.onnx` that is written for each encoder. `None` means no such file.
-    pub onnx: Option<OnnxOutput>,
-}
-
-/// The method by which queries become vectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QueryTower {
-    /// Queries use the encoder of the documents.
-    Shared,
-    /// Queries have a separate model.
-    Model,
-    /// Queries use a table of weights.
-    Table,
-}
-
-/// The properties of an exported model.
-#[derive(Debug, Clone)]
-pub struct ExportedModel {
-    /// The architecture of the document encoder.
-    pub architecture: ArchitectureConfig,
-    /// The `model_type` in the config of the document encoder.
-    pub model_type: String,
-    /// Whether the tokenizer is a `BertJapaneseTokenizer`.
-    pub japanese: bool,
-    /// Whether the folder has a `tokenizer.json`.
-    pub tokenizer_json: bool,
-    /// The pooling and the saturation of the document encoder.
-    pub head: (Pooling, Saturation),
-    /// The type of the weights.
-    pub dtype: FloatType,
-    /// The longest document in tokens.
-    pub max_length: usize,
-    /// The number of terms in the vocabulary.
-    pub vocab: usize,
-    /// The number of parameters of the document encoder.
-    pub parameters: u64,
-    /// The method by which queries become vectors.
-    pub query: QueryTower,
-    /// The prompts of queries and documents, in this order.
-    pub prompts: [String; 2],
-    /// The output of `model.onnx`, if the file was written.
     pub onnx: Option<OnnxOutput>,
 }
 

@@ -2,7 +2,8 @@
 
 use splade_nn::{Pooling, Saturation};
 
-use super::{ExportedModel, OnnxOutput, QueryTower};
+use super::model::{ExportedModel, QueryTower};
+use super::onnx::OnnxOutput;
 
 /// A library and whether it can load an exported folder.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use ring::digest::{Context, SHA256};
 
-use super::HubProgress;
 use super::cache::RepoCache;
 use super::client::{Client, Remote};
+use super::progress::HubProgress;
 use crate::error::ModelError;
 
 /// The number of bytes that are read at a time.

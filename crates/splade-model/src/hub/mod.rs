@@ -16,6 +16,7 @@ mod download;
 mod files;
 mod name;
 mod options;
+mod progress;
 #[cfg(feature = "hub")]
 mod upload;
 
@@ -24,17 +25,7 @@ use std::path::{Path, PathBuf};
 use crate::error::ModelError;
 use name::{Kind, RepoName};
 pub use options::HubOptions;
-
-/// The progress of the download or the upload of one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HubProgress<'a> {
-    /// The path of the file in the repository.
-    pub file: &'a str,
-    /// The number of bytes that have been received or sent.
-    pub bytes: u64,
-    /// The size of the file in bytes.
-    pub total: u64,
-}
+pub use progress::HubProgress;
 
 /// Returns the folder of a model: `name` itself if it is a folder, or else the folder in the cache
 /// of the hub model `org/name[@revision]`, with all files that the model needs.

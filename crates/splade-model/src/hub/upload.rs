@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use ureq::Body;
 use ureq::http::Response;
 
-use super::HubProgress;
 use super::client::{Client, LFS};
 use super::name::RepoName;
+use super::progress::HubProgress;
 use crate::error::ModelError;
 
 /// The number of bytes at the start of a file that the hub uses to classify it.

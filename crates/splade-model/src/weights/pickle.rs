@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::Dtype;
+use super::tensor::Dtype;
 
 /// The limit for the number of values on the stack. A state dict is written in pieces of a thousand
 /// tensors.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use splade_text::ModelFile;
 
-use super::{Dtype, Tensor, elements};
+use super::tensor::{Dtype, Tensor, elements};
 use crate::error::ModelError;
 
 /// The limit for the size of a header in bytes. No model has a larger one.

@@ -2,7 +2,7 @@
 
 use splade_text::ModelFile;
 
-use super::Dtype;
+use super::tensor::Dtype;
 
 /// The position and the strides of a tensor's numbers in a file.
 pub(super) struct Strided<'a> {

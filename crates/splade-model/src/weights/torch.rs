@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use splade_text::ModelFile;
 
 use super::pickle::{self, u32_at};
-use super::{Tensor, elements};
+use super::tensor::{Tensor, elements};
 
 /// The limit for the size of a pickle in bytes. One tensor takes about 200 bytes, so no state dict
 /// is larger.

@@ -1,13 +1,14 @@
-//! Files of vectors: Parquet, NDJSON, and folders of either in shards.
+//! Files of vectors: Parquet files, NDJSON files, and folders of shards in either form.
 //!
 //! | form | row | weights |
 //! |---|---|---|
-//! | `.parquet` ([`ParquetWriter`]) | `id`, `indices`, `values` | exact f32 |
-//! | `.ndjson`, `.jsonl`, also `.gz` or `.zst` ([`NdjsonWriter`]) | `{"id": …, "vector": {key: weight…}}` | rounded to decimals |
-//! | a folder ([`ShardedWriter`]) | shards of one form and `manifest.json` | as its form |
+//! | `.parquet` | `id`, `indices`, `values` | exact f32 |
+//! | `.ndjson`, `.jsonl` | `{"id": …, "vector": {key: weight…}}` | rounded to decimals |
+//! | a folder with `manifest.json` | as in its shards | as in its shards |
 //!
-//! [`VectorReader`] reads all of them. `docs/formats.md` is the specification. [`ParquetTexts`] reads
-//! texts.
+//! [`ParquetWriter`], [`NdjsonWriter`] and [`ShardedWriter`] write these forms, and
+//! [`VectorReader`] reads all of them; NDJSON may be compressed as `.gz` or `.zst`. The
+//! specification is `docs/formats.md`. [`ParquetTexts`] reads texts.
 
 #[cfg(feature = "files")]
 mod ndjson;
@@ -36,7 +37,7 @@ pub use shard_spec::ShardSpec;
 #[cfg(feature = "files")]
 pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, difference};
 pub use splade_io::{FileError, Lines, open_text};
-// The program and splade-train still call these; splade-io's `NewFile` takes their place.
+// The program and splade-train still call these functions. New code uses `NewFile` of splade-io.
 #[doc(hidden)]
 pub use text::{aside, sync_and_rename};
 #[cfg(feature = "files")]
@@ -51,22 +52,22 @@ use crate::SparseVector;
 pub struct VectorRow {
     /// The id of the text.
     pub id: String,
-    /// Its vector.
+    /// The vector of the text.
     pub vector: SparseVector,
 }
 
-/// A file of rows that is being written.
+/// A writer of rows to a file or a folder.
 #[cfg(feature = "files")]
 pub trait RowWriter {
-    /// Appends a row.
+    /// Appends the row of a text with this id and vector.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Returns an error if the row cannot be written or the format cannot hold it.
     fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError>;
 
-    /// Completes the file; without this it is no file of its form.
+    /// Completes the file. It is not valid in its format before.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Returns an error if the file cannot be written.
     fn finish(self: Box<Self>) -> Result<(), FileError>;
 }

@@ -1,4 +1,4 @@
-//! NDJSON rows `{"id": …, "vector": {key: weight…}}`, weights descending.
+//! NDJSON rows `{"id": …, "vector": {key: weight…}}`, written in descending order of weights.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,11 +9,11 @@ use super::{RowWriter, VectorRow};
 use crate::{SparseVector, TermId};
 use splade_io::FileError;
 
-/// How rows look.
+/// The format of the keys and weights of rows.
 pub struct RowFormat {
-    /// The JSON string of every term's key, quotes included; others are their ids.
+    /// The keys of the terms as JSON strings with quotes. A term beyond the end has its id as key.
     keys: Vec<String>,
-    /// Decimals of the weights, rounded; a weight that rounds to zero is left out.
+    /// The number of decimals of weights. A weight that rounds to zero is omitted.
     decimals: u8,
 }
 
@@ -25,16 +25,17 @@ impl std::fmt::Debug for RowFormat {
 }
 
 impl RowFormat {
-    /// Rows whose keys are tokens, given by their ids.
+    /// Returns the format of rows whose keys are tokens, given in the order of their ids.
     pub fn tokens(tokens: impl Iterator<Item = String>, decimals: u8) -> Self {
         Self { keys: tokens.map(|token| Value::from(token).to_string()).collect(), decimals }
     }
 
-    /// Rows whose keys are the ids of terms.
+    /// Returns the format of rows whose keys are the ids of terms.
     pub fn ids(decimals: u8) -> Self {
         Self { keys: Vec::new(), decimals }
     }
 
+    /// Appends the key of a term as a JSON string.
     fn push_key(&self, term: TermId, out: &mut Vec<u8>) {
         match self.keys.get(term.0 as usize) {
             Some(key) => out.extend_from_slice(key.as_bytes()),
@@ -43,7 +44,8 @@ impl RowFormat {
     }
 }
 
-/// Appends a row and a line end; weights descend, ties by term.
+/// Appends a row and a line end. Weights are in descending order, and equal weights in ascending
+/// order of terms.
 pub fn push_row(out: &mut Vec<u8>, id: &str, vector: &SparseVector, format: &RowFormat) {
     out.extend_from_slice(b"{\"id\":");
     out.extend_from_slice(Value::from(id).to_string().as_bytes());
@@ -68,10 +70,11 @@ pub fn push_row(out: &mut Vec<u8>, id: &str, vector: &SparseVector, format: &Row
     out.extend_from_slice(b"}}\n");
 }
 
-/// Reads a row; `term` gives the term of a key.
+/// Parses a row. `term` maps a key to its term.
 ///
 /// # Errors
-/// A message, if the line is no row or a key no term.
+/// Returns a message if the line is not a row, if `term` does not know a key, or if the weights do
+/// not form a vector.
 pub fn parse_row(line: &str, term: &dyn Fn(&str) -> Option<TermId>) -> Result<VectorRow, String> {
     let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let id = match &value["id"] {
@@ -90,11 +93,12 @@ pub fn parse_row(line: &str, term: &dyn Fn(&str) -> Option<TermId>) -> Result<Ve
     Ok(VectorRow { id, vector })
 }
 
-/// Rows to a file or a stream.
+/// A writer of NDJSON rows to a file or a stream.
 pub struct NdjsonWriter<'a, W: Write> {
     path: PathBuf,
     writer: W,
     format: &'a RowFormat,
+    /// The buffer for one row.
     row: Vec<u8>,
 }
 
@@ -105,7 +109,7 @@ impl<W: Write> std::fmt::Debug for NdjsonWriter<'_, W> {
 }
 
 impl<'a, W: Write> NdjsonWriter<'a, W> {
-    /// Writes to `writer`, which is buffered already; `path` names it in messages.
+    /// Makes a writer of rows to `writer`, which should be buffered. `path` names it in messages.
     pub fn new(path: PathBuf, writer: W, format: &'a RowFormat) -> Self {
         Self { path, writer, format, row: Vec::new() }
     }
@@ -177,7 +181,7 @@ mod tests {
             prop_assert_eq!(row.id, id);
             prop_assert_eq!(row.vector.terms(), vector.terms());
             for (got, want) in row.vector.weights().iter().zip(vector.weights()) {
-                // Nine decimals of a weight above 1e-4, then the rounding to f32.
+                // The error is that of nine decimals and that of the rounding to f32.
                 prop_assert!((got - want).abs() <= 1e-9 + want * 6e-8);
             }
         }

@@ -1,9 +1,10 @@
-//! Parquet files of vectors, without Arrow.
+//! Parquet files of vectors, read and written without Arrow.
 //!
-//! Written: `id` (string), `indices` (list of uint32, ascending), `values` (list of float), nothing
-//! null; plain and dictionary encodings in zstd pages, which every reader knows. Read: the same
-//! three columns among any others, the id also `docid`, `doc_id` or `_id`, of strings or integers;
-//! lists of any nesting that Parquet's writers use, of 32 or 64 bits, in any order of terms.
+//! A written file has the required columns `id` (string), `indices` (list of uint32, ascending) and
+//! `values` (list of float), with plain and dictionary encodings in zstd pages, which all common
+//! readers support. A file that is read may have other columns too. The id may also be called
+//! `docid`, `doc_id` or `_id`, and may be a string or an integer. The lists may have any nesting
+//! that Parquet writers use, numbers of 32 or 64 bits, and terms in any order.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -25,20 +26,20 @@ use super::{RowWriter, VectorRow, parquet_file};
 use crate::{SparseVector, TermId};
 use splade_io::FileError;
 
-/// Terms after which a row group ends: 8 MB of numbers.
+/// The number of terms at which a row group ends. Their ids and weights take 8 MB.
 const GROUP_TERMS: usize = 1 << 20;
-/// Rows after which a row group ends, whatever their terms.
+/// The number of rows at which a row group ends, independent of their terms.
 const GROUP_ROWS: usize = 1 << 16;
 
-/// A Parquet file of vectors that is being written.
+/// A writer of vectors to a Parquet file.
 pub struct ParquetWriter<W: Write + Send> {
     path: PathBuf,
     file: SerializedFileWriter<W>,
     group: Group,
 }
 
-/// The rows of a row group as columns. A list's first element has repetition 0, its others 1; an
-/// empty list is one level of definition 0.
+/// The rows of a row group as columns. The first element of a list has repetition level 0, and the
+/// others have 1. An empty list has one entry with definition level 0.
 #[derive(Default)]
 struct Group {
     ids: Vec<ByteArray>,
@@ -55,10 +56,10 @@ impl<W: Write + Send> std::fmt::Debug for ParquetWriter<W> {
 }
 
 impl ParquetWriter<BufWriter<File>> {
-    /// Creates a file. `about` are pairs of key and value for its footer.
+    /// Creates a file. `about` is a list of keys and values for the metadata in its footer.
     ///
     /// # Errors
-    /// If it cannot be created.
+    /// Returns an error if the file cannot be created.
     pub fn create(path: &Path, about: &[(&str, &str)]) -> Result<Self, FileError> {
         let file = File::create(path).map_err(FileError::io("write", path))?;
         Self::new(path.to_path_buf(), BufWriter::new(file), about)
@@ -66,10 +67,11 @@ impl ParquetWriter<BufWriter<File>> {
 }
 
 impl<W: Write + Send> ParquetWriter<W> {
-    /// Writes to `writer`; `path` names it in messages.
+    /// Makes a writer of a Parquet file to `writer`. `path` names it in messages, and `about` is a
+    /// list of keys and values for the metadata in the footer.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// Returns an error if the beginning of the file cannot be written.
     pub fn new(path: PathBuf, writer: W, about: &[(&str, &str)]) -> Result<Self, FileError> {
         let about: Vec<KeyValue> =
             about.iter().map(|(k, v)| KeyValue::new((*k).to_owned(), (*v).to_owned())).collect();
@@ -77,7 +79,7 @@ impl<W: Write + Send> ParquetWriter<W> {
             let properties = WriterProperties::builder()
                 .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
                 .set_dictionary_enabled(false)
-                // There are far fewer terms than postings.
+                // A dictionary saves space, because there are far fewer terms than postings.
                 .set_column_dictionary_enabled(column("indices"), true)
                 .set_key_value_metadata(Some(about));
             SerializedFileWriter::new(writer, Arc::new(schema()?), Arc::new(properties.build()))
@@ -86,6 +88,7 @@ impl<W: Write + Send> ParquetWriter<W> {
         Ok(Self { path, file, group: Group::default() })
     }
 
+    /// Writes the collected rows as a row group.
     fn end_group(&mut self) -> Result<(), FileError> {
         let group = std::mem::take(&mut self.group);
         if group.ids.is_empty() {
@@ -121,7 +124,7 @@ impl<W: Write + Send> RowWriter for ParquetWriter<W> {
     fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
         let group = &mut self.group;
         group.ids.push(ByteArray::from(id.as_bytes().to_vec()));
-        // Parquet keeps unsigned numbers in signed ones of the same bits.
+        // Parquet stores an unsigned number as the signed number with the same bits.
         group.indices.extend(vector.terms().iter().map(|term| term.0 as i32));
         group.values.extend_from_slice(vector.weights());
         let levels = vector.len().max(1);
@@ -143,7 +146,7 @@ impl<W: Write + Send> RowWriter for ParquetWriter<W> {
     }
 }
 
-/// `id`, `indices` and `values`, all required.
+/// Returns the schema with the required columns `id`, `indices` and `values`.
 fn schema() -> Result<Type, ParquetError> {
     let list = |name: &str, element: PhysicalType, converted: ConvertedType| {
         let element = Type::primitive_type_builder("element", element)
@@ -172,17 +175,18 @@ fn schema() -> Result<Type, ParquetError> {
     Type::group_type_builder("vectors").with_fields(fields).build()
 }
 
-/// The leaf of a list column as this module writes it.
+/// Returns the path of the elements of a list column in the schema that this module writes.
 fn column(name: &str) -> ColumnPath {
     ColumnPath::new([name, "list", "element"].map(str::to_owned).to_vec())
 }
 
-/// Rows of a Parquet file, a row group at a time.
+/// A reader of the vectors of a Parquet file, one row group at a time.
 pub struct ParquetReader {
     path: PathBuf,
     file: SerializedFileReader<File>,
-    /// Places of the columns of ids, terms and weights.
+    /// The indices of the columns of ids, terms and weights in the schema.
     columns: [usize; 3],
+    /// The index of the next row group.
     group: usize,
 }
 
@@ -193,10 +197,10 @@ impl std::fmt::Debug for ParquetReader {
 }
 
 impl ParquetReader {
-    /// Opens a file and looks for its columns.
+    /// Opens a file and finds its columns.
     ///
     /// # Errors
-    /// If it is no Parquet file, or has not the columns.
+    /// Returns an error if the file is not a valid Parquet file, or if a column is missing.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let file = parquet_file::open(path)?;
         let schema = file.metadata().file_metadata().schema_descr_ptr();
@@ -216,17 +220,18 @@ impl ParquetReader {
         Ok(Self { path: path.to_path_buf(), file, columns, group: 0 })
     }
 
-    /// What the file's writer put under a key of the footer.
+    /// Returns the value of a key in the metadata of the file's footer.
     pub fn about(&self, key: &str) -> Option<&str> {
         let pairs = self.file.metadata().file_metadata().key_value_metadata()?;
         pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
     }
 
-    /// The number of rows of the file.
+    /// Returns the number of rows of the file.
     pub fn rows(&self) -> usize {
         usize::try_from(self.file.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
+    /// Reads the columns of the next row group.
     fn read_group(&self) -> Result<Columns, ParquetError> {
         let group = self.file.get_row_group(self.group)?;
         let [ids, indices, values] = self.columns;
@@ -237,10 +242,10 @@ impl ParquetReader {
         })
     }
 
-    /// The rows of the next row group; none at the end.
+    /// Reads the rows of the next row group, or returns `None` at the end of the file.
     ///
     /// # Errors
-    /// If the file is damaged, or a row no vector.
+    /// Returns an error if the file is damaged, or if a row is not a valid vector.
     pub fn next_group(&mut self) -> Result<Option<Vec<VectorRow>>, FileError> {
         if self.group >= self.file.num_row_groups() {
             return Ok(None);
@@ -275,20 +280,21 @@ impl ParquetReader {
     }
 }
 
-/// The columns of a row group, a row each.
+/// The columns of a row group, each with one element per row.
 struct Columns {
     ids: Vec<String>,
     indices: Vec<Vec<u32>>,
     values: Vec<Vec<f32>>,
 }
 
-/// A column's values, and the levels of its rows.
+/// The values of a column, and its definition and repetition levels.
 struct Column<T> {
     values: Vec<T>,
     definition: Vec<i16>,
     repetition: Vec<i16>,
 }
 
+/// Reads the values and levels of a column; fewer than `rows` rows if the column ends before.
 fn read_column<T: DataType>(
     mut reader: ColumnReaderImpl<T>,
     rows: usize,
@@ -307,10 +313,12 @@ fn read_column<T: DataType>(
     Ok(column)
 }
 
+/// Returns the number of rows of a row group.
 fn group_rows(group: &dyn RowGroupReader) -> usize {
     usize::try_from(group.metadata().num_rows()).unwrap_or(0)
 }
 
+/// Reads the column of ids; integers become their decimals.
 fn read_ids(group: &dyn RowGroupReader, at: usize) -> Result<Vec<String>, ParquetError> {
     let rows = group_rows(group);
     let text = |bytes: &ByteArray| match std::str::from_utf8(bytes.data()) {
@@ -327,16 +335,20 @@ fn read_ids(group: &dyn RowGroupReader, at: usize) -> Result<Vec<String>, Parque
         ColumnReader::Int64ColumnReader(reader) => {
             read_column(reader, rows)?.values.iter().map(i64::to_string).collect()
         }
-        _ => return Err(ParquetError::General("ids are neither texts nor integers".to_owned())),
+        _ => {
+            return Err(ParquetError::General(
+                "the ids are neither strings nor integers".to_owned(),
+            ));
+        }
     };
-    // A null has no value, so that rows would be given ids of others.
+    // A null has no value, so the following rows would get the ids of others.
     match ids.len() == rows {
         true => Ok(ids),
         false => Err(ParquetError::General("a row has no id".to_owned())),
     }
 }
 
-/// Numbers of a column as Parquet keeps them.
+/// The numbers of a column in their type in the file.
 enum Numbers {
     I32(Vec<i32>),
     I64(Vec<i64>),
@@ -345,7 +357,8 @@ enum Numbers {
 }
 
 impl Numbers {
-    /// Terms, if they are integers of 32 bits without sign.
+    /// Converts the numbers to u32, or returns `None` if they are not integers of this range.
+    /// Integers of 32 bits are taken as unsigned.
     fn u32s(self) -> Option<Vec<u32>> {
         match self {
             Self::I32(numbers) => Some(numbers.into_iter().map(|number| number as u32).collect()),
@@ -354,6 +367,7 @@ impl Numbers {
         }
     }
 
+    /// Converts the numbers to f32, or returns `None` if they are integers.
     fn f32s(self) -> Option<Vec<f32>> {
         match self {
             Self::F32(numbers) => Some(numbers),
@@ -363,7 +377,7 @@ impl Numbers {
     }
 }
 
-/// The lists of a column, one a row; null and empty lists are empty.
+/// Reads the lists of a column, one per row. A null is read as an empty list.
 fn read_lists<T: Copy>(
     group: &dyn RowGroupReader,
     at: usize,
@@ -385,13 +399,19 @@ fn read_lists<T: Copy>(
             split(read_column::<FloatType>(r, rows)?, Numbers::F32)
         }
         ColumnReader::DoubleColumnReader(r) => split(read_column(r, rows)?, Numbers::F64),
-        _ => return Err(ParquetError::General("a list is not of numbers".to_owned())),
+        _ => {
+            return Err(ParquetError::General("the elements of a list are not numbers".to_owned()));
+        }
     };
-    let wrong = || ParquetError::General("a list has numbers of a wrong kind".to_owned());
+    let wrong = || {
+        ParquetError::General(
+            "the numbers of a list are out of range or of the wrong type".to_owned(),
+        )
+    };
     let mut numbers = convert(numbers).ok_or_else(wrong)?.into_iter();
     let present = group.metadata().column(at).column_descr().max_def_level();
     if definition.len() != repetition.len() {
-        return Err(ParquetError::General("a column is no list".to_owned()));
+        return Err(ParquetError::General("a column does not contain lists".to_owned()));
     }
     let mut lists: Vec<Vec<T>> = Vec::new();
     for (definition, repetition) in definition.into_iter().zip(repetition) {

@@ -1,5 +1,5 @@
-//! Opening Parquet files and their columns, which may be damaged: the library panics where a page or
-//! the metadata says what cannot be, so that this is looked for first.
+//! Functions that open Parquet files and their columns safely. The Parquet library panics if the
+//! metadata or a page of a damaged file is inconsistent, so both are checked before it uses them.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,10 +13,11 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 
 use splade_io::FileError;
 
-/// The first bytes of every file, before which no column can begin.
+/// The length of the magic bytes at the start of every file, which is the lowest offset of a
+/// column.
 const MAGIC: u64 = 4;
 
-/// Opens a file and checks that all columns lie inside of it, which the library takes for granted.
+/// Opens a file and checks that all columns lie inside it, which the library does not check.
 pub(super) fn open(path: &Path) -> Result<SerializedFileReader<File>, FileError> {
     let file = File::open(path).map_err(FileError::io("open", path))?;
     let length = file.metadata().map_err(FileError::io("open", path))?.len();
@@ -27,7 +28,8 @@ pub(super) fn open(path: &Path) -> Result<SerializedFileReader<File>, FileError>
     }
 }
 
-/// Says which number of the metadata cannot be true.
+/// Returns a description of the first inconsistency in the metadata of a file with this length in
+/// bytes, or `None` if there is none.
 fn find_damage(metadata: &ParquetMetaData, length: u64) -> Option<String> {
     let columns = metadata.file_metadata().schema_descr().num_columns();
     for (at, group) in metadata.row_groups().iter().enumerate() {
@@ -40,13 +42,13 @@ fn find_damage(metadata: &ParquetMetaData, length: u64) -> Option<String> {
         }
         if let Some(column) = group.columns().iter().find(|column| !is_inside(column, length)) {
             let name = column.column_path().string();
-            return Some(format!("column {name} of row group {at} lies outside of the file"));
+            return Some(format!("column {name} of row group {at} lies outside the file"));
         }
     }
     None
 }
 
-/// Whether the pages of a column can be where the metadata says.
+/// Returns whether the pages of a column lie inside the file, according to the metadata.
 fn is_inside(column: &ColumnChunkMetaData, length: u64) -> bool {
     let data = column.data_page_offset();
     let start = column.dictionary_page_offset().unwrap_or(data);
@@ -56,19 +58,19 @@ fn is_inside(column: &ColumnChunkMetaData, length: u64) -> bool {
     fits && start >= MAGIC && data >= MAGIC as i64 && column.num_values() >= 0
 }
 
-/// Runs what decodes pages of the file at `path`. The library panics where the values of a page are
-/// cut off, which only decoding can find out; that is an error, too.
+/// Runs a function that decodes pages of the file at `path`. The library panics if the values of a
+/// page are cut off, which only decoding reveals; this function turns such a panic into an error.
 pub(super) fn decode<T>(
     path: &Path,
     decode: impl FnOnce() -> Result<T, ParquetError>,
 ) -> Result<T, FileError> {
-    // Readers of a file that is damaged are not used again.
+    // The readers of a damaged file are not used again, so their state after a panic is irrelevant.
     let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
     let cut_off = |_| Err(ParquetError::General("the values of a page are damaged".to_owned()));
     decoded.unwrap_or_else(cut_off).map_err(FileError::format(path))
 }
 
-/// A reader of the column at a place of a row group.
+/// Returns a reader of the column with index `at` in a row group.
 pub(super) fn column(group: &dyn RowGroupReader, at: usize) -> Result<ColumnReader, ParquetError> {
     let descriptor = group.metadata().column(at).column_descr_ptr();
     let pages = group.get_column_page_reader(at)?;
@@ -77,18 +79,19 @@ pub(super) fn column(group: &dyn RowGroupReader, at: usize) -> Result<ColumnRead
     Ok(get_column_reader(descriptor, Box::new(pages)))
 }
 
-/// Pages of a column that can be decoded.
+/// A reader of the pages of a column that checks each page before it is decoded.
 struct CheckedPages {
     pages: Box<dyn PageReader>,
-    /// The largest level of repetition and of definition.
+    /// The maximum repetition level and the maximum definition level.
     levels: [i16; 2],
     /// Whether the dictionary has been read.
     has_dictionary: bool,
 }
 
 impl CheckedPages {
+    /// Returns an error if decoding the page would panic.
     fn check(&mut self, page: &Page) -> Result<(), ParquetError> {
-        #[expect(deprecated, reason = "files of old writers have it")]
+        #[expect(deprecated, reason = "old writers use this encoding")]
         let is_of_levels = |encoding| matches!(encoding, Encoding::RLE | Encoding::BIT_PACKED);
         let damage = match page {
             Page::DictionaryPage { .. } if self.has_dictionary => "a column has two dictionaries",
@@ -120,8 +123,8 @@ impl CheckedPages {
         Err(ParquetError::General(damage.to_owned()))
     }
 
-    /// Whether the levels before the values of a page of version 1 are inside of it: behind their
-    /// length in 4 bytes, or of a fixed number of bits.
+    /// Returns whether the levels before the values of a version 1 page lie inside the page. The
+    /// levels have either a length in the 4 bytes before them or a fixed number of bits each.
     fn levels_fit(&self, page: &[u8], values: u32, encodings: [Encoding; 2]) -> bool {
         let mut rest = page;
         for (most, encoding) in self.levels.into_iter().zip(encodings).filter(|(m, _)| *m > 0) {

@@ -1,4 +1,4 @@
-//! Rows of vectors out of files of any form.
+//! A reader of vectors from files and folders in every supported form.
 
 use std::path::{Path, PathBuf};
 
@@ -10,17 +10,20 @@ use super::shards::{MANIFEST, Manifest};
 use crate::TermId;
 use splade_io::{FileError, Lines};
 
-/// Gives the term of a key of NDJSON rows.
+/// A function that maps a key of an NDJSON row to its term.
 type TermOf<'a> = dyn Fn(&str) -> Option<TermId> + 'a;
 
-/// Rows of vectors, in the order of the files.
+/// An iterator over the rows of vectors in one or more files, in the order of the files.
 pub struct VectorReader<'a> {
     files: std::vec::IntoIter<PathBuf>,
+    /// The file that is being read, if any.
     open: Option<Open>,
+    /// The remaining rows of the current row group.
     group: std::vec::IntoIter<VectorRow>,
     term: &'a TermOf<'a>,
 }
 
+/// An open file of vectors.
 enum Open {
     Parquet(ParquetReader),
     Ndjson(Lines),
@@ -33,11 +36,13 @@ impl std::fmt::Debug for VectorReader<'_> {
 }
 
 impl<'a> VectorReader<'a> {
-    /// Reads files and folders of vectors one after another. `term` gives the term of a key of
-    /// NDJSON rows, by a model's vocabulary or by [`VectorReader::id`].
+    /// Makes a reader of files and folders of vectors, which are read one after another. `term`
+    /// maps a key of an NDJSON row to its term, for example [`VectorReader::id`] or a lookup in the
+    /// vocabulary of a model.
     ///
     /// # Errors
-    /// If a path is missing, or a folder has no vectors or not all of them yet.
+    /// Returns an error if a path does not exist or has an unknown form, or if a folder contains no
+    /// vectors or an incomplete set of them.
     pub fn open(paths: &[PathBuf], term: &'a TermOf<'a>) -> Result<Self, FileError> {
         let mut files = Vec::new();
         for path in paths {
@@ -47,11 +52,12 @@ impl<'a> VectorReader<'a> {
         Ok(Self { files: files.into_iter(), open: None, group, term })
     }
 
-    /// The term of a key that is its id.
+    /// Parses a key that is the id of a term.
     pub fn id(key: &str) -> Option<TermId> {
         key.parse().ok().map(TermId)
     }
 
+    /// Reads the next row, or returns `None` at the end of the last file.
     fn next_row(&mut self) -> Result<Option<VectorRow>, FileError> {
         loop {
             if let Some(row) = self.group.next() {
@@ -91,14 +97,17 @@ impl Iterator for VectorReader<'_> {
     }
 }
 
+/// Returns whether a file has the extension of Parquet files.
 fn is_parquet(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "parquet")
 }
 
-/// The files behind a path: itself, the shards of its manifest, or the files of a folder by name.
+/// Returns the files of vectors at a path. A file stands for itself. A folder with a manifest has
+/// its shards, and any other folder has its files of vectors in the order of their names.
 ///
 /// # Errors
-/// If there is nothing, the name is of no form that is read, or shards are missing.
+/// Returns an error if the path does not exist, if a file has an unknown form, or if a folder
+/// contains no vectors or an incomplete set of them.
 pub fn vector_files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     let known = |path: &Path| {
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());

@@ -1,36 +1,38 @@
-//! A corpus that several processes encode, each every n-th row of it into a shard of its own.
+//! The share of a corpus that one of several processes encodes with `--shard`: every n-th row.
 //!
-//! Which rows are in which file follows from the file's name alone, so that whatever drives the
-//! processes may repeat any of them.
+//! The rows of a file follow from its name alone, so each process can be repeated independently of
+//! the others.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use splade_io::FileError;
 
-/// Which rows of a corpus a process encodes (`--shard 0/8`): those whose number, counted from 0,
-/// leaves `index` when it is divided by `of`.
+/// The rows of a corpus that a process encodes, given as `--shard 0/8`: those whose number, counted
+/// from 0, has the remainder `index` when divided by `of`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardSpec {
+    /// The index of the shard, below `of`.
     index: u64,
+    /// The number of shards, from 1 to [`MOST`].
     of: u64,
 }
 
-/// The largest number of shards; their names have five digits.
+/// The largest number of shards, because file names have five digits for it.
 const MOST: u64 = 99_999;
 
 impl ShardSpec {
-    /// The name of the shard's Parquet file.
+    /// Returns the name of the shard's Parquet file.
     pub fn file_name(&self) -> String {
         format!("vectors-{:05}-of-{:05}.parquet", self.index, self.of)
     }
 
-    /// Whether a row belongs to the shard.
+    /// Returns whether a row, counted from 0, belongs to the shard.
     pub fn has(&self, row: u64) -> bool {
         row % self.of == self.index
     }
 
-    /// The shard that a file is, by its name.
+    /// Parses the name of a shard's file. Returns `None` for any other name.
     fn of_file(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         let (index, of) =
@@ -45,7 +47,7 @@ impl std::fmt::Display for ShardSpec {
     }
 }
 
-/// `i/n`, from `0/n`.
+/// Parses `i/n`, where `i` counts from 0.
 impl FromStr for ShardSpec {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
@@ -53,21 +55,21 @@ impl FromStr for ShardSpec {
         let numbers = numbers.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
         match numbers {
             Some((index, of)) if index < of && of <= MOST => Ok(Self { index, of }),
-            Some((_, of)) if of > MOST => Err(format!("there are at most {MOST} parts")),
+            Some((_, of)) if of > MOST => Err(format!("at most {MOST} shards are possible")),
             Some((_, of)) if of > 0 => {
-                Err(format!("the parts of {of} are 0/{of} to {}/{of}", of - 1))
+                Err(format!("the shards of {of} are 0/{of} to {}/{of}", of - 1))
             }
             _ => Err("i/n is expected, such as 0/8 to 7/8".to_owned()),
         }
     }
 }
 
-/// Checks that the shards of a folder are all there, and of one division.
+/// Checks that a folder has all shards of one division, or none.
 pub(super) fn check_shards(dir: &Path, files: &[PathBuf]) -> Result<(), FileError> {
     let shards: Vec<ShardSpec> = files.iter().filter_map(|file| ShardSpec::of_file(file)).collect();
     let Some(ShardSpec { of, .. }) = shards.first() else { return Ok(()) };
     if let Some(other) = shards.iter().find(|shard| shard.of != *of) {
-        let message = format!("it holds parts of {of} and of {} together", other.of);
+        let message = format!("the folder mixes shards of {of} and of {}", other.of);
         return Err(FileError::form(dir, message));
     }
     let missing = (0..*of).find(|index| !shards.iter().any(|shard| shard.index == *index));

@@ -1,8 +1,9 @@
-//! A folder of vectors in shards, which can be interrupted and resumed.
+//! A writer of vectors to a folder of shards, which can be interrupted and resumed.
 //!
-//! A shard is written under a temporary name, synced and renamed, and only then named in `manifest.json`, itself
-//! replaced as a whole. So the manifest never names a row that is not on the disk, and a run that
-//! resumes skips as many texts as the manifest has rows: none is lost and none there twice.
+//! A shard is written under a temporary name, synced and renamed. Only then is it listed in
+//! `manifest.json`, which is replaced by a rename too. The manifest therefore never lists rows that
+//! are not on disk. A resumed command skips as many texts as the manifest has rows, so that no row
+//! is lost or written twice.
 
 use std::path::{Path, PathBuf};
 
@@ -13,62 +14,64 @@ use super::RowWriter;
 use crate::SparseVector;
 use splade_io::{FileError, NewFile, OutputFolder, write_file};
 
-/// The name of the manifest in its folder.
+/// The file name of the manifest.
 pub const MANIFEST: &str = "manifest.json";
-/// The format of a folder of vectors.
+/// The `format` of the manifest of a folder of vectors.
 const VECTORS: &str = "light-splade vectors";
+/// The version of the manifest that this module writes and reads.
 const VERSION: u32 = 1;
 
-/// What the files of a folder are, their names, and when one ends.
+/// The format, the file names and the size of the shards of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardForm {
     /// The `format` of the manifest.
     pub format: &'static str,
-    /// Files are called `stem-00000.extension`.
+    /// The first part of the file names `stem-00000.extension`.
     pub stem: &'static str,
-    /// The end of their names.
+    /// The extension of the file names, without a dot.
     pub extension: &'static str,
-    /// Rows of a file; at least one.
+    /// The number of rows per file, at least 1.
     pub rows: u64,
 }
 
 impl ShardForm {
-    /// Vectors that [`VectorReader`](super::VectorReader) reads.
+    /// Returns the form of a folder of vectors, which [`VectorReader`](super::VectorReader) reads.
     pub fn vectors(extension: &'static str, rows: u64) -> Self {
         Self { format: VECTORS, stem: "vectors", extension, rows }
     }
 
-    /// The name of the file with a number.
+    /// Returns the name of the file with a number, counted from 0.
     fn file_name(&self, number: usize) -> String {
         format!("{}-{number:05}.{}", self.stem, self.extension)
     }
 
-    /// Whether a name is one of [`file_name`](Self::file_name).
+    /// Returns whether [`file_name`](Self::file_name) can return this name.
     fn is_shard(&self, name: &str) -> bool {
         let number = name.strip_prefix(self.stem).and_then(|rest| rest.strip_prefix('-'));
         let number = number.and_then(|rest| rest.strip_suffix(self.extension)?.strip_suffix('.'));
         number.and_then(|number| number.parse().ok()).is_some_and(|n| self.file_name(n) == name)
     }
 
-    /// The same with other numbers of rows in a file.
+    /// Returns the same form with another number of rows per file.
     #[must_use]
     pub fn with_rows(self, rows: u64) -> Self {
         Self { rows, ..self }
     }
 }
 
-/// What a folder of vectors holds.
+/// The content of `manifest.json`, which describes a folder of vectors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// `light-splade vectors`, or of another form of rows its name.
+    /// The format of the folder: `light-splade vectors`, or the name of another format.
     pub format: String,
-    /// The version of this format: 1.
+    /// The version of the format, which is 1.
     pub version: u32,
-    /// Whether all rows are there.
+    /// Whether the folder contains all rows.
     pub complete: bool,
-    /// The rows of all shards.
+    /// The number of rows of all shards.
     pub rows: u64,
-    /// What the vectors depend on: model, settings, inputs. A run resumes only with the same.
+    /// The model, settings and inputs on which the rows depend. A command resumes only if they are
+    /// the same.
     pub settings: Value,
     /// The shards in the order of their rows.
     pub shards: Vec<Shard>,
@@ -77,38 +80,40 @@ pub struct Manifest {
 /// A file of a folder of vectors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shard {
-    /// Its name in the folder.
+    /// The file name in the folder.
     pub file: String,
-    /// Its rows.
+    /// The number of rows.
     pub rows: u64,
-    /// The id of its last row: whoever resumes finds out by it if the input has changed.
+    /// The id of the last row. A resumed command compares it with the input to detect changes.
     pub last_id: String,
 }
 
 impl Manifest {
-    /// Reads the manifest of a folder of vectors.
+    /// Reads and checks the manifest of a folder of vectors.
     ///
     /// # Errors
-    /// If it is missing, damaged or of a newer version.
+    /// Returns an error if the manifest is missing or damaged, or has another format or version.
     pub fn read(dir: &Path) -> Result<Self, FileError> {
         Self::read_format(dir, VECTORS)
     }
 
+    /// Reads and checks the manifest of a folder of the `expected` format.
     fn read_format(dir: &Path, expected: &str) -> Result<Self, FileError> {
         let path = dir.join(MANIFEST);
         let text = std::fs::read_to_string(&path).map_err(FileError::io("read", &path))?;
         let damaged = |message: String| FileError::form(&path, message);
         let manifest: Self = serde_json::from_str(&text)
-            .map_err(|error| damaged(format!("it is no manifest of vectors: {error}")))?;
+            .map_err(|error| damaged(format!("the file is not a manifest of vectors: {error}")))?;
         if manifest.format != expected || manifest.version != VERSION {
             let Self { format, version, .. } = manifest;
             return Err(damaged(format!(
-                "format {format:?} version {version}; {expected:?} version {VERSION} is read here"
+                "it has format {format:?} version {version}; this program reads {expected:?} \
+                 version {VERSION} here"
             )));
         }
-        // A file name that leads out of the folder is nobody's shard.
+        // A name with a separator could lead out of the folder, so it is refused.
         if let Some(shard) = manifest.shards.iter().find(|shard| shard.file.contains(['/', '\\'])) {
-            return Err(damaged(format!("{:?} is no file name", shard.file)));
+            return Err(damaged(format!("{:?} is not a plain file name", shard.file)));
         }
         if manifest.rows != manifest.shards.iter().map(|shard| shard.rows).sum::<u64>() {
             return Err(damaged("\"rows\" is not the sum of the shards' rows".to_owned()));
@@ -116,6 +121,7 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Replaces the manifest of a folder.
     fn write(&self, dir: &Path) -> Result<(), FileError> {
         let path = dir.join(MANIFEST);
         let text = serde_json::to_string_pretty(self)
@@ -124,22 +130,26 @@ impl Manifest {
     }
 }
 
-/// Creates the file of a shard at a path; the number is that of the rows before it.
+/// A function that creates the file of a shard at a path. The number is that of the shard's first
+/// row, counted from 0.
 pub type CreateShard<'a> = dyn Fn(&Path, u64) -> Result<Box<dyn RowWriter + 'a>, FileError> + 'a;
 
-/// A folder of vectors that is being written, by one process at a time.
+/// A writer of rows to a folder of shards. The folder is locked against other processes.
 pub struct ShardedWriter<'a> {
     folder: OutputFolder,
     manifest: Manifest,
     form: ShardForm,
     create: Box<CreateShard<'a>>,
+    /// The shard that is being written, if any.
     open: Option<OpenShard<'a>>,
 }
 
+/// A shard that is being written.
 struct OpenShard<'a> {
     writer: Box<dyn RowWriter + 'a>,
-    /// The file that `writer` writes.
+    /// The temporary file that `writer` writes.
     file: NewFile,
+    /// The number of rows written so far.
     rows: u64,
     last_id: String,
 }
@@ -151,12 +161,13 @@ impl std::fmt::Debug for ShardedWriter<'_> {
 }
 
 impl<'a> ShardedWriter<'a> {
-    /// Begins a folder, or continues one where `resume` is given. Its files are made by
-    /// `create`.
+    /// Creates a folder, or continues an existing one if `resume` is true. `create` creates the
+    /// file of a shard.
     ///
     /// # Errors
-    /// If the folder already has vectors and is not to be resumed, was begun with other settings, has
-    /// files of somebody else, is being written by another process, or cannot be written.
+    /// Returns an error if the folder already contains rows and `resume` is false, if it was begun
+    /// with other settings, if it contains files of another program, if another process has locked
+    /// it, or if it cannot be written.
     pub fn open(
         dir: &Path,
         settings: Value,
@@ -166,8 +177,13 @@ impl<'a> ShardedWriter<'a> {
     ) -> Result<Self, FileError> {
         let folder = OutputFolder::open(dir, MANIFEST)?;
         let manifest = if folder.is_marked() {
-            let manifest = Manifest::read_format(dir, form.format)?;
-            if !resume {
+            let mut manifest = Manifest::read_format(dir, form.format)?;
+            let is_new = manifest.rows == 0 && manifest.shards.is_empty() && !manifest.complete;
+            if !resume && is_new {
+                // The folder has no rows yet, so nothing is lost.
+                manifest.settings = settings.clone();
+                manifest.write(dir)?;
+            } else if !resume {
                 return Err(FileError::form(
                     dir,
                     "the folder already holds vectors; continue them with --resume, or name another",
@@ -198,21 +214,22 @@ impl<'a> ShardedWriter<'a> {
         Ok(Self { folder, manifest, form, create, open: None })
     }
 
-    /// What is on the disk already.
+    /// Returns the manifest, which describes the shards that are on disk.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
+    /// Returns the name and the path of the next shard.
     fn shard_path(&self) -> (String, PathBuf) {
         let name = self.form.file_name(self.manifest.shards.len());
         let path = self.folder.path().join(&name);
         (name, path)
     }
 
-    /// Ends the last shard though more rows may come: all rows so far are then on the disk.
+    /// Ends the current shard, so that all rows written so far are on disk. More rows may follow.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// Returns an error if the shard or the manifest cannot be written.
     pub fn end_shard(&mut self) -> Result<(), FileError> {
         let Some(shard) = self.open.take() else { return Ok(()) };
         shard.writer.finish()?;
@@ -223,10 +240,11 @@ impl<'a> ShardedWriter<'a> {
         self.manifest.write(self.folder.path())
     }
 
-    /// Ends the last shard though more rows are to come: whoever resumes goes on after it.
+    /// Ends the current shard and closes the folder without marking it as complete. A resumed
+    /// writer goes on after this shard.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// Returns an error if the shard or the manifest cannot be written.
     pub fn pause(mut self) -> Result<Manifest, FileError> {
         self.end_shard()?;
         Ok(self.manifest)
@@ -258,7 +276,7 @@ impl RowWriter for ShardedWriter<'_> {
     }
 }
 
-/// The first setting that differs, in words.
+/// Returns a description of the first setting that differs, or `None` if all are equal.
 pub fn difference(begun: &Value, now: &Value) -> Option<String> {
     let (Value::Object(begun), Value::Object(now)) = (begun, now) else {
         return (begun != now).then(|| format!("{begun}, now {now}"));

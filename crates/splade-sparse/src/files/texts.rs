@@ -1,7 +1,8 @@
-//! Texts out of Parquet files, some thousand rows at a time.
+//! A reader of texts from Parquet files, about a thousand rows at a time.
 //!
-//! Columns of the top are found by their names; ids are strings or integers, texts are strings.
-//! Files of Spark, Arrow and DuckDB are read: plain, snappy, gzip and zstd pages.
+//! The columns are found by their names at the top level of the schema. Ids may be strings or
+//! integers, and texts are strings. Files of Spark, Arrow and DuckDB with uncompressed, snappy,
+//! gzip and zstd pages are supported.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,34 +16,34 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use super::parquet_file;
 use splade_io::FileError;
 
-/// Rows that are read at once.
+/// The maximum number of rows that are read at once.
 const BATCH: usize = 1024;
 
-/// A row of texts.
+/// A row of a Parquet file of texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextRow {
-    /// The id.
+    /// The id of the text; an integer is written in decimals.
     pub id: String,
-    /// The title; empty where there is none.
+    /// The title, or an empty string if the row has none.
     pub title: String,
-    /// The text.
+    /// The text without the title.
     pub text: String,
 }
 
-/// A Parquet file of texts.
+/// A reader of a Parquet file of texts.
 pub struct ParquetTexts {
     path: PathBuf,
     file: SerializedFileReader<File>,
     columns: Columns<usize>,
-    /// The next row group.
+    /// The index of the next row group.
     group: usize,
-    /// Readers of the open row group, and its rows that are left.
+    /// The readers of the current row group, and the number of its remaining rows.
     open: Option<(Columns<ColumnReader>, usize)>,
-    /// Rows that have been read.
+    /// The number of rows that have been read.
     rows: u64,
 }
 
-/// The columns of ids, titles and texts: their places, or readers of them.
+/// The columns of ids, titles and texts, as indices in the schema or as readers.
 struct Columns<T> {
     id: T,
     title: Option<T>,
@@ -56,11 +57,12 @@ impl std::fmt::Debug for ParquetTexts {
 }
 
 impl ParquetTexts {
-    /// Opens a file. The id is in the first column of `ids` that is there; a column of titles need
-    /// not be there.
+    /// Opens a file. The id is taken from the first column of `ids` that the file has. The column
+    /// of titles may be missing.
     ///
     /// # Errors
-    /// If it is no Parquet file, or has not the columns.
+    /// Returns an error if the file is not a valid Parquet file, or if the column of ids or texts
+    /// is missing or has a type that is not supported.
     pub fn open(
         path: &Path,
         ids: &[&str],
@@ -100,7 +102,7 @@ impl ParquetTexts {
         Ok(Self { path, file, columns, group: 0, open: None, rows: 0 })
     }
 
-    /// Bytes of the file that so many of its rows take on the whole.
+    /// Estimates the compressed size in bytes of a number of rows by the mean over the file.
     pub fn bytes(&self, rows: usize) -> u64 {
         let metadata = self.file.metadata();
         let bytes: i64 = metadata.row_groups().iter().map(|group| group.compressed_size()).sum();
@@ -108,10 +110,10 @@ impl ParquetTexts {
         (bytes.max(0) as f64 * rows as f64 / all as f64) as u64
     }
 
-    /// The next rows; empty at the end.
+    /// Reads the next rows. The result is empty at the end of the file.
     ///
     /// # Errors
-    /// If the file is damaged, or a row has no id or no text.
+    /// Returns an error if the file is damaged, or if a row has no id or no text.
     pub fn next_rows(&mut self) -> Result<Vec<TextRow>, FileError> {
         let path = self.path.clone();
         let rows = parquet_file::decode(&path, || self.read())?;
@@ -126,6 +128,7 @@ impl ParquetTexts {
         rows.into_iter().zip(first..).map(row).collect()
     }
 
+    /// Reads the ids, titles and texts of the next rows, where each may be null.
     #[expect(clippy::type_complexity, reason = "a row of cells that may be null")]
     fn read(
         &mut self,
@@ -162,7 +165,7 @@ impl ParquetTexts {
     }
 }
 
-/// The next cells of a column as texts; none where they are null.
+/// Reads the next `count` cells of a column as strings; a null cell is `None`.
 fn cells(column: &mut ColumnReader, count: usize) -> Result<Vec<Option<String>>, ParquetError> {
     let text = |bytes: ByteArray| match std::str::from_utf8(bytes.data()) {
         Ok(text) => Ok(text.to_owned()),
@@ -172,10 +175,13 @@ fn cells(column: &mut ColumnReader, count: usize) -> Result<Vec<Option<String>>,
         ColumnReader::ByteArrayColumnReader(column) => values(column, count, text),
         ColumnReader::Int32ColumnReader(column) => values(column, count, |id| Ok(id.to_string())),
         ColumnReader::Int64ColumnReader(column) => values(column, count, |id| Ok(id.to_string())),
-        _ => Err(ParquetError::General("a column is neither of texts nor of integers".to_owned())),
+        _ => {
+            Err(ParquetError::General("a column contains neither strings nor integers".to_owned()))
+        }
     }
 }
 
+/// Reads the next `count` cells of a typed column and converts each value with `text`.
 fn values<T: DataType>(
     column: &mut ColumnReaderImpl<T>,
     count: usize,
@@ -190,7 +196,7 @@ fn values<T: DataType>(
         }
         rows += read;
     }
-    // Columns that cannot be null have no levels; of the others the deepest is a value.
+    // A required column has no levels. In other columns, the largest level marks a value.
     let deepest = definition.iter().max().copied().unwrap_or_default();
     let all = values.len() == count;
     let mut values = values.into_iter();

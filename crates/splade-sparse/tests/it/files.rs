@@ -1,5 +1,5 @@
-//! Files of vectors: what is written comes back, other writers' files are read, and damaged files
-//! are errors.
+//! Tests of files of vectors: written files are read back, files of other writers are read, and
+//! damaged files lead to errors.
 
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,8 @@ proptest! {
         prop_assert_eq!(read(&path).expect("read"), rows);
     }
 
-    /// Any few bytes of a file changed, or its end cut off: an error or rows, never a panic.
+    /// Checks that a file with some changed bytes or a missing end leads to an error or to rows,
+    /// but never to a panic.
     #[test]
     fn damaged_parquet_is_an_error_or_rows(
         rows in rows(),
@@ -70,7 +71,7 @@ proptest! {
     }
 }
 
-/// Every bit of a small file, its metadata above all, is flipped once.
+/// Checks that no flipped bit of a small file leads to a panic.
 #[test]
 fn a_flipped_bit_of_parquet_is_an_error_or_rows() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -106,8 +107,8 @@ fn many_rows_make_row_groups() {
     assert_eq!(read(&path).expect("read"), rows);
 }
 
-/// Files of pyarrow: nullable columns, 64-bit numbers, large lists, other columns, unsorted terms
-/// (scripts/reference/vector_files.py).
+/// Reads files of pyarrow with nullable columns, 64-bit numbers, large lists, other columns and
+/// unsorted terms; scripts/reference/vector_files.py makes them.
 #[test]
 fn reads_other_writers() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -147,7 +148,7 @@ fn says_what_is_no_file_of_vectors() {
     }
 }
 
-/// A folder as `encode` writes it: begun, left in the middle, resumed.
+/// Writes a folder as `encode` does, with an interruption at different places, and resumes it.
 #[test]
 fn shards_resume_without_a_lost_or_doubled_row() {
     let rows: Vec<VectorRow> =
@@ -162,7 +163,7 @@ fn shards_resume_without_a_lost_or_doubled_row() {
                 for row in &rows[..stop_after] {
                     writer.write(&row.id, &row.vector).expect("written");
                 }
-                // A killed run leaves its last shard unfinished.
+                // Dropping the writer leaves the last shard unfinished, as a killed process does.
                 match pause {
                     true => _ = writer.pause().expect("paused"),
                     false => drop(writer),
@@ -188,8 +189,8 @@ fn shards_resume_without_a_lost_or_doubled_row() {
     }
 }
 
-/// A folder of somebody else is refused, a second process too, and only what a killed run has left
-/// in a folder of vectors is removed.
+/// Checks that a foreign folder and a second writer are refused, and that resuming removes only the
+/// temporary files that a killed process left.
 #[test]
 fn only_our_own_files_are_touched() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -206,7 +207,7 @@ fn only_our_own_files_are_touched() {
     let pid = format!("process {}", std::process::id());
     assert!(error.contains("another process is writing to it") && error.contains(&pid), "{error}");
     writer.write("a", &row("a", &[(1, 1.0)]).vector).expect("written");
-    // As a killed run leaves it.
+    // The temporary file is restored after the drop, as a killed process would leave it.
     let left = std::fs::read_dir(&out).expect("listed").map(|entry| entry.expect("one").path());
     let left: Vec<PathBuf> =
         left.filter(|path| path.extension().is_some_and(|e| e == "tmp")).collect();
@@ -245,13 +246,13 @@ fn a_folder_keeps_its_settings_and_refuses_a_damaged_manifest() {
     let text = serde_json::to_string(&manifest).expect("JSON");
     let shard = "\"shards\":[{\"file\":\"../x\",\"rows\":0,\"last_id\":\"\"}]";
     for (text, want) in [
-        ("{".to_owned(), "no manifest of vectors"),
+        ("{".to_owned(), "not a manifest of vectors"),
         (
             text.replace("\"version\":1", "\"version\":2"),
-            "\"light-splade vectors\" version 1 is read here",
+            "this program reads \"light-splade vectors\" version 1 here",
         ),
         (text.replace("\"rows\":0", "\"rows\":3"), "not the sum"),
-        (text.replace("\"shards\":[]", shard), "no file name"),
+        (text.replace("\"shards\":[]", shard), "not a plain file name"),
     ] {
         std::fs::write(&path, text).expect("written");
         let error = Manifest::read(dir.path()).expect_err("an error").to_string();
@@ -276,8 +277,8 @@ fn open<'a>(
     ShardedWriter::open(dir, settings, resume, ShardForm::vectors(extension, 5), Box::new(create))
 }
 
-/// Written by `scripts/reference/text_files.py`: more rows than are read at once, several row groups,
-/// null titles, integer ids, pages of the forms that other writers use.
+/// Reads files that `scripts/reference/text_files.py` wrote, with more rows than are read at once,
+/// several row groups, null titles, integer ids, and page formats that other writers use.
 #[test]
 fn texts_of_other_writers() {
     let fixture =

@@ -154,7 +154,8 @@ fn stepper(shared: &Path, recorded: &Recorded) -> Stepper {
     Stepper::new(towers, config, 20).expect("a stepper")
 }
 
-/// Returns the factor by which the tolerances of a run are wider from step 10 on.
+/// Returns the factor by which the tolerance of a number of a run is wider in a step; the evaluation
+/// counts as step 20.
 ///
 /// In step 9 of the run with two towers, the logits of one term at two tokens of a query differ by
 /// 2.5e-7 in 64 bits, and both are the largest; no other step before has a gap below 1.9e-6. In 32
@@ -162,8 +163,22 @@ fn stepper(shared: &Path, recorded: &Recorded) -> Stepper {
 /// difference. PyTorch in 32 bits differs from itself in the same way if its attention is computed
 /// in another order: the norm of step 9 is 14.40896 in the record and 14.40784 with the other
 /// token, and that of step 19 is 7.6749 and 7.5966. This implementation gives the second values.
-fn slack(run: &str) -> f64 {
-    if run == "triplet_two_tower" { 20.0 } else { 1.0 }
+///
+/// In step 14 of the run that accumulates two batches, the largest logit of a term (1307, in query
+/// 2 of the second batch) is 4.7e-7 below zero in 64 bits; in no step before is one nearer to zero
+/// than 3.2e-6. In 32 bits rounding decides whether the term counts and gets a gradient: the logit
+/// that is found here is 2.5e-6 above zero. The norms of steps 14, 17 and 19 are 2.265525,
+/// 1.158065 and 1.593352 in the record's 64 bits; the same loop in 64 bits that counts the term
+/// has 2.265641, 1.160374 and 1.587839, PyTorch in 32 bits 2.265626, 1.160376 and 1.587829; found
+/// here are 2.265645, 1.160375 and 1.587839. With the term left out in that one batch, all norms
+/// found here are within 8e-5 of the record's 64 bits. So norms differ by up to 3.5e-3 in steps 17
+/// to 19, for which 4 is the smallest whole factor; all else needs no more than elsewhere.
+fn slack(run: &str, what: &str, step: usize) -> f64 {
+    match run {
+        "triplet_two_tower" if step >= 10 => 20.0,
+        "triplet_in_batch_negatives_ga2" if step >= 17 && what == "norm" => 4.0,
+        _ => 1.0,
+    }
 }
 
 /// Losses must agree to 2e-4 with the f64 loop (the record's own f32 loop is within 9e-5), λ and
@@ -179,10 +194,9 @@ fn steps_are_those_of_the_python_library() {
             let report = stepper.step(batches).expect("a step");
             let want = &recorded.record["own_f64"][step];
             let trainer = |i: usize| &recorded.record["trainer"][step * accumulation + i];
-            let factor = if step >= 10 { slack(run) } else { 1.0 };
             let near = |what: &str, got: f64, want: f64, tolerance: f64| {
                 assert!(
-                    (got - want).abs() <= factor * tolerance,
+                    (got - want).abs() <= slack(run, what, step) * tolerance,
                     "{run} {step} {what}: {got} {want}"
                 );
             };
@@ -298,7 +312,7 @@ fn the_evaluation_is_that_of_the_python_library() {
         let want = &recorded.record["eval_seed"];
         let losses = recorded.batches[..2].iter().map(|batch| stepper.loss(batch).expect("a loss"));
         let (loss, want_loss) = (losses.sum::<f64>() / 2.0, number(&want["eval_loss"]));
-        let tolerance = slack(run) * 2e-4 * want_loss.max(1.0);
+        let tolerance = slack(run, "loss", 20) * 2e-4 * want_loss.max(1.0);
         assert!((loss - want_loss).abs() <= tolerance, "{run}: {loss} {want_loss}");
         for (name, got) in found.values.iter().filter(|(name, _)| name != "eval_avg_query_nnz") {
             let want = number(&want[name]);

@@ -1,0 +1,45 @@
+//! The settings of [`doctor`](crate::doctor).
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// A search engine that documents can be sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EngineKind {
+    /// Elasticsearch, with a field of the type `sparse_vector`.
+    Elasticsearch,
+    /// OpenSearch, with a field of the type `rank_features`.
+    OpenSearch,
+    /// Qdrant, with a collection that has a sparse vector.
+    Qdrant,
+}
+
+/// Settings of [`doctor`](crate::doctor).
+#[derive(Clone, Default)]
+pub struct DoctorOptions {
+    /// The address of the engine: `http://localhost:9200`.
+    pub engine: String,
+    /// What the engine is, if it does not say so itself.
+    pub kind: Option<EngineKind>,
+    /// An API key, or `Basic …` or `Bearer …` as it is. No message shows it.
+    pub api_key: Option<String>,
+    /// A file of certificates in PEM that may vouch for the engine, in place of the usual ones.
+    pub ca_file: Option<PathBuf>,
+    /// The vectors of documents to try it with, of which the first 1,000 are taken; invented ones if
+    /// none are given.
+    pub vectors: Vec<PathBuf>,
+    /// The vectors of queries, of which the first 50 are taken.
+    pub queries: Vec<PathBuf>,
+    /// The model of the vectors, which has the tokens of their terms.
+    pub model: Option<PathBuf>,
+}
+
+/// Without the key.
+impl fmt::Debug for DoctorOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DoctorOptions")
+            .field("engine", &self.engine)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}

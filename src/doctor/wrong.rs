@@ -1,0 +1,15 @@
+//! A finding of something wrong, as the requests to an engine and their checks return it.
+
+/// What is wrong, and what to do.
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) hint: &'static str,
+    /// There was no answer, or one of a server that is busy: it says nothing of what was asked.
+    pub(super) unanswered: bool,
+}
+
+impl Wrong {
+    pub(super) fn new(what: String, hint: &'static str) -> Self {
+        Self { what, hint, unanswered: false }
+    }
+}

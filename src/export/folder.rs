@@ -1,0 +1,58 @@
+//! The folder of an export: the files that it must not contain yet, the settings that its manifest
+//! records, and what an export into it returns.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use splade_export::Target;
+use splade_sparse::files::MANIFEST;
+
+use super::options::ExportOptions;
+use crate::error::Error;
+use crate::output_guard::check_files;
+
+/// What became of a call of [`export_documents`](crate::export_documents).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exported {
+    /// The number of documents that are in the folder, or that the server has taken.
+    pub documents: u64,
+    /// Whether an earlier run had done everything.
+    pub was_complete: bool,
+}
+
+/// Checks that a folder that is begun has none of the files yet.
+pub(super) fn begin_folder(
+    options: &ExportOptions,
+    target: &Target,
+    more: &[&str],
+) -> Result<(), Error> {
+    let out = &options.out;
+    if options.force || options.resume || out.join(MANIFEST).exists() {
+        // What is there belongs to the earlier run, which the manifest knows.
+        return Ok(());
+    }
+    let setup = match target {
+        Target::Text(target) => target.setup(&[]),
+        Target::Parquet | Target::Csr(_) => Vec::new(),
+        Target::Ciff(_) => vec![("index.ciff", String::new())],
+    };
+    let setup = setup.iter().map(|(name, _)| *name);
+    check_files(out, setup.chain([target.queries_file()]).chain(more.iter().copied()), false)
+}
+
+/// What the files depend on: compared when a run is resumed.
+pub(super) fn settings(options: &ExportOptions, target: &Value) -> Value {
+    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let mut settings = json!({
+        "vectors": options.vectors.iter().map(path).collect::<Vec<_>>(),
+        "queries": options.queries.iter().map(path).collect::<Vec<_>>(),
+        "model": options.model.as_ref().map(path),
+        "tokens": options.tokens.as_ref().map(path),
+        "terms": options.terms.name(),
+    });
+    for (key, value) in target.as_object().into_iter().flatten() {
+        settings[key] = value.clone();
+    }
+    settings
+}
