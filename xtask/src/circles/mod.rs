@@ -14,7 +14,7 @@ mod module;
 mod tree;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::files::Failure;
 use crate::manifest::packages;
@@ -28,13 +28,10 @@ pub(crate) fn run(root: &Path, children: bool) -> Result<(), Failure> {
     let mut files = 0;
     let mut found = String::new();
     for folder in folders {
-        // A library and a program of one package are crates of their own.
-        for start in ["src/lib.rs", "src/main.rs"].map(|file| folder.join(file)) {
-            if start.is_file() {
-                let tree = Tree::read(&start)?;
-                files += tree.files.len();
-                found += &describe(&tree, root, children);
-            }
+        for start in starts(&folder) {
+            let tree = Tree::read(&start)?;
+            files += tree.files.len();
+            found += &describe(&tree, root, children);
         }
     }
     if found.is_empty() {
@@ -42,6 +39,19 @@ pub(crate) fn run(root: &Path, children: bool) -> Result<(), Failure> {
         return Ok(());
     }
     Err(found)
+}
+
+/// The first files of a package's library and programs: each is a crate of its own.
+fn starts(package: &Path) -> Vec<PathBuf> {
+    let source = package.join("src");
+    let mut starts = vec![source.join("lib.rs"), source.join("main.rs")];
+    for program in std::fs::read_dir(source.join("bin")).into_iter().flatten().flatten() {
+        let path = program.path();
+        starts.push(if path.is_dir() { path.join("main.rs") } else { path });
+    }
+    starts.retain(|start| start.is_file());
+    starts.sort();
+    starts
 }
 
 /// The circles of a crate with the lines that close them, or nothing.
