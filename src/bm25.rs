@@ -9,8 +9,8 @@ use splade_sparse::SparseVector;
 use splade_text::{TextError, Tokenizer};
 
 use crate::error::Error;
+use crate::record::Record;
 use crate::stream::{Counts, Records};
-use crate::texts::Record;
 
 /// The number of texts between two looks at the observer.
 const TEXTS_AT_A_TIME: usize = 4096;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use splade_io::FileError;
 use splade_mini_ja_en::{File, files};
+use splade_model::ModelFiles;
 
 use crate::error::{Error, invalid};
 
@@ -27,6 +28,21 @@ pub(crate) fn folder() -> Result<PathBuf, Error> {
         invalid("there is no cache folder for the built-in model; set LIGHT_SPLADE_CACHE")
     })?;
     unpack(&cache.join("models"))
+}
+
+/// Whether there is a folder to unpack the model into.
+pub(crate) fn has_cache() -> bool {
+    splade_text::cache_folder().is_some()
+}
+
+/// The model's files, unpacked in memory.
+pub(crate) fn files_in_memory() -> Result<ModelFiles, Error> {
+    let unpack = |file: &File<'static>| match file.unpack() {
+        Ok(bytes) => Ok((file.name().to_owned(), bytes)),
+        Err(damaged) => Err(invalid(format!("the built-in model is damaged: {damaged}"))),
+    };
+    let files = files().iter().map(unpack).collect::<Result<Vec<_>, _>>()?;
+    Ok(ModelFiles::memory(NAME, files))
 }
 
 fn unpack(into: &Path) -> Result<PathBuf, Error> {

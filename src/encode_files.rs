@@ -19,8 +19,9 @@ use crate::error::{Error, invalid};
 use crate::output_guard::{check_files, check_output, is_special, remove_shards};
 use crate::provenance::side_name;
 use crate::pruning::Pruning;
+use crate::record::{IntoRecord, Position, Record};
 use crate::stream::{self, Ended, Records};
-use crate::texts::{IntoRecord, Position, Record, TextOptions};
+use crate::texts::TextOptions;
 
 /// The form of a file of vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use splade_io::Observer;
-use splade_model::{Encoder, EncoderOptions, EncoderPair, Explanation, Isa, Precision, Side};
+use splade_model::{
+    Encoder, EncoderOptions, EncoderPair, Explanation, Isa, ModelFiles, Precision, Side,
+};
 use splade_sparse::{SparseVector, TermId};
 
 use crate::error::{Error, invalid};
-use crate::model::{self, model_folder};
+use crate::model::{self, model_files};
+use crate::record::{IntoRecord, Position};
 use crate::stream::{self, Ended, Records};
-use crate::texts::{IntoRecord, Position};
 
 /// Settings of [`SparseEncoder::load`].
 #[derive(Debug, Clone)]
@@ -99,7 +101,6 @@ impl SparseEncoderOptions {
 #[derive(Debug, Clone)]
 pub struct SparseEncoder {
     name: PathBuf,
-    folder: PathBuf,
     options: SparseEncoderOptions,
     query: Option<Encoder>,
     document: Option<Encoder>,
@@ -124,15 +125,44 @@ impl SparseEncoder {
         options: &SparseEncoderOptions,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
+        let name = name.as_ref();
+        let files = model_files(name, observer)?;
+        Self::from_files(name, &files, options, observer)
+    }
+
+    /// Loads a model whose files are in a folder or in memory; `name` is what it is called in
+    /// messages and in the indexes that are made with it.
+    ///
+    /// ```
+    /// use light_splade::{ModelFiles, SparseEncoder, SparseEncoderOptions};
+    ///
+    /// let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo"));
+    /// let names = ["config.json", "tokenizer_config.json", "vocab.txt", "model.safetensors"];
+    /// let read = |name: &str| std::fs::read(folder.join(name)).map(|bytes| (name.to_owned(), bytes));
+    /// let files = ModelFiles::memory("demo", names.map(read).into_iter().collect::<Result<Vec<_>, _>>()?);
+    ///
+    /// let options = SparseEncoderOptions::default();
+    /// let encoder = SparseEncoder::from_files("demo", &files, &options, &mut ())?;
+    /// assert!(!encoder.encode_query("東京")?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a file cannot be read or a setting does not fit the model.
+    pub fn from_files(
+        name: impl AsRef<Path>,
+        files: &ModelFiles,
+        options: &SparseEncoderOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
         let name = name.as_ref().to_path_buf();
-        let folder = model_folder(&name, observer)?;
-        let mut tower = |side| model::load(&name, &options.tower(side), observer);
+        let mut tower = |side| model::load_from(&name, files, &options.tower(side), observer);
         let (query, document) = match options.only {
             Some(Side::Query) => (Some(tower(Side::Query)?), None),
             Some(Side::Document) => (None, Some(tower(Side::Document)?)),
             None => {
                 let EncoderPair { query, document } =
-                    model::load_pair(&name, &folder, &options.both(), observer)?;
+                    model::load_pair(&name, files, &options.both(), observer)?;
                 let with = |tower: Encoder, prompt: &Option<String>| match prompt {
                     Some(prompt) => tower.with_prompt(prompt.clone()),
                     None => tower,
@@ -141,17 +171,12 @@ impl SparseEncoder {
                 (Some(query), Some(with(document, &options.document_prompt)))
             }
         };
-        Ok(Self { name, folder, options: options.clone(), query, document })
+        Ok(Self { name, options: options.clone(), query, document })
     }
 
     /// The name that the model was loaded by.
     pub fn name(&self) -> &Path {
         &self.name
-    }
-
-    /// The folder of the model's files.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// The settings that the model was loaded with.

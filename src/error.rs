@@ -1,10 +1,12 @@
 //! What can go wrong, from one door.
 
-use std::io;
 use std::path::Path;
 
+#[cfg(feature = "tools")]
 use hydra_compose::ComposeError;
+#[cfg(feature = "tools")]
 use splade_data::DataError;
+#[cfg(feature = "tools")]
 use splade_eval::EvalError;
 #[cfg(feature = "push")]
 use splade_export::push::PushError;
@@ -13,6 +15,7 @@ use splade_io::FileError;
 use splade_model::ModelError;
 use splade_sparse::VectorError;
 use splade_text::TextError;
+#[cfg(feature = "tools")]
 use splade_train::TrainError;
 
 /// An error of this library; its chain of sources says everything once.
@@ -45,12 +48,15 @@ pub enum Error {
     #[error(transparent)]
     Index(Box<IndexError>),
     /// Judgements, rankings or a data set cannot be used.
+    #[cfg(feature = "tools")]
     #[error(transparent)]
     Eval(#[from] EvalError),
     /// Training data cannot be used.
+    #[cfg(feature = "tools")]
     #[error(transparent)]
     Data(Box<DataError>),
     /// Training cannot begin or go on.
+    #[cfg(feature = "tools")]
     #[error(transparent)]
     Train(Box<TrainError>),
     /// A file cannot be read or written.
@@ -67,6 +73,7 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// A config or a pipeline cannot be composed.
+    #[cfg(feature = "tools")]
     #[error(transparent)]
     Compose(Box<ComposeError>),
     /// A part of the work failed; the source says why.
@@ -88,12 +95,14 @@ pub enum Error {
     },
 }
 
+#[cfg(feature = "tools")]
 impl From<DataError> for Error {
     fn from(error: DataError) -> Self {
         Self::Data(Box::new(error))
     }
 }
 
+#[cfg(feature = "tools")]
 impl From<TrainError> for Error {
     fn from(error: TrainError) -> Self {
         Self::Train(Box::new(error))
@@ -124,7 +133,8 @@ impl Error {
     }
 
     /// Wraps the error of a file or folder.
-    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    #[cfg(feature = "tools")]
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let wrap = FileError::io(doing, path);
         move |source| Self::File(wrap(source))
     }
@@ -135,6 +145,7 @@ impl Error {
     }
 
     /// Wraps an error with what was being done; a request to stop stays what it is.
+    #[cfg(feature = "tools")]
     pub(crate) fn during(doing: impl Into<String>) -> impl FnOnce(Self) -> Self {
         let doing = doing.into();
         move |error| match error {
@@ -149,6 +160,7 @@ impl Error {
     }
 }
 
+#[cfg(feature = "tools")]
 impl From<ComposeError> for Error {
     fn from(error: ComposeError) -> Self {
         Self::Compose(Box::new(error))

@@ -18,9 +18,9 @@ use crate::encoder::SparseEncoder;
 use crate::error::{Error, invalid};
 use crate::index::{IndexOptions, build_new};
 use crate::provenance::Provenance;
+use crate::record::Record;
 use crate::searcher::{BatchSearch, QUERIES_AT_A_TIME, ranking, thread_pool};
 use crate::stream::{self, Records};
-use crate::texts::Record;
 
 /// The depth of a ranking whose metric has no cut-off, and the least depth where a run is kept for
 /// others: BEIR retrieves 1000 documents, and looks at the first 100 of them for most metrics.

@@ -7,17 +7,25 @@ use splade_index::{
     WeightFormat, WriterOptions,
 };
 use splade_io::Observer;
-use splade_model::{Encoder, EncoderOptions, Side};
+#[cfg(feature = "tools")]
+use splade_model::EncoderOptions;
+use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
+#[cfg(feature = "tools")]
 use splade_sparse::files::VectorReader;
 
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, invalid};
+use crate::error::Error;
+#[cfg(feature = "tools")]
+use crate::error::invalid;
+#[cfg(feature = "tools")]
 use crate::model::Vocabulary;
 use crate::provenance::Provenance;
 use crate::pruning::Pruning;
-use crate::stream::{self, Counts, Ended, Records};
-use crate::texts::{IntoRecord, Position};
+use crate::record::{IntoRecord, Position};
+#[cfg(feature = "tools")]
+use crate::stream::Counts;
+use crate::stream::{self, Ended, Records};
 
 /// Settings of a new index.
 #[derive(Debug, Clone)]
@@ -203,6 +211,7 @@ impl Index {
     /// # Errors
     /// If a vector cannot be read or written, has a term outside the vocabulary, or the observer
     /// asks to stop. What was added before that is part of the next commit.
+    #[cfg(feature = "tools")]
     pub fn upsert_vectors(
         &mut self,
         paths: Vec<PathBuf>,
@@ -284,6 +293,7 @@ impl Index {
 
 /// Encodes documents into a new index: the one way to build an index of a model's texts. `look` sees
 /// every vector. Where it fails, nothing of the index is left.
+#[cfg(feature = "tools")]
 pub(crate) fn build_new(
     folder: &Path,
     (name, encoder, encoder_options): (&Path, &Encoder, &EncoderOptions),
@@ -310,6 +320,7 @@ pub(crate) fn build_new(
 }
 
 /// The number of vectors between two looks at the observer.
+#[cfg(feature = "tools")]
 const VECTORS_AT_A_TIME: usize = 1000;
 
 /// Documents that wait to be indexed: texts to encode, or vectors in files.
@@ -323,6 +334,7 @@ pub(crate) enum Documents<'a> {
         /// Which weights are kept.
         pruning: Pruning,
     },
+    #[cfg(feature = "tools")]
     /// Files or folders of vectors; keys of NDJSON are tokens of the vocabulary, or ids if there is
     /// none.
     Vectors {
@@ -350,6 +362,7 @@ impl<'a> Documents<'a> {
                     take(id, &pruning.apply(vector))
                 })
             }
+            #[cfg(feature = "tools")]
             Self::Vectors { paths, vocabulary } => {
                 let term = |key: &str| match vocabulary {
                     Some(vocabulary) => vocabulary.term(key),

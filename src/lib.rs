@@ -111,17 +111,23 @@ mod error;
 mod builtin;
 mod model;
 
+#[cfg(feature = "tools")]
 mod texts;
 
 mod encoder;
 mod pruning;
+mod record;
 mod stream;
 
+#[cfg(feature = "tools")]
 mod output_guard;
 
+#[cfg(feature = "tools")]
 mod encode_files;
 
+#[cfg(feature = "tools")]
 mod export;
+#[cfg(feature = "tools")]
 mod stamp;
 
 mod provenance;
@@ -129,72 +135,109 @@ mod provenance;
 mod index;
 mod searcher;
 
+#[cfg(feature = "tools")]
 mod bm25;
+#[cfg(feature = "tools")]
 mod evaluate;
 
+#[cfg(feature = "tools")]
 mod masters;
+#[cfg(feature = "tools")]
 mod parts;
+#[cfg(feature = "tools")]
 mod ranker;
 
+#[cfg(feature = "tools")]
 mod mine;
+#[cfg(feature = "tools")]
 mod score;
 
+#[cfg(feature = "tools")]
 mod check_data;
+#[cfg(feature = "tools")]
 mod convert;
 #[cfg(feature = "push")]
 mod doctor;
+#[cfg(feature = "tools")]
 mod inspect;
+#[cfg(feature = "tools")]
 mod learn_vocabulary;
 
+#[cfg(feature = "tools")]
 mod training;
 
+#[cfg(feature = "tools")]
 mod pipeline;
 
 pub use builtin::NAME as BUILT_IN;
+#[cfg(feature = "tools")]
 pub use check_data::{DataReport, check_data};
+#[cfg(feature = "tools")]
 pub use convert::{ConvertOptions, ConvertSource, MmarcoSource, MsMarcoSource, convert};
 #[cfg(feature = "push")]
 pub use doctor::{DoctorCheck, DoctorOptions, DoctorReport, EngineKind, doctor};
+#[cfg(feature = "tools")]
 pub use encode_files::{
     EncodeOptions, EncodedFiles, TermKeys, VectorForm, encode_files, encode_to,
 };
 pub use encoder::{EncodedTexts, SparseEncoder, SparseEncoderOptions};
 pub use error::Error;
+#[cfg(feature = "tools")]
 pub use evaluate::{EvaluateOptions, Evaluation, Judged, evaluate, evaluate_bm25, finding_line};
+#[cfg(feature = "tools")]
 pub use export::{
     CiffScale, ExportModelOptions, ExportOptions, ExportTarget, Exported, HubUpload, ModelCard,
     ModelExport, OpenSearchType, PushTarget, export_documents, export_model,
 };
 pub use index::{Index, IndexOptions};
+#[cfg(feature = "tools")]
 pub use inspect::{ModelDescription, TowerDescription, TowerMethod, inspect};
+#[cfg(feature = "tools")]
 pub use learn_vocabulary::{LearnedVocabulary, VocabularyOptions, learn_vocabulary};
+#[cfg(feature = "tools")]
 pub use mine::{MineOptions, MinedNegatives, NegativeFormat, NegativeSource, RankerKind, mine};
 pub use model::{Vocabulary, model_folder};
+#[cfg(feature = "tools")]
 pub use output_guard::{check_distinct, check_output};
+#[cfg(feature = "tools")]
 pub use parts::PartsOptions;
+#[cfg(feature = "tools")]
 pub use pipeline::{
     CommandSettings, PipelineOptions, PipelineReport, PipelineStep, clock, run_pipeline,
 };
 pub use provenance::{Encoding, Provenance};
 pub use pruning::Pruning;
+#[cfg(feature = "tools")]
 pub use ranker::RankerOptions;
+pub use record::{IntoRecord, Position, Record};
+#[cfg(feature = "tools")]
 pub use score::{ScoreOptions, Scorer, score};
-pub use searcher::{BatchSearch, QUERIES_AT_A_TIME, Searcher, ranking, thread_pool};
+#[cfg(feature = "tools")]
+pub use searcher::ranking;
+pub use searcher::{BatchSearch, QUERIES_AT_A_TIME, Searcher, thread_pool};
+#[cfg(feature = "tools")]
 pub use splade_data::FolderCheck;
+#[cfg(feature = "tools")]
 pub use splade_data::convert::{BeirOptions, Converted, Purpose};
+#[cfg(feature = "tools")]
 pub use splade_eval::check::Finding;
+#[cfg(feature = "tools")]
 pub use splade_export::targets::{CsrForm, ElasticsearchField};
 pub use splade_index::{Filter, Hit, SearchMode, SearchOptions, Share, WeightFormat};
 pub use splade_io::{Event, Observer, Progress};
+#[cfg(feature = "tools")]
 pub use splade_model::export::{ExportedModel, OnnxOutput};
 pub use splade_model::folder::Layout;
 pub use splade_model::weights::FloatType;
-pub use splade_model::{Explanation, Isa, Precision, Side};
+pub use splade_model::{Explanation, Isa, ModelFiles, Precision, Side};
+#[cfg(feature = "tools")]
 pub use splade_sparse::files::ShardSpec;
 pub use splade_sparse::{SparseVector, TermId};
 pub use splade_text::WordKind;
 pub use stream::Ended;
-pub use texts::{IntoRecord, Position, Record, TextOptions, Texts};
+#[cfg(feature = "tools")]
+pub use texts::{TextOptions, Texts};
+#[cfg(feature = "tools")]
 pub use training::{
     Outcome, PretrainConfig, Results, TrainConfig, cross_encoder, pretrain, pretraining_texts,
     train, train_config,

@@ -9,8 +9,8 @@ use splade_eval::Dataset;
 use splade_io::{Event, Observer};
 
 use crate::error::{Error, invalid};
+use crate::record::Record;
 use crate::stream::Records;
-use crate::texts::Record;
 
 /// Opened masters.
 pub(crate) struct Masters {

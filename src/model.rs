@@ -6,7 +6,7 @@ use splade_io::{Event, Observer, Progress};
 use splade_model::architecture::ArchitectureConfig;
 use splade_model::folder::Method;
 use splade_model::hub::{self, HubOptions};
-use splade_model::{Encoder, EncoderOptions, EncoderPair, ModelFolder, Side};
+use splade_model::{Encoder, EncoderOptions, EncoderPair, ModelFiles, ModelFolder, Side};
 use splade_sparse::TermId;
 use splade_text::{Tokenizer, TokenizerOptions};
 
@@ -47,7 +47,17 @@ pub fn model_folder(name: &Path, observer: &mut dyn Observer) -> Result<PathBuf,
     Ok(folder)
 }
 
+/// Finds the files of a model as [`model_folder`] does. Where there is no cache folder, as in a
+/// browser, the built-in model is unpacked in memory.
+pub(crate) fn model_files(name: &Path, observer: &mut dyn Observer) -> Result<ModelFiles, Error> {
+    match builtin::is_named(name) && !builtin::has_cache() {
+        true => builtin::files_in_memory(),
+        false => Ok(ModelFiles::folder(model_folder(name, observer)?)),
+    }
+}
+
 /// The name of a folder or file, for people.
+#[cfg(feature = "tools")]
 pub(crate) fn folder_name(path: &Path) -> String {
     path.file_name()
         .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
@@ -61,11 +71,11 @@ pub(crate) fn full(path: &Path) -> PathBuf {
 /// Loads both towers of a model and tells of tensors that they do not use.
 pub(crate) fn load_pair(
     name: &Path,
-    folder: &Path,
+    files: &ModelFiles,
     options: &EncoderOptions,
     observer: &mut dyn Observer,
 ) -> Result<EncoderPair, Error> {
-    let pair = Encoder::load_pair(folder, options).map_err(Error::load(name))?;
+    let pair = Encoder::pair_from_files(files, options).map_err(Error::load(name))?;
     tell_of_unused(&pair.document, observer);
     if !pair.query.shares_weights(&pair.document) {
         tell_of_unused(&pair.query, observer);
@@ -73,14 +83,25 @@ pub(crate) fn load_pair(
     Ok(pair)
 }
 
-/// Loads one tower of a model and tells of tensors that it does not use.
+/// Loads one tower of a model by the model's name.
+#[cfg(feature = "tools")]
 pub(crate) fn load(
     name: &Path,
     options: &EncoderOptions,
     observer: &mut dyn Observer,
 ) -> Result<Encoder, Error> {
-    let folder = model_folder(name, observer)?;
-    let encoder = Encoder::load(&folder, options).map_err(Error::load(name))?;
+    let files = model_files(name, observer)?;
+    load_from(name, &files, options, observer)
+}
+
+/// Loads one tower of a model and tells of tensors that it does not use.
+pub(crate) fn load_from(
+    name: &Path,
+    files: &ModelFiles,
+    options: &EncoderOptions,
+    observer: &mut dyn Observer,
+) -> Result<Encoder, Error> {
+    let encoder = Encoder::from_files(files, options).map_err(Error::load(name))?;
     tell_of_unused(&encoder, observer);
     Ok(encoder)
 }
@@ -137,6 +158,7 @@ impl Vocabulary {
     }
 
     /// Gives the tokenizer away.
+    #[cfg(feature = "tools")]
     pub(crate) fn into_tokenizer(self) -> Tokenizer {
         self.tokenizer
     }

@@ -8,8 +8,8 @@ use splade_data::parts::ResumableParts;
 use splade_io::{Event, Observer};
 
 use crate::error::Error;
+use crate::record::Position;
 use crate::stream::Counts;
-use crate::texts::Position;
 
 /// Where a file that is made in parts goes.
 #[derive(Debug, Clone, Default)]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
+#[cfg(feature = "tools")]
 use splade_eval::Scored;
 use splade_index::{Filter, Hit, Index as VectorIndex, SearchOptions, Share};
 use splade_io::Observer;
@@ -13,8 +14,8 @@ use splade_sparse::SparseVector;
 use crate::encoder::SparseEncoder;
 use crate::error::{Error, invalid};
 use crate::provenance::Provenance;
+use crate::record::Position;
 use crate::stream::Counts;
-use crate::texts::Position;
 
 /// An index that is opened for search, with the model that encodes its queries.
 ///
@@ -195,6 +196,7 @@ fn quantile(times: &[Duration], share: f64) -> Duration {
 }
 
 /// The hits of a query as a ranking of a run.
+#[cfg(feature = "tools")]
 pub fn ranking(hits: Vec<Hit>) -> Vec<Scored> {
     hits.into_iter().map(|hit| Scored { document: hit.id, score: hit.score }).collect()
 }

@@ -7,7 +7,7 @@ use splade_model::Encoder;
 use splade_sparse::SparseVector;
 
 use crate::error::Error;
-use crate::texts::{Position, Record};
+use crate::record::{Position, Record};
 
 /// Records one after another, and how far their input has been read.
 pub(crate) struct Records<'a> {
@@ -25,6 +25,7 @@ impl<'a> Records<'a> {
     }
 
     /// Records whose number is known.
+    #[cfg(feature = "tools")]
     pub(crate) fn counted(
         records: impl Iterator<Item = Result<Record, Error>> + 'a,
         count: u64,
@@ -66,6 +67,7 @@ pub enum Ended {
 
 impl Ended {
     /// An error where the stream was stopped, for work of which nothing is kept.
+    #[cfg(feature = "tools")]
     pub(crate) fn or_nothing(self) -> Result<(), Error> {
         match self {
             Self::Whole => Ok(()),

@@ -27,10 +27,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let mut checks: Vec<Vec<&str>> = LIBRARIES.iter().map(|name| vec!["-p", *name]).collect();
-    // The command line is no library, until it has one.
-    if root.join("src/lib.rs").is_file() {
-        checks.push(vec!["-p", "light-splade", "--lib"]);
-    }
+    checks.push(vec!["-p", "light-splade", "--lib"]);
     let packages = packages(root)?;
     let mut failed = Vec::new();
     for check in &checks {

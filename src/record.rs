@@ -1,0 +1,74 @@
+//! Texts with their ids, and how far their source has been read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Error;
+
+/// A text and its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The id of the text; unique in a collection.
+    pub id: String,
+    /// The text, after its title where the record has one.
+    pub text: String,
+}
+
+/// Something that is a text with an id: a [`Record`], a pair, or the result of reading one.
+pub trait IntoRecord {
+    /// Returns the record, or why it could not be read.
+    ///
+    /// # Errors
+    /// If it could not be read.
+    fn into_record(self) -> Result<Record, Error>;
+}
+
+impl IntoRecord for Record {
+    fn into_record(self) -> Result<Record, Error> {
+        Ok(self)
+    }
+}
+
+impl IntoRecord for Result<Record, Error> {
+    fn into_record(self) -> Result<Record, Error> {
+        self
+    }
+}
+
+impl<I: Into<String>, T: Into<String>> IntoRecord for (I, T) {
+    fn into_record(self) -> Result<Record, Error> {
+        Ok(Record { id: self.0.into(), text: self.1.into() })
+    }
+}
+
+/// How far inputs have been read, in bytes of their files or by another count.
+#[derive(Debug, Clone, Default)]
+pub struct Position {
+    read: Arc<AtomicU64>,
+    /// None where standard input is among them.
+    total: Option<u64>,
+}
+
+impl Position {
+    /// Of inputs that are counted by [`Position::read`].
+    pub fn of(total: u64) -> Self {
+        Self { read: Arc::default(), total: Some(total) }
+    }
+
+    /// Of inputs of so many bytes, where their size is known.
+    #[cfg(feature = "tools")]
+    pub(crate) fn within(total: Option<u64>) -> Self {
+        Self { read: Arc::default(), total }
+    }
+
+    /// Counts what has been read.
+    pub fn read(&self, count: u64) {
+        self.read.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The share that has been read, where it is known.
+    pub fn share(&self) -> Option<f64> {
+        let total = self.total.filter(|total| *total > 0)?;
+        Some((self.read.load(Ordering::Relaxed) as f64 / total as f64).min(1.0))
+    }
+}
