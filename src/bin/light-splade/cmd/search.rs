@@ -23,13 +23,7 @@ use crate::input::{InputOptions, Inputs};
 use crate::interrupt::{self, Interrupted};
 use crate::output::Output;
 use crate::progress::{Reporter, say};
-use hits::HitWriter;
-
-/// A query that is ready to be searched.
-struct Query {
-    id: String,
-    vector: SparseVector,
-}
+use hits::{HitWriter, Query};
 
 pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     let format = format(args);

@@ -3,13 +3,14 @@
 use anyhow::Result;
 use splade_train::cross_encoder::{PredictConfig, PredictOptions, predict};
 
+use super::config;
 use crate::args::TeacherPredictArgs;
 use crate::cmd::runs::{Kind, Terminal, resolve};
 use crate::interrupt::Interrupted;
 
 pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
-    let config = PredictConfig::from_value(&super::config(&args.run)?)?;
-    super::begin(&args.run)?;
+    let settings = PredictConfig::from_value(&config::values(&args.run)?)?;
+    config::begin(&args.run)?;
     let options = PredictOptions {
         resolve: &resolve,
         shard: args.shard,
@@ -17,7 +18,7 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
         force: args.force,
     };
     let mut terminal = Terminal::new(Kind::CrossEncoder, args.run.quiet, false);
-    let prediction = predict(&config, &options, &mut terminal);
+    let prediction = predict(&settings, &options, &mut terminal);
     match &prediction {
         Ok(prediction) if !prediction.stopped => terminal.finish_counting(),
         _ => terminal.clear(),
@@ -26,12 +27,12 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
     if prediction.stopped {
         let shard = args.shard.map(|shard| format!(" --shard {}/{}", shard.number, shard.of));
         let more = shard.unwrap_or_default();
-        return Err(Interrupted(super::how_to_go_on("predict", &args.run, &more)).into());
+        return Err(Interrupted(config::how_to_go_on("predict", &args.run, &more)).into());
     }
     if prediction.truncated > 0 {
         terminal.note(&format!(
             "note: {} pairs were cut off at {} tokens",
-            prediction.truncated, config.limits.max_token_len
+            prediction.truncated, settings.limits.max_token_len
         ));
     }
     terminal.note(&format!("wrote {}", prediction.output.display()));

@@ -4,19 +4,20 @@ use anyhow::Result;
 use splade_train::Outcome;
 use splade_train::cross_encoder::{CrossEncoderConfig, TrainOptions, train};
 
+use super::config;
 use crate::args::TeacherTrainArgs;
 use crate::cmd::runs::{Kind, Terminal, resolve};
 use crate::interrupt::Interrupted;
 
 pub(crate) fn run(args: &TeacherTrainArgs) -> Result<()> {
     let args = &args.run;
-    let config = CrossEncoderConfig::from_value(&super::config(args)?)?;
-    super::begin(args)?;
+    let settings = CrossEncoderConfig::from_value(&config::values(args)?)?;
+    config::begin(args)?;
     let options = TrainOptions { resolve: &resolve, resume: args.resume };
     let mut terminal = Terminal::new(Kind::CrossEncoder, args.quiet, false);
-    let outcome = train(&config, &options, &mut terminal);
+    let outcome = train(&settings, &options, &mut terminal);
     terminal.clear();
-    let (output, last) = (&config.output_path, &config.final_output_path);
+    let (output, last) = (&settings.output_path, &settings.final_output_path);
     match outcome? {
         Outcome::Finished(results) => {
             let best = match results.best {
@@ -34,7 +35,7 @@ pub(crate) fn run(args: &TeacherTrainArgs) -> Result<()> {
         Outcome::Stopped(checkpoint) => Err(Interrupted(format!(
             "{} is written; {}",
             checkpoint.display(),
-            super::how_to_go_on("train", args, "")
+            config::how_to_go_on("train", args, "")
         ))
         .into()),
         _ => {

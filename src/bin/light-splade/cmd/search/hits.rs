@@ -7,10 +7,16 @@ use light_splade::{Vocabulary, ranking};
 use serde_json::Value;
 use splade_eval::Run;
 use splade_index::{Hit, Index, Share};
+use splade_sparse::SparseVector;
 
-use super::Query;
 use crate::args::HitFormat;
 use crate::output::Output;
+
+/// A query that is ready to be searched.
+pub(super) struct Query {
+    pub(super) id: String,
+    pub(super) vector: SparseVector,
+}
 
 /// Writes the hits of one query after another.
 pub(super) struct HitWriter<'a> {
