@@ -4,11 +4,13 @@
 //! names the key and the value. The modules of [`arch`](crate::arch) say what the keys of each
 //! architecture mean.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use splade_nn::Activation;
-use splade_text::ModelFiles;
+use splade_text::{ModelFiles, shown_value, unknown_key};
 
 use crate::error::ModelError;
 
@@ -47,11 +49,45 @@ pub(crate) fn read_json(path: &Path) -> Result<Option<Value>, ModelError> {
 pub(crate) struct Keys<'a> {
     pub(crate) value: &'a Value,
     pub(crate) path: &'a Path,
+    /// The keys that were asked for.
+    asked: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Keys<'a> {
+    pub(crate) fn new(value: &'a Value, path: &'a Path) -> Self {
+        Self { value, path, asked: RefCell::default() }
+    }
 }
 
 impl Keys<'_> {
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        self.asked.borrow_mut().insert(key.to_owned());
         self.value.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Fails if the object has a key that nothing asked for and that is not in one of the lists of
+    /// keys without influence on vectors.
+    pub(crate) fn refuse_unknown(&self, without_influence: &[&[&str]]) -> Result<(), ModelError> {
+        let asked = self.asked.borrow();
+        let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+        let known = [&[&asked[..]], without_influence].concat();
+        match unknown_key(self.value, &known) {
+            None => Ok(()),
+            Some((key, value)) => Err(ModelError::UnknownKey {
+                path: self.path(),
+                key: key.to_owned(),
+                value: shown_value(value),
+            }),
+        }
+    }
+
+    /// Returns the keys of the object under a key, or `None` if the key is absent.
+    pub(crate) fn object(&self, key: &str) -> Result<Option<Keys<'_>>, ModelError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(value) if value.is_object() => Ok(Some(Keys::new(value, self.path))),
+            Some(_) => Err(self.wrong_type(key, "an object")),
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -147,6 +183,22 @@ impl Keys<'_> {
             Some(Value::String(text)) => Ok(text.clone()),
             Some(_) => Err(self.wrong_type(key, "a text")),
         }
+    }
+
+    /// Returns the value that the word under a key stands for, or the first value if the key is
+    /// absent.
+    pub(crate) fn choice<T: Copy>(
+        &self,
+        key: &str,
+        words: [(&str, T); 2],
+    ) -> Result<T, ModelError> {
+        let found = match self.get(key) {
+            None => words.first(),
+            Some(value) => words.iter().find(|(word, _)| value == word),
+        };
+        found
+            .map(|(_, meaning)| *meaning)
+            .ok_or_else(|| self.unsupported(key, &words.map(|(word, _)| word).join(", ")))
     }
 
     /// Returns the activation function. The names are those of transformers' `ACT2FN`.

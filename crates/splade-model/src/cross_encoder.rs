@@ -16,8 +16,9 @@ use crate::arch::{
     ArchitectureConfig, ClassifierConfig, PackedTexts, ScoreActivation, SequenceClassifier,
     Workspace,
 };
+use crate::encoder::start_of;
 use crate::error::ModelError;
-use crate::network::{in_micro_batches, offsets};
+use crate::network::{are_finite, in_micro_batches, offsets};
 
 /// Settings of [`CrossEncoder::load`].
 #[derive(Debug, Clone)]
@@ -90,7 +91,8 @@ impl CrossEncoder {
     /// two labels it is the second logit minus the first.
     ///
     /// # Errors
-    /// Returns an error if a text cannot be tokenized or if the model has more than two labels.
+    /// Returns an error if a text cannot be tokenized, if the model has more than two labels or if a
+    /// score is not finite.
     pub fn score<T: AsRef<str> + Sync>(&self, pairs: &[(T, T)]) -> Result<Vec<f32>, ModelError> {
         Ok(self.score_batch(pairs)?.scores)
     }
@@ -104,7 +106,7 @@ impl CrossEncoder {
         pairs: &[(T, T)],
     ) -> Result<ScoredPairs, ModelError> {
         let encoded = self.tokenizer.encode(pairs)?;
-        let logits = self.network.logits(&encoded);
+        let logits = self.checked(pairs, &encoded)?;
         let scores = logits.iter().map(|logits| score_of(logits)).collect::<Option<_>>();
         let scores = scores.ok_or_else(|| {
             ModelError::Setting(format!(
@@ -122,12 +124,26 @@ impl CrossEncoder {
     /// Returns the logits of every pair, one for each label.
     ///
     /// # Errors
-    /// Returns an error if a text cannot be tokenized.
+    /// Returns an error if a text cannot be tokenized or if a logit is not finite.
     pub fn logits<T: AsRef<str> + Sync>(
         &self,
         pairs: &[(T, T)],
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        Ok(self.network.logits(&self.tokenizer.encode(pairs)?))
+        self.checked(pairs, &self.tokenizer.encode(pairs)?)
+    }
+
+    /// Computes the logits of every pair, and fails if one is not finite.
+    fn checked<T: AsRef<str>>(
+        &self,
+        pairs: &[(T, T)],
+        encoded: &[PairEncoding],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let logits = self.network.logits(encoded);
+        let broken = logits.iter().position(|logits| !are_finite(logits));
+        match broken.and_then(|broken| pairs.get(broken)) {
+            None => Ok(logits),
+            Some((_, text)) => Err(ModelError::NotFinite { text: start_of(text.as_ref()) }),
+        }
     }
 
     /// Returns the number of labels, which is the number of logits of a pair.

@@ -73,6 +73,8 @@ pub struct Encoder {
     engine: Engine,
     prompt: String,
     max_length: usize,
+    /// The number of terms with the largest weights that a vector keeps, or `None` for all.
+    max_active_dims: Option<usize>,
     threads: Threads,
 }
 
@@ -227,7 +229,8 @@ impl Encoder {
             return Err(ModelError::MaxLength { got: max_length, shortest, longest: limit });
         }
         let prompt = options.prompt.clone().unwrap_or_else(|| tower.prompt.clone());
-        Ok(Self { tokenizer, engine, prompt, max_length, threads })
+        let max_active_dims = tower.max_active_dims;
+        Ok(Self { tokenizer, engine, prompt, max_length, max_active_dims, threads })
     }
 
     /// Returns the encoder with another prompt, the string that is put before every text.
@@ -248,7 +251,8 @@ impl Encoder {
     /// Encodes texts and returns one vector for each, in the order of the texts.
     ///
     /// # Errors
-    /// Returns an error if a text cannot be tokenized.
+    /// Returns an error if a text cannot be tokenized or if the model gives numbers for it that are
+    /// not finite.
     pub fn encode<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
@@ -259,12 +263,12 @@ impl Encoder {
     /// Encodes texts and counts their tokens and the truncated texts.
     ///
     /// # Errors
-    /// Returns an error if a text cannot be tokenized.
+    /// Returns the same errors as [`encode`](Self::encode).
     pub fn encode_batch<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Encoded, ModelError> {
         self.threads.install(|| {
             let (ids, truncated) = self.tokenize(texts)?;
-            let pooled = self.engine.run(&ids);
-            let vectors = pooled.into_iter().map(|terms| to_vector(&terms)).collect();
+            let pooled = self.engine.run(&ids).map_err(|i| not_finite(texts[i].as_ref()))?;
+            let vectors = pooled.into_iter().map(|terms| self.vector(&terms)).collect();
             Ok(Encoded { vectors, tokens: ids.iter().map(Vec::len).sum(), truncated })
         })
     }
@@ -272,11 +276,12 @@ impl Encoder {
     /// Encodes a text and returns for each term the token that gave it its weight.
     ///
     /// # Errors
-    /// Returns an error if the text cannot be tokenized.
+    /// Returns the same errors as [`encode`](Self::encode).
     pub fn explain(&self, text: &str) -> Result<Explanation, ModelError> {
         self.threads.install(|| {
             let (ids, _) = self.tokenize(&[text])?;
-            let pooled = self.engine.run(&ids).pop().unwrap_or_default();
+            let pooled = self.engine.run(&ids).map_err(|_| not_finite(text))?;
+            let pooled = pooled.into_iter().next().unwrap_or_default();
             let mut terms: Vec<ExplainedTerm> = pooled
                 .iter()
                 .map(|t| ExplainedTerm {
@@ -286,9 +291,19 @@ impl Encoder {
                 })
                 .collect();
             terms.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.term.cmp(&b.term)));
+            terms.truncate(self.max_active_dims.unwrap_or(usize::MAX));
             let tokens = ids[0].iter().map(|id| self.token(TermId(*id))).collect();
             Ok(Explanation { tokens, terms })
         })
+    }
+
+    /// Returns the vector of pooled terms.
+    fn vector(&self, terms: &[PooledTerm]) -> SparseVector {
+        let vector = to_vector(terms);
+        match self.max_active_dims {
+            Some(count) if vector.len() > count => vector.top_k(count),
+            _ => vector,
+        }
     }
 
     /// Returns the token of a term, or `[id]` for an id that the tokenizer does not have. The
@@ -313,6 +328,11 @@ impl Encoder {
     /// Returns the longest text in tokens. Longer texts are truncated.
     pub fn max_length(&self) -> usize {
         self.max_length
+    }
+
+    /// Returns the number of terms with the largest weights that a vector keeps, or `None` for all.
+    pub fn max_active_dims(&self) -> Option<usize> {
+        self.max_active_dims
     }
 
     /// Returns the prompt, which is put before every text. It is often empty.
@@ -388,10 +408,11 @@ impl Encoder {
 }
 
 impl Engine {
-    fn run(&self, texts: &[Vec<u32>]) -> Vec<Vec<PooledTerm>> {
+    /// Returns the terms of every text, or the index of the first text whose terms are not finite.
+    fn run(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<PooledTerm>>, usize> {
         match self {
-            Self::Network(network) => network.run(texts),
-            Self::Lookup(lookup) => lookup.run(texts),
+            Self::Network(network) => network.run_checked(texts),
+            Self::Lookup(lookup) => Ok(lookup.run(texts)),
         }
     }
 }
@@ -422,10 +443,21 @@ fn load_tower(
     }
 }
 
+/// Returns the error for a text for which the model gives numbers that are not finite.
+fn not_finite(text: &str) -> ModelError {
+    ModelError::NotFinite { text: start_of(text) }
+}
+
+/// Returns the first 60 characters of a text.
+pub(crate) fn start_of(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
 fn to_vector(terms: &[PooledTerm]) -> SparseVector {
-    // Damaged weights of a model can make a weight overflow; such a term is dropped.
-    let terms = terms.iter().filter(|term| term.weight.is_finite());
-    let (terms, weights) = terms.map(|term| (TermId(term.term), term.weight)).unzip();
+    let (terms, weights) = terms.iter().map(|term| (TermId(term.term), term.weight)).unzip();
     SparseVector::new(terms, weights)
-        .expect("the head's terms ascend, weights above zero: this is a bug")
+        .expect("the head's terms ascend, weights are finite and above zero: this is a bug")
 }

@@ -50,6 +50,43 @@ pub enum ModelError {
         /// The values that are implemented, as a comma-separated list.
         known: String,
     },
+    /// A config has a key that is not known, so that it is not known either whether vectors depend
+    /// on it.
+    #[error(
+        "{}: the key \"{key}\" ({value}) is not known, so the vectors could be wrong",
+        path.display()
+    )]
+    UnknownKey {
+        /// The path of the file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The value of the key, as JSON.
+        value: String,
+    },
+    /// A tensor has a number that no trained model has.
+    #[error(
+        "{}: the tensor {name} has the number {value}, so the weights are damaged or training \
+         diverged",
+        path.display()
+    )]
+    Number {
+        /// The path of the weights file.
+        path: PathBuf,
+        /// The name of the tensor.
+        name: String,
+        /// The first number that is not finite or too large.
+        value: f32,
+    },
+    /// The model gives numbers for a text that are not finite.
+    #[error(
+        "the model gives numbers for the text {text:?} that are not finite; its weights are damaged \
+         or too large"
+    )]
+    NotFinite {
+        /// The start of the text.
+        text: String,
+    },
     /// The weights do not fit the config.
     #[error("{}: the weights do not fit config.json{}", path.display(), tensors(missing, misshapen, unexpected))]
     Tensors {
@@ -144,6 +181,13 @@ impl ModelError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnsupportedConfig { known, .. } => Some(format!("use a model with {known}")),
+            Self::UnknownKey { .. } => Some(
+                "delete the key if no vector depends on it, or encode with the library that wrote it"
+                    .to_owned(),
+            ),
+            Self::Number { .. } => Some(
+                "take the weights of a checkpoint before that, or download the file again".to_owned(),
+            ),
             Self::Untrained { trained, .. } => {
                 Some(format!("start from a model of another architecture: {trained}"))
             }

@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use splade_text::ModelFiles;
 
-use crate::config::read_if_any;
+use crate::config::{Keys, read_if_any};
 use crate::error::ModelError;
+use crate::sentence_transformers::{Lengths, ModelSettings, POOLINGS, pooling, table_file};
 pub use splade_nn::{Pooling, Saturation};
 
 /// The layout of a model folder.
@@ -44,6 +45,8 @@ pub struct Tower {
     pub max_seq_length: Option<usize>,
     /// The string that is put before every text. It is often empty.
     pub prompt: String,
+    /// The number of terms with the largest weights that a vector keeps, if the folder gives one.
+    pub max_active_dims: Option<usize>,
 }
 
 /// The method by which a tower turns token ids into weights.
@@ -79,7 +82,7 @@ pub struct ModelFolder {
     /// The tower that encodes documents.
     pub document: Tower,
     /// The tower that encodes queries. If both sides share an encoder, it differs from `document`
-    /// at most in the prompt.
+    /// at most in the prompt and in the longest text.
     pub query: Tower,
     files: ModelFiles,
 }
@@ -116,6 +119,7 @@ impl ModelFolder {
                  encoder or a light-splade folder is expected",
             ));
         }
+        refuse_adapter(files, path)?;
         let document = trained(files)?;
         let (query_dir, idf) = (path.join("query_model"), path.join("idf.json"));
         let (layout, query) = if files.is_file(&idf) {
@@ -145,7 +149,7 @@ impl Tower {
     /// papers.
     fn masked_lm(dir: PathBuf) -> Self {
         let method = Method::MaskedLm { pooling: Pooling::Max, saturation: Saturation::Log1pRelu };
-        Self { dir, method, max_seq_length: None, prompt: String::new() }
+        Self { dir, method, max_seq_length: None, prompt: String::new(), max_active_dims: None }
     }
 }
 
@@ -155,14 +159,15 @@ fn trained(files: &ModelFiles) -> Result<Tower, ModelError> {
     let path = files.root();
     let file = path.join("light_splade.json");
     let config = read_if_any(files, &file)?.unwrap_or_default();
+    let keys = Keys::new(&config, &file);
     let saturations =
         [("log1p_relu", Saturation::Log1pRelu), ("log1p_log1p_relu", Saturation::Log1pLog1pRelu)];
     Ok(Tower {
         method: Method::MaskedLm {
-            pooling: choice(&file, &config, "agg", POOLINGS)?,
-            saturation: choice(&file, &config, "activation", saturations)?,
+            pooling: keys.choice("agg", POOLINGS)?,
+            saturation: keys.choice("activation", saturations)?,
         },
-        max_seq_length: config["max_length"].as_u64().map(|n| n as usize),
+        max_seq_length: keys.size_if_any("max_length")?,
         ..Tower::masked_lm(path.to_path_buf())
     })
 }
@@ -187,31 +192,27 @@ impl Module {
 fn sentence_transformers(files: &ModelFiles, modules: &Value) -> Result<ModelFolder, ModelError> {
     let path = files.root();
     let file = path.join("modules.json");
-    let modules: Vec<Module> = modules
-        .as_array()
-        .ok_or_else(|| invalid(&file, "a list is expected"))?
-        .iter()
-        .map(|module| Module {
-            class: module["type"].as_str().unwrap_or_default().to_owned(),
-            dir: path.join(module["path"].as_str().unwrap_or_default()),
-        })
-        .collect();
+    let module = |module: &Value| -> Result<Module, ModelError> {
+        let keys = Keys::new(module, &file);
+        let read = Module { class: keys.text("type", "")?, dir: path.join(keys.text("path", "")?) };
+        // The names of arguments that `encode` may have.
+        keys.refuse_unknown(&[&["idx", "name", "kwargs"]])?;
+        Ok(read)
+    };
+    let modules = modules.as_array().ok_or_else(|| invalid(&file, "a list is expected"))?;
+    let modules: Vec<Module> = modules.iter().map(module).collect::<Result<_, _>>()?;
     let (mut query, mut document) = match &modules[..] {
         [router] if router.kind() == "Router" => router_towers(files, &router.dir)?,
         _ => {
-            let tower = tower(files, &file, &modules)?;
-            (tower.clone(), tower)
+            let towers = towers(files, &file, &modules)?;
+            (towers.query, towers.document)
         }
     };
-    let config =
-        read_if_any(files, &path.join("config_sentence_transformers.json"))?.unwrap_or_default();
-    let default = config["default_prompt_name"].as_str();
-    let prompt = |name: &str| {
-        let prompts = &config["prompts"];
-        let own = prompts[name].as_str();
-        own.or_else(|| prompts[default?].as_str()).unwrap_or_default().to_owned()
-    };
-    (query.prompt, document.prompt) = (prompt("query"), prompt("document"));
+    let settings = ModelSettings::read(files)?;
+    (query.prompt, document.prompt) = (settings.query_prompt, settings.document_prompt);
+    for tower in [&mut query, &mut document] {
+        tower.max_active_dims = settings.max_active_dims;
+    }
     let layout = Layout::SentenceTransformers;
     Ok(ModelFolder { path: path.to_path_buf(), layout, document, query, files: files.clone() })
 }
@@ -221,10 +222,13 @@ fn router_towers(files: &ModelFiles, dir: &Path) -> Result<(Tower, Tower), Model
     let file = dir.join("router_config.json");
     let config = read_if_any(files, &file)?
         .ok_or_else(|| invalid(&file, "the file of the Router is missing"))?;
-    let mappings = &config["parameters"]["route_mappings"];
-    if mappings.as_object().is_some_and(|mappings| !mappings.is_empty()) {
-        return Err(invalid(&file, format!("\"route_mappings\" {mappings} are not implemented")));
+    let keys = Keys::new(&config, &file);
+    if let Some(parameters) = keys.object("parameters")? {
+        parameters.only("route_mappings", &Value::Object(Default::default()))?;
+        // Both are for texts whose side is not known.
+        parameters.refuse_unknown(&[&["default_route", "allow_empty_key"]])?;
     }
+    keys.refuse_unknown(&[&["types", "structure"]])?;
     let route = |name: &str| {
         let ids = config["structure"][name]
             .as_array()
@@ -237,33 +241,36 @@ fn router_towers(files: &ModelFiles, dir: &Path) -> Result<(Tower, Tower), Model
                 Module { class, dir: dir.join(id) }
             })
             .collect();
-        tower(files, &file, &modules)
+        towers(files, &file, &modules)
     };
-    Ok((route("query")?, route("document")?))
+    Ok((route("query")?.query, route("document")?.document))
 }
 
-/// Returns the tower for a list of modules: a transformer with its pooling, or a table.
-fn tower(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Tower, ModelError> {
+/// The towers of both sides that use the same modules.
+struct Towers {
+    query: Tower,
+    document: Tower,
+}
+
+/// Returns the towers for a list of modules: a transformer with its pooling, or a table.
+fn towers(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Towers, ModelError> {
     let kinds: Vec<&str> = modules.iter().map(Module::kind).collect();
     match (&kinds[..], modules) {
-        (["MLMTransformer" | "Transformer", "SpladePooling"], [transformer, pooling]) => {
-            let mut tower = Tower::masked_lm(transformer.dir.clone());
-            let settings = transformer.dir.join("sentence_bert_config.json");
-            if let Some(config) = read_if_any(files, &settings)? {
-                tower.max_seq_length = config["max_seq_length"].as_u64().map(|n| n as usize);
-                if config["do_lower_case"] == true {
-                    return Err(invalid(
-                        &settings,
-                        "\"do_lower_case\" is true, which is not implemented",
-                    ));
-                }
-            }
-            tower.method = splade_pooling(files, &pooling.dir.join("config.json"))?;
-            Ok(tower)
+        (["MLMTransformer" | "Transformer", "SpladePooling"], [transformer, splade_pooling]) => {
+            let lengths = Lengths::read(files, &transformer.dir, transformer.kind())?;
+            refuse_adapter(files, &transformer.dir)?;
+            let (pooling, saturation) = pooling(files, &splade_pooling.dir.join("config.json"))?;
+            let method = Method::MaskedLm { pooling, saturation };
+            let tower = Tower { method, ..Tower::masked_lm(transformer.dir.clone()) };
+            Ok(Towers {
+                query: Tower { max_seq_length: lengths.query, ..tower.clone() },
+                document: Tower { max_seq_length: lengths.document, ..tower },
+            })
         }
         (["SparseStaticEmbedding"], [table]) => {
             let method = Method::Lookup(static_table(files, &table.dir)?);
-            Ok(Tower { method, ..Tower::masked_lm(table.dir.clone()) })
+            let tower = Tower { method, ..Tower::masked_lm(table.dir.clone()) };
+            Ok(Towers { query: tower.clone(), document: tower })
         }
         _ => Err(invalid(
             file,
@@ -276,44 +283,27 @@ fn tower(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Tower, M
     }
 }
 
-fn splade_pooling(files: &ModelFiles, file: &Path) -> Result<Method, ModelError> {
-    let config = read_if_any(files, file)?.unwrap_or_default();
-    let saturations = [("relu", Saturation::Log1pRelu), ("log1p_relu", Saturation::Log1pLog1pRelu)];
-    Ok(Method::MaskedLm {
-        pooling: choice(file, &config, "pooling_strategy", POOLINGS)?,
-        saturation: choice(file, &config, "activation_function", saturations)?,
-    })
-}
-
-const POOLINGS: [(&str, Pooling); 2] = [("max", Pooling::Max), ("sum", Pooling::Sum)];
-
-/// Returns the value that the word of a setting stands for, or the first value if the setting is
-/// absent.
-fn choice<T: Copy>(
-    file: &Path,
-    config: &Value,
-    key: &str,
-    words: [(&str, T); 2],
-) -> Result<T, ModelError> {
-    let value = &config[key];
-    let found = words.into_iter().find(|(word, _)| value.is_null() || value == word);
-    found.map(|(_, meaning)| meaning).ok_or_else(|| ModelError::UnsupportedConfig {
-        path: file.to_path_buf(),
-        key: key.to_owned(),
-        value: value.to_string(),
-        known: words.map(|(word, _)| word).join(", "),
-    })
+/// Fails if a folder has an adapter of PEFT, which transformers would put over the weights.
+fn refuse_adapter(files: &ModelFiles, dir: &Path) -> Result<(), ModelError> {
+    let file = dir.join("adapter_config.json");
+    match files.is_file(&file) {
+        false => Ok(()),
+        true => Err(invalid(
+            &file,
+            "adapters are not implemented; merge the adapter into the model (merge_and_unload of \
+             PEFT) and save the model without it",
+        )),
+    }
 }
 
 /// Returns the table of a SparseStaticEmbedding: the JSON file that its config names, or else its
 /// tensor.
 fn static_table(files: &ModelFiles, dir: &Path) -> Result<Table, ModelError> {
     let file = dir.join("config.json");
-    let config = read_if_any(files, &file)?.unwrap_or_default();
-    let Some(name) = config["path"].as_str() else {
+    let Some(name) = table_file(files, &file)? else {
         return Ok(Table::Tensor(dir.to_path_buf()));
     };
-    let places = [dir.join(name), files.root().join(name)];
+    let places = [dir.join(&name), files.root().join(&name)];
     places.into_iter().find(|place| files.is_file(place)).map(Table::Json).ok_or_else(|| {
         invalid(&file, format!("\"path\" is {name:?}, but the model has no such file"))
     })

@@ -39,6 +39,7 @@ mod graph;
 mod parameter;
 mod arch;
 mod network;
+mod sentence_transformers;
 pub mod folder;
 mod lookup;
 pub mod encoder;

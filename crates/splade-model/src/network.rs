@@ -50,11 +50,32 @@ impl Network {
         self.run_with(texts, (self.pooling, self.saturation))
     }
 
+    /// Computes the pooled terms of every text like `run`, or returns the index of the first text
+    /// for which the model gives numbers that are not finite.
+    pub(crate) fn run_checked<T: AsRef<[u32]> + Sync>(
+        &self,
+        texts: &[T],
+    ) -> Result<Vec<Vec<PooledTerm>>, usize> {
+        let outcomes = self.outcomes(texts, (self.pooling, self.saturation));
+        match outcomes.iter().position(|outcome| outcome.is_broken) {
+            Some(text) => Err(text),
+            None => Ok(outcomes.into_iter().map(|outcome| outcome.terms).collect()),
+        }
+    }
+
     fn run_with<T: AsRef<[u32]> + Sync>(
         &self,
         texts: &[T],
         head: (Pooling, Saturation),
     ) -> Vec<Vec<PooledTerm>> {
+        self.outcomes(texts, head).into_iter().map(|outcome| outcome.terms).collect()
+    }
+
+    fn outcomes<T: AsRef<[u32]> + Sync>(
+        &self,
+        texts: &[T],
+        head: (Pooling, Saturation),
+    ) -> Vec<Outcome> {
         let lengths: Vec<usize> = texts.iter().map(|text| text.as_ref().len()).collect();
         in_micro_batches(&lengths, self.batch_tokens, |batch, parallel| {
             self.run_batch(texts, batch, head, parallel)
@@ -79,7 +100,7 @@ impl Network {
         batch: &[usize],
         (pooling, saturation): (Pooling, Saturation),
         parallel: bool,
-    ) -> Vec<Vec<PooledTerm>> {
+    ) -> Vec<Outcome> {
         let texts: Vec<&[u32]> = batch.iter().map(|text| texts[*text].as_ref()).collect();
         let (ids, offsets) = (texts.concat(), offsets(&texts));
         let mut workspace =
@@ -88,11 +109,34 @@ impl Network {
         let hidden = self.model.forward(&packed, &mut workspace, parallel);
         let output = &self.model.decoder.output;
         let pooled = splade_head(output, hidden, &offsets, pooling, saturation, parallel);
+        // The maximum of the head passes over NaN, so its input is looked at as well.
+        let width = hidden.len() / ids.len().max(1);
+        let rows = offsets.windows(2).map(|text| &hidden[text[0] * width..text[1] * width]);
+        let is_broken = rows.map(|rows| !are_finite(rows));
+        let outcome = |(terms, is_broken): (Vec<PooledTerm>, bool)| {
+            let is_broken = is_broken || terms.iter().any(|term| !term.weight.is_finite());
+            Outcome { terms, is_broken }
+        };
+        let outcomes = pooled.into_iter().zip(is_broken).map(outcome).collect();
         if let Ok(mut workspaces) = self.workspaces.lock() {
             workspaces.push(workspace);
         }
-        pooled
+        outcomes
     }
+}
+
+/// The terms of a text.
+#[derive(Debug, Clone, Default)]
+struct Outcome {
+    terms: Vec<PooledTerm>,
+    /// Whether a number of the text is not finite.
+    is_broken: bool,
+}
+
+/// Returns whether no number is infinite or NaN.
+pub(crate) fn are_finite(numbers: &[f32]) -> bool {
+    // This loop has no exit, so that it is computed with vectors.
+    numbers.iter().fold(true, |finite, x| finite & x.is_finite())
 }
 
 /// Returns the start of every packed text, followed by the end of the last.

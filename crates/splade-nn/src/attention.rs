@@ -64,6 +64,27 @@ pub struct LogBuckets {
 }
 
 impl RelativePositions {
+    /// Checks the tables. The safety of the kernels relies on this check.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a table has another shape than `2 · span` rows of `head_dim` floats, if there is not
+    /// one for each head, or if it is packed for another instruction set.
+    fn check(&self, isa: Isa, shape: &Attention) {
+        let rows = self.span.checked_mul(2).filter(|rows| *rows > 0);
+        for tables in [&self.keys, &self.queries] {
+            let is_complete = tables.is_empty() || tables.len() == shape.heads;
+            assert!(is_complete, "there must be one table of positions for each head, or none");
+            for table in tables {
+                assert!(
+                    Some(table.outputs()) == rows && table.inputs() == shape.head_dim,
+                    "a table of positions must be (2 · span, head_dim)"
+                );
+                assert!(table.isa() == isa, "a table of positions is packed for another CPU");
+            }
+        }
+    }
+
     /// Returns the row of the tables for a query that is `delta` tokens after its key.
     fn row(&self, delta: isize) -> usize {
         let bucket = self.log_buckets.map_or(delta, |log| log.bucket(delta));
@@ -96,7 +117,9 @@ impl Attention {
     ///
     /// # Panics
     ///
-    /// Panics if `offsets` does not ascend or a slice has the wrong length.
+    /// Panics if `offsets` does not ascend, if a slice has the wrong length, or if a table of relative
+    /// positions has another shape than `2 · span` rows of `head_dim` floats or is packed for another
+    /// instruction set.
     pub fn forward(
         &self,
         isa: Isa,
@@ -107,6 +130,9 @@ impl Attention {
         parallel: bool,
     ) {
         self.check(qkv, offsets, context);
+        if let Some(relative) = relative {
+            relative.check(isa, self);
+        }
         let out = Shared(context.as_mut_ptr());
         for_each(parallel, (offsets.len() - 1) * self.heads, |i| {
             let (text, head) = (i / self.heads, i % self.heads);
@@ -169,11 +195,14 @@ impl Attention {
     ///
     /// Panics if `offsets` does not ascend or a slice has the wrong length.
     pub(crate) fn check(&self, qkv: &[f32], offsets: &[usize], context: &[f32]) -> usize {
-        let hidden = self.heads * self.head_dim;
         let tokens = *offsets.last().expect("offsets have at least one entry");
         assert!(offsets.is_sorted(), "offsets must ascend");
-        assert!(qkv.len() == tokens * 3 * hidden, "qkv must be (tokens, 3 · hidden)");
-        assert!(context.len() == tokens * hidden, "the contexts must be (tokens, hidden)");
+        // Products that overflow fit no slice.
+        let hidden = self.heads.checked_mul(self.head_dim);
+        let size = hidden.and_then(|hidden| hidden.checked_mul(tokens));
+        let size = size.filter(|size| size.checked_mul(3) == Some(qkv.len()));
+        assert!(size.is_some(), "qkv must be (tokens, 3 · hidden)");
+        assert!(size == Some(context.len()), "the contexts must be (tokens, hidden)");
         tokens
     }
 }
@@ -403,8 +432,8 @@ impl Head<'_> {
             accumulate: false,
         };
         // SAFETY: the tokens lie in `qkv`, whose length was checked, and `out` was just resized to
-        // hold a row for each of them. This relies on a table with `head_dim` inputs that is packed
-        // for `self.isa`, which is not checked here.
+        // hold a row for each of them. The table has `head_dim` inputs and is packed for `self.isa`,
+        // as `RelativePositions::check` ensured.
         unsafe { multiply(self.isa, &product) };
     }
 }
@@ -458,12 +487,20 @@ impl Rotary {
     }
 
     /// Rotates queries and keys of `(tokens, 3 · heads · head_dim)` by their positions, in place.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `offsets` does not ascend or if `qkv` does not have a row for each token.
     pub fn rotate(&self, qkv: &mut [f32], heads: usize, offsets: &[usize]) {
         self.turn(qkv, heads, offsets, 1.0);
     }
 
     /// Rotates gradients back: turns the gradients of rotated queries and keys into those of the
     /// unrotated ones, in place.
+    ///
+    /// # Panics
+    ///
+    /// Panics in the same cases as [`rotate`](Self::rotate).
     pub fn rotate_back(&self, d_qkv: &mut [f32], heads: usize, offsets: &[usize]) {
         self.turn(d_qkv, heads, offsets, -1.0);
     }
@@ -472,6 +509,10 @@ impl Rotary {
     fn turn(&self, qkv: &mut [f32], heads: usize, offsets: &[usize], sign: f32) {
         let half = self.frequencies.len();
         let dim = 2 * half;
+        let tokens = *offsets.last().expect("offsets have at least one entry");
+        assert!(offsets.is_sorted(), "offsets must ascend");
+        let size = heads.checked_mul(3 * dim).and_then(|width| width.checked_mul(tokens));
+        assert!(size == Some(qkv.len()), "qkv must be (tokens, 3 · heads · head_dim)");
         let longest = offsets.windows(2).map(|text| text[1] - text[0]).max().unwrap_or(0);
         self.extend(longest);
         let turns = self.turns.read().expect(LOCK);

@@ -20,7 +20,7 @@ use std::ops::Range;
 
 use crate::buffer::AlignedBuffer;
 use crate::functions::{Activation, activate};
-use crate::packed::{check_rows, for_panels};
+use crate::packed::{TOO_LARGE, check_rows, for_panels};
 use crate::parallel::Shared;
 use crate::simd::{Isa, Kind, Simd, load_some, store_some};
 
@@ -50,8 +50,10 @@ impl Int8Matrix {
     /// Returns a matrix of zeros, to be filled by [`set_rows`](Self::set_rows).
     pub(crate) fn zeros(isa: Isa, outputs: usize, inputs: usize) -> Self {
         let width = panel_width(isa);
-        let padded = outputs.div_ceil(width) * width;
-        let panels = AlignedBuffer::zeroed(padded * inputs.next_multiple_of(GROUP));
+        let padded = outputs.checked_next_multiple_of(width).expect(TOO_LARGE);
+        let size = inputs.checked_next_multiple_of(GROUP);
+        let size = size.and_then(|inputs| padded.checked_mul(inputs));
+        let panels = AlignedBuffer::zeroed(size.expect(TOO_LARGE));
         Self { isa, outputs, inputs, panels, scales: vec![0.0; padded], sums: vec![0; padded] }
     }
 

@@ -26,6 +26,9 @@ pub(crate) const ROW_BLOCK: usize = 128;
 /// The number of multiply-adds below which a product is not worth a second thread.
 const PARALLEL_MIN: usize = 1 << 19;
 
+/// The message for a matrix whose size overflows.
+pub(crate) const TOO_LARGE: &str = "the matrix is larger than the address space";
+
 /// A weight matrix of shape `(outputs, inputs)` in the layout of the kernels.
 #[derive(Debug)]
 pub struct PackedMatrix {
@@ -38,9 +41,14 @@ pub struct PackedMatrix {
 
 impl PackedMatrix {
     /// Returns a matrix of zeros, to be filled by [`set_rows`](Self::set_rows).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the matrix is larger than the address space.
     pub fn zeros(isa: Isa, outputs: usize, inputs: usize) -> Self {
-        let width = isa.panel_width();
-        let panels = AlignedBuffer::zeroed(outputs.div_ceil(width) * width * inputs);
+        let size = outputs.checked_next_multiple_of(isa.panel_width());
+        let size = size.and_then(|padded| padded.checked_mul(inputs));
+        let panels = AlignedBuffer::zeroed(size.expect(TOO_LARGE));
         Self { isa, outputs, inputs, panels }
     }
 
@@ -206,7 +214,7 @@ pub(crate) fn check_rows(
 ) -> usize {
     let rows = input.len() / inputs;
     assert!(input.len() == rows * inputs, "the input must consist of whole rows");
-    assert!(output.len() == rows * outputs, "the output must be (rows, outputs)");
+    assert!(rows.checked_mul(outputs) == Some(output.len()), "the output must be (rows, outputs)");
     assert!(bias.is_none_or(|bias| bias.len() == outputs), "the bias must have `outputs` floats");
     rows
 }

@@ -6,6 +6,7 @@
 //! before 4.34), `added_tokens.json` and `special_tokens_map.json` are read. The tokens of the
 //! roles (`cls_token` …) come last.
 
+use rustc_hash::FxHashSet;
 use serde_json::{Value, json};
 
 use crate::config::Config;
@@ -15,6 +16,9 @@ use crate::error::TextError;
 const ROLES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 const ADDITIONAL: &str = "additional_special_tokens";
+/// The other name of the same list: a list in transformers 5, and in 4.46 to 4.57 a mapping from
+/// names of roles to tokens.
+const EXTRA: &str = "extra_special_tokens";
 
 /// An added token with the flags that determine how it is matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,15 +164,40 @@ pub(crate) fn resolve(
     Ok(tokens)
 }
 
+/// Returns the tokens that the files beside a vocabulary give an id.
+pub(crate) fn declared(config: &Config) -> Result<FxHashSet<String>, TextError> {
+    if config.value("added_tokens_decoder").is_none() {
+        let entries = config.beside("added_tokens.json")?;
+        return Ok(entries.entries().map(|(content, _)| content.clone()).collect());
+    }
+    let entries = config.object("added_tokens_decoder")?;
+    let contents = entries.entries().filter_map(|(_, token)| token.get("content")?.as_str());
+    Ok(contents.map(str::to_owned).collect())
+}
+
 /// Returns the tokens of all roles in an object.
 fn roles(map: &Config) -> Result<Vec<Role>, TextError> {
     let mut found: Vec<(&str, &Value)> =
         ROLES.iter().filter_map(|role| Some((*role, map.value(role)?))).collect();
-    match map.value(ADDITIONAL) {
-        None => {}
-        Some(Value::Array(values)) => found.extend(values.iter().map(|value| (ADDITIONAL, value))),
-        Some(_) => return Err(map.unsupported(ADDITIONAL, "a list of tokens")),
+    for key in [ADDITIONAL, EXTRA] {
+        match map.value(key) {
+            None => {}
+            Some(Value::Array(values)) => {
+                found.extend(values.iter().map(|value| (ADDITIONAL, value)));
+            }
+            Some(Value::Object(named)) if key == EXTRA => {
+                found.extend(named.values().map(|value| (ADDITIONAL, value)));
+            }
+            Some(_) => return Err(map.unsupported(key, "a list of tokens")),
+        }
     }
+    // transformers 5 takes every key that ends so for the role of a special token.
+    let own = map.entries().filter(|(key, value)| {
+        key.ends_with("_token")
+            && !ROLES.contains(&&***key)
+            && (value.is_string() || value.is_object())
+    });
+    found.extend(own.map(|(_, value)| (ADDITIONAL, value)));
     let role = |(name, value): (&str, &Value)| {
         let (token, object) = match value {
             Value::String(content) => (AddedToken::special(content), false),

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::error::TextError;
 use crate::files::ModelFiles;
+use crate::keys::{shown_value, unknown_key};
 
 /// A JSON object with the path of its file.
 #[derive(Debug, Clone)]
@@ -40,6 +41,11 @@ impl Config {
     /// An object that stands in the file `path`.
     pub(crate) fn of(files: &ModelFiles, path: &Path, value: Value) -> Self {
         Self { files: files.clone(), path: path.to_path_buf(), value }
+    }
+
+    /// Returns the object itself.
+    pub(crate) fn into_value(self) -> Value {
+        self.value
     }
 
     /// The files of the model that this one belongs to.
@@ -114,6 +120,13 @@ impl Config {
         }
     }
 
+    /// Returns an error if the file has a key that is in none of the lists of known keys.
+    pub(crate) fn refuse_unknown(&self, known: &[&[&str]]) -> Result<(), TextError> {
+        let Some((key, value)) = unknown_key(&self.value, known) else { return Ok(()) };
+        let (path, key, value) = (self.path.clone(), key.to_owned(), shown_value(value));
+        Err(TextError::UnknownKey { path, key, value })
+    }
+
     /// Returns the error for a value that is not implemented.
     pub(crate) fn unsupported(&self, key: &str, known: &str) -> TextError {
         let value = self.value.get(key).map_or_else(|| "absent".to_owned(), Value::to_string);
@@ -123,8 +136,13 @@ impl Config {
 
     /// Returns `model_max_length`, or `None` if it is absent or transformers' "very large" number
     /// (1e30).
-    pub(crate) fn max_length(&self) -> Option<usize> {
-        let length = self.value("model_max_length")?.as_f64()?;
-        (1.0..1e9).contains(&length).then_some(length as usize)
+    pub(crate) fn max_length(&self) -> Result<Option<usize>, TextError> {
+        // `max_len` is the name of before transformers 3.
+        let key = ["model_max_length", "max_len"].into_iter().find(|key| self.value(key).is_some());
+        let Some((key, value)) = key.and_then(|key| Some((key, self.value(key)?))) else {
+            return Ok(None);
+        };
+        let length = value.as_f64().ok_or_else(|| self.unsupported(key, "a number"))?;
+        Ok((1.0..1e9).contains(&length).then_some(length as usize))
     }
 }

@@ -42,6 +42,21 @@ pub enum TextError {
         /// The values that are implemented.
         known: String,
     },
+    /// A file has a key that is not known, so that it is not known either whether token ids depend
+    /// on it.
+    #[error(
+        "{}: the key \"{key}\" ({value}) is not known, so the tokens could be wrong; delete the key \
+         if no token depends on it",
+        path.display()
+    )]
+    UnknownKey {
+        /// The path of the file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The value of the key as JSON.
+        value: String,
+    },
     /// A tokenizer file is damaged, or its parts do not match.
     #[error("{}: {message}", path.display())]
     Invalid {

@@ -11,6 +11,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::foreign::{BYTE_ORDER_MARK, FOREIGN_START, foreign_text};
+
 /// Bytes of a file in memory: part of the program, or owned.
 type Bytes = Arc<Cow<'static, [u8]>>;
 
@@ -105,16 +107,31 @@ impl ModelFiles {
         Ok(ModelFile(source))
     }
 
-    /// Reads a whole file of text in UTF-8.
+    /// Reads a whole file of text in UTF-8. A byte order mark at its start is passed over.
     ///
     /// # Errors
-    /// If there is none, it cannot be read, or it is no such text.
+    /// If there is none, it cannot be read, or it is no such text. A file that is something else,
+    /// such as a Git LFS pointer or an error page, is named.
     pub fn read_to_string(&self, path: &Path) -> io::Result<String> {
-        let Some(files) = &self.memory else { return std::fs::read_to_string(path) };
-        let bytes = files.get(path).ok_or(ErrorKind::NotFound)?;
-        let text = std::str::from_utf8(bytes);
-        text.map(str::to_owned).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+        match &self.memory {
+            None => text_of(&std::fs::read(path)?),
+            Some(files) => text_of(files.get(path).ok_or(ErrorKind::NotFound)?),
+        }
     }
+}
+
+/// Returns the text of a file.
+fn text_of(bytes: &[u8]) -> io::Result<String> {
+    let invalid = |message: String| io::Error::new(ErrorKind::InvalidData, message);
+    let start = &bytes[..bytes.len().min(FOREIGN_START)];
+    if let Some(what) = foreign_text(start, bytes.len() as u64) {
+        return Err(invalid(what));
+    }
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        invalid(format!("byte {} is not of a text in UTF-8", error.valid_up_to()))
+    })?;
+    Ok(text.to_owned())
 }
 
 impl From<&Path> for ModelFiles {
@@ -207,6 +224,7 @@ mod tests {
             assert!(files.is_file(&at("sub/a.txt")) && !files.is_file(&at("sub")), "{files:?}");
             assert!(files.is_dir(&at("sub")) && files.is_dir(&at("")), "{files:?}");
             assert!(!files.is_dir(&at("sub/a.txt")) && !files.is_dir(&at("su")), "{files:?}");
+            assert_eq!(text_of(b"\xef\xbb\xbfa\n").expect("read"), "a\n");
             let missing = files.read_to_string(&at("b")).expect_err("no such file");
             assert_eq!(missing.kind(), ErrorKind::NotFound);
             let file = files.within(&at("sub")).open(&at("sub/a.txt")).expect("opened");

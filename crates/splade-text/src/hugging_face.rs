@@ -28,6 +28,19 @@ pub(crate) const BERT_ROLES: [(&str, &str); 5] = [
     ("mask_token", "[MASK]"),
 ];
 
+/// The parts of a `tokenizer.json`.
+const PARTS: [&str; 9] = [
+    "version",
+    "truncation",
+    "padding",
+    "added_tokens",
+    "normalizer",
+    "pre_tokenizer",
+    "post_processor",
+    "decoder",
+    "model",
+];
+
 /// Returns whether a class is BERT's, so that a `vocab.txt` is enough for it.
 pub(crate) fn is_bert(class: &str) -> bool {
     BERT_CLASSES.contains(&class)
@@ -59,6 +72,15 @@ impl HuggingFace {
             .map_err(|source| TextError::Io { path: path.to_path_buf(), source })?;
         let value: Value = serde_json::from_str(&text)
             .map_err(|source| TextError::Json { path: path.to_path_buf(), source })?;
+        let file = Config::of(config.files(), path, value);
+        file.refuse_unknown(&[&PARTS])?;
+        let value = file.into_value();
+        if value["model"]["dropout"].as_f64().is_some_and(|rate| rate > 0.0) {
+            let model = Config::of(config.files(), path, value["model"].clone());
+            return Err(
+                model.unsupported("dropout", "null, as a text must always give the same tokens")
+            );
+        }
         let model = value["model"]["type"].as_str().unwrap_or("unnamed model");
         let kind = format!("tokenizer.json ({model})");
         Self::build(path, value, config, class, kind)

@@ -98,10 +98,16 @@ impl BertJapanese {
             let known = "tokens without single_word, lstrip and rstrip";
             return Err(config.unsupported("added_tokens_decoder", known));
         }
+        let declared = added::declared(config)?;
+        for token in &added {
+            vocab.check_id(&token.content, token.id)?;
+        }
         let role = |role: &str, default: &str| -> Result<u32, TextError> {
             let token = config.value(role).map(|token| token.get("content").unwrap_or(token));
             let token = token.and_then(Value::as_str).unwrap_or(default);
             let known = added.iter().find(|known| known.content == token).map(|known| known.id);
+            // A token that no file has would get a new id after those of the vocabulary.
+            let known = known.filter(|_| vocab.id(token).is_some() || declared.contains(token));
             known.ok_or_else(|| vocab.missing(role, token))
         };
         let (cls, sep) = (role("cls_token", "[CLS]")?, role("sep_token", "[SEP]")?);

@@ -21,6 +21,8 @@
 //! a folder, every start takes a third of a second longer.
 
 mod error;
+mod foreign;
+mod keys;
 mod files;
 mod config;
 mod vocab;
@@ -36,6 +38,8 @@ mod learn;
 
 pub use error::TextError;
 pub use files::{ModelFile, ModelFiles};
+pub use foreign::{FOREIGN_START, foreign_text, foreign_weights};
+pub use keys::{shown_value, unknown_key};
 pub use learn::{Vocabulary, VocabularyOptions};
 pub use pair::PairEncoding;
 pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};

@@ -49,6 +49,43 @@ pub struct Tokenizer {
     kind: String,
 }
 
+/// The keys of `tokenizer_config.json` that this crate follows, for the classes that read them in
+/// transformers. A key that ends in `_token` is a special token.
+#[rustfmt::skip]
+const FOLLOWED: &[&str] = &[
+    "tokenizer_class", "auto_map", "model_max_length", "max_len", "truncation_side",
+    "split_special_tokens", "model_input_names", "added_tokens_decoder",
+    "additional_special_tokens", "extra_special_tokens", "*_token",
+    // BERT's classes and byte-level models.
+    "do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space",
+    // BertJapaneseTokenizer.
+    "do_word_tokenize", "word_tokenizer_type", "mecab_kwargs", "do_subword_tokenize",
+    "subword_tokenizer_type", "never_split",
+];
+
+/// The keys of `tokenizer_config.json` on which no token depends, in transformers 4.57 and 5.24:
+/// settings of padding, of decoding and of single calls, names of files, and notes.
+#[rustfmt::skip]
+const WITHOUT_INFLUENCE: &[&str] = &[
+    "_*", "name_or_path", "processor_class", "init_inputs", "verbose", "backend", "use_fast",
+    "from_slow", "legacy", "legacy_behaviour", "files_loaded", "is_local", "local_files_only",
+    "tokenizer_file", "vocab_file", "merges_file", "full_tokenizer_file", "special_tokens_map_file",
+    "spm_file", "gguf_file", "tokenizer_type", "model_type", "vocab_size", "language",
+    // Padding, and arguments that are given again with every call.
+    "padding", "padding_side", "pad_to_multiple_of", "pad_token_type_id", "pad_token_id",
+    "truncation", "truncation_strategy", "max_length", "stride", "return_*",
+    // Decoding and chats.
+    "clean_up_tokenization_spaces*", "spaces_between_special_tokens", "errors", "trim_offsets",
+    "chat_template", "chat_control_tokens", "response_*",
+    // Settings that only build a tokenizer.json, or that only other word tokenizers read.
+    "do_basic_tokenize", "wordpieces_prefix", "clean_text", "keep_accents", "remove_space",
+    "split_by_punct", "vocab_type", "unk_id", "sp_model_kwargs", "sudachi_kwargs", "jumanpp_kwargs",
+    "add_bos_token", "add_eos_token", "fix_mistral_regex",
+    // Settings of a download or of a model that old versions wrote into the file.
+    "cache_dir", "subfolder", "revision", "token", "use_auth_token", "trust_remote_code", "proxies",
+    "force_download", "resume_download", "device_map", "torch_dtype", "dtype", "transformers_version",
+];
+
 enum Inner {
     HuggingFace(Box<HuggingFace>),
     Japanese(Box<BertJapanese>),
@@ -95,6 +132,7 @@ impl Tokenizer {
         let config = Config::read(files, &dir.join("tokenizer_config.json"))?;
         let class = class(&config)?;
         config.only("split_special_tokens", &[false.into()])?;
+        config.refuse_unknown(&[FOLLOWED, WITHOUT_INFLUENCE])?;
         let (json, vocab) = (dir.join("tokenizer.json"), dir.join("vocab.txt"));
         let (inner, tokens) = if class == "BertJapaneseTokenizer" {
             let dictionary = options.mecab_dicdir.as_deref();
@@ -104,6 +142,7 @@ impl Tokenizer {
             let (inner, tokens) = HuggingFace::read(&json, &config, &class)?;
             (Inner::HuggingFace(Box::new(inner)), tokens)
         } else if files.is_file(&vocab) && (is_bert(&class) || class.is_empty()) {
+            config.only("do_basic_tokenize", &[true.into()])?;
             let (inner, tokens) = HuggingFace::from_vocab(&vocab, &config)?;
             (Inner::HuggingFace(Box::new(inner)), tokens)
         } else {
@@ -140,7 +179,7 @@ impl Tokenizer {
         for (id, token) in tokens {
             named[id as usize] = token;
         }
-        let model_max_length = config.max_length();
+        let model_max_length = config.max_length()?;
         let tokens = named;
         let this = Self {
             inner,

@@ -29,8 +29,27 @@ impl Vocab {
 
     /// Returns the error for a role whose token is not in the file.
     pub(crate) fn missing(&self, role: &str, token: &str) -> TextError {
-        let message = format!("the {role} {token} is not in the vocabulary");
+        let message = format!(
+            "the {role} {token} is not in the vocabulary; take the vocabulary of the model, or name \
+             its own {role} in tokenizer_config.json"
+        );
         TextError::Invalid { path: self.path.clone(), message }
+    }
+
+    /// Returns an error if the file has another token with the id that an added token has. The
+    /// lines of such a file have moved, so that all ids after them are wrong.
+    pub(crate) fn check_id(&self, added: &str, id: u32) -> Result<(), TextError> {
+        match self.ids.iter().find(|(token, own)| **own == id && *token != added) {
+            None => Ok(()),
+            Some((token, _)) => Err(TextError::Invalid {
+                path: self.path.clone(),
+                message: format!(
+                    "line {} is the token {token:?}, but the other files of the tokenizer give its \
+                     id to {added}; take the vocabulary that belongs to them",
+                    u64::from(id) + 1
+                ),
+            }),
+        }
     }
 
     pub(crate) fn id(&self, token: &str) -> Option<u32> {

@@ -22,6 +22,9 @@ use crate::error::ModelError;
 use crate::loader::Loader;
 use config::{BertConfig, BertFamily};
 
+/// The keys on which no vector of BERT's families depends.
+const WITHOUT_INFLUENCE: &[&str] = &["directionality", "embedding_size", "emb_size"];
+
 /// Defines the entry of a family whose config has the same keys as BERT's.
 macro_rules! family {
     ($family:ident, $model_type:literal, $class:literal, $trained_as:expr) => {
@@ -30,6 +33,7 @@ macro_rules! family {
             class: $class,
             tokenizer_class: concat!($class, "Tokenizer"),
             trained_as: $trained_as,
+            without_influence: WITHOUT_INFLUENCE,
             read: |keys| Ok(Arc::new(BertConfig::read(keys, BertFamily::$family)?)),
         }
     };
@@ -46,6 +50,8 @@ pub(crate) static DISTILBERT: Family = Family {
     class: "DistilBert",
     tokenizer_class: "DistilBertTokenizer",
     trained_as: Some("DistilBERT"),
+    // The positions are in the file in any case.
+    without_influence: &["sinusoidal_pos_embds"],
     read: |keys| Ok(Arc::new(BertConfig::read_distilbert(keys)?)),
 };
 

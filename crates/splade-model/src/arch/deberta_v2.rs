@@ -36,6 +36,16 @@ pub(crate) static DEBERTA_V2: Family = Family {
     class: "DebertaV2",
     tokenizer_class: "PreTrainedTokenizerFast",
     trained_as: None,
+    // The code asks for these keys only if the model has relative positions or a convolution.
+    without_influence: &[
+        "conv_act",
+        "conv_groups",
+        "max_relative_positions",
+        "norm_rel_ebd",
+        "position_buckets",
+        "position_embedding_type",
+        "share_att_key",
+    ],
     read: |keys| Ok(Arc::new(DebertaV2Config::read(keys)?)),
 };
 

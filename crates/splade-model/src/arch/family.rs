@@ -31,6 +31,8 @@ pub(crate) struct Family {
     /// The name in the list of architectures that can be trained. It is `None` for families that
     /// cannot be trained and for those that another name covers.
     pub(crate) trained_as: Option<&'static str>,
+    /// The keys of `config.json` that are peculiar to the family and on which no vector depends.
+    pub(crate) without_influence: &'static [&'static str],
     /// Reads the architecture from the keys of `config.json`.
     pub(crate) read: fn(&Keys<'_>) -> Result<Arc<dyn Architecture>, ModelError>,
 }

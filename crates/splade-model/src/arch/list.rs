@@ -23,6 +23,36 @@ pub(crate) const ARCHITECTURES: [&Family; 8] = [
     &deberta_v2::DEBERTA_V2,
 ];
 
+/// The keys of every `config.json` on which no vector depends, in transformers 4.57 and 5.24. The
+/// keys that vectors depend on are those that the code of an architecture asks for.
+#[rustfmt::skip]
+const WITHOUT_INFLUENCE: &[&str] = &[
+    // Notes.
+    "_*", "name_or_path", "architectures", "transformers_version", "tokenizer_class", "auto_map",
+    "finetuning_task", "task_specific_params", "language", "license", "base_model", "model_name",
+    "output_past", "xla_device", "tie_weights_",
+    // The type of the numbers in memory, and ways to compute the same.
+    "torch_dtype", "dtype", "torchscript", "use_bfloat16", "use_cache", "use_return_dict",
+    "return_dict*", "output_attentions", "output_hidden_states", "output_scores",
+    "attn_implementation", "experts_implementation", "chunk_size_feed_forward",
+    "gradient_checkpointing", "tf_legacy_loss", "tie_last_hidden_states",
+    // Training.
+    "initializer_*", "*dropout*",
+    // Classifiers. The code of cross-encoders reads those of its heads.
+    "id2label", "label2id", "num_labels", "problem_type", "classifier_*", "pooler_*", "summary_*",
+    "sentence_transformers", "sbert_ce_default_activation_function",
+    // Decoders and generation.
+    "*_token_id", "is_encoder_decoder", "tie_encoder_decoder", "cross_attention_hidden_size",
+    "prefix", "max_length", "min_length", "max_new_tokens", "min_new_tokens", "do_sample",
+    "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty", "temperature", "top_k",
+    "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "penalty_alpha",
+    "repetition_penalty", "length_penalty", "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences",
+    "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens",
+    "begin_suppress_tokens", "renormalize_logits", "guidance_scale", "low_memory", "max_time",
+    "cache_implementation", "use_mtp", "forced_decoder_ids",
+];
+
 /// Returns the family of a `model_type`.
 pub(crate) fn family(model_type: &str) -> Option<&'static Family> {
     ARCHITECTURES.into_iter().find(|family| family.model_type == model_type)
@@ -66,7 +96,7 @@ impl ArchitectureConfig {
     /// # Errors
     /// Returns the same errors as [`open`](Self::open).
     pub fn parse(value: &Value, path: &Path) -> Result<Self, ModelError> {
-        let keys = Keys { value, path };
+        let keys = Keys::new(value, path);
         keys.only("quantization_config", &Value::Null)?;
         keys.only("is_decoder", &Value::Bool(false))?;
         keys.only("add_cross_attention", &Value::Bool(false))?;
@@ -76,6 +106,7 @@ impl ArchitectureConfig {
             keys.unsupported("model_type", &known.join(", "))
         })?;
         let architecture = (family.read)(&keys)?;
+        keys.refuse_unknown(&[WITHOUT_INFLUENCE, family.without_influence])?;
         let (sizes, even) = (architecture.sizes(), architecture.has_even_heads());
         let (hidden, heads) = (sizes.hidden, sizes.heads);
         if !hidden.is_multiple_of(heads) || (even && !(hidden / heads).is_multiple_of(2)) {

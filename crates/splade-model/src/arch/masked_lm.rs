@@ -30,7 +30,7 @@ impl MaskedLm {
         isa: Isa,
         precision: Precision,
     ) -> Result<Self, ModelError> {
-        let weights = Weights::from_files(files)?;
+        let weights = open_weights(files, config)?;
         let loader = Loader::new(&weights, isa, precision);
         let decoder = || Decoder::load(&loader, &config.0.word_head(), &config.0.sizes());
         let (decoder, body) = rayon::join(decoder, || config.0.load_body(&loader));
@@ -55,6 +55,21 @@ impl MaskedLm {
     pub(crate) fn bytes(&self) -> usize {
         self.decoder.bytes() + self.body.bytes()
     }
+}
+
+/// Opens the weights of a masked language model. A tensor that the model uses twice may be in the
+/// file under any of its names, as safetensors stores such a tensor once.
+pub(crate) fn open_weights(
+    files: &ModelFiles,
+    config: &ArchitectureConfig,
+) -> Result<Weights, ModelError> {
+    let mut weights = Weights::from_files(files)?;
+    let head = config.0.word_head();
+    if head.tied {
+        weights.unite(&[head.embedding, head.decoder])?;
+    }
+    weights.unite(head.bias_names())?;
+    Ok(weights)
 }
 
 /// The gradients of a masked language model. They have the same type as the weights.

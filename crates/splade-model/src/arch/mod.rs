@@ -25,5 +25,5 @@ pub(crate) use classifier::{ClassifierConfig, SavedHead, ScoreActivation, Sequen
 pub(crate) use family::ClassifierNames;
 pub use list::ArchitectureConfig;
 pub(crate) use list::family;
-pub(crate) use masked_lm::{Gradients, MaskedLm};
+pub(crate) use masked_lm::{Gradients, MaskedLm, open_weights};
 pub(crate) use training::{Pass, Saved, Work};

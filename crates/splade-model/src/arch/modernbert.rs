@@ -26,6 +26,16 @@ pub(crate) static MODERNBERT: Family = Family {
     class: "ModernBert",
     tokenizer_class: "PreTrainedTokenizerFast",
     trained_as: Some("ModernBERT"),
+    without_influence: &[
+        "deterministic_flash_attn",
+        "hidden_act",
+        "layer_norm_eps",
+        "position_embedding_type",
+        "reference_compile",
+        "repad_logits_with_grad",
+        "sparse_pred_ignore_index",
+        "sparse_prediction",
+    ],
     read: |keys| Ok(Arc::new(ModernBertConfig::read(keys)?)),
 };
 

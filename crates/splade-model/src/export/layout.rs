@@ -65,13 +65,16 @@ pub(super) fn write(
         module["name"] = number.to_string().into();
     }
     write_json(&to.join("modules.json"), &modules.into())?;
-    let about = json!({
+    let mut about = json!({
         "model_type": "SparseEncoder",
         "__version__": {},
         "prompts": {"query": folder.query.prompt, "document": folder.document.prompt},
         "default_prompt_name": null,
         "similarity_fn_name": "dot",
     });
+    if let Some(count) = folder.document.max_active_dims {
+        about["max_active_dims"] = count.into();
+    }
     write_json(&to.join("config_sentence_transformers.json"), &about)
 }
 

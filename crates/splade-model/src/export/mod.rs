@@ -77,6 +77,11 @@ pub fn export_model(
     };
     let encoder = load(Side::Document)?;
     let parameters = tower::write_model(&folder.document.dir, &encoder, to, options.dtype)?;
+    let (query, document) = (&folder.query, &folder.document);
+    if folder.shares_towers() && query.max_seq_length != document.max_seq_length {
+        let query = load(Side::Query)?.max_length();
+        tower::write_query_length(to, query, encoder.max_length())?;
+    }
     onnx(to, (pooling, saturation))?;
     let (max_length, vocab) = (encoder.max_length(), encoder.vocab());
     drop(encoder);

@@ -12,11 +12,11 @@ use std::path::Path;
 use prost::Message;
 use splade_nn::{Pooling, Saturation};
 
-use crate::arch::ArchitectureConfig;
+use crate::arch::{ArchitectureConfig, open_weights};
 use crate::error::ModelError;
 use crate::graph::proto::{Model, OperatorSet, Size};
 use crate::graph::{Builder, Inputs, Value, int, ints};
-use crate::weights::{FloatType, Weights};
+use crate::weights::FloatType;
 
 /// The version of the operators. `LayerNormalization`, the newest operator of the graphs, needs 17.
 const OPSET: i64 = 17;
@@ -53,9 +53,9 @@ pub(super) fn write(
     (pooling, saturation): (Pooling, Saturation),
     output: OnnxOutput,
 ) -> Result<(), ModelError> {
-    let weights = Weights::open(folder)?;
-    let mut b = Builder::new(&weights, dtype);
     let config = ArchitectureConfig::open(folder)?;
+    let weights = open_weights(&folder.into(), &config)?;
+    let mut b = Builder::new(&weights, dtype);
     let graph = config.0.graph().ok_or_else(|| not_written(folder, &config))?;
     let has_types = config.0.sizes().token_types > 1;
     let [ids, mask] = ["input_ids", "attention_mask"].map(|name| b.input(name));

@@ -6,7 +6,7 @@ use serde_json::json;
 use splade_text::tokenizer_json_of_vocab;
 
 use super::layout::write_json;
-use crate::arch::ArchitectureConfig;
+use crate::arch::{ArchitectureConfig, open_weights};
 use crate::config::read_json;
 use crate::encoder::Encoder;
 use crate::error::ModelError;
@@ -29,7 +29,23 @@ pub(super) fn write_model(
     let settings = json!({"max_seq_length": encoder.max_length(), "do_lower_case": false});
     write_json(&to.join("sentence_bert_config.json"), &settings)?;
     let config = ArchitectureConfig::open(from)?;
-    write_weights(&Weights::open(from)?, encoder.tensors(), &config, to, dtype)
+    write_weights(&open_weights(&from.into(), &config)?, encoder.tensors(), &config, to, dtype)
+}
+
+/// Adds the longest query in tokens to the settings of a shared encoder if it is not that of the
+/// documents.
+pub(super) fn write_query_length(
+    to: &Path,
+    query: usize,
+    document: usize,
+) -> Result<(), ModelError> {
+    if query == document {
+        return Ok(());
+    }
+    let path = to.join("sentence_bert_config.json");
+    let mut settings = read_json(&path)?.unwrap_or_default();
+    settings["query_length"] = query.into();
+    write_json(&path, &settings)
 }
 
 /// Writes a table of weights for query tokens. If the tokenizer has fewer tokens than the documents

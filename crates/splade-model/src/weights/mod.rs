@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
-use splade_text::{ModelFile, ModelFiles};
+use splade_text::{FOREIGN_START, ModelFile, ModelFiles, foreign_weights};
 
 use crate::error::ModelError;
 use strided::Strided;
@@ -68,15 +68,30 @@ impl Weights {
             };
             let mut weights = Self { path, files: Vec::new(), tensors: BTreeMap::new() };
             for shard in shards {
-                let file = files
-                    .open(&shard)
-                    .map_err(|source| ModelError::Io { path: shard.clone(), source })?;
+                let io = |source| ModelError::Io { path: shard.clone(), source };
+                let file = files.open(&shard).map_err(io)?;
+                let size = file.size().map_err(io)?;
+                let mut start = vec![0; size.min(FOREIGN_START as u64) as usize];
+                file.read_at(&mut start, 0).map_err(io)?;
+                if let Some(what) = foreign_weights(&start, size) {
+                    return Err(invalid(&shard, what));
+                }
                 add(&mut weights, &shard, file)?;
             }
             return Ok(weights);
         }
-        let message = "there are no weights: model.safetensors or pytorch_model.bin is expected";
-        Err(invalid(dir, message.to_owned()))
+        let others =
+            ["tf_model.h5", "flax_model.msgpack", "model.onnx", "adapter_model.safetensors"];
+        let other = others.into_iter().find(|name| files.is_file(&dir.join(name)));
+        let other = other.map_or(String::new(), |name| {
+            format!(" ({name} is there, which is of another kind; save the model with PyTorch)")
+        });
+        Err(invalid(
+            dir,
+            format!(
+                "there are no weights: model.safetensors or pytorch_model.bin is expected{other}"
+            ),
+        ))
     }
 
     /// Returns the path of the file, or of the index of the shards.
@@ -127,20 +142,79 @@ impl Weights {
         if rows.end > tensor.shape.first().copied().unwrap_or(1) {
             return Err(invalid(path, format!("{name} has no row {}", rows.end)));
         }
-        let io = |source| ModelError::Io { path: path.clone(), source };
+        let io = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                let message = format!("the file became shorter while {name} was read from it");
+                invalid(path, message)
+            }
+            _ => ModelError::Io { path: path.clone(), source },
+        };
         if let Some(strides) = &tensor.strides {
             let mut shape = tensor.shape.clone();
             shape[0] = rows.len();
             let start = tensor.start + (rows.start * strides[0] * size) as u64;
             let strided = Strided { dtype: tensor.dtype, shape: &shape, strides, start };
-            return strided.read(file, out).map_err(io);
+            strided.read(file, out).map_err(io)?;
+            return check_numbers(path, name, out);
         }
         let row: usize = tensor.shape.iter().skip(1).product();
         let mut bytes = vec![0; rows.len() * row * size];
         file.read_at(&mut bytes, tensor.start + (rows.start * row * size) as u64).map_err(io)?;
         out.clear();
         tensor.dtype.decode(&bytes, out);
+        check_numbers(path, name, out)
+    }
+
+    /// Makes one tensor of those that a model has under several names, as it is stored under any of
+    /// them. Afterwards it has the first name.
+    ///
+    /// # Errors
+    /// Returns an error if two of the tensors differ, so that it is not known which one counts.
+    pub(crate) fn unite(&mut self, names: &[&str]) -> Result<(), ModelError> {
+        let Some((first, others)) = names.split_first() else { return Ok(()) };
+        for other in others {
+            if !self.tensors.contains_key(*other) {
+                continue;
+            }
+            if !self.tensors.contains_key(*first) {
+                let tensor = self.tensors.remove(*other);
+                self.tensors.extend(tensor.map(|tensor| ((*first).to_owned(), tensor)));
+            } else if !self.are_equal(first, other)? {
+                return Err(invalid(
+                    &self.path,
+                    format!(
+                        "{first} and {other} should be one tensor by config.json, but their numbers \
+                         differ; set \"tie_word_embeddings\" to false if the model needs both, or \
+                         save it again"
+                    ),
+                ));
+            }
+        }
         Ok(())
+    }
+
+    /// Returns whether two tensors have the same shape and the same numbers.
+    fn are_equal(&self, a: &str, b: &str) -> Result<bool, ModelError> {
+        let (one, other) = (&self.tensors[a], &self.tensors[b]);
+        if one.shape != other.shape {
+            return Ok(false);
+        }
+        if one == other {
+            return Ok(true);
+        }
+        let rows = one.shape.first().copied().unwrap_or(1);
+        let row: usize = one.shape.iter().skip(1).product();
+        let step = ((1 << 20) / row.max(1)).max(1);
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for start in (0..rows).step_by(step) {
+            let range = start..(start + step).min(rows);
+            self.read_rows_f32(a, range.clone(), &mut left)?;
+            self.read_rows_f32(b, range, &mut right)?;
+            if left != right {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn add_safetensors(&mut self, path: &Path, file: ModelFile) -> Result<(), ModelError> {
@@ -171,6 +245,22 @@ impl Weights {
         self.files.push((path.to_path_buf(), file));
         Ok(())
     }
+}
+
+/// The largest number that a weight may have. No trained model has larger ones: float16 ends at
+/// 65,504. Products of larger weights could overflow.
+const MAX_WEIGHT: f32 = 1e6;
+
+/// Fails at the first number that is not finite or larger than [`MAX_WEIGHT`].
+fn check_numbers(path: &Path, name: &str, numbers: &[f32]) -> Result<(), ModelError> {
+    // The bits of numbers without sign ascend with their size, and infinity and NaN are the largest.
+    let is_bad = |x: &f32| (x.to_bits() & (u32::MAX >> 1)) as i32 > MAX_WEIGHT.to_bits() as i32;
+    // This loop has no exit, so that it is computed with vectors.
+    if !numbers.iter().fold(false, |bad, x| bad | is_bad(x)) {
+        return Ok(());
+    }
+    let value = numbers.iter().copied().find(is_bad).unwrap_or(f32::NAN);
+    Err(ModelError::Number { path: path.to_path_buf(), name: name.to_owned(), value })
 }
 
 fn invalid(path: &Path, message: String) -> ModelError {

@@ -1,8 +1,9 @@
 //! Reads the pickle of a state dict without executing it.
 //!
 //! The machine below knows the instructions and the functions that `torch.save` writes for a dict
-//! of plain tensors (pickle protocol 2, Python's `pickletools`). Any other instruction or function
-//! is an error that names it. Values are shared, never copied, and their nesting depth is limited,
+//! of tensors (pickle protocols 2 to 4, Python's `pickletools`), and those of the plain values that
+//! training scripts put beside the tensors: numbers of NumPy and dicts of `collections`. Any other
+//! instruction or function is an error that names it. Values are shared, never copied, and their nesting depth is limited,
 //! so memory and time grow only with the length of the pickle.
 
 use std::collections::HashMap;
@@ -31,16 +32,90 @@ pub(super) struct View {
     pub(super) strides: Vec<usize>,
 }
 
-/// Returns the tensors of a pickled state dict with their names.
-pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, Rc<View>)>, String> {
-    let Value::Dict { items, .. } = Machine::new(pickle).run()? else {
-        return Err("the pickle is not a dict of tensors".to_owned());
+/// The tensors of a pickled state dict with their names.
+pub(super) struct StateDict {
+    pub(super) tensors: Vec<(String, Rc<View>)>,
+    /// The type of the numbers of every storage, and their count.
+    pub(super) storages: HashMap<Rc<str>, (Kind, u64)>,
+}
+
+impl StateDict {
+    /// Returns the number of bytes of all storages.
+    pub(super) fn bytes(&self) -> u64 {
+        let bytes = |(kind, count): &(Kind, u64)| count.saturating_mul(kind.width() as u64);
+        self.storages.values().map(bytes).fold(0, u64::saturating_add)
+    }
+
+    fn new(root: Value, storages: HashMap<Rc<str>, (Kind, u64)>) -> Result<Self, String> {
+        let Value::Dict { items, .. } = root else {
+            return Err("the pickle is not a dict of tensors".to_owned());
+        };
+        let (mut tensors, mut inner) = (Vec::new(), None);
+        for (name, value) in items {
+            match (name, value) {
+                (Value::Text(name), Value::Tensor(view)) => tensors.push((name.to_string(), view)),
+                (Value::Text(name), Value::Dict { items, .. })
+                    if items.iter().any(|(_, value)| matches!(value, Value::Tensor(_))) =>
+                {
+                    inner = Some(name);
+                }
+                // Numbers and texts beside the tensors, such as the count of steps.
+                _ => {}
+            }
+        }
+        match (tensors.is_empty(), inner) {
+            (false, _) => Ok(Self { tensors, storages }),
+            (true, Some(name)) => Err(format!(
+                "the tensors are in the dict {name:?} of a larger dict; save that dict alone"
+            )),
+            (true, None) => Err("the dict holds no tensors; save model.state_dict()".to_owned()),
+        }
+    }
+}
+
+/// Returns the tensors of a pickled state dict.
+pub(super) fn state_dict(pickle: &[u8]) -> Result<StateDict, String> {
+    let (root, machine) = Machine::new(pickle).run()?;
+    StateDict::new(root, machine.storages)
+}
+
+/// The start of a file that torch before 1.6 wrote: a pickle of a number that is always the same.
+pub(super) const OLD_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e";
+
+/// The pickles of a file that torch before 1.6 wrote. After them come the storages in the order of
+/// their keys, each with the count of its numbers in 8 bytes before it.
+pub(super) struct OldFile {
+    pub(super) dict: StateDict,
+    pub(super) keys: Vec<Rc<str>>,
+    /// The length of all pickles in bytes.
+    pub(super) len: usize,
+}
+
+/// Reads the pickles at the start of a file that begins with [`OLD_MAGIC`].
+pub(super) fn old_file(start: &[u8]) -> Result<OldFile, String> {
+    let rest = start.strip_prefix(OLD_MAGIC).ok_or("the file has another start")?;
+    let (version, machine) = Machine::new(rest).run()?;
+    if !matches!(version, Value::Int(1001)) {
+        return Err("the file has another version than 1001; save it again with torch".to_owned());
+    }
+    let (system, machine) = Machine::new(machine.code).run()?;
+    let little = |(key, value): &(Value, Value)| matches!((key, value), (Value::Text(key), Value::Flag(true)) if **key == *"little_endian");
+    if !matches!(&system, Value::Dict { items, .. } if items.iter().any(little)) {
+        return Err("the numbers are not little-endian; convert the file to safetensors".to_owned());
+    }
+    let (root, machine) = Machine::new(machine.code).run()?;
+    let (rest, storages) = (machine.code, machine.storages);
+    let (keys, machine) = Machine::new(rest).run()?;
+    let Value::List { items, .. } = keys else {
+        return Err("the list of storages is missing".to_owned());
     };
-    let tensor = |(name, value): (Value, Value)| match (name, value) {
-        (Value::Text(name), Value::Tensor(view)) => Ok((name.to_string(), view)),
-        _ => Err("the dict holds values other than tensors; save model.state_dict()".to_owned()),
+    let key = |value| match value {
+        Value::Text(key) => Ok(key),
+        _ => Err("the list of storages is damaged".to_owned()),
     };
-    items.into_iter().map(tensor).collect()
+    let keys = items.into_iter().map(key).collect::<Result<_, _>>()?;
+    let len = start.len() - machine.code.len();
+    Ok(OldFile { dict: StateDict::new(root, storages)?, keys, len })
 }
 
 /// The type of a storage's numbers.
@@ -92,13 +167,19 @@ impl Kind {
 #[derive(Debug, Clone)]
 enum Value {
     Mark,
-    /// None, booleans and floats, whose values are not needed.
+    None,
+    Flag(bool),
+    /// Floats, bytes and plain objects, whose values are not needed.
     Other,
     Int(i64),
     Text(Rc<str>),
     Tuple {
         depth: usize,
         items: Rc<[Value]>,
+    },
+    List {
+        depth: usize,
+        items: Vec<Value>,
     },
     Dict {
         depth: usize,
@@ -113,7 +194,9 @@ enum Value {
 impl Value {
     fn depth(&self) -> usize {
         match self {
-            Value::Tuple { depth, .. } | Value::Dict { depth, .. } => *depth,
+            Value::Tuple { depth, .. } | Value::List { depth, .. } | Value::Dict { depth, .. } => {
+                *depth
+            }
             _ => 0,
         }
     }
@@ -137,23 +220,45 @@ struct Machine<'a> {
     code: &'a [u8],
     stack: Vec<Value>,
     memo: HashMap<usize, Value>,
+    /// The number of values that were put into the memo, dicts and lists included.
+    remembered: usize,
+    storages: HashMap<Rc<str>, (Kind, u64)>,
 }
 
 impl<'a> Machine<'a> {
     fn new(code: &'a [u8]) -> Self {
-        Self { code, stack: Vec::new(), memo: HashMap::new() }
+        Self {
+            code,
+            stack: Vec::new(),
+            memo: HashMap::new(),
+            remembered: 0,
+            storages: HashMap::new(),
+        }
     }
 
-    fn run(mut self) -> Result<Value, String> {
+    /// Runs one pickle, and returns its value and the machine with what is left of the code.
+    fn run(mut self) -> Result<(Value, Self), String> {
         while self.stack.len() <= MAX_STACK {
             let op = self.take(1)?[0];
             match op {
                 0x80 => _ = self.take(1)?,
-                b'.' => return self.pop(),
+                b'.' => return Ok((self.pop()?, self)),
+                // A frame, which does not matter as all bytes are in memory.
+                0x95 => _ = self.take(8)?,
+                b']' => self.stack.push(Value::List { depth: 1, items: Vec::new() }),
+                b'a' => {
+                    let item = self.pop()?;
+                    self.append(vec![item])?;
+                }
+                b'e' => {
+                    let items = self.since_mark()?;
+                    self.append(items)?;
+                }
                 b'}' => self.stack.push(Value::Dict { depth: 1, items: Vec::new() }),
                 b')' => self.stack.push(tuple(Vec::new())?),
                 b'(' => self.stack.push(Value::Mark),
-                b'N' | 0x88 | 0x89 => self.stack.push(Value::Other),
+                b'N' => self.stack.push(Value::None),
+                0x88 | 0x89 => self.stack.push(Value::Flag(op == 0x88)),
                 b'G' => {
                     self.take(8)?;
                     self.stack.push(Value::Other);
@@ -165,17 +270,40 @@ impl<'a> Machine<'a> {
                     self.stack.push(Value::Int((u32_at(bytes, 0) as i32).into()));
                 }
                 0x8a => {
-                    let n = self.take(1)?[0];
-                    if n > 7 {
-                        return Err("the pickle has an integer of more than 7 bytes".to_owned());
+                    let n = self.take(1)?[0].into();
+                    match n {
+                        0..=7 => self.int(n)?,
+                        _ => {
+                            self.take(n)?;
+                            self.stack.push(Value::Other);
+                        }
                     }
-                    self.int(n.into())?;
                 }
-                b'X' => {
+                b'X' | b'T' => {
                     let n = u32_at(self.take(4)?, 0) as usize;
-                    let text = String::from_utf8_lossy(self.take(n)?).into();
-                    self.stack.push(Value::Text(text));
+                    self.text(n)?;
                 }
+                0x8c | b'U' => {
+                    let n = self.take(1)?[0].into();
+                    self.text(n)?;
+                }
+                b'B' => {
+                    let n = u32_at(self.take(4)?, 0) as usize;
+                    self.take(n)?;
+                    self.stack.push(Value::Other);
+                }
+                b'C' => {
+                    let n = self.take(1)?[0].into();
+                    self.take(n)?;
+                    self.stack.push(Value::Other);
+                }
+                0x93 => match (self.pop()?, self.pop()?) {
+                    (Value::Text(name), Value::Text(module)) => {
+                        self.stack.push(Value::Global(format!("{module} {name}").into()));
+                    }
+                    _ => return Err("the pickle names a function by other values".to_owned()),
+                },
+                0x94 => self.remember(self.remembered)?,
                 b'c' => {
                     let (module, name) = (self.line()?, self.line()?);
                     self.stack.push(Value::Global(format!("{module} {name}").into()));
@@ -228,7 +356,9 @@ impl<'a> Machine<'a> {
                 b'b' => _ = self.pop()?,
                 b'Q' => {
                     let id = self.pop()?;
-                    self.stack.push(storage(&id)?);
+                    let (kind, key, count) = storage(&id)?;
+                    self.storages.insert(key.clone(), (kind, count));
+                    self.stack.push(Value::Storage(kind, key));
                 }
                 b'R' => {
                     let (arguments, function) = (self.pop()?, self.pop()?);
@@ -236,7 +366,8 @@ impl<'a> Machine<'a> {
                 }
                 _ => {
                     return Err(format!(
-                        "pickle instruction 0x{op:02x} is not that of a dict of tensors; convert the file to safetensors"
+                        "pickle instruction 0x{op:02x} is not that of a dict of tensors; convert the \
+                         file to safetensors"
                     ));
                 }
             }
@@ -265,15 +396,22 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    fn text(&mut self, n: usize) -> Result<(), String> {
+        let text = String::from_utf8_lossy(self.take(n)?).into();
+        self.stack.push(Value::Text(text));
+        Ok(())
+    }
+
     fn pop(&mut self) -> Result<Value, String> {
         self.stack.pop().ok_or_else(|| "the pickle is damaged: its stack is empty".to_owned())
     }
 
     fn remember(&mut self, at: usize) -> Result<(), String> {
-        // Dicts grow after they are stored in the memo, and a state dict never reads them from
-        // there.
+        self.remembered += 1;
+        // Dicts and lists grow after they are stored in the memo, and a state dict never reads them
+        // from there.
         let value = match self.stack.last().ok_or("the pickle is damaged: its stack is empty")? {
-            Value::Dict { .. } => return Ok(()),
+            Value::Dict { .. } | Value::List { .. } => return Ok(()),
             value => value.clone(),
         };
         self.memo.insert(at, value);
@@ -298,6 +436,16 @@ impl<'a> Machine<'a> {
         Ok(items)
     }
 
+    fn append(&mut self, new: Vec<Value>) -> Result<(), String> {
+        let deeper = depth_over(&new)?;
+        let Some(Value::List { depth, items }) = self.stack.last_mut() else {
+            return Err("the pickle appends items without a list".to_owned());
+        };
+        *depth = deeper.max(*depth);
+        items.extend(new);
+        Ok(())
+    }
+
     fn set(&mut self, new: Vec<Value>) -> Result<(), String> {
         let deeper = depth_over(&new)?;
         let Some(Value::Dict { depth, items }) = self.stack.last_mut() else {
@@ -312,15 +460,24 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// Returns the storage for a persistent id: `("storage", class, key, device, count)`.
-fn storage(id: &Value) -> Result<Value, String> {
+/// Returns the type, the key and the count of a storage for a persistent id:
+/// `("storage", class, key, device, count)`. Before torch 1.6 there is also a view of the storage,
+/// which is `None` in all files of torch 0.4 and later.
+fn storage(id: &Value) -> Result<(Kind, Rc<str>, u64), String> {
     if let Value::Tuple { items, .. } = id
-        && let [Value::Text(word), Value::Global(class), Value::Text(key), ..] = &items[..]
+        && let [Value::Text(word), Value::Global(class), Value::Text(key), _, count, view @ ..] =
+            &items[..]
+        && matches!(view, [] | [Value::None])
         && **word == *"storage"
     {
         let kind =
             Kind::named(class).ok_or_else(|| format!("storage {class} is not implemented"))?;
-        return Ok(Value::Storage(kind, key.clone()));
+        let count = match count {
+            Value::Int(count) => u64::try_from(*count).ok(),
+            _ => None,
+        };
+        let count = count.ok_or("a storage has no count of numbers")?;
+        return Ok((kind, key.clone(), count));
     }
     Err("the pickle has a persistent id that is not a storage".to_owned())
 }
@@ -331,36 +488,69 @@ fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
         return Err("the pickle calls a value that is not a function".to_owned());
     };
     match (&**name, &items[..]) {
-        ("collections OrderedDict", []) => Ok(Value::Dict { depth: 1, items: Vec::new() }),
-        ("torch._utils _rebuild_parameter", [tensor @ Value::Tensor(_), _, _]) => {
-            Ok(tensor.clone())
+        ("collections OrderedDict", []) | ("collections defaultdict", [] | [_]) => {
+            Ok(Value::Dict { depth: 1, items: Vec::new() })
+        }
+        ("collections OrderedDict", [Value::List { depth, items }]) => {
+            let pair = |item: &Value| match item {
+                Value::Tuple { items, .. } => match &items[..] {
+                    [key, value] => Some((key.clone(), value.clone())),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let items = items.iter().map(pair).collect::<Option<_>>();
+            let items = items.ok_or("an OrderedDict is made of other values than pairs")?;
+            Ok(Value::Dict { depth: *depth, items })
+        }
+        // Plain values beside the tensors, which are not needed.
+        (
+            "numpy dtype"
+            | "numpy.core.multiarray scalar"
+            | "numpy._core.multiarray scalar"
+            | "_codecs encode"
+            | "torch device",
+            _,
+        ) => Ok(Value::Other),
+        ("torch Size", [sizes @ Value::Tuple { .. }]) => Ok(sizes.clone()),
+        (
+            "torch._utils _rebuild_parameter" | "torch._utils _rebuild_parameter_with_state",
+            [tensor @ Value::Tensor(_), ..],
+        ) => Ok(tensor.clone()),
+        // The form of torch before 0.4.
+        ("torch._utils _rebuild_tensor", [storage, offset, shape, strides]) => {
+            view(storage, offset, shape, strides)
         }
         // The flag for gradients and the hooks have no effect here. A seventh argument would have
         // one, because it marks numbers as negated or conjugated, so it is rejected.
-        (
-            "torch._utils _rebuild_tensor_v2",
-            [
-                Value::Storage(kind, key),
-                Value::Int(offset),
-                Value::Tuple { items: shape, .. },
-                Value::Tuple { items: strides, .. },
-                _,
-                _,
-            ],
-        ) => {
-            let (shape, strides) = (sizes(shape)?, sizes(strides)?);
-            if shape.len() != strides.len() {
-                return Err("a tensor has more or fewer strides than dimensions".to_owned());
-            }
-            let offset = u64::try_from(*offset).map_err(|_| "a tensor has a negative offset")?;
-            let (kind, key) = (*kind, key.clone());
-            Ok(Value::Tensor(Rc::new(View { kind, key, offset, shape, strides })))
+        ("torch._utils _rebuild_tensor_v2", [storage, offset, shape, strides, _, _]) => {
+            view(storage, offset, shape, strides)
         }
         _ => Err(format!(
             "the pickle calls {name}, which a dict of plain tensors does not, or with other arguments; \
              it was not run. Convert the file to safetensors where you trust it"
         )),
     }
+}
+
+/// Returns the tensor that is a view of a storage.
+fn view(storage: &Value, offset: &Value, shape: &Value, strides: &Value) -> Result<Value, String> {
+    let (
+        Value::Storage(kind, key),
+        Value::Int(offset),
+        Value::Tuple { items: shape, .. },
+        Value::Tuple { items: strides, .. },
+    ) = (storage, offset, shape, strides)
+    else {
+        return Err("a tensor is not a view of a storage".to_owned());
+    };
+    let (shape, strides) = (sizes(shape)?, sizes(strides)?);
+    if shape.len() != strides.len() {
+        return Err("a tensor has more or fewer strides than dimensions".to_owned());
+    }
+    let offset = u64::try_from(*offset).map_err(|_| "a tensor has a negative offset")?;
+    let (kind, key) = (*kind, key.clone());
+    Ok(Value::Tensor(Rc::new(View { kind, key, offset, shape, strides })))
 }
 
 fn sizes(values: &[Value]) -> Result<Vec<usize>, String> {
@@ -388,7 +578,7 @@ mod tests {
     use super::*;
 
     fn error(pickle: &[u8]) -> String {
-        tensors(pickle).expect_err("refused")
+        state_dict(pickle).err().expect("refused")
     }
 
     /// Each tuple holds the previous one twice, which would be 2^60 values if they were copied.

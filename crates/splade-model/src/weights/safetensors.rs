@@ -21,14 +21,30 @@ pub(super) fn read(
     let io = |source| ModelError::Io { path: path.to_path_buf(), source };
     let invalid = |message: String| ModelError::Weights { path: path.to_path_buf(), message };
     let length = file.size().map_err(io)?;
+    let cut_off = |why: String| {
+        invalid(format!("the file is cut off: it has {length} bytes, but {why}; download it again"))
+    };
     if length < 8 {
-        return Err(invalid("the file is truncated".to_owned()));
+        return Err(cut_off("its header alone has more".to_owned()));
     }
     let mut size = [0; 8];
     file.read_at(&mut size, 0).map_err(io)?;
+    if size.starts_with(b"PK") {
+        let message = "it is a zip archive as torch.save writes it; name it pytorch_model.bin";
+        return Err(invalid(message.to_owned()));
+    }
+    if size[0] == 0x80 && size[2] == 0x8a {
+        let message = "it is a file of torch.save; name it pytorch_model.bin";
+        return Err(invalid(message.to_owned()));
+    }
     let size = u64::from_le_bytes(size);
-    if size > MAX_HEADER || size > length - 8 {
-        return Err(invalid(format!("the header claims {size} bytes in a file of {length} bytes")));
+    if size > MAX_HEADER {
+        return Err(invalid(format!(
+            "it is not a safetensors file: its first eight bytes would be a header of {size} bytes"
+        )));
+    }
+    if size > length - 8 {
+        return Err(cut_off(format!("its header ends at byte {}", size + 8)));
     }
     let mut header = vec![0; size as usize];
     file.read_at(&mut header, 8).map_err(io)?;
@@ -37,6 +53,18 @@ pub(super) fn read(
     let header =
         header.as_object().ok_or_else(|| invalid("the header is not a JSON object".to_owned()))?;
     let tensors = header.iter().filter(|(name, _)| *name != "__metadata__");
+    let end = |entry: &Value| entry["data_offsets"].get(1)?.as_u64();
+    let end = tensors.clone().filter_map(|(_, entry)| end(entry)).max().unwrap_or(0);
+    let end = end.saturating_add(8 + size);
+    if end > length {
+        return Err(cut_off(format!("its last tensor ends at byte {end}")));
+    }
+    if end < length {
+        return Err(invalid(format!(
+            "the file has {length} bytes, but its last tensor ends at byte {end}; two downloads may \
+             be mixed up in it, so download it again"
+        )));
+    }
     let tensor = |(name, entry): (&String, &Value)| {
         let tensor = parse(entry, number, 8 + size, length)
             .ok_or_else(|| invalid(format!("tensor {name} has an invalid position or shape")))?;

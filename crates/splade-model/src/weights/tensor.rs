@@ -43,7 +43,7 @@ impl Dtype {
 }
 
 /// The position and the form of a tensor in a file.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tensor {
     /// The index of the file in the `files` of `Weights`.
     pub(super) file: usize,

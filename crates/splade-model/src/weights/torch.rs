@@ -1,6 +1,7 @@
-//! Reads `pytorch_model.bin`, the zip archive of `torch.save`, without executing its pickle.
+//! Reads `pytorch_model.bin`, a file of `torch.save`, without executing its pickle.
 //!
-//! The archive holds `data.pkl`, a pickle of the state dict (see [`super::pickle`]), and the
+//! Since torch 1.6 the file is a zip archive. Before, it was a row of pickles with the numbers of
+//! the storages after them. The archive holds `data.pkl`, a pickle of the state dict (see [`super::pickle`]), and the
 //! numbers of each storage in a separate entry that is stored without compression. A tensor is a
 //! view of a storage with strides, so transposed and sliced tensors are read from their views.
 
@@ -46,6 +47,13 @@ impl From<&str> for TorchError {
 pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tensor)>, TorchError> {
     let length = file.size()?;
     let archive = Archive { file, length };
+    let start = archive.bytes(0, length.min(512))?;
+    if start.starts_with(pickle::OLD_MAGIC) {
+        return old(number, &archive);
+    }
+    if !start.starts_with(b"PK") {
+        return Err(named(&start).into());
+    }
     let entries = archive.entries()?;
     let (pickle_name, (at, size)) = entries
         .iter()
@@ -62,9 +70,57 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
     {
         return Err("the numbers are not little-endian; convert the file to safetensors".into());
     }
+    let place = |key: &str| entries.get(&format!("{root}data/{key}")).copied();
+    tensors(number, pickle::state_dict(&pickle)?.tensors, &place)
+}
+
+/// Returns what a file is that torch did not write.
+fn named(start: &[u8]) -> &'static str {
+    if start.get(257..262) == Some(b"ustar") {
+        return "it is a file of torch before 0.1.10; load it with torch and save it again";
+    }
+    if start.get(8) == Some(&b'{') {
+        return "it is a safetensors file; name it model.safetensors";
+    }
+    match start.first() {
+        Some(0x80) => "it is a pickle, but not of torch.save; save the model as safetensors",
+        _ => "it is not a file of torch.save; save the model as safetensors",
+    }
+}
+
+/// Lists the tensors of a file that torch before 1.6 wrote.
+fn old(number: usize, archive: &Archive<'_>) -> Result<Vec<(String, Tensor)>, TorchError> {
+    let start = archive.bytes(0, archive.length.min(MAX_PICKLE))?;
+    let pickle::OldFile { dict, keys, len } = pickle::old_file(&start)?;
+    let wanted = (len as u64).saturating_add(dict.bytes()).saturating_add(8 * keys.len() as u64);
+    if archive.length < wanted {
+        return Err(cut_off(archive.length, &format!("its tensors end at byte {wanted}")).into());
+    }
+    let (mut places, mut at) = (BTreeMap::new(), len as u64);
+    for key in keys {
+        let (kind, count) =
+            dict.storages.get(&key).ok_or_else(|| format!("nothing needs the storage {key}"))?;
+        let size = count.saturating_mul(kind.width() as u64);
+        let told = archive.bytes(at, 8)?;
+        if told != count.to_le_bytes() {
+            return Err(format!("the storage {key} has another count than its tensors need").into());
+        }
+        places.insert(key, (at + 8, size));
+        at = at.saturating_add(8 + size);
+    }
+    tensors(number, dict.tensors, &|key| places.get(key).copied())
+}
+
+/// Returns the tensors that are views of storages. `place` returns the position and the size of a
+/// storage in bytes.
+fn tensors(
+    number: usize,
+    views: Vec<(String, std::rc::Rc<pickle::View>)>,
+    place: &dyn Fn(&str) -> Option<(u64, u64)>,
+) -> Result<Vec<(String, Tensor)>, TorchError> {
     let tensor = |(name, view): (String, std::rc::Rc<pickle::View>)| {
-        let storage = entries.get(&format!("{root}data/{}", view.key));
-        let (at, size) = storage.ok_or_else(|| format!("the storage of {name} is missing"))?;
+        let (at, size) =
+            place(&view.key).ok_or_else(|| format!("the storage of {name} is missing"))?;
         let shape = view.shape.clone();
         let width = view.kind.width() as u64;
         if !fits(&view, size / width) {
@@ -78,7 +134,11 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
         let (dtype, start) = (view.kind.dtype(), at + view.offset * width);
         Ok((name, Tensor { file: number, dtype, shape, strides, start }))
     };
-    pickle::tensors(&pickle)?.into_iter().map(tensor).collect()
+    views.into_iter().map(tensor).collect()
+}
+
+fn cut_off(length: u64, why: &str) -> String {
+    format!("the file is cut off: it has {length} bytes, but {why}; download it again")
 }
 
 /// Returns whether a view lies within a storage of `numbers` numbers and has no more entries than
@@ -118,9 +178,7 @@ impl Archive<'_> {
         let tail_at = self.length.saturating_sub(66_000);
         let tail = self.bytes(tail_at, self.length - tail_at)?;
         let end = tail.windows(4).rposition(|window| window == b"PK\x05\x06");
-        let end = end.and_then(|at| tail.get(at..at + 22)).ok_or(
-            "this is not a zip archive; save files of torch before 1.6 again, best as safetensors",
-        )?;
+        let end = end.and_then(|at| tail.get(at..at + 22)).ok_or_else(|| self.without_end())?;
         let (size, start) = (u32_at(end, 12), u32_at(end, 16));
         if start == u32::MAX {
             return Err("the archive is larger than 4 GB; convert the file to safetensors".into());
@@ -138,8 +196,10 @@ impl Archive<'_> {
             }
             let local = self.bytes(at.into(), 30)?;
             let data = u64::from(at) + 30 + (u16_at(&local, 26) + u16_at(&local, 28)) as u64;
-            if !local.starts_with(b"PK\x03\x04") || data + u64::from(size) > self.length {
-                return Err(format!("entry {name} is truncated").into());
+            let end = data + u64::from(size);
+            if !local.starts_with(b"PK\x03\x04") || end > self.length {
+                let why = format!("its entry {name} ends at byte {end}");
+                return Err(cut_off(self.length, &why).into());
             }
             let skip = 46 + name.len() + extra + comment;
             entries.insert(name, (data, u64::from(size)));
@@ -148,9 +208,28 @@ impl Archive<'_> {
         Ok(entries)
     }
 
+    /// Returns the error for an archive without the list of entries at its end. The pickle, which
+    /// is the first entry, says how large the file has to be.
+    fn without_end(&self) -> TorchError {
+        let pickle = || -> Option<u64> {
+            let local = self.bytes(0, 30).ok()?;
+            let name = u16_at(&local, 26) as u64;
+            let at = 30 + name + u16_at(&local, 28) as u64;
+            let size = u64::from(u32_at(&local, 22));
+            let is_pickle = self.bytes(30, name).ok()?.ends_with(b"/data.pkl");
+            let pickle = self.bytes(at, size).ok().filter(|_| is_pickle && size <= MAX_PICKLE)?;
+            Some(at + size + pickle::state_dict(&pickle).ok()?.bytes())
+        };
+        let why = match pickle() {
+            Some(bytes) => format!("its tensors need at least {bytes}"),
+            None => "the list of its entries, which is at its end, is missing".to_owned(),
+        };
+        cut_off(self.length, &why).into()
+    }
+
     fn bytes(&self, at: u64, size: u64) -> Result<Vec<u8>, TorchError> {
-        if at.checked_add(size).is_none_or(|end| end > self.length) {
-            return Err("the archive is truncated".into());
+        if let Some(end) = at.checked_add(size).filter(|end| *end > self.length) {
+            return Err(cut_off(self.length, &format!("a part of it ends at byte {end}")).into());
         }
         let mut bytes = vec![0; size as usize];
         self.file.read_at(&mut bytes, at)?;

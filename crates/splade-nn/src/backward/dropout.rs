@@ -49,17 +49,19 @@ impl Dropout {
     ///
     /// # Panics
     ///
-    /// Panics if a text has no key, or if `x` is not a whole number of token rows.
+    /// Panics if `offsets` does not ascend, if a text has no key, or if `x` is not a whole number of
+    /// token rows.
     pub fn apply(self, isa: Isa, texts: &KeyedTexts<'_>, place: u32, x: &mut [f32]) {
         let tokens = *texts.offsets.last().expect("offsets have at least one entry");
+        assert!(texts.offsets.is_sorted(), "offsets must ascend");
         assert!(texts.keys.len() + 1 == texts.offsets.len(), "every text needs a key");
         let width = x.len().checked_div(tokens).unwrap_or(0);
         assert!(x.len() == width * tokens, "x must consist of whole rows");
         let to = Shared(x.as_mut_ptr());
         for_each(true, texts.keys.len(), |text| {
             let (first, end) = (texts.offsets[text], texts.offsets[text + 1]);
-            // SAFETY: `x` has `tokens * width` floats, and each call accesses only the rows of its
-            // own text. This relies on ascending offsets, which are not checked here.
+            // SAFETY: `x` has `tokens * width` floats. The offsets ascend and end at `tokens`, so each
+            // call accesses only the rows of its own text, which exist.
             let row = unsafe {
                 let start = to.pointer().add(first * width);
                 std::slice::from_raw_parts_mut(start, (end - first) * width)

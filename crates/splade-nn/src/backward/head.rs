@@ -148,7 +148,8 @@ impl Winners {
         };
         let (inputs, width) = (weight.inputs(), weight.isa().panel_width());
         assert!(
-            target.numbers().len() == weight.numbers().len(),
+            (target.outputs(), target.inputs()) == (weight.outputs(), weight.inputs())
+                && target.isa() == weight.isa(),
             "the gradient must have the shape of the weight"
         );
         if let Some(bias) = &mut gradient.bias {

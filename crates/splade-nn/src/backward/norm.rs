@@ -73,8 +73,13 @@ impl LayerNorm {
 
     /// Recomputes the output of the forward pass from the saved state, which must come from this
     /// norm.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the saved state comes from a norm of another width.
     pub fn restore(&self, isa: Isa, saved: &SavedNorm, out: &mut Vec<f32>) {
         let hidden = self.weight.len();
+        self.check(saved);
         resize(out, saved.normalized.len());
         out.truncate(saved.normalized.len());
         let (rows, to) = (saved.inverse.len(), Shared(out.as_mut_ptr()));
@@ -83,10 +88,24 @@ impl LayerNorm {
             let count = ROWS.min(rows - first);
             let from = saved.normalized[first * hidden..].as_ptr();
             // SAFETY: both buffers have `count` rows from `first` on, and each call writes only its
-            // own rows. This relies on saved rows of this norm's width and on a bias of that width,
-            // which are not checked here.
+            // own rows. `check` ensured the width of the saved rows and of the bias.
             unsafe { affine(isa, self, from, count, to.pointer().add(first * hidden)) };
         });
+    }
+
+    /// Checks that a saved state has rows of this norm's width. The safety of the kernels relies on
+    /// this check.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it has not.
+    fn check(&self, saved: &SavedNorm) {
+        let hidden = self.weight.len();
+        assert!(
+            saved.inverse.len().checked_mul(hidden) == Some(saved.normalized.len()),
+            "the saved rows are not those of a norm of this width"
+        );
+        assert!(self.bias.len() == hidden, "weight and bias must have equal lengths");
     }
 
     /// Replaces the gradient of the output, `(tokens, hidden)`, by that of the input (and of the
@@ -98,6 +117,7 @@ impl LayerNorm {
     pub fn backward(&self, isa: Isa, saved: &SavedNorm, d: &mut [f32], gradient: &mut LayerNorm) {
         let hidden = self.weight.len();
         let rows = saved.inverse.len();
+        self.check(saved);
         assert!(d.len() == rows * hidden, "d must have the shape of the saved rows");
         assert!(
             gradient.weight.len() == hidden && gradient.bias.len() == hidden,
@@ -132,7 +152,7 @@ impl LayerNorm {
             let normalized = saved.normalized[first * hidden..].as_ptr();
             let inverse = saved.inverse[first..].as_ptr();
             // SAFETY: all buffers have `count` rows from `first` on, and each call writes only its
-            // own rows. This relies on saved rows of this norm's width, which is not checked here.
+            // own rows. `check` ensured the width of the saved rows.
             unsafe {
                 backward(isa, self, normalized, inverse, count, out.pointer().add(first * hidden));
             }

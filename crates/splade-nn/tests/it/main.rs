@@ -21,5 +21,7 @@ mod backward_attention;
 mod backward_head;
 // The loss of hidden tokens.
 mod cross_entropy;
+// Arguments that do not fit each other.
+mod wrong_lengths;
 // The same bits on every CPU.
 mod same_bits;

@@ -193,15 +193,26 @@ impl BertConfig {
 
     /// Reads the config of a DistilBERT.
     pub(crate) fn read_distilbert(keys: &Keys<'_>) -> Result<Self, ModelError> {
-        let hidden = keys.size("dim", 768)?;
+        // transformers has two names for these sizes.
+        for (name, other) in [
+            ("dim", "hidden_size"),
+            ("n_layers", "num_hidden_layers"),
+            ("n_heads", "num_attention_heads"),
+        ] {
+            if let (Some(one), Some(_)) = (keys.get(name), keys.get(other)) {
+                keys.only(other, one)?;
+            }
+        }
+        keys.only("position_embedding_type", &Value::from("absolute"))?;
+        let hidden = keys.size("dim", keys.size("hidden_size", 768)?)?;
         let dropped = keys.rate("dropout", 0.1)?;
         Ok(Self {
             family: BertFamily::DistilBert,
             vocab: keys.size("vocab_size", 30522)?,
             embedding: hidden,
             hidden,
-            layers: keys.layers("n_layers", 6)?,
-            heads: keys.size("n_heads", 12)?,
+            layers: keys.layers("n_layers", keys.layers("num_hidden_layers", 6)?)?,
+            heads: keys.size("n_heads", keys.size("num_attention_heads", 12)?)?,
             intermediate: keys.size("hidden_dim", 4 * 768)?,
             activation: keys.activation("activation", "gelu")?,
             positions: keys.size("max_position_embeddings", 512)?,

@@ -31,7 +31,7 @@ impl ClassifierConfig {
     pub(crate) fn open(dir: &Path, architecture: &ArchitectureConfig) -> Result<Self, ModelError> {
         let (files, path) = (ModelFiles::folder(dir), dir.join("config.json"));
         let value = read(&files, &path)?;
-        let keys = Keys { value: &value, path: &path };
+        let keys = Keys::new(&value, &path);
         let labels = labels(&keys)?;
         let head = architecture.0.classifier_head(&keys)?;
         let score = score_activation(&keys, labels);

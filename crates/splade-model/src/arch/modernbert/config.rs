@@ -87,33 +87,45 @@ impl ModernBertConfig {
                 }
             }
         };
+        // Other sizes than these would be other models.
+        let heads = keys.size("num_attention_heads", 12)?;
+        keys.only("head_dim", &Value::from(keys.size("hidden_size", 768)? / heads))?;
+        let window = keys.size("local_attention", 128)? / 2;
+        keys.only("sliding_window", &Value::from(window))?;
+        if let Some(scaling) = keys.object("rope_scaling")? {
+            scaling.only("rope_type", &Value::from("default"))?;
+            scaling.only("type", &Value::from("default"))?;
+            scaling.refuse_unknown(&[])?;
+        }
         let mut global_theta = keys.number("global_rope_theta", 160_000.0)?;
         let mut local_theta = match keys.get("local_rope_theta") {
             None if keys.value.get("local_rope_theta").is_some() => global_theta,
             _ => keys.number("local_rope_theta", 10_000.0)?,
         };
-        if let Some(rope) = keys.get("rope_parameters") {
+        if let Some(parameters) = keys.object("rope_parameters")? {
             for (kind, theta) in
                 [("full_attention", &mut global_theta), ("sliding_attention", &mut local_theta)]
             {
-                let Some(rope) = rope.get(kind) else { continue };
-                let rope = Keys { value: rope, path: keys.path };
+                let Some(rope) = parameters.object(kind)? else { continue };
                 rope.only("rope_type", &Value::from("default"))?;
+                rope.only("type", &Value::from("default"))?;
                 *theta = rope.number("rope_theta", *theta)?;
+                rope.refuse_unknown(&[])?;
             }
+            parameters.refuse_unknown(&[])?;
         }
         let attention_dropped = keys.rate("attention_dropout", 0.0)?;
         Ok(Self {
             vocab: keys.size("vocab_size", 50368)?,
             hidden: keys.size("hidden_size", 768)?,
-            heads: keys.size("num_attention_heads", 12)?,
+            heads,
             intermediate: keys.size("intermediate_size", 1152)?,
             activation: keys.activation("hidden_activation", "gelu")?,
             head_activation: keys.activation("classifier_activation", "gelu")?,
             positions: keys.size("max_position_embeddings", 8192)?,
             epsilon: keys.number("norm_eps", 1e-5)? as f32,
             global,
-            window: keys.size("local_attention", 128)? / 2,
+            window,
             global_theta,
             local_theta,
             biases: ModernBertBiases {

@@ -1,0 +1,214 @@
+//! The settings in the JSON files of a sentence-transformers folder.
+//!
+//! Every key on which a vector depends in sentence-transformers 5.0 to 6.2 is followed, or its value
+//! is an error. The lists of keys without influence are here, too.
+
+use std::path::Path;
+
+use serde_json::Value;
+use splade_nn::{Pooling, Saturation};
+use splade_text::ModelFiles;
+
+use crate::config::{Keys, read_if_any};
+use crate::error::ModelError;
+
+/// The settings of the whole model, in `config_sentence_transformers.json`.
+#[derive(Debug, Default)]
+pub(crate) struct ModelSettings {
+    pub(crate) query_prompt: String,
+    pub(crate) document_prompt: String,
+    /// The number of terms with the largest weights that a vector keeps, for both sides.
+    pub(crate) max_active_dims: Option<usize>,
+}
+
+impl ModelSettings {
+    /// Reads the file of a folder, which may be absent.
+    pub(crate) fn read(files: &ModelFiles) -> Result<Self, ModelError> {
+        let path = files.root().join("config_sentence_transformers.json");
+        let Some(value) = read_if_any(files, &path)? else { return Ok(Self::default()) };
+        let keys = Keys::new(&value, &path);
+        // As in `encode_query` and `encode_document`, a side without a prompt of its own has none.
+        // Other prompts, also the default one, are for callers that name them.
+        let (query_prompt, document_prompt) = match keys.object("prompts")? {
+            None => Default::default(),
+            Some(prompts) => (prompts.text("query", "")?, prompts.text("document", "")?),
+        };
+        let max_active_dims = keys.size_if_any("max_active_dims")?;
+        keys.refuse_unknown(&[&[
+            "__version__",
+            "default_prompt_name",
+            "model_type",
+            "requirements",
+            // The score of two vectors. It is always the dot product here.
+            "similarity_fn_name",
+            // It is for dense vectors only.
+            "truncate_dim",
+        ]])?;
+        Ok(Self { query_prompt, document_prompt, max_active_dims })
+    }
+}
+
+/// The settings of a transformer: the longest query and document in tokens.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Lengths {
+    pub(crate) query: Option<usize>,
+    pub(crate) document: Option<usize>,
+}
+
+/// The names under which versions of sentence-transformers write the settings of a transformer.
+const TRANSFORMER_FILES: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+
+impl Lengths {
+    /// Reads the settings of the transformer in the folder `dir`. `class` is the class of the
+    /// module, without its package.
+    pub(crate) fn read(files: &ModelFiles, dir: &Path, class: &str) -> Result<Self, ModelError> {
+        let path = TRANSFORMER_FILES.map(|name| dir.join(name));
+        let path = path.iter().find(|path| files.is_file(path)).unwrap_or(&path[0]);
+        let value = read_if_any(files, path)?.unwrap_or_else(|| Value::Object(Default::default()));
+        let keys = Keys::new(&value, path);
+        // The class MLMTransformer is a masked language model, and a Transformer may be one.
+        let task = if class == "MLMTransformer" { "fill-mask" } else { "feature-extraction" };
+        if keys.text("transformer_task", task)? != "fill-mask" {
+            return Err(keys.unsupported("transformer_task", "fill-mask"));
+        }
+        keys.only("do_lower_case", &Value::Bool(false))?;
+        keys.only("query_expansion", &Value::Null)?;
+        keys.only("module_output_name", &Value::from("token_embeddings"))?;
+        if let Some(modalities) = keys.object("modality_config")? {
+            if let Some(text) = modalities.object("text")? {
+                text.only("method", &Value::from("forward"))?;
+                text.only("method_output_name", &Value::from("logits"))?;
+            }
+            // Texts would be put into a chat template.
+            modalities.only("message", &Value::Null)?;
+            modalities.refuse_unknown(&[&["image*", "audio*", "video*"]])?;
+        }
+        let own = tokenizer_length(&keys)?;
+        let both = keys.size_if_any("max_seq_length")?.or(own);
+        let call = call_length(&keys)?;
+        let (query, document) =
+            (keys.size_if_any("query_length")?, keys.size_if_any("document_length")?);
+        let side = |own: Option<usize>| call.or(own).or(both);
+        let lengths = Self { query: side(query), document: side(document) };
+        for key in ["config_args", "config_kwargs"] {
+            if let Some(settings) = keys.object(key)? {
+                settings
+                    .refuse_unknown(&[HUB, &["use_cache", "output_*", "torch_dtype", "dtype"]])?;
+            }
+        }
+        for key in ["model_args", "model_kwargs"] {
+            if let Some(settings) = keys.object(key)? {
+                settings.refuse_unknown(&[HUB, COMPUTING])?;
+            }
+        }
+        keys.refuse_unknown(&[&["unpad_inputs"]])?;
+        Ok(lengths)
+    }
+}
+
+/// Settings of downloads, which say nothing about the model.
+const HUB: &[&str] = &[
+    "cache_dir",
+    "force_download",
+    "local_files_only",
+    "revision",
+    "safe_serialization",
+    "subfolder",
+    "token",
+    "trust_remote_code",
+    "use_safetensors",
+];
+
+/// Settings of the way in which PyTorch computes the same numbers.
+const COMPUTING: &[&str] = &[
+    "attn_implementation",
+    "device_map",
+    "dtype",
+    "export",
+    "file_name",
+    "low_cpu_mem_usage",
+    "max_memory",
+    "offload_folder",
+    "provider",
+    "torch_dtype",
+];
+
+/// Returns the longest text by the settings with which the tokenizer is loaded.
+fn tokenizer_length(keys: &Keys<'_>) -> Result<Option<usize>, ModelError> {
+    let mut length = None;
+    for key in ["tokenizer_args", "processor_kwargs"] {
+        if let Some(settings) = keys.object(key)? {
+            length = length.or(settings.size_if_any("model_max_length")?);
+            settings.refuse_unknown(&[HUB, &["padding_side", "use_fast"]])?;
+        }
+    }
+    Ok(length)
+}
+
+/// Returns the longest text by the settings with which the tokenizer is called.
+fn call_length(keys: &Keys<'_>) -> Result<Option<usize>, ModelError> {
+    let Some(settings) = keys.object("processing_kwargs")? else { return Ok(None) };
+    let mut length = None;
+    // Settings that are common to all kinds of input are called after those of texts.
+    for key in ["common", "text"] {
+        let Some(call) = settings.object(key)? else { continue };
+        length = length.or(call.size_if_any("max_length")?);
+        let truncation = call.get("truncation").unwrap_or(&Value::Null);
+        let truncates = ["longest_first", "only_first"].iter().any(|way| truncation == way);
+        if !(truncates || truncation.is_null() || *truncation == Value::Bool(true)) {
+            return Err(call.unsupported("truncation", "true, longest_first and only_first"));
+        }
+        call.only("add_special_tokens", &Value::Bool(true))?;
+        call.only("return_attention_mask", &Value::Bool(true))?;
+        call.refuse_unknown(&[&[
+            "padding",
+            "padding_side",
+            "pad_to_multiple_of",
+            "return_tensors",
+            "return_token_type_ids",
+            "logits_to_keep",
+        ]])?;
+    }
+    // Texts are neither images nor chats.
+    settings.refuse_unknown(&[&["audio", "chat_template", "image", "video"]])?;
+    Ok(length)
+}
+
+/// Reads the config of a SpladePooling.
+pub(crate) fn pooling(
+    files: &ModelFiles,
+    path: &Path,
+) -> Result<(Pooling, Saturation), ModelError> {
+    let value = read_if_any(files, path)?.unwrap_or_default();
+    let keys = Keys::new(&value, path);
+    let saturations = [("relu", Saturation::Log1pRelu), ("log1p_relu", Saturation::Log1pLog1pRelu)];
+    let read = (
+        keys.choice("pooling_strategy", POOLINGS)?,
+        keys.choice("activation_function", saturations)?,
+    );
+    keys.refuse_unknown(&[&["chunk_size", "embedding_dimension", "word_embedding_dimension"]])?;
+    Ok(read)
+}
+
+/// The words for poolings.
+pub(crate) const POOLINGS: [(&str, Pooling); 2] = [("max", Pooling::Max), ("sum", Pooling::Sum)];
+
+/// Returns the name of the JSON file of a SparseStaticEmbedding, or `None` if its weights are a
+/// tensor.
+pub(crate) fn table_file(files: &ModelFiles, path: &Path) -> Result<Option<String>, ModelError> {
+    let value = read_if_any(files, path)?.unwrap_or_default();
+    let keys = Keys::new(&value, path);
+    let name = keys.text("path", "")?;
+    // Whether training changes the table.
+    keys.refuse_unknown(&[&["frozen"]])?;
+    // As in sentence-transformers, other files are passed over.
+    Ok(Some(name).filter(|name| name.ends_with(".json")))
+}
