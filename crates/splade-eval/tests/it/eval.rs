@@ -338,8 +338,8 @@ fn what_cannot_be_evaluated_is_an_error() {
     };
     let found = run("q1 Q0 a 1 1 x");
     assert_eq!(message(&qrels, &found, &[]), "no metric was requested; name one, such as nDCG@10");
-    assert_eq!(message(&qrels, &Run::default(), &mrr), "there are no queries in the run");
-    assert_eq!(message(&Qrels::default(), &found, &mrr), "there are no queries in the qrels");
+    assert_eq!(message(&qrels, &Run::default(), &mrr), "there is no query in the run");
+    assert_eq!(message(&Qrels::default(), &found, &mrr), "there is no query in the qrels");
     assert_eq!(
         message(&qrels, &run("1 Q0 a 1 1 x"), &mrr),
         "no query of the run is in the qrels; queries are called \"1\" in the run and \"q1\" in the \
