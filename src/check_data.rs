@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use splade_data::FolderCheck;
 use splade_eval::check::{Finding, check};
 use splade_eval::{Dataset, Qrels};
+use splade_io::counted;
 
 use crate::error::{Error, invalid};
 use crate::evaluate::finding_line;
@@ -29,6 +30,8 @@ pub enum DataReport {
         judged_queries: usize,
         /// What is wrong, one kind of problem each.
         findings: Vec<Finding>,
+        /// What was noticed while the judgements were read, such as repeated ones.
+        notes: Vec<String>,
     },
     /// Folders of training data: those of training and of validation.
     Training(Vec<FolderCheck>),
@@ -46,10 +49,15 @@ impl DataReport {
     /// The report for people.
     pub fn to_text(&self) -> String {
         match self {
-            Self::Retrieval { documents, queries, judged_queries, findings } => {
-                let sizes =
-                    format!("{documents} documents, {queries} queries, {judged_queries} judged\n");
-                findings.iter().fold(sizes, |text, finding| text + &finding_line(finding) + "\n")
+            Self::Retrieval { documents, queries, judged_queries, findings, notes } => {
+                let sizes = format!(
+                    "{}, {}, {judged_queries} judged",
+                    counted(*documents, "documents"),
+                    counted(*queries, "queries")
+                );
+                let notes = notes.iter().map(|note| format!("note: {note}"));
+                let lines = [sizes].into_iter().chain(findings.iter().map(finding_line));
+                lines.chain(notes).map(|line| line + "\n").collect()
             }
             Self::Training(checks) => checks.iter().map(training_text).collect(),
         }
@@ -58,13 +66,14 @@ impl DataReport {
     /// The report as a JSON object.
     pub fn to_json(&self) -> Value {
         match self {
-            Self::Retrieval { documents, queries, judged_queries, findings } => {
+            Self::Retrieval { documents, queries, judged_queries, findings, notes } => {
                 let problems: Vec<Value> = findings.iter().map(problem).collect();
                 json!({
                     "documents": documents,
                     "queries": queries,
                     "judged_queries": judged_queries,
                     "problems": problems,
+                    "notes": notes,
                 })
             }
             Self::Training(checks) => {
@@ -103,31 +112,34 @@ pub fn check_data(data: &Path, split: Option<&str>) -> Result<DataReport, Error>
     }
     let dataset = Dataset::open(data)?;
     let (mut documents, mut queries) = (0u64, 0u64);
-    let qrels = qrels(&dataset, split)?;
+    let (qrels, notes) = qrels(&dataset, split)?;
     let findings = check(
         dataset.documents().inspect(|_| documents += 1),
         dataset.queries().inspect(|_| queries += 1),
         &qrels,
     )?;
-    Ok(DataReport::Retrieval { documents, queries, judged_queries: qrels.len(), findings })
+    let judged_queries = qrels.len();
+    Ok(DataReport::Retrieval { documents, queries, judged_queries, findings, notes })
 }
 
-/// The judgements of a split, or of all splits together.
-fn qrels(dataset: &Dataset, split: Option<&str>) -> Result<Qrels, Error> {
+/// The judgements of a split, or of all splits together, and what was noticed in their files.
+fn qrels(dataset: &Dataset, split: Option<&str>) -> Result<(Qrels, Vec<String>), Error> {
     let splits: Vec<Option<&str>> = match split {
         None if dataset.splits().next().is_some() => dataset.splits().map(Some).collect(),
         split => vec![split],
     };
-    let mut all = Qrels::default();
+    let (mut all, mut notes) = (Qrels::default(), Vec::new());
     for split in splits {
-        for (query, grades) in dataset.qrels(split)?.iter() {
+        let qrels = dataset.qrels(split)?;
+        notes.extend_from_slice(qrels.notes());
+        for (query, grades) in qrels.iter() {
             for (document, grade) in grades {
                 // A pair that two splits judge is checked once.
                 all.insert(query, document, *grade);
             }
         }
     }
-    Ok(all)
+    Ok((all, notes))
 }
 
 /// The folders of a training set: `train` and `validation` below the one that was named, or that
@@ -151,14 +163,16 @@ fn problem(finding: &Finding) -> Value {
 
 /// What is there, what is wrong with it and what is odd.
 fn training_text(check: &FolderCheck) -> String {
-    let FolderCheck { documents, queries, positives, .. } = check;
     let mut text = check.folder.display().to_string();
-    text += &format!(": {documents} documents, {queries} queries, {positives} positives");
-    for (count, name) in [(check.triplets, "triplets"), (check.scores, "scores")] {
-        if let Some(count) = count {
-            _ = write!(text, ", {count} {name}");
-        }
-    }
+    let counts = [
+        (Some(check.documents), "documents"),
+        (Some(check.queries), "queries"),
+        (Some(check.positives), "positives"),
+        (check.triplets, "triplets"),
+        (check.scores, "scores"),
+    ];
+    let counts = counts.into_iter().filter_map(|(count, noun)| Some(counted(count?, noun)));
+    _ = write!(text, ": {}", counts.collect::<Vec<_>>().join(", "));
     text.push('\n');
     if check.problems > 0 {
         let shown = check.shown.len();
@@ -166,7 +180,7 @@ fn training_text(check: &FolderCheck) -> String {
             true => format!("; the first {shown}"),
             false => String::new(),
         };
-        _ = writeln!(text, "{} problems{more}:", check.problems);
+        _ = writeln!(text, "{}{more}:", counted(check.problems, "problems"));
         check.shown.iter().for_each(|problem| _ = writeln!(text, "  {problem}"));
     }
     warnings(check).iter().for_each(|warning| _ = writeln!(text, "warning: {warning}"));
@@ -196,8 +210,11 @@ fn warnings(check: &FolderCheck) -> Vec<String> {
         let ids: Vec<_> = check.shared_ids.iter().take(EXAMPLES).map(i64::to_string).collect();
         let count = check.shared_ids.len();
         let more = if count > EXAMPLES { ", …" } else { "" };
-        warnings
-            .push(format!("{count} queries with the id of a document: {}{more}", ids.join(", ")));
+        warnings.push(format!(
+            "{}: {}{more}",
+            counted(count, "queries with the id of a document"),
+            ids.join(", ")
+        ));
     }
     warnings
 }

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 use splade_eval::check::{Finding, check};
 use splade_eval::statistics::{StatisticsSummary, expected_flops};
-use splade_eval::{Dataset, Metric, Qrels, Report, Run, VectorStatistics};
+use splade_eval::{
+    Dataset, EvalError, Metric, Qrels, Report, Run, VectorStatistics, check_trec_id,
+};
 use splade_index::bm25::Bm25Options;
 use splade_index::{Index as VectorIndex, SearchOptions, WeightFormat};
-use splade_io::{Event, Observer};
+use splade_io::{Event, Observer, counted};
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
 use splade_text::Tokenizer;
@@ -39,6 +41,9 @@ pub struct EvaluateOptions {
     pub depth: Option<usize>,
     /// Leaves out the document that has the query's id, as BEIR does.
     pub drop_same_id: bool,
+    /// Whether the run will be written as a TREC file. Ids that such a file cannot hold are then
+    /// found before anything is encoded.
+    pub trec_run: bool,
     /// How the index keeps weights.
     pub weights: WeightFormat,
     /// The folder of an index: searched if it is there, else built there and kept. Without one the
@@ -56,6 +61,7 @@ impl Default for EvaluateOptions {
             split: None,
             depth: None,
             drop_same_id: false,
+            trec_run: false,
             weights: WeightFormat::F32,
             index: None,
             threads: None,
@@ -101,19 +107,42 @@ pub struct Judged<'a> {
 
 impl<'a> Judged<'a> {
     /// Reads all texts once: counts documents, keeps the judged queries, and looks for problems.
+    /// With `trec_run`, ids are checked for a TREC file.
     ///
     /// # Errors
-    /// If a text cannot be read.
-    pub fn read(dataset: &'a Dataset, qrels: &Qrels) -> Result<Self, Error> {
+    /// If a text cannot be read, no query of the data set is judged, or an id does not fit.
+    pub fn read(dataset: &'a Dataset, qrels: &Qrels, trec_run: bool) -> Result<Self, Error> {
+        qrels.require_queries()?;
         let (mut documents, mut queries) = (0, Vec::new());
+        let (mut first, mut misfit) = (None, None);
+        let mut fits = |what, id: &str| {
+            if trec_run && misfit.is_none() {
+                misfit = check_trec_id(what, id).err();
+            }
+        };
+        let all_documents = dataset.documents().inspect(|text| {
+            documents += 1;
+            if let Ok(text) = text {
+                fits("document id", &text.id);
+            }
+        });
         let all_queries = dataset.queries().inspect(|text| {
-            if let Ok(text) = text
-                && qrels.get(&text.id).is_some()
-            {
+            let Ok(text) = text else { return };
+            first.get_or_insert_with(|| text.id.clone());
+            if qrels.get(&text.id).is_some() {
                 queries.push(Record { id: text.id.clone(), text: text.text.clone() });
             }
         });
-        let findings = check(dataset.documents().inspect(|_| documents += 1), all_queries, qrels)?;
+        let findings = check(all_documents, all_queries, qrels)?;
+        queries.iter().for_each(|query| fits("query id", &query.id));
+        if let Some(error) = misfit {
+            return Err(error.into());
+        }
+        if queries.is_empty() {
+            let judged = qrels.iter().next().map(|(query, _)| query.to_owned()).unwrap_or_default();
+            let found = first.map_or("none".to_owned(), |id| format!("\"{id}\""));
+            return Err(EvalError::UnknownQueries { judged, found }.into());
+        }
         Ok(Self { dataset, documents, queries, findings })
     }
 
@@ -176,7 +205,8 @@ pub fn evaluate(
 ) -> Result<Evaluation, Error> {
     let dataset = Dataset::open(data)?;
     let qrels = dataset.qrels(options.split.as_deref())?;
-    let judged = Judged::read(&dataset, &qrels)?;
+    qrels.notes().iter().for_each(|note| observer.event(Event::Note(note)));
+    let judged = Judged::read(&dataset, &qrels, options.trec_run)?;
     for finding in judged.findings() {
         observer.event(Event::Warning(&finding_line(finding)));
     }
@@ -215,7 +245,7 @@ pub fn evaluate_bm25(
 ) -> Result<(Report, Run), Error> {
     let dataset = Dataset::open(data)?;
     let qrels = dataset.qrels(options.split.as_deref())?;
-    let judged = Judged::read(&dataset, &qrels)?;
+    let judged = Judged::read(&dataset, &qrels, false)?;
     let pool = thread_pool(options.threads)?;
     let documents = || judged.records();
     let built = Bm25Index::build(tokenizer, documents, constants, &pool, observer)?;
@@ -233,7 +263,7 @@ pub fn evaluate_bm25(
 pub fn finding_line(finding: &Finding) -> String {
     let Finding { check, count, examples } = finding;
     let more = if *count > examples.len() as u64 { ", …" } else { "" };
-    format!("{count} {check}: {}{more}", examples.join(", "))
+    format!("{}: {}{more}", counted(*count, &check.to_string()), examples.join(", "))
 }
 
 /// What retrieval gave.

@@ -40,8 +40,8 @@ impl fmt::Display for Check {
             Self::SharedId => "queries with the id of a document",
             Self::EmptyDocument => "documents without text",
             Self::EmptyQuery => "queries without text",
-            Self::UnknownQuery => "queries in the qrels that are not there",
-            Self::UnknownDocument => "documents in the qrels that are not there",
+            Self::UnknownQuery => "queries in the qrels that the data set lacks",
+            Self::UnknownDocument => "documents in the qrels that the data set lacks",
             Self::NothingRelevant => "queries in the qrels without a relevant document",
         })
     }
@@ -152,8 +152,8 @@ mod tests {
                 "1 queries with the id of a document: 3",
                 "1 documents without text: 2",
                 "1 queries without text: 3",
-                "1 queries in the qrels that are not there: 7",
-                "2 documents in the qrels that are not there: 9 8",
+                "1 queries in the qrels that the data set lacks: 7",
+                "2 documents in the qrels that the data set lacks: 9 8",
                 "1 queries in the qrels without a relevant document: q",
             ]
         );

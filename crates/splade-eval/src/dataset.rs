@@ -6,13 +6,18 @@
 //! | queries | `queries.jsonl`: `_id`, `text` | `query_master`: `qid`, `text` |
 //! | qrels | `qrels/<split>.tsv` | `positive_lists`: `qid`, `positive_doc_ids` |
 //!
-//! The files of BEIR may be compressed (`.gz`, `.zst`). A light-splade set is one folder, `train`
+//! The files of BEIR may be compressed (`.gz`, `.zst`). The qrels may also be `.csv`, `.txt`,
+//! `.qrels`, `.trec`, `.jsonl`, `.ndjson`, `.json` or `.parquet` files. Data sets of MTEB at the
+//! hub are read as well: folders `corpus` and `queries` of Parquet files, and the qrels in `data`.
+//! A light-splade set is one folder, `train`
 //! or `validation`. Each of its parts is a file such as `doc_master.ndjson` or
 //! `doc_master.ndjson.gz`, or a folder `doc_master` of such files.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
+
+use splade_sparse::files::{ParquetTexts, TextRow};
 
 use super::lines::{self, Lines};
 use super::qrels::Qrels;
@@ -29,8 +34,8 @@ pub struct Dataset {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum JudgementFiles {
-    /// The qrels file of each split.
-    Beir(BTreeMap<String, PathBuf>),
+    /// The qrels files of each split.
+    Beir(BTreeMap<String, Vec<PathBuf>>),
     PositiveLists(Vec<PathBuf>),
 }
 
@@ -52,13 +57,15 @@ impl Dataset {
         let error = |message: &str| {
             Err(EvalError::Dataset { path: dir.to_path_buf(), message: message.to_owned() })
         };
-        if let Some(corpus) = packed_or_plain(dir, "corpus.jsonl") {
-            let Some(queries) = packed_or_plain(dir, "queries.jsonl") else {
+        if let Some(documents) = texts_of(dir, "corpus")? {
+            let Some(queries) = texts_of(dir, "queries")? else {
                 return error("there is corpus.jsonl but no queries.jsonl");
             };
-            let qrels = JudgementFiles::Beir(splits_of(&dir.join("qrels"))?);
-            let dir = dir.to_path_buf();
-            return Ok(Self { dir, documents: vec![corpus], queries: vec![queries], qrels });
+            // MTEB's folder of qrels is `data`.
+            let folder = ["qrels", "data"].map(|name| dir.join(name));
+            let folder = folder.iter().find(|folder| folder.is_dir()).unwrap_or(&folder[0]);
+            let qrels = JudgementFiles::Beir(splits_of(folder)?);
+            return Ok(Self { dir: dir.to_path_buf(), documents, queries, qrels });
         }
         let [documents, queries, positives] =
             ["doc_master", "query_master", "positive_lists"].map(|name| master_files(dir, name));
@@ -113,7 +120,7 @@ impl Dataset {
                     None => splits.get("test").or(only),
                 };
                 match found {
-                    Some(path) => Qrels::open(path),
+                    Some(paths) => read_all(paths),
                     None => error(format!(
                         "there is no file qrels/{}.tsv; the splits are: {}",
                         split.unwrap_or("test"),
@@ -125,24 +132,59 @@ impl Dataset {
                 "there is no split \"{split}\": light-splade's data has one folder for each \
                  split; name that folder"
             )),
-            (JudgementFiles::PositiveLists(paths), None) => {
-                let mut qrels = Qrels::default();
-                for path in paths {
-                    qrels.extend(lines::open(path)?, &path.to_string_lossy())?;
-                }
-                Ok(qrels)
-            }
+            (JudgementFiles::PositiveLists(paths), None) => read_all(paths),
         }
     }
 }
 
-/// An iterator over the texts of NDJSON files, one file after another. The id is the field `_id`,
-/// `doc_id`, `qid` or `id`.
+fn read_all(paths: &[PathBuf]) -> Result<Qrels, EvalError> {
+    let mut qrels = Qrels::default();
+    paths.iter().try_for_each(|path| qrels.add_file(path))?;
+    Ok(qrels)
+}
+
+/// The names of the field of ids, in the order of preference.
+const IDS: [&str; 4] = ["_id", "doc_id", "qid", "id"];
+
+/// An iterator over the texts of NDJSON and Parquet files, one file after another. The id is the
+/// field `_id`, `doc_id`, `qid` or `id`.
 ///
 /// After an error, the iterator ends.
 pub struct Texts {
     waiting: std::vec::IntoIter<PathBuf>,
-    open: Option<Lines<Box<dyn BufRead>>>,
+    open: Option<TextFile>,
+}
+
+/// A file that is open.
+enum TextFile {
+    Lines(Lines<Box<dyn BufRead>>),
+    /// A Parquet file, and the rows of it that are waiting.
+    Parquet(Box<ParquetTexts>, std::vec::IntoIter<TextRow>),
+}
+
+impl TextFile {
+    fn open(path: &Path) -> Result<Self, EvalError> {
+        if path.extension().is_some_and(|extension| extension == "parquet") {
+            let file = ParquetTexts::open(path, &IDS, Some("title"), "text")?;
+            return Ok(Self::Parquet(Box::new(file), Vec::new().into_iter()));
+        }
+        Ok(Self::Lines(Lines::new(lines::open(path)?, &path.to_string_lossy())))
+    }
+
+    fn next_text(&mut self) -> Result<Option<Text>, EvalError> {
+        match self {
+            Self::Lines(lines) => {
+                let parsed = lines.next_line()?.map(|(_, line)| parse(line)).transpose();
+                parsed.map_err(|message| lines.error(message))
+            }
+            Self::Parquet(file, rows) => {
+                if rows.len() == 0 {
+                    *rows = file.next_rows()?.into_iter();
+                }
+                Ok(rows.next().map(|row| Text::new(row.id, &row.title, &row.text)))
+            }
+        }
+    }
 }
 
 impl Texts {
@@ -154,14 +196,14 @@ impl Texts {
 
     fn next_text(&mut self) -> Result<Option<Text>, EvalError> {
         loop {
-            let Some(lines) = &mut self.open else {
+            let Some(file) = &mut self.open else {
                 let Some(path) = self.waiting.next() else { return Ok(None) };
-                self.open = Some(Lines::new(lines::open(&path)?, &path.to_string_lossy()));
+                self.open = Some(TextFile::open(&path)?);
                 continue;
             };
-            match lines.next_line()?.map(|(_, line)| parse(line)) {
+            match file.next_text()? {
                 None => self.open = None,
-                Some(text) => return text.map(Some).map_err(|message| lines.error(message)),
+                text => return Ok(text),
             }
         }
     }
@@ -187,18 +229,34 @@ impl std::fmt::Debug for Texts {
 
 fn parse(line: &str) -> Result<Text, String> {
     let object = lines::object(line)?;
-    let id = lines::id(lines::field(&object, &["_id", "doc_id", "qid", "id"])?)?;
+    let id = lines::id(lines::field(&object, &IDS)?)?;
     let text = lines::field(&object, &["text"])?.as_str().ok_or("\"text\" is not a text")?;
     let title = object.get("title").and_then(|title| title.as_str()).unwrap_or_default();
-    let text = if title.is_empty() { text.to_owned() } else { format!("{title} {text}") };
-    Ok(Text { id, text: text.trim().to_owned() })
+    Ok(Text::new(id, title, text))
 }
 
-/// Returns the path of a file, or of its compressed form with `.gz` or `.zst` appended to its name;
-/// `None` if neither exists.
-fn packed_or_plain(dir: &Path, name: &str) -> Option<PathBuf> {
-    let paths = ["", ".gz", ".zst"].map(|suffix| dir.join(format!("{name}{suffix}")));
-    paths.into_iter().find(|path| path.is_file())
+impl Text {
+    fn new(id: String, title: &str, text: &str) -> Self {
+        let text = if title.is_empty() { text.to_owned() } else { format!("{title} {text}") };
+        Self { id, text: text.trim().to_owned() }
+    }
+}
+
+/// Returns the files of the documents or queries of a BEIR set: `NAME.jsonl`, which may be
+/// compressed, `NAME.parquet`, or the Parquet files of the folder `NAME`; `None` if there are none.
+fn texts_of(dir: &Path, name: &str) -> Result<Option<Vec<PathBuf>>, EvalError> {
+    let names = [".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet"];
+    let paths = names.map(|suffix| dir.join(format!("{name}{suffix}")));
+    if let Some(path) = paths.into_iter().find(|path| path.is_file()) {
+        return Ok(Some(vec![path]));
+    }
+    let folder = dir.join(name);
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let mut files = files_of(&folder)?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "parquet"));
+    Ok((!files.is_empty()).then_some(files))
 }
 
 /// Returns the files of a folder, sorted by name.
@@ -212,17 +270,37 @@ fn files_of(dir: &Path) -> Result<Vec<PathBuf>, EvalError> {
     Ok(paths)
 }
 
-/// Returns the `.tsv` files of a folder by their names without suffixes.
-fn splits_of(dir: &Path) -> Result<BTreeMap<String, PathBuf>, EvalError> {
-    let mut splits = BTreeMap::new();
+/// The endings of qrels files, in the order of preference where a split has several files.
+const QRELS: [&str; 9] =
+    [".tsv", ".csv", ".txt", ".qrels", ".trec", ".jsonl", ".ndjson", ".json", ".parquet"];
+
+/// Returns the qrels files of a folder by their splits. The files of a split that is stored in
+/// parts, such as `test-00000-of-00002.parquet`, belong together.
+fn splits_of(dir: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, EvalError> {
+    let mut splits: BTreeMap<String, (usize, Vec<PathBuf>)> = BTreeMap::new();
     for path in files_of(dir)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let plain = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
-        if let Some(split) = plain.strip_suffix(".tsv") {
-            splits.entry(split.to_owned()).or_insert(path);
+        let ending = QRELS.iter().position(|ending| plain.ends_with(ending));
+        let Some(ending) = ending else { continue };
+        let plain = plain.strip_suffix(QRELS[ending]).unwrap_or(plain);
+        let part = part_of(plain);
+        let split = part.unwrap_or(plain).to_owned();
+        match splits.get_mut(&split) {
+            Some((before, paths)) if *before == ending && part.is_some() => paths.push(path),
+            Some((before, _)) if *before <= ending => {}
+            _ => _ = splits.insert(split, (ending, vec![path])),
         }
     }
-    Ok(splits)
+    Ok(splits.into_iter().map(|(split, (_, paths))| (split, paths)).collect())
+}
+
+/// Returns the split of a part such as `test-00000-of-00002`.
+fn part_of(name: &str) -> Option<&str> {
+    let (rest, of) = name.rsplit_once("-of-")?;
+    let (split, number) = rest.rsplit_once('-')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(of) && digits(number)).then_some(split)
 }
 
 /// Returns the files of one part of a light-splade set, plain files first and then compressed ones,
@@ -294,6 +372,27 @@ mod tests {
         assert_eq!(two.qrels(Some("dev")).expect("a split").len(), 2);
         let error = two.qrels(None).expect_err("no test").to_string();
         assert!(error.ends_with("there is no file qrels/test.tsv; the splits are: dev, train"));
+    }
+
+    #[test]
+    fn finds_qrels_by_their_endings() {
+        let root = tempfile::tempdir().expect("a folder");
+        let dir = root.path();
+        write(dir, "corpus.jsonl", "{\"_id\":\"d1\",\"text\":\"x\"}");
+        write(dir, "queries.jsonl", "{\"_id\":\"q1\",\"text\":\"x\"}");
+        let one = "{\"query-id\":\"q1\",\"corpus-id\":\"d1\",\"score\":1}\n";
+        write(dir, "qrels/test.jsonl", &one.repeat(2));
+        write(dir, "qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
+        write(dir, "qrels/dev.csv.gz", "query-id,corpus-id,score\nq1,d1,1\n");
+        write(dir, "qrels/train-00000-of-00002.jsonl", one);
+        write(dir, "qrels/train-00001-of-00002.jsonl", &one.replace("q1", "q2"));
+        write(dir, "qrels/README.md", "nothing\n");
+        let set = Dataset::open(dir).expect("a set");
+        assert_eq!(set.splits().collect::<Vec<_>>(), ["dev", "test", "train"]);
+        for (split, queries) in [("dev", 1), ("test", 1), ("train", 2)] {
+            let qrels = set.qrels(Some(split)).expect(split);
+            assert_eq!((qrels.len(), qrels.notes().len()), (queries, 0), "{split}");
+        }
     }
 
     #[test]

@@ -64,8 +64,19 @@ pub enum EvalError {
     /// The list of metrics is empty.
     #[error("no metric was requested; name one, such as nDCG@10")]
     NoMetric,
+    /// An id that a TREC run cannot hold.
+    #[error(
+        "the {what} {id} is empty or has a blank, which a TREC run cannot hold; write NDJSON, to \
+         a file whose name ends in .ndjson"
+    )]
+    TrecId {
+        /// What the id is, such as `document id`.
+        what: &'static str,
+        /// The id in quotes, cut if it is long.
+        id: String,
+    },
     /// The qrels or the run contain no query.
-    #[error("there are no queries in the {what}")]
+    #[error("there is no query in the {what}")]
     NoQuery {
         /// The name of the empty input: `qrels` or `run`.
         what: &'static str,
@@ -80,6 +91,17 @@ pub enum EvalError {
         found: String,
         /// The id of the first query in the qrels.
         judged: String,
+    },
+    /// The data set contains no query of the qrels.
+    #[error(
+        "no query in the qrels is among the queries of the data set; queries are called \
+         \"{judged}\" in the qrels and {found} in the data set"
+    )]
+    UnknownQueries {
+        /// The id of the first query in the qrels.
+        judged: String,
+        /// The id of the first query in the data set, in quotes.
+        found: String,
     },
     /// The two reports of a comparison have different metrics.
     #[error("the two runs were evaluated with different metrics; evaluate both with the same ones")]

@@ -19,8 +19,11 @@
 mod error;
 mod lines;
 
-pub mod dataset;
+mod table;
+
 mod qrels;
+
+pub mod dataset;
 
 pub mod check;
 mod run;
@@ -41,5 +44,5 @@ pub use error::EvalError;
 pub use metrics::{Metric, MetricKind};
 pub use qrels::Qrels;
 pub use report::{EvaluateOptions, Report, evaluate};
-pub use run::{Run, Scored};
+pub use run::{Run, Scored, check_trec_id};
 pub use statistics::VectorStatistics;

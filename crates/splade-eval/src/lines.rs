@@ -51,6 +51,17 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
+    /// Returns the line that was returned last and everything after it.
+    pub(super) fn rest(&mut self) -> Result<String, EvalError> {
+        let read = self.reader.read_to_end(&mut self.buffer);
+        read.map_err(|source| EvalError::io("read", self.name.as_ref())(source))?;
+        String::from_utf8(std::mem::take(&mut self.buffer)).map_err(|error| {
+            let bytes = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = self.line + bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+            self.error_at(line, "the line is not UTF-8".to_owned())
+        })
+    }
+
     /// Creates an error in the line that was returned last.
     pub(super) fn error(&self, message: String) -> EvalError {
         self.error_at(self.line, message)

@@ -2,10 +2,15 @@
 //!
 //! | format | lines |
 //! |---|---|
-//! | TREC | `query Q0 document rank score tag`, separated by blanks |
+//! | TREC | `query Q0 document rank score tag`, separated by blanks, tabs or commas |
+//! | with a header | columns such as `qid`, `docno` and `score`, in any order |
 //! | NDJSON | `{"qid": "q1", "results": [{"doc_id": "d1", "score": 1.5}, …]}` |
+//! | JSON | `{"q1": {"d1": 1.5}}`, as pytrec_eval and BEIR have it |
+//! | Parquet | columns such as `qid`, `docno` and `score` |
 //!
-//! The first line decides which format is used. Only NDJSON can represent a query without results.
+//! The first line decides which format is used; see [`table`](super::table). Only NDJSON can
+//! represent a query without results. A document that occurs twice for a query with the same score
+//! counts once; with two scores it is an error.
 //!
 //! Documents are sorted by descending score. Documents with equal scores are sorted by descending
 //! id, compared byte by byte. Ranks in a file are ignored and written anew. Scores have 32 bits.
@@ -16,10 +21,20 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+use splade_io::counted;
 
-use super::lines::{self, Lines, shown};
+use super::lines::{self, shown};
+use super::table::{self, Item, Layout};
 use crate::EvalError;
+
+const LAYOUT: Layout = Layout {
+    numbers: &["score", "similarity", "sim"],
+    places: &[(6, [0, 2, 4])],
+    expected: "this is not a run; expected TREC's query, Q0, document, rank, score and tag, a \
+               header with columns such as qid, docno and score, or JSON objects such as \
+               {\"qid\": …, \"results\": [{\"doc_id\": …, \"score\": …}]}",
+};
 
 /// A document of a ranking and its score.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,16 +50,28 @@ pub struct Scored {
 pub struct Run {
     /// The ranking of each query, sorted and without repeated documents.
     queries: BTreeMap<String, Vec<Scored>>,
+    notes: Vec<String>,
 }
 
+/// The rows of a run with their line numbers, by query. The rows of a query may be scattered.
+type Rows = BTreeMap<String, Vec<(Scored, u64)>>;
+
 impl Run {
-    /// Reads a file, decompressed if its name ends in `.gz` or `.zst`.
+    /// Reads a file: Parquet if its name ends in `.parquet`, else text, decompressed if its name
+    /// ends in `.gz` or `.zst`.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be read, a line cannot be parsed, or a document occurs
-    /// twice for a query.
+    /// Returns an error if the file cannot be read, a row cannot be parsed, or a document has two
+    /// scores for a query.
     pub fn open(path: &Path) -> Result<Self, EvalError> {
-        Self::read(lines::open(path)?, &path.to_string_lossy())
+        let name = path.to_string_lossy();
+        if path.extension().is_none_or(|extension| extension != "parquet") {
+            return Self::read(lines::open(path)?, &name);
+        }
+        let (mut run, mut rows) = (Self::default(), Rows::new());
+        table::read_parquet(path, &LAYOUT, |row, item| run.add(item, row, &mut rows))?;
+        run.add_rows(rows, &name)?;
+        Ok(run)
     }
 
     /// Reads a run from a reader; `name` identifies the reader in error messages.
@@ -52,43 +79,69 @@ impl Run {
     /// # Errors
     /// Returns an error for the same reasons as [`open`](Self::open).
     pub fn read(reader: impl BufRead, name: &str) -> Result<Self, EvalError> {
-        let mut lines = Lines::new(reader, name);
-        let mut run = Self::default();
-        // The lines of a query may be scattered, so documents are collected with their line numbers
-        // first.
-        let mut waiting: BTreeMap<String, Vec<(Scored, u64)>> = BTreeMap::new();
-        let mut ndjson = None;
-        while let Some((number, line)) = lines.next_line()? {
-            let added = if *ndjson.get_or_insert(line.trim_start().starts_with('{')) {
-                run.add_object(line)
-            } else {
-                parse_line(line).map(|(query, scored)| match waiting.get_mut(query) {
-                    Some(rows) => rows.push((scored, number)),
-                    None => _ = waiting.insert(query.to_owned(), vec![(scored, number)]),
-                })
-            };
-            added.map_err(|message| lines.error(message))?;
-        }
-        for (query, mut rows) in waiting {
-            rows.sort_by(|(a, line_a), (b, line_b)| {
-                a.document.cmp(&b.document).then(line_a.cmp(line_b))
-            });
-            if let Some(pair) =
-                rows.windows(2).find(|pair| pair[0].0.document == pair[1].0.document)
-            {
-                return Err(lines.error_at(pair[1].1, twice(&query, &pair[1].0.document)));
-            }
-            run.insert(&query, rows.into_iter().map(|(scored, _)| scored).collect())?;
-        }
+        let (mut run, mut rows) = (Self::default(), Rows::new());
+        let notes =
+            table::read(reader, name, &LAYOUT, |line, item| run.add(item, line, &mut rows))?;
+        run.notes = notes;
+        run.add_rows(rows, name)?;
         Ok(run)
     }
 
-    fn add_object(&mut self, line: &str) -> Result<(), String> {
-        let (query, ranking) = parse_object(line)?;
+    fn add(&mut self, item: Item<'_>, line: u64, rows: &mut Rows) -> Result<(), String> {
+        let [query, document, number] = match item {
+            Item::Row(cells) => cells,
+            Item::Object(object) => return self.add_object(object),
+        };
+        let scored = Scored { document: document.into_owned(), score: parse_score(&number)? };
+        match rows.get_mut(&*query) {
+            Some(rows) => rows.push((scored, line)),
+            None => _ = rows.insert(query.into_owned(), vec![(scored, line)]),
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of all queries. Equal rows count once.
+    fn add_rows(&mut self, rows: Rows, name: &str) -> Result<(), EvalError> {
+        let mut repeated = 0;
+        for (query, mut rows) in rows {
+            rows.sort_by(|(a, line_a), (b, line_b)| {
+                a.document.cmp(&b.document).then(line_a.cmp(line_b))
+            });
+            let same = |pair: &[(Scored, u64)]| pair[0].0.document == pair[1].0.document;
+            let differs = |pair: &&[(Scored, u64)]| same(pair) && pair[0].0 != pair[1].0;
+            if let Some([(before, _), (scored, line)]) = rows.windows(2).find(differs) {
+                let message = format!(
+                    "document {} has the score {} for query {}, but {} before",
+                    shown(&scored.document),
+                    scored.score,
+                    shown(&query),
+                    before.score
+                );
+                return Err(EvalError::Line { name: name.to_owned(), line: *line, message });
+            }
+            let all = rows.len();
+            rows.dedup_by(|(b, _), (a, _)| a.document == b.document);
+            repeated += (all - rows.len()) as u64;
+            self.insert(&query, rows.into_iter().map(|(scored, _)| scored).collect())?;
+        }
+        if repeated > 0 {
+            let rows = counted(repeated, "rows");
+            self.notes.push(format!("{name}: {rows} repeated, with the same score"));
+        }
+        Ok(())
+    }
+
+    fn add_object(&mut self, object: &Map<String, Value>) -> Result<(), String> {
+        let (query, ranking) = parse_object(object)?;
         if self.queries.contains_key(&query) {
             return Err(format!("query {} occurs twice", shown(&query)));
         }
         self.insert(&query, ranking).map_err(|error| error.to_string())
+    }
+
+    /// Returns what was noticed while the run was read, such as repeated rows.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Sets the ranking of a query. The documents may be in any order.
@@ -170,27 +223,16 @@ impl Run {
     }
 }
 
-/// Parses one line of a TREC run.
-fn parse_line(line: &str) -> Result<(&str, Scored), String> {
-    let fields: Vec<_> = line.split_ascii_whitespace().collect();
-    let [query, _, document, _, score, _] = fields[..] else {
-        return Err(format!(
-            "expected query, Q0, document, rank, score and tag, got {} fields",
-            fields.len()
-        ));
-    };
-    let value =
-        score.parse::<f64>().ok().map(|score| score as f32).filter(|score| score.is_finite());
-    let score =
-        value.ok_or_else(|| format!("the score {} is not a finite number", shown(score)))?;
-    Ok((query, Scored { document: document.to_owned(), score }))
+/// Parses a score, which has 32 bits.
+fn parse_score(text: &str) -> Result<f32, String> {
+    let value = text.parse::<f64>().ok().map(|score| score as f32).filter(|s| s.is_finite());
+    value.ok_or_else(|| format!("the score {} is not a finite number", shown(text)))
 }
 
-/// Parses one line of an NDJSON run.
-fn parse_object(line: &str) -> Result<(String, Vec<Scored>), String> {
-    let object = lines::object(line)?;
-    let query = lines::id(lines::field(&object, &["qid"])?)?;
-    let results = lines::field(&object, &["results"])?.as_array();
+/// Parses a ranking in JSON.
+fn parse_object(object: &Map<String, Value>) -> Result<(String, Vec<Scored>), String> {
+    let query = lines::id(lines::field(object, &["qid"])?)?;
+    let results = lines::field(object, &["results"])?.as_array();
     let mut ranking = Vec::new();
     for result in results.ok_or("\"results\" is not a list")? {
         let result = result.as_object().ok_or("a result is not an object")?;
@@ -201,19 +243,21 @@ fn parse_object(line: &str) -> Result<(String, Vec<Scored>), String> {
     Ok((query, ranking))
 }
 
-fn twice(query: &str, document: &str) -> String {
-    format!("document {} occurs twice for query {}", shown(document), shown(query))
+/// Checks that a TREC run can hold an id: it must not be empty or have a blank. `what` says what
+/// the id is, such as `document id`.
+///
+/// # Errors
+/// Returns [`EvalError::TrecId`] if it cannot.
+pub fn check_trec_id(what: &'static str, id: &str) -> Result<(), EvalError> {
+    match id.is_empty() || id.contains(|c: char| c.is_ascii_whitespace()) {
+        true => Err(EvalError::TrecId { what, id: shown(id) }),
+        false => Ok(()),
+    }
 }
 
-fn check_word(what: &str, word: &str) -> std::io::Result<()> {
-    if word.is_empty() || word.contains(|c: char| c.is_ascii_whitespace()) {
-        let message = format!(
-            "the {what} {} is empty or has a blank, which a TREC run cannot hold; write NDJSON",
-            shown(word)
-        );
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
-    }
-    Ok(())
+fn check_word(what: &'static str, word: &str) -> std::io::Result<()> {
+    check_trec_id(what, word)
+        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error))
 }
 
 #[cfg(test)]
@@ -260,14 +304,38 @@ mod tests {
     }
 
     #[test]
+    fn reads_what_others_write() {
+        for text in [
+            "q 1\tQ0\ta,\"b\t1\t2.5\tx\nq 1\tQ0\tc\t2\t1e-5\tx\n",
+            "qid,docid,docno,rank,score,query\nq 1,0,\"a,\"\"b\",0,2.5,what\nq 1,1,c,1,1e-5,what\n",
+            "query_id\tdoc_id\tscore\nq 1\ta,\"b\t2.5\n# x\nq 1\tc\t0.00001\n",
+            "{\"q 1\": {\"c\": 1e-5, \"a,\\\"b\": 2.5}}",
+            "{\"query_id\":\"q 1\",\"doc_id\":\"c\",\"score\":1e-5}\n\
+             {\"query_id\":\"q 1\",\"doc_id\":\"a,\\\"b\",\"score\":2.5}\n",
+        ] {
+            let run = Run::read(text.as_bytes(), "run").expect(text);
+            let scored = |document: &str, score| Scored { document: document.to_owned(), score };
+            assert_eq!(
+                run.get("q 1"),
+                Some(&[scored("a,\"b", 2.5), scored("c", 1e-5)][..]),
+                "{text}"
+            );
+        }
+        let twice = Run::read("q Q0 a 1 2 x\nq Q0 a 2 2.0 x\n".as_bytes(), "run").expect("a run");
+        assert_eq!(order(&twice, "q"), ["a"]);
+        assert_eq!(twice.notes(), ["run: 1 row repeated, with the same score"]);
+    }
+
+    #[test]
     fn names_the_line_of_errors() {
         for (text, want) in [
-            ("q Q0 b 1 1 x\nq Q0 a 2 1 x\nq Q0 a 3 2 x", "line 3: document \"a\" occurs twice"),
             (
-                "q Q0 a 1 1",
-                "line 1: expected query, Q0, document, rank, score and tag, got 5 fields",
+                "q Q0 b 1 1 x\nq Q0 a 2 1 x\nq Q0 a 3 2 x",
+                "line 3: document \"a\" has the score 2 for query \"q\", but 1 before",
             ),
-            ("\nq Q0 a 1 one x", "line 2: the score \"one\" is not a finite number"),
+            ("q Q0 a 1 1", "line 1: this is not a run; expected TREC's query, Q0, document, rank"),
+            ("q Q0 b 1 1 x\nq Q0 a 1 1", "line 2: expected 6 fields as in the lines before, got 5"),
+            ("q Q0 b 1 1 x\nq Q0 a 1 one x", "line 2: the score \"one\" is not a finite number"),
             ("q Q0 a 1 nan x", "line 1: the score \"nan\" is not a finite number"),
             ("q Q0 a 1 1e39 x", "line 1: the score \"1e39\" is not a finite number"),
             ("{\"qid\":1}", "line 1: no field named results; the fields are: qid"),

@@ -24,6 +24,8 @@
 //!
 //! Long work takes an [`Observer`], which receives progress and can ask the work to stop.
 
+mod amount;
+
 mod error;
 
 mod disk;
@@ -35,6 +37,7 @@ mod output_folder;
 
 mod observe;
 
+pub use amount::{counted, size};
 pub use disk::free_bytes;
 pub use error::FileError;
 pub use lines::{LineWriter, Lines, open_text};

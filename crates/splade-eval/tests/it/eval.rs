@@ -28,6 +28,28 @@ fn json(path: &Path) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
+/// `fixtures/mteb` has the layout and the types of data sets at the hub; `fixtures/parquet.py` made
+/// it.
+#[test]
+fn reads_parquet_as_the_hub_has_it() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mteb");
+    let set = Dataset::open(&dir).expect("a set");
+    let texts = |texts: splade_eval::dataset::Texts| -> Vec<String> {
+        texts.map(|text| text.map(|t| format!("{}={}", t.id, t.text)).expect("a text")).collect()
+    };
+    assert_eq!(texts(set.documents()), ["7=T x", "8=y"]);
+    assert_eq!(texts(set.queries()), ["q1=a", "q2=b"]);
+    assert_eq!(set.splits().collect::<Vec<_>>(), ["test"]);
+    let qrels = set.qrels(None).expect("qrels");
+    let rows = qrels.iter().flat_map(|(query, documents)| {
+        documents.iter().map(move |(document, grade)| (query, document.as_str(), *grade))
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), [("q1", "7", 1), ("q1", "8", 0), ("q2", "7", 2)]);
+    let error = Qrels::open(&dir.join("corpus/corpus-00000-of-00002.parquet"));
+    let error = error.expect_err("no qrels").to_string();
+    assert!(error.contains("the columns are: _id, title, text"), "{error}");
+}
+
 /// Returns the path of a file or folder beside the repository; if it does not exist, prints a
 /// message and returns `None`.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -338,8 +360,8 @@ fn what_cannot_be_evaluated_is_an_error() {
     };
     let found = run("q1 Q0 a 1 1 x");
     assert_eq!(message(&qrels, &found, &[]), "no metric was requested; name one, such as nDCG@10");
-    assert_eq!(message(&qrels, &Run::default(), &mrr), "there are no queries in the run");
-    assert_eq!(message(&Qrels::default(), &found, &mrr), "there are no queries in the qrels");
+    assert_eq!(message(&qrels, &Run::default(), &mrr), "there is no query in the run");
+    assert_eq!(message(&Qrels::default(), &found, &mrr), "there is no query in the qrels");
     assert_eq!(
         message(&qrels, &run("1 Q0 a 1 1 x"), &mrr),
         "no query of the run is in the qrels; queries are called \"1\" in the run and \"q1\" in the \

@@ -8,7 +8,8 @@
 //!
 //! [`ParquetWriter`], [`NdjsonWriter`] and [`ShardedWriter`] write these forms, and
 //! [`VectorReader`] reads all of them; NDJSON may be compressed as `.gz` or `.zst`. The
-//! specification is `docs/formats.md`. [`ParquetTexts`] reads texts.
+//! specification is `docs/formats.md`. [`ParquetTexts`] reads texts, and [`parquet_table`] small
+//! tables such as relevance judgements.
 
 #[cfg(feature = "files")]
 mod ndjson;
@@ -16,6 +17,8 @@ mod ndjson;
 mod parquet;
 #[cfg(feature = "files")]
 mod parquet_file;
+#[cfg(feature = "files")]
+mod parquet_table;
 #[cfg(feature = "files")]
 mod reader;
 #[cfg(feature = "files")]
@@ -30,6 +33,8 @@ mod texts;
 pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
 #[cfg(feature = "files")]
 pub use parquet::{ParquetReader, ParquetWriter};
+#[cfg(feature = "files")]
+pub use parquet_table::parquet_table;
 #[cfg(feature = "files")]
 pub use reader::{VectorReader, vector_files};
 #[cfg(feature = "files")]

@@ -11,4 +11,5 @@ pub use schema::{
     SchedulerKind, TrainingConfig,
 };
 pub(crate) use typed::fields::Fields;
+pub(crate) use typed::names;
 pub use typed::{ignored_settings, redact};

@@ -180,7 +180,7 @@ fn wrong_values_name_path_value_and_what_is_right() {
         ("training.logging_steps", json!(0), &["above 0"]),
         ("training.logging_steps", json!(10.5), &["whole number"]),
         ("training.warmup_stesp", json!(1), &["did you mean warmup_steps?"]),
-        ("training.evaluation_strategy", json!("steps"), &["did you mean eval_strategy?"]),
+        ("training.evaluation_strategy", json!("steps"), &["eval_strategy, which is its name"]),
         ("training.validation_metrics", json!(["mrr"]), &["MRR@10"]),
         ("training.validation_metrics", json!([]), &["At least one metric must be provided!"]),
         (
@@ -262,6 +262,137 @@ fn wrong_values_name_path_value_and_what_is_right() {
             assert!(text.contains(part), "{path}: `{part}` is not in: {text}");
         }
     }
+}
+
+/// `no` without quotes is a boolean in YAML, and transformers has the word `no` in several settings.
+#[test]
+fn words_that_yaml_reads_as_booleans() {
+    let off = [
+        "training.eval_strategy",
+        "training.save_strategy",
+        "training.logging_strategy",
+        "training.report_to",
+        "training.fsdp",
+        "training.debug",
+        "training.include_num_input_tokens_seen",
+        "training.resume_from_checkpoint",
+    ];
+    for (path, value) in off.iter().flat_map(|path| [(path, json!(false)), (path, json!("no"))]) {
+        if *path == "training.resume_from_checkpoint" && value.is_string() {
+            continue;
+        }
+        let config = read(&with(least(false), &[(path, value.clone())])).training;
+        let strategy = match *path {
+            "training.eval_strategy" => config.eval_strategy,
+            "training.save_strategy" => config.save_strategy,
+            "training.logging_strategy" => config.logging_strategy,
+            "training.report_to" => {
+                assert!(!config.report_to.tensorboard, "{value}");
+                continue;
+            }
+            _ => continue,
+        };
+        assert_eq!(strategy, IntervalStrategy::No, "{path}: {value}");
+    }
+    for (path, value, part) in [
+        ("training.eval_strategy", json!(true), "in quotes"),
+        ("training.report_to", json!(true), "in quotes"),
+        ("training.optim", json!(false), "in quotes"),
+        ("training.run_name", json!(false), "in quotes"),
+        ("training.run_name", json!(2024), "in quotes"),
+        ("training.output_dir", json!(true), "in quotes"),
+        ("model.model_name_or_path", json!(false), "in quotes"),
+        ("training.fp16", json!("no"), "without quotes"),
+        ("training.greater_is_better", json!("True"), "without quotes"),
+    ] {
+        let text = error(&with(least(false), &[(path, value.clone())]));
+        let hint = text.split_once("hint: ").map(|(_, hint)| hint);
+        assert!(hint.is_some_and(|hint| hint.contains(part)), "{path}: {value}: {text}");
+    }
+}
+
+/// Names are checked before values and before relations between settings.
+#[test]
+fn unknown_names_are_reported_first_and_all_at_once() {
+    let value = with(
+        least(false),
+        &[
+            ("training.load_best_model_at_end", json!(true)),
+            ("training.learning_rate", json!("fast")),
+            ("model.freeze_d_model", json!(true)),
+            ("training.evaluation_strategy", json!("steps")),
+            ("training.per_gpu_train_batch_size", json!(8)),
+            ("training.regularizers", json!({"doc": {"reg_typ": "FLOPS"}})),
+            ("training.max_length", json!(128)),
+            ("data.nonsense", json!(1)),
+            ("model.trust_remote_code", json!(true)),
+            ("training.MINE", json!(1)),
+        ],
+    );
+    let message = "there are no such 6 settings: \
+        \n  model.trust_remote_code\
+        \n  data.nonsense\
+        \n  training.evaluation_strategy: write eval_strategy, which is its name now\
+        \n  training.per_gpu_train_batch_size: write per_device_train_batch_size, which is its name \
+        now\
+        \n  training.regularizers.doc.reg_typ: did you mean reg_type?\
+        \n  training.max_length: did you mean model.max_length?\
+        \nhint: variables for interpolations are written in capitals";
+    let mut lines: Vec<String> = error(&value).lines().map(str::to_owned).collect();
+    let mut want: Vec<String> = message.lines().map(str::to_owned).collect();
+    lines.sort();
+    want.sort();
+    assert_eq!(lines, want);
+    let null = [("training.evaluation_strategy", Value::Null), ("training.lr", Value::Null)];
+    read(&with(least(false), &null));
+    let text = error(&with(least(false), &[("training.lr", json!(1e-3))]));
+    assert_eq!(
+        text,
+        "training.lr: there is no such setting; write learning_rate, which is its name now"
+    );
+}
+
+/// Every remedy of an old name is a setting.
+#[test]
+fn new_names_exist() {
+    for (old, value) in [
+        ("evaluation_strategy", json!("steps")),
+        ("evaluate_during_training", json!(true)),
+        ("per_gpu_eval_batch_size", json!(1)),
+        ("batch_size", json!(4)),
+        ("epochs", json!(3)),
+        ("optimizer", json!("sgd")),
+        ("num_warmup_steps", json!(3)),
+        ("tensorboard_dir", json!("x")),
+        ("max_seq_length", json!(128)),
+    ] {
+        let text = error(&with(least(false), &[(&format!("training.{old}"), value.clone())]));
+        let new = text.split_once("write ").and_then(|(_, rest)| rest.split_once(", which"));
+        let new = new.unwrap_or_else(|| panic!("{text}")).0;
+        let (new, value) = match new.split_once(": ") {
+            Some((new, value)) => (new, json!(value)),
+            None => (new, value),
+        };
+        let path = if new.contains('.') { new.to_owned() } else { format!("training.{new}") };
+        read(&with(least(false), &[(&path, value)]));
+    }
+}
+
+/// In transformers 5, `warmup_steps` below 1 is what `warmup_ratio` was.
+#[test]
+fn warmup_steps_may_be_a_share() {
+    for (steps, ratio, want) in [
+        (json!(0.1), json!(0), (0, 0.1)),
+        (json!(100), json!(0.5), (100, 0.5)),
+        (json!(1.0), json!(0), (1, 0.0)),
+        (json!(0), json!(0.5), (0, 0.5)),
+    ] {
+        let pairs = [("training.warmup_steps", steps), ("training.warmup_ratio", ratio)];
+        let config = read(&with(least(false), &pairs)).training;
+        assert_eq!((config.warmup_steps, config.warmup_ratio), want);
+    }
+    let text = error(&with(least(false), &[("training.warmup_steps", json!(1.5))]));
+    assert!(text.contains("share of all steps below 1, got 1.5"), "{text}");
 }
 
 #[test]

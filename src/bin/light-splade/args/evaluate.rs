@@ -55,13 +55,13 @@ pub(crate) struct EvaluateArgs {
     /// BM25: how much longer documents lose, from 0 to 1
     #[arg(long, value_name = "B", default_value_t = 0.4, value_parser = parse_b)]
     pub(crate) bm25_b: f64,
-    /// Evaluate this run (TREC or NDJSON) in place of a model
+    /// Evaluate this run (TREC, NDJSON, a table with a header) in place of a model
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     pub(crate) run: Option<PathBuf>,
     /// Compare the second run with the first, query by query
     #[arg(long, value_names = ["BASELINE", "RUN"], num_args = 2)]
     pub(crate) compare: Vec<PathBuf>,
-    /// Write the model's run to this file, for TREC's tools
+    /// Write the model's run to this file, for TREC's tools; as NDJSON if it ends in .ndjson or .jsonl
     #[arg(long, value_name = "FILE", conflicts_with_all = ["run", "compare"])]
     pub(crate) run_out: Option<PathBuf>,
     /// Form of the result; with two runs, csv and html have their comparison

@@ -16,12 +16,13 @@ use splade_model::Side;
 use crate::args::EvaluateArgs;
 use crate::interrupt;
 use crate::output::Output;
-use crate::progress::Reporter;
+use crate::progress::{Reporter, say};
 use output::Baseline;
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let dataset = Dataset::open(&args.data)?;
     let qrels = dataset.qrels(args.split.as_deref())?;
+    qrels.require_queries()?;
     let inputs: Vec<&Path> = inputs(args).collect();
     if let (Some(run), Some(report)) = (&args.run_out, &args.output) {
         check_distinct(run, report)?;
@@ -30,8 +31,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let output = args.output.as_deref().map_or_else(|| Ok(Output::stdout()), create)?;
     let options = options(args);
     let judge_file = |path: &Path| -> Result<_> {
-        let report = options.judge(&qrels, &Run::open(path)?);
-        report.with_context(|| path.display().to_string())
+        let run = Run::open(path)?;
+        qrels.notes().iter().chain(run.notes()).for_each(|note| say(note));
+        options.judge(&qrels, &run).with_context(|| path.display().to_string())
     };
     let title = format!("Evaluation on {}", args.data.display());
     let text = match (&args.compare[..], &args.run) {
@@ -52,7 +54,11 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
             let found = evaluate(&encoder, &args.data, &options, &mut reporter)?;
             if let Some(mut file) = run_out {
                 let mut text = Vec::new();
-                found.run.write_trec(&mut text, "light-splade").context("cannot write the run")?;
+                let written = match options.trec_run {
+                    true => found.run.write_trec(&mut text, "light-splade"),
+                    false => found.run.write_ndjson(&mut text),
+                };
+                written.context("cannot write the run")?;
                 file.write(&text)?;
                 file.finish()?;
             }
@@ -74,6 +80,10 @@ fn inputs(args: &EvaluateArgs) -> impl Iterator<Item = &Path> {
     files.chain([&args.data]).map(|path| path.as_path())
 }
 
+fn is_ndjson(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "ndjson" || extension == "jsonl")
+}
+
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
@@ -84,6 +94,7 @@ fn options(args: &EvaluateArgs) -> EvaluateOptions {
         split: args.split.clone(),
         depth: args.depth.map(|depth| depth as usize),
         drop_same_id: args.drop_same_id,
+        trec_run: args.run_out.as_deref().is_some_and(|path| !is_ndjson(path)),
         weights: args.weights.into(),
         index: args.index.clone(),
         threads: args.engine.run.threads,

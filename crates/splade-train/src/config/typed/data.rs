@@ -6,7 +6,25 @@ use serde_json::{Value, json};
 use splade_data::DataConfig;
 
 use super::fields::Fields;
+use super::names::Names;
 use crate::error::TrainError;
+
+/// Returns the names of the settings.
+pub(super) fn names() -> Names {
+    Names::of([
+        "train_doc_master",
+        "train_query_master",
+        "train_positives",
+        "train_triplets",
+        "hard_negative_scores",
+        "eval_loss_size",
+        "validation_doc_master",
+        "validation_query_master",
+        "validation_positives",
+        "negatives_per_query",
+        "shuffle",
+    ])
+}
 
 pub(super) fn read(value: Option<&Value>) -> Result<DataConfig, TrainError> {
     let mut fields = Fields::new("data", value)?;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::names::{is_variable, unknown_beside};
 use crate::error::TrainError;
 use hydra_compose::did_you_mean;
 
@@ -187,13 +188,20 @@ impl<'a> Fields<'a> {
         default: T,
         words: &[(&str, T)],
     ) -> Result<T, TrainError> {
-        let Some(text) = self.text(name)? else {
-            return Ok(default);
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let text = match self.value(name) {
+            None => return Ok(default),
+            Some(Value::String(text)) => text.clone(),
+            // YAML reads `no` without quotes as false, and nothing else can have been meant.
+            Some(Value::Bool(false)) if names.contains(&"no") => "no".to_owned(),
+            Some(other) => {
+                let expected = format!("a string, one of {}", names.join(", "));
+                return Err(wrong_type(&self.path(name), other, &expected));
+            }
         };
         match words.iter().find(|(word, _)| *word == text) {
             Some((_, value)) => Ok(*value),
             None => {
-                let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
                 let hint = did_you_mean(&text, names.iter().copied());
                 Err(self.error(name, format!("`{text}` is not one of {}{hint}", names.join(", "))))
             }
@@ -205,33 +213,15 @@ impl<'a> Fields<'a> {
         self.object.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Returns an error for names that were not read. Names in capitals are variables for
+    /// Returns an error for a name that was not read. Names in capitals are variables for
     /// interpolations and are allowed.
     pub(crate) fn finish(self) -> Result<(), TrainError> {
-        for (name, _) in self.names() {
-            if self.known.contains(&name) || is_variable(name) {
-                continue;
-            }
-            let hint = match (self.at.as_str(), name) {
-                ("training", "evaluation_strategy") => "; did you mean eval_strategy?".to_owned(),
-                _ => did_you_mean(name, self.known.iter().copied()),
-            };
-            return Err(self.error(
-                name,
-                format!(
-                    "there is no such setting{hint} hint: variables for interpolations are \
-                     written in capitals"
-                ),
-            ));
+        let is_known = |name: &str| self.known.contains(&name) || is_variable(name);
+        match self.names().find(|(name, _)| !is_known(name)) {
+            Some((name, _)) => Err(unknown_beside(&self.path(name), name, &self.known)),
+            None => Ok(()),
         }
-        Ok(())
     }
-}
-
-/// Returns whether a name such as `DATA_PATH` consists of capitals, digits and underscores.
-fn is_variable(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
 fn whole(least: u64) -> String {
@@ -255,11 +245,21 @@ fn number(
 
 /// Returns an error that names the value and what was expected.
 pub(crate) fn wrong_type(at: &str, value: &Value, expected: &str) -> TrainError {
+    let is_bool = |text: &str| ["true", "false", "yes", "no", "on", "off"].contains(&text);
+    let wants_text = expected.contains("string");
     let hint = match value {
         Value::String(text) if text.parse::<f64>().is_ok() && expected.contains("number") => {
-            " hint: write it without quotes; of an environment variable: \
+            "\nhint: write it without quotes; of an environment variable: \
              ${oc.decode:${oc.env:NAME}}"
         }
+        Value::String(text) if is_bool(&text.to_lowercase()) && expected.contains("true") => {
+            "\nhint: write true or false without quotes"
+        }
+        Value::Bool(_) if wants_text => {
+            "\nhint: YAML reads yes, no, on and off as true and false; write such a word in quotes, \
+             as \"no\""
+        }
+        Value::Number(_) if wants_text => "\nhint: write it in quotes",
         _ => "",
     };
     TrainError::Config {

@@ -1,12 +1,14 @@
 //! Reads a composed config into the settings of a run, and writes them back.
 //!
-//! Every value is checked when it is read, and an unknown name is an error. The Python library
+//! The names of all settings are checked first, and then every value when it is read. An unknown
+//! name is an error. The Python library
 //! ignores unknown keys, so a misspelt name there can train for days with a default. Names in
 //! capitals are variables for interpolations.
 
 mod data;
 pub(crate) mod fields;
 mod model;
+pub(crate) mod names;
 mod objective;
 mod pretrain;
 mod training;
@@ -18,7 +20,8 @@ use serde_json::{Value, json};
 pub use self::transformers::ignored_settings;
 
 use self::fields::Fields;
-use self::training::Task;
+use self::names::Names;
+use self::training::{Scope, Task};
 use super::schema::Config;
 use crate::error::TrainError;
 
@@ -26,6 +29,11 @@ impl Config {
     /// Reads the values of [`hydra_compose::Composed::value`]. The returned notes name settings
     /// that are accepted but have no effect; show each of them once.
     pub fn from_value(value: &Value) -> Result<(Config, Vec<String>), TrainError> {
+        let names = Names::of([])
+            .with("model", model::names())
+            .with("data", data::names())
+            .with("training", training::names(Scope::Retrieval));
+        names::check(value, &names, &transformers::OLD_NAMES)?;
         let mut notes = Vec::new();
         let mut root = Fields::new("", Some(value))?;
         let model = model::read(root.raw("model"))?;

@@ -7,8 +7,26 @@ use splade_nn::{Pooling, Saturation};
 
 use super::super::schema::{Initialization, ModelConfig, QueryEncoder};
 use super::fields::Fields;
+use super::names::Names;
 use super::words::word;
 use crate::error::TrainError;
+
+/// Returns the names of the settings.
+pub(super) fn names() -> Names {
+    Names::of([
+        "model_name_or_path",
+        "model_name_or_path_q",
+        "freeze_d_model",
+        "agg",
+        "max_length",
+        "activation",
+        "query_encoder",
+        "mecab_dicdir",
+        "device",
+    ])
+    .with("query_table", Names::of(["path", "freeze", "learning_rate"]))
+    .with("init", Names::of(["target_terms"]))
+}
 
 pub(super) fn read(value: Option<&Value>) -> Result<ModelConfig, TrainError> {
     let mut fields = Fields::new("model", value)?;

@@ -6,6 +6,7 @@ use super::super::schema::{
     LossConfig, LossKind, RegularizerConfig, RegularizerKind, Regularizers,
 };
 use super::fields::Fields;
+use super::names::Names;
 use super::words::word;
 use crate::error::TrainError;
 use crate::json::number;
@@ -19,6 +20,21 @@ const LOSSES: [(&str, LossKind); 4] = [
     ("kldiv", LossKind::KlDiv),
     ("margin_mse", LossKind::MarginMse),
 ];
+
+/// Returns the names in `loss_weights` and `temperatures`.
+pub(super) fn loss_names() -> Names {
+    Names::of(LOSSES.map(|(name, _)| name))
+}
+
+/// Returns the names in `regularizers`.
+pub(super) fn regularizers_names() -> Names {
+    Names::of([]).with("doc", regularizer_names()).with("query", regularizer_names())
+}
+
+/// Returns the names in a regularizer.
+pub(super) fn regularizer_names() -> Names {
+    Names::of(["reg_type", "lambda_", "T", "threshold", "df_alpha", "df_beta", "df_interval"])
+}
 
 /// Returns the value of `training_loss`: the names of the losses, separated by commas.
 pub(super) fn names(losses: &[LossConfig]) -> String {

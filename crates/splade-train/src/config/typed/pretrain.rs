@@ -8,7 +8,9 @@ use super::super::pretrain::{
     NewArchitecture, NewModel, PretrainConfig, PretrainData, PretrainModel, Start,
 };
 use super::fields::Fields;
-use super::training::{self, Task};
+use super::names::{self, Names};
+use super::training::{self, Scope, Task};
+use super::transformers::OLD_NAMES;
 use crate::error::TrainError;
 
 const BELOW_ONE: &str = "a number of at least 0 and below 1";
@@ -20,6 +22,7 @@ impl PretrainConfig {
     /// # Errors
     /// Returns an error if a setting is unknown, missing or out of its range.
     pub fn from_value(value: &Value) -> Result<(Self, Vec<String>), TrainError> {
+        names::check(value, &all_names(), &OLD_NAMES)?;
         let mut notes = Vec::new();
         let mut root = Fields::new("", Some(value))?;
         let model = model(root.raw("model"))?;
@@ -63,6 +66,29 @@ impl PretrainConfig {
         });
         json!({ "model": model, "data": data, "training": training::write(&self.training, Task::Masked) })
     }
+}
+
+fn all_names() -> Names {
+    let new = Names::of([
+        "model_type",
+        "tokenizer",
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "max_position_embeddings",
+        "hidden_act",
+        "hidden_dropout_prob",
+        "attention_probs_dropout_prob",
+        "initializer_range",
+        "layer_norm_eps",
+    ]);
+    let model = ["model_name_or_path", "max_length", "mecab_dicdir"];
+    let data = ["train_files", "text_field", "eval_share", "mask_share", "whole_words", "shuffle"];
+    Names::of([])
+        .with("model", Names::of(model).with("new", new))
+        .with("data", Names::of(data))
+        .with("training", training::names(Scope::Masked))
 }
 
 fn model(value: Option<&Value>) -> Result<PretrainModel, TrainError> {

@@ -10,6 +10,7 @@ use super::super::schema::{
     Compat, IntervalStrategy, Optimizer, ReportTo, ResumeFrom, SchedulerKind, TrainingConfig,
 };
 use super::fields::{Fields, wrong_type};
+use super::names::Names;
 use super::words::word;
 use super::{objective, transformers};
 use crate::error::TrainError;
@@ -80,7 +81,7 @@ struct Setting {
 
 /// The kinds of training that have a setting.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
+pub(super) enum Scope {
     All,
     Retrieval,
     Masked,
@@ -88,10 +89,30 @@ enum Scope {
 
 impl Scope {
     fn has(self, task: Task<'_>) -> bool {
-        match task {
-            Task::Retrieval(_) => self != Self::Masked,
-            Task::Masked => self != Self::Retrieval,
+        self == Self::All || self == task.scope()
+    }
+}
+
+impl Task<'_> {
+    fn scope(self) -> Scope {
+        match self {
+            Task::Retrieval(_) => Scope::Retrieval,
+            Task::Masked => Scope::Masked,
         }
+    }
+}
+
+/// Returns the names of the settings that one kind of training has, with those of transformers.
+pub(super) fn names(scope: Scope) -> Names {
+    let has = |setting: &&Setting| setting.scope == Scope::All || setting.scope == scope;
+    let own = SETTINGS.iter().filter(has).map(|setting| setting.name);
+    let names = Names::of(own.chain(transformers::names()));
+    match scope {
+        Scope::Masked => names.with("regularizer", objective::regularizer_names()),
+        _ => names
+            .with("loss_weights", objective::loss_names())
+            .with("temperatures", objective::loss_names())
+            .with("regularizers", objective::regularizers_names()),
     }
 }
 
@@ -243,7 +264,26 @@ const SETTINGS: &[Setting] = &[
             Value::Object(pairs.map(|(name, value)| (name.clone(), number(*value))).collect())
         },
     },
-    count!(warmup_steps, 0),
+    Setting {
+        name: "warmup_steps",
+        scope: Scope::All,
+        // As in transformers 5, a value below 1 is a share of all steps.
+        read: |f, _, t| {
+            let expected = "a whole number of steps, or a share of all steps below 1";
+            let steps = f.number("warmup_steps", t.warmup_steps as f64, 0.0..9e15, expected)?;
+            match steps < 1.0 {
+                true if steps > 0.0 => t.warmup_ratio = steps,
+                true => t.warmup_steps = 0,
+                false if steps.fract() == 0.0 => t.warmup_steps = steps as u64,
+                false => {
+                    let message = format!("expected {expected}, got {steps}");
+                    return Err(f.error("warmup_steps", message));
+                }
+            }
+            Ok(())
+        },
+        write: |t| json!(t.warmup_steps),
+    },
     decimal!(warmup_ratio, 0.0..=1.0, SHARE),
     count!(seed, 0),
     own!(All data_seed, |f: &mut Fields<'_>| f.optional_count("data_seed", 0), |value| json!(value)),
@@ -354,7 +394,7 @@ const FIRST: [&str; 6] = [
     "eval_strategy",
 ];
 /// The settings that are read last.
-const LAST: [&str; 2] = ["gradient_cache_tokens", "compat"];
+const LAST: [&str; 3] = ["warmup_steps", "gradient_cache_tokens", "compat"];
 
 /// Returns all settings in the order in which they are read; errors are reported in this order,
 /// too.
@@ -528,12 +568,16 @@ fn report_to(
     at: &'static str,
     default: ReportTo,
 ) -> Result<ReportTo, TrainError> {
+    // YAML reads `no` without quotes as false.
+    if let Some(Value::Bool(false)) = f.value(at) {
+        return Ok(ReportTo { tensorboard: false });
+    }
     let Some(names) = f.texts(at)? else { return Ok(default) };
     let mut tensorboard = false;
     for name in names {
         match name.as_str() {
             "all" | "tensorboard" => tensorboard = true,
-            "none" => {}
+            "none" | "no" => {}
             other => {
                 return Err(f.error(
                     "report_to",

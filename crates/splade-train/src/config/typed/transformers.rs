@@ -1,4 +1,5 @@
-//! The fields of transformers 4.56's `TrainingArguments` that are not settings of light-splade.
+//! The fields of transformers' `TrainingArguments` that are not settings of light-splade: those of
+//! version 4.56, those that version 5 added, and the old names of settings.
 //!
 //! A config that was written for the Python library may contain any of them. Fields that cannot
 //! change what a run on a CPU computes are accepted and ignored; the others must have their default
@@ -7,6 +8,7 @@
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::names::OldName;
 use crate::error::TrainError;
 
 enum Rule {
@@ -33,8 +35,6 @@ const RULES: &[(&str, Rule)] = &[
     ("do_train", Ignored(SCRIPTS)),
     ("do_predict", Ignored(SCRIPTS)),
     ("prediction_loss_only", Only("false", METRICS)),
-    ("per_gpu_train_batch_size", Only("null", "use per_device_train_batch_size")),
-    ("per_gpu_eval_batch_size", Only("null", "use per_device_eval_batch_size")),
     ("eval_accumulation_steps", Ignored("it concerns the memory of devices")),
     ("torch_empty_cache_steps", Ignored(GPU)),
     ("log_level", Ignored(VERBOSITY)),
@@ -123,7 +123,72 @@ const RULES: &[(&str, Rule)] = &[
     ("include_tokens_per_second", Only("false", "tokens per second are always logged")),
     ("include_num_input_tokens_seen", Only("false", "tokens seen are not logged")),
     ("neftune_noise_alpha", Only("null", "noise on embeddings is not implemented")),
+    // Of version 5.
+    ("use_cache", Ignored("the implemented models have no past states")),
+    ("project", Ignored("it concerns Trackio")),
+    ("trackio_space_id", Ignored("it concerns Trackio")),
+    ("enable_jit_checkpoint", Only("false", "a run that Ctrl-C stops writes a checkpoint")),
+    (
+        "train_sampling_strategy",
+        Only("\"random\"", "set data.shuffle to false for the order of the files"),
+    ),
+    // Of versions before 4.56.
+    ("n_gpu", Ignored(GPU)),
+    ("_n_gpu", Ignored(GPU)),
+    ("xpu_backend", Ignored(PROCESSES)),
+    ("sharded_ddp", Only("\"\"", PROCESSES)),
+    ("dispatch_batches", Ignored(PROCESSES)),
+    ("split_batches", Ignored(PROCESSES)),
 ];
+
+/// The old names of settings, and names that other trainers have for them, by the mapping in which
+/// they may stand.
+pub(super) const OLD_NAMES: [(&str, &[OldName]); 2] = [
+    (
+        "model",
+        &[
+            ("d_model_path", "model_name_or_path"),
+            ("model_path", "model_name_or_path"),
+            ("q_model_path", "model_name_or_path_q"),
+            ("max_seq_length", "max_length"),
+        ],
+    ),
+    (
+        "training",
+        &[
+            ("evaluation_strategy", "eval_strategy"),
+            ("evaluate_during_training", "eval_strategy: steps"),
+            ("evaluation_steps", "eval_steps"),
+            ("per_gpu_train_batch_size", "per_device_train_batch_size"),
+            ("per_gpu_eval_batch_size", "per_device_eval_batch_size"),
+            ("train_batch_size", "per_device_train_batch_size"),
+            ("eval_batch_size", "per_device_eval_batch_size"),
+            ("batch_size", "per_device_train_batch_size"),
+            ("lr", "learning_rate"),
+            ("optimizer", "optim"),
+            ("scheduler", "lr_scheduler_type"),
+            ("lr_scheduler", "lr_scheduler_type"),
+            ("num_warmup_steps", "warmup_steps"),
+            ("warmup_proportion", "warmup_ratio"),
+            ("clip_grad_norm", "max_grad_norm"),
+            ("epochs", "num_train_epochs"),
+            ("num_epochs", "num_train_epochs"),
+            ("num_train_steps", "max_steps"),
+            ("max_train_steps", "max_steps"),
+            ("total_steps", "max_steps"),
+            ("log_steps", "logging_steps"),
+            ("tensorboard_dir", "logging_dir"),
+            ("resume", "resume_from_checkpoint"),
+            ("max_seq_length", "model.max_length"),
+            ("loss", "training_loss"),
+        ],
+    ),
+];
+
+/// Returns the names of the table.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|(name, _)| *name)
+}
 
 /// Returns the fields of transformers that are accepted and ignored, each with the reason why it
 /// changes nothing.
@@ -141,6 +206,9 @@ pub(super) fn precision_note(name: &str) -> String {
 
 /// Reads the fields of the table, and adds a note for each setting without effect.
 pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(), TrainError> {
+    // An old name without a value changes nothing.
+    let old = OLD_NAMES.iter().filter(|(at, _)| *at == "training");
+    old.flat_map(|(_, names)| names.iter()).for_each(|(name, _)| _ = fields.raw(name));
     for (name, rule) in RULES {
         let value = fields.raw(name);
         let Some(value) = value else {
@@ -168,11 +236,14 @@ pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(
     Ok(())
 }
 
-/// Returns whether two values are equal, where `0` equals `0.0` and an empty list equals an empty
-/// string.
+/// Returns whether two values are equal, where `0` equals `0.0`, and all values that turn a setting
+/// off are equal: false, an empty string or list, and the words `no`, `none` and `off`.
 fn same(a: &Value, b: &Value) -> bool {
-    let empty = |v: &Value| {
-        v.as_array().is_some_and(Vec::is_empty) || v.as_str().is_some_and(str::is_empty)
+    let is_off = |value: &Value| match value {
+        Value::Bool(false) => true,
+        Value::Array(list) => list.is_empty(),
+        Value::String(text) => ["", "no", "none", "off"].contains(&text.as_str()),
+        _ => false,
     };
-    a == b || (a.is_number() && a.as_f64() == b.as_f64()) || (empty(a) && empty(b))
+    a == b || (a.is_number() && a.as_f64() == b.as_f64()) || (is_off(a) && is_off(b))
 }

@@ -7,8 +7,76 @@ use serde_json::{Value, json};
 
 use super::metrics::RerankMetric;
 use crate::config::Fields;
+use crate::config::names::{self, Names, OldName};
 use crate::error::TrainError;
 use splade_data::stamps::file_stamp;
+
+/// The names of the settings of training, without those of [`PairLimits`].
+const TRAIN: [&str; 31] = [
+    "input_file",
+    "train_query_master",
+    "train_doc_master",
+    "train_positives",
+    "hard_negative_scores",
+    "validation_query_master",
+    "validation_doc_master",
+    "validation_positives",
+    "validation_hard_negative_scores",
+    "output_path",
+    "final_output_path",
+    "model_path",
+    "max_train_size",
+    "max_eval_size",
+    "num_epochs",
+    "train_batch_size",
+    "eval_batch_size",
+    "evaluation_steps",
+    "warmup_steps",
+    "loss_function",
+    "seed",
+    "num_labels",
+    "labels",
+    "negatives_per_query",
+    "temperature",
+    "learning_rate",
+    "weight_decay",
+    "max_grad_norm",
+    "save_steps",
+    "metric_for_best_model",
+    "mecab_dicdir",
+];
+/// The names of the settings of scoring, without those of [`PairLimits`].
+const PREDICT: [&str; 9] = [
+    "model_path",
+    "train_doc_master",
+    "train_query_master",
+    "validation_doc_master",
+    "validation_query_master",
+    "hard_negative_init_scores",
+    "hard_negative_cross_encoder_scores",
+    "predict_batch_size",
+    "mecab_dicdir",
+];
+/// The names of the settings of [`PairLimits`].
+const LIMITS: [&str; 3] = ["max_token_len", "char_per_token_ratio", "max_query_len"];
+/// Names that transformers and other trainers have for these settings.
+const OLD_NAMES: [(&str, &[OldName]); 1] = [(
+    "",
+    &[
+        ("epochs", "num_epochs"),
+        ("num_train_epochs", "num_epochs"),
+        ("per_device_train_batch_size", "train_batch_size"),
+        ("per_device_eval_batch_size", "eval_batch_size"),
+        ("batch_size", "train_batch_size"),
+        ("eval_steps", "evaluation_steps"),
+        ("output_dir", "output_path"),
+        ("model_name_or_path", "model_path"),
+        ("max_length", "max_token_len"),
+        ("max_seq_length", "max_token_len"),
+        ("lr", "learning_rate"),
+        ("loss", "loss_function"),
+    ],
+)];
 
 /// The limits at which the texts of a pair are truncated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -197,6 +265,7 @@ impl CrossEncoderConfig {
     /// # Errors
     /// Returns an error if a setting is missing, has a wrong value or is unknown.
     pub fn from_value(value: &Value) -> Result<Self, TrainError> {
+        names::check(value, &Names::of(TRAIN.into_iter().chain(LIMITS)), &OLD_NAMES)?;
         let mut fields = Fields::new("", Some(value))?;
         let loss = fields.choice("loss_function", CrossEncoderLoss::Bce, &LOSSES)?;
         let output_path = PathBuf::from(fields.required_text("output_path")?);
@@ -346,7 +415,7 @@ const NOT_NEGATIVE: &str = "a number, 0 or more";
 
 fn source(fields: &mut Fields<'_>) -> Result<CrossEncoderSource, TrainError> {
     let input = fields.text("input_file")?;
-    const TRAIN: [&str; 4] =
+    const TRAINING: [&str; 4] =
         ["train_query_master", "train_doc_master", "train_positives", "hard_negative_scores"];
     const VALIDATION: [&str; 4] = [
         "validation_query_master",
@@ -354,7 +423,7 @@ fn source(fields: &mut Fields<'_>) -> Result<CrossEncoderSource, TrainError> {
         "validation_positives",
         "validation_hard_negative_scores",
     ];
-    let train = set(fields, TRAIN)?;
+    let train = set(fields, TRAINING)?;
     let validation = set(fields, VALIDATION)?;
     match (input, train) {
         (Some(input), None) if validation.is_none() => Ok(CrossEncoderSource::Pickle(input.into())),
@@ -365,7 +434,7 @@ fn source(fields: &mut Fields<'_>) -> Result<CrossEncoderSource, TrainError> {
         (None, Some(train)) => Ok(CrossEncoderSource::Sets(train, validation)),
         (None, None) => Err(fields.error(
             "input_file",
-            format!("this setting is required, unless {} are set", TRAIN.join(", ")),
+            format!("this setting is required, unless {} are set", TRAINING.join(", ")),
         )),
     }
 }
@@ -422,6 +491,8 @@ impl PredictConfig {
     /// # Errors
     /// Returns an error if a setting is missing, has a wrong value or is unknown.
     pub fn from_value(value: &Value) -> Result<Self, TrainError> {
+        let names = Names::of(PREDICT.into_iter().chain(LIMITS));
+        names::check(value, &names.with("compat", Names::of(["inverse_sigmoid"])), &OLD_NAMES)?;
         let mut fields = Fields::new("", Some(value))?;
         let limits = PairLimits::read(&mut fields)?;
         let mut compat = fields.fields("compat")?;

@@ -1,0 +1,70 @@
+//! Reads a few columns of a Parquet file as strings, row by row, for tables of ids and numbers.
+
+use std::path::Path;
+
+use parquet::errors::ParquetError;
+use parquet::record::Field;
+
+use super::parquet_file;
+use splade_io::FileError;
+
+/// Reads the rows of a Parquet file and passes the cells of some columns to `add`, together with
+/// the number of the row, counted from 1. `choose` receives the names of all columns and returns
+/// the places of the columns that are wanted.
+///
+/// Strings and numbers become strings; integers are written in decimals.
+///
+/// # Errors
+/// Returns an error if the file is damaged, if `choose` or `add` returns a message, or if a cell is
+/// null or of another type.
+pub fn parquet_table<const N: usize>(
+    path: &Path,
+    choose: impl FnOnce(&[&str]) -> Result<[usize; N], String>,
+    mut add: impl FnMut(u64, [String; N]) -> Result<(), String>,
+) -> Result<(), FileError> {
+    let file = parquet_file::open(path)?;
+    let schema = parquet::file::reader::FileReader::metadata(&file).file_metadata().schema_descr();
+    let names: Vec<&str> = schema.root_schema().get_fields().iter().map(|f| f.name()).collect();
+    let places = choose(&names).map_err(|message| FileError::form(path, message))?;
+    let mut refused = None;
+    parquet_file::decode(path, || {
+        let rows = parquet::file::reader::FileReader::get_row_iter(&file, None)?;
+        for (number, row) in (1..).zip(rows) {
+            let cells: Vec<Field> = row?.into_columns().into_iter().map(|(_, cell)| cell).collect();
+            let cells = places.map(|place| cells.get(place).map(text));
+            let added = match cells.iter().any(|cell| !matches!(cell, Some(Some(_)))) {
+                true => Err("a cell is neither a string nor a number".to_owned()),
+                false => add(number, cells.map(|cell| cell.flatten().unwrap_or_default())),
+            };
+            if let Err(message) = added {
+                refused = Some((number, message));
+                break;
+            }
+        }
+        Ok::<(), ParquetError>(())
+    })?;
+    match refused {
+        None => Ok(()),
+        Some((row, message)) => Err(FileError::form(path, format!("row {row}: {message}"))),
+    }
+}
+
+/// Returns a cell as a string; `None` for null and for types that are neither string nor number.
+fn text(cell: &Field) -> Option<String> {
+    Some(match cell {
+        Field::Str(text) => text.clone(),
+        Field::Bytes(bytes) => bytes.as_utf8().ok()?.to_owned(),
+        Field::Byte(n) => n.to_string(),
+        Field::Short(n) => n.to_string(),
+        Field::Int(n) => n.to_string(),
+        Field::Long(n) => n.to_string(),
+        Field::UByte(n) => n.to_string(),
+        Field::UShort(n) => n.to_string(),
+        Field::UInt(n) => n.to_string(),
+        Field::ULong(n) => n.to_string(),
+        Field::Float16(n) => n.to_f32().to_string(),
+        Field::Float(n) => n.to_string(),
+        Field::Double(n) => n.to_string(),
+        _ => return None,
+    })
+}
