@@ -37,7 +37,7 @@ pub enum Error {
     },
     /// A model or the hub refused.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(ModelError),
     /// A text cannot be tokenized.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -86,6 +86,15 @@ pub enum Error {
         /// What is kept of the work, and how to go on.
         kept: String,
     },
+}
+
+impl From<ModelError> for Error {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Stopped { kept } => Self::Stopped { kept },
+            error => Self::Model(error),
+        }
+    }
 }
 
 impl From<DataError> for Error {
