@@ -278,16 +278,7 @@ fn mmarco_files(source: &MmarcoSource, observer: &mut dyn Observer) -> Result<Mm
             let wanted: Vec<String> =
                 wanted.filter(|(_, given)| given.is_none()).map(|(name, _)| name).collect();
             let name = data.to_string_lossy();
-            resolve_dataset(&name, &wanted, &HubOptions::from_env()?, &mut |progress| {
-                observer.event(Event::Progress(Progress {
-                    doing: "fetching",
-                    unit: progress.file,
-                    done: progress.bytes,
-                    total: Some(progress.total),
-                    finished: progress.bytes == progress.total,
-                    ..Progress::default()
-                }));
-            })?
+            resolve_dataset(&name, &wanted, &HubOptions::from_env()?, observer)?
         }
     };
     let given = named.map(Option::as_deref);

@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// A model or the hub refused.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(ModelError),
     /// A text cannot be tokenized.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -93,6 +93,15 @@ pub enum Error {
         /// What is kept of the work, and how to go on.
         kept: String,
     },
+}
+
+impl From<ModelError> for Error {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Stopped { kept } => Self::Stopped { kept },
+            error => Self::Model(error),
+        }
+    }
 }
 
 #[cfg(feature = "tools")]

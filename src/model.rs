@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use splade_io::{Event, Observer, Progress};
+use splade_io::{Event, Observer};
 use splade_model::architecture::ArchitectureConfig;
 use splade_model::folder::Method;
 use splade_model::hub::{self, HubOptions};
@@ -34,17 +34,7 @@ pub fn model_folder(name: &Path, observer: &mut dyn Observer) -> Result<PathBuf,
     let Some(text) = name.to_str().filter(|_| !name.is_dir()) else {
         return Ok(name.to_path_buf());
     };
-    let folder = hub::resolve(text, &HubOptions::from_env()?, &mut |progress| {
-        observer.event(Event::Progress(Progress {
-            doing: "fetching",
-            unit: progress.file,
-            done: progress.bytes,
-            total: Some(progress.total),
-            finished: progress.bytes == progress.total,
-            ..Progress::default()
-        }));
-    })?;
-    Ok(folder)
+    Ok(hub::resolve(text, &HubOptions::from_env()?, observer)?)
 }
 
 /// Finds the files of a model as [`model_folder`] does. Where there is no cache folder, as in a

@@ -1,7 +1,7 @@
 //! An engine with an index of its own that is there for the examination alone.
 
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use splade_export::push::{Answer, Client, ClientOptions, PushError, Request, Server};
@@ -20,6 +20,9 @@ const FIELD: &str = "splade";
 
 /// How often a request is tried again.
 const RETRIES: u32 = 2;
+
+/// How long a stopped examination waits for its index to be deleted.
+const CLEANUP: Duration = Duration::from_secs(5);
 
 /// A server of a known kind, and the temporary index there, which is deleted in the end.
 pub(super) struct Engine<'a> {
@@ -53,10 +56,9 @@ impl<'a> Engine<'a> {
             let server = server(kinds.remove(0), terms);
             let key = options.api_key.as_ref().filter(|key| !key.is_empty());
             let key = key.map(|key| server.key(key));
-            let authorities = authorities.map(<[u8]>::to_vec);
-            let settings =
-                ClientOptions { key, authorities, retries: RETRIES, ..Default::default() };
-            let client = Client::new(&options.engine, settings)?;
+            let mut http = ClientOptions::http_from_env(authorities.map(<[u8]>::to_vec));
+            http.retries = RETRIES;
+            let client = Client::new(&options.engine, ClientOptions { key, http })?;
             let root = call(&client, "GET", "/", &[], observer)?;
             match root.status {
                 401 | 403 if kinds.is_empty() => return Err(refused("GET /", &root)),
@@ -239,15 +241,10 @@ impl<'a> Engine<'a> {
 
     /// Deletes the index.
     pub(super) fn delete(&mut self) -> Result<String, Wrong> {
-        let answer =
-            call(&self.client, "DELETE", &self.server.index(&self.index), &[], self.observer)?;
-        match answer.status {
-            200..300 | 404 => {
-                self.created = false;
-                Ok("deleted".to_owned())
-            }
-            _ => Err(refused("DELETE", &answer)),
-        }
+        let path = self.server.index(&self.index);
+        deleted(call(&self.client, "DELETE", &path, &[], self.observer)?)?;
+        self.created = false;
+        Ok("deleted".to_owned())
     }
 
     /// An answer, if the server did what was asked.
@@ -263,13 +260,33 @@ impl<'a> Engine<'a> {
 impl Drop for Engine<'_> {
     /// After a failure or a stop.
     fn drop(&mut self) {
-        if self.created
-            && let Err(wrong) = self.delete()
+        if !self.created {
+            return;
+        }
+        let path = self.server.index(&self.index);
+        let mut patient =
+            Patient { observer: &mut *self.observer, until: Instant::now() + CLEANUP };
+        if let Err(wrong) = call(&self.client, "DELETE", &path, &[], &mut patient).and_then(deleted)
         {
-            let path = self.server.index(&self.index);
             let note = format!("delete {path} yourself: {}", wrong.what);
             self.observer.event(Event::Note(&note));
         }
+    }
+}
+
+/// Lets the last request end although its observer asked to stop, for a while.
+struct Patient<'a> {
+    observer: &'a mut dyn Observer,
+    until: Instant,
+}
+
+impl Observer for Patient<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        self.observer.event(event);
+    }
+
+    fn stop(&mut self) -> bool {
+        Instant::now() > self.until
     }
 }
 
@@ -322,6 +339,14 @@ fn call(
     Ok(client.call(&request, observer)?)
 }
 
+/// Whether the index is gone after a request to delete it.
+fn deleted(answer: Answer) -> Result<(), Wrong> {
+    match answer.status {
+        200..300 | 404 => Ok(()),
+        _ => Err(refused("DELETE", &answer)),
+    }
+}
+
 /// What a refusal says.
 fn refused(what: &str, answer: &Answer) -> Wrong {
     let hint = match answer.status {
@@ -340,7 +365,12 @@ fn refused(what: &str, answer: &Answer) -> Wrong {
 impl From<PushError> for Wrong {
     fn from(error: PushError) -> Self {
         let hint = "check the address, http or https, and that the server runs";
-        Self { what: error.to_string(), hint, unanswered: true }
+        // A push would be continued, an examination is begun anew.
+        let what = match error {
+            PushError::Unreachable(message) => message,
+            error => error.to_string(),
+        };
+        Self { what, hint, unanswered: true }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use splade_io::{Event, NewFolder, Observer, Progress, is_free, write_file};
+use splade_io::{Event, NewFolder, Observer, is_free, write_file};
 use splade_model::export::{ExportOptions, ExportedModel, OnnxOutput};
-use splade_model::hub::{HubOptions, HubProgress, HubTarget, upload};
+use splade_model::hub::{HubOptions, HubTarget, upload};
 use splade_model::weights::FloatType;
 
 use super::card::{Card, ModelCard, Results, Training};
@@ -155,17 +155,7 @@ pub fn export_model(
     }
     let mut url = None;
     if let Some((hub, target)) = &target {
-        let mut progress = |progress: HubProgress<'_>| {
-            observer.event(Event::Progress(Progress {
-                doing: "sending",
-                unit: progress.file,
-                done: progress.bytes,
-                total: Some(progress.total),
-                finished: progress.bytes == progress.total,
-                ..Progress::default()
-            }));
-        };
-        let sent = upload(&out, hub, target, &mut progress).map_err(|error| {
+        let sent = upload(&out, hub, target, observer).map_err(|error| {
             let out = out.display();
             let doing =
                 format!("the folder {out} is whole; the same command tries the upload again");

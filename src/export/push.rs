@@ -76,12 +76,9 @@ fn client_options(server: &dyn Server, push: &PushTarget) -> Result<ClientOption
         std::fs::read(path).map_err(FileError::io("read", path)).map_err(Error::from)
     };
     let key = push.api_key.as_ref().filter(|key| !key.is_empty());
-    Ok(ClientOptions {
-        key: key.map(|key| server.key(key)),
-        authorities: push.ca_file.as_ref().map(read).transpose()?,
-        retries: push.retries,
-        ..ClientOptions::default()
-    })
+    let mut http = ClientOptions::http_from_env(push.ca_file.as_ref().map(read).transpose()?);
+    http.retries = push.retries;
+    Ok(ClientOptions { key: key.map(|key| server.key(key)), http })
 }
 
 /// How many documents the server has, or an error where it refused some.

@@ -18,15 +18,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("splade-mini-ja-en", &[]),
     ("hydra-compose", &[]),
     ("splade-logs", &[]),
+    ("splade-http", &[]),
     ("splade-nn", &[]),
     ("splade-sparse", &[]),
     ("splade-text", &["splade-unidic"]),
     // Whoever searches, exports or judges builds no model.
     ("splade-eval", &["splade-sparse"]),
-    ("splade-export", &["splade-sparse"]),
+    ("splade-export", &["splade-http", "splade-sparse"]),
     ("splade-index", &["splade-sparse"]),
     ("splade-data", &["splade-eval", "splade-sparse", "splade-text"]),
-    ("splade-model", &["splade-nn", "splade-sparse", "splade-text"]),
+    ("splade-model", &["splade-http", "splade-nn", "splade-sparse", "splade-text"]),
     (
         "splade-train",
         &[

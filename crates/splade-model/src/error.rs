@@ -115,6 +115,12 @@ pub enum ModelError {
         /// The reason and what to do.
         message: String,
     },
+    /// The observer asked to stop a download or an upload.
+    #[error("stopped; {kept}")]
+    Stopped {
+        /// What is kept, and how to continue.
+        kept: String,
+    },
     /// The tokenizer could not be loaded or failed on a text.
     #[error(transparent)]
     Text(#[from] splade_text::TextError),
@@ -176,6 +182,13 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// Returns the error of a download or an upload that was stopped.
+    #[cfg(feature = "hub")]
+    pub(crate) fn transfer_stopped() -> Self {
+        let kept = "what has been transferred is kept, and the same command continues";
+        Self::Stopped { kept: kept.to_owned() }
+    }
+
     /// Returns what the user can do about the error, as a sentence without a full stop, or `None`
     /// if the error alone does not determine it.
     pub fn hint(&self) -> Option<String> {

@@ -62,10 +62,13 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 
 /// What the library kept of work that Ctrl-C stopped.
 fn stopped(error: &anyhow::Error) -> Option<&str> {
-    match error.downcast_ref()? {
-        light_splade::Error::Stopped { kept } => Some(kept),
-        _ => None,
-    }
+    error.chain().find_map(|cause| {
+        let boxed = || cause.downcast_ref::<Box<light_splade::Error>>().map(AsRef::as_ref);
+        match cause.downcast_ref().or_else(boxed)? {
+            light_splade::Error::Stopped { kept } => Some(kept.as_str()),
+            _ => None,
+        }
+    })
 }
 
 /// Whoever reads the output may stop early (`| head`): that is no failure.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 pub(crate) use light_splade::clock;
 use light_splade::{Event, Observer};
-use splade_model::hub::HubProgress;
 
 use crate::input::Position;
 use crate::interrupt;
@@ -58,7 +57,7 @@ impl Observer for Reporter {
                 let doing = if at.doing == "sending" { "sending" } else { "fetching" };
                 let transfers = self.transfers.get_or_insert_with(|| Transfers::new(doing));
                 let total = at.total.unwrap_or(0);
-                transfers.show(HubProgress { file: at.unit, bytes: at.done, total });
+                transfers.show(at.unit, at.done, total);
             }
             Event::Progress(at) => {
                 if std::mem::take(&mut self.listens)
@@ -230,8 +229,7 @@ impl Transfers {
         Self { doing, file: String::new(), bar: None }
     }
 
-    pub(crate) fn show(&mut self, progress: HubProgress<'_>) {
-        let HubProgress { file, bytes, total } = progress;
+    pub(crate) fn show(&mut self, file: &str, bytes: u64, total: u64) {
         if self.file != file {
             file.clone_into(&mut self.file);
             self.bar = None;

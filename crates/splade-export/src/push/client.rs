@@ -1,65 +1,71 @@
-//! An HTTP client that retries a request if there is no connection, or if the server answers "too
-//! many requests" (429) or an error of its own (5xx).
-//!
-//! The wait doubles from one retry to the next and has a random share, so that not all clients
-//! return at once. A `Retry-After` in seconds is obeyed.
+//! A client of one server, which repeats a request if there is no answer, or if the server answers
+//! "too many requests" (429) or an error of its own (5xx).
 
-use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use splade_io::{Event, Observer};
-use ureq::Agent;
-use ureq::http;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use splade_http::{
+    Address, Again, Content, Http, HttpError, HttpOptions, Redirects, Secret, pause,
+};
+use splade_io::Observer;
 
 use super::error::PushError;
 
-/// The time limit for a connection.
-const CONNECT: Duration = Duration::from_secs(15);
 /// The time limit without any bytes of an answer. It is long, because a batch may wait for a busy
 /// disk.
 const SILENCE: Duration = Duration::from_secs(120);
-/// The longest wait before a retry, except for a longer `Retry-After`.
-const LONGEST: Duration = Duration::from_secs(60);
 /// The largest answer in bytes. No expected answer is as large.
-const MAX_ANSWER: u64 = 64 << 20;
-/// The interval at which a wait asks the observer whether to stop.
-const LOOK: Duration = Duration::from_millis(100);
+const MAX_ANSWER: usize = 64 << 20;
 
 /// Options of a client.
 #[derive(Clone)]
 pub struct ClientOptions {
     /// The header and value of the key that authenticates the client; none by default.
     pub key: Option<(&'static str, String)>,
-    /// The certificates of the trusted authorities in PEM; the usual authorities by default.
-    pub authorities: Option<Vec<u8>>,
-    /// The maximum number of retries of a request; 8 by default.
-    pub retries: u32,
-    /// The wait before the first retry; 500 ms by default.
-    pub wait: Duration,
+    /// The proxies, the trusted certificates and the retries; 8 retries by default, and no proxy.
+    pub http: HttpOptions,
 }
 
 impl Default for ClientOptions {
-    /// Returns options without a key, with the usual authorities, 8 retries and a wait of 500 ms.
+    /// Returns options without a key and a proxy, with the usual authorities and 8 retries.
     fn default() -> Self {
-        Self { key: None, authorities: None, retries: 8, wait: Duration::from_millis(500) }
+        Self { key: None, http: Self::http(HttpOptions::default()) }
+    }
+}
+
+impl ClientOptions {
+    /// Returns the options for requests to a server: those of the environment, or with the
+    /// certificates of a file in PEM in place of all others.
+    pub fn http_from_env(authorities: Option<Vec<u8>>) -> HttpOptions {
+        let http = Self::http(HttpOptions::from_env());
+        match authorities {
+            Some(pem) => http.trusting(pem),
+            None => http,
+        }
+    }
+
+    /// Sets the limits that fit search engines.
+    fn http(mut http: HttpOptions) -> HttpOptions {
+        (http.retries, http.silence) = (8, SILENCE);
+        http
     }
 }
 
 /// Prints the options without the key.
 impl std::fmt::Debug for ClientOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientOptions").field("retries", &self.retries).finish_non_exhaustive()
+        f.debug_struct("ClientOptions").field("http", &self.http).finish_non_exhaustive()
     }
 }
 
 /// A client of one server.
 #[derive(Debug)]
 pub struct Client {
-    agent: Agent,
+    http: Http,
     /// The address of the server without a slash at the end.
     url: String,
+    server: Address,
     options: ClientOptions,
 }
 
@@ -83,8 +89,6 @@ pub struct Answer {
     pub status: u16,
     /// The body as text; invalid UTF-8 is replaced.
     pub text: String,
-    /// The seconds of the header `Retry-After`, if it has a number.
-    pub(crate) retry_after: Option<u64>,
 }
 
 impl Answer {
@@ -110,8 +114,7 @@ impl Client {
     /// Makes a client of the server at an address such as `https://localhost:9200`.
     ///
     /// # Errors
-    /// Returns an error if the address is invalid or contains a name and password, or if the
-    /// authorities contain no certificate.
+    /// Returns an error if the address is invalid or contains a name and password.
     pub fn new(url: &str, options: ClientOptions) -> Result<Self, PushError> {
         let wrong = |message: &str| PushError::Options(message.to_owned());
         let server = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -130,32 +133,9 @@ impl Client {
             }
             Some(_) => {}
         }
-        let mut tls = TlsConfig::builder();
-        if let Some(pem) = &options.authorities {
-            let certificates: Vec<Certificate<'static>> = parse_pem(pem)
-                .filter_map(|item| match item {
-                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                    _ => None,
-                })
-                .collect();
-            if certificates.is_empty() {
-                return Err(wrong("the file of authorities contains no certificate in PEM"));
-            }
-            tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
-        }
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            // A redirect could send the key to another server, so redirects are not followed.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(SILENCE))
-            .timeout_per_read(Some(SILENCE))
-            .tls_config(tls.build())
-            .user_agent(concat!("light-splade/", env!("CARGO_PKG_VERSION")))
-            .build();
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { agent: agent.into(), url, options })
+        let server = Address::parse(&url).map_err(|error| PushError::Options(error.to_string()))?;
+        Ok(Self { http: Http::new(options.http.clone()), url, server, options })
     }
 
     /// Returns the address of the server without a slash at the end.
@@ -174,87 +154,59 @@ impl Client {
         request: &Request<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Answer, PushError> {
-        let mut tries = 0;
-        loop {
-            let answer = self.once(request);
-            let (trouble, asked) = match &answer {
-                Ok(answer) if answer.status == 429 || answer.status >= 500 => {
-                    (format!("{} answered {}", self.url, answer.status), answer.retry_after)
-                }
-                // A request that is not valid in HTTP will not be valid in the next try either.
-                Ok(_) | Err(PushError::Options(_)) => break answer,
-                Err(error) => (error.to_string(), None),
-            };
-            if tries == self.options.retries {
-                break answer;
-            }
-            self.pause(tries, asked, &trouble, observer)?;
-            tries += 1;
+        let address = format!("{}{}", self.url, request.path);
+        let address = Address::parse(&address).map_err(|error| self.failed(error))?;
+        let mut sent = splade_http::Request {
+            // A key that was meant for this server is of no use to another, and a push that reaches
+            // another server than the one that was named is an error.
+            redirects: Redirects::SameServer,
+            again: Again::Always,
+            ..splade_http::Request::new(request.method, address)
+        };
+        sent.secret = self.options.key.clone().map(|(header, value)| {
+            let server = self.server.clone();
+            Secret { server, header, value }
+        });
+        if !request.body.is_empty() {
+            sent.headers.push(("Content-Type", request.content_type.to_owned()));
+            sent.content = Content::Bytes(Arc::from(request.body));
         }
+        let response = self.http.call(&sent, observer).map_err(|error| self.failed(error))?;
+        let status = response.status;
+        let body = response.bytes(MAX_ANSWER, observer).map_err(|error| self.failed(error))?;
+        Ok(Answer { status, text: String::from_utf8_lossy(&body).into_owned() })
     }
 
-    /// Waits before a retry. `tries` is the number of earlier retries, `asked` the seconds of
-    /// `Retry-After`, and `trouble` the reason for the observer.
+    /// Waits before a retry of a part of a request. `tries` is the number of earlier retries, and
+    /// `trouble` the reason for the observer.
     pub(crate) fn pause(
         &self,
         tries: u32,
-        asked: Option<u64>,
         trouble: &str,
         observer: &mut dyn Observer,
     ) -> Result<(), PushError> {
-        let own = self.options.wait.saturating_mul(1 << tries.min(16)).min(LONGEST);
-        // The wait is between half of `own` and all of it.
-        let random = RandomState::new().hash_one(tries) as f64 / u64::MAX as f64;
-        let own = own.mul_f64(0.5 + random / 2.0);
-        let wait = asked.map_or(own, |seconds| own.max(Duration::from_secs(seconds)));
-        let note = format!("{trouble}; next try in {:.1} s", wait.as_secs_f64());
-        observer.event(Event::Note(&note));
-        let mut waited = Duration::ZERO;
-        while waited < wait {
-            if observer.stop() {
-                return Err(PushError::Stopped);
-            }
-            let part = LOOK.min(wait - waited);
-            std::thread::sleep(part);
-            waited += part;
-        }
-        Ok(())
+        let wait = self.options.http.wait;
+        pause(tries, wait, None, trouble, observer).map_err(|error| self.failed(error))
     }
 
     /// Returns the maximum number of retries of a request.
     pub(crate) fn retries(&self) -> u32 {
-        self.options.retries
+        self.options.http.retries
     }
 
-    /// Sends a request once.
-    fn once(&self, request: &Request<'_>) -> Result<Answer, PushError> {
-        let unreachable =
-            |message: String| PushError::Unreachable { url: self.url.clone(), message };
-        let mut builder = http::Request::builder()
-            .method(request.method)
-            .uri(format!("{}{}", self.url, request.path));
-        if let Some((header, key)) = &self.options.key {
-            builder = builder.header(*header, key);
-        }
-        let response = if request.body.is_empty() {
-            builder.body(()).map(|request| self.agent.run(request))
-        } else {
-            let builder = builder.header("Content-Type", request.content_type);
-            builder.body(request.body).map(|request| self.agent.run(request))
+    fn failed(&self, error: HttpError) -> PushError {
+        let remedy = error.remedy(Some("--ca-file"));
+        let message = match &remedy {
+            Some(remedy) => format!("{error}; {remedy}"),
+            None => error.to_string(),
         };
-        // The library's error may contain the key, so it is not printed.
-        let response = response.map_err(|_| {
-            PushError::Options(
-                "the address or the key has characters that HTTP does not allow".to_owned(),
-            )
-        })?;
-        let mut response = response.map_err(|error| unreachable(error.to_string()))?;
-        let retry_after = response.headers().get("retry-after");
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
-        let body = body.map_err(|error| unreachable(error.to_string()))?;
-        let text = String::from_utf8_lossy(&body).into_owned();
-        Ok(Answer { status: response.status().as_u16(), text, retry_after })
+        match error {
+            HttpError::Stopped => PushError::Stopped,
+            HttpError::Unreachable { .. } | HttpError::Proxy { .. } => {
+                PushError::Unreachable(message)
+            }
+            _ => PushError::Options(message),
+        }
     }
 }
 
@@ -278,8 +230,11 @@ mod tests {
                 assert!(!error.to_string().contains("secret"), "{error}");
             }
         }
-        let authorities = Some(b"no certificate".to_vec());
-        let options = ClientOptions { authorities, ..ClientOptions::default() };
-        assert!(Client::new("https://localhost", options).is_err());
+        let http = HttpOptions::default().trusting(b"no certificate".to_vec());
+        let options = ClientOptions { http, ..ClientOptions::default() };
+        let client = Client::new("https://127.0.0.1:9", options).expect("a client");
+        let request = Request { method: "GET", path: "/", content_type: "", body: b"" };
+        let error = client.call(&request, &mut ()).expect_err("no certificate");
+        assert!(matches!(error, PushError::Unreachable(_) | PushError::Options(_)), "{error}");
     }
 }

@@ -10,13 +10,11 @@ pub enum PushError {
     #[error("{0}")]
     Options(String),
     /// The server gave no answer in any try.
-    #[error("cannot reach {url}: {message}; {RESUME}")]
-    Unreachable {
-        /// The address of the server without the path of the request.
-        url: String,
-        /// The error of the last try.
-        message: String,
-    },
+    #[error("{0}; {RESUME}")]
+    Unreachable(
+        /// The error of the last try, which names the server.
+        String,
+    ),
     /// The server refused a request.
     #[error("{what}: the server answered {status}: {answer}{}", behind(hint_at(*status)))]
     Refused {
@@ -73,7 +71,7 @@ impl PushError {
     /// Returns the remedy for the error, if every error of its kind has the same one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Unreachable { .. } => Some(RESUME),
+            Self::Unreachable(_) => Some(RESUME),
             Self::Refused { status, .. } => hint_at(*status),
             Self::File(error) => error.hint(),
             _ => None,

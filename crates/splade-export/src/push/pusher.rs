@@ -279,7 +279,7 @@ impl<'a> Pusher<'a> {
                     429 | 500.. if tries < self.client.retries() => again.push(place),
                     429 | 500.. => {
                         let Refused { status, reason, .. } = refused;
-                        let answer = Answer { status, text: reason, ..answer };
+                        let answer = Answer { status, text: reason };
                         return Err(answer.refused(&request));
                     }
                     _ => rejections.push((place, refused.status, refused.reason)),
@@ -289,7 +289,7 @@ impl<'a> Pusher<'a> {
                 return Ok(());
             }
             let trouble = format!("the server is too busy for {} documents", again.len());
-            self.client.pause(tries, None, &trouble, observer)?;
+            self.client.pause(tries, &trouble, observer)?;
             tries += 1;
             places = again;
         }

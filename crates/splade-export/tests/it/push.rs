@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use splade_export::TermNames;
-use splade_export::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Request};
+use splade_export::push::{
+    Client, ClientOptions, HttpOptions, PushError, PushOptions, Pusher, Request,
+};
 use splade_export::targets::{Elasticsearch, ElasticsearchField};
 use splade_io::{Event, Observer};
 use splade_sparse::{SparseVector, TermId};
@@ -73,8 +75,9 @@ impl Observer for Counter {
 }
 
 fn client(url: &str) -> Client {
-    let wait = Duration::from_millis(1);
-    let options = ClientOptions { retries: 2, wait, ..ClientOptions::default() };
+    let mut http = HttpOptions::default();
+    (http.retries, http.wait) = (2, Duration::from_millis(1));
+    let options = ClientOptions { key: None, http };
     Client::new(url, options).expect("a client")
 }
 

@@ -14,13 +14,16 @@
 //! manifest does. It is written before the first weights are downloaded. For a snapshot without a
 //! manifest, the hub is asked once.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use splade_io::{Event, Observer};
 
+use super::content::starts_as_web_page;
 use super::name::RepoName;
 use crate::error::ModelError;
 use crate::folder::ModelFolder;
@@ -29,6 +32,8 @@ use crate::weights::Weights;
 /// The version of the manifest. A new version, for another set of needed files, makes older
 /// snapshots incomplete, so the hub is asked again.
 const MANIFEST_VERSION: u64 = 1;
+/// The interval at which a wait for a lock asks the observer whether to stop.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The cache of one repository.
 #[derive(Debug)]
@@ -70,6 +75,11 @@ impl<'a> RepoCache<'a> {
 
     pub(super) fn blob(&self, etag: &str) -> PathBuf {
         self.root.join("blobs").join(etag)
+    }
+
+    /// Returns whether a blob is complete.
+    pub(super) fn has_blob(&self, etag: &str, size: u64) -> bool {
+        is_complete(&self.blob(etag), Some(size))
     }
 
     /// Returns whether a snapshot has a file, with the size of the manifest if it lists one. A link
@@ -137,19 +147,38 @@ impl<'a> RepoCache<'a> {
         })
     }
 
-    /// Locks a blob, so that no other process, including those of Python, downloads it at the same
-    /// time. Waits for the lock.
-    pub(super) fn lock(&self, etag: &str) -> Result<File, ModelError> {
+    /// Locks the blob of a file, so that no other process, including those of Python, downloads it at
+    /// the same time. Waits for the lock.
+    pub(super) fn lock(
+        &self,
+        etag: &str,
+        name: &str,
+        observer: &mut dyn Observer,
+    ) -> Result<File, ModelError> {
         let path = self.locks.join(format!("{etag}.lock"));
         let failed = |error| self.write_error(&path, &error);
         fs::create_dir_all(&self.locks).map_err(failed)?;
         let file =
             File::options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-        match file.lock() {
-            // Some network file systems have no locks. Sizes and checksums still detect damage
-            // there.
-            Err(error) if error.kind() != ErrorKind::Unsupported => Err(failed(error)),
-            _ => Ok(file),
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                // Some network file systems have no locks. Sizes and checksums still detect damage
+                // there.
+                Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Unsupported => {
+                    return Err(failed(error));
+                }
+                Err(TryLockError::WouldBlock) => {}
+                _ => return Ok(file),
+            }
+            if observer.stop() {
+                return Err(ModelError::transfer_stopped());
+            }
+            if !std::mem::replace(&mut told, true) {
+                let note = format!("another process is fetching {name}; waiting for it");
+                observer.event(Event::Note(&note));
+            }
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -187,15 +216,22 @@ impl<'a> RepoCache<'a> {
     }
 
     fn is_there(&self, commit: &str, file: &str, size: Option<&Value>) -> bool {
-        fs::metadata(self.snapshot(commit).join(file)).is_ok_and(|data| {
-            let size = size.and_then(Value::as_u64);
-            data.is_file() && size.is_none_or(|size| size == data.len())
-        })
+        is_complete(&self.snapshot(commit).join(file), size.and_then(Value::as_u64))
     }
 
     /// Writes a small file completely or not at all.
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-        self.put(path, |aside| fs::write(aside, bytes))
+        self.put(path, |aside| {
+            let mut file = File::create(aside)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+    }
+
+    /// Syncs the folder of a file, so that the file keeps its name after a power failure; not every
+    /// operating system supports this.
+    pub(super) fn sync_folder_of(&self, path: &Path) {
+        _ = path.parent().map(|folder| File::open(folder).and_then(|folder| folder.sync_all()));
     }
 
     /// Writes a temporary file and renames it, so that no other process ever sees a partial file.
@@ -214,12 +250,21 @@ impl<'a> RepoCache<'a> {
             make(&aside)?;
             fs::rename(&aside, path)
         };
-        put().map_err(|error| {
+        put().map(|()| self.sync_folder_of(path)).map_err(|error| {
             // The temporary file may not exist; the first error is the one to report.
             let _ = fs::remove_file(&aside);
             self.write_error(path, &error)
         })
     }
+}
+
+/// Returns whether a file has a size, if one is given, and is not a web page. Earlier versions could
+/// keep a web page that a proxy sent in place of a file; it is downloaded again.
+fn is_complete(path: &Path, size: Option<u64>) -> bool {
+    let is_page = || File::open(path).and_then(|mut file| starts_as_web_page(&mut file));
+    fs::metadata(path).is_ok_and(|data| {
+        data.is_file() && size.is_none_or(|size| size == data.len()) && !is_page().unwrap_or(false)
+    })
 }
 
 /// Returns whether the name is a full commit hash.

@@ -2,18 +2,15 @@
 //! content is checked, and then the file gets its name.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use ring::digest::{Context, SHA256};
+use splade_io::{Event, Observer, Progress};
 
 use super::cache::RepoCache;
 use super::client::{Client, Remote};
-use super::progress::HubProgress;
+use super::content::{Verdict, check};
 use crate::error::ModelError;
-
-/// The number of bytes that are read at a time.
-const CHUNK: usize = 256 << 10;
 
 /// The downloads of one commit.
 #[derive(Debug)]
@@ -23,34 +20,31 @@ pub(super) struct Download<'a> {
     pub(super) commit: &'a str,
 }
 
-type Progress<'a> = &'a mut dyn FnMut(HubProgress<'_>);
-
 impl Download<'_> {
     /// Downloads a file into the snapshot, if the snapshot does not have it.
-    pub(super) fn file(&self, file: &str, progress: Progress<'_>) -> Result<(), ModelError> {
+    pub(super) fn file(&self, file: &str, observer: &mut dyn Observer) -> Result<(), ModelError> {
         if self.cache.has(self.commit, file) {
             return Ok(());
         }
-        let remote = self.client.head(self.commit, file)?;
-        let blob = self.cache.blob(&remote.etag);
-        let is_there = || fs::metadata(&blob).is_ok_and(|data| data.len() == remote.size);
-        if !is_there() {
-            let _lock = self.cache.lock(&remote.etag)?;
+        let remote = self.client.head(self.commit, file, observer)?;
+        if !self.cache.has_blob(&remote.etag, remote.size) {
+            let _lock = self.cache.lock(&remote.etag, file, observer)?;
             // Another process may have downloaded the blob while this one waited for the lock.
-            if !is_there() {
-                self.blob(file, &remote, &blob, progress)?;
+            if !self.cache.has_blob(&remote.etag, remote.size) {
+                self.blob(file, &remote, observer)?;
             }
         }
         self.cache.link(self.commit, file, &remote.etag)
     }
+
     /// Downloads a blob, checks it and gives it its name. The caller holds its lock.
     fn blob(
         &self,
         file: &str,
         remote: &Remote,
-        blob: &Path,
-        progress: Progress<'_>,
+        observer: &mut dyn Observer,
     ) -> Result<(), ModelError> {
+        let blob = self.cache.blob(&remote.etag);
         let part = blob.with_added_extension("incomplete");
         let failed = |error| self.cache.write_error(&part, &error);
         if let Some(blobs) = blob.parent() {
@@ -64,22 +58,47 @@ impl Download<'_> {
             start = 0;
         }
         loop {
-            self.receive(file, remote.size, &mut out, &part, start, progress)?;
-            if is_intact(&mut out, &remote.etag).map_err(failed)? {
-                break;
+            self.receive(file, remote.size, &mut out, &part, start, observer)?;
+            let verdict = check(&mut out, file, &remote.etag, &mut || observer.stop());
+            let verdict = verdict.map_err(failed)?;
+            match verdict {
+                Verdict::Sound => break,
+                Verdict::Stopped => return Err(ModelError::transfer_stopped()),
+                _ => out.set_len(0).map_err(failed)?,
             }
-            out.set_len(0).map_err(failed)?;
             if start == 0 {
-                return Err(self.cache.error(format!(
-                    "{file} was damaged on its way: its SHA-256 is not the hub's; try again"
-                )));
+                drop(out);
+                // The file is empty; if it cannot be removed, it does no harm.
+                _ = fs::remove_file(&part);
+                return Err(self.refused(file, verdict));
             }
             // The partial file may have come from another program, so the download starts again.
             start = 0;
         }
         out.sync_all().map_err(failed)?;
         drop(out);
-        fs::rename(&part, blob).map_err(failed)
+        fs::rename(&part, &blob).map_err(failed)?;
+        self.cache.sync_folder_of(&blob);
+        Ok(())
+    }
+
+    /// Returns the error of a file whose content is not that of the hub. Nothing of it is kept.
+    fn refused(&self, file: &str, verdict: Verdict) -> ModelError {
+        let hub = self.client.shown();
+        self.cache.error(match verdict {
+            Verdict::WebPage => format!(
+                "{hub} sent a web page in place of {file}, which was not kept; check that HF_ENDPOINT \
+                 is a hub, and that no proxy or login page answers in its place"
+            ),
+            Verdict::NotJson => format!(
+                "what {hub} sent as {file} is not JSON and was not kept; check that HF_ENDPOINT is a \
+                 hub, and that no proxy answers in its place"
+            ),
+            Verdict::Damaged(hash) => {
+                format!("{file} was damaged on its way: its {hash} is not the hub's; try again")
+            }
+            Verdict::Sound | Verdict::Stopped => unreachable!("no refusal: this is a bug"),
+        })
     }
 
     /// Downloads the bytes from `start` on. If the connection is interrupted, it retries as long as
@@ -91,63 +110,52 @@ impl Download<'_> {
         out: &mut File,
         part: &Path,
         start: u64,
-        progress: Progress<'_>,
+        observer: &mut dyn Observer,
     ) -> Result<(), ModelError> {
         let failed = |error| self.cache.write_error(part, &error);
         let (mut have, mut furthest) = (start, start);
-        let mut chunk = vec![0; CHUNK];
-        progress(HubProgress { file, bytes: have, total: size });
+        let report = |have: u64, observer: &mut dyn Observer| {
+            observer.event(Event::Progress(Progress {
+                doing: "fetching",
+                unit: file,
+                done: have,
+                total: Some(size),
+                finished: have == size,
+                ..Progress::default()
+            }));
+        };
+        report(have, observer);
         while have < size {
-            let (from, body) = self.client.bytes(self.commit, file, have)?;
-            have = from;
+            let mut bytes = self.client.bytes(self.commit, file, have, observer)?;
+            have = bytes.from;
             out.set_len(have).map_err(failed)?;
             out.seek(SeekFrom::Start(have)).map_err(failed)?;
-            let mut body = body.into_reader();
             let cut = loop {
-                let count = match body.read(&mut chunk) {
-                    Ok(0) => break "the connection was closed".to_owned(),
-                    Ok(count) => count,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                let chunk = match bytes.body.chunk(observer) {
+                    Ok(None) => break "the connection was closed".to_owned(),
+                    Ok(Some(chunk)) => chunk,
+                    Err(splade_http::HttpError::Stopped) => {
+                        return Err(ModelError::transfer_stopped());
+                    }
                     Err(error) => break error.to_string(),
                 };
-                have += count as u64;
+                have += chunk.len() as u64;
                 if have > size {
                     out.set_len(0).map_err(failed)?;
                     let message =
                         format!("{file} is longer than the {size} bytes that the hub announced");
                     return Err(self.cache.error(message));
                 }
-                out.write_all(&chunk[..count]).map_err(failed)?;
-                progress(HubProgress { file, bytes: have, total: size });
+                out.write_all(&chunk).map_err(failed)?;
+                report(have, observer);
             };
             if have < size && have <= furthest {
-                return Err(self.client.unreachable(&format!(
-                    "{file} stops after {have} of {size} bytes ({cut}), which are kept"
-                )));
+                let why =
+                    format!("{file} stops after {have} of {size} bytes ({cut}), which are kept");
+                return Err(self.client.unreachable(&why, "try again"));
             }
             furthest = have;
         }
         out.set_len(size).map_err(failed)
     }
-}
-
-/// Compares the content with the SHA-256 in the ETag of a large file. ETags of small files are not
-/// SHA-256 sums, so small files always pass.
-fn is_intact(file: &mut File, etag: &str) -> std::io::Result<bool> {
-    if etag.len() != 64 || !etag.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Ok(true);
-    }
-    file.rewind()?;
-    let (mut context, mut chunk) = (Context::new(&SHA256), vec![0; CHUNK]);
-    loop {
-        match file.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(count) => context.update(&chunk[..count]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let digest = context.finish();
-    let hex: String = digest.as_ref().iter().map(|b| format!("{b:02x}")).collect();
-    Ok(hex.eq_ignore_ascii_case(etag))
 }

@@ -11,41 +11,45 @@ mod cache;
 #[cfg(feature = "hub")]
 mod client;
 #[cfg(feature = "hub")]
+mod content;
+#[cfg(feature = "hub")]
 mod download;
 #[cfg(feature = "hub")]
 mod files;
 mod name;
 mod options;
-mod progress;
 #[cfg(feature = "hub")]
 mod upload;
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "hub")]
+use splade_http::Again;
+use splade_io::Observer;
+
 use crate::error::ModelError;
 use name::{Kind, RepoName};
 pub use options::HubOptions;
-pub use progress::HubProgress;
 
 /// Returns the folder of a model: `name` itself if it is a folder, or else the folder in the cache
 /// of the hub model `org/name[@revision]`, with all files that the model needs.
 ///
-/// `progress` is called when the download of a file starts and whenever bytes arrive, but not for
-/// files that are in the cache. An interrupted download is resumed.
+/// The observer receives the progress of each file that is not in the cache, as `fetching` with the
+/// name of the file as the unit. An interrupted download is resumed.
 ///
 /// # Errors
 /// Returns an error if there is no such folder or model, if a file cannot be downloaded or written,
-/// or if the crate was built without the feature `hub`.
+/// if the observer asks to stop, or if the crate was built without the feature `hub`.
 pub fn resolve(
     name: &str,
     options: &HubOptions,
-    progress: &mut dyn FnMut(HubProgress<'_>),
+    observer: &mut dyn Observer,
 ) -> Result<PathBuf, ModelError> {
     let path = Path::new(name);
     if path.exists() {
         return Ok(path.to_path_buf());
     }
-    fetch(&RepoName::parse(name, Kind::Model)?, options, progress)
+    fetch(&RepoName::parse(name, Kind::Model)?, options, observer)
 }
 
 /// Returns the folder in the cache of the hub data set `org/name[@revision]`, with the given files
@@ -58,9 +62,9 @@ pub fn resolve_dataset(
     name: &str,
     files: &[String],
     options: &HubOptions,
-    progress: &mut dyn FnMut(HubProgress<'_>),
+    observer: &mut dyn Observer,
 ) -> Result<PathBuf, ModelError> {
-    fetch_files(&RepoName::parse(name, Kind::Dataset)?, files, options, progress)
+    fetch_files(&RepoName::parse(name, Kind::Dataset)?, files, options, observer)
 }
 
 /// The target of an upload: a branch of a model.
@@ -85,21 +89,22 @@ impl HubTarget {
 /// Uploads every file of a folder to the hub in one commit and returns the URL of the commit. Other
 /// files at the hub are kept. The model and the branch are created if they do not exist.
 ///
-/// `progress` is called while the bytes of large files are sent.
+/// The observer receives the progress of each large file, as `sending` with the name of the file as
+/// the unit.
 ///
 /// # Errors
-/// Returns an error if a file cannot be read, if the hub refuses the upload or if the crate was
-/// built without the feature `hub`. Large files that were sent completely before the error are not
+/// Returns an error if a file cannot be read, if the hub refuses the upload, if the observer asks to
+/// stop, or if the crate was built without the feature `hub`. Large files that were sent completely before the error are not
 /// sent again by the next upload.
 #[cfg(feature = "hub")]
 pub fn upload(
     folder: &Path,
     options: &HubOptions,
     target: &HubTarget,
-    progress: &mut dyn FnMut(HubProgress<'_>),
+    observer: &mut dyn Observer,
 ) -> Result<String, ModelError> {
-    let client = client::Client::new(options, &target.name);
-    upload::Upload { client: &client, name: &target.name, folder }.run(target.private, progress)
+    let client = client::Client::new(options, &target.name)?;
+    upload::Upload { client: &client, name: &target.name, folder }.run(target.private, observer)
 }
 
 /// Fails, because the crate was built without the feature `hub`.
@@ -111,17 +116,13 @@ pub fn upload(
     _: &Path,
     _: &HubOptions,
     target: &HubTarget,
-    _: &mut dyn FnMut(HubProgress<'_>),
+    _: &mut dyn Observer,
 ) -> Result<String, ModelError> {
     Err(target.name.error("an upload needs a build with the feature \"hub\""))
 }
 
 #[cfg(not(feature = "hub"))]
-fn fetch(
-    name: &RepoName,
-    _: &HubOptions,
-    _: &mut dyn FnMut(HubProgress<'_>),
-) -> Result<PathBuf, ModelError> {
+fn fetch(name: &RepoName, _: &HubOptions, _: &mut dyn Observer) -> Result<PathBuf, ModelError> {
     Err(name.error(
         "no local folder has this name, and hub models need a build with the feature \"hub\"",
     ))
@@ -132,7 +133,7 @@ fn fetch_files(
     name: &RepoName,
     _: &[String],
     _: &HubOptions,
-    _: &mut dyn FnMut(HubProgress<'_>),
+    _: &mut dyn Observer,
 ) -> Result<PathBuf, ModelError> {
     Err(name.error("data sets of the hub need a build with the feature \"hub\""))
 }
@@ -141,7 +142,7 @@ fn fetch_files(
 fn fetch(
     name: &RepoName,
     options: &HubOptions,
-    progress: &mut dyn FnMut(HubProgress<'_>),
+    observer: &mut dyn Observer,
 ) -> Result<PathBuf, ModelError> {
     let cache = cache::RepoCache::new(&options.cache, name);
     let cached = cache.commit();
@@ -156,19 +157,21 @@ fn fetch(
             name.error(format!("{gap}; unset HF_HUB_OFFLINE to fetch it from the hub"))
         });
     }
-    let client = client::Client::new(options, name);
+    let client = client::Client::new(options, name)?;
     // A snapshot that looks complete is kept and completed with its missing files; it is not
     // replaced by a newer commit.
     let revision = cached.as_ref().filter(|_| whole.is_ok()).unwrap_or(&name.revision);
-    let (commit, listed) = match client.list(revision) {
+    let again = if whole.is_ok() { Again::Never } else { Again::Failed };
+    let (commit, listed) = match client.list(revision, again, observer) {
         Ok(found) => found,
+        Err(stopped @ ModelError::Stopped { .. }) => return Err(stopped),
         // If the hub does not answer, the cached snapshot is used, as in Python's tools.
         Err(error) => return whole.map_err(|_| error),
     };
     let download = download::Download { client: &client, cache: &cache, commit: &commit };
     let modules = match listed.iter().any(|file| file == files::MODULES) {
         true => {
-            download.file(files::MODULES, progress)?;
+            download.file(files::MODULES, observer)?;
             crate::config::read_json(&cache.snapshot(&commit).join(files::MODULES))?
         }
         false => None,
@@ -182,7 +185,7 @@ fn fetch(
     }
     cache.write_manifest(&commit, &wanted)?;
     for file in &wanted {
-        download.file(file, progress)?;
+        download.file(file, observer)?;
     }
     cache.write_manifest(&commit, &wanted)?;
     cache.write_commit(&commit)?;
@@ -194,7 +197,7 @@ fn fetch_files(
     name: &RepoName,
     files: &[String],
     options: &HubOptions,
-    progress: &mut dyn FnMut(HubProgress<'_>),
+    observer: &mut dyn Observer,
 ) -> Result<PathBuf, ModelError> {
     let cache = cache::RepoCache::new(&options.cache, name);
     if let Some(commit) = cache.commit() {
@@ -212,18 +215,18 @@ fn fetch_files(
             "the data set is not in the cache; unset HF_HUB_OFFLINE to fetch it from the hub",
         ));
     }
-    let client = client::Client::new(options, name);
+    let client = client::Client::new(options, name)?;
     // A snapshot never mixes files of different commits, so an incomplete one is completed from its
     // own commit.
     let revision = cache.commit().unwrap_or_else(|| name.revision.clone());
-    let (commit, listed) = client.list(&revision)?;
+    let (commit, listed) = client.list(&revision, Again::Failed, observer)?;
     if let Some(file) = files.iter().find(|file| !listed.contains(file)) {
         return Err(name.error(format!("there is no file {file} in the data set")));
     }
     cache.write_commit(&commit)?;
     let download = download::Download { client: &client, cache: &cache, commit: &commit };
     for file in files {
-        download.file(file, progress)?;
+        download.file(file, observer)?;
     }
     Ok(cache.snapshot(&commit))
 }

@@ -16,6 +16,9 @@ pub struct HubOptions {
     pub token: Option<String>,
     /// Whether only the cache is used and no request is sent.
     pub offline: bool,
+    /// The proxies, the trusted certificates and the retries of requests.
+    #[cfg(feature = "hub")]
+    pub http: splade_http::HttpOptions,
 }
 
 impl HubOptions {
@@ -29,7 +32,8 @@ impl HubOptions {
     /// | token | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, the file `HF_TOKEN_PATH` or `HF_HOME/token` |
     /// | offline | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`: 1, true, yes or on |
     ///
-    /// The default of `HF_HOME` is `XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface`.
+    /// The default of `HF_HOME` is `XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface`. Proxies and
+    /// certificates are read from the variables that `splade_http::HttpOptions` lists.
     ///
     /// # Errors
     /// Returns an error if no variable gives the cache and there is no home folder.
@@ -75,6 +79,8 @@ impl HubOptions {
             endpoint: endpoint.trim().trim_end_matches('/').to_owned(),
             token: token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()),
             offline,
+            #[cfg(feature = "hub")]
+            http: splade_http::HttpOptions::from_vars(var),
         })
     }
 }

@@ -5,29 +5,21 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::digest::{Context, SHA256};
 use serde_json::{Value, json};
-use ureq::Body;
-use ureq::http::Response;
+use splade_http::{Again, Content, Response};
+use splade_io::{Event, Observer, Progress};
 
-use super::client::{Client, LFS};
+use super::client::{Client, LFS, later};
+use super::content::{CHUNK, hex};
 use super::name::RepoName;
-use super::progress::HubProgress;
 use crate::error::ModelError;
 
 /// The number of bytes at the start of a file that the hub uses to classify it.
 const SAMPLE: u64 = 512;
-/// The number of bytes that are read at a time.
-const CHUNK: usize = 256 << 10;
-/// The waiting times before each retry of a file.
-const WAITS: [Duration; 3] =
-    [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
-
-type Progress<'a> = &'a mut dyn FnMut(HubProgress<'_>);
 
 /// The upload of one folder.
 pub(super) struct Upload<'a> {
@@ -47,13 +39,17 @@ struct Upfile {
 
 impl Upload<'_> {
     /// Runs the upload and returns the URL of the commit.
-    pub(super) fn run(&self, private: bool, progress: Progress<'_>) -> Result<String, ModelError> {
+    pub(super) fn run(
+        &self,
+        private: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<String, ModelError> {
         let mut files = self.files()?;
-        self.make_model(private)?;
-        self.make_branch()?;
-        self.sort_out(&mut files)?;
-        self.send_large(&files, progress)?;
-        self.commit(&files)
+        self.make_model(private, observer)?;
+        self.make_branch(observer)?;
+        self.sort_out(&mut files, observer)?;
+        self.send_large(&files, observer)?;
+        self.commit(&files, observer)
     }
 
     /// Returns every file of the folder, sorted by path.
@@ -82,28 +78,33 @@ impl Upload<'_> {
         Ok(files)
     }
 
-    fn make_model(&self, private: bool) -> Result<(), ModelError> {
+    fn make_model(&self, private: bool, observer: &mut dyn Observer) -> Result<(), ModelError> {
         let (organization, name) = self.name.id.split_once('/').unwrap_or_default();
         let body = json!({
             "name": name, "organization": organization, "private": private, "type": "model",
         });
         let url = format!("{}/api/repos/create", self.client.endpoint());
-        let response = self.post(&url, &body)?;
+        let response = self.post(&url, &body, Again::Busy, observer)?;
         // The status 409 means that the model exists already.
-        if response.status() == 409 { Ok(()) } else { self.accepted(response).map(drop) }
+        if response.status == 409 { Ok(()) } else { self.accepted(response, observer).map(drop) }
     }
 
-    fn make_branch(&self) -> Result<(), ModelError> {
+    fn make_branch(&self, observer: &mut dyn Observer) -> Result<(), ModelError> {
         let revision = &self.name.revision;
         if revision == "main" || revision.starts_with("refs/") {
             return Ok(());
         }
-        let response = self.post(&self.client.api("branch", revision), &json!({}))?;
-        if response.status() == 409 { Ok(()) } else { self.accepted(response).map(drop) }
+        let url = self.client.api("branch", revision);
+        let response = self.post(&url, &json!({}), Again::Busy, observer)?;
+        if response.status == 409 { Ok(()) } else { self.accepted(response, observer).map(drop) }
     }
 
     /// Asks the hub which files are large, and removes the files that the repository ignores.
-    fn sort_out(&self, files: &mut Vec<Upfile>) -> Result<(), ModelError> {
+    fn sort_out(
+        &self,
+        files: &mut Vec<Upfile>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ModelError> {
         let mut asked = Vec::new();
         for file in &*files {
             let mut sample = Vec::new();
@@ -113,7 +114,8 @@ impl Upload<'_> {
             asked.push(json!({"path": file.path, "sample": sample, "size": file.size}));
         }
         let url = self.client.api("preupload", &self.name.revision);
-        let answer = json_of(self.accepted(self.post(&url, &json!({"files": asked}))?)?);
+        let response = self.post(&url, &json!({"files": asked}), Again::Failed, observer)?;
+        let answer = self.accepted(response, observer)?;
         let about = |path: &str| {
             let answers = answer["files"].as_array().into_iter().flatten();
             answers.into_iter().find(|answer| answer["path"] == path).cloned()
@@ -130,7 +132,7 @@ impl Upload<'_> {
                 // Stores of large files refuse empty files, so empty files are sent in the commit.
                 Some("regular") => {}
                 Some("lfs") if file.size == 0 => {}
-                Some("lfs") => file.sha256 = Some(self.sha256(&file)?),
+                Some("lfs") => file.sha256 = Some(self.sha256(&file, observer)?),
                 mode => {
                     return Err(self.name.error(format!(
                         "the hub wants {} to be sent as {}, which is not implemented",
@@ -145,7 +147,7 @@ impl Upload<'_> {
         Ok(())
     }
 
-    fn send_large(&self, files: &[Upfile], progress: Progress<'_>) -> Result<(), ModelError> {
+    fn send_large(&self, files: &[Upfile], observer: &mut dyn Observer) -> Result<(), ModelError> {
         let large: Vec<(&Upfile, &String)> =
             files.iter().filter_map(|file| Some((file, file.sha256.as_ref()?))).collect();
         if large.is_empty() {
@@ -158,8 +160,9 @@ impl Upload<'_> {
             "hash_algo": "sha256", "ref": {"name": self.name.revision},
         });
         let url = format!("{}/{}.git/info/lfs/objects/batch", self.client.endpoint(), self.name.id);
-        let response = self.client.post(&url, LFS, body.to_string().as_bytes())?;
-        let answer = json_of(self.accepted(response)?);
+        let body = body.to_string();
+        let response = self.client.post(&url, LFS, body.as_bytes(), Again::Failed, observer)?;
+        let answer = self.accepted(response, observer)?;
         for (file, oid) in large {
             let answers = answer["objects"].as_array().into_iter().flatten();
             let object = answers.into_iter().find(|object| object["oid"] == **oid);
@@ -172,7 +175,14 @@ impl Upload<'_> {
             let actions = &object["actions"];
             let Some(href) = actions["upload"]["href"].as_str() else {
                 // Without an upload URL, the hub has the content already.
-                progress(HubProgress { file: &file.path, bytes: file.size, total: file.size });
+                observer.event(Event::Progress(Progress {
+                    doing: "sending",
+                    unit: &file.path,
+                    done: file.size,
+                    total: Some(file.size),
+                    finished: true,
+                    ..Progress::default()
+                }));
                 continue;
             };
             if !actions["upload"]["header"]["chunk_size"].is_null() {
@@ -182,35 +192,21 @@ impl Upload<'_> {
                     file.path
                 )));
             }
-            self.send(file, href, progress)?;
+            let content = Content::File {
+                path: self.folder.join(&file.path),
+                size: file.size,
+                name: file.path.clone(),
+            };
+            self.accepted(self.client.put(href, content, observer)?, observer)?;
             if let Some(href) = actions["verify"]["href"].as_str() {
                 let body = json!({"oid": oid, "size": file.size});
-                self.accepted(self.post(href, &body)?)?;
+                self.accepted(self.post(href, &body, Again::Failed, observer)?, observer)?;
             }
         }
         Ok(())
     }
 
-    /// Sends a file, and retries if the store answers with a server error.
-    fn send(&self, file: &Upfile, href: &str, progress: Progress<'_>) -> Result<(), ModelError> {
-        let mut waits = WAITS.iter();
-        loop {
-            let (_, source) = self.open(file)?;
-            let mut source = Watched { source, file, sent: 0, progress: &mut *progress };
-            let result = match self.client.put(href, file.size, &mut source) {
-                Ok(response) if response.status().is_server_error() => self.accepted(response),
-                Ok(response) => return self.accepted(response).map(drop),
-                Err(error) => Err(error),
-            };
-            match (result, waits.next()) {
-                (Ok(_), _) => return Ok(()),
-                (Err(error), None) => return Err(error),
-                (Err(_), Some(wait)) => std::thread::sleep(*wait),
-            }
-        }
-    }
-
-    fn commit(&self, files: &[Upfile]) -> Result<String, ModelError> {
+    fn commit(&self, files: &[Upfile], observer: &mut dyn Observer) -> Result<String, ModelError> {
         let header = json!({"summary": "Upload a SPLADE model", "description": ""});
         let mut lines = vec![json!({"key": "header", "value": header})];
         for file in files {
@@ -230,38 +226,52 @@ impl Upload<'_> {
         }
         let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let url = self.client.api("commit", &self.name.revision);
-        let response = self.client.post(&url, "application/x-ndjson", body.as_bytes())?;
-        let answer = json_of(self.accepted(response)?);
+        let kind = "application/x-ndjson";
+        let response = self.client.post(&url, kind, body.as_bytes(), Again::Busy, observer)?;
+        let answer = self.accepted(response, observer)?;
         answer["commitUrl"].as_str().map(str::to_owned).ok_or_else(|| {
             self.name.error("the hub did not name the commit; look there before trying again")
         })
     }
 
-    fn post(&self, url: &str, body: &Value) -> Result<Response<Body>, ModelError> {
-        self.client.post(url, "application/json", body.to_string().as_bytes())
+    fn post(
+        &self,
+        url: &str,
+        body: &Value,
+        again: Again,
+        observer: &mut dyn Observer,
+    ) -> Result<Response, ModelError> {
+        self.client.post(url, "application/json", body.to_string().as_bytes(), again, observer)
     }
 
-    /// Returns the answer if its status is a success, or else an error with the hub's message.
-    fn accepted(&self, mut response: Response<Body>) -> Result<Response<Body>, ModelError> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
+    /// Returns the body of an answer if its status is a success, or else an error with the hub's
+    /// message. A body that is not JSON is null; the code that reads a key reports that it is missing.
+    fn accepted(
+        &self,
+        response: Response,
+        observer: &mut dyn Observer,
+    ) -> Result<Value, ModelError> {
+        let (status, is_success) = (response.status, response.is_success());
+        let (later, at) = (later(&response), response.address.to_string());
+        let header = response.header("x-error-message").map(str::to_owned);
+        let body = self.client.read(response, observer)?;
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if is_success {
+            return Ok(body);
         }
-        let header = response.headers().get("x-error-message");
-        let header = header.and_then(|message| message.to_str().ok()).map(str::to_owned);
-        let body = response.body_mut().read_to_string().unwrap_or_default();
-        let body: Value = serde_json::from_str(&body).unwrap_or_default();
         let said = header.or_else(|| body["error"].as_str().map(str::to_owned));
         let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
-        let endpoint = self.client.endpoint();
-        Err(self.name.error(match status.as_u16() {
+        let endpoint = self.client.shown();
+        Err(self.name.error(match status {
             401 => format!("{endpoint} does not accept the token{said}; check HF_TOKEN"),
             403 => format!(
                 "{endpoint} does not allow the upload{said}; the token (HF_TOKEN) needs the right to \
                  write to {}",
                 self.name.id
             ),
-            _ => format!("{endpoint} answered {status}{said}; completed files are not sent again"),
+            _ => format!(
+                "{at} answered {status}{said}; {later} (completed files are not sent again)"
+            ),
         }))
     }
 
@@ -271,7 +281,7 @@ impl Upload<'_> {
         Ok((path, source))
     }
 
-    fn sha256(&self, file: &Upfile) -> Result<String, ModelError> {
+    fn sha256(&self, file: &Upfile, observer: &mut dyn Observer) -> Result<String, ModelError> {
         let (path, mut source) = self.open(file)?;
         let (mut context, mut buffer) = (Context::new(&SHA256), vec![0; CHUNK]);
         loop {
@@ -279,37 +289,15 @@ impl Upload<'_> {
                 0 => break,
                 count => context.update(&buffer[..count]),
             }
+            if observer.stop() {
+                return Err(ModelError::transfer_stopped());
+            }
         }
-        Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(context.finish().as_ref()))
     }
 }
 
 fn read_error(path: &Path) -> impl FnOnce(std::io::Error) -> ModelError {
     let path = path.to_path_buf();
     move |source| ModelError::Io { path, source }
-}
-
-/// Parses the body of an answer, or returns null if it is not JSON. A missing key is then reported
-/// by the code that reads it.
-fn json_of(mut response: Response<Body>) -> Value {
-    let text = response.body_mut().read_to_string().unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or_default()
-}
-
-/// A file that reports the bytes that are read from it as sent.
-struct Watched<'a, 'p> {
-    source: File,
-    file: &'a Upfile,
-    sent: u64,
-    progress: &'a mut (dyn FnMut(HubProgress<'_>) + 'p),
-}
-
-impl Read for Watched<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.source.read(buffer)?;
-        self.sent += count as u64;
-        let Upfile { path, size, .. } = self.file;
-        (self.progress)(HubProgress { file: path, bytes: self.sent, total: *size });
-        Ok(count)
-    }
 }

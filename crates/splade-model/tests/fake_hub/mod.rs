@@ -14,7 +14,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use ring::digest::{SHA256, digest};
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 pub(crate) use upload::Uploads;
 #[allow(unused_imports, reason = "only tests of uploads have use for it")]
 pub(crate) use upload::WRITE_TOKEN;
@@ -230,8 +230,7 @@ impl FakeHub {
             let headers = vec![commit_header, ("location", location)];
             return Answer { status: 307, headers, ..Answer::ok(b"Redirect".to_vec()) };
         }
-        // Git's name of the content has 40 digits and is not a SHA-256.
-        let headers = vec![commit_header, ("etag", format!("\"{}\"", &sha256[..40]))];
+        let headers = vec![commit_header, ("etag", format!("\"{}\"", git_hash(&content)))];
         self.body(request, file, content, headers)
     }
 
@@ -295,7 +294,17 @@ fn is_large(file: &str) -> bool {
 
 /// Returns the SHA-256 in hexadecimal digits.
 pub(crate) fn sha256(content: &[u8]) -> String {
-    digest(&SHA256, content).as_ref().iter().map(|b| format!("{b:02x}")).collect()
+    hex(digest(&SHA256, content).as_ref())
+}
+
+/// Returns the name that git gives to a content.
+pub(crate) fn git_hash(content: &[u8]) -> String {
+    let whole = [format!("blob {}\0", content.len()).as_bytes(), content].concat();
+    hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, &whole).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct Answer {

@@ -2,8 +2,11 @@
 //! uses the network or reads the environment.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::fake_hub::{FakeHub, ID, MAIN, V1, WRITE_TOKEN, demo, demo_files, sha256};
+use splade_http::HttpOptions;
+use splade_io::{Event, Observer};
 use splade_model::hub::{HubOptions, HubTarget, resolve, resolve_dataset, upload};
 use splade_model::{Encoder, EncoderOptions};
 use splade_sparse::SparseVector;
@@ -12,8 +15,35 @@ use tempfile::TempDir;
 const WEIGHTS: &str = "model.safetensors";
 
 fn options(hub: &FakeHub, cache: &TempDir) -> HubOptions {
-    let cache = cache.path().join("hub");
-    HubOptions { cache, endpoint: hub.endpoint.clone(), token: None, offline: false }
+    let (cache, endpoint) = (cache.path().join("hub"), hub.endpoint.clone());
+    let mut http = HttpOptions::default();
+    http.wait = Duration::from_millis(1);
+    HubOptions { cache, endpoint, token: None, offline: false, http }
+}
+
+/// An observer that keeps what it is told, and asks to stop after a number of events.
+#[derive(Default)]
+struct Told {
+    /// The file, the received bytes and all bytes of each event of progress.
+    fetched: Vec<(String, u64, u64)>,
+    notes: Vec<String>,
+    stop_after: Option<usize>,
+}
+
+impl Observer for Told {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Progress(at) => {
+                self.fetched.push((at.unit.to_owned(), at.done, at.total.expect("a total")));
+            }
+            Event::Note(note) => self.notes.push(note.to_owned()),
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self) -> bool {
+        self.stop_after.is_some_and(|events| self.fetched.len() + self.notes.len() >= events)
+    }
 }
 
 fn cache() -> TempDir {
@@ -21,11 +51,11 @@ fn cache() -> TempDir {
 }
 
 fn fetch(name: &str, options: &HubOptions) -> PathBuf {
-    resolve(name, options, &mut |_| {}).expect(name)
+    resolve(name, options, &mut ()).expect(name)
 }
 
 fn error(name: &str, options: &HubOptions) -> String {
-    resolve(name, options, &mut |_| {}).expect_err(name).to_string()
+    resolve(name, options, &mut ()).expect_err(name).to_string()
 }
 
 fn encode(folder: &Path) -> Vec<SparseVector> {
@@ -56,9 +86,8 @@ fn weights() -> Vec<u8> {
 fn a_download_equals_the_folder_and_is_made_once() {
     let (hub, cache) = (FakeHub::start(), cache());
     let options = options(&hub, &cache);
-    let mut calls = Vec::new();
-    let folder = resolve(ID, &options, &mut |p| calls.push((p.file.to_owned(), p.bytes, p.total)))
-        .expect("fetched");
+    let mut told = Told::default();
+    let folder = resolve(ID, &options, &mut told).expect("fetched");
     assert_eq!(folder, root(&options).join("snapshots").join(MAIN));
     let expected = ["config.json", "expected.json", WEIGHTS, "tokenizer_config.json", "vocab.txt"];
     assert_eq!(files(&folder), expected);
@@ -69,7 +98,7 @@ fn a_download_equals_the_folder_and_is_made_once() {
     assert_eq!(encode(&folder), encode(&demo()));
 
     let size = weights().len() as u64;
-    let of_weights: Vec<_> = calls.iter().filter(|call| call.0 == WEIGHTS).collect();
+    let of_weights: Vec<_> = told.fetched.iter().filter(|call| call.0 == WEIGHTS).collect();
     assert_eq!(of_weights.first().map(|call| (call.1, call.2)), Some((0, size)));
     assert_eq!(of_weights.last().map(|call| (call.1, call.2)), Some((size, size)));
 
@@ -412,7 +441,7 @@ fn files_of_data_sets() {
     let mut options = options(&hub, &cache);
     let fetch = |files: &[&str], options: &HubOptions| {
         let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
-        resolve_dataset(ID, &files, options, &mut |_| {}).map_err(|error| error.to_string())
+        resolve_dataset(ID, &files, options, &mut ()).map_err(|error| error.to_string())
     };
     let folder = fetch(&["data/a.tsv"], &options).expect("fetched");
     let want = format!("datasets--org--demo/snapshots/{MAIN}");
@@ -434,7 +463,7 @@ fn files_of_data_sets() {
     options.offline = false;
     let error = fetch(&["none.tsv"], &options).expect_err("not at the hub");
     assert!(error.contains("there is no file none.tsv in the data set"), "{error}");
-    let unknown = resolve_dataset("org/unknown", &[], &options, &mut |_| {});
+    let unknown = resolve_dataset("org/unknown", &[], &options, &mut ());
     let error = unknown.expect_err("unknown").to_string();
     assert!(error.contains("has no public data set of this name"), "{error}");
 }
@@ -462,7 +491,7 @@ fn upload_to(
 ) -> Result<String, String> {
     let options = HubOptions { token: token.map(str::to_owned), ..options(hub, &cache()) };
     let target = HubTarget::new("me/new", revision, true).expect("a name");
-    upload(folder.path(), &options, &target, &mut |_| {}).map_err(|error| error.to_string())
+    upload(folder.path(), &options, &target, &mut ()).map_err(|error| error.to_string())
 }
 
 #[test]

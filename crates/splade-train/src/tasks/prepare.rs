@@ -26,7 +26,7 @@ pub(crate) fn resolve_at_hub(name: &str) -> Result<PathBuf, SourceError> {
     if Path::new(name).is_dir() {
         return Ok(PathBuf::from(name));
     }
-    Ok(hub::resolve(name, &HubOptions::from_env()?, &mut |_| {})?)
+    Ok(hub::resolve(name, &HubOptions::from_env()?, &mut ())?)
 }
 
 /// The default of [`Ready`]; it always succeeds.
