@@ -28,6 +28,9 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
         let more = shard.unwrap_or_default();
         return Err(Interrupted(super::how_to_go_on("predict", &args.run, &more)).into());
     }
+    if prediction.was_complete {
+        return Ok(());
+    }
     if prediction.truncated > 0 {
         terminal.note(&format!(
             "note: {} pairs were cut off at {} tokens",
