@@ -456,8 +456,11 @@ impl Destination {
                 Ok(Sink::File(rows.create(file.temporary_path(), *form)?, file))
             }
             Self::Part(path) => {
-                let part = LockedPart::take(path)?;
-                Ok(Sink::Part(rows.create(&part.partial, VectorForm::Parquet)?, part))
+                if let Some(dir) = path.parent() {
+                    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+                }
+                let part = NewFile::create(path)?;
+                Ok(Sink::Part(rows.create(part.temporary_path(), VectorForm::Parquet)?, part))
             }
             Self::Folder(dir, form) => {
                 let form = *form;
@@ -497,53 +500,11 @@ impl Rows {
     }
 }
 
-/// The file of a part while it is written, under a name that its process has locked: a killed process
-/// has left its lock, one that still runs keeps it.
-struct LockedPart {
-    path: PathBuf,
-    partial: PathBuf,
-    lock: File,
-}
-
-impl LockedPart {
-    /// Makes the folder of the part and takes the file beside it.
-    fn take(path: &Path) -> Result<Self, Error> {
-        if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-        }
-        let partial = path.with_added_extension("partial");
-        let file = File::options().write(true).create(true).truncate(false).open(&partial);
-        let file = file.map_err(Error::io("write", &partial))?;
-        match file.try_lock() {
-            Err(std::fs::TryLockError::WouldBlock) => {
-                Err(invalid(format!("{} is being written by another process", path.display())))
-            }
-            // Some network file systems have no locks.
-            _ => Ok(Self { path: path.to_path_buf(), partial, lock: file }),
-        }
-    }
-
-    /// Gives the file its name once its bytes have reached the disk.
-    fn commit(self) -> Result<(), Error> {
-        self.lock.sync_all().map_err(Error::io("write", &self.partial))?;
-        std::fs::rename(&self.partial, &self.path)
-            .map_err(Error::io("rename a file to", &self.path))?;
-        // The new name itself lasts once its folder is on the disk; not every system has that.
-        _ = self.path.parent().map(|dir| File::open(dir).and_then(|dir| dir.sync_all()));
-        Ok(())
-    }
-
-    /// Leaves nothing behind.
-    fn abandon(self) -> Result<(), Error> {
-        std::fs::remove_file(&self.partial).map_err(Error::io("remove", &self.partial))
-    }
-}
-
 /// An open destination.
 enum Sink<'a> {
     File(Box<dyn RowWriter + 'a>, NewFile),
     Folder(Box<ShardedWriter<'a>>),
-    Part(Box<dyn RowWriter + 'a>, LockedPart),
+    Part(Box<dyn RowWriter + 'a>, NewFile),
 }
 
 impl Sink<'_> {
@@ -571,13 +532,9 @@ impl Sink<'_> {
     /// Completes the output.
     fn finish(self) -> Result<(), Error> {
         match self {
-            Self::File(writer, file) => {
+            Self::File(writer, file) | Self::Part(writer, file) => {
                 writer.finish()?;
                 Ok(file.commit()?)
-            }
-            Self::Part(writer, part) => {
-                writer.finish()?;
-                part.commit()
             }
             Self::Folder(writer) => Ok(writer.finish()?),
         }
@@ -588,9 +545,7 @@ impl Sink<'_> {
         match self {
             // The temporary file is removed with its owner.
             Self::File(..) => Ok("nothing is kept; an --output folder can be resumed".to_owned()),
-            Self::Part(writer, part) => {
-                drop(writer);
-                part.abandon()?;
+            Self::Part(..) => {
                 Ok("nothing of the shard is kept; the same call makes it anew".to_owned())
             }
             Self::Folder(writer) => {

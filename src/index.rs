@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use splade_index::{
-    Index as VectorIndex, IndexInfo, IndexOptions as VectorIndexOptions, IndexWriter, Verified,
-    WeightFormat, WriterOptions,
+    Index as VectorIndex, IndexError, IndexInfo, IndexOptions as VectorIndexOptions, IndexWriter,
+    Verified, WeightFormat, WriterOptions,
 };
 use splade_io::Observer;
 #[cfg(feature = "tools")]
@@ -12,7 +13,7 @@ use splade_model::EncoderOptions;
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
 #[cfg(feature = "tools")]
-use splade_sparse::files::VectorReader;
+use splade_sparse::files::{VectorReader, difference};
 
 use crate::encoder::SparseEncoder;
 use crate::error::Error;
@@ -133,6 +134,53 @@ impl Index {
         Ok(Self { folder: folder.to_path_buf(), writer, provenance, known: None, put: 0 })
     }
 
+    /// Goes on with an index that an earlier call with the same settings has begun, or begins it.
+    /// Documents that the last commit has stay as they are and are not encoded again.
+    ///
+    /// # Errors
+    /// If the index was begun with other settings, there is another writer, or the folder cannot be
+    /// read or written.
+    pub fn resume(
+        folder: impl AsRef<Path>,
+        encoder: &SparseEncoder,
+        options: &IndexOptions,
+    ) -> Result<Self, Error> {
+        let tower = encoder.tower(options.side)?;
+        let tower_options = encoder.options().tower(options.side);
+        let provenance = Provenance::of(encoder.name(), tower, &tower_options, &options.pruning);
+        Self::resume_with(folder.as_ref(), provenance, options)
+    }
+
+    /// Does the same with vectors that come from elsewhere; `provenance` says what is known of them.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume).
+    pub fn resume_with(
+        folder: &Path,
+        provenance: Provenance,
+        options: &IndexOptions,
+    ) -> Result<Self, Error> {
+        let last = match VectorIndex::open(folder) {
+            Ok(last) => last,
+            Err(IndexError::Missing { .. } | IndexError::Unfinished { .. }) => {
+                return Self::create_with(folder, provenance, options);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let was =
+            json!({"settings": last.settings(), "weights": format!("{:?}", last.info().weights)});
+        let is =
+            json!({"settings": provenance.to_json(), "weights": format!("{:?}", options.weights)});
+        let differs = difference(&was["settings"], &is["settings"]);
+        if let Some(differs) = differs.or_else(|| difference(&was, &is)) {
+            return Err(invalid(format!(
+                "{} was begun with other settings: {differs}; build the index in another folder",
+                folder.display()
+            )));
+        }
+        Self::open(folder, &IndexOptions { new_only: true, ..options.clone() })
+    }
+
     /// Opens an index for changes.
     ///
     /// # Errors
@@ -144,6 +192,11 @@ impl Index {
         let writer = IndexWriter::open(&folder, options.writer())?;
         let known = options.new_only.then_some(last);
         Ok(Self { folder, writer, provenance, known, put: 0 })
+    }
+
+    /// Whether documents of an earlier commit stay as they are (see [`IndexOptions::new_only`]).
+    pub fn keeps_documents(&self) -> bool {
+        self.known.is_some()
     }
 
     /// The folder of the index.

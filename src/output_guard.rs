@@ -7,7 +7,7 @@ use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_io::{FileError, write_file};
+use splade_io::{FileError, seal_json, write_file};
 use splade_sparse::files::MANIFEST;
 
 use crate::error::{Error, invalid};
@@ -127,7 +127,10 @@ pub(crate) fn remove_shards(folder: &Path, format: &str) -> Result<(), Error> {
     manifest["shards"] = Vec::<Value>::new().into();
     manifest["rows"] = 0.into();
     manifest["complete"] = false.into();
-    write_file(&path, format!("{manifest:#}\n").as_bytes())?;
+    if let Some(manifest) = manifest.as_object_mut() {
+        manifest.remove("checksum");
+    }
+    write_file(&path, seal_json(&format!("{manifest:#}")).as_bytes())?;
     for shard in shards.as_array().into_iter().flatten() {
         let name = shard["file"].as_str().filter(|name| !name.contains(['/', '\\']));
         if let Some(path) = name.map(|name| folder.join(name)) {

@@ -25,6 +25,19 @@ pub struct PartsOptions {
 /// Queries of a part.
 pub(crate) const QUERIES_AT_A_TIME: usize = 1024;
 
+/// Returns whether a resumed run has nothing to do, and tells the observer so.
+pub(crate) fn is_complete(options: &PartsOptions, observer: &mut dyn Observer) -> bool {
+    let is_complete = options.resume && !options.force && ResumableParts::is_complete(&options.out);
+    if is_complete {
+        observer.event(Event::Note(&format!(
+            "{} is complete already; nothing is to be done. Its settings are not compared: make it \
+             anew with --force",
+            options.out.display()
+        )));
+    }
+    is_complete
+}
+
 /// Begins the file, or goes on with it.
 pub(crate) fn open(options: &PartsOptions, settings: &Value) -> Result<ResumableParts, Error> {
     Ok(ResumableParts::open(&options.out, settings, options.resume, options.force)?)

@@ -77,6 +77,9 @@ pub struct ScoreOptions {
 /// If a file cannot be read or written, a pair has no text, or the observer asks to stop; then the
 /// parts so far are kept.
 pub fn score(options: &ScoreOptions, observer: &mut dyn Observer) -> Result<(), Error> {
+    if parts::is_complete(&options.output, observer) {
+        return Ok(());
+    }
     let masters = Masters::open(&options.data, observer)?;
     let has_query = |query| masters.queries.row(query).is_some();
     let has_doc = |doc| masters.docs.row(doc).is_some();

@@ -45,6 +45,9 @@ pub use options::{MineOptions, NegativeFormat, NegativeSource, RankerKind};
 /// If a file cannot be read or written, the data does not hold together, or the observer asks to
 /// stop; then the parts so far are kept.
 pub fn mine(options: &MineOptions, observer: &mut dyn Observer) -> Result<MinedNegatives, Error> {
+    if parts::is_complete(&options.output, observer) {
+        return Ok(MinedNegatives::default());
+    }
     let data = Data::open(options, observer)?;
     let settings = settings(options)?;
     let teacher = options.teacher_scores.as_deref().map(TeacherScores::open).transpose()?;

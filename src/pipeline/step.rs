@@ -20,14 +20,14 @@ use crate::error::{Error, invalid};
 /// Between two looks at the process.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Endings of an output's name under which its command keeps it until it is whole.
-const UNFINISHED: [&str; 3] = [".partial", ".partial.json", ".parts"];
+/// The ending of the folder in which commands keep the finished parts of an output.
+const UNFINISHED: &str = ".parts";
 
 /// Gives what a run with other settings made, whole or not, other names: nothing is lost, and the
 /// command finds nothing to go on with.
 pub(super) fn move_aside(step: &Step) -> Result<(), Error> {
     for output in &step.outputs {
-        for ending in std::iter::once("").chain(UNFINISHED) {
+        for ending in ["", UNFINISHED] {
             rename_aside(&beside(output, ending))?;
         }
     }

@@ -203,10 +203,11 @@ fn shards_are_the_whole() {
     }
     let missing = ["index", "build", "--out", &path("i"), "--vectors", &parts];
     assert!(failure(&missing, 1).contains("--shard 1/3"), "a shard is missing");
-    // Other numbers of threads give the same bytes, even over a partial file of a killed process.
+    // Other numbers of threads give the same bytes, and a file of the user stays.
     let second = Path::new(&parts).join("vectors-00002-of-00003.parquet");
     let bytes = std::fs::read(&second).expect("a shard");
-    std::fs::rename(&second, second.with_extension("parquet.partial")).expect("renamed");
+    let partial = second.with_extension("parquet.partial");
+    std::fs::rename(&second, &partial).expect("renamed");
     encode(&["--output", &parts, "--shard", "2/3", "--threads", "1"]);
     assert_eq!(std::fs::read(&second).expect("a shard"), bytes);
     encode(&["--output", &parts, "--shard", "1/3"]);
@@ -218,10 +219,12 @@ fn shards_are_the_whole() {
     assert!(String::from_utf8_lossy(&said).contains("the shard is there already"));
     let other = [&again[..], &["--top-k", "2"]].concat();
     assert!(failure(&other, 1).contains("\"top_k\" was null, now 2"));
-    let lock = std::fs::File::create(second.with_extension("parquet.partial")).expect("created");
+    assert_eq!(std::fs::read(&partial).expect("a file"), bytes);
+    std::fs::remove_file(&partial).expect("removed");
     std::fs::remove_file(&second).expect("removed");
-    lock.lock().expect("locked");
-    assert!(failure(&again, 1).contains("is being written by another process"));
+    let lock = splade_io::OutputLock::beside(&second).expect("locked");
+    assert!(failure(&again, 1).contains("another process is writing to it (process "));
+    drop(lock);
     failure(&["encode", "--model", MODEL, texts, "--shard", "0/2", "--output", "x.ndjson"], 1);
     failure(&["encode", "--model", MODEL, texts, "--shard", "2/2"], 2);
 }

@@ -161,7 +161,7 @@ fn no_pair_is_scored_twice_after_kills() {
     assert!(straight.contains(&format!("{} pairs", scoring.pairs)), "{straight}");
 
     // Each kill happens after some more lines have been written.
-    let partial = scoring.path("broken.ndjson.partial");
+    let partial = scoring.path("broken.ndjson.parts/lines.ndjson");
     let written = || fs::read(&partial).unwrap_or_default();
     let mut before = Vec::new();
     let mut kills = 0;
@@ -212,7 +212,7 @@ fn a_run_that_replaces_scores_goes_on() {
     assert!(text.contains("warning: ") && text.contains("repeat"), "{text}");
 
     let before = scoring.scores("out.ndjson");
-    let partial = scoring.path("out.ndjson.partial");
+    let partial = scoring.path("out.ndjson.parts/lines.ndjson");
     let mut child = start(&refs(&arguments(&["--force", "-q", &master])));
     while fs::read(&partial).unwrap_or_default().len() < 2000 {
         assert!(child.try_wait().expect("waited").is_none(), "it is done too soon");

@@ -126,8 +126,7 @@ fn a_step_that_fails_ends_the_run_and_runs_again() {
     assert!(said.contains("step 1 of 2, encode: light-splade encode"), "{said}");
     assert!(!dir.path().join("work/vectors.ndjson").exists());
     // Unfinished outputs are kept only for the same settings.
-    let unfinished = ["work/vectors.ndjson.parts", "work/vectors.ndjson.partial.json"];
-    let unfinished = unfinished.map(|name| dir.path().join(name));
+    let unfinished = ["work/vectors.ndjson.parts"].map(|name| dir.path().join(name));
     unfinished.iter().for_each(|path| fs::create_dir(path).expect("made"));
     let said = failure(&["pipeline", &file, &model], 1);
     assert!(said.contains("step 1 of 2, encode: going on"), "{said}");

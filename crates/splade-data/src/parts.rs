@@ -88,6 +88,12 @@ impl ResumableParts {
         Ok(this)
     }
 
+    /// Returns whether the file is complete and no parts of it are left, so that a resumed run has
+    /// nothing to do.
+    pub fn is_complete(out: &Path) -> bool {
+        out.is_file() && !out.with_added_extension("parts").join(SETTINGS).is_file()
+    }
+
     /// Returns the number of complete parts.
     pub fn done(&self) -> usize {
         self.done
@@ -121,7 +127,7 @@ impl ResumableParts {
             // The compression is passed on because the temporary name has another suffix.
             None => {
                 let packed = self.out.extension().is_some_and(|end| end == "gz");
-                let file = NewFile::create(&self.part(self.done))?;
+                let file = NewFile::create_unlocked(&self.part(self.done))?;
                 (LineWriter::create_as(file.temporary_path(), packed)?, file)
             }
         };
@@ -271,7 +277,7 @@ mod tests {
             line(&mut parts, "{\"b\": 2}");
             parts.end_part().expect("written");
             parts.end_part().expect("without a line");
-            assert!(!out.exists());
+            assert!(!out.exists() && !ResumableParts::is_complete(&out));
             parts.finish().expect("finished");
             let bytes = std::fs::read(&out).expect("a file");
             let text = match name.ends_with(".gz") {
@@ -281,6 +287,7 @@ mod tests {
             };
             assert_eq!(text, "{\"a\": 1}\n{}\n{\"b\": 2}\n");
             assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+            assert!(ResumableParts::is_complete(&out));
             assert!(open(1, true, false).expect_err("there").contains("--force"));
             // A run that replaces the file can be resumed after it was stopped.
             let mut parts = open(2, false, true).expect("anew");

@@ -7,6 +7,9 @@ use splade_io::FileError;
 /// The remedy for [`IndexError::Broken`].
 const BROKEN: &str = "open the index again and repeat the changes since the last commit";
 
+/// The remedy for [`IndexError::Unfinished`].
+const UNFINISHED: &str = "wait for the program that builds it, or build it again";
+
 /// An error in reading, searching or writing an index. Messages name the file or folder and, where
 /// one exists, the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +28,12 @@ pub enum IndexError {
     /// The folder contains no index.
     #[error("{}: there is no index in this folder (no index.json)", path.display())]
     Missing {
+        /// The path of the folder.
+        path: PathBuf,
+    },
+    /// The index was begun, but its writer was stopped or killed before the first commit.
+    #[error("{}: the index is not finished\nhint: {UNFINISHED}", path.display())]
+    Unfinished {
         /// The path of the folder.
         path: PathBuf,
     },
@@ -94,6 +103,7 @@ impl IndexError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Broken { .. } => Some(BROKEN),
+            Self::Unfinished { .. } => Some(UNFINISHED),
             Self::File(error) => error.hint(),
             _ => None,
         }

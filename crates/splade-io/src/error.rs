@@ -55,6 +55,11 @@ pub enum FileError {
         /// The process id and the command of the other process, if they are known.
         holder: Option<String>,
     },
+    /// The name of a lock file belongs to a file with other content.
+    NotALock {
+        /// The path of the file.
+        path: PathBuf,
+    },
     /// A folder contains files, but not the marker file of its kind.
     NotOurs {
         /// The path of the folder.
@@ -92,6 +97,7 @@ impl FileError {
         match self {
             Self::Locked { .. } => Some("wait until it has ended, or stop it"),
             Self::NotOurs { .. } => Some("name another folder, or empty this one yourself"),
+            Self::NotALock { .. } => Some("give this file another name, or name another output"),
             _ => None,
         }
     }
@@ -110,6 +116,9 @@ impl fmt::Display for FileError {
             Self::Locked { path, holder } => {
                 write!(f, "{}: another process is writing to it", path.display())?;
                 holder.as_ref().map_or(Ok(()), |holder| write!(f, " ({holder})"))
+            }
+            Self::NotALock { path } => {
+                write!(f, "{} is not a lock file, but has the name of one", path.display())
             }
             Self::NotOurs { path, marker } => {
                 write!(f, "{}: the folder is not empty and has no {marker}", path.display())

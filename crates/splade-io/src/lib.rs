@@ -19,6 +19,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Both hold an [`OutputLock`] on the final path: a second process that wants to write the same
+//! output gets an error that names the first one.
+//!
 //! An [`OutputFolder`] supports resuming: it is written in place by one process at a time, which
 //! holds an [`OutputLock`], and only if it is empty or contains the marker file of its kind.
 //!
@@ -28,21 +31,25 @@ mod amount;
 
 mod error;
 
+mod checksums;
 mod disk;
 mod lines;
 mod lock;
 mod new_file;
 mod new_folder;
 mod output_folder;
+mod sealed;
 
 mod observe;
 
 pub use amount::{counted, size};
+pub use checksums::{CHECKSUMS, check_checksums, crc32_of, write_checksums};
 pub use disk::free_bytes;
 pub use error::FileError;
 pub use lines::{LineWriter, Lines, open_text};
 pub use lock::OutputLock;
 pub use new_file::{NewFile, temporary_of, write_file};
-pub use new_folder::{NewFolder, is_free};
+pub use new_folder::{NewFolder, clear_leftovers, is_free, remove_folder};
 pub use observe::{Event, Observer, Progress, StepProgress};
 pub use output_folder::OutputFolder;
+pub use sealed::{is_sealed, seal_json};

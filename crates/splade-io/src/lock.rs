@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::FileError;
+use crate::new_file::{folder_of, resolved};
 
 /// The beginning of a lock file's content, which the process id of the holder follows.
 const PREFIX: &str = "process ";
@@ -23,12 +24,25 @@ pub struct OutputLock {
 }
 
 impl OutputLock {
+    /// Takes the lock of an output that is replaced as a whole: the file `OUTPUT.lock` beside it.
+    /// Links are followed, so that all names of an output have the same lock.
+    ///
+    /// # Errors
+    /// Returns the errors of [`take`](Self::take).
+    pub fn beside(output: &Path) -> Result<Self, FileError> {
+        // With a slash at the end of `output`, the lock file would lie inside it.
+        let target = resolved(&output.components().collect::<PathBuf>());
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(".lock");
+        Self::take(&folder_of(&target).join(name), output)
+    }
+
     /// Takes the lock file at the path `lock`. Error messages name `output`, the path that it
     /// protects.
     ///
     /// # Errors
-    /// Returns [`FileError::Locked`] if another process holds the lock, or [`FileError::Io`] if the
-    /// lock file cannot be written.
+    /// Returns [`FileError::Locked`] if another process holds the lock, [`FileError::NotALock`] if
+    /// the file has other content than a lock file, or [`FileError::Io`] if it cannot be written.
     pub fn take(lock: &Path, output: &Path) -> Result<Self, FileError> {
         loop {
             let file =
@@ -46,6 +60,10 @@ impl OutputLock {
             // The previous holder may have removed the file after it was opened here. Then the lock
             // is on a file that no other process can find, and a new file is opened.
             if is_at(&file, lock) {
+                let start = start_of(&mut file).map_err(FileError::io("read", lock))?;
+                if !begins_as_lock(&start) {
+                    return Err(FileError::NotALock { path: lock.to_path_buf() });
+                }
                 let mut this = Self { file, path: lock.to_path_buf() };
                 this.say_who().map_err(FileError::io("write", lock))?;
                 return Ok(this);
@@ -74,9 +92,19 @@ impl Drop for OutputLock {
 /// Returns whether the content of a file is that of a lock file of this project. Earlier versions
 /// left lock files empty.
 pub(crate) fn is_lock(path: &Path) -> bool {
+    let start = File::open(path).and_then(|mut file| start_of(&mut file));
+    start.is_ok_and(|start| begins_as_lock(&start))
+}
+
+/// Reads the first bytes of a file.
+fn start_of(file: &mut File) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
-    read.is_ok() && (start.is_empty() || start.starts_with(PREFIX.as_bytes()))
+    file.take(64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+fn begins_as_lock(start: &[u8]) -> bool {
+    start.is_empty() || start.starts_with(PREFIX.as_bytes())
 }
 
 /// Returns the holder of a lock from the content of the file; `None` if the operating system
@@ -141,6 +169,21 @@ mod tests {
         drop(lock);
         assert!(!cfg!(unix) || !path.exists());
         drop(OutputLock::take(&path, folder.path()).expect("free again"));
+    }
+
+    #[test]
+    fn a_file_of_the_user_is_no_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (output, lock) = (folder.path().join("out"), folder.path().join("out.lock"));
+        fs::write(&lock, "the key to the door").expect("written");
+        let error = OutputLock::beside(&output).expect_err("not a lock").to_string();
+        assert!(error.contains("out.lock is not a lock file"), "{error}");
+        assert_eq!(fs::read(&lock).expect("read"), b"the key to the door");
+        fs::remove_file(&lock).expect("removed");
+        let held = OutputLock::beside(&output).expect("free");
+        assert!(OutputLock::beside(&folder.path().join("out/")).is_err());
+        drop(held);
+        assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), usize::from(!cfg!(unix)));
     }
 
     #[test]

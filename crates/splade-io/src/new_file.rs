@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 use crate::error::FileError;
+use crate::lock::OutputLock;
 
 /// The size of the write buffer in bytes.
 const BUFFER: usize = 1 << 16;
@@ -22,6 +23,8 @@ pub(crate) const SUFFIX: &str = ".tmp";
 /// temporary file is removed and the final path is unchanged. A symbolic link is followed, so that
 /// the target file is replaced and the link remains. Devices, pipes and sockets (`/dev/stdout`, a
 /// FIFO) are written directly, because replacing them would destroy them.
+///
+/// Only one process at a time writes a file: [`create`](Self::create) takes its [`OutputLock`].
 #[derive(Debug)]
 pub struct NewFile {
     writer: BufWriter<File>,
@@ -29,20 +32,35 @@ pub struct NewFile {
     path: PathBuf,
     /// The temporary file; `None` if the path is written directly.
     temporary: Option<TempPath>,
+    /// The lock of the output, if this value has taken it.
+    lock: Option<OutputLock>,
 }
 
 impl NewFile {
-    /// Creates a temporary file in the folder of `path`.
+    /// Creates a temporary file in the folder of `path`, and locks the path against other
+    /// processes until the value is committed or dropped.
+    ///
+    /// # Errors
+    /// Returns an error if the folder cannot be written or does not exist, or if another process is
+    /// writing the file.
+    pub fn create(path: &Path) -> Result<Self, FileError> {
+        let mut this = Self::create_unlocked(path)?;
+        this.lock = this.temporary.is_some().then(|| OutputLock::beside(path)).transpose()?;
+        Ok(this)
+    }
+
+    /// Creates a temporary file without a lock, for a file in a folder that this process has
+    /// locked.
     ///
     /// # Errors
     /// Returns an error if the folder cannot be written or does not exist.
-    pub fn create(path: &Path) -> Result<Self, FileError> {
+    pub fn create_unlocked(path: &Path) -> Result<Self, FileError> {
         let target = resolved(path);
         if is_special(&target) {
             let file = File::options().write(true).open(&target);
             let file = file.map_err(FileError::io("write", path))?;
             let writer = BufWriter::with_capacity(BUFFER, file);
-            return Ok(Self { writer, path: target, temporary: None });
+            return Ok(Self { writer, path: target, temporary: None, lock: None });
         }
         if target.is_dir() {
             return Err(FileError::form(path, "this is a folder; name a file"));
@@ -58,7 +76,7 @@ impl NewFile {
             .map_err(FileError::io("write", path))?;
         let (file, temporary) = temporary.into_parts();
         let writer = BufWriter::with_capacity(BUFFER, file);
-        Ok(Self { writer, path: target, temporary: Some(temporary) })
+        Ok(Self { writer, path: target, temporary: Some(temporary), lock: None })
     }
 
     /// Returns the current path of the bytes, for libraries that write files by name.
@@ -78,7 +96,8 @@ impl NewFile {
     /// Returns an error if the bytes cannot be written or the file cannot be renamed. The temporary
     /// file is then removed and the final path is unchanged.
     pub fn commit(self) -> Result<(), FileError> {
-        let Self { writer, path, temporary } = self;
+        // The lock is released at the end, when the file has its final name.
+        let Self { writer, path, temporary, lock: _lock } = self;
         let failed = FileError::io("write", &path);
         let file = match writer.into_inner() {
             Ok(file) => file,
@@ -106,12 +125,12 @@ impl Write for NewFile {
     }
 }
 
-/// Writes a whole file atomically with [`NewFile`].
+/// Writes a whole file atomically with [`NewFile`], without a lock.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written or renamed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut file = NewFile::create(path)?;
+    let mut file = NewFile::create_unlocked(path)?;
     file.write_all(bytes).map_err(FileError::io("write", path))?;
     file.commit()
 }
@@ -205,6 +224,18 @@ mod tests {
             (names(folder.path()), fs::read(&path).expect("read")),
             (vec!["out.txt".into()], b"new".to_vec())
         );
+    }
+
+    #[test]
+    fn one_at_a_time_writes_a_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out.txt");
+        let first = NewFile::create(&path).expect("created");
+        let error = NewFile::create(&path).expect_err("locked").to_string();
+        assert!(error.contains("another process is writing to it (process "), "{error}");
+        first.commit().expect("renamed");
+        drop(NewFile::create(&path).expect("free again"));
+        assert!(!cfg!(unix) || names(folder.path()) == ["out.txt"]);
     }
 
     #[test]

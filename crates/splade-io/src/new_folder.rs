@@ -7,24 +7,47 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::error::FileError;
-use crate::new_file::{RANDOM, SUFFIX, folder_of, resolved, sync_folder_of};
+use crate::lock::OutputLock;
+use crate::new_file::{RANDOM, SUFFIX, folder_of, resolved, sync_folder_of, temporary_of};
+
+/// The suffix of the name of the temporary folder that takes an earlier folder.
+const OLD: &str = ".old";
+/// The name of the earlier folder in it.
+const EARLIER: &str = "earlier";
 
 /// A folder that is written under a temporary name beside its final path.
 ///
 /// [`commit`](Self::commit) renames the temporary folder to a path that does not exist or is an
 /// empty folder. If the value is dropped before that, the temporary folder is removed.
+///
+/// Only one process at a time writes a folder: [`create`](Self::create) takes its [`OutputLock`].
 #[derive(Debug)]
 pub struct NewFolder {
     temporary: TempDir,
     target: PathBuf,
+    /// The lock of the output, if this value has taken it.
+    lock: Option<OutputLock>,
 }
 
 impl NewFolder {
-    /// Creates a temporary folder beside `target`, and the missing folders above it.
+    /// Creates a temporary folder beside `target`, and the missing folders above it, and locks the
+    /// target against other processes until the value is committed or dropped.
+    ///
+    /// # Errors
+    /// Returns an error if the folder above cannot be created or written, or if another process is
+    /// writing the folder.
+    pub fn create(target: &Path) -> Result<Self, FileError> {
+        let mut this = Self::create_unlocked(target)?;
+        this.lock = Some(OutputLock::beside(target)?);
+        Ok(this)
+    }
+
+    /// Creates a temporary folder without a lock, for a folder inside one that this process has
+    /// locked.
     ///
     /// # Errors
     /// Returns an error if the folder above cannot be created or written.
-    pub fn create(target: &Path) -> Result<Self, FileError> {
+    pub fn create_unlocked(target: &Path) -> Result<Self, FileError> {
         // With a slash at the end of `target`, the temporary folder would lie inside it.
         let target: PathBuf = target.components().collect();
         let target = resolved(&target);
@@ -40,7 +63,7 @@ impl NewFolder {
             .tempdir_in(above)
             .map_err(failed)?;
         allow_as_new_folders_are(temporary.path()).map_err(failed)?;
-        Ok(Self { temporary, target })
+        Ok(Self { temporary, target, lock: None })
     }
 
     /// Returns the path of the temporary folder, into which the caller writes.
@@ -54,7 +77,8 @@ impl NewFolder {
     /// Returns an error if the target exists by now and is not an empty folder, or if the folder
     /// cannot be synced or renamed. The temporary folder is then removed.
     pub fn commit(self) -> Result<(), FileError> {
-        let Self { temporary, target } = self;
+        // The lock is released at the end, when the folder has its final name.
+        let Self { temporary, target, lock: _lock } = self;
         sync_tree(temporary.path()).map_err(FileError::io("write", &target))?;
         if target.is_dir() {
             // The removal fails if the folder contains a file by now.
@@ -74,20 +98,11 @@ impl NewFolder {
         if is_free(&self.target) {
             return self.commit();
         }
-        let Self { temporary, target } = self;
+        let Self { temporary, target, lock: _lock } = self;
         sync_tree(temporary.path()).map_err(FileError::io("write", &target))?;
         let failed = |error| FileError::io("replace", &target)(error);
-        // The earlier folder is moved into a new temporary folder, where it cannot overwrite
-        // anything.
-        let mut prefix = target.file_name().unwrap_or_default().to_owned();
-        prefix.push(".");
-        let beside = tempfile::Builder::new()
-            .prefix(&prefix)
-            .rand_bytes(RANDOM)
-            .suffix(".old")
-            .tempdir_in(folder_of(&target))
-            .map_err(failed)?;
-        let earlier = beside.path().join("earlier");
+        let beside = old_folder(&target).map_err(failed)?;
+        let earlier = beside.path().join(EARLIER);
         if !target.join(marker).is_file() {
             return Err(FileError::NotOurs { path: target, marker: marker.to_owned() });
         }
@@ -102,6 +117,63 @@ impl NewFolder {
         }
         beside.close().map_err(FileError::io("remove the earlier folder of", &target))
     }
+}
+
+/// Removes a folder with all its contents. It loses its name at once, so that a killed process never
+/// leaves half of it under this name.
+///
+/// # Errors
+/// Returns an error if the folder cannot be renamed or its files cannot be removed.
+pub fn remove_folder(folder: &Path) -> Result<(), FileError> {
+    let failed = |error| FileError::io("remove", folder)(error);
+    let beside = old_folder(folder).map_err(failed)?;
+    fs::rename(folder, beside.path().join(EARLIER)).map_err(failed)?;
+    beside.close().map_err(failed)
+}
+
+/// Clears what killed processes have left of folders inside `above` for whose names `is_ours`
+/// returns true: temporary folders are removed, and a folder that was moved away to be replaced gets
+/// its name back. The caller holds the lock of `above`.
+///
+/// # Errors
+/// Returns an error if the folder cannot be listed, or a folder cannot be renamed or removed.
+pub fn clear_leftovers(above: &Path, is_ours: impl Fn(&str) -> bool) -> Result<(), FileError> {
+    let failed = |error| FileError::io("clear", above)(error);
+    let mut new = Vec::new();
+    for entry in fs::read_dir(above).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !path.is_dir() || path.is_symlink() {
+            continue;
+        }
+        if temporary_of(&name).is_some_and(&is_ours) {
+            new.push(path);
+        } else if let Some(target) = old_of(&name).filter(|name| is_ours(name)) {
+            let (earlier, target) = (path.join(EARLIER), above.join(target));
+            if earlier.is_dir() && !target.exists() {
+                fs::rename(&earlier, &target).map_err(failed)?;
+            }
+            fs::remove_dir_all(&path).map_err(failed)?;
+        }
+    }
+    new.iter().try_for_each(|path| fs::remove_dir_all(path).map_err(failed))
+}
+
+/// Creates a new temporary folder beside `target`, into which an earlier folder can be moved without
+/// overwriting anything.
+fn old_folder(target: &Path) -> io::Result<TempDir> {
+    let mut prefix = target.file_name().unwrap_or_default().to_owned();
+    prefix.push(".");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).rand_bytes(RANDOM).suffix(OLD);
+    builder.tempdir_in(folder_of(target))
+}
+
+/// Returns the name of the folder that was moved into a folder of [`old_folder`] with this name.
+fn old_of(name: &str) -> Option<&str> {
+    let (target, random) = name.strip_suffix(OLD)?.rsplit_once('.')?;
+    let is_ours = random.len() == RANDOM && random.bytes().all(|b| b.is_ascii_alphanumeric());
+    (is_ours && !target.is_empty()).then_some(target)
 }
 
 /// Renames a temporary folder to a path that does not exist.
@@ -208,6 +280,45 @@ mod tests {
         assert!(error.contains("has no kind.json"), "{error}");
         assert!(target.join("theirs").is_file() && old.join("thesis.txt").is_file());
         assert_eq!(fs::read_dir(above.path()).expect("listed").count(), 2);
+    }
+
+    #[test]
+    fn what_killed_processes_left_is_cleared() {
+        let above = tempfile::tempdir().expect("a folder");
+        let names = || {
+            let entries = fs::read_dir(above.path()).expect("listed");
+            let name = |e: fs::DirEntry| e.file_name().to_string_lossy().into_owned();
+            let mut names: Vec<String> = entries.map(|e| name(e.expect("an entry"))).collect();
+            names.sort();
+            names
+        };
+        for name in [
+            "part-1",
+            "part-1.aaaaaaaaaaaa.old/earlier",
+            "part-2.bbbbbbbbbbbb.tmp",
+            "part-3.cccccccccccc.old/earlier",
+            "part-4.old/earlier",
+            "part-5.tmp",
+            "theirs.dddddddddddd.tmp",
+        ] {
+            fs::create_dir_all(above.path().join(name)).expect("created");
+        }
+        clear_leftovers(above.path(), |name| name.starts_with("part-")).expect("cleared");
+        let want = ["part-1", "part-3", "part-4.old", "part-5.tmp", "theirs.dddddddddddd.tmp"];
+        assert_eq!(names(), want);
+        remove_folder(&above.path().join("part-4.old")).expect("removed");
+        assert_eq!(names(), ["part-1", "part-3", "part-5.tmp", "theirs.dddddddddddd.tmp"]);
+    }
+
+    #[test]
+    fn one_at_a_time_writes_a_folder() {
+        let above = tempfile::tempdir().expect("a folder");
+        let target = above.path().join("data");
+        let first = NewFolder::create(&target).expect("created");
+        let error = NewFolder::create(&above.path().join("data/")).expect_err("locked");
+        assert!(error.to_string().contains("another process is writing to it (process "));
+        first.commit().expect("renamed");
+        assert!(!cfg!(unix) || fs::read_dir(above.path()).expect("listed").count() == 1);
     }
 
     #[cfg(unix)]

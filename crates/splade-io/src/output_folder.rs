@@ -55,15 +55,12 @@ impl OutputFolder {
         self.path.join(&self.marker).is_file()
     }
 
-    /// Removes the temporary files that a killed process has left in a folder with a marker. Only
-    /// temporary files of the marker and of names for which `is_ours` returns true are removed.
+    /// Removes the temporary files that a killed process has left. Only temporary files of the
+    /// marker and of names for which `is_ours` returns true are removed.
     ///
     /// # Errors
     /// Returns an error if the folder cannot be listed or a file cannot be removed.
     pub fn remove_temporaries(&self, is_ours: impl Fn(&str) -> bool) -> Result<(), FileError> {
-        if !self.is_marked() {
-            return Ok(());
-        }
         for name in names(&self.path)? {
             if temporary_of(&name).is_some_and(|of| of == self.marker || is_ours(of)) {
                 let path = self.path.join(&name);

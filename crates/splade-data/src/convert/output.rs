@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(names(), [""; 0]);
         let output = Output::create(&out, false).expect("created");
         std::fs::write(output.path("a"), "1").expect("written");
-        assert!(names().len() == 1 && names()[0].starts_with("data."), "{:?}", names());
+        assert!(names().iter().all(|name| name.starts_with("data.")), "{:?}", names());
         output.finish(&serde_json::json!({"seed": 1})).expect("finished");
         assert_eq!(names(), ["data"]);
         assert!(Output::create(&out, false).expect_err("there").to_string().contains("--force"));

@@ -543,7 +543,8 @@ fn limits() {
 /// Checks that too many shards are refused before another one is inverted.
 #[test]
 fn ciff_has_room_for_five_hundred_parts() {
-    let shard = |rows| Shard { file: "part".to_owned(), rows, last_id: "d".to_owned() };
+    let shard =
+        |rows| Shard { file: "part".to_owned(), rows, last_id: "d".to_owned(), crc32: None };
     let target = Target::Ciff(Ciff::new(tokens(), 100.0, 10.0));
     let mut shards = vec![shard(7); 499];
     target.check_room(Path::new("out"), &shards).expect("room");

@@ -4,14 +4,14 @@
 //! always has the state that the last complete head describes. After the commit, the files that
 //! only the previous head lists are removed.
 //!
-//! The last line but one is `"checksum": "crc32:…"`, the CRC-32 of the text before the comma that
-//! precedes the line. Heads that earlier versions of the program wrote have no checksum.
+//! The file has a checksum of its own ([`seal_json`]). Heads that earlier versions of the program
+//! wrote have none.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use splade_io::write_file;
+use splade_io::{is_sealed, seal_json, write_file};
 
 use super::bits::Bits;
 use super::weights::WeightFormat;
@@ -23,8 +23,6 @@ pub(super) const HEAD: &str = "index.json";
 const FORMAT: &str = "light-splade index";
 /// The version of the format that this module writes and reads.
 const VERSION: u32 = 1;
-/// The text before the checksum.
-const CHECKSUM: &str = ",\n  \"checksum\": \"crc32:";
 
 /// The content of `index.json` without the checksum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,6 +91,21 @@ impl Head {
         Self::parse(&text, &path)
     }
 
+    /// Reads the head of an index for readers, and refuses an index that was never committed.
+    pub(super) fn read_committed(dir: &Path) -> Result<Self, IndexError> {
+        let head = Self::read(dir)?;
+        match head.is_committed() {
+            true => Ok(head),
+            false => Err(IndexError::Unfinished { path: dir.to_path_buf() }),
+        }
+    }
+
+    /// Returns whether the index has had a commit. Without one, the head only marks the folder as
+    /// that of an index that is being built.
+    pub(super) fn is_committed(&self) -> bool {
+        self.generation > 0
+    }
+
     /// Parses and checks the text of a head. `path` appears in messages only.
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self, IndexError> {
         let damaged = |message: String| IndexError::damaged(path, message);
@@ -104,7 +117,7 @@ impl Head {
                 head.format, head.version
             )));
         }
-        if !is_whole(text) {
+        if !is_sealed(text) {
             return Err(damaged(
                 "its checksum differs: the file was changed or damaged".to_owned(),
             ));
@@ -121,9 +134,7 @@ impl Head {
         let path = dir.join(HEAD);
         let text =
             serde_json::to_string_pretty(self).expect("a head has string keys only: this is a bug");
-        let text = text.strip_suffix("\n}").expect("an object ends with a brace: this is a bug");
-        let text = format!("{text}{CHECKSUM}{}", ending(text));
-        Ok(write_file(&path, text.as_bytes())?)
+        Ok(write_file(&path, seal_json(&text).as_bytes())?)
     }
 
     /// Returns the names of all files that the head lists.
@@ -132,21 +143,6 @@ impl Head {
             let deleted = segment.deleted.as_ref().map(|deleted| deleted.file.as_str());
             std::iter::once(segment.file.as_str()).chain(deleted)
         })
-    }
-}
-
-/// Returns the text that follows [`CHECKSUM`]: the checksum of `text` and the closing brace.
-fn ending(text: &str) -> String {
-    format!("{:08x}\"\n}}\n", crc32fast::hash(text.as_bytes()))
-}
-
-/// Returns whether the text of a head matches its checksum, or has none because an earlier version
-/// wrote it.
-fn is_whole(text: &str) -> bool {
-    match text.rsplit_once(CHECKSUM) {
-        Some((before, after)) => after == ending(before),
-        // The remains of a damaged checksum line show that an earlier version did not write it.
-        None => !text.contains("checksum") && !text.contains("crc32:"),
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) struct SegmentWriter {
 impl SegmentWriter {
     /// Creates the temporary file and writes the header. `path` is the final name.
     pub(super) fn create(path: &Path, format: WeightFormat) -> Result<Self, IndexError> {
-        let mut file = NewFile::create(path)?;
+        let mut file = NewFile::create_unlocked(path)?;
         let mut header = MAGIC.to_vec();
         header.extend(VERSION.to_le_bytes());
         header.extend((format.bytes() as u32).to_le_bytes());
@@ -227,12 +227,18 @@ impl Segment {
 
     /// Compares the checksum of every range.
     pub(super) fn check_sums(&self) -> Result<(), IndexError> {
-        for (at, Entry { start, bytes, crc, .. }) in self.ranges.iter().enumerate() {
-            if crc32fast::hash(&self.bytes[*start..start + bytes]) != *crc {
+        (0..self.ranges.len()).try_for_each(|at| self.check_sum(at))
+    }
+
+    /// Compares the checksum of the range at a place.
+    pub(super) fn check_sum(&self, at: usize) -> Result<(), IndexError> {
+        let Entry { start, bytes, crc, .. } = self.ranges[at];
+        match crc32fast::hash(&self.bytes[start..start + bytes]) == crc {
+            true => Ok(()),
+            false => {
                 let message = format!("the checksum of range {at} differs");
-                return Err(IndexError::damaged(&self.path, message));
+                Err(IndexError::damaged(&self.path, message))
             }
         }
-        Ok(())
     }
 }

@@ -134,7 +134,8 @@ struct OldDocument {
 }
 
 impl IndexWriter {
-    /// Creates an index without documents in a new or empty folder. Readers can open it at once.
+    /// Begins an index in a new or empty folder, or in one where an earlier writer began an index
+    /// and was killed before its first commit. Readers can open it after the first commit.
     ///
     /// # Errors
     /// Returns an error if the folder contains an index or other files, if it is locked by another
@@ -145,7 +146,7 @@ impl IndexWriter {
         how: WriterOptions,
     ) -> Result<Self, IndexError> {
         let folder = OutputFolder::open(dir, HEAD)?;
-        if folder.is_marked() {
+        if folder.is_marked() && Head::read(dir)?.is_committed() {
             return Err(IndexError::Exists { path: dir.to_path_buf() });
         }
         let head = Head::new(options.weights, options.settings);
@@ -155,8 +156,8 @@ impl IndexWriter {
             _ = folder.discard();
             return Err(error);
         }
-        // A process that was killed before it wrote the head may have left temporary files.
-        folder.remove_temporaries(|_| false)?;
+        // A process that was killed before its first commit may have left temporary files.
+        folder.remove_temporaries(is_file_of_index)?;
         let mut this = Self::new(folder, head, Vec::new(), how);
         this.is_new = true;
         Ok(this)
@@ -165,14 +166,14 @@ impl IndexWriter {
     /// Opens an existing index for changes.
     ///
     /// # Errors
-    /// Returns an error if the folder contains no index, or if the index is damaged or locked by
-    /// another writer.
+    /// Returns an error if the folder contains no index or one that was never committed, or if the
+    /// index is damaged or locked by another writer.
     pub fn open(dir: &Path, how: WriterOptions) -> Result<Self, IndexError> {
         // The head is read before the lock is taken, so that a folder without an index stays
         // unchanged. It is read again afterwards, because another writer may have committed.
-        Head::read(dir)?;
+        Head::read_committed(dir)?;
         let folder = OutputFolder::open(dir, HEAD)?;
-        let head = Head::read(dir)?;
+        let head = Head::read_committed(dir)?;
         folder.remove_temporaries(is_file_of_index)?;
         let open = |entry: &SegmentEntry| {
             let deleted = entry.read_deleted(dir)?;

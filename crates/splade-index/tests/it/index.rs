@@ -26,6 +26,13 @@ fn vector(pairs: &BTreeMap<u32, f32>) -> SparseVector {
     SparseVector::from_pairs(pairs).expect("a vector")
 }
 
+/// Returns the files of a folder with their bytes.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry"));
+    let name = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    entries.map(|e| (name(&e), std::fs::read(e.path()).expect("read"))).collect()
+}
+
 /// Returns the `k` best documents by scoring every one. `documents` are in the order of addition.
 fn best<'a>(
     documents: impl Iterator<Item = (&'a str, SparseVector)>,
@@ -351,11 +358,6 @@ fn many_ranges_are_one_index() {
 fn a_crash_leaves_the_last_commit() {
     let (documents, query) = (corpus(120, 11), &corpus(1, 12)[0].1);
     let dir = tempfile::tempdir().expect("a folder");
-    let files = |dir: &Path| -> BTreeMap<String, Vec<u8>> {
-        let entries = std::fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry"));
-        let name = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-        entries.map(|e| (name(&e), std::fs::read(e.path()).expect("read"))).collect()
-    };
     let mut writer = create(dir.path(), WeightFormat::F32);
     documents[..60].iter().for_each(|(id, vector)| writer.put(id, vector).expect("put"));
     writer.commit().expect("committed");
@@ -408,13 +410,40 @@ fn a_crash_leaves_the_last_commit() {
 }
 
 #[test]
+fn a_build_that_was_killed_can_be_begun_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let killed = dir.path().join("killed");
+    std::fs::create_dir(&killed).expect("made");
+    let mut writer = create(&dir.path().join("built"), WeightFormat::U8);
+    writer.put("a", &vector(&BTreeMap::from([(1, 1.0)]))).expect("put");
+    for (name, bytes) in files(&dir.path().join("built")) {
+        std::fs::write(killed.join(name), bytes).expect("copied");
+    }
+    drop(writer);
+    assert!(!dir.path().join("built").exists());
+    assert!(files(&killed).keys().any(|name| name.ends_with(".tmp")));
+    std::fs::write(killed.join("thesis.txt"), "mine").expect("written");
+    assert!(Index::open(&killed).is_err());
+    let mut writer = create(&killed, WeightFormat::U8);
+    writer.put("b", &vector(&BTreeMap::from([(1, 1.0)]))).expect("put");
+    writer.commit().expect("committed");
+    drop(writer);
+    let names: Vec<String> = files(&killed).into_keys().collect();
+    assert_eq!(names, ["index.json", "segment-000001.spl", "thesis.txt"]);
+    assert_eq!(Index::open(&killed).expect("whole").info().documents, 1);
+}
+
+#[test]
 fn errors_say_what_to_do() {
     let dir = tempfile::tempdir().expect("a folder");
     let message = |error: splade_index::IndexError| error.to_string();
     let open = |dir: &Path| Index::open(dir).map(|_| ()).map_err(message);
     assert!(open(dir.path()).is_err_and(|error| error.contains("there is no index")));
     let writer = create(dir.path(), WeightFormat::U8);
-    assert_eq!(Index::open(dir.path()).expect("empty").info().documents, 0);
+    // Readers never take an index that is being built for a whole one.
+    assert!(open(dir.path()).is_err_and(|error| error.contains("the index is not finished")));
+    let unfinished = IndexWriter::open(dir.path(), how()).map(|_| ()).map_err(message);
+    assert!(unfinished.is_err_and(|error| error.contains("hint: wait for the program")));
     let mut writer = writer;
     let again = IndexWriter::open(dir.path(), how()).map(|_| ()).map_err(message);
     assert!(again.is_err_and(|error| error.contains("another process is writing")));

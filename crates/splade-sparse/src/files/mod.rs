@@ -25,7 +25,6 @@ mod reader;
 mod shard_spec;
 #[cfg(feature = "files")]
 mod shards;
-mod text;
 #[cfg(feature = "files")]
 mod texts;
 
@@ -42,9 +41,6 @@ pub use shard_spec::ShardSpec;
 #[cfg(feature = "files")]
 pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, difference};
 pub use splade_io::{FileError, Lines, open_text};
-// The program and splade-train still call these functions. New code uses `NewFile` of splade-io.
-#[doc(hidden)]
-pub use text::{aside, sync_and_rename};
 #[cfg(feature = "files")]
 pub use texts::{ParquetTexts, TextRow};
 

@@ -6,7 +6,7 @@ use super::VectorRow;
 use super::ndjson::parse_row;
 use super::parquet::ParquetReader;
 use super::shard_spec::check_shards;
-use super::shards::{MANIFEST, Manifest};
+use super::shards::{MANIFEST, Manifest, Shard};
 use crate::TermId;
 use splade_io::{FileError, Lines};
 
@@ -15,7 +15,8 @@ type TermOf<'a> = dyn Fn(&str) -> Option<TermId> + 'a;
 
 /// An iterator over the rows of vectors in one or more files, in the order of the files.
 pub struct VectorReader<'a> {
-    files: std::vec::IntoIter<PathBuf>,
+    /// The files that follow, each with its entry in a manifest if there is one.
+    files: std::vec::IntoIter<(PathBuf, Option<Shard>)>,
     /// The file that is being read, if any.
     open: Option<Open>,
     /// The remaining rows of the current row group.
@@ -36,7 +37,8 @@ impl std::fmt::Debug for VectorReader<'_> {
 }
 
 impl<'a> VectorReader<'a> {
-    /// Makes a reader of files and folders of vectors, which are read one after another. `term`
+    /// Makes a reader of files and folders of vectors, which are read one after another. A file of a
+    /// folder with a manifest is compared with its checksum before its first row is returned. `term`
     /// maps a key of an NDJSON row to its term, for example [`VectorReader::id`] or a lookup in the
     /// vocabulary of a model.
     ///
@@ -46,7 +48,7 @@ impl<'a> VectorReader<'a> {
     pub fn open(paths: &[PathBuf], term: &'a TermOf<'a>) -> Result<Self, FileError> {
         let mut files = Vec::new();
         for path in paths {
-            files.extend(vector_files(path)?);
+            files.extend(files_and_shards(path)?);
         }
         let group = Vec::new().into_iter();
         Ok(Self { files: files.into_iter(), open: None, group, term })
@@ -78,7 +80,9 @@ impl<'a> VectorReader<'a> {
                 },
                 None => match self.files.next() {
                     None => return Ok(None),
-                    Some(path) => {
+                    Some((path, shard)) => {
+                        let dir = path.parent().unwrap_or(Path::new(""));
+                        shard.map_or(Ok(()), |shard| shard.check(dir))?;
                         self.open = Some(match is_parquet(&path) {
                             true => Open::Parquet(ParquetReader::open(&path)?),
                             false => Open::Ndjson(Lines::open(&path)?),
@@ -109,6 +113,11 @@ fn is_parquet(path: &Path) -> bool {
 /// Returns an error if the path does not exist, if a file has an unknown form, or if a folder
 /// contains no vectors or an incomplete set of them.
 pub fn vector_files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
+    Ok(files_and_shards(path)?.into_iter().map(|(path, _)| path).collect())
+}
+
+/// Returns the files of [`vector_files`], each with its entry in the manifest if there is one.
+fn files_and_shards(path: &Path) -> Result<Vec<(PathBuf, Option<Shard>)>, FileError> {
     let known = |path: &Path| {
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
         let name = name.unwrap_or_default();
@@ -118,7 +127,7 @@ pub fn vector_files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     if !path.is_dir() {
         std::fs::metadata(path).map_err(FileError::io("open", path))?;
         return match known(path) {
-            true => Ok(vec![path.to_path_buf()]),
+            true => Ok(vec![(path.to_path_buf(), None)]),
             false => Err(FileError::form(
                 path,
                 "vectors are read from .parquet, .ndjson and .jsonl (also .gz, .zst), and folders",
@@ -133,7 +142,8 @@ pub fn vector_files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
                 "the vectors are not complete; run the command that writes them with --resume",
             ));
         }
-        return Ok(manifest.shards.iter().map(|shard| path.join(&shard.file)).collect());
+        let shards = manifest.shards.into_iter();
+        return Ok(shards.map(|shard| (path.join(&shard.file), Some(shard))).collect());
     }
     let entries = std::fs::read_dir(path).map_err(FileError::io("list", path))?;
     let mut files = Vec::new();
@@ -147,6 +157,6 @@ pub fn vector_files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     check_shards(path, &files)?;
     match files.is_empty() {
         true => Err(FileError::form(path, "there is no .parquet, .ndjson or .jsonl file")),
-        false => Ok(files),
+        false => Ok(files.into_iter().map(|file| (file, None)).collect()),
     }
 }

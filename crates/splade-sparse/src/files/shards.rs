@@ -2,7 +2,8 @@
 //!
 //! A shard is written under a temporary name, synced and renamed. Only then is it listed in
 //! `manifest.json`, which is replaced by a rename too. The manifest therefore never lists rows that
-//! are not on disk. A resumed command skips as many texts as the manifest has rows, so that no row
+//! are not on disk. It has a checksum of its own and those of the
+//! shards, which are compared when the shards are read. A resumed command skips as many texts as the manifest has rows, so that no row
 //! is lost or written twice.
 
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use super::RowWriter;
 use crate::SparseVector;
-use splade_io::{FileError, NewFile, OutputFolder, write_file};
+use splade_io::{FileError, NewFile, OutputFolder, crc32_of, is_sealed, seal_json, write_file};
 
 /// The file name of the manifest.
 pub const MANIFEST: &str = "manifest.json";
@@ -86,6 +87,29 @@ pub struct Shard {
     pub rows: u64,
     /// The id of the last row. A resumed command compares it with the input to detect changes.
     pub last_id: String,
+    /// The CRC-32 of the file in hexadecimal digits. Manifests of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<String>,
+}
+
+impl Shard {
+    /// Compares the shard in the folder `dir` with its checksum, if it has one.
+    ///
+    /// # Errors
+    /// Returns an error if the file differs or cannot be read.
+    pub fn check(&self, dir: &Path) -> Result<(), FileError> {
+        let Some(wanted) = &self.crc32 else { return Ok(()) };
+        let path = dir.join(&self.file);
+        match format!("{:08x}", crc32_of(&path)?) == *wanted {
+            true => Ok(()),
+            false => Err(FileError::form(
+                &path,
+                format!(
+                    "its checksum differs from that in {MANIFEST}: the file was changed or damaged"
+                ),
+            )),
+        }
+    }
 }
 
 impl Manifest {
@@ -111,6 +135,11 @@ impl Manifest {
                  version {VERSION} here"
             )));
         }
+        if !is_sealed(&text) {
+            return Err(damaged(
+                "its checksum differs: the file was changed or damaged".to_owned(),
+            ));
+        }
         // A name with a separator could lead out of the folder, so it is refused.
         if let Some(shard) = manifest.shards.iter().find(|shard| shard.file.contains(['/', '\\'])) {
             return Err(damaged(format!("{:?} is not a plain file name", shard.file)));
@@ -126,7 +155,7 @@ impl Manifest {
         let path = dir.join(MANIFEST);
         let text = serde_json::to_string_pretty(self)
             .expect("a manifest has string keys only: this is a bug");
-        write_file(&path, (text + "\n").as_bytes())
+        write_file(&path, seal_json(&text).as_bytes())
     }
 }
 
@@ -233,10 +262,11 @@ impl<'a> ShardedWriter<'a> {
     pub fn end_shard(&mut self) -> Result<(), FileError> {
         let Some(shard) = self.open.take() else { return Ok(()) };
         shard.writer.finish()?;
+        let crc32 = Some(format!("{:08x}", crc32_of(shard.file.temporary_path())?));
         shard.file.commit()?;
         let (file, _) = self.shard_path();
         self.manifest.rows += shard.rows;
-        self.manifest.shards.push(Shard { file, rows: shard.rows, last_id: shard.last_id });
+        self.manifest.shards.push(Shard { file, rows: shard.rows, last_id: shard.last_id, crc32 });
         self.manifest.write(self.folder.path())
     }
 
@@ -255,7 +285,7 @@ impl RowWriter for ShardedWriter<'_> {
     fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
         if self.open.is_none() {
             let (_, path) = self.shard_path();
-            let file = NewFile::create(&path)?;
+            let file = NewFile::create_unlocked(&path)?;
             let writer = (self.create)(file.temporary_path(), self.manifest.rows)?;
             self.open = Some(OpenShard { writer, file, rows: 0, last_id: String::new() });
         }

@@ -265,6 +265,37 @@ fn a_folder_keeps_its_settings_and_refuses_a_damaged_manifest() {
     }
 }
 
+#[test]
+fn damaged_shards_are_found() {
+    for extension in ["ndjson", "parquet"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let format = RowFormat::ids(4);
+        let mut writer = open(dir.path(), extension, &format, json!(1), false).expect("begun");
+        for id in ["a", "b", "c", "d", "e", "f"] {
+            writer.write(id, &row(id, &[(1, 1.0)]).vector).expect("written");
+        }
+        Box::new(writer).finish().expect("finished");
+        let read = || {
+            let mut rows = VectorReader::open(&[dir.path().to_path_buf()], &VectorReader::id)?;
+            rows.try_fold(0, |count, row| row.map(|_| count + 1))
+        };
+        assert_eq!(read().expect("whole"), 6);
+        for name in ["manifest.json".to_owned(), format!("vectors-00001.{extension}")] {
+            let path = dir.path().join(&name);
+            let bytes = std::fs::read(&path).expect("read");
+            for at in 0..bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << (at % 8);
+                std::fs::write(&path, &damaged).expect("written");
+                assert!(read().is_err(), "byte {at} of {name}");
+                std::fs::write(&path, &bytes[..at]).expect("written");
+                assert!(read().is_err(), "{at} bytes of {name}");
+            }
+            std::fs::write(&path, &bytes).expect("written");
+        }
+    }
+}
+
 fn open<'a>(
     dir: &Path,
     extension: &'static str,

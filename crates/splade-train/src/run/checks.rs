@@ -3,10 +3,13 @@
 
 use std::path::Path;
 
+use splade_io::{FileError, is_free};
+
 use crate::config::{IntervalStrategy, TrainingConfig};
 use crate::error::TrainError;
 
-use super::checkpoint::folder::checkpoints;
+use super::checkpoint::folder::{WEIGHTS, checkpoints};
+use super::folders::RunFolders;
 use super::plan::Plan;
 
 /// Checks that the folders of a run can be written, and that a new run does not overwrite another
@@ -41,11 +44,28 @@ pub(crate) fn check_outputs(training: &TrainingConfig, resumes: bool) -> Result<
             model.display()
         )));
     }
+    if resumes && !is_free(&model) && !model.join(WEIGHTS).is_file() {
+        let (path, marker) = (model, WEIGHTS.to_owned());
+        return Err(FileError::NotOurs { path, marker }.into());
+    }
     for folder in [output.as_path(), results] {
         create(folder)?;
         tempfile::tempfile_in(folder).map_err(TrainError::io(folder))?;
     }
     Ok(())
+}
+
+/// Checks the folders of a run as [`check_outputs`] does, and locks them.
+///
+/// # Errors
+/// Returns the errors of [`check_outputs`], or an error if another process writes to a folder.
+pub(crate) fn lock_outputs(training: &TrainingConfig) -> Result<RunFolders, TrainError> {
+    let check = || check_outputs(training, training.resume_from_checkpoint.is_some());
+    check()?;
+    let folders = RunFolders::lock(&training.output_dir, final_folder(training))?;
+    // Another process may have written the folders before they were locked.
+    check()?;
+    Ok(folders)
 }
 
 /// Checks that the checkpoints of the steps after `done` fit on the disk. `bytes` is the size of a

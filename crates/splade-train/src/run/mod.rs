@@ -8,6 +8,7 @@ pub(crate) mod window;
 
 pub(crate) mod checkpoint;
 pub(crate) mod checks;
+pub(crate) mod folders;
 pub(crate) mod results;
 pub(crate) mod task;
 
@@ -83,11 +84,12 @@ impl<T: Task> Run<T> {
         resume: Option<&Path>,
     ) -> Result<Self, TrainError> {
         let (mut window, mut measured) = (Window::default(), 0);
-        if let Some(folder) = resume {
-            let saved = task.read_records(folder, &mut state)?;
-            task.load_model(folder)?;
+        if let Some(checkpoint) = resume {
+            folder::check(checkpoint)?;
+            let saved = task.read_records(checkpoint, &mut state)?;
+            task.load_model(checkpoint)?;
             let Optimized { names, mut engines, optimizer } = task.optimized();
-            let file = folder.join(OPTIMIZER);
+            let file = checkpoint.join(OPTIMIZER);
             let kind = optimizer.kind;
             *optimizer = moments::read_moments(&file, &names, &mut engines, kind, saved.updates)?;
             task.go_on(saved.step, &saved.objective)?;
@@ -97,7 +99,6 @@ impl<T: Task> Run<T> {
             }
             (window, measured) = (saved.window, saved.measured);
         }
-        folder::tidy(&rules.output)?;
         let done = task.steps();
         task.check_space(&plan, done, free_bytes(&rules.output))?;
         let saved = resume.map(|_| done);
@@ -267,19 +268,19 @@ impl<T: Task> Run<T> {
             }
         }
         let partial = folder::begin(&target)?;
-        self.task.save_model(&partial)?;
+        self.task.save_model(partial.path())?;
         let Optimized { names, engines, optimizer } = self.task.optimized();
         if self.rules.save_optimizer {
             let engines = names.iter().zip(&engines);
             let engines: Vec<(&str, &dyn Parameters)> =
                 engines.map(|(name, engine)| (*name, &**engine)).collect();
-            moments::write_moments(&partial.join(OPTIMIZER), &engines, optimizer)?;
+            moments::write_moments(&partial.path().join(OPTIMIZER), &engines, optimizer)?;
         }
         let updates = optimizer.step;
         for (name, text) in self.task.records(&self.snapshot(due, updates)) {
-            results::text(&partial.join(name), &text)?;
+            results::text(&partial.path().join(name), &text)?;
         }
-        folder::finish(&target)?;
+        folder::finish_checkpoint(partial)?;
         self.saved = Some(step);
         self.rotate()?;
         observer.event(Event::Saved(&target));
@@ -328,6 +329,7 @@ impl<T: Task> Run<T> {
     fn load_best(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         let best = self.state.best_model_checkpoint.clone().filter(|_| self.rules.load_best);
         let Some(best) = best else { return Ok(()) };
+        folder::check(Path::new(&best))?;
         self.task.load_model(Path::new(&best))?;
         if self.state.best_global_step != Some(self.task.steps()) {
             self.evaluated = None;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
+use splade_io::write_file;
 
 use crate::error::TrainError;
 use crate::json::{number, pretty};
@@ -52,9 +53,9 @@ pub(crate) fn write_results(
     text(&folder.join("trainer_state.json"), state)
 }
 
-/// Writes a text to a file.
+/// Replaces a file by one with this text.
 pub(crate) fn text(path: &Path, text: &str) -> Result<(), TrainError> {
-    std::fs::write(path, text).map_err(TrainError::io(path))
+    Ok(write_file(path, text.as_bytes())?)
 }
 
 /// Returns JSON as `save_metrics` writes it: sorted by name, the last of equal names, and indented

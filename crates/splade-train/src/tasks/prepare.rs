@@ -12,6 +12,7 @@ use crate::config::TrainingConfig;
 use crate::error::{SourceError, TrainError};
 use crate::json::pretty;
 use crate::run::checkpoint::checkpoint_to_resume;
+use crate::run::folders::RunFolders;
 use crate::run::{Length, Rules};
 
 /// Returns the folder of a model, which is named by its folder, by its name on the hub, or in
@@ -57,16 +58,16 @@ pub(crate) fn tell_checkpoint(folder: Option<&Path>, output: &Path, observer: &m
 }
 
 /// Returns a model with a masked-language-modelling head, and whether the head is new. The model is
-/// the given folder, or a copy with a new head in `output_dir`.
+/// the given folder, or a copy with a new head in a temporary folder of the run.
 pub(crate) fn with_head(
     folder: PathBuf,
-    training: &TrainingConfig,
+    folders: &mut RunFolders,
     name: &str,
 ) -> Result<(PathBuf, bool), TrainError> {
     if !lacks_head(&folder)? {
         return Ok((folder, false));
     }
-    let out = training.output_dir.join(name);
+    let out = folders.temporary(name)?;
     add_head(&folder, &out)?;
     Ok((out, true))
 }

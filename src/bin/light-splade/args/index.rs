@@ -45,6 +45,10 @@ pub(crate) struct BuildArgs {
     /// How weights are kept
     #[arg(long, value_enum, default_value = "u8")]
     pub(crate) weights: WeightsArg,
+    /// Go on with an index that an earlier run with the same settings has begun: documents that it
+    /// has are not encoded again; nothing is done if it has all
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 #[derive(Debug, Args)]

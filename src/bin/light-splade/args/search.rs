@@ -44,6 +44,9 @@ pub(crate) struct SearchArgs {
     /// Only documents whose ids are in this file, one a line
     #[arg(long, value_name = "FILE")]
     pub(crate) target_doc_ids: Option<PathBuf>,
+    /// Compare the index with its checksums first, which reads all of it
+    #[arg(long)]
+    pub(crate) verify: bool,
     /// Add what each term gives to a score
     #[arg(long)]
     pub(crate) explain: bool,

@@ -54,17 +54,31 @@ fn build(args: &BuildArgs) -> Result<()> {
     };
     interrupt::listen()?;
     let mut index = match (&source, provenance) {
+        (Source::Texts { encoder, .. }, _) if args.resume => {
+            Index::resume(&args.out, encoder, &options)?
+        }
         (Source::Texts { encoder, .. }, _) => Index::create(&args.out, encoder, &options)?,
+        (Source::Vectors { .. }, provenance) if args.resume => {
+            Index::resume_with(&args.out, provenance.unwrap_or_default(), &options)?
+        }
         (Source::Vectors { .. }, provenance) => {
             Index::create_with(&args.out, provenance.unwrap_or_default(), &options)?
         }
     };
     let ended = source.put_into(&mut index, &mut reporter);
     match ended {
-        // Nothing of a new index that has no document is left: it would be in the way of another try.
-        Err(error) if index.put() == 0 && !is_stop(&error) => {
+        // Nothing of a new index that has no document is left: it would be in the way of another try,
+        // and readers would take it for a whole one.
+        Err(error) if index.put() == 0 => {
             index.abandon()?;
             Err(error.into())
+        }
+        Ok(_) if index.put() == 0 && args.resume && index.keeps_documents() => {
+            say(&format!(
+                "{} has all documents already; nothing is to be done",
+                args.out.display()
+            ));
+            Ok(())
         }
         ended => finish(index, ended),
     }
@@ -117,7 +131,8 @@ fn finish(mut index: Index, ended: Result<u64, light_splade::Error>) -> Result<(
     let (documents, dir, put) = (info.documents, index.path().display(), index.put());
     let more = format!(
         "{put} documents were put into the index, which has {documents}; go on with: \
-         light-splade index add --index {dir} --new-only and the same inputs"
+         light-splade index add --index {dir} --new-only and the same inputs, or with the same \
+         command and --resume"
     );
     match ended {
         Ok(_) => {

@@ -31,6 +31,9 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
         bail!("--explain goes with --format table or ndjson: a TREC run has no place for it");
     }
     let index = Index::open(&args.index)?;
+    if args.verify {
+        index.check_sums()?;
+    }
     let provenance = Provenance::from_json(index.settings());
     let model = args.model.as_deref().or(provenance.model.as_deref());
     let mut reporter = Reporter::new();

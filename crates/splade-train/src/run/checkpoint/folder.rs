@@ -1,18 +1,20 @@
-//! Atomic writing and deleting of folders: checkpoints and final models.
+//! Writing and deleting of the folders of a run: checkpoints and final models.
 //!
-//! A checkpoint is written to `checkpoint-N.partial`, synced to disk and then renamed. A checkpoint
-//! that is to be deleted is first renamed to `checkpoint-N.deleted`. A folder named `checkpoint-N`
-//! is therefore always complete, wherever the process was killed.
+//! A folder is written under a temporary name with random characters, synced to disk and renamed.
+//! A folder that is deleted is first renamed, too. A folder named `checkpoint-N` is therefore always
+//! complete, wherever the process was killed. It has the checksums of its files, which are compared
+//! before a run resumes from it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use splade_io::{NewFolder, check_checksums, clear_leftovers, remove_folder, write_checksums};
+
+use super::OURS;
 use crate::error::TrainError;
 
-const PARTIAL: &str = "partial";
-const DELETED: &str = "deleted";
-/// The ending of the folder that holds the old checkpoint while it is replaced.
-const REPLACED: &str = "replaced";
+/// The file by which the folder of a model is recognised.
+pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// Returns the folder of the checkpoint after `step` steps.
 pub(crate) fn path(output: &Path, step: u64) -> PathBuf {
@@ -25,9 +27,15 @@ pub(crate) fn path(output: &Path, step: u64) -> PathBuf {
 /// # Errors
 /// Returns an error if the folder cannot be read.
 pub(crate) fn checkpoints(output: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
+    let entries = match fs::read_dir(output) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(TrainError::io(output))?,
+    };
     let mut found = Vec::new();
-    for path in entries(output)? {
-        let step = name(&path).strip_prefix("checkpoint-").and_then(|step| step.parse().ok());
+    for entry in entries {
+        let path = entry.map_err(TrainError::io(output))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let step = name.strip_prefix("checkpoint-").and_then(|step| step.parse().ok());
         if let Some(step) = step.filter(|_| path.is_dir()) {
             found.push((step, path));
         }
@@ -36,92 +44,51 @@ pub(crate) fn checkpoints(output: &Path) -> Result<Vec<(u64, PathBuf)>, TrainErr
     Ok(found)
 }
 
-/// Creates an empty temporary folder beside `target`, and returns its path.
-pub(crate) fn begin(target: &Path) -> Result<PathBuf, TrainError> {
-    let partial = with(target, PARTIAL);
-    remove(&partial)?;
-    fs::create_dir_all(&partial).map_err(TrainError::io(&partial))?;
-    Ok(partial)
+/// Creates an empty temporary folder beside `target`.
+pub(crate) fn begin(target: &Path) -> Result<NewFolder, TrainError> {
+    Ok(NewFolder::create_unlocked(target)?)
 }
 
-/// Syncs the folder that [`begin`] created to disk, and renames it to `target`.
-pub(crate) fn finish(target: &Path) -> Result<(), TrainError> {
-    let partial = with(target, PARTIAL);
-    sync_tree(&partial)?;
-    let replaced = with(target, REPLACED);
-    if target.exists() {
-        rename(target, &replaced)?;
-    }
-    rename(&partial, target)?;
-    if let Some(parent) = target.parent() {
-        sync(parent)?;
-    }
-    remove(&replaced)
+/// Completes a checkpoint with the checksums of its files. A checkpoint of the same step is
+/// replaced.
+pub(crate) fn finish_checkpoint(folder: NewFolder) -> Result<(), TrainError> {
+    write_checksums(folder.path())?;
+    Ok(folder.replace(OURS)?)
 }
 
-/// Renames a checkpoint before deleting it, so that a half-deleted folder is never taken for a
+/// Completes the folder of a model. The model of an earlier run is replaced.
+pub(crate) fn finish_model(folder: NewFolder) -> Result<(), TrainError> {
+    Ok(folder.replace(WEIGHTS)?)
+}
+
+/// Compares the files of a checkpoint with their checksums. Checkpoints of earlier versions have
+/// none.
+pub(crate) fn check(checkpoint: &Path) -> Result<(), TrainError> {
+    let damaged = |error: splade_io::FileError| TrainError::Checkpoint {
+        path: checkpoint.to_path_buf(),
+        message: format!(
+            "{error}\nhint: resume from an earlier checkpoint with \
+             training.resume_from_checkpoint=FOLDER, or remove this one"
+        ),
+    };
+    check_checksums(checkpoint).map(drop).map_err(damaged)
+}
+
+/// Deletes a checkpoint. It loses its name first, so that a half-deleted folder is never taken for a
 /// checkpoint.
 pub(crate) fn delete(checkpoint: &Path) -> Result<(), TrainError> {
-    let deleted = with(checkpoint, DELETED);
-    remove(&deleted)?;
-    rename(checkpoint, &deleted)?;
-    remove(&deleted)
+    Ok(remove_folder(checkpoint)?)
 }
 
-/// Removes the temporary folders of a killed process; complete checkpoints stay.
+/// Clears what killed processes have left: temporary folders are removed, complete checkpoints stay.
+/// The caller holds the lock of the folder.
 pub(crate) fn tidy(output: &Path) -> Result<(), TrainError> {
-    for path in entries(output)? {
-        let Some((target, kind)) = name(&path).rsplit_once('.') else { continue };
-        if !target.starts_with("checkpoint-") {
-            continue;
-        }
-        let target = path.with_file_name(target);
-        match kind {
-            // The process was killed between the two renames of `finish`.
-            REPLACED if !target.exists() => rename(&path, &target)?,
-            PARTIAL | DELETED | REPLACED => remove(&path)?,
-            _ => {}
-        }
+    const TEMPORARY: [&str; 6] = ["best", "evaluation", "final", "model", "start", "start_query"];
+    let is_ours = |name: &str| name.starts_with("checkpoint-") || TEMPORARY.contains(&name);
+    match output.is_dir() {
+        true => Ok(clear_leftovers(output, is_ours)?),
+        false => Ok(()),
     }
-    Ok(())
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(TrainError::io(folder))?,
-    };
-    entries.map(|entry| Ok(entry.map_err(TrainError::io(folder))?.path())).collect()
-}
-
-fn name(path: &Path) -> &str {
-    path.file_name().and_then(|name| name.to_str()).unwrap_or("")
-}
-
-fn with(target: &Path, kind: &str) -> PathBuf {
-    target.with_file_name(format!("{}.{kind}", name(target)))
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), TrainError> {
-    fs::rename(from, to).map_err(TrainError::io(from))
-}
-
-fn remove(folder: &Path) -> Result<(), TrainError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        result => result.map_err(TrainError::io(folder)),
-    }
-}
-
-fn sync_tree(folder: &Path) -> Result<(), TrainError> {
-    for path in entries(folder)? {
-        if path.is_dir() { sync_tree(&path)? } else { sync(&path)? }
-    }
-    sync(folder)
-}
-
-fn sync(path: &Path) -> Result<(), TrainError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(TrainError::io(path))
 }
 
 #[cfg(test)]
@@ -129,8 +96,9 @@ mod tests {
     use super::*;
 
     fn names(output: &Path) -> Vec<String> {
-        let mut names: Vec<String> =
-            entries(output).expect("read").iter().map(|path| name(path).to_owned()).collect();
+        let entries = fs::read_dir(output).expect("listed");
+        let name = |e: fs::DirEntry| e.file_name().to_string_lossy().into_owned();
+        let mut names: Vec<String> = entries.map(|e| name(e.expect("an entry"))).collect();
         names.sort();
         names
     }
@@ -140,17 +108,20 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let target = path(dir.path(), 20);
         for text in ["first", "second"] {
-            let partial = begin(&target).expect("begun");
-            fs::write(partial.join("file"), text).expect("written");
+            let folder = begin(&target).expect("begun");
+            fs::write(folder.path().join(OURS), text).expect("written");
             if text == "first" {
                 assert_eq!(checkpoints(dir.path()).expect("listed"), []);
             }
-            finish(&target).expect("finished");
-            assert_eq!(fs::read_to_string(target.join("file")).expect("read"), text);
+            finish_checkpoint(folder).expect("finished");
+            assert_eq!(fs::read_to_string(target.join(OURS)).expect("read"), text);
         }
+        check(&target).expect("whole");
+        fs::write(target.join(OURS), "secund").expect("written");
+        let error = check(&target).expect_err("damaged").to_string();
+        assert!(error.contains("light_splade.json: its checksum differs"), "{error}");
         let five = path(dir.path(), 5);
-        begin(&five).expect("begun");
-        finish(&five).expect("finished");
+        finish_checkpoint(begin(&five).expect("begun")).expect("finished");
         let steps: Vec<u64> =
             checkpoints(dir.path()).expect("listed").into_iter().map(|(step, _)| step).collect();
         assert_eq!(steps, [5, 20]);
@@ -159,20 +130,35 @@ mod tests {
     }
 
     #[test]
+    fn folders_of_others_are_not_replaced() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let target = dir.path().join("model");
+        fs::create_dir(&target).expect("made");
+        fs::write(target.join("thesis.txt"), "mine").expect("written");
+        assert!(finish_model(begin(&target).expect("begun")).is_err());
+        assert_eq!(names(&target), ["thesis.txt"]);
+        assert_eq!(names(dir.path()), ["model"]);
+    }
+
+    #[test]
     fn what_a_killed_process_left_is_cleared() {
         let dir = tempfile::tempdir().expect("a folder");
         for name in [
             "checkpoint-1",
-            "checkpoint-1.replaced",
-            "checkpoint-2.partial",
-            "checkpoint-3.deleted",
-            "checkpoint-4.replaced",
-            "other.partial",
+            "checkpoint-1.aaaaaaaaaaaa.old/earlier",
+            "checkpoint-2.bbbbbbbbbbbb.tmp",
+            "checkpoint-4.cccccccccccc.old/earlier",
+            "checkpoint-5.partial",
+            "start.dddddddddddd.tmp",
+            "other.eeeeeeeeeeee.tmp",
         ] {
-            fs::create_dir(dir.path().join(name)).expect("created");
+            fs::create_dir_all(dir.path().join(name)).expect("created");
         }
         tidy(dir.path()).expect("tidied");
-        assert_eq!(names(dir.path()), ["checkpoint-1", "checkpoint-4", "other.partial"]);
+        let want =
+            ["checkpoint-1", "checkpoint-4", "checkpoint-5.partial", "other.eeeeeeeeeeee.tmp"];
+        assert_eq!(names(dir.path()), want);
+        tidy(&dir.path().join("none")).expect("nothing to do");
         assert_eq!(checkpoints(&dir.path().join("none")).expect("listed"), []);
     }
 }

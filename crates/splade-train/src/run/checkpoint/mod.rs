@@ -46,10 +46,7 @@ pub(crate) fn checkpoint_to_resume(
     from: &ResumeFrom,
 ) -> Result<Option<PathBuf>, TrainError> {
     match from {
-        ResumeFrom::Last => {
-            folder::tidy(output)?;
-            Ok(folder::checkpoints(output)?.pop().map(|(_, path)| path))
-        }
+        ResumeFrom::Last => Ok(folder::checkpoints(output)?.pop().map(|(_, path)| path)),
         ResumeFrom::Folder(path) if path.is_dir() => Ok(Some(path.clone())),
         ResumeFrom::Folder(path) => Err(TrainError::Config {
             at: "training.resume_from_checkpoint".into(),

@@ -9,9 +9,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use splade_data::{DataError, ScoreFile};
-use splade_io::{LineWriter, Observer};
-use splade_sparse::files::{aside, sync_and_rename};
+use splade_data::ScoreFile;
+use splade_io::{LineWriter, NewFile, Observer};
 
 use crate::error::TrainError;
 
@@ -84,15 +83,12 @@ pub fn ensemble(
     folder.map_or(Ok(()), |dir| std::fs::create_dir_all(dir).map_err(TrainError::io(dir)))?;
     // The temporary file is created first, so that an output that cannot be written is reported
     // before the files are read.
-    let partial = aside(output);
-    let mut file = LineWriter::create_as(&partial, name.ends_with(".gz"))?;
-    let report = join(options, &mut file, observer);
-    let report = report.and_then(|report| Ok(file.finish().map(|()| report)?));
-    match report {
-        Ok(_) => sync_and_rename(output).map_err(DataError::from)?,
-        Err(_) => _ = std::fs::remove_file(&partial),
-    }
-    report
+    let new = NewFile::create(output)?;
+    let mut file = LineWriter::create_as(new.temporary_path(), name.ends_with(".gz"))?;
+    let report = join(options, &mut file, observer)?;
+    file.finish()?;
+    new.commit()?;
+    Ok(report)
 }
 
 /// Writes the combined scores, unless the observer asks to stop.

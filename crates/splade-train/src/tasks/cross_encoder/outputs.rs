@@ -19,6 +19,11 @@ use crate::run::checkpoint::{OURS, folder};
 const FREE: [&str; 5] =
     ["eval_batch_size", "evaluation_steps", "final_output_path", "output_path", "save_steps"];
 
+/// The file by which the folder of a model is recognised.
+const MODEL: &str = "config.json";
+/// The name of the log in `output_path`.
+pub(super) const LOG: &str = "log.jsonl";
+
 /// Where a run begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Beginning {
@@ -37,11 +42,8 @@ pub(super) enum Beginning {
 /// or if it cannot be written.
 pub(super) fn prepare(config: &CrossEncoderConfig, resume: bool) -> Result<Beginning, TrainError> {
     let (output, last) = (&config.output_path, &config.final_output_path);
-    if resume {
-        folder::tidy(output)?;
-    }
     let checkpoint = folder::checkpoints(output)?.pop().map(|(_, path)| path);
-    if last.join("config.json").exists() {
+    if last.join(MODEL).exists() {
         if !resume {
             return Err(wrong(
                 "final_output_path",
@@ -63,6 +65,16 @@ pub(super) fn prepare(config: &CrossEncoderConfig, resume: bool) -> Result<Begin
                 "an earlier run left {}\nhint: add --resume to continue it, or choose another \
                  output_path",
                 checkpoint.display()
+            ),
+        ));
+    }
+    // The log is begun before the first model is kept.
+    if output.join(MODEL).exists() && !(resume && output.join(LOG).exists()) {
+        return Err(wrong(
+            "output_path",
+            format!(
+                "{} has a model already\nhint: name another output_path or remove the model",
+                output.display()
             ),
         ));
     }
@@ -109,7 +121,7 @@ fn check_finished(config: &CrossEncoderConfig) -> Result<(), TrainError> {
         Value::Null => vec!["  it does not record the run that wrote it".to_owned()],
         run => differences(run, &identity(config)?),
     };
-    if !config.output_path.join("config.json").exists() {
+    if !config.output_path.join(MODEL).exists() {
         differences.push(format!("  there is no best model in {}", config.output_path.display()));
     }
     if differences.is_empty() {
@@ -202,8 +214,21 @@ mod tests {
         };
         assert_eq!(begins(&this, false), Ok(Beginning::New));
         assert_eq!(begins(&this, true), Ok(Beginning::New));
+        // The model of somebody else is not overwritten; that of a run that was killed before its
+        // first checkpoint is.
+        fs::write(output.join(MODEL), "{}").expect("written");
+        for resume in [false, true] {
+            assert!(begins(&this, resume).expect_err("refused").contains("has a model already"));
+        }
+        fs::write(output.join(LOG), "").expect("written");
+        assert_eq!(begins(&this, true), Ok(Beginning::New));
+        assert!(begins(&this, false).is_err());
+        for name in [MODEL, LOG] {
+            fs::remove_file(output.join(name)).expect("removed");
+        }
         // The process was killed while the checkpoint was written again; its first version counts.
-        fs::create_dir(output.join("checkpoint-4.replaced")).expect("made");
+        fs::create_dir_all(output.join("checkpoint-4.aaaaaaaaaaaa.old/earlier")).expect("made");
+        folder::tidy(&output).expect("tidied");
         let checkpoint = output.join("checkpoint-4");
         assert_eq!(begins(&this, true), Ok(Beginning::Continued(checkpoint.clone())));
         assert!(begins(&this, false).expect_err("refused").contains("add --resume"));

@@ -1,14 +1,15 @@
 //! Scores the pairs of a file with a cross-encoder.
 //!
-//! The scores are appended to `OUTPUT.partial`, one line for each query in the order of the file,
-//! and every line is written before the next pairs are scored. A resumed run continues after the
-//! last complete line, so no pair of a written line is scored again. At the end the file is
-//! compressed, if its name asks for it, and renamed. `OUTPUT.partial.json` holds the settings; a
-//! run resumes only with the same settings.
+//! The scores are appended to `lines.ndjson` in the folder `OUTPUT.parts`, one line for each query in
+//! the order of the file, and every line is written before the next pairs are scored. A resumed run
+//! continues after the last complete line, so no pair of a written line is scored again. At the end
+//! the lines are copied to the output, compressed if its name asks for it, and the folder is
+//! removed. `settings.json` in the folder marks it as ours; a run resumes only with the same
+//! settings. One process at a time writes an output.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 use splade_data::stamps::weights_stamp;
 use splade_data::{ScoreFile, TextKind, Texts};
-use splade_io::{Event, Observer, Progress};
+use splade_io::{Event, NewFile, Observer, OutputFolder, Progress, write_file};
 use splade_model::{CrossEncoder, CrossEncoderOptions};
 
 use crate::error::TrainError;
@@ -83,7 +84,8 @@ impl std::fmt::Debug for PredictOptions<'_> {
 }
 
 /// The result of [`predict`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Prediction {
     /// The path of the scores.
     pub output: PathBuf,
@@ -95,6 +97,8 @@ pub struct Prediction {
     pub truncated: usize,
     /// Whether the run was stopped before the end.
     pub stopped: bool,
+    /// Whether the output was complete before, so that a resumed run had nothing to do.
+    pub was_complete: bool,
 }
 
 /// Scores every pair of `hard_negative_init_scores`, on the threads of the current rayon pool.
@@ -114,6 +118,20 @@ pub fn predict(
     if config.limits.queries_may_fill_pairs() {
         observer.event(Event::Warning(QUERIES_MAY_FILL_PAIRS));
     }
+    let output = &config.hard_negative_cross_encoder_scores;
+    let output = options.shard.map_or_else(|| output.clone(), |shard| shard.path(output));
+    let mut prediction = Prediction { output, ..Prediction::default() };
+    let output = &prediction.output;
+    if options.resume && !options.force && output.is_file() && !Partial::is_begun(output) {
+        observer.event(Event::Note(&format!(
+            "{} is complete already; nothing is to be done. Its settings are not compared: make it \
+             anew with --force",
+            output.display()
+        )));
+        prediction.was_complete = true;
+        return Ok(prediction);
+    }
+    check_output(output, options)?;
     let folder = (options.resolve)(&config.model_path).map_err(TrainError::Source)?;
     let model_options = CrossEncoderOptions {
         max_length: Some(config.limits.max_token_len),
@@ -122,9 +140,6 @@ pub fn predict(
     };
     let model = CrossEncoder::load(&folder, &model_options)
         .map_err(TrainError::failed(format!("cannot load the model {}", folder.display())))?;
-    let output = &config.hard_negative_cross_encoder_scores;
-    let output = options.shard.map_or_else(|| output.clone(), |shard| shard.path(output));
-    check_output(&output, options)?;
     let docs = Masters::open(&config.doc_masters, TextKind::Document, observer)?;
     let queries = Masters::open(&config.query_masters, TextKind::Query, observer)?;
     let pairs = ScoreFile::open_known(
@@ -134,7 +149,7 @@ pub fn predict(
     )?;
     let lines = options.shard.map_or(0..pairs.len(), |shard| shard.lines(pairs.len()));
     let settings = settings(config, &folder, options.shard)?;
-    let mut partial = Partial::open(&output, &settings, options.resume)?;
+    let mut partial = Partial::open(output, &settings, options.resume)?;
     let kept_lines = partial.lines;
     if kept_lines > lines.len() {
         return Err(partial.bad("it has more lines than the input has queries"));
@@ -152,7 +167,7 @@ pub fn predict(
     };
     let share = |done: u64| (done - kept as u64) as f64 / (all - kept).max(1) as f64;
     observer.event(Event::Progress(progress));
-    let mut prediction = Prediction { output, scored: 0, kept, truncated: 0, stopped: false };
+    prediction.kept = kept;
     let mut next = lines.start + kept_lines;
     while next < lines.end {
         if observer.stop() {
@@ -256,12 +271,6 @@ fn settings(
     Ok(settings)
 }
 
-fn beside(output: &Path, ending: &str) -> PathBuf {
-    let mut name = output.file_name().unwrap_or_default().to_owned();
-    name.push(ending);
-    output.with_file_name(name)
-}
-
 /// Makes all checks of the output before the long work.
 fn check_output(output: &Path, options: &PredictOptions<'_>) -> Result<(), TrainError> {
     let at = |message: &str| {
@@ -274,7 +283,7 @@ fn check_output(output: &Path, options: &PredictOptions<'_>) -> Result<(), Train
     if !name.ends_with(".ndjson") && !name.ends_with(".ndjson.gz") {
         return at("must end in .ndjson or .ndjson.gz");
     }
-    let begun = beside(output, ".partial").exists();
+    let begun = Partial::is_begun(output);
     // A run that was started with `force` and then stopped may be resumed.
     if output.exists() && !options.force && !(options.resume && begun) {
         return at("is there already\nhint: add --force to replace it");
@@ -289,8 +298,14 @@ fn check_output(output: &Path, options: &PredictOptions<'_>) -> Result<(), Train
     folder.map_or(Ok(()), |folder| std::fs::create_dir_all(folder).map_err(TrainError::io(folder)))
 }
 
-/// The partial output.
+/// The file with the settings, which marks the folder of a partial output.
+const SETTINGS: &str = "settings.json";
+/// The file with the lines so far.
+const LINES: &str = "lines.ndjson";
+
+/// The partial output in its locked folder.
 struct Partial {
+    folder: OutputFolder,
     path: PathBuf,
     file: File,
     /// The number of complete lines that an earlier run wrote.
@@ -298,9 +313,23 @@ struct Partial {
 }
 
 impl Partial {
+    /// Returns the folder of the partial output.
+    fn folder_of(output: &Path) -> PathBuf {
+        output.with_added_extension("parts")
+    }
+
+    /// Returns whether an earlier run has left a partial output.
+    fn is_begun(output: &Path) -> bool {
+        Self::folder_of(output).join(SETTINGS).is_file()
+    }
+
+    /// Begins a partial output, or continues that of an earlier run.
     fn open(output: &Path, settings: &Value, resume: bool) -> Result<Self, TrainError> {
-        let (path, about) = (beside(output, ".partial"), beside(output, ".partial.json"));
-        let this = Self::new(path, resume)?;
+        let folder = OutputFolder::open(&Self::folder_of(output), SETTINGS)?;
+        folder.remove_temporaries(|_| false)?;
+        let (path, about) = (folder.path().join(LINES), folder.path().join(SETTINGS));
+        let (file, lines) = Self::lines(&path, resume).map_err(TrainError::io(&path))?;
+        let this = Self { folder, path, file, lines };
         if this.lines > 0 {
             let text = std::fs::read_to_string(&about).map_err(TrainError::io(&about))?;
             let earlier: Value = serde_json::from_str(&text)
@@ -317,34 +346,29 @@ impl Partial {
                 )));
             }
         } else {
-            let text = format!("{settings:#}\n");
-            std::fs::write(&about, text).map_err(TrainError::io(&about))?;
+            write_file(&about, format!("{settings:#}\n").as_bytes())?;
         }
         this.file.sync_all().map_err(TrainError::io(&this.path))?;
         Ok(this)
     }
 
-    /// Opens the file and truncates it after its last complete line, or to zero bytes if the run
-    /// does not resume.
-    fn new(path: PathBuf, resume: bool) -> Result<Self, TrainError> {
-        let open = || {
-            let mut file = OpenOptions::new();
-            let file = file.create(true).truncate(!resume).read(true).append(resume).write(true);
-            let file = file.open(&path)?;
-            let (mut lines, mut whole) = (0, 0);
-            let mut reader = BufReader::new(&file);
-            let mut bytes = Vec::new();
-            while reader.read_until(b'\n', &mut bytes)? > 0 {
-                if bytes.last() == Some(&b'\n') {
-                    (lines, whole) = (lines + 1, whole + bytes.len() as u64);
-                }
-                bytes.clear();
+    /// Opens the file of the lines and truncates it after its last complete line, or to zero bytes
+    /// if the run does not resume. Returns the number of complete lines, too.
+    fn lines(path: &Path, resume: bool) -> std::io::Result<(File, usize)> {
+        let mut file = OpenOptions::new();
+        let file = file.create(true).truncate(!resume).read(true).append(resume).write(true);
+        let file = file.open(path)?;
+        let (mut lines, mut whole) = (0, 0);
+        let mut reader = BufReader::new(&file);
+        let mut bytes = Vec::new();
+        while reader.read_until(b'\n', &mut bytes)? > 0 {
+            if bytes.last() == Some(&b'\n') {
+                (lines, whole) = (lines + 1, whole + bytes.len() as u64);
             }
-            file.set_len(whole)?;
-            Ok((file, lines))
-        };
-        let (file, lines) = open().map_err(TrainError::io(&path))?;
-        Ok(Self { path, file, lines })
+            bytes.clear();
+        }
+        file.set_len(whole)?;
+        Ok((file, lines))
     }
 
     fn bad(&self, message: &str) -> TrainError {
@@ -355,27 +379,33 @@ impl Partial {
         self.file.write_all(lines.as_bytes()).map_err(TrainError::io(&self.path))
     }
 
-    /// Renames the partial output to its final name.
+    /// Copies the lines to the output and removes the partial output.
     fn finish(self, output: &Path) -> Result<(), TrainError> {
-        let Self { path, file, .. } = self;
-        file.sync_all().map_err(TrainError::io(&path))?;
-        if output.extension().is_some_and(|extension| extension == "gz") {
-            let packed = beside(output, ".packed");
-            let pack = || {
-                let sink = BufWriter::new(File::create(&packed)?);
-                // The header has no time, so that equal scores give equal bytes.
-                let mut sink = GzBuilder::new().write(sink, Compression::default());
-                std::io::copy(&mut BufReader::new(File::open(&path)?), &mut sink)?;
-                sink.finish()?.into_inner().map_err(|error| error.into_error())?.sync_all()
-            };
-            pack().map_err(TrainError::io(&packed))?;
-            std::fs::rename(&packed, output).map_err(TrainError::io(output))?;
-            std::fs::remove_file(&path).map_err(TrainError::io(&path))?;
-        } else {
-            std::fs::rename(&path, output).map_err(TrainError::io(output))?;
+        let Self { folder, path, .. } = self;
+        let mut new = NewFile::create(output)?;
+        let packs = output.extension().is_some_and(|extension| extension == "gz");
+        let copy = |new: &mut NewFile| {
+            let mut lines = File::open(&path)?;
+            if !packs {
+                return std::io::copy(&mut lines, new).map(drop);
+            }
+            // The header has no time, so that equal scores give equal bytes.
+            let mut sink = GzBuilder::new().write(new, Compression::default());
+            std::io::copy(&mut lines, &mut sink)?;
+            sink.finish().map(drop)
+        };
+        copy(&mut new).map_err(TrainError::io(output))?;
+        new.commit()?;
+        // The settings are removed last, so that a killed process leaves a folder that is
+        // recognised.
+        for file in [path, folder.path().join(SETTINGS)] {
+            std::fs::remove_file(&file).map_err(TrainError::io(&file))?;
         }
-        let about = beside(output, ".partial.json");
-        std::fs::remove_file(&about).map_err(TrainError::io(&about))
+        let path = folder.path().to_path_buf();
+        drop(folder);
+        // A folder in which somebody else has put a file stays.
+        _ = std::fs::remove_dir(path);
+        Ok(())
     }
 }
 
@@ -426,13 +456,18 @@ mod tests {
         let settings = json!({"model": "a"});
         let mut partial = Partial::open(&output, &settings, false).expect("begun");
         partial.write("one\ntwo\nthr").expect("written");
+        let second = Partial::open(&output, &settings, true).err().expect("locked").to_string();
+        assert!(second.contains("another process is writing to it (process "), "{second}");
         drop(partial);
+        assert!(Partial::is_begun(&output));
         let mut partial = Partial::open(&output, &settings, true).expect("continued");
         assert_eq!(partial.lines, 2);
         partial.write("three\n").expect("written");
+        drop(partial);
         let other = Partial::open(&output, &json!({"model": "b"}), true).err();
         let message = other.map(|error| error.to_string()).unwrap_or_default();
         assert!(message.contains("an earlier run had another model"), "{message}");
+        let partial = Partial::open(&output, &settings, true).expect("continued");
         partial.finish(&output).expect("finished");
         assert_eq!(std::fs::read_to_string(&output).expect("scores"), "one\ntwo\nthree\n");
         let left = std::fs::read_dir(dir.path()).expect("a folder").count();

@@ -37,7 +37,7 @@ use super::engine::CrossEncoderEngine;
 use super::evaluation::rerank;
 use super::losses;
 use super::metrics::RerankMetric;
-use super::outputs::{check_space, delete_checkpoints, differences, identity};
+use super::outputs::{LOG, check_space, delete_checkpoints, differences, identity};
 
 /// The number of tokens in a part of a step; the last group of a part may exceed it.
 const PART_TOKENS: usize = 4096;
@@ -82,16 +82,12 @@ impl Parts {
             save_optimizer: true,
             best: Some((eval_name(config.best_by), true)),
             logs: LogOptions {
-                json: config.output_path.join("log.jsonl"),
+                json: config.output_path.join(LOG),
                 tensorboard: Some(config.output_path.join("runs")),
                 ..LogOptions::default()
             },
             ..Rules::default()
         };
-        if resume.is_some() {
-            // A killed process may have left a partial best model.
-            _ = std::fs::remove_dir_all(config.output_path.join("best.partial"));
-        }
         let task = CrossEncoder {
             identity: identity(&config)?,
             schedule: Schedule::linear(config.learning_rate, config.warmup_steps, plan.total),
@@ -384,18 +380,18 @@ impl Task for CrossEncoder {
     /// the weights differ.
     fn keep_best(&mut self) -> Result<(), TrainError> {
         let output = self.config.output_path.clone();
-        let aside = folder::begin(&output.join("best"))?;
-        self.save_model(&aside)?;
+        let temporary = folder::begin(&output.join("best"))?;
+        let aside = temporary.path();
+        self.save_model(aside)?;
         let sync = |path: &Path| {
             File::open(path).and_then(|file| file.sync_all()).map_err(TrainError::io(path))
         };
-        for entry in std::fs::read_dir(&aside).map_err(TrainError::io(&aside))? {
-            let path = entry.map_err(TrainError::io(&aside))?.path();
+        for entry in std::fs::read_dir(aside).map_err(TrainError::io(aside))? {
+            let path = entry.map_err(TrainError::io(aside))?.path();
             sync(&path)?;
             let to = output.join(path.file_name().unwrap_or_default());
             std::fs::rename(&path, &to).map_err(TrainError::io(&to))?;
         }
-        std::fs::remove_dir(&aside).map_err(TrainError::io(&aside))?;
         sync(&output)
     }
 
@@ -429,9 +425,9 @@ impl Task for CrossEncoder {
         // A bare file name needs a parent folder, too.
         let last = Path::new(".").join(&self.config.final_output_path);
         let partial = folder::begin(&last)?;
-        self.save_model(&partial)?;
-        text(&partial.join(OURS), &self.record(ending.snapshot))?;
-        folder::finish(&last)?;
+        self.save_model(partial.path())?;
+        text(&partial.path().join(OURS), &self.record(ending.snapshot))?;
+        folder::finish_model(partial)?;
         observer.event(Event::Saved(&self.config.final_output_path));
         delete_checkpoints(&self.config.output_path)
     }

@@ -1,10 +1,11 @@
 //! Prepares a run: the folders, the data and the model are opened and checked.
 
-use splade_io::{Event, FileError, Observer};
+use splade_io::{Event, Observer, OutputLock};
 use splade_model::cross_encoder::PairTokenizer;
 
 use crate::error::TrainError;
 use crate::run::Outcome;
+use crate::run::folders::RunFolders;
 use crate::tasks::prepare::{ResolveModel, resolve_at_hub, tell_checkpoint};
 
 use super::config::{CrossEncoderConfig, QUERIES_MAY_FILL_PAIRS};
@@ -75,6 +76,11 @@ pub fn train(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
     let output = &config.output_path;
+    let mut folders = RunFolders::lock(output, output)?;
+    if let Some(parent) = config.final_output_path.parent() {
+        std::fs::create_dir_all(parent).map_err(TrainError::io(parent))?;
+    }
+    let _lock = OutputLock::beside(&config.final_output_path)?;
     let resume = match prepare(config, options.resume)? {
         Beginning::Finished => return Ok(Outcome::UpToDate),
         Beginning::Continued(checkpoint) => Some(checkpoint),
@@ -94,7 +100,7 @@ pub fn train(
     }
     let model = (options.resolve)(&config.model_path).map_err(TrainError::Source)?;
     let what = format!("cannot load the model {}", model.display());
-    let start = output.join("start");
+    let start = folders.temporary("start")?;
     let (folder, new) = started(&model, config.num_labels, config.seed, &start)
         .map_err(TrainError::failed(&*what))?;
     if new {
@@ -114,9 +120,5 @@ pub fn train(
              learning rate never reaches its maximum"
         )));
     }
-    let outcome = run.run(observer)?;
-    if new && matches!(outcome, Outcome::Finished(_)) {
-        std::fs::remove_dir_all(&start).map_err(FileError::io("delete", &start))?;
-    }
-    Ok(outcome)
+    run.run(observer)
 }

@@ -12,7 +12,8 @@ use crate::cpu::CpuEngine;
 use crate::engine::Engine;
 use crate::error::{SourceError, TrainError};
 use crate::run::Outcome;
-use crate::run::checks::check_outputs;
+use crate::run::checks::lock_outputs;
+use crate::run::folders::RunFolders;
 use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, with_head};
 
 use super::new_model::new_model;
@@ -112,7 +113,8 @@ pub fn pretrain(
     options: &PretrainOptions<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let mut run = prepare(config, options, observer)?.run()?;
+    let mut folders = lock_outputs(&config.training)?;
+    let mut run = prepare(config, options, &mut folders, observer)?.run()?;
     (options.ready)().map_err(TrainError::Source)?;
     run.run(observer)
 }
@@ -121,13 +123,13 @@ pub fn pretrain(
 fn prepare(
     config: &PretrainConfig,
     options: &PretrainOptions<'_>,
+    folders: &mut RunFolders,
     observer: &mut dyn Observer,
 ) -> Result<Parts, TrainError> {
     let training = &config.training;
-    check_outputs(training, training.resume_from_checkpoint.is_some())?;
     let texts = (options.texts)(&config.data).map_err(TrainError::Source)?;
     let resume = checkpoint(training, observer)?;
-    let (folder, tokenizer) = start(config, options, observer)?;
+    let (folder, tokenizer) = start(config, options, folders, observer)?;
     let engine = CpuEngine::load(&folder, Pooling::Max, Saturation::Log1pRelu)
         .map_err(TrainError::failed(format!("cannot load the model {}", folder.display())))?;
     check_fit(config, &engine, &tokenizer, &folder)?;
@@ -146,14 +148,14 @@ fn prepare(
 fn start(
     config: &PretrainConfig,
     options: &PretrainOptions<'_>,
+    folders: &mut RunFolders,
     observer: &mut dyn Observer,
 ) -> Result<(PathBuf, Tokenizer), TrainError> {
-    let training = &config.training;
     let resolve = |name: &str| (options.resolve)(name).map_err(TrainError::Source);
     let tokenizer_options = TokenizerOptions { mecab_dicdir: config.model.mecab_dicdir.clone() };
     match &config.model.start {
         Start::Model(name) => {
-            let (folder, made) = with_head(resolve(name)?, training, "start")?;
+            let (folder, made) = with_head(resolve(name)?, folders, "start")?;
             if made {
                 let note = "note: the model has no masked-language-modelling head; it starts with \
                             a new one";
@@ -166,8 +168,8 @@ fn start(
             let folder = resolve(&new.tokenizer)?;
             let tokenizer = Tokenizer::from_dir(&folder, &tokenizer_options)
                 .map_err(TrainError::failed("model.new.tokenizer"))?;
-            let start = training.output_dir.join("start");
-            new_model(new, &tokenizer, &folder, &start, training.seed)?;
+            let start = folders.temporary("start")?;
+            new_model(new, &tokenizer, &folder, &start, config.training.seed)?;
             Ok((start, tokenizer))
         }
     }

@@ -199,8 +199,8 @@ impl Task for MaskedLm {
         let output = final_folder(&self.config.training);
         let target = output.join("model");
         let partial = folder::begin(&target)?;
-        self.stepper.engine.save(&partial)?;
-        folder::finish(&target)?;
+        self.stepper.engine.save(partial.path())?;
+        folder::finish_model(partial)?;
         let state = ending.snapshot.state.to_json(Due::default());
         write_results(output, &self.settings, ending.results, &state)?;
         observer.event(Event::Saved(&target));

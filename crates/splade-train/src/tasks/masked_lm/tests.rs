@@ -218,7 +218,7 @@ fn pretrainer(
     let output = config.training.output_dir.clone();
     let tokenizer = tokenizer();
     let Start::New(new) = &config.model.start else { panic!("a new model") };
-    let start = output.join("start");
+    let start = output.with_extension("start");
     new_model(new, &tokenizer, &tokenizer_folder(), &start, config.training.seed).expect("made");
     let engine = CpuEngine::load(&start, Pooling::Max, Saturation::Log1pRelu).expect("a model");
     let corpus = corpus(&config, document);
@@ -277,7 +277,8 @@ fn a_run_that_was_stopped_ends_with_the_same_bytes_on_any_threads() {
     let resume = Some(parts.join("checkpoint-8"));
     let mut corpus = corpus(&config(&parts), cycle);
     corpus.add(&tokenizer(), &["the night train".to_owned()]).expect("tokens");
-    let engine = CpuEngine::load(&parts.join("start"), Pooling::Max, Saturation::Log1pRelu);
+    let engine =
+        CpuEngine::load(&parts.with_extension("start"), Pooling::Max, Saturation::Log1pRelu);
     let options = Parts {
         config: config(&parts),
         engine: engine.expect("a model"),

@@ -11,6 +11,7 @@ use splade_eval::{EvaluateOptions, Metric, Run, Scored, VectorStatistics, evalua
 use splade_index::{
     Hit, Index, IndexOptions, IndexWriter, SearchOptions, WeightFormat, WriterOptions,
 };
+use splade_io::NewFolder;
 use splade_sparse::{SparseVector, TermId};
 
 use crate::config::Config;
@@ -50,8 +51,8 @@ pub(crate) fn held_out_loss(
     Ok((count > 0).then(|| sum / count.div_ceil(batch) as f64))
 }
 
-/// Encodes the validation set and searches it. `folder` is created for the index and removed at the
-/// end.
+/// Encodes the validation set and searches it. The index is in a temporary folder beside `folder`,
+/// which is removed at the end.
 ///
 /// # Errors
 /// Returns an error if a text cannot be encoded or the index cannot be written.
@@ -75,7 +76,8 @@ pub(crate) fn retrieval(
     let mut document_statistics = VectorStatistics::new(vocab);
     let mut query_statistics = VectorStatistics::new(vocab);
 
-    let index = TemporaryIndex::create(folder)?;
+    let temporary = NewFolder::create_unlocked(folder)?;
+    let folder = temporary.path();
     let options = IndexOptions { weights: WeightFormat::F32, ..IndexOptions::default() };
     let mut writer = IndexWriter::create(folder, options, WriterOptions::default())?;
     let ids = |text: &str| tokenization.document(text);
@@ -115,7 +117,7 @@ pub(crate) fn retrieval(
         run.insert(&id.to_string(), scored.collect())?;
     }
     drop(opened);
-    drop(index);
+    drop(temporary);
 
     let options = EvaluateOptions {
         ignore_identical_ids: config.training.compat.identical_ids,
@@ -234,25 +236,4 @@ fn show(
         text: texts.text_at(row).unwrap_or_default().into_owned(),
         terms: terms.map(|(term, weight)| (name(term), weight)).collect(),
     });
-}
-
-/// A folder that is removed when it is dropped, and also before it is created, because a killed
-/// process may have left it.
-struct TemporaryIndex<'a>(&'a Path);
-
-impl<'a> TemporaryIndex<'a> {
-    fn create(folder: &'a Path) -> Result<Self, TrainError> {
-        match std::fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(TrainError::io(folder)(error))
-            }
-            _ => Ok(Self(folder)),
-        }
-    }
-}
-
-impl Drop for TemporaryIndex<'_> {
-    fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(self.0);
-    }
 }

@@ -43,11 +43,12 @@ pub(super) fn write(
 ) -> Result<(), TrainError> {
     let output = final_folder(&config.training);
     let target = output.join("model");
-    let model = folder::begin(&target)?;
-    towers.save(&model)?;
+    let folder = folder::begin(&target)?;
+    let model = folder.path();
+    towers.save(model)?;
     text(&model.join(OURS), &pretty(&model_use(config, towers)))?;
-    write_sentence_transformers(&model, config, towers)?;
-    folder::finish(&target)?;
+    write_sentence_transformers(model, config, towers)?;
+    folder::finish_model(folder)?;
     write_results(output, settings, results, state)
 }
 

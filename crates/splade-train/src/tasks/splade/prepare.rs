@@ -13,7 +13,8 @@ use crate::cpu::CpuEngine;
 use crate::engine::Engine;
 use crate::error::TrainError;
 use crate::run::Outcome;
-use crate::run::checks::check_outputs;
+use crate::run::checks::lock_outputs;
+use crate::run::folders::RunFolders;
 use crate::table::{COUNTED_DOCUMENTS, TableEngine, inverse_document_frequencies};
 use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, with_head};
 
@@ -85,7 +86,8 @@ pub fn train(
     options: &TrainOptions<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let mut run = prepare(config, options, observer)?.run()?;
+    let mut folders = lock_outputs(&config.training)?;
+    let mut run = prepare(config, options, &mut folders, observer)?.run()?;
     (options.ready)().map_err(TrainError::Source)?;
     run.run(observer)
 }
@@ -101,16 +103,16 @@ const CALIBRATION: usize = 64;
 fn prepare(
     config: &Config,
     options: &TrainOptions<'_>,
+    folders: &mut RunFolders,
     observer: &mut dyn Observer,
 ) -> Result<Parts, TrainError> {
     let (model, training) = (&config.model, &config.training);
     let resolve = |name: &str| (options.resolve)(name).map_err(TrainError::Source);
-    check_outputs(training, training.resume_from_checkpoint.is_some())?;
     let resume = checkpoint(training, observer)?;
     let document_folder = resolve(&model.model_name_or_path)?;
     let query_folder = model.model_name_or_path_q.as_deref().map(resolve).transpose()?;
-    let (document_folder, document_made) = with_head(document_folder, training, "start")?;
-    let query_start = query_folder.map(|folder| with_head(folder, training, "start_query"));
+    let (document_folder, document_made) = with_head(document_folder, folders, "start")?;
+    let query_start = query_folder.map(|folder| with_head(folder, folders, "start_query"));
     let (query_folder, query_made) = match query_start.transpose()? {
         Some((folder, made)) => (Some(folder), made),
         None => (None, false),

@@ -187,7 +187,7 @@ impl Task for Splade {
         let loss = held_out_loss(&self.stepper, &self.data, &self.tokenization, batch)?;
         let mut evaluation = match &self.validation {
             Some(validation) => {
-                let folder = training.output_dir.join("evaluation.partial");
+                let folder = training.output_dir.join("evaluation");
                 let towers = self.stepper.towers();
                 retrieval(towers, &self.tokenization, validation, &self.config, &folder)?
             }

@@ -29,6 +29,9 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
         let more = shard.unwrap_or_default();
         return Err(Interrupted(config::how_to_go_on("predict", &args.run, &more)).into());
     }
+    if prediction.was_complete {
+        return Ok(());
+    }
     if prediction.truncated > 0 {
         terminal.note(&format!(
             "note: {} pairs were cut off at {} tokens",
