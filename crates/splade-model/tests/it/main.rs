@@ -19,6 +19,8 @@ mod same_bits;
 mod loading;
 // Tests of the scores, logits and gradients of cross-encoders.
 mod cross_encoders;
+// Tests of what the files of a folder say, and of files that are something else.
+mod folders;
 // Tests of files that `torch.save` wrote.
 mod torch;
 // Tests of the gradients of every parameter.

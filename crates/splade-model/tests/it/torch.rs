@@ -48,15 +48,16 @@ fn tensors_of_every_layout() {
 fn anything_else_is_refused() {
     let reasons = [
         ("runs_code", "calls io open"),
-        ("runs_code_in_state", "0x5d"),
+        ("runs_code_in_state", "calls "),
         ("expanded", "weight is larger than its storage, or expanded"),
         ("overlapping", "weight is larger than its storage, or expanded"),
         ("negated", "calls torch._utils _rebuild_tensor_v2"),
         ("complex", "torch ComplexFloatStorage is not implemented"),
         ("sparse", "calls torch.serialization _get_layout"),
         ("quantized", "torch QInt8Storage is not implemented"),
-        ("nested", "save model.state_dict()"),
-        ("list", "0x5d"),
+        ("nested", "save that dict alone"),
+        ("inner", "the dict \"state_dict\""),
+        ("list", "not a dict"),
         ("tensor", "not a dict"),
         ("number", "save model.state_dict()"),
     ];
@@ -75,6 +76,37 @@ fn anything_else_is_refused() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(!Path::new("the-pickle-was-run").exists());
+}
+
+/// Files of before torch 1.6, and files with plain values beside the tensors;
+/// scripts/reference/old_torch_files.py makes them.
+#[test]
+fn old_files_and_values_beside_the_tensors() {
+    let count = |range: std::ops::Range<u8>| range.map(f32::from).collect::<Vec<_>>();
+    for name in ["old", "beside-2", "beside-4"] {
+        let weights = Weights::open(&fixtures().join(name)).expect(name);
+        assert_eq!(weights.names().collect::<Vec<_>>(), ["bias", "turned", "weight"], "{name}");
+        assert_eq!(weights.read_f32("bias").expect("a tensor"), [0.5, -0.5], "{name}");
+        assert_eq!(weights.read_f32("weight").expect("a tensor"), count(0..12), "{name}");
+        let turned = [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11].map(|x| x as f32);
+        assert_eq!(weights.read_f32("turned").expect("a tensor"), turned, "{name}");
+    }
+}
+
+#[test]
+fn files_that_are_cut_off_tell_their_size() {
+    for (name, keep, wanted) in [
+        ("old", -1, "it has 532 bytes, but its tensors end at byte 533"),
+        ("beside-2", 1100, "cut off: it has 1100 bytes, but its tensors need at least "),
+        ("beside-2", 100, "cut off: it has 100 bytes, but the list of its entries"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bytes = std::fs::read(fixtures().join(name).join("pytorch_model.bin")).expect("a file");
+        let keep = if keep < 0 { bytes.len() - 1 } else { keep as usize };
+        std::fs::write(folder.path().join("pytorch_model.bin"), &bytes[..keep]).expect("written");
+        let error = Weights::open(folder.path()).expect_err("cut off").to_string();
+        assert!(error.contains(wanted), "{name}: {error}");
+    }
 }
 
 /// An index may only list files of its folder, and each tensor may only be in one of them.
@@ -101,7 +133,8 @@ fn indices_that_do_not_fit_are_errors() {
         (r#"{"weight_map": {"x": 1}}"#, "1 is not a file of this folder"),
         (r#"{"weight_map": {"x": "none.bin"}}"#, "none.bin"),
         (r#"{"weight_map": {"x": "a.bin", "y": "c.bin"}}"#, "occurs twice"),
-        ("", "is not valid JSON"),
+        ("", "cannot read"),
+        ("{", "is not valid JSON"),
     ] {
         let error = open(index).expect_err(index).to_string();
         assert!(error.contains(reason), "{index}: {error}");
