@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "tools")]
 use serde_json::json;
+#[cfg(feature = "tools")]
+use splade_index::IndexError;
 use splade_index::{
-    Index as VectorIndex, IndexError, IndexInfo, IndexOptions as VectorIndexOptions, IndexWriter,
-    Verified, WeightFormat, WriterOptions,
+    Index as VectorIndex, IndexInfo, IndexOptions as VectorIndexOptions, IndexWriter, Verified,
+    WeightFormat, WriterOptions,
 };
 use splade_io::Observer;
 #[cfg(feature = "tools")]
@@ -140,6 +143,7 @@ impl Index {
     /// # Errors
     /// If the index was begun with other settings, there is another writer, or the folder cannot be
     /// read or written.
+    #[cfg(feature = "tools")]
     pub fn resume(
         folder: impl AsRef<Path>,
         encoder: &SparseEncoder,
@@ -155,6 +159,7 @@ impl Index {
     ///
     /// # Errors
     /// As [`resume`](Self::resume).
+    #[cfg(feature = "tools")]
     pub fn resume_with(
         folder: &Path,
         provenance: Provenance,
