@@ -49,11 +49,19 @@ fn unpack(into: &Path) -> Result<PathBuf, Error> {
     let files = files();
     let weights = files.iter().find(|file| file.name() == WEIGHTS).map_or(0, File::crc32);
     let folder = into.join(format!("{NAME}-{weights:08x}"));
+    // Another file in the folder could change what the model is.
+    let has_others = |folder: &Path| {
+        let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        names
+            .map(|entry| entry.file_name())
+            .any(|name| files.iter().all(|file| name != *file.name()))
+    };
     let is_whole = |folder: &Path| {
-        files.iter().all(|file| {
-            std::fs::read(folder.join(file.name()))
-                .is_ok_and(|bytes| crc32fast::hash(&bytes) == file.crc32())
-        })
+        !has_others(folder)
+            && files.iter().all(|file| {
+                std::fs::read(folder.join(file.name()))
+                    .is_ok_and(|bytes| crc32fast::hash(&bytes) == file.crc32())
+            })
     };
     if is_whole(&folder) {
         return Ok(folder);
@@ -106,6 +114,10 @@ mod tests {
         std::fs::write(folder.join(WEIGHTS), &bytes).expect("written");
         assert_eq!(unpack(cache.path()).expect("unpacked"), folder);
         assert_ne!(std::fs::read(folder.join(WEIGHTS)).expect("a file"), bytes);
+        // A file of another model would change what the folder is.
+        std::fs::write(folder.join("modules.json"), "[]").expect("written");
+        assert_eq!(unpack(cache.path()).expect("unpacked"), folder);
+        assert!(!folder.join("modules.json").exists());
         let weights = std::fs::metadata(folder.join(WEIGHTS)).expect("a file").len();
         assert!(weights > 1_000_000 && folder.join("config.json").is_file());
         assert_eq!(std::fs::read_dir(cache.path()).expect("a folder").count(), 1);

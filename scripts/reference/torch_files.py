@@ -72,7 +72,6 @@ def refused():
         "nested": {"model": {"weight": plain}},
         "list": [plain],
         "tensor": plain,
-        "number": {"weight": plain, "epoch": 3},
     }
 
 
@@ -89,13 +88,17 @@ def main():
         sys.exit("usage: torch_files.py OUT")
     out = Path(sys.argv[1])
     shutil.rmtree(out, ignore_errors=True)
-    for folder in ["plain/expected", "sharded", "refused"]:
+    for folder in ["plain/expected", "sharded", "refused", "number"]:
         (out / folder).mkdir(parents=True)
     values = tensors()
     # An integer buffer, as in files of old versions of transformers.
     ids = {"embeddings.position_ids": torch.arange(5).expand((1, -1))}
     torch.save(values | ids, out / "plain/pytorch_model.bin")
     save_file(expected(values), out / "plain/expected/model.safetensors")
+
+    # A number beside a tensor is passed over. old_torch_files.py makes more of such files.
+    number = {"weight": torch.arange(6.0).reshape(2, 3), "epoch": 3}
+    torch.save(number, out / "number/pytorch_model.bin")
 
     names = list(values)
     parts = [names[:9], names[9:]]

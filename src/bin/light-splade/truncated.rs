@@ -129,7 +129,48 @@ fn name_at(line: &[u8], address: usize) -> Option<&[u8]> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    #![allow(unsafe_code, reason = "a file is mapped by a call of the system")]
+
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+    use std::process::Command;
+
     use super::name_at;
+
+    /// The variable that names the file for the process that is ended by the signal.
+    const CHILD: &str = "TEST_OF_A_TRUNCATED_FILE";
+
+    /// Maps a file, cuts it off and reads from it, in a process of its own.
+    #[test]
+    fn a_file_that_is_cut_off_is_named() {
+        if let Some(path) = std::env::var_os(CHILD) {
+            super::watch();
+            let file = File::options().read(true).write(true).open(path).expect("a file");
+            // SAFETY: the file has 8192 bytes, and the system chooses the address.
+            let map = unsafe {
+                let (read, shared) = (libc::PROT_READ, libc::MAP_SHARED);
+                libc::mmap(std::ptr::null_mut(), 8192, read, shared, file.as_raw_fd(), 0)
+            };
+            assert!(map != libc::MAP_FAILED, "the file is mapped");
+            file.set_len(0).expect("cut off");
+            // SAFETY: the address lies in the mapping. The system answers with a signal.
+            let byte = unsafe { map.cast::<u8>().add(5000).read_volatile() };
+            panic!("{byte} was read from a file that has no such byte");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("segment-000001.spl");
+        std::fs::write(&path, [7; 8192]).expect("written");
+        let name = "truncated::tests::a_file_that_is_cut_off_is_named";
+        let child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", name, "--nocapture"])
+            .env(CHILD, &path)
+            .output()
+            .expect("a process");
+        let message = String::from_utf8_lossy(&child.stderr);
+        assert_eq!(child.status.code(), Some(1), "{message}");
+        let path = path.to_str().expect("UTF-8");
+        assert!(message.contains("cut off") && message.contains(path), "{message}");
+    }
 
     #[test]
     fn the_line_of_an_address_names_its_file() {

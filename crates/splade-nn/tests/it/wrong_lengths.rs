@@ -9,8 +9,11 @@ use splade_nn::{
     splade_head_backward,
 };
 
+/// A name, a part of the message, and the call.
+type Call<'a> = (&'a str, &'a str, Box<dyn FnOnce() + 'a>);
+
 /// Runs calls that must panic with the given part of a message, and lists those that do not.
-fn check(calls: Vec<(&str, &str, Box<dyn FnOnce() + '_>)>) {
+fn check(calls: Vec<Call<'_>>) {
     let mut wrong = Vec::new();
     for (name, wanted, call) in calls {
         let message = match catch_unwind(AssertUnwindSafe(call)) {
