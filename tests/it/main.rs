@@ -19,5 +19,6 @@ mod hub;
 mod outputs;
 mod pipeline;
 mod pretrain;
+mod promises;
 mod retrieval;
 mod train;

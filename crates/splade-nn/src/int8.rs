@@ -441,7 +441,7 @@ use x86::{Pairs256, Vnni256, Vnni512};
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Dot;
-    use crate::simd::{Avx2, Avx512};
+    use crate::simd::{Avx2, Avx512, lanes};
     use std::arch::x86_64::*;
 
     /// The instruction `vpdpbusd` on 512 bits.
@@ -456,10 +456,12 @@ mod x86 {
         type Float = Avx512;
         type Sums = __m512i;
         type Weights = __m512i;
-        #[inline(always)] unsafe fn weights(from: *const i8) -> __m512i { unsafe { _mm512_loadu_si512(from.cast()) } }
-        #[inline(always)] unsafe fn start(zero: i32, sums: *const i32) -> __m512i { unsafe { _mm512_mullo_epi32(_mm512_set1_epi32(-zero), _mm512_loadu_si512(sums.cast())) } }
-        #[inline(always)] unsafe fn dot(sums: __m512i, x: i32, weights: __m512i) -> __m512i { unsafe { _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(x), weights) } }
-        #[inline(always)] unsafe fn float(sums: __m512i) -> __m512 { unsafe { _mm512_cvtepi32_ps(sums) } }
+        lanes! {
+            fn weights(from: *const i8) -> __m512i { _mm512_loadu_si512(from.cast()) }
+            fn start(zero: i32, sums: *const i32) -> __m512i { _mm512_mullo_epi32(_mm512_set1_epi32(-zero), _mm512_loadu_si512(sums.cast())) }
+            fn dot(sums: __m512i, x: i32, weights: __m512i) -> __m512i { _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(x), weights) }
+            fn float(sums: __m512i) -> __m512 { _mm512_cvtepi32_ps(sums) }
+        }
     }
 
     /// The instruction `vpdpbusd` on 256 bits.
@@ -474,10 +476,12 @@ mod x86 {
         type Float = Avx2;
         type Sums = __m256i;
         type Weights = __m256i;
-        #[inline(always)] unsafe fn weights(from: *const i8) -> __m256i { unsafe { _mm256_loadu_si256(from.cast()) } }
-        #[inline(always)] unsafe fn start(zero: i32, sums: *const i32) -> __m256i { unsafe { Pairs256::start(zero, sums) } }
-        #[inline(always)] unsafe fn dot(sums: __m256i, x: i32, weights: __m256i) -> __m256i { unsafe { _mm256_dpbusd_avx_epi32(sums, _mm256_set1_epi32(x), weights) } }
-        #[inline(always)] unsafe fn float(sums: __m256i) -> __m256 { unsafe { _mm256_cvtepi32_ps(sums) } }
+        lanes! {
+            fn weights(from: *const i8) -> __m256i { _mm256_loadu_si256(from.cast()) }
+            fn start(zero: i32, sums: *const i32) -> __m256i { Pairs256::start(zero, sums) }
+            fn dot(sums: __m256i, x: i32, weights: __m256i) -> __m256i { _mm256_dpbusd_avx_epi32(sums, _mm256_set1_epi32(x), weights) }
+            fn float(sums: __m256i) -> __m256 { _mm256_cvtepi32_ps(sums) }
+        }
     }
 
     /// The dot product of AVX2 alone. The instruction `vpmaddubsw` saturates, so bytes are widened
@@ -501,7 +505,9 @@ mod x86 {
                 (_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w)), _mm256_srai_epi16::<8>(w))
             }
         }
-        #[inline(always)] unsafe fn start(zero: i32, sums: *const i32) -> __m256i { unsafe { _mm256_mullo_epi32(_mm256_set1_epi32(-zero), _mm256_loadu_si256(sums.cast())) } }
+        lanes! {
+            fn start(zero: i32, sums: *const i32) -> __m256i { _mm256_mullo_epi32(_mm256_set1_epi32(-zero), _mm256_loadu_si256(sums.cast())) }
+        }
         #[inline(always)]
         unsafe fn dot(sums: __m256i, x: i32, weights: (__m256i, __m256i)) -> __m256i {
             // SAFETY: the functions work on registers only, and the CPU supports AVX2 by contract.
@@ -512,7 +518,9 @@ mod x86 {
                 _mm256_add_epi32(sums, _mm256_madd_epi16(odd, weights.1))
             }
         }
-        #[inline(always)] unsafe fn float(sums: __m256i) -> __m256 { unsafe { _mm256_cvtepi32_ps(sums) } }
+        lanes! {
+            fn float(sums: __m256i) -> __m256 { _mm256_cvtepi32_ps(sums) }
+        }
     }
 }
 

@@ -169,6 +169,19 @@ macro_rules! simd_function {
 }
 pub(crate) use simd_function;
 
+/// Writes functions of lanes, such as those of [`Simd`], each with a body of unsafe operations.
+macro_rules! lanes {
+    ($(fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? { $($body:tt)* })*) => { $(
+        #[inline(always)]
+        unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: the caller upholds the contract of the trait: the CPU supports the
+            // instructions, and pointers are valid for the lanes that are read or written.
+            unsafe { $($body)* }
+        }
+    )* };
+}
+pub(crate) use lanes;
+
 /// One vector register of 32-bit floats and the operations that the kernels need.
 ///
 /// # Safety
@@ -264,26 +277,28 @@ mod x86 {
         type F32 = __m512;
         type I32 = __m512i;
         type Wide = Avx512;
-        #[inline(always)] unsafe fn splat(x: f32) -> __m512 { unsafe { _mm512_set1_ps(x) } }
-        #[inline(always)] unsafe fn load(from: *const f32) -> __m512 { unsafe { _mm512_loadu_ps(from) } }
-        #[inline(always)] unsafe fn store(to: *mut f32, v: __m512) { unsafe { _mm512_storeu_ps(to, v) } }
-        #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> __m512 { unsafe { _mm512_maskz_loadu_ps(mask16(n), from) } }
-        #[inline(always)] unsafe fn first_n(a: __m512, n: usize, rest: __m512) -> __m512 { unsafe { _mm512_mask_mov_ps(rest, mask16(n), a) } }
-        #[inline(always)] unsafe fn store_n(to: *mut f32, v: __m512, n: usize) { unsafe { _mm512_mask_storeu_ps(to, mask16(n), v) } }
-        #[inline(always)] unsafe fn add(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_add_ps(a, b) } }
-        #[inline(always)] unsafe fn sub(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_sub_ps(a, b) } }
-        #[inline(always)] unsafe fn mul(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_mul_ps(a, b) } }
-        #[inline(always)] unsafe fn div(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_div_ps(a, b) } }
-        #[inline(always)] unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 { unsafe { _mm512_fmadd_ps(a, b, c) } }
-        #[inline(always)] unsafe fn max(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_max_ps(a, b) } }
-        #[inline(always)] unsafe fn min(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_min_ps(a, b) } }
-        #[inline(always)] unsafe fn round(a: __m512) -> __m512 { unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) } }
-        #[inline(always)] unsafe fn pow2(a: __m512) -> __m512 { unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127)))) } }
-        #[inline(always)] unsafe fn sum(a: __m512) -> f32 { unsafe { Avx2::sum(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a))) } }
-        #[inline(always)] unsafe fn largest(a: __m512) -> f32 { unsafe { Avx2::largest(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a))) } }
-        #[inline(always)] unsafe fn splat_i32(x: i32) -> __m512i { unsafe { _mm512_set1_epi32(x) } }
-        #[inline(always)] unsafe fn load_i32(from: *const i32) -> __m512i { unsafe { _mm512_loadu_si512(from.cast()) } }
-        #[inline(always)] unsafe fn store_i32(to: *mut i32, v: __m512i) { unsafe { _mm512_storeu_si512(to.cast(), v) } }
+        lanes! {
+            fn splat(x: f32) -> __m512 { _mm512_set1_ps(x) }
+            fn load(from: *const f32) -> __m512 { _mm512_loadu_ps(from) }
+            fn store(to: *mut f32, v: __m512) { _mm512_storeu_ps(to, v) }
+            fn load_n(from: *const f32, n: usize) -> __m512 { _mm512_maskz_loadu_ps(mask16(n), from) }
+            fn first_n(a: __m512, n: usize, rest: __m512) -> __m512 { _mm512_mask_mov_ps(rest, mask16(n), a) }
+            fn store_n(to: *mut f32, v: __m512, n: usize) { _mm512_mask_storeu_ps(to, mask16(n), v) }
+            fn add(a: __m512, b: __m512) -> __m512 { _mm512_add_ps(a, b) }
+            fn sub(a: __m512, b: __m512) -> __m512 { _mm512_sub_ps(a, b) }
+            fn mul(a: __m512, b: __m512) -> __m512 { _mm512_mul_ps(a, b) }
+            fn div(a: __m512, b: __m512) -> __m512 { _mm512_div_ps(a, b) }
+            fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 { _mm512_fmadd_ps(a, b, c) }
+            fn max(a: __m512, b: __m512) -> __m512 { _mm512_max_ps(a, b) }
+            fn min(a: __m512, b: __m512) -> __m512 { _mm512_min_ps(a, b) }
+            fn round(a: __m512) -> __m512 { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+            fn pow2(a: __m512) -> __m512 { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127)))) }
+            fn sum(a: __m512) -> f32 { Avx2::sum(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a))) }
+            fn largest(a: __m512) -> f32 { Avx2::largest(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a))) }
+            fn splat_i32(x: i32) -> __m512i { _mm512_set1_epi32(x) }
+            fn load_i32(from: *const i32) -> __m512i { _mm512_loadu_si512(from.cast()) }
+            fn store_i32(to: *mut i32, v: __m512i) { _mm512_storeu_si512(to.cast(), v) }
+        }
         #[inline(always)]
         unsafe fn keep_larger(best: &mut __m512, kept: &mut __m512i, value: __m512, tag: __m512i) {
             // SAFETY: the functions work on registers only, and the CPU supports AVX-512 by
@@ -327,21 +342,23 @@ mod x86 {
         type F32 = __m256;
         type I32 = __m256i;
         type Wide = Twice<Avx2>;
-        #[inline(always)] unsafe fn splat(x: f32) -> __m256 { unsafe { _mm256_set1_ps(x) } }
-        #[inline(always)] unsafe fn load(from: *const f32) -> __m256 { unsafe { _mm256_loadu_ps(from) } }
-        #[inline(always)] unsafe fn store(to: *mut f32, v: __m256) { unsafe { _mm256_storeu_ps(to, v) } }
-        #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> __m256 { unsafe { _mm256_maskload_ps(from, mask8(n)) } }
-        #[inline(always)] unsafe fn first_n(a: __m256, n: usize, rest: __m256) -> __m256 { unsafe { _mm256_blendv_ps(rest, a, _mm256_castsi256_ps(mask8(n))) } }
-        #[inline(always)] unsafe fn store_n(to: *mut f32, v: __m256, n: usize) { unsafe { _mm256_maskstore_ps(to, mask8(n), v) } }
-        #[inline(always)] unsafe fn add(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_add_ps(a, b) } }
-        #[inline(always)] unsafe fn sub(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_sub_ps(a, b) } }
-        #[inline(always)] unsafe fn mul(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_mul_ps(a, b) } }
-        #[inline(always)] unsafe fn div(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_div_ps(a, b) } }
-        #[inline(always)] unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 { unsafe { _mm256_fmadd_ps(a, b, c) } }
-        #[inline(always)] unsafe fn max(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_max_ps(a, b) } }
-        #[inline(always)] unsafe fn min(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_min_ps(a, b) } }
-        #[inline(always)] unsafe fn round(a: __m256) -> __m256 { unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) } }
-        #[inline(always)] unsafe fn pow2(a: __m256) -> __m256 { unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127)))) } }
+        lanes! {
+            fn splat(x: f32) -> __m256 { _mm256_set1_ps(x) }
+            fn load(from: *const f32) -> __m256 { _mm256_loadu_ps(from) }
+            fn store(to: *mut f32, v: __m256) { _mm256_storeu_ps(to, v) }
+            fn load_n(from: *const f32, n: usize) -> __m256 { _mm256_maskload_ps(from, mask8(n)) }
+            fn first_n(a: __m256, n: usize, rest: __m256) -> __m256 { _mm256_blendv_ps(rest, a, _mm256_castsi256_ps(mask8(n))) }
+            fn store_n(to: *mut f32, v: __m256, n: usize) { _mm256_maskstore_ps(to, mask8(n), v) }
+            fn add(a: __m256, b: __m256) -> __m256 { _mm256_add_ps(a, b) }
+            fn sub(a: __m256, b: __m256) -> __m256 { _mm256_sub_ps(a, b) }
+            fn mul(a: __m256, b: __m256) -> __m256 { _mm256_mul_ps(a, b) }
+            fn div(a: __m256, b: __m256) -> __m256 { _mm256_div_ps(a, b) }
+            fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 { _mm256_fmadd_ps(a, b, c) }
+            fn max(a: __m256, b: __m256) -> __m256 { _mm256_max_ps(a, b) }
+            fn min(a: __m256, b: __m256) -> __m256 { _mm256_min_ps(a, b) }
+            fn round(a: __m256) -> __m256 { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+            fn pow2(a: __m256) -> __m256 { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127)))) }
+        }
         #[inline(always)]
         unsafe fn sum(a: __m256) -> f32 {
             // SAFETY: the functions work on registers only, and the CPU supports AVX2 by contract.
@@ -360,9 +377,11 @@ mod x86 {
                 _mm_cvtss_f32(_mm_max_ss(a, _mm_shuffle_ps::<1>(a, a)))
             }
         }
-        #[inline(always)] unsafe fn splat_i32(x: i32) -> __m256i { unsafe { _mm256_set1_epi32(x) } }
-        #[inline(always)] unsafe fn load_i32(from: *const i32) -> __m256i { unsafe { _mm256_loadu_si256(from.cast()) } }
-        #[inline(always)] unsafe fn store_i32(to: *mut i32, v: __m256i) { unsafe { _mm256_storeu_si256(to.cast(), v) } }
+        lanes! {
+            fn splat_i32(x: i32) -> __m256i { _mm256_set1_epi32(x) }
+            fn load_i32(from: *const i32) -> __m256i { _mm256_loadu_si256(from.cast()) }
+            fn store_i32(to: *mut i32, v: __m256i) { _mm256_storeu_si256(to.cast(), v) }
+        }
         #[inline(always)]
         unsafe fn keep_larger(best: &mut __m256, kept: &mut __m256i, value: __m256, tag: __m256i) {
             // SAFETY: the functions work on registers only, and the CPU supports AVX2 by contract.
@@ -398,26 +417,28 @@ mod arm {
         type F32 = float32x4_t;
         type I32 = int32x4_t;
         type Wide = Twice<Twice<Neon>>;
-        #[inline(always)] unsafe fn splat(x: f32) -> float32x4_t { unsafe { vdupq_n_f32(x) } }
-        #[inline(always)] unsafe fn load(from: *const f32) -> float32x4_t { unsafe { vld1q_f32(from) } }
-        #[inline(always)] unsafe fn store(to: *mut f32, v: float32x4_t) { unsafe { vst1q_f32(to, v) } }
-        #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> float32x4_t { unsafe { let mut x = [0.0; 4]; std::ptr::copy_nonoverlapping(from, x.as_mut_ptr(), n); Self::load(x.as_ptr()) } }
-        #[inline(always)] unsafe fn first_n(a: float32x4_t, n: usize, rest: float32x4_t) -> float32x4_t { unsafe { vbslq_f32(vcgtq_u32(vdupq_n_u32(n as u32), vld1q_u32([0, 1, 2, 3].as_ptr())), a, rest) } }
-        #[inline(always)] unsafe fn store_n(to: *mut f32, v: float32x4_t, n: usize) { unsafe { let mut x = [0.0; 4]; Self::store(x.as_mut_ptr(), v); std::ptr::copy_nonoverlapping(x.as_ptr(), to, n); } }
-        #[inline(always)] unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vaddq_f32(a, b) } }
-        #[inline(always)] unsafe fn sub(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vsubq_f32(a, b) } }
-        #[inline(always)] unsafe fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vmulq_f32(a, b) } }
-        #[inline(always)] unsafe fn div(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vdivq_f32(a, b) } }
-        #[inline(always)] unsafe fn mul_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t { unsafe { vfmaq_f32(c, a, b) } }
-        #[inline(always)] unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) } }
-        #[inline(always)] unsafe fn min(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vbslq_f32(vcltq_f32(a, b), a, b) } }
-        #[inline(always)] unsafe fn round(a: float32x4_t) -> float32x4_t { unsafe { vrndnq_f32(a) } }
-        #[inline(always)] unsafe fn pow2(a: float32x4_t) -> float32x4_t { unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(a), vdupq_n_s32(127)))) } }
-        #[inline(always)] unsafe fn sum(a: float32x4_t) -> f32 { unsafe { let a = vadd_f32(vget_low_f32(a), vget_high_f32(a)); vget_lane_f32::<0>(a) + vget_lane_f32::<1>(a) } }
-        #[inline(always)] unsafe fn largest(a: float32x4_t) -> f32 { unsafe { let mut x = [0.0; 4]; Self::store(x.as_mut_ptr(), a); super::Portable::largest(x) } }
-        #[inline(always)] unsafe fn splat_i32(x: i32) -> int32x4_t { unsafe { vdupq_n_s32(x) } }
-        #[inline(always)] unsafe fn load_i32(from: *const i32) -> int32x4_t { unsafe { vld1q_s32(from) } }
-        #[inline(always)] unsafe fn store_i32(to: *mut i32, v: int32x4_t) { unsafe { vst1q_s32(to, v) } }
+        lanes! {
+            fn splat(x: f32) -> float32x4_t { vdupq_n_f32(x) }
+            fn load(from: *const f32) -> float32x4_t { vld1q_f32(from) }
+            fn store(to: *mut f32, v: float32x4_t) { vst1q_f32(to, v) }
+            fn load_n(from: *const f32, n: usize) -> float32x4_t { let mut x = [0.0; 4]; std::ptr::copy_nonoverlapping(from, x.as_mut_ptr(), n); Self::load(x.as_ptr()) }
+            fn first_n(a: float32x4_t, n: usize, rest: float32x4_t) -> float32x4_t { vbslq_f32(vcgtq_u32(vdupq_n_u32(n as u32), vld1q_u32([0, 1, 2, 3].as_ptr())), a, rest) }
+            fn store_n(to: *mut f32, v: float32x4_t, n: usize) { let mut x = [0.0; 4]; Self::store(x.as_mut_ptr(), v); std::ptr::copy_nonoverlapping(x.as_ptr(), to, n); }
+            fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t { vaddq_f32(a, b) }
+            fn sub(a: float32x4_t, b: float32x4_t) -> float32x4_t { vsubq_f32(a, b) }
+            fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t { vmulq_f32(a, b) }
+            fn div(a: float32x4_t, b: float32x4_t) -> float32x4_t { vdivq_f32(a, b) }
+            fn mul_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t { vfmaq_f32(c, a, b) }
+            fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t { vbslq_f32(vcgtq_f32(a, b), a, b) }
+            fn min(a: float32x4_t, b: float32x4_t) -> float32x4_t { vbslq_f32(vcltq_f32(a, b), a, b) }
+            fn round(a: float32x4_t) -> float32x4_t { vrndnq_f32(a) }
+            fn pow2(a: float32x4_t) -> float32x4_t { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(a), vdupq_n_s32(127)))) }
+            fn sum(a: float32x4_t) -> f32 { let a = vadd_f32(vget_low_f32(a), vget_high_f32(a)); vget_lane_f32::<0>(a) + vget_lane_f32::<1>(a) }
+            fn largest(a: float32x4_t) -> f32 { let mut x = [0.0; 4]; Self::store(x.as_mut_ptr(), a); super::Portable::largest(x) }
+            fn splat_i32(x: i32) -> int32x4_t { vdupq_n_s32(x) }
+            fn load_i32(from: *const i32) -> int32x4_t { vld1q_s32(from) }
+            fn store_i32(to: *mut i32, v: int32x4_t) { vst1q_s32(to, v) }
+        }
         #[inline(always)]
         unsafe fn keep_larger(best: &mut float32x4_t, kept: &mut int32x4_t, value: float32x4_t, tag: int32x4_t) {
             // SAFETY: the functions work on registers only, and NEON is part of the architecture.
@@ -451,11 +472,15 @@ impl Simd for Portable {
     type I32 = [i32; 4];
     type Wide = Twice<Twice<Portable>>;
     #[inline(always)] unsafe fn splat(x: f32) -> [f32; 4] { [x; 4] }
-    #[inline(always)] unsafe fn load(from: *const f32) -> [f32; 4] { unsafe { from.cast::<[f32; 4]>().read_unaligned() } }
-    #[inline(always)] unsafe fn store(to: *mut f32, v: [f32; 4]) { unsafe { to.cast::<[f32; 4]>().write_unaligned(v) } }
-    #[inline(always)] unsafe fn load_n(from: *const f32, n: usize) -> [f32; 4] { unsafe { let mut x = [0.0; 4]; std::ptr::copy_nonoverlapping(from, x.as_mut_ptr(), n); x } }
+    lanes! {
+        fn load(from: *const f32) -> [f32; 4] { from.cast::<[f32; 4]>().read_unaligned() }
+        fn store(to: *mut f32, v: [f32; 4]) { to.cast::<[f32; 4]>().write_unaligned(v) }
+        fn load_n(from: *const f32, n: usize) -> [f32; 4] { let mut x = [0.0; 4]; std::ptr::copy_nonoverlapping(from, x.as_mut_ptr(), n); x }
+    }
     #[inline(always)] unsafe fn first_n(a: [f32; 4], n: usize, rest: [f32; 4]) -> [f32; 4] { std::array::from_fn(|i| if i < n { a[i] } else { rest[i] }) }
-    #[inline(always)] unsafe fn store_n(to: *mut f32, v: [f32; 4], n: usize) { unsafe { std::ptr::copy_nonoverlapping(v.as_ptr(), to, n) } }
+    lanes! {
+        fn store_n(to: *mut f32, v: [f32; 4], n: usize) { std::ptr::copy_nonoverlapping(v.as_ptr(), to, n) }
+    }
     #[inline(always)] unsafe fn add(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a + b) }
     #[inline(always)] unsafe fn sub(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a - b) }
     #[inline(always)] unsafe fn mul(a: [f32; 4], b: [f32; 4]) -> [f32; 4] { each(a, b, |a, b| a * b) }
@@ -468,8 +493,10 @@ impl Simd for Portable {
     #[inline(always)] unsafe fn sum(a: [f32; 4]) -> f32 { (a[0] + a[2]) + (a[1] + a[3]) }
     #[inline(always)] unsafe fn largest(a: [f32; 4]) -> f32 { let larger = |a, b| if a > b { a } else { b }; larger(larger(a[0], a[2]), larger(a[1], a[3])) }
     #[inline(always)] unsafe fn splat_i32(x: i32) -> [i32; 4] { [x; 4] }
-    #[inline(always)] unsafe fn load_i32(from: *const i32) -> [i32; 4] { unsafe { from.cast::<[i32; 4]>().read_unaligned() } }
-    #[inline(always)] unsafe fn store_i32(to: *mut i32, v: [i32; 4]) { unsafe { to.cast::<[i32; 4]>().write_unaligned(v) } }
+    lanes! {
+        fn load_i32(from: *const i32) -> [i32; 4] { from.cast::<[i32; 4]>().read_unaligned() }
+        fn store_i32(to: *mut i32, v: [i32; 4]) { to.cast::<[i32; 4]>().write_unaligned(v) }
+    }
     #[inline(always)]
     unsafe fn keep_larger(best: &mut [f32; 4], kept: &mut [i32; 4], value: [f32; 4], tag: [i32; 4]) {
         for i in 0..4 {
@@ -546,9 +573,11 @@ impl<S: Simd> Simd for Twice<S> {
     type F32 = (S::F32, S::F32);
     type I32 = (S::I32, S::I32);
     type Wide = S::Wide;
-    #[inline(always)] unsafe fn splat(x: f32) -> Self::F32 { unsafe { (S::splat(x), S::splat(x)) } }
-    #[inline(always)] unsafe fn load(from: *const f32) -> Self::F32 { unsafe { (S::load(from), S::load(from.add(S::LANES))) } }
-    #[inline(always)] unsafe fn store(to: *mut f32, v: Self::F32) { unsafe { S::store(to, v.0); S::store(to.add(S::LANES), v.1); } }
+    lanes! {
+        fn splat(x: f32) -> Self::F32 { (S::splat(x), S::splat(x)) }
+        fn load(from: *const f32) -> Self::F32 { (S::load(from), S::load(from.add(S::LANES))) }
+        fn store(to: *mut f32, v: Self::F32) { S::store(to, v.0); S::store(to.add(S::LANES), v.1); }
+    }
     #[inline(always)]
     unsafe fn load_n(from: *const f32, n: usize) -> Self::F32 {
         // SAFETY: the CPU supports `S`, and `from` is valid for `n` floats, of which the second
@@ -561,7 +590,9 @@ impl<S: Simd> Simd for Twice<S> {
             }
         }
     }
-    #[inline(always)] unsafe fn first_n(a: Self::F32, n: usize, rest: Self::F32) -> Self::F32 { unsafe { (S::first_n(a.0, n.min(S::LANES), rest.0), S::first_n(a.1, n.saturating_sub(S::LANES), rest.1)) } }
+    lanes! {
+        fn first_n(a: Self::F32, n: usize, rest: Self::F32) -> Self::F32 { (S::first_n(a.0, n.min(S::LANES), rest.0), S::first_n(a.1, n.saturating_sub(S::LANES), rest.1)) }
+    }
     #[inline(always)]
     unsafe fn store_n(to: *mut f32, v: Self::F32, n: usize) {
         // SAFETY: the CPU supports `S`, and `to` is valid for `n` floats, of which the second half
@@ -575,20 +606,22 @@ impl<S: Simd> Simd for Twice<S> {
             }
         }
     }
-    #[inline(always)] unsafe fn add(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::add(a.0, b.0), S::add(a.1, b.1)) } }
-    #[inline(always)] unsafe fn sub(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::sub(a.0, b.0), S::sub(a.1, b.1)) } }
-    #[inline(always)] unsafe fn mul(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::mul(a.0, b.0), S::mul(a.1, b.1)) } }
-    #[inline(always)] unsafe fn div(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::div(a.0, b.0), S::div(a.1, b.1)) } }
-    #[inline(always)] unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 { unsafe { (S::mul_add(a.0, b.0, c.0), S::mul_add(a.1, b.1, c.1)) } }
-    #[inline(always)] unsafe fn max(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::max(a.0, b.0), S::max(a.1, b.1)) } }
-    #[inline(always)] unsafe fn min(a: Self::F32, b: Self::F32) -> Self::F32 { unsafe { (S::min(a.0, b.0), S::min(a.1, b.1)) } }
-    #[inline(always)] unsafe fn round(a: Self::F32) -> Self::F32 { unsafe { (S::round(a.0), S::round(a.1)) } }
-    #[inline(always)] unsafe fn pow2(a: Self::F32) -> Self::F32 { unsafe { (S::pow2(a.0), S::pow2(a.1)) } }
-    #[inline(always)] unsafe fn sum(a: Self::F32) -> f32 { unsafe { S::sum(S::add(a.0, a.1)) } }
-    #[inline(always)] unsafe fn largest(a: Self::F32) -> f32 { unsafe { S::largest(S::max(a.0, a.1)) } }
-    #[inline(always)] unsafe fn splat_i32(x: i32) -> Self::I32 { unsafe { (S::splat_i32(x), S::splat_i32(x)) } }
-    #[inline(always)] unsafe fn load_i32(from: *const i32) -> Self::I32 { unsafe { (S::load_i32(from), S::load_i32(from.add(S::LANES))) } }
-    #[inline(always)] unsafe fn store_i32(to: *mut i32, v: Self::I32) { unsafe { S::store_i32(to, v.0); S::store_i32(to.add(S::LANES), v.1); } }
+    lanes! {
+        fn add(a: Self::F32, b: Self::F32) -> Self::F32 { (S::add(a.0, b.0), S::add(a.1, b.1)) }
+        fn sub(a: Self::F32, b: Self::F32) -> Self::F32 { (S::sub(a.0, b.0), S::sub(a.1, b.1)) }
+        fn mul(a: Self::F32, b: Self::F32) -> Self::F32 { (S::mul(a.0, b.0), S::mul(a.1, b.1)) }
+        fn div(a: Self::F32, b: Self::F32) -> Self::F32 { (S::div(a.0, b.0), S::div(a.1, b.1)) }
+        fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 { (S::mul_add(a.0, b.0, c.0), S::mul_add(a.1, b.1, c.1)) }
+        fn max(a: Self::F32, b: Self::F32) -> Self::F32 { (S::max(a.0, b.0), S::max(a.1, b.1)) }
+        fn min(a: Self::F32, b: Self::F32) -> Self::F32 { (S::min(a.0, b.0), S::min(a.1, b.1)) }
+        fn round(a: Self::F32) -> Self::F32 { (S::round(a.0), S::round(a.1)) }
+        fn pow2(a: Self::F32) -> Self::F32 { (S::pow2(a.0), S::pow2(a.1)) }
+        fn sum(a: Self::F32) -> f32 { S::sum(S::add(a.0, a.1)) }
+        fn largest(a: Self::F32) -> f32 { S::largest(S::max(a.0, a.1)) }
+        fn splat_i32(x: i32) -> Self::I32 { (S::splat_i32(x), S::splat_i32(x)) }
+        fn load_i32(from: *const i32) -> Self::I32 { (S::load_i32(from), S::load_i32(from.add(S::LANES))) }
+        fn store_i32(to: *mut i32, v: Self::I32) { S::store_i32(to, v.0); S::store_i32(to.add(S::LANES), v.1); }
+    }
     #[inline(always)]
     unsafe fn keep_larger(best: &mut Self::F32, kept: &mut Self::I32, value: Self::F32, tag: Self::I32) {
         // SAFETY: the functions work on registers only, and the CPU supports `S` by contract.

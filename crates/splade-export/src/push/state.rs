@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use splade_io::{FileError, write_file};
+use splade_io::{FileError, is_sealed, seal_json, write_file};
 
 /// The file name of the state.
 pub(crate) const STATE: &str = "push.json";
@@ -61,6 +61,10 @@ impl State {
         if state.format != FORMAT || state.version != VERSION {
             return Err(FileError::form(&path, "another version of light-splade wrote this state"));
         }
+        if !is_sealed(&text) {
+            let message = "its checksum differs: the file was changed or damaged";
+            return Err(FileError::form(&path, message));
+        }
         if state.settings != *settings {
             let message = format!(
                 "the push was begun with other settings: {}, now {settings}",
@@ -76,7 +80,7 @@ impl State {
         let path = path(dir);
         let text = serde_json::to_string_pretty(self)
             .expect("a state has string keys only: this is a bug");
-        write_file(&path, (text + "\n").as_bytes())
+        write_file(&path, seal_json(&text).as_bytes())
     }
 }
 

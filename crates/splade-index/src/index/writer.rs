@@ -171,7 +171,7 @@ impl IndexWriter {
     pub fn open(dir: &Path, how: WriterOptions) -> Result<Self, IndexError> {
         // The head is read before the lock is taken, so that a folder without an index stays
         // unchanged. It is read again afterwards, because another writer may have committed.
-        Head::read_committed(dir)?;
+        Head::read(dir)?;
         let folder = OutputFolder::open(dir, HEAD)?;
         let head = Head::read_committed(dir)?;
         folder.remove_temporaries(is_file_of_index)?;

@@ -7,6 +7,7 @@
 
 mod tensor;
 
+mod checksum;
 mod pickle;
 mod safetensors;
 mod strided;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use splade_text::ModelFile;
 
+use super::checksum;
 use super::tensor::{Dtype, Tensor, elements};
 use crate::error::ModelError;
 
@@ -48,10 +49,21 @@ pub(super) fn read(
     }
     let mut header = vec![0; size as usize];
     file.read_at(&mut header, 8).map_err(io)?;
-    let header: Value = serde_json::from_slice(&header)
+    let value: Value = serde_json::from_slice(&header)
         .map_err(|source| ModelError::Json { path: path.to_path_buf(), source })?;
+    if let Some(digits) = value["__metadata__"][checksum::KEY].as_str() {
+        let at = checksum::position(&header, digits).map(|at| 8 + at);
+        let is_right = at.map_or(Ok(false), |at| checksum::is_right(file, length, digits, at));
+        if !is_right.map_err(io)? {
+            return Err(invalid(
+                "its checksum differs: the file was changed or damaged\nhint: restore it, or write \
+                 it with a program that leaves out the entry crc32 of __metadata__"
+                    .to_owned(),
+            ));
+        }
+    }
     let header =
-        header.as_object().ok_or_else(|| invalid("the header is not a JSON object".to_owned()))?;
+        value.as_object().ok_or_else(|| invalid("the header is not a JSON object".to_owned()))?;
     let tensors = header.iter().filter(|(name, _)| *name != "__metadata__");
     let end = |entry: &Value| entry["data_offsets"].get(1)?.as_u64();
     let end = tensors.clone().filter_map(|(_, entry)| end(entry)).max().unwrap_or(0);

@@ -1,12 +1,14 @@
 //! Writes safetensors files: a header with names, shapes and offsets, then the little-endian
-//! numbers of one tensor after another.
+//! numbers of one tensor after another. The header has a checksum of the file.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crc32fast::Hasher;
 use serde_json::{Map, Value, json};
 
+use super::checksum::{KEY, ZEROS, position};
 use crate::error::ModelError;
 
 /// The type in which numbers are written.
@@ -82,6 +84,9 @@ pub struct WeightsWriter {
     dtype: FloatType,
     /// The count of numbers that are still to be written.
     missing: usize,
+    /// The checksum of the bytes so far, and the position in the file where it will be.
+    sum: Hasher,
+    sum_at: u64,
 }
 
 impl WeightsWriter {
@@ -104,7 +109,7 @@ impl WeightsWriter {
         dtype: FloatType,
     ) -> Result<Self, ModelError> {
         let mut header = Map::new();
-        header.insert("__metadata__".to_owned(), json!({"format": "pt"}));
+        header.insert("__metadata__".to_owned(), json!({"format": "pt", KEY: ZEROS}));
         let mut end = 0;
         for (name, shape) in tensors {
             let start = end;
@@ -116,14 +121,21 @@ impl WeightsWriter {
         let mut header = Value::Object(header).to_string().into_bytes();
         // The header is padded so that the numbers start at a multiple of eight bytes.
         header.resize(header.len().next_multiple_of(8), b' ');
+        let length = (header.len() as u64).to_le_bytes();
+        let mut sum = Hasher::new();
+        sum.update(&length);
+        sum.update(&header);
+        let at = position(&header, ZEROS).expect("the header has the entry: this is a bug");
+        let sum_at = (length.len() + at) as u64;
         let write = || {
             let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-            file.write_all(&(header.len() as u64).to_le_bytes())?;
+            file.write_all(&length)?;
             file.write_all(&header)?;
             Ok(file)
         };
         let file = write().map_err(|source| ModelError::Write { path: path.into(), source })?;
-        Ok(Self { path: path.to_path_buf(), file, dtype, missing: end / dtype.size() })
+        let missing = end / dtype.size();
+        Ok(Self { path: path.to_path_buf(), file, dtype, missing, sum, sum_at })
     }
 
     /// Writes numbers of the next tensor in row-major order. A tensor may be written in several
@@ -148,12 +160,13 @@ impl WeightsWriter {
                     self.dtype.torch_name()
                 ),
             })?;
+            self.sum.update(&bytes);
             self.file.write_all(&bytes).map_err(|source| self.error(source))?;
         }
         Ok(())
     }
 
-    /// Flushes the file and waits until it is on the disk.
+    /// Writes the checksum, flushes the file and waits until it is on the disk.
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.
@@ -162,11 +175,45 @@ impl WeightsWriter {
     /// Panics if numbers of an announced tensor are missing.
     pub fn finish(mut self) -> Result<(), ModelError> {
         assert!(self.missing == 0, "a tensor is missing");
-        let done = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
-        done.map_err(|source| self.error(source))
+        let sum = format!("{:08x}", self.sum.clone().finalize());
+        let mut finish = || {
+            self.file.seek(SeekFrom::Start(self.sum_at))?;
+            self.file.write_all(sum.as_bytes())?;
+            self.file.flush()?;
+            self.file.get_ref().sync_all()
+        };
+        finish().map_err(|source| self.error(source))
     }
 
     fn error(&self, source: std::io::Error) -> ModelError {
         ModelError::Write { path: self.path.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::Weights;
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("model.safetensors");
+        let tensors = [("a".to_owned(), vec![2]), ("b".to_owned(), vec![1])];
+        let mut writer = WeightsWriter::create(&path, &tensors).expect("created");
+        writer.write(&[1.0, 2.0]).expect("written");
+        writer.write(&[3.0]).expect("written");
+        writer.finish().expect("finished");
+        let read = || Weights::open(dir.path())?.read_f32("b");
+        assert_eq!(read().expect("whole"), [3.0]);
+        let bytes = std::fs::read(&path).expect("read");
+        for bit in 0..8 * bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &bytes).expect("written");
+            // Without its name the entry is that of another program, and the file has no checksum.
+            let is_named = bytes.windows(7).any(|part| part == b"\"crc32\"");
+            assert!(read().is_err() || !is_named, "bit {bit}");
+        }
     }
 }

@@ -265,6 +265,28 @@ fn a_finished_run_leaves_model_and_results() {
 }
 
 #[test]
+fn a_damaged_checkpoint_is_not_resumed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = config(dir.path());
+    run(&config, Queries::Shared, None, &mut ());
+    let last = dir.path().join("checkpoint-10");
+    for (name, _) in outputs(&last) {
+        let path = last.join(&name);
+        let bytes = fs::read(&path).expect("read");
+        let mut damaged = bytes.clone();
+        let at = bytes.len() / 2;
+        damaged[at] ^= 1;
+        fs::write(&path, damaged).expect("written");
+        let options =
+            Parts { resume: Some(last.clone()), ..options(config.clone(), Queries::Shared) };
+        let error = options.run().map(drop).expect_err("damaged").to_string();
+        assert!(error.contains(&format!("{name}: its checksum differs")), "{error}");
+        assert!(error.contains("hint: resume from an earlier checkpoint"), "{error}");
+        fs::write(&path, bytes).expect("written");
+    }
+}
+
+#[test]
 fn epochs_log_evaluate_and_save_at_their_ends() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut config = config(dir.path());
