@@ -181,7 +181,9 @@ impl<'a> Engine<'a> {
     ) -> Result<Vec<(String, f64)>, Wrong> {
         let mut line = Vec::new();
         let written = self.server.query("q", query, &mut line);
-        written.map_err(|message| Wrong::new(message, "encode queries with --top-k"))?;
+        written.map_err(|message| {
+            Wrong::new(message, "encode the queries with light-splade encode --top-k")
+        })?;
         let mut line: Value = serde_json::from_slice(&line).unwrap_or_default();
         if default_pruning {
             let prune =
@@ -340,7 +342,12 @@ fn refused(what: &str, answer: &Answer) -> Wrong {
 impl From<PushError> for Wrong {
     fn from(error: PushError) -> Self {
         let hint = "check the address, http or https, and that the server runs";
-        Self { what: error.to_string(), hint, unanswered: true }
+        // The error's own remedy is that of a push, which can be resumed.
+        let what = match &error {
+            PushError::Unreachable { url, message } => format!("cannot reach {url}: {message}"),
+            error => error.to_string(),
+        };
+        Self { what, hint, unanswered: true }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::cpu::CpuEngine;
 use crate::engine::Engine;
 use crate::error::TrainError;
 use crate::run::Outcome;
-use crate::run::checks::check_outputs;
+use crate::run::checks::{NewFolders, check_outputs, final_folder};
 use crate::table::{COUNTED_DOCUMENTS, TableEngine, inverse_document_frequencies};
 use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, with_head};
 
@@ -85,7 +85,10 @@ pub fn train(
     options: &TrainOptions<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let mut run = prepare(config, options, observer)?.run()?;
+    let training = &config.training;
+    let new = NewFolders::before([&*training.output_dir, final_folder(training)]);
+    let run = prepare(config, options, observer).and_then(Parts::run);
+    let mut run = new.remove_empty(run)?;
     (options.ready)().map_err(TrainError::Source)?;
     run.run(observer)
 }

@@ -7,6 +7,10 @@ use crate::run::StepReport;
 /// full λ earlier.
 const SETTLING: f64 = 100.0;
 
+/// The number of steps in a row whose vectors of one side must all be empty before a warning. One
+/// small batch without terms is common when the regularizers grow, and runs recover from it.
+const EMPTY_STEPS: u64 = 20;
+
 /// The state of the warnings; each is given once.
 #[derive(Debug, Clone)]
 pub(super) struct Watchdog {
@@ -14,8 +18,35 @@ pub(super) struct Watchdog {
     /// The number of steps until both regularizers have reached their full λ, at least
     /// [`SETTLING`].
     full_strength: f64,
-    said_empty: bool,
+    queries: Emptiness,
+    documents: Emptiness,
     said_dense: bool,
+}
+
+/// The last steps in a row whose vectors of one side were all empty.
+#[derive(Debug, Clone, Default)]
+struct Emptiness {
+    steps: u64,
+    vectors: usize,
+    said: bool,
+}
+
+impl Emptiness {
+    /// Adds a step, and returns whether a warning is due.
+    fn add<'a>(&mut self, batches: impl Iterator<Item = &'a Vec<usize>>) -> bool {
+        let (vectors, filled) = batches.flatten().fold((0, 0), |(vectors, filled), terms| {
+            (vectors + 1, filled + usize::from(*terms > 0))
+        });
+        if filled > 0 {
+            (self.steps, self.vectors) = (0, 0);
+        } else if vectors > 0 {
+            self.steps += 1;
+            self.vectors += vectors;
+        }
+        let is_due = self.steps >= EMPTY_STEPS && !self.said;
+        self.said |= is_due;
+        is_due
+    }
 }
 
 impl Watchdog {
@@ -23,7 +54,8 @@ impl Watchdog {
         Self {
             vocab,
             full_strength: full_strength.max(SETTLING),
-            said_empty: false,
+            queries: Emptiness::default(),
+            documents: Emptiness::default(),
             said_dense: false,
         }
     }
@@ -31,18 +63,21 @@ impl Watchdog {
     /// Returns a warning about a step, if there is a reason for one.
     pub(super) fn look(&mut self, report: &StepReport) -> Option<String> {
         let step = report.step;
-        for batch in &report.batches {
-            for (side, terms) in
-                [("query", &batch.query_terms), ("document", &batch.document_terms)]
-            {
-                if !self.said_empty && !terms.is_empty() && terms.iter().all(|count| *count == 0) {
-                    self.said_empty = true;
-                    return Some(format!(
-                        "step {step}: every {side} of a batch has an empty vector, and empty \
-                         vectors get no gradient\nhint: start a new run with a smaller \
-                         training.regularizers.*.lambda_ or learning_rate, or a larger T"
-                    ));
-                }
+        let queries = self.queries.add(report.batches.iter().map(|batch| &batch.query_terms));
+        let documents =
+            self.documents.add(report.batches.iter().map(|batch| &batch.document_terms));
+        for (is_due, side, setting, seen) in [
+            (queries, "queries", "query", &self.queries),
+            (documents, "documents", "doc", &self.documents),
+        ] {
+            if is_due {
+                return Some(format!(
+                    "step {step}: all {} {side} of the last {EMPTY_STEPS} steps have empty \
+                     vectors, and empty vectors get no gradient\nhint: if this continues, start a \
+                     new run with a smaller training.regularizers.{setting}.lambda_ or a larger T, \
+                     or with a smaller training.learning_rate",
+                    seen.vectors
+                ));
             }
         }
         if self.said_dense || (step as f64) < self.full_strength {
@@ -87,8 +122,33 @@ mod tests {
         let dense = watchdog.look(&report(200, &[1, 1], &[3, 26, 90])).expect("dense");
         assert!(dense.contains("26 of 100 terms"), "{dense}");
         assert_eq!(watchdog.look(&report(201, &[1, 1], &[90, 90])), None);
-        let empty = watchdog.look(&report(202, &[1], &[0, 0])).expect("empty");
-        assert!(empty.starts_with("step 202: every document of a batch"), "{empty}");
-        assert_eq!(watchdog.look(&report(203, &[0], &[0, 0])), None);
+    }
+
+    #[test]
+    fn one_empty_batch_is_no_alarm() {
+        let mut watchdog = Watchdog::new(100, 200.0);
+        // Batches of 8 that are empty now and then, and for some steps in a row.
+        for step in 0..100 {
+            let terms = if step % EMPTY_STEPS == 0 { [0, 0, 0, 1] } else { [0; 4] };
+            assert_eq!(watchdog.look(&report(step, &terms, &[1])), None, "step {step}");
+        }
+        // Steps without queries say nothing.
+        assert_eq!(watchdog.look(&report(100, &[], &[1])), None);
+    }
+
+    #[test]
+    fn a_side_that_stays_empty_is_told_once() {
+        for (queries, documents, want) in [
+            (0, 1, "step 20: all 40 queries of the last 20 steps have empty vectors"),
+            (1, 0, "step 20: all 60 documents of the last 20 steps have empty vectors"),
+        ] {
+            let mut watchdog = Watchdog::new(100, 200.0);
+            assert_eq!(watchdog.look(&report(0, &[1; 2], &[1; 3])), None);
+            let said: Vec<String> = (1..100)
+                .filter_map(|step| watchdog.look(&report(step, &[queries; 2], &[documents; 3])))
+                .collect();
+            assert_eq!(said.len(), 1, "{said:?}");
+            assert!(said[0].starts_with(want), "{said:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use splade_train::cross_encoder::{PredictConfig, PredictOptions, predict};
 use crate::args::TeacherPredictArgs;
 use crate::cmd::runs::{Kind, Terminal, resolve};
 use crate::interrupt::Interrupted;
+use splade_io::counted;
 
 pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
     let config = PredictConfig::from_value(&super::config(&args.run)?)?;
@@ -30,8 +31,9 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
     }
     if prediction.truncated > 0 {
         terminal.note(&format!(
-            "note: {} pairs were cut off at {} tokens",
-            prediction.truncated, config.limits.max_token_len
+            "note: cut off {} at {} tokens",
+            counted(prediction.truncated, "pairs"),
+            config.limits.max_token_len
         ));
     }
     terminal.note(&format!("wrote {}", prediction.output.display()));
