@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use splade_io::{Event, FileError, NewFile, Observer};
+use splade_io::{Event, FileError, NewFile, Observer, counted};
 use splade_model::{Encoder, Side};
 use splade_sparse::files::{
     MANIFEST, NdjsonWriter, ParquetReader, ParquetWriter, RowFormat, RowWriter, Shard, ShardForm,
@@ -248,7 +248,8 @@ where
     let mut records = texts.into_iter().map(IntoRecord::into_record);
     skip(&mut records, sink.finished())?;
     if kept > 0 {
-        observer.event(Event::Note(&format!("{kept} vectors are there already")));
+        observer
+            .event(Event::Note(&format!("keeping {} of an earlier run", counted(kept, "vectors"))));
     }
     let part = options.part;
     let mut numbers = 0..;
@@ -550,7 +551,7 @@ impl Sink<'_> {
             }
             Self::Folder(writer) => {
                 let rows = writer.pause()?.rows;
-                Ok(format!("{rows} rows are kept; go on with --resume"))
+                Ok(format!("kept {}; go on with --resume", counted(rows, "rows")))
             }
         }
     }

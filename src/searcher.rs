@@ -7,7 +7,7 @@ use rayon::prelude::*;
 #[cfg(feature = "tools")]
 use splade_eval::Scored;
 use splade_index::{Filter, Hit, Index as VectorIndex, SearchOptions, Share};
-use splade_io::Observer;
+use splade_io::{Observer, counted};
 use splade_model::Side;
 use splade_sparse::SparseVector;
 
@@ -179,8 +179,8 @@ impl<'a> BatchSearch<'a> {
         self.times.sort_unstable();
         let milliseconds = |share| quantile(&self.times, share).as_secs_f64() * 1e3;
         format!(
-            "{} queries searched in {:.2} s: {:.0} queries/s, p50 {:.2} ms, p99 {:.2} ms",
-            self.times.len(),
+            "searched {} in {:.2} s: {:.0} queries/s, p50 {:.2} ms, p99 {:.2} ms",
+            counted(self.times.len(), "queries"),
             self.elapsed.as_secs_f64(),
             self.times.len() as f64 / self.elapsed.as_secs_f64().max(1e-9),
             milliseconds(0.5),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use splade_io::{Event, Observer, Progress};
+use splade_io::{Event, Observer, Progress, counted};
 use splade_model::Encoder;
 use splade_sparse::SparseVector;
 
@@ -110,7 +110,10 @@ pub(crate) fn encode<E: From<Error>>(
     observer.event(done.event(true));
     if truncated > 0 {
         let limit = encoder.max_length();
-        observer.event(Event::Note(&format!("{truncated} texts were cut off at {limit} tokens")));
+        observer.event(Event::Note(&format!(
+            "cut off {} at {limit} tokens",
+            counted(truncated, "texts")
+        )));
     }
     Ok(ended)
 }

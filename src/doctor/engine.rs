@@ -183,7 +183,9 @@ impl<'a> Engine<'a> {
     ) -> Result<Vec<(String, f64)>, Wrong> {
         let mut line = Vec::new();
         let written = self.server.query("q", query, &mut line);
-        written.map_err(|message| Wrong::new(message, "encode queries with --top-k"))?;
+        written.map_err(|message| {
+            Wrong::new(message, "encode the queries with light-splade encode --top-k")
+        })?;
         let mut line: Value = serde_json::from_slice(&line).unwrap_or_default();
         if default_pruning {
             let prune =

@@ -260,7 +260,7 @@ impl Asker<'_, '_> {
             true => Ok(format!("{count} with dots, quotes and other signs are found")),
             false => Err(Wrong::new(
                 format!("not found: {}", lost.join("  ")),
-                "export with --terms ids; names of terms are numbers then",
+                "export with light-splade export … --terms ids; names of terms are numbers then",
             )),
         };
         if count > 0 {

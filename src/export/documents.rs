@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use splade_export::Sample;
-use splade_io::{Event, Observer, Progress};
+use splade_io::{Event, Observer, Progress, counted};
 use splade_sparse::SparseVector;
 use splade_sparse::files::VectorReader;
 
@@ -51,7 +51,10 @@ impl<'a> Documents<'a> {
     ) -> Result<Ended, Error> {
         let passed = self.done.last().map_or(0, |(rows, _)| *rows);
         if passed > 0 {
-            observer.event(Event::Note(&format!("{passed} documents are done already")));
+            observer.event(Event::Note(&format!(
+                "keeping {} of an earlier run",
+                counted(passed, "documents")
+            )));
         }
         let mut done = std::mem::take(&mut self.done).into_iter().peekable();
         let term = |key: &str| self.terms.term(key);

@@ -18,7 +18,7 @@ mod terms;
 
 use std::path::Path;
 
-use splade_io::{Event, Observer};
+use splade_io::{Event, Observer, counted};
 use splade_sparse::files::{RowWriter, Shard, ShardedWriter};
 
 use crate::error::Error;
@@ -119,7 +119,7 @@ fn write_files(
     })?;
     if ended == Ended::Stopped {
         let rows = writer.pause()?.rows;
-        let kept = format!("{rows} documents are kept; go on with --resume");
+        let kept = format!("kept {}; go on with --resume", counted(rows, "documents"));
         return Err(Error::Stopped { kept });
     }
     writer.end_shard()?;

@@ -1,7 +1,7 @@
 //! Documents straight to a server.
 
 use splade_export::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Server};
-use splade_io::{Event, FileError, Observer};
+use splade_io::{Event, FileError, Observer, counted};
 
 use super::documents::{Documents, check_inputs};
 use super::folder::{Exported, begin_folder};
@@ -59,14 +59,20 @@ pub(super) fn run(
     })?;
     if ended == Ended::Stopped {
         let done = pusher.pushed().documents;
-        return Err(Error::Stopped { kept: format!("{done} documents are done; {more}") });
+        return Err(Error::Stopped {
+            kept: format!("sent {}; {more}", counted(done, "documents")),
+        });
     }
     let pushed = keeping(more, pusher.finish(observer))?;
     if let Some(document) = documents.example().filter(|_| options.queries.is_empty()) {
         queries::write_example(options, target, document)?;
     }
     let (url, count) = (&push.url, pushed.documents - pushed.rejected);
-    observer.event(Event::Note(&format!("{url}: {count} documents are in {}", push.index)));
+    observer.event(Event::Note(&format!(
+        "{url}: sent {} to {}",
+        counted(count, "documents"),
+        push.index
+    )));
     queries::tell_effect(&target.quantisation(), &queries, &documents, observer);
     taken(&pusher, server, false)
 }

@@ -1,7 +1,7 @@
 //! The queries of an export, and what quantisation does to their scores.
 
 use splade_export::{Effect, Quantisation, Target};
-use splade_io::{Event, NewFile, Observer};
+use splade_io::{Event, NewFile, Observer, counted};
 use splade_sparse::SparseVector;
 use splade_sparse::files::{RowWriter, VectorReader};
 
@@ -47,7 +47,7 @@ pub(super) fn write(
         Ok(())
     })?;
     if empty > 0 && target.leaves_empty_queries_out() {
-        let note = format!("{empty} queries without terms are left out");
+        let note = format!("left out {}", counted(empty, "queries without terms"));
         observer.event(Event::Note(&note));
     }
     Ok(first)

@@ -16,6 +16,7 @@ mod doctor;
 mod export;
 #[cfg(feature = "hub")]
 mod hub;
+mod messages;
 mod outputs;
 mod pipeline;
 mod pretrain;

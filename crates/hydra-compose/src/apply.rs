@@ -13,9 +13,7 @@ pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<(), ComposeError>
     let value = match &one.value {
         Some(Choice::One(value)) => Some(value.to_node()),
         Some(Choice::Sweep(_) | Choice::Glob(_)) => {
-            return Err(
-                one.error("the override has several values, which needs a sweep; hint: add -m")
-            );
+            return Err(one.error(several_values(one)));
         }
         None => None,
     };
@@ -24,18 +22,29 @@ pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<(), ComposeError>
         (Action::Add, Some(value)) => {
             let there = root.select(&path).is_some_and(|node| *node != Node::Null);
             if there && !matches!(value, Node::List(_) | Node::Map(_)) {
-                let plain = one.line.trim_start_matches('+');
                 return Err(one.error(format!(
-                    "{} exists already; hint: write {plain} to change it, or ++{plain}",
-                    one.key
+                    "{} exists already; hint: write {} to change it, or {}",
+                    one.key,
+                    one.with_sign(""),
+                    one.with_sign("++")
                 )));
             }
             set(root, &path, value, true, one)
         }
         (Action::ForceAdd, Some(value)) => set(root, &path, value, true, one),
         (Action::Change, Some(value)) => set(root, &path, value, false, one),
-        (_, None) => Err(one.error("the override has no value; hint: write key=value")),
+        (_, None) => Err(one.error("the override has no value")),
     }
+}
+
+/// Returns the message for an override that has several values outside a sweep.
+pub(crate) fn several_values(one: &Override) -> String {
+    format!(
+        "the override has several values; hint: add -m to run them in turn, or write {} for a \
+         list and {} for a string",
+        one.as_list(),
+        one.as_text()
+    )
 }
 
 fn set(
@@ -56,9 +65,10 @@ fn set(
             if !add {
                 let here = path[..=i].join(".");
                 let kind = child.kind();
-                return Err(
-                    one.error(format!("{here} is {kind} and has no keys; hint: +{}", one.line))
-                );
+                return Err(one.error(format!(
+                    "{here} is {kind} and has no keys; hint: to replace it, write {}",
+                    one.with_sign("+")
+                )));
             }
             *child = Node::Map(Map::default());
         }
@@ -106,7 +116,10 @@ fn add_child(
         }
         Node::Map(map) => {
             let hint = did_you_mean(&path[depth], map.keys());
-            Err(one.error(format!("no key named {here}{hint} (to add it, write +{})", one.line)))
+            Err(one.error(format!(
+                "no key named {here}{hint} (to add it, write {})",
+                one.with_sign("+")
+            )))
         }
         Node::List(list) => {
             Err(one.error(format!("{here}: the list has {} entries, counted from 0", list.len())))
@@ -121,8 +134,8 @@ fn no_new_keys(old: &Map, new: &Map, at: &str, one: &Override) -> Result<(), Com
             (None, _) => {
                 let hint = did_you_mean(key, old.keys());
                 return Err(one.error(format!(
-                    "no key named {at}.{key}{hint} (to add it, write +{})",
-                    one.line
+                    "no key named {at}.{key}{hint} (to add it, write {})",
+                    one.with_sign("+")
                 )));
             }
             (Some(Node::Map(old)), Node::Map(new)) => {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::ComposeError;
 use crate::interpolate::Resolver;
 use crate::node::{Map, Node};
-use crate::overrides::Override;
+use crate::overrides::{Override, give};
 use crate::repository::Repository;
 use crate::runtime::Run;
 use crate::time::Moment;
@@ -114,8 +114,8 @@ pub(crate) fn compose_job(
     if root.select(&["hydra", "job", "chdir"].map(str::to_owned)) == Some(&Node::Bool(true)) {
         return Err(ComposeError::Config {
             at: "hydra.job.chdir".to_owned(),
-            message: "changing the working directory is not implemented; hint: write absolute \
-                      paths, or ${hydra:runtime.output_dir}"
+            message: "changing the working directory is not implemented; hint: leave it out, and \
+                      write absolute paths, or ${hydra:runtime.output_dir}"
                 .to_owned(),
         });
     }
@@ -240,7 +240,7 @@ fn json(node: Node, at: &str) -> Result<Value, ComposeError> {
         |message: &str| ComposeError::Config { at: at.to_owned(), message: message.to_owned() };
     Ok(match node {
         node if node.is_missing() => {
-            return Err(error(&format!("a value must be given (it is ???); hint: {at}=VALUE")));
+            return Err(error(&format!("a value must be given (it is ???); {}", give(at))));
         }
         Node::Null => Value::Null,
         Node::Bool(b) => Value::Bool(b),

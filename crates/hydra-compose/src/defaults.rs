@@ -8,11 +8,13 @@
 //! its content is nested under, is the name of its group appended to its parent's package, unless
 //! the entry (`group@package`) or the file (`# @package`) says otherwise.
 
+use crate::apply::several_values;
 use crate::entry::{Entry, Kind, header_package};
 use crate::error::ComposeError;
 use crate::nearest::did_you_mean;
 use crate::overrides::{Action, Choice, Override};
 use crate::repository::Repository;
+use crate::suggest::shell;
 use crate::value::Value;
 
 /// The limit of nested defaults lists. It catches lists that refer to each other.
@@ -95,10 +97,9 @@ impl Composer<'_> {
         for one in overrides {
             let value = match &one.value {
                 Some(Choice::One(value)) => Some(value),
-                Some(Choice::Sweep(_) | Choice::Glob(_)) => return Err(one.error(
-                    "the override has several values; hint: add -m to run them in turn, or write \
-                     key=[a,b] for a list and key='a,b' for a string",
-                )),
+                Some(Choice::Sweep(_) | Choice::Glob(_)) => {
+                    return Err(one.error(several_values(one)));
+                }
                 None => None,
             };
             let is_group = self.repository.is_group(&one.key);
@@ -119,7 +120,10 @@ impl Composer<'_> {
             let (names, several) = group_choice(one, value)?;
             match one.action {
                 Action::ForceAdd => {
-                    return Err(one.error("a group cannot be added with ++; hint: write one +"));
+                    return Err(one.error(format!(
+                        "a group cannot be added with ++; hint: write {}",
+                        one.with_sign("+")
+                    )));
                 }
                 Action::Add => {
                     let kind =
@@ -312,8 +316,9 @@ impl Composer<'_> {
                 return Err(self.in_file(
                     parent.unwrap_or_default(),
                     format!(
-                        "{key} is both {name} and {before}; hint: to replace a choice write \
-                         `override {key}: {name}`"
+                        "{key} is both {name} and {before}; hint: to replace {before}, write \
+                         `override /{key}: {name}` in place of `{key}: {name}`, at the end of the \
+                         list"
                     ),
                 ));
             }
@@ -336,7 +341,8 @@ impl Composer<'_> {
                 Source::Line(line) => ComposeError::Config {
                     at: format!("override `{line}`"),
                     message: format!(
-                        "the defaults list has no {key}{hint} (to add it, write +{line})"
+                        "the defaults list has no {key}{hint} (to add it, write {})",
+                        shell(&format!("+{line}"))
                     ),
                 },
                 Source::File(path) => self.in_file(
@@ -378,7 +384,7 @@ impl Composer<'_> {
         ComposeError::Config {
             at: key.clone(),
             message: format!(
-                "a choice must be given; hint: {key}=NAME, where NAME is one of {}",
+                "a choice must be given; hint: write {key}=NAME, where NAME is one of {}",
                 names.join(", ")
             ),
         }

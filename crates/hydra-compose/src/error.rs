@@ -17,7 +17,7 @@ pub enum ComposeError {
         message: String,
     },
     /// A config file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Io {
         /// The path of the file.
         path: PathBuf,

@@ -6,7 +6,7 @@
 use crate::error::ComposeError;
 use crate::nearest::did_you_mean;
 use crate::node::Node;
-use crate::overrides::parse_value;
+use crate::overrides::{give, parse_value};
 use crate::template::{Argument, Interpolation, Part, is_interpolation, parse};
 use crate::time::Moment;
 
@@ -188,7 +188,11 @@ impl<'a> Resolver<'a> {
         if node.is_missing() {
             return Err(error(
                 from,
-                format!("{0} is ???: a value must be given; hint: {0}=VALUE", dotted(target)),
+                format!(
+                    "{0} is ???: a value must be given; {1}",
+                    dotted(target),
+                    give(&dotted(target))
+                ),
             ));
         }
         self.resolve_node(&here, node)

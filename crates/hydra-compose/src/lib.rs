@@ -18,6 +18,7 @@ mod overrides;
 mod repository;
 mod runtime;
 mod scalar;
+mod suggest;
 mod sweep;
 mod template;
 mod time;

@@ -6,6 +6,7 @@
 //! are implemented.
 
 use crate::error::ComposeError;
+use crate::suggest::{quoted, shell};
 use crate::value::{ESCAPED, Unquoted, Value, range};
 
 /// The limit of nested brackets. Values are parsed recursively.
@@ -45,7 +46,7 @@ pub(crate) enum Choice {
 
 impl Override {
     pub(crate) fn parse(line: &str) -> Result<Override, ComposeError> {
-        Parser { line, rest: line, depth: 0 }
+        Parser { line, rest: line, depth: 0, start: 0, form: Form::Override }
             .run()
             .map_err(|message| ComposeError::Config { at: format!("override `{line}`"), message })
     }
@@ -69,10 +70,38 @@ impl Override {
         }
     }
 
+    /// Returns the override with its value as one string, as it is typed in a shell.
+    pub(crate) fn as_text(&self) -> String {
+        let (key, value) = self.line.split_once('=').unwrap_or((&self.line, ""));
+        shell(&format!("{key}={}", quoted(value)))
+    }
+
+    /// Returns the override with its values as a list, as it is typed in a shell.
+    pub(crate) fn as_list(&self) -> String {
+        let (key, value) = self.line.split_once('=').unwrap_or((&self.line, ""));
+        shell(&format!("{key}=[{value}]"))
+    }
+
+    /// Returns the override with another sign before its key, as it is typed in a shell.
+    pub(crate) fn with_sign(&self, sign: &str) -> String {
+        shell(&format!("{sign}{}", self.line.trim_start_matches(['+', '~'])))
+    }
+
     /// Returns an error that names this override.
     pub(crate) fn error(&self, message: impl Into<String>) -> ComposeError {
         ComposeError::Config { at: format!("override `{}`", self.line), message: message.into() }
     }
+}
+
+/// What a parser reads; its messages suggest something of the same form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// An override of the command line.
+    Override,
+    /// A value alone.
+    Value,
+    /// A suggestion that is tried, whose errors nobody sees.
+    Trial,
 }
 
 struct Parser<'a> {
@@ -80,6 +109,15 @@ struct Parser<'a> {
     rest: &'a str,
     /// The number of brackets that are open.
     depth: usize,
+    /// Where the value of the current brackets begins in the line.
+    start: usize,
+    form: Form,
+}
+
+/// Returns whether a text can be the key of an override.
+pub(crate) fn is_key(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-$./".contains(c);
+    text.chars().all(fits) && text.split('.').all(|part| !part.is_empty())
 }
 
 impl Parser<'_> {
@@ -100,16 +138,22 @@ impl Parser<'_> {
             Some((key, package)) => (key, Some(package.to_owned())),
             None => (key, None),
         };
-        let fits = |c: char| c.is_ascii_alphanumeric() || "_-$./".contains(c);
-        if key.is_empty() || !key.chars().all(fits) || key.split('.').any(str::is_empty) {
-            return Err(format!("`{key}` is not a key; hint: write key=value"));
+        if !is_key(key) {
+            return Err(format!(
+                "`{key}` is not a key; hint: write a change of the config as a key of names and \
+                 dots, and a value: training.seed=1"
+            ));
         }
         let value = if self.eat("=") {
             Some(self.choice()?)
         } else if action == Action::Delete {
             None
         } else {
-            return Err("the override has no value; hint: write key=value".to_owned());
+            return Err(format!(
+                "the override has no value; hint: write {0}=VALUE, or {1} to delete the key",
+                self.line,
+                shell(&format!("~{key}"))
+            ));
         };
         Ok(Override { action, key: key.to_owned(), package, value, line: self.line.to_owned() })
     }
@@ -121,6 +165,45 @@ impl Parser<'_> {
                 true
             }
             None => false,
+        }
+    }
+
+    /// Returns how far the line has been read.
+    fn offset(&self) -> usize {
+        self.line.len() - self.rest.len()
+    }
+
+    /// Returns a hint to quote a part of the line, with the whole line as it should be, or the
+    /// whole value where the part alone does not help.
+    fn quote_hint(&self, part: std::ops::Range<usize>) -> String {
+        let text = &self.line[part.clone()];
+        self.hint("quote it", part, &quoted(text.trim()))
+    }
+
+    /// Returns a hint to replace a part of the line.
+    fn hint(&self, advice: &str, part: std::ops::Range<usize>, new: &str) -> String {
+        let replaced = format!("{}{new}{}", &self.line[..part.start], &self.line[part.end..]);
+        let is_right = |line: &str| {
+            let mut parser = Parser { line, rest: line, depth: 0, start: 0, form: Form::Trial };
+            match self.form {
+                Form::Value => parser.element().is_ok() && parser.rest.is_empty(),
+                Form::Override | Form::Trial => parser.run().is_ok(),
+            }
+        };
+        match self.form {
+            Form::Trial => String::new(),
+            Form::Override => {
+                let (key, value) = self.line.split_once('=').unwrap_or((self.line, ""));
+                let line = match is_right(&replaced) {
+                    true => replaced,
+                    false => format!("{key}={}", quoted(value)),
+                };
+                format!("; hint: {advice}, and the whole for the shell: {}", shell(&line))
+            }
+            Form::Value => {
+                let value = if is_right(&replaced) { replaced } else { quoted(self.line) };
+                format!("; hint: {advice}: {value}")
+            }
         }
     }
 
@@ -142,7 +225,8 @@ impl Parser<'_> {
             values.push(self.element()?);
         }
         if let Some(c) = self.rest.chars().next() {
-            return Err(format!("unexpected `{c}` after the value; hint: quote the value"));
+            let hint = self.quote_hint(self.start..self.line.len());
+            return Err(format!("unexpected `{c}` after the value{hint}"));
         }
         Ok(match values.len() {
             1 => Choice::One(values.remove(0)),
@@ -161,18 +245,21 @@ impl Parser<'_> {
             return Ok(None);
         }
         let name = name.to_owned();
+        let whole = self.offset()..self.line.len();
         self.rest = inner;
         let mut arguments = Vec::new();
         self.skip_spaces();
         while !self.eat(")") {
             arguments.push(self.element()?);
             if !self.eat(",") && !self.rest.starts_with(')') {
-                return Err(format!("`{name}(` is not closed with `)`"));
+                let hint = self.quote_hint(whole);
+                return Err(format!("`{name}(` is not closed with `)`{hint}"));
             }
         }
         self.skip_spaces();
         if !self.rest.is_empty() {
-            return Err(format!("unexpected `{}` after {name}(...)", self.rest));
+            let hint = self.quote_hint(whole);
+            return Err(format!("unexpected `{}` after {name}(...){hint}", self.rest));
         }
         match name.as_str() {
             "choice" if !arguments.is_empty() => {
@@ -192,7 +279,8 @@ impl Parser<'_> {
             }
             _ => Err(format!(
                 "{name}(...) is not implemented, only choice(a,b), range(start,stop,step) \
-                 and glob(pattern); hint: quote a value with brackets"
+                 and glob(pattern){}",
+                self.quote_hint(whole)
             )),
         }
     }
@@ -203,6 +291,7 @@ impl Parser<'_> {
             return Err(format!("brackets are nested more than {MAX_DEPTH} deep"));
         }
         self.skip_spaces();
+        self.start = self.offset();
         let value = match self.rest.chars().next() {
             Some('[') => self.list()?,
             Some('{') => self.map()?,
@@ -309,11 +398,17 @@ impl Parser<'_> {
                     }
                 }
                 '=' | '(' | '[' | '{' | '\'' | '"' | '!' | '#' | '&' | '<' | '>' | ';' | '`'
+                | '^' | '~'
+                    if key =>
+                {
+                    return Err(format!("`{c}` is not allowed in a key of a mapping"));
+                }
+                '=' | '(' | '[' | '{' | '\'' | '"' | '!' | '#' | '&' | '<' | '>' | ';' | '`'
                 | '^' | '~' => {
-                    return Err(format!(
-                        "`{c}` is not allowed in an unquoted value; hint: quote the value, or \
-                         write \\{c} for brackets, `:`, `=`, `,` and spaces"
-                    ));
+                    let ends: &[char] = if self.depth > 1 { &[',', ']', '}'] } else { &[','] };
+                    let end = self.rest.find(ends).unwrap_or(self.rest.len());
+                    let hint = self.quote_hint(self.start..self.offset() + end);
+                    return Err(format!("`{c}` is not allowed in an unquoted value{hint}"));
                 }
                 c => out.text.push(c),
             }
@@ -321,15 +416,25 @@ impl Parser<'_> {
         }
         out.trim();
         if out.text.is_empty() {
-            return Err("a value is missing; hint: write '' for an empty string".to_owned());
+            let here = self.offset();
+            let hint = self.hint("write \"\" for an empty string", here..here, "\"\"");
+            return Err(format!("a value is missing{hint}"));
         }
         Ok(out)
     }
 }
 
+/// Returns a hint to give a value that a config leaves open.
+pub(crate) fn give(at: &str) -> String {
+    match is_key(at) {
+        true => format!("hint: write {at}=VALUE"),
+        false => "hint: write it into the config".to_owned(),
+    }
+}
+
 /// Parses a text that consists of exactly one value, as `oc.decode` does.
 pub(crate) fn parse_value(text: &str) -> Result<Value, String> {
-    let mut parser = Parser { line: text, rest: text, depth: 0 };
+    let mut parser = Parser { line: text, rest: text, depth: 0, start: 0, form: Form::Value };
     let value = parser.element()?;
     match parser.rest.chars().next() {
         None => Ok(value),

@@ -80,7 +80,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Quotes a text. Quotes in it are escaped, and backslashes before a quote or the end are doubled.
-fn quote_again(text: &str, quote: char) -> String {
+pub(crate) fn quote_again(text: &str, quote: char) -> String {
     let mut out = String::from(quote);
     let mut backslashes = 0;
     for c in text.chars().chain([quote]) {

@@ -238,7 +238,11 @@ fn messages_say_what_to_do() {
         ),
         ("main", &["modle=large"], &["did you mean model?", "+modle=large"]),
         ("main", &["model=lage"], &["did you mean large?", "large, small"]),
-        ("main", &["model.agg=max,sum"], &["-m", "'a,b'"]),
+        (
+            "main",
+            &["model.agg=max,sum"],
+            &["-m", "'model.agg=[max,sum]'", "'model.agg=\"max,sum\"'"],
+        ),
         ("main", &["+training.fp16=true"], &["++training.fp16=true"]),
         ("mian", &[], &["did you mean main?"]),
         ("main", &["training=needs"], &["training.learning_rate", "a value must be given"]),

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use splade_eval::EvalError;
-use splade_io::FileError;
+use splade_io::{FileError, size};
 use splade_text::TextError;
 
 /// The hints of the errors, each for one variant.
@@ -172,7 +172,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// The output does not fit on the disk.
-    #[error("{} needs about {needed} bytes, {free} are free{}", path.display(), Hint(NO_ROOM))]
+    #[error("{} needs about {}, but only {} is free{}", path.display(), size(*needed), size(*free), Hint(NO_ROOM))]
     NoRoom {
         /// The path of the output.
         path: PathBuf,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use memmap2::Mmap;
 
-use splade_io::free_bytes;
+use splade_io::{free_bytes, size};
 
 use crate::error::DataError;
 
@@ -62,7 +62,11 @@ fn unpack(path: &Path, mut file: File) -> Result<File, DataError> {
     let folder = std::env::temp_dir();
     let needed = least_size(&mut file).map_err(DataError::io(path))?;
     if let Some(free) = free_bytes(&folder).filter(|free| *free < needed) {
-        return Err(no_room(path, &folder, &format!("{needed} bytes or more, {free} are free")));
+        return Err(no_room(
+            path,
+            &folder,
+            &format!("{} or more, but only {} is free", size(needed), size(free)),
+        ));
     }
     let unpacked = tempfile::tempfile_in(&folder).map_err(DataError::io(&folder))?;
     let mut source = MultiGzDecoder::new(BufReader::with_capacity(1 << 18, file));

@@ -10,6 +10,7 @@ mod export_model;
 mod index;
 mod mine;
 mod model;
+mod numbers;
 mod pipeline;
 mod search;
 mod train;
@@ -36,6 +37,8 @@ pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
 pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs, ScorerArg};
+use numbers::at_least_one;
+
 pub(crate) use model::{
     EngineArgs, InputArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg, TextArgs,
 };
@@ -158,7 +161,7 @@ pub(crate) struct ExplainArgs {
     /// The text
     pub(crate) text: String,
     /// Show the K largest weights
-    #[arg(long, value_name = "K", default_value_t = 30)]
+    #[arg(long, value_name = "K", default_value_t = 30, value_parser = at_least_one())]
     pub(crate) top_k: usize,
     /// Write an HTML page in place of text
     #[arg(long)]
@@ -168,7 +171,7 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(default_value = light_splade::BUILT_IN)]
+    #[arg(env = "LIGHT_SPLADE_MODEL", default_value = light_splade::BUILT_IN)]
     pub(crate) model: PathBuf,
 }
 

@@ -3,9 +3,10 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 pub(crate) use light_splade::clock;
 use light_splade::{Event, Observer};
+use splade_io::{counted, size};
 
 use crate::input::Position;
 use crate::interrupt;
@@ -192,9 +193,11 @@ impl Progress {
         let rate = |count: usize| count as f64 / seconds;
         let (what, count, tokens) = (&self.what, self.count, self.tokens);
         match tokens {
-            0 => format!("{count} {what} in {seconds:.1} s: {:.0} {what}/s", rate(count)),
+            0 => format!("{} in {seconds:.1} s: {:.0} {what}/s", counted(count, what), rate(count)),
             _ => format!(
-                "{count} {what}, {tokens} tokens in {seconds:.1} s: {:.0} {what}/s, {:.0} tokens/s",
+                "{}, {} in {seconds:.1} s: {:.0} {what}/s, {:.0} tokens/s",
+                counted(count, what),
+                counted(tokens, "tokens"),
                 rate(count),
                 rate(tokens)
             ),
@@ -235,7 +238,7 @@ impl Transfers {
             self.bar = None;
             let bar = ProgressBar::new(total).with_message(self.file.clone());
             match bar.is_hidden() {
-                true => say(&format!("{} {file}, {}", self.doing, HumanBytes(total))),
+                true => say(&format!("{} {file}, {}", self.doing, size(total))),
                 false => self.bar = Some(bar.with_style(style())),
             }
         }

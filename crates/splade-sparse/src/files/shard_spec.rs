@@ -22,6 +22,16 @@ pub struct ShardSpec {
 const MOST: u64 = 99_999;
 
 impl ShardSpec {
+    /// Returns the index of the shard, counted from 0.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// Returns the number of shards.
+    pub fn of(&self) -> u64 {
+        self.of
+    }
+
     /// Returns the name of the shard's Parquet file.
     pub fn file_name(&self) -> String {
         format!("vectors-{:05}-of-{:05}.parquet", self.index, self.of)

@@ -1,9 +1,9 @@
 //! The checks before the long work: folders can be written, no other run is overwritten, and the
 //! disk has enough space.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use splade_io::{FileError, is_free};
+use splade_io::{FileError, is_free, size};
 
 use crate::config::{IntervalStrategy, TrainingConfig};
 use crate::error::TrainError;
@@ -68,6 +68,33 @@ pub(crate) fn lock_outputs(training: &TrainingConfig) -> Result<RunFolders, Trai
     Ok(folders)
 }
 
+/// The folders of a run that did not exist before it, the deepest first.
+pub(crate) struct NewFolders(Vec<PathBuf>);
+
+impl NewFolders {
+    /// Notes which of the folders and their parents do not exist yet.
+    pub(crate) fn before<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Self {
+        let missing = |folder: &'a Path| {
+            folder.ancestors().take_while(|part| !part.as_os_str().is_empty() && !part.exists())
+        };
+        let mut new: Vec<PathBuf> =
+            folders.into_iter().flat_map(missing).map(Path::to_path_buf).collect();
+        new.sort_by_key(|folder| std::cmp::Reverse(folder.components().count()));
+        new.dedup();
+        Self(new)
+    }
+
+    /// Removes those that are there now and empty, after a run that failed before it wrote
+    /// anything.
+    pub(crate) fn remove_empty<T, E>(self, result: Result<T, E>) -> Result<T, E> {
+        if result.is_err() {
+            // A folder that is not empty is not removed; that is no failure.
+            self.0.iter().for_each(|folder| _ = std::fs::remove_dir(folder));
+        }
+        result
+    }
+}
+
 /// Checks that the checkpoints of the steps after `done` fit on the disk. `bytes` is the size of a
 /// checkpoint, and `free` is the free space of the disk, if the system reports it.
 pub(crate) fn check_space(
@@ -83,16 +110,15 @@ pub(crate) fn check_space(
     // space as one more.
     let kept = limit.map_or(saves, |limit| saves.min(limit as u64 + 1)) + 1;
     let needed = bytes.saturating_mul(kept);
-    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     match free.filter(|free| *free < needed) {
         None => Ok(()),
         Some(free) => Err(TrainError::Run(format!(
-            "{} has {:.1} GB left, {kept} checkpoints and models of {:.1} GB need {:.1} GB\nhint: \
-             give a training.save_total_limit, save more seldom, or choose another output_dir",
+            "{} has {} left, {kept} checkpoints and models of {} need {}\nhint: give a \
+             training.save_total_limit, save more seldom, or choose another output_dir",
             training.output_dir.display(),
-            gigabytes(free),
-            gigabytes(bytes),
-            gigabytes(needed)
+            size(free),
+            size(bytes),
+            size(needed)
         ))),
     }
 }
@@ -130,6 +156,24 @@ mod tests {
     use crate::tasks::splade::tests::training;
 
     #[test]
+    fn only_new_and_empty_folders_are_removed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(path("there")).expect("made");
+        let (first, second) = (path("a/b/c"), path("there"));
+        let new = NewFolders::before([&*first, &*second, &*path("a/b/full")]);
+        std::fs::create_dir_all(&first).expect("made");
+        std::fs::create_dir_all(path("a/b/full")).expect("made");
+        std::fs::write(path("a/b/full/x"), "mine").expect("written");
+        assert!(new.remove_empty(Err::<(), ()>(())).is_err());
+        assert!(!first.exists() && second.exists() && path("a/b/full/x").exists());
+        let new = NewFolders::before([&*path("n/m")]);
+        std::fs::create_dir_all(path("n/m")).expect("made");
+        assert!(new.remove_empty(Err::<(), ()>(())).is_err());
+        assert!(!path("n").exists());
+    }
+
+    #[test]
     fn checkpoints_must_fit() {
         let mut training = training();
         training.save_steps = 2.0;
@@ -142,6 +186,10 @@ mod tests {
         // and the final model comes on top.
         assert!(fits(&training, 7_000).is_ok());
         let message = fits(&training, 6_999).expect_err("too few").to_string();
+        assert!(
+            message.contains("has 7.00 kB left, 7 checkpoints and models of 1.00 kB need 7.00 kB"),
+            "{message}"
+        );
         assert!(message.contains("save_total_limit"), "{message}");
         training.save_total_limit = Some(2);
         assert!(fits(&training, 4_000).is_ok() && fits(&training, 3_999).is_err());

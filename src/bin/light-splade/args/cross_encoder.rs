@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use light_splade::ShardSpec;
 use splade_train::cross_encoder::Shard;
 
-use super::train::parse_threads;
+use super::numbers::threads;
 
 /// What to do with a cross-encoder.
 #[derive(Debug, Subcommand)]
@@ -31,7 +32,7 @@ pub(crate) struct TeacherArgs {
     #[arg(long)]
     pub(crate) resume: bool,
     /// Threads; all cores if not given. The result does not depend on it
-    #[arg(long, value_parser = parse_threads)]
+    #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
     /// Say only what went wrong
     #[arg(long, short)]
@@ -48,7 +49,7 @@ pub(crate) struct TeacherTrainArgs {
 pub(crate) struct TeacherPredictArgs {
     #[command(flatten)]
     pub(crate) run: TeacherArgs,
-    /// Score one part of the queries only: 1/4 to 4/4, each into a file of its own
+    /// Score one part of the queries only: 0/4 to 3/4, each into a file of its own
     #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     pub(crate) shard: Option<Shard>,
     /// Replace scores that are there, or begin anew in place of going on
@@ -75,11 +76,8 @@ pub(crate) struct EnsembleArgs {
     pub(crate) force: bool,
 }
 
+/// Parses a shard as `encode --shard` does.
 fn parse_shard(text: &str) -> Result<Shard, String> {
-    let parts = text.split_once('/').and_then(|(number, of)| {
-        Some(Shard { number: number.parse().ok()?, of: of.parse().ok()? })
-    });
-    parts
-        .filter(|shard| (1..=shard.of).contains(&shard.number))
-        .ok_or_else(|| "a part such as 1/4, from 1".to_owned())
+    let shard: ShardSpec = text.parse()?;
+    Ok(Shard { number: shard.index() as usize, of: shard.of() as usize })
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use splade_index::WeightFormat;
 
+use super::numbers::threads;
 use super::{EngineArgs, InputArgs, PruneArgs, RunArgs, TableOrJson, TextArgs};
 
 /// A command on an index.
@@ -100,7 +101,7 @@ pub(crate) struct MergeArgs {
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) index: PathBuf,
     /// Threads; all cores if not given
-    #[arg(long)]
+    #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
 }
 

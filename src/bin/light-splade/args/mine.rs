@@ -175,7 +175,10 @@ fn parse_source(text: &str) -> Result<NegativeSource, String> {
         match field.split_once('=') {
             Some(("skip", value)) => options.skip = number(value)?,
             Some(("depth", value)) => options.depth = number(value)?,
-            Some(("take", value)) => options.take = Some(number(value)?),
+            Some(("take", value)) => match number(value)? {
+                0 => return Err("take=0 leaves no negatives; the least is 1".to_owned()),
+                take => options.take = Some(take),
+            },
             None if field == "random" => options.at_random = true,
             _ => {
                 return Err(format!(
@@ -228,6 +231,7 @@ mod tests {
             ("dense", "the sources are bm25, splade and random, not \"dense\""),
             ("bm25,depth", "skip=, depth=, take= or random are expected, not \"depth\""),
             ("bm25,depth=-1", "\"-1\" is not a number up to 1000000"),
+            ("bm25,take=0", "take=0 leaves no negatives; the least is 1"),
             ("bm25,skip=100", "skip must be less than depth, which is 100 if not given"),
         ] {
             assert_eq!(source(text), Err(want.to_owned()));

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use light_splade::{Pruning, SparseEncoderOptions};
 use splade_model::{Isa, Precision, Side};
 
+use super::numbers::{at_least_one, threads};
 use crate::input::InputOptions;
 
 /// Which model, and how it encodes.
@@ -48,10 +49,10 @@ pub(crate) struct EngineArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Threads; all cores if not given
-    #[arg(long)]
+    #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
     /// Tokens that a thread takes at a time
-    #[arg(long, value_name = "TOKENS", default_value_t = 512)]
+    #[arg(long, value_name = "TOKENS", default_value_t = 512, value_parser = at_least_one())]
     pub(crate) batch_tokens: usize,
     /// Compiled MeCab dictionary in UTF-8, in place of the model's
     #[arg(long, value_name = "FOLDER")]
@@ -65,7 +66,7 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PruneArgs {
     /// Keep the K largest weights of a text
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = at_least_one())]
     pub(crate) top_k: Option<usize>,
     /// Keep weights of at least this
     #[arg(long, value_name = "WEIGHT")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use splade_index::SearchMode;
 
+use super::numbers::at_least_one;
 use super::{EngineArgs, OverwriteArgs, SideArg};
 
 #[derive(Debug, Args)]
@@ -33,7 +34,7 @@ pub(crate) struct SearchArgs {
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
     /// Documents to find for a query
-    #[arg(long, short = 'k', value_name = "K", default_value_t = 10)]
+    #[arg(long, short = 'k', value_name = "K", default_value_t = 10, value_parser = at_least_one())]
     pub(crate) top_k_hits: usize,
     /// Only documents of at least this score
     #[arg(long, value_name = "SCORE")]

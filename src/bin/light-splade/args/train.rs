@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::numbers::threads;
+
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
     /// Folder of the configs
@@ -28,7 +30,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "PORT")]
     pub(crate) dashboard: Option<u16>,
     /// Threads; all cores if not given. The result does not depend on it
-    #[arg(long, value_parser = parse_threads)]
+    #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
     /// Say only what went wrong
     #[arg(long, short)]
@@ -39,8 +41,4 @@ pub(crate) struct TrainArgs {
 pub(crate) enum CfgArg {
     /// The config of the run, as YAML
     Job,
-}
-
-pub(super) fn parse_threads(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|threads| *threads > 0).ok_or_else(|| "a number from 1".to_owned())
 }

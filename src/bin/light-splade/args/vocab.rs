@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand, ValueEnum};
+
+use super::numbers::at_least_one;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum VocabCommand {
@@ -27,7 +28,7 @@ pub(crate) struct VocabLearnArgs {
     pub(crate) size: usize,
     /// Characters kept, the most frequent; words with others are unknown [default: a quarter of
     /// the size]
-    #[arg(long, value_name = "CHARACTERS", value_parser = positive())]
+    #[arg(long, value_name = "CHARACTERS", value_parser = at_least_one())]
     pub(crate) alphabet: Option<usize>,
     /// Pairs of pieces that are seen less often are not joined
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
@@ -36,7 +37,7 @@ pub(crate) struct VocabLearnArgs {
     #[arg(long)]
     pub(crate) lowercase: bool,
     /// Longest text of a model with this vocabulary, in tokens
-    #[arg(long, value_name = "TOKENS", default_value = "512", value_parser = positive())]
+    #[arg(long, value_name = "TOKENS", default_value = "512", value_parser = at_least_one())]
     pub(crate) max_length: usize,
     /// Field of the text in NDJSON
     #[arg(long, value_name = "FIELD")]
@@ -55,8 +56,4 @@ pub(crate) enum WordsArg {
     Mecab,
     /// Blanks and punctuation, as BertTokenizer
     Bert,
-}
-
-fn positive() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..)
 }

@@ -5,10 +5,10 @@ mod source;
 use std::path::Path;
 
 use anyhow::Result;
-use indicatif::HumanBytes;
 use light_splade::{Index, IndexOptions, Provenance};
 use serde_json::json;
 use splade_index::{IndexInfo, verify};
+use splade_io::{counted, size};
 use splade_model::Side;
 use splade_text::TokenizerOptions;
 
@@ -130,13 +130,13 @@ fn finish(mut index: Index, ended: Result<u64, light_splade::Error>) -> Result<(
     let info = index.commit()?;
     let (documents, dir, put) = (info.documents, index.path().display(), index.put());
     let more = format!(
-        "{put} documents were put into the index, which has {documents}; go on with: \
-         light-splade index add --index {dir} --new-only and the same inputs, or with the same \
-         command and --resume"
+        "put {} into the index, which has {documents}; go on with: light-splade index add \
+         --index {dir} --new-only and the same inputs, or with the same command and --resume",
+        counted(put, "documents")
     );
     match ended {
         Ok(_) => {
-            say(&format!("{dir}: {documents} documents, {}", HumanBytes(info.bytes)));
+            say(&format!("{dir}: {}, {}", counted(documents, "documents"), size(info.bytes)));
             Ok(())
         }
         Err(error) if is_stop(&error) => Err(Interrupted(more).into()),
@@ -168,7 +168,7 @@ fn merge(args: &MergeArgs) -> Result<()> {
     let before = splade_index::Index::open(&args.index)?.info();
     let after = Index::open(&args.index, &options)?.merge()?;
     let files = |info: &IndexInfo| {
-        format!("{} files of documents, {}", info.segments, HumanBytes(info.bytes))
+        format!("{}, {}", counted(info.segments, "files of documents"), size(info.bytes))
     };
     say(&format!("{}; before: {}", files(&after), files(&before)));
     Ok(())
@@ -177,10 +177,10 @@ fn merge(args: &MergeArgs) -> Result<()> {
 fn check(dir: &Path) -> Result<()> {
     let whole = verify(dir)?;
     let text = format!(
-        "whole: {} files, {}, {} documents\n",
-        whole.segments,
-        HumanBytes(whole.bytes),
-        whole.documents
+        "whole: {}, {}, {}\n",
+        counted(whole.segments, "files"),
+        size(whole.bytes),
+        counted(whole.documents, "documents")
     );
     print(&text)
 }
@@ -206,7 +206,7 @@ fn info(args: &InfoArgs) -> Result<()> {
         ("documents", info.documents.to_string()),
         ("deleted", info.deleted.to_string()),
         ("postings", info.postings.to_string()),
-        ("size", HumanBytes(info.bytes).to_string()),
+        ("size", size(info.bytes)),
         ("weights", weights),
         ("commits", info.generation.to_string()),
         ("files", info.segments.to_string()),

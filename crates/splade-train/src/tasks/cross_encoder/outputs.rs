@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use splade_io::size;
 
 use super::config::CrossEncoderConfig;
 use crate::config::Optimizer;
@@ -159,15 +160,14 @@ pub(super) fn check_space(
     let moments = OptimizerState::moment_names(Optimizer::AdamW).len() as u64;
     let checkpoints = if config.save_steps > 0 && !resume { 2 } else { 1 };
     let needed = model * (1 + checkpoints * (1 + moments));
-    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     match free.filter(|free| *free < needed) {
         None => Ok(()),
         Some(free) => Err(TrainError::Run(format!(
-            "{} has {:.1} GB left, but its models and checkpoints need {:.1} GB\nhint: choose \
-             another output_path",
+            "{} has {} left, but its models and checkpoints need {}\nhint: choose another \
+             output_path",
             config.output_path.display(),
-            gigabytes(free),
-            gigabytes(needed)
+            size(free),
+            size(needed)
         ))),
     }
 }

@@ -29,7 +29,7 @@ use super::lines::line;
 /// A part of the queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// The number of the shard, counted from 1.
+    /// The number of the shard, counted from 0.
     pub number: usize,
     /// The number of all shards.
     pub of: usize,
@@ -38,7 +38,7 @@ pub struct Shard {
 impl Shard {
     /// Returns the range of the shard's lines out of `all` lines.
     fn lines(self, all: usize) -> Range<usize> {
-        (self.number - 1) * all / self.of..self.number * all / self.of
+        self.number * all / self.of..(self.number + 1) * all / self.of
     }
 
     /// Returns the file of the shard, in a folder named like `output` without its extensions.
@@ -417,7 +417,7 @@ mod tests {
     fn shards_are_all_lines_once() {
         for (all, of) in [(0, 1), (1, 3), (10, 3), (7, 7), (100, 8)] {
             let lines: Vec<usize> =
-                (1..=of).flat_map(|number| Shard { number, of }.lines(all)).collect();
+                (0..of).flat_map(|number| Shard { number, of }.lines(all)).collect();
             assert_eq!(lines, (0..all).collect::<Vec<_>>());
         }
         let path = Shard { number: 2, of: 4 }.path(Path::new("a/scores.ndjson.gz"));

@@ -5,6 +5,7 @@ use splade_model::cross_encoder::PairTokenizer;
 
 use crate::error::TrainError;
 use crate::run::Outcome;
+use crate::run::checks::NewFolders;
 use crate::run::folders::RunFolders;
 use crate::tasks::prepare::{ResolveModel, resolve_at_hub, tell_checkpoint};
 
@@ -71,6 +72,15 @@ impl std::fmt::Debug for TrainOptions<'_> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn train(
+    config: &CrossEncoderConfig,
+    options: &TrainOptions<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let new = NewFolders::before([&*config.output_path, &*config.final_output_path]);
+    new.remove_empty(begin_and_run(config, options, observer))
+}
+
+fn begin_and_run(
     config: &CrossEncoderConfig,
     options: &TrainOptions<'_>,
     observer: &mut dyn Observer,

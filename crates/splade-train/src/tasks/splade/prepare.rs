@@ -13,7 +13,7 @@ use crate::cpu::CpuEngine;
 use crate::engine::Engine;
 use crate::error::TrainError;
 use crate::run::Outcome;
-use crate::run::checks::lock_outputs;
+use crate::run::checks::{NewFolders, final_folder, lock_outputs};
 use crate::run::folders::RunFolders;
 use crate::table::{COUNTED_DOCUMENTS, TableEngine, inverse_document_frequencies};
 use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, with_head};
@@ -82,6 +82,16 @@ impl std::fmt::Debug for TrainOptions<'_> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn train(
+    config: &Config,
+    options: &TrainOptions<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let training = &config.training;
+    let new = NewFolders::before([&*training.output_dir, final_folder(training)]);
+    new.remove_empty(begin_and_run(config, options, observer))
+}
+
+fn begin_and_run(
     config: &Config,
     options: &TrainOptions<'_>,
     observer: &mut dyn Observer,

@@ -1,11 +1,19 @@
 //! Warnings about runs that go wrong without an error: vectors without terms, and vectors that stay
 //! dense.
 
+use std::collections::VecDeque;
+
 use crate::run::StepReport;
 
 /// The number of steps before a warning about dense vectors, even if the regularizers reach their
 /// full λ earlier.
 const SETTLING: f64 = 100.0;
+
+/// The number of steps over which empty vectors are counted. One small batch without terms is common
+/// when the regularizers grow, and runs recover from it.
+const WINDOW: usize = 20;
+/// A warning is due if fewer than one vector out of so many has terms.
+const FILLED: usize = 20;
 
 /// The state of the warnings; each is given once.
 #[derive(Debug, Clone)]
@@ -14,8 +22,41 @@ pub(super) struct Watchdog {
     /// The number of steps until both regularizers have reached their full λ, at least
     /// [`SETTLING`].
     full_strength: f64,
-    said_empty: bool,
+    queries: Emptiness,
+    documents: Emptiness,
     said_dense: bool,
+}
+
+/// The vectors of one side in the last steps.
+#[derive(Debug, Clone, Default)]
+struct Emptiness {
+    /// For each step, the number of vectors and the number of those that have terms.
+    steps: VecDeque<(usize, usize)>,
+    said: bool,
+}
+
+impl Emptiness {
+    /// Adds a step, and returns the number of vectors in the window and of the empty ones among
+    /// them if a warning is due.
+    fn add<'a>(&mut self, batches: impl Iterator<Item = &'a Vec<usize>>) -> Option<(usize, usize)> {
+        let count = |(vectors, filled): (usize, usize), terms: &usize| {
+            (vectors + 1, filled + usize::from(*terms > 0))
+        };
+        let step = batches.flatten().fold((0, 0), count);
+        if step.0 > 0 {
+            self.steps.push_back(step);
+        }
+        if self.steps.len() > WINDOW {
+            self.steps.pop_front();
+        }
+        let sum = |(vectors, filled): (usize, usize), step: &(usize, usize)| {
+            (vectors + step.0, filled + step.1)
+        };
+        let (vectors, filled) = self.steps.iter().fold((0, 0), sum);
+        let is_due = self.steps.len() == WINDOW && filled * FILLED < vectors && !self.said;
+        self.said |= is_due;
+        is_due.then_some((vectors, vectors - filled))
+    }
 }
 
 impl Watchdog {
@@ -23,7 +64,8 @@ impl Watchdog {
         Self {
             vocab,
             full_strength: full_strength.max(SETTLING),
-            said_empty: false,
+            queries: Emptiness::default(),
+            documents: Emptiness::default(),
             said_dense: false,
         }
     }
@@ -31,18 +73,19 @@ impl Watchdog {
     /// Returns a warning about a step, if there is a reason for one.
     pub(super) fn look(&mut self, report: &StepReport) -> Option<String> {
         let step = report.step;
-        for batch in &report.batches {
-            for (side, terms) in
-                [("query", &batch.query_terms), ("document", &batch.document_terms)]
-            {
-                if !self.said_empty && !terms.is_empty() && terms.iter().all(|count| *count == 0) {
-                    self.said_empty = true;
-                    return Some(format!(
-                        "step {step}: every {side} of a batch has an empty vector, and empty \
-                         vectors get no gradient\nhint: start a new run with a smaller \
-                         training.regularizers.*.lambda_ or learning_rate, or a larger T"
-                    ));
-                }
+        let queries = self.queries.add(report.batches.iter().map(|batch| &batch.query_terms));
+        let documents =
+            self.documents.add(report.batches.iter().map(|batch| &batch.document_terms));
+        for (found, side, setting) in
+            [(queries, "queries", "query"), (documents, "documents", "doc")]
+        {
+            if let Some((vectors, empty)) = found {
+                return Some(format!(
+                    "step {step}: {empty} of {vectors} {side} in the last {WINDOW} steps have empty \
+                     vectors, and empty vectors get no gradient\nhint: if this continues, start a \
+                     new run with a smaller training.regularizers.{setting}.lambda_ or a larger T, \
+                     or with a smaller training.learning_rate"
+                ));
             }
         }
         if self.said_dense || (step as f64) < self.full_strength {
@@ -87,8 +130,38 @@ mod tests {
         let dense = watchdog.look(&report(200, &[1, 1], &[3, 26, 90])).expect("dense");
         assert!(dense.contains("26 of 100 terms"), "{dense}");
         assert_eq!(watchdog.look(&report(201, &[1, 1], &[90, 90])), None);
-        let empty = watchdog.look(&report(202, &[1], &[0, 0])).expect("empty");
-        assert!(empty.starts_with("step 202: every document of a batch"), "{empty}");
-        assert_eq!(watchdog.look(&report(203, &[0], &[0, 0])), None);
+    }
+
+    #[test]
+    fn one_empty_batch_is_no_alarm() {
+        let mut watchdog = Watchdog::new(100, 200.0);
+        // Batches that are empty in a row, between batches that are not.
+        for step in 0..100 {
+            let terms = if step % WINDOW as u64 == 0 { [1; 8] } else { [0; 8] };
+            assert_eq!(watchdog.look(&report(step, &terms, &[1])), None, "step {step}");
+        }
+        // Steps without queries say nothing.
+        assert_eq!(watchdog.look(&report(100, &[], &[1])), None);
+    }
+
+    #[test]
+    fn a_side_that_is_nearly_always_empty_is_told_once() {
+        for (queries, documents, want) in [
+            ([0; 4], [1; 3], "step 20: 80 of 80 queries in the last 20 steps have empty vectors"),
+            ([1; 4], [0; 3], "step 20: 60 of 60 documents in the last 20 steps have empty vectors"),
+        ] {
+            let mut watchdog = Watchdog::new(100, 200.0);
+            assert_eq!(watchdog.look(&report(0, &[1; 4], &[1; 3])), None);
+            let said: Vec<String> = (1..100)
+                .filter_map(|step| watchdog.look(&report(step, &queries, &documents)))
+                .collect();
+            assert_eq!(said.len(), 1, "{said:?}");
+            assert!(said[0].starts_with(want), "{said:?}");
+        }
+        // A single term now and then does not mean that a run recovers.
+        let mut watchdog = Watchdog::new(100, 200.0);
+        let rare = |step: u64| [usize::from(step % 10 == 0), 0, 0, 0, 0, 0, 0, 0];
+        let said = (0..40).find_map(|step| watchdog.look(&report(step, &rare(step), &[1])));
+        assert!(said.is_some_and(|said| said.contains("158 of 160 queries")));
     }
 }

@@ -7,6 +7,7 @@ use super::config;
 use crate::args::TeacherPredictArgs;
 use crate::cmd::runs::{Kind, Terminal, resolve};
 use crate::interrupt::Interrupted;
+use splade_io::counted;
 
 pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
     let settings = PredictConfig::from_value(&config::values(&args.run)?)?;
@@ -34,8 +35,9 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
     }
     if prediction.truncated > 0 {
         terminal.note(&format!(
-            "note: {} pairs were cut off at {} tokens",
-            prediction.truncated, settings.limits.max_token_len
+            "note: cut off {} at {} tokens",
+            counted(prediction.truncated, "pairs"),
+            settings.limits.max_token_len
         ));
     }
     terminal.note(&format!("wrote {}", prediction.output.display()));

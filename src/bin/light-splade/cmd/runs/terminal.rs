@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use splade_io::{Event, Observer, Progress, StepProgress};
+use splade_io::{Event, Observer, Progress, StepProgress, counted};
 use splade_train::Results;
 
 use crate::input::Position;
@@ -92,10 +92,17 @@ impl Terminal {
         let (samples, batches) = sizes;
         let before = if done > 0 { format!(", {done} of them made before") } else { String::new() };
         self.note(&match self.kind {
-            Kind::Encoder => {
-                format!("{samples} samples, {batches} batches an epoch, {total} steps{before}")
-            }
-            Kind::CrossEncoder => format!("{samples} samples an epoch, {total} steps{before}"),
+            Kind::Encoder => format!(
+                "{}, {} an epoch, {}{before}",
+                counted(samples, "samples"),
+                counted(batches, "batches"),
+                counted(total, "steps")
+            ),
+            Kind::CrossEncoder => format!(
+                "{} an epoch, {}{before}",
+                counted(samples, "samples"),
+                counted(total, "steps")
+            ),
         });
         if let Some(address) = dashboard {
             self.note(&format!("live page: {address}"));
