@@ -175,7 +175,7 @@ pub use parts::PartsOptions;
 pub use pipeline::{
     CommandSettings, PipelineOptions, PipelineReport, PipelineStep, clock, run_pipeline,
 };
-pub use provenance::{Encoding, Provenance};
+pub use provenance::{Encoding, Provenance, VectorSources};
 pub use pruning::Pruning;
 pub use ranker::RankerOptions;
 pub use score::{ScoreOptions, Scorer, score};

@@ -16,6 +16,7 @@ mod doctor;
 mod export;
 #[cfg(feature = "hub")]
 mod hub;
+mod identity;
 mod outputs;
 mod pipeline;
 mod pretrain;

@@ -22,10 +22,13 @@
 //! An [`OutputFolder`] supports resuming: it is written in place by one process at a time, which
 //! holds an [`OutputLock`], and only if it is empty or contains the marker file of its kind.
 //!
+//! A [`ContentHash`] tells whether two contents are the same.
+//!
 //! Long work takes an [`Observer`], which receives progress and can ask the work to stop.
 
 mod error;
 
+mod content_hash;
 mod disk;
 mod lines;
 mod lock;
@@ -34,7 +37,9 @@ mod new_folder;
 mod output_folder;
 
 mod observe;
+pub mod settings;
 
+pub use content_hash::{ContentHash, ContentHasher};
 pub use disk::free_bytes;
 pub use error::FileError;
 pub use lines::{LineWriter, Lines, open_text};

@@ -7,6 +7,7 @@
 
 mod tensor;
 
+mod content;
 mod pickle;
 mod safetensors;
 mod strided;

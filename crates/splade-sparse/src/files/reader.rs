@@ -6,7 +6,7 @@ use super::VectorRow;
 use super::ndjson::parse_row;
 use super::parquet::ParquetReader;
 use super::shard_spec::check_shards;
-use super::shards::{MANIFEST, Manifest};
+use super::shards::{Manifest, manifest_path};
 use crate::TermId;
 use splade_io::{FileError, Lines};
 
@@ -125,7 +125,7 @@ pub fn vector_files(path: &Path) -> Result<Vec<PathBuf>, FileError> {
             )),
         };
     }
-    if path.join(MANIFEST).is_file() {
+    if manifest_path(path).is_some() {
         let manifest = Manifest::read(path)?;
         if !manifest.complete {
             return Err(FileError::form(

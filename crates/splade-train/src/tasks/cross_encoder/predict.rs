@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
-use splade_data::stamps::weights_stamp;
+use splade_data::contents::folder_content;
 use splade_data::{ScoreFile, TextKind, Texts};
+use splade_io::settings::{difference, records_content};
 use splade_io::{Event, Observer, Progress};
 use splade_model::{CrossEncoder, CrossEncoderOptions};
 
@@ -134,7 +135,7 @@ pub fn predict(
     )?;
     let lines = options.shard.map_or(0..pairs.len(), |shard| shard.lines(pairs.len()));
     let settings = settings(config, &folder, options.shard)?;
-    let mut partial = Partial::open(&output, &settings, options.resume)?;
+    let mut partial = Partial::open(&output, &settings, options.resume, observer)?;
     let kept_lines = partial.lines;
     if kept_lines > lines.len() {
         return Err(partial.bad("it has more lines than the input has queries"));
@@ -251,7 +252,8 @@ fn settings(
     shard: Option<Shard>,
 ) -> Result<Value, TrainError> {
     let mut settings = config.fingerprint()?;
-    settings["model"] = weights_stamp(model)?;
+    settings["model"] = json!(model);
+    settings["content"]["model"] = json!({ "weights": folder_content(model)? });
     settings["shard"] = shard.map(|shard| json!([shard.number, shard.of])).into();
     Ok(settings)
 }
@@ -289,6 +291,26 @@ fn check_output(output: &Path, options: &PredictOptions<'_>) -> Result<(), Train
     folder.map_or(Ok(()), |folder| std::fs::create_dir_all(folder).map_err(TrainError::io(folder)))
 }
 
+/// Returns settings of an earlier version of the program, which had the sizes and times of files
+/// beside their paths, without these.
+fn without_stamps(mut settings: Value) -> Value {
+    if records_content(&settings) {
+        return settings;
+    }
+    let path = |value: &Value| value[0].clone();
+    if settings["hard_negative_init_scores"].is_array() {
+        settings["hard_negative_init_scores"] = path(&settings["hard_negative_init_scores"]);
+    }
+    for key in ["doc_masters", "query_masters"] {
+        let paths = settings[key].as_array().map(|files| files.iter().map(path).collect());
+        settings[key] = paths.unwrap_or_default();
+    }
+    if let Some(settings) = settings.as_object_mut() {
+        settings.remove("model");
+    }
+    settings
+}
+
 /// The partial output.
 struct Partial {
     path: PathBuf,
@@ -298,23 +320,33 @@ struct Partial {
 }
 
 impl Partial {
-    fn open(output: &Path, settings: &Value, resume: bool) -> Result<Self, TrainError> {
+    fn open(
+        output: &Path,
+        settings: &Value,
+        resume: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
         let (path, about) = (beside(output, ".partial"), beside(output, ".partial.json"));
         let this = Self::new(path, resume)?;
         if this.lines > 0 {
             let text = std::fs::read_to_string(&about).map_err(TrainError::io(&about))?;
             let earlier: Value = serde_json::from_str(&text)
                 .map_err(|error| this.bad(&format!("its settings cannot be read: {error}")))?;
-            let (Some(was), Some(is)) = (earlier.as_object(), settings.as_object()) else {
+            if !earlier.is_object() {
                 return Err(this.bad("its settings cannot be read"));
-            };
-            let other = is.iter().filter(|(key, value)| was.get(*key) != Some(value));
-            let other: Vec<&str> = other.map(|(key, _)| key.as_str()).collect();
-            if !other.is_empty() {
+            }
+            let earlier = without_stamps(earlier);
+            if let Some(difference) = difference(&earlier, settings) {
                 return Err(this.bad(&format!(
-                    "an earlier run had another {}\nhint: add --force to start again",
-                    other.join(", ")
+                    "an earlier run had other settings or files: {difference}\nhint: add --force \
+                     to start again"
                 )));
+            }
+            if !records_content(&earlier) {
+                observer.event(Event::Note(
+                    "an earlier version of light-splade began the file and did not record what \
+                     the model and the data were: whether they have changed since is not checked",
+                ));
             }
         } else {
             let text = format!("{settings:#}\n");
