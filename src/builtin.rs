@@ -15,6 +15,14 @@ use crate::error::{Error, invalid};
 /// The name of the built-in model. Every function that takes the name of a model takes it.
 pub const NAME: &str = splade_mini_ja_en::NAME;
 
+/// Its licence, languages and data sets, as its card in `models/mini-ja-en` says.
+#[cfg(feature = "tools")]
+pub(crate) const LICENSE: &str = "cc-by-sa-3.0";
+#[cfg(feature = "tools")]
+pub(crate) const LANGUAGES: [&str; 2] = ["ja", "en"];
+#[cfg(feature = "tools")]
+pub(crate) const DATASETS: [&str; 2] = ["SkelterLabsInc/JaQuAD", "nq_open"];
+
 const WEIGHTS: &str = "model.safetensors";
 
 /// Whether a model is named so and no folder has that name.

@@ -1,23 +1,27 @@
 //! Texts into files of vectors: one file, a folder of shards that can be resumed, or one file of a
 //! folder that several processes fill.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::{Value, json};
-use splade_io::{Event, FileError, NewFile, Observer, counted};
+use splade_io::settings::{difference, records_content};
+use splade_io::{ContentHash, ContentHasher, Event, FileError, NewFile, Observer, counted};
 use splade_model::{Encoder, Side};
 use splade_sparse::files::{
-    MANIFEST, NdjsonWriter, ParquetReader, ParquetWriter, RowFormat, RowWriter, Shard, ShardForm,
-    ShardSpec, ShardedWriter, difference,
+    NdjsonWriter, ParquetReader, ParquetWriter, RowFormat, RowWriter, Shard, ShardForm, ShardSpec,
+    ShardedWriter, manifest_path, text_hash,
 };
 use splade_sparse::{SparseVector, TermId};
 
 use crate::encoder::SparseEncoder;
 use crate::error::{Error, invalid};
 use crate::output_guard::{check_files, check_output, is_special, remove_shards};
-use crate::provenance::side_name;
+use crate::provenance::{FOOTER, Provenance};
 use crate::pruning::Pruning;
 use crate::record::{IntoRecord, Position, Record};
 use crate::stream::{self, Ended, Records};
@@ -127,7 +131,7 @@ impl EncodeOptions {
         // A part that is there is kept, whatever it holds.
         check_output(&self.output, &self.inputs, self.force)?;
         if let Destination::Folder(dir, form) = &destination
-            && !dir.join(MANIFEST).exists()
+            && manifest_path(dir).is_none()
         {
             let first = format!("vectors-00000.{}", extension(*form));
             check_files(dir, [first.as_str()], self.force)?;
@@ -146,24 +150,14 @@ impl EncodeOptions {
 
     /// What the vectors depend on: kept beside them, and compared when a run is resumed.
     fn settings(&self, model: &SparseEncoder, to: &Destination) -> Result<Value, Error> {
-        let encoder = model.tower(self.side)?;
         let ndjson = (!to.is_parquet()).then_some((self.keys, self.decimals));
         let inputs = self.inputs.iter().map(|path| path.to_string_lossy());
-        let mut settings = json!({
-            "model": model.name().to_string_lossy(),
-            "vocab": encoder.vocab(),
-            "as": side_name(self.side),
-            "precision": model.options().precision.to_string(),
-            "max_length": encoder.max_length(),
-            "prompt": encoder.prompt(),
-            "top_k": self.pruning.top_k,
-            "threshold": self.pruning.threshold,
-            "inputs": inputs.collect::<Vec<_>>(),
-            "text_field": self.texts.text_field,
-            "id_field": self.texts.id_field,
-            "terms": ndjson.map(|(keys, _)| keys.name()),
-            "decimals": ndjson.map(|(_, decimals)| decimals),
-        });
+        let mut settings = Provenance::of_encoder(model, self.side, &self.pruning)?.to_json();
+        settings["inputs"] = json!(inputs.collect::<Vec<_>>());
+        settings["text_field"] = json!(self.texts.text_field);
+        settings["id_field"] = json!(self.texts.id_field);
+        settings["terms"] = json!(ndjson.map(|(keys, _)| keys.name()));
+        settings["decimals"] = json!(ndjson.map(|(_, decimals)| decimals));
         if let Some(part) = self.part {
             settings["shard"] = part.to_string().into();
         }
@@ -230,7 +224,16 @@ where
     let tower = encoder.tower(options.side)?;
     let settings = options.settings(encoder, &destination)?;
     let rows = Rows { format: options.rows(tower), settings };
-    if !options.force && destination.has_part(&rows.settings)? {
+    let part = options.part;
+    let mut numbers = 0..;
+    let mut records = texts.into_iter().map(IntoRecord::into_record).filter(move |record| {
+        let own = |part: ShardSpec| numbers.next().is_some_and(|row| part.has(row));
+        record.is_err() || part.is_none_or(own)
+    });
+    if !options.force
+        && let Some(begun) = destination.part_settings(&rows.settings)?
+    {
+        check_part(&options.output, &begun, &mut records, observer)?;
         observer.event(Event::Note("the shard is there already"));
         return Ok(EncodedFiles { was_complete: true, ..EncodedFiles::default() });
     }
@@ -241,27 +244,40 @@ where
     }
     let mut sink = destination.open(&rows, options.resume, options.shard_rows)?;
     let kept: u64 = sink.finished().iter().map(|shard| shard.rows).sum();
+    skip(&mut records, sink.finished())?;
+    if sink.lacks_content() {
+        observer.event(Event::Note(UNCHECKED));
+    }
     if sink.is_complete() {
+        if let Some(more) = records.next().transpose()? {
+            return Err(invalid(format!(
+                "{} is complete, but the input now has more texts, from {:?} on; begin it anew \
+                 with --force, or name another folder",
+                options.output.display(),
+                more.id
+            )));
+        }
         observer.event(Event::Note("all vectors are there already"));
         return Ok(EncodedFiles { kept, was_complete: true, ..EncodedFiles::default() });
     }
-    let mut records = texts.into_iter().map(IntoRecord::into_record);
-    skip(&mut records, sink.finished())?;
     if kept > 0 {
         observer
             .event(Event::Note(&format!("keeping {} of an earlier run", counted(kept, "vectors"))));
     }
-    let part = options.part;
-    let mut numbers = 0..;
-    let records = records.filter(move |record| {
-        let own = |part: ShardSpec| numbers.next().is_some_and(|row| part.has(row));
-        record.is_err() || part.is_none_or(own)
+    // The hashes of the texts that are read and not yet written: texts are read ahead.
+    let ahead = Rc::new(RefCell::new(VecDeque::new()));
+    let seen = Rc::clone(&ahead);
+    let records = records.inspect(move |record| {
+        if let Ok(Record { id, text }) = record {
+            seen.borrow_mut().push_back(text_hash(id, text));
+        }
     });
     let mut records = Records::new(records, position);
     let mut written = 0;
     let ended = stream::encode(tower, &mut records, observer, |id, vector| {
         written += 1;
-        sink.write(id, &options.pruning.apply(vector))
+        let text = ahead.borrow_mut().pop_front().expect("a vector is of a text: this is a bug");
+        sink.write(id, &options.pruning.apply(vector), text)
     })?;
     match ended {
         Ended::Whole => {
@@ -319,6 +335,37 @@ where
     }
 }
 
+/// What is told of outputs of earlier versions.
+const UNCHECKED: &str = "the vectors were begun by an earlier version of light-splade, which did not \
+                         record what the model and the texts were: whether they have changed since \
+                         is not checked";
+
+/// Checks that a part that is there was made of the texts of this run.
+fn check_part(
+    path: &Path,
+    begun: &Value,
+    records: &mut dyn Iterator<Item = Result<Record, Error>>,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    let Some(was) = begun[TEXTS].as_str() else {
+        observer.event(Event::Note(UNCHECKED));
+        return Ok(());
+    };
+    let mut texts = ContentHasher::new();
+    for record in records {
+        let record = record?;
+        texts.hash(text_hash(&record.id, &record.text));
+    }
+    match texts.finish().to_string() == was {
+        true => Ok(()),
+        false => Err(invalid(format!(
+            "the texts of the shard in {} have changed since it was written; make it again with \
+             --force, or name another folder",
+            path.display()
+        ))),
+    }
+}
+
 /// Passes over the texts whose vectors are there, and checks that they are the same.
 fn skip(
     records: &mut dyn Iterator<Item = Result<Record, Error>>,
@@ -326,23 +373,36 @@ fn skip(
 ) -> Result<(), Error> {
     let mut rows = 0;
     for shard in shards {
+        let first = rows + 1;
         rows += shard.rows;
-        let mut last = None;
+        let (mut last, mut texts) = (None, ContentHasher::new());
         for _ in 0..shard.rows {
             last = records.next().transpose()?;
+            last.iter().for_each(|Record { id, text }| texts.hash(text_hash(id, text)));
         }
+        let texts = texts.finish().to_string();
         match last {
-            Some(record) if record.id == shard.last_id => {}
+            Some(record) if record.id == shard.last_id => {
+                if shard.content.as_ref().is_some_and(|content| *content != texts) {
+                    return Err(invalid(format!(
+                        "the input has changed since the vectors were begun: texts {first} to \
+                         {rows} are others than those of {}; begin anew with --force, or name \
+                         another folder",
+                        shard.file
+                    )));
+                }
+            }
             Some(record) => {
                 return Err(invalid(format!(
                     "the input has changed since the vectors were begun: text {rows} had the id \
-                     {:?}, now {:?}",
+                     {:?}, now {:?}; begin anew with --force, or name another folder",
                     shard.last_id, record.id
                 )));
             }
             None => {
                 return Err(invalid(format!(
-                    "the input has changed since the vectors were begun: it ends before text {rows}"
+                    "the input has changed since the vectors were begun: it ends before text \
+                     {rows}; begin anew with --force, or name another folder"
                 )));
             }
         }
@@ -360,8 +420,8 @@ enum Destination {
     Part(PathBuf),
 }
 
-/// The key of a Parquet file's footer under which its settings are.
-const SETTINGS: &str = "light-splade";
+/// The key of the settings of a part under which the hash of its texts is.
+const TEXTS: &str = "texts";
 
 fn extension(form: VectorForm) -> &'static str {
     match form {
@@ -411,7 +471,7 @@ impl Destination {
     /// The file of one part of the inputs, in a folder.
     fn part(self, part: ShardSpec) -> Result<Self, Error> {
         match self {
-            Self::Folder(dir, VectorForm::Parquet) if dir.join(MANIFEST).exists() => {
+            Self::Folder(dir, VectorForm::Parquet) if manifest_path(&dir).is_some() => {
                 Err(invalid(format!(
                     "{} holds the vectors of a run without --shard; name another folder",
                     dir.display()
@@ -424,21 +484,26 @@ impl Destination {
         }
     }
 
-    /// Whether the part is there, with these settings.
-    fn has_part(&self, settings: &Value) -> Result<bool, Error> {
-        let Self::Part(path) = self else { return Ok(false) };
+    /// The settings of the part if it is there, checked against those of this run.
+    fn part_settings(&self, settings: &Value) -> Result<Option<Value>, Error> {
+        let Self::Part(path) = self else { return Ok(None) };
         if !path.exists() {
-            return Ok(false);
+            return Ok(None);
         }
-        let begun = ParquetReader::open(path)?.about(SETTINGS).map(serde_json::from_str::<Value>);
-        let begun = begun.and_then(Result::ok).unwrap_or_default();
-        match difference(&begun, settings) {
-            None => Ok(true),
-            Some(difference) => Err(invalid(format!(
-                "{} was made with other settings: {difference}; remove it, or name another folder",
+        let begun = ParquetReader::open(path)?.about(FOOTER).map(serde_json::from_str::<Value>);
+        let mut begun: Value = begun.and_then(Result::ok).unwrap_or_default();
+        let texts = begun.as_object_mut().and_then(|begun| begun.remove(TEXTS));
+        if let Some(difference) = difference(&begun, settings) {
+            return Err(invalid(format!(
+                "{} was made with other settings: {difference}; make it again with --force, or \
+                 name another folder",
                 path.display()
-            ))),
+            )));
         }
+        if let Some(texts) = texts.filter(|_| records_content(&begun)) {
+            begun[TEXTS] = texts;
+        }
+        Ok(Some(begun))
     }
 
     /// Whether rows keep exact weights.
@@ -461,7 +526,8 @@ impl Destination {
                     std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
                 }
                 let part = NewFile::create(path)?;
-                Ok(Sink::Part(rows.create(part.temporary_path(), VectorForm::Parquet)?, part))
+                let writer = rows.parquet(part.temporary_path())?;
+                Ok(Sink::Part { writer, texts: Box::default(), rows, part })
             }
             Self::Folder(dir, form) => {
                 let form = *form;
@@ -482,6 +548,11 @@ struct Rows {
 }
 
 impl Rows {
+    /// A file of Parquet without settings.
+    fn parquet(&self, path: &Path) -> Result<Box<ParquetWriter<BufWriter<File>>>, FileError> {
+        Ok(Box::new(ParquetWriter::create(path, &[])?))
+    }
+
     /// A file of rows.
     fn create<'a>(
         &'a self,
@@ -490,8 +561,9 @@ impl Rows {
     ) -> Result<Box<dyn RowWriter + 'a>, FileError> {
         Ok(match form {
             VectorForm::Parquet => {
-                let about = self.settings.to_string();
-                Box::new(ParquetWriter::create(path, &[(SETTINGS, &about)])?)
+                let mut file = self.parquet(path)?;
+                file.set_about(FOOTER, &self.settings.to_string());
+                file
             }
             VectorForm::Ndjson => {
                 let file = File::create(path).map_err(FileError::io("write", path))?;
@@ -505,7 +577,13 @@ impl Rows {
 enum Sink<'a> {
     File(Box<dyn RowWriter + 'a>, NewFile),
     Folder(Box<ShardedWriter<'a>>),
-    Part(Box<dyn RowWriter + 'a>, NewFile),
+    Part {
+        writer: Box<ParquetWriter<BufWriter<File>>>,
+        /// The hash of the texts so far.
+        texts: Box<ContentHasher>,
+        rows: &'a Rows,
+        part: NewFile,
+    },
 }
 
 impl Sink<'_> {
@@ -522,20 +600,37 @@ impl Sink<'_> {
         matches!(self, Self::Folder(writer) if writer.manifest().complete)
     }
 
-    fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), Error> {
-        let writer: &mut dyn RowWriter = match self {
-            Self::File(writer, _) | Self::Part(writer, _) => &mut **writer,
-            Self::Folder(writer) => &mut **writer,
-        };
-        Ok(writer.write(id, vector)?)
+    /// Whether texts and model of what an earlier run has written are unknown.
+    fn lacks_content(&self) -> bool {
+        matches!(self, Self::Folder(writer) if writer.lacks_content())
+    }
+
+    /// Writes the vector of a text with a hash.
+    fn write(&mut self, id: &str, vector: &SparseVector, text: ContentHash) -> Result<(), Error> {
+        match self {
+            Self::File(writer, _) => writer.write(id, vector)?,
+            Self::Part { writer, texts, .. } => {
+                texts.hash(text);
+                writer.write(id, vector)?;
+            }
+            Self::Folder(writer) => writer.write_made_of(id, vector, text)?,
+        }
+        Ok(())
     }
 
     /// Completes the output.
     fn finish(self) -> Result<(), Error> {
         match self {
-            Self::File(writer, file) | Self::Part(writer, file) => {
+            Self::File(writer, file) => {
                 writer.finish()?;
                 Ok(file.commit()?)
+            }
+            Self::Part { mut writer, texts, rows, part } => {
+                let mut settings = rows.settings.clone();
+                settings[TEXTS] = texts.finish().to_string().into();
+                writer.set_about(FOOTER, &settings.to_string());
+                writer.finish()?;
+                Ok(part.commit()?)
             }
             Self::Folder(writer) => Ok(writer.finish()?),
         }
@@ -546,7 +641,7 @@ impl Sink<'_> {
         match self {
             // The temporary file is removed with its owner.
             Self::File(..) => Ok("nothing is kept; an --output folder can be resumed".to_owned()),
-            Self::Part(..) => {
+            Self::Part { .. } => {
                 Ok("nothing of the shard is kept; the same call makes it anew".to_owned())
             }
             Self::Folder(writer) => {

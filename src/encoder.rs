@@ -2,15 +2,17 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use splade_io::Observer;
 use splade_model::{
     Encoder, EncoderOptions, EncoderPair, Explanation, Isa, ModelFiles, Precision, Side,
 };
 use splade_sparse::{SparseVector, TermId};
+use splade_text::TokenizerOptions;
 
 use crate::error::{Error, invalid};
-use crate::model::{self, model_files};
+use crate::model::{self, Identity, identify, model_files};
 use crate::record::{IntoRecord, Position};
 use crate::stream::{self, Ended, Records};
 
@@ -101,9 +103,12 @@ impl SparseEncoderOptions {
 #[derive(Debug, Clone)]
 pub struct SparseEncoder {
     name: PathBuf,
+    files: ModelFiles,
     options: SparseEncoderOptions,
     query: Option<Encoder>,
     document: Option<Encoder>,
+    /// Read when it is first asked for.
+    identity: Arc<OnceLock<Identity>>,
 }
 
 impl SparseEncoder {
@@ -171,12 +176,26 @@ impl SparseEncoder {
                 (Some(query), Some(with(document, &options.document_prompt)))
             }
         };
-        Ok(Self { name, options: options.clone(), query, document })
+        let (options, identity) = (options.clone(), Arc::default());
+        Ok(Self { name, files: files.clone(), options, query, document, identity })
     }
 
     /// The name that the model was loaded by.
     pub fn name(&self) -> &Path {
         &self.name
+    }
+
+    /// Reads what identifies the model, once.
+    pub(crate) fn identity(&self) -> Result<Identity, Error> {
+        if let Some(known) = self.identity.get() {
+            return Ok(known.clone());
+        }
+        let options = TokenizerOptions { mecab_dicdir: self.options.mecab_dicdir.clone() };
+        let (query, document) = (self.query.as_ref(), self.document.as_ref());
+        let loaded = document.map(|tower| (Side::Document, tower.tokenizer()));
+        let loaded = loaded.or_else(|| query.map(|tower| (Side::Query, tower.tokenizer())));
+        let identity = identify(&self.name, &self.files, &options, loaded)?;
+        Ok(self.identity.get_or_init(|| identity).clone())
     }
 
     /// The settings that the model was loaded with.

@@ -72,6 +72,12 @@ pub enum Error {
     /// An argument or an input does not fit the others; the message says what to change.
     #[error("{0}")]
     Invalid(String),
+    /// Vectors, models or results meet that do not belong together.
+    #[error("{what}")]
+    OtherModel {
+        /// What is different, with the names of both.
+        what: String,
+    },
     /// A config or a pipeline cannot be composed.
     #[cfg(feature = "tools")]
     #[error(transparent)]

@@ -10,8 +10,9 @@ use splade_eval::{
 };
 use splade_index::bm25::Bm25Options;
 use splade_index::{Index as VectorIndex, SearchOptions, WeightFormat};
+use splade_io::settings::content;
 use splade_io::{Event, Observer, counted};
-use splade_model::{Encoder, Side};
+use splade_model::Side;
 use splade_sparse::SparseVector;
 use splade_text::Tokenizer;
 
@@ -19,7 +20,8 @@ use crate::bm25::{Bm25Index, counts_of, temporary_folder};
 use crate::encoder::SparseEncoder;
 use crate::error::{Error, invalid};
 use crate::index::{IndexOptions, build_new};
-use crate::provenance::Provenance;
+use crate::provenance::{Provenance, content_json};
+use crate::pruning::Pruning;
 use crate::record::Record;
 use crate::searcher::{BatchSearch, QUERIES_AT_A_TIME, ranking, thread_pool};
 use crate::stream::{self, Records};
@@ -214,10 +216,13 @@ pub fn evaluate(
     let mut report = options.judge(&qrels, &found.run)?;
     report.statistics = found.statistics;
     report.flops = Some(found.flops);
+    let identity = encoder.identity()?;
     let about = json!({
         "documents": judged.documents,
         "settings": {
             "model": encoder.name().display().to_string(),
+            "revision": identity.revision,
+            "content": content([("model", content_json(&identity.content))]),
             "data": data.display().to_string(),
             "split": options.split,
             "precision": encoder.options().precision.to_string(),
@@ -304,7 +309,7 @@ fn retrieve(
             observer.event(Event::Note("encoding and indexing documents"));
             build(encoder, judged, options, &folder.path, &mut statistics, observer)?
         }
-        false => open(encoder, tower, judged, &folder.path, &mut statistics, observer)?,
+        false => open(encoder, judged, &folder.path, &mut statistics, observer)?,
     };
     let search_options = options.search();
     let mut search = BatchSearch::new(&index, &search_options, &pool, queries.len());
@@ -376,8 +381,8 @@ fn build(
         threads: options.threads,
         ..IndexOptions::default()
     };
-    let tower_options = encoder.options().tower(Side::Document);
-    let model = (encoder.name(), encoder.tower(Side::Document)?, &tower_options);
+    let provenance = Provenance::of_encoder(encoder, Side::Document, &index_options.pruning)?;
+    let model = (provenance, encoder.tower(Side::Document)?);
     build_new(folder, model, &index_options, judged.records(), observer, |vector| {
         Ok(statistics.add(vector)?)
     })
@@ -387,7 +392,6 @@ fn build(
 /// its vectors.
 fn open(
     encoder: &SparseEncoder,
-    tower: &Encoder,
     judged: &Judged<'_>,
     folder: &std::path::Path,
     statistics: &mut VectorStatistics,
@@ -400,7 +404,10 @@ fn open(
         "using the index {}, built with {built_with}",
         folder.display()
     )));
-    provenance.check(encoder.name(), tower.tokenizer().len())?;
+    // An index of other settings, such as int8, may be measured: the report says what they are.
+    let own = Provenance::of_encoder(encoder, Side::Document, &Pruning::default())?;
+    let mine = format!("the index {} was made with", folder.display());
+    provenance.check_model(&mine, &own, "--model names")?;
     for record in judged.records() {
         let id = record?.id;
         let vector = index.vector(&id).ok_or_else(|| {

@@ -12,11 +12,11 @@ use splade_index::{
 };
 use splade_io::Observer;
 #[cfg(feature = "tools")]
-use splade_model::EncoderOptions;
+use splade_io::settings::difference;
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
 #[cfg(feature = "tools")]
-use splade_sparse::files::{VectorReader, difference};
+use splade_sparse::files::VectorReader;
 
 use crate::encoder::SparseEncoder;
 use crate::error::Error;
@@ -25,6 +25,8 @@ use crate::error::invalid;
 #[cfg(feature = "tools")]
 use crate::model::Vocabulary;
 use crate::provenance::Provenance;
+#[cfg(feature = "tools")]
+use crate::provenance::VectorSources;
 use crate::pruning::Pruning;
 use crate::record::{IntoRecord, Position};
 #[cfg(feature = "tools")]
@@ -46,6 +48,8 @@ pub struct IndexOptions {
     pub threads: Option<usize>,
     /// Leaves documents as they are that the last commit has; others are added.
     pub new_only: bool,
+    /// Adds vectors of other models and settings than those of the index.
+    pub any_model: bool,
 }
 
 impl Default for IndexOptions {
@@ -58,6 +62,7 @@ impl Default for IndexOptions {
             memory,
             threads,
             new_only: false,
+            any_model: false,
         }
     }
 }
@@ -100,6 +105,8 @@ pub struct Index {
     folder: PathBuf,
     writer: IndexWriter,
     provenance: Provenance,
+    /// Whether vectors of other models may be added.
+    any_model: bool,
     /// The last commit, where documents that it has stay as they are.
     known: Option<VectorIndex>,
     /// The number of documents that were put since the index was opened.
@@ -116,9 +123,7 @@ impl Index {
         encoder: &SparseEncoder,
         options: &IndexOptions,
     ) -> Result<Self, Error> {
-        let tower = encoder.tower(options.side)?;
-        let tower_options = encoder.options().tower(options.side);
-        let provenance = Provenance::of(encoder.name(), tower, &tower_options, &options.pruning);
+        let provenance = Provenance::of_encoder(encoder, options.side, &options.pruning)?;
         Self::create_with(folder.as_ref(), provenance, options)
     }
 
@@ -134,7 +139,8 @@ impl Index {
         let settings = provenance.to_json();
         let vectors = VectorIndexOptions { weights: options.weights, settings };
         let writer = IndexWriter::create(folder, vectors, options.writer())?;
-        Ok(Self { folder: folder.to_path_buf(), writer, provenance, known: None, put: 0 })
+        let (folder, any_model) = (folder.to_path_buf(), options.any_model);
+        Ok(Self { folder, writer, provenance, any_model, known: None, put: 0 })
     }
 
     /// Goes on with an index that an earlier call with the same settings has begun, or begins it.
@@ -149,9 +155,7 @@ impl Index {
         encoder: &SparseEncoder,
         options: &IndexOptions,
     ) -> Result<Self, Error> {
-        let tower = encoder.tower(options.side)?;
-        let tower_options = encoder.options().tower(options.side);
-        let provenance = Provenance::of(encoder.name(), tower, &tower_options, &options.pruning);
+        let provenance = Provenance::of_encoder(encoder, options.side, &options.pruning)?;
         Self::resume_with(folder.as_ref(), provenance, options)
     }
 
@@ -196,7 +200,7 @@ impl Index {
         let provenance = Provenance::from_json(last.settings());
         let writer = IndexWriter::open(&folder, options.writer())?;
         let known = options.new_only.then_some(last);
-        Ok(Self { folder, writer, provenance, known, put: 0 })
+        Ok(Self { folder, writer, provenance, any_model: options.any_model, known, put: 0 })
     }
 
     /// Whether documents of an earlier commit stay as they are (see [`IndexOptions::new_only`]).
@@ -223,8 +227,8 @@ impl Index {
     /// of documents.
     ///
     /// # Errors
-    /// If a document cannot be read, encoded or written, the encoder's tokens are not those of the
-    /// index, or the observer asks to stop. What was added before that is part of the next commit.
+    /// If a document cannot be read, encoded or written, the index has vectors of another model or
+    /// of other settings, or the observer asks to stop. What was added before that is part of the next commit.
     pub fn upsert<D>(
         &mut self,
         encoder: &SparseEncoder,
@@ -257,7 +261,7 @@ impl Index {
             None => (Side::Document, Pruning::default()),
         };
         let tower = encoder.tower(side)?;
-        self.provenance.check(encoder.name(), tower.tokenizer().len())?;
+        self.check(&Provenance::of_encoder(encoder, side, &pruning)?, "the encoder has")?;
         let documents = documents.into_iter().map(IntoRecord::into_record);
         let records = Records::new(documents, position);
         self.put_all(Documents::Texts { encoder: tower, records, pruning }, observer)
@@ -267,8 +271,9 @@ impl Index {
     /// of the vocabulary, or ids without one. Returns the number of vectors.
     ///
     /// # Errors
-    /// If a vector cannot be read or written, has a term outside the vocabulary, or the observer
-    /// asks to stop. What was added before that is part of the next commit.
+    /// If a vector cannot be read or written, has a term outside the vocabulary, or was made with
+    /// another model or other settings than those of the index, or if the observer asks to stop.
+    /// What was added before that is part of the next commit.
     #[cfg(feature = "tools")]
     pub fn upsert_vectors(
         &mut self,
@@ -276,7 +281,23 @@ impl Index {
         vocabulary: Option<&Vocabulary>,
         observer: &mut dyn Observer,
     ) -> Result<u64, Error> {
+        if !self.any_model
+            && let Some(provenance) = VectorSources::read(&paths)?.joined()?
+        {
+            self.check(&provenance, "the vectors were made with")?;
+        }
         self.put_all(Documents::Vectors { paths, vocabulary }, observer)
+    }
+
+    /// Refuses what was made with another model or other settings.
+    fn check(&self, other: &Provenance, what: &str) -> Result<(), Error> {
+        match self.any_model {
+            true => Ok(()),
+            false => {
+                let mine = format!("the index {} was made with", self.folder.display());
+                self.provenance.check_vectors(&mine, other, what)
+            }
+        }
     }
 
     /// Adds a vector, or replaces the one with this id.
@@ -354,13 +375,12 @@ impl Index {
 #[cfg(feature = "tools")]
 pub(crate) fn build_new(
     folder: &Path,
-    (name, encoder, encoder_options): (&Path, &Encoder, &EncoderOptions),
+    (provenance, encoder): (Provenance, &Encoder),
     options: &IndexOptions,
     records: Records<'_>,
     observer: &mut dyn Observer,
     mut look: impl FnMut(&SparseVector) -> Result<(), Error>,
 ) -> Result<VectorIndex, Error> {
-    let provenance = Provenance::of(name, encoder, encoder_options, &options.pruning);
     let mut index = Index::create_with(folder, provenance, options)?;
     let documents = Documents::Texts { encoder, records, pruning: options.pruning };
     let writer = &mut index.writer;

@@ -7,11 +7,11 @@ use splade_io::Observer;
 use splade_model::architecture::ArchitectureConfig;
 use splade_model::folder::{Layout, Method, Table, Tower};
 use splade_model::weights::Weights;
-use splade_model::{ModelFolder, Side};
+use splade_model::{ModelContent, ModelFolder, Side};
 use splade_text::{Tokenizer, TokenizerOptions};
 
 use crate::error::Error;
-use crate::model::{folder_name, model_folder};
+use crate::model::{folder_name, identify, model_folder};
 
 /// What [`inspect`] tells of a model. Its text is a table for people.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,10 @@ pub struct ModelDescription {
     pub name: String,
     /// How the folder is laid out.
     pub layout: Layout,
+    /// The commit of a model of the hub.
+    pub revision: Option<String>,
+    /// The hashes by which vectors, indexes and results know the model.
+    pub content: ModelContent,
     /// The towers: one that serves documents and queries, or one for documents and one for queries.
     pub towers: Vec<TowerDescription>,
 }
@@ -112,7 +116,9 @@ pub fn inspect(name: &Path, observer: &mut dyn Observer) -> Result<ModelDescript
             describe(&folder.query, Some(Side::Query))?,
         ],
     };
-    Ok(ModelDescription { name: shown, layout: folder.layout, towers })
+    let identity = identify(name, &path.as_path().into(), &TokenizerOptions::default(), None)?;
+    let (revision, content) = (identity.revision, identity.content);
+    Ok(ModelDescription { name: shown, layout: folder.layout, revision, content, towers })
 }
 
 fn describe(tower: &Tower, side: Option<Side>) -> Result<TowerDescription, Error> {
@@ -166,6 +172,9 @@ impl ModelDescription {
             Layout::OpenSearch => "OpenSearch, with a table for queries",
         };
         let mut rows = vec![("model", self.name.clone()), ("layout", layout.to_owned())];
+        rows.extend(self.revision.clone().map(|revision| ("revision", revision)));
+        rows.push(("weights hash", self.content.weights.to_string()));
+        rows.push(("tokenizer hash", self.content.tokenizer.to_string()));
         for tower in &self.towers {
             if let Some(side) = tower.side {
                 let encodes = match side {

@@ -205,6 +205,8 @@ pub use parts::PartsOptions;
 pub use pipeline::{
     CommandSettings, PipelineOptions, PipelineReport, PipelineStep, clock, run_pipeline,
 };
+#[cfg(feature = "tools")]
+pub use provenance::VectorSources;
 pub use provenance::{Encoding, Provenance};
 pub use pruning::Pruning;
 #[cfg(feature = "tools")]

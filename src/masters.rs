@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_data::stamps::file_stamp;
+use splade_data::contents::file_content;
 use splade_data::{TextKind, Texts};
 use splade_eval::Dataset;
 use splade_io::{Event, Observer};
@@ -48,9 +48,10 @@ impl Masters {
     }
 }
 
-/// What tells parts of the data from others of the same names.
-pub(crate) fn stamps(data: &Path, names: &[&str]) -> Result<Vec<Value>, Error> {
-    names.iter().map(|name| Ok(file_stamp(&part_of(data, name)?)?)).collect()
+/// The hashes of parts of the data by their names.
+pub(crate) fn contents(data: &Path, names: &[&str]) -> Result<Value, Error> {
+    let hash = |name: &&str| Ok(((*name).to_owned(), file_content(&part_of(data, name)?)?));
+    names.iter().map(hash).collect()
 }
 
 /// A file of the data, or a folder of such.

@@ -6,7 +6,9 @@ use splade_io::{Event, Observer};
 use splade_model::architecture::ArchitectureConfig;
 use splade_model::folder::Method;
 use splade_model::hub::{self, HubOptions};
-use splade_model::{Encoder, EncoderOptions, EncoderPair, ModelFiles, ModelFolder, Side};
+use splade_model::{
+    Encoder, EncoderOptions, EncoderPair, ModelContent, ModelFiles, ModelFolder, Side, hub_revision,
+};
 use splade_sparse::TermId;
 use splade_text::{Tokenizer, TokenizerOptions};
 
@@ -44,6 +46,30 @@ pub(crate) fn model_files(name: &Path, observer: &mut dyn Observer) -> Result<Mo
         true => builtin::files_in_memory(),
         false => Ok(ModelFiles::folder(model_folder(name, observer)?)),
     }
+}
+
+/// What identifies a model besides its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The commit of a model of the hub.
+    pub(crate) revision: Option<String>,
+    /// The hashes of its weights and its tokenizer.
+    pub(crate) content: ModelContent,
+}
+
+/// Reads what identifies a model. `loaded` is the tokenizer of one side, if there is one.
+pub(crate) fn identify(
+    name: &Path,
+    files: &ModelFiles,
+    options: &TokenizerOptions,
+    loaded: Option<(Side, &Tokenizer)>,
+) -> Result<Identity, Error> {
+    let found = ModelFolder::from_files(files);
+    let content = found.and_then(|found| ModelContent::read(&found, options, loaded));
+    Ok(Identity {
+        revision: hub_revision(files.root()),
+        content: content.map_err(Error::load(name))?,
+    })
 }
 
 /// The name of a folder or file, for people.
@@ -109,6 +135,10 @@ fn tell_of_unused(encoder: &Encoder, observer: &mut dyn Observer) {
 /// The tokens of a model and the size of its vocabulary, read without its weights.
 #[derive(Debug)]
 pub struct Vocabulary {
+    name: PathBuf,
+    folder: PathBuf,
+    side: Side,
+    options: TokenizerOptions,
     tokenizer: Tokenizer,
     size: usize,
 }
@@ -124,9 +154,9 @@ impl Vocabulary {
         options: &TokenizerOptions,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
-        let folder = model_folder(name, observer)?;
+        let path = model_folder(name, observer)?;
         let shown = || name.display().to_string();
-        let folder = ModelFolder::open(&folder).map_err(Error::load(name))?;
+        let folder = ModelFolder::open(&path).map_err(Error::load(name))?;
         let tower = match side {
             Side::Query => folder.query,
             Side::Document => folder.document,
@@ -139,7 +169,19 @@ impl Vocabulary {
             }
             Method::Lookup(_) => tokenizer.len(),
         };
-        Ok(Self { tokenizer, size })
+        let (name, options) = (name.to_path_buf(), options.clone());
+        Ok(Self { name, folder: path, side, options, tokenizer, size })
+    }
+
+    /// The name of the model.
+    pub(crate) fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// Reads what identifies the model.
+    pub(crate) fn identity(&self) -> Result<Identity, Error> {
+        let loaded = Some((self.side, &self.tokenizer));
+        identify(&self.name, &self.folder.as_path().into(), &self.options, loaded)
     }
 
     /// The tokenizer.

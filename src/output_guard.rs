@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use splade_io::{FileError, seal_json, write_file};
-use splade_sparse::files::MANIFEST;
+use splade_sparse::files::{MANIFEST, manifest_path};
 
 use crate::error::{Error, invalid};
 
@@ -100,7 +100,7 @@ pub(crate) fn check_files<'a>(
     let paths = names.into_iter().map(|name| folder.join(name));
     match paths.into_iter().find(|path| !force && path.symlink_metadata().is_ok()) {
         // Without a manifest the folder is not ours, and `--force` would not help.
-        Some(_) if !folder.join(MANIFEST).exists() => {
+        Some(_) if manifest_path(folder).is_none() => {
             let (path, marker) = (folder.to_path_buf(), MANIFEST.to_owned());
             Err(FileError::NotOurs { path, marker }.into())
         }
@@ -112,7 +112,7 @@ pub(crate) fn check_files<'a>(
 /// Removes the shards that the manifest of a folder names, and empties the manifest, so that the folder
 /// can be begun anew. Other files stay, and so does a folder of another format.
 pub(crate) fn remove_shards(folder: &Path, format: &str) -> Result<(), Error> {
-    let path = folder.join(MANIFEST);
+    let Some(path) = manifest_path(folder) else { return Ok(()) };
     let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
     let mut manifest: Value = serde_json::from_str(&text).unwrap_or_default();
     if manifest["format"] != format {
@@ -274,6 +274,6 @@ mod tests {
         // In a folder of others a hint at --force would not help.
         fs::remove_file(path(MANIFEST)).expect("removed");
         let message = check_files(dir.path(), ["a", "c"], false).expect_err("not ours").to_string();
-        assert!(message.contains("has no manifest.json"), "{message}");
+        assert!(message.contains("has no _manifest.json"), "{message}");
     }
 }

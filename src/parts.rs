@@ -39,8 +39,19 @@ pub(crate) fn is_complete(options: &PartsOptions, observer: &mut dyn Observer) -
 }
 
 /// Begins the file, or goes on with it.
-pub(crate) fn open(options: &PartsOptions, settings: &Value) -> Result<ResumableParts, Error> {
-    Ok(ResumableParts::open(&options.out, settings, options.resume, options.force)?)
+pub(crate) fn open(
+    options: &PartsOptions,
+    settings: &Value,
+    observer: &mut dyn Observer,
+) -> Result<ResumableParts, Error> {
+    let parts = ResumableParts::open(&options.out, settings, options.resume, options.force)?;
+    if parts.lacks_content() {
+        observer.event(Event::Note(
+            "the parts were begun by an earlier version of light-splade, which did not record what \
+             the model and the data were: whether they have changed since is not checked",
+        ));
+    }
+    Ok(parts)
 }
 
 /// Makes the parts that are not there yet of so many rows, so many of them at once, and puts all

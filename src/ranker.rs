@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf, absolute};
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use splade_data::stamps::{file_stamp, weights_stamp};
 use splade_index::bm25::Bm25Options;
 use splade_index::{Filter, Hit, Index, SearchOptions};
-use splade_io::{Event, NewFolder, Observer};
-use splade_model::{Encoder, ModelFolder, Side};
+use splade_io::settings::content;
+use splade_io::{ContentHash, Event, NewFolder, Observer};
+use splade_model::{Encoder, EncoderOptions, Side};
 use splade_sparse::SparseVector;
 use splade_text::{Tokenizer, TokenizerOptions};
 
@@ -20,8 +20,9 @@ use crate::encoder::SparseEncoderOptions;
 use crate::error::{Error, invalid};
 use crate::index::{IndexOptions, build_new};
 use crate::masters::Masters;
-use crate::model::{Vocabulary, full, load};
-use crate::provenance::Provenance;
+use crate::model::{Identity, Vocabulary, full, identify, load, model_folder};
+use crate::provenance::{Provenance, content_json};
+use crate::pruning::Pruning;
 
 /// What compares queries with the documents of training data.
 #[derive(Debug, Clone, Default)]
@@ -79,11 +80,13 @@ impl Ranker {
     ) -> Result<Self, Error> {
         let (model, provenance) = model_of(options)?;
         let model = model.as_path();
-        let encoder = load(model, &options.encoder.tower(Side::Query), observer);
+        let tower = options.encoder.tower(Side::Query);
+        let encoder = load(model, &tower, observer);
         let encoder = match options.model {
             Some(_) => encoder?,
             None => encoder.map_err(|error| Error::IndexModel(Box::new(error)))?,
         };
+        let identity = identity(model, &tower, Some((Side::Query, encoder.tokenizer())), observer)?;
         let (dir, temporary) = match &options.index {
             Some(dir) => (dir.clone(), None),
             None => {
@@ -93,14 +96,19 @@ impl Ranker {
         };
         let index = match is_index(&dir) {
             true => {
-                check_model(&provenance, model, &dir)?;
-                provenance.check(model, encoder.tokenizer().len())?;
+                let pruning = Pruning::default();
+                let own = Provenance::of(model, identity.clone(), &encoder, &tower, &pruning);
+                check_model(&provenance, &own, &dir)?;
                 Index::open(&dir)?
             }
             false => build(options, model, masters, &dir, observer)?,
         };
         let inputs = match &options.index {
-            Some(dir) => json!([file_stamp(&dir.join("index.json"))?, model_stamp(model)?]),
+            Some(dir) => {
+                let head = ContentHash::of_file(&dir.join("index.json"))?.to_string();
+                let model = content_json(&identity.content);
+                json!({"content": content([("index", head.into()), ("model", model)])})
+            }
             None => Value::Null,
         };
         let ids: Vec<String> = masters.docs.ids().map(|id| id.to_string()).collect();
@@ -165,7 +173,6 @@ pub(crate) fn settings(options: &RankerOptions) -> Result<Value, Error> {
     let index = options.index.as_deref().map(path).transpose()?;
     Ok(json!({
         "model": options.model.as_deref().map(full),
-        "model_files": options.model.as_deref().map(model_stamp).transpose()?,
         // Not followed through links: it may not be there yet.
         "index": index,
         "precision": options.encoder.precision.to_string(),
@@ -185,13 +192,23 @@ fn model_of(options: &RankerOptions) -> Result<(PathBuf, Provenance), Error> {
     Ok((model, provenance))
 }
 
-/// Sizes and times of a model's weights; none of a name at the hub, which has a revision.
-fn model_stamp(model: &Path) -> Result<Value, Error> {
-    if !model.is_dir() {
-        return Ok(Value::Null);
-    }
-    let folder = ModelFolder::open(model)?;
-    Ok(json!([weights_stamp(&folder.document.dir)?, weights_stamp(&folder.query.dir)?]))
+/// The hashes of the model that ranks, where it is known before an index is built.
+pub(crate) fn model_content(
+    options: &RankerOptions,
+    observer: &mut dyn Observer,
+) -> Result<Value, Error> {
+    let (model, tower) = (model_of(options)?.0, options.encoder.tower(Side::Query));
+    Ok(content_json(&identity(&model, &tower, None, observer)?.content))
+}
+
+fn identity(
+    model: &Path,
+    options: &EncoderOptions,
+    loaded: Option<(Side, &Tokenizer)>,
+    observer: &mut dyn Observer,
+) -> Result<Identity, Error> {
+    let tokenizer = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
+    identify(model, &model_folder(model, observer)?.as_path().into(), &tokenizer, loaded)
 }
 
 fn is_index(dir: &Path) -> bool {
@@ -210,19 +227,23 @@ fn ids(hits: Vec<Hit>) -> Result<Vec<i64>, Error> {
     hits.into_iter().map(id).collect()
 }
 
-/// Refuses another model than that of an index, whose vectors would mean nothing to it. One that is
-/// not where the index remembers it may be elsewhere now.
-fn check_model(provenance: &Provenance, model: &Path, index: &Path) -> Result<(), Error> {
-    let given = full(model);
-    let of_index = provenance.model.as_deref().filter(|own| own.is_relative() || own.exists());
-    match of_index.filter(|own| **own != given) {
-        None => Ok(()),
-        Some(own) => Err(invalid(format!(
+/// Refuses another model than that of an index, whose vectors would mean nothing to it. Of an index
+/// of an earlier version, which has no hashes, the names are compared; a model that is not where
+/// the index remembers it may be elsewhere now.
+fn check_model(provenance: &Provenance, own: &Provenance, index: &Path) -> Result<(), Error> {
+    let of_index = provenance.model.as_deref().filter(|name| name.is_relative() || name.exists());
+    let is_other = match provenance.is_same_model(own) {
+        Some(same) => !same,
+        None => of_index.is_some_and(|name| own.model.as_deref() != Some(name)),
+    };
+    match is_other {
+        false => Ok(()),
+        true => Err(invalid(format!(
             "the index {} was built with the model {}, not with {}; leave out --model (and \
              LIGHT_SPLADE_MODEL), or name another folder with --index for the other model",
             index.display(),
-            own.display(),
-            model.display()
+            provenance.shown(),
+            own.shown()
         ))),
     }
 }
@@ -245,7 +266,9 @@ fn build(
     observer.event(Event::Note("encoding and indexing documents"));
     let index = IndexOptions { threads: options.encoder.threads, ..IndexOptions::default() };
     let records = masters.documents();
-    build_new(folder.path(), (model, &encoder, &tower), &index, records, observer, |_| Ok(()))?;
+    let identity = identity(model, &tower, Some((Side::Document, encoder.tokenizer())), observer)?;
+    let provenance = Provenance::of(model, identity, &encoder, &tower, &index.pruning);
+    build_new(folder.path(), (provenance, &encoder), &index, records, observer, |_| Ok(()))?;
     folder.commit()?;
     Ok(Index::open(dir)?)
 }
@@ -262,17 +285,18 @@ mod tests {
         for path in [&a, &b] {
             std::fs::create_dir(path).expect("made");
         }
-        let provenance = Provenance::model(&a, 9, 9);
-        assert!(check_model(&provenance, &a, index).is_ok());
-        assert!(check_model(&Provenance::default(), &b, index).is_ok());
-        let message = check_model(&provenance, &b, index).expect_err("another").to_string();
+        // As in indexes of earlier versions, which have no hashes.
+        let named = |name: &Path| Provenance { model: Some(name.into()), ..Provenance::default() };
+        assert!(check_model(&named(&a), &named(&a), index).is_ok());
+        assert!(check_model(&Provenance::default(), &named(&b), index).is_ok());
+        let message = check_model(&named(&a), &named(&b), index).expect_err("another").to_string();
         assert!(message.contains("leave out --model"), "{message}");
         // Of a name at the hub there is no folder.
-        let named = Provenance::model(Path::new("org/name"), 9, 9);
-        assert!(check_model(&named, Path::new("org/name"), index).is_ok());
-        assert!(check_model(&named, &b, index).is_err());
+        let hub = named(Path::new("org/name"));
+        assert!(check_model(&hub, &named(Path::new("org/name")), index).is_ok());
+        assert!(check_model(&hub, &named(&b), index).is_err());
         // Moved.
         std::fs::remove_dir(&a).expect("removed");
-        assert!(check_model(&provenance, &b, index).is_ok());
+        assert!(check_model(&named(&a), &named(&b), index).is_ok());
     }
 }

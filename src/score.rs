@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use splade_data::ScoreFile;
+use splade_data::contents::file_content;
 use splade_data::scores::score_line;
-use splade_data::stamps::file_stamp;
 use splade_io::Observer;
+use splade_io::settings::content;
 use splade_sparse::SparseVector;
 
 use crate::error::{Error, invalid};
-use crate::masters::{Masters, stamps};
+use crate::masters::{Masters, contents};
 use crate::model::full;
 use crate::parts::{self, PartsOptions, QUERIES_AT_A_TIME};
 use crate::ranker::{self, Ranker, RankerOptions};
@@ -85,7 +86,7 @@ pub fn score(options: &ScoreOptions, observer: &mut dyn Observer) -> Result<(), 
     let has_doc = |doc| masters.docs.row(doc).is_some();
     let pairs = ScoreFile::open_known(&options.pairs, has_query, has_doc)?;
     let output = &options.output;
-    let parts = parts::open(output, &settings(options)?)?;
+    let parts = parts::open(output, &settings(options, observer)?, observer)?;
     let pool = thread_pool(options.ranker.encoder.threads)?;
     let ranker = match options.by {
         Scorer::Bm25 => Ranker::bm25(&options.ranker, &masters, &pool, observer),
@@ -124,12 +125,16 @@ fn line_of(
 }
 
 /// What the parts of the same file must be of.
-fn settings(options: &ScoreOptions) -> Result<Value, Error> {
+fn settings(options: &ScoreOptions, observer: &mut dyn Observer) -> Result<Value, Error> {
+    let contents = content([
+        ("pairs", file_content(&options.pairs)?),
+        ("data", contents(&options.data, &["doc_master", "query_master"])?),
+        ("model", ranker::model_content(&options.ranker, observer)?),
+    ]);
     Ok(json!({
+        "content": contents,
         "pairs": full(&options.pairs),
-        "pairs_file": file_stamp(&options.pairs)?,
         "data": full(&options.data),
-        "data_files": stamps(&options.data, &["doc_master", "query_master"])?,
         "by": options.by.name(),
         "ranker": ranker::settings(&options.ranker)?,
         "queries_a_part": QUERIES_AT_A_TIME,

@@ -14,6 +14,7 @@ use splade_sparse::SparseVector;
 use crate::encoder::SparseEncoder;
 use crate::error::{Error, invalid};
 use crate::provenance::Provenance;
+use crate::pruning::Pruning;
 use crate::record::Position;
 use crate::stream::Counts;
 
@@ -46,12 +47,17 @@ impl Searcher {
     /// Opens the last commit of an index. Without an encoder queries are vectors.
     ///
     /// # Errors
-    /// If there is no index, it is damaged, or the encoder's tokens are not those of the index.
+    /// If there is no index, it is damaged, or it has vectors of another model than the encoder's.
     pub fn open(folder: impl AsRef<Path>, encoder: Option<SparseEncoder>) -> Result<Self, Error> {
         let index = VectorIndex::open(folder.as_ref())?;
         if let Some(encoder) = &encoder {
-            let tokens = encoder.tower(Side::Query)?.tokenizer().len();
-            Provenance::from_json(index.settings()).check(encoder.name(), tokens)?;
+            let queries = Provenance::of_encoder(encoder, Side::Query, &Pruning::default())?;
+            let mine = format!("the index {} was made with", folder.as_ref().display());
+            Provenance::from_json(index.settings()).check_model(
+                &mine,
+                &queries,
+                "the encoder has",
+            )?;
         }
         Ok(Self { index, encoder })
     }

@@ -6,10 +6,12 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use splade_io::{Event, Observer};
 use splade_model::export::{ExportedModel, QueryTower};
 use splade_model::folder::{Pooling, Saturation};
 
 use crate::error::{Error, invalid};
+use crate::provenance::Provenance;
 
 /// What a model card says beside what the model tells of itself.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +40,8 @@ pub(super) struct Card<'a> {
     pub(super) model: &'a ExportedModel,
     pub(super) training: Option<Training>,
     pub(super) metrics: &'a [Results],
+    /// What identifies the model whose copy the folder holds.
+    pub(super) of: &'a Provenance,
 }
 
 /// The settings of the run that made a model: `training_args.json` beside or in its folder.
@@ -52,6 +56,11 @@ pub(super) struct Results {
     queries: Option<u64>,
     /// Terms a document and a query.
     terms: [Option<f64>; 2],
+    /// The arithmetic, where it is not that of the model.
+    precision: Option<String>,
+    /// The model that was measured, as far as the file says.
+    of: Provenance,
+    path: PathBuf,
 }
 
 impl Training {
@@ -147,7 +156,28 @@ impl Results {
             metrics,
             queries: report["queries"].as_u64(),
             terms: [terms("documents"), terms("queries")],
+            precision: report["settings"]["precision"].as_str().map(str::to_owned),
+            of: Provenance::from_json(&report["settings"]),
+            path: path.to_path_buf(),
         })
+    }
+
+    /// Refuses results of another model, and tells of results that do not say which model they are
+    /// of.
+    pub(super) fn check(
+        &self,
+        model: &Provenance,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let file = self.path.display();
+        self.of.check_model(&format!("{file} was measured with"), model, "the card is for")?;
+        if self.of.is_same_model(model).is_none() {
+            observer.event(Event::Warning(&format!(
+                "{file} does not say which model was measured: whether it was this one is not \
+                 checked; evaluate the model again for results that say it"
+            )));
+        }
+        Ok(())
     }
 
     /// The results as the record of an export compares them.
@@ -269,6 +299,18 @@ impl Card<'_> {
             model.vocab,
             model.max_length,
         );
+        if let Some(content) = &self.of.content {
+            let (weights, tokenizer) = (content.weights, content.tokenizer);
+            _ = writeln!(text, "| content | weights `{weights}`, tokenizer `{tokenizer}` |");
+        }
+        if let Some(revision) = &self.of.revision {
+            let model = self.of.model.as_deref().unwrap_or("".as_ref());
+            _ = writeln!(
+                text,
+                "| made from | {} at {revision} |",
+                cell(&model.display().to_string())
+            );
+        }
         for (name, prompt) in ["queries", "documents"].into_iter().zip(&model.prompts) {
             if !prompt.is_empty() {
                 _ = writeln!(text, "| before {name} | {} |", cell(&format!("`{prompt}`")));
@@ -326,6 +368,9 @@ impl Card<'_> {
             let name = cell(&results.name);
             for (metric, value) in &results.metrics {
                 _ = writeln!(text, "| {name} | {} | {value:.4} |", cell(metric));
+            }
+            if let Some(precision) = results.precision.as_ref().filter(|name| *name != "f32") {
+                _ = writeln!(text, "| {name} | arithmetic | {precision} |");
             }
             if let Some(queries) = results.queries {
                 _ = writeln!(text, "| {name} | queries | {queries} |");

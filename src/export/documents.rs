@@ -6,9 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use splade_export::Sample;
-use splade_io::{Event, Observer, Progress, counted};
+use splade_io::{ContentHasher, Event, Observer, Progress, counted};
 use splade_sparse::SparseVector;
-use splade_sparse::files::VectorReader;
+use splade_sparse::files::{VectorReader, row_hash};
 
 use super::options::ExportOptions;
 use super::terms::TermsOf;
@@ -20,12 +20,20 @@ const AT_A_TIME: u64 = 1000;
 /// Documents that scores are compared on.
 const SAMPLE: usize = 1000;
 
+/// A part of an export that an earlier run finished.
+pub(super) struct Done {
+    /// The number of rows of all parts up to this one.
+    pub(super) rows: u64,
+    pub(super) last_id: String,
+    /// The hash of the part's rows, where it is known.
+    pub(super) content: Option<String>,
+}
+
 /// The documents of a call.
 pub(super) struct Documents<'a> {
     options: &'a ExportOptions,
     terms: &'a TermsOf,
-    /// Rows at which a finished part ends, and the id of the last one.
-    done: Vec<(u64, String)>,
+    done: Vec<Done>,
     /// Hashes of the ids so far; two of 10 million ids have the same with a chance of 1 in 370,000.
     ids: HashSet<u64>,
     sample: Sample,
@@ -34,11 +42,7 @@ pub(super) struct Documents<'a> {
 
 impl<'a> Documents<'a> {
     /// `done` are the parts that an earlier run finished.
-    pub(super) fn open(
-        options: &'a ExportOptions,
-        terms: &'a TermsOf,
-        done: Vec<(u64, String)>,
-    ) -> Self {
+    pub(super) fn open(options: &'a ExportOptions, terms: &'a TermsOf, done: Vec<Done>) -> Self {
         let (ids, sample) = (HashSet::new(), Sample::new(SAMPLE));
         Self { options, terms, done, ids, sample, example: None }
     }
@@ -49,7 +53,7 @@ impl<'a> Documents<'a> {
         observer: &mut dyn Observer,
         mut take: impl FnMut(u64, &str, &SparseVector, &mut dyn Observer) -> Result<(), Error>,
     ) -> Result<Ended, Error> {
-        let passed = self.done.last().map_or(0, |(rows, _)| *rows);
+        let passed = self.done.last().map_or(0, |done| done.rows);
         if passed > 0 {
             observer.event(Event::Note(&format!(
                 "keeping {} of an earlier run",
@@ -61,6 +65,7 @@ impl<'a> Documents<'a> {
         let mut progress = Counts::new("documents", None);
         observer.event(progress.event(false));
         let (mut rows, mut ended) = (0, Ended::Whole);
+        let mut content = ContentHasher::new();
         for row in VectorReader::open(&self.options.vectors, &term)? {
             let row = row.map_err(self.terms.unreadable())?;
             self.terms.check(&row)?;
@@ -79,14 +84,11 @@ impl<'a> Documents<'a> {
                 take(rows, &row.id, &row.vector, observer)?;
             }
             rows += 1;
-            if let Some((_, last)) = done.next_if(|(until, _)| *until == rows)
-                && last != row.id
-            {
-                return Err(invalid(format!(
-                    "the vectors have changed since the export was begun: number {rows} had the id \
-                     {last:?}, now {:?}",
-                    row.id
-                )));
+            if rows <= passed {
+                content.hash(row_hash(&row.id, &row.vector));
+            }
+            if let Some(part) = done.next_if(|part| part.rows == rows) {
+                part.check(&row.id, &std::mem::take(&mut content))?;
             }
             if rows.is_multiple_of(AT_A_TIME) {
                 progress.add(AT_A_TIME as usize, 0, None);
@@ -97,9 +99,11 @@ impl<'a> Documents<'a> {
                 }
             }
         }
-        if let Some((until, _)) = done.peek().filter(|_| ended == Ended::Whole) {
+        if let Some(part) = done.peek().filter(|_| ended == Ended::Whole) {
             return Err(invalid(format!(
-                "the vectors have changed since the export was begun: they end before number {until}"
+                "the vectors have changed since the export was begun: they end before number {}; \
+                 begin anew with --force, or name another folder",
+                part.rows
             )));
         }
         progress.add((rows % AT_A_TIME) as usize, 0, None);
@@ -115,6 +119,22 @@ impl<'a> Documents<'a> {
     /// Vectors that stand for all.
     pub(super) fn sample(&self) -> &[SparseVector] {
         self.sample.vectors()
+    }
+}
+
+impl Done {
+    /// Checks that the last row and the rows of the part are those of the earlier run.
+    fn check(&self, id: &str, content: &ContentHasher) -> Result<(), Error> {
+        let Self { rows, last_id, content: was } = self;
+        let changed = match was.as_ref().is_some_and(|was| *was != content.finish().to_string()) {
+            _ if last_id != id => format!("number {rows} had the id {last_id:?}, now {id:?}"),
+            true => format!("there are other weights in the part that ends with number {rows}"),
+            false => return Ok(()),
+        };
+        Err(invalid(format!(
+            "the vectors have changed since the export was begun: {changed}; begin anew with \
+             --force, or name another folder"
+        )))
     }
 }
 

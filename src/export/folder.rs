@@ -5,11 +5,15 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use splade_export::Target;
-use splade_sparse::files::MANIFEST;
+use splade_io::settings::content;
+use splade_io::{ContentHash, ContentHasher};
+use splade_sparse::files::{manifest_path, vector_files};
 
 use super::options::ExportOptions;
+use super::terms::TermsOf;
 use crate::error::Error;
 use crate::output_guard::check_files;
+use crate::provenance::VECTORS_OF;
 
 /// What became of a call of [`export_documents`](crate::export_documents).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,7 +32,7 @@ pub(super) fn begin_folder(
     more: &[&str],
 ) -> Result<(), Error> {
     let out = &options.out;
-    if options.force || options.resume || out.join(MANIFEST).exists() {
+    if options.force || options.resume || manifest_path(out).is_some() {
         // What is there belongs to the earlier run, which the manifest knows.
         return Ok(());
     }
@@ -42,9 +46,23 @@ pub(super) fn begin_folder(
 }
 
 /// What the files depend on: compared when a run is resumed.
-pub(super) fn settings(options: &ExportOptions, target: &Value) -> Value {
+/// The vectors themselves are compared part by part.
+pub(super) fn settings(
+    options: &ExportOptions,
+    target: &Value,
+    terms: &TermsOf,
+) -> Result<Value, Error> {
     let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let mut queries = ContentHasher::new();
+    for path in &options.queries {
+        for file in vector_files(path)? {
+            queries.hash(ContentHash::of_file(&file)?);
+        }
+    }
+    let queries = (!options.queries.is_empty()).then(|| queries.finish().to_string());
     let mut settings = json!({
+        "content": content([("terms", terms.content().into()), ("queries", queries.into())]),
+        VECTORS_OF: terms.vectors_of().to_json(),
         "vectors": options.vectors.iter().map(path).collect::<Vec<_>>(),
         "queries": options.queries.iter().map(path).collect::<Vec<_>>(),
         "model": options.model.as_ref().map(path),
@@ -54,5 +72,5 @@ pub(super) fn settings(options: &ExportOptions, target: &Value) -> Value {
     for (key, value) in target.as_object().into_iter().flatten() {
         settings[key] = value.clone();
     }
-    settings
+    Ok(settings)
 }

@@ -7,6 +7,7 @@
 mod card;
 mod documents;
 mod folder;
+mod front_matter;
 mod model;
 mod options;
 #[cfg(feature = "push")]
@@ -19,14 +20,12 @@ mod terms;
 use std::path::Path;
 
 use splade_io::{Event, Observer, counted};
-use splade_sparse::files::{RowWriter, Shard, ShardedWriter};
+use splade_sparse::files::{RowWriter, ShardedWriter};
 
-use crate::error::Error;
-#[cfg(not(feature = "push"))]
-use crate::error::invalid;
+use crate::error::{Error, invalid};
 use crate::output_guard::{check_output, remove_shards};
 use crate::stream::Ended;
-use documents::{Documents, check_inputs};
+use documents::{Documents, Done, check_inputs};
 use folder::{begin_folder, settings};
 use target::Chosen;
 use terms::TermsOf;
@@ -104,15 +103,29 @@ fn write_files(
     let first = format!("{}-00000.{}", form.stem, form.extension);
     begin_folder(options, target, &[&first])?;
     let create = Box::new(|path: &Path, first| target.documents(path, first));
-    let settings = settings(options, &chosen.settings);
+    let settings = settings(options, &chosen.settings, terms)?;
     let mut writer = ShardedWriter::open(out, settings, options.resume, form, create)?;
+    if writer.lacks_content() {
+        observer.event(Event::Note(
+            "the export was begun by an earlier version of light-splade, which did not record what \
+             the vectors were: whether they have changed since is not checked",
+        ));
+    }
     if writer.manifest().complete {
+        // Reads the vectors to see that they are those of the export.
+        let mut documents = Documents::open(options, terms, done(&writer));
+        documents.each(observer, |_, id, _, _| {
+            Err(invalid(format!(
+                "the export is complete, but there are more vectors now, from {id:?} on; begin it \
+                 anew with --force, or name another folder"
+            )))
+        })?;
         target.clean(out, &writer.manifest().shards)?;
         observer.event(Event::Note("everything is there already"));
         return Ok(Exported { documents: writer.manifest().rows, was_complete: true });
     }
     let queries = queries::write(options, terms, target, observer)?;
-    let mut documents = Documents::open(options, terms, done(&writer.manifest().shards));
+    let mut documents = Documents::open(options, terms, done(&writer));
     let ended = documents.each(observer, |_, id, vector, _| {
         target.check_room(out, &writer.manifest().shards)?;
         Ok(writer.write(id, vector)?)
@@ -134,11 +147,12 @@ fn write_files(
     Ok(Exported { documents: rows, was_complete: false })
 }
 
-/// The number of rows at the end of each file, and the id of its last row.
-fn done(shards: &[Shard]) -> Vec<(u64, String)> {
-    let rows = shards.iter().scan(0, |rows, shard| {
+/// The files that are complete.
+fn done(writer: &ShardedWriter<'_>) -> Vec<Done> {
+    let rows = writer.manifest().shards.iter().scan(0, |rows, shard| {
         *rows += shard.rows;
-        Some((*rows, shard.last_id.clone()))
+        let (last_id, content) = (shard.last_id.clone(), shard.content.clone());
+        Some(Done { rows: *rows, last_id, content })
     });
     rows.collect()
 }

@@ -3,16 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use splade_data::contents::folder_content;
 use splade_io::{Event, NewFolder, Observer, is_free, write_file};
 use splade_model::export::{ExportOptions, ExportedModel, OnnxOutput};
 use splade_model::hub::{HubOptions, HubTarget, upload};
 use splade_model::weights::FloatType;
+use splade_text::TokenizerOptions;
 
 use super::card::{Card, ModelCard, Results, Training};
+use super::front_matter;
 use super::record::Record;
 use crate::error::{Error, invalid};
-use crate::model::{folder_name, model_folder};
-use crate::stamp::stamp;
+use crate::model::{folder_name, identify, model_folder};
+use crate::provenance::{Provenance, content_json};
 
 /// Settings of [`export_model`].
 #[derive(Debug, Clone)]
@@ -130,15 +133,19 @@ pub fn export_model(
     let results = options.card.metrics.iter();
     let metrics =
         results.map(|(name, path)| Results::read(name, path)).collect::<Result<Vec<_>, _>>()?;
+    let of = provenance(options, &source)?;
+    metrics.iter().try_for_each(|results| results.check(&of, observer))?;
+    let card = front_matter::with_own(&options.card, &options.model, &source);
     let name = options.upload.as_ref().map(|upload| upload.name.clone());
     let name = name.unwrap_or_else(|| folder_name(&out));
-    let settings = || settings(options, &source, &name, &metrics);
+    let settings = || settings(options, &card, &source, &name, (&metrics, &of));
     let mut exported = None;
     if free {
         // It may be there still of a folder that is gone.
         record.remove()?;
         let folder = NewFolder::create(&out)?;
-        exported = Some(write(options, &source, folder.path(), &name, &metrics)?);
+        let card = (&card, name.as_str(), &metrics[..], &of);
+        exported = Some(write(options, &source, folder.path(), card)?);
         if target.is_some() {
             record.write(&settings()?)?;
         }
@@ -173,8 +180,7 @@ fn write(
     options: &ExportModelOptions,
     source: &Path,
     to: &Path,
-    name: &str,
-    metrics: &[Results],
+    (about, name, metrics, of): (&ModelCard, &str, &[Results], &Provenance),
 ) -> Result<ExportedModel, Error> {
     let training = Training::read(source)?;
     let export = ExportOptions {
@@ -187,29 +193,43 @@ fn write(
         let doing = format!("cannot export the model {}", options.model.display());
         Error::during(doing)(error.into())
     })?;
-    let title = options.card.name.as_deref().unwrap_or(name);
-    let card = Card { title, name, about: &options.card, model: &exported, training, metrics };
+    let title = about.name.as_deref().unwrap_or(name);
+    let card = Card { title, name, about, model: &exported, training, metrics, of };
     write_file(&to.join("README.md"), card.to_markdown().as_bytes())?;
     Ok(exported)
+}
+
+/// What identifies the model.
+fn provenance(options: &ExportModelOptions, source: &Path) -> Result<Provenance, Error> {
+    let tokenizer = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
+    let identity = identify(&options.model, &source.into(), &tokenizer, None)?;
+    Ok(Provenance {
+        model: Some(options.model.clone()),
+        revision: identity.revision,
+        content: Some(identity.content),
+        ..Provenance::default()
+    })
 }
 
 /// All that the folder depends on.
 fn settings(
     options: &ExportModelOptions,
+    card: &ModelCard,
     source: &Path,
     name: &str,
-    metrics: &[Results],
+    (metrics, of): (&[Results], &Provenance),
 ) -> Result<Value, Error> {
-    let ModelCard { name: title, languages, license, datasets, metrics: _ } = &options.card;
+    let ModelCard { name: title, languages, license, datasets, metrics: _ } = card;
     let onnx = options.onnx.map(|output| match output {
         OnnxOutput::Logits => "logits",
         OnnxOutput::Vector => "vector",
     });
     let full = source.canonicalize().map_err(Error::io("open", source))?;
     Ok(json!({
-        "version": 1,
+        "version": 2,
         "model": full.to_string_lossy(),
-        "files": stamp(source)?,
+        "content": of.content.as_ref().map(content_json),
+        "files": folder_content(source)?,
         "name": name,
         "dtype": options.dtype.torch_name(),
         "onnx": onnx,

@@ -31,6 +31,8 @@ pub struct ExportOptions {
     pub force: bool,
     /// The number of documents of a file; the target's usual number if none is given.
     pub shard_rows: Option<u64>,
+    /// Takes vectors of different models and settings, and the tokens of any model.
+    pub any_model: bool,
     /// Looks for ids that repeat, which takes some 16 bytes of memory a document.
     pub check_ids: bool,
     /// Sends the documents to a server in place of writing them. The targets Elasticsearch,
@@ -51,6 +53,7 @@ impl Default for ExportOptions {
             resume: false,
             force: false,
             shard_rows: None,
+            any_model: false,
             check_ids: true,
             push: None,
         }

@@ -3,7 +3,7 @@
 use splade_export::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Server};
 use splade_io::{Event, FileError, Observer, counted};
 
-use super::documents::{Documents, check_inputs};
+use super::documents::{Documents, Done, check_inputs};
 use super::folder::{Exported, begin_folder};
 use super::options::{ExportOptions, PushTarget};
 use super::target::Chosen;
@@ -37,7 +37,7 @@ pub(super) fn run(
         bytes: push.batch_bytes,
         resume: options.resume,
         append: push.append,
-        settings: folder::settings(options, &chosen.settings),
+        settings: folder::settings(options, &chosen.settings, terms)?,
         tokens: terms.tokens().to_vec(),
     };
     let more = "go on with --resume";
@@ -52,7 +52,8 @@ pub(super) fn run(
     let queries = queries::write(options, terms, target, observer)?;
     target.complete(out, &[])?;
     let (rows, last_id) = pusher.done();
-    let done = if rows > 0 { vec![(rows, last_id.to_owned())] } else { Vec::new() };
+    let last_id = last_id.to_owned();
+    let done = (rows > 0).then_some(Done { rows, last_id, content: None }).into_iter().collect();
     let mut documents = Documents::open(options, terms, done);
     let ended = documents.each(observer, |row, id, vector, observer| {
         keeping(more, pusher.put(row, id, vector, observer))

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use splade_export::TermNames;
-use splade_io::{Event, Observer};
+use splade_io::{ContentHasher, Event, Observer};
 use splade_model::Side;
+use splade_model::tokenizer_content;
 use splade_sparse::TermId;
 use splade_sparse::files::{FileError, Lines, VectorReader, VectorRow};
 use splade_text::TokenizerOptions;
@@ -14,6 +15,7 @@ use super::options::ExportOptions;
 use crate::encode_files::TermKeys;
 use crate::error::{Error, invalid};
 use crate::model::Vocabulary;
+use crate::provenance::{Provenance, VectorSources};
 
 /// The vocabulary of vectors.
 pub(super) struct TermsOf {
@@ -21,6 +23,8 @@ pub(super) struct TermsOf {
     tokens: Vec<String>,
     ids: HashMap<String, TermId>,
     by_ids: bool,
+    /// How the vectors of the documents were made, as far as they say.
+    vectors_of: Provenance,
 }
 
 impl TermsOf {
@@ -29,10 +33,15 @@ impl TermsOf {
         options: &ExportOptions,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
+        let vectors_of = vectors_of(options)?;
         let tokens = match (&options.model, &options.tokens) {
             (Some(model), _) => {
                 let tokenizer = TokenizerOptions::default();
-                Vocabulary::open(model, Side::Document, &tokenizer, observer)?.tokens()
+                let vocabulary = Vocabulary::open(model, Side::Document, &tokenizer, observer)?;
+                if !options.any_model {
+                    check_tokenizer(&vectors_of, &vocabulary)?;
+                }
+                vocabulary.tokens()
             }
             (None, Some(path)) => read(path)?,
             (None, None) => Vec::new(),
@@ -41,7 +50,19 @@ impl TermsOf {
         for (id, token) in (0..).zip(&tokens) {
             ids.entry(token.clone()).or_insert(TermId(id));
         }
-        Ok(Self { tokens, ids, by_ids: options.terms == TermKeys::Ids })
+        Ok(Self { tokens, ids, by_ids: options.terms == TermKeys::Ids, vectors_of })
+    }
+
+    /// How the vectors of the documents were made, as far as they say.
+    pub(super) fn vectors_of(&self) -> &Provenance {
+        &self.vectors_of
+    }
+
+    /// The hash of the tokens in the order of their ids.
+    pub(super) fn content(&self) -> String {
+        let mut hasher = ContentHasher::new();
+        self.tokens.iter().for_each(|token| hasher.text(token));
+        hasher.finish().to_string()
     }
 
     /// Number of terms, where it is known.
@@ -112,6 +133,42 @@ impl TermsOf {
         };
         move |error: FileError| Error::during(doing)(error.into())
     }
+}
+
+/// How the vectors of the documents were made, if all say the same and the queries are of the same
+/// model.
+fn vectors_of(options: &ExportOptions) -> Result<Provenance, Error> {
+    let documents = VectorSources::read(&options.vectors)?;
+    let queries = VectorSources::read(&options.queries)?;
+    if options.any_model {
+        let alike = documents.joined().unwrap_or_default();
+        return Ok(alike.unwrap_or_default());
+    }
+    let documents = documents.joined()?.unwrap_or_default();
+    if let Some(queries) = queries.joined()? {
+        documents.check_model("the documents were made with", &queries, "the queries with")?;
+    }
+    Ok(documents)
+}
+
+/// Checks that the terms of vectors are the tokens of a model: its weights do not matter here.
+fn check_tokenizer(vectors: &Provenance, vocabulary: &Vocabulary) -> Result<(), Error> {
+    let Some(content) = &vectors.content else { return Ok(()) };
+    let given = tokenizer_content(vocabulary.tokenizer())?;
+    // A model with a table of queries has a second tokenizer, which counts where it is another.
+    if content.tokenizer == given
+        || Provenance::of_vocabulary(vocabulary)?.content == vectors.content
+    {
+        return Ok(());
+    }
+    Err(Error::OtherModel {
+        what: format!(
+            "the vectors were made with the model {}, but --model {} has the tokenizer {}",
+            vectors.shown(),
+            vocabulary.name().display(),
+            given.short()
+        ),
+    })
 }
 
 /// The lines of a file, which are tokens.

@@ -7,13 +7,14 @@ mod rankers;
 use std::ops::Range;
 
 use serde_json::{Value, json};
+use splade_data::contents::file_content;
 use splade_data::mine::{LeftOut, Margins, MineSource, Mined, Miner, TeacherScores};
 use splade_data::scores::score_line;
-use splade_data::stamps::file_stamp;
 use splade_io::Observer;
+use splade_io::settings::content;
 
 use crate::error::Error;
-use crate::masters::stamps;
+use crate::masters::contents;
 use crate::model::full;
 use crate::parts::{self, QUERIES_AT_A_TIME};
 use crate::ranker;
@@ -49,7 +50,7 @@ pub fn mine(options: &MineOptions, observer: &mut dyn Observer) -> Result<MinedN
         return Ok(MinedNegatives::default());
     }
     let data = Data::open(options, observer)?;
-    let settings = settings(options)?;
+    let settings = settings(options, observer)?;
     let teacher = options.teacher_scores.as_deref().map(TeacherScores::open).transpose()?;
     let sources = options.sources.iter().map(|source| source.options.clone()).collect();
     let miner = Miner { sources, margins: options.margins, seed: options.seed };
@@ -62,7 +63,7 @@ pub fn mine(options: &MineOptions, observer: &mut dyn Observer) -> Result<MinedN
         .max()
         .unwrap_or(0);
     let output = &options.output;
-    let parts = parts::open(output, &settings)?;
+    let parts = parts::open(output, &settings, observer)?;
     let rankers = parts::or_stopped(Rankers::open(options, &data, most, observer), output)?;
     parts.remember(&rankers.inputs())?;
     let mut totals = MinedNegatives::default();
@@ -86,16 +87,22 @@ pub fn mine(options: &MineOptions, observer: &mut dyn Observer) -> Result<MinedN
 }
 
 /// What the parts of the same file must be of.
-fn settings(options: &MineOptions) -> Result<Value, Error> {
+fn settings(options: &MineOptions, observer: &mut dyn Observer) -> Result<Value, Error> {
     let Margins { absolute, relative, max_score, min_score } = options.margins;
     let margins = json!([absolute, relative, max_score, min_score]);
+    let names = ["doc_master", "query_master", "positive_lists"];
+    let teacher = options.teacher_scores.as_deref().map(file_content).transpose()?;
+    let contents = content([
+        ("data", contents(&options.data, &names)?),
+        ("teacher_scores", teacher.unwrap_or_default()),
+        ("model", ranker::model_content(&options.ranker, observer)?),
+    ]);
     Ok(json!({
+        "content": contents,
         "data": full(&options.data),
-        "data_files": stamps(&options.data, &["doc_master", "query_master", "positive_lists"])?,
         "ranker": ranker::settings(&options.ranker)?,
         "sources": options.sources.iter().map(source_json).collect::<Vec<_>>(),
         "teacher_scores": options.teacher_scores.as_deref().map(full),
-        "teacher_files": options.teacher_scores.as_deref().map(file_stamp).transpose()?,
         "margins": margins,
         "format": options.format.name(),
         "seed": options.seed,
@@ -230,15 +237,17 @@ mod tests {
             ranker,
             ..MineOptions::default()
         };
-        let mut before = settings(&options).expect("settings");
-        assert_eq!(settings(&options).expect("settings"), before);
+        let settings = || settings(&options, &mut ()).expect("settings");
+        let mut before = settings();
+        assert_eq!(settings(), before);
         let index = before["ranker"]["index"].as_str().map(Path::new);
         assert!(index.is_some_and(Path::is_absolute), "{before}");
         for file in files.iter().chain([&path("model/model.safetensors")]) {
             let mut bytes = fs::read(file).expect("read");
-            bytes.push(b'\n');
+            // The size stays the same.
+            *bytes.last_mut().expect("a byte") ^= 1;
             fs::write(file, bytes).expect("written");
-            let after = settings(&options).expect("settings");
+            let after = settings();
             assert_ne!(after, before, "{file}");
             before = after;
         }

@@ -97,7 +97,7 @@ fn corpus(dir: &Path, texts: usize) -> PathBuf {
 
 /// Returns all rows of a folder of NDJSON shards, in the order of its manifest.
 fn rows(folder: &Path) -> String {
-    let manifest = std::fs::read_to_string(folder.join("manifest.json")).expect("a manifest");
+    let manifest = std::fs::read_to_string(folder.join("_manifest.json")).expect("a manifest");
     let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
     assert_eq!(manifest["complete"], true);
     let shards = manifest["shards"].as_array().expect("shards").iter();

@@ -38,37 +38,38 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 fn every_target_writes_its_files() {
     let dir = tempfile::tempdir().expect("a folder");
     let (documents, queries) = vectors(dir.path());
-    let mapping = ["documents-00000.ndjson", "manifest.json", "mapping.json", "queries.ndjson"];
-    let collection = ["collection.json", "documents-00000.json", "manifest.json", "queries.ndjson"];
+    let mapping = ["_manifest.json", "documents-00000.ndjson", "mapping.json", "queries.ndjson"];
+    let collection =
+        ["_manifest.json", "collection.json", "documents-00000.json", "queries.ndjson"];
     let seismic = ["opensearch", "--type", "sparse-vector"];
     let targets: Vec<(&[&str], &[&str])> = vec![
-        (&["lucene"], &["documents-00000.jsonl", "manifest.json", "topics.tsv"]),
+        (&["lucene"], &["_manifest.json", "documents-00000.jsonl", "topics.tsv"]),
         (&["elasticsearch"], &mapping),
         (&["elasticsearch", "--type", "rank-features"], &mapping),
         (&["opensearch"], &mapping),
         (&seismic, &mapping),
         (&["qdrant"], &collection),
         (&["milvus"], &collection),
-        (&["vespa"], &["documents-00000.jsonl", "manifest.json", "queries.ndjson", "schema.sd"]),
-        (&["ciff"], &["index.ciff", "manifest.json", "queries.pisa"]),
-        (&["ciff", "--fit", "255"], &["index.ciff", "manifest.json", "queries.pisa"]),
+        (&["vespa"], &["_manifest.json", "documents-00000.jsonl", "queries.ndjson", "schema.sd"]),
+        (&["ciff"], &["_manifest.json", "index.ciff", "queries.pisa"]),
+        (&["ciff", "--fit", "255"], &["_manifest.json", "index.ciff", "queries.pisa"]),
         (
             &["pgvector"],
             &[
+                "_manifest.json",
                 "documents-00000.tsv",
                 "index.sql",
                 "load.sql",
-                "manifest.json",
                 "queries.sql",
                 "schema.sql",
             ],
         ),
-        (&["seismic"], &["documents-00000.jsonl", "manifest.json", "queries.jsonl"]),
-        (&["parquet"], &["manifest.json", "queries.parquet", "vectors-00000.parquet"]),
-        (&["csr"], &["documents-00000.npz", "manifest.json", "queries.npz"]),
+        (&["seismic"], &["_manifest.json", "documents-00000.jsonl", "queries.jsonl"]),
+        (&["parquet"], &["_manifest.json", "queries.parquet", "vectors-00000.parquet"]),
+        (&["csr"], &["_manifest.json", "documents-00000.npz", "queries.npz"]),
         (
             &["csr", "--format", "safetensors"],
-            &["documents-00000.safetensors", "manifest.json", "queries.safetensors"],
+            &["_manifest.json", "documents-00000.safetensors", "queries.safetensors"],
         ),
     ];
     for (number, (target, want)) in targets.into_iter().enumerate() {

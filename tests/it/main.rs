@@ -16,6 +16,7 @@ mod doctor;
 mod export;
 #[cfg(feature = "hub")]
 mod hub;
+mod identity;
 mod messages;
 mod outputs;
 mod pipeline;

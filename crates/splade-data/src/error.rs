@@ -163,13 +163,15 @@ pub enum DataError {
     },
     /// The parts of a file were written with other settings or from other input files.
     #[error(
-        "{}: its parts were made with other settings or input files{}",
+        "{}: its parts were made with other settings or input files: {difference}{}",
         path.display(),
         Hint(OTHER_PARTS)
     )]
     OtherParts {
         /// The folder that contains the parts.
         path: PathBuf,
+        /// The first setting or content that differs.
+        difference: String,
     },
     /// The output does not fit on the disk.
     #[error("{} needs about {}, but only {} is free{}", path.display(), size(*needed), size(*free), Hint(NO_ROOM))]

@@ -35,7 +35,7 @@ mod config;
 mod error;
 
 pub mod random;
-pub mod stamps;
+pub mod contents;
 
 mod files;
 mod ids;

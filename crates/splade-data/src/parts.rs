@@ -10,6 +10,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use splade_io::settings::{difference, records_content};
 use splade_io::{FileError, LineWriter, NewFile, OutputFolder, write_file};
 
 use crate::error::DataError;
@@ -33,6 +34,8 @@ pub struct ResumableParts {
     open: Option<(LineWriter, NewFile)>,
     /// Whether this process began the parts.
     is_new: bool,
+    /// Whether a version of the program began the parts that did not record hashes of contents.
+    lacks_content: bool,
 }
 
 impl ResumableParts {
@@ -69,13 +72,16 @@ impl ResumableParts {
             done: 0,
             open: None,
             is_new: false,
+            lacks_content: false,
         };
         if begun && !replace {
             let path = this.dir.join(SETTINGS);
             let text = std::fs::read(&path).map_err(DataError::io(&path))?;
-            if serde_json::from_slice::<Value>(&text).ok().as_ref() != Some(settings) {
-                return Err(DataError::OtherParts { path: this.dir.clone() });
+            let earlier = serde_json::from_slice::<Value>(&text).unwrap_or_default();
+            if let Some(difference) = difference(&earlier, settings) {
+                return Err(DataError::OtherParts { path: this.dir.clone(), difference });
             }
+            this.lacks_content = !records_content(&earlier);
             this.remove_temporaries()?;
             while this.part(this.done).is_file() {
                 this.done += 1;
@@ -99,6 +105,12 @@ impl ResumableParts {
         self.done
     }
 
+    /// Returns whether an earlier version of the program began the parts, which did not record
+    /// hashes of its inputs, so that changes cannot be detected.
+    pub fn lacks_content(&self) -> bool {
+        self.lacks_content
+    }
+
     /// Stores a value that was not known when the parts were begun, such as the inputs of a ranker.
     ///
     /// # Errors
@@ -111,10 +123,14 @@ impl ResumableParts {
         }
         let earlier = std::fs::read(&path).ok();
         let earlier = earlier.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
-        match earlier.as_ref() == Some(value) {
-            true => Ok(()),
-            false => Err(DataError::OtherParts { path: self.dir.clone() }),
-        }
+        // Earlier versions remembered a list of sizes and times, which say nothing here.
+        let is_old = self.lacks_content && earlier.as_ref().is_some_and(Value::is_array);
+        let difference = match earlier.as_ref() == Some(value) || is_old {
+            true => return Ok(()),
+            false => difference(&earlier.unwrap_or_default(), value),
+        };
+        let difference = difference.unwrap_or_else(|| "its inputs have changed since".to_owned());
+        Err(DataError::OtherParts { path: self.dir.clone(), difference })
     }
 
     /// Writes lines to the current part. The lines come without line ends.

@@ -25,6 +25,8 @@
 //! An [`OutputFolder`] supports resuming: it is written in place by one process at a time, which
 //! holds an [`OutputLock`], and only if it is empty or contains the marker file of its kind.
 //!
+//! A [`ContentHash`] tells whether two contents are the same.
+//!
 //! Long work takes an [`Observer`], which receives progress and can ask the work to stop.
 
 mod amount;
@@ -32,18 +34,22 @@ mod amount;
 mod error;
 
 mod checksums;
+mod content_hash;
 mod disk;
 mod lines;
 mod lock;
 mod new_file;
 mod new_folder;
 mod output_folder;
+mod place;
 mod sealed;
 
 mod observe;
+pub mod settings;
 
 pub use amount::{counted, size};
 pub use checksums::{CHECKSUMS, check_checksums, crc32_of, write_checksums};
+pub use content_hash::{ContentHash, ContentHasher};
 pub use disk::free_bytes;
 pub use error::FileError;
 pub use lines::{LineWriter, Lines, open_text};

@@ -43,6 +43,7 @@ mod sentence_transformers;
 pub mod folder;
 mod lookup;
 pub mod encoder;
+mod identity;
 pub mod cross_encoder;
 mod train;
 pub mod export;
@@ -52,6 +53,7 @@ pub use cross_encoder::{CrossEncoder, CrossEncoderOptions};
 pub use encoder::{Encoded, Encoder, EncoderOptions, EncoderPair, Explanation, Side};
 pub use error::ModelError;
 pub use folder::ModelFolder;
+pub use identity::{ModelContent, hub_revision, tokenizer_content};
 pub use splade_nn::{Isa, Precision};
 pub use splade_text::ModelFiles;
 

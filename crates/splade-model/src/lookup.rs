@@ -32,7 +32,11 @@ impl Table {
     }
 
     /// Reads the weights like [`read`](Self::read), from files in a folder or in memory.
-    fn read_from(&self, files: &ModelFiles, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
+    pub(crate) fn read_from(
+        &self,
+        files: &ModelFiles,
+        tokenizer: &Tokenizer,
+    ) -> Result<Vec<f32>, ModelError> {
         let (path, weights) = match self {
             Self::Tensor(dir) => (dir, tensor(&files.within(dir))?),
             Self::Json(path) => (path, json(files, path, tokenizer)?),

@@ -468,7 +468,7 @@ fn ciff_is_the_same_of_any_parts() {
         let dir = tempfile::tempdir().expect("a folder");
         write(dir.path(), &target, rows).expect("written");
         let names: Vec<String> = files(dir.path()).into_keys().collect();
-        assert_eq!(names, ["index.ciff", "manifest.json", "queries.pisa"]);
+        assert_eq!(names, ["_manifest.json", "index.ciff", "queries.pisa"]);
         std::fs::read(dir.path().join("index.ciff")).expect("read")
     });
     assert!(results.iter().all(|result| *result == results[0]));
@@ -543,8 +543,13 @@ fn limits() {
 /// Checks that too many shards are refused before another one is inverted.
 #[test]
 fn ciff_has_room_for_five_hundred_parts() {
-    let shard =
-        |rows| Shard { file: "part".to_owned(), rows, last_id: "d".to_owned(), crc32: None };
+    let shard = |rows| Shard {
+        file: "part".to_owned(),
+        rows,
+        last_id: "d".to_owned(),
+        crc32: None,
+        content: None,
+    };
     let target = Target::Ciff(Ciff::new(tokens(), 100.0, 10.0));
     let mut shards = vec![shard(7); 499];
     target.check_room(Path::new("out"), &shards).expect("room");

@@ -8,6 +8,7 @@
 mod tensor;
 
 mod checksum;
+mod content;
 mod pickle;
 mod safetensors;
 mod strided;

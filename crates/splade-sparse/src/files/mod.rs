@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `.parquet` | `id`, `indices`, `values` | exact f32 |
 //! | `.ndjson`, `.jsonl` | `{"id": …, "vector": {key: weight…}}` | rounded to decimals |
-//! | a folder with `manifest.json` | as in its shards | as in its shards |
+//! | a folder with `_manifest.json` | as in its shards | as in its shards |
 //!
 //! [`ParquetWriter`], [`NdjsonWriter`] and [`ShardedWriter`] write these forms, and
 //! [`VectorReader`] reads all of them; NDJSON may be compressed as `.gz` or `.zst`. The
@@ -39,7 +39,10 @@ pub use reader::{VectorReader, vector_files};
 #[cfg(feature = "files")]
 pub use shard_spec::ShardSpec;
 #[cfg(feature = "files")]
-pub use shards::{CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, difference};
+pub use shards::{
+    CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, manifest_path, row_hash,
+    text_hash,
+};
 pub use splade_io::{FileError, Lines, open_text};
 #[cfg(feature = "files")]
 pub use texts::{ParquetTexts, TextRow};

@@ -88,6 +88,11 @@ impl<W: Write + Send> ParquetWriter<W> {
         Ok(Self { path, file, group: Group::default() })
     }
 
+    /// Adds a key and a value to the metadata in the footer.
+    pub fn set_about(&mut self, key: &str, value: &str) {
+        self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_owned()));
+    }
+
     /// Writes the collected rows as a row group.
     fn end_group(&mut self) -> Result<(), FileError> {
         let group = std::mem::take(&mut self.group);

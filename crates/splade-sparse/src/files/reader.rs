@@ -6,7 +6,7 @@ use super::VectorRow;
 use super::ndjson::parse_row;
 use super::parquet::ParquetReader;
 use super::shard_spec::check_shards;
-use super::shards::{MANIFEST, Manifest, Shard};
+use super::shards::{Manifest, Shard, manifest_path};
 use crate::TermId;
 use splade_io::{FileError, Lines};
 
@@ -134,7 +134,7 @@ fn files_and_shards(path: &Path) -> Result<Vec<(PathBuf, Option<Shard>)>, FileEr
             )),
         };
     }
-    if path.join(MANIFEST).is_file() {
+    if manifest_path(path).is_some() {
         let manifest = Manifest::read(path)?;
         if !manifest.complete {
             return Err(FileError::form(

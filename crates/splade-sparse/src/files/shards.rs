@@ -1,10 +1,14 @@
 //! A writer of vectors to a folder of shards, which can be interrupted and resumed.
 //!
 //! A shard is written under a temporary name, synced and renamed. Only then is it listed in
-//! `manifest.json`, which is replaced by a rename too. The manifest therefore never lists rows that
-//! are not on disk. It has a checksum of its own and those of the
-//! shards, which are compared when the shards are read. A resumed command skips as many texts as the manifest has rows, so that no row
-//! is lost or written twice.
+//! `_manifest.json`, which is replaced by a rename too. The manifest therefore never lists rows that
+//! are not on disk. It has a checksum of its own and those of the shards, which are compared when
+//! the shards are read. A resumed command skips as many texts as the manifest has rows, so that no
+//! row is lost or written twice, and compares the hashes of their contents.
+//!
+//! Readers of Parquet folders, such as pyarrow and Spark, pass over names that begin with an
+//! underscore. Earlier versions wrote `manifest.json`; such folders are read and continued under
+//! that name.
 
 use std::path::{Path, PathBuf};
 
@@ -13,14 +17,21 @@ use serde_json::Value;
 
 use super::RowWriter;
 use crate::SparseVector;
-use splade_io::{FileError, NewFile, OutputFolder, crc32_of, is_sealed, seal_json, write_file};
+use splade_io::settings::{self, difference};
+use splade_io::{
+    ContentHash, ContentHasher, FileError, NewFile, OutputFolder, crc32_of, is_sealed, seal_json,
+    write_file,
+};
 
 /// The file name of the manifest.
-pub const MANIFEST: &str = "manifest.json";
+pub const MANIFEST: &str = "_manifest.json";
+/// The file name that earlier versions gave to the manifest.
+const OLD_MANIFEST: &str = "manifest.json";
 /// The `format` of the manifest of a folder of vectors.
 const VECTORS: &str = "light-splade vectors";
-/// The version of the manifest that this module writes and reads.
-const VERSION: u32 = 1;
+/// The version of the manifest that this module writes. Version 1, which is read as well, has no
+/// hashes of contents.
+const VERSION: u32 = 2;
 
 /// The format, the file names and the size of the shards of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +76,7 @@ impl ShardForm {
 pub struct Manifest {
     /// The format of the folder: `light-splade vectors`, or the name of another format.
     pub format: String,
-    /// The version of the format, which is 1.
+    /// The version of the format: 2, or 1 in folders that have no hashes of contents.
     pub version: u32,
     /// Whether the folder contains all rows.
     pub complete: bool,
@@ -90,6 +101,10 @@ pub struct Shard {
     /// The CRC-32 of the file in hexadecimal digits. Manifests of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc32: Option<String>,
+    /// The hash of what the rows were made of: ids and texts, or ids and vectors. `None` in folders
+    /// of version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
 }
 
 impl Shard {
@@ -112,6 +127,28 @@ impl Shard {
     }
 }
 
+/// Returns the path of a folder's manifest, or `None` if it has none.
+pub fn manifest_path(dir: &Path) -> Option<PathBuf> {
+    [MANIFEST, OLD_MANIFEST].iter().map(|name| dir.join(name)).find(|path| path.is_file())
+}
+
+/// Returns the hash of a row of a file of vectors.
+pub fn row_hash(id: &str, vector: &SparseVector) -> ContentHash {
+    let mut hasher = ContentHasher::new();
+    hasher.text(id);
+    vector.terms().iter().for_each(|term| hasher.bytes(&term.0.to_le_bytes()));
+    vector.weights().iter().for_each(|weight| hasher.bytes(&weight.to_le_bytes()));
+    hasher.finish()
+}
+
+/// Returns the hash of what a row is made of: an id and a text.
+pub fn text_hash(id: &str, text: &str) -> ContentHash {
+    let mut hasher = ContentHasher::new();
+    hasher.text(id);
+    hasher.text(text);
+    hasher.finish()
+}
+
 impl Manifest {
     /// Reads and checks the manifest of a folder of vectors.
     ///
@@ -123,16 +160,16 @@ impl Manifest {
 
     /// Reads and checks the manifest of a folder of the `expected` format.
     fn read_format(dir: &Path, expected: &str) -> Result<Self, FileError> {
-        let path = dir.join(MANIFEST);
+        let path = manifest_path(dir).unwrap_or_else(|| dir.join(MANIFEST));
         let text = std::fs::read_to_string(&path).map_err(FileError::io("read", &path))?;
         let damaged = |message: String| FileError::form(&path, message);
         let manifest: Self = serde_json::from_str(&text)
             .map_err(|error| damaged(format!("the file is not a manifest of vectors: {error}")))?;
-        if manifest.format != expected || manifest.version != VERSION {
+        if manifest.format != expected || !(1..=VERSION).contains(&manifest.version) {
             let Self { format, version, .. } = manifest;
             return Err(damaged(format!(
                 "it has format {format:?} version {version}; this program reads {expected:?} \
-                 version {VERSION} here"
+                 versions 1 to {VERSION} here"
             )));
         }
         if !is_sealed(&text) {
@@ -152,7 +189,7 @@ impl Manifest {
 
     /// Replaces the manifest of a folder.
     fn write(&self, dir: &Path) -> Result<(), FileError> {
-        let path = dir.join(MANIFEST);
+        let path = manifest_path(dir).unwrap_or_else(|| dir.join(MANIFEST));
         let text = serde_json::to_string_pretty(self)
             .expect("a manifest has string keys only: this is a bug");
         write_file(&path, seal_json(&text).as_bytes())
@@ -181,6 +218,8 @@ struct OpenShard<'a> {
     /// The number of rows written so far.
     rows: u64,
     last_id: String,
+    /// The hash of the rows so far.
+    content: ContentHasher,
 }
 
 impl std::fmt::Debug for ShardedWriter<'_> {
@@ -204,7 +243,8 @@ impl<'a> ShardedWriter<'a> {
         form: ShardForm,
         create: Box<CreateShard<'a>>,
     ) -> Result<Self, FileError> {
-        let folder = OutputFolder::open(dir, MANIFEST)?;
+        let old = manifest_path(dir).is_some_and(|path| path.ends_with(OLD_MANIFEST));
+        let folder = OutputFolder::open(dir, if old { OLD_MANIFEST } else { MANIFEST })?;
         let manifest = if folder.is_marked() {
             let mut manifest = Manifest::read_format(dir, form.format)?;
             let is_new = manifest.rows == 0 && manifest.shards.is_empty() && !manifest.complete;
@@ -221,7 +261,10 @@ impl<'a> ShardedWriter<'a> {
             if let Some(difference) = difference(&manifest.settings, &settings) {
                 return Err(FileError::form(
                     dir,
-                    format!("the vectors were begun with other settings: {difference}"),
+                    format!(
+                        "the vectors were begun with other settings: {difference}; name another \
+                         folder, or begin this one anew with --force"
+                    ),
                 ));
             }
             // Exports have more files than shards.
@@ -248,6 +291,16 @@ impl<'a> ShardedWriter<'a> {
         &self.manifest
     }
 
+    /// Returns whether the folder was begun by a version of the program that did not record hashes
+    /// of contents, so that changed texts and models cannot be detected.
+    pub fn lacks_content(&self) -> bool {
+        let shards = &self.manifest.shards;
+        let settings = &self.manifest.settings;
+        !shards.is_empty()
+            && (!settings::records_content(settings)
+                || shards.iter().any(|shard| shard.content.is_none()))
+    }
+
     /// Returns the name and the path of the next shard.
     fn shard_path(&self) -> (String, PathBuf) {
         let name = self.form.file_name(self.manifest.shards.len());
@@ -266,7 +319,9 @@ impl<'a> ShardedWriter<'a> {
         shard.file.commit()?;
         let (file, _) = self.shard_path();
         self.manifest.rows += shard.rows;
-        self.manifest.shards.push(Shard { file, rows: shard.rows, last_id: shard.last_id, crc32 });
+        let content = Some(shard.content.finish().to_string());
+        let OpenShard { rows, last_id, .. } = shard;
+        self.manifest.shards.push(Shard { file, rows, last_id, crc32, content });
         self.manifest.write(self.folder.path())
     }
 
@@ -281,22 +336,39 @@ impl<'a> ShardedWriter<'a> {
     }
 }
 
-impl RowWriter for ShardedWriter<'_> {
-    fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
+impl ShardedWriter<'_> {
+    /// Appends a row that was made of a content with the given hash, such as [`text_hash`].
+    ///
+    /// # Errors
+    /// Returns an error if the row cannot be written.
+    pub fn write_made_of(
+        &mut self,
+        id: &str,
+        vector: &SparseVector,
+        content: ContentHash,
+    ) -> Result<(), FileError> {
         if self.open.is_none() {
             let (_, path) = self.shard_path();
             let file = NewFile::create_unlocked(&path)?;
             let writer = (self.create)(file.temporary_path(), self.manifest.rows)?;
-            self.open = Some(OpenShard { writer, file, rows: 0, last_id: String::new() });
+            let content = ContentHasher::new();
+            self.open = Some(OpenShard { writer, file, rows: 0, last_id: String::new(), content });
         }
         let Some(shard) = &mut self.open else { return Ok(()) };
         shard.writer.write(id, vector)?;
         shard.rows += 1;
+        shard.content.hash(content);
         id.clone_into(&mut shard.last_id);
         match shard.rows >= self.form.rows {
             true => self.end_shard(),
             false => Ok(()),
         }
+    }
+}
+
+impl RowWriter for ShardedWriter<'_> {
+    fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
+        self.write_made_of(id, vector, row_hash(id, vector))
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), FileError> {
@@ -304,18 +376,4 @@ impl RowWriter for ShardedWriter<'_> {
         self.manifest.complete = true;
         self.manifest.write(self.folder.path())
     }
-}
-
-/// Returns a description of the first setting that differs, or `None` if all are equal.
-pub fn difference(begun: &Value, now: &Value) -> Option<String> {
-    let (Value::Object(begun), Value::Object(now)) = (begun, now) else {
-        return (begun != now).then(|| format!("{begun}, now {now}"));
-    };
-    let mut keys: Vec<&String> = begun.keys().chain(now.keys()).collect();
-    keys.sort();
-    let null = Value::Null;
-    keys.into_iter().find_map(|key| {
-        let (begun, now) = (begun.get(key).unwrap_or(&null), now.get(key).unwrap_or(&null));
-        (begun != now).then(|| format!("\"{key}\" was {begun}, now {now}"))
-    })
 }

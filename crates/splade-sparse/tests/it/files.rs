@@ -205,7 +205,7 @@ fn only_our_own_files_are_touched() {
     std::fs::create_dir(&out).expect("made");
     std::fs::write(out.join("thesis.txt"), "mine").expect("written");
     let error = open(false).expect_err("not ours").to_string();
-    assert!(error.contains("is not empty and has no manifest.json"), "{error}");
+    assert!(error.contains("is not empty and has no _manifest.json"), "{error}");
     std::fs::remove_file(out.join("thesis.txt")).expect("removed");
     let mut writer = open(false).expect("begun");
     let error = open(true).expect_err("locked").to_string();
@@ -228,7 +228,7 @@ fn only_our_own_files_are_touched() {
     let mut left: Vec<_> = left.map(|name| name.to_string_lossy().into_owned()).collect();
     left.sort();
     let want = [
-        "manifest.json",
+        "_manifest.json",
         "notes",
         "vectors-00000.ndjson.tmp",
         "vectors-mine.ndjson.abcdefghijkl.tmp",
@@ -246,15 +246,15 @@ fn a_folder_keeps_its_settings_and_refuses_a_damaged_manifest() {
     let error = open(json!({"model": "m", "top_k": 5}), true).expect_err("other settings");
     assert!(error.to_string().contains("\"top_k\" was null, now 5"), "{error}");
     assert!(open(settings.clone(), true).is_ok());
-    let path = dir.path().join("manifest.json");
+    let path = dir.path().join("_manifest.json");
     let manifest = Manifest::read(dir.path()).expect("read");
     let text = serde_json::to_string(&manifest).expect("JSON");
     let shard = "\"shards\":[{\"file\":\"../x\",\"rows\":0,\"last_id\":\"\"}]";
     for (text, want) in [
         ("{".to_owned(), "not a manifest of vectors"),
         (
-            text.replace("\"version\":1", "\"version\":2"),
-            "this program reads \"light-splade vectors\" version 1 here",
+            text.replace("\"version\":2", "\"version\":3"),
+            "this program reads \"light-splade vectors\" versions 1 to 2 here",
         ),
         (text.replace("\"rows\":0", "\"rows\":3"), "not the sum"),
         (text.replace("\"shards\":[]", shard), "not a plain file name"),

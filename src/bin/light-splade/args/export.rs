@@ -52,6 +52,9 @@ pub(crate) struct VectorsArgs {
     /// Model of the vectors, which has the tokens of their terms
     #[arg(long, short, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
+    /// Take vectors of different models or settings, and the tokens of any model
+    #[arg(long)]
+    pub(crate) any_model: bool,
     /// File with the tokens in the order of their ids, one a line, in place of a model
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(crate) tokens: Option<PathBuf>,

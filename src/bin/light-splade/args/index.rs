@@ -75,6 +75,9 @@ pub(crate) struct SourceArgs {
     /// Files and folders of vectors, in place of texts
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["inputs", "text"])]
     pub(crate) vectors: Vec<PathBuf>,
+    /// Take vectors and models other than those of the index or of each other
+    #[arg(long)]
+    pub(crate) any_model: bool,
     #[command(flatten)]
     pub(crate) input: InputArgs,
     /// Memory for documents that are not written yet: bytes, or with K, M or G

@@ -25,6 +25,9 @@ pub(crate) struct SearchArgs {
     /// Model of the queries; the one that the index was built with if not given
     #[arg(long, short, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
+    /// Search with another model than the one that made the vectors of the index
+    #[arg(long)]
+    pub(crate) any_model: bool,
     /// Encoder and prompt of the model
     #[arg(long = "as", value_enum, default_value = "query")]
     pub(crate) side: SideArg,

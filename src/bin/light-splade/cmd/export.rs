@@ -6,6 +6,7 @@ use light_splade::{
     HubUpload, ModelCard, OpenSearchType, PushTarget, export_documents, export_model,
 };
 
+use super::or_any_model;
 use crate::args::{
     ElasticsearchType, ExportCommand, ExportModelArgs, IndexArgs, MatrixFormat, OpensearchArgs,
     OpensearchType, PushArgs, VectorsArgs,
@@ -73,7 +74,8 @@ pub(crate) fn run(command: &ExportCommand) -> Result<()> {
         }
     };
     interrupt::listen()?;
-    export_documents(&options(vectors, target, push), &mut Reporter::new())?;
+    let exported = export_documents(&options(vectors, target, push), &mut Reporter::new());
+    or_any_model(exported, "give vectors and tokens of one model")?;
     Ok(())
 }
 
@@ -89,6 +91,7 @@ fn options(args: &VectorsArgs, target: ExportTarget, push: Option<PushTarget>) -
         resume: args.resume,
         force: args.overwrite.force,
         shard_rows: args.shard_rows,
+        any_model: args.any_model,
         check_ids: !args.no_id_check,
         push,
     }

@@ -9,10 +9,9 @@ use light_splade::{Index, IndexOptions, Provenance};
 use serde_json::json;
 use splade_index::{IndexInfo, verify};
 use splade_io::{counted, size};
-use splade_model::Side;
 use splade_text::TokenizerOptions;
 
-use super::{hint_at_model, ids};
+use super::{hint_at_model, ids, or_any_model};
 use crate::args::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, TableOrJson, WeightsArg,
 };
@@ -42,6 +41,7 @@ fn build(args: &BuildArgs) -> Result<()> {
         memory: args.source.memory,
         threads: args.engine.run.threads,
         new_only: false,
+        any_model: args.source.any_model,
     };
     let (source, provenance) = if args.source.vectors.is_empty() {
         let model = model.unwrap_or(Path::new(light_splade::BUILT_IN));
@@ -88,17 +88,17 @@ fn add(args: &AddArgs) -> Result<()> {
     let mut reporter = Reporter::new();
     let provenance = Provenance::from_json(splade_index::Index::open(&args.index)?.settings());
     let model = args.model.as_ref().or(provenance.model.as_ref());
-    let (source, side) = match (&provenance.encoding, model) {
+    let source = match (&provenance.encoding, model) {
         _ if !args.source.vectors.is_empty() => {
             let options = TokenizerOptions { mecab_dicdir: args.run.mecab_dicdir.clone() };
             let model = model.map(AsRef::as_ref);
             let source = Source::vectors(&args.source, model, &options, &mut reporter);
-            (hint_at_model(source, args.model.as_ref())?.0, Side::Document)
+            hint_at_model(source, args.model.as_ref())?.0
         }
         (Some(encoding), Some(model)) => {
             let options = encoding.model_options(&args.run.options());
             let source = Source::texts(&args.source, model, &options, &mut reporter);
-            (hint_at_model(source, args.model.as_ref())?, encoding.side)
+            hint_at_model(source, args.model.as_ref())?
         }
         _ => anyhow::bail!(
             "{} was built of vectors and does not say how texts are encoded; encode them first and \
@@ -106,13 +106,20 @@ fn add(args: &AddArgs) -> Result<()> {
             args.index.display()
         ),
     };
-    if let (Some(model), Some(tokens)) = (model, source.tokens(side)?) {
-        provenance.check(model, tokens)?;
+    if !args.source.any_model {
+        let mine = format!("the index {} was made with", args.index.display());
+        let (theirs, remedy) = match &source {
+            Source::Texts { .. } => ("--model names", "give the model of the index"),
+            Source::Vectors { .. } => ("the vectors were made with", "give vectors of its model"),
+        };
+        let checked = provenance.check_vectors(&mine, &source.provenance(&provenance)?, theirs);
+        or_any_model(checked, remedy)?;
     }
     let options = IndexOptions {
         memory: args.source.memory,
         threads: args.run.threads,
         new_only: args.new_only,
+        any_model: args.source.any_model,
         ..IndexOptions::default()
     };
     interrupt::listen()?;
@@ -211,11 +218,16 @@ fn info(args: &InfoArgs) -> Result<()> {
         ("commits", info.generation.to_string()),
         ("files", info.segments.to_string()),
     ];
+    if let Some(content) = Provenance::from_json(index.settings()).content {
+        rows.push(("weights hash", content.weights.to_string()));
+        rows.push(("tokenizer hash", content.tokenizer.to_string()));
+    }
     let settings = index.settings().as_object().into_iter().flatten();
-    let known = settings.filter(|(_, value)| !value.is_null() && *value != "");
+    let known =
+        settings.filter(|(_, value)| !(value.is_null() || value.is_object() || *value == ""));
     rows.extend(known.map(|(key, value)| {
         (key.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }));
-    let text: String = rows.iter().map(|(key, value)| format!("{key:12} {value}\n")).collect();
+    let text: String = rows.iter().map(|(key, value)| format!("{key:14} {value}\n")).collect();
     print(&text)
 }

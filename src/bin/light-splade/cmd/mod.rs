@@ -49,6 +49,16 @@ fn hint_at_model<T, E: Into<anyhow::Error>>(
     }
 }
 
+/// Says what to do where models do not belong together: `remedy`, or to go on nevertheless.
+fn or_any_model<T>(result: Result<T, light_splade::Error>, remedy: &str) -> Result<T> {
+    result.map_err(|error| match error {
+        light_splade::Error::OtherModel { what } => {
+            anyhow::anyhow!("{what}\nhint: {remedy}, or go on nevertheless with --any-model")
+        }
+        error => error.into(),
+    })
+}
+
 /// The texts of the command line, or of its inputs, and how far these have been read.
 fn records(args: &InputArgs) -> Result<(Records, Position)> {
     if args.text.is_empty() {

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use light_splade::{
-    BatchSearch, Ended, Provenance, QUERIES_AT_A_TIME, SparseEncoder, SparseEncoderOptions,
-    Vocabulary, thread_pool,
+    BatchSearch, Ended, Provenance, Pruning, QUERIES_AT_A_TIME, SparseEncoder,
+    SparseEncoderOptions, VectorSources, Vocabulary, thread_pool,
 };
 use splade_index::{Filter, Index, SearchOptions};
 use splade_model::Side;
@@ -17,7 +17,7 @@ use splade_sparse::SparseVector;
 use splade_sparse::files::VectorReader;
 use splade_text::TokenizerOptions;
 
-use super::{hint_at_model, ids};
+use super::{hint_at_model, ids, or_any_model};
 use crate::args::{HitFormat, SearchArgs};
 use crate::input::{InputOptions, Inputs};
 use crate::interrupt::{self, Interrupted};
@@ -99,10 +99,24 @@ fn queries(
         .map(|model| Vocabulary::open(model, Side::Document, &tokenizer, reporter))
         .transpose();
     let vocabulary = hint_at_model(vocabulary, args.model.as_ref())?;
-    if let (Some(model), Some(vocabulary)) = (model, &vocabulary) {
-        provenance.check(model, vocabulary.tokenizer().len())?;
-    }
+    let check = |other: &Provenance, theirs: &str| -> Result<()> {
+        let mine = format!("the index {} was made with", args.index.display());
+        let checked = provenance.check_model(&mine, other, theirs);
+        let remedy = match args.model {
+            Some(_) => "leave out --model",
+            None => "build the index again, or give its model with --model",
+        };
+        if args.any_model { Ok(()) } else { or_any_model(checked, remedy) }
+    };
     if !args.vectors.is_empty() {
+        if let Some(vocabulary) = &vocabulary {
+            check(&Provenance::of_vocabulary(vocabulary)?, "--model names")?;
+        }
+        if let (Some(vectors), false) =
+            (VectorSources::read(&args.vectors)?.joined()?, args.any_model)
+        {
+            check(&vectors, "the queries were made with")?;
+        }
         let term = |key: &str| match &vocabulary {
             Some(vocabulary) => vocabulary.term(key),
             None => VectorReader::id(key),
@@ -129,7 +143,7 @@ fn queries(
     }
     let encoder = SparseEncoder::load_observed(model, &options, reporter);
     let encoder = hint_at_model(encoder, args.model.as_ref())?;
-    provenance.check(model, encoder.tower(side)?.tokenizer().len())?;
+    check(&Provenance::of_encoder(&encoder, side, &Pruning::default())?, "--model names")?;
     let mut queries = Vec::new();
     match inputs {
         Some(inputs) => {

@@ -17,8 +17,9 @@ use crate::run::plan::Due;
 use crate::run::state::TrainerState;
 use crate::run::window::Window;
 
+use super::OPTIMIZER;
 use super::differences::differences;
-use super::{OPTIMIZER, OURS};
+use super::folder::OURS;
 
 const STATE: &str = "trainer_state.json";
 /// The file of the settings.
@@ -71,6 +72,9 @@ pub(crate) struct RunState {
     global_step: u64,
     /// The number of samples in the training set.
     pub(crate) samples: usize,
+    /// The hashes of the training data; null in checkpoints of earlier versions.
+    #[serde(default)]
+    pub(crate) data: Value,
     /// The number of steps whose data was skipped.
     data_offset: u64,
     /// The number of updates that the optimizer has made.
@@ -92,8 +96,18 @@ pub(crate) struct RecordParts<'a> {
     pub(crate) model_use: Value,
     /// The number of samples in the training set.
     pub(crate) samples: usize,
+    /// The hashes of the training data, or null if the objective has its fingerprint.
+    pub(crate) data: Value,
     /// The state of the losses and regularizers.
     pub(crate) objective: Value,
+}
+
+/// Returns whether a checkpoint was written by a version of the program that did not record what
+/// its training data was.
+pub(crate) fn lacks_data(checkpoint: &Path) -> bool {
+    let text = std::fs::read(checkpoint.join(OURS)).unwrap_or_default();
+    let record: Value = serde_json::from_slice(&text).unwrap_or_default();
+    record["run"].is_object() && record["run"]["data"].is_null()
 }
 
 /// Returns the records of a checkpoint, each with the name of its file.
@@ -101,13 +115,14 @@ pub(crate) fn texts(
     parts: RecordParts<'_>,
     snapshot: &Snapshot<'_>,
 ) -> Vec<(&'static str, String)> {
-    let RecordParts { training, settings, model_use, samples, objective } = parts;
+    let RecordParts { training, settings, model_use, samples, data, objective } = parts;
     let run = RunState {
         version: VERSION,
         program: env!("CARGO_PKG_VERSION").to_owned(),
         seed: training.seed,
         global_step: snapshot.step,
         samples,
+        data,
         data_offset: snapshot.data_offset,
         updates: snapshot.updates,
         objective,

@@ -9,7 +9,8 @@ use super::metrics::RerankMetric;
 use crate::config::Fields;
 use crate::config::names::{self, Names, OldName};
 use crate::error::TrainError;
-use splade_data::stamps::file_stamp;
+use splade_data::contents::file_content;
+use splade_io::settings::content;
 
 /// The names of the settings of training, without those of [`PairLimits`].
 const TRAIN: [&str; 31] = [
@@ -377,22 +378,22 @@ impl CrossEncoderConfig {
         &self.settings
     }
 
-    /// Returns the sizes and modification times of the data files.
-    pub(super) fn data_stamps(&self) -> Result<Value, TrainError> {
+    /// Returns the hashes of the data files.
+    pub(super) fn data_content(&self) -> Result<Value, TrainError> {
         let set = |files: &SetFiles| {
             Ok::<_, TrainError>(json!({
-                "queries": file_stamp(&files.queries)?,
-                "docs": file_stamp(&files.docs)?,
-                "positives": file_stamp(&files.positives)?,
-                "scores": file_stamp(&files.scores)?,
+                "queries": file_content(&files.queries)?,
+                "docs": file_content(&files.docs)?,
+                "positives": file_content(&files.positives)?,
+                "scores": file_content(&files.scores)?,
             }))
         };
         Ok(match &self.source {
-            CrossEncoderSource::Pickle(path) => json!({ "input_file": file_stamp(path)? }),
-            CrossEncoderSource::Sets(train, validation) => json!({
-                "train": set(train)?,
-                "validation": validation.as_ref().map(set).transpose()?,
-            }),
+            CrossEncoderSource::Pickle(path) => content([("input_file", file_content(path)?)]),
+            CrossEncoderSource::Sets(train, validation) => content([
+                ("train", set(train)?),
+                ("validation", validation.as_ref().map(set).transpose()?.unwrap_or_default()),
+            ]),
         })
     }
 }
@@ -522,12 +523,20 @@ impl PredictConfig {
     /// Returns the fingerprint: the settings and files that determine the scores. A resumed run
     /// must have the same fingerprint.
     pub(super) fn fingerprint(&self) -> Result<Value, TrainError> {
-        let file = |path: &PathBuf| Ok::<_, TrainError>(json!([path, file_stamp(path)?]));
-        let files = |paths: &[PathBuf]| paths.iter().map(file).collect::<Result<Vec<_>, _>>();
+        let files = |paths: &[PathBuf]| -> Result<Value, TrainError> {
+            let hashes = paths.iter().map(|path| file_content(path));
+            Ok(hashes.collect::<Result<Vec<_>, _>>()?.into())
+        };
+        let contents = content([
+            ("hard_negative_init_scores", file_content(&self.hard_negative_init_scores)?),
+            ("doc_masters", files(&self.doc_masters)?),
+            ("query_masters", files(&self.query_masters)?),
+        ]);
         Ok(json!({
-            "hard_negative_init_scores": file(&self.hard_negative_init_scores)?,
-            "doc_masters": files(&self.doc_masters)?,
-            "query_masters": files(&self.query_masters)?,
+            "content": contents,
+            "hard_negative_init_scores": self.hard_negative_init_scores,
+            "doc_masters": self.doc_masters,
+            "query_masters": self.query_masters,
             "max_token_len": self.limits.max_token_len,
             "max_len": self.limits.max_len,
             "max_query_len": self.limits.max_query_len,

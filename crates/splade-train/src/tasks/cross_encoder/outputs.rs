@@ -1,7 +1,7 @@
 //! The folders of a run: what an earlier run has left in them, and whether they can be written.
 //!
 //! A checkpoint and the last model record in `light_splade.json` which run wrote them: its
-//! settings, and the sizes and modification times of its data files. A run resumes only from its
+//! settings, and the hashes of its data files. A run resumes only from its
 //! own checkpoints, and counts as finished only if the last model is its own.
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::config::Optimizer;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerState;
 use crate::run::checkpoint::differences::differences as all_differences;
-use crate::run::checkpoint::{OURS, folder};
+use crate::run::checkpoint::folder::{self, OURS};
 
 /// The settings that do not change the numbers of a step.
 const FREE: [&str; 5] =
@@ -36,7 +36,7 @@ pub(super) enum Beginning {
     Finished,
 }
 
-/// Decides where a run begins, and checks that its folders can be written. Reads no data.
+/// Decides where a run begins, and checks that its folders can be written.
 ///
 /// # Errors
 /// Returns an error if a folder holds outputs of another run, or of the same run without `resume`,
@@ -87,10 +87,10 @@ pub(super) fn prepare(config: &CrossEncoderConfig, resume: bool) -> Result<Begin
     Ok(checkpoint.map_or(Beginning::New, Beginning::Continued))
 }
 
-/// Returns the fingerprint of a run: its settings and the stamps of its data files. Two runs with
+/// Returns the fingerprint of a run: its settings and the hashes of its data files. Two runs with
 /// equal fingerprints produce the same bytes.
 pub(super) fn identity(config: &CrossEncoderConfig) -> Result<Value, TrainError> {
-    Ok(json!({ "data": config.data_stamps()?, "settings": config.settings() }))
+    Ok(json!({ "data": config.data_content()?, "settings": config.settings() }))
 }
 
 /// Returns the differences between two fingerprints that change the numbers of a step, one line for
@@ -104,8 +104,8 @@ pub(super) fn differences(was: &Value, is: &Value) -> Vec<String> {
         settings
     };
     let mut found = all_differences(&decisive(was), &decisive(is));
-    // Checkpoints of earlier versions do not record their data.
-    if !was["data"].is_null() {
+    // Checkpoints of earlier versions do not record the contents of their data.
+    if !was["data"]["version"].is_null() {
         let data = |run: &Value| json!({ "data": run["data"] });
         found.extend(all_differences(&data(was), &data(is)));
     }

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
-use splade_data::stamps::weights_stamp;
+use splade_data::contents::folder_content;
 use splade_data::{ScoreFile, TextKind, Texts};
+use splade_io::settings::{difference, records_content};
 use splade_io::{Event, NewFile, Observer, OutputFolder, Progress, write_file};
 use splade_model::{CrossEncoder, CrossEncoderOptions};
 
@@ -149,7 +150,7 @@ pub fn predict(
     )?;
     let lines = options.shard.map_or(0..pairs.len(), |shard| shard.lines(pairs.len()));
     let settings = settings(config, &folder, options.shard)?;
-    let mut partial = Partial::open(output, &settings, options.resume)?;
+    let mut partial = Partial::open(output, &settings, options.resume, observer)?;
     let kept_lines = partial.lines;
     if kept_lines > lines.len() {
         return Err(partial.bad("it has more lines than the input has queries"));
@@ -266,7 +267,8 @@ fn settings(
     shard: Option<Shard>,
 ) -> Result<Value, TrainError> {
     let mut settings = config.fingerprint()?;
-    settings["model"] = weights_stamp(model)?;
+    settings["model"] = json!(model);
+    settings["content"]["model"] = json!({ "weights": folder_content(model)? });
     settings["shard"] = shard.map(|shard| json!([shard.number, shard.of])).into();
     Ok(settings)
 }
@@ -303,6 +305,26 @@ const SETTINGS: &str = "settings.json";
 /// The file with the lines so far.
 const LINES: &str = "lines.ndjson";
 
+/// Returns settings of an earlier version of the program, which had the sizes and times of files
+/// beside their paths, without these.
+fn without_stamps(mut settings: Value) -> Value {
+    if records_content(&settings) {
+        return settings;
+    }
+    let path = |value: &Value| value[0].clone();
+    if settings["hard_negative_init_scores"].is_array() {
+        settings["hard_negative_init_scores"] = path(&settings["hard_negative_init_scores"]);
+    }
+    for key in ["doc_masters", "query_masters"] {
+        let paths = settings[key].as_array().map(|files| files.iter().map(path).collect());
+        settings[key] = paths.unwrap_or_default();
+    }
+    if let Some(settings) = settings.as_object_mut() {
+        settings.remove("model");
+    }
+    settings
+}
+
 /// The partial output in its locked folder.
 struct Partial {
     folder: OutputFolder,
@@ -324,7 +346,12 @@ impl Partial {
     }
 
     /// Begins a partial output, or continues that of an earlier run.
-    fn open(output: &Path, settings: &Value, resume: bool) -> Result<Self, TrainError> {
+    fn open(
+        output: &Path,
+        settings: &Value,
+        resume: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
         let folder = OutputFolder::open(&Self::folder_of(output), SETTINGS)?;
         folder.remove_temporaries(|_| false)?;
         let (path, about) = (folder.path().join(LINES), folder.path().join(SETTINGS));
@@ -334,16 +361,21 @@ impl Partial {
             let text = std::fs::read_to_string(&about).map_err(TrainError::io(&about))?;
             let earlier: Value = serde_json::from_str(&text)
                 .map_err(|error| this.bad(&format!("its settings cannot be read: {error}")))?;
-            let (Some(was), Some(is)) = (earlier.as_object(), settings.as_object()) else {
+            if !earlier.is_object() {
                 return Err(this.bad("its settings cannot be read"));
-            };
-            let other = is.iter().filter(|(key, value)| was.get(*key) != Some(value));
-            let other: Vec<&str> = other.map(|(key, _)| key.as_str()).collect();
-            if !other.is_empty() {
+            }
+            let earlier = without_stamps(earlier);
+            if let Some(difference) = difference(&earlier, settings) {
                 return Err(this.bad(&format!(
-                    "an earlier run had another {}\nhint: add --force to start again",
-                    other.join(", ")
+                    "an earlier run had other settings or files: {difference}\nhint: add --force \
+                     to start again"
                 )));
+            }
+            if !records_content(&earlier) {
+                observer.event(Event::Note(
+                    "an earlier version of light-splade began the file and did not record what \
+                     the model and the data were: whether they have changed since is not checked",
+                ));
             }
         } else {
             write_file(&about, format!("{settings:#}\n").as_bytes())?;
@@ -454,20 +486,21 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let output = dir.path().join("s.ndjson");
         let settings = json!({"model": "a"});
-        let mut partial = Partial::open(&output, &settings, false).expect("begun");
+        let mut partial = Partial::open(&output, &settings, false, &mut ()).expect("begun");
         partial.write("one\ntwo\nthr").expect("written");
-        let second = Partial::open(&output, &settings, true).err().expect("locked").to_string();
+        let second =
+            Partial::open(&output, &settings, true, &mut ()).err().expect("locked").to_string();
         assert!(second.contains("another process is writing to it (process "), "{second}");
         drop(partial);
         assert!(Partial::is_begun(&output));
-        let mut partial = Partial::open(&output, &settings, true).expect("continued");
+        let mut partial = Partial::open(&output, &settings, true, &mut ()).expect("continued");
         assert_eq!(partial.lines, 2);
         partial.write("three\n").expect("written");
         drop(partial);
-        let other = Partial::open(&output, &json!({"model": "b"}), true).err();
+        let other = Partial::open(&output, &json!({"model": "b"}), true, &mut ()).err();
         let message = other.map(|error| error.to_string()).unwrap_or_default();
         assert!(message.contains("an earlier run had another model"), "{message}");
-        let partial = Partial::open(&output, &settings, true).expect("continued");
+        let partial = Partial::open(&output, &settings, true, &mut ()).expect("continued");
         partial.finish(&output).expect("finished");
         assert_eq!(std::fs::read_to_string(&output).expect("scores"), "one\ntwo\nthree\n");
         let left = std::fs::read_dir(dir.path()).expect("a folder").count();

@@ -21,9 +21,9 @@ use splade_text::PairEncoding;
 use crate::config::Optimizer;
 use crate::error::TrainError;
 use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
+use crate::run::checkpoint::folder::{self, OURS};
 use crate::run::checkpoint::moments::load;
 use crate::run::checkpoint::record::{Saved, Snapshot};
-use crate::run::checkpoint::{OURS, folder};
 use crate::run::results::text;
 use crate::run::{
     Ending, Evaluation, Interval, Optimized, Plan, Rules, Run, StepReport, Task, TrainerState,

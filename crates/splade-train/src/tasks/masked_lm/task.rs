@@ -186,6 +186,7 @@ impl Task for MaskedLm {
             settings: &self.settings,
             model_use: json!({ "agg": "max", "max_length": self.config.model.max_length }),
             samples: self.corpus.len(),
+            data: Value::Null,
             objective: self.stepper.objective_state(),
         };
         record::texts(parts, snapshot)

@@ -14,7 +14,7 @@ use crate::config::{Config, RegularizerConfig};
 use crate::error::TrainError;
 use crate::json::pretty;
 use crate::run::Results;
-use crate::run::checkpoint::{OURS, folder};
+use crate::run::checkpoint::folder::{self, OURS};
 use crate::run::checks::{create, final_folder};
 use crate::run::results::{text, write_results};
 

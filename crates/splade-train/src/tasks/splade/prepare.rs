@@ -1,11 +1,15 @@
 //! Prepares a run: the checkpoint, the data, the tokenizer and the encoders are opened and checked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
+use splade_data::contents::file_content;
 use splade_data::{TrainingData, ValidationData};
+use splade_io::settings;
 use splade_io::{Event, Observer};
 use splade_model::folder::Table;
+use splade_model::tokenizer_content;
 use splade_text::{Tokenizer, TokenizerOptions};
 
 use crate::config::{Config, ModelConfig, QueryEncoder};
@@ -13,6 +17,7 @@ use crate::cpu::CpuEngine;
 use crate::engine::Engine;
 use crate::error::TrainError;
 use crate::run::Outcome;
+use crate::run::checkpoint::record::lacks_data;
 use crate::run::checks::{NewFolders, final_folder, lock_outputs};
 use crate::run::folders::RunFolders;
 use crate::table::{COUNTED_DOCUMENTS, TableEngine, inverse_document_frequencies};
@@ -134,6 +139,12 @@ fn prepare(
     for warning in data.warnings().iter().chain(warnings) {
         observer.event(Event::Warning(warning));
     }
+    if resume.as_deref().is_some_and(lacks_data) {
+        observer.event(Event::Note(
+            "the checkpoint was written by an earlier version of light-splade, which did not \
+             record what the data was: whether it has changed since is not checked",
+        ));
+    }
 
     let tokenizer_options = TokenizerOptions { mecab_dicdir: model.mecab_dicdir.clone() };
     let tokenizer = Arc::new(Tokenizer::from_dir(&document_folder, &tokenizer_options)?);
@@ -188,6 +199,7 @@ fn prepare(
         max_length: model.max_length,
         model_length,
     };
+    let content = content(config, &tokenization.tokenizer)?;
     let query = query.map(|query| QueryTower::Model(Box::new(query)));
     let towers = Towers {
         document: Box::new(document),
@@ -200,11 +212,28 @@ fn prepare(
         towers,
         tokenization,
         data,
+        content,
         validation,
         resume,
         dashboard: options.dashboard,
         config: config.clone(),
     })
+}
+
+/// Returns the hashes of the training data and of the tokenizer. A run resumes only with the same
+/// hashes.
+fn content(config: &Config, tokenizer: &Tokenizer) -> Result<Value, TrainError> {
+    let data = &config.data;
+    let file = |path: &Path| file_content(path).map_err(TrainError::from);
+    let optional = |path: &Option<PathBuf>| path.as_deref().map_or(Ok(Value::Null), file);
+    Ok(settings::content([
+        ("train_doc_master", file(&data.train_doc_master)?),
+        ("train_query_master", file(&data.train_query_master)?),
+        ("train_positives", file(&data.train_positives)?),
+        ("train_triplets", optional(&data.train_triplets)?),
+        ("hard_negative_scores", optional(&data.hard_negative_scores)?),
+        ("tokenizer", tokenizer_content(tokenizer)?.to_string().into()),
+    ]))
 }
 
 fn check_same_vocabulary(document: &Tokenizer, query: &Tokenizer) -> Result<(), TrainError> {

@@ -10,6 +10,7 @@ use splade_logs::names;
 
 use crate::config::{Config, IntervalStrategy};
 use crate::error::TrainError;
+use crate::run::checkpoint::differences::differences;
 use crate::run::checkpoint::record::{self, RecordParts, Saved, Snapshot};
 use crate::run::checks::{check_outputs, check_space};
 use crate::run::{
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) tokenization: Tokenization,
     /// The samples for training.
     pub(crate) data: TrainingData,
+    /// The hashes of the data and of the tokenizer, by which a resumed run is recognised.
+    pub(crate) content: Value,
     /// The documents and queries that evaluations search.
     pub(crate) validation: Option<ValidationData>,
     /// The checkpoint from which the run resumes.
@@ -56,8 +59,17 @@ impl Parts {
     /// Returns an error if the settings need data that is not there, if an output would be
     /// overwritten, or if the checkpoint cannot be resumed.
     pub(crate) fn run(self) -> Result<Run<Splade>, TrainError> {
-        let Self { config, settings, towers, tokenization, data, validation, resume, dashboard } =
-            self;
+        let Self {
+            config,
+            settings,
+            towers,
+            tokenization,
+            data,
+            content,
+            validation,
+            resume,
+            dashboard,
+        } = self;
         let training = &config.training;
         let mut plan = Plan::new(training, data.len())?;
         check_evaluation(&config, &plan, &data, validation.as_ref())?;
@@ -83,6 +95,7 @@ impl Parts {
             stepper: Stepper::new(towers, &config, plan.total)?,
             tokenization,
             data: Arc::new(data),
+            content,
             validation,
             feed: None,
             config,
@@ -100,6 +113,7 @@ pub(crate) struct Splade {
     stepper: Stepper,
     tokenization: Tokenization,
     data: Arc<TrainingData>,
+    content: Value,
     validation: Option<ValidationData>,
     watchdog: Watchdog,
     /// The thread that prepares batches; `None` before the run begins.
@@ -124,6 +138,18 @@ impl Task for Splade {
                      the data of the run, or begin in another output_dir",
                     run.samples,
                     self.data.len()
+                ),
+            });
+        }
+        if !run.data.is_null()
+            && let Some(changed) = differences(&run.data, &self.content).first()
+        {
+            return Err(TrainError::Checkpoint {
+                path: folder.to_path_buf(),
+                message: format!(
+                    "it was trained on other data: the content of {} has changed\nhint: resume \
+                     with the data of the run, or begin in another output_dir",
+                    changed.split_whitespace().next().unwrap_or_default()
                 ),
             });
         }
@@ -213,6 +239,7 @@ impl Task for Splade {
             settings: &self.settings,
             model_use: outputs::model_use(&self.config, self.stepper.towers()),
             samples: self.data.len(),
+            data: self.content.clone(),
             objective: self.stepper.objective_state(),
         };
         record::texts(parts, snapshot)

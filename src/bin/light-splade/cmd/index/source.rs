@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use light_splade::{Index, Observer, Provenance, SparseEncoder, SparseEncoderOptions, Vocabulary};
+use light_splade::{
+    Index, Observer, Provenance, SparseEncoder, SparseEncoderOptions, VectorSources, Vocabulary,
+};
 use splade_model::Side;
 use splade_sparse::files::VectorReader;
 use splade_text::TokenizerOptions;
 
 use crate::args::SourceArgs;
-use crate::cmd::{Records, records};
+use crate::cmd::{Records, or_any_model, records};
 use crate::input::Position;
+use crate::progress::say;
 
 /// Documents that wait to be indexed.
 pub(crate) enum Source {
@@ -41,24 +44,52 @@ impl Source {
     ) -> Result<(Self, Provenance)> {
         // Tells of missing files before anything is begun.
         VectorReader::open(&args.vectors, &VectorReader::id)?;
+        let sources = VectorSources::read(&args.vectors)?;
+        if let Some(path) = sources.unknown() {
+            say(&format!(
+                "{} does not say how its vectors were made; they are taken to be like the others",
+                path.display()
+            ));
+        }
+        let known = match args.any_model {
+            true => sources.joined().unwrap_or_default(),
+            false => or_any_model(sources.joined(), "give vectors of one model")?,
+        };
+        // The keys of NDJSON are tokens of the model that the folder names.
+        let own = known.as_ref().filter(|_| sources.have_tokens());
+        let own = own.and_then(|provenance| provenance.model.as_deref());
         let vocabulary = model
+            .or(own)
             .map(|model| Vocabulary::open(model, Side::Document, options, observer))
             .transpose()?;
-        let provenance = match (model, &vocabulary) {
-            (Some(model), Some(vocabulary)) => {
-                Provenance::model(model, vocabulary.size(), vocabulary.tokenizer().len())
+        let given = vocabulary.as_ref().map(Provenance::of_vocabulary).transpose()?;
+        let provenance = match (known, given) {
+            (Some(known), Some(given)) if !args.any_model => {
+                let checked =
+                    known.check_model("the vectors were made with", &given, "--model names");
+                or_any_model(checked, "leave out --model (and LIGHT_SPLADE_MODEL)")?;
+                // The model may be elsewhere now.
+                Provenance { model: given.model, ..known }
             }
-            _ => Provenance::default(),
+            (Some(known), _) => known,
+            (None, given) => given.unwrap_or_default(),
         };
         let vocabulary = vocabulary.map(Box::new);
         Ok((Self::Vectors { paths: args.vectors.clone(), vocabulary }, provenance))
     }
 
-    /// The number of tokens of the tokenizer, where one was read.
-    pub(crate) fn tokens(&self, side: Side) -> Result<Option<usize>> {
+    /// How the documents are made, as far as it is known; `of` is how those of the index were.
+    pub(crate) fn provenance(&self, of: &Provenance) -> Result<Provenance> {
         Ok(match self {
-            Self::Texts { encoder, .. } => Some(encoder.tower(side)?.tokenizer().len()),
-            Self::Vectors { vocabulary, .. } => vocabulary.as_ref().map(|v| v.tokenizer().len()),
+            Self::Texts { encoder, .. } => {
+                let encoding = of.encoding.as_ref();
+                let side = encoding.map_or(Side::Document, |encoding| encoding.side);
+                let pruning = encoding.map(|encoding| encoding.pruning).unwrap_or_default();
+                Provenance::of_encoder(encoder, side, &pruning)?
+            }
+            Self::Vectors { paths, .. } => {
+                VectorSources::read(paths)?.joined()?.unwrap_or_default()
+            }
         })
     }
 

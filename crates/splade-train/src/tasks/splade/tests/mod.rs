@@ -153,6 +153,7 @@ pub(crate) fn options(config: Config, queries: Queries) -> Parts {
         towers: towers(queries),
         tokenization: Tokenization { plain_queries: queries == Queries::Table, ..tokenization() },
         data,
+        content: Value::Null,
         validation,
         resume: None,
         dashboard: None,

@@ -6,6 +6,7 @@ use crate::config::ResumeFrom;
 use crate::run::Outcome;
 use crate::run::checkpoint::checkpoint_to_resume;
 use crate::run::checkpoint::folder::checkpoints;
+use crate::run::checkpoint::record::lacks_data;
 
 use super::*;
 
@@ -316,6 +317,31 @@ fn epochs_log_evaluate_and_save_at_their_ends() {
     // epoch.
     assert_eq!(steps("train"), [(4, 1.0), (6, 1.5)]);
     assert_eq!(steps("eval"), [(0, 0.0), (4, 1.0), (6, 1.5)]);
+}
+
+#[test]
+fn a_run_resumes_only_with_the_contents_of_its_data() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = config(dir.path());
+    let last = dir.path().join("checkpoint-10");
+    let begin = |content: Value, resume: Option<PathBuf>| {
+        let parts = Parts { content, resume, ..options(config.clone(), Queries::Shared) };
+        parts.run().map_err(|error| error.to_string())
+    };
+    let positives = |hash: &str| json!({ "version": 1, "train_positives": hash });
+    begin(positives("xxh3:1"), None).expect("begun").run(&mut ()).expect("it ends");
+    begin(positives("xxh3:1"), Some(last.clone())).expect("the same data");
+    let message = begin(positives("xxh3:2"), Some(last.clone())).map(drop).expect_err("other data");
+    assert!(message.contains("the content of train_positives has changed"), "{message}");
+    // Checkpoints of earlier versions do not say what their data was.
+    assert!(!lacks_data(&last));
+    let path = last.join("light_splade.json");
+    let mut record: Value =
+        serde_json::from_slice(&fs::read(&path).expect("a record")).expect("JSON");
+    record["run"].as_object_mut().expect("a run").remove("data");
+    fs::write(&path, record.to_string()).expect("written");
+    assert!(lacks_data(&last));
+    begin(positives("xxh3:2"), Some(last)).expect("nothing is known");
 }
 
 #[test]
