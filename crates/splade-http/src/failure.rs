@@ -1,6 +1,7 @@
 //! Turns errors of the HTTP library into those of this crate.
 
 use std::error::Error;
+use std::io::ErrorKind;
 
 use rustls::CertificateError;
 use ureq::Timeout;
@@ -58,6 +59,9 @@ fn describe(error: &ureq::Error, options: &HttpOptions) -> String {
         }
         ureq::Error::Timeout(_) => format!("no byte for {} s", options.silence.as_secs_f32()),
         ureq::Error::ConnectProxyFailed(why) => of_proxy(why),
+        ureq::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            "it closed the connection".to_owned()
+        }
         ureq::Error::Io(error) => match find_message(error) {
             Some(message) => message,
             None => error.to_string(),
