@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
-use splade_eval::check::{Finding, check};
+use splade_eval::check::{Finding, check, half_characters};
 use splade_eval::statistics::{StatisticsSummary, expected_flops};
 use splade_eval::{Dataset, Metric, Qrels, Report, Run, VectorStatistics};
 use splade_index::bm25::Bm25Options;
 use splade_index::{Index as VectorIndex, SearchOptions, WeightFormat};
-use splade_io::{Event, Observer};
+use splade_io::{Event, Observer, printable};
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
 use splade_text::Tokenizer;
@@ -106,14 +106,18 @@ impl<'a> Judged<'a> {
     /// If a text cannot be read.
     pub fn read(dataset: &'a Dataset, qrels: &Qrels) -> Result<Self, Error> {
         let (mut documents, mut queries) = (0, Vec::new());
-        let all_queries = dataset.queries().inspect(|text| {
+        let (all_documents, all_queries) = (dataset.documents(), dataset.queries());
+        let repairs = (all_documents.repairs(), all_queries.repairs());
+        let all_queries = all_queries.inspect(|text| {
             if let Ok(text) = text
                 && qrels.get(&text.id).is_some()
             {
                 queries.push(Record { id: text.id.clone(), text: text.text.clone() });
             }
         });
-        let findings = check(dataset.documents().inspect(|_| documents += 1), all_queries, qrels)?;
+        let all_documents = all_documents.inspect(|_| documents += 1);
+        let mut findings = check(all_documents, all_queries, qrels)?;
+        findings.extend(half_characters(&repairs.0, &repairs.1));
         Ok(Self { dataset, documents, queries, findings })
     }
 
@@ -233,7 +237,7 @@ pub fn evaluate_bm25(
 pub fn finding_line(finding: &Finding) -> String {
     let Finding { check, count, examples } = finding;
     let more = if *count > examples.len() as u64 { ", …" } else { "" };
-    format!("{count} {check}: {}{more}", examples.join(", "))
+    format!("{count} {check}: {}{more}", printable(&examples.join(", ")))
 }
 
 /// What retrieval gave.

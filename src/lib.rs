@@ -191,6 +191,7 @@ pub use splade_model::folder::Layout;
 pub use splade_model::weights::FloatType;
 pub use splade_model::{Explanation, Isa, Precision, Side};
 pub use splade_sparse::files::ShardSpec;
+pub use splade_sparse::files::TextForm;
 pub use splade_sparse::{SparseVector, TermId};
 pub use splade_text::WordKind;
 pub use stream::Ended;

@@ -16,6 +16,7 @@ mod doctor;
 mod export;
 #[cfg(feature = "hub")]
 mod hub;
+mod inputs;
 mod outputs;
 mod pipeline;
 mod pretrain;

@@ -6,17 +6,26 @@
 //! | queries | `queries.jsonl`: `_id`, `text` | `query_master`: `qid`, `text` |
 //! | qrels | `qrels/<split>.tsv` | `positive_lists`: `qid`, `positive_doc_ids` |
 //!
-//! The files of BEIR may be compressed (`.gz`, `.zst`). A light-splade set is one folder, `train`
+//! The texts of BEIR may have another form, such as `corpus.parquet` or `queries.csv`, and its files may
+//! be compressed (`.gz`, `.zst`). A light-splade set is one folder, `train`
 //! or `validation`. Each of its parts is a file such as `doc_master.ndjson` or
 //! `doc_master.ndjson.gz`, or a folder `doc_master` of such files.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::lines::{self, Lines};
+use splade_sparse::files::{TextFields, TextReader, TextRow};
+
+use super::lines;
 use super::qrels::Qrels;
 use crate::EvalError;
+
+/// The forms in which BEIR's texts are looked for, by their extensions.
+const FORMS: [&str; 6] = ["jsonl", "ndjson", "json", "parquet", "csv", "tsv"];
+
+/// The maximum number of ids that [`Repairs`] keeps.
+const EXAMPLES: usize = 5;
 
 /// The paths of the parts of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +61,8 @@ impl Dataset {
         let error = |message: &str| {
             Err(EvalError::Dataset { path: dir.to_path_buf(), message: message.to_owned() })
         };
-        if let Some(corpus) = packed_or_plain(dir, "corpus.jsonl") {
-            let Some(queries) = packed_or_plain(dir, "queries.jsonl") else {
+        if let Some(corpus) = texts_named(dir, "corpus") {
+            let Some(queries) = texts_named(dir, "queries") else {
                 return error("there is corpus.jsonl but no queries.jsonl");
             };
             let qrels = JudgementFiles::Beir(splits_of(&dir.join("qrels"))?);
@@ -136,33 +145,64 @@ impl Dataset {
     }
 }
 
-/// An iterator over the texts of NDJSON files, one file after another. The id is the field `_id`,
-/// `doc_id`, `qid` or `id`.
+/// An iterator over the texts of files, one file after another. The id is the field `_id`, `doc_id`,
+/// `qid` or `id`.
 ///
 /// After an error, the iterator ends.
 pub struct Texts {
     waiting: std::vec::IntoIter<PathBuf>,
-    open: Option<Lines<Box<dyn BufRead>>>,
+    open: Option<TextReader>,
+    repairs: Repairs,
+}
+
+/// Texts that had half of a surrogate pair, which was read as U+FFFD; it counts while [`Texts`] are
+/// read.
+#[derive(Debug, Clone, Default)]
+pub struct Repairs(Arc<Mutex<(u64, Vec<String>)>>);
+
+impl Repairs {
+    /// Returns the number of such texts, and the ids of the first ones.
+    pub fn counted(&self) -> (u64, Vec<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count(&self, id: &str) {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.0 += 1;
+        if counted.1.len() < EXAMPLES {
+            counted.1.push(id.to_owned());
+        }
+    }
 }
 
 impl Texts {
-    /// Creates an iterator over files in the given order. Files whose names end in `.gz` or `.zst`
-    /// are decompressed.
+    /// Creates an iterator over files in the given order, in every form that [`TextReader`] reads.
     pub fn new(paths: Vec<PathBuf>) -> Self {
-        Self { waiting: paths.into_iter(), open: None }
+        Self { waiting: paths.into_iter(), open: None, repairs: Repairs::default() }
+    }
+
+    /// Returns the count of texts that are repaired while this iterator reads them.
+    pub fn repairs(&self) -> Repairs {
+        self.repairs.clone()
     }
 
     fn next_text(&mut self) -> Result<Option<Text>, EvalError> {
         loop {
-            let Some(lines) = &mut self.open else {
+            let Some(reader) = &mut self.open else {
                 let Some(path) = self.waiting.next() else { return Ok(None) };
-                self.open = Some(Lines::new(lines::open(&path)?, &path.to_string_lossy()));
+                self.open = Some(TextReader::open(&path, &TextFields::default(), None, None)?);
                 continue;
             };
-            match lines.next_line()?.map(|(_, line)| parse(line)) {
-                None => self.open = None,
-                Some(text) => return text.map(Some).map_err(|message| lines.error(message)),
+            let before = reader.repaired();
+            let Some(TextRow { id, title, text }) = reader.next_row()? else {
+                self.open = None;
+                continue;
+            };
+            if reader.repaired() > before {
+                self.repairs.count(&id);
             }
+            let text = if title.is_empty() { text } else { format!("{title} {text}") };
+            return Ok(Some(Text { id, text: text.trim().to_owned() }));
         }
     }
 }
@@ -173,7 +213,7 @@ impl Iterator for Texts {
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.next_text().transpose();
         if matches!(next, Some(Err(_))) {
-            *self = Self::new(Vec::new());
+            (self.waiting, self.open) = (Vec::new().into_iter(), None);
         }
         next
     }
@@ -185,20 +225,11 @@ impl std::fmt::Debug for Texts {
     }
 }
 
-fn parse(line: &str) -> Result<Text, String> {
-    let object = lines::object(line)?;
-    let id = lines::id(lines::field(&object, &["_id", "doc_id", "qid", "id"])?)?;
-    let text = lines::field(&object, &["text"])?.as_str().ok_or("\"text\" is not a text")?;
-    let title = object.get("title").and_then(|title| title.as_str()).unwrap_or_default();
-    let text = if title.is_empty() { text.to_owned() } else { format!("{title} {text}") };
-    Ok(Text { id, text: text.trim().to_owned() })
-}
-
-/// Returns the path of a file, or of its compressed form with `.gz` or `.zst` appended to its name;
-/// `None` if neither exists.
-fn packed_or_plain(dir: &Path, name: &str) -> Option<PathBuf> {
-    let paths = ["", ".gz", ".zst"].map(|suffix| dir.join(format!("{name}{suffix}")));
-    paths.into_iter().find(|path| path.is_file())
+/// Returns the file of texts with this name and the first of the [`FORMS`] that exists, plain or
+/// packed; `None` if there is none.
+fn texts_named(dir: &Path, name: &str) -> Option<PathBuf> {
+    let packed = |form| ["", ".gz", ".zst"].map(|end| dir.join(format!("{name}.{form}{end}")));
+    FORMS.into_iter().flat_map(packed).find(|path| path.is_file())
 }
 
 /// Returns the files of a folder, sorted by name.
@@ -284,6 +315,13 @@ mod tests {
         write(dir, "queries.jsonl", "{\"_id\":\"q1\",\"text\":\"x\",\"metadata\":{}}\n");
         assert!(message().is_err_and(|m| m.starts_with("cannot list")));
         write(dir, "qrels/train.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
+        let table = tempfile::tempdir().expect("a folder");
+        write(table.path(), "corpus.csv.gz", "_id,title,text\nd1,T,\"x, y\"\n");
+        write(table.path(), "queries.tsv", "q1\tx\n");
+        write(table.path(), "qrels/test.tsv", "q1\td1\t1\n");
+        let set = Dataset::open(table.path()).expect("a set");
+        assert_eq!(rows(set.documents()), ["d1=T x, y"]);
+        assert_eq!(rows(set.queries()), ["q1=x"]);
         let only = Dataset::open(dir).expect("a set");
         assert_eq!(rows(only.documents()), ["d1=T x", "d2=y"]);
         assert_eq!(rows(only.queries()), ["q1=x"]);
@@ -316,7 +354,7 @@ mod tests {
         let mut queries = set.queries();
         assert!(queries.next().is_some_and(|query| query.is_ok()));
         let error = queries.next().expect("a line").expect_err("no text").to_string();
-        assert!(error.ends_with("line 2: no field named text; the fields are: qid"), "{error}");
+        assert!(error.ends_with("line 2: no field named \"text\"; the fields are: qid"), "{error}");
         assert!(queries.next().is_none());
     }
 }

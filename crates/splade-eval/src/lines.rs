@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use splade_io::open_text;
+use splade_io::{open_text, read_line};
 
 use crate::EvalError;
 
@@ -30,7 +30,7 @@ impl<R: BufRead> Lines<R> {
     pub(super) fn next_line(&mut self) -> Result<Option<(u64, &str)>, EvalError> {
         loop {
             self.buffer.clear();
-            let read = self.reader.read_until(b'\n', &mut self.buffer);
+            let read = read_line(&mut self.reader, &mut self.buffer);
             if read.map_err(|source| EvalError::io("read", self.name.as_ref())(source))? == 0 {
                 return Ok(None);
             }

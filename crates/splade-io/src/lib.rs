@@ -27,6 +27,10 @@
 mod error;
 
 mod disk;
+mod printable;
+mod source;
+mod surrogates;
+
 mod lines;
 mod lock;
 mod new_file;
@@ -37,9 +41,12 @@ mod observe;
 
 pub use disk::free_bytes;
 pub use error::FileError;
-pub use lines::{LineWriter, Lines, open_text};
+pub use lines::{LONGEST_LINE, LineWriter, Lines, LongLine, open_text, read_line};
 pub use lock::OutputLock;
 pub use new_file::{NewFile, temporary_of, write_file};
 pub use new_folder::{NewFolder, is_free};
 pub use observe::{Event, Observer, Progress, StepProgress};
 pub use output_folder::OutputFolder;
+pub use printable::{printable, printable_lines};
+pub use source::{ReadingStopped, Source, stop_reading_when};
+pub use surrogates::repair_surrogates;

@@ -37,7 +37,8 @@ pub(crate) use index::{
 };
 pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs, ScorerArg};
 pub(crate) use model::{
-    EngineArgs, InputArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg, TextArgs,
+    EngineArgs, InputArgs, InputFormArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg,
+    TextArgs,
 };
 pub(crate) use pipeline::PipelineArgs;
 pub(crate) use search::{HitFormat, SearchArgs};
@@ -234,4 +235,4 @@ macro_rules! display_as_typed {
         }
     )*};
 }
-display_as_typed!(Terms, SideArg, PrecisionArg, WeightsArg, PurposeArg);
+display_as_typed!(Terms, SideArg, PrecisionArg, WeightsArg, PurposeArg, model::InputFormArg);

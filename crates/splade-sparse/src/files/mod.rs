@@ -8,7 +8,7 @@
 //!
 //! [`ParquetWriter`], [`NdjsonWriter`] and [`ShardedWriter`] write these forms, and
 //! [`VectorReader`] reads all of them; NDJSON may be compressed as `.gz` or `.zst`. The
-//! specification is `docs/formats.md`. [`ParquetTexts`] reads texts.
+//! specification is `docs/formats.md`. [`TextReader`] reads texts.
 
 #[cfg(feature = "files")]
 mod ndjson;
@@ -16,6 +16,8 @@ mod ndjson;
 mod parquet;
 #[cfg(feature = "files")]
 mod parquet_file;
+#[cfg(feature = "files")]
+mod parquet_type;
 #[cfg(feature = "files")]
 mod reader;
 #[cfg(feature = "files")]
@@ -41,7 +43,7 @@ pub use splade_io::{FileError, Lines, open_text};
 #[doc(hidden)]
 pub use text::{aside, sync_and_rename};
 #[cfg(feature = "files")]
-pub use texts::{ParquetTexts, TextRow};
+pub use texts::{TextFields, TextForm, TextReader, TextRow, text_files};
 
 #[cfg(feature = "files")]
 use crate::SparseVector;

@@ -9,6 +9,7 @@ use indicatif::HumanBytes;
 use light_splade::{Index, IndexOptions, Provenance};
 use serde_json::json;
 use splade_index::{IndexInfo, verify};
+use splade_io::printable;
 use splade_model::Side;
 use splade_text::TokenizerOptions;
 
@@ -17,7 +18,7 @@ use crate::args::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, TableOrJson, WeightsArg,
 };
 use crate::interrupt::{self, Interrupted};
-use crate::output::print;
+use crate::output::{print, print_text};
 use crate::progress::{Reporter, say};
 use source::Source;
 
@@ -201,6 +202,7 @@ fn info(args: &InfoArgs) -> Result<()> {
     rows.extend(known.map(|(key, value)| {
         (key.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }));
-    let text: String = rows.iter().map(|(key, value)| format!("{key:12} {value}\n")).collect();
-    print(&text)
+    let text: String =
+        rows.iter().map(|(key, value)| format!("{key:12} {}\n", printable(value))).collect();
+    print_text(&text)
 }

@@ -25,6 +25,9 @@ pub struct TextStream {
     /// Returns the share of the input that has been read, from 0 to 1, if the size of the input is
     /// known.
     pub share: Box<dyn Fn() -> Option<f64>>,
+    /// Tells an observer what there is to say about the inputs; called before the first text and
+    /// after the last one.
+    pub tell: Box<dyn Fn(&mut dyn Observer)>,
 }
 
 impl std::fmt::Debug for TextStream {
@@ -99,7 +102,7 @@ impl std::fmt::Debug for PretrainOptions<'_> {
 ///         let object: serde_json::Value = serde_json::from_str(&line)?;
 ///         Ok(object["text"].as_str().unwrap_or_default().to_owned())
 ///     });
-///     Ok(TextStream { texts: Box::new(texts), share: Box::new(|| None) })
+///     Ok(TextStream { texts: Box::new(texts), share: Box::new(|| None), tell: Box::new(|_| ()) })
 /// };
 ///
 /// let outcome = pretrain(&config, &PretrainOptions::new(&texts), &mut ())?;
@@ -220,7 +223,8 @@ fn corpus(
             seed: config.training.data_seed.unwrap_or(config.training.seed),
         },
     )?;
-    let TextStream { texts, share } = stream;
+    let TextStream { texts, share, tell } = stream;
+    tell(observer);
     let mut progress =
         Progress { doing: "reading texts", unit: "texts", share: share(), ..Progress::default() };
     observer.event(Event::Progress(progress));
@@ -242,6 +246,7 @@ fn corpus(
         }
     }
     add(&window)?;
+    tell(observer);
     if corpus.is_empty() {
         return Err(TrainError::Data(
             match corpus.documents() {
