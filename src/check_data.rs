@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use splade_data::FolderCheck;
-use splade_eval::check::{Finding, check};
+use splade_eval::check::{Finding, check, half_characters};
 use splade_eval::{Dataset, Qrels};
 use splade_io::counted;
 
@@ -113,11 +113,14 @@ pub fn check_data(data: &Path, split: Option<&str>) -> Result<DataReport, Error>
     let dataset = Dataset::open(data)?;
     let (mut documents, mut queries) = (0u64, 0u64);
     let (qrels, notes) = qrels(&dataset, split)?;
-    let findings = check(
-        dataset.documents().inspect(|_| documents += 1),
-        dataset.queries().inspect(|_| queries += 1),
+    let (all_documents, all_queries) = (dataset.documents(), dataset.queries());
+    let repairs = (all_documents.repairs(), all_queries.repairs());
+    let mut findings = check(
+        all_documents.inspect(|_| documents += 1),
+        all_queries.inspect(|_| queries += 1),
         &qrels,
     )?;
+    findings.extend(half_characters(&repairs.0, &repairs.1));
     let judged_queries = qrels.len();
     Ok(DataReport::Retrieval { documents, queries, judged_queries, findings, notes })
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
-use splade_eval::check::{Finding, check};
+use splade_eval::check::{Finding, check, half_characters};
 use splade_eval::statistics::{StatisticsSummary, expected_flops};
 use splade_eval::{
     Dataset, EvalError, Metric, Qrels, Report, Run, VectorStatistics, check_trec_id,
@@ -11,7 +11,7 @@ use splade_eval::{
 use splade_index::bm25::Bm25Options;
 use splade_index::{Index as VectorIndex, SearchOptions, WeightFormat};
 use splade_io::settings::content;
-use splade_io::{Event, Observer, counted};
+use splade_io::{Event, Observer, counted, printable};
 use splade_model::Side;
 use splade_sparse::SparseVector;
 use splade_text::Tokenizer;
@@ -122,20 +122,23 @@ impl<'a> Judged<'a> {
                 misfit = check_trec_id(what, id).err();
             }
         };
-        let all_documents = dataset.documents().inspect(|text| {
+        let (all_documents, all_queries) = (dataset.documents(), dataset.queries());
+        let repairs = (all_documents.repairs(), all_queries.repairs());
+        let all_documents = all_documents.inspect(|text| {
             documents += 1;
             if let Ok(text) = text {
                 fits("document id", &text.id);
             }
         });
-        let all_queries = dataset.queries().inspect(|text| {
+        let all_queries = all_queries.inspect(|text| {
             let Ok(text) = text else { return };
             first.get_or_insert_with(|| text.id.clone());
             if qrels.get(&text.id).is_some() {
                 queries.push(Record { id: text.id.clone(), text: text.text.clone() });
             }
         });
-        let findings = check(all_documents, all_queries, qrels)?;
+        let mut findings = check(all_documents, all_queries, qrels)?;
+        findings.extend(half_characters(&repairs.0, &repairs.1));
         queries.iter().for_each(|query| fits("query id", &query.id));
         if let Some(error) = misfit {
             return Err(error.into());
@@ -268,7 +271,7 @@ pub fn evaluate_bm25(
 pub fn finding_line(finding: &Finding) -> String {
     let Finding { check, count, examples } = finding;
     let more = if *count > examples.len() as u64 { ", …" } else { "" };
-    format!("{}: {}{more}", counted(*count, &check.to_string()), examples.join(", "))
+    format!("{}: {}{more}", counted(*count, &check.to_string()), printable(&examples.join(", ")))
 }
 
 /// What retrieval gave.

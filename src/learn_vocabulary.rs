@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use splade_io::{Event, NewFolder, Observer, is_free};
+use splade_sparse::files::TextForm;
 use splade_text::{Vocabulary, WordCounts, WordKind, WordSplitter};
 
 use crate::error::{Error, invalid};
@@ -20,6 +21,8 @@ pub struct VocabularyOptions {
     pub inputs: Vec<PathBuf>,
     /// The field of the text in NDJSON; `title` and `text` if none is named.
     pub text_field: Option<String>,
+    /// The form of the inputs; by their first bytes and names if none is given.
+    pub format: Option<TextForm>,
     /// The folder for the tokenizer; it must not exist, or be empty.
     pub output: PathBuf,
     /// How texts become words.
@@ -44,6 +47,7 @@ impl Default for VocabularyOptions {
         Self {
             inputs: Vec::new(),
             text_field: None,
+            format: None,
             output: PathBuf::new(),
             words: WordKind::Mecab,
             size: 16_000,
@@ -106,6 +110,7 @@ pub fn learn_vocabulary(
     let reading = TextOptions {
         text_field: options.text_field.clone(),
         no_ids: true,
+        format: options.format,
         ..TextOptions::default()
     };
     let texts = Texts::open(&options.inputs, reading)?;
@@ -172,6 +177,7 @@ fn count(
     let position = texts.position();
     let mut counts = WordCounts::default();
     let mut progress = Counts::new("texts", position.share());
+    position.tell(observer);
     observer.event(progress.event(false));
     let (mut window, mut bytes) = (Vec::new(), 0);
     let mut texts = texts.peekable();
@@ -197,6 +203,7 @@ fn count(
         bytes = 0;
     }
     observer.event(progress.event(true));
+    position.tell(observer);
     Ok(counts)
 }
 

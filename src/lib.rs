@@ -234,6 +234,8 @@ pub use splade_model::weights::FloatType;
 pub use splade_model::{Explanation, Isa, ModelFiles, Precision, Side};
 #[cfg(feature = "tools")]
 pub use splade_sparse::files::ShardSpec;
+#[cfg(feature = "tools")]
+pub use splade_sparse::files::TextForm;
 pub use splade_sparse::{SparseVector, TermId};
 pub use splade_text::WordKind;
 pub use stream::Ended;

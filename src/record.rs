@@ -1,7 +1,9 @@
 //! Texts with their ids, and how far their source has been read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use splade_io::{Event, Observer};
 
 use crate::error::Error;
 
@@ -41,24 +43,28 @@ impl<I: Into<String>, T: Into<String>> IntoRecord for (I, T) {
     }
 }
 
-/// How far inputs have been read, in bytes of their files or by another count.
+/// How far inputs have been read, in bytes of their files or by another count, and what there is to
+/// say about them.
 #[derive(Debug, Clone, Default)]
 pub struct Position {
-    read: Arc<AtomicU64>,
-    /// None where standard input is among them.
-    total: Option<u64>,
+    pub(crate) read: Arc<AtomicU64>,
+    /// None where standard input or a pipe is among them.
+    pub(crate) total: Option<u64>,
+    remarks: Arc<Mutex<Vec<Remark>>>,
+}
+
+/// Something to say about inputs.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "tools"), expect(dead_code, reason = "only files have remarks"))]
+pub(crate) enum Remark {
+    Note(String),
+    Warning(String),
 }
 
 impl Position {
     /// Of inputs that are counted by [`Position::read`].
     pub fn of(total: u64) -> Self {
-        Self { read: Arc::default(), total: Some(total) }
-    }
-
-    /// Of inputs of so many bytes, where their size is known.
-    #[cfg(feature = "tools")]
-    pub(crate) fn within(total: Option<u64>) -> Self {
-        Self { read: Arc::default(), total }
+        Self { total: Some(total), ..Self::default() }
     }
 
     /// Counts what has been read.
@@ -70,5 +76,21 @@ impl Position {
     pub fn share(&self) -> Option<f64> {
         let total = self.total.filter(|total| *total > 0)?;
         Some((self.read.load(Ordering::Relaxed) as f64 / total as f64).min(1.0))
+    }
+
+    /// Tells an observer what there is to say about the inputs since the last call.
+    pub fn tell(&self, observer: &mut dyn Observer) {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        for remark in remarks.drain(..) {
+            observer.event(match &remark {
+                Remark::Note(text) => Event::Note(text),
+                Remark::Warning(text) => Event::Warning(text),
+            });
+        }
+    }
+
+    #[cfg(feature = "tools")]
+    pub(crate) fn remark(&self, remark: Remark) {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
     }
 }

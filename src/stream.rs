@@ -84,11 +84,19 @@ pub(crate) fn encode<E: From<Error>>(
     mut take: impl FnMut(&str, SparseVector) -> Result<(), E>,
 ) -> Result<Ended, E> {
     let mut done = Counts::new("texts", records.share());
+    records.position.tell(observer);
     observer.event(done.event(false));
     let (mut truncated, mut texts) = (0, FIRST_WINDOW);
     let mut ended = Ended::Whole;
     loop {
-        let window = window(records, texts)?;
+        let window = match window(records, texts) {
+            // Waiting for a pipe was stopped.
+            Err(Error::Stopped { .. }) => {
+                ended = Ended::Stopped;
+                break;
+            }
+            window => window?,
+        };
         if window.is_empty() {
             break;
         }
@@ -108,6 +116,7 @@ pub(crate) fn encode<E: From<Error>>(
         }
     }
     observer.event(done.event(true));
+    records.position.tell(observer);
     if truncated > 0 {
         let limit = encoder.max_length();
         observer.event(Event::Note(&format!(

@@ -86,7 +86,12 @@ pub fn pretraining_texts(data: &PretrainData) -> Result<TextStream, SourceError>
     let inputs = Texts::open(&data.train_files, options)?;
     let position = inputs.position();
     let texts = inputs.map(|record| -> Result<String, SourceError> { Ok(record?.text) });
-    Ok(TextStream { texts: Box::new(texts), share: Box::new(move || position.share()) })
+    let remarks = position.clone();
+    Ok(TextStream {
+        texts: Box::new(texts),
+        share: Box::new(move || position.share()),
+        tell: Box::new(move |observer| remarks.tell(observer)),
+    })
 }
 
 /// Finds the folder of a model by its name, as every function of this library does.

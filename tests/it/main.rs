@@ -17,6 +17,7 @@ mod export;
 #[cfg(feature = "hub")]
 mod hub;
 mod identity;
+mod inputs;
 mod messages;
 mod outputs;
 mod pipeline;

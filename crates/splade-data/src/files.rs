@@ -4,7 +4,6 @@
 //! again. A compressed file is decompressed once, into an unnamed file in the system's temporary
 //! folder, which disappears when the program ends.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -40,11 +39,24 @@ pub(crate) fn find(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
-/// Maps a file into memory, decompressed if its name ends in `.gz`; returns `None` if the file is
-/// empty.
+/// Returns the names of the files of a folder that [`find`] leaves out; none if the path is a file.
+/// Hidden files are not among them.
+pub(crate) fn left_out(path: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
+    let found = find(path).unwrap_or_default();
+    let paths = entries.flatten().map(|entry| entry.path());
+    let others = paths.filter(|path| path.is_file() && !found.contains(path));
+    let names = others.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with(['.', '_'])).collect();
+    names.sort();
+    names
+}
+
+/// Maps a file into memory, decompressed if its first bytes are those of gzip; returns `None` if the
+/// file is empty.
 pub fn map(path: &Path) -> Result<Option<Mmap>, DataError> {
     let mut file = File::open(path).map_err(DataError::io(path))?;
-    if path.extension() == Some(OsStr::new("gz")) {
+    if is_packed(&mut file).map_err(DataError::io(path))? {
         file = unpack(path, file)?;
     }
     // The kernel refuses to map zero bytes.
@@ -56,6 +68,14 @@ pub fn map(path: &Path) -> Result<Option<Mmap>, DataError> {
     #[allow(unsafe_code, reason = "mapping a file")]
     let map = unsafe { Mmap::map(&file) }.map_err(DataError::io(path))?;
     Ok(Some(map))
+}
+
+/// Returns whether a file begins as gzip does.
+fn is_packed(file: &mut File) -> std::io::Result<bool> {
+    let mut magic = Vec::new();
+    Read::by_ref(file).take(2).read_to_end(&mut magic)?;
+    file.rewind()?;
+    Ok(magic == [0x1f, 0x8b])
 }
 
 fn unpack(path: &Path, mut file: File) -> Result<File, DataError> {
@@ -129,6 +149,8 @@ mod tests {
         let found = find(dir.path()).expect("files");
         let names: Vec<_> = found.iter().filter_map(|path| path.file_name()).collect();
         assert_eq!(names, ["B.ndjson", "b.ndjson", "c.ndjson", "a.ndjson.gz"]);
+        assert_eq!(left_out(dir.path()), ["a.json", "b.ndjson.bak"]);
+        assert_eq!(left_out(&dir.path().join("b.ndjson")), [""; 0]);
     }
 
     #[test]
@@ -164,6 +186,9 @@ mod tests {
         assert!(super::map(&path).is_err());
         std::fs::write(&path, gz(b"")).expect("written");
         assert!(super::map(&path).expect("mapped").is_none());
+        // What a browser unpacked while it saved the file keeps its name.
+        std::fs::write(&path, b"plain\n").expect("written");
+        assert_eq!(super::map(&path).expect("mapped").expect("not empty")[..], b"plain\n"[..]);
     }
 
     #[test]

@@ -58,8 +58,17 @@ impl Set {
     /// Reads all files as far as possible and records the problems and warnings in `findings`.
     pub(super) fn read(paths: SetPaths<'_>, findings: &mut Findings) -> Result<Self, DataError> {
         // A wrong path is reported before any file is read.
-        for path in [Some(paths.positives), paths.triplets, paths.scores].into_iter().flatten() {
+        let others = [Some(paths.positives), paths.triplets, paths.scores];
+        for path in others.into_iter().flatten() {
             super::files::find(path)?;
+        }
+        for path in others.into_iter().chain([Some(paths.docs), Some(paths.queries)]).flatten() {
+            for name in super::files::left_out(path) {
+                findings
+                    .warning("files of folders are not .ndjson or .ndjson.gz and not read", || {
+                        path.join(name).display().to_string()
+                    });
+            }
         }
         let [mut in_docs, mut in_queries] = [Findings::default(), Findings::default()];
         let (docs, queries) = rayon::join(

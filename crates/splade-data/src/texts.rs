@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use splade_io::{LONGEST_LINE, LongLine, repair_surrogates};
+
 use super::ids::Ids;
 use super::problems::Findings;
 use super::record::{self, DocumentLine, QueryLine, Schema};
@@ -33,7 +35,27 @@ impl TextKind {
         }
     }
 
+    /// Parses a line into its id and its text.
     fn parse(self, line: &[u8]) -> Result<(i64, Cow<'_, str>), String> {
+        self.parse_repaired(line).map(|(row, _)| row)
+    }
+
+    /// Parses a line, and returns, too, whether it has half of a surrogate pair, which becomes
+    /// U+FFFD.
+    fn parse_repaired(self, line: &[u8]) -> Result<((i64, Cow<'_, str>), bool), String> {
+        if line.len() > LONGEST_LINE {
+            return Err(LongLine.to_string());
+        }
+        let error = match self.parse_whole(line) {
+            Ok(row) => return Ok((row, false)),
+            Err(error) => error,
+        };
+        let (line, _) = repair_surrogates(line).ok_or(error)?;
+        let (id, text) = self.parse_whole(&line)?;
+        Ok(((id, Cow::Owned(text.into_owned())), true))
+    }
+
+    fn parse_whole(self, line: &[u8]) -> Result<(i64, Cow<'_, str>), String> {
         Ok(match self {
             Self::Query => {
                 let line: QueryLine<'_> = record::read(self.schema(), line)?;
@@ -87,8 +109,13 @@ impl Texts {
             return Err(DataError::Empty { name, path: path.to_path_buf() });
         }
         let id_field = kind.id_field();
-        let ids = table.map(findings, |found, line, bytes| match kind.parse(bytes) {
-            Ok((id, text)) => {
+        let ids = table.map(findings, |found, line, bytes| match kind.parse_repaired(bytes) {
+            Ok(((id, text), is_repaired)) => {
+                if is_repaired {
+                    found.warning("texts have half of a surrogate pair, read as U+FFFD", || {
+                        format!("{id_field} {id} {}", table.place(line))
+                    });
+                }
                 if text.trim().is_empty() {
                     found.warning("texts are empty", || {
                         format!("{id_field} {id} {}", table.place(line))
@@ -242,6 +269,16 @@ mod tests {
         let error = open(&[line(1, "a"), line(1, "b")].concat()).expect_err("two texts");
         let want = "doc_id 1 already has another text (a.ndjson, line 1) (a.ndjson, line 2)";
         assert!(error.ends_with(&format!("has a problem:\n  {want}")), "{error}");
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_is_read_as_a_replacement_character() {
+        let line = "{\"doc_id\":1,\"text\":\"x \\ud83d\"}\n";
+        let (texts, warnings) = open(line).expect("texts");
+        assert_eq!(texts.get(1).expect("a text"), "x \u{fffd}");
+        let want = "1 texts have half of a surrogate pair, read as U+FFFD, the first: doc_id 1 \
+                    (a.ndjson, line 1)";
+        assert_eq!(warnings, [want]);
     }
 
     #[test]

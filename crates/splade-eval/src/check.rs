@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use super::dataset::Text;
+use super::dataset::{Repairs, Text};
 use super::qrels::Qrels;
 use crate::EvalError;
 
@@ -24,6 +24,8 @@ pub enum Check {
     EmptyDocument,
     /// A query has no text.
     EmptyQuery,
+    /// A document or a query has half of a surrogate pair, which was read as U+FFFD.
+    HalfCharacter,
     /// The qrels name a query that the data set does not contain.
     UnknownQuery,
     /// The qrels name a document that the data set does not contain.
@@ -40,6 +42,7 @@ impl fmt::Display for Check {
             Self::SharedId => "queries with the id of a document",
             Self::EmptyDocument => "documents without text",
             Self::EmptyQuery => "queries without text",
+            Self::HalfCharacter => "texts with half of a surrogate pair, which is read as U+FFFD",
             Self::UnknownQuery => "queries in the qrels that the data set lacks",
             Self::UnknownDocument => "documents in the qrels that the data set lacks",
             Self::NothingRelevant => "queries in the qrels without a relevant document",
@@ -56,6 +59,17 @@ pub struct Finding {
     pub count: u64,
     /// The ids of the first five occurrences.
     pub examples: Vec<String>,
+}
+
+/// Returns the finding about texts that had half of a surrogate pair, of documents and queries that
+/// have been read; none if there was none.
+pub fn half_characters(documents: &Repairs, queries: &Repairs) -> Option<Finding> {
+    let ((in_documents, mut examples), (in_queries, more)) =
+        (documents.counted(), queries.counted());
+    examples.extend(more);
+    examples.truncate(EXAMPLES);
+    let count = in_documents + in_queries;
+    (count > 0).then_some(Finding { check: Check::HalfCharacter, count, examples })
 }
 
 /// Checks a data set and returns the findings in the order of [`Check`]. All ids are held in

@@ -6,22 +6,27 @@
 //! | queries | `queries.jsonl`: `_id`, `text` | `query_master`: `qid`, `text` |
 //! | qrels | `qrels/<split>.tsv` | `positive_lists`: `qid`, `positive_doc_ids` |
 //!
-//! The files of BEIR may be compressed (`.gz`, `.zst`). The qrels may also be `.csv`, `.txt`,
-//! `.qrels`, `.trec`, `.jsonl`, `.ndjson`, `.json` or `.parquet` files. Data sets of MTEB at the
-//! hub are read as well: folders `corpus` and `queries` of Parquet files, and the qrels in `data`.
-//! A light-splade set is one folder, `train`
+//! The texts of BEIR may have another form, such as `corpus.parquet` or `queries.csv`, and its files may
+//! be compressed (`.gz`, `.zst`). The qrels may also be `.csv`, `.txt`, `.qrels`, `.trec`, `.jsonl`,
+//! `.ndjson`, `.json` or `.parquet` files. Data sets of MTEB at the hub are read as well: folders
+//! `corpus` and `queries` of Parquet files, and the qrels in `data`. A light-splade set is one folder, `train`
 //! or `validation`. Each of its parts is a file such as `doc_master.ndjson` or
 //! `doc_master.ndjson.gz`, or a folder `doc_master` of such files.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use splade_sparse::files::{ParquetTexts, TextRow};
+use splade_sparse::files::{TextFields, TextReader, TextRow};
 
-use super::lines::{self, Lines};
 use super::qrels::Qrels;
 use crate::EvalError;
+
+/// The forms in which BEIR's texts are looked for, by their extensions.
+const FORMS: [&str; 6] = ["jsonl", "ndjson", "json", "parquet", "csv", "tsv"];
+
+/// The maximum number of ids that [`Repairs`] keeps.
+const EXAMPLES: usize = 5;
 
 /// The paths of the parts of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,68 +148,64 @@ fn read_all(paths: &[PathBuf]) -> Result<Qrels, EvalError> {
     Ok(qrels)
 }
 
-/// The names of the field of ids, in the order of preference.
-const IDS: [&str; 4] = ["_id", "doc_id", "qid", "id"];
-
-/// An iterator over the texts of NDJSON and Parquet files, one file after another. The id is the
-/// field `_id`, `doc_id`, `qid` or `id`.
+/// An iterator over the texts of files, one file after another. The id is the field `_id`, `doc_id`,
+/// `qid` or `id`.
 ///
 /// After an error, the iterator ends.
 pub struct Texts {
     waiting: std::vec::IntoIter<PathBuf>,
-    open: Option<TextFile>,
+    open: Option<TextReader>,
+    repairs: Repairs,
 }
 
-/// A file that is open.
-enum TextFile {
-    Lines(Lines<Box<dyn BufRead>>),
-    /// A Parquet file, and the rows of it that are waiting.
-    Parquet(Box<ParquetTexts>, std::vec::IntoIter<TextRow>),
-}
+/// Texts that had half of a surrogate pair, which was read as U+FFFD; it counts while [`Texts`] are
+/// read.
+#[derive(Debug, Clone, Default)]
+pub struct Repairs(Arc<Mutex<(u64, Vec<String>)>>);
 
-impl TextFile {
-    fn open(path: &Path) -> Result<Self, EvalError> {
-        if path.extension().is_some_and(|extension| extension == "parquet") {
-            let file = ParquetTexts::open(path, &IDS, Some("title"), "text")?;
-            return Ok(Self::Parquet(Box::new(file), Vec::new().into_iter()));
-        }
-        Ok(Self::Lines(Lines::new(lines::open(path)?, &path.to_string_lossy())))
+impl Repairs {
+    /// Returns the number of such texts, and the ids of the first ones.
+    pub fn counted(&self) -> (u64, Vec<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn next_text(&mut self) -> Result<Option<Text>, EvalError> {
-        match self {
-            Self::Lines(lines) => {
-                let parsed = lines.next_line()?.map(|(_, line)| parse(line)).transpose();
-                parsed.map_err(|message| lines.error(message))
-            }
-            Self::Parquet(file, rows) => {
-                if rows.len() == 0 {
-                    *rows = file.next_rows()?.into_iter();
-                }
-                Ok(rows.next().map(|row| Text::new(row.id, &row.title, &row.text)))
-            }
+    fn count(&self, id: &str) {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.0 += 1;
+        if counted.1.len() < EXAMPLES {
+            counted.1.push(id.to_owned());
         }
     }
 }
 
 impl Texts {
-    /// Creates an iterator over files in the given order. Files whose names end in `.gz` or `.zst`
-    /// are decompressed.
+    /// Creates an iterator over files in the given order, in every form that [`TextReader`] reads.
     pub fn new(paths: Vec<PathBuf>) -> Self {
-        Self { waiting: paths.into_iter(), open: None }
+        Self { waiting: paths.into_iter(), open: None, repairs: Repairs::default() }
+    }
+
+    /// Returns the count of texts that are repaired while this iterator reads them.
+    pub fn repairs(&self) -> Repairs {
+        self.repairs.clone()
     }
 
     fn next_text(&mut self) -> Result<Option<Text>, EvalError> {
         loop {
-            let Some(file) = &mut self.open else {
+            let Some(reader) = &mut self.open else {
                 let Some(path) = self.waiting.next() else { return Ok(None) };
-                self.open = Some(TextFile::open(&path)?);
+                self.open = Some(TextReader::open(&path, &TextFields::default(), None, None)?);
                 continue;
             };
-            match file.next_text()? {
-                None => self.open = None,
-                text => return Ok(text),
+            let before = reader.repaired();
+            let Some(TextRow { id, title, text }) = reader.next_row()? else {
+                self.open = None;
+                continue;
+            };
+            if reader.repaired() > before {
+                self.repairs.count(&id);
             }
+            let text = if title.is_empty() { text } else { format!("{title} {text}") };
+            return Ok(Some(Text { id, text: text.trim().to_owned() }));
         }
     }
 }
@@ -215,7 +216,7 @@ impl Iterator for Texts {
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.next_text().transpose();
         if matches!(next, Some(Err(_))) {
-            *self = Self::new(Vec::new());
+            (self.waiting, self.open) = (Vec::new().into_iter(), None);
         }
         next
     }
@@ -227,27 +228,12 @@ impl std::fmt::Debug for Texts {
     }
 }
 
-fn parse(line: &str) -> Result<Text, String> {
-    let object = lines::object(line)?;
-    let id = lines::id(lines::field(&object, &IDS)?)?;
-    let text = lines::field(&object, &["text"])?.as_str().ok_or("\"text\" is not a text")?;
-    let title = object.get("title").and_then(|title| title.as_str()).unwrap_or_default();
-    Ok(Text::new(id, title, text))
-}
-
-impl Text {
-    fn new(id: String, title: &str, text: &str) -> Self {
-        let text = if title.is_empty() { text.to_owned() } else { format!("{title} {text}") };
-        Self { id, text: text.trim().to_owned() }
-    }
-}
-
-/// Returns the files of the documents or queries of a BEIR set: `NAME.jsonl`, which may be
-/// compressed, `NAME.parquet`, or the Parquet files of the folder `NAME`; `None` if there are none.
+/// Returns the files of the documents or queries of a BEIR set: the file `NAME` with the first of the
+/// [`FORMS`] that exists, plain or packed, or the Parquet files of the folder `NAME`; `None` if there
+/// are none.
 fn texts_of(dir: &Path, name: &str) -> Result<Option<Vec<PathBuf>>, EvalError> {
-    let names = [".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet"];
-    let paths = names.map(|suffix| dir.join(format!("{name}{suffix}")));
-    if let Some(path) = paths.into_iter().find(|path| path.is_file()) {
+    let packed = |form| ["", ".gz", ".zst"].map(|end| dir.join(format!("{name}.{form}{end}")));
+    if let Some(path) = FORMS.into_iter().flat_map(packed).find(|path| path.is_file()) {
         return Ok(Some(vec![path]));
     }
     let folder = dir.join(name);
@@ -362,6 +348,13 @@ mod tests {
         write(dir, "queries.jsonl", "{\"_id\":\"q1\",\"text\":\"x\",\"metadata\":{}}\n");
         assert!(message().is_err_and(|m| m.starts_with("cannot list")));
         write(dir, "qrels/train.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
+        let table = tempfile::tempdir().expect("a folder");
+        write(table.path(), "corpus.csv.gz", "_id,title,text\nd1,T,\"x, y\"\n");
+        write(table.path(), "queries.tsv", "q1\tx\n");
+        write(table.path(), "qrels/test.tsv", "q1\td1\t1\n");
+        let set = Dataset::open(table.path()).expect("a set");
+        assert_eq!(rows(set.documents()), ["d1=T x, y"]);
+        assert_eq!(rows(set.queries()), ["q1=x"]);
         let only = Dataset::open(dir).expect("a set");
         assert_eq!(rows(only.documents()), ["d1=T x", "d2=y"]);
         assert_eq!(rows(only.queries()), ["q1=x"]);
@@ -415,7 +408,7 @@ mod tests {
         let mut queries = set.queries();
         assert!(queries.next().is_some_and(|query| query.is_ok()));
         let error = queries.next().expect("a line").expect_err("no text").to_string();
-        assert!(error.ends_with("line 2: no field named text; the fields are: qid"), "{error}");
+        assert!(error.ends_with("line 2: no field named \"text\"; the fields are: qid"), "{error}");
         assert!(queries.next().is_none());
     }
 }

@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use splade_io::open_text;
+use splade_io::{open_text, read_line};
 
 use crate::EvalError;
 
@@ -30,7 +30,7 @@ impl<R: BufRead> Lines<R> {
     pub(super) fn next_line(&mut self) -> Result<Option<(u64, &str)>, EvalError> {
         loop {
             self.buffer.clear();
-            let read = self.reader.read_until(b'\n', &mut self.buffer);
+            let read = read_line(&mut self.reader, &mut self.buffer);
             if read.map_err(|source| EvalError::io("read", self.name.as_ref())(source))? == 0 {
                 return Ok(None);
             }
@@ -70,15 +70,6 @@ impl<R: BufRead> Lines<R> {
     /// Creates an error in an earlier line.
     pub(super) fn error_at(&self, line: u64, message: String) -> EvalError {
         EvalError::Line { name: self.name.clone(), line, message }
-    }
-}
-
-/// Parses a line as a JSON object.
-pub(super) fn object(line: &str) -> Result<Map<String, Value>, String> {
-    match serde_json::from_str(line) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err("not a JSON object".to_owned()),
-        Err(error) => Err(format!("not valid JSON: {error}")),
     }
 }
 

@@ -257,11 +257,45 @@ fn row(name: impl ToString, value: impl ToString) -> (String, String) {
     (name.to_string(), value.to_string())
 }
 
-/// Returns a field of a CSV file, quoted if necessary (RFC 4180).
+/// Returns a field of a CSV file, quoted if necessary (RFC 4180). Spreadsheets calculate a field that
+/// begins with one of `=+-@`, a tab or a carriage return; an apostrophe before it, as OWASP advises,
+/// keeps it a text. A number stays as it is.
 pub(super) fn csv_field(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula && text.parse::<f64>().is_err() {
+        return quoted(&format!("'{text}"));
+    }
+    quoted(text)
+}
+
+fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_csv_are_texts() {
+        let cases = [
+            ("q1", "q1"),
+            ("東京, a", "\"東京, a\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("-12.5", "-12.5"),
+            ("=1+1", "'=1+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("+x", "'+x"),
+            ("-2+3", "'-2+3"),
+            ("\tx", "'\tx"),
+            ("=HYPERLINK(\"x\",\"y\")", "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\""),
+        ];
+        for (text, field) in cases {
+            assert_eq!(csv_field(text), field);
+        }
     }
 }

@@ -371,8 +371,9 @@ mod tests {
             std::fs::write(&path, bytes).expect("written");
             assert_eq!(order(&Run::open(&path).expect(name), "q"), ["a"]);
         }
+        // A browser may have unpacked the file while it saved it.
         std::fs::write(dir.path().join("b.gz"), text).expect("written");
-        assert!(matches!(Run::open(&dir.path().join("b.gz")), Err(EvalError::Io { .. })));
+        assert_eq!(order(&Run::open(&dir.path().join("b.gz")).expect("plain"), "q"), ["a"]);
         assert!(matches!(Run::open(&dir.path().join("no")), Err(EvalError::File(_))));
     }
 

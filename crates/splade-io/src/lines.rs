@@ -1,39 +1,49 @@
 //! Reads and writes text files line by line, compressed or not.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::error::FileError;
+use crate::source::Source;
 
-/// Opens a text file for reading; files whose names end in `.gz` or `.zst` are decompressed.
+/// The largest number of bytes in a line, 64 MiB. A line is one text, one vector or one ranking, and
+/// the longest of these, such as a whole book, take a tenth of that. Without a bound, a file of a few
+/// kilobytes that unpacks to one endless line would take all memory.
+pub const LONGEST_LINE: usize = 64 << 20;
+
+/// The error of a line that is longer than [`LONGEST_LINE`].
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the line has more than {} MiB, the most that is read; is this a file with one text a line?",
+    LONGEST_LINE >> 20
+)]
+pub struct LongLine;
+
+/// Opens a text file or a pipe for reading; it is decompressed if its first bytes are those of gzip
+/// or zstd.
 ///
 /// # Errors
 /// Returns an error if the file cannot be opened.
 pub fn open_text(path: &Path) -> Result<Box<dyn BufRead + Send>, FileError> {
-    let file = File::open(path).map_err(FileError::io("open", path))?;
-    unpack(path, Box::new(file))
+    Ok(Box::new(BufReader::with_capacity(1 << 16, Source::open(path, None)?)))
 }
 
-/// Decompresses a source according to the suffix of its name.
-fn unpack(path: &Path, source: Box<dyn Read + Send>) -> Result<Box<dyn BufRead + Send>, FileError> {
-    let source: Box<dyn Read + Send> = match path.extension().and_then(|e| e.to_str()) {
-        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(source))),
-        #[cfg(feature = "zstd")]
-        Some("zst") => Box::new(zstd::Decoder::new(source).map_err(FileError::io("open", path))?),
-        #[cfg(not(feature = "zstd"))]
-        Some("zst") => {
-            return Err(FileError::form(
-                path,
-                "this build cannot unpack .zst; unpack the file first",
-            ));
-        }
-        _ => source,
-    };
-    Ok(Box::new(BufReader::with_capacity(1 << 16, source)))
+/// Appends a line with its line end to `line`, and returns the number of bytes; 0 at the end.
+///
+/// # Errors
+/// Returns an error if the reader fails, or [`LongLine`] if `line` gets longer than
+/// [`LONGEST_LINE`].
+pub fn read_line(reader: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+    let room = (LONGEST_LINE + 1).saturating_sub(line.len());
+    let count = reader.take(room as u64).read_until(b'\n', line)?;
+    match line.len() > LONGEST_LINE && line.last() != Some(&b'\n') {
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, LongLine)),
+        false => Ok(count),
+    }
 }
 
 /// A reader of UTF-8 lines that counts them.
@@ -50,32 +60,29 @@ impl std::fmt::Debug for Lines {
 }
 
 impl Lines {
-    /// Opens a file, which is decompressed according to the suffix of its name.
+    /// Opens a file or a pipe, which is decompressed if it is packed.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        Ok(Self { path: path.to_path_buf(), reader: open_text(path)?, line: 0 })
+        Ok(Self::new(path, open_text(path)?))
     }
 
-    /// Reads the lines of a source. `path` is its name in messages, and its suffix decides whether
-    /// the source is decompressed.
-    ///
-    /// # Errors
-    /// Returns an error if the source cannot be decompressed.
-    pub fn of(path: &Path, source: Box<dyn Read + Send>) -> Result<Self, FileError> {
-        Ok(Self { path: path.to_path_buf(), reader: unpack(path, source)?, line: 0 })
+    /// Reads the lines of a reader. `path` is its name in messages.
+    pub fn new(path: &Path, reader: Box<dyn BufRead + Send>) -> Self {
+        Self { path: path.to_path_buf(), reader, line: 0 }
     }
 
     /// Returns the next line without its line end; `None` at the end of the file. A byte order mark
     /// at the start is skipped.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be read or the line is not UTF-8.
+    /// Returns an error if the file cannot be read, the line is not UTF-8, or it is longer than
+    /// [`LONGEST_LINE`].
     pub fn next_line(&mut self) -> Result<Option<String>, FileError> {
         let mut bytes = Vec::new();
-        let count = self.reader.read_until(b'\n', &mut bytes);
-        if count.map_err(FileError::io("read", &self.path))? == 0 {
+        let count = read_line(&mut *self.reader, &mut bytes);
+        if count.map_err(|error| self.unreadable(error))? == 0 {
             return Ok(None);
         }
         self.line += 1;
@@ -90,8 +97,20 @@ impl Lines {
         }
         String::from_utf8(bytes).map(Some).map_err(|error| {
             let at = error.utf8_error().valid_up_to() + 1;
-            self.error(format!("byte {at} of the line is not UTF-8"))
+            self.error(format!("byte {at} of the line is not UTF-8; convert the file to UTF-8"))
         })
+    }
+
+    /// Wraps the error of a line that could not be read.
+    fn unreadable(&self, error: io::Error) -> FileError {
+        match error.get_ref().is_some_and(|inner| inner.is::<LongLine>()) {
+            true => FileError::Line {
+                path: self.path.clone(),
+                line: self.line + 1,
+                message: LongLine.to_string(),
+            },
+            false => FileError::io("read", &self.path)(error),
+        }
     }
 
     /// Creates an error at the line that was read last.
@@ -160,5 +179,22 @@ impl LineWriter {
         };
         let synced = file.and_then(|file| file.into_inner()?.sync_all());
         synced.map_err(FileError::io("write", &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An endless line, of which no more than the bound is kept.
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let endless = BufReader::new(io::repeat(b'x').take(3 * LONGEST_LINE as u64));
+        let first = BufReader::new(&b"short\n"[..]);
+        let mut lines = Lines::new(Path::new("x.ndjson"), Box::new(first.chain(endless)));
+        assert_eq!(lines.next_line().expect("a line").as_deref(), Some("short"));
+        let error = lines.next_line().expect_err("too long").to_string();
+        let want = "x.ndjson, line 2: the line has more than 64 MiB";
+        assert!(error.starts_with(want), "{error}");
     }
 }

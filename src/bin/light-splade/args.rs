@@ -40,7 +40,8 @@ pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs, ScorerArg};
 use numbers::at_least_one;
 
 pub(crate) use model::{
-    EngineArgs, InputArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg, TextArgs,
+    EngineArgs, InputArgs, InputFormArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg,
+    TextArgs,
 };
 pub(crate) use pipeline::PipelineArgs;
 pub(crate) use search::{HitFormat, SearchArgs};
@@ -237,4 +238,4 @@ macro_rules! display_as_typed {
         }
     )*};
 }
-display_as_typed!(Terms, SideArg, PrecisionArg, WeightsArg, PurposeArg);
+display_as_typed!(Terms, SideArg, PrecisionArg, WeightsArg, PurposeArg, model::InputFormArg);

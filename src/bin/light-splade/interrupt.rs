@@ -28,6 +28,8 @@ const TOGETHER: Duration = Duration::from_millis(500);
 
 /// From now on the first Ctrl-C asks, and the second ends the process.
 pub(crate) fn listen() -> Result<()> {
+    // What waits for a pipe or a terminal stops, too.
+    splade_io::stop_reading_when(asked);
     #[cfg(unix)]
     let stays = ignore_hang_up();
     let mut first: Option<Instant> = None;

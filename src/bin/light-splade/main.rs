@@ -31,6 +31,10 @@ fn main() -> ExitCode {
             progress::say(&format!("interrupted; {}", stopped(&error).unwrap_or_default()));
             ExitCode::from(interrupt::EXIT_CODE)
         }
+        Err(error) if splade_io::ReadingStopped::caused(error.as_ref()) => {
+            progress::say("interrupted; nothing is kept");
+            ExitCode::from(interrupt::EXIT_CODE)
+        }
         Err(error) => {
             progress::say(&format!("error: {error:#}"));
             ExitCode::FAILURE

@@ -14,10 +14,11 @@ use crate::interrupt;
 /// Between two plain lines where standard error is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// One line on standard error.
+/// A message on standard error, whose control characters are escaped.
 pub(crate) fn say(message: &str) {
-    // A terminal that was closed must not end what has yet to save what it did.
-    _ = writeln!(std::io::stderr(), "{message}");
+    // A terminal that was closed must not end what has yet to save what it did. Ids and names of
+    // files are part of messages.
+    _ = writeln!(std::io::stderr(), "{}", splade_io::printable_lines(message));
 }
 
 /// Shows what the library tells: progress as a bar or lines, notes and warnings as they come; and

@@ -8,8 +8,8 @@
 //!
 //! [`ParquetWriter`], [`NdjsonWriter`] and [`ShardedWriter`] write these forms, and
 //! [`VectorReader`] reads all of them; NDJSON may be compressed as `.gz` or `.zst`. The
-//! specification is `docs/formats.md`. [`ParquetTexts`] reads texts, and [`parquet_table`] small
-//! tables such as relevance judgements.
+//! specification is `docs/formats.md`. [`TextReader`] reads texts, and [`parquet_table`] small tables
+//! such as relevance judgements.
 
 #[cfg(feature = "files")]
 mod ndjson;
@@ -19,6 +19,8 @@ mod parquet;
 mod parquet_file;
 #[cfg(feature = "files")]
 mod parquet_table;
+#[cfg(feature = "files")]
+mod parquet_type;
 #[cfg(feature = "files")]
 mod reader;
 #[cfg(feature = "files")]
@@ -45,7 +47,7 @@ pub use shards::{
 };
 pub use splade_io::{FileError, Lines, open_text};
 #[cfg(feature = "files")]
-pub use texts::{ParquetTexts, TextRow};
+pub use texts::{TextFields, TextForm, TextReader, TextRow, text_files};
 
 #[cfg(feature = "files")]
 use crate::SparseVector;

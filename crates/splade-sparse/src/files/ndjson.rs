@@ -1,8 +1,10 @@
 //! NDJSON rows `{"id": …, "vector": {key: weight…}}`, written in descending order of weights.
 
+use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::{RowWriter, VectorRow};
@@ -17,8 +19,8 @@ pub struct RowFormat {
     decimals: u8,
 }
 
-impl std::fmt::Debug for RowFormat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for RowFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys = self.keys.len();
         f.debug_struct("RowFormat").field("keys", &keys).field("decimals", &self.decimals).finish()
     }
@@ -73,24 +75,83 @@ pub fn push_row(out: &mut Vec<u8>, id: &str, vector: &SparseVector, format: &Row
 /// Parses a row. `term` maps a key to its term.
 ///
 /// # Errors
-/// Returns a message if the line is not a row, if `term` does not know a key, or if the weights do
-/// not form a vector.
+/// Returns a message if the line is not a row, if `term` does not know a key, if two keys are the
+/// same term, or if the weights do not form a vector.
 pub fn parse_row(line: &str, term: &dyn Fn(&str) -> Option<TermId>) -> Result<VectorRow, String> {
-    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let id = match &value["id"] {
-        Value::String(id) => id.clone(),
-        Value::Number(id) => id.to_string(),
+    let row: Row =
+        serde_json::from_str(line).map_err(|error| {
+            match splade_io::repair_surrogates(line.as_bytes()) {
+                Some(_) => {
+                    "the line has half of a surrogate pair (\\ud83d), which is no character; \
+                        leave it out where the vectors are written"
+                        .to_owned()
+                }
+                None => error.to_string(),
+            }
+        })?;
+    let id = match row.id {
+        Some(Value::String(id)) => id,
+        Some(Value::Number(id)) if !id.is_f64() => id.to_string(),
+        Some(Value::Number(_)) => {
+            return Err("\"id\" is a number with a point or of more than 64 bits, which loses \
+                        digits as an id; write it as a string"
+                .to_owned());
+        }
         _ => return Err("there is no \"id\"".to_owned()),
     };
-    let weights = value["vector"].as_object().ok_or("there is no object \"vector\"")?;
-    let pairs = weights.iter().map(|(key, weight)| {
+    let Some(Weights(weights)) = row.vector else {
+        return Err("there is no object \"vector\"".to_owned());
+    };
+    let mut terms = Vec::with_capacity(weights.len());
+    for (at, (key, weight)) in weights.iter().enumerate() {
         let term = term(key).ok_or_else(|| format!("{key:?} is no term"))?;
         let weight = weight.as_f64().ok_or_else(|| format!("the weight of {key:?} is {weight}"))?;
-        Ok((term, weight as f32))
-    });
-    let pairs = pairs.collect::<Result<_, String>>()?;
+        terms.push((term, at, weight as f32));
+    }
+    terms.sort_unstable_by_key(|(term, at, _)| (*term, *at));
+    if let Some(twice) = terms.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        let [first, second] = [twice[0].1, twice[1].1].map(|at| &weights[at].0);
+        return Err(match first == second {
+            true => format!("the term {first:?} is there twice"),
+            false => format!("the term {} is there twice, as {first:?} and {second:?}", twice[0].0),
+        });
+    }
+    let pairs = terms.into_iter().map(|(term, _, weight)| (term, weight)).collect();
     let vector = SparseVector::from_pairs(pairs).map_err(|error| error.to_string())?;
     Ok(VectorRow { id, vector })
+}
+
+/// A row as it stands in a file; a field that is there twice is an error.
+#[derive(serde::Deserialize)]
+#[serde(expecting = "a JSON object")]
+struct Row {
+    id: Option<Value>,
+    vector: Option<Weights>,
+}
+
+/// The keys and weights of a vector in their order, with those that are there twice.
+struct Weights(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Weights {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Vec<(String, Value)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of weights")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(0));
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(pairs)
+            }
+        }
+        deserializer.deserialize_map(Pairs).map(Self)
+    }
 }
 
 /// A writer of NDJSON rows to a file or a stream.
@@ -102,8 +163,8 @@ pub struct NdjsonWriter<'a, W: Write> {
     row: Vec<u8>,
 }
 
-impl<W: Write> std::fmt::Debug for NdjsonWriter<'_, W> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<W: Write> fmt::Debug for NdjsonWriter<'_, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NdjsonWriter").field("path", &self.path).finish()
     }
 }
@@ -151,9 +212,20 @@ mod tests {
 
     #[test]
     fn says_what_is_no_row() {
-        let term = |key: &str| key.parse().ok().map(TermId);
+        let term = |key: &str| key.trim_matches(['[', ']']).parse().ok().map(TermId);
         let cases = [
             ("{", "EOF"),
+            ("[1]", "expected a JSON object"),
+            ("{\"id\":1,\"vector\":{\"3\":1,\"1\":1,\"3\":2}}", "the term \"3\" is there twice"),
+            (
+                "{\"id\":1,\"vector\":{\"3\":1,\"[3]\":1}}",
+                "the term 3 is there twice, as \"3\" and \"[3]\"",
+            ),
+            ("{\"id\":1,\"id\":2,\"vector\":{}}", "duplicate field `id`"),
+            ("{\"id\":1,\"vector\":{},\"vector\":{}}", "duplicate field `vector`"),
+            ("{\"id\":18446744073709551616,\"vector\":{}}", "more than 64 bits"),
+            ("{\"id\":\"\\ud83d\",\"vector\":{}}", "half of a surrogate pair"),
+            ("{\"id\":1,\"vector\":[1]}", "an object of weights"),
             ("{\"vector\":{}}", "there is no \"id\""),
             ("{\"id\":1}", "there is no object \"vector\""),
             ("{\"id\":1,\"vector\":{\"x\":1}}", "\"x\" is no term"),

@@ -22,6 +22,7 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
 
+use super::parquet_type::{ColumnType, Kind};
 use super::{RowWriter, VectorRow, parquet_file};
 use crate::{SparseVector, TermId};
 use splade_io::FileError;
@@ -222,6 +223,22 @@ impl ParquetReader {
         };
         let columns =
             [find(&["id", "docid", "doc_id", "_id"])?, find(&["indices"])?, find(&["values"])?];
+        let wanted: [(&[Kind], &str); 3] = [
+            (&[Kind::Text, Kind::Signed, Kind::Unsigned], "ids are strings or integers"),
+            (&[Kind::Signed, Kind::Unsigned, Kind::Null], "terms are integers"),
+            (&[Kind::Float, Kind::Null], "weights are floats"),
+        ];
+        for (at, (kinds, wanted)) in columns.into_iter().zip(wanted) {
+            let column = schema.column(at);
+            let ColumnType { kind, name } = ColumnType::of(&column);
+            if !kinds.contains(&kind) {
+                let path_of = column.path().string();
+                return Err(FileError::form(
+                    path,
+                    format!("column \"{path_of}\" has the type {name}, but {wanted}"),
+                ));
+            }
+        }
         Ok(Self { path: path.to_path_buf(), file, columns, group: 0 })
     }
 
@@ -330,21 +347,20 @@ fn read_ids(group: &dyn RowGroupReader, at: usize) -> Result<Vec<String>, Parque
         Ok(id) => Ok(id.to_owned()),
         Err(_) => Err(ParquetError::General("an id is not UTF-8".to_owned())),
     };
+    let is_unsigned = kind_of(group, at) == Kind::Unsigned;
     let ids = match parquet_file::column(group, at)? {
         ColumnReader::ByteArrayColumnReader(reader) => {
             read_column(reader, rows)?.values.iter().map(text).collect::<Result<Vec<_>, _>>()?
         }
         ColumnReader::Int32ColumnReader(reader) => {
-            read_column(reader, rows)?.values.iter().map(i32::to_string).collect()
+            let id = |id: &i32| if is_unsigned { (*id as u32).to_string() } else { id.to_string() };
+            read_column(reader, rows)?.values.iter().map(id).collect()
         }
         ColumnReader::Int64ColumnReader(reader) => {
-            read_column(reader, rows)?.values.iter().map(i64::to_string).collect()
+            let id = |id: &i64| if is_unsigned { (*id as u64).to_string() } else { id.to_string() };
+            read_column(reader, rows)?.values.iter().map(id).collect()
         }
-        _ => {
-            return Err(ParquetError::General(
-                "the ids are neither strings nor integers".to_owned(),
-            ));
-        }
+        _ => unreachable!("other types are refused when a file is opened: this is a bug"),
     };
     // A null has no value, so the following rows would get the ids of others.
     match ids.len() == rows {
@@ -353,31 +369,47 @@ fn read_ids(group: &dyn RowGroupReader, at: usize) -> Result<Vec<String>, Parque
     }
 }
 
+/// Returns what the values of a column are.
+fn kind_of(group: &dyn RowGroupReader, at: usize) -> Kind {
+    ColumnType::of(group.metadata().column(at).column_descr()).kind
+}
+
 /// The numbers of a column in their type in the file.
 enum Numbers {
-    I32(Vec<i32>),
-    I64(Vec<i64>),
+    Integers(Vec<i64>),
+    Unsigned(Vec<u64>),
     F32(Vec<f32>),
     F64(Vec<f64>),
 }
 
 impl Numbers {
-    /// Converts the numbers to u32, or returns `None` if they are not integers of this range.
-    /// Integers of 32 bits are taken as unsigned.
-    fn u32s(self) -> Option<Vec<u32>> {
+    /// Converts the numbers to u32, which term ids are.
+    fn u32s(self) -> Result<Vec<u32>, String> {
+        fn all<T: Copy + std::fmt::Display + TryInto<u32>>(
+            numbers: &[T],
+        ) -> Result<Vec<u32>, String> {
+            let one = |number: &T| {
+                (*number).try_into().map_err(|_| {
+                    format!("{number} is not a term id; these are from 0 to {}", u32::MAX)
+                })
+            };
+            numbers.iter().map(one).collect()
+        }
         match self {
-            Self::I32(numbers) => Some(numbers.into_iter().map(|number| number as u32).collect()),
-            Self::I64(numbers) => numbers.into_iter().map(|n| u32::try_from(n).ok()).collect(),
-            _ => None,
+            Self::Integers(numbers) => all(&numbers),
+            Self::Unsigned(numbers) => all(&numbers),
+            _ => Err("the terms are not integers".to_owned()),
         }
     }
 
-    /// Converts the numbers to f32, or returns `None` if they are integers.
-    fn f32s(self) -> Option<Vec<f32>> {
+    /// Converts the numbers to f32, which weights are.
+    fn f32s(self) -> Result<Vec<f32>, String> {
         match self {
-            Self::F32(numbers) => Some(numbers),
-            Self::F64(numbers) => Some(numbers.into_iter().map(|number| number as f32).collect()),
-            _ => None,
+            Self::F32(numbers) => Ok(numbers),
+            Self::F64(numbers) => Ok(numbers.into_iter().map(|number| number as f32).collect()),
+            // A column of empty lists may be of no type at all.
+            Self::Integers(numbers) if numbers.is_empty() => Ok(Vec::new()),
+            _ => Err("the weights are not floats".to_owned()),
         }
     }
 }
@@ -386,20 +418,31 @@ impl Numbers {
 fn read_lists<T: Copy>(
     group: &dyn RowGroupReader,
     at: usize,
-    convert: &dyn Fn(Numbers) -> Option<Vec<T>>,
+    convert: &dyn Fn(Numbers) -> Result<Vec<T>, String>,
 ) -> Result<Vec<Vec<T>>, ParquetError> {
     fn split<T>(
         column: Column<T>,
-        numbers: fn(Vec<T>) -> Numbers,
+        numbers: impl FnOnce(Vec<T>) -> Numbers,
     ) -> (Numbers, Vec<i16>, Vec<i16>) {
         (numbers(column.values), column.definition, column.repetition)
     }
     let rows = group_rows(group);
     let (numbers, definition, repetition) = match parquet_file::column(group, at)? {
-        ColumnReader::Int32ColumnReader(r) => {
-            split(read_column::<Int32Type>(r, rows)?, Numbers::I32)
+        ColumnReader::Int32ColumnReader(r) => split(read_column::<Int32Type>(r, rows)?, |all| {
+            match kind_of(group, at) {
+                // Parquet stores an unsigned number as the signed number with the same bits.
+                Kind::Unsigned => {
+                    Numbers::Unsigned(all.into_iter().map(|n| u64::from(n as u32)).collect())
+                }
+                _ => Numbers::Integers(all.into_iter().map(i64::from).collect()),
+            }
+        }),
+        ColumnReader::Int64ColumnReader(r) => {
+            split(read_column(r, rows)?, |all: Vec<i64>| match kind_of(group, at) {
+                Kind::Unsigned => Numbers::Unsigned(all.into_iter().map(|n| n as u64).collect()),
+                _ => Numbers::Integers(all),
+            })
         }
-        ColumnReader::Int64ColumnReader(r) => split(read_column(r, rows)?, Numbers::I64),
         ColumnReader::FloatColumnReader(r) => {
             split(read_column::<FloatType>(r, rows)?, Numbers::F32)
         }
@@ -408,13 +451,11 @@ fn read_lists<T: Copy>(
             return Err(ParquetError::General("the elements of a list are not numbers".to_owned()));
         }
     };
-    let wrong = || {
-        ParquetError::General(
-            "the numbers of a list are out of range or of the wrong type".to_owned(),
-        )
-    };
-    let mut numbers = convert(numbers).ok_or_else(wrong)?.into_iter();
-    let present = group.metadata().column(at).column_descr().max_def_level();
+    let mut numbers = convert(numbers).map_err(ParquetError::General)?.into_iter();
+    let descriptor = group.metadata().column(at).column_descr();
+    let present = descriptor.max_def_level();
+    // In a list whose elements may be null, one level less than that of a value is a null.
+    let null = descriptor.self_type().is_optional().then_some(present - 1);
     if definition.len() != repetition.len() {
         return Err(ParquetError::General("a column does not contain lists".to_owned()));
     }
@@ -422,6 +463,9 @@ fn read_lists<T: Copy>(
     for (definition, repetition) in definition.into_iter().zip(repetition) {
         if repetition == 0 {
             lists.push(Vec::new());
+        }
+        if Some(definition) == null {
+            return Err(ParquetError::General("a list contains a null".to_owned()));
         }
         if definition == present {
             let list = lists.last_mut().zip(numbers.next());

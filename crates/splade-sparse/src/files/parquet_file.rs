@@ -19,7 +19,11 @@ const MAGIC: u64 = 4;
 
 /// Opens a file and checks that all columns lie inside it, which the library does not check.
 pub(super) fn open(path: &Path) -> Result<SerializedFileReader<File>, FileError> {
-    let file = File::open(path).map_err(FileError::io("open", path))?;
+    of(path, File::open(path).map_err(FileError::io("open", path))?)
+}
+
+/// Does the same with a file that is open already; `path` names it in messages.
+pub(super) fn of(path: &Path, file: File) -> Result<SerializedFileReader<File>, FileError> {
     let length = file.metadata().map_err(FileError::io("open", path))?.len();
     let file = SerializedFileReader::new(file).map_err(FileError::format(path))?;
     match find_damage(file.metadata(), length) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use light_splade::{Pruning, SparseEncoderOptions};
+use light_splade::{Pruning, SparseEncoderOptions, TextForm};
 use splade_model::{Isa, Precision, Side};
 
 use super::numbers::{at_least_one, threads};
@@ -76,21 +76,64 @@ pub(crate) struct PruneArgs {
 /// Texts to read.
 #[derive(Debug, Args)]
 pub(crate) struct InputArgs {
-    /// Text lines, NDJSON (.ndjson, .jsonl), either as .gz or .zst, .parquet, folders; standard input
-    /// if none
+    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or
+    /// .zst; standard input if none
     pub(crate) inputs: Vec<PathBuf>,
     /// A text itself; may be given several times
     #[arg(long, short, value_name = "TEXT", conflicts_with = "inputs")]
     pub(crate) text: Vec<String>,
-    /// Field of NDJSON, or column of Parquet, with the text [default: title and text]
+    /// Field of JSON, or column of a table, with the text [default: title and text]
     #[arg(long, value_name = "FIELD")]
     pub(crate) text_field: Option<String>,
-    /// Field of NDJSON, or column of Parquet, with the id [default: _id, doc_id, qid or id]
+    /// Field of JSON, or column of a table, with the id [default: _id, doc_id, qid or id]
     #[arg(long, value_name = "FIELD")]
     pub(crate) id_field: Option<String>,
-    /// Inputs are NDJSON whatever their names
-    #[arg(long)]
+    #[command(flatten)]
+    pub(crate) form: InputFormArgs,
+}
+
+/// The form of inputs.
+#[derive(Debug, Args)]
+pub(crate) struct InputFormArgs {
+    /// Form of the inputs; auto decides by the first bytes and the name of each
+    #[arg(long, value_enum, value_name = "FORM", default_value = "auto")]
+    pub(crate) input_format: InputFormArg,
+    /// The same as --input-format ndjson
+    #[arg(long, hide = true, conflicts_with = "input_format")]
     pub(crate) ndjson: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InputFormArg {
+    /// By the first bytes and the name
+    Auto,
+    /// One text a line
+    Text,
+    /// One JSON object a line
+    Ndjson,
+    /// JSON objects in an array, or one after another
+    Json,
+    /// CSV with a header
+    Csv,
+    /// An id, a tab and a text a line, or columns with a header
+    Tsv,
+    /// Parquet
+    Parquet,
+}
+
+impl InputFormArgs {
+    /// The form that was asked for.
+    pub(crate) fn form(&self) -> Option<TextForm> {
+        match self.input_format {
+            InputFormArg::Auto => self.ndjson.then_some(TextForm::Ndjson),
+            InputFormArg::Text => Some(TextForm::Plain),
+            InputFormArg::Ndjson => Some(TextForm::Ndjson),
+            InputFormArg::Json => Some(TextForm::Json),
+            InputFormArg::Csv => Some(TextForm::Csv),
+            InputFormArg::Tsv => Some(TextForm::Tsv),
+            InputFormArg::Parquet => Some(TextForm::Parquet),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -208,7 +251,7 @@ impl InputArgs {
             no_ids: false,
             text_field: self.text_field.clone(),
             id_field: self.id_field.clone(),
-            ndjson: self.ndjson,
+            format: self.form.form(),
         }
     }
 }

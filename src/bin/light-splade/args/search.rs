@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use splade_index::SearchMode;
 
 use super::numbers::at_least_one;
-use super::{EngineArgs, OverwriteArgs, SideArg};
+use super::{EngineArgs, InputFormArgs, OverwriteArgs, SideArg};
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries", "vectors"]))]
@@ -16,9 +16,11 @@ pub(crate) struct SearchArgs {
     pub(crate) index: PathBuf,
     /// Texts of queries
     pub(crate) query: Vec<String>,
-    /// File of queries: NDJSON (.ndjson, .jsonl), .tsv with id and text, lines; - is standard input
+    /// File of queries: NDJSON, JSON, CSV, TSV, Parquet or a text a line; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) queries: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) form: InputFormArgs,
     /// Files and folders of vectors of queries
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) vectors: Vec<PathBuf>,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::InputFormArgs;
 use super::numbers::at_least_one;
 
 #[derive(Debug, Subcommand)]
@@ -14,7 +15,7 @@ pub(crate) enum VocabCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct VocabLearnArgs {
-    /// Files or folders of texts (.ndjson, .jsonl, .tsv, .parquet, or a text a line; .gz, .zst)
+    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or .zst
     #[arg(required = true)]
     pub(crate) inputs: Vec<PathBuf>,
     /// Folder for the tokenizer
@@ -39,9 +40,11 @@ pub(crate) struct VocabLearnArgs {
     /// Longest text of a model with this vocabulary, in tokens
     #[arg(long, value_name = "TOKENS", default_value = "512", value_parser = at_least_one())]
     pub(crate) max_length: usize,
-    /// Field of the text in NDJSON
+    /// Field of JSON, or column of a table, with the text
     #[arg(long, value_name = "FIELD")]
     pub(crate) text_field: Option<String>,
+    #[command(flatten)]
+    pub(crate) form: InputFormArgs,
     /// Do nothing if the folder is there already and whole
     #[arg(long)]
     pub(crate) resume: bool,

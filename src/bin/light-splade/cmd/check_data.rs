@@ -4,14 +4,14 @@ use anyhow::{Result, bail};
 use light_splade::check_data;
 
 use crate::args::{CheckDataArgs, TableOrJson};
-use crate::output::print;
+use crate::output::{print, print_text};
 
 pub(crate) fn run(args: &CheckDataArgs) -> Result<()> {
     let report = check_data(&args.data, args.split.as_deref())?;
-    print(&match args.format {
-        TableOrJson::Table => report.to_text(),
-        TableOrJson::Json => format!("{:#}\n", report.to_json()),
-    })?;
+    match args.format {
+        TableOrJson::Table => print_text(&report.to_text())?,
+        TableOrJson::Json => print(&format!("{:#}\n", report.to_json()))?,
+    }
     match report.is_sound() {
         true => Ok(()),
         false => bail!("{} has problems", args.data.display()),

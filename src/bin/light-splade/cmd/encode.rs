@@ -6,7 +6,7 @@ use light_splade::{EncodeOptions, SparseEncoder, encode_files, encode_to};
 use super::records;
 use crate::args::{EncodeArgs, FormatArg};
 use crate::interrupt;
-use crate::output::is_stdout;
+use crate::output::{Screen, is_stdout};
 use crate::progress::Reporter;
 
 pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
@@ -29,8 +29,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     if to_file {
         encode_files(&encoder, records, position, &options, &mut reporter)?;
     } else {
-        let stdout = std::io::stdout();
-        encode_to(&encoder, records, position, &options, stdout, &mut reporter)?;
+        encode_to(&encoder, records, position, &options, Screen::stdout(), &mut reporter)?;
     }
     Ok(())
 }

@@ -5,10 +5,11 @@ use std::io::IsTerminal;
 
 use anyhow::Result;
 use light_splade::SparseEncoder;
+use splade_io::printable;
 use splade_model::{Encoder, Explanation};
 
 use crate::args::ExplainArgs;
-use crate::output::print;
+use crate::output::{print, print_styled};
 use crate::progress::Reporter;
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
@@ -19,20 +20,20 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
     let mut explanation = encoder.explain(&args.text)?;
     let all = explanation.terms.len();
     explanation.terms.truncate(args.top_k);
-    let page = match args.html {
-        true => html(encoder, &args.text, &explanation, all),
-        false => plain(encoder, &explanation, all, std::io::stdout().is_terminal()),
-    };
-    print(&page)
+    match args.html {
+        true => print(&html(encoder, &args.text, &explanation, all)),
+        false => print_styled(&plain(encoder, &explanation, all, std::io::stdout().is_terminal())),
+    }
 }
 
 /// A line a term; in bold, on a terminal, terms that do not stand in the text.
 fn plain(encoder: &Encoder, explanation: &Explanation, all: usize, colour: bool) -> String {
-    let mut text = format!("{}\n\n", explanation.tokens.join(" "));
+    let mut text = format!("{}\n\n", printable(&explanation.tokens.join(" ")));
     for term in &explanation.terms {
         let name = encoder.token(term.term);
         let source = &explanation.tokens[term.position];
         let expansion = !explanation.tokens.contains(&name);
+        let (name, source) = (printable(&name), printable(source));
         let (on, off) = if colour && expansion { ("\x1b[1;32m", "\x1b[0m") } else { ("", "") };
         let sign = if expansion { '+' } else { ' ' };
         let _ = writeln!(

@@ -8,7 +8,7 @@ use anyhow::Result;
 use light_splade::{Index, IndexOptions, Provenance};
 use serde_json::json;
 use splade_index::{IndexInfo, verify};
-use splade_io::{counted, size};
+use splade_io::{counted, printable, size};
 use splade_text::TokenizerOptions;
 
 use super::{hint_at_model, ids, or_any_model};
@@ -16,7 +16,7 @@ use crate::args::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, TableOrJson, WeightsArg,
 };
 use crate::interrupt::{self, Interrupted};
-use crate::output::print;
+use crate::output::{print, print_text};
 use crate::progress::{Reporter, say};
 use source::Source;
 
@@ -228,6 +228,7 @@ fn info(args: &InfoArgs) -> Result<()> {
     rows.extend(known.map(|(key, value)| {
         (key.as_str(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }));
-    let text: String = rows.iter().map(|(key, value)| format!("{key:14} {value}\n")).collect();
-    print(&text)
+    let text: String =
+        rows.iter().map(|(key, value)| format!("{key:14} {}\n", printable(value))).collect();
+    print_text(&text)
 }

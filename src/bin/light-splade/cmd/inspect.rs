@@ -4,9 +4,9 @@ use anyhow::Result;
 use light_splade::inspect;
 
 use crate::args::InspectArgs;
-use crate::output::print;
+use crate::output::print_text;
 use crate::progress::Reporter;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
-    print(&inspect(&args.model, &mut Reporter::new())?.to_string())
+    print_text(&inspect(&args.model, &mut Reporter::new())?.to_string())
 }

@@ -133,7 +133,8 @@ fn queries(
         );
     };
     let inputs = args.queries.as_ref();
-    let open = |path| Inputs::open(std::slice::from_ref(path), InputOptions::default());
+    let options = InputOptions { format: args.form.form(), ..InputOptions::default() };
+    let open = |path| Inputs::open(std::slice::from_ref(path), options);
     let inputs = inputs.map(open).transpose()?;
     let side = args.side.into();
     let mut options = SparseEncoderOptions { only: Some(side), ..args.engine.options() };

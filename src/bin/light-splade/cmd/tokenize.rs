@@ -6,9 +6,12 @@ use splade_text::{Tokenizer, TokenizerOptions};
 use super::{folder, records};
 use crate::args::TokenizeArgs;
 use crate::output::Output;
+use crate::progress::Reporter;
 
 pub(crate) fn run(args: &TokenizeArgs) -> Result<()> {
-    let (records, _) = records(&args.input)?;
+    let (records, position) = records(&args.input)?;
+    let mut reporter = Reporter::new();
+    position.tell(&mut reporter);
     let options = TokenizerOptions { mecab_dicdir: args.mecab_dicdir.clone() };
     let tokenizer = Tokenizer::from_dir(&folder(&args.model)?, &options)
         .with_context(|| format!("cannot load the tokenizer of {}", args.model.display()))?;
@@ -24,5 +27,7 @@ pub(crate) fn run(args: &TokenizeArgs) -> Result<()> {
         }
         output.write(format!("{row}\n").as_bytes())?;
     }
-    output.finish()
+    output.finish()?;
+    position.tell(&mut reporter);
+    Ok(())
 }

@@ -17,6 +17,7 @@ fn learn(args: &VocabLearnArgs) -> Result<()> {
     let options = VocabularyOptions {
         inputs: args.inputs.clone(),
         text_field: args.text_field.clone(),
+        format: args.form.form(),
         output: args.output.clone(),
         words: match args.words {
             WordsArg::Mecab => WordKind::Mecab,

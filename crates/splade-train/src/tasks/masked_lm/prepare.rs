@@ -19,6 +19,9 @@ use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at
 use super::new_model::new_model;
 use super::task::Parts;
 
+/// Tells an observer what there is to say about the inputs of a [`TextStream`].
+pub(super) type TellOfTexts = Box<dyn Fn(&mut dyn Observer)>;
+
 /// The texts of a run, one after another.
 pub struct TextStream {
     /// The texts as an iterator, which may fail at any text.
@@ -26,6 +29,9 @@ pub struct TextStream {
     /// Returns the share of the input that has been read, from 0 to 1, if the size of the input is
     /// known.
     pub share: Box<dyn Fn() -> Option<f64>>,
+    /// Tells an observer what there is to say about the inputs; called before the first text and
+    /// after the last one.
+    pub tell: TellOfTexts,
 }
 
 impl std::fmt::Debug for TextStream {
@@ -100,7 +106,7 @@ impl std::fmt::Debug for PretrainOptions<'_> {
 ///         let object: serde_json::Value = serde_json::from_str(&line)?;
 ///         Ok(object["text"].as_str().unwrap_or_default().to_owned())
 ///     });
-///     Ok(TextStream { texts: Box::new(texts), share: Box::new(|| None) })
+///     Ok(TextStream { texts: Box::new(texts), share: Box::new(|| None), tell: Box::new(|_| ()) })
 /// };
 ///
 /// let outcome = pretrain(&config, &PretrainOptions::new(&texts), &mut ())?;
@@ -232,7 +238,8 @@ fn corpus(
             seed: config.training.data_seed.unwrap_or(config.training.seed),
         },
     )?;
-    let TextStream { texts, share } = stream;
+    let TextStream { texts, share, tell } = stream;
+    tell(observer);
     let mut progress =
         Progress { doing: "reading texts", unit: "texts", share: share(), ..Progress::default() };
     observer.event(Event::Progress(progress));
@@ -254,6 +261,7 @@ fn corpus(
         }
     }
     add(&window)?;
+    tell(observer);
     if corpus.is_empty() {
         return Err(TrainError::Data(
             match corpus.documents() {

@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 use splade_eval::Report;
 use splade_eval::compare::{CompareOptions, ComparedMetric, Comparison, QueryChange, compare};
+use splade_io::{printable, printable_lines};
 
 use crate::args::ReportFormat;
 
@@ -36,7 +37,7 @@ pub(super) fn report(
             if let Some((baseline, comparison)) = both {
                 let _ = write!(text, "\nbaseline: {}\n{}", baseline.name, table(comparison));
             }
-            text
+            printable_lines(&text).into_owned()
         }
         ReportFormat::Json => {
             let mut json = report.to_json();
@@ -68,7 +69,8 @@ pub(super) fn comparison(
     let title = format!("{name} compared with {}", baseline.name);
     Ok(match format {
         ReportFormat::Table => {
-            format!("baseline: {}\nrun: {name}\n{}", baseline.name, table(&comparison))
+            let text = format!("baseline: {}\nrun: {name}\n{}", baseline.name, table(&comparison));
+            printable_lines(&text).into_owned()
         }
         ReportFormat::Json => {
             let mut json = comparison_json(&comparison);
@@ -91,7 +93,7 @@ fn table(comparison: &Comparison) -> String {
     }
     for change in changed {
         let (before, after) = (change.baseline, change.other);
-        let query = &change.query;
+        let query = printable(&change.query);
         let _ = writeln!(text, "{:>+8.4}  {before:.4} -> {after:.4}  {query}", change.difference());
     }
     text

@@ -7,6 +7,7 @@ use light_splade::{Vocabulary, ranking};
 use serde_json::Value;
 use splade_eval::Run;
 use splade_index::{Hit, Index, Share};
+use splade_io::printable;
 use splade_sparse::SparseVector;
 
 use crate::args::HitFormat;
@@ -73,15 +74,16 @@ impl<'a> HitWriter<'a> {
     }
 
     fn table(&self, query: &Query, title: Option<&String>, hits: &[Hit]) -> String {
-        let mut text = title.map_or_else(String::new, |title| format!("{title}\n"));
+        let mut text = title.map_or_else(String::new, |title| printable(title).into_owned() + "\n");
         for (rank, hit) in (1..).zip(hits) {
-            let _ = writeln!(text, "{rank:4}  {:9.4}  {}", hit.score, hit.id);
+            let _ = writeln!(text, "{rank:4}  {:9.4}  {}", hit.score, printable(&hit.id));
             let Some(shares) = self.shares(query, hit) else { continue };
             let mut total = 0.0;
             for share in &shares {
                 total += f64::from(share.score);
                 let Share { query_weight, document_weight, score, .. } = share;
                 let name = self.name(share);
+                let name = printable(&name);
                 let _ = writeln!(
                     text,
                     "      {score:9.4}    {name}: {query_weight:.4} x {document_weight:.4}"
