@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use splade_data::contents::file_content;
 use splade_data::mine::{LeftOut, Margins, MineSource, Mined, Miner, TeacherScores};
 use splade_data::scores::score_line;
-use splade_io::Observer;
 use splade_io::settings::content;
+use splade_io::{Observer, counted};
 
 use crate::error::Error;
 use crate::masters::contents;
@@ -176,7 +176,11 @@ impl MinedNegatives {
             return Vec::new();
         }
         let mean = *negatives as f64 / *queries as f64;
-        let mut all = vec![format!("{queries} queries, {negatives} negatives: {mean:.1} a query")];
+        let mut all = vec![format!(
+            "{}, {}: {mean:.1} a query",
+            counted(*queries, "queries"),
+            counted(*negatives, "negatives")
+        )];
         let LeftOut { of, positives, by_margin, unscored } = left_out;
         for (count, what) in [
             (positives, "are positives"),
@@ -190,14 +194,14 @@ impl MinedNegatives {
         }
         if *unscored_positives > 0 {
             all.push(format!(
-                "{unscored_positives} positives without a teacher's score got the best of their \
-                 query's negatives"
+                "gave {} without a teacher's score the best of their query's negatives",
+                counted(*unscored_positives, "positives")
             ));
         }
         if *without > 0 {
             all.push(format!(
-                "{without} queries have no negative and are not in the file; add a source that \
-                 finds some: --source random,take=1"
+                "left out {}; add a source that finds some: --source random,take=1",
+                counted(*without, "queries without negatives")
             ));
         }
         all

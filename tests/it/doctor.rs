@@ -134,6 +134,8 @@ fn what_cannot_be_reached_or_is_no_engine() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("hint: check the address"), "{said}");
+    // `doctor` does not recommend the options of another command.
+    assert!(!said.contains("--resume"), "{said}");
     let output = crate::common::run(&["doctor", "--engine", "nonsense url"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }

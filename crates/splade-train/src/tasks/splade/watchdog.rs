@@ -137,7 +137,7 @@ mod tests {
         let mut watchdog = Watchdog::new(100, 200.0);
         // Batches that are empty in a row, between batches that are not.
         for step in 0..100 {
-            let terms = if step % WINDOW as u64 == 0 { [1; 8] } else { [0; 8] };
+            let terms = if step.is_multiple_of(WINDOW as u64) { [1; 8] } else { [0; 8] };
             assert_eq!(watchdog.look(&report(step, &terms, &[1])), None, "step {step}");
         }
         // Steps without queries say nothing.
@@ -160,7 +160,7 @@ mod tests {
         }
         // A single term now and then does not mean that a run recovers.
         let mut watchdog = Watchdog::new(100, 200.0);
-        let rare = |step: u64| [usize::from(step % 10 == 0), 0, 0, 0, 0, 0, 0, 0];
+        let rare = |step: u64| [usize::from(step.is_multiple_of(10)), 0, 0, 0, 0, 0, 0, 0];
         let said = (0..40).find_map(|step| watchdog.look(&report(step, &rare(step), &[1])));
         assert!(said.is_some_and(|said| said.contains("158 of 160 queries")));
     }
