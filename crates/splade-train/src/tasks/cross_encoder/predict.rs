@@ -302,8 +302,9 @@ fn without_stamps(mut settings: Value) -> Value {
         settings["hard_negative_init_scores"] = path(&settings["hard_negative_init_scores"]);
     }
     for key in ["doc_masters", "query_masters"] {
-        let paths = settings[key].as_array().map(|files| files.iter().map(path).collect());
-        settings[key] = paths.unwrap_or_default();
+        if let Some(files) = settings[key].as_array() {
+            settings[key] = files.iter().map(path).collect();
+        }
     }
     if let Some(settings) = settings.as_object_mut() {
         settings.remove("model");
@@ -413,6 +414,8 @@ impl Partial {
 
 #[cfg(test)]
 mod tests {
+    use splade_io::settings::content;
+
     use super::*;
 
     #[test]
@@ -455,16 +458,30 @@ mod tests {
     fn a_broken_line_is_cut_off() {
         let dir = tempfile::tempdir().expect("a folder");
         let output = dir.path().join("s.ndjson");
-        let settings = json!({"model": "a"});
-        let mut partial = Partial::open(&output, &settings, false).expect("begun");
+        let model = |hash: &str| json!({"model": "a", "max_len": 9, "content": content([("model", json!({"weights": hash}))])});
+        let settings = model("xxh3:1");
+        let open = |settings: &Value, resume| Partial::open(&output, settings, resume, &mut ());
+        let mut partial = open(&settings, false).expect("begun");
         partial.write("one\ntwo\nthr").expect("written");
         drop(partial);
-        let mut partial = Partial::open(&output, &settings, true).expect("continued");
+        let mut partial = open(&settings, true).expect("continued");
         assert_eq!(partial.lines, 2);
         partial.write("three\n").expect("written");
-        let other = Partial::open(&output, &json!({"model": "b"}), true).err();
+        let other = open(&model("xxh3:2"), true).err();
         let message = other.map(|error| error.to_string()).unwrap_or_default();
-        assert!(message.contains("an earlier run had another model"), "{message}");
+        assert!(message.contains("the model a has changed since"), "{message}");
+        // As an earlier version wrote them: with the sizes and times of files.
+        let old = json!({
+            "model": [["model.safetensors", 1, 2]], "max_len": 9, "query_masters": [["q", [1]]],
+            "hard_negative_init_scores": ["s", [1]],
+        });
+        let about = dir.path().join("s.ndjson.partial.json");
+        std::fs::write(&about, old.to_string()).expect("written");
+        let mut now = settings;
+        now["query_masters"] = json!(["q"]);
+        assert!(open(&now, true).is_ok());
+        now["query_masters"] = json!(["r"]);
+        assert!(open(&now, true).is_err());
         partial.finish(&output).expect("finished");
         assert_eq!(std::fs::read_to_string(&output).expect("scores"), "one\ntwo\nthree\n");
         let left = std::fs::read_dir(dir.path()).expect("a folder").count();
