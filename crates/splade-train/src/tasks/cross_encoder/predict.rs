@@ -479,6 +479,7 @@ mod tests {
         std::fs::write(&about, old.to_string()).expect("written");
         let mut now = settings;
         now["query_masters"] = json!(["q"]);
+        now["hard_negative_init_scores"] = json!("s");
         assert!(open(&now, true).is_ok());
         now["query_masters"] = json!(["r"]);
         assert!(open(&now, true).is_err());
