@@ -162,8 +162,8 @@ fn vectors_and_texts_make_the_same_index() {
             }
         }
     }
-    // An index that was built from vectors does not know how texts are encoded.
-    let index = dir.path("index0");
+    // NDJSON does not say how its texts were encoded, so the index does not know it either.
+    let index = dir.path("index2");
     let error = failure(&["search", "-i", &index, "sea"], 1);
     assert!(error.contains("names no model; give --model"), "{error}");
     let error = failure(&["index", "add", "-i", &index, "-m", MODEL, CORPUS], 1);
@@ -223,7 +223,7 @@ fn an_index_changes_document_by_document() {
     assert_eq!(info["documents"], 147);
     assert_eq!(info["weights"], "f32");
     assert!(info["settings"]["model"].as_str().is_some_and(|model| model.ends_with("models/demo")));
-    assert!(stdout(&["index", "info", &index]).contains("documents    147\n"));
+    assert!(stdout(&["index", "info", &index]).contains("documents      147\n"));
     // The results respect a filter and a threshold.
     let only = dir.file("only.txt", "d5\nd7\nd1\n");
     let filtered = ["search", "-i", &index, "--queries", QUERIES, "--target-doc-ids", &only];
@@ -471,7 +471,7 @@ fn errors_say_what_where_and_what_to_do() {
         (evaluate(&["--output", "no/such/file"], 1), "cannot write no/such/file"),
         (evaluate(&["--run", "no/such/run"], 1), "no/such/run"),
         (failure(&["evaluate", "-m", MODEL, "--beir", "data"], 1), "this is no data set"),
-        (search(&["-m", other, "sea"], 1), "a tokenizer of 458 tokens"),
+        (search(&["-m", other, "sea"], 1), "but --model names the model"),
         (search(&["--recall", "0.2", "sea"], 2), "a share from .5 to 1"),
         (search(&["--explain", "--format", "trec", "sea"], 1), "--explain goes with"),
         (search(&[], 2), "required"),

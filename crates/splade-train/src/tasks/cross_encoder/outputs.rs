@@ -194,12 +194,17 @@ mod tests {
 
     #[test]
     fn only_what_decides_numbers_makes_another_run() {
-        let was =
-            json!({"settings": {"seed": 1, "save_steps": 5, "output_path": "a"}, "data": [3]});
-        let free = json!({"settings": {"seed": 1.0, "eval_batch_size": 2}, "data": [3]});
+        let data = |hash: &str| json!({"version": 1, "input_file": hash});
+        let settings = json!({"seed": 1, "save_steps": 5, "output_path": "a"});
+        let was = json!({"settings": settings, "data": data("3")});
+        let free = json!({"settings": {"seed": 1.0, "eval_batch_size": 2}, "data": data("3")});
         assert!(differences(&was, &free).is_empty());
-        let other = json!({"settings": {"seed": 2}, "data": [4]});
-        assert_eq!(differences(&was, &other), ["  seed was 1, is 2", "  data was [3], is [4]"]);
+        let other = json!({"settings": {"seed": 2}, "data": data("4")});
+        let want = ["  seed was 1, is 2", "  data.input_file was \"3\", is \"4\""];
+        assert_eq!(differences(&was, &other), want);
+        // Earlier versions recorded sizes and times.
+        let old = json!({"settings": settings, "data": {"input_file": [["pairs.pkl", 1, 2]]}});
+        assert!(differences(&old, &free).is_empty());
     }
 
     #[test]

@@ -316,8 +316,9 @@ fn without_stamps(mut settings: Value) -> Value {
         settings["hard_negative_init_scores"] = path(&settings["hard_negative_init_scores"]);
     }
     for key in ["doc_masters", "query_masters"] {
-        let paths = settings[key].as_array().map(|files| files.iter().map(path).collect());
-        settings[key] = paths.unwrap_or_default();
+        if let Some(files) = settings[key].as_array() {
+            settings[key] = files.iter().map(path).collect();
+        }
     }
     if let Some(settings) = settings.as_object_mut() {
         settings.remove("model");
@@ -443,6 +444,8 @@ impl Partial {
 
 #[cfg(test)]
 mod tests {
+    use splade_io::settings::content;
+
     use super::*;
 
     #[test]
@@ -485,22 +488,36 @@ mod tests {
     fn a_broken_line_is_cut_off() {
         let dir = tempfile::tempdir().expect("a folder");
         let output = dir.path().join("s.ndjson");
-        let settings = json!({"model": "a"});
-        let mut partial = Partial::open(&output, &settings, false, &mut ()).expect("begun");
+        let model = |hash: &str| json!({"model": "a", "max_len": 9, "content": content([("model", json!({"weights": hash}))])});
+        let settings = model("xxh3:1");
+        let open = |settings: &Value, resume| Partial::open(&output, settings, resume, &mut ());
+        let mut partial = open(&settings, false).expect("begun");
         partial.write("one\ntwo\nthr").expect("written");
-        let second =
-            Partial::open(&output, &settings, true, &mut ()).err().expect("locked").to_string();
+        let second = open(&settings, true).err().expect("locked").to_string();
         assert!(second.contains("another process is writing to it (process "), "{second}");
         drop(partial);
         assert!(Partial::is_begun(&output));
-        let mut partial = Partial::open(&output, &settings, true, &mut ()).expect("continued");
+        let mut partial = open(&settings, true).expect("continued");
         assert_eq!(partial.lines, 2);
         partial.write("three\n").expect("written");
         drop(partial);
-        let other = Partial::open(&output, &json!({"model": "b"}), true, &mut ()).err();
+        let other = open(&model("xxh3:2"), true).err();
         let message = other.map(|error| error.to_string()).unwrap_or_default();
-        assert!(message.contains("an earlier run had another model"), "{message}");
-        let partial = Partial::open(&output, &settings, true, &mut ()).expect("continued");
+        assert!(message.contains("the model a has changed since"), "{message}");
+        // As an earlier version wrote them: with the sizes and times of files.
+        let old = json!({
+            "model": [["model.safetensors", 1, 2]], "max_len": 9, "query_masters": [["q", [1]]],
+            "hard_negative_init_scores": ["s", [1]],
+        });
+        let about = Partial::folder_of(&output).join(SETTINGS);
+        std::fs::write(&about, old.to_string()).expect("written");
+        let mut now = settings;
+        now["query_masters"] = json!(["q"]);
+        now["hard_negative_init_scores"] = json!("s");
+        let mut other = now.clone();
+        other["query_masters"] = json!(["r"]);
+        assert!(open(&other, true).is_err());
+        let partial = open(&now, true).expect("continued");
         partial.finish(&output).expect("finished");
         assert_eq!(std::fs::read_to_string(&output).expect("scores"), "one\ntwo\nthree\n");
         let left = std::fs::read_dir(dir.path()).expect("a folder").count();
