@@ -36,6 +36,7 @@ mod lock;
 mod new_file;
 mod new_folder;
 mod output_folder;
+mod paths;
 mod sealed;
 
 mod observe;

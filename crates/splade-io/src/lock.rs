@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::FileError;
-use crate::new_file::{folder_of, resolved};
+use crate::paths::{folder_of, resolved};
 
 /// The beginning of a lock file's content, which the process id of the holder follows.
 const PREFIX: &str = "process ";

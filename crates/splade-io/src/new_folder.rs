@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::error::FileError;
 use crate::lock::OutputLock;
-use crate::new_file::{RANDOM, SUFFIX, folder_of, resolved, sync_folder_of, temporary_of};
+use crate::new_file::{RANDOM, SUFFIX, sync_folder_of, temporary_of};
+use crate::paths::{folder_of, resolved};
 
 /// The suffix of the name of the temporary folder that takes an earlier folder.
 const OLD: &str = ".old";

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::FileError;
 use crate::lock::{OutputLock, is_lock};
-use crate::new_file::{resolved, temporary_of};
+use crate::new_file::temporary_of;
+use crate::paths::resolved;
 
 /// The name of the lock file in its folder.
 const LOCK: &str = "lock";

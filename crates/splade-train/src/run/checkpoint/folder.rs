@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use splade_io::{NewFolder, check_checksums, clear_leftovers, remove_folder, write_checksums};
 
-use super::OURS;
 use crate::error::TrainError;
 
+/// The file that says how a model is used, and to which run a checkpoint belongs.
+pub(crate) const OURS: &str = "light_splade.json";
 /// The file by which the folder of a model is recognised.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 

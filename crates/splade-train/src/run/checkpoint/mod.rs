@@ -33,8 +33,7 @@ pub(crate) use tensors::TensorFile;
 
 /// The file of the optimizer's moments.
 pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
-/// The file that says how a model is used, and to which run a checkpoint belongs.
-pub(crate) const OURS: &str = "light_splade.json";
+pub(crate) use folder::OURS;
 
 /// Returns the checkpoint to resume from: the given folder, or else the last checkpoint in the
 /// output folder, if there is one.
