@@ -205,6 +205,8 @@ impl<'a> ShardedWriter<'a> {
         create: Box<CreateShard<'a>>,
     ) -> Result<Self, FileError> {
         let folder = OutputFolder::open(dir, MANIFEST)?;
+        // Exports have more files than shards.
+        let is_ours = |name: &str| form.format != VECTORS || form.is_shard(name);
         let manifest = if folder.is_marked() {
             let mut manifest = Manifest::read_format(dir, form.format)?;
             let is_new = manifest.rows == 0 && manifest.shards.is_empty() && !manifest.complete;
@@ -224,11 +226,10 @@ impl<'a> ShardedWriter<'a> {
                     format!("the vectors were begun with other settings: {difference}"),
                 ));
             }
-            // Exports have more files than shards.
-            let is_ours = |name: &str| form.format != VECTORS || form.is_shard(name);
             folder.remove_temporaries(is_ours)?;
             manifest
         } else {
+            folder.remove_temporaries(is_ours)?;
             let manifest = Manifest {
                 format: form.format.to_owned(),
                 version: VERSION,
