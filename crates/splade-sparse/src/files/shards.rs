@@ -245,6 +245,8 @@ impl<'a> ShardedWriter<'a> {
     ) -> Result<Self, FileError> {
         let old = manifest_path(dir).is_some_and(|path| path.ends_with(OLD_MANIFEST));
         let folder = OutputFolder::open(dir, if old { OLD_MANIFEST } else { MANIFEST })?;
+        // Exports have more files than shards.
+        let is_ours = |name: &str| form.format != VECTORS || form.is_shard(name);
         let manifest = if folder.is_marked() {
             let mut manifest = Manifest::read_format(dir, form.format)?;
             let is_new = manifest.rows == 0 && manifest.shards.is_empty() && !manifest.complete;
@@ -267,11 +269,10 @@ impl<'a> ShardedWriter<'a> {
                     ),
                 ));
             }
-            // Exports have more files than shards.
-            let is_ours = |name: &str| form.format != VECTORS || form.is_shard(name);
             folder.remove_temporaries(is_ours)?;
             manifest
         } else {
+            folder.remove_temporaries(is_ours)?;
             let manifest = Manifest {
                 format: form.format.to_owned(),
                 version: VERSION,
