@@ -1,6 +1,8 @@
 //! Tests of the command line with a hub model, which a fake hub on a local port serves.
 
 use std::path::Path;
+#[cfg(all(unix, feature = "push"))]
+use std::process::Stdio;
 use std::process::{Command, Output};
 
 use crate::fake_hub::{FakeHub, ID};
@@ -106,4 +108,63 @@ fn models_are_exported_and_pushed() {
     drop(uploads);
     let twice = run(&args, &vars);
     assert!(text(&twice.stderr).contains("is there already; name another"));
+}
+
+/// Ctrl-C is heard while a server is silent. The search engine, too, may be silent.
+#[cfg(all(unix, feature = "push"))]
+#[test]
+fn ctrl_c_ends_the_wait_for_a_silent_server() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let home = tempfile::tempdir().expect("a folder");
+    for args in [
+        &["encode", "--model", "org/demo", "-t", "a"][..],
+        &["doctor", "--engine", &url],
+        &["inspect", "org/demo"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
+        command.args(args).env_clear().env("HF_HOME", home.path()).env("HF_ENDPOINT", &url);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("the program runs");
+        // The connection stays open, and nothing is answered.
+        let connection = listener.accept().expect("a connection");
+        let pid = libc::pid_t::try_from(child.id()).expect("a process id");
+        // SAFETY: the call involves no memory.
+        #[allow(unsafe_code, reason = "a call of the system")]
+        let sent = unsafe { libc::kill(pid, libc::SIGINT) };
+        assert_eq!(sent, 0);
+        let status = child.wait().expect("an end");
+        let by_signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert!(
+            status.code() == Some(130) || by_signal == Some(libc::SIGINT),
+            "{args:?}: {status}"
+        );
+        drop(connection);
+    }
+}
+
+/// What the environment says about proxies and certificates, the hub and search engines follow alike.
+#[cfg(feature = "push")]
+#[test]
+fn proxies_of_the_environment_are_used() {
+    let listener =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|closed| closed.local_addr());
+    let dead = format!("http://me:secret@{}", listener.expect("a port"));
+    let home = tempfile::tempdir().expect("a folder");
+    let home = home.path().to_str().expect("UTF-8");
+    let vars = [("HF_ENDPOINT", "http://hub.test"), ("HF_HOME", home), ("HTTP_PROXY", &dead)];
+    let hub = run(&["inspect", "org/demo"], &vars);
+    let said = text(&hub.stderr);
+    assert!(
+        said.contains("http://hub.test cannot be reached through the proxy http://127"),
+        "{said}"
+    );
+    assert!(
+        said.contains("of HTTP_PROXY") && said.contains("NO_PROXY") && !said.contains("secret"),
+        "{said}"
+    );
+    let engine = run(&["doctor", "--engine", "http://engine.test"], &vars);
+    let said = text(&engine.stdout);
+    assert!(said.contains("http://engine.test cannot be reached through the proxy"), "{said}");
+    assert!(!said.contains("secret") && !said.contains("--resume"), "{said}");
 }

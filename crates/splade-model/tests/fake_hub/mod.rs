@@ -53,6 +53,12 @@ pub(crate) struct Behaviour {
     pub(crate) no_ranges: bool,
     /// The files whose first byte is changed in the answer.
     pub(crate) damaged: Vec<&'static str>,
+    /// The number of requests to the hub that are answered with 503 before one succeeds.
+    pub(crate) busy: usize,
+    /// The URL of another hub, to which every request is redirected.
+    pub(crate) moved: Option<String>,
+    /// The ETag of a web page that is sent in place of every small file.
+    pub(crate) page: Option<&'static str>,
     /// The number of uploads to the CDN that fail before one succeeds.
     pub(crate) failing_puts: usize,
 }
@@ -174,6 +180,18 @@ impl FakeHub {
     }
 
     fn hub(&self, request: &Request) -> Answer {
+        {
+            let mut behaviour = self.behaviour.lock().expect("no panic");
+            if let Some(to) = &behaviour.moved {
+                let headers = vec![("location", format!("{to}{}", request.path))];
+                return Answer { status: 308, headers, ..Answer::ok(Vec::new()) };
+            }
+            if behaviour.busy > 0 {
+                behaviour.busy -= 1;
+                let headers = vec![("retry-after", "0".to_owned())];
+                return Answer { status: 503, headers, ..Answer::ok(b"busy".to_vec()) };
+            }
+        }
         // The same repository is served as a model and as a data set.
         let path = request.path.replace("/api/datasets/", "/api/models/");
         let path = path.replace("/resolve-cache/datasets/", "/resolve-cache/models/");
@@ -229,6 +247,10 @@ impl FakeHub {
             let location = format!("/api/resolve-cache/models/{ID}/{commit}/{file}");
             let headers = vec![commit_header, ("location", location)];
             return Answer { status: 307, headers, ..Answer::ok(b"Redirect".to_vec()) };
+        }
+        if let Some(etag) = self.behaviour.lock().expect("no panic").page {
+            let page = b"<!DOCTYPE html><title>Log in</title>".to_vec();
+            return Answer { headers: vec![("etag", etag.to_owned())], ..Answer::ok(page) };
         }
         let headers = vec![commit_header, ("etag", format!("\"{}\"", git_hash(&content)))];
         self.body(request, file, content, headers)

@@ -8,7 +8,7 @@ use crate::fake_hub::{FakeHub, ID, MAIN, V1, WRITE_TOKEN, demo, demo_files, sha2
 use splade_http::HttpOptions;
 use splade_io::{Event, Observer};
 use splade_model::hub::{HubOptions, HubTarget, resolve, resolve_dataset, upload};
-use splade_model::{Encoder, EncoderOptions};
+use splade_model::{Encoder, EncoderOptions, ModelError};
 use splade_sparse::SparseVector;
 use tempfile::TempDir;
 
@@ -264,8 +264,108 @@ fn damaged_bytes_are_not_accepted() {
     hub.behaviour.lock().expect("no panic").damaged.push(WEIGHTS);
     let message = error(ID, &options);
     assert!(message.contains("model.safetensors was damaged on its way"), "{message}");
+    hub.behaviour.lock().expect("no panic").damaged = vec!["config.json"];
+    std::fs::remove_dir_all(&options.cache).expect("removed");
+    let message = error(ID, &options);
+    assert!(
+        message.contains("config.json was damaged on its way: its git hash is not"),
+        "{message}"
+    );
     hub.behaviour.lock().expect("no panic").damaged.clear();
     assert_eq!(encode(&fetch(ID, &options)), encode(&demo()));
+}
+
+/// A login page that a proxy sends in place of a file is not kept, even if its ETag says nothing.
+#[test]
+fn web_pages_are_no_files() {
+    let page = "<!DOCTYPE html><title>Log in</title>";
+    for etag in ["\"66a-5f3\"", "\"0000000000000000000000000000000000000000\""] {
+        let (hub, cache) = (FakeHub::start(), cache());
+        let options = options(&hub, &cache);
+        hub.behaviour.lock().expect("no panic").page = Some(etag);
+        let message = error(ID, &options);
+        let expected = format!("{} sent a web page in place of config.json", hub.endpoint);
+        assert!(message.contains(&expected) && message.contains("HF_ENDPOINT"), "{message}");
+        assert_eq!(files(&root(&options).join("blobs")), [""; 0], "nothing is kept");
+        hub.behaviour.lock().expect("no panic").page = None;
+
+        // One that an earlier version kept is replaced.
+        let folder = fetch(ID, &options);
+        std::fs::remove_file(folder.join("vocab.txt")).expect("removed");
+        std::fs::write(folder.join("vocab.txt"), page).expect("written");
+        std::fs::remove_dir_all(root(&options).join(".light-splade")).expect("removed");
+        assert_eq!(encode(&fetch(ID, &options)), encode(&demo()));
+    }
+}
+
+/// A mirror that redirects everything to another hub is followed, and the token stays with it.
+#[test]
+fn mirrors_that_redirect() {
+    let (hub, mirror, cache) = (FakeHub::start(), FakeHub::start(), cache());
+    mirror.behaviour.lock().expect("no panic").moved = Some(hub.endpoint.clone());
+    let token = Some("hf_secret".to_owned());
+    let options = HubOptions { token, ..options(&mirror, &cache) };
+    assert_eq!(encode(&fetch(ID, &options)), encode(&demo()));
+    assert!(mirror.requests().iter().all(|request| request.authorization.is_some()));
+    assert!(hub.requests().iter().all(|request| request.authorization.is_none()));
+    let blob = root(&options).join("blobs").join(sha256(&weights()));
+    assert!(blob.is_file(), "the hub's description of the file is used, not the CDN's");
+
+    mirror.behaviour.lock().expect("no panic").moved = Some(mirror.endpoint.clone());
+    let message = error("org/other", &options);
+    assert!(message.contains("redirects to") && message.contains("circle"), "{message}");
+}
+
+#[test]
+fn a_busy_hub_is_asked_again() {
+    let (hub, cache) = (FakeHub::start(), cache());
+    let options = options(&hub, &cache);
+    hub.behaviour.lock().expect("no panic").busy = 3;
+    let mut told = Told::default();
+    let folder = resolve(ID, &options, &mut told).expect("fetched");
+    assert_eq!(encode(&folder), encode(&demo()));
+    assert_eq!(told.notes.len(), 3);
+    let note = format!("{} answered 503; next try in 0.0 s", hub.endpoint);
+    assert_eq!(told.notes[0], note);
+
+    hub.behaviour.lock().expect("no panic").busy = usize::MAX;
+    let message = error("org/other", &options);
+    let expected = format!("{} answered 503 for {}/api/models/", hub.endpoint, hub.endpoint);
+    assert!(message.contains(&expected), "{message}");
+    // A model in the cache does not wait for the hub.
+    std::fs::remove_dir_all(root(&options).join(".light-splade")).expect("removed");
+    hub.requests();
+    assert_eq!(fetch(ID, &options), folder);
+    assert_eq!(hub.requests().len(), 1);
+}
+
+#[test]
+fn a_stopped_download_is_continued() {
+    let (hub, cache) = (FakeHub::start(), cache());
+    let options = options(&hub, &cache);
+    for stop_after in [0, 1, 6] {
+        let mut told = Told { stop_after: Some(stop_after), ..Told::default() };
+        let error = resolve(ID, &options, &mut told).expect_err("stopped");
+        assert!(matches!(error, ModelError::Stopped { .. }), "{error}");
+    }
+    assert_eq!(encode(&fetch(ID, &options)), encode(&demo()));
+}
+
+/// Waiting for another process that downloads the same file can be stopped, too.
+#[test]
+fn a_wait_for_another_process_is_stopped() {
+    let (hub, cache) = (FakeHub::start(), cache());
+    let options = options(&hub, &cache);
+    let locks = options.cache.join(".locks/models--org--demo");
+    std::fs::create_dir_all(&locks).expect("a folder");
+    let config = std::fs::read(demo().join("config.json")).expect("a config");
+    let lock = locks.join(format!("{}.lock", crate::fake_hub::git_hash(&config)));
+    let lock = std::fs::File::create(lock).expect("a lock");
+    lock.lock().expect("locked");
+    let mut told = Told { stop_after: Some(1), ..Told::default() };
+    let error = resolve(ID, &options, &mut told).expect_err("stopped");
+    assert!(matches!(error, ModelError::Stopped { .. }), "{error}");
+    assert_eq!(told.notes, ["another process is fetching config.json; waiting for it"]);
 }
 
 #[test]
