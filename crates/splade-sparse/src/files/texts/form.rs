@@ -147,7 +147,14 @@ pub(super) fn decide(
             form => form,
         },
     };
-    let note = (form != expected).then(|| format!("read as {form}, because it looks like {form}"));
+    let note = match form {
+        form if form != expected => Some(format!("read as {form}, because it looks like {form}")),
+        TextForm::Plain if has_a_tab_in_every_line(ahead, is_whole) => Some(format!(
+            "read as {form}, though every line has a tab; if these are ids and texts, give \
+             --input-format tsv"
+        )),
+        _ => None,
+    };
     Ok((form, note))
 }
 
@@ -219,6 +226,16 @@ fn header(ahead: &[u8], fields: &TextFields) -> Option<TextForm> {
         .into_iter()
         .find(|(separator, _)| is_header(first, *separator, fields))
         .map(|(_, form)| form)
+}
+
+/// Returns whether there are two lines or more, and all have one tab, as lines of an id and a text.
+fn has_a_tab_in_every_line(ahead: &[u8], is_whole: bool) -> bool {
+    let mut lines: Vec<&[u8]> = ahead.split_inclusive(|byte| *byte == b'\n').collect();
+    if !is_whole && lines.last().is_some_and(|line| !line.ends_with(b"\n")) {
+        lines.pop();
+    }
+    let tabs = |line: &&[u8]| line.iter().filter(|byte| **byte == b'\t').count();
+    lines.len() > 1 && lines.iter().all(|line| tabs(line) == 1)
 }
 
 fn begins(ahead: &[u8], with: &[u8]) -> bool {
@@ -345,6 +362,8 @@ mod tests {
             ("a.txt", b"[{\"id\":1}]", "json with a note"),
             ("a.txt", b"id,text\nd1,x\n", "csv with a note"),
             ("a.txt", b"the text, id, and more\n", "text"),
+            ("a.txt", b"q1\tx\nq2\ty\n", "text with a note"),
+            ("a.txt", b"q1\tx\nq2 y\n", "text"),
             ("a.txt", b"", "text"),
             ("a.txt", b"a\0b and some more text of this line\nand another line of text\n", "text"),
             ("corpus", b"hello\n", "text"),
