@@ -90,3 +90,66 @@ fn pairs_are_those_of_transformers() {
     assert_eq!(expected.as_object().map(serde_json::Map::len), Some(10));
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// A copy of the fixture `name` with keys of its `tokenizer_config.json` set and its vocabulary
+/// changed.
+fn changed(
+    name: &str,
+    keys: &serde_json::Value,
+    vocab: impl Fn(&str) -> String,
+) -> tempfile::TempDir {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in std::fs::read_dir(&from).expect("a fixture") {
+        let file = file.expect("an entry");
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).expect("copied");
+    }
+    let path = folder.path().join("tokenizer_config.json");
+    let text = std::fs::read_to_string(&path).expect("a config");
+    let mut config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    for (key, value) in keys.as_object().expect("keys") {
+        config[key] = value.clone();
+    }
+    std::fs::write(path, config.to_string()).expect("written");
+    let path = folder.path().join("vocab.txt");
+    let text = std::fs::read_to_string(&path).expect("a vocabulary");
+    std::fs::write(path, vocab(&text)).expect("written");
+    folder
+}
+
+/// Where there is no tokenizer.json, special tokens come from the config alone: under the name of
+/// transformers 5, under that of 4, or as a mapping from roles.
+#[test]
+fn extra_special_tokens_stay_whole() {
+    for name in ["bert-uncased", "ja-no-words"] {
+        for keys in [
+            serde_json::json!({"additional_special_tokens": ["[ENT]"]}),
+            serde_json::json!({"extra_special_tokens": ["[ENT]"]}),
+            serde_json::json!({"extra_special_tokens": {"ent_token": "[ENT]"}}),
+            serde_json::json!({"ent_token": "[ENT]"}),
+        ] {
+            let folder = changed(name, &keys, str::to_owned);
+            let tokenizer = Tokenizer::from_dir(folder.path(), &Default::default()).expect(name);
+            let id = tokenizer.id("[ENT]").expect("a token");
+            let ids = tokenizer.encode_plain("a[ENT]b").expect("ids");
+            assert!(ids.contains(&id), "{name} {keys}: {ids:?}");
+            assert!(tokenizer.special_ids().contains(&id), "{name} {keys}");
+        }
+    }
+}
+
+#[test]
+fn a_vocabulary_without_its_special_tokens_is_an_error() {
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    let without = |text: &str| {
+        let lines = text.lines().filter(|line| !special.contains(line));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    for name in ["bert-uncased", "ja-no-words"] {
+        for keys in [serde_json::json!({}), serde_json::json!({"added_tokens_decoder": null})] {
+            let folder = changed(name, &keys, without);
+            let error = Tokenizer::from_dir(folder.path(), &Default::default()).expect_err(name);
+            assert!(error.to_string().contains("vocab.txt"), "{name} {keys}: {error}");
+        }
+    }
+}
