@@ -522,7 +522,7 @@ impl Destination {
             Self::Part(path) => {
                 let part = LockedPart::take(path)?;
                 let writer = rows.parquet(&part.partial)?;
-                Ok(Sink::Part { writer, texts: ContentHasher::new(), rows, part })
+                Ok(Sink::Part { writer, texts: Box::default(), rows, part })
             }
             Self::Folder(dir, form) => {
                 let form = *form;
@@ -617,7 +617,7 @@ enum Sink<'a> {
     Part {
         writer: Box<ParquetWriter<BufWriter<File>>>,
         /// The hash of the texts so far.
-        texts: ContentHasher,
+        texts: Box<ContentHasher>,
         rows: &'a Rows,
         part: LockedPart,
     },
