@@ -503,5 +503,5 @@ fn errors_say_what_where_and_what_to_do() {
         stdout(&[call, &["--model", MODEL]].concat());
     }
     // The index is unchanged.
-    assert!(stdout(&["index", "info", &index]).contains("documents    150\n"));
+    assert!(stdout(&["index", "info", &index]).contains("documents      150\n"));
 }
