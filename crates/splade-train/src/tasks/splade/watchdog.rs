@@ -137,7 +137,8 @@ mod tests {
         let mut watchdog = Watchdog::new(100, 200.0);
         // Batches that are empty in a row, between batches that are not.
         for step in 0..100_u64 {
-            let terms = if step.is_multiple_of(WINDOW as u64) { [1; 8] } else { [0; 8] };
+            let is_filled = step.is_multiple_of(WINDOW as u64);
+            let terms = if is_filled { [1; 8] } else { [0; 8] };
             assert_eq!(watchdog.look(&report(step, &terms, &[1])), None, "step {step}");
         }
         // Steps without queries say nothing.
