@@ -658,7 +658,8 @@ mod tests {
         #[allow(unsafe_code, reason = "the standard library makes no pipes")]
         let made = unsafe { libc::mkfifo(name.as_ptr(), 0o600) };
         assert_eq!(made, 0);
-        let texts = Texts::open(&[pipe.clone()], TextOptions::default()).expect("opened");
+        let texts =
+            Texts::open(std::slice::from_ref(&pipe), TextOptions::default()).expect("opened");
         assert_eq!(texts.position().share(), None);
         let writer =
             std::thread::spawn(move || std::fs::write(pipe, "{\"id\":7,\"text\":\"x\"}\n"));

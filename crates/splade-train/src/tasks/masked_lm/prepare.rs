@@ -27,8 +27,11 @@ pub struct TextStream {
     pub share: Box<dyn Fn() -> Option<f64>>,
     /// Tells an observer what there is to say about the inputs; called before the first text and
     /// after the last one.
-    pub tell: Box<dyn Fn(&mut dyn Observer)>,
+    pub tell: Box<Tell>,
 }
+
+/// Tells an observer what there is to say about inputs.
+pub type Tell = dyn Fn(&mut dyn Observer);
 
 impl std::fmt::Debug for TextStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
