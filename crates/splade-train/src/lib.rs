@@ -38,6 +38,6 @@ mod tasks;
 pub use error::{SourceError, TrainError};
 pub use run::{Outcome, Results};
 pub use tasks::cross_encoder;
-pub use tasks::masked_lm::{OpenTexts, PretrainOptions, TextStream, pretrain};
+pub use tasks::masked_lm::{OpenTexts, PretrainOptions, Tell, TextStream, pretrain};
 pub use tasks::prepare::{Ready, ResolveModel};
 pub use tasks::splade::{TrainOptions, train};

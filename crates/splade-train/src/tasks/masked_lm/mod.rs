@@ -18,4 +18,4 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use prepare::{OpenTexts, PretrainOptions, TextStream, pretrain};
+pub use prepare::{OpenTexts, PretrainOptions, Tell, TextStream, pretrain};

@@ -19,9 +19,6 @@ use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at
 use super::new_model::new_model;
 use super::task::Parts;
 
-/// Tells an observer what there is to say about the inputs of a [`TextStream`].
-pub(super) type TellOfTexts = Box<dyn Fn(&mut dyn Observer)>;
-
 /// The texts of a run, one after another.
 pub struct TextStream {
     /// The texts as an iterator, which may fail at any text.
@@ -31,8 +28,11 @@ pub struct TextStream {
     pub share: Box<dyn Fn() -> Option<f64>>,
     /// Tells an observer what there is to say about the inputs; called before the first text and
     /// after the last one.
-    pub tell: TellOfTexts,
+    pub tell: Box<Tell>,
 }
+
+/// Tells an observer what there is to say about inputs.
+pub type Tell = dyn Fn(&mut dyn Observer);
 
 impl std::fmt::Debug for TextStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
