@@ -178,7 +178,8 @@ fn tunnel(client: TcpStream, port: u16) {
     };
     let up = copy(&client, &server);
     let down = copy(&server, &client);
-    (up.join().expect("no panic"), down.join().expect("no panic"));
+    up.join().expect("no panic");
+    down.join().expect("no panic");
 }
 
 /// Answers the handshake of SOCKS 4, 4a or 5 (RFC 1928, 1929). Returns the wanted server and its port.
