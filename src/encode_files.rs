@@ -15,7 +15,7 @@ use splade_sparse::files::{
 use splade_sparse::{SparseVector, TermId};
 
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 use crate::output_guard::{check_files, check_output, is_special, remove_shards};
 use crate::provenance::side_name;
 use crate::pruning::Pruning;
@@ -119,8 +119,9 @@ impl EncodeOptions {
             destination = destination.part(part)?;
         }
         if self.resume && !matches!(destination, Destination::Folder(..)) {
-            return Err(invalid(
-                "--resume goes with an --output folder: only finished shards can be kept",
+            return Err(advised(
+                "--resume needs shards: only finished shards can be kept",
+                "give a folder as --output",
             ));
         }
         // A part that is there is kept, whatever it holds.
@@ -332,14 +333,14 @@ fn skip(
         match last {
             Some(record) if record.id == shard.last_id => {}
             Some(record) => {
-                return Err(invalid(format!(
+                return Err(Error::InputChanged(format!(
                     "the input has changed since the vectors were begun: text {rows} had the id \
                      {:?}, now {:?}",
                     shard.last_id, record.id
                 )));
             }
             None => {
-                return Err(invalid(format!(
+                return Err(Error::InputChanged(format!(
                     "the input has changed since the vectors were begun: it ends before text {rows}"
                 )));
             }
@@ -380,18 +381,17 @@ impl Destination {
                 Some(form.unwrap_or(VectorForm::Ndjson))
             }
             None if path.exists() => {
-                return Err(invalid(format!(
-                    "--output {} is there and no folder; a file ends in .parquet, .ndjson or .jsonl",
-                    path.display()
-                )));
+                return Err(advised(
+                    format!("--output {} is there and is not a folder", path.display()),
+                    "a file ends in .parquet, .ndjson or .jsonl",
+                ));
             }
             None => None,
             Some(_) => {
-                return Err(invalid(format!(
-                    "--output {}: a file ends in .parquet, .ndjson or .jsonl, a folder has no \
-                     extension",
-                    path.display()
-                )));
+                return Err(advised(
+                    format!("--output {} has an unknown extension", path.display()),
+                    "a file ends in .parquet, .ndjson or .jsonl, a folder has no extension",
+                ));
             }
         };
         match (by_name, form) {
@@ -409,15 +409,14 @@ impl Destination {
     /// The file of one part of the inputs, in a folder.
     fn part(self, part: ShardSpec) -> Result<Self, Error> {
         match self {
-            Self::Folder(dir, VectorForm::Parquet) if dir.join(MANIFEST).exists() => {
-                Err(invalid(format!(
-                    "{} holds the vectors of a run without --shard; name another folder",
-                    dir.display()
-                )))
-            }
+            Self::Folder(dir, VectorForm::Parquet) if dir.join(MANIFEST).exists() => Err(advised(
+                format!("{} holds the vectors of a run without --shard", dir.display()),
+                "name another folder",
+            )),
             Self::Folder(dir, VectorForm::Parquet) => Ok(Self::Part(dir.join(part.file_name()))),
-            _ => Err(invalid(
-                "--shard writes Parquet into a folder: give --output without an extension",
+            _ => Err(advised(
+                "--shard writes Parquet into a folder",
+                "give --output without an extension",
             )),
         }
     }
@@ -432,10 +431,10 @@ impl Destination {
         let begun = begun.and_then(Result::ok).unwrap_or_default();
         match difference(&begun, settings) {
             None => Ok(true),
-            Some(difference) => Err(invalid(format!(
-                "{} was made with other settings: {difference}; remove it, or name another folder",
-                path.display()
-            ))),
+            Some(difference) => Err(advised(
+                format!("{} was made with other settings: {difference}", path.display()),
+                "remove it, or name another folder",
+            )),
         }
     }
 
@@ -515,7 +514,7 @@ impl LockedPart {
         let file = file.map_err(Error::io("write", &partial))?;
         match file.try_lock() {
             Err(std::fs::TryLockError::WouldBlock) => {
-                Err(invalid(format!("{} is being written by another process", path.display())))
+                Err(FileError::Locked { path: path.to_path_buf(), holder: None }.into())
             }
             // Some network file systems have no locks.
             _ => Ok(Self { path: path.to_path_buf(), partial, lock: file }),

@@ -7,7 +7,7 @@ use splade_io::Observer;
 use splade_model::{Encoder, EncoderOptions, EncoderPair, Explanation, Isa, Precision, Side};
 use splade_sparse::{SparseVector, TermId};
 
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised};
 use crate::model::{self, model_folder};
 use crate::stream::{self, Ended, Records};
 use crate::texts::{IntoRecord, Position};
@@ -169,10 +169,10 @@ impl SparseEncoder {
             Side::Document => &self.document,
         };
         tower.as_ref().ok_or_else(|| {
-            invalid(format!(
-                "{} was loaded for one side only; load it with `only: None` to encode {side:?} texts, too",
-                self.name.display()
-            ))
+            advised(
+                format!("{} was loaded for one side only", self.name.display()),
+                format!("load it with `only: None` to encode {side:?} texts, too"),
+            )
         })
     }
 

@@ -15,7 +15,7 @@ use splade_text::Tokenizer;
 
 use crate::bm25::{Bm25Index, counts_of, temporary_folder};
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, invalid};
+use crate::error::Error;
 use crate::index::{IndexOptions, build_new};
 use crate::provenance::Provenance;
 use crate::searcher::{BatchSearch, QUERIES_AT_A_TIME, ranking, thread_pool};
@@ -373,12 +373,7 @@ fn open(
     provenance.check(encoder.name(), tower.tokenizer().len())?;
     for record in judged.records() {
         let id = record?.id;
-        let vector = index.vector(&id).ok_or_else(|| {
-            invalid(format!(
-                "document {id:?} is not in the index; build another one, or add what is missing \
-                 with: light-splade index add --new-only"
-            ))
-        })?;
+        let vector = index.vector(&id).ok_or_else(|| Error::NotInIndex { id: id.to_string() })?;
         statistics.add(&vector)?;
     }
     Ok(index)

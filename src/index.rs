@@ -12,7 +12,7 @@ use splade_sparse::SparseVector;
 use splade_sparse::files::VectorReader;
 
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, invalid};
+use crate::error::Error;
 use crate::model::Vocabulary;
 use crate::provenance::Provenance;
 use crate::pruning::Pruning;
@@ -363,11 +363,7 @@ impl<'a> Documents<'a> {
                 for row in VectorReader::open(&paths, &term)? {
                     let row = row?;
                     if let Some(term) = row.vector.terms().last().filter(|t| t.0 as usize >= size) {
-                        return Err(invalid(format!(
-                            "vector {:?} has the term {term}, but the model {size} terms; give the \
-                             model that made the vectors",
-                            row.id
-                        )));
+                        return Err(Error::UnknownTerm { id: row.id, term: *term, vocab: size });
                     }
                     if known.is_none_or(|known| known.vector(&row.id).is_none()) {
                         take(&row.id, &row.vector)?;

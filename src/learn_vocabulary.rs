@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use splade_io::{Event, NewFolder, Observer, is_free};
 use splade_text::{Vocabulary, WordCounts, WordKind, WordSplitter};
 
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 use crate::stream::Counts;
 use crate::texts::{TextOptions, Texts};
 
@@ -122,7 +122,7 @@ pub fn learn_vocabulary(
     };
     let vocabulary = Vocabulary::learn(&counts, &settings)?;
     if vocabulary.left_out == counts.len() {
-        return Err(invalid("all words have rare characters; raise --alphabet"));
+        return Err(advised("all words have rare characters", "raise --alphabet"));
     }
     vocabulary.save(folder.path(), &splitter, options.max_length)?;
     // Joining pairs takes a while in which nothing asks.
@@ -155,10 +155,7 @@ fn check_free(output: &Path) -> Result<(), Error> {
         return Err(invalid(format!("--output {}: a folder is expected", output.display())));
     }
     if !is_free(output) {
-        return Err(invalid(format!(
-            "{} is there and not empty\nhint: name another --output, or remove it",
-            output.display()
-        )));
+        return Err(Error::FolderExists { path: output.to_path_buf() });
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use splade_model::{Encoder, EncoderOptions, Precision, Side};
 
 use crate::encoder::SparseEncoderOptions;
-use crate::error::{Error, invalid};
+use crate::error::Error;
 use crate::model::full;
 use crate::pruning::Pruning;
 
@@ -95,11 +95,9 @@ impl Provenance {
     /// Refuses a model whose tokens are not those of the index.
     pub fn check(&self, model: &Path, tokens: usize) -> Result<(), Error> {
         match self.tokens {
-            Some(want) if want != tokens => Err(invalid(format!(
-                "the index was built with a tokenizer of {want} tokens, that of {} has {tokens}; \
-                 give the model of the index",
-                model.display()
-            ))),
+            Some(expected) if expected != tokens => {
+                Err(Error::OtherTokenizer { model: model.to_path_buf(), expected, got: tokens })
+            }
             _ => Ok(()),
         }
     }

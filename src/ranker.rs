@@ -17,7 +17,7 @@ use splade_text::{Tokenizer, TokenizerOptions};
 use crate::bm25::{Bm25Index, counts_of, temporary_folder};
 use crate::builtin;
 use crate::encoder::SparseEncoderOptions;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 use crate::index::{IndexOptions, build_new};
 use crate::masters::Masters;
 use crate::model::{Vocabulary, full, load};
@@ -106,11 +106,10 @@ impl Ranker {
         let ids: Vec<String> = masters.docs.ids().map(|id| id.to_string()).collect();
         let (filter, missing) = index.filter(ids.iter().map(String::as_str));
         if missing == ids.len() {
-            return Err(invalid(format!(
-                "none of the {missing} documents is in the index {}; name another folder with \
-                 --index, or remove this one to have it built anew",
-                dir.display()
-            )));
+            return Err(advised(
+                format!("none of the {missing} documents is in the index {}", dir.display()),
+                "name another folder with --index, or remove this one to have it built anew",
+            ));
         }
         if missing > 0 {
             let warning = format!("{missing} of {} documents are not in the index", ids.len());
@@ -181,7 +180,7 @@ fn model_of(options: &RankerOptions) -> Result<(PathBuf, Provenance), Error> {
         None => Provenance { model: Some(builtin::NAME.into()), ..Provenance::default() },
     };
     let model = options.model.clone().or(provenance.model.clone());
-    let model = model.ok_or_else(|| invalid("the index names no model; give --model"))?;
+    let model = model.ok_or(Error::NoIndexModel)?;
     Ok((model, provenance))
 }
 
@@ -217,13 +216,11 @@ fn check_model(provenance: &Provenance, model: &Path, index: &Path) -> Result<()
     let of_index = provenance.model.as_deref().filter(|own| own.is_relative() || own.exists());
     match of_index.filter(|own| **own != given) {
         None => Ok(()),
-        Some(own) => Err(invalid(format!(
-            "the index {} was built with the model {}, not with {}; leave out --model (and \
-             LIGHT_SPLADE_MODEL), or name another folder with --index for the other model",
-            index.display(),
-            own.display(),
-            model.display()
-        ))),
+        Some(own) => Err(Error::OtherModel {
+            index: index.to_path_buf(),
+            expected: own.to_path_buf(),
+            got: model.to_path_buf(),
+        }),
     }
 }
 
@@ -265,8 +262,8 @@ mod tests {
         let provenance = Provenance::model(&a, 9, 9);
         assert!(check_model(&provenance, &a, index).is_ok());
         assert!(check_model(&Provenance::default(), &b, index).is_ok());
-        let message = check_model(&provenance, &b, index).expect_err("another").to_string();
-        assert!(message.contains("leave out --model"), "{message}");
+        let error = check_model(&provenance, &b, index).expect_err("another");
+        assert!(error.hint().is_some_and(|hint| hint.contains("leave out --model")), "{error}");
         // Of a name at the hub there is no folder.
         let named = Provenance::model(Path::new("org/name"), 9, 9);
         assert!(check_model(&named, Path::new("org/name"), index).is_ok());

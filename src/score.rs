@@ -112,7 +112,7 @@ fn line_of(
     let mut scores = pairs.scores(line)?;
     for (doc, score) in &mut scores {
         let found = ranker.score(vector, *doc);
-        *score = found.ok_or_else(|| invalid(format!("doc_id {doc} is not in the index")))?;
+        *score = found.ok_or_else(|| Error::NotInIndex { id: doc.to_string() })?;
         if !score.is_finite() {
             return Err(invalid(format!("the score of qid {query} and doc_id {doc} is {score}")));
         }

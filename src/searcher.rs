@@ -11,7 +11,7 @@ use splade_model::Side;
 use splade_sparse::SparseVector;
 
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised};
 use crate::provenance::Provenance;
 use crate::stream::Counts;
 use crate::texts::Position;
@@ -92,7 +92,7 @@ impl Searcher {
         let encoder = self.encoder.as_ref();
         encoder
             .ok_or_else(|| {
-                invalid("the searcher has no encoder; open it with one, or search vectors")
+                advised("the searcher has no encoder", "open it with one, or search vectors")
             })?
             .encode_query(query)
     }
@@ -107,7 +107,7 @@ pub const QUERIES_AT_A_TIME: usize = 1024;
 /// If the system has no room for them.
 pub fn thread_pool(threads: Option<usize>) -> Result<rayon::ThreadPool, Error> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
-    pool.build().map_err(|error| invalid(format!("cannot start threads: {error}")))
+    pool.build().map_err(|error| Error::Threads(Box::new(error)))
 }
 
 /// Searches many queries on a pool of threads, and keeps the time that each took.

@@ -77,9 +77,9 @@ impl Sample {
         };
         let rows = |paths: &[PathBuf], most| -> Result<Vec<(String, SparseVector)>, Error> {
             let reader = VectorReader::open(paths, &term)?;
-            let hint = "cannot read the vectors; if their keys are tokens, give --model";
             let rows = reader.take(most).map(|row| {
-                let row = row.map_err(|error| Error::during(hint)(error.into()))?;
+                let row =
+                    row.map_err(|error| Error::during("cannot read the vectors")(error.into()))?;
                 Ok((row.id, row.vector))
             });
             let rows: Vec<_> = rows.collect::<Result<_, Error>>()?;
@@ -92,7 +92,7 @@ impl Sample {
         let mut ids = HashSet::new();
         for (id, _) in &documents {
             if !ids.insert(id) {
-                return Err(invalid(format!("document {id:?} is there twice; leave one out")));
+                return Err(Error::DuplicateDocument { id: id.clone() });
             }
         }
         let queries = rows(&options.queries, MOST_QUERIES)?;

@@ -12,7 +12,7 @@ use splade_sparse::files::VectorReader;
 
 use super::options::ExportOptions;
 use super::terms::TermsOf;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 use crate::stream::{Counts, Ended};
 
 /// Documents between two calls of the observer.
@@ -62,11 +62,10 @@ impl<'a> Documents<'a> {
             let row = row.map_err(self.terms.unreadable())?;
             self.terms.check(&row)?;
             if self.options.check_ids && !self.ids.insert(hash(&row.id)) {
-                return Err(invalid(format!(
-                    "document {:?} is there twice; leave one out, or give --no-id-check if the \
-                     engine may take both",
-                    row.id
-                )));
+                return Err(advised(
+                    format!("document {:?} is there twice", row.id),
+                    "leave one out, or give --no-id-check if the search engine may take both",
+                ));
             }
             self.sample.offer(&row.vector);
             if self.example.is_none() && !row.vector.is_empty() {
@@ -79,7 +78,7 @@ impl<'a> Documents<'a> {
             if let Some((_, last)) = done.next_if(|(until, _)| *until == rows)
                 && last != row.id
             {
-                return Err(invalid(format!(
+                return Err(Error::InputChanged(format!(
                     "the vectors have changed since the export was begun: number {rows} had the id \
                      {last:?}, now {:?}",
                     row.id
@@ -95,7 +94,7 @@ impl<'a> Documents<'a> {
             }
         }
         if let Some((until, _)) = done.peek().filter(|_| ended == Ended::Whole) {
-            return Err(invalid(format!(
+            return Err(Error::InputChanged(format!(
                 "the vectors have changed since the export was begun: they end before number {until}"
             )));
         }

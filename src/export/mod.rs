@@ -23,7 +23,7 @@ use splade_sparse::files::{RowWriter, Shard, ShardedWriter};
 
 use crate::error::Error;
 #[cfg(not(feature = "push"))]
-use crate::error::invalid;
+use crate::error::advised;
 use crate::output_guard::{check_output, remove_shards};
 use crate::stream::Ended;
 use documents::{Documents, check_inputs};
@@ -80,10 +80,10 @@ pub fn export_documents(
         #[cfg(feature = "push")]
         Some(push) => push::run(options, &terms, &chosen, push, observer),
         #[cfg(not(feature = "push"))]
-        Some(push) => Err(invalid(format!(
-            "cannot send index {} to {}: this program was built without the feature push",
-            push.index, push.url
-        ))),
+        Some(push) => Err(advised(
+            format!("cannot send index {} to {}", push.index, push.url),
+            "build the program with the feature push",
+        )),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Applies overrides of values: `a.b=c` changes an existing value, `+a.b=c` adds a new one,
 //! `++a.b=c` does either, and `~a.b` deletes one.
 
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::nearest::did_you_mean;
 use crate::node::{Map, Node};
 use crate::overrides::{Action, Choice, Override};
@@ -13,9 +13,8 @@ pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<(), ComposeError>
     let value = match &one.value {
         Some(Choice::One(value)) => Some(value.to_node()),
         Some(Choice::Sweep(_) | Choice::Glob(_)) => {
-            return Err(
-                one.error("the override has several values, which needs a sweep; hint: add -m")
-            );
+            let problem = "the override has several values, which needs a sweep";
+            return Err(one.error(Fault::new(problem, "add -m")));
         }
         None => None,
     };
@@ -25,16 +24,16 @@ pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<(), ComposeError>
             let there = root.select(&path).is_some_and(|node| *node != Node::Null);
             if there && !matches!(value, Node::List(_) | Node::Map(_)) {
                 let plain = one.line.trim_start_matches('+');
-                return Err(one.error(format!(
-                    "{} exists already; hint: write {plain} to change it, or ++{plain}",
-                    one.key
+                return Err(one.error(Fault::new(
+                    format!("{} exists already", one.key),
+                    format!("write {plain} to change it, or ++{plain}"),
                 )));
             }
             set(root, &path, value, true, one)
         }
         (Action::ForceAdd, Some(value)) => set(root, &path, value, true, one),
         (Action::Change, Some(value)) => set(root, &path, value, false, one),
-        (_, None) => Err(one.error("the override has no value; hint: write key=value")),
+        (_, None) => Err(one.error(Fault::new("the override has no value", "write key=value"))),
     }
 }
 
@@ -56,9 +55,10 @@ fn set(
             if !add {
                 let here = path[..=i].join(".");
                 let kind = child.kind();
-                return Err(
-                    one.error(format!("{here} is {kind} and has no keys; hint: +{}", one.line))
-                );
+                return Err(one.error(Fault::new(
+                    format!("{here} is {kind} and has no keys"),
+                    format!("to replace it by a mapping, write +{}", one.line),
+                )));
             }
             *child = Node::Map(Map::default());
         }
@@ -104,10 +104,7 @@ fn add_child(
             map.set(&path[depth], value);
             Ok(())
         }
-        Node::Map(map) => {
-            let hint = did_you_mean(&path[depth], map.keys());
-            Err(one.error(format!("no key named {here}{hint} (to add it, write +{})", one.line)))
-        }
+        Node::Map(map) => Err(no_key(&here, did_you_mean(&path[depth], map.keys()), one)),
         Node::List(list) => {
             Err(one.error(format!("{here}: the list has {} entries, counted from 0", list.len())))
         }
@@ -115,15 +112,20 @@ fn add_child(
     }
 }
 
+/// Returns the error of an override that changes a key which does not exist.
+fn no_key(key: &str, question: Option<String>, one: &Override) -> ComposeError {
+    let remedy = match question {
+        Some(question) => format!("{question} To add it, write +{}", one.line),
+        None => format!("to add it, write +{}", one.line),
+    };
+    one.error(Fault::new(format!("no key named {key}"), remedy))
+}
+
 fn no_new_keys(old: &Map, new: &Map, at: &str, one: &Override) -> Result<(), ComposeError> {
     for (key, value) in &new.0 {
         match (old.get(key), value) {
             (None, _) => {
-                let hint = did_you_mean(key, old.keys());
-                return Err(one.error(format!(
-                    "no key named {at}.{key}{hint} (to add it, write +{})",
-                    one.line
-                )));
+                return Err(no_key(&format!("{at}.{key}"), did_you_mean(key, old.keys()), one));
             }
             (Some(Node::Map(old)), Node::Map(new)) => {
                 no_new_keys(old, new, &format!("{at}.{key}"), one)?;
@@ -145,9 +147,9 @@ fn delete(
         let around = root.select(parents);
         let hint = match around {
             Some(Node::Map(map)) => did_you_mean(last, map.keys()),
-            _ => String::new(),
+            _ => None,
         };
-        return Err(one.error(format!("no key named {}{hint}", one.key)));
+        return Err(one.error(Fault::from(format!("no key named {}", one.key)).with(hint)));
     };
     // A sweep passes `~key` to its jobs as `~key=null`, so null matches any value.
     if let Some(value) = value

@@ -9,7 +9,7 @@
 //! the entry (`group@package`) or the file (`# @package`) says otherwise.
 
 use crate::entry::{Entry, Kind, header_package};
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::nearest::did_you_mean;
 use crate::overrides::{Action, Choice, Override};
 use crate::repository::Repository;
@@ -80,10 +80,8 @@ pub(crate) fn compose(
     let mut keys: Vec<&str> = pieces.iter().filter_map(|p| p.key.as_deref()).collect();
     keys.sort_unstable();
     if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(ComposeError::Config {
-            at: composer.repository.file(name).display().to_string(),
-            message: format!("the defaults lists contain {} twice", twice[0]),
-        });
+        let problem = format!("the defaults lists contain {} twice", twice[0]);
+        return Err(composer.in_file(name, problem));
     }
     Ok((pieces, values))
 }
@@ -95,10 +93,13 @@ impl Composer<'_> {
         for one in overrides {
             let value = match &one.value {
                 Some(Choice::One(value)) => Some(value),
-                Some(Choice::Sweep(_) | Choice::Glob(_)) => return Err(one.error(
-                    "the override has several values; hint: add -m to run them in turn, or write \
-                     key=[a,b] for a list and key='a,b' for a string",
-                )),
+                Some(Choice::Sweep(_) | Choice::Glob(_)) => {
+                    return Err(one.error(Fault::new(
+                        "the override has several values",
+                        "add -m to run them in turn, or write key=[a,b] for a list and \
+                         key='a,b' for a string",
+                    )));
+                }
                 None => None,
             };
             let is_group = self.repository.is_group(&one.key);
@@ -119,7 +120,8 @@ impl Composer<'_> {
             let (names, several) = group_choice(one, value)?;
             match one.action {
                 Action::ForceAdd => {
-                    return Err(one.error("a group cannot be added with ++; hint: write one +"));
+                    let problem = "a group cannot be added with ++";
+                    return Err(one.error(Fault::new(problem, "write one +")));
                 }
                 Action::Add => {
                     let kind =
@@ -168,10 +170,8 @@ impl Composer<'_> {
             return if this.optional { Ok(()) } else { Err(self.not_found(&this, parent)) };
         }
         if depth > MAX_DEPTH {
-            return Err(ComposeError::Config {
-                at: self.repository.file(&path).display().to_string(),
-                message: "the defaults lists refer to each other in a cycle".to_owned(),
-            });
+            let problem = "the defaults lists refer to each other in a cycle";
+            return Err(self.in_file(&path, problem));
         }
         let (file, entries) = self.repository.load(&path)?;
         this.header = file.package.as_deref().and_then(header_package);
@@ -311,9 +311,9 @@ impl Composer<'_> {
                 let before = before.clone();
                 return Err(self.in_file(
                     parent.unwrap_or_default(),
-                    format!(
-                        "{key} is both {name} and {before}; hint: to replace a choice write \
-                         `override {key}: {name}`"
+                    Fault::new(
+                        format!("{key} is both {name} and {before}"),
+                        format!("to replace a choice write `override {key}: {name}`"),
                     ),
                 ));
             }
@@ -329,20 +329,23 @@ impl Composer<'_> {
             let hint = did_you_mean(key, groups().filter(|known| known != key));
             let same_group = groups().find(|known| known.split('@').next() == Some(key));
             let hint = match same_group {
-                Some(known) => format!("; did you mean {known}?"),
+                Some(known) => Some(format!("did you mean {known}?")),
                 None => hint,
             };
             return Err(match &chosen.from {
-                Source::Line(line) => ComposeError::Config {
-                    at: format!("override `{line}`"),
-                    message: format!(
-                        "the defaults list has no {key}{hint} (to add it, write +{line})"
-                    ),
-                },
-                Source::File(path) => self.in_file(
-                    path,
-                    format!("`override {key}`: no other defaults list has {key}{hint}"),
-                ),
+                Source::Line(line) => {
+                    let add = format!("to add it, write +{line}");
+                    let remedy = match hint {
+                        Some(question) => format!("{question} Or, {add}"),
+                        None => add,
+                    };
+                    let problem = format!("the defaults list has no {key}");
+                    ComposeError::at(format!("override `{line}`"), Fault::new(problem, remedy))
+                }
+                Source::File(path) => {
+                    let problem = format!("`override {key}`: no other defaults list has {key}");
+                    self.in_file(path, Fault::from(problem).with(hint))
+                }
             });
         }
         match self.deleted.iter().find(|(_, used)| !used) {
@@ -351,11 +354,8 @@ impl Composer<'_> {
         }
     }
 
-    fn in_file(&self, path: &str, message: impl Into<String>) -> ComposeError {
-        ComposeError::Config {
-            at: self.repository.file(path).display().to_string(),
-            message: message.into(),
-        }
+    fn in_file(&self, path: &str, fault: impl Into<Fault>) -> ComposeError {
+        ComposeError::at(self.repository.file(path).display().to_string(), fault)
     }
 
     fn no_primary(&self, name: &str) -> ComposeError {
@@ -366,36 +366,26 @@ impl Composer<'_> {
             [] => "the folder contains no *.yaml file".to_owned(),
             names => format!("the folder contains {}", names.join(", ")),
         };
-        ComposeError::Config {
-            at: self.repository.file(name).display().to_string(),
-            message: format!("no such config{hint} ({list})"),
-        }
+        self.in_file(name, Fault::from(format!("no such config ({list})")).with(hint))
     }
 
     fn must_choose(&self, entry: &Entry) -> ComposeError {
         let key = entry.key();
         let names = self.repository.names(&entry.group());
-        ComposeError::Config {
-            at: key.clone(),
-            message: format!(
-                "a choice must be given; hint: {key}=NAME, where NAME is one of {}",
-                names.join(", ")
-            ),
-        }
+        let remedy = format!("write {key}=NAME, where NAME is one of {}", names.join(", "));
+        ComposeError::at(key, Fault::new("a choice must be given", remedy))
     }
 
     fn not_found(&self, entry: &Entry, parent: Option<&str>) -> ComposeError {
         let path = entry.path();
         let names = self.repository.names(&entry.group());
         let hint = did_you_mean(entry.name().unwrap_or_default(), names.iter().map(String::as_str));
-        self.in_file(
-            parent.unwrap_or_default(),
-            format!(
-                "the defaults list names {path}, but {} does not exist{hint} (the names are {})",
-                self.repository.file(&path).display(),
-                names.join(", ")
-            ),
-        )
+        let problem = format!(
+            "the defaults list names {path}, but {} does not exist (the names are {})",
+            self.repository.file(&path).display(),
+            names.join(", ")
+        );
+        self.in_file(parent.unwrap_or_default(), Fault::from(problem).with(hint))
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The implemented resolvers are `oc.env`, `oc.decode`, `oc.select`, and Hydra's `now` and `hydra`.
 
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::nearest::did_you_mean;
 use crate::node::Node;
 use crate::overrides::parse_value;
@@ -40,10 +40,7 @@ impl<'a> Resolver<'a> {
 
     /// Returns the value at a path, with everything below it resolved.
     pub(crate) fn resolve(&mut self, path: &[String]) -> Result<Node, ComposeError> {
-        let node = self.root.select(path).ok_or_else(|| ComposeError::Config {
-            at: dotted(path),
-            message: "no such key".to_owned(),
-        })?;
+        let node = self.root.select(path).ok_or_else(|| error(path, "no such key"))?;
         self.resolve_node(path, node)
     }
 
@@ -188,7 +185,10 @@ impl<'a> Resolver<'a> {
         if node.is_missing() {
             return Err(error(
                 from,
-                format!("{0} is ???: a value must be given; hint: {0}=VALUE", dotted(target)),
+                Fault::new(
+                    format!("{} is ???: a value must be given", dotted(target)),
+                    format!("write {}=VALUE", dotted(target)),
+                ),
             ));
         }
         self.resolve_node(&here, node)
@@ -239,9 +239,9 @@ impl<'a> Resolver<'a> {
                     }
                     (Err(_), None) => Err(error(
                         path,
-                        format!(
-                            "the environment variable {key} is not set; hint: set it, or give a \
-                             default with ${{oc.env:{key},DEFAULT}}"
+                        Fault::new(
+                            format!("the environment variable {key} is not set"),
+                            format!("set it, or give a default with ${{oc.env:{key},DEFAULT}}"),
                         ),
                     )),
                 }
@@ -283,8 +283,8 @@ impl<'a> Resolver<'a> {
     }
 }
 
-fn error(path: &[String], message: impl Into<String>) -> ComposeError {
-    ComposeError::Config { at: dotted(path), message: message.into() }
+fn error(path: &[String], fault: impl Into<Fault>) -> ComposeError {
+    ComposeError::at(dotted(path), fault)
 }
 
 /// Returns the absolute path of an interpolation at `path`. With one dot, the keys start beside the
@@ -313,10 +313,8 @@ fn not_found(
             let wanted = dotted(&[here, &[key.to_owned()]].concat());
             did_you_mean(&wanted, names.iter().map(String::as_str))
         }
-        _ => String::new(),
+        _ => None,
     };
-    error(
-        from,
-        format!("the interpolation refers to {}, which does not exist{hint}", dotted(target)),
-    )
+    let problem = format!("the interpolation refers to {}, which does not exist", dotted(target));
+    error(from, Fault::from(problem).with(hint))
 }

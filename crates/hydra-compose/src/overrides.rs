@@ -5,7 +5,7 @@
 //! boolean, null or else a string. Of Hydra's functions, only those that list the values of a sweep
 //! are implemented.
 
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::value::{ESCAPED, Unquoted, Value, range};
 
 /// The limit of nested brackets. Values are parsed recursively.
@@ -47,7 +47,7 @@ impl Override {
     pub(crate) fn parse(line: &str) -> Result<Override, ComposeError> {
         Parser { line, rest: line, depth: 0 }
             .run()
-            .map_err(|message| ComposeError::Config { at: format!("override `{line}`"), message })
+            .map_err(|fault| ComposeError::at(format!("override `{line}`"), fault))
     }
 
     /// Returns whether the override changes a setting of Hydra itself, not of the run.
@@ -70,8 +70,8 @@ impl Override {
     }
 
     /// Returns an error that names this override.
-    pub(crate) fn error(&self, message: impl Into<String>) -> ComposeError {
-        ComposeError::Config { at: format!("override `{}`", self.line), message: message.into() }
+    pub(crate) fn error(&self, fault: impl Into<Fault>) -> ComposeError {
+        ComposeError::at(format!("override `{}`", self.line), fault)
     }
 }
 
@@ -83,7 +83,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn run(mut self) -> Result<Override, String> {
+    fn run(mut self) -> Result<Override, Fault> {
         let action = if self.eat("++") {
             Action::ForceAdd
         } else if self.eat("+") {
@@ -102,14 +102,14 @@ impl Parser<'_> {
         };
         let fits = |c: char| c.is_ascii_alphanumeric() || "_-$./".contains(c);
         if key.is_empty() || !key.chars().all(fits) || key.split('.').any(str::is_empty) {
-            return Err(format!("`{key}` is not a key; hint: write key=value"));
+            return Err(Fault::new(format!("`{key}` is not a key"), "write key=value"));
         }
         let value = if self.eat("=") {
             Some(self.choice()?)
         } else if action == Action::Delete {
             None
         } else {
-            return Err("the override has no value; hint: write key=value".to_owned());
+            return Err(Fault::new("the override has no value", "write key=value"));
         };
         Ok(Override { action, key: key.to_owned(), package, value, line: self.line.to_owned() })
     }
@@ -129,7 +129,7 @@ impl Parser<'_> {
     }
 
     /// Parses everything after `=`.
-    fn choice(&mut self) -> Result<Choice, String> {
+    fn choice(&mut self) -> Result<Choice, Fault> {
         self.skip_spaces();
         if self.rest.is_empty() {
             return Ok(Choice::One(Value::Str(String::new())));
@@ -142,7 +142,8 @@ impl Parser<'_> {
             values.push(self.element()?);
         }
         if let Some(c) = self.rest.chars().next() {
-            return Err(format!("unexpected `{c}` after the value; hint: quote the value"));
+            let problem = format!("unexpected `{c}` after the value");
+            return Err(Fault::new(problem, "quote the value"));
         }
         Ok(match values.len() {
             1 => Choice::One(values.remove(0)),
@@ -151,7 +152,7 @@ impl Parser<'_> {
     }
 
     /// Parses `choice(a,b)`, `range(1,4)` or `glob(*)` if it is the whole value.
-    fn function(&mut self) -> Result<Option<Choice>, String> {
+    fn function(&mut self) -> Result<Option<Choice>, Fault> {
         let Some((name, inner)) = self.rest.split_once('(') else {
             return Ok(None);
         };
@@ -167,12 +168,12 @@ impl Parser<'_> {
         while !self.eat(")") {
             arguments.push(self.element()?);
             if !self.eat(",") && !self.rest.starts_with(')') {
-                return Err(format!("`{name}(` is not closed with `)`"));
+                return Err(format!("`{name}(` is not closed with `)`").into());
             }
         }
         self.skip_spaces();
         if !self.rest.is_empty() {
-            return Err(format!("unexpected `{}` after {name}(...)", self.rest));
+            return Err(format!("unexpected `{}` after {name}(...)", self.rest).into());
         }
         match name.as_str() {
             "choice" if !arguments.is_empty() => {
@@ -182,25 +183,28 @@ impl Parser<'_> {
                 });
                 Ok(Some(Choice::Sweep(plain.collect())))
             }
-            "range" => range(&arguments).map(|values| Some(Choice::Sweep(values))),
+            "range" => Ok(Some(Choice::Sweep(range(&arguments)?))),
             "glob" => {
                 let patterns = arguments.into_iter().map(|argument| match argument {
                     Value::Str(text) | Value::Quoted(text, _) => Ok(text),
-                    _ => Err("glob takes patterns such as toy_*".to_owned()),
+                    _ => Err("glob takes patterns such as toy_*".into()),
                 });
-                Ok(Some(Choice::Glob(patterns.collect::<Result<_, _>>()?)))
+                Ok(Some(Choice::Glob(patterns.collect::<Result<_, Fault>>()?)))
             }
-            _ => Err(format!(
-                "{name}(...) is not implemented, only choice(a,b), range(start,stop,step) \
-                 and glob(pattern); hint: quote a value with brackets"
+            _ => Err(Fault::new(
+                format!(
+                    "{name}(...) is not implemented, only choice(a,b), range(start,stop,step) \
+                     and glob(pattern)"
+                ),
+                "quote a value with brackets",
             )),
         }
     }
 
-    fn element(&mut self) -> Result<Value, String> {
+    fn element(&mut self) -> Result<Value, Fault> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(format!("brackets are nested more than {MAX_DEPTH} deep"));
+            return Err(format!("brackets are nested more than {MAX_DEPTH} deep").into());
         }
         self.skip_spaces();
         let value = match self.rest.chars().next() {
@@ -214,7 +218,7 @@ impl Parser<'_> {
         Ok(value)
     }
 
-    fn list(&mut self) -> Result<Value, String> {
+    fn list(&mut self) -> Result<Value, Fault> {
         self.eat("[");
         let mut items = Vec::new();
         self.skip_spaces();
@@ -225,14 +229,14 @@ impl Parser<'_> {
                     break;
                 }
                 if !self.eat(",") {
-                    return Err("the list is not closed with `]`".to_owned());
+                    return Err("the list is not closed with `]`".into());
                 }
             }
         }
         Ok(Value::List(items))
     }
 
-    fn map(&mut self) -> Result<Value, String> {
+    fn map(&mut self) -> Result<Value, Fault> {
         self.eat("{");
         let mut pairs: Vec<(String, Value)> = Vec::new();
         self.skip_spaces();
@@ -242,10 +246,10 @@ impl Parser<'_> {
         loop {
             self.skip_spaces();
             let Value::Str(key) = self.unquoted(true)?.value() else {
-                return Err("a key of a mapping must be a string".to_owned());
+                return Err("a key of a mapping must be a string".into());
             };
             if !self.eat(":") {
-                return Err(format!("`:` is missing after the key {key}"));
+                return Err(format!("`:` is missing after the key {key}").into());
             }
             let value = self.element()?;
             match pairs.iter_mut().find(|(k, _)| *k == key) {
@@ -256,7 +260,7 @@ impl Parser<'_> {
                 break;
             }
             if !self.eat(",") {
-                return Err("the mapping is not closed with `}`".to_owned());
+                return Err("the mapping is not closed with `}`".into());
             }
         }
         Ok(Value::Map(pairs))
@@ -264,7 +268,7 @@ impl Parser<'_> {
 
     /// Parses a quoted string up to the next quote that is not escaped. A backslash before any
     /// other character is kept.
-    fn quoted(&mut self, quote: char) -> Result<Value, String> {
+    fn quoted(&mut self, quote: char) -> Result<Value, Fault> {
         let mut out = String::new();
         let mut backslashes = 0;
         for (at, c) in self.rest.char_indices().skip(1) {
@@ -281,11 +285,11 @@ impl Parser<'_> {
             backslashes = 0;
             out.push(c);
         }
-        Err(format!("the quote {quote} is not closed"))
+        Err(format!("the quote {quote} is not closed").into())
     }
 
     /// Parses a value without quotes and removes its escapes.
-    fn unquoted(&mut self, key: bool) -> Result<Unquoted, String> {
+    fn unquoted(&mut self, key: bool) -> Result<Unquoted, Fault> {
         let mut out = Unquoted::default();
         while let Some(c) = self.rest.chars().next() {
             let mut length = c.len_utf8();
@@ -310,9 +314,11 @@ impl Parser<'_> {
                 }
                 '=' | '(' | '[' | '{' | '\'' | '"' | '!' | '#' | '&' | '<' | '>' | ';' | '`'
                 | '^' | '~' => {
-                    return Err(format!(
-                        "`{c}` is not allowed in an unquoted value; hint: quote the value, or \
-                         write \\{c} for brackets, `:`, `=`, `,` and spaces"
+                    return Err(Fault::new(
+                        format!("`{c}` is not allowed in an unquoted value"),
+                        format!(
+                            "quote the value, or write \\{c} for brackets, `:`, `=`, `,` and spaces"
+                        ),
                     ));
                 }
                 c => out.text.push(c),
@@ -321,19 +327,19 @@ impl Parser<'_> {
         }
         out.trim();
         if out.text.is_empty() {
-            return Err("a value is missing; hint: write '' for an empty string".to_owned());
+            return Err(Fault::new("a value is missing", "write '' for an empty string"));
         }
         Ok(out)
     }
 }
 
 /// Parses a text that consists of exactly one value, as `oc.decode` does.
-pub(crate) fn parse_value(text: &str) -> Result<Value, String> {
+pub(crate) fn parse_value(text: &str) -> Result<Value, Fault> {
     let mut parser = Parser { line: text, rest: text, depth: 0 };
     let value = parser.element()?;
     match parser.rest.chars().next() {
         None => Ok(value),
-        Some(c) => Err(format!("unexpected `{c}` after the value")),
+        Some(c) => Err(format!("unexpected `{c}` after the value").into()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Parses a string with interpolations into its parts, following OmegaConf's grammar.
 
+use crate::error::Fault;
 use crate::overrides::{interpolation_end, parse_value};
 use crate::value::Value;
 
@@ -36,9 +37,9 @@ pub(crate) fn is_interpolation(text: &str) -> bool {
 }
 
 /// Parses a string into its parts. No two literal texts are adjacent.
-pub(crate) fn parse(text: &str) -> Result<Vec<Part>, String> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Part>, Fault> {
     if text.matches("${").count() > MAX_INTERPOLATIONS {
-        return Err(format!("the string has more than {MAX_INTERPOLATIONS} interpolations"));
+        return Err(format!("the string has more than {MAX_INTERPOLATIONS} interpolations").into());
     }
     let mut parts = Vec::new();
     let mut plain = String::new();
@@ -71,7 +72,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Part>, String> {
 }
 
 /// Parses the text between `${` and `}`.
-fn interpolation(text: &str) -> Result<Interpolation, String> {
+fn interpolation(text: &str) -> Result<Interpolation, Fault> {
     let inner = text.trim_matches([' ', '\t']);
     if let Some(colon) = outside(inner, ':') {
         let name = parse(inner[..colon].trim_end())?;
@@ -132,7 +133,7 @@ fn outside(text: &str, wanted: char) -> Option<usize> {
     None
 }
 
-fn arguments(text: &str) -> Result<Vec<Argument>, String> {
+fn arguments(text: &str) -> Result<Vec<Argument>, Fault> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
@@ -148,7 +149,7 @@ fn arguments(text: &str) -> Result<Vec<Argument>, String> {
     }
 }
 
-fn argument(text: &str) -> Result<Argument, String> {
+fn argument(text: &str) -> Result<Argument, Fault> {
     if !is_interpolation(text) {
         if text.is_empty() {
             return Ok(Argument::Value(Value::Str(String::new())));

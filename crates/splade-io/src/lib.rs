@@ -22,7 +22,10 @@
 //! An [`OutputFolder`] supports resuming: it is written in place by one process at a time, which
 //! holds an [`OutputLock`], and only if it is empty or contains the marker file of its kind.
 //!
-//! Long work takes an [`Observer`], which receives progress and can ask the work to stop.
+//! Long work takes an [`Observer`], which receives progress and can ask the work to stop. A
+//! [`Problem`] is what is wrong, in words, apart from what a person can do about it.
+
+mod problem;
 
 mod error;
 
@@ -43,3 +46,4 @@ pub use new_file::{NewFile, temporary_of, write_file};
 pub use new_folder::{NewFolder, is_free};
 pub use observe::{Event, Observer, Progress, StepProgress};
 pub use output_folder::OutputFolder;
+pub use problem::Problem;

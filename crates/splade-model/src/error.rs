@@ -85,7 +85,7 @@ pub enum ModelError {
     #[error("cannot start threads")]
     Threads(#[source] rayon::ThreadPoolBuildError),
     /// Training is not implemented for the architecture of a model.
-    #[error("{}: {name} models cannot be trained, only used; {trained} can", path.display())]
+    #[error("{}: {name} models cannot be trained, only used", path.display())]
     Untrained {
         /// The folder of the model.
         path: PathBuf,
@@ -95,7 +95,7 @@ pub enum ModelError {
         trained: String,
     },
     /// The export to ONNX is not implemented for the architecture of a model.
-    #[error("{}: ONNX is not written for {name}; leave --onnx out", path.display())]
+    #[error("{}: ONNX is not written for {name}", path.display())]
     NoGraph {
         /// The folder of the model.
         path: PathBuf,
@@ -143,14 +143,10 @@ impl ModelError {
     /// if the error alone does not determine it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnsupportedConfig { known, .. } => Some(format!("use a model with {known}")),
-            Self::Untrained { trained, .. } => {
-                Some(format!("start from a model of another architecture: {trained}"))
-            }
+            Self::Untrained { trained, .. } => Some(format!(
+                "start from a model of another architecture; {trained} can be trained"
+            )),
             Self::NoGraph { .. } => Some("export without --onnx".to_owned()),
-            Self::MaxLength { shortest, longest, .. } => {
-                Some(format!("give a maximum length from {shortest} to {longest}"))
-            }
             Self::Vocabulary { .. } => {
                 Some("use the tokenizer that the model was trained with".to_owned())
             }

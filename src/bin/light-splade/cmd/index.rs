@@ -12,7 +12,7 @@ use splade_index::{IndexInfo, verify};
 use splade_model::Side;
 use splade_text::TokenizerOptions;
 
-use super::{hint_at_model, ids};
+use super::{advised, hint_at_model, ids};
 use crate::args::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, TableOrJson, WeightsArg,
 };
@@ -86,11 +86,13 @@ fn add(args: &AddArgs) -> Result<()> {
             let source = Source::texts(&args.source, model, &options, &mut reporter);
             (hint_at_model(source, args.model.as_ref())?, encoding.side)
         }
-        _ => anyhow::bail!(
-            "{} was built of vectors and does not say how texts are encoded; encode them first and \
-             give --vectors",
-            args.index.display()
-        ),
+        _ => {
+            let index = args.index.display();
+            return Err(advised(
+                format!("{index} was built of vectors and does not say how texts are encoded"),
+                "encode them first, and give --vectors",
+            ));
+        }
     };
     if let (Some(model), Some(tokens)) = (model, source.tokens(side)?) {
         provenance.check(model, tokens)?;

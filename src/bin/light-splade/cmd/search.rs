@@ -17,7 +17,7 @@ use splade_sparse::SparseVector;
 use splade_sparse::files::VectorReader;
 use splade_text::TokenizerOptions;
 
-use super::{hint_at_model, ids};
+use super::{advised, hint_at_model, ids};
 use crate::args::{HitFormat, SearchArgs};
 use crate::input::{InputOptions, Inputs};
 use crate::interrupt::{self, Interrupted};
@@ -34,7 +34,10 @@ struct Query {
 pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     let format = format(args);
     if args.explain && format == HitFormat::Trec {
-        bail!("--explain goes with --format table or ndjson: a TREC run has no place for it");
+        return Err(advised(
+            "a TREC run has no place for --explain",
+            "give --format table or ndjson",
+        ));
     }
     let index = Index::open(&args.index)?;
     let provenance = Provenance::from_json(index.settings());
@@ -116,10 +119,10 @@ fn queries(
         return Ok((queries, vocabulary));
     }
     let Some(model) = model else {
-        bail!(
-            "{} was built of vectors and names no model; give --model, or queries as --vectors",
-            args.index.display()
-        );
+        return Err(advised(
+            format!("{} was built of vectors and names no model", args.index.display()),
+            "give --model, or queries as --vectors",
+        ));
     };
     let inputs = args.queries.as_ref();
     let open = |path| Inputs::open(std::slice::from_ref(path), InputOptions::default());

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use splade_io::Problem;
+
 use super::config::{CrossEncoderConfig, CrossEncoderLoss, CrossEncoderSource, SetFiles};
 use super::pickle::{Labelled, Pickled, PickledTexts};
 use crate::error::TrainError;
-use splade_data::DataConfig;
 use splade_data::random::Permutation;
+use splade_data::{DataConfig, DataError};
 use splade_data::{Texts, TrainingData};
 
 /// The number that keeps the permutation of the training subset independent of other random
@@ -162,8 +164,9 @@ impl CrossEncoderData {
         position: usize,
         config: &CrossEncoderConfig,
     ) -> Result<Group, TrainError> {
+        let limits = config.pairs.limits();
         let cut = |query: &str, document: &str| {
-            let (query, document) = config.limits.cut(query, document);
+            let (query, document) = limits.cut(query, document);
             (query.to_owned(), document.to_owned())
         };
         match (&self.samples, &self.texts) {
@@ -233,7 +236,7 @@ impl Source {
 fn text_at(texts: &Texts, row: u32) -> Result<Cow<'_, str>, TrainError> {
     texts
         .text_at(row as usize)
-        .ok_or_else(|| TrainError::Data("a file of texts was changed during the run".to_owned()))
+        .ok_or_else(|| DataError::Changed { what: "a file of texts".to_owned() }.into())
 }
 
 fn open(
@@ -271,11 +274,12 @@ fn check_labels(pairs: &[Labelled], config: &CrossEncoderConfig) -> Result<(), T
     Err(TrainError::Data(match config.loss {
         CrossEncoderLoss::CrossEntropy => {
             format!("a pair has the label {label}, but the {labels} labels are 0 to {}", labels - 1)
+                .into()
         }
-        _ => format!(
-            "a pair has the label {label}, but the labels of BCEWithLogitsLoss are 0 to 1\nhint: \
-             loss_function: MSELoss learns scores of any size"
-        ),
+        _ => Problem::new(format!(
+            "a pair has the label {label}, but the labels of BCEWithLogitsLoss are 0 to 1"
+        ))
+        .with_remedy("set loss_function to MSELoss, which learns scores of any size"),
     }))
 }
 

@@ -6,7 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use hydra_compose::settings::SettingError;
 use serde_json::{Value, json};
+use splade_io::Problem;
 
 use super::config::CrossEncoderConfig;
 use crate::config::Optimizer;
@@ -43,28 +45,20 @@ pub(super) fn prepare(config: &CrossEncoderConfig, resume: bool) -> Result<Begin
     let checkpoint = folder::checkpoints(output)?.pop().map(|(_, path)| path);
     if last.join("config.json").exists() {
         if !resume {
-            return Err(wrong(
-                "final_output_path",
-                format!(
-                    "{} has a model already\nhint: for a new run name another final_output_path or \
-                 remove it",
-                    last.display()
-                ),
-            ));
+            let rule = format!("{} has a model already", last.display());
+            return Err(SettingError::new("final_output_path", rule)
+                .with_remedy("for a new run name another final_output_path, or remove it")
+                .into());
         }
         check_finished(config)?;
         delete_checkpoints(output)?;
         return Ok(Beginning::Finished);
     }
     if let Some(checkpoint) = checkpoint.as_ref().filter(|_| !resume) {
-        return Err(wrong(
-            "output_path",
-            format!(
-                "an earlier run left {}\nhint: add --resume to continue it, or choose another \
-                 output_path",
-                checkpoint.display()
-            ),
-        ));
+        let rule = format!("an earlier run left {}", checkpoint.display());
+        return Err(SettingError::new("output_path", rule)
+            .with_remedy("add --resume to continue it, or choose another output_path")
+            .into());
     }
     let beside = last.parent().filter(|folder| !folder.as_os_str().is_empty());
     for folder in [output.as_path(), beside.unwrap_or(Path::new("."))] {
@@ -115,15 +109,11 @@ fn check_finished(config: &CrossEncoderConfig) -> Result<(), TrainError> {
     if differences.is_empty() {
         return Ok(());
     }
-    Err(wrong(
-        "final_output_path",
-        format!(
-            "{} holds the model of another run:\n{}\nhint: name another final_output_path or \
-             remove it",
-            last.display(),
-            differences.join("\n")
-        ),
-    ))
+    let rule =
+        format!("{} holds the model of another run:\n{}", last.display(), differences.join("\n"));
+    Err(SettingError::new("final_output_path", rule)
+        .with_remedy("name another final_output_path, or remove it")
+        .into())
 }
 
 /// Deletes all checkpoints of a finished run.
@@ -150,18 +140,16 @@ pub(super) fn check_space(
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     match free.filter(|free| *free < needed) {
         None => Ok(()),
-        Some(free) => Err(TrainError::Run(format!(
-            "{} has {:.1} GB left, but its models and checkpoints need {:.1} GB\nhint: choose \
-             another output_path",
-            config.output_path.display(),
-            gigabytes(free),
-            gigabytes(needed)
-        ))),
+        Some(free) => {
+            let what = format!(
+                "{} has {:.1} GB left, but its models and checkpoints need {:.1} GB",
+                config.output_path.display(),
+                gigabytes(free),
+                gigabytes(needed)
+            );
+            Err(TrainError::Run(Problem::new(what).with_remedy("choose another output_path")))
+        }
     }
-}
-
-fn wrong(field: &str, message: String) -> TrainError {
-    TrainError::Config { at: field.to_owned(), message }
 }
 
 #[cfg(test)]
@@ -198,7 +186,7 @@ mod tests {
         fs::write(output.join("pairs.pkl"), "pairs").expect("written");
         let this = config(&output, &[]);
         let begins = |config: &CrossEncoderConfig, resume| {
-            prepare(config, resume).map_err(|error| error.to_string())
+            prepare(config, resume).map_err(|error| error.said())
         };
         assert_eq!(begins(&this, false), Ok(Beginning::New));
         assert_eq!(begins(&this, true), Ok(Beginning::New));

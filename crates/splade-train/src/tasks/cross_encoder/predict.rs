@@ -13,17 +13,19 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
+use hydra_compose::settings::SettingError;
 use serde_json::{Value, json};
 use splade_data::stamps::weights_stamp;
 use splade_data::{ScoreFile, TextKind, Texts};
-use splade_io::{Event, Observer, Progress};
+use splade_io::{Event, Observer, Problem, Progress};
 use splade_model::{CrossEncoder, CrossEncoderOptions};
 
 use crate::error::TrainError;
 use crate::tasks::prepare::{ResolveModel, resolve_at_hub};
 
-use super::config::{PredictConfig, QUERIES_MAY_FILL_PAIRS};
 use super::lines::line;
+use super::pairs::QUERIES_MAY_FILL_PAIRS;
+use super::predict_config::PredictConfig;
 
 /// A part of the queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,12 +113,13 @@ pub fn predict(
     options: &PredictOptions<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Prediction, TrainError> {
-    if config.limits.queries_may_fill_pairs() {
+    let limits = config.pairs.limits();
+    if limits.queries_may_fill_pairs() {
         observer.event(Event::Warning(QUERIES_MAY_FILL_PAIRS));
     }
     let folder = (options.resolve)(&config.model_path).map_err(TrainError::Source)?;
     let model_options = CrossEncoderOptions {
-        max_length: Some(config.limits.max_token_len),
+        max_length: Some(limits.max_token_len),
         mecab_dicdir: config.mecab_dicdir.clone(),
         ..CrossEncoderOptions::default()
     };
@@ -125,8 +128,8 @@ pub fn predict(
     let output = &config.hard_negative_cross_encoder_scores;
     let output = options.shard.map_or_else(|| output.clone(), |shard| shard.path(output));
     check_output(&output, options)?;
-    let docs = Masters::open(&config.doc_masters, TextKind::Document, observer)?;
-    let queries = Masters::open(&config.query_masters, TextKind::Query, observer)?;
+    let docs = Masters::open(&config.doc_masters(), TextKind::Document, observer)?;
+    let queries = Masters::open(&config.query_masters(), TextKind::Query, observer)?;
     let pairs = ScoreFile::open_known(
         &config.hard_negative_init_scores,
         |qid| queries.has(qid),
@@ -166,7 +169,7 @@ pub fn predict(
             let query = queries.get(qid)?;
             for (doc, _) in &scores {
                 let document = docs.get(*doc)?;
-                let (query, document) = config.limits.cut(&query, &document);
+                let (query, document) = limits.cut(&query, &document);
                 texts.push((query.to_owned(), document.to_owned()));
             }
             of_queries.push((qid, scores));
@@ -181,9 +184,9 @@ pub fn predict(
             let docs = scores.iter().map(|(doc, _)| *doc);
             if let Some(doc) = docs.clone().zip(own).find(|(_, score)| !score.is_finite()) {
                 let message = format!("the score of qid {qid} and doc_id {} is {}", doc.0, doc.1);
-                return Err(TrainError::Run(message));
+                return Err(TrainError::Run(message.into()));
             }
-            let shown = own.iter().map(|score| match config.inverse_sigmoid {
+            let shown = own.iter().map(|score| match config.compat.inverse_sigmoid {
                 true => python_score(*score, model.has_sigmoid()).to_string(),
                 false => score.to_string(),
             });
@@ -238,7 +241,7 @@ impl Masters {
     fn get(&self, id: i64) -> Result<Cow<'_, str>, TrainError> {
         let texts = self.0.iter().find(|texts| texts.row(id).is_some());
         texts.or(self.0.first()).map_or_else(
-            || Err(TrainError::Data("no master is given".to_owned())),
+            || Err(TrainError::Data("no master is given".into())),
             |texts| Ok(texts.get(id)?),
         )
     }
@@ -264,26 +267,22 @@ fn beside(output: &Path, ending: &str) -> PathBuf {
 
 /// Makes all checks of the output before the long work.
 fn check_output(output: &Path, options: &PredictOptions<'_>) -> Result<(), TrainError> {
-    let at = |message: &str| {
-        Err(TrainError::Config {
-            at: "hard_negative_cross_encoder_scores".into(),
-            message: format!("{} {message}", output.display()),
-        })
+    let wrong = |rule: &str| {
+        let rule = format!("{} {rule}", output.display());
+        SettingError::new("hard_negative_cross_encoder_scores", rule)
     };
     let name = output.to_string_lossy();
     if !name.ends_with(".ndjson") && !name.ends_with(".ndjson.gz") {
-        return at("must end in .ndjson or .ndjson.gz");
+        return Err(wrong("must end in .ndjson or .ndjson.gz").into());
     }
     let begun = beside(output, ".partial").exists();
     // A run that was started with `force` and then stopped may be resumed.
     if output.exists() && !options.force && !(options.resume && begun) {
-        return at("is there already\nhint: add --force to replace it");
+        return Err(wrong("is there already").with_remedy("add --force to replace it").into());
     }
     if begun && !options.resume && !options.force {
-        return at(
-            "was begun by an earlier run\nhint: add --resume to continue it, or --force to start \
-             again",
-        );
+        let remedy = "add --resume to continue it, or --force to start again";
+        return Err(wrong("was begun by an earlier run").with_remedy(remedy).into());
     }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or(Ok(()), |folder| std::fs::create_dir_all(folder).map_err(TrainError::io(folder)))
@@ -304,17 +303,16 @@ impl Partial {
         if this.lines > 0 {
             let text = std::fs::read_to_string(&about).map_err(TrainError::io(&about))?;
             let earlier: Value = serde_json::from_str(&text)
-                .map_err(|error| this.bad(&format!("its settings cannot be read: {error}")))?;
+                .map_err(|error| this.bad(format!("its settings cannot be read: {error}")))?;
             let (Some(was), Some(is)) = (earlier.as_object(), settings.as_object()) else {
                 return Err(this.bad("its settings cannot be read"));
             };
             let other = is.iter().filter(|(key, value)| was.get(*key) != Some(value));
             let other: Vec<&str> = other.map(|(key, _)| key.as_str()).collect();
             if !other.is_empty() {
-                return Err(this.bad(&format!(
-                    "an earlier run had another {}\nhint: add --force to start again",
-                    other.join(", ")
-                )));
+                let what = format!("an earlier run had another {}", other.join(", "));
+                let remedy = "add --force to start again";
+                return Err(this.bad(Problem::new(what).with_remedy(remedy)));
             }
         } else {
             let text = format!("{settings:#}\n");
@@ -347,8 +345,8 @@ impl Partial {
         Ok(Self { path, file, lines })
     }
 
-    fn bad(&self, message: &str) -> TrainError {
-        TrainError::Checkpoint { path: self.path.clone(), message: message.to_owned() }
+    fn bad(&self, problem: impl Into<Problem>) -> TrainError {
+        TrainError::checkpoint(&self.path, problem)
     }
 
     fn write(&mut self, lines: &str) -> Result<(), TrainError> {

@@ -7,10 +7,11 @@ use crate::error::TrainError;
 use crate::run::Outcome;
 use crate::tasks::prepare::{ResolveModel, resolve_at_hub, tell_checkpoint};
 
-use super::config::{CrossEncoderConfig, QUERIES_MAY_FILL_PAIRS};
+use super::config::CrossEncoderConfig;
 use super::data::CrossEncoderData;
 use super::engine::CrossEncoderEngine;
 use super::outputs::{Beginning, prepare};
+use super::pairs::QUERIES_MAY_FILL_PAIRS;
 use super::start::started;
 use super::task::Parts;
 
@@ -83,7 +84,7 @@ pub fn train(
     if options.resume {
         tell_checkpoint(resume.as_deref(), output, observer);
     }
-    if config.limits.queries_may_fill_pairs() {
+    if config.pairs.limits().queries_may_fill_pairs() {
         observer.event(Event::Warning(QUERIES_MAY_FILL_PAIRS));
     }
     let data = CrossEncoderData::open(config)?;
@@ -101,7 +102,7 @@ pub fn train(
         let note = "the model has no classifier: a new one is drawn by the seed";
         observer.event(Event::Note(note));
     }
-    let (length, dictionary) = (config.limits.max_token_len, config.mecab_dicdir.clone());
+    let (length, dictionary) = (config.pairs.max_token_len, config.mecab_dicdir.clone());
     let tokenizer = PairTokenizer::open(&folder, Some(length), dictionary)
         .map_err(TrainError::failed(&*what))?;
     let engine = CrossEncoderEngine::load(&folder).map_err(TrainError::failed(what))?;

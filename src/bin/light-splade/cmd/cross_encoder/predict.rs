@@ -31,7 +31,7 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
     if prediction.truncated > 0 {
         terminal.note(&format!(
             "note: {} pairs were cut off at {} tokens",
-            prediction.truncated, config.limits.max_token_len
+            prediction.truncated, config.pairs.max_token_len
         ));
     }
     terminal.note(&format!("wrote {}", prediction.output.display()));

@@ -4,10 +4,8 @@
 //! change what a run on a CPU computes are accepted and ignored; the others must have their default
 //! value.
 
+use hydra_compose::settings::{Fields, Problem, SettingError};
 use serde_json::Value;
-
-use super::fields::Fields;
-use crate::error::TrainError;
 
 enum Rule {
     /// Any value is accepted, for this reason.
@@ -16,8 +14,10 @@ enum Rule {
     Only(&'static str, &'static str),
     /// Any value is accepted; `true` gives a note that it has no effect.
     Precision,
+    /// No value is accepted, because the setting has another name since this version.
+    Renamed(&'static str),
 }
-use Rule::{Ignored, Only, Precision};
+use Rule::{Ignored, Only, Precision, Renamed};
 
 const GPU: &str = "it concerns GPUs and other devices";
 const PROCESSES: &str = "a run has only one process";
@@ -29,6 +29,7 @@ const VERBOSITY: &str = "it concerns the messages of Python";
 const METRICS: &str = "the metrics of an evaluation are those of validation_metrics";
 
 const RULES: &[(&str, Rule)] = &[
+    ("evaluation_strategy", Renamed("eval_strategy")),
     ("overwrite_output_dir", Ignored(SCRIPTS)),
     ("do_train", Ignored(SCRIPTS)),
     ("do_predict", Ignored(SCRIPTS)),
@@ -130,7 +131,7 @@ const RULES: &[(&str, Rule)] = &[
 pub fn ignored_settings() -> impl Iterator<Item = (&'static str, &'static str)> {
     RULES.iter().filter_map(|(name, rule)| match rule {
         Ignored(reason) => Some((*name, *reason)),
-        Only(..) | Precision => None,
+        Only(..) | Precision | Renamed(_) => None,
     })
 }
 
@@ -140,7 +141,7 @@ pub(super) fn precision_note(name: &str) -> String {
 }
 
 /// Reads the fields of the table, and adds a note for each setting without effect.
-pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(), TrainError> {
+pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(), SettingError> {
     for (name, rule) in RULES {
         let value = fields.raw(name);
         let Some(value) = value else {
@@ -157,11 +158,14 @@ pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(
                 let default: Value = serde_json::from_str(default)
                     .expect("a default of the table is not JSON: this is a bug");
                 if !value.is_null() && !same(value, &default) {
-                    return Err(fields.error(
-                        name,
-                        format!("{value} is not implemented: {reason}; hint: remove the setting"),
-                    ));
+                    return Err(fields
+                        .error(name, format!("{value} is not implemented: {reason}"))
+                        .with_remedy("remove the setting"));
                 }
+            }
+            Renamed(new) => {
+                return Err(SettingError::of(fields.path(name), Problem::Unknown)
+                    .with_remedy(format!("did you mean {new}?")));
             }
         }
     }
