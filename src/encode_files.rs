@@ -191,8 +191,10 @@ pub struct EncodedFiles {
 /// settings are the same.
 ///
 /// ```
-/// use light_splade::{EncodeOptions, SparseEncoder, SparseEncoderOptions, TextOptions, Texts};
-/// use light_splade::encode_files;
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+/// use light_splade::encode::EncodeOptions;
+/// use light_splade::input::{TextOptions, Texts};
+/// use light_splade::encode::encode_files;
 ///
 /// let folder = tempfile::tempdir()?;
 /// let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir/queries.jsonl");
@@ -275,7 +277,9 @@ where
 /// the options, those of files are not looked at.
 ///
 /// ```
-/// use light_splade::{EncodeOptions, Position, SparseEncoder, SparseEncoderOptions, encode_to};
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+/// use light_splade::encode::{encode_to, EncodeOptions};
+/// use light_splade::input::Position;
 ///
 /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
 /// let mut rows = Vec::new();

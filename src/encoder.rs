@@ -106,7 +106,7 @@ pub struct SparseEncoder {
 }
 
 impl SparseEncoder {
-    /// Loads a model by its name: the built-in model's ([`BUILT_IN`](crate::BUILT_IN)), a folder, or
+    /// Loads a model by its name: the built-in model's ([`BUILT_IN`](crate::models::BUILT_IN)), a folder, or
     /// a name at the Hugging Face hub, `org/name` or `org/name@revision`.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ const DEPTH: usize = 3;
 ///
 /// ```
 /// use std::path::Path;
-/// use light_splade::check_output;
+/// use light_splade::outputs::check_output;
 ///
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("vectors.ndjson");

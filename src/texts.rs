@@ -80,7 +80,7 @@ pub struct TextOptions {
 /// The texts of several files, folders or standard input, one [`Record`] after another.
 ///
 /// ```
-/// use light_splade::{TextOptions, Texts};
+/// use light_splade::input::{TextOptions, Texts};
 ///
 /// let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir/corpus.jsonl");
 /// let mut texts = Texts::open(&[corpus.into()], TextOptions::default())?;

@@ -1,6 +1,6 @@
-//! Documents and queries to try an engine with: the first of the user's own vectors, or invented ones.
+//! Documents and queries to try a search engine with: the first of the user's own vectors, or invented ones.
 //!
-//! The invented ones have what engines stumble over: names with reserved characters, weights over
+//! The invented ones have what search engines stumble over: names with reserved characters, weights over
 //! four orders of magnitude, and terms of nearly every document that weigh little in queries, which
 //! are what token pruning drops.
 
@@ -105,7 +105,7 @@ impl Sample {
         Ok(Self { documents, queries, terms, odd: Vec::new() })
     }
 
-    /// The scores of all documents in an engine that keeps weights so.
+    /// The scores of all documents in a search engine that keeps weights so.
     pub(super) fn scores(&self, query: &SparseVector, kept: Quantisation) -> Vec<f64> {
         let query = kept.query(query);
         let score = |(_, document): &(String, SparseVector)| {

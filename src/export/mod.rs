@@ -40,8 +40,13 @@ pub use options::{CiffScale, ExportOptions, ExportTarget, OpenSearchType, PushTa
 /// index there, or sends the documents to a server.
 ///
 /// ```
-/// use light_splade::{EncodeOptions, ExportOptions, ExportTarget, Position, SparseEncoder};
-/// use light_splade::{SparseEncoderOptions, encode_files, export_documents};
+/// use light_splade::SparseEncoder;
+/// use light_splade::encode::EncodeOptions;
+/// use light_splade::input::Position;
+/// use light_splade::search_engines::{ExportOptions, ExportTarget};
+/// use light_splade::SparseEncoderOptions;
+/// use light_splade::encode::encode_files;
+/// use light_splade::search_engines::export_documents;
 ///
 /// let folder = tempfile::tempdir()?;
 /// let vectors = folder.path().join("vectors.parquet");

@@ -38,7 +38,7 @@ pub struct ExportModelOptions {
 impl Default for ExportModelOptions {
     fn default() -> Self {
         Self {
-            model: crate::BUILT_IN.into(),
+            model: crate::builtin::NAME.into(),
             out: PathBuf::new(),
             dtype: FloatType::F32,
             onnx: None,
@@ -94,7 +94,7 @@ impl ModelExport {
 /// without writing the folder anew.
 ///
 /// ```
-/// use light_splade::{ExportModelOptions, export_model};
+/// use light_splade::models::{export_model, ExportModelOptions};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let options = ExportModelOptions {

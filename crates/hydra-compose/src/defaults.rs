@@ -33,12 +33,12 @@ struct Chosen {
     names: Vec<String>,
     several: bool,
     /// The override or the file that the choice comes from.
-    from: Source,
+    from: ChosenBy,
     used: bool,
 }
 
 /// The origin of a choice: an override as the user typed it, or the path of a config file.
-enum Source {
+enum ChosenBy {
     Line(String),
     File(String),
 }
@@ -137,7 +137,7 @@ impl Composer<'_> {
                     let chosen = Chosen {
                         names,
                         several,
-                        from: Source::Line(one.line.clone()),
+                        from: ChosenBy::Line(one.line.clone()),
                         used: false,
                     };
                     self.chosen.push((key, chosen));
@@ -246,7 +246,7 @@ impl Composer<'_> {
                     let chosen = Chosen {
                         names: names.clone(),
                         several: *several,
-                        from: Source::File(path.to_owned()),
+                        from: ChosenBy::File(path.to_owned()),
                         used: false,
                     };
                     self.chosen.push((key, chosen));
@@ -333,7 +333,7 @@ impl Composer<'_> {
                 None => hint,
             };
             return Err(match &chosen.from {
-                Source::Line(line) => {
+                ChosenBy::Line(line) => {
                     let add = format!("to add it, write +{line}");
                     let remedy = match hint {
                         Some(question) => format!("{question} Or, {add}"),
@@ -342,7 +342,7 @@ impl Composer<'_> {
                     let problem = format!("the defaults list has no {key}");
                     ComposeError::at(format!("override `{line}`"), Fault::new(problem, remedy))
                 }
-                Source::File(path) => {
+                ChosenBy::File(path) => {
                     let problem = format!("`override {key}`: no other defaults list has {key}");
                     self.in_file(path, Fault::from(problem).with(hint))
                 }

@@ -7,7 +7,7 @@ use crate::error::{ComposeError, Fault};
 use crate::nearest::did_you_mean;
 use crate::node::Node;
 use crate::overrides::parse_value;
-use crate::template::{Argument, Interpolation, Part, is_interpolation, parse};
+use crate::template::{Argument, Fragment, Interpolation, is_interpolation, parse};
 use crate::time::Moment;
 
 /// The limit of resolved nodes. Nested interpolations can grow exponentially.
@@ -92,15 +92,15 @@ impl<'a> Resolver<'a> {
 
     /// Resolves a parsed string. A single interpolation keeps the type of its value; with text
     /// around it, the result is a string.
-    fn parts(&mut self, path: &[String], parts: &[Part]) -> Result<Node, ComposeError> {
-        if let [Part::Interpolation(one)] = parts {
+    fn parts(&mut self, path: &[String], parts: &[Fragment]) -> Result<Node, ComposeError> {
+        if let [Fragment::Interpolation(one)] = parts {
             return self.interpolation(path, one);
         }
         let mut text = String::new();
         for part in parts {
             match part {
-                Part::Text(piece) => text.push_str(piece),
-                Part::Interpolation(one) => {
+                Fragment::Text(piece) => text.push_str(piece),
+                Fragment::Interpolation(one) => {
                     let value = self.interpolation(path, one)?;
                     let piece = value.python_str().ok_or_else(|| {
                         error(path, format!("{} cannot be part of a string", value.kind()))
@@ -138,7 +138,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn name(&mut self, path: &[String], parts: &[Part]) -> Result<String, ComposeError> {
+    fn name(&mut self, path: &[String], parts: &[Fragment]) -> Result<String, ComposeError> {
         match self.parts(path, parts)? {
             Node::Str(name) => Ok(name),
             other => Err(error(
@@ -202,7 +202,7 @@ impl<'a> Resolver<'a> {
         text: &str,
     ) -> Result<Vec<String>, ComposeError> {
         let parts = parse(text).map_err(|message| error(here, message))?;
-        let [Part::Interpolation(Interpolation::Node { dots, keys })] = &parts[..] else {
+        let [Fragment::Interpolation(Interpolation::Node { dots, keys })] = &parts[..] else {
             return Err(error(
                 from,
                 format!("{} is not a mapping or a list and has no keys", dotted(here)),

@@ -6,7 +6,7 @@ use crate::value::Value;
 
 /// A piece of a string: literal text or an interpolation.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Part {
+pub(crate) enum Fragment {
     Text(String),
     Interpolation(Interpolation),
 }
@@ -15,9 +15,9 @@ pub(crate) enum Part {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Interpolation {
     /// A reference to another node, such as `${a.b}` or `${..x}`.
-    Node { dots: usize, keys: Vec<Vec<Part>> },
+    Node { dots: usize, keys: Vec<Vec<Fragment>> },
     /// A call of a resolver, `${name:argument,argument}`.
-    Resolver { name: Vec<Part>, arguments: Vec<Argument> },
+    Resolver { name: Vec<Fragment>, arguments: Vec<Argument> },
 }
 
 /// An argument of a resolver.
@@ -25,7 +25,7 @@ pub(crate) enum Interpolation {
 pub(crate) enum Argument {
     Value(Value),
     /// An argument that contains interpolations.
-    Parts(Vec<Part>),
+    Parts(Vec<Fragment>),
 }
 
 /// The limit of interpolations in one string. They are parsed recursively.
@@ -37,7 +37,7 @@ pub(crate) fn is_interpolation(text: &str) -> bool {
 }
 
 /// Parses a string into its parts. No two literal texts are adjacent.
-pub(crate) fn parse(text: &str) -> Result<Vec<Part>, Fault> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Fragment>, Fault> {
     if text.matches("${").count() > MAX_INTERPOLATIONS {
         return Err(format!("the string has more than {MAX_INTERPOLATIONS} interpolations").into());
     }
@@ -59,14 +59,14 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Part>, Fault> {
         let end = interpolation_end(rest)
             .ok_or_else(|| format!("the interpolation `{rest}` is not closed with `}}`"))?;
         if !plain.is_empty() {
-            parts.push(Part::Text(std::mem::take(&mut plain)));
+            parts.push(Fragment::Text(std::mem::take(&mut plain)));
         }
-        parts.push(Part::Interpolation(interpolation(&rest[2..end - 1])?));
+        parts.push(Fragment::Interpolation(interpolation(&rest[2..end - 1])?));
         rest = &rest[end..];
     }
     plain.push_str(rest);
     if !plain.is_empty() {
-        parts.push(Part::Text(plain));
+        parts.push(Fragment::Text(plain));
     }
     Ok(parts)
 }

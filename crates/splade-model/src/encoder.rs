@@ -70,7 +70,7 @@ impl Default for EncoderOptions {
 #[derive(Debug, Clone)]
 pub struct Encoder {
     tokenizer: Arc<Tokenizer>,
-    engine: Engine,
+    core: Core,
     prompt: String,
     max_length: usize,
     threads: Threads,
@@ -87,7 +87,7 @@ pub struct EncoderPair {
 
 /// The part of an encoder that turns token ids into terms.
 #[derive(Debug, Clone)]
-enum Engine {
+enum Core {
     Network(Arc<Network>),
     Lookup(Arc<Lookup>),
 }
@@ -167,8 +167,8 @@ impl Encoder {
             Side::Query => &folder.query,
         };
         let threads = Threads::start(options.threads)?;
-        let (tokenizer, engine) = load_tower(&folder, tower, options, &threads)?;
-        Self::new(tokenizer, engine, tower, options, threads)
+        let (tokenizer, core) = load_tower(&folder, tower, options, &threads)?;
+        Self::new(tokenizer, core, tower, options, threads)
     }
 
     /// Loads the encoders of queries and documents of a model folder. If both have the same
@@ -193,29 +193,28 @@ impl Encoder {
         let folder = ModelFolder::from_files(files)?;
         let threads = Threads::start(options.threads)?;
         let load = |tower| load_tower(&folder, tower, options, &threads);
-        let (tokenizer, engine) = load(&folder.document)?;
+        let (tokenizer, core) = load(&folder.document)?;
         let queries = match folder.shares_towers() {
-            true => (tokenizer.clone(), engine.clone()),
+            true => (tokenizer.clone(), core.clone()),
             false => load(&folder.query)?,
         };
-        let new = |(tokenizer, engine), tower| {
-            Self::new(tokenizer, engine, tower, options, threads.clone())
-        };
-        let document = new((tokenizer, engine), &folder.document)?;
+        let new =
+            |(tokenizer, core), tower| Self::new(tokenizer, core, tower, options, threads.clone());
+        let document = new((tokenizer, core), &folder.document)?;
         Ok(EncoderPair { query: new(queries, &folder.query)?, document })
     }
 
     /// Builds an encoder from the parts of a tower after checking that they fit each other.
     fn new(
         tokenizer: Arc<Tokenizer>,
-        engine: Engine,
+        core: Core,
         tower: &Tower,
         options: &EncoderOptions,
         threads: Threads,
     ) -> Result<Self, ModelError> {
-        let (vocab, shortest, limit) = match &engine {
-            Engine::Network(network) => (network.model.decoder.vocab(), 3, network.max_tokens),
-            Engine::Lookup(lookup) => (lookup.vocab(), 1, usize::MAX),
+        let (vocab, shortest, limit) = match &core {
+            Core::Network(network) => (network.model.decoder.vocab(), 3, network.max_tokens),
+            Core::Lookup(lookup) => (lookup.vocab(), 1, usize::MAX),
         };
         if tokenizer.len() > vocab {
             let (path, tokens) = (tower.dir.clone(), tokenizer.len());
@@ -227,7 +226,7 @@ impl Encoder {
             return Err(ModelError::MaxLength { got: max_length, shortest, longest: limit });
         }
         let prompt = options.prompt.clone().unwrap_or_else(|| tower.prompt.clone());
-        Ok(Self { tokenizer, engine, prompt, max_length, threads })
+        Ok(Self { tokenizer, core, prompt, max_length, threads })
     }
 
     /// Returns the encoder with another prompt, the string that is put before every text.
@@ -238,9 +237,9 @@ impl Encoder {
     /// Returns whether two encoders share one copy of the weights in memory. Equal weights in two
     /// copies give `false`.
     pub fn shares_weights(&self, other: &Self) -> bool {
-        match (&self.engine, &other.engine) {
-            (Engine::Network(a), Engine::Network(b)) => Arc::ptr_eq(a, b),
-            (Engine::Lookup(a), Engine::Lookup(b)) => Arc::ptr_eq(a, b),
+        match (&self.core, &other.core) {
+            (Core::Network(a), Core::Network(b)) => Arc::ptr_eq(a, b),
+            (Core::Lookup(a), Core::Lookup(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -263,7 +262,7 @@ impl Encoder {
     pub fn encode_batch<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Encoded, ModelError> {
         self.threads.install(|| {
             let (ids, truncated) = self.tokenize(texts)?;
-            let pooled = self.engine.run(&ids);
+            let pooled = self.core.run(&ids);
             let vectors = pooled.into_iter().map(|terms| to_vector(&terms)).collect();
             Ok(Encoded { vectors, tokens: ids.iter().map(Vec::len).sum(), truncated })
         })
@@ -276,7 +275,7 @@ impl Encoder {
     pub fn explain(&self, text: &str) -> Result<Explanation, ModelError> {
         self.threads.install(|| {
             let (ids, _) = self.tokenize(&[text])?;
-            let pooled = self.engine.run(&ids).pop().unwrap_or_default();
+            let pooled = self.core.run(&ids).pop().unwrap_or_default();
             let mut terms: Vec<ExplainedTerm> = pooled
                 .iter()
                 .map(|t| ExplainedTerm {
@@ -304,9 +303,9 @@ impl Encoder {
 
     /// Returns the size of the model's vocabulary, which is the dimension of the vectors.
     pub fn vocab(&self) -> usize {
-        match &self.engine {
-            Engine::Network(network) => network.model.decoder.vocab(),
-            Engine::Lookup(lookup) => lookup.vocab(),
+        match &self.core {
+            Core::Network(network) => network.model.decoder.vocab(),
+            Core::Lookup(lookup) => lookup.vocab(),
         }
     }
 
@@ -322,34 +321,34 @@ impl Encoder {
 
     /// Returns the size of the packed weights in bytes.
     pub fn weight_bytes(&self) -> usize {
-        match &self.engine {
-            Engine::Network(network) => network.model.bytes(),
-            Engine::Lookup(lookup) => lookup.bytes(),
+        match &self.core {
+            Core::Network(network) => network.model.bytes(),
+            Core::Lookup(lookup) => lookup.bytes(),
         }
     }
 
     /// Returns the names of the tensors in the weights file that the model does not use.
     pub fn unexpected_tensors(&self) -> &[String] {
-        match &self.engine {
-            Engine::Network(network) => &network.model.tensors.unexpected,
-            Engine::Lookup(_) => &[],
+        match &self.core {
+            Core::Network(network) => &network.model.tensors.unexpected,
+            Core::Lookup(_) => &[],
         }
     }
 
     /// Returns the names of the tensors in the weights file that the model uses. The list is empty
     /// for a lookup table.
     pub(crate) fn tensors(&self) -> &[String] {
-        match &self.engine {
-            Engine::Network(network) => &network.model.tensors.read,
-            Engine::Lookup(_) => &[],
+        match &self.core {
+            Core::Network(network) => &network.model.tensors.read,
+            Core::Lookup(_) => &[],
         }
     }
 
     /// Returns the weights of all tokens by id if the encoder is a lookup table.
     pub(crate) fn table(&self) -> Option<&[f32]> {
-        match &self.engine {
-            Engine::Network(_) => None,
-            Engine::Lookup(lookup) => Some(lookup.weights()),
+        match &self.core {
+            Core::Network(_) => None,
+            Core::Lookup(lookup) => Some(lookup.weights()),
         }
     }
 
@@ -372,12 +371,12 @@ impl Encoder {
     /// Returns the ids of a text and whether the text was truncated. A lookup table gets no special
     /// tokens.
     fn ids(&self, text: &str) -> Result<(Vec<u32>, bool), ModelError> {
-        match &self.engine {
-            Engine::Network(_) => {
+        match &self.core {
+            Core::Network(_) => {
                 let encoding = self.tokenizer.encode(text, Some(self.max_length))?;
                 Ok((encoding.ids, encoding.truncated))
             }
-            Engine::Lookup(_) => {
+            Core::Lookup(_) => {
                 let mut ids = self.tokenizer.encode_plain(text)?;
                 let truncated = ids.len() > self.max_length;
                 ids.truncate(self.max_length);
@@ -387,7 +386,7 @@ impl Encoder {
     }
 }
 
-impl Engine {
+impl Core {
     fn run(&self, texts: &[Vec<u32>]) -> Vec<Vec<PooledTerm>> {
         match self {
             Self::Network(network) => network.run(texts),
@@ -402,7 +401,7 @@ fn load_tower(
     tower: &Tower,
     options: &EncoderOptions,
     threads: &Threads,
-) -> Result<(Arc<Tokenizer>, Engine), ModelError> {
+) -> Result<(Arc<Tokenizer>, Core), ModelError> {
     let files = folder.files().within(&tower.dir);
     let tokenizer_options = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
     let tokenizer = || Tokenizer::from_files(&files, &tokenizer_options);
@@ -412,12 +411,12 @@ fn load_tower(
             let kernels = (options.isa, options.precision);
             let network = || Network::load(&files, head, kernels, options.batch_tokens);
             let (tokenizer, network) = threads.install(|| rayon::join(tokenizer, network));
-            Ok((Arc::new(tokenizer?), Engine::Network(Arc::new(network?))))
+            Ok((Arc::new(tokenizer?), Core::Network(Arc::new(network?))))
         }
         Method::Lookup(table) => {
             let tokenizer = tokenizer()?;
             let lookup = Lookup::load(folder.files(), table, &tokenizer)?;
-            Ok((Arc::new(tokenizer), Engine::Lookup(Arc::new(lookup))))
+            Ok((Arc::new(tokenizer), Core::Lookup(Arc::new(lookup))))
         }
     }
 }

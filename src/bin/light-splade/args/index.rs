@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use splade_index::WeightFormat;
 
-use super::{EngineArgs, InputArgs, PruneArgs, RunArgs, TableOrJson, TextArgs};
+use super::{ComputeArgs, InputArgs, PruneArgs, RunArgs, TableOrJson, TextArgs};
 
 /// A command on an index.
 #[derive(Debug, Subcommand)]
@@ -41,7 +41,7 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) prune: PruneArgs,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) compute: ComputeArgs,
     /// How weights are kept
     #[arg(long, value_enum, default_value = "u8")]
     pub(crate) weights: WeightsArg,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use splade_index::SearchMode;
 
-use super::{EngineArgs, OverwriteArgs, SideArg};
+use super::{ComputeArgs, OverwriteArgs, SideArg};
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries", "vectors"]))]
@@ -31,7 +31,7 @@ pub(crate) struct SearchArgs {
     #[arg(long)]
     pub(crate) prompt: Option<String>,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) compute: ComputeArgs,
     /// Documents to find for a query
     #[arg(long, short = 'k', value_name = "K", default_value_t = 10)]
     pub(crate) top_k_hits: usize,

@@ -1,7 +1,8 @@
 //! `light-splade encode`: texts in, rows of sparse vectors out.
 
 use anyhow::Result;
-use light_splade::{EncodeOptions, SparseEncoder, encode_files, encode_to};
+use light_splade::SparseEncoder;
+use light_splade::encode::{EncodeOptions, encode_files, encode_to};
 
 use super::{advised, records};
 use crate::args::{EncodeArgs, FormatArg};

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use indicatif::HumanBytes;
-use light_splade::{Index, IndexOptions, Provenance};
+use light_splade::search::Provenance;
+use light_splade::{Index, IndexOptions};
 use serde_json::json;
 use splade_index::{IndexInfo, verify};
 use splade_model::Side;
@@ -19,7 +20,7 @@ use crate::args::{
 use crate::interrupt::{self, Interrupted};
 use crate::output::print;
 use crate::progress::{Reporter, say};
-use source::Source;
+use source::NewDocuments;
 
 pub(crate) fn run(command: &IndexCommand) -> Result<()> {
     match command {
@@ -40,22 +41,23 @@ fn build(args: &BuildArgs) -> Result<()> {
         pruning: args.prune.pruning(),
         side: args.text.side.into(),
         memory: args.source.memory,
-        threads: args.engine.run.threads,
+        threads: args.compute.run.threads,
         new_only: false,
     };
     let (source, provenance) = if args.source.vectors.is_empty() {
-        let model = model.unwrap_or(Path::new(light_splade::BUILT_IN));
-        let encoder = args.text.options(&args.engine);
-        (Source::texts(&args.source, model, &encoder, &mut reporter)?, None)
+        let model = model.unwrap_or(Path::new(light_splade::models::BUILT_IN));
+        let encoder = args.text.options(&args.compute);
+        (NewDocuments::texts(&args.source, model, &encoder, &mut reporter)?, None)
     } else {
-        let tokenizer = TokenizerOptions { mecab_dicdir: args.engine.run.mecab_dicdir.clone() };
-        let (source, provenance) = Source::vectors(&args.source, model, &tokenizer, &mut reporter)?;
+        let tokenizer = TokenizerOptions { mecab_dicdir: args.compute.run.mecab_dicdir.clone() };
+        let (source, provenance) =
+            NewDocuments::vectors(&args.source, model, &tokenizer, &mut reporter)?;
         (source, Some(provenance))
     };
     interrupt::listen()?;
     let mut index = match (&source, provenance) {
-        (Source::Texts { encoder, .. }, _) => Index::create(&args.out, encoder, &options)?,
-        (Source::Vectors { .. }, provenance) => {
+        (NewDocuments::Texts { encoder, .. }, _) => Index::create(&args.out, encoder, &options)?,
+        (NewDocuments::Vectors { .. }, provenance) => {
             Index::create_with(&args.out, provenance.unwrap_or_default(), &options)?
         }
     };
@@ -78,12 +80,12 @@ fn add(args: &AddArgs) -> Result<()> {
         _ if !args.source.vectors.is_empty() => {
             let options = TokenizerOptions { mecab_dicdir: args.run.mecab_dicdir.clone() };
             let model = model.map(AsRef::as_ref);
-            let source = Source::vectors(&args.source, model, &options, &mut reporter);
+            let source = NewDocuments::vectors(&args.source, model, &options, &mut reporter);
             (hint_at_model(source, args.model.as_ref())?.0, Side::Document)
         }
         (Some(encoding), Some(model)) => {
             let options = encoding.model_options(&args.run.options());
-            let source = Source::texts(&args.source, model, &options, &mut reporter);
+            let source = NewDocuments::texts(&args.source, model, &options, &mut reporter);
             (hint_at_model(source, args.model.as_ref())?, encoding.side)
         }
         _ => {

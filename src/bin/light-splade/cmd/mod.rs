@@ -34,7 +34,7 @@ use crate::progress::Reporter;
 
 /// The folder of a model that was named by its folder, by its name at the hub, or is built in.
 fn folder(model: &Path) -> Result<PathBuf> {
-    Ok(light_splade::model_folder(model, &mut Reporter::new())?)
+    Ok(light_splade::models::model_folder(model, &mut Reporter::new())?)
 }
 
 /// Returns an error with what to do about it.

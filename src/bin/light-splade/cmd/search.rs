@@ -7,10 +7,10 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use light_splade::{
-    BatchSearch, Ended, Provenance, QUERIES_AT_A_TIME, SparseEncoder, SparseEncoderOptions,
-    Vocabulary, thread_pool,
-};
+use light_splade::encode::Ended;
+use light_splade::models::Vocabulary;
+use light_splade::search::{BatchSearch, Provenance, QUERIES_AT_A_TIME, thread_pool};
+use light_splade::{SparseEncoder, SparseEncoderOptions};
 use splade_index::{Filter, Index, SearchOptions};
 use splade_model::Side;
 use splade_sparse::SparseVector;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     }
     let options =
         SearchOptions { k: args.top_k_hits, threshold: args.threshold, filter, mode: args.mode() };
-    let pool = thread_pool(args.engine.run.threads)?;
+    let pool = thread_pool(args.compute.run.threads)?;
     let mut search = BatchSearch::new(&index, &options, &pool, queries.len());
     let explain = args.explain.then_some(&index);
     let mut writer = HitWriter::new(output, format, &args.tag, explain, vocabulary.as_ref());
@@ -98,7 +98,7 @@ fn queries(
     model: Option<&Path>,
     reporter: &mut Reporter,
 ) -> Result<(Vec<Query>, Option<Vocabulary>)> {
-    let options = args.engine.run.mecab_dicdir.clone();
+    let options = args.compute.run.mecab_dicdir.clone();
     let tokenizer = TokenizerOptions { mecab_dicdir: options };
     let shown = model.filter(|_| args.explain || !args.vectors.is_empty());
     let vocabulary = shown
@@ -128,7 +128,7 @@ fn queries(
     let open = |path| Inputs::open(std::slice::from_ref(path), InputOptions::default());
     let inputs = inputs.map(open).transpose()?;
     let side = args.side.into();
-    let mut options = SparseEncoderOptions { only: Some(side), ..args.engine.options() };
+    let mut options = SparseEncoderOptions { only: Some(side), ..args.compute.options() };
     match side {
         Side::Query => options.query_prompt = args.prompt.clone(),
         Side::Document => options.document_prompt = args.prompt.clone(),

@@ -41,7 +41,7 @@ pub(super) struct Rerank {
 /// not change during the run.
 #[derive(Debug)]
 pub(super) struct CrossEncoderData {
-    texts: Source,
+    texts: PairTexts,
     samples: Samples,
     rerank: Vec<RerankRows>,
     validation: Option<TrainingData>,
@@ -50,7 +50,7 @@ pub(super) struct CrossEncoderData {
 }
 
 #[derive(Debug)]
-enum Source {
+enum PairTexts {
     Pickle(PickledTexts),
     Set(Box<TrainingData>),
 }
@@ -86,7 +86,7 @@ impl CrossEncoderData {
                     positives: query.positives.len(),
                     documents: [query.positives, query.negatives].concat(),
                 });
-                (Source::Pickle(texts), train, rows.collect::<Vec<_>>(), None)
+                (PairTexts::Pickle(texts), train, rows.collect::<Vec<_>>(), None)
             }
             CrossEncoderSource::Sets(train, validation) => {
                 let train = open(train, config, &mut warnings)?;
@@ -97,7 +97,7 @@ impl CrossEncoderData {
                     true => Vec::new(),
                     false => labelled(&train, config.label_by_score),
                 };
-                (Source::Set(Box::new(train)), pairs, rerank, validation)
+                (PairTexts::Set(Box::new(train)), pairs, rerank, validation)
             }
         };
         let mut data = Self {
@@ -142,8 +142,8 @@ impl CrossEncoderData {
     pub(super) fn len(&self) -> usize {
         match (&self.samples, &self.texts) {
             (Samples::Pairs(_, _, used), _) => *used,
-            (Samples::Lists, Source::Set(set)) => set.len(),
-            (Samples::Lists, Source::Pickle(_)) => 0,
+            (Samples::Lists, PairTexts::Set(set)) => set.len(),
+            (Samples::Lists, PairTexts::Pickle(_)) => 0,
         }
     }
 
@@ -176,7 +176,7 @@ impl CrossEncoderData {
                 let (query, document) = (texts.query(query)?, texts.document(document)?);
                 Ok(Group { pairs: vec![cut(&query, &document)], targets: vec![label] })
             }
-            (Samples::Lists, Source::Set(set)) => {
+            (Samples::Lists, PairTexts::Set(set)) => {
                 let sample = set.sample(epoch, position);
                 let query = set.query_text(sample.query)?;
                 let documents = [sample.positive].into_iter().chain(sample.negatives);
@@ -184,7 +184,7 @@ impl CrossEncoderData {
                 let pairs = pairs.collect::<Result<_, TrainError>>()?;
                 Ok(Group { pairs, targets: sample.teacher_scores.unwrap_or_default() })
             }
-            (Samples::Lists, Source::Pickle(_)) => {
+            (Samples::Lists, PairTexts::Pickle(_)) => {
                 unreachable!("lists from a pickle: this is a bug")
             }
         }
@@ -217,7 +217,7 @@ impl CrossEncoderData {
     }
 }
 
-impl Source {
+impl PairTexts {
     fn query(&self, number: u32) -> Result<Cow<'_, str>, TrainError> {
         match self {
             Self::Pickle(texts) => Ok(texts.get(number).into()),
