@@ -4,9 +4,9 @@
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use light_splade::{
-    EncodeOptions, SparseEncoder, SparseEncoderOptions, TextOptions, Texts, encode_files,
-};
+use light_splade::encode::{EncodeOptions, encode_files};
+use light_splade::input::{TextOptions, Texts};
+use light_splade::{SparseEncoder, SparseEncoderOptions};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The built-in model needs no download. A folder or a name at the Hugging Face hub works, too.

@@ -4,7 +4,8 @@
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use light_splade::{EvaluateOptions, SparseEncoder, SparseEncoderOptions, check_data, evaluate};
+use light_splade::evaluation::check_data;
+use light_splade::{EvaluateOptions, SparseEncoder, SparseEncoderOptions, evaluate};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let toy = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir");

@@ -5,10 +5,10 @@
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use light_splade::{
-    EncodeOptions, ExportOptions, ExportTarget, SparseEncoder, SparseEncoderOptions, TextOptions,
-    Texts, encode_files, export_documents,
-};
+use light_splade::encode::{EncodeOptions, encode_files};
+use light_splade::input::{TextOptions, Texts};
+use light_splade::search_engines::{ExportOptions, ExportTarget, export_documents};
+use light_splade::{SparseEncoder, SparseEncoderOptions};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;

@@ -4,9 +4,9 @@
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
+use light_splade::input::{TextOptions, Texts};
 use light_splade::{
-    Index, IndexOptions, SearchOptions, Searcher, SparseEncoder, SparseEncoderOptions, TextOptions,
-    Texts,
+    Index, IndexOptions, SearchOptions, Searcher, SparseEncoder, SparseEncoderOptions,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

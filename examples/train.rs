@@ -3,7 +3,8 @@
 //!     cargo run --release --example train
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
-use light_splade::{Event, Observer, SparseEncoder, SparseEncoderOptions, train, train_config};
+use light_splade::progress::Event;
+use light_splade::{Observer, SparseEncoder, SparseEncoderOptions, train, train_config};
 
 /// Prints the loss of every step.
 struct Losses;

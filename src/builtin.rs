@@ -10,7 +10,7 @@ use splade_io::FileError;
 use splade_mini_ja_en::{File, files};
 use splade_model::ModelFiles;
 
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 
 /// The name of the built-in model. Every function that takes the name of a model takes it.
 pub const NAME: &str = splade_mini_ja_en::NAME;
@@ -33,7 +33,7 @@ pub(crate) fn is_named(model: &Path) -> bool {
 /// The folder with its files.
 pub(crate) fn folder() -> Result<PathBuf, Error> {
     let cache = splade_text::cache_folder().ok_or_else(|| {
-        invalid("there is no cache folder for the built-in model; set LIGHT_SPLADE_CACHE")
+        advised("there is no cache folder for the built-in model", "set LIGHT_SPLADE_CACHE")
     })?;
     unpack(&cache.join("models"))
 }

@@ -88,7 +88,7 @@ impl DataReport {
 /// none is named.
 ///
 /// ```
-/// use light_splade::check_data;
+/// use light_splade::evaluation::check_data;
 ///
 /// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir");
 /// let report = check_data(data.as_ref(), None)?;

@@ -12,7 +12,7 @@ use splade_data::convert::{
 use splade_io::{Event, Observer, Progress};
 use splade_model::hub::{HubOptions, resolve_dataset};
 
-use crate::error::{Error, invalid};
+use crate::error::Error;
 
 /// Settings of [`convert`].
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ impl Default for MsMarcoSource {
 /// [`resume`](ConvertOptions::resume) is set.
 ///
 /// ```
-/// use light_splade::{BeirOptions, ConvertOptions, ConvertSource, convert};
+/// use light_splade::data::{BeirOptions, convert, ConvertOptions, ConvertSource};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let source = BeirOptions {
@@ -157,9 +157,7 @@ pub fn convert(
         && let Some(made_with) = made_with(&options.out)
     {
         if made_with != settings {
-            return Err(invalid(format!(
-                "{out} was made of other files or with other settings; replace it with --force"
-            )));
+            return Err(Error::OtherSettings { path: options.out.clone() });
         }
         observer.event(Event::Note(&format!("{out} is whole; nothing is to be done")));
         return Ok(None);

@@ -19,7 +19,7 @@ use splade_sparse::files::{
 use splade_sparse::{SparseVector, TermId};
 
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 use crate::output_guard::{check_files, check_output, is_special, remove_shards};
 use crate::provenance::{FOOTER, Provenance};
 use crate::pruning::Pruning;
@@ -124,8 +124,9 @@ impl EncodeOptions {
             destination = destination.part(part)?;
         }
         if self.resume && !matches!(destination, Destination::Folder(..)) {
-            return Err(invalid(
-                "--resume goes with an --output folder: only finished shards can be kept",
+            return Err(advised(
+                "--resume needs shards: only finished shards can be kept",
+                "give a folder as --output",
             ));
         }
         // A part that is there is kept, whatever it holds.
@@ -185,8 +186,10 @@ pub struct EncodedFiles {
 /// settings are the same.
 ///
 /// ```
-/// use light_splade::{EncodeOptions, SparseEncoder, SparseEncoderOptions, TextOptions, Texts};
-/// use light_splade::encode_files;
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+/// use light_splade::encode::EncodeOptions;
+/// use light_splade::input::{TextOptions, Texts};
+/// use light_splade::encode::encode_files;
 ///
 /// let folder = tempfile::tempdir()?;
 /// let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir/queries.jsonl");
@@ -292,7 +295,9 @@ where
 /// the options, those of files are not looked at.
 ///
 /// ```
-/// use light_splade::{EncodeOptions, Position, SparseEncoder, SparseEncoderOptions, encode_to};
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+/// use light_splade::encode::{encode_to, EncodeOptions};
+/// use light_splade::input::Position;
 ///
 /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
 /// let mut rows = Vec::new();
@@ -384,25 +389,23 @@ fn skip(
         match last {
             Some(record) if record.id == shard.last_id => {
                 if shard.content.as_ref().is_some_and(|content| *content != texts) {
-                    return Err(invalid(format!(
+                    return Err(Error::InputChanged(format!(
                         "the input has changed since the vectors were begun: texts {first} to \
-                         {rows} are others than those of {}; begin anew with --force, or name \
-                         another folder",
+                         {rows} are others than those of {}",
                         shard.file
                     )));
                 }
             }
             Some(record) => {
-                return Err(invalid(format!(
+                return Err(Error::InputChanged(format!(
                     "the input has changed since the vectors were begun: text {rows} had the id \
-                     {:?}, now {:?}; begin anew with --force, or name another folder",
+                     {:?}, now {:?}",
                     shard.last_id, record.id
                 )));
             }
             None => {
-                return Err(invalid(format!(
-                    "the input has changed since the vectors were begun: it ends before text \
-                     {rows}; begin anew with --force, or name another folder"
+                return Err(Error::InputChanged(format!(
+                    "the input has changed since the vectors were begun: it ends before text {rows}"
                 )));
             }
         }
@@ -442,18 +445,17 @@ impl Destination {
                 Some(form.unwrap_or(VectorForm::Ndjson))
             }
             None if path.exists() => {
-                return Err(invalid(format!(
-                    "--output {} is there and no folder; a file ends in .parquet, .ndjson or .jsonl",
-                    path.display()
-                )));
+                return Err(advised(
+                    format!("--output {} is there and is not a folder", path.display()),
+                    "a file ends in .parquet, .ndjson or .jsonl",
+                ));
             }
             None => None,
             Some(_) => {
-                return Err(invalid(format!(
-                    "--output {}: a file ends in .parquet, .ndjson or .jsonl, a folder has no \
-                     extension",
-                    path.display()
-                )));
+                return Err(advised(
+                    format!("--output {} has an unknown extension", path.display()),
+                    "a file ends in .parquet, .ndjson or .jsonl, a folder has no extension",
+                ));
             }
         };
         match (by_name, form) {
@@ -472,14 +474,15 @@ impl Destination {
     fn part(self, part: ShardSpec) -> Result<Self, Error> {
         match self {
             Self::Folder(dir, VectorForm::Parquet) if manifest_path(&dir).is_some() => {
-                Err(invalid(format!(
-                    "{} holds the vectors of a run without --shard; name another folder",
-                    dir.display()
-                )))
+                Err(advised(
+                    format!("{} holds the vectors of a run without --shard", dir.display()),
+                    "name another folder",
+                ))
             }
             Self::Folder(dir, VectorForm::Parquet) => Ok(Self::Part(dir.join(part.file_name()))),
-            _ => Err(invalid(
-                "--shard writes Parquet into a folder: give --output without an extension",
+            _ => Err(advised(
+                "--shard writes Parquet into a folder",
+                "give --output without an extension",
             )),
         }
     }
@@ -494,11 +497,10 @@ impl Destination {
         let mut begun: Value = begun.and_then(Result::ok).unwrap_or_default();
         let texts = begun.as_object_mut().and_then(|begun| begun.remove(TEXTS));
         if let Some(difference) = difference(&begun, settings) {
-            return Err(invalid(format!(
-                "{} was made with other settings: {difference}; make it again with --force, or \
-                 name another folder",
-                path.display()
-            )));
+            return Err(advised(
+                format!("{} was made with other settings: {difference}", path.display()),
+                "make it again with --force, or name another folder",
+            ));
         }
         if let Some(texts) = texts.filter(|_| records_content(&begun)) {
             begun[TEXTS] = texts;

@@ -11,7 +11,7 @@ use splade_model::{
 use splade_sparse::{SparseVector, TermId};
 use splade_text::TokenizerOptions;
 
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised};
 use crate::model::{self, Identity, identify, model_files};
 use crate::record::{IntoRecord, Position};
 use crate::stream::{self, Ended, Records};
@@ -112,7 +112,7 @@ pub struct SparseEncoder {
 }
 
 impl SparseEncoder {
-    /// Loads a model by its name: the built-in model's ([`BUILT_IN`](crate::BUILT_IN)), a folder, or
+    /// Loads a model by its name: the built-in model's ([`BUILT_IN`](crate::models::BUILT_IN)), a folder, or
     /// a name at the Hugging Face hub, `org/name` or `org/name@revision`.
     ///
     /// # Errors
@@ -139,7 +139,8 @@ impl SparseEncoder {
     /// messages and in the indexes that are made with it.
     ///
     /// ```
-    /// use light_splade::{ModelFiles, SparseEncoder, SparseEncoderOptions};
+    /// use light_splade::models::ModelFiles;
+    /// use light_splade::{SparseEncoder, SparseEncoderOptions};
     ///
     /// let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo"));
     /// let names = ["config.json", "tokenizer_config.json", "vocab.txt", "model.safetensors"];
@@ -213,10 +214,10 @@ impl SparseEncoder {
             Side::Document => &self.document,
         };
         tower.as_ref().ok_or_else(|| {
-            invalid(format!(
-                "{} was loaded for one side only; load it with `only: None` to encode {side:?} texts, too",
-                self.name.display()
-            ))
+            advised(
+                format!("{} was loaded for one side only", self.name.display()),
+                format!("load it with `only: None` to encode {side:?} texts, too"),
+            )
         })
     }
 

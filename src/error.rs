@@ -1,9 +1,12 @@
-//! What can go wrong, from one door.
+//! The error of the library.
 
-use std::path::Path;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 #[cfg(feature = "tools")]
 use hydra_compose::ComposeError;
+#[cfg(feature = "tools")]
+use hydra_compose::settings::SettingError;
 #[cfg(feature = "tools")]
 use splade_data::DataError;
 #[cfg(feature = "tools")]
@@ -11,14 +14,29 @@ use splade_eval::EvalError;
 #[cfg(feature = "push")]
 use splade_export::push::PushError;
 use splade_index::IndexError;
-use splade_io::FileError;
+use splade_io::{FileError, Problem};
 use splade_model::ModelError;
-use splade_sparse::VectorError;
+use splade_sparse::{TermId, VectorError};
 use splade_text::TextError;
 #[cfg(feature = "tools")]
 use splade_train::TrainError;
 
-/// An error of this library; its chain of sources says everything once.
+/// An error of this library. The message and those of its sources say what failed and why, each
+/// thing once; [`hint`](Self::hint) says what a person can do about it.
+///
+/// ```
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let name = folder.path().to_string_lossy().into_owned();
+/// let error = SparseEncoder::load(&name, &SparseEncoderOptions::default()).unwrap_err();
+/// eprintln!("error: {error}");
+/// if let Some(hint) = error.hint() {
+///     eprintln!("hint: {hint}");
+/// }
+/// # assert!(error.to_string().starts_with("cannot load the model"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -69,15 +87,116 @@ pub enum Error {
     #[cfg(feature = "push")]
     #[error(transparent)]
     Push(Box<PushError>),
-    /// An argument or an input does not fit the others; the message says what to change.
+    /// A setting of a config or of a pipeline is wrong.
+    #[cfg(feature = "tools")]
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// An output exists and is replaced only if the options say `force`.
+    #[error("{} exists already", path.display())]
+    OutputExists {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A folder that is written as a whole exists already and is never replaced.
+    #[error("{} is there already", path.display())]
+    FolderExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An output is also an input, which would be overwritten.
+    #[error(
+        "the output {} is also an input ({}), which would be overwritten",
+        output.display(),
+        input.display()
+    )]
+    OutputIsInput {
+        /// The output.
+        output: PathBuf,
+        /// The input.
+        input: PathBuf,
+    },
+    /// Two outputs are the same file.
+    #[error("{} is named for two outputs, of which one would overwrite the other", path.display())]
+    SameOutput {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An output was made of other inputs or with other settings, so it cannot be continued.
+    #[error("{} was made of other files or with other settings", path.display())]
+    OtherSettings {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// An input has changed since the output that is continued was begun.
     #[error("{0}")]
-    Invalid(String),
+    InputChanged(String),
     /// Vectors, models or results meet that do not belong together.
     #[error("{what}")]
     OtherModel {
         /// What is different, with the names of both.
         what: String,
     },
+    /// An index does not name the model that made its vectors.
+    #[error("the index names no model")]
+    NoIndexModel,
+    /// A document is not in an index.
+    #[error("document {id:?} is not in the index")]
+    NotInIndex {
+        /// The id of the document.
+        id: String,
+    },
+    /// A vector has a term that the model does not have.
+    #[error("vector {id:?} has the term {term}, but the vocabulary {vocab} terms")]
+    UnknownTerm {
+        /// The id of the vector.
+        id: String,
+        /// The term.
+        term: TermId,
+        /// The number of terms of the vocabulary.
+        vocab: usize,
+    },
+    /// A document occurs twice in vectors whose ids must be unique.
+    #[error("document {id:?} is there twice")]
+    DuplicateDocument {
+        /// The id of the document.
+        id: String,
+    },
+    /// A folder lacks a file of a data set.
+    #[error("there is no {name} in {}", folder.display())]
+    NoPart {
+        /// The name of the part, such as `doc_master`.
+        name: String,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file is not valid JSON.
+    #[error("{} is not valid JSON", path.display())]
+    Json {
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the parser, with the line and the column.
+        source: serde_json::Error,
+    },
+    /// The operating system could not start the threads.
+    #[error("cannot start threads")]
+    Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A step of a pipeline failed.
+    #[error("the step failed ({status})")]
+    StepFailed {
+        /// The status of the process.
+        status: std::process::ExitStatus,
+    },
+    /// A step of a pipeline cannot be waited for or stopped.
+    #[error("cannot {doing} the step")]
+    Step {
+        /// The failed action: `stop`, `wait for` or `read the messages of`.
+        doing: &'static str,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// An argument or an input does not fit the others.
+    #[error("{0}")]
+    Invalid(Problem),
     /// A config or a pipeline cannot be composed.
     #[cfg(feature = "tools")]
     #[error(transparent)]
@@ -91,7 +210,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// The model that an index names cannot be used.
-    #[error("cannot use the model of the index; if it is elsewhere now, give --model")]
+    #[error("cannot use the model of the index")]
     IndexModel(#[source] Box<Error>),
     /// The observer asked the work to stop.
     #[error("stopped; {kept}")]
@@ -138,13 +257,48 @@ impl From<PushError> for Error {
 }
 
 impl Error {
-    /// What a person can do about it, where something is known.
-    pub fn hint(&self) -> Option<&str> {
+    /// Returns what a person can do about the error, if something is known.
+    pub fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Stopped { kept } => Some(kept),
-            Self::IndexModel(_) => Some("name the model"),
-            _ => None,
+            Self::Load { source, .. } => source.hint().map(Cow::from),
+            Self::Model(error) => error.hint().map(Cow::from),
+            Self::LoadTokenizer { source: error, .. } | Self::Text(error) => {
+                error.hint().map(Cow::from)
+            }
+            Self::Index(error) => error.hint().map(Cow::from),
+            Self::Eval(error) => error.hint().map(Cow::from),
+            Self::Data(error) => error.hint().map(Cow::from),
+            Self::Train(error) => error.hint(),
+            Self::File(error) => error.hint().map(Cow::from),
+            #[cfg(feature = "push")]
+            Self::Push(error) => error.hint(),
+            Self::Compose(error) => error.hint().map(Cow::from),
+            Self::Setting(error) => error.hint().map(Cow::from),
+            Self::Invalid(problem) => problem.hint().map(Cow::from),
+            Self::During { source, .. } => source.hint(),
+            other => other.own_hint().map(Cow::from),
         }
+    }
+
+    /// Returns what to do about an error of which every instance has the same remedy.
+    fn own_hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::OutputExists { .. } => "replace it with --force, or name another output",
+            Self::FolderExists { .. } => "name another folder, or remove it",
+            Self::OutputIsInput { .. } => "name another output",
+            Self::SameOutput { .. } => "name another file for one of them",
+            Self::OtherSettings { .. } => "replace it with --force, or name another output",
+            Self::InputChanged(_) => "begin again with another output",
+            Self::NoIndexModel => "name the model with --model",
+            Self::NotInIndex { .. } => {
+                "build another index, or add what is missing with: light-splade index add --new-only"
+            }
+            Self::UnknownTerm { .. } => "give the model that made the vectors",
+            Self::DuplicateDocument { .. } => "leave one of them out",
+            Self::Threads(_) => "ask for fewer threads",
+            Self::IndexModel(_) => "if it is elsewhere now, name it with --model",
+            _ => return None,
+        })
     }
 
     /// Wraps the error of a file or folder.
@@ -182,7 +336,47 @@ impl From<ComposeError> for Error {
     }
 }
 
-/// An error with a message of its own.
-pub(crate) fn invalid(message: impl Into<String>) -> Error {
-    Error::Invalid(message.into())
+/// Returns the error of a problem for which nothing can be advised.
+pub(crate) fn invalid(what: impl Into<String>) -> Error {
+    Error::Invalid(Problem::new(what))
+}
+
+/// Returns the error of a problem and what to do about it.
+pub(crate) fn advised(what: impl Into<String>, remedy: impl Into<String>) -> Error {
+    Error::Invalid(Problem::new(what).with_remedy(remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_is_a_hint_and_no_part_of_the_message() {
+        let path = PathBuf::from("out.ndjson");
+        for (error, message, hint) in [
+            (
+                Error::OutputExists { path: path.clone() },
+                "out.ndjson exists already",
+                Some("replace it with --force, or name another output"),
+            ),
+            (
+                Error::during("in the step")(advised("no room", "make some")),
+                "in the step",
+                Some("make some"),
+            ),
+            (
+                Error::from(FileError::Locked { path, holder: None }),
+                "out.ndjson: another process is writing to it",
+                Some("wait until it has ended, or stop it"),
+            ),
+            (
+                Error::IndexModel(Box::new(invalid("gone"))),
+                "cannot use the model of the index",
+                Some("if it is elsewhere now, name it with --model"),
+            ),
+            (invalid("no"), "no", None),
+        ] {
+            assert_eq!((error.to_string().as_str(), error.hint().as_deref()), (message, hint));
+        }
+    }
 }

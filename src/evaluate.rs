@@ -18,7 +18,7 @@ use splade_text::Tokenizer;
 
 use crate::bm25::{Bm25Index, counts_of, temporary_folder};
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, invalid};
+use crate::error::Error;
 use crate::index::{IndexOptions, build_new};
 use crate::provenance::{Provenance, content_json};
 use crate::pruning::Pruning;
@@ -189,7 +189,7 @@ pub struct Evaluation {
 /// light-splade.
 ///
 /// ```
-/// use light_splade::{EvaluateOptions, SparseEncoder, SparseEncoderOptions, evaluate};
+/// use light_splade::{evaluate, EvaluateOptions, SparseEncoder, SparseEncoderOptions};
 ///
 /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
 /// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir");
@@ -413,12 +413,7 @@ fn open(
     provenance.check_model(&mine, &own, "--model names")?;
     for record in judged.records() {
         let id = record?.id;
-        let vector = index.vector(&id).ok_or_else(|| {
-            invalid(format!(
-                "document {id:?} is not in the index; build another one, or add what is missing \
-                 with: light-splade index add --new-only"
-            ))
-        })?;
+        let vector = index.vector(&id).ok_or_else(|| Error::NotInIndex { id: id.to_string() })?;
         statistics.add(&vector)?;
     }
     Ok(index)

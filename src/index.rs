@@ -81,7 +81,7 @@ impl IndexOptions {
 /// time, which holds its lock.
 ///
 /// ```
-/// use light_splade::{Index, IndexOptions, SearchOptions, Searcher, SparseEncoder};
+/// use light_splade::{Index, IndexOptions, Searcher, SearchOptions, SparseEncoder};
 /// use light_splade::SparseEncoderOptions;
 ///
 /// let folder = tempfile::tempdir()?;
@@ -454,11 +454,7 @@ impl<'a> Documents<'a> {
                 for row in VectorReader::open(&paths, &term)? {
                     let row = row?;
                     if let Some(term) = row.vector.terms().last().filter(|t| t.0 as usize >= size) {
-                        return Err(invalid(format!(
-                            "vector {:?} has the term {term}, but the model {size} terms; give the \
-                             model that made the vectors",
-                            row.id
-                        )));
+                        return Err(Error::UnknownTerm { id: row.id, term: *term, vocab: size });
                     }
                     if known.is_none_or(|known| known.vector(&row.id).is_none()) {
                         take(&row.id, &row.vector)?;

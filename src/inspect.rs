@@ -86,7 +86,7 @@ pub enum TowerMethod {
 /// Describes a model by its name: the built-in model's, a folder, or a name at the hub.
 ///
 /// ```
-/// use light_splade::inspect;
+/// use light_splade::models::inspect;
 ///
 /// let description = inspect("mini-ja-en".as_ref(), &mut ())?;
 /// assert_eq!(description.towers.len(), 1);

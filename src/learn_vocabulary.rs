@@ -7,7 +7,7 @@ use splade_io::{Event, NewFolder, Observer, is_free};
 use splade_sparse::files::TextForm;
 use splade_text::{Vocabulary, WordCounts, WordKind, WordSplitter};
 
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 use crate::stream::Counts;
 use crate::texts::{TextOptions, Texts};
 
@@ -77,7 +77,7 @@ pub struct LearnedVocabulary {
 /// [`resume`](VocabularyOptions::resume) is set.
 ///
 /// ```
-/// use light_splade::{VocabularyOptions, WordKind, learn_vocabulary};
+/// use light_splade::models::{learn_vocabulary, VocabularyOptions, WordKind};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let options = VocabularyOptions {
@@ -127,7 +127,7 @@ pub fn learn_vocabulary(
     };
     let vocabulary = Vocabulary::learn(&counts, &settings)?;
     if vocabulary.left_out == counts.len() {
-        return Err(invalid("all words have rare characters; raise --alphabet"));
+        return Err(advised("all words have rare characters", "raise --alphabet"));
     }
     vocabulary.save(folder.path(), &splitter, options.max_length)?;
     // Joining pairs takes a while in which nothing asks.
@@ -160,10 +160,7 @@ fn check_free(output: &Path) -> Result<(), Error> {
         return Err(invalid(format!("--output {}: a folder is expected", output.display())));
     }
     if !is_free(output) {
-        return Err(invalid(format!(
-            "{} is there and not empty\nhint: name another --output, or remove it",
-            output.display()
-        )));
+        return Err(Error::FolderExists { path: output.to_path_buf() });
     }
     Ok(())
 }

@@ -80,26 +80,22 @@
 //!
 //! # Everything else that the program does
 //!
-//! | function | what it does |
+//! | module | what is in it |
 //! |---|---|
-//! | [`encode_files()`] | writes vectors into a file, or into shards that can be resumed |
-//! | [`export_documents`] | writes vectors for a search engine, or sends them to its server |
-//! | [`export_model`] | writes a model for other libraries, with its card, and uploads it |
-#![cfg_attr(
-    feature = "push",
-    doc = "| [`doctor()`] | compares the answers of a search engine with the scores they must have |"
-)]
-//! | [`train`], [`pretrain`] | trains SPLADE models, and the language models that they start from |
-//! | [`cross_encoder`] | trains and uses cross-encoders, the teachers of distillation |
-//! | [`mine()`], [`score()`] | finds hard negatives, scores pairs of queries and documents |
-//! | [`convert()`] | makes training data of mMARCO, MS MARCO, BEIR and SQuAD |
-//! | [`check_data()`] | looks for what is wrong in a data set |
-//! | [`learn_vocabulary()`] | learns a WordPiece vocabulary from texts |
-//! | [`inspect()`] | describes a model |
-//! | [`run_pipeline`] | runs steps of the program, each only if something changed |
+//! | [`encode`] | writes vectors into files, or into shards that can be resumed; the options of encoding |
+//! | [`input`] | reads texts from files of every supported form |
+//! | [`models`] | finds, describes and exports models, and learns vocabularies |
+//! | [`search`] | filters, explanations and batches of queries, and what an index remembers of its model |
+//! | [`evaluation`] | judges rankings and BM25, and looks for what is wrong in a data set |
+//! | [`data`] | makes training data: conversions, hard negatives, scores of pairs |
+//! | [`learning`] | trains language models to start from, and cross-encoders as teachers |
+//! | [`search_engines`] | exports vectors to search engines, and checks what the search engines answer |
+//! | [`pipelines`] | runs steps of the program, each only if something changed |
+//! | [`outputs`] | the rule that nothing existing is overwritten |
+//! | [`progress`] | what an [`Observer`] is told |
 //!
 //! A function that writes a file refuses to replace one that exists, unless its options say `force`,
-//! and never overwrites one of its inputs; see [`check_output`].
+//! and never overwrites one of its inputs; see [`outputs`].
 //!
 //! # Long work tells how far it is, and stops when it is asked to
 //!
@@ -169,80 +165,326 @@ mod training;
 #[cfg(feature = "tools")]
 mod pipeline;
 
-pub use builtin::NAME as BUILT_IN;
-#[cfg(feature = "tools")]
-pub use check_data::{DataReport, check_data};
-#[cfg(feature = "tools")]
-pub use convert::{ConvertOptions, ConvertSource, MmarcoSource, MsMarcoSource, convert};
-#[cfg(feature = "push")]
-pub use doctor::{DoctorCheck, DoctorOptions, DoctorReport, EngineKind, doctor};
-#[cfg(feature = "tools")]
-pub use encode_files::{
-    EncodeOptions, EncodedFiles, TermKeys, VectorForm, encode_files, encode_to,
-};
-pub use encoder::{EncodedTexts, SparseEncoder, SparseEncoderOptions};
+pub use encoder::{SparseEncoder, SparseEncoderOptions};
 pub use error::Error;
 #[cfg(feature = "tools")]
-pub use evaluate::{EvaluateOptions, Evaluation, Judged, evaluate, evaluate_bm25, finding_line};
-#[cfg(feature = "tools")]
-pub use export::{
-    CiffScale, ExportModelOptions, ExportOptions, ExportTarget, Exported, HubUpload, ModelCard,
-    ModelExport, OpenSearchType, PushTarget, export_documents, export_model,
-};
+pub use evaluate::{EvaluateOptions, Evaluation, evaluate};
 pub use index::{Index, IndexOptions};
-#[cfg(feature = "tools")]
-pub use inspect::{ModelDescription, TowerDescription, TowerMethod, inspect};
-#[cfg(feature = "tools")]
-pub use learn_vocabulary::{LearnedVocabulary, VocabularyOptions, learn_vocabulary};
-#[cfg(feature = "tools")]
-pub use mine::{MineOptions, MinedNegatives, NegativeFormat, NegativeSource, RankerKind, mine};
-pub use model::{Vocabulary, model_folder};
-#[cfg(feature = "tools")]
-pub use output_guard::{check_distinct, check_output};
-#[cfg(feature = "tools")]
-pub use parts::PartsOptions;
-#[cfg(feature = "tools")]
-pub use pipeline::{
-    CommandSettings, PipelineOptions, PipelineReport, PipelineStep, clock, run_pipeline,
-};
-#[cfg(feature = "tools")]
-pub use provenance::VectorSources;
-pub use provenance::{Encoding, Provenance};
-pub use pruning::Pruning;
-#[cfg(feature = "tools")]
-pub use ranker::RankerOptions;
-pub use record::{IntoRecord, Position, Record};
-#[cfg(feature = "tools")]
-pub use score::{ScoreOptions, Scorer, score};
-#[cfg(feature = "tools")]
-pub use searcher::ranking;
-pub use searcher::{BatchSearch, QUERIES_AT_A_TIME, Searcher, thread_pool};
-#[cfg(feature = "tools")]
-pub use splade_data::FolderCheck;
-#[cfg(feature = "tools")]
-pub use splade_data::convert::{BeirOptions, Converted, Purpose};
-#[cfg(feature = "tools")]
-pub use splade_eval::check::Finding;
-#[cfg(feature = "tools")]
-pub use splade_export::targets::{CsrForm, ElasticsearchField};
-pub use splade_index::{Filter, Hit, SearchMode, SearchOptions, Share, WeightFormat};
-pub use splade_io::{Event, Observer, Progress};
-#[cfg(feature = "tools")]
-pub use splade_model::export::{ExportedModel, OnnxOutput};
-pub use splade_model::folder::Layout;
-pub use splade_model::weights::FloatType;
-pub use splade_model::{Explanation, Isa, ModelFiles, Precision, Side};
-#[cfg(feature = "tools")]
-pub use splade_sparse::files::ShardSpec;
-#[cfg(feature = "tools")]
-pub use splade_sparse::files::TextForm;
+pub use searcher::Searcher;
+pub use splade_index::{Hit, SearchOptions};
+pub use splade_io::Observer;
 pub use splade_sparse::{SparseVector, TermId};
-pub use splade_text::WordKind;
-pub use stream::Ended;
 #[cfg(feature = "tools")]
-pub use texts::{TextOptions, Texts};
+pub use training::{TrainConfig, train, train_config};
+
+pub mod encode {
+    //! Vectors of many texts, in files, and the options of encoding.
+    //!
+    //! [`encode_files()`] writes the vectors of texts into one file, or into a folder of shards that
+    //! a later call resumes. [`encode_to`] passes the vectors of any texts to a
+    //! writer.
+    //!
+    //! ```
+    //! use light_splade::encode::{EncodeOptions, encode_files};
+    //! use light_splade::input::Position;
+    //! use light_splade::{SparseEncoder, SparseEncoderOptions};
+    //!
+    //! let folder = tempfile::tempdir()?;
+    //! let options = EncodeOptions {
+    //!     output: folder.path().join("vectors.ndjson"),
+    //!     ..EncodeOptions::default()
+    //! };
+    //! let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+    //! let texts = [("1", "東京"), ("2", "大阪")];
+    //! let encoded = encode_files(&encoder, texts, Position::default(), &options, &mut ())?;
+    //! assert_eq!(encoded.written, 2);
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+
+    #[cfg(feature = "tools")]
+    pub use crate::encode_files::{
+        EncodeOptions, EncodedFiles, TermKeys, VectorForm, encode_files, encode_to,
+    };
+    pub use crate::encoder::EncodedTexts;
+    pub use crate::pruning::Pruning;
+    pub use crate::stream::Ended;
+    pub use splade_model::{Explanation, Isa, Precision, Side};
+    #[cfg(feature = "tools")]
+    pub use splade_sparse::files::ShardSpec;
+}
+
+pub mod input {
+    //! Texts from files: lines, NDJSON and Parquet, compressed or not, and folders of such files.
+    //!
+    //! ```
+    //! use light_splade::input::{TextOptions, Texts};
+    //!
+    //! let folder = tempfile::tempdir()?;
+    //! let path = folder.path().join("corpus.ndjson");
+    //! std::fs::write(&path, "{\"id\": \"a\", \"text\": \"one\"}\n{\"id\": \"b\", \"text\": \"two\"}\n")?;
+    //!
+    //! let texts = Texts::open(&[path], TextOptions::default())?;
+    //! let records = texts.collect::<Result<Vec<_>, _>>()?;
+    //! assert_eq!((records[1].id.as_str(), records[1].text.as_str()), ("b", "two"));
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+
+    pub use crate::record::{IntoRecord, Position, Record};
+    #[cfg(feature = "tools")]
+    pub use crate::texts::{TextOptions, Texts};
+    #[cfg(feature = "tools")]
+    pub use splade_sparse::files::TextForm;
+}
+
+pub mod models {
+    //! Models by name: finding and describing them, exporting them for other libraries, and learning
+    //! the vocabulary of a new one.
+    //!
+    //! ```
+    //! use light_splade::models::{BUILT_IN, inspect};
+    //!
+    //! let description = inspect(BUILT_IN.as_ref(), &mut ())?;
+    //! println!("{description}");
+    //! assert_eq!(description.towers.len(), 1);
+    //! # Ok::<(), light_splade::Error>(())
+    //! ```
+
+    pub use crate::builtin::NAME as BUILT_IN;
+    #[cfg(feature = "tools")]
+    pub use crate::export::{ExportModelOptions, HubUpload, ModelCard, ModelExport, export_model};
+    #[cfg(feature = "tools")]
+    pub use crate::inspect::{ModelDescription, TowerDescription, TowerMethod, inspect};
+    #[cfg(feature = "tools")]
+    pub use crate::learn_vocabulary::{LearnedVocabulary, VocabularyOptions, learn_vocabulary};
+    pub use crate::model::{Vocabulary, model_folder};
+    pub use splade_model::ModelFiles;
+    #[cfg(feature = "tools")]
+    pub use splade_model::export::{ExportedModel, OnnxOutput};
+    pub use splade_model::folder::Layout;
+    pub use splade_model::weights::FloatType;
+    pub use splade_text::WordKind;
+}
+
+pub mod search {
+    //! Searching beyond a single query: filters, many queries at once, and what an index remembers of
+    //! the model that made its vectors.
+    //!
+    //! ```
+    //! use light_splade::search::Filter;
+    //! use light_splade::{
+    //!     Index, IndexOptions, SearchOptions, Searcher, SparseEncoder, SparseEncoderOptions,
+    //! };
+    //!
+    //! let folder = tempfile::tempdir()?;
+    //! let path = folder.path().join("index");
+    //! let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+    //! let mut index = Index::create(&path, &encoder, &IndexOptions::default())?;
+    //! index.upsert(&encoder, [("1", "東京の天気"), ("2", "大阪の天気")], &mut ())?;
+    //! index.commit()?;
+    //!
+    //! let searcher = Searcher::open(&path, Some(encoder))?;
+    //! let (filter, _found): (Filter, usize) = searcher.filter(["2"]);
+    //! let options = SearchOptions { filter: Some(filter), ..SearchOptions::default() };
+    //! let hits = searcher.search("天気", &options)?;
+    //! assert_eq!(hits.len(), 1);
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+
+    #[cfg(feature = "tools")]
+    pub use crate::provenance::VectorSources;
+    pub use crate::provenance::{Encoding, Provenance};
+    #[cfg(feature = "tools")]
+    pub use crate::searcher::ranking;
+    pub use crate::searcher::{BatchSearch, QUERIES_AT_A_TIME, thread_pool};
+    pub use splade_index::{Filter, SearchMode, Share, WeightFormat};
+}
+
 #[cfg(feature = "tools")]
-pub use training::{
-    Outcome, PretrainConfig, Results, TrainConfig, cross_encoder, pretrain, pretraining_texts,
-    train, train_config,
-};
+pub mod evaluation {
+    //! Judging rankings, and checking data sets.
+    //!
+    //! ```
+    //! use light_splade::evaluation::check_data;
+    //!
+    //! let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir");
+    //! let report = check_data(data.as_ref(), None)?;
+    //! assert!(report.is_sound());
+    //! # Ok::<(), light_splade::Error>(())
+    //! ```
+
+    pub use crate::check_data::{DataReport, check_data};
+    pub use crate::evaluate::{Judged, evaluate_bm25, finding_line};
+    pub use splade_data::FolderCheck;
+    pub use splade_eval::check::Finding;
+}
+
+#[cfg(feature = "tools")]
+pub mod data {
+    //! Training data: conversions of public data sets, hard negatives, and scores of pairs.
+    //!
+    //! ```
+    //! use light_splade::data::{MineOptions, PartsOptions, mine};
+    //!
+    //! let folder = tempfile::tempdir()?;
+    //! let out = folder.path().join("negatives.ndjson");
+    //! let options = MineOptions {
+    //!     data: concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train").into(),
+    //!     output: PartsOptions { out: out.clone(), ..PartsOptions::default() },
+    //!     ..MineOptions::default()
+    //! };
+    //! let mined = mine(&options, &mut ())?;
+    //! assert!(mined.negatives > mined.queries && out.is_file());
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+
+    pub use crate::convert::{ConvertOptions, ConvertSource, MmarcoSource, MsMarcoSource, convert};
+    pub use crate::mine::{
+        MineOptions, MinedNegatives, NegativeFormat, NegativeSource, RankerKind, mine,
+    };
+    pub use crate::parts::PartsOptions;
+    pub use crate::ranker::RankerOptions;
+    pub use crate::score::{ScoreOptions, Scorer, score};
+    pub use splade_data::convert::{BeirOptions, Converted, Purpose};
+}
+
+#[cfg(feature = "tools")]
+pub mod learning {
+    //! Training beyond SPLADE models: the language models from which they start, and the
+    //! cross-encoders that teach them.
+    //!
+    //! ```
+    //! use light_splade::learning::{Outcome, PretrainConfig, pretrain};
+    //! use serde_json::json;
+    //!
+    //! let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    //! let output = tempfile::tempdir()?;
+    //! let (config, _notes) = PretrainConfig::from_value(&json!({
+    //!     "model": { "model_name_or_path": root.join("models/demo"), "max_length": 32 },
+    //!     "data": { "train_files": [root.join("data/toy/train/doc_master.ndjson")] },
+    //!     "training": { "output_dir": output.path(), "max_steps": 2 },
+    //! }))?;
+    //! let outcome = pretrain(&config, &mut ())?;
+    //! assert!(matches!(outcome, Outcome::Finished(_)));
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+
+    pub use crate::training::{
+        Outcome, PretrainConfig, Results, cross_encoder, pretrain, pretraining_texts,
+    };
+}
+
+#[cfg(feature = "tools")]
+pub mod search_engines {
+    //! Vectors for search engines: files that they load, documents sent to their servers, and a check
+    //! of what they answer.
+    //!
+    //! ```
+    //! use light_splade::encode::{EncodeOptions, encode_files};
+    //! use light_splade::input::Position;
+    //! use light_splade::search_engines::{ExportOptions, ExportTarget, export_documents};
+    //! use light_splade::{SparseEncoder, SparseEncoderOptions};
+    //!
+    //! let folder = tempfile::tempdir()?;
+    //! let vectors = folder.path().join("vectors.parquet");
+    //! let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+    //! let options = EncodeOptions { output: vectors.clone(), ..EncodeOptions::default() };
+    //! encode_files(&encoder, [("1", "東京"), ("2", "大阪")], Position::default(), &options, &mut ())?;
+    //!
+    //! let options = ExportOptions {
+    //!     vectors: vec![vectors],
+    //!     out: folder.path().join("qdrant"),
+    //!     target: ExportTarget::Qdrant { field: "splade".to_owned(), first_id: None },
+    //!     ..ExportOptions::default()
+    //! };
+    //! assert_eq!(export_documents(&options, &mut ())?.documents, 2);
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+
+    #[cfg(feature = "push")]
+    pub use crate::doctor::{DoctorCheck, DoctorOptions, DoctorReport, SearchEngineKind, doctor};
+    pub use crate::export::{
+        CiffScale, ExportOptions, ExportTarget, Exported, OpenSearchType, PushTarget,
+        export_documents,
+    };
+    pub use splade_export::targets::{CsrForm, ElasticsearchField};
+}
+
+#[cfg(feature = "tools")]
+pub mod pipelines {
+    //! Steps of the program, each of which runs only if something that it depends on has changed.
+    //!
+    //! ```
+    //! use light_splade::pipelines::{PipelineOptions, run_pipeline};
+    //!
+    //! let folder = tempfile::tempdir()?;
+    //! let at = folder.path().display();
+    //! let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir/corpus.jsonl");
+    //! let file = folder.path().join("pipeline.yaml");
+    //! let steps = format!("steps:\n  - {{name: encode, run: encode {corpus}, stdout: {at}/vectors}}\n");
+    //! std::fs::write(&file, format!("work: {at}/work\n{steps}"))?;
+    //! // Tells what would run, and runs nothing.
+    //! let options = PipelineOptions { file, dry_run: true, ..PipelineOptions::default() };
+    //! let report = run_pipeline(&options, &mut ())?;
+    //! assert_eq!(report.steps[0].name, "encode");
+    //! # Ok::<(), Box<dyn std::error::Error>>(())
+    //! ```
+
+    pub use crate::pipeline::{
+        CommandSettings, PipelineOptions, PipelineReport, PipelineStep, clock, run_pipeline,
+    };
+}
+
+#[cfg(feature = "tools")]
+pub mod outputs {
+    //! The rule about outputs: nothing that exists is overwritten unless the caller says so, and an
+    //! input is never overwritten.
+    //!
+    //! ```
+    //! use std::path::Path;
+    //! use light_splade::outputs::check_output;
+    //!
+    //! let folder = tempfile::tempdir()?;
+    //! let path = folder.path().join("vectors.ndjson");
+    //! std::fs::write(&path, "{}\n")?;
+    //! let none: [&Path; 0] = [];
+    //! let error = check_output(&path, none, false).unwrap_err();
+    //! assert_eq!(error.hint().as_deref(), Some("replace it with --force, or name another output"));
+    //! # Ok::<(), std::io::Error>(())
+    //! ```
+
+    pub use crate::output_guard::{check_distinct, check_output};
+}
+
+pub mod progress {
+    //! What an [`Observer`](crate::Observer) is told: notes, warnings, and how far long work is.
+    //!
+    //! ```
+    //! use light_splade::Observer;
+    //! use light_splade::progress::Event;
+    //!
+    //! /// Prints notes and warnings, and stops the work after a number of events.
+    //! struct Terminal {
+    //!     left: usize,
+    //! }
+    //!
+    //! impl Observer for Terminal {
+    //!     fn event(&mut self, event: Event<'_>) {
+    //!         self.left = self.left.saturating_sub(1);
+    //!         match event {
+    //!             Event::Note(text) => println!("{text}"),
+    //!             Event::Warning(text) => println!("warning: {text}"),
+    //!             _ => {}
+    //!         }
+    //!     }
+    //!
+    //!     fn stop(&mut self) -> bool {
+    //!         self.left == 0
+    //!     }
+    //! }
+    //! let mut terminal = Terminal { left: 2 };
+    //! terminal.event(Event::Note("1,000 documents"));
+    //! assert!(!terminal.stop());
+    //! ```
+
+    pub use splade_io::{Event, Progress, StepProgress};
+}

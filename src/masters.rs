@@ -8,7 +8,7 @@ use splade_data::{TextKind, Texts};
 use splade_eval::Dataset;
 use splade_io::{Event, Observer};
 
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised};
 use crate::record::Record;
 use crate::stream::Records;
 
@@ -22,11 +22,10 @@ impl Masters {
     pub(crate) fn open(data: &Path, observer: &mut dyn Observer) -> Result<Self, Error> {
         data.metadata().map_err(Error::io("open", data))?;
         if Dataset::open(data).is_ok_and(|dataset| dataset.splits().next().is_some()) {
-            return Err(invalid(format!(
-                "{} is a folder of BEIR, whose ids are texts; make training data of it first: \
-                 light-splade convert beir",
-                data.display()
-            )));
+            return Err(advised(
+                format!("{} is a folder of BEIR, whose ids are texts", data.display()),
+                "make training data of it first: light-splade convert beir",
+            ));
         }
         let mut open = |name, kind| -> Result<Texts, Error> {
             let (texts, warnings) = Texts::open(&part_of(data, name)?, kind)?;
@@ -59,5 +58,5 @@ fn part_of(data: &Path, name: &str) -> Result<PathBuf, Error> {
     let names = [format!("{name}.ndjson"), format!("{name}.ndjson.gz"), name.to_owned()];
     let mut paths = names.into_iter().map(|name| data.join(name));
     let path = paths.find(|path| path.exists());
-    path.ok_or_else(|| invalid(format!("there is no {name} in {}", data.display())))
+    path.ok_or_else(|| Error::NoPart { name: name.to_owned(), folder: data.to_path_buf() })
 }

@@ -17,12 +17,12 @@ use crate::error::Error;
 
 /// Finds the folder of a model, and fetches it from the hub where it is not in the cache.
 ///
-/// A name is the built-in model's ([`BUILT_IN`](crate::BUILT_IN)), the path of a folder, or a hub
+/// A name is the built-in model's ([`BUILT_IN`](crate::models::BUILT_IN)), the path of a folder, or a hub
 /// name, `org/name` or `org/name@revision`. The built-in model is unpacked once into the user's
 /// cache.
 ///
 /// ```
-/// let folder = light_splade::model_folder("mini-ja-en".as_ref(), &mut ())?;
+/// let folder = light_splade::models::model_folder("mini-ja-en".as_ref(), &mut ())?;
 /// assert!(folder.join("model.safetensors").is_file());
 /// # Ok::<(), light_splade::Error>(())
 /// ```

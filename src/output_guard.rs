@@ -10,7 +10,7 @@ use serde_json::Value;
 use splade_io::{FileError, seal_json, write_file};
 use splade_sparse::files::{MANIFEST, manifest_path};
 
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised};
 
 /// The depth to which folders of inputs are searched for the output: `qrels/test.tsv` of a data set
 /// is at depth 2.
@@ -25,7 +25,7 @@ const DEPTH: usize = 3;
 ///
 /// ```
 /// use std::path::Path;
-/// use light_splade::check_output;
+/// use light_splade::outputs::check_output;
 ///
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("vectors.ndjson");
@@ -39,8 +39,7 @@ const DEPTH: usize = 3;
 /// ```
 ///
 /// # Errors
-/// If the output is one of the inputs, or exists and is not to be replaced. The message names the
-/// file and what to do.
+/// If the output is one of the inputs, or exists and is not to be replaced.
 pub fn check_output<P: AsRef<Path>>(
     output: &Path,
     inputs: impl IntoIterator<Item = P>,
@@ -60,12 +59,8 @@ pub fn check_output<P: AsRef<Path>>(
             false => is_same(output, input) || holds(input, output, DEPTH),
         };
         if clash {
-            return Err(invalid(format!(
-                "the output {} is also an input ({}), which would be overwritten; name another \
-                 output",
-                output.display(),
-                input.display()
-            )));
+            let (output, input) = (output.to_path_buf(), input.to_path_buf());
+            return Err(Error::OutputIsInput { output, input });
         }
     }
     if found.is_file() && !force {
@@ -82,11 +77,7 @@ pub fn check_distinct(first: &Path, second: &Path) -> Result<(), Error> {
     let special = |path: &Path| fs::metadata(path).is_ok_and(|found| is_special(&found));
     let same = is_same(first, second) || absolute(first) == absolute(second);
     match same && !special(first) {
-        true => Err(invalid(format!(
-            "{} is named for two outputs, of which one would overwrite the other; name another \
-             file for one of them",
-            first.display()
-        ))),
+        true => Err(Error::SameOutput { path: first.to_path_buf() }),
         false => Ok(()),
     }
 }
@@ -116,11 +107,9 @@ pub(crate) fn remove_shards(folder: &Path, format: &str) -> Result<(), Error> {
     let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
     let mut manifest: Value = serde_json::from_str(&text).unwrap_or_default();
     if manifest["format"] != format {
-        return Err(invalid(format!(
-            "{} holds {}, not {format}; name another folder",
-            folder.display(),
-            manifest["format"].as_str().unwrap_or("something else")
-        )));
+        let (folder, holds) = (folder.display(), manifest["format"].as_str());
+        let what = format!("{folder} holds {}, not {format}", holds.unwrap_or("something else"));
+        return Err(advised(what, "name another folder"));
     }
     // A shard that the manifest does not name counts for nothing, whatever happens next.
     let shards = manifest["shards"].take();
@@ -149,10 +138,7 @@ pub(crate) fn is_special(found: &Metadata) -> bool {
 }
 
 fn exists(path: &Path) -> Error {
-    invalid(format!(
-        "{} exists already; replace it with --force, or name another output",
-        path.display()
-    ))
+    Error::OutputExists { path: path.to_path_buf() }
 }
 
 /// Whether two paths lead to the same file, also by links of either kind.
@@ -234,7 +220,8 @@ mod tests {
         assert!(wrong.is_empty(), "{wrong:?}");
         let error = check_output(&path("out"), [path("data")], false).expect_err("it exists");
         let message = error.to_string();
-        assert!(message.contains("out exists already; replace it with --force"), "{message}");
+        assert!(message.ends_with("out exists already"), "{message}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("--force")), "{error}");
         assert!(check_distinct(&path("new"), &dir.path().join("data/../new")).is_err());
         assert!(check_distinct(&path("new"), &path("other")).is_ok());
     }

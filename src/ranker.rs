@@ -17,7 +17,7 @@ use splade_text::{Tokenizer, TokenizerOptions};
 use crate::bm25::{Bm25Index, counts_of, temporary_folder};
 use crate::builtin;
 use crate::encoder::SparseEncoderOptions;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 use crate::index::{IndexOptions, build_new};
 use crate::masters::Masters;
 use crate::model::{Identity, Vocabulary, full, identify, load, model_folder};
@@ -114,11 +114,10 @@ impl Ranker {
         let ids: Vec<String> = masters.docs.ids().map(|id| id.to_string()).collect();
         let (filter, missing) = index.filter(ids.iter().map(String::as_str));
         if missing == ids.len() {
-            return Err(invalid(format!(
-                "none of the {missing} documents is in the index {}; name another folder with \
-                 --index, or remove this one to have it built anew",
-                dir.display()
-            )));
+            return Err(advised(
+                format!("none of the {missing} documents is in the index {}", dir.display()),
+                "name another folder with --index, or remove this one to have it built anew",
+            ));
         }
         if missing > 0 {
             let warning = format!("{missing} of {} documents are not in the index", ids.len());
@@ -188,7 +187,7 @@ fn model_of(options: &RankerOptions) -> Result<(PathBuf, Provenance), Error> {
         None => Provenance { model: Some(builtin::NAME.into()), ..Provenance::default() },
     };
     let model = options.model.clone().or(provenance.model.clone());
-    let model = model.ok_or_else(|| invalid("the index names no model; give --model"))?;
+    let model = model.ok_or(Error::NoIndexModel)?;
     Ok((model, provenance))
 }
 
@@ -238,13 +237,16 @@ fn check_model(provenance: &Provenance, own: &Provenance, index: &Path) -> Resul
     };
     match is_other {
         false => Ok(()),
-        true => Err(invalid(format!(
-            "the index {} was built with the model {}, not with {}; leave out --model (and \
-             LIGHT_SPLADE_MODEL), or name another folder with --index for the other model",
-            index.display(),
-            provenance.shown(),
-            own.shown()
-        ))),
+        true => Err(advised(
+            format!(
+                "the index {} was built with the model {}, not with {}",
+                index.display(),
+                provenance.shown(),
+                own.shown()
+            ),
+            "leave out --model (and LIGHT_SPLADE_MODEL), or name another folder with --index for the \
+             other model",
+        )),
     }
 }
 
@@ -289,8 +291,8 @@ mod tests {
         let named = |name: &Path| Provenance { model: Some(name.into()), ..Provenance::default() };
         assert!(check_model(&named(&a), &named(&a), index).is_ok());
         assert!(check_model(&Provenance::default(), &named(&b), index).is_ok());
-        let message = check_model(&named(&a), &named(&b), index).expect_err("another").to_string();
-        assert!(message.contains("leave out --model"), "{message}");
+        let error = check_model(&named(&a), &named(&b), index).expect_err("another");
+        assert!(error.hint().is_some_and(|hint| hint.contains("leave out --model")), "{error}");
         // Of a name at the hub there is no folder.
         let hub = named(Path::new("org/name"));
         assert!(check_model(&hub, &named(Path::new("org/name")), index).is_ok());

@@ -57,7 +57,7 @@ pub struct ScoreOptions {
 /// Scores pairs of queries and documents, part by part, so that a run that is stopped goes on.
 ///
 /// ```
-/// use light_splade::{PartsOptions, ScoreOptions, Scorer, score};
+/// use light_splade::data::{PartsOptions, score, ScoreOptions, Scorer};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train");
@@ -116,7 +116,7 @@ fn line_of(
     let mut scores = pairs.scores(line)?;
     for (doc, score) in &mut scores {
         let found = ranker.score(vector, *doc);
-        *score = found.ok_or_else(|| invalid(format!("doc_id {doc} is not in the index")))?;
+        *score = found.ok_or_else(|| Error::NotInIndex { id: doc.to_string() })?;
         if !score.is_finite() {
             return Err(invalid(format!("the score of qid {query} and doc_id {doc} is {score}")));
         }

@@ -12,7 +12,7 @@ use splade_model::Side;
 use splade_sparse::SparseVector;
 
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised};
 use crate::provenance::Provenance;
 use crate::pruning::Pruning;
 use crate::record::Position;
@@ -21,8 +21,10 @@ use crate::stream::Counts;
 /// An index that is opened for search, with the model that encodes its queries.
 ///
 /// ```
-/// use light_splade::{Index, IndexOptions, SearchOptions, Searcher, SparseEncoder, Texts};
-/// use light_splade::{SparseEncoderOptions, TextOptions};
+/// use light_splade::{Index, IndexOptions, Searcher, SearchOptions, SparseEncoder};
+/// use light_splade::input::Texts;
+/// use light_splade::SparseEncoderOptions;
+/// use light_splade::input::TextOptions;
 ///
 /// let folder = tempfile::tempdir()?;
 /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
@@ -99,7 +101,7 @@ impl Searcher {
         let encoder = self.encoder.as_ref();
         encoder
             .ok_or_else(|| {
-                invalid("the searcher has no encoder; open it with one, or search vectors")
+                advised("the searcher has no encoder", "open it with one, or search vectors")
             })?
             .encode_query(query)
     }
@@ -114,7 +116,7 @@ pub const QUERIES_AT_A_TIME: usize = 1024;
 /// If the system has no room for them.
 pub fn thread_pool(threads: Option<usize>) -> Result<rayon::ThreadPool, Error> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
-    pool.build().map_err(|error| invalid(format!("cannot start threads: {error}")))
+    pool.build().map_err(|error| Error::Threads(Box::new(error)))
 }
 
 /// Searches many queries on a pool of threads, and keeps the time that each took.

@@ -44,7 +44,7 @@ pub struct TextOptions {
 /// there twice, is kept in [`position`](Self::position), which tells it to an observer.
 ///
 /// ```
-/// use light_splade::{TextOptions, Texts};
+/// use light_splade::input::{TextOptions, Texts};
 ///
 /// let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir/corpus.jsonl");
 /// let mut texts = Texts::open(&[corpus.into()], TextOptions::default())?;

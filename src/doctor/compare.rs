@@ -1,4 +1,4 @@
-//! Compares what an engine found with the scores that it has to give.
+//! Compares what a search engine found with the scores that it has to give.
 
 /// Sums of f32 differ by this share: some hundred roundings of 2^-24 each at the most.
 const ROUNDING: f64 = 1e-5;

@@ -1,4 +1,4 @@
-//! An engine with an index of its own that is there for the examination alone.
+//! A search engine with an index of its own that is there for the examination alone.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,7 +12,7 @@ use splade_export::{Quantisation, TermNames};
 use splade_io::{Event, Observer};
 use splade_sparse::SparseVector;
 
-use super::options::{DoctorOptions, EngineKind};
+use super::options::{DoctorOptions, SearchEngineKind};
 use super::wrong::Wrong;
 
 /// Name of the field.
@@ -25,9 +25,9 @@ const RETRIES: u32 = 2;
 const CLEANUP: Duration = Duration::from_secs(5);
 
 /// A server of a known kind, and the temporary index there, which is deleted in the end.
-pub(super) struct Engine<'a> {
+pub(super) struct SearchEngine<'a> {
     client: Client,
-    pub(super) kind: EngineKind,
+    pub(super) kind: SearchEngineKind,
     version: String,
     /// Its name.
     pub(super) index: String,
@@ -39,7 +39,7 @@ pub(super) struct Engine<'a> {
     pub(super) observer: &'a mut dyn Observer,
 }
 
-impl<'a> Engine<'a> {
+impl<'a> SearchEngine<'a> {
     /// Asks a server what it is.
     pub(super) fn reach(
         options: &DoctorOptions,
@@ -47,10 +47,10 @@ impl<'a> Engine<'a> {
         terms: &TermNames,
         observer: &'a mut dyn Observer,
     ) -> Result<Self, Wrong> {
-        // Engines want the key in one of two headers.
+        // Search engines want the key in one of two headers.
         let mut kinds = match options.kind {
             Some(kind) => vec![kind],
-            None => vec![EngineKind::Elasticsearch, EngineKind::Qdrant],
+            None => vec![SearchEngineKind::Elasticsearch, SearchEngineKind::Qdrant],
         };
         let (client, root) = loop {
             let server = server(kinds.remove(0), terms);
@@ -58,7 +58,7 @@ impl<'a> Engine<'a> {
             let key = key.map(|key| server.key(key));
             let mut http = ClientOptions::http_from_env(authorities.map(<[u8]>::to_vec));
             http.retries = RETRIES;
-            let client = Client::new(&options.engine, ClientOptions { key, http })?;
+            let client = Client::new(&options.url, ClientOptions { key, http })?;
             let root = call(&client, "GET", "/", &[], observer)?;
             match root.status {
                 401 | 403 if kinds.is_empty() => return Err(refused("GET /", &root)),
@@ -67,7 +67,7 @@ impl<'a> Engine<'a> {
             }
         };
         let kind = options.kind.or_else(|| kind_of(&root)).ok_or_else(|| {
-            let what = format!("{} does not say that it is a known engine", options.engine);
+            let what = format!("{} does not say that it is a known search engine", options.url);
             Wrong::new(what, "give --kind elasticsearch, opensearch or qdrant")
         })?;
         let version = root.pointer("/version/number").or(root.get("version"));
@@ -84,20 +84,20 @@ impl<'a> Engine<'a> {
     /// Name, version and address.
     pub(super) fn name(&self) -> String {
         let name = match self.kind {
-            EngineKind::Elasticsearch => "Elasticsearch",
-            EngineKind::OpenSearch => "OpenSearch",
-            EngineKind::Qdrant => "Qdrant",
+            SearchEngineKind::Elasticsearch => "Elasticsearch",
+            SearchEngineKind::OpenSearch => "OpenSearch",
+            SearchEngineKind::Qdrant => "Qdrant",
         };
         format!("{name} {} at {}", self.version, self.client.url())
     }
 
-    /// What the engine keeps of weights.
+    /// What the search engine keeps of weights.
     pub(super) fn kept(&self) -> Quantisation {
         self.server.quantisation()
     }
 
     pub(super) fn health(&mut self) -> Result<String, Wrong> {
-        if self.kind == EngineKind::Qdrant {
+        if self.kind == SearchEngineKind::Qdrant {
             return self.ask("GET", "/readyz", &[]).map(|_| "ready".to_owned());
         }
         let health = self.ask("GET", "/_cluster/health", &[])?.json();
@@ -120,10 +120,10 @@ impl<'a> Engine<'a> {
         if let Err(mut wrong) = self.ask("PUT", &path, body.as_bytes()) {
             let text = wrong.what.to_lowercase();
             wrong.hint = match self.kind {
-                EngineKind::Elasticsearch if text.contains("sparse_vector") => {
+                SearchEngineKind::Elasticsearch if text.contains("sparse_vector") => {
                     "sparse_vector needs Elasticsearch 8.11; its query 8.15"
                 }
-                EngineKind::OpenSearch if text.contains("rank_features") => {
+                SearchEngineKind::OpenSearch if text.contains("rank_features") => {
                     "rank_features is in the module mapper-extras, which is not loaded"
                 }
                 _ => wrong.hint,
@@ -131,9 +131,9 @@ impl<'a> Engine<'a> {
             return Err(wrong);
         }
         let kind = match self.kind {
-            EngineKind::Elasticsearch => "sparse_vector",
-            EngineKind::OpenSearch => "rank_features",
-            EngineKind::Qdrant => "a sparse vector",
+            SearchEngineKind::Elasticsearch => "sparse_vector",
+            SearchEngineKind::OpenSearch => "rank_features",
+            SearchEngineKind::Qdrant => "a sparse vector",
         };
         Ok(format!("{kind}, in the temporary index {}", self.index))
     }
@@ -166,7 +166,7 @@ impl<'a> Engine<'a> {
         }
         if !self.server.is_answer(&answer, documents.len()) {
             let what = "the answer to documents is no list of what became of them".to_owned();
-            return Err(Wrong::new(what, "is this the engine itself?"));
+            return Err(Wrong::new(what, "is this the search engine itself?"));
         }
         if let Some(path) = self.server.refresh(&self.index) {
             self.ask("POST", &path, &[])?;
@@ -194,8 +194,8 @@ impl<'a> Engine<'a> {
         }
         let path = self.server.index(&self.index)
             + match self.kind {
-                EngineKind::Qdrant => "/points/query",
-                EngineKind::Elasticsearch | EngineKind::OpenSearch => "/_search",
+                SearchEngineKind::Qdrant => "/points/query",
+                SearchEngineKind::Elasticsearch | SearchEngineKind::OpenSearch => "/_search",
             };
         if !self.without_plugin {
             let body = line["body"].to_string();
@@ -216,19 +216,21 @@ impl<'a> Engine<'a> {
     /// How queries are asked.
     pub(super) fn form_of_queries(&self) -> &'static str {
         match (self.kind, self.without_plugin) {
-            (EngineKind::Elasticsearch, _) => "sparse_vector",
-            (EngineKind::OpenSearch, false) => "neural_sparse",
-            (EngineKind::OpenSearch, true) => {
+            (SearchEngineKind::Elasticsearch, _) => "sparse_vector",
+            (SearchEngineKind::OpenSearch, false) => "neural_sparse",
+            (SearchEngineKind::OpenSearch, true) => {
                 "rank_feature (there is no neural-search plugin: use `without_plugin` of an export)"
             }
-            (EngineKind::Qdrant, _) => "points/query",
+            (SearchEngineKind::Qdrant, _) => "points/query",
         }
     }
 
     fn hits(&self, answer: &Value) -> Result<Vec<(String, f64)>, Wrong> {
         let (list, id, score) = match self.kind {
-            EngineKind::Qdrant => ("/result/points", "/payload/docid", "/score"),
-            EngineKind::Elasticsearch | EngineKind::OpenSearch => ("/hits/hits", "/_id", "/_score"),
+            SearchEngineKind::Qdrant => ("/result/points", "/payload/docid", "/score"),
+            SearchEngineKind::Elasticsearch | SearchEngineKind::OpenSearch => {
+                ("/hits/hits", "/_id", "/_score")
+            }
         };
         let hits = answer.pointer(list).and_then(Value::as_array);
         let hit = |hit: &Value| {
@@ -237,7 +239,10 @@ impl<'a> Engine<'a> {
         };
         let hits = hits.and_then(|hits| hits.iter().map(hit).collect());
         hits.ok_or_else(|| {
-            Wrong::new("an answer has no list of hits".to_owned(), "is this the engine itself?")
+            Wrong::new(
+                "an answer has no list of hits".to_owned(),
+                "is this the search engine itself?",
+            )
         })
     }
 
@@ -259,7 +264,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-impl Drop for Engine<'_> {
+impl Drop for SearchEngine<'_> {
     /// After a failure or a stop.
     fn drop(&mut self) {
         if !self.created {
@@ -293,15 +298,15 @@ impl Observer for Patient<'_> {
 }
 
 /// What the answer at `/` tells.
-fn kind_of(root: &Value) -> Option<EngineKind> {
+fn kind_of(root: &Value) -> Option<SearchEngineKind> {
     if root.pointer("/version/distribution") == Some(&json!("opensearch")) {
-        return Some(EngineKind::OpenSearch);
+        return Some(SearchEngineKind::OpenSearch);
     }
     if root["title"].as_str().is_some_and(|title| title.starts_with("qdrant")) {
-        return Some(EngineKind::Qdrant);
+        return Some(SearchEngineKind::Qdrant);
     }
     let elastic = root["tagline"].as_str() == Some("You Know, for Search");
-    elastic.then_some(EngineKind::Elasticsearch)
+    elastic.then_some(SearchEngineKind::Elasticsearch)
 }
 
 /// The version of the node that answers, where `/` does not tell.
@@ -311,17 +316,17 @@ fn version_of_node(client: &Client, observer: &mut dyn Observer) -> Option<Strin
     node["version"].as_str().map(str::to_owned)
 }
 
-/// What is exported for an engine.
-fn server(kind: EngineKind, terms: &TermNames) -> Box<dyn Server> {
+/// What is exported for a search engine.
+fn server(kind: SearchEngineKind, terms: &TermNames) -> Box<dyn Server> {
     let (terms, field) = (terms.clone(), FIELD.to_owned());
     match kind {
-        EngineKind::Elasticsearch => {
+        SearchEngineKind::Elasticsearch => {
             Box::new(Elasticsearch::new(terms, field, ElasticsearchField::SparseVector))
         }
-        EngineKind::OpenSearch => {
+        SearchEngineKind::OpenSearch => {
             Box::new(OpenSearch::new(terms, field, OpenSearchField::RankFeatures))
         }
-        EngineKind::Qdrant => Box::new(Qdrant::new(field, 0)),
+        SearchEngineKind::Qdrant => Box::new(Qdrant::new(field, 0)),
     }
 }
 

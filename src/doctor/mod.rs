@@ -1,7 +1,7 @@
 //! Whether a search engine answers as it has to.
 //!
 //! A sample goes into a temporary index exactly as an export writes it, queries are asked exactly as
-//! an export writes them, and what comes back is compared with the scores that the engine's own
+//! an export writes them, and what comes back is compared with the scores that the search engine's own
 //! rounding of weights gives. The index is deleted in the end, also after a failure or a stop.
 
 mod compare;
@@ -18,11 +18,11 @@ use splade_sparse::SparseVector;
 
 use crate::error::Error;
 use compare::Comparison;
-use engine::{Engine, Places};
+use engine::{Places, SearchEngine};
 use sample::Sample;
 use wrong::Wrong;
 
-pub use options::{DoctorOptions, EngineKind};
+pub use options::{DoctorOptions, SearchEngineKind};
 
 /// The number of documents that a query of an export finds.
 const HITS: usize = 10;
@@ -86,10 +86,10 @@ impl DoctorReport {
 /// report has all of them.
 ///
 /// ```
-/// use light_splade::{DoctorOptions, doctor};
+/// use light_splade::search_engines::{doctor, DoctorOptions};
 ///
 /// // Nothing listens there.
-/// let options = DoctorOptions { engine: "http://127.0.0.1:9".into(), ..DoctorOptions::default() };
+/// let options = DoctorOptions { search url: "http://127.0.0.1:9".into(), ..DoctorOptions::default() };
 /// let report = doctor(&options, &mut (), |check| println!("{check}"))?;
 /// assert!(!report.is_sound());
 /// # Ok::<(), light_splade::Error>(())
@@ -97,7 +97,7 @@ impl DoctorReport {
 ///
 /// # Errors
 /// If a file cannot be read, or the observer asks to stop; then the temporary index is deleted. What
-/// is wrong with the engine is no error but in the report.
+/// is wrong with the search engine is no error but in the report.
 pub fn doctor(
     options: &DoctorOptions,
     observer: &mut dyn Observer,
@@ -109,7 +109,7 @@ pub fn doctor(
     let sample = Sample::open(options, observer)?;
     let mut report = Telling { report: DoctorReport::default(), tell };
     let certificates = authorities.as_deref();
-    let unreached = match Engine::reach(options, certificates, &sample.terms, observer) {
+    let unreached = match SearchEngine::reach(options, certificates, &sample.terms, observer) {
         Ok(mut engine) => {
             examine(&mut engine, &sample, &mut report)?;
             None
@@ -118,7 +118,7 @@ pub fn doctor(
     };
     match unreached {
         Some(_) if observer.stop() => return Err(stopped(None)),
-        Some(wrong) => report.wrong("engine", wrong),
+        Some(wrong) => report.wrong("server", wrong),
         None => {}
     }
     if report.report.is_sound() {
@@ -151,7 +151,7 @@ impl<F: FnMut(&DoctorCheck)> Telling<F> {
     /// Adds what was found, or what is wrong; returns whether all is well.
     fn check(
         &mut self,
-        engine: &mut Engine<'_>,
+        engine: &mut SearchEngine<'_>,
         what: &'static str,
         found: Result<String, Wrong>,
     ) -> Result<bool, Error> {
@@ -172,11 +172,11 @@ impl<F: FnMut(&DoctorCheck)> Telling<F> {
 
 /// All checks; without an index there is nothing after it to be checked.
 fn examine<F: FnMut(&DoctorCheck)>(
-    engine: &mut Engine<'_>,
+    engine: &mut SearchEngine<'_>,
     sample: &Sample,
     report: &mut Telling<F>,
 ) -> Result<(), Error> {
-    report.line("engine", engine.name());
+    report.line("server", engine.name());
     let found = engine.health();
     report.check(engine, "health", found)?;
     let found = engine.create();
@@ -203,7 +203,7 @@ fn examine<F: FnMut(&DoctorCheck)>(
 
 /// Asks the queries of a sample.
 struct Asker<'a, 'b> {
-    engine: &'a mut Engine<'b>,
+    engine: &'a mut SearchEngine<'b>,
     sample: &'a Sample,
     places: Places<'a>,
 }
@@ -271,7 +271,7 @@ impl Asker<'_, '_> {
 
     /// What queries lose that do not say that nothing is to be pruned.
     fn pruning<F: FnMut(&DoctorCheck)>(&mut self, report: &mut Telling<F>) -> Result<(), Error> {
-        if self.engine.kind != EngineKind::Elasticsearch {
+        if self.engine.kind != SearchEngineKind::Elasticsearch {
             return Ok(());
         }
         match self.scores(&self.sample.queries, true)? {
@@ -325,7 +325,7 @@ impl Asker<'_, '_> {
     }
 }
 
-/// That the observer asked to stop; the index is deleted when the engine goes.
+/// That the observer asked to stop; the index is deleted when the search engine goes.
 fn stopped(index: Option<&str>) -> Error {
     let deleted = |index| format!("{index} is deleted");
     Error::Stopped { kept: index.map_or_else(|| "no index was made".to_owned(), deleted) }

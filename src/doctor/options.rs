@@ -1,11 +1,11 @@
-//! The settings of [`doctor`](crate::doctor()).
+//! The settings of [`doctor`](crate::search_engines::doctor()).
 
 use std::fmt;
 use std::path::PathBuf;
 
 /// A search engine that documents can be sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EngineKind {
+pub enum SearchEngineKind {
     /// Elasticsearch, with a field of the type `sparse_vector`.
     Elasticsearch,
     /// OpenSearch, with a field of the type `rank_features`.
@@ -14,16 +14,16 @@ pub enum EngineKind {
     Qdrant,
 }
 
-/// Settings of [`doctor`](crate::doctor()).
+/// Settings of [`doctor`](crate::search_engines::doctor()).
 #[derive(Clone, Default)]
 pub struct DoctorOptions {
-    /// The address of the engine: `http://localhost:9200`.
-    pub engine: String,
-    /// What the engine is, if it does not say so itself.
-    pub kind: Option<EngineKind>,
+    /// The address of the search engine: `http://localhost:9200`.
+    pub url: String,
+    /// What the search engine is, if it does not say so itself.
+    pub kind: Option<SearchEngineKind>,
     /// An API key, or `Basic …` or `Bearer …` as it is. No message shows it.
     pub api_key: Option<String>,
-    /// A file of certificates in PEM that may vouch for the engine, in place of the usual ones.
+    /// A file of certificates in PEM that may vouch for the search engine, in place of the usual ones.
     pub ca_file: Option<PathBuf>,
     /// The vectors of documents to try it with, of which the first 1,000 are taken; invented ones if
     /// none are given.
@@ -38,7 +38,7 @@ pub struct DoctorOptions {
 impl fmt::Debug for DoctorOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DoctorOptions")
-            .field("engine", &self.engine)
+            .field("url", &self.url)
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
-//! Documents and queries to try an engine with: the first of the user's own vectors, or invented ones.
+//! Documents and queries to try a search engine with: the first of the user's own vectors, or invented ones.
 //!
-//! The invented ones have what engines stumble over: names with reserved characters, weights over
+//! The invented ones have what search engines stumble over: names with reserved characters, weights over
 //! four orders of magnitude, and terms of nearly every document that weigh little in queries, which
 //! are what token pruning drops.
 
@@ -77,9 +77,9 @@ impl Sample {
         };
         let rows = |paths: &[PathBuf], most| -> Result<Vec<(String, SparseVector)>, Error> {
             let reader = VectorReader::open(paths, &term)?;
-            let hint = "cannot read the vectors; if their keys are tokens, give --model";
             let rows = reader.take(most).map(|row| {
-                let row = row.map_err(|error| Error::during(hint)(error.into()))?;
+                let row =
+                    row.map_err(|error| Error::during("cannot read the vectors")(error.into()))?;
                 Ok((row.id, row.vector))
             });
             let rows: Vec<_> = rows.collect::<Result<_, Error>>()?;
@@ -92,7 +92,7 @@ impl Sample {
         let mut ids = HashSet::new();
         for (id, _) in &documents {
             if !ids.insert(id) {
-                return Err(invalid(format!("document {id:?} is there twice; leave one out")));
+                return Err(Error::DuplicateDocument { id: id.clone() });
             }
         }
         let queries = rows(&options.queries, MOST_QUERIES)?;
@@ -105,7 +105,7 @@ impl Sample {
         Ok(Self { documents, queries, terms, odd: Vec::new() })
     }
 
-    /// The scores of all documents in an engine that keeps weights so.
+    /// The scores of all documents in a search engine that keeps weights so.
     pub(super) fn scores(&self, query: &SparseVector, kept: Quantisation) -> Vec<f64> {
         let query = kept.query(query);
         let score = |(_, document): &(String, SparseVector)| {

@@ -1,4 +1,4 @@
-//! A finding of something wrong, as the requests to an engine and their checks return it.
+//! A finding of something wrong, as the requests to a search engine and their checks return it.
 
 /// What is wrong, and what to do.
 pub(super) struct Wrong {

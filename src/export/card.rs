@@ -10,7 +10,7 @@ use splade_io::{Event, Observer};
 use splade_model::export::{ExportedModel, QueryTower};
 use splade_model::folder::{Pooling, Saturation};
 
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 use crate::provenance::Provenance;
 
 /// What a model card says beside what the model tells of itself.
@@ -136,10 +136,10 @@ impl Results {
     pub(super) fn read(name: &str, path: &Path) -> Result<Self, Error> {
         let report = read_json(path)?;
         let metrics = report["metrics"].as_object().ok_or_else(|| {
-            invalid(format!(
-                "{} has no \"metrics\"; a file of light-splade evaluate --format json is expected",
-                path.display()
-            ))
+            advised(
+                format!("{} has no \"metrics\"", path.display()),
+                "give a file of light-splade evaluate --format json",
+            )
         })?;
         let metrics = metrics
             .iter()
@@ -193,8 +193,7 @@ impl Results {
 
 fn read_json(path: &Path) -> Result<Value, Error> {
     let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-    serde_json::from_str(&text)
-        .map_err(|error| invalid(format!("{} is not valid JSON: {error}", path.display())))
+    serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_path_buf(), source })
 }
 
 impl Card<'_> {

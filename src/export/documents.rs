@@ -12,7 +12,7 @@ use splade_sparse::files::{VectorReader, row_hash};
 
 use super::options::ExportOptions;
 use super::terms::TermsOf;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 use crate::stream::{Counts, Ended};
 
 /// Documents between two calls of the observer.
@@ -70,11 +70,10 @@ impl<'a> Documents<'a> {
             let row = row.map_err(self.terms.unreadable())?;
             self.terms.check(&row)?;
             if self.options.check_ids && !self.ids.insert(hash(&row.id)) {
-                return Err(invalid(format!(
-                    "document {:?} is there twice; leave one out, or give --no-id-check if the \
-                     engine may take both",
-                    row.id
-                )));
+                return Err(advised(
+                    format!("document {:?} is there twice", row.id),
+                    "leave one out, or give --no-id-check if the search engine may take both",
+                ));
             }
             self.sample.offer(&row.vector);
             if self.example.is_none() && !row.vector.is_empty() {
@@ -100,9 +99,8 @@ impl<'a> Documents<'a> {
             }
         }
         if let Some(part) = done.peek().filter(|_| ended == Ended::Whole) {
-            return Err(invalid(format!(
-                "the vectors have changed since the export was begun: they end before number {}; \
-                 begin anew with --force, or name another folder",
+            return Err(Error::InputChanged(format!(
+                "the vectors have changed since the export was begun: they end before number {}",
                 part.rows
             )));
         }

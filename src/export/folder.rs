@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::output_guard::check_files;
 use crate::provenance::VECTORS_OF;
 
-/// What became of a call of [`export_documents`](crate::export_documents).
+/// What became of a call of [`export_documents`](crate::search_engines::export_documents).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exported {

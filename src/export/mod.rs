@@ -39,8 +39,13 @@ pub use options::{CiffScale, ExportOptions, ExportTarget, OpenSearchType, PushTa
 /// index there, or sends the documents to a server.
 ///
 /// ```
-/// use light_splade::{EncodeOptions, ExportOptions, ExportTarget, Position, SparseEncoder};
-/// use light_splade::{SparseEncoderOptions, encode_files, export_documents};
+/// use light_splade::SparseEncoder;
+/// use light_splade::encode::EncodeOptions;
+/// use light_splade::input::Position;
+/// use light_splade::search_engines::{ExportOptions, ExportTarget};
+/// use light_splade::SparseEncoderOptions;
+/// use light_splade::encode::encode_files;
+/// use light_splade::search_engines::export_documents;
 ///
 /// let folder = tempfile::tempdir()?;
 /// let vectors = folder.path().join("vectors.parquet");
@@ -79,10 +84,10 @@ pub fn export_documents(
         #[cfg(feature = "push")]
         Some(push) => push::run(options, &terms, &chosen, push, observer),
         #[cfg(not(feature = "push"))]
-        Some(push) => Err(invalid(format!(
-            "cannot send index {} to {}: this program was built without the feature push",
-            push.index, push.url
-        ))),
+        Some(push) => Err(advised(
+            format!("cannot send index {} to {}", push.index, push.url),
+            "build the program with the feature push",
+        )),
     }
 }
 

@@ -13,7 +13,7 @@ use splade_text::TokenizerOptions;
 use super::card::{Card, ModelCard, Results, Training};
 use super::front_matter;
 use super::record::Record;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised};
 use crate::model::{folder_name, identify, model_folder};
 use crate::provenance::{Provenance, content_json};
 
@@ -41,7 +41,7 @@ pub struct ExportModelOptions {
 impl Default for ExportModelOptions {
     fn default() -> Self {
         Self {
-            model: crate::BUILT_IN.into(),
+            model: crate::builtin::NAME.into(),
             out: PathBuf::new(),
             dtype: FloatType::F32,
             onnx: None,
@@ -97,7 +97,7 @@ impl ModelExport {
 /// without writing the folder anew.
 ///
 /// ```
-/// use light_splade::{ExportModelOptions, export_model};
+/// use light_splade::models::{export_model, ExportModelOptions};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let options = ExportModelOptions {
@@ -124,10 +124,7 @@ pub fn export_model(
     let (free, record) = (is_free(&out), Record::beside(&out));
     let is_written = target.is_some() && record.exists();
     if !(free || is_written) {
-        return Err(invalid(format!(
-            "--out {} is there already; name another, or remove it",
-            out.display()
-        )));
+        return Err(Error::FolderExists { path: out.clone() });
     }
     let source = model_folder(&options.model, observer)?;
     let results = options.card.metrics.iter();
@@ -155,10 +152,10 @@ pub fn export_model(
         let note = format!("{} is written already: only the upload is left", out.display());
         observer.event(Event::Note(&note));
     } else {
-        return Err(invalid(format!(
-            "--out {} holds another model, or one of other options; name another, or remove it",
-            out.display()
-        )));
+        return Err(advised(
+            format!("--out {} holds another model, or one of other options", out.display()),
+            "name another folder, or remove it",
+        ));
     }
     let mut url = None;
     if let Some((hub, target)) = &target {
@@ -247,13 +244,12 @@ fn target(upload: &HubUpload) -> Result<(HubOptions, HubTarget), Error> {
     let options = HubOptions::from_env()?;
     let target = HubTarget::new(&upload.name, &upload.revision, upload.private)?;
     if options.token.is_none() {
-        return Err(invalid(format!(
-            "an upload to {} needs a token; set HF_TOKEN",
-            options.endpoint
-        )));
+        let what = format!("an upload to {} needs a token", options.endpoint);
+        return Err(advised(what, "set HF_TOKEN"));
     }
     if options.offline {
-        return Err(invalid("nothing is uploaded with HF_HUB_OFFLINE; unset it"));
+        let what = "nothing is uploaded while HF_HUB_OFFLINE is set";
+        return Err(advised(what, "unset HF_HUB_OFFLINE"));
     }
     Ok((options, target))
 }

@@ -7,7 +7,7 @@ use splade_export::targets::{CsrForm, ElasticsearchField};
 
 use crate::encode_files::TermKeys;
 
-/// Settings of [`export_documents`](crate::export_documents).
+/// Settings of [`export_documents`](crate::search_engines::export_documents).
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
     /// The files and folders of vectors of documents.
@@ -175,7 +175,7 @@ pub enum ExportTarget {
     },
     /// Seismic: JSON lines.
     Seismic,
-    /// Parquet, as [`encode_files`](crate::encode_files()) writes it.
+    /// Parquet, as [`encode_files`](crate::encode::encode_files()) writes it.
     #[default]
     Parquet,
     /// Sparse matrices for scipy, or as safetensors.

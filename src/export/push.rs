@@ -9,7 +9,7 @@ use super::options::{ExportOptions, PushTarget};
 use super::target::Chosen;
 use super::terms::TermsOf;
 use super::{folder, queries};
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised};
 use crate::stream::Ended;
 
 pub(super) fn run(
@@ -20,12 +20,13 @@ pub(super) fn run(
     observer: &mut dyn Observer,
 ) -> Result<Exported, Error> {
     let Some(server) = chosen.server.as_deref() else {
-        return Err(invalid("this target is no server; leave out its address"));
+        return Err(advised("this target is not a server", "leave out the address"));
     };
     let (out, target) = (&options.out, &chosen.target);
     if options.shard_rows.is_some() {
-        return Err(invalid(
-            "--shard-rows is for files of documents; with --push give --batch-documents",
+        return Err(advised(
+            "--shard-rows is for files of documents",
+            "with --push, give --batch-documents",
         ));
     }
     check_inputs(options, terms)?;
@@ -93,12 +94,19 @@ fn taken(pusher: &Pusher<'_>, server: &dyn Server, was_complete: bool) -> Result
     let pushed = pusher.pushed();
     match pushed.rejected {
         0 => Ok(Exported { documents: pushed.documents, was_complete }),
-        count => Err(invalid(format!(
-            "the server refused {count} documents; they are with its reasons in {}, which can be \
-             pushed as --vectors from another folder with {}",
-            pusher.rejects().display(),
-            server.append()
-        ))),
+        count => {
+            let rejects = pusher.rejects();
+            let rejects = rejects.display();
+            Err(advised(
+                format!(
+                    "the server refused {count} documents; {rejects} has them with its reasons"
+                ),
+                format!(
+                    "push them again as --vectors {rejects} from another folder with {}",
+                    server.append()
+                ),
+            ))
+        }
     }
 }
 

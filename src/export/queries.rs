@@ -53,7 +53,7 @@ pub(super) fn write(
     Ok(first)
 }
 
-/// Writes a query of the largest terms of a document, to try the engine by.
+/// Writes a query of the largest terms of a document, to try the search engine by.
 pub(super) fn write_example(
     options: &ExportOptions,
     target: &Target,

@@ -15,7 +15,7 @@ use splade_io::{Event, Observer};
 use super::documents::largest_weight;
 use super::options::{CiffScale, ExportOptions, ExportTarget, OpenSearchType, PushTarget};
 use super::terms::TermsOf;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 
 /// The largest weight of queries that OpenSearch's Seismic tells apart, unless another is given.
 const QUERY_CEILING: f32 = 16.0;
@@ -47,15 +47,15 @@ impl ExportTarget {
     pub(super) fn check(&self, push: Option<&PushTarget>) -> Result<(), Error> {
         match self {
             Self::Qdrant { first_id: None, .. } if push.is_some_and(|push| push.append) => {
-                Err(invalid(
-                    "--append needs --first-id, a number above those of the points that are \
-                     there: points of the same numbers are overwritten",
+                Err(advised(
+                    "--append needs --first-id, because points of the same numbers are overwritten",
+                    "give a number above those of the points that are there",
                 ))
             }
             Self::Elasticsearch { .. } | Self::OpenSearch { .. } | Self::Qdrant { .. } => Ok(()),
-            _ if push.is_some() => Err(invalid(
-                "documents can be sent to Elasticsearch, OpenSearch and Qdrant only; leave out \
-                 the server, and load the files as the target's documentation says",
+            _ if push.is_some() => Err(advised(
+                "documents can be sent to Elasticsearch, OpenSearch and Qdrant only",
+                "leave out the server, and load the files as the target's documentation says",
             )),
             Self::Milvus { field, .. } if ["pk", "docid"].contains(&field.as_str()) => {
                 Err(field_taken(field))
@@ -179,5 +179,5 @@ fn opensearch(
 
 /// The error of a field whose name the target needs for another.
 fn field_taken(field: &str) -> Error {
-    invalid(format!("--field {field} is what another field is called there; name another"))
+    advised(format!("--field {field} is the name of another field there"), "name another")
 }

@@ -13,7 +13,7 @@ use splade_text::TokenizerOptions;
 
 use super::options::ExportOptions;
 use crate::encode_files::TermKeys;
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 use crate::model::Vocabulary;
 use crate::provenance::{Provenance, VectorSources};
 
@@ -73,12 +73,14 @@ impl TermsOf {
     /// Number of terms, or what was typed in its place.
     pub(super) fn dimensions(&self, typed: Option<usize>) -> Result<usize, Error> {
         match (self.size(), typed) {
-            (Some(size), Some(typed)) if size != typed => Err(invalid(format!(
-                "--dimensions is {typed}, but the vocabulary has {size} terms"
-            ))),
+            (Some(size), Some(typed)) if size != typed => Err(advised(
+                format!("--dimensions is {typed}, but the vocabulary has {size} terms"),
+                "leave out --dimensions",
+            )),
             (size, typed) => size.or(typed).ok_or_else(|| {
-                invalid(
-                    "the target needs the number of terms; give --model, --tokens or --dimensions",
+                advised(
+                    "the target needs the number of terms",
+                    "give --model, --tokens or --dimensions",
                 )
             }),
         }
@@ -96,7 +98,7 @@ impl TermsOf {
             return Ok(TermNames::ids());
         }
         let names = TermNames::tokens(self.tokens.clone());
-        names.map_err(|message| invalid(format!("{message} (--terms ids)")))
+        names.map_err(|message| advised(message, "write the ids of terms with --terms ids"))
     }
 
     /// In the order of the ids; empty if they are not known.
@@ -116,11 +118,9 @@ impl TermsOf {
     /// Checks that a vector has no terms but these.
     pub(super) fn check(&self, row: &VectorRow) -> Result<(), Error> {
         match (row.vector.terms().last(), self.size()) {
-            (Some(term), Some(size)) if term.0 as usize >= size => Err(invalid(format!(
-                "vector {:?} has the term {term}, but the vocabulary {size} terms; give the model \
-                 that made the vectors",
-                row.id
-            ))),
+            (Some(term), Some(vocab)) if term.0 as usize >= vocab => {
+                Err(Error::UnknownTerm { id: row.id.clone(), term: *term, vocab })
+            }
             _ => Ok(()),
         }
     }

@@ -27,7 +27,7 @@ pub use options::{MineOptions, NegativeFormat, NegativeSource, RankerKind};
 /// what was found.
 ///
 /// ```
-/// use light_splade::{MineOptions, PartsOptions, mine};
+/// use light_splade::data::{mine, MineOptions, PartsOptions};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let out = folder.path().join("negatives.ndjson");

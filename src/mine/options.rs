@@ -1,4 +1,4 @@
-//! The settings of [`mine`](crate::mine()): where negatives come from, and the form in which they are
+//! The settings of [`mine`](crate::data::mine()): where negatives come from, and the form in which they are
 //! written.
 
 use std::path::PathBuf;
@@ -60,7 +60,7 @@ impl NegativeFormat {
     }
 }
 
-/// Settings of [`mine`](crate::mine()).
+/// Settings of [`mine`](crate::data::mine()).
 #[derive(Debug, Clone)]
 pub struct MineOptions {
     /// The folder in light-splade's form: `doc_master`, `query_master` and `positive_lists`.

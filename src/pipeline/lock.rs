@@ -8,7 +8,9 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, invalid};
+use splade_io::FileError;
+
+use crate::error::Error;
 
 /// A lock that is held until the value and all processes that inherited it are gone.
 #[derive(Debug)]
@@ -25,14 +27,8 @@ impl Lock {
         let file = file.map_err(Error::io("write", &path))?;
         if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
             let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            let holder = match holder.trim() {
-                "" => "another process",
-                holder => holder,
-            };
-            return Err(invalid(format!(
-                "{} is in use by {holder}; wait until that has ended, or end it",
-                work.display()
-            )));
+            let holder = Some(holder.trim().to_owned()).filter(|holder| !holder.is_empty());
+            return Err(FileError::Locked { path: work.to_path_buf(), holder }.into());
         }
         // Some network file systems have no locks.
         let mut lock = Self { file, path };
@@ -75,7 +71,11 @@ mod tests {
         let mut first = take().expect("free");
         let id = std::process::id();
         let message = take().expect_err("taken").to_string();
-        assert!(message.contains(&format!("work is in use by the pipeline of process {id};")));
+        assert!(
+            message.contains(&format!(
+                "another process is writing to it (the pipeline of process {id})"
+            ))
+        );
         first.held_by("train", 7).expect("written");
         let message = take().expect_err("taken").to_string();
         assert!(message.contains("step train (process 7) of the pipeline"), "{message}");

@@ -56,7 +56,7 @@ pub struct PipelineStep {
 /// folder is refused while the first one, or a step of it, still runs.
 ///
 /// ```
-/// use light_splade::{PipelineOptions, run_pipeline};
+/// use light_splade::pipelines::{PipelineOptions, run_pipeline};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let at = folder.path().display();

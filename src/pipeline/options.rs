@@ -1,4 +1,4 @@
-//! The settings of [`run_pipeline`](crate::run_pipeline).
+//! The settings of [`run_pipeline`](crate::pipelines::run_pipeline).
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// training as they are composed. A message says what is wrong with a command.
 pub type CommandSettings = fn(command: &[String]) -> Result<Value, String>;
 
-/// Settings of [`run_pipeline`](crate::run_pipeline).
+/// Settings of [`run_pipeline`](crate::pipelines::run_pipeline).
 #[derive(Clone)]
 pub struct PipelineOptions {
     /// The pipeline: YAML with a work folder and steps.

@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use hydra_compose::{ComposeOptions, compose};
-use serde_json::{Map, Value};
+use hydra_compose::settings::{
+    Fields, Kind, Problem, SettingError, Settings, Written, optional, required_text, text, texts,
+};
+use hydra_compose::{ComposeOptions, compose, settings};
+use serde_json::Value;
 
 use super::options::{CommandSettings, PipelineOptions};
-use crate::error::{Error, invalid};
+use crate::error::{Error, advised, invalid};
 
 /// A pipeline as its file has it.
 pub(super) struct Pipeline {
@@ -58,24 +61,28 @@ impl Pipeline {
     fn from_value(value: &Value, settings: CommandSettings) -> Result<Self, Error> {
         // Other keys are values that steps refer to.
         let work = value["work"].as_str();
-        let work = work.ok_or_else(|| invalid("work: the folder of the pipeline is needed"))?;
+        let work = work.ok_or_else(|| {
+            SettingError::of("work", Problem::Missing)
+                .with_remedy("name the folder of the pipeline")
+        })?;
         let steps = value["steps"].as_array();
-        let steps = steps.ok_or_else(|| invalid("steps: a list is needed"))?;
+        let steps = steps.ok_or_else(|| {
+            SettingError::of("steps", Problem::Missing).with_remedy("list the steps")
+        })?;
         let mut steps: Vec<Step> = steps
             .iter()
             .enumerate()
-            .map(|(i, step)| {
-                Step::from_value(step, settings).map_err(Error::during(format!("steps.{i}")))
-            })
+            .map(|(i, step)| Step::from_value(step, format!("steps.{i}"), settings))
             .collect::<Result<_, Error>>()?;
         let mut names = HashSet::new();
         for step in &steps {
             if !names.insert(&step.name) {
-                return Err(invalid(format!("two steps are called {:?}", step.name)));
+                let rule = format!("two steps are called {:?}", step.name);
+                return Err(SettingError::new("steps", rule).into());
             }
         }
         if steps.is_empty() {
-            return Err(invalid("steps: there is none"));
+            return Err(SettingError::new("steps", "there is none").into());
         }
         let mut made: Vec<PathBuf> = Vec::new();
         for step in &mut steps {
@@ -92,12 +99,11 @@ impl Pipeline {
         for step in &self.steps {
             for input in &step.inputs {
                 if !input.exists() && !made.iter().any(|made| input.starts_with(made)) {
-                    return Err(invalid(format!(
-                        "step {}: there is no {}, and no earlier step makes it\nhint: paths count \
-                         from the working directory",
-                        step.name,
-                        input.display()
-                    )));
+                    let (step, input) = (&step.name, input.display());
+                    return Err(advised(
+                        format!("step {step}: there is no {input}, and no earlier step makes it"),
+                        "paths count from the working directory",
+                    ));
                 }
             }
             made.extend(&step.outputs);
@@ -111,46 +117,33 @@ impl Pipeline {
 }
 
 impl Step {
-    fn from_value(value: &Value, settings: CommandSettings) -> Result<Self, Error> {
-        const KEYS: [&str; 7] = ["name", "run", "inputs", "outputs", "stdout", "metrics", "logs"];
-        let fields = value.as_object().ok_or_else(|| invalid("a step is a mapping"))?;
-        if let Some(key) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(invalid(format!(
-                "{key}: there is no such key; a step has {}",
-                KEYS.join(", ")
-            )));
-        }
-        let name = fields.get("name").and_then(Value::as_str);
-        let name = name.ok_or_else(|| invalid("name is needed"))?;
+    fn from_value(value: &Value, at: String, settings: CommandSettings) -> Result<Self, Error> {
+        let mut fields = Fields::new(at, Some(value))?;
+        let step = StepSettings::read(&mut fields)?;
         let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(is_plain) {
-            return Err(invalid(format!(
-                "name: {name:?} must be letters, digits, -, _ and . (it names files)"
-            )));
+        if step.name.starts_with('.') || !step.name.chars().all(is_plain) {
+            let rule = format!("{:?} must be letters, digits, -, _ and .", step.name);
+            let remedy = "choose another name; it is also the name of files";
+            return Err(fields.error("name", rule).with_remedy(remedy).into());
         }
-        let command = words(fields, "run")?;
-        let stdout = fields.get("stdout").map(|path| match path.as_str() {
-            Some(path) => Ok(PathBuf::from(path)),
-            None => Err(invalid("stdout: a path is needed")),
-        });
-        let stdout = stdout.transpose()?;
-        let mut outputs = paths(fields, "outputs")?;
-        outputs.extend(stdout.clone());
+        let mut outputs = step.outputs;
+        outputs.extend(step.stdout.clone());
         if outputs.is_empty() {
-            return Err(invalid(
-                "outputs: a step makes something, or there is nothing to skip it by",
-            ));
+            let rule = "a step must make something: its outputs decide whether it is skipped";
+            return Err(fields.error("outputs", rule).into());
         }
-        let settings = settings(&command).map_err(invalid).map_err(Error::during("run"))?;
+        let run = fields.path("run");
+        fields.finish()?;
+        let settings = settings(&step.run).map_err(|rule| SettingError::new(run, rule))?;
         Ok(Self {
-            name: name.to_owned(),
-            inputs: paths(fields, "inputs")?,
+            name: step.name,
+            command: step.run,
+            inputs: step.inputs,
             outputs,
-            stdout,
-            metrics: paths(fields, "metrics")?,
-            logs: paths(fields, "logs")?,
+            stdout: step.stdout,
+            metrics: step.metrics,
+            logs: step.logs,
             settings,
-            command,
         })
     }
 
@@ -186,16 +179,46 @@ impl Step {
     }
 }
 
-/// A list of words, or a text that is split at white space.
-fn words(fields: &Map<String, Value>, key: &str) -> Result<Vec<String>, Error> {
-    let words: Option<Vec<String>> = match fields.get(key) {
-        Some(Value::String(text)) => Some(text.split_whitespace().map(str::to_owned).collect()),
-        Some(Value::Array(list)) => list.iter().map(word).collect(),
-        _ => None,
-    };
-    words
-        .filter(|words| !words.is_empty())
-        .ok_or_else(|| invalid(format!("{key}: words are needed")))
+settings! {
+    /// A step as it stands in the file.
+    struct StepSettings {
+        name: String = required_text();
+        run: Vec<String> = Words;
+        inputs: Vec<PathBuf> = texts().or(Vec::new());
+        outputs: Vec<PathBuf> = texts().or(Vec::new());
+        stdout: Option<PathBuf> = optional(text());
+        metrics: Vec<PathBuf> = texts().or(Vec::new());
+        logs: Vec<PathBuf> = texts().or(Vec::new());
+    }
+}
+
+/// The kind of a command: a list of words and numbers, or a text that is split at white space.
+struct Words;
+
+impl Kind<Vec<String>> for Words {
+    fn unset(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn read(
+        &self,
+        fields: &mut Fields<'_>,
+        name: &'static str,
+    ) -> Result<Vec<String>, SettingError> {
+        let Some(value) = fields.value(name) else { return Err(fields.missing(name)) };
+        let words: Option<Vec<String>> = match value {
+            Value::String(text) => Some(text.split_whitespace().map(str::to_owned).collect()),
+            Value::Array(list) => list.iter().map(word).collect(),
+            _ => None,
+        };
+        words
+            .filter(|words| !words.is_empty())
+            .ok_or_else(|| fields.wrong_type(name, value, "the words of a command"))
+    }
+
+    fn write(&self, name: &'static str, value: &Vec<String>, written: &mut Written) {
+        written.set(name, value.as_slice().into());
+    }
 }
 
 fn word(value: &Value) -> Option<String> {
@@ -203,18 +226,5 @@ fn word(value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
-    }
-}
-
-fn paths(fields: &Map<String, Value>, key: &str) -> Result<Vec<PathBuf>, Error> {
-    match fields.get(key) {
-        None => Ok(Vec::new()),
-        Some(Value::String(path)) => Ok(vec![path.into()]),
-        Some(Value::Array(list)) => list
-            .iter()
-            .map(|path| path.as_str().map(PathBuf::from))
-            .collect::<Option<_>>()
-            .ok_or_else(|| invalid(format!("{key}: paths are needed"))),
-        Some(_) => Err(invalid(format!("{key}: paths are needed"))),
     }
 }

@@ -137,11 +137,12 @@ impl Run<'_> {
                 true => {
                     Error::Stopped { kept: "the same command goes on with this step".to_owned() }
                 }
-                false => invalid(format!("the step failed ({status})")),
+                false => Error::StepFailed { status },
             });
         }
-        let unreadable = || invalid("the step's messages cannot be read");
-        listener.join().map_err(|_| unreadable())?.map_err(|_| unreadable())?;
+        let unreadable = |source| Error::Step { doing: "read the messages of", source };
+        let panicked = |_| unreadable(std::io::Error::other("the thread of the messages panicked"));
+        listener.join().map_err(panicked)?.map_err(unreadable)?;
         if let Some(file) = stdout {
             file.commit()?;
         }
@@ -198,11 +199,10 @@ impl Run<'_> {
                 peak = peak_mib(child.id()).or(peak);
                 if !told && self.observer.stop() {
                     told = true;
-                    interrupt(child)
-                        .map_err(|error| invalid(format!("cannot stop the step: {error}")))?;
+                    interrupt(child).map_err(|source| Error::Step { doing: "stop", source })?;
                 }
                 let ended = child.try_wait();
-                status = ended.map_err(|error| invalid(format!("the step was lost: {error}")))?;
+                status = ended.map_err(|source| Error::Step { doing: "wait for", source })?;
             }
         }
         let status = status.expect("the loop ends with a status: this is a bug");

@@ -3,8 +3,8 @@
 /// A time as people write it: `h:mm:ss`, or `m:ss` below an hour.
 ///
 /// ```
-/// assert_eq!(light_splade::clock(75.9), "1:15");
-/// assert_eq!(light_splade::clock(36125.0), "10:02:05");
+/// assert_eq!(light_splade::pipelines::clock(75.9), "1:15");
+/// assert_eq!(light_splade::pipelines::clock(36125.0), "10:02:05");
 /// ```
 pub fn clock(seconds: f64) -> String {
     let seconds = seconds as u64;

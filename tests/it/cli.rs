@@ -73,10 +73,7 @@ fn errors_say_what_where_and_what_to_do() {
             encode(&["-t", "a", "--output", &out("v.txt")]),
             "a file ends in .parquet, .ndjson or .jsonl",
         ),
-        (
-            encode(&["-t", "a", "--resume", "--output", &out("v.parquet")]),
-            "--resume goes with an --output folder",
-        ),
+        (encode(&["-t", "a", "--resume", "--output", &out("v.parquet")]), "--resume needs shards"),
         (encode(&["-t", "a", "--max-length", "1000"]), "the model takes 3 to 64"),
         (failure(&["encode", "-m", "./no-model", "-t", "a"], 1), "no-model"),
         (failure(&["encode", "-m", MODEL, "--kernels", "mmx"], 2), "this CPU supports"),

@@ -46,7 +46,7 @@ fn a_conversion_is_replaced_or_kept_as_it_is_asked() {
     stdout(&[&call[..], &["--resume"]].concat());
     assert!(!Path::new(&triplets).exists() && Path::new(&whole).is_file());
     let other = [&call[..], &["--resume", "--seed", "7"]].concat();
-    assert!(failure(&other, 1).contains("other settings; replace it with --force"));
+    assert!(failure(&other, 1).contains("other settings\nhint: replace it with --force"));
     stdout(&[&call[..], &["--force"]].concat());
     assert_eq!(read(&triplets), want);
     stdout(&["check-data", "--data", &out]);

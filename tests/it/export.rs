@@ -120,9 +120,9 @@ fn errors_say_what_to_do() {
         (vec!["lucene", "--tokens", &few], &words, "\"tokyo\" is no term"),
         (vec!["pgvector"], &ids, "give --model, --tokens or --dimensions"),
         (vec!["pgvector", "--dimensions", "1"], &ids, "the term 1, but the column 1 dimensions"),
-        (vec!["pgvector", "--field", "id"], &ids, "--field id is what another field is called"),
-        (vec!["milvus", "--field", "pk"], &ids, "--field pk is what another field is called"),
-        (vec!["vespa", "--field", "docid"], &ids, "--field docid is what another field is called"),
+        (vec!["pgvector", "--field", "id"], &ids, "--field id is the name of another field"),
+        (vec!["milvus", "--field", "pk"], &ids, "--field pk is the name of another field"),
+        (vec!["vespa", "--field", "docid"], &ids, "--field docid is the name of another field"),
         (vec!["milvus", "--no-id-check", "--first-id", most], &twice, "its number is above"),
         (vec!["opensearch", "--ceiling", "3"], &ids, "for --type sparse-vector"),
         (vec!["opensearch", "--query-ceiling", "3"], &ids, "for --type sparse-vector"),
@@ -221,7 +221,7 @@ fn an_upload_that_failed_goes_on() {
     }
     assert!(!record.exists());
     let (done, said) = export(token, &[]);
-    assert!(!done && said.contains("is there already; name another"), "{said}");
+    assert!(!done && said.contains("is there already\nhint: name another"), "{said}");
 }
 
 /// Writes a file with this number of vectors, whose keys are term ids.

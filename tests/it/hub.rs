@@ -80,7 +80,7 @@ fn models_are_exported_and_pushed() {
         "--private",
     ];
     let no_token = run(&args, &vars);
-    assert!(text(&no_token.stderr).contains("needs a token; set HF_TOKEN"));
+    assert!(text(&no_token.stderr).contains("needs a token\nhint: set HF_TOKEN"));
     assert!(!Path::new(&out).exists(), "checked before anything is written");
     let vars = [&vars[..], &[("HF_TOKEN", crate::fake_hub::WRITE_TOKEN)]].concat();
     let pushed = run(&args, &vars);
@@ -107,7 +107,7 @@ fn models_are_exported_and_pushed() {
     }
     drop(uploads);
     let twice = run(&args, &vars);
-    assert!(text(&twice.stderr).contains("is there already; name another"));
+    assert!(text(&twice.stderr).contains("is there already\nhint: name another"));
 }
 
 /// Ctrl-C is heard while a server is silent. The search engine, too, may be silent.

@@ -43,7 +43,10 @@ fn what_exists_is_replaced_with_force_alone() {
         let call: Vec<&str> = call.iter().map(String::as_str).chain([option, &out]).collect();
         fs::write(&out, "mine").expect("written");
         let said = failure(&call, 1);
-        assert!(said.contains("out.ndjson exists already; replace it with --force"), "{said}");
+        assert!(
+            said.contains("out.ndjson exists already\nhint: replace it with --force"),
+            "{said}"
+        );
         assert_eq!(fs::read(&out).expect("read"), b"mine", "{call:?}");
         stdout(&[&call[..], &["--force"]].concat());
         assert_ne!(fs::read(&out).expect("read"), b"mine", "{call:?}");

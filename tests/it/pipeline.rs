@@ -293,7 +293,7 @@ fn a_killed_pipeline_leaves_no_step_behind_and_goes_on() {
     // No other pipeline can use the folder in the meantime.
     let said = failure(&["pipeline", &file], 1);
     let holder = format!("of the pipeline of process {}", child.id());
-    assert!(said.contains("is in use by step encode (process "), "{said}");
+    assert!(said.contains("another process is writing to it (step encode (process "), "{said}");
     assert!(said.contains(&holder), "{said}");
     assert!(!said.contains("step 1 of 2"), "{said}");
     child.kill().expect("killed");
@@ -440,8 +440,8 @@ fn wrong_pipelines_are_refused_before_anything_runs() {
         ("inputs: ${model}", "inputs: nowhere", "there is no nowhere"),
         ("name: index", "name: encode", "two steps are called \"encode\""),
         ("name: index", "name: a/b", "must be letters"),
-        ("stdout: ${work}/vectors.ndjson", "metrics: x", "a step makes something"),
-        ("inputs: ${model}", "input: x", "input: there is no such key"),
+        ("stdout: ${work}/vectors.ndjson", "metrics: x", "a step must make something"),
+        ("inputs: ${model}", "input: x", "input: there is no such setting"),
         (
             "[index, build, --vectors, '${work}/vectors.ndjson', --model, '${model}', --out, '${work}/index']",
             "train --config-dir config --config-name toy_splade_ja +training.max_stepz=1",

@@ -79,7 +79,7 @@ fn a_model_is_made_of_texts_alone_and_a_killed_run_ends_the_same() {
     let learn = ["vocab", "learn", "-q", "--words", "mecab", "--size", "900"];
     stdout(&[&learn[..], &["--output", text(&vocabulary), TEXTS]].concat());
     let message = failure(&[&learn[..], &["--output", text(&vocabulary), TEXTS]].concat(), 1);
-    assert!(message.contains("not empty"), "{message}");
+    assert!(message.contains("is there already"), "{message}");
     let lines = fs::read_to_string(vocabulary.join("vocab.txt")).expect("a vocabulary");
     assert_eq!(lines.lines().count(), 900);
 

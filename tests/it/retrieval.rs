@@ -165,7 +165,7 @@ fn vectors_and_texts_make_the_same_index() {
     // NDJSON does not say how its texts were encoded, so the index does not know it either.
     let index = dir.path("index2");
     let error = failure(&["search", "-i", &index, "sea"], 1);
-    assert!(error.contains("names no model; give --model"), "{error}");
+    assert!(error.contains("names no model\nhint: give --model"), "{error}");
     let error = failure(&["index", "add", "-i", &index, "-m", MODEL, CORPUS], 1);
     assert!(error.contains("does not say how texts are encoded"), "{error}");
     // Tokens that are not in the model's vocabulary are rejected.
@@ -473,7 +473,7 @@ fn errors_say_what_where_and_what_to_do() {
         (failure(&["evaluate", "-m", MODEL, "--beir", "data"], 1), "this is no data set"),
         (search(&["-m", other, "sea"], 1), "but --model names the model"),
         (search(&["--recall", "0.2", "sea"], 2), "a share from .5 to 1"),
-        (search(&["--explain", "--format", "trec", "sea"], 1), "--explain goes with"),
+        (search(&["--explain", "--format", "trec", "sea"], 1), "has no place for --explain"),
         (search(&[], 2), "required"),
         (failure(&["search", "-i", &no_index, "sea"], 1), &no_index),
         (failure(&["index", "info", &no_index], 1), &no_index),

@@ -26,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("splade-eval", &["splade-sparse"]),
     ("splade-export", &["splade-http", "splade-sparse"]),
     ("splade-index", &["splade-sparse"]),
-    ("splade-data", &["splade-eval", "splade-sparse", "splade-text"]),
+    ("splade-data", &["hydra-compose", "splade-eval", "splade-sparse", "splade-text"]),
     ("splade-model", &["splade-http", "splade-nn", "splade-sparse", "splade-text"]),
     (
         "splade-train",

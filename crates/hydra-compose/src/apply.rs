@@ -1,7 +1,7 @@
 //! Applies overrides of values: `a.b=c` changes an existing value, `+a.b=c` adds a new one,
 //! `++a.b=c` does either, and `~a.b` deletes one.
 
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::nearest::did_you_mean;
 use crate::node::{Map, Node};
 use crate::overrides::{Action, Choice, Override};
@@ -22,11 +22,9 @@ pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<(), ComposeError>
         (Action::Add, Some(value)) => {
             let there = root.select(&path).is_some_and(|node| *node != Node::Null);
             if there && !matches!(value, Node::List(_) | Node::Map(_)) {
-                return Err(one.error(format!(
-                    "{} exists already; hint: write {} to change it, or {}",
-                    one.key,
-                    one.with_sign(""),
-                    one.with_sign("++")
+                return Err(one.error(Fault::new(
+                    format!("{} exists already", one.key),
+                    format!("write {} to change it, or {}", one.with_sign(""), one.with_sign("++")),
                 )));
             }
             set(root, &path, value, true, one)
@@ -37,14 +35,14 @@ pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<(), ComposeError>
     }
 }
 
-/// Returns the message for an override that has several values outside a sweep.
-pub(crate) fn several_values(one: &Override) -> String {
-    format!(
-        "the override has several values; hint: add -m to run them in turn, or write {} for a \
-         list and {} for a string",
+/// Returns the fault of an override that has several values outside a sweep.
+pub(crate) fn several_values(one: &Override) -> Fault {
+    let remedy = format!(
+        "add -m to run them in turn, or write {} for a list and {} for a string",
         one.as_list(),
         one.as_text()
-    )
+    );
+    Fault::new("the override has several values", remedy)
 }
 
 fn set(
@@ -65,9 +63,9 @@ fn set(
             if !add {
                 let here = path[..=i].join(".");
                 let kind = child.kind();
-                return Err(one.error(format!(
-                    "{here} is {kind} and has no keys; hint: to replace it, write {}",
-                    one.with_sign("+")
+                return Err(one.error(Fault::new(
+                    format!("{here} is {kind} and has no keys"),
+                    format!("to replace it, write {}", one.with_sign("+")),
                 )));
             }
             *child = Node::Map(Map::default());
@@ -114,13 +112,7 @@ fn add_child(
             map.set(&path[depth], value);
             Ok(())
         }
-        Node::Map(map) => {
-            let hint = did_you_mean(&path[depth], map.keys());
-            Err(one.error(format!(
-                "no key named {here}{hint} (to add it, write {})",
-                one.with_sign("+")
-            )))
-        }
+        Node::Map(map) => Err(no_key(&here, did_you_mean(&path[depth], map.keys()), one)),
         Node::List(list) => {
             Err(one.error(format!("{here}: the list has {} entries, counted from 0", list.len())))
         }
@@ -128,15 +120,21 @@ fn add_child(
     }
 }
 
+/// Returns the error of an override that changes a key which does not exist.
+fn no_key(key: &str, question: Option<String>, one: &Override) -> ComposeError {
+    let add = one.with_sign("+");
+    let remedy = match question {
+        Some(question) => format!("{question} To add it, write {add}"),
+        None => format!("to add it, write {add}"),
+    };
+    one.error(Fault::new(format!("no key named {key}"), remedy))
+}
+
 fn no_new_keys(old: &Map, new: &Map, at: &str, one: &Override) -> Result<(), ComposeError> {
     for (key, value) in &new.0 {
         match (old.get(key), value) {
             (None, _) => {
-                let hint = did_you_mean(key, old.keys());
-                return Err(one.error(format!(
-                    "no key named {at}.{key}{hint} (to add it, write {})",
-                    one.with_sign("+")
-                )));
+                return Err(no_key(&format!("{at}.{key}"), did_you_mean(key, old.keys()), one));
             }
             (Some(Node::Map(old)), Node::Map(new)) => {
                 no_new_keys(old, new, &format!("{at}.{key}"), one)?;
@@ -158,9 +156,9 @@ fn delete(
         let around = root.select(parents);
         let hint = match around {
             Some(Node::Map(map)) => did_you_mean(last, map.keys()),
-            _ => String::new(),
+            _ => None,
         };
-        return Err(one.error(format!("no key named {}{hint}", one.key)));
+        return Err(one.error(Fault::from(format!("no key named {}", one.key)).with(hint)));
     };
     // A sweep passes `~key` to its jobs as `~key=null`, so null matches any value.
     if let Some(value) = value

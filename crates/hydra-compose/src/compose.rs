@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::interpolate::Resolver;
 use crate::node::{Map, Node};
 use crate::overrides::{Override, give};
@@ -72,10 +72,10 @@ pub(crate) fn compose_job(
     job: Option<usize>,
 ) -> Result<Composed, ComposeError> {
     if !options.config_dir.is_dir() {
-        return Err(ComposeError::Config {
-            at: options.config_dir.display().to_string(),
-            message: "the folder of the configs does not exist; hint: --config-dir DIR".to_owned(),
-        });
+        return Err(ComposeError::at(
+            options.config_dir.display().to_string(),
+            Fault::new("the folder of the configs does not exist", "name it with --config-dir DIR"),
+        ));
     }
     let overrides = parse_overrides(&options.overrides)?;
     let (of_hydra, of_run): (Vec<Override>, Vec<Override>) =
@@ -85,9 +85,8 @@ pub(crate) fn compose_job(
     let mut config = Map::default();
     for piece in pieces {
         let content = repository.content(&piece.path)?.content.clone();
-        config.merge(embed(content, &piece.package)).map_err(|message| ComposeError::Config {
-            at: repository.file(&piece.path).display().to_string(),
-            message,
+        config.merge(embed(content, &piece.package)).map_err(|problem| {
+            ComposeError::at(repository.file(&piece.path).display().to_string(), problem)
         })?;
     }
     let mut hydra = runtime::defaults(&Run {
@@ -112,12 +111,13 @@ pub(crate) fn compose_job(
         apply::apply(&mut root, one)?;
     }
     if root.select(&["hydra", "job", "chdir"].map(str::to_owned)) == Some(&Node::Bool(true)) {
-        return Err(ComposeError::Config {
-            at: "hydra.job.chdir".to_owned(),
-            message: "changing the working directory is not implemented; hint: leave it out, and \
-                      write absolute paths, or ${hydra:runtime.output_dir}"
-                .to_owned(),
-        });
+        return Err(ComposeError::at(
+            "hydra.job.chdir",
+            Fault::new(
+                "changing the working directory is not implemented",
+                "leave it out, and write absolute paths, or ${hydra:runtime.output_dir}",
+            ),
+        ));
     }
     let (Node::Map(config), Node::Map(mut all)) = (config, root) else {
         unreachable!("both roots are mappings: this is a bug");
@@ -227,27 +227,26 @@ impl Composed {
         let node = self.hydra(keys)?;
         match node.python_str() {
             Some(text) if node != Node::Null && !node.is_missing() => Ok(text),
-            _ => Err(ComposeError::Config {
-                at: format!("hydra.{}", keys.join(".")),
-                message: format!("expected a string, but the value is {}", node.kind()),
-            }),
+            _ => Err(ComposeError::at(
+                format!("hydra.{}", keys.join(".")),
+                format!("expected a string, but the value is {}", node.kind()),
+            )),
         }
     }
 }
 
 fn json(node: Node, at: &str) -> Result<Value, ComposeError> {
-    let error =
-        |message: &str| ComposeError::Config { at: at.to_owned(), message: message.to_owned() };
     Ok(match node {
         node if node.is_missing() => {
-            return Err(error(&format!("a value must be given (it is ???); {}", give(at))));
+            let fault = Fault::new("a value must be given (it is ???)", give(at));
+            return Err(ComposeError::at(at, fault));
         }
         Node::Null => Value::Null,
         Node::Bool(b) => Value::Bool(b),
         Node::Int(i) => Value::from(i),
         Node::Float(f) => serde_json::Number::from_f64(f)
             .map(Value::Number)
-            .ok_or_else(|| error("the number must be finite"))?,
+            .ok_or_else(|| ComposeError::at(at, "the number must be finite"))?,
         Node::Str(s) => Value::String(s),
         Node::List(list) => list
             .into_iter()

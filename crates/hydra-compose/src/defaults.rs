@@ -10,7 +10,7 @@
 
 use crate::apply::several_values;
 use crate::entry::{Entry, Kind, header_package};
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::nearest::did_you_mean;
 use crate::overrides::{Action, Choice, Override};
 use crate::repository::Repository;
@@ -35,12 +35,12 @@ struct Chosen {
     names: Vec<String>,
     several: bool,
     /// The override or the file that the choice comes from.
-    from: Source,
+    from: ChosenBy,
     used: bool,
 }
 
 /// The origin of a choice: an override as the user typed it, or the path of a config file.
-enum Source {
+enum ChosenBy {
     Line(String),
     File(String),
 }
@@ -82,10 +82,8 @@ pub(crate) fn compose(
     let mut keys: Vec<&str> = pieces.iter().filter_map(|p| p.key.as_deref()).collect();
     keys.sort_unstable();
     if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(ComposeError::Config {
-            at: composer.repository.file(name).display().to_string(),
-            message: format!("the defaults lists contain {} twice", twice[0]),
-        });
+        let problem = format!("the defaults lists contain {} twice", twice[0]);
+        return Err(composer.in_file(name, problem));
     }
     Ok((pieces, values))
 }
@@ -120,9 +118,9 @@ impl Composer<'_> {
             let (names, several) = group_choice(one, value)?;
             match one.action {
                 Action::ForceAdd => {
-                    return Err(one.error(format!(
-                        "a group cannot be added with ++; hint: write {}",
-                        one.with_sign("+")
+                    return Err(one.error(Fault::new(
+                        "a group cannot be added with ++",
+                        format!("write {}", one.with_sign("+")),
                     )));
                 }
                 Action::Add => {
@@ -139,7 +137,7 @@ impl Composer<'_> {
                     let chosen = Chosen {
                         names,
                         several,
-                        from: Source::Line(one.line.clone()),
+                        from: ChosenBy::Line(one.line.clone()),
                         used: false,
                     };
                     self.chosen.push((key, chosen));
@@ -172,10 +170,8 @@ impl Composer<'_> {
             return if this.optional { Ok(()) } else { Err(self.not_found(&this, parent)) };
         }
         if depth > MAX_DEPTH {
-            return Err(ComposeError::Config {
-                at: self.repository.file(&path).display().to_string(),
-                message: "the defaults lists refer to each other in a cycle".to_owned(),
-            });
+            let problem = "the defaults lists refer to each other in a cycle";
+            return Err(self.in_file(&path, problem));
         }
         let (file, entries) = self.repository.load(&path)?;
         this.header = file.package.as_deref().and_then(header_package);
@@ -250,7 +246,7 @@ impl Composer<'_> {
                     let chosen = Chosen {
                         names: names.clone(),
                         several: *several,
-                        from: Source::File(path.to_owned()),
+                        from: ChosenBy::File(path.to_owned()),
                         used: false,
                     };
                     self.chosen.push((key, chosen));
@@ -315,10 +311,12 @@ impl Composer<'_> {
                 let before = before.clone();
                 return Err(self.in_file(
                     parent.unwrap_or_default(),
-                    format!(
-                        "{key} is both {name} and {before}; hint: to replace {before}, write \
-                         `override /{key}: {name}` in place of `{key}: {name}`, at the end of the \
-                         list"
+                    Fault::new(
+                        format!("{key} is both {name} and {before}"),
+                        format!(
+                            "to replace {before}, write `override /{key}: {name}` in place of \
+                             `{key}: {name}`, at the end of the list"
+                        ),
                     ),
                 ));
             }
@@ -334,21 +332,23 @@ impl Composer<'_> {
             let hint = did_you_mean(key, groups().filter(|known| known != key));
             let same_group = groups().find(|known| known.split('@').next() == Some(key));
             let hint = match same_group {
-                Some(known) => format!("; did you mean {known}?"),
+                Some(known) => Some(format!("did you mean {known}?")),
                 None => hint,
             };
             return Err(match &chosen.from {
-                Source::Line(line) => ComposeError::Config {
-                    at: format!("override `{line}`"),
-                    message: format!(
-                        "the defaults list has no {key}{hint} (to add it, write {})",
-                        shell(&format!("+{line}"))
-                    ),
-                },
-                Source::File(path) => self.in_file(
-                    path,
-                    format!("`override {key}`: no other defaults list has {key}{hint}"),
-                ),
+                ChosenBy::Line(line) => {
+                    let add = format!("to add it, write {}", shell(&format!("+{line}")));
+                    let remedy = match hint {
+                        Some(question) => format!("{question} Or, {add}"),
+                        None => add,
+                    };
+                    let problem = format!("the defaults list has no {key}");
+                    ComposeError::at(format!("override `{line}`"), Fault::new(problem, remedy))
+                }
+                ChosenBy::File(path) => {
+                    let problem = format!("`override {key}`: no other defaults list has {key}");
+                    self.in_file(path, Fault::from(problem).with(hint))
+                }
             });
         }
         match self.deleted.iter().find(|(_, used)| !used) {
@@ -357,11 +357,8 @@ impl Composer<'_> {
         }
     }
 
-    fn in_file(&self, path: &str, message: impl Into<String>) -> ComposeError {
-        ComposeError::Config {
-            at: self.repository.file(path).display().to_string(),
-            message: message.into(),
-        }
+    fn in_file(&self, path: &str, fault: impl Into<Fault>) -> ComposeError {
+        ComposeError::at(self.repository.file(path).display().to_string(), fault)
     }
 
     fn no_primary(&self, name: &str) -> ComposeError {
@@ -372,36 +369,26 @@ impl Composer<'_> {
             [] => "the folder contains no *.yaml file".to_owned(),
             names => format!("the folder contains {}", names.join(", ")),
         };
-        ComposeError::Config {
-            at: self.repository.file(name).display().to_string(),
-            message: format!("no such config{hint} ({list})"),
-        }
+        self.in_file(name, Fault::from(format!("no such config ({list})")).with(hint))
     }
 
     fn must_choose(&self, entry: &Entry) -> ComposeError {
         let key = entry.key();
         let names = self.repository.names(&entry.group());
-        ComposeError::Config {
-            at: key.clone(),
-            message: format!(
-                "a choice must be given; hint: write {key}=NAME, where NAME is one of {}",
-                names.join(", ")
-            ),
-        }
+        let remedy = format!("write {key}=NAME, where NAME is one of {}", names.join(", "));
+        ComposeError::at(key, Fault::new("a choice must be given", remedy))
     }
 
     fn not_found(&self, entry: &Entry, parent: Option<&str>) -> ComposeError {
         let path = entry.path();
         let names = self.repository.names(&entry.group());
         let hint = did_you_mean(entry.name().unwrap_or_default(), names.iter().map(String::as_str));
-        self.in_file(
-            parent.unwrap_or_default(),
-            format!(
-                "the defaults list names {path}, but {} does not exist{hint} (the names are {})",
-                self.repository.file(&path).display(),
-                names.join(", ")
-            ),
-        )
+        let problem = format!(
+            "the defaults list names {path}, but {} does not exist (the names are {})",
+            self.repository.file(&path).display(),
+            names.join(", ")
+        );
+        self.in_file(parent.unwrap_or_default(), Fault::from(problem).with(hint))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The entries of a defaults list: parsing them, and finding the path and the package of their
 //! files.
 
+use crate::error::Fault;
 use crate::node::{Map, Node};
 
 /// The content of an entry, independent of the folder that the list stands in.
@@ -166,16 +167,18 @@ pub(crate) fn header_package(header: &str) -> Option<String> {
 }
 
 /// Parses a defaults list.
-pub(crate) fn entries(defaults: Option<Node>) -> Result<Vec<Entry>, String> {
+pub(crate) fn entries(defaults: Option<Node>) -> Result<Vec<Entry>, Fault> {
     let list = match defaults {
         None => return Ok(Vec::new()),
         Some(Node::List(list)) => list,
-        Some(other) => return Err(format!("expected a list, but the value is {}", other.kind())),
+        Some(other) => {
+            return Err(format!("expected a list, but the value is {}", other.kind()).into());
+        }
     };
     list.into_iter().map(entry).collect()
 }
 
-fn entry(node: Node) -> Result<Entry, String> {
+fn entry(node: Node) -> Result<Entry, Fault> {
     match node {
         Node::Str(text) if text == "_self_" => Ok(Entry::new(Kind::This, None, false)),
         Node::Str(text) => {
@@ -186,21 +189,22 @@ fn entry(node: Node) -> Result<Entry, String> {
                 None => (false, path),
             };
             if path == "_self_" {
-                return Err("_self_ cannot have a package".to_owned());
+                return Err("_self_ cannot have a package".into());
             }
             Ok(Entry::new(Kind::File { path }, package, optional))
         }
         Node::Map(map) => group_entry(map),
         other => {
-            Err(format!("expected a name or `group: name`, but the entry is {}", other.kind()))
+            Err(format!("expected a name or `group: name`, but the entry is {}", other.kind())
+                .into())
         }
     }
 }
 
-fn group_entry(map: Map) -> Result<Entry, String> {
+fn group_entry(map: Map) -> Result<Entry, Fault> {
     let mut pairs = map.0.into_iter();
     let (Some((key, value)), None) = (pairs.next(), pairs.next()) else {
-        return Err("an entry has exactly one group; hint: give every group its own `-`".to_owned());
+        return Err(Fault::new("an entry has exactly one group", "give every group its own `-`"));
     };
     let (group, package) = split_package(&key);
     let mut words: Vec<&str> = group.split(' ').collect();
@@ -213,15 +217,16 @@ fn group_entry(map: Map) -> Result<Entry, String> {
             other => {
                 return Err(format!(
                     "unknown word `{other}` before a group (only `optional` and `override` exist)"
-                ));
+                )
+                .into());
             }
         }
     }
     let name = |node: Node| match node {
         Node::Str(name) => no_interpolation(&name).map(|()| name),
-        other => Err(format!(
-            "the choice of {group} must be a string, but it is {}; hint: quote it",
-            other.kind()
+        other => Err(Fault::new(
+            format!("the choice of {group} must be a string, but it is {}", other.kind()),
+            "quote it",
         )),
     };
     let (names, several) = match value {
@@ -240,9 +245,9 @@ fn split_package(text: &str) -> (String, Option<String>) {
     }
 }
 
-fn no_interpolation(name: &str) -> Result<(), String> {
+fn no_interpolation(name: &str) -> Result<(), Fault> {
     if name.contains("${") {
-        return Err(format!("{name}: interpolations in a defaults list are not implemented"));
+        return Err(format!("{name}: interpolations in a defaults list are not implemented").into());
     }
     Ok(())
 }

@@ -3,11 +3,11 @@
 //!
 //! The implemented resolvers are `oc.env`, `oc.decode`, `oc.select`, and Hydra's `now` and `hydra`.
 
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::nearest::did_you_mean;
 use crate::node::Node;
 use crate::overrides::{give, parse_value};
-use crate::template::{Argument, Interpolation, Part, is_interpolation, parse};
+use crate::template::{Argument, Fragment, Interpolation, is_interpolation, parse};
 use crate::time::Moment;
 
 /// The limit of resolved nodes. Nested interpolations can grow exponentially.
@@ -40,10 +40,7 @@ impl<'a> Resolver<'a> {
 
     /// Returns the value at a path, with everything below it resolved.
     pub(crate) fn resolve(&mut self, path: &[String]) -> Result<Node, ComposeError> {
-        let node = self.root.select(path).ok_or_else(|| ComposeError::Config {
-            at: dotted(path),
-            message: "no such key".to_owned(),
-        })?;
+        let node = self.root.select(path).ok_or_else(|| error(path, "no such key"))?;
         self.resolve_node(path, node)
     }
 
@@ -95,15 +92,15 @@ impl<'a> Resolver<'a> {
 
     /// Resolves a parsed string. A single interpolation keeps the type of its value; with text
     /// around it, the result is a string.
-    fn parts(&mut self, path: &[String], parts: &[Part]) -> Result<Node, ComposeError> {
-        if let [Part::Interpolation(one)] = parts {
+    fn parts(&mut self, path: &[String], parts: &[Fragment]) -> Result<Node, ComposeError> {
+        if let [Fragment::Interpolation(one)] = parts {
             return self.interpolation(path, one);
         }
         let mut text = String::new();
         for part in parts {
             match part {
-                Part::Text(piece) => text.push_str(piece),
-                Part::Interpolation(one) => {
+                Fragment::Text(piece) => text.push_str(piece),
+                Fragment::Interpolation(one) => {
                     let value = self.interpolation(path, one)?;
                     let piece = value.python_str().ok_or_else(|| {
                         error(path, format!("{} cannot be part of a string", value.kind()))
@@ -141,7 +138,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn name(&mut self, path: &[String], parts: &[Part]) -> Result<String, ComposeError> {
+    fn name(&mut self, path: &[String], parts: &[Fragment]) -> Result<String, ComposeError> {
         match self.parts(path, parts)? {
             Node::Str(name) => Ok(name),
             other => Err(error(
@@ -188,10 +185,9 @@ impl<'a> Resolver<'a> {
         if node.is_missing() {
             return Err(error(
                 from,
-                format!(
-                    "{0} is ???: a value must be given; {1}",
-                    dotted(target),
-                    give(&dotted(target))
+                Fault::new(
+                    format!("{} is ???: a value must be given", dotted(target)),
+                    give(&dotted(target)),
                 ),
             ));
         }
@@ -206,7 +202,7 @@ impl<'a> Resolver<'a> {
         text: &str,
     ) -> Result<Vec<String>, ComposeError> {
         let parts = parse(text).map_err(|message| error(here, message))?;
-        let [Part::Interpolation(Interpolation::Node { dots, keys })] = &parts[..] else {
+        let [Fragment::Interpolation(Interpolation::Node { dots, keys })] = &parts[..] else {
             return Err(error(
                 from,
                 format!("{} is not a mapping or a list and has no keys", dotted(here)),
@@ -243,9 +239,9 @@ impl<'a> Resolver<'a> {
                     }
                     (Err(_), None) => Err(error(
                         path,
-                        format!(
-                            "the environment variable {key} is not set; hint: set it, or give a \
-                             default with ${{oc.env:{key},DEFAULT}}"
+                        Fault::new(
+                            format!("the environment variable {key} is not set"),
+                            format!("set it, or give a default with ${{oc.env:{key},DEFAULT}}"),
                         ),
                     )),
                 }
@@ -287,8 +283,8 @@ impl<'a> Resolver<'a> {
     }
 }
 
-fn error(path: &[String], message: impl Into<String>) -> ComposeError {
-    ComposeError::Config { at: dotted(path), message: message.into() }
+fn error(path: &[String], fault: impl Into<Fault>) -> ComposeError {
+    ComposeError::at(dotted(path), fault)
 }
 
 /// Returns the absolute path of an interpolation at `path`. With one dot, the keys start beside the
@@ -317,10 +313,8 @@ fn not_found(
             let wanted = dotted(&[here, &[key.to_owned()]].concat());
             did_you_mean(&wanted, names.iter().map(String::as_str))
         }
-        _ => String::new(),
+        _ => None,
     };
-    error(
-        from,
-        format!("the interpolation refers to {}, which does not exist{hint}", dotted(target)),
-    )
+    let problem = format!("the interpolation refers to {}, which does not exist", dotted(target));
+    error(from, Fault::from(problem).with(hint))
 }

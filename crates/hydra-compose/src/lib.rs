@@ -3,7 +3,8 @@
 //!
 //! The following features are not implemented, and using one is an error: interpolations in
 //! defaults lists, Hydra's plugins and logging groups (`hydra/...`), override functions other than
-//! those of sweeps, and structured configs.
+//! those of sweeps, and the merging of structured configs. A composed config is read into typed
+//! structs with the module [`settings`](mod@settings).
 
 mod apply;
 mod compose;
@@ -18,6 +19,7 @@ mod overrides;
 mod repository;
 mod runtime;
 mod scalar;
+pub mod settings;
 mod suggest;
 mod sweep;
 mod template;

@@ -14,12 +14,12 @@ pub(crate) fn nearest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns `; did you mean X?` for the nearest candidate, or an empty string if none is near.
-pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    match nearest(name, candidates) {
-        Some(candidate) => format!("; did you mean {candidate}?"),
-        None => String::new(),
-    }
+/// Returns `did you mean X?` for the nearest candidate, if one is near.
+pub fn did_you_mean<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    nearest(name, candidates).map(|candidate| format!("did you mean {candidate}?"))
 }
 
 /// Returns the number of insertions, deletions, substitutions and swaps of neighbours that turn one
@@ -68,6 +68,6 @@ mod tests {
         let names = ["warmup_steps", "save_steps", "seed"];
         assert_eq!(nearest("warmpu_steps", names), Some("warmup_steps"));
         assert_eq!(nearest("something_else", names), None);
-        assert_eq!(did_you_mean("sed", names), "; did you mean seed?");
+        assert_eq!(did_you_mean("sed", names).as_deref(), Some("did you mean seed?"));
     }
 }

@@ -5,7 +5,7 @@
 //! boolean, null or else a string. Of Hydra's functions, only those that list the values of a sweep
 //! are implemented.
 
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::suggest::{quoted, shell};
 use crate::value::{ESCAPED, Unquoted, Value, range};
 
@@ -48,7 +48,7 @@ impl Override {
     pub(crate) fn parse(line: &str) -> Result<Override, ComposeError> {
         Parser { line, rest: line, depth: 0, start: 0, form: Form::Override }
             .run()
-            .map_err(|message| ComposeError::Config { at: format!("override `{line}`"), message })
+            .map_err(|fault| ComposeError::at(format!("override `{line}`"), fault))
     }
 
     /// Returns whether the override changes a setting of Hydra itself, not of the run.
@@ -88,8 +88,8 @@ impl Override {
     }
 
     /// Returns an error that names this override.
-    pub(crate) fn error(&self, message: impl Into<String>) -> ComposeError {
-        ComposeError::Config { at: format!("override `{}`", self.line), message: message.into() }
+    pub(crate) fn error(&self, fault: impl Into<Fault>) -> ComposeError {
+        ComposeError::at(format!("override `{}`", self.line), fault)
     }
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn is_key(text: &str) -> bool {
 }
 
 impl Parser<'_> {
-    fn run(mut self) -> Result<Override, String> {
+    fn run(mut self) -> Result<Override, Fault> {
         let action = if self.eat("++") {
             Action::ForceAdd
         } else if self.eat("+") {
@@ -139,9 +139,10 @@ impl Parser<'_> {
             None => (key, None),
         };
         if !is_key(key) {
-            return Err(format!(
-                "`{key}` is not a key; hint: write a change of the config as a key of names and \
-                 dots, and a value: training.seed=1"
+            return Err(Fault::new(
+                format!("`{key}` is not a key"),
+                "write a change of the config as a key of names and dots, and a value: \
+                 training.seed=1",
             ));
         }
         let value = if self.eat("=") {
@@ -149,10 +150,10 @@ impl Parser<'_> {
         } else if action == Action::Delete {
             None
         } else {
-            return Err(format!(
-                "the override has no value; hint: write {0}=VALUE, or {1} to delete the key",
-                self.line,
-                shell(&format!("~{key}"))
+            let delete = shell(&format!("~{key}"));
+            return Err(Fault::new(
+                "the override has no value",
+                format!("write {}=VALUE, or {delete} to delete the key", self.line),
             ));
         };
         Ok(Override { action, key: key.to_owned(), package, value, line: self.line.to_owned() })
@@ -175,13 +176,13 @@ impl Parser<'_> {
 
     /// Returns a hint to quote a part of the line, with the whole line as it should be, or the
     /// whole value where the part alone does not help.
-    fn quote_hint(&self, part: std::ops::Range<usize>) -> String {
+    fn quote_hint(&self, part: std::ops::Range<usize>) -> Option<String> {
         let text = &self.line[part.clone()];
         self.hint("quote it", part, &quoted(text.trim()))
     }
 
     /// Returns a hint to replace a part of the line.
-    fn hint(&self, advice: &str, part: std::ops::Range<usize>, new: &str) -> String {
+    fn hint(&self, advice: &str, part: std::ops::Range<usize>, new: &str) -> Option<String> {
         let replaced = format!("{}{new}{}", &self.line[..part.start], &self.line[part.end..]);
         let is_right = |line: &str| {
             let mut parser = Parser { line, rest: line, depth: 0, start: 0, form: Form::Trial };
@@ -191,18 +192,18 @@ impl Parser<'_> {
             }
         };
         match self.form {
-            Form::Trial => String::new(),
+            Form::Trial => None,
             Form::Override => {
                 let (key, value) = self.line.split_once('=').unwrap_or((self.line, ""));
                 let line = match is_right(&replaced) {
                     true => replaced,
                     false => format!("{key}={}", quoted(value)),
                 };
-                format!("; hint: {advice}, and the whole for the shell: {}", shell(&line))
+                Some(format!("{advice}, and the whole for the shell: {}", shell(&line)))
             }
             Form::Value => {
                 let value = if is_right(&replaced) { replaced } else { quoted(self.line) };
-                format!("; hint: {advice}: {value}")
+                Some(format!("{advice}: {value}"))
             }
         }
     }
@@ -212,7 +213,7 @@ impl Parser<'_> {
     }
 
     /// Parses everything after `=`.
-    fn choice(&mut self) -> Result<Choice, String> {
+    fn choice(&mut self) -> Result<Choice, Fault> {
         self.skip_spaces();
         if self.rest.is_empty() {
             return Ok(Choice::One(Value::Str(String::new())));
@@ -225,8 +226,8 @@ impl Parser<'_> {
             values.push(self.element()?);
         }
         if let Some(c) = self.rest.chars().next() {
-            let hint = self.quote_hint(self.start..self.line.len());
-            return Err(format!("unexpected `{c}` after the value{hint}"));
+            let remedy = self.quote_hint(self.start..self.line.len());
+            return Err(Fault::from(format!("unexpected `{c}` after the value")).with(remedy));
         }
         Ok(match values.len() {
             1 => Choice::One(values.remove(0)),
@@ -235,7 +236,7 @@ impl Parser<'_> {
     }
 
     /// Parses `choice(a,b)`, `range(1,4)` or `glob(*)` if it is the whole value.
-    fn function(&mut self) -> Result<Option<Choice>, String> {
+    fn function(&mut self) -> Result<Option<Choice>, Fault> {
         let Some((name, inner)) = self.rest.split_once('(') else {
             return Ok(None);
         };
@@ -252,14 +253,14 @@ impl Parser<'_> {
         while !self.eat(")") {
             arguments.push(self.element()?);
             if !self.eat(",") && !self.rest.starts_with(')') {
-                let hint = self.quote_hint(whole);
-                return Err(format!("`{name}(` is not closed with `)`{hint}"));
+                let problem = format!("`{name}(` is not closed with `)`");
+                return Err(Fault::from(problem).with(self.quote_hint(whole)));
             }
         }
         self.skip_spaces();
         if !self.rest.is_empty() {
-            let hint = self.quote_hint(whole);
-            return Err(format!("unexpected `{}` after {name}(...){hint}", self.rest));
+            let problem = format!("unexpected `{}` after {name}(...)", self.rest);
+            return Err(Fault::from(problem).with(self.quote_hint(whole)));
         }
         match name.as_str() {
             "choice" if !arguments.is_empty() => {
@@ -269,26 +270,26 @@ impl Parser<'_> {
                 });
                 Ok(Some(Choice::Sweep(plain.collect())))
             }
-            "range" => range(&arguments).map(|values| Some(Choice::Sweep(values))),
+            "range" => Ok(Some(Choice::Sweep(range(&arguments)?))),
             "glob" => {
                 let patterns = arguments.into_iter().map(|argument| match argument {
                     Value::Str(text) | Value::Quoted(text, _) => Ok(text),
-                    _ => Err("glob takes patterns such as toy_*".to_owned()),
+                    _ => Err("glob takes patterns such as toy_*".into()),
                 });
-                Ok(Some(Choice::Glob(patterns.collect::<Result<_, _>>()?)))
+                Ok(Some(Choice::Glob(patterns.collect::<Result<_, Fault>>()?)))
             }
-            _ => Err(format!(
-                "{name}(...) is not implemented, only choice(a,b), range(start,stop,step) \
-                 and glob(pattern){}",
-                self.quote_hint(whole)
-            )),
+            _ => Err(Fault::from(format!(
+                "{name}(...) is not implemented, only choice(a,b), range(start,stop,step) and \
+                 glob(pattern)"
+            ))
+            .with(self.quote_hint(whole))),
         }
     }
 
-    fn element(&mut self) -> Result<Value, String> {
+    fn element(&mut self) -> Result<Value, Fault> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(format!("brackets are nested more than {MAX_DEPTH} deep"));
+            return Err(format!("brackets are nested more than {MAX_DEPTH} deep").into());
         }
         self.skip_spaces();
         self.start = self.offset();
@@ -303,7 +304,7 @@ impl Parser<'_> {
         Ok(value)
     }
 
-    fn list(&mut self) -> Result<Value, String> {
+    fn list(&mut self) -> Result<Value, Fault> {
         self.eat("[");
         let mut items = Vec::new();
         self.skip_spaces();
@@ -314,14 +315,14 @@ impl Parser<'_> {
                     break;
                 }
                 if !self.eat(",") {
-                    return Err("the list is not closed with `]`".to_owned());
+                    return Err("the list is not closed with `]`".into());
                 }
             }
         }
         Ok(Value::List(items))
     }
 
-    fn map(&mut self) -> Result<Value, String> {
+    fn map(&mut self) -> Result<Value, Fault> {
         self.eat("{");
         let mut pairs: Vec<(String, Value)> = Vec::new();
         self.skip_spaces();
@@ -331,10 +332,10 @@ impl Parser<'_> {
         loop {
             self.skip_spaces();
             let Value::Str(key) = self.unquoted(true)?.value() else {
-                return Err("a key of a mapping must be a string".to_owned());
+                return Err("a key of a mapping must be a string".into());
             };
             if !self.eat(":") {
-                return Err(format!("`:` is missing after the key {key}"));
+                return Err(format!("`:` is missing after the key {key}").into());
             }
             let value = self.element()?;
             match pairs.iter_mut().find(|(k, _)| *k == key) {
@@ -345,7 +346,7 @@ impl Parser<'_> {
                 break;
             }
             if !self.eat(",") {
-                return Err("the mapping is not closed with `}`".to_owned());
+                return Err("the mapping is not closed with `}`".into());
             }
         }
         Ok(Value::Map(pairs))
@@ -353,7 +354,7 @@ impl Parser<'_> {
 
     /// Parses a quoted string up to the next quote that is not escaped. A backslash before any
     /// other character is kept.
-    fn quoted(&mut self, quote: char) -> Result<Value, String> {
+    fn quoted(&mut self, quote: char) -> Result<Value, Fault> {
         let mut out = String::new();
         let mut backslashes = 0;
         for (at, c) in self.rest.char_indices().skip(1) {
@@ -370,11 +371,11 @@ impl Parser<'_> {
             backslashes = 0;
             out.push(c);
         }
-        Err(format!("the quote {quote} is not closed"))
+        Err(format!("the quote {quote} is not closed").into())
     }
 
     /// Parses a value without quotes and removes its escapes.
-    fn unquoted(&mut self, key: bool) -> Result<Unquoted, String> {
+    fn unquoted(&mut self, key: bool) -> Result<Unquoted, Fault> {
         let mut out = Unquoted::default();
         while let Some(c) = self.rest.chars().next() {
             let mut length = c.len_utf8();
@@ -401,14 +402,15 @@ impl Parser<'_> {
                 | '^' | '~'
                     if key =>
                 {
-                    return Err(format!("`{c}` is not allowed in a key of a mapping"));
+                    return Err(format!("`{c}` is not allowed in a key of a mapping").into());
                 }
                 '=' | '(' | '[' | '{' | '\'' | '"' | '!' | '#' | '&' | '<' | '>' | ';' | '`'
                 | '^' | '~' => {
                     let ends: &[char] = if self.depth > 1 { &[',', ']', '}'] } else { &[','] };
                     let end = self.rest.find(ends).unwrap_or(self.rest.len());
-                    let hint = self.quote_hint(self.start..self.offset() + end);
-                    return Err(format!("`{c}` is not allowed in an unquoted value{hint}"));
+                    let remedy = self.quote_hint(self.start..self.offset() + end);
+                    let problem = format!("`{c}` is not allowed in an unquoted value");
+                    return Err(Fault::from(problem).with(remedy));
                 }
                 c => out.text.push(c),
             }
@@ -417,8 +419,8 @@ impl Parser<'_> {
         out.trim();
         if out.text.is_empty() {
             let here = self.offset();
-            let hint = self.hint("write \"\" for an empty string", here..here, "\"\"");
-            return Err(format!("a value is missing{hint}"));
+            let remedy = self.hint("write \"\" for an empty string", here..here, "\"\"");
+            return Err(Fault::from("a value is missing").with(remedy));
         }
         Ok(out)
     }
@@ -427,18 +429,18 @@ impl Parser<'_> {
 /// Returns a hint to give a value that a config leaves open.
 pub(crate) fn give(at: &str) -> String {
     match is_key(at) {
-        true => format!("hint: write {at}=VALUE"),
-        false => "hint: write it into the config".to_owned(),
+        true => format!("write {at}=VALUE"),
+        false => "write it into the config".to_owned(),
     }
 }
 
 /// Parses a text that consists of exactly one value, as `oc.decode` does.
-pub(crate) fn parse_value(text: &str) -> Result<Value, String> {
+pub(crate) fn parse_value(text: &str) -> Result<Value, Fault> {
     let mut parser = Parser { line: text, rest: text, depth: 0, start: 0, form: Form::Value };
     let value = parser.element()?;
     match parser.rest.chars().next() {
         None => Ok(value),
-        Some(c) => Err(format!("unexpected `{c}` after the value")),
+        Some(c) => Err(format!("unexpected `{c}` after the value").into()),
     }
 }
 

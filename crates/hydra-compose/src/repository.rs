@@ -60,9 +60,8 @@ impl Repository {
                 .map_err(|source| ComposeError::Io { path: file.clone(), source })?;
             let mut content = yaml::parse(&text, &file)?;
             let defaults = content.content.remove("defaults");
-            let entries = entries(defaults).map_err(|message| ComposeError::Config {
-                at: format!("{}: defaults", file.display()),
-                message,
+            let entries = entries(defaults).map_err(|fault| {
+                ComposeError::at(format!("{}: defaults", file.display()), fault)
             })?;
             self.files.insert(path.to_owned(), (content, entries));
         }

@@ -1,7 +1,7 @@
 //! Hydra's own settings as far as they are implemented: the output folders of a run and of a
 //! sweep's jobs.
 
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::node::{Map, Node};
 
 /// The facts about a run that are known when its config is composed.
@@ -63,10 +63,8 @@ pub(crate) fn take(defaults: &mut Node, given: &Map, at: &str) -> Result<(), Com
         match (defaults.child_mut(key), value) {
             (Some(inner @ Node::Map(_)), Node::Map(given)) => take(inner, given, &here)?,
             (Some(Node::Map(_)), other) => {
-                return Err(ComposeError::Config {
-                    at: here,
-                    message: format!("Hydra expects a mapping here, not {}", other.kind()),
-                });
+                let problem = format!("Hydra expects a mapping here, not {}", other.kind());
+                return Err(ComposeError::at(here, problem));
             }
             (Some(old), value) => *old = value.clone(),
             (None, _) => return Err(not_implemented(&here)),
@@ -77,11 +75,7 @@ pub(crate) fn take(defaults: &mut Node, given: &Map, at: &str) -> Result<(), Com
 
 /// Returns the error for a setting of Hydra that is not implemented.
 pub(crate) fn not_implemented(key: &str) -> ComposeError {
-    ComposeError::Config {
-        at: key.to_owned(),
-        message: "this setting of Hydra is not implemented, only hydra.run.dir, \
-                  hydra.sweep.dir, hydra.sweep.subdir, hydra.output_subdir and hydra.job.name; \
-                  hint: leave it out"
-            .to_owned(),
-    }
+    let problem = "this setting of Hydra is not implemented, only hydra.run.dir, hydra.sweep.dir, \
+                   hydra.sweep.subdir, hydra.output_subdir and hydra.job.name";
+    ComposeError::at(key, Fault::new(problem, "leave it out"))
 }

@@ -43,9 +43,8 @@ pub fn sweep(options: &ComposeOptions) -> Result<Vec<(Vec<String>, Composed)>, C
         .iter()
         .try_fold(1usize, |count, (_, axis)| count.checked_mul(axis.len()))
         .filter(|count| *count <= MAX_JOBS)
-        .ok_or_else(|| ComposeError::Config {
-            at: "-m".to_owned(),
-            message: format!("the overrides make more than {MAX_JOBS} jobs"),
+        .ok_or_else(|| {
+            ComposeError::at("-m", format!("the overrides make more than {MAX_JOBS} jobs"))
         })?;
     (0..count)
         .map(|number| {

@@ -1,11 +1,12 @@
 //! Parses a string with interpolations into its parts, following OmegaConf's grammar.
 
+use crate::error::Fault;
 use crate::overrides::{interpolation_end, parse_value};
 use crate::value::Value;
 
 /// A piece of a string: literal text or an interpolation.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Part {
+pub(crate) enum Fragment {
     Text(String),
     Interpolation(Interpolation),
 }
@@ -14,9 +15,9 @@ pub(crate) enum Part {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Interpolation {
     /// A reference to another node, such as `${a.b}` or `${..x}`.
-    Node { dots: usize, keys: Vec<Vec<Part>> },
+    Node { dots: usize, keys: Vec<Vec<Fragment>> },
     /// A call of a resolver, `${name:argument,argument}`.
-    Resolver { name: Vec<Part>, arguments: Vec<Argument> },
+    Resolver { name: Vec<Fragment>, arguments: Vec<Argument> },
 }
 
 /// An argument of a resolver.
@@ -24,7 +25,7 @@ pub(crate) enum Interpolation {
 pub(crate) enum Argument {
     Value(Value),
     /// An argument that contains interpolations.
-    Parts(Vec<Part>),
+    Parts(Vec<Fragment>),
 }
 
 /// The limit of interpolations in one string. They are parsed recursively.
@@ -36,9 +37,9 @@ pub(crate) fn is_interpolation(text: &str) -> bool {
 }
 
 /// Parses a string into its parts. No two literal texts are adjacent.
-pub(crate) fn parse(text: &str) -> Result<Vec<Part>, String> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Fragment>, Fault> {
     if text.matches("${").count() > MAX_INTERPOLATIONS {
-        return Err(format!("the string has more than {MAX_INTERPOLATIONS} interpolations"));
+        return Err(format!("the string has more than {MAX_INTERPOLATIONS} interpolations").into());
     }
     let mut parts = Vec::new();
     let mut plain = String::new();
@@ -58,20 +59,20 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Part>, String> {
         let end = interpolation_end(rest)
             .ok_or_else(|| format!("the interpolation `{rest}` is not closed with `}}`"))?;
         if !plain.is_empty() {
-            parts.push(Part::Text(std::mem::take(&mut plain)));
+            parts.push(Fragment::Text(std::mem::take(&mut plain)));
         }
-        parts.push(Part::Interpolation(interpolation(&rest[2..end - 1])?));
+        parts.push(Fragment::Interpolation(interpolation(&rest[2..end - 1])?));
         rest = &rest[end..];
     }
     plain.push_str(rest);
     if !plain.is_empty() {
-        parts.push(Part::Text(plain));
+        parts.push(Fragment::Text(plain));
     }
     Ok(parts)
 }
 
 /// Parses the text between `${` and `}`.
-fn interpolation(text: &str) -> Result<Interpolation, String> {
+fn interpolation(text: &str) -> Result<Interpolation, Fault> {
     let inner = text.trim_matches([' ', '\t']);
     if let Some(colon) = outside(inner, ':') {
         let name = parse(inner[..colon].trim_end())?;
@@ -132,7 +133,7 @@ fn outside(text: &str, wanted: char) -> Option<usize> {
     None
 }
 
-fn arguments(text: &str) -> Result<Vec<Argument>, String> {
+fn arguments(text: &str) -> Result<Vec<Argument>, Fault> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
@@ -148,7 +149,7 @@ fn arguments(text: &str) -> Result<Vec<Argument>, String> {
     }
 }
 
-fn argument(text: &str) -> Result<Argument, String> {
+fn argument(text: &str) -> Result<Argument, Fault> {
     if !is_interpolation(text) {
         if text.is_empty() {
             return Ok(Argument::Value(Value::Str(String::new())));

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use crate::error::ComposeError;
+use crate::error::{ComposeError, Fault};
 use crate::node::{Map, Node};
 use crate::scalar;
 
@@ -32,29 +32,26 @@ pub(crate) struct File {
 pub(crate) fn parse(text: &str, path: &Path) -> Result<File, ComposeError> {
     let at = |line: usize| format!("{}:{line}", path.display());
     let package = package_header(text)
-        .map_err(|message| ComposeError::Config { at: path.display().to_string(), message })?;
+        .map_err(|fault| ComposeError::at(path.display().to_string(), fault))?;
     let mut reader = Reader::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|e| ComposeError::Config {
-            at: at(e.marker().line()),
-            message: format!("not valid YAML: {}", e.info()),
+        let (event, span) = event.map_err(|e| {
+            ComposeError::at(at(e.marker().line()), format!("not valid YAML: {}", e.info()))
         })?;
-        reader
-            .take(event)
-            .map_err(|message| ComposeError::Config { at: at(span.start.line()), message })?;
+        reader.take(event).map_err(|fault| ComposeError::at(at(span.start.line()), fault))?;
     }
     match reader.root {
         None | Some(Node::Null) => Ok(File { content: Map::default(), package }),
         Some(Node::Map(content)) => Ok(File { content, package }),
-        Some(other) => Err(ComposeError::Config {
-            at: at(1),
-            message: format!("a config must be a mapping, but the file is {}", other.kind()),
-        }),
+        Some(other) => Err(ComposeError::at(
+            at(1),
+            format!("a config must be a mapping, but the file is {}", other.kind()),
+        )),
     }
 }
 
 /// Returns the value of `# @package X` among the leading lines that are empty or `# @key value`.
-fn package_header(text: &str) -> Result<Option<String>, String> {
+fn package_header(text: &str) -> Result<Option<String>, Fault> {
     let mut package = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let Some(header) = line.strip_prefix('#').map(str::trim_start) else {
@@ -70,7 +67,8 @@ fn package_header(text: &str) -> Result<Option<String>, String> {
             _ => {
                 return Err(format!(
                     "expected the header `# @package NAME`, but found `# @{header}`"
-                ));
+                )
+                .into());
             }
         }
     }
@@ -106,7 +104,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn take(&mut self, event: Event<'_>) -> Result<(), String> {
+    fn take(&mut self, event: Event<'_>) -> Result<(), Fault> {
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
@@ -150,19 +148,21 @@ impl Reader {
         Ok(())
     }
 
-    fn no_tag(&self, tag: Option<&Tag>) -> Result<(), String> {
+    fn no_tag(&self, tag: Option<&Tag>) -> Result<(), Fault> {
         match tag {
             None => Ok(()),
-            Some(tag) => Err(format!("the YAML tag {tag} is not implemented; hint: remove it")),
+            Some(tag) => {
+                Err(Fault::new(format!("the YAML tag {tag} is not implemented"), "remove it"))
+            }
         }
     }
 
-    fn start(&mut self, open: Open, anchor: usize) -> Result<(), String> {
+    fn start(&mut self, open: Open, anchor: usize) -> Result<(), Fault> {
         if let Some((Open::Map { key: None, .. }, _)) = self.open.last() {
             return Err("a key must be a string, not a list or a mapping".into());
         }
         if self.open.len() == MAX_DEPTH {
-            return Err(format!("lists and mappings are nested more than {MAX_DEPTH} deep"));
+            return Err(format!("lists and mappings are nested more than {MAX_DEPTH} deep").into());
         }
         self.open.push((open, anchor));
         Ok(())
@@ -174,7 +174,7 @@ impl Reader {
         style: ScalarStyle,
         anchor: usize,
         tag: Option<&Tag>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         let forced_string = tag.is_some_and(|t| t.is_yaml_core_schema() && t.suffix == "str");
         if !forced_string {
             self.no_tag(tag)?;
@@ -190,13 +190,13 @@ impl Reader {
             *key = Some(match node {
                 Node::Str(name) if name == "<<" && style == ScalarStyle::Plain => Key::Merge,
                 Node::Str(name) if own.get(&name).is_some() => {
-                    return Err(format!("the key {name} is set twice"));
+                    return Err(format!("the key {name} is set twice").into());
                 }
                 Node::Str(name) => Key::Name(name),
                 other => {
-                    return Err(format!(
-                        "the key {text} is {}, but a key must be a string; hint: write '{text}'",
-                        other.kind()
+                    return Err(Fault::new(
+                        format!("the key {text} is {}, but a key must be a string", other.kind()),
+                        format!("write '{text}'"),
                     ));
                 }
             });
@@ -206,12 +206,11 @@ impl Reader {
     }
 
     /// Adds a finished value to the innermost open container.
-    fn value(&mut self, node: Node, anchor: usize) -> Result<(), String> {
+    fn value(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
         self.nodes += count(&node);
         if self.nodes > MAX_NODES {
-            return Err(format!(
-                "the file has more than {MAX_NODES} values; hint: avoid nested aliases"
-            ));
+            let problem = format!("the file has more than {MAX_NODES} values");
+            return Err(Fault::new(problem, "avoid nested aliases"));
         }
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -241,7 +240,7 @@ fn count(node: &Node) -> usize {
 
 /// Returns the mappings of `<<: *base` or `<<: [*a, *b]`, in reverse order, since the first takes
 /// precedence.
-fn merge_sources(node: Node) -> Result<Vec<Map>, String> {
+fn merge_sources(node: Node) -> Result<Vec<Map>, Fault> {
     let sources = match node {
         Node::List(list) => list,
         other => vec![other],
@@ -251,7 +250,7 @@ fn merge_sources(node: Node) -> Result<Vec<Map>, String> {
         .rev()
         .map(|source| match source {
             Node::Map(map) => Ok(map),
-            other => Err(format!("`<<` needs a mapping, but this is {}", other.kind())),
+            other => Err(format!("`<<` needs a mapping, but this is {}", other.kind()).into()),
         })
         .collect()
 }
@@ -302,7 +301,7 @@ mod tests {
             let aliases = vec![format!("*a{}", i - 1); 8].join(", ");
             text.push_str(&format!("a{i}: &a{i} [{aliases}]\n"));
         }
-        assert!(error(&text).contains("aliases"));
+        assert!(error(&text).contains("values"));
     }
 
     #[test]

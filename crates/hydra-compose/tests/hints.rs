@@ -45,8 +45,9 @@ fn options(dir: &Path, name: &str, overrides: &[String]) -> ComposeOptions {
 }
 
 fn value(dir: &Path, name: &str, overrides: &[String]) -> Result<Value, String> {
-    let composed = compose(&options(dir, name, overrides)).map_err(|error| error.to_string())?;
-    composed.value().map_err(|error| error.to_string())
+    compose(&options(dir, name, overrides))
+        .and_then(|composed| composed.value())
+        .map_err(|error| format!("{error}; hint: {}", error.hint().unwrap_or_default()))
 }
 
 /// Splits what a hint says to type into words, as a shell does.
@@ -94,12 +95,12 @@ fn what_a_hint_says_to_type_is_accepted() {
         ("main", "a b=1", "and a value: ", "", "training", Value::Null),
         ("main", "+a=3", "hint: write ", " to change it", "a", json!(3)),
         ("main", "+a='x y'", "to change it, or ", "", "a", json!("x y")),
-        ("main", "new=3", "to add it, write ", ")", "new", json!(3)),
-        ("main", "b.new=[1,'x']", "to add it, write ", ")", "b", json!({"c": 2, "new": [1, "x"]})),
-        ("main", "b={d:1}", "to add it, write ", ")", "b", json!({"c": 2, "d": 1})),
+        ("main", "new=3", "dd it, write ", "", "new", json!(3)),
+        ("main", "b.new=[1,'x']", "dd it, write ", "", "b", json!({"c": 2, "new": [1, "x"]})),
+        ("main", "b={d:1}", "dd it, write ", "", "b", json!({"c": 2, "d": 1})),
         ("main", "a.x=1", "to replace it, write ", "", "a", json!({"x": 1})),
         ("main", "++more=x", "hint: write ", "", "more", json!({"y": 1})),
-        ("main", "more=x", "to add it, write ", ")", "more", json!({"y": 1})),
+        ("main", "more=x", "dd it, write ", "", "more", json!({"y": 1})),
         ("main", "db=larg", "did you mean ", "?", "db", json!({"size": 2})),
         ("main", "text.y=1", "to replace it, write ", "", "text", json!({"y": 1})),
         ("open", "", "hint: write ", ", where", "db", Value::Null),

@@ -257,8 +257,8 @@ fn messages_say_what_to_do() {
         let overrides: Vec<String> = overrides.iter().map(|o| (*o).to_owned()).collect();
         let error = compose(&options(dir.path(), name, &overrides))
             .and_then(|composed| composed.value())
-            .unwrap_err()
-            .to_string();
+            .unwrap_err();
+        let error = format!("{error}\nhint: {}", error.hint().unwrap_or_default());
         for part in parts {
             assert!(error.contains(part), "{overrides:?}: {error}");
         }

@@ -5,6 +5,7 @@
 //! first cut differs between epochs and follows from the seed, and so does the order of the
 //! sequences. Therefore resuming needs no saved state. The memory is four bytes a token.
 
+use hydra_compose::settings::SettingError;
 use rayon::prelude::*;
 use splade_text::Tokenizer;
 
@@ -51,12 +52,10 @@ impl Corpus {
         let (before, after) = tokenizer.around();
         let special = before.len() + after.len();
         let room = max_length.checked_sub(special).filter(|room| *room > after.len());
-        let room = room.ok_or_else(|| DataError::Config {
-            at: "model.max_length".into(),
-            message: format!(
-                "{max_length} tokens leave no room besides the {special} special tokens; use a \
-                 larger value"
-            ),
+        let room = room.ok_or_else(|| {
+            let rule =
+                format!("{max_length} tokens leave no room besides the {special} special tokens");
+            SettingError::new("model.max_length", rule).with_remedy("use a larger value")
         })?;
         Ok(Self {
             train: Vec::new(),

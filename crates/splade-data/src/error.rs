@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hydra_compose::settings::SettingError;
 use splade_eval::EvalError;
 use splade_io::{FileError, size};
 use splade_text::TextError;
@@ -18,19 +19,14 @@ const NO_ROOM: &str = "free some space, or name a folder on another disk";
 const NOT_UNPACKED: &str = "set TMPDIR to a folder with more room, or unpack the file yourself";
 const REFERENCES: &str = "fix these lines first; problems between files are checked after that";
 
-/// An error in training data. The message says what is wrong and where, and after `hint:` what to
-/// do.
+/// An error in training data. The message says what is wrong and where, and [`hint`](Self::hint)
+/// what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// A setting of the config does not fit the data.
-    #[error("{at}: {message}")]
-    Config {
-        /// The name of the setting, such as `data.train_triplets`.
-        at: String,
-        /// What is wrong, and which value would be right.
-        message: String,
-    },
+    /// A setting of the config is wrong or does not fit the data.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// A path in the config does not lead to a data file. The wording is that of the Python
     /// library.
     #[error(
@@ -90,7 +86,7 @@ pub enum DataError {
         limit: usize,
     },
     /// The data has problems; the message shows the first of them.
-    #[error("{}", problems(what, *count, shown, *hides_references))]
+    #[error("{}", problems(what, *count, shown))]
     Problems {
         /// The name of the data in the message, such as `the training data`.
         what: String,
@@ -132,16 +128,15 @@ pub enum DataError {
     #[error(transparent)]
     Tokenizer(#[from] TextError),
     /// The output folder is not empty.
-    #[error("{} is not empty{}", path.display(), Hint(NOT_EMPTY))]
+    #[error("{} is not empty", path.display())]
     NotEmpty {
         /// The path of the folder.
         path: PathBuf,
     },
     /// The output folder cannot be replaced because no conversion wrote it.
     #[error(
-        "{} was not made by a conversion: it has no {marker}; it is not replaced{}",
-        path.display(),
-        Hint(NOT_CONVERTED)
+        "{} was not made by a conversion: it has no {marker}; it is not replaced",
+        path.display()
     )]
     NotConverted {
         /// The path of the folder.
@@ -150,22 +145,21 @@ pub enum DataError {
         marker: &'static str,
     },
     /// The output file exists already.
-    #[error("{}: the file is there already{}", path.display(), Hint(FILE_EXISTS))]
+    #[error("{}: the file is there already", path.display())]
     FileExists {
         /// The path of the file.
         path: PathBuf,
     },
     /// An earlier run has left parts of the output file.
-    #[error("{}: an earlier run has left parts of this file{}", path.display(), Hint(PARTS_EXIST))]
+    #[error("{}: an earlier run has left parts of this file", path.display())]
     PartsExist {
         /// The folder that contains the parts.
         path: PathBuf,
     },
     /// The parts of a file were written with other settings or from other input files.
     #[error(
-        "{}: its parts were made with other settings or input files: {difference}{}",
-        path.display(),
-        Hint(OTHER_PARTS)
+        "{}: its parts were made with other settings or input files: {difference}",
+        path.display()
     )]
     OtherParts {
         /// The folder that contains the parts.
@@ -174,7 +168,7 @@ pub enum DataError {
         difference: String,
     },
     /// The output does not fit on the disk.
-    #[error("{} needs about {}, but only {} is free{}", path.display(), size(*needed), size(*free), Hint(NO_ROOM))]
+    #[error("{} needs about {}, but only {} is free", path.display(), size(*needed), size(*free))]
     NoRoom {
         /// The path of the output.
         path: PathBuf,
@@ -184,12 +178,7 @@ pub enum DataError {
         free: u64,
     },
     /// A compressed file cannot be decompressed into the system's temporary folder.
-    #[error(
-        "{} cannot be unpacked into {}: {why}{}",
-        path.display(),
-        folder.display(),
-        Hint(NOT_UNPACKED)
-    )]
+    #[error("{} cannot be unpacked into {}: {why}", path.display(), folder.display())]
     NotUnpacked {
         /// The path of the compressed file.
         path: PathBuf,
@@ -243,9 +232,10 @@ impl DataError {
         Self::Form { path: path.to_path_buf(), message: message.into() }
     }
 
-    /// Returns the hint that tells the user what to do; `None` if the error has no fixed hint.
-    pub fn hint(&self) -> Option<&'static str> {
+    /// Returns what to do about the error, if something is known.
+    pub fn hint(&self) -> Option<&str> {
         match self {
+            Self::Setting(error) => error.hint(),
             Self::NotEmpty { .. } => Some(NOT_EMPTY),
             Self::NotConverted { .. } => Some(NOT_CONVERTED),
             Self::FileExists { .. } => Some(FILE_EXISTS),
@@ -261,16 +251,7 @@ impl DataError {
     }
 }
 
-/// A hint, displayed as it follows a message.
-struct Hint(&'static str);
-
-impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\nhint: {}", self.0)
-    }
-}
-
-fn problems(what: &str, count: u64, shown: &[String], hides_references: bool) -> String {
+fn problems(what: &str, count: u64, shown: &[String]) -> String {
     let mut text = match count {
         1 => format!("{what} has a problem:"),
         count if count <= shown.len() as u64 => format!("{what} has {count} problems:"),
@@ -279,9 +260,6 @@ fn problems(what: &str, count: u64, shown: &[String], hides_references: bool) ->
     for problem in shown {
         text += "\n  ";
         text += problem;
-    }
-    if hides_references {
-        text += &Hint(REFERENCES).to_string();
     }
     text
 }

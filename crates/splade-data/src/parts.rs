@@ -269,7 +269,7 @@ mod tests {
             let out = dir.path().join(name);
             let open = |settings: i32, resume, replace| {
                 ResumableParts::open(&out, &json!(settings), resume, replace)
-                    .map_err(|error| error.to_string())
+                    .map_err(|error| format!("{error}; {}", error.hint().unwrap_or_default()))
             };
             let line = |parts: &mut ResumableParts, text: &str| {
                 parts.write(&[text.to_owned()]).expect("written");

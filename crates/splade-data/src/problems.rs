@@ -111,9 +111,11 @@ mod tests {
         }
         findings.line(|| "first".to_owned());
         findings.append(later);
-        let text = findings.into_warnings("the data").expect_err("problems").to_string();
+        let error = findings.into_warnings("the data").expect_err("problems");
+        assert!(error.hint().is_some_and(|hint| hint.contains("fix these lines first")));
+        let text = error.to_string();
         assert!(text.starts_with("the data has 13 problems; the first 10:\n  first\n  l0\n"));
-        assert!(text.contains("\n  l8\nhint: ") && !text.contains("  r"), "{text}");
+        assert!(text.ends_with("\n  l8") && !text.contains("  r"), "{text}");
     }
 
     #[test]

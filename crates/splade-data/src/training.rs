@@ -7,7 +7,8 @@
 //! samples come in the order of the file, and the last ones are held out.
 
 use std::borrow::Cow;
-use std::path::Path;
+
+use hydra_compose::settings::SettingError;
 
 use super::lists::Lists;
 use super::problems::Findings;
@@ -60,57 +61,26 @@ impl TrainingData {
     /// Returns an error if a setting or a path is wrong or the data is inconsistent. The error
     /// counts all problems and shows the first ten, each with its file and line.
     pub fn open(config: &DataConfig, seed: u64) -> Result<Self, DataError> {
-        let wrong = |at: &str, message: &str| {
-            Err(DataError::Config { at: format!("data.{at}"), message: message.to_owned() })
-        };
-        let (triplets, scores) =
-            (config.train_triplets.as_deref(), config.hard_negative_scores.as_deref());
-        let negatives = match (triplets, scores) {
-            (Some(_), Some(_)) => {
-                let message = "set either this or hard_negative_scores, not both";
-                return wrong("train_triplets", message);
-            }
-            (None, None) => {
-                let message = "is missing; set it, or hard_negative_scores for distillation";
-                return wrong("train_triplets", message);
-            }
-            (Some(_), None) if config.negatives_per_query > 1 => {
-                let message = "a triplet has one negative; more need hard_negative_scores";
-                return wrong("negatives_per_query", message);
-            }
-            (Some(_), None) => 1,
-            (None, Some(_)) if config.negatives_per_query == 0 => {
-                return wrong("negatives_per_query", "must be 1 or more");
-            }
-            (None, Some(_)) => config.negatives_per_query,
-        };
-        for (at, path) in [
-            ("train_doc_master", &config.train_doc_master),
-            ("train_query_master", &config.train_query_master),
-            ("train_positives", &config.train_positives),
-        ] {
-            if path == Path::new("") {
-                return wrong(at, "is missing");
-            }
-        }
+        config.check_training()?;
         let mut findings = Findings::default();
         let paths = SetPaths {
             docs: &config.train_doc_master,
             queries: &config.train_query_master,
             positives: &config.train_positives,
-            triplets,
-            scores,
+            triplets: config.train_triplets.as_deref(),
+            scores: config.hard_negative_scores.as_deref(),
         };
         let set = Set::read(paths, &mut findings)?;
         let warnings = findings.into_warnings("the training data")?;
         let samples = set.triplets.as_ref().map_or(set.queries.len(), Vec::len);
         let held_out = config.eval_loss_size;
         if held_out >= samples {
-            let message =
+            let rule =
                 format!("holding out {held_out} of {samples} samples leaves none to train on");
-            return wrong("eval_loss_size", &message);
+            return Err(SettingError::new("data.eval_loss_size", rule).into());
         }
         let split = config.shuffle.then(|| Permutation::new(samples, &[seed, SPLIT]));
+        let negatives = config.negatives_per_query;
         Ok(Self { set, warnings, negatives, held_out, seed, split })
     }
 

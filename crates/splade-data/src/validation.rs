@@ -30,23 +30,13 @@ impl ValidationData {
     /// Returns an error for the same reasons as [`TrainingData::open`](crate::TrainingData::open),
     /// or if the config names only a part of a validation set.
     pub fn open(config: &DataConfig) -> Result<Option<Self>, DataError> {
-        let parts = [
-            ("validation_doc_master", &config.validation_doc_master),
-            ("validation_query_master", &config.validation_query_master),
-            ("validation_positives", &config.validation_positives),
-        ];
-        let (docs, queries, positives) = match parts.map(|(_, path)| path.as_deref()) {
-            [None, None, None] => return Ok(None),
-            [Some(docs), Some(queries), Some(positives)] => (docs, queries, positives),
-            paths => {
-                let missing = paths.iter().position(Option::is_none).unwrap_or_default();
-                return Err(DataError::Config {
-                    at: format!("data.{}", parts[missing].0),
-                    message: "is missing; a validation set is doc_master, query_master and \
-                              positives"
-                        .to_owned(),
-                });
-            }
+        config.check_validation()?;
+        let (Some(docs), Some(queries), Some(positives)) = (
+            config.validation_doc_master.as_deref(),
+            config.validation_query_master.as_deref(),
+            config.validation_positives.as_deref(),
+        ) else {
+            return Ok(None);
         };
         let mut findings = Findings::default();
         let paths = SetPaths { docs, queries, positives, triplets: None, scores: None };

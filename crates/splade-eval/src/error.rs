@@ -51,7 +51,7 @@ pub enum EvalError {
         known: String,
     },
     /// A term id is not below the size of the vocabulary.
-    #[error("term {term} is outside the vocabulary of {vocab} terms; is this the model's vector?")]
+    #[error("term {term} is outside the vocabulary of {vocab} terms")]
     Term {
         /// The term id outside the vocabulary.
         term: splade_sparse::TermId,
@@ -62,7 +62,7 @@ pub enum EvalError {
     #[error(transparent)]
     File(#[from] splade_io::FileError),
     /// The list of metrics is empty.
-    #[error("no metric was requested; name one, such as nDCG@10")]
+    #[error("no metric was requested")]
     NoMetric,
     /// An id that a TREC run cannot hold.
     #[error(
@@ -104,7 +104,7 @@ pub enum EvalError {
         found: String,
     },
     /// The two reports of a comparison have different metrics.
-    #[error("the two runs were evaluated with different metrics; evaluate both with the same ones")]
+    #[error("the two runs were evaluated with different metrics")]
     OtherMetrics,
     /// The two reports of a comparison have no query in common.
     #[error("the two runs have no judged query in common")]
@@ -115,6 +115,9 @@ impl EvalError {
     /// Returns the hint that tells the user what to do; `None` if the error has no fixed hint.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Term { .. } => Some("use the model that made the vectors"),
+            Self::NoMetric => Some("name one, such as nDCG@10"),
+            Self::OtherMetrics => Some("evaluate both with the same metrics"),
             Self::File(error) => error.hint(),
             _ => None,
         }

@@ -55,7 +55,7 @@ fn push_list<V: std::fmt::Display>(out: &mut Vec<u8>, values: impl Iterator<Item
 }
 
 /// Appends a line `{"id":"q1","body":…}`. `body` appends the body of the request to the search
-/// engine.
+/// search engine.
 pub(crate) fn push_query(out: &mut Vec<u8>, id: &str, body: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"{\"id\":");
     push_string(out, id);

@@ -10,8 +10,8 @@ const BROKEN: &str = "open the index again and repeat the changes since the last
 /// The remedy for [`IndexError::Unfinished`].
 const UNFINISHED: &str = "wait for the program that builds it, or build it again";
 
-/// An error in reading, searching or writing an index. Messages name the file or folder and, where
-/// one exists, the remedy.
+/// An error in reading, searching or writing an index. A message names the file or folder;
+/// [`hint`](Self::hint) is the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexError {
@@ -32,14 +32,14 @@ pub enum IndexError {
         path: PathBuf,
     },
     /// The index was begun, but its writer was stopped or killed before the first commit.
-    #[error("{}: the index is not finished\nhint: {UNFINISHED}", path.display())]
+    #[error("{}: the index is not finished", path.display())]
     Unfinished {
         /// The path of the folder.
         path: PathBuf,
     },
     /// A new index was to be created in a folder that already contains one.
     #[error(
-        "{}: the folder already contains an index; add to it, or name another folder",
+        "{}: the folder already contains an index",
         path.display()
     )]
     Exists {
@@ -67,8 +67,7 @@ pub enum IndexError {
     /// An earlier commit of this writer failed, so the writer accepts no more changes. The index on
     /// disk is in the state of its last successful commit.
     #[error(
-        "{}: an earlier commit failed, so the index is in the state of its last commit\n\
-         hint: {BROKEN}",
+        "{}: an earlier commit failed, so the index is in the state of its last commit",
         path.display()
     )]
     Broken {
@@ -99,9 +98,10 @@ impl IndexError {
         Self::Damaged { path: path.to_path_buf(), message: message.into() }
     }
 
-    /// Returns the remedy for the error, if every error of its kind has the same one.
+    /// Returns what to do about the error, if something is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Exists { .. } => Some("add to the index, or name another folder"),
             Self::Broken { .. } => Some(BROKEN),
             Self::Unfinished { .. } => Some(UNFINISHED),
             Self::File(error) => error.hint(),

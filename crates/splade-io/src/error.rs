@@ -123,7 +123,6 @@ impl fmt::Display for FileError {
             Self::NotOurs { path, marker } => {
                 write!(f, "{}: the folder is not empty and has no {marker}", path.display())
             }
-        }?;
-        self.hint().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+        }
     }
 }

@@ -27,7 +27,10 @@
 //!
 //! A [`ContentHash`] tells whether two contents are the same.
 //!
-//! Long work takes an [`Observer`], which receives progress and can ask the work to stop.
+//! Long work takes an [`Observer`], which receives progress and can ask the work to stop. A
+//! [`Problem`] is what is wrong, in words, apart from what a person can do about it.
+
+mod problem;
 
 mod amount;
 
@@ -63,6 +66,7 @@ pub use new_folder::{NewFolder, clear_leftovers, is_free, remove_folder};
 pub use observe::{Event, Observer, Progress, StepProgress};
 pub use output_folder::OutputFolder;
 pub use printable::{printable, printable_lines};
+pub use problem::Problem;
 pub use sealed::{is_sealed, seal_json};
 pub use source::{ReadingStopped, Source, stop_reading_when};
 pub use surrogates::repair_surrogates;

@@ -119,9 +119,9 @@ mod tests {
         let path = above.path().join("theirs");
         fs::create_dir(&path).expect("made");
         fs::write(path.join("notes.txt"), "mine").expect("written");
-        let error = OutputFolder::open(&path, MARKER).expect_err("not ours").to_string();
-        assert!(error.contains("is not empty and has no manifest.json"), "{error}");
-        assert!(error.contains("\nhint: name another folder"), "{error}");
+        let error = OutputFolder::open(&path, MARKER).expect_err("not ours");
+        assert!(error.to_string().contains("is not empty and has no manifest.json"), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("name another folder")), "{error}");
         assert_eq!(names(&path).expect("listed"), ["notes.txt"]);
         // A file with the name of the lock file but other content belongs to the user, too.
         let path = above.path().join("lock-in-it");

@@ -209,8 +209,8 @@ fn for_each_record(
             Ok(head) => visit(&line, head)?,
             // A crash of the machine may leave damage in the last record, which is dropped.
             Err(_) if lines.fill_buf().map_err(error)?.is_empty() => break,
-            Err(why) => {
-                return Err(LogError::Record { path: path.to_owned(), line: number, why });
+            Err(source) => {
+                return Err(LogError::Record { path: path.to_owned(), line: number, source });
             }
         }
     }

@@ -70,7 +70,7 @@ impl Default for EncoderOptions {
 #[derive(Debug, Clone)]
 pub struct Encoder {
     tokenizer: Arc<Tokenizer>,
-    engine: Engine,
+    core: Core,
     prompt: String,
     max_length: usize,
     /// The number of terms with the largest weights that a vector keeps, or `None` for all.
@@ -89,7 +89,7 @@ pub struct EncoderPair {
 
 /// The part of an encoder that turns token ids into terms.
 #[derive(Debug, Clone)]
-enum Engine {
+enum Core {
     Network(Arc<Network>),
     Lookup(Arc<Lookup>),
 }
@@ -169,8 +169,8 @@ impl Encoder {
             Side::Query => &folder.query,
         };
         let threads = Threads::start(options.threads)?;
-        let (tokenizer, engine) = load_tower(&folder, tower, options, &threads)?;
-        Self::new(tokenizer, engine, tower, options, threads)
+        let (tokenizer, core) = load_tower(&folder, tower, options, &threads)?;
+        Self::new(tokenizer, core, tower, options, threads)
     }
 
     /// Loads the encoders of queries and documents of a model folder. If both have the same
@@ -195,29 +195,28 @@ impl Encoder {
         let folder = ModelFolder::from_files(files)?;
         let threads = Threads::start(options.threads)?;
         let load = |tower| load_tower(&folder, tower, options, &threads);
-        let (tokenizer, engine) = load(&folder.document)?;
+        let (tokenizer, core) = load(&folder.document)?;
         let queries = match folder.shares_towers() {
-            true => (tokenizer.clone(), engine.clone()),
+            true => (tokenizer.clone(), core.clone()),
             false => load(&folder.query)?,
         };
-        let new = |(tokenizer, engine), tower| {
-            Self::new(tokenizer, engine, tower, options, threads.clone())
-        };
-        let document = new((tokenizer, engine), &folder.document)?;
+        let new =
+            |(tokenizer, core), tower| Self::new(tokenizer, core, tower, options, threads.clone());
+        let document = new((tokenizer, core), &folder.document)?;
         Ok(EncoderPair { query: new(queries, &folder.query)?, document })
     }
 
     /// Builds an encoder from the parts of a tower after checking that they fit each other.
     fn new(
         tokenizer: Arc<Tokenizer>,
-        engine: Engine,
+        core: Core,
         tower: &Tower,
         options: &EncoderOptions,
         threads: Threads,
     ) -> Result<Self, ModelError> {
-        let (vocab, shortest, limit) = match &engine {
-            Engine::Network(network) => (network.model.decoder.vocab(), 3, network.max_tokens),
-            Engine::Lookup(lookup) => (lookup.vocab(), 1, usize::MAX),
+        let (vocab, shortest, limit) = match &core {
+            Core::Network(network) => (network.model.decoder.vocab(), 3, network.max_tokens),
+            Core::Lookup(lookup) => (lookup.vocab(), 1, usize::MAX),
         };
         if tokenizer.len() > vocab {
             let (path, tokens) = (tower.dir.clone(), tokenizer.len());
@@ -230,7 +229,7 @@ impl Encoder {
         }
         let prompt = options.prompt.clone().unwrap_or_else(|| tower.prompt.clone());
         let max_active_dims = tower.max_active_dims;
-        Ok(Self { tokenizer, engine, prompt, max_length, max_active_dims, threads })
+        Ok(Self { tokenizer, core, prompt, max_length, max_active_dims, threads })
     }
 
     /// Returns the encoder with another prompt, the string that is put before every text.
@@ -241,9 +240,9 @@ impl Encoder {
     /// Returns whether two encoders share one copy of the weights in memory. Equal weights in two
     /// copies give `false`.
     pub fn shares_weights(&self, other: &Self) -> bool {
-        match (&self.engine, &other.engine) {
-            (Engine::Network(a), Engine::Network(b)) => Arc::ptr_eq(a, b),
-            (Engine::Lookup(a), Engine::Lookup(b)) => Arc::ptr_eq(a, b),
+        match (&self.core, &other.core) {
+            (Core::Network(a), Core::Network(b)) => Arc::ptr_eq(a, b),
+            (Core::Lookup(a), Core::Lookup(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -267,7 +266,7 @@ impl Encoder {
     pub fn encode_batch<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Encoded, ModelError> {
         self.threads.install(|| {
             let (ids, truncated) = self.tokenize(texts)?;
-            let pooled = self.engine.run(&ids).map_err(|i| not_finite(texts[i].as_ref()))?;
+            let pooled = self.core.run(&ids).map_err(|i| not_finite(texts[i].as_ref()))?;
             let vectors = pooled.into_iter().map(|terms| self.vector(&terms)).collect();
             Ok(Encoded { vectors, tokens: ids.iter().map(Vec::len).sum(), truncated })
         })
@@ -280,7 +279,7 @@ impl Encoder {
     pub fn explain(&self, text: &str) -> Result<Explanation, ModelError> {
         self.threads.install(|| {
             let (ids, _) = self.tokenize(&[text])?;
-            let pooled = self.engine.run(&ids).map_err(|_| not_finite(text))?;
+            let pooled = self.core.run(&ids).map_err(|_| not_finite(text))?;
             let pooled = pooled.into_iter().next().unwrap_or_default();
             let mut terms: Vec<ExplainedTerm> = pooled
                 .iter()
@@ -319,9 +318,9 @@ impl Encoder {
 
     /// Returns the size of the model's vocabulary, which is the dimension of the vectors.
     pub fn vocab(&self) -> usize {
-        match &self.engine {
-            Engine::Network(network) => network.model.decoder.vocab(),
-            Engine::Lookup(lookup) => lookup.vocab(),
+        match &self.core {
+            Core::Network(network) => network.model.decoder.vocab(),
+            Core::Lookup(lookup) => lookup.vocab(),
         }
     }
 
@@ -342,34 +341,34 @@ impl Encoder {
 
     /// Returns the size of the packed weights in bytes.
     pub fn weight_bytes(&self) -> usize {
-        match &self.engine {
-            Engine::Network(network) => network.model.bytes(),
-            Engine::Lookup(lookup) => lookup.bytes(),
+        match &self.core {
+            Core::Network(network) => network.model.bytes(),
+            Core::Lookup(lookup) => lookup.bytes(),
         }
     }
 
     /// Returns the names of the tensors in the weights file that the model does not use.
     pub fn unexpected_tensors(&self) -> &[String] {
-        match &self.engine {
-            Engine::Network(network) => &network.model.tensors.unexpected,
-            Engine::Lookup(_) => &[],
+        match &self.core {
+            Core::Network(network) => &network.model.tensors.unexpected,
+            Core::Lookup(_) => &[],
         }
     }
 
     /// Returns the names of the tensors in the weights file that the model uses. The list is empty
     /// for a lookup table.
     pub(crate) fn tensors(&self) -> &[String] {
-        match &self.engine {
-            Engine::Network(network) => &network.model.tensors.read,
-            Engine::Lookup(_) => &[],
+        match &self.core {
+            Core::Network(network) => &network.model.tensors.read,
+            Core::Lookup(_) => &[],
         }
     }
 
     /// Returns the weights of all tokens by id if the encoder is a lookup table.
     pub(crate) fn table(&self) -> Option<&[f32]> {
-        match &self.engine {
-            Engine::Network(_) => None,
-            Engine::Lookup(lookup) => Some(lookup.weights()),
+        match &self.core {
+            Core::Network(_) => None,
+            Core::Lookup(lookup) => Some(lookup.weights()),
         }
     }
 
@@ -392,12 +391,12 @@ impl Encoder {
     /// Returns the ids of a text and whether the text was truncated. A lookup table gets no special
     /// tokens.
     fn ids(&self, text: &str) -> Result<(Vec<u32>, bool), ModelError> {
-        match &self.engine {
-            Engine::Network(_) => {
+        match &self.core {
+            Core::Network(_) => {
                 let encoding = self.tokenizer.encode(text, Some(self.max_length))?;
                 Ok((encoding.ids, encoding.truncated))
             }
-            Engine::Lookup(_) => {
+            Core::Lookup(_) => {
                 let mut ids = self.tokenizer.encode_plain(text)?;
                 let truncated = ids.len() > self.max_length;
                 ids.truncate(self.max_length);
@@ -407,7 +406,7 @@ impl Encoder {
     }
 }
 
-impl Engine {
+impl Core {
     /// Returns the terms of every text, or the index of the first text whose terms are not finite.
     fn run(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<PooledTerm>>, usize> {
         match self {
@@ -423,7 +422,7 @@ fn load_tower(
     tower: &Tower,
     options: &EncoderOptions,
     threads: &Threads,
-) -> Result<(Arc<Tokenizer>, Engine), ModelError> {
+) -> Result<(Arc<Tokenizer>, Core), ModelError> {
     let files = folder.files().within(&tower.dir);
     let tokenizer_options = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
     let tokenizer = || Tokenizer::from_files(&files, &tokenizer_options);
@@ -433,12 +432,12 @@ fn load_tower(
             let kernels = (options.isa, options.precision);
             let network = || Network::load(&files, head, kernels, options.batch_tokens);
             let (tokenizer, network) = threads.install(|| rayon::join(tokenizer, network));
-            Ok((Arc::new(tokenizer?), Engine::Network(Arc::new(network?))))
+            Ok((Arc::new(tokenizer?), Core::Network(Arc::new(network?))))
         }
         Method::Lookup(table) => {
             let tokenizer = tokenizer()?;
             let lookup = Lookup::load(folder.files(), table, &tokenizer)?;
-            Ok((Arc::new(tokenizer), Engine::Lookup(Arc::new(lookup))))
+            Ok((Arc::new(tokenizer), Core::Lookup(Arc::new(lookup))))
         }
     }
 }

@@ -128,7 +128,7 @@ pub enum ModelError {
     #[error("cannot start threads")]
     Threads(#[source] rayon::ThreadPoolBuildError),
     /// Training is not implemented for the architecture of a model.
-    #[error("{}: {name} models cannot be trained, only used; {trained} can", path.display())]
+    #[error("{}: {name} models cannot be trained, only used", path.display())]
     Untrained {
         /// The folder of the model.
         path: PathBuf,
@@ -138,7 +138,7 @@ pub enum ModelError {
         trained: String,
     },
     /// The export to ONNX is not implemented for the architecture of a model.
-    #[error("{}: ONNX is not written for {name}; leave --onnx out", path.display())]
+    #[error("{}: ONNX is not written for {name}", path.display())]
     NoGraph {
         /// The folder of the model.
         path: PathBuf,
@@ -201,13 +201,10 @@ impl ModelError {
             Self::Number { .. } => Some(
                 "take the weights of a checkpoint before that, or download the file again".to_owned(),
             ),
-            Self::Untrained { trained, .. } => {
-                Some(format!("start from a model of another architecture: {trained}"))
-            }
+            Self::Untrained { trained, .. } => Some(format!(
+                "start from a model of another architecture; {trained} can be trained"
+            )),
             Self::NoGraph { .. } => Some("export without --onnx".to_owned()),
-            Self::MaxLength { shortest, longest, .. } => {
-                Some(format!("give a maximum length from {shortest} to {longest}"))
-            }
             Self::Vocabulary { .. } => {
                 Some("use the tokenizer that the model was trained with".to_owned())
             }

@@ -1,4 +1,4 @@
-//! A CPU engine for SPLADE encoders: packed matrix products, attention over packed texts, and the
+//! The arithmetic of SPLADE encoders on the CPU: packed matrix products, attention over packed texts, and the
 //! fused SPLADE head.
 //!
 //! The crate knows tensors and arithmetic; it knows nothing of texts as strings, files or model

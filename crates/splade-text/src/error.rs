@@ -71,4 +71,27 @@ pub enum TextError {
     /// A text cannot be tokenized.
     #[error("cannot tokenize the text: {0}")]
     Encode(String),
+    /// A vocabulary of the requested size has no room for the characters of the texts.
+    #[error(
+        "special tokens and {characters} characters, alone and inside words, make {tokens} tokens, \
+         more than the size {size}"
+    )]
+    VocabularySize {
+        /// The number of characters of the alphabet.
+        characters: usize,
+        /// The number of tokens that they need.
+        tokens: usize,
+        /// The requested size.
+        size: usize,
+    },
+}
+
+impl TextError {
+    /// Returns what to do about the error, if something is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::VocabularySize { .. } => Some("choose a larger size or a smaller alphabet"),
+            _ => None,
+        }
+    }
 }

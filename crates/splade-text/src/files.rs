@@ -38,9 +38,9 @@ pub struct ModelFiles {
 
 /// One open file of a model.
 #[derive(Debug)]
-pub struct ModelFile(Source);
+pub struct ModelFile(Content);
 
-enum Source {
+enum Content {
     Disk(File),
     Memory(Bytes),
 }
@@ -101,8 +101,8 @@ impl ModelFiles {
     /// If there is none, or it cannot be read.
     pub fn open(&self, path: &Path) -> io::Result<ModelFile> {
         let source = match &self.memory {
-            None => Source::Disk(File::open(path)?),
-            Some(files) => Source::Memory(files.get(path).ok_or(ErrorKind::NotFound)?.clone()),
+            None => Content::Disk(File::open(path)?),
+            Some(files) => Content::Memory(files.get(path).ok_or(ErrorKind::NotFound)?.clone()),
         };
         Ok(ModelFile(source))
     }
@@ -147,7 +147,7 @@ impl std::fmt::Debug for ModelFiles {
     }
 }
 
-impl std::fmt::Debug for Source {
+impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Disk(file) => file.fmt(f),
@@ -163,8 +163,8 @@ impl ModelFile {
     /// If the system does not tell it.
     pub fn size(&self) -> io::Result<u64> {
         match &self.0 {
-            Source::Disk(file) => Ok(file.metadata()?.len()),
-            Source::Memory(bytes) => Ok(bytes.len() as u64),
+            Content::Disk(file) => Ok(file.metadata()?.len()),
+            Content::Memory(bytes) => Ok(bytes.len() as u64),
         }
     }
 
@@ -174,8 +174,8 @@ impl ModelFile {
     /// If the file ends before, or cannot be read.
     pub fn read_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
         match &self.0 {
-            Source::Disk(file) => read_at(file, out, at),
-            Source::Memory(bytes) => {
+            Content::Disk(file) => read_at(file, out, at),
+            Content::Memory(bytes) => {
                 let start = usize::try_from(at).ok();
                 let end = start.and_then(|start| start.checked_add(out.len()));
                 let range = start.zip(end).and_then(|(start, end)| bytes.get(start..end));

@@ -75,13 +75,11 @@ impl Vocabulary {
             words.iter().flat_map(|(word, _)| word.chars().skip(1)).collect();
         inside.iter().for_each(|c| _ = pieces.id(format!("##{c}")));
         if pieces.tokens.len() > options.size {
-            return Err(TextError::Encode(format!(
-                "special tokens and {} characters, alone and inside words, make {} tokens, more \
-                 than the size {}\nhint: a larger size or a smaller alphabet",
-                alphabet.len(),
-                pieces.tokens.len(),
-                options.size
-            )));
+            return Err(TextError::VocabularySize {
+                characters: alphabet.len(),
+                tokens: pieces.tokens.len(),
+                size: options.size,
+            });
         }
         let split = |(word, count): &(&str, u64)| {
             let piece = |(i, c): (usize, char)| match i {
@@ -343,8 +341,8 @@ mod tests {
     fn a_size_without_room_for_characters_is_refused() {
         let counts = counts(WordKind::Bert, true, &TEXTS);
         let options = VocabularyOptions { size: 20, alphabet: 40, min_frequency: 1 };
-        let error = Vocabulary::learn(&counts, &options).expect_err("too small").to_string();
-        assert!(error.contains("hint: a larger size"), "{error}");
+        let error = Vocabulary::learn(&counts, &options).expect_err("too small");
+        assert!(error.hint().is_some_and(|hint| hint.contains("a larger size")), "{error}");
     }
 
     /// The tokenizer of the written folder must know every word that was counted and split texts

@@ -3,6 +3,8 @@
 
 use std::f64::consts::PI;
 
+use hydra_compose::settings::SettingError;
+
 use crate::config::{SchedulerKind, TrainingConfig};
 use crate::error::TrainError;
 
@@ -89,14 +91,13 @@ impl Schedule {
             SchedulerKind::Polynomial => {
                 let end = kwargs.take("lr_end", 1e-7);
                 if learning_rate <= end {
-                    return Err(TrainError::Config {
-                        at: "training.learning_rate".into(),
-                        message: format!(
-                            "{learning_rate} is not above {end}, the final rate of the polynomial \
-                             schedule\n\
-                             hint: set `training.lr_scheduler_kwargs.lr_end`"
-                        ),
-                    });
+                    let rule = format!(
+                        "{learning_rate} is not above {end}, the final rate of the polynomial \
+                         schedule"
+                    );
+                    return Err(SettingError::new("training.learning_rate", rule)
+                        .with_remedy("set training.lr_scheduler_kwargs.lr_end")
+                        .into());
                 }
                 Decay::Polynomial { end, power: kwargs.take("power", 1.0) }
             }
@@ -171,8 +172,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn error(&self, name: &str, message: &str) -> TrainError {
-        let at = format!("training.lr_scheduler_kwargs.{name}");
-        TrainError::Config { at, message: message.into() }
+        SettingError::new(format!("training.lr_scheduler_kwargs.{name}"), message).into()
     }
 
     /// Checks that all values are read and finite.

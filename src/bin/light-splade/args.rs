@@ -19,14 +19,14 @@ mod vocab;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use light_splade::{ShardSpec, TermKeys, VectorForm};
+use light_splade::encode::{ShardSpec, TermKeys, VectorForm};
 
 pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, PurposeArg};
 pub(crate) use cross_encoder::{
     CrossEncoderCommand, EnsembleArgs, TeacherArgs, TeacherPredictArgs, TeacherTrainArgs,
 };
 #[cfg(feature = "push")]
-pub(crate) use doctor::{DoctorArgs, EngineKindArg};
+pub(crate) use doctor::{DoctorArgs, SearchEngineArg};
 pub(crate) use evaluate::{CheckDataArgs, EvaluateArgs, ReportFormat};
 pub(crate) use export::{
     ElasticsearchType, ExportCommand, IndexArgs, MatrixFormat, OpensearchArgs, OpensearchType,
@@ -40,7 +40,7 @@ pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs, ScorerArg};
 use numbers::at_least_one;
 
 pub(crate) use model::{
-    EngineArgs, InputArgs, InputFormArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg,
+    ComputeArgs, InputArgs, InputFormArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg,
     TextArgs,
 };
 pub(crate) use pipeline::PipelineArgs;
@@ -140,7 +140,7 @@ pub(crate) struct EncodeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TokenizeArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::BUILT_IN)]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::models::BUILT_IN)]
     pub(crate) model: PathBuf,
     /// Write ids only, not the tokens
     #[arg(long)]
@@ -172,7 +172,7 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(env = "LIGHT_SPLADE_MODEL", default_value = light_splade::BUILT_IN)]
+    #[arg(env = "LIGHT_SPLADE_MODEL", default_value = light_splade::models::BUILT_IN)]
     pub(crate) model: PathBuf,
 }
 

@@ -5,6 +5,7 @@
 
 mod args;
 mod cmd;
+mod hint;
 mod input;
 mod interrupt;
 mod output;
@@ -37,6 +38,9 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             progress::say(&format!("error: {error:#}"));
+            if let Some(hint) = hint::of(&error) {
+                progress::say(&format!("hint: {hint}"));
+            }
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use light_splade::check_output;
+use light_splade::outputs::check_output;
 use splade_io::{NewFile, printable_lines};
 
 /// An output of bytes.

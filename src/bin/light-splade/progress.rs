@@ -4,8 +4,9 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-pub(crate) use light_splade::clock;
-use light_splade::{Event, Observer};
+use light_splade::Observer;
+pub(crate) use light_splade::pipelines::clock;
+use light_splade::progress::Event;
 use splade_io::{counted, size};
 
 use crate::input::Position;

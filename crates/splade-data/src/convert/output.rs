@@ -205,7 +205,12 @@ mod tests {
         assert!(names().iter().all(|name| name.starts_with("data.")), "{:?}", names());
         output.finish(&serde_json::json!({"seed": 1})).expect("finished");
         assert_eq!(names(), ["data"]);
-        assert!(Output::create(&out, false).expect_err("there").to_string().contains("--force"));
+        assert!(
+            Output::create(&out, false)
+                .expect_err("there")
+                .hint()
+                .is_some_and(|hint| hint.contains("--force"))
+        );
         // A folder of the user has a name that an earlier version of this code gave to the replaced
         // folder.
         let old = dir.path().join("data.old");

@@ -1,8 +1,10 @@
 //! The error type of a push.
 
+use std::borrow::Cow;
+
 use splade_io::FileError;
 
-/// An error of a push. Messages name the remedy and never contain a key.
+/// An error of a push. Messages never contain a key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
@@ -10,13 +12,13 @@ pub enum PushError {
     #[error("{0}")]
     Options(String),
     /// The server gave no answer in any try.
-    #[error("{0}; {RESUME}")]
+    #[error("{0}")]
     Unreachable(
         /// The error of the last try, which names the server.
         String,
     ),
     /// The server refused a request.
-    #[error("{what}: the server answered {status}: {answer}{}", behind(hint_at(*status)))]
+    #[error("{what}: the server answered {status}: {answer}")]
     Refused {
         /// The method and the path of the request.
         what: String,
@@ -26,10 +28,7 @@ pub enum PushError {
         answer: String,
     },
     /// The index exists already, and adding to it was not allowed.
-    #[error(
-        "the index {index} is there already; add documents to it with {append}, or name another \
-         with --index"
-    )]
+    #[error("the index {index} is there already")]
     IndexExists {
         /// The name of the index or collection.
         index: String,
@@ -37,10 +36,7 @@ pub enum PushError {
         append: &'static str,
     },
     /// The index to which an earlier push sent documents no longer exists.
-    #[error(
-        "the index {index} no longer exists, and {documents} pushed documents are lost; start \
-         again with another folder"
-    )]
+    #[error("the index {index} no longer exists, and {documents} pushed documents are lost")]
     IndexGone {
         /// The name of the index or collection.
         index: String,
@@ -68,12 +64,16 @@ pub enum PushError {
 const RESUME: &str = "continue with --resume when the server is reachable";
 
 impl PushError {
-    /// Returns the remedy for the error, if every error of its kind has the same one.
-    pub fn hint(&self) -> Option<&'static str> {
+    /// Returns what to do about the error, if something is known.
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Unreachable(_) => Some(RESUME),
-            Self::Refused { status, .. } => hint_at(*status),
-            Self::File(error) => error.hint(),
+            Self::Unreachable(_) => Some(RESUME.into()),
+            Self::Refused { status, .. } => hint_at(*status).map(Cow::from),
+            Self::IndexExists { append, .. } => Some(
+                format!("add documents to it with {append}, or name another with --index").into(),
+            ),
+            Self::IndexGone { .. } => Some("start again with another folder".into()),
+            Self::File(error) => error.hint().map(Cow::from),
             _ => None,
         }
     }
@@ -86,9 +86,4 @@ fn hint_at(status: u16) -> Option<&'static str> {
         429 | 500.. => Some("continue with --resume when the server has recovered"),
         _ => None,
     }
-}
-
-/// Formats a remedy as the end of a message.
-fn behind(hint: Option<&str>) -> String {
-    hint.map(|hint| format!("; {hint}")).unwrap_or_default()
 }

@@ -36,7 +36,7 @@ pub trait Server: TextTarget {
     }
 
     /// Returns the path of a POST after which searches find all documents, or `None` if the search
-    /// engine needs none.
+    /// search engine needs none.
     fn refresh(&self, index: &str) -> Option<String> {
         Some(format!("/{index}/_refresh"))
     }

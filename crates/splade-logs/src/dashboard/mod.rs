@@ -44,7 +44,7 @@ pub(super) struct Listener {
 impl Listener {
     /// Binds a port of this machine, or any free port if `port` is 0.
     pub(super) fn bind(port: u16) -> Result<Self, LogError> {
-        let error = |why: io::Error| LogError::Port { port, why };
+        let error = |source: io::Error| LogError::Port { port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
         Ok(Self { listener, address })

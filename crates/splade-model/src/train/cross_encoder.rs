@@ -7,7 +7,7 @@ use splade_nn::{Isa, Precision};
 use splade_text::PairEncoding;
 
 use super::save::{config_json, copy_tokenizer, write_json, write_weights};
-use super::start::{Source, find_tensor};
+use super::start::{Initial, find_tensor};
 use crate::arch::{
     ArchitectureConfig, ClassifierConfig, ClassifierNames, Pass, Saved, SavedHead,
     SequenceClassifier, Work,
@@ -198,14 +198,14 @@ pub fn add_classifier(
     let body = config.0.prefix();
     let parts = [Some(head.dense), head.norm, Some(head.output)];
     let of_head = |name: &str| parts.into_iter().flatten().any(|part| name.starts_with(part));
-    let mut tensors: Vec<(String, Vec<usize>, Source<'_>)> = Vec::new();
+    let mut tensors: Vec<(String, Vec<usize>, Initial<'_>)> = Vec::new();
     // Only the encoder is copied, not its masked language modelling head.
     let whole = weights.names().any(|name| name.starts_with(body));
     for name in weights.names().filter(|name| !whole || name.starts_with(body)) {
         let full = if whole { name.to_owned() } else { format!("{body}{name}") };
         let shape = weights.shape(name).unwrap_or_default().to_vec();
         if !of_head(&full) && !full.ends_with("position_ids") {
-            tensors.push((full, shape, Source::Read(name)));
+            tensors.push((full, shape, Initial::Read(name)));
         }
     }
     let classifier = ClassifierConfig::open(out, &config)?;
@@ -214,20 +214,20 @@ pub fn add_classifier(
     let mut add = |name: String, shape: &[usize], new| {
         let kept = find_tensor(&weights, &name, body);
         let kept = kept.filter(|kept| weights.shape(kept) == Some(shape));
-        tensors.push((name, shape.to_vec(), kept.map_or(new, Source::Read)));
+        tensors.push((name, shape.to_vec(), kept.map_or(new, Initial::Read)));
     };
-    add(format!("{}.weight", head.dense), &[hidden, hidden], Source::Normal(deviation));
+    add(format!("{}.weight", head.dense), &[hidden, hidden], Initial::Normal(deviation));
     if classifier.head.dense_bias {
-        add(format!("{}.bias", head.dense), &[hidden], Source::Constant(0.0));
+        add(format!("{}.bias", head.dense), &[hidden], Initial::Constant(0.0));
     }
     if let Some(norm) = head.norm {
-        add(format!("{norm}.weight"), &[hidden], Source::Constant(1.0));
+        add(format!("{norm}.weight"), &[hidden], Initial::Constant(1.0));
         if classifier.head.norm_bias {
-            add(format!("{norm}.bias"), &[hidden], Source::Constant(0.0));
+            add(format!("{norm}.bias"), &[hidden], Initial::Constant(0.0));
         }
     }
-    add(format!("{}.weight", head.output), &[labels, hidden], Source::Normal(deviation));
-    add(format!("{}.bias", head.output), &[labels], Source::Constant(0.0));
+    add(format!("{}.weight", head.output), &[labels, hidden], Initial::Normal(deviation));
+    add(format!("{}.bias", head.output), &[labels], Initial::Constant(0.0));
     let announced: Vec<_> =
         tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
     let mut file = WeightsWriter::create(&out.join("model.safetensors"), &announced)?;

@@ -58,7 +58,7 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
             weights.shape(embedding).unwrap_or_default(),
         )));
     }
-    let mut tensors: Vec<(String, Vec<usize>, Source)> = Vec::new();
+    let mut tensors: Vec<(String, Vec<usize>, Initial)> = Vec::new();
     for name in
         weights.names().filter(|name| !name.contains("pooler") && !name.contains("position_ids"))
     {
@@ -67,19 +67,19 @@ pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
             true => name.to_owned(),
             false => format!("{prefix}{name}"),
         };
-        tensors.push((full, shape, Source::Read(name)));
+        tensors.push((full, shape, Initial::Read(name)));
     }
     let mut add = |name: String, shape: Vec<usize>, source| tensors.push((name, shape, source));
-    add(format!("{}.weight", head.dense), vec![hidden, hidden], Source::Identity);
+    add(format!("{}.weight", head.dense), vec![hidden, hidden], Initial::Identity);
     if head.dense_bias {
-        add(format!("{}.bias", head.dense), vec![hidden], Source::Constant(0.0));
+        add(format!("{}.bias", head.dense), vec![hidden], Initial::Constant(0.0));
     }
-    add(format!("{}.weight", head.norm), vec![hidden], Source::Constant(1.0));
+    add(format!("{}.weight", head.norm), vec![hidden], Initial::Constant(1.0));
     if head.norm_bias {
-        add(format!("{}.bias", head.norm), vec![hidden], Source::Constant(0.0));
+        add(format!("{}.bias", head.norm), vec![hidden], Initial::Constant(0.0));
     }
-    add(head.decoder.to_owned(), vec![vocab, hidden], Source::Embeddings(embedding));
-    add(head.bias[0].to_owned(), vec![vocab], Source::Constant(0.0));
+    add(head.decoder.to_owned(), vec![vocab, hidden], Initial::Embeddings(embedding));
+    add(head.bias[0].to_owned(), vec![vocab], Initial::Constant(0.0));
 
     let write = |path: &Path, source| ModelError::Write { path: path.into(), source };
     std::fs::create_dir_all(out).map_err(|source| write(out, source))?;
@@ -114,7 +114,7 @@ pub(super) fn find_tensor<'a>(weights: &'a Weights, name: &str, prefix: &str) ->
 }
 
 /// The source of the numbers of a tensor.
-pub(super) enum Source<'a> {
+pub(super) enum Initial<'a> {
     /// The tensor of that name in the weights of the folder.
     Read(&'a str),
     Identity,
@@ -125,7 +125,7 @@ pub(super) enum Source<'a> {
     Embeddings(&'a str),
 }
 
-impl Source<'_> {
+impl Initial<'_> {
     /// Returns the numbers of a tensor. `normal` draws from the standard normal distribution.
     pub(super) fn numbers(
         &self,
@@ -135,13 +135,13 @@ impl Source<'_> {
     ) -> Result<Vec<f32>, ModelError> {
         let size: usize = shape.iter().product();
         Ok(match self {
-            Source::Read(name) => weights.read_f32(name)?,
-            Source::Constant(value) => vec![*value; size],
-            Source::Normal(deviation) => (0..size).map(|_| normal() as f32 * deviation).collect(),
-            Source::Identity => {
+            Initial::Read(name) => weights.read_f32(name)?,
+            Initial::Constant(value) => vec![*value; size],
+            Initial::Normal(deviation) => (0..size).map(|_| normal() as f32 * deviation).collect(),
+            Initial::Identity => {
                 (0..size).map(|i| f32::from(u8::from(i / shape[0] == i % shape[0]))).collect()
             }
-            Source::Embeddings(name) => centred_and_normalized(weights.read_f32(name)?, shape[1]),
+            Initial::Embeddings(name) => centred_and_normalized(weights.read_f32(name)?, shape[1]),
         })
     }
 }

@@ -210,7 +210,7 @@ fn add_outer_products(target: &mut PackedMatrix, input: &[f32], panels: &[f32], 
     for_tiles(true, inputs, outputs.div_ceil(isa.panel_width()), |rows, range| {
         BLOCK.with_borrow_mut(|block| {
             block.resize(ROW_BLOCK * INPUT_BLOCK, 0.0);
-            let part = Part { input, inputs, panels, tokens, outputs };
+            let part = Operands { input, inputs, panels, tokens, outputs };
             // SAFETY: the panels cover all tokens and outputs, the target has all inputs and
             // panels, and each call writes only its own tile of it.
             unsafe { outer_product(isa, &part, rows, range, block, out.pointer()) };
@@ -219,7 +219,7 @@ fn add_outer_products(target: &mut PackedMatrix, input: &[f32], panels: &[f32], 
 }
 
 /// The operands of an outer product.
-struct Part<'a> {
+struct Operands<'a> {
     /// The input, `(tokens, inputs)`.
     input: &'a [f32],
     inputs: usize,
@@ -236,7 +236,7 @@ simd_function! {
     ///
     /// The slices of `part` must have the lengths that its sizes describe, and `target` must be
     /// valid for all inputs and panels. No other thread may access these rows and panels of it.
-    fn outer_product(part: &Part<'_>, rows: Range<usize>, range: Range<usize>, block: &mut [f32],
+    fn outer_product(part: &Operands<'_>, rows: Range<usize>, range: Range<usize>, block: &mut [f32],
         target: *mut f32) = outer_product_kernel;
 }
 
@@ -245,7 +245,7 @@ simd_function! {
 /// The contract of [`outer_product`] must hold, and the CPU must support `S`.
 #[inline(always)]
 unsafe fn outer_product_kernel<S: Simd>(
-    part: &Part<'_>,
+    part: &Operands<'_>,
     rows: Range<usize>,
     range: Range<usize>,
     block: &mut [f32],

@@ -67,10 +67,11 @@ impl DocumentFrequency {
     ) -> Result<&[f64], TrainError> {
         for counts in [Some(&self.current), self.last.as_ref()].into_iter().flatten() {
             if counts.texts > 0 && counts.terms.len() != vocab {
-                return Err(TrainError::State(format!(
+                let what = format!(
                     "the document frequencies have {} terms, but the vocabulary has {vocab}",
                     counts.terms.len()
-                )));
+                );
+                return Err(TrainError::State(what.into()));
             }
         }
         let window = step / self.interval;
@@ -125,7 +126,8 @@ impl DocumentFrequency {
             })
         };
         read().ok_or_else(|| {
-            TrainError::State(format!("the document frequencies of `{name}` cannot be read"))
+            let what = format!("the document frequencies of `{name}` cannot be read");
+            TrainError::State(what.into())
         })
     }
 }

@@ -13,6 +13,9 @@
 
 use std::collections::HashSet;
 
+use hydra_compose::settings::SettingError;
+use splade_io::Problem;
+
 use super::batch::BatchVectors;
 use super::scores::Scores;
 use crate::config::{LossConfig, LossKind};
@@ -44,7 +47,7 @@ pub(super) fn across(losses: &[LossConfig]) -> bool {
 /// Returns an error if the list is empty, if a loss occurs twice, or if a number is out of its
 /// range.
 pub(super) fn check(losses: &[LossConfig]) -> Result<(), TrainError> {
-    let fail = |at: String, message: String| Err(TrainError::Config { at, message });
+    let fail = |at: String, rule: String| Err(SettingError::new(at, rule).into());
     let at = "training.training_loss";
     if losses.is_empty() {
         return fail(at.into(), "at least one loss is required".into());
@@ -75,12 +78,12 @@ pub(super) fn check_batch(kind: LossKind, batch: &BatchVectors<'_>) -> Result<()
     let field = field(kind);
     let distils = matches!(kind, LossKind::KlDiv | LossKind::MarginMse);
     if distils && batch.teacher_scores.is_none() {
-        return Err(TrainError::Data(format!(
-            "`{field}` needs teacher scores\nhint: give `data.hard_negative_scores`"
-        )));
+        let problem = Problem::new(format!("`{field}` needs teacher scores"));
+        return Err(TrainError::Data(problem.with_remedy("set data.hard_negative_scores")));
     }
     if kind != LossKind::InBatchNegatives && batch.negatives.is_empty() {
-        return Err(TrainError::Data(format!("`{field}` needs a negative for every query")));
+        let what = format!("`{field}` needs a negative for every query");
+        return Err(TrainError::Data(what.into()));
     }
     Ok(())
 }

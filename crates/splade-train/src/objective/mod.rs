@@ -27,13 +27,14 @@ pub(crate) mod losses;
 mod tests;
 
 use serde_json::{Value, json};
+use splade_io::Problem;
 
 use crate::config::{LossConfig, RegularizerConfig, Regularizers, TrainingConfig};
 use crate::engine::Terms;
 use crate::error::TrainError;
 pub use batch::{BatchVectors, VectorGradients};
-use regularizers::Side;
 pub(crate) use regularizers::TextRegularizer;
+use regularizers::{OTHER_REGULARIZERS, Side};
 
 /// The value of the objective for a batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,10 +161,12 @@ impl Objective {
         let restored = |name: &str, side: &Option<Side>| match (side, &state[name]) {
             (Some(side), state) => side.restored(name, state).map(Some),
             (None, Value::Null) => Ok(None),
-            (None, _) => Err(TrainError::State(format!(
-                "it counts the terms of a `{name}` regularizer that this run does not have\n\
-                 hint: resume with the regularizers of the checkpoint"
-            ))),
+            (None, _) => {
+                let what = format!(
+                    "it counts the terms of a `{name}` regularizer that this run does not have"
+                );
+                Err(TrainError::State(Problem::new(what).with_remedy(OTHER_REGULARIZERS)))
+            }
         };
         let (query, doc) = (restored("query", &self.query)?, restored("doc", &self.doc)?);
         (self.query, self.doc) = (query, doc);
@@ -192,7 +195,7 @@ impl<'a> BatchVectors<'a> {
     }
 
     fn check(&self, losses: &[LossConfig]) -> Result<(), TrainError> {
-        let fail = |message: String| Err(TrainError::Data(message));
+        let fail = |message: String| Err(TrainError::Data(message.into()));
         let queries = self.queries.len();
         if queries == 0 {
             return fail("a batch without queries".into());

@@ -7,12 +7,17 @@
 //! | `FLOPS` with `threshold` | the same; texts of at most so many terms add nothing, but count in `B` (arXiv 2504.14839) |
 //! | `DF_FLOPS` | `Σ_t (a_t/B Σ_i abs w(i, t))²`, where `a_t` grows with the document frequency of `t` (arXiv 2505.15070) |
 
+use hydra_compose::settings::SettingError;
 use serde_json::Value;
+use splade_io::Problem;
 
 use super::document_frequency::DocumentFrequency;
 use crate::config::{RegularizerConfig, RegularizerKind};
 use crate::engine::Terms;
 use crate::error::TrainError;
+
+/// What to do with a checkpoint whose regularizers are not those of the run.
+pub(super) const OTHER_REGULARIZERS: &str = "resume with the regularizers of the checkpoint";
 
 /// The regularizer of the queries or of the documents.
 #[derive(Debug, Clone)]
@@ -50,7 +55,7 @@ impl Side {
                 return Ok(());
             }
             let at = format!("training.regularizers.{name}.{field}");
-            Err(TrainError::Config { at, message: format!("{got} is not {wanted}") })
+            Err(SettingError::new(at, format!("{got} is not {wanted}")))
         };
         let not_negative = |x: f64| x.is_finite() && x >= 0.0;
         check(not_negative(config.lambda), "lambda_", config.lambda, "a number of at least 0")?;
@@ -115,10 +120,8 @@ impl Side {
             (None, Value::Null) => None,
             (Some(frequency), Value::Object(_)) => Some(frequency.restored(name, state)?),
             (None, _) | (Some(_), _) => {
-                return Err(TrainError::State(format!(
-                    "its `{name}` regularizer is of another kind\n\
-                     hint: resume with the regularizers of the checkpoint"
-                )));
+                let what = format!("its `{name}` regularizer is of another kind");
+                return Err(TrainError::State(Problem::new(what).with_remedy(OTHER_REGULARIZERS)));
             }
         };
         Ok(Self { config: self.config.clone(), frequency })

@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use splade_io::{FileError, is_free, size};
+use hydra_compose::settings as setting;
+use hydra_compose::settings::SettingError;
+use splade_io::{FileError, Problem, is_free, size};
 
 use crate::config::{IntervalStrategy, TrainingConfig};
 use crate::error::TrainError;
@@ -21,28 +23,29 @@ use super::plan::Plan;
 pub(crate) fn check_outputs(training: &TrainingConfig, resumes: bool) -> Result<(), TrainError> {
     let output = &training.output_dir;
     if output.as_os_str().is_empty() {
-        return Err(wrong(
-            "output_dir",
-            "this setting is required; hint: set it to the folder for checkpoints",
-        ));
+        return Err(SettingError::of("training.output_dir", setting::Problem::Missing)
+            .with_remedy("set it to the folder for checkpoints")
+            .into());
     }
     let found = checkpoints(output)?;
     if let Some((_, last)) = found.last().filter(|_| !resumes) {
-        return Err(TrainError::Run(format!(
-            "{} holds checkpoints of an earlier run, the last one is {}\nhint: --resume continues \
-             it; for a new run name another training.output_dir or remove them",
+        let what = format!(
+            "{} holds checkpoints of an earlier run, the last one is {}",
             output.display(),
             last.file_name().unwrap_or_default().to_string_lossy()
+        );
+        return Err(TrainError::Run(Problem::new(what).with_remedy(
+            "--resume continues it; for a new run name another training.output_dir or remove them",
         )));
     }
     let results = final_folder(training);
     let model = results.join("model");
     if model.exists() && !resumes {
-        return Err(TrainError::Run(format!(
-            "{} is there already\nhint: for a new run name another training.final_output_dir or \
-             remove it",
-            model.display()
-        )));
+        let problem = Problem::new(format!("{} is there already", model.display()));
+        return Err(TrainError::Run(
+            problem
+                .with_remedy("for a new run name another training.final_output_dir or remove it"),
+        ));
     }
     if resumes && !is_free(&model) && !model.join(WEIGHTS).is_file() {
         let (path, marker) = (model, WEIGHTS.to_owned());
@@ -112,14 +115,18 @@ pub(crate) fn check_space(
     let needed = bytes.saturating_mul(kept);
     match free.filter(|free| *free < needed) {
         None => Ok(()),
-        Some(free) => Err(TrainError::Run(format!(
-            "{} has {} left, {kept} checkpoints and models of {} need {}\nhint: give a \
-             training.save_total_limit, save more seldom, or choose another output_dir",
-            training.output_dir.display(),
-            size(free),
-            size(bytes),
-            size(needed)
-        ))),
+        Some(free) => {
+            let what = format!(
+                "{} has {} left, {kept} checkpoints and models of {} need {}",
+                training.output_dir.display(),
+                size(free),
+                size(bytes),
+                size(needed)
+            );
+            Err(TrainError::Run(Problem::new(what).with_remedy(
+                "give a training.save_total_limit, save more seldom, or choose another output_dir",
+            )))
+        }
     }
 }
 
@@ -146,8 +153,8 @@ pub(crate) fn final_folder(training: &TrainingConfig) -> &Path {
 }
 
 /// Returns an error about a setting of `training`.
-pub(crate) fn wrong(field: &str, message: &str) -> TrainError {
-    TrainError::Config { at: format!("training.{field}"), message: message.to_owned() }
+pub(crate) fn wrong(field: &str, rule: &str) -> TrainError {
+    SettingError::new(format!("training.{field}"), rule).into()
 }
 
 #[cfg(test)]
@@ -185,12 +192,13 @@ mod tests {
         // Ten steps give checkpoints at 2, 4, 6, 8 and 10. One more is spare for a last checkpoint,
         // and the final model comes on top.
         assert!(fits(&training, 7_000).is_ok());
-        let message = fits(&training, 6_999).expect_err("too few").to_string();
+        let error = fits(&training, 6_999).expect_err("too few");
+        let message = error.to_string();
         assert!(
             message.contains("has 7.00 kB left, 7 checkpoints and models of 1.00 kB need 7.00 kB"),
             "{message}"
         );
-        assert!(message.contains("save_total_limit"), "{message}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("save_total_limit")), "{error}");
         training.save_total_limit = Some(2);
         assert!(fits(&training, 4_000).is_ok() && fits(&training, 3_999).is_err());
         assert!(check_space(&training, &plan, 0, u64::MAX, None).is_ok());

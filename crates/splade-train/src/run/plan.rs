@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use splade_io::Problem;
+
 use crate::config::{IntervalStrategy, TrainingConfig};
 use crate::error::TrainError;
 
@@ -89,16 +91,12 @@ impl Plan {
             false => samples.div_ceil(batch),
         };
         if batches == 0 {
-            let hint = match samples {
-                0 => "hint: lower data.eval_loss_size, which holds samples out of the training",
-                _ => {
-                    "hint: set training.dataloader_drop_last to false, so that a partial batch is \
-                     used"
-                }
+            let remedy = match samples {
+                0 => "lower data.eval_loss_size, which holds samples out of the training",
+                _ => "set training.dataloader_drop_last to false, so that a partial batch is used",
             };
-            return Err(TrainError::Data(format!(
-                "{samples} samples are not enough for a batch of {batch}\n{hint}"
-            )));
+            let what = format!("{samples} samples are not enough for a batch of {batch}");
+            return Err(TrainError::Data(Problem::new(what).with_remedy(remedy)));
         }
         let epoch_steps = batches.div_ceil(accumulation) as u64;
         let total = match training.max_steps {
@@ -243,7 +241,7 @@ mod tests {
         let mut training = training();
         training.dataloader_drop_last = true;
         training.per_device_train_batch_size = 8;
-        let message = Plan::new(&training, 7).expect_err("no batch").to_string();
+        let message = Plan::new(&training, 7).expect_err("no batch").said();
         assert!(message.contains("drop_last"), "{message}");
     }
 

@@ -115,7 +115,7 @@ impl TrainerState {
     /// Returns an error if the file cannot be read or does not hold such a state.
     pub(crate) fn continue_from(&mut self, path: &Path) -> Result<(), TrainError> {
         let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        let bad = |message: String| TrainError::Checkpoint { path: path.into(), message };
+        let bad = |message: String| TrainError::checkpoint(path, message);
         let value: Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
         let history = value["log_history"].as_array().and_then(|history| {
             history.iter().map(|entry| entry.as_object().cloned()).collect::<Option<Vec<_>>>()

@@ -54,7 +54,8 @@ fn made(config: &Value, resume: bool, observer: &mut dyn Observer) -> Result<Out
 /// one step.
 fn refused(config: &Value, resume: bool) -> Option<String> {
     let mut observer = Losses { stop_after: Some(0), ..Losses::default() };
-    made(config, resume, &mut observer).err().map(|error| error.to_string())
+    let error = made(config, resume, &mut observer).err()?;
+    Some(format!("{error}\n{}", error.hint().unwrap_or_default()))
 }
 
 /// Losses, norms and rates of every step, and the weights after eight steps, are compared with

@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 use splade_train::config::{
-    Compat, Config, IntervalStrategy, LossKind, QueryEncoder, RegularizerKind, ResumeFrom,
-    ignored_settings, redact,
+    Compat, Config, IntervalStrategy, LossKind, QueryEncoder, QueryTable, RegularizerKind,
+    ResumeFrom, ignored_settings, redact,
 };
 
 fn transformers() -> Value {
@@ -55,7 +55,8 @@ fn read(value: &Value) -> Config {
 }
 
 fn error(value: &Value) -> String {
-    Config::from_value(value).unwrap_err().to_string()
+    let error = Config::from_value(value).unwrap_err();
+    format!("{error}\nhint: {}", error.hint().unwrap_or_default())
 }
 
 #[test]
@@ -251,10 +252,18 @@ fn wrong_values_name_path_value_and_what_is_right() {
         ("model.activation", json!("relu"), &["log1p_relu, log1p_log1p_relu"]),
         ("model", json!([1]), &["expected a mapping"]),
         ("data.train_doc_master", Value::Null, &["data.train_doc_master", "required"]),
-        ("data.train_triplets", Value::Null, &["data.train_triplets or data.hard_negative_scores"]),
+        (
+            "data.train_triplets",
+            Value::Null,
+            &["data.train_triplets, or data.hard_negative_scores"],
+        ),
         ("data.hard_negative_scores", json!("s"), &["trains on one of them"]),
         ("data.validation_positives", json!("s"), &["data.validation_doc_master"]),
-        ("data.negatives_per_query", json!(8), &["several need data.hard_negative_scores"]),
+        (
+            "data.negatives_per_query",
+            json!(8),
+            &["several negatives need data.hard_negative_scores"],
+        ),
         ("trainig", json!({}), &["did you mean training?"]),
     ] {
         let text = error(&with(least(false), &[(path, value)]));
@@ -343,12 +352,16 @@ fn unknown_names_are_reported_first_and_all_at_once() {
     lines.sort();
     want.sort();
     assert_eq!(lines, want);
-    let null = [("training.evaluation_strategy", Value::Null), ("training.lr", Value::Null)];
+    let null = [
+        ("training.evaluation_strategy", Value::Null),
+        ("training.lr", Value::Null),
+        ("model.max_seq_length", Value::Null),
+    ];
     read(&with(least(false), &null));
     let text = error(&with(least(false), &[("training.lr", json!(1e-3))]));
     assert_eq!(
         text,
-        "training.lr: there is no such setting; write learning_rate, which is its name now"
+        "training.lr: there is no such setting\nhint: write learning_rate, which is its name now"
     );
 }
 
@@ -483,11 +496,11 @@ fn our_own_settings() {
     assert_eq!(config.training.logging_strategy, IntervalStrategy::Steps);
     assert_eq!(
         config.model.query_encoder,
-        QueryEncoder::Table {
+        QueryEncoder::Table(QueryTable {
             path: Some("idf.json".into()),
             freeze: true,
             learning_rate: Some(1e-3)
-        }
+        })
     );
     assert_eq!(config.model.init.target_terms, Some(100));
     assert_eq!((config.data.negatives_per_query, config.data.shuffle), (8, false));

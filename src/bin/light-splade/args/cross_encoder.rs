@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use light_splade::ShardSpec;
+use light_splade::encode::ShardSpec;
 use splade_train::cross_encoder::Shard;
 
 use super::numbers::threads;

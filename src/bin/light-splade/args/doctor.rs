@@ -8,16 +8,16 @@ use super::export::ApiKey;
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Address of the engine, as http://localhost:9200
-    #[arg(long, value_name = "URL")]
-    pub(crate) engine: String,
-    /// What the engine is, if it does not say so itself
+    /// Address of the search engine, as http://localhost:9200
+    #[arg(long, alias = "engine", value_name = "URL")]
+    pub(crate) url: String,
+    /// What the search engine is, if it does not say so itself
     #[arg(long, value_enum)]
-    pub(crate) kind: Option<EngineKindArg>,
-    /// Key for the engine, better not typed: an API key, or "Basic …" or "Bearer …" as it is
+    pub(crate) kind: Option<SearchEngineArg>,
+    /// Key for the search engine, better not typed: an API key, or "Basic …" or "Bearer …" as it is
     #[arg(long, value_name = "KEY", env = "LIGHT_SPLADE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<ApiKey>,
-    /// Certificates in PEM of who may vouch for the engine, in place of the usual ones
+    /// Certificates in PEM of who may vouch for the search engine, in place of the usual ones
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
     /// Vectors of documents to try it with, the first 1,000; invented ones if not given
@@ -32,7 +32,7 @@ pub(crate) struct DoctorArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum EngineKindArg {
+pub(crate) enum SearchEngineArg {
     /// A field of the type sparse_vector
     Elasticsearch,
     /// A field of the type rank_features

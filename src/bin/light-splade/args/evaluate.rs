@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use splade_eval::Metric;
 
-use super::{EngineArgs, OverwriteArgs, TableOrJson, WeightsArg};
+use super::{ComputeArgs, OverwriteArgs, TableOrJson, WeightsArg};
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
@@ -15,7 +15,7 @@ pub(crate) struct EvaluateArgs {
         short,
         value_name = "MODEL",
         env = "LIGHT_SPLADE_MODEL",
-        default_value = light_splade::BUILT_IN
+        default_value = light_splade::models::BUILT_IN
     )]
     pub(crate) model: PathBuf,
     /// Folder of BEIR (corpus, queries, qrels) or light-splade (doc_master, query_master,
@@ -73,7 +73,7 @@ pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) overwrite: OverwriteArgs,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) compute: ComputeArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

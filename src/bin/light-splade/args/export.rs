@@ -74,7 +74,7 @@ pub(crate) struct VectorsArgs {
     pub(crate) no_id_check: bool,
 }
 
-/// Names in an engine that takes dashes and dots in those of an index.
+/// Names in a search engine that takes dashes and dots in those of an index.
 #[derive(Debug, Args)]
 pub(crate) struct IndexArgs {
     /// Name of the index or collection that --push sends to; files do not hold it
@@ -85,7 +85,7 @@ pub(crate) struct IndexArgs {
     pub(crate) field: String,
 }
 
-/// Names in an engine where they are identifiers.
+/// Names in a search engine where they are identifiers.
 #[derive(Debug, Args)]
 pub(crate) struct NamesArgs {
     /// Name of the table, schema or collection in the files
@@ -295,7 +295,7 @@ pub(crate) enum MatrixFormat {
     Safetensors,
 }
 
-/// Engines number rows in 63 bits.
+/// Search engines number rows in 63 bits.
 fn first_id() -> RangedU64ValueParser {
     clap::value_parser!(u64).range(..=i64::MAX as u64)
 }
@@ -305,7 +305,7 @@ fn parse_scale(text: &str) -> Result<f32, String> {
     number.ok_or_else(|| "a number above zero".to_owned())
 }
 
-/// A name that every engine takes; words that are reserved in SQL are quoted there.
+/// A name that every search engine takes; words that are reserved in SQL are quoted there.
 fn parse_name(text: &str) -> Result<String, String> {
     let letters = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     match letters && text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_lowercase()) {

@@ -9,7 +9,7 @@ use splade_model::weights::FloatType;
 #[derive(Debug, Args)]
 pub(crate) struct ExportModelArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::BUILT_IN)]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::models::BUILT_IN)]
     pub(crate) model: PathBuf,
     /// Folder to write; it must not be there, or be empty
     #[arg(long, short, value_name = "FOLDER")]

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use splade_index::WeightFormat;
 
 use super::numbers::threads;
-use super::{EngineArgs, InputArgs, PruneArgs, RunArgs, TableOrJson, TextArgs};
+use super::{ComputeArgs, InputArgs, PruneArgs, RunArgs, TableOrJson, TextArgs};
 
 /// A command on an index.
 #[derive(Debug, Subcommand)]
@@ -42,7 +42,7 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) prune: PruneArgs,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) compute: ComputeArgs,
     /// How weights are kept
     #[arg(long, value_enum, default_value = "u8")]
     pub(crate) weights: WeightsArg,

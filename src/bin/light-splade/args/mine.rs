@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use light_splade::{NegativeFormat, NegativeSource, PartsOptions, RankerKind, RankerOptions};
+use light_splade::data::{NegativeFormat, NegativeSource, PartsOptions, RankerKind, RankerOptions};
 use splade_data::mine::{Margins, MineSource};
 
-use super::EngineArgs;
+use super::ComputeArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct MineArgs {
@@ -84,7 +84,7 @@ pub(crate) struct RankerArgs {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) index: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) compute: ComputeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -140,7 +140,7 @@ impl RankerArgs {
         RankerOptions {
             model: self.model.clone(),
             index: self.index.clone(),
-            encoder: self.engine.options(),
+            encoder: self.compute.options(),
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use light_splade::{Pruning, SparseEncoderOptions, TextForm};
+use light_splade::SparseEncoderOptions;
+use light_splade::encode::Pruning;
+use light_splade::input::TextForm;
 use splade_model::{Isa, Precision, Side};
 
 use super::numbers::{at_least_one, threads};
@@ -13,12 +15,12 @@ use crate::input::InputOptions;
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::BUILT_IN)]
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::models::BUILT_IN)]
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) text: TextArgs,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) compute: ComputeArgs,
 }
 
 /// What kind of text a model is given.
@@ -34,7 +36,7 @@ pub(crate) struct TextArgs {
 
 /// What the numbers of an encoder depend on, whatever the text.
 #[derive(Debug, Args)]
-pub(crate) struct EngineArgs {
+pub(crate) struct ComputeArgs {
     /// Arithmetic: f32, or int8 for speed
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) precision: PrecisionArg,
@@ -162,15 +164,15 @@ fn parse_isa(name: &str) -> Result<Isa, String> {
 impl ModelArgs {
     /// For texts of one side.
     pub(crate) fn options(&self) -> SparseEncoderOptions {
-        self.text.options(&self.engine)
+        self.text.options(&self.compute)
     }
 }
 
 impl TextArgs {
     /// For texts of this side alone.
-    pub(crate) fn options(&self, engine: &EngineArgs) -> SparseEncoderOptions {
+    pub(crate) fn options(&self, compute: &ComputeArgs) -> SparseEncoderOptions {
         let side = self.side.into();
-        let mut options = SparseEncoderOptions { only: Some(side), ..engine.options() };
+        let mut options = SparseEncoderOptions { only: Some(side), ..compute.options() };
         match side {
             Side::Query => options.query_prompt = self.prompt.clone(),
             Side::Document => options.document_prompt = self.prompt.clone(),
@@ -179,7 +181,7 @@ impl TextArgs {
     }
 }
 
-impl EngineArgs {
+impl ComputeArgs {
     /// For queries and documents, with the model's own prompts.
     pub(crate) fn options(&self) -> SparseEncoderOptions {
         SparseEncoderOptions {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use splade_index::SearchMode;
 
 use super::numbers::at_least_one;
-use super::{EngineArgs, InputFormArgs, OverwriteArgs, SideArg};
+use super::{ComputeArgs, InputFormArgs, OverwriteArgs, SideArg};
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries", "vectors"]))]
@@ -37,7 +37,7 @@ pub(crate) struct SearchArgs {
     #[arg(long)]
     pub(crate) prompt: Option<String>,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) compute: ComputeArgs,
     /// Documents to find for a query
     #[arg(long, short = 'k', value_name = "K", default_value_t = 10, value_parser = at_least_one())]
     pub(crate) top_k_hits: usize,

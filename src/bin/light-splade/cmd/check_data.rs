@@ -1,7 +1,7 @@
 //! `light-splade check-data`: what would make the numbers of a data set wrong or meaningless.
 
 use anyhow::{Result, bail};
-use light_splade::check_data;
+use light_splade::evaluation::check_data;
 
 use crate::args::{CheckDataArgs, TableOrJson};
 use crate::output::{print, print_text};

@@ -1,7 +1,7 @@
 //! `light-splade convert`: training data out of what others publish.
 
 use anyhow::Result;
-use light_splade::{
+use light_splade::data::{
     BeirOptions, ConvertOptions, ConvertSource, MmarcoSource, MsMarcoSource, convert,
 };
 

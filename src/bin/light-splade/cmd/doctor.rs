@@ -1,20 +1,20 @@
 //! `light-splade doctor`: whether a search engine answers as it has to.
 
 use anyhow::{Result, bail};
-use light_splade::{DoctorCheck, DoctorOptions, EngineKind, doctor};
+use light_splade::search_engines::{DoctorCheck, DoctorOptions, SearchEngineKind, doctor};
 
-use crate::args::{DoctorArgs, EngineKindArg};
+use crate::args::{DoctorArgs, SearchEngineArg};
 use crate::interrupt;
 use crate::output::print;
 use crate::progress::Reporter;
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
     let options = DoctorOptions {
-        engine: args.engine.clone(),
+        url: args.url.clone(),
         kind: args.kind.map(|kind| match kind {
-            EngineKindArg::Elasticsearch => EngineKind::Elasticsearch,
-            EngineKindArg::Opensearch => EngineKind::OpenSearch,
-            EngineKindArg::Qdrant => EngineKind::Qdrant,
+            SearchEngineArg::Elasticsearch => SearchEngineKind::Elasticsearch,
+            SearchEngineArg::Opensearch => SearchEngineKind::OpenSearch,
+            SearchEngineArg::Qdrant => SearchEngineKind::Qdrant,
         }),
         api_key: args.api_key.as_ref().map(|key| key.0.clone()),
         ca_file: args.ca_file.clone(),

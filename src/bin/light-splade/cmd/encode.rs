@@ -1,9 +1,10 @@
 //! `light-splade encode`: texts in, rows of sparse vectors out.
 
-use anyhow::{Result, bail};
-use light_splade::{EncodeOptions, SparseEncoder, encode_files, encode_to};
+use anyhow::Result;
+use light_splade::SparseEncoder;
+use light_splade::encode::{EncodeOptions, encode_files, encode_to};
 
-use super::records;
+use super::{advised, records};
 use crate::args::{EncodeArgs, FormatArg};
 use crate::interrupt;
 use crate::output::{Screen, is_stdout};
@@ -54,13 +55,19 @@ fn options(args: &EncodeArgs) -> EncodeOptions {
 /// Refuses what standard output cannot be.
 fn check_stdout(args: &EncodeArgs) -> Result<()> {
     if args.format == Some(FormatArg::Parquet) {
-        bail!("Parquet goes to a file or folder: give --output");
+        return Err(advised("Parquet is written to a file or a folder", "give --output"));
     }
     if args.shard.is_some() {
-        bail!("--shard writes Parquet into a folder: give --output without an extension");
+        return Err(advised(
+            "--shard writes Parquet into a folder",
+            "give --output without an extension",
+        ));
     }
     if args.resume {
-        bail!("--resume goes with an --output folder: only finished shards can be kept");
+        return Err(advised(
+            "--resume needs shards: only finished shards can be kept",
+            "give a folder as --output",
+        ));
     }
     Ok(())
 }

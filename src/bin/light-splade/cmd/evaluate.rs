@@ -5,9 +5,10 @@ mod output;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use light_splade::{
-    EvaluateOptions, SparseEncoder, Vocabulary, check_distinct, evaluate, evaluate_bm25,
-};
+use light_splade::evaluation::evaluate_bm25;
+use light_splade::models::Vocabulary;
+use light_splade::outputs::check_distinct;
+use light_splade::{EvaluateOptions, SparseEncoder, evaluate};
 use serde_json::Map;
 use splade_eval::{Dataset, Run};
 use splade_index::bm25::Bm25Options;
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
             interrupt::listen()?;
             let mut reporter = Reporter::new();
             let encoder =
-                SparseEncoder::load_observed(&args.model, &args.engine.options(), &mut reporter)?;
+                SparseEncoder::load_observed(&args.model, &args.compute.options(), &mut reporter)?;
             let found = evaluate(&encoder, &args.data, &options, &mut reporter)?;
             if let Some(mut file) = run_out {
                 let mut text = Vec::new();
@@ -97,7 +98,7 @@ fn options(args: &EvaluateArgs) -> EvaluateOptions {
         trec_run: args.run_out.as_deref().is_some_and(|path| !is_ndjson(path)),
         weights: args.weights.into(),
         index: args.index.clone(),
-        threads: args.engine.run.threads,
+        threads: args.compute.run.threads,
     }
 }
 
@@ -108,7 +109,7 @@ fn bm25(
     reporter: &mut Reporter,
 ) -> Result<Baseline> {
     let constants = Bm25Options { k1: args.bm25_k1, b: args.bm25_b };
-    let mecab_dicdir = args.engine.run.mecab_dicdir.clone();
+    let mecab_dicdir = args.compute.run.mecab_dicdir.clone();
     let tokenizer = splade_text::TokenizerOptions { mecab_dicdir };
     let vocabulary = Vocabulary::open(&args.model, Side::Document, &tokenizer, reporter)?;
     let (report, _) =

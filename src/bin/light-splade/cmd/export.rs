@@ -1,9 +1,10 @@
 //! `light-splade export`: vectors in the forms of search engines, and models for other libraries.
 
 use anyhow::{Result, bail};
-use light_splade::{
-    CiffScale, CsrForm, ElasticsearchField, ExportModelOptions, ExportOptions, ExportTarget,
-    HubUpload, ModelCard, OpenSearchType, PushTarget, export_documents, export_model,
+use light_splade::models::{ExportModelOptions, HubUpload, ModelCard, export_model};
+use light_splade::search_engines::{
+    CiffScale, CsrForm, ElasticsearchField, ExportOptions, ExportTarget, OpenSearchType,
+    PushTarget, export_documents,
 };
 
 use super::or_any_model;

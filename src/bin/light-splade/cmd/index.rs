@@ -5,20 +5,21 @@ mod source;
 use std::path::Path;
 
 use anyhow::Result;
-use light_splade::{Index, IndexOptions, Provenance};
+use light_splade::search::Provenance;
+use light_splade::{Index, IndexOptions};
 use serde_json::json;
 use splade_index::{IndexInfo, verify};
 use splade_io::{counted, printable, size};
 use splade_text::TokenizerOptions;
 
-use super::{hint_at_model, ids, or_any_model};
+use super::{advised, hint_at_model, ids, or_any_model};
 use crate::args::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, TableOrJson, WeightsArg,
 };
 use crate::interrupt::{self, Interrupted};
 use crate::output::{print, print_text};
 use crate::progress::{Reporter, say};
-use source::Source;
+use source::NewDocuments;
 
 pub(crate) fn run(command: &IndexCommand) -> Result<()> {
     match command {
@@ -39,29 +40,30 @@ fn build(args: &BuildArgs) -> Result<()> {
         pruning: args.prune.pruning(),
         side: args.text.side.into(),
         memory: args.source.memory,
-        threads: args.engine.run.threads,
+        threads: args.compute.run.threads,
         new_only: false,
         any_model: args.source.any_model,
     };
     let (source, provenance) = if args.source.vectors.is_empty() {
-        let model = model.unwrap_or(Path::new(light_splade::BUILT_IN));
-        let encoder = args.text.options(&args.engine);
-        (Source::texts(&args.source, model, &encoder, &mut reporter)?, None)
+        let model = model.unwrap_or(Path::new(light_splade::models::BUILT_IN));
+        let encoder = args.text.options(&args.compute);
+        (NewDocuments::texts(&args.source, model, &encoder, &mut reporter)?, None)
     } else {
-        let tokenizer = TokenizerOptions { mecab_dicdir: args.engine.run.mecab_dicdir.clone() };
-        let (source, provenance) = Source::vectors(&args.source, model, &tokenizer, &mut reporter)?;
+        let tokenizer = TokenizerOptions { mecab_dicdir: args.compute.run.mecab_dicdir.clone() };
+        let (source, provenance) =
+            NewDocuments::vectors(&args.source, model, &tokenizer, &mut reporter)?;
         (source, Some(provenance))
     };
     interrupt::listen()?;
     let mut index = match (&source, provenance) {
-        (Source::Texts { encoder, .. }, _) if args.resume => {
+        (NewDocuments::Texts { encoder, .. }, _) if args.resume => {
             Index::resume(&args.out, encoder, &options)?
         }
-        (Source::Texts { encoder, .. }, _) => Index::create(&args.out, encoder, &options)?,
-        (Source::Vectors { .. }, provenance) if args.resume => {
+        (NewDocuments::Texts { encoder, .. }, _) => Index::create(&args.out, encoder, &options)?,
+        (NewDocuments::Vectors { .. }, provenance) if args.resume => {
             Index::resume_with(&args.out, provenance.unwrap_or_default(), &options)?
         }
-        (Source::Vectors { .. }, provenance) => {
+        (NewDocuments::Vectors { .. }, provenance) => {
             Index::create_with(&args.out, provenance.unwrap_or_default(), &options)?
         }
     };
@@ -92,25 +94,29 @@ fn add(args: &AddArgs) -> Result<()> {
         _ if !args.source.vectors.is_empty() => {
             let options = TokenizerOptions { mecab_dicdir: args.run.mecab_dicdir.clone() };
             let model = model.map(AsRef::as_ref);
-            let source = Source::vectors(&args.source, model, &options, &mut reporter);
+            let source = NewDocuments::vectors(&args.source, model, &options, &mut reporter);
             hint_at_model(source, args.model.as_ref())?.0
         }
         (Some(encoding), Some(model)) => {
             let options = encoding.model_options(&args.run.options());
-            let source = Source::texts(&args.source, model, &options, &mut reporter);
+            let source = NewDocuments::texts(&args.source, model, &options, &mut reporter);
             hint_at_model(source, args.model.as_ref())?
         }
-        _ => anyhow::bail!(
-            "{} was built of vectors and does not say how texts are encoded; encode them first and \
-             give --vectors",
-            args.index.display()
-        ),
+        _ => {
+            let index = args.index.display();
+            return Err(advised(
+                format!("{index} was built of vectors and does not say how texts are encoded"),
+                "encode them first, and give --vectors",
+            ));
+        }
     };
     if !args.source.any_model {
         let mine = format!("the index {} was made with", args.index.display());
         let (theirs, remedy) = match &source {
-            Source::Texts { .. } => ("--model names", "give the model of the index"),
-            Source::Vectors { .. } => ("the vectors were made with", "give vectors of its model"),
+            NewDocuments::Texts { .. } => ("--model names", "give the model of the index"),
+            NewDocuments::Vectors { .. } => {
+                ("the vectors were made with", "give vectors of its model")
+            }
         };
         let checked = provenance.check_vectors(&mine, &source.provenance(&provenance)?, theirs);
         or_any_model(checked, remedy)?;

@@ -1,7 +1,7 @@
 //! `light-splade inspect`: what a model is.
 
 use anyhow::Result;
-use light_splade::inspect;
+use light_splade::models::inspect;
 
 use crate::args::InspectArgs;
 use crate::output::print_text;

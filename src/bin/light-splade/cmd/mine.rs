@@ -1,7 +1,7 @@
 //! `light-splade mine`: hard negatives for the queries of a training set.
 
 use anyhow::Result;
-use light_splade::{MineOptions, mine};
+use light_splade::data::{MineOptions, mine};
 
 use crate::args::MineArgs;
 use crate::interrupt;

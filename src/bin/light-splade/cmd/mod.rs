@@ -25,6 +25,7 @@ mod runs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use splade_io::Problem;
 use splade_sparse::files::Lines;
 
 use crate::args::InputArgs;
@@ -33,7 +34,12 @@ use crate::progress::Reporter;
 
 /// The folder of a model that was named by its folder, by its name at the hub, or is built in.
 fn folder(model: &Path) -> Result<PathBuf> {
-    Ok(light_splade::model_folder(model, &mut Reporter::new())?)
+    Ok(light_splade::models::model_folder(model, &mut Reporter::new())?)
+}
+
+/// Returns an error with what to do about it.
+fn advised(what: impl Into<String>, remedy: impl Into<String>) -> anyhow::Error {
+    Problem::new(what).with_remedy(remedy).into()
 }
 
 /// Says what to do where a model that an index names cannot be loaded.
@@ -44,8 +50,10 @@ fn hint_at_model<T, E: Into<anyhow::Error>>(
     let result = result.map_err(Into::into);
     match given {
         Some(_) => result,
-        None => result
-            .context("cannot use the model of the index; if it is elsewhere now, give --model"),
+        None => result.context(
+            Problem::new("cannot use the model of the index")
+                .with_remedy("if it is elsewhere now, name it with --model"),
+        ),
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use hydra_compose::{ComposeOptions, compose, sweep};
-use light_splade::{PipelineOptions, run_pipeline};
+use light_splade::pipelines::{PipelineOptions, run_pipeline};
 use serde_json::Value;
 use splade_train::config::{Config, PretrainConfig};
 

@@ -31,7 +31,7 @@ impl Run for PretrainConfig {
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
         let options = PretrainOptions {
-            texts: &light_splade::pretraining_texts,
+            texts: &light_splade::learning::pretraining_texts,
             resolve: &resolve,
             ready,
             dashboard,

@@ -5,13 +5,14 @@ mod terminal;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use hydra_compose::{ComposeOptions, Composed, compose, sweep};
 use serde_json::Value;
 use splade_io::Observer;
 use splade_train::config::{ResumeFrom, TrainingConfig};
 use splade_train::{Outcome, Ready, SourceError, TrainError};
 
+use super::advised;
 use crate::args::TrainArgs;
 use crate::interrupt::{self, Interrupted};
 use crate::output;
@@ -81,11 +82,10 @@ fn jobs<R: Run>(args: &TrainArgs, options: &ComposeOptions) -> Result<Vec<Job<R>
             .with_context(|| format!("in the job of {}", overrides.join(" ")))?;
         let output = job.config.training().output_dir.clone();
         if !folders.insert(output.clone()) {
-            bail!(
-                "two jobs have the same training.output_dir, {}\nhint: give each its own: \
-                 'training.output_dir=${{hydra:runtime.output_dir}}'",
-                output.display()
-            );
+            return Err(advised(
+                format!("two jobs have the same training.output_dir, {}", output.display()),
+                "give each its own: 'training.output_dir=${hydra:runtime.output_dir}'",
+            ));
         }
         jobs.push(job);
     }

@@ -1,15 +1,15 @@
 //! `light-splade score`: pairs of queries and documents by BM25 or a SPLADE model.
 
 use anyhow::{Result, bail};
-use light_splade::{ScoreOptions, Scorer, score};
+use light_splade::data::{ScoreOptions, Scorer, score};
 
 use crate::args::{PrecisionArg, RankerArgs, ScoreArgs, ScorerArg};
 use crate::interrupt;
 use crate::progress::Reporter;
 
 pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
-    let RankerArgs { index, engine, .. } = &args.ranker;
-    let encodes = engine.max_length.is_some() || matches!(engine.precision, PrecisionArg::Int8);
+    let RankerArgs { index, compute, .. } = &args.ranker;
+    let encodes = compute.max_length.is_some() || matches!(compute.precision, PrecisionArg::Int8);
     if args.by == ScorerArg::Bm25 && (index.is_some() || encodes) {
         bail!(
             "--index, --max-length and --precision are for --by splade; BM25 counts all tokens of \

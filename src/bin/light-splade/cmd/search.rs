@@ -7,17 +7,19 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use light_splade::{
-    BatchSearch, Ended, Provenance, Pruning, QUERIES_AT_A_TIME, SparseEncoder,
-    SparseEncoderOptions, VectorSources, Vocabulary, thread_pool,
+use light_splade::encode::{Ended, Pruning};
+use light_splade::models::Vocabulary;
+use light_splade::search::{
+    BatchSearch, Provenance, QUERIES_AT_A_TIME, VectorSources, thread_pool,
 };
+use light_splade::{SparseEncoder, SparseEncoderOptions};
 use splade_index::{Filter, Index, SearchOptions};
 use splade_model::Side;
 use splade_sparse::SparseVector;
 use splade_sparse::files::VectorReader;
 use splade_text::TokenizerOptions;
 
-use super::{hint_at_model, ids, or_any_model};
+use super::{advised, hint_at_model, ids, or_any_model};
 use crate::args::{HitFormat, SearchArgs};
 use crate::input::{InputOptions, Inputs};
 use crate::interrupt::{self, Interrupted};
@@ -28,7 +30,10 @@ use hits::{HitWriter, Query};
 pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     let format = format(args);
     if args.explain && format == HitFormat::Trec {
-        bail!("--explain goes with --format table or ndjson: a TREC run has no place for it");
+        return Err(advised(
+            "a TREC run has no place for --explain",
+            "give --format table or ndjson",
+        ));
     }
     let index = Index::open(&args.index)?;
     if args.verify {
@@ -46,7 +51,7 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     }
     let options =
         SearchOptions { k: args.top_k_hits, threshold: args.threshold, filter, mode: args.mode() };
-    let pool = thread_pool(args.engine.run.threads)?;
+    let pool = thread_pool(args.compute.run.threads)?;
     let mut search = BatchSearch::new(&index, &options, &pool, queries.len());
     let explain = args.explain.then_some(&index);
     let mut writer = HitWriter::new(output, format, &args.tag, explain, vocabulary.as_ref());
@@ -92,7 +97,7 @@ fn queries(
     model: Option<&Path>,
     reporter: &mut Reporter,
 ) -> Result<(Vec<Query>, Option<Vocabulary>)> {
-    let options = args.engine.run.mecab_dicdir.clone();
+    let options = args.compute.run.mecab_dicdir.clone();
     let tokenizer = TokenizerOptions { mecab_dicdir: options };
     let shown = model.filter(|_| args.explain || !args.vectors.is_empty());
     let vocabulary = shown
@@ -127,17 +132,17 @@ fn queries(
         return Ok((queries, vocabulary));
     }
     let Some(model) = model else {
-        bail!(
-            "{} was built of vectors and names no model; give --model, or queries as --vectors",
-            args.index.display()
-        );
+        return Err(advised(
+            format!("{} was built of vectors and names no model", args.index.display()),
+            "give --model, or queries as --vectors",
+        ));
     };
     let inputs = args.queries.as_ref();
     let options = InputOptions { format: args.form.form(), ..InputOptions::default() };
     let open = |path| Inputs::open(std::slice::from_ref(path), options);
     let inputs = inputs.map(open).transpose()?;
     let side = args.side.into();
-    let mut options = SparseEncoderOptions { only: Some(side), ..args.engine.options() };
+    let mut options = SparseEncoderOptions { only: Some(side), ..args.compute.options() };
     match side {
         Side::Query => options.query_prompt = args.prompt.clone(),
         Side::Document => options.document_prompt = args.prompt.clone(),

@@ -1,7 +1,8 @@
 //! `light-splade vocab`: vocabularies that are learned from texts.
 
 use anyhow::Result;
-use light_splade::{Observer, VocabularyOptions, WordKind, learn_vocabulary};
+use light_splade::Observer;
+use light_splade::models::{VocabularyOptions, WordKind, learn_vocabulary};
 
 use crate::args::{VocabCommand, VocabLearnArgs, WordsArg};
 use crate::interrupt;

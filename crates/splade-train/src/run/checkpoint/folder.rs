@@ -8,7 +8,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use splade_io::{NewFolder, check_checksums, clear_leftovers, remove_folder, write_checksums};
+use splade_io::{
+    NewFolder, Problem, check_checksums, clear_leftovers, remove_folder, write_checksums,
+};
 
 use crate::error::TrainError;
 
@@ -65,12 +67,12 @@ pub(crate) fn finish_model(folder: NewFolder) -> Result<(), TrainError> {
 /// Compares the files of a checkpoint with their checksums. Checkpoints of earlier versions have
 /// none.
 pub(crate) fn check(checkpoint: &Path) -> Result<(), TrainError> {
-    let damaged = |error: splade_io::FileError| TrainError::Checkpoint {
-        path: checkpoint.to_path_buf(),
-        message: format!(
-            "{error}\nhint: resume from an earlier checkpoint with \
-             training.resume_from_checkpoint=FOLDER, or remove this one"
-        ),
+    let damaged = |error: splade_io::FileError| {
+        let problem = Problem::new(error.to_string()).with_remedy(
+            "resume from an earlier checkpoint with training.resume_from_checkpoint=FOLDER, or \
+             remove this one",
+        );
+        TrainError::checkpoint(checkpoint, problem)
     };
     check_checksums(checkpoint).map(drop).map_err(damaged)
 }

@@ -25,6 +25,8 @@ mod retention;
 
 use std::path::{Path, PathBuf};
 
+use hydra_compose::settings::SettingError;
+
 use crate::config::ResumeFrom;
 use crate::error::TrainError;
 
@@ -46,10 +48,10 @@ pub(crate) fn checkpoint_to_resume(
     match from {
         ResumeFrom::Last => Ok(folder::checkpoints(output)?.pop().map(|(_, path)| path)),
         ResumeFrom::Folder(path) if path.is_dir() => Ok(Some(path.clone())),
-        ResumeFrom::Folder(path) => Err(TrainError::Config {
-            at: "training.resume_from_checkpoint".into(),
-            message: format!("the folder {} does not exist", path.display()),
-        }),
+        ResumeFrom::Folder(path) => {
+            let rule = format!("the folder {} does not exist", path.display());
+            Err(SettingError::new("training.resume_from_checkpoint", rule).into())
+        }
     }
 }
 

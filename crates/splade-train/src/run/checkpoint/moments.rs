@@ -75,7 +75,7 @@ pub(crate) fn load<P: Parameters + ?Sized>(
 ) -> Result<(), TrainError> {
     let weights = Weights::open(folder)?;
     let tensor = |name: &str, shape: &[usize]| {
-        let bad = |message| TrainError::Checkpoint { path: folder.to_path_buf(), message };
+        let bad = |message: String| TrainError::checkpoint(folder, message);
         match weights.shape(name) {
             Some(found) if found == shape => Ok(weights.read_f32(name)?),
             Some(found) => Err(bad(format!("{name} has the shape {found:?}, expected {shape:?}"))),

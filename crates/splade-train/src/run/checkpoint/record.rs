@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use splade_io::Problem;
 
 use crate::config::TrainingConfig;
 use crate::error::TrainError;
@@ -139,6 +140,10 @@ pub(crate) fn texts(
     ]
 }
 
+/// What to do with a folder that has weights but cannot be resumed.
+const NEW_RUN: &str =
+    "to start a new run from its weights, set the folder as model.model_name_or_path";
+
 /// Reads the record of a checkpoint, and checks that its settings give the same numbers as
 /// `settings`. The history of the run is read into `state`.
 ///
@@ -150,7 +155,7 @@ pub(crate) fn read(
     settings: &Value,
     state: &mut TrainerState,
 ) -> Result<(RunState, Saved), TrainError> {
-    let bad = |message: String| TrainError::Checkpoint { path: checkpoint.into(), message };
+    let bad = |problem: Problem| TrainError::checkpoint(checkpoint, problem);
     if !checkpoint.join(OURS).is_file() {
         let what = match checkpoint.join("optimizer.pt").is_file() {
             true => {
@@ -158,34 +163,33 @@ pub(crate) fn read(
             }
             false => "this is not a checkpoint: light_splade.json is missing",
         };
-        return Err(bad(format!(
-            "{what}\nhint: to start a new run from its weights, set the folder as \
-             model.model_name_or_path"
-        )));
+        return Err(bad(Problem::new(what).with_remedy(NEW_RUN)));
     }
     let path = checkpoint.join(OURS);
     let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
-    let mut value: Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let mut value: Value =
+        serde_json::from_str(&text).map_err(|error| bad(error.to_string().into()))?;
     let run = value["run"].take();
     if let Some(version) = run["version"].as_u64().filter(|version| *version != VERSION) {
-        return Err(bad(format!(
-            "its format has version {version}, but this program reads version {VERSION}"
-        )));
+        let what =
+            format!("its format has version {version}, but this program reads version {VERSION}");
+        return Err(bad(what.into()));
     }
     let run: RunState =
-        serde_json::from_value(run).map_err(|error| bad(format!("run: {error}")))?;
+        serde_json::from_value(run).map_err(|error| bad(format!("run: {error}").into()))?;
     if !checkpoint.join(OPTIMIZER).is_file() {
-        let message = "it has no optimizer.safetensors, as save_only_model leaves it: it cannot be \
-                       continued\nhint: to start a new run from its weights, set the folder as \
-                       model.model_name_or_path";
-        return Err(bad(message.into()));
+        let what = "it has no optimizer.safetensors, as save_only_model leaves it: it cannot be \
+                    continued";
+        return Err(bad(Problem::new(what).with_remedy(NEW_RUN)));
     }
     let differences = differences(&run.settings, settings);
     if !differences.is_empty() {
-        return Err(bad(format!(
-            "it was made with other settings and cannot be resumed with these:\n{}\n\
-             hint: use the settings of the checkpoint, or start a new run in another output_dir",
+        let what = format!(
+            "it was made with other settings and cannot be resumed with these:\n{}",
             differences.join("\n")
+        );
+        return Err(bad(Problem::new(what).with_remedy(
+            "use the settings of the checkpoint, or start a new run in another output_dir",
         )));
     }
     state.continue_from(&checkpoint.join(STATE))?;

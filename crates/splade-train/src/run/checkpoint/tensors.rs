@@ -26,10 +26,7 @@ pub(crate) struct TensorFile {
 
 impl TensorFile {
     pub(crate) fn open(path: &Path) -> Result<Self, TrainError> {
-        let bad = |message: &str| TrainError::Checkpoint {
-            path: path.to_path_buf(),
-            message: message.to_owned(),
-        };
+        let bad = |message: &str| TrainError::checkpoint(path, message);
         let mut file = File::open(path).map_err(TrainError::io(path))?;
         let size = file.metadata().map_err(TrainError::io(path))?.len();
         let mut length = [0; 8];
@@ -59,7 +56,7 @@ impl TensorFile {
 
     /// Returns the numbers of the tensor with this name and shape.
     pub(crate) fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
-        let bad = |message: String| TrainError::Checkpoint { path: self.path.clone(), message };
+        let bad = |message: String| TrainError::checkpoint(&self.path, message);
         let Some((found, start)) = self.tensors.get(name) else {
             return Err(bad(format!("the tensor {name} is missing")));
         };

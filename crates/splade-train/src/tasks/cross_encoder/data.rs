@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use splade_io::Problem;
+
 use super::config::{CrossEncoderConfig, CrossEncoderLoss, CrossEncoderSource, SetFiles};
 use super::pickle::{Labelled, Pickled, PickledTexts};
 use crate::error::TrainError;
-use splade_data::DataConfig;
 use splade_data::random::Permutation;
+use splade_data::{DataConfig, DataError};
 use splade_data::{Texts, TrainingData};
 
 /// The number that keeps the permutation of the training subset independent of other random
@@ -39,7 +41,7 @@ pub(super) struct Rerank {
 /// not change during the run.
 #[derive(Debug)]
 pub(super) struct CrossEncoderData {
-    texts: Source,
+    texts: PairTexts,
     samples: Samples,
     rerank: Vec<RerankRows>,
     validation: Option<TrainingData>,
@@ -48,7 +50,7 @@ pub(super) struct CrossEncoderData {
 }
 
 #[derive(Debug)]
-enum Source {
+enum PairTexts {
     Pickle(PickledTexts),
     Set(Box<TrainingData>),
 }
@@ -84,7 +86,7 @@ impl CrossEncoderData {
                     positives: query.positives.len(),
                     documents: [query.positives, query.negatives].concat(),
                 });
-                (Source::Pickle(texts), train, rows.collect::<Vec<_>>(), None)
+                (PairTexts::Pickle(texts), train, rows.collect::<Vec<_>>(), None)
             }
             CrossEncoderSource::Sets(train, validation) => {
                 let train = open(train, config, &mut warnings)?;
@@ -95,7 +97,7 @@ impl CrossEncoderData {
                     true => Vec::new(),
                     false => labelled(&train, config.label_by_score),
                 };
-                (Source::Set(Box::new(train)), pairs, rerank, validation)
+                (PairTexts::Set(Box::new(train)), pairs, rerank, validation)
             }
         };
         let mut data = Self {
@@ -140,8 +142,8 @@ impl CrossEncoderData {
     pub(super) fn len(&self) -> usize {
         match (&self.samples, &self.texts) {
             (Samples::Pairs(_, _, used), _) => *used,
-            (Samples::Lists, Source::Set(set)) => set.len(),
-            (Samples::Lists, Source::Pickle(_)) => 0,
+            (Samples::Lists, PairTexts::Set(set)) => set.len(),
+            (Samples::Lists, PairTexts::Pickle(_)) => 0,
         }
     }
 
@@ -162,8 +164,9 @@ impl CrossEncoderData {
         position: usize,
         config: &CrossEncoderConfig,
     ) -> Result<Group, TrainError> {
+        let limits = config.pairs.limits();
         let cut = |query: &str, document: &str| {
-            let (query, document) = config.limits.cut(query, document);
+            let (query, document) = limits.cut(query, document);
             (query.to_owned(), document.to_owned())
         };
         match (&self.samples, &self.texts) {
@@ -173,7 +176,7 @@ impl CrossEncoderData {
                 let (query, document) = (texts.query(query)?, texts.document(document)?);
                 Ok(Group { pairs: vec![cut(&query, &document)], targets: vec![label] })
             }
-            (Samples::Lists, Source::Set(set)) => {
+            (Samples::Lists, PairTexts::Set(set)) => {
                 let sample = set.sample(epoch, position);
                 let query = set.query_text(sample.query)?;
                 let documents = [sample.positive].into_iter().chain(sample.negatives);
@@ -181,7 +184,7 @@ impl CrossEncoderData {
                 let pairs = pairs.collect::<Result<_, TrainError>>()?;
                 Ok(Group { pairs, targets: sample.teacher_scores.unwrap_or_default() })
             }
-            (Samples::Lists, Source::Pickle(_)) => {
+            (Samples::Lists, PairTexts::Pickle(_)) => {
                 unreachable!("lists from a pickle: this is a bug")
             }
         }
@@ -214,7 +217,7 @@ impl CrossEncoderData {
     }
 }
 
-impl Source {
+impl PairTexts {
     fn query(&self, number: u32) -> Result<Cow<'_, str>, TrainError> {
         match self {
             Self::Pickle(texts) => Ok(texts.get(number).into()),
@@ -233,7 +236,7 @@ impl Source {
 fn text_at(texts: &Texts, row: u32) -> Result<Cow<'_, str>, TrainError> {
     texts
         .text_at(row as usize)
-        .ok_or_else(|| TrainError::Data("a file of texts was changed during the run".to_owned()))
+        .ok_or_else(|| DataError::Changed { what: "a file of texts".to_owned() }.into())
 }
 
 fn open(
@@ -271,11 +274,12 @@ fn check_labels(pairs: &[Labelled], config: &CrossEncoderConfig) -> Result<(), T
     Err(TrainError::Data(match config.loss {
         CrossEncoderLoss::CrossEntropy => {
             format!("a pair has the label {label}, but the {labels} labels are 0 to {}", labels - 1)
+                .into()
         }
-        _ => format!(
-            "a pair has the label {label}, but the labels of BCEWithLogitsLoss are 0 to 1\nhint: \
-             loss_function: MSELoss learns scores of any size"
-        ),
+        _ => Problem::new(format!(
+            "a pair has the label {label}, but the labels of BCEWithLogitsLoss are 0 to 1"
+        ))
+        .with_remedy("set loss_function to MSELoss, which learns scores of any size"),
     }))
 }
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use splade_data::ScoreFile;
-use splade_io::{LineWriter, NewFile, Observer};
+use splade_io::{LineWriter, NewFile, Observer, Problem};
 
 use crate::error::TrainError;
 
@@ -58,12 +58,12 @@ pub fn ensemble(
 ) -> Result<EnsembleReport, TrainError> {
     let EnsembleOptions { inputs, output, force, .. } = options;
     let name = output.to_string_lossy();
-    let refuse = |message: String| Err(TrainError::Data(message));
+    let refuse = |message: String| Err(TrainError::Data(message.into()));
     if !name.ends_with(".ndjson") && !name.ends_with(".ndjson.gz") {
         return refuse(format!("{name} must end in .ndjson or .ndjson.gz"));
     }
     if output.exists() && !force {
-        return refuse(format!("{name} is there already\nhint: add --force to replace it"));
+        return Err(TrainError::Exists(output.clone()));
     }
     if inputs.len() < 2 {
         return refuse("an ensemble needs at least two files".to_owned());
@@ -105,7 +105,8 @@ fn join(
     if let Some(other) = teachers.iter().find(|teacher| teacher.file.len() != queries) {
         let (a, b) = (teachers[0].path.display(), other.path.display());
         let count = other.file.len();
-        return Err(TrainError::Data(format!("{a} has {queries} queries, but {b} has {count}")));
+        let what = format!("{a} has {queries} queries, but {b} has {count}");
+        return Err(TrainError::Data(what.into()));
     }
 
     // The files are read twice, because the mean and the deviation must be known before the first
@@ -182,10 +183,9 @@ impl Query {
         for (number, teacher) in teachers.iter().enumerate() {
             let missing = |what: String| {
                 let (first, other) = (teachers[0].path.display(), teacher.path.display());
-                TrainError::Data(format!(
-                    "{what} has scores in only one of {first} and {other}\nhint: score the \
-                     same pairs with every teacher"
-                ))
+                let what = format!("{what} has scores in only one of {first} and {other}");
+                let remedy = "score the same pairs with every teacher";
+                TrainError::Data(Problem::new(what).with_remedy(remedy))
             };
             let line = *teacher.lines.get(&qid).ok_or_else(|| missing(format!("qid {qid}")))?;
             let (these, scores): (Vec<i64>, Vec<f32>) =

@@ -19,16 +19,13 @@ pub(super) enum RerankMetric {
 }
 
 impl RerankMetric {
-    /// All metrics, in the order in which they are listed in messages.
-    pub(super) const ALL: [Self; 3] = [Self::Mrr, Self::Ndcg, Self::Map];
+    /// The names in configs and logs, in the order in which messages list them.
+    pub(super) const NAMES: [(&str, Self); 3] =
+        [("mrr@10", Self::Mrr), ("ndcg@10", Self::Ndcg), ("map", Self::Map)];
 
     /// Returns the name in configs and logs.
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Mrr => "mrr@10",
-            Self::Ndcg => "ndcg@10",
-            Self::Map => "map",
-        }
+        Self::NAMES.iter().find(|(_, metric)| *metric == self).map_or("", |(name, _)| name)
     }
 }
 
@@ -94,7 +91,7 @@ mod tests {
             let scores: Vec<f32> = serde_json::from_value(case["scores"].clone()).expect("numbers");
             let positives = case["positives"].as_u64().expect("a number") as usize;
             let got = RerankMetrics::of(&scores, positives);
-            for metric in RerankMetric::ALL {
+            for (_, metric) in RerankMetric::NAMES {
                 let want = case[metric.name()].as_f64().expect("a number");
                 assert!((got.get(metric) - want).abs() < 1e-12, "{} of {case}", metric.name());
             }

@@ -10,8 +10,10 @@
 //! cross-encoders. The settings are those of the Python library's YAML files, with some additions.
 
 mod metrics;
+mod pairs;
 
 mod config;
+mod predict_config;
 
 mod pickle;
 
@@ -32,7 +34,9 @@ mod predict;
 mod task;
 mod train;
 
-pub use config::{CrossEncoderConfig, PairLimits, PredictConfig};
+pub use config::CrossEncoderConfig;
 pub use ensemble::{EnsembleOptions, EnsembleReport, ensemble};
+pub use pairs::{PairLimits, PairSettings, QueryLimit};
 pub use predict::{PredictOptions, Prediction, Shard, predict};
+pub use predict_config::{PredictCompat, PredictConfig};
 pub use train::{TrainOptions, train};

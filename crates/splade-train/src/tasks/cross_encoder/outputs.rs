@@ -6,8 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use hydra_compose::settings::SettingError;
 use serde_json::{Value, json};
-use splade_io::size;
+use splade_io::{Problem, size};
 
 use super::config::CrossEncoderConfig;
 use crate::config::Optimizer;
@@ -46,38 +47,27 @@ pub(super) fn prepare(config: &CrossEncoderConfig, resume: bool) -> Result<Begin
     let checkpoint = folder::checkpoints(output)?.pop().map(|(_, path)| path);
     if last.join(MODEL).exists() {
         if !resume {
-            return Err(wrong(
-                "final_output_path",
-                format!(
-                    "{} has a model already\nhint: for a new run name another final_output_path or \
-                 remove it",
-                    last.display()
-                ),
-            ));
+            let rule = format!("{} has a model already", last.display());
+            return Err(SettingError::new("final_output_path", rule)
+                .with_remedy("for a new run name another final_output_path, or remove it")
+                .into());
         }
         check_finished(config)?;
         delete_checkpoints(output)?;
         return Ok(Beginning::Finished);
     }
     if let Some(checkpoint) = checkpoint.as_ref().filter(|_| !resume) {
-        return Err(wrong(
-            "output_path",
-            format!(
-                "an earlier run left {}\nhint: add --resume to continue it, or choose another \
-                 output_path",
-                checkpoint.display()
-            ),
-        ));
+        let rule = format!("an earlier run left {}", checkpoint.display());
+        return Err(SettingError::new("output_path", rule)
+            .with_remedy("add --resume to continue it, or choose another output_path")
+            .into());
     }
     // The log is begun before the first model is kept.
     if output.join(MODEL).exists() && !(resume && output.join(LOG).exists()) {
-        return Err(wrong(
-            "output_path",
-            format!(
-                "{} has a model already\nhint: name another output_path or remove the model",
-                output.display()
-            ),
-        ));
+        let rule = format!("{} has a model already", output.display());
+        return Err(SettingError::new("output_path", rule)
+            .with_remedy("name another output_path or remove the model")
+            .into());
     }
     let beside = last.parent().filter(|folder| !folder.as_os_str().is_empty());
     for folder in [output.as_path(), beside.unwrap_or(Path::new("."))] {
@@ -128,15 +118,11 @@ fn check_finished(config: &CrossEncoderConfig) -> Result<(), TrainError> {
     if differences.is_empty() {
         return Ok(());
     }
-    Err(wrong(
-        "final_output_path",
-        format!(
-            "{} holds the model of another run:\n{}\nhint: name another final_output_path or \
-             remove it",
-            last.display(),
-            differences.join("\n")
-        ),
-    ))
+    let rule =
+        format!("{} holds the model of another run:\n{}", last.display(), differences.join("\n"));
+    Err(SettingError::new("final_output_path", rule)
+        .with_remedy("name another final_output_path, or remove it")
+        .into())
 }
 
 /// Deletes all checkpoints of a finished run.
@@ -162,18 +148,16 @@ pub(super) fn check_space(
     let needed = model * (1 + checkpoints * (1 + moments));
     match free.filter(|free| *free < needed) {
         None => Ok(()),
-        Some(free) => Err(TrainError::Run(format!(
-            "{} has {} left, but its models and checkpoints need {}\nhint: choose another \
-             output_path",
-            config.output_path.display(),
-            size(free),
-            size(needed)
-        ))),
+        Some(free) => {
+            let what = format!(
+                "{} has {} left, but its models and checkpoints need {}",
+                config.output_path.display(),
+                size(free),
+                size(needed)
+            );
+            Err(TrainError::Run(Problem::new(what).with_remedy("choose another output_path")))
+        }
     }
-}
-
-fn wrong(field: &str, message: String) -> TrainError {
-    TrainError::Config { at: field.to_owned(), message }
 }
 
 #[cfg(test)]
@@ -215,7 +199,7 @@ mod tests {
         fs::write(output.join("pairs.pkl"), "pairs").expect("written");
         let this = config(&output, &[]);
         let begins = |config: &CrossEncoderConfig, resume| {
-            prepare(config, resume).map_err(|error| error.to_string())
+            prepare(config, resume).map_err(|error| error.said())
         };
         assert_eq!(begins(&this, false), Ok(Beginning::New));
         assert_eq!(begins(&this, true), Ok(Beginning::New));

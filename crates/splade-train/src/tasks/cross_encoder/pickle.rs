@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use memmap2::Mmap;
+use splade_io::Problem;
 
 use crate::error::TrainError;
 use splade_data::map;
@@ -55,16 +56,16 @@ impl Pickled {
     /// # Errors
     /// Returns an error if the file is not a pickle of this form.
     pub(super) fn open(path: &Path) -> Result<Self, TrainError> {
-        let empty = || TrainError::Data(format!("{} is empty", path.display()));
+        let empty = || TrainError::Data(format!("{} is empty", path.display()).into());
         let map = map(path)?.ok_or_else(empty)?;
         let mut reader = Reader { bytes: &map, ..Reader::default() };
         let read = reader.run().and_then(|root| reader.samples(root));
         let (eval, train) = read.map_err(|message| {
-            TrainError::Data(format!(
-                "{}: {message} (byte {} of the unpacked file)\nhint: a pickle of (dev_samples, \
-                 train_samples) is expected, as run_convert_mmarco_ja_distil.py writes it",
-                path.display(),
-                reader.at
+            let (path, at) = (path.display(), reader.at);
+            let what = format!("{path}: {message} (byte {at} of the unpacked file)");
+            TrainError::Data(Problem::new(what).with_remedy(
+                "give a pickle of (dev_samples, train_samples), as \
+                 run_convert_mmarco_ja_distil.py writes it",
             ))
         })?;
         let places = std::mem::take(&mut reader.texts);

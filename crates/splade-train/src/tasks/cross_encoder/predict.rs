@@ -14,18 +14,20 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
+use hydra_compose::settings::SettingError;
 use serde_json::{Value, json};
 use splade_data::contents::folder_content;
 use splade_data::{ScoreFile, TextKind, Texts};
 use splade_io::settings::{difference, records_content};
-use splade_io::{Event, NewFile, Observer, OutputFolder, Progress, write_file};
+use splade_io::{Event, NewFile, Observer, OutputFolder, Problem, Progress, write_file};
 use splade_model::{CrossEncoder, CrossEncoderOptions};
 
 use crate::error::TrainError;
 use crate::tasks::prepare::{ResolveModel, resolve_at_hub};
 
-use super::config::{PredictConfig, QUERIES_MAY_FILL_PAIRS};
 use super::lines::line;
+use super::pairs::QUERIES_MAY_FILL_PAIRS;
+use super::predict_config::PredictConfig;
 
 /// A part of the queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +118,8 @@ pub fn predict(
     options: &PredictOptions<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Prediction, TrainError> {
-    if config.limits.queries_may_fill_pairs() {
+    let limits = config.pairs.limits();
+    if limits.queries_may_fill_pairs() {
         observer.event(Event::Warning(QUERIES_MAY_FILL_PAIRS));
     }
     let output = &config.hard_negative_cross_encoder_scores;
@@ -135,14 +138,14 @@ pub fn predict(
     check_output(output, options)?;
     let folder = (options.resolve)(&config.model_path).map_err(TrainError::Source)?;
     let model_options = CrossEncoderOptions {
-        max_length: Some(config.limits.max_token_len),
+        max_length: Some(limits.max_token_len),
         mecab_dicdir: config.mecab_dicdir.clone(),
         ..CrossEncoderOptions::default()
     };
     let model = CrossEncoder::load(&folder, &model_options)
         .map_err(TrainError::failed(format!("cannot load the model {}", folder.display())))?;
-    let docs = Masters::open(&config.doc_masters, TextKind::Document, observer)?;
-    let queries = Masters::open(&config.query_masters, TextKind::Query, observer)?;
+    let docs = Masters::open(&config.doc_masters(), TextKind::Document, observer)?;
+    let queries = Masters::open(&config.query_masters(), TextKind::Query, observer)?;
     let pairs = ScoreFile::open_known(
         &config.hard_negative_init_scores,
         |qid| queries.has(qid),
@@ -182,7 +185,7 @@ pub fn predict(
             let query = queries.get(qid)?;
             for (doc, _) in &scores {
                 let document = docs.get(*doc)?;
-                let (query, document) = config.limits.cut(&query, &document);
+                let (query, document) = limits.cut(&query, &document);
                 texts.push((query.to_owned(), document.to_owned()));
             }
             of_queries.push((qid, scores));
@@ -197,9 +200,9 @@ pub fn predict(
             let docs = scores.iter().map(|(doc, _)| *doc);
             if let Some(doc) = docs.clone().zip(own).find(|(_, score)| !score.is_finite()) {
                 let message = format!("the score of qid {qid} and doc_id {} is {}", doc.0, doc.1);
-                return Err(TrainError::Run(message));
+                return Err(TrainError::Run(message.into()));
             }
-            let shown = own.iter().map(|score| match config.inverse_sigmoid {
+            let shown = own.iter().map(|score| match config.compat.inverse_sigmoid {
                 true => python_score(*score, model.has_sigmoid()).to_string(),
                 false => score.to_string(),
             });
@@ -254,7 +257,7 @@ impl Masters {
     fn get(&self, id: i64) -> Result<Cow<'_, str>, TrainError> {
         let texts = self.0.iter().find(|texts| texts.row(id).is_some());
         texts.or(self.0.first()).map_or_else(
-            || Err(TrainError::Data("no master is given".to_owned())),
+            || Err(TrainError::Data("no master is given".into())),
             |texts| Ok(texts.get(id)?),
         )
     }
@@ -275,26 +278,22 @@ fn settings(
 
 /// Makes all checks of the output before the long work.
 fn check_output(output: &Path, options: &PredictOptions<'_>) -> Result<(), TrainError> {
-    let at = |message: &str| {
-        Err(TrainError::Config {
-            at: "hard_negative_cross_encoder_scores".into(),
-            message: format!("{} {message}", output.display()),
-        })
+    let wrong = |rule: &str| {
+        let rule = format!("{} {rule}", output.display());
+        SettingError::new("hard_negative_cross_encoder_scores", rule)
     };
     let name = output.to_string_lossy();
     if !name.ends_with(".ndjson") && !name.ends_with(".ndjson.gz") {
-        return at("must end in .ndjson or .ndjson.gz");
+        return Err(wrong("must end in .ndjson or .ndjson.gz").into());
     }
     let begun = Partial::is_begun(output);
     // A run that was started with `force` and then stopped may be resumed.
     if output.exists() && !options.force && !(options.resume && begun) {
-        return at("is there already\nhint: add --force to replace it");
+        return Err(wrong("is there already").with_remedy("add --force to replace it").into());
     }
     if begun && !options.resume && !options.force {
-        return at(
-            "was begun by an earlier run\nhint: add --resume to continue it, or --force to start \
-             again",
-        );
+        let remedy = "add --resume to continue it, or --force to start again";
+        return Err(wrong("was begun by an earlier run").with_remedy(remedy).into());
     }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or(Ok(()), |folder| std::fs::create_dir_all(folder).map_err(TrainError::io(folder)))
@@ -361,16 +360,15 @@ impl Partial {
         if this.lines > 0 {
             let text = std::fs::read_to_string(&about).map_err(TrainError::io(&about))?;
             let earlier: Value = serde_json::from_str(&text)
-                .map_err(|error| this.bad(&format!("its settings cannot be read: {error}")))?;
+                .map_err(|error| this.bad(format!("its settings cannot be read: {error}")))?;
             if !earlier.is_object() {
                 return Err(this.bad("its settings cannot be read"));
             }
             let earlier = without_stamps(earlier);
             if let Some(difference) = difference(&earlier, settings) {
-                return Err(this.bad(&format!(
-                    "an earlier run had other settings or files: {difference}\nhint: add --force \
-                     to start again"
-                )));
+                let what = format!("an earlier run had other settings or files: {difference}");
+                let remedy = "add --force to start again";
+                return Err(this.bad(Problem::new(what).with_remedy(remedy)));
             }
             if !records_content(&earlier) {
                 observer.event(Event::Note(
@@ -404,8 +402,8 @@ impl Partial {
         Ok((file, lines))
     }
 
-    fn bad(&self, message: &str) -> TrainError {
-        TrainError::Checkpoint { path: self.path.clone(), message: message.to_owned() }
+    fn bad(&self, problem: impl Into<Problem>) -> TrainError {
+        TrainError::checkpoint(&self.path, problem)
     }
 
     fn write(&mut self, lines: &str) -> Result<(), TrainError> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splade_data::random::hash;
-use splade_io::{Event, Observer};
+use splade_io::{Event, Observer, Problem};
 use splade_logs::{LogOptions, names};
 use splade_model::cross_encoder::PairTokenizer;
 use splade_text::PairEncoding;
@@ -245,11 +245,11 @@ impl Task for CrossEncoder {
     }
 
     fn read_records(&self, folder: &Path, state: &mut TrainerState) -> Result<Saved, TrainError> {
-        let bad = |message: String| TrainError::Checkpoint { path: folder.into(), message };
+        let bad = |problem: Problem| TrainError::checkpoint(folder, problem);
         let path = folder.join(OURS);
         let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
         let mut value: Value =
-            serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+            serde_json::from_str(&text).map_err(|error| bad(error.to_string().into()))?;
         let run = value["run"].take();
         let version = run["version"].as_u64();
         if run["kind"] != KIND || version.is_some_and(|version| version != VERSION) {
@@ -258,20 +258,20 @@ impl Task for CrossEncoder {
             ));
         }
         let run: RunRecord =
-            serde_json::from_value(run).map_err(|error| bad(format!("run: {error}")))?;
+            serde_json::from_value(run).map_err(|error| bad(format!("run: {error}").into()))?;
         let was = serde_json::json!({ "data": run.data, "settings": run.settings });
         let differences = differences(&was, &self.identity);
         if !differences.is_empty() {
-            return Err(bad(format!(
-                "it was made with other settings or data and cannot be resumed with these:\n{}\n\
-                 hint: use the settings and files of the checkpoint, or another output_path",
+            let what = format!(
+                "it was made with other settings or data and cannot be resumed with these:\n{}",
                 differences.join("\n")
-            )));
+            );
+            let remedy = "use the settings and files of the checkpoint, or another output_path";
+            return Err(bad(Problem::new(what).with_remedy(remedy)));
         }
         if run.groups != self.data.len() as u64 {
-            return Err(bad(
-                "it was made with other data; hint: use the files of the checkpoint".into()
-            ));
+            return Err(bad(Problem::new("it was made with other data")
+                .with_remedy("use the files of the checkpoint")));
         }
         (state.global_step, state.epoch) = (run.step, 0.0);
         (state.best_metric, state.best_global_step) = (run.best, run.best_step);
@@ -321,11 +321,11 @@ impl Task for CrossEncoder {
         loss /= groups.len() as f64;
         let norm = gradient_norm(&mut [&mut self.engine]);
         if !loss.is_finite() || !norm.is_finite() {
-            return Err(TrainError::Run(format!(
-                "step {}: the loss is {loss}, the norm of the gradients {norm}\nhint: lower \
-                 learning_rate",
-                self.step
-            )));
+            let (what, value) = match loss.is_finite() {
+                true => ("the norm of the gradients", norm),
+                false => ("the loss", loss),
+            };
+            return Err(TrainError::NotFinite { step: self.step, what, value, last: None });
         }
         let learning_rate = self.schedule.learning_rate(self.step);
         let options = UpdateOptions {
@@ -370,7 +370,8 @@ impl Task for CrossEncoder {
         let batch = self.config.eval_batch_size;
         let metrics = rerank(&self.engine, &self.tokenizer, &self.data, batch, stop)?;
         Ok(metrics.map(|metrics| {
-            let values = RerankMetric::ALL.map(|metric| (eval_name(metric), metrics.get(metric)));
+            let values =
+                RerankMetric::NAMES.map(|(_, metric)| (eval_name(metric), metrics.get(metric)));
             Evaluation { values: values.to_vec(), expansions: None }
         }))
     }
@@ -397,7 +398,7 @@ impl Task for CrossEncoder {
 
     fn save_model(&mut self, folder: &Path) -> Result<(), TrainError> {
         let sigmoid = self.config.loss == CrossEncoderLoss::Bce;
-        Ok(self.engine.model.save(folder, self.config.limits.max_token_len, sigmoid)?)
+        Ok(self.engine.model.save(folder, self.config.pairs.max_token_len, sigmoid)?)
     }
 
     fn optimized(&mut self) -> Optimized<'_> {

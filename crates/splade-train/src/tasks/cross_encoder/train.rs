@@ -9,10 +9,11 @@ use crate::run::checks::NewFolders;
 use crate::run::folders::RunFolders;
 use crate::tasks::prepare::{ResolveModel, resolve_at_hub, tell_checkpoint};
 
-use super::config::{CrossEncoderConfig, QUERIES_MAY_FILL_PAIRS};
+use super::config::CrossEncoderConfig;
 use super::data::CrossEncoderData;
 use super::engine::CrossEncoderEngine;
 use super::outputs::{Beginning, prepare};
+use super::pairs::QUERIES_MAY_FILL_PAIRS;
 use super::start::started;
 use super::task::Parts;
 
@@ -99,7 +100,7 @@ fn begin_and_run(
     if options.resume {
         tell_checkpoint(resume.as_deref(), output, observer);
     }
-    if config.limits.queries_may_fill_pairs() {
+    if config.pairs.limits().queries_may_fill_pairs() {
         observer.event(Event::Warning(QUERIES_MAY_FILL_PAIRS));
     }
     let data = CrossEncoderData::open(config)?;
@@ -117,7 +118,7 @@ fn begin_and_run(
         let note = "the model has no classifier: a new one is drawn by the seed";
         observer.event(Event::Note(note));
     }
-    let (length, dictionary) = (config.limits.max_token_len, config.mecab_dicdir.clone());
+    let (length, dictionary) = (config.pairs.max_token_len, config.mecab_dicdir.clone());
     let tokenizer = PairTokenizer::open(&folder, Some(length), dictionary)
         .map_err(TrainError::failed(&*what))?;
     let engine = CrossEncoderEngine::load(&folder).map_err(TrainError::failed(what))?;

@@ -8,6 +8,7 @@
 use std::f64::consts::TAU;
 use std::path::Path;
 
+use hydra_compose::settings::SettingError;
 use serde_json::{Value, json};
 use splade_model::architecture::ArchitectureConfig;
 use splade_model::training::copy_tokenizer_alone;
@@ -54,11 +55,9 @@ pub(super) fn new_model(
     seed: u64,
 ) -> Result<(), TrainError> {
     let pad = ["[PAD]", "<pad>"].into_iter().find_map(|token| tokenizer.id(token));
-    let pad = pad.ok_or_else(|| TrainError::Config {
-        at: "model.new.tokenizer".into(),
-        message:
-            "the vocabulary has neither [PAD] nor <pad>; hint: use a tokenizer with a padding token"
-                .into(),
+    let pad = pad.ok_or_else(|| {
+        SettingError::new("model.new.tokenizer", "the vocabulary has neither [PAD] nor <pad>")
+            .with_remedy("use a tokenizer with a padding token")
     })?;
     let (mut config, tensors) = match new.architecture {
         NewArchitecture::Bert => (bert_config(new), bert(new, tokenizer.len())),

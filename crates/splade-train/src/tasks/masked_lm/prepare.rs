@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use hydra_compose::settings::SettingError;
 use splade_data::{Corpus, CorpusOptions, Masking};
 use splade_io::{Event, Observer, Progress};
+use splade_model::ModelError;
 use splade_nn::{Pooling, Saturation};
 use splade_text::{Tokenizer, TokenizerOptions};
 
@@ -198,23 +200,20 @@ fn check_fit(
     folder: &Path,
 ) -> Result<(), TrainError> {
     if config.model.max_length > engine.max_tokens() {
-        return Err(TrainError::Config {
-            at: "model.max_length".into(),
-            message: format!(
-                "{} is more than the limit of the model, {} tokens",
-                config.model.max_length,
-                engine.max_tokens()
-            ),
-        });
+        let rule = format!(
+            "{} is more than the limit of the model, {} tokens",
+            config.model.max_length,
+            engine.max_tokens()
+        );
+        return Err(SettingError::new("model.max_length", rule).into());
     }
     if tokenizer.len() > engine.vocab() {
-        return Err(TrainError::Run(format!(
-            "the tokenizer of {} has {} tokens, the model {} terms; give the tokenizer of the \
-             model",
-            folder.display(),
-            tokenizer.len(),
-            engine.vocab()
-        )));
+        return Err(ModelError::Vocabulary {
+            path: folder.to_path_buf(),
+            tokens: tokenizer.len(),
+            vocab: engine.vocab(),
+        }
+        .into());
     }
     Ok(())
 }
@@ -263,13 +262,12 @@ fn corpus(
     add(&window)?;
     tell(observer);
     if corpus.is_empty() {
-        return Err(TrainError::Data(
-            match corpus.documents() {
-                0 => "data.train_files: the files have no texts",
-                _ => "data.eval_share: all texts are held out; hint: lower it",
-            }
-            .to_owned(),
-        ));
+        return Err(match corpus.documents() {
+            0 => SettingError::new("data.train_files", "the files have no texts"),
+            _ => SettingError::new("data.eval_share", "all texts are held out")
+                .with_remedy("lower it"),
+        }
+        .into());
     }
     observer.event(Event::Note(&format!(
         "{} texts: {} sequences to train on, {} held out",

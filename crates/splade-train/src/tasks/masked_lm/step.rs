@@ -1,6 +1,7 @@
 //! A step of masked language modelling: predict masked tokens, regularize texts, update parameters.
 
 use serde_json::{Value, json};
+use splade_io::Problem;
 use splade_model::training::{CrossEntropy, Masked};
 
 use crate::config::TrainingConfig;
@@ -187,11 +188,9 @@ impl Stepper {
     /// Returns an error if the checkpoint belongs to other texts or to another regularizer.
     pub(super) fn go_on(&mut self, steps: u64, objective: &Value) -> Result<(), TrainError> {
         if objective["corpus"] != self.objective_state()["corpus"] {
-            return Err(TrainError::State(
-                "it was trained on other texts, or with another tokenizer\nhint: resume with \
-                 the data of the run, or begin in another output_dir"
-                    .into(),
-            ));
+            let what = "it was trained on other texts, or with another tokenizer";
+            let remedy = "resume with the data of the run, or begin in another output_dir";
+            return Err(TrainError::State(Problem::new(what).with_remedy(remedy)));
         }
         if let Some(regularizer) = &mut self.regularizer {
             regularizer.restore(&objective["doc"])?;

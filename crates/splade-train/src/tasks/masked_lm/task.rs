@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hydra_compose::settings::SettingError;
 use serde_json::{Value, json};
 use splade_data::random::MASK;
 use splade_data::{Corpus, Masking};
@@ -54,12 +55,10 @@ impl Parts {
         let (training, settings) = (&config.training, config.to_value());
         let mut plan = Plan::new(training, corpus.len())?;
         if (training.do_eval || training.eval_on_start) && corpus.held_out() == 0 {
-            return Err(TrainError::Config {
-                at: "data.eval_share".into(),
-                message: "no document is held out for evaluations\nhint: raise it, or set \
-                          training.eval_strategy to no, and eval_on_start to false"
-                    .into(),
-            });
+            let rule = "no document is held out for evaluations";
+            let remedy =
+                "raise it, or set training.eval_strategy to no, and eval_on_start to false";
+            return Err(SettingError::new("data.eval_share", rule).with_remedy(remedy).into());
         }
         check_outputs(training, training.resume_from_checkpoint.is_some() || resume.is_some())?;
         // The evaluation for the results is also part of the last checkpoint.

@@ -7,7 +7,8 @@
 
 use std::path::Path;
 
-use splade_eval::{EvaluateOptions, Metric, Run, Scored, VectorStatistics, evaluate};
+use hydra_compose::settings::SettingError;
+use splade_eval::{EvalError, EvaluateOptions, Metric, Run, Scored, VectorStatistics, evaluate};
 use splade_index::{
     Hit, Index, IndexOptions, IndexWriter, SearchOptions, WeightFormat, WriterOptions,
 };
@@ -18,7 +19,7 @@ use crate::config::Config;
 use crate::engine::Terms;
 use crate::error::TrainError;
 use crate::run::{Evaluation, rounded};
-use splade_data::{Texts, TrainingData, ValidationData};
+use splade_data::{DataError, Texts, TrainingData, ValidationData};
 use splade_logs::{Expansion, names};
 
 use super::batch::Tokenization;
@@ -156,19 +157,15 @@ pub(crate) const AVG_QUERY_TERMS: &str = "eval_avg_query_nnz";
 /// Returns an error if a metric is not known.
 pub(super) fn metrics(config: &Config) -> Result<Vec<(String, Metric)>, TrainError> {
     let parse = |name: &String| {
-        let metric = name.parse().map_err(|error: splade_eval::EvalError| TrainError::Config {
-            at: "training.validation_metrics".into(),
-            message: error.to_string(),
-        })?;
+        let metric =
+            name.parse().map_err(TrainError::failed::<EvalError>("training.validation_metrics"))?;
         Ok((name.clone(), metric))
     };
     let metrics: Vec<_> =
         config.training.validation_metrics.iter().map(parse).collect::<Result<_, TrainError>>()?;
     if metrics.is_empty() {
-        return Err(TrainError::Config {
-            at: "training.validation_metrics".into(),
-            message: "At least one metric must be provided!".into(),
-        });
+        let rule = "At least one metric must be provided!";
+        return Err(SettingError::new("training.validation_metrics", rule).into());
     }
     Ok(metrics)
 }
@@ -185,19 +182,17 @@ fn each_vector(
         let rows = start..(start + WINDOW).min(all.len());
         let tokens = rows.clone().map(|row| {
             let gone = || {
-                TrainError::Data(format!(
-                    "the text of {} is missing; its file was changed during the run",
-                    all[row]
-                ))
+                TrainError::Training(DataError::Changed {
+                    what: format!("the text of {} is missing", all[row]),
+                })
             };
             ids(&texts.text_at(row).ok_or_else(gone)?)
         });
         let tokens: Vec<Vec<u32>> = tokens.collect::<Result<_, TrainError>>()?;
         for (row, Terms { terms, weights }) in rows.zip(encode(&tokens)) {
             let terms = terms.into_iter().map(TermId).collect();
-            let vector = SparseVector::new(terms, weights).map_err(|error| {
-                TrainError::Run(format!("the vector of text {} is not valid: {error}", all[row]))
-            })?;
+            let vector = SparseVector::new(terms, weights)
+                .map_err(|source| TrainError::Vector { id: all[row], source })?;
             each(row, all[row], vector)?;
         }
     }

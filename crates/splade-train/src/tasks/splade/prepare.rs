@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hydra_compose::settings::SettingError;
 use serde_json::Value;
 use splade_data::contents::file_content;
 use splade_data::{TrainingData, ValidationData};
 use splade_io::settings;
 use splade_io::{Event, Observer};
+use splade_model::ModelError;
 use splade_model::folder::Table;
 use splade_model::tokenizer_content;
 use splade_text::{Tokenizer, TokenizerOptions};
 
-use crate::config::{Config, ModelConfig, QueryEncoder};
+use crate::config::{Config, ModelConfig, QueryEncoder, QueryTable};
 use crate::cpu::CpuEngine;
 use crate::engine::Engine;
 use crate::error::TrainError;
@@ -158,12 +160,12 @@ fn prepare(
     let mut document = load(&document_folder)?;
     let mut query = query_folder.as_deref().map(load).transpose()?;
     if tokenizer.len() > document.vocab() {
-        return Err(TrainError::Run(format!(
-            "{}: the tokenizer has {} tokens but the model's vocabulary {}",
-            document_folder.display(),
-            tokenizer.len(),
-            document.vocab()
-        )));
+        return Err(ModelError::Vocabulary {
+            path: document_folder,
+            tokens: tokenizer.len(),
+            vocab: document.vocab(),
+        }
+        .into());
     }
     if resume.is_none() {
         let texts = first_documents(&data, &tokenizer, model.max_length)?;
@@ -183,13 +185,11 @@ fn prepare(
     let limit = |engine: &CpuEngine| engine.max_tokens();
     let model_length = query.as_ref().map_or(limit(&document), limit).min(limit(&document));
     if model.max_length > model_length {
-        return Err(TrainError::Config {
-            at: "model.max_length".into(),
-            message: format!(
-                "{} is more than the limit of the model, {model_length} tokens",
-                model.max_length
-            ),
-        });
+        let rule = format!(
+            "{} is more than the limit of the model, {model_length} tokens",
+            model.max_length
+        );
+        return Err(SettingError::new("model.max_length", rule).into());
     }
     let resumes = resume.is_some();
     let table = table(model, &data, &tokenizer, &document_folder, resumes, observer)?;
@@ -243,12 +243,10 @@ fn check_same_vocabulary(document: &Tokenizer, query: &Tokenizer) -> Result<(), 
     if tokens(document) == tokens(query) {
         return Ok(());
     }
-    Err(TrainError::Config {
-        at: "model.model_name_or_path_q".into(),
-        message: "the two encoders have different vocabularies\nhint: both must come from models \
-                  with the same tokenizer"
-            .into(),
-    })
+    let rule = "the two encoders have different vocabularies";
+    Err(SettingError::new("model.model_name_or_path_q", rule)
+        .with_remedy("choose two models with the same tokenizer")
+        .into())
 }
 
 /// Returns the token ids of the first documents.
@@ -288,7 +286,9 @@ fn table(
     resumes: bool,
     observer: &mut dyn Observer,
 ) -> Result<Option<TableEngine>, TrainError> {
-    let QueryEncoder::Table { path, freeze, .. } = &config.query_encoder else { return Ok(None) };
+    let QueryEncoder::Table(QueryTable { path, freeze, .. }) = &config.query_encoder else {
+        return Ok(None);
+    };
     let weights = match path {
         _ if resumes => vec![0.0; tokenizer.len()],
         Some(path) => Table::Json(path.clone())

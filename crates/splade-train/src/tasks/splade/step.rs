@@ -1,5 +1,6 @@
 //! A step of SPLADE training: forward pass, losses, backward pass, clipping and update.
 
+use hydra_compose::settings::SettingError;
 use serde_json::Value;
 
 use crate::config::{Config, QueryEncoder};
@@ -45,7 +46,7 @@ impl Stepper {
     pub(crate) fn new(mut towers: Towers, config: &Config, total: u64) -> Result<Self, TrainError> {
         let training = &config.training;
         let (freeze_query, query_rate) = match &config.model.query_encoder {
-            QueryEncoder::Table { freeze, learning_rate, .. } => (*freeze, *learning_rate),
+            QueryEncoder::Table(table) => (table.freeze, table.learning_rate),
             QueryEncoder::Model => (false, None),
         };
         // If the learning rate is 0, it stays 0 for all encoders.
@@ -59,8 +60,8 @@ impl Stepper {
             rates.push(rate);
         }
         if towers.trained(freeze_query).is_empty() {
-            let message = "every encoder is frozen: there is nothing to train";
-            return Err(TrainError::Config { at: "model".into(), message: message.into() });
+            let rule = "every encoder is frozen: there is nothing to train";
+            return Err(SettingError::new("model", rule).into());
         }
         Ok(Self {
             objective: Objective::new(training)?,

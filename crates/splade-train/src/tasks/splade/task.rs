@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use splade_data::{TrainingData, ValidationData};
-use splade_io::Observer;
+use splade_io::{Observer, Problem};
 use splade_logs::names;
 
 use crate::config::{Config, IntervalStrategy};
@@ -131,27 +131,25 @@ impl Task for Splade {
     fn read_records(&self, folder: &Path, state: &mut TrainerState) -> Result<Saved, TrainError> {
         let (run, saved) = record::read(folder, &self.settings, state)?;
         if run.samples != self.data.len() {
-            return Err(TrainError::Checkpoint {
-                path: folder.to_path_buf(),
-                message: format!(
-                    "it was trained on {} samples, but the data now has {}\nhint: resume with \
-                     the data of the run, or begin in another output_dir",
-                    run.samples,
-                    self.data.len()
-                ),
-            });
+            let what = format!(
+                "it was trained on {} samples, but the data now has {}",
+                run.samples,
+                self.data.len()
+            );
+            let problem = Problem::new(what)
+                .with_remedy("resume with the data of the run, or begin in another output_dir");
+            return Err(TrainError::checkpoint(folder, problem));
         }
         if !run.data.is_null()
             && let Some(changed) = differences(&run.data, &self.content).first()
         {
-            return Err(TrainError::Checkpoint {
-                path: folder.to_path_buf(),
-                message: format!(
-                    "it was trained on other data: the content of {} has changed\nhint: resume \
-                     with the data of the run, or begin in another output_dir",
-                    changed.split_whitespace().next().unwrap_or_default()
-                ),
-            });
+            let what = format!(
+                "it was trained on other data: the content of {} has changed",
+                changed.split_whitespace().next().unwrap_or_default()
+            );
+            let problem = Problem::new(what)
+                .with_remedy("resume with the data of the run, or begin in another output_dir");
+            return Err(TrainError::checkpoint(folder, problem));
         }
         Ok(saved)
     }

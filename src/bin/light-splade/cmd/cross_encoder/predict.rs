@@ -37,7 +37,7 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
         terminal.note(&format!(
             "note: cut off {} at {} tokens",
             counted(prediction.truncated, "pairs"),
-            settings.limits.max_token_len
+            settings.pairs.max_token_len
         ));
     }
     terminal.note(&format!("wrote {}", prediction.output.display()));

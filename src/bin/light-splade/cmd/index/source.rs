@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use light_splade::{
-    Index, Observer, Provenance, SparseEncoder, SparseEncoderOptions, VectorSources, Vocabulary,
-};
+use light_splade::models::Vocabulary;
+use light_splade::search::{Provenance, VectorSources};
+use light_splade::{Index, Observer, SparseEncoder, SparseEncoderOptions};
 use splade_model::Side;
 use splade_sparse::files::VectorReader;
 use splade_text::TokenizerOptions;
@@ -16,12 +16,12 @@ use crate::input::Position;
 use crate::progress::say;
 
 /// Documents that wait to be indexed.
-pub(crate) enum Source {
+pub(crate) enum NewDocuments {
     Texts { encoder: Box<SparseEncoder>, records: Records, position: Position },
     Vectors { paths: Vec<PathBuf>, vocabulary: Option<Box<Vocabulary>> },
 }
 
-impl Source {
+impl NewDocuments {
     /// Opens texts and the model for them.
     pub(crate) fn texts(
         args: &SourceArgs,

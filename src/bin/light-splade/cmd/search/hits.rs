@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use light_splade::{Vocabulary, ranking};
+use light_splade::models::Vocabulary;
+use light_splade::search::ranking;
 use serde_json::Value;
 use splade_eval::Run;
 use splade_index::{Hit, Index, Share};

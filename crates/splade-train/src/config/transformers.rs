@@ -5,11 +5,8 @@
 //! change what a run on a CPU computes are accepted and ignored; the others must have their default
 //! value.
 
+use hydra_compose::settings::{Fields, OldName, SettingError};
 use serde_json::Value;
-
-use super::fields::Fields;
-use super::names::OldName;
-use crate::error::TrainError;
 
 enum Rule {
     /// Any value is accepted, for this reason.
@@ -185,6 +182,11 @@ pub(super) const OLD_NAMES: [(&str, &[OldName]); 2] = [
     ),
 ];
 
+/// Returns the old names of the settings in a mapping.
+pub(super) fn old_names(at: &str) -> &'static [OldName] {
+    OLD_NAMES.iter().find(|(path, _)| *path == at).map_or(&[], |(_, names)| names)
+}
+
 /// Returns the names of the table.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|(name, _)| *name)
@@ -205,10 +207,7 @@ pub(super) fn precision_note(name: &str) -> String {
 }
 
 /// Reads the fields of the table, and adds a note for each setting without effect.
-pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(), TrainError> {
-    // An old name without a value changes nothing.
-    let old = OLD_NAMES.iter().filter(|(at, _)| *at == "training");
-    old.flat_map(|(_, names)| names.iter()).for_each(|(name, _)| _ = fields.raw(name));
+pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(), SettingError> {
     for (name, rule) in RULES {
         let value = fields.raw(name);
         let Some(value) = value else {
@@ -225,10 +224,9 @@ pub(super) fn read(fields: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<(
                 let default: Value = serde_json::from_str(default)
                     .expect("a default of the table is not JSON: this is a bug");
                 if !value.is_null() && !same(value, &default) {
-                    return Err(fields.error(
-                        name,
-                        format!("{value} is not implemented: {reason}; hint: remove the setting"),
-                    ));
+                    return Err(fields
+                        .error(name, format!("{value} is not implemented: {reason}"))
+                        .with_remedy("remove the setting"));
                 }
             }
         }

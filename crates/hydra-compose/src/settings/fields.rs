@@ -1,0 +1,136 @@
+//! Reads one mapping of a config: values by name, and then an error for unknown names.
+
+use serde_json::{Map, Value};
+
+use super::error::{Problem, SettingError};
+use super::kinds::Kind;
+use super::names::{OldName, is_variable, unknown};
+use crate::nearest::did_you_mean;
+
+/// A mapping of a config, with the names that were read so far.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    at: String,
+    object: Option<&'a Map<String, Value>>,
+    known: Vec<&'static str>,
+    scope: &'static str,
+}
+
+impl<'a> Fields<'a> {
+    /// Opens the mapping at the path `at`. `None` counts as an empty mapping.
+    ///
+    /// # Errors
+    /// Returns an error if the value is not a mapping.
+    pub fn new(at: impl Into<String>, value: Option<&'a Value>) -> Result<Self, SettingError> {
+        let at = at.into();
+        let object = match value {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(object)) => Some(object),
+            Some(other) => return Err(SettingError::wrong_type(at, other, "a mapping")),
+        };
+        Ok(Fields { at, object, known: Vec::new(), scope: "" })
+    }
+
+    /// Sets the scope of the config. One struct of settings may serve several kinds of configs, and
+    /// each kind is a scope; a setting that is limited to another scope is unknown here.
+    pub fn with_scope(self, scope: &'static str) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// Returns the scope of the config.
+    pub fn scope(&self) -> &'static str {
+        self.scope
+    }
+
+    /// Returns the full path of a setting, such as `training.optim`.
+    pub fn path(&self, name: &str) -> String {
+        if self.at.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at) }
+    }
+
+    /// Creates an error about a setting.
+    pub fn error(&self, name: &str, rule: impl Into<String>) -> SettingError {
+        SettingError::new(self.path(name), rule)
+    }
+
+    /// Creates the error of a value that has a wrong type.
+    pub fn wrong_type(&self, name: &str, got: &Value, expected: &str) -> SettingError {
+        SettingError::wrong_type(self.path(name), got, expected)
+    }
+
+    /// Creates the error of a required setting.
+    pub fn missing(&self, name: &str) -> SettingError {
+        SettingError::of(self.path(name), Problem::Missing)
+    }
+
+    /// Returns a value without conversion, null included; `None` if the setting is not there.
+    pub fn raw(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.known.push(name);
+        self.object?.get(name)
+    }
+
+    /// Returns a value that is there and not null.
+    pub fn value(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.raw(name).filter(|value| !value.is_null())
+    }
+
+    /// Reads a setting of this mapping. A setting of another scope has its default.
+    ///
+    /// # Errors
+    /// Returns an error if the setting is missing or has a wrong value.
+    pub fn setting<T>(
+        &mut self,
+        name: &'static str,
+        scope: &'static str,
+        kind: &impl Kind<T>,
+    ) -> Result<T, SettingError> {
+        if scope.is_empty() || scope == self.scope {
+            kind.read(self, name)
+        } else {
+            Ok(kind.unset())
+        }
+    }
+
+    /// Reads a setting that another one depends on.
+    ///
+    /// # Errors
+    /// Returns an error if the setting is missing or has a wrong value.
+    pub fn read<T>(&mut self, name: &'static str, kind: &impl Kind<T>) -> Result<T, SettingError> {
+        kind.read(self, name)
+    }
+
+    /// Opens a nested mapping.
+    ///
+    /// # Errors
+    /// Returns an error if the value is not a mapping.
+    pub fn fields(&mut self, name: &'static str) -> Result<Fields<'a>, SettingError> {
+        let value = self.value(name);
+        Ok(Fields::new(self.path(name), value)?.with_scope(self.scope))
+    }
+
+    /// Returns the entries of this mapping, for mappings with arbitrary names.
+    pub fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.object.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Passes over old names of settings. [`Names::check`](super::Names::check) refuses them if they
+    /// have a value.
+    pub fn pass_over(&mut self, old: &[OldName]) {
+        self.known.extend(old.iter().map(|(name, _)| *name));
+    }
+
+    /// Checks that every name of the mapping was read. Names in capitals are variables for
+    /// interpolations and are allowed.
+    ///
+    /// # Errors
+    /// Returns an error about the first unknown name.
+    pub fn finish(self) -> Result<(), SettingError> {
+        let is_known = |name: &str| self.known.contains(&name) || is_variable(name);
+        match self.entries().find(|(name, _)| !is_known(name)) {
+            Some((name, _)) => {
+                let remedy = did_you_mean(name, self.known.iter().copied());
+                Err(unknown(self.path(name), remedy))
+            }
+            None => Ok(()),
+        }
+    }
+}
