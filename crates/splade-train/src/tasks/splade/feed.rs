@@ -40,7 +40,7 @@ impl Feed {
             }
         };
         let thread = std::thread::Builder::new().name("batches".into()).spawn(make);
-        let thread = thread.map_err(|error| TrainError::Threads(error))?;
+        let thread = thread.map_err(TrainError::Threads)?;
         Ok(Self { steps: Some(steps), thread: Some(thread) })
     }
 
