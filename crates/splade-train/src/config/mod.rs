@@ -5,6 +5,7 @@
 //! value is checked when it is read, and an unknown name is an error. The Python library ignores
 //! unknown keys, so a misspelt name there can train for days with a default.
 
+mod scope;
 mod transformers;
 
 mod objective;
@@ -27,7 +28,7 @@ pub use training::{
 pub use transformers::ignored_settings;
 
 use crate::error::TrainError;
-use training::RETRIEVAL;
+use scope::RETRIEVAL;
 
 /// All settings of a SPLADE training run.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,8 @@ use hydra_compose::settings::{
 };
 use serde_json::{Value, json};
 
-use super::training::{MASKED, TrainingConfig};
+use super::scope::MASKED;
+use super::training::TrainingConfig;
 use crate::error::TrainError;
 
 const NOT_NEGATIVE: &str = "a number of at least 0";
