@@ -124,7 +124,7 @@ impl Default for MsMarcoSource {
 /// [`resume`](ConvertOptions::resume) is set.
 ///
 /// ```
-/// use light_splade::data::{BeirOptions, convert, ConvertOptions, ConvertSource};
+/// use light_splade::data::{BeirOptions, ConvertOptions, ConvertSource, convert};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let source = BeirOptions {

@@ -296,7 +296,7 @@ where
 ///
 /// ```
 /// use light_splade::{SparseEncoder, SparseEncoderOptions};
-/// use light_splade::encode::{encode_to, EncodeOptions};
+/// use light_splade::encode::{EncodeOptions, encode_to};
 /// use light_splade::input::Position;
 ///
 /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;

@@ -189,7 +189,7 @@ pub struct Evaluation {
 /// light-splade.
 ///
 /// ```
-/// use light_splade::{evaluate, EvaluateOptions, SparseEncoder, SparseEncoderOptions};
+/// use light_splade::{EvaluateOptions, SparseEncoder, SparseEncoderOptions, evaluate};
 ///
 /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
 /// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir");

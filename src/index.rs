@@ -81,7 +81,7 @@ impl IndexOptions {
 /// time, which holds its lock.
 ///
 /// ```
-/// use light_splade::{Index, IndexOptions, Searcher, SearchOptions, SparseEncoder};
+/// use light_splade::{Index, IndexOptions, SearchOptions, Searcher, SparseEncoder};
 /// use light_splade::SparseEncoderOptions;
 ///
 /// let folder = tempfile::tempdir()?;

@@ -77,7 +77,7 @@ pub struct LearnedVocabulary {
 /// [`resume`](VocabularyOptions::resume) is set.
 ///
 /// ```
-/// use light_splade::models::{learn_vocabulary, VocabularyOptions, WordKind};
+/// use light_splade::models::{VocabularyOptions, WordKind, learn_vocabulary};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let options = VocabularyOptions {

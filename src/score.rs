@@ -57,7 +57,7 @@ pub struct ScoreOptions {
 /// Scores pairs of queries and documents, part by part, so that a run that is stopped goes on.
 ///
 /// ```
-/// use light_splade::data::{PartsOptions, score, ScoreOptions, Scorer};
+/// use light_splade::data::{PartsOptions, ScoreOptions, Scorer, score};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train");

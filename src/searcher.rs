@@ -21,7 +21,7 @@ use crate::stream::Counts;
 /// An index that is opened for search, with the model that encodes its queries.
 ///
 /// ```
-/// use light_splade::{Index, IndexOptions, Searcher, SearchOptions, SparseEncoder};
+/// use light_splade::{Index, IndexOptions, SearchOptions, Searcher, SparseEncoder};
 /// use light_splade::input::Texts;
 /// use light_splade::SparseEncoderOptions;
 /// use light_splade::input::TextOptions;

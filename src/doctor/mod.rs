@@ -86,10 +86,10 @@ impl DoctorReport {
 /// report has all of them.
 ///
 /// ```
-/// use light_splade::search_engines::{doctor, DoctorOptions};
+/// use light_splade::search_engines::{DoctorOptions, doctor};
 ///
 /// // Nothing listens there.
-/// let options = DoctorOptions { search url: "http://127.0.0.1:9".into(), ..DoctorOptions::default() };
+/// let options = DoctorOptions { url: "http://127.0.0.1:9".into(), ..DoctorOptions::default() };
 /// let report = doctor(&options, &mut (), |check| println!("{check}"))?;
 /// assert!(!report.is_sound());
 /// # Ok::<(), light_splade::Error>(())

@@ -97,7 +97,7 @@ impl ModelExport {
 /// without writing the folder anew.
 ///
 /// ```
-/// use light_splade::models::{export_model, ExportModelOptions};
+/// use light_splade::models::{ExportModelOptions, export_model};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let options = ExportModelOptions {

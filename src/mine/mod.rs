@@ -27,7 +27,7 @@ pub use options::{MineOptions, NegativeFormat, NegativeSource, RankerKind};
 /// what was found.
 ///
 /// ```
-/// use light_splade::data::{mine, MineOptions, PartsOptions};
+/// use light_splade::data::{MineOptions, PartsOptions, mine};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let out = folder.path().join("negatives.ndjson");

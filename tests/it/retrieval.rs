@@ -499,7 +499,7 @@ fn errors_say_what_where_and_what_to_do() {
     std::fs::remove_dir_all(&model).expect("removed");
     for call in [&["search", "-i", &moved, "sea"][..], &["index", "add", "-i", &moved, CORPUS]] {
         let error = failure(call, 1);
-        assert!(error.contains("if it is elsewhere now, give --model"), "{error}");
+        assert!(error.contains("if it is elsewhere now, name it with --model"), "{error}");
         stdout(&[call, &["--model", MODEL]].concat());
     }
     // The index is unchanged.

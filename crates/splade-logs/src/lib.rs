@@ -3,6 +3,18 @@
 //! [`Logs`] passes each record to all three. The names of logged values are in [`names`], the
 //! format of the JSON log is described in `json_lines.rs`, and that of the page's server in
 //! `dashboard`.
+//!
+//! ```
+//! use splade_logs::{LogOptions, Logs};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let json = folder.path().join("log.jsonl");
+//! let mut logs = Logs::open(&LogOptions { json: json.clone(), ..LogOptions::default() })?;
+//! logs.train(1, 0.5, &[("loss", 2.0), ("learning_rate", 1e-4)])?;
+//! logs.flush()?;
+//! assert!(std::fs::read_to_string(&json)?.contains("\"loss\""));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod crc32c;
 mod dashboard;

@@ -10,6 +10,29 @@
 //! several. Each function takes a config (read by [`config`]), options, and an
 //! [`Observer`](splade_io::Observer) that receives progress and can ask the run to stop.
 //!
+//! ```
+//! use serde_json::json;
+//! use splade_train::config::Config;
+//! use splade_train::{TrainOptions, train};
+//!
+//! let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+//! let data = repository.join("data/toy/train");
+//! let output = tempfile::tempdir()?;
+//! let (config, _notes) = Config::from_value(&json!({
+//!     "model": { "model_name_or_path": repository.join("models/demo"), "max_length": 32 },
+//!     "data": {
+//!         "train_doc_master": data.join("doc_master.ndjson"),
+//!         "train_query_master": data.join("query_master.ndjson"),
+//!         "train_positives": data.join("positive_lists.ndjson"),
+//!         "train_triplets": data.join("triplets.ndjson"),
+//!     },
+//!     "training": { "output_dir": output.path(), "max_steps": 2 },
+//! }))?;
+//! train(&config, &TrainOptions::default(), &mut ())?;
+//! assert!(output.path().join("model/model.safetensors").is_file());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The modules are listed in the order in which data passes them, and each uses only the modules
 //! above it. [`engine`] is the interface to the code that computes, implemented by the models on
 //! the CPU ([`cpu`]) and by the tables of query weights. [`objective`] computes the losses and

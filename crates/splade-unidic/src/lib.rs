@@ -2,6 +2,10 @@
 //!
 //! The crate exists apart from `splade-text` because of its size: crates.io takes 10 MiB a crate, and a program
 //! that segments with another dictionary, or not at all, does without the 6.8 MB.
+//!
+//! ```
+//! assert!(splade_unidic::UNIDIC_LITE.len() > 6_000_000);
+//! ```
 
 /// The packed dictionary, in the format that `splade-text` describes in `src/mecab/packed.rs`.
 ///

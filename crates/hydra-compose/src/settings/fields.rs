@@ -1,11 +1,98 @@
-//! Reads one mapping of a config: values by name, and then an error for unknown names.
+//! The interface between tables of settings and configs: a mapping that is read by name, settings that
+//! are written, and the traits of tables and of their entries.
 
 use serde_json::{Map, Value};
 
 use super::error::{Problem, SettingError};
-use super::kinds::Kind;
-use super::names::{OldName, is_variable, unknown};
+use super::names::{Names, OldName, is_variable, unknown};
 use crate::nearest::did_you_mean;
+
+/// A kind of setting, whose value has the type `T`.
+pub trait Kind<T> {
+    /// Returns the value of a config that does not have the setting. A required setting is empty.
+    fn unset(&self) -> T;
+
+    /// Reads the setting.
+    ///
+    /// # Errors
+    /// Returns an error if the setting is missing or has a wrong value.
+    fn read(&self, fields: &mut Fields<'_>, name: &'static str) -> Result<T, SettingError>;
+
+    /// Writes the setting.
+    fn write(&self, name: &'static str, value: &T, written: &mut Written);
+
+    /// Adds the names that the setting has in a config. A kind that reads other names than its own,
+    /// or a mapping, says so here.
+    fn declare(&self, name: &'static str, names: &mut Names) {
+        names.add(name);
+    }
+}
+
+/// A struct of settings; [`settings!`](crate::settings!) implements it.
+pub trait Settings: Sized {
+    /// Reads the settings of a mapping; the caller checks afterwards with [`Fields::finish`] that
+    /// nothing else is in the mapping.
+    ///
+    /// # Errors
+    /// Returns an error if a setting is missing or has a wrong value.
+    fn read(fields: &mut Fields<'_>) -> Result<Self, SettingError>;
+
+    /// Writes all settings, defaults included.
+    fn write(&self, written: &mut Written);
+
+    /// Adds the names of the settings of the scope of `names`.
+    fn declare(names: &mut Names);
+
+    /// Returns the names of the settings of one scope; see [`Fields::with_scope`].
+    fn names(scope: &'static str) -> Names {
+        let mut names = Names::new(scope);
+        Self::declare(&mut names);
+        names
+    }
+
+    /// Reads a whole config.
+    ///
+    /// # Errors
+    /// Returns an error if a setting is missing, has a wrong value or is unknown.
+    fn from_value(value: &Value) -> Result<Self, SettingError> {
+        Self::names("").check(value, &[])?;
+        let mut fields = Fields::new("", Some(value))?;
+        let settings = Self::read(&mut fields)?;
+        fields.finish()?;
+        Ok(settings)
+    }
+
+    /// Returns all settings, defaults included, in the layout in which they are read.
+    fn to_value(&self) -> Value {
+        self.to_value_of("")
+    }
+
+    /// Returns the settings of one scope; see [`Fields::with_scope`].
+    fn to_value_of(&self, scope: &'static str) -> Value {
+        let mut written = Written { scope, values: Map::new() };
+        self.write(&mut written);
+        Value::Object(written.values)
+    }
+}
+
+/// The settings that were written so far.
+#[derive(Debug)]
+pub struct Written {
+    scope: &'static str,
+    values: Map<String, Value>,
+}
+
+impl Written {
+    /// Adds a setting.
+    pub fn set(&mut self, name: &str, value: Value) {
+        self.values.insert(name.to_owned(), value);
+    }
+
+    /// Returns the scope that is written; see [`Fields::with_scope`].
+    pub fn scope(&self) -> &'static str {
+        self.scope
+    }
+}
 
 /// A mapping of a config, with the names that were read so far.
 #[derive(Debug)]

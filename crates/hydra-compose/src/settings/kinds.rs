@@ -8,31 +8,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::{Problem, SettingError};
-use super::fields::Fields;
+use super::fields::{Fields, Kind, Settings, Written};
 use super::names::Names;
-use super::{Settings, Written};
 use crate::nearest::did_you_mean;
-
-/// A kind of setting, whose value has the type `T`.
-pub trait Kind<T> {
-    /// Returns the value of a config that does not have the setting. A required setting is empty.
-    fn unset(&self) -> T;
-
-    /// Reads the setting.
-    ///
-    /// # Errors
-    /// Returns an error if the setting is missing or has a wrong value.
-    fn read(&self, fields: &mut Fields<'_>, name: &'static str) -> Result<T, SettingError>;
-
-    /// Writes the setting.
-    fn write(&self, name: &'static str, value: &T, written: &mut Written);
-
-    /// Adds the names that the setting has in a config. A kind that reads other names than its own,
-    /// or a mapping, says so here.
-    fn declare(&self, name: &'static str, names: &mut Names) {
-        names.add(name);
-    }
-}
 
 /// The conversion of a single value. [`required`], [`optional`] and the method `or` make a kind of
 /// it.
@@ -378,7 +356,7 @@ impl<T: Settings + Default> Kind<T> for Group {
     }
 
     fn declare(&self, name: &'static str, names: &mut Names) {
-        names.add_mapping(name, Names::of::<T>(names.scope()));
+        names.add_mapping(name, T::names(names.scope()));
     }
 }
 

@@ -40,75 +40,14 @@ mod kinds;
 
 mod names;
 
-use serde_json::{Map, Value};
-
 pub use error::{Problem, SettingError};
-pub use fields::Fields;
+pub use fields::{Fields, Kind, Settings, Written};
 pub use kinds::{
-    Choice, Count, Flag, Flat, Group, Kind, NonEmptyText, Number, Optional, OptionalGroup, Or, Own,
+    Choice, Count, Flag, Flat, Group, NonEmptyText, Number, Optional, OptionalGroup, Or, Own,
     Parse, Required, Text, Texts, choice, count, flag, flat, group, number, optional,
     optional_group, own, required, required_text, text, texts,
 };
 pub use names::{Names, OldName};
-
-/// A struct of settings; [`settings!`](crate::settings!) implements it.
-pub trait Settings: Sized {
-    /// Reads the settings of a mapping; the caller checks afterwards with [`Fields::finish`] that
-    /// nothing else is in the mapping.
-    ///
-    /// # Errors
-    /// Returns an error if a setting is missing or has a wrong value.
-    fn read(fields: &mut Fields<'_>) -> Result<Self, SettingError>;
-
-    /// Writes all settings, defaults included.
-    fn write(&self, written: &mut Written);
-
-    /// Adds the names of the settings of one scope; see [`Names::of`].
-    fn declare(names: &mut Names);
-
-    /// Reads a whole config.
-    ///
-    /// # Errors
-    /// Returns an error if a setting is missing, has a wrong value or is unknown.
-    fn from_value(value: &Value) -> Result<Self, SettingError> {
-        Names::of::<Self>("").check(value, &[])?;
-        let mut fields = Fields::new("", Some(value))?;
-        let settings = Self::read(&mut fields)?;
-        fields.finish()?;
-        Ok(settings)
-    }
-
-    /// Returns all settings, defaults included, in the layout in which they are read.
-    fn to_value(&self) -> Value {
-        self.to_value_of("")
-    }
-
-    /// Returns the settings of one scope; see [`Fields::with_scope`].
-    fn to_value_of(&self, scope: &'static str) -> Value {
-        let mut written = Written { scope, values: Map::new() };
-        self.write(&mut written);
-        Value::Object(written.values)
-    }
-}
-
-/// The settings that were written so far.
-#[derive(Debug)]
-pub struct Written {
-    scope: &'static str,
-    values: Map<String, Value>,
-}
-
-impl Written {
-    /// Adds a setting.
-    pub fn set(&mut self, name: &str, value: Value) {
-        self.values.insert(name.to_owned(), value);
-    }
-
-    /// Returns the scope that is written; see [`Fields::with_scope`].
-    pub fn scope(&self) -> &'static str {
-        self.scope
-    }
-}
 
 /// Declares a struct of settings, and implements [`Settings`](crate::settings::Settings) and
 /// `Default` for it.

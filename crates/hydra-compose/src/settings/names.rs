@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use super::Settings;
 use super::error::{Problem, SettingError};
 use crate::nearest::did_you_mean;
 
@@ -19,12 +18,10 @@ pub struct Names {
 pub type OldName = (&'static str, &'static str);
 
 impl Names {
-    /// Returns the names of the settings of a struct in one scope; see
+    /// Returns a list without names for one scope; see
     /// [`Fields::with_scope`](super::Fields::with_scope).
-    pub fn of<T: Settings>(scope: &'static str) -> Self {
-        let mut names = Self { scope, list: Vec::new() };
-        T::declare(&mut names);
-        names
+    pub fn new(scope: &'static str) -> Self {
+        Self { scope, list: Vec::new() }
     }
 
     /// Returns the scope of the config.

@@ -6,6 +6,7 @@
 //! an error. The Python library ignores unknown keys, so a misspelt name there can train for days
 //! with a default.
 
+mod scope;
 mod transformers;
 
 mod objective;
@@ -28,7 +29,7 @@ pub use training::{
 pub use transformers::ignored_settings;
 
 use crate::error::TrainError;
-use training::RETRIEVAL;
+use scope::RETRIEVAL;
 
 /// All settings of a SPLADE training run.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,8 +50,8 @@ impl Config {
     /// Returns an error if a setting is unknown, missing or out of its range.
     pub fn from_value(value: &Value) -> Result<(Self, Vec<String>), TrainError> {
         Names::default()
-            .with("model", Names::of::<ModelConfig>(RETRIEVAL))
-            .with("data", Names::of::<DataConfig>(RETRIEVAL))
+            .with("model", ModelConfig::names(RETRIEVAL))
+            .with("data", DataConfig::names(RETRIEVAL))
             .with("training", training::names(RETRIEVAL))
             .check(value, &transformers::OLD_NAMES)?;
         let mut notes = Vec::new();

@@ -10,6 +10,8 @@ use hydra_compose::settings::{
 use serde_json::{Map, Value, json};
 use splade_data::DataConfig;
 
+use super::scope::MASKED;
+
 /// A loss with its weight in the sum and its temperature.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LossConfig {
@@ -308,7 +310,7 @@ impl Kind<Regularizers> for RegularizersOf {
         name: &'static str,
     ) -> Result<Regularizers, SettingError> {
         match fields.scope() {
-            super::training::MASKED => {
+            MASKED => {
                 let doc = fields.read("regularizer", &optional_group())?;
                 Ok(Regularizers { doc, query: None })
             }
@@ -318,14 +320,14 @@ impl Kind<Regularizers> for RegularizersOf {
 
     fn write(&self, name: &'static str, value: &Regularizers, written: &mut Written) {
         match written.scope() {
-            super::training::MASKED => optional_group().write("regularizer", &value.doc, written),
+            MASKED => optional_group().write("regularizer", &value.doc, written),
             _ => group().write(name, value, written),
         }
     }
 
     fn declare(&self, name: &'static str, names: &mut Names) {
         match names.scope() {
-            super::training::MASKED => {
+            MASKED => {
                 Kind::<Option<RegularizerConfig>>::declare(&optional_group(), "regularizer", names);
             }
             _ => Kind::<Regularizers>::declare(&group(), name, names),

@@ -10,7 +10,8 @@ use hydra_compose::settings::{
 };
 use serde_json::{Value, json};
 
-use super::training::{self, MASKED, TrainingConfig};
+use super::scope::MASKED;
+use super::training::{self, TrainingConfig};
 use super::transformers::{OLD_NAMES, old_names};
 use crate::error::TrainError;
 
@@ -192,8 +193,8 @@ impl PretrainConfig {
     /// Returns an error if a setting is unknown, missing or out of its range.
     pub fn from_value(value: &Value) -> Result<(Self, Vec<String>), TrainError> {
         Names::default()
-            .with("model", Names::of::<PretrainModel>(MASKED))
-            .with("data", Names::of::<PretrainData>(MASKED))
+            .with("model", PretrainModel::names(MASKED))
+            .with("data", PretrainData::names(MASKED))
             .with("training", training::names(MASKED))
             .check(value, &OLD_NAMES)?;
         let mut notes = Vec::new();

@@ -10,15 +10,10 @@ use hydra_compose::settings::{
 use serde_json::{Value, json};
 
 use super::objective::{LossConfig, Losses, Regularizers, RegularizersOf};
+use super::scope::{MASKED, RETRIEVAL};
 use super::transformers;
 use crate::error::TrainError;
 use crate::json;
-
-/// The scope of SPLADE training; some settings belong to it alone.
-pub(super) const RETRIEVAL: &str = "SPLADE training";
-
-/// The scope of masked language modelling; it has no queries and no validation set.
-pub(super) const MASKED: &str = "masked language modelling";
 
 const POSITIVE: &str = "a number of at least 0";
 const SHARE: &str = "a number from 0 to 1";
@@ -357,7 +352,7 @@ impl TrainingConfig {
 
 /// Returns the names of the settings of a scope, with those of transformers.
 pub(super) fn names(scope: &'static str) -> Names {
-    Names::of::<TrainingConfig>(scope).with_names(transformers::names())
+    TrainingConfig::names(scope).with_names(transformers::names())
 }
 
 /// Reads `warmup_steps`: a whole number of steps, or a share of all steps.

@@ -282,7 +282,7 @@ impl CrossEncoderConfig {
     /// # Errors
     /// Returns an error if a setting is missing, has a wrong value or is unknown.
     pub fn from_value(value: &Value) -> Result<Self, TrainError> {
-        Names::of::<Self>("").check(value, &[("", &OLD_NAMES)])?;
+        Self::names("").check(value, &[("", &OLD_NAMES)])?;
         let mut fields = Fields::new("", Some(value))?;
         fields.pass_over(&OLD_NAMES);
         let config = Self::read(&mut fields)?;

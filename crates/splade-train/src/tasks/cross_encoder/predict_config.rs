@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use hydra_compose::settings;
 use hydra_compose::settings::{
-    Fields, Names, Settings, count, flag, flat, group, optional, required_text, text,
+    Fields, Settings, count, flag, flat, group, optional, required_text, text,
 };
 use serde_json::{Value, json};
 use splade_data::contents::file_content;
@@ -58,7 +58,7 @@ impl PredictConfig {
     /// # Errors
     /// Returns an error if a setting is missing, has a wrong value or is unknown.
     pub fn from_value(value: &Value) -> Result<Self, TrainError> {
-        Names::of::<Self>("").check(value, &[("", &OLD_NAMES)])?;
+        Self::names("").check(value, &[("", &OLD_NAMES)])?;
         let mut fields = Fields::new("", Some(value))?;
         fields.pass_over(&OLD_NAMES);
         let config = Self::read(&mut fields)?;
