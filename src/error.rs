@@ -266,13 +266,18 @@ impl Error {
                 error.hint().map(Cow::from)
             }
             Self::Index(error) => error.hint().map(Cow::from),
+            #[cfg(feature = "tools")]
             Self::Eval(error) => error.hint().map(Cow::from),
+            #[cfg(feature = "tools")]
             Self::Data(error) => error.hint().map(Cow::from),
+            #[cfg(feature = "tools")]
             Self::Train(error) => error.hint(),
             Self::File(error) => error.hint().map(Cow::from),
             #[cfg(feature = "push")]
             Self::Push(error) => error.hint(),
+            #[cfg(feature = "tools")]
             Self::Compose(error) => error.hint().map(Cow::from),
+            #[cfg(feature = "tools")]
             Self::Setting(error) => error.hint().map(Cow::from),
             Self::Invalid(problem) => problem.hint().map(Cow::from),
             Self::During { source, .. } => source.hint(),

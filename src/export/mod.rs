@@ -22,6 +22,8 @@ use std::path::Path;
 use splade_io::{Event, Observer, counted};
 use splade_sparse::files::{RowWriter, ShardedWriter};
 
+#[cfg(not(feature = "push"))]
+use crate::error::advised;
 use crate::error::{Error, invalid};
 use crate::output_guard::{check_output, remove_shards};
 use crate::stream::Ended;

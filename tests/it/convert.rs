@@ -286,6 +286,13 @@ fn mining_takes_no_index_of_another_model_or_of_other_documents() {
         let entry = entry.expect("an entry");
         std::fs::copy(entry.path(), Path::new(&other).join(entry.file_name())).expect("copied");
     }
+    // The same model elsewhere is the same model; one with another weight is not.
+    assert!(ran(&index, &other).status.success());
+    let weights = Path::new(&other).join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).expect("weights");
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&0.75f32.to_le_bytes());
+    std::fs::write(&weights, bytes).expect("written");
     let said = |index: &str, model: &str| {
         let ran = ran(index, model);
         assert_eq!(ran.status.code(), Some(1));

@@ -374,7 +374,7 @@ fn every_document_arrives_whatever_happens() {
         assert!(output.status.success(), "{target}: {said}");
         assert!(!said.contains("s3cret"), "{said}");
         assert!(start.elapsed() >= Duration::from_secs(1), "Retry-After is a second");
-        assert!(said.contains("100 documents are in toy"), "{said}");
+        assert!(said.contains("sent 100 documents to toy"), "{said}");
         let engine = server.engine();
         assert!(engine.index.is_some() && engine.troubles.is_empty());
         assert!(engine.documents == want, "{target}");

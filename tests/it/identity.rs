@@ -58,6 +58,13 @@ impl Case {
         (path, serde_json::from_str(&text).expect("JSON"))
     }
 
+    /// Writes a changed manifest, with the checksums that it must have.
+    fn write_manifest(path: &Path, mut manifest: Value) {
+        manifest.as_object_mut().expect("an object").remove("checksum");
+        let text = serde_json::to_string_pretty(&manifest).expect("JSON");
+        fs::write(path, splade_io::seal_json(&text)).expect("written");
+    }
+
     /// Makes an output what a stopped run leaves: its last file is gone.
     fn interrupt(&self, folder: &str) {
         let (path, mut manifest) = self.manifest(folder);
@@ -67,7 +74,7 @@ impl Case {
             .expect("removed");
         let rows: u64 = shards.iter().map(|shard| shard["rows"].as_u64().expect("rows")).sum();
         (manifest["rows"], manifest["complete"]) = (rows.into(), false.into());
-        fs::write(path, manifest.to_string()).expect("written");
+        Self::write_manifest(&path, manifest);
     }
 
     /// Makes an output one of an earlier version, which recorded no contents.
@@ -79,7 +86,7 @@ impl Case {
         for shard in manifest["shards"].as_array_mut().expect("shards") {
             shard.as_object_mut().expect("a shard").remove("content");
         }
-        fs::write(path.with_file_name("manifest.json"), manifest.to_string()).expect("written");
+        Self::write_manifest(&path.with_file_name("manifest.json"), manifest);
         fs::remove_file(path).expect("removed");
     }
 }

@@ -173,7 +173,7 @@ fn damaged_files_with_checksums_are_refused() {
     for (file, call) in [
         (format!("{index}/index.json"), &search[..]),
         (format!("{index}/segment-000001.spl"), &search[..]),
-        (format!("{vectors}/manifest.json"), &build[..]),
+        (format!("{vectors}/_manifest.json"), &build[..]),
         (format!("{vectors}/vectors-00001.parquet"), &build[..]),
         (format!("{model}/model.safetensors"), &encode[..]),
     ] {

@@ -10,7 +10,7 @@
 //! | Parquet | columns of these names |
 //! | light-splade | `{"qid": 1, "positive_doc_ids": [1, 2]}`, with grade 1 for every document |
 //!
-//! The first line decides which format is used; see [`table`](super::table). A judgement that
+//! The first line decides which format is used; see [`table`]. A judgement that
 //! occurs twice counts once, and two grades for one pair are an error.
 
 use std::collections::BTreeMap;

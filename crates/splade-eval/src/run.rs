@@ -8,7 +8,7 @@
 //! | JSON | `{"q1": {"d1": 1.5}}`, as pytrec_eval and BEIR have it |
 //! | Parquet | columns such as `qid`, `docno` and `score` |
 //!
-//! The first line decides which format is used; see [`table`](super::table). Only NDJSON can
+//! The first line decides which format is used; see [`table`]. Only NDJSON can
 //! represent a query without results. A document that occurs twice for a query with the same score
 //! counts once; with two scores it is an error.
 //!
@@ -382,7 +382,7 @@ mod tests {
         let score = prop_oneof![-1e30f32..1e30, -2f32..2.0, Just(0.0), Just(1.0)];
         let ranking = proptest::collection::btree_map(id, score, 1..8);
         proptest::collection::btree_map(
-            id.prop_filter("NDJSON", |id| !id.starts_with('{')),
+            id.prop_filter("NDJSON", |id| !id.starts_with(['{', '['])),
             ranking,
             0..6,
         )

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::error::HttpError;
 use crate::proxy::Proxies;
 use crate::trust::Trust;
 
@@ -51,6 +52,18 @@ impl HttpOptions {
     pub fn from_vars(var: &dyn Fn(&str) -> Option<String>) -> Self {
         let (proxies, trust) = (Proxies::from_vars(var), Trust::from_vars(var));
         Self { proxies, trust, ..Self::default() }
+    }
+
+    /// Checks that the certificates of [`trusting`](Self::trusting) can be read, if there are any. Without this
+    /// check, only the first request to an `https` address finds that they cannot.
+    ///
+    /// # Errors
+    /// Returns an error if there is no certificate among them.
+    pub fn check_certificates(&self) -> Result<(), HttpError> {
+        match self.trust.given {
+            Some(_) => self.trust.roots().map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Trusts the certificates of a file in PEM in place of all others.

@@ -49,12 +49,12 @@ pub use kinds::{
 };
 pub use names::{Names, OldName};
 
-/// Declares a struct of settings, and implements [`Settings`](crate::settings::Settings) and
+/// Declares a struct of settings, and implements [`Settings`] and
 /// `Default` for it.
 ///
 /// Each field is written as `field: Type = kind;`, where the kind is one of the module
 /// [`settings`](mod@crate::settings) or an own implementation of
-/// [`Kind`](crate::settings::Kind). `field as "name"` gives a setting another name than its field,
+/// [`Kind`]. `field as "name"` gives a setting another name than its field,
 /// and `field in SCOPE` limits a setting to configs of one
 /// [scope](crate::settings::Fields::with_scope). The default struct has the defaults of all
 /// settings; required settings are empty in it.

@@ -134,7 +134,9 @@ impl Client {
             Some(_) => {}
         }
         let url = url.trim_end_matches('/').to_owned();
-        let server = Address::parse(&url).map_err(|error| PushError::Options(error.to_string()))?;
+        let unusable = |error: HttpError| PushError::Options(error.to_string());
+        let server = Address::parse(&url).map_err(unusable)?;
+        options.http.check_certificates().map_err(unusable)?;
         Ok(Self { http: Http::new(options.http.clone()), url, server, options })
     }
 

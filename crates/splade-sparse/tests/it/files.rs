@@ -287,7 +287,7 @@ fn damaged_shards_are_found() {
             rows.try_fold(0, |count, row| row.map(|_| count + 1))
         };
         assert_eq!(read().expect("whole"), 6);
-        for name in ["manifest.json".to_owned(), format!("vectors-00001.{extension}")] {
+        for name in ["_manifest.json".to_owned(), format!("vectors-00001.{extension}")] {
             let path = dir.path().join(&name);
             let bytes = std::fs::read(&path).expect("read");
             for at in 0..bytes.len() {
