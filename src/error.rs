@@ -293,7 +293,7 @@ impl Error {
             Self::OutputIsInput { .. } => "name another output",
             Self::SameOutput { .. } => "name another file for one of them",
             Self::OtherSettings { .. } => "replace it with --force, or name another output",
-            Self::InputChanged(_) => "begin again with another output",
+            Self::InputChanged(_) => "begin anew with --force, or name another output",
             Self::NoIndexModel => "name the model with --model",
             Self::NotInIndex { .. } => {
                 "build another index, or add what is missing with: light-splade index add --new-only"

@@ -124,6 +124,15 @@ fn ctrl_c_ends_the_wait_for_a_silent_server() {
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
         command.args(args).env_clear().env("HF_HOME", home.path()).env("HF_ENDPOINT", &url);
+        // A test that runs in the background may have inherited that the signal is ignored.
+        // SAFETY: `signal` may be called between `fork` and `exec`.
+        #[allow(unsafe_code, reason = "a call of the system")]
+        unsafe {
+            std::os::unix::process::CommandExt::pre_exec(&mut command, || {
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                Ok(())
+            });
+        }
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("the program runs");
         // The connection stays open, and nothing is answered.

@@ -370,10 +370,7 @@ fn what_cannot_be_evaluated_is_an_error() {
     let one = evaluate(&qrels, &found, &mrr, &options).expect("a report");
     let two = evaluate(&qrels, &found, &metrics(&["mrr@5"]), &options).expect("a report");
     let error = compare(&one, &two, &CompareOptions::default()).expect_err("other metrics");
-    assert_eq!(
-        error.to_string(),
-        "the two runs were evaluated with different metrics; evaluate both with the same ones"
-    );
+    assert_eq!(error.to_string(), "the two runs were evaluated with different metrics");
     let found = EvaluateOptions { averaging: Averaging::JudgedAndFound, ..options };
     let of = |text: &str| evaluate(&qrels, &run(text), &mrr, &found).expect("a report");
     let apart = compare(&of("q1 Q0 a 1 1 x"), &of("q2 Q0 a 1 1 x"), &CompareOptions::default());

@@ -424,7 +424,7 @@ fn a_build_that_was_killed_can_be_begun_again() {
     assert!(files(&killed).keys().any(|name| name.ends_with(".tmp")));
     std::fs::write(killed.join("thesis.txt"), "mine").expect("written");
     let unfinished = IndexWriter::open(&killed, how()).map(|_| ()).map_err(|e| e.to_string());
-    assert!(unfinished.is_err_and(|error| error.contains("hint: wait for the program")));
+    assert!(unfinished.is_err_and(|error| error.contains("the index is not finished")));
     assert!(Index::open(&killed).is_err());
     let mut writer = create(&killed, WeightFormat::U8);
     writer.put("b", &vector(&BTreeMap::from([(1, 1.0)]))).expect("put");
