@@ -180,6 +180,7 @@ macro_rules! lanes {
         }
     )* };
 }
+#[cfg(target_arch = "x86_64")]
 pub(crate) use lanes;
 
 /// One vector register of 32-bit floats and the operations that the kernels need.

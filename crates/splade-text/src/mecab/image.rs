@@ -155,7 +155,7 @@ impl Sections {
     /// Computes the offsets of the parts from the header, or returns `None` if a size is out of
     /// range.
     fn of(header: &[u64]) -> Option<Self> {
-        let size = |i: usize| usize::try_from(header[i]).ok().filter(|size| *size < 1 << 32);
+        let size = |i: usize| usize::try_from(header[i]).ok().filter(|_| header[i] < 1 << 32);
         let class = |i: usize| u16::try_from(header[i]).ok();
         let mut at = HEADER * 8;
         let mut place = |count: usize, width: usize| {
