@@ -90,6 +90,7 @@
 //! | [`data`] | makes training data: conversions, hard negatives, scores of pairs |
 //! | [`learning`] | trains language models to start from, and cross-encoders as teachers |
 //! | [`search_engines`] | exports vectors to search engines, and checks what the search engines answer |
+//! | [`serve`] | the HTTP service: vectors, search and a page |
 //! | [`pipelines`] | runs steps of the program, each only if something changed |
 //! | [`outputs`] | the rule that nothing existing is overwritten |
 //! | [`progress`] | what an [`Observer`] is told |
@@ -164,6 +165,9 @@ mod training;
 
 #[cfg(feature = "tools")]
 mod pipeline;
+
+#[cfg(feature = "serve")]
+pub mod serve;
 
 pub use encoder::{SparseEncoder, SparseEncoderOptions};
 pub use error::Error;

@@ -32,5 +32,5 @@ pub mod bm25;
 pub use error::IndexError;
 pub use index::{
     Filter, Hit, Index, IndexInfo, IndexOptions, IndexWriter, SearchMode, SearchOptions, Share,
-    Verified, WeightFormat, WriterOptions, verify,
+    Verified, WeightFormat, WriterOptions, is_index, verify,
 };

@@ -272,6 +272,69 @@ impl Encoder {
         })
     }
 
+    /// Returns the token ids of a text with the prompt and the special tokens, however long the text
+    /// is. [`truncate`](Self::truncate) cuts them and [`encode_ids`](Self::encode_ids) encodes them.
+    ///
+    /// ```
+    /// use splade_model::{Encoder, EncoderOptions};
+    ///
+    /// let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+    /// let encoder = Encoder::load(&model, &EncoderOptions::default())?;
+    /// let ids = encoder.truncate(encoder.token_ids("東京の天気")?, false);
+    /// assert_eq!(encoder.encode_ids(&[ids])?, encoder.encode(&["東京の天気"])?);
+    /// # Ok::<(), splade_model::ModelError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error if the text cannot be tokenized.
+    pub fn token_ids(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        let text = format!("{}{text}", self.prompt);
+        match &self.core {
+            Core::Network(_) => Ok(self.tokenizer.encode(&text, None)?.ids),
+            Core::Lookup(_) => Ok(self.tokenizer.encode_plain(&text)?),
+        }
+    }
+
+    /// Cuts the ids of a text that is longer than [`max_length`](Self::max_length) at its end, or at
+    /// its start if `left`. Special tokens stay.
+    pub fn truncate(&self, mut ids: Vec<u32>, left: bool) -> Vec<u32> {
+        let Some(excess) = ids.len().checked_sub(self.max_length).filter(|excess| *excess > 0)
+        else {
+            return ids;
+        };
+        let (before, after) = match &self.core {
+            Core::Network(_) => self.tokenizer.around(),
+            Core::Lookup(_) => (&[][..], &[][..]),
+        };
+        let content = before.len()..ids.len() - after.len();
+        let start = if left { content.start } else { content.end - excess };
+        ids.drain(start..start + excess);
+        ids
+    }
+
+    /// Encodes texts that are token ids already, special tokens included.
+    ///
+    /// # Errors
+    /// Returns an error if an id is not in the vocabulary, if a text has no ids or more than
+    /// [`max_length`](Self::max_length), or if the model gives numbers for it that are not finite.
+    pub fn encode_ids(&self, texts: &[Vec<u32>]) -> Result<Vec<SparseVector>, ModelError> {
+        for ids in texts {
+            if ids.is_empty() || ids.len() > self.max_length {
+                return Err(ModelError::TokenCount { got: ids.len(), longest: self.max_length });
+            }
+            if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocab()) {
+                return Err(ModelError::TokenId { id: *id, vocab: self.vocab() });
+            }
+        }
+        self.threads.install(|| {
+            let tokens = |i: usize| -> String {
+                texts[i].iter().take(20).map(|id| self.token(TermId(*id)) + " ").collect()
+            };
+            let pooled = self.core.run(texts).map_err(|i| not_finite(tokens(i).trim_end()))?;
+            Ok(pooled.into_iter().map(|terms| self.vector(&terms)).collect())
+        })
+    }
+
     /// Encodes a text and returns for each term the token that gave it its weight.
     ///
     /// # Errors

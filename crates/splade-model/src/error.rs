@@ -30,6 +30,22 @@ pub enum ModelError {
         /// The error of the parser, with the line and the column.
         source: serde_json::Error,
     },
+    /// A text of token ids is empty or too long.
+    #[error("a text has {got} token ids; the model takes 1 to {longest}")]
+    TokenCount {
+        /// The number of ids.
+        got: usize,
+        /// The largest number of ids.
+        longest: usize,
+    },
+    /// A token id is not in the vocabulary.
+    #[error("there is no token {id}: the vocabulary has {vocab} tokens")]
+    TokenId {
+        /// The id.
+        id: u32,
+        /// The size of the vocabulary.
+        vocab: usize,
+    },
     /// A config has an invalid value.
     #[error("{}: {message}", path.display())]
     Config {

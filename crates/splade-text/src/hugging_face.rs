@@ -228,6 +228,11 @@ impl HuggingFace {
         }
     }
 
+    /// Returns the text of ids, or an empty one if the decoder of the file refuses them.
+    pub(crate) fn decode(&self, ids: &[u32]) -> String {
+        self.tokenizer.decode(ids, false).unwrap_or_default()
+    }
+
     /// Returns the ids of a text without special tokens around it.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
         self.run(text, &self.plain)

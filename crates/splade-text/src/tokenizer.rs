@@ -283,6 +283,33 @@ impl Tokenizer {
         }
     }
 
+    /// Returns the text of token ids, as transformers' `decode` without cleaning up spaces. Ids that
+    /// the vocabulary does not have are left out.
+    ///
+    /// ```
+    /// use splade_text::{Tokenizer, TokenizerOptions};
+    ///
+    /// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-uncased");
+    /// let tokenizer = Tokenizer::from_dir(&folder, &TokenizerOptions::default())?;
+    /// let ids = tokenizer.encode("The night train", None)?.ids;
+    /// assert_eq!(tokenizer.decode(&ids, true), "the night train");
+    /// assert_eq!(tokenizer.decode(&ids, false), "[CLS] the night train [SEP]");
+    /// # Ok::<(), splade_text::TextError>(())
+    /// ```
+    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> String {
+        let is_kept = |id: &&u32| {
+            self.token(**id).is_some() && !(skip_special_tokens && self.special_ids.contains(id))
+        };
+        let kept: Vec<u32> = ids.iter().filter(is_kept).copied().collect();
+        match &self.inner {
+            Inner::HuggingFace(inner) => inner.decode(&kept),
+            Inner::Japanese(_) => {
+                let tokens: Vec<&str> = kept.iter().filter_map(|id| self.token(*id)).collect();
+                tokens.join(" ").replace(" ##", "").trim().to_owned()
+            }
+        }
+    }
+
     /// Returns the token string of an id, or `None` if the vocabulary has no such id.
     pub fn token(&self, id: u32) -> Option<&str> {
         self.tokens.get(id as usize).map(String::as_str).filter(|token| !token.is_empty())
@@ -311,6 +338,11 @@ impl Tokenizer {
     /// Returns the ids of all special tokens.
     pub fn special_ids(&self) -> &[u32] {
         &self.special_ids
+    }
+
+    /// Returns whether a text that is too long loses its start instead of its end.
+    pub fn truncates_left(&self) -> bool {
+        self.truncates_left
     }
 
     /// Returns `model_max_length` of the config, or `None` if it is absent or not a real limit.

@@ -13,6 +13,8 @@ mod model;
 mod numbers;
 mod pipeline;
 mod search;
+#[cfg(feature = "serve")]
+mod serve;
 mod train;
 mod vocab;
 
@@ -45,6 +47,8 @@ pub(crate) use model::{
 };
 pub(crate) use pipeline::PipelineArgs;
 pub(crate) use search::{HitFormat, SearchArgs};
+#[cfg(feature = "serve")]
+pub(crate) use serve::{DtypeArg, KeyArgs, LevelArg, LimitArgs, LogArgs, ServeArgs};
 pub(crate) use train::TrainArgs;
 pub(crate) use vocab::{VocabCommand, VocabLearnArgs, WordsArg};
 
@@ -72,6 +76,9 @@ pub(crate) enum Command {
     Index(IndexCommand),
     /// Find the best documents of an index for queries
     Search(SearchArgs),
+    /// Answer requests for vectors and searches over HTTP
+    #[cfg(feature = "serve")]
+    Serve(Box<ServeArgs>),
     /// Measure retrieval on a data set, or compare two runs
     Evaluate(EvaluateArgs),
     /// Look for what is wrong in a data set

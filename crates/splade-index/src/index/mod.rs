@@ -400,6 +400,11 @@ impl Index {
     }
 }
 
+/// Returns whether a folder holds an index, complete or not.
+pub fn is_index(dir: &Path) -> bool {
+    dir.join(head::HEAD).is_file()
+}
+
 /// Reads and checks every byte of an index.
 ///
 /// # Errors

@@ -16,6 +16,8 @@ pub(crate) mod pipeline;
 pub(crate) mod pretrain;
 pub(crate) mod score;
 pub(crate) mod search;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 pub(crate) mod tokenize;
 pub(crate) mod train;
 pub(crate) mod vocab;

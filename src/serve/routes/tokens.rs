@@ -1,0 +1,159 @@
+//! Tokens of texts, and texts of tokens.
+
+use axum::Json as Reply;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::error::Error;
+use crate::serve::body::Json;
+use crate::serve::encode::check_count;
+use crate::serve::error::{ApiError, ErrorBody};
+use crate::serve::routes::sparse::how;
+use crate::serve::state::App;
+
+/// A request for the tokens of texts.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct TokenizeRequest {
+    #[schema(example = "大阪万博")]
+    inputs: Texts,
+    /// Whether special tokens are put around the text. The default is true.
+    #[serde(default = "yes")]
+    add_special_tokens: bool,
+    /// The name of the prompt that is put before the texts: `query` or `document`.
+    #[serde(default)]
+    prompt_name: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One text or several.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+enum Texts {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// A token of a text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Token {
+    id: u32,
+    text: String,
+    /// Whether it is a special token.
+    special: bool,
+    /// The place of its first character in the text, if it is known.
+    start: Option<usize>,
+    /// The place after its last character, if it is known.
+    stop: Option<usize>,
+}
+
+/// Returns the tokens of texts. Texts are not cut off.
+#[utoipa::path(
+    post,
+    path = "/tokenize",
+    tag = "text-embeddings-inference",
+    request_body = TokenizeRequest,
+    responses(
+        (status = 200, description = "The tokens of each text", body = Vec<Vec<Token>>),
+        (status = 400, description = "There are no texts", body = ErrorBody),
+        (status = 422, description = "The request is not valid", body = ErrorBody),
+    )
+)]
+pub(crate) async fn tokenize(
+    State(app): State<App>,
+    Json(request): Json<TokenizeRequest>,
+) -> Result<Reply<Vec<Vec<Token>>>, ApiError> {
+    let texts = match request.inputs {
+        Texts::One(text) => vec![text],
+        Texts::Many(texts) => texts,
+    };
+    check_count(texts.len(), &app, "inputs")?;
+    if texts.iter().any(String::is_empty) {
+        return Err(ApiError::empty("inputs"));
+    }
+    let side = how(&app, None, request.prompt_name.as_deref())?.side;
+    let model = app.model()?;
+    let add_special_tokens = request.add_special_tokens;
+    let work = move || {
+        let tower = model.tower(side);
+        let tokenizer = tower.tokenizer();
+        let special = tokenizer.special_ids();
+        let tokens = |text: &String| {
+            let text = format!("{}{text}", tower.prompt());
+            let ids = match add_special_tokens {
+                true => tokenizer.encode(&text, None)?.ids,
+                false => tokenizer.encode_plain(&text)?,
+            };
+            let token = |id| Token {
+                id,
+                text: tower.token(splade_sparse::TermId(id)),
+                special: special.contains(&id),
+                start: None,
+                stop: None,
+            };
+            Ok(ids.into_iter().map(token).collect())
+        };
+        texts.iter().map(tokens).collect::<Result<Vec<Vec<_>>, Error>>()
+    };
+    let tokens = tokio::task::spawn_blocking(work).await;
+    let lost = |_| ApiError::validation("the texts could not be tokenized");
+    Ok(Reply(tokens.map_err(lost)??))
+}
+
+/// A request for the texts of token ids.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct DecodeRequest {
+    #[schema(example = json!([2, 5, 3]))]
+    ids: Ids,
+    /// Whether special tokens are left out. The default is true.
+    #[serde(default = "yes")]
+    skip_special_tokens: bool,
+}
+
+/// The ids of one text or of several.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+enum Ids {
+    One(Vec<u32>),
+    Many(Vec<Vec<u32>>),
+}
+
+/// Returns the texts of token ids.
+#[utoipa::path(
+    post,
+    path = "/decode",
+    tag = "text-embeddings-inference",
+    request_body = DecodeRequest,
+    responses(
+        (status = 200, description = "One text for each list of ids", body = Vec<String>),
+        (status = 400, description = "There are no ids", body = ErrorBody),
+        (status = 422, description = "The request is not valid", body = ErrorBody),
+    )
+)]
+pub(crate) async fn decode(
+    State(app): State<App>,
+    Json(request): Json<DecodeRequest>,
+) -> Result<Reply<Vec<String>>, ApiError> {
+    let lists = match request.ids {
+        Ids::One(ids) => vec![ids],
+        Ids::Many(lists) => {
+            check_count(lists.len(), &app, "ids")?;
+            lists
+        }
+    };
+    if lists.iter().any(Vec::is_empty) {
+        return Err(ApiError::empty("ids"));
+    }
+    let model = app.model()?;
+    let tokenizer = model.tower(splade_model::Side::Document).tokenizer();
+    let text = |ids: &Vec<u32>| {
+        if let Some(id) = ids.iter().find(|id| tokenizer.token(**id).is_none()) {
+            return Err(ApiError::validation(format!("there is no token {id}")));
+        }
+        Ok(tokenizer.decode(ids, request.skip_special_tokens))
+    };
+    Ok(Reply(lists.iter().map(text).collect::<Result<_, _>>()?))
+}
