@@ -253,9 +253,8 @@ where
     }
     if sink.is_complete() {
         if let Some(more) = records.next().transpose()? {
-            return Err(invalid(format!(
-                "{} is complete, but the input now has more texts, from {:?} on; begin it anew \
-                 with --force, or name another folder",
+            return Err(Error::InputChanged(format!(
+                "{} is complete, but the input now has more texts, from {:?} on",
                 options.output.display(),
                 more.id
             )));
@@ -363,9 +362,8 @@ fn check_part(
     }
     match texts.finish().to_string() == was {
         true => Ok(()),
-        false => Err(invalid(format!(
-            "the texts of the shard in {} have changed since it was written; make it again with \
-             --force, or name another folder",
+        false => Err(Error::InputChanged(format!(
+            "the texts of the shard in {} have changed since it was written",
             path.display()
         ))),
     }

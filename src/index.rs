@@ -21,7 +21,7 @@ use splade_sparse::files::VectorReader;
 use crate::encoder::SparseEncoder;
 use crate::error::Error;
 #[cfg(feature = "tools")]
-use crate::error::invalid;
+use crate::error::advised;
 #[cfg(feature = "tools")]
 use crate::model::Vocabulary;
 use crate::provenance::Provenance;
@@ -182,10 +182,10 @@ impl Index {
             json!({"settings": provenance.to_json(), "weights": format!("{:?}", options.weights)});
         let differs = difference(&was["settings"], &is["settings"]);
         if let Some(differs) = differs.or_else(|| difference(&was, &is)) {
-            return Err(invalid(format!(
-                "{} was begun with other settings: {differs}; build the index in another folder",
-                folder.display()
-            )));
+            return Err(advised(
+                format!("{} was begun with other settings: {differs}", folder.display()),
+                "build the index in another folder",
+            ));
         }
         Self::open(folder, &IndexOptions { new_only: true, ..options.clone() })
     }

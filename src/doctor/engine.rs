@@ -121,10 +121,10 @@ impl<'a> SearchEngine<'a> {
             let text = wrong.what.to_lowercase();
             wrong.hint = match self.kind {
                 SearchEngineKind::Elasticsearch if text.contains("sparse_vector") => {
-                    "sparse_vector needs Elasticsearch 8.11; its query 8.15"
+                    "sparse_vector needs Elasticsearch 8.11; its query 8.15".into()
                 }
                 SearchEngineKind::OpenSearch if text.contains("rank_features") => {
-                    "rank_features is in the module mapper-extras, which is not loaded"
+                    "rank_features is in the module mapper-extras, which is not loaded".into()
                 }
                 _ => wrong.hint,
             };
@@ -183,8 +183,9 @@ impl<'a> SearchEngine<'a> {
     ) -> Result<Vec<(String, f64)>, Wrong> {
         let mut line = Vec::new();
         let written = self.server.query("q", query, &mut line);
-        written.map_err(|message| {
-            Wrong::new(message, "encode the queries with light-splade encode --top-k")
+        written.map_err(|problem| {
+            let hint = problem.hint().unwrap_or("give other queries").to_owned();
+            Wrong::new(problem.to_string(), hint)
         })?;
         let mut line: Value = serde_json::from_slice(&line).unwrap_or_default();
         if default_pruning {
@@ -366,17 +367,21 @@ fn refused(what: &str, answer: &Answer) -> Wrong {
     let reason = places.iter().find_map(|place| body.pointer(place)?.as_str());
     let reason = reason.map(|reason| format!(", {reason}")).unwrap_or_default();
     let what = format!("{what} is answered with {}{reason}", answer.status);
-    Wrong { what, hint, unanswered: matches!(answer.status, 429 | 502..=504) }
+    Wrong { what, hint: hint.into(), unanswered: matches!(answer.status, 429 | 502..=504) }
 }
 
 impl From<PushError> for Wrong {
     fn from(error: PushError) -> Self {
-        let hint = "check the address, http or https, and that the server runs";
         // A push would be continued, an examination is begun anew.
-        let what = match error {
-            PushError::Unreachable(message) => message,
-            error => error.to_string(),
+        let remedy = match &error {
+            PushError::Unreachable(problem) | PushError::Options(problem) => problem.hint(),
+            _ => None,
         };
+        let hint = match remedy {
+            Some(remedy) => remedy.to_owned().into(),
+            None => "check the address, http or https, and that the server runs".into(),
+        };
+        let what = error.to_string();
         Self { what, hint, unanswered: true }
     }
 }

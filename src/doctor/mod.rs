@@ -144,7 +144,7 @@ impl<F: FnMut(&DoctorCheck)> Telling<F> {
     }
 
     fn wrong(&mut self, what: &'static str, wrong: Wrong) {
-        let hint = Some(wrong.hint.to_owned());
+        let hint = Some(wrong.hint.into_owned());
         self.add(DoctorCheck { what, found: wrong.what, hint });
     }
 

@@ -98,7 +98,7 @@ impl Sample {
         let queries = rows(&options.queries, MOST_QUERIES)?;
         let tokens = vocabulary.map(|vocabulary| vocabulary.tokens());
         let terms = match tokens {
-            Some(tokens) => TermNames::tokens(tokens).map_err(invalid)?,
+            Some(tokens) => TermNames::tokens(tokens).map_err(Error::Invalid)?,
             None => TermNames::ids(),
         };
         let queries = queries.into_iter().map(|(_, vector)| vector).collect();

@@ -129,9 +129,8 @@ impl Done {
             true => format!("there are other weights in the part that ends with number {rows}"),
             false => return Ok(()),
         };
-        Err(invalid(format!(
-            "the vectors have changed since the export was begun: {changed}; begin anew with \
-             --force, or name another folder"
+        Err(Error::InputChanged(format!(
+            "the vectors have changed since the export was begun: {changed}"
         )))
     }
 }

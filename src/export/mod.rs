@@ -22,9 +22,9 @@ use std::path::Path;
 use splade_io::{Event, Observer, counted};
 use splade_sparse::files::{RowWriter, ShardedWriter};
 
+use crate::error::Error;
 #[cfg(not(feature = "push"))]
 use crate::error::advised;
-use crate::error::{Error, invalid};
 use crate::output_guard::{check_output, remove_shards};
 use crate::stream::Ended;
 use documents::{Documents, Done, check_inputs};
@@ -122,9 +122,8 @@ fn write_files(
         // Reads the vectors to see that they are those of the export.
         let mut documents = Documents::open(options, terms, done(&writer));
         documents.each(observer, |_, id, _, _| {
-            Err(invalid(format!(
-                "the export is complete, but there are more vectors now, from {id:?} on; begin it \
-                 anew with --force, or name another folder"
+            Err(Error::InputChanged(format!(
+                "the export is complete, but there are more vectors now, from {id:?} on"
             )))
         })?;
         target.clean(out, &writer.manifest().shards)?;

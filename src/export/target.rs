@@ -15,7 +15,7 @@ use splade_io::{Event, Observer};
 use super::documents::largest_weight;
 use super::options::{CiffScale, ExportOptions, ExportTarget, OpenSearchType, PushTarget};
 use super::terms::TermsOf;
-use crate::error::{Error, advised, invalid};
+use crate::error::{Error, advised};
 
 /// The largest weight of queries that OpenSearch's Seismic tells apart, unless another is given.
 const QUERY_CEILING: f32 = 16.0;
@@ -126,7 +126,7 @@ impl ExportTarget {
                     "dimensions": dimensions,
                 });
                 let target = Pgvector::new(table.clone(), field.clone(), dimensions, *first_id);
-                Chosen::text(target.map_err(invalid)?, settings)
+                Chosen::text(target.map_err(Error::Invalid)?, settings)
             }
             Self::Seismic => {
                 Chosen::text(Seismic::new(terms.names(observer)?), json!({"target": "seismic"}))

@@ -98,7 +98,8 @@ impl TermsOf {
             return Ok(TermNames::ids());
         }
         let names = TermNames::tokens(self.tokens.clone());
-        names.map_err(|message| advised(message, "write the ids of terms with --terms ids"))
+        let remedy = "write the ids of terms with --terms ids";
+        names.map_err(|problem| Error::Invalid(problem.with_remedy(remedy)))
     }
 
     /// In the order of the ids; empty if they are not known.

@@ -129,7 +129,11 @@ fn errors_say_what_to_do() {
         (vec!["qdrant", "--push", "http://c", "--append"], &ids, "--append needs --first-id"),
         (vec!["csr", "--dimensions", "1"], &ids, "term 1, and the matrix 1 columns"),
         (vec!["qdrant", "--push", "localhost"], &ids, "begins with http:// or https://"),
-        (vec!["qdrant", "--push", "http://a:b@c"], &ids, "leave name and password out"),
+        (
+            vec!["qdrant", "--push", "http://a:b@c"],
+            &ids,
+            "a name and a password\nhint: leave them out",
+        ),
         (vec!["qdrant", "--push", "http://c", "--ca-file", &few], &ids, "no certificate in PEM"),
     ];
     for (number, (target, vectors, want)) in cases.into_iter().enumerate() {

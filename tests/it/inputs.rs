@@ -90,11 +90,15 @@ fn what_is_not_read_is_refused_by_name() {
         "\u{feff}hello".encode_utf16().flat_map(|unit| unit.to_le_bytes()).collect();
     let cases: [(&str, &[u8], &str); 8] = [
         ("corpus.zip", b"PK\x03\x04", "corpus.zip: this is a ZIP archive"),
-        ("corpus.pkl", b"\x80\x04\x95", "this is a Python pickle, which is not read; write it as"),
+        (
+            "corpus.pkl",
+            b"\x80\x04\x95",
+            "this is a Python pickle, which is not read\nhint: write it as",
+        ),
         (
             "corpus.txt",
             &utf_16,
-            "this is text in UTF-16, which is not read; convert it with: iconv",
+            "this is text in UTF-16, which is not read\nhint: convert it with: iconv",
         ),
         ("corpus.jsonl", b"<!doctype html>", "this is an HTML page"),
         ("corpus.csv", b"d1,cats\n", "no field named \"text\"; the fields are: d1, cats"),

@@ -113,7 +113,7 @@ pub enum EvalError {
 
 impl EvalError {
     /// Returns the hint that tells the user what to do; `None` if the error has no fixed hint.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Term { .. } => Some("use the model that made the vectors"),
             Self::NoMetric => Some("name one, such as nDCG@10"),

@@ -4,6 +4,7 @@
 use super::json::{push, push_query, push_string, push_weights};
 use super::text::HITS;
 use super::tokens::TermNames;
+use splade_io::Problem;
 use splade_sparse::SparseVector;
 use splade_sparse::files::ShardForm;
 
@@ -19,12 +20,13 @@ pub(crate) fn form() -> ShardForm {
 }
 
 /// Appends the line of the bulk action. The search engine takes the index from the URL.
-pub(crate) fn push_action(id: &str, out: &mut Vec<u8>) -> Result<(), String> {
+pub(crate) fn push_action(id: &str, out: &mut Vec<u8>) -> Result<(), Problem> {
     if id.is_empty() || id.len() > ID_BYTES {
-        return Err(format!(
-            "its id has {} bytes; the search engine accepts ids of 1 to {ID_BYTES} bytes",
-            id.len()
-        ));
+        let bytes = id.len();
+        let what = format!(
+            "its id has {bytes} bytes; the search engine accepts ids of 1 to {ID_BYTES} bytes"
+        );
+        return Err(what.into());
     }
     out.extend_from_slice(b"{\"index\":{\"_id\":");
     push_string(out, id);
@@ -39,7 +41,7 @@ pub(crate) fn push_features(
     vector: &SparseVector,
     (field, terms): (&str, &TermNames),
     out: &mut Vec<u8>,
-) -> Result<(), String> {
+) -> Result<(), Problem> {
     push_action(id, out)?;
     out.push(b'{');
     push_string(out, field);
@@ -50,13 +52,13 @@ pub(crate) fn push_features(
 }
 
 /// Checks that a query has at most as many terms as the search engine accepts clauses.
-pub(crate) fn check_query(vector: &SparseVector) -> Result<(), String> {
+pub(crate) fn check_query(vector: &SparseVector) -> Result<(), Problem> {
     match vector.len() > QUERY_TERMS {
-        true => Err(format!(
-            "the query has {} terms; the search engine accepts {QUERY_TERMS} by default: encode \
-             queries with --top-k {QUERY_TERMS}",
+        true => Err(Problem::new(format!(
+            "the query has {} terms; the search engine accepts {QUERY_TERMS} by default",
             vector.len()
-        )),
+        ))
+        .with_remedy(format!("encode queries with --top-k {QUERY_TERMS}"))),
         false => Ok(()),
     }
 }

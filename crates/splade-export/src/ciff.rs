@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use super::lucene::push_repeated;
 use super::quantize::{Quantisation, impacts};
 use super::tokens::{TermNames, is_blank};
-use splade_io::{FileError, NewFile};
+use splade_io::{FileError, NewFile, Problem};
 use splade_sparse::files::{RowWriter, Shard, ShardForm};
 use splade_sparse::{SparseVector, TermId};
 
@@ -70,9 +70,9 @@ impl Ciff {
         id: &str,
         vector: &SparseVector,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         if id.is_empty() || id.contains(|mark| mark == ':' || is_blank(mark)) {
-            return Err("its id is empty, or has white space or a colon, which end it".to_owned());
+            return Err("its id is empty, or has white space or a colon, which end it".into());
         }
         push_repeated(out, (id, b':'), vector, self.query_scale, &self.terms)
     }
@@ -92,10 +92,11 @@ impl Ciff {
         let rows = shards.iter().map(|shard| shard.rows).max().unwrap_or(0);
         Err(FileError::form(
             dir,
-            format!(
-                "the folder has {SHARDS} full shards, and more cannot be merged: export to another \
-                 folder with a --shard-rows above {rows}, which takes more memory"
-            ),
+            Problem::new(format!("the folder has {SHARDS} full shards, and more cannot be merged"))
+                .with_remedy(format!(
+                    "export to another folder with a --shard-rows above {rows}, which takes more \
+                     memory"
+                )),
         ))
     }
 
@@ -111,11 +112,11 @@ impl Ciff {
             let rows = documents.div_ceil(SHARDS as u64);
             return Err(FileError::form(
                 dir,
-                format!(
-                    "the folder has {} shards, but only {SHARDS} can be merged: export to another \
-                     folder with --shard-rows {rows} or more",
+                Problem::new(format!(
+                    "the folder has {} shards, but only {SHARDS} can be merged",
                     shards.len()
-                ),
+                ))
+                .with_remedy(format!("export to another folder with --shard-rows {rows} or more")),
             ));
         }
         let paths: Vec<PathBuf> = shards.iter().map(|shard| dir.join(&shard.file)).collect();
@@ -180,14 +181,15 @@ impl RowWriter for InvertedShardWriter<'_> {
             let message = "its id is empty or has white space, which ends it in lists of documents";
             return Err(FileError::document(id, message));
         }
-        let refuse = |message| FileError::document(id, message);
+        let refuse = |problem: Problem| FileError::document(id, problem);
         let impacts = impacts(vector, self.ciff.scale).map_err(refuse)?;
         let sum: u64 = impacts.iter().map(|(_, impact)| impact).sum();
         if sum > i32::MAX as u64 {
-            return Err(refuse(format!("the sum of its weights is {sum}; give a smaller scale")));
+            let problem = Problem::new(format!("the sum of its weights is {sum}"));
+            return Err(refuse(problem.with_remedy("give a smaller scale")));
         }
         let place = u32::try_from(self.documents.len())
-            .map_err(|_| refuse("a shard has at most 4 billion documents".to_owned()))?;
+            .map_err(|_| refuse("a shard has at most 4 billion documents".into()))?;
         for (term, impact) in impacts {
             self.lists.entry(term).or_default().push((place, impact as u32));
         }

@@ -8,6 +8,7 @@ use super::json::{push, push_string, push_weights};
 use super::quantize::Quantisation;
 use super::text::TextTarget;
 use super::tokens::TermNames;
+use splade_io::Problem;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
@@ -51,7 +52,7 @@ impl TextTarget for Elasticsearch {
         id: &str,
         vector: &SparseVector,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         bulk::push_features(id, vector, (&self.field, &self.terms), out)
     }
 
@@ -59,7 +60,7 @@ impl TextTarget for Elasticsearch {
         "queries.ndjson"
     }
 
-    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem> {
         bulk::check_query(vector)?;
         bulk::push_query_line(out, id, vector, |out| match self.kind {
             ElasticsearchField::SparseVector => {

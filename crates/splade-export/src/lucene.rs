@@ -6,6 +6,7 @@ use super::json::{push_object, push_string};
 use super::quantize::{Quantisation, impacts};
 use super::text::TextTarget;
 use super::tokens::{TermNames, is_blank};
+use splade_io::Problem;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
@@ -44,7 +45,7 @@ impl TextTarget for Lucene {
         id: &str,
         vector: &SparseVector,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         check_id(id)?;
         out.extend_from_slice(b"{\"id\":");
         push_string(out, id);
@@ -59,7 +60,7 @@ impl TextTarget for Lucene {
         "topics.tsv"
     }
 
-    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem> {
         check_id(id)?;
         push_repeated(out, (id, b'\t'), vector, self.scale, &self.terms)
     }
@@ -82,13 +83,12 @@ pub(crate) fn push_repeated(
     vector: &SparseVector,
     scale: f32,
     terms: &TermNames,
-) -> Result<(), String> {
+) -> Result<(), Problem> {
     let mut between = None;
     for (term, count) in impacts(vector, scale)? {
         if count > REPETITIONS {
-            return Err(format!(
-                "term {term} would be repeated {count} times; give a smaller scale"
-            ));
+            let what = format!("term {term} would be repeated {count} times");
+            return Err(Problem::new(what).with_remedy("give a smaller scale"));
         }
         for _ in 0..count {
             match between.replace(b' ') {
@@ -111,9 +111,9 @@ pub(crate) fn push_repeated(
 const REPETITIONS: u64 = 10_000;
 
 /// Checks that an id can be a column of a TREC run.
-fn check_id(id: &str) -> Result<(), String> {
+fn check_id(id: &str) -> Result<(), Problem> {
     match id.is_empty() || id.contains(is_blank) {
-        true => Err("its id is empty or has white space, which ends a column of a run".to_owned()),
+        true => Err("its id is empty or has white space, which ends a column of a run".into()),
         false => Ok(()),
     }
 }

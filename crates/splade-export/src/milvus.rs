@@ -6,6 +6,7 @@ use serde_json::json;
 use super::json::{push, push_object, push_query, push_string};
 use super::text::HITS;
 use super::text::{Frame, TextTarget, number};
+use splade_io::Problem;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
@@ -52,9 +53,9 @@ impl TextTarget for Milvus {
         id: &str,
         vector: &SparseVector,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         if id.len() > ID_BYTES {
-            return Err(format!("its id has {} bytes; Milvus accepts {ID_BYTES}", id.len()));
+            return Err(format!("its id has {} bytes; Milvus accepts {ID_BYTES}", id.len()).into());
         }
         push!(out, "{{\"pk\":{},\"docid\":", number(self.first, row)?);
         push_string(out, id);
@@ -70,7 +71,7 @@ impl TextTarget for Milvus {
         "queries.ndjson"
     }
 
-    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem> {
         push_query(out, id, |out| {
             push!(out, "{{\"collectionName\":{},\"data\":[", json!(self.collection));
             self.push_vector(out, vector);

@@ -10,6 +10,7 @@ use super::quantize::{Quantisation, SEISMIC_TERMS};
 use super::text::HITS;
 use super::text::TextTarget;
 use super::tokens::TermNames;
+use splade_io::Problem;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
@@ -87,7 +88,7 @@ impl TextTarget for OpenSearch {
         id: &str,
         vector: &SparseVector,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         bulk::push_features(id, vector, (&self.field, &self.terms), out)
     }
 
@@ -95,14 +96,15 @@ impl TextTarget for OpenSearch {
         "queries.ndjson"
     }
 
-    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem> {
         bulk::check_query(vector)?;
         let heavy = vector.iter().find(|(_, weight)| *weight > QUERY_WEIGHT);
         if let Some((term, weight)) = heavy.filter(|_| self.kind == OpenSearchField::RankFeatures) {
             return Err(format!(
                 "term {term} of the query has the weight {weight}; OpenSearch accepts at most \
                  {QUERY_WEIGHT}"
-            ));
+            )
+            .into());
         }
         bulk::push_query_line(out, id, vector, |out| self.push_neural_sparse(out, vector));
         if self.kind == OpenSearchField::RankFeatures {

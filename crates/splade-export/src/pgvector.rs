@@ -4,6 +4,7 @@
 use super::json::push;
 use super::text::HITS;
 use super::text::{TextTarget, number};
+use splade_io::Problem;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
@@ -37,9 +38,11 @@ impl Pgvector {
         column: String,
         dimensions: usize,
         first: u64,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Problem> {
         if dimensions == 0 || dimensions > DIMENSIONS {
-            return Err(format!("a sparsevec has 1 to {DIMENSIONS} dimensions, not {dimensions}"));
+            return Err(
+                format!("a sparsevec has 1 to {DIMENSIONS} dimensions, not {dimensions}").into()
+            );
         }
         // Quotes allow reserved words of SQL as names.
         let quoted = |name: String| format!("\"{}\"", name.replace('"', "\"\""));
@@ -47,20 +50,19 @@ impl Pgvector {
     }
 
     /// Appends a vector as the text of a `sparsevec`.
-    fn push_vector(&self, out: &mut Vec<u8>, vector: &SparseVector) -> Result<(), String> {
+    fn push_vector(&self, out: &mut Vec<u8>, vector: &SparseVector) -> Result<(), Problem> {
         if vector.len() > TERMS {
-            return Err(format!(
-                "it has {} terms; a sparsevec has at most {TERMS}: encode with --top-k {TERMS}",
-                vector.len()
-            ));
+            let what = format!("it has {} terms; a sparsevec has at most {TERMS}", vector.len());
+            return Err(Problem::new(what).with_remedy(format!("encode with --top-k {TERMS}")));
         }
         if let Some(term) = vector.terms().last().filter(|term| term.0 as usize >= self.dimensions)
         {
-            return Err(format!(
-                "it has the term {term}, but the column {} dimensions, from term 0 on; set \
-                 --dimensions to the size of the vocabulary",
+            let what = format!(
+                "it has the term {term}, but the column {} dimensions, from term 0 on",
                 self.dimensions
-            ));
+            );
+            let remedy = "set --dimensions to the size of the vocabulary";
+            return Err(Problem::new(what).with_remedy(remedy));
         }
         out.push(b'{');
         for (place, (term, weight)) in vector.iter().enumerate() {
@@ -88,7 +90,7 @@ impl TextTarget for Pgvector {
         id: &str,
         vector: &SparseVector,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         push!(out, "{}\t", number(self.first, row)?);
         push_copied(out, id)?;
         out.push(b'\t');
@@ -101,13 +103,13 @@ impl TextTarget for Pgvector {
         "queries.sql"
     }
 
-    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem> {
         let Self { table, column, .. } = self;
         let quoted = id.replace('\'', "''");
         // A backslash may end a quoted string, depending on a setting of PostgreSQL, and a line end
         // would split the query.
         if id.contains(['\\', '\0', '\n', '\r']) {
-            return Err("its id has a backslash, a line end or a zero byte".to_owned());
+            return Err("its id has a backslash, a line end or a zero byte".into());
         }
         let mut literal = Vec::new();
         self.push_vector(&mut literal, vector)?;
@@ -145,10 +147,10 @@ CREATE INDEX ON {table} USING hnsw ({column} sparsevec_ip_ops);
 }
 
 /// Appends a string in the text format of `COPY`.
-fn push_copied(out: &mut Vec<u8>, text: &str) -> Result<(), String> {
+fn push_copied(out: &mut Vec<u8>, text: &str) -> Result<(), Problem> {
     for byte in text.bytes() {
         match byte {
-            0 => return Err("its id has a zero byte, which PostgreSQL does not store".to_owned()),
+            0 => return Err("its id has a zero byte, which PostgreSQL does not store".into()),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\t' => out.extend_from_slice(b"\\t"),
             b'\n' => out.extend_from_slice(b"\\n"),

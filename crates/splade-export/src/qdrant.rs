@@ -5,6 +5,7 @@ use serde_json::json;
 use super::json::{push, push_lists, push_query, push_string};
 use super::text::HITS;
 use super::text::{Frame, TextTarget, number};
+use splade_io::Problem;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
@@ -42,7 +43,7 @@ impl TextTarget for Qdrant {
         id: &str,
         vector: &SparseVector,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         push!(out, "{{\"id\":{},\"vector\":{{", number(self.first, row)?);
         push_string(out, &self.field);
         out.push(b':');
@@ -57,7 +58,7 @@ impl TextTarget for Qdrant {
         "queries.ndjson"
     }
 
-    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem> {
         push_query(out, id, |out| {
             out.extend_from_slice(b"{\"query\":");
             push_lists(out, vector);

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use splade_io::Problem;
 use splade_sparse::{SparseVector, TermId};
 
 /// The way in which a search engine rounds the weights of documents and queries.
@@ -99,16 +100,16 @@ pub(crate) fn integer(weight: f32, scale: f32) -> u64 {
 ///
 /// # Errors
 /// Returns a message if an impact is larger than [`i32::MAX`].
-pub(crate) fn impacts(vector: &SparseVector, scale: f32) -> Result<Vec<(TermId, u64)>, String> {
+pub(crate) fn impacts(vector: &SparseVector, scale: f32) -> Result<Vec<(TermId, u64)>, Problem> {
     let mut impacts = Vec::with_capacity(vector.len());
     for (term, weight) in vector.iter() {
         let impact = integer(weight, scale);
         if impact > i32::MAX as u64 {
-            return Err(format!(
-                "term {term} has the weight {weight}, and {scale} times this is more than {}; give \
-                 a smaller scale",
+            let what = format!(
+                "term {term} has the weight {weight}, and {scale} times this is more than {}",
                 i32::MAX
-            ));
+            );
+            return Err(Problem::new(what).with_remedy("give a smaller scale"));
         }
         if impact > 0 {
             impacts.push((term, impact));

@@ -4,6 +4,7 @@
 use super::json::{push_string, push_weights};
 use super::text::TextTarget;
 use super::tokens::TermNames;
+use splade_io::Problem;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
@@ -37,7 +38,7 @@ impl TextTarget for Seismic {
         id: &str,
         vector: &SparseVector,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         out.extend_from_slice(b"{\"id\":");
         push_string(out, id);
         out.extend_from_slice(b",\"content\":\"\",\"vector\":");
@@ -50,7 +51,7 @@ impl TextTarget for Seismic {
         "queries.jsonl"
     }
 
-    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem> {
         self.document(0, id, vector, out)
     }
 

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::quantize::Quantisation;
-use splade_io::FileError;
+use splade_io::{FileError, Problem};
 use splade_sparse::SparseVector;
 use splade_sparse::files::{RowWriter, Shard, ShardForm};
 
@@ -40,7 +40,7 @@ pub trait TextTarget: std::fmt::Debug {
         id: &str,
         vector: &SparseVector,
         out: &mut Vec<u8>,
-    ) -> Result<(), String>;
+    ) -> Result<(), Problem>;
 
     /// Returns the name of the file of queries.
     fn queries_file(&self) -> &'static str;
@@ -49,7 +49,7 @@ pub trait TextTarget: std::fmt::Debug {
     ///
     /// # Errors
     /// Returns a message if the search engine cannot answer the query.
-    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String>;
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem>;
 
     /// Returns whether queries without terms are omitted from the file; false by default.
     fn leaves_empty_queries_out(&self) -> bool {
@@ -62,9 +62,12 @@ pub trait TextTarget: std::fmt::Debug {
 
 /// Returns the number of a row if the first row has the number `first`. Numbers are limited to 63
 /// bits, as in the search engines.
-pub(crate) fn number(first: u64, row: u64) -> Result<u64, String> {
+pub(crate) fn number(first: u64, row: u64) -> Result<u64, Problem> {
     let number = first.checked_add(row).filter(|number| i64::try_from(*number).is_ok());
-    number.ok_or_else(|| format!("its number is above {}; begin with a smaller one", i64::MAX))
+    number.ok_or_else(|| {
+        let what = format!("its number is above {}", i64::MAX);
+        Problem::new(what).with_remedy("begin with a smaller one")
+    })
 }
 
 /// The text before, between and after the documents of a file.
@@ -87,7 +90,7 @@ impl Frame {
 }
 
 /// A function that appends the text of a row, given the row's number.
-type Append<'a> = dyn Fn(u64, &str, &SparseVector, &mut Vec<u8>) -> Result<(), String> + 'a;
+type Append<'a> = dyn Fn(u64, &str, &SparseVector, &mut Vec<u8>) -> Result<(), Problem> + 'a;
 
 /// A writer of a text file of documents or queries.
 pub(crate) struct TextWriter<'a> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use splade_io::Problem;
 use splade_sparse::TermId;
 
 /// The names of the terms in a target: the tokens of the vocabulary, or the ids.
@@ -22,13 +23,12 @@ impl TermNames {
     ///
     /// # Errors
     /// Returns a message if two terms have the same token.
-    pub fn tokens(tokens: Vec<String>) -> Result<Self, String> {
+    pub fn tokens(tokens: Vec<String>) -> Result<Self, Problem> {
         let mut seen = HashMap::new();
         for (term, token) in tokens.iter().enumerate() {
             if let Some(first) = seen.insert(token.as_str(), term) {
-                return Err(format!(
-                    "terms {first} and {term} are both called {token:?}; name terms by their ids"
-                ));
+                let what = format!("terms {first} and {term} are both called {token:?}");
+                return Err(Problem::new(what).with_remedy("name terms by their ids"));
             }
         }
         Ok(Self { names: tokens })
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn two_terms_of_one_name_are_refused() {
         let error = TermNames::tokens(vec!["a".into(), "b".into(), "a".into()]).expect_err("twice");
-        assert!(error.contains("terms 0 and 2 are both called \"a\""), "{error}");
+        assert!(error.to_string().contains("terms 0 and 2 are both called \"a\""), "{error}");
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 use super::json::{push, push_object, push_query, push_string};
 use super::quantize::impacts;
 use super::text::TextTarget;
+use splade_io::Problem;
 use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
@@ -25,7 +26,7 @@ impl Vespa {
     }
 
     /// Appends an object of term ids and impacts.
-    fn push_terms(&self, out: &mut Vec<u8>, vector: &SparseVector) -> Result<(), String> {
+    fn push_terms(&self, out: &mut Vec<u8>, vector: &SparseVector) -> Result<(), Problem> {
         let impacts = impacts(vector, self.scale)?;
         push_object(out, impacts.into_iter().map(|(term, n)| (term.to_string(), n)));
         Ok(())
@@ -51,9 +52,9 @@ impl TextTarget for Vespa {
         id: &str,
         vector: &SparseVector,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         if id.is_empty() || id.contains(char::is_control) {
-            return Err("its id is empty or has control characters, which Vespa refuses".to_owned());
+            return Err("its id is empty or has control characters, which Vespa refuses".into());
         }
         let Self { schema, field, .. } = self;
         out.extend_from_slice(b"{\"put\":");
@@ -72,7 +73,7 @@ impl TextTarget for Vespa {
         "queries.ndjson"
     }
 
-    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), String> {
+    fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem> {
         let Self { schema, field, .. } = self;
         let mut terms = Vec::new();
         self.push_terms(&mut terms, vector)?;

@@ -99,7 +99,7 @@ impl IndexError {
     }
 
     /// Returns what to do about the error, if something is known.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Exists { .. } => Some("add to the index, or name another folder"),
             Self::Broken { .. } => Some(BROKEN),

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
+
+use crate::problem::Problem;
 
 /// An error of a file or folder. The message names the file or folder.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +27,8 @@ pub enum FileError {
         path: PathBuf,
         /// The line number, counted from 1.
         line: u64,
-        /// What is wrong with the line.
-        message: String,
+        /// What is wrong with the line, and what to do.
+        problem: Problem,
     },
     /// A library failed to read or write a file in its format, such as Parquet.
     Format {
@@ -39,14 +42,14 @@ pub enum FileError {
         /// The id of the document.
         id: String,
         /// What is wrong, and what to do.
-        message: String,
+        problem: Problem,
     },
     /// A file does not have the expected form.
     Form {
         /// The path of the file.
         path: PathBuf,
         /// What is wrong, and what to do.
-        message: String,
+        problem: Problem,
     },
     /// Another process is writing the output.
     Locked {
@@ -83,18 +86,29 @@ impl FileError {
     }
 
     /// Creates the error for a document that cannot be written.
-    pub fn document(id: &str, message: impl Into<String>) -> Self {
-        Self::Document { id: id.to_owned(), message: message.into() }
+    pub fn document(id: &str, problem: impl Into<Problem>) -> Self {
+        Self::Document { id: id.to_owned(), problem: problem.into() }
     }
 
     /// Creates the error for a file that does not have the expected form.
-    pub fn form(path: &Path, message: impl Into<String>) -> Self {
-        Self::Form { path: path.to_path_buf(), message: message.into() }
+    pub fn form(path: &Path, problem: impl Into<Problem>) -> Self {
+        Self::Form { path: path.to_path_buf(), problem: problem.into() }
     }
 
-    /// Returns the hint that tells the user what to do; `None` if the error has no fixed hint.
-    pub fn hint(&self) -> Option<&'static str> {
+    /// Creates the error for a line of a text file that is not UTF-8.
+    pub fn not_utf8(path: &Path, line: u64, error: &FromUtf8Error) -> Self {
+        let at = error.utf8_error().valid_up_to() + 1;
+        let problem = Problem::new(format!("byte {at} of the line is not UTF-8"))
+            .with_remedy("convert the file to UTF-8");
+        Self::Line { path: path.to_path_buf(), line, problem }
+    }
+
+    /// Returns what a person can do about the error, if something is known.
+    pub fn hint(&self) -> Option<&str> {
         match self {
+            Self::Line { problem, .. }
+            | Self::Document { problem, .. }
+            | Self::Form { problem, .. } => problem.hint(),
             Self::Locked { .. } => Some("wait until it has ended, or stop it"),
             Self::NotOurs { .. } => Some("name another folder, or empty this one yourself"),
             Self::NotALock { .. } => Some("give this file another name, or name another output"),
@@ -107,12 +121,12 @@ impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io { doing, path, .. } => write!(f, "cannot {doing} {}", path.display()),
-            Self::Line { path, line, message } => {
-                write!(f, "{}, line {line}: {message}", path.display())
+            Self::Line { path, line, problem } => {
+                write!(f, "{}, line {line}: {problem}", path.display())
             }
             Self::Format { path, .. } => write!(f, "{}", path.display()),
-            Self::Document { id, message } => write!(f, "document {id:?}: {message}"),
-            Self::Form { path, message } => write!(f, "{}: {message}", path.display()),
+            Self::Document { id, problem } => write!(f, "document {id:?}: {problem}"),
+            Self::Form { path, problem } => write!(f, "{}: {problem}", path.display()),
             Self::Locked { path, holder } => {
                 write!(f, "{}: another process is writing to it", path.display())?;
                 holder.as_ref().map_or(Ok(()), |holder| write!(f, " ({holder})"))

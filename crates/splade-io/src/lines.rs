@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::error::FileError;
+use crate::problem::Problem;
 use crate::source::Source;
 
 /// The largest number of bytes in a line, 64 MiB. A line is one text, one vector or one ranking, and
@@ -17,10 +18,7 @@ pub const LONGEST_LINE: usize = 64 << 20;
 
 /// The error of a line that is longer than [`LONGEST_LINE`].
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the line has more than {} MiB, the most that is read; is this a file with one text a line?",
-    LONGEST_LINE >> 20
-)]
+#[error("the line has more than {} MiB, the most that is read", LONGEST_LINE >> 20)]
 pub struct LongLine;
 
 /// Opens a text file or a pipe for reading; it is decompressed if its first bytes are those of gzip
@@ -95,10 +93,8 @@ impl Lines {
         if self.line == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);
         }
-        String::from_utf8(bytes).map(Some).map_err(|error| {
-            let at = error.utf8_error().valid_up_to() + 1;
-            self.error(format!("byte {at} of the line is not UTF-8; convert the file to UTF-8"))
-        })
+        let decoded = String::from_utf8(bytes);
+        decoded.map(Some).map_err(|error| FileError::not_utf8(&self.path, self.line, &error))
     }
 
     /// Wraps the error of a line that could not be read.
@@ -107,15 +103,16 @@ impl Lines {
             true => FileError::Line {
                 path: self.path.clone(),
                 line: self.line + 1,
-                message: LongLine.to_string(),
+                problem: Problem::new(LongLine.to_string())
+                    .with_remedy("check that the file has one text a line"),
             },
             false => FileError::io("read", &self.path)(error),
         }
     }
 
     /// Creates an error at the line that was read last.
-    pub fn error(&self, message: impl Into<String>) -> FileError {
-        FileError::Line { path: self.path.clone(), line: self.line, message: message.into() }
+    pub fn error(&self, problem: impl Into<Problem>) -> FileError {
+        FileError::Line { path: self.path.clone(), line: self.line, problem: problem.into() }
     }
 }
 

@@ -9,6 +9,7 @@ use tempfile::TempPath;
 use crate::error::FileError;
 use crate::lock::OutputLock;
 use crate::place::{folder_of, resolved, sync_folder_of};
+use crate::problem::Problem;
 
 /// The size of the write buffer in bytes.
 const BUFFER: usize = 1 << 16;
@@ -64,7 +65,10 @@ impl NewFile {
             return Ok(Self { writer, path: target, temporary: None, lock: None });
         }
         if target.is_dir() {
-            return Err(FileError::form(path, "this is a folder; name a file"));
+            return Err(FileError::form(
+                path,
+                Problem::new("this is a folder").with_remedy("name a file"),
+            ));
         }
         let mut prefix = target.file_name().unwrap_or_default().to_owned();
         prefix.push(".");

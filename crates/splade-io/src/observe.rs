@@ -48,6 +48,8 @@ pub enum Event<'a> {
     Note(&'a str),
     /// A sentence that the user should read: the result may be worse than expected.
     Warning(&'a str),
+    /// What a person can do about the warning before it.
+    Hint(&'a str),
     /// The progress of work on a number of items. The first event comes before the first item is
     /// done; the last event has `finished` set.
     Progress(Progress<'a>),

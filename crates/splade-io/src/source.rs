@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::error::FileError;
+use crate::problem::Problem;
 
 /// The number of bytes that are looked at before a source is read.
 const WINDOW: usize = 1 << 16;
@@ -75,7 +76,10 @@ impl Source {
         let is_file = !is_input && {
             let found = std::fs::metadata(path).map_err(FileError::io("open", path))?;
             if found.is_dir() {
-                return Err(FileError::form(path, "this is a folder; name a file of it"));
+                return Err(FileError::form(
+                    path,
+                    Problem::new("this is a folder").with_remedy("name a file of it"),
+                ));
             }
             found.is_file()
         };
@@ -163,7 +167,10 @@ fn zstd_reader(path: &Path, packed: Chained) -> Result<Box<dyn Read + Send>, Fil
 
 #[cfg(not(feature = "zstd"))]
 fn zstd_reader(path: &Path, _: Chained) -> Result<Box<dyn Read + Send>, FileError> {
-    Err(FileError::form(path, "this build cannot unpack zstd; unpack the file first"))
+    Err(FileError::form(
+        path,
+        Problem::new("this build cannot unpack zstd").with_remedy("unpack the file first"),
+    ))
 }
 
 /// Bytes that were read before they were asked for.

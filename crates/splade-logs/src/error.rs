@@ -40,7 +40,7 @@ pub enum LogError {
 
 impl LogError {
     /// Returns what to do about the error, if something is known.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Record { .. } => {
                 Some("delete the line, or move the file away to start a new log")

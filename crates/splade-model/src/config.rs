@@ -107,7 +107,7 @@ impl Keys<'_> {
     pub(crate) fn wrong_type(&self, key: &str, expected: &str) -> ModelError {
         let got = self.value.get(key).unwrap_or(&Value::Null);
         let message = format!("\"{key}\" is {got} where {expected} is expected");
-        ModelError::Config { path: self.path(), message }
+        ModelError::Config { path: self.path(), problem: message.into() }
     }
 
     /// Fails if the key is present with a value other than `implemented`.

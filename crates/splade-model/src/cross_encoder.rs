@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rayon::prelude::*;
+use splade_io::Problem;
 use splade_nn::{Isa, Precision};
 use splade_text::{PairEncoding, Tokenizer, TokenizerOptions};
 
@@ -108,12 +109,7 @@ impl CrossEncoder {
         let encoded = self.tokenizer.encode(pairs)?;
         let logits = self.checked(pairs, &encoded)?;
         let scores = logits.iter().map(|logits| score_of(logits)).collect::<Option<_>>();
-        let scores = scores.ok_or_else(|| {
-            ModelError::Setting(format!(
-                "cannot score pairs: a score needs one or two labels, but this model has {}",
-                self.labels()
-            ))
-        })?;
+        let scores = scores.ok_or_else(|| ModelError::Labels { labels: self.labels() })?;
         Ok(ScoredPairs {
             scores,
             tokens: encoded.iter().map(|pair| pair.ids.len()).sum(),
@@ -211,8 +207,7 @@ impl PairTokenizer {
         mecab_dicdir: Option<PathBuf>,
     ) -> Result<Self, ModelError> {
         let tokenizer = Tokenizer::from_dir(folder, &TokenizerOptions { mecab_dicdir })?;
-        let setting = |message| Err(ModelError::Setting(message));
-        let (place, vocab, limit) = (folder.display(), config.vocab(), config.max_tokens());
+        let (vocab, limit) = (config.vocab(), config.max_tokens());
         if tokenizer.len() > vocab {
             let (path, tokens) = (folder.to_path_buf(), tokenizer.len());
             return Err(ModelError::Vocabulary { path, tokens, vocab });
@@ -221,11 +216,18 @@ impl PairTokenizer {
         let typed = config.token_types().filter(|rows| *rows > 1);
         let types = usize::from(tokenizer.max_token_type());
         if typed.is_some_and(|rows| types >= rows) {
-            return setting(format!(
-                "{place}: the tokenizer gives pairs the token type {types}, but the model has no \
-                 embedding for it; save the tokenizer without token types \
-                 (\"model_input_names\" in tokenizer_config.json)"
-            ));
+            return Err(ModelError::Unsuitable {
+                path: folder.to_path_buf(),
+                doing: "score pairs",
+                problem: Problem::new(format!(
+                    "the tokenizer gives pairs the token type {types}, but the model has no \
+                     embedding for it"
+                ))
+                .with_remedy(
+                    "save the tokenizer without token types (\"model_input_names\" in \
+                     tokenizer_config.json)",
+                ),
+            });
         }
         let own = tokenizer.model_max_length().unwrap_or(limit).min(limit);
         let max_length = max_length.unwrap_or(own);

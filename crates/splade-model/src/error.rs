@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-/// An error of this crate. Messages name the file or folder and, where possible, what to do.
+use splade_io::Problem;
+use splade_text::TextError;
+
+/// An error of this crate. Messages name the file or folder and what is wrong with it;
+/// [`hint`](Self::hint) says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
@@ -47,12 +51,12 @@ pub enum ModelError {
         vocab: usize,
     },
     /// A config has an invalid value.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {problem}", path.display())]
     Config {
         /// The path of the file.
         path: PathBuf,
-        /// The key and the reason.
-        message: String,
+        /// The key, the reason and what to do.
+        problem: Problem,
     },
     /// A config has a value that is not implemented.
     #[error("{}: \"{key}\" is {value}, which is not implemented; implemented: {known}", path.display())]
@@ -115,21 +119,21 @@ pub enum ModelError {
         /// The tensors in the file that the architecture does not have.
         unexpected: Vec<String>,
     },
-    /// A folder does not hold a model. The message says which files would make it one.
-    #[error("{}: {message}", path.display())]
+    /// A folder does not hold a model.
+    #[error("{}: {problem}", path.display())]
     NoModel {
         /// The path of the folder.
         path: PathBuf,
         /// The missing file, and what was expected.
-        message: String,
+        problem: Problem,
     },
     /// A model of the hub could not be found, downloaded, stored or uploaded.
-    #[error("{name}: {message}")]
+    #[error("{name}: {problem}")]
     Hub {
         /// The name of the model, with the revision if one was given.
         name: String,
         /// The reason and what to do.
-        message: String,
+        problem: Problem,
     },
     /// The observer asked to stop a download or an upload.
     #[error("stopped; {kept}")]
@@ -139,7 +143,7 @@ pub enum ModelError {
     },
     /// The tokenizer could not be loaded or failed on a text.
     #[error(transparent)]
-    Text(#[from] splade_text::TextError),
+    Text(#[from] TextError),
     /// The operating system could not start the threads.
     #[error("cannot start threads")]
     Threads(#[source] rayon::ThreadPoolBuildError),
@@ -184,16 +188,35 @@ pub enum ModelError {
         /// The longest length in tokens that the model takes.
         longest: usize,
     },
-    /// A setting does not fit the model. The message says which and why.
-    #[error("{0}")]
-    Setting(String),
+    /// There is no folder for what is fetched from the hub, because the system names no home folder.
+    #[error("there is no home folder for the hub's cache")]
+    NoCache,
+    /// A model cannot be used for something.
+    #[error("{}: cannot {doing}: {problem}", path.display())]
+    Unsuitable {
+        /// The path of the model's folder, or of the file of it that is in the way.
+        path: PathBuf,
+        /// The use, such as `export the model`.
+        doing: &'static str,
+        /// What is in the way, and what to do.
+        problem: Problem,
+    },
+    /// A cross-encoder has another number of labels than a score can be made of.
+    #[error("cannot score pairs: a score needs one or two labels, but this model has {labels}")]
+    Labels {
+        /// The number of labels.
+        labels: usize,
+    },
+    /// The decoder of a model has no bias that could be set.
+    #[error("cannot calibrate the model, because its decoder has no bias")]
+    NoBias,
     /// A weights file is damaged or has an unknown format.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {problem}", path.display())]
     Weights {
         /// The path of the file.
         path: PathBuf,
-        /// The reason.
-        message: String,
+        /// The reason and what to do.
+        problem: Problem,
     },
 }
 
@@ -229,6 +252,15 @@ impl ModelError {
                     .to_owned(),
             ),
             Self::Threads(_) => Some("ask for fewer threads".to_owned()),
+            Self::NoCache => Some("set HF_HOME".to_owned()),
+            Self::Labels { .. } => Some("use a model with one label, or with two".to_owned()),
+            Self::Text(error) => error.hint().map(str::to_owned),
+            Self::Io { source, .. } => TextError::hint_of(source).map(str::to_owned),
+            Self::Config { problem, .. }
+            | Self::NoModel { problem, .. }
+            | Self::Hub { problem, .. }
+            | Self::Unsuitable { problem, .. }
+            | Self::Weights { problem, .. } => problem.hint().map(str::to_owned),
             _ => None,
         }
     }

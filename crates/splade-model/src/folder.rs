@@ -14,6 +14,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use splade_io::Problem;
 use splade_text::ModelFiles;
 
 use crate::config::{Keys, read_if_any};
@@ -103,21 +104,18 @@ impl ModelFolder {
     /// Returns the same errors as [`open`](Self::open).
     pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
         let path = files.root();
-        let no_model = |message: &str| ModelError::NoModel {
-            path: path.to_path_buf(),
-            message: message.to_owned(),
-        };
+        let no_model = |problem| ModelError::NoModel { path: path.to_path_buf(), problem };
         if !files.is_dir(path) {
-            return Err(no_model("there is no such folder"));
+            return Err(no_model("there is no such folder".into()));
         }
         if let Some(modules) = read_if_any(files, &path.join("modules.json"))? {
             return sentence_transformers(files, &modules);
         }
         if !files.is_file(&path.join("config.json")) {
-            return Err(no_model(
-                "there is no config.json; a masked language model, a sentence-transformers sparse \
-                 encoder or a light-splade folder is expected",
-            ));
+            return Err(no_model(Problem::new("there is no config.json").with_remedy(
+                "name the folder of a masked language model, of a sentence-transformers sparse \
+                 encoder or of light-splade",
+            )));
         }
         refuse_adapter(files, path)?;
         let document = trained(files)?;
@@ -290,8 +288,10 @@ fn refuse_adapter(files: &ModelFiles, dir: &Path) -> Result<(), ModelError> {
         false => Ok(()),
         true => Err(invalid(
             &file,
-            "adapters are not implemented; merge the adapter into the model (merge_and_unload of \
-             PEFT) and save the model without it",
+            Problem::new("adapters are not implemented").with_remedy(
+                "merge the adapter into the model (merge_and_unload of PEFT) and save the model \
+                 without it",
+            ),
         )),
     }
 }
@@ -309,6 +309,6 @@ fn static_table(files: &ModelFiles, dir: &Path) -> Result<Table, ModelError> {
     })
 }
 
-fn invalid(file: &Path, message: impl Into<String>) -> ModelError {
-    ModelError::Config { path: file.to_path_buf(), message: message.into() }
+fn invalid(file: &Path, problem: impl Into<Problem>) -> ModelError {
+    ModelError::Config { path: file.to_path_buf(), problem: problem.into() }
 }

@@ -41,7 +41,8 @@ impl Table {
             Self::Tensor(dir) => (dir, tensor(&files.within(dir))?),
             Self::Json(path) => (path, json(files, path, tokenizer)?),
         };
-        let invalid = |message| ModelError::Weights { path: path.clone(), message };
+        let invalid =
+            |message: String| ModelError::Weights { path: path.clone(), problem: message.into() };
         if weights.len() < tokenizer.len() {
             let (tokens, weights) = (tokenizer.len(), weights.len());
             return Err(invalid(format!(
@@ -108,8 +109,10 @@ impl Lookup {
 /// Reads the tensor `weight` of a SparseStaticEmbedding.
 fn tensor(files: &ModelFiles) -> Result<Vec<f32>, ModelError> {
     let weights = Weights::from_files(files)?;
-    let missing =
-        |message: String| ModelError::Weights { path: weights.path().to_path_buf(), message };
+    let missing = |message: String| ModelError::Weights {
+        path: weights.path().to_path_buf(),
+        problem: message.into(),
+    };
     match weights.shape("weight") {
         None => Err(missing("there is no tensor \"weight\"".to_owned())),
         Some([_]) => weights.read_f32("weight"),
@@ -119,7 +122,8 @@ fn tensor(files: &ModelFiles) -> Result<Vec<f32>, ModelError> {
 
 /// Reads a JSON object from token to weight. Tokens that it does not contain get the weight zero.
 fn json(files: &ModelFiles, path: &Path, tokenizer: &Tokenizer) -> Result<Vec<f32>, ModelError> {
-    let invalid = |message: String| ModelError::Config { path: path.to_path_buf(), message };
+    let invalid =
+        |message: String| ModelError::Config { path: path.to_path_buf(), problem: message.into() };
     let table =
         read_if_any(files, path)?.ok_or_else(|| invalid("there is no such file".to_owned()))?;
     let table = table

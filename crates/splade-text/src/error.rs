@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::foreign::Foreign;
+
 /// An error of loading a tokenizer, packing a dictionary or tokenizing a text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,8 +47,7 @@ pub enum TextError {
     /// A file has a key that is not known, so that it is not known either whether token ids depend
     /// on it.
     #[error(
-        "{}: the key \"{key}\" ({value}) is not known, so the tokens could be wrong; delete the key \
-         if no token depends on it",
+        "{}: the key \"{key}\" ({value}) is not known, so the tokens could be wrong",
         path.display()
     )]
     UnknownKey {
@@ -88,10 +89,18 @@ pub enum TextError {
 
 impl TextError {
     /// Returns what to do about the error, if something is known.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::VocabularySize { .. } => Some("choose a larger size or a smaller alphabet"),
+            Self::UnknownKey { .. } => Some("delete the key if no token depends on it"),
+            Self::Io { source, .. } => Self::hint_of(source),
             _ => None,
         }
+    }
+
+    /// Returns what to do about an error of reading a file of a model, if something is known: the
+    /// file may be another than expected.
+    pub fn hint_of(error: &std::io::Error) -> Option<&'static str> {
+        error.get_ref()?.downcast_ref::<Foreign>().map(|foreign| foreign.remedy)
     }
 }

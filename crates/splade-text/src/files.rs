@@ -124,8 +124,8 @@ impl ModelFiles {
 fn text_of(bytes: &[u8]) -> io::Result<String> {
     let invalid = |message: String| io::Error::new(ErrorKind::InvalidData, message);
     let start = &bytes[..bytes.len().min(FOREIGN_START)];
-    if let Some(what) = foreign_text(start, bytes.len() as u64) {
-        return Err(invalid(what));
+    if let Some(foreign) = foreign_text(start, bytes.len() as u64) {
+        return Err(io::Error::new(ErrorKind::InvalidData, foreign));
     }
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {

@@ -9,16 +9,31 @@ pub const FOREIGN_START: usize = 1024;
 /// The longest message of a server. Larger files that begin like one are not taken for one.
 const MAX_MESSAGE: u64 = 64 << 10;
 
-/// Returns what a file is that should be a text in UTF-8, or `None` if it may be one. The answer is
-/// a sentence that begins with "it" and says what to do.
+/// What a file is that stands where a file of a model is expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Foreign {
+    /// What it is: a sentence that begins with "it", without a full stop.
+    pub what: String,
+    /// What a person can do about it.
+    pub remedy: &'static str,
+}
+
+impl Foreign {
+    fn new(what: impl Into<String>, remedy: &'static str) -> Self {
+        Self { what: what.into(), remedy }
+    }
+}
+
+/// Returns what a file is that should be a text in UTF-8, or `None` if it may be one.
 ///
 /// `start` holds the first [`FOREIGN_START`] bytes of the file, and `size` is its whole size.
-pub fn foreign_text(start: &[u8], size: u64) -> Option<String> {
+pub fn foreign_text(start: &[u8], size: u64) -> Option<Foreign> {
     if let Some(what) = foreign(start, size) {
         return Some(what);
     }
     if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
-        return Some("it is a text in UTF-16; save it in UTF-8".to_owned());
+        return Some(Foreign::new("it is a text in UTF-16", "save it in UTF-8"));
     }
     let is_message = ["error", "errors", "detail", "message", "statuscode"].iter().any(|key| {
         let rest = begin(start).strip_prefix('{').map(str::trim_start);
@@ -30,7 +45,7 @@ pub fn foreign_text(start: &[u8], size: u64) -> Option<String> {
 
 /// Returns what a file is that should hold weights, or `None` if it may hold some. The answer and
 /// the arguments are those of [`foreign_text`].
-pub fn foreign_weights(start: &[u8], size: u64) -> Option<String> {
+pub fn foreign_weights(start: &[u8], size: u64) -> Option<Foreign> {
     if let Some(what) = foreign(start, size) {
         return Some(what);
     }
@@ -40,7 +55,7 @@ pub fn foreign_weights(start: &[u8], size: u64) -> Option<String> {
         (b"\x08\x03\x12", "it is an ONNX graph"),
     ];
     if let Some((_, what)) = known.iter().find(|(magic, _)| start.starts_with(magic)) {
-        return Some(format!("{what}; save the model as safetensors"));
+        return Some(Foreign::new(*what, "save the model as safetensors"));
     }
     let is_text = |byte: &u8| *byte >= 0x20 || matches!(byte, b'\n' | b'\r' | b'\t');
     // The first eight bytes of a safetensors file are a number with zeros at its end.
@@ -49,27 +64,26 @@ pub fn foreign_weights(start: &[u8], size: u64) -> Option<String> {
 }
 
 /// Returns what a file is that no file of a model can be.
-fn foreign(start: &[u8], size: u64) -> Option<String> {
+fn foreign(start: &[u8], size: u64) -> Option<Foreign> {
     if size == 0 {
-        return Some("it is empty; download it again".to_owned());
+        return Some(Foreign::new("it is empty", "download it again"));
     }
     if start.starts_with(b"version https://git-lfs") {
         let text = String::from_utf8_lossy(start);
         let wanted = text.lines().find_map(|line| line.strip_prefix("size ")?.parse::<u64>().ok());
         let wanted = wanted.map_or(String::new(), |size| format!(" to a file of {size} bytes"));
-        return Some(format!(
-            "it is a Git LFS pointer{wanted}, not the file itself; install git-lfs and run `git \
-             lfs pull`, or download the file"
+        return Some(Foreign::new(
+            format!("it is a Git LFS pointer{wanted}, not the file itself"),
+            "install git-lfs and run `git lfs pull`, or download the file",
         ));
     }
     let text = begin(start).to_ascii_lowercase();
     let pages = ["<!doctype html", "<html", "<head", "<?xml", "<error>"];
     if pages.iter().any(|page| text.starts_with(page)) {
-        return Some(
-            "it is a web page, probably the error of a server, not the file itself; check the \
-             address and the access rights, and download the file again"
-                .to_owned(),
-        );
+        return Some(Foreign::new(
+            "it is a web page, probably the error of a server, not the file itself",
+            CHECK_ADDRESS,
+        ));
     }
     let packed: [(&[u8], &str); 4] = [
         (b"\x1f\x8b", "a gzip archive"),
@@ -78,13 +92,13 @@ fn foreign(start: &[u8], size: u64) -> Option<String> {
         (b"BZh", "a bzip2 archive"),
     ];
     if let Some((_, what)) = packed.iter().find(|(magic, _)| start.starts_with(magic)) {
-        return Some(format!("it is {what}; unpack it"));
+        return Some(Foreign::new(format!("it is {what}"), "unpack it"));
     }
     let zeros = start.len() >= 64.min(size as usize) && start.iter().all(|byte| *byte == 0);
     zeros.then(|| {
-        format!(
-            "it begins with {} zeros, as after an interrupted download; download it again",
-            start.len()
+        Foreign::new(
+            format!("it begins with {} zeros, as after an interrupted download", start.len()),
+            "download it again",
         )
     })
 }
@@ -99,13 +113,18 @@ fn begin(start: &[u8]) -> &str {
     text.trim_start()
 }
 
-fn message(start: &[u8]) -> String {
+/// What to do where a server sent something else than the file.
+const CHECK_ADDRESS: &str = "check the address and the access rights, and download the file again";
+
+fn message(start: &[u8]) -> Foreign {
     let line: String =
         begin(start).chars().take(100).map(|c| if c == '\n' { ' ' } else { c }).collect();
-    format!(
-        "it is a text, probably the message of a server, not the file itself: {:?}; check the \
-         address and the access rights, and download the file again",
-        line.trim_end()
+    Foreign::new(
+        format!(
+            "it is a text, probably the message of a server, not the file itself: {:?}",
+            line.trim_end()
+        ),
+        CHECK_ADDRESS,
     )
 }
 
@@ -147,7 +166,7 @@ mod tests {
                 match wanted {
                     "" => assert_eq!(got, None, "{shown}"),
                     _ => assert!(
-                        got.as_ref().is_some_and(|got| got.contains(wanted)),
+                        got.as_ref().is_some_and(|got| got.what.contains(wanted)),
                         "{shown}: {got:?}"
                     ),
                 }

@@ -20,8 +20,9 @@
 //! in the folder `light-splade` of the user's cache folder or in `LIGHT_SPLADE_CACHE`. Without such
 //! a folder, every start takes a third of a second longer.
 
-mod error;
 mod foreign;
+
+mod error;
 mod keys;
 mod files;
 mod config;
@@ -38,7 +39,7 @@ mod learn;
 
 pub use error::TextError;
 pub use files::{ModelFile, ModelFiles};
-pub use foreign::{FOREIGN_START, foreign_text, foreign_weights};
+pub use foreign::{FOREIGN_START, Foreign, foreign_text, foreign_weights};
 pub use keys::{shown_value, unknown_key};
 pub use learn::{Vocabulary, VocabularyOptions};
 pub use pair::PairEncoding;

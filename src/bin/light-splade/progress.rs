@@ -56,6 +56,7 @@ impl Observer for Reporter {
         match event {
             Event::Note(text) => self.line(text),
             Event::Warning(text) => self.line(&format!("warning: {text}")),
+            Event::Hint(text) => self.line(&format!("hint: {text}")),
             Event::Progress(at) if ["fetching", "sending"].contains(&at.doing) => {
                 let doing = if at.doing == "sending" { "sending" } else { "fetching" };
                 let transfers = self.transfers.get_or_insert_with(|| Transfers::new(doing));
@@ -100,8 +101,10 @@ pub(crate) struct Silent;
 
 impl Observer for Silent {
     fn event(&mut self, event: Event<'_>) {
-        if let Event::Warning(text) = event {
-            say(&format!("warning: {text}"));
+        match event {
+            Event::Warning(text) => say(&format!("warning: {text}")),
+            Event::Hint(text) => say(&format!("hint: {text}")),
+            _ => {}
         }
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use splade_http::{
     Address, Again, Content, Http, HttpError, HttpOptions, Redirects, Secret, pause,
 };
-use splade_io::Observer;
+use splade_io::{Observer, Problem};
 
 use super::error::PushError;
 
@@ -116,17 +116,18 @@ impl Client {
     /// # Errors
     /// Returns an error if the address is invalid or contains a name and password.
     pub fn new(url: &str, options: ClientOptions) -> Result<Self, PushError> {
-        let wrong = |message: &str| PushError::Options(message.to_owned());
+        let wrong = |message: &str| PushError::Options(message.into());
         let server = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         match server {
             None | Some("") => {
                 return Err(wrong("the server's address begins with http:// or https://"));
             }
             Some(server) if server.contains('@') => {
-                return Err(wrong(
-                    "leave name and password out of the server's address, and put \
-                     \"Basic <base64 of name:password>\" into LIGHT_SPLADE_API_KEY",
-                ));
+                let problem = Problem::new("the server's address has a name and a password");
+                return Err(PushError::Options(problem.with_remedy(
+                    "leave them out, and put \"Basic <base64 of name:password>\" into \
+                     LIGHT_SPLADE_API_KEY",
+                )));
             }
             Some(server) if server.contains(['?', '#']) => {
                 return Err(wrong("the server's address must not contain ? or #"));
@@ -134,7 +135,7 @@ impl Client {
             Some(_) => {}
         }
         let url = url.trim_end_matches('/').to_owned();
-        let unusable = |error: HttpError| PushError::Options(error.to_string());
+        let unusable = |error: HttpError| PushError::Options(error.to_string().into());
         let server = Address::parse(&url).map_err(unusable)?;
         options.http.check_certificates().map_err(unusable)?;
         Ok(Self { http: Http::new(options.http.clone()), url, server, options })
@@ -198,16 +199,17 @@ impl Client {
 
     fn failed(&self, error: HttpError) -> PushError {
         let remedy = error.remedy(Some("--ca-file"));
-        let message = match &remedy {
-            Some(remedy) => format!("{error}; {remedy}"),
-            None => error.to_string(),
+        let problem = Problem::new(error.to_string());
+        let problem = match remedy {
+            Some(remedy) => problem.with_remedy(remedy),
+            None => problem,
         };
         match error {
             HttpError::Stopped => PushError::Stopped,
             HttpError::Unreachable { .. } | HttpError::Proxy { .. } => {
-                PushError::Unreachable(message)
+                PushError::Unreachable(problem)
             }
-            _ => PushError::Options(message),
+            _ => PushError::Options(problem),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use splade_io::FileError;
+use splade_io::{FileError, Problem};
 
 /// An error of a push. Messages never contain a key.
 #[derive(Debug, thiserror::Error)]
@@ -10,12 +10,12 @@ use splade_io::FileError;
 pub enum PushError {
     /// The address of the server or an option of the client is invalid.
     #[error("{0}")]
-    Options(String),
+    Options(Problem),
     /// The server gave no answer in any try.
     #[error("{0}")]
     Unreachable(
         /// The error of the last try, which names the server.
-        String,
+        Problem,
     ),
     /// The server refused a request.
     #[error("{what}: the server answered {status}: {answer}")]
@@ -65,9 +65,13 @@ const RESUME: &str = "continue with --resume when the server is reachable";
 
 impl PushError {
     /// Returns what to do about the error, if something is known.
-    pub fn hint(&self) -> Option<Cow<'static, str>> {
+    pub fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Unreachable(_) => Some(RESUME.into()),
+            Self::Options(problem) => problem.hint().map(Cow::from),
+            Self::Unreachable(problem) => Some(match problem.hint() {
+                Some(remedy) => format!("{remedy}; then {RESUME}").into(),
+                None => RESUME.into(),
+            }),
             Self::Refused { status, .. } => hint_at(*status).map(Cow::from),
             Self::IndexExists { append, .. } => Some(
                 format!("add documents to it with {append}, or name another with --index").into(),

@@ -17,7 +17,7 @@ use super::error::PushError;
 use super::server::{Refused, Server};
 use super::state::{STATE, State};
 use crate::json::{push_object, push_string};
-use splade_io::{FileError, Observer, OutputFolder};
+use splade_io::{FileError, Observer, OutputFolder, Problem};
 use splade_sparse::{SparseVector, TermId};
 
 /// The name of the file of rejected documents.
@@ -100,8 +100,9 @@ impl<'a> Pusher<'a> {
         });
         let found = State::read(dir, &settings)?;
         if found.is_some() && !options.resume {
-            let message = "the folder contains a push; continue it with --resume, or name another";
-            return Err(FileError::form(&dir.join(STATE), message).into());
+            let problem = Problem::new("the folder contains a push")
+                .with_remedy("continue it with --resume, or name another folder");
+            return Err(FileError::form(&dir.join(STATE), problem).into());
         }
         let begun = found.is_some();
         let state = found.unwrap_or_else(|| State::new(settings));
@@ -316,8 +317,8 @@ impl<'a> Pusher<'a> {
         match bytes < self.state.rejects_bytes {
             true => Err(FileError::form(
                 &path,
-                "rejected documents are missing from the file; restore it, or start again with \
-                 another folder",
+                Problem::new("rejected documents are missing from the file")
+                    .with_remedy("restore it, or start again with another folder"),
             )),
             false => Ok(()),
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use splade_io::{FileError, is_sealed, seal_json, write_file};
+use splade_io::{FileError, Problem, is_sealed, seal_json, write_file};
 
 /// The file name of the state.
 pub(crate) const STATE: &str = "push.json";
@@ -66,11 +66,12 @@ impl State {
             return Err(FileError::form(&path, message));
         }
         if state.settings != *settings {
-            let message = format!(
+            let problem = Problem::new(format!(
                 "the push was begun with other settings: {}, now {settings}",
                 state.settings
-            );
-            return Err(FileError::form(&path, message));
+            ));
+            let remedy = "repeat the command with the settings of then, or name another folder";
+            return Err(FileError::form(&path, problem.with_remedy(remedy)));
         }
         Ok(Some(state))
     }

@@ -17,6 +17,8 @@ use splade_export::{Target, TermNames, TextTarget};
 use splade_sparse::files::{FileError, ParquetReader, RowWriter, Shard, ShardedWriter};
 use splade_sparse::{SparseVector, TermId};
 
+use crate::advice;
+
 const TOKENS: [&str; 10] =
     ["[PAD]", "tokyo", ".", "a.b", "%2E", "##s", "日本", "\"q\\", "sp ace", "x:y"];
 
@@ -499,7 +501,8 @@ fn limits() {
     let dir = tempfile::tempdir().expect("a folder");
     for (name, id, vector, want) in cases {
         let mut file = targets[name].documents(&dir.path().join("file"), 0).expect("created");
-        let error = file.write(id, vector).expect_err(name).to_string();
+        let error = file.write(id, vector).expect_err(name);
+        let error = advice(&error, error.hint());
         assert!(error.contains(want) && error.contains(&format!("{id:?}")), "{name}: {error}");
     }
     let heavy = vector(&[(1, 64.5)]);
@@ -515,7 +518,8 @@ fn limits() {
     ];
     for (name, id, vector, want) in cases {
         let mut file = targets[name].queries(&dir.path().join("file")).expect("created");
-        let error = file.write(id, vector).expect_err(name).to_string();
+        let error = file.write(id, vector).expect_err(name);
+        let error = advice(&error, error.hint());
         assert!(error.contains(want) && error.contains(&format!("{id:?}")), "{name}: {error}");
     }
     // Only the weights of Lucene's features have this limit.
@@ -554,8 +558,9 @@ fn ciff_has_room_for_five_hundred_parts() {
     let mut shards = vec![shard(7); 499];
     target.check_room(Path::new("out"), &shards).expect("room");
     shards.push(shard(3));
-    let error = target.check_room(Path::new("out"), &shards).expect_err("no room").to_string();
-    assert!(error.contains("--shard-rows above 7"), "{error}");
+    let error = target.check_room(Path::new("out"), &shards).expect_err("no room");
+    let hint = error.hint().unwrap_or_default();
+    assert!(hint.contains("--shard-rows above 7"), "{error}: {hint}");
     text(Seismic::new(tokens())).check_room(Path::new("out"), &shards).expect("no limit");
 }
 

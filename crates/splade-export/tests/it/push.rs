@@ -16,6 +16,8 @@ use splade_export::targets::{Elasticsearch, ElasticsearchField};
 use splade_io::{Event, Observer};
 use splade_sparse::{SparseVector, TermId};
 
+use crate::advice;
+
 /// A step of the script: the method and path of a request, and the status and body of the answer.
 /// With `None`, the server closes the connection without an answer.
 type Step = (&'static str, Option<(u16, Value)>);
@@ -171,7 +173,8 @@ fn refused_documents_are_kept_whole() {
     assert_eq!(std::fs::read_to_string(&rejects).expect("rejects"), line);
 
     std::fs::rename(&rejects, &away).expect("moved");
-    let error = push(dir.path(), &url, &documents, true).expect_err("gone").to_string();
+    let error = push(dir.path(), &url, &documents, true).expect_err("gone");
+    let error = advice(&error, error.hint().as_deref());
     assert!(error.contains("rejected documents are missing from the file; restore it"), "{error}");
     std::fs::rename(&away, &rejects).expect("moved");
     push(dir.path(), &url, &documents, true).expect("pushed");

@@ -113,7 +113,7 @@ impl ArchitectureConfig {
             let even = if even { " of an even width" } else { "" };
             let message =
                 format!("a hidden size of {hidden} does not divide into {heads} heads{even}");
-            return Err(ModelError::Config { path: path.to_path_buf(), message });
+            return Err(ModelError::Config { path: path.to_path_buf(), problem: message.into() });
         }
         Ok(Self(architecture))
     }

@@ -25,6 +25,7 @@ use layout::{QUERY_MODEL, QUERY_TABLE};
 pub use model::{ExportedModel, QueryTower};
 pub use onnx::OnnxOutput;
 pub use readers::Reader;
+use splade_io::Problem;
 
 /// Settings of [`export_model`].
 #[derive(Debug, Clone, Default)]
@@ -59,11 +60,9 @@ pub fn export_model(
         )
     };
     let Method::MaskedLm { pooling, saturation } = folder.document.method else {
-        return Err(ModelError::Setting(format!(
-            "cannot export {}: its documents are encoded with a table; only models that encode \
-             documents with a masked language model can be exported",
-            from.display()
-        )));
+        let problem = Problem::new("its documents are encoded with a table")
+            .with_remedy("export a model that encodes documents with a masked language model");
+        return Err(ModelError::Unsuitable { path: from.to_path_buf(), doing: EXPORT, problem });
     };
     if options.onnx.is_some() {
         onnx::check(&folder.document.dir)?;
@@ -121,13 +120,19 @@ pub fn export_model(
     })
 }
 
+/// What [`export_model`] does, in messages.
+const EXPORT: &str = "export the model";
+
 fn same_vocabulary(from: &Path, document: usize, query: usize) -> Result<(), ModelError> {
     match document == query {
         true => Ok(()),
-        false => Err(ModelError::Setting(format!(
-            "{}: the document encoder has {document} terms but the query encoder {query}; both \
-             must have the same vocabulary",
-            from.display()
-        ))),
+        false => Err(ModelError::Unsuitable {
+            path: from.to_path_buf(),
+            doing: EXPORT,
+            problem: Problem::new(format!(
+                "the document encoder has {document} terms but the query encoder {query}"
+            ))
+            .with_remedy("use two towers with the same vocabulary"),
+        }),
     }
 }

@@ -10,6 +10,7 @@
 use std::path::Path;
 
 use prost::Message;
+use splade_io::Problem;
 use splade_nn::{Pooling, Saturation};
 
 use crate::arch::{ArchitectureConfig, open_weights};
@@ -82,11 +83,12 @@ pub(super) fn write(
     };
     let path = folder.join("model.onnx");
     if model.encoded_len() > MAX_BYTES {
-        return Err(ModelError::Setting(format!(
-            "{}: an ONNX file holds at most 2 GB, but this model has {} bytes; use --dtype f16",
-            path.display(),
+        let what = format!(
+            "an ONNX file holds at most 2 GB, but this model has {} bytes",
             model.encoded_len()
-        )));
+        );
+        let (doing, problem) = ("write ONNX", Problem::new(what).with_remedy("use --dtype f16"));
+        return Err(ModelError::Unsuitable { path, doing, problem });
     }
     std::fs::write(&path, model.encode_to_vec())
         .map_err(|source| ModelError::Write { path, source })

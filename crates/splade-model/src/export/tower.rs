@@ -61,10 +61,12 @@ pub(super) fn write_table(
     write_json(&to.join("config.json"), &json!({"frozen": true}))?;
     if table.len() > vocab {
         let tokens = table.len();
-        return Err(ModelError::Setting(format!(
-            "{}: the query table has {tokens} tokens, but the model has only {vocab} terms",
-            from.display()
-        )));
+        let what = format!("it has {tokens} tokens, but the model has only {vocab} terms");
+        return Err(ModelError::Unsuitable {
+            path: from.to_path_buf(),
+            doing: "export the query table",
+            problem: what.into(),
+        });
     }
     let mut numbers = table.to_vec();
     numbers.resize(vocab, 0.0);

@@ -1,5 +1,6 @@
 //! Builds a graph node by node. The name of a value is derived from the node that computes it.
 
+use splade_io::Problem;
 use splade_nn::Activation;
 
 use super::proto::{Attribute, Dimension, Element, Graph, Node, Shape, Size, Tensor};
@@ -115,9 +116,12 @@ impl<'a> Builder<'a> {
         };
         let mut bytes = Vec::new();
         self.dtype.encode(&numbers, &mut bytes).map_err(|number| {
-            ModelError::Setting(format!(
-                "{name} contains {number}, which is too large for the type"
-            ))
+            let what = format!("{name} contains {number}, which is too large for the type");
+            ModelError::Unsuitable {
+                path: self.weights.path().to_path_buf(),
+                doing: "write the model in this type",
+                problem: Problem::new(what).with_remedy("use --dtype f32"),
+            }
         })?;
         self.initializer(name.to_owned(), dims(&shape), element, bytes);
         match element {

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use splade_io::{Event, Observer};
+use splade_io::{Event, Observer, Problem};
 
 use super::content::starts_as_web_page;
 use super::name::RepoName;
@@ -182,18 +182,18 @@ impl<'a> RepoCache<'a> {
         }
     }
 
-    pub(super) fn error(&self, message: String) -> ModelError {
-        self.name.error(message)
+    pub(super) fn error(&self, problem: impl Into<Problem>) -> ModelError {
+        self.name.error(problem)
     }
 
     pub(super) fn write_error(&self, path: &Path, error: &io::Error) -> ModelError {
-        let hint = match error.kind() {
+        let remedy = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                "; free some space, or set HF_HUB_CACHE to a folder of another disk"
+                "free some space, or set HF_HUB_CACHE to a folder of another disk"
             }
-            _ => "; set HF_HUB_CACHE to use another folder",
+            _ => "set HF_HUB_CACHE to use another folder",
         };
-        self.name.error(format!("cannot write {}: {error}{hint}", path.display()))
+        self.name.advised(format!("cannot write {}: {error}", path.display()), remedy)
     }
 
     fn manifest_path(&self, commit: &str) -> PathBuf {
@@ -275,9 +275,8 @@ pub(super) fn is_commit(name: &str) -> bool {
 /// Fails with what a snapshot lacks to be a model.
 fn find_gap(snapshot: &Path) -> Result<(), ModelError> {
     let folder = ModelFolder::open(snapshot)?;
-    let no_model = |path: PathBuf, message: &str| {
-        Err(ModelError::NoModel { path, message: message.to_owned() })
-    };
+    let no_model =
+        |path: PathBuf, message: &str| Err(ModelError::NoModel { path, problem: message.into() });
     if let Some(modules) = crate::config::read_json(&snapshot.join(super::files::MODULES))? {
         for path in super::files::module_folders(&modules) {
             if !snapshot.join(path).is_dir() {

@@ -48,10 +48,14 @@ pub(super) struct Bytes {
     pub(super) body: Response,
 }
 
+/// What to do where something else than a hub answered.
+pub(super) const NO_HUB: &str =
+    "check that HF_ENDPOINT is a hub, and that no proxy or login page answers in its place";
+
 impl<'a> Client<'a> {
     pub(super) fn new(options: &'a HubOptions, name: &'a RepoName) -> Result<Self, ModelError> {
         let hub = Address::parse(&options.endpoint);
-        let hub = hub.map_err(|error| name.error(format!("{error}; correct HF_ENDPOINT")))?;
+        let hub = hub.map_err(|error| name.advised(error.to_string(), "correct HF_ENDPOINT"))?;
         Ok(Self { options, name, http: Http::new(options.http.clone()), hub })
     }
 
@@ -76,10 +80,11 @@ impl<'a> Client<'a> {
         let list: Value = serde_json::from_slice(&text).unwrap_or_default();
         let commit = list["sha"].as_str().filter(|commit| is_commit(commit));
         let (Some(commit), Some(files)) = (commit, list["siblings"].as_array()) else {
-            return Err(self.name.error(format!(
-                "{at} did not answer with a list of files{}; check that HF_ENDPOINT is a hub",
-                if is_web_page(&text) { " but with a web page" } else { "" }
-            )));
+            let page = if is_web_page(&text) { " but with a web page" } else { "" };
+            return Err(self.name.advised(
+                format!("{at} did not answer with a list of files{page}"),
+                "check that HF_ENDPOINT is a hub",
+            ));
         };
         let files = files.iter().filter_map(|file| file["rfilename"].as_str());
         Ok((commit.to_owned(), files.map(str::to_owned).collect()))
@@ -111,10 +116,10 @@ impl<'a> Client<'a> {
                     response.header("content-type").is_some_and(|kind| kind.contains("html"));
                 let page = if html { " but with a web page" } else { "" };
                 let at = &response.address;
-                Err(self.name.error(format!(
-                    "{at} did not answer with the ETag and the size of {file}{page}; check that \
-                     HF_ENDPOINT is a hub, and that no proxy or login page answers in its place"
-                )))
+                Err(self.name.advised(
+                    format!("{at} did not answer with the ETag and the size of {file}{page}"),
+                    NO_HUB,
+                ))
             }
         }
     }
@@ -146,7 +151,9 @@ impl<'a> Client<'a> {
         };
         match from {
             Some(from) if from <= start => Ok(Bytes { from, body }),
-            _ => Err(self.name.error(format!("the hub sent a wrong part of {file}; try again"))),
+            _ => {
+                Err(self.name.advised(format!("the hub sent a wrong part of {file}"), "try again"))
+            }
         }
     }
 
@@ -218,9 +225,10 @@ impl<'a> Client<'a> {
         let remedy = error.remedy(None);
         let remedy = remedy.unwrap_or_else(|| "check the connection and try again".to_owned());
         let hub = self.shown();
-        self.name.error(format!(
-            "cannot send to {hub}: {error}; {remedy} (completed files are not sent again)"
-        ))
+        self.name.advised(
+            format!("cannot send to {hub}: {error}"),
+            format!("{remedy} (completed files are not sent again)"),
+        )
     }
 
     /// Returns the error of a download that got no answer.
@@ -237,10 +245,13 @@ impl<'a> Client<'a> {
 
     /// Returns the error of a download that ended early.
     pub(super) fn unreachable(&self, why: &dyn std::fmt::Display, remedy: &str) -> ModelError {
-        self.name.error(format!(
-            "no local folder has this name, and it cannot be fetched from {}: {why}; {remedy}",
-            self.shown()
-        ))
+        self.name.advised(
+            format!(
+                "no local folder has this name, and it cannot be fetched from {}: {why}",
+                self.shown()
+            ),
+            remedy,
+        )
     }
 
     fn url(&self, commit: &str, file: &str) -> String {
@@ -283,41 +294,55 @@ impl<'a> Client<'a> {
             true => self.shown(),
             false => format!("{} (where {} redirects to)", response.address.origin(), self.shown()),
         };
-        self.name.error(match (status, code, token) {
-            (401 | 403, "GatedRepo", None) => {
-                format!("the {noun} is gated; accept its terms at {endpoint}/{page} and set HF_TOKEN")
-            }
-            (401 | 403, "GatedRepo", Some(_)) => format!(
-                "the {noun} is gated and HF_TOKEN has no access; accept its terms at {endpoint}/{page}"
+        let (what, remedy) = match (status, code, token) {
+            (401 | 403, "GatedRepo", None) => (
+                format!("the {noun} is gated"),
+                format!("accept its terms at {endpoint}/{page} and set HF_TOKEN"),
             ),
-            (401, _, None) => format!(
-                "no local folder has this name, and {endpoint} has no public {noun} of this name; \
-                 check the name, or set HF_TOKEN if the {noun} is private or gated"
+            (401 | 403, "GatedRepo", Some(_)) => (
+                format!("the {noun} is gated and HF_TOKEN has no access"),
+                format!("accept its terms at {endpoint}/{page}"),
             ),
-            (401, _, Some(_)) => {
-                format!("{endpoint} does not accept the token; check HF_TOKEN and the name")
-            }
-            (403, ..) => {
-                format!("{endpoint} does not allow the access; set HF_TOKEN to a token with access")
-            }
-            (404, "RevisionNotFound", _) => {
-                format!("there is no revision {revision} of the {noun} at {endpoint}")
-            }
-            (404, "EntryNotFound", _) => {
-                format!("{endpoint} lists a file of the {noun} but does not have it; try again")
-            }
-            (404, ..) => format!(
-                "no local folder has this name, and there is no such {noun} or revision at \
-                 {endpoint}; check the name, or set HF_TOKEN if the {noun} is private"
+            (401, _, None) => (
+                format!(
+                    "no local folder has this name, and {endpoint} has no public {noun} of this name"
+                ),
+                format!("check the name, or set HF_TOKEN if the {noun} is private or gated"),
+            ),
+            (401, _, Some(_)) => (
+                format!("{endpoint} does not accept the token"),
+                "check HF_TOKEN and the name".to_owned(),
+            ),
+            (403, ..) => (
+                format!("{endpoint} does not allow the access"),
+                "set HF_TOKEN to a token with access".to_owned(),
+            ),
+            (404, "RevisionNotFound", _) => (
+                format!("there is no revision {revision} of the {noun} at {endpoint}"),
+                "check the text after @".to_owned(),
+            ),
+            (404, "EntryNotFound", _) => (
+                format!("{endpoint} lists a file of the {noun} but does not have it"),
+                "try again".to_owned(),
+            ),
+            (404, ..) => (
+                format!(
+                    "no local folder has this name, and there is no such {noun} or revision at \
+                     {endpoint}"
+                ),
+                format!("check the name, or set HF_TOKEN if the {noun} is private"),
             ),
             (429, ..) => {
-                let later = later(response);
                 let set = "; more requests are allowed with a token (HF_TOKEN)";
-                let hint = if token.is_none() { set } else { "" };
-                format!("too many requests to {endpoint} (429); {later}{hint}")
+                let set = if token.is_none() { set } else { "" };
+                let what = format!("too many requests to {endpoint} (429)");
+                (what, format!("{}{set}", later(response)))
             }
-            _ => format!("{endpoint} answered {status} for {}; {}", response.address, later(response)),
-        })
+            _ => {
+                (format!("{endpoint} answered {status} for {}", response.address), later(response))
+            }
+        };
+        self.name.advised(what, remedy)
     }
 }
 

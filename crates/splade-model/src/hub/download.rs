@@ -5,10 +5,10 @@ use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use splade_io::{Event, Observer, Progress};
+use splade_io::{Event, Observer, Problem, Progress};
 
 use super::cache::RepoCache;
-use super::client::{Client, Remote};
+use super::client::{Client, NO_HUB, Remote};
 use super::content::{Verdict, check};
 use crate::error::ModelError;
 
@@ -85,20 +85,19 @@ impl Download<'_> {
     /// Returns the error of a file whose content is not that of the hub. Nothing of it is kept.
     fn refused(&self, file: &str, verdict: Verdict) -> ModelError {
         let hub = self.client.shown();
-        self.cache.error(match verdict {
-            Verdict::WebPage => format!(
-                "{hub} sent a web page in place of {file}, which was not kept; check that HF_ENDPOINT \
-                 is a hub, and that no proxy or login page answers in its place"
-            ),
-            Verdict::NotJson => format!(
-                "what {hub} sent as {file} is not JSON and was not kept; check that HF_ENDPOINT is a \
-                 hub, and that no proxy answers in its place"
-            ),
+        let (what, remedy) = match verdict {
+            Verdict::WebPage => {
+                (format!("{hub} sent a web page in place of {file}, which was not kept"), NO_HUB)
+            }
+            Verdict::NotJson => {
+                (format!("what {hub} sent as {file} is not JSON and was not kept"), NO_HUB)
+            }
             Verdict::Damaged(hash) => {
-                format!("{file} was damaged on its way: its {hash} is not the hub's; try again")
+                (format!("{file} was damaged on its way: its {hash} is not the hub's"), "try again")
             }
             Verdict::Sound | Verdict::Stopped => unreachable!("no refusal: this is a bug"),
-        })
+        };
+        self.cache.error(Problem::new(what).with_remedy(remedy))
     }
 
     /// Downloads the bytes from `start` on. If the connection is interrupted, it retries as long as

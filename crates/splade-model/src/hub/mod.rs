@@ -139,6 +139,9 @@ fn fetch_files(
 }
 
 #[cfg(feature = "hub")]
+const UNSET_OFFLINE: &str = "unset HF_HUB_OFFLINE to fetch it from the hub";
+
+#[cfg(feature = "hub")]
 fn fetch(
     name: &RepoName,
     options: &HubOptions,
@@ -153,9 +156,7 @@ fn fetch(
     }
     let whole = cache.unasked(cached.as_deref());
     if options.offline {
-        return whole.map_err(|gap| {
-            name.error(format!("{gap}; unset HF_HUB_OFFLINE to fetch it from the hub"))
-        });
+        return whole.map_err(|gap| name.advised(gap.to_string(), UNSET_OFFLINE));
     }
     let client = client::Client::new(options, name)?;
     // A snapshot that looks complete is kept and completed with its missing files; it is not
@@ -204,16 +205,12 @@ fn fetch_files(
         match files.iter().find(|file| !cache.has(&commit, file)) {
             None => return Ok(cache.snapshot(&commit)),
             Some(file) if options.offline => {
-                return Err(name.error(format!(
-                    "the cache does not have {file}; unset HF_HUB_OFFLINE to fetch it from the hub"
-                )));
+                return Err(name.advised(format!("the cache does not have {file}"), UNSET_OFFLINE));
             }
             Some(_) => {}
         }
     } else if options.offline {
-        return Err(name.error(
-            "the data set is not in the cache; unset HF_HUB_OFFLINE to fetch it from the hub",
-        ));
+        return Err(name.advised("the data set is not in the cache", UNSET_OFFLINE));
     }
     let client = client::Client::new(options, name)?;
     // A snapshot never mixes files of different commits, so an incomplete one is completed from its

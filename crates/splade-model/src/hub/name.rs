@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::ModelError;
+use splade_io::Problem;
 
 /// The default revision.
 const MAIN: &str = "main";
@@ -56,12 +57,12 @@ impl RepoName {
     pub(super) fn parse(name: &str, kind: Kind) -> Result<Self, ModelError> {
         let (id, revision) = name.split_once('@').unwrap_or((name, MAIN));
         if !is_id(id) {
-            let message = format!(
-                "there is no such folder, and the name is not that of a hub {}: use org/name or \
-                 org/name@revision",
+            let problem = Problem::new(format!(
+                "there is no such folder, and the name is not that of a {} of the hub",
                 kind.noun()
-            );
-            return Err(ModelError::NoModel { path: PathBuf::from(name), message });
+            ));
+            let problem = problem.with_remedy("use org/name or org/name@revision");
+            return Err(ModelError::NoModel { path: PathBuf::from(name), problem });
         }
         let (id, revision) = (id.to_owned(), revision.to_owned());
         let name = Self { name: name.to_owned(), kind, id, revision };
@@ -73,8 +74,14 @@ impl RepoName {
         }
     }
 
-    pub(super) fn error(&self, message: impl Into<String>) -> ModelError {
-        ModelError::Hub { name: self.name.clone(), message: message.into() }
+    pub(super) fn error(&self, problem: impl Into<Problem>) -> ModelError {
+        ModelError::Hub { name: self.name.clone(), problem: problem.into() }
+    }
+
+    /// Returns an error with what to do about it.
+    #[cfg(feature = "hub")]
+    pub(super) fn advised(&self, what: impl Into<String>, remedy: impl Into<String>) -> ModelError {
+        self.error(Problem::new(what).with_remedy(remedy))
     }
 }
 

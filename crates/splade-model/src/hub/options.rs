@@ -61,10 +61,7 @@ impl HubOptions {
         });
         let cache = path(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"])
             .or_else(|| Some(huggingface.as_ref()?.join("hub")))
-            .ok_or_else(|| {
-                let message = "there is no home folder for the hub's cache; set HF_HOME";
-                ModelError::Setting(message.to_owned())
-            })?;
+            .ok_or(ModelError::NoCache)?;
         let token = first(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).or_else(|| {
             let file = path(&["HF_TOKEN_PATH"]).or_else(|| Some(huggingface?.join("token")));
             std::fs::read_to_string(file?).ok()

@@ -186,11 +186,10 @@ impl Upload<'_> {
                 continue;
             };
             if !actions["upload"]["header"]["chunk_size"].is_null() {
-                return Err(self.name.error(format!(
-                    "the hub wants {} in parts, which is not implemented; files below 5 GB are \
-                     sent in one part",
-                    file.path
-                )));
+                return Err(self.name.advised(
+                    format!("the hub wants {} in parts, which is not implemented", file.path),
+                    "make each file smaller than 5 GB, which is sent in one part",
+                ));
             }
             let content = Content::File {
                 path: self.folder.join(&file.path),
@@ -230,7 +229,7 @@ impl Upload<'_> {
         let response = self.client.post(&url, kind, body.as_bytes(), Again::Busy, observer)?;
         let answer = self.accepted(response, observer)?;
         answer["commitUrl"].as_str().map(str::to_owned).ok_or_else(|| {
-            self.name.error("the hub did not name the commit; look there before trying again")
+            self.name.advised("the hub did not name the commit", "look there before trying again")
         })
     }
 
@@ -262,17 +261,20 @@ impl Upload<'_> {
         let said = header.or_else(|| body["error"].as_str().map(str::to_owned));
         let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
         let endpoint = self.client.shown();
-        Err(self.name.error(match status {
-            401 => format!("{endpoint} does not accept the token{said}; check HF_TOKEN"),
-            403 => format!(
-                "{endpoint} does not allow the upload{said}; the token (HF_TOKEN) needs the right to \
-                 write to {}",
-                self.name.id
+        let (what, remedy) = match status {
+            401 => {
+                (format!("{endpoint} does not accept the token{said}"), "check HF_TOKEN".to_owned())
+            }
+            403 => (
+                format!("{endpoint} does not allow the upload{said}"),
+                format!("give a token (HF_TOKEN) with the right to write to {}", self.name.id),
             ),
-            _ => format!(
-                "{at} answered {status}{said}; {later} (completed files are not sent again)"
+            _ => (
+                format!("{at} answered {status}{said}"),
+                format!("{later} (completed files are not sent again)"),
             ),
-        }))
+        };
+        Err(self.name.advised(what, remedy))
     }
 
     fn open(&self, file: &Upfile) -> Result<(PathBuf, File), ModelError> {

@@ -72,9 +72,7 @@ impl TrainableCrossEncoder {
     pub fn score(&self, pairs: &[PairEncoding]) -> Result<Vec<f32>, ModelError> {
         let logits = self.network.logits(pairs);
         let scores = logits.iter().map(|logits| score_of(logits)).collect::<Option<_>>();
-        scores.ok_or_else(|| {
-            ModelError::Setting("cannot score pairs: the model must have one or two labels".into())
-        })
+        scores.ok_or_else(|| ModelError::Labels { labels: self.labels() })
     }
 
     /// Returns the logits of pairs, `(pairs, labels)`, computed with dropout, and keeps what

@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use splade_io::Problem;
 
 use super::Trainable;
 use super::save::{config_json, copy_tokenizer, write_json};
@@ -36,26 +37,25 @@ pub fn lacks_head(folder: &Path) -> Result<bool, ModelError> {
 pub fn add_head(folder: &Path, out: &Path) -> Result<(), ModelError> {
     let config = ArchitectureConfig::open(folder)?;
     let weights = Weights::open(folder)?;
-    let no_head = |message: String| {
-        ModelError::Setting(format!(
-            "{}: cannot add a masked language modelling head: {message}",
-            folder.display()
-        ))
+    let no_head = |problem: Problem| ModelError::Unsuitable {
+        path: folder.to_path_buf(),
+        doing: "add a masked language modelling head",
+        problem,
     };
     if !config.0.is_trained() {
-        return Err(no_head(format!("{} models cannot be trained", config.name())));
+        return Err(no_head(format!("{} models cannot be trained", config.name()).into()));
     }
     let head = config.0.word_head();
     let (hidden, _, _) = config.shape();
     let (vocab, prefix) = (config.vocab(), config.0.prefix());
     let embedding = find_tensor(&weights, head.embedding, prefix);
-    let embedding =
-        embedding.ok_or_else(|| no_head(format!("there is no tensor {}", head.embedding)))?;
+    let embedding = embedding
+        .ok_or_else(|| no_head(format!("there is no tensor {}", head.embedding).into()))?;
     if weights.shape(embedding) != Some(&[vocab, hidden]) {
-        return Err(no_head(format!(
-            "the word embeddings have shape {:?}, not ({vocab}, {hidden}); models whose embeddings \
-             are narrower than their layers need a head of their own",
-            weights.shape(embedding).unwrap_or_default(),
+        let shape = weights.shape(embedding).unwrap_or_default();
+        let what = format!("the word embeddings have shape {shape:?}, not ({vocab}, {hidden})");
+        return Err(no_head(Problem::new(what).with_remedy(
+            "use a model with a head of its own, or with embeddings as wide as its layers",
         )));
     }
     let mut tensors: Vec<(String, Vec<usize>, Initial)> = Vec::new();
@@ -192,11 +192,7 @@ impl Trainable {
     }
 
     fn shift_bias(&mut self, shift: f32) -> Result<(), ModelError> {
-        let bias = self.network.model.decoder.output.bias.as_mut().ok_or_else(|| {
-            ModelError::Setting(
-                "cannot calibrate the model, because its decoder has no bias".into(),
-            )
-        })?;
+        let bias = self.network.model.decoder.output.bias.as_mut().ok_or(ModelError::NoBias)?;
         bias.iter_mut().for_each(|x| *x += shift);
         Ok(())
     }

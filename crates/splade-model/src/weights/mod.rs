@@ -20,6 +20,7 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
+use splade_io::Problem;
 use splade_text::{FOREIGN_START, ModelFile, ModelFiles, foreign_weights};
 
 use crate::error::ModelError;
@@ -76,7 +77,7 @@ impl Weights {
                 let mut start = vec![0; size.min(FOREIGN_START as u64) as usize];
                 file.read_at(&mut start, 0).map_err(io)?;
                 if let Some(what) = foreign_weights(&start, size) {
-                    return Err(invalid(&shard, what));
+                    return Err(invalid(&shard, Problem::new(what.what).with_remedy(what.remedy)));
                 }
                 add(&mut weights, &shard, file)?;
             }
@@ -85,15 +86,12 @@ impl Weights {
         let others =
             ["tf_model.h5", "flax_model.msgpack", "model.onnx", "adapter_model.safetensors"];
         let other = others.into_iter().find(|name| files.is_file(&dir.join(name)));
-        let other = other.map_or(String::new(), |name| {
-            format!(" ({name} is there, which is of another kind; save the model with PyTorch)")
-        });
-        Err(invalid(
-            dir,
-            format!(
-                "there are no weights: model.safetensors or pytorch_model.bin is expected{other}"
-            ),
-        ))
+        let problem = match other {
+            None => Problem::new("there are no weights"),
+            Some(name) => Problem::new(format!("there are no weights that are read, only {name}")),
+        };
+        let remedy = "save the model with PyTorch as model.safetensors or pytorch_model.bin";
+        Err(invalid(dir, problem.with_remedy(remedy)))
     }
 
     /// Returns the path of the file, or of the index of the shards.
@@ -228,7 +226,7 @@ impl Weights {
         let tensors = torch::read(self.files.len(), &file);
         let tensors = tensors.map_err(|error| match error {
             TorchError::Io(source) => ModelError::Io { path: path.to_path_buf(), source },
-            TorchError::Form(message) => invalid(path, message),
+            TorchError::Form(problem) => invalid(path, problem),
         })?;
         self.add(path, file, tensors)
     }
@@ -265,8 +263,8 @@ fn check_numbers(path: &Path, name: &str, numbers: &[f32]) -> Result<(), ModelEr
     Err(ModelError::Number { path: path.to_path_buf(), name: name.to_owned(), value })
 }
 
-fn invalid(path: &Path, message: String) -> ModelError {
-    ModelError::Weights { path: path.to_path_buf(), message }
+fn invalid(path: &Path, problem: impl Into<Problem>) -> ModelError {
+    ModelError::Weights { path: path.to_path_buf(), problem: problem.into() }
 }
 
 /// Returns the files that an index lists, each once.

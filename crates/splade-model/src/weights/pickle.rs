@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::tensor::Dtype;
+use splade_io::Problem;
 
 /// The limit for the number of values on the stack. A state dict is written in pieces of a thousand
 /// tensors.
@@ -46,9 +47,9 @@ impl StateDict {
         self.storages.values().map(bytes).fold(0, u64::saturating_add)
     }
 
-    fn new(root: Value, storages: HashMap<Rc<str>, (Kind, u64)>) -> Result<Self, String> {
+    fn new(root: Value, storages: HashMap<Rc<str>, (Kind, u64)>) -> Result<Self, Problem> {
         let Value::Dict { items, .. } = root else {
-            return Err("the pickle is not a dict of tensors".to_owned());
+            return Err("the pickle is not a dict of tensors".into());
         };
         let (mut tensors, mut inner) = (Vec::new(), None);
         for (name, value) in items {
@@ -65,16 +66,23 @@ impl StateDict {
         }
         match (tensors.is_empty(), inner) {
             (false, _) => Ok(Self { tensors, storages }),
-            (true, Some(name)) => Err(format!(
-                "the tensors are in the dict {name:?} of a larger dict; save that dict alone"
-            )),
-            (true, None) => Err("the dict holds no tensors; save model.state_dict()".to_owned()),
+            (true, Some(name)) => {
+                let what = format!("the tensors are in the dict {name:?} of a larger dict");
+                Err(Problem::new(what).with_remedy("save that dict alone"))
+            }
+            (true, None) => {
+                Err(Problem::new("the dict holds no tensors")
+                    .with_remedy("save model.state_dict()"))
+            }
         }
     }
 }
 
+/// What to do with numbers or pickles that are not read.
+pub(super) const CONVERT: &str = "convert the file to safetensors";
+
 /// Returns the tensors of a pickled state dict.
-pub(super) fn state_dict(pickle: &[u8]) -> Result<StateDict, String> {
+pub(super) fn state_dict(pickle: &[u8]) -> Result<StateDict, Problem> {
     let (root, machine) = Machine::new(pickle).run()?;
     StateDict::new(root, machine.storages)
 }
@@ -92,26 +100,27 @@ pub(super) struct OldFile {
 }
 
 /// Reads the pickles at the start of a file that begins with [`OLD_MAGIC`].
-pub(super) fn old_file(start: &[u8]) -> Result<OldFile, String> {
+pub(super) fn old_file(start: &[u8]) -> Result<OldFile, Problem> {
     let rest = start.strip_prefix(OLD_MAGIC).ok_or("the file has another start")?;
     let (version, machine) = Machine::new(rest).run()?;
     if !matches!(version, Value::Int(1001)) {
-        return Err("the file has another version than 1001; save it again with torch".to_owned());
+        return Err(Problem::new("the file has another version than 1001")
+            .with_remedy("save it again with torch"));
     }
     let (system, machine) = Machine::new(machine.code).run()?;
     let little = |(key, value): &(Value, Value)| matches!((key, value), (Value::Text(key), Value::Flag(true)) if **key == *"little_endian");
     if !matches!(&system, Value::Dict { items, .. } if items.iter().any(little)) {
-        return Err("the numbers are not little-endian; convert the file to safetensors".to_owned());
+        return Err(Problem::new("the numbers are not little-endian").with_remedy(CONVERT));
     }
     let (root, machine) = Machine::new(machine.code).run()?;
     let (rest, storages) = (machine.code, machine.storages);
     let (keys, machine) = Machine::new(rest).run()?;
     let Value::List { items, .. } = keys else {
-        return Err("the list of storages is missing".to_owned());
+        return Err("the list of storages is missing".into());
     };
     let key = |value| match value {
         Value::Text(key) => Ok(key),
-        _ => Err("the list of storages is damaged".to_owned()),
+        _ => Err(Problem::new("the list of storages is damaged")),
     };
     let keys = items.into_iter().map(key).collect::<Result<_, _>>()?;
     let len = start.len() - machine.code.len();
@@ -203,15 +212,15 @@ impl Value {
 }
 
 /// Returns the depth of a container with these items.
-fn depth_over(items: &[Value]) -> Result<usize, String> {
+fn depth_over(items: &[Value]) -> Result<usize, Problem> {
     // Dropping deeper values would overflow the call stack.
     match 1 + items.iter().map(Value::depth).max().unwrap_or(0) {
         depth if depth <= MAX_DEPTH => Ok(depth),
-        _ => Err(format!("the pickle nests values more than {MAX_DEPTH} deep")),
+        _ => Err(format!("the pickle nests values more than {MAX_DEPTH} deep").into()),
     }
 }
 
-fn tuple(items: Vec<Value>) -> Result<Value, String> {
+fn tuple(items: Vec<Value>) -> Result<Value, Problem> {
     Ok(Value::Tuple { depth: depth_over(&items)?, items: items.into() })
 }
 
@@ -237,7 +246,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Runs one pickle, and returns its value and the machine with what is left of the code.
-    fn run(mut self) -> Result<(Value, Self), String> {
+    fn run(mut self) -> Result<(Value, Self), Problem> {
         while self.stack.len() <= MAX_STACK {
             let op = self.take(1)?[0];
             match op {
@@ -301,7 +310,7 @@ impl<'a> Machine<'a> {
                     (Value::Text(name), Value::Text(module)) => {
                         self.stack.push(Value::Global(format!("{module} {name}").into()));
                     }
-                    _ => return Err("the pickle names a function by other values".to_owned()),
+                    _ => return Err("the pickle names a function by other values".into()),
                 },
                 0x94 => self.remember(self.remembered)?,
                 b'c' => {
@@ -365,48 +374,47 @@ impl<'a> Machine<'a> {
                     self.stack.push(call(&function, &arguments)?);
                 }
                 _ => {
-                    return Err(format!(
-                        "pickle instruction 0x{op:02x} is not that of a dict of tensors; convert the \
-                         file to safetensors"
-                    ));
+                    let what =
+                        format!("pickle instruction 0x{op:02x} is not that of a dict of tensors");
+                    return Err(Problem::new(what).with_remedy(CONVERT));
                 }
             }
         }
-        Err(format!("the pickle holds more than {MAX_STACK} values at once"))
+        Err(format!("the pickle holds more than {MAX_STACK} values at once").into())
     }
 
-    fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
+    fn take(&mut self, n: usize) -> Result<&'a [u8], Problem> {
         let (bytes, rest) = self.code.split_at_checked(n).ok_or("the pickle is truncated")?;
         self.code = rest;
         Ok(bytes)
     }
 
-    fn line(&mut self) -> Result<&'a str, String> {
+    fn line(&mut self) -> Result<&'a str, Problem> {
         let end =
             self.code.iter().position(|byte| *byte == b'\n').ok_or("the pickle is truncated")?;
         let line = self.take(end + 1)?;
         std::str::from_utf8(&line[..end])
-            .map_err(|_| "the pickle has a name that is not UTF-8".to_owned())
+            .map_err(|_| "the pickle has a name that is not UTF-8".into())
     }
 
-    fn int(&mut self, n: usize) -> Result<(), String> {
+    fn int(&mut self, n: usize) -> Result<(), Problem> {
         let bytes = self.take(n)?;
         let value = bytes.iter().rev().fold(0i64, |value, byte| value << 8 | i64::from(*byte));
         self.stack.push(Value::Int(value));
         Ok(())
     }
 
-    fn text(&mut self, n: usize) -> Result<(), String> {
+    fn text(&mut self, n: usize) -> Result<(), Problem> {
         let text = String::from_utf8_lossy(self.take(n)?).into();
         self.stack.push(Value::Text(text));
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Value, String> {
-        self.stack.pop().ok_or_else(|| "the pickle is damaged: its stack is empty".to_owned())
+    fn pop(&mut self) -> Result<Value, Problem> {
+        self.stack.pop().ok_or_else(|| "the pickle is damaged: its stack is empty".into())
     }
 
-    fn remember(&mut self, at: usize) -> Result<(), String> {
+    fn remember(&mut self, at: usize) -> Result<(), Problem> {
         self.remembered += 1;
         // Dicts and lists grow after they are stored in the memo, and a state dict never reads them
         // from there.
@@ -418,14 +426,14 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn recall(&mut self, at: usize) -> Result<(), String> {
+    fn recall(&mut self, at: usize) -> Result<(), Problem> {
         let value =
             self.memo.get(&at).ok_or("the pickle recalls a value that it never stored")?.clone();
         self.stack.push(value);
         Ok(())
     }
 
-    fn since_mark(&mut self) -> Result<Vec<Value>, String> {
+    fn since_mark(&mut self) -> Result<Vec<Value>, Problem> {
         let at = self
             .stack
             .iter()
@@ -436,20 +444,20 @@ impl<'a> Machine<'a> {
         Ok(items)
     }
 
-    fn append(&mut self, new: Vec<Value>) -> Result<(), String> {
+    fn append(&mut self, new: Vec<Value>) -> Result<(), Problem> {
         let deeper = depth_over(&new)?;
         let Some(Value::List { depth, items }) = self.stack.last_mut() else {
-            return Err("the pickle appends items without a list".to_owned());
+            return Err("the pickle appends items without a list".into());
         };
         *depth = deeper.max(*depth);
         items.extend(new);
         Ok(())
     }
 
-    fn set(&mut self, new: Vec<Value>) -> Result<(), String> {
+    fn set(&mut self, new: Vec<Value>) -> Result<(), Problem> {
         let deeper = depth_over(&new)?;
         let Some(Value::Dict { depth, items }) = self.stack.last_mut() else {
-            return Err("the pickle sets items without a dict".to_owned());
+            return Err("the pickle sets items without a dict".into());
         };
         *depth = deeper.max(*depth);
         let mut new = new.into_iter();
@@ -463,7 +471,7 @@ impl<'a> Machine<'a> {
 /// Returns the type, the key and the count of a storage for a persistent id:
 /// `("storage", class, key, device, count)`. Before torch 1.6 there is also a view of the storage,
 /// which is `None` in all files of torch 0.4 and later.
-fn storage(id: &Value) -> Result<(Kind, Rc<str>, u64), String> {
+fn storage(id: &Value) -> Result<(Kind, Rc<str>, u64), Problem> {
     if let Value::Tuple { items, .. } = id
         && let [Value::Text(word), Value::Global(class), Value::Text(key), _, count, view @ ..] =
             &items[..]
@@ -479,13 +487,13 @@ fn storage(id: &Value) -> Result<(Kind, Rc<str>, u64), String> {
         let count = count.ok_or("a storage has no count of numbers")?;
         return Ok((kind, key.clone(), count));
     }
-    Err("the pickle has a persistent id that is not a storage".to_owned())
+    Err("the pickle has a persistent id that is not a storage".into())
 }
 
 /// Returns the result of a function of a state dict. No code of the pickle is executed.
-fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
+fn call(function: &Value, arguments: &Value) -> Result<Value, Problem> {
     let (Value::Global(name), Value::Tuple { items, .. }) = (function, arguments) else {
-        return Err("the pickle calls a value that is not a function".to_owned());
+        return Err("the pickle calls a value that is not a function".into());
     };
     match (&**name, &items[..]) {
         ("collections OrderedDict", []) | ("collections defaultdict", [] | [_]) => {
@@ -526,15 +534,19 @@ fn call(function: &Value, arguments: &Value) -> Result<Value, String> {
         ("torch._utils _rebuild_tensor_v2", [storage, offset, shape, strides, _, _]) => {
             view(storage, offset, shape, strides)
         }
-        _ => Err(format!(
-            "the pickle calls {name}, which a dict of plain tensors does not, or with other arguments; \
-             it was not run. Convert the file to safetensors where you trust it"
-        )),
+        _ => {
+            let what = format!(
+                "the pickle calls {name}, which a dict of plain tensors does not, or with other \
+                 arguments; it was not run"
+            );
+            Err(Problem::new(what)
+                .with_remedy("convert the file to safetensors on a machine where you trust it"))
+        }
     }
 }
 
 /// Returns the tensor that is a view of a storage.
-fn view(storage: &Value, offset: &Value, shape: &Value, strides: &Value) -> Result<Value, String> {
+fn view(storage: &Value, offset: &Value, shape: &Value, strides: &Value) -> Result<Value, Problem> {
     let (
         Value::Storage(kind, key),
         Value::Int(offset),
@@ -542,30 +554,29 @@ fn view(storage: &Value, offset: &Value, shape: &Value, strides: &Value) -> Resu
         Value::Tuple { items: strides, .. },
     ) = (storage, offset, shape, strides)
     else {
-        return Err("a tensor is not a view of a storage".to_owned());
+        return Err("a tensor is not a view of a storage".into());
     };
     let (shape, strides) = (sizes(shape)?, sizes(strides)?);
     if shape.len() != strides.len() {
-        return Err("a tensor has more or fewer strides than dimensions".to_owned());
+        return Err("a tensor has more or fewer strides than dimensions".into());
     }
     let offset = u64::try_from(*offset).map_err(|_| "a tensor has a negative offset")?;
     let (kind, key) = (*kind, key.clone());
     Ok(Value::Tensor(Rc::new(View { kind, key, offset, shape, strides })))
 }
 
-fn sizes(values: &[Value]) -> Result<Vec<usize>, String> {
+fn sizes(values: &[Value]) -> Result<Vec<usize>, Problem> {
     if values.len() > MAX_DIMENSIONS {
-        return Err(format!(
-            "a tensor has {} dimensions, more than {MAX_DIMENSIONS}",
-            values.len()
-        ));
+        let dimensions = values.len();
+        let what = format!("a tensor has {dimensions} dimensions, more than {MAX_DIMENSIONS}");
+        return Err(what.into());
     }
     let size = |value: &Value| match value {
         Value::Int(n) => usize::try_from(*n).ok(),
         _ => None,
     };
     let sizes = values.iter().map(size).collect::<Option<_>>();
-    sizes.ok_or_else(|| "a shape has an entry that is not a size".to_owned())
+    sizes.ok_or_else(|| "a shape has an entry that is not a size".into())
 }
 
 /// Returns the little-endian number at an index.
@@ -578,7 +589,7 @@ mod tests {
     use super::*;
 
     fn error(pickle: &[u8]) -> String {
-        state_dict(pickle).err().expect("refused")
+        state_dict(pickle).err().expect("refused").to_string()
     }
 
     /// Each tuple holds the previous one twice, which would be 2^60 values if they were copied.

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use splade_io::Problem;
 use splade_text::ModelFile;
 
 use super::checksum;
@@ -20,10 +21,16 @@ pub(super) fn read(
     file: &ModelFile,
 ) -> Result<Vec<(String, Tensor)>, ModelError> {
     let io = |source| ModelError::Io { path: path.to_path_buf(), source };
-    let invalid = |message: String| ModelError::Weights { path: path.to_path_buf(), message };
+    let invalid =
+        |message: String| ModelError::Weights { path: path.to_path_buf(), problem: message.into() };
+    let advised = |what: String, remedy: &str| ModelError::Weights {
+        path: path.to_path_buf(),
+        problem: Problem::new(what).with_remedy(remedy),
+    };
     let length = file.size().map_err(io)?;
     let cut_off = |why: String| {
-        invalid(format!("the file is cut off: it has {length} bytes, but {why}; download it again"))
+        let what = format!("the file is cut off: it has {length} bytes, but {why}");
+        advised(what, "download it again")
     };
     if length < 8 {
         return Err(cut_off("its header alone has more".to_owned()));
@@ -31,12 +38,12 @@ pub(super) fn read(
     let mut size = [0; 8];
     file.read_at(&mut size, 0).map_err(io)?;
     if size.starts_with(b"PK") {
-        let message = "it is a zip archive as torch.save writes it; name it pytorch_model.bin";
-        return Err(invalid(message.to_owned()));
+        let what = "it is a zip archive as torch.save writes it";
+        return Err(advised(what.to_owned(), "name it pytorch_model.bin"));
     }
     if size[0] == 0x80 && size[2] == 0x8a {
-        let message = "it is a file of torch.save; name it pytorch_model.bin";
-        return Err(invalid(message.to_owned()));
+        let what = "it is a file of torch.save";
+        return Err(advised(what.to_owned(), "name it pytorch_model.bin"));
     }
     let size = u64::from_le_bytes(size);
     if size > MAX_HEADER {
@@ -55,10 +62,10 @@ pub(super) fn read(
         let at = checksum::position(&header, digits).map(|at| 8 + at);
         let is_right = at.map_or(Ok(false), |at| checksum::is_right(file, length, digits, at));
         if !is_right.map_err(io)? {
-            return Err(invalid(
-                "its checksum differs: the file was changed or damaged\nhint: restore it, or write \
-                 it with a program that leaves out the entry crc32 of __metadata__"
-                    .to_owned(),
+            return Err(advised(
+                "its checksum differs: the file was changed or damaged".to_owned(),
+                "restore it, or write it with a program that leaves out the entry crc32 of \
+                 __metadata__",
             ));
         }
     }
@@ -72,10 +79,11 @@ pub(super) fn read(
         return Err(cut_off(format!("its last tensor ends at byte {end}")));
     }
     if end < length {
-        return Err(invalid(format!(
-            "the file has {length} bytes, but its last tensor ends at byte {end}; two downloads may \
-             be mixed up in it, so download it again"
-        )));
+        let what = format!(
+            "the file has {length} bytes, but its last tensor ends at byte {end}, as if two \
+             downloads were mixed up in it"
+        );
+        return Err(advised(what, "download it again"));
     }
     let tensor = |(name, entry): (&String, &Value)| {
         let tensor = parse(entry, number, 8 + size, length)

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use splade_io::Problem;
 use splade_text::ModelFile;
 
 use super::pickle::{self, u32_at};
@@ -22,7 +23,7 @@ pub(super) enum TorchError {
     /// The file could not be read.
     Io(std::io::Error),
     /// The file is damaged or has another format.
-    Form(String),
+    Form(Problem),
 }
 
 impl From<std::io::Error> for TorchError {
@@ -31,15 +32,21 @@ impl From<std::io::Error> for TorchError {
     }
 }
 
+impl From<Problem> for TorchError {
+    fn from(problem: Problem) -> Self {
+        Self::Form(problem)
+    }
+}
+
 impl From<String> for TorchError {
     fn from(message: String) -> Self {
-        Self::Form(message)
+        Self::Form(message.into())
     }
 }
 
 impl From<&str> for TorchError {
     fn from(message: &str) -> Self {
-        Self::Form(message.to_owned())
+        Self::Form(message.into())
     }
 }
 
@@ -68,24 +75,26 @@ pub(super) fn read(number: usize, file: &ModelFile) -> Result<Vec<(String, Tenso
     if let Some((at, size)) = entries.get(&format!("{root}byteorder"))
         && archive.bytes(*at, (*size).min(16))? != b"little"
     {
-        return Err("the numbers are not little-endian; convert the file to safetensors".into());
+        return Err(Problem::new("the numbers are not little-endian")
+            .with_remedy(pickle::CONVERT)
+            .into());
     }
     let place = |key: &str| entries.get(&format!("{root}data/{key}")).copied();
     tensors(number, pickle::state_dict(&pickle)?.tensors, &place)
 }
 
 /// Returns what a file is that torch did not write.
-fn named(start: &[u8]) -> &'static str {
-    if start.get(257..262) == Some(b"ustar") {
-        return "it is a file of torch before 0.1.10; load it with torch and save it again";
-    }
-    if start.get(8) == Some(&b'{') {
-        return "it is a safetensors file; name it model.safetensors";
-    }
-    match start.first() {
-        Some(0x80) => "it is a pickle, but not of torch.save; save the model as safetensors",
-        _ => "it is not a file of torch.save; save the model as safetensors",
-    }
+fn named(start: &[u8]) -> Problem {
+    let (what, remedy) = if start.get(257..262) == Some(b"ustar") {
+        ("it is a file of torch before 0.1.10", "load it with torch and save it again")
+    } else if start.get(8) == Some(&b'{') {
+        ("it is a safetensors file", "name it model.safetensors")
+    } else if start.first() == Some(&0x80) {
+        ("it is a pickle, but not of torch.save", "save the model as safetensors")
+    } else {
+        ("it is not a file of torch.save", "save the model as safetensors")
+    };
+    Problem::new(what).with_remedy(remedy)
 }
 
 /// Lists the tensors of a file that torch before 1.6 wrote.
@@ -137,8 +146,9 @@ fn tensors(
     views.into_iter().map(tensor).collect()
 }
 
-fn cut_off(length: u64, why: &str) -> String {
-    format!("the file is cut off: it has {length} bytes, but {why}; download it again")
+fn cut_off(length: u64, why: &str) -> Problem {
+    Problem::new(format!("the file is cut off: it has {length} bytes, but {why}"))
+        .with_remedy("download it again")
 }
 
 /// Returns whether a view lies within a storage of `numbers` numbers and has no more entries than
@@ -181,7 +191,9 @@ impl Archive<'_> {
         let end = end.and_then(|at| tail.get(at..at + 22)).ok_or_else(|| self.without_end())?;
         let (size, start) = (u32_at(end, 12), u32_at(end, 16));
         if start == u32::MAX {
-            return Err("the archive is larger than 4 GB; convert the file to safetensors".into());
+            return Err(Problem::new("the archive is larger than 4 GB")
+                .with_remedy(pickle::CONVERT)
+                .into());
         }
         let directory = self.bytes(start.into(), size.into())?;
         let mut entries = BTreeMap::new();

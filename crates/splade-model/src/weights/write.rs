@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crc32fast::Hasher;
 use serde_json::{Map, Value, json};
+use splade_io::Problem;
 
 use super::checksum::{KEY, ZEROS, position};
 use crate::error::ModelError;
@@ -155,10 +156,11 @@ impl WeightsWriter {
             bytes.clear();
             self.dtype.encode(part, &mut bytes).map_err(|number| ModelError::Weights {
                 path: self.path.clone(),
-                message: format!(
-                    "a weight of {number} is too large for {}; use float32 or bfloat16",
+                problem: Problem::new(format!(
+                    "a weight of {number} is too large for {}",
                     self.dtype.torch_name()
-                ),
+                ))
+                .with_remedy("use float32 or bfloat16"),
             })?;
             self.sum.update(&bytes);
             self.file.write_all(&bytes).map_err(|source| self.error(source))?;

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use splade_model::weights::{Weights, WeightsWriter};
 use splade_model::{Encoder, EncoderOptions, ModelError, ModelFolder, Side};
 
+use crate::whole;
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference").join(name)
 }
@@ -63,12 +65,6 @@ impl Copy {
     fn error(&self) -> String {
         whole(&self.load(Side::Document).expect_err("refused"))
     }
-}
-
-/// Returns an error with its sources.
-fn whole(error: &dyn std::error::Error) -> String {
-    let source = error.source().map_or(String::new(), |source| format!(": {}", whole(source)));
-    format!("{error}{source}")
 }
 
 #[test]

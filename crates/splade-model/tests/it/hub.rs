@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::fake_hub::{FakeHub, ID, MAIN, V1, WRITE_TOKEN, demo, demo_files, sha256};
+use crate::whole;
 use splade_http::HttpOptions;
 use splade_io::{Event, Observer};
 use splade_model::hub::{HubOptions, HubTarget, resolve, resolve_dataset, upload};
@@ -55,7 +56,7 @@ fn fetch(name: &str, options: &HubOptions) -> PathBuf {
 }
 
 fn error(name: &str, options: &HubOptions) -> String {
-    resolve(name, options, &mut ()).expect_err(name).to_string()
+    whole(&resolve(name, options, &mut ()).expect_err(name))
 }
 
 fn encode(folder: &Path) -> Vec<SparseVector> {
@@ -541,7 +542,7 @@ fn files_of_data_sets() {
     let mut options = options(&hub, &cache);
     let fetch = |files: &[&str], options: &HubOptions| {
         let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
-        resolve_dataset(ID, &files, options, &mut ()).map_err(|error| error.to_string())
+        resolve_dataset(ID, &files, options, &mut ()).map_err(|error| whole(&error))
     };
     let folder = fetch(&["data/a.tsv"], &options).expect("fetched");
     let want = format!("datasets--org--demo/snapshots/{MAIN}");
@@ -591,7 +592,7 @@ fn upload_to(
 ) -> Result<String, String> {
     let options = HubOptions { token: token.map(str::to_owned), ..options(hub, &cache()) };
     let target = HubTarget::new("me/new", revision, true).expect("a name");
-    upload(folder.path(), &options, &target, &mut ()).map_err(|error| error.to_string())
+    upload(folder.path(), &options, &target, &mut ()).map_err(|error| whole(&error))
 }
 
 #[test]
@@ -637,7 +638,7 @@ fn refused_uploads_say_why() {
     let none = error(None);
     assert!(none.contains("does not accept the token (Invalid username or password.)"), "{none}");
     let other = error(Some("hf_read"));
-    assert!(other.contains("(You don't have the rights); the token (HF_TOKEN) needs"), "{other}");
+    assert!(other.contains("(You don't have the rights); give a token (HF_TOKEN) with"), "{other}");
     assert!(hub.uploads.lock().expect("no panic").models.is_empty());
     assert!(HubTarget::new("no-name", "main", false).is_err());
     assert!(HubTarget::new("me/new", "a b", false).is_err());

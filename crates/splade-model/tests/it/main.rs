@@ -6,6 +6,19 @@
 #[path = "../fake_hub/mod.rs"]
 mod fake_hub;
 
+/// Returns an error with its sources, and with what to do about it.
+fn whole(error: &splade_model::ModelError) -> String {
+    let (mut text, mut cause) = (error.to_string(), std::error::Error::source(error));
+    while let Some(source) = cause {
+        text += &format!(": {source}");
+        cause = source.source();
+    }
+    match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
+    }
+}
+
 // Tests of the demo model's vectors.
 mod demo;
 // Tests of the vectors of every architecture.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{RowWriter, VectorRow};
 use crate::{SparseVector, TermId};
-use splade_io::FileError;
+use splade_io::{FileError, Problem};
 
 /// The format of the keys and weights of rows.
 pub struct RowFormat {
@@ -77,30 +77,31 @@ pub fn push_row(out: &mut Vec<u8>, id: &str, vector: &SparseVector, format: &Row
 /// # Errors
 /// Returns a message if the line is not a row, if `term` does not know a key, if two keys are the
 /// same term, or if the weights do not form a vector.
-pub fn parse_row(line: &str, term: &dyn Fn(&str) -> Option<TermId>) -> Result<VectorRow, String> {
+pub fn parse_row(line: &str, term: &dyn Fn(&str) -> Option<TermId>) -> Result<VectorRow, Problem> {
     let row: Row =
         serde_json::from_str(line).map_err(|error| {
             match splade_io::repair_surrogates(line.as_bytes()) {
-                Some(_) => {
-                    "the line has half of a surrogate pair (\\ud83d), which is no character; \
-                        leave it out where the vectors are written"
-                        .to_owned()
-                }
-                None => error.to_string(),
+                Some(_) => Problem::new(
+                    "the line has half of a surrogate pair (\\ud83d), which is no character",
+                )
+                .with_remedy("leave it out where the vectors are written"),
+                None => Problem::new(error.to_string()),
             }
         })?;
     let id = match row.id {
         Some(Value::String(id)) => id,
         Some(Value::Number(id)) if !id.is_f64() => id.to_string(),
         Some(Value::Number(_)) => {
-            return Err("\"id\" is a number with a point or of more than 64 bits, which loses \
-                        digits as an id; write it as a string"
-                .to_owned());
+            return Err(Problem::new(
+                "\"id\" is a number with a point or of more than 64 bits, which loses digits as an \
+                 id",
+            )
+            .with_remedy("write it as a string"));
         }
-        _ => return Err("there is no \"id\"".to_owned()),
+        _ => return Err("there is no \"id\"".into()),
     };
     let Some(Weights(weights)) = row.vector else {
-        return Err("there is no object \"vector\"".to_owned());
+        return Err("there is no object \"vector\"".into());
     };
     let mut terms = Vec::with_capacity(weights.len());
     for (at, (key, weight)) in weights.iter().enumerate() {
@@ -112,8 +113,11 @@ pub fn parse_row(line: &str, term: &dyn Fn(&str) -> Option<TermId>) -> Result<Ve
     if let Some(twice) = terms.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         let [first, second] = [twice[0].1, twice[1].1].map(|at| &weights[at].0);
         return Err(match first == second {
-            true => format!("the term {first:?} is there twice"),
-            false => format!("the term {} is there twice, as {first:?} and {second:?}", twice[0].0),
+            true => format!("the term {first:?} is there twice").into(),
+            false => {
+                let term = twice[0].0;
+                format!("the term {term} is there twice, as {first:?} and {second:?}").into()
+            }
         });
     }
     let pairs = terms.into_iter().map(|(term, _, weight)| (term, weight)).collect();
@@ -234,7 +238,7 @@ mod tests {
         ];
         for (line, want) in cases {
             let message = parse_row(line, &term).expect_err(line);
-            assert!(message.contains(want), "{line}: {message}");
+            assert!(message.to_string().contains(want), "{line}: {message}");
         }
     }
 

@@ -8,7 +8,7 @@ use super::parquet::ParquetReader;
 use super::shard_spec::check_shards;
 use super::shards::{Manifest, Shard, manifest_path};
 use crate::TermId;
-use splade_io::{FileError, Lines};
+use splade_io::{FileError, Lines, Problem};
 
 /// A function that maps a key of an NDJSON row to its term.
 type TermOf<'a> = dyn Fn(&str) -> Option<TermId> + 'a;
@@ -139,7 +139,8 @@ fn files_and_shards(path: &Path) -> Result<Vec<(PathBuf, Option<Shard>)>, FileEr
         if !manifest.complete {
             return Err(FileError::form(
                 path,
-                "the vectors are not complete; run the command that writes them with --resume",
+                Problem::new("the vectors are not complete")
+                    .with_remedy("run the command that writes them with --resume"),
             ));
         }
         let shards = manifest.shards.into_iter();

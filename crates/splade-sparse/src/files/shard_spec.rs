@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use splade_io::FileError;
+use splade_io::{FileError, Problem};
 
 /// The rows of a corpus that a process encodes, given as `--shard 0/8`: those whose number, counted
 /// from 0, has the remainder `index` when divided by `of`.
@@ -87,7 +87,8 @@ pub(super) fn check_shards(dir: &Path, files: &[PathBuf]) -> Result<(), FileErro
         None => Ok(()),
         Some(index) => Err(FileError::form(
             dir,
-            format!("the vectors are not complete; run the command for --shard {index}/{of}, too"),
+            Problem::new("the vectors are not complete")
+                .with_remedy(format!("run the command for --shard {index}/{of}, too")),
         )),
     }
 }
@@ -113,7 +114,8 @@ mod tests {
     fn missing_and_mixed_shards_are_errors() {
         let check = |names: &[&str]| {
             let files: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
-            check_shards(Path::new("dir"), &files).map_err(|error| error.to_string())
+            let checked = check_shards(Path::new("dir"), &files);
+            checked.map_err(|error| error.hint().unwrap_or_default().to_owned())
         };
         let (a, b) = ("vectors-00000-of-00002.parquet", "vectors-00001-of-00002.parquet");
         assert_eq!(check(&[a, b]), Ok(()));

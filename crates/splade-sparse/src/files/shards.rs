@@ -19,8 +19,8 @@ use super::RowWriter;
 use crate::SparseVector;
 use splade_io::settings::{self, difference};
 use splade_io::{
-    ContentHash, ContentHasher, FileError, NewFile, OutputFolder, crc32_of, is_sealed, seal_json,
-    write_file,
+    ContentHash, ContentHasher, FileError, NewFile, OutputFolder, Problem, crc32_of, is_sealed,
+    seal_json, write_file,
 };
 
 /// The file name of the manifest.
@@ -257,16 +257,17 @@ impl<'a> ShardedWriter<'a> {
             } else if !resume {
                 return Err(FileError::form(
                     dir,
-                    "the folder already holds vectors; continue them with --resume, or name another",
+                    Problem::new("the folder already holds vectors")
+                        .with_remedy("continue them with --resume, or name another folder"),
                 ));
             }
             if let Some(difference) = difference(&manifest.settings, &settings) {
                 return Err(FileError::form(
                     dir,
-                    format!(
-                        "the vectors were begun with other settings: {difference}; name another \
-                         folder, or begin this one anew with --force"
-                    ),
+                    Problem::new(format!(
+                        "the vectors were begun with other settings: {difference}"
+                    ))
+                    .with_remedy("name another folder, or begin this one anew with --force"),
                 ));
             }
             folder.remove_temporaries(is_ours)?;

@@ -175,8 +175,9 @@ fn shards_resume_without_a_lost_or_doubled_row() {
                     true => _ = writer.pause().expect("paused"),
                     false => drop(writer),
                 }
-                let incomplete = read(dir.path()).expect_err("an error").to_string();
-                assert!(incomplete.contains("--resume"), "{incomplete}");
+                let incomplete = read(dir.path()).expect_err("an error");
+                let hint = incomplete.hint().unwrap_or_default();
+                assert!(hint.contains("--resume"), "{incomplete}: {hint}");
                 // A folder without rows can be begun anew; one with rows needs `resume`.
                 match open(false) {
                     Ok(begun) => assert_eq!(begun.manifest().rows, 0),

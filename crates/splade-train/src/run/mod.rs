@@ -432,7 +432,10 @@ impl<T: Task> Run<T> {
         self.logs.status(status);
         observer.event(Event::Step(progress));
         if let Some(warning) = self.task.warning(report) {
-            observer.event(Event::Warning(&warning));
+            observer.event(Event::Warning(&warning.to_string()));
+            if let Some(hint) = warning.hint() {
+                observer.event(Event::Hint(hint));
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use splade_io::Observer;
+use splade_io::{Observer, Problem};
 use splade_logs::{Expansion, LogOptions};
 
 use crate::engine::Parameters;
@@ -64,7 +64,7 @@ pub(crate) trait Task {
     }
 
     /// Checks whether the run goes wrong, and returns a warning if it does.
-    fn warning(&mut self, _report: &StepReport) -> Option<String> {
+    fn warning(&mut self, _report: &StepReport) -> Option<Problem> {
         None
     }
 

@@ -63,7 +63,7 @@ fn hint_at_model<T, E: Into<anyhow::Error>>(
 fn or_any_model<T>(result: Result<T, light_splade::Error>, remedy: &str) -> Result<T> {
     result.map_err(|error| match error {
         light_splade::Error::OtherModel { what } => {
-            anyhow::anyhow!("{what}\nhint: {remedy}, or go on nevertheless with --any-model")
+            advised(what, format!("{remedy}, or go on nevertheless with --any-model"))
         }
         error => error.into(),
     })

@@ -8,6 +8,8 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use splade_io::Problem;
+
 use super::json::is_object;
 use super::row::TextFields;
 use super::table::is_header;
@@ -105,20 +107,22 @@ pub(super) fn decide(
     ahead: &[u8],
     is_whole: bool,
     fields: &TextFields,
-) -> Result<(TextForm, Option<String>), String> {
+) -> Result<(TextForm, Option<String>), Problem> {
     let named = TextForm::of_name(path);
     let content = Content::of(ahead, is_whole);
     if content != Content::Parquet
         && let Some((what, remedy)) = refused(ahead)
     {
-        return Err(format!("this is {what}, which is not read; {remedy}"));
+        return Err(Problem::new(format!("this is {what}, which is not read")).with_remedy(remedy));
     }
     let form = match (named, content) {
         (_, Content::Parquet) => TextForm::Parquet,
         (Some(TextForm::Parquet), _) => {
-            return Err("the name says Parquet, but the file does not begin as Parquet does \
-                        (PAR1); it is damaged, or has another form, which --input-format names"
-                .to_owned());
+            return Err(Problem::new(
+                "the name says Parquet, but the file does not begin as Parquet does (PAR1), so it \
+                 is damaged or has another form",
+            )
+            .with_remedy("name the form with --input-format, if it is another"));
         }
         (_, Content::Objects) => TextForm::Ndjson,
         // A cut line of NDJSON looks like the beginning of an object over several lines.
@@ -321,7 +325,8 @@ mod tests {
     use super::*;
 
     fn decided(name: &str, bytes: &[u8]) -> Result<String, String> {
-        let (form, note) = decide(Path::new(name), bytes, true, &TextFields::default())?;
+        let form = decide(Path::new(name), bytes, true, &TextFields::default());
+        let (form, note) = form.map_err(|problem| problem.to_string())?;
         Ok(form.name().to_owned() + if note.is_some() { " with a note" } else { "" })
     }
 

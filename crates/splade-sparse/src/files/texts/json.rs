@@ -7,7 +7,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use splade_io::{FileError, LONGEST_LINE, repair_surrogates};
+use splade_io::{FileError, LONGEST_LINE, Problem, repair_surrogates};
 
 use super::row::{TextFields, TextRow};
 
@@ -16,7 +16,7 @@ use super::row::{TextFields, TextRow};
 ///
 /// # Errors
 /// Returns a message if the object is not valid JSON, has a field twice, or lacks the fields.
-pub(super) fn parse(json: &[u8], fields: &TextFields) -> Result<(TextRow, u64), String> {
+pub(super) fn parse(json: &[u8], fields: &TextFields) -> Result<(TextRow, u64), Problem> {
     let invalid = |error: &serde_json::Error| {
         let text = error.to_string();
         // The parser counts the lines of the object, not those of the file.
@@ -30,7 +30,7 @@ pub(super) fn parse(json: &[u8], fields: &TextFields) -> Result<(TextRow, u64), 
     match serde_json::from_slice::<Object<'_>>(json) {
         Ok(object) => Ok((object.row(fields)?, 0)),
         Err(error) => match repair_surrogates(json) {
-            None => Err(invalid(&error)),
+            None => Err(invalid(&error).into()),
             Some((json, count)) => {
                 let object = serde_json::from_slice::<Object<'_>>(&json);
                 Ok((object.map_err(|error| invalid(&error))?.row(fields)?, count))
@@ -66,17 +66,17 @@ impl Object<'_> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, cell)| cell)
     }
 
-    fn row(&self, fields: &TextFields) -> Result<TextRow, String> {
+    fn row(&self, fields: &TextFields) -> Result<TextRow, Problem> {
         let names = || self.0.iter().take(20).map(|(key, _)| &**key).collect::<Vec<_>>();
         let text = match self.get(fields.text()) {
             Some(Cell::Text(text)) => text.to_string(),
-            Some(_) => return Err(format!("field \"{}\" is not a text", fields.text())),
-            None => return Err(fields.no_text(&names())),
+            Some(_) => return Err(format!("field \"{}\" is not a text", fields.text()).into()),
+            None => return Err(fields.no_text(&names()).into()),
         };
         let title = match fields.title().and_then(|title| self.get(title)) {
             Some(Cell::Text(title)) => title.to_string(),
             None | Some(Cell::Null) => String::new(),
-            Some(_) => return Err("field \"title\" is not a text".to_owned()),
+            Some(_) => return Err("field \"title\" is not a text".into()),
         };
         if fields.no_ids {
             return Ok(TextRow { id: String::new(), title, text });
@@ -86,15 +86,16 @@ impl Object<'_> {
             Some((_, Cell::Text(id))) => id.to_string(),
             Some((_, Cell::Integer(id))) => id.clone(),
             Some((name, Cell::Number)) => {
-                return Err(format!(
+                return Err(Problem::new(format!(
                     "field \"{name}\" is a number with a point or of more than 64 bits, which \
-                     loses digits as an id; write it as a string"
-                ));
+                     loses digits as an id"
+                ))
+                .with_remedy("write it as a string"));
             }
             Some((name, _)) => {
-                return Err(format!("field \"{name}\" is neither a text nor an integer"));
+                return Err(format!("field \"{name}\" is neither a text nor an integer").into());
             }
-            None => return Err(fields.no_id(&names())),
+            None => return Err(fields.no_id(&names()).into()),
         };
         Ok(TextRow { id, title, text })
     }
@@ -203,14 +204,14 @@ impl Values {
     }
 
     /// Creates an error at the value that was read last.
-    pub(super) fn error(&self, message: impl Into<String>) -> FileError {
-        FileError::Line { path: self.path.clone(), line: self.line, message: message.into() }
+    pub(super) fn error(&self, problem: impl Into<Problem>) -> FileError {
+        FileError::Line { path: self.path.clone(), line: self.line, problem: problem.into() }
     }
 
     /// Creates the error of an array that began in a line and has no end.
     fn no_end(&mut self, line: u64) -> FileError {
         self.line = line;
-        self.error("the array that begins here has no end; the file is cut off")
+        self.error("the array that begins here has no end, so the file is cut off")
     }
 
     /// Returns the bytes of the next value, which may be invalid JSON; `None` at the end.
@@ -337,7 +338,11 @@ mod tests {
     use super::*;
 
     fn row(json: &str) -> Result<(String, String, String, u64), String> {
-        let (row, repaired) = parse(json.as_bytes(), &TextFields::default())?;
+        let parsed = parse(json.as_bytes(), &TextFields::default());
+        let (row, repaired) = parsed.map_err(|problem| match problem.hint() {
+            Some(hint) => format!("{problem}; {hint}"),
+            None => problem.to_string(),
+        })?;
         Ok((row.id, row.title, row.text, repaired))
     }
 
@@ -415,10 +420,13 @@ mod tests {
             ("{}{}", Ok(&["1 {}", "1 {}"])),
             ("[1, \"x\" ,null]", Ok(&["1 1", "1 \"x\"", "1 null"])),
             ("hello world", Ok(&["1 hello", "1 world"])),
-            ("[{}", Err("x, line 1: the array that begins here has no end; the file is cut off")),
+            (
+                "[{}",
+                Err("x, line 1: the array that begins here has no end, so the file is cut off"),
+            ),
             (
                 "\n[{},",
-                Err("x, line 2: the array that begins here has no end; the file is cut off"),
+                Err("x, line 2: the array that begins here has no end, so the file is cut off"),
             ),
             ("[{} {}]", Err("x, line 1: not valid JSON: expected a comma or the array's end")),
             ("[{}]\n{}", Err("x, line 2: something follows the end of the array")),

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use splade_io::{FileError, Lines, Source};
+use splade_io::{FileError, Lines, Problem, Source};
 
 pub use form::TextForm;
 pub use row::{TextFields, TextRow};
@@ -94,7 +94,7 @@ impl TextReader {
         let (form, note) = match form {
             Some(form) => (form, None),
             None => form::decide(path, ahead, is_whole, fields)
-                .map_err(|message| FileError::form(shown, message))?,
+                .map_err(|problem| FileError::form(shown, problem))?,
         };
         let lines = ahead.split(|byte| *byte == b'\n');
         let first = lines.map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
@@ -223,10 +223,10 @@ pub fn text_files(dir: &Path, any_name: bool) -> Result<(Vec<PathBuf>, Vec<Strin
         if has(documents) && has(queries) {
             return Err(FileError::form(
                 dir,
-                format!(
-                    "this is a data set with documents ({documents}) and queries ({queries}); name \
-                     the one that you mean"
-                ),
+                Problem::new(format!(
+                    "this is a data set with documents ({documents}) and queries ({queries})"
+                ))
+                .with_remedy("name the one that you mean"),
             ));
         }
     }

@@ -12,7 +12,7 @@ use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use splade_io::FileError;
+use splade_io::{FileError, Problem};
 
 use super::super::parquet_file;
 use super::super::parquet_type::{ColumnType, Kind};
@@ -83,10 +83,11 @@ impl ParquetTexts {
                 true => Ok((at, kind)),
                 false => Err(FileError::form(
                     path,
-                    format!(
-                        "column \"{}\" has the type {name}, but {wanted}; convert the column",
+                    Problem::new(format!(
+                        "column \"{}\" has the type {name}, but {wanted}",
                         column.name()
-                    ),
+                    ))
+                    .with_remedy("convert the column"),
                 )),
             }
         };

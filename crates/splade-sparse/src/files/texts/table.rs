@@ -11,7 +11,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use splade_io::{FileError, read_line};
+use splade_io::{FileError, Problem, read_line};
 
 use super::row::{TextFields, TextRow};
 
@@ -56,7 +56,10 @@ impl Table {
         let layout = Layout { separator: ',', is_quoted: true, columns: None };
         let mut table = Self { path: path.to_path_buf(), reader, layout, lines: 0, line: 0 };
         let Some(header) = table.next_record()? else {
-            return Err(FileError::form(path, "the file is empty; CSV begins with a header"));
+            return Err(FileError::form(
+                path,
+                Problem::new("the file is empty").with_remedy("begin CSV with a header"),
+            ));
         };
         let names = |separator| split(&header, separator, true);
         let fits = |separator: &char| names(*separator).is_ok_and(|names| fields.are_in(&names));
@@ -65,9 +68,9 @@ impl Table {
         }
         let names = names(table.layout.separator).map_err(|message| table.error(message))?;
         table.layout.columns = Some(columns(&names, fields).map_err(|message| {
-            table.error(format!(
-                "{message}\nhint: the first row of CSV has the names of the columns; choose them \
-                 with --text-field and --id-field"
+            table.error(Problem::new(message).with_remedy(
+                "the first row of CSV has the names of the columns: choose them with --text-field \
+                 and --id-field",
             ))
         })?);
         Ok(table)
@@ -110,8 +113,8 @@ impl Table {
     }
 
     /// Creates an error at the row that was read last.
-    pub(super) fn error(&self, message: impl Into<String>) -> FileError {
-        FileError::Line { path: self.path.clone(), line: self.line, message: message.into() }
+    pub(super) fn error(&self, problem: impl Into<Problem>) -> FileError {
+        FileError::Line { path: self.path.clone(), line: self.line, problem: problem.into() }
     }
 
     /// Reads the next row.
@@ -170,10 +173,9 @@ impl Table {
             while matches!(record.last(), Some(b'\n' | b'\r')) {
                 record.pop();
             }
-            return String::from_utf8(record).map(Some).map_err(|error| {
-                let at = error.utf8_error().valid_up_to() + 1;
-                self.error(format!("byte {at} of the line is not UTF-8; convert the file to UTF-8"))
-            });
+            return String::from_utf8(record)
+                .map(Some)
+                .map_err(|error| FileError::not_utf8(&self.path, self.line, &error));
         }
     }
 }
@@ -217,7 +219,7 @@ fn columns(names: &[String], fields: &TextFields) -> Result<Columns, String> {
 }
 
 /// Splits a record into its fields.
-fn split(record: &str, separator: char, is_quoted: bool) -> Result<Vec<String>, String> {
+fn split(record: &str, separator: char, is_quoted: bool) -> Result<Vec<String>, Problem> {
     if !is_quoted {
         return Ok(record.split(separator).map(str::to_owned).collect());
     }
@@ -227,11 +229,9 @@ fn split(record: &str, separator: char, is_quoted: bool) -> Result<Vec<String>, 
             None => {
                 let (field, _) = rest.split_once(separator).unwrap_or((rest, ""));
                 if field.contains('"') {
-                    return Err(
-                        "a quotation mark inside of a field; put the whole field in quotation \
-                         marks, and double those inside"
-                            .to_owned(),
-                    );
+                    return Err(Problem::new("a quotation mark inside of a field").with_remedy(
+                        "put the whole field in quotation marks, and double those inside",
+                    ));
                 }
                 rest = &rest[field.len()..];
                 field.to_owned()
@@ -247,22 +247,19 @@ fn split(record: &str, separator: char, is_quoted: bool) -> Result<Vec<String>, 
             Some(more) => rest = more,
             None if rest.is_empty() => return Ok(fields),
             None => {
-                return Err(
-                    "text after the closing quotation mark of a field; quotation marks inside of \
-                     a field are doubled"
-                        .to_owned(),
-                );
+                return Err(Problem::new("text after the closing quotation mark of a field")
+                    .with_remedy("double the quotation marks inside of a field"));
             }
         }
     }
 }
 
 /// Reads a field after its opening quotation mark; returns it and what follows the closing one.
-fn unquote(quoted: &str) -> Result<(String, &str), String> {
+fn unquote(quoted: &str) -> Result<(String, &str), Problem> {
     let (mut field, mut rest) = (String::new(), quoted);
     loop {
         let Some((part, after)) = rest.split_once('"') else {
-            return Err("the quotation mark of a field has no end".to_owned());
+            return Err("the quotation mark of a field has no end".into());
         };
         field.push_str(part);
         match after.strip_prefix('"') {
@@ -313,7 +310,7 @@ mod tests {
             ("a.csv", "key,body,text\nd1,a,b\n", &named, Ok(&["d1||a"])),
             ("a.csv", "text\na\n", &no_ids, Ok(&["||a"])),
             ("a.csv", "id,text\n", &usual, Ok(&[])),
-            ("a.csv", "", &usual, Err("a.csv: the file is empty; CSV begins with a header")),
+            ("a.csv", "", &usual, Err("a.csv: the file is empty")),
             (
                 "a.csv",
                 "d1,cats\nd2,dogs\n",

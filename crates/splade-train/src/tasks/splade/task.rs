@@ -180,7 +180,7 @@ impl Task for Splade {
         self.stepper.steps()
     }
 
-    fn warning(&mut self, report: &StepReport) -> Option<String> {
+    fn warning(&mut self, report: &StepReport) -> Option<Problem> {
         self.watchdog.look(report)
     }
 

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use splade_io::Problem;
+
 use crate::run::StepReport;
 
 /// The number of steps before a warning about dense vectors, even if the regularizers reach their
@@ -71,7 +73,7 @@ impl Watchdog {
     }
 
     /// Returns a warning about a step, if there is a reason for one.
-    pub(super) fn look(&mut self, report: &StepReport) -> Option<String> {
+    pub(super) fn look(&mut self, report: &StepReport) -> Option<Problem> {
         let step = report.step;
         let queries = self.queries.add(report.batches.iter().map(|batch| &batch.query_terms));
         let documents =
@@ -80,12 +82,15 @@ impl Watchdog {
             [(queries, "queries", "query"), (documents, "documents", "doc")]
         {
             if let Some((vectors, empty)) = found {
-                return Some(format!(
+                let problem = Problem::new(format!(
                     "step {step}: {empty} of {vectors} {side} in the last {WINDOW} steps have empty \
-                     vectors, and empty vectors get no gradient\nhint: if this continues, start a \
-                     new run with a smaller training.regularizers.{setting}.lambda_ or a larger T, \
-                     or with a smaller training.learning_rate"
+                     vectors, and empty vectors get no gradient"
                 ));
+                return Some(problem.with_remedy(format!(
+                    "if this continues, start a new run with a smaller \
+                     training.regularizers.{setting}.lambda_ or a larger T, or with a smaller \
+                     training.learning_rate"
+                )));
             }
         }
         if self.said_dense || (step as f64) < self.full_strength {
@@ -97,12 +102,14 @@ impl Watchdog {
         let median = *counts.get(counts.len() / 2)?;
         self.said_dense = median > self.vocab / 4;
         self.said_dense.then(|| {
-            format!(
+            Problem::new(format!(
                 "step {step}: the median document has {median} of {} terms although the \
-                 regularizers have their full strength\nhint: raise \
-                 training.regularizers.*.lambda_; for a model that is not yet a SPLADE model, \
-                 set model.init.target_terms",
+                 regularizers have their full strength",
                 self.vocab
+            ))
+            .with_remedy(
+                "raise training.regularizers.*.lambda_; for a model that is not yet a SPLADE \
+                 model, set model.init.target_terms",
             )
         })
     }
@@ -128,7 +135,8 @@ mod tests {
         assert_eq!(watchdog.look(&report(0, &[0, 1], &[90, 90])), None);
         assert_eq!(watchdog.look(&report(200, &[1, 1], &[90, 3, 25])), None);
         let dense = watchdog.look(&report(200, &[1, 1], &[3, 26, 90])).expect("dense");
-        assert!(dense.contains("26 of 100 terms"), "{dense}");
+        assert!(dense.to_string().contains("26 of 100 terms"), "{dense}");
+        assert!(dense.hint().is_some_and(|hint| hint.contains("lambda_")), "{dense:?}");
         assert_eq!(watchdog.look(&report(201, &[1, 1], &[90, 90])), None);
     }
 
@@ -155,6 +163,7 @@ mod tests {
             assert_eq!(watchdog.look(&report(0, &[1; 4], &[1; 3])), None);
             let said: Vec<String> = (1..100)
                 .filter_map(|step| watchdog.look(&report(step, &queries, &documents)))
+                .map(|warning| warning.to_string())
                 .collect();
             assert_eq!(said.len(), 1, "{said:?}");
             assert!(said[0].starts_with(want), "{said:?}");
@@ -163,6 +172,6 @@ mod tests {
         let mut watchdog = Watchdog::new(100, 200.0);
         let rare = |step: u64| [usize::from(step.is_multiple_of(10)), 0, 0, 0, 0, 0, 0, 0];
         let said = (0..40).find_map(|step| watchdog.look(&report(step, &rare(step), &[1])));
-        assert!(said.is_some_and(|said| said.contains("158 of 160 queries")));
+        assert!(said.is_some_and(|said| said.to_string().contains("158 of 160 queries")));
     }
 }

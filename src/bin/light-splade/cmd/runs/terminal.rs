@@ -192,6 +192,7 @@ impl Observer for Terminal {
             Event::Saved(folder) => self.note(&format!("wrote {}", folder.display())),
             // Said even if nothing else is: the run may be in vain.
             Event::Warning(text) => self.say(&format!("warning: {text}")),
+            Event::Hint(text) => self.say(&format!("hint: {text}")),
             Event::Note(text) => self.note(text),
             _ => {}
         }
