@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::model::model_folder;
 use crate::texts::{TextOptions, Texts};
 
-pub use splade_train::config::{Config as TrainConfig, PretrainConfig};
+pub use splade_train::config::{Config as TrainConfig, PretrainConfig, ResumeFrom};
 pub use splade_train::{Outcome, Results};
 
 /// Trains, uses and joins cross-encoders, the teachers of distillation.
