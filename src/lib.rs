@@ -371,7 +371,8 @@ pub mod learning {
     //! ```
 
     pub use crate::training::{
-        Outcome, PretrainConfig, Results, ResumeFrom, cross_encoder, pretrain, pretraining_texts,
+        Outcome, PretrainConfig, Results, ResumeFrom, TrainError, cross_encoder, pretrain,
+        pretraining_texts,
     };
 }
 

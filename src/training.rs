@@ -12,7 +12,7 @@ use crate::model::model_folder;
 use crate::texts::{TextOptions, Texts};
 
 pub use splade_train::config::{Config as TrainConfig, PretrainConfig, ResumeFrom};
-pub use splade_train::{Outcome, Results};
+pub use splade_train::{Outcome, Results, TrainError};
 
 /// Trains, uses and joins cross-encoders, the teachers of distillation.
 pub use splade_train::cross_encoder;

@@ -14,7 +14,9 @@ _ArraysIn = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.f
 _Arrays = tuple[
     npt.NDArray[np.int32] | npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]
 ]
-_Ranking = list[tuple[str, list[tuple[str, float]]]]
+_Measured = tuple[
+    str, str, list[tuple[str, list[float]]], list[tuple[str, list[tuple[str, float]]]]
+]
 
 VERSION: str
 
@@ -185,7 +187,7 @@ def encode_files(
 def export(settings: str, reporter: _Reporter | None = None) -> tuple[int, bool]: ...
 def evaluate(
     encoder: Encoder, data: _Path, settings: str, reporter: _Reporter | None = None
-) -> tuple[str, str, _Ranking]: ...
+) -> _Measured: ...
 def bm25(
     model: _Path,
     data: _Path,
@@ -193,7 +195,7 @@ def bm25(
     b: float,
     settings: str,
     reporter: _Reporter | None = None,
-) -> tuple[str, str, _Ranking]: ...
+) -> _Measured: ...
 def train(
     source: str | tuple[_Path, str, Sequence[str]],
     resume: bool,

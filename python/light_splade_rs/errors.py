@@ -67,7 +67,7 @@ class TrainingError(LightSpladeError):
     """A training run cannot begin or go on."""
 
 
-class ConfigError(LightSpladeError, ValueError):
+class ConfigError(TrainingError, ValueError):
     """A setting of a config is unknown or wrong."""
 
 

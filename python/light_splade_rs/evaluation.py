@@ -19,9 +19,16 @@ class Evaluation:
     """What was measured. ``metrics`` are the means by their names, ``per_query`` the values of each query, ``run`` the
     ranking of each query (ids with scores), and ``report`` everything as `evaluate --format json` prints it."""
 
-    def __init__(self, report: dict[str, Any], table: str, run: list[tuple[str, list[tuple[str, float]]]]) -> None:
+    def __init__(
+        self,
+        report: dict[str, Any],
+        table: str,
+        values: list[tuple[str, list[float]]],
+        run: list[tuple[str, list[tuple[str, float]]]],
+    ) -> None:
         self.report = report
         self.table = table
+        self._values = values
         self._run = run
 
     @property
@@ -35,11 +42,10 @@ class Evaluation:
         """The scores of the documents that were found for each query, as pytrec_eval and ranx take them."""
         return {query: dict(ranking) for query, ranking in self._run}
 
-    @property
+    @cached_property
     def per_query(self) -> dict[str, dict[str, float]]:
         """The value of each metric for each query."""
-        values: dict[str, dict[str, float]] = self.report["per_query"]
-        return values
+        return {query: dict(zip(self.metrics, values, strict=True)) for query, values in self._values}
 
     def __str__(self) -> str:
         return self.table
@@ -133,6 +139,10 @@ def bm25(
     return _evaluation(_native.bm25(model, data, k1, b, json.dumps(settings), report))
 
 
-def _evaluation(measured: tuple[str, str, list[tuple[str, list[tuple[str, float]]]]]) -> Evaluation:
-    report, table, run = measured
-    return Evaluation(json.loads(report), table, run)
+def _evaluation(
+    measured: tuple[
+        str, str, list[tuple[str, list[float]]], list[tuple[str, list[tuple[str, float]]]]
+    ],
+) -> Evaluation:
+    report, *rest = measured
+    return Evaluation(json.loads(report), *rest)

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 
 use light_splade::Error;
+use light_splade::learning::TrainError;
 use pyo3::prelude::*;
 
 /// The module that defines the classes.
@@ -39,6 +40,16 @@ fn message(error: &Error) -> String {
     message
 }
 
+/// The name of the class of an error of training.
+fn class_of_training(error: &TrainError) -> &'static str {
+    match error {
+        TrainError::Setting(_) | TrainError::Compose(_) => "ConfigError",
+        TrainError::Failed { source, .. } => class_of_training(source),
+        TrainError::Stopped => "StoppedError",
+        _ => "TrainingError",
+    }
+}
+
 /// The name of the class of an error.
 fn class(error: &Error) -> &'static str {
     match error {
@@ -53,7 +64,7 @@ fn class(error: &Error) -> &'static str {
         | Error::DuplicateDocument { .. }
         | Error::NoPart { .. }
         | Error::Json { .. } => "DataError",
-        Error::Train(_) => "TrainingError",
+        Error::Train(error) => class_of_training(error),
         Error::Setting(_) | Error::Compose(_) => "ConfigError",
         Error::File(_) => "FileError",
         Error::OutputExists { .. }

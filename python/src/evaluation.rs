@@ -51,8 +51,15 @@ impl Settings {
     }
 }
 
-/// A report: its JSON, its table for people, and the ranking of each query.
-type Measured = (String, String, Vec<(String, Vec<(String, f32)>)>);
+/// A report: its JSON, its table for people, the values of each query, and the ranking of each query.
+type Measured = (String, String, Vec<(String, Vec<f64>)>, Vec<(String, Vec<(String, f32)>)>);
+
+/// The values of each query.
+macro_rules! values {
+    ($report:expr) => {
+        $report.queries.iter().map(|row| (row.query.clone(), row.values.clone())).collect()
+    };
+}
 
 /// The rankings of a run.
 macro_rules! rankings {
@@ -85,7 +92,8 @@ pub(crate) fn evaluate(
     for (name, value) in evaluation.about {
         json[&name] = value;
     }
-    Ok((json.to_string(), evaluation.report.to_table(), rankings!(evaluation.run)))
+    let report = &evaluation.report;
+    Ok((json.to_string(), report.to_table(), values!(report), rankings!(evaluation.run)))
 }
 
 /// Measures BM25 over the tokens of a model on a data set.
@@ -106,5 +114,5 @@ pub(crate) fn bm25(
         let constants = Bm25Options { k1, b };
         evaluate_bm25(vocabulary.tokenizer(), &data, constants, &options, observer)
     })?;
-    Ok((report.to_json().to_string(), report.to_table(), rankings!(run)))
+    Ok((report.to_json().to_string(), report.to_table(), values!(report), rankings!(run)))
 }

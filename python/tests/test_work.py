@@ -1,6 +1,7 @@
 """Evaluation, training, files, training data and cross-encoders."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -79,9 +80,10 @@ def test_training_stops_and_resumes_with_the_same_bytes(root, overrides, tmp_pat
 
 def test_wrong_settings_of_training(root, overrides):
     files = {"config_dir": root / "config", "config_name": "toy_splade_ja"}
-    with pytest.raises(ConfigError, match="max_stepz"):
+    with pytest.raises(ConfigError, match="max_stepz") as error:
         light_splade_rs.train(overrides=["training.max_stepz=1"], **files)
-    with pytest.raises(ConfigError):
+    assert "did you mean max_steps" in error.value.hint
+    with pytest.raises(ConfigError, match="trainin"):
         light_splade_rs.train({"model": {}, "trainin": {}})
     with pytest.raises(TypeError):
         light_splade_rs.train()
@@ -100,10 +102,8 @@ def test_files_and_exports(encoder, tmp_path):
     out = tmp_path / "qdrant"
     exported = light_splade_rs.export(vectors, "qdrant", out, field="terms")
     assert exported == {"documents": 2, "was_complete": False}
-    lines = [json.loads(line) for line in open(next(out.glob("*-00000.*")), encoding="utf-8")]
-    assert lines, "points are written"
-    text = json.dumps(lines)
-    assert '"terms"' in text
+    points = json.loads(next(out.glob("*-00000.*")).read_text())["points"]
+    assert [sorted(point["vector"]) for point in points] == [["terms"], ["terms"]]
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_files_and_exports(encoder, tmp_path):
         ("milvus", {"collection": "c"}),
         ("vespa", {"schema": "s"}),
         ("ciff", {"fit": 255}),
-        ("pgvector", {"table": "t"}),
+        ("pgvector", {"table": "t", "model": "mini-ja-en"}),
         ("seismic", {}),
         ("parquet", {}),
-        ("csr", {"form": "npz"}),
+        ("csr", {"form": "npz", "model": "mini-ja-en"}),
     ],
 )
 def test_every_target(encoder, tmp_path, target, settings):
@@ -187,23 +187,44 @@ def test_models(encoder, tmp_path):
     assert "14336 terms" in light_splade_rs.inspect("mini-ja-en")
     table = light_splade_rs.export_model("mini-ja-en", tmp_path / "m", dtype="f16", license="mit")
     assert "sentence-transformers" in table
-    assert "license: mit" in (tmp_path / "m/README.md").read_text()
+    assert 'license: "mit"' in (tmp_path / "m/README.md").read_text()
 
 
 def test_cross_encoders(root):
-    fixtures = root / "crates/splade-model/tests/fixtures/cross_encoders"
-    folder = next(path for path in sorted(fixtures.iterdir()) if (path / "config.json").is_file())
+    folder = root / "crates/splade-model/tests/fixtures/cross_encoders/bert"
+    # The logits of PyTorch in f64.
+    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    pairs = [tuple(pair) for pair in expected["pairs"]]
+    logits = np.array([result["logits"][0] for result in expected["results"]])
     model = CrossEncoder(folder)
-    pairs = [("東京", "日本の首都"), ("a", "b"), ("東京", "朝の電車")]
-    scores = model.predict(pairs, activation_fn="identity")
-    assert scores.dtype == np.float32 and len(scores) == 3
-    assert model.predict(pairs[1], activation_fn="identity") == pytest.approx(scores[1])
+    scores = model.predict(pairs)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, logits, atol=2e-5)
+    assert model.predict(pairs[1]) == scores[1]
     sigmoid = model.predict(pairs, activation_fn="sigmoid")
-    np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-scores)), rtol=1e-6)
-    if model.num_labels == 1:
-        ranked = model.rank("東京", ["日本の首都", "朝の電車"], return_documents=True)
-        assert ranked[0]["score"] >= ranked[1]["score"]
-        assert {result["text"] for result in ranked} == {"日本の首都", "朝の電車"}
-        assert len(model.rank("東京", ["a", "b"], top_k=1)) == 1
+    np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-logits)), atol=2e-5)
+    query, documents = pairs[0][0], [document for _, document in pairs]
+    ranked = model.rank(query, documents, return_documents=True)
+    assert [result["score"] for result in ranked] == sorted(
+        (result["score"] for result in ranked), reverse=True
+    )
+    assert all(documents[result["corpus_id"]] == result["text"] for result in ranked)
+    assert ranked[0]["score"] == model.predict((query, ranked[0]["text"]))
+    assert len(model.rank(query, documents, top_k=2)) == 2
+    assert pickle.loads(pickle.dumps(model)).predict(pairs[1]) == scores[1]
     with pytest.raises(InvalidArgumentError, match="pair 1"):
         model.predict([("a", "b"), ("a",)])
+
+
+def test_a_cross_encoder_with_two_labels(root):
+    folder = root / "crates/splade-model/tests/fixtures/cross_encoders/bert-two-labels"
+    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    pairs = [tuple(pair) for pair in expected["pairs"]]
+    logits = np.array([result["logits"] for result in expected["results"]])
+    model = CrossEncoder(folder)
+    np.testing.assert_allclose(model.predict(pairs), logits, atol=2e-5)
+    powers = np.exp(logits)
+    softmax = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict(pairs, apply_softmax=True), softmax, atol=2e-5)
+    with pytest.raises(InvalidArgumentError, match="2 labels"):
+        model.rank("a", ["b"])
