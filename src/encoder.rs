@@ -221,6 +221,80 @@ impl SparseEncoder {
         })
     }
 
+    /// Returns the encoder with another text before every text of one side. The weights are shared
+    /// with this encoder.
+    ///
+    /// ```
+    /// use light_splade::encode::Side;
+    /// use light_splade::{SparseEncoder, SparseEncoderOptions};
+    ///
+    /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+    /// let asking = encoder.with_prompt(Side::Query, "question: ");
+    /// assert_eq!(asking.encode_query("Tokyo")?, encoder.encode_query("question: Tokyo")?);
+    /// assert_eq!(asking.encode_document("Tokyo")?, encoder.encode_document("Tokyo")?);
+    /// # Ok::<(), light_splade::Error>(())
+    /// ```
+    pub fn with_prompt(&self, side: Side, prompt: impl Into<String>) -> Self {
+        let (mut new, prompt) = (self.clone(), prompt.into());
+        let (tower, option) = match side {
+            Side::Query => (&mut new.query, &mut new.options.query_prompt),
+            Side::Document => (&mut new.document, &mut new.options.document_prompt),
+        };
+        *tower = tower.take().map(|tower| tower.with_prompt(prompt.clone()));
+        *option = Some(prompt);
+        new
+    }
+
+    /// Returns the encoder with another longest text in tokens, special tokens included, for both
+    /// sides. The weights are shared with this encoder.
+    ///
+    /// ```
+    /// use light_splade::encode::Side;
+    /// use light_splade::{SparseEncoder, SparseEncoderOptions};
+    ///
+    /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+    /// let short = encoder.with_max_length(4)?;
+    /// assert_eq!(short.tokenize(Side::Document, "one two three four")?.len(), 4);
+    /// # Ok::<(), light_splade::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the model does not take texts of this length.
+    pub fn with_max_length(&self, max_length: usize) -> Result<Self, Error> {
+        let mut new = self.clone();
+        for tower in [&mut new.query, &mut new.document] {
+            if let Some(loaded) = tower.take() {
+                *tower = Some(loaded.with_max_length(max_length)?);
+            }
+        }
+        new.options.max_length = Some(max_length);
+        Ok(new)
+    }
+
+    /// Encodes texts that are token ids already, for those who tokenize by themselves. The ids are
+    /// taken as they are: special tokens are the caller's, no prompt is put before them, and nothing
+    /// is cut off.
+    ///
+    /// ```
+    /// use light_splade::encode::Side;
+    /// use light_splade::{SparseEncoder, SparseEncoderOptions};
+    ///
+    /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+    /// let ids = encoder.tower(Side::Query)?.tokenizer().encode("東京の天気", None)?.ids;
+    /// assert_eq!(encoder.encode_ids(Side::Query, &[ids])?[0], encoder.encode_query("東京の天気")?);
+    /// # Ok::<(), light_splade::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a text has no token, more tokens than the model takes, or an id outside the vocabulary.
+    pub fn encode_ids<T: AsRef<[u32]> + Sync>(
+        &self,
+        side: Side,
+        texts: &[T],
+    ) -> Result<Vec<SparseVector>, Error> {
+        Ok(self.tower(side)?.encode_ids(texts)?)
+    }
+
     /// Encodes a query.
     ///
     /// # Errors

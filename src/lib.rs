@@ -261,11 +261,11 @@ pub mod models {
     #[cfg(feature = "tools")]
     pub use crate::learn_vocabulary::{LearnedVocabulary, VocabularyOptions, learn_vocabulary};
     pub use crate::model::{Vocabulary, model_folder};
-    pub use splade_model::ModelFiles;
     #[cfg(feature = "tools")]
     pub use splade_model::export::{ExportedModel, OnnxOutput};
     pub use splade_model::folder::Layout;
     pub use splade_model::weights::FloatType;
+    pub use splade_model::{CrossEncoder, CrossEncoderOptions, ModelFiles};
     pub use splade_text::WordKind;
 }
 
@@ -300,7 +300,7 @@ pub mod search {
     #[cfg(feature = "tools")]
     pub use crate::searcher::ranking;
     pub use crate::searcher::{BatchSearch, QUERIES_AT_A_TIME, thread_pool};
-    pub use splade_index::{Filter, SearchMode, Share, WeightFormat};
+    pub use splade_index::{Filter, IndexInfo, SearchMode, Share, Verified, WeightFormat};
 }
 
 #[cfg(feature = "tools")]
@@ -320,6 +320,7 @@ pub mod evaluation {
     pub use crate::evaluate::{Judged, evaluate_bm25, finding_line};
     pub use splade_data::FolderCheck;
     pub use splade_eval::check::Finding;
+    pub use splade_index::bm25::Bm25Options;
 }
 
 #[cfg(feature = "tools")]
@@ -349,6 +350,7 @@ pub mod data {
     pub use crate::ranker::RankerOptions;
     pub use crate::score::{ScoreOptions, Scorer, score};
     pub use splade_data::convert::{BeirOptions, Converted, Purpose};
+    pub use splade_data::mine::{Margins, MineSource};
 }
 
 #[cfg(feature = "tools")]
@@ -373,7 +375,8 @@ pub mod learning {
     //! ```
 
     pub use crate::training::{
-        Outcome, PretrainConfig, Results, cross_encoder, pretrain, pretraining_texts,
+        Outcome, PretrainConfig, Results, ResumeFrom, TrainError, cross_encoder, pretrain,
+        pretraining_texts,
     };
 }
 

@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::model::model_folder;
 use crate::texts::{TextOptions, Texts};
 
-pub use splade_train::config::{Config as TrainConfig, PretrainConfig};
-pub use splade_train::{Outcome, Results};
+pub use splade_train::config::{Config as TrainConfig, PretrainConfig, ResumeFrom};
+pub use splade_train::{Outcome, Results, TrainError};
 
 /// Trains, uses and joins cross-encoders, the teachers of distillation.
 pub use splade_train::cross_encoder;

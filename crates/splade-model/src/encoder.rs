@@ -214,27 +214,35 @@ impl Encoder {
         options: &EncoderOptions,
         threads: Threads,
     ) -> Result<Self, ModelError> {
-        let (vocab, shortest, limit) = match &core {
-            Core::Network(network) => (network.model.decoder.vocab(), 3, network.max_tokens),
-            Core::Lookup(lookup) => (lookup.vocab(), 1, usize::MAX),
-        };
+        let vocab = core.vocab();
         if tokenizer.len() > vocab {
             let (path, tokens) = (tower.dir.clone(), tokenizer.len());
             return Err(ModelError::Vocabulary { path, tokens, vocab });
         }
+        let (_, limit) = core.lengths();
         let own = tower.max_seq_length.or(tokenizer.model_max_length()).unwrap_or(limit).min(limit);
-        let max_length = options.max_length.unwrap_or(own);
-        if max_length > limit || max_length < shortest {
-            return Err(ModelError::MaxLength { got: max_length, shortest, longest: limit });
-        }
         let prompt = options.prompt.clone().unwrap_or_else(|| tower.prompt.clone());
         let max_active_dims = tower.max_active_dims;
-        Ok(Self { tokenizer, core, prompt, max_length, max_active_dims, threads })
+        let new = Self { tokenizer, core, prompt, max_length: own, max_active_dims, threads };
+        new.with_max_length(options.max_length.unwrap_or(own))
     }
 
     /// Returns the encoder with another prompt, the string that is put before every text.
     pub fn with_prompt(self, prompt: String) -> Self {
         Self { prompt, ..self }
+    }
+
+    /// Returns the encoder with another longest text in tokens, special tokens included. The weights
+    /// are shared with this encoder.
+    ///
+    /// # Errors
+    /// Returns an error if the model does not take texts of this length.
+    pub fn with_max_length(self, max_length: usize) -> Result<Self, ModelError> {
+        let (shortest, longest) = self.core.lengths();
+        if max_length > longest || max_length < shortest {
+            return Err(ModelError::MaxLength { got: max_length, shortest, longest });
+        }
+        Ok(Self { max_length, ..self })
     }
 
     /// Returns whether two encoders share one copy of the weights in memory. Equal weights in two
@@ -312,25 +320,32 @@ impl Encoder {
         ids
     }
 
-    /// Encodes texts that are token ids already, special tokens included.
+    /// Encodes texts that are token ids already, and returns one vector for each. The ids are taken
+    /// as they are: special tokens are the caller's, no prompt is put before them, and nothing is
+    /// truncated.
     ///
     /// # Errors
-    /// Returns an error if an id is not in the vocabulary, if a text has no ids or more than
-    /// [`max_length`](Self::max_length), or if the model gives numbers for it that are not finite.
-    pub fn encode_ids(&self, texts: &[Vec<u32>]) -> Result<Vec<SparseVector>, ModelError> {
-        for ids in texts {
-            if ids.is_empty() || ids.len() > self.max_length {
-                return Err(ModelError::TokenCount { got: ids.len(), longest: self.max_length });
+    /// Returns an error if a text has no token, more tokens than the model takes or an id outside
+    /// the vocabulary, or if the model gives numbers for it that are not finite.
+    pub fn encode_ids<T: AsRef<[u32]> + Sync>(
+        &self,
+        texts: &[T],
+    ) -> Result<Vec<SparseVector>, ModelError> {
+        let ((_, longest), vocab) = (self.core.lengths(), self.vocab());
+        for ids in texts.iter().map(AsRef::as_ref) {
+            if ids.is_empty() || ids.len() > longest {
+                return Err(ModelError::TokenCount { got: ids.len(), longest });
             }
-            if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocab()) {
-                return Err(ModelError::TokenId { id: *id, vocab: self.vocab() });
+            if let Some(id) = ids.iter().find(|id| **id as usize >= vocab) {
+                return Err(ModelError::TokenId { id: *id, vocab });
             }
         }
         self.threads.install(|| {
-            let tokens = |i: usize| -> String {
-                texts[i].iter().take(20).map(|id| self.token(TermId(*id)) + " ").collect()
+            let tokens = |at: usize| {
+                let ids = texts[at].as_ref().iter().take(20);
+                ids.map(|id| self.token(TermId(*id))).collect::<Vec<_>>().join(" ")
             };
-            let pooled = self.core.run(texts).map_err(|i| not_finite(tokens(i).trim_end()))?;
+            let pooled = self.core.run(texts).map_err(|at| not_finite(&tokens(at)))?;
             Ok(pooled.into_iter().map(|terms| self.vector(&terms)).collect())
         })
     }
@@ -381,15 +396,18 @@ impl Encoder {
 
     /// Returns the size of the model's vocabulary, which is the dimension of the vectors.
     pub fn vocab(&self) -> usize {
-        match &self.core {
-            Core::Network(network) => network.model.decoder.vocab(),
-            Core::Lookup(lookup) => lookup.vocab(),
-        }
+        self.core.vocab()
     }
 
     /// Returns the longest text in tokens. Longer texts are truncated.
     pub fn max_length(&self) -> usize {
         self.max_length
+    }
+
+    /// Returns the largest number of tokens that the model takes, which [`max_length`](Self::max_length)
+    /// can be set to. A lookup table takes any number, `usize::MAX`.
+    pub fn length_limit(&self) -> usize {
+        self.core.lengths().1
     }
 
     /// Returns the number of terms with the largest weights that a vector keeps, or `None` for all.
@@ -470,8 +488,24 @@ impl Encoder {
 }
 
 impl Core {
+    /// Returns the size of the vocabulary.
+    fn vocab(&self) -> usize {
+        match self {
+            Self::Network(network) => network.model.decoder.vocab(),
+            Self::Lookup(lookup) => lookup.vocab(),
+        }
+    }
+
+    /// Returns the smallest and the largest number of tokens that a text can be truncated to.
+    fn lengths(&self) -> (usize, usize) {
+        match self {
+            Self::Network(network) => (3, network.max_tokens),
+            Self::Lookup(_) => (1, usize::MAX),
+        }
+    }
+
     /// Returns the terms of every text, or the index of the first text whose terms are not finite.
-    fn run(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<PooledTerm>>, usize> {
+    fn run<T: AsRef<[u32]> + Sync>(&self, texts: &[T]) -> Result<Vec<Vec<PooledTerm>>, usize> {
         match self {
             Self::Network(network) => network.run_checked(texts),
             Self::Lookup(lookup) => Ok(lookup.run(texts)),

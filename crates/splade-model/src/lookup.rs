@@ -84,8 +84,8 @@ impl Lookup {
 
     /// Returns the terms of every text by ascending id. The position of a term is that of its first
     /// token in the text.
-    pub(crate) fn run(&self, texts: &[Vec<u32>]) -> Vec<Vec<PooledTerm>> {
-        texts.iter().map(|ids| self.terms(ids)).collect()
+    pub(crate) fn run<T: AsRef<[u32]>>(&self, texts: &[T]) -> Vec<Vec<PooledTerm>> {
+        texts.iter().map(|ids| self.terms(ids.as_ref())).collect()
     }
 
     fn terms(&self, ids: &[u32]) -> Vec<PooledTerm> {

@@ -54,7 +54,7 @@ pub(crate) use vocab::{VocabCommand, VocabLearnArgs, WordsArg};
 
 /// SPLADE retrieval without Python: encode, index, search and evaluate.
 #[derive(Debug, Parser)]
-#[command(version, disable_help_subcommand = true)]
+#[command(name = "light-splade", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -12,6 +12,8 @@ mod output;
 mod progress;
 mod truncated;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,34 +21,44 @@ use clap::Parser;
 use args::{Cli, Command};
 use interrupt::Interrupted;
 
-fn main() -> ExitCode {
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    ExitCode::from(run_as(std::env::current_exe(), std::env::args_os()))
+}
+
+/// Runs the program and returns its exit code. `program` is the file that a pipeline starts for its
+/// steps, and the first argument is the name of the program.
+pub fn run_as(
+    program: std::io::Result<PathBuf>,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> u8 {
     truncated::watch();
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+    match run(&Cli::parse_from(arguments), program) {
+        Ok(()) => 0,
+        Err(error) if is_broken_pipe(&error) => 0,
         Err(error) if error.is::<Interrupted>() => {
             progress::say(&error.to_string());
-            ExitCode::from(interrupt::EXIT_CODE)
+            interrupt::EXIT_CODE
         }
         Err(error) if stopped(&error).is_some() => {
             progress::say(&format!("interrupted; {}", stopped(&error).unwrap_or_default()));
-            ExitCode::from(interrupt::EXIT_CODE)
+            interrupt::EXIT_CODE
         }
         Err(error) if splade_io::ReadingStopped::caused(error.as_ref()) => {
             progress::say("interrupted; nothing is kept");
-            ExitCode::from(interrupt::EXIT_CODE)
+            interrupt::EXIT_CODE
         }
         Err(error) => {
             progress::say(&format!("error: {error:#}"));
             if let Some(hint) = hint::of(&error) {
                 progress::say(&format!("hint: {hint}"));
             }
-            ExitCode::FAILURE
+            1
         }
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<()> {
+fn run(cli: &Cli, program: std::io::Result<PathBuf>) -> anyhow::Result<()> {
     match &cli.command {
         Command::Encode(args) => cmd::encode::run(args),
         Command::Tokenize(args) => cmd::tokenize::run(args),
@@ -67,7 +79,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Train(args) => cmd::train::run(args),
         Command::Pretrain(args) => cmd::pretrain::run(args),
         Command::Vocab(command) => cmd::vocab::run(command),
-        Command::Pipeline(args) => cmd::pipeline::run(args),
+        Command::Pipeline(args) => cmd::pipeline::run(args, program),
         Command::CrossEncoder(command) => cmd::cross_encoder::run(command),
     }
 }

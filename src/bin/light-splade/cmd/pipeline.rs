@@ -1,5 +1,7 @@
 //! `light-splade pipeline`: commands of this tool one after another.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use hydra_compose::{ComposeOptions, compose, sweep};
@@ -13,11 +15,11 @@ use crate::cmd::runs::Run;
 use crate::interrupt;
 use crate::progress::Reporter;
 
-pub(crate) fn run(args: &PipelineArgs) -> Result<()> {
+pub(crate) fn run(args: &PipelineArgs, program: std::io::Result<PathBuf>) -> Result<()> {
     let options = PipelineOptions {
         file: args.file.clone(),
         overrides: args.overrides.clone(),
-        program: std::env::current_exe().context("cannot find this program")?,
+        program: program.context("cannot find this program")?,
         settings: |command| settings(command).map_err(|error| format!("{error:#}")),
         dry_run: args.dry_run,
         again: args.again.clone(),

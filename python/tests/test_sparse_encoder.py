@@ -1,0 +1,171 @@
+"""`SparseEncoder`, and vectors in every form."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from light_splade_rs import SparseEncoder, SparseVector, SparseVectors
+from light_splade_rs.errors import InvalidArgumentError, ModelError
+
+TEXTS = ["日本の首都は東京です。", "cheap flights to Tokyo", ""]
+
+
+@pytest.fixture(scope="module")
+def vectors(encoder):
+    return encoder.encode_document(TEXTS, return_type="vectors")
+
+
+def test_one_text_is_a_vector_and_a_list_a_matrix(encoder, vectors):
+    one = encoder.encode_document(TEXTS[0], return_type="vectors")
+    assert isinstance(one, SparseVector) and one == vectors[0]
+    assert isinstance(vectors, SparseVectors) and vectors.shape == (3, 14336)
+    assert encoder.encode_document(TEXTS[0], return_type="numpy").shape == (14336,)
+    assert encoder.encode(TEXTS, return_type="vectors", convert_to_tensor=False) == list(vectors)
+
+
+def test_max_active_dims_keeps_the_largest_weights(encoder, vectors):
+    few = encoder.encode_document(TEXTS, max_active_dims=3, return_type="vectors")
+    for row, whole in zip(few, vectors):
+        assert row.by_weight() == whole.by_weight(3)
+    assert SparseEncoder("mini-ja-en", max_active_dims=3).encode_document(TEXTS, return_type="vectors") == few
+
+
+def test_prompts(demo, encoder):
+    prompted = SparseEncoder(demo, prompts={"query": "朝: ", "other": "夜: "}, default_prompt_name="other")
+    plain = SparseEncoder(demo)
+
+    def of(model, method, text, **settings):
+        return getattr(model, method)(text, return_type="vectors", **settings)
+
+    assert of(prompted, "encode_query", "電車") == of(plain, "encode_query", "朝: 電車")
+    assert of(prompted, "encode_document", "電車") == of(plain, "encode_document", "電車")
+    assert of(prompted, "encode", "電車") == of(plain, "encode", "夜: 電車")
+    assert of(prompted, "encode", "電車", prompt_name="query") == of(plain, "encode", "朝: 電車")
+    assert of(prompted, "encode_query", "電車", prompt="") == of(plain, "encode_query", "電車")
+    with pytest.raises(InvalidArgumentError, match="no prompt 'x'"):
+        plain.encode("電車", prompt_name="x")
+    with pytest.raises(InvalidArgumentError, match="no prompt 'x'"):
+        SparseEncoder(demo, default_prompt_name="x")
+
+
+def test_similarity_is_the_dot_product(encoder, vectors):
+    dense = vectors.toarray().astype(np.float64)
+    scores = encoder.similarity(vectors, vectors)
+    assert scores.shape == (3, 3)
+    # Sums of some ten products, rounded once to f32.
+    np.testing.assert_allclose(scores, dense @ dense.T, rtol=1e-6)
+    np.testing.assert_allclose(encoder.similarity_pairwise(vectors, vectors), np.diag(scores))
+    assert vectors[0].dot(vectors[0]) == scores[0, 0]
+    cosine = SparseEncoder("mini-ja-en", similarity_fn_name="cosine")
+    np.testing.assert_allclose(np.diag(cosine.similarity(vectors, vectors)), [1, 1, 0 if len(vectors[2]) == 0 else 1], rtol=1e-6)
+
+
+def test_forms_of_similarity(encoder, vectors):
+    scores = encoder.similarity(vectors, vectors)
+    forms = [vectors.toarray(), list(vectors), [list(row) for row in vectors.toarray()]]
+    for form in forms:
+        np.testing.assert_array_equal(encoder.similarity(form, vectors), scores)
+    np.testing.assert_array_equal(encoder.similarity(vectors[0], vectors), scores[:1])
+
+
+def test_decode_and_intersection(encoder, vectors):
+    tokens = encoder.decode(vectors[0], top_k=3)
+    assert [token for token, _ in tokens] == ["首都", "日本", "東京"]
+    assert encoder.decode(vectors, top_k=3)[0] == tokens
+    query = encoder.encode_query("日本の首都", return_type="vectors")
+    shared = encoder.intersection(query, vectors[0])
+    # What the terms give adds up to the score.
+    assert math.isclose(shared.values.sum(), query.dot(vectors[0]), rel_tol=1e-6)
+    many = encoder.intersection(query, vectors)
+    assert many[0] == shared and len(many) == 3
+    with pytest.raises(InvalidArgumentError, match="not one vector"):
+        encoder.intersection(vectors, vectors)
+    with pytest.raises(InvalidArgumentError, match="top_k is 0"):
+        encoder.decode(vectors, top_k=0)
+
+
+def test_sparsity(encoder, vectors):
+    counts = [len(row) for row in vectors]
+    want = {"active_dims": sum(counts) / 3, "sparsity_ratio": 1 - sum(counts) / 3 / 14336}
+    assert encoder.sparsity(vectors) == pytest.approx(want)
+    assert encoder.sparsity(vectors.toarray()) == pytest.approx(want)
+    assert encoder.sparsity(vectors[0])["active_dims"] == counts[0]
+
+
+def test_explain(encoder):
+    explained = encoder.explain("東京の天気", "query")
+    vector = encoder.encode_query("東京の天気", return_type="vectors")
+    assert [(term, weight) for term, weight, _ in explained.terms] == vector.decode()
+    assert all(token in explained.tokens for _, _, token in explained.terms)
+    assert "東京" in str(explained) and "<table>" in explained._repr_html_()
+
+
+def test_rows_of_a_matrix(vectors):
+    dense = vectors.toarray()
+    assert vectors[-1] == vectors[2]
+    np.testing.assert_array_equal(vectors[1:].toarray(), dense[1:])
+    np.testing.assert_array_equal(vectors[[2, 0, 0]].toarray(), dense[[2, 0, 0]])
+    np.testing.assert_array_equal(vectors[0].toarray(), dense[0])
+    assert vectors[0].to_dict() == {i: float(dense[0, i]) for i in dense[0].nonzero()[0]}
+    with pytest.raises(IndexError):
+        vectors[3]
+
+
+def test_vectors_show_themselves(vectors):
+    assert repr(vectors) == f"SparseVectors(3 rows, 14336 terms, {vectors.nnz} weights)"
+    assert "首都 2.42" in repr(vectors[0])
+    page = vectors[0]._repr_html_()
+    assert "首都" in page and page.count("<tr>") == len(vectors[0])
+    nasty = SparseVector(np.array([0], np.int32), np.array([1], np.float32), 1, ["<script>"])
+    assert "<script>" not in nasty._repr_html_() and "<script>" not in nasty.as_matrix()._repr_html_()
+
+
+def test_the_interface_of_sentence_transformers(encoder):
+    assert encoder.get_embedding_dimension() == encoder.get_sentence_embedding_dimension() == 14336
+    assert encoder.max_seq_length == encoder.get_max_seq_length() == 1024
+    assert set(encoder.tokenize(["a"])) == {"input_ids", "attention_mask"}
+    assert encoder.similarity_fn_name == "dot"
+    with pytest.raises(InvalidArgumentError, match="similarity_fn_name"):
+        encoder.similarity_fn_name = "euclidean"
+
+
+def test_a_saved_model_gives_the_same_vectors(encoder, vectors, tmp_path):
+    encoder.save_pretrained(tmp_path / "model")
+    assert (tmp_path / "model/modules.json").is_file()
+    assert SparseEncoder(tmp_path / "model").encode_document(TEXTS, return_type="vectors") == vectors
+
+
+def test_pickling_by_name(encoder, vectors):
+    again = pickle.loads(pickle.dumps(encoder))
+    assert again.encode_document(TEXTS, return_type="vectors") == vectors
+    assert pickle.loads(pickle.dumps(vectors)) == vectors
+
+
+def test_tensors(encoder, vectors):
+    torch = pytest.importorskip("torch")
+    matrix = encoder.encode_document(TEXTS)
+    assert matrix.is_sparse and matrix.is_coalesced() and tuple(matrix.shape) == (3, 14336)
+    np.testing.assert_array_equal(matrix.to_dense().numpy(), vectors.toarray())
+    dense = encoder.encode_document(TEXTS, convert_to_sparse_tensor=False)
+    np.testing.assert_array_equal(dense.numpy(), vectors.toarray())
+    one = encoder.encode_document(TEXTS[0])
+    assert tuple(one.shape) == (14336,)
+    assert encoder.decode(one, 3) == encoder.decode(vectors[0], 3)
+    rows = encoder.encode_document(TEXTS, convert_to_tensor=False)
+    assert isinstance(rows, list) and rows[0].is_sparse
+    scores = encoder.similarity(matrix, dense)
+    assert isinstance(scores, torch.Tensor)
+    np.testing.assert_array_equal(scores.numpy(), encoder.similarity(vectors, vectors))
+    shared = encoder.intersection(one, matrix)
+    assert shared.is_sparse and tuple(shared.shape) == (3, 14336)
+    assert encoder.sparsity(matrix) == pytest.approx(encoder.sparsity(vectors))
+
+
+def test_a_model_that_is_not_there(tmp_path):
+    with pytest.raises(ModelError) as error:
+        SparseEncoder(tmp_path)
+    assert str(tmp_path) in str(error.value)
+    again = pickle.loads(pickle.dumps(error.value))
+    assert (type(again), str(again), again.hint) == (ModelError, str(error.value), error.value.hint)
