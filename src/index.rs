@@ -137,7 +137,8 @@ impl Index {
         options: &IndexOptions,
     ) -> Result<Self, Error> {
         let settings = provenance.to_json();
-        let vectors = VectorIndexOptions { weights: options.weights, settings };
+        let vectors =
+            VectorIndexOptions { weights: options.weights, settings, ..Default::default() };
         let writer = IndexWriter::create(folder, vectors, options.writer())?;
         let (folder, any_model) = (folder.to_path_buf(), options.any_model);
         Ok(Self { folder, writer, provenance, any_model, known: None, put: 0 })
