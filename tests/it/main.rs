@@ -24,4 +24,6 @@ mod pipeline;
 mod pretrain;
 mod promises;
 mod retrieval;
+#[cfg(feature = "serve")]
+mod serve;
 mod train;
