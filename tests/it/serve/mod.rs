@@ -399,8 +399,8 @@ fn indexes_are_created_changed_searched_and_dropped() {
         assert_eq!(found.len(), hits.len());
         for (found, hit) in found.iter().zip(&hits) {
             assert_eq!(
-                (&found["id"], found["score"].as_f64()),
-                (&json!(hit.id), Some(f64::from(hit.score)))
+                (&found["id"], found["score"].as_f64().map(|score| score as f32)),
+                (&json!(hit.id), Some(hit.score))
             );
             let shares = found["explanation"].as_array().expect("shares").iter();
             let sum: f64 = shares.map(|share| share["score"].as_f64().expect("a share")).sum();
