@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::head_kind::HeadKind;
+
 /// An error of this crate. Messages name the file or folder and, where possible, what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -106,6 +108,16 @@ pub enum ModelError {
         path: PathBuf,
         /// The missing file, and what was expected.
         message: String,
+    },
+    /// A model makes something else of a text than what is needed.
+    #[error("{}: the model makes {}, not {wanted}", path.display(), kinds(heads))]
+    OtherHead {
+        /// The path of the folder.
+        path: PathBuf,
+        /// What the model makes.
+        heads: Vec<HeadKind>,
+        /// What is needed.
+        wanted: HeadKind,
     },
     /// A model of the hub could not be found, downloaded, stored or uploaded.
     #[error("{name}: {message}")]
@@ -212,10 +224,21 @@ impl ModelError {
                 "check that config.json and the weights are those of one masked language model"
                     .to_owned(),
             ),
+            Self::OtherHead { heads, wanted, .. } => Some(match heads.first() {
+                Some(HeadKind::Classifier) => {
+                    format!("name a model that makes {wanted}; a cross-encoder only scores pairs")
+                }
+                _ => format!("name a model that makes {wanted}"),
+            }),
             Self::Threads(_) => Some("ask for fewer threads".to_owned()),
             _ => None,
         }
     }
+}
+
+/// Formats what a model makes.
+fn kinds(heads: &[HeadKind]) -> String {
+    heads.iter().map(HeadKind::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Formats the lists of a [`ModelError::Tensors`]. Each list is cut after twenty names.

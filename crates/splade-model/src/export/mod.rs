@@ -20,6 +20,7 @@ use crate::config::read_json;
 use crate::encoder::{Encoder, EncoderOptions, Side};
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder};
+use crate::head_kind::HeadKind;
 use crate::weights::FloatType;
 use layout::{QUERY_MODEL, QUERY_TABLE};
 pub use model::{ExportedModel, QueryTower};
@@ -50,7 +51,7 @@ pub fn export_model(
     to: &Path,
     options: &ExportOptions,
 ) -> Result<ExportedModel, ModelError> {
-    let folder = ModelFolder::open(from)?;
+    let folder = ModelFolder::with_head(&from.into(), HeadKind::Sparse)?;
     let load = |side| {
         let (max_length, mecab_dicdir) = (options.max_length, options.mecab_dicdir.clone());
         Encoder::load(
@@ -60,8 +61,8 @@ pub fn export_model(
     };
     let Method::MaskedLm { pooling, saturation } = folder.document.method else {
         return Err(ModelError::Setting(format!(
-            "cannot export {}: its documents are encoded with a table; only models that encode \
-             documents with a masked language model can be exported",
+            "cannot export {}: only models that encode documents with a masked language model can be \
+             exported",
             from.display()
         )));
     };
@@ -95,7 +96,7 @@ pub fn export_model(
             onnx(&to, (*pooling, *saturation))?;
             QueryTower::Model
         }
-        (Method::Lookup(_), _) => {
+        (_, _) => {
             let encoder = load(Side::Query)?;
             let table = encoder.table().unwrap_or_default();
             tower::write_table(&folder.query.dir, table, vocab, &to.join(QUERY_TABLE))?;
