@@ -286,7 +286,7 @@ impl PackedPairs {
     }
 
     pub(crate) fn texts(&self) -> PackedTexts<'_> {
-        PackedTexts { ids: &self.ids, types: &self.types, offsets: &self.offsets }
+        PackedTexts { ids: &self.ids, types: &self.types, offsets: &self.offsets, attended: &[] }
     }
 }
 
