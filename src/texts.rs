@@ -160,13 +160,13 @@ impl Texts {
                 if self.ids.has(&id) {
                     self.ids.count(&id, path);
                 }
-                return Ok(Some(Record { id, text }));
+                return Ok(Some(Record::new(id, text)));
             }
             self.repaired.count(reader.repaired() - before, &id, path);
             if !self.fields.no_ids && (!self.ids.add(&id) || is_number_below(&id, self.texts)) {
                 self.ids.count(&id, path);
             }
-            return Ok(Some(Record { id, text: titled(&title, text) }));
+            return Ok(Some(Record::titled(id, &title, text)));
         }
     }
 }
@@ -316,14 +316,6 @@ fn unless_stopped(error: Error) -> Error {
             Error::stopped()
         }
         _ => error,
-    }
-}
-
-/// A text after its title, if it has one.
-fn titled(title: &str, text: String) -> String {
-    match title {
-        "" => text,
-        title => format!("{title} {text}").trim().to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@ mod doctor;
 mod export;
 #[cfg(feature = "hub")]
 mod hub;
+mod hybrid;
 mod identity;
 mod inputs;
 mod messages;

@@ -89,6 +89,13 @@ pub struct IndexInfo {
     pub bm25: Option<Bm25Info>,
 }
 
+impl IndexInfo {
+    /// Returns the size in bytes of all segments, stored documents and postings of BM25.
+    pub fn all_bytes(&self) -> u64 {
+        self.bytes + self.stored_bytes.unwrap_or(0) + self.bm25.map_or(0, |bm25| bm25.bytes)
+    }
+}
+
 /// The settings and the size of the postings of BM25 in an index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bm25Info {
@@ -599,9 +606,8 @@ pub fn verify(dir: &Path) -> Result<Verified, IndexError> {
         bm25.as_ref().map_or(Ok(()), Segment::verify)?;
     }
     let info = index.info();
-    let beside = info.stored_bytes.unwrap_or(0) + info.bm25.map_or(0, |bm25| bm25.bytes);
     let documents = info.documents + info.deleted;
-    Ok(Verified { segments: info.segments, bytes: info.bytes + beside, documents })
+    Ok(Verified { segments: info.segments, bytes: info.all_bytes(), documents })
 }
 
 /// Returns the number of postings of a segment.
