@@ -7,6 +7,7 @@ use splade_eval::fuse::{Fusion, Place, fuse_rankings};
 use splade_index::{Filter, SearchMode, SearchOptions};
 use splade_io::Observer;
 use splade_model::{CrossEncoder, CrossEncoderOptions};
+use splade_sparse::SparseVector;
 
 use crate::error::{Error, advised, invalid};
 use crate::model::model_folder;
@@ -104,12 +105,26 @@ impl Searcher {
         query: &str,
         options: &HybridOptions,
     ) -> Result<Vec<HybridHit>, Error> {
+        let vector = self.encoder()?.encode_query(query)?;
+        self.search_hybrid_with(&vector, query, options)
+    }
+
+    /// Does the same with the vector of the query, which the caller has.
+    ///
+    /// # Errors
+    /// As [`search_hybrid`](Self::search_hybrid).
+    pub fn search_hybrid_with(
+        &self,
+        vector: &SparseVector,
+        query: &str,
+        options: &HybridOptions,
+    ) -> Result<Vec<HybridHit>, Error> {
         let HybridOptions { k, depth, fusion, filter, mode } = options;
         fusion.check(2)?;
         let (k, filter) = (*k, filter.clone());
         let exact = SearchOptions { k: k.max(*depth), filter, ..SearchOptions::default() };
         let splade = SearchOptions { mode: *mode, ..exact.clone() };
-        let splade = ranking(self.search(query, &splade)?);
+        let splade = ranking(self.search_vector(vector, &splade));
         let bm25 = ranking(self.search_bm25(query, &exact)?);
         let fused = fuse_rankings(&[&splade, &bm25], fusion)?;
         let hit = |fused: splade_eval::fuse::Fused| HybridHit {

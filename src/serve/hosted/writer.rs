@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use splade_index::IndexInfo;
-use splade_model::Side;
 use splade_sparse::SparseVector;
 use tokio::sync::oneshot;
 
@@ -18,7 +17,6 @@ use super::target::Target;
 use crate::encoder::SparseEncoder;
 use crate::error::{Error, invalid};
 use crate::index::{Index, IndexOptions};
-use crate::pruning::Pruning;
 use crate::record::Record;
 use crate::searcher::Searcher;
 use crate::serve::error::{ApiError, chain};
@@ -34,18 +32,11 @@ const MOST_SEGMENTS: usize = 32;
 
 /// A document to add or to replace.
 #[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) id: String,
-    pub(crate) content: Content,
-}
-
-/// What is indexed of a document.
-#[derive(Debug)]
-pub(crate) enum Content {
+pub(crate) enum Document {
     /// A text, which is encoded.
-    Text(String),
-    /// A vector that the client made.
-    Vector(SparseVector),
+    Text(Record),
+    /// An id and a vector that the client made.
+    Vector(String, SparseVector),
 }
 
 /// A change of an index.
@@ -215,7 +206,12 @@ impl Job {
                     changed += documents;
                     waiting.push((done, documents));
                 }
-                Err(error) => _ = done.send(Err(error.into())),
+                Err(error) => {
+                    // A part of the change may have been made. Nothing of this round is committed.
+                    fail(waiting, &error);
+                    _ = done.send(Err(invalid(chain(&error)).into()));
+                    return Err(error);
+                }
             }
             model = Some(of);
             if changed >= self.limits.documents || merge {
@@ -245,41 +241,42 @@ impl Job {
                 Ok(())
             }
             Err(error) => {
-                let shown = chain(&error);
-                for (done, _) in waiting {
-                    _ = done.send(Err(invalid(shown.clone()).into()));
-                }
+                fail(waiting, &error);
                 Err(error)
             }
         }
     }
 }
 
-/// Makes a change, all of it or nothing, and returns the number of documents that it changed.
+/// Tells those who wait that their changes were not made.
+fn fail(waiting: Vec<(Done, usize)>, error: &Error) {
+    for (done, _) in waiting {
+        _ = done.send(Err(invalid(chain(error)).into()));
+    }
+}
+
+/// Makes a change and returns the number of documents that it changed.
 fn apply(index: &mut Index, encoder: &SparseEncoder, change: Change) -> Result<usize, Error> {
     match change {
         Change::Merge => Ok(0),
         Change::Delete(ids) => Ok(ids.iter().filter(|id| index.delete(id)).count()),
         Change::Put(documents) => {
-            // Adding nothing compares the encoder with the index.
-            index.upsert(encoder, std::iter::empty::<Record>(), &mut ())?;
-            let (side, pruning) = match &index.provenance().encoding {
-                Some(encoding) => (encoding.side, encoding.pruning),
-                None => (Side::Document, Pruning::default()),
-            };
-            let text = |document: &Document| match &document.content {
-                Content::Text(text) => Some(text.clone()),
-                Content::Vector(_) => None,
-            };
-            let texts: Vec<String> = documents.iter().filter_map(text).collect();
-            let mut encoded = encoder.tower(side)?.encode(&texts)?.into_iter();
             let count = documents.len();
-            for Document { id, content } in documents {
-                let vector = match content {
-                    Content::Text(_) => encoded.next().unwrap_or_default(),
-                    Content::Vector(vector) => vector,
-                };
-                index.upsert_vector(&id, &pruning.apply(vector))?;
+            let is_text = |document: &Document| matches!(document, Document::Text(_));
+            let mut texts = Vec::new();
+            let mut documents = documents.into_iter().peekable();
+            while let Some(document) = documents.next() {
+                match document {
+                    Document::Text(record) => texts.push(record),
+                    Document::Vector(id, vector) => {
+                        index.use_encoder(encoder)?;
+                        index.upsert_vector(&id, &index.provenance().pruning().apply(vector))?;
+                    }
+                }
+                // Texts that follow each other are encoded together.
+                if !texts.is_empty() && !documents.peek().is_some_and(is_text) {
+                    index.upsert(encoder, std::mem::take(&mut texts), &mut ())?;
+                }
             }
             Ok(count)
         }

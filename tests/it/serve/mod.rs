@@ -578,6 +578,91 @@ fn a_service_that_cannot_load_its_model_says_so_and_is_never_ready() {
     assert_eq!(post(server.address(), "/", &json!({"inputs": "a"})).status, 503);
 }
 
+#[test]
+fn hybrid_search_and_re_ranking_are_those_of_the_library() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("crates/splade-model/tests/fixtures/cross_encoders/bert");
+    let (index_root, reranker) = (Some(root.path().to_path_buf()), Some(folder.clone()));
+    let server = start(ServeOptions { index_root, reranker, ..ServeOptions::default() });
+    let address = server.address();
+    let call =
+        |path: &str, body: Value| send(address, ("PUT", path), &[], Some(&body.to_string())).ok();
+    call("/v1/indexes/a", json!({}));
+    call("/v1/indexes/plain", json!({"store": false}));
+    let texts = ["東京の天気", "大阪の天気と東京の電車", "電車の時刻", "天気予報"];
+    let document =
+        |(id, text): (usize, &&str)| json!({"id": id.to_string(), "text": text, "title": "t"});
+    let documents: Vec<Value> = texts.iter().enumerate().map(document).collect();
+    call("/v1/indexes/a/documents", json!({"documents": documents}));
+    let searcher =
+        Searcher::open(root.path().join("a"), Some(encoder().clone())).expect("an index");
+    let query = "東京の天気";
+    let search = |more: Value| {
+        let mut request = json!({"text": query, "k": 3});
+        request.as_object_mut().expect("an object").extend(more.as_object().expect("one").clone());
+        post(address, "/v1/indexes/a/search", &request)
+    };
+    let ids = |reply: &Value| -> Vec<String> {
+        let hits = reply["hits"].as_array().expect("hits").iter();
+        hits.map(|hit| hit["id"].as_str().expect("an id").to_owned()).collect()
+    };
+
+    let options = SearchOptions { k: 3, ..SearchOptions::default() };
+    let bm25 = searcher.search_bm25(query, &options).expect("hits");
+    let expected: Vec<String> = bm25.iter().map(|hit| hit.id.clone()).collect();
+    let reply = search(json!({"mode": "bm25", "explain": true, "return_text": true})).ok();
+    assert_eq!(ids(&reply), expected);
+    assert_eq!(reply["hits"][0]["title"], "t");
+    assert_eq!(reply["hits"][0]["text"], texts[expected[0].parse::<usize>().expect("a number")]);
+    assert!(reply["hits"][0]["explanation"][0]["score"].as_f64() > Some(0.0));
+
+    let options = light_splade::search::HybridOptions { k: 3, ..Default::default() };
+    let hybrid = searcher.search_hybrid(query, &options).expect("hits");
+    let expected: Vec<String> = hybrid.iter().map(|hit| hit.id.clone()).collect();
+    for more in
+        [json!({"mode": "hybrid"}), json!({"mode": "hybrid", "fusion": {"method": "rrf", "k": 60}})]
+    {
+        let reply = search(more).ok();
+        assert_eq!(ids(&reply), expected);
+        let rank = hybrid[0].splade.map(|place| place.rank);
+        assert_eq!(reply["hits"][0]["ranks"]["splade"].as_u64().map(|rank| rank as usize), rank);
+    }
+    search(json!({"mode": "hybrid", "fusion": {"method": "minmax", "weights": [0.7, 0.3]}})).ok();
+
+    let options = splade_model::CrossEncoderOptions::default();
+    let model = splade_model::CrossEncoder::load(&folder, &options).expect("a model");
+    let found =
+        searcher.search(query, &SearchOptions { k: 3, ..SearchOptions::default() }).expect("hits");
+    let reranked =
+        searcher.rerank(&model, query, found.iter().map(|hit| hit.id.as_str())).expect("scores");
+    let reply = search(json!({"rerank": 3})).ok();
+    let expected: Vec<String> = reranked.iter().map(|hit| hit.id.clone()).collect();
+    assert_eq!(ids(&reply), expected);
+    assert_eq!(reply["hits"][0]["ranks"]["before"], reranked[0].rank_before);
+    assert!(reply["hits"][0].get("text").is_none());
+
+    for (more, message) in [
+        (json!({"mode": "hybrid", "explain": true}), "has neither `explain` nor `threshold`"),
+        (
+            json!({"mode": "hybrid", "fusion": {"method": "minmax", "k": 1}}),
+            "for the method `rrf` only",
+        ),
+        (json!({"mode": "hybrid", "fusion": {"weights": [0, 0]}}), "weight"),
+        (json!({"mode": "bm25", "text": null}), "need a query as `text`"),
+        (json!({"k": 0}), "`k` must be from 1"),
+    ] {
+        let reply = search(more.clone());
+        assert_eq!(reply.status, 422, "{more}: {}", reply.body);
+        assert!(reply.body.contains(message), "{more}: {}", reply.body);
+    }
+    for more in
+        [json!({"text": query, "mode": "bm25"}), json!({"text": query, "return_text": true})]
+    {
+        assert_eq!(post(address, "/v1/indexes/plain/search", &more).status, 422);
+    }
+}
+
 /// The program, when it has said that it is ready, and where it listens.
 fn program(arguments: &[&str]) -> (Child, SocketAddr, BufReader<std::process::ChildStderr>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
