@@ -414,6 +414,17 @@ impl Index {
         Ok(self.writer.commit()?)
     }
 
+    /// Does the same, and joins the newest files where many of them are small: for an index with many
+    /// small commits.
+    ///
+    /// # Errors
+    /// If the index cannot be read or written, or has BM25 and its model cannot be found (see
+    /// [`use_encoder`](Self::use_encoder)); then the last commit stays.
+    pub fn commit_joining(&mut self) -> Result<IndexInfo, Error> {
+        self.find_tokenizer()?;
+        Ok(self.writer.commit_joining()?)
+    }
+
     /// Commits and rewrites all documents into as few files as possible, without the deleted ones.
     /// BM25 is made anew of the stored texts, with the mean length that they have now.
     ///

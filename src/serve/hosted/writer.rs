@@ -27,8 +27,6 @@ use crate::serve::model::Model;
 const QUEUE: usize = 64;
 /// The time without changes after which the writer lets the index go.
 const IDLE: Duration = Duration::from_secs(5);
-/// The number of segments from which they are merged into one.
-const MOST_SEGMENTS: usize = 32;
 
 /// A document to add or to replace.
 #[derive(Debug)]
@@ -225,7 +223,7 @@ impl Job {
             return Ok(());
         }
         let start = Instant::now();
-        let committed = commit(open, merge).and_then(|info| {
+        let committed = if merge { open.merge() } else { open.commit_joining() }.and_then(|info| {
             Ok((info, Searcher::open(self.target.folder(), Some(model.encoder.clone()))?))
         });
         match committed {
@@ -280,14 +278,5 @@ fn apply(index: &mut Index, encoder: &SparseEncoder, change: Change) -> Result<u
             }
             Ok(count)
         }
-    }
-}
-
-/// Commits; many small segments become one.
-fn commit(index: &mut Index, merge: bool) -> Result<IndexInfo, Error> {
-    let info = if merge { index.merge()? } else { index.commit()? };
-    match info.segments > MOST_SEGMENTS {
-        true => index.merge(),
-        false => Ok(info),
     }
 }

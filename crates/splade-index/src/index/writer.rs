@@ -35,6 +35,8 @@ use crate::bm25::Bm25Options;
 /// The number of documents at which a segment ends. It limits memory, because the ids of a segment
 /// are held in memory while it grows.
 const SEGMENT_DOCS: u64 = 16 * MAX_DOCS as u64;
+/// The number of small segments that are joined.
+const MANY_SEGMENTS: usize = 8;
 /// The maximum length of an id in bytes. It keeps the offsets of a range's ids within 32 bits.
 const MAX_ID: usize = u16::MAX as usize;
 
@@ -462,6 +464,50 @@ impl IndexWriter {
             }
         }
         self.commit()
+    }
+
+    /// Commits, and joins the newest segments where many of them are small. An index with many small
+    /// commits so has few segments, and a document is rewritten only a number of times that grows
+    /// with the logarithm of the number of documents.
+    ///
+    /// The newest segments are joined as soon as there are eight, each with at most twice the
+    /// documents of all newer ones together. What [`merge`](Self::merge) says of weights of 8 bits
+    /// is true here, too.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`merge`](Self::merge).
+    pub fn commit_joining(&mut self) -> Result<IndexInfo, IndexError> {
+        self.check_is_sound()?;
+        self.end_segment()?;
+        if let Some(first) = self.first_to_join() {
+            if self.bm25.is_some() && self.token_counter.is_none() {
+                return Err(IndexError::NoTokenCounter { path: self.dir.clone() });
+            }
+            let number = next_number(&self.segments);
+            let recent = self.segments.split_off(first);
+            match self.merged(&recent, number) {
+                Ok(joined) => self.segments.extend(joined),
+                Err(error) => {
+                    self.segments.extend(recent);
+                    return Err(error);
+                }
+            }
+        }
+        self.commit()
+    }
+
+    /// Returns the place of the oldest of the newest segments that are to be joined.
+    fn first_to_join(&self) -> Option<usize> {
+        let (mut newer, mut first) = (0, self.segments.len());
+        for (at, open) in self.segments.iter().enumerate().rev() {
+            let documents = open.segment.docs().sum::<usize>() - open.deleted.count();
+            if newer > 0 && documents > 2 * newer {
+                break;
+            }
+            newer += documents;
+            first = at;
+        }
+        (self.segments.len() - first >= MANY_SEGMENTS).then_some(first)
     }
 
     /// Writes the live documents of old segments to new segments, numbered from `number` on.

@@ -197,6 +197,30 @@ fn stored_documents_and_bm25_follow_the_documents() {
     assert_eq!(files, 5);
 }
 
+#[test]
+fn many_small_commits_leave_few_segments_and_every_document() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut documents = Documents::new();
+    let mut writer = create(dir.path());
+    let mut most = 0;
+    let mut first = None;
+    for (at, (id, tokens)) in corpus(150, 4).into_iter().enumerate() {
+        put(&mut writer, &mut documents, &id, tokens);
+        if at % 5 == 4 {
+            let old = format!("d{}", at / 2);
+            assert_eq!(writer.delete(&old), documents.iter().any(|(id, _)| *id == old));
+            documents.retain(|(id, _)| *id != old);
+        }
+        let info = writer.commit_joining().expect("committed");
+        first = first.or(Some(mean(&documents)));
+        most = most.max(info.segments);
+        assert_eq!(info.documents, documents.len() as u64);
+    }
+    // 150 commits; each size of segments, which are eight times as large as the next, has seven.
+    assert!(most <= 7 * 3, "{most} segments");
+    check(dir.path(), &documents, first.expect("a mean"));
+}
+
 /// Whole ranges are copied by a merge; their stored documents have to come along.
 #[test]
 fn a_merge_keeps_the_documents_of_copied_ranges() {
