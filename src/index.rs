@@ -10,9 +10,9 @@ use splade_index::{
     Index as VectorIndex, IndexInfo, IndexOptions as VectorIndexOptions, IndexWriter, Verified,
     WeightFormat, WriterOptions,
 };
-use splade_io::Observer;
 #[cfg(feature = "tools")]
 use splade_io::settings::difference;
+use splade_io::{Event, Observer, counted};
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
 #[cfg(feature = "tools")]
@@ -22,6 +22,8 @@ use crate::encoder::SparseEncoder;
 use crate::error::Error;
 #[cfg(feature = "tools")]
 use crate::error::advised;
+#[cfg(feature = "tools")]
+use crate::ids::Ids;
 #[cfg(feature = "tools")]
 use crate::model::Vocabulary;
 use crate::provenance::Provenance;
@@ -354,9 +356,9 @@ impl Index {
         let added = self.put - before;
         match ended {
             Ended::Whole => Ok(added),
-            Ended::Stopped => {
-                Err(Error::Stopped { kept: format!("{added} documents can be committed") })
-            }
+            Ended::Stopped => Err(Error::Stopped {
+                kept: format!("{} can be committed", counted(added, "documents")),
+            }),
         }
     }
 
@@ -451,10 +453,14 @@ impl<'a> Documents<'a> {
                 observer.event(counts.event(false));
                 let mut waiting = 0;
                 let mut ended = Ended::Whole;
+                let mut ids = Ids::default();
                 for row in VectorReader::open(&paths, &term)? {
                     let row = row?;
                     if let Some(term) = row.vector.terms().last().filter(|t| t.0 as usize >= size) {
                         return Err(Error::UnknownTerm { id: row.id, term: *term, vocab: size });
+                    }
+                    if !ids.add(&row.id) {
+                        ids.count(&row.id, None);
                     }
                     if known.is_none_or(|known| known.vector(&row.id).is_none()) {
                         take(&row.id, &row.vector)?;
@@ -471,6 +477,9 @@ impl<'a> Documents<'a> {
                 }
                 counts.add(waiting, 0, None);
                 observer.event(counts.event(true));
+                if let Some(warning) = ids.warning("vector") {
+                    observer.event(Event::Warning(&warning));
+                }
                 Ok(ended)
             }
         }

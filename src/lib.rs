@@ -108,6 +108,8 @@ mod builtin;
 mod model;
 
 #[cfg(feature = "tools")]
+mod ids;
+#[cfg(feature = "tools")]
 mod texts;
 
 mod encoder;
