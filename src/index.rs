@@ -12,10 +12,8 @@ use splade_index::{
     Verified, WeightFormat, WriterOptions,
 };
 #[cfg(feature = "tools")]
-use splade_io::Event;
-use splade_io::Observer;
-#[cfg(feature = "tools")]
 use splade_io::settings::difference;
+use splade_io::{Event, Observer, counted};
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
 #[cfg(feature = "tools")]
@@ -27,6 +25,8 @@ use crate::encoder::SparseEncoder;
 use crate::error::Error;
 #[cfg(feature = "tools")]
 use crate::error::advised;
+#[cfg(feature = "tools")]
+use crate::ids::Ids;
 #[cfg(feature = "tools")]
 use crate::model::Vocabulary;
 use crate::provenance::Provenance;
@@ -465,9 +465,9 @@ impl Index {
         let added = self.put - before;
         match ended {
             Ended::Whole => Ok(added),
-            Ended::Stopped => {
-                Err(Error::Stopped { kept: format!("{added} documents can be committed") })
-            }
+            Ended::Stopped => Err(Error::Stopped {
+                kept: format!("{} can be committed", counted(added, "documents")),
+            }),
         }
     }
 
@@ -580,10 +580,14 @@ impl<'a> Documents<'a> {
                 observer.event(counts.event(false));
                 let mut waiting = 0;
                 let mut ended = Ended::Whole;
+                let mut ids = Ids::default();
                 for row in VectorReader::open(&paths, &term)? {
                     let row = row?;
                     if let Some(term) = row.vector.terms().last().filter(|t| t.0 as usize >= size) {
                         return Err(Error::UnknownTerm { id: row.id, term: *term, vocab: size });
+                    }
+                    if !ids.add(&row.id) {
+                        ids.count(&row.id, None);
                     }
                     if known.is_none_or(|known| known.vector(&row.id).is_none()) {
                         take(&row.id, &row.vector, None)?;
@@ -600,6 +604,9 @@ impl<'a> Documents<'a> {
                 }
                 counts.add(waiting, 0, None);
                 observer.event(counts.event(true));
+                if let Some(warning) = ids.warning("vector") {
+                    observer.event(Event::Warning(&warning));
+                }
                 Ok(ended)
             }
         }

@@ -109,6 +109,8 @@ mod builtin;
 mod model;
 
 #[cfg(feature = "tools")]
+mod ids;
+#[cfg(feature = "tools")]
 mod texts;
 
 mod encoder;

@@ -162,6 +162,14 @@ impl Keys<'_> {
         }
     }
 
+    /// Returns what is added to a variance, so that its root is not zero.
+    pub(crate) fn epsilon(&self, key: &str, default: f64) -> Result<f32, ModelError> {
+        match self.number(key, default)? {
+            epsilon if (0.0..1.0).contains(&epsilon) => Ok(epsilon as f32),
+            _ => Err(self.wrong_type(key, "a number from 0 to below 1")),
+        }
+    }
+
     /// Returns a rate from 0 to below 1.
     pub(crate) fn rate(&self, key: &str, default: f64) -> Result<f64, ModelError> {
         match self.number(key, default)? {

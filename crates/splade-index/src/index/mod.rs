@@ -561,6 +561,29 @@ impl Index {
         Some(self.range(&self.ranges[at], Field::Vectors)?.vector(doc))
     }
 
+    /// Returns the ids of all documents, in the order in which the documents are stored. The lists of
+    /// postings are not read.
+    ///
+    /// ```
+    /// use splade_index::{Index, IndexOptions, IndexWriter, WriterOptions};
+    /// use splade_sparse::SparseVector;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let mut writer = IndexWriter::create(dir.path(), IndexOptions::default(), WriterOptions::default())?;
+    /// writer.put("d1", &SparseVector::default())?;
+    /// writer.commit()?;
+    /// assert_eq!(Index::open(dir.path())?.ids().collect::<Vec<_>>(), ["d1"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.ranges.iter().flat_map(|entry| {
+            let is_live = |doc: &usize| entry.live.as_ref().is_none_or(|live| live.get(*doc));
+            let range = self.range(entry, Field::Vectors);
+            let docs = (0..entry.docs).filter(is_live);
+            docs.filter_map(move |doc| Some(range.as_ref()?.id(doc)))
+        })
+    }
+
     /// Returns the range of an entry in the postings of a field.
     fn range(&self, entry: &RangeEntry, field: Field) -> Option<Range<'_>> {
         let Opened { vectors, bm25, .. } = &self.segments[entry.segment];
