@@ -49,7 +49,7 @@ mod routes;
 mod listener;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Runtime};
@@ -58,7 +58,7 @@ use tokio::sync::watch;
 pub use options::{Keys, Limits, ServeOptions, TlsFiles};
 
 use crate::error::{Error, invalid};
-use state::{App, Phase, State};
+use state::{App, Phase};
 
 /// A running service.
 ///
@@ -94,7 +94,7 @@ impl Server {
         let metrics = metrics_address.map(|address| runtime.block_on(listener::bind(address)));
         let metrics = metrics.transpose()?;
         let limits = options.limits.clone();
-        let app = Arc::new(State::new(options)?);
+        let app = App::new(options)?;
         let (stop, stopped) = watch::channel(false);
         let mut listeners = Vec::new();
         if let Some(metrics) = metrics {
@@ -106,7 +106,7 @@ impl Server {
         listeners.push(runtime.spawn(listener::serve(listener, tls, router, limits, stopped)));
 
         let (send, loaded) = mpsc::channel();
-        let state = Arc::clone(&app);
+        let state = app.clone();
         let load = move || {
             let result = state.load();
             if result.is_ok() && state.phase() == Phase::Starting {

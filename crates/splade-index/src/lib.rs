@@ -31,6 +31,6 @@ pub mod bm25;
 
 pub use error::IndexError;
 pub use index::{
-    Filter, Hit, Index, IndexInfo, IndexOptions, IndexWriter, SearchMode, SearchOptions, Share,
-    Verified, WeightFormat, WriterOptions, is_index, verify,
+    Filter, Hit, Index, IndexInfo, IndexOptions, IndexWriter, LONGEST_ID, SearchMode,
+    SearchOptions, Share, Verified, WeightFormat, WriterOptions, is_index, verify,
 };

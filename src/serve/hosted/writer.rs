@@ -2,6 +2,7 @@
 //! together. It begins with the first change and ends after a while without any, so that other
 //! programs can change the index, too.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
 };
@@ -29,7 +30,7 @@ use crate::serve::model::Model;
 const QUEUE: usize = 64;
 /// The time without changes after which the writer lets the index go.
 const IDLE: Duration = Duration::from_secs(5);
-/// The number of segments from which they are merged into one.
+/// The number of segments above which they are merged into one.
 const MOST_SEGMENTS: usize = 32;
 
 /// A document to add or to replace.
@@ -97,6 +98,8 @@ struct Job {
     target: Arc<Target>,
     limits: WriterLimits,
     metrics: Arc<Metrics>,
+    /// The number of segments above which they are merged into one.
+    most_segments: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -109,7 +112,9 @@ struct Running {
 
 impl Writer {
     pub(crate) fn new(target: Arc<Target>, limits: WriterLimits, metrics: Arc<Metrics>) -> Self {
-        Self { job: Arc::new(Job { target, limits, metrics }), running: Arc::default() }
+        let most_segments = AtomicUsize::new(MOST_SEGMENTS);
+        let job = Job { target, limits, metrics, most_segments };
+        Self { job: Arc::new(job), running: Arc::default() }
     }
 
     /// Hands over a change, and begins the thread if it does not run.
@@ -194,10 +199,10 @@ impl Job {
     ) -> Result<(), Error> {
         let begun = Instant::now();
         let mut waiting: Vec<(Done, usize)> = Vec::new();
+        let mut merges: Vec<(Done, usize)> = Vec::new();
         let mut next = Some(first);
         let mut changed = 0;
         let mut model = None;
-        let mut merge = false;
         while let Some(Order { model: of, change, done }) = next.take() {
             if index.is_none() {
                 match Index::open(self.target.folder(), &IndexOptions::default()) {
@@ -209,57 +214,116 @@ impl Job {
                 }
             }
             let open = index.as_mut().expect("it was opened: this is a bug");
-            merge |= matches!(change, Change::Merge);
-            match apply(open, &of.encoder, change) {
-                Ok(documents) => {
-                    changed += documents;
-                    waiting.push((done, documents));
-                }
+            match prepare(open, &of.encoder, change) {
                 Err(error) => _ = done.send(Err(error.into())),
+                Ok(Prepared::Merge) => merges.push((done, 0)),
+                Ok(prepared) => match prepared.apply(open) {
+                    Ok(documents) => {
+                        changed += documents;
+                        waiting.push((done, documents));
+                    }
+                    // A part of the change may be in the index, so nothing is committed.
+                    Err(error) => {
+                        waiting.push((done, 0));
+                        waiting.append(&mut merges);
+                        return Err(fail(waiting, error));
+                    }
+                },
             }
             model = Some(of);
-            if changed >= self.limits.documents || merge {
+            if changed >= self.limits.documents || !merges.is_empty() {
                 break;
             }
             let left = self.limits.interval.saturating_sub(begun.elapsed());
             next = orders.recv_timeout(left).ok();
         }
         let (Some(open), Some(model)) = (index.as_mut(), model) else { return Ok(()) };
-        if waiting.is_empty() {
+        if waiting.is_empty() && merges.is_empty() {
             return Ok(());
         }
         let start = Instant::now();
-        let committed = commit(open, merge).and_then(|info| {
-            Ok((info, Searcher::open(self.target.folder(), Some(model.encoder.clone()))?))
-        });
-        match committed {
-            Ok((info, searcher)) => {
-                self.target.show(Arc::new(searcher));
-                let name = [self.target.name.as_str()];
-                let elapsed = start.elapsed().as_secs_f64();
-                self.metrics.commit_duration.with_label_values(&name).observe(elapsed);
-                self.metrics.changed_documents.with_label_values(&name).inc_by(changed as u64);
-                for (done, documents) in waiting {
-                    _ = done.send(Ok(Changed { documents, info: info.clone() }));
-                }
-                Ok(())
-            }
+        let info = match open.commit().and_then(|info| self.show(&model).map(|()| info)) {
+            Ok(info) => info,
             Err(error) => {
-                let shown = chain(&error);
-                for (done, _) in waiting {
-                    _ = done.send(Err(invalid(shown.clone()).into()));
+                waiting.append(&mut merges);
+                return Err(fail(waiting, error));
+            }
+        };
+        let name = [self.target.name.as_str()];
+        let elapsed = start.elapsed().as_secs_f64();
+        self.metrics.commit_duration.with_label_values(&name).observe(elapsed);
+        self.metrics.changed_documents.with_label_values(&name).inc_by(changed as u64);
+        succeed(waiting, &info);
+        // A merge that fails, for example because the disk is full, takes nothing of the commit back.
+        if !merges.is_empty() || info.segments > self.most_segments.load(Ordering::Relaxed) {
+            match open.merge().and_then(|info| self.show(&model).map(|()| info)) {
+                Ok(info) => {
+                    self.most_segments.store(MOST_SEGMENTS, Ordering::Relaxed);
+                    succeed(merges, &info);
                 }
-                Err(error)
+                Err(error) => {
+                    // It is not tried again with each commit.
+                    self.most_segments.store(info.segments + MOST_SEGMENTS, Ordering::Relaxed);
+                    return Err(fail(merges, error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has searches see the last commit.
+    fn show(&self, model: &Model) -> Result<(), Error> {
+        let searcher = Searcher::open(self.target.folder(), Some(model.encoder.clone()))?;
+        self.target.show(Arc::new(searcher));
+        Ok(())
+    }
+}
+
+/// Tells all who wait that their changes are committed.
+fn succeed(waiting: Vec<(Done, usize)>, info: &IndexInfo) {
+    for (done, documents) in waiting {
+        _ = done.send(Ok(Changed { documents, info: info.clone() }));
+    }
+}
+
+/// Tells all who wait that nothing was changed.
+fn fail(waiting: Vec<(Done, usize)>, error: Error) -> Error {
+    let shown = chain(&error);
+    for (done, _) in waiting {
+        _ = done.send(Err(invalid(shown.clone()).into()));
+    }
+    error
+}
+
+/// A change whose vectors are there.
+#[derive(Debug)]
+enum Prepared {
+    Put(Vec<(String, SparseVector)>),
+    Delete(Vec<String>),
+    Merge,
+}
+
+impl Prepared {
+    /// Makes the change, and returns the number of documents that it changed.
+    fn apply(self, index: &mut Index) -> Result<usize, Error> {
+        match self {
+            Self::Merge => Ok(0),
+            Self::Delete(ids) => Ok(ids.iter().filter(|id| index.delete(id)).count()),
+            Self::Put(documents) => {
+                for (id, vector) in &documents {
+                    index.upsert_vector(id, vector)?;
+                }
+                Ok(documents.len())
             }
         }
     }
 }
 
-/// Makes a change, all of it or nothing, and returns the number of documents that it changed.
-fn apply(index: &mut Index, encoder: &SparseEncoder, change: Change) -> Result<usize, Error> {
+/// Does all of a change that may fail because of what it asks for. The index stays as it is.
+fn prepare(index: &mut Index, encoder: &SparseEncoder, change: Change) -> Result<Prepared, Error> {
     match change {
-        Change::Merge => Ok(0),
-        Change::Delete(ids) => Ok(ids.iter().filter(|id| index.delete(id)).count()),
+        Change::Merge => Ok(Prepared::Merge),
+        Change::Delete(ids) => Ok(Prepared::Delete(ids)),
         Change::Put(documents) => {
             // Adding nothing compares the encoder with the index.
             index.upsert(encoder, std::iter::empty::<Record>(), &mut ())?;
@@ -273,24 +337,14 @@ fn apply(index: &mut Index, encoder: &SparseEncoder, change: Change) -> Result<u
             };
             let texts: Vec<String> = documents.iter().filter_map(text).collect();
             let mut encoded = encoder.tower(side)?.encode(&texts)?.into_iter();
-            let count = documents.len();
-            for Document { id, content } in documents {
+            let vector = |Document { id, content }| {
                 let vector = match content {
                     Content::Text(_) => encoded.next().unwrap_or_default(),
                     Content::Vector(vector) => vector,
                 };
-                index.upsert_vector(&id, &pruning.apply(vector))?;
-            }
-            Ok(count)
+                (id, pruning.apply(vector))
+            };
+            Ok(Prepared::Put(documents.into_iter().map(vector).collect()))
         }
-    }
-}
-
-/// Commits; many small segments become one.
-fn commit(index: &mut Index, merge: bool) -> Result<IndexInfo, Error> {
-    let info = if merge { index.merge()? } else { index.commit()? };
-    match info.segments > MOST_SEGMENTS {
-        true => index.merge(),
-        false => Ok(info),
     }
 }

@@ -46,7 +46,7 @@ use self::segment::Segment;
 use crate::IndexError;
 
 pub use weights::WeightFormat;
-pub use writer::{IndexOptions, IndexWriter, WriterOptions};
+pub use writer::{IndexOptions, IndexWriter, LONGEST_ID, WriterOptions};
 
 /// The size and state of an index.
 #[derive(Debug, Clone, PartialEq)]
