@@ -414,15 +414,14 @@ impl Index {
         Ok(self.writer.commit()?)
     }
 
-    /// Does the same, and joins the newest files where many of them are small: for an index with many
-    /// small commits.
+    /// Joins the newest files where many of them are small, and commits; returns `None` where there
+    /// is nothing to join. It keeps an index with many small commits quick.
     ///
     /// # Errors
-    /// If the index cannot be read or written, or has BM25 and its model cannot be found (see
-    /// [`use_encoder`](Self::use_encoder)); then the last commit stays.
-    pub fn commit_joining(&mut self) -> Result<IndexInfo, Error> {
+    /// As [`merge`](Self::merge).
+    pub fn join_recent(&mut self) -> Result<Option<IndexInfo>, Error> {
         self.find_tokenizer()?;
-        Ok(self.writer.commit_joining()?)
+        Ok(self.writer.join_recent()?)
     }
 
     /// Commits and rewrites all documents into as few files as possible, without the deleted ones.

@@ -1,10 +1,14 @@
-//! The JSON body of a request, read within limits of size, memory and time.
+//! What requests say: the JSON body, read within limits of size, memory and time, the query string
+//! and the names in paths.
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::error::ApiError;
 use super::state::{App, BODY_UNIT};
@@ -23,7 +27,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         }
         let bytes = read(request, app).await?;
         let mut parser = serde_json::Deserializer::from_slice(&bytes);
-        let parsed = T::deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
+        let parsed = Object::deserialize(&mut parser);
+        let parsed = parsed.and_then(|Object(value)| parser.end().map(|()| value));
         parsed.map(Json).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => {
                 ApiError::validation(format!("the JSON does not fit the request: {error}"))
@@ -66,5 +71,58 @@ async fn read(request: Request<Body>, app: &App) -> Result<Vec<u8>, ApiError> {
             .with_status(StatusCode::BAD_REQUEST)),
         Err(_) => Err(ApiError::validation("the body came too slowly")
             .with_status(StatusCode::REQUEST_TIMEOUT)),
+    }
+}
+
+/// A struct that is read from a JSON object only. By itself serde also takes an array, whose values
+/// it gives to the fields in their order.
+#[derive(Debug, Clone)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfMap<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OfMap<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(OfMap(std::marker::PhantomData))
+    }
+}
+
+/// The query string.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = axum::extract::Query::from_request_parts(parts, state).await;
+        query.map(|query| Self(query.0)).map_err(|error| {
+            ApiError::validation(format!("the query string does not fit: {}", error.body_text()))
+        })
+    }
+}
+
+/// A name in the path, without its percent-encoding.
+#[derive(Debug)]
+pub(crate) struct Name(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let name = axum::extract::Path::from_request_parts(parts, state).await;
+        name.map(|name| Self(name.0)).map_err(|_| {
+            ApiError::validation("the path is not UTF-8 after its percent-encoding is undone")
+        })
     }
 }

@@ -136,9 +136,8 @@ pub(crate) struct How {
 impl How {
     /// The defaults of the service for a side, or for its default side.
     pub(crate) fn new(app: &App, side: Option<Side>) -> Self {
-        let default = if app.options.default_query { Side::Query } else { Side::Document };
         let truncate = app.options.auto_truncate;
-        Self { side: side.unwrap_or(default), truncate, direction: None }
+        Self { side: side.unwrap_or(app.side), truncate, direction: None }
     }
 
     /// Tokenizes a text and cuts it.

@@ -14,14 +14,19 @@ impl Keys {
 
     /// Whether a request may read. A key that may write may read, too.
     pub(crate) fn may_read(&self, headers: &HeaderMap) -> bool {
-        self.read.is_empty() || is_one_of(self.read.iter().chain(&self.write), headers)
+        self.read.is_empty() || is_one_of(self.read.iter().chain(&self.write), bearer(headers))
+    }
+
+    /// Whether a request may read that sends its key elsewhere than in its headers.
+    pub(crate) fn may_read_with(&self, key: &str) -> bool {
+        self.read.is_empty() || is_one_of(self.read.iter().chain(&self.write), key.as_bytes())
     }
 
     /// Whether a request may change indexes.
     pub(crate) fn may_write(&self, headers: &HeaderMap) -> bool {
         match self.write.is_empty() {
             true => self.may_read(headers),
-            false => is_one_of(&self.write, headers),
+            false => is_one_of(&self.write, bearer(headers)),
         }
     }
 
@@ -31,11 +36,15 @@ impl Keys {
     }
 }
 
-/// Whether a request sends one of the keys. The time depends neither on the keys nor on which of
-/// them was sent, only on lengths.
-fn is_one_of<'a>(keys: impl IntoIterator<Item = &'a String>, headers: &HeaderMap) -> bool {
+/// The key in the headers of a request; nothing if there is none.
+fn bearer(headers: &HeaderMap) -> &[u8] {
     let sent = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
-    let sent = sent.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
+    sent.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default()
+}
+
+/// Whether what was sent is one of the keys. The time depends neither on the keys nor on which of
+/// them was sent, only on lengths.
+fn is_one_of<'a>(keys: impl IntoIterator<Item = &'a String>, sent: &[u8]) -> bool {
     let mut found = subtle::Choice::from(0);
     for key in keys {
         found |= key.as_bytes().ct_eq(sent);

@@ -24,11 +24,15 @@ pub(crate) async fn request(State(app): State<App>, request: Request, next: Next
     let status = response.status();
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
     let shown = id.to_str().unwrap_or("?");
-    if status.is_client_error() || status.is_server_error() {
+    let failed = status.is_client_error() || status.is_server_error();
+    if failed {
         app.metrics.request_failure.with_label_values(&[status.as_str()]).inc();
-        tracing::warn!(request_id = shown, %method, path, status = status.as_u16(), milliseconds);
-    } else if matches!(path.as_str(), "/health" | "/ping" | "/metrics") {
+    }
+    // What machines ask all the time.
+    if matches!(path.as_str(), "/health" | "/ping" | "/metrics") {
         tracing::debug!(request_id = shown, %method, path, status = status.as_u16(), milliseconds);
+    } else if failed {
+        tracing::warn!(request_id = shown, %method, path, status = status.as_u16(), milliseconds);
     } else {
         tracing::info!(request_id = shown, %method, path, status = status.as_u16(), milliseconds);
     }

@@ -49,7 +49,6 @@ mod routes;
 mod listener;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Runtime};
@@ -58,7 +57,7 @@ use tokio::sync::watch;
 pub use options::{Keys, Limits, ServeOptions, TlsFiles};
 
 use crate::error::{Error, invalid};
-use state::{App, Phase, State};
+use state::{App, Phase};
 
 /// A running service.
 ///
@@ -93,7 +92,7 @@ impl Server {
         let metrics = metrics_address.map(|address| runtime.block_on(listener::bind(address)));
         let metrics = metrics.transpose()?;
         let limits = options.limits.clone();
-        let app = Arc::new(State::new(options)?);
+        let app = App::new(options)?;
         let (stop, stopped) = watch::channel(false);
         let mut listeners = Vec::new();
         if let Some(metrics) = metrics {
@@ -104,7 +103,7 @@ impl Server {
         let router = routes::router(&app)?;
         listeners.push(runtime.spawn(listener::serve(listener, tls, router, limits, stopped)));
 
-        let state = Arc::clone(&app);
+        let state = app.clone();
         let load = move || {
             state.load()?;
             if state.phase() == Phase::Starting {

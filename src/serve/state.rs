@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use splade_model::Side;
 use tokio::sync::Semaphore;
 
 use super::compute::{BatchLimit, Compute};
@@ -45,10 +46,35 @@ pub(crate) struct State {
 }
 
 /// The state as handlers take it.
-pub(crate) type App = Arc<State>;
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    state: Arc<State>,
+    /// What a text is where a request does not say.
+    pub(crate) side: Side,
+}
+
+impl App {
+    pub(crate) fn new(options: ServeOptions) -> Result<Self, Error> {
+        let side = if options.default_query { Side::Query } else { Side::Document };
+        Ok(Self { state: Arc::new(State::new(options)?), side })
+    }
+
+    /// The same state for routes whose texts are of a side.
+    pub(crate) fn with_side(&self, side: Side) -> Self {
+        Self { state: Arc::clone(&self.state), side }
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
 
 impl State {
-    pub(crate) fn new(options: ServeOptions) -> Result<Self, Error> {
+    fn new(options: ServeOptions) -> Result<Self, Error> {
         let metrics = Arc::new(Metrics::new()?);
         let limits = &options.limits;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);

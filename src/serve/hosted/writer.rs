@@ -27,6 +27,9 @@ use crate::serve::model::Model;
 const QUEUE: usize = 64;
 /// The time without changes after which the writer lets the index go.
 const IDLE: Duration = Duration::from_secs(5);
+/// The time after which small segments are joined again where that failed, for example because the
+/// disk was full.
+const JOIN_AGAIN: Duration = Duration::from_secs(60);
 
 /// A document to add or to replace.
 #[derive(Debug)]
@@ -86,6 +89,8 @@ struct Job {
     target: Arc<Target>,
     limits: WriterLimits,
     metrics: Arc<Metrics>,
+    /// When small segments may be joined again.
+    next_join: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -98,7 +103,8 @@ struct Running {
 
 impl Writer {
     pub(crate) fn new(target: Arc<Target>, limits: WriterLimits, metrics: Arc<Metrics>) -> Self {
-        Self { job: Arc::new(Job { target, limits, metrics }), running: Arc::default() }
+        let job = Job { target, limits, metrics, next_join: Mutex::default() };
+        Self { job: Arc::new(job), running: Arc::default() }
     }
 
     /// Hands over a change, and begins the thread if it does not run.
@@ -183,10 +189,10 @@ impl Job {
     ) -> Result<(), Error> {
         let begun = Instant::now();
         let mut waiting: Vec<(Done, usize)> = Vec::new();
+        let mut merges: Vec<(Done, usize)> = Vec::new();
         let mut next = Some(first);
         let mut changed = 0;
         let mut model = None;
-        let mut merge = false;
         while let Some(Order { model: of, change, done }) = next.take() {
             if index.is_none() {
                 match Index::open(self.target.folder(), &IndexOptions::default()) {
@@ -198,58 +204,106 @@ impl Job {
                 }
             }
             let open = index.as_mut().expect("it was opened: this is a bug");
-            merge |= matches!(change, Change::Merge);
-            match apply(open, &of.encoder, change) {
-                Ok(documents) => {
-                    changed += documents;
-                    waiting.push((done, documents));
-                }
-                Err(error) => {
-                    // A part of the change may have been made. Nothing of this round is committed.
-                    fail(waiting, &error);
-                    _ = done.send(Err(invalid(chain(&error)).into()));
-                    return Err(error);
-                }
+            match change {
+                Change::Merge => merges.push((done, 0)),
+                change => match check(open, &of.encoder, &change) {
+                    Err(error) => _ = done.send(Err(error.into())),
+                    Ok(()) => match apply(open, &of.encoder, change) {
+                        Ok(documents) => {
+                            changed += documents;
+                            waiting.push((done, documents));
+                        }
+                        // A part of the change may be in the index, so nothing is committed.
+                        Err(error) => {
+                            waiting.push((done, 0));
+                            waiting.append(&mut merges);
+                            return Err(fail(waiting, error));
+                        }
+                    },
+                },
             }
             model = Some(of);
-            if changed >= self.limits.documents || merge {
+            if changed >= self.limits.documents || !merges.is_empty() {
                 break;
             }
             let left = self.limits.interval.saturating_sub(begun.elapsed());
             next = orders.recv_timeout(left).ok();
         }
         let (Some(open), Some(model)) = (index.as_mut(), model) else { return Ok(()) };
-        if waiting.is_empty() {
+        if waiting.is_empty() && merges.is_empty() {
             return Ok(());
         }
         let start = Instant::now();
-        let committed = if merge { open.merge() } else { open.commit_joining() }.and_then(|info| {
-            Ok((info, Searcher::open(self.target.folder(), Some(model.encoder.clone()))?))
-        });
-        match committed {
-            Ok((info, searcher)) => {
-                self.target.show(Arc::new(searcher));
-                let name = [self.target.name.as_str()];
-                let elapsed = start.elapsed().as_secs_f64();
-                self.metrics.commit_duration.with_label_values(&name).observe(elapsed);
-                self.metrics.changed_documents.with_label_values(&name).inc_by(changed as u64);
-                for (done, documents) in waiting {
-                    _ = done.send(Ok(Changed { documents, info: info.clone() }));
-                }
+        let info = match open.commit().and_then(|info| self.show(&model).map(|()| info)) {
+            Ok(info) => info,
+            Err(error) => {
+                waiting.append(&mut merges);
+                return Err(fail(waiting, error));
+            }
+        };
+        let name = [self.target.name.as_str()];
+        let elapsed = start.elapsed().as_secs_f64();
+        self.metrics.commit_duration.with_label_values(&name).observe(elapsed);
+        self.metrics.changed_documents.with_label_values(&name).inc_by(changed as u64);
+        succeed(waiting, &info);
+        // A merge that fails, for example because the disk is full, takes nothing of the commit back.
+        if merges.is_empty() {
+            return self.join(open, &model);
+        }
+        match open.merge().and_then(|info| self.show(&model).map(|()| info)) {
+            Ok(info) => {
+                succeed(merges, &info);
                 Ok(())
             }
+            Err(error) => Err(fail(merges, error)),
+        }
+    }
+
+    /// Joins small segments where there are many.
+    fn join(&self, index: &mut Index, model: &Model) -> Result<(), Error> {
+        let mut next = self.next_join.lock().unwrap_or_else(PoisonError::into_inner);
+        if next.is_some_and(|next| Instant::now() < next) {
+            return Ok(());
+        }
+        match index.join_recent() {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => self.show(model),
             Err(error) => {
-                fail(waiting, &error);
+                *next = Some(Instant::now() + JOIN_AGAIN);
                 Err(error)
             }
         }
     }
+
+    /// Has searches see the last commit.
+    fn show(&self, model: &Model) -> Result<(), Error> {
+        let searcher = Searcher::open(self.target.folder(), Some(model.encoder.clone()))?;
+        self.target.show(Arc::new(searcher));
+        Ok(())
+    }
 }
 
-/// Tells those who wait that their changes were not made.
-fn fail(waiting: Vec<(Done, usize)>, error: &Error) {
+/// Tells all who wait that their changes are committed.
+fn succeed(waiting: Vec<(Done, usize)>, info: &IndexInfo) {
+    for (done, documents) in waiting {
+        _ = done.send(Ok(Changed { documents, info: info.clone() }));
+    }
+}
+
+/// Tells all who wait that nothing was changed.
+fn fail(waiting: Vec<(Done, usize)>, error: Error) -> Error {
+    let shown = chain(&error);
     for (done, _) in waiting {
-        _ = done.send(Err(invalid(chain(error)).into()));
+        _ = done.send(Err(invalid(shown.clone()).into()));
+    }
+    error
+}
+
+/// Refuses documents for an index of another model, before anything is changed.
+fn check(index: &mut Index, encoder: &SparseEncoder, change: &Change) -> Result<(), Error> {
+    match change {
+        Change::Put(_) => index.use_encoder(encoder),
+        Change::Delete(_) | Change::Merge => Ok(()),
     }
 }
 
@@ -267,7 +321,6 @@ fn apply(index: &mut Index, encoder: &SparseEncoder, change: Change) -> Result<u
                 match document {
                     Document::Text(record) => texts.push(record),
                     Document::Vector(id, vector) => {
-                        index.use_encoder(encoder)?;
                         index.upsert_vector(&id, &index.provenance().pruning().apply(vector))?;
                     }
                 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json as Reply;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use splade_eval::fuse::{Fusion, FusionMethod, Place};
 use splade_index::bm25::Bm25Options;
-use splade_index::{Hit, IndexInfo, SearchOptions, WeightFormat};
+use splade_index::{Hit, IndexInfo, LONGEST_ID, SearchOptions, WeightFormat};
 use splade_model::Side;
 use splade_sparse::{SparseVector, TermId};
 use utoipa::ToSchema;
@@ -21,15 +21,13 @@ use crate::index::IndexOptions;
 use crate::pruning::Pruning;
 use crate::record::Record;
 use crate::searcher::Searcher;
-use crate::serve::body::Json;
+use crate::serve::body::{Json, Name, Object};
 use crate::serve::encode::{self, How, InputText, check_reranker};
 use crate::serve::error::{ApiError, ErrorBody, ErrorType};
 use crate::serve::hosted::{Change, Document, Hosted};
 use crate::serve::model::Model;
 use crate::serve::state::App;
 
-/// The longest id of a document in bytes.
-const LONGEST_ID: usize = 65_535;
 /// The largest number of hits of a search.
 const MOST_HITS: usize = 10_000;
 
@@ -38,16 +36,24 @@ const MOST_HITS: usize = 10_000;
 #[serde(untagged)]
 enum VectorInput {
     /// Ids in any order, and as many weights.
-    Indices { indices: Vec<u32>, values: Vec<f32> },
+    Indices(Object<IndicesInput>),
     /// Tokens of the model's vocabulary.
     #[schema(value_type = Object)]
     Tokens(BTreeMap<String, f32>),
 }
 
+/// Ids of terms, and as many weights.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+struct IndicesInput {
+    indices: Vec<u32>,
+    /// Above zero.
+    values: Vec<f32>,
+}
+
 impl VectorInput {
     fn vector(self, model: &Model) -> Result<SparseVector, ApiError> {
         let pairs: Vec<(TermId, f32)> = match self {
-            Self::Indices { indices, values } => {
+            Self::Indices(Object(IndicesInput { indices, values })) => {
                 if indices.len() != values.len() {
                     return Err(ApiError::validation(format!(
                         "a vector has {} indices but {} values",
@@ -146,7 +152,7 @@ pub(crate) async fn list(State(app): State<App>) -> Reply<IndexList> {
 )]
 pub(crate) async fn stats(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<Reply<IndexStats>, ApiError> {
     let index = app.indexes.find(&name)?;
     Ok(Reply(IndexStats::new(&name, &index.searcher().index().info())))
@@ -164,14 +170,15 @@ pub(crate) struct SearchRequest {
     vector: Option<VectorInput>,
     /// The number of hits.
     #[serde(default = "ten")]
-    #[schema(maximum = 10_000)]
+    #[schema(minimum = 1, maximum = 10_000)]
     k: usize,
     /// The smallest score of a hit.
     #[serde(default)]
     threshold: Option<f32>,
     /// Which documents may be hits; all by default.
     #[serde(default)]
-    filter: Option<FilterInput>,
+    #[schema(value_type = Option<FilterInput>)]
+    filter: Option<Object<FilterInput>>,
     /// Adds to each hit what each term gave to its score; not in the mode `hybrid`.
     #[serde(default)]
     explain: bool,
@@ -328,7 +335,7 @@ struct ShareReply {
 )]
 pub(crate) async fn search(
     State(app): State<App>,
-    Path(names): Path<String>,
+    Name(names): Name,
     Json(request): Json<SearchRequest>,
 ) -> Result<Reply<SearchReply>, ApiError> {
     if request.k == 0 || request.k > MOST_HITS {
@@ -365,7 +372,7 @@ struct Plan {
     vector: SparseVector,
     k: usize,
     threshold: Option<f32>,
-    filter: Option<FilterInput>,
+    filter: Option<Object<FilterInput>>,
     explain: bool,
     mode: Mode,
     fusion: Fusion,
@@ -457,7 +464,9 @@ impl Plan {
         model: &Model,
     ) -> Result<Vec<HitReply>, ApiError> {
         let k = self.count();
-        let ids = |filter: &FilterInput| searcher.filter(filter.ids.iter().map(String::as_str)).0;
+        let ids = |Object(filter): &Object<FilterInput>| {
+            searcher.filter(filter.ids.iter().map(String::as_str)).0
+        };
         let filter = self.filter.as_ref().map(ids);
         let text = self.text.as_deref().unwrap_or_default();
         let options = || SearchOptions {
@@ -610,7 +619,7 @@ pub(crate) struct CreateRequest {
 )]
 pub(crate) async fn create(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Name(name): Name,
     Json(request): Json<CreateRequest>,
 ) -> Result<(StatusCode, Reply<IndexStats>), ApiError> {
     let weights = match request.weights.as_deref() {
@@ -658,7 +667,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn remove(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<StatusCode, ApiError> {
     blocking(move || app.indexes.drop(&name).map(|()| StatusCode::NO_CONTENT)).await
 }
@@ -666,13 +675,14 @@ pub(crate) async fn remove(
 /// Documents to add, or to replace where their ids are there.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct PutRequest {
-    documents: Vec<DocumentInput>,
+    #[schema(min_items = 1, value_type = Vec<DocumentInput>)]
+    documents: Vec<Object<DocumentInput>>,
 }
 
 /// A document.
 #[derive(Debug, Deserialize, ToSchema)]
 struct DocumentInput {
-    #[schema(example = "1")]
+    #[schema(example = "1", min_length = 1)]
     id: String,
     /// The text, which the model encodes.
     #[serde(default)]
@@ -732,7 +742,7 @@ async fn change(
 /// Adds documents, and replaces those whose ids are there. The reply comes when the change is
 /// committed.
 #[utoipa::path(
-    put,
+    method(put, post),
     path = "/v1/indexes/{name}/documents",
     tag = "Indexes",
     params(("name" = String, Path, description = "The name of the index")),
@@ -747,14 +757,14 @@ async fn change(
 )]
 pub(crate) async fn put(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Name(name): Name,
     Json(request): Json<PutRequest>,
 ) -> Result<Reply<ChangeReply>, ApiError> {
     if request.documents.is_empty() {
         return Err(ApiError::empty("documents"));
     }
     let model = app.model()?;
-    let documents = request.documents.into_iter().map(|document| document.document(&model));
+    let documents = request.documents.into_iter().map(|Object(document)| document.document(&model));
     let documents = documents.collect::<Result<Vec<_>, _>>()?;
     change(&app, &name, &model, Change::Put(documents)).await
 }
@@ -762,7 +772,7 @@ pub(crate) async fn put(
 /// The ids of documents.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct DeleteRequest {
-    #[schema(example = json!(["1"]))]
+    #[schema(example = json!(["1"]), min_items = 1)]
     ids: Vec<String>,
 }
 
@@ -783,7 +793,7 @@ pub(crate) struct DeleteRequest {
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Name(name): Name,
     Json(request): Json<DeleteRequest>,
 ) -> Result<Reply<ChangeReply>, ApiError> {
     if request.ids.is_empty() {
@@ -807,7 +817,7 @@ pub(crate) async fn delete(
 )]
 pub(crate) async fn merge(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<Reply<ChangeReply>, ApiError> {
     let model = app.model()?;
     change(&app, &name, &model, Change::Merge).await

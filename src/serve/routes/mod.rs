@@ -3,6 +3,7 @@
 pub(crate) mod health;
 mod indexes;
 mod openai;
+mod openapi;
 mod page;
 mod qdrant;
 mod sparse;
@@ -16,6 +17,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
+use splade_model::Side;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -35,6 +37,42 @@ pub(crate) fn router(app: &App) -> Result<Router, Error> {
         .layer(from_fn_with_state(app.clone(), writers));
     let read = Router::new()
         .route("/info", get(tei::info))
+        .merge(encoding())
+        // For clients that cannot say what their texts are.
+        .nest("/query", encoding().with_state(app.with_side(Side::Query)))
+        .nest("/document", encoding().with_state(app.with_side(Side::Document)))
+        .route("/v1/indexes", get(indexes::list))
+        .route("/v1/indexes/{name}", get(indexes::stats))
+        .route("/v1/indexes/{name}/search", post(indexes::search))
+        .merge(write)
+        .layer(from_fn_with_state(app.clone(), readers));
+    let public = Router::new()
+        // It looks for the key itself, because Qdrant sends it in the body.
+        .route("/qdrant", post(qdrant::infer))
+        .route("/", get(health::health))
+        .route("/health", get(health::health))
+        .route("/ping", get(health::health))
+        .route("/metrics", get(health::metrics))
+        .route("/ui", get(page::page))
+        .route("/docs", get(page::docs))
+        .route("/api-doc/openapi.json", get(openapi::openapi));
+    let router = Router::new()
+        .merge(read)
+        .merge(public)
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), log::request));
+    let router = match cors(&app.options.cors)? {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    Ok(router.with_state(app.clone()))
+}
+
+/// The routes that take texts.
+fn encoding() -> Router<App> {
+    Router::new()
         .route("/", post(sparse::embed_sparse))
         .route("/invocations", post(sparse::embed_sparse))
         .route("/embed_sparse", post(sparse::embed_sparse))
@@ -51,32 +89,6 @@ pub(crate) fn router(app: &App) -> Result<Router, Error> {
         .route("/v1/token_weights", post(token_weights::array))
         .route("/v1/sparse_embeddings", post(token_weights::object))
         .route("/v1/explain", post(sparse::explain))
-        .route("/qdrant", post(qdrant::infer))
-        .route("/v1/indexes", get(indexes::list))
-        .route("/v1/indexes/{name}", get(indexes::stats))
-        .route("/v1/indexes/{name}/search", post(indexes::search))
-        .merge(write)
-        .layer(from_fn_with_state(app.clone(), readers));
-    let public = Router::new()
-        .route("/", get(health::health))
-        .route("/health", get(health::health))
-        .route("/ping", get(health::health))
-        .route("/metrics", get(health::metrics))
-        .route("/ui", get(page::page))
-        .route("/docs", get(page::docs))
-        .route("/api-doc/openapi.json", get(page::openapi));
-    let router = Router::new()
-        .merge(read)
-        .merge(public)
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(app.clone(), log::request));
-    let router = match cors(&app.options.cors)? {
-        Some(cors) => router.layer(cors),
-        None => router,
-    };
-    Ok(router.with_state(app.clone()))
 }
 
 /// The routes of the port for metrics.

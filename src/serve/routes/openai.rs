@@ -24,7 +24,8 @@ pub(crate) struct EmbeddingsRequest {
     /// The name of the model. Another name than that of the served model is noted in the log only.
     #[serde(default)]
     model: Option<String>,
-    /// Must be absent or `float`.
+    /// Must be absent, `float` or `base64`. It changes nothing: OpenAI's library asks for `base64` of
+    /// itself, and sparse vectors have no such form.
     #[serde(default)]
     encoding_format: Option<String>,
     /// Must be absent.
@@ -98,8 +99,9 @@ async fn answer(
     if request.dimensions.is_some() {
         return Err(ApiError::validation("`dimensions` is not available for SPLADE models"));
     }
-    if request.encoding_format.is_some_and(|format| format != "float") {
-        return Err(ApiError::validation("`encoding_format` must be `float` for sparse vectors"));
+    let is_known = |format: &String| matches!(format.as_str(), "float" | "base64");
+    if !request.encoding_format.as_ref().is_none_or(is_known) {
+        return Err(ApiError::validation("`encoding_format` must be `float` or `base64`"));
     }
     let served = app.served_name();
     if let Some(asked) = request.model.filter(|asked| *asked != served) {

@@ -2,13 +2,14 @@
 
 use axum::Json as Reply;
 use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splade_model::Side;
 use utoipa::ToSchema;
 
-use crate::serve::body::Json;
+use crate::serve::body::{Json, Object};
 use crate::serve::encode::{self, How, InputText, check_count};
 use crate::serve::error::ApiError;
 use crate::serve::state::App;
@@ -16,9 +17,14 @@ use crate::serve::state::App;
 /// A request of Qdrant.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct QdrantRequest {
-    inputs: Vec<QdrantInput>,
+    #[schema(min_items = 1, value_type = Vec<QdrantInput>)]
+    inputs: Vec<Object<QdrantInput>>,
     /// What the vectors are for: `update` encodes documents, `search` queries.
-    inference: Purpose,
+    #[serde(default)]
+    inference: Option<Purpose>,
+    /// The key of the service: Qdrant sends it here, not as a header.
+    #[serde(default)]
+    token: Option<String>,
 }
 
 /// A text of a request of Qdrant.
@@ -77,8 +83,14 @@ struct QdrantVector {
 )]
 pub(crate) async fn infer(
     State(app): State<App>,
+    headers: HeaderMap,
     request: Result<Json<QdrantRequest>, ApiError>,
 ) -> Response {
+    let keys = &app.options.keys;
+    let token = request.as_ref().ok().and_then(|Json(request)| request.token.as_deref());
+    if !keys.may_read(&headers) && !token.is_some_and(|token| keys.may_read_with(token)) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     match answer(&app, request).await {
         Ok(reply) => Reply(reply).into_response(),
         Err(error) => error.qdrant(),
@@ -89,14 +101,14 @@ async fn answer(
     app: &App,
     request: Result<Json<QdrantRequest>, ApiError>,
 ) -> Result<QdrantReply, ApiError> {
-    let Json(QdrantRequest { inputs, inference }) = request?;
+    let Json(QdrantRequest { inputs, inference, .. }) = request?;
     check_count(inputs.len(), app, "inputs")?;
     let served = app.served_name();
-    let texts = inputs.into_iter().map(|input| text_of(input, &served));
+    let texts = inputs.into_iter().map(|Object(input)| text_of(input, &served));
     let texts = texts.collect::<Result<Vec<_>, _>>()?;
     let side = match inference {
-        Purpose::Update => Side::Document,
-        Purpose::Search => Side::Query,
+        None | Some(Purpose::Update) => Side::Document,
+        Some(Purpose::Search) => Side::Query,
     };
     let model = app.model()?;
     let encoded = encode::encode(app, &model, texts, How::new(app, Some(side))).await?;

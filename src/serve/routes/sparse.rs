@@ -10,7 +10,7 @@ use splade_model::Side;
 use splade_sparse::SparseVector;
 use utoipa::ToSchema;
 
-use crate::serve::body::Json;
+use crate::serve::body::{Json, Object};
 use crate::serve::encode::{
     self, How, Input, InputText, SideName, TruncationDirection, check_count, finish,
 };
@@ -264,9 +264,11 @@ pub(crate) async fn embed_all() -> ApiError {
 /// A request for the similarity of a sentence to others.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct SimilarityRequest {
-    inputs: SimilarityInput,
+    #[schema(value_type = SimilarityInput)]
+    inputs: Object<SimilarityInput>,
     #[serde(default)]
-    parameters: SimilarityParameters,
+    #[schema(value_type = Option<SimilarityParameters>)]
+    parameters: Option<Object<SimilarityParameters>>,
 }
 
 /// The sentences.
@@ -275,7 +277,7 @@ struct SimilarityInput {
     /// The sentence that the others are compared with.
     #[schema(example = "日本の首都")]
     source_sentence: String,
-    #[schema(example = json!(["東京は日本の首都です。"]))]
+    #[schema(example = json!(["東京は日本の首都です。"]), min_items = 1)]
     sentences: Vec<String>,
 }
 
@@ -307,12 +309,12 @@ pub(crate) async fn similarity(
     Json(request): Json<SimilarityRequest>,
 ) -> Result<(HeaderMap, Reply<Vec<f32>>), ApiError> {
     let start = Instant::now();
-    let SimilarityInput { source_sentence, sentences } = request.inputs;
+    let Object(SimilarityInput { source_sentence, sentences }) = request.inputs;
     if sentences.is_empty() {
         return Err(ApiError::empty("inputs.sentences"));
     }
     check_count(sentences.len() + 1, &app, "inputs.sentences")?;
-    let parameters = request.parameters;
+    let parameters = request.parameters.map(|Object(parameters)| parameters).unwrap_or_default();
     let mut how = how(&app, None, parameters.prompt_name.as_deref())?;
     how.truncate = parameters.truncate.unwrap_or(how.truncate);
     how.direction = parameters.truncation_direction;

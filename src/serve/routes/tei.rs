@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::serve::body::Json;
+use crate::serve::body::{Json, Object};
 use crate::serve::encode::{TruncationDirection, check_count, check_reranker, finish, score};
 use crate::serve::error::{ApiError, ErrorBody, ErrorType};
 use crate::serve::metrics::Cost;
@@ -91,7 +91,7 @@ pub(crate) async fn info(State(app): State<App>) -> Result<Reply<Info>, ApiError
 pub(crate) struct RerankRequest {
     #[schema(example = "日本の首都")]
     query: String,
-    #[schema(example = json!(["東京は日本の首都です。", "大阪の天気"]))]
+    #[schema(example = json!(["東京は日本の首都です。", "大阪の天気"]), min_items = 1)]
     texts: Vec<String>,
     /// Pairs that are too long are always cut off: must not be false.
     #[serde(default)]
@@ -146,6 +146,9 @@ async fn ranks(app: &App, request: RerankRequest) -> Result<(Vec<Rank>, Cost), A
     }
     check_truncation(request.truncate, request.truncation_direction)?;
     check_count(request.texts.len(), app, "texts")?;
+    if request.query.is_empty() && request.texts.iter().any(String::is_empty) {
+        return Err(ApiError::empty("texts"));
+    }
     app.metrics.request_count.with_label_values(&["batch"]).inc();
     let model = app.model()?;
     check_reranker(&model)?;
@@ -201,7 +204,7 @@ fn probabilities(logits: &[f32]) -> Vec<f32> {
 pub(crate) struct PredictRequest {
     /// A pair of texts, or a list of pairs.
     #[schema(example = json!([["日本の首都", "東京は日本の首都です。"]]))]
-    inputs: Pairs,
+    inputs: PredictInput,
     /// Pairs that are too long are always cut off: must not be false.
     #[serde(default)]
     truncate: Option<bool>,
@@ -213,12 +216,43 @@ pub(crate) struct PredictRequest {
     raw_scores: bool,
 }
 
-/// One pair or several.
+/// A pair, or a list of pairs. Single texts have the same forms in text-embeddings-inference, but a
+/// cross-encoder cannot score them.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
-enum Pairs {
-    One((String, String)),
-    Many(Vec<(String, String)>),
+enum PredictInput {
+    Text(String),
+    One(Vec<String>),
+    Many(Vec<Vec<String>>),
+}
+
+impl PredictInput {
+    /// The pairs, and the method by which requests are counted.
+    fn pairs(self) -> Result<(Vec<(String, String)>, &'static str), ApiError> {
+        let pair = |texts: Vec<String>| match <[String; 2]>::try_from(texts) {
+            Ok([first, second]) if first.is_empty() && second.is_empty() => {
+                Err(ApiError::empty("inputs"))
+            }
+            Ok([first, second]) => Ok((first, second)),
+            Err(texts) => Err(ApiError::validation(format!(
+                "`inputs` has {} where the cross-encoder takes pairs of texts",
+                if texts.len() == 1 {
+                    "one text".to_owned()
+                } else {
+                    format!("{} texts", texts.len())
+                }
+            ))),
+        };
+        match self {
+            Self::Text(text) => pair(vec![text]).map(|pair| (vec![pair], "single")),
+            Self::One(texts) if texts.is_empty() => Err(ApiError::empty("inputs")),
+            Self::One(texts) => pair(texts).map(|pair| (vec![pair], "single")),
+            Self::Many(pairs) => {
+                let pairs = pairs.into_iter().map(pair).collect::<Result<_, _>>()?;
+                Ok((pairs, "batch"))
+            }
+        }
+    }
 }
 
 /// A class with its score.
@@ -261,10 +295,7 @@ pub(crate) async fn predict(
 
 async fn predictions(app: &App, request: PredictRequest) -> Result<(Predictions, Cost), ApiError> {
     check_truncation(request.truncate, request.truncation_direction)?;
-    let (pairs, method) = match request.inputs {
-        Pairs::One(pair) => (vec![pair], "single"),
-        Pairs::Many(pairs) => (pairs, "batch"),
-    };
+    let (pairs, method) = request.inputs.pairs()?;
     check_count(pairs.len(), app, "inputs")?;
     app.metrics.request_count.with_label_values(&[method]).inc();
     let model = app.model()?;
@@ -292,6 +323,7 @@ async fn predictions(app: &App, request: PredictRequest) -> Result<(Predictions,
 /// Requests of Vertex AI, each like one of `/rerank` or `/embed_sparse`.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct VertexRequest {
+    #[schema(min_items = 1)]
     instances: Vec<Value>,
 }
 
@@ -315,10 +347,11 @@ pub(crate) async fn vertex(
     let mut predictions = Vec::with_capacity(request.instances.len());
     for instance in request.instances {
         let invalid = |error: serde_json::Error| ApiError::validation(error.to_string());
-        let reply = match serde_json::from_value::<RerankRequest>(instance.clone()) {
-            Ok(rerank) => serde_json::to_value(ranks(&app, rerank).await?.0),
+        let reply = match Object::<RerankRequest>::deserialize(&instance) {
+            Ok(Object(rerank)) => serde_json::to_value(ranks(&app, rerank).await?.0),
             Err(_) => {
-                let request: SparseRequest = serde_json::from_value(instance).map_err(invalid)?;
+                let Object(request) =
+                    Object::<SparseRequest>::deserialize(instance).map_err(invalid)?;
                 serde_json::to_value(sparse(&app, request).await?.0)
             }
         };

@@ -1,22 +1,25 @@
 //! Tokens with their weights: the forms that Elasticsearch and OpenSearch ask a service for.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json as Reply;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use splade_sparse::{SparseVector, TermId};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::serve::body::Json;
+use crate::serve::body::{Json, Query};
 use crate::serve::encode::{self, Encoded, Input, SideName, finish};
 use crate::serve::error::{ApiError, ErrorBody};
 use crate::serve::model::Model;
 use crate::serve::routes::sparse::{how, pruned};
 use crate::serve::state::App;
 
-/// What the address of the request says, since the bodies of search engines are fixed.
+/// What the address of a request says, for search engines whose bodies are fixed. The body takes
+/// precedence.
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
@@ -26,6 +29,27 @@ pub(crate) struct Parameters {
     top_k: Option<usize>,
     /// Returns the terms with at least this weight only.
     threshold: Option<f32>,
+    /// Whether terms are named by their tokens or by their ids.
+    sparse_embedding_format: Option<TermFormat>,
+}
+
+/// How terms are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TermFormat {
+    /// By their tokens.
+    Word,
+    /// By their ids in the vocabulary.
+    TokenId,
+}
+
+impl TermFormat {
+    fn name(self, model: &Model, term: TermId) -> String {
+        match self {
+            Self::Word => model.encoder.token(term),
+            Self::TokenId => term.0.to_string(),
+        }
+    }
 }
 
 /// A request for tokens with their weights.
@@ -35,22 +59,37 @@ pub(crate) struct TokenWeightsRequest {
     #[schema(example = json!(["大阪万博"]))]
     #[serde(alias = "input")]
     inputs: Input,
+    /// The tower that encodes the texts.
+    #[serde(default)]
+    side: Option<SideName>,
+    /// Returns the terms with the largest weights only, at most so many.
+    #[serde(default)]
+    top_k: Option<usize>,
+    /// Returns the terms with at least this weight only.
+    #[serde(default)]
+    threshold: Option<f32>,
+    /// Whether terms are named by their tokens or by their ids.
+    #[serde(default)]
+    sparse_embedding_format: Option<TermFormat>,
 }
 
+/// The vectors of a request, and how their terms are named.
 async fn encoded(
     app: &App,
-    model: &std::sync::Arc<Model>,
+    model: &Arc<Model>,
     parameters: Parameters,
     request: TokenWeightsRequest,
-) -> Result<Encoded, ApiError> {
-    let how = how(app, parameters.side, None)?;
+) -> Result<(Encoded, TermFormat), ApiError> {
+    let how = how(app, request.side.or(parameters.side), None)?;
+    let top_k = request.top_k.or(parameters.top_k);
+    let threshold = request.threshold.or(parameters.threshold);
+    let format = request.sparse_embedding_format.or(parameters.sparse_embedding_format);
     let texts = request.inputs.texts(app, "inputs")?;
     let mut encoded = encode::encode(app, model, texts, how).await?;
     app.metrics.request_success.with_label_values(&["batch"]).inc();
     let vectors = encoded.vectors.into_iter();
-    let pruned = vectors.map(|vector| pruned(vector, parameters.top_k, parameters.threshold));
-    encoded.vectors = pruned.collect();
-    Ok(encoded)
+    encoded.vectors = vectors.map(|vector| pruned(vector, top_k, threshold)).collect();
+    Ok((encoded, format.unwrap_or(TermFormat::Word)))
 }
 
 /// Returns an array with an object for each text: tokens and their weights. It is what
@@ -76,11 +115,11 @@ pub(crate) async fn array(
 ) -> Result<(HeaderMap, Reply<Vec<Value>>), ApiError> {
     let start = Instant::now();
     let model = app.model()?;
-    let encoded = encoded(&app, &model, parameters, request).await?;
-    let object = |vector: &splade_sparse::SparseVector| {
+    let (encoded, format) = encoded(&app, &model, parameters, request).await?;
+    let object = |vector: &SparseVector| {
         let weights = vector.by_weight().into_iter();
         let weights =
-            weights.map(|(term, weight)| (model.encoder.token(term), Value::from(weight)));
+            weights.map(|(term, weight)| (format.name(&model, term), Value::from(weight)));
         Value::Object(weights.collect::<Map<_, _>>())
     };
     let objects = encoded.vectors.iter().map(object).collect();
@@ -129,13 +168,13 @@ pub(crate) async fn object(
 ) -> Result<(HeaderMap, Reply<SparseEmbeddings>), ApiError> {
     let start = Instant::now();
     let model = app.model()?;
-    let encoded = encoded(&app, &model, parameters, request).await?;
-    let terms = |(index, vector): (usize, &splade_sparse::SparseVector)| TermList {
+    let (encoded, format) = encoded(&app, &model, parameters, request).await?;
+    let terms = |(index, vector): (usize, &SparseVector)| TermList {
         index,
         embedding: vector
             .by_weight()
             .into_iter()
-            .map(|(term, weight)| TokenWeight { token: model.encoder.token(term), weight })
+            .map(|(term, weight)| TokenWeight { token: format.name(&model, term), weight })
             .collect(),
     };
     let sparse_embeddings = encoded.vectors.iter().enumerate().map(terms).collect();

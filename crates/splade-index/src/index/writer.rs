@@ -38,7 +38,7 @@ const SEGMENT_DOCS: u64 = 16 * MAX_DOCS as u64;
 /// The number of small segments that are joined.
 const MANY_SEGMENTS: usize = 8;
 /// The maximum length of an id in bytes. It keeps the offsets of a range's ids within 32 bits.
-const MAX_ID: usize = u16::MAX as usize;
+pub const LONGEST_ID: usize = u16::MAX as usize;
 
 /// Settings of a new index.
 #[derive(Debug, Clone, Default)]
@@ -288,8 +288,11 @@ impl IndexWriter {
             let id = id.chars().take(40).collect();
             IndexError::Document { path: self.dir.clone(), id, message }
         };
-        if id.len() > MAX_ID {
-            return Err(refuse(format!("has an id of {} bytes; at most {MAX_ID} fit", id.len())));
+        if id.len() > LONGEST_ID {
+            return Err(refuse(format!(
+                "has an id of {} bytes; at most {LONGEST_ID} fit",
+                id.len()
+            )));
         }
         if let Some(term) = vector.terms().last().filter(|term| term.0 >= MAX_TERM) {
             return Err(refuse(format!("has the term {term}; terms are below {MAX_TERM}")));
@@ -466,9 +469,9 @@ impl IndexWriter {
         self.commit()
     }
 
-    /// Commits, and joins the newest segments where many of them are small. An index with many small
-    /// commits so has few segments, and a document is rewritten only a number of times that grows
-    /// with the logarithm of the number of documents.
+    /// Joins the newest segments where many of them are small, and commits; returns `None` where
+    /// there is nothing to join. An index with many small commits so has few segments, and a document
+    /// is rewritten only a number of times that grows with the logarithm of the number of documents.
     ///
     /// The newest segments are joined as soon as there are eight, each with at most twice the
     /// documents of all newer ones together. What [`merge`](Self::merge) says of weights of 8 bits
@@ -476,24 +479,23 @@ impl IndexWriter {
     ///
     /// # Errors
     /// Returns the same errors as [`merge`](Self::merge).
-    pub fn commit_joining(&mut self) -> Result<IndexInfo, IndexError> {
+    pub fn join_recent(&mut self) -> Result<Option<IndexInfo>, IndexError> {
         self.check_is_sound()?;
         self.end_segment()?;
-        if let Some(first) = self.first_to_join() {
-            if self.bm25.is_some() && self.token_counter.is_none() {
-                return Err(IndexError::NoTokenCounter { path: self.dir.clone() });
-            }
-            let number = next_number(&self.segments);
-            let recent = self.segments.split_off(first);
-            match self.merged(&recent, number) {
-                Ok(joined) => self.segments.extend(joined),
-                Err(error) => {
-                    self.segments.extend(recent);
-                    return Err(error);
-                }
+        let Some(first) = self.first_to_join() else { return Ok(None) };
+        if self.bm25.is_some() && self.token_counter.is_none() {
+            return Err(IndexError::NoTokenCounter { path: self.dir.clone() });
+        }
+        let number = next_number(&self.segments);
+        let recent = self.segments.split_off(first);
+        match self.merged(&recent, number) {
+            Ok(joined) => self.segments.extend(joined),
+            Err(error) => {
+                self.segments.extend(recent);
+                return Err(error);
             }
         }
-        self.commit()
+        self.commit().map(Some)
     }
 
     /// Returns the place of the oldest of the newest segments that are to be joined.
