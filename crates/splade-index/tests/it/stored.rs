@@ -204,7 +204,7 @@ fn many_small_commits_leave_few_segments_and_every_document() {
     let mut writer = create(dir.path());
     let mut most = 0;
     let mut first = None;
-    for (at, (id, tokens)) in corpus(150, 4).into_iter().enumerate() {
+    for (at, (id, tokens)) in corpus(80, 4).into_iter().enumerate() {
         put(&mut writer, &mut documents, &id, tokens);
         if at % 5 == 4 {
             let old = format!("d{}", at / 2);
@@ -218,7 +218,7 @@ fn many_small_commits_leave_few_segments_and_every_document() {
         most = most.max(info.segments);
         assert_eq!(info.documents, documents.len() as u64);
     }
-    // 150 commits; each size of segments, which are eight times as large as the next, has seven.
+    // 80 commits; each size of segments, which are eight times as large as the next, has seven.
     assert!(most <= 7 * 3, "{most} segments");
     check(dir.path(), &documents, first.expect("a mean"));
 }
