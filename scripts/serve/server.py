@@ -83,6 +83,20 @@ class Server:
         finally:
             connection.close()
 
+    def ok(self, method, path, body=None):
+        """Sends a request that must succeed, and returns the body of the reply."""
+        status, _, reply = self.ask(method, path, body)
+        if not 200 <= status < 300:
+            raise RuntimeError(f"{method} {path}: {status} {reply}")
+        return reply
+
+    def leave(self, method, path, body):
+        """Sends a request and breaks the connection off before the reply."""
+        data = json.dumps(body, ensure_ascii=False).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        with self.connect() as connection:
+            connection.sendall(head.encode() + data)
+
     def connect(self, timeout=30):
         """Returns a raw connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)

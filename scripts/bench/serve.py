@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""Measures `light-splade serve` under load, in markdown tables.
+
+    scripts/bench/serve.py [--model MODEL ...] [--seconds 5] [--peer] [--search] [--soak MINUTES]
+
+Requests are sent by wrk (Debian's package `wrk`) over loopback, one text a request and 32 a request, from 1, 16, 64 and
+256 connections. The texts are the passages that the repository carries (data/toy-beir), or --texts FILE with one a line.
+
+- requests/s, p50 and p99 are what wrk prints. A row with replies other than 2xx says how many; 429 is the only one that
+  may occur.
+- share of encode is the texts/s with 64 connections over those of `light-splade encode` on the same texts.
+- one short query: its median time from one connection, over the mean time that its tokenization and its computation
+  take inside the service (`te_request_tokenization_duration` and `te_request_inference_duration` of /metrics).
+- --peer runs sentence-transformers' SparseEncoder under FastAPI and uvicorn in turn, with PEER_PYTHON (default python3),
+  which must have sentence-transformers, fastapi and uvicorn.
+- --search measures searches while a writer commits all the time, and checks that no update is lost.
+- --soak runs a changing load for so many minutes, kills clients in the middle of requests, and prints the memory of the
+  process each minute.
+
+Nothing else should run on the machine. The load is printed with the tables.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts/serve"))
+from server import Server, free_port  # noqa: E402
+
+BINARY = ROOT / "target/release/light-splade"
+CONNECTIONS = (1, 16, 64, 256)
+PEER = '''
+import sys, uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+from sentence_transformers import SparseEncoder
+model = SparseEncoder(sys.argv[1], device="cpu")
+app = FastAPI()
+class Request(BaseModel):
+    inputs: str | list[str]
+@app.get("/health")
+def health(): return {}
+@app.post("/embed_sparse")
+def embed(request: Request):
+    texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
+    rows = model.encode_document(texts, convert_to_sparse_tensor=True, show_progress_bar=False).coalesce()
+    out = [[] for _ in texts]
+    for (row, term), weight in zip(rows.indices().T.tolist(), rows.values().tolist()):
+        out[row].append({"index": term, "value": weight})
+    return out
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error")
+'''
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", action="append", help="folder or name; may be given several times [mini-ja-en]")
+    parser.add_argument("--texts", type=pathlib.Path, help="file with one text a line")
+    parser.add_argument("--seconds", type=int, default=5, help="of each row [5]")
+    parser.add_argument("--peer", action="store_true", help="sentence-transformers under FastAPI, too")
+    parser.add_argument("--search", action="store_true", help="searches while a writer commits")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="changing load for so long")
+    args = parser.parse_args()
+    texts = read_texts(args.texts)
+    print(f"{processor()}, {os.cpu_count()} cores; {len(texts)} texts; load {os.getloadavg()[0]:.1f}; "
+          f"{time.strftime('%Y-%m-%d')}\n", flush=True)
+    for model in args.model or ["mini-ja-en"]:
+        if args.search:
+            search(model, texts, args.seconds)
+        elif args.soak:
+            soak(model, texts, args.soak)
+        else:
+            embed(model, texts, args)
+
+
+def read_texts(path):
+    if path:
+        return [line for line in path.read_text().splitlines() if line.strip()]
+    lines = (ROOT / "data/toy-beir/corpus.jsonl").read_text().splitlines()
+    return [json.loads(line)["text"] for line in lines]
+
+
+def embed(model, texts, args):
+    rate = encode_rate(model, texts)
+    print(f"## {model}: `encode` makes {rate:.0f} texts/s of the same texts\n")
+    print("| server | texts a request | connections | requests/s | texts/s | p50 ms | p99 ms | share of encode | other replies |")
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    with Server(BINARY, "--model", model, "--log-level", "error", "--max-concurrent-requests", "16384") as server:
+        rows("light-splade", server.port, texts, args.seconds, rate)
+        query = short_query(server, args.seconds)
+    if args.peer:
+        with tempfile.TemporaryDirectory() as work:
+            script = pathlib.Path(work, "peer.py")
+            script.write_text(PEER)
+            port = free_port()
+            python = os.environ.get("PEER_PYTHON", "python3")
+            peer = subprocess.Popen([python, script, model, str(port)])
+            try:
+                wait_for(port)
+                rows("sentence-transformers, FastAPI", port, texts, args.seconds, rate)
+            finally:
+                peer.kill()
+    print(f"\n{query}\n")
+
+
+def short_query(server, seconds):
+    before = durations(server)
+    p50 = wrk(server.port, ["日本の首都"], 1, 1, seconds, path="/embed_sparse?side=query")["p50"]
+    after = durations(server)
+    bare = sum(1e3 * (a[0] - b[0]) / (a[1] - b[1]) for a, b in zip(after, before))
+    return f"One short query: p50 {p50:.2f} ms, of which the encoding takes {bare:.2f} ms: {p50 / bare:.2f} times."
+
+
+def durations(server):
+    """Returns the sum and the number of the times of tokenization and of computation."""
+    text = server.ask("GET", "/metrics")[2].decode()
+    value = lambda name: float(re.search(rf"^te_request_{name} (\S+)", text, re.M)[1])
+    return [(value(f"{what}_duration_sum"), value(f"{what}_duration_count")) for what in ("tokenization", "inference")]
+
+
+def rows(name, port, texts, seconds, rate):
+    for batch in (1, 32):
+        for connections in CONNECTIONS:
+            result = wrk(port, texts, batch, connections, seconds)
+            per_second = result["requests"] * batch
+            print(f"| {name} | {batch} | {connections} | {result['requests']:.0f} | {per_second:.0f} | "
+                  f"{result['p50']:.1f} | {result['p99']:.1f} | {per_second / rate:.2f} | {result['others']} |", flush=True)
+
+
+def wrk(port, texts, batch, connections, seconds, path="/embed_sparse"):
+    """Sends requests in turn with all texts, and returns what wrk measured."""
+    groups = [texts[at : at + batch] for at in range(0, len(texts), batch)]
+    groups = [group for group in groups if len(group) == batch] or [(texts * batch)[:batch]]
+    bodies = [json.dumps({"inputs": group[0] if batch == 1 else group}, ensure_ascii=False) for group in groups]
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        quoted = ",\n".join("[==[" + body + "]==]" for body in bodies)
+        script.write(
+            "local bodies = {" + quoted + "}\nlocal at = 0\n"
+            'wrk.headers["Content-Type"] = "application/json"\n'
+            "function request()\n  at = at % #bodies + 1\n"
+            f'  return wrk.format("POST", "{path}", nil, bodies[at])\nend\n'
+        )
+        script.flush()
+        output = subprocess.run(
+            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "60s", "-s", script.name,
+             f"http://127.0.0.1:{port}{path}"],
+            capture_output=True, text=True, check=True,
+        ).stdout
+    number = lambda pattern: re.search(pattern, output)
+    others = number(r"Non-2xx or 3xx responses: (\d+)")
+    errors = number(r"Socket errors: (.*)")
+    return {
+        "requests": float(number(r"Requests/sec:\s+([\d.]+)")[1]),
+        "p50": milliseconds(number(r"50%\s+(\S+)")[1]),
+        "p99": milliseconds(number(r"99%\s+(\S+)")[1]),
+        "others": " ".join(filter(None, [others and others[1], errors and errors[1]])) or "0",
+    }
+
+
+def milliseconds(text):
+    value, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(value) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[unit]
+
+
+def encode_rate(model, texts):
+    """Returns the texts a second of `encode`, without the time to load the model."""
+    repeated = texts * max(1, 600 // len(texts))
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(text.replace("\n", " ") for text in repeated))
+        file.flush()
+        run = subprocess.run([BINARY, "encode", "--model", model, file.name], capture_output=True, text=True, check=True)
+    found = re.search(r"([\d,.]+) texts/s", run.stderr)
+    if not found:
+        sys.exit(f"`encode` says no rate: {run.stderr}")
+    return float(found[1].replace(",", ""))
+
+
+def search(model, texts, seconds):
+    """Searches from eight connections while a writer replaces documents all the time."""
+    with tempfile.TemporaryDirectory() as root, Server(
+        BINARY, "--model", model, "--log-level", "error", "--index-root", root, "--commit-interval", "50"
+    ) as server:
+        server.ok("PUT", "/v1/indexes/bench", {})
+        documents = [{"id": str(at), "text": text} for at, text in enumerate(texts)]
+        for at in range(0, len(documents), 100):
+            server.ok("PUT", "/v1/indexes/bench/documents", {"documents": documents[at : at + 100]})
+        still = searches(server, texts, seconds)
+        stop, lost, commits = threading.Event(), [], [0]
+
+        def write():
+            version = 0
+            while not stop.is_set():
+                version += 1
+                vector = {"indices": [7, 100 + version % 1000], "values": [1.0, 5.0]}
+                server.ok("PUT", "/v1/indexes/bench/documents", {"documents": [{"id": "changing", "vector": vector}]})
+                found = server.ok("POST", "/v1/indexes/bench/search", {"vector": vector, "filter": {"ids": ["changing"]}})
+                if found["hits"][0]["score"] < 25:
+                    lost.append(version)
+                commits[0] += 1
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        busy = searches(server, texts, seconds)
+        stop.set()
+        writer.join()
+    print(f"## {model}: searches of {len(texts)} documents from 8 connections\n")
+    print("| writer | searches/s | p50 ms | p99 ms | other replies |\n|---|---|---|---|---|")
+    for name, result in (("none", still), (f"{commits[0]} commits, {len(lost)} updates lost", busy)):
+        print(f"| {name} | {result['requests']:.0f} | {result['p50']:.1f} | {result['p99']:.1f} | {result['others']} |")
+    print()
+    if lost:
+        sys.exit(f"updates were lost: {lost[:10]}")
+
+
+def searches(server, texts, seconds):
+    queries = [text[:20] for text in texts]
+    groups = [json.dumps({"text": query}, ensure_ascii=False) for query in queries]
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        quoted = ",\n".join("[==[" + body + "]==]" for body in groups)
+        script.write(
+            "local bodies = {" + quoted + "}\nlocal at = 0\n"
+            'wrk.headers["Content-Type"] = "application/json"\n'
+            "function request()\n  at = at % #bodies + 1\n"
+            '  return wrk.format("POST", "/v1/indexes/bench/search", nil, bodies[at])\nend\n'
+        )
+        script.flush()
+        output = subprocess.run(
+            ["wrk", "-t1", "-c8", f"-d{seconds}s", "--latency", "-s", script.name, server.url + "/"],
+            capture_output=True, text=True, check=True,
+        ).stdout
+    others = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+    return {
+        "requests": float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]),
+        "p50": milliseconds(re.search(r"50%\s+(\S+)", output)[1]),
+        "p99": milliseconds(re.search(r"99%\s+(\S+)", output)[1]),
+        "others": others[1] if others else "0",
+    }
+
+
+def soak(model, texts, minutes):
+    """Changes the load, kills clients, and prints the memory of the service each minute."""
+    print("| minute | resident MiB | replies | 429 | other |\n|---|---|---|---|---|", flush=True)
+    with Server(BINARY, "--model", model, "--log-level", "error", "--max-concurrent-requests", "64") as server:
+        begun, minute = time.monotonic(), 0
+        counts = {"2xx": 0, "429": 0, "other": 0}
+        stop = threading.Event()
+
+        def client(at):
+            rest = at
+            while not stop.is_set():
+                rest = (rest * 1103515245 + 12345) % 2**31
+                group = [texts[(rest + n) % len(texts)] for n in range(1 + rest % 32)]
+                try:
+                    if rest % 20 == 0:
+                        server.leave("POST", "/embed_sparse", {"inputs": group})
+                        continue
+                    status = server.ask("POST", "/embed_sparse", {"inputs": group})[0]
+                    counts["2xx" if status == 200 else "429" if status == 429 else "other"] += 1
+                except OSError:
+                    counts["other"] += 1
+                if rest % 50 == 0:
+                    time.sleep(rest % 7 / 10)
+
+        clients = [threading.Thread(target=client, args=(at,), daemon=True) for at in range(16)]
+        for thread in clients:
+            thread.start()
+        while time.monotonic() - begun < minutes * 60:
+            time.sleep(min(60, minutes * 60))
+            minute += 1
+            status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+            resident = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+            print(f"| {minute} | {resident:.0f} | {counts['2xx']} | {counts['429']} | {counts['other']} |", flush=True)
+        stop.set()
+    print()
+
+
+def wait_for(port):
+    import urllib.request
+
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+            return
+        except OSError:
+            time.sleep(0.2)
+    sys.exit("the peer does not start")
+
+
+def processor():
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown CPU")
+
+
+if __name__ == "__main__":
+    main()
