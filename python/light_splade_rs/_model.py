@@ -26,17 +26,24 @@ def check_batch_size(batch_size: int) -> None:
         raise InvalidArgumentError(f"batch_size is {batch_size}", "give a number above 0")
 
 
+def check_dims(max_active_dims: int | None) -> None:
+    """Refuses a number of weights that no vector can have."""
+    if max_active_dims is not None and max_active_dims < 1:
+        raise InvalidArgumentError(f"max_active_dims is {max_active_dims}", "give a number above 0")
+
+
 class Model:
     """The native encoder of a model with the names of its terms. It is pickled by its name: the other process loads the
     model again."""
 
-    def __init__(self, name: Path, **options: Any) -> None:
+    def __init__(self, name: Path, *, max_active_dims: int | None = None, **options: Any) -> None:
         self.name = os.fspath(name)
+        self.max_active_dims = max_active_dims
         self.options = {key: value for key, value in options.items() if value is not None}
         self.native = Encoder(self.name, **self.options, reporter=reporter())
 
     def __reduce__(self) -> tuple[Any, tuple[str, dict[str, Any]]]:
-        return _load, (self.name, self.options)
+        return _load, (self.name, {"max_active_dims": self.max_active_dims, **self.options})
 
     @cached_property
     def size(self) -> int:
@@ -55,6 +62,7 @@ class Model:
 
     def encode(self, texts: Sequence[str], side: str, **settings: Any) -> SparseVectors:
         """The vectors of texts."""
+        settings.setdefault("max_active_dims", self.max_active_dims)
         matrix = self.native.encode(check_texts(texts), side, **settings)
         return SparseVectors(*matrix, self.size, self.tokens)
 

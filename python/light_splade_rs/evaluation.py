@@ -10,6 +10,7 @@ from typing import Any
 from . import _native
 from ._model import Path
 from ._progress import Callback, reporter
+from .errors import InvalidArgumentError
 from .sparse_encoder import SparseEncoder
 
 __all__ = ["Evaluation", "bm25", "evaluate"]
@@ -92,6 +93,10 @@ def evaluate(
     """
     if not isinstance(encoder, SparseEncoder):
         encoder = SparseEncoder(encoder)
+    if encoder.max_active_dims is not None:
+        message = "evaluate measures whole vectors, but the encoder has max_active_dims"
+        hint = "save the number in the model's own settings, or evaluate an index: Searcher and a library of metrics"
+        raise InvalidArgumentError(message, hint)
     settings = {
         "metrics": None if metrics is None else list(metrics),
         "split": split,
@@ -144,5 +149,5 @@ def _evaluation(
         str, str, list[tuple[str, list[float]]], list[tuple[str, list[tuple[str, float]]]]
     ],
 ) -> Evaluation:
-    report, *rest = measured
-    return Evaluation(json.loads(report), *rest)
+    report, table, values, run = measured
+    return Evaluation(json.loads(report), table, values, run)

@@ -78,7 +78,7 @@ def encode_files(
         shard_rows: The number of rows of a shard.
         keys: The keys of vectors in NDJSON, ``"tokens"`` or ``"ids"``.
         decimals: The decimals of weights in NDJSON.
-        top_k: The number of largest weights that are kept.
+        top_k: The number of largest weights that are kept; the encoder's ``max_active_dims`` if left out.
         threshold: The least weight that is kept.
         text_field: The field with the text; ``title`` and ``text`` if left out.
         id_field: The field with the id; ``_id``, ``doc_id``, ``qid`` or ``id`` if left out.
@@ -104,7 +104,7 @@ def encode_files(
         shard_rows=shard_rows,
         keys=keys,
         decimals=decimals,
-        top_k=top_k,
+        top_k=encoder.max_active_dims if top_k is None else top_k,
         threshold=threshold,
         text_field=text_field,
         id_field=id_field,

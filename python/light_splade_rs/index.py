@@ -76,6 +76,7 @@ class Index:
         self._native = native
         self._model = model
         self._is_new = is_new
+        self._closed = False
         self.path = folder
 
     @classmethod
@@ -99,13 +100,16 @@ class Index:
             encoder: The model of the documents, or its name; ``None`` for vectors from elsewhere.
             weights: How weights are kept: ``"u8"`` (8 bits), ``"f16"``, or ``"f32"`` (exactly).
             side: The encoder that encodes the documents.
-            top_k: The number of largest weights that are kept of a document.
+            top_k: The number of largest weights that are kept of a document; the encoder's ``max_active_dims`` if left
+                out.
             threshold: The least weight that is kept.
             resume: Goes on with an index that was begun with the same settings. Documents that it has stay as they are.
             memory: The bytes that documents may take in memory until they are written, about.
             threads: The number of threads that write; one a core if left out.
         """
         model = None if encoder is None else _model_of(encoder)
+        if top_k is None and model is not None:
+            top_k = model.max_active_dims
         settings = _settings(
             weights=weights, side=side, top_k=top_k, threshold=threshold, memory=memory, threads=threads
         )
@@ -165,7 +169,7 @@ class Index:
     def add_vectors(self, ids: Sequence[str], vectors: Any) -> int:
         """Adds vectors of this model, in any form that `encode` returns, (documents, vocabulary); returns their
         number."""
-        size = _forms.width(vectors)
+        size = json.loads(self._native.provenance()).get("vocab") or _forms.width(vectors)
         matrix = _forms.vectors_of(vectors, size)
         return self._native.add_vectors(list(map(str, ids)), _forms.arrays(matrix))
 
@@ -185,6 +189,7 @@ class Index:
 
     def close(self) -> None:
         """Forgets what is not committed, and lets others write."""
+        self._closed = True
         self._native.close()
 
     @staticmethod
@@ -202,6 +207,8 @@ class Index:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._closed:
+            return
         stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
         if kind is None or (stopped and self._native.put() > 0):
             self.commit()
@@ -334,6 +341,9 @@ class Searcher:
         if isinstance(queries, (list, tuple)) and all(isinstance(query, str) for query in queries):
             model = self._encoder()
             texts = check_texts(queries)
+            if model.max_active_dims is not None:
+                vectors = model.encode(texts, "query", reporter=report)
+                return self._native.search_vectors(_forms.arrays(vectors), how, self.threads, report)
             return self._native.search_texts(model.native, texts, how, self.threads, report)
         arrays = _forms.arrays(self._vectors(queries))
         return self._native.search_vectors(arrays, how, self.threads, report)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _forms, _native
-from ._model import Model, Path, check_batch_size, check_device
+from ._model import Model, Path, check_batch_size, check_device, check_dims
 from ._progress import Callback, reporter
 from .errors import InvalidArgumentError
 from .explanation import Explanation
@@ -74,16 +74,18 @@ class SparseEncoder:
         if revision is not None:
             name = f"{name}@{revision}"
         self.device = "cpu"
-        self.max_active_dims = max_active_dims
-        if max_active_dims is not None and max_active_dims <= 0:
-            raise InvalidArgumentError(f"max_active_dims is {max_active_dims}", "give a number above 0")
+        check_dims(max_active_dims)
         options: dict[str, Any] = {
             "precision": precision,
             "max_length": max_seq_length,
             "threads": threads,
             "mecab_dicdir": None if mecab_dicdir is None else os.fspath(mecab_dicdir),
         }
-        self._model = Model(name, **options)
+        # What is given replaces the model's own prompts in every function, not only in those of this class.
+        for side, names in _PROMPT_NAMES.items():
+            given = [prompt for name, prompt in (prompts or {}).items() if name in names]
+            options[f"{side}_prompt"] = given[0] if given else None
+        self._model = Model(name, max_active_dims=max_active_dims, **options)
         config = self._read_config()
         self.prompts: dict[str, str] = dict(config.get("prompts") or {})
         for side, names in _PROMPT_NAMES.items():
@@ -104,6 +106,11 @@ class SparseEncoder:
         with open(path, encoding="utf-8") as file:
             config = json.load(file)
         return config if isinstance(config, dict) else {}
+
+    @property
+    def max_active_dims(self) -> int | None:
+        """The number of largest weights that are kept of a vector, or None for as many as the model says."""
+        return self._model.max_active_dims
 
     @property
     def similarity_fn_name(self) -> str:
@@ -268,6 +275,7 @@ class SparseEncoder:
         convert_to_tensor, convert_to_sparse_tensor, return_type = form
         check_device(device)
         check_batch_size(batch_size)
+        check_dims(max_active_dims)
         if return_type not in (None, *RETURN_TYPES):
             names = ", ".join(f'"{name}"' for name in RETURN_TYPES)
             raise InvalidArgumentError(f"return_type is {return_type!r}", f"give one of {names}")
@@ -280,7 +288,7 @@ class SparseEncoder:
             [inputs] if isinstance(inputs, str) else inputs,
             side,
             prompt=prompt,
-            max_active_dims=max_active_dims or self.max_active_dims,
+            max_active_dims=self.max_active_dims if max_active_dims is None else max_active_dims,
             reporter=reporter(callback, show_progress_bar),
         )
         if return_type == "vectors":

@@ -1,5 +1,6 @@
 """`Index` and `Searcher`: built, changed, stopped, resumed, searched."""
 
+import json
 import os
 import pickle
 import signal
@@ -8,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from light_splade_rs import Index, Searcher
+from light_splade_rs import Index, Searcher, SparseEncoder, encode_files, evaluate
 from light_splade_rs.errors import (
     InvalidArgumentError,
     LightSpladeError,
@@ -220,3 +221,41 @@ def test_pickles(searcher):
     assert pickle.loads(pickle.dumps(hits)) == hits
     assert pickle.loads(pickle.dumps(searcher)).search("首都") == hits
     assert "3 documents" in repr(searcher) and "tokyo" in repr(hits[0])
+
+
+def test_settings_of_the_encoder_hold_in_an_index(demo, tmp_path):
+    """Prompts and max_active_dims that were given to the encoder are used wherever it encodes."""
+    encoder = SparseEncoder(demo, prompts={"query": "朝: ", "document": "夜: "}, max_active_dims=2)
+    with Index.create(tmp_path / "i", encoder, weights="f32") as index:
+        index.add({"a": "電車で東京へ行く。"})
+    plain = SparseEncoder(demo)
+    document = plain.encode_document("夜: 電車で東京へ行く。", max_active_dims=2, return_type="vectors")
+    query = plain.encode_query("朝: 電車", max_active_dims=2, return_type="vectors")
+    searcher = Searcher(tmp_path / "i", encoder)
+    assert searcher.vector("a") == document
+    hits = searcher.search("電車")
+    assert hits == searcher.search(query)
+    again = pickle.loads(pickle.dumps(searcher))
+    assert again.search("電車") == hits
+    encode_files(encoder, {"a": "電車で東京へ行く。"}, tmp_path / "v.ndjson", keys="ids", decimals=6)
+    row = json.loads((tmp_path / "v.ndjson").read_text())["vector"]
+    assert {int(term) for term in row} == set(document.to_dict())
+    with pytest.raises(InvalidArgumentError, match="max_active_dims"):
+        evaluate(encoder, "no such data")
+    # The index names its model and how documents were encoded: prompt and number of weights are in it.
+    with Index.open(tmp_path / "i") as index:
+        index.add({"b": "電車で東京へ行く。"})
+    assert Searcher(tmp_path / "i", encoder).vector("b") == document
+
+
+def test_vectors_of_another_model_are_refused(encoder, folder):
+    with Index.open(folder) as index, pytest.raises(InvalidArgumentError, match="458 dimensions"):
+        index.add_vectors(["x"], np.zeros((1, 458), np.float32))
+
+
+def test_closing_within_a_block(demo, tmp_path):
+    with Index.create(tmp_path / "i", demo) as index:
+        index.add({"a": "東京"})
+        index.commit()
+        index.close()
+    assert Searcher(tmp_path / "i").info["documents"] == 1

@@ -17,6 +17,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["package", "--workspace", "--exclude", "xtask", "--locked", "--no-verify"])
+        .args(["--exclude", "light-splade-python", "--exclude", "light-splade-command"])
         .args(["--allow-dirty", "--quiet", "--target-dir"])
         .arg(&folder)
         .current_dir(root)

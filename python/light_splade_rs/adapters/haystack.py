@@ -1,4 +1,4 @@
-"""Haystack 2: components that embed documents and queries sparsely. It needs ``haystack-ai``.
+"""Haystack: components that embed documents and queries sparsely. It needs ``haystack-ai``.
 
     from light_splade_rs.adapters.haystack import SpladeDocumentEmbedder, SpladeTextEmbedder
 

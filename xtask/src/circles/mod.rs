@@ -24,7 +24,7 @@ use tree::{Tree, Use};
 /// of a parent and its child are found.
 pub(crate) fn run(root: &Path, children: bool) -> Result<(), Failure> {
     let mut folders: Vec<_> = packages(root)?.into_iter().map(|package| package.folder).collect();
-    folders.push(root.join("xtask"));
+    folders.extend(["python", "xtask"].map(|folder| root.join(folder)));
     let mut files = 0;
     let mut found = String::new();
     for folder in folders {

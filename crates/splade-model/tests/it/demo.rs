@@ -19,6 +19,37 @@ fn numbers(row: &Value, key: &str) -> Vec<f64> {
     row[key].as_array().expect(key).iter().map(|x| x.as_f64().expect("a number")).collect()
 }
 
+/// Ids that the tokenizer made give the vector of the text, and lengths are those that the model takes.
+#[test]
+fn token_ids_and_other_lengths() {
+    let options = EncoderOptions { threads: Some(1), ..Default::default() };
+    let encoder = Encoder::load(&demo(), &options).expect("the demo model");
+    let texts = ["朝の電車で東京へ行く。", "東京"];
+    let ids = texts.map(|text| encoder.tokenizer().encode(text, None).expect("encoded").ids);
+    let want = encoder.encode(&texts).expect("encoded");
+    assert_eq!(encoder.encode_ids(&ids).expect("encoded"), want);
+    assert_eq!(encoder.encode_ids(&[&ids[0][..]]).expect("encoded"), want[..1]);
+
+    let limit = encoder.length_limit();
+    for (ids, problem) in [
+        (vec![], "text 1 has no token"),
+        (vec![458], "text 1 has the id 458, but the vocabulary 458 tokens"),
+        (vec![2; limit + 1], "text 1 has 65 tokens, but the model takes 64"),
+    ] {
+        let error = encoder.encode_ids(&[vec![2, 3], ids]).expect_err(problem);
+        assert_eq!(error.to_string(), format!("cannot encode token ids: {problem}"));
+    }
+
+    let short = encoder.clone().with_max_length(4).expect("a length");
+    assert!(short.shares_weights(&encoder));
+    let cut = encoder.tokenizer().encode(texts[0], Some(4)).expect("encoded").ids;
+    let from_cut = encoder.encode_ids(&[cut]).expect("encoded");
+    assert_eq!(short.encode(&texts[..1]).expect("encoded"), from_cut);
+    assert!(encoder.clone().with_max_length(limit).is_ok());
+    assert!(encoder.clone().with_max_length(limit + 1).is_err());
+    assert!(encoder.with_max_length(2).is_err());
+}
+
 /// Compares ids, weights within 2e-5 (f32 arithmetic against f64) and positions, with every
 /// instruction set.
 #[test]
