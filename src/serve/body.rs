@@ -1,6 +1,8 @@
 //! What requests say: the JSON body, read within limits of size, memory and time, the query string
 //! and the names in paths.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -9,6 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::ApiError;
 use super::state::{App, BODY_UNIT};
@@ -46,6 +49,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     subtype.eq_ignore_ascii_case("json") || subtype.to_ascii_lowercase().ends_with("+json")
 }
 
+/// The memory of a request's body, which is reserved until the request is answered. It is an extension
+/// of each request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reserved(Arc<OnceLock<OwnedSemaphorePermit>>);
+
 /// Reads a body. Its memory is reserved before it is read, by the length that the client tells or
 /// else by the largest one.
 async fn read(request: Request<Body>, app: &App) -> Result<Vec<u8>, ApiError> {
@@ -62,7 +70,12 @@ async fn read(request: Request<Body>, app: &App) -> Result<Vec<u8>, ApiError> {
         return Err(too_large());
     }
     let units = u32::try_from(length.div_ceil(BODY_UNIT)).unwrap_or(u32::MAX);
-    let _held = app.bodies.try_acquire_many(units).map_err(|_| ApiError::overloaded())?;
+    let bodies = Arc::clone(&app.bodies);
+    let permit = bodies.try_acquire_many_owned(units).map_err(|_| ApiError::overloaded())?;
+    if let Some(Reserved(reserved)) = request.extensions().get() {
+        // A request has one body.
+        _ = reserved.set(permit);
+    }
     let body = Limited::new(request.into_body(), limits.payload_limit).collect();
     match tokio::time::timeout(limits.read_timeout, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes().into()),

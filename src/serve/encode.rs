@@ -27,8 +27,10 @@ const LONG_TEXT: usize = 8192;
 #[serde(untagged)]
 pub(crate) enum InputText {
     /// A text.
+    #[schema(min_length = 1)]
     Text(String),
     /// The ids of its tokens, special tokens included.
+    #[schema(min_items = 1)]
     Ids(Vec<u32>),
 }
 
@@ -55,6 +57,7 @@ pub(crate) enum Input {
     /// One text.
     One(InputText),
     /// Several texts.
+    #[schema(min_items = 1)]
     Many(Vec<InputText>),
 }
 
@@ -187,7 +190,7 @@ pub(crate) async fn encode(
     let characters = texts.iter().map(InputText::characters).sum();
     app.metrics.embed_count.inc_by(texts.len() as u64);
     let start = Instant::now();
-    let ids = tokenize(model, texts, how).await?;
+    let ids = tokenize(app, model, texts, how).await?;
     let tokenization = mean(start.elapsed(), ids.len());
     let tokens = ids.iter().map(Vec::len).sum();
     let mut replies = Vec::with_capacity(ids.len());
@@ -247,12 +250,13 @@ pub(crate) async fn explain(
 }
 
 /// Takes a place in the queue for every text.
-fn permits(app: &App, texts: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+pub(crate) fn permits(app: &App, texts: usize) -> Result<OwnedSemaphorePermit, ApiError> {
     let count = u32::try_from(texts).unwrap_or(u32::MAX);
     Arc::clone(&app.texts).try_acquire_many_owned(count).map_err(|_| ApiError::overloaded())
 }
 
 async fn tokenize(
+    app: &App,
     model: &Arc<Model>,
     texts: Vec<InputText>,
     how: How,
@@ -261,16 +265,31 @@ async fn tokenize(
         InputText::Text(text) => text.len(),
         InputText::Ids(_) => 0,
     };
-    let is_long = texts.iter().map(length).sum::<usize>() > LONG_TEXT;
+    let bytes = texts.iter().map(length).sum();
     let model = Arc::clone(model);
-    let work = move || {
+    on_thread(app, bytes, move || {
         let tower = model.tower(how.side);
         texts.into_iter().map(|text| how.ids(tower, text)).collect()
-    };
-    match is_long {
-        true => tokio::task::spawn_blocking(work).await.map_err(|_| lost())?,
-        false => work(),
+    })
+    .await?
+}
+
+/// Works on texts of so many bytes: at once if they are short, else on one of a few threads that may
+/// wait. Tokenization can take a hundred times the memory of its text.
+pub(crate) async fn on_thread<T: Send + 'static>(
+    app: &App,
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    if bytes <= LONG_TEXT {
+        return Ok(work());
     }
+    let permit = Arc::clone(&app.long_texts).acquire_owned().await.map_err(|_| lost())?;
+    let work = move || {
+        let _permit = permit;
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| lost())
 }
 
 fn send<T>(

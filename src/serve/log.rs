@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::body::Reserved;
 use super::state::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -15,12 +16,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST: usize = 128;
 
 /// Answers a request, and writes the line.
-pub(crate) async fn request(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn request(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
+    let reserved = Reserved::default();
+    request.extensions_mut().insert(reserved.clone());
     let sent = request.headers().get(&REQUEST_ID).filter(|id| id.len() <= LONGEST).cloned();
     let id = sent.unwrap_or_else(new_id);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
+    drop(reserved);
     let status = response.status();
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
     let shown = id.to_str().unwrap_or("?");

@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) compute: Arc<Compute>,
     /// One permit for each text that waits or is computed.
     pub(crate) texts: Arc<Semaphore>,
+    /// One permit for each thread that may tokenize long texts.
+    pub(crate) long_texts: Arc<Semaphore>,
     /// One permit for each [`BODY_UNIT`] of a body that is held in memory.
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) metrics: Arc<Metrics>,
@@ -87,6 +89,7 @@ impl State {
             model: RwLock::new(None),
             compute: Compute::start(limit, Arc::clone(&metrics))?,
             texts: Arc::new(Semaphore::new(limits.max_concurrent_requests)),
+            long_texts: Arc::new(Semaphore::new(threads.max(1))),
             bodies: Arc::new(Semaphore::new(bodies)),
             indexes: Indexes::new(&options, Arc::clone(&metrics)),
             metrics,

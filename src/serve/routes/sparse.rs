@@ -1,5 +1,6 @@
 //! Vectors in the forms of text-embeddings-inference, and explanations.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json as Reply;
@@ -35,7 +36,7 @@ pub(crate) struct SparseRequest {
     /// The name of the prompt that is put before the texts: `query` or `document`. It selects the
     /// tower of the same name, too.
     #[serde(default)]
-    pub(crate) prompt_name: Option<String>,
+    pub(crate) prompt_name: Option<SideName>,
     /// The tower that encodes the texts.
     #[serde(default)]
     pub(crate) side: Option<SideName>,
@@ -75,19 +76,9 @@ pub(crate) struct SparseValue {
 pub(crate) fn how(
     app: &App,
     side: Option<SideName>,
-    prompt_name: Option<&str>,
+    prompt_name: Option<SideName>,
 ) -> Result<How, ApiError> {
-    let named = match prompt_name {
-        None => None,
-        Some("query") => Some(Side::Query),
-        Some("document" | "passage" | "corpus") => Some(Side::Document),
-        Some(other) => {
-            return Err(ApiError::validation(format!(
-                "the prompt {other:?} is not known; the model has `query` and `document`"
-            )));
-        }
-    };
-    let side = side.map(Side::from);
+    let (side, named) = (side.map(Side::from), prompt_name.map(Side::from));
     if let (Some(a), Some(b)) = (side, named)
         && a != b
     {
@@ -149,7 +140,7 @@ pub(crate) async fn sparse(
 ) -> Result<(Vec<Vec<SparseValue>>, Cost), ApiError> {
     let method = if matches!(request.inputs, Input::One(_)) { "single" } else { "batch" };
     let model = app.model()?;
-    let mut how = how(app, request.side, request.prompt_name.as_deref())?;
+    let mut how = how(app, request.side, request.prompt_name)?;
     how.truncate = request.truncate.unwrap_or(how.truncate);
     how.direction = request.truncation_direction;
     let texts = request.inputs.texts(app, "inputs")?;
@@ -289,7 +280,7 @@ struct SimilarityParameters {
     #[serde(default)]
     truncation_direction: Option<TruncationDirection>,
     #[serde(default)]
-    prompt_name: Option<String>,
+    prompt_name: Option<SideName>,
 }
 
 /// Returns the cosine of a sentence's vector and of each of the others.
@@ -315,7 +306,7 @@ pub(crate) async fn similarity(
     }
     check_count(sentences.len() + 1, &app, "inputs.sentences")?;
     let parameters = request.parameters.map(|Object(parameters)| parameters).unwrap_or_default();
-    let mut how = how(&app, None, parameters.prompt_name.as_deref())?;
+    let mut how = how(&app, None, parameters.prompt_name)?;
     how.truncate = parameters.truncate.unwrap_or(how.truncate);
     how.direction = parameters.truncation_direction;
     let texts = std::iter::once(source_sentence).chain(sentences).map(InputText::Text).collect();
@@ -385,11 +376,17 @@ pub(crate) async fn explain(
 ) -> Result<Reply<Explained>, ApiError> {
     let model = app.model()?;
     let side = How::new(&app, request.side.map(Side::from)).side;
-    let tower = model.tower(side);
-    let all = tower.token_ids(&request.text).map_err(crate::error::Error::from)?;
-    let count = all.len();
-    let ids = tower.truncate(all, tower.tokenizer().truncates_left());
+    let (text, of) = (request.text.clone(), Arc::clone(&model));
+    let tokenize = move || {
+        let tower = of.tower(side);
+        let all = tower.token_ids(&text).map_err(crate::error::Error::from)?;
+        let count = all.len();
+        Ok((tower.truncate(all, tower.tokenizer().truncates_left()), count))
+    };
+    let tokens: Result<_, ApiError> = encode::on_thread(&app, request.text.len(), tokenize).await?;
+    let (ids, count) = tokens?;
     let explanation = encode::explain(&app, &model, side, request.text).await?;
+    let tower = model.tower(side);
     let special = tower.tokenizer().special_ids();
     let term = |term: &splade_model::encoder::ExplainedTerm| ExplainedTerm {
         index: term.term.0,

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::serve::body::Json;
-use crate::serve::encode::check_count;
+use crate::serve::encode::{SideName, check_count, on_thread, permits};
 use crate::serve::error::{ApiError, ErrorBody};
 use crate::serve::routes::sparse::how;
 use crate::serve::state::App;
@@ -22,7 +22,7 @@ pub(crate) struct TokenizeRequest {
     add_special_tokens: bool,
     /// The name of the prompt that is put before the texts: `query` or `document`.
     #[serde(default)]
-    prompt_name: Option<String>,
+    prompt_name: Option<SideName>,
 }
 
 fn yes() -> bool {
@@ -33,7 +33,9 @@ fn yes() -> bool {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Texts {
+    #[schema(min_length = 1)]
     One(String),
+    #[schema(min_items = 1)]
     Many(Vec<String>),
 }
 
@@ -74,8 +76,10 @@ pub(crate) async fn tokenize(
     if texts.iter().any(String::is_empty) {
         return Err(ApiError::empty("inputs"));
     }
-    let side = how(&app, None, request.prompt_name.as_deref())?.side;
+    let side = how(&app, None, request.prompt_name)?.side;
     let model = app.model()?;
+    let _permits = permits(&app, texts.len())?;
+    let bytes = texts.iter().map(String::len).sum();
     let add_special_tokens = request.add_special_tokens;
     let work = move || {
         let tower = model.tower(side);
@@ -98,9 +102,7 @@ pub(crate) async fn tokenize(
         };
         texts.iter().map(tokens).collect::<Result<Vec<Vec<_>>, Error>>()
     };
-    let tokens = tokio::task::spawn_blocking(work).await;
-    let lost = |_| ApiError::validation("the texts could not be tokenized");
-    Ok(Reply(tokens.map_err(lost)??))
+    Ok(Reply(on_thread(&app, bytes, work).await??))
 }
 
 /// A request for the texts of token ids.
@@ -117,7 +119,9 @@ pub(crate) struct DecodeRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Ids {
+    #[schema(min_items = 1)]
     One(Vec<u32>),
+    #[schema(min_items = 1)]
     Many(Vec<Vec<u32>>),
 }
 
