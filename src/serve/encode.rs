@@ -27,10 +27,8 @@ const LONG_TEXT: usize = 8192;
 #[serde(untagged)]
 pub(crate) enum InputText {
     /// A text.
-    #[schema(min_length = 1)]
     Text(String),
     /// The ids of its tokens, special tokens included.
-    #[schema(min_items = 1)]
     Ids(Vec<u32>),
 }
 
@@ -57,7 +55,6 @@ pub(crate) enum Input {
     /// One text.
     One(InputText),
     /// Several texts.
-    #[schema(min_items = 1)]
     Many(Vec<InputText>),
 }
 
