@@ -75,7 +75,7 @@ for (const [width, scheme, locale] of [[1400, "light", "en-US"], [1400, "dark", 
   await look("search");
   await page.goto(`${url}/docs`);
   await page.waitForSelector(".route");
-  await page.locator(".route summary code", { hasText: /^\/embed_sparse$/ }).click();
+  await page.locator(".route summary > code", { hasText: /^\/embed_sparse$/ }).click();
   check(`${name}: a route has its fields`, (await page.locator(".route[open] td").count()) > 5);
   await look("docs");
   check(`${name}: no other host is asked`, hosts.size === 1, [...hosts].join(" "));
