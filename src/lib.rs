@@ -337,6 +337,7 @@ pub mod evaluation {
     pub use crate::evaluate::{Judged, evaluate_bm25, finding_line};
     pub use splade_data::FolderCheck;
     pub use splade_eval::check::Finding;
+    pub use splade_eval::{Report, Run};
     pub use splade_index::bm25::Bm25Options;
 }
 

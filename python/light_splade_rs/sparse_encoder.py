@@ -83,8 +83,8 @@ class SparseEncoder:
         }
         # What is given replaces the model's own prompts in every function, not only in those of this class.
         for side, names in _PROMPT_NAMES.items():
-            given = [prompt for name, prompt in (prompts or {}).items() if name in names]
-            options[f"{side}_prompt"] = given[0] if given else None
+            given = [name for name in names if prompts and name in prompts]
+            options[f"{side}_prompt"] = prompts[given[0]] if prompts and given else None
         self._model = Model(name, max_active_dims=max_active_dims, **options)
         config = self._read_config()
         self.prompts: dict[str, str] = dict(config.get("prompts") or {})

@@ -144,35 +144,33 @@ impl Encoder {
     /// The number of terms.
     #[getter]
     fn vocab_size(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.encoder(py)?.vocab())
+        observed(py, None, |_| Ok(self.get()?.vocab()))
     }
 
     /// The longest text of a side in tokens.
     fn max_length(&self, py: Python<'_>, side: &str) -> PyResult<usize> {
         let side = self::side(py, side)?;
-        let encoder = self.encoder(py)?;
-        Ok(encoder.tower(side).map_err(|error| errors::exception(py, &error))?.max_length())
+        observed(py, None, |_| Ok(self.get()?.tower(side)?.max_length()))
     }
 
     /// The longest text in tokens that the model of a side takes.
     fn length_limit(&self, py: Python<'_>, side: &str) -> PyResult<usize> {
         let side = self::side(py, side)?;
-        let encoder = self.encoder(py)?;
-        Ok(encoder.tower(side).map_err(|error| errors::exception(py, &error))?.length_limit())
+        observed(py, None, |_| Ok(self.get()?.tower(side)?.length_limit()))
     }
 
     /// The text before every text of a side.
     fn prompt(&self, py: Python<'_>, side: &str) -> PyResult<String> {
         let side = self::side(py, side)?;
-        let encoder = self.encoder(py)?;
-        let tower = encoder.tower(side).map_err(|error| errors::exception(py, &error))?;
-        Ok(tower.prompt().to_owned())
+        observed(py, None, |_| Ok(self.get()?.tower(side)?.prompt().to_owned()))
     }
 
     /// The tokens of all terms by their ids.
     fn tokens(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        let encoder = self.encoder(py)?;
-        Ok((0..encoder.vocab() as u32).map(|id| encoder.token(TermId(id))).collect())
+        observed(py, None, |_| {
+            let encoder = self.get()?;
+            Ok((0..encoder.vocab() as u32).map(|id| encoder.token(TermId(id))).collect())
+        })
     }
 
     /// The token ids of texts. With `special`, special tokens are around them and they are cut off at `max_length`.
@@ -258,11 +256,5 @@ impl Encoder {
         let weights = terms.iter().map(|term| term.weight).collect();
         let positions = terms.iter().map(|term| term.position).collect();
         Ok((explained.tokens, ids, weights, positions))
-    }
-}
-
-impl Encoder {
-    fn encoder(&self, py: Python<'_>) -> PyResult<SparseEncoder> {
-        py.detach(|| self.get()).map_err(|error| errors::exception(py, &error))
     }
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use light_splade::encode::Side;
-use light_splade::evaluation::{Bm25Options, evaluate_bm25};
+use light_splade::evaluation::{Bm25Options, Report, Run, evaluate_bm25};
 use light_splade::models::Vocabulary;
 use light_splade::{Error, EvaluateOptions, evaluate as front_evaluate};
 use pyo3::prelude::*;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::encoder::Encoder;
 use crate::errors;
@@ -54,23 +55,14 @@ impl Settings {
 /// A report: its JSON, its table for people, the values of each query, and the ranking of each query.
 type Measured = (String, String, Vec<(String, Vec<f64>)>, Vec<(String, Vec<(String, f32)>)>);
 
-/// The values of each query.
-macro_rules! values {
-    ($report:expr) => {
-        $report.queries.iter().map(|row| (row.query.clone(), row.values.clone())).collect()
-    };
-}
-
-/// The rankings of a run.
-macro_rules! rankings {
-    ($run:expr) => {
-        $run.iter()
-            .map(|(query, ranking)| {
-                let ranking = ranking.iter().map(|scored| (scored.document.clone(), scored.score));
-                (query.to_owned(), ranking.collect())
-            })
-            .collect()
-    };
+/// A report and a run with the JSON of the report.
+fn measured(json: &Value, report: &Report, run: &Run) -> Measured {
+    let values = report.queries.iter().map(|row| (row.query.clone(), row.values.clone()));
+    let rankings = run.iter().map(|(query, ranking)| {
+        let ranking = ranking.iter().map(|scored| (scored.document.clone(), scored.score));
+        (query.to_owned(), ranking.collect())
+    });
+    (json.to_string(), report.to_table(), values.collect(), rankings.collect())
 }
 
 /// Measures how well a model retrieves on a data set.
@@ -92,8 +84,7 @@ pub(crate) fn evaluate(
     for (name, value) in evaluation.about {
         json[&name] = value;
     }
-    let report = &evaluation.report;
-    Ok((json.to_string(), report.to_table(), values!(report), rankings!(evaluation.run)))
+    Ok(measured(&json, &evaluation.report, &evaluation.run))
 }
 
 /// Measures BM25 over the tokens of a model on a data set.
@@ -114,5 +105,5 @@ pub(crate) fn bm25(
         let constants = Bm25Options { k1, b };
         evaluate_bm25(vocabulary.tokenizer(), &data, constants, &options, observer)
     })?;
-    Ok((report.to_json().to_string(), report.to_table(), values!(report), rankings!(run)))
+    Ok(measured(&report.to_json(), &report, &run))
 }

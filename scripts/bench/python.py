@@ -253,7 +253,7 @@ queries = encoder.encode_query([row["text"] for row in texts], return_type="vect
 save(sys.argv[2] + ".npz", queries)
 with open(sys.argv[2] + ".vectors.ndjson", "w") as out:
     for at, row in enumerate(queries):
-        print(json.dumps({"id": str(at), "vector": {str(t): w for t, w in row.to_dict().items()}}), file=out)
+        print(json.dumps({"id": str(at), "vector": dict(row.decode())}), file=out)
 done(0.0)
 """
         queries = self.folder / "queries.json"
