@@ -44,7 +44,7 @@ pub(crate) use model::{
     TextArgs,
 };
 pub(crate) use pipeline::PipelineArgs;
-pub(crate) use search::{HitFormat, SearchArgs};
+pub(crate) use search::{FuseArgs, HitFormat, SearchArgs};
 pub(crate) use train::TrainArgs;
 pub(crate) use vocab::{VocabCommand, VocabLearnArgs, WordsArg};
 
@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Index(IndexCommand),
     /// Find the best documents of an index for queries
     Search(SearchArgs),
+    /// Join runs of several searches into one
+    Fuse(FuseArgs),
     /// Measure retrieval on a data set, or compare two runs
     Evaluate(EvaluateArgs),
     /// Look for what is wrong in a data set

@@ -54,6 +54,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Inspect(args) => cmd::inspect::run(args),
         Command::Index(command) => cmd::index::run(command),
         Command::Search(args) => cmd::search::run(args),
+        Command::Fuse(args) => cmd::fuse::run(args),
         Command::Evaluate(args) => cmd::evaluate::run(args),
         Command::CheckData(args) => cmd::check_data::run(args),
         Command::Export(command) => cmd::export::run(command),
