@@ -148,15 +148,17 @@ impl Searcher {
         query: &str,
         candidates: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<RerankedHit>, Error> {
+        if !self.index().stores() {
+            return Err(advised(
+                "the index stores no texts, which re-ranking needs",
+                "build the index again with --store",
+            ));
+        }
         let ids: Vec<&str> = candidates.into_iter().collect();
         let mut pairs = Vec::with_capacity(ids.len());
         for id in &ids {
-            let Some(document) = self.document(id)? else {
-                return Err(match self.index().stores() {
-                    true => invalid(format!("the index stores no text of document {id:?}")),
-                    false => no_texts("re-ranking"),
-                });
-            };
+            let missing = || invalid(format!("the index stores no text of document {id:?}"));
+            let document = self.document(id)?.ok_or_else(missing)?;
             pairs.push((query.to_owned(), document.full_text()));
         }
         let scores = cross_encoder.score(&pairs)?;
@@ -169,12 +171,4 @@ impl Searcher {
         hits.sort_by(|a, b| b.score.total_cmp(&a.score));
         Ok(hits)
     }
-}
-
-/// The error of what needs stored texts in an index without any.
-pub(crate) fn no_texts(what: &str) -> Error {
-    advised(
-        format!("the index stores no texts, which {what} needs"),
-        "build the index again with --store",
-    )
 }

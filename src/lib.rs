@@ -135,6 +135,7 @@ mod provenance;
 
 mod index;
 mod searcher;
+mod snippet;
 
 #[cfg(feature = "tools")]
 mod hybrid;
@@ -310,6 +311,7 @@ pub mod search {
     #[cfg(feature = "tools")]
     pub use crate::searcher::ranking;
     pub use crate::searcher::{BatchSearch, QUERIES_AT_A_TIME, thread_pool};
+    pub use crate::snippet::{Mark, MarkKind, QueryTerms, Snippet};
     #[cfg(feature = "tools")]
     pub use splade_eval::fuse::{Fusion, FusionMethod, Place};
     pub use splade_index::bm25::Bm25Options;

@@ -68,6 +68,11 @@ impl Searcher {
         Ok(Self { index, encoder })
     }
 
+    /// Searches an index that is open already. The encoder is not compared with the model of the index.
+    pub fn with_index(index: VectorIndex, encoder: Option<SparseEncoder>) -> Self {
+        Self { index, encoder }
+    }
+
     /// The index itself.
     pub fn index(&self) -> &VectorIndex {
         &self.index

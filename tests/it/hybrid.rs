@@ -1,19 +1,21 @@
-//! Tests of stored texts, BM25, hybrid search and re-ranking through the library, on the demo model
-//! and the toy corpus. Numbers are compared with slow computations here.
+//! Tests of stored texts, BM25, hybrid search, re-ranking and snippets through the library and the
+//! program, on the demo model and the toy corpus. Numbers are compared with slow computations here.
 
 use std::path::{Path, PathBuf};
 
 use light_splade::encode::Side;
 use light_splade::input::{Record, TextOptions, Texts};
 use light_splade::search::{
-    Bm25Options, CrossEncoderOptions, Fusion, FusionMethod, HybridOptions, StoredDocument,
-    load_cross_encoder,
+    Bm25Options, CrossEncoderOptions, Fusion, FusionMethod, HybridOptions, MarkKind,
+    StoredDocument, load_cross_encoder,
 };
 use light_splade::{
-    Hit, Index, IndexOptions, SearchOptions, Searcher, SparseEncoder, SparseEncoderOptions,
+    Hit, Index, IndexOptions, SearchOptions, Searcher, SparseEncoder, SparseEncoderOptions, TermId,
 };
 
-use crate::common::MODEL;
+use serde_json::Value;
+
+use crate::common::{MODEL, compare_with_files, failure, run, stdout};
 
 const BM25: Bm25Options = Bm25Options { k1: 0.9, b: 0.4 };
 
@@ -296,4 +298,194 @@ fn what_an_index_lacks_is_told() {
     assert!(error.contains("\"bm25\" was null"), "{error}");
     let searcher = Searcher::open(&path, None).expect("opened");
     assert!(searcher.search("海", &SearchOptions::default()).is_err());
+}
+
+/// Snippets of stored texts: the marked words are those of the query, or of its expansion.
+#[test]
+fn snippets_mark_what_matches() {
+    let encoder = encoder();
+    let (_folder, path) = index(&encoder);
+    let searcher = Searcher::open(&path, Some(encoder.clone())).expect("opened");
+    let mut kinds = std::collections::BTreeSet::new();
+    for query in QUERIES {
+        let terms = searcher.query_terms(query).expect("encoded");
+        let vector = encoder.encode_query(query).expect("encoded");
+        let own = tokens(&encoder, query);
+        for record in corpus() {
+            let text = searcher.document(&record.id).expect("read").expect("stored").text;
+            let snippet = searcher.snippet(&terms, &text, 40).expect("a snippet");
+            assert!(text[snippet.range.clone()].chars().count() <= 40, "{text}");
+            let all = searcher.marks(&terms, &text).expect("marks");
+            assert!(snippet.marks.iter().all(|mark| all.contains(mark)), "{text}");
+            assert!(all.is_empty() || !snippet.marks.is_empty(), "{query}: {text}");
+            for mark in all {
+                let word = &text[mark.range];
+                let (ids, is_word) = (tokens(&encoder, word), mark.kind == MarkKind::Word);
+                let known = |id: &u32| own.contains(id) || vector.weight(TermId(*id)) > 0.0;
+                assert!(ids.iter().any(known), "{query}: {word}");
+                assert_eq!(ids.iter().any(|id| own.contains(id)), is_word, "{query}: {word}");
+                assert!(mark.weight > 0.0 && mark.weight <= 1.0);
+                kinds.insert(is_word);
+            }
+        }
+    }
+    assert_eq!(kinds.len(), 2, "words of the query and words of its expansion");
+}
+
+const PORTABLE: [&str; 2] = ["--kernels", "portable"];
+
+/// Parses hits in NDJSON: the id and the rest of each, query by query.
+fn parse(text: &str) -> Vec<Vec<(String, Value)>> {
+    let row = |line: &str| -> Vec<(String, Value)> {
+        let row: Value = serde_json::from_str(line).expect("JSON");
+        let hits = row["results"].as_array().expect("results").clone();
+        hits.into_iter()
+            .map(|hit| (hit["doc_id"].as_str().expect("an id").to_owned(), hit))
+            .collect()
+    };
+    text.lines().map(row).collect()
+}
+
+/// The commands on an index that stores texts.
+#[test]
+fn the_program_searches_in_all_ways() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (index, queries) = (path("index"), "data/toy-beir/queries.jsonl");
+    let build = ["index", "build", "-m", MODEL, "--out", &index, "data/toy-beir/corpus.jsonl"];
+    stdout(&[&build[..], &["--store", "--bm25", "--bm25-k1", "1.2"], &PORTABLE].concat());
+    let info: Value = serde_json::from_str(&stdout(&["index", "info", &index, "--format", "json"]))
+        .expect("JSON");
+    assert!(info["stored_bytes"].as_u64().is_some_and(|bytes| bytes > 5000), "{info}");
+    assert_eq!((&info["bm25"]["k1"], &info["bm25"]["b"]), (&1.2.into(), &0.4.into()));
+    let table = stdout(&["index", "info", &index]);
+    assert!(
+        table.contains("stored texts") && table.contains("k1 1.2, b 0.4, mean length"),
+        "{table}"
+    );
+    assert!(stdout(&["index", "verify", &index]).contains("150 documents"));
+
+    // `fuse` of both runs is what `search --hybrid` finds.
+    let search = |more: &[&str]| {
+        let search =
+            ["search", "-i", &index, "--queries", queries, "-k", "150", "--format", "trec"];
+        stdout(&[&search[..], more, &PORTABLE].concat())
+    };
+    let (splade, bm25, out) = (path("splade.trec"), path("bm25.trec"), path("fused.ndjson"));
+    std::fs::write(&splade, search(&[])).expect("written");
+    std::fs::write(&bm25, search(&["--bm25"])).expect("written");
+    for (method, weights) in [("rrf", "1,1"), ("minmax", "0.7,0.3")] {
+        stdout(&[
+            "fuse",
+            &splade,
+            &bm25,
+            "-o",
+            &out,
+            "--method",
+            method,
+            "--weights",
+            weights,
+            "--force",
+        ]);
+        let fused = parse(&std::fs::read_to_string(&out).expect("read"));
+        let hybrid = search(&["--hybrid", method, "--weights", weights, "--hybrid-depth", "150"]);
+        let scores: std::collections::BTreeMap<(&str, &str), f64> = hybrid
+            .lines()
+            .map(|line| {
+                let cells: Vec<&str> = line.split(' ').collect();
+                ((cells[0], cells[2]), cells[4].parse().expect("a score"))
+            })
+            .collect();
+        assert!(fused.len() > 50);
+        let mut hits = 0;
+        let rows = std::fs::read_to_string(&out).expect("read");
+        for (line, ranking) in rows.lines().zip(&fused) {
+            let row: Value = serde_json::from_str(line).expect("JSON");
+            let query = row["qid"].as_str().expect("an id");
+            for (id, hit) in ranking.iter().take(20) {
+                // Ranks of documents with equal scores may differ between the run and the search.
+                let (got, want) =
+                    (scores[&(query, id.as_str())], hit["score"].as_f64().expect("one"));
+                assert!((got - want).abs() < 0.01, "{method} {query} {id}: {got} {want}");
+                hits += usize::from((got - want).abs() < 1e-6);
+            }
+        }
+        assert!(hits > 500, "{hits}");
+    }
+
+    // Places of a hybrid search, and re-ranking.
+    let model = "crates/splade-model/tests/fixtures/cross_encoders/bert";
+    let one = |more: &[&str]| {
+        let search = ["search", "-i", &index, "--format", "ndjson", "-k", "3", "海が見える席"];
+        parse(&stdout(&[&search[..], more, &PORTABLE].concat())).remove(0)
+    };
+    let hybrid = one(&["--hybrid", "rrf"]);
+    assert!(hybrid[0].1["bm25"]["rank"].is_u64(), "{hybrid:?}");
+    let reranked = one(&["--hybrid", "rrf", "--rerank", model, "--rerank-top", "20"]);
+    assert_eq!(reranked.len(), 3);
+    assert!(reranked[0].1["score"].as_f64() >= reranked[1].1["score"].as_f64());
+    assert!(
+        reranked.iter().all(|(_, hit)| hit["before"]["rank"].as_u64().is_some_and(|r| r <= 20))
+    );
+
+    // What a person sees, also at a prompt.
+    let table = ["search", "-i", &index, "-k", "2", "--format", "table"];
+    let [plain, hybrid] = [&[][..], &["--hybrid", "rrf"]]
+        .map(|more: &[&str]| stdout(&[&table[..], &["海が見える席"], more, &PORTABLE].concat()));
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_light-splade"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args([&table[..5], &["--interactive", "--bm25"], &PORTABLE].concat())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("started");
+    let input = child.stdin.take().expect("a pipe");
+    std::io::Write::write_all(&mut &input, "海が見える席\n\nthe coast train\n".as_bytes())
+        .expect("written");
+    drop(input);
+    let output = child.wait_with_output().expect("ended");
+    assert!(output.status.success());
+    let asked = String::from_utf8(output.stdout).expect("UTF-8");
+    compare_with_files([
+        ("search-texts", plain),
+        ("search-hybrid", hybrid),
+        ("search-interactive", asked),
+    ]);
+}
+
+#[test]
+fn searches_that_cannot_be_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = folder.path().join("index").to_str().expect("UTF-8").to_owned();
+    let build = ["index", "build", "-m", MODEL, "--out", &index, "data/toy-beir/corpus.jsonl"];
+    stdout(&build);
+    let model = "crates/splade-model/tests/fixtures/cross_encoders/bert";
+    for (more, code, want) in [
+        (&["--bm25"][..], 1, "the index has no BM25"),
+        (&["--hybrid", "rrf"], 1, "hint: build it again with --store --bm25"),
+        (&["--hybrid", "rrf", "--weights", "1,2,3"], 1, "there are 3 weights for 2 rankings"),
+        (&["--rerank", model], 1, "the index stores no texts, which re-ranking needs"),
+        (&["--weights", "1,2"], 2, "--hybrid"),
+        (&["--bm25", "--hybrid", "rrf"], 2, "cannot be used with"),
+        (&["--bm25", "--explain"], 2, "cannot be used with"),
+    ] {
+        let error = failure(&[&["search", "-i", &index, "海"][..], more].concat(), code);
+        assert!(error.contains(want), "{more:?}: {error}");
+    }
+    let error = failure(&["index", "build", "--out", "x", "--bm25", "a.txt"], 2);
+    assert!(error.contains("--store"), "{error}");
+    let file = folder.path().join("a.trec").to_str().expect("UTF-8").to_owned();
+    std::fs::write(&file, "q Q0 a 1 2 x\n").expect("written");
+    for (more, code, want) in [
+        (&[][..], 2, "2 values"),
+        (&[&file, "--weights", "1,2,3"][..], 1, "there are 3 weights for 2 rankings"),
+        (&[&file, "-o", &file], 1, "is also an input"),
+    ] {
+        let error = failure(&[&["fuse", &file][..], more].concat(), code);
+        assert!(error.contains(want), "{more:?}: {error}");
+    }
+    let output = run(&["fuse", &file, &file, "--tag", "both"]);
+    assert!(output.status.success());
+    let fused = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(fused, format!("q Q0 a 1 {} both\n", 2.0f32 / 61.0));
 }

@@ -201,6 +201,11 @@ impl Run {
         Ok(())
     }
 
+    /// Keeps the first `k` documents of each query.
+    pub fn truncate(&mut self, k: usize) {
+        self.queries.values_mut().for_each(|ranking| ranking.truncate(k));
+    }
+
     /// Returns the ranking of a query, best document first; `None` if the run does not contain the
     /// query.
     pub fn get(&self, query: &str) -> Option<&[Scored]> {

@@ -15,6 +15,7 @@ use crate::added::{self, AddedToken, Base};
 use crate::config::Config;
 use crate::error::TextError;
 use crate::pair::PairTemplate;
+use crate::places::Pieces;
 use crate::vocab::{Vocab, ids_end};
 
 /// The classes that transformers' BERT tokenizer serves.
@@ -58,6 +59,8 @@ pub(crate) struct HuggingFace {
     pub(crate) truncates_left: bool,
     /// The description of the tokenizer for users.
     pub(crate) kind: String,
+    /// What the strings of tokens consist of.
+    pub(crate) pieces: Pieces,
 }
 
 /// A tokenizer with its token strings by id.
@@ -157,6 +160,7 @@ impl HuggingFace {
         value["padding"] = Value::Null;
         value["truncation"] = Value::Null;
         override_components(&mut value, config, class)?;
+        let pieces = pieces(&value);
         let mut tokens = model_tokens(&value);
         let mut added = added_tokens(path, &mut value, config, class, &tokens)?;
         let special_ids = added.iter().filter(|token| token.special).map(|token| token.id);
@@ -196,7 +200,7 @@ impl HuggingFace {
             .map_err(|error| invalid(error.to_string()))?;
         let tokenizer = tokenizers::from_json(&text).map_err(|error| invalid(error.to_string()))?;
         let (plain, around) = (EncodeOptions::no_specials(), Default::default());
-        let mut this = Self { tokenizer, plain, around, special_ids, truncates_left, kind };
+        let mut this = Self { tokenizer, plain, around, special_ids, truncates_left, kind, pieces };
         this.around = this.find_around().map_err(|error| invalid(error.to_string()))?;
         Ok((this, tokens))
     }
@@ -283,6 +287,18 @@ fn added_tokens(
     let mut added = added::resolve(config, present, defaults, &base)?;
     added.sort_by_key(|token| token.id);
     Ok(added)
+}
+
+/// Returns what the strings of tokens consist of.
+fn pieces(value: &Value) -> Pieces {
+    let is_byte_level = |part: &Value| part["type"] == "ByteLevel";
+    let parts = value["pre_tokenizer"]["pretokenizers"].as_array();
+    let parts = parts.into_iter().flatten().chain([&value["pre_tokenizer"], &value["decoder"]]);
+    if parts.into_iter().any(is_byte_level) {
+        return Pieces::Bytes;
+    }
+    let prefix = value["model"]["continuing_subword_prefix"].as_str().unwrap_or_default();
+    Pieces::Characters { prefix: prefix.to_owned() }
 }
 
 /// Returns the token strings of the model by id.

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::error::TextError;
 use crate::hugging_face::BERT_ROLES;
 use crate::mecab::{Dictionary, Lattice, cache, compiled};
+use crate::places::Pieces;
 use crate::vocab::Vocab;
 use crate::wordpiece::WordPiece;
 
@@ -210,6 +211,12 @@ impl BertJapanese {
             self.added.iter().filter(|token| token.special).map(|token| token.id).collect();
         ids.sort_unstable();
         ids
+    }
+
+    /// Returns what the strings of tokens consist of.
+    pub(crate) fn pieces(&self) -> Pieces {
+        let prefix = if self.subwords == Subwords::WordPiece { "##" } else { "" };
+        Pieces::Characters { prefix: prefix.to_owned() }
     }
 
     /// Returns a description of the tokenizer for users.

@@ -30,6 +30,7 @@ mod vocab;
 mod wordpiece;
 mod added;
 mod pair;
+mod places;
 mod hugging_face;
 mod mecab;
 mod japanese;
@@ -43,7 +44,7 @@ pub use foreign::{FOREIGN_START, Foreign, foreign_text, foreign_weights};
 pub use keys::{shown_value, unknown_key};
 pub use learn::{Vocabulary, VocabularyOptions};
 pub use pair::PairEncoding;
-pub use tokenizer::{Encoding, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};
+pub use tokenizer::{Encoding, PlacedToken, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};
 pub use words::{WordCounts, WordKind, WordSplitter};
 
 /// Returns the folder for files that are made once and used by later starts: `LIGHT_SPLADE_CACHE`,

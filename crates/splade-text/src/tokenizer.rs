@@ -1,6 +1,7 @@
 //! The tokenizer of a model folder.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
@@ -29,6 +30,16 @@ pub struct Encoding {
     pub ids: Vec<u32>,
     /// Whether tokens were cut off.
     pub truncated: bool,
+}
+
+/// A token and its place in the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedToken {
+    /// The id of the token.
+    pub id: u32,
+    /// The bytes of the text that read as the token does, in whole characters. It is `None` for an
+    /// unknown token and for one that is only a blank.
+    pub range: Option<Range<usize>>,
 }
 
 /// Converts text to the token ids that transformers 4.56 gives for the same folder.
@@ -281,6 +292,36 @@ impl Tokenizer {
             Inner::HuggingFace(inner) => inner.encode(text),
             Inner::Japanese(inner) => Ok(inner.encode(text)),
         }
+    }
+
+    /// Returns the tokens of a text without special tokens around it, each with its place in the text.
+    ///
+    /// A place is found by comparing the string of the token with the text, not by the tokenizer's
+    /// own steps, so in texts with many unknown words a token may be placed a little too far to the
+    /// right. The text always reads there as the token does, but for case, accents and width.
+    ///
+    /// ```
+    /// use splade_text::{Tokenizer, TokenizerOptions};
+    ///
+    /// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-uncased");
+    /// let tokenizer = Tokenizer::from_dir(&folder, &TokenizerOptions::default())?;
+    /// let tokens = tokenizer.encode_places("The Night Train")?;
+    /// assert_eq!(tokenizer.token(tokens[1].id), Some("night"));
+    /// assert_eq!(tokens[1].range, Some(4..9));
+    /// # Ok::<(), splade_text::TextError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text has more than 4 GB.
+    pub fn encode_places(&self, text: &str) -> Result<Vec<PlacedToken>, TextError> {
+        let ids = self.encode_plain(text)?;
+        let pieces = match &self.inner {
+            Inner::HuggingFace(inner) => &inner.pieces,
+            Inner::Japanese(inner) => &inner.pieces(),
+        };
+        let places = pieces.places(text, ids.iter().map(|id| self.token(*id).unwrap_or_default()));
+        Ok(ids.iter().zip(places).map(|(id, range)| PlacedToken { id: *id, range }).collect())
     }
 
     /// Returns the text of token ids, as transformers' `decode` without cleaning up spaces. Ids that

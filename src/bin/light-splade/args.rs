@@ -46,7 +46,7 @@ pub(crate) use model::{
     TextArgs,
 };
 pub(crate) use pipeline::PipelineArgs;
-pub(crate) use search::{HitFormat, SearchArgs};
+pub(crate) use search::{FuseArgs, HitFormat, SearchArgs};
 #[cfg(feature = "serve")]
 pub(crate) use serve::{DtypeArg, KeyArgs, LevelArg, LimitArgs, LogArgs, ServeArgs};
 pub(crate) use train::TrainArgs;
@@ -79,6 +79,8 @@ pub(crate) enum Command {
     /// Answer requests for vectors and searches over HTTP
     #[cfg(feature = "serve")]
     Serve(Box<ServeArgs>),
+    /// Join runs of several searches into one
+    Fuse(FuseArgs),
     /// Measure retrieval on a data set, or compare two runs
     Evaluate(EvaluateArgs),
     /// Look for what is wrong in a data set

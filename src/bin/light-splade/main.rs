@@ -68,6 +68,7 @@ fn run(cli: &Cli, program: std::io::Result<PathBuf>) -> anyhow::Result<()> {
         Command::Search(args) => cmd::search::run(args),
         #[cfg(feature = "serve")]
         Command::Serve(args) => cmd::serve::run(args),
+        Command::Fuse(args) => cmd::fuse::run(args),
         Command::Evaluate(args) => cmd::evaluate::run(args),
         Command::CheckData(args) => cmd::check_data::run(args),
         Command::Export(command) => cmd::export::run(command),

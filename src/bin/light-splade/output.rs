@@ -96,6 +96,19 @@ impl Output {
         writer.write_all(bytes).context("cannot write the output")
     }
 
+    /// Writes a text for people that is styled; what is not of this program is escaped already.
+    pub(crate) fn write_styled(&mut self, text: &str) -> Result<()> {
+        let Self::Stdout(writer) = self else { return self.write(text.as_bytes()) };
+        writer.flush().context("cannot write the output")?;
+        print_styled(text)
+    }
+
+    /// Whether the output is a terminal that shows styles.
+    pub(crate) fn has_styles(&self) -> bool {
+        let wants_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        matches!(self, Self::Stdout(_)) && io::stdout().is_terminal() && !wants_none
+    }
+
     /// Flushes, and gives the file its name.
     pub(crate) fn finish(self) -> Result<()> {
         match self {

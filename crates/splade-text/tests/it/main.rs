@@ -6,3 +6,5 @@ mod reference;
 mod golden;
 // Folders with damaged files.
 mod damaged;
+// Places of tokens in their texts.
+mod places;

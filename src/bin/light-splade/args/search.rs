@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use light_splade::search::{Fusion, FusionMethod};
 use splade_index::SearchMode;
 
 use super::numbers::at_least_one;
 use super::{ComputeArgs, InputFormArgs, OverwriteArgs, SideArg};
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries", "vectors"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries", "vectors", "interactive"]))]
+#[command(group = clap::ArgGroup::new("with_texts").multiple(true).args(["bm25", "hybrid", "rerank", "interactive"]))]
 pub(crate) struct SearchArgs {
     /// The index
     #[arg(long, short, value_name = "FOLDER")]
@@ -50,11 +52,33 @@ pub(crate) struct SearchArgs {
     /// Only documents whose ids are in this file, one a line
     #[arg(long, value_name = "FILE")]
     pub(crate) target_doc_ids: Option<PathBuf>,
+    /// Search with BM25 in place of the model, in an index that was built with --store --bm25
+    #[arg(long, conflicts_with_all = ["vectors", "recall"])]
+    pub(crate) bm25: bool,
+    /// Search with the model and with BM25, and join both rankings, in an index that was built with
+    /// --store --bm25
+    #[arg(long, value_enum, value_name = "METHOD", conflicts_with_all = ["vectors", "bm25", "threshold"])]
+    pub(crate) hybrid: Option<FusionArg>,
+    /// How much the model and BM25 count in --hybrid, such as 0.7,0.3 [default: both 1]
+    #[arg(long, value_name = "W,W", requires = "hybrid", value_delimiter = ',', num_args = 1)]
+    pub(crate) weights: Vec<f64>,
+    /// Hits of the model and of BM25 that --hybrid joins
+    #[arg(long, value_name = "K", default_value_t = 100, value_parser = at_least_one())]
+    pub(crate) hybrid_depth: usize,
+    /// Score the best hits anew with this cross-encoder, which reads the texts that the index stores
+    #[arg(long, value_name = "MODEL", conflicts_with = "vectors")]
+    pub(crate) rerank: Option<PathBuf>,
+    /// Hits that --rerank scores; -k if that is larger
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one())]
+    pub(crate) rerank_top: usize,
+    /// Ask for queries, one after another: arrows edit and repeat, Ctrl-C clears the line, Ctrl-D ends
+    #[arg(long, conflicts_with_all = ["query", "queries", "vectors", "output", "explain"])]
+    pub(crate) interactive: bool,
     /// Compare the index with its checksums first, which reads all of it
     #[arg(long)]
     pub(crate) verify: bool,
     /// Add what each term gives to a score
-    #[arg(long)]
+    #[arg(long, conflicts_with = "with_texts")]
     pub(crate) explain: bool,
     /// Form of the hits [default: table for one query on a terminal, else ndjson]
     #[arg(long, value_enum)]
@@ -79,7 +103,58 @@ pub(crate) enum HitFormat {
     Trec,
 }
 
+/// How rankings are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FusionArg {
+    /// Reciprocal ranks: 1 / (60 + rank), added
+    Rrf,
+    /// Scores, scaled to 0 to 1 within each ranking, and added
+    Minmax,
+}
+
+impl FusionArg {
+    /// The method with a weight for each ranking, or none.
+    pub(crate) fn fusion(self, weights: &[f64]) -> Fusion {
+        let method = match self {
+            Self::Rrf => FusionMethod::default(),
+            Self::Minmax => FusionMethod::MinMax,
+        };
+        Fusion { method, weights: weights.to_vec() }
+    }
+}
+
+/// What was typed after `fuse`.
+#[derive(Debug, Args)]
+pub(crate) struct FuseArgs {
+    /// Runs: TREC, NDJSON, JSON, Parquet or tables with a header
+    #[arg(required = true, value_name = "RUN", num_args = 2..)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// File for the joined run, NDJSON if it ends in .ndjson or .jsonl and else TREC; standard output
+    /// if not given
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// How the rankings are joined
+    #[arg(long, value_enum, default_value = "rrf")]
+    pub(crate) method: FusionArg,
+    /// How much each run counts, in their order, such as 0.7,0.3 [default: each 1]
+    #[arg(long, value_name = "W,W", value_delimiter = ',', num_args = 1)]
+    pub(crate) weights: Vec<f64>,
+    /// Documents of a query that are kept; all if not given
+    #[arg(long, short = 'k', value_name = "K", value_parser = at_least_one())]
+    pub(crate) top_k_hits: Option<usize>,
+    /// Last field of the lines of a TREC run
+    #[arg(long, default_value = "light-splade")]
+    pub(crate) tag: String,
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+}
+
 impl SearchArgs {
+    /// Whether the texts of queries are searched in another way than by their vectors alone.
+    pub(crate) fn needs_texts(&self) -> bool {
+        self.bm25 || self.hybrid.is_some() || self.rerank.is_some() || self.interactive
+    }
+
     pub(crate) fn mode(&self) -> SearchMode {
         self.recall.map_or(SearchMode::Exact, |recall| SearchMode::Approximate { recall })
     }

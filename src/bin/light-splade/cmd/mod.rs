@@ -9,6 +9,7 @@ pub(crate) mod encode;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod fuse;
 pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod mine;

@@ -1,6 +1,8 @@
 //! `light-splade search`: the best documents of an index for queries.
 
 mod hits;
+mod marked;
+mod texts;
 
 use std::collections::HashSet;
 use std::io::IsTerminal;
@@ -12,7 +14,8 @@ use light_splade::models::Vocabulary;
 use light_splade::search::{
     BatchSearch, Provenance, QUERIES_AT_A_TIME, VectorSources, thread_pool,
 };
-use light_splade::{SparseEncoder, SparseEncoderOptions};
+use light_splade::{Searcher, SparseEncoder, SparseEncoderOptions};
+use rayon::prelude::*;
 use splade_eval::check_trec_id;
 use splade_index::{Filter, Index, SearchOptions};
 use splade_model::Side;
@@ -26,7 +29,8 @@ use crate::input::{InputOptions, Inputs};
 use crate::interrupt::{self, Interrupted};
 use crate::output::Output;
 use crate::progress::{Reporter, say};
-use hits::{HitWriter, Query};
+use hits::{Found, HitWriter, Query};
+use texts::TextSearch;
 
 pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     let format = format(args);
@@ -48,21 +52,50 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     let mut reporter = Reporter::new();
     let filter = args.target_doc_ids.as_deref().map(|path| filter(&index, path)).transpose()?;
     let output = output(args)?;
-    interrupt::listen()?;
-    let (queries, vocabulary) = queries(args, &provenance, model, &mut reporter)?;
+    // At a prompt, Ctrl-C clears the line.
+    if !args.interactive {
+        interrupt::listen()?;
+    }
+    let Prepared { queries, vocabulary, encoder } =
+        prepare(args, &provenance, model, &mut reporter)?;
+    let searcher = Searcher::with_index(index, encoder);
+    let index = searcher.index();
     if format == HitFormat::Trec {
         check_ids(&queries)?;
     }
     let options =
         SearchOptions { k: args.top_k_hits, threshold: args.threshold, filter, mode: args.mode() };
     let pool = thread_pool(args.compute.run.threads)?;
-    let mut search = BatchSearch::new(&index, &options, &pool, queries.len());
-    let explain = args.explain.then_some(&index);
-    let mut writer = HitWriter::new(output, format, &args.tag, explain, vocabulary.as_ref());
+    let mut writer = HitWriter::new(output, format, args, &searcher, vocabulary.as_ref());
+    if args.needs_texts() {
+        let filter = options.filter.clone();
+        let search = TextSearch::new(args, &searcher, filter, &pool, &mut reporter)?;
+        if args.interactive {
+            return texts::ask(|text| {
+                let id = writer.queries().to_string();
+                let query = Query { id, text: text.to_owned(), vector: SparseVector::default() };
+                writer.write(&query, None, search.search(text)?)?;
+                writer.flush()
+            });
+        }
+        for window in queries.chunks(TEXTS_AT_A_TIME) {
+            let found: Vec<_> = pool
+                .install(|| window.par_iter().map(|query| search.search(&query.text)).collect());
+            for (query, hits) in window.iter().zip(found) {
+                writer.write(query, (queries.len() > 1).then_some(&query.text), hits?)?;
+            }
+            if interrupt::asked() {
+                return Err(Interrupted("nothing is kept".to_owned()).into());
+            }
+        }
+        return writer.finish();
+    }
+    let mut search = BatchSearch::new(index, &options, &pool, queries.len());
     for window in queries.chunks(QUERIES_AT_A_TIME) {
         let vectors: Vec<&SparseVector> = window.iter().map(|query| &query.vector).collect();
         for (query, hits) in window.iter().zip(search.search(&vectors, &mut reporter)?) {
             let title = args.query.get(writer.queries()).unwrap_or(&query.id);
+            let hits = hits.into_iter().map(Found::from).collect();
             writer.write(query, (queries.len() > 1).then_some(title), hits)?;
         }
     }
@@ -73,6 +106,9 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     Ok(())
 }
 
+/// The number of queries whose texts are searched between two looks at Ctrl-C.
+const TEXTS_AT_A_TIME: usize = 64;
+
 /// Opens the output, which is none of the files that are read.
 fn output(args: &SearchArgs) -> Result<Output> {
     let files = [&args.queries, &args.target_doc_ids].into_iter().flatten();
@@ -82,7 +118,10 @@ fn output(args: &SearchArgs) -> Result<Output> {
 
 fn format(args: &SearchArgs) -> HitFormat {
     let one = args.query.len() == 1 && args.output.is_none() && std::io::stdout().is_terminal();
-    args.format.unwrap_or(if one { HitFormat::Table } else { HitFormat::Ndjson })
+    args.format.unwrap_or(match one || args.interactive {
+        true => HitFormat::Table,
+        false => HitFormat::Ndjson,
+    })
 }
 
 fn filter(index: &Index, path: &Path) -> Result<Filter> {
@@ -94,13 +133,23 @@ fn filter(index: &Index, path: &Path) -> Result<Filter> {
     Ok(filter)
 }
 
-/// The queries as vectors, and the names of terms where they will be shown.
-fn queries(
+/// The queries, and what they are searched and shown with.
+struct Prepared {
+    /// Without vectors if their texts are searched.
+    queries: Vec<Query>,
+    /// The names of terms where they will be shown.
+    vocabulary: Option<Vocabulary>,
+    /// Of queries that are texts.
+    encoder: Option<SparseEncoder>,
+}
+
+/// Reads and encodes the queries.
+fn prepare(
     args: &SearchArgs,
     provenance: &Provenance,
     model: Option<&Path>,
     reporter: &mut Reporter,
-) -> Result<(Vec<Query>, Option<Vocabulary>)> {
+) -> Result<Prepared> {
     let options = args.compute.run.mecab_dicdir.clone();
     let tokenizer = TokenizerOptions { mecab_dicdir: options };
     let shown = model.filter(|_| args.explain || !args.vectors.is_empty());
@@ -131,9 +180,13 @@ fn queries(
             None => VectorReader::id(key),
         };
         let rows = VectorReader::open(&args.vectors, &term)?;
-        let query = |row: splade_sparse::files::VectorRow| Query { id: row.id, vector: row.vector };
+        let query = |row: splade_sparse::files::VectorRow| Query {
+            id: row.id,
+            text: String::new(),
+            vector: row.vector,
+        };
         let queries = rows.map(|row| Ok(query(row?))).collect::<Result<_>>()?;
-        return Ok((queries, vocabulary));
+        return Ok(Prepared { queries, vocabulary, encoder: None });
     }
     let Some(model) = model else {
         return Err(advised(
@@ -155,11 +208,25 @@ fn queries(
     let encoder = hint_at_model(encoder, args.model.as_ref())?;
     check(&Provenance::of_encoder(&encoder, side, &Pruning::default())?, "--model names")?;
     let mut queries = Vec::new();
+    let unencoded = |id: String, text: String| {
+        let vector = SparseVector::default();
+        Query { id, text, vector }
+    };
     match inputs {
+        Some(inputs) if args.needs_texts() => {
+            for record in inputs {
+                let record = record?;
+                queries.push(unencoded(record.id, record.text));
+            }
+        }
+        None if args.needs_texts() => {
+            let texts = args.query.iter().enumerate();
+            queries.extend(texts.map(|(id, text)| unencoded(id.to_string(), text.clone())));
+        }
         Some(inputs) => {
             let position = inputs.position();
             let ended = encoder.encode_each(side, inputs, position, reporter, |id, vector| {
-                queries.push(Query { id: id.to_owned(), vector });
+                queries.push(Query { id: id.to_owned(), text: String::new(), vector });
                 Ok::<(), light_splade::Error>(())
             })?;
             if ended == Ended::Stopped {
@@ -167,11 +234,16 @@ fn queries(
             }
         }
         None => {
-            let vectors = encoder.tower(side)?.encode(&args.query)?.into_iter().enumerate();
-            queries.extend(vectors.map(|(id, vector)| Query { id: id.to_string(), vector }));
+            let vectors = encoder.tower(side)?.encode(&args.query)?;
+            let pairs = args.query.iter().zip(vectors).enumerate();
+            queries.extend(pairs.map(|(id, (text, vector))| Query {
+                id: id.to_string(),
+                text: text.clone(),
+                vector,
+            }));
         }
     }
-    Ok((queries, vocabulary))
+    Ok(Prepared { queries, vocabulary, encoder: Some(encoder) })
 }
 
 /// The lines of a TREC run say nothing of their order: one ranking an id.

@@ -3,30 +3,66 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
+use light_splade::Searcher;
 use light_splade::models::Vocabulary;
-use light_splade::search::ranking;
+use light_splade::search::{HybridHit, Place};
 use serde_json::Value;
-use splade_eval::Run;
-use splade_index::{Hit, Index, Share};
+use splade_eval::{Run, Scored};
+use splade_index::{Hit, Share};
 use splade_io::printable;
 use splade_sparse::SparseVector;
 
-use crate::args::HitFormat;
+use super::marked::{Marking, title_and_passage};
+use crate::args::{HitFormat, SearchArgs};
 use crate::output::Output;
 
 /// A query that is ready to be searched.
 pub(super) struct Query {
     pub(super) id: String,
+    /// Empty if it is not needed or not known.
+    pub(super) text: String,
     pub(super) vector: SparseVector,
+}
+
+/// A hit of any kind of search.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) id: String,
+    pub(super) score: f32,
+    /// The place among the hits of the model and of BM25, in a hybrid search.
+    pub(super) places: [Option<Place>; 2],
+    /// The place before re-ranking.
+    pub(super) before: Option<Place>,
+}
+
+impl From<Hit> for Found {
+    fn from(hit: Hit) -> Self {
+        Self { id: hit.id, score: hit.score, places: [None, None], before: None }
+    }
+}
+
+impl From<HybridHit> for Found {
+    fn from(hit: HybridHit) -> Self {
+        let HybridHit { id, score, splade, bm25 } = hit;
+        Self { id, score, places: [splade, bm25], before: None }
+    }
+}
+
+impl Found {
+    /// The places with their names.
+    fn named_places(&self) -> impl Iterator<Item = (&'static str, Place)> {
+        let [splade, bm25] = self.places;
+        let all = [("splade", splade), ("bm25", bm25), ("before", self.before)];
+        all.into_iter().filter_map(|(name, place)| Some((name, place?)))
+    }
 }
 
 /// Writes the hits of one query after another.
 pub(super) struct HitWriter<'a> {
     output: Output,
     format: HitFormat,
-    tag: &'a str,
-    /// Where shares of scores are asked for.
-    explain: Option<&'a Index>,
+    args: &'a SearchArgs,
+    searcher: &'a Searcher,
     vocabulary: Option<&'a Vocabulary>,
     queries: usize,
     /// Of `HitFormat::Trec` until the end: its queries are in the order of their ids.
@@ -37,11 +73,16 @@ impl<'a> HitWriter<'a> {
     pub(super) fn new(
         output: Output,
         format: HitFormat,
-        tag: &'a str,
-        explain: Option<&'a Index>,
+        args: &'a SearchArgs,
+        searcher: &'a Searcher,
         vocabulary: Option<&'a Vocabulary>,
     ) -> Self {
-        Self { output, format, tag, explain, vocabulary, queries: 0, run: Run::default() }
+        Self { output, format, args, searcher, vocabulary, queries: 0, run: Run::default() }
+    }
+
+    /// Writes what is waiting to be written.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.output.write_styled("")
     }
 
     /// How many queries are written.
@@ -54,30 +95,63 @@ impl<'a> HitWriter<'a> {
         &mut self,
         query: &Query,
         title: Option<&String>,
-        hits: Vec<Hit>,
+        hits: Vec<Found>,
     ) -> Result<()> {
         self.queries += 1;
-        let text = match self.format {
-            HitFormat::Trec => return Ok(self.run.insert(&query.id, ranking(hits))?),
-            HitFormat::Table => self.table(query, title, &hits),
-            HitFormat::Ndjson => self.row(query, &hits),
-        };
-        self.output.write(text.as_bytes())
+        match self.format {
+            HitFormat::Trec => {
+                let scored = |hit: Found| Scored { document: hit.id, score: hit.score };
+                Ok(self.run.insert(&query.id, hits.into_iter().map(scored).collect())?)
+            }
+            HitFormat::Table => {
+                let table = self.table(query, title, &hits)?;
+                self.output.write_styled(&table)
+            }
+            HitFormat::Ndjson => {
+                let row = self.row(query, &hits);
+                self.output.write(row.as_bytes())
+            }
+        }
     }
 
     pub(super) fn finish(mut self) -> Result<()> {
         if self.format == HitFormat::Trec {
             let mut text = Vec::new();
-            self.run.write_trec(&mut text, self.tag).context("cannot write the run")?;
+            self.run.write_trec(&mut text, &self.args.tag).context("cannot write the run")?;
             self.output.write(&text)?;
         }
         self.output.finish()
     }
 
-    fn table(&self, query: &Query, title: Option<&String>, hits: &[Hit]) -> String {
+    fn table(&self, query: &Query, title: Option<&String>, hits: &[Found]) -> Result<String> {
         let mut text = title.map_or_else(String::new, |title| printable(title).into_owned() + "\n");
+        // Of queries in files, only a search that needs it has the text.
+        let shows_texts = self.searcher.index().stores() && !query.text.is_empty();
+        let terms = shows_texts.then(|| self.searcher.query_terms(&query.text)).transpose()?;
+        let marking = if self.output.has_styles() { Marking::COLOUR } else { Marking::PLAIN };
         for (rank, hit) in (1..).zip(hits) {
-            let _ = writeln!(text, "{rank:4}  {:9.4}  {}", hit.score, printable(&hit.id));
+            let (name, passage) = match &terms {
+                Some(terms) => title_and_passage(self.searcher, terms, &hit.id, marking)?,
+                None => (None, None),
+            };
+            let _ = write!(text, "{rank:4}  {:9.4}  {}", hit.score, printable(&hit.id));
+            let _ = match name {
+                Some(name) => writeln!(text, "  {name}"),
+                None => writeln!(text),
+            };
+            if let Some(passage) = passage {
+                let _ = writeln!(text, "                 {passage}");
+            }
+            let places: Vec<String> = hit
+                .named_places()
+                .map(|(name, Place { rank, score })| match name {
+                    "before" => format!("rank {rank} before, {score:.4}"),
+                    name => format!("{name} rank {rank}, {score:.4}"),
+                })
+                .collect();
+            if !places.is_empty() {
+                let _ = writeln!(text, "                 {}", places.join("; "));
+            }
             let Some(shares) = self.shares(query, hit) else { continue };
             let mut total = 0.0;
             for share in &shares {
@@ -95,15 +169,18 @@ impl<'a> HitWriter<'a> {
         if hits.is_empty() {
             text += "nothing found\n";
         }
-        text
+        Ok(text)
     }
 
-    fn row(&self, query: &Query, hits: &[Hit]) -> String {
+    fn row(&self, query: &Query, hits: &[Found]) -> String {
         let mut row = format!("{{\"qid\":{},\"results\":[", Value::from(query.id.as_str()));
         for (i, hit) in hits.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
             let id = Value::from(hit.id.as_str());
             let _ = write!(row, "{comma}{{\"doc_id\":{id},\"score\":{}", hit.score);
+            for (name, Place { rank, score }) in hit.named_places() {
+                let _ = write!(row, ",\"{name}\":{{\"rank\":{rank},\"score\":{score}}}");
+            }
             if let Some(shares) = self.shares(query, hit) {
                 let term = |share: &Share| {
                     let Share { query_weight, document_weight, score, .. } = share;
@@ -121,8 +198,10 @@ impl<'a> HitWriter<'a> {
         row + "]}\n"
     }
 
-    fn shares(&self, query: &Query, hit: &Hit) -> Option<Vec<Share>> {
-        self.explain.and_then(|index| index.explain(&query.vector, &hit.id))
+    /// The shares of a score, where they are asked for.
+    fn shares(&self, query: &Query, hit: &Found) -> Option<Vec<Share>> {
+        let index = self.args.explain.then(|| self.searcher.index())?;
+        index.explain(&query.vector, &hit.id)
     }
 
     /// The token of a term, or its id where no model is known.
