@@ -336,12 +336,12 @@ impl Encoder {
         texts: &[T],
     ) -> Result<Vec<SparseVector>, ModelError> {
         let ((_, longest), vocab) = (self.core.lengths(), self.vocab());
-        for ids in texts.iter().map(AsRef::as_ref) {
+        for (text, ids) in texts.iter().map(AsRef::as_ref).enumerate() {
             if ids.is_empty() || ids.len() > longest {
-                return Err(ModelError::TokenCount { got: ids.len(), longest });
+                return Err(ModelError::TokenCount { text, got: ids.len(), longest });
             }
             if let Some(id) = ids.iter().find(|id| **id as usize >= vocab) {
-                return Err(ModelError::TokenId { id: *id, vocab });
+                return Err(ModelError::TokenId { text, id: *id, vocab });
             }
         }
         self.threads.install(|| {

@@ -37,16 +37,20 @@ pub enum ModelError {
         source: serde_json::Error,
     },
     /// A text of token ids is empty or too long.
-    #[error("a text has {got} token ids; the model takes 1 to {longest}")]
+    #[error("text {text} has {got} token ids, but the model takes 1 to {longest}")]
     TokenCount {
+        /// The place of the text among the texts, from 0.
+        text: usize,
         /// The number of ids.
         got: usize,
         /// The largest number of ids.
         longest: usize,
     },
     /// A token id is not in the vocabulary.
-    #[error("there is no token {id}: the vocabulary has {vocab} tokens")]
+    #[error("text {text} has the token id {id}, but the vocabulary has {vocab} tokens")]
     TokenId {
+        /// The place of the text among the texts, from 0.
+        text: usize,
         /// The id.
         id: u32,
         /// The size of the vocabulary.

@@ -244,7 +244,7 @@ fn bad_requests_say_what_is_wrong() {
         ("/", r#"{"inputs": "a"} x"#, 400, "Validation", "not valid JSON"),
         ("/", "", 400, "Validation", "not valid JSON"),
         ("/", r#"{"inputs": [[99999999]]}"#, 422, "Tokenizer", "no token 99999999"),
-        ("/", r#"{"inputs": "a", "prompt_name": "x"}"#, 422, "Validation", "the prompt \"x\""),
+        ("/", r#"{"inputs": "a", "prompt_name": "x"}"#, 422, "Validation", "unknown variant `x`"),
         (
             "/",
             r#"{"inputs": "a", "side": "query", "prompt_name": "document"}"#,
