@@ -27,7 +27,10 @@ use crate::serve::error::{ApiError, ErrorBody, ErrorType};
 use crate::serve::hosted::{Change, Document, Hosted};
 use crate::serve::model::Model;
 use crate::serve::state::App;
+use crate::snippet::{Mark, MarkKind, Snippet};
 
+/// The longest passage of a hit in characters.
+const LONGEST_SNIPPET: usize = 10_000;
 /// The largest number of hits of a search.
 const MOST_HITS: usize = 10_000;
 
@@ -194,6 +197,11 @@ pub(crate) struct SearchRequest {
     /// Adds the title and the text of each hit, where the index stores them.
     #[serde(default)]
     return_text: bool,
+    /// Adds the title of each hit and the passage that fits the query best, at most so many
+    /// characters.
+    #[serde(default)]
+    #[schema(maximum = 10_000)]
+    snippet: Option<usize>,
 }
 
 /// What ranks documents.
@@ -283,12 +291,43 @@ struct HitReply {
     /// The text without the title, if the request asked for texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// The passage that fits the query best, if the request asked for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snippet: Option<SnippetReply>,
     /// The ranks, from 1, in the rankings that made this one.
     #[serde(skip_serializing_if = "Ranks::is_empty")]
     ranks: Ranks,
     /// What each term gave to the score, the largest share first.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Vec<ShareReply>>,
+}
+
+/// A passage of a text.
+#[derive(Debug, Serialize, ToSchema)]
+struct SnippetReply {
+    text: String,
+    /// The words of the passage that match the query, in their order.
+    marks: Vec<MarkReply>,
+}
+
+/// A word of a passage that matches the query.
+#[derive(Debug, Serialize, ToSchema)]
+struct MarkReply {
+    /// The place of its first UTF-16 unit in the passage, as strings of JavaScript count.
+    start: usize,
+    /// The place after its last UTF-16 unit.
+    stop: usize,
+    kind: MarkName,
+}
+
+/// Why a word is marked.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum MarkName {
+    /// The query has the word.
+    Word,
+    /// The model added the word to the query.
+    Expanded,
 }
 
 /// The ranks of a document, from 1, in the rankings that have it.
@@ -359,7 +398,10 @@ pub(crate) async fn search(
     }
     reply.hits.truncate(plan.k);
     if !plan.return_text {
-        reply.hits.iter_mut().for_each(|hit| (hit.title, hit.text) = (None, None));
+        reply.hits.iter_mut().for_each(|hit| hit.text = None);
+        if plan.snippet.is_none() {
+            reply.hits.iter_mut().for_each(|hit| hit.title = None);
+        }
     }
     Ok(Reply(reply))
 }
@@ -379,6 +421,7 @@ struct Plan {
     depth: usize,
     rerank: Option<usize>,
     return_text: bool,
+    snippet: Option<usize>,
 }
 
 impl Plan {
@@ -389,9 +432,12 @@ impl Plan {
         request: SearchRequest,
     ) -> Result<Self, ApiError> {
         let fusion = request.fusion.fusion()?;
-        let needs_text = request.mode != Mode::Splade || request.rerank.is_some();
+        let needs_text =
+            request.mode != Mode::Splade || request.rerank.is_some() || request.snippet.is_some();
         if needs_text && request.text.is_none() {
-            return Err(ApiError::validation("BM25 and the re-ranker need a query as `text`"));
+            return Err(ApiError::validation(
+                "BM25, the re-ranker and snippets need a query as `text`",
+            ));
         }
         if request.mode == Mode::Hybrid && (request.explain || request.threshold.is_some()) {
             return Err(ApiError::validation(
@@ -402,13 +448,20 @@ impl Plan {
         if request.rerank.is_some() {
             check_reranker(model)?;
         }
+        if request.snippet.is_some_and(|length| length == 0 || length > LONGEST_SNIPPET) {
+            return Err(ApiError::validation(format!(
+                "`snippet` must be from 1 to {LONGEST_SNIPPET} characters"
+            )));
+        }
         for index in &indexes {
             let searcher = index.searcher();
             let (index, name) = (searcher.index(), index.name());
             if request.mode != Mode::Splade && index.bm25().is_none() {
                 return Err(ApiError::validation(format!("the index {name:?} has no BM25")));
             }
-            if (request.return_text || request.rerank.is_some()) && !index.stores() {
+            let texts =
+                request.return_text || request.rerank.is_some() || request.snippet.is_some();
+            if texts && !index.stores() {
                 return Err(ApiError::validation(format!("the index {name:?} stores no texts")));
             }
         }
@@ -430,6 +483,7 @@ impl Plan {
             depth,
             rerank: request.rerank,
             return_text: request.return_text,
+            snippet: request.snippet,
         })
     }
 
@@ -492,7 +546,8 @@ impl Plan {
                 hits.into_iter().map(|hit| (hit.id.clone(), hit.score, ranks(&hit))).collect()
             }
         };
-        let with_text = self.return_text || self.rerank.is_some();
+        let with_text = self.return_text || self.rerank.is_some() || self.snippet.is_some();
+        let terms = self.snippet.map(|_| searcher.query_terms(text_of(&self.text))).transpose()?;
         let reply = |(id, score, ranks): (String, f32, Ranks)| {
             let document = if with_text { searcher.document(&id)? } else { None };
             let (title, text) = document.map(|document| (document.title, document.text)).unzip();
@@ -504,9 +559,33 @@ impl Plan {
             let explanation = explanation
                 .map(|shares| shares.iter().map(|share| share_of(model, share)).collect());
             let index = index.map(str::to_owned);
-            Ok(HitReply { id, score, index, title, text, ranks, explanation })
+            let snippet = match (self.snippet, &terms, &text) {
+                (Some(length), Some(terms), Some(text)) => {
+                    Some(snippet(text, &searcher.snippet(terms, text, length)?))
+                }
+                _ => None,
+            };
+            Ok(HitReply { id, score, index, title, text, snippet, ranks, explanation })
         };
         found.into_iter().map(reply).collect()
+    }
+}
+
+/// A passage as clients get it.
+fn snippet(text: &str, snippet: &Snippet) -> SnippetReply {
+    let units = |bytes: std::ops::Range<usize>| text[bytes].encode_utf16().count();
+    let begin = snippet.range.start;
+    let mark = |mark: &Mark| {
+        let start = units(begin..mark.range.start);
+        let kind = match mark.kind {
+            MarkKind::Word => MarkName::Word,
+            MarkKind::Expansion => MarkName::Expanded,
+        };
+        MarkReply { start, stop: start + units(mark.range.clone()), kind }
+    };
+    SnippetReply {
+        text: text[snippet.range.clone()].to_owned(),
+        marks: snippet.marks.iter().map(mark).collect(),
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::Json as Reply;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use splade_text::PlacedToken;
 use utoipa::ToSchema;
 
 use crate::error::Error;
@@ -85,18 +86,32 @@ pub(crate) async fn tokenize(
         let special = tokenizer.special_ids();
         let tokens = |text: &String| {
             let text = format!("{}{text}", tower.prompt());
-            let ids = match add_special_tokens {
-                true => tokenizer.encode(&text, None)?.ids,
-                false => tokenizer.encode_plain(&text)?,
+            // Places ascend, so that the characters are counted once.
+            let mut counted = (0, 0);
+            let mut characters = |bytes: usize| {
+                let (last, count) = if bytes < counted.0 { (0, 0) } else { counted };
+                counted = (bytes, count + text[last..bytes].chars().count());
+                counted.1
             };
-            let token = |id| Token {
+            let token = |id: u32, place: Option<(usize, usize)>| Token {
                 id,
                 text: tower.token(splade_sparse::TermId(id)),
                 special: special.contains(&id),
-                start: None,
-                stop: None,
+                start: place.map(|place| place.0),
+                stop: place.map(|place| place.1),
             };
-            Ok(ids.into_iter().map(token).collect())
+            let placed = tokenizer.encode_places(&text)?.into_iter();
+            let content: Vec<Token> = placed
+                .map(|PlacedToken { id, range }| {
+                    token(id, range.map(|range| (characters(range.start), characters(range.end))))
+                })
+                .collect();
+            let (before, after) = match add_special_tokens {
+                true => tokenizer.around(),
+                false => (&[][..], &[][..]),
+            };
+            let around = |ids: &[u32]| ids.iter().map(|id| token(*id, None)).collect::<Vec<_>>();
+            Ok(around(before).into_iter().chain(content).chain(around(after)).collect())
         };
         texts.iter().map(tokens).collect::<Result<Vec<Vec<_>>, Error>>()
     };

@@ -83,6 +83,12 @@ fn vectors_are_those_of_the_library_to_the_bit() {
         tokens.map(|token| token["id"].as_u64().expect("an id")).collect()
     };
     let ids: Vec<Vec<u64>> = tokens.as_array().expect("lists").iter().map(ids).collect();
+    // Places are counted in characters; special tokens have none.
+    assert_eq!((&tokens[0][0]["special"], &tokens[0][0]["start"]), (&json!(true), &Value::Null));
+    assert_eq!(
+        (&tokens[0][1]["text"], &tokens[0][1]["start"], &tokens[0][1]["stop"]),
+        (&json!("大阪"), &json!(0), &json!(2))
+    );
     let reply = post(shared(), "/embed_sparse", &json!({"inputs": ids})).ok();
     assert_eq!(vectors(&reply), expected(Side::Document));
 
@@ -641,6 +647,19 @@ fn hybrid_search_and_re_ranking_are_those_of_the_library() {
     assert_eq!(ids(&reply), expected);
     assert_eq!(reply["hits"][0]["ranks"]["before"], reranked[0].rank_before);
     assert!(reply["hits"][0].get("text").is_none());
+
+    let reply = search(json!({"snippet": 20})).ok();
+    let hit = &reply["hits"][0];
+    assert_eq!(hit["title"], "t");
+    let passage = hit["snippet"]["text"].as_str().expect("a passage");
+    let marks = hit["snippet"]["marks"].as_array().expect("marks");
+    let units: Vec<u16> = passage.encode_utf16().collect();
+    let marked = |mark: &Value| {
+        let at = |name: &str| mark[name].as_u64().expect("a place") as usize;
+        String::from_utf16(&units[at("start")..at("stop")]).expect("UTF-16")
+    };
+    assert!(marks.iter().any(|mark| marked(mark) == "東京" && mark["kind"] == "word"), "{hit}");
+    assert!(hit.get("text").is_none());
 
     for (more, message) in [
         (json!({"mode": "hybrid", "explain": true}), "has neither `explain` nor `threshold`"),
