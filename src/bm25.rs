@@ -1,7 +1,6 @@
 //! An index of BM25 over the tokens of a model's tokenizer, without special tokens.
 
 use rayon::prelude::*;
-use serde_json::Value;
 use splade_index::bm25::{Bm25, Bm25Options, token_counts};
 use splade_index::{Index, IndexOptions, IndexWriter, WeightFormat, WriterOptions};
 use splade_io::{Event, Observer};
@@ -42,7 +41,7 @@ impl Bm25Index {
         })?;
         observer.event(Event::Note("BM25: indexing"));
         let folder = temporary_folder()?;
-        let settings = IndexOptions { weights: WeightFormat::F32, settings: Value::Null };
+        let settings = IndexOptions { weights: WeightFormat::F32, ..IndexOptions::default() };
         let threads = Some(pool.current_num_threads());
         let how = WriterOptions { threads, ..WriterOptions::default() };
         let mut writer = IndexWriter::create(folder.path(), settings, how)?;

@@ -270,16 +270,16 @@ where
     let ahead = Rc::new(RefCell::new(VecDeque::new()));
     let seen = Rc::clone(&ahead);
     let records = records.inspect(move |record| {
-        if let Ok(Record { id, text }) = record {
+        if let Ok(Record { id, text, .. }) = record {
             seen.borrow_mut().push_back(text_hash(id, text));
         }
     });
     let mut records = Records::new(records, position);
     let mut written = 0;
-    let ended = stream::encode(tower, &mut records, observer, |id, vector| {
+    let ended = stream::encode(tower, &mut records, observer, |record, vector| {
         written += 1;
         let text = ahead.borrow_mut().pop_front().expect("a vector is of a text: this is a bug");
-        sink.write(id, &options.pruning.apply(vector), text)
+        sink.write(&record.id, &options.pruning.apply(vector), text)
     })?;
     match ended {
         Ended::Whole => {
@@ -328,9 +328,9 @@ where
     let records = texts.into_iter().map(IntoRecord::into_record);
     let mut records = Records::new(records, position);
     let mut written = 0;
-    let ended = stream::encode(tower, &mut records, observer, |id, vector| {
+    let ended = stream::encode(tower, &mut records, observer, |record, vector| {
         written += 1;
-        rows.write(id, &options.pruning.apply(vector)).map_err(Error::from)
+        rows.write(&record.id, &options.pruning.apply(vector)).map_err(Error::from)
     })?;
     rows.finish()?;
     match ended {
@@ -381,7 +381,7 @@ fn skip(
         let (mut last, mut texts) = (None, ContentHasher::new());
         for _ in 0..shard.rows {
             last = records.next().transpose()?;
-            last.iter().for_each(|Record { id, text }| texts.hash(text_hash(id, text)));
+            last.iter().for_each(|Record { id, text, .. }| texts.hash(text_hash(id, text)));
         }
         let texts = texts.finish().to_string();
         match last {

@@ -348,7 +348,7 @@ impl SparseEncoder {
         records: D,
         position: Position,
         observer: &mut dyn Observer,
-        take: impl FnMut(&str, SparseVector) -> Result<(), E>,
+        mut take: impl FnMut(&str, SparseVector) -> Result<(), E>,
     ) -> Result<Ended, E>
     where
         D: IntoIterator<Item: IntoRecord>,
@@ -356,7 +356,9 @@ impl SparseEncoder {
     {
         let records = records.into_iter().map(IntoRecord::into_record);
         let mut records = Records::new(records, position);
-        stream::encode(self.tower(side)?, &mut records, observer, take)
+        stream::encode(self.tower(side)?, &mut records, observer, |record, vector| {
+            take(&record.id, vector)
+        })
     }
 
     /// Encodes a text and tells for each term which token of the text gave it its weight.

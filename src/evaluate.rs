@@ -134,7 +134,7 @@ impl<'a> Judged<'a> {
             let Ok(text) = text else { return };
             first.get_or_insert_with(|| text.id.clone());
             if qrels.get(&text.id).is_some() {
-                queries.push(Record { id: text.id.clone(), text: text.text.clone() });
+                queries.push(Record::new(&text.id, &text.text));
             }
         });
         let mut findings = check(all_documents, all_queries, qrels)?;
@@ -168,7 +168,7 @@ impl<'a> Judged<'a> {
 
     /// The documents, one after another.
     fn records(&self) -> Records<'_> {
-        let record = |text: splade_eval::Text| Record { id: text.id, text: text.text };
+        let record = |text: splade_eval::Text| Record::new(text.id, text.text);
         let texts = self.dataset.documents();
         Records::counted(texts.map(move |text| Ok(record(text?))), self.documents)
     }

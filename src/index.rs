@@ -6,29 +6,34 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 #[cfg(feature = "tools")]
 use splade_index::IndexError;
+use splade_index::bm25::Bm25Options;
 use splade_index::{
-    Index as VectorIndex, IndexInfo, IndexOptions as VectorIndexOptions, IndexWriter, Verified,
-    WeightFormat, WriterOptions,
+    Index as VectorIndex, IndexInfo, IndexOptions as VectorIndexOptions, IndexWriter, TokenCounter,
+    Verified, WeightFormat, WriterOptions,
 };
-use splade_io::Observer;
 #[cfg(feature = "tools")]
 use splade_io::settings::difference;
+use splade_io::{Event, Observer, counted};
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
 #[cfg(feature = "tools")]
 use splade_sparse::files::VectorReader;
+use splade_text::{Tokenizer, TokenizerOptions};
 
+use crate::document::StoredDocument;
 use crate::encoder::SparseEncoder;
 use crate::error::Error;
 #[cfg(feature = "tools")]
 use crate::error::advised;
+#[cfg(feature = "tools")]
+use crate::ids::Ids;
 #[cfg(feature = "tools")]
 use crate::model::Vocabulary;
 use crate::provenance::Provenance;
 #[cfg(feature = "tools")]
 use crate::provenance::VectorSources;
 use crate::pruning::Pruning;
-use crate::record::{IntoRecord, Position};
+use crate::record::{IntoRecord, Position, Record};
 #[cfg(feature = "tools")]
 use crate::stream::Counts;
 use crate::stream::{self, Ended, Records};
@@ -50,6 +55,12 @@ pub struct IndexOptions {
     pub new_only: bool,
     /// Adds vectors of other models and settings than those of the index.
     pub any_model: bool,
+    /// Keeps the title and the text of each document, for hits that show them, for re-ranking and
+    /// for BM25. Of an index that is there already, it is known whether it does.
+    pub store: bool,
+    /// Keeps postings of BM25 beside the vectors, made of the stored texts, which the index must keep
+    /// then, too. Of an index that is there already, it is known whether it does.
+    pub bm25: Option<Bm25Options>,
 }
 
 impl Default for IndexOptions {
@@ -63,6 +74,8 @@ impl Default for IndexOptions {
             threads,
             new_only: false,
             any_model: false,
+            store: false,
+            bm25: None,
         }
     }
 }
@@ -111,20 +124,25 @@ pub struct Index {
     known: Option<VectorIndex>,
     /// The number of documents that were put since the index was opened.
     put: u64,
+    /// Whether the writer can count the tokens of documents for BM25.
+    counts_tokens: bool,
 }
 
 impl Index {
     /// Begins an index of a model's vectors in a folder that is empty or does not exist.
     ///
     /// # Errors
-    /// If there is an index already, another writer, or the folder cannot be written.
+    /// If there is an index already, another writer, or the folder cannot be written, or if the
+    /// options ask for BM25 without texts.
     pub fn create(
         folder: impl AsRef<Path>,
         encoder: &SparseEncoder,
         options: &IndexOptions,
     ) -> Result<Self, Error> {
         let provenance = Provenance::of_encoder(encoder, options.side, &options.pruning)?;
-        Self::create_with(folder.as_ref(), provenance, options)
+        let mut this = Self::create_with(folder.as_ref(), provenance, options)?;
+        this.count_tokens_by(encoder.tower(options.side)?.clone());
+        Ok(this)
     }
 
     /// Begins an index of vectors that come from elsewhere; `provenance` says what is known of them.
@@ -137,10 +155,15 @@ impl Index {
         options: &IndexOptions,
     ) -> Result<Self, Error> {
         let settings = provenance.to_json();
-        let vectors = VectorIndexOptions { weights: options.weights, settings };
+        let IndexOptions { weights, store, bm25, any_model, .. } = *options;
+        let vectors = VectorIndexOptions { weights, settings, store, bm25 };
         let writer = IndexWriter::create(folder, vectors, options.writer())?;
-        let (folder, any_model) = (folder.to_path_buf(), options.any_model);
-        Ok(Self { folder, writer, provenance, any_model, known: None, put: 0 })
+        Ok(Self::of(folder, writer, provenance, any_model))
+    }
+
+    fn of(folder: &Path, writer: IndexWriter, provenance: Provenance, any_model: bool) -> Self {
+        let (folder, known, put, counts_tokens) = (folder.to_path_buf(), None, 0, false);
+        Self { folder, writer, provenance, any_model, known, put, counts_tokens }
     }
 
     /// Goes on with an index that an earlier call with the same settings has begun, or begins it.
@@ -176,10 +199,14 @@ impl Index {
             }
             Err(error) => return Err(error.into()),
         };
-        let was =
-            json!({"settings": last.settings(), "weights": format!("{:?}", last.info().weights)});
-        let is =
-            json!({"settings": provenance.to_json(), "weights": format!("{:?}", options.weights)});
+        let info = last.info();
+        let all = |settings, weights, store, bm25: Option<Bm25Options>| {
+            let bm25 = bm25.map(|Bm25Options { k1, b }| json!({"k1": k1, "b": b}));
+            json!({"settings": settings, "weights": format!("{weights:?}"), "store": store, "bm25": bm25})
+        };
+        let bm25 = info.bm25.map(|bm25| bm25.options);
+        let was = all(last.settings().clone(), info.weights, last.stores(), bm25);
+        let is = all(provenance.to_json(), options.weights, options.store, options.bm25);
         let differs = difference(&was["settings"], &is["settings"]);
         if let Some(differs) = differs.or_else(|| difference(&was, &is)) {
             return Err(advised(
@@ -195,12 +222,69 @@ impl Index {
     /// # Errors
     /// If there is none, it is damaged, or has another writer.
     pub fn open(folder: impl AsRef<Path>, options: &IndexOptions) -> Result<Self, Error> {
-        let folder = folder.as_ref().to_path_buf();
-        let last = VectorIndex::open(&folder)?;
+        let folder = folder.as_ref();
+        let last = VectorIndex::open(folder)?;
         let provenance = Provenance::from_json(last.settings());
-        let writer = IndexWriter::open(&folder, options.writer())?;
-        let known = options.new_only.then_some(last);
-        Ok(Self { folder, writer, provenance, any_model: options.any_model, known, put: 0 })
+        let writer = IndexWriter::open(folder, options.writer())?;
+        let this = Self::of(folder, writer, provenance, options.any_model);
+        Ok(Self { known: options.new_only.then_some(last), ..this })
+    }
+
+    /// Whether the index keeps the titles and texts of its documents.
+    pub fn stores(&self) -> bool {
+        self.writer.stores()
+    }
+
+    /// Whether the index keeps postings of BM25.
+    pub fn has_bm25(&self) -> bool {
+        self.writer.has_bm25()
+    }
+
+    /// Takes the tokens for BM25 from an encoder of the index's model. Only [`merge`](Self::merge)
+    /// of an index that was opened needs this, and only where the model is no longer where the
+    /// index was built from: [`upsert`](Self::upsert) has an encoder.
+    ///
+    /// # Errors
+    /// If the index has vectors of another model.
+    pub fn use_encoder(&mut self, encoder: &SparseEncoder) -> Result<(), Error> {
+        let (side, pruning) = self.encoded_as();
+        self.check(&Provenance::of_encoder(encoder, side, &pruning)?, "the encoder has")?;
+        self.count_tokens_by(encoder.tower(side)?.clone());
+        Ok(())
+    }
+
+    /// The side of the model and the pruning that documents are encoded with.
+    fn encoded_as(&self) -> (Side, Pruning) {
+        match &self.provenance.encoding {
+            Some(encoding) => (encoding.side, encoding.pruning),
+            None => (Side::Document, Pruning::default()),
+        }
+    }
+
+    /// Counts the tokens of documents by what has the tokenizer of the model.
+    fn count_tokens_by(&mut self, owner: impl HasTokenizer) {
+        self.counts_tokens = true;
+        self.writer.set_token_counter(TokenCounter::new(move |bytes| {
+            let document = StoredDocument::from_bytes(bytes)?.unwrap_or_default();
+            Ok(owner.tokenizer().encode_plain(&document.full_text())?)
+        }));
+    }
+
+    /// Loads the tokenizer of the index's model, if BM25 needs one and none is there.
+    fn find_tokenizer(&mut self) -> Result<(), Error> {
+        if self.counts_tokens || !self.writer.has_bm25() {
+            return Ok(());
+        }
+        let model = self.provenance.model.as_deref().ok_or(Error::NoIndexModel)?;
+        let side = self.encoded_as().0;
+        let vocabulary = Vocabulary::open(model, side, &TokenizerOptions::default(), &mut ());
+        let checked = vocabulary.and_then(|vocabulary| {
+            self.check(&Provenance::of_vocabulary(&vocabulary)?, "there is now")?;
+            Ok(vocabulary)
+        });
+        let vocabulary = checked.map_err(|error| Error::IndexModel(Box::new(error)))?;
+        self.count_tokens_by(vocabulary);
+        Ok(())
     }
 
     /// Whether documents of an earlier commit stay as they are (see [`IndexOptions::new_only`]).
@@ -256,12 +340,9 @@ impl Index {
     where
         D: IntoIterator<Item: IntoRecord>,
     {
-        let (side, pruning) = match &self.provenance.encoding {
-            Some(encoding) => (encoding.side, encoding.pruning),
-            None => (Side::Document, Pruning::default()),
-        };
+        self.use_encoder(encoder)?;
+        let (side, pruning) = self.encoded_as();
         let tower = encoder.tower(side)?;
-        self.check(&Provenance::of_encoder(encoder, side, &pruning)?, "the encoder has")?;
         let documents = documents.into_iter().map(IntoRecord::into_record);
         let records = Records::new(documents, position);
         self.put_all(Documents::Texts { encoder: tower, records, pruning }, observer)
@@ -285,6 +366,12 @@ impl Index {
             && let Some(provenance) = VectorSources::read(&paths)?.joined()?
         {
             self.check(&provenance, "the vectors were made with")?;
+        }
+        if self.stores() {
+            observer.event(Event::Warning(
+                "the index keeps texts, but vectors have none: these documents are shown and searched \
+                 without them",
+            ));
         }
         self.put_all(Documents::Vectors { paths, vocabulary }, observer)
     }
@@ -318,16 +405,34 @@ impl Index {
     /// Writes all changes, so that readers that open the index from now on see them.
     ///
     /// # Errors
-    /// If the index cannot be written; then the last commit stays.
+    /// If the index cannot be written, or a text cannot be tokenized for BM25; then the last commit
+    /// stays.
     pub fn commit(&mut self) -> Result<IndexInfo, Error> {
+        if self.put > 0 {
+            self.find_tokenizer()?;
+        }
         Ok(self.writer.commit()?)
     }
 
-    /// Commits and rewrites all documents into as few files as possible, without the deleted ones.
+    /// Does the same, and joins the newest files where many of them are small: for an index with many
+    /// small commits.
     ///
     /// # Errors
-    /// If the index cannot be read or written; then the last commit stays.
+    /// If the index cannot be read or written, or has BM25 and its model cannot be found (see
+    /// [`use_encoder`](Self::use_encoder)); then the last commit stays.
+    pub fn commit_joining(&mut self) -> Result<IndexInfo, Error> {
+        self.find_tokenizer()?;
+        Ok(self.writer.commit_joining()?)
+    }
+
+    /// Commits and rewrites all documents into as few files as possible, without the deleted ones.
+    /// BM25 is made anew of the stored texts, with the mean length that they have now.
+    ///
+    /// # Errors
+    /// If the index cannot be read or written, or has BM25 and its model cannot be found (see
+    /// [`use_encoder`](Self::use_encoder)); then the last commit stays.
     pub fn merge(&mut self) -> Result<IndexInfo, Error> {
+        self.find_tokenizer()?;
         Ok(self.writer.merge()?)
     }
 
@@ -346,17 +451,23 @@ impl Index {
     ) -> Result<u64, Error> {
         let before = self.put;
         let (put, writer) = (&mut self.put, &mut self.writer);
-        let ended = documents.each(self.known.as_ref(), observer, |id, vector| {
-            writer.put(id, vector)?;
+        let ended = documents.each(self.known.as_ref(), observer, |id, vector, record| {
+            match record.filter(|_| writer.stores()) {
+                Some(record) => {
+                    let bytes = StoredDocument::from(record).to_bytes();
+                    writer.put_stored(id, vector, &bytes)?;
+                }
+                None => writer.put(id, vector)?,
+            }
             *put += 1;
             Ok(())
         })?;
         let added = self.put - before;
         match ended {
             Ended::Whole => Ok(added),
-            Ended::Stopped => {
-                Err(Error::Stopped { kept: format!("{added} documents can be committed") })
-            }
+            Ended::Stopped => Err(Error::Stopped {
+                kept: format!("{} can be committed", counted(added, "documents")),
+            }),
         }
     }
 
@@ -367,6 +478,23 @@ impl Index {
     /// If a file cannot be removed.
     pub fn abandon(self) -> Result<(), Error> {
         Ok(self.writer.abandon()?)
+    }
+}
+
+/// Something that owns a tokenizer.
+trait HasTokenizer: Send + Sync + 'static {
+    fn tokenizer(&self) -> &Tokenizer;
+}
+
+impl HasTokenizer for Encoder {
+    fn tokenizer(&self) -> &Tokenizer {
+        self.tokenizer()
+    }
+}
+
+impl HasTokenizer for Vocabulary {
+    fn tokenizer(&self) -> &Tokenizer {
+        self.tokenizer()
     }
 }
 
@@ -384,7 +512,7 @@ pub(crate) fn build_new(
     let mut index = Index::create_with(folder, provenance, options)?;
     let documents = Documents::Texts { encoder, records, pruning: options.pruning };
     let writer = &mut index.writer;
-    let ended = documents.each(None, observer, |id, vector| {
+    let ended = documents.each(None, observer, |id, vector, _| {
         look(vector)?;
         Ok(writer.put(id, vector)?)
     });
@@ -424,20 +552,21 @@ pub(crate) enum Documents<'a> {
 }
 
 impl<'a> Documents<'a> {
-    /// Hands over the documents one after another, but not those that `known` has.
+    /// Hands over the documents one after another, but not those that `known` has: the id, the vector,
+    /// and the text if there is one.
     pub(crate) fn each(
         self,
         known: Option<&'a VectorIndex>,
         observer: &mut dyn Observer,
-        mut take: impl FnMut(&str, &SparseVector) -> Result<(), Error>,
+        mut take: impl FnMut(&str, &SparseVector, Option<&Record>) -> Result<(), Error>,
     ) -> Result<Ended, Error> {
         match self {
             Self::Texts { encoder, mut records, pruning } => {
                 if let Some(known) = known {
                     records = records.filtered(move |id| known.vector(id).is_none());
                 }
-                stream::encode(encoder, &mut records, observer, |id, vector| {
-                    take(id, &pruning.apply(vector))
+                stream::encode(encoder, &mut records, observer, |record, vector| {
+                    take(&record.id, &pruning.apply(vector), Some(record))
                 })
             }
             #[cfg(feature = "tools")]
@@ -451,13 +580,17 @@ impl<'a> Documents<'a> {
                 observer.event(counts.event(false));
                 let mut waiting = 0;
                 let mut ended = Ended::Whole;
+                let mut ids = Ids::default();
                 for row in VectorReader::open(&paths, &term)? {
                     let row = row?;
                     if let Some(term) = row.vector.terms().last().filter(|t| t.0 as usize >= size) {
                         return Err(Error::UnknownTerm { id: row.id, term: *term, vocab: size });
                     }
+                    if !ids.add(&row.id) {
+                        ids.count(&row.id, None);
+                    }
                     if known.is_none_or(|known| known.vector(&row.id).is_none()) {
-                        take(&row.id, &row.vector)?;
+                        take(&row.id, &row.vector, None)?;
                     }
                     waiting += 1;
                     if waiting == VECTORS_AT_A_TIME {
@@ -471,6 +604,9 @@ impl<'a> Documents<'a> {
                 }
                 counts.add(waiting, 0, None);
                 observer.event(counts.event(true));
+                if let Some(warning) = ids.warning("vector") {
+                    observer.event(Event::Warning(&warning));
+                }
                 Ok(ended)
             }
         }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use splade_io::Observer;
 use splade_model::architecture::ArchitectureConfig;
-use splade_model::folder::{Layout, Method, Table, Tower};
+use splade_model::folder::{Layout, Method, Projection, Step, Table, Tower};
 use splade_model::weights::Weights;
-use splade_model::{ModelContent, ModelFolder, Side};
+use splade_model::{HeadKind, ModelContent, ModelFolder, Side};
 use splade_text::{Tokenizer, TokenizerOptions};
 
 use crate::error::Error;
@@ -23,6 +23,8 @@ pub struct ModelDescription {
     pub layout: Layout,
     /// The commit of a model of the hub.
     pub revision: Option<String>,
+    /// What the model can make of a text; the towers make the first.
+    pub heads: Vec<HeadKind>,
     /// The hashes by which vectors, indexes and results know the model.
     pub content: ModelContent,
     /// The towers: one that serves documents and queries, or one for documents and one for queries.
@@ -53,10 +55,10 @@ pub struct TowerDescription {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum TowerMethod {
-    /// A masked language model runs over the text.
+    /// A body runs over the text, and a head makes vectors of its hidden states.
     #[non_exhaustive]
     Network {
-        /// The name of the architecture.
+        /// The name of the architecture of the body.
         architecture: String,
         /// The number of layers.
         layers: usize,
@@ -68,12 +70,14 @@ pub enum TowerMethod {
         parameters: usize,
         /// The name of the file of weights.
         file: String,
-        /// The number of terms of the vocabulary: the dimension of the vectors.
+        /// The number of terms of the vocabulary: the dimension of sparse vectors.
         vocab: usize,
+        /// The number of dimensions of dense vectors, if the config tells it.
+        dimensions: Option<usize>,
         /// The longest text in tokens.
         max_tokens: usize,
-        /// How the tokens of a text are pooled, and how weights are saturated.
-        pooling: String,
+        /// The head and its settings.
+        head: String,
     },
     /// The weight of each token is looked up in a table; no model runs.
     #[non_exhaustive]
@@ -118,13 +122,18 @@ pub fn inspect(name: &Path, observer: &mut dyn Observer) -> Result<ModelDescript
     };
     let identity = identify(name, &path.as_path().into(), &TokenizerOptions::default(), None)?;
     let (revision, content) = (identity.revision, identity.content);
-    Ok(ModelDescription { name: shown, layout: folder.layout, revision, content, towers })
+    let ModelFolder { layout, heads, .. } = folder;
+    Ok(ModelDescription { name: shown, layout, revision, heads, content, towers })
 }
 
 fn describe(tower: &Tower, side: Option<Side>) -> Result<TowerDescription, Error> {
     let tokenizer = Tokenizer::from_dir(&tower.dir, &TokenizerOptions::default())?;
     let method = match &tower.method {
-        Method::MaskedLm { pooling, saturation } => {
+        Method::Lookup(table) => {
+            let (Table::Tensor(path) | Table::Json(path)) = table;
+            TowerMethod::Table { file: folder_name(path) }
+        }
+        method => {
             let config = ArchitectureConfig::open(&tower.dir)?;
             let weights = Weights::open(&tower.dir)?;
             let (hidden, layers, heads) = config.shape();
@@ -140,12 +149,9 @@ fn describe(tower: &Tower, side: Option<Side>) -> Result<TowerDescription, Error
                 file: folder_name(weights.path()),
                 vocab: config.vocab(),
                 max_tokens: own.unwrap_or(limit).min(limit),
-                pooling: format!("{pooling:?}, {saturation:?}"),
+                dimensions: dimensions(method, hidden),
+                head: head(method),
             }
-        }
-        Method::Lookup(table) => {
-            let (Table::Tensor(path) | Table::Json(path)) = table;
-            TowerMethod::Table { file: folder_name(path) }
         }
     };
     let prompt = |other: Side| match side == Some(other) {
@@ -162,17 +168,72 @@ fn describe(tower: &Tower, side: Option<Side>) -> Result<TowerDescription, Error
     })
 }
 
+/// Names the head of a network.
+fn head(method: &Method) -> String {
+    match method {
+        Method::MaskedLm { pooling, saturation } => format!("SPLADE: {pooling:?}, {saturation:?}"),
+        Method::Lookup(_) => "table".to_owned(),
+        Method::TokenWeights(_) => "token weights".to_owned(),
+        Method::Classifier => "classifier of pairs (a cross-encoder)".to_owned(),
+        Method::Dense(head) => {
+            let poolings: Vec<&str> = head.pooling.iter().map(|pooling| pooling.name()).collect();
+            let steps = head.steps.iter().map(step);
+            let steps: Vec<String> = [poolings.join(" + ")].into_iter().chain(steps).collect();
+            format!("dense: {}", steps.join(", "))
+        }
+        Method::LateInteraction(head) => {
+            let mut parts: Vec<String> = head.steps.iter().map(step).collect();
+            parts.extend(head.tokens.marker.as_ref().map(|marker| format!("marker {marker:?}")));
+            if let Some(expansion) = &head.tokens.expansion {
+                parts.push(format!("filled to {} tokens", expansion.length));
+            }
+            format!("late interaction: {}", parts.join(", "))
+        }
+    }
+}
+
+fn step(step: &Step) -> String {
+    match step {
+        Step::Normalize => "normalized".to_owned(),
+        Step::Project(Projection { outputs: Some(outputs), .. }) => {
+            format!("projected to {outputs}")
+        }
+        Step::Project(_) => "projected".to_owned(),
+    }
+}
+
+/// The number of dimensions of dense vectors, where the config tells it.
+fn dimensions(method: &Method, hidden: usize) -> Option<usize> {
+    let (steps, pooled) = match method {
+        Method::Dense(head) => (&head.steps, head.pooling.len() * hidden),
+        Method::LateInteraction(head) => (&head.steps, hidden),
+        _ => return None,
+    };
+    let projected = steps.iter().rev().find_map(|step| match step {
+        Step::Project(projection) => Some(projection.outputs),
+        Step::Normalize => None,
+    });
+    projected.unwrap_or(Some(pooled))
+}
+
 impl ModelDescription {
     /// The description as rows of a name and a value; both are empty between two towers.
     pub fn rows(&self) -> Vec<(&'static str, String)> {
         let layout = match self.layout {
             Layout::MaskedLm => "masked language model",
-            Layout::SentenceTransformers => "sentence-transformers sparse encoder",
+            Layout::Transformers => "transformers",
+            Layout::SentenceTransformers => match self.heads.first() {
+                Some(HeadKind::Sparse) => "sentence-transformers sparse encoder",
+                _ => "sentence-transformers",
+            },
+            Layout::ColBert => "colbert-ai",
             Layout::TwoTower => "light-splade, with an encoder of its own for queries",
             Layout::OpenSearch => "OpenSearch, with a table for queries",
         };
         let mut rows = vec![("model", self.name.clone()), ("layout", layout.to_owned())];
         rows.extend(self.revision.clone().map(|revision| ("revision", revision)));
+        let makes: Vec<String> = self.heads.iter().map(HeadKind::to_string).collect();
+        rows.push(("makes", makes.join(", ")));
         rows.push(("weights hash", self.content.weights.to_string()));
         rows.push(("tokenizer hash", self.content.tokenizer.to_string()));
         for tower in &self.towers {
@@ -202,17 +263,21 @@ impl TowerDescription {
                 parameters,
                 file,
                 vocab,
+                dimensions,
                 max_tokens,
-                pooling,
+                head,
             } => {
                 let shape = format!("{layers} layers, hidden {hidden}, {heads} heads");
                 let millions = *parameters as f64 / 1e6;
-                rows.push(("architecture", format!("{architecture}: {shape}")));
+                rows.push(("body", format!("{architecture}: {shape}")));
+                rows.push(("head", head.clone()));
                 rows.push(("parameters", format!("{millions:.1} million in {file}")));
                 rows.push(("vocabulary", format!("{vocab} terms")));
+                if let Some(dimensions) = dimensions {
+                    rows.push(("dimensions", dimensions.to_string()));
+                }
                 rows.push(("tokenizer", tokenizer));
                 rows.push(("max tokens", max_tokens.to_string()));
-                rows.push(("pooling", pooling.clone()));
             }
             TowerMethod::Table { file } => {
                 rows.push(("weights", format!("looked up in {file}, no model runs")));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use splade_io::{Event, NewFolder, Observer, is_free};
+use splade_io::{Event, NewFolder, Observer, counted, is_free};
 use splade_sparse::files::TextForm;
 use splade_text::{Vocabulary, WordCounts, WordKind, WordSplitter};
 
@@ -137,8 +137,9 @@ pub fn learn_vocabulary(
     folder.commit()?;
     let (tokens, words, left_out) = (vocabulary.tokens.len(), counts.len(), vocabulary.left_out);
     observer.event(Event::Note(&format!(
-        "{tokens} tokens of {words} different words, {left_out} of which were left out for rare \
+        "{} of {words} different words, {left_out} of which were left out for rare \
          characters or their length; wrote {}",
+        counted(tokens, "tokens"),
         output.display()
     )));
     if tokens < options.size {

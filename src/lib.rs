@@ -85,7 +85,7 @@
 //! | [`encode`] | writes vectors into files, or into shards that can be resumed; the options of encoding |
 //! | [`input`] | reads texts from files of every supported form |
 //! | [`models`] | finds, describes and exports models, and learns vocabularies |
-//! | [`search`] | filters, explanations and batches of queries, and what an index remembers of its model |
+//! | [`search`] | stored texts, BM25, hybrid search, re-ranking, filters and batches of queries |
 //! | [`evaluation`] | judges rankings and BM25, and looks for what is wrong in a data set |
 //! | [`data`] | makes training data: conversions, hard negatives, scores of pairs |
 //! | [`learning`] | trains language models to start from, and cross-encoders as teachers |
@@ -109,11 +109,15 @@ mod builtin;
 mod model;
 
 #[cfg(feature = "tools")]
+mod ids;
+#[cfg(feature = "tools")]
 mod texts;
 
 mod encoder;
 mod pruning;
 mod record;
+
+mod document;
 mod stream;
 
 #[cfg(feature = "tools")]
@@ -131,6 +135,9 @@ mod provenance;
 
 mod index;
 mod searcher;
+
+#[cfg(feature = "tools")]
+mod hybrid;
 
 #[cfg(feature = "tools")]
 mod bm25;
@@ -270,8 +277,8 @@ pub mod models {
 }
 
 pub mod search {
-    //! Searching beyond a single query: filters, many queries at once, and what an index remembers of
-    //! the model that made its vectors.
+    //! Searching beyond a single query: filters, many queries at once, stored texts, BM25, hybrid
+    //! search and re-ranking, and what an index remembers of the model that made its vectors.
     //!
     //! ```
     //! use light_splade::search::Filter;
@@ -294,13 +301,23 @@ pub mod search {
     //! # Ok::<(), Box<dyn std::error::Error>>(())
     //! ```
 
+    pub use crate::document::StoredDocument;
+    #[cfg(feature = "tools")]
+    pub use crate::hybrid::{HybridHit, HybridOptions, RerankedHit, load_cross_encoder};
     #[cfg(feature = "tools")]
     pub use crate::provenance::VectorSources;
     pub use crate::provenance::{Encoding, Provenance};
     #[cfg(feature = "tools")]
     pub use crate::searcher::ranking;
     pub use crate::searcher::{BatchSearch, QUERIES_AT_A_TIME, thread_pool};
-    pub use splade_index::{Filter, IndexInfo, SearchMode, Share, Verified, WeightFormat};
+    #[cfg(feature = "tools")]
+    pub use splade_eval::fuse::{Fusion, FusionMethod, Place};
+    pub use splade_index::bm25::Bm25Options;
+    pub use splade_index::{
+        Bm25Info, Filter, IndexInfo, SearchMode, Share, Verified, WeightFormat,
+    };
+    #[cfg(feature = "tools")]
+    pub use splade_model::{CrossEncoder, CrossEncoderOptions};
 }
 
 #[cfg(feature = "tools")]

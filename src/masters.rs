@@ -41,7 +41,7 @@ impl Masters {
     pub(crate) fn documents(&self) -> Records<'_> {
         let record = |row| {
             let id = self.docs.id_at(row);
-            Ok(Record { id: id.to_string(), text: self.docs.get(id)?.into_owned() })
+            Ok(Record::new(id.to_string(), self.docs.get(id)?))
         };
         Records::counted((0..self.docs.len()).map(record), self.docs.len() as u64)
     }

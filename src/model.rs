@@ -164,10 +164,8 @@ impl Vocabulary {
         let tokenizer = Tokenizer::from_dir(&tower.dir, options)
             .map_err(|source| Error::LoadTokenizer { name: shown(), source })?;
         let size = match tower.method {
-            Method::MaskedLm { .. } => {
-                ArchitectureConfig::open(&tower.dir).map_err(Error::load(name))?.vocab()
-            }
             Method::Lookup(_) => tokenizer.len(),
+            _ => ArchitectureConfig::open(&tower.dir).map_err(Error::load(name))?.vocab(),
         };
         let (name, options) = (name.to_path_buf(), options.clone());
         Ok(Self { name, folder: path, side, options, tokenizer, size })

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use splade_data::parts::ResumableParts;
-use splade_io::{Event, Observer};
+use splade_io::{Event, MadeWith, Observer};
 
-use crate::error::Error;
+use crate::error::{Error, advised};
 use crate::record::Position;
 use crate::stream::Counts;
 
@@ -26,16 +26,31 @@ pub struct PartsOptions {
 pub(crate) const QUERIES_AT_A_TIME: usize = 1024;
 
 /// Returns whether a resumed run has nothing to do, and tells the observer so.
-pub(crate) fn is_complete(options: &PartsOptions, observer: &mut dyn Observer) -> bool {
-    let is_complete = options.resume && !options.force && ResumableParts::is_complete(&options.out);
-    if is_complete {
-        observer.event(Event::Note(&format!(
-            "{} is complete already; nothing is to be done. Its settings are not compared: make it \
-             anew with --force",
-            options.out.display()
-        )));
+///
+/// # Errors
+/// If the file was made with other settings than these.
+pub(crate) fn is_complete(
+    options: &PartsOptions,
+    settings: impl FnOnce(&mut dyn Observer) -> Result<Value, Error>,
+    observer: &mut dyn Observer,
+) -> Result<bool, Error> {
+    if !options.resume || options.force || !ResumableParts::is_complete(&options.out) {
+        return Ok(false);
     }
-    is_complete
+    let out = options.out.display();
+    let unknown = match MadeWith::compare(&options.out, &settings(observer)?)? {
+        MadeWith::Same => "",
+        MadeWith::Unknown => ". Whether it was made with other settings is not known",
+        MadeWith::Other(difference) => {
+            return Err(advised(
+                format!("{out} is complete, but was made with other settings: {difference}"),
+                "make it anew with --force, or name another output",
+            ));
+        }
+    };
+    observer
+        .event(Event::Note(&format!("{out} is complete already; nothing is to be done{unknown}")));
+    Ok(true)
 }
 
 /// Begins the file, or goes on with it.

@@ -105,6 +105,11 @@ impl Provenance {
         Ok(Self::model(vocabulary.name(), vocabulary.identity()?, size, tokens))
     }
 
+    /// Which weights of a vector were kept.
+    pub(crate) fn pruning(&self) -> Pruning {
+        self.encoding.as_ref().map_or_else(Pruning::default, |encoding| encoding.pruning)
+    }
+
     /// The settings of an index or of a folder of vectors that say this.
     pub fn to_json(&self) -> Value {
         let model = self.model.as_deref().map(Path::to_string_lossy);

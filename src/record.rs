@@ -12,8 +12,38 @@ use crate::error::Error;
 pub struct Record {
     /// The id of the text; unique in a collection.
     pub id: String,
-    /// The text, after its title where the record has one.
+    /// The text, after its title where the record has one: what is encoded.
     pub text: String,
+    /// The title, with which the text begins; empty if there is none.
+    pub title: String,
+}
+
+impl Record {
+    /// A text without a title.
+    pub fn new(id: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { id: id.into(), text: text.into(), title: String::new() }
+    }
+
+    /// A text with a title, which is put before it, with a blank between them. An empty title is
+    /// none.
+    ///
+    /// ```
+    /// use light_splade::input::Record;
+    ///
+    /// assert_eq!(Record::titled("1", "Tokyo", "The capital.").text, "Tokyo The capital.");
+    /// ```
+    pub fn titled(id: impl Into<String>, title: &str, text: impl Into<String>) -> Self {
+        let text = titled(title, text.into());
+        Self { id: id.into(), text, title: title.trim().to_owned() }
+    }
+}
+
+/// A text after its title, if it has one.
+pub(crate) fn titled(title: &str, text: String) -> String {
+    match title {
+        "" => text,
+        title => format!("{title} {text}").trim().to_owned(),
+    }
 }
 
 /// Something that is a text with an id: a [`Record`], a pair, or the result of reading one.
@@ -39,7 +69,7 @@ impl IntoRecord for Result<Record, Error> {
 
 impl<I: Into<String>, T: Into<String>> IntoRecord for (I, T) {
     fn into_record(self) -> Result<Record, Error> {
-        Ok(Record { id: self.0.into(), text: self.1.into() })
+        Ok(Record::new(self.0, self.1))
     }
 }
 

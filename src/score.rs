@@ -78,7 +78,7 @@ pub struct ScoreOptions {
 /// If a file cannot be read or written, a pair has no text, or the observer asks to stop; then the
 /// parts so far are kept.
 pub fn score(options: &ScoreOptions, observer: &mut dyn Observer) -> Result<(), Error> {
-    if parts::is_complete(&options.output, observer) {
+    if parts::is_complete(&options.output, |observer| settings(options, observer), observer)? {
         return Ok(());
     }
     let masters = Masters::open(&options.data, observer)?;

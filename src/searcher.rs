@@ -6,19 +6,23 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 #[cfg(feature = "tools")]
 use splade_eval::Scored;
-use splade_index::{Filter, Hit, Index as VectorIndex, SearchOptions, Share};
+use splade_index::{Bm25Search, Filter, Hit, Index as VectorIndex, SearchOptions, Share};
 use splade_io::{Observer, counted};
 use splade_model::Side;
 use splade_sparse::SparseVector;
 
+use crate::document::StoredDocument;
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, advised};
+use crate::error::{Error, advised, invalid};
 use crate::provenance::Provenance;
 use crate::pruning::Pruning;
 use crate::record::Position;
 use crate::stream::Counts;
 
 /// An index that is opened for search, with the model that encodes its queries.
+///
+/// Many threads can search at once. A searcher keeps the state of the commit that it opened; another
+/// one that is opened after a later commit sees that. A clone of the encoder shares its weights.
 ///
 /// ```
 /// use light_splade::{Index, IndexOptions, SearchOptions, Searcher, SparseEncoder};
@@ -91,6 +95,39 @@ impl Searcher {
         Ok(self.index.explain(&self.query_vector(query)?, id))
     }
 
+    /// The best documents for a query text by BM25, in descending order of their scores: the sum of
+    /// `idf · tf / (tf + k1 · (1 - b + b · length / mean length))` over the tokens of the query, with the
+    /// numbers of documents of the opened commit.
+    ///
+    /// # Errors
+    /// If the index has no BM25, there is no encoder, or the text cannot be tokenized.
+    pub fn search_bm25(&self, query: &str, options: &SearchOptions) -> Result<Vec<Hit>, Error> {
+        let (bm25, query) = self.bm25_query(query)?;
+        Ok(bm25.search(&query, options))
+    }
+
+    /// What each token of a query text gives to the score of a document by BM25; none where the index
+    /// has no such document.
+    ///
+    /// # Errors
+    /// As [`search_bm25`](Self::search_bm25).
+    pub fn explain_bm25(&self, query: &str, id: &str) -> Result<Option<Vec<Share>>, Error> {
+        let (bm25, query) = self.bm25_query(query)?;
+        Ok(bm25.explain(&query, id))
+    }
+
+    /// The title and the text of a document; none where the index has no such document or stores no
+    /// text of it.
+    ///
+    /// # Errors
+    /// If the stored text is damaged.
+    pub fn document(&self, id: &str) -> Result<Option<StoredDocument>, Error> {
+        let bytes = self.index.stored(id)?.unwrap_or_default();
+        let damaged =
+            |error| invalid(format!("the stored text of document {id:?} is damaged: {error}"));
+        StoredDocument::from_bytes(&bytes).map_err(damaged)
+    }
+
     /// A filter for [`SearchOptions`] that allows the documents with some ids only, and the number
     /// of ids that the index does not have.
     pub fn filter<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> (Filter, usize) {
@@ -98,12 +135,23 @@ impl Searcher {
     }
 
     fn query_vector(&self, query: &str) -> Result<SparseVector, Error> {
-        let encoder = self.encoder.as_ref();
-        encoder
-            .ok_or_else(|| {
-                advised("the searcher has no encoder", "open it with one, or search vectors")
-            })?
-            .encode_query(query)
+        self.encoder()?.encode_query(query)
+    }
+
+    /// The postings of BM25, and the vector of a query for them.
+    fn bm25_query(&self, query: &str) -> Result<(Bm25Search<'_>, SparseVector), Error> {
+        let bm25 = self.index.bm25().ok_or_else(|| {
+            advised("the index has no BM25", "build it again with --store --bm25")
+        })?;
+        let tokens = self.encoder()?.tower(Side::Query)?.tokenizer().encode_plain(query)?;
+        Ok((bm25, bm25.query(&tokens)))
+    }
+
+    /// The encoder of the queries.
+    pub(crate) fn encoder(&self) -> Result<&SparseEncoder, Error> {
+        let missing =
+            || advised("the searcher has no encoder", "open it with one, or search vectors");
+        self.encoder.as_ref().ok_or_else(missing)
     }
 }
 

@@ -76,12 +76,12 @@ impl Ended {
     }
 }
 
-/// Encodes all records and hands over each id and vector in order.
+/// Encodes all records and hands over each one with its vector in order.
 pub(crate) fn encode<E: From<Error>>(
     encoder: &Encoder,
     records: &mut Records<'_>,
     observer: &mut dyn Observer,
-    mut take: impl FnMut(&str, SparseVector) -> Result<(), E>,
+    mut take: impl FnMut(&Record, SparseVector) -> Result<(), E>,
 ) -> Result<Ended, E> {
     let mut done = Counts::new("texts", records.share());
     records.position.tell(observer);
@@ -105,7 +105,7 @@ pub(crate) fn encode<E: From<Error>>(
         let encoded = encoder.encode_batch(&window_texts).map_err(Error::from)?;
         truncated += encoded.truncated;
         for (record, vector) in window.iter().zip(encoded.vectors) {
-            take(&record.id, vector)?;
+            take(record, vector)?;
         }
         done.add(window.len(), encoded.tokens, records.share());
         observer.event(done.event(false));

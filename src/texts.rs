@@ -10,15 +10,15 @@
 //! (BEIR); the id is `_id`, `doc_id`, `qid` or `id`. Plain text has one text a line, whose ids count
 //! from 0 over all inputs.
 
-use std::collections::{BTreeMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use splade_io::{FileError, ReadingStopped};
+use splade_io::{FileError, ReadingStopped, counted};
 use splade_sparse::files::{TextFields, TextForm, TextReader, TextRow, text_files};
 
 use crate::error::Error;
+use crate::ids::Ids;
 use crate::record::{Position, Record, Remark};
 
 /// The number of names that a note lists.
@@ -132,7 +132,9 @@ impl Texts {
             let Some((path, reader)) = &mut self.open else {
                 match self.waiting.next() {
                     None => {
-                        self.ids.tell(&self.position);
+                        if let Some(warning) = self.ids.warning("text") {
+                            self.position.remark(Remark::Warning(warning));
+                        }
                         self.repaired.tell(&self.position);
                         return Ok(None);
                     }
@@ -158,15 +160,15 @@ impl Texts {
                 let id = self.texts.to_string();
                 self.texts += 1;
                 if self.ids.has(&id) {
-                    self.ids.count(&id, path);
+                    self.ids.count(&id, Some(path));
                 }
-                return Ok(Some(Record { id, text }));
+                return Ok(Some(Record::new(id, text)));
             }
             self.repaired.count(reader.repaired() - before, &id, path);
             if !self.fields.no_ids && (!self.ids.add(&id) || is_number_below(&id, self.texts)) {
-                self.ids.count(&id, path);
+                self.ids.count(&id, Some(path));
             }
-            return Ok(Some(Record { id, text: titled(&title, text) }));
+            return Ok(Some(Record::titled(id, &title, text)));
         }
     }
 }
@@ -203,57 +205,6 @@ impl Position {
     }
 }
 
-/// The ids so far, to find those that are there twice.
-#[derive(Default)]
-struct Ids {
-    /// Hashes of ids; two of 10 million ids have the same with a chance of 1 in 370,000. Lines of
-    /// plain text are not among them: their ids are numbers that count up.
-    hashes: HashSet<u64>,
-    repeats: u64,
-    /// The first id that is there again, and its file.
-    first: Option<(String, PathBuf)>,
-}
-
-/// The largest number of ids that are kept, which take 300 MB. Later ids are compared with these.
-const MOST_IDS: usize = (1 << 25) / 8 * 7;
-
-impl Ids {
-    fn has(&self, id: &str) -> bool {
-        !self.hashes.is_empty() && self.hashes.contains(&hash(id))
-    }
-
-    /// Adds an id; returns whether it is new.
-    fn add(&mut self, id: &str) -> bool {
-        match self.hashes.len() < MOST_IDS {
-            true => self.hashes.insert(hash(id)),
-            false => !self.has(id),
-        }
-    }
-
-    /// Counts an id that was there before.
-    fn count(&mut self, id: &str, path: &Path) {
-        self.repeats += 1;
-        self.first.get_or_insert_with(|| (id.to_owned(), path.to_path_buf()));
-    }
-
-    fn tell(&mut self, position: &Position) {
-        let Some((id, path)) = self.first.take() else { return };
-        let count = std::mem::take(&mut self.repeats);
-        let texts = if count == 1 { "text has" } else { "texts have" };
-        let least = if self.hashes.len() < MOST_IDS { "" } else { "at least " };
-        let path = shown(&path);
-        position.remark(Remark::Warning(format!(
-            "{least}{count} {texts} the id of an earlier text, the first is {id:?} in {path}"
-        )));
-    }
-}
-
-fn hash(id: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    hasher.finish()
-}
-
 /// Whether an id is what a line of plain text before a number of them is called.
 fn is_number_below(id: &str, texts: u64) -> bool {
     texts > 0 && id.parse().is_ok_and(|number: u64| number < texts && number.to_string() == id)
@@ -282,8 +233,9 @@ impl Repaired {
         let (halves, texts) = (std::mem::take(&mut self.halves), std::mem::take(&mut self.texts));
         let path = shown(&path);
         position.remark(Remark::Warning(format!(
-            "half of a surrogate pair was read as U+FFFD {halves} times, in {texts} texts, the first \
-             is {id:?} in {path}"
+            "read {} as U+FFFD, in {}, the first is {id:?} in {path}",
+            counted(halves, "halved surrogate pairs"),
+            counted(texts, "texts")
         )));
     }
 }
@@ -316,14 +268,6 @@ fn unless_stopped(error: Error) -> Error {
             Error::stopped()
         }
         _ => error,
-    }
-}
-
-/// A text after its title, if it has one.
-fn titled(title: &str, text: String) -> String {
-    match title {
-        "" => text,
-        title => format!("{title} {text}").trim().to_owned(),
     }
 }
 
@@ -545,7 +489,7 @@ mod tests {
         let lines = "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"b\",\"text\":\"\\ud83d \\ude00\"}\n";
         let (ids, told) = ids_of(&[("a.jsonl", lines)]).expect("read");
         assert_eq!(ids, ["a", "b"]);
-        let want = "warning: half of a surrogate pair was read as U+FFFD 2 times, in 1 texts, the \
+        let want = "warning: read 2 halved surrogate pairs as U+FFFD, in 1 text, the \
                     first is \"b\" in DIR/a.jsonl";
         assert_eq!(told, [want]);
     }

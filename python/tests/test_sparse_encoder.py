@@ -169,3 +169,35 @@ def test_a_model_that_is_not_there(tmp_path):
     assert str(tmp_path) in str(error.value)
     again = pickle.loads(pickle.dumps(error.value))
     assert (type(again), str(again), again.hint) == (ModelError, str(error.value), error.value.hint)
+
+
+def test_sentence_transformers_itself(root):
+    """Where sentence-transformers 6 is installed: the same numbers in the same forms."""
+    module = pytest.importorskip("sentence_transformers", minversion="6")
+    folder = root.parent / "shared/models/splade-tiny"
+    if not folder.is_dir():
+        pytest.skip("there is no ../shared/models/splade-tiny")
+    theirs = module.SparseEncoder(str(folder), device="cpu")
+    encoder = SparseEncoder(folder)
+    a, b = theirs.encode_document(TEXTS), encoder.encode_document(TEXTS)
+    assert a.shape == b.shape and a.is_sparse == b.is_sparse and a.dtype == b.dtype
+    # Sums in another order in f32.
+    np.testing.assert_allclose(b.to_dense().numpy(), a.to_dense().numpy(), atol=2e-5)
+    for settings in [{"max_active_dims": 3}, {"prompt": "東京: "}, {"convert_to_sparse_tensor": False}]:
+        a, b = theirs.encode(TEXTS, **settings), encoder.encode(TEXTS, **settings)
+        np.testing.assert_allclose(b.to_dense().numpy(), a.to_dense().numpy(), atol=2e-5)
+    query = theirs.encode_query("Tokyo"), encoder.encode_query("Tokyo")
+    documents = theirs.encode_document(TEXTS), encoder.encode_document(TEXTS)
+    scores = [model.similarity(q, d) for model, q, d in zip((theirs, encoder), query, documents)]
+    assert scores[0].shape == scores[1].shape
+    np.testing.assert_allclose(scores[1].numpy(), scores[0].numpy(), rtol=1e-4)
+    decoded = [model.decode(d, top_k=3) for model, d in zip((theirs, encoder), documents)]
+    assert [[t for t, _ in row] for row in decoded[0]] == [[t for t, _ in row] for row in decoded[1]]
+    shared = [model.intersection(q, d) for model, q, d in zip((theirs, encoder), query, documents)]
+    np.testing.assert_allclose(shared[1].to_dense().numpy(), shared[0].to_dense().numpy(), atol=2e-5)
+    sparsity = [model.sparsity(d) for model, d in zip((theirs, encoder), documents)]
+    assert sparsity[1] == pytest.approx(sparsity[0])
+    # A tensor of the one is an argument of the other.
+    np.testing.assert_allclose(
+        encoder.similarity(query[0], documents[0]).numpy(), scores[0].numpy(), rtol=1e-4
+    )

@@ -285,7 +285,9 @@ def check_sensitivity(model, all_ids, expected):
         parameter.data.copy_(kept)
         # Softmax does not change if the same number is added to all scores of a query. This concerns a key's bias
         # and, if only contents attend to positions (c2p), the bias of the position table's norm.
-        softmax_invariant = name.endswith(("key.bias", "key_proj.bias", "k_lin.bias")) or (
+        softmax_invariant = name.endswith(
+            ("key.bias", "key_proj.bias", "k_lin.bias", "attn.k.bias", "k_proj.bias")
+        ) or (
             name == "deberta.encoder.LayerNorm.bias" and model.config.pos_att_type == ["c2p"]
         )
         if change < 1e-2 and not softmax_invariant:

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use splade_export::Sample;
 use splade_io::{ContentHasher, Event, Observer, Progress, counted};
 use splade_sparse::SparseVector;
-use splade_sparse::files::{VectorReader, row_hash};
+use splade_sparse::files::{VectorReader, chained_hash, row_hash};
 
 use super::options::ExportOptions;
 use super::terms::TermsOf;
@@ -26,7 +26,15 @@ pub(super) struct Done {
     pub(super) rows: u64,
     pub(super) last_id: String,
     /// The hash of the part's rows, where it is known.
-    pub(super) content: Option<String>,
+    pub(super) content: Option<Content>,
+}
+
+/// A hash of rows.
+pub(super) enum Content {
+    /// Of the rows of a part, all at once.
+    Rows(String),
+    /// Of all rows so far, as [`chained_hash`] makes it.
+    Chain(String),
 }
 
 /// The documents of a call.
@@ -65,7 +73,7 @@ impl<'a> Documents<'a> {
         let mut progress = Counts::new("documents", None);
         observer.event(progress.event(false));
         let (mut rows, mut ended) = (0, Ended::Whole);
-        let mut content = ContentHasher::new();
+        let (mut content, mut chain) = (ContentHasher::new(), String::new());
         for row in VectorReader::open(&self.options.vectors, &term)? {
             let row = row.map_err(self.terms.unreadable())?;
             self.terms.check(&row)?;
@@ -84,10 +92,12 @@ impl<'a> Documents<'a> {
             }
             rows += 1;
             if rows <= passed {
-                content.hash(row_hash(&row.id, &row.vector));
+                let hash = row_hash(&row.id, &row.vector);
+                content.hash(hash);
+                chain = chained_hash(&chain, hash);
             }
             if let Some(part) = done.next_if(|part| part.rows == rows) {
-                part.check(&row.id, &std::mem::take(&mut content))?;
+                part.check(&row.id, &std::mem::take(&mut content), &chain)?;
             }
             if rows.is_multiple_of(AT_A_TIME) {
                 progress.add(AT_A_TIME as usize, 0, None);
@@ -122,9 +132,14 @@ impl<'a> Documents<'a> {
 
 impl Done {
     /// Checks that the last row and the rows of the part are those of the earlier run.
-    fn check(&self, id: &str, content: &ContentHasher) -> Result<(), Error> {
+    fn check(&self, id: &str, content: &ContentHasher, chain: &str) -> Result<(), Error> {
         let Self { rows, last_id, content: was } = self;
-        let changed = match was.as_ref().is_some_and(|was| *was != content.finish().to_string()) {
+        let is_other = match was {
+            None => false,
+            Some(Content::Rows(was)) => *was != content.finish().to_string(),
+            Some(Content::Chain(was)) => was != chain,
+        };
+        let changed = match is_other {
             _ if last_id != id => format!("number {rows} had the id {last_id:?}, now {id:?}"),
             true => format!("there are other weights in the part that ends with number {rows}"),
             false => return Ok(()),

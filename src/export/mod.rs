@@ -27,7 +27,7 @@ use crate::error::Error;
 use crate::error::advised;
 use crate::output_guard::{check_output, remove_shards};
 use crate::stream::Ended;
-use documents::{Documents, Done, check_inputs};
+use documents::{Content, Documents, Done, check_inputs};
 use folder::{begin_folder, settings};
 use target::Chosen;
 use terms::TermsOf;
@@ -158,7 +158,7 @@ fn done(writer: &ShardedWriter<'_>) -> Vec<Done> {
     let rows = writer.manifest().shards.iter().scan(0, |rows, shard| {
         *rows += shard.rows;
         let (last_id, content) = (shard.last_id.clone(), shard.content.clone());
-        Some(Done { rows: *rows, last_id, content })
+        Some(Done { rows: *rows, last_id, content: content.map(Content::Rows) })
     });
     rows.collect()
 }

@@ -3,7 +3,7 @@
 use splade_export::push::{Client, ClientOptions, PushError, PushOptions, Pusher, Server};
 use splade_io::{Event, FileError, Observer, counted};
 
-use super::documents::{Documents, Done, check_inputs};
+use super::documents::{Content, Documents, Done, check_inputs};
 use super::folder::{Exported, begin_folder};
 use super::options::{ExportOptions, PushTarget};
 use super::target::Chosen;
@@ -52,9 +52,9 @@ pub(super) fn run(
     }
     let queries = queries::write(options, terms, target, observer)?;
     target.complete(out, &[])?;
-    let (rows, last_id) = pusher.done();
-    let last_id = last_id.to_owned();
-    let done = (rows > 0).then_some(Done { rows, last_id, content: None }).into_iter().collect();
+    let (rows, last_id, content) = pusher.done();
+    let (last_id, content) = (last_id.to_owned(), content.map(str::to_owned).map(Content::Chain));
+    let done = (rows > 0).then_some(Done { rows, last_id, content }).into_iter().collect();
     let mut documents = Documents::open(options, terms, done);
     let ended = documents.each(observer, |row, id, vector, observer| {
         keeping(more, pusher.put(row, id, vector, observer))
@@ -99,7 +99,8 @@ fn taken(pusher: &Pusher<'_>, server: &dyn Server, was_complete: bool) -> Result
             let rejects = rejects.display();
             Err(advised(
                 format!(
-                    "the server refused {count} documents; {rejects} has them with its reasons"
+                    "the server refused {}; {rejects} has them with its reasons",
+                    counted(count, "documents")
                 ),
                 format!(
                     "push them again as --vectors {rejects} from another folder with {}",

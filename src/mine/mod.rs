@@ -46,7 +46,7 @@ pub use options::{MineOptions, NegativeFormat, NegativeSource, RankerKind};
 /// If a file cannot be read or written, the data does not hold together, or the observer asks to
 /// stop; then the parts so far are kept.
 pub fn mine(options: &MineOptions, observer: &mut dyn Observer) -> Result<MinedNegatives, Error> {
-    if parts::is_complete(&options.output, observer) {
+    if parts::is_complete(&options.output, |observer| settings(options, observer), observer)? {
         return Ok(MinedNegatives::default());
     }
     let data = Data::open(options, observer)?;

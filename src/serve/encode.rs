@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
-use splade_model::{Encoder, Explanation, Side};
+use splade_model::{CrossEncoder, Encoder, Explanation, Side};
 use splade_sparse::SparseVector;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use utoipa::ToSchema;
@@ -27,10 +27,8 @@ const LONG_TEXT: usize = 8192;
 #[serde(untagged)]
 pub(crate) enum InputText {
     /// A text.
-    #[schema(min_length = 1)]
     Text(String),
     /// The ids of its tokens, special tokens included.
-    #[schema(min_items = 1)]
     Ids(Vec<u32>),
 }
 
@@ -57,7 +55,6 @@ pub(crate) enum Input {
     /// One text.
     One(InputText),
     /// Several texts.
-    #[schema(min_items = 1)]
     Many(Vec<InputText>),
 }
 
@@ -225,6 +222,14 @@ pub(crate) async fn score(
     let (logits, queue, inference) = all(replies).await?;
     app.metrics.predict_success.inc_by(logits.len() as u64);
     Ok((logits, Cost { characters, tokens, queue, inference, ..Cost::default() }))
+}
+
+/// Refuses where there is no cross-encoder with a single class.
+pub(crate) fn check_reranker(model: &Model) -> Result<(), ApiError> {
+    match model.reranker.as_ref().map(CrossEncoder::labels) {
+        Some(1) => Ok(()),
+        _ => Err(ApiError::new(ErrorType::Backend, "model is not a re-ranker model")),
+    }
 }
 
 /// Explains the vector of a text.

@@ -23,7 +23,7 @@
 //! let mut reply = String::new();
 //! client.read_to_string(&mut reply)?;
 //! assert!(reply.starts_with("HTTP/1.1 200 OK"));
-//! server.stop()?;
+//! server.stop();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -49,7 +49,6 @@ mod routes;
 mod listener;
 
 use std::net::SocketAddr;
-use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Runtime};
@@ -70,9 +69,8 @@ pub struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     listeners: Vec<tokio::task::JoinHandle<()>>,
-    /// Receives the result of the first load.
-    loaded: Option<mpsc::Receiver<Result<(), Error>>>,
-    loading: Option<JoinHandle<()>>,
+    /// The thread of the first load, until somebody has waited for it.
+    loading: Option<JoinHandle<Result<(), Error>>>,
 }
 
 impl Server {
@@ -105,27 +103,17 @@ impl Server {
         let router = routes::router(&app)?;
         listeners.push(runtime.spawn(listener::serve(listener, tls, router, limits, stopped)));
 
-        let (send, loaded) = mpsc::channel();
         let state = app.clone();
         let load = move || {
-            let result = state.load();
-            if result.is_ok() && state.phase() == Phase::Starting {
+            state.load()?;
+            if state.phase() == Phase::Starting {
                 state.set_phase(Phase::Ready);
             }
-            // Nobody may wait for it any more.
-            _ = send.send(result);
+            Ok(())
         };
         let loading = std::thread::Builder::new().name("load".to_owned()).spawn(load);
-        let loading = loading.map_err(|error| Error::Threads(Box::new(error)))?;
-        Ok(Self {
-            app,
-            runtime: Some(runtime),
-            address,
-            stop,
-            listeners,
-            loaded: Some(loaded),
-            loading: Some(loading),
-        })
+        let loading = Some(loading.map_err(|error| Error::Threads(Box::new(error)))?);
+        Ok(Self { app, runtime: Some(runtime), address, stop, listeners, loading })
     }
 
     /// The address that the service listens on.
@@ -138,12 +126,8 @@ impl Server {
     /// # Errors
     /// If the model or an index cannot be loaded.
     pub fn ready(&mut self) -> Result<(), Error> {
-        match self.loaded.take() {
-            None => Ok(()),
-            Some(loaded) => {
-                loaded.recv().unwrap_or_else(|_| Err(invalid("the model was not loaded")))
-            }
-        }
+        let Some(loading) = self.loading.take() else { return Ok(()) };
+        loading.join().unwrap_or_else(|_| Err(invalid("the model was not loaded: this is a bug")))
     }
 
     /// Loads the model, the re-ranker and the indexes anew, as when their folders have changed.
@@ -156,10 +140,7 @@ impl Server {
     }
 
     /// Stops: accepts nothing new, finishes what is running, and commits the changes of indexes.
-    ///
-    /// # Errors
-    /// None at present.
-    pub fn stop(mut self) -> Result<(), Error> {
+    pub fn stop(mut self) {
         self.app.set_phase(Phase::Draining);
         self.stop.send_replace(true);
         if let Some(runtime) = self.runtime.take() {
@@ -172,9 +153,9 @@ impl Server {
             runtime.shutdown_background();
         }
         if let Some(loading) = self.loading.take() {
+            // Nobody waits for the model any more.
             _ = loading.join();
         }
-        Ok(())
     }
 }
 

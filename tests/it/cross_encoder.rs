@@ -159,6 +159,11 @@ fn no_pair_is_scored_twice_after_kills() {
     let run = |output: &str, more: &[&str]| said(&refs(&scoring.arguments(output, more)));
     let straight = run("straight.ndjson", &["--threads", "2"]);
     assert!(straight.contains(&format!("{} pairs", scoring.pairs)), "{straight}");
+    let again = run("straight.ndjson", &["--resume"]);
+    assert!(again.ends_with("complete already; nothing is to be done\n"), "{again}");
+    let other = ["--resume", "max_token_len=20"];
+    let other = failure(&refs(&scoring.arguments("straight.ndjson", &other)), 1);
+    assert!(other.contains("is complete, but was made with other settings"), "{other}");
 
     // Each kill happens after some more lines have been written.
     let partial = scoring.path("broken.ndjson.parts/lines.ndjson");

@@ -473,6 +473,29 @@ fn a_push_that_is_killed_or_given_up_resumes() {
     assert!(sent <= 1000 + 20 * (kills + 8), "{sent} documents sent, {kills} kills");
 }
 
+/// Documents that were sent are compared with the vectors of a resumed push, not only by the last id.
+#[test]
+fn a_push_does_not_go_on_with_other_vectors() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let vectors = many(dir.path(), 40);
+    let all = std::fs::read_to_string(&vectors).expect("read");
+    let write = |text: &str| std::fs::write(&vectors, text).expect("written");
+    let server = Server::start(Engine::default());
+    let out = dir.path().join("out");
+    let call = push(&server.url, "elasticsearch", &vectors, out.to_str().expect("UTF-8"));
+    let call = [&call[..], &["--resume"]].concat();
+    let first: String = all.split_inclusive('\n').take(20).collect();
+    write(&(first + "no vector\n"));
+    assert!(failure(&call, 1).contains("line 21"));
+    assert_eq!(server.engine().documents.len(), 20);
+    write(&all.replacen("0.02", "0.03", 1));
+    let error = failure(&call, 1);
+    assert!(error.contains("there are other weights in the part"), "{error}");
+    write(&all);
+    stdout(&call);
+    assert_eq!(server.engine().documents.len(), 40);
+}
+
 #[test]
 fn a_server_that_refuses_everything_ends_the_push() {
     let dir = tempfile::tempdir().expect("a folder");

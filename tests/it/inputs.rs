@@ -137,6 +137,26 @@ fn terms_that_are_there_twice_are_refused() {
 }
 
 #[test]
+fn repeated_ids_of_vectors_are_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let row = |id: &str| format!("{{\"id\":\"{id}\",\"vector\":{{\"7\":1}}}}\n");
+    let a = write(dir.path(), "a.ndjson", row("d1") + &row("d 2"));
+    let b = write(dir.path(), "b.ndjson", row("d1"));
+    let out = dir.path().join("index");
+    let out = out.to_str().expect("UTF-8");
+    let built = run(&["index", "build", "--out", out, "--vectors", &a, "--vectors", &b]);
+    let said = String::from_utf8(built.stderr).expect("UTF-8");
+    let want = "warning: 1 vector has the id of an earlier vector, the first is \"d1\"";
+    assert!(said.contains(want) && said.contains("2 documents"), "{said}");
+
+    // A TREC run cannot hold one of the ids, which shows before a query is answered.
+    let queries = write(dir.path(), "q.ndjson", row("q1"));
+    let search = ["search", "-i", out, "--vectors", &queries, "--format", "trec", "-k", "1"];
+    let error = failure(&search, 1);
+    assert!(error.contains("the document id \"d 2\" is empty or has a blank"), "{error}");
+}
+
+#[test]
 fn repeated_ids_and_halves_of_characters_are_told() {
     let dir = tempfile::tempdir().expect("a folder");
     let text = "{\"_id\":\"d1\",\"text\":\"x \\ud83d\"}\n{\"_id\":\"d1\",\"text\":\"y\"}\n";
@@ -145,7 +165,7 @@ fn repeated_ids_and_halves_of_characters_are_told() {
     assert_eq!(ids, ["d1", "d1"]);
     for want in [
         "warning: 1 text has the id of an earlier text, the first is \"d1\"",
-        "warning: half of a surrogate pair was read as U+FFFD 1 times",
+        "warning: read 1 halved surrogate pair as U+FFFD, in 1 text",
     ] {
         assert!(said.contains(want), "{said}");
     }
@@ -154,7 +174,7 @@ fn repeated_ids_and_halves_of_characters_are_told() {
     let set = dir.path().join("set");
     let output = run(&["check-data", "--data", set.to_str().expect("UTF-8")]);
     let report = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(report.contains("1 texts with half of a surrogate pair, which is read"), "{report}");
+    assert!(report.contains("1 text with half of a surrogate pair, which is read"), "{report}");
 }
 
 /// Control characters of ids reach neither a terminal nor a log.

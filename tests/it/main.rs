@@ -16,6 +16,7 @@ mod doctor;
 mod export;
 #[cfg(feature = "hub")]
 mod hub;
+mod hybrid;
 mod identity;
 mod inputs;
 mod messages;
@@ -24,4 +25,6 @@ mod pipeline;
 mod pretrain;
 mod promises;
 mod retrieval;
+#[cfg(feature = "serve")]
+mod serve;
 mod train;

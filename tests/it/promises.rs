@@ -119,6 +119,29 @@ fn files(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
+fn finished_files_of_other_settings_are_not_taken() {
+    let inputs = Inputs::new();
+    let calls = inputs.calls();
+    for (name, other) in [("n.ndjson", ["--seed", "7"]), ("s.ndjson", ["-m", "mini-ja-en"])] {
+        let (_, call, _) = calls.iter().find(|(of, ..)| *of == name).expect("a call");
+        stdout(&words(call, &[]));
+        // The last of two options of the same name counts.
+        let call: Vec<String> = match call.iter().position(|word| word == other[0]) {
+            Some(at) => [&call[..at], &call[at + 2..]].concat(),
+            None => call.clone(),
+        };
+        let error = failure(&words(&call, &[&other[..], &["--resume"]].concat()), 1);
+        assert!(error.contains("is complete, but was made with other settings"), "{error}");
+        // A file that was changed since is not compared.
+        let out = inputs.path(name);
+        fs::write(&out, "{}\n").expect("written");
+        let output = run(&words(&call, &[&other[..], &["--resume"]].concat()));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.contains("is not known"), "{said}");
+    }
+}
+
+#[test]
 fn finished_work_can_be_resumed() {
     let inputs = Inputs::new();
     for (name, call, _) in inputs.calls().into_iter().filter(|(_, _, resumes)| *resumes) {
@@ -131,6 +154,7 @@ fn finished_work_can_be_resumed() {
         // `-q` silences the message of training.
         let told = ["already", "nothing is to be done"].iter().any(|part| said.contains(part));
         assert!(told || call.iter().any(|word| word == "-q"), "{name}: {said}");
+        assert!(!said.contains("is not known"), "{name}: {said}");
         // A training run writes its logs and times again.
         let compared = |path: &Path| {
             !call.iter().any(|word| word == "-q") || path.ends_with("model.safetensors")

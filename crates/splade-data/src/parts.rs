@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use splade_io::settings::{difference, records_content};
-use splade_io::{FileError, LineWriter, NewFile, OutputFolder, write_file};
+use splade_io::{FileError, LineWriter, MadeWith, NewFile, OutputFolder, write_file};
 
 use crate::error::DataError;
 
@@ -168,7 +168,7 @@ impl ResumableParts {
         Ok(())
     }
 
-    /// Concatenates the parts into the file and removes them.
+    /// Concatenates the parts into the file, records what it was made with, and removes the parts.
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.
@@ -180,6 +180,10 @@ impl ResumableParts {
             std::io::copy(&mut source, &mut file).map_err(FileError::io("write", &self.out))?;
         }
         file.commit()?;
+        let path = self.dir.join(SETTINGS);
+        let settings = std::fs::read(&path).map_err(DataError::io(&path))?;
+        let settings = serde_json::from_slice(&settings).unwrap_or_default();
+        MadeWith::record(&self.out, &settings)?;
         self.remove()
     }
 
@@ -302,7 +306,8 @@ mod tests {
                 false => String::from_utf8(bytes).expect("UTF-8"),
             };
             assert_eq!(text, "{\"a\": 1}\n{}\n{\"b\": 2}\n");
-            assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+            // The file, and what it was made with.
+            assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 2);
             assert!(ResumableParts::is_complete(&out));
             assert!(open(1, true, false).expect_err("there").contains("--force"));
             // A run that replaces the file can be resumed after it was stopped.

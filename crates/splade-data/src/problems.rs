@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use splade_io::counted;
+
 use crate::error::DataError;
 
 /// The number of problems that a report shows.
@@ -51,7 +53,7 @@ impl Findings {
         self.references.add(message);
     }
 
-    /// Adds a warning. `about` is a phrase that can follow a number, such as "texts are empty".
+    /// Adds a warning. `about` names the things with a noun in the plural, such as "empty texts".
     pub(super) fn warning(&mut self, about: &'static str, message: impl FnOnce() -> String) {
         self.warnings.entry(about).or_default().add(message);
     }
@@ -76,7 +78,7 @@ impl Findings {
     pub(super) fn warnings(&self) -> Vec<String> {
         let text = |(about, tally): (&&str, &Tally)| {
             let first = tally.shown.first().map_or("", String::as_str);
-            format!("{} {about}, the first: {first}", tally.count)
+            format!("{}, the first: {first}", counted(tally.count, about))
         };
         self.warnings.iter().map(text).collect()
     }
@@ -122,10 +124,10 @@ mod tests {
     fn warnings_are_counted_by_kind() {
         let mut findings = Findings::default();
         for i in 0..3 {
-            findings.warning("texts are empty", || format!("doc_id {i}"));
+            findings.warning("empty texts", || format!("doc_id {i}"));
         }
-        findings.warning("things are odd", || "this".to_owned());
-        let want = ["3 texts are empty, the first: doc_id 0", "1 things are odd, the first: this"];
+        findings.warning("odd things", || "this".to_owned());
+        let want = ["3 empty texts, the first: doc_id 0", "1 odd thing, the first: this"];
         assert_eq!(findings.into_warnings("x").expect("no problem"), want);
     }
 }

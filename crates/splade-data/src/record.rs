@@ -16,6 +16,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
+use splade_io::repair_surrogates;
 
 /// The kind of record that a file contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +151,10 @@ impl Schema {
         if let Err(error) = std::str::from_utf8(line) {
             return format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1);
         }
+        // Half of a surrogate pair is read as U+FFFD where there are texts; it does not hide what
+        // else is wrong.
+        let repaired = repair_surrogates(line);
+        let line = repaired.as_ref().map_or(line, |(line, _)| line);
         let object = match serde_json::from_slice(line) {
             Ok(Value::Object(object)) => object,
             Ok(_) => return "the line is not a JSON object".to_owned(),
@@ -177,7 +182,13 @@ impl Schema {
         match object.keys().find(|key| !known(key)) {
             Some(key) => format!("unexpected {}; {}", shown(key), layout()),
             // The remaining errors are a repeated field or an error inside a value.
-            None => bare(error).0,
+            None => {
+                let (text, column) = bare(error);
+                match error.is_data() {
+                    true => text,
+                    false => format!("the line is not valid JSON: {text} at column {column}"),
+                }
+            }
         }
     }
 }
@@ -299,6 +310,11 @@ mod tests {
                 Query,
                 b"{\"qid\": 1, \"text\": \"\\ud800\"}",
                 "the line is not valid JSON: unexpected end of hex escape at column 27",
+            ),
+            (
+                Triplet,
+                b"{\"qid\": 1, \"pos_doc_id\": 2, \"neg_doc_id\": 3, \"note\": \"\\ud83d\"}",
+                "unexpected \"note\"; a line of the triplets has qid, pos_doc_id, neg_doc_id",
             ),
             (
                 Document,

@@ -52,7 +52,7 @@ pub(super) struct Scored {
     pub(super) score: f32,
 }
 
-const REPEATED: &str = "lines repeat an earlier one and are skipped";
+const REPEATED: &str = "repeated lines, skipped";
 
 impl Set {
     /// Reads all files as far as possible and records the problems and warnings in `findings`.
@@ -65,7 +65,7 @@ impl Set {
         for path in others.into_iter().chain([Some(paths.docs), Some(paths.queries)]).flatten() {
             for name in super::files::left_out(path) {
                 findings
-                    .warning("files of folders are not .ndjson or .ndjson.gz and not read", || {
+                    .warning("files of folders, not .ndjson or .ndjson.gz and not read", || {
                         path.join(name).display().to_string()
                     });
             }
@@ -117,7 +117,7 @@ impl Set {
                 match self.docs.row(id) {
                     Some(row) if part.items[start..].contains(&(row as u32)) => {
                         let message = || format!("doc_id {id} of qid {qid} {}", place());
-                        part.findings.warning("positive documents are listed twice", message);
+                        part.findings.warning("positive documents in a list twice", message);
                     }
                     Some(row) => part.items.push(row as u32),
                     None => part.findings.reference(|| {
@@ -181,11 +181,11 @@ impl Set {
             let place = || format!("{} {}", shown(), table.place(line));
             let positives = self.positives.get(query).unwrap_or_default();
             if !positives.contains(&positive) {
-                let about = "triplets have a positive that is not in the query's positive list";
+                let about = "triplets with a positive that is not in the query's positive list";
                 found.warning(about, place);
             }
             if positives.contains(&negative) {
-                found.warning("triplets have a negative that is in the query's positive list", place);
+                found.warning("triplets with a negative that is in the query's positive list", place);
             }
             Triplet { query, positive, negative }
         }))

@@ -112,12 +112,12 @@ impl Texts {
         let ids = table.map(findings, |found, line, bytes| match kind.parse_repaired(bytes) {
             Ok(((id, text), is_repaired)) => {
                 if is_repaired {
-                    found.warning("texts have half of a surrogate pair, read as U+FFFD", || {
+                    found.warning("texts with half of a surrogate pair, read as U+FFFD", || {
                         format!("{id_field} {id} {}", table.place(line))
                     });
                 }
                 if text.trim().is_empty() {
-                    found.warning("texts are empty", || {
+                    found.warning("empty texts", || {
                         format!("{id_field} {id} {}", table.place(line))
                     });
                 }
@@ -140,7 +140,7 @@ impl Texts {
             };
             let place = || table.place(again);
             match a == b {
-                true => findings.warning("lines repeat an earlier one and are skipped", || {
+                true => findings.warning("repeated lines, skipped", || {
                     format!("{id_field} {} {}", b.0, place())
                 }),
                 false => findings.line(|| {
@@ -262,8 +262,8 @@ mod tests {
         assert_eq!(
             warnings,
             [
-                "3 lines repeat an earlier one and are skipped, the first: doc_id 5 (a.ndjson, line 3)",
-                "1 texts are empty, the first: doc_id 4 (a.ndjson, line 5)",
+                "1 empty text, the first: doc_id 4 (a.ndjson, line 5)",
+                "3 repeated lines, skipped, the first: doc_id 5 (a.ndjson, line 3)",
             ]
         );
         let error = open(&[line(1, "a"), line(1, "b")].concat()).expect_err("two texts");
@@ -276,7 +276,7 @@ mod tests {
         let line = "{\"doc_id\":1,\"text\":\"x \\ud83d\"}\n";
         let (texts, warnings) = open(line).expect("texts");
         assert_eq!(texts.get(1).expect("a text"), "x \u{fffd}");
-        let want = "1 texts have half of a surrogate pair, read as U+FFFD, the first: doc_id 1 \
+        let want = "1 text with half of a surrogate pair, read as U+FFFD, the first: doc_id 1 \
                     (a.ndjson, line 1)";
         assert_eq!(warnings, [want]);
     }

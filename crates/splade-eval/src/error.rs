@@ -61,6 +61,12 @@ pub enum EvalError {
     /// A file of results cannot be read or committed.
     #[error(transparent)]
     File(#[from] splade_io::FileError),
+    /// The settings of a fusion do not fit the rankings.
+    #[error("cannot fuse rankings: {message}")]
+    Fusion {
+        /// What does not fit.
+        message: String,
+    },
     /// The list of metrics is empty.
     #[error("no metric was requested")]
     NoMetric,

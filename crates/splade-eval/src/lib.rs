@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Each module covers one step: [`dataset`] and [`check`] read and check the data, [`statistics`]
-//! describes vectors, [`report`] evaluates one run, [`compare`] and [`significance`] compare two
+//! describes vectors, [`fuse`] makes one run of several, [`report`] evaluates one run, [`compare`] and [`significance`] compare two
 //! runs, and [`page`] writes HTML.
 
 mod error;
@@ -27,6 +27,8 @@ pub mod dataset;
 
 pub mod check;
 mod run;
+
+pub mod fuse;
 
 mod metrics;
 pub mod statistics;

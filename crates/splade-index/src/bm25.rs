@@ -39,6 +39,37 @@ impl Default for Bm25Options {
     }
 }
 
+impl Bm25Options {
+    /// Returns `tf / (tf + k1 · (1 - b + b · |d| / avgdl))` of every term of a document, given as its
+    /// [`token_counts`]: its weights without `idf`, which do not change when other documents come
+    /// or go. With an `avgdl` of 0 the length has no influence.
+    pub fn saturated(&self, counts: &SparseVector, avgdl: f64) -> SparseVector {
+        let damping = self.damping(counts, avgdl);
+        weighted(counts, |_, tf| tf / (tf + damping))
+    }
+
+    /// Returns `k1 · (1 - b + b · |d| / avgdl)` of a document.
+    fn damping(&self, counts: &SparseVector, avgdl: f64) -> f64 {
+        let relative = if avgdl > 0.0 { length(counts) / avgdl } else { 0.0 };
+        self.k1 * (1.0 - self.b + self.b * relative)
+    }
+}
+
+/// Returns `idf(t)` of a term that `frequency` of `documents` documents contain. It is always above
+/// zero.
+pub fn idf(documents: u64, frequency: u64) -> f64 {
+    let others = documents.saturating_sub(frequency) as f64;
+    (1.0 + (others + 0.5) / (frequency as f64 + 0.5)).ln()
+}
+
+/// Returns the vector of a text's terms with weights that depend on the term and its count.
+fn weighted(counts: &SparseVector, weight: impl Fn(TermId, f64) -> f64) -> SparseVector {
+    let weight = |(term, count): (TermId, f32)| weight(term, f64::from(count)) as f32;
+    let weights = counts.iter().map(weight).collect();
+    SparseVector::new(counts.terms().to_vec(), weights)
+        .expect("idf and tf are above zero: this is a bug")
+}
+
 /// Counts the occurrences of each token in a text. The counts are the BM25 vector of a query, and
 /// the input of [`Bm25::add`] and [`Bm25::document`]. They are exact up to 16,777,216 occurrences
 /// of one token.
@@ -80,27 +111,27 @@ impl Bm25 {
     /// Returns the vector of a document. Call it after [`add`](Self::add) for every document of the
     /// collection. A term that occurs in no added document is weighted with a `df` of 0.
     pub fn document(&self, counts: &SparseVector) -> SparseVector {
-        let Bm25Options { k1, b } = self.options;
-        let mean = self.tokens / self.documents.max(1) as f64;
         // With a mean of 0 every added document is empty, so its length has no meaning here.
-        let relative = if mean > 0.0 { length(counts) / mean } else { 0.0 };
-        let damping = k1 * (1.0 - b + b * relative);
-        let weight = |(term, count): (TermId, f32)| {
-            let tf = f64::from(count);
-            (self.idf(term) * tf / (tf + damping)) as f32
-        };
-        let weights = counts.iter().map(weight).collect();
-        SparseVector::new(counts.terms().to_vec(), weights)
-            .expect("idf and tf are above zero: this is a bug")
+        let mean = self.tokens / self.documents.max(1) as f64;
+        let damping = self.options.damping(counts, mean);
+        let frequency = |term| self.frequencies.get(&term).copied().unwrap_or(0);
+        weighted(counts, |term, tf| idf(self.documents, frequency(term)) * tf / (tf + damping))
     }
+}
 
-    /// Returns `idf(t)`, which is always above zero.
-    fn idf(&self, term: TermId) -> f64 {
-        let df = self.frequencies.get(&term).copied().unwrap_or(0) as f64;
-        // `add` counts a term once per document, so `df` is at most `N`; the maximum is a guard.
-        let others = (self.documents as f64 - df).max(0.0);
-        (1.0 + (others + 0.5) / (df + 0.5)).ln()
-    }
+/// Returns the query's vector from its [`token_counts`]: `qf(t) · idf(t)` of every term of which
+/// `frequency` is not 0. Together with [`Bm25Options::saturated`] it gives the scores of [`Bm25`].
+pub fn query(
+    counts: &SparseVector,
+    documents: u64,
+    frequency: impl Fn(TermId) -> u64,
+) -> SparseVector {
+    let weight = |(term, count): (TermId, f32)| match frequency(term) {
+        0 => None,
+        found => Some((term, (f64::from(count) * idf(documents, found)) as f32)),
+    };
+    SparseVector::from_pairs(counts.iter().filter_map(weight).collect())
+        .expect("counts and idf are above zero: this is a bug")
 }
 
 /// Returns `|d|`, the number of tokens of a document.

@@ -7,6 +7,12 @@ use splade_io::FileError;
 /// The remedy for [`IndexError::Broken`].
 const BROKEN: &str = "open the index again and repeat the changes since the last commit";
 
+/// The remedy for [`IndexError::NoZstd`].
+const NO_ZSTD: &str = "build light-splade with its feature tools";
+
+/// The remedy for [`IndexError::NoTokenCounter`].
+const NO_TOKEN_COUNTER: &str = "give the writer one with set_token_counter";
+
 /// The remedy for [`IndexError::Unfinished`].
 const UNFINISHED: &str = "wait for the program that builds it, or build it again";
 
@@ -74,6 +80,34 @@ pub enum IndexError {
         /// The path of the index's folder.
         path: PathBuf,
     },
+    /// Stored documents cannot be packed or unpacked, because the program was built without zstd.
+    #[error("{}: this program was built without zstd, which stored documents need", path.display())]
+    NoZstd {
+        /// The path of the file or of the index's folder.
+        path: PathBuf,
+    },
+    /// An index with BM25 has to count the tokens of new documents, but its writer cannot.
+    #[error("{}: the index has BM25, but its writer has no tokenizer", path.display())]
+    NoTokenCounter {
+        /// The path of the index's folder.
+        path: PathBuf,
+    },
+    /// An index was to have BM25 without stored documents, of which its postings are made.
+    #[error("{}: an index with BM25 has to store its documents", path.display())]
+    NothingForBm25 {
+        /// The path of the index's folder.
+        path: PathBuf,
+    },
+    /// The tokens of a stored document could not be counted.
+    #[error("{}: cannot count the tokens of document {id:?}", path.display())]
+    Tokens {
+        /// The path of the index's folder.
+        path: PathBuf,
+        /// The id of the document.
+        id: String,
+        /// The error of the tokenizer.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The threads of a search could not be started.
     #[error("cannot start the threads of the search")]
     Threads {
@@ -104,6 +138,9 @@ impl IndexError {
             Self::Exists { .. } => Some("add to the index, or name another folder"),
             Self::Broken { .. } => Some(BROKEN),
             Self::Unfinished { .. } => Some(UNFINISHED),
+            Self::NoZstd { .. } => Some(NO_ZSTD),
+            Self::NothingForBm25 { .. } => Some("store documents too, or leave out BM25"),
+            Self::NoTokenCounter { .. } => Some(NO_TOKEN_COUNTER),
             Self::File(error) => error.hint(),
             _ => None,
         }

@@ -1,7 +1,8 @@
 //! An inverted index of sparse vectors on disk: building, updating, searching, explaining scores.
 //!
 //! The crate needs no model: it stores and searches vectors that were made elsewhere. The module
-//! [`bm25`] makes BM25 vectors for the same index.
+//! [`bm25`] makes BM25 vectors for the same index. An index can also store some bytes of every
+//! document, and keep postings of BM25 that follow its documents ([`IndexOptions`]).
 //!
 //! ```
 //! use splade_index::{Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};
@@ -25,12 +26,13 @@
 
 mod error;
 
-mod index;
-
 pub mod bm25;
+
+mod index;
 
 pub use error::IndexError;
 pub use index::{
-    Filter, Hit, Index, IndexInfo, IndexOptions, IndexWriter, LONGEST_ID, SearchMode,
-    SearchOptions, Share, Verified, WeightFormat, WriterOptions, is_index, verify,
+    Bm25Info, Bm25Search, Filter, Hit, Index, IndexInfo, IndexOptions, IndexWriter, SearchMode,
+    SearchOptions, Share, StoredDocuments, TokenCounter, Verified, WeightFormat, WriterOptions,
+    is_index, verify,
 };

@@ -20,7 +20,7 @@ pub fn counted<N: Display + PartialEq + From<u8>>(count: N, nouns: &str) -> Stri
 
 /// Returns the singular of a noun in the plural; of a phrase, its last word or that before `of`.
 fn singular(nouns: &str) -> String {
-    let (noun, rest) = match nouns.find([',', '(']).or_else(|| preposition(nouns)) {
+    let (noun, rest) = match nouns.find([',', '(']).into_iter().chain(preposition(nouns)).min() {
         Some(end) => nouns.split_at(end),
         None => (nouns, ""),
     };

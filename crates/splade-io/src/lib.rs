@@ -54,6 +54,8 @@ mod sealed;
 mod observe;
 pub mod settings;
 
+mod made_with;
+
 pub use amount::{counted, size};
 pub use checksums::{CHECKSUMS, check_checksums, crc32_of, write_checksums};
 pub use content_hash::{ContentHash, ContentHasher};
@@ -61,6 +63,7 @@ pub use disk::free_bytes;
 pub use error::FileError;
 pub use lines::{LONGEST_LINE, LineWriter, Lines, LongLine, open_text, read_line};
 pub use lock::OutputLock;
+pub use made_with::MadeWith;
 pub use new_file::{NewFile, temporary_of, write_file};
 pub use new_folder::{NewFolder, clear_leftovers, is_free, remove_folder};
 pub use observe::{Event, Observer, Progress, StepProgress};

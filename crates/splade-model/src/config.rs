@@ -162,6 +162,14 @@ impl Keys<'_> {
         }
     }
 
+    /// Returns what is added to a variance, so that its root is not zero.
+    pub(crate) fn epsilon(&self, key: &str, default: f64) -> Result<f32, ModelError> {
+        match self.number(key, default)? {
+            epsilon if (0.0..1.0).contains(&epsilon) => Ok(epsilon as f32),
+            _ => Err(self.wrong_type(key, "a number from 0 to below 1")),
+        }
+    }
+
     /// Returns a rate from 0 to below 1.
     pub(crate) fn rate(&self, key: &str, default: f64) -> Result<f64, ModelError> {
         match self.number(key, default)? {
@@ -183,6 +191,26 @@ impl Keys<'_> {
             Some(Value::String(text)) => Ok(text.clone()),
             Some(_) => Err(self.wrong_type(key, "a text")),
         }
+    }
+
+    /// Returns a list of texts, or `None` if the key is absent.
+    pub(crate) fn texts(&self, key: &str) -> Result<Option<Vec<String>>, ModelError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let texts = value.as_array().and_then(|values| values.iter().map(text).collect());
+        texts.map(Some).ok_or_else(|| self.wrong_type(key, "a list of texts"))
+    }
+
+    /// Returns the base of rotary positions, from `rope_theta` or from the `rope_parameters` that
+    /// transformers 5 writes, which may have no scale.
+    pub(crate) fn rope_theta(&self, default: f64) -> Result<f64, ModelError> {
+        let mut theta = self.number("rope_theta", default)?;
+        if let Some(parameters) = self.object("rope_parameters")? {
+            parameters.only("rope_type", &Value::from("default"))?;
+            theta = parameters.number("rope_theta", theta)?;
+            parameters.refuse_unknown(&[])?;
+        }
+        Ok(theta)
     }
 
     /// Returns the value that the word under a key stands for, or the first value if the key is

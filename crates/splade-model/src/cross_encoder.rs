@@ -78,6 +78,7 @@ impl CrossEncoder {
     /// Returns an error if the folder does not hold a model that can be read, or if a setting does
     /// not fit the model.
     pub fn load(folder: &Path, options: &CrossEncoderOptions) -> Result<Self, ModelError> {
+        refuse_modules(folder)?;
         let config = ArchitectureConfig::open(folder)?;
         let classifier = ClassifierConfig::open(folder, &config)?;
         let dictionary = options.mecab_dicdir.clone();
@@ -262,6 +263,17 @@ impl PairTokenizer {
     }
 }
 
+/// Fails if a folder has the modules of sentence-transformers, which say how scores are made.
+fn refuse_modules(folder: &Path) -> Result<(), ModelError> {
+    let path = folder.join("modules.json");
+    if !path.is_file() {
+        return Ok(());
+    }
+    let problem = Problem::new("the modules of a cross-encoder are not implemented");
+    let remedy = "save the model and its tokenizer with transformers' save_pretrained";
+    Err(ModelError::Config { path, problem: problem.with_remedy(remedy) })
+}
+
 /// A sequence classifier that computes pairs in micro-batches.
 #[derive(Debug)]
 pub(crate) struct PairNetwork {
@@ -286,7 +298,7 @@ impl PackedPairs {
     }
 
     pub(crate) fn texts(&self) -> PackedTexts<'_> {
-        PackedTexts { ids: &self.ids, types: &self.types, offsets: &self.offsets }
+        PackedTexts { ids: &self.ids, types: &self.types, offsets: &self.offsets, attended: &[] }
     }
 }
 

@@ -14,6 +14,8 @@ use splade_text::{ModelFiles, Tokenizer, TokenizerOptions};
 
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder, Tower};
+use crate::head_kind::HeadKind;
+use crate::heads::token_weights::TokenWeightNetwork;
 use crate::lookup::Lookup;
 use crate::network::Network;
 
@@ -92,15 +94,16 @@ pub struct EncoderPair {
 enum Core {
     Network(Arc<Network>),
     Lookup(Arc<Lookup>),
+    TokenWeights(Arc<TokenWeightNetwork>),
 }
 
 /// The threads of an encoder. The pool is `None` where the system has no threads, as in browsers;
 /// the calling thread then does the work.
 #[derive(Debug, Clone)]
-struct Threads(Option<Arc<rayon::ThreadPool>>);
+pub(crate) struct Threads(Option<Arc<rayon::ThreadPool>>);
 
 impl Threads {
-    fn start(count: Option<usize>) -> Result<Self, ModelError> {
+    pub(crate) fn start(count: Option<usize>) -> Result<Self, ModelError> {
         if cfg!(target_family = "wasm") {
             return Ok(Self(None));
         }
@@ -109,7 +112,7 @@ impl Threads {
     }
 
     /// Runs `work` on the threads of the pool, or on the calling thread if there is no pool.
-    fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+    pub(crate) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.0 {
             Some(pool) => pool.install(work),
             None => work(),
@@ -163,7 +166,7 @@ impl Encoder {
     /// # Errors
     /// Returns the same errors as [`load`](Self::load).
     pub fn from_files(files: &ModelFiles, options: &EncoderOptions) -> Result<Self, ModelError> {
-        let folder = ModelFolder::from_files(files)?;
+        let folder = ModelFolder::with_head(files, HeadKind::Sparse)?;
         let tower = match options.side {
             Side::Document => &folder.document,
             Side::Query => &folder.query,
@@ -192,7 +195,7 @@ impl Encoder {
         files: &ModelFiles,
         options: &EncoderOptions,
     ) -> Result<EncoderPair, ModelError> {
-        let folder = ModelFolder::from_files(files)?;
+        let folder = ModelFolder::with_head(files, HeadKind::Sparse)?;
         let threads = Threads::start(options.threads)?;
         let load = |tower| load_tower(&folder, tower, options, &threads);
         let (tokenizer, core) = load(&folder.document)?;
@@ -251,6 +254,7 @@ impl Encoder {
         match (&self.core, &other.core) {
             (Core::Network(a), Core::Network(b)) => Arc::ptr_eq(a, b),
             (Core::Lookup(a), Core::Lookup(b)) => Arc::ptr_eq(a, b),
+            (Core::TokenWeights(a), Core::TokenWeights(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -298,7 +302,7 @@ impl Encoder {
     pub fn token_ids(&self, text: &str) -> Result<Vec<u32>, ModelError> {
         let text = format!("{}{text}", self.prompt);
         match &self.core {
-            Core::Network(_) => Ok(self.tokenizer.encode(&text, None)?.ids),
+            Core::Network(_) | Core::TokenWeights(_) => Ok(self.tokenizer.encode(&text, None)?.ids),
             Core::Lookup(_) => Ok(self.tokenizer.encode_plain(&text)?),
         }
     }
@@ -311,7 +315,7 @@ impl Encoder {
             return ids;
         };
         let (before, after) = match &self.core {
-            Core::Network(_) => self.tokenizer.around(),
+            Core::Network(_) | Core::TokenWeights(_) => self.tokenizer.around(),
             Core::Lookup(_) => (&[][..], &[][..]),
         };
         let content = before.len()..ids.len() - after.len();
@@ -425,6 +429,7 @@ impl Encoder {
         match &self.core {
             Core::Network(network) => network.model.bytes(),
             Core::Lookup(lookup) => lookup.bytes(),
+            Core::TokenWeights(weights) => weights.network.bytes(),
         }
     }
 
@@ -433,22 +438,23 @@ impl Encoder {
         match &self.core {
             Core::Network(network) => &network.model.tensors.unexpected,
             Core::Lookup(_) => &[],
+            Core::TokenWeights(weights) => &weights.network.unexpected,
         }
     }
 
     /// Returns the names of the tensors in the weights file that the model uses. The list is empty
-    /// for a lookup table.
+    /// for models that cannot be exported.
     pub(crate) fn tensors(&self) -> &[String] {
         match &self.core {
             Core::Network(network) => &network.model.tensors.read,
-            Core::Lookup(_) => &[],
+            Core::Lookup(_) | Core::TokenWeights(_) => &[],
         }
     }
 
     /// Returns the weights of all tokens by id if the encoder is a lookup table.
     pub(crate) fn table(&self) -> Option<&[f32]> {
         match &self.core {
-            Core::Network(_) => None,
+            Core::Network(_) | Core::TokenWeights(_) => None,
             Core::Lookup(lookup) => Some(lookup.weights()),
         }
     }
@@ -473,7 +479,7 @@ impl Encoder {
     /// tokens.
     fn ids(&self, text: &str) -> Result<(Vec<u32>, bool), ModelError> {
         match &self.core {
-            Core::Network(_) => {
+            Core::Network(_) | Core::TokenWeights(_) => {
                 let encoding = self.tokenizer.encode(text, Some(self.max_length))?;
                 Ok((encoding.ids, encoding.truncated))
             }
@@ -493,6 +499,7 @@ impl Core {
         match self {
             Self::Network(network) => network.model.decoder.vocab(),
             Self::Lookup(lookup) => lookup.vocab(),
+            Self::TokenWeights(weights) => weights.network.vocab,
         }
     }
 
@@ -501,6 +508,7 @@ impl Core {
         match self {
             Self::Network(network) => (3, network.max_tokens),
             Self::Lookup(_) => (1, usize::MAX),
+            Self::TokenWeights(weights) => (3, weights.network.max_tokens),
         }
     }
 
@@ -509,6 +517,7 @@ impl Core {
         match self {
             Self::Network(network) => network.run_checked(texts),
             Self::Lookup(lookup) => Ok(lookup.run(texts)),
+            Self::TokenWeights(weights) => weights.run(texts),
         }
     }
 }
@@ -536,11 +545,19 @@ fn load_tower(
             let lookup = Lookup::load(folder.files(), table, &tokenizer)?;
             Ok((Arc::new(tokenizer), Core::Lookup(Arc::new(lookup))))
         }
+        Method::TokenWeights(head) => {
+            let (tokenizer, kernels) = (tokenizer()?, (options.isa, options.precision));
+            let (layer, tokens) = (&head.file, options.batch_tokens);
+            let load = || TokenWeightNetwork::load(&files, layer, kernels, tokens, &tokenizer);
+            let weights = threads.install(load)?;
+            Ok((Arc::new(tokenizer), Core::TokenWeights(Arc::new(weights))))
+        }
+        _ => unreachable!("a folder with another head was refused: this is a bug"),
     }
 }
 
 /// Returns the error for a text for which the model gives numbers that are not finite.
-fn not_finite(text: &str) -> ModelError {
+pub(crate) fn not_finite(text: &str) -> ModelError {
     ModelError::NotFinite { text: start_of(text) }
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use splade_io::Problem;
 use splade_text::TextError;
 
+use crate::head_kind::HeadKind;
+
 /// An error of this crate. Messages name the file or folder and what is wrong with it;
 /// [`hint`](Self::hint) says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +128,38 @@ pub enum ModelError {
         path: PathBuf,
         /// The missing file, and what was expected.
         problem: Problem,
+    },
+    /// A model makes something else of a text than what is needed.
+    #[error("{}: the model makes {}, not {wanted}", path.display(), kinds(heads))]
+    OtherHead {
+        /// The path of the folder.
+        path: PathBuf,
+        /// What the model makes.
+        heads: Vec<HeadKind>,
+        /// What is needed.
+        wanted: HeadKind,
+    },
+    /// The tokenizer lacks a token that the model needs.
+    #[error("the tokenizer has no token {token:?}, which the model needs as {needed_as}")]
+    MissingToken {
+        /// The token.
+        token: String,
+        /// What the model needs it for.
+        needed_as: &'static str,
+    },
+    /// The vectors of queries and documents have different dimensions.
+    #[error(
+        "{}: documents have vectors of {documents} dimensions, but queries of {queries}, so they \
+         cannot be compared",
+        path.display()
+    )]
+    OtherDimensions {
+        /// The path of the folder.
+        path: PathBuf,
+        /// The dimensions of documents.
+        documents: usize,
+        /// The dimensions of queries.
+        queries: usize,
     },
     /// A model of the hub could not be found, downloaded, stored or uploaded.
     #[error("{name}: {problem}")]
@@ -251,6 +285,12 @@ impl ModelError {
                 "check that config.json and the weights are those of one masked language model"
                     .to_owned(),
             ),
+            Self::OtherHead { heads, wanted, .. } => Some(match heads.first() {
+                Some(HeadKind::Classifier) => {
+                    format!("name a model that makes {wanted}; a cross-encoder only scores pairs")
+                }
+                _ => format!("name a model that makes {wanted}"),
+            }),
             Self::Threads(_) => Some("ask for fewer threads".to_owned()),
             Self::NoCache => Some("set HF_HOME".to_owned()),
             Self::Labels { .. } => Some("use a model with one label, or with two".to_owned()),
@@ -264,6 +304,11 @@ impl ModelError {
             _ => None,
         }
     }
+}
+
+/// Formats what a model makes.
+fn kinds(heads: &[HeadKind]) -> String {
+    heads.iter().map(HeadKind::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Formats the lists of a [`ModelError::Tensors`]. Each list is cut after twenty names.

@@ -2,12 +2,15 @@
 //!
 //! | layout | sign |
 //! |---|---|
-//! | sentence-transformers sparse encoder | `modules.json` |
+//! | sentence-transformers, PyLate | `modules.json` |
+//! | colbert-ai | `config.json` of the class `HF_ColBERT` |
 //! | OpenSearch's inference-free model | `config.json` and `idf.json` |
 //! | two towers of light-splade | `config.json` and `query_model/` |
-//! | plain masked language model | `config.json` alone |
+//! | transformers | `config.json` alone |
 //!
-//! The first matching row decides. `modules.json` says how logits become weights. In folders
+//! The first matching row decides. The head of a folder is that of its modules or of the class that
+//! `config.json` names. A folder of BGE-M3 has the files `sparse_linear.pt` and `colbert_linear.pt`
+//! besides and offers three heads. `modules.json` says how logits become weights. In folders
 //! without it, the file `light_splade.json`, which `train` writes, says so. In folders without
 //! both, the weight is SPLADE's maximum over the tokens of `log(1 + relu(x))`.
 
@@ -19,7 +22,15 @@ use splade_text::ModelFiles;
 
 use crate::config::{Keys, read_if_any};
 use crate::error::ModelError;
+use crate::head_kind::{HeadKind, Similarity};
+pub use crate::heads::{
+    DenseHead, Expansion, LateInteraction, Projection, ProjectionFile, Step, TokenPooling,
+    TokenRules, TokenWeights,
+};
 use crate::sentence_transformers::{Lengths, ModelSettings, POOLINGS, pooling, table_file};
+pub use crate::tower::{Method, Table, Tower};
+use crate::tower::{Module, Towers, invalid};
+use crate::{colbert, dense_modules};
 pub use splade_nn::{Pooling, Saturation};
 
 /// The layout of a model folder.
@@ -27,50 +38,16 @@ pub use splade_nn::{Pooling, Saturation};
 pub enum Layout {
     /// The layout of a Hugging Face masked language model.
     MaskedLm,
-    /// The layout of a sentence-transformers sparse encoder.
+    /// The layout of another Hugging Face model: an encoder without a head, or a classifier.
+    Transformers,
+    /// The layout of a sentence-transformers model, sparse or dense or multi-vector, or of PyLate.
     SentenceTransformers,
+    /// The layout of colbert-ai: a model with its projection in one file.
+    ColBert,
     /// The layout of a light-splade model with a separate encoder for queries in `query_model/`.
     TwoTower,
     /// The layout of OpenSearch: a masked language model for documents and `idf.json` for queries.
     OpenSearch,
-}
-
-/// The encoder of one side, as the folder describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tower {
-    /// The folder of the tokenizer. A masked language model has its config and weights there too.
-    pub dir: PathBuf,
-    /// The method that turns token ids into weights.
-    pub method: Method,
-    /// The longest text in tokens, if the folder gives one.
-    pub max_seq_length: Option<usize>,
-    /// The string that is put before every text. It is often empty.
-    pub prompt: String,
-    /// The number of terms with the largest weights that a vector keeps, if the folder gives one.
-    pub max_active_dims: Option<usize>,
-}
-
-/// The method by which a tower turns token ids into weights.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Method {
-    /// A masked language model computes the weights.
-    MaskedLm {
-        /// The pooling over the tokens of a text.
-        pooling: Pooling,
-        /// The function that turns a logit into a weight.
-        saturation: Saturation,
-    },
-    /// A table gives the weight of each token of the text, without a model (inference-free).
-    Lookup(Table),
-}
-
-/// The place of the weights of an inference-free tower.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Table {
-    /// The tensor `weight` of the weights file in this folder.
-    Tensor(PathBuf),
-    /// A JSON file with an object from token to weight.
-    Json(PathBuf),
 }
 
 /// A model folder, its layout and its two towers.
@@ -85,6 +62,11 @@ pub struct ModelFolder {
     /// The tower that encodes queries. If both sides share an encoder, it differs from `document`
     /// at most in the prompt and in the longest text.
     pub query: Tower,
+    /// How the vectors of queries and documents are compared.
+    pub similarity: Similarity,
+    /// What the model can make of a text. The first is what the towers make if no head was asked
+    /// for.
+    pub heads: Vec<HeadKind>,
     files: ModelFiles,
 }
 
@@ -103,6 +85,35 @@ impl ModelFolder {
     /// # Errors
     /// Returns the same errors as [`open`](Self::open).
     pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
+        let mut folder = Self::with_first_head(files)?;
+        folder.heads.extend(dense_modules::more_heads(files, &folder.document.method));
+        Ok(folder)
+    }
+
+    /// Reads the towers of a model that make this of a text.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`open`](Self::open), and [`ModelError::OtherHead`] if the model
+    /// makes something else.
+    pub fn with_head(files: &ModelFiles, kind: HeadKind) -> Result<Self, ModelError> {
+        let mut folder = Self::from_files(files)?;
+        if folder.heads.first() == Some(&kind) {
+            return Ok(folder);
+        }
+        if !folder.heads.contains(&kind) {
+            let (path, heads) = (folder.path, folder.heads);
+            return Err(ModelError::OtherHead { path, heads, wanted: kind });
+        }
+        let (method, similarity) = dense_modules::further_head(files, kind);
+        folder.similarity = similarity;
+        for tower in [&mut folder.document, &mut folder.query] {
+            tower.method = method.clone();
+        }
+        Ok(folder)
+    }
+
+    /// Reads a folder with the head that it names.
+    fn with_first_head(files: &ModelFiles) -> Result<Self, ModelError> {
         let path = files.root();
         let no_model = |problem| ModelError::NoModel { path: path.to_path_buf(), problem };
         if !files.is_dir(path) {
@@ -111,13 +122,37 @@ impl ModelFolder {
         if let Some(modules) = read_if_any(files, &path.join("modules.json"))? {
             return sentence_transformers(files, &modules);
         }
-        if !files.is_file(&path.join("config.json")) {
+        let config = path.join("config.json");
+        let Some(value) = read_if_any(files, &config)? else {
             return Err(no_model(Problem::new("there is no config.json").with_remedy(
-                "name the folder of a masked language model, of a sentence-transformers sparse \
-                 encoder or of light-splade",
+                "name the folder of a masked language model, of sentence-transformers, PyLate or \
+                 colbert-ai, or of light-splade",
             )));
-        }
+        };
         refuse_adapter(files, path)?;
+        let classes = value["architectures"].as_array().into_iter().flatten();
+        let classes: Vec<&str> = classes.filter_map(Value::as_str).collect();
+        let ends_in = |ending: &str| classes.iter().any(|class| class.ends_with(ending));
+        if ends_in("HF_ColBERT") {
+            let (query, document) = colbert::metadata(files, &config)?;
+            let similarity = Similarity::MaxSim;
+            return Ok(Self::new(files, Layout::ColBert, (query, document), similarity));
+        }
+        let is_splade = ["idf.json", "light_splade.json"]
+            .iter()
+            .any(|name| files.is_file(&path.join(name)) || files.is_dir(&path.join("query_model")));
+        let other = match is_splade {
+            true => None,
+            false if ends_in("ForSequenceClassification") => Some(Method::Classifier),
+            // As in sentence-transformers, which takes the mean of an encoder without a head.
+            false if ends_in("Model") => Some(Method::Dense(dense_modules::mean())),
+            false => None,
+        };
+        if let Some(method) = other {
+            let tower = Tower { method, ..Tower::masked_lm(path.to_path_buf()) };
+            let towers = (tower.clone(), tower);
+            return Ok(Self::new(files, Layout::Transformers, towers, Similarity::Cosine));
+        }
         let document = trained(files)?;
         let (query_dir, idf) = (path.join("query_model"), path.join("idf.json"));
         let (layout, query) = if files.is_file(&idf) {
@@ -128,7 +163,17 @@ impl ModelFolder {
         } else {
             (Layout::MaskedLm, document.clone())
         };
-        Ok(Self { path: path.to_path_buf(), layout, document, query, files: files.clone() })
+        Ok(Self::new(files, layout, (query, document), Similarity::Dot))
+    }
+
+    fn new(
+        files: &ModelFiles,
+        layout: Layout,
+        (query, document): (Tower, Tower),
+        similarity: Similarity,
+    ) -> Self {
+        let (path, heads) = (files.root().to_path_buf(), vec![document.method.kind()]);
+        Self { path, layout, document, query, similarity, heads, files: files.clone() }
     }
 
     /// Returns the files of the model.
@@ -140,14 +185,16 @@ impl ModelFolder {
     pub fn shares_towers(&self) -> bool {
         self.document.dir == self.query.dir && self.document.method == self.query.method
     }
-}
 
-impl Tower {
-    /// Returns the tower of a masked language model with the pooling and saturation of the SPLADE
-    /// papers.
-    fn masked_lm(dir: PathBuf) -> Self {
-        let method = Method::MaskedLm { pooling: Pooling::Max, saturation: Saturation::Log1pRelu };
-        Self { dir, method, max_seq_length: None, prompt: String::new(), max_active_dims: None }
+    /// Returns whether queries and documents are encoded with the same weights, although other
+    /// tokens of them may have a vector.
+    pub fn shares_weights(&self) -> bool {
+        match (&self.document.method, &self.query.method) {
+            (Method::LateInteraction(document), Method::LateInteraction(query)) => {
+                self.document.dir == self.query.dir && document.steps == query.steps
+            }
+            _ => self.shares_towers(),
+        }
     }
 }
 
@@ -170,21 +217,6 @@ fn trained(files: &ModelFiles) -> Result<Tower, ModelError> {
     })
 }
 
-/// A module in the list of a sentence-transformers model.
-struct Module {
-    /// The full name of the Python class.
-    class: String,
-    dir: PathBuf,
-}
-
-impl Module {
-    /// Returns the name of the class without its package, because the package differs between
-    /// versions.
-    fn kind(&self) -> &str {
-        self.class.rsplit('.').next().unwrap_or_default()
-    }
-}
-
 /// Reads a sentence-transformers folder, in the format of versions 5.0 to 5.3 or in that of 5.4 and
 /// later.
 fn sentence_transformers(files: &ModelFiles, modules: &Value) -> Result<ModelFolder, ModelError> {
@@ -199,24 +231,31 @@ fn sentence_transformers(files: &ModelFiles, modules: &Value) -> Result<ModelFol
     };
     let modules = modules.as_array().ok_or_else(|| invalid(&file, "a list is expected"))?;
     let modules: Vec<Module> = modules.iter().map(module).collect::<Result<_, _>>()?;
+    let settings = ModelSettings::read(files)?;
     let (mut query, mut document) = match &modules[..] {
-        [router] if router.kind() == "Router" => router_towers(files, &router.dir)?,
+        [router] if router.kind() == "Router" => router_towers(files, &router.dir, &settings)?,
         _ => {
-            let towers = towers(files, &file, &modules)?;
+            let towers = towers(files, &file, &modules, &settings)?;
             (towers.query, towers.document)
         }
     };
-    let settings = ModelSettings::read(files)?;
+    let similarity = settings.similarity(document.method.kind())?;
     (query.prompt, document.prompt) = (settings.query_prompt, settings.document_prompt);
     for tower in [&mut query, &mut document] {
         tower.max_active_dims = settings.max_active_dims;
     }
-    let layout = Layout::SentenceTransformers;
-    Ok(ModelFolder { path: path.to_path_buf(), layout, document, query, files: files.clone() })
+    if query.method.kind() != document.method.kind() {
+        return Err(invalid(&file, "queries and documents have modules of different kinds"));
+    }
+    Ok(ModelFolder::new(files, Layout::SentenceTransformers, (query, document), similarity))
 }
 
 /// Reads the towers of queries and documents that a Router selects from.
-fn router_towers(files: &ModelFiles, dir: &Path) -> Result<(Tower, Tower), ModelError> {
+fn router_towers(
+    files: &ModelFiles,
+    dir: &Path,
+    settings: &ModelSettings,
+) -> Result<(Tower, Tower), ModelError> {
     let file = dir.join("router_config.json");
     let config = read_if_any(files, &file)?
         .ok_or_else(|| invalid(&file, "the file of the Router is missing"))?;
@@ -239,23 +278,22 @@ fn router_towers(files: &ModelFiles, dir: &Path) -> Result<(Tower, Tower), Model
                 Module { class, dir: dir.join(id) }
             })
             .collect();
-        towers(files, &file, &modules)
+        towers(files, &file, &modules, settings)
     };
     Ok((route("query")?.query, route("document")?.document))
 }
 
-/// The towers of both sides that use the same modules.
-struct Towers {
-    query: Tower,
-    document: Tower,
-}
-
-/// Returns the towers for a list of modules: a transformer with its pooling, or a table.
-fn towers(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Towers, ModelError> {
+/// Returns the towers for a list of modules: a transformer with what follows it, or a table.
+fn towers(
+    files: &ModelFiles,
+    file: &Path,
+    modules: &[Module],
+    settings: &ModelSettings,
+) -> Result<Towers, ModelError> {
     let kinds: Vec<&str> = modules.iter().map(Module::kind).collect();
     match (&kinds[..], modules) {
         (["MLMTransformer" | "Transformer", "SpladePooling"], [transformer, splade_pooling]) => {
-            let lengths = Lengths::read(files, &transformer.dir, transformer.kind())?;
+            let lengths = Lengths::read(files, &transformer.dir, transformer.kind(), "fill-mask")?;
             refuse_adapter(files, &transformer.dir)?;
             let (pooling, saturation) = pooling(files, &splade_pooling.dir.join("config.json"))?;
             let method = Method::MaskedLm { pooling, saturation };
@@ -264,6 +302,17 @@ fn towers(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Towers,
                 query: Tower { max_seq_length: lengths.query, ..tower.clone() },
                 document: Tower { max_seq_length: lengths.document, ..tower },
             })
+        }
+        (["Transformer", "Pooling", ..], [transformer, pooling, rest @ ..]) => {
+            refuse_adapter(files, &transformer.dir)?;
+            dense_modules::dense(files, file, transformer, pooling, rest)
+        }
+        (
+            ["Transformer", "Dense" | "MultiVectorMask" | "Normalize", ..],
+            [transformer, rest @ ..],
+        ) => {
+            refuse_adapter(files, &transformer.dir)?;
+            colbert::modules(files, file, transformer, rest, settings)
         }
         (["SparseStaticEmbedding"], [table]) => {
             let method = Method::Lookup(static_table(files, &table.dir)?);
@@ -274,7 +323,8 @@ fn towers(files: &ModelFiles, file: &Path, modules: &[Module]) -> Result<Towers,
             file,
             format!(
                 "the modules {} are not implemented; implemented: MLMTransformer with \
-                 SpladePooling, and SparseStaticEmbedding behind a Router",
+                 SpladePooling, SparseStaticEmbedding behind a Router, and Transformer with Pooling \
+                 or for late interaction, with Dense and Normalize behind it",
                 if kinds.is_empty() { "(none)".to_owned() } else { kinds.join(", ") }
             ),
         )),
@@ -307,8 +357,4 @@ fn static_table(files: &ModelFiles, dir: &Path) -> Result<Table, ModelError> {
     places.into_iter().find(|place| files.is_file(place)).map(Table::Json).ok_or_else(|| {
         invalid(&file, format!("\"path\" is {name:?}, but the model has no such file"))
     })
-}
-
-fn invalid(file: &Path, problem: impl Into<Problem>) -> ModelError {
-    ModelError::Config { path: file.to_path_buf(), problem: problem.into() }
 }

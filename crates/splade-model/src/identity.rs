@@ -15,6 +15,7 @@ use crate::config::read;
 use crate::encoder::Side;
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder, Tower};
+use crate::heads::steps::add_content;
 use crate::weights::Weights;
 
 /// The keys of `config.json` that no number depends on. They differ between copies of one model.
@@ -108,16 +109,34 @@ fn add_weights(
                 Saturation::Log1pRelu => "log1p_relu",
                 Saturation::Log1pLog1pRelu => "log1p_log1p_relu",
             });
-            let files = folder.files().within(&tower.dir);
-            let mut config = read(&files, &tower.dir.join("config.json"))?;
-            if let Some(config) = config.as_object_mut() {
-                config.retain(|key, value| !FREE.contains(&key.as_str()) && !value.is_null());
-            }
-            hasher.text(&sorted(config).to_string());
-            for (name, hash) in Weights::from_files(&files)?.content()? {
+            add_body(hasher, folder, tower)?;
+        }
+        Method::TokenWeights(head) => {
+            hasher.text("token weights");
+            for (name, hash) in Weights::from_torch_file(folder.files(), &head.file)?.content()? {
                 hasher.text(name);
                 hasher.hash(hash);
             }
+            add_body(hasher, folder, tower)?;
+        }
+        Method::Dense(head) => {
+            hasher.text("dense");
+            head.pooling.iter().for_each(|pooling| hasher.text(pooling.name()));
+            hasher.text(if head.include_prompt { "with prompt" } else { "without prompt" });
+            hasher.text(folder.similarity.name());
+            add_content(hasher, folder.files(), &head.steps)?;
+            add_body(hasher, folder, tower)?;
+        }
+        Method::LateInteraction(head) => {
+            hasher.text("late interaction");
+            head.tokens.add_content(hasher);
+            hasher.text(folder.similarity.name());
+            add_content(hasher, folder.files(), &head.steps)?;
+            add_body(hasher, folder, tower)?;
+        }
+        Method::Classifier => {
+            hasher.text("classifier");
+            add_body(hasher, folder, tower)?;
         }
         Method::Lookup(table) => {
             hasher.text("table");
@@ -125,6 +144,25 @@ fn add_weights(
             hasher.number(weights.len() as u64);
             weights.iter().for_each(|weight| hasher.bytes(&weight.to_le_bytes()));
         }
+    }
+    Ok(())
+}
+
+/// Adds the config and the weights of a tower's transformer.
+fn add_body(
+    hasher: &mut ContentHasher,
+    folder: &ModelFolder,
+    tower: &Tower,
+) -> Result<(), ModelError> {
+    let files = folder.files().within(&tower.dir);
+    let mut config = read(&files, &tower.dir.join("config.json"))?;
+    if let Some(config) = config.as_object_mut() {
+        config.retain(|key, value| !FREE.contains(&key.as_str()) && !value.is_null());
+    }
+    hasher.text(&sorted(config).to_string());
+    for (name, hash) in Weights::from_files(&files)?.content()? {
+        hasher.text(name);
+        hasher.hash(hash);
     }
     Ok(())
 }

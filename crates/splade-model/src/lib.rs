@@ -31,6 +31,7 @@
 //! Japanese models, and `zstd` a dependency with C code. Without these three features the crate
 //! builds for `wasm32-unknown-unknown`, where the calling thread does all the work.
 
+mod head_kind;
 mod error;
 mod config;
 pub mod weights;
@@ -39,10 +40,15 @@ mod graph;
 mod parameter;
 mod arch;
 mod network;
+mod heads;
 mod sentence_transformers;
+mod tower;
+mod dense_modules;
+mod colbert;
 pub mod folder;
 mod lookup;
 pub mod encoder;
+mod embedder;
 mod identity;
 pub mod cross_encoder;
 mod train;
@@ -50,9 +56,11 @@ pub mod export;
 pub mod hub;
 
 pub use cross_encoder::{CrossEncoder, CrossEncoderOptions};
+pub use embedder::{Embedded, Embedder, Embedding, similarity};
 pub use encoder::{Encoded, Encoder, EncoderOptions, EncoderPair, Explanation, Side};
 pub use error::ModelError;
 pub use folder::ModelFolder;
+pub use head_kind::{HeadKind, Similarity};
 pub use identity::{ModelContent, hub_revision, tokenizer_content};
 pub use splade_nn::{Isa, Precision};
 pub use splade_text::ModelFiles;

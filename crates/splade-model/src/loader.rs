@@ -6,6 +6,7 @@
 //! file contains, never for sizes that only the config names.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Mutex;
 
 use splade_nn::{Isa, LayerNorm, Linear, Matrix, Precision};
@@ -100,21 +101,36 @@ impl<'a> Loader<'a> {
             return self.empty_matrix();
         }
         let mut matrix = Matrix::zeros(self.isa, self.precision, names.len() * outputs, inputs);
-        let step = (CHUNK / inputs).max(1);
-        let mut rows = Vec::new();
         for (i, name) in names.iter().enumerate() {
-            for start in (0..outputs).step_by(step) {
-                let range = start..(start + step).min(outputs);
-                match self.weights.read_rows_f32(name, range, &mut rows) {
-                    Ok(()) => matrix.set_rows(i * outputs + start, &rows),
-                    Err(error) => {
-                        self.fail(error);
-                        return matrix;
-                    }
-                }
-            }
+            self.fill(&mut matrix, i * outputs, name, 0..outputs);
         }
         matrix
+    }
+
+    /// Reads some rows of a tensor into the rows of a matrix from `first` on.
+    fn fill(&self, matrix: &mut Matrix, first: usize, name: &str, from: Range<usize>) {
+        let step = (CHUNK / matrix.inputs()).max(1);
+        let mut rows = Vec::new();
+        for start in from.clone().step_by(step) {
+            let range = start..(start + step).min(from.end);
+            match self.weights.read_rows_f32(name, range, &mut rows) {
+                Ok(()) => matrix.set_rows(first + start - from.start, &rows),
+                Err(error) => return self.fail(error),
+            }
+        }
+    }
+
+    /// Reads `{prefix}.weight`, `(2 · outputs, inputs)`, without a bias, and puts its second half
+    /// before its first.
+    pub(crate) fn halves_swapped(&self, prefix: &str, outputs: usize, inputs: usize) -> Linear {
+        let name = format!("{prefix}.weight");
+        if !self.check(&name, &[2 * outputs, inputs]) {
+            return Linear { weight: self.empty_matrix(), bias: None };
+        }
+        let mut weight = Matrix::zeros(self.isa, self.precision, 2 * outputs, inputs);
+        self.fill(&mut weight, 0, &name, outputs..2 * outputs);
+        self.fill(&mut weight, outputs, &name, 0..outputs);
+        Linear { weight, bias: None }
     }
 
     /// Returns the placeholder for a missing matrix, of shape `(0, 0)`.

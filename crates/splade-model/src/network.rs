@@ -105,7 +105,7 @@ impl Network {
         let (ids, offsets) = (texts.concat(), offsets(&texts));
         let mut workspace =
             self.workspaces.lock().ok().and_then(|mut w| w.pop()).unwrap_or_default();
-        let packed = PackedTexts { ids: &ids, types: &[], offsets: &offsets };
+        let packed = PackedTexts { ids: &ids, types: &[], offsets: &offsets, attended: &[] };
         let hidden = self.model.forward(&packed, &mut workspace, parallel);
         let output = &self.model.decoder.output;
         let pooled = splade_head(output, hidden, &offsets, pooling, saturation, parallel);

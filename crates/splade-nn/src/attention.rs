@@ -50,6 +50,10 @@ pub struct RelativePositions {
     pub keys: Vec<PackedMatrix>,
     /// The projected position queries of each head, `(2 · span, head_dim)`; empty if unused.
     pub queries: Vec<PackedMatrix>,
+    /// The number that is added to the score at each distance, `(2 · span)` for each head; empty if
+    /// unused. The numbers are added before [`Attention::scale`] multiplies the score (T5, arXiv
+    /// 1910.10683, section 2.1).
+    pub biases: Vec<Vec<f32>>,
 }
 
 /// Buckets of relative positions: small distances have a bucket each, and larger ones share buckets
@@ -82,6 +86,11 @@ impl RelativePositions {
                 );
                 assert!(table.isa() == isa, "a table of positions is packed for another CPU");
             }
+        }
+        let has_bias_of_each = self.biases.is_empty() || self.biases.len() == shape.heads;
+        assert!(has_bias_of_each, "there must be biases of positions for each head, or none");
+        for biases in &self.biases {
+            assert!(Some(biases.len()) == rows, "biases of positions must be (2 · span)");
         }
     }
 
@@ -129,7 +138,40 @@ impl Attention {
         context: &mut [f32],
         parallel: bool,
     ) {
+        self.forward_attended(isa, qkv, offsets, &[], relative, context, parallel);
+    }
+
+    /// Computes the contexts like [`forward`](Self::forward), where only the first tokens of each
+    /// text are attended to. `attended` holds their number for each text and is at least 1, or the
+    /// slice is empty if all tokens are attended to. Tokens behind them, such as the mask tokens
+    /// that ColBERT appends to queries, attend to the others and are not attended to.
+    ///
+    /// A token that has none of the attended tokens within its window sees the last one of them.
+    ///
+    /// # Panics
+    ///
+    /// Panics in the cases of `forward`, and if `attended` is neither empty nor a number from 1 to
+    /// the number of tokens for each text that has tokens.
+    #[allow(clippy::too_many_arguments, reason = "the arguments of forward and one more")]
+    pub fn forward_attended(
+        &self,
+        isa: Isa,
+        qkv: &[f32],
+        offsets: &[usize],
+        attended: &[usize],
+        relative: Option<&RelativePositions>,
+        context: &mut [f32],
+        parallel: bool,
+    ) {
         self.check(qkv, offsets, context);
+        let fits = |(text, keys): (&[usize], &usize)| {
+            text[0] == text[1] || (1..=text[1] - text[0]).contains(keys)
+        };
+        let are_all = attended.is_empty() || attended.len() + 1 == offsets.len();
+        assert!(
+            are_all && offsets.windows(2).zip(attended).all(fits),
+            "attended must be empty or have a number of tokens for each text"
+        );
         if let Some(relative) = relative {
             relative.check(isa, self);
         }
@@ -138,7 +180,9 @@ impl Attention {
             let (text, head) = (i / self.heads, i % self.heads);
             let tokens = offsets[text]..offsets[text + 1];
             if !tokens.is_empty() {
-                let head = Head { isa, shape: self, qkv, head, tokens, relative, dropout: None };
+                let keys = attended.get(text).copied().unwrap_or(tokens.len());
+                let head =
+                    Head { isa, shape: self, qkv, head, tokens, keys, relative, dropout: None };
                 SCRATCH.with_borrow_mut(|scratch| {
                     // SAFETY: `context` has a row for every token, as `check` ensured, and each
                     // call writes only the columns of its own head in the rows of its own text.
@@ -180,7 +224,8 @@ impl Attention {
             let (text, head) = (i / self.heads, i % self.heads);
             let tokens = texts.offsets[text]..texts.offsets[text + 1];
             let dropout = Some((dropout, texts.key(text, place)));
-            let head = Head { isa, shape: self, qkv, head, tokens, relative: None, dropout };
+            let keys = tokens.len();
+            let head = Head { isa, shape: self, qkv, head, tokens, keys, relative: None, dropout };
             SCRATCH.with_borrow_mut(|scratch| {
                 // SAFETY: `context` has a row for every token, as `check` ensured, and each call
                 // writes only the columns of its own head in the rows of its own text.
@@ -235,6 +280,8 @@ pub(crate) struct Head<'a> {
     pub(crate) qkv: &'a [f32],
     pub(crate) head: usize,
     pub(crate) tokens: Range<usize>,
+    /// The number of tokens at the start of the text that are attended to, at least 1.
+    pub(crate) keys: usize,
     pub(crate) relative: Option<&'a RelativePositions>,
     /// The dropout of the probabilities and the key of the text.
     pub(crate) dropout: Option<(Dropout, u64)>,
@@ -288,7 +335,7 @@ impl Head<'_> {
                 scores[seen_by_query.end..seen.end].fill(0.0);
                 let own = &mut scores[seen_by_query.clone()];
                 // SAFETY: the pointer and the length are those of the slice `own`. It is not empty
-                // because every token sees itself.
+                // because every token sees at least one other or itself.
                 unsafe { softmax(self.isa, own.as_mut_ptr(), own.len(), self.shape.scale) };
                 self.drop(queries.start + i, seen_by_query.start, own);
             }
@@ -317,10 +364,10 @@ impl Head<'_> {
     /// Returns the range of keys that at least one of the queries sees.
     pub(crate) fn seen(&self, queries: &Range<usize>) -> Range<usize> {
         match self.shape.window {
-            None => 0..self.tokens.len(),
+            None => 0..self.keys,
             Some(window) => {
-                queries.start.saturating_sub(window)
-                    ..queries.end.saturating_add(window).min(self.tokens.len())
+                queries.start.saturating_sub(window).min(self.keys - 1)
+                    ..queries.end.saturating_add(window).min(self.keys)
             }
         }
     }
@@ -390,6 +437,7 @@ impl Head<'_> {
         let n = self.tokens.len();
         let width = 2 * relative.span;
         let keys = relative.keys.get(self.head);
+        let biases = relative.biases.get(self.head);
         if let Some(table) = keys {
             self.with_table(0, queries.clone(), table, &mut scratch.query_positions);
         }
@@ -402,6 +450,9 @@ impl Head<'_> {
                 }
                 if !relative.queries.is_empty() {
                     *score += scratch.key_positions[j * width + row];
+                }
+                if let Some(biases) = biases {
+                    *score += biases[row];
                 }
             }
         }
@@ -480,9 +531,13 @@ impl Rotary {
     /// Panics if `head_dim` is odd or 0.
     pub fn new(head_dim: usize, theta: f64) -> Self {
         assert!(head_dim > 0 && head_dim.is_multiple_of(2), "head_dim must be even and above 0");
-        let frequencies = (0..head_dim / 2)
-            .map(|i| (1.0 / libm::pow(theta, 2.0 * i as f64 / head_dim as f64)) as f32)
-            .collect();
+        let frequency = |i| (1.0 / libm::pow(theta, 2.0 * i as f64 / head_dim as f64)) as f32;
+        Self::with_frequencies((0..head_dim / 2).map(frequency).collect())
+    }
+
+    /// Returns the rotation with these angles in radians between neighbouring positions, one for
+    /// each of the `head_dim / 2` pairs of dimensions.
+    pub fn with_frequencies(frequencies: Vec<f32>) -> Self {
         Self { frequencies, turns: RwLock::default() }
     }
 

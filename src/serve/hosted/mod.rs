@@ -8,19 +8,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use splade_index::WeightFormat;
-
 use super::error::{ApiError, ErrorType};
 use super::metrics::Metrics;
 use super::model::Model;
 use super::options::ServeOptions;
 use crate::error::{Error, advised, invalid};
 use crate::index::{Index, IndexOptions};
-use crate::pruning::Pruning;
 use crate::searcher::Searcher;
 
 use target::Target;
-pub(crate) use writer::{Change, Changed, Content, Document};
+pub(crate) use writer::{Change, Changed, Document};
 use writer::{Order, Writer, WriterLimits};
 
 /// The longest name of an index.
@@ -140,8 +137,7 @@ impl Indexes {
         &self,
         name: &str,
         model: &Model,
-        weights: WeightFormat,
-        pruning: Pruning,
+        options: &IndexOptions,
     ) -> Result<Arc<Hosted>, ApiError> {
         check_name(name).map_err(|error| ApiError::validation(error.to_string()))?;
         let root = self.root.as_ref().ok_or_else(|| {
@@ -153,8 +149,7 @@ impl Indexes {
             return Err(ApiError::validation(format!("there is an index {name:?} already"))
                 .with_status(axum::http::StatusCode::CONFLICT));
         }
-        let options = IndexOptions { weights, pruning, ..IndexOptions::default() };
-        let mut index = Index::create(&folder, &model.encoder, &options)?;
+        let mut index = Index::create(&folder, &model.encoder, options)?;
         index.commit()?;
         drop(index);
         let searcher = Arc::new(Searcher::open(&folder, Some(model.encoder.clone()))?);

@@ -2,7 +2,6 @@
 //! together. It begins with the first change and ends after a while without any, so that other
 //! programs can change the index, too.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
 };
@@ -11,7 +10,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use splade_index::IndexInfo;
-use splade_model::Side;
 use splade_sparse::SparseVector;
 use tokio::sync::oneshot;
 
@@ -19,7 +17,6 @@ use super::target::Target;
 use crate::encoder::SparseEncoder;
 use crate::error::{Error, invalid};
 use crate::index::{Index, IndexOptions};
-use crate::pruning::Pruning;
 use crate::record::Record;
 use crate::searcher::Searcher;
 use crate::serve::error::{ApiError, chain};
@@ -30,23 +27,14 @@ use crate::serve::model::Model;
 const QUEUE: usize = 64;
 /// The time without changes after which the writer lets the index go.
 const IDLE: Duration = Duration::from_secs(5);
-/// The number of segments above which they are merged into one.
-const MOST_SEGMENTS: usize = 32;
 
 /// A document to add or to replace.
 #[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) id: String,
-    pub(crate) content: Content,
-}
-
-/// What is indexed of a document.
-#[derive(Debug)]
-pub(crate) enum Content {
+pub(crate) enum Document {
     /// A text, which is encoded.
-    Text(String),
-    /// A vector that the client made.
-    Vector(SparseVector),
+    Text(Record),
+    /// An id and a vector that the client made.
+    Vector(String, SparseVector),
 }
 
 /// A change of an index.
@@ -98,8 +86,6 @@ struct Job {
     target: Arc<Target>,
     limits: WriterLimits,
     metrics: Arc<Metrics>,
-    /// The number of segments above which they are merged into one.
-    most_segments: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -112,9 +98,7 @@ struct Running {
 
 impl Writer {
     pub(crate) fn new(target: Arc<Target>, limits: WriterLimits, metrics: Arc<Metrics>) -> Self {
-        let most_segments = AtomicUsize::new(MOST_SEGMENTS);
-        let job = Job { target, limits, metrics, most_segments };
-        Self { job: Arc::new(job), running: Arc::default() }
+        Self { job: Arc::new(Job { target, limits, metrics }), running: Arc::default() }
     }
 
     /// Hands over a change, and begins the thread if it does not run.
@@ -199,10 +183,10 @@ impl Job {
     ) -> Result<(), Error> {
         let begun = Instant::now();
         let mut waiting: Vec<(Done, usize)> = Vec::new();
-        let mut merges: Vec<(Done, usize)> = Vec::new();
         let mut next = Some(first);
         let mut changed = 0;
         let mut model = None;
+        let mut merge = false;
         while let Some(Order { model: of, change, done }) = next.take() {
             if index.is_none() {
                 match Index::open(self.target.folder(), &IndexOptions::default()) {
@@ -214,137 +198,85 @@ impl Job {
                 }
             }
             let open = index.as_mut().expect("it was opened: this is a bug");
-            match prepare(open, &of.encoder, change) {
-                Err(error) => _ = done.send(Err(error.into())),
-                Ok(Prepared::Merge) => merges.push((done, 0)),
-                Ok(prepared) => match prepared.apply(open) {
-                    Ok(documents) => {
-                        changed += documents;
-                        waiting.push((done, documents));
-                    }
-                    // A part of the change may be in the index, so nothing is committed.
-                    Err(error) => {
-                        waiting.push((done, 0));
-                        waiting.append(&mut merges);
-                        return Err(fail(waiting, error));
-                    }
-                },
+            merge |= matches!(change, Change::Merge);
+            match apply(open, &of.encoder, change) {
+                Ok(documents) => {
+                    changed += documents;
+                    waiting.push((done, documents));
+                }
+                Err(error) => {
+                    // A part of the change may have been made. Nothing of this round is committed.
+                    fail(waiting, &error);
+                    _ = done.send(Err(invalid(chain(&error)).into()));
+                    return Err(error);
+                }
             }
             model = Some(of);
-            if changed >= self.limits.documents || !merges.is_empty() {
+            if changed >= self.limits.documents || merge {
                 break;
             }
             let left = self.limits.interval.saturating_sub(begun.elapsed());
             next = orders.recv_timeout(left).ok();
         }
         let (Some(open), Some(model)) = (index.as_mut(), model) else { return Ok(()) };
-        if waiting.is_empty() && merges.is_empty() {
+        if waiting.is_empty() {
             return Ok(());
         }
         let start = Instant::now();
-        let info = match open.commit().and_then(|info| self.show(&model).map(|()| info)) {
-            Ok(info) => info,
+        let committed = if merge { open.merge() } else { open.commit_joining() }.and_then(|info| {
+            Ok((info, Searcher::open(self.target.folder(), Some(model.encoder.clone()))?))
+        });
+        match committed {
+            Ok((info, searcher)) => {
+                self.target.show(Arc::new(searcher));
+                let name = [self.target.name.as_str()];
+                let elapsed = start.elapsed().as_secs_f64();
+                self.metrics.commit_duration.with_label_values(&name).observe(elapsed);
+                self.metrics.changed_documents.with_label_values(&name).inc_by(changed as u64);
+                for (done, documents) in waiting {
+                    _ = done.send(Ok(Changed { documents, info: info.clone() }));
+                }
+                Ok(())
+            }
             Err(error) => {
-                waiting.append(&mut merges);
-                return Err(fail(waiting, error));
-            }
-        };
-        let name = [self.target.name.as_str()];
-        let elapsed = start.elapsed().as_secs_f64();
-        self.metrics.commit_duration.with_label_values(&name).observe(elapsed);
-        self.metrics.changed_documents.with_label_values(&name).inc_by(changed as u64);
-        succeed(waiting, &info);
-        // A merge that fails, for example because the disk is full, takes nothing of the commit back.
-        if !merges.is_empty() || info.segments > self.most_segments.load(Ordering::Relaxed) {
-            match open.merge().and_then(|info| self.show(&model).map(|()| info)) {
-                Ok(info) => {
-                    self.most_segments.store(MOST_SEGMENTS, Ordering::Relaxed);
-                    succeed(merges, &info);
-                }
-                Err(error) => {
-                    // It is not tried again with each commit.
-                    self.most_segments.store(info.segments + MOST_SEGMENTS, Ordering::Relaxed);
-                    return Err(fail(merges, error));
-                }
+                fail(waiting, &error);
+                Err(error)
             }
         }
-        Ok(())
-    }
-
-    /// Has searches see the last commit.
-    fn show(&self, model: &Model) -> Result<(), Error> {
-        let searcher = Searcher::open(self.target.folder(), Some(model.encoder.clone()))?;
-        self.target.show(Arc::new(searcher));
-        Ok(())
     }
 }
 
-/// Tells all who wait that their changes are committed.
-fn succeed(waiting: Vec<(Done, usize)>, info: &IndexInfo) {
-    for (done, documents) in waiting {
-        _ = done.send(Ok(Changed { documents, info: info.clone() }));
-    }
-}
-
-/// Tells all who wait that nothing was changed.
-fn fail(waiting: Vec<(Done, usize)>, error: Error) -> Error {
-    let shown = chain(&error);
+/// Tells those who wait that their changes were not made.
+fn fail(waiting: Vec<(Done, usize)>, error: &Error) {
     for (done, _) in waiting {
-        _ = done.send(Err(invalid(shown.clone()).into()));
-    }
-    error
-}
-
-/// A change whose vectors are there.
-#[derive(Debug)]
-enum Prepared {
-    Put(Vec<(String, SparseVector)>),
-    Delete(Vec<String>),
-    Merge,
-}
-
-impl Prepared {
-    /// Makes the change, and returns the number of documents that it changed.
-    fn apply(self, index: &mut Index) -> Result<usize, Error> {
-        match self {
-            Self::Merge => Ok(0),
-            Self::Delete(ids) => Ok(ids.iter().filter(|id| index.delete(id)).count()),
-            Self::Put(documents) => {
-                for (id, vector) in &documents {
-                    index.upsert_vector(id, vector)?;
-                }
-                Ok(documents.len())
-            }
-        }
+        _ = done.send(Err(invalid(chain(error)).into()));
     }
 }
 
-/// Does all of a change that may fail because of what it asks for. The index stays as it is.
-fn prepare(index: &mut Index, encoder: &SparseEncoder, change: Change) -> Result<Prepared, Error> {
+/// Makes a change and returns the number of documents that it changed.
+fn apply(index: &mut Index, encoder: &SparseEncoder, change: Change) -> Result<usize, Error> {
     match change {
-        Change::Merge => Ok(Prepared::Merge),
-        Change::Delete(ids) => Ok(Prepared::Delete(ids)),
+        Change::Merge => Ok(0),
+        Change::Delete(ids) => Ok(ids.iter().filter(|id| index.delete(id)).count()),
         Change::Put(documents) => {
-            // Adding nothing compares the encoder with the index.
-            index.upsert(encoder, std::iter::empty::<Record>(), &mut ())?;
-            let (side, pruning) = match &index.provenance().encoding {
-                Some(encoding) => (encoding.side, encoding.pruning),
-                None => (Side::Document, Pruning::default()),
-            };
-            let text = |document: &Document| match &document.content {
-                Content::Text(text) => Some(text.clone()),
-                Content::Vector(_) => None,
-            };
-            let texts: Vec<String> = documents.iter().filter_map(text).collect();
-            let mut encoded = encoder.tower(side)?.encode(&texts)?.into_iter();
-            let vector = |Document { id, content }| {
-                let vector = match content {
-                    Content::Text(_) => encoded.next().unwrap_or_default(),
-                    Content::Vector(vector) => vector,
-                };
-                (id, pruning.apply(vector))
-            };
-            Ok(Prepared::Put(documents.into_iter().map(vector).collect()))
+            let count = documents.len();
+            let is_text = |document: &Document| matches!(document, Document::Text(_));
+            let mut texts = Vec::new();
+            let mut documents = documents.into_iter().peekable();
+            while let Some(document) = documents.next() {
+                match document {
+                    Document::Text(record) => texts.push(record),
+                    Document::Vector(id, vector) => {
+                        index.use_encoder(encoder)?;
+                        index.upsert_vector(&id, &index.provenance().pruning().apply(vector))?;
+                    }
+                }
+                // Texts that follow each other are encoded together.
+                if !texts.is_empty() && !documents.peek().is_some_and(is_text) {
+                    index.upsert(encoder, std::mem::take(&mut texts), &mut ())?;
+                }
+            }
+            Ok(count)
         }
     }
 }

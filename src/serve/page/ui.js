@@ -199,6 +199,7 @@ function hitItem(hit) {
   const item = element("li");
   const title = hit.title || hit.id;
   item.append(element("div", { className: "title", textContent: title, lang: languageOf(title) }));
+  if (hit.text) item.append(element("div", { lang: languageOf(hit.text), textContent: hit.text.length > 160 ? `${hit.text.slice(0, 160)}…` : hit.text }));
   if (hit.snippet) item.append(element("div", { lang: languageOf(hit.snippet.text) }, ...marked(hit.snippet.text, hit.snippet.marks)));
   const ranks = Object.entries(hit.ranks || {}).map(([name, rank]) => `${t()[name]} #${rank}`).join(", ");
   item.append(element("div", { className: "soft", textContent: [hit.title && hit.id, hit.score.toFixed(3), ranks].filter(Boolean).join(" · ") }));
@@ -217,7 +218,7 @@ const search = latest(async (signal) => {
   const index = indexes.find((index) => index.name === $("index").value);
   const modes = index.bm25 ? ["splade", "bm25", "hybrid"] : [undefined];
   const start = performance.now();
-  const ask = (mode) => call(`v1/indexes/${index.name}/search`, { text: query, k: 10, explain: mode !== "hybrid", ...(mode && { mode }) }, signal);
+  const ask = (mode) => call(`v1/indexes/${index.name}/search`, { text: query, k: 10, explain: mode !== "hybrid", return_text: index.store, ...(mode && { mode }) }, signal);
   const replies = await Promise.all(modes.map(ask));
   const columns = replies.map((reply, i) => {
     const hits = reply.hits.length ? element("ol", { className: "hits" }, ...reply.hits.map(hitItem)) : element("p", { textContent: t().nothing });

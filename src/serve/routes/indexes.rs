@@ -8,19 +8,28 @@ use axum::Json as Reply;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use splade_index::{IndexInfo, LONGEST_ID, SearchOptions, WeightFormat};
+use splade_eval::fuse::{Fusion, FusionMethod, Place};
+use splade_index::bm25::Bm25Options;
+use splade_index::{Hit, IndexInfo, SearchOptions, WeightFormat};
 use splade_model::Side;
 use splade_sparse::{SparseVector, TermId};
 use utoipa::ToSchema;
 
+use crate::document::StoredDocument;
+use crate::hybrid::{HybridHit, HybridOptions};
+use crate::index::IndexOptions;
 use crate::pruning::Pruning;
+use crate::record::Record;
+use crate::searcher::Searcher;
 use crate::serve::body::{Json, Name, Object};
-use crate::serve::encode::{self, How, InputText};
+use crate::serve::encode::{self, How, InputText, check_reranker};
 use crate::serve::error::{ApiError, ErrorBody, ErrorType};
-use crate::serve::hosted::{Change, Content, Document, Hosted};
+use crate::serve::hosted::{Change, Document, Hosted};
 use crate::serve::model::Model;
 use crate::serve::state::App;
 
+/// The longest id of a document in bytes.
+const LONGEST_ID: usize = 65_535;
 /// The largest number of hits of a search.
 const MOST_HITS: usize = 10_000;
 
@@ -87,6 +96,10 @@ pub(crate) struct IndexStats {
     bytes: u64,
     /// How weights are kept: `u8`, `f16` or `f32`.
     weights: String,
+    /// Whether titles and texts are kept, for replies and for re-ranking.
+    store: bool,
+    /// Whether BM25 is there, for the modes `bm25` and `hybrid`.
+    bm25: bool,
     /// The number of commits.
     generation: u64,
     segments: usize,
@@ -99,7 +112,9 @@ impl IndexStats {
             documents: info.documents,
             deleted: info.deleted,
             postings: info.postings,
-            bytes: info.bytes,
+            bytes: info.all_bytes(),
+            store: info.stored_bytes.is_some(),
+            bm25: info.bm25.is_some(),
             weights: format!("{:?}", info.weights).to_lowercase(),
             generation: info.generation,
             segments: info.segments,
@@ -166,9 +181,75 @@ pub(crate) struct SearchRequest {
     #[serde(default)]
     #[schema(value_type = Option<FilterInput>)]
     filter: Option<Object<FilterInput>>,
-    /// Adds to each hit what each term gave to its score.
+    /// Adds to each hit what each term gave to its score; not in the mode `hybrid`.
     #[serde(default)]
     explain: bool,
+    /// What ranks the documents. `bm25` and `hybrid` need a text, and an index with BM25.
+    #[serde(default)]
+    mode: Mode,
+    /// How the mode `hybrid` joins both rankings.
+    #[serde(default)]
+    #[schema(value_type = Option<FusionInput>)]
+    fusion: Option<Object<FusionInput>>,
+    /// Orders so many of the best hits by the re-ranker, which reads their stored texts.
+    #[serde(default)]
+    rerank: Option<usize>,
+    /// Adds the title and the text of each hit, where the index stores them.
+    #[serde(default)]
+    return_text: bool,
+}
+
+/// What ranks documents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    /// The vectors of the model.
+    #[default]
+    Splade,
+    /// BM25.
+    Bm25,
+    /// Both, joined.
+    Hybrid,
+}
+
+/// How two rankings become one.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct FusionInput {
+    /// `rrf` for reciprocal rank fusion, or `minmax` for the sum of scores that are scaled to 0 to 1.
+    #[serde(default)]
+    method: FusionName,
+    /// The constant of reciprocal rank fusion; 60 by default.
+    k: Option<f64>,
+    /// The weights of SPLADE and of BM25; 1 each by default.
+    weights: Option<[f64; 2]>,
+    /// The number of hits that each ranking brings; 100 by default, and at least `k` of the search.
+    depth: Option<usize>,
+}
+
+/// The name of a way to join rankings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum FusionName {
+    #[default]
+    Rrf,
+    Minmax,
+}
+
+impl FusionInput {
+    fn fusion(&self) -> Result<Fusion, ApiError> {
+        let method = match (self.method, self.k) {
+            (FusionName::Rrf, k) => FusionMethod::Rrf { k: k.unwrap_or(60.0) },
+            (FusionName::Minmax, None) => FusionMethod::MinMax,
+            (FusionName::Minmax, Some(_)) => {
+                return Err(ApiError::validation("`fusion.k` is for the method `rrf` only"));
+            }
+        };
+        let weights = self.weights.map(|weights| weights.to_vec()).unwrap_or_default();
+        let fusion = Fusion { method, weights };
+        fusion.check(2).map_err(|error| ApiError::validation(error.to_string()))?;
+        Ok(fusion)
+    }
 }
 
 fn ten() -> usize {
@@ -199,9 +280,36 @@ struct HitReply {
     /// The index of the document, if several were searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<String>,
+    /// The title, if the request asked for texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    /// The text without the title, if the request asked for texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// The ranks, from 1, in the rankings that made this one.
+    #[serde(skip_serializing_if = "Ranks::is_empty")]
+    ranks: Ranks,
     /// What each term gave to the score, the largest share first.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Vec<ShareReply>>,
+}
+
+/// The ranks of a document, from 1, in the rankings that have it.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+struct Ranks {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    splade: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bm25: Option<usize>,
+    /// The rank before the re-ranker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<usize>,
+}
+
+impl Ranks {
+    fn is_empty(&self) -> bool {
+        self.splade.is_none() && self.bm25.is_none() && self.before.is_none()
+    }
 }
 
 /// What a term gave to a score: the product of two weights.
@@ -239,42 +347,207 @@ pub(crate) async fn search(
     let model = app.model()?;
     let indexes = names.split(',').map(|name| app.indexes.find(name));
     let indexes = indexes.collect::<Result<Vec<_>, _>>()?;
-    let query = query(&app, &model, request.text, request.vector).await?;
+    let plan = Arc::new(Plan::new(&app, &model, indexes, request).await?);
     let permit = Arc::clone(&app.texts).try_acquire_owned().map_err(|_| ApiError::overloaded())?;
-    let (k, threshold, filter) = (request.k, request.threshold, request.filter);
-    let work = move || {
-        let _permit = permit;
-        let start = Instant::now();
-        let several = indexes.len() > 1;
-        let mut hits: Vec<HitReply> = Vec::new();
+    let work = {
+        let (plan, model, app) = (Arc::clone(&plan), Arc::clone(&model), app.clone());
+        move || {
+            let _permit = permit;
+            plan.search(&model, &app)
+        }
+    };
+    let mut reply = blocking(work).await?;
+    if let Some(count) = plan.rerank {
+        rerank(&app, &model, &plan, count, &mut reply.hits).await?;
+    }
+    reply.hits.truncate(plan.k);
+    if !plan.return_text {
+        reply.hits.iter_mut().for_each(|hit| (hit.title, hit.text) = (None, None));
+    }
+    Ok(Reply(reply))
+}
+
+/// A search that has been checked and whose query is encoded.
+#[derive(Debug)]
+struct Plan {
+    indexes: Vec<Arc<Hosted>>,
+    text: Option<String>,
+    vector: SparseVector,
+    k: usize,
+    threshold: Option<f32>,
+    filter: Option<FilterInput>,
+    explain: bool,
+    mode: Mode,
+    fusion: Fusion,
+    depth: usize,
+    rerank: Option<usize>,
+    return_text: bool,
+}
+
+impl Plan {
+    async fn new(
+        app: &App,
+        model: &Arc<Model>,
+        indexes: Vec<Arc<Hosted>>,
+        request: SearchRequest,
+    ) -> Result<Self, ApiError> {
+        let fusion = request.fusion.map(|Object(fusion)| fusion).unwrap_or_default();
+        let depth = fusion.depth.unwrap_or(100).min(MOST_HITS);
+        let fusion = fusion.fusion()?;
+        let needs_text = request.mode != Mode::Splade || request.rerank.is_some();
+        if needs_text && request.text.is_none() {
+            return Err(ApiError::validation("BM25 and the re-ranker need a query as `text`"));
+        }
+        if request.mode == Mode::Hybrid && (request.explain || request.threshold.is_some()) {
+            return Err(ApiError::validation(
+                "the mode `hybrid` has neither `explain` nor `threshold`: its scores are not sums of \
+                 shares of terms",
+            ));
+        }
+        if request.rerank.is_some() {
+            check_reranker(model)?;
+        }
         for index in &indexes {
+            let searcher = index.searcher();
+            let (index, name) = (searcher.index(), index.name());
+            if request.mode != Mode::Splade && index.bm25().is_none() {
+                return Err(ApiError::validation(format!("the index {name:?} has no BM25")));
+            }
+            if (request.return_text || request.rerank.is_some()) && !index.stores() {
+                return Err(ApiError::validation(format!("the index {name:?} stores no texts")));
+            }
+        }
+        let vector = match request.mode {
+            Mode::Bm25 => SparseVector::default(),
+            _ => query(app, model, request.text.clone(), request.vector).await?,
+        };
+        Ok(Self {
+            indexes,
+            text: request.text,
+            vector,
+            k: request.k,
+            threshold: request.threshold,
+            filter: request.filter.map(|Object(filter)| filter),
+            explain: request.explain,
+            mode: request.mode,
+            fusion,
+            depth,
+            rerank: request.rerank,
+            return_text: request.return_text,
+        })
+    }
+
+    /// The best documents of all indexes, with their texts where they are needed.
+    fn search(&self, model: &Model, app: &App) -> Result<SearchReply, ApiError> {
+        let start = Instant::now();
+        let mut hits = Vec::new();
+        for index in &self.indexes {
             let begun = Instant::now();
             let searcher = index.searcher();
-            let filter = filter
-                .as_ref()
-                .map(|Object(filter)| searcher.filter(filter.ids.iter().map(String::as_str)).0);
-            let options = SearchOptions { k, threshold, filter, ..SearchOptions::default() };
-            let found = searcher.search_vector(&query, &options);
+            let name = (self.indexes.len() > 1).then_some(index.name());
+            hits.extend(self.search_one(&searcher, name, model)?);
             let seconds = begun.elapsed().as_secs_f64();
             app.metrics.search_duration.with_label_values(&[index.name()]).observe(seconds);
-            hits.extend(found.into_iter().map(|hit| HitReply {
-                index: several.then(|| index.name().to_owned()),
-                explanation: request.explain.then(|| {
-                    let shares = searcher.index().explain(&query, &hit.id).unwrap_or_default();
-                    shares.iter().map(|share| share_of(&model, share)).collect()
-                }),
-                id: hit.id,
-                score: hit.score,
-            }));
         }
-        if several {
+        if self.indexes.len() > 1 {
             hits.sort_by(|a, b| b.score.total_cmp(&a.score));
-            hits.truncate(k);
+            hits.truncate(self.count());
         }
-        SearchReply { hits, milliseconds: start.elapsed().as_secs_f64() * 1e3 }
+        Ok(SearchReply { hits, milliseconds: start.elapsed().as_secs_f64() * 1e3 })
+    }
+
+    /// The number of hits that are looked for: those of the reply, and those for the re-ranker.
+    fn count(&self) -> usize {
+        self.k.max(self.rerank.unwrap_or(0)).min(MOST_HITS)
+    }
+
+    fn search_one(
+        &self,
+        searcher: &Searcher,
+        index: Option<&str>,
+        model: &Model,
+    ) -> Result<Vec<HitReply>, ApiError> {
+        let k = self.count();
+        let ids = |filter: &FilterInput| searcher.filter(filter.ids.iter().map(String::as_str)).0;
+        let filter = self.filter.as_ref().map(ids);
+        let text = self.text.as_deref().unwrap_or_default();
+        let options = || SearchOptions {
+            k,
+            threshold: self.threshold,
+            filter: filter.clone(),
+            ..SearchOptions::default()
+        };
+        let found: Vec<(String, f32, Ranks)> = match self.mode {
+            Mode::Splade => plain(searcher.search_vector(&self.vector, &options())),
+            Mode::Bm25 => plain(searcher.search_bm25(text, &options())?),
+            Mode::Hybrid => {
+                let (fusion, depth, filter) = (self.fusion.clone(), self.depth, filter.clone());
+                let options =
+                    HybridOptions { k, depth, fusion, filter, ..HybridOptions::default() };
+                let hits = searcher.search_hybrid_with(&self.vector, text, &options)?;
+                let rank = |place: Option<Place>| place.map(|place| place.rank);
+                let ranks = |hit: &HybridHit| Ranks {
+                    splade: rank(hit.splade),
+                    bm25: rank(hit.bm25),
+                    before: None,
+                };
+                hits.into_iter().map(|hit| (hit.id.clone(), hit.score, ranks(&hit))).collect()
+            }
+        };
+        let with_text = self.return_text || self.rerank.is_some();
+        let reply = |(id, score, ranks): (String, f32, Ranks)| {
+            let document = if with_text { searcher.document(&id)? } else { None };
+            let (title, text) = document.map(|document| (document.title, document.text)).unzip();
+            let explanation = match (self.explain, self.mode) {
+                (true, Mode::Splade) => searcher.index().explain(&self.vector, &id),
+                (true, Mode::Bm25) => searcher.explain_bm25(text_of(&self.text), &id)?,
+                _ => None,
+            };
+            let explanation = explanation
+                .map(|shares| shares.iter().map(|share| share_of(model, share)).collect());
+            let index = index.map(str::to_owned);
+            Ok(HitReply { id, score, index, title, text, ranks, explanation })
+        };
+        found.into_iter().map(reply).collect()
+    }
+}
+
+fn text_of(text: &Option<String>) -> &str {
+    text.as_deref().unwrap_or_default()
+}
+
+fn plain(hits: Vec<Hit>) -> Vec<(String, f32, Ranks)> {
+    hits.into_iter().map(|hit| (hit.id, hit.score, Ranks::default())).collect()
+}
+
+/// Orders the best hits by the cross-encoder; the others stay after them.
+async fn rerank(
+    app: &App,
+    model: &Arc<Model>,
+    plan: &Plan,
+    count: usize,
+    hits: &mut Vec<HitReply>,
+) -> Result<(), ApiError> {
+    let others = hits.split_off(count.min(hits.len()));
+    let text = |hit: &HitReply| {
+        let title = hit.title.clone().unwrap_or_default();
+        let text = hit.text.clone().unwrap_or_default();
+        StoredDocument { title, text }.full_text()
     };
-    let lost = |_| ApiError::new(ErrorType::Backend, "the search was lost");
-    Ok(Reply(tokio::task::spawn_blocking(work).await.map_err(lost)?))
+    let query = text_of(&plan.text);
+    let pairs = hits.iter().map(|hit| (query.to_owned(), text(hit))).collect();
+    let (logits, _) = encode::score(app, model, pairs).await?;
+    for (before, (hit, logits)) in hits.iter_mut().zip(logits).enumerate() {
+        hit.ranks.before = Some(before + 1);
+        hit.score = logits.first().copied().unwrap_or(f32::NEG_INFINITY);
+        hit.explanation = None;
+    }
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score));
+    // The scores of the others are of another kind.
+    if hits.len() < plan.k {
+        hits.extend(others.into_iter().map(|hit| HitReply { explanation: None, ..hit }));
+    }
+    Ok(())
 }
 
 fn share_of(model: &Model, share: &splade_index::Share) -> ShareReply {
@@ -322,6 +595,10 @@ async fn query(
 pub(crate) struct CreateRequest {
     /// How weights are kept: `u8`, `f16` or `f32`. The default is `u8`.
     weights: Option<String>,
+    /// Keeps titles and texts, for replies, for re-ranking and for BM25. The default is true.
+    store: Option<bool>,
+    /// Ranks by BM25, too. The default is true, unless `store` is false.
+    bm25: Option<bool>,
     /// Keeps the terms with the largest weights of a document only, at most so many.
     top_k: Option<usize>,
     /// Keeps the terms with at least this weight only.
@@ -357,10 +634,21 @@ pub(crate) async fn create(
             )));
         }
     };
-    let pruning = Pruning { top_k: request.top_k, threshold: request.threshold };
+    let store = request.store.unwrap_or(true);
+    let bm25 = request.bm25.unwrap_or(store);
+    if bm25 && !store {
+        return Err(ApiError::validation("BM25 needs the texts: leave out `store`"));
+    }
+    let options = IndexOptions {
+        weights,
+        pruning: Pruning { top_k: request.top_k, threshold: request.threshold },
+        store,
+        bm25: bm25.then(Bm25Options::default),
+        ..IndexOptions::default()
+    };
     let model = app.model()?;
     blocking(move || {
-        let index = app.indexes.create(&name, &model, weights, pruning)?;
+        let index = app.indexes.create(&name, &model, &options)?;
         let info = index.searcher().index().info();
         Ok((StatusCode::CREATED, Reply(IndexStats::new(&name, &info))))
     })
@@ -412,24 +700,23 @@ struct DocumentInput {
 
 impl DocumentInput {
     fn document(self, model: &Model) -> Result<Document, ApiError> {
-        let content = match (self.text, self.vector) {
-            (Some(text), None) => Content::Text(match self.title {
-                Some(title) if !title.is_empty() => format!("{title} {text}"),
-                _ => text,
-            }),
-            (None, Some(vector)) => Content::Vector(vector.vector(model)?),
-            _ => {
-                let id = self.id;
-                return Err(ApiError::validation(format!(
-                    "the document {id:?} must have either `text` or `vector`"
-                )));
+        let id = self.id;
+        if id.is_empty() {
+            return Err(ApiError::empty("id"));
+        }
+        if id.len() > LONGEST_ID {
+            let length = id.len();
+            return Err(ApiError::validation(format!(
+                "an id has {length} bytes; at most {LONGEST_ID} fit"
+            )));
+        }
+        match (self.text, self.vector) {
+            (Some(text), None) => {
+                Ok(Document::Text(Record::titled(id, &self.title.unwrap_or_default(), text)))
             }
-        };
-        match self.id.len() {
-            0 => Err(ApiError::empty("id")),
-            1..=LONGEST_ID => Ok(Document { id: self.id, content }),
-            long => Err(ApiError::validation(format!(
-                "an id has {long} bytes; it may have at most {LONGEST_ID}"
+            (None, Some(vector)) => Ok(Document::Vector(id, vector.vector(model)?)),
+            _ => Err(ApiError::validation(format!(
+                "the document {id:?} must have either `text` or `vector`"
             ))),
         }
     }

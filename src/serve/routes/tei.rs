@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::serve::body::{Json, Object};
-use crate::serve::encode::{TruncationDirection, check_count, finish, score};
+use crate::serve::encode::{TruncationDirection, check_count, check_reranker, finish, score};
 use crate::serve::error::{ApiError, ErrorBody, ErrorType};
 use crate::serve::metrics::Cost;
 use crate::serve::routes::sparse::{SparseRequest, sparse};
@@ -151,10 +151,7 @@ async fn ranks(app: &App, request: RerankRequest) -> Result<(Vec<Rank>, Cost), A
     }
     app.metrics.request_count.with_label_values(&["batch"]).inc();
     let model = app.model()?;
-    let labels = model.reranker.as_ref().map(splade_model::CrossEncoder::labels);
-    if labels != Some(1) {
-        return Err(ApiError::new(ErrorType::Backend, "model is not a re-ranker model"));
-    }
+    check_reranker(&model)?;
     let pairs = request.texts.iter().map(|text| (request.query.clone(), text.clone())).collect();
     let (logits, cost) = score(app, &model, pairs).await?;
     app.metrics.request_success.with_label_values(&["batch"]).inc();

@@ -33,9 +33,7 @@ fn yes() -> bool {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Texts {
-    #[schema(min_length = 1)]
     One(String),
-    #[schema(min_items = 1)]
     Many(Vec<String>),
 }
 
@@ -119,9 +117,7 @@ pub(crate) struct DecodeRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Ids {
-    #[schema(min_items = 1)]
     One(Vec<u32>),
-    #[schema(min_items = 1)]
     Many(Vec<Vec<u32>>),
 }
 

@@ -18,7 +18,7 @@ use super::inputs::error;
 use super::output::{Master, Output};
 use super::steps::Steps;
 use crate::error::DataError;
-use splade_io::LineWriter;
+use splade_io::{LineWriter, counted};
 
 /// Options for converting a folder in the layout of BEIR.
 #[derive(Debug, Clone)]
@@ -117,14 +117,18 @@ pub(super) fn convert(
             ));
         }
         let positives: usize = lists.iter().map(|(_, list)| list.len()).sum();
-        notes
-            .push(format!("{name}: {count} queries, {documents} documents, {positives} positives"));
+        notes.push(format!(
+            "{name}: {}, {}, {}",
+            counted(count, "queries"),
+            counted(documents, "documents"),
+            counted(positives, "positives")
+        ));
         for (count, what) in [
             (unknown, "judgements of unknown queries or documents"),
             (without, "queries without a positive grade"),
         ] {
             if count > 0 {
-                notes.push(format!("{name}: {count} {what} are skipped"));
+                notes.push(format!("{name}: skipped {}", counted(count, what)));
             }
         }
         part.positives(lists)?;

@@ -6,6 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use splade_io::counted;
+
 use super::inputs::error;
 use super::output::{Master, Output};
 use super::steps::Steps;
@@ -118,7 +120,9 @@ pub(super) fn convert(
             }
         }
         part.positives(lists)?;
-        notes.push(format!("{name}: {} queries, {} documents", counts[1], counts[0]));
+        let [documents, queries] = counts;
+        let (queries, documents) = (counted(queries, "queries"), counted(documents, "documents"));
+        notes.push(format!("{name}: {queries}, {documents}"));
         notes.extend(part.check(None)?);
     }
     Ok(notes)

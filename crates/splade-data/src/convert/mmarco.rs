@@ -27,7 +27,7 @@ use super::steps::Steps;
 use super::triples;
 use crate::error::DataError;
 use crate::scores::score_line;
-use splade_io::LineWriter;
+use splade_io::{LineWriter, counted};
 
 /// The repository of the data set at the hub.
 pub const REPOSITORY: &str = "unicamp-dl/mmarco";
@@ -184,7 +184,8 @@ pub(super) fn convert(
         data.drop_queries_without_negatives();
         let dropped = before - data.triples.len();
         if dropped > 0 {
-            notes.push(format!("{dropped} triples of queries without a negative are skipped"));
+            let what = counted(dropped, "triples of queries without a negative");
+            notes.push(format!("skipped {what}"));
         }
     }
     // A triplet has about 50 bytes of text besides its ids, a score 15.
@@ -244,7 +245,8 @@ fn read_triples(
     };
     let (triples, left_out) = triples::read(path, by_ids, |texts, _| Ok(by_texts(texts)), steps)?;
     if left_out > 0 {
-        notes.push(format!("{left_out} triples with an unknown query or document are skipped"));
+        let what = counted(left_out, "triples with an unknown query or document");
+        notes.push(format!("skipped {what}"));
     }
     Ok(triples)
 }
@@ -331,7 +333,9 @@ impl Data {
             part.triplets(rows, steps)?;
         }
         let name = if dev { "validation" } else { "train" };
-        notes.push(format!("{name}: {queries} queries, {documents} documents, {triples} triples"));
+        let (queries, documents) = (counted(queries, "queries"), counted(documents, "documents"));
+        let triples = counted(triples, "triples");
+        notes.push(format!("{name}: {queries}, {documents}, {triples}"));
         Ok(())
     }
 

@@ -24,7 +24,7 @@ use super::triples;
 use crate::error::DataError;
 use crate::random::Permutation;
 use crate::scores::score_line;
-use splade_io::LineWriter;
+use splade_io::{LineWriter, counted};
 
 /// The file of teacher scores, named as in the configs of the Python library.
 const TEACHER_SCORES: &str = "hard-negatives-cross-encoder-scores.ndjson.gz";
@@ -220,7 +220,8 @@ fn keep(
     let before = judged.len();
     judged.retain(kept);
     if judged.len() < before {
-        notes.push(format!("train: {} queries {without} are skipped", before - judged.len()));
+        let what = counted(before - judged.len(), &format!("queries {without}"));
+        notes.push(format!("train: skipped {what}"));
     }
 }
 
@@ -248,7 +249,8 @@ fn read_triples(
     };
     let (triples, left_out) = triples::read(path, by_ids, by_texts, steps)?;
     if left_out > 0 {
-        notes.push(format!("{left_out} triples with an unknown query or document are skipped"));
+        let what = counted(left_out, "triples with an unknown query or document");
+        notes.push(format!("skipped {what}"));
     }
     Ok(triples)
 }
@@ -271,14 +273,19 @@ fn write_scores(
     let without = candidates.unscored();
     let are_scored = without < candidates.pairs.len();
     let name = if are_scored { TEACHER_SCORES } else { INIT_SCORES };
+    if candidates.repaired > 0 {
+        let halves = candidates.repaired;
+        let halves = counted(halves, "halved surrogate pairs");
+        notes.push(format!("read {halves} as U+FFFD"));
+    }
     if candidates.left_out > 0 {
         let left_out = candidates.left_out;
-        notes.push(format!("{left_out} pairs with an unknown query or document are skipped"));
+        let what = counted(left_out, "pairs with an unknown query or document");
+        notes.push(format!("skipped {what}"));
     }
     if are_scored && without > 0 {
-        notes.push(format!(
-            "{without} pairs without a score are not used, because other pairs have one"
-        ));
+        let what = counted(without, "pairs without a score");
+        notes.push(format!("left out {what}, because other pairs have one"));
     }
     let pairs = &candidates.pairs;
     let by_query = ByQuery::new(queries.len(), || pairs.iter().map(|pair| pair.query));
@@ -323,9 +330,8 @@ fn write_scores(
     failed?;
     file.finish()?;
     if are_scored && unscored > 0 {
-        notes.push(format!(
-            "train: {unscored} positives without a score got the best of their query's negatives"
-        ));
+        let what = counted(unscored, "positives without a score");
+        notes.push(format!("train: {what} got the best of their query's negatives"));
     }
     Ok(name)
 }
@@ -351,6 +357,7 @@ fn write(
     let documents = part.texts(Master::Documents, rows, steps)?;
     let ids = |one: &Judged| one.positives.iter().map(|doc| docs.id(*doc)).collect::<Vec<_>>();
     part.positives(judged.iter().map(|one| (queries.id(one.query), ids(one))))?;
-    notes.push(format!("{}: {count} queries, {documents} documents", part.name()));
+    let (queries, documents) = (counted(count, "queries"), counted(documents, "documents"));
+    notes.push(format!("{}: {queries}, {documents}", part.name()));
     Ok(())
 }

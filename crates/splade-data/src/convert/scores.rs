@@ -16,7 +16,7 @@ use std::path::Path;
 
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde_json::Value;
-use splade_io::{Lines, open_text};
+use splade_io::{Lines, open_text, repair_surrogates};
 
 use super::collection::{ByText, Collection};
 use super::inputs::error;
@@ -34,6 +34,8 @@ pub(super) struct Candidates<'a> {
     pub(super) pairs: Vec<Scored>,
     /// The number of pairs with an unknown query or document.
     pub(super) left_out: u64,
+    /// The number of halves of surrogate pairs that were read as U+FFFD.
+    pub(super) repaired: u64,
 }
 
 impl<'a> Candidates<'a> {
@@ -43,7 +45,8 @@ impl<'a> Candidates<'a> {
         docs: &'a Collection,
         steps: &mut Steps<'_>,
     ) -> Result<Self, DataError> {
-        let mut this = Self { queries, docs, texts: None, pairs: Vec::new(), left_out: 0 };
+        let (pairs, left_out, repaired) = (Vec::new(), 0, 0);
+        let mut this = Self { queries, docs, texts: None, pairs, left_out, repaired };
         let name = path.to_string_lossy().to_lowercase();
         let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
         match name.rsplit('.').next().unwrap_or_default() {
@@ -141,8 +144,16 @@ impl<'a> Candidates<'a> {
     }
 
     fn json_line(&mut self, line: &str, steps: &mut Steps<'_>) -> Result<(), LineError> {
-        let mut object: HashMap<String, Value> =
-            serde_json::from_str(line).map_err(|error| format!("not a JSON object: {error}"))?;
+        let mut object = match serde_json::from_str::<HashMap<String, Value>>(line) {
+            Ok(object) => object,
+            Err(error) => {
+                let invalid = |error: serde_json::Error| format!("not a JSON object: {error}");
+                let (line, count) =
+                    repair_surrogates(line.as_bytes()).ok_or_else(|| invalid(error))?;
+                self.repaired += count;
+                serde_json::from_slice(&line).map_err(invalid)?
+            }
+        };
         let mut take = |key: &str| object.remove(key);
         if let Some(query) = take("query") {
             let query = query.as_str().ok_or("\"query\" is not a text")?.trim_end();

@@ -18,7 +18,7 @@ use super::inputs::error;
 use super::output::{Master, Output};
 use super::steps::Steps;
 use crate::error::DataError;
-use splade_io::LineWriter;
+use splade_io::{LineWriter, counted};
 
 /// Options for converting files in the form of SQuAD.
 #[derive(Debug, Clone)]
@@ -182,7 +182,8 @@ pub(super) fn convert(
             return Err(DataError::NothingLeft(message));
         }
         let part = output.split(name)?;
-        notes.push(format!("{name}: {} queries, {} documents", queries.len(), docs.len()));
+        let counts = (counted(queries.len(), "queries"), counted(docs.len(), "documents"));
+        notes.push(format!("{name}: {}, {}", counts.0, counts.1));
         let rows = queries.clone().map(|row| Ok((query_id(row), &data.queries[row].text)));
         part.texts(Master::Queries, rows, steps)?;
         let rows = docs.map(|row| Ok((row as i64 + 1, &data.docs[row])));
@@ -192,7 +193,7 @@ pub(super) fn convert(
         notes.extend(part.check(None)?);
     }
     if data.impossible > 0 {
-        notes.push(format!("{} questions without an answer are skipped", data.impossible));
+        notes.push(format!("skipped {}", counted(data.impossible, "questions without an answer")));
     }
     Ok(notes)
 }

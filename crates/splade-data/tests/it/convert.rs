@@ -108,7 +108,7 @@ fn mmarco_for_triplets() {
         left_out.extend(notes.into_iter().filter(|note| note.contains("unknown")));
     }
     // One of the texts was unknown.
-    assert!(left_out[1].starts_with("1 triples with an unknown query or document"), "{left_out:?}");
+    assert!(left_out[1] == "skipped 1 triple with an unknown query or document", "{left_out:?}");
     assert_ne!(left_out[0], left_out[1]);
 }
 
@@ -309,6 +309,23 @@ fn ms_marco_with_scores_of_every_form() {
     }
 }
 
+/// Texts of a file of scores are found as they are in the collection, where halves of surrogate pairs
+/// are U+FFFD.
+#[test]
+fn halves_of_surrogate_pairs_in_scores() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("some.jsonl");
+    let known = "{\"qid\": 100, \"scores\": {\"40\": 1.5, \"41\": 0.5}, \"note\": \"\\ud83d\"}\n";
+    let unknown = "{\"query\": \"a\\ude00\", \"docs\": [\"b\"], \"scores\": [1]}\n";
+    std::fs::write(&path, [known, unknown].concat()).expect("written");
+    let mut options = msmarco(None, None);
+    options.hard_negatives = Some(path);
+    let (_dir, _, notes) = run(&Conversion::MsMarco(options));
+    for want in ["read 2 halved surrogate pairs as U+FFFD", "skipped 1 pair with an unknown"] {
+        assert!(notes.iter().any(|note| note.starts_with(want)), "{want}: {notes:?}");
+    }
+}
+
 #[test]
 fn ms_marco_with_negatives_that_have_no_scores() {
     let mut options = msmarco(Some("hard-negatives.jsonl"), None);
@@ -339,7 +356,10 @@ fn where_some_pairs_have_scores_the_others_are_not_used() {
     let mut options = msmarco(None, None);
     options.hard_negatives = Some(path);
     let (_dir, out, notes) = run(&Conversion::MsMarco(options));
-    assert!(notes.iter().any(|note| note.starts_with("1 pairs without a score")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.starts_with("left out 1 pair without a score")),
+        "{notes:?}"
+    );
     let scores = text(&files(&out)[TEACHER]);
     // The positive gets the best score of the negatives.
     let expected = serde_json::from_str::<Value>(&scores).expect("one line");
@@ -374,16 +394,16 @@ fn beir_and_squad() {
     assert_eq!(compare(&out, "beir").keys().next(), None);
     for want in [
         "train is the split train, validation test",
-        "train: 1 judgements of unknown queries or documents are skipped",
-        "train: 1 queries without a positive grade are skipped",
-        "validation: 1 judgements of unknown queries or documents are skipped",
+        "train: skipped 1 judgement of unknown queries or documents",
+        "train: skipped 1 query without a positive grade",
+        "validation: skipped 1 judgement of unknown queries or documents",
     ] {
         assert!(notes.iter().any(|note| note == want), "{want}: {notes:?}");
     }
     let options = SquadOptions::find(&fixtures().join("squad"), true).expect("files");
     let (_dir, out, notes) = run(&Conversion::Squad(options));
     assert_eq!(compare(&out, "squad").keys().next(), None);
-    assert_eq!(notes.last().expect("a note"), "1 questions without an answer are skipped");
+    assert_eq!(notes.last().expect("a note"), "skipped 1 question without an answer");
 }
 
 /// With `judged_only`, train keeps the documents that its qrels name, in the order of the corpus.

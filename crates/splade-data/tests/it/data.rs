@@ -310,16 +310,16 @@ fn what_is_odd_is_a_warning() {
     assert_eq!(
         own(&data),
         [
-            "2 lines repeat an earlier one and are skipped, the first: doc_id 2 (doc_master.ndjson, line 4)",
-            "1 positive documents are listed twice, the first: doc_id 1 of qid 1 (positive_lists.ndjson, line 1)",
-            "1 texts are empty, the first: doc_id 3 (doc_master.ndjson, line 3)",
-            "1 triplets have a negative that is in the query's positive list, the first: (1, 3, 1) (triplets.ndjson, line 3)",
-            "2 triplets have a positive that is not in the query's positive list, the first: (1, 2, 3) (triplets.ndjson, line 2)",
+            "1 empty text, the first: doc_id 3 (doc_master.ndjson, line 3)",
+            "1 positive document in a list twice, the first: doc_id 1 of qid 1 (positive_lists.ndjson, line 1)",
+            "2 repeated lines, skipped, the first: doc_id 2 (doc_master.ndjson, line 4)",
+            "1 triplet with a negative that is in the query's positive list, the first: (1, 3, 1) (triplets.ndjson, line 3)",
+            "2 triplets with a positive that is not in the query's positive list, the first: (1, 2, 3) (triplets.ndjson, line 2)",
         ]
     );
     assert_eq!((data.len(), data.docs().len()), (3, 3));
     let data = TrainingData::open(&folder.distillation(1), 0).expect("odd data");
-    assert!(own(&data)[0].starts_with("3 lines repeat an earlier one"));
+    assert!(own(&data).iter().any(|warning| warning.starts_with("3 repeated lines")));
     let other = json!({"qid": 1, "scores": {"1": 1, "2": 2}}).to_string();
     let same = std::fs::read_to_string(folder.path("hard_negative_scores")).expect("read");
     std::fs::write(folder.path("hard_negative_scores"), same + &other).expect("written");

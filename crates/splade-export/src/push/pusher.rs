@@ -18,6 +18,7 @@ use super::server::{Refused, Server};
 use super::state::{STATE, State};
 use crate::json::{push_object, push_string};
 use splade_io::{FileError, Observer, OutputFolder, Problem};
+use splade_sparse::files::{chained_hash, row_hash};
 use splade_sparse::{SparseVector, TermId};
 
 /// The name of the file of rejected documents.
@@ -155,9 +156,10 @@ impl<'a> Pusher<'a> {
         self.state.complete
     }
 
-    /// Returns the number of documents that are done, and the id of the last of them.
-    pub fn done(&self) -> (u64, &str) {
-        (self.state.documents, &self.state.last_id)
+    /// Returns the number of documents that are done, the id of the last of them, and the
+    /// [`chained_hash`] of their rows, if it is known.
+    pub fn done(&self) -> (u64, &str, Option<&str>) {
+        (self.state.documents, &self.state.last_id, self.state.content.as_deref())
     }
 
     /// Returns the result of the push so far.
@@ -234,6 +236,12 @@ impl<'a> Pusher<'a> {
         }
         self.state.rejects_bytes = self.keep(&batch, &rejections)?;
         self.state.rejected += rejections.len() as u64;
+        if self.state.documents == 0 || self.state.content.is_some() {
+            let before = self.state.content.take().unwrap_or_default();
+            let add =
+                |hash: String, row: &Waiting| chained_hash(&hash, row_hash(&row.id, &row.vector));
+            self.state.content = Some(batch.iter().fold(before, add));
+        }
         self.state.documents += batch.len() as u64;
         self.state.last_id.clone_from(&last.id);
         Ok(self.state.write(self.folder.path())?)

@@ -25,6 +25,10 @@ pub(crate) struct State {
     pub(crate) documents: u64,
     /// The id of the last of these documents.
     pub(crate) last_id: String,
+    /// The hash of all these documents, `chained_hash` of their rows. Pushes that an earlier version
+    /// began have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<String>,
     /// The number of documents that the server rejected.
     pub(crate) rejected: u64,
     /// The size of the file of rejected documents in bytes.
@@ -42,6 +46,7 @@ impl State {
             settings,
             documents: 0,
             last_id: String::new(),
+            content: None,
             rejected: 0,
             rejects_bytes: 0,
             complete: false,

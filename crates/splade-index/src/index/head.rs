@@ -21,8 +21,11 @@ use crate::IndexError;
 pub(super) const HEAD: &str = "index.json";
 /// The value of `format` in every head.
 const FORMAT: &str = "light-splade index";
-/// The version of the format that this module writes and reads.
+/// The version of the format of an index of vectors only.
 const VERSION: u32 = 1;
+/// The version of the format of an index that stores documents too. A program that does not know
+/// them would lose them with its next change, so it must refuse the index.
+const STORED_VERSION: u32 = 2;
 
 /// The content of `index.json` without the checksum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,12 @@ pub(super) struct Head {
     pub(super) weights: WeightFormat,
     /// The settings on which the vectors depend, as the creator of the index stored them.
     pub(super) settings: Value,
+    /// Whether the index stores documents.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) stores: bool,
+    /// The settings of BM25, if the index has its postings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bm25: Option<Bm25Entry>,
     /// The segments in the order of their documents.
     pub(super) segments: Vec<SegmentEntry>,
 }
@@ -45,9 +54,42 @@ pub(super) struct SegmentEntry {
     pub(super) file: String,
     /// The number of documents, deleted ones included.
     pub(super) documents: u64,
+    /// The file of stored documents, if the index stores them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stored: Option<String>,
+    /// The file of the postings of BM25, if the index has them. It is a segment with the same
+    /// documents in the same ranges, but without ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bm25: Option<String>,
     /// The file of deleted documents, if any document was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) deleted: Option<DeletedEntry>,
+}
+
+/// The settings of BM25, on which the stored weights depend.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Bm25Entry {
+    pub(super) k1: f64,
+    pub(super) b: f64,
+    /// The length of documents to which lengths are compared; none before the first commit with a
+    /// document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mean: Option<MeanLength>,
+}
+
+/// The mean length of documents, as two integers so that it is read exactly as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct MeanLength {
+    /// The number of tokens of all documents together.
+    pub(super) tokens: u64,
+    pub(super) documents: u64,
+}
+
+impl MeanLength {
+    /// Returns the mean number of tokens of a document.
+    pub(super) fn get(&self) -> f64 {
+        self.tokens as f64 / self.documents.max(1) as f64
+    }
 }
 
 /// A file with a bit for every document of a segment; the bit is set if the document is deleted.
@@ -63,20 +105,27 @@ pub(super) struct DeletedEntry {
 
 impl Head {
     /// Makes the head of an index without documents.
-    pub(super) fn new(weights: WeightFormat, settings: Value) -> Self {
+    pub(super) fn new(
+        weights: WeightFormat,
+        settings: Value,
+        stores: bool,
+        bm25: Option<Bm25Entry>,
+    ) -> Self {
         Self {
             format: FORMAT.to_owned(),
-            version: VERSION,
+            version: if stores { STORED_VERSION } else { VERSION },
             generation: 0,
             weights,
             settings,
+            stores,
+            bm25,
             segments: Vec::new(),
         }
     }
 
-    /// Makes the head of the next commit with these segments.
-    pub(super) fn next(&self, segments: Vec<SegmentEntry>) -> Self {
-        Self { generation: self.generation + 1, segments, ..self.clone() }
+    /// Makes the head of the next commit with these segments and settings of BM25.
+    pub(super) fn next(&self, segments: Vec<SegmentEntry>, bm25: Option<Bm25Entry>) -> Self {
+        Self { generation: self.generation + 1, segments, bm25, ..self.clone() }
     }
 
     /// Reads and checks the head of the index in a folder.
@@ -111,9 +160,10 @@ impl Head {
         let damaged = |message: String| IndexError::damaged(path, message);
         let head: Self = serde_json::from_str(text)
             .map_err(|error| damaged(format!("the file does not describe an index: {error}")))?;
-        if head.format != FORMAT || head.version != VERSION {
+        let version = if head.stores { STORED_VERSION } else { VERSION };
+        if head.format != FORMAT || head.version != version {
             return Err(damaged(format!(
-                "it has format {:?} version {}; this program reads {FORMAT:?} version {VERSION}",
+                "it has format {:?} version {}; this program reads {FORMAT:?} version {version}",
                 head.format, head.version
             )));
         }
@@ -141,7 +191,8 @@ impl Head {
     pub(super) fn files(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().flat_map(|segment| {
             let deleted = segment.deleted.as_ref().map(|deleted| deleted.file.as_str());
-            std::iter::once(segment.file.as_str()).chain(deleted)
+            let beside = [segment.stored.as_deref(), segment.bm25.as_deref(), deleted];
+            std::iter::once(segment.file.as_str()).chain(beside.into_iter().flatten())
         })
     }
 }

@@ -8,13 +8,19 @@
 //! `scan.rs`). The deleted documents of a segment are bits in a separate file (`bits.rs`).
 //! `writer.rs` makes all changes.
 //!
-//! The version of every file is 1, and later versions of the program go on reading it. Every file
-//! has a checksum: a segment has one per range, `index.json` has one of its text (unless an early
+//! Beside a segment there may be a file of stored documents (`stored.rs`), and one of postings for
+//! BM25 (`bm25_segment.rs`), which is searched as the segment is (`bm25_search.rs`). A commit lists
+//! all files of a segment at once, so a document, its bytes and its postings appear together.
+//!
+//! The version of every file is 1, but 2 for `index.json` if the index stores documents; later
+//! versions of the program go on reading them. Every file has a checksum: a segment has one per
+//! range, stored documents have one per block, `index.json` has one of its text (unless an early
 //! version wrote it), and the checksums of the files of deleted documents are in `index.json`.
 
 mod bits;
 mod bloom;
 mod bytes;
+mod mapped;
 
 mod decode;
 mod docs;
@@ -22,12 +28,18 @@ mod weights;
 
 mod range;
 mod segment;
+mod stored;
 
 mod head;
+
+mod bm25_segment;
+
 mod writer;
 
 mod scan;
 mod search;
+
+mod bm25_search;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -35,6 +47,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 use splade_sparse::{SparseVector, TermId};
 
@@ -43,10 +56,14 @@ use self::head::{Head, SegmentEntry};
 use self::range::Range;
 use self::search::{RangeSearch, Scored, Scratch, Top};
 use self::segment::Segment;
+use self::stored::{Stored, StoredReader};
 use crate::IndexError;
+use crate::bm25::Bm25Options;
 
+pub use bm25_search::Bm25Search;
+pub use bm25_segment::TokenCounter;
 pub use weights::WeightFormat;
-pub use writer::{IndexOptions, IndexWriter, LONGEST_ID, WriterOptions};
+pub use writer::{IndexOptions, IndexWriter, WriterOptions};
 
 /// The size and state of an index.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +82,32 @@ pub struct IndexInfo {
     pub generation: u64,
     /// The number of segments.
     pub segments: usize,
+    /// The size of the stored documents in bytes as they are packed, those of deleted documents
+    /// included; `None` if the index does not store documents.
+    pub stored_bytes: Option<u64>,
+    /// The settings and size of BM25, if the index has its postings.
+    pub bm25: Option<Bm25Info>,
+}
+
+impl IndexInfo {
+    /// Returns the size in bytes of all segments, stored documents and postings of BM25.
+    pub fn all_bytes(&self) -> u64 {
+        self.bytes + self.stored_bytes.unwrap_or(0) + self.bm25.map_or(0, |bm25| bm25.bytes)
+    }
+}
+
+/// The settings and the size of the postings of BM25 in an index.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bm25Info {
+    /// The parameters.
+    pub options: Bm25Options,
+    /// The mean number of tokens of a document, to which lengths are compared, as of the first commit
+    /// or the last merge; `None` if no document has been stored.
+    pub mean_length: Option<f64>,
+    /// The number of postings of all documents, deleted ones included.
+    pub postings: u64,
+    /// The size of the postings in bytes.
+    pub bytes: u64,
 }
 
 /// An index that is open for searches, also from many threads at once. It keeps the state of the
@@ -72,10 +115,29 @@ pub struct IndexInfo {
 #[derive(Debug)]
 pub struct Index {
     head: Head,
-    segments: Vec<Segment>,
+    segments: Vec<Opened>,
     ranges: Vec<RangeEntry>,
+    /// The number of live documents with a term in the postings of BM25, for terms that were asked
+    /// for.
+    frequencies: Mutex<FxHashMap<TermId, u64>>,
     /// The buffers of earlier searches, for reuse.
     scratches: Mutex<Vec<Scratch>>,
+}
+
+/// A segment with the files beside it.
+#[derive(Debug)]
+struct Opened {
+    vectors: Segment,
+    stored: Option<Stored>,
+    bm25: Option<Segment>,
+    deleted: Bits,
+}
+
+/// The postings of an index that a search reads.
+#[derive(Debug, Clone, Copy)]
+enum Field {
+    Vectors,
+    Bm25,
 }
 
 /// The place of a range and its live documents.
@@ -164,10 +226,49 @@ pub struct Share {
 pub struct Verified {
     /// The number of segments.
     pub segments: usize,
-    /// The size of all segments in bytes.
+    /// The size of all segments in bytes, with stored documents and postings of BM25.
     pub bytes: u64,
     /// The number of documents, deleted ones included.
     pub documents: u64,
+}
+
+/// The live documents of an index with their stored bytes, in the order in which they were added.
+#[derive(Debug)]
+pub struct StoredDocuments<'a> {
+    index: &'a Index,
+    /// The place of the next document: its range and its number in the range.
+    next: (usize, usize),
+    /// The place of the last segment, and its stored documents.
+    reader: Option<(usize, StoredReader<'a>)>,
+}
+
+impl Iterator for StoredDocuments<'_> {
+    type Item = Result<(String, Vec<u8>), IndexError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (at, doc) = self.next;
+            let entry = self.index.ranges.get(at)?;
+            if doc >= entry.docs {
+                self.next = (at + 1, 0);
+                continue;
+            }
+            self.next = (at, doc + 1);
+            if entry.live.as_ref().is_some_and(|live| !live.get(doc)) {
+                continue;
+            }
+            let id = self.index.range(entry, Field::Vectors)?.id(doc).to_owned();
+            let Some(stored) = &self.index.segments[entry.segment].stored else {
+                return Some(Ok((id, Vec::new())));
+            };
+            let reader = match &mut self.reader {
+                Some((segment, reader)) if *segment == entry.segment => reader,
+                last => &mut last.insert((entry.segment, stored.reader())).1,
+            };
+            let number = self.index.number_in_segment(at, doc);
+            return Some(reader.get(number).map(|bytes| (id, bytes.to_vec())));
+        }
+    }
 }
 
 impl Index {
@@ -214,30 +315,44 @@ impl Index {
         }
         Self::open_by(&dir, &head, |entry, path| {
             let deleted = entry.deleted_by(&dir, |path| Ok(take(path)?.into_owned()))?;
-            Ok((Segment::from_bytes(path, take(path)?)?, deleted))
+            let beside = |file: &Option<String>| file.as_ref().map(|file| dir.join(file));
+            let stored = beside(&entry.stored).map(|path| Stored::from_bytes(&path, take(&path)?));
+            let stored = stored.transpose()?;
+            let bm25 = beside(&entry.bm25).map(|path| Segment::from_bytes(&path, take(&path)?));
+            let bm25 = bm25.transpose()?;
+            Ok(Opened { vectors: Segment::from_bytes(path, take(path)?)?, stored, bm25, deleted })
         })
     }
 
     /// Opens the index that a head describes.
     fn open_head(dir: &Path, head: &Head) -> Result<Self, IndexError> {
-        Self::open_by(dir, head, |entry, path| Ok((Segment::open(path)?, entry.read_deleted(dir)?)))
+        Self::open_by(dir, head, |entry, path| {
+            let stored = entry.stored.as_ref().map(|file| Stored::open(&dir.join(file)));
+            let bm25 = entry.bm25.as_ref().map(|file| Segment::open(&dir.join(file)));
+            Ok(Opened {
+                vectors: Segment::open(path)?,
+                stored: stored.transpose()?,
+                bm25: bm25.transpose()?,
+                deleted: entry.read_deleted(dir)?,
+            })
+        })
     }
 
-    /// Opens the index that a head describes. `open` opens a segment and its deleted documents.
+    /// Opens the index that a head describes. `open` opens a segment and the files beside it.
     fn open_by(
         dir: &Path,
         head: &Head,
-        mut open: impl FnMut(&SegmentEntry, &Path) -> Result<(Segment, Bits), IndexError>,
+        mut open: impl FnMut(&SegmentEntry, &Path) -> Result<Opened, IndexError>,
     ) -> Result<Self, IndexError> {
         let (mut segments, mut ranges, mut first) = (Vec::new(), Vec::new(), 0);
         for entry in &head.segments {
             let path: PathBuf = dir.join(&entry.file);
-            let (segment, deleted) = open(entry, &path)?;
+            let opened = open(entry, &path)?;
             let mut before = 0;
-            for (range, docs) in segment.docs().enumerate() {
-                let live = (deleted.count() > 0).then(|| {
+            for (range, docs) in opened.vectors.docs().enumerate() {
+                let live = (opened.deleted.count() > 0).then(|| {
                     let mut live = Bits::new(docs);
-                    let is_live = |doc: &usize| !deleted.get(before + doc);
+                    let is_live = |doc: &usize| !opened.deleted.get(before + doc);
                     (0..docs).filter(is_live).for_each(|doc| live.set(doc));
                     live
                 });
@@ -248,9 +363,19 @@ impl Index {
             if before as u64 != entry.documents {
                 return Err(IndexError::damaged(&path, "document count differs from index.json"));
             }
-            segments.push(segment);
+            let Opened { vectors, stored, bm25, .. } = &opened;
+            if head.stores && stored.as_ref().map(Stored::documents) != Some(before) {
+                let message = "the stored documents are not those of the segment";
+                return Err(IndexError::damaged(&path, message));
+            }
+            if head.bm25.is_some() && !bm25.as_ref().is_some_and(|b| b.docs().eq(vectors.docs())) {
+                let message = "the postings of BM25 are not those of the segment's documents";
+                return Err(IndexError::damaged(&path, message));
+            }
+            segments.push(opened);
         }
-        Ok(Self { head: head.clone(), segments, ranges, scratches: Mutex::default() })
+        let (head, frequencies, scratches) = (head.clone(), Mutex::default(), Mutex::default());
+        Ok(Self { head, segments, ranges, frequencies, scratches })
     }
 
     /// Returns the size and state of the index.
@@ -261,12 +386,55 @@ impl Index {
         IndexInfo {
             documents: all - deleted,
             deleted,
-            postings: self.segments.iter().flat_map(Segment::iter).map(|r| r.postings()).sum(),
-            bytes: self.segments.iter().map(Segment::bytes).sum(),
+            postings: self.segments.iter().map(|segment| postings(&segment.vectors)).sum(),
+            bytes: self.segments.iter().map(|segment| segment.vectors.bytes()).sum(),
             weights: self.head.weights,
             generation: self.head.generation,
             segments: self.segments.len(),
+            stored_bytes: self.head.stores.then(|| {
+                self.segments.iter().filter_map(|s| s.stored.as_ref()).map(Stored::bytes).sum()
+            }),
+            bm25: self.bm25().map(|bm25| bm25.info()),
         }
+    }
+
+    /// Returns the postings of BM25 for searching, if the index has them.
+    pub fn bm25(&self) -> Option<Bm25Search<'_>> {
+        self.head.bm25.as_ref().map(|entry| Bm25Search::new(self, entry))
+    }
+
+    /// Returns whether the index stores documents.
+    pub fn stores(&self) -> bool {
+        self.head.stores
+    }
+
+    /// Returns the bytes that were stored with a document; empty ones if none were. The result is
+    /// `None` if there is no document with this id.
+    ///
+    /// # Errors
+    /// Returns an error if the stored bytes are damaged, or if they cannot be unpacked because the
+    /// crate was built without the feature `zstd`.
+    pub fn stored(&self, id: &str) -> Result<Option<Vec<u8>>, IndexError> {
+        let Some((at, doc)) = self.find(id) else { return Ok(None) };
+        match &self.segments[self.ranges[at].segment].stored {
+            None => Ok(Some(Vec::new())),
+            Some(stored) => {
+                let bytes = stored.reader().get(self.number_in_segment(at, doc))?.to_vec();
+                Ok(Some(bytes))
+            }
+        }
+    }
+
+    /// Returns all live documents, each with its id and its stored bytes.
+    pub fn stored_documents(&self) -> StoredDocuments<'_> {
+        StoredDocuments { index: self, next: (0, 0), reader: None }
+    }
+
+    /// Returns the number in its segment of a document of a range.
+    fn number_in_segment(&self, at: usize, doc: usize) -> usize {
+        let entry = &self.ranges[at];
+        // The ranges of a segment follow one another.
+        (entry.first - self.ranges[at - entry.range].first) as usize + doc
     }
 
     /// Compares all segments with their checksums, on all cores, which reads the whole index. A
@@ -275,8 +443,14 @@ impl Index {
     /// # Errors
     /// Returns an error that names the first damaged segment.
     pub fn check_sums(&self) -> Result<(), IndexError> {
-        let check = |range: &RangeEntry| self.segments[range.segment].check_sum(range.range);
-        self.ranges.par_iter().try_for_each(check)
+        let check = |range: &RangeEntry| {
+            let Opened { vectors, bm25, .. } = &self.segments[range.segment];
+            vectors.check_sum(range.range)?;
+            bm25.as_ref().map_or(Ok(()), |bm25| bm25.check_sum(range.range))
+        };
+        self.ranges.par_iter().try_for_each(check)?;
+        let stored = self.segments.par_iter().filter_map(|segment| segment.stored.as_ref());
+        stored.try_for_each(Stored::check_sums)
     }
 
     /// Returns the settings that were stored as [`IndexOptions::settings`].
@@ -302,6 +476,11 @@ impl Index {
     /// the order in which they were added. Documents without a term of the query are never
     /// returned.
     pub fn search(&self, query: &SparseVector, options: &SearchOptions) -> Vec<Hit> {
+        self.search_in(Field::Vectors, query, options)
+    }
+
+    /// Searches the postings of a field.
+    fn search_in(&self, field: Field, query: &SparseVector, options: &SearchOptions) -> Vec<Hit> {
         let mut scratch =
             self.scratches.lock().ok().and_then(|mut all| all.pop()).unwrap_or_default();
         let mut top = Top::new(options.k, options.threshold);
@@ -310,7 +489,7 @@ impl Index {
             SearchMode::Approximate { recall } => search::belief(recall),
         };
         for (at, entry) in self.ranges.iter().enumerate() {
-            let Some(range) = self.range(entry) else { continue };
+            let Some(range) = self.range(entry, field) else { continue };
             let filter = options.filter.as_ref().map(|filter| &filter.ranges[at]);
             if filter.is_some_and(|filter| filter.count() == 0) {
                 continue;
@@ -357,8 +536,13 @@ impl Index {
     /// document with this id. The largest share comes first; equal shares are in the order of
     /// terms.
     pub fn explain(&self, query: &SparseVector, id: &str) -> Option<Vec<Share>> {
+        self.explain_in(Field::Vectors, query, id)
+    }
+
+    /// Explains a score by the postings of a field.
+    fn explain_in(&self, field: Field, query: &SparseVector, id: &str) -> Option<Vec<Share>> {
         let (at, doc) = self.find(id)?;
-        let range = self.range(&self.ranges[at])?;
+        let range = self.range(&self.ranges[at], field)?;
         let share = |(term, query_weight): (TermId, f32)| {
             let list = range.list(term)?;
             let document_weight = list.weights.get(list.docs.find(doc)?);
@@ -374,18 +558,45 @@ impl Index {
     /// with this id.
     pub fn vector(&self, id: &str) -> Option<SparseVector> {
         let (at, doc) = self.find(id)?;
-        Some(self.range(&self.ranges[at])?.vector(doc))
+        Some(self.range(&self.ranges[at], Field::Vectors)?.vector(doc))
     }
 
-    /// Returns the range of an entry.
-    fn range(&self, entry: &RangeEntry) -> Option<Range<'_>> {
-        self.segments[entry.segment].range(entry.range)
+    /// Returns the ids of all documents, in the order in which the documents are stored. The lists of
+    /// postings are not read.
+    ///
+    /// ```
+    /// use splade_index::{Index, IndexOptions, IndexWriter, WriterOptions};
+    /// use splade_sparse::SparseVector;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let mut writer = IndexWriter::create(dir.path(), IndexOptions::default(), WriterOptions::default())?;
+    /// writer.put("d1", &SparseVector::default())?;
+    /// writer.commit()?;
+    /// assert_eq!(Index::open(dir.path())?.ids().collect::<Vec<_>>(), ["d1"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.ranges.iter().flat_map(|entry| {
+            let is_live = |doc: &usize| entry.live.as_ref().is_none_or(|live| live.get(*doc));
+            let range = self.range(entry, Field::Vectors);
+            let docs = (0..entry.docs).filter(is_live);
+            docs.filter_map(move |doc| Some(range.as_ref()?.id(doc)))
+        })
+    }
+
+    /// Returns the range of an entry in the postings of a field.
+    fn range(&self, entry: &RangeEntry, field: Field) -> Option<Range<'_>> {
+        let Opened { vectors, bm25, .. } = &self.segments[entry.segment];
+        match field {
+            Field::Vectors => vectors.range(entry.range),
+            Field::Bm25 => bm25.as_ref()?.range(entry.range),
+        }
     }
 
     /// Returns the live document with an id, as the place of its range and its number in the range.
     fn find(&self, id: &str) -> Option<(usize, usize)> {
         self.ranges.iter().enumerate().rev().find_map(|(at, entry)| {
-            let doc = self.range(entry)?.find(id)?;
+            let doc = self.range(entry, Field::Vectors)?.find(id)?;
             let is_live = entry.live.as_ref().is_none_or(|live| live.get(doc));
             is_live.then_some((at, doc))
         })
@@ -395,7 +606,8 @@ impl Index {
     fn hit(&self, Scored { score, doc }: Scored) -> Hit {
         let at = self.ranges.partition_point(|range| range.first <= doc) - 1;
         let entry = &self.ranges[at];
-        let id = self.range(entry).map_or("", |range| range.id((doc - entry.first) as usize));
+        let range = self.range(entry, Field::Vectors);
+        let id = range.map_or("", |range| range.id((doc - entry.first) as usize));
         Hit { id: id.to_owned(), score }
     }
 }
@@ -411,8 +623,17 @@ pub fn is_index(dir: &Path) -> bool {
 /// Returns an error if the index cannot be opened, and otherwise for the first damage found.
 pub fn verify(dir: &Path) -> Result<Verified, IndexError> {
     let index = Index::open(dir)?;
-    index.segments.iter().try_for_each(Segment::verify)?;
+    for Opened { vectors, stored, bm25, .. } in &index.segments {
+        vectors.verify()?;
+        stored.as_ref().map_or(Ok(()), Stored::verify)?;
+        bm25.as_ref().map_or(Ok(()), Segment::verify)?;
+    }
     let info = index.info();
     let documents = info.documents + info.deleted;
-    Ok(Verified { segments: info.segments, bytes: info.bytes, documents })
+    Ok(Verified { segments: info.segments, bytes: info.all_bytes(), documents })
+}
+
+/// Returns the number of postings of a segment.
+fn postings(segment: &Segment) -> u64 {
+    segment.iter().map(|range| range.postings()).sum()
 }

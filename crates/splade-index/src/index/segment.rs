@@ -13,14 +13,13 @@
 //! [`Segment::verify`] reads everything.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
 use splade_io::NewFile;
 
 use super::bytes::{u32_at, u64_at};
+use super::mapped::Bytes;
 use super::range::Range;
 use super::weights::WeightFormat;
 use crate::IndexError;
@@ -100,23 +99,6 @@ pub(super) struct Segment {
     ranges: Vec<Entry>,
 }
 
-/// The bytes of a segment, in a mapped file or in memory.
-#[derive(Debug)]
-enum Bytes {
-    Mapped(Mmap),
-    Memory(Cow<'static, [u8]>),
-}
-
-impl std::ops::Deref for Bytes {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Memory(bytes) => bytes,
-        }
-    }
-}
-
 /// A range's entry in the table of its segment.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -132,13 +114,7 @@ struct Entry {
 impl Segment {
     /// Maps a file and checks its header, its table and the headers of its ranges.
     pub(super) fn open(path: &Path) -> Result<Self, IndexError> {
-        let file = File::open(path).map_err(IndexError::io("open", path))?;
-        // SAFETY: A segment is complete before it is opened, and this crate never writes to it
-        // afterwards, neither under its temporary nor under its final name: a change to the index
-        // makes new files. The mapping would be unsound only if another program changed the file.
-        #[allow(unsafe_code, reason = "mapping a file")]
-        let map = unsafe { Mmap::map(&file) }.map_err(IndexError::io("map", path))?;
-        Self::of(path, Bytes::Mapped(map))
+        Self::of(path, Bytes::map(path)?)
     }
 
     /// Opens a segment in memory and checks it as [`open`](Self::open) does. `path` appears in
@@ -203,6 +179,17 @@ impl Segment {
         Range::open(&self.bytes[start..start + bytes], self.format)
     }
 
+    /// Returns the id of a document by its number in the segment; empty beyond the last.
+    pub(super) fn id(&self, mut doc: usize) -> &str {
+        for range in self.iter() {
+            match doc.checked_sub(range.docs()) {
+                None => return range.id(doc),
+                Some(rest) => doc = rest,
+            }
+        }
+        ""
+    }
+
     /// Returns the number of documents of every range.
     pub(super) fn docs(&self) -> impl Iterator<Item = usize> + '_ {
         self.ranges.iter().map(|range| range.docs)
@@ -215,7 +202,7 @@ impl Segment {
 
     /// Compares the checksum of every range and checks its postings lists and ids.
     pub(super) fn verify(&self) -> Result<(), IndexError> {
-        self.check_sums()?;
+        (0..self.ranges.len()).try_for_each(|at| self.check_sum(at))?;
         match self.iter().position(|range| !range.is_sound()) {
             None => Ok(()),
             Some(at) => {
@@ -223,11 +210,6 @@ impl Segment {
                 Err(IndexError::damaged(&self.path, message))
             }
         }
-    }
-
-    /// Compares the checksum of every range.
-    pub(super) fn check_sums(&self) -> Result<(), IndexError> {
-        (0..self.ranges.len()).try_for_each(|at| self.check_sum(at))
     }
 
     /// Compares the checksum of the range at a place.

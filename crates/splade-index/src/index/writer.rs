@@ -4,6 +4,9 @@
 //! segment ends after a million documents or with a commit. A file that a reader may have opened is
 //! never changed: deletions are written to new files of bits.
 //!
+//! The bytes of documents that the index stores go into a file beside their segment. The postings of
+//! BM25 are made of these files, by the commit that makes a segment permanent.
+//!
 //! Segments have temporary names until a commit. A commit removes the files that only the previous
 //! commit lists. A process that was killed leaves temporary files, which the next writer removes.
 //! No other file of the folder is touched.
@@ -18,19 +21,24 @@ use splade_sparse::SparseVector;
 
 use super::bits::Bits;
 use super::bloom::Bloom;
+use super::bm25_segment::{Source, TokenCounter};
 use super::docs::MAX_DOCS;
-use super::head::{HEAD, Head, SegmentEntry};
+use super::head::{Bm25Entry, HEAD, Head, MeanLength, SegmentEntry};
 use super::range::{MAX_TERM, RangeBuilder};
 use super::segment::{Segment, SegmentWriter};
+use super::stored::{MAX_STORED, Stored, StoredWriter};
 use super::weights::WeightFormat;
 use super::{Index, IndexInfo};
 use crate::IndexError;
+use crate::bm25::Bm25Options;
 
 /// The number of documents at which a segment ends. It limits memory, because the ids of a segment
 /// are held in memory while it grows.
 const SEGMENT_DOCS: u64 = 16 * MAX_DOCS as u64;
+/// The number of small segments that are joined.
+const MANY_SEGMENTS: usize = 8;
 /// The maximum length of an id in bytes. It keeps the offsets of a range's ids within 32 bits.
-pub const LONGEST_ID: usize = u16::MAX as usize;
+const MAX_ID: usize = u16::MAX as usize;
 
 /// Settings of a new index.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +48,12 @@ pub struct IndexOptions {
     /// The settings on which the vectors depend, null by default. They are stored with the index
     /// and returned by [`Index::settings`].
     pub settings: Value,
+    /// Whether the index stores some bytes of each document ([`IndexWriter::put_stored`]); false by
+    /// default. This needs the crate's feature `zstd`.
+    pub store: bool,
+    /// The parameters of BM25 if the index has its postings too, made of the stored documents, which
+    /// it must have then; none by default. See [`IndexWriter::set_token_counter`].
+    pub bm25: Option<Bm25Options>,
 }
 
 /// Options of a writer.
@@ -83,6 +97,9 @@ pub struct IndexWriter {
     range_memory: usize,
     /// The segment that is being written, if any.
     growing: Option<Growing>,
+    /// The settings of BM25 for the next commit.
+    bm25: Option<Bm25Entry>,
+    token_counter: Option<TokenCounter>,
 }
 
 /// A complete segment, with the deletions since the last commit.
@@ -90,12 +107,13 @@ pub struct IndexWriter {
 struct OpenSegment {
     entry: SegmentEntry,
     segment: Segment,
+    stored: Option<Stored>,
     ids: Bloom,
     deleted: Bits,
     /// Whether `deleted` differs from its file.
     changed: bool,
-    /// The file under its temporary name, until a commit renames it.
-    unnamed: Option<NewFile>,
+    /// The files under their temporary names, until a commit renames them.
+    unnamed: Vec<NewFile>,
 }
 
 /// A segment that is being written.
@@ -104,6 +122,10 @@ struct Growing {
     /// The final file name.
     file: String,
     writer: SegmentWriter,
+    /// The documents that are stored, if the index stores them.
+    stored: Option<StoredWriter>,
+    /// The bytes of the stored documents of the next range.
+    stored_bytes: usize,
     /// The ranges that are being encoded, in order, each with its number of documents.
     encoding: VecDeque<(JoinHandle<Vec<u8>>, usize)>,
     /// The documents of the next range.
@@ -139,17 +161,25 @@ impl IndexWriter {
     ///
     /// # Errors
     /// Returns an error if the folder contains an index or other files, if it is locked by another
-    /// writer, or if it cannot be written.
+    /// writer, or if it cannot be written, and if the index is to have BM25 without stored documents
+    /// or to store documents without the feature `zstd`.
     pub fn create(
         dir: &Path,
         options: IndexOptions,
         how: WriterOptions,
     ) -> Result<Self, IndexError> {
+        let path = || dir.to_path_buf();
+        let IndexOptions { weights, settings, store, bm25 } = options;
+        if bm25.is_some() && !store {
+            return Err(IndexError::NothingForBm25 { path: path() });
+        }
+        check_can_store(store, dir)?;
         let folder = OutputFolder::open(dir, HEAD)?;
         if folder.is_marked() && Head::read(dir)?.is_committed() {
-            return Err(IndexError::Exists { path: dir.to_path_buf() });
+            return Err(IndexError::Exists { path: path() });
         }
-        let head = Head::new(options.weights, options.settings);
+        let bm25 = bm25.map(|Bm25Options { k1, b }| Bm25Entry { k1, b, mean: None });
+        let head = Head::new(weights, settings, store, bm25);
         if let Err(error) = head.write(dir) {
             // The error of the head is returned. If the folder cannot be removed either, an empty
             // folder remains, which does no harm.
@@ -167,17 +197,21 @@ impl IndexWriter {
     ///
     /// # Errors
     /// Returns an error if the folder contains no index or one that was never committed, or if the
-    /// index is damaged or locked by another writer.
+    /// index is damaged or locked by another writer, or if it stores documents and the crate was built
+    /// without the feature `zstd`.
     pub fn open(dir: &Path, how: WriterOptions) -> Result<Self, IndexError> {
         // The head is read before the lock is taken, so that a folder without an index stays
         // unchanged. It is read again afterwards, because another writer may have committed.
         Head::read(dir)?;
         let folder = OutputFolder::open(dir, HEAD)?;
         let head = Head::read_committed(dir)?;
+        check_can_store(head.stores, dir)?;
         folder.remove_temporaries(is_file_of_index)?;
         let open = |entry: &SegmentEntry| {
             let deleted = entry.read_deleted(dir)?;
-            OpenSegment::open(&dir.join(&entry.file), entry.clone(), deleted)
+            let stored = entry.stored.as_ref().map(|file| dir.join(file));
+            let paths = (&*dir.join(&entry.file), stored.as_deref());
+            OpenSegment::open(paths, entry.clone(), deleted)
         };
         let segments = head.segments.iter().map(open).collect::<Result<_, _>>()?;
         Ok(Self::new(folder, head, segments, how))
@@ -199,13 +233,31 @@ impl IndexWriter {
             folder: Some(folder),
             is_new: false,
             is_broken: false,
+            bm25: head.bm25,
             head,
             segments,
             unlisted: Vec::new(),
             threads,
             range_memory,
             growing: None,
+            token_counter: None,
         }
+    }
+
+    /// Returns whether the index stores documents.
+    pub fn stores(&self) -> bool {
+        self.head.stores
+    }
+
+    /// Returns whether the index has postings of BM25.
+    pub fn has_bm25(&self) -> bool {
+        self.head.bm25.is_some()
+    }
+
+    /// Sets what turns stored documents into tokens for BM25. A [`commit`](Self::commit) with new
+    /// documents and a [`merge`](Self::merge) need it if the index has BM25.
+    pub fn set_token_counter(&mut self, counter: TokenCounter) {
+        self.token_counter = Some(counter);
     }
 
     /// Adds a document, or replaces the document with the same id. Searches return it after the
@@ -216,35 +268,56 @@ impl IndexWriter {
     /// or if a segment cannot be written. In the last case all documents of this segment are lost,
     /// and the older documents that they would have replaced stay in the index.
     pub fn put(&mut self, id: &str, vector: &SparseVector) -> Result<(), IndexError> {
+        self.put_stored(id, vector, &[])
+    }
+
+    /// Adds or replaces a document as [`put`](Self::put) does, and stores its bytes, which
+    /// [`Index::stored`] returns.
+    ///
+    /// # Errors
+    /// Returns the errors of `put`, and an error if there are bytes but the index does not store
+    /// documents, or if there are more than 1 GiB.
+    pub fn put_stored(
+        &mut self,
+        id: &str,
+        vector: &SparseVector,
+        document: &[u8],
+    ) -> Result<(), IndexError> {
         self.check_is_sound()?;
         let refuse = |message: String| {
             let id = id.chars().take(40).collect();
             IndexError::Document { path: self.dir.clone(), id, message }
         };
-        if id.len() > LONGEST_ID {
-            return Err(refuse(format!(
-                "has an id of {} bytes; at most {LONGEST_ID} fit",
-                id.len()
-            )));
+        if id.len() > MAX_ID {
+            return Err(refuse(format!("has an id of {} bytes; at most {MAX_ID} fit", id.len())));
         }
         if let Some(term) = vector.terms().last().filter(|term| term.0 >= MAX_TERM) {
             return Err(refuse(format!("has the term {term}; terms are below {MAX_TERM}")));
         }
+        if !self.head.stores && !document.is_empty() {
+            return Err(refuse(
+                "has bytes to store; the index does not store documents".to_owned(),
+            ));
+        }
+        if document.len() > MAX_STORED {
+            let len = document.len();
+            return Err(refuse(format!("has {len} bytes to store; at most {MAX_STORED} fit")));
+        }
         // The segment is created before anything changes, so that an error leaves no change.
         if self.growing.is_none() {
             let mut number = next_number(&self.segments);
-            let file = free_name(&self.dir, &mut number);
-            self.growing = Some(Growing::create(&self.dir, file, self.head.weights)?);
+            self.growing = Some(self.new_segment(&mut number)?);
         }
         let replaced = self.remove(id);
         let Some(growing) = &mut self.growing else { return Ok(()) };
         growing.ids.insert(id.to_owned(), Placed { doc: growing.documents as u32, replaced });
-        growing.builder.push(id, vector);
-        growing.documents += 1;
+        let pushed = growing.push(id, vector, document);
         let is_full = growing.documents >= SEGMENT_DOCS;
-        if growing.builder.is_full(self.range_memory)
-            && let Err(error) = growing.end_range(self.head.weights, self.threads)
-        {
+        let ended = pushed.and_then(|()| match growing.is_full(self.range_memory) {
+            true => growing.end_range(self.head.weights, self.threads),
+            false => Ok(()),
+        });
+        if let Err(error) = ended {
             let replaced = self.growing.take().map(|growing| growing.replaced());
             self.restore(replaced.unwrap_or_default());
             return Err(error);
@@ -294,20 +367,23 @@ impl IndexWriter {
         }
     }
 
-    /// Makes all changes since the last commit permanent at once. Every [`Index::open`] after it
-    /// sees them.
+    /// Makes all changes since the last commit permanent at once, with stored documents and postings
+    /// of BM25. Every [`Index::open`] after it sees them.
     ///
     /// # Errors
-    /// Returns an error if a file cannot be written. The index then stays in the state of the last
-    /// commit.
+    /// Returns an error if a file cannot be written, or if the tokens of new documents are to be
+    /// counted for BM25 and cannot be. The index then stays in the state of the last commit.
     pub fn commit(&mut self) -> Result<IndexInfo, IndexError> {
         self.check_is_sound()?;
         self.end_segment()?;
+        self.complete_bm25()?;
         for segment in &mut self.segments {
-            if let Some(file) = segment.unnamed.take() {
+            for file in std::mem::take(&mut segment.unnamed) {
+                let name = file.path().file_name().unwrap_or_default();
+                let name = name.to_string_lossy().into_owned();
                 // If the rename fails, the segment is lost, and no later commit may list it.
                 file.commit().inspect_err(|_| self.is_broken = true)?;
-                self.unlisted.push(segment.entry.file.clone());
+                self.unlisted.push(name);
             }
         }
         let generation = self.head.generation + 1;
@@ -320,7 +396,7 @@ impl IndexWriter {
             self.unlisted.push(file);
         }
         let segments = self.segments.iter().map(|segment| segment.entry.clone()).collect();
-        let head = self.head.next(segments);
+        let head = self.head.next(segments, self.bm25);
         head.write(&self.dir)?;
         self.is_new = false;
         self.segments.iter_mut().for_each(|segment| segment.changed = false);
@@ -361,17 +437,27 @@ impl IndexWriter {
     /// Writes all live documents to as few segments as possible, and commits.
     ///
     /// Ranges that are at least half full and have no deletions are copied. The others are encoded
-    /// again; with weights of 8 bits this may add another error of half a step.
+    /// again; with weights of 8 bits this may add another error of half a step. The postings of BM25
+    /// are made anew of the stored documents, with the mean length that these have now.
     ///
     /// # Errors
-    /// Returns an error if a segment is damaged or a file cannot be written. The index then stays
-    /// in the state of the last commit.
+    /// Returns an error if a segment is damaged, a file cannot be written, or the index has BM25 and
+    /// the writer has no token counter. The index then stays in the state of the last commit.
     pub fn merge(&mut self) -> Result<IndexInfo, IndexError> {
+        self.check_is_sound()?;
+        if self.bm25.is_some() && self.token_counter.is_none() {
+            return Err(IndexError::NoTokenCounter { path: self.dir.clone() });
+        }
         self.end_segment()?;
         let number = next_number(&self.segments);
         let old = std::mem::take(&mut self.segments);
         match self.merged(&old, number) {
-            Ok(segments) => self.segments = segments,
+            Ok(segments) => {
+                self.segments = segments;
+                if let Some(bm25) = &mut self.bm25 {
+                    bm25.mean = None;
+                }
+            }
             Err(error) => {
                 self.segments = old;
                 return Err(error);
@@ -380,39 +466,87 @@ impl IndexWriter {
         self.commit()
     }
 
+    /// Commits, and joins the newest segments where many of them are small. An index with many small
+    /// commits so has few segments, and a document is rewritten only a number of times that grows
+    /// with the logarithm of the number of documents.
+    ///
+    /// The newest segments are joined as soon as there are eight, each with at most twice the
+    /// documents of all newer ones together. What [`merge`](Self::merge) says of weights of 8 bits
+    /// is true here, too.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`merge`](Self::merge).
+    pub fn commit_joining(&mut self) -> Result<IndexInfo, IndexError> {
+        self.check_is_sound()?;
+        self.end_segment()?;
+        if let Some(first) = self.first_to_join() {
+            if self.bm25.is_some() && self.token_counter.is_none() {
+                return Err(IndexError::NoTokenCounter { path: self.dir.clone() });
+            }
+            let number = next_number(&self.segments);
+            let recent = self.segments.split_off(first);
+            match self.merged(&recent, number) {
+                Ok(joined) => self.segments.extend(joined),
+                Err(error) => {
+                    self.segments.extend(recent);
+                    return Err(error);
+                }
+            }
+        }
+        self.commit()
+    }
+
+    /// Returns the place of the oldest of the newest segments that are to be joined.
+    fn first_to_join(&self) -> Option<usize> {
+        let (mut newer, mut first) = (0, self.segments.len());
+        for (at, open) in self.segments.iter().enumerate().rev() {
+            let documents = open.segment.docs().sum::<usize>() - open.deleted.count();
+            if newer > 0 && documents > 2 * newer {
+                break;
+            }
+            newer += documents;
+            first = at;
+        }
+        (self.segments.len() - first >= MANY_SEGMENTS).then_some(first)
+    }
+
     /// Writes the live documents of old segments to new segments, numbered from `number` on.
     fn merged(&self, old: &[OpenSegment], mut number: u32) -> Result<Vec<OpenSegment>, IndexError> {
         let mut segments = Vec::new();
         let mut growing: Option<Growing> = None;
-        for OpenSegment { segment, deleted, .. } in old {
-            // The merged segment gets new checksums, so damage must be found now.
-            segment.check_sums()?;
+        for OpenSegment { segment, stored, deleted, .. } in old {
+            let mut stored = stored.as_ref().map(Stored::reader);
             let mut first = 0;
-            for range in segment.iter() {
+            for (at, range) in segment.iter().enumerate() {
+                // The merged segment gets new checksums, so damage must be found now.
+                segment.check_sum(at)?;
                 let into = match &mut growing {
                     Some(growing) => growing,
-                    none => {
-                        let file = free_name(&self.dir, &mut number);
-                        none.insert(Growing::create(&self.dir, file, self.head.weights)?)
-                    }
+                    none => none.insert(self.new_segment(&mut number)?),
                 };
                 let live: Vec<bool> =
                     (0..range.docs()).map(|doc| !deleted.get(first + doc)).collect();
-                first += range.docs();
+                let mut bytes = |doc: usize| match &mut stored {
+                    Some(stored) => stored.get(first + doc).map(<[u8]>::to_vec),
+                    None => Ok(Vec::new()),
+                };
                 if range.docs() >= MAX_DOCS / 2 && live.iter().all(|live| *live) {
                     into.end_range(self.head.weights, self.threads)?;
                     into.finish_ranges(0)?;
                     into.writer.push(range.bytes(), range.docs())?;
-                    into.documents += range.docs() as u64;
+                    for doc in 0..range.docs() {
+                        into.store(&bytes(doc)?)?;
+                    }
+                    into.stored_bytes = 0;
                 } else {
                     for (doc, vector) in range.vectors().enumerate().filter(|(doc, _)| live[*doc]) {
-                        into.builder.push(range.id(doc), &vector);
-                        into.documents += 1;
-                        if into.builder.is_full(self.range_memory) {
+                        into.push(range.id(doc), &vector, &bytes(doc)?)?;
+                        if into.is_full(self.range_memory) {
                             into.end_range(self.head.weights, self.threads)?;
                         }
                     }
                 }
+                first += range.docs();
                 if into.documents >= SEGMENT_DOCS
                     && let Some(growing) = growing.take()
                 {
@@ -424,6 +558,43 @@ impl IndexWriter {
             segments.extend(growing.finish(self.head.weights, self.threads)?);
         }
         Ok(segments)
+    }
+
+    /// Begins a segment with the next free number from `number` on.
+    fn new_segment(&self, number: &mut u32) -> Result<Growing, IndexError> {
+        let file = free_name(&self.dir, number);
+        Growing::create(&self.dir, file, self.head.weights, self.head.stores)
+    }
+
+    /// Makes the postings of BM25 of all segments that have none yet. If there is no mean length yet,
+    /// it becomes that of all live documents.
+    fn complete_bm25(&mut self) -> Result<(), IndexError> {
+        let Some(bm25) = &mut self.bm25 else { return Ok(()) };
+        if self.segments.iter().all(|segment| segment.entry.bm25.is_some()) {
+            return Ok(());
+        }
+        let no_counter = || IndexError::NoTokenCounter { path: self.dir.clone() };
+        let counter = self.token_counter.as_ref().ok_or_else(no_counter)?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
+        let pool = pool.map_err(|source| IndexError::Threads { source })?;
+        if bm25.mean.is_none() {
+            let mut mean = MeanLength { tokens: 0, documents: 0 };
+            for open in &self.segments {
+                if let Some(source) = open.source(&self.dir, counter, &pool) {
+                    source.add_to(&mut mean)?;
+                }
+            }
+            bm25.mean = (mean.documents > 0).then_some(mean);
+        }
+        for open in self.segments.iter_mut().filter(|open| open.entry.bm25.is_none()) {
+            let file = bm25_name(&open.entry.file);
+            if let Some(source) = open.source(&self.dir, counter, &pool) {
+                let written = source.write(&self.dir.join(&file), bm25)?;
+                open.unnamed.push(written);
+                open.entry.bm25 = Some(file);
+            }
+        }
+        Ok(())
     }
 
     /// Completes the segment that is being written, if any. On an error, the documents that the
@@ -463,16 +634,33 @@ impl Drop for IndexWriter {
 }
 
 impl OpenSegment {
-    /// Opens a segment and builds the Bloom filter of its ids.
-    fn open(path: &Path, entry: SegmentEntry, deleted: Bits) -> Result<Self, IndexError> {
+    /// Opens a segment and its stored documents, and builds the Bloom filter of its ids.
+    fn open(
+        (path, stored): (&Path, Option<&Path>),
+        entry: SegmentEntry,
+        deleted: Bits,
+    ) -> Result<Self, IndexError> {
         let segment = Segment::open(path)?;
+        let stored = stored.map(Stored::open).transpose()?;
         let documents: usize = segment.docs().sum();
-        if documents as u64 != entry.documents {
+        let has_all = stored.as_ref().is_none_or(|stored| stored.documents() == documents);
+        if documents as u64 != entry.documents || !has_all {
             return Err(IndexError::damaged(path, "document count differs from index.json"));
         }
         let ids = segment.iter().flat_map(|range| (0..range.docs()).map(move |doc| range.id(doc)));
         let ids = Bloom::of(ids, documents);
-        Ok(Self { entry, segment, ids, deleted, changed: false, unnamed: None })
+        Ok(Self { entry, segment, stored, ids, deleted, changed: false, unnamed: Vec::new() })
+    }
+
+    /// Returns what postings of BM25 are made of; none if the segment has no stored documents.
+    fn source<'a>(
+        &'a self,
+        dir: &'a Path,
+        counter: &'a TokenCounter,
+        pool: &'a rayon::ThreadPool,
+    ) -> Option<Source<'a>> {
+        let Self { segment, stored, deleted, .. } = self;
+        Some(Source { dir, segment, stored: stored.as_ref()?, deleted, counter, pool })
     }
 
     /// Deletes a document, and returns its number in the segment if the segment has a live one with
@@ -498,10 +686,18 @@ impl OpenSegment {
 }
 
 impl Growing {
-    /// Creates the temporary file of a new segment.
-    fn create(dir: &Path, file: String, format: WeightFormat) -> Result<Self, IndexError> {
+    /// Creates the temporary files of a new segment.
+    fn create(
+        dir: &Path,
+        file: String,
+        format: WeightFormat,
+        stores: bool,
+    ) -> Result<Self, IndexError> {
+        let stored = || StoredWriter::create(&dir.join(stored_name(&file)));
         Ok(Self {
             writer: SegmentWriter::create(&dir.join(&file), format)?,
+            stored: stores.then(stored).transpose()?,
+            stored_bytes: 0,
             file,
             encoding: VecDeque::new(),
             builder: RangeBuilder::default(),
@@ -511,8 +707,28 @@ impl Growing {
         })
     }
 
+    /// Adds a document.
+    fn push(&mut self, id: &str, vector: &SparseVector, bytes: &[u8]) -> Result<(), IndexError> {
+        self.builder.push(id, vector);
+        self.store(bytes)
+    }
+
+    /// Counts a document whose id and vector are in a range, and stores its bytes.
+    fn store(&mut self, bytes: &[u8]) -> Result<(), IndexError> {
+        self.documents += 1;
+        self.stored_bytes += bytes.len();
+        self.stored.as_mut().map_or(Ok(()), |stored| stored.push(bytes))
+    }
+
+    /// Returns whether the current range must end. The number of the stored bytes bounds that of
+    /// their tokens, and with it the memory for making the range's postings of BM25.
+    fn is_full(&self, memory: usize) -> bool {
+        self.builder.is_full(memory) || self.stored_bytes >= memory
+    }
+
     /// Ends the current range and encodes it on a thread of its own.
     fn end_range(&mut self, format: WeightFormat, threads: usize) -> Result<(), IndexError> {
+        self.stored_bytes = 0;
         let builder = std::mem::take(&mut self.builder);
         let docs = builder.len();
         if docs == 0 {
@@ -559,10 +775,18 @@ impl Growing {
             return Ok(None);
         }
         let file = self.writer.finish()?;
-        let entry = SegmentEntry { file: self.file, documents: self.documents, deleted: None };
+        let stored = self.stored.map(StoredWriter::finish).transpose()?;
+        let entry = SegmentEntry {
+            stored: stored.is_some().then(|| stored_name(&self.file)),
+            file: self.file,
+            documents: self.documents,
+            bm25: None,
+            deleted: None,
+        };
         let deleted = Bits::new(self.documents as usize);
-        let mut segment = OpenSegment::open(file.temporary_path(), entry, deleted)?;
-        segment.unnamed = Some(file);
+        let paths = (file.temporary_path(), stored.as_ref().map(NewFile::temporary_path));
+        let mut segment = OpenSegment::open(paths, entry, deleted)?;
+        segment.unnamed = std::iter::once(file).chain(stored).collect();
         segment.changed = self.deleted.count() > 0;
         self.deleted.iter().for_each(|doc| segment.deleted.set(doc));
         Ok(Some(segment))
@@ -584,15 +808,38 @@ fn free_name(dir: &Path, number: &mut u32) -> String {
     loop {
         let name = format!("segment-{number:06}.spl");
         *number += 1;
-        if !dir.join(&name).exists() {
+        if ![&name, &stored_name(&name), &bm25_name(&name)]
+            .iter()
+            .any(|name| dir.join(name).exists())
+        {
             return name;
         }
     }
 }
 
-/// Returns whether a file name is one that a writer gives to a segment or to deleted documents.
+/// Returns the name of the file with the stored documents of a segment.
+fn stored_name(segment: &str) -> String {
+    segment.replace(".spl", ".docs")
+}
+
+/// Returns the name of the file with the postings of BM25 of a segment.
+fn bm25_name(segment: &str) -> String {
+    segment.replace(".spl", ".bm25")
+}
+
+/// Refuses to store documents if the crate was built without zstd.
+fn check_can_store(store: bool, dir: &Path) -> Result<(), IndexError> {
+    match store && cfg!(not(feature = "zstd")) {
+        true => Err(IndexError::NoZstd { path: dir.to_path_buf() }),
+        false => Ok(()),
+    }
+}
+
+/// Returns whether a file name is one that a writer gives to a segment, to a file beside it or to
+/// deleted documents.
 fn is_file_of_index(name: &str) -> bool {
+    let endings = [".spl", ".docs", ".bm25", ".deleted"];
     let stem = name.strip_prefix("segment-");
-    let stem = stem.and_then(|s| s.strip_suffix(".spl").or_else(|| s.strip_suffix(".deleted")));
+    let stem = stem.and_then(|stem| endings.iter().find_map(|end| stem.strip_suffix(end)));
     stem.is_some_and(|stem| stem.split('-').all(|number| number.parse::<u64>().is_ok()))
 }

@@ -17,7 +17,8 @@ fn how() -> WriterOptions {
 }
 
 fn create(dir: &Path, weights: WeightFormat) -> IndexWriter {
-    let options = IndexOptions { weights, settings: serde_json::json!({"model": "m"}) };
+    let settings = serde_json::json!({"model": "m"});
+    let options = IndexOptions { weights, settings, ..IndexOptions::default() };
     IndexWriter::create(dir, options, how()).expect("created")
 }
 

@@ -2,3 +2,5 @@
 
 mod changes;
 mod index;
+#[cfg(feature = "zstd")]
+mod stored;

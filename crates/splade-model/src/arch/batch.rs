@@ -12,6 +12,9 @@ pub(crate) struct PackedTexts<'a> {
     /// The index of the first token of each text, followed by the number of tokens. No text is
     /// empty.
     pub(crate) offsets: &'a [usize],
+    /// The number of tokens at the start of each text that are attended to. The slice is empty if
+    /// all tokens are attended to.
+    pub(crate) attended: &'a [usize],
 }
 
 impl PackedTexts<'_> {
@@ -23,6 +26,24 @@ impl PackedTexts<'_> {
     /// Returns the position of every token in its text, from 0.
     pub(crate) fn positions(&self) -> impl Iterator<Item = usize> {
         self.offsets.windows(2).flat_map(|text| 0..text[1] - text[0])
+    }
+
+    /// Returns the position of every token where positions are numbered from `pad + 1`, as in
+    /// RoBERTa. Padding ids, even those inside a text, get the position `pad` (fairseq's
+    /// `make_positions`).
+    pub(crate) fn positions_after(&self, pad: u32) -> Vec<usize> {
+        let mut positions = Vec::with_capacity(self.ids.len());
+        for text in self.offsets.windows(2) {
+            let mut last = pad as usize;
+            positions.extend(self.ids[text[0]..text[1]].iter().map(|id| {
+                if *id == pad {
+                    return pad as usize;
+                }
+                last += 1;
+                last
+            }));
+        }
+        positions
     }
 }
 

@@ -250,21 +250,10 @@ impl Bert {
 
     /// Returns the row of the position table for every token.
     fn position_rows(&self, texts: &PackedTexts<'_>) -> Vec<usize> {
-        let Some(pad) = self.position_start else { return texts.positions().collect() };
-        // RoBERTa numbers the tokens from pad + 1. Padding ids, even those inside a text, get the
-        // position pad (fairseq's make_positions).
-        let mut rows = Vec::with_capacity(texts.ids.len());
-        for text in texts.offsets.windows(2) {
-            let mut last = pad as usize;
-            rows.extend(texts.ids[text[0]..text[1]].iter().map(|id| {
-                if *id == pad {
-                    return pad as usize;
-                }
-                last += 1;
-                last
-            }));
+        match self.position_start {
+            None => texts.positions().collect(),
+            Some(pad) => texts.positions_after(pad),
         }
-        rows
     }
 }
 
@@ -281,7 +270,7 @@ impl Body for Bert {
             layer.forward(
                 &self.attention,
                 self.config.activation,
-                texts.offsets,
+                texts,
                 None,
                 workspace,
                 parallel,

@@ -13,10 +13,9 @@ pub(crate) use config::{ClassifierConfig, ScoreActivation};
 use splade_nn::{Activation, Isa, LayerNorm, Linear, Precision, SavedNorm};
 use splade_text::ModelFiles;
 
+use super::backbone::Backbone;
 use super::batch::{PackedTexts, Workspace, add, resize};
-use super::family::{Body, Sizes};
 use super::list::ArchitectureConfig;
-use super::words::WordTable;
 use crate::error::ModelError;
 use crate::loader::Loader;
 use crate::weights::Weights;
@@ -24,8 +23,7 @@ use crate::weights::Weights;
 /// A model that classifies texts, on the CPU.
 #[derive(Debug)]
 pub(crate) struct SequenceClassifier {
-    words: WordTable,
-    body: Box<dyn Body>,
+    backbone: Backbone,
     head: Head,
     /// The names of the tensors in the file that the model does not use.
     pub(crate) unexpected: Vec<String>,
@@ -53,13 +51,12 @@ impl SequenceClassifier {
         isa: Isa,
         precision: Precision,
     ) -> Result<Self, ModelError> {
-        let weights = Weights::from_files(files)?;
+        let mut weights = Weights::from_files(files)?;
+        let embedding = config.0.word_head().embedding;
+        weights.set_prefix(config.0.prefix(), config.0.other_prefix(), embedding);
         let loader = Loader::new(&weights, isa, precision);
-        let names = config.0.classifier_names();
-        let Sizes { vocab, embedding: width, hidden, .. } = config.0.sizes();
-        let name = config.0.word_head().embedding;
-        let words = || WordTable { table: loader.matrix_f32(name, vocab, width), width, isa };
-        let (words, body) = rayon::join(words, || config.0.load_body(&loader));
+        let backbone = Backbone::load(&loader, config);
+        let (names, hidden) = (config.0.classifier_names(), config.0.sizes().hidden);
         let about = &classifier.head;
         let norm = |name| loader.norm(name, hidden, about.epsilon, about.norm_bias);
         let head = Head {
@@ -71,7 +68,7 @@ impl SequenceClassifier {
             dropout: about.dropout,
         };
         let unexpected = loader.finish()?.unexpected;
-        Ok(Self { words, body, head, unexpected })
+        Ok(Self { backbone, head, unexpected })
     }
 
     /// Returns the logits, `(texts, labels)`.
@@ -83,14 +80,14 @@ impl SequenceClassifier {
         workspace: &mut Workspace,
         parallel: bool,
     ) -> Vec<f32> {
-        self.body.forward(texts, &self.words, workspace, parallel);
+        self.backbone.forward(texts, workspace, parallel);
         let head = &self.head;
         let (pooled, inner) = (&mut workspace.context, &mut workspace.inner);
         head.pool(&workspace.hidden, texts.offsets, pooled);
         resize(inner, pooled.len());
         head.dense.forward(pooled, head.activation, inner, parallel);
         if let Some(norm) = &head.norm {
-            norm.forward(self.words.isa, inner, None);
+            norm.forward(self.backbone.isa(), inner, None);
         }
         let mut logits = vec![0.0; (texts.offsets.len() - 1) * head.output.weight.outputs()];
         head.output.forward(inner, Activation::Identity, &mut logits, parallel);
@@ -100,10 +97,7 @@ impl SequenceClassifier {
     /// Returns the size of the packed weights in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let Head { dense, output, .. } = &self.head;
-        self.words.table.len() * size_of::<f32>()
-            + self.body.bytes()
-            + dense.bytes()
-            + output.bytes()
+        self.backbone.bytes() + dense.bytes() + output.bytes()
     }
 }
 

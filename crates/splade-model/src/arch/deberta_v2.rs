@@ -247,7 +247,7 @@ impl Body for DebertaV2 {
             layer.forward(
                 &self.attention,
                 self.activation,
-                texts.offsets,
+                texts,
                 relative.as_ref(),
                 workspace,
                 parallel,
@@ -307,6 +307,7 @@ fn project_positions(
         log_buckets: relative.log_buckets,
         keys: if relative.c2p { project("pos_key_proj", "key_proj") } else { Vec::new() },
         queries: if relative.p2c { project("pos_query_proj", "query_proj") } else { Vec::new() },
+        biases: Vec::new(),
     }
 }
 

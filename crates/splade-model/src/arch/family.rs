@@ -47,6 +47,11 @@ pub(crate) trait Architecture: Debug + Send + Sync {
     /// Returns the prefix that the encoder's tensors have inside a larger model.
     fn prefix(&self) -> &'static str;
 
+    /// Returns another prefix that files may have in place of the first.
+    fn other_prefix(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Returns the names and settings of the head over the vocabulary.
     fn word_head(&self) -> WordHead;
 

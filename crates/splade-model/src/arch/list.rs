@@ -7,12 +7,12 @@ use serde_json::Value;
 use splade_text::ModelFiles;
 
 use super::family::{Architecture, Family};
-use super::{bert, deberta_v2, modernbert};
+use super::{bert, deberta_v2, gte, modernbert, mpnet, nomic_bert};
 use crate::config::{Keys, read};
 use crate::error::ModelError;
 
 /// The family of every implemented `model_type`, in the order in which messages list them.
-pub(crate) const ARCHITECTURES: [&Family; 8] = [
+pub(crate) const ARCHITECTURES: [&Family; 12] = [
     &bert::BERT,
     &bert::DISTILBERT,
     &bert::ROBERTA,
@@ -21,6 +21,10 @@ pub(crate) const ARCHITECTURES: [&Family; 8] = [
     &bert::ELECTRA,
     &modernbert::MODERNBERT,
     &deberta_v2::DEBERTA_V2,
+    &mpnet::MPNET,
+    &gte::NEW,
+    &gte::GTE,
+    &nomic_bert::NOMIC_BERT,
 ];
 
 /// The keys of every `config.json` on which no vector depends, in transformers 4.57 and 5.24. The

@@ -65,6 +65,7 @@ pub(crate) fn open_weights(
 ) -> Result<Weights, ModelError> {
     let mut weights = Weights::from_files(files)?;
     let head = config.0.word_head();
+    weights.set_prefix(config.0.prefix(), config.0.other_prefix(), head.embedding);
     if head.tied {
         weights.unite(&[head.embedding, head.decoder])?;
     }

@@ -16,10 +16,16 @@ mod post_norm;
 mod bert;
 mod modernbert;
 mod deberta_v2;
+mod mpnet;
+mod rotary_bert;
+mod gte;
+mod nomic_bert;
 mod list;
 mod masked_lm;
+mod backbone;
 mod classifier;
 
+pub(crate) use backbone::Backbone;
 pub(crate) use batch::{PackedTexts, Workspace};
 pub(crate) use classifier::{ClassifierConfig, SavedHead, ScoreActivation, SequenceClassifier};
 pub(crate) use family::ClassifierNames;

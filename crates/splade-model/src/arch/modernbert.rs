@@ -175,7 +175,7 @@ impl Body for ModernBert {
         self.norm.forward(isa, &mut workspace.hidden, None);
         for layer in &self.layers {
             let rotary = if layer.attention.window.is_some() { &self.local } else { &self.global };
-            layer.forward(rotary, self.config.activation, texts.offsets, workspace, parallel);
+            layer.forward(rotary, self.config.activation, texts, workspace, parallel);
         }
         self.final_norm.forward(isa, &mut workspace.hidden, None);
     }
@@ -225,13 +225,13 @@ impl Layer {
         &self,
         rotary: &Rotary,
         activation: Activation,
-        offsets: &[usize],
+        texts: &PackedTexts<'_>,
         workspace: &mut Workspace,
         parallel: bool,
     ) {
         let Workspace { hidden, qkv, context, inner } = workspace;
         let isa = self.qkv.weight.isa();
-        let tokens = *offsets.last().expect("offsets have at least one entry");
+        let tokens = texts.ids.len();
         let (width, intermediate) = (self.down.weight.outputs(), self.down.weight.inputs());
 
         context.clone_from(hidden);
@@ -240,8 +240,9 @@ impl Layer {
         }
         resize(qkv, tokens * 3 * width);
         self.qkv.forward(context, Activation::Identity, qkv, parallel);
+        let PackedTexts { offsets, attended, .. } = *texts;
         rotary.rotate(qkv, self.attention.heads, offsets);
-        self.attention.forward(isa, qkv, offsets, None, context, parallel);
+        self.attention.forward_attended(isa, qkv, offsets, attended, None, context, parallel);
         let projected = &mut qkv[..tokens * width];
         self.attention_out.forward(context, Activation::Identity, projected, parallel);
         add(hidden, projected);

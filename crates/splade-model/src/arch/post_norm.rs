@@ -7,7 +7,7 @@ pub(crate) use training::LayerPass;
 
 use splade_nn::{Activation, Attention, Isa, LayerNorm, Linear, RelativePositions, SavedNorm};
 
-use super::batch::{Workspace, resize};
+use super::batch::{PackedTexts, Workspace, resize};
 use crate::loader::Loader;
 
 /// The names of a layer's tensors, all under one prefix.
@@ -68,20 +68,21 @@ impl PostNormLayer {
         &self,
         attention: &Attention,
         activation: Activation,
-        offsets: &[usize],
+        texts: &PackedTexts<'_>,
         relative: Option<&RelativePositions>,
         workspace: &mut Workspace,
         parallel: bool,
     ) {
         let Workspace { hidden, qkv, context, inner } = workspace;
         let isa = self.qkv.weight.isa();
-        let tokens = *offsets.last().expect("offsets have at least one entry");
+        let tokens = texts.ids.len();
         let width = self.down.weight.outputs();
 
         resize(qkv, tokens * 3 * width);
         self.qkv.forward(hidden, Activation::Identity, qkv, parallel);
         resize(context, tokens * width);
-        attention.forward(isa, qkv, offsets, relative, context, parallel);
+        let PackedTexts { offsets, attended, .. } = *texts;
+        attention.forward_attended(isa, qkv, offsets, attended, relative, context, parallel);
         // The queries, keys and values are no longer needed, so their buffer takes the projected
         // contexts.
         let projected = &mut qkv[..tokens * width];

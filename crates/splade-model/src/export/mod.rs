@@ -20,6 +20,7 @@ use crate::config::read_json;
 use crate::encoder::{Encoder, EncoderOptions, Side};
 use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder};
+use crate::head_kind::HeadKind;
 use crate::weights::FloatType;
 use layout::{QUERY_MODEL, QUERY_TABLE};
 pub use model::{ExportedModel, QueryTower};
@@ -51,7 +52,7 @@ pub fn export_model(
     to: &Path,
     options: &ExportOptions,
 ) -> Result<ExportedModel, ModelError> {
-    let folder = ModelFolder::open(from)?;
+    let folder = ModelFolder::with_head(&from.into(), HeadKind::Sparse)?;
     let load = |side| {
         let (max_length, mecab_dicdir) = (options.max_length, options.mecab_dicdir.clone());
         Encoder::load(
@@ -94,7 +95,7 @@ pub fn export_model(
             onnx(&to, (*pooling, *saturation))?;
             QueryTower::Model
         }
-        (Method::Lookup(_), _) => {
+        (_, _) => {
             let encoder = load(Side::Query)?;
             let table = encoder.table().unwrap_or_default();
             tower::write_table(&folder.query.dir, table, vocab, &to.join(QUERY_TABLE))?;

@@ -81,7 +81,7 @@ impl Trainable {
     pub fn masked_loss(&self, texts: &[&[u32]], masked: &[Masked]) -> CrossEntropy {
         let (ids, offsets, mut workspace) = (texts.concat(), offsets(texts), Workspace::default());
         let model = &self.network.model;
-        let packed = PackedTexts { ids: &ids, types: &[], offsets: &offsets };
+        let packed = PackedTexts { ids: &ids, types: &[], offsets: &offsets, attended: &[] };
         let output = model.forward(&packed, &mut workspace, true);
         let (hidden, targets) = gather(output, model.decoder.output.weight.inputs(), masked);
         cross_entropy(&model.decoder.output, &hidden, &targets)

@@ -120,7 +120,7 @@ impl Trainable {
         assert!(texts.len() == keys.len(), "every text needs a key");
         let (ids, offsets, keys) = (texts.concat(), offsets(texts), keys.to_vec());
         let pass = Pass {
-            texts: PackedTexts { ids: &ids, types: &[], offsets: &offsets },
+            texts: PackedTexts { ids: &ids, types: &[], offsets: &offsets, attended: &[] },
             keys: &keys,
             isa: self.isa,
         };
@@ -168,7 +168,12 @@ impl Trainable {
     /// Propagates the gradient of the decoder's input to all weights below it.
     fn backward_body(&mut self, kept: &Kept) {
         let pass = Pass {
-            texts: PackedTexts { ids: &kept.ids, types: &[], offsets: &kept.offsets },
+            texts: PackedTexts {
+                ids: &kept.ids,
+                types: &[],
+                offsets: &kept.offsets,
+                attended: &[],
+            },
             keys: &kept.keys,
             isa: self.isa,
         };

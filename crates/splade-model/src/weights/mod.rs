@@ -94,6 +94,19 @@ impl Weights {
         Err(invalid(dir, problem.with_remedy(remedy)))
     }
 
+    /// Opens one file of `torch.save`, such as the `colbert_linear.pt` of BGE-M3.
+    ///
+    /// # Errors
+    /// Returns an error if the file does not exist or is damaged.
+    pub(crate) fn from_torch_file(files: &ModelFiles, path: &Path) -> Result<Self, ModelError> {
+        let io = |source| ModelError::Io { path: path.to_path_buf(), source };
+        let file = files.open(path).map_err(io)?;
+        let (path, files) = (path.to_path_buf(), Vec::new());
+        let mut weights = Self { path: path.clone(), files, tensors: BTreeMap::new() };
+        weights.add_torch(&path, file)?;
+        Ok(weights)
+    }
+
     /// Returns the path of the file, or of the index of the shards.
     pub fn path(&self) -> &Path {
         &self.path
@@ -191,6 +204,28 @@ impl Weights {
             }
         }
         Ok(())
+    }
+
+    /// Gives the tensors of an encoder the prefix that they have inside a larger model, if they have
+    /// another one of the prefixes, or none because the encoder was saved alone. `tensor` is the name
+    /// of a tensor that every encoder has, with the prefix.
+    pub(crate) fn set_prefix(&mut self, prefix: &str, other: Option<&str>, tensor: &str) {
+        let short = tensor.strip_prefix(prefix).unwrap_or(tensor);
+        let is_there = |name: &str| self.tensors.contains_key(name);
+        let old = if is_there(tensor) {
+            return;
+        } else if let Some(other) = other.filter(|other| is_there(&format!("{other}{short}"))) {
+            other
+        } else if is_there(short) {
+            ""
+        } else {
+            return;
+        };
+        let renamed = |(name, tensor): (String, Tensor)| match name.strip_prefix(old) {
+            Some(rest) => (format!("{prefix}{rest}"), tensor),
+            None => (name, tensor),
+        };
+        self.tensors = std::mem::take(&mut self.tensors).into_iter().map(renamed).collect();
     }
 
     /// Returns whether two tensors have the same shape and the same numbers.

@@ -8,6 +8,8 @@ use splade_model::cross_encoder::PairTokenizer;
 use splade_model::training::{TrainableCrossEncoder, add_classifier, lacks_classifier};
 use splade_model::{CrossEncoder, CrossEncoderOptions, Isa};
 
+use crate::whole;
+
 /// The tolerance of a logit: f32 arithmetic against f64, through sums of a few hundred numbers
 /// about 1.
 const TOLERANCE: f64 = 2e-5;
@@ -111,6 +113,14 @@ fn a_score_is_made_of_one_or_two_labels() {
     let options = CrossEncoderOptions { max_length: Some(4000), ..Default::default() };
     let error = CrossEncoder::load(&folder("bert"), &options).expect_err("too long").to_string();
     assert!(error.contains("4000 tokens"), "{error}");
+}
+
+#[test]
+fn modules_are_refused() {
+    let copy = without_dropout(&folder("bert"));
+    std::fs::write(copy.path().join("modules.json"), "[]").expect("written");
+    let error = CrossEncoder::load(copy.path(), &Default::default()).expect_err("refused");
+    assert!(whole(&error).contains("modules.json: the modules of a cross-encoder"), "{error}");
 }
 
 /// Copies a model and sets its dropout to zero.

@@ -23,6 +23,8 @@ fn whole(error: &splade_model::ModelError) -> String {
 mod demo;
 // Tests of the vectors of every architecture.
 mod reference;
+// Tests of dense, late-interaction and token-weight heads.
+mod heads;
 // Tests of the vectors of large models, if their files exist.
 mod golden;
 // Tests that every CPU gives the same bits.

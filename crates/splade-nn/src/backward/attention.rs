@@ -51,7 +51,8 @@ impl Attention {
                 return;
             }
             let dropout = dropout.map(|dropout| (dropout, texts.key(text, place)));
-            let head = Head { isa, shape: self, qkv, head, tokens, relative: None, dropout };
+            let keys = tokens.len();
+            let head = Head { isa, shape: self, qkv, head, tokens, keys, relative: None, dropout };
             SCRATCH.with_borrow_mut(|scratch| {
                 // SAFETY: `d_qkv` has a row for every token, by the check above, and each call
                 // writes only the columns of its own head in the rows of its own text.

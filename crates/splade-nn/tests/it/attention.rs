@@ -10,6 +10,8 @@ struct Tables {
     log_buckets: Option<LogBuckets>,
     keys: Vec<Vec<f32>>,
     queries: Vec<Vec<f32>>,
+    /// The number that is added to the score of each row, for each head.
+    biases: Vec<Vec<f32>>,
 }
 
 impl Tables {
@@ -19,7 +21,13 @@ impl Tables {
             tables.iter().map(table).collect()
         };
         let (keys, queries) = (pack(&self.keys), pack(&self.queries));
-        RelativePositions { span: self.span, log_buckets: self.log_buckets, keys, queries }
+        RelativePositions {
+            span: self.span,
+            log_buckets: self.log_buckets,
+            keys,
+            queries,
+            biases: self.biases.clone(),
+        }
     }
 
     /// Returns the row for a query that is `delta` tokens after its key, by DeBERTa-v2's
@@ -41,18 +49,28 @@ impl Tables {
 }
 
 /// Computes all contexts directly from the definition of attention.
-fn attend(shape: &Attention, qkv: &[f32], offsets: &[usize], tables: Option<&Tables>) -> Vec<f64> {
+fn attend(
+    shape: &Attention,
+    qkv: &[f32],
+    offsets: &[usize],
+    attended: &[usize],
+    tables: Option<&Tables>,
+) -> Vec<f64> {
     let (heads, dim) = (shape.heads, shape.head_dim);
     let hidden = heads * dim;
     let mut context = vec![0.0; offsets[offsets.len() - 1] * hidden];
-    for text in offsets.windows(2) {
+    for (number, text) in offsets.windows(2).enumerate() {
+        let keys = attended.get(number).map_or(text[1], |keys| text[0] + keys);
         let places = (text[0]..text[1]).flat_map(|q| (0..heads).map(move |head| (q, head)));
         for (query, head) in places {
             let part = |token: usize, part: usize| {
                 &qkv[token * 3 * hidden + part * hidden + head * dim..][..dim]
             };
             let sees = |key: &usize| shape.window.is_none_or(|w| key.abs_diff(query) <= w);
-            let seen: Vec<usize> = (text[0]..text[1]).filter(sees).collect();
+            let mut seen: Vec<usize> = (text[0]..keys).filter(sees).collect();
+            if seen.is_empty() {
+                seen.push(keys - 1);
+            }
             let score = |key: &usize| {
                 let mut score = dot(part(query, 0), part(*key, 1));
                 if let Some(tables) = tables {
@@ -61,6 +79,7 @@ fn attend(shape: &Attention, qkv: &[f32], offsets: &[usize], tables: Option<&Tab
                         tables.get(head).map_or(0.0, |table| dot(&table[row * dim..][..dim], x))
                     };
                     score += at(&tables.keys, part(query, 0)) + at(&tables.queries, part(*key, 1));
+                    score += tables.biases.get(head).map_or(0.0, |biases| f64::from(biases[row]));
                 }
                 (f64::from(shape.scale) * score).exp()
             };
@@ -83,13 +102,15 @@ fn check(
     shape: &Attention,
     qkv: &[f32],
     offsets: &[usize],
+    attended: &[usize],
     tables: Option<&Tables>,
 ) -> Option<String> {
-    let want = attend(shape, qkv, offsets, tables);
+    let want = attend(shape, qkv, offsets, attended, tables);
     let results = on_all(|isa| {
         let mut context = vec![0.0; want.len()];
         let relative = tables.map(|tables| tables.pack(isa, shape.head_dim));
-        shape.forward(isa, qkv, offsets, relative.as_ref(), &mut context, true);
+        let relative = relative.as_ref();
+        shape.forward_attended(isa, qkv, offsets, attended, relative, &mut context, true);
         context
     });
     differs(&results, |i| want[i], |_| 2e-5)
@@ -104,7 +125,7 @@ proptest! {
         let (shape, offsets) =
             (Attention { heads, head_dim, scale: 0.7, window }, offsets(&lengths));
         let qkv = numbers(seed, offsets[lengths.len()] * 3 * heads * head_dim);
-        prop_assert_eq!(check(&shape, &qkv, &offsets, None), None);
+        prop_assert_eq!(check(&shape, &qkv, &offsets, &[], None), None);
     }
 
     #[test]
@@ -124,8 +145,30 @@ proptest! {
             heads.map(|head| numbers(seed ^ head << 8, 2 * span * head_dim)).collect()
         };
         let tables =
-            Tables { span, log_buckets, keys: table(!seed, c2p), queries: table(seed ^ 9, p2c) };
-        prop_assert_eq!(check(&shape, &qkv, &offsets, Some(&tables)), None);
+            Tables {
+                span,
+                log_buckets,
+                keys: table(!seed, c2p),
+                queries: table(seed ^ 9, p2c),
+                biases: Vec::new(),
+            };
+        prop_assert_eq!(check(&shape, &qkv, &offsets, &[], Some(&tables)), None);
+    }
+
+    #[test]
+    fn attended_tokens_and_biases(texts in prop::collection::vec((1usize..140, 0usize..140), 1..4),
+        heads in 1usize..3, head_dim in 1usize..40, window in prop::option::of(0usize..40),
+        span in 1usize..40, biased: bool, seed: u64) {
+        let lengths: Vec<usize> = texts.iter().map(|(length, _)| *length).collect();
+        let attended: Vec<usize> = texts.iter().map(|(length, keys)| 1 + keys % length).collect();
+        let (shape, offsets) =
+            (Attention { heads, head_dim, scale: 0.5, window }, offsets(&lengths));
+        let qkv = numbers(seed, offsets[lengths.len()] * 3 * heads * head_dim);
+        let biases = (0..heads as u64).map(|head| numbers(!seed ^ head << 8, 2 * span)).collect();
+        let (keys, queries) = (Vec::new(), Vec::new());
+        let tables = Tables { span, log_buckets: None, keys, queries, biases };
+        let tables = biased.then_some(&tables);
+        prop_assert_eq!(check(&shape, &qkv, &offsets, &attended, tables), None);
     }
 
     /// A frequency has a relative error of 2^-24, so the angle of position 300 is off by 2e-5.
@@ -166,9 +209,15 @@ proptest! {
 fn log_buckets_of_long_texts() {
     let log_buckets = Some(LogBuckets { buckets: 256, max_position: 512 });
     let table: Vec<f32> = (0..512).map(|row| row as f32 / 64.0).collect();
-    let tables = Tables { span: 256, log_buckets, keys: vec![table], queries: Vec::new() };
+    let tables = Tables {
+        span: 256,
+        log_buckets,
+        keys: vec![table],
+        queries: Vec::new(),
+        biases: Vec::new(),
+    };
     let shape = Attention { heads: 1, head_dim: 1, scale: 1.0, window: None };
     // Queries are 1 and keys are 0, so a score is the number of its row divided by 64.
     let qkv: Vec<f32> = numbers(3, 600).into_iter().flat_map(|value| [1.0, 0.0, value]).collect();
-    assert_eq!(check(&shape, &qkv, &[0, 600], Some(&tables)), None);
+    assert_eq!(check(&shape, &qkv, &[0, 600], &[], Some(&tables)), None);
 }

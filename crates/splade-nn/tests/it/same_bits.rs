@@ -156,7 +156,13 @@ fn relative(isa: Isa, log_buckets: Option<LogBuckets>) -> Vec<f32> {
         let head = |h| PackedMatrix::pack(isa, &numbers(seed + h, 2 * span * 22), 2 * span, 22);
         (0..2).map(head).collect()
     };
-    let relative = RelativePositions { span, log_buckets, keys: table(20), queries: table(30) };
+    let relative = RelativePositions {
+        span,
+        log_buckets,
+        keys: table(20),
+        queries: table(30),
+        biases: Vec::new(),
+    };
     attend(isa, None, Some(&relative), &queries_keys_values(1))
 }
 

@@ -49,6 +49,7 @@ fn lengths_that_do_not_fit_panic() {
         log_buckets: None,
         keys: (0..tables).map(|_| PackedMatrix::zeros(isa, rows, inputs)).collect(),
         queries: Vec::new(),
+        biases: Vec::new(),
     };
     let attend = |offsets: &[usize], relative: &RelativePositions| {
         let (qkv, mut context) = (vec![0.0; 5 * 24], vec![0.0; 5 * 8]);
@@ -56,6 +57,16 @@ fn lengths_that_do_not_fit_panic() {
     };
     let fits = relative(isa, 6, 4, 2);
     attend(&[0, 2, 5], &fits);
+    let attend_to = |attended: &[usize]| {
+        let (qkv, mut context) = (vec![0.0; 5 * 24], vec![0.0; 5 * 8]);
+        attention.forward_attended(isa, &qkv, &[0, 2, 5], attended, None, &mut context, false);
+    };
+    let biased = |heads: usize, rows: usize| RelativePositions {
+        biases: vec![vec![0.0; rows]; heads],
+        ..relative(isa, 6, 4, 2)
+    };
+    attend_to(&[1, 3]);
+    attend(&[0, 2, 5], &biased(2, 6));
     let dropout = Dropout::new(0.5).expect("above 0");
     let drop_out = |offsets: &[usize], keys: &[u64], numbers: usize| {
         let texts = KeyedTexts { offsets, keys };
@@ -75,6 +86,11 @@ fn lengths_that_do_not_fit_panic() {
         ("too few tables", "each head", Box::new(|| attend(&[0, 5], &relative(isa, 6, 4, 1)))),
         ("short tables", "2 · span", Box::new(|| attend(&[0, 5], &relative(isa, 4, 4, 2)))),
         ("wide tables", "head_dim", Box::new(|| attend(&[0, 5], &relative(isa, 6, 8, 2)))),
+        ("attending to none", "attended", Box::new(|| attend_to(&[0, 3]))),
+        ("attending to too many", "attended", Box::new(|| attend_to(&[3, 3]))),
+        ("attending in one text", "attended", Box::new(|| attend_to(&[2]))),
+        ("too few biases", "each head", Box::new(|| attend(&[0, 5], &biased(1, 6)))),
+        ("short biases", "2 · span", Box::new(|| attend(&[0, 5], &biased(2, 5)))),
         (
             "sizes that overflow",
             "qkv",

@@ -42,8 +42,8 @@ pub use reader::{VectorReader, vector_files};
 pub use shard_spec::ShardSpec;
 #[cfg(feature = "files")]
 pub use shards::{
-    CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, manifest_path, row_hash,
-    text_hash,
+    CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, chained_hash, manifest_path,
+    row_hash, text_hash,
 };
 pub use splade_io::{FileError, Lines, open_text};
 #[cfg(feature = "files")]

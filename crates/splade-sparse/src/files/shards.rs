@@ -141,6 +141,24 @@ pub fn row_hash(id: &str, vector: &SparseVector) -> ContentHash {
     hasher.finish()
 }
 
+/// Returns the hash of rows one after another: that of all rows before a row, which is empty before
+/// the first one, and the row's own.
+///
+/// ```
+/// use splade_sparse::SparseVector;
+/// use splade_sparse::files::{chained_hash, row_hash};
+///
+/// let row = |id| row_hash(id, &SparseVector::default());
+/// let hash = |ids: &[&str]| ids.iter().fold(String::new(), |all, id| chained_hash(&all, row(id)));
+/// assert_ne!(hash(&["a", "b"]), hash(&["b", "a"]));
+/// ```
+pub fn chained_hash(before: &str, row: ContentHash) -> String {
+    let mut hasher = ContentHasher::new();
+    hasher.text(before);
+    hasher.hash(row);
+    hasher.finish().to_string()
+}
+
 /// Returns the hash of what a row is made of: an id and a text.
 pub fn text_hash(id: &str, text: &str) -> ContentHash {
     let mut hasher = ContentHasher::new();

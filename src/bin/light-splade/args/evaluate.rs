@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use splade_eval::Metric;
 
+use super::numbers::{parse_b, parse_k1};
 use super::{ComputeArgs, OverwriteArgs, TableOrJson, WeightsArg};
 
 #[derive(Debug, Args)]
@@ -100,14 +101,4 @@ pub(crate) struct CheckDataArgs {
     pub(crate) split: Option<String>,
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: TableOrJson,
-}
-
-fn parse_k1(text: &str) -> Result<f64, String> {
-    let k1 = text.parse().ok().filter(|k1: &f64| k1.is_finite() && *k1 >= 0.0);
-    k1.ok_or_else(|| "a number from 0".to_owned())
-}
-
-fn parse_b(text: &str) -> Result<f64, String> {
-    let b = text.parse().ok().filter(|b| (0.0..=1.0).contains(b));
-    b.ok_or_else(|| "a number from 0 to 1".to_owned())
 }

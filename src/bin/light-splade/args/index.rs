@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use splade_index::WeightFormat;
 
-use super::numbers::threads;
+use super::numbers::{parse_b, parse_k1, threads};
 use super::{ComputeArgs, InputArgs, PruneArgs, RunArgs, TableOrJson, TextArgs};
 
 /// A command on an index.
@@ -46,6 +46,18 @@ pub(crate) struct BuildArgs {
     /// How weights are kept
     #[arg(long, value_enum, default_value = "u8")]
     pub(crate) weights: WeightsArg,
+    /// Keep titles and texts, so that search shows them and can re-rank
+    #[arg(long, conflicts_with = "vectors")]
+    pub(crate) store: bool,
+    /// Keep BM25 beside the vectors, for search --bm25 and search --hybrid
+    #[arg(long, requires = "store")]
+    pub(crate) bm25: bool,
+    /// BM25: how soon more of a term adds nothing
+    #[arg(long, value_name = "K1", default_value_t = 0.9, value_parser = parse_k1)]
+    pub(crate) bm25_k1: f64,
+    /// BM25: how much longer documents lose, from 0 to 1
+    #[arg(long, value_name = "B", default_value_t = 0.4, value_parser = parse_b)]
+    pub(crate) bm25_b: f64,
     /// Go on with an index that an earlier run with the same settings has begun: documents that it
     /// has are not encoded again; nothing is done if it has all
     #[arg(long)]
@@ -103,6 +115,9 @@ pub(crate) struct MergeArgs {
     /// The index
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) index: PathBuf,
+    /// The model, if the index has BM25 and its model is no longer where the index was built from
+    #[arg(long, short, value_name = "MODEL")]
+    pub(crate) model: Option<PathBuf>,
     /// Threads; all cores if not given
     #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,

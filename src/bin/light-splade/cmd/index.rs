@@ -5,8 +5,8 @@ mod source;
 use std::path::Path;
 
 use anyhow::Result;
-use light_splade::search::Provenance;
-use light_splade::{Index, IndexOptions};
+use light_splade::search::{Bm25Options, Provenance};
+use light_splade::{Index, IndexOptions, SparseEncoder, SparseEncoderOptions};
 use serde_json::json;
 use splade_index::{IndexInfo, verify};
 use splade_io::{counted, printable, size};
@@ -43,6 +43,8 @@ fn build(args: &BuildArgs) -> Result<()> {
         threads: args.compute.run.threads,
         new_only: false,
         any_model: args.source.any_model,
+        store: args.store,
+        bm25: args.bm25.then_some(Bm25Options { k1: args.bm25_k1, b: args.bm25_b }),
     };
     let (source, provenance) = if args.source.vectors.is_empty() {
         let model = model.unwrap_or(Path::new(light_splade::models::BUILT_IN));
@@ -149,7 +151,7 @@ fn finish(mut index: Index, ended: Result<u64, light_splade::Error>) -> Result<(
     );
     match ended {
         Ok(_) => {
-            say(&format!("{dir}: {}, {}", counted(documents, "documents"), size(info.bytes)));
+            say(&format!("{dir}: {}, {}", counted(documents, "documents"), size(info.all_bytes())));
             Ok(())
         }
         Err(error) if is_stop(&error) => Err(Interrupted(more).into()),
@@ -179,9 +181,17 @@ fn delete(args: &DeleteArgs) -> Result<()> {
 fn merge(args: &MergeArgs) -> Result<()> {
     let options = IndexOptions { threads: args.threads, ..IndexOptions::default() };
     let before = splade_index::Index::open(&args.index)?.info();
-    let after = Index::open(&args.index, &options)?.merge()?;
+    let mut index = Index::open(&args.index, &options)?;
+    if let Some(model) = args.model.as_ref().filter(|_| index.has_bm25()) {
+        let mut reporter = Reporter::new();
+        let run = SparseEncoderOptions { threads: args.threads, ..SparseEncoderOptions::default() };
+        let encoding = index.provenance().encoding.as_ref();
+        let options = encoding.map_or(run.clone(), |encoding| encoding.model_options(&run));
+        index.use_encoder(&SparseEncoder::load_observed(model, &options, &mut reporter)?)?;
+    }
+    let after = index.merge()?;
     let files = |info: &IndexInfo| {
-        format!("{}, {}", counted(info.segments, "files of documents"), size(info.bytes))
+        format!("{}, {}", counted(info.segments, "files of documents"), size(info.all_bytes()))
     };
     say(&format!("{}; before: {}", files(&after), files(&before)));
     Ok(())
@@ -211,6 +221,14 @@ fn info(args: &InfoArgs) -> Result<()> {
             "weights": weights,
             "generation": info.generation,
             "segments": info.segments,
+            "stored_bytes": info.stored_bytes,
+            "bm25": info.bm25.map(|bm25| json!({
+                "k1": bm25.options.k1,
+                "b": bm25.options.b,
+                "mean_length": bm25.mean_length,
+                "postings": bm25.postings,
+                "bytes": bm25.bytes,
+            })),
             "settings": index.settings(),
         });
         return print(&format!("{json:#}\n"));
@@ -224,6 +242,15 @@ fn info(args: &InfoArgs) -> Result<()> {
         ("commits", info.generation.to_string()),
         ("files", info.segments.to_string()),
     ];
+    if let Some(bytes) = info.stored_bytes {
+        rows.push(("stored texts", size(bytes)));
+    }
+    if let Some(bm25) = info.bm25 {
+        let Bm25Options { k1, b } = bm25.options;
+        let mean =
+            bm25.mean_length.map_or(String::new(), |mean| format!(", mean length {mean:.1}"));
+        rows.push(("bm25", format!("{}, k1 {k1}, b {b}{mean}", size(bm25.bytes))));
+    }
     if let Some(content) = Provenance::from_json(index.settings()).content {
         rows.push(("weights hash", content.weights.to_string()));
         rows.push(("tokenizer hash", content.tokenizer.to_string()));

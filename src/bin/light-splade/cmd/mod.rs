@@ -77,7 +77,7 @@ fn records(args: &InputArgs) -> Result<(Records, Position)> {
         return Ok((Box::new(inputs), position));
     }
     let texts = args.text.clone().into_iter().enumerate();
-    let records = texts.map(|(id, text)| Ok(Record { id: id.to_string(), text }));
+    let records = texts.map(|(id, text)| Ok(Record::new(id.to_string(), text)));
     Ok((Box::new(records), Position::default()))
 }
 

@@ -13,6 +13,7 @@ use light_splade::search::{
     BatchSearch, Provenance, QUERIES_AT_A_TIME, VectorSources, thread_pool,
 };
 use light_splade::{SparseEncoder, SparseEncoderOptions};
+use splade_eval::check_trec_id;
 use splade_index::{Filter, Index, SearchOptions};
 use splade_model::Side;
 use splade_sparse::SparseVector;
@@ -38,6 +39,9 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
     let index = Index::open(&args.index)?;
     if args.verify {
         index.check_sums()?;
+    }
+    if format == HitFormat::Trec {
+        index.ids().try_for_each(|id| check_trec_id("document id", id))?;
     }
     let provenance = Provenance::from_json(index.settings());
     let model = args.model.as_deref().or(provenance.model.as_deref());
@@ -172,6 +176,7 @@ fn queries(
 
 /// The lines of a TREC run say nothing of their order: one ranking an id.
 fn check_ids(queries: &[Query]) -> Result<()> {
+    queries.iter().try_for_each(|query| check_trec_id("query id", &query.id))?;
     let mut ids = HashSet::new();
     match queries.iter().find(|query| !ids.insert(query.id.as_str())) {
         Some(query) => bail!("query {:?} is there twice, which a TREC run cannot hold", query.id),

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         std::thread::sleep(LOOK);
     }
     tracing::info!("finishing what is running; press Ctrl-C again to end at once");
-    server.stop()?;
+    server.stop();
     tracing::info!("stopped");
     Ok(())
 }

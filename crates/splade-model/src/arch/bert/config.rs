@@ -178,7 +178,7 @@ impl BertConfig {
             activation: keys.activation("hidden_act", "gelu")?,
             positions: keys.size("max_position_embeddings", 512)?,
             token_types: keys.size("type_vocab_size", 2)?,
-            epsilon: keys.number("layer_norm_eps", 1e-12)? as f32,
+            epsilon: keys.epsilon("layer_norm_eps", 1e-12)?,
             pad: keys.size_or_zero("pad_token_id", if roberta { 1 } else { 0 })? as u32,
             tied: keys.flag("tie_word_embeddings", true)?,
             dropout: DropoutRates {

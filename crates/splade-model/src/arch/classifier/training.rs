@@ -3,6 +3,7 @@
 use splade_nn::{Activation, Dropout, KeyedTexts, activate, activation_backward};
 
 use super::{ClassifierConfig, Head, SavedHead, SequenceClassifier};
+use crate::arch::backbone::Backbone;
 use crate::arch::batch::resize;
 use crate::arch::list::ArchitectureConfig;
 use crate::arch::training::{Pass, Place, Saved, Work, linear_parameters, norm_parameters};
@@ -19,7 +20,8 @@ impl SequenceClassifier {
         saved_head: &mut SavedHead,
         work: &mut Work,
     ) -> Vec<f32> {
-        self.body.trained().forward_saved(pass, &self.words, saved, work);
+        let Backbone { words, body } = &self.backbone;
+        body.trained().forward_saved(pass, words, saved, work);
         let head = &self.head;
         let SavedHead { pooled, dense, norm: saved_norm, classified } = saved_head;
         head.pool(&work.hidden, pass.texts.offsets, pooled);
@@ -62,13 +64,13 @@ impl SequenceClassifier {
         head.dense.backward_input(d, b, false, scratch);
         drop_rows(pass, head.dropout.0, Place::Pooled, b);
         head.spread(b, pass.texts.offsets, hidden);
-        let SequenceClassifier { body, words, .. } = gradients;
-        self.body.trained().backward(pass, saved, &mut **body, words, work);
+        let Backbone { words, body } = &mut gradients.backbone;
+        self.backbone.body.trained().backward(pass, saved, &mut **body, words, work);
     }
 
     /// Returns zeros of the same shapes, to collect gradients in.
     pub(crate) fn zeros_like(&self) -> Self {
-        let WordTable { table, width, isa } = &self.words;
+        let WordTable { table, width, isa } = &self.backbone.words;
         let words = WordTable { table: vec![0.0; table.len()], width: *width, isa: *isa };
         let Head { mean, dense, activation, norm, output, dropout } = &self.head;
         let head = Head {
@@ -79,8 +81,8 @@ impl SequenceClassifier {
             output: output.zeros_like(),
             dropout: *dropout,
         };
-        let body = self.body.trained().zeros_like();
-        Self { words, body, head, unexpected: Vec::new() }
+        let body = self.backbone.body.trained().zeros_like();
+        Self { backbone: Backbone { words, body }, head, unexpected: Vec::new() }
     }
 
     /// Returns every parameter, always in the same order.
@@ -90,11 +92,12 @@ impl SequenceClassifier {
         classifier: &ClassifierConfig,
     ) -> Vec<Parameter<'_>> {
         let names = config.0.classifier_names();
-        let shape = [config.vocab(), self.words.width];
-        let table = &mut self.words.table;
+        let shape = [config.vocab(), self.backbone.words.width];
+        let Backbone { words, body } = &mut self.backbone;
+        let table = &mut words.table;
         let embedding = config.0.word_head().embedding.to_owned();
         let mut list = vec![Parameter::plain(vec![embedding], &shape, table)];
-        self.body.trained_mut().parameters(&mut list);
+        body.trained_mut().parameters(&mut list);
         linear_parameters(&[names.dense.to_owned()], &mut self.head.dense, &mut list);
         if let (Some(norm), Some(name)) = (&mut self.head.norm, names.norm) {
             norm_parameters(name, norm, classifier.head.norm_bias, &mut list);

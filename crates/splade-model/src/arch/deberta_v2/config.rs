@@ -134,7 +134,7 @@ impl DebertaV2Config {
             activation: keys.activation("hidden_act", "gelu")?,
             positions,
             token_types: keys.size_or_zero("type_vocab_size", 0)?,
-            epsilon: keys.number("layer_norm_eps", 1e-7)? as f32,
+            epsilon: keys.epsilon("layer_norm_eps", 1e-7)?,
             absolute_positions: keys.flag("position_biased_input", true)?,
             relative,
             score_kinds,

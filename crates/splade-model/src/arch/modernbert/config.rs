@@ -123,7 +123,7 @@ impl ModernBertConfig {
             activation: keys.activation("hidden_activation", "gelu")?,
             head_activation: keys.activation("classifier_activation", "gelu")?,
             positions: keys.size("max_position_embeddings", 8192)?,
-            epsilon: keys.number("norm_eps", 1e-5)? as f32,
+            epsilon: keys.epsilon("norm_eps", 1e-5)?,
             global,
             window,
             global_theta,

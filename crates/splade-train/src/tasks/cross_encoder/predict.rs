@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use splade_data::contents::folder_content;
 use splade_data::{ScoreFile, TextKind, Texts};
 use splade_io::settings::{difference, records_content};
-use splade_io::{Event, NewFile, Observer, OutputFolder, Problem, Progress, write_file};
+use splade_io::{Event, MadeWith, NewFile, Observer, OutputFolder, Problem, Progress, write_file};
 use splade_model::{CrossEncoder, CrossEncoderOptions};
 
 use crate::error::TrainError;
@@ -126,17 +126,28 @@ pub fn predict(
     let output = options.shard.map_or_else(|| output.clone(), |shard| shard.path(output));
     let mut prediction = Prediction { output, ..Prediction::default() };
     let output = &prediction.output;
+    let resolve = || (options.resolve)(&config.model_path).map_err(TrainError::Source);
     if options.resume && !options.force && output.is_file() && !Partial::is_begun(output) {
+        let settings = settings(config, &resolve()?, options.shard)?;
+        let unknown = match MadeWith::compare(output, &settings)? {
+            MadeWith::Same => "",
+            MadeWith::Unknown => ". Whether it was made with other settings is not known",
+            MadeWith::Other(difference) => {
+                let what =
+                    format!("it is complete, but was made with other settings: {difference}");
+                let remedy = "make it anew with --force, or choose another output";
+                return Err(TrainError::checkpoint(output, Problem::new(what).with_remedy(remedy)));
+            }
+        };
         observer.event(Event::Note(&format!(
-            "{} is complete already; nothing is to be done. Its settings are not compared: make it \
-             anew with --force",
+            "{} is complete already; nothing is to be done{unknown}",
             output.display()
         )));
         prediction.was_complete = true;
         return Ok(prediction);
     }
     check_output(output, options)?;
-    let folder = (options.resolve)(&config.model_path).map_err(TrainError::Source)?;
+    let folder = resolve()?;
     let model_options = CrossEncoderOptions {
         max_length: Some(limits.max_token_len),
         mecab_dicdir: config.mecab_dicdir.clone(),
@@ -427,6 +438,10 @@ impl Partial {
         };
         copy(&mut new).map_err(TrainError::io(output))?;
         new.commit()?;
+        let about = folder.path().join(SETTINGS);
+        let settings = std::fs::read(&about).map_err(TrainError::io(&about))?;
+        let settings = serde_json::from_slice(&settings).unwrap_or_default();
+        MadeWith::record(output, &without_stamps(settings))?;
         // The settings are removed last, so that a killed process leaves a folder that is
         // recognised.
         for file in [path, folder.path().join(SETTINGS)] {
@@ -518,7 +533,8 @@ mod tests {
         let partial = open(&now, true).expect("continued");
         partial.finish(&output).expect("finished");
         assert_eq!(std::fs::read_to_string(&output).expect("scores"), "one\ntwo\nthree\n");
+        // The output, and what it was made with.
         let left = std::fs::read_dir(dir.path()).expect("a folder").count();
-        assert_eq!(left, 1);
+        assert_eq!(left, 2);
     }
 }

@@ -1,6 +1,6 @@
 //! Prepares a run: the folders, the data and the model are opened and checked.
 
-use splade_io::{Event, Observer, OutputLock};
+use splade_io::{Event, Observer, OutputLock, counted};
 use splade_model::cross_encoder::PairTokenizer;
 
 use crate::error::TrainError;
@@ -106,7 +106,7 @@ fn begin_and_run(
     let data = CrossEncoderData::open(config)?;
     data.warnings().iter().for_each(|warning| observer.event(Event::Warning(warning)));
     if let Some(positives) = data.positives() {
-        let note = format!("{} pairs, {positives} of them positive", data.len());
+        let note = format!("{}, {positives} of them positive", counted(data.len(), "pairs"));
         observer.event(Event::Note(&note));
     }
     let model = (options.resolve)(&config.model_path).map_err(TrainError::Source)?;

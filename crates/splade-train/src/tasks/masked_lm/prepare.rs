@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hydra_compose::settings::SettingError;
 use splade_data::{Corpus, CorpusOptions, Masking};
-use splade_io::{Event, Observer, Progress};
+use splade_io::{Event, Observer, Progress, counted};
 use splade_model::ModelError;
 use splade_nn::{Pooling, Saturation};
 use splade_text::{Tokenizer, TokenizerOptions};
@@ -270,9 +270,9 @@ fn corpus(
         .into());
     }
     observer.event(Event::Note(&format!(
-        "{} texts: {} sequences to train on, {} held out",
-        corpus.documents(),
-        corpus.len(),
+        "{}: {} to train on, {} held out",
+        counted(corpus.documents(), "texts"),
+        counted(corpus.len(), "sequences"),
         corpus.held_out()
     )));
     Ok(corpus)

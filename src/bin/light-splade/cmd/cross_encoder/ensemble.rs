@@ -1,6 +1,7 @@
 //! `cross-encoder ensemble`.
 
 use anyhow::{Result, bail};
+use splade_io::counted;
 use splade_train::TrainError;
 use splade_train::cross_encoder::{EnsembleOptions, ensemble};
 
@@ -29,8 +30,11 @@ pub(crate) fn run(args: &EnsembleArgs) -> Result<()> {
         report => report?,
     };
     say(&format!(
-        "{} queries, {} pairs: mean {:.4}, deviation {:.4}",
-        report.queries, report.pairs, report.mean, report.deviation
+        "{}, {}: mean {:.4}, deviation {:.4}",
+        counted(report.queries, "queries"),
+        counted(report.pairs, "pairs"),
+        report.mean,
+        report.deviation
     ));
     Ok(())
 }
