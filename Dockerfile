@@ -18,4 +18,6 @@ COPY --from=build /src/models models
 COPY --from=build /src/data data
 # Models and data sets from the Hugging Face hub stay in a volume.
 ENV HF_HOME=/cache/huggingface
+# Of `serve`, which must be told --hostname 0.0.0.0 in a container.
+EXPOSE 3000
 ENTRYPOINT ["light-splade"]

@@ -190,7 +190,8 @@ pub(crate) struct SearchRequest {
     mode: Mode,
     /// How the mode `hybrid` joins both rankings.
     #[serde(default)]
-    fusion: FusionInput,
+    #[schema(value_type = Option<FusionInput>)]
+    fusion: Option<Object<FusionInput>>,
     /// Orders so many of the best hits by the re-ranker, which reads their stored texts.
     #[serde(default)]
     rerank: Option<usize>,
@@ -431,7 +432,9 @@ impl Plan {
         indexes: Vec<Arc<Hosted>>,
         request: SearchRequest,
     ) -> Result<Self, ApiError> {
-        let fusion = request.fusion.fusion()?;
+        let fusion = request.fusion.map(|Object(fusion)| fusion).unwrap_or_default();
+        let depth = fusion.depth.unwrap_or(100).min(MOST_HITS);
+        let fusion = fusion.fusion()?;
         let needs_text =
             request.mode != Mode::Splade || request.rerank.is_some() || request.snippet.is_some();
         if needs_text && request.text.is_none() {
@@ -469,14 +472,13 @@ impl Plan {
             Mode::Bm25 => SparseVector::default(),
             _ => query(app, model, request.text.clone(), request.vector).await?,
         };
-        let depth = request.fusion.depth.unwrap_or(100).min(MOST_HITS);
         Ok(Self {
             indexes,
             text: request.text,
             vector,
             k: request.k,
             threshold: request.threshold,
-            filter: request.filter,
+            filter: request.filter.map(|Object(filter)| filter),
             explain: request.explain,
             mode: request.mode,
             fusion,

@@ -66,6 +66,16 @@ pub(crate) async fn openapi() -> axum::Json<Value> {
     api["components"]["securitySchemes"] = json!({"key": {"type": "http", "scheme": "bearer"}});
     // A service without keys asks for none.
     api["security"] = json!([{}, {"key": []}]);
+    for name in ["InputText", "Input", "Texts", "Ids"] {
+        let forms = api["components"]["schemas"][name]["oneOf"].as_array_mut();
+        for form in forms.into_iter().flatten() {
+            match form["type"].as_str() {
+                Some("string") => form["minLength"] = json!(1),
+                Some("array") => form["minItems"] = json!(1),
+                _ => {}
+            }
+        }
+    }
     if let Some(paths) = api["paths"].as_object_mut() {
         for (path, methods) in paths {
             for (_, operation) in methods.as_object_mut().into_iter().flatten() {

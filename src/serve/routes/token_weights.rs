@@ -6,8 +6,7 @@ use std::time::Instant;
 use axum::Json as Reply;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize, Serializer};
 use splade_sparse::{SparseVector, TermId};
 use utoipa::{IntoParams, ToSchema};
 
@@ -73,6 +72,16 @@ pub(crate) struct TokenWeightsRequest {
     sparse_embedding_format: Option<TermFormat>,
 }
 
+/// A JSON object of tokens with their weights, the largest weight first.
+#[derive(Debug)]
+pub(crate) struct TokenMap(Vec<(String, f32)>);
+
+impl Serialize for TokenMap {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(token, weight)| (token, weight)))
+    }
+}
+
 /// The vectors of a request, and how their terms are named.
 async fn encoded(
     app: &App,
@@ -102,7 +111,7 @@ async fn encoded(
     params(Parameters),
     request_body = TokenWeightsRequest,
     responses(
-        (status = 200, description = "An object for each text", body = Vec<Value>,
+        (status = 200, description = "An object for each text", body = Vec<BTreeMap<String, f32>>,
             example = json!([{"万博": 2.1, "大阪": 1.9}])),
         (status = 422, description = "The request is not valid", body = ErrorBody),
         (status = 429, description = "Too many texts are waiting", body = ErrorBody),
@@ -112,15 +121,13 @@ pub(crate) async fn array(
     State(app): State<App>,
     Query(parameters): Query<Parameters>,
     Json(request): Json<TokenWeightsRequest>,
-) -> Result<(HeaderMap, Reply<Vec<Value>>), ApiError> {
+) -> Result<(HeaderMap, Reply<Vec<TokenMap>>), ApiError> {
     let start = Instant::now();
     let model = app.model()?;
     let (encoded, format) = encoded(&app, &model, parameters, request).await?;
     let object = |vector: &SparseVector| {
         let weights = vector.by_weight().into_iter();
-        let weights =
-            weights.map(|(term, weight)| (format.name(&model, term), Value::from(weight)));
-        Value::Object(weights.collect::<Map<_, _>>())
+        TokenMap(weights.map(|(term, weight)| (format.name(&model, term), weight)).collect())
     };
     let objects = encoded.vectors.iter().map(object).collect();
     Ok((finish(&app, start, &encoded.cost), Reply(objects)))

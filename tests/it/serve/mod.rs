@@ -1,6 +1,7 @@
 //! Tests of the service: what it replies is what the library computes.
 
 mod client;
+mod faults;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
