@@ -73,4 +73,4 @@ def test_a_pipeline_runs_the_command_itself(tmp_path, root):
     )
     done = run("pipeline", file)
     assert done.returncode == 0, done.stderr
-    assert len((tmp_path / "vectors.ndjson").read_text().splitlines()) == 12
+    assert len((tmp_path / "vectors.ndjson").read_text().splitlines()) == 72
