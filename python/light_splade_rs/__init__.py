@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._native import VERSION as __version__
+    __version__: str
+
     from .cross_encoder import CrossEncoder as CrossEncoder
     from .data import convert as convert
     from .data import mine as mine

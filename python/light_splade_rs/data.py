@@ -132,9 +132,7 @@ def score(
     _native.score(settings, reporter(callback, show_progress_bar))
 
 
-def _ranker(
-    model: Path | None, index: Path | None, precision: str | None, threads: int | None
-) -> dict[str, Any]:
+def _ranker(model: Path | None, index: Path | None, precision: str | None, threads: int | None) -> dict[str, Any]:
     settings = settings_of(model=model, index=index, precision=precision, threads=threads)
     ranker: dict[str, Any] = json.loads(settings)
     return ranker

@@ -56,9 +56,7 @@ class Evaluation:
         return f"Evaluation({means}; {len(self._run)} queries)"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td><td>{value:.4f}</td></tr>" for name, value in self.metrics.items()
-        )
+        rows = "".join(f"<tr><td>{escape(name)}</td><td>{value:.4f}</td></tr>" for name, value in self.metrics.items())
         return f"<table>{rows}</table>"
 
 
@@ -145,9 +143,7 @@ def bm25(
 
 
 def _evaluation(
-    measured: tuple[
-        str, str, list[tuple[str, list[float]]], list[tuple[str, list[tuple[str, float]]]]
-    ],
+    measured: tuple[str, str, list[tuple[str, list[float]]], list[tuple[str, list[tuple[str, float]]]]],
 ) -> Evaluation:
     report, table, values, run = measured
     return Evaluation(json.loads(report), table, values, run)

@@ -43,8 +43,7 @@ class Shares(list[Share]):
 
     def __str__(self) -> str:
         lines = [
-            f"{share.score:10.4f}  {share.token}: "
-            f"{share.query_weight:.4f} x {share.document_weight:.4f}"
+            f"{share.score:10.4f}  {share.token}: {share.query_weight:.4f} x {share.document_weight:.4f}"
             for share in self
         ]
         return "\n".join([*lines, f"{self.score:10.4f}  total of {len(self)} terms"])

@@ -91,8 +91,7 @@ def encode_files(
     if not isinstance(encoder, SparseEncoder):
         encoder = SparseEncoder(encoder)
     is_paths = isinstance(texts, (str, os.PathLike)) or (
-        isinstance(texts, (list, tuple))
-        and all(isinstance(path, (str, os.PathLike)) for path in texts)
+        isinstance(texts, (list, tuple)) and all(isinstance(path, (str, os.PathLike)) for path in texts)
     )
     source: Any = paths_of(texts) if is_paths else pairs(texts)  # type: ignore[arg-type]
     settings = settings_of(

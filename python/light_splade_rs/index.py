@@ -110,9 +110,7 @@ class Index:
         model = None if encoder is None else _model_of(encoder)
         if top_k is None and model is not None:
             top_k = model.max_active_dims
-        settings = _settings(
-            weights=weights, side=side, top_k=top_k, threshold=threshold, memory=memory, threads=threads
-        )
+        settings = _settings(weights=weights, side=side, top_k=top_k, threshold=threshold, memory=memory, threads=threads)
         encoding = None if model is None else model.native
         native = _native.Index.create(folder, encoding, settings, resume)
         return cls(native, os.fspath(folder), model, is_new=not resume)
@@ -309,9 +307,7 @@ class Searcher:
             Hits with ``id`` and ``score``.
         """
         queries = [query] if isinstance(query, str) or not is_one(query) else query
-        [hits] = self.search_many(
-            queries, k, filter=filter, threshold=threshold, recall=recall
-        )
+        [hits] = self.search_many(queries, k, filter=filter, threshold=threshold, recall=recall)
         return hits
 
     def search_many(

@@ -60,9 +60,7 @@ class Tokenizer:
             ``input_ids`` and ``attention_mask``, 1 for tokens and 0 for padding.
         """
         if return_tensors not in (None, "np", "pt"):
-            raise InvalidArgumentError(
-                f"return_tensors is {return_tensors!r}", 'give "np", "pt", or leave it out'
-            )
+            raise InvalidArgumentError(f"return_tensors is {return_tensors!r}", 'give "np", "pt", or leave it out')
         if padding not in (False, True, "longest", "max_length", "do_not_pad"):
             raise InvalidArgumentError(f"padding is {padding!r}", "give True or False")
         if truncation not in (False, True, "longest_first", "only_first", "do_not_truncate"):
@@ -70,9 +68,7 @@ class Tokenizer:
         limit = self.model_max_length if max_length is None else max_length
         cut = limit if truncation not in (False, "do_not_truncate") else None
         texts = check_texts([text] if isinstance(text, str) else text)
-        ids = self._model.native.token_ids(
-            texts, self._side, special=add_special_tokens, max_length=cut
-        )
+        ids = self._model.native.token_ids(texts, self._side, special=add_special_tokens, max_length=cut)
         if cut is not None and not add_special_tokens:
             ids = [row[:cut] for row in ids]
         lengths = [len(row) for row in ids]

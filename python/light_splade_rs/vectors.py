@@ -152,9 +152,7 @@ class SparseVectors:
     def __getitem__(self, at: int) -> SparseVector: ...
     @overload
     def __getitem__(self, at: "slice | Sequence[int] | npt.NDArray[Any]") -> "SparseVectors": ...
-    def __getitem__(
-        self, at: "int | slice | Sequence[int] | npt.NDArray[Any]"
-    ) -> "SparseVector | SparseVectors":
+    def __getitem__(self, at: "int | slice | Sequence[int] | npt.NDArray[Any]") -> "SparseVector | SparseVectors":
         if isinstance(at, (int, np.integer)):
             row = range(len(self))[at]
             start, end = int(self.indptr[row]), int(self.indptr[row + 1])
@@ -211,9 +209,6 @@ class SparseVectors:
         return f"SparseVectors({rows} rows, {size} terms, {self.nnz} weights)"
 
     def _repr_html_(self) -> str:
-        shown = [
-            ", ".join(f"{escape(token)}&nbsp;{weight:.2f}" for token, weight in row.decode(8))
-            for row in self[:10]
-        ]
+        shown = [", ".join(f"{escape(token)}&nbsp;{weight:.2f}" for token, weight in row.decode(8)) for row in self[:10]]
         rows = "".join(f"<tr><td>{at}</td><td>{terms}</td></tr>" for at, terms in enumerate(shown))
         return f"<table><caption>{escape(repr(self))}</caption>{rows}</table>"

@@ -136,7 +136,7 @@ def test_beir(encoder, vectors, query):
     corpus = {str(at): {"title": "", "text": text} for at, text in enumerate(TEXTS)}
     retriever = SpladeSearch(encoder)
     results = retriever.search(corpus, {"q": QUERY, "0": TEXTS[0]}, top_k=2, score_function="dot")
-    assert list(results["q"])[0] == "0"
+    assert next(iter(results["q"])) == "0"
     assert results["q"]["0"] == pytest.approx(query.dot(vectors[0]), rel=1e-6)
     assert "0" not in results["0"], "a document with the query's id is left out"
     with pytest.raises(ValueError, match="cos_sim"):

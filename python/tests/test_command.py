@@ -18,9 +18,7 @@ pytestmark = pytest.mark.skipif(COMMAND is None, reason="the package is not inst
 
 
 def run(*arguments, **settings):
-    return subprocess.run(
-        [COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, **settings
-    )
+    return subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, **settings)
 
 
 def test_output_is_the_vectors_of_the_library(encoder):
@@ -42,9 +40,7 @@ def test_exit_codes():
 
 def test_a_reader_that_ends_early_is_no_failure(root):
     command = f"'{COMMAND}' encode '{root}/data/toy-beir/corpus.jsonl' | head -n 1"
-    done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1
 
@@ -73,9 +69,8 @@ def test_a_pipeline_runs_the_command_itself(tmp_path, root):
     file = tmp_path / "pipeline.yaml"
     corpus = root / "data/toy-beir/queries.jsonl"
     file.write_text(
-        f"work: {tmp_path}/work\n"
-        f"steps:\n  - {{name: encode, run: encode {corpus}, stdout: {tmp_path}/vectors.ndjson}}\n"
+        f"work: {tmp_path}/work\nsteps:\n  - {{name: encode, run: encode {corpus}, stdout: {tmp_path}/vectors.ndjson}}\n"
     )
     done = run("pipeline", file)
     assert done.returncode == 0, done.stderr
-    assert len((tmp_path / "vectors.ndjson").read_text().splitlines()) == 12
+    assert len((tmp_path / "vectors.ndjson").read_text().splitlines()) == 72

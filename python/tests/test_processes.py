@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -64,6 +63,7 @@ def test_other_threads_run_while_texts_are_encoded(demo):
 def test_ctrl_c_stops_encoding(tmp_path):
     program = """
 import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from light_splade_rs import SparseEncoder
 encoder = SparseEncoder("mini-ja-en")
 begun = threading.Event()

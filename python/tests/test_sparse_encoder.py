@@ -59,7 +59,9 @@ def test_similarity_is_the_dot_product(encoder, vectors):
     np.testing.assert_allclose(encoder.similarity_pairwise(vectors, vectors), np.diag(scores))
     assert vectors[0].dot(vectors[0]) == scores[0, 0]
     cosine = SparseEncoder("mini-ja-en", similarity_fn_name="cosine")
-    np.testing.assert_allclose(np.diag(cosine.similarity(vectors, vectors)), [1, 1, 0 if len(vectors[2]) == 0 else 1], rtol=1e-6)
+    np.testing.assert_allclose(
+        np.diag(cosine.similarity(vectors, vectors)), [1, 1, 0 if len(vectors[2]) == 0 else 1], rtol=1e-6
+    )
 
 
 def test_forms_of_similarity(encoder, vectors):
@@ -198,6 +200,4 @@ def test_sentence_transformers_itself(root):
     sparsity = [model.sparsity(d) for model, d in zip((theirs, encoder), documents)]
     assert sparsity[1] == pytest.approx(sparsity[0])
     # A tensor of the one is an argument of the other.
-    np.testing.assert_allclose(
-        encoder.similarity(query[0], documents[0]).numpy(), scores[0].numpy(), rtol=1e-4
-    )
+    np.testing.assert_allclose(encoder.similarity(query[0], documents[0]).numpy(), scores[0].numpy(), rtol=1e-4)

@@ -50,9 +50,7 @@ def overrides(root, tmp_path):
 
 def test_training_stops_and_resumes_with_the_same_bytes(root, overrides, tmp_path):
     def run(**settings):
-        return light_splade_rs.train(
-            config_dir=root / "config", config_name="toy_splade_ja", **settings
-        )
+        return light_splade_rs.train(config_dir=root / "config", config_name="toy_splade_ja", **settings)
 
     whole = {**overrides, "training.output_dir": tmp_path / "whole"}
     steps = []
@@ -171,15 +169,11 @@ def test_settings_that_do_not_fit(tmp_path, call, message):
 def test_training_data(root, tmp_path):
     mined = light_splade_rs.mine(root / "data/toy/train", tmp_path / "negatives.ndjson")
     assert mined.negatives > mined.queries > 0
-    light_splade_rs.score(
-        tmp_path / "negatives.ndjson", root / "data/toy/train", tmp_path / "s.ndjson", by="bm25"
-    )
+    light_splade_rs.score(tmp_path / "negatives.ndjson", root / "data/toy/train", tmp_path / "s.ndjson", by="bm25")
     assert '"qid"' in (tmp_path / "s.ndjson").read_text()
     notes = light_splade_rs.convert("beir", tmp_path / "data", data=root / "data/toy-beir", train="test")
     assert notes and (tmp_path / "data/train").is_dir()
-    resumed = light_splade_rs.convert(
-        "beir", tmp_path / "data", data=root / "data/toy-beir", train="test", resume=True
-    )
+    resumed = light_splade_rs.convert("beir", tmp_path / "data", data=root / "data/toy-beir", train="test", resume=True)
     assert resumed is None
 
 
@@ -205,9 +199,7 @@ def test_cross_encoders(root):
     np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-logits)), atol=2e-5)
     query, documents = pairs[0][0], [document for _, document in pairs]
     ranked = model.rank(query, documents, return_documents=True)
-    assert [result["score"] for result in ranked] == sorted(
-        (result["score"] for result in ranked), reverse=True
-    )
+    assert [result["score"] for result in ranked] == sorted((result["score"] for result in ranked), reverse=True)
     assert all(documents[result["corpus_id"]] == result["text"] for result in ranked)
     assert ranked[0]["score"] == model.predict((query, ranked[0]["text"]))
     assert len(model.rank(query, documents, top_k=2)) == 2

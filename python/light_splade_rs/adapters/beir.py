@@ -56,9 +56,7 @@ class SpladeSearch:
         """The dense vectors of queries, (queries, vocabulary)."""
         return self.model.encode_query(queries, return_type=_dense(settings))
 
-    def encode_corpus(
-        self, corpus: Sequence[Mapping[str, str]], batch_size: int = 32, **settings: Any
-    ) -> Any:
+    def encode_corpus(self, corpus: Sequence[Mapping[str, str]], batch_size: int = 32, **settings: Any) -> Any:
         """The dense vectors of documents, (documents, vocabulary): four bytes for each term of the vocabulary."""
         texts = [text_of(document) for document in corpus]
         return self.model.encode_document(texts, return_type=_dense(settings))

@@ -1,9 +1,9 @@
 """Haystack: components that embed documents and queries sparsely. It needs ``haystack-ai``.
 
-    from light_splade_rs.adapters.haystack import SpladeDocumentEmbedder, SpladeTextEmbedder
+from light_splade_rs.adapters.haystack import SpladeDocumentEmbedder, SpladeTextEmbedder
 
-    documents = SpladeDocumentEmbedder("mini-ja-en").run(documents)["documents"]
-    query = SpladeTextEmbedder("mini-ja-en").run("a query")["sparse_embedding"]
+documents = SpladeDocumentEmbedder("mini-ja-en").run(documents)["documents"]
+query = SpladeTextEmbedder("mini-ja-en").run("a query")["sparse_embedding"]
 """
 
 from dataclasses import replace
@@ -65,24 +65,16 @@ class SpladeDocumentEmbedder(_Embedder):
         """Returns copies of the documents with their sparse embeddings."""
         fields = self.meta_fields_to_embed
         texts = [
-            "\n".join([*(str(d.meta[name]) for name in fields if d.meta.get(name)), d.content or ""])
-            for d in documents
+            "\n".join([*(str(d.meta[name]) for name in fields if d.meta.get(name)), d.content or ""]) for d in documents
         ]
         vectors = _pairs.documents(self._loaded(), texts)
         pairs = zip(documents, vectors, strict=True)
-        return {
-            "documents": [replace(d, sparse_embedding=_embedding(vector)) for d, vector in pairs]
-        }
+        return {"documents": [replace(d, sparse_embedding=_embedding(vector)) for d, vector in pairs]}
 
     def to_dict(self) -> dict[str, Any]:
         """The component as a dictionary."""
-        settings: dict[str, Any] = default_to_dict(
-            self, model=self.model, meta_fields_to_embed=self.meta_fields_to_embed
-        )
+        settings: dict[str, Any] = default_to_dict(self, model=self.model, meta_fields_to_embed=self.meta_fields_to_embed)
         return settings
-
-
-
 
 
 @component

@@ -1,14 +1,14 @@
 """LangChain: sparse embeddings for `langchain_qdrant`.
 
-    from langchain_qdrant import QdrantVectorStore, RetrievalMode
-    from light_splade_rs.adapters.langchain import SpladeSparseEmbeddings
+from langchain_qdrant import QdrantVectorStore, RetrievalMode
+from light_splade_rs.adapters.langchain import SpladeSparseEmbeddings
 
-    store = QdrantVectorStore.from_texts(
-        texts,
-        sparse_embedding=SpladeSparseEmbeddings("mini-ja-en"),
-        retrieval_mode=RetrievalMode.SPARSE,
-        location=":memory:",
-    )
+store = QdrantVectorStore.from_texts(
+    texts,
+    sparse_embedding=SpladeSparseEmbeddings("mini-ja-en"),
+    retrieval_mode=RetrievalMode.SPARSE,
+    location=":memory:",
+)
 """
 
 import asyncio

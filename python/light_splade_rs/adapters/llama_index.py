@@ -1,13 +1,13 @@
 """LlamaIndex: the two functions that `QdrantVectorStore` encodes sparse vectors with.
 
-    from llama_index.vector_stores.qdrant import QdrantVectorStore
-    from light_splade_rs.adapters.llama_index import sparse_functions
+from llama_index.vector_stores.qdrant import QdrantVectorStore
+from light_splade_rs.adapters.llama_index import sparse_functions
 
-    sparse_doc_fn, sparse_query_fn = sparse_functions("mini-ja-en")
-    store = QdrantVectorStore(
-        "notes", client=client, enable_hybrid=True,
-        sparse_doc_fn=sparse_doc_fn, sparse_query_fn=sparse_query_fn,
-    )
+sparse_doc_fn, sparse_query_fn = sparse_functions("mini-ja-en")
+store = QdrantVectorStore(
+    "notes", client=client, enable_hybrid=True,
+    sparse_doc_fn=sparse_doc_fn, sparse_query_fn=sparse_query_fn,
+)
 """
 
 from collections.abc import Callable

@@ -1,10 +1,10 @@
 """Milvus: an embedding function with the methods of those of `milvus_model` (`pymilvus.model`). It needs scipy.
 
-    from light_splade_rs.adapters.milvus import SpladeEmbeddingFunction
+from light_splade_rs.adapters.milvus import SpladeEmbeddingFunction
 
-    embed = SpladeEmbeddingFunction("mini-ja-en")
-    vectors = embed.encode_documents(texts)
-    client.insert("notes", [{"id": i, "sparse": vectors[[i]]} for i in range(len(texts))])
+embed = SpladeEmbeddingFunction("mini-ja-en")
+vectors = embed.encode_documents(texts)
+client.insert("notes", [{"id": i, "sparse": vectors[[i]]} for i in range(len(texts))])
 """
 
 from typing import TYPE_CHECKING

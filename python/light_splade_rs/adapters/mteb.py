@@ -1,9 +1,9 @@
 """MTEB 2: a search model, which indexes the corpus and searches the index. It needs ``mteb``.
 
-    import mteb
-    from light_splade_rs.adapters.mteb import SpladeSearchModel
+import mteb
+from light_splade_rs.adapters.mteb import SpladeSearchModel
 
-    mteb.evaluate(SpladeSearchModel("mini-ja-en"), mteb.get_tasks(["NanoNFCorpusRetrieval"]))
+mteb.evaluate(SpladeSearchModel("mini-ja-en"), mteb.get_tasks(["NanoNFCorpusRetrieval"]))
 """
 
 import os

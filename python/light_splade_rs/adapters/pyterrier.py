@@ -1,11 +1,11 @@
 """PyTerrier: transformers that give queries and documents their terms. It needs ``pyterrier``.
 
-    import pyterrier as pt
-    from light_splade_rs.adapters.pyterrier import SpladeDocuments, SpladeQueries
+import pyterrier as pt
+from light_splade_rs.adapters.pyterrier import SpladeDocuments, SpladeQueries
 
-    indexer = SpladeDocuments("mini-ja-en") >> pt.terrier.IterDictIndexer("./index", pretokenised=True)
-    indexer.index(dataset.get_corpus_iter())
-    search = SpladeQueries("mini-ja-en") >> pt.terrier.Retriever("./index", wmodel="Tf")
+indexer = SpladeDocuments("mini-ja-en") >> pt.terrier.IterDictIndexer("./index", pretokenised=True)
+indexer.index(dataset.get_corpus_iter())
+search = SpladeQueries("mini-ja-en") >> pt.terrier.Retriever("./index", wmodel="Tf")
 """
 
 from typing import Any

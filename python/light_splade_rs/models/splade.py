@@ -6,11 +6,12 @@ What is different is in a table of the package's documentation (docs/python.md).
 import os
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from .. import _forms, _native
+from .. import _forms
 from .._model import Model, Path, check_batch_size, check_device, check_texts
 from .._progress import Callback, reporter
 from ..errors import InvalidArgumentError
@@ -136,7 +137,7 @@ class SpladeEncoder:
         ends = vectors.indptr.tolist()
         terms, weights = vectors.indices.tolist(), vectors.data.tolist()
         sparse = []
-        for start, end in zip(ends, ends[1:]):
+        for start, end in pairwise(ends):
             pairs = zip(terms[start:end], weights[start:end], strict=True)
             row = [(tokens[term], round(weight, 4)) for term, weight in pairs]
             sparse.append(dict(sorted(row, key=lambda pair: pair[1], reverse=True)))
@@ -233,9 +234,7 @@ class Splade:
             raise InvalidArgumentError("freeze_d_model is a setting of training", hint)
         self.d_encoder = SpladeEncoder(d_model_path, agg, device)
         self.is_shared_weights = q_model_path is None
-        self.q_encoder = (
-            self.d_encoder if q_model_path is None else SpladeEncoder(q_model_path, agg, device)
-        )
+        self.q_encoder = self.d_encoder if q_model_path is None else SpladeEncoder(q_model_path, agg, device)
         self.d_model_path, self.q_model_path = d_model_path, q_model_path
         self.agg, self.freeze_d_model = agg, freeze_d_model
         if self.d_encoder._model.tokens != self.q_encoder._model.tokens:
@@ -253,10 +252,7 @@ class Splade:
             ("q_vector", self.q_encoder, q_input_ids, q_attention_mask),
             ("d_vector", self.d_encoder, d_input_ids, d_attention_mask),
         ]
-        return {
-            name: None if ids is None or mask is None else encoder(ids, mask)
-            for name, encoder, ids, mask in given
-        }
+        return {name: None if ids is None or mask is None else encoder(ids, mask) for name, encoder, ids, mask in given}
 
     __call__ = forward
 
@@ -264,9 +260,7 @@ class Splade:
         """Turns what :meth:`forward` returns into dictionaries from tokens to weights."""
         encoders = {"q_vector": self.q_encoder, "d_vector": self.d_encoder}
         return {
-            name: encoder.to_sparse(denses[name])
-            for name, encoder in encoders.items()
-            if denses.get(name) is not None
+            name: encoder.to_sparse(denses[name]) for name, encoder in encoders.items() if denses.get(name) is not None
         }
 
     def load(self, model_path: Path) -> None:
@@ -284,9 +278,7 @@ class Splade:
 
         export_model(self.d_encoder._model.name, output_dir)
         if not self.is_shared_weights:
-            export_model(
-                self.q_encoder._model.name, os.path.join(output_dir, QUERY_MODEL_FOLDER)
-            )
+            export_model(self.q_encoder._model.name, os.path.join(output_dir, QUERY_MODEL_FOLDER))
 
     def __repr__(self) -> str:
         names = f"d={self.d_encoder!r}"
