@@ -17,6 +17,16 @@ use crate::evaluate::finding_line;
 const EXAMPLES: usize = 5;
 
 /// What [`check_data`] found.
+///
+/// ```
+/// use light_splade::evaluation::{DataReport, check_data};
+///
+/// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy");
+/// let report = check_data(data.as_ref(), None)?;
+/// let DataReport::Training(folders) = &report else { panic!("it has training data") };
+/// assert!(folders.len() == 2 && report.is_sound());
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DataReport {

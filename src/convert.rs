@@ -15,6 +15,23 @@ use splade_model::hub::{HubOptions, resolve_dataset};
 use crate::error::Error;
 
 /// Settings of [`convert`].
+///
+/// ```
+/// use light_splade::data::{BeirOptions, ConvertOptions, ConvertSource, convert};
+///
+/// let folder = tempfile::tempdir()?;
+/// let source = BeirOptions {
+///     dir: concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir").into(),
+///     train: "test".to_owned(),
+///     validation: None,
+///     judged_only: false,
+/// };
+/// let (source, out) = (ConvertSource::Beir(source), folder.path().join("data"));
+/// let options = ConvertOptions { source, out, force: false, resume: false };
+/// let converted = convert(&options, &mut ())?.expect("the folder is new");
+/// assert!(!converted.notes.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ConvertOptions {
     /// What is converted.
@@ -28,6 +45,23 @@ pub struct ConvertOptions {
 }
 
 /// What training data is made of.
+///
+/// ```
+/// use light_splade::data::{BeirOptions, ConvertOptions, ConvertSource, convert};
+///
+/// let folder = tempfile::tempdir()?;
+/// let source = BeirOptions {
+///     dir: concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir").into(),
+///     train: "test".to_owned(),
+///     validation: None,
+///     judged_only: false,
+/// };
+/// let (source, out) = (ConvertSource::Beir(source), folder.path().join("data"));
+/// let options = ConvertOptions { source, out, force: false, resume: false };
+/// let converted = convert(&options, &mut ())?.expect("the folder is new");
+/// assert!(!converted.notes.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub enum ConvertSource {
     /// Passages and triples of mMARCO, in 14 languages.
@@ -90,6 +124,25 @@ impl Default for MmarcoSource {
 }
 
 /// The files of MS MARCO, and what is made of them.
+///
+/// ```
+/// use light_splade::data::{ConvertOptions, ConvertSource, MsMarcoSource, convert};
+///
+/// let folder = tempfile::tempdir()?;
+/// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/splade-data/tests/fixtures/convert/msmarco");
+/// let source = MsMarcoSource {
+///     data: data.into(),
+///     triples: None,
+///     hard_negatives: None,
+///     max_negatives: 10,
+///     validation_docs: 100,
+///     seed: 1,
+/// };
+/// let (source, out) = (ConvertSource::MsMarco(source), folder.path().join("data"));
+/// convert(&ConvertOptions { source, out: out.clone(), force: false, resume: false }, &mut ())?;
+/// assert!(out.join("train/positive_lists.ndjson").is_file() || out.join("train").is_dir());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct MsMarcoSource {
     /// The folder with `collection.tsv`, and queries and qrels of train and dev.small.

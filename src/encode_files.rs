@@ -57,6 +57,21 @@ impl TermKeys {
 }
 
 /// Settings of [`encode_files()`] and [`encode_to`].
+///
+/// ```
+/// use light_splade::encode::{EncodeOptions, encode_files};
+/// use light_splade::input::Position;
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let output = folder.path().join("vectors.parquet");
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let options = EncodeOptions { output, ..EncodeOptions::default() };
+/// let texts = [("1", "東京"), ("2", "大阪")];
+/// let encoded = encode_files(&encoder, texts, Position::default(), &options, &mut ())?;
+/// assert!(encoded.written == 2 && options.output.is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct EncodeOptions {
     /// The tower that encodes the texts.
@@ -167,6 +182,21 @@ impl EncodeOptions {
 }
 
 /// What became of a call of [`encode_files()`].
+///
+/// ```
+/// use light_splade::encode::{EncodeOptions, encode_files};
+/// use light_splade::input::Position;
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let output = folder.path().join("vectors.parquet");
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let options = EncodeOptions { output, ..EncodeOptions::default() };
+/// let texts = [("1", "東京"), ("2", "大阪")];
+/// let encoded = encode_files(&encoder, texts, Position::default(), &options, &mut ())?;
+/// assert_eq!((encoded.written, encoded.kept, encoded.was_complete), (2, 0, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EncodedFiles {

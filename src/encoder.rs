@@ -17,6 +17,20 @@ use crate::record::{IntoRecord, Position};
 use crate::stream::{self, Ended, Records};
 
 /// Settings of [`SparseEncoder::load`].
+///
+/// ```
+/// use light_splade::encode::Precision;
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let options = SparseEncoderOptions {
+///     precision: Precision::Int8,
+///     max_length: Some(64),
+///     ..SparseEncoderOptions::default()
+/// };
+/// let encoder = SparseEncoder::load("mini-ja-en", &options)?;
+/// assert!(!encoder.encode_query("日本の首都")?.is_empty());
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SparseEncoderOptions {
     /// The arithmetic: 32-bit floats, or 8-bit integers for speed.
@@ -430,6 +444,16 @@ fn one(tower: &Encoder, text: &str) -> Result<SparseVector, Error> {
 const WINDOW: usize = 256;
 
 /// Vectors of texts that are encoded as they are asked for.
+///
+/// ```
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let mut vectors = encoder.encode_documents(["東京", "cheap flights"]);
+/// assert!(!vectors.next().expect("a text")?.is_empty());
+/// assert_eq!(vectors.count(), 1);
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct EncodedTexts<'a, I> {
     tower: Result<&'a Encoder, Option<Error>>,

@@ -32,6 +32,17 @@ const WHOLE: usize = 1000;
 const LEAST: usize = 100;
 
 /// Settings of [`evaluate()`].
+///
+/// ```
+/// use light_splade::{EvaluateOptions, SparseEncoder, SparseEncoderOptions, evaluate};
+///
+/// let options = EvaluateOptions { depth: Some(20), ..EvaluateOptions::default() };
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir");
+/// let evaluation = evaluate(&encoder, data.as_ref(), &options, &mut ())?;
+/// assert!(evaluation.report.means[0] > 0.5);
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct EvaluateOptions {
     /// The metrics, by trec_eval's definitions.
@@ -175,6 +186,16 @@ impl<'a> Judged<'a> {
 }
 
 /// The outcome of [`evaluate()`].
+///
+/// ```
+/// use light_splade::{EvaluateOptions, SparseEncoder, SparseEncoderOptions, evaluate};
+///
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir");
+/// let evaluation = evaluate(&encoder, data.as_ref(), &EvaluateOptions::default(), &mut ())?;
+/// assert!(evaluation.report.means[0] > 0.5 && !evaluation.about.is_empty());
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Evaluation {
     /// The metrics, per query and as means, with the statistics of the vectors.
@@ -242,6 +263,22 @@ pub fn evaluate(
 
 /// Measures BM25 over the tokens of a model's tokenizer on the same data.
 ///
+/// ```
+/// use light_splade::EvaluateOptions;
+/// use light_splade::evaluation::evaluate_bm25;
+/// use light_splade::models::Vocabulary;
+///
+/// let options = Default::default();
+/// let vocabulary =
+///     Vocabulary::open("mini-ja-en".as_ref(), light_splade::encode::Side::Document, &options, &mut ())?;
+/// let (data, constants) = (concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir"), Default::default());
+/// let options = EvaluateOptions::default();
+/// let (report, _) =
+///     evaluate_bm25(vocabulary.tokenizer(), data.as_ref(), constants, &options, &mut ())?;
+/// assert!(report.means[0] > 0.3);
+/// # Ok::<(), light_splade::Error>(())
+/// ```
+///
 /// # Errors
 /// If the data set cannot be read or the observer asks to stop.
 pub fn evaluate_bm25(
@@ -268,6 +305,16 @@ pub fn evaluate_bm25(
 }
 
 /// A line that says what is odd about the data.
+///
+/// ```
+/// use light_splade::evaluation::{DataReport, check_data, finding_line};
+///
+/// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir");
+/// if let DataReport::Retrieval { findings, .. } = check_data(data.as_ref(), None)? {
+///     findings.iter().for_each(|finding| println!("{}", finding_line(finding)));
+/// }
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 pub fn finding_line(finding: &Finding) -> String {
     let Finding { check, count, examples } = finding;
     let more = if *count > examples.len() as u64 { ", …" } else { "" };

@@ -39,6 +39,20 @@ use crate::stream::Counts;
 use crate::stream::{self, Ended, Records};
 
 /// Settings of a new index.
+///
+/// ```
+/// use light_splade::search::WeightFormat;
+/// use light_splade::{Index, IndexOptions, SparseEncoder, SparseEncoderOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// // The smaller index: every weight has eight bits.
+/// let options = IndexOptions { weights: WeightFormat::U8, ..IndexOptions::default() };
+/// let mut index = Index::create(folder.path().join("index"), &encoder, &options)?;
+/// index.upsert(&encoder, [("tokyo", "日本の首都は東京です。")], &mut ())?;
+/// assert_eq!(index.commit()?.documents, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct IndexOptions {
     /// How weights are kept: 8 bits, 16-bit floats, or exactly.

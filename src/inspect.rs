@@ -14,6 +14,13 @@ use crate::error::Error;
 use crate::model::{folder_name, identify, model_folder};
 
 /// What [`inspect`] tells of a model. Its text is a table for people.
+///
+/// ```
+/// let description = light_splade::models::inspect("mini-ja-en".as_ref(), &mut ())?;
+/// assert!(description.towers.len() == 1 && description.revision.is_none());
+/// println!("{description}");
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ModelDescription {
@@ -32,6 +39,14 @@ pub struct ModelDescription {
 }
 
 /// What a tower of a model is.
+///
+/// ```
+/// let description = light_splade::models::inspect("mini-ja-en".as_ref(), &mut ())?;
+/// let tower = &description.towers[0];
+/// assert!(tower.side.is_none(), "it encodes queries and documents");
+/// println!("{}, {} tokens", tower.tokenizer, tower.tokens);
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TowerDescription {
@@ -52,6 +67,14 @@ pub struct TowerDescription {
 }
 
 /// How a tower makes vectors.
+///
+/// ```
+/// use light_splade::models::{TowerMethod, inspect};
+///
+/// let description = inspect("mini-ja-en".as_ref(), &mut ())?;
+/// assert!(matches!(description.towers[0].method, TowerMethod::Network { .. }));
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum TowerMethod {

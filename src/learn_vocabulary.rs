@@ -15,6 +15,22 @@ use crate::texts::{TextOptions, Texts};
 const WINDOW: usize = 4 << 20;
 
 /// Settings of [`learn_vocabulary`].
+///
+/// ```
+/// use light_splade::models::{VocabularyOptions, WordKind, learn_vocabulary};
+///
+/// let folder = tempfile::tempdir()?;
+/// let options = VocabularyOptions {
+///     inputs: vec![concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir/corpus.jsonl").into()],
+///     output: folder.path().join("tokenizer"),
+///     words: WordKind::Bert,
+///     size: 300,
+///     ..VocabularyOptions::default()
+/// };
+/// learn_vocabulary(&options, &mut ())?;
+/// assert!(options.output.join("vocab.txt").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct VocabularyOptions {
     /// The files and folders of texts; see [`Texts`].
@@ -61,6 +77,22 @@ impl Default for VocabularyOptions {
 }
 
 /// What [`learn_vocabulary`] learned.
+///
+/// ```
+/// use light_splade::models::{VocabularyOptions, WordKind, learn_vocabulary};
+///
+/// let folder = tempfile::tempdir()?;
+/// let options = VocabularyOptions {
+///     inputs: vec![concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir/corpus.jsonl").into()],
+///     output: folder.path().join("tokenizer"),
+///     words: WordKind::Bert,
+///     size: 300,
+///     ..VocabularyOptions::default()
+/// };
+/// let learned = learn_vocabulary(&options, &mut ())?.expect("the folder is new");
+/// assert!(learned.tokens <= 300 && learned.words > learned.left_out);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LearnedVocabulary {

@@ -133,6 +133,17 @@ fn tell_of_unused(encoder: &Encoder, observer: &mut dyn Observer) {
 }
 
 /// The tokens of a model and the size of its vocabulary, read without its weights.
+///
+/// ```
+/// use light_splade::encode::Side;
+/// use light_splade::models::Vocabulary;
+///
+/// let options = Default::default();
+/// let vocabulary = Vocabulary::open("mini-ja-en".as_ref(), Side::Document, &options, &mut ())?;
+/// let term = vocabulary.term("東京").expect("a token");
+/// assert_eq!(vocabulary.tokens()[term.0 as usize], "東京");
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Vocabulary {
     name: PathBuf,

@@ -71,6 +71,13 @@ pub fn check_output<P: AsRef<Path>>(
 
 /// Checks that two outputs of one call are different files.
 ///
+/// ```
+/// use light_splade::outputs::check_distinct;
+///
+/// assert!(check_distinct("run.txt".as_ref(), "report.json".as_ref()).is_ok());
+/// assert!(check_distinct("run.txt".as_ref(), "./run.txt".as_ref()).is_err());
+/// ```
+///
 /// # Errors
 /// If they are the same file, or would be.
 pub fn check_distinct(first: &Path, second: &Path) -> Result<(), Error> {

@@ -12,6 +12,26 @@ use crate::record::Position;
 use crate::stream::Counts;
 
 /// Where a file that is made in parts goes.
+///
+/// ```
+/// use light_splade::data::{MineOptions, NegativeFormat, PartsOptions, mine};
+///
+/// let folder = tempfile::tempdir()?;
+/// let out = folder.path().join("negatives.ndjson");
+/// let options = MineOptions {
+///     data: concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train").into(),
+///     format: NegativeFormat::Triplets,
+///     output: PartsOptions { out: out.clone(), ..PartsOptions::default() },
+///     ..MineOptions::default()
+/// };
+/// let mined = mine(&options, &mut ())?;
+/// // What exists is not overwritten; a file that is complete is resumed with nothing to do.
+/// assert!(mine(&options, &mut ()).is_err());
+/// let output = PartsOptions { resume: true, ..options.output.clone() };
+/// assert_eq!(mine(&MineOptions { output, ..options }, &mut ())?.queries, 0);
+/// assert!(mined.queries > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct PartsOptions {
     /// The file, `.ndjson` or `.ndjson.gz`; it takes its name once it is complete.

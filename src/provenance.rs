@@ -24,6 +24,18 @@ pub(crate) const FOOTER: &str = "light-splade";
 pub(crate) const VECTORS_OF: &str = "vectors_of";
 
 /// The model that made vectors, and how. Of vectors that come from another program nothing is known.
+///
+/// ```
+/// use light_splade::encode::{Pruning, Side};
+/// use light_splade::search::Provenance;
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let provenance = Provenance::of_encoder(&encoder, Side::Document, &Pruning::default())?;
+/// assert_eq!(Provenance::from_json(&provenance.to_json()), provenance);
+/// assert_eq!(provenance.is_same_model(&provenance), Some(true));
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Provenance {
     /// A folder, as a full path, or a name at the hub.
@@ -41,6 +53,19 @@ pub struct Provenance {
 }
 
 /// What the vector of a text depends on besides the model.
+///
+/// ```
+/// use light_splade::encode::{Pruning, Side};
+/// use light_splade::search::Provenance;
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let options = SparseEncoderOptions { max_length: Some(64), ..SparseEncoderOptions::default() };
+/// let encoder = SparseEncoder::load("mini-ja-en", &options)?;
+/// let provenance = Provenance::of_encoder(&encoder, Side::Query, &Pruning::default())?;
+/// let encoding = provenance.encoding.expect("an encoder is known");
+/// assert_eq!((encoding.side, encoding.max_length), (Side::Query, 64));
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoding {
     /// The tower that encoded the documents.
@@ -239,6 +264,22 @@ pub(crate) fn content_json(content: &ModelContent) -> Value {
 }
 
 /// What files and folders of vectors say of how they were made.
+///
+/// ```
+/// use light_splade::encode::{EncodeOptions, encode_files};
+/// use light_splade::input::Position;
+/// use light_splade::search::VectorSources;
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let output = folder.path().join("vectors.parquet");
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let options = EncodeOptions { output: output.clone(), ..EncodeOptions::default() };
+/// encode_files(&encoder, [("1", "東京")], Position::default(), &options, &mut ())?;
+/// let provenance = VectorSources::read(&[output])?.joined()?.expect("the file names its model");
+/// assert_eq!(provenance.model.as_deref(), Some("mini-ja-en".as_ref()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg(feature = "tools")]
 #[derive(Debug, Clone, Default)]
 pub struct VectorSources {

@@ -25,6 +25,20 @@ use crate::provenance::{Provenance, content_json};
 use crate::pruning::Pruning;
 
 /// What compares queries with the documents of training data.
+///
+/// ```
+/// use light_splade::data::{MineOptions, PartsOptions, RankerOptions, mine};
+///
+/// let folder = tempfile::tempdir()?;
+/// let options = MineOptions {
+///     data: concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train").into(),
+///     ranker: RankerOptions { model: Some("mini-ja-en".into()), ..RankerOptions::default() },
+///     output: PartsOptions { out: folder.path().join("negatives.ndjson"), ..PartsOptions::default() },
+///     ..MineOptions::default()
+/// };
+/// assert!(mine(&options, &mut ())?.negatives > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct RankerOptions {
     /// The model whose tokens BM25 counts, and which encodes for SPLADE. If none is named: the one

@@ -8,6 +8,18 @@ use splade_io::{Event, Observer};
 use crate::error::Error;
 
 /// A text and its id.
+///
+/// ```
+/// use light_splade::input::Record;
+/// use light_splade::{Index, IndexOptions, SparseEncoder, SparseEncoderOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let mut index = Index::create(folder.path().join("index"), &encoder, &IndexOptions::default())?;
+/// let record = Record { id: "tokyo".to_owned(), text: "日本の首都は東京です。".to_owned() };
+/// assert_eq!(index.upsert(&encoder, [record], &mut ())?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The id of the text; unique in a collection.
@@ -47,6 +59,15 @@ pub(crate) fn titled(title: &str, text: String) -> String {
 }
 
 /// Something that is a text with an id: a [`Record`], a pair, or the result of reading one.
+///
+/// ```
+/// use light_splade::input::IntoRecord;
+///
+/// // What every function takes as a document: an id and a text, or only a text.
+/// let record = ("tokyo", "日本の首都").into_record()?;
+/// assert_eq!((record.id.as_str(), record.text.as_str()), ("tokyo", "日本の首都"));
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 pub trait IntoRecord {
     /// Returns the record, or why it could not be read.
     ///
@@ -75,6 +96,14 @@ impl<I: Into<String>, T: Into<String>> IntoRecord for (I, T) {
 
 /// How far inputs have been read, in bytes of their files or by another count, and what there is to
 /// say about them.
+///
+/// ```
+/// use light_splade::input::Position;
+///
+/// let position = Position::of(200);
+/// position.read(50);
+/// assert_eq!(position.share(), Some(0.25));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Position {
     pub(crate) read: Arc<AtomicU64>,

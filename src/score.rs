@@ -20,6 +20,24 @@ use crate::ranker::{self, Ranker, RankerOptions};
 use crate::searcher::thread_pool;
 
 /// What scores pairs.
+///
+/// ```
+/// use light_splade::data::{PartsOptions, ScoreOptions, Scorer, score};
+///
+/// let folder = tempfile::tempdir()?;
+/// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train");
+/// let out = folder.path().join("scores.ndjson");
+/// let options = ScoreOptions {
+///     pairs: format!("{data}/hard_negative_scores.ndjson").into(),
+///     data: data.into(),
+///     by: Scorer::Bm25,
+///     output: PartsOptions { out: out.clone(), ..PartsOptions::default() },
+///     ..ScoreOptions::default()
+/// };
+/// score(&options, &mut ())?;
+/// assert!(out.is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scorer {
     /// BM25 over the model's tokens.
@@ -40,6 +58,24 @@ impl Scorer {
 }
 
 /// Settings of [`score()`].
+///
+/// ```
+/// use light_splade::data::{PartsOptions, ScoreOptions, Scorer, score};
+///
+/// let folder = tempfile::tempdir()?;
+/// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train");
+/// let out = folder.path().join("scores.ndjson");
+/// let options = ScoreOptions {
+///     pairs: format!("{data}/hard_negative_scores.ndjson").into(),
+///     data: data.into(),
+///     by: Scorer::Bm25,
+///     output: PartsOptions { out: out.clone(), ..PartsOptions::default() },
+///     ..ScoreOptions::default()
+/// };
+/// score(&options, &mut ())?;
+/// assert!(out.is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct ScoreOptions {
     /// The pairs, in light-splade's form of scores: `.ndjson`, `.ndjson.gz`, or a folder of such.

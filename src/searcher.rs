@@ -165,6 +165,12 @@ pub const QUERIES_AT_A_TIME: usize = 1024;
 
 /// Starts threads for work besides encoding; as many as there are cores if no number is given.
 ///
+/// ```
+/// let pool = light_splade::search::thread_pool(Some(2))?;
+/// assert_eq!(pool.current_num_threads(), 2);
+/// # Ok::<(), light_splade::Error>(())
+/// ```
+///
 /// # Errors
 /// If the system has no room for them.
 pub fn thread_pool(threads: Option<usize>) -> Result<rayon::ThreadPool, Error> {
@@ -173,6 +179,27 @@ pub fn thread_pool(threads: Option<usize>) -> Result<rayon::ThreadPool, Error> {
 }
 
 /// Searches many queries on a pool of threads, and keeps the time that each took.
+///
+/// ```
+/// use light_splade::search::{BatchSearch, thread_pool};
+/// use light_splade::{Index, IndexOptions, SearchOptions, Searcher, SparseEncoder};
+/// use light_splade::SparseEncoderOptions;
+///
+/// let folder = tempfile::tempdir()?;
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let mut index = Index::create(folder.path().join("index"), &encoder, &IndexOptions::default())?;
+/// index.upsert(&encoder, [("tokyo", "日本の首都は東京です。"), ("osaka", "大阪の万博")], &mut ())?;
+/// index.commit()?;
+/// let queries = [encoder.encode_query("首都")?, encoder.encode_query("万博")?];
+/// let searcher = Searcher::open(index.path(), Some(encoder))?;
+///
+/// let (options, pool) = (SearchOptions::default(), thread_pool(Some(2))?);
+/// let mut search = BatchSearch::new(searcher.index(), &options, &pool, queries.len());
+/// let hits = search.search(&queries.each_ref(), &mut ())?;
+/// assert_eq!((hits[0][0].id.as_str(), hits[1][0].id.as_str()), ("tokyo", "osaka"));
+/// println!("{}", search.finish(&mut ()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BatchSearch<'a> {
     index: &'a VectorIndex,
     options: &'a SearchOptions,
@@ -257,6 +284,15 @@ fn quantile(times: &[Duration], share: f64) -> Duration {
 }
 
 /// The hits of a query as a ranking of a run.
+///
+/// ```
+/// use light_splade::Hit;
+/// use light_splade::search::ranking;
+///
+/// let hits = vec![Hit { id: "d1".to_owned(), score: 2.5 }];
+/// let ranking = ranking(hits);
+/// assert_eq!((ranking[0].document.as_str(), ranking[0].score), ("d1", 2.5));
+/// ```
 #[cfg(feature = "tools")]
 pub fn ranking(hits: Vec<Hit>) -> Vec<Scored> {
     hits.into_iter().map(|hit| Scored { document: hit.id, score: hit.score }).collect()

@@ -57,6 +57,21 @@ impl Iterator for Records<'_> {
 }
 
 /// How a stream of texts ended.
+///
+/// ```
+/// use light_splade::encode::{Ended, Side};
+/// use light_splade::input::Position;
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let (texts, position) = ([("1", "東京")], Position::default());
+/// let ended = encoder.encode_each(Side::Query, texts, position, &mut (), |id, vector| {
+///     assert!(id == "1" && !vector.is_empty());
+///     Ok::<(), light_splade::Error>(())
+/// })?;
+/// assert_eq!(ended, Ended::Whole);
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// All texts are done.

@@ -25,6 +25,22 @@ use crate::record::{Position, Record, Remark};
 const NAMES: usize = 5;
 
 /// How inputs are read.
+///
+/// ```
+/// use light_splade::input::{TextOptions, Texts};
+///
+/// let folder = tempfile::tempdir()?;
+/// let file = folder.path().join("products.csv");
+/// std::fs::write(&file, "sku,name\n42,green tea\n")?;
+/// let options = TextOptions {
+///     text_field: Some("name".to_owned()),
+///     id_field: Some("sku".to_owned()),
+///     ..TextOptions::default()
+/// };
+/// let first = Texts::open(&[file], options)?.next().expect("a row")?;
+/// assert_eq!((first.id.as_str(), first.text.as_str()), ("42", "green tea"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct TextOptions {
     /// The field, or column of a table, with the text; `title` and `text` if none is named.

@@ -21,6 +21,16 @@ pub use splade_train::cross_encoder;
 /// without `.yaml`, and overrides are `training.max_steps=10` and the like. Settings that are known
 /// and have no effect are told to the observer.
 ///
+/// ```
+/// use light_splade::train_config;
+///
+/// let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config"));
+/// let overrides = ["training.max_steps=3".to_owned()];
+/// let config = train_config(folder, "toy_splade_ja", &overrides, &mut ())?;
+/// println!("{config:?}");
+/// # Ok::<(), light_splade::Error>(())
+/// ```
+///
 /// # Errors
 /// If a file cannot be read, or a setting is unknown or wrong; the message names it.
 pub fn train_config(

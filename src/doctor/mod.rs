@@ -29,6 +29,21 @@ const HITS: usize = 10;
 
 /// One thing that [`doctor()`] looked at. Its text is a line for people, or two where something is
 /// wrong.
+///
+/// ```
+/// use light_splade::search_engines::{DoctorOptions, SearchEngineKind, doctor};
+///
+/// // Nothing listens there.
+/// let options = DoctorOptions {
+///     kind: Some(SearchEngineKind::Qdrant),
+///     url: "http://127.0.0.1:9".into(),
+///     ..DoctorOptions::default()
+/// };
+/// let report = doctor(&options, &mut (), |_| ())?;
+/// let wrong = report.checks.iter().find(|check| !check.is_sound()).expect("no server");
+/// println!("{}: {}, {:?}", wrong.what, wrong.found, wrong.hint);
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DoctorCheck {
@@ -62,6 +77,21 @@ impl fmt::Display for DoctorCheck {
 }
 
 /// What [`doctor()`] found, in the order in which it looked.
+///
+/// ```
+/// use light_splade::search_engines::{DoctorOptions, SearchEngineKind, doctor};
+///
+/// // Nothing listens there.
+/// let options = DoctorOptions {
+///     kind: Some(SearchEngineKind::Qdrant),
+///     url: "http://127.0.0.1:9".into(),
+///     ..DoctorOptions::default()
+/// };
+/// let report = doctor(&options, &mut (), |_| ())?;
+/// report.checks.iter().for_each(|check| println!("{check}"));
+/// assert!(!report.is_sound());
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DoctorReport {

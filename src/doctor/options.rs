@@ -4,6 +4,20 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// A search engine that documents can be sent to.
+///
+/// ```
+/// use light_splade::search_engines::{DoctorOptions, SearchEngineKind, doctor};
+///
+/// // Nothing listens there.
+/// let options = DoctorOptions {
+///     kind: Some(SearchEngineKind::Qdrant),
+///     url: "http://127.0.0.1:9".into(),
+///     ..DoctorOptions::default()
+/// };
+/// let report = doctor(&options, &mut (), |_| ())?;
+/// assert!(!report.is_sound());
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SearchEngineKind {
     /// Elasticsearch, with a field of the type `sparse_vector`.
@@ -15,6 +29,20 @@ pub enum SearchEngineKind {
 }
 
 /// Settings of [`doctor`](crate::search_engines::doctor()).
+///
+/// ```
+/// use light_splade::search_engines::{DoctorOptions, SearchEngineKind, doctor};
+///
+/// // Nothing listens there.
+/// let options = DoctorOptions {
+///     kind: Some(SearchEngineKind::Qdrant),
+///     url: "http://127.0.0.1:9".into(),
+///     ..DoctorOptions::default()
+/// };
+/// let report = doctor(&options, &mut (), |_| ())?;
+/// assert!(!report.is_sound());
+/// # Ok::<(), light_splade::Error>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct DoctorOptions {
     /// The address of the search engine: `http://localhost:9200`.

@@ -14,6 +14,21 @@ use crate::error::{Error, advised, invalid};
 use crate::provenance::Provenance;
 
 /// What a model card says beside what the model tells of itself.
+///
+/// ```
+/// use light_splade::models::{ExportModelOptions, ModelCard, export_model};
+///
+/// let folder = tempfile::tempdir()?;
+/// let options = ExportModelOptions {
+///     model: concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo").into(),
+///     out: folder.path().join("demo"),
+///     card: ModelCard { name: Some("my-splade".to_owned()), ..ModelCard::default() },
+///     ..ExportModelOptions::default()
+/// };
+/// let exported = export_model(&options, &mut ())?;
+/// assert!(std::fs::read_to_string(options.out.join("README.md"))?.contains("# my-splade"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct ModelCard {
     /// The name of the model in its card; its name at the hub, or that of the folder, if none is

@@ -16,6 +16,30 @@ use crate::output_guard::check_files;
 use crate::provenance::VECTORS_OF;
 
 /// What became of a call of [`export_documents`](crate::search_engines::export_documents).
+///
+/// ```
+/// use light_splade::encode::{EncodeOptions, encode_files};
+/// use light_splade::input::Position;
+/// use light_splade::search_engines::{ExportOptions, ExportTarget, export_documents};
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let vectors = folder.path().join("vectors.parquet");
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let options = EncodeOptions { output: vectors.clone(), ..EncodeOptions::default() };
+/// encode_files(&encoder, [("1", "東京"), ("2", "大阪")], Position::default(), &options, &mut ())?;
+///
+/// let options = ExportOptions {
+///     vectors: vec![vectors],
+///     out: folder.path().join("out"),
+///     target: ExportTarget::Seismic,
+///     model: Some("mini-ja-en".into()),
+///     ..ExportOptions::default()
+/// };
+/// let exported = export_documents(&options, &mut ())?;
+/// assert_eq!((exported.documents, exported.was_complete), (2, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exported {

@@ -18,6 +18,21 @@ use crate::model::{folder_name, identify, model_folder};
 use crate::provenance::{Provenance, content_json};
 
 /// Settings of [`export_model`].
+///
+/// ```
+/// use light_splade::models::{ExportModelOptions, ModelCard, export_model};
+///
+/// let folder = tempfile::tempdir()?;
+/// let options = ExportModelOptions {
+///     model: concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo").into(),
+///     out: folder.path().join("demo"),
+///     card: ModelCard { name: Some("my-splade".to_owned()), ..ModelCard::default() },
+///     ..ExportModelOptions::default()
+/// };
+/// let exported = export_model(&options, &mut ())?;
+/// assert!(options.out.join("model.safetensors").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ExportModelOptions {
     /// The model: a folder, a name at the hub, or the built-in model's name.
@@ -54,6 +69,19 @@ impl Default for ExportModelOptions {
 }
 
 /// The place of a model at the Hugging Face hub.
+///
+/// ```
+/// use light_splade::models::{ExportModelOptions, HubUpload};
+///
+/// // A folder that is uploaded as me/my-splade once it is written.
+/// let upload = HubUpload {
+///     name: "me/my-splade".to_owned(),
+///     revision: "main".to_owned(),
+///     private: true,
+/// };
+/// let options = ExportModelOptions { upload: Some(upload), ..ExportModelOptions::default() };
+/// assert!(options.upload.is_some_and(|upload| upload.private));
+/// ```
 #[derive(Debug, Clone)]
 pub struct HubUpload {
     /// The name, `org/name`; the model is made where it is missing. The token is that of `HF_TOKEN`
@@ -66,6 +94,22 @@ pub struct HubUpload {
 }
 
 /// What became of a call of [`export_model`].
+///
+/// ```
+/// use light_splade::models::{ExportModelOptions, ModelCard, export_model};
+///
+/// let folder = tempfile::tempdir()?;
+/// let options = ExportModelOptions {
+///     model: concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo").into(),
+///     out: folder.path().join("demo"),
+///     card: ModelCard { name: Some("my-splade".to_owned()), ..ModelCard::default() },
+///     ..ExportModelOptions::default()
+/// };
+/// let exported = export_model(&options, &mut ())?;
+/// let model = exported.model.expect("a folder was written");
+/// assert!(exported.url.is_none() && model.vocab > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ModelExport {

@@ -8,6 +8,30 @@ use splade_export::targets::{CsrForm, ElasticsearchField};
 use crate::encode_files::TermKeys;
 
 /// Settings of [`export_documents`](crate::search_engines::export_documents).
+///
+/// ```
+/// use light_splade::encode::{EncodeOptions, encode_files};
+/// use light_splade::input::Position;
+/// use light_splade::search_engines::{ExportOptions, ExportTarget, export_documents};
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let vectors = folder.path().join("vectors.parquet");
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let options = EncodeOptions { output: vectors.clone(), ..EncodeOptions::default() };
+/// encode_files(&encoder, [("1", "東京"), ("2", "大阪")], Position::default(), &options, &mut ())?;
+///
+/// let options = ExportOptions {
+///     vectors: vec![vectors],
+///     out: folder.path().join("out"),
+///     target: ExportTarget::Seismic,
+///     model: Some("mini-ja-en".into()),
+///     ..ExportOptions::default()
+/// };
+/// let exported = export_documents(&options, &mut ())?;
+/// assert_eq!(exported.documents, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
     /// The files and folders of vectors of documents.
@@ -108,6 +132,30 @@ impl std::fmt::Debug for PushTarget {
 }
 
 /// The target of an export.
+///
+/// ```
+/// use light_splade::encode::{EncodeOptions, encode_files};
+/// use light_splade::input::Position;
+/// use light_splade::search_engines::{ExportOptions, ExportTarget, export_documents};
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let vectors = folder.path().join("vectors.parquet");
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let options = EncodeOptions { output: vectors.clone(), ..EncodeOptions::default() };
+/// encode_files(&encoder, [("1", "東京"), ("2", "大阪")], Position::default(), &options, &mut ())?;
+///
+/// let options = ExportOptions {
+///     vectors: vec![vectors],
+///     out: folder.path().join("out"),
+///     target: ExportTarget::Seismic,
+///     model: Some("mini-ja-en".into()),
+///     ..ExportOptions::default()
+/// };
+/// let exported = export_documents(&options, &mut ())?;
+/// assert!(exported.documents == 2 && options.out.is_dir());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum ExportTarget {
     /// Lucene by Anserini and Pyserini: JSON lines and topics of integer weights.
@@ -203,6 +251,30 @@ pub enum OpenSearchType {
 }
 
 /// How weights of documents become the integers of CIFF.
+///
+/// ```
+/// use light_splade::encode::{EncodeOptions, encode_files};
+/// use light_splade::input::Position;
+/// use light_splade::search_engines::{ExportOptions, ExportTarget, CiffScale, export_documents};
+/// use light_splade::{SparseEncoder, SparseEncoderOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let vectors = folder.path().join("vectors.parquet");
+/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+/// let options = EncodeOptions { output: vectors.clone(), ..EncodeOptions::default() };
+/// encode_files(&encoder, [("1", "東京"), ("2", "大阪")], Position::default(), &options, &mut ())?;
+///
+/// let options = ExportOptions {
+///     vectors: vec![vectors],
+///     out: folder.path().join("out"),
+///     target: ExportTarget::Ciff { scale: CiffScale::By(100.0), query_scale: 10.0 },
+///     model: Some("mini-ja-en".into()),
+///     ..ExportOptions::default()
+/// };
+/// let exported = export_documents(&options, &mut ())?;
+/// assert_eq!(exported.documents, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum CiffScale {
     /// Weights are multiplied by this and rounded.

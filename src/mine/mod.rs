@@ -145,6 +145,23 @@ fn write(
 }
 
 /// What [`mine()`] found.
+///
+/// ```
+/// use light_splade::data::{MineOptions, NegativeFormat, PartsOptions, mine};
+///
+/// let folder = tempfile::tempdir()?;
+/// let out = folder.path().join("negatives.ndjson");
+/// let options = MineOptions {
+///     data: concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train").into(),
+///     format: NegativeFormat::Triplets,
+///     output: PartsOptions { out: out.clone(), ..PartsOptions::default() },
+///     ..MineOptions::default()
+/// };
+/// let mined = mine(&options, &mut ())?;
+/// mined.sentences().iter().for_each(|sentence| println!("{sentence}"));
+/// assert!(mined.negatives > mined.queries);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MinedNegatives {

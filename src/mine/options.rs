@@ -41,6 +41,22 @@ pub struct NegativeSource {
 }
 
 /// The form in which negatives are written.
+///
+/// ```
+/// use light_splade::data::{MineOptions, NegativeFormat, PartsOptions, mine};
+///
+/// let folder = tempfile::tempdir()?;
+/// let out = folder.path().join("negatives.ndjson");
+/// let options = MineOptions {
+///     data: concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train").into(),
+///     format: NegativeFormat::Triplets,
+///     output: PartsOptions { out: out.clone(), ..PartsOptions::default() },
+///     ..MineOptions::default()
+/// };
+/// let mined = mine(&options, &mut ())?;
+/// assert!(mined.negatives > 0 && std::fs::read_to_string(out)?.contains("neg_doc_id"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum NegativeFormat {
     /// `{"qid", "scores"}` of positives and negatives; all scores are 1 without a teacher.
@@ -61,6 +77,22 @@ impl NegativeFormat {
 }
 
 /// Settings of [`mine`](crate::data::mine()).
+///
+/// ```
+/// use light_splade::data::{MineOptions, NegativeFormat, PartsOptions, mine};
+///
+/// let folder = tempfile::tempdir()?;
+/// let out = folder.path().join("negatives.ndjson");
+/// let options = MineOptions {
+///     data: concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy/train").into(),
+///     format: NegativeFormat::Triplets,
+///     output: PartsOptions { out: out.clone(), ..PartsOptions::default() },
+///     ..MineOptions::default()
+/// };
+/// let mined = mine(&options, &mut ())?;
+/// assert!(mined.negatives > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct MineOptions {
     /// The folder in light-splade's form: `doc_master`, `query_master` and `positive_lists`.

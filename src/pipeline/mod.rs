@@ -26,6 +26,21 @@ pub use options::{CommandSettings, PipelineOptions};
 pub use time::clock;
 
 /// What [`run_pipeline`] did.
+///
+/// ```
+/// use light_splade::pipelines::{PipelineOptions, run_pipeline};
+///
+/// let folder = tempfile::tempdir()?;
+/// let at = folder.path().display();
+/// let file = folder.path().join("pipeline.yaml");
+/// let step = format!("{{name: inspect, run: inspect, stdout: {at}/model.txt}}");
+/// std::fs::write(&file, format!("work: {at}/work\nsteps:\n  - {step}\n"))?;
+/// // Says which steps would run, and runs none.
+/// let options = PipelineOptions { file, dry_run: true, ..PipelineOptions::default() };
+/// let report = run_pipeline(&options, &mut ())?;
+/// assert!(report.page.is_none() && report.steps.len() == 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PipelineReport {
@@ -36,6 +51,23 @@ pub struct PipelineReport {
 }
 
 /// What became of a step.
+///
+/// ```
+/// use light_splade::pipelines::{PipelineOptions, run_pipeline};
+///
+/// let folder = tempfile::tempdir()?;
+/// let at = folder.path().display();
+/// let file = folder.path().join("pipeline.yaml");
+/// let step = format!("{{name: inspect, run: inspect, stdout: {at}/model.txt}}");
+/// std::fs::write(&file, format!("work: {at}/work\nsteps:\n  - {step}\n"))?;
+/// // Says which steps would run, and runs none.
+/// let options = PipelineOptions { file, dry_run: true, ..PipelineOptions::default() };
+/// let report = run_pipeline(&options, &mut ())?;
+/// let step = &report.steps[0];
+/// assert_eq!((step.name.as_str(), step.seconds), ("inspect", 0.0));
+/// assert!(step.reason.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PipelineStep {

@@ -10,6 +10,21 @@ use serde_json::Value;
 pub type CommandSettings = fn(command: &[String]) -> Result<Value, String>;
 
 /// Settings of [`run_pipeline`](crate::pipelines::run_pipeline).
+///
+/// ```
+/// use light_splade::pipelines::{PipelineOptions, run_pipeline};
+///
+/// let folder = tempfile::tempdir()?;
+/// let at = folder.path().display();
+/// let file = folder.path().join("pipeline.yaml");
+/// let step = format!("{{name: inspect, run: inspect, stdout: {at}/model.txt}}");
+/// std::fs::write(&file, format!("work: {at}/work\nsteps:\n  - {step}\n"))?;
+/// // Says which steps would run, and runs none.
+/// let options = PipelineOptions { file, dry_run: true, ..PipelineOptions::default() };
+/// let report = run_pipeline(&options, &mut ())?;
+/// assert_eq!(report.steps.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct PipelineOptions {
     /// The pipeline: YAML with a work folder and steps.

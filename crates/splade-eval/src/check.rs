@@ -51,6 +51,13 @@ impl fmt::Display for Check {
 }
 
 /// A kind of problem with its number of occurrences.
+///
+/// ```
+/// use splade_eval::check::{Check, Finding};
+///
+/// let finding = Finding { check: Check::EmptyQuery, count: 1, examples: vec!["q7".to_owned()] };
+/// assert_eq!(finding.check.to_string(), "queries without text");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The kind of problem.

@@ -41,6 +41,25 @@ impl Observer for () {
 }
 
 /// An event of long work.
+///
+/// ```
+/// use splade_io::{Event, Observer};
+///
+/// /// Prints what is said, and leaves progress out.
+/// struct Quiet;
+///
+/// impl Observer for Quiet {
+///     fn event(&mut self, event: Event<'_>) {
+///         match event {
+///             Event::Note(text) => println!("{text}"),
+///             Event::Warning(text) => println!("warning: {text}"),
+///             Event::Hint(text) => println!("hint: {text}"),
+///             _ => {}
+///         }
+///     }
+/// }
+/// Quiet.event(Event::Warning("a text is empty"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -91,6 +110,15 @@ pub enum Event<'a> {
 }
 
 /// The progress of a piece of work.
+///
+/// ```
+/// use splade_io::{Event, Progress};
+///
+/// let progress = Progress { unit: "texts", done: 50, total: Some(200), ..Progress::default() };
+/// if let Event::Progress(Progress { done, total: Some(total), unit, .. }) = Event::Progress(progress) {
+///     assert_eq!(format!("{done} of {total} {unit}"), "50 of 200 texts");
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Progress<'a> {
     /// The current work as a phrase, such as `encoding documents`.
@@ -110,6 +138,15 @@ pub struct Progress<'a> {
 }
 
 /// The progress of a training run.
+///
+/// ```
+/// use splade_io::{Event, StepProgress};
+///
+/// let progress = StepProgress { step: 10, total: 300, loss: 0.25, ..StepProgress::default() };
+/// if let Event::Step(StepProgress { step, total, loss, .. }) = Event::Step(progress) {
+///     assert_eq!(format!("step {step} of {total}: {loss}"), "step 10 of 300: 0.25");
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StepProgress {
     /// The number of completed steps.

@@ -8,6 +8,12 @@ use crate::packed::PackedMatrix;
 use crate::simd::Isa;
 
 /// The number format of the matrix products.
+///
+/// ```
+/// use splade_nn::Precision;
+///
+/// assert_eq!(Precision::Int8.to_string(), "int8");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Precision {
     /// 32-bit floats.

@@ -19,6 +19,13 @@
 use std::fmt;
 
 /// The instruction set that the kernels use. A value exists only if the CPU supports it.
+///
+/// ```
+/// use splade_nn::Isa;
+///
+/// // Every CPU gives the same bits, so the choice is only one of speed.
+/// println!("{:?}", Isa::detect());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Isa(pub(crate) Kind);
 

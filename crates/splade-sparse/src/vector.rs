@@ -4,6 +4,14 @@ use std::fmt;
 
 /// The id of a term: its position in the model's vocabulary, counted from 0. It is a dimension of
 /// sparse vectors.
+///
+/// ```
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let vector = SparseVector::new(vec![TermId(7)], vec![1.5])?;
+/// assert_eq!(vector.terms()[0].to_string(), "7");
+/// # Ok::<(), splade_sparse::VectorError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TermId(pub u32);
 
@@ -15,6 +23,15 @@ impl fmt::Display for TermId {
 
 /// The sparse vector of a text. The terms are ascending and unique, and the weights are finite and
 /// above zero.
+///
+/// ```
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let query = SparseVector::new(vec![TermId(7), TermId(9)], vec![1.5, 0.5])?;
+/// let document = SparseVector::new(vec![TermId(2), TermId(9)], vec![1.0, 2.0])?;
+/// assert_eq!(query.dot(&document), 1.0);
+/// # Ok::<(), splade_sparse::VectorError>(())
+/// ```
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct SparseVector {
     /// The terms, ascending and unique.

@@ -156,6 +156,24 @@ struct RangeEntry {
 }
 
 /// Options of a search.
+///
+/// ```
+/// use splade_index::{Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("index");
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+/// let vector = |term| SparseVector::new(vec![TermId(term), TermId(9)], vec![2.0, 1.0]);
+/// writer.put("a", &vector(7)?)?;
+/// writer.put("b", &vector(8)?)?;
+/// writer.commit()?;
+/// let index = Index::open(&path)?;
+/// let options = SearchOptions { k: 1, ..SearchOptions::default() };
+/// let hits = index.search(&vector(7)?, &options);
+/// assert_eq!((hits.len(), hits[0].id.as_str()), (1, "a"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SearchOptions {
     /// The maximum number of hits; 10 by default.
@@ -176,6 +194,23 @@ impl Default for SearchOptions {
 }
 
 /// The choice between an exact and an approximate search.
+///
+/// ```
+/// use splade_index::{Index, IndexOptions, IndexWriter, SearchMode, SearchOptions, WriterOptions};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("index");
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+/// let vector = |term| SparseVector::new(vec![TermId(term), TermId(9)], vec![2.0, 1.0]);
+/// writer.put("a", &vector(7)?)?;
+/// writer.put("b", &vector(8)?)?;
+/// writer.commit()?;
+/// let index = Index::open(&path)?;
+/// let options = SearchOptions { mode: SearchMode::Exact, ..SearchOptions::default() };
+/// assert_eq!(index.search(&vector(7)?, &options).len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum SearchMode {
     /// Returns exactly the hits, in bits and order, that scoring every document would give.
@@ -192,6 +227,25 @@ pub enum SearchMode {
 }
 
 /// A set of documents of one opened index.
+///
+/// ```
+/// use splade_index::{Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("index");
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+/// let vector = |term| SparseVector::new(vec![TermId(term), TermId(9)], vec![2.0, 1.0]);
+/// writer.put("a", &vector(7)?)?;
+/// writer.put("b", &vector(8)?)?;
+/// writer.commit()?;
+/// let index = Index::open(&path)?;
+/// let (filter, missing) = index.filter(["b", "c"]);
+/// assert_eq!(missing, 1);
+/// let options = SearchOptions { filter: Some(filter), ..SearchOptions::default() };
+/// assert_eq!(index.search(&vector(7)?, &options)[0].id, "b");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// The documents of each range, in the order of the ranges.
@@ -199,6 +253,23 @@ pub struct Filter {
 }
 
 /// A document that a search returned.
+///
+/// ```
+/// use splade_index::{Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("index");
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+/// let vector = |term| SparseVector::new(vec![TermId(term), TermId(9)], vec![2.0, 1.0]);
+/// writer.put("a", &vector(7)?)?;
+/// writer.put("b", &vector(8)?)?;
+/// writer.commit()?;
+/// let index = Index::open(&path)?;
+/// let hits = index.search(&vector(8)?, &SearchOptions::default());
+/// assert_eq!((hits[0].id.as_str(), hits[0].score), ("b", 5.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {
     /// The id of the document.
@@ -208,6 +279,23 @@ pub struct Hit {
 }
 
 /// The contribution of one term to the score of a document.
+///
+/// ```
+/// use splade_index::{Index, IndexOptions, IndexWriter, SearchOptions, WriterOptions};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("index");
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+/// let vector = |term| SparseVector::new(vec![TermId(term), TermId(9)], vec![2.0, 1.0]);
+/// writer.put("a", &vector(7)?)?;
+/// writer.put("b", &vector(8)?)?;
+/// writer.commit()?;
+/// let index = Index::open(&path)?;
+/// let shares = index.explain(&vector(7)?, "a").expect("a document");
+/// assert_eq!((shares[0].term, shares[0].score), (TermId(7), 4.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share {
     /// The id of the term.
@@ -569,10 +657,11 @@ impl Index {
     /// use splade_sparse::SparseVector;
     ///
     /// let dir = tempfile::tempdir()?;
-    /// let mut writer = IndexWriter::create(dir.path(), IndexOptions::default(), WriterOptions::default())?;
+    /// let path = dir.path().join("index");
+    /// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
     /// writer.put("d1", &SparseVector::default())?;
     /// writer.commit()?;
-    /// assert_eq!(Index::open(dir.path())?.ids().collect::<Vec<_>>(), ["d1"]);
+    /// assert_eq!(Index::open(&path)?.ids().collect::<Vec<_>>(), ["d1"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn ids(&self) -> impl Iterator<Item = &str> {

@@ -10,6 +10,15 @@ use splade_io::{FileError, Problem};
 
 /// The rows of a corpus that a process encodes, given as `--shard 0/8`: those whose number, counted
 /// from 0, has the remainder `index` when divided by `of`.
+///
+/// ```
+/// use splade_sparse::files::ShardSpec;
+///
+/// let shard: ShardSpec = "3/64".parse()?;
+/// assert_eq!((shard.index(), shard.of()), (3, 64));
+/// assert!("64/64".parse::<ShardSpec>().is_err());
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardSpec {
     /// The index of the shard, below `of`.

@@ -148,7 +148,7 @@ pub fn row_hash(id: &str, vector: &SparseVector) -> ContentHash {
 /// use splade_sparse::SparseVector;
 /// use splade_sparse::files::{chained_hash, row_hash};
 ///
-/// let row = |id| row_hash(id, &SparseVector::default());
+/// let row = |id: &str| row_hash(id, &SparseVector::default());
 /// let hash = |ids: &[&str]| ids.iter().fold(String::new(), |all, id| chained_hash(&all, row(id)));
 /// assert_ne!(hash(&["a", "b"]), hash(&["b", "a"]));
 /// ```

@@ -15,6 +15,14 @@ use super::row::TextFields;
 use super::table::is_header;
 
 /// The form of a file of texts.
+///
+/// ```
+/// use splade_sparse::files::TextForm;
+///
+/// let form: TextForm = "tsv".parse()?;
+/// assert_eq!((form, form.name()), (TextForm::Tsv, "tsv"));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TextForm {
     /// One text a line, without an id.
