@@ -215,12 +215,12 @@ fn compute(batch: Vec<Job>) {
     answer(logits, scored, start);
 }
 
+/// What computes a batch of inputs.
+type Batch<'a, I, T> = &'a dyn Fn(&[I]) -> Result<Vec<T>, Error>;
+
 /// Computes all inputs together, or where one of them fails each alone, so that the others get
 /// their results.
-fn each<I, T>(
-    inputs: &[I],
-    compute: &dyn Fn(&[I]) -> Result<Vec<T>, Error>,
-) -> Vec<Result<T, Error>> {
+fn each<I, T>(inputs: &[I], compute: Batch<'_, I, T>) -> Vec<Result<T, Error>> {
     match compute(inputs) {
         Ok(results) => results.into_iter().map(Ok).collect(),
         Err(error) if inputs.len() == 1 => vec![Err(error)],

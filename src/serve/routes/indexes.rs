@@ -415,7 +415,7 @@ struct Plan {
     vector: SparseVector,
     k: usize,
     threshold: Option<f32>,
-    filter: Option<Object<FilterInput>>,
+    filter: Option<FilterInput>,
     explain: bool,
     mode: Mode,
     fusion: Fusion,
@@ -520,9 +520,7 @@ impl Plan {
         model: &Model,
     ) -> Result<Vec<HitReply>, ApiError> {
         let k = self.count();
-        let ids = |Object(filter): &Object<FilterInput>| {
-            searcher.filter(filter.ids.iter().map(String::as_str)).0
-        };
+        let ids = |filter: &FilterInput| searcher.filter(filter.ids.iter().map(String::as_str)).0;
         let filter = self.filter.as_ref().map(ids);
         let text = self.text.as_deref().unwrap_or_default();
         let options = || SearchOptions {

@@ -216,6 +216,9 @@ pub(crate) struct PredictRequest {
     raw_scores: bool,
 }
 
+/// A query and a text.
+type Pair = (String, String);
+
 /// A pair, or a list of pairs. Single texts have the same forms in text-embeddings-inference, but a
 /// cross-encoder cannot score them.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -228,7 +231,7 @@ enum PredictInput {
 
 impl PredictInput {
     /// The pairs, and the method by which requests are counted.
-    fn pairs(self) -> Result<(Vec<(String, String)>, &'static str), ApiError> {
+    fn pairs(self) -> Result<(Vec<Pair>, &'static str), ApiError> {
         let pair = |texts: Vec<String>| match <[String; 2]>::try_from(texts) {
             Ok([first, second]) if first.is_empty() && second.is_empty() => {
                 Err(ApiError::empty("inputs"))

@@ -63,7 +63,7 @@ use crate::bm25::Bm25Options;
 pub use bm25_search::Bm25Search;
 pub use bm25_segment::TokenCounter;
 pub use weights::WeightFormat;
-pub use writer::{IndexOptions, IndexWriter, WriterOptions};
+pub use writer::{IndexOptions, IndexWriter, LONGEST_ID, WriterOptions};
 
 /// The size and state of an index.
 #[derive(Debug, Clone, PartialEq)]

@@ -38,7 +38,7 @@ const SEGMENT_DOCS: u64 = 16 * MAX_DOCS as u64;
 /// The number of small segments that are joined.
 const MANY_SEGMENTS: usize = 8;
 /// The maximum length of an id in bytes. It keeps the offsets of a range's ids within 32 bits.
-const MAX_ID: usize = u16::MAX as usize;
+pub const LONGEST_ID: usize = u16::MAX as usize;
 
 /// Settings of a new index.
 #[derive(Debug, Clone, Default)]
@@ -288,8 +288,11 @@ impl IndexWriter {
             let id = id.chars().take(40).collect();
             IndexError::Document { path: self.dir.clone(), id, message }
         };
-        if id.len() > MAX_ID {
-            return Err(refuse(format!("has an id of {} bytes; at most {MAX_ID} fit", id.len())));
+        if id.len() > LONGEST_ID {
+            return Err(refuse(format!(
+                "has an id of {} bytes; at most {LONGEST_ID} fit",
+                id.len()
+            )));
         }
         if let Some(term) = vector.terms().last().filter(|term| term.0 >= MAX_TERM) {
             return Err(refuse(format!("has the term {term}; terms are below {MAX_TERM}")));
