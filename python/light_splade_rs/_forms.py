@@ -92,7 +92,10 @@ def vectors_of(value: Any, size: int, tokens: Any = None) -> "SparseVectors":
         matrix = value.tocsr()
         if matrix.ndim == 1:
             matrix = matrix.reshape(1, -1)
-        matrix.sum_duplicates()
+        if not matrix.has_canonical_format:
+            # The caller's matrix stays as it is.
+            matrix = matrix.copy()
+            matrix.sum_duplicates()
         return _checked(
             SparseVectors(
                 matrix.indptr,

@@ -201,3 +201,10 @@ def test_sentence_transformers_itself(root):
     assert sparsity[1] == pytest.approx(sparsity[0])
     # A tensor of the one is an argument of the other.
     np.testing.assert_allclose(encoder.similarity(query[0], documents[0]).numpy(), scores[0].numpy(), rtol=1e-4)
+
+
+def test_a_matrix_with_repeated_places_stays_as_it_is(encoder):
+    sparse = pytest.importorskip("scipy.sparse")
+    matrix = sparse.csr_matrix(([1.0, 2.0, 3.0], [7, 7, 2], [0, 3]), shape=(1, 14336), dtype=np.float32)
+    assert encoder.decode(matrix) == encoder.decode(matrix.toarray())
+    assert matrix.nnz == 3
