@@ -86,7 +86,7 @@ pub(crate) fn encode_all(
     let read = position.clone();
     let records = texts.into_iter().map(|text| {
         read.read(1);
-        Record { id: String::new(), text }
+        Record::new("", text)
     });
     let ended = encoder.encode_each(side, records, position, observer, |_, vector| {
         take(vector);

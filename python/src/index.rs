@@ -50,6 +50,7 @@ impl Settings {
             threads: self.threads,
             new_only: self.new_only,
             any_model: self.any_model,
+            ..default
         })
     }
 }

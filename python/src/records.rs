@@ -74,6 +74,6 @@ impl Iterator for PyRecords {
         if self.ready.len() == 0 && !self.ended {
             self.fetch();
         }
-        self.ready.next().map(|(id, text)| Ok(Record { id, text }))
+        self.ready.next().map(|(id, text)| Ok(Record::new(id, text)))
     }
 }
