@@ -34,6 +34,7 @@ pub(super) enum Content {
     /// Of the rows of a part, all at once.
     Rows(String),
     /// Of all rows so far, as [`chained_hash`] makes it.
+    #[cfg(feature = "push")]
     Chain(String),
 }
 
@@ -137,6 +138,7 @@ impl Done {
         let is_other = match was {
             None => false,
             Some(Content::Rows(was)) => *was != content.finish().to_string(),
+            #[cfg(feature = "push")]
             Some(Content::Chain(was)) => was != chain,
         };
         let changed = match is_other {
