@@ -24,4 +24,5 @@ mod pipeline;
 mod pretrain;
 mod promises;
 mod retrieval;
+mod teachers;
 mod train;
