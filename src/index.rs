@@ -12,9 +12,9 @@ use splade_index::{
     Verified, WeightFormat, WriterOptions,
 };
 #[cfg(feature = "tools")]
-use splade_io::settings::difference;
-#[cfg(feature = "tools")]
 use splade_io::Event;
+#[cfg(feature = "tools")]
+use splade_io::settings::difference;
 use splade_io::{Observer, counted};
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
