@@ -303,7 +303,8 @@ impl ParquetDense {
         // An empty list has one entry without a number.
         let deepest = if self.is_matrix { 2 } else { 1 };
         if numbers.is_empty() {
-            (self.repetition.push(0), self.definition.push(0));
+            self.repetition.push(0);
+            self.definition.push(0);
         }
         for place in 0..numbers.len() {
             let is_first_of_row = width > 0 && place % width == 0;
