@@ -11,8 +11,10 @@ use splade_index::{
     WeightFormat, WriterOptions,
 };
 #[cfg(feature = "tools")]
+use splade_io::Event;
+#[cfg(feature = "tools")]
 use splade_io::settings::difference;
-use splade_io::{Event, Observer, counted};
+use splade_io::{Observer, counted};
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
 #[cfg(feature = "tools")]
