@@ -227,6 +227,43 @@ def large_bodies(binary, folder):
 
 
 @attack
+def large_texts(binary, folder):
+    """200 clients send texts and ids of the largest size at once."""
+    with Server(binary, "--payload-limit", 200_000, "--read-timeout", 120) as server:
+        well(server)
+        before, most = server.megabytes(), 0
+        bodies = [
+            json.dumps({"inputs": "日本語の文章 and English words, " * 4500}, ensure_ascii=False).encode(),
+            json.dumps({"inputs": "a" * 190_000}).encode(),
+            b'{"inputs": [' + b"1," * 94_000 + b"1]}",
+            b'{"instances": [' + b"{}," * 60_000 + b"{}]}",
+        ]
+        counts, lock, stop = {}, threading.Lock(), threading.Event()
+
+        def client(number):
+            path = "/vertex" if number % 4 == 3 else "/embed_sparse"
+            try:
+                status = server.ask("POST", path, bodies[number % 4], timeout=300)[0]
+            except OSError as error:
+                status = type(error).__name__
+            with lock:
+                counts[status] = counts.get(status, 0) + 1
+
+        thread = threading.Thread(target=in_threads, args=(200, client))
+        thread.start()
+        while thread.is_alive():
+            most = max(most, server.megabytes())
+            time.sleep(0.02)
+        thread.join()
+        # A client that is refused before it has sent all of its body may find the connection closed.
+        allowed = {200, 413, 422, 429, "BrokenPipeError", "ConnectionResetError"}
+        check(set(counts) <= allowed and counts.get(200), f"the answers were {counts}")
+        well(server)
+        check(most - before < 300, f"the memory grew from {before:.0f} to {most:.0f} MB")
+        return f"{counts}; memory {before:.0f} to at most {most:.0f} MB"
+
+
+@attack
 def odd_requests(binary, folder):
     """Heads and methods that no client should send."""
     with Server(binary, "--read-timeout", 2) as server:

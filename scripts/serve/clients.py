@@ -229,6 +229,40 @@ def opensearch(url, plain):
     return "recorded requests of a connector, tokens and token ids"
 
 
+# The options of text-embeddings-inference with the field of /info that shows each.
+TEI_OPTIONS = {
+    "model-id": (str(ROOT / "models/demo"), "model_id"), "tokenization-workers": ("2", None), "dtype": ("float32", "model_dtype"),
+    "served-model-name": ("a name", "served_model_name"), "pooling": ("splade", None),
+    "max-concurrent-requests": ("100", "max_concurrent_requests"), "max-batch-tokens": ("4096", "max_batch_tokens"),
+    "max-batch-requests": ("8", "max_batch_requests"), "max-client-batch-size": ("16", "max_client_batch_size"),
+    "auto-truncate": ("false", "auto_truncate"), "default-prompt-name": ("query", None), "dense-path": ("x", None),
+    "hf-token": ("x", None), "hostname": ("127.0.0.1", None), "uds-path": ("/tmp/x", None),
+    "huggingface-hub-cache": ("/tmp/x", None), "payload-limit": ("1000000", None), "api-key": (KEY, None),
+    "otlp-endpoint": ("http://127.0.0.1:1", None), "otlp-service-name": ("x", None), "cors-allow-origin": ("https://example.com", None),
+}
+TEI_FLAGS = ["json-output", "disable-spans"]
+
+
+@client()
+def tei_options(url, plain):
+    def shows(server):
+        status, _, info = server.ask("GET", "/info", headers=AUTHORIZATION)
+        assert status == 200 and server.ask("GET", "/info")[0] == 401
+        for name, (value, field) in TEI_OPTIONS.items():
+            assert field is None or str(info[field]).lower() == value, (name, info[field])
+
+    options = [word for name, (value, _) in TEI_OPTIONS.items() for word in (f"--{name}", value)]
+    with Server(plain.server.binary, *options, *[f"--{flag}" for flag in TEI_FLAGS]) as server:
+        shows(server)
+    # With the deprecated name of the token, and a default prompt in place of its name.
+    others = {"hf-token": "hf-api-token", "default-prompt-name": "default-prompt"}
+    variables = {others.get(name, name).upper().replace("-", "_"): value for name, (value, _) in TEI_OPTIONS.items()}
+    variables |= {flag.upper().replace("-", "_"): "true" for flag in TEI_FLAGS}
+    with Server(plain.server.binary, env=variables) as server:
+        shows(server)
+    return f"{len(TEI_OPTIONS) + len(TEI_FLAGS)} options, and their environment variables"
+
+
 def tokens_of(plain):
     """Returns the id of each token of the vectors."""
     ids = {}

@@ -25,7 +25,7 @@ class Server:
     """A running service. Options are those of the command line; `preexec` runs in the process before the program."""
 
     def __init__(self, binary, *options, env=None, preexec=None, wait=True, log=None):
-        self.port = free_port()
+        self.binary, self.port = binary, free_port()
         self.options = [str(option) for option in options]
         self.log = open(log, "ab") if log else subprocess.DEVNULL
         self.process = subprocess.Popen(

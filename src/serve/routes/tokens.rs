@@ -42,12 +42,13 @@ enum Texts {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Token {
     id: u32,
+    /// The part of the text that it comes from; the token of the vocabulary if that is not known.
     text: String,
     /// Whether it is a special token.
     special: bool,
-    /// The place of its first character in the text, if it is known.
+    /// The place where it begins in the text with its prompt, in bytes.
     start: Option<usize>,
-    /// The place after its last character, if it is known.
+    /// The place where it ends.
     stop: Option<usize>,
 }
 
@@ -86,26 +87,19 @@ pub(crate) async fn tokenize(
         let special = tokenizer.special_ids();
         let tokens = |text: &String| {
             let text = format!("{}{text}", tower.prompt());
-            // Places ascend, so that the characters are counted once.
-            let mut counted = (0, 0);
-            let mut characters = |bytes: usize| {
-                let (last, count) = if bytes < counted.0 { (0, 0) } else { counted };
-                counted = (bytes, count + text[last..bytes].chars().count());
-                counted.1
-            };
-            let token = |id: u32, place: Option<(usize, usize)>| Token {
-                id,
-                text: tower.token(splade_sparse::TermId(id)),
-                special: special.contains(&id),
-                start: place.map(|place| place.0),
-                stop: place.map(|place| place.1),
+            let token = |id: u32, range: Option<std::ops::Range<usize>>| {
+                let slice = range.clone().and_then(|range| text.get(range)).map(str::to_owned);
+                Token {
+                    id,
+                    text: slice.unwrap_or_else(|| tower.token(splade_sparse::TermId(id))),
+                    special: special.contains(&id),
+                    start: range.as_ref().map(|range| range.start),
+                    stop: range.map(|range| range.end),
+                }
             };
             let placed = tokenizer.encode_places(&text)?.into_iter();
-            let content: Vec<Token> = placed
-                .map(|PlacedToken { id, range }| {
-                    token(id, range.map(|range| (characters(range.start), characters(range.end))))
-                })
-                .collect();
+            let content: Vec<Token> =
+                placed.map(|PlacedToken { id, range }| token(id, range)).collect();
             let (before, after) = match add_special_tokens {
                 true => tokenizer.around(),
                 false => (&[][..], &[][..]),
