@@ -270,10 +270,7 @@ fn passage(text: &str, words: &[Word], max_chars: usize) -> Range<usize> {
     };
     let spare = max_chars.saturating_sub(text[inner.clone()].chars().count());
     let before = || text[..inner.start].char_indices().rev().take(spare);
-    let ends_sentence = |c: char| matches!(c, '。' | '！' | '？' | '!' | '?' | '\n');
-    let sentence = before().find(|(at, c)| {
-        ends_sentence(*c) || *c == '.' && text[at + 1..].starts_with(char::is_whitespace)
-    });
+    let sentence = before().find(|(at, c)| ends_sentence(text, *at, *c));
     let reaches_start = text[..inner.start].chars().count() <= spare;
     let start = match sentence {
         Some((at, c)) => at + c.len_utf8(),
@@ -296,7 +293,22 @@ fn passage(text: &str, words: &[Word], max_chars: usize) -> Range<usize> {
     let end = rest
         .next()
         .map_or(text.len(), |(at, _)| previous_word(text, start + at, inner.end.max(start)));
+    // The first few characters of another sentence are left out.
+    let from = inner.end.max(start).min(end);
+    let mut last = text[from..end].char_indices().rev().take(max_chars / 4);
+    let end = last
+        .find(|(at, c)| ends_sentence(text, from + at, *c))
+        .map_or(end, |(at, c)| from + at + c.len_utf8());
     start..start + text[start..end].trim_end().len()
+}
+
+/// Whether a character at a place of a text is the end of a sentence.
+fn ends_sentence(text: &str, at: usize, c: char) -> bool {
+    match c {
+        '。' | '！' | '？' | '!' | '?' | '\n' => true,
+        '.' => text[at + 1..].starts_with(char::is_whitespace),
+        _ => false,
+    }
 }
 
 /// The number of bytes of the blanks at the start of a text.
