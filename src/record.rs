@@ -16,7 +16,7 @@ use crate::error::Error;
 /// let folder = tempfile::tempdir()?;
 /// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
 /// let mut index = Index::create(folder.path().join("index"), &encoder, &IndexOptions::default())?;
-/// let record = Record { id: "tokyo".to_owned(), text: "日本の首都は東京です。".to_owned() };
+/// let record = Record::titled("tokyo", "東京", "日本の首都です。");
 /// assert_eq!(index.upsert(&encoder, [record], &mut ())?, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
