@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use splade_io::Observer;
 use splade_model::{
-    Encoder, EncoderOptions, EncoderPair, Explanation, Isa, ModelFiles, Precision, Side,
+    Encoder, EncoderOptions, EncoderPair, Explanation, HeadKind, Isa, ModelFiles, Precision, Side,
 };
 use splade_sparse::{SparseVector, TermId};
 use splade_text::TokenizerOptions;
@@ -73,7 +73,7 @@ impl Default for SparseEncoderOptions {
 
 impl SparseEncoderOptions {
     /// The settings of both towers, with the model's own prompts.
-    fn both(&self) -> EncoderOptions {
+    pub(crate) fn both(&self) -> EncoderOptions {
         EncoderOptions { prompt: None, ..self.tower(Side::Document) }
     }
 
@@ -209,7 +209,7 @@ impl SparseEncoder {
         let (query, document) = (self.query.as_ref(), self.document.as_ref());
         let loaded = document.map(|tower| (Side::Document, tower.tokenizer()));
         let loaded = loaded.or_else(|| query.map(|tower| (Side::Query, tower.tokenizer())));
-        let identity = identify(&self.name, &self.files, &options, loaded)?;
+        let identity = identify(&self.name, &self.files, HeadKind::Sparse, &options, loaded)?;
         Ok(self.identity.get_or_init(|| identity).clone())
     }
 

@@ -12,8 +12,10 @@ use splade_index::{
     Verified, WeightFormat, WriterOptions,
 };
 #[cfg(feature = "tools")]
+use splade_io::Event;
+#[cfg(feature = "tools")]
 use splade_io::settings::difference;
-use splade_io::{Event, Observer, counted};
+use splade_io::{Observer, counted};
 use splade_model::{Encoder, Side};
 use splade_sparse::SparseVector;
 #[cfg(feature = "tools")]
@@ -27,7 +29,6 @@ use crate::error::Error;
 use crate::error::advised;
 #[cfg(feature = "tools")]
 use crate::ids::Ids;
-#[cfg(feature = "tools")]
 use crate::model::Vocabulary;
 use crate::provenance::Provenance;
 #[cfg(feature = "tools")]
@@ -269,10 +270,8 @@ impl Index {
 
     /// The side of the model and the pruning that documents are encoded with.
     fn encoded_as(&self) -> (Side, Pruning) {
-        match &self.provenance.encoding {
-            Some(encoding) => (encoding.side, encoding.pruning),
-            None => (Side::Document, Pruning::default()),
-        }
+        let side = self.provenance.encoding.as_ref().map_or(Side::Document, |how| how.side);
+        (side, self.provenance.pruning())
     }
 
     /// Counts the tokens of documents by what has the tokenizer of the model.

@@ -143,7 +143,8 @@ pub fn inspect(name: &Path, observer: &mut dyn Observer) -> Result<ModelDescript
             describe(&folder.query, Some(Side::Query))?,
         ],
     };
-    let identity = identify(name, &path.as_path().into(), &TokenizerOptions::default(), None)?;
+    let (files, head) = (path.as_path().into(), folder.document.method.kind());
+    let identity = identify(name, &files, head, &TokenizerOptions::default(), None)?;
     let (revision, content) = (identity.revision, identity.content);
     let ModelFolder { layout, heads, .. } = folder;
     Ok(ModelDescription { name: shown, layout, revision, heads, content, towers })

@@ -114,6 +114,7 @@ mod ids;
 mod texts;
 
 mod encoder;
+mod dense_encoder;
 mod pruning;
 mod record;
 
@@ -125,6 +126,8 @@ mod output_guard;
 
 #[cfg(feature = "tools")]
 mod encode_files;
+#[cfg(feature = "tools")]
+mod encode_dense;
 
 #[cfg(feature = "tools")]
 mod export;
@@ -151,6 +154,10 @@ mod masters;
 mod parts;
 #[cfg(feature = "tools")]
 mod ranker;
+#[cfg(feature = "tools")]
+mod dense_ranker;
+#[cfg(feature = "tools")]
+mod teacher;
 
 #[cfg(feature = "tools")]
 mod mine;
@@ -177,6 +184,7 @@ mod pipeline;
 #[cfg(feature = "serve")]
 pub mod serve;
 
+pub use dense_encoder::{DenseEncoder, MultiVectorEncoder};
 pub use encoder::{SparseEncoder, SparseEncoderOptions};
 pub use error::Error;
 #[cfg(feature = "tools")]
@@ -214,15 +222,17 @@ pub mod encode {
     //! ```
 
     #[cfg(feature = "tools")]
+    pub use crate::encode_dense::{DenseOptions, encode_dense, encode_dense_to};
+    #[cfg(feature = "tools")]
     pub use crate::encode_files::{
         EncodeOptions, EncodedFiles, TermKeys, VectorForm, encode_files, encode_to,
     };
     pub use crate::encoder::EncodedTexts;
     pub use crate::pruning::Pruning;
     pub use crate::stream::Ended;
-    pub use splade_model::{Explanation, Isa, Precision, Side};
+    pub use splade_model::{Embedded, Embedder, Embedding, Explanation, Isa, Precision, Side};
     #[cfg(feature = "tools")]
-    pub use splade_sparse::files::ShardSpec;
+    pub use splade_sparse::files::{DenseForm, ShardSpec};
 }
 
 pub mod input {
@@ -268,12 +278,12 @@ pub mod models {
     pub use crate::inspect::{ModelDescription, TowerDescription, TowerMethod, inspect};
     #[cfg(feature = "tools")]
     pub use crate::learn_vocabulary::{LearnedVocabulary, VocabularyOptions, learn_vocabulary};
-    pub use crate::model::{Vocabulary, model_folder};
+    pub use crate::model::{Vocabulary, first_head, model_folder};
     #[cfg(feature = "tools")]
     pub use splade_model::export::{ExportedModel, OnnxOutput};
     pub use splade_model::folder::Layout;
     pub use splade_model::weights::FloatType;
-    pub use splade_model::{CrossEncoder, CrossEncoderOptions, ModelFiles};
+    pub use splade_model::{CrossEncoder, CrossEncoderOptions, HeadKind, ModelFiles, Similarity};
     pub use splade_text::WordKind;
 }
 
@@ -368,7 +378,8 @@ pub mod data {
     };
     pub use crate::parts::PartsOptions;
     pub use crate::ranker::RankerOptions;
-    pub use crate::score::{ScoreOptions, Scorer, score};
+    pub use crate::score::{ScoreOptions, score};
+    pub use crate::teacher::{Join, Scorer, Teacher};
     pub use splade_data::convert::{BeirOptions, Converted, Purpose};
     pub use splade_data::mine::{Margins, MineSource};
 }

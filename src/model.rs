@@ -7,7 +7,8 @@ use splade_model::architecture::ArchitectureConfig;
 use splade_model::folder::Method;
 use splade_model::hub::{self, HubOptions};
 use splade_model::{
-    Encoder, EncoderOptions, EncoderPair, ModelContent, ModelFiles, ModelFolder, Side, hub_revision,
+    Embedder, Encoder, EncoderOptions, EncoderPair, HeadKind, ModelContent, ModelFiles,
+    ModelFolder, Side, hub_revision,
 };
 use splade_sparse::TermId;
 use splade_text::{Tokenizer, TokenizerOptions};
@@ -57,14 +58,20 @@ pub(crate) struct Identity {
     pub(crate) content: ModelContent,
 }
 
-/// Reads what identifies a model. `loaded` is the tokenizer of one side, if there is one.
+/// Reads what identifies a model with one of its heads; with the first if it does not have that one.
+/// `loaded` is the tokenizer of one side, if there is one.
 pub(crate) fn identify(
     name: &Path,
     files: &ModelFiles,
+    head: HeadKind,
     options: &TokenizerOptions,
     loaded: Option<(Side, &Tokenizer)>,
 ) -> Result<Identity, Error> {
     let found = ModelFolder::from_files(files);
+    let found = found.and_then(|found| match found.heads.contains(&head) {
+        true => ModelFolder::with_head(files, head),
+        false => Ok(found),
+    });
     let content = found.and_then(|found| ModelContent::read(&found, options, loaded));
     Ok(Identity {
         revision: hub_revision(files.root()),
@@ -92,9 +99,9 @@ pub(crate) fn load_pair(
     observer: &mut dyn Observer,
 ) -> Result<EncoderPair, Error> {
     let pair = Encoder::pair_from_files(files, options).map_err(Error::load(name))?;
-    tell_of_unused(&pair.document, observer);
+    tell_of_unused(pair.document.unexpected_tensors(), observer);
     if !pair.query.shares_weights(&pair.document) {
-        tell_of_unused(&pair.query, observer);
+        tell_of_unused(pair.query.unexpected_tensors(), observer);
     }
     Ok(pair)
 }
@@ -118,12 +125,51 @@ pub(crate) fn load_from(
     observer: &mut dyn Observer,
 ) -> Result<Encoder, Error> {
     let encoder = Encoder::from_files(files, options).map_err(Error::load(name))?;
-    tell_of_unused(&encoder, observer);
+    tell_of_unused(encoder.unexpected_tensors(), observer);
     Ok(encoder)
 }
 
-fn tell_of_unused(encoder: &Encoder, observer: &mut dyn Observer) {
-    let unexpected = encoder.unexpected_tensors();
+/// Finds a model by its name and returns what it makes of a text if nothing else is asked for.
+///
+/// ```
+/// use light_splade::models::{HeadKind, first_head};
+///
+/// assert_eq!(first_head("mini-ja-en".as_ref(), &mut ())?, HeadKind::Sparse);
+/// # Ok::<(), light_splade::Error>(())
+/// ```
+///
+/// # Errors
+/// If the model cannot be found, fetched or read.
+pub fn first_head(name: &Path, observer: &mut dyn Observer) -> Result<HeadKind, Error> {
+    let folder = ModelFolder::from_files(&model_files(name, observer)?);
+    Ok(folder.map_err(Error::load(name))?.document.method.kind())
+}
+
+/// Fails if a model does not make this of a text, before its weights are read.
+#[cfg(feature = "tools")]
+pub(crate) fn require_head(
+    name: &Path,
+    head: HeadKind,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    let folder = ModelFolder::with_head(&model_files(name, observer)?, head);
+    folder.map(drop).map_err(Error::load(name))
+}
+
+/// Loads a model that makes dense vectors of a kind, and tells of tensors that it does not use.
+pub(crate) fn load_embedder(
+    name: &Path,
+    files: &ModelFiles,
+    kind: HeadKind,
+    options: &EncoderOptions,
+    observer: &mut dyn Observer,
+) -> Result<Embedder, Error> {
+    let embedder = Embedder::from_files(files, kind, options).map_err(Error::load(name))?;
+    tell_of_unused(embedder.unexpected_tensors(), observer);
+    Ok(embedder)
+}
+
+fn tell_of_unused(unexpected: &[String], observer: &mut dyn Observer) {
     if !unexpected.is_empty() {
         let (count, names) = (unexpected.len(), unexpected[..unexpected.len().min(5)].join(", "));
         observer.event(Event::Note(&format!(
@@ -190,7 +236,8 @@ impl Vocabulary {
     /// Reads what identifies the model.
     pub(crate) fn identity(&self) -> Result<Identity, Error> {
         let loaded = Some((self.side, &self.tokenizer));
-        identify(&self.name, &self.folder.as_path().into(), &self.options, loaded)
+        let files = self.folder.as_path().into();
+        identify(&self.name, &files, HeadKind::Sparse, &self.options, loaded)
     }
 
     /// The tokenizer.

@@ -10,7 +10,7 @@ use splade_index::bm25::Bm25Options;
 use splade_index::{Filter, Hit, Index, SearchOptions};
 use splade_io::settings::content;
 use splade_io::{ContentHash, Event, NewFolder, Observer};
-use splade_model::{Encoder, EncoderOptions, Side};
+use splade_model::{Encoder, EncoderOptions, HeadKind, Side};
 use splade_sparse::SparseVector;
 use splade_text::{Tokenizer, TokenizerOptions};
 
@@ -47,6 +47,9 @@ pub struct RankerOptions {
     /// The folder of an index of the documents, for SPLADE; it is built and kept there if it is not
     /// there yet.
     pub index: Option<PathBuf>,
+    /// The folder that keeps the vectors of dense and late-interaction models, of any number of
+    /// models, so that every text is embedded once; they are not kept if none is named.
+    pub vectors: Option<PathBuf>,
     /// How the model encodes.
     pub encoder: SparseEncoderOptions,
 }
@@ -221,7 +224,8 @@ fn identity(
     observer: &mut dyn Observer,
 ) -> Result<Identity, Error> {
     let tokenizer = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
-    identify(model, &model_folder(model, observer)?.as_path().into(), &tokenizer, loaded)
+    let files = model_folder(model, observer)?.as_path().into();
+    identify(model, &files, HeadKind::Sparse, &tokenizer, loaded)
 }
 
 fn is_index(dir: &Path) -> bool {

@@ -279,8 +279,11 @@ fn passage(text: &str, words: &[Word], max_chars: usize) -> Range<usize> {
         Some((at, c)) => at + c.len_utf8(),
         None if reaches_start => 0,
         None => {
-            let third = text[..inner.start].char_indices().rev().take(spare / 3);
-            let at = third.last().map_or(inner.start, |(at, _)| at);
+            // A third of the room is before the words, or more where the text ends soon after them.
+            let after = text[inner.end..].chars().take(spare).count();
+            let lead = (spare / 3).max(spare - after);
+            let at = text[..inner.start].char_indices().rev().take(lead).last();
+            let at = at.map_or(inner.start, |(at, _)| at);
             next_word(text, at, inner.start)
         }
     };
@@ -396,7 +399,7 @@ mod tests {
         for (text, all, max_chars, want) in [
             (english, &[("train", 1, 1.0)][..], 30, "The night train to the coast"),
             (english, &[("train", 1, 1.0)], 200, english),
-            (english, &[("stopped", 1, 1.0)], 20, "it had stopped."),
+            (english, &[("stopped", 1, 1.0)], 20, "why it had stopped."),
             (english, &[], 20, "It rained all day."),
             (english, &[("rained", 1, 1.0)], 3, "It"),
             ("  \n It rained.  ", &[], 100, "It rained."),

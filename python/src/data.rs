@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use light_splade::SparseEncoderOptions;
 use light_splade::data::{
-    BeirOptions, ConvertOptions, ConvertSource, Margins, MineOptions, MineSource, MmarcoSource,
-    MsMarcoSource, NegativeFormat, NegativeSource, PartsOptions, Purpose, RankerKind,
+    BeirOptions, ConvertOptions, ConvertSource, Join, Margins, MineOptions, MineSource,
+    MmarcoSource, MsMarcoSource, NegativeFormat, NegativeSource, PartsOptions, Purpose, RankerKind,
     RankerOptions, ScoreOptions, Scorer, convert as front_convert, mine as front_mine,
     score as front_score,
 };
@@ -21,6 +21,7 @@ use crate::settings::{self, choice};
 struct Ranker {
     model: Option<PathBuf>,
     index: Option<PathBuf>,
+    vectors: Option<PathBuf>,
     precision: Option<String>,
     threads: Option<usize>,
 }
@@ -34,7 +35,7 @@ impl Ranker {
             threads: self.threads,
             ..default
         };
-        Ok(RankerOptions { model: self.model, index: self.index, encoder })
+        Ok(RankerOptions { model: self.model, index: self.index, vectors: self.vectors, encoder })
     }
 }
 
@@ -95,7 +96,8 @@ pub(crate) fn mine(
     let source = |source: Source| -> PyResult<NegativeSource> {
         let Source { ranker, skip, depth, take, at_random } = source;
         let ranker = choice(py, "ranker", &ranker, &RankerKind::NAMED)?;
-        Ok(NegativeSource { ranker, options: MineSource { skip, depth, take, at_random } })
+        let options = MineSource { skip, depth, take, at_random };
+        Ok(NegativeSource { ranker, model: None, options })
     };
     let sources = settings.sources.map(|list| list.into_iter().map(source).collect());
     let formats = [("scores", NegativeFormat::Scores), ("triplets", NegativeFormat::Triplets)];
@@ -138,12 +140,12 @@ struct ScoreSettings {
 #[pyo3(signature = (settings, reporter = None))]
 pub(crate) fn score(py: Python<'_>, settings: &str, reporter: Option<Py<PyAny>>) -> PyResult<()> {
     let settings: ScoreSettings = settings::read(py, settings)?;
-    let scorers = [("bm25", Scorer::Bm25), ("splade", Scorer::Splade)];
-    let by = settings.by.as_deref().map(|name| choice(py, "by", name, &scorers));
+    let by = settings.by.as_deref().map(|name| choice(py, "by", name, &Scorer::NAMED));
     let options = ScoreOptions {
         pairs: settings.pairs,
         data: settings.data,
-        by: by.transpose()?.unwrap_or_default(),
+        teachers: vec![by.transpose()?.unwrap_or_default().into()],
+        join: Join::default(),
         ranker: settings.ranker.front(py)?,
         output: PartsOptions { out: settings.out, resume: settings.resume, force: settings.force },
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use splade_data::contents::folder_content;
 use splade_io::{Event, NewFolder, Observer, is_free, write_file};
+use splade_model::HeadKind;
 use splade_model::export::{ExportOptions, ExportedModel, OnnxOutput};
 use splade_model::hub::{HubOptions, HubTarget, upload};
 use splade_model::weights::FloatType;
@@ -243,7 +244,7 @@ fn write(
 /// What identifies the model.
 fn provenance(options: &ExportModelOptions, source: &Path) -> Result<Provenance, Error> {
     let tokenizer = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
-    let identity = identify(&options.model, &source.into(), &tokenizer, None)?;
+    let identity = identify(&options.model, &source.into(), HeadKind::Sparse, &tokenizer, None)?;
     Ok(Provenance {
         model: Some(options.model.clone()),
         revision: identity.revision,

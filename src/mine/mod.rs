@@ -13,13 +13,14 @@ use splade_data::scores::score_line;
 use splade_io::settings::content;
 use splade_io::{Observer, counted};
 
+use crate::dense_ranker;
 use crate::error::Error;
 use crate::masters::contents;
-use crate::model::full;
+use crate::model::{full, require_head};
 use crate::parts::{self, QUERIES_AT_A_TIME};
 use crate::ranker;
 use data::Data;
-use rankers::Rankers;
+use rankers::{Rankers, dense_model};
 
 pub use options::{MineOptions, NegativeFormat, NegativeSource, RankerKind};
 
@@ -48,6 +49,13 @@ pub use options::{MineOptions, NegativeFormat, NegativeSource, RankerKind};
 pub fn mine(options: &MineOptions, observer: &mut dyn Observer) -> Result<MinedNegatives, Error> {
     if parts::is_complete(&options.output, |observer| settings(options, observer), observer)? {
         return Ok(MinedNegatives::default());
+    }
+    // A source without a model, or with one that makes something else, is told before the data is
+    // read.
+    for source in &options.sources {
+        if let Some((kind, model)) = dense_model(source, &options.ranker)? {
+            require_head(model, kind, observer)?;
+        }
     }
     let data = Data::open(options, observer)?;
     let settings = settings(options, observer)?;
@@ -96,6 +104,7 @@ fn settings(options: &MineOptions, observer: &mut dyn Observer) -> Result<Value,
         ("data", contents(&options.data, &names)?),
         ("teacher_scores", teacher.unwrap_or_default()),
         ("model", ranker::model_content(&options.ranker, observer)?),
+        ("dense_models", dense_contents(options, observer)?),
     ]);
     Ok(json!({
         "content": contents,
@@ -110,16 +119,31 @@ fn settings(options: &MineOptions, observer: &mut dyn Observer) -> Result<Value,
     }))
 }
 
+/// The hashes of the dense models of the sources; null if there are none.
+fn dense_contents(options: &MineOptions, observer: &mut dyn Observer) -> Result<Value, Error> {
+    let mut all = Vec::new();
+    for source in &options.sources {
+        if let Some((kind, model)) = dense_model(source, &options.ranker)? {
+            all.push(dense_ranker::model_content(model, kind, &options.ranker, observer)?);
+        }
+    }
+    Ok(if all.is_empty() { Value::Null } else { all.into() })
+}
+
 /// A source as the settings of parts have it.
 fn source_json(source: &NegativeSource) -> Value {
     let MineSource { skip, depth, take, at_random } = source.options;
-    json!({
+    let mut value = json!({
         "ranker": source.ranker.name(),
         "skip": skip,
         "depth": depth,
         "take": take,
         "random": at_random,
-    })
+    });
+    if let Some(model) = &source.model {
+        value["model"] = json!(full(model));
+    }
+    value
 }
 
 /// The lines of a query.

@@ -15,14 +15,23 @@ pub enum RankerKind {
     Bm25,
     /// The dot product of the model's vectors.
     Splade,
+    /// The similarity of a model's dense vectors.
+    Dense,
+    /// Late interaction.
+    Colbert,
     /// Chance.
     Random,
 }
 
 impl RankerKind {
     /// All kinds by their names.
-    pub const NAMED: [(&'static str, Self); 3] =
-        [("bm25", Self::Bm25), ("splade", Self::Splade), ("random", Self::Random)];
+    pub const NAMED: [(&'static str, Self); 5] = [
+        ("bm25", Self::Bm25),
+        ("splade", Self::Splade),
+        ("dense", Self::Dense),
+        ("colbert", Self::Colbert),
+        ("random", Self::Random),
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -36,6 +45,9 @@ impl RankerKind {
 pub struct NegativeSource {
     /// What ranks.
     pub ranker: RankerKind,
+    /// The dense or late-interaction model that ranks; the one of the ranker options if none is
+    /// named. BM25 and SPLADE always use that one.
+    pub model: Option<PathBuf>,
     /// Which ranks are taken.
     pub options: MineSource,
 }
@@ -107,7 +119,7 @@ pub struct MineOptions {
     pub format: NegativeFormat,
     /// Decides what is drawn at random.
     pub seed: u64,
-    /// The model, and the index for SPLADE.
+    /// The model, the index for SPLADE, and the folder of dense vectors.
     pub ranker: RankerOptions,
     /// The file that is written.
     pub output: PartsOptions,
@@ -118,7 +130,7 @@ impl Default for MineOptions {
         let options = MineSource { skip: 0, depth: 100, take: Some(30), at_random: false };
         Self {
             data: PathBuf::new(),
-            sources: vec![NegativeSource { ranker: RankerKind::Bm25, options }],
+            sources: vec![NegativeSource { ranker: RankerKind::Bm25, model: None, options }],
             teacher_scores: None,
             margins: Margins::default(),
             format: NegativeFormat::default(),

@@ -1,16 +1,20 @@
-//! The rankings of sources: BM25, a SPLADE model, chance.
+//! The rankings of sources: BM25, a SPLADE model, dense models, chance.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::Value;
 use splade_data::mine::random_ranking;
 use splade_io::Observer;
+use splade_model::HeadKind;
 
 use super::data::Data;
 use super::options::{MineOptions, NegativeSource, RankerKind};
-use crate::error::Error;
+use crate::dense_ranker::{DenseRanker, TextsOf};
+use crate::error::{Error, advised};
 use crate::parts::QUERIES_AT_A_TIME;
-use crate::ranker::Ranker;
+use crate::ranker::{Ranker, RankerOptions};
 use crate::searcher::thread_pool;
 
 /// Of the rankings that are held at once.
@@ -26,6 +30,8 @@ pub(super) struct Rankers<'a> {
     pool: rayon::ThreadPool,
     bm25: Option<Ranker>,
     splade: Option<Ranker>,
+    /// A dense or late-interaction model for each of these sources.
+    dense: Vec<Option<Rc<DenseRanker>>>,
 }
 
 impl<'a> Rankers<'a> {
@@ -42,8 +48,27 @@ impl<'a> Rankers<'a> {
         let bm25 = bm25.then(|| Ranker::bm25(ranker, masters, &pool, observer)).transpose()?;
         let splade = uses(RankerKind::Splade);
         let splade = splade.then(|| Ranker::splade(ranker, masters, observer)).transpose()?;
+        let mut loaded: Vec<(RankerKind, PathBuf, Rc<DenseRanker>)> = Vec::new();
+        let mut dense = Vec::new();
+        for source in &options.sources {
+            let Some((kind, model)) = dense_model(source, ranker)? else {
+                dense.push(None);
+                continue;
+            };
+            let known = |(own, name, _): &&(_, PathBuf, _)| *own == source.ranker && name == model;
+            if let Some((_, _, known)) = loaded.iter().find(known) {
+                dense.push(Some(Rc::clone(known)));
+                continue;
+            }
+            let queries = TextsOf { texts: &masters.queries, ids: None };
+            let docs = TextsOf { texts: &masters.docs, ids: None };
+            let opened = DenseRanker::open(model, kind, ranker, &queries, &docs, observer)?;
+            let opened = Rc::new(opened);
+            loaded.push((source.ranker, model.to_path_buf(), Rc::clone(&opened)));
+            dense.push(Some(opened));
+        }
         let (sources, seed) = (&options.sources, options.seed);
-        Ok(Self { data, sources, seed, most, pool, bm25, splade })
+        Ok(Self { data, sources, seed, most, pool, bm25, splade, dense })
     }
 
     /// What the rankings depend on that is not known before the rankers are there.
@@ -76,17 +101,48 @@ impl<'a> Rankers<'a> {
         };
         let bm25 = found(&self.bm25, RankerKind::Bm25)?;
         let splade = found(&self.splade, RankerKind::Splade)?;
+        let mut by_model: Vec<Vec<Vec<i64>>> = Vec::new();
+        for (source, ranker) in self.sources.iter().zip(&self.dense) {
+            let depth = self.depth(source.ranker);
+            let found = ranker.as_ref().map(|ranker| ranker.rank(&texts, depth, &self.pool));
+            by_model.push(found.transpose()?.unwrap_or_default());
+        }
         let by_chance = |row| {
             let (query, count) = (queries.id_at(row), self.depth(RankerKind::Random));
             random_ranking(self.seed, query, count, docs.len(), |row| docs.id_at(row))
         };
-        let ranking = |place: usize, row, source: &NegativeSource| match source.ranker {
-            RankerKind::Bm25 => bm25[place].clone(),
-            RankerKind::Splade => splade[place].clone(),
-            RankerKind::Random => by_chance(row),
+        let ranking =
+            |place: usize, row, number: usize, source: &NegativeSource| match source.ranker {
+                RankerKind::Dense | RankerKind::Colbert => by_model[number][place].clone(),
+                RankerKind::Bm25 => bm25[place].clone(),
+                RankerKind::Splade => splade[place].clone(),
+                RankerKind::Random => by_chance(row),
+            };
+        let of = |(place, row)| {
+            let sources = self.sources.iter().enumerate();
+            sources.map(|(number, source)| ranking(place, row, number, source)).collect()
         };
-        let of = |(place, row)| self.sources.iter().map(|s| ranking(place, row, s)).collect();
         Ok(rows.enumerate().map(of).collect())
+    }
+}
+
+/// The kind of vectors and the model of a dense source; none for other sources.
+pub(super) fn dense_model<'a>(
+    source: &'a NegativeSource,
+    options: &'a RankerOptions,
+) -> Result<Option<(HeadKind, &'a Path)>, Error> {
+    let kind = match source.ranker {
+        RankerKind::Dense => HeadKind::Dense,
+        RankerKind::Colbert => HeadKind::MultiVector,
+        _ => return Ok(None),
+    };
+    let model = source.model.as_deref().or(options.model.as_deref());
+    match model {
+        Some(model) => Ok(Some((kind, model))),
+        None => Err(advised(
+            format!("no model is named for the source {}", source.ranker.name()),
+            "name one with --model, or in the source: dense,model=FOLDER",
+        )),
     }
 }
 

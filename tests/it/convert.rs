@@ -263,8 +263,13 @@ fn scores_pairs_as_a_search_does() {
     let score = scores["1"].as_f64().expect("a number");
     assert!((score - 2.0 * 2f64.ln() / 2.26).abs() < 1e-6, "{score}");
     assert_eq!(scores["2"], 0.0);
-    for more in [["--index", &*index], ["--max-length", "9"], ["--precision", "int8"]] {
-        assert!(failure(&[&call[..], &more].concat(), 1).contains("are for --by splade"));
+    for (more, part) in [
+        (["--index", &*index], "--index is for --by splade"),
+        (["--max-length", "9"], "are for models that encode"),
+        (["--precision", "int8"], "are for models that encode"),
+    ] {
+        let errors = failure(&[&call[..], &more].concat(), 1);
+        assert!(errors.contains(part), "{errors}");
     }
     let pairs = file("others.ndjson", "{\"qid\": 7, \"scores\": {\"5\": 3}}\n");
     let message = failure(&[&call[..1], &[&*pairs], &call[2..], &["--force"]].concat(), 1);
@@ -318,7 +323,8 @@ fn mining_says_what_is_wrong() {
     };
     assert!(mine(&["--data", "data/toy-beir"], 1).contains("light-splade convert beir"));
     assert!(
-        mine(&["--data", "data/toy/train", "--source", "x"], 2).contains("bm25, splade and random")
+        mine(&["--data", "data/toy/train", "--source", "x"], 2)
+            .contains("bm25, splade, dense, colbert and random")
     );
     assert!(
         mine(&["--data", "data/toy/train", "--max-score", "1"], 2).contains("--teacher-scores")

@@ -27,4 +27,5 @@ mod promises;
 mod retrieval;
 #[cfg(feature = "serve")]
 mod serve;
+mod teachers;
 mod train;

@@ -60,6 +60,7 @@ mod masking;
 pub mod convert;
 pub mod mine;
 pub mod parts;
+mod vectors;
 
 pub use check::FolderCheck;
 pub(crate) use check::{needed_part, verify};
@@ -78,3 +79,4 @@ pub(crate) use table::Table;
 pub use texts::{TextKind, Texts};
 pub use training::{Sample, TrainingData};
 pub use validation::ValidationData;
+pub use vectors::{StoredVectors, VectorStore};

@@ -34,6 +34,11 @@ impl ContentHash {
         Self(xxhash_rust::xxh3::xxh3_128(bytes))
     }
 
+    /// Returns the 16 bytes of the hash, the most significant first.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
     /// Reads a file and returns the hash of its bytes.
     ///
     /// # Errors

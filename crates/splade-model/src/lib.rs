@@ -49,6 +49,7 @@ pub mod folder;
 mod lookup;
 pub mod encoder;
 mod embedder;
+mod nearest;
 mod identity;
 pub mod cross_encoder;
 mod train;
@@ -62,6 +63,7 @@ pub use error::ModelError;
 pub use folder::ModelFolder;
 pub use head_kind::{HeadKind, Similarity};
 pub use identity::{ModelContent, hub_revision, tokenizer_content};
+pub use nearest::{DocumentRows, nearest};
 pub use splade_nn::{Isa, Precision};
 pub use splade_text::ModelFiles;
 

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use light_splade::encode::{ShardSpec, TermKeys, VectorForm};
+use light_splade::models::HeadKind;
 
 pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, PurposeArg};
 pub(crate) use cross_encoder::{
@@ -38,7 +39,7 @@ pub(crate) use export_model::ExportModelArgs;
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
-pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs, ScorerArg};
+pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs};
 use numbers::at_least_one;
 
 pub(crate) use model::{
@@ -118,9 +119,13 @@ pub(crate) struct EncodeArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) input: InputArgs,
-    /// File (.ndjson, .jsonl, .parquet) or folder for the vectors; standard output if not given
+    /// File (.ndjson, .jsonl, .parquet; dense also .npy, .safetensors) or folder for the vectors;
+    /// standard output if not given
     #[arg(long, short, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
+    /// What the model makes of a text, where it can make several things [default: its first]
+    #[arg(long, value_enum)]
+    pub(crate) head: Option<HeadArg>,
     /// Form of the shards in a folder [default: parquet]
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatArg>,
@@ -217,6 +222,26 @@ pub(crate) enum FormatArg {
     Parquet,
     /// NDJSON: {"id": …, "vector": {…}}
     Ndjson,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HeadArg {
+    /// A sparse vector over the vocabulary
+    Sparse,
+    /// One dense vector
+    Dense,
+    /// A dense vector for each token
+    MultiVector,
+}
+
+impl From<HeadArg> for HeadKind {
+    fn from(head: HeadArg) -> Self {
+        match head {
+            HeadArg::Sparse => Self::Sparse,
+            HeadArg::Dense => Self::Dense,
+            HeadArg::MultiVector => Self::MultiVector,
+        }
+    }
 }
 
 impl From<FormatArg> for VectorForm {

@@ -12,6 +12,8 @@
 //! such as relevance judgements.
 
 #[cfg(feature = "files")]
+mod dense;
+#[cfg(feature = "files")]
 mod ndjson;
 #[cfg(feature = "files")]
 mod parquet;
@@ -30,6 +32,8 @@ mod shards;
 #[cfg(feature = "files")]
 mod texts;
 
+#[cfg(feature = "files")]
+pub use dense::{DenseForm, DenseWriter, row_json};
 #[cfg(feature = "files")]
 pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
 #[cfg(feature = "files")]

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use light_splade::data::{NegativeFormat, NegativeSource, PartsOptions, RankerKind, RankerOptions};
+use light_splade::data::{
+    Join, NegativeFormat, NegativeSource, PartsOptions, RankerKind, RankerOptions, Scorer, Teacher,
+};
 use splade_data::mine::{Margins, MineSource};
 
 use super::ComputeArgs;
@@ -15,8 +17,9 @@ pub(crate) struct MineArgs {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) parts: PartsArgs,
-    /// Where negatives come from: bm25, splade or random, with skip=, depth= and take= behind
-    /// commas, and `random` to draw in place of taking the best; may be given several times
+    /// Where negatives come from: bm25, splade, dense, colbert or random, with skip=, depth=, take=
+    /// and, for dense and colbert, model= behind commas, and `random` to draw in place of taking the
+    /// best; may be given several times
     #[arg(
         long,
         value_name = "SOURCE",
@@ -76,13 +79,17 @@ pub(crate) struct PartsArgs {
 /// What compares queries with the documents of training data.
 #[derive(Debug, Args)]
 pub(crate) struct RankerArgs {
-    /// Model whose tokens BM25 counts, and which encodes for splade; with --index, the
-    /// one that the index was built with if not given [default: the built-in mini-ja-en]
+    /// Model whose tokens BM25 counts, and which encodes for splade, dense and colbert; with --index,
+    /// the one that the index was built with if not given [default: the built-in mini-ja-en]
     #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
     pub(crate) model: Option<PathBuf>,
     /// Index of the documents for splade; built and kept there if it is not there yet
     #[arg(long, value_name = "FOLDER")]
     pub(crate) index: Option<PathBuf>,
+    /// Folder that keeps the vectors of dense and colbert by text and model, so that every text is
+    /// embedded once; not kept if not given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) vectors: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
 }
@@ -95,9 +102,13 @@ pub(crate) struct ScoreArgs {
     /// Folder with their texts, of light-splade's form: doc_master, query_master
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: PathBuf,
-    /// What scores
-    #[arg(long, value_enum)]
-    pub(crate) by: ScorerArg,
+    /// What scores: bm25, splade, dense, colbert, bge-m3 or cross-encoder, with model= and weight=
+    /// behind commas; may be given several times, and the scores are joined
+    #[arg(long, value_name = "TEACHER", required = true, value_parser = parse_teacher)]
+    pub(crate) by: Vec<Teacher>,
+    /// How the scores of several teachers are joined, for each query on its own
+    #[arg(long, value_enum, default_value = "standardize")]
+    pub(crate) join: JoinArg,
     #[command(flatten)]
     pub(crate) parts: PartsArgs,
     #[command(flatten)]
@@ -105,11 +116,23 @@ pub(crate) struct ScoreArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ScorerArg {
-    /// BM25 over the model's tokens
-    Bm25,
-    /// The dot product of the model's vectors
-    Splade,
+pub(crate) enum JoinArg {
+    /// Weighted sum of scores with mean 0 and standard deviation 1
+    Standardize,
+    /// Weighted sum of scores between 0 and 1
+    MinMax,
+    /// Weighted sum of the scores as they are
+    Sum,
+}
+
+impl From<JoinArg> for Join {
+    fn from(join: JoinArg) -> Self {
+        match join {
+            JoinArg::Standardize => Self::Standardize,
+            JoinArg::MinMax => Self::MinMax,
+            JoinArg::Sum => Self::Sum,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -140,6 +163,7 @@ impl RankerArgs {
         RankerOptions {
             model: self.model.clone(),
             index: self.index.clone(),
+            vectors: self.vectors.clone(),
             encoder: self.compute.options(),
         }
     }
@@ -160,12 +184,8 @@ impl MineArgs {
 /// `splade,skip=5,depth=100,take=20,random`
 fn parse_source(text: &str) -> Result<NegativeSource, String> {
     let mut fields = text.split(',');
-    let ranker = match fields.next().unwrap_or_default() {
-        "bm25" => RankerKind::Bm25,
-        "splade" => RankerKind::Splade,
-        "random" => RankerKind::Random,
-        other => return Err(format!("the sources are bm25, splade and random, not \"{other}\"")),
-    };
+    let ranker = named("sources", RankerKind::NAMED, fields.next().unwrap_or_default())?;
+    let mut model = None;
     let mut options = MineSource { skip: 0, depth: 100, take: None, at_random: false };
     for field in fields {
         let number = |value: &str| {
@@ -179,18 +199,56 @@ fn parse_source(text: &str) -> Result<NegativeSource, String> {
                 0 => return Err("take=0 leaves no negatives; the least is 1".to_owned()),
                 take => options.take = Some(take),
             },
+            Some(("model", path)) if matches!(ranker, RankerKind::Dense | RankerKind::Colbert) => {
+                model = Some(path.into());
+            }
+            Some(("model", _)) => {
+                return Err("model= is for dense and colbert; name the others' with --model".into());
+            }
             None if field == "random" => options.at_random = true,
             _ => {
                 return Err(format!(
-                    "skip=, depth=, take= or random are expected, not \"{field}\""
+                    "skip=, depth=, take=, model= or random are expected, not \"{field}\""
                 ));
             }
         }
     }
     match options.skip < options.depth {
-        true => Ok(NegativeSource { ranker, options }),
+        true => Ok(NegativeSource { ranker, model, options }),
         false => Err("skip must be less than depth, which is 100 if not given".to_owned()),
     }
+}
+
+/// `dense,model=FOLDER,weight=0.5`
+fn parse_teacher(text: &str) -> Result<Teacher, String> {
+    let mut fields = text.split(',');
+    let by = named("teachers", Scorer::NAMED, fields.next().unwrap_or_default())?;
+    let mut teacher = Teacher::from(by);
+    for field in fields {
+        match field.split_once('=') {
+            Some(("model", path)) => teacher.model = Some(path.into()),
+            Some(("weight", value)) => {
+                let weight = value.parse().ok().filter(|w: &f32| w.is_finite() && *w != 0.0);
+                teacher.weight = weight.ok_or_else(|| format!("\"{value}\" is not a weight"))?;
+            }
+            _ => return Err(format!("model= or weight= are expected, not \"{field}\"")),
+        }
+    }
+    Ok(teacher)
+}
+
+/// The value of a name in a list of all names.
+fn named<T: Copy, const N: usize>(
+    what: &str,
+    all: [(&str, T); N],
+    name: &str,
+) -> Result<T, String> {
+    let found = all.iter().find(|(own, _)| *own == name);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names = all.map(|(name, _)| name);
+        let (last, first) = names.split_last().unwrap_or((&"", &[]));
+        format!("the {what} are {} and {last}, not \"{name}\"", first.join(", "))
+    })
 }
 
 fn parse_margin(text: &str) -> Result<f32, String> {
@@ -227,14 +285,36 @@ mod tests {
         ] {
             assert_eq!(source(text), Ok((ranker, want)), "{text}");
         }
+        let source = parse_source("dense,model=a/b,take=2").expect("a source");
+        assert_eq!(source.model, Some("a/b".into()));
         for (text, want) in [
-            ("dense", "the sources are bm25, splade and random, not \"dense\""),
-            ("bm25,depth", "skip=, depth=, take= or random are expected, not \"depth\""),
+            ("chance", "the sources are bm25, splade, dense, colbert and random, not \"chance\""),
+            ("bm25,depth", "skip=, depth=, take=, model= or random are expected, not \"depth\""),
+            ("bm25,model=m", "model= is for dense and colbert; name the others' with --model"),
             ("bm25,depth=-1", "\"-1\" is not a number up to 1000000"),
             ("bm25,take=0", "take=0 leaves no negatives; the least is 1"),
             ("bm25,skip=100", "skip must be less than depth, which is 100 if not given"),
         ] {
-            assert_eq!(source(text), Err(want.to_owned()));
+            let source = parse_source(text).map(|source| source.ranker);
+            assert_eq!(source, Err(want.to_owned()));
+        }
+    }
+
+    #[test]
+    fn teachers() {
+        let teacher = parse_teacher("dense,model=a/b,weight=0.5").expect("a teacher");
+        let model = Some("a/b".into());
+        assert_eq!(teacher, Teacher { by: Scorer::Dense, model, weight: 0.5 });
+        assert_eq!(parse_teacher("bm25"), Ok(Scorer::Bm25.into()));
+        for (text, want) in [
+            (
+                "bert",
+                "the teachers are bm25, splade, dense, colbert, bge-m3 and cross-encoder, not \"bert\"",
+            ),
+            ("dense,weight=0", "\"0\" is not a weight"),
+            ("dense,depth=3", "model= or weight= are expected, not \"depth=3\""),
+        ] {
+            assert_eq!(parse_teacher(text), Err(want.to_owned()));
         }
     }
 }

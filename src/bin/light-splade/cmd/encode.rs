@@ -1,8 +1,13 @@
 //! `light-splade encode`: texts in, rows of sparse vectors out.
 
+use std::path::Path;
+
 use anyhow::Result;
-use light_splade::SparseEncoder;
-use light_splade::encode::{EncodeOptions, encode_files, encode_to};
+use light_splade::encode::{
+    DenseForm, DenseOptions, EncodeOptions, encode_dense, encode_dense_to, encode_files, encode_to,
+};
+use light_splade::models::{HeadKind, first_head};
+use light_splade::{DenseEncoder, MultiVectorEncoder, SparseEncoder};
 
 use super::{advised, records};
 use crate::args::{EncodeArgs, FormatArg};
@@ -11,6 +16,22 @@ use crate::output::{Screen, is_stdout};
 use crate::progress::Reporter;
 
 pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
+    // An output that exists is told before a model is fetched. Two endings are for dense vectors alone.
+    let is_sparse = |path: &Path| {
+        let form = DenseForm::of(path);
+        !is_stdout(path) && !matches!(form, Some(DenseForm::Npy | DenseForm::Safetensors))
+    };
+    if args.output.as_deref().is_some_and(is_sparse) {
+        options(args).check()?;
+    }
+    let mut reporter = Reporter::new();
+    let kind = match args.head {
+        Some(head) => head.into(),
+        None => first_head(&args.model.model, &mut reporter)?,
+    };
+    if kind != HeadKind::Sparse {
+        return dense(args, kind, &mut reporter);
+    }
     let options = options(args);
     let to_file = match &args.output {
         Some(path) if !is_stdout(path) => {
@@ -23,7 +44,6 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
         }
     };
     let (records, position) = records(&args.input)?;
-    let mut reporter = Reporter::new();
     let model = &args.model;
     let encoder = SparseEncoder::load_observed(&model.model, &model.options(), &mut reporter)?;
     interrupt::listen()?;
@@ -32,6 +52,48 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     } else {
         encode_to(&encoder, records, position, &options, Screen::stdout(), &mut reporter)?;
     }
+    Ok(())
+}
+
+/// Encodes texts as dense vectors.
+fn dense(args: &EncodeArgs, kind: HeadKind, reporter: &mut Reporter) -> Result<()> {
+    let of_sparse = args.resume
+        || args.shard.is_some()
+        || args.format.is_some()
+        || args.prune.top_k.is_some()
+        || args.prune.threshold.is_some();
+    if of_sparse {
+        return Err(advised(
+            "--resume, --shard, --format, --top-k and --threshold are for sparse vectors",
+            "give a file that ends in .parquet, .safetensors, .npy or .ndjson as --output",
+        ));
+    }
+    let options = DenseOptions {
+        side: args.model.text.side.into(),
+        output: args.output.clone().unwrap_or_default(),
+        force: args.overwrite.force,
+        inputs: args.input.inputs.clone(),
+    };
+    let to_file = args.output.as_deref().is_some_and(|path| !is_stdout(path));
+    if to_file {
+        options.check()?;
+    }
+    let (records, position) = records(&args.input)?;
+    let (name, settings) = (&args.model.model, args.model.options());
+    let embedder = match kind {
+        HeadKind::MultiVector => {
+            MultiVectorEncoder::load_observed(name, &settings, reporter)?.embedder().clone()
+        }
+        _ => DenseEncoder::load_observed(name, &settings, reporter)?.embedder().clone(),
+    };
+    interrupt::listen()?;
+    match to_file {
+        true => encode_dense(&embedder, records, position, &options, reporter)?,
+        false => {
+            let out = Screen::stdout();
+            encode_dense_to(&embedder, options.side, records, position, out, reporter)?
+        }
+    };
     Ok(())
 }
 
