@@ -8,6 +8,7 @@ attack succeeds.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -91,10 +92,8 @@ def slow_headers(binary, folder):
         def drip():
             while not stop.is_set():
                 for connection in slow:
-                    try:
+                    with contextlib.suppress(OSError):
                         connection.send(b"G")
-                    except OSError:
-                        pass
                 time.sleep(0.2)
 
         thread = threading.Thread(target=drip)
@@ -135,10 +134,8 @@ def no_reading(binary, folder):
             connection = server.connect()
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.setblocking(False)
-            try:
+            with contextlib.suppress(OSError):
                 connection.send(request)
-            except OSError:
-                pass
             deaf.append(connection)
         most, until = 0, time.monotonic() + 60
         while time.monotonic() < until:
@@ -158,10 +155,8 @@ def open_connections(server):
     links = pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()
     sockets = 0
     for link in links:
-        try:
+        with contextlib.suppress(OSError):
             sockets += os.readlink(link).startswith("socket:")
-        except OSError:
-            pass
     return max(0, sockets - listening)
 
 
@@ -178,7 +173,9 @@ def flood(binary, folder):
             for _ in range(157):
                 try:
                     connection = server.connect()
-                    connection.sendall(post(json.dumps({"inputs": chance.choice(TEXTS)}).encode(), b"Connection: close\r\n"))
+                    connection.sendall(
+                        post(json.dumps({"inputs": chance.choice(TEXTS)}).encode(), b"Connection: close\r\n")
+                    )
                     if number % 2:
                         # A reset in place of a proper end, as from a process that was killed.
                         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -238,7 +235,7 @@ def large_texts(binary, folder):
             b'{"inputs": [' + b"1," * 94_000 + b"1]}",
             b'{"instances": [' + b"{}," * 60_000 + b"{}]}",
         ]
-        counts, lock, stop = {}, threading.Lock(), threading.Event()
+        counts, lock, _stop = {}, threading.Lock(), threading.Event()
 
         def client(number):
             path = "/vertex" if number % 4 == 3 else "/embed_sparse"
@@ -270,21 +267,31 @@ def odd_requests(binary, folder):
         for name, request, allowed in [
             ("garbage", b"\x16\x03\x01\x02\x00" * 50, {0, 400}),
             ("a long head", b"GET / HTTP/1.1\r\nX: " + b"a" * 200_000 + b"\r\n\r\n", {431, 0}),
-            ("many headers", b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: a\r\n" % n for n in range(500)) + b"\r\n", {431, 0}),
-            ("a long path", b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", {404, 414, 431}),
+            (
+                "many headers",
+                b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: a\r\n" % n for n in range(500)) + b"\r\n",
+                {431, 0},
+            ),
+            (
+                "a long path",
+                b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                {404, 414, 431},
+            ),
             ("HTTP/1.0", b"GET /health HTTP/1.0\r\n\r\n", {200}),
             ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {0, 400}),
             ("no host", b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", {200, 400}),
             ("CONNECT", b"CONNECT example.com:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", {404, 405}),
             ("a lone CR", b"GET /health HTTP/1.1\r\nX: a\rb\r\n\r\n", {0, 400}),
             ("HEAD", b"HEAD /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", {200}),
-            ("a key that is no text", b"GET /info HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \xff\xfe\r\nConnection: close\r\n\r\n", {200}),
+            (
+                "a key that is no text",
+                b"GET /info HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \xff\xfe\r\nConnection: close\r\n\r\n",
+                {200},
+            ),
         ]:
             connection = server.connect(10)
-            try:
+            with contextlib.suppress(OSError):
                 connection.sendall(request)
-            except OSError:
-                pass
             status = read_reply(connection)
             check(status in allowed, f"{name} got {status}")
         well(server)
@@ -295,27 +302,71 @@ def odd_requests(binary, folder):
 def odd_bodies(binary, folder):
     """Bodies that are not what a route wants: never a failure of the service."""
     routes = [
-        ("POST", path) for path in (
-            "/embed_sparse", "/", "/invocations", "/embed", "/embed_all", "/similarity", "/rerank", "/predict",
-            "/tokenize", "/decode", "/vertex", "/v1/embeddings", "/v1/token_weights", "/v1/sparse_embeddings",
-            "/v1/explain", "/qdrant", "/v1/indexes/a/search",
+        ("POST", path)
+        for path in (
+            "/embed_sparse",
+            "/",
+            "/invocations",
+            "/embed",
+            "/embed_all",
+            "/similarity",
+            "/rerank",
+            "/predict",
+            "/tokenize",
+            "/decode",
+            "/vertex",
+            "/v1/embeddings",
+            "/v1/token_weights",
+            "/v1/sparse_embeddings",
+            "/v1/explain",
+            "/qdrant",
+            "/v1/indexes/a/search",
         )
     ] + [("PUT", "/v1/indexes/a/documents"), ("DELETE", "/v1/indexes/a/documents")]
     deep = b"[" * 100_000
     bodies = [
-        b"", b"{", b"null", b"[]", b"{}", b"\xff\xfe\x00", b'{"inputs": "\xff"}', b'{"inputs": "\\ud800"}',
-        b'{"inputs": ' + deep, b'{"instances": [' + deep, b'{"a":' * 50_000, b'{"inputs": NaN}', b'{"inputs": 1e999}',
-        b'{"inputs": [[1, -1]]}', b'{"inputs": [[4294967295]]}', b'{"inputs": [[4294967296]]}', b'{"inputs": ["a", [1]]}',
-        b'{"inputs": "a", "top_k": 18446744073709551615}', b'{"inputs": "a", "top_k": 18446744073709551616}',
-        b'{"inputs": "a", "threshold": 1e39}', b'{"inputs": "a", "inputs": "b"}', b'{"inputs": "a"} x',
-        b'{"inputs": "' + b"\\u0000" * 1000 + b'"}', ('{"inputs": "' + "\u0301" * 10_000 + '"}').encode(),
-        b'{"inputs": "' + b"a" * 1_900_000 + b'"}', b'{"inputs": [' + b'"",' * 40 + b'""]}',
-        b'{"ids": [[]]}', b'{"ids": [4294967295]}', b'{"ids": ["' + b"a" * 70_000 + b'"]}', b'{"query": "", "texts": [""]}',
-        b'{"text": "a", "k": 18446744073709551615}', b'{"text": "a", "k": 0}', b'{"vector": {"indices": [1], "values": [NaN]}}',
-        b'{"vector": {"indices": [1], "values": [1e39]}}', b'{"vector": {"indices": [1], "values": [-1]}}',
-        b'{"vector": {"indices": [1, 1], "values": [1, 1]}}', b'{"vector": {"indices": [999999], "values": [1]}}',
-        b'{"vector": {"indices": [1], "values": []}}', b'{"vector": {}, "k": 3}', b'{"documents": [{"id": ""}]}',
-        b'{"documents": [{"id": "a", "text": "b", "vector": {}}]}', b'{"documents": [["a", "b", null, null]]}',
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"{}",
+        b"\xff\xfe\x00",
+        b'{"inputs": "\xff"}',
+        b'{"inputs": "\\ud800"}',
+        b'{"inputs": ' + deep,
+        b'{"instances": [' + deep,
+        b'{"a":' * 50_000,
+        b'{"inputs": NaN}',
+        b'{"inputs": 1e999}',
+        b'{"inputs": [[1, -1]]}',
+        b'{"inputs": [[4294967295]]}',
+        b'{"inputs": [[4294967296]]}',
+        b'{"inputs": ["a", [1]]}',
+        b'{"inputs": "a", "top_k": 18446744073709551615}',
+        b'{"inputs": "a", "top_k": 18446744073709551616}',
+        b'{"inputs": "a", "threshold": 1e39}',
+        b'{"inputs": "a", "inputs": "b"}',
+        b'{"inputs": "a"} x',
+        b'{"inputs": "' + b"\\u0000" * 1000 + b'"}',
+        ('{"inputs": "' + "\u0301" * 10_000 + '"}').encode(),
+        b'{"inputs": "' + b"a" * 1_900_000 + b'"}',
+        b'{"inputs": [' + b'"",' * 40 + b'""]}',
+        b'{"ids": [[]]}',
+        b'{"ids": [4294967295]}',
+        b'{"ids": ["' + b"a" * 70_000 + b'"]}',
+        b'{"query": "", "texts": [""]}',
+        b'{"text": "a", "k": 18446744073709551615}',
+        b'{"text": "a", "k": 0}',
+        b'{"vector": {"indices": [1], "values": [NaN]}}',
+        b'{"vector": {"indices": [1], "values": [1e39]}}',
+        b'{"vector": {"indices": [1], "values": [-1]}}',
+        b'{"vector": {"indices": [1, 1], "values": [1, 1]}}',
+        b'{"vector": {"indices": [999999], "values": [1]}}',
+        b'{"vector": {"indices": [1], "values": []}}',
+        b'{"vector": {}, "k": 3}',
+        b'{"documents": [{"id": ""}]}',
+        b'{"documents": [{"id": "a", "text": "b", "vector": {}}]}',
+        b'{"documents": [["a", "b", null, null]]}',
         b'{"documents": [{"id": "' + b"a" * 70_000 + b'", "text": "b"}]}',
         b'{"documents": [{"id": "a\\u0000b", "vector": {"indices": [1], "values": [1e-45]}}]}',
         b'{"documents": [{"id": "b", "vector": {"indices": [1], "values": [3.4e38]}}]}',
@@ -351,7 +402,9 @@ def half_batches(binary, folder):
             batch = [{"id": f"good {number}", "text": TEXTS[0]}, document]
             status = server.ask("PUT", "/v1/indexes/a/documents", {"documents": batch})[0]
             check(400 <= status < 500 and status != 424, f"a bad document got {status}")
-            status, _, reply = server.ask("PUT", "/v1/indexes/a/documents", {"documents": [{"id": "later", "text": TEXTS[1]}]})
+            status, _, reply = server.ask(
+                "PUT", "/v1/indexes/a/documents", {"documents": [{"id": "later", "text": TEXTS[1]}]}
+            )
             check(status == 200, f"a good batch got {status}")
             check(reply["index"]["documents"] == 1, f"a part of a refused batch is in the index: {reply}")
         return f"{len(bad)} kinds of bad documents"
@@ -362,12 +415,33 @@ def names(binary, folder):
     """Names of indexes that lead out of the folder."""
     root = folder / "root"
     with Server(binary, "--index-root", root) as server:
-        odd = ["..", "%2e%2e", "a%2fb", "a/b", "..%2f..%2fetc", "%ff", "%00", "a%00b", ".hidden", "-x", "a,b", "a%20b",
-               "%E6%97%A5", "x" * 65, "x" * 5000, "con%3A", "%", "%zz"]
+        odd = [
+            "..",
+            "%2e%2e",
+            "a%2fb",
+            "a/b",
+            "..%2f..%2fetc",
+            "%ff",
+            "%00",
+            "a%00b",
+            ".hidden",
+            "-x",
+            "a,b",
+            "a%20b",
+            "%E6%97%A5",
+            "x" * 65,
+            "x" * 5000,
+            "con%3A",
+            "%",
+            "%zz",
+        ]
         for name in odd:
             for method, path, body in [
-                ("PUT", f"/v1/indexes/{name}", {}), ("GET", f"/v1/indexes/{name}", None), ("DELETE", f"/v1/indexes/{name}", None),
-                ("POST", f"/v1/indexes/{name}/search", {"text": "a"}), ("PUT", f"/v1/indexes/{name}/documents", {"documents": [{"id": "1", "text": "a"}]}),
+                ("PUT", f"/v1/indexes/{name}", {}),
+                ("GET", f"/v1/indexes/{name}", None),
+                ("DELETE", f"/v1/indexes/{name}", None),
+                ("POST", f"/v1/indexes/{name}/search", {"text": "a"}),
+                ("PUT", f"/v1/indexes/{name}/documents", {"documents": [{"id": "1", "text": "a"}]}),
             ]:
                 status, _, reply = server.ask(method, path, body)
                 check(400 <= status < 500 and status != 424, f"{method} {path} got {status}: {reply}")
@@ -383,8 +457,14 @@ def many_searches(binary, folder):
     with Server(binary, "--index-root", folder / "root") as server:
         server.ask("PUT", "/v1/indexes/a", {})
         for first in range(0, 3000, 1000):
-            documents = [{"id": str(n), "vector": {"indices": [n % 1000 + 5, 3000], "values": [1.5, 1]}} for n in range(first, first + 1000)]
-            check(server.ask("PUT", "/v1/indexes/a/documents", {"documents": documents})[0] == 200, "documents were refused")
+            documents = [
+                {"id": str(n), "vector": {"indices": [n % 1000 + 5, 3000], "values": [1.5, 1]}}
+                for n in range(first, first + 1000)
+            ]
+            check(
+                server.ask("PUT", "/v1/indexes/a/documents", {"documents": documents})[0] == 200,
+                "documents were refused",
+            )
         query = {"vector": {"indices": [3000], "values": [1]}, "k": 10_000}
         status, _, reply = server.ask("POST", "/v1/indexes/a/search", query)
         check(status == 200 and len(reply["hits"]) == 3000, f"the largest k got {status}")
@@ -432,10 +512,8 @@ def draining(binary, folder):
             connection.sendall(post(body)[:-5])
             started.wait()
             time.sleep(0.2)
-            try:
+            with contextlib.suppress(OSError):
                 connection.sendall(body[-5:])
-            except OSError:
-                pass
             status = read_reply(connection)
             with lock:
                 results.append(status)
@@ -461,6 +539,7 @@ def reload(binary, folder):
     shutil.copytree(ROOT / "models" / "mini-ja-en", model)
     log = folder / "log"
     with Server(binary, "--model", model, log=log) as server:
+
         def vector():
             return server.ask("POST", "/embed_sparse", {"inputs": "水 water"})[2]
 
@@ -511,20 +590,25 @@ def write_aside(path, text):
 def killed_writers(binary, folder):
     """The service is killed with SIGKILL in the middle of writes: what was acknowledged is there."""
     root, acknowledged, chance = folder / "root", set(), random.Random(5)
-    unsure = set()
+    unsure, lock = set(), threading.Lock()
     for round_number in range(6):
         with Server(binary, "--index-root", root, "--commit-interval", 20) as server:
             if round_number == 0:
                 check(server.ask("PUT", "/v1/indexes/a", {})[0] == 201, "the index could not be made")
             status, _, stats = server.ask("GET", "/v1/indexes/a")
             check(status == 200, f"the index cannot be opened after a kill: {stats}")
-            check(len(acknowledged) <= stats["documents"] <= len(acknowledged | unsure), f"{len(acknowledged)} documents were acknowledged, {stats['documents']} are there")
-            lock = threading.Lock()
+            check(
+                len(acknowledged) <= stats["documents"] <= len(acknowledged | unsure),
+                f"{len(acknowledged)} documents were acknowledged, {stats['documents']} are there",
+            )
 
-            def client(number):
+            def client(number, round_number=round_number):
                 for batch in range(10_000):
                     ids = [f"{round_number} {number} {batch} {n}" for n in range(7)]
-                    documents = [{"id": name, "vector": {"indices": [5 + n, 2000], "values": [2, 1]}} for n, name in enumerate(ids)]
+                    documents = [
+                        {"id": name, "vector": {"indices": [5 + n, 2000], "values": [2, 1]}}
+                        for n, name in enumerate(ids)
+                    ]
                     with lock:
                         unsure.update(ids)
                     try:
@@ -569,7 +653,13 @@ def full_disk(binary, folder):
             stored, statuses = 0, []
             chance = random.Random(7)
             for batch in range(400):
-                documents = [{"id": f"{batch} {n} " + "x" * 200, "vector": {"indices": sorted(chance.sample(range(5, 9000), 60)), "values": [1.5] * 60}} for n in range(20)]
+                documents = [
+                    {
+                        "id": f"{batch} {n} " + "x" * 200,
+                        "vector": {"indices": sorted(chance.sample(range(5, 9000), 60)), "values": [1.5] * 60},
+                    }
+                    for n in range(20)
+                ]
                 status = server.ask("PUT", "/v1/indexes/a/documents", {"documents": documents})[0]
                 statuses.append(status)
                 if status == 200:
@@ -599,12 +689,31 @@ def full_disk(binary, folder):
 def tls(binary, folder):
     """Garbage, plain HTTP and slow clients on the port of HTTPS."""
     made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-         "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], capture_output=True,
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            "-keyout",
+            folder / "key.pem",
+            "-out",
+            folder / "cert.pem",
+        ],
+        capture_output=True,
     )
     if made.returncode != 0:
         return None
-    with Server(binary, "--tls-cert", folder / "cert.pem", "--tls-key", folder / "key.pem", "--read-timeout", 2, wait=False) as server:
+    with Server(
+        binary, "--tls-cert", folder / "cert.pem", "--tls-key", folder / "key.pem", "--read-timeout", 2, wait=False
+    ) as server:
         until = time.monotonic() + 30
         while True:
             try:
@@ -617,7 +726,9 @@ def tls(binary, folder):
             connection = server.connect(10)
             connection.sendall(bytes_sent)
             check(read_reply(connection) == 0, "an answer without TLS")
-        check(server.ask("POST", "/embed_sparse", {"inputs": "a"}, tls=folder / "cert.pem")[0] == 200, "no honest answer")
+        check(
+            server.ask("POST", "/embed_sparse", {"inputs": "a"}, tls=folder / "cert.pem")[0] == 200, "no honest answer"
+        )
         return "refused or dropped within the time-out"
 
 

@@ -29,9 +29,11 @@ CLIENTS = []
 
 def client(*packages):
     """Marks a function as the test of a client that needs packages."""
+
     def mark(function):
         CLIENTS.append((function, packages))
         return function
+
     return mark
 
 
@@ -66,10 +68,13 @@ def of_dense(vector):
 @client("huggingface_hub", "numpy")
 def huggingface_hub(url, plain):
     from huggingface_hub import InferenceClient
+
     inference = InferenceClient(model=url + "/embed", token=KEY)
     dense = inference.feature_extraction(TEXTS[0], normalize=False)
     assert near(of_dense(dense[0]), plain.documents[0])
-    several = inference.feature_extraction(TEXTS, normalize=False, prompt_name="document", truncate=True, truncation_direction="right")
+    several = inference.feature_extraction(
+        TEXTS, normalize=False, prompt_name="document", truncate=True, truncation_direction="right"
+    )
     assert [near(of_dense(a), b) for a, b in zip(several, plain.documents)] == [True] * 3
     query = inference.feature_extraction(QUERY, normalize=False, prompt_name="query")
     assert near(of_dense(query[0]), plain.query)
@@ -86,6 +91,7 @@ def haystack_embedders(url, plain):
         HuggingFaceTEISparseDocumentEmbedder,
         HuggingFaceTEISparseTextEmbedder,
     )
+
     token = Secret.from_token(KEY)
     document = HuggingFaceTEISparseDocumentEmbedder(api_base_url=url, token=token, progress_bar=False)
     embedded = document.run(documents=[Document(content=text) for text in TEXTS])["documents"]
@@ -101,6 +107,7 @@ def haystack_ranker(url, plain):
     from haystack import Document
     from haystack.utils import Secret
     from haystack_integrations.components.rankers.huggingface_api import HuggingFaceTEIRanker
+
     ranker = HuggingFaceTEIRanker(url=url, token=Secret.from_token(KEY))
     ranked = ranker.run(query=QUERY, documents=[Document(content=text) for text in TEXTS])["documents"]
     assert [document.content for document in ranked] == [TEXTS[rank["index"]] for rank in plain.ranks]
@@ -111,8 +118,11 @@ def haystack_ranker(url, plain):
 def langchain(url, plain):
     from huggingface_hub import InferenceClient
     from langchain_huggingface import HuggingFaceEndpointEmbeddings
+
     # LangChain takes no address for the model, but a client that has one.
-    embeddings = HuggingFaceEndpointEmbeddings(model="light-splade/any", huggingfacehub_api_token=KEY, model_kwargs={"normalize": False})
+    embeddings = HuggingFaceEndpointEmbeddings(
+        model="light-splade/any", huggingfacehub_api_token=KEY, model_kwargs={"normalize": False}
+    )
     embeddings.client = InferenceClient(model=url + "/embed", token=KEY)
     assert [near(of_dense(a), b) for a, b in zip(embeddings.embed_documents(TEXTS), plain.documents)] == [True] * 3
     embeddings.client = InferenceClient(model=url + "/query/embed", token=KEY)
@@ -124,6 +134,7 @@ def langchain(url, plain):
 def llama_index_rerank(url, plain):
     from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
     from llama_index.postprocessor.tei_rerank import TextEmbeddingInference
+
     rerank = TextEmbeddingInference(base_url=url, top_n=3, auth_token=AUTHORIZATION["Authorization"])
     nodes = [NodeWithScore(node=TextNode(text=text), score=0.5) for text in TEXTS]
     ranked = rerank.postprocess_nodes(nodes, query_bundle=QueryBundle(QUERY))
@@ -134,6 +145,7 @@ def llama_index_rerank(url, plain):
 @client("openai")
 def openai(url, plain):
     from openai import BadRequestError, OpenAI, UnprocessableEntityError
+
     asked = OpenAI(base_url=url + "/v1", api_key=KEY, max_retries=0)
     reply = asked.embeddings.create(model="mini-ja-en", input=TEXTS, encoding_format="float")
     for item, wanted in zip(reply.data, plain.documents, strict=True):
@@ -141,8 +153,12 @@ def openai(url, plain):
         found = {token["token_id"]: token["weight"] for token in item.model_extra["sparse_embedding"]}
         assert near(found, wanted)
     assert reply.usage.prompt_tokens > 0 and reply.model == "mini-ja-en"
-    query = asked.embeddings.create(model="mini-ja-en", input=QUERY, encoding_format="float", extra_body={"side": "query"})
-    assert near({token["token_id"]: token["weight"] for token in query.data[0].model_extra["sparse_embedding"]}, plain.query)
+    query = asked.embeddings.create(
+        model="mini-ja-en", input=QUERY, encoding_format="float", extra_body={"side": "query"}
+    )
+    assert near(
+        {token["token_id"]: token["weight"] for token in query.data[0].model_extra["sparse_embedding"]}, plain.query
+    )
     # Without encoding_format the library asks for base64, which has no sparse form but is no mistake of the user.
     default = asked.embeddings.create(model="mini-ja-en", input=TEXTS[0])
     assert len(default.data[0].model_extra["sparse_embedding"]) == len(plain.documents[0])
@@ -158,6 +174,7 @@ def openai(url, plain):
 @client("qdrant_client")
 def qdrant_client(url, plain):
     from qdrant_client import QdrantClient, models
+
     qdrant = QdrantClient(":memory:")
     qdrant.create_collection("a", vectors_config={}, sparse_vectors_config={"splade": models.SparseVectorParams()})
 
@@ -166,7 +183,10 @@ def qdrant_client(url, plain):
         reply = plain.ask("/qdrant", {"inputs": inputs, "inference": inference, "token": KEY}, {})
         return [models.SparseVector(**vector) for vector in reply["embeddings"]]
 
-    points = [models.PointStruct(id=number, vector={"splade": vector}) for number, vector in enumerate(recorded("update", TEXTS))]
+    points = [
+        models.PointStruct(id=number, vector={"splade": vector})
+        for number, vector in enumerate(recorded("update", TEXTS))
+    ]
     qdrant.upsert("a", points)
     hits = qdrant.query_points("a", query=recorded("search", [QUERY])[0], using="splade", limit=3).points
     dots = [sum(weight * plain.query.get(term, 0) for term, weight in document.items()) for document in plain.documents]
@@ -180,17 +200,21 @@ def qdrant_client(url, plain):
 def qdrant_server(url, plain):
     request = {
         "inputs": [{"data": text, "data_type": "text", "model": "mini-ja-en", "options": None} for text in TEXTS],
-        "inference": "update", "token": KEY,
+        "inference": "update",
+        "token": KEY,
     }
     reply = plain.ask("/qdrant", request, {})
     for found, wanted in zip(reply["embeddings"], plain.documents, strict=True):
         assert near(dict(zip(found["indices"], found["values"], strict=True)), wanted)
     status, _, _ = plain.server.ask("POST", "/qdrant", {**request, "token": "wrong"})
     assert status == 401, status
-    image = {**request, "inputs": [{"data": "https://example.com/a.png", "data_type": "image", "model": "mini-ja-en", "options": {}}]}
+    image = {
+        **request,
+        "inputs": [{"data": "https://example.com/a.png", "data_type": "image", "model": "mini-ja-en", "options": {}}],
+    }
     status, _, reply = plain.server.ask("POST", "/qdrant", image)
     assert status == 400 and isinstance(reply["error"], str), (status, reply)
-    return "recorded requests: token in the body, errors as 400 with {\"error\": …}"
+    return 'recorded requests: token in the body, errors as 400 with {"error": …}'
 
 
 @client()
@@ -223,7 +247,9 @@ def opensearch(url, plain):
     reply = plain.ask("/v1/token_weights?side=query", {"inputs": [QUERY]})
     # ml-commons puts an array under `response`; neural-search wants a list of maps of numbers there.
     response = {"response": reply}["response"]
-    assert isinstance(response, list) and near({tokens[token]: weight for token, weight in response[0].items()}, plain.query)
+    assert isinstance(response, list) and near(
+        {tokens[token]: weight for token, weight in response[0].items()}, plain.query
+    )
     reply = plain.ask("/v1/token_weights", {"inputs": [QUERY], "side": "query", "sparse_embedding_format": "token_id"})
     assert near({int(token): weight for token, weight in reply[0].items()}, plain.query)
     return "recorded requests of a connector, tokens and token ids"
@@ -231,14 +257,27 @@ def opensearch(url, plain):
 
 # The options of text-embeddings-inference with the field of /info that shows each.
 TEI_OPTIONS = {
-    "model-id": (str(ROOT / "models/demo"), "model_id"), "tokenization-workers": ("2", None), "dtype": ("float32", "model_dtype"),
-    "served-model-name": ("a name", "served_model_name"), "pooling": ("splade", None),
-    "max-concurrent-requests": ("100", "max_concurrent_requests"), "max-batch-tokens": ("4096", "max_batch_tokens"),
-    "max-batch-requests": ("8", "max_batch_requests"), "max-client-batch-size": ("16", "max_client_batch_size"),
-    "auto-truncate": ("false", "auto_truncate"), "default-prompt-name": ("query", None), "dense-path": ("x", None),
-    "hf-token": ("x", None), "hostname": ("127.0.0.1", None), "uds-path": ("/tmp/x", None),
-    "huggingface-hub-cache": ("/tmp/x", None), "payload-limit": ("1000000", None), "api-key": (KEY, None),
-    "otlp-endpoint": ("http://127.0.0.1:1", None), "otlp-service-name": ("x", None), "cors-allow-origin": ("https://example.com", None),
+    "model-id": (str(ROOT / "models/demo"), "model_id"),
+    "tokenization-workers": ("2", None),
+    "dtype": ("float32", "model_dtype"),
+    "served-model-name": ("a name", "served_model_name"),
+    "pooling": ("splade", None),
+    "max-concurrent-requests": ("100", "max_concurrent_requests"),
+    "max-batch-tokens": ("4096", "max_batch_tokens"),
+    "max-batch-requests": ("8", "max_batch_requests"),
+    "max-client-batch-size": ("16", "max_client_batch_size"),
+    "auto-truncate": ("false", "auto_truncate"),
+    "default-prompt-name": ("query", None),
+    "dense-path": ("x", None),
+    "hf-token": ("x", None),
+    "hostname": ("127.0.0.1", None),
+    "uds-path": ("/tmp/x", None),
+    "huggingface-hub-cache": ("/tmp/x", None),
+    "payload-limit": ("1000000", None),
+    "api-key": (KEY, None),
+    "otlp-endpoint": ("http://127.0.0.1:1", None),
+    "otlp-service-name": ("x", None),
+    "cors-allow-origin": ("https://example.com", None),
 }
 TEI_FLAGS = ["json-output", "disable-spans"]
 

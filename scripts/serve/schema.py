@@ -33,22 +33,42 @@ def main():
     program = pathlib.Path(sys.executable).with_name("schemathesis")
     reranker = ROOT / "crates/splade-model/tests/fixtures/cross_encoders/bert-japanese"
     rows = []
-    for name, keys, headers in [("open", [], []), ("with a key", ["--api-key", "k"], ["-H", "Authorization: Bearer k"])]:
+    for name, keys, headers in [
+        ("open", [], []),
+        ("with a key", ["--api-key", "k"], ["-H", "Authorization: Bearer k"]),
+    ]:
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             (folder / "schemathesis.toml").write_text(CONFIG)
             options = ["--index-root", folder / "root", "--reranker", reranker, "--log-level", "error", *keys]
             with Server(binary, *options, log=folder / "log") as server:
                 run = subprocess.run(
-                    [program, "run", f"{server.url}/api-doc/openapi.json", "--checks", "all", "--exclude-checks",
-                     "positive_data_acceptance", "--max-examples", str(arguments.examples), "--seed", str(arguments.seed),
-                     "--continue-on-failure", "--request-timeout", "30", "--no-color", *headers],
-                    cwd=folder, capture_output=True, text=True,
+                    [
+                        program,
+                        "run",
+                        f"{server.url}/api-doc/openapi.json",
+                        "--checks",
+                        "all",
+                        "--exclude-checks",
+                        "positive_data_acceptance",
+                        "--max-examples",
+                        str(arguments.examples),
+                        "--seed",
+                        str(arguments.seed),
+                        "--continue-on-failure",
+                        "--request-timeout",
+                        "30",
+                        "--no-color",
+                        *headers,
+                    ],
+                    cwd=folder,
+                    capture_output=True,
+                    text=True,
                 )
                 if run.returncode != 0:
                     print(run.stdout, run.stderr, file=sys.stderr)
                 lines = [line.strip() for line in run.stdout.splitlines()]
-                told = [line for line in lines if "generated" in line or line.startswith("❌")]
+                told = [line for line in lines if "generated," in line or line.startswith("❌")]
                 bugs = (folder / "log").read_text()
                 rows.append((name, run.returncode == 0 and "bug" not in bugs, " ".join(told)))
     return table(rows)
