@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 #[cfg(feature = "tools")]
 use serde_json::json;
-#[cfg(feature = "tools")]
 use splade_index::IndexError;
 use splade_index::bm25::Bm25Options;
 use splade_index::{
@@ -433,8 +432,13 @@ impl Index {
     /// # Errors
     /// As [`merge`](Self::merge).
     pub fn join_recent(&mut self) -> Result<Option<IndexInfo>, Error> {
-        self.find_tokenizer()?;
-        Ok(self.writer.join_recent()?)
+        match self.writer.join_recent() {
+            Err(IndexError::NoTokenCounter { .. }) => {
+                self.find_tokenizer()?;
+                Ok(self.writer.join_recent()?)
+            }
+            joined => Ok(joined?),
+        }
     }
 
     /// Commits and rewrites all documents into as few files as possible, without the deleted ones.

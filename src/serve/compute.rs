@@ -25,8 +25,8 @@ pub(crate) enum Work {
     Encode(Side, Vec<u32>, Reply<SparseVector>),
     /// The logits of a query and a document.
     Pair(Box<(String, String)>, Reply<Vec<f32>>),
-    /// The terms of a text, and the tokens that they come from.
-    Explain(Side, String, Reply<Explanation>),
+    /// The terms of token ids, and the tokens that they come from.
+    Explain(Side, Vec<u32>, Reply<Explanation>),
 }
 
 /// Where the result goes. It is closed when the client has gone.
@@ -199,8 +199,8 @@ fn compute(batch: Vec<Job>) {
                 pairs.push(*pair);
                 logits.push((reply, waited));
             }
-            Work::Explain(side, text, reply) => {
-                let value = model.encoder.explain(side, &text);
+            Work::Explain(side, ids, reply) => {
+                let value = model.tower(side).explain_ids(&ids).map_err(Error::from);
                 answer(vec![(reply, waited)], vec![value], start);
             }
         }

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use splade_model::{CrossEncoder, Encoder, Explanation, Side};
 use splade_sparse::SparseVector;
+use splade_text::Encoding;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use utoipa::ToSchema;
 
@@ -141,7 +142,7 @@ impl How {
     }
 
     /// Tokenizes a text and cuts it.
-    fn ids(&self, tower: &Encoder, text: InputText) -> Result<Vec<u32>, ApiError> {
+    fn ids(&self, tower: &Encoder, text: InputText) -> Result<Encoding, ApiError> {
         let ids = match text {
             InputText::Text(text) => tower.token_ids(&text).map_err(Error::from)?,
             InputText::Ids(ids) => {
@@ -165,7 +166,7 @@ impl How {
             Some(direction) => direction == TruncationDirection::Left,
             None => tower.tokenizer().truncates_left(),
         };
-        Ok(tower.truncate(ids, left))
+        Ok(Encoding { ids: tower.truncate(ids, left), truncated: given > longest })
     }
 }
 
@@ -183,23 +184,50 @@ pub(crate) async fn encode(
     texts: Vec<InputText>,
     how: How,
 ) -> Result<Encoded, ApiError> {
+    let work = |ids, reply| Work::Encode(how.side, ids, reply);
+    let (_, vectors, cost) = computed(app, model, texts, how, work).await?;
+    Ok(Encoded { vectors, cost })
+}
+
+/// The tokens of texts, and which of them gave each term its weight.
+pub(crate) type Explained = Vec<(Encoding, Explanation)>;
+
+/// Explains the vectors of texts. The request is refused as one of [`encode`] is.
+pub(crate) async fn explain(
+    app: &App,
+    model: &Arc<Model>,
+    texts: Vec<InputText>,
+    how: How,
+) -> Result<(Explained, Cost), ApiError> {
+    let work = |ids, reply| Work::Explain(how.side, ids, reply);
+    let (tokens, explanations, cost) = computed(app, model, texts, how, work).await?;
+    Ok((tokens.into_iter().zip(explanations).collect(), cost))
+}
+
+/// Tokenizes texts and computes something of the ids of each. Returns the tokens, the results and
+/// what they cost.
+async fn computed<T>(
+    app: &App,
+    model: &Arc<Model>,
+    texts: Vec<InputText>,
+    how: How,
+    work: impl Fn(Vec<u32>, Reply<T>) -> Work,
+) -> Result<(Vec<Encoding>, Vec<T>, Cost), ApiError> {
     let _permits = permits(app, texts.len())?;
     let characters = texts.iter().map(InputText::characters).sum();
     app.metrics.embed_count.inc_by(texts.len() as u64);
     let start = Instant::now();
-    let ids = tokenize(app, model, texts, how).await?;
-    let tokenization = mean(start.elapsed(), ids.len());
-    let tokens = ids.iter().map(Vec::len).sum();
-    let mut replies = Vec::with_capacity(ids.len());
-    for ids in ids {
+    let encodings = tokenize(app, model, texts, how).await?;
+    let tokenization = mean(start.elapsed(), encodings.len());
+    let tokens = encodings.iter().map(|encoding| encoding.ids.len()).sum();
+    let mut replies = Vec::with_capacity(encodings.len());
+    for Encoding { ids, .. } in &encodings {
         app.metrics.input_length.observe(ids.len() as f64);
-        let count = ids.len();
-        let work = |reply| Work::Encode(how.side, ids, reply);
-        replies.push(send(app, model, work, count));
+        replies.push(send(app, model, |reply| work(ids.clone(), reply), ids.len()));
     }
-    let (vectors, queue, inference) = all(replies).await?;
-    app.metrics.embed_success.inc_by(vectors.len() as u64);
-    Ok(Encoded { vectors, cost: Cost { characters, tokens, tokenization, queue, inference } })
+    let (values, queue, inference) = all(replies).await?;
+    app.metrics.embed_success.inc_by(values.len() as u64);
+    Ok((encodings, values, Cost { characters, tokens, tokenization, queue, inference }))
 }
 
 /// Scores pairs of texts with the cross-encoder: the logits of every pair.
@@ -232,20 +260,6 @@ pub(crate) fn check_reranker(model: &Model) -> Result<(), ApiError> {
     }
 }
 
-/// Explains the vector of a text.
-pub(crate) async fn explain(
-    app: &App,
-    model: &Arc<Model>,
-    side: Side,
-    text: String,
-) -> Result<Explanation, ApiError> {
-    let _permits = permits(app, 1)?;
-    let about = text.len() / 3;
-    let reply = send(app, model, |reply| Work::Explain(side, text, reply), about);
-    let (mut explained, ..) = all(vec![reply]).await?;
-    explained.pop().ok_or_else(lost)
-}
-
 /// Takes a place in the queue for every text.
 pub(crate) fn permits(app: &App, texts: usize) -> Result<OwnedSemaphorePermit, ApiError> {
     let count = u32::try_from(texts).unwrap_or(u32::MAX);
@@ -257,7 +271,7 @@ async fn tokenize(
     model: &Arc<Model>,
     texts: Vec<InputText>,
     how: How,
-) -> Result<Vec<Vec<u32>>, ApiError> {
+) -> Result<Vec<Encoding>, ApiError> {
     let length = |text: &InputText| match text {
         InputText::Text(text) => text.len(),
         InputText::Ids(_) => 0,

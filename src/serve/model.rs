@@ -7,7 +7,8 @@ use splade_model::{CrossEncoder, CrossEncoderOptions, Encoder, Side, hub_revisio
 use super::options::ServeOptions;
 use crate::encoder::SparseEncoder;
 use crate::error::Error;
-use crate::model::model_folder;
+use crate::hybrid::load_cross_encoder;
+use crate::model::model_files;
 
 /// A loaded model. A reload makes a new one, and requests that are running keep the old one.
 #[derive(Debug)]
@@ -26,24 +27,20 @@ impl Model {
     /// Loads what the options name.
     pub(crate) fn load(options: &ServeOptions) -> Result<Self, Error> {
         let mut log = Log;
-        let folder = model_folder(&options.model, &mut log)?;
-        let encoder = SparseEncoder::load_observed(&options.model, &options.encoder, &mut log)?;
+        let files = model_files(&options.model, &mut log)?;
+        let encoder =
+            SparseEncoder::from_files(&options.model, &files, &options.encoder, &mut log)?;
         let threads = crate::searcher::thread_pool(options.encoder.threads)?;
         let reranker = options.reranker.as_deref().map(|name| {
-            let folder = model_folder(name, &mut log)?;
             let options = CrossEncoderOptions {
                 precision: options.encoder.precision,
                 isa: options.encoder.isa,
                 ..CrossEncoderOptions::default()
             };
-            CrossEncoder::load(&folder, &options).map_err(Error::load(name))
+            load_cross_encoder(name, &options, &mut log)
         });
-        Ok(Self {
-            encoder,
-            reranker: reranker.transpose()?,
-            revision: hub_revision(&folder),
-            threads,
-        })
+        let revision = hub_revision(files.root());
+        Ok(Self { encoder, reranker: reranker.transpose()?, revision, threads })
     }
 
     /// The tower of a side.

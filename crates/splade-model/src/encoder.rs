@@ -335,21 +335,10 @@ impl Encoder {
         &self,
         texts: &[T],
     ) -> Result<Vec<SparseVector>, ModelError> {
-        let ((_, longest), vocab) = (self.core.lengths(), self.vocab());
-        for (text, ids) in texts.iter().map(AsRef::as_ref).enumerate() {
-            if ids.is_empty() || ids.len() > longest {
-                return Err(ModelError::TokenCount { text, got: ids.len(), longest });
-            }
-            if let Some(id) = ids.iter().find(|id| **id as usize >= vocab) {
-                return Err(ModelError::TokenId { text, id: *id, vocab });
-            }
-        }
+        self.check_ids(texts)?;
         self.threads.install(|| {
-            let tokens = |at: usize| {
-                let ids = texts[at].as_ref().iter().take(20);
-                ids.map(|id| self.token(TermId(*id))).collect::<Vec<_>>().join(" ")
-            };
-            let pooled = self.core.run(texts).map_err(|at| not_finite(&tokens(at)))?;
+            let not_finite = |at: usize| not_finite(&self.shown(texts[at].as_ref()));
+            let pooled = self.core.run(texts).map_err(not_finite)?;
             Ok(pooled.into_iter().map(|terms| self.vector(&terms)).collect())
         })
     }
@@ -359,23 +348,60 @@ impl Encoder {
     /// # Errors
     /// Returns the same errors as [`encode`](Self::encode).
     pub fn explain(&self, text: &str) -> Result<Explanation, ModelError> {
-        self.threads.install(|| {
-            let (ids, _) = self.tokenize(&[text])?;
-            let pooled = self.core.run(&ids).map_err(|_| not_finite(text))?;
-            let pooled = pooled.into_iter().next().unwrap_or_default();
-            let mut terms: Vec<ExplainedTerm> = pooled
-                .iter()
-                .map(|t| ExplainedTerm {
-                    term: TermId(t.term),
-                    weight: t.weight,
-                    position: t.position as usize,
-                })
-                .collect();
-            terms.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.term.cmp(&b.term)));
-            terms.truncate(self.max_active_dims.unwrap_or(usize::MAX));
-            let tokens = ids[0].iter().map(|id| self.token(TermId(*id))).collect();
-            Ok(Explanation { tokens, terms })
-        })
+        let (ids, _) = self.threads.install(|| self.tokenize(&[text]))?;
+        self.explained(&ids[0]).ok_or_else(|| not_finite(text))
+    }
+
+    /// Does the same with a text that is token ids already, as [`encode_ids`](Self::encode_ids) takes
+    /// them. No ids give no terms.
+    ///
+    /// # Errors
+    /// Returns an error if there are more ids than the model takes or one outside the vocabulary, or
+    /// if the model gives numbers for them that are not finite.
+    pub fn explain_ids(&self, ids: &[u32]) -> Result<Explanation, ModelError> {
+        if ids.is_empty() {
+            return Ok(Explanation { tokens: Vec::new(), terms: Vec::new() });
+        }
+        self.check_ids(&[ids])?;
+        self.explained(ids).ok_or_else(|| not_finite(&self.shown(ids)))
+    }
+
+    /// Explains the vector of ids; `None` if it is not finite.
+    fn explained(&self, ids: &[u32]) -> Option<Explanation> {
+        let pooled = self.threads.install(|| self.core.run(&[ids])).ok()?;
+        let pooled = pooled.into_iter().next().unwrap_or_default();
+        let mut terms: Vec<ExplainedTerm> = pooled
+            .iter()
+            .map(|t| ExplainedTerm {
+                term: TermId(t.term),
+                weight: t.weight,
+                position: t.position as usize,
+            })
+            .collect();
+        terms.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.term.cmp(&b.term)));
+        terms.truncate(self.max_active_dims.unwrap_or(usize::MAX));
+        let tokens = ids.iter().map(|id| self.token(TermId(*id))).collect();
+        Some(Explanation { tokens, terms })
+    }
+
+    /// Refuses texts of token ids that the model cannot take.
+    fn check_ids<T: AsRef<[u32]>>(&self, texts: &[T]) -> Result<(), ModelError> {
+        let ((_, longest), vocab) = (self.core.lengths(), self.vocab());
+        for (text, ids) in texts.iter().map(AsRef::as_ref).enumerate() {
+            if ids.is_empty() || ids.len() > longest {
+                return Err(ModelError::TokenCount { text, got: ids.len(), longest });
+            }
+            if let Some(id) = ids.iter().find(|id| **id as usize >= vocab) {
+                return Err(ModelError::TokenId { text, id: *id, vocab });
+            }
+        }
+        Ok(())
+    }
+
+    /// The first tokens of a text of ids, for messages.
+    fn shown(&self, ids: &[u32]) -> String {
+        let tokens = ids.iter().take(20).map(|id| self.token(TermId(*id)));
+        tokens.collect::<Vec<_>>().join(" ")
     }
 
     /// Returns the vector of pooled terms.

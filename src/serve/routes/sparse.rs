@@ -7,8 +7,9 @@ use axum::Json as Reply;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use splade_model::Side;
+use splade_model::{Explanation, Side};
 use splade_sparse::SparseVector;
+use splade_text::Encoding;
 use utoipa::ToSchema;
 
 use crate::serve::body::{Json, Object};
@@ -146,7 +147,9 @@ pub(crate) async fn sparse(
     let texts = request.inputs.texts(app, "inputs")?;
     let (top_k, threshold) = (request.top_k, request.threshold);
     if request.explain {
-        return explained(app, texts, how.side, top_k, threshold).await;
+        let explained = explained(app, &model, texts, how, top_k, threshold).await?;
+        app.metrics.request_success.with_label_values(&[method]).inc();
+        return Ok(explained);
     }
     let encoded = encode::encode(app, &model, texts, how).await?;
     app.metrics.request_success.with_label_values(&[method]).inc();
@@ -159,18 +162,17 @@ pub(crate) async fn sparse(
 /// The vectors of texts with the token that gave each weight.
 async fn explained(
     app: &App,
+    model: &Arc<Model>,
     texts: Vec<InputText>,
-    side: Side,
+    how: How,
     top_k: Option<usize>,
     threshold: Option<f32>,
 ) -> Result<(Vec<Vec<SparseValue>>, Cost), ApiError> {
-    let model = app.model()?;
-    let mut vectors = Vec::with_capacity(texts.len());
-    for text in texts {
-        let InputText::Text(text) = text else {
-            return Err(ApiError::validation("`explain` takes texts, not token ids"));
-        };
-        let explanation = encode::explain(app, &model, side, text).await?;
+    if texts.iter().any(|text| matches!(text, InputText::Ids(_))) {
+        return Err(ApiError::validation("`explain` takes texts, not token ids"));
+    }
+    let (explained, cost) = encode::explain(app, model, texts, how).await?;
+    let values = |(_, explanation): (_, Explanation)| {
         let kept = explanation.terms.iter().filter(|term| term.weight >= threshold.unwrap_or(0.0));
         let mut terms: Vec<_> = kept.take(top_k.unwrap_or(usize::MAX)).collect();
         terms.sort_by_key(|term| term.term);
@@ -181,9 +183,9 @@ async fn explained(
             position: Some(term.position),
             source: explanation.tokens.get(term.position).cloned(),
         };
-        vectors.push(terms.into_iter().map(value).collect());
-    }
-    Ok((vectors, Cost::default()))
+        terms.into_iter().map(value).collect()
+    };
+    Ok((explained.into_iter().map(values).collect(), cost))
 }
 
 /// A request for dense vectors.
@@ -375,18 +377,12 @@ pub(crate) async fn explain(
     Json(request): Json<ExplainRequest>,
 ) -> Result<Reply<Explained>, ApiError> {
     let model = app.model()?;
-    let side = How::new(&app, request.side.map(Side::from)).side;
-    let (text, of) = (request.text.clone(), Arc::clone(&model));
-    let tokenize = move || {
-        let tower = of.tower(side);
-        let all = tower.token_ids(&text).map_err(crate::error::Error::from)?;
-        let count = all.len();
-        Ok((tower.truncate(all, tower.tokenizer().truncates_left()), count))
-    };
-    let tokens: Result<_, ApiError> = encode::on_thread(&app, request.text.len(), tokenize).await?;
-    let (ids, count) = tokens?;
-    let explanation = encode::explain(&app, &model, side, request.text).await?;
-    let tower = model.tower(side);
+    let how = How { truncate: true, ..How::new(&app, request.side.map(Side::from)) };
+    let texts = vec![InputText::Text(request.text)];
+    let (mut explained, _) = encode::explain(&app, &model, texts, how).await?;
+    let (Encoding { ids, truncated }, explanation) =
+        explained.pop().ok_or_else(|| ApiError::empty("text"))?;
+    let tower = model.tower(how.side);
     let special = tower.tokenizer().special_ids();
     let term = |term: &splade_model::encoder::ExplainedTerm| ExplainedTerm {
         index: term.term.0,
@@ -396,7 +392,7 @@ pub(crate) async fn explain(
     };
     Ok(Reply(Explained {
         special: ids.iter().map(|id| special.contains(id)).collect(),
-        truncated: ids.len() < count,
+        truncated,
         ids,
         terms: explanation.terms.iter().map(term).collect(),
         tokens: explanation.tokens,

@@ -136,6 +136,9 @@ fn a_request_says_which_terms_it_wants_and_what_is_told_of_them() {
         assert_eq!(found["position"], term.position);
         assert_eq!(found["source"], explanation.tokens[term.position]);
     }
+    let cost = format!("x-compute-tokens: {}\r\n", explanation.tokens.len());
+    let reply = post(shared(), "/", &json!({"inputs": TEXTS[0], "explain": true}));
+    assert!(reply.head.contains(&cost), "{}", reply.head);
     let page = post(shared(), "/v1/explain", &json!({"text": TEXTS[0]})).ok();
     assert_eq!(page["tokens"], json!(explanation.tokens));
     assert_eq!(page["special"][0], true);
@@ -161,6 +164,10 @@ fn texts_that_are_too_long_are_cut_at_the_end_that_is_asked_for_or_refused() {
     let left = json!({"inputs": TEXTS[0], "truncation_direction": "left"});
     assert_eq!(of(json!({"inputs": TEXTS[0]})), of(json!({"inputs": first})));
     assert_eq!(of(left), of(json!({"inputs": last})));
+    let explained = json!({"inputs": TEXTS[0], "truncation_direction": "left", "explain": true});
+    assert_eq!(of(explained), of(json!({"inputs": last})));
+    let refused = json!({"inputs": TEXTS[0], "truncate": false, "explain": true});
+    assert_eq!(post(address, "/", &refused).status, 422);
     let refused = post(address, "/", &json!({"inputs": TEXTS[0], "truncate": false}));
     let message = format!("`inputs` must have less than 5 tokens. Given: {}", all.len() + 2);
     assert_eq!(refused.status, 422);
