@@ -135,14 +135,18 @@ def rows(name, port, texts, seconds, rate):
 
 
 def wrk(port, texts, batch, connections, seconds, path="/embed_sparse"):
-    """Sends requests in turn with all texts, and returns what wrk measured."""
+    """Asks for the vectors of all texts in turn, so many a request."""
     groups = [texts[at : at + batch] for at in range(0, len(texts), batch)]
     groups = [group for group in groups if len(group) == batch] or [(texts * batch)[:batch]]
-    bodies = [json.dumps({"inputs": group[0] if batch == 1 else group}, ensure_ascii=False) for group in groups]
+    return load(port, path, [{"inputs": group[0] if batch == 1 else group} for group in groups], connections, seconds)
+
+
+def load(port, path, bodies, connections, seconds):
+    """Sends the bodies in turn, and returns what wrk measured."""
+    texts = ",\n".join("[==[" + json.dumps(body, ensure_ascii=False) + "]==]" for body in bodies)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        quoted = ",\n".join("[==[" + body + "]==]" for body in bodies)
         script.write(
-            "local bodies = {" + quoted + "}\nlocal at = 0\n"
+            "local bodies = {" + texts + "}\nlocal at = 0\n"
             'wrk.headers["Content-Type"] = "application/json"\n'
             "function request()\n  at = at % #bodies + 1\n"
             f'  return wrk.format("POST", "{path}", nil, bodies[at])\nend\n'
@@ -220,28 +224,8 @@ def search(model, texts, seconds):
 
 
 def searches(server, texts, seconds):
-    queries = [text[:20] for text in texts]
-    groups = [json.dumps({"text": query}, ensure_ascii=False) for query in queries]
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        quoted = ",\n".join("[==[" + body + "]==]" for body in groups)
-        script.write(
-            "local bodies = {" + quoted + "}\nlocal at = 0\n"
-            'wrk.headers["Content-Type"] = "application/json"\n'
-            "function request()\n  at = at % #bodies + 1\n"
-            '  return wrk.format("POST", "/v1/indexes/bench/search", nil, bodies[at])\nend\n'
-        )
-        script.flush()
-        output = subprocess.run(
-            ["wrk", "-t1", "-c8", f"-d{seconds}s", "--latency", "-s", script.name, server.url + "/"],
-            capture_output=True, text=True, check=True,
-        ).stdout
-    others = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
-    return {
-        "requests": float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]),
-        "p50": milliseconds(re.search(r"50%\s+(\S+)", output)[1]),
-        "p99": milliseconds(re.search(r"99%\s+(\S+)", output)[1]),
-        "others": others[1] if others else "0",
-    }
+    queries = [{"text": text[:20]} for text in texts]
+    return load(server.port, "/v1/indexes/bench/search", queries, 8, seconds)
 
 
 def soak(model, texts, minutes):

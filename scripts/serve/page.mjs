@@ -1,11 +1,11 @@
 // Tries the pages of a running service in Chromium: what they show, that nothing overflows from 360 to 1400 pixels in
 // both themes and languages, that they ask no other host, and what axe-core finds.
 //
-//   npm install --no-save --prefix /tmp/page playwright-core axe-core
+//   npm install --no-save --prefix TOOLS playwright-core axe-core
 //   light-splade serve --index-root FOLDER      # with an index "page", which this program fills
-//   NODE_PATH=/tmp/page/node_modules node scripts/serve/page.mjs [URL] [FOLDER FOR SCREENSHOTS]
+//   NODE_PATH=TOOLS/node_modules node scripts/serve/page.mjs [URL] [FOLDER FOR SCREENSHOTS]
 //
-// CHROMIUM is the browser [/usr/bin/chromium].
+// TOOLS is any folder by its full path, and CHROMIUM the browser [/usr/bin/chromium].
 
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";

@@ -174,10 +174,10 @@ mod tests {
 
     #[test]
     fn the_line_of_an_address_names_its_file() {
-        let line = b"7f00a000-7f00c000 r--s 00000000 08:01 42    /tmp/an index/segment-1";
+        let line = b"7f00a000-7f00c000 r--s 00000000 08:01 42    /data/an index/segment-1";
         for (address, wanted) in [
-            (0x7f00_a000, Some(&b"/tmp/an index/segment-1"[..])),
-            (0x7f00_bfff, Some(b"/tmp/an index/segment-1")),
+            (0x7f00_a000, Some(&b"/data/an index/segment-1"[..])),
+            (0x7f00_bfff, Some(b"/data/an index/segment-1")),
             (0x7f00_c000, None),
             (0x7f00_9fff, None),
         ] {

@@ -20,6 +20,7 @@
 mod bits;
 mod bloom;
 mod bytes;
+mod frame;
 mod mapped;
 
 mod decode;

@@ -19,21 +19,21 @@ use std::path::{Path, PathBuf};
 use splade_io::NewFile;
 
 use super::bytes::{u32_at, u64_at};
+use super::frame::{ENTRY, HEADER, Kind};
 use super::mapped::Bytes;
 use super::range::Range;
 use super::weights::WeightFormat;
 use crate::IndexError;
 
-/// The first and the last bytes of a segment.
-const MAGIC: &[u8; 8] = b"SPLADEIX";
-/// The version of the format that this module writes and reads.
-const VERSION: u32 = 1;
-/// The length of the header in bytes.
-const HEADER: usize = 16;
-/// The length of a range's entry in the table, in bytes.
-const ENTRY: usize = 24;
-/// The length of the footer after the table, in bytes.
-const FOOTER: usize = 16;
+/// What a segment is as a file.
+const KIND: Kind = Kind {
+    magic: b"SPLADEIX",
+    version: 1,
+    numbers: 1,
+    missing: "the file is not a segment, or its end is missing",
+    has: "the segment has",
+    entries: "ranges",
+};
 
 /// A segment while it is written to a temporary file.
 #[derive(Debug)]
@@ -51,9 +51,7 @@ impl SegmentWriter {
     /// Creates the temporary file and writes the header. `path` is the final name.
     pub(super) fn create(path: &Path, format: WeightFormat) -> Result<Self, IndexError> {
         let mut file = NewFile::create_unlocked(path)?;
-        let mut header = MAGIC.to_vec();
-        header.extend(VERSION.to_le_bytes());
-        header.extend((format.bytes() as u32).to_le_bytes());
+        let header = KIND.header(format.bytes() as u32);
         file.write_all(&header).map_err(IndexError::io("write", path))?;
         let (table, start) = (Vec::new(), HEADER as u64);
         Ok(Self { path: path.to_path_buf(), file, format, table, start })
@@ -78,15 +76,9 @@ impl SegmentWriter {
 
     /// Writes the table and the footer. The file can then be read under its temporary name, and
     /// [`NewFile::commit`] renames it.
-    pub(super) fn finish(mut self) -> Result<NewFile, IndexError> {
+    pub(super) fn finish(self) -> Result<NewFile, IndexError> {
         let ranges = self.ranges() as u32;
-        self.table.extend(ranges.to_le_bytes());
-        let crc = crc32fast::hash(&self.table);
-        self.table.extend(crc.to_le_bytes());
-        self.table.extend(MAGIC);
-        self.file.write_all(&self.table).map_err(IndexError::io("write", &self.path))?;
-        self.file.flush().map_err(IndexError::io("write", &self.path))?;
-        Ok(self.file)
+        KIND.finish(self.file, &self.path, self.table, &[ranges])
     }
 }
 
@@ -126,37 +118,22 @@ impl Segment {
     /// Checks the header, the table and the headers of the ranges.
     fn of(path: &Path, map: Bytes) -> Result<Self, IndexError> {
         let damaged = |message: &str| IndexError::damaged(path, message);
-        if map.len() < HEADER + FOOTER || !map.starts_with(MAGIC) || !map.ends_with(MAGIC) {
-            return Err(damaged("the file is not a segment, or its end is missing"));
-        }
-        let version = u32_at(&map, 8).unwrap_or(0);
-        if version != VERSION {
-            return Err(damaged(&format!(
-                "the segment has version {version}; this program reads version {VERSION}"
-            )));
-        }
+        let table = KIND.check(&map, path)?;
         let format = match u32_at(&map, 12).unwrap_or(0) {
             1 => WeightFormat::U8,
             2 => WeightFormat::F16,
             4 => WeightFormat::F32,
             other => return Err(damaged(&format!("weights of {other} bytes are not supported"))),
         };
-        let count = u32_at(&map, map.len() - FOOTER).unwrap_or(0) as usize;
-        let end = map.len() - FOOTER;
-        let table = count.checked_mul(ENTRY).and_then(|bytes| end.checked_sub(bytes));
-        let table = table.filter(|table| *table >= HEADER);
-        let table = table.ok_or_else(|| damaged("the table of ranges is cut off"))?;
-        if Some(crc32fast::hash(&map[table..end + 4])) != u32_at(&map, end + 4) {
-            return Err(damaged("the checksum of the table of ranges differs"));
-        }
         let entry = |bytes: &[u8]| {
             let start = usize::try_from(u64_at(bytes, 0)?).ok()?;
             let size = usize::try_from(u64_at(bytes, 8)?).ok()?;
-            let fits = start.checked_add(size).is_some_and(|end| end <= table);
+            let fits = start.checked_add(size).is_some_and(|end| end <= table.start);
             let (docs, crc) = (u32_at(bytes, 16)? as usize, u32_at(bytes, 20)?);
             fits.then_some(Entry { start, bytes: size, docs, crc })
         };
-        let ranges = map[table..end].chunks_exact(ENTRY).map(entry).collect::<Option<Vec<_>>>();
+        let ranges =
+            map[table.start..table.end].chunks_exact(ENTRY).map(entry).collect::<Option<Vec<_>>>();
         let ranges = ranges.ok_or_else(|| damaged("a range lies outside the file"))?;
         let segment = Self { path: path.to_path_buf(), bytes: map, format, ranges };
         for at in 0..segment.ranges.len() {

@@ -23,19 +23,19 @@ use std::path::{Path, PathBuf};
 use splade_io::NewFile;
 
 use super::bytes::{u32_at, u64_at};
+use super::frame::{ENTRY, HEADER, Kind};
 use super::mapped::Bytes;
 use crate::IndexError;
 
-/// The first and the last bytes of the file.
-const MAGIC: &[u8; 8] = b"SPLADEDS";
-/// The version of the format that this module writes and reads.
-const VERSION: u32 = 1;
-/// The length of the header in bytes.
-const HEADER: usize = 16;
-/// The length of a block's entry in the table, in bytes.
-const ENTRY: usize = 24;
-/// The length of the footer after the table, in bytes.
-const FOOTER: usize = 20;
+/// What stored documents are as a file.
+const KIND: Kind = Kind {
+    magic: b"SPLADEDS",
+    version: 1,
+    numbers: 2,
+    missing: "the file has no stored documents, or its end is missing",
+    has: "the stored documents have",
+    entries: "blocks",
+};
 
 /// The bytes of documents at which a block ends. Larger blocks are smaller when they are packed,
 /// and take longer to unpack for one document.
@@ -91,8 +91,7 @@ impl StoredWriter {
     /// Creates the temporary file and writes the header. `path` is the final name.
     pub(super) fn create(path: &Path) -> Result<Self, IndexError> {
         let mut file = NewFile::create_unlocked(path)?;
-        let header = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 4]].concat();
-        file.write_all(&header).map_err(IndexError::io("write", path))?;
+        file.write_all(&KIND.header(0)).map_err(IndexError::io("write", path))?;
         Ok(Self {
             path: path.to_path_buf(),
             file,
@@ -138,14 +137,7 @@ impl StoredWriter {
     pub(super) fn finish(mut self) -> Result<NewFile, IndexError> {
         self.end_block()?;
         let blocks = (self.table.len() / ENTRY) as u32;
-        self.table.extend(self.documents.to_le_bytes());
-        self.table.extend(blocks.to_le_bytes());
-        let crc = crc32fast::hash(&self.table);
-        self.table.extend(crc.to_le_bytes());
-        self.table.extend(MAGIC);
-        self.file.write_all(&self.table).map_err(IndexError::io("write", &self.path))?;
-        self.file.flush().map_err(IndexError::io("write", &self.path))?;
-        Ok(self.file)
+        KIND.finish(self.file, &self.path, self.table, &[self.documents, blocks])
     }
 }
 
@@ -187,33 +179,18 @@ impl Stored {
 
     fn of(path: &Path, map: Bytes) -> Result<Self, IndexError> {
         let damaged = |message: &str| IndexError::damaged(path, message);
-        if map.len() < HEADER + FOOTER || !map.starts_with(MAGIC) || !map.ends_with(MAGIC) {
-            return Err(damaged("the file has no stored documents, or its end is missing"));
-        }
-        let version = u32_at(&map, 8).unwrap_or(0);
-        if version != VERSION {
-            return Err(damaged(&format!(
-                "the stored documents have version {version}; this program reads version {VERSION}"
-            )));
-        }
-        let end = map.len() - FOOTER;
-        let documents = u32_at(&map, end).unwrap_or(0) as usize;
-        let count = u32_at(&map, end + 4).unwrap_or(0) as usize;
-        let table = count.checked_mul(ENTRY).and_then(|bytes| end.checked_sub(bytes));
-        let table = table.filter(|table| *table >= HEADER);
-        let table = table.ok_or_else(|| damaged("the table of blocks is cut off"))?;
-        if Some(crc32fast::hash(&map[table..end + 8])) != u32_at(&map, end + 8) {
-            return Err(damaged("the checksum of the table of blocks differs"));
-        }
+        let table = KIND.check(&map, path)?;
+        let documents = u32_at(&map, table.end).unwrap_or(0) as usize;
         let block = |bytes: &[u8]| {
             let start = usize::try_from(u64_at(bytes, 0)?).ok()?;
             let number = |at: usize| u32_at(bytes, at).map(|number| number as usize);
             let (packed, unpacked, first) = (number(8)?, number(12)?, number(16)?);
-            let fits = start.checked_add(packed).is_some_and(|end| end <= table);
+            let fits = start.checked_add(packed).is_some_and(|end| end <= table.start);
             let crc = u32_at(bytes, 20)?;
             fits.then_some(Block { start, packed, unpacked, first, crc })
         };
-        let blocks = map[table..end].chunks_exact(ENTRY).map(block).collect::<Option<Vec<_>>>();
+        let blocks =
+            map[table.start..table.end].chunks_exact(ENTRY).map(block).collect::<Option<Vec<_>>>();
         let blocks = blocks.ok_or_else(|| damaged("a block lies outside the file"))?;
         let firsts = blocks.iter().map(|block| block.first);
         let mut ends = firsts.clone().skip(1).chain([documents]);
@@ -369,7 +346,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let bytes = [&MAGIC[..], &1u32.to_le_bytes(), &bytes, MAGIC].concat();
+            let bytes = [&KIND.magic[..], &1u32.to_le_bytes(), &bytes, KIND.magic].concat();
             if let Ok(stored) = open(bytes) {
                 _ = stored.verify();
                 _ = stored.reader().get(0);

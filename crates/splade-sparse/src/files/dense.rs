@@ -14,7 +14,7 @@ use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parquet::basic::{Compression, ConvertedType, Repetition, Type as PhysicalType, ZstdLevel};
+use parquet::basic::{Compression, ConvertedType, Type as PhysicalType, ZstdLevel};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
@@ -23,6 +23,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 use serde_json::json;
 
+use super::parquet_schema::{element, list, with_id};
 use splade_io::FileError;
 
 /// The form of a file of dense vectors.
@@ -356,28 +357,10 @@ impl ParquetDense {
 
 /// Returns the schema: the id, and a list of floats or a list of such lists.
 fn schema(is_matrix: bool) -> Result<Type, ParquetError> {
-    let list = |name: &str, element: Type| {
-        let items = Type::group_type_builder("list")
-            .with_repetition(Repetition::REPEATED)
-            .with_fields(vec![Arc::new(element)])
-            .build()?;
-        Type::group_type_builder(name)
-            .with_repetition(Repetition::REQUIRED)
-            .with_converted_type(ConvertedType::LIST)
-            .with_fields(vec![Arc::new(items)])
-            .build()
-    };
-    let id = Type::primitive_type_builder("id", PhysicalType::BYTE_ARRAY)
-        .with_repetition(Repetition::REQUIRED)
-        .with_converted_type(ConvertedType::UTF8)
-        .build()?;
-    let number = Type::primitive_type_builder("element", PhysicalType::FLOAT)
-        .with_repetition(Repetition::REQUIRED)
-        .build()?;
+    let number = || element("element", PhysicalType::FLOAT, ConvertedType::NONE);
     let embedding = match is_matrix {
-        false => list("embedding", number)?,
-        true => list("embedding", list("element", number)?)?,
+        false => list("embedding", number()?)?,
+        true => list("embedding", list("element", number()?)?)?,
     };
-    let fields = vec![Arc::new(id), Arc::new(embedding)];
-    Type::group_type_builder("vectors").with_fields(fields).build()
+    with_id(vec![embedding])
 }

@@ -12,6 +12,9 @@
 //! such as relevance judgements.
 
 #[cfg(feature = "files")]
+mod parquet_schema;
+
+#[cfg(feature = "files")]
 mod dense;
 #[cfg(feature = "files")]
 mod ndjson;

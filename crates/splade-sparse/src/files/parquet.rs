@@ -11,7 +11,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parquet::basic::{Compression, ConvertedType, Repetition, Type as PhysicalType, ZstdLevel};
+use parquet::basic::{Compression, ConvertedType, Type as PhysicalType, ZstdLevel};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::{ByteArray, DataType, FloatType, Int32Type};
@@ -22,6 +22,7 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
 
+use super::parquet_schema::{element, list, with_id};
 use super::parquet_type::{ColumnType, Kind};
 use super::{RowWriter, VectorRow, parquet_file};
 use crate::{SparseVector, TermId};
@@ -154,31 +155,12 @@ impl<W: Write + Send> RowWriter for ParquetWriter<W> {
 
 /// Returns the schema with the required columns `id`, `indices` and `values`.
 fn schema() -> Result<Type, ParquetError> {
-    let list = |name: &str, element: PhysicalType, converted: ConvertedType| {
-        let element = Type::primitive_type_builder("element", element)
-            .with_repetition(Repetition::REQUIRED)
-            .with_converted_type(converted)
-            .build()?;
-        let items = Type::group_type_builder("list")
-            .with_repetition(Repetition::REPEATED)
-            .with_fields(vec![Arc::new(element)])
-            .build()?;
-        Type::group_type_builder(name)
-            .with_repetition(Repetition::REQUIRED)
-            .with_converted_type(ConvertedType::LIST)
-            .with_fields(vec![Arc::new(items)])
-            .build()
-    };
-    let id = Type::primitive_type_builder("id", PhysicalType::BYTE_ARRAY)
-        .with_repetition(Repetition::REQUIRED)
-        .with_converted_type(ConvertedType::UTF8)
-        .build()?;
-    let fields = vec![
-        Arc::new(id),
-        Arc::new(list("indices", PhysicalType::INT32, ConvertedType::UINT_32)?),
-        Arc::new(list("values", PhysicalType::FLOAT, ConvertedType::NONE)?),
-    ];
-    Type::group_type_builder("vectors").with_fields(fields).build()
+    let numbers =
+        |name: &str, physical, converted| list(name, element("element", physical, converted)?);
+    with_id(vec![
+        numbers("indices", PhysicalType::INT32, ConvertedType::UINT_32)?,
+        numbers("values", PhysicalType::FLOAT, ConvertedType::NONE)?,
+    ])
 }
 
 /// Returns the path of the elements of a list column in the schema that this module writes.

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
+use light_splade::serve::Limits;
 
 use super::numbers::{at_least_one, threads};
 
@@ -50,7 +51,7 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) hostname: Option<std::net::IpAddr>,
     /// Port to listen on
-    #[arg(long, short, env = "PORT", hide_env = true, default_value_t = 3000)]
+    #[arg(long, short, env = "PORT", hide_env = true, default_value_t = light_splade::serve::ServeOptions::default().address.port())]
     pub(crate) port: u16,
     /// Another port, which answers /metrics only
     #[arg(long, value_name = "PORT", env = "PROMETHEUS_PORT", hide_env = true)]
@@ -155,42 +156,47 @@ pub(crate) enum PoolingArg {
     Splade,
 }
 
+/// The library's limits, which are the defaults.
+fn limits() -> Limits {
+    Limits::default()
+}
+
 /// What requests may take.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
     /// Texts that may wait or be computed at a time; more are refused with status 429
-    #[arg(long, value_name = "TEXTS", env = "MAX_CONCURRENT_REQUESTS", hide_env = true, default_value_t = 512, value_parser = at_least_one())]
+    #[arg(long, value_name = "TEXTS", env = "MAX_CONCURRENT_REQUESTS", hide_env = true, default_value_t = limits().max_concurrent_requests, value_parser = at_least_one())]
     pub(crate) max_concurrent_requests: usize,
     /// Tokens that are computed together
-    #[arg(long, value_name = "TOKENS", env = "MAX_BATCH_TOKENS", hide_env = true, default_value_t = 16_384, value_parser = at_least_one())]
+    #[arg(long, value_name = "TOKENS", env = "MAX_BATCH_TOKENS", hide_env = true, default_value_t = limits().max_batch_tokens, value_parser = at_least_one())]
     pub(crate) max_batch_tokens: usize,
     /// Texts that are computed together [default: no limit]
     #[arg(long, value_name = "TEXTS", env = "MAX_BATCH_REQUESTS", hide_env = true, value_parser = at_least_one())]
     pub(crate) max_batch_requests: Option<usize>,
     /// Texts of a request
-    #[arg(long, value_name = "TEXTS", env = "MAX_CLIENT_BATCH_SIZE", hide_env = true, default_value_t = 32, value_parser = at_least_one())]
+    #[arg(long, value_name = "TEXTS", env = "MAX_CLIENT_BATCH_SIZE", hide_env = true, default_value_t = limits().max_client_batch_size, value_parser = at_least_one())]
     pub(crate) max_client_batch_size: usize,
     /// Bytes of a request's body
-    #[arg(long, value_name = "BYTES", env = "PAYLOAD_LIMIT", hide_env = true, default_value_t = 2_000_000, value_parser = at_least_one())]
+    #[arg(long, value_name = "BYTES", env = "PAYLOAD_LIMIT", hide_env = true, default_value_t = limits().payload_limit, value_parser = at_least_one())]
     pub(crate) payload_limit: usize,
     /// Open connections
-    #[arg(long, value_name = "CONNECTIONS", default_value_t = 1024, value_parser = at_least_one())]
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = limits().max_connections, value_parser = at_least_one())]
     pub(crate) max_connections: usize,
     /// Seconds in which a client must send its headers, and again its body
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = limits().read_timeout.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) read_timeout: u64,
     /// Seconds in which a client must accept the next part of a reply
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = limits().write_timeout.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) write_timeout: u64,
     /// Seconds that running requests have when the service is stopped
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = limits().stop_timeout.as_secs())]
     pub(crate) stop_timeout: u64,
     /// Longest time in milliseconds from a change of an index to its commit
-    #[arg(long, value_name = "MS", default_value_t = 200)]
+    #[arg(long, value_name = "MS", default_value_t = limits().commit_interval.as_millis() as u64)]
     pub(crate) commit_interval: u64,
     /// Changed documents at which an index is committed earlier
-    #[arg(long, value_name = "DOCUMENTS", default_value_t = 1000, value_parser = at_least_one())]
+    #[arg(long, value_name = "DOCUMENTS", default_value_t = limits().commit_documents, value_parser = at_least_one())]
     pub(crate) commit_documents: usize,
 }
 

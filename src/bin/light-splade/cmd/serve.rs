@@ -1,7 +1,7 @@
 //! `serve`: the HTTP service.
 
 use std::io::IsTerminal;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -144,7 +144,7 @@ fn options(args: &ServeArgs) -> Result<ServeOptions> {
     };
     let network = &args.network;
     let host = network.hostname.or_else(hostname_of_environment);
-    let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let host = host.unwrap_or(ServeOptions::default().address.ip());
     let tls = network.tls_cert.clone().zip(network.tls_key.clone());
     Ok(ServeOptions {
         model,
