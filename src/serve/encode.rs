@@ -12,6 +12,7 @@ use splade_text::Encoding;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use utoipa::ToSchema;
 
+use super::blocking::blocking;
 use super::compute::{Computed, Reply, Work};
 use super::error::{ApiError, ErrorType};
 use super::metrics::Cost;
@@ -300,7 +301,7 @@ pub(crate) async fn on_thread<T: Send + 'static>(
         let _permit = permit;
         work()
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| lost())
+    blocking(work).await
 }
 
 fn send<T>(

@@ -32,6 +32,8 @@ mod options;
 mod error;
 mod metrics;
 
+mod blocking;
+
 mod keys;
 
 mod model;

@@ -6,10 +6,12 @@ mod openai;
 mod openapi;
 mod page;
 mod qdrant;
+mod search;
 mod sparse;
 mod tei;
 mod token_weights;
 mod tokens;
+mod vector_input;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -43,7 +45,7 @@ pub(crate) fn router(app: &App) -> Result<Router, Error> {
         .nest("/document", encoding().with_state(app.with_side(Side::Document)))
         .route("/v1/indexes", get(indexes::list))
         .route("/v1/indexes/{name}", get(indexes::stats))
-        .route("/v1/indexes/{name}/search", post(indexes::search))
+        .route("/v1/indexes/{name}/search", post(search::search))
         .merge(write)
         .layer(from_fn_with_state(app.clone(), readers));
     let public = Router::new()

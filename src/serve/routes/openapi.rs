@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use crate::serve::routes::{health, indexes, openai, qdrant, sparse, tei, token_weights, tokens};
+use crate::serve::routes::{
+    health, indexes, openai, qdrant, search, sparse, tei, token_weights, tokens,
+};
 
 /// The routes, each with what it answers beside [`OF_BODIES`] and [`OF_ALL`].
 #[derive(OpenApi)]
@@ -33,7 +35,7 @@ use crate::serve::routes::{health, indexes, openai, qdrant, sparse, tei, token_w
         qdrant::infer,
         indexes::list,
         indexes::stats,
-        indexes::search,
+        search::search,
         indexes::create,
         indexes::remove,
         indexes::put,

@@ -677,6 +677,7 @@ fn hybrid_search_and_re_ranking_are_those_of_the_library() {
         ),
         (json!({"mode": "hybrid", "fusion": {"weights": [0, 0]}}), "weight"),
         (json!({"mode": "bm25", "text": null}), "need a query as `text`"),
+        (json!({"mode": "bm25", "vector": {"indices": [], "values": []}}), "has no `vector`"),
         (json!({"k": 0}), "`k` must be from 1"),
     ] {
         let reply = search(more.clone());
