@@ -145,7 +145,7 @@ pub fn splade_head(
             // `panel * width` to the output pointer, which brings it back into `block`.
             unsafe { crate::packed::multiply(isa, &product) }
         }),
-        Matrix::Int8(matrix) => QuantizedRows::with(hidden, matrix.inputs(), |input| {
+        Matrix::Int8(matrix) => QuantizedRows::with(hidden, matrix, |input| {
             run(&|panel, first, block| {
                 let rows = block.len() / MAX_PANEL;
                 let product = Int8Product {

@@ -4,8 +4,7 @@
 //! A weight row is symmetric in `[-127, 127]` with one scale. An input row is affine in `[0, 255]`
 //! with a scale and a zero point of its own, so that the mostly one-sided outputs of GELU use the
 //! whole range. Products of unsigned and signed bytes add up exactly in 32-bit integers on every
-//! instruction set (VNNI, or sign-extended pairs on AVX2), so the sums do not depend on the
-//! instruction set:
+//! instruction set (VNNI, or pairs of 16 bits on AVX2), so they do not depend on it:
 //!
 //! `output = (Σ q_x q_w - zero_x Σ q_w) · scale_x · scale_w + bias`
 //!
@@ -16,6 +15,7 @@
 #![allow(unsafe_code, reason = "the micro-kernel works on raw pointers")]
 
 use std::cell::RefCell;
+use std::hint::black_box;
 use std::ops::Range;
 
 use crate::buffer::AlignedBuffer;
@@ -30,6 +30,8 @@ const PARALLEL_MIN: usize = 1 << 20;
 const TINY: f32 = f32::MIN_POSITIVE;
 /// The number of inputs that one instruction multiplies and adds up.
 const GROUP: usize = 4;
+/// The number of bytes in the words that the kernels go through.
+const WORD: usize = 4;
 
 /// A weight matrix of shape `(outputs, inputs)` in 8 bits, in the layout of the kernels.
 #[derive(Debug)]
@@ -130,7 +132,7 @@ impl Int8Matrix {
     ) {
         let rows = check_rows((self.outputs, self.inputs), input, bias, output);
         let out = Shared(output.as_mut_ptr());
-        QuantizedRows::with(input, self.inputs, |quantized| {
+        QuantizedRows::with(input, self, |quantized| {
             let panels = self.outputs.div_ceil(self.panel_width());
             let parallel = parallel && rows * self.inputs * self.outputs > PARALLEL_MIN;
             for_panels(panels, parallel, |range| {
@@ -155,9 +157,11 @@ impl Int8Matrix {
 /// Input rows quantised to 8 bits.
 #[derive(Default)]
 pub(crate) struct QuantizedRows {
-    /// The quantised inputs, row-major with `stride` bytes per row.
+    /// The quantised inputs, row-major with `stride` bytes per row. An input takes as many bytes as
+    /// the kernel of the matrix wants: see [`Dot::INPUT_BYTES`].
     bytes: Vec<u8>,
-    /// The length of a row in bytes: the number of inputs rounded up to a multiple of [`GROUP`].
+    /// The length of a row in bytes. The number of inputs is rounded up to a multiple of
+    /// [`GROUP`]; what lies in the padding does not matter, because its weights are zeros.
     stride: usize,
     /// The scale of each row.
     scales: Vec<f32>,
@@ -171,18 +175,23 @@ thread_local! {
 }
 
 impl QuantizedRows {
-    /// Quantises `(rows, inputs)` floats into the buffer of the thread and calls `work` with it.
-    pub(crate) fn with<R>(input: &[f32], inputs: usize, work: impl FnOnce(&Self) -> R) -> R {
+    /// Quantises `(rows, inputs)` floats for a product with `weights` into the buffer of the thread
+    /// and calls `work` with it.
+    pub(crate) fn with<R>(input: &[f32], weights: &Int8Matrix, work: impl FnOnce(&Self) -> R) -> R {
         let mut rows = ROWS.take();
-        rows.fill(input, inputs);
+        match input_bytes(weights.isa) {
+            1 => rows.fill::<1>(input, weights.inputs),
+            _ => rows.fill::<2>(input, weights.inputs),
+        }
         let result = work(&rows);
         ROWS.set(rows);
         result
     }
 
-    fn fill(&mut self, input: &[f32], inputs: usize) {
+    /// Quantises whole rows, `BYTES` bytes for each input.
+    fn fill<const BYTES: usize>(&mut self, input: &[f32], inputs: usize) {
         let rows = input.len() / inputs;
-        self.stride = inputs.next_multiple_of(GROUP);
+        self.stride = inputs.next_multiple_of(GROUP) * BYTES;
         self.bytes.resize(rows * self.stride, 0);
         self.scales.clear();
         self.zeros.clear();
@@ -200,9 +209,10 @@ impl QuantizedRows {
             let scale = (high - low) / 255.0;
             let scale = if scale >= TINY { scale } else { 1.0 };
             let (inverse, zero) = (1.0 / scale, (-low / scale).round());
-            for (q, x) in out.iter_mut().zip(row) {
+            for (out, x) in out.as_chunks_mut::<BYTES>().0.iter_mut().zip(row) {
                 // The conversion with `as` saturates and turns NaN into 0.
-                *q = (x * inverse + (zero + 0.5)) as u8;
+                out[0] = (x * inverse + (zero + 0.5)) as u8;
+                out[1..].fill(0);
             }
             self.scales.push(scale);
             self.zeros.push(zero as i32);
@@ -224,7 +234,8 @@ pub(crate) struct Int8Product<'a> {
     pub(crate) output_stride: usize,
 }
 
-/// Registers of 32-bit sums of byte products.
+/// Registers of 32-bit sums of products of inputs and weights. A kernel goes through inputs and
+/// weights in words of 32 bits: four inputs of one byte, or two of two bytes.
 ///
 /// # Safety
 ///
@@ -235,17 +246,42 @@ trait Dot: Copy {
     type Float: Simd;
     /// A register with one sum per lane.
     type Sums: Copy;
-    /// A register with four signed bytes per lane, in the form that `dot` needs.
+    /// A register with one word of weights per lane.
     type Weights: Copy;
-    /// Loads four signed bytes per lane.
-    unsafe fn weights(from: *const i8) -> Self::Weights;
+    /// The number of bytes of an input, and of a weight in the kernel: one, or two where the CPU has no
+    /// exact product of bytes.
+    const INPUT_BYTES: usize;
+    /// Widens a panel, `[inputs / 4][panel width][4]`, to `[inputs / 2][panel width][2]`. It is
+    /// called only if [`INPUT_BYTES`](Self::INPUT_BYTES) is two, and does nothing otherwise.
+    unsafe fn widen(_panel: &[i8], _out: &mut [i16]) {}
+    /// Loads one word of weights per lane.
+    unsafe fn weights(from: *const u8) -> Self::Weights;
     /// Returns `-zero · sums[lane]` for each lane.
     unsafe fn start(zero: i32, sums: *const i32) -> Self::Sums;
-    /// Adds the four products of each lane; `x` holds four unsigned bytes that are shared by all
-    /// lanes.
+    /// Adds the products of each lane's word and the word `x` of inputs, which all lanes share.
     unsafe fn dot(sums: Self::Sums, x: i32, weights: Self::Weights) -> Self::Sums;
     /// Converts the sums to floats.
     unsafe fn float(sums: Self::Sums) -> <Self::Float as Simd>::F32;
+}
+
+thread_local! {
+    /// The widened panel of the thread, kept between calls.
+    static WIDENED: RefCell<Vec<i16>> = RefCell::default();
+}
+
+/// Returns the number of bytes of an input in the kernel of an instruction set.
+fn input_bytes(isa: Isa) -> usize {
+    match isa.0 {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512Vnni => Vnni512::INPUT_BYTES,
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2Vnni => Vnni256::INPUT_BYTES,
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 | Kind::Avx2 => Pairs256::INPUT_BYTES,
+        #[cfg(target_arch = "aarch64")]
+        Kind::Neon => Scalar::INPUT_BYTES,
+        Kind::Portable => Scalar::INPUT_BYTES,
+    }
 }
 
 /// Returns the number of columns of a weight panel.
@@ -312,14 +348,24 @@ pub(crate) unsafe fn multiply(isa: Isa, product: &Int8Product<'_>) {
 #[inline(always)]
 unsafe fn multiply_kernel<D: Dot>(p: &Int8Product<'_>) {
     let width = D::Float::PANEL;
-    let groups = p.weights.inputs.div_ceil(GROUP);
+    let size = p.weights.inputs.next_multiple_of(GROUP) * width;
+    let mut widened = WIDENED.take();
+    if D::INPUT_BYTES == 2 {
+        widened.resize(size, 0);
+    }
     for panel in p.range.clone() {
         let column = panel * width;
-        let weights = &p.weights.panels[panel * groups * width * GROUP..][..groups * width * GROUP];
+        let bytes = &p.weights.panels[panel * size..][..size];
+        let mut weights = bytes.as_ptr().cast::<u8>();
+        if D::INPUT_BYTES == 2 {
+            // SAFETY: the CPU supports `D` by contract, and both slices have the size of a panel.
+            unsafe { D::widen(bytes, &mut widened) };
+            weights = widened.as_ptr().cast();
+        }
         let columns = width.min(p.weights.outputs - column);
         for row in p.rows.clone().step_by(D::Float::ROWS) {
             let rows = (p.rows.end - row).min(D::Float::ROWS);
-            let tile = Int8Tile { product: p, groups, weights, column, columns, row };
+            let tile = Int8Tile { product: p, weights, column, columns, row };
             // SAFETY: `row + rows <= p.rows.end`, and the panel lies in `range`, so the tile lies
             // within the product.
             unsafe {
@@ -336,15 +382,14 @@ unsafe fn multiply_kernel<D: Dot>(p: &Int8Product<'_>) {
             }
         }
     }
+    WIDENED.set(widened);
 }
 
 /// A register tile of up to eight rows and one panel, computed over all inputs.
 struct Int8Tile<'a> {
     product: &'a Int8Product<'a>,
-    /// The number of groups of [`GROUP`] inputs.
-    groups: usize,
-    /// The weights of the panel.
-    weights: &'a [i8],
+    /// The weights of the panel, as [`Dot::weights`] reads them.
+    weights: *const u8,
     /// The first column of the panel.
     column: usize,
     /// The number of columns that exist; the others are padding.
@@ -391,20 +436,22 @@ impl Int8Tile<'_> {
                     *sum = D::start(input.zeros[self.row + r], zero_sums.add(v * lanes));
                 }
             }
-            let mut weights = self.weights.as_ptr();
-            for group in 0..self.groups {
+            let mut weights = self.weights;
+            // `black_box` keeps the compiler from computing the addresses of the rows anew for every word.
+            let rows: [_; R] = std::array::from_fn(|r| black_box(bytes.add(r * input.stride)));
+            for word in 0..input.stride / WORD {
                 let mut w = [D::weights(weights); V];
                 for (v, w) in w.iter_mut().enumerate().skip(1) {
-                    *w = D::weights(weights.add(v * lanes * GROUP));
+                    *w = D::weights(weights.add(v * lanes * WORD));
                 }
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let x = bytes.add(r * input.stride + group * GROUP).cast::<i32>();
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    let x = row.add(word * WORD).cast::<i32>();
                     let x = x.read_unaligned();
                     for (sum, w) in sums.iter_mut().zip(w) {
                         *sum = D::dot(*sum, x, w);
                     }
                 }
-                weights = weights.add(V * lanes * GROUP);
+                weights = weights.add(V * lanes * WORD);
             }
             for (r, sums) in sums.into_iter().enumerate() {
                 let scale = <D::Float as Simd>::splat(input.scales[self.row + r]);
@@ -441,7 +488,7 @@ use x86::{Pairs256, Vnni256, Vnni512};
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Dot;
-    use crate::simd::{Avx2, Avx512, lanes};
+    use crate::simd::{Avx2, Avx512, Simd, lanes};
     use std::arch::x86_64::*;
 
     /// The instruction `vpdpbusd` on 512 bits.
@@ -456,8 +503,9 @@ mod x86 {
         type Float = Avx512;
         type Sums = __m512i;
         type Weights = __m512i;
+        const INPUT_BYTES: usize = 1;
         lanes! {
-            fn weights(from: *const i8) -> __m512i { _mm512_loadu_si512(from.cast()) }
+            fn weights(from: *const u8) -> __m512i { _mm512_loadu_si512(from.cast()) }
             fn start(zero: i32, sums: *const i32) -> __m512i { _mm512_mullo_epi32(_mm512_set1_epi32(-zero), _mm512_loadu_si512(sums.cast())) }
             fn dot(sums: __m512i, x: i32, weights: __m512i) -> __m512i { _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(x), weights) }
             fn float(sums: __m512i) -> __m512 { _mm512_cvtepi32_ps(sums) }
@@ -476,16 +524,32 @@ mod x86 {
         type Float = Avx2;
         type Sums = __m256i;
         type Weights = __m256i;
+        const INPUT_BYTES: usize = 1;
         lanes! {
-            fn weights(from: *const i8) -> __m256i { _mm256_loadu_si256(from.cast()) }
+            fn weights(from: *const u8) -> __m256i { _mm256_loadu_si256(from.cast()) }
             fn start(zero: i32, sums: *const i32) -> __m256i { Pairs256::start(zero, sums) }
             fn dot(sums: __m256i, x: i32, weights: __m256i) -> __m256i { _mm256_dpbusd_avx_epi32(sums, _mm256_set1_epi32(x), weights) }
             fn float(sums: __m256i) -> __m256 { _mm256_cvtepi32_ps(sums) }
         }
     }
 
-    /// The dot product of AVX2 alone. The instruction `vpmaddubsw` saturates, so bytes are widened
-    /// to pairs of 16 bits first.
+    /// Returns the shuffle that moves the bytes `first` and `first + 1` of every 32-bit lane to the
+    /// upper halves of the lane's 16-bit parts. An arithmetic shift then brings them down with
+    /// their sign.
+    const fn upper_halves(first: i8) -> [i8; 32] {
+        // A negative index makes a zero. Indices count within 128 bits.
+        let mut shuffle = [-1; 32];
+        let mut lane = 0;
+        while lane < 8 {
+            shuffle[lane * 4 + 1] = (lane % 4) as i8 * 4 + first;
+            shuffle[lane * 4 + 3] = (lane % 4) as i8 * 4 + first + 1;
+            lane += 1;
+        }
+        shuffle
+    }
+
+    /// The dot product of AVX2 alone. The instruction `vpmaddubsw`, which multiplies bytes,
+    /// saturates; `vpmaddwd` multiplies pairs of 16 bits exactly, so bytes are widened first.
     #[derive(Clone, Copy)]
     pub(super) struct Pairs256;
 
@@ -495,30 +559,30 @@ mod x86 {
     impl Dot for Pairs256 {
         type Float = Avx2;
         type Sums = __m256i;
-        /// The bytes 0 and 2 of each lane, and the bytes 1 and 3 of each lane.
-        type Weights = (__m256i, __m256i);
+        type Weights = __m256i;
+        const INPUT_BYTES: usize = 2;
         #[inline(always)]
-        unsafe fn weights(from: *const i8) -> (__m256i, __m256i) {
-            // SAFETY: the CPU supports AVX2, and `from` is valid for 32 bytes, both by contract.
+        unsafe fn widen(panel: &[i8], out: &mut [i16]) {
+            const REGISTERS: usize = <Avx2 as Simd>::VECTORS;
+            // SAFETY: the CPU supports AVX2 by contract. Every group of four inputs fills
+            // `REGISTERS` registers of `panel` and twice as many of `out`.
             unsafe {
-                let w = _mm256_loadu_si256(from.cast());
-                (_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w)), _mm256_srai_epi16::<8>(w))
+                let low = _mm256_loadu_si256(upper_halves(0).as_ptr().cast());
+                let high = _mm256_loadu_si256(upper_halves(2).as_ptr().cast());
+                for (group, out) in panel.chunks_exact(REGISTERS * 32).zip(out.chunks_exact_mut(REGISTERS * 32)) {
+                    for v in 0..REGISTERS {
+                        let bytes = _mm256_loadu_si256(group.as_ptr().add(v * 32).cast());
+                        let to = out.as_mut_ptr().add(v * 16);
+                        _mm256_storeu_si256(to.cast(), _mm256_srai_epi16::<8>(_mm256_shuffle_epi8(bytes, low)));
+                        _mm256_storeu_si256(to.add(REGISTERS * 16).cast(), _mm256_srai_epi16::<8>(_mm256_shuffle_epi8(bytes, high)));
+                    }
+                }
             }
         }
         lanes! {
+            fn weights(from: *const u8) -> __m256i { _mm256_loadu_si256(from.cast()) }
             fn start(zero: i32, sums: *const i32) -> __m256i { _mm256_mullo_epi32(_mm256_set1_epi32(-zero), _mm256_loadu_si256(sums.cast())) }
-        }
-        #[inline(always)]
-        unsafe fn dot(sums: __m256i, x: i32, weights: (__m256i, __m256i)) -> __m256i {
-            // SAFETY: the functions work on registers only, and the CPU supports AVX2 by contract.
-            unsafe {
-                let even = _mm256_set1_epi32(x & 0x00ff_00ff);
-                let odd = _mm256_set1_epi32((x >> 8) & 0x00ff_00ff);
-                let sums = _mm256_add_epi32(sums, _mm256_madd_epi16(even, weights.0));
-                _mm256_add_epi32(sums, _mm256_madd_epi16(odd, weights.1))
-            }
-        }
-        lanes! {
+            fn dot(sums: __m256i, x: i32, weights: __m256i) -> __m256i { _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_set1_epi32(x), weights)) }
             fn float(sums: __m256i) -> __m256 { _mm256_cvtepi32_ps(sums) }
         }
     }
@@ -535,9 +599,10 @@ impl Dot for Scalar {
     type Float = crate::simd::Portable;
     type Sums = [i32; 4];
     type Weights = [[i8; GROUP]; 4];
+    const INPUT_BYTES: usize = 1;
 
     #[inline(always)]
-    unsafe fn weights(from: *const i8) -> Self::Weights {
+    unsafe fn weights(from: *const u8) -> Self::Weights {
         // SAFETY: `from` is valid for four lanes of four bytes by contract, and the read is
         // unaligned.
         unsafe { from.cast::<Self::Weights>().read_unaligned() }

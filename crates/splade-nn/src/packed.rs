@@ -11,6 +11,7 @@
 //! depend on the other rows.
 #![allow(unsafe_code, reason = "the micro-kernel works on raw pointers")]
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use crate::buffer::AlignedBuffer;
@@ -476,13 +477,15 @@ impl Tile {
         unsafe {
             let mut sums = [[S::splat(0.0); V]; R];
             let mut weights = self.weights;
+            // `black_box` keeps the compiler from computing the addresses of the rows anew in every step.
+            let rows: [_; R] = std::array::from_fn(|r| black_box(input.add(r * self.input_stride)));
             for k in 0..self.inputs {
                 let mut w = [S::splat(0.0); V];
                 for (v, w) in w.iter_mut().enumerate() {
                     *w = S::load(weights.add(v * S::LANES));
                 }
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let x = S::splat(*input.add(r * self.input_stride + k));
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    let x = S::splat(*row.add(k));
                     for (sum, w) in sums.iter_mut().zip(w) {
                         *sum = S::mul_add(x, w, *sum);
                     }
