@@ -128,8 +128,8 @@ pub(crate) struct DrawArgs {
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
     /// Folder for train and validation; it appears when it is whole
-    #[arg(long, short, visible_alias = "output-path", value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
     /// Replace what an earlier conversion wrote there
     #[arg(long, conflicts_with = "resume")]
     pub(crate) force: bool,

@@ -48,9 +48,6 @@ pub(crate) struct VocabLearnArgs {
     /// Do nothing if the folder is there already and whole
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Say only what went wrong
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
