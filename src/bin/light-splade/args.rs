@@ -8,6 +8,7 @@ mod evaluate;
 mod export;
 mod export_model;
 mod index;
+mod merge_models;
 mod mine;
 mod model;
 mod numbers;
@@ -39,6 +40,7 @@ pub(crate) use export_model::ExportModelArgs;
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
+pub(crate) use merge_models::{MergeModelsArgs, MethodArg};
 pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs};
 use numbers::at_least_one;
 
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Train a masked language model, from nothing or further, as a config says
     Pretrain(TrainArgs),
+    /// Average the weights of models or checkpoints
+    MergeModels(MergeModelsArgs),
     /// Make vocabularies
     #[command(subcommand)]
     Vocab(VocabCommand),
