@@ -155,6 +155,8 @@ mod parts;
 #[cfg(feature = "tools")]
 mod ranker;
 #[cfg(feature = "tools")]
+mod dense_vectors;
+#[cfg(feature = "tools")]
 mod dense_ranker;
 #[cfg(feature = "tools")]
 mod teacher;
@@ -174,7 +176,11 @@ mod doctor;
 mod inspect;
 #[cfg(feature = "tools")]
 mod learn_vocabulary;
+#[cfg(feature = "tools")]
+mod merge_models;
 
+#[cfg(feature = "tools")]
+mod teacher_vectors;
 #[cfg(feature = "tools")]
 mod training;
 
@@ -278,6 +284,8 @@ pub mod models {
     pub use crate::inspect::{ModelDescription, TowerDescription, TowerMethod, inspect};
     #[cfg(feature = "tools")]
     pub use crate::learn_vocabulary::{LearnedVocabulary, VocabularyOptions, learn_vocabulary};
+    #[cfg(feature = "tools")]
+    pub use crate::merge_models::{MergeMethod, MergeModelsOptions, Merged, merge_models};
     pub use crate::model::{Vocabulary, first_head, model_folder};
     #[cfg(feature = "tools")]
     pub use splade_model::export::{ExportedModel, OnnxOutput};
@@ -409,6 +417,7 @@ pub mod learning {
         Outcome, PretrainConfig, Results, ResumeFrom, TrainError, cross_encoder, pretrain,
         pretraining_texts,
     };
+    pub use crate::teacher_vectors::open_teacher;
 }
 
 #[cfg(feature = "tools")]

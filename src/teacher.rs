@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use splade_io::Observer;
 use splade_model::{CrossEncoder, CrossEncoderOptions, HeadKind};
 
-use crate::dense_ranker::{self, DenseRanker, TextsOf};
+use crate::dense_ranker::DenseRanker;
+use crate::dense_vectors::{self, TextsOf};
 use crate::error::{Error, advised, invalid};
 use crate::masters::Masters;
 use crate::model::{full, model_folder, require_head};
@@ -187,7 +188,7 @@ pub(crate) fn model_contents(
         None => ranker::model_content(&ranker_options(teacher, options), observer),
         Some(kind) => {
             let model = model_of(teacher, options).unwrap_or_else(|| Path::new(""));
-            dense_ranker::model_content(model, *kind, options, observer)
+            dense_vectors::model_content(model, *kind, options, observer)
         }
     };
     teachers.iter().map(&mut content).collect()

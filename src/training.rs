@@ -9,6 +9,7 @@ use splade_train::{PretrainOptions, SourceError, TextStream, TrainOptions};
 
 use crate::error::Error;
 use crate::model::model_folder;
+use crate::teacher_vectors::open_teacher;
 use crate::texts::{TextOptions, Texts};
 
 pub use splade_train::config::{Config as TrainConfig, PretrainConfig, ResumeFrom};
@@ -72,7 +73,8 @@ pub fn train_config(
 /// If the settings, the data and the models do not fit together, an output would be overwritten, a
 /// file cannot be read or written, or a loss is not finite.
 pub fn train(config: &TrainConfig, observer: &mut dyn Observer) -> Result<Outcome, Error> {
-    let options = TrainOptions { resolve: &resolve, ..TrainOptions::default() };
+    let options =
+        TrainOptions { resolve: &resolve, teacher: &open_teacher, ..TrainOptions::default() };
     Ok(splade_train::train(config, &options, observer)?)
 }
 

@@ -13,7 +13,7 @@ use splade_data::scores::score_line;
 use splade_io::settings::content;
 use splade_io::{Observer, counted};
 
-use crate::dense_ranker;
+use crate::dense_vectors;
 use crate::error::Error;
 use crate::masters::contents;
 use crate::model::{full, require_head};
@@ -124,7 +124,7 @@ fn dense_contents(options: &MineOptions, observer: &mut dyn Observer) -> Result<
     let mut all = Vec::new();
     for source in &options.sources {
         if let Some((kind, model)) = dense_model(source, &options.ranker)? {
-            all.push(dense_ranker::model_content(model, kind, &options.ranker, observer)?);
+            all.push(dense_vectors::model_content(model, kind, &options.ranker, observer)?);
         }
     }
     Ok(if all.is_empty() { Value::Null } else { all.into() })

@@ -11,7 +11,8 @@ use splade_model::HeadKind;
 
 use super::data::Data;
 use super::options::{MineOptions, NegativeSource, RankerKind};
-use crate::dense_ranker::{DenseRanker, TextsOf};
+use crate::dense_ranker::DenseRanker;
+use crate::dense_vectors::TextsOf;
 use crate::error::{Error, advised};
 use crate::parts::QUERIES_AT_A_TIME;
 use crate::ranker::{Ranker, RankerOptions};

@@ -19,6 +19,7 @@ mod hub;
 mod hybrid;
 mod identity;
 mod inputs;
+mod merge_models;
 mod messages;
 mod outputs;
 mod pipeline;

@@ -296,3 +296,165 @@ fn what_is_wrong_with_a_teacher_is_told_before_the_work() {
     assert!(errors.contains("no model is named for the source dense"), "{errors}");
     assert!(!Path::new(out).exists());
 }
+
+/// Writes the config of a run that learns from the vectors of a teacher, and returns its folder.
+fn taught(dir: &Path, name: &str, teacher: &str, more: &str) -> (PathBuf, Vec<String>) {
+    let output = dir.join(name);
+    let config = format!(
+        "model: {{model_name_or_path: {MODEL}, max_length: 32, teacher: {teacher}}}
+data:
+  train_doc_master: {TRAIN}/doc_master.ndjson
+  train_query_master: {TRAIN}/query_master.ndjson
+  train_positives: {TRAIN}/positive_lists.ndjson
+  train_triplets: {TRAIN}/triplets.ndjson
+  eval_loss_size: 4
+training:
+  output_dir: {}
+  training_loss: in_batch_kldiv
+  teacher_temperatures: {{in_batch_kldiv: 0.1}}
+  regularizers: {{doc: {{reg_type: FLOPS, lambda_: 1e-3, T: 4}}}}
+  max_steps: 6
+  per_device_train_batch_size: 8
+  logging_steps: 1
+  save_steps: 3
+  eval_strategy: epoch
+  report_to: none
+{more}",
+        output.display()
+    );
+    std::fs::write(dir.join(format!("{name}.yaml")), config).expect("written");
+    let dir = dir.to_str().expect("UTF-8").to_owned();
+    let call = ["train", "--config-dir", &dir, "--config-name", name, "hydra.output_subdir=null"];
+    (output, call.map(str::to_owned).to_vec())
+}
+
+fn called(call: &[String]) -> Vec<&str> {
+    call.iter().map(String::as_str).collect()
+}
+
+/// The vectors of the teacher are those that `score` keeps, the similarities those of the library's
+/// encoder, and a run that goes on from a checkpoint ends as one that was not stopped.
+#[test]
+fn a_run_learns_from_the_vectors_of_a_teacher() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (head, body, by) in [("dense-projected", "bert-relu", "dense"), ("pylate", "bert-relu", "colbert")]
+    {
+        let model = model(dir.path(), head, body);
+        let vectors = dir.path().join(format!("{head}-vectors"));
+        let shown = vectors.display();
+        let teacher = format!("{{model_name_or_path: {model}, by: {by}, vectors: {shown}}}");
+        let (output, call) = taught(dir.path(), &format!("run-{by}"), &teacher, "");
+        stdout(&called(&call));
+        let log = lines(output.join("log.jsonl"));
+        let losses: Vec<f64> =
+            log.iter().filter_map(|line| line["in_batch_kldiv_loss"].as_f64()).collect();
+        assert_eq!(losses.len(), 6, "{log:?}");
+        assert!(losses.iter().all(|loss| loss.is_finite() && *loss > 0.0), "{losses:?}");
+        assert!(log.iter().any(|line| line["eval_loss"].as_f64().is_some()));
+        // Scoring the same texts adds nothing to the folder, and a second run neither.
+        let rows = || -> u64 {
+            let folders = std::fs::read_dir(&vectors).expect("vectors");
+            let size = |path: PathBuf| path.join("rows.f32").metadata().expect("rows").len();
+            folders.map(|folder| size(folder.expect("a folder").path())).sum()
+        };
+        let before = rows();
+        let out = dir.path().join(format!("{by}.ndjson"));
+        let (out, vectors) = (out.to_str().expect("UTF-8"), vectors.to_str().expect("UTF-8"));
+        let by = ["--by", by, "--model", &model, "--vectors", vectors];
+        stdout(&[&["score", PAIRS, "--data", TRAIN, "--out", out][..], &by].concat());
+        assert_eq!(rows(), before);
+        // From the first checkpoint on, a copy of the run makes the same steps again.
+        let final_model = std::fs::read(output.join("model/model.safetensors")).expect("a model");
+        std::fs::remove_dir_all(output.join("model")).expect("removed");
+        std::fs::remove_dir_all(output.join("checkpoint-6")).expect("removed");
+        stdout(&[&called(&call)[..], &["--resume"]].concat());
+        assert_eq!(std::fs::read(output.join("model/model.safetensors")).expect("a model"), final_model);
+    }
+}
+
+#[test]
+fn similarities_are_those_of_the_encoder() {
+    use light_splade::learning::open_teacher;
+    use splade_data::{DataConfig, TrainingData};
+    use splade_train::config::{TeacherConfig, TeacherHead};
+
+    let dir = tempfile::tempdir().expect("a folder");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(TRAIN);
+    let data = DataConfig {
+        train_doc_master: root.join("doc_master.ndjson"),
+        train_query_master: root.join("query_master.ndjson"),
+        train_positives: root.join("positive_lists.ndjson"),
+        train_triplets: Some(root.join("triplets.ndjson")),
+        ..DataConfig::default()
+    };
+    let data = TrainingData::open(&data, 1).expect("data");
+    let config = TeacherConfig {
+        model_name_or_path: model(dir.path(), "dense-mean", "bert-relu"),
+        head: TeacherHead::Dense,
+        query_prompt: Some("問い: ".to_owned()),
+        ..TeacherConfig::default()
+    };
+    let teacher = open_teacher(&config, &data, &mut ()).expect("a teacher");
+    let (queries, docs) = data.used();
+    let texts = |ids: &[i64], text: &dyn Fn(i64) -> String| -> Vec<String> {
+        ids.iter().take(3).map(|id| text(*id)).collect()
+    };
+    let queries = texts(&queries, &|id| data.query_text(id).expect("a text").into_owned());
+    let docs = texts(&docs, &|id| data.doc_text(id).expect("a text").into_owned());
+    let borrowed = |texts: &[String]| -> Vec<String> { texts.to_vec() };
+    let (q, d) = (borrowed(&queries), borrowed(&docs));
+    let q: Vec<&str> = q.iter().map(String::as_str).collect();
+    let d: Vec<&str> = d.iter().map(String::as_str).collect();
+    let got = teacher.similarities(&q, &d).expect("known");
+    let options = SparseEncoderOptions {
+        query_prompt: Some("問い: ".to_owned()),
+        ..SparseEncoderOptions::default()
+    };
+    let encoder = DenseEncoder::load(&config.model_name_or_path, &options).expect("a model");
+    let mut want = Vec::new();
+    for query in &q {
+        let query = encoder.encode_query(query).expect("encoded");
+        for doc in &d {
+            let doc = encoder.encode_document(doc).expect("encoded");
+            want.push(encoder.similarity(&query, &doc));
+        }
+    }
+    // A vector does not depend on the other texts of its batch.
+    assert_eq!(got, want);
+    assert!(teacher.similarities(&["unknown"], &d).is_err());
+}
+
+/// A teacher that is wrong, or a loss that has none, is named before the first step.
+#[test]
+fn teachers_that_do_not_fit_are_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dense = model(dir.path(), "dense-mean", "bert-relu");
+    let vectors = dir.path().join("others");
+    std::fs::create_dir(&vectors).expect("made");
+    for (name, teacher, more, expected) in [
+        ("sparse", format!("{{model_name_or_path: {MODEL}}}"), "", "not dense vectors"),
+        (
+            "colbert",
+            format!("{{model_name_or_path: {dense}, by: colbert}}"),
+            "",
+            "not a vector for each token",
+        ),
+        ("none", "null".to_owned(), "", "in_batch_kldiv needs a teacher that makes vectors"),
+        ("word", format!("{{model_name_or_path: {dense}, by: bm25}}"), "", "model.teacher.by"),
+        (
+            "unused",
+            format!("{{model_name_or_path: {dense}}}"),
+            "  teacher_temperatures: null\n  training_loss: in_batch_negatives\n",
+            "model.teacher: no loss of training.training_loss uses the vectors",
+        ),
+    ] {
+        let (output, mut call) = taught(dir.path(), name, &teacher, "");
+        if !more.is_empty() {
+            call.push("training.training_loss=in_batch_negatives".to_owned());
+            call.push("~training.teacher_temperatures".to_owned());
+        }
+        let message = failure(&called(&call), 1);
+        assert!(message.contains(expected), "{name}: {message}");
+        assert!(!output.exists(), "{name}");
+    }
+}

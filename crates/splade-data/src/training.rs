@@ -170,6 +170,30 @@ impl TrainingData {
         scored.unwrap_or_default().iter().map(item)
     }
 
+    /// Returns the ids of the queries and of the documents that samples use, in the order of their
+    /// files.
+    pub fn used(&self) -> (Vec<i64>, Vec<i64>) {
+        let (mut queries, mut docs) =
+            (vec![false; self.set.queries.len()], vec![false; self.set.docs.len()]);
+        match self.source() {
+            Samples::Triplets(triplets) => triplets.iter().for_each(|triplet| {
+                queries[triplet.query as usize] = true;
+                docs[triplet.positive as usize] = true;
+                docs[triplet.negative as usize] = true;
+            }),
+            Samples::Scores(scores) => {
+                queries.fill(true);
+                let all = (0..queries.len() as u32).filter_map(|query| scores.get(query));
+                all.flatten().for_each(|scored| docs[scored.doc as usize] = true);
+            }
+        }
+        let ids = |used: Vec<bool>, texts: &Texts| {
+            let rows = used.into_iter().enumerate().filter(|(_, is_used)| *is_used);
+            rows.map(|(row, _)| texts.id_at(row)).collect()
+        };
+        (ids(queries, &self.set.queries), ids(docs, &self.set.docs))
+    }
+
     /// Returns the bytes of memory in use, without the mapped files.
     pub fn heap_bytes(&self) -> usize {
         self.set.heap_bytes()

@@ -34,6 +34,9 @@ pub const QUERY_TERMS: &str = "query_terms";
 /// The mean number of terms per document, positive or negative, since the last logging step. Python
 /// does not log it.
 pub const DOC_TERMS: &str = "doc_terms";
+/// The running mean of the number of terms of a query and of a document, without dropout, which a
+/// regularizer with `target_terms` steers. Python does not log it.
+pub const STEERED_TERMS: [&str; 2] = ["query_terms_steered", "doc_terms_steered"];
 /// The number of tokens per second that pass through the encoders. Python does not log it.
 pub const TOKENS_PER_SECOND: &str = "tokens_per_second";
 

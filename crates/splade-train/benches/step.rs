@@ -56,14 +56,14 @@ impl Bench {
     fn run(&self, model: &Path, passages: &[String], queries: &[String]) -> Result<(), Error> {
         let tokenizer = Tokenizer::from_dir(model, &TokenizerOptions::default())?;
         let mut engine = CpuEngine::load(model, Default::default(), Default::default())?;
-        let flops = RegularizerConfig { kind: RegularizerKind::Flops, lambda: 1e-4, steps: 0.0 };
+        let flops = RegularizerConfig::scheduled(RegularizerKind::Flops, 1e-4, 0.0);
         let training = TrainingConfig {
             regularizers: Regularizers { doc: Some(flops.clone()), query: Some(flops) },
             learning_rate: 2e-5,
             weight_decay: 0.01,
             ..Default::default()
         };
-        let mut objective = Objective::new(&training)?;
+        let mut objective = Objective::new(&training, 1)?;
         let options = UpdateOptions::new(&training, training.learning_rate);
         let mut optimizer = OptimizerState::new(training.optim);
         let mut seconds = Vec::new();
@@ -88,6 +88,7 @@ impl Bench {
                 positives: &vectors[size..2 * size],
                 negatives: &vectors[2 * size..],
                 teacher_scores: None,
+                teacher_similarities: None,
             };
             let value = objective.compute(&batch, step as u64)?;
             let gradients = value.gradients;

@@ -63,4 +63,4 @@ pub use run::{Outcome, Results};
 pub use tasks::cross_encoder;
 pub use tasks::masked_lm::{OpenTexts, PretrainOptions, Tell, TextStream, pretrain};
 pub use tasks::prepare::{Ready, ResolveModel};
-pub use tasks::splade::{TrainOptions, train};
+pub use tasks::splade::{OpenTeacher, TeacherVectors, TrainOptions, train};

@@ -59,6 +59,83 @@ pub(crate) fn inverse_document_frequencies(
     Ok(weights)
 }
 
+/// The most queries from which the mean weights of tokens are taken; out of more queries, evenly
+/// spaced ones are used.
+pub(crate) const WEIGHED_QUERIES: usize = 20_000;
+/// The number of texts that are encoded at a time.
+const WINDOW: usize = 256;
+
+/// Returns the mean weight that an encoder gives to each token in the queries that contain it. The
+/// token alone, as a query, counts as one more query, so tokens that no query has get a weight, too.
+/// Special tokens have 0.
+///
+/// # Errors
+/// Returns an error if a query cannot be tokenized.
+pub(crate) fn mean_weights(
+    encoder: &dyn Engine,
+    queries: &Texts,
+    tokenizer: &Tokenizer,
+    max_length: usize,
+) -> Result<Vec<f32>, TrainError> {
+    let tokens = tokenizer.len();
+    let special = tokenizer.special_ids();
+    let (mut sums, mut counts) = (vec![0.0_f64; tokens], vec![0_u64; tokens]);
+    let mut add = |texts: &[Vec<u32>]| {
+        let ids: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        for (ids, vector) in texts.iter().zip(encoder.encode(&ids)) {
+            let mut own: Vec<u32> =
+                ids.iter().copied().filter(|id| !special.contains(id)).collect();
+            own.sort_unstable();
+            own.dedup();
+            for id in own {
+                counts[id as usize] += 1;
+                if let Ok(place) = vector.terms.binary_search(&id) {
+                    sums[id as usize] += f64::from(vector.weights[place]);
+                }
+            }
+        }
+    };
+    let step = queries.len().div_ceil(WEIGHED_QUERIES).max(1);
+    let rows: Vec<usize> = (0..queries.len()).step_by(step).collect();
+    for rows in rows.chunks(WINDOW) {
+        let ids = |row: &usize| -> Result<Vec<u32>, TrainError> {
+            let text = queries.get(queries.id_at(*row))?;
+            Ok(tokenizer.encode(&text, Some(max_length)).map_err(ModelError::from)?.ids)
+        };
+        let texts = rows.par_iter().map(ids).collect::<Result<Vec<_>, _>>()?;
+        add(&texts.into_iter().filter(|ids| !ids.is_empty()).collect::<Vec<_>>());
+    }
+    let (before, after) = tokenizer.around();
+    let alone: Vec<u32> = (0..tokens as u32).filter(|id| !special.contains(id)).collect();
+    for ids in alone.chunks(WINDOW) {
+        let text = |id: &u32| [before, &[*id], after].concat();
+        add(&ids.iter().map(text).collect::<Vec<_>>());
+    }
+    let mean = |(sum, count): (f64, u64)| (sum / count.max(1) as f64) as f32;
+    Ok(sums.into_iter().zip(counts).map(mean).collect())
+}
+
+/// Returns how many queries have tokens, but none with a weight in a table, and the number of
+/// queries that were looked at. Such a query has no terms, and its tokens are never trained.
+///
+/// # Errors
+/// Returns an error if a query cannot be tokenized.
+pub(crate) fn queries_without_terms(
+    weights: &[f32],
+    queries: &Texts,
+    tokenizer: &Tokenizer,
+) -> Result<(usize, usize), TrainError> {
+    let step = queries.len().div_ceil(WEIGHED_QUERIES).max(1);
+    let rows: Vec<usize> = (0..queries.len()).step_by(step).collect();
+    let lacks = |row: &usize| -> Result<bool, TrainError> {
+        let text = queries.get(queries.id_at(*row))?;
+        let ids = tokenizer.encode_plain(&text).map_err(ModelError::from)?;
+        Ok(!ids.is_empty() && ids.iter().all(|id| weights[*id as usize] == 0.0))
+    };
+    let lacking = rows.par_iter().map(lacks).collect::<Result<Vec<_>, _>>()?;
+    Ok((lacking.into_iter().filter(|lacks| *lacks).count(), rows.len()))
+}
+
 /// An engine that encodes queries with a table of weights.
 #[derive(Debug)]
 pub(crate) struct TableEngine {

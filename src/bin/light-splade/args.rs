@@ -10,6 +10,7 @@ mod export_model;
 mod global;
 mod help;
 mod index;
+mod merge_models;
 mod mine;
 mod model;
 mod numbers;
@@ -47,6 +48,7 @@ pub(crate) use help::command;
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
+pub(crate) use merge_models::{MergeModelsArgs, MethodArg};
 pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs};
 use numbers::at_least_one;
 
@@ -114,6 +116,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Train a masked language model, from nothing or further, as a config says
     Pretrain(TrainArgs),
+    /// Average the weights of models or checkpoints
+    MergeModels(MergeModelsArgs),
     /// Make vocabularies
     #[command(subcommand)]
     Vocab(VocabCommand),

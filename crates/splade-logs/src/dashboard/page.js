@@ -12,7 +12,7 @@ const CHARTS = [
   ["loss", name => name === "loss" || name === "eval_loss"],
   ["loss components", name => /^(?!eval_|train_).*_loss$/.test(name) || name === "flops" || name === "regularizer"],
   ["retrieval metrics", name => name.startsWith("eval_") && name.includes("@")],
-  ["terms per text", name => ["query_terms", "doc_terms", "eval_avg_nnz"].includes(name)],
+  ["terms per text", name => /^(query|doc)_terms/.test(name) || name === "eval_avg_nnz"],
   ["regularizer strengths", name => name === "lambda_q" || name === "lambda_d"],
   ["learning rate", name => name === "learning_rate"],
   ["gradient norm", name => name === "grad_norm"],

@@ -122,6 +122,11 @@ impl Weights {
         self.tensors.get(name).map(|tensor| &tensor.shape[..])
     }
 
+    /// Returns whether a tensor holds floats. Integers are never read as weights.
+    pub fn is_float(&self, name: &str) -> bool {
+        self.tensors.get(name).is_some_and(|tensor| tensor.dtype.size().is_some())
+    }
+
     /// Reads all numbers of a tensor in row-major order.
     ///
     /// # Errors

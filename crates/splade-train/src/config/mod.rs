@@ -9,19 +9,24 @@
 mod scope;
 mod transformers;
 
+mod model;
+
 mod objective;
 
 mod training;
 
-mod model;
 mod pretrain;
 
 use hydra_compose::settings::{Fields, Names, Settings};
 use serde_json::{Value, json};
 use splade_data::DataConfig;
 
-pub use model::{Initialization, ModelConfig, QueryEncoder, QueryTable};
-pub use objective::{LossConfig, LossKind, RegularizerConfig, RegularizerKind, Regularizers};
+pub use model::{
+    Initialization, ModelConfig, QueryEncoder, QueryTable, TableStart, TeacherConfig, TeacherHead,
+};
+pub use objective::{
+    LossConfig, LossKind, RegularizerConfig, RegularizerKind, Regularizers, Strength,
+};
 pub use pretrain::{NewArchitecture, NewModel, PretrainConfig, PretrainData, PretrainModel, Start};
 pub use training::{
     Compat, IntervalStrategy, Optimizer, ReportTo, ResumeFrom, SchedulerKind, TrainingConfig,
@@ -64,7 +69,7 @@ impl Config {
         fields.finish()?;
         let fields = root.fields("training")?.with_scope(RETRIEVAL);
         let training = TrainingConfig::from_fields(fields, &mut notes)?;
-        objective::check_teacher(&training.losses, &data)?;
+        objective::check_teacher(&training.losses, &data, &model)?;
         root.finish()?;
         Ok((Self { model, data, training }, notes))
     }

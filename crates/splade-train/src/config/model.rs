@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use hydra_compose::settings;
 use hydra_compose::settings::{
     Fields, Kind, Names, SettingError, Settings, Written, choice, count, flag, group, number,
-    optional, own, required_text, text,
+    optional, optional_group, own, required_text, text,
 };
 use serde_json::json;
 use splade_nn::{Pooling, Saturation};
@@ -41,6 +41,8 @@ settings! {
         pub query_encoder: QueryEncoder = QueryEncoderKind;
         /// The initialization of the head (`init.*`, light-splade only).
         pub init: Initialization = group();
+        /// The teacher whose vectors `in_batch_kldiv` compares (`teacher.*`, light-splade only).
+        pub teacher: Option<TeacherConfig> = optional_group();
         /// The path of a compiled MeCab dictionary for Japanese models (light-splade only).
         pub mecab_dicdir: Option<PathBuf> = optional(text());
         /// The device (`device`, light-splade only). Only `cpu` is implemented; the Python library
@@ -59,6 +61,39 @@ settings! {
     }
 }
 
+settings! {
+    /// A teacher that makes vectors of texts (`model.teacher.*`).
+    pub struct TeacherConfig {
+        /// The folder or hub name of a dense or late-interaction model.
+        pub model_name_or_path: String = required_text();
+        /// What the model makes of a text (`by`): `dense`, one vector, or `colbert`, one for each
+        /// token.
+        pub head as "by": TeacherHead = choice(&[
+            ("dense", TeacherHead::Dense),
+            ("colbert", TeacherHead::Colbert),
+        ]).or(TeacherHead::Dense);
+        /// The folder that keeps the vectors by text and model, which `score` and `mine` use as
+        /// well. `None` computes them anew in each run.
+        pub vectors: Option<PathBuf> = optional(text());
+        /// The string that is put before every query. `None` takes the model's.
+        pub query_prompt: Option<String> = optional(text());
+        /// The string that is put before every document. `None` takes the model's.
+        pub document_prompt: Option<String> = optional(text());
+        /// The longest text in tokens. `None` takes the model's limit.
+        pub max_length: Option<usize> = optional(count(1));
+    }
+}
+
+/// What a teacher makes of a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TeacherHead {
+    /// One vector.
+    #[default]
+    Dense,
+    /// A vector for each token.
+    Colbert,
+}
+
 /// The kind of encoder that encodes queries.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum QueryEncoder {
@@ -75,11 +110,30 @@ settings! {
     pub struct QueryTable {
         /// The file of the initial weights: a JSON object from token to weight.
         pub path: Option<PathBuf> = optional(text());
+        /// The initial weights if no file is given (`init`): see [`TableStart`].
+        pub start as "init": TableStart = choice(&[
+            ("idf", TableStart::Idf),
+            ("mean_weights", TableStart::MeanWeights),
+            ("idf_mean_weights", TableStart::IdfMeanWeights),
+        ]).or(TableStart::Idf);
         /// Whether the weights stay fixed.
         pub freeze: bool = flag().or(false);
         /// The learning rate of the table. `None` uses the learning rate of the training.
         pub learning_rate: Option<f64> = optional(number(0.0.., "a number, 0 or more"));
     }
+}
+
+/// The initial weights of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TableStart {
+    /// `idf`: the inverse document frequency of each token in the document master.
+    #[default]
+    Idf,
+    /// `mean_weights`: the mean weight that the model gives to the token in the training queries
+    /// that contain it.
+    MeanWeights,
+    /// `idf_mean_weights`: the product of both (Li-LSR, arXiv 2505.01452).
+    IdfMeanWeights,
 }
 
 /// The kind of the setting `query_encoder` with `query_table`.

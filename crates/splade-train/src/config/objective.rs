@@ -4,23 +4,30 @@
 use hydra_compose::did_you_mean;
 use hydra_compose::settings;
 use hydra_compose::settings::{
-    Fields, Kind, Names, Problem, SettingError, Settings, Written, count, group, number, optional,
-    optional_group, required, required_text, text,
+    Fields, Kind, Names, Problem, SettingError, Settings, Written, count, flag, group, number,
+    optional, optional_group, required, required_text, text,
 };
 use serde_json::{Map, Value, json};
 use splade_data::DataConfig;
 
+use super::model::ModelConfig;
 use super::scope::MASKED;
 
-/// A loss with its weight in the sum and its temperature.
+/// A loss with its weight in the sum, its temperature and its use of the teacher's scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LossConfig {
     /// The loss function; see [`LossKind`].
     pub kind: LossKind,
     /// The factor of the loss in the sum.
     pub weight: f64,
-    /// The divisor of the scores before a softmax; used by `kldiv` and the contrastive losses.
+    /// The divisor of the student's scores before a softmax; `margin_mse` does not use it.
     pub temperature: f64,
+    /// The divisor of the teacher's scores (light-splade only). `None` stands for the temperature,
+    /// and for 1 in `margin_mse`.
+    pub teacher_temperature: Option<f64>,
+    /// Whether the teacher's scores of each query are shifted and scaled to mean 0 and standard
+    /// deviation 1 before they are divided (light-splade only).
+    pub standardize: bool,
 }
 
 /// The loss functions.
@@ -34,20 +41,42 @@ pub enum LossKind {
     KlDiv,
     /// `margin_mse`: squared difference between the margins of the student and of the teacher.
     MarginMse,
+    /// `in_batch_kldiv` (light-splade only): Kullback-Leibler divergence from the teacher's
+    /// distribution over all documents of the batch, by the teacher's vectors.
+    InBatchKlDiv,
 }
 
-/// The names of the losses in `training_loss`; the last two need teacher scores.
-const LOSSES: [(&str, LossKind); 4] = [
+/// The names of the losses in `training_loss`.
+const LOSSES: [(&str, LossKind); 5] = [
     ("in_batch_negatives", LossKind::InBatchNegatives),
     ("pairwise_contrastive", LossKind::PairwiseContrastive),
     ("kldiv", LossKind::KlDiv),
     ("margin_mse", LossKind::MarginMse),
+    ("in_batch_kldiv", LossKind::InBatchKlDiv),
 ];
 
+impl LossKind {
+    /// Returns whether the loss needs the scores that a teacher gave to a query's own documents.
+    pub fn needs_scores(self) -> bool {
+        matches!(self, Self::KlDiv | Self::MarginMse)
+    }
+
+    /// Returns whether the loss needs the vectors of a teacher (`model.teacher`).
+    pub fn needs_vectors(self) -> bool {
+        self == Self::InBatchKlDiv
+    }
+}
+
 impl LossConfig {
-    /// Returns a loss with the default weight and temperature.
-    fn new(kind: LossKind) -> Self {
-        Self { kind, weight: 1.0, temperature: 1.0 }
+    /// Returns a loss with the default settings.
+    pub fn new(kind: LossKind) -> Self {
+        Self {
+            kind,
+            weight: 1.0,
+            temperature: 1.0,
+            teacher_temperature: None,
+            standardize: false,
+        }
     }
 
     /// Returns the name in `training_loss`.
@@ -78,30 +107,54 @@ impl Kind<Vec<LossConfig>> for Losses {
         };
         let mut weights = fields.fields("loss_weights")?;
         let mut temperatures = fields.fields("temperatures")?;
+        let mut teacher_temperatures = fields.fields("teacher_temperatures")?;
+        let mut standardize = fields.fields("standardize_teacher")?;
         for (name, kind) in LOSSES {
             let weight = weights.read(name, &optional(number(0.0.., "a number of at least 0")))?;
-            let above_zero = number(f64::MIN_POSITIVE.., "a number above 0");
-            let temperature = temperatures.read(name, &optional(above_zero))?;
+            let above_zero = || optional(number(f64::MIN_POSITIVE.., "a number above 0"));
+            let temperature = temperatures.read(name, &above_zero())?;
+            let teacher = teacher_temperatures.read(name, &above_zero())?;
+            let standard = standardize.read::<Option<bool>>(name, &optional(flag()))?;
             let Some(loss) = losses.iter_mut().find(|loss| loss.kind == kind) else {
-                let at = match (weight, temperature) {
-                    (None, None) => continue,
-                    (Some(_), _) => weights.path(name),
-                    (None, Some(_)) => temperatures.path(name),
+                let given = [
+                    (weight.is_some(), &weights),
+                    (temperature.is_some(), &temperatures),
+                    (teacher.is_some(), &teacher_temperatures),
+                    (standard.is_some(), &standardize),
+                ];
+                let Some((_, fields)) = given.iter().find(|(is_given, _)| *is_given) else {
+                    continue;
                 };
                 let text = text.as_deref().unwrap_or(LOSSES[0].0);
                 let rule = format!("{name} is not in training.training_loss, which is {text}");
-                return Err(SettingError::new(at, rule));
+                return Err(SettingError::new(fields.path(name), rule));
             };
             if temperature.is_some() && kind == LossKind::MarginMse {
                 return Err(temperatures
                     .error(name, "margin_mse does not use a temperature")
-                    .with_remedy("remove the setting"));
+                    .with_remedy(
+                        "remove the setting; training.teacher_temperatures.margin_mse divides the \
+                         scores of the teacher",
+                    ));
+            }
+            if !kind.needs_scores() && !kind.needs_vectors() {
+                let given = [
+                    (teacher.is_some(), &teacher_temperatures),
+                    (standard.is_some(), &standardize),
+                ];
+                if let Some((_, fields)) = given.iter().find(|(is_given, _)| *is_given) {
+                    let rule = format!("{name} has no teacher");
+                    return Err(fields.error(name, rule).with_remedy("remove the setting"));
+                }
             }
             loss.weight = weight.unwrap_or(loss.weight);
             loss.temperature = temperature.unwrap_or(loss.temperature);
+            loss.teacher_temperature = teacher;
+            loss.standardize = standard.unwrap_or(false);
         }
-        weights.finish()?;
-        temperatures.finish()?;
+        for fields in [weights, temperatures, teacher_temperatures, standardize] {
+            fields.finish()?;
+        }
         Ok(losses)
     }
 
@@ -118,11 +171,24 @@ impl Kind<Vec<LossConfig>> for Losses {
         let temperatures =
             of_each(|loss| (loss.kind != LossKind::MarginMse).then_some(loss.temperature));
         written.set("temperatures", temperatures.into());
+        // Only what is set is written, so that checkpoints of earlier versions are the same.
+        let teacher_temperatures = of_each(|loss| loss.teacher_temperature);
+        if !teacher_temperatures.is_empty() {
+            written.set("teacher_temperatures", teacher_temperatures.into());
+        }
+        let standardized = losses.iter().filter(|loss| loss.standardize);
+        let standardized: Map<String, Value> =
+            standardized.map(|loss| (loss.name().to_owned(), json!(true))).collect();
+        if !standardized.is_empty() {
+            written.set("standardize_teacher", standardized.into());
+        }
     }
 
     fn declare(&self, name: &'static str, names: &mut Names) {
         names.add(name);
-        for mapping in ["loss_weights", "temperatures"] {
+        let mappings =
+            ["loss_weights", "temperatures", "teacher_temperatures", "standardize_teacher"];
+        for mapping in mappings {
             let losses = LOSSES.map(|(name, _)| name);
             names.add_mapping(mapping, Names::default().with_names(losses));
         }
@@ -152,15 +218,41 @@ fn named_losses(
     Ok(losses)
 }
 
-/// Checks that the data has the scores that the losses need.
-pub(super) fn check_teacher(losses: &[LossConfig], data: &DataConfig) -> Result<(), SettingError> {
-    let needs_scores =
-        |loss: &&LossConfig| matches!(loss.kind, LossKind::KlDiv | LossKind::MarginMse);
-    match losses.iter().find(needs_scores) {
-        Some(loss) if data.hard_negative_scores.is_none() => {
-            let rule = format!("{} needs teacher scores", loss.name());
-            Err(SettingError::new("training.training_loss", rule)
-                .with_remedy("set data.hard_negative_scores"))
+/// Checks that there are the scores and the teacher that the losses need.
+pub(super) fn check_teacher(
+    losses: &[LossConfig],
+    data: &DataConfig,
+    model: &ModelConfig,
+) -> Result<(), SettingError> {
+    let loss = |needs: fn(LossKind) -> bool| losses.iter().find(|loss| needs(loss.kind));
+    if let Some(loss) = loss(LossKind::needs_scores)
+        && data.hard_negative_scores.is_none()
+    {
+        let rule = format!("{} needs teacher scores", loss.name());
+        return Err(SettingError::new("training.training_loss", rule)
+            .with_remedy("set data.hard_negative_scores"));
+    }
+    match (loss(LossKind::needs_vectors), &model.teacher) {
+        (Some(loss), None) => {
+            let rule = format!("{} needs a teacher that makes vectors", loss.name());
+            return Err(SettingError::new("training.training_loss", rule)
+                .with_remedy("set model.teacher.model_name_or_path"));
+        }
+        (None, Some(_)) => {
+            let rule = "no loss of training.training_loss uses the vectors of a teacher";
+            return Err(SettingError::new("model.teacher", rule)
+                .with_remedy("add in_batch_kldiv to training.training_loss, or remove the setting"));
+        }
+        _ => {}
+    }
+    let of_two = |loss: &&LossConfig| loss.standardize && loss.kind.needs_scores();
+    match losses.iter().find(of_two) {
+        Some(loss) if data.negatives_per_query == 1 => {
+            let at = format!("training.standardize_teacher.{}", loss.name());
+            let rule = "two scores are always +1 and -1 once they are standardized, so only their \
+                        order would be left";
+            Err(SettingError::new(at, rule)
+                .with_remedy("set data.negatives_per_query to more than 1"))
         }
         _ => Ok(()),
     }
@@ -181,11 +273,83 @@ settings! {
     pub struct RegularizerConfig {
         /// The kind of regularizer, with the settings that belong to it.
         pub kind as "reg_type": RegularizerKind = RegularizerKindSetting;
+        /// What gives λ in each step: a schedule or a number of terms (`lambda_`, `T` and
+        /// `target_terms`).
+        pub strength as "lambda_": Strength = StrengthKind;
+    }
+}
+
+impl RegularizerConfig {
+    /// Returns a regularizer whose λ grows to `lambda` in `steps` steps.
+    pub fn scheduled(kind: RegularizerKind, lambda: f64, steps: f64) -> Self {
+        Self { kind, strength: Strength::Schedule { lambda, steps } }
+    }
+}
+
+/// What gives the λ of a regularizer in each step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Strength {
+    /// `lambda_` and `T`: λ grows to a fixed value.
+    Schedule {
         /// The final value of λ.
-        pub lambda as "lambda_": f64 = required(number(0.0.., "a number of at least 0"));
+        lambda: f64,
         /// The number of steps until λ is reached; λ grows with the square of the share of these
         /// steps. With 0 it is reached at once.
-        pub steps as "T": f64 = required(number(0.0.., "a number of at least 0").plain());
+        steps: f64,
+    },
+    /// `target_terms` (light-splade only): λ is steered so that texts have this number of terms.
+    Budget {
+        /// The mean number of terms of a text that is to be reached.
+        target_terms: f64,
+        /// The λ of the first step (`lambda_`). `None` derives it from the first batch.
+        lambda: Option<f64>,
+        /// The number of steps in which the target is approached (`T`). `None` takes a third of
+        /// the run.
+        steps: Option<f64>,
+    },
+}
+
+/// The kind of the settings `lambda_`, `T` and `target_terms`.
+struct StrengthKind;
+
+impl Kind<Strength> for StrengthKind {
+    fn unset(&self) -> Strength {
+        Strength::Schedule { lambda: 0.0, steps: 0.0 }
+    }
+
+    fn read(&self, fields: &mut Fields<'_>, name: &'static str) -> Result<Strength, SettingError> {
+        let not_negative = || number(0.0.., "a number of at least 0");
+        let target = optional(number(1.0.., "a number of at least 1").plain());
+        if let Some(target_terms) = fields.read("target_terms", &target)? {
+            let above_zero = number(f64::MIN_POSITIVE.., "a number above 0");
+            let lambda = fields.read(name, &optional(above_zero))?;
+            let steps = fields.read("T", &optional(not_negative().plain()))?;
+            return Ok(Strength::Budget { target_terms, lambda, steps });
+        }
+        let lambda = fields.read(name, &required(not_negative()))?;
+        let steps = fields.read("T", &required(not_negative().plain()))?;
+        Ok(Strength::Schedule { lambda, steps })
+    }
+
+    fn write(&self, name: &'static str, value: &Strength, written: &mut Written) {
+        let steps = |steps: f64| crate::json::number(steps);
+        match *value {
+            Strength::Schedule { lambda, steps: length } => {
+                written.set(name, json!(lambda));
+                written.set("T", steps(length));
+            }
+            Strength::Budget { target_terms, lambda, steps: length } => {
+                written.set("target_terms", crate::json::number(target_terms));
+                written.set(name, json!(lambda));
+                written.set("T", length.map_or(Value::Null, steps));
+            }
+        }
+    }
+
+    fn declare(&self, name: &'static str, names: &mut Names) {
+        for name in [name, "T", "target_terms"] {
+            names.add(name);
+        }
     }
 }
 

@@ -16,6 +16,10 @@ pub struct BatchVectors<'a> {
     /// The teacher scores, shape `(B, 1 + n)`, with the positive's score first. Only distillation
     /// needs them.
     pub teacher_scores: Option<&'a [f32]>,
+    /// The similarities of the teacher's vectors of every query and every document of the batch,
+    /// shape `(B, B (1 + n))`: all positives and then all negatives. Only losses that compare with
+    /// a teacher's vectors need them.
+    pub teacher_similarities: Option<&'a [f32]>,
 }
 
 /// The gradients of the loss, aligned with the weights of the vectors.

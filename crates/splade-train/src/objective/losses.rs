@@ -6,6 +6,11 @@
 //! | `pairwise_contrastive` | the same over its own documents only |
 //! | `kldiv` | `Σ p_t (log p_t - log p_s)` with `p_t = softmax(t / τ)`, `p_s = softmax(s / τ)` (arXiv 2010.11386) |
 //! | `margin_mse` | mean over all pairs `a < b` of its own documents of `((s_a - s_b) - (t_a - t_b))²` (arXiv 2010.02666) |
+//! | `in_batch_kldiv` | that of `kldiv`, over all documents of the batch: its own, and the positives and negatives of all other queries; `t` are similarities of the teacher's vectors |
+//!
+//! Before its use, `t` may be standardized (mean 0, standard deviation 1 over the documents of a
+//! query; all 0 if they are equal), and is divided by the teacher's temperature, which is `τ` unless
+//! it is set, and 1 in `margin_mse`.
 //!
 //! A loss is the mean over the queries. `kldiv` is not multiplied by `τ²`, unlike in
 //! sentence-transformers; `loss_weights` can do that. With one negative and `τ = 1`, all losses
@@ -17,7 +22,7 @@ use hydra_compose::settings::SettingError;
 use splade_io::Problem;
 
 use super::batch::BatchVectors;
-use super::scores::Scores;
+use super::scores::{Others, Scores};
 use crate::config::{LossConfig, LossKind};
 use crate::error::TrainError;
 
@@ -28,6 +33,7 @@ pub(super) fn name(kind: LossKind) -> &'static str {
         LossKind::PairwiseContrastive => "pairwise_contrastive_loss",
         LossKind::KlDiv => "kldiv_loss",
         LossKind::MarginMse => "margin_mse_loss",
+        LossKind::InBatchKlDiv => "in_batch_kldiv_loss",
     }
 }
 
@@ -36,9 +42,14 @@ fn field(kind: LossKind) -> &'static str {
     name(kind).strip_suffix("_loss").expect("a name does not end in _loss: this is a bug")
 }
 
-/// Returns whether a loss uses the positives of other queries.
-pub(super) fn across(losses: &[LossConfig]) -> bool {
-    losses.iter().any(|loss| loss.kind == LossKind::InBatchNegatives)
+/// Returns which documents of other queries the losses use.
+pub(super) fn others(losses: &[LossConfig]) -> Others {
+    let uses = |loss: &LossConfig| match loss.kind {
+        LossKind::InBatchKlDiv => Others::Documents,
+        LossKind::InBatchNegatives => Others::Positives,
+        _ => Others::None,
+    };
+    losses.iter().map(uses).max().unwrap_or_default()
 }
 
 /// Checks the list of losses.
@@ -62,9 +73,14 @@ pub(super) fn check(losses: &[LossConfig]) -> Result<(), TrainError> {
             let at = format!("training.loss_weights.{field}");
             return fail(at, format!("{} is not a finite number", config.weight));
         }
-        if !(config.temperature.is_finite() && config.temperature > 0.0) {
-            let at = format!("training.temperatures.{field}");
-            return fail(at, format!("{} is not a number above 0", config.temperature));
+        for (name, temperature) in [
+            ("temperatures", config.temperature),
+            ("teacher_temperatures", config.teacher_temperature.unwrap_or(1.0)),
+        ] {
+            if !(temperature.is_finite() && temperature > 0.0) {
+                let at = format!("training.{name}.{field}");
+                return fail(at, format!("{temperature} is not a number above 0"));
+            }
         }
     }
     Ok(())
@@ -76,39 +92,54 @@ pub(super) fn check(losses: &[LossConfig]) -> Result<(), TrainError> {
 /// Returns an error if teacher scores or negatives are missing.
 pub(super) fn check_batch(kind: LossKind, batch: &BatchVectors<'_>) -> Result<(), TrainError> {
     let field = field(kind);
-    let distils = matches!(kind, LossKind::KlDiv | LossKind::MarginMse);
-    if distils && batch.teacher_scores.is_none() {
+    if kind.needs_scores() && batch.teacher_scores.is_none() {
         let problem = Problem::new(format!("`{field}` needs teacher scores"));
         return Err(TrainError::Data(problem.with_remedy("set data.hard_negative_scores")));
     }
-    if kind != LossKind::InBatchNegatives && batch.negatives.is_empty() {
+    if kind.needs_vectors() && batch.teacher_similarities.is_none() {
+        let problem = Problem::new(format!("`{field}` needs the vectors of a teacher"));
+        return Err(TrainError::Data(problem.with_remedy("set model.teacher.model_name_or_path")));
+    }
+    let is_across = matches!(kind, LossKind::InBatchNegatives | LossKind::InBatchKlDiv);
+    if !is_across && batch.negatives.is_empty() {
         let what = format!("`{field}` needs a negative for every query");
         return Err(TrainError::Data(what.into()));
     }
     Ok(())
 }
 
-/// Returns the loss without its weight, and adds its derivatives times its weight. `teacher` has
-/// the shape of `scores.own`.
+/// What the teacher says about the documents of a batch.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TeacherNumbers<'a> {
+    /// The scores of a query's own documents, with the shape of `Scores::own`.
+    pub(super) scores: Option<&'a [f64]>,
+    /// The similarities of a query and all documents of the batch, positives first, shape
+    /// `(queries, documents)`.
+    pub(super) similarities: Option<&'a [f64]>,
+}
+
+/// Returns the loss without its weight, and adds its derivatives times its weight.
 pub(super) fn add(
     config: &LossConfig,
     scores: &Scores,
-    teacher: Option<&[f64]>,
+    teacher: TeacherNumbers<'_>,
     derivatives: &mut Scores,
 ) -> f64 {
-    let columns = scores.columns;
+    let (columns, width) = (scores.columns, scores.width());
     let queries = scores.own.len() / columns;
     let share = config.weight / queries as f64;
     let mut sum = 0.0;
     for query in 0..queries {
         let of_query = query * columns..(query + 1) * columns;
         let own = &scores.own[of_query.clone()];
+        let teacher_own = || {
+            let all = teacher.scores.expect("the batch has no teacher scores: this is a bug");
+            scaled(config, &all[of_query.clone()])
+        };
         let by_own = &mut derivatives.own[of_query.clone()];
-        let teacher =
-            || &teacher.expect("the batch has no teacher scores: this is a bug")[of_query.clone()];
         sum += match config.kind {
             LossKind::InBatchNegatives => {
-                let row = query * queries..(query + 1) * queries;
+                let row = query * width..query * width + queries;
                 let (others, by_others) =
                     (&scores.others[row.clone()], &mut derivatives.others[row]);
                 in_batch_negatives(own, others, query, config.temperature, share, by_own, by_others)
@@ -117,11 +148,40 @@ pub(super) fn add(
                 let log_p = log_softmax(own, config.temperature);
                 add_cross_entropy(&log_p, share / config.temperature, by_own.iter_mut())
             }
-            LossKind::KlDiv => kldiv(own, teacher(), config.temperature, share, by_own),
-            LossKind::MarginMse => margin_mse(own, teacher(), share, by_own),
+            LossKind::KlDiv => {
+                let teacher = log_softmax(&teacher_own(), 1.0);
+                kldiv(own, &teacher, config.temperature, share, by_own)
+            }
+            LossKind::MarginMse => margin_mse(own, &teacher_own(), share, by_own),
+            LossKind::InBatchKlDiv => {
+                let all = teacher.similarities;
+                let all = all.expect("the batch has no similarities: this is a bug");
+                let teacher = &all[query * width..(query + 1) * width];
+                let teacher = log_softmax(&scaled(config, teacher), 1.0);
+                let row = scores.row(query);
+                let mut by_row = vec![0.0; row.len()];
+                let value = kldiv(&row, &teacher, config.temperature, share, &mut by_row);
+                derivatives.add_row(query, &by_row);
+                value
+            }
         };
     }
     sum / queries as f64
+}
+
+/// Returns a query's teacher scores as the loss uses them.
+fn scaled(config: &LossConfig, scores: &[f64]) -> Vec<f64> {
+    let default = if config.kind == LossKind::MarginMse { 1.0 } else { config.temperature };
+    let temperature = config.teacher_temperature.unwrap_or(default);
+    if !config.standardize {
+        return scores.iter().map(|score| score / temperature).collect();
+    }
+    let count = scores.len() as f64;
+    let mean = scores.iter().sum::<f64>() / count;
+    let variance = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / count;
+    let deviation = variance.sqrt();
+    let standard = |score: &f64| if deviation > 0.0 { (score - mean) / deviation } else { 0.0 };
+    scores.iter().map(|score| standard(score) / temperature).collect()
 }
 
 fn in_batch_negatives(
@@ -155,7 +215,8 @@ fn add_cross_entropy<'a>(
     -log_p[0]
 }
 
-/// Returns the Kullback-Leibler divergence, and adds its derivatives times `share` to `by_own`.
+/// Returns the Kullback-Leibler divergence from a teacher's distribution, given as logarithms, and
+/// adds its derivatives times `share` to `by_own`.
 pub(crate) fn kldiv(
     own: &[f64],
     teacher: &[f64],
@@ -163,9 +224,9 @@ pub(crate) fn kldiv(
     share: f64,
     by_own: &mut [f64],
 ) -> f64 {
-    let (student, teacher) = (log_softmax(own, temperature), log_softmax(teacher, temperature));
+    let student = log_softmax(own, temperature);
     let mut sum = 0.0;
-    for ((by, student), teacher) in by_own.iter_mut().zip(&student).zip(&teacher) {
+    for ((by, student), teacher) in by_own.iter_mut().zip(&student).zip(teacher) {
         let p = libm::exp(*teacher);
         sum += p * (teacher - student);
         *by += share / temperature * (libm::exp(*student) - p);

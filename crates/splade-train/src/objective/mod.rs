@@ -8,14 +8,15 @@
 //! The documents of a query are its positive and its `n` negatives, which gives `1 + n` columns.
 //! With one negative, the positives and the negatives count one half each, as in the Python
 //! library. λ grows with the square of the step: `λ min(1, (step / T)²)` (SPLADE, arXiv 2107.05720,
-//! section 3.3). All sums are computed in f64, in an order that does not depend on the number of
+//! section 3.3), or is steered by a budget of terms. All sums are computed in f64, in an order that does not depend on the number of
 //! threads, and rounded once.
 //!
 //! `scores` computes the dot products, `losses` the losses and `regularizers` the penalties;
-//! `document_frequency` holds the counts that DF-FLOPS keeps between steps. This module does not
+//! `document_frequency` holds the counts that DF-FLOPS keeps between steps, and `budget` steers λ. This module does not
 //! create or encode batches.
 
 mod batch;
+mod budget;
 mod document_frequency;
 
 mod regularizers;
@@ -29,10 +30,11 @@ mod tests;
 use serde_json::{Value, json};
 use splade_io::Problem;
 
-use crate::config::{LossConfig, RegularizerConfig, Regularizers, TrainingConfig};
+use crate::config::{LossConfig, RegularizerConfig, TrainingConfig};
 use crate::engine::Terms;
 use crate::error::TrainError;
 pub use batch::{BatchVectors, VectorGradients};
+pub(crate) use budget::{BudgetReport, PROBED_TEXTS, Pace};
 pub(crate) use regularizers::TextRegularizer;
 use regularizers::{OTHER_REGULARIZERS, Side};
 
@@ -63,24 +65,21 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// Creates the objective from the losses and regularizers of a run.
+    /// Creates the objective from the losses and regularizers of a run of `total_steps` steps.
     ///
     /// # Errors
     /// Returns an error if there is no loss, if a loss occurs twice, or if a number is out of its
     /// range.
-    pub fn new(training: &TrainingConfig) -> Result<Self, TrainError> {
-        Self::of(&training.losses, &training.regularizers)
-    }
-
-    fn of(losses: &[LossConfig], regularizers: &Regularizers) -> Result<Self, TrainError> {
-        losses::check(losses)?;
+    pub fn new(training: &TrainingConfig, total_steps: u64) -> Result<Self, TrainError> {
+        losses::check(&training.losses)?;
+        let pace = Pace::new(training, total_steps)?;
         let side = |name: &str, config: &Option<RegularizerConfig>| {
-            config.as_ref().map(|config| Side::new(name, config)).transpose()
+            config.as_ref().map(|config| Side::new(name, config, &pace)).transpose()
         };
         Ok(Self {
-            losses: losses.to_vec(),
-            query: side("query", &regularizers.query)?,
-            doc: side("doc", &regularizers.doc)?,
+            losses: training.losses.clone(),
+            query: side("query", &training.regularizers.query)?,
+            doc: side("doc", &training.regularizers.doc)?,
         })
     }
 
@@ -102,21 +101,28 @@ impl Objective {
         step: u64,
     ) -> Result<ObjectiveValue, TrainError> {
         batch.check(&self.losses)?;
-        let scores = scores::scores(batch, losses::across(&self.losses));
-        let teacher: Option<Vec<f64>> =
-            batch.teacher_scores.map(|scores| scores.iter().map(|&s| f64::from(s)).collect());
+        let scores = scores::scores(batch, losses::others(&self.losses));
+        let in_f64 = |numbers: &[f32]| -> Vec<f64> {
+            numbers.iter().map(|&number| f64::from(number)).collect()
+        };
+        let teacher = [batch.teacher_scores, batch.teacher_similarities].map(|n| n.map(in_f64));
+        let [teacher_scores, similarities] = &teacher;
+        let teacher = losses::TeacherNumbers {
+            scores: teacher_scores.as_deref(),
+            similarities: similarities.as_deref(),
+        };
         let mut by_scores = scores.zeros();
         let mut loss = 0.0;
         let mut components = Vec::with_capacity(self.losses.len());
         for config in &self.losses {
-            let value = losses::add(config, &scores, teacher.as_deref(), &mut by_scores);
+            let value = losses::add(config, &scores, teacher, &mut by_scores);
             loss += config.weight * value;
             components.push((losses::name(config.kind), value));
         }
 
         let (lambda_q, lambda_d) = self.lambdas(step);
         let penalties = |side: &mut Option<Side>, columns: &[Vec<&Terms>]| {
-            side.as_mut().map(|side| side.penalties(columns, batch.vocab, step)).transpose()
+            side.as_mut().map(|side| side.penalties(columns, batch.vocab, step, loss)).transpose()
         };
         let query = penalties(&mut self.query, &[batch.queries.iter().collect()])?;
         let doc = penalties(&mut self.doc, &batch.document_columns())?;
@@ -145,8 +151,39 @@ impl Objective {
         self.clone().compute(batch, step)
     }
 
+    /// Returns whether the budgets of queries and of documents want to know the number of terms
+    /// without dropout before this step ends.
+    pub(crate) fn wants_probes(&self) -> (bool, bool) {
+        let wants = |side: &Option<Side>| side.as_ref().is_some_and(Side::wants_probe);
+        (wants(&self.query), wants(&self.doc))
+    }
+
+    /// Takes the mean numbers of terms of the same queries, or documents, with and without dropout.
+    pub(crate) fn probe(&mut self, is_query: bool, with: f64, without: f64) {
+        let side = if is_query { &mut self.query } else { &mut self.doc };
+        if let Some(side) = side {
+            side.probe(with, without);
+        }
+    }
+
+    /// Takes the mean numbers of terms in the queries and documents of optimizer step `step`, from
+    /// which budgets set the λ of the next step.
+    pub(crate) fn observe(&mut self, step: u64, query_terms: f64, document_terms: f64) {
+        for (side, terms) in [(&mut self.query, query_terms), (&mut self.doc, document_terms)] {
+            if let Some(side) = side {
+                side.observe(step, terms);
+            }
+        }
+    }
+
+    /// Returns what the budgets of queries and of documents have reached.
+    pub(crate) fn budgets(&self) -> (Option<BudgetReport>, Option<BudgetReport>) {
+        let budget = |side: &Option<Side>| side.as_ref().and_then(Side::budget);
+        (budget(&self.query), budget(&self.doc))
+    }
+
     /// Returns the state that a checkpoint must hold; it is null for all regularizers except
-    /// DF-FLOPS.
+    /// DF-FLOPS and those with a budget.
     pub fn state(&self) -> Value {
         let state = |side: &Option<Side>| side.as_ref().map_or(Value::Null, Side::state);
         json!({ "query": state(&self.query), "doc": state(&self.doc) })
@@ -215,6 +252,15 @@ impl<'a> BatchVectors<'a> {
             return fail(format!(
                 "a batch of {wanted} documents has {} teacher scores",
                 scores.len()
+            ));
+        }
+        if let Some(similarities) = self.teacher_similarities
+            && similarities.len() != queries * wanted
+        {
+            return fail(format!(
+                "a batch of {queries} queries and {wanted} documents has {} similarities of the \
+                 teacher",
+                similarities.len()
             ));
         }
         for terms in self.queries.iter().chain(self.positives).chain(self.negatives) {

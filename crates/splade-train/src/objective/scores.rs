@@ -18,12 +18,60 @@ pub(super) struct Scores {
     pub(super) columns: usize,
     /// The scores of a query's own documents, shape `(queries, columns)`.
     pub(super) own: Vec<f64>,
-    /// The scores of a query and the positives of other queries, shape `(queries, queries)`, with
-    /// zeros on the diagonal. Empty if no loss uses them.
+    /// The scores of a query and documents of other queries, shape `(queries, width)`: no document,
+    /// the positives of all queries, or these and then all negatives; see [`Others`]. The places of a
+    /// query's own documents hold zeros.
     pub(super) others: Vec<f64>,
 }
 
+/// The documents of other queries that losses use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Others {
+    /// None.
+    #[default]
+    None,
+    /// The positives.
+    Positives,
+    /// The positives and the negatives.
+    Documents,
+}
+
 impl Scores {
+    /// Returns the number of columns of [`others`](Self::others).
+    pub(super) fn width(&self) -> usize {
+        self.others.len() / (self.own.len() / self.columns)
+    }
+
+    /// Returns the places in a row of `others` that stand for a query's own documents, in their
+    /// order.
+    fn own_places(&self, query: usize) -> impl Iterator<Item = usize> + use<> {
+        let (queries, negatives) = (self.own.len() / self.columns, self.columns - 1);
+        std::iter::once(query)
+            .chain((0..negatives).map(move |column| queries + query * negatives + column))
+    }
+
+    /// Returns the scores of a query and all documents of the batch, positives first. `others` must
+    /// have the negatives.
+    pub(super) fn row(&self, query: usize) -> Vec<f64> {
+        let width = self.width();
+        let mut row = self.others[query * width..(query + 1) * width].to_vec();
+        let own = &self.own[query * self.columns..(query + 1) * self.columns];
+        self.own_places(query).zip(own).for_each(|(place, score)| row[place] = *score);
+        row
+    }
+
+    /// Adds to the numbers of a [`row`](Self::row).
+    pub(super) fn add_row(&mut self, query: usize, row: &[f64]) {
+        let width = self.width();
+        let start = query * self.columns;
+        let others = &mut self.others[query * width..(query + 1) * width];
+        others.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        for (column, place) in self.own_places(query).enumerate() {
+            self.own[start + column] += row[place];
+            self.others[query * width + place] = 0.0;
+        }
+    }
+
     /// Returns zeros of the same shape.
     pub(super) fn zeros(&self) -> Self {
         let zeros = |values: &[f64]| vec![0.0; values.len()];
@@ -31,8 +79,14 @@ impl Scores {
     }
 }
 
-/// Returns the scores of a batch. With `across`, the positives of other queries are included.
-pub(super) fn scores(batch: &BatchVectors<'_>, across: bool) -> Scores {
+/// Returns the scores of a batch, with those of `others`.
+pub(super) fn scores(batch: &BatchVectors<'_>, others: Others) -> Scores {
+    let negatives = batch.negatives_per_query();
+    let others: [&[Terms]; 2] = match others {
+        Others::None => [&[], &[]],
+        Others::Positives => [batch.positives, &[]],
+        Others::Documents => [batch.positives, batch.negatives],
+    };
     let rows: Vec<(Vec<f64>, Vec<f64>)> = (0..batch.queries.len())
         .into_par_iter()
         .map_init(
@@ -41,10 +95,13 @@ pub(super) fn scores(batch: &BatchVectors<'_>, across: bool) -> Scores {
                 let terms = &batch.queries[query];
                 add(dense, terms, 1.0);
                 let own = batch.documents(query).map(|document| dot(dense, document)).collect();
-                let others = if across { batch.positives } else { &[] };
-                let score =
-                    |(other, document)| if other == query { 0.0 } else { dot(dense, document) };
-                let others = others.iter().enumerate().map(score).collect();
+                let of_other = |is_own: bool, document| if is_own { 0.0 } else { dot(dense, document) };
+                let positives = others[0].iter().enumerate();
+                let positives = positives.map(|(other, document)| of_other(other == query, document));
+                let others = positives.chain(others[1].iter().enumerate().map(
+                    |(index, document)| of_other(index / negatives == query, document),
+                ));
+                let others = others.collect();
                 clear(dense, terms);
                 (own, others)
             },
@@ -71,16 +128,17 @@ pub(super) fn gradients(
     doc: Option<&Penalties>,
 ) -> VectorGradients {
     let (queries, columns) = (batch.queries.len(), by_scores.columns);
+    let width = by_scores.width();
     let by_own = |query: usize, column: usize| by_scores.own[query * columns + column];
     let by_other = |query: usize, other: usize| {
-        // The list is empty if no loss uses the positives of other queries; the diagonal is 0.
-        by_scores.others.get(query * queries + other).copied().unwrap_or(0.0)
+        // Without a column for the document, no loss uses it; a query's own documents have 0.
+        if other < width { by_scores.others[query * width + other] } else { 0.0 }
     };
     let of_query = |dense: &mut Vec<f64>, q: usize| {
         for (column, document) in batch.documents(q).enumerate() {
             add(dense, document, by_own(q, column));
         }
-        for (other, document) in batch.positives.iter().enumerate() {
+        for (other, document) in batch.positives.iter().chain(batch.negatives).enumerate() {
             add(dense, document, by_other(q, other));
         }
         take(dense, &batch.queries[q], query, 0)
@@ -95,6 +153,9 @@ pub(super) fn gradients(
     let of_negative = |dense: &mut Vec<f64>, index: usize| {
         let (q, column) = (index / (columns - 1), 1 + index % (columns - 1));
         add(dense, &batch.queries[q], by_own(q, column));
+        for (other, terms) in batch.queries.iter().enumerate() {
+            add(dense, terms, by_other(other, queries + index));
+        }
         take(dense, &batch.negatives[index], doc, column)
     };
     VectorGradients {

@@ -3,16 +3,18 @@
 
 use serde_json::Value;
 
+use super::losses::TeacherNumbers;
 use super::scores::Scores;
 use super::*;
-use crate::config::{LossKind, RegularizerKind};
+use crate::config::{LossKind, RegularizerKind, Regularizers, Strength};
 
 const FIXTURE: &str = include_str!("../../tests/fixtures/objective.json");
-const LOSSES: [LossKind; 4] = [
+const LOSSES: [LossKind; 5] = [
     LossKind::InBatchNegatives,
     LossKind::PairwiseContrastive,
     LossKind::KlDiv,
     LossKind::MarginMse,
+    LossKind::InBatchKlDiv,
 ];
 
 struct Batch {
@@ -21,6 +23,8 @@ struct Batch {
     positives: Vec<Terms>,
     negatives: Vec<Terms>,
     teacher: Vec<f32>,
+    /// The similarities of every query and all documents, positives first.
+    similarities: Vec<f32>,
 }
 
 impl Batch {
@@ -31,6 +35,7 @@ impl Batch {
             positives: &self.positives,
             negatives: &self.negatives,
             teacher_scores: Some(&self.teacher),
+            teacher_similarities: Some(&self.similarities),
         }
     }
 
@@ -42,12 +47,19 @@ impl Batch {
             };
             value[name].as_array().unwrap().iter().map(text).collect()
         };
+        let teacher: Vec<f32> = flat(&value["teacher"]).iter().map(|&t| t as f32).collect();
+        let queries: Vec<Terms> = texts("queries");
+        let similarities = match value.get("similarities") {
+            Some(numbers) => flat(numbers).iter().map(|&s| s as f32).collect(),
+            None => similarities(queries.len(), teacher.len()),
+        };
         Self {
             vocab: 14,
-            queries: texts("queries"),
             positives: texts("positives"),
             negatives: texts("negatives"),
-            teacher: flat(&value["teacher"]).iter().map(|&t| t as f32).collect(),
+            similarities,
+            queries,
+            teacher,
         }
     }
 
@@ -71,9 +83,16 @@ impl Batch {
             (0..count).map(|_| text()).collect()
         };
         let (q, p, n) = (texts(queries), texts(queries), texts(queries * negatives));
-        let teacher = (0..queries * (1 + negatives)).map(|i| (i * 7 % 11) as f32 * 0.4).collect();
-        Self { vocab, queries: q, positives: p, negatives: n, teacher }
+        let documents = queries * (1 + negatives);
+        let teacher = (0..documents).map(|i| (i * 7 % 11) as f32 * 0.4).collect();
+        let similarities = similarities(queries, documents);
+        Self { vocab, queries: q, positives: p, negatives: n, teacher, similarities }
     }
+}
+
+/// Returns similarities without a pattern that a loss could profit from.
+fn similarities(queries: usize, documents: usize) -> Vec<f32> {
+    (0..queries * documents).map(|i| (i * 5 % 13) as f32 * 0.3 - 1.0).collect()
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -89,7 +108,7 @@ fn loss_kind(name: &str) -> LossKind {
 }
 
 fn loss(kind: LossKind) -> LossConfig {
-    LossConfig { kind, weight: 1.0, temperature: 1.0 }
+    LossConfig::new(kind)
 }
 
 fn regularizer(value: &Value) -> Option<RegularizerConfig> {
@@ -107,7 +126,16 @@ fn regularizer(value: &Value) -> Option<RegularizerConfig> {
         },
         other => panic!("{other}"),
     };
-    Some(RegularizerConfig { kind, lambda: number("lambda"), steps: number("T") })
+    Some(RegularizerConfig::scheduled(kind, number("lambda"), number("T")))
+}
+
+fn objective_of(
+    losses: &[LossConfig],
+    regularizers: Regularizers,
+) -> Result<Objective, TrainError> {
+    let losses = losses.to_vec();
+    let training = TrainingConfig { losses, regularizers, ..TrainingConfig::default() };
+    Objective::new(&training, 100)
 }
 
 fn objective(
@@ -115,7 +143,7 @@ fn objective(
     query: Option<RegularizerConfig>,
     doc: Option<RegularizerConfig>,
 ) -> Objective {
-    Objective::of(losses, &Regularizers { doc, query }).unwrap()
+    objective_of(losses, Regularizers { doc, query }).unwrap()
 }
 
 /// Returns whether the numbers differ by at most `relative` times the larger of them, or times 1.
@@ -169,10 +197,10 @@ fn losses_and_regularizers_are_pytorchs() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|loss| LossConfig {
-                kind: loss_kind(loss["kind"].as_str().unwrap()),
-                weight: loss["weight"].as_f64().unwrap(),
-                temperature: loss["temperature"].as_f64().unwrap(),
+            .map(|config| LossConfig {
+                weight: config["weight"].as_f64().unwrap(),
+                temperature: config["temperature"].as_f64().unwrap(),
+                ..loss(loss_kind(config["kind"].as_str().unwrap()))
             })
             .collect();
         let batch = Batch::of(&fixture["batches"][case["batch"].as_str().unwrap()]);
@@ -183,6 +211,83 @@ fn losses_and_regularizers_are_pytorchs() {
         compare(&format!("{} {losses:?}", case["batch"]), &got, &case["expected"]);
         // Nothing is counted here, so an evaluation gives the same.
         assert_eq!(objective.evaluate(&batch.view(), step).unwrap(), got);
+    }
+}
+
+/// The fixture has losses with temperatures of the teacher's own, standardized scores, and the
+/// similarities of a teacher's vectors (`scripts/reference/teacher_losses.py`).
+#[test]
+fn losses_of_teachers_are_pytorchs() {
+    let fixture = include_str!("../../tests/fixtures/teacher_losses.json");
+    let fixture: Value = serde_json::from_str(fixture).unwrap();
+    let cases = fixture["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 10);
+    for case in cases {
+        let config = |config: &Value| LossConfig {
+            weight: config["weight"].as_f64().unwrap(),
+            temperature: config["temperature"].as_f64().unwrap(),
+            teacher_temperature: config["teacher_temperature"].as_f64(),
+            standardize: config["standardize"].as_bool().unwrap(),
+            ..loss(loss_kind(config["kind"].as_str().unwrap()))
+        };
+        let losses: Vec<LossConfig> =
+            case["losses"].as_array().unwrap().iter().map(config).collect();
+        let of = &fixture["batches"][case["batch"].as_str().unwrap()];
+        let batch = Batch::of(of);
+        let got = objective(&losses, None, None).compute(&batch.view(), 0).unwrap();
+        // Sums of less than a hundred f64.
+        let value = case["value"].as_f64().unwrap();
+        assert!(close(got.loss, value, 1e-12), "{losses:?}: {}, not {value}", got.loss);
+        for ((name, got), part) in got.components.iter().zip(numbers(&case["parts"])) {
+            assert!(close(*got, part, 1e-12), "{losses:?} {name}: {got}, not {part}");
+        }
+        let of = &case["gradients"];
+        let VectorGradients { queries, positives, negatives } = &got.gradients;
+        for (name, got) in
+            [("queries", queries), ("positives", positives), ("negatives", negatives)]
+        {
+            let expected = flat(&of[name]);
+            let got: Vec<f32> = got.concat();
+            assert_eq!(got.len(), expected.len());
+            for (place, (got, expected)) in got.iter().zip(&expected).enumerate() {
+                // The gradients are rounded to f32.
+                let near = close(f64::from(*got), *expected, 1e-7);
+                assert!(near, "{losses:?} {name} {place}: {got}, not {expected}");
+            }
+        }
+    }
+}
+
+/// Scores on other scales are the same teacher once they are standardized, and equal scores say
+/// nothing.
+#[test]
+fn standardized_scores_have_no_scale() {
+    let batch = Batch::random(4, 12, 3, 3);
+    for kind in [LossKind::KlDiv, LossKind::MarginMse, LossKind::InBatchKlDiv] {
+        let config = LossConfig { standardize: true, ..loss(kind) };
+        let objective = objective(&[config], None, None);
+        let moved = |numbers: &[f32]| -> Vec<f32> {
+            // Powers of two and a shift that f32 represents exactly.
+            numbers.iter().map(|x| (x * 1024.0).round() / 1024.0 * 8.0 + 16.0).collect()
+        };
+        let plain = |numbers: &[f32]| -> Vec<f32> {
+            numbers.iter().map(|x| (x * 1024.0).round() / 1024.0).collect()
+        };
+        let loss_with = |scores: &[f32], similarities: &[f32]| {
+            let view = BatchVectors {
+                teacher_scores: Some(scores),
+                teacher_similarities: Some(similarities),
+                ..batch.view()
+            };
+            objective.evaluate(&view, 0).unwrap().loss
+        };
+        let one = loss_with(&plain(&batch.teacher), &plain(&batch.similarities));
+        let two = loss_with(&moved(&batch.teacher), &moved(&batch.similarities));
+        assert!(close(one, two, 1e-12), "{kind:?}: {one}, {two}");
+        let equal = |numbers: &[f32]| vec![3.0; numbers.len()];
+        let none = loss_with(&equal(&batch.teacher), &equal(&batch.similarities));
+        let zero = loss_with(&vec![0.0; batch.teacher.len()], &vec![0.0; batch.similarities.len()]);
+        assert_eq!(none, zero);
     }
 }
 
@@ -228,8 +333,8 @@ fn gradients_are_finite_differences() {
         for penalty in regularizers {
             for (queries, negatives, temperature) in [(3, 2, 0.6), (2, 1, 1.0)] {
                 let mut batch = Batch::random(3, 12, queries, negatives);
-                let side = |lambda| Some(RegularizerConfig { kind: penalty, lambda, steps: 10.0 });
-                let loss = LossConfig { kind, weight: 0.7, temperature };
+                let side = |lambda| Some(RegularizerConfig::scheduled(penalty, lambda, 10.0));
+                let loss = LossConfig { weight: 0.7, temperature, ..loss(kind) };
                 let objective = objective(&[loss], side(0.4), side(0.9));
                 let gradients = objective.evaluate(&batch.view(), 6).unwrap().gradients;
                 for (part, gradients) in
@@ -276,7 +381,7 @@ fn gradients_are_finite_differences() {
 fn threads_do_not_matter() {
     let batch = Batch::random(9, 3000, 13, 3);
     let all: Vec<LossConfig> = LOSSES.into_iter().map(loss).collect();
-    let side = Some(RegularizerConfig { kind: RegularizerKind::Flops, lambda: 0.1, steps: 0.0 });
+    let side = Some(RegularizerConfig::scheduled(RegularizerKind::Flops, 0.1, 0.0));
     let objective = objective(&all, side.clone(), side);
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -317,8 +422,9 @@ fn losses_are_the_librarys_on_the_goldens() {
         let scores = split(&case["pos"], &case["neg"]);
         let teachers = flat(&case["teacher_pos"]).into_iter().zip(flat(&case["teacher_neg"]));
         let teacher: Vec<f64> = teachers.flat_map(|(p, n)| [p, n]).collect();
+        let numbers = TeacherNumbers { scores: Some(&teacher), similarities: None };
         let mut got = scores.zeros();
-        let value = losses::add(&loss(kind), &scores, Some(&teacher), &mut got);
+        let value = losses::add(&loss(kind), &scores, numbers, &mut got);
         let expected = case["value"].as_f64().unwrap();
         assert!(close(value, expected, 1e-12), "{kind:?} of {queries}: {value}, not {expected}");
         let expected = split(&case["grad_pos"], &case["grad_neg"]);
@@ -334,9 +440,10 @@ fn losses_are_the_librarys_on_the_goldens() {
 #[test]
 fn regularizers_and_lambda_are_the_librarys_on_the_goldens() {
     let Some(golden) = golden() else { return };
+    let pace = Pace::new(&TrainingConfig::default(), 1).unwrap();
     for case in golden["regularizers"].as_array().unwrap() {
         let kind = if case["reg"] == "L1" { RegularizerKind::L1 } else { RegularizerKind::Flops };
-        let config = RegularizerConfig { kind, lambda: 1.0, steps: 0.0 };
+        let config = RegularizerConfig::scheduled(kind, 1.0, 0.0);
         let rows: Vec<Vec<f64>> = case["w"].as_array().unwrap().iter().map(numbers).collect();
         let vocab = rows[0].len();
         let text = |row: &Vec<f64>| {
@@ -344,8 +451,8 @@ fn regularizers_and_lambda_are_the_librarys_on_the_goldens() {
             Terms { weights: terms.iter().map(|&t| row[t as usize] as f32).collect(), terms }
         };
         let texts: Vec<Terms> = rows.iter().map(text).collect();
-        let mut side = Side::new("doc", &config).unwrap();
-        let got = side.penalties(&[texts.iter().collect()], vocab, 0).unwrap();
+        let mut side = Side::new("doc", &config, &pace).unwrap();
+        let got = side.penalties(&[texts.iter().collect()], vocab, 0, 1.0).unwrap();
         let expected = case["value"].as_f64().unwrap();
         assert!(close(got.value, expected, 2e-7), "{kind:?}: {}, not {expected}", got.value);
         for (text, expected) in texts.iter().zip(case["grad"].as_array().unwrap()) {
@@ -357,11 +464,11 @@ fn regularizers_and_lambda_are_the_librarys_on_the_goldens() {
         }
     }
     let schedule = &golden["lambda_schedule"];
-    let config = RegularizerConfig {
-        kind: RegularizerKind::Flops,
-        lambda: schedule["lambda_"].as_f64().unwrap(),
-        steps: schedule["T"].as_f64().unwrap(),
-    };
+    let config = RegularizerConfig::scheduled(
+        RegularizerKind::Flops,
+        schedule["lambda_"].as_f64().unwrap(),
+        schedule["T"].as_f64().unwrap(),
+    );
     let objective = objective(&[loss(LossKind::KlDiv)], None, Some(config));
     for (step, expected) in numbers(&schedule["values"]).into_iter().enumerate() {
         assert_eq!(objective.lambdas(step as u64), (0.0, expected), "step {step}");
@@ -381,7 +488,8 @@ fn golden() -> Option<Value> {
 
 #[test]
 fn settings_out_of_range_are_refused() {
-    let flops = |lambda, steps| RegularizerConfig { kind: RegularizerKind::Flops, lambda, steps };
+    let flops =
+        |lambda, steps| RegularizerConfig::scheduled(RegularizerKind::Flops, lambda, steps);
     let df = |alpha, beta, interval| RegularizerConfig {
         kind: RegularizerKind::DfFlops { alpha, beta, interval },
         ..flops(1.0, 1.0)
@@ -389,18 +497,37 @@ fn settings_out_of_range_are_refused() {
     let with =
         |weight, temperature| vec![LossConfig { weight, temperature, ..loss(LossKind::KlDiv) }];
     let good = || with(1.0, 1.0);
+    let budget = |target_terms, lambda| RegularizerConfig {
+        kind: RegularizerKind::Flops,
+        strength: Strength::Budget { target_terms, lambda, steps: None },
+    };
     for (losses, doc, expected) in [
         (vec![], None, "training.training_loss: at least one loss is required"),
         ([good(), good()].concat(), None, "training.training_loss: `kldiv` is given twice"),
         (with(f64::NAN, 1.0), None, "training.loss_weights.kldiv: NaN is not"),
         (with(1.0, 0.0), None, "training.temperatures.kldiv: 0 is not a number above 0"),
+        (
+            vec![LossConfig { teacher_temperature: Some(-1.0), ..loss(LossKind::KlDiv) }],
+            None,
+            "training.teacher_temperatures.kldiv: -1 is not a number above 0",
+        ),
+        (
+            good(),
+            Some(budget(f64::NAN, None)),
+            "training.regularizers.doc.target_terms: NaN is not a number of at least 1",
+        ),
+        (
+            good(),
+            Some(budget(9.0, Some(0.0))),
+            "training.regularizers.doc.lambda_: 0 is not a number above 0",
+        ),
         (good(), Some(flops(-0.1, 1.0)), "training.regularizers.doc.lambda_: -0.1 is not"),
         (good(), Some(flops(0.1, f64::INFINITY)), "training.regularizers.doc.T: inf is not"),
         (good(), Some(df(1.0, 1.0, 1)), "training.regularizers.doc.df_alpha: 1 is not between"),
         (good(), Some(df(0.1, 0.0, 1)), "training.regularizers.doc.df_beta: 0 is not"),
         (good(), Some(df(0.1, 1.0, 0)), "training.regularizers.doc.df_interval: 0 is not"),
     ] {
-        let error = Objective::of(&losses, &Regularizers { doc, query: None }).unwrap_err();
+        let error = objective_of(&losses, Regularizers { doc, query: None }).unwrap_err();
         assert!(error.to_string().starts_with(expected), "{error}");
     }
 }
@@ -408,7 +535,12 @@ fn settings_out_of_range_are_refused() {
 #[test]
 fn batches_that_do_not_fit_are_refused() {
     type Spoil = fn(&mut Batch);
-    let cases: [(LossKind, Spoil, &str); 7] = [
+    let cases: [(LossKind, Spoil, &str); 8] = [
+        (
+            LossKind::InBatchKlDiv,
+            |batch| batch.similarities.truncate(26),
+            "a batch of 3 queries and 9 documents has 26 similarities",
+        ),
         (LossKind::KlDiv, |batch| batch.queries.clear(), "a batch without queries"),
         (LossKind::KlDiv, |batch| batch.positives.truncate(1), "a batch of 3 queries has 1"),
         (LossKind::KlDiv, |batch| batch.negatives.truncate(5), "a batch of 3 queries has 3"),
@@ -434,12 +566,16 @@ fn batches_that_do_not_fit_are_refused() {
     let without = BatchVectors { teacher_scores: None, ..batch.view() };
     let error = objective(&[loss(LossKind::KlDiv)], None, None).compute(&without, 0).unwrap_err();
     assert!(error.to_string().starts_with("`kldiv` needs teacher scores"), "{error}");
+    let without = BatchVectors { teacher_similarities: None, ..batch.view() };
+    let error = objective(&[loss(LossKind::InBatchKlDiv)], None, None).compute(&without, 0);
+    let error = error.unwrap_err().to_string();
+    assert!(error.starts_with("`in_batch_kldiv` needs the vectors of a teacher"), "{error}");
 }
 
 #[test]
 fn states_of_other_runs_are_refused() {
     let doc = |kind| {
-        let config = RegularizerConfig { kind, lambda: 1.0, steps: 0.0 };
+        let config = RegularizerConfig::scheduled(kind, 1.0, 0.0);
         objective(&[loss(LossKind::KlDiv)], None, Some(config))
     };
     let df = RegularizerKind::DfFlops { alpha: 0.1, beta: 10.0, interval: 3 };

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 use splade_train::config::{
-    Compat, Config, IntervalStrategy, LossKind, QueryEncoder, QueryTable, RegularizerKind,
+    Compat, Config, IntervalStrategy, LossKind, QueryEncoder, QueryTable, RegularizerKind, Strength, TableStart,
     ResumeFrom, ignored_settings, redact,
 };
 
@@ -476,7 +476,7 @@ fn our_own_settings() {
     assert_eq!(kinds, [(LossKind::KlDiv, 0.99, 2.0), (LossKind::MarginMse, 0.05, 1.0)]);
     let doc = config.training.regularizers.doc.clone().unwrap();
     assert_eq!(doc.kind, RegularizerKind::ThresholdedFlops { threshold: 150 });
-    assert_eq!((doc.lambda, doc.steps), (0.08, 40_000.0));
+    assert_eq!(doc.strength, Strength::Schedule { lambda: 0.08, steps: 40_000.0 });
     let query = config.training.regularizers.query.clone().unwrap();
     let df = RegularizerKind::DfFlops { alpha: 0.1, beta: 10.0, interval: 10 };
     assert_eq!(query.kind, df);
@@ -498,6 +498,7 @@ fn our_own_settings() {
         config.model.query_encoder,
         QueryEncoder::Table(QueryTable {
             path: Some("idf.json".into()),
+            start: TableStart::Idf,
             freeze: true,
             learning_rate: Some(1e-3)
         })

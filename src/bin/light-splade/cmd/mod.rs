@@ -14,6 +14,7 @@ pub(crate) mod fuse;
 pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod man;
+pub(crate) mod merge_models;
 pub(crate) mod mine;
 pub(crate) mod pipeline;
 pub(crate) mod pretrain;

@@ -1,6 +1,7 @@
 //! `train`: SPLADE models, as configs describe them.
 
 use anyhow::Result;
+use light_splade::learning::open_teacher;
 use serde_json::Value;
 use splade_io::Observer;
 use splade_train::config::{Config, TrainingConfig};
@@ -30,6 +31,8 @@ impl Run for Config {
         ready: &Ready<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
-        train(self, &TrainOptions { resolve: &resolve, ready, dashboard }, observer)
+        let options =
+            TrainOptions { resolve: &resolve, ready, teacher: &open_teacher, dashboard };
+        train(self, &options, observer)
     }
 }

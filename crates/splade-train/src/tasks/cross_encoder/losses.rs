@@ -48,7 +48,10 @@ pub(super) fn group(
             -log_p[label]
         }
         CrossEncoderLoss::MarginMse => margin_mse(&z, &y, share, &mut by),
-        CrossEncoderLoss::KlDiv => kldiv(&z, &y, temperature, share, &mut by),
+        CrossEncoderLoss::KlDiv => {
+            let teacher = log_softmax(&y, temperature);
+            kldiv(&z, &teacher, temperature, share, &mut by)
+        }
     };
     (value, by.into_iter().map(|by| by as f32).collect())
 }

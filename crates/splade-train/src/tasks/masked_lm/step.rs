@@ -8,7 +8,7 @@ use crate::config::TrainingConfig;
 use crate::cpu::CpuEngine;
 use crate::engine::{Engine, Parameters};
 use crate::error::TrainError;
-use crate::objective::TextRegularizer;
+use crate::objective::{BudgetReport, PROBED_TEXTS, Pace, TextRegularizer};
 use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
 use crate::run::{BatchReport, Optimized, StepReport};
 use crate::schedule::Schedule;
@@ -64,10 +64,14 @@ impl Stepper {
         total: u64,
         corpus: u64,
     ) -> Result<Self, TrainError> {
-        let regularizer = training.regularizers.doc.as_ref();
         Ok(Self {
             engine,
-            regularizer: regularizer.map(TextRegularizer::new).transpose()?,
+            regularizer: match training.regularizers.doc.as_ref() {
+                Some(config) => {
+                    Some(TextRegularizer::new(config, &Pace::new(training, total)?)?)
+                }
+                None => None,
+            },
             optimizer: OptimizerState::new(training.optim),
             schedule: Schedule::new(training, total)?,
             options: UpdateOptions::new(training, training.learning_rate),
@@ -102,8 +106,11 @@ impl Stepper {
             terms.extend(vectors.iter().map(|vector| vector.terms.len()));
             let mut gradients = Vec::new();
             if let Some(regularizer) = &mut self.regularizer {
+                let vocab = self.engine.vocab();
+                // The loss is not known yet; a model that knows nothing has this one.
+                let first_loss = libm::log(vocab as f64);
                 let (value, by_weight) =
-                    regularizer.compute(&vectors, self.engine.vocab(), self.step)?;
+                    regularizer.compute(&vectors, vocab, self.step, first_loss)?;
                 let share = 1.0 / batches.len() as f32;
                 penalty += value * f64::from(share);
                 gradients = by_weight;
@@ -123,11 +130,12 @@ impl Stepper {
         let learning_rate = self.schedule.learning_rate(self.step);
         let options = UpdateOptions { learning_rate, ..self.options.clone() };
         let clip = clip_coefficient(norm, self.max_grad_norm);
+        let document_terms = terms.iter().sum::<usize>() as f64 / terms.len().max(1) as f64;
+        self.steer(batches, &terms, document_terms);
         self.optimizer.update(&mut [&mut self.engine], &options, clip);
         self.step += 1;
         let accuracy = found.correct as f64 / count as f64;
         let components = vec![(names::MASKED_LOSS, masked_loss), (names::ACCURACY, accuracy)];
-        let document_terms = terms.iter().sum::<usize>() as f64 / terms.len().max(1) as f64;
         Ok(StepReport {
             step: self.step - 1,
             loss,
@@ -147,6 +155,26 @@ impl Stepper {
             tokens: batches.iter().map(MaskedBatch::tokens).sum(),
             ..StepReport::default()
         })
+    }
+
+    /// Tells the budget, if there is one, how many terms the texts of this step have.
+    fn steer(&mut self, batches: &[MaskedBatch], terms: &[usize], mean: f64) {
+        let (Some(regularizer), Some(batch)) = (&mut self.regularizer, batches.first()) else {
+            return;
+        };
+        let count = batch.texts.len().min(PROBED_TEXTS);
+        if regularizer.wants_probe() && count > 0 {
+            let vectors = self.engine.encode(&batch.texts()[..count]);
+            let without = vectors.iter().map(|vector| vector.terms.len()).sum::<usize>();
+            let with = terms[..count].iter().sum::<usize>();
+            regularizer.probe(with as f64 / count as f64, without as f64 / count as f64);
+        }
+        regularizer.observe(self.step, mean);
+    }
+
+    /// Returns what the budget of the texts has reached, if there is one.
+    pub(super) fn budget(&self) -> Option<BudgetReport> {
+        self.regularizer.as_ref().and_then(TextRegularizer::budget)
     }
 
     /// Returns the loss of a batch without dropout, and the number of its masked tokens.

@@ -142,6 +142,8 @@ impl Task for MaskedLm {
             unused.extend([names::REGULARIZER, names::LAMBDA_D, names::DOC_TERMS]);
         }
         values.retain(|(name, _)| !unused.contains(&name.as_str()));
+        let steered = self.stepper.budget().map(|budget| budget.terms);
+        values.extend(steered.map(|terms| (names::STEERED_TERMS[1].to_owned(), terms)));
         values
     }
 
@@ -196,6 +198,9 @@ impl Task for MaskedLm {
         ending: &Ending<'_>,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
+        if let Some(budget) = self.stepper.budget() {
+            budget.tell("training.regularizer", observer);
+        }
         let output = final_folder(&self.config.training);
         let target = output.join("model");
         let partial = folder::begin(&target)?;

@@ -78,7 +78,7 @@ fn steps_are_those_of_pytorch() {
         training.warmup_steps = 1;
         training.adam_epsilon = 1e-6;
         training.regularizers.doc =
-            Some(RegularizerConfig { kind: RegularizerKind::Flops, lambda: 0.05, steps: 2.0 });
+            Some(RegularizerConfig::scheduled(RegularizerKind::Flops, 0.05, 2.0));
         let (_folder, engine) = without_dropout(name);
         let mut stepper = Stepper::new(engine, &training, 4, 0).expect("a stepper");
         for step in expected["steps"].as_array().expect("steps") {

@@ -7,6 +7,8 @@ use splade_text::{TextError, Tokenizer};
 use crate::error::TrainError;
 use splade_data::{Sample, TrainingData};
 
+use super::teacher::TeacherVectors;
+
 /// The token ids of a batch of samples.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct TokenBatch {
@@ -20,6 +22,9 @@ pub(crate) struct TokenBatch {
     /// The teacher scores, shape (samples, 1 + negatives of a sample), with the positive's score
     /// first.
     pub(crate) teacher_scores: Option<Vec<f32>>,
+    /// The similarities of the teacher's vectors of every query and all documents, positives
+    /// first, shape (samples, documents).
+    pub(crate) teacher_similarities: Option<Vec<f32>>,
 }
 
 impl TokenBatch {
@@ -71,14 +76,16 @@ impl Tokenization {
         self.ids(text, self.max_length)
     }
 
-    /// Returns the batch of some samples.
+    /// Returns the batch of some samples, with what the vectors of a teacher say about them.
     ///
     /// # Errors
-    /// Returns an error if a text is missing or cannot be tokenized.
+    /// Returns an error if a text is missing or cannot be tokenized, or if the teacher does not
+    /// know it.
     pub(crate) fn batch(
         &self,
         data: &TrainingData,
         samples: &[Sample],
+        teacher: Option<&dyn TeacherVectors>,
     ) -> Result<TokenBatch, TrainError> {
         let mut batch = TokenBatch::default();
         for sample in samples {
@@ -92,6 +99,8 @@ impl Tokenization {
                 batch.teacher_scores.get_or_insert_default().extend(scores);
             }
         }
+        batch.teacher_similarities =
+            teacher.map(|teacher| similarities(teacher, data, samples)).transpose()?;
         Ok(batch)
     }
 
@@ -100,6 +109,23 @@ impl Tokenization {
             self.tokenizer.encode(text, Some(length)).map_err(|error| bad(text, error))?;
         Ok(encoding.ids)
     }
+}
+
+/// Returns the similarities of all queries and documents of some samples.
+fn similarities(
+    teacher: &dyn TeacherVectors,
+    data: &TrainingData,
+    samples: &[Sample],
+) -> Result<Vec<f32>, TrainError> {
+    let positives = samples.iter().map(|sample| sample.positive);
+    let negatives = samples.iter().flat_map(|sample| &sample.negatives).copied();
+    let documents = positives.chain(negatives).map(|id| data.doc_text(id));
+    let documents = documents.collect::<Result<Vec<_>, _>>()?;
+    let queries = samples.iter().map(|sample| data.query_text(sample.query));
+    let queries = queries.collect::<Result<Vec<_>, _>>()?;
+    let documents: Vec<&str> = documents.iter().map(AsRef::as_ref).collect();
+    let queries: Vec<&str> = queries.iter().map(AsRef::as_ref).collect();
+    teacher.similarities(&queries, &documents).map_err(TrainError::Source)
 }
 
 fn bad(text: &str, source: TextError) -> TrainError {

@@ -3,7 +3,7 @@
 use splade_data::{TrainingData, ValidationData};
 use splade_logs::names;
 
-use crate::config::{Config, IntervalStrategy};
+use crate::config::{Config, IntervalStrategy, QueryEncoder, Strength};
 use crate::error::TrainError;
 use crate::run::Plan;
 use crate::run::checks::wrong;
@@ -67,6 +67,33 @@ pub(super) fn check_evaluation(
             &format!("evaluations do not compute {name}; they compute {}", known.join(", ")),
         )),
     }
+}
+
+/// Checks that the regularizers with a budget can reach it at all.
+pub(super) fn check_budgets(config: &Config, vocab: usize) -> Result<(), TrainError> {
+    let table = match &config.model.query_encoder {
+        QueryEncoder::Table(table) => Some(table),
+        QueryEncoder::Model => None,
+    };
+    let regularizers = &config.training.regularizers;
+    for (name, side, is_frozen) in [
+        ("doc", &regularizers.doc, config.model.freeze_d_model),
+        ("query", &regularizers.query, table.is_some_and(|table| table.freeze)),
+    ] {
+        let Some(Strength::Budget { target_terms, .. }) = side.as_ref().map(|side| side.strength)
+        else {
+            continue;
+        };
+        let at = format!("regularizers.{name}.target_terms");
+        if target_terms > vocab as f64 {
+            let rule = format!("{target_terms} is more than the {vocab} terms of the vocabulary");
+            return Err(wrong(&at, &rule));
+        }
+        if is_frozen {
+            return Err(wrong(&at, "the encoder is frozen, so no λ changes its number of terms"));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the metric's name with `eval_`, and whether greater is better. Returns `None` if no best

@@ -24,6 +24,7 @@ use splade_logs::{Expansion, names};
 
 use super::batch::Tokenization;
 use super::step::Stepper;
+use super::teacher::TeacherVectors;
 use super::towers::Towers;
 
 /// The number of texts that are encoded at a time; it does not change their vectors.
@@ -40,6 +41,7 @@ pub(crate) fn held_out_loss(
     stepper: &Stepper,
     data: &TrainingData,
     tokenization: &Tokenization,
+    teacher: Option<&dyn TeacherVectors>,
     batch: usize,
 ) -> Result<Option<f64>, TrainError> {
     let (count, batch) = (data.held_out(), batch.max(1));
@@ -47,7 +49,7 @@ pub(crate) fn held_out_loss(
     for start in (0..count).step_by(batch) {
         let samples: Vec<_> =
             (start..(start + batch).min(count)).map(|i| data.held_out_sample(i)).collect();
-        sum += stepper.loss(&tokenization.batch(data, &samples)?)?;
+        sum += stepper.loss(&tokenization.batch(data, &samples, teacher)?)?;
     }
     Ok((count > 0).then(|| sum / count.div_ceil(batch) as f64))
 }

@@ -9,6 +9,7 @@ use crate::run::{Plan, PlannedBatch};
 use splade_data::{Sample, TrainingData};
 
 use super::batch::{TokenBatch, Tokenization};
+use super::teacher::TeacherVectors;
 
 /// The number of steps whose batches are prepared in advance.
 const AHEAD: usize = 2;
@@ -27,12 +28,13 @@ impl Feed {
         plan: Plan,
         data: Arc<TrainingData>,
         tokenization: Tokenization,
+        teacher: Option<Arc<dyn TeacherVectors>>,
         first: u64,
     ) -> Result<Self, TrainError> {
         let (sender, steps) = sync_channel(AHEAD);
         let make = move || {
             for step in first..plan.total {
-                let batches = batches(&plan, &data, &tokenization, step);
+                let batches = batches(&plan, &data, &tokenization, teacher.as_deref(), step);
                 let failed = batches.is_err();
                 if sender.send(batches).is_err() || failed {
                     return;
@@ -64,12 +66,13 @@ fn batches(
     plan: &Plan,
     data: &TrainingData,
     tokenization: &Tokenization,
+    teacher: Option<&dyn TeacherVectors>,
     step: u64,
 ) -> Result<Vec<TokenBatch>, TrainError> {
     let batch = |planned: PlannedBatch| {
         let sample = |position| data.sample(planned.epoch, position);
         let samples: Vec<Sample> = planned.samples.clone().map(sample).collect();
-        tokenization.batch(data, &samples)
+        tokenization.batch(data, &samples, teacher)
     };
     plan.batches_of(step).into_iter().map(batch).collect()
 }

@@ -10,9 +10,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use splade_nn::{Pooling, Saturation};
 
-use crate::config::{Config, RegularizerConfig};
+use crate::config::{Config, RegularizerConfig, Strength};
 use crate::error::TrainError;
 use crate::json::pretty;
+use crate::objective::BudgetReport;
 use crate::run::Results;
 use crate::run::checkpoint::folder::{self, OURS};
 use crate::run::checks::{create, final_folder};
@@ -21,23 +22,36 @@ use crate::run::results::{text, write_results};
 use super::towers::{QueryTower, Towers};
 
 /// Returns how a trained model is used, for programs that load it.
-pub(super) fn model_use(config: &Config, towers: &Towers) -> Value {
+/// `budgets` are those of the queries and of the documents.
+pub(super) fn model_use(
+    config: &Config,
+    towers: &Towers,
+    budgets: [Option<BudgetReport>; 2],
+) -> Value {
     let regularizers = &config.training.regularizers;
-    let lambda = |side: &Option<RegularizerConfig>| side.as_ref().map(|side| side.lambda);
+    let lambda = |side: &Option<RegularizerConfig>, budget: Option<BudgetReport>| match side {
+        Some(RegularizerConfig { strength: Strength::Schedule { lambda, .. }, .. }) => Some(*lambda),
+        _ => budget.map(|budget| budget.lambda),
+    };
+    let [query, doc] = budgets;
     json!({
         "agg": pooling_name(config.model.agg),
         "max_length": config.model.max_length,
         "shared": towers.query.is_none(),
         "activation": saturation_name(config.model.saturation),
-        "lambdas": { "query": lambda(&regularizers.query), "doc": lambda(&regularizers.doc) },
+        "lambdas": {
+            "query": lambda(&regularizers.query, query),
+            "doc": lambda(&regularizers.doc, doc),
+        },
     })
 }
 
-/// Writes the final model and the results; `state` is the text of `trainer_state.json`.
+/// Writes the final model and the results; `model_use` is what [`model_use`] returns, and `state` is the text of `trainer_state.json`.
 pub(super) fn write(
     config: &Config,
     settings: &Value,
     towers: &mut Towers,
+    model_use: &Value,
     results: &Results,
     state: &str,
 ) -> Result<(), TrainError> {
@@ -46,7 +60,7 @@ pub(super) fn write(
     let folder = folder::begin(&target)?;
     let model = folder.path();
     towers.save(model)?;
-    text(&model.join(OURS), &pretty(&model_use(config, towers)))?;
+    text(&model.join(OURS), &pretty(model_use))?;
     write_sentence_transformers(model, config, towers)?;
     folder::finish_model(folder)?;
     write_results(output, settings, results, state)

@@ -14,7 +14,7 @@ use splade_model::folder::Table;
 use splade_model::tokenizer_content;
 use splade_text::{Tokenizer, TokenizerOptions};
 
-use crate::config::{Config, ModelConfig, QueryEncoder, QueryTable};
+use crate::config::{Config, ModelConfig, QueryEncoder, TableStart};
 use crate::cpu::CpuEngine;
 use crate::engine::Engine;
 use crate::error::TrainError;
@@ -22,11 +22,15 @@ use crate::run::Outcome;
 use crate::run::checkpoint::record::lacks_data;
 use crate::run::checks::{NewFolders, final_folder, lock_outputs};
 use crate::run::folders::RunFolders;
-use crate::table::{COUNTED_DOCUMENTS, TableEngine, inverse_document_frequencies};
+use crate::table::{
+    COUNTED_DOCUMENTS, TableEngine, WEIGHED_QUERIES, inverse_document_frequencies, mean_weights,
+    queries_without_terms,
+};
 use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, with_head};
 
 use super::batch::Tokenization;
 use super::task::Parts;
+use super::teacher::{OpenTeacher, no_teacher};
 use super::towers::{QueryTower, Towers};
 
 /// The options of [`train`] beside the settings.
@@ -37,13 +41,15 @@ pub struct TrainOptions<'a> {
     pub resolve: &'a ResolveModel<'a>,
     /// Called once, after all checks and before the first step.
     pub ready: &'a Ready<'a>,
+    /// Opens the teacher `model.teacher`. The default knows none.
+    pub teacher: &'a OpenTeacher<'a>,
     /// The local port of the live page of the run; 0 chooses a free port. `None` means no page.
     pub dashboard: Option<u16>,
 }
 
 impl Default for TrainOptions<'_> {
     fn default() -> Self {
-        Self { resolve: &resolve_at_hub, ready: &nothing, dashboard: None }
+        Self { resolve: &resolve_at_hub, ready: &nothing, teacher: &no_teacher, dashboard: None }
     }
 }
 
@@ -192,14 +198,27 @@ fn prepare(
         return Err(SettingError::new("model.max_length", rule).into());
     }
     let resumes = resume.is_some();
-    let table = table(model, &data, &tokenizer, &document_folder, resumes, observer)?;
+    let table =
+        table(model, &data, &tokenizer, &document, &document_folder, resumes, observer)?;
     let tokenization = Tokenization {
         tokenizer,
         plain_queries: table.is_some(),
         max_length: model.max_length,
         model_length,
     };
-    let content = content(config, &tokenization.tokenizer)?;
+    let mut content = content(config, &tokenization.tokenizer)?;
+    // Embedding the texts takes longest, so everything else is checked before.
+    let teacher = match &model.teacher {
+        Some(teacher) => {
+            let opened = (options.teacher)(teacher, &data, observer);
+            let opened = opened
+                .map_err(TrainError::Source)
+                .map_err(TrainError::failed::<TrainError>("model.teacher"))?;
+            content["teacher"] = opened.content();
+            Some(opened)
+        }
+        None => None,
+    };
     let query = query.map(|query| QueryTower::Model(Box::new(query)));
     let towers = Towers {
         document: Box::new(document),
@@ -212,6 +231,7 @@ fn prepare(
         towers,
         tokenization,
         data,
+        teacher,
         content,
         validation,
         resume,
@@ -282,25 +302,87 @@ fn table(
     config: &ModelConfig,
     data: &TrainingData,
     tokenizer: &Arc<Tokenizer>,
+    document: &CpuEngine,
     folder: &Path,
     resumes: bool,
     observer: &mut dyn Observer,
 ) -> Result<Option<TableEngine>, TrainError> {
-    let QueryEncoder::Table(QueryTable { path, freeze, .. }) = &config.query_encoder else {
-        return Ok(None);
-    };
-    let weights = match path {
+    let QueryEncoder::Table(table) = &config.query_encoder else { return Ok(None) };
+    let weights = match &table.path {
         _ if resumes => vec![0.0; tokenizer.len()],
         Some(path) => Table::Json(path.clone())
             .read(tokenizer)
             .map_err(TrainError::failed("model.query_table.path"))?,
-        None => {
-            let count = data.docs().len().min(COUNTED_DOCUMENTS);
-            observer.event(Event::Note(&format!(
-                "the weights of query tokens are counted in {count} documents"
-            )));
-            inverse_document_frequencies(data.docs(), tokenizer)?
-        }
+        None => first_weights(table.start, config, data, tokenizer, document, observer)?,
     };
-    Ok(Some(TableEngine::new(weights, Arc::clone(tokenizer), folder, *freeze)))
+    if !resumes {
+        check_table(&weights, data, tokenizer, observer)?;
+    }
+    Ok(Some(TableEngine::new(weights, Arc::clone(tokenizer), folder, table.freeze)))
+}
+
+/// Returns the weights with which a table starts that is not read from a file.
+fn first_weights(
+    start: TableStart,
+    config: &ModelConfig,
+    data: &TrainingData,
+    tokenizer: &Tokenizer,
+    document: &CpuEngine,
+    observer: &mut dyn Observer,
+) -> Result<Vec<f32>, TrainError> {
+    let mut means = None;
+    if start != TableStart::Idf {
+        let count = data.queries().len().min(WEIGHED_QUERIES);
+        observer.event(Event::Note(&format!(
+            "the weights of query tokens are the model's means in {count} queries"
+        )));
+        means = Some(mean_weights(document, data.queries(), tokenizer, config.max_length)?);
+    }
+    let mut frequencies = None;
+    if start != TableStart::MeanWeights {
+        let count = data.docs().len().min(COUNTED_DOCUMENTS);
+        observer.event(Event::Note(&format!(
+            "the weights of query tokens are counted in {count} documents"
+        )));
+        frequencies = Some(inverse_document_frequencies(data.docs(), tokenizer)?);
+    }
+    Ok(match (means, frequencies) {
+        (Some(mut weights), Some(frequencies)) => {
+            // The sum of the weights stays that of the means, so that scores keep their size.
+            let sum: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
+            let products = weights.iter_mut().zip(frequencies);
+            products.for_each(|(weight, idf)| *weight *= idf);
+            let product: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
+            if product > 0.0 {
+                let scale = (sum / product) as f32;
+                weights.iter_mut().for_each(|weight| *weight *= scale);
+            }
+            weights
+        }
+        (Some(weights), None) | (None, Some(weights)) => weights,
+        (None, None) => unreachable!("a table starts from means or frequencies: this is a bug"),
+    })
+}
+
+/// Refuses a table without a weight, and tells of queries whose tokens have none.
+fn check_table(
+    weights: &[f32],
+    data: &TrainingData,
+    tokenizer: &Tokenizer,
+    observer: &mut dyn Observer,
+) -> Result<(), TrainError> {
+    if weights.iter().all(|weight| *weight == 0.0) {
+        let rule = "no token of the tokenizer has a weight above 0 in the table";
+        return Err(SettingError::new("model.query_table", rule)
+            .with_remedy("name the table of a model with the same tokenizer")
+            .into());
+    }
+    let (lacking, all) = queries_without_terms(weights, data.queries(), tokenizer)?;
+    if lacking > 0 {
+        observer.event(Event::Warning(&format!(
+            "{lacking} of {all} training queries have only tokens whose weight in the table is 0: \
+             their vectors are empty, and these weights are never trained"
+        )));
+    }
+    Ok(())
 }

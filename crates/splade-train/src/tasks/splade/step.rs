@@ -6,7 +6,9 @@ use serde_json::Value;
 use crate::config::{Config, QueryEncoder};
 use crate::engine::{Engine, Parameters, Terms};
 use crate::error::TrainError;
-use crate::objective::{BatchVectors, Objective, ObjectiveValue, VectorGradients};
+use crate::objective::{
+    BatchVectors, BudgetReport, Objective, ObjectiveValue, PROBED_TEXTS, VectorGradients,
+};
 use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
 use crate::run::{BatchReport, Optimized, StepReport};
 use crate::schedule::Schedule;
@@ -64,7 +66,7 @@ impl Stepper {
             return Err(SettingError::new("model", rule).into());
         }
         Ok(Self {
-            objective: Objective::new(training)?,
+            objective: Objective::new(training, total)?,
             optimizer: OptimizerState::new(training.optim),
             schedule: Schedule::new(training, total)?,
             options: UpdateOptions { engine_rates: rates, ..UpdateOptions::new(training, base) },
@@ -90,6 +92,9 @@ impl Stepper {
             add(&mut report, batch, &value, &vectors);
         }
         average_over(&mut report, batches);
+        if let Some(batch) = batches.first() {
+            self.probe(batch, &report.batches[0]);
+        }
         let norm = gradient_norm(&mut self.towers.trained(self.freeze_query));
         if !norm.is_finite() {
             return Err(self.not_finite("the norm of the gradients", norm));
@@ -99,8 +104,32 @@ impl Stepper {
         let options = UpdateOptions { learning_rate, ..self.options.clone() };
         let mut engines = self.towers.trained(self.freeze_query);
         self.optimizer.update(&mut engines, &options, scale);
+        self.objective.observe(self.step, report.query_terms, report.document_terms);
         self.step += 1;
         Ok(StepReport { learning_rate, gradient_norm: norm, ..report })
+    }
+
+    /// Encodes the first texts of a batch without dropout, if a budget wants to know how many terms
+    /// they then have. `trained` has the numbers of terms with dropout.
+    fn probe(&mut self, batch: &TokenBatch, trained: &BatchReport) {
+        let (query, document) = self.objective.wants_probes();
+        let mean = |counts: &[usize]| counts.iter().sum::<usize>() as f64 / counts.len() as f64;
+        let counts = |vectors: Vec<Terms>| -> Vec<usize> {
+            vectors.iter().map(|vector| vector.terms.len()).collect()
+        };
+        for (is_query, wanted, texts, terms) in [
+            (true, query, &batch.queries, &trained.query_terms),
+            (false, document, &batch.positives, &trained.document_terms),
+        ] {
+            let count = texts.len().min(PROBED_TEXTS);
+            if wanted && count > 0 {
+                let vectors = match is_query {
+                    true => self.towers.encode_queries(&texts[..count]),
+                    false => self.towers.encode_documents(&texts[..count]),
+                };
+                self.objective.probe(is_query, mean(&terms[..count]), mean(&counts(vectors)));
+            }
+        }
     }
 
     /// Returns the loss of a batch without dropout and without an update, with the λ of the next
@@ -126,6 +155,12 @@ impl Stepper {
     /// Returns the λ of queries and of documents for the next step.
     pub(crate) fn lambdas(&self) -> (f64, f64) {
         self.objective.lambdas(self.step)
+    }
+
+    /// Returns what the budgets of queries and of documents have reached.
+    pub(crate) fn budgets(&self) -> [(&'static str, Option<BudgetReport>); 2] {
+        let (query, doc) = self.objective.budgets();
+        [("query", query), ("doc", doc)]
     }
 
     /// Returns the number of steps that were made.
@@ -215,6 +250,7 @@ impl Stepper {
             positives: &vectors.positives,
             negatives: &vectors.negatives,
             teacher_scores: batch.teacher_scores.as_deref(),
+            teacher_similarities: batch.teacher_similarities.as_deref(),
         }
     }
 

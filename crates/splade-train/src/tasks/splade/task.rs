@@ -8,8 +8,9 @@ use splade_data::{TrainingData, ValidationData};
 use splade_io::{Observer, Problem};
 use splade_logs::names;
 
-use crate::config::{Config, IntervalStrategy};
+use crate::config::{Config, IntervalStrategy, Strength};
 use crate::error::TrainError;
+use crate::objective::BudgetReport;
 use crate::run::checkpoint::differences::differences;
 use crate::run::checkpoint::record::{self, RecordParts, Saved, Snapshot};
 use crate::run::checks::{check_outputs, check_space};
@@ -20,11 +21,12 @@ use crate::run::{
 use crate::tasks::prepare::rules;
 
 use super::batch::{TokenBatch, Tokenization};
-use super::checks::{best_metric, check_evaluation};
+use super::checks::{best_metric, check_budgets, check_evaluation};
 use super::evaluation::{held_out_loss, retrieval};
 use super::feed::Feed;
 use super::outputs;
 use super::step::Stepper;
+use super::teacher::TeacherVectors;
 use super::towers::Towers;
 use super::watchdog::Watchdog;
 
@@ -42,6 +44,8 @@ pub(crate) struct Parts {
     pub(crate) tokenization: Tokenization,
     /// The samples for training.
     pub(crate) data: TrainingData,
+    /// The teacher whose vectors a loss compares.
+    pub(crate) teacher: Option<Arc<dyn TeacherVectors>>,
     /// The hashes of the data and of the tokenizer, by which a resumed run is recognised.
     pub(crate) content: Value,
     /// The documents and queries that evaluations search.
@@ -65,6 +69,7 @@ impl Parts {
             towers,
             tokenization,
             data,
+            teacher,
             content,
             validation,
             resume,
@@ -79,8 +84,13 @@ impl Parts {
         let evaluate_result = wanted && can_evaluate;
         // The evaluation for the results is also part of the last checkpoint.
         plan.evaluate.last = evaluate_result.then_some(true);
+        check_budgets(&config, towers.vocab())?;
         let sides = [&training.regularizers.query, &training.regularizers.doc];
-        let full_strength = sides.into_iter().flatten().map(|side| side.steps).fold(0.0, f64::max);
+        let full_strength = sides.into_iter().flatten().map(|side| match side.strength {
+            Strength::Schedule { steps, .. } => steps,
+            Strength::Budget { steps, .. } => steps.unwrap_or(plan.total as f64),
+        });
+        let full_strength = full_strength.fold(0.0, f64::max);
         let rules = Rules {
             evaluate_result,
             best: best_metric(&config),
@@ -95,6 +105,7 @@ impl Parts {
             stepper: Stepper::new(towers, &config, plan.total)?,
             tokenization,
             data: Arc::new(data),
+            teacher,
             content,
             validation,
             feed: None,
@@ -113,11 +124,20 @@ pub(crate) struct Splade {
     stepper: Stepper,
     tokenization: Tokenization,
     data: Arc<TrainingData>,
+    teacher: Option<Arc<dyn TeacherVectors>>,
     content: Value,
     validation: Option<ValidationData>,
     watchdog: Watchdog,
     /// The thread that prepares batches; `None` before the run begins.
     feed: Option<Feed>,
+}
+
+impl Splade {
+    /// Returns how the model is used, for programs that load it.
+    fn model_use(&self) -> Value {
+        let budgets = self.stepper.budgets().map(|(_, budget)| budget);
+        outputs::model_use(&self.config, self.stepper.towers(), budgets)
+    }
 }
 
 impl Task for Splade {
@@ -164,7 +184,8 @@ impl Task for Splade {
 
     fn begin(&mut self, plan: &Plan) -> Result<(), TrainError> {
         let (data, tokenization) = (Arc::clone(&self.data), self.tokenization.clone());
-        self.feed = Some(Feed::start(plan.clone(), data, tokenization, self.steps())?);
+        let (plan, teacher) = (plan.clone(), self.teacher.clone());
+        self.feed = Some(Feed::start(plan, data, tokenization, teacher, self.steps())?);
         Ok(())
     }
 
@@ -181,7 +202,7 @@ impl Task for Splade {
     }
 
     fn warning(&mut self, report: &StepReport) -> Option<Problem> {
-        self.watchdog.look(report)
+        self.watchdog.look(report, &self.stepper.budgets())
     }
 
     fn logged(&self, window: &mut Window) -> Values {
@@ -189,7 +210,13 @@ impl Task for Splade {
             true => names::FLOPS,
             false => names::REGULARIZER,
         };
-        window.take(regularizer, self.stepper.lambdas())
+        let mut values = window.take(regularizer, self.stepper.lambdas());
+        let steered = self.stepper.budgets().into_iter().zip(names::STEERED_TERMS);
+        let value = |((_, budget), name): ((_, Option<BudgetReport>), &str)| {
+            budget.map(|budget| (name.to_owned(), budget.terms))
+        };
+        values.extend(steered.filter_map(value));
+        values
     }
 
     /// Rounds the loss, as transformers does in its history.
@@ -208,7 +235,13 @@ impl Task for Splade {
     fn evaluate(&self, _stop: &mut dyn FnMut() -> bool) -> Result<Option<Evaluation>, TrainError> {
         let training = &self.config.training;
         let batch = training.per_device_eval_batch_size;
-        let loss = held_out_loss(&self.stepper, &self.data, &self.tokenization, batch)?;
+        let loss = held_out_loss(
+            &self.stepper,
+            &self.data,
+            &self.tokenization,
+            self.teacher.as_deref(),
+            batch,
+        )?;
         let mut evaluation = match &self.validation {
             Some(validation) => {
                 let folder = training.output_dir.join("evaluation");
@@ -235,7 +268,7 @@ impl Task for Splade {
         let parts = RecordParts {
             training: &self.config.training,
             settings: &self.settings,
-            model_use: outputs::model_use(&self.config, self.stepper.towers()),
+            model_use: self.model_use(),
             samples: self.data.len(),
             data: self.content.clone(),
             objective: self.stepper.objective_state(),
@@ -253,11 +286,17 @@ impl Task for Splade {
     fn finish(
         &mut self,
         ending: &Ending<'_>,
-        _observer: &mut dyn Observer,
+        observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
         self.feed = None;
+        for (side, budget) in self.stepper.budgets() {
+            if let Some(budget) = budget {
+                budget.tell(&format!("training.regularizers.{side}"), observer);
+            }
+        }
         let state = ending.snapshot.state.to_json(Due::default());
+        let model_use = self.model_use();
         let towers = self.stepper.towers_mut();
-        outputs::write(&self.config, &self.settings, towers, ending.results, &state)
+        outputs::write(&self.config, &self.settings, towers, &model_use, ending.results, &state)
     }
 }

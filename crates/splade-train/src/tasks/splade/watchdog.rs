@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use splade_io::Problem;
 
-use crate::run::StepReport;
+use crate::objective::BudgetReport;
+use crate::run::{BatchReport, StepReport};
 
 /// The number of steps before a warning about dense vectors, even if the regularizers reach their
 /// full λ earlier.
@@ -27,6 +28,8 @@ pub(super) struct Watchdog {
     queries: Emptiness,
     documents: Emptiness,
     said_dense: bool,
+    /// For the queries and the documents.
+    said_exhausted: [bool; 2],
 }
 
 /// The vectors of one side in the last steps.
@@ -69,12 +72,47 @@ impl Watchdog {
             queries: Emptiness::default(),
             documents: Emptiness::default(),
             said_dense: false,
+            said_exhausted: [false; 2],
         }
     }
 
+    /// Returns a warning if λ has come to the end of its range and the target is far.
+    fn exhausted(
+        &mut self,
+        step: u64,
+        budgets: &[(&'static str, Option<BudgetReport>)],
+    ) -> Option<Problem> {
+        for ((side, budget), said) in budgets.iter().zip(&mut self.said_exhausted) {
+            let Some(budget) = budget.filter(|b| b.is_due && b.is_exhausted && !b.is_reached())
+            else {
+                continue;
+            };
+            if !std::mem::replace(said, true) {
+                let setting = format!("training.regularizers.{side}");
+                let what = format!(
+                    "step {step}: {setting}.target_terms is {}, but texts have \
+                     {:.1} terms and λ is at the end of its range ({:.3e})",
+                    budget.target, budget.terms, budget.lambda
+                );
+                return Some(Problem::new(what).with_remedy(budget.remedy(&setting)));
+            }
+        }
+        None
+    }
+
     /// Returns a warning about a step, if there is a reason for one.
-    pub(super) fn look(&mut self, report: &StepReport) -> Option<Problem> {
+    /// `budgets` are those of both sides after the step.
+    pub(super) fn look(
+        &mut self,
+        report: &StepReport,
+        budgets: &[(&'static str, Option<BudgetReport>)],
+    ) -> Option<Problem> {
         let step = report.step;
+        if step == 0
+            && let Some(dead) = dead_start(report)
+        {
+            return Some(dead);
+        }
         let queries = self.queries.add(report.batches.iter().map(|batch| &batch.query_terms));
         let documents =
             self.documents.add(report.batches.iter().map(|batch| &batch.document_terms));
@@ -83,8 +121,8 @@ impl Watchdog {
         {
             if let Some((vectors, empty)) = found {
                 let problem = Problem::new(format!(
-                    "step {step}: {empty} of {vectors} {side} in the last {WINDOW} steps have empty \
-                     vectors, and empty vectors get no gradient"
+                    "collapse: step {step}: {empty} of {vectors} {side} in the last {WINDOW} steps \
+                     have empty vectors, and empty vectors get no gradient"
                 ));
                 return Some(problem.with_remedy(format!(
                     "if this continues, start a new run with a smaller \
@@ -92,6 +130,9 @@ impl Watchdog {
                      training.learning_rate"
                 )));
             }
+        }
+        if let Some(problem) = self.exhausted(step, budgets) {
+            return Some(problem);
         }
         if self.said_dense || (step as f64) < self.full_strength {
             return None;
@@ -115,10 +156,30 @@ impl Watchdog {
     }
 }
 
+/// Returns a problem if the first step has queries or documents, and none of them has a term.
+fn dead_start(report: &StepReport) -> Option<Problem> {
+    let has_none = |counts: fn(&BatchReport) -> &Vec<usize>| {
+        let mut counts = report.batches.iter().flat_map(counts).peekable();
+        counts.peek().is_some() && counts.all(|terms| *terms == 0)
+    };
+    let side = match (has_none(|b| &b.query_terms), has_none(|b| &b.document_terms)) {
+        (false, false) => return None,
+        (true, false) => "query",
+        (false, true) => "document",
+        (true, true) => "text",
+    };
+    let what = format!(
+        "dead start: no {side} of the first step has a term, so nothing is learned from them"
+    );
+    Some(Problem::new(what).with_remedy(
+        "start from a model that makes terms, or set model.init.target_terms, which shifts the bias \
+         of the decoder until documents have terms",
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::BatchReport;
 
     fn report(step: u64, query_terms: &[usize], document_terms: &[usize]) -> StepReport {
         let batch = BatchReport {
@@ -132,12 +193,12 @@ mod tests {
     #[test]
     fn says_each_thing_once() {
         let mut watchdog = Watchdog::new(100, 200.0);
-        assert_eq!(watchdog.look(&report(0, &[0, 1], &[90, 90])), None);
-        assert_eq!(watchdog.look(&report(200, &[1, 1], &[90, 3, 25])), None);
-        let dense = watchdog.look(&report(200, &[1, 1], &[3, 26, 90])).expect("dense");
+        assert_eq!(watchdog.look(&report(0, &[0, 1], &[90, 90]), &[]), None);
+        assert_eq!(watchdog.look(&report(200, &[1, 1], &[90, 3, 25]), &[]), None);
+        let dense = watchdog.look(&report(200, &[1, 1], &[3, 26, 90]), &[]).expect("dense");
         assert!(dense.to_string().contains("26 of 100 terms"), "{dense}");
         assert!(dense.hint().is_some_and(|hint| hint.contains("lambda_")), "{dense:?}");
-        assert_eq!(watchdog.look(&report(201, &[1, 1], &[90, 90])), None);
+        assert_eq!(watchdog.look(&report(201, &[1, 1], &[90, 90]), &[]), None);
     }
 
     #[test]
@@ -147,22 +208,22 @@ mod tests {
         for step in 0..100_u64 {
             let is_filled = step.is_multiple_of(WINDOW as u64);
             let terms = if is_filled { [1; 8] } else { [0; 8] };
-            assert_eq!(watchdog.look(&report(step, &terms, &[1])), None, "step {step}");
+            assert_eq!(watchdog.look(&report(step, &terms, &[1]), &[]), None, "step {step}");
         }
         // Steps without queries say nothing.
-        assert_eq!(watchdog.look(&report(100, &[], &[1])), None);
+        assert_eq!(watchdog.look(&report(100, &[], &[1]), &[]), None);
     }
 
     #[test]
     fn a_side_that_is_nearly_always_empty_is_told_once() {
         for (queries, documents, want) in [
-            ([0; 4], [1; 3], "step 20: 80 of 80 queries in the last 20 steps have empty vectors"),
-            ([1; 4], [0; 3], "step 20: 60 of 60 documents in the last 20 steps have empty vectors"),
+            ([0; 4], [1; 3], "collapse: step 20: 80 of 80 queries in the last 20 steps have empty vectors"),
+            ([1; 4], [0; 3], "collapse: step 20: 60 of 60 documents in the last 20 steps have empty vectors"),
         ] {
             let mut watchdog = Watchdog::new(100, 200.0);
-            assert_eq!(watchdog.look(&report(0, &[1; 4], &[1; 3])), None);
+            assert_eq!(watchdog.look(&report(0, &[1; 4], &[1; 3]), &[]), None);
             let said: Vec<String> = (1..100)
-                .filter_map(|step| watchdog.look(&report(step, &queries, &documents)))
+                .filter_map(|step| watchdog.look(&report(step, &queries, &documents), &[]))
                 .map(|warning| warning.to_string())
                 .collect();
             assert_eq!(said.len(), 1, "{said:?}");
@@ -171,7 +232,7 @@ mod tests {
         // A single term now and then does not mean that a run recovers.
         let mut watchdog = Watchdog::new(100, 200.0);
         let rare = |step: u64| [usize::from(step.is_multiple_of(10)), 0, 0, 0, 0, 0, 0, 0];
-        let said = (0..40).find_map(|step| watchdog.look(&report(step, &rare(step), &[1])));
+        let said = (0..40).find_map(|step| watchdog.look(&report(step, &rare(step), &[1]), &[]));
         assert!(said.is_some_and(|said| said.to_string().contains("158 of 160 queries")));
     }
 }

@@ -69,16 +69,14 @@ fn config_of(meta: &Value, shared: &Path) -> Config {
     };
     let losses = meta["losses"].as_array().expect("a list").iter();
     training.losses =
-        losses.map(|name| LossConfig { kind: kind(name), weight: 1.0, temperature: 1.0 }).collect();
+        losses.map(|name| LossConfig::new(kind(name))).collect();
     let regularizer = |side: &str| {
-        Some(RegularizerConfig {
-            kind: match meta["regularizer"] == "L1" {
-                true => RegularizerKind::L1,
-                false => RegularizerKind::Flops,
-            },
-            lambda: number(&meta["reg"][format!("lambda_{side}")]),
-            steps: number(&meta["reg"][format!("T_{side}")]),
-        })
+        let kind = match meta["regularizer"] == "L1" {
+            true => RegularizerKind::L1,
+            false => RegularizerKind::Flops,
+        };
+        let number = |name: &str| number(&meta["reg"][format!("{name}_{side}")]);
+        Some(RegularizerConfig::scheduled(kind, number("lambda"), number("T")))
     };
     training.regularizers = Regularizers { query: regularizer("q"), doc: regularizer("d") };
     let hp = &meta["hp"];
@@ -117,6 +115,7 @@ fn batch_of(record: &Value) -> TokenBatch {
         teacher_scores: teacher.map(|(positives, negatives)| {
             positives.into_iter().zip(negatives).flat_map(|(p, n)| [p as f32, n as f32]).collect()
         }),
+        teacher_similarities: None,
     }
 }
 

@@ -27,11 +27,11 @@ pub(crate) use engine::Bag;
 
 /// Returns settings with transformers' defaults, except for those that a test of the loop needs.
 pub(crate) fn training() -> TrainingConfig {
-    let regularizer = |kind| RegularizerConfig { kind, lambda: 0.01, steps: 6.0 };
-    let loss = |kind| LossConfig { kind, weight: 1.0, temperature: 1.0 };
+    let regularizer = |kind| RegularizerConfig::scheduled(kind, 0.01, 6.0);
+    
     TrainingConfig {
         output_dir: PathBuf::new(),
-        losses: vec![loss(LossKind::InBatchNegatives)],
+        losses: vec![LossConfig::new(LossKind::InBatchNegatives)],
         regularizers: Regularizers {
             doc: Some(regularizer(RegularizerKind::Flops)),
             query: Some(regularizer(RegularizerKind::L1)),
@@ -60,6 +60,7 @@ pub(crate) fn config(output: &Path) -> Config {
             saturation: Saturation::Log1pRelu,
             query_encoder: QueryEncoder::Model,
             init: Initialization { target_terms: None },
+            teacher: None,
             mecab_dicdir: None,
             device: "cpu".into(),
         },
@@ -153,6 +154,7 @@ pub(crate) fn options(config: Config, queries: Queries) -> Parts {
         towers: towers(queries),
         tokenization: Tokenization { plain_queries: queries == Queries::Table, ..tokenization() },
         data,
+        teacher: None,
         content: Value::Null,
         validation,
         resume: None,

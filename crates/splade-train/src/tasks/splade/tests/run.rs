@@ -2,7 +2,7 @@ use std::fs;
 
 use splade_io::{CHECKSUMS, Event, Observer};
 
-use crate::config::ResumeFrom;
+use crate::config::{ResumeFrom, Strength};
 use crate::run::Outcome;
 use crate::run::checkpoint::checkpoint_to_resume;
 use crate::run::checkpoint::folder::checkpoints;
@@ -464,8 +464,7 @@ fn a_run_that_collapses_warns() {
     config.training.max_grad_norm = 0.0;
     config.training.warmup_steps = 0;
     for side in [&mut config.training.regularizers.doc, &mut config.training.regularizers.query] {
-        let side = side.as_mut().expect("there");
-        (side.lambda, side.steps) = (1000.0, 0.0);
+        side.as_mut().expect("there").strength = Strength::Schedule { lambda: 1000.0, steps: 0.0 };
     }
     let mut watch = Watcher::default();
     run(&config, Queries::Shared, None, &mut watch);

@@ -13,7 +13,7 @@ fn batches(config: &Config, count: u64) -> Vec<TokenBatch> {
         let planned = plan.batches_of(step).remove(0);
         let samples: Vec<_> =
             planned.samples.map(|position| data.sample(planned.epoch, position)).collect();
-        tokenization().batch(&data, &samples).expect("a batch")
+        tokenization().batch(&data, &samples, None).expect("a batch")
     };
     (0..count).map(batch).collect()
 }
@@ -192,7 +192,7 @@ fn a_table_has_a_learning_rate_of_its_own_or_stays() {
     for (freeze, learning_rate) in [(true, None), (false, None), (false, Some(0.03))] {
         let mut config = config(Path::new("none"));
         config.model.query_encoder =
-            QueryEncoder::Table(crate::config::QueryTable { path: None, freeze, learning_rate });
+            QueryEncoder::Table(crate::config::QueryTable { freeze, learning_rate, ..Default::default() });
         (config.training.warmup_steps, config.training.weight_decay) = (0, 0.0);
         let batches = batches(&config, 1);
         let mut stepper = stepper(&config, Queries::Table);
