@@ -1,16 +1,44 @@
-//! `light-splade vocab`: vocabularies that are learned from texts.
+//! `light-splade vocab`: vocabularies that are learned from texts, and models with more words.
 
 use anyhow::Result;
 use light_splade::Observer;
-use light_splade::models::{VocabularyOptions, WordKind, learn_vocabulary};
+use light_splade::models::{
+    ExtendOptions, VocabularyOptions, WordKind, extend_vocabulary, learn_vocabulary,
+};
 
-use crate::args::{VocabCommand, VocabLearnArgs, WordsArg};
+use crate::args::{VocabCommand, VocabExtendArgs, VocabLearnArgs, WordsArg};
 use crate::interrupt;
 use crate::progress::{Reporter, Silent};
 
 pub(crate) fn run(command: &VocabCommand) -> Result<()> {
     match command {
         VocabCommand::Learn(args) => learn(args),
+        VocabCommand::Extend(args) => extend(args),
+    }
+}
+
+fn extend(args: &VocabExtendArgs) -> Result<()> {
+    let options = ExtendOptions {
+        model: args.model.clone(),
+        inputs: args.inputs.clone(),
+        text_field: args.text_field.clone(),
+        format: args.form.form(),
+        output: args.output.clone(),
+        most: args.words,
+        min_count: args.min_count,
+        mecab_dicdir: args.mecab_dicdir.clone(),
+        resume: args.resume,
+    };
+    interrupt::listen()?;
+    extend_vocabulary(&options, observer(args.quiet).as_mut())?;
+    Ok(())
+}
+
+/// The observer of the terminal, or one that says nothing.
+fn observer(quiet: bool) -> Box<dyn Observer> {
+    match quiet {
+        true => Box::new(Silent),
+        false => Box::new(Reporter::new()),
     }
 }
 
@@ -32,10 +60,6 @@ fn learn(args: &VocabLearnArgs) -> Result<()> {
         resume: args.resume,
     };
     interrupt::listen()?;
-    let observer: &mut dyn Observer = match args.quiet {
-        true => &mut Silent,
-        false => &mut Reporter::new(),
-    };
-    learn_vocabulary(&options, observer)?;
+    learn_vocabulary(&options, observer(args.quiet).as_mut())?;
     Ok(())
 }
