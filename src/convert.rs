@@ -1,5 +1,7 @@
 //! Training data out of what others publish: mMARCO, MS MARCO, BEIR, SQuAD, and several of them as
-//! one.
+//! one; and out of texts without questions.
+
+mod corpus;
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,8 @@ use splade_io::{Event, Observer, Progress};
 use splade_model::hub::{HubOptions, resolve_dataset};
 
 use crate::error::Error;
+
+pub use corpus::{CorpusFilter, CorpusSource};
 
 /// Settings of [`convert`].
 ///
@@ -77,6 +81,8 @@ pub enum ConvertSource {
         /// Whether documents begin with the title of their article.
         titles: bool,
     },
+    /// Texts without questions.
+    Corpus(CorpusSource),
     /// Folders that conversions wrote, as one.
     Join(Vec<PathBuf>),
 }
@@ -215,25 +221,53 @@ pub fn convert(
         observer.event(Event::Note(&format!("{out} is whole; nothing is to be done")));
         return Ok(None);
     }
+    let made = match &source {
+        Opened::Files(source) => {
+            convert_into(source, &options.out, &settings, options.force, observer)
+        }
+        Opened::Corpus(source) => corpus::run(source, options, &settings, observer),
+    }?;
+    observer.event(Event::Note(&format!("{out} is whole")));
+    Ok(Some(made))
+}
+
+/// Converts into a folder, with the progress of a conversion, and tells what there is to say.
+fn convert_into(
+    source: &Conversion,
+    out: &Path,
+    settings: &Value,
+    force: bool,
+    observer: &mut dyn Observer,
+) -> Result<Converted, Error> {
     let mut steps = Steps { now: None, observer };
-    let (out_folder, force) = (&options.out, options.force);
-    let converted =
-        splade_data::convert::convert(&source, out_folder, &settings, force, &mut steps);
+    let converted = splade_data::convert::convert(source, out, settings, force, &mut steps);
     steps.end();
     match converted {
         Ok(converted) => {
             converted.notes.iter().for_each(|note| observer.event(Event::Note(note)));
-            observer.event(Event::Note(&format!("{out} is whole")));
-            Ok(Some(converted))
+            Ok(converted)
         }
         Err(DataError::Stopped) => Err(Error::stopped()),
         Err(error) => Err(error.into()),
     }
 }
 
+/// A source with its files found.
+enum Opened<'a> {
+    Files(Box<Conversion>),
+    /// Made in several steps.
+    Corpus(&'a CorpusSource),
+}
+
 /// The source with its files found, and what the result depends on.
-fn open(source: &ConvertSource, observer: &mut dyn Observer) -> Result<(Conversion, Value), Error> {
-    match source {
+fn open<'a>(
+    source: &'a ConvertSource,
+    observer: &mut dyn Observer,
+) -> Result<(Opened<'a>, Value), Error> {
+    let (conversion, settings) = match source {
+        ConvertSource::Corpus(source) => {
+            return Ok((Opened::Corpus(source), source.settings(observer)?));
+        }
         ConvertSource::Mmarco(source) => {
             let files = mmarco_files(source, observer)?;
             let inputs =
@@ -251,7 +285,7 @@ fn open(source: &ConvertSource, observer: &mut dyn Observer) -> Result<(Conversi
             });
             settings["max_negatives_per_query"] = max_negatives.into();
             let options = MmarcoOptions { files, purpose, max_negatives, seed };
-            Ok((Conversion::Mmarco(options), settings))
+            (Conversion::Mmarco(options), settings)
         }
         ConvertSource::Beir(options) => {
             let settings = json!({
@@ -261,9 +295,9 @@ fn open(source: &ConvertSource, observer: &mut dyn Observer) -> Result<(Conversi
                 "validation": options.validation,
                 "judged_only": options.judged_only,
             });
-            Ok((Conversion::Beir(options.clone()), settings))
+            (Conversion::Beir(options.clone()), settings)
         }
-        ConvertSource::MsMarco(source) => msmarco(source),
+        ConvertSource::MsMarco(source) => msmarco(source)?,
         ConvertSource::Squad { data, titles } => {
             let options = SquadOptions::find(data, *titles)?;
             let settings = json!({
@@ -271,16 +305,17 @@ fn open(source: &ConvertSource, observer: &mut dyn Observer) -> Result<(Conversi
                 "titles": options.titles,
                 "inputs": sizes(options.train.iter().chain(&options.dev))?,
             });
-            Ok((Conversion::Squad(options), settings))
+            (Conversion::Squad(options), settings)
         }
         ConvertSource::Join(dirs) => {
             let dirs = dirs.iter().map(|dir| full(dir)).collect::<Result<Vec<_>, Error>>()?;
             // What they were made with tells of changes.
             let made: Vec<_> = dirs.iter().map(|dir| made_with(dir)).collect();
             let settings = json!({"source": "join", "data": dirs, "made_with": made});
-            Ok((Conversion::Join(JoinOptions { dirs }), settings))
+            (Conversion::Join(JoinOptions { dirs }), settings)
         }
-    }
+    };
+    Ok((Opened::Files(Box::new(conversion)), settings))
 }
 
 fn msmarco(source: &MsMarcoSource) -> Result<(Conversion, Value), Error> {

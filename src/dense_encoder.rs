@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use splade_io::Observer;
 use splade_model::{Embedder, Embedding, HeadKind, ModelFiles, Side, Similarity};
+use splade_text::TokenizerOptions;
 
 use crate::encoder::SparseEncoderOptions;
 use crate::error::Error;
-use crate::model::{load_embedder, model_files};
+use crate::model::{full, identify, load_embedder, model_files};
+use crate::provenance::{Encoding, Provenance};
+use crate::pruning::Pruning;
 
 /// A model that makes one dense vector of a text, such as those of sentence-transformers.
 ///
@@ -45,6 +48,7 @@ pub struct MultiVectorEncoder(Loaded);
 #[derive(Debug, Clone)]
 struct Loaded {
     name: PathBuf,
+    files: ModelFiles,
     options: SparseEncoderOptions,
     embedder: Embedder,
 }
@@ -59,7 +63,28 @@ impl Loaded {
     ) -> Result<Self, Error> {
         let embedder = load_embedder(name, files, kind, &options.both(), observer)?;
         let embedder = with_prompts(embedder, options);
-        Ok(Self { name: name.to_path_buf(), options: options.clone(), embedder })
+        let (name, files, options) = (name.to_path_buf(), files.clone(), options.clone());
+        Ok(Self { name, files, options, embedder })
+    }
+
+    /// What the vectors of texts of one side depend on besides the texts.
+    fn provenance(&self, side: Side) -> Result<Provenance, Error> {
+        let (embedder, options) = (&self.embedder, &self.options);
+        let tokenizer = TokenizerOptions { mecab_dicdir: options.mecab_dicdir.clone() };
+        let identity = identify(&self.name, &self.files, embedder.kind(), &tokenizer, None)?;
+        Ok(Provenance {
+            model: Some(full(&self.name)),
+            revision: identity.revision,
+            content: Some(identity.content),
+            encoding: Some(Encoding {
+                side,
+                precision: options.precision,
+                max_length: embedder.max_length(side),
+                prompt: embedder.prompt(side).to_owned(),
+                pruning: Pruning::default(),
+            }),
+            ..Provenance::default()
+        })
     }
 
     fn one(&self, side: Side, text: &str) -> Result<Embedding, Error> {
@@ -136,6 +161,14 @@ macro_rules! common {
             /// The number of dimensions of a vector.
             pub fn dimensions(&self) -> usize {
                 self.0.embedder.dim()
+            }
+
+            /// The provenance of the vectors of texts of one side: the model and how it encodes them.
+            ///
+            /// # Errors
+            /// If the files of the model cannot be read.
+            pub fn provenance(&self, side: Side) -> Result<Provenance, Error> {
+                self.0.provenance(side)
             }
 
             /// How the model compares vectors.

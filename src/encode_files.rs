@@ -1,31 +1,26 @@
 //! Texts into files of vectors: one file, a folder of shards that can be resumed, or one file of a
 //! folder that several processes fill.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use serde_json::{Value, json};
-use splade_io::settings::{difference, records_content};
-use splade_io::{ContentHash, ContentHasher, Event, FileError, NewFile, Observer, counted};
+use splade_io::{FileError, Observer};
 use splade_model::{Encoder, Side};
 use splade_sparse::files::{
-    NdjsonWriter, ParquetReader, ParquetWriter, RowFormat, RowWriter, Shard, ShardForm, ShardSpec,
-    ShardedWriter, manifest_path, text_hash,
+    NdjsonWriter, ParquetWriter, RowFormat, RowWriter, ShardForm, ShardSpec,
 };
 use splade_sparse::{SparseVector, TermId};
 
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, advised, invalid};
-use crate::output_guard::{check_files, check_output, is_special, remove_shards};
-use crate::provenance::{FOOTER, Provenance};
+use crate::error::Error;
+use crate::provenance::Provenance;
 use crate::pruning::Pruning;
-use crate::record::{IntoRecord, Position, Record};
+use crate::record::{IntoRecord, Position};
 use crate::stream::{self, Ended, Records};
 use crate::texts::TextOptions;
+use crate::vector_output::{EncodedFiles, Output, OutputForm, Rows};
 
 /// The form of a file of vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,30 +124,21 @@ impl EncodeOptions {
     /// If the name of the output does not fit the other settings, or a file exists and is not to be
     /// replaced.
     pub fn check(&self) -> Result<(), Error> {
-        self.destination().map(drop)
+        self.pruning.check()?;
+        self.output().destination().map(drop)
     }
 
-    /// Where the vectors go.
-    fn destination(&self) -> Result<Destination, Error> {
-        let mut destination = Destination::of(&self.output, self.form)?;
-        if let Some(part) = self.part {
-            destination = destination.part(part)?;
+    /// Where the vectors go, and how.
+    fn output(&self) -> Output<'_, VectorForm> {
+        Output {
+            path: &self.output,
+            form: self.form,
+            part: self.part,
+            resume: self.resume,
+            force: self.force,
+            shard_rows: self.shard_rows,
+            inputs: &self.inputs,
         }
-        if self.resume && !matches!(destination, Destination::Folder(..)) {
-            return Err(advised(
-                "--resume needs shards: only finished shards can be kept",
-                "give a folder as --output",
-            ));
-        }
-        // A part that is there is kept, whatever it holds.
-        check_output(&self.output, &self.inputs, self.force)?;
-        if let Destination::Folder(dir, form) = &destination
-            && manifest_path(dir).is_none()
-        {
-            let first = format!("vectors-00000.{}", extension(*form));
-            check_files(dir, [first.as_str()], self.force)?;
-        }
-        Ok(destination)
     }
 
     /// The form of rows in NDJSON.
@@ -165,8 +151,8 @@ impl EncodeOptions {
     }
 
     /// What the vectors depend on: kept beside them, and compared when a run is resumed.
-    fn settings(&self, model: &SparseEncoder, to: &Destination) -> Result<Value, Error> {
-        let ndjson = (!to.is_parquet()).then_some((self.keys, self.decimals));
+    fn settings(&self, model: &SparseEncoder, is_exact: bool) -> Result<Value, Error> {
+        let ndjson = (!is_exact).then_some((self.keys, self.decimals));
         let inputs = self.inputs.iter().map(|path| path.to_string_lossy());
         let mut settings = Provenance::of_encoder(model, self.side, &self.pruning)?.to_json();
         settings["inputs"] = json!(inputs.collect::<Vec<_>>());
@@ -179,34 +165,6 @@ impl EncodeOptions {
         }
         Ok(settings)
     }
-}
-
-/// What became of a call of [`encode_files()`].
-///
-/// ```
-/// use light_splade::encode::{EncodeOptions, encode_files};
-/// use light_splade::input::Position;
-/// use light_splade::{SparseEncoder, SparseEncoderOptions};
-///
-/// let folder = tempfile::tempdir()?;
-/// let output = folder.path().join("vectors.parquet");
-/// let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
-/// let options = EncodeOptions { output, ..EncodeOptions::default() };
-/// let texts = [("1", "東京"), ("2", "大阪")];
-/// let encoded = encode_files(&encoder, texts, Position::default(), &options, &mut ())?;
-/// assert_eq!((encoded.written, encoded.kept, encoded.was_complete), (2, 0, false));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EncodedFiles {
-    /// The number of vectors that this call wrote.
-    pub written: u64,
-    /// The number of vectors that an earlier run had written; 0 for a part that was there already,
-    /// which is not opened.
-    pub kept: u64,
-    /// Whether everything was there already, so that nothing was encoded.
-    pub was_complete: bool,
 }
 
 /// Encodes texts into a file of vectors or a folder of shards.
@@ -253,70 +211,57 @@ pub fn encode_files<D>(
 where
     D: IntoIterator<Item: IntoRecord>,
 {
-    let destination = options.destination()?;
+    options.pruning.check()?;
+    let output = options.output();
+    let is_exact = output.destination()?.is_exact();
     let tower = encoder.tower(options.side)?;
-    let settings = options.settings(encoder, &destination)?;
-    let rows = Rows { format: options.rows(tower), settings };
-    let part = options.part;
-    let mut numbers = 0..;
-    let mut records = texts.into_iter().map(IntoRecord::into_record).filter(move |record| {
-        let own = |part: ShardSpec| numbers.next().is_some_and(|row| part.has(row));
-        record.is_err() || part.is_none_or(own)
-    });
-    if !options.force
-        && let Some(begun) = destination.part_settings(&rows.settings)?
-    {
-        check_part(&options.output, &begun, &mut records, observer)?;
-        observer.event(Event::Note("the shard is there already"));
-        return Ok(EncodedFiles { was_complete: true, ..EncodedFiles::default() });
+    let settings = options.settings(encoder, is_exact)?;
+    let rows = SparseRows(options.rows(tower));
+    output.write(&rows, &settings, texts, observer, |records, write, observer| {
+        let mut records = Records::new(records, position);
+        stream::encode(tower, &mut records, observer, |record, vector| {
+            write(record, &options.pruning.apply(vector))
+        })
+    })
+}
+
+/// Files of sparse vectors, with the keys and decimals of NDJSON.
+struct SparseRows(RowFormat);
+
+impl Rows<VectorForm, SparseVector> for SparseRows {
+    fn create(&self, path: &Path, form: VectorForm) -> Result<Box<dyn RowWriter + '_>, FileError> {
+        Ok(match form {
+            VectorForm::Parquet => Box::new(ParquetWriter::create(path, &[])?),
+            VectorForm::Ndjson => {
+                let file = File::create(path).map_err(FileError::io("write", path))?;
+                Box::new(NdjsonWriter::new(path.to_path_buf(), BufWriter::new(file), &self.0))
+            }
+        })
     }
-    if let Destination::Folder(dir, form) = &destination
-        && options.force
-    {
-        remove_shards(dir, ShardForm::vectors(extension(*form), options.shard_rows).format)?;
+
+    fn shards(&self, extension: &'static str, rows: u64) -> ShardForm {
+        ShardForm::vectors(extension, rows)
     }
-    let mut sink = destination.open(&rows, options.resume, options.shard_rows)?;
-    let kept: u64 = sink.finished().iter().map(|shard| shard.rows).sum();
-    skip(&mut records, sink.finished())?;
-    if sink.lacks_content() {
-        observer.event(Event::Note(UNCHECKED));
-    }
-    if sink.is_complete() {
-        if let Some(more) = records.next().transpose()? {
-            return Err(Error::InputChanged(format!(
-                "{} is complete, but the input now has more texts, from {:?} on",
-                options.output.display(),
-                more.id
-            )));
+}
+
+impl OutputForm for VectorForm {
+    const PARQUET: Self = Self::Parquet;
+    const NDJSON: Self = Self::Ndjson;
+    const ENDINGS: &str = ".parquet, .ndjson or .jsonl";
+
+    fn of_extension(extension: &str) -> Option<Self> {
+        match extension {
+            "parquet" => Some(Self::Parquet),
+            "ndjson" | "jsonl" => Some(Self::Ndjson),
+            _ => None,
         }
-        observer.event(Event::Note("all vectors are there already"));
-        return Ok(EncodedFiles { kept, was_complete: true, ..EncodedFiles::default() });
     }
-    if kept > 0 {
-        observer
-            .event(Event::Note(&format!("keeping {} of an earlier run", counted(kept, "vectors"))));
-    }
-    // The hashes of the texts that are read and not yet written: texts are read ahead.
-    let ahead = Rc::new(RefCell::new(VecDeque::new()));
-    let seen = Rc::clone(&ahead);
-    let records = records.inspect(move |record| {
-        if let Ok(Record { id, text, .. }) = record {
-            seen.borrow_mut().push_back(text_hash(id, text));
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Ndjson => "ndjson",
         }
-    });
-    let mut records = Records::new(records, position);
-    let mut written = 0;
-    let ended = stream::encode(tower, &mut records, observer, |record, vector| {
-        written += 1;
-        let text = ahead.borrow_mut().pop_front().expect("a vector is of a text: this is a bug");
-        sink.write(&record.id, &options.pruning.apply(vector), text)
-    })?;
-    match ended {
-        Ended::Whole => {
-            sink.finish()?;
-            Ok(EncodedFiles { written, kept, was_complete: false })
-        }
-        Ended::Stopped => Err(Error::Stopped { kept: sink.stop()? }),
     }
 }
 
@@ -351,6 +296,7 @@ pub fn encode_to<D>(
 where
     D: IntoIterator<Item: IntoRecord>,
 {
+    options.pruning.check()?;
     let tower = encoder.tower(options.side)?;
     let format = options.rows(tower);
     let writer = BufWriter::with_capacity(1 << 16, writer);
@@ -369,322 +315,10 @@ where
     }
 }
 
-/// What is told of outputs of earlier versions.
-const UNCHECKED: &str = "the vectors were begun by an earlier version of light-splade, which did not \
-                         record what the model and the texts were: whether they have changed since \
-                         is not checked";
-
-/// Checks that a part that is there was made of the texts of this run.
-fn check_part(
-    path: &Path,
-    begun: &Value,
-    records: &mut dyn Iterator<Item = Result<Record, Error>>,
-    observer: &mut dyn Observer,
-) -> Result<(), Error> {
-    let Some(was) = begun[TEXTS].as_str() else {
-        observer.event(Event::Note(UNCHECKED));
-        return Ok(());
-    };
-    let mut texts = ContentHasher::new();
-    for record in records {
-        let record = record?;
-        texts.hash(text_hash(&record.id, &record.text));
-    }
-    match texts.finish().to_string() == was {
-        true => Ok(()),
-        false => Err(Error::InputChanged(format!(
-            "the texts of the shard in {} have changed since it was written",
-            path.display()
-        ))),
-    }
-}
-
-/// Passes over the texts whose vectors are there, and checks that they are the same.
-fn skip(
-    records: &mut dyn Iterator<Item = Result<Record, Error>>,
-    shards: &[Shard],
-) -> Result<(), Error> {
-    let mut rows = 0;
-    for shard in shards {
-        let first = rows + 1;
-        rows += shard.rows;
-        let (mut last, mut texts) = (None, ContentHasher::new());
-        for _ in 0..shard.rows {
-            last = records.next().transpose()?;
-            last.iter().for_each(|Record { id, text, .. }| texts.hash(text_hash(id, text)));
-        }
-        let texts = texts.finish().to_string();
-        match last {
-            Some(record) if record.id == shard.last_id => {
-                if shard.content.as_ref().is_some_and(|content| *content != texts) {
-                    return Err(Error::InputChanged(format!(
-                        "the input has changed since the vectors were begun: texts {first} to \
-                         {rows} are others than those of {}",
-                        shard.file
-                    )));
-                }
-            }
-            Some(record) => {
-                return Err(Error::InputChanged(format!(
-                    "the input has changed since the vectors were begun: text {rows} had the id \
-                     {:?}, now {:?}",
-                    shard.last_id, record.id
-                )));
-            }
-            None => {
-                return Err(Error::InputChanged(format!(
-                    "the input has changed since the vectors were begun: it ends before text {rows}"
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Where vectors go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Destination {
-    File(PathBuf, VectorForm),
-    /// Shards of a form.
-    Folder(PathBuf, VectorForm),
-    /// A Parquet file of a folder that other processes write to as well.
-    Part(PathBuf),
-}
-
-/// The key of the settings of a part under which the hash of its texts is.
-const TEXTS: &str = "texts";
-
-fn extension(form: VectorForm) -> &'static str {
-    match form {
-        VectorForm::Parquet => "parquet",
-        VectorForm::Ndjson => "ndjson",
-    }
-}
-
-impl Destination {
-    /// By the name of the output: `.parquet`, `.ndjson` or `.jsonl` is a file, a folder that is
-    /// there or a name without an extension a folder. A device or a pipe receives NDJSON.
-    fn of(path: &Path, form: Option<VectorForm>) -> Result<Self, Error> {
-        let by_name = match path.extension().and_then(|extension| extension.to_str()) {
-            _ if path.is_dir() => None,
-            Some("parquet") => Some(VectorForm::Parquet),
-            Some("ndjson" | "jsonl") => Some(VectorForm::Ndjson),
-            _ if path.metadata().is_ok_and(|found| is_special(&found)) => {
-                Some(form.unwrap_or(VectorForm::Ndjson))
-            }
-            None if path.exists() => {
-                return Err(advised(
-                    format!("--output {} is there and is not a folder", path.display()),
-                    "a file ends in .parquet, .ndjson or .jsonl",
-                ));
-            }
-            None => None,
-            Some(_) => {
-                return Err(advised(
-                    format!("--output {} has an unknown extension", path.display()),
-                    "a file ends in .parquet, .ndjson or .jsonl, a folder has no extension",
-                ));
-            }
-        };
-        match (by_name, form) {
-            (None, form) => {
-                Ok(Self::Folder(path.to_path_buf(), form.unwrap_or(VectorForm::Parquet)))
-            }
-            (Some(by_name), Some(form)) if by_name != form => Err(invalid(format!(
-                "--output {} is of another form than --format",
-                path.display()
-            ))),
-            (Some(by_name), _) => Ok(Self::File(path.to_path_buf(), by_name)),
-        }
-    }
-
-    /// The file of one part of the inputs, in a folder.
-    fn part(self, part: ShardSpec) -> Result<Self, Error> {
-        match self {
-            Self::Folder(dir, VectorForm::Parquet) if manifest_path(&dir).is_some() => {
-                Err(advised(
-                    format!("{} holds the vectors of a run without --shard", dir.display()),
-                    "name another folder",
-                ))
-            }
-            Self::Folder(dir, VectorForm::Parquet) => Ok(Self::Part(dir.join(part.file_name()))),
-            _ => Err(advised(
-                "--shard writes Parquet into a folder",
-                "give --output without an extension",
-            )),
-        }
-    }
-
-    /// The settings of the part if it is there, checked against those of this run.
-    fn part_settings(&self, settings: &Value) -> Result<Option<Value>, Error> {
-        let Self::Part(path) = self else { return Ok(None) };
-        if !path.exists() {
-            return Ok(None);
-        }
-        let begun = ParquetReader::open(path)?.about(FOOTER).map(serde_json::from_str::<Value>);
-        let mut begun: Value = begun.and_then(Result::ok).unwrap_or_default();
-        let texts = begun.as_object_mut().and_then(|begun| begun.remove(TEXTS));
-        if let Some(difference) = difference(&begun, settings) {
-            return Err(advised(
-                format!("{} was made with other settings: {difference}", path.display()),
-                "make it again with --force, or name another folder",
-            ));
-        }
-        if let Some(texts) = texts.filter(|_| records_content(&begun)) {
-            begun[TEXTS] = texts;
-        }
-        Ok(Some(begun))
-    }
-
-    /// Whether rows keep exact weights.
-    fn is_parquet(&self) -> bool {
-        match self {
-            Self::Part(_) => true,
-            Self::File(_, form) | Self::Folder(_, form) => *form == VectorForm::Parquet,
-        }
-    }
-
-    /// Opens the destination; a folder that is begun already is continued with `resume`.
-    fn open<'a>(&self, rows: &'a Rows, resume: bool, shard_rows: u64) -> Result<Sink<'a>, Error> {
-        match self {
-            Self::File(path, form) => {
-                let file = NewFile::create(path)?;
-                Ok(Sink::File(rows.create(file.temporary_path(), *form)?, file))
-            }
-            Self::Part(path) => {
-                if let Some(dir) = path.parent() {
-                    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-                }
-                let part = NewFile::create(path)?;
-                let writer = rows.parquet(part.temporary_path())?;
-                Ok(Sink::Part { writer, texts: Box::default(), rows, part })
-            }
-            Self::Folder(dir, form) => {
-                let form = *form;
-                let create = Box::new(move |path: &Path, _| rows.create(path, form));
-                let shards = ShardForm::vectors(extension(form), shard_rows);
-                let settings = rows.settings.clone();
-                let writer = ShardedWriter::open(dir, settings, resume, shards, create)?;
-                Ok(Sink::Folder(Box::new(writer)))
-            }
-        }
-    }
-}
-
-/// How the rows of a sink are made: NDJSON's keys and decimals, and what they depend on.
-struct Rows {
-    format: RowFormat,
-    settings: Value,
-}
-
-impl Rows {
-    /// A file of Parquet without settings.
-    fn parquet(&self, path: &Path) -> Result<Box<ParquetWriter<BufWriter<File>>>, FileError> {
-        Ok(Box::new(ParquetWriter::create(path, &[])?))
-    }
-
-    /// A file of rows.
-    fn create<'a>(
-        &'a self,
-        path: &Path,
-        form: VectorForm,
-    ) -> Result<Box<dyn RowWriter + 'a>, FileError> {
-        Ok(match form {
-            VectorForm::Parquet => {
-                let mut file = self.parquet(path)?;
-                file.set_about(FOOTER, &self.settings.to_string());
-                file
-            }
-            VectorForm::Ndjson => {
-                let file = File::create(path).map_err(FileError::io("write", path))?;
-                Box::new(NdjsonWriter::new(path.to_path_buf(), BufWriter::new(file), &self.format))
-            }
-        })
-    }
-}
-
-/// An open destination.
-enum Sink<'a> {
-    File(Box<dyn RowWriter + 'a>, NewFile),
-    Folder(Box<ShardedWriter<'a>>),
-    Part {
-        writer: Box<ParquetWriter<BufWriter<File>>>,
-        /// The hash of the texts so far.
-        texts: Box<ContentHasher>,
-        rows: &'a Rows,
-        part: NewFile,
-    },
-}
-
-impl Sink<'_> {
-    /// The shards that are on the disk already.
-    fn finished(&self) -> &[Shard] {
-        match self {
-            Self::Folder(writer) => &writer.manifest().shards,
-            _ => &[],
-        }
-    }
-
-    /// Whether an earlier run has written all rows.
-    fn is_complete(&self) -> bool {
-        matches!(self, Self::Folder(writer) if writer.manifest().complete)
-    }
-
-    /// Whether texts and model of what an earlier run has written are unknown.
-    fn lacks_content(&self) -> bool {
-        matches!(self, Self::Folder(writer) if writer.lacks_content())
-    }
-
-    /// Writes the vector of a text with a hash.
-    fn write(&mut self, id: &str, vector: &SparseVector, text: ContentHash) -> Result<(), Error> {
-        match self {
-            Self::File(writer, _) => writer.write(id, vector)?,
-            Self::Part { writer, texts, .. } => {
-                texts.hash(text);
-                writer.write(id, vector)?;
-            }
-            Self::Folder(writer) => writer.write_made_of(id, vector, text)?,
-        }
-        Ok(())
-    }
-
-    /// Completes the output.
-    fn finish(self) -> Result<(), Error> {
-        match self {
-            Self::File(writer, file) => {
-                writer.finish()?;
-                Ok(file.commit()?)
-            }
-            Self::Part { mut writer, texts, rows, part } => {
-                let mut settings = rows.settings.clone();
-                settings[TEXTS] = texts.finish().to_string().into();
-                writer.set_about(FOOTER, &settings.to_string());
-                writer.finish()?;
-                Ok(part.commit()?)
-            }
-            Self::Folder(writer) => Ok(writer.finish()?),
-        }
-    }
-
-    /// Leaves the output as it is; says what is left of it.
-    fn stop(self) -> Result<String, Error> {
-        match self {
-            // The temporary file is removed with its owner.
-            Self::File(..) => Ok("nothing is kept; an --output folder can be resumed".to_owned()),
-            Self::Part { .. } => {
-                Ok("nothing of the shard is kept; the same call makes it anew".to_owned())
-            }
-            Self::Folder(writer) => {
-                let rows = writer.pause()?.rows;
-                Ok(format!("kept {}; go on with --resume", counted(rows, "rows")))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector_output::Destination;
 
     #[test]
     fn names_tell_the_destination() {

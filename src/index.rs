@@ -168,6 +168,7 @@ impl Index {
         provenance: Provenance,
         options: &IndexOptions,
     ) -> Result<Self, Error> {
+        options.pruning.check()?;
         let settings = provenance.to_json();
         let IndexOptions { weights, store, bm25, any_model, .. } = *options;
         let vectors = VectorIndexOptions { weights, settings, store, bm25 };

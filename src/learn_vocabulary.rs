@@ -2,17 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use splade_io::{Event, NewFolder, Observer, counted, is_free};
 use splade_sparse::files::TextForm;
-use splade_text::{Vocabulary, WordCounts, WordKind, WordSplitter};
+use splade_text::{Vocabulary, WordKind, WordSplitter};
 
+use crate::count_words::{count_words, stopped};
 use crate::error::{Error, advised, invalid};
-use crate::stream::Counts;
 use crate::texts::{TextOptions, Texts};
-
-/// The number of bytes of texts whose words are counted at once.
-const WINDOW: usize = 4 << 20;
 
 /// Settings of [`learn_vocabulary`].
 ///
@@ -148,7 +144,7 @@ pub fn learn_vocabulary(
     let texts = Texts::open(&options.inputs, reading)?;
     let folder = NewFolder::create(output)?;
     let splitter = WordSplitter::new(options.words, options.lowercase)?;
-    let counts = count(&splitter, texts, observer)?;
+    let counts = count_words(texts, observer, &|text, counts| Ok(splitter.count(text, counts)?))?;
     if counts.is_empty() {
         return Err(invalid("there is no word in the inputs"));
     }
@@ -188,7 +184,7 @@ fn is_tokenizer(folder: &Path) -> bool {
 }
 
 /// Whether the folder can be made.
-fn check_free(output: &Path) -> Result<(), Error> {
+pub(crate) fn check_free(output: &Path) -> Result<(), Error> {
     if output.file_name().is_none() {
         return Err(invalid(format!("--output {}: a folder is expected", output.display())));
     }
@@ -196,55 +192,4 @@ fn check_free(output: &Path) -> Result<(), Error> {
         return Err(Error::FolderExists { path: output.to_path_buf() });
     }
     Ok(())
-}
-
-/// Counts the words of all texts on all threads.
-fn count(
-    splitter: &WordSplitter,
-    texts: Texts,
-    observer: &mut dyn Observer,
-) -> Result<WordCounts, Error> {
-    let position = texts.position();
-    let mut counts = WordCounts::default();
-    let mut progress = Counts::new("texts", position.share());
-    position.tell(observer);
-    observer.event(progress.event(false));
-    let (mut window, mut bytes) = (Vec::new(), 0);
-    let mut texts = texts.peekable();
-    while let Some(record) = texts.next() {
-        let text = record?.text;
-        bytes += text.len();
-        window.push(text);
-        if bytes < WINDOW && texts.peek().is_some() {
-            continue;
-        }
-        let part = window.len().div_ceil(rayon::current_num_threads()).max(1);
-        let parts: Vec<WordCounts> = window
-            .par_chunks(part)
-            .map(|texts| words_of(splitter, texts))
-            .collect::<Result<_, Error>>()?;
-        parts.into_iter().for_each(|part| counts.merge(part));
-        progress.add(window.len(), 0, position.share());
-        observer.event(progress.event(false));
-        if observer.stop() {
-            return Err(stopped());
-        }
-        window.clear();
-        bytes = 0;
-    }
-    observer.event(progress.event(true));
-    position.tell(observer);
-    Ok(counts)
-}
-
-fn words_of(splitter: &WordSplitter, texts: &[String]) -> Result<WordCounts, Error> {
-    let mut counts = WordCounts::default();
-    for text in texts {
-        splitter.count(text, &mut counts)?;
-    }
-    Ok(counts)
-}
-
-fn stopped() -> Error {
-    Error::Stopped { kept: "nothing was written".to_owned() }
 }

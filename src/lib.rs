@@ -125,6 +125,8 @@ mod stream;
 mod output_guard;
 
 #[cfg(feature = "tools")]
+mod vector_output;
+#[cfg(feature = "tools")]
 mod encode_files;
 #[cfg(feature = "tools")]
 mod encode_dense;
@@ -175,7 +177,11 @@ mod doctor;
 #[cfg(feature = "tools")]
 mod inspect;
 #[cfg(feature = "tools")]
+mod count_words;
+#[cfg(feature = "tools")]
 mod learn_vocabulary;
+#[cfg(feature = "tools")]
+mod extend_vocabulary;
 #[cfg(feature = "tools")]
 mod merge_models;
 
@@ -230,12 +236,12 @@ pub mod encode {
     #[cfg(feature = "tools")]
     pub use crate::encode_dense::{DenseOptions, encode_dense, encode_dense_to};
     #[cfg(feature = "tools")]
-    pub use crate::encode_files::{
-        EncodeOptions, EncodedFiles, TermKeys, VectorForm, encode_files, encode_to,
-    };
+    pub use crate::encode_files::{EncodeOptions, TermKeys, VectorForm, encode_files, encode_to};
     pub use crate::encoder::EncodedTexts;
     pub use crate::pruning::Pruning;
     pub use crate::stream::Ended;
+    #[cfg(feature = "tools")]
+    pub use crate::vector_output::EncodedFiles;
     pub use splade_model::{Embedded, Embedder, Embedding, Explanation, Isa, Precision, Side};
     #[cfg(feature = "tools")]
     pub use splade_sparse::files::{DenseForm, ShardSpec};
@@ -281,6 +287,8 @@ pub mod models {
     #[cfg(feature = "tools")]
     pub use crate::export::{ExportModelOptions, HubUpload, ModelCard, ModelExport, export_model};
     #[cfg(feature = "tools")]
+    pub use crate::extend_vocabulary::{ExtendOptions, ExtendedVocabulary, extend_vocabulary};
+    #[cfg(feature = "tools")]
     pub use crate::inspect::{ModelDescription, TowerDescription, TowerMethod, inspect};
     #[cfg(feature = "tools")]
     pub use crate::learn_vocabulary::{LearnedVocabulary, VocabularyOptions, learn_vocabulary};
@@ -292,7 +300,7 @@ pub mod models {
     pub use splade_model::folder::Layout;
     pub use splade_model::weights::FloatType;
     pub use splade_model::{CrossEncoder, CrossEncoderOptions, HeadKind, ModelFiles, Similarity};
-    pub use splade_text::WordKind;
+    pub use splade_text::{NewWord, WordKind};
 }
 
 pub mod search {
@@ -380,7 +388,10 @@ pub mod data {
     //! # Ok::<(), Box<dyn std::error::Error>>(())
     //! ```
 
-    pub use crate::convert::{ConvertOptions, ConvertSource, MmarcoSource, MsMarcoSource, convert};
+    pub use crate::convert::{
+        ConvertOptions, ConvertSource, CorpusFilter, CorpusSource, MmarcoSource, MsMarcoSource,
+        convert,
+    };
     pub use crate::mine::{
         MineOptions, MinedNegatives, NegativeFormat, NegativeSource, RankerKind, mine,
     };
@@ -388,7 +399,7 @@ pub mod data {
     pub use crate::ranker::RankerOptions;
     pub use crate::score::{ScoreOptions, score};
     pub use crate::teacher::{Join, Scorer, Teacher};
-    pub use splade_data::convert::{BeirOptions, Converted, Purpose};
+    pub use splade_data::convert::{BeirOptions, Converted, PairKind, Purpose};
     pub use splade_data::mine::{Margins, MineSource};
 }
 
@@ -413,11 +424,11 @@ pub mod learning {
     //! # Ok::<(), Box<dyn std::error::Error>>(())
     //! ```
 
+    pub use crate::teacher_vectors::open_teacher;
     pub use crate::training::{
         Outcome, PretrainConfig, Results, ResumeFrom, TrainError, cross_encoder, pretrain,
         pretraining_texts,
     };
-    pub use crate::teacher_vectors::open_teacher;
 }
 
 #[cfg(feature = "tools")]

@@ -150,8 +150,12 @@ impl Provenance {
             json["precision"] = encoding.precision.to_string().into();
             json["max_length"] = encoding.max_length.into();
             json["prompt"] = encoding.prompt.as_str().into();
-            json["top_k"] = json!(encoding.pruning.top_k);
-            json["threshold"] = json!(encoding.pruning.threshold);
+            for (key, value) in encoding.pruning.named() {
+                // Vectors of earlier versions have only the first two, which may be null.
+                if value.is_some() || matches!(key, "top_k" | "threshold") {
+                    json[key] = json!(value);
+                }
+            }
         }
         json
     }
@@ -165,10 +169,7 @@ impl Provenance {
                 precision: precision_named(json["precision"].as_str()?)?,
                 max_length: size("max_length")?,
                 prompt: json["prompt"].as_str()?.to_owned(),
-                pruning: Pruning {
-                    top_k: size("top_k"),
-                    threshold: json["threshold"].as_f64().map(|threshold| threshold as f32),
-                },
+                pruning: Pruning::from_json(json),
             })
         };
         let content = || {
@@ -390,17 +391,19 @@ impl Encoding {
     fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
         let rows = |this: &Self| {
             let Self { side, precision, max_length, prompt, pruning } = this;
-            let optional = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-            [
+            let pruning = pruning.named().map(|(name, value)| {
+                let value = value.map_or_else(|| "none".to_owned(), |value| value.to_string());
+                (name, value)
+            });
+            let others = [
                 ("side", side_name(*side).to_owned()),
                 ("precision", precision.to_string()),
                 ("max length", max_length.to_string()),
                 ("prompt", format!("{prompt:?}")),
-                ("top-k", optional(pruning.top_k.map(|k| k.to_string()))),
-                ("threshold", optional(pruning.threshold.map(|threshold| threshold.to_string()))),
-            ]
+            ];
+            others.into_iter().chain(pruning)
         };
-        let both = rows(self).into_iter().zip(rows(other));
+        let both = rows(self).zip(rows(other));
         let mut different = both.filter(|((_, a), (_, b))| a != b);
         different.next().map(|((name, a), (_, b))| (name, a, b))
     }
@@ -439,7 +442,12 @@ mod tests {
                 precision: Precision::Int8,
                 max_length: 256,
                 prompt: "query: ".into(),
-                pruning: Pruning { top_k: Some(5), threshold: Some(0.5) },
+                pruning: Pruning {
+                    top_k: Some(5),
+                    threshold: Some(0.5),
+                    max_ratio: Some(0.1),
+                    alpha_mass: None,
+                },
             }),
         }
     }

@@ -212,7 +212,7 @@ impl Encoder {
         reporter: Option<Py<PyAny>>,
     ) -> PyResult<Arrays<'py>> {
         let side = self::side(py, side)?;
-        let pruning = Pruning { top_k: max_active_dims, threshold: None };
+        let pruning = Pruning { top_k: max_active_dims, ..Pruning::default() };
         let matrix = observed(py, reporter, |observer| {
             let encoder = self.with(side, prompt, max_length)?;
             let mut matrix = CsrBuilder::new(texts.len());

@@ -74,7 +74,11 @@ pub(crate) fn encode_files(
         shard_rows: settings.shard_rows.unwrap_or(default.shard_rows),
         keys: keys.transpose()?.unwrap_or_default(),
         decimals: settings.decimals.unwrap_or(default.decimals),
-        pruning: Pruning { top_k: settings.top_k, threshold: settings.threshold },
+        pruning: Pruning {
+            top_k: settings.top_k,
+            threshold: settings.threshold,
+            ..Pruning::default()
+        },
         texts: TextOptions {
             text_field: settings.text_field,
             id_field: settings.id_field,

@@ -44,7 +44,7 @@ impl Settings {
         let side = self.side.as_deref().map(|name| side(py, name));
         Ok(IndexOptions {
             weights: weights.transpose()?.unwrap_or(default.weights),
-            pruning: Pruning { top_k: self.top_k, threshold: self.threshold },
+            pruning: Pruning { top_k: self.top_k, threshold: self.threshold, ..Pruning::default() },
             side: side.transpose()?.unwrap_or(default.side),
             memory: self.memory.unwrap_or(default.memory),
             threads: self.threads,

@@ -33,6 +33,8 @@ pub const CUT: u64 = 5;
 pub const MASK: u64 = 6;
 /// The purpose of initializing the weights of a new model.
 pub const WEIGHTS: u64 = 7;
+/// The purpose of cutting queries out of the texts of a corpus.
+pub const CUT_PAIRS: u64 = 8;
 
 /// Returns a hash of a list of numbers, which depends on their order and on the length of the list.
 pub fn hash(words: &[u64]) -> u64 {

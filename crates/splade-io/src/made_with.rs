@@ -39,6 +39,22 @@ impl MadeWith {
         write_file(&path_of(file), seal_json(&format!("{record:#}")).as_bytes())
     }
 
+    /// Removes a file and its record, as far as they exist.
+    ///
+    /// # Errors
+    /// Returns an error if one exists and cannot be removed.
+    pub fn remove(file: &Path) -> Result<(), FileError> {
+        for path in [file.to_path_buf(), path_of(file)] {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(FileError::io("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Compares the record of a complete file with the settings of a command.
     ///
     /// # Errors
@@ -93,5 +109,8 @@ mod tests {
         std::fs::write(path_of(&file), record.replace("\"seed\": 1", "\"seed\": 3"))
             .expect("written");
         assert_eq!(compare(&other), MadeWith::Unknown);
+        MadeWith::remove(&file).expect("removed");
+        MadeWith::remove(&file).expect("nothing is left to remove");
+        assert!(!file.exists() && !path_of(&file).exists());
     }
 }

@@ -79,8 +79,8 @@ pub mod architecture {
 pub mod training {
     pub use crate::parameter::{Parameter, ParameterLayout, Tensor};
     pub use crate::train::{
-        Masked, Trainable, TrainableCrossEncoder, add_classifier, add_head, copy_tokenizer_alone,
-        lacks_classifier, lacks_head,
+        Masked, Trainable, TrainableCrossEncoder, add_classifier, add_head, add_words,
+        copy_tokenizer_alone, lacks_classifier, lacks_head,
     };
     pub use splade_nn::{CrossEntropy, PooledTerm};
 }

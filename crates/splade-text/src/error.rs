@@ -72,6 +72,22 @@ pub enum TextError {
     /// A text cannot be tokenized.
     #[error("cannot tokenize the text: {0}")]
     Encode(String),
+    /// A tokenizer has no vocabulary of words and their pieces.
+    #[error(
+        "the tokenizer is of the kind {kind}, not of WordPiece, whose tokens are words and their pieces"
+    )]
+    NoWords {
+        /// The description of the tokenizer.
+        kind: String,
+    },
+    /// No words can be added to a vocabulary.
+    #[error("the vocabulary of {} cannot be extended: {reason}", path.display())]
+    NotExtensible {
+        /// The path of the folder.
+        path: PathBuf,
+        /// What stands against it.
+        reason: String,
+    },
     /// A vocabulary of the requested size has no room for the characters of the texts.
     #[error(
         "special tokens and {characters} characters, alone and inside words, make {tokens} tokens, \

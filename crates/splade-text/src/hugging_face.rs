@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
+use tokenizers::normalizers::bert::BertNormalizer;
 use tokenizers::pipeline::{EncodeOptions, PipelineToken, PipelineTokenizer};
 
 use crate::added::{self, AddedToken, Base};
@@ -61,6 +62,8 @@ pub(crate) struct HuggingFace {
     pub(crate) kind: String,
     /// What the strings of tokens consist of.
     pub(crate) pieces: Pieces,
+    /// The normalizer, if the tokens are pieces of words as BERT splits a text into them.
+    pub(crate) words: Option<BertNormalizer>,
 }
 
 /// A tokenizer with its token strings by id.
@@ -160,7 +163,7 @@ impl HuggingFace {
         value["padding"] = Value::Null;
         value["truncation"] = Value::Null;
         override_components(&mut value, config, class)?;
-        let pieces = pieces(&value);
+        let (pieces, words) = (pieces(&value), word_normalizer(&value));
         let mut tokens = model_tokens(&value);
         let mut added = added_tokens(path, &mut value, config, class, &tokens)?;
         let special_ids = added.iter().filter(|token| token.special).map(|token| token.id);
@@ -200,7 +203,8 @@ impl HuggingFace {
             .map_err(|error| invalid(error.to_string()))?;
         let tokenizer = tokenizers::from_json(&text).map_err(|error| invalid(error.to_string()))?;
         let (plain, around) = (EncodeOptions::no_specials(), Default::default());
-        let mut this = Self { tokenizer, plain, around, special_ids, truncates_left, kind, pieces };
+        let mut this =
+            Self { tokenizer, plain, around, special_ids, truncates_left, kind, pieces, words };
         this.around = this.find_around().map_err(|error| invalid(error.to_string()))?;
         Ok((this, tokens))
     }
@@ -299,6 +303,21 @@ fn pieces(value: &Value) -> Pieces {
     }
     let prefix = value["model"]["continuing_subword_prefix"].as_str().unwrap_or_default();
     Pieces::Characters { prefix: prefix.to_owned() }
+}
+
+/// Returns the normalizer of BERT's WordPiece, or `None` if the tokenizer is of another kind.
+fn word_normalizer(value: &Value) -> Option<BertNormalizer> {
+    let is = |part: &str, kind: &str| value[part]["type"] == kind;
+    let is_bert = is("model", "WordPiece")
+        && value["model"]["continuing_subword_prefix"] == "##"
+        && is("normalizer", "BertNormalizer")
+        && is("pre_tokenizer", "BertPreTokenizer");
+    let flag = |key: &str, default| value["normalizer"][key].as_bool().unwrap_or(default);
+    is_bert.then(|| {
+        let accents = value["normalizer"]["strip_accents"].as_bool();
+        let (clean, chinese) = (flag("clean_text", true), flag("handle_chinese_chars", true));
+        BertNormalizer::new(clean, chinese, accents, flag("lowercase", true))
+    })
 }
 
 /// Returns the token strings of the model by id.

@@ -21,7 +21,7 @@ use crate::hugging_face::BERT_ROLES;
 use crate::mecab::{Dictionary, Lattice, cache, compiled};
 use crate::places::Pieces;
 use crate::vocab::Vocab;
-use crate::wordpiece::WordPiece;
+use crate::wordpiece::{WordPiece, python_space};
 
 /// The packed dictionary of unidic-lite 1.0.8, if this build contains it.
 #[cfg(feature = "unidic-lite")]
@@ -168,18 +168,23 @@ impl BertJapanese {
 
     /// Appends the ids of a text without added tokens.
     fn encode_plain(&self, text: &str, ids: &mut Vec<u32>) {
+        self.each_word(text, &mut |word| self.encode_word(word, ids));
+    }
+
+    /// Hands over the words of a text without added tokens.
+    fn each_word(&self, text: &str, take: &mut dyn FnMut(&str)) {
         if text.is_empty() {
             return;
         }
         match &self.words {
-            Words::Whole => self.encode_word(text, ids),
+            Words::Whole => take(text),
             Words::Mecab { dictionary, normalize } => LATTICE.with_borrow_mut(|lattice| {
                 let normal = if *normalize { nfkc(text) } else { text.into() };
                 for word in lattice.words(dictionary, &normal) {
                     let word = &normal[word.clone()];
                     match self.lower.is_some() && !self.never_split.contains(word) {
-                        true => self.encode_word(&word.to_lowercase(), ids),
-                        false => self.encode_word(word, ids),
+                        true => take(&word.to_lowercase()),
+                        false => take(word),
                     }
                 }
                 lattice.shrink();
@@ -187,8 +192,36 @@ impl BertJapanese {
         }
     }
 
+    /// Returns the words whose pieces the tokens are, or `None` if the tokens are not pieces of MeCab's words.
+    pub(crate) fn words(&self, text: &str) -> Option<Vec<String>> {
+        let Words::Mecab { .. } = self.words else { return None };
+        if self.subwords != Subwords::WordPiece {
+            return None;
+        }
+        let lowered;
+        let text = match &self.lower {
+            None => text,
+            Some(kept) => {
+                lowered = lower(text, kept);
+                &lowered
+            }
+        };
+        let mut words = Vec::new();
+        let mut take = |word: &str| {
+            let parts = word.split(python_space).filter(|part| !part.is_empty());
+            words.extend(parts.map(str::to_owned));
+        };
+        let mut start = 0;
+        for found in self.finder.find_iter(text) {
+            self.each_word(&text[start..found.start()], &mut take);
+            start = found.end();
+        }
+        self.each_word(&text[start..], &mut take);
+        Some(words)
+    }
+
     /// Appends the pieces of a word.
-    fn encode_word(&self, word: &str, ids: &mut Vec<u32>) {
+    pub(crate) fn encode_word(&self, word: &str, ids: &mut Vec<u32>) {
         match self.subwords {
             Subwords::Whole => ids.push(self.pieces.whole(word)),
             Subwords::Character => {

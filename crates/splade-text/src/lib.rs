@@ -34,16 +34,20 @@ mod places;
 mod hugging_face;
 mod mecab;
 mod japanese;
-mod tokenizer;
 mod words;
+mod tokenizer;
 mod learn;
+mod extend;
+mod sentences;
 
 pub use error::TextError;
+pub use extend::{ExtensibleVocabulary, NewWord};
 pub use files::{ModelFile, ModelFiles};
 pub use foreign::{FOREIGN_START, Foreign, foreign_text, foreign_weights};
 pub use keys::{shown_value, unknown_key};
 pub use learn::{Vocabulary, VocabularyOptions};
 pub use pair::PairEncoding;
+pub use sentences::sentences;
 pub use tokenizer::{Encoding, PlacedToken, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};
 pub use words::{WordCounts, WordKind, WordSplitter};
 

@@ -13,6 +13,7 @@ use crate::hugging_face::{HuggingFace, is_bert};
 use crate::japanese::BertJapanese;
 use crate::pair::{PairEncoding, PairTemplate, Shares};
 use crate::vocab::ids_end;
+use crate::words::bert_words;
 
 /// The settings of [`Tokenizer::from_dir`].
 #[derive(Debug, Clone, Default)]
@@ -347,6 +348,51 @@ impl Tokenizer {
             Inner::Japanese(_) => {
                 let tokens: Vec<&str> = kept.iter().filter_map(|id| self.token(*id)).collect();
                 tokens.join(" ").replace(" ##", "").trim().to_owned()
+            }
+        }
+    }
+
+    /// Returns the words of a text, of which a WordPiece vocabulary has the pieces, as the tokenizer normalizes them.
+    ///
+    /// ```
+    /// use splade_text::{Tokenizer, TokenizerOptions};
+    ///
+    /// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-uncased");
+    /// let tokenizer = Tokenizer::from_dir(&folder, &TokenizerOptions::default())?;
+    /// assert_eq!(tokenizer.words("The Night-Train")?, ["the", "night", "-", "train"]);
+    /// # Ok::<(), splade_text::TextError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the tokenizer is not of WordPiece, or if the text cannot be normalized.
+    pub fn words(&self, text: &str) -> Result<Vec<String>, TextError> {
+        let words = match &self.inner {
+            Inner::Japanese(inner) => inner.words(text),
+            Inner::HuggingFace(inner) => match &inner.words {
+                None => None,
+                Some(normalizer) => {
+                    let mut words = Vec::new();
+                    bert_words(normalizer, text, &mut |word| words.push(word.to_owned()))?;
+                    Some(words)
+                }
+            },
+        };
+        words.ok_or_else(|| TextError::NoWords { kind: self.kind.clone() })
+    }
+
+    /// Returns the ids of the pieces of one word, which [`words`](Self::words) returned.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the word has more than 4 GB.
+    pub fn pieces_of(&self, word: &str) -> Result<Vec<u32>, TextError> {
+        match &self.inner {
+            Inner::HuggingFace(_) => self.encode_plain(word),
+            Inner::Japanese(inner) => {
+                let mut ids = Vec::new();
+                inner.encode_word(word, &mut ids);
+                Ok(ids)
             }
         }
     }

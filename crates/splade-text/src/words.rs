@@ -74,12 +74,7 @@ impl WordSplitter {
                 text.len()
             )));
         }
-        let mut add = |word: &str| match counts.0.get_mut(word) {
-            Some(count) => *count += 1,
-            None => {
-                counts.0.insert(word.to_owned(), 1);
-            }
-        };
+        let mut add = |word: &str| counts.add(word);
         match &self.dictionary {
             Some(dictionary) => self.mecab_words(dictionary, text, &mut add),
             None => self.bert_words(text, &mut add)?,
@@ -109,20 +104,37 @@ impl WordSplitter {
     }
 
     fn bert_words(&self, text: &str, add: &mut dyn FnMut(&str)) -> Result<(), TextError> {
-        let wrong = |error: tokenizers::Error| TextError::Encode(error.to_string());
-        let normal = self.normalizer.normalize(text, 0).map_err(wrong)?;
-        SCRATCH.with_borrow_mut(|(scratch, spans)| {
-            spans.clear();
-            BertPreTokenizer.pre_tokenize(&normal, scratch, spans).map_err(wrong)?;
-            for span in spans.iter() {
-                add(&normal[span.start as usize..span.end as usize]);
-            }
-            Ok(())
-        })
+        bert_words(&self.normalizer, text, add)
     }
 }
 
+/// Hands over the words of a text as BERT's normalizer and pre-tokenizer split it.
+pub(crate) fn bert_words(
+    normalizer: &BertNormalizer,
+    text: &str,
+    add: &mut dyn FnMut(&str),
+) -> Result<(), TextError> {
+    let wrong = |error: tokenizers::Error| TextError::Encode(error.to_string());
+    let normal = normalizer.normalize(text, 0).map_err(wrong)?;
+    SCRATCH.with_borrow_mut(|(scratch, spans)| {
+        spans.clear();
+        BertPreTokenizer.pre_tokenize(&normal, scratch, spans).map_err(wrong)?;
+        for span in spans.iter() {
+            add(&normal[span.start as usize..span.end as usize]);
+        }
+        Ok(())
+    })
+}
+
 impl WordCounts {
+    /// Counts an occurrence of a word.
+    pub fn add(&mut self, word: &str) {
+        match self.0.get_mut(word) {
+            Some(count) => *count += 1,
+            None => _ = self.0.insert(word.to_owned(), 1),
+        }
+    }
+
     /// Adds the counts of other texts.
     pub fn merge(&mut self, other: Self) {
         for (word, count) in other.0 {
@@ -138,5 +150,15 @@ impl WordCounts {
     /// Returns whether no words have been counted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The words with their counts, in no order.
+impl IntoIterator for WordCounts {
+    type Item = (String, u64);
+    type IntoIter = std::collections::hash_map::IntoIter<String, u64>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }

@@ -28,10 +28,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
-use light_splade::encode::{ShardSpec, TermKeys, VectorForm};
+use light_splade::encode::{DenseForm, ShardSpec, TermKeys, VectorForm};
 use light_splade::models::HeadKind;
 
-pub(crate) use convert::{ConvertCommand, MmarcoArgs, MsMarcoArgs, PurposeArg};
+pub(crate) use convert::{ConvertCommand, CorpusArgs, MmarcoArgs, MsMarcoArgs, PurposeArg};
 pub(crate) use cross_encoder::{
     CrossEncoderCommand, EnsembleArgs, TeacherArgs, TeacherPredictArgs, TeacherTrainArgs,
 };
@@ -62,7 +62,7 @@ pub(crate) use search::{FuseArgs, HitFormat, SearchArgs};
 pub(crate) use serve::{DtypeArg, KeyArgs, LevelArg, LimitArgs, LogArgs, ServeArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use train::{ConfigArgs, TrainArgs};
-pub(crate) use vocab::{VocabCommand, VocabLearnArgs, WordsArg};
+pub(crate) use vocab::{VocabCommand, VocabExtendArgs, VocabLearnArgs, WordsArg};
 
 /// SPLADE retrieval without Python: encode, index, search and evaluate.
 #[derive(Debug, Parser)]
@@ -299,6 +299,15 @@ impl From<HeadArg> for HeadKind {
 }
 
 impl From<FormatArg> for VectorForm {
+    fn from(form: FormatArg) -> Self {
+        match form {
+            FormatArg::Parquet => Self::Parquet,
+            FormatArg::Ndjson => Self::Ndjson,
+        }
+    }
+}
+
+impl From<FormatArg> for DenseForm {
     fn from(form: FormatArg) -> Self {
         match form {
             FormatArg::Parquet => Self::Parquet,

@@ -148,7 +148,11 @@ pub(crate) async fn create(
     }
     let options = IndexOptions {
         weights,
-        pruning: Pruning { top_k: request.top_k, threshold: request.threshold },
+        pruning: Pruning {
+            top_k: request.top_k,
+            threshold: request.threshold,
+            ..Pruning::default()
+        },
         store,
         bm25: bm25.then(Bm25Options::default),
         ..IndexOptions::default()

@@ -94,7 +94,7 @@ pub(crate) fn pruned(
     top_k: Option<usize>,
     threshold: Option<f32>,
 ) -> SparseVector {
-    crate::pruning::Pruning { top_k, threshold }.apply(vector)
+    crate::pruning::Pruning { top_k, threshold, ..Default::default() }.apply(vector)
 }
 
 fn values(model: &Model, vector: &SparseVector, tokens: bool) -> Vec<SparseValue> {

@@ -1,5 +1,5 @@
-//! Converts published data sets into training data: mMARCO, MS MARCO, BEIR and SQuAD. It also joins
-//! folders of training data.
+//! Converts published data sets into training data: mMARCO, MS MARCO, BEIR and SQuAD. It also makes
+//! training pairs of texts alone, and joins folders of training data.
 //!
 //! ```text
 //! files of a source ─► collection (texts by row) ─► pairs (rows by query) ─► output (NDJSON)
@@ -22,12 +22,14 @@ mod scores;
 mod triples;
 
 mod beir;
+mod corpus;
 mod join;
 mod mmarco;
 mod msmarco;
 mod squad;
 
 pub use beir::BeirOptions;
+pub use corpus::{CorpusPairs, PairFilter, PairKind, SelectOptions};
 pub use join::JoinOptions;
 pub use mmarco::{MmarcoFiles, MmarcoOptions, Purpose, REPOSITORY as MMARCO};
 pub use msmarco::{MsMarcoFiles, MsMarcoOptions};
@@ -52,6 +54,10 @@ pub enum Conversion {
     MsMarco(MsMarcoOptions),
     /// Questions about paragraphs in the form of SQuAD.
     Squad(SquadOptions),
+    /// Texts without questions: all pairs that can be cut out of them.
+    Corpus(CorpusPairs),
+    /// The pairs of such texts that a teacher's scores show to be true.
+    Select(SelectOptions),
     /// Folders that earlier conversions wrote.
     Join(JoinOptions),
 }
@@ -85,6 +91,8 @@ pub fn convert(
         Conversion::Beir(options) => beir::convert(options, &output, steps),
         Conversion::MsMarco(options) => msmarco::convert(options, &output, steps),
         Conversion::Squad(options) => squad::convert(options, &output, steps),
+        Conversion::Corpus(options) => corpus::convert(options, &output, steps),
+        Conversion::Select(options) => corpus::select(options, &output, steps),
         Conversion::Join(options) => join::convert(options, &output, steps),
     }?;
     output.finish(settings)?;

@@ -16,6 +16,9 @@ use crate::{SetPaths, verify};
 /// The file with the settings of a conversion, which marks a complete folder.
 pub(super) const SETTINGS: &str = "convert.json";
 
+/// The file name of a document master.
+const DOCUMENTS: &str = "doc_master.ndjson";
+
 /// An output folder that is being written.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -139,11 +142,20 @@ impl SplitFolder {
     /// Links the document master of another split, or copies it if the disk does not support hard
     /// links.
     pub(super) fn same_documents(&self, other: &Self) -> Result<(), DataError> {
-        let name = "doc_master.ndjson";
-        let (from, to) = (other.dir.join(name), self.dir.join(name));
-        std::fs::hard_link(&from, &to)
-            .or_else(|_| std::fs::copy(&from, &to).map(|_| ()))
+        self.link_documents(&other.dir.join(DOCUMENTS))
+    }
+
+    /// Links a document master that is complete, or copies it.
+    pub(super) fn link_documents(&self, from: &Path) -> Result<(), DataError> {
+        let to = self.dir.join(DOCUMENTS);
+        std::fs::hard_link(from, &to)
+            .or_else(|_| std::fs::copy(from, &to).map(|_| ()))
             .map_err(DataError::io(&to))
+    }
+
+    /// Returns the path of a file in the folder.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
     /// Reads the written files as training does, and returns the warnings.

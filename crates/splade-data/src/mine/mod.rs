@@ -87,7 +87,7 @@ impl std::ops::AddAssign for LeftOut {
 impl Margins {
     /// Returns whether a negative with this score is kept. `worst` is the score of the worst
     /// positive, if any positive has one.
-    fn keep(&self, score: f32, worst: Option<f32>) -> bool {
+    pub(crate) fn keep(&self, score: f32, worst: Option<f32>) -> bool {
         let far = |enough: fn(f32, f32, f32) -> bool, margin: Option<f32>| {
             margin.is_none_or(|margin| worst.is_some_and(|worst| enough(score, worst, margin)))
         };

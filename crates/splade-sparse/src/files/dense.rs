@@ -18,11 +18,13 @@ use parquet::basic::{Compression, ConvertedType, Type as PhysicalType, ZstdLevel
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 use serde_json::json;
 
+use super::RowWriter;
 use super::parquet_schema::{element, list, with_id};
 use splade_io::FileError;
 
@@ -125,15 +127,11 @@ impl DenseWriter {
         };
         Ok(Self { path: path.to_path_buf(), dim, is_matrix, kind })
     }
+}
 
-    /// Appends the numbers of a text, row after row.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be written.
-    ///
-    /// # Panics
-    /// Panics if the numbers are not whole rows.
-    pub fn write(&mut self, id: &str, numbers: &[f32]) -> Result<(), FileError> {
+/// Writes the numbers of a text, row after row. It panics if the numbers are not whole rows.
+impl RowWriter<[f32]> for DenseWriter {
+    fn write(&mut self, id: &str, numbers: &[f32]) -> Result<(), FileError> {
         assert!(numbers.len().is_multiple_of(self.dim.max(1)), "numbers must be whole rows");
         let io = || FileError::io("write", &self.path);
         match &mut self.kind {
@@ -149,12 +147,15 @@ impl DenseWriter {
         }
     }
 
-    /// Completes the file. It is not valid in its form before.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be written.
-    pub fn finish(self) -> Result<(), FileError> {
-        let Self { path, dim, is_matrix, kind } = self;
+    fn set_about(&mut self, key: &str, value: &str) {
+        if let Kind::Parquet(file) = &mut self.kind {
+            let about = KeyValue::new(key.to_owned(), value.to_owned());
+            file.file.append_key_value_metadata(about);
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), FileError> {
+        let Self { path, dim, is_matrix, kind } = *self;
         match kind {
             Kind::Ndjson(mut file) => file.flush().map_err(FileError::io("write", &path)),
             Kind::Parquet(file) => file.finish(&path),

@@ -40,7 +40,7 @@ pub use dense::{DenseForm, DenseWriter, row_json};
 #[cfg(feature = "files")]
 pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
 #[cfg(feature = "files")]
-pub use parquet::{ParquetReader, ParquetWriter};
+pub use parquet::{ParquetReader, ParquetWriter, parquet_about};
 #[cfg(feature = "files")]
 pub use parquet_table::parquet_table;
 #[cfg(feature = "files")]
@@ -69,14 +69,17 @@ pub struct VectorRow {
     pub vector: SparseVector,
 }
 
-/// A writer of rows to a file or a folder.
+/// A writer of rows to a file or a folder: of sparse vectors, or of the numbers of dense ones.
 #[cfg(feature = "files")]
-pub trait RowWriter {
+pub trait RowWriter<V: ?Sized = SparseVector> {
     /// Appends the row of a text with this id and vector.
     ///
     /// # Errors
     /// Returns an error if the row cannot be written or the format cannot hold it.
-    fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError>;
+    fn write(&mut self, id: &str, vector: &V) -> Result<(), FileError>;
+
+    /// Adds a key and a value to what the file says of itself. Formats without room for it pass it over.
+    fn set_about(&mut self, _key: &str, _value: &str) {}
 
     /// Completes the file. It is not valid in its format before.
     ///

@@ -90,11 +90,6 @@ impl<W: Write + Send> ParquetWriter<W> {
         Ok(Self { path, file, group: Group::default() })
     }
 
-    /// Adds a key and a value to the metadata in the footer.
-    pub fn set_about(&mut self, key: &str, value: &str) {
-        self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_owned()));
-    }
-
     /// Writes the collected rows as a row group.
     fn end_group(&mut self) -> Result<(), FileError> {
         let group = std::mem::take(&mut self.group);
@@ -128,6 +123,10 @@ impl<W: Write + Send> ParquetWriter<W> {
 }
 
 impl<W: Write + Send> RowWriter for ParquetWriter<W> {
+    fn set_about(&mut self, key: &str, value: &str) {
+        self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_owned()));
+    }
+
     fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
         let group = &mut self.group;
         group.ids.push(ByteArray::from(id.as_bytes().to_vec()));
@@ -457,4 +456,14 @@ fn read_lists<T: Copy>(
         }
     }
     Ok(lists)
+}
+/// Returns the value of a key in the metadata of the footer of a Parquet file, whatever its columns are.
+///
+/// # Errors
+/// Returns an error if the file is not a valid Parquet file.
+pub fn parquet_about(path: &Path, key: &str) -> Result<Option<String>, FileError> {
+    let file = parquet_file::open(path)?;
+    let pairs = file.metadata().file_metadata().key_value_metadata();
+    let pair = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == key));
+    Ok(pair.and_then(|pair| pair.value.clone()))
 }

@@ -29,6 +29,8 @@ pub const MANIFEST: &str = "_manifest.json";
 const OLD_MANIFEST: &str = "manifest.json";
 /// The `format` of the manifest of a folder of vectors.
 const VECTORS: &str = "light-splade vectors";
+/// The `format` of the manifest of a folder of dense vectors.
+const DENSE: &str = "light-splade dense vectors";
 /// The version of the manifest that this module writes. Version 1, which is read as well, has no
 /// hashes of contents.
 const VERSION: u32 = 2;
@@ -50,6 +52,11 @@ impl ShardForm {
     /// Returns the form of a folder of vectors, which [`VectorReader`](super::VectorReader) reads.
     pub fn vectors(extension: &'static str, rows: u64) -> Self {
         Self { format: VECTORS, stem: "vectors", extension, rows }
+    }
+
+    /// Returns the form of a folder of dense vectors.
+    pub fn dense(extension: &'static str, rows: u64) -> Self {
+        Self { format: DENSE, ..Self::vectors(extension, rows) }
     }
 
     /// Returns the name of the file with a number, counted from 0.
@@ -216,21 +223,22 @@ impl Manifest {
 
 /// A function that creates the file of a shard at a path. The number is that of the shard's first
 /// row, counted from 0.
-pub type CreateShard<'a> = dyn Fn(&Path, u64) -> Result<Box<dyn RowWriter + 'a>, FileError> + 'a;
+pub type CreateShard<'a, V = SparseVector> =
+    dyn Fn(&Path, u64) -> Result<Box<dyn RowWriter<V> + 'a>, FileError> + 'a;
 
 /// A writer of rows to a folder of shards. The folder is locked against other processes.
-pub struct ShardedWriter<'a> {
+pub struct ShardedWriter<'a, V: ?Sized = SparseVector> {
     folder: OutputFolder,
     manifest: Manifest,
     form: ShardForm,
-    create: Box<CreateShard<'a>>,
+    create: Box<CreateShard<'a, V>>,
     /// The shard that is being written, if any.
-    open: Option<OpenShard<'a>>,
+    open: Option<OpenShard<'a, V>>,
 }
 
 /// A shard that is being written.
-struct OpenShard<'a> {
-    writer: Box<dyn RowWriter + 'a>,
+struct OpenShard<'a, V: ?Sized> {
+    writer: Box<dyn RowWriter<V> + 'a>,
     /// The temporary file that `writer` writes.
     file: NewFile,
     /// The number of rows written so far.
@@ -240,13 +248,13 @@ struct OpenShard<'a> {
     content: ContentHasher,
 }
 
-impl std::fmt::Debug for ShardedWriter<'_> {
+impl<V: ?Sized> std::fmt::Debug for ShardedWriter<'_, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ShardedWriter").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
-impl<'a> ShardedWriter<'a> {
+impl<'a, V: ?Sized> ShardedWriter<'a, V> {
     /// Creates a folder, or continues an existing one if `resume` is true. `create` creates the
     /// file of a shard.
     ///
@@ -259,12 +267,13 @@ impl<'a> ShardedWriter<'a> {
         settings: Value,
         resume: bool,
         form: ShardForm,
-        create: Box<CreateShard<'a>>,
+        create: Box<CreateShard<'a, V>>,
     ) -> Result<Self, FileError> {
         let old = manifest_path(dir).is_some_and(|path| path.ends_with(OLD_MANIFEST));
         let folder = OutputFolder::open(dir, if old { OLD_MANIFEST } else { MANIFEST })?;
         // Exports have more files than shards.
-        let is_ours = |name: &str| form.format != VECTORS || form.is_shard(name);
+        let has_others = ![VECTORS, DENSE].contains(&form.format);
+        let is_ours = |name: &str| has_others || form.is_shard(name);
         let manifest = if folder.is_marked() {
             let mut manifest = Manifest::read_format(dir, form.format)?;
             let is_new = manifest.rows == 0 && manifest.shards.is_empty() && !manifest.complete;
@@ -356,7 +365,7 @@ impl<'a> ShardedWriter<'a> {
     }
 }
 
-impl ShardedWriter<'_> {
+impl<V: ?Sized> ShardedWriter<'_, V> {
     /// Appends a row that was made of a content with the given hash, such as [`text_hash`].
     ///
     /// # Errors
@@ -364,7 +373,7 @@ impl ShardedWriter<'_> {
     pub fn write_made_of(
         &mut self,
         id: &str,
-        vector: &SparseVector,
+        vector: &V,
         content: ContentHash,
     ) -> Result<(), FileError> {
         if self.open.is_none() {
@@ -386,14 +395,24 @@ impl ShardedWriter<'_> {
     }
 }
 
+impl<V: ?Sized> ShardedWriter<'_, V> {
+    /// Ends the current shard and marks the folder as complete.
+    ///
+    /// # Errors
+    /// Returns an error if the shard or the manifest cannot be written.
+    pub fn complete(mut self) -> Result<(), FileError> {
+        self.end_shard()?;
+        self.manifest.complete = true;
+        self.manifest.write(self.folder.path())
+    }
+}
+
 impl RowWriter for ShardedWriter<'_> {
     fn write(&mut self, id: &str, vector: &SparseVector) -> Result<(), FileError> {
         self.write_made_of(id, vector, row_hash(id, vector))
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), FileError> {
-        self.end_shard()?;
-        self.manifest.complete = true;
-        self.manifest.write(self.folder.path())
+    fn finish(self: Box<Self>) -> Result<(), FileError> {
+        self.complete()
     }
 }

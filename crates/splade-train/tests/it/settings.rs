@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 use splade_train::config::{
-    Compat, Config, IntervalStrategy, LossKind, QueryEncoder, QueryTable, RegularizerKind, Strength, TableStart,
-    ResumeFrom, ignored_settings, redact,
+    Compat, Config, IntervalStrategy, LossKind, QueryEncoder, QueryTable, RegularizerKind,
+    ResumeFrom, Strength, TableStart, ignored_settings, redact,
 };
 
 fn transformers() -> Value {

@@ -3,7 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use light_splade::data::{PairKind, RankerKind, Teacher};
 use splade_data::convert::Purpose;
+
+use super::InputFormArgs;
+use super::mine::{JoinArg, RankerArgs, named, parse_share, parse_teacher};
+use super::numbers::at_least_one;
 
 /// A source of training data.
 #[derive(Debug, Subcommand)]
@@ -16,8 +21,82 @@ pub(crate) enum ConvertCommand {
     Msmarco(MsMarcoArgs),
     /// Questions about paragraphs: SQuAD, JaQuAD
     Squad(SquadArgs),
+    /// Texts without questions: pairs are cut out of them, scored, and the false ones left out
+    Corpus(Box<CorpusArgs>),
     /// Several folders that convert wrote, as one
     Join(JoinArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CorpusArgs {
+    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or .zst
+    #[arg(required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Field of JSON, or column of a table, with the text [default: title and text]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) text_field: Option<String>,
+    #[command(flatten)]
+    pub(crate) form: InputFormArgs,
+    /// Where queries come from: title, first-sentence, cloze (a sentence out of the middle) and keywords
+    #[arg(
+        long,
+        value_name = "KINDS",
+        value_delimiter = ',',
+        default_value = "title,first-sentence,cloze,keywords",
+        value_parser = parse_kind
+    )]
+    pub(crate) queries: Vec<PairKind>,
+    /// Queries of a document at most, each of another kind
+    #[arg(long, value_name = "N", default_value = "2", value_parser = at_least_one())]
+    pub(crate) queries_per_document: usize,
+    /// Share of documents that keep the text of their queries
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = parse_share)]
+    pub(crate) whole_share: f32,
+    /// Share of documents whose queries become validation
+    #[arg(long, value_name = "SHARE", default_value = "0.02", value_parser = parse_share)]
+    pub(crate) validation_share: f32,
+    /// What finds the documents that each pair is compared with: bm25, splade, dense or colbert
+    #[arg(long, value_name = "RANKER", default_value = "bm25", value_parser = parse_candidates)]
+    pub(crate) candidates: RankerKind,
+    /// Documents found for each query, which become its negatives
+    #[arg(long, value_name = "N", default_value = "20", value_parser = at_least_one())]
+    pub(crate) depth: usize,
+    /// What scores the pairs: bm25, splade, dense, colbert, bge-m3 or cross-encoder, with model= and weight=
+    /// behind commas; may be given several times, and the scores are joined
+    #[arg(long, value_name = "TEACHER", default_value = "bm25", value_parser = parse_teacher)]
+    pub(crate) by: Vec<Teacher>,
+    /// How the scores of several teachers are joined, for each query on its own
+    #[arg(long, value_enum, default_value = "standardize")]
+    pub(crate) join: JoinArg,
+    /// Leave out pairs whose document has a worse rank among those that were found
+    #[arg(long, value_name = "RANK", default_value = "3", value_parser = at_least_one())]
+    pub(crate) worst_rank: usize,
+    /// Leave out pairs whose document scores less than this above the best other one
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    pub(crate) absolute_margin: Option<f32>,
+    /// Leave out pairs of which another document has more than 1 - SHARE of the score
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub(crate) relative_margin: Option<f32>,
+    /// Write all pairs, without scores and negatives
+    #[arg(long, conflicts_with_all = ["by", "candidates", "worst_rank", "absolute_margin", "relative_margin"])]
+    pub(crate) unfiltered: bool,
+    /// Decides what is drawn
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) ranker: RankerArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+fn parse_kind(name: &str) -> Result<PairKind, String> {
+    named("kinds of queries", PairKind::NAMED, name)
+}
+
+/// Every ranker but chance.
+fn parse_candidates(name: &str) -> Result<RankerKind, String> {
+    let [first, second, third, fourth, _] = RankerKind::NAMED;
+    named("candidates", [first, second, third, fourth], name)
 }
 
 #[derive(Debug, Args)]

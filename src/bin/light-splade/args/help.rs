@@ -17,7 +17,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Search", &["index", "search", "fuse", "serve"]),
     ("Evaluation", &["evaluate", "check-data"]),
     ("Training data", &["convert", "mine", "score"]),
-    ("Training", &["train", "pretrain", "vocab", "cross-encoder", "pipeline"]),
+    ("Training", &["train", "pretrain", "merge-models", "vocab", "cross-encoder", "pipeline"]),
     ("Search engines and other programs", &["export", "doctor"]),
     ("This program", &["completions", "man"]),
 ];
@@ -55,6 +55,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("convert beir", "light-splade convert beir scifact -o data/scifact"),
     ("convert msmarco", "light-splade convert msmarco msmarco --triples t.tsv -o data/msmarco"),
     ("convert squad", "light-splade convert squad jaquad -o data/jaquad"),
+    ("convert corpus", "light-splade convert corpus docs.jsonl -o data/docs"),
     ("convert join", "light-splade convert join data/a data/b -o data/both"),
     ("mine", "light-splade mine data/toy/train --source bm25,take=10 -o negatives.ndjson"),
     ("score", "light-splade score pairs.ndjson --data data/toy/train --by splade -o s.ndjson"),
@@ -62,6 +63,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("train", "light-splade train config/toy_splade_ja.yaml training.seed=1"),
     ("pretrain", "light-splade pretrain config/pretrain_ja.yaml"),
     ("vocab learn", "light-splade vocab learn texts.txt --words mecab -o tokenizer"),
+    ("vocab extend", "light-splade vocab extend corpus.jsonl -m org/model -o longer"),
+    ("merge-models", "light-splade merge-models run/checkpoint-100 run/checkpoint-200 -o merged"),
     ("pipeline", "light-splade pipeline config/pipeline/toy.yaml --dry-run"),
     ("cross-encoder train", "light-splade cross-encoder train config/cross_encoder/toy_train.yaml"),
     (

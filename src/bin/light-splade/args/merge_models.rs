@@ -25,9 +25,6 @@ pub(crate) struct MergeModelsArgs {
     pub(crate) mecab_dicdir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) overwrite: OverwriteArgs,
-    /// Say only what went wrong
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -220,7 +220,7 @@ fn parse_source(text: &str) -> Result<NegativeSource, String> {
 }
 
 /// `dense,model=FOLDER,weight=0.5`
-fn parse_teacher(text: &str) -> Result<Teacher, String> {
+pub(super) fn parse_teacher(text: &str) -> Result<Teacher, String> {
     let mut fields = text.split(',');
     let by = named("teachers", Scorer::NAMED, fields.next().unwrap_or_default())?;
     let mut teacher = Teacher::from(by);
@@ -238,7 +238,7 @@ fn parse_teacher(text: &str) -> Result<Teacher, String> {
 }
 
 /// The value of a name in a list of all names.
-fn named<T: Copy, const N: usize>(
+pub(super) fn named<T: Copy, const N: usize>(
     what: &str,
     all: [(&str, T); N],
     name: &str,
@@ -256,7 +256,7 @@ fn parse_margin(text: &str) -> Result<f32, String> {
     margin.ok_or_else(|| "a number from 0".to_owned())
 }
 
-fn parse_share(text: &str) -> Result<f32, String> {
+pub(super) fn parse_share(text: &str) -> Result<f32, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "a share from 0 to 1".to_owned())
 }

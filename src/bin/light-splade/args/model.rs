@@ -98,8 +98,14 @@ pub(crate) struct PruneArgs {
     #[arg(long, value_name = "K", value_parser = at_least_one())]
     pub(crate) top_k: Option<usize>,
     /// Keep weights of at least this
-    #[arg(long, value_name = "WEIGHT")]
+    #[arg(long, visible_alias = "abs-value", value_name = "WEIGHT")]
     pub(crate) min_weight: Option<f32>,
+    /// Keep weights of at least this share of the largest weight of a text
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) max_ratio: Option<f32>,
+    /// Keep the largest weights of a text whose sum is at most this share of the sum of all
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) alpha_mass: Option<f32>,
 }
 
 /// Texts to read.
@@ -231,7 +237,8 @@ impl RunArgs {
 
 impl PruneArgs {
     pub(crate) fn pruning(&self) -> Pruning {
-        Pruning { top_k: self.top_k, threshold: self.min_weight }
+        let Self { top_k, min_weight, max_ratio, alpha_mass } = *self;
+        Pruning { threshold: min_weight, max_ratio, alpha_mass, top_k }
     }
 }
 

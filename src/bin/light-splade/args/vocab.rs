@@ -11,6 +11,38 @@ use super::numbers::at_least_one;
 pub(crate) enum VocabCommand {
     /// Learn the WordPiece vocabulary of texts, and write it as a tokenizer's folder
     Learn(VocabLearnArgs),
+    /// Add the words of texts to a masked language model whose tokenizer splits them into pieces
+    Extend(VocabExtendArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VocabExtendArgs {
+    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or .zst
+    #[arg(required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Masked language model with a WordPiece vocabulary: folder or hub name
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
+    pub(crate) model: PathBuf,
+    /// Folder for the model with more words
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Words that are added at most: those that save the most tokens
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = at_least_one())]
+    pub(crate) words: usize,
+    /// Words that occur less often are not added
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub(crate) min_count: u64,
+    /// Field of JSON, or column of a table, with the text
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) text_field: Option<String>,
+    #[command(flatten)]
+    pub(crate) form: InputFormArgs,
+    /// Compiled MeCab dictionary in UTF-8, in place of the model's
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) mecab_dicdir: Option<PathBuf>,
+    /// Do nothing if the folder is there already and whole
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 #[derive(Debug, Args)]

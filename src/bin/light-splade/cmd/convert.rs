@@ -1,11 +1,12 @@
-//! `light-splade convert`: training data out of what others publish.
+//! `light-splade convert`: training data out of what others publish, or out of texts alone.
 
 use anyhow::Result;
 use light_splade::data::{
-    BeirOptions, ConvertOptions, ConvertSource, MmarcoSource, MsMarcoSource, convert,
+    BeirOptions, ConvertOptions, ConvertSource, CorpusFilter, CorpusSource, Margins, MmarcoSource,
+    MsMarcoSource, convert,
 };
 
-use crate::args::{ConvertCommand, MmarcoArgs, MsMarcoArgs};
+use crate::args::{ConvertCommand, CorpusArgs, MmarcoArgs, MsMarcoArgs};
 use crate::progress::Reporter;
 
 pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
@@ -25,6 +26,7 @@ pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
             let (data, titles) = (args.data.clone(), !args.no_titles);
             (ConvertSource::Squad { data, titles }, &args.output)
         }
+        ConvertCommand::Corpus(args) => (ConvertSource::Corpus(corpus(args)), &args.output),
         ConvertCommand::Join(args) => (ConvertSource::Join(args.dirs.clone()), &args.output),
     };
     let options = ConvertOptions {
@@ -35,6 +37,33 @@ pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
     };
     convert(&options, &mut Reporter::interruptible())?;
     Ok(())
+}
+
+fn corpus(args: &CorpusArgs) -> CorpusSource {
+    let filter = CorpusFilter {
+        candidates: args.candidates,
+        depth: args.depth,
+        teachers: args.by.clone(),
+        join: args.join.into(),
+        worst_rank: args.worst_rank,
+        margins: Margins {
+            absolute: args.absolute_margin,
+            relative: args.relative_margin,
+            ..Margins::default()
+        },
+        ranker: args.ranker.options(),
+    };
+    CorpusSource {
+        inputs: args.inputs.clone(),
+        text_field: args.text_field.clone(),
+        format: args.form.form(),
+        kinds: args.queries.clone(),
+        queries_per_document: args.queries_per_document,
+        whole_share: f64::from(args.whole_share),
+        validation_share: f64::from(args.validation_share),
+        filter: (!args.unfiltered).then_some(filter),
+        seed: args.seed,
+    }
 }
 
 fn mmarco(args: &MmarcoArgs) -> ConvertSource {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use light_splade::encode::{
-    DenseForm, DenseOptions, EncodeOptions, encode_dense, encode_dense_to, encode_files, encode_to,
+    DenseForm, DenseOptions, EncodeOptions, Pruning, encode_dense, encode_dense_to, encode_files,
+    encode_to,
 };
 use light_splade::models::{HeadKind, first_head};
 use light_splade::{DenseEncoder, MultiVectorEncoder, SparseEncoder};
@@ -57,43 +58,49 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
 
 /// Encodes texts as dense vectors.
 fn dense(args: &EncodeArgs, kind: HeadKind, reporter: &mut Reporter) -> Result<()> {
-    let of_sparse = args.resume
-        || args.shard.is_some()
-        || args.format.is_some()
-        || args.prune.top_k.is_some()
-        || args.prune.min_weight.is_some();
-    if of_sparse {
+    if args.prune.pruning() != Pruning::default() {
         return Err(advised(
-            "--resume, --shard, --format, --top-k and --min-weight are for sparse vectors",
-            "give a file that ends in .parquet, .safetensors, .npy or .ndjson as --output",
+            "--top-k, --min-weight, --max-ratio and --alpha-mass are for sparse vectors",
+            "dense vectors keep all their numbers",
         ));
     }
-    let options = DenseOptions {
+    let mut options = DenseOptions {
         side: args.model.text.side.into(),
         output: args.output.clone().unwrap_or_default(),
+        form: args.format.map(Into::into),
+        resume: args.resume,
         force: args.overwrite.force,
+        shard_rows: args.shard_rows,
+        part: args.shard,
         inputs: args.input.inputs.clone(),
+        texts: args.input.options(),
+        provenance: None,
     };
     let to_file = args.output.as_deref().is_some_and(|path| !is_stdout(path));
-    if to_file {
-        options.check()?;
+    match to_file {
+        true => options.check()?,
+        false => check_stdout(args)?,
     }
     let (records, position) = records(&args.input)?;
     let (name, settings) = (&args.model.model, args.model.options());
-    let embedder = match kind {
+    let (embedder, provenance) = match kind {
         HeadKind::MultiVector => {
-            MultiVectorEncoder::load_observed(name, &settings, reporter)?.embedder().clone()
+            let encoder = MultiVectorEncoder::load_observed(name, &settings, reporter)?;
+            (encoder.embedder().clone(), encoder.provenance(options.side)?)
         }
-        _ => DenseEncoder::load_observed(name, &settings, reporter)?.embedder().clone(),
+        _ => {
+            let encoder = DenseEncoder::load_observed(name, &settings, reporter)?;
+            (encoder.embedder().clone(), encoder.provenance(options.side)?)
+        }
     };
+    options.provenance = Some(provenance);
     interrupt::listen()?;
-    match to_file {
-        true => encode_dense(&embedder, records, position, &options, reporter)?,
-        false => {
-            let out = Screen::stdout();
-            encode_dense_to(&embedder, options.side, records, position, out, reporter)?
-        }
-    };
+    if to_file {
+        encode_dense(&embedder, records, position, &options, reporter)?;
+    } else {
+        let out = Screen::stdout();
+        encode_dense_to(&embedder, options.side, records, position, out, reporter)?;
+    }
     Ok(())
 }
 

@@ -1,12 +1,11 @@
 //! `light-splade merge-models`: models that are averages of others.
 
 use anyhow::{Result, bail};
-use light_splade::Observer;
 use light_splade::models::{MergeMethod, MergeModelsOptions, merge_models};
 
 use crate::args::{MergeModelsArgs, MethodArg};
 use crate::interrupt;
-use crate::progress::{Reporter, Silent};
+use crate::progress::Reporter;
 
 pub(crate) fn run(args: &MergeModelsArgs) -> Result<()> {
     let weights = match args.weights.len() {
@@ -25,10 +24,6 @@ pub(crate) fn run(args: &MergeModelsArgs) -> Result<()> {
         force: args.overwrite.force,
     };
     interrupt::listen()?;
-    let observer: &mut dyn Observer = match args.quiet {
-        true => &mut Silent,
-        false => &mut Reporter::new(),
-    };
-    merge_models(&options, observer)?;
+    merge_models(&options, &mut Reporter::new())?;
     Ok(())
 }

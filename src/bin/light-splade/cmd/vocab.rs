@@ -1,16 +1,36 @@
-//! `light-splade vocab`: vocabularies that are learned from texts.
+//! `light-splade vocab`: vocabularies that are learned from texts, and models with more words.
 
 use anyhow::Result;
-use light_splade::models::{VocabularyOptions, WordKind, learn_vocabulary};
+use light_splade::models::{
+    ExtendOptions, VocabularyOptions, WordKind, extend_vocabulary, learn_vocabulary,
+};
 
-use crate::args::{VocabCommand, VocabLearnArgs, WordsArg};
+use crate::args::{VocabCommand, VocabExtendArgs, VocabLearnArgs, WordsArg};
 use crate::interrupt;
 use crate::progress::Reporter;
 
 pub(crate) fn run(command: &VocabCommand) -> Result<()> {
     match command {
         VocabCommand::Learn(args) => learn(args),
+        VocabCommand::Extend(args) => extend(args),
     }
+}
+
+fn extend(args: &VocabExtendArgs) -> Result<()> {
+    let options = ExtendOptions {
+        model: args.model.clone(),
+        inputs: args.inputs.clone(),
+        text_field: args.text_field.clone(),
+        format: args.form.form(),
+        output: args.output.clone(),
+        most: args.words,
+        min_count: args.min_count,
+        mecab_dicdir: args.mecab_dicdir.clone(),
+        resume: args.resume,
+    };
+    interrupt::listen()?;
+    extend_vocabulary(&options, &mut Reporter::new())?;
+    Ok(())
 }
 
 fn learn(args: &VocabLearnArgs) -> Result<()> {

@@ -217,8 +217,16 @@ mod tests {
     #[test]
     fn a_side_that_is_nearly_always_empty_is_told_once() {
         for (queries, documents, want) in [
-            ([0; 4], [1; 3], "collapse: step 20: 80 of 80 queries in the last 20 steps have empty vectors"),
-            ([1; 4], [0; 3], "collapse: step 20: 60 of 60 documents in the last 20 steps have empty vectors"),
+            (
+                [0; 4],
+                [1; 3],
+                "collapse: step 20: 80 of 80 queries in the last 20 steps have empty vectors",
+            ),
+            (
+                [1; 4],
+                [0; 3],
+                "collapse: step 20: 60 of 60 documents in the last 20 steps have empty vectors",
+            ),
         ] {
             let mut watchdog = Watchdog::new(100, 200.0);
             assert_eq!(watchdog.look(&report(0, &[1; 4], &[1; 3]), &[]), None);

@@ -1,0 +1,124 @@
+//! Adds words to a masked language model: rows of its word embeddings and of its decoder.
+//!
+//! A new word begins as the mean of the pieces that it was split into, so that the model treats it nearly as before and
+//! training starts from there (AdaLM, Yao et al., arXiv 2106.13474, section 3; used for sparse retrieval by Iida and
+//! Okazaki, arXiv 2211.03988).
+
+use std::path::Path;
+
+use serde_json::Value;
+use splade_io::Problem;
+
+use super::save::{config_json, copy_tokenizer, write_json};
+use super::start::{find_tensor, lacks_head};
+use crate::arch::ArchitectureConfig;
+use crate::error::ModelError;
+use crate::weights::{FloatType, Weights, WeightsWriter};
+
+/// Writes a copy of the masked language model in `folder` with more words into `out`. `words` has the ids of the pieces
+/// of each new word; the first one gets the id `first`, which is the number of tokens so far. The files of the tokenizer
+/// are copied as they are.
+///
+/// # Errors
+/// Returns an error if the model cannot be read, has no masked language modelling head or has fewer rows than tokens,
+/// or if the copy cannot be written.
+pub fn add_words(
+    folder: &Path,
+    out: &Path,
+    first: usize,
+    words: &[Vec<u32>],
+) -> Result<(), ModelError> {
+    let config = ArchitectureConfig::open(folder)?;
+    let refuse = |problem: Problem| ModelError::Unsuitable {
+        path: folder.to_path_buf(),
+        doing: "add words",
+        problem,
+    };
+    if !config.0.is_trained() {
+        return Err(refuse(format!("{} models cannot be trained", config.name()).into()));
+    }
+    if lacks_head(folder)? {
+        return Err(refuse(Problem::new("it has no masked language modelling head").with_remedy(
+            "start from a masked language model, such as the one that an encoder was made of",
+        )));
+    }
+    let rows = config.vocab();
+    if rows < first {
+        return Err(refuse(
+            format!("it has the rows of {rows} tokens, but its tokenizer {first}").into(),
+        ));
+    }
+    // Rows that no token uses yet, up to a round number, are used first.
+    let new_rows = rows.max(first + words.len());
+    let weights = Weights::open(folder)?;
+    let (head, prefix) = (config.0.word_head(), config.0.prefix());
+    let names = [&[head.embedding, head.decoder][..], head.bias].concat();
+    let per_word: Vec<&str> =
+        names.into_iter().filter_map(|name| find_tensor(&weights, name, prefix)).collect();
+    let mut tensors: Vec<(String, Vec<usize>)> = Vec::new();
+    for name in weights.names() {
+        let mut shape = weights.shape(name).unwrap_or_default().to_vec();
+        if per_word.contains(&name) {
+            if shape.first() != Some(&rows) {
+                let what = format!("the tensor {name} has the shape {shape:?}, not {rows} rows");
+                return Err(refuse(what.into()));
+            }
+            shape[0] = new_rows;
+        }
+        tensors.push((name.to_owned(), shape));
+    }
+    let write = |path: &Path, source| ModelError::Write { path: path.into(), source };
+    std::fs::create_dir_all(out).map_err(|source| write(out, source))?;
+    let mut file = WeightsWriter::create(&out.join("model.safetensors"), &tensors)?;
+    for (name, shape) in &tensors {
+        let mut numbers = weights.read_f32(name)?;
+        if per_word.contains(&name.as_str()) {
+            let width: usize = shape[1..].iter().product();
+            extend(&mut numbers, width, first, words);
+            numbers.resize(new_rows * width, 0.0);
+        }
+        file.write(&numbers)?;
+    }
+    file.finish()?;
+    let mut settings = config_json(folder, "MaskedLM", FloatType::F32)?;
+    settings["vocab_size"] = Value::from(new_rows);
+    write_json(&out.join("config.json"), &settings)?;
+    copy_tokenizer(folder, out)
+}
+
+/// Puts the mean of its pieces into the row of each word, `first` and those behind it.
+fn extend(numbers: &mut Vec<f32>, width: usize, first: usize, words: &[Vec<u32>]) {
+    for (place, pieces) in words.iter().enumerate() {
+        let mut mean = vec![0.0f64; width];
+        for piece in pieces {
+            let row = &numbers[*piece as usize * width..][..width];
+            mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(*x));
+        }
+        let count = pieces.len().max(1) as f64;
+        let start = (first + place) * width;
+        if numbers.len() < start + width {
+            numbers.resize(start + width, 0.0);
+        }
+        let row = &mut numbers[start..start + width];
+        row.iter_mut().zip(&mean).for_each(|(to, mean)| *to = (mean / count) as f32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_rows_are_the_means_of_their_pieces() {
+        let mut numbers = vec![1.0, 2.0, 3.0, 6.0, 5.0, 7.0, 9.0, 9.0];
+        // The last row was unused.
+        extend(&mut numbers, 2, 3, &[vec![0, 2], vec![1, 1, 0]]);
+        assert_eq!(numbers[..6], [1.0, 2.0, 3.0, 6.0, 5.0, 7.0]);
+        assert_eq!(numbers[6..8], [3.0, 4.5]);
+        let third = |a: f64, b: f64| [a as f32, b as f32];
+        assert_eq!(numbers[8..], third(7.0 / 3.0, 14.0 / 3.0));
+        let mut bias = vec![0.5, -1.5];
+        extend(&mut bias, 1, 2, &[vec![0, 1]]);
+        assert_eq!(bias, [0.5, -1.5, -0.5]);
+    }
+}
