@@ -10,7 +10,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/target/dist/light-splade /usr/local/bin/light-splade
-COPY --from=build /src/LICENSE /src/docs/third-party.md /usr/share/doc/light-splade/
+COPY --from=build /src/LICENSE /src/docs/contributing/third-party.md /usr/share/doc/light-splade/
 COPY --from=build /src/crates/splade-unidic/dictionary/LICENSE.* /usr/share/doc/light-splade/
 WORKDIR /work
 COPY --from=build /src/config config

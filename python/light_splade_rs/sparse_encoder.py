@@ -1,6 +1,6 @@
 """``SparseEncoder`` with the methods and arguments of sentence-transformers 6, for what an encoder does.
 
-What is different is in a table of the package's documentation (docs/python.md).
+What is different is in a table of the package's documentation (docs/reference/python.md).
 """
 
 import json

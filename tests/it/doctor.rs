@@ -1,5 +1,5 @@
 //! Tests of `doctor` on fake search engines (`fake_engine`), working ones and ones with one fault
-//! each. Its output for real ones is in docs/howto/engines-proven.md.
+//! each. Its output for real ones is in docs/reference/engines-proven.md.
 
 use std::process::{Command, Stdio};
 

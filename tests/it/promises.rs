@@ -1,4 +1,4 @@
-//! Tests of what `docs/promises.md` promises about second processes, finished work and damaged
+//! Tests of what `docs/explanation/promises.md` promises about second processes, finished work and damaged
 //! files. `scripts/attack` tries the same with many more choices.
 
 use std::collections::BTreeMap;

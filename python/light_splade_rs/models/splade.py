@@ -1,6 +1,6 @@
 """``SpladeEncoder`` and ``Splade`` with the constructor, the methods and the results of the library light_splade 0.1.3.
 
-What is different is in a table of the package's documentation (docs/python.md).
+What is different is in a table of the package's documentation (docs/reference/python.md).
 """
 
 import os

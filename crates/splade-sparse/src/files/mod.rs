@@ -8,7 +8,7 @@
 //!
 //! [`ParquetWriter`], [`NdjsonWriter`] and [`ShardedWriter`] write these forms, and
 //! [`VectorReader`] reads all of them; NDJSON may be compressed as `.gz` or `.zst`. The
-//! specification is `docs/formats.md`. [`TextReader`] reads texts, and [`parquet_table()`] small tables
+//! specification is `docs/reference/formats.md`. [`TextReader`] reads texts, and [`parquet_table()`] small tables
 //! such as relevance judgements.
 
 #[cfg(feature = "files")]
