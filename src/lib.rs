@@ -144,6 +144,9 @@ mod snippet;
 mod hybrid;
 
 #[cfg(feature = "tools")]
+mod datasets;
+
+#[cfg(feature = "tools")]
 mod bm25;
 #[cfg(feature = "tools")]
 mod evaluate;
@@ -373,6 +376,7 @@ pub mod data {
     //! ```
 
     pub use crate::convert::{ConvertOptions, ConvertSource, MmarcoSource, MsMarcoSource, convert};
+    pub use crate::datasets::dataset_folder;
     pub use crate::mine::{
         MineOptions, MinedNegatives, NegativeFormat, NegativeSource, RankerKind, mine,
     };
