@@ -17,6 +17,7 @@ use splade_sparse::SparseVector;
 use splade_text::Tokenizer;
 
 use crate::bm25::{Bm25Index, counts_of, temporary_folder};
+use crate::datasets::dataset_folder;
 use crate::encoder::SparseEncoder;
 use crate::error::Error;
 use crate::index::{IndexOptions, build_new};
@@ -206,8 +207,8 @@ pub struct Evaluation {
     pub about: Map<String, Value>,
 }
 
-/// Measures how well a model retrieves on a data set: a BEIR folder, or the data files of
-/// light-splade.
+/// Measures how well a model retrieves on a data set: a BEIR folder, the data files of light-splade,
+/// or a data set of the hub by its name ([`dataset_folder`](crate::data::dataset_folder)).
 ///
 /// ```
 /// use light_splade::{EvaluateOptions, SparseEncoder, SparseEncoderOptions, evaluate};
@@ -229,7 +230,7 @@ pub fn evaluate(
     options: &EvaluateOptions,
     observer: &mut dyn Observer,
 ) -> Result<Evaluation, Error> {
-    let dataset = Dataset::open(data)?;
+    let dataset = Dataset::open(&dataset_folder(data, observer)?)?;
     let qrels = dataset.qrels(options.split.as_deref())?;
     qrels.notes().iter().for_each(|note| observer.event(Event::Note(note)));
     let judged = Judged::read(&dataset, &qrels, options.trec_run)?;
@@ -288,7 +289,7 @@ pub fn evaluate_bm25(
     options: &EvaluateOptions,
     observer: &mut dyn Observer,
 ) -> Result<(Report, Run), Error> {
-    let dataset = Dataset::open(data)?;
+    let dataset = Dataset::open(&dataset_folder(data, observer)?)?;
     let qrels = dataset.qrels(options.split.as_deref())?;
     let judged = Judged::read(&dataset, &qrels, false)?;
     let pool = thread_pool(options.threads)?;

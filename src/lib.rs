@@ -146,6 +146,9 @@ mod snippet;
 mod hybrid;
 
 #[cfg(feature = "tools")]
+mod datasets;
+
+#[cfg(feature = "tools")]
 mod bm25;
 #[cfg(feature = "tools")]
 mod evaluate;
@@ -392,6 +395,7 @@ pub mod data {
         ConvertOptions, ConvertSource, CorpusFilter, CorpusSource, MmarcoSource, MsMarcoSource,
         convert,
     };
+    pub use crate::datasets::dataset_folder;
     pub use crate::mine::{
         MineOptions, MinedNegatives, NegativeFormat, NegativeSource, RankerKind, mine,
     };

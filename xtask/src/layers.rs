@@ -14,6 +14,7 @@ const BELOW_ALL: &str = "splade-io";
 /// package in the root, may use all of them, and none of them may use it.
 const MAY_USE: &[(&str, &[&str])] = &[
     (BELOW_ALL, &[]),
+    ("splade-demo-data", &[]),
     ("splade-unidic", &[]),
     ("splade-mini-ja-en", &[]),
     ("hydra-compose", &[]),

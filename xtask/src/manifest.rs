@@ -14,9 +14,10 @@ pub(crate) struct Package {
     pub(crate) dependencies: Vec<String>,
 }
 
-/// Reads the package in the root and those under `crates/`, in alphabetical order of their folders.
+/// Reads the package in the root, that of the data and those under `crates/`, in alphabetical order of their
+/// folders.
 pub(crate) fn packages(root: &Path) -> Result<Vec<Package>, Failure> {
-    let mut folders = vec![root.to_owned()];
+    let mut folders = vec![root.to_owned(), root.join("data")];
     let crates = root.join("crates");
     let entries = std::fs::read_dir(&crates)
         .map_err(|error| format!("cannot read {}: {error}", crates.display()))?;

@@ -17,6 +17,7 @@ const PARTS_EXIST: &str = "continue with --resume, or start over with --force";
 const OTHER_PARTS: &str = "start over with --force";
 const NO_ROOM: &str = "free some space, or name a folder on another disk";
 const NOT_UNPACKED: &str = "set TMPDIR to a folder with more room, or unpack the file yourself";
+const NAME_SUBSET: &str = "name one of them after a colon, as in org/name:ja";
 const REFERENCES: &str = "fix these lines first; problems between files are checked after that";
 
 /// An error in training data. The message says what is wrong and where, and [`hint`](Self::hint)
@@ -117,6 +118,16 @@ pub enum DataError {
     Changed {
         /// What has changed, and in which file and line.
         what: String,
+    },
+    /// A published data set has none of the known forms, or not the subset that was named.
+    #[error("the data set {name}: {problem}")]
+    Unpublished {
+        /// The name that was given.
+        name: String,
+        /// What is wrong, and what there is.
+        problem: String,
+        /// Whether the set has subsets, one of which has to be named.
+        has_subsets: bool,
     },
     /// A conversion would write an empty data set.
     #[error("{0}")]
@@ -244,6 +255,7 @@ impl DataError {
             Self::NoRoom { .. } => Some(NO_ROOM),
             Self::NotUnpacked { .. } => Some(NOT_UNPACKED),
             Self::Problems { hides_references: true, .. } => Some(REFERENCES),
+            Self::Unpublished { has_subsets: true, .. } => Some(NAME_SUBSET),
             Self::File(error) => error.hint(),
             Self::Eval(error) => error.hint(),
             _ => None,

@@ -60,6 +60,7 @@ mod masking;
 pub mod convert;
 pub mod mine;
 pub mod parts;
+pub mod published;
 mod vectors;
 
 pub use check::FolderCheck;

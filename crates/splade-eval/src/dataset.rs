@@ -25,6 +25,9 @@ use crate::EvalError;
 /// The forms in which BEIR's texts are looked for, by their extensions.
 const FORMS: [&str; 6] = ["jsonl", "ndjson", "json", "parquet", "csv", "tsv"];
 
+/// The names of the split that is judged where there is no `test`: JaQuAD and MIRACL publish none.
+const DEVELOPMENT: [&str; 2] = ["dev", "validation"];
+
 /// The maximum number of ids that [`Repairs`] keeps.
 const EXAMPLES: usize = 5;
 
@@ -90,6 +93,11 @@ impl Dataset {
         }
     }
 
+    /// Returns the files of the documents.
+    pub fn document_files(&self) -> &[PathBuf] {
+        &self.documents
+    }
+
     /// Returns an iterator over the documents.
     pub fn documents(&self) -> Texts {
         Texts::new(self.documents.clone())
@@ -111,7 +119,7 @@ impl Dataset {
     }
 
     /// Reads the qrels of a split. The default is the split `test`, or the only split if there is
-    /// just one.
+    /// just one, or the development set.
     ///
     /// # Errors
     /// Returns an error if there is no such split or a file is invalid.
@@ -122,7 +130,10 @@ impl Dataset {
                 let only = if splits.len() == 1 { splits.values().next() } else { None };
                 let found = match split {
                     Some(split) => splits.get(split),
-                    None => splits.get("test").or(only),
+                    None => splits
+                        .get("test")
+                        .or(only)
+                        .or_else(|| DEVELOPMENT.iter().find_map(|name| splits.get(*name))),
                 };
                 match found {
                     Some(paths) => read_all(paths),
@@ -363,8 +374,14 @@ mod tests {
         let two = Dataset::open(dir).expect("a set");
         assert_eq!(two.splits().collect::<Vec<_>>(), ["dev", "train"]);
         assert_eq!(two.qrels(Some("dev")).expect("a split").len(), 2);
+        assert_eq!(two.qrels(None).expect("the development set").len(), 2);
+        std::fs::rename(dir.join("qrels/dev.tsv.gz"), dir.join("qrels/held-out.tsv.gz"))
+            .expect("renamed");
+        let two = Dataset::open(dir).expect("a set");
         let error = two.qrels(None).expect_err("no test").to_string();
-        assert!(error.ends_with("there is no file qrels/test.tsv; the splits are: dev, train"));
+        assert!(
+            error.ends_with("there is no file qrels/test.tsv; the splits are: held-out, train")
+        );
     }
 
     #[test]

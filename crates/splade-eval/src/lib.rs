@@ -38,9 +38,12 @@ pub mod significance;
 
 pub mod compare;
 
+mod board;
+
 mod html;
 pub mod page;
 
+pub use board::Board;
 pub use dataset::{Dataset, Text};
 pub use error::EvalError;
 pub use metrics::{Metric, MetricKind};

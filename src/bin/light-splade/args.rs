@@ -2,6 +2,7 @@
 
 mod convert;
 mod cross_encoder;
+mod demo;
 #[cfg(feature = "push")]
 mod doctor;
 mod evaluate;
@@ -35,6 +36,7 @@ pub(crate) use convert::{ConvertCommand, CorpusArgs, MmarcoArgs, MsMarcoArgs, Pu
 pub(crate) use cross_encoder::{
     CrossEncoderCommand, EnsembleArgs, TeacherArgs, TeacherPredictArgs, TeacherTrainArgs,
 };
+pub(crate) use demo::DemoArgs;
 #[cfg(feature = "push")]
 pub(crate) use doctor::{DoctorArgs, SearchEngineArg};
 pub(crate) use evaluate::{CheckDataArgs, EvaluateArgs, ReportFormat};
@@ -77,6 +79,8 @@ pub(crate) struct Cli {
 /// A command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show in a minute what the program does, on texts that it brings along
+    Demo(DemoArgs),
     /// Turn texts into sparse vectors
     Encode(EncodeArgs),
     /// Write the token ids of texts

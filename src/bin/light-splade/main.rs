@@ -87,6 +87,7 @@ fn has_its_own_log(cli: &Cli) -> bool {
 
 fn run(cli: &Cli, program: std::io::Result<PathBuf>) -> anyhow::Result<()> {
     match &cli.command {
+        Command::Demo(args) => cmd::demo::run(args, program),
         Command::Encode(args) => cmd::encode::run(args),
         Command::Tokenize(args) => cmd::tokenize::run(args),
         Command::Explain(args) => cmd::explain::run(args),

@@ -34,6 +34,7 @@ pub use join::JoinOptions;
 pub use mmarco::{MmarcoFiles, MmarcoOptions, Purpose, REPOSITORY as MMARCO};
 pub use msmarco::{MsMarcoFiles, MsMarcoOptions};
 pub use squad::SquadOptions;
+pub(crate) use squad::{Answered, paragraphs};
 
 use std::path::Path;
 

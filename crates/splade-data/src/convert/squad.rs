@@ -112,37 +112,62 @@ struct Query {
     positive: usize,
 }
 
-impl Data {
-    fn read(&mut self, path: &Path, titles: bool) -> Result<(), DataError> {
-        let file = open_text(path)?;
-        let file: File = serde_json::from_reader(file).map_err(|message| {
-            error(path, &format!("it does not have the form of SQuAD: {message}"))
-        })?;
-        for Article { title, paragraphs } in file.data {
-            for Paragraph { context, qas } in paragraphs {
-                let text = match titles && !title.is_empty() {
-                    true => Cow::Owned(format!("{title} {context}")),
-                    false => Cow::Borrowed(context.as_str()),
-                };
-                let text = text.trim();
-                let positive = match self.rows.get(text) {
-                    Some(row) => *row,
-                    None => {
-                        self.rows.insert(text.to_owned(), self.docs.len());
-                        self.docs.push(text.to_owned());
-                        self.docs.len() - 1
+/// A paragraph with the questions that it answers, each with its id.
+pub(crate) struct Answered<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) context: &'a str,
+    pub(crate) questions: Vec<(String, String)>,
+}
+
+/// Reads the paragraphs of a file, and returns the number of questions that cannot be answered and
+/// are skipped.
+pub(crate) fn paragraphs(
+    path: &Path,
+    mut add: impl FnMut(Answered<'_>) -> Result<(), DataError>,
+) -> Result<u64, DataError> {
+    let file: File = serde_json::from_reader(open_text(path)?).map_err(|message| {
+        error(path, &format!("it does not have the form of SQuAD: {message}"))
+    })?;
+    let mut impossible = 0;
+    for Article { title, paragraphs } in file.data {
+        for Paragraph { context, qas } in paragraphs {
+            let mut questions = Vec::new();
+            for Question { id, question, is_impossible } in qas {
+                match is_impossible {
+                    true => impossible += 1,
+                    false => {
+                        let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+                        questions.push((id, question));
                     }
-                };
-                for Question { id, question, is_impossible } in qas {
-                    if is_impossible {
-                        self.impossible += 1;
-                        continue;
-                    }
-                    let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
-                    self.queries.push(Query { id, text: question, positive });
                 }
             }
+            add(Answered { title: &title, context: &context, questions })?;
         }
+    }
+    Ok(impossible)
+}
+
+impl Data {
+    fn read(&mut self, path: &Path, titles: bool) -> Result<(), DataError> {
+        let impossible = paragraphs(path, |Answered { title, context, questions }| {
+            let text = match titles && !title.is_empty() {
+                true => Cow::Owned(format!("{title} {context}")),
+                false => Cow::Borrowed(context),
+            };
+            let text = text.trim();
+            let positive = match self.rows.get(text) {
+                Some(row) => *row,
+                None => {
+                    self.rows.insert(text.to_owned(), self.docs.len());
+                    self.docs.push(text.to_owned());
+                    self.docs.len() - 1
+                }
+            };
+            let query = |(id, text)| Query { id, text, positive };
+            self.queries.extend(questions.into_iter().map(query));
+            Ok(())
+        })?;
+        self.impossible += impossible;
         Ok(())
     }
 }

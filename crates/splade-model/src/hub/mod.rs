@@ -67,6 +67,20 @@ pub fn resolve_dataset(
     fetch_files(&RepoName::parse(name, Kind::Dataset)?, files, options, observer)
 }
 
+/// Returns the commit of the hub data set `org/name[@revision]` and the paths of its files. The hub
+/// is asked in any case.
+///
+/// # Errors
+/// Returns an error if there is no such data set, if the hub must not be asked or does not answer,
+/// or if the crate was built without the feature `hub`.
+pub fn list_dataset(
+    name: &str,
+    options: &HubOptions,
+    observer: &mut dyn Observer,
+) -> Result<(String, Vec<String>), ModelError> {
+    list(&RepoName::parse(name, Kind::Dataset)?, options, observer)
+}
+
 /// The target of an upload: a branch of a model.
 #[derive(Debug, Clone)]
 pub struct HubTarget {
@@ -126,6 +140,15 @@ fn fetch(name: &RepoName, _: &HubOptions, _: &mut dyn Observer) -> Result<PathBu
     Err(name.error(
         "no local folder has this name, and hub models need a build with the feature \"hub\"",
     ))
+}
+
+#[cfg(not(feature = "hub"))]
+fn list(
+    name: &RepoName,
+    _: &HubOptions,
+    _: &mut dyn Observer,
+) -> Result<(String, Vec<String>), ModelError> {
+    Err(name.error("data sets of the hub need a build with the feature \"hub\""))
 }
 
 #[cfg(not(feature = "hub"))]
@@ -191,6 +214,18 @@ fn fetch(
     cache.write_manifest(&commit, &wanted)?;
     cache.write_commit(&commit)?;
     Ok(cache.snapshot(&commit))
+}
+
+#[cfg(feature = "hub")]
+fn list(
+    name: &RepoName,
+    options: &HubOptions,
+    observer: &mut dyn Observer,
+) -> Result<(String, Vec<String>), ModelError> {
+    if options.offline {
+        return Err(name.advised("the data set is not in the cache", UNSET_OFFLINE));
+    }
+    client::Client::new(options, name)?.list(&name.revision, Again::Failed, observer)
 }
 
 #[cfg(feature = "hub")]

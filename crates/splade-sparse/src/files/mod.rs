@@ -42,7 +42,7 @@ pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
 #[cfg(feature = "files")]
 pub use parquet::{ParquetReader, ParquetWriter, parquet_about};
 #[cfg(feature = "files")]
-pub use parquet_table::parquet_table;
+pub use parquet_table::{parquet_columns, parquet_lists, parquet_table};
 #[cfg(feature = "files")]
 pub use reader::{VectorReader, vector_files};
 #[cfg(feature = "files")]

@@ -43,6 +43,61 @@ pub fn parquet_table<const N: usize>(
         }
         Ok::<(), ParquetError>(())
     })?;
+    refusal(path, refused)
+}
+
+/// Returns the names of the columns of a Parquet file.
+///
+/// # Errors
+/// Returns an error if the file is damaged.
+pub fn parquet_columns(path: &Path) -> Result<Vec<String>, FileError> {
+    let file = parquet_file::open(path)?;
+    let schema = parquet::file::reader::FileReader::metadata(&file).file_metadata().schema_descr();
+    Ok(schema.root_schema().get_fields().iter().map(|field| field.name().to_owned()).collect())
+}
+
+/// Reads the rows of a Parquet file and passes the cells of some columns to `add`, together with the
+/// elements of a column of lists. An element may also stand alone, as a list of one.
+///
+/// # Errors
+/// Returns an error if the file is damaged or has no column of one of these names, if `add` returns
+/// a message, or if a cell or an element is null or of another type.
+pub fn parquet_lists<const N: usize>(
+    path: &Path,
+    columns: &[&str; N],
+    list: &str,
+    mut add: impl FnMut([String; N], Vec<String>) -> Result<(), String>,
+) -> Result<(), FileError> {
+    let file = parquet_file::open(path)?;
+    let mut refused = None;
+    parquet_file::decode(path, || {
+        let rows = parquet::file::reader::FileReader::get_row_iter(&file, None)?;
+        for (number, row) in (1..).zip(rows) {
+            let cells = row?.into_columns();
+            let cell = |name: &str| cells.iter().find(|(of, _)| of == name).map(|(_, cell)| cell);
+            let texts = columns.map(|name| cell(name).and_then(text).ok_or(name));
+            let elements = match cell(list) {
+                Some(Field::ListInternal(list)) => list.elements().iter().map(text).collect(),
+                Some(one) => text(one).map(|one| vec![one]),
+                None => None,
+            };
+            let added = match (texts.iter().find_map(|text| text.as_ref().err()), elements) {
+                (None, Some(elements)) => add(texts.map(Result::unwrap_or_default), elements),
+                (Some(name), _) => Err(format!("there is no text or number named \"{name}\"")),
+                (None, None) => Err(format!("there is no list named \"{list}\"")),
+            };
+            if let Err(message) = added {
+                refused = Some((number, message));
+                break;
+            }
+        }
+        Ok::<(), ParquetError>(())
+    })?;
+    refusal(path, refused)
+}
+
+/// Returns the error of a row that was refused.
+fn refusal(path: &Path, refused: Option<(u64, String)>) -> Result<(), FileError> {
     match refused {
         None => Ok(()),
         Some((row, message)) => Err(FileError::form(path, format!("row {row}: {message}"))),

@@ -20,10 +20,12 @@ pub(crate) struct EvaluateArgs {
     )]
     pub(crate) model: PathBuf,
     /// Folder of BEIR (corpus, queries, qrels) or light-splade (doc_master, query_master,
-    /// positive_lists)
-    #[arg(value_name = "DATA")]
-    pub(crate) data: PathBuf,
-    /// Split of BEIR's qrels [default: test, or the only one]
+    /// positive_lists), or a data set of the Hugging Face hub: scifact, jaquad, beir/NAME, mteb/NAME,
+    /// nanobeir/NAME, jmteb/TASK, miracl/LANGUAGE, mmarco/LANGUAGE or org/name:subset. Several give
+    /// one table of their results
+    #[arg(value_name = "DATA", required = true, num_args = 1..)]
+    pub(crate) data: Vec<PathBuf>,
+    /// Split of BEIR's qrels [default: test, the only one, or dev]
     #[arg(long)]
     pub(crate) split: Option<String>,
     /// Metrics at cut-offs: nDCG@k, MRR@k, MAP@k, Recall@k, P@k, Hit@k
@@ -112,13 +114,17 @@ pub(crate) enum ReportFormat {
     Csv,
     /// A page with plots
     Html,
+    /// A table for documents in Markdown
+    Markdown,
+    /// A table for papers in LaTeX
+    Latex,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckDataArgs {
     /// Folder of BEIR (corpus, queries, qrels) or light-splade (doc_master, query_master,
-    /// positive_lists; to train on, also triplets or hard_negative_scores), or the folder above
-    /// light-splade's train and validation
+    /// positive_lists; to train on, also triplets or hard_negative_scores), the folder above
+    /// light-splade's train and validation, or a data set of the hub by a name that evaluate takes
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
     /// Split of BEIR's qrels; all of them if not given

@@ -13,6 +13,7 @@ const WIDEST: usize = 100;
 
 /// The commands by what they are for.
 const GROUPS: &[(&str, &[&str])] = &[
+    ("First steps", &["demo"]),
     ("Vectors", &["encode", "tokenize", "explain", "inspect"]),
     ("Search", &["index", "search", "fuse", "serve"]),
     ("Evaluation", &["evaluate", "check-data"]),
@@ -24,6 +25,7 @@ const GROUPS: &[(&str, &[&str])] = &[
 
 /// An example of each command that does something; its first word is the name of the program.
 const EXAMPLES: &[(&str, &str)] = &[
+    ("demo", "light-splade demo"),
     ("encode", "light-splade encode corpus.jsonl -o vectors.parquet"),
     ("tokenize", "light-splade tokenize -t '朝の電車で東京へ'"),
     ("explain", "light-splade explain --as query -t 'cheap travel by train'"),

@@ -1,10 +1,12 @@
 //! `light-splade evaluate`: retrieval measured on a data set, and runs compared.
 
 mod output;
+mod several;
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use light_splade::data::dataset_folder;
 use light_splade::evaluation::evaluate_bm25;
 use light_splade::models::Vocabulary;
 use light_splade::outputs::check_distinct;
@@ -22,7 +24,17 @@ use crate::progress::Reporter;
 use output::Baseline;
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
-    let dataset = Dataset::open(&args.data)?;
+    match &args.data[..] {
+        [data] => one(args, data),
+        _ => several::run(args),
+    }
+}
+
+/// Measures on one data set, or judges files of rankings by it.
+fn one(args: &EvaluateArgs, data: &Path) -> Result<()> {
+    let mut reporter = Reporter::new();
+    let folder = dataset_folder(data, &mut reporter)?;
+    let dataset = Dataset::open(&folder)?;
     let qrels = dataset.qrels(args.split.as_deref())?;
     qrels.require_queries()?;
     let inputs: Vec<&Path> = inputs(args).collect();
@@ -37,23 +49,28 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         qrels.notes().iter().chain(run.notes()).for_each(|note| say(note));
         options.judge(&qrels, &run).with_context(|| path.display().to_string())
     };
-    let title = format!("Evaluation on {}", args.data.display());
+    let name = &shown(data);
     let text = match (&args.compare[..], &args.run) {
         ([first, second], _) => {
             let baseline = Baseline { name: shown(first), report: judge_file(first)? };
-            output::comparison(&judge_file(second)?, &shown(second), &baseline, args.format())?
+            output::comparison(
+                &judge_file(second)?,
+                &shown(second),
+                &baseline,
+                args.format(),
+                name,
+            )?
         }
         (_, Some(path)) => {
             let about = Map::from_iter([("run".to_owned(), shown(path).into())]);
-            output::report(&judge_file(path)?, about, None, args.format(), &title)?
+            output::report(&judge_file(path)?, about, None, args.format(), name)?
         }
         (_, None) => {
             let run_out = args.output_run.as_deref().map(create).transpose()?;
             interrupt::listen()?;
-            let mut reporter = Reporter::new();
             let encoder =
                 SparseEncoder::load_observed(&args.model, &args.compute.options(), &mut reporter)?;
-            let found = evaluate(&encoder, &args.data, &options, &mut reporter)?;
+            let found = evaluate(&encoder, data, &options, &mut reporter)?;
             if let Some(mut file) = run_out {
                 let mut text = Vec::new();
                 let written = match options.trec_run {
@@ -65,10 +82,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
                 file.finish()?;
             }
             let baseline = match args.bm25 {
-                true => Some(bm25(args, &options, &mut reporter)?),
+                true => Some(bm25(args, data, &options, &mut reporter)?),
                 false => None,
             };
-            output::report(&found.report, found.about, baseline.as_ref(), args.format(), &title)?
+            output::report(&found.report, found.about, baseline.as_ref(), args.format(), name)?
         }
     };
     let mut output = output;
@@ -79,7 +96,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
 /// Every file and folder that is read.
 fn inputs(args: &EvaluateArgs) -> impl Iterator<Item = &Path> {
     let files = args.run.iter().chain(&args.compare).chain(&args.index);
-    files.chain([&args.data]).map(|path| path.as_path())
+    files.chain(&args.data).map(|path| path.as_path())
 }
 
 fn is_ndjson(path: &Path) -> bool {
@@ -106,6 +123,7 @@ fn options(args: &EvaluateArgs) -> EvaluateOptions {
 /// The report of BM25 over the tokens of the model.
 fn bm25(
     args: &EvaluateArgs,
+    data: &Path,
     options: &EvaluateOptions,
     reporter: &mut Reporter,
 ) -> Result<Baseline> {
@@ -113,8 +131,7 @@ fn bm25(
     let mecab_dicdir = args.compute.run.mecab_dicdir.clone();
     let tokenizer = splade_text::TokenizerOptions { mecab_dicdir };
     let vocabulary = Vocabulary::open(&args.model, Side::Document, &tokenizer, reporter)?;
-    let (report, _) =
-        evaluate_bm25(vocabulary.tokenizer(), &args.data, constants, options, reporter)?;
+    let (report, _) = evaluate_bm25(vocabulary.tokenizer(), data, constants, options, reporter)?;
     let name = format!("BM25 with k1 {} and b {}", constants.k1, constants.b);
     Ok(Baseline { name, report })
 }

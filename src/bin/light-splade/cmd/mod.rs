@@ -4,6 +4,7 @@ pub(crate) mod check_data;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod cross_encoder;
+pub(crate) mod demo;
 #[cfg(feature = "push")]
 pub(crate) mod doctor;
 pub(crate) mod encode;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
-use splade_eval::Report;
 use splade_eval::compare::{CompareOptions, ComparedMetric, Comparison, QueryChange, compare};
+use splade_eval::{Board, Report};
 use splade_io::{printable, printable_lines};
 
 use crate::args::ReportFormat;
@@ -19,14 +19,15 @@ pub(super) struct Baseline {
     pub(super) report: Report,
 }
 
-/// A report, with what it is of, and next to a baseline if there is one.
+/// A report on a data set, with what it is of, and next to a baseline if there is one.
 pub(super) fn report(
     report: &Report,
     about: Map<String, Value>,
     baseline: Option<&Baseline>,
     format: ReportFormat,
-    title: &str,
+    data: &str,
 ) -> Result<String> {
+    let title = &format!("Evaluation on {data}");
     let against =
         |baseline: &Baseline| compare(&baseline.report, report, &CompareOptions::default());
     let comparison = baseline.map(against).transpose()?;
@@ -55,6 +56,12 @@ pub(super) fn report(
         ReportFormat::Html => {
             comparison.map_or_else(|| report.to_html(title), |both| both.to_html(title))
         }
+        ReportFormat::Markdown | ReportFormat::Latex => {
+            let model = about.get("settings").and_then(|settings| settings["model"].as_str());
+            let name = model.or(about.get("run").and_then(Value::as_str)).unwrap_or_default();
+            let baseline = baseline.map(|baseline| (baseline.name.as_str(), &baseline.report));
+            document(&board(data, [Some((name, report)), baseline]), format)
+        }
     })
 }
 
@@ -64,6 +71,7 @@ pub(super) fn comparison(
     name: &str,
     baseline: &Baseline,
     format: ReportFormat,
+    data: &str,
 ) -> Result<String> {
     let comparison = compare(&baseline.report, report, &CompareOptions::default())?;
     let title = format!("{name} compared with {}", baseline.name);
@@ -80,7 +88,30 @@ pub(super) fn comparison(
         }
         ReportFormat::Csv => comparison.to_csv(),
         ReportFormat::Html => comparison.to_html(&title),
+        ReportFormat::Markdown | ReportFormat::Latex => {
+            let rankings = [(baseline.name.as_str(), &baseline.report), (name, report)];
+            document(&board(data, rankings.map(Some)), format)
+        }
     })
+}
+
+/// A table of rankings on one data set.
+fn board<const N: usize>(data: &str, rankings: [Option<(&str, &Report)>; N]) -> Board {
+    let rankings: Vec<_> = rankings.into_iter().flatten().collect();
+    let metrics = rankings.first().map(|(_, report)| report.metrics.clone());
+    let mut board = Board::new(metrics.unwrap_or_default());
+    for (name, report) in rankings {
+        board.add(data, name, report.queries.len(), report.means.clone());
+    }
+    board
+}
+
+/// A table in a form for documents; in any other than LaTeX in Markdown.
+pub(super) fn document(board: &Board, format: ReportFormat) -> String {
+    match format {
+        ReportFormat::Latex => board.to_latex(),
+        _ => board.to_markdown(),
+    }
 }
 
 /// The comparison, and the queries that changed most.

@@ -1,0 +1,27 @@
+//! What was typed after `demo`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::OverwriteArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for the texts, the questions and the index
+    #[arg(long, short, value_name = "FOLDER", default_value = "light-splade-demo")]
+    pub(crate) output: PathBuf,
+    /// Show another data set in place of the built-in texts: scifact, jaquad, a data set of the
+    /// Hugging Face hub, or a folder of BEIR
+    #[arg(long, value_name = "DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Start the service at the end and open its page in a browser; on a terminal, the service
+    /// starts in any case
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// End without starting the service
+    #[arg(long, conflicts_with = "open")]
+    pub(crate) no_page: bool,
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+}
