@@ -1,4 +1,6 @@
-//! Decoders for one word of Elias-Fano upper bits: a portable one and one with AVX-512 VBMI2.
+//! Decoders of Elias-Fano lists. Two of them decode one word of upper bits at a time, together with
+//! the low bits: a portable one and one with AVX-512 VBMI2. The one with AVX2 decodes the upper
+//! bits of a whole list and then adds the low bits.
 
 use super::bytes::u32_at;
 
@@ -38,6 +40,98 @@ pub(super) fn plain(word: Word<'_>, out: &mut [u16; WRITTEN]) {
         *out = (u32::from(high) << word.low_bits) as u16 | low as u16;
         bit += word.low_bits as usize;
         upper &= upper - 1;
+    }
+}
+
+/// For each byte of upper bits, the position of each of its ones minus the number of ones before it:
+/// the high part of a number relative to that of a number whose one is bit 0 of the byte.
+#[cfg(target_arch = "x86_64")]
+static HIGHS: [[u8; 8]; 256] = {
+    let mut highs = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut ones) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                highs[byte][ones] = (bit - ones) as u8;
+                ones += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    highs
+};
+
+/// Writes the high parts of the numbers of a word, already moved to their places above the low bits,
+/// with AVX2. The low bits are zero; [`add_lows`] adds them.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,popcnt")]
+#[inline]
+pub(super) fn highs(upper: u64, base: u16, low_bits: u32, out: &mut [u16; WRITTEN]) {
+    use std::arch::x86_64::{
+        _mm_add_epi16, _mm_cvtepu8_epi16, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm_set1_epi16,
+        _mm_sll_epi16,
+    };
+    let shift = _mm_cvtsi32_si128(low_bits as i32);
+    let mut ones = 0;
+    for (at, byte) in upper.to_le_bytes().into_iter().enumerate() {
+        let highs = u64::from_le_bytes(HIGHS[usize::from(byte)]);
+        let highs = _mm_cvtepu8_epi16(_mm_cvtsi64_si128(highs as i64));
+        let base = base.wrapping_add(8 * at as u16).wrapping_sub(ones as u16);
+        let numbers = _mm_sll_epi16(_mm_add_epi16(highs, _mm_set1_epi16(base as i16)), shift);
+        // SAFETY: the bytes before this one have at most eight ones each, so that `ones` is at most
+        // `8 * at`, which is at most 56. The eight numbers end within the 64 of `out`. The store may
+        // be unaligned.
+        #[allow(unsafe_code, reason = "an unaligned store of 16 bytes")]
+        unsafe {
+            std::ptr::write_unaligned(out.as_mut_ptr().add(ones).cast(), numbers);
+        }
+        ones += byte.count_ones() as usize;
+    }
+}
+
+/// Adds the low bits to numbers that [`highs`] has written, with AVX2. `lows` holds the low bits of
+/// the first number first. A last group of fewer than eight numbers is taken as eight.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(super) fn add_lows(low_bits: u32, lows: &[u8], numbers: &mut [u16]) {
+    use std::arch::x86_64::{
+        __m128i, _mm_or_si128, _mm_packus_epi32, _mm256_add_epi32, _mm256_and_si256,
+        _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256,
+        _mm256_mullo_epi32, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_shuffle_epi8,
+        _mm256_srli_epi32, _mm256_srlv_epi32,
+    };
+    // Eight numbers have `low_bits` bytes of low bits, so that every group of eight has the same form:
+    // the low bits of a number begin in a byte of the group, at a bit of that byte. Numbers have at
+    // most 15 low bits, which lie in three bytes; the fourth one may be any.
+    let bits = _mm256_mullo_epi32(
+        _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+        _mm256_set1_epi32(low_bits as i32),
+    );
+    let bytes = _mm256_add_epi32(
+        _mm256_mullo_epi32(_mm256_srli_epi32::<3>(bits), _mm256_set1_epi32(0x0101_0101)),
+        _mm256_set1_epi32(0x0302_0100),
+    );
+    let shifts = _mm256_and_si256(bits, _mm256_set1_epi32(7));
+    let mask = _mm256_set1_epi32((1 << low_bits) - 1);
+    for (group, numbers) in numbers.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let at = group * low_bits as usize;
+        let Some(window) = lows.get(at..).and_then(<[u8]>::first_chunk::<16>) else { return };
+        // SAFETY: `window` has 16 bytes and `numbers` has eight of 16 bits. Loads and stores may be
+        // unaligned, and every bit pattern is a valid `__m128i`.
+        #[allow(unsafe_code, reason = "unaligned loads and stores of 16 bytes")]
+        unsafe {
+            let window: __m128i = std::ptr::read_unaligned(window.as_ptr().cast());
+            let parts = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(window), bytes);
+            let parts = _mm256_and_si256(_mm256_srlv_epi32(parts, shifts), mask);
+            let (first, last) =
+                (_mm256_castsi256_si128(parts), _mm256_extracti128_si256::<1>(parts));
+            let to: *mut __m128i = numbers.as_mut_ptr().cast();
+            let high = std::ptr::read_unaligned(to);
+            std::ptr::write_unaligned(to, _mm_or_si128(high, _mm_packus_epi32(first, last)));
+        }
     }
 }
 

@@ -84,6 +84,8 @@ fn sample(samples: &mut [u8], zeros: usize, ones: usize) {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Docs<'a> {
     count: usize,
+    /// The share of the universe that is in the list, in units of 2^-16.
+    density: usize,
     low_bits: u32,
     samples: &'a [u8],
     /// The upper bits, followed by at least [`PADDING`] bytes.
@@ -105,7 +107,8 @@ impl<'a> Docs<'a> {
         let lows = &upper[shape.upper_bytes..];
         let rest = &lows[shape.low_bytes..];
         let Shape { low_bits, upper_bytes, .. } = shape;
-        Some((Self { count, low_bits, samples, upper, upper_bytes, lows }, rest))
+        let density = (count << 16) / universe.max(1);
+        Some((Self { count, density, low_bits, samples, upper, upper_bytes, lows }, rest))
     }
 
     /// Returns the number of documents in the list.
@@ -121,14 +124,10 @@ impl<'a> Docs<'a> {
         (word >> (bit % 8)) as usize & ((1 << self.low_bits) - 1)
     }
 
-    /// Decodes all numbers into a buffer, which grows if necessary. `word` decodes the numbers of
+    /// Writes all numbers to the start of a buffer, which grows if necessary. `word` decodes the numbers of
     /// one word of upper bits. Damaged bits lead to other numbers but never to a panic.
     #[inline(always)]
-    pub(super) fn decode<'b>(
-        &self,
-        buffer: &'b mut Vec<u16>,
-        word: impl Fn(Word<'_>, &mut [u16; WRITTEN]),
-    ) -> &'b [u16] {
+    fn decode(&self, buffer: &mut Vec<u16>, word: impl Fn(Word<'_>, &mut [u16; WRITTEN])) {
         if buffer.len() < self.count + WRITTEN {
             buffer.resize(self.count + WRITTEN, 0);
         }
@@ -147,12 +146,46 @@ impl<'a> Docs<'a> {
             word(Word { upper, base, lows, phase, low_bits: self.low_bits }, out);
             i += upper.count_ones() as usize;
         }
-        &buffer[..self.count]
+    }
+
+    /// Writes all numbers to the start of a buffer, which grows if necessary, on any CPU.
+    pub(super) fn decode_plain(&self, buffer: &mut Vec<u16>) {
+        self.decode(buffer, decode::plain)
+    }
+
+    /// Does the same as [`decode_plain`](Self::decode_plain) with AVX-512 VBMI2.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt"
+    )]
+    #[inline]
+    pub(super) fn decode_vbmi2(&self, buffer: &mut Vec<u16>) {
+        self.decode(buffer, |word, out| decode::vbmi2(word, out))
+    }
+
+    /// Does the same as [`decode_plain`](Self::decode_plain) with AVX2.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    #[inline]
+    pub(super) fn decode_avx2(&self, buffer: &mut Vec<u16>) {
+        // The low bits are added once all high parts are there: a load that follows right after several
+        // smaller stores to the same place would wait for them.
+        let word = |word: Word<'_>, out: &mut [u16; WRITTEN]| {
+            decode::highs(word.upper, word.base, word.low_bits, out);
+        };
+        self.decode(buffer, word);
+        if self.low_bits > 0 {
+            let groups = self.count.next_multiple_of(8);
+            decode::add_lows(self.low_bits, self.lows, &mut buffer[..groups]);
+        }
     }
 
     /// Decodes all numbers in ascending order.
     pub(super) fn to_vec(self) -> Vec<u16> {
-        self.decode(&mut Vec::new(), decode::plain).to_vec()
+        let mut docs = Vec::new();
+        self.decode_plain(&mut docs);
+        docs.truncate(self.count);
+        docs
     }
 
     /// Prefetches the first bytes of the list into the cache.
@@ -167,15 +200,15 @@ impl<'a> Docs<'a> {
     /// Prefetches the bytes that [`find`](Self::find) would read if the numbers were spread evenly
     /// over the universe. Returns the place at which the number would then be.
     #[inline(always)]
-    pub(super) fn prefetch_find(&self, doc: usize, universe: usize) -> usize {
-        let at = doc * self.count / universe.max(1);
+    pub(super) fn prefetch_find(&self, doc: usize) -> usize {
+        let at = (doc * self.density) >> 16;
         prefetch(self.upper, ((doc >> self.low_bits) + at) / 8);
         prefetch(self.lows, at * self.low_bits as usize / 8);
         at
     }
 
     /// Returns the place of a number in the list, or `None` if the list does not contain it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, doc: usize) -> Option<usize> {
         let high = doc >> self.low_bits;
         let low = doc & ((1 << self.low_bits) - 1);
@@ -210,7 +243,7 @@ impl<'a> Docs<'a> {
 
     /// Returns the position of the bit after the `zeros`-th zero of the upper bits. For no zeros,
     /// this is 0.
-    #[inline]
+    #[inline(always)]
     fn after_zero(&self, zeros: usize) -> Option<usize> {
         if zeros == 0 {
             return Some(0);
@@ -232,13 +265,10 @@ impl<'a> Docs<'a> {
             }
             let bits = 64 - at % 8;
             // The ones of the complement are the zeros. The shift removes the bits before `at`.
-            let mut word = !u64_at(self.upper, byte).unwrap_or(0) >> (at % 8);
+            let word = !u64_at(self.upper, byte).unwrap_or(0) >> (at % 8);
             let count = word.count_ones() as usize;
             if count >= left {
-                for _ in 1..left {
-                    word &= word - 1;
-                }
-                return Some(at + word.trailing_zeros() as usize + 1);
+                return Some(at + select(word, left as u32 - 1) as usize + 1);
             }
             left -= count;
             at += bits;
@@ -255,6 +285,44 @@ impl<'a> Docs<'a> {
             _ => word,
         }
     }
+}
+
+/// For each byte, the positions of its ones.
+static ONES: [[u8; 8]; 256] = {
+    let mut positions = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut ones) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                positions[byte][ones] = bit as u8;
+                ones += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    positions
+};
+
+/// Returns the position of the one of `word` that `before` ones precede. The word must have it.
+///
+/// The ones are counted in all bytes at once (Vigna, "Broadword implementation of rank/select
+/// queries", WEA 2008), and a table has the positions within a byte.
+#[inline(always)]
+fn select(word: u64, before: u32) -> u32 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let pairs = word - (word >> 1 & (0x55 * EACH));
+    let nibbles = (pairs & (0x33 * EACH)) + (pairs >> 2 & (0x33 * EACH));
+    let bytes = (nibbles + (nibbles >> 4)) & (0x0f * EACH);
+    // Byte i has the number of ones of the bytes 0 to i, which is at most 64.
+    let ones = bytes.wrapping_mul(EACH);
+    let not_more = (((u64::from(before) * EACH) | (0x80 * EACH)) - ones) & (0x80 * EACH);
+    // The byte with the one comes after those with no more than `before` ones up to their end.
+    let byte = not_more.count_ones().min(7);
+    let earlier = (ones << 8) >> (8 * byte) & 0xff;
+    let within = (u64::from(before) - earlier) as usize & 7;
+    8 * byte + u32::from(ONES[(word >> (8 * byte) & 0xff) as usize][within])
 }
 
 /// The size of a cache line in bytes.
@@ -282,6 +350,8 @@ pub(super) fn prefetch(bytes: &[u8], at: usize) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    #[cfg(target_arch = "x86_64")]
+    use std::arch::is_x86_feature_detected as has;
 
     fn lists() -> impl Strategy<Value = (Vec<u16>, usize)> {
         (1..=MAX_DOCS).prop_flat_map(|universe| {
@@ -300,19 +370,43 @@ mod tests {
         assert_eq!(rest.len(), bytes.len() - len);
         assert_eq!(list.to_vec(), docs);
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx512vbmi2") {
+        if has!("avx2") && has!("bmi1") && has!("bmi2") && has!("popcnt") && has!("lzcnt") {
+            let mut buffer = Vec::new();
+            // SAFETY: The CPU has the features that the function requires, as was detected above.
+            #[allow(unsafe_code, reason = "a function with target features is called")]
+            unsafe {
+                list.decode_avx2(&mut buffer);
+            }
+            assert_eq!(&buffer[..docs.len()], docs);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if has!("avx512vbmi2") {
             let mut buffer = Vec::new();
             // SAFETY: The CPU has AVX-512 VBMI2, as was detected above, and every CPU with it also
             // has AVX-512 F, BW, VL and VBMI, which are older.
             #[allow(unsafe_code, reason = "a function with target features is called")]
-            let got = list.decode(&mut buffer, |word, out| unsafe { decode::vbmi2(word, out) });
-            assert_eq!(got, docs);
+            unsafe {
+                list.decode_vbmi2(&mut buffer);
+            }
+            assert_eq!(&buffer[..docs.len()], docs);
         }
         for (i, doc) in docs.iter().enumerate() {
             assert_eq!(list.find(usize::from(*doc)), Some(i), "{doc}");
             for near in [doc.wrapping_sub(1), doc + 1] {
                 let at = docs.binary_search(&near).ok();
                 assert_eq!(list.find(usize::from(near)), at, "{near}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ones_are_found(word in any::<u64>(), mask in any::<u64>()) {
+            for word in [word, word & mask, word | mask, u64::MAX, 1, 1 << 63] {
+                let ones = (0..64).filter(|bit| word >> bit & 1 == 1);
+                for (before, bit) in ones.enumerate() {
+                    prop_assert_eq!(select(word, before as u32), bit);
+                }
             }
         }
     }

@@ -27,6 +27,27 @@ pub(super) fn avx512(chunk: &[u16; CHUNK], least: u16) -> u32 {
     _mm512_cmpge_epu16_mask(sums, _mm512_set1_epi16(least as i16))
 }
 
+/// Does the same as [`plain`] with AVX2.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(super) fn avx2(chunk: &[u16; CHUNK], least: u16) -> u32 {
+    use std::arch::x86_64::{
+        __m256i, _mm256_cmpeq_epi16, _mm256_max_epu16, _mm256_movemask_epi8, _mm256_packs_epi16,
+        _mm256_permute4x64_epi64, _mm256_set1_epi16,
+    };
+    // SAFETY: The chunk is an array of 64 bytes, which are two registers, and the load may be
+    // unaligned. Every bit pattern is a valid `__m256i`.
+    #[allow(unsafe_code, reason = "an unaligned load of 64 bytes")]
+    let [low, high]: [__m256i; 2] = unsafe { std::ptr::read_unaligned(chunk.as_ptr().cast()) };
+    let least = _mm256_set1_epi16(least as i16);
+    // A sum is at least `least` if it is the larger of both.
+    let reaches = |sums| _mm256_cmpeq_epi16(_mm256_max_epu16(sums, least), sums);
+    // Packing works on halves of registers, so the four halves are put in order afterwards.
+    let bytes = _mm256_packs_epi16(reaches(low), reaches(high));
+    _mm256_movemask_epi8(_mm256_permute4x64_epi64::<0b11_01_10_00>(bytes)) as u32
+}
+
 /// Counts the sums that are at least `least`.
 #[inline(always)]
 pub(super) fn count_at_least(
@@ -90,6 +111,22 @@ mod tests {
             at_least(&sums, least, plain, |at, sum| got.push((at, sum)));
             prop_assert_eq!(count_at_least(&sums, least, plain), want.len());
             prop_assert_eq!(got, want);
+            #[cfg(target_arch = "x86_64")]
+            for chunk in sums.as_chunks().0 {
+                use std::arch::is_x86_feature_detected as has;
+                if has!("avx2") {
+                    // SAFETY: The CPU has AVX2, as was detected above.
+                    #[allow(unsafe_code, reason = "a function with target features is called")]
+                    let mask = unsafe { avx2(chunk, least) };
+                    prop_assert_eq!(mask, plain(chunk, least));
+                }
+                if has!("avx512bw") {
+                    // SAFETY: The CPU has AVX-512 BW, as was detected above, and so AVX-512 F.
+                    #[allow(unsafe_code, reason = "a function with target features is called")]
+                    let mask = unsafe { avx512(chunk, least) };
+                    prop_assert_eq!(mask, plain(chunk, least));
+                }
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use half::f16;
 use splade_sparse::{SparseVector, TermId};
 
 use super::bits::Bits;
-use super::decode::{self, WRITTEN, Word};
+use super::docs::Docs;
 use super::range::{List, Range};
 use super::scan::{self, CHUNK};
 use super::weights::Weights;
@@ -181,8 +181,8 @@ impl QueryTerm<'_> {
 
     /// Prefetches the bytes that looking up a document is likely to read.
     #[inline(always)]
-    fn prefetch_find(&self, doc: usize, universe: usize) {
-        self.list.weights.prefetch(self.list.docs.prefetch_find(doc, universe));
+    fn prefetch_find(&self, doc: usize) {
+        self.list.weights.prefetch(self.list.docs.prefetch_find(doc));
     }
 
     /// Computes the contribution of the `i`-th posting, in fixed point, rounded down.
@@ -202,15 +202,15 @@ fn by_code(code: u8, factor: u16) -> u16 {
     (((u32::from(code) << 8) * u32::from(factor)) >> 16) as u16
 }
 
-/// A function that decodes a word of a list; see `decode.rs`.
-trait Decode: Fn(Word<'_>, &mut [u16; WRITTEN]) + Copy {}
-impl<F: Fn(Word<'_>, &mut [u16; WRITTEN]) + Copy> Decode for F {}
+/// A function that writes the documents of a list to the start of a buffer; see `docs.rs`.
+trait Decode: Fn(&Docs<'_>, &mut Vec<u16>) + Copy {}
+impl<F: Fn(&Docs<'_>, &mut Vec<u16>) + Copy> Decode for F {}
 
 /// A function that compares a chunk of sums with a threshold; see `scan.rs`.
 trait Mask: Fn(&[u16; CHUNK], u16) -> u32 + Copy {}
 impl<F: Fn(&[u16; CHUNK], u16) -> u32 + Copy> Mask for F {}
 
-/// The parts of a search that have a separate implementation for AVX-512.
+/// The parts of a search that have implementations for AVX2 and AVX-512.
 #[derive(Clone, Copy)]
 struct Kernel<D, M> {
     decode: D,
@@ -236,12 +236,9 @@ impl RangeSearch<'_> {
         {
             #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
             fn avx2(this: &RangeSearch<'_>, query: &SparseVector, top: &mut Top, s: &mut Scratch) {
-                this.run_inlined(
-                    query,
-                    top,
-                    s,
-                    Kernel { decode: decode::plain, mask: scan::plain },
-                );
+                let decode = |docs: &Docs<'_>, buffer: &mut Vec<u16>| docs.decode_avx2(buffer);
+                let mask = |chunk: &[u16; CHUNK], least| scan::avx2(chunk, least);
+                this.run_inlined(query, top, s, Kernel { decode, mask });
             }
             #[target_feature(
                 enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt"
@@ -252,7 +249,7 @@ impl RangeSearch<'_> {
                 top: &mut Top,
                 s: &mut Scratch,
             ) {
-                let decode = |word: Word<'_>, out: &mut [u16; WRITTEN]| decode::vbmi2(word, out);
+                let decode = |docs: &Docs<'_>, buffer: &mut Vec<u16>| docs.decode_vbmi2(buffer);
                 let mask = |chunk: &[u16; CHUNK], least| scan::avx512(chunk, least);
                 this.run_inlined(query, top, s, Kernel { decode, mask });
             }
@@ -270,7 +267,8 @@ impl RangeSearch<'_> {
                 };
             }
         }
-        self.run_inlined(query, top, scratch, Kernel { decode: decode::plain, mask: scan::plain });
+        let decode = |docs: &Docs<'_>, buffer: &mut Vec<u16>| docs.decode_plain(buffer);
+        self.run_inlined(query, top, scratch, Kernel { decode, mask: scan::plain });
     }
 
     #[inline(always)]
@@ -363,8 +361,8 @@ impl RangeSearch<'_> {
         let mut reach = fixed(top.threshold(), scale);
         let (mut left, mut unseen, mut done) = (postings, 0, terms.len());
         for (i, term) in terms.iter().enumerate() {
-            let docs = term.list.docs.decode(docs_buffer, kernel.decode);
-            for (doc, gives) in docs.iter().zip(term.gives(gives_buffer)) {
+            (kernel.decode)(&term.list.docs, docs_buffer);
+            for (doc, gives) in docs_buffer.iter().zip(term.gives(gives_buffer)) {
                 let sum = &mut accumulators[usize::from(*doc)];
                 *sum = sum.wrapping_add(*gives);
             }
@@ -396,7 +394,7 @@ impl RangeSearch<'_> {
                 if allowed(doc) {
                     candidates.push(Candidate { doc: doc as u16, sum });
                     if let Some(first) = first {
-                        first.prefetch_find(doc, all);
+                        first.prefetch_find(doc);
                     }
                 }
             }),
@@ -418,7 +416,7 @@ impl RangeSearch<'_> {
             for candidate in &mut *candidates {
                 // The bytes of the next list are prefetched while this list is searched.
                 if let Some(next) = terms.get(i + 1) {
-                    next.prefetch_find(usize::from(candidate.doc), all);
+                    next.prefetch_find(usize::from(candidate.doc));
                 }
                 if let Some(at) = term.list.docs.find(usize::from(candidate.doc)) {
                     candidate.sum = candidate.sum.wrapping_add(term.give(at));
