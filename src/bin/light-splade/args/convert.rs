@@ -9,6 +9,9 @@ use splade_data::convert::Purpose;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConvertCommand {
     /// mMARCO of unicamp-dl: MS MARCO's passages and triples in 14 languages
+    #[command(
+        override_usage = "light-splade convert mmarco [OPTIONS] --for <PURPOSE> -o <FOLDER> [DATA]"
+    )]
     Mmarco(MmarcoArgs),
     /// A folder in BEIR's form
     Beir(BeirArgs),
@@ -17,6 +20,7 @@ pub(crate) enum ConvertCommand {
     /// Questions about paragraphs: SQuAD, JaQuAD
     Squad(SquadArgs),
     /// Several folders that convert wrote, as one
+    #[command(override_usage = "light-splade convert join [OPTIONS] -o <FOLDER> <FOLDER>...")]
     Join(JoinArgs),
 }
 
