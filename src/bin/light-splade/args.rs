@@ -106,9 +106,8 @@ pub(crate) enum Command {
     /// Find hard negatives for the queries of training data
     Mine(MineArgs),
     /// Score pairs of queries and documents with one model or several
-    #[command(
-        override_usage = "light-splade score [OPTIONS] --data <FOLDER> --by <TEACHER> -o <FILE> <PAIRS>"
-    )]
+    #[command(override_usage = "light-splade score [OPTIONS] --data <FOLDER> --by <TEACHER>
+                          -o <FILE> <PAIRS>")]
     Score(ScoreArgs),
     /// Try whether a search engine answers as it has to
     #[cfg(feature = "push")]
