@@ -433,7 +433,7 @@ fn the_program_searches_in_all_ways() {
         .map(|more: &[&str]| stdout(&[&table[..], &["海が見える席"], more, &PORTABLE].concat()));
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_light-splade"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args([&table[..5], &["--interactive", "--bm25"], &PORTABLE].concat())
+        .args([&table[..4], &["--interactive", "--bm25"], &PORTABLE].concat())
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()

@@ -9,6 +9,7 @@ mod fake_hub;
 
 mod builtin;
 mod cli;
+mod command_line;
 mod convert;
 mod cross_encoder;
 #[cfg(feature = "push")]

@@ -111,21 +111,23 @@ pub(crate) enum Command {
     Convert(ConvertCommand),
     /// Find hard negatives for the queries of training data
     Mine(MineArgs),
-    /// Score pairs of queries and documents with BM25 or a SPLADE model
+    /// Score pairs of queries and documents with one model or several
+    #[command(override_usage = "light-splade score [OPTIONS] --data <FOLDER> --by <TEACHER>
+                          -o <FILE> <PAIRS>")]
     Score(ScoreArgs),
     /// Try whether a search engine answers as it has to
     #[cfg(feature = "push")]
     Doctor(DoctorArgs),
     /// Train a model as a config says
     Train(TrainArgs),
-    /// Train a masked language model, from nothing or further, as a config says
+    /// Train a masked language model, from nothing or further
     Pretrain(TrainArgs),
     /// Average the weights of models or checkpoints
     MergeModels(MergeModelsArgs),
     /// Make vocabularies
     #[command(subcommand)]
     Vocab(VocabCommand),
-    /// Run steps that a file lists, each only if something changed that it depends on
+    /// Run the steps of a file, each only if it has to run again
     Pipeline(PipelineArgs),
     /// Train and use the teacher of distillation
     #[command(subcommand)]

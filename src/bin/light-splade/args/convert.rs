@@ -14,6 +14,9 @@ use super::numbers::at_least_one;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConvertCommand {
     /// mMARCO of unicamp-dl: MS MARCO's passages and triples in 14 languages
+    #[command(
+        override_usage = "light-splade convert mmarco [OPTIONS] --for <PURPOSE> -o <FOLDER> [DATA]"
+    )]
     Mmarco(MmarcoArgs),
     /// A folder in BEIR's form
     Beir(BeirArgs),
@@ -24,6 +27,7 @@ pub(crate) enum ConvertCommand {
     /// Texts without questions: pairs are cut out of them, scored, and the false ones left out
     Corpus(Box<CorpusArgs>),
     /// Several folders that convert wrote, as one
+    #[command(override_usage = "light-splade convert join [OPTIONS] -o <FOLDER> <FOLDER>...")]
     Join(JoinArgs),
 }
 

@@ -17,6 +17,9 @@ pub(crate) enum CrossEncoderCommand {
     /// Score the pairs of a file with a cross-encoder
     Predict(TeacherPredictArgs),
     /// Join the scores of several teachers
+    #[command(
+        override_usage = "light-splade cross-encoder ensemble [OPTIONS] -o <FILE> <SCORES>..."
+    )]
     Ensemble(EnsembleArgs),
 }
 

@@ -16,6 +16,9 @@ pub(crate) enum ExportCommand {
     /// Lucene by Anserini and Pyserini: JSON lines and topics of integer weights
     Lucene(LuceneArgs),
     /// Elasticsearch: bulk actions, a mapping and queries
+    #[command(
+        override_usage = "light-splade export elasticsearch [OPTIONS] -o <FOLDER> <VECTORS>..."
+    )]
     Elasticsearch(ElasticsearchArgs),
     /// OpenSearch: bulk actions, a mapping and queries
     Opensearch(OpensearchArgs),

@@ -11,16 +11,20 @@ use super::{Cli, ColorArg, version};
 /// The widest line of help; narrower terminals break lines earlier.
 const WIDEST: usize = 100;
 
-/// The commands by what they are for.
-const GROUPS: &[(&str, &[&str])] = &[
-    ("First steps", &["demo"]),
-    ("Vectors", &["encode", "tokenize", "explain", "inspect"]),
-    ("Search", &["index", "search", "fuse", "serve"]),
-    ("Evaluation", &["evaluate", "check-data"]),
-    ("Training data", &["convert", "mine", "score"]),
-    ("Training", &["train", "pretrain", "merge-models", "vocab", "cross-encoder", "pipeline"]),
-    ("Search engines and other programs", &["export", "doctor"]),
-    ("This program", &["completions", "man"]),
+/// The commands by what they are for, and the command whose example stands below a group.
+const GROUPS: &[(&str, &[&str], &str)] = &[
+    ("First steps", &["demo"], "demo"),
+    ("Vectors", &["encode", "tokenize", "explain", "inspect"], "encode"),
+    ("Search", &["index", "search", "fuse", "serve"], "search"),
+    ("Evaluation", &["evaluate", "check-data"], "evaluate"),
+    ("Training data", &["convert", "mine", "score"], "mine"),
+    (
+        "Training",
+        &["train", "pretrain", "merge-models", "vocab", "cross-encoder", "pipeline"],
+        "train",
+    ),
+    ("Search engines and other programs", &["export", "doctor"], "export qdrant"),
+    ("This program", &["completions", "man"], "completions"),
 ];
 
 /// An example of each command that does something; its first word is the name of the program.
@@ -111,7 +115,7 @@ fn groups(cli: &Command, styles: &Styles) -> String {
     let commands = || cli.get_subcommands().filter(|command| !command.is_hide_set());
     let width = commands().map(|command| command.get_name().len()).max().unwrap_or(0);
     let mut text = String::new();
-    for (title, names) in GROUPS {
+    for (title, names, example) in GROUPS {
         let here = names.iter().filter_map(|name| cli.find_subcommand(name));
         let here: Vec<&Command> = here.collect();
         if here.is_empty() {
@@ -123,7 +127,8 @@ fn groups(cli: &Command, styles: &Styles) -> String {
             let name = command.get_name();
             _ = writeln!(text, "  {name_style}{name:width$}{name_style:#}  {about}");
         }
-        text.push('\n');
+        let example = EXAMPLES.iter().find(|(path, _)| path == example);
+        _ = writeln!(text, "  Example: {}\n", example.map_or("", |(_, example)| example));
     }
     text
 }
@@ -177,8 +182,13 @@ mod tests {
         let cli = Cli::command();
         cli.clone().debug_assert();
         for command in cli.get_subcommands() {
-            let groups = GROUPS.iter().filter(|(_, names)| names.contains(&command.get_name()));
+            let groups = GROUPS.iter().filter(|(_, names, _)| names.contains(&command.get_name()));
             assert_eq!(groups.count(), 1, "{} is in one group of GROUPS", command.get_name());
+        }
+        for (title, names, example) in GROUPS {
+            let command = example.split(' ').next().unwrap_or_default();
+            assert!(names.contains(&command), "{title} has an example of its own");
+            assert!(EXAMPLES.iter().any(|(path, _)| path == example), "{example}");
         }
         let mut commands = Vec::new();
         leaves(&cli, "", &mut commands);

@@ -347,6 +347,29 @@ mod tests {
         }
     }
 
+    /// The page for people has every row of the table.
+    #[test]
+    fn the_page_has_the_table() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/command-line.md");
+        let page = std::fs::read_to_string(page).expect("the page of the command line");
+        let code = |words: &[&str]| format!("`{}`", words.join("`, `"));
+        for OldSpelling { commands, old, new } in OLD_SPELLINGS {
+            let commands = match *commands {
+                ENGINES => "`export` of vectors".to_owned(),
+                SOURCES => "`convert`".to_owned(),
+                commands => code(commands),
+            };
+            let new = match new {
+                Renamed(name) | Argument(name) => code(&[name]),
+                Arguments(name) => code(&[&format!("{name}...")]),
+                Words(words) => code(&[&words.join(" ")]),
+                JsonForm => "`--json`, or nothing for the table".to_owned(),
+            };
+            let row = format!("| {commands} | {} | {new} |\n", code(old));
+            assert!(page.contains(&row), "docs/command-line.md lacks the row\n{row}");
+        }
+    }
+
     #[test]
     fn a_warning_names_the_new_spelling() {
         let (_, warnings) = renewed("search --index i --threshold 2 a");

@@ -10,6 +10,10 @@ use super::numbers::at_least_one;
 use super::{ComputeArgs, InputFormArgs, OverwriteArgs, SideArg};
 
 #[derive(Debug, Args)]
+#[command(override_usage = "light-splade search [OPTIONS] <INDEX> <QUERY>...
+       light-splade search [OPTIONS] <INDEX> --queries <FILE>
+       light-splade search [OPTIONS] <INDEX> --vectors <PATH>...
+       light-splade search [OPTIONS] <INDEX> --interactive")]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries", "vectors", "interactive"]))]
 #[command(group = clap::ArgGroup::new("with_texts").multiple(true).args(["bm25", "hybrid", "rerank", "interactive"]))]
 pub(crate) struct SearchArgs {

@@ -10,6 +10,8 @@ use super::numbers::at_least_one;
 #[derive(Debug, Subcommand)]
 pub(crate) enum VocabCommand {
     /// Learn the WordPiece vocabulary of texts, and write it as a tokenizer's folder
+    #[command(override_usage = "light-splade vocab learn [OPTIONS] --words <WORDS>
+                                -o <FOLDER> <INPUTS>...")]
     Learn(VocabLearnArgs),
     /// Add the words of texts to a masked language model whose tokenizer splits them into pieces
     Extend(VocabExtendArgs),
