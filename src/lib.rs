@@ -413,11 +413,11 @@ pub mod learning {
     //! # Ok::<(), Box<dyn std::error::Error>>(())
     //! ```
 
+    pub use crate::teacher_vectors::open_teacher;
     pub use crate::training::{
         Outcome, PretrainConfig, Results, ResumeFrom, TrainError, cross_encoder, pretrain,
         pretraining_texts,
     };
-    pub use crate::teacher_vectors::open_teacher;
 }
 
 #[cfg(feature = "tools")]

@@ -23,11 +23,7 @@ impl std::fmt::Debug for DenseVectors {
 }
 
 impl TeacherVectors for DenseVectors {
-    fn similarities(
-        &self,
-        queries: &[&str],
-        documents: &[&str],
-    ) -> Result<Vec<f32>, SourceError> {
+    fn similarities(&self, queries: &[&str], documents: &[&str]) -> Result<Vec<f32>, SourceError> {
         let documents = documents.iter().map(|text| self.document(text));
         let documents = documents.collect::<Result<Vec<_>, _>>()?;
         let mut similarities = Vec::with_capacity(queries.len() * documents.len());
@@ -81,12 +77,16 @@ pub fn open_teacher(
 fn tell_prompts(vectors: &DenseVectors, observer: &mut dyn Observer) {
     let prompt = |side: &str| vectors.about[side]["prompt"].as_str().unwrap_or_default();
     let note = match (prompt("query"), prompt("document")) {
-        ("", "") => "the teacher's folder names no prompts, so none are put before its texts; if the \
+        ("", "") => {
+            "the teacher's folder names no prompts, so none are put before its texts; if the \
                      model was trained with prompts, set model.teacher.query_prompt and \
                      document_prompt"
-            .to_owned(),
+                .to_owned()
+        }
         (query, document) => {
-            format!("the teacher reads queries as {query:?} + text, and documents as {document:?} + text")
+            format!(
+                "the teacher reads queries as {query:?} + text, and documents as {document:?} + text"
+            )
         }
     };
     observer.event(Event::Note(&note));

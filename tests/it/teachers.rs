@@ -337,7 +337,8 @@ fn called(call: &[String]) -> Vec<&str> {
 #[test]
 fn a_run_learns_from_the_vectors_of_a_teacher() {
     let dir = tempfile::tempdir().expect("a folder");
-    for (head, body, by) in [("dense-projected", "bert-relu", "dense"), ("pylate", "bert-relu", "colbert")]
+    for (head, body, by) in
+        [("dense-projected", "bert-relu", "dense"), ("pylate", "bert-relu", "colbert")]
     {
         let model = model(dir.path(), head, body);
         let vectors = dir.path().join(format!("{head}-vectors"));
@@ -368,7 +369,10 @@ fn a_run_learns_from_the_vectors_of_a_teacher() {
         std::fs::remove_dir_all(output.join("model")).expect("removed");
         std::fs::remove_dir_all(output.join("checkpoint-6")).expect("removed");
         stdout(&[&called(&call)[..], &["--resume"]].concat());
-        assert_eq!(std::fs::read(output.join("model/model.safetensors")).expect("a model"), final_model);
+        assert_eq!(
+            std::fs::read(output.join("model/model.safetensors")).expect("a model"),
+            final_model
+        );
     }
 }
 

@@ -170,7 +170,8 @@ fn listed(model: &Path) -> Result<Vec<PathBuf>, ModelError> {
                 continue;
             }
             match found.is_dir() {
-                true if matches!(&*name, "onnx" | "openvino") || name.starts_with("checkpoint-") => {}
+                true if matches!(&*name, "onnx" | "openvino")
+                    || name.starts_with("checkpoint-") => {}
                 true => folders.push(within),
                 false => files.push(within),
             }
@@ -188,8 +189,9 @@ fn check_same(
     tokenizer: &TokenizerOptions,
 ) -> Result<(), ModelError> {
     let differs = |problem: String| {
-        let problem = Problem::new(problem)
-            .with_remedy("merge models that were trained from the same start, with the same settings");
+        let problem = Problem::new(problem).with_remedy(
+            "merge models that were trained from the same start, with the same settings",
+        );
         unsuitable(other, problem)
     };
     let theirs = listed(other)?;
@@ -237,11 +239,7 @@ fn check_same(
 }
 
 /// Checks that the towers of two models have the same tokenizers.
-fn check_tokens(
-    first: &Path,
-    other: &Path,
-    options: &TokenizerOptions,
-) -> Result<(), ModelError> {
+fn check_tokens(first: &Path, other: &Path, options: &TokenizerOptions) -> Result<(), ModelError> {
     let towers = |model: &Path| -> Result<[PathBuf; 2], ModelError> {
         let folder = ModelFolder::open(model)?;
         Ok([folder.document.dir, folder.query.dir])
@@ -408,11 +406,12 @@ fn merge_table(
     target: &Path,
 ) -> Result<(), ModelError> {
     let read = |path: &PathBuf| -> Result<BTreeMap<String, f32>, ModelError> {
-        let invalid = |problem: String| ModelError::Config { path: path.clone(), problem: problem.into() };
+        let invalid =
+            |problem: String| ModelError::Config { path: path.clone(), problem: problem.into() };
         let table = read_json(path)?.unwrap_or_default();
-        let table = table.as_object().ok_or_else(|| {
-            invalid("an object from token to weight is expected".to_owned())
-        })?;
+        let table = table
+            .as_object()
+            .ok_or_else(|| invalid("an object from token to weight is expected".to_owned()))?;
         let entry = |(token, weight): (&String, &Value)| match weight.as_f64() {
             Some(number) => Ok((token.clone(), number as f32)),
             None => Err(invalid(format!("the weight of {token:?} is {weight}, not a number"))),
@@ -430,7 +429,8 @@ fn merge_table(
         angle.add(&parts[0], &parts[1]);
     }
     let mixed = mixed(&parts, &factors(weights, method, &angle));
-    let entries = tokens.into_iter().zip(mixed).map(|(token, weight)| (token.clone(), json!(weight)));
+    let entries =
+        tokens.into_iter().zip(mixed).map(|(token, weight)| (token.clone(), json!(weight)));
     let table: serde_json::Map<String, Value> = entries.collect();
     std::fs::write(target, format!("{:#}\n", Value::Object(table))).map_err(write_error(target))
 }

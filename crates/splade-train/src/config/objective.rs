@@ -70,13 +70,7 @@ impl LossKind {
 impl LossConfig {
     /// Returns a loss with the default settings.
     pub fn new(kind: LossKind) -> Self {
-        Self {
-            kind,
-            weight: 1.0,
-            temperature: 1.0,
-            teacher_temperature: None,
-            standardize: false,
-        }
+        Self { kind, weight: 1.0, temperature: 1.0, teacher_temperature: None, standardize: false }
     }
 
     /// Returns the name in `training_loss`.
@@ -240,8 +234,9 @@ pub(super) fn check_teacher(
         }
         (None, Some(_)) => {
             let rule = "no loss of training.training_loss uses the vectors of a teacher";
-            return Err(SettingError::new("model.teacher", rule)
-                .with_remedy("add in_batch_kldiv to training.training_loss, or remove the setting"));
+            return Err(SettingError::new("model.teacher", rule).with_remedy(
+                "add in_batch_kldiv to training.training_loss, or remove the setting",
+            ));
         }
         _ => {}
     }

@@ -77,7 +77,8 @@ impl Side {
                 let is_target = target_terms.is_finite() && target_terms >= 1.0;
                 check(is_target, "target_terms", target_terms, "a number of at least 1")?;
                 let above_zero = |x: f64| x.is_finite() && x > 0.0;
-                lambda.map_or(Ok(()), |x| check(above_zero(x), "lambda_", x, "a number above 0"))?;
+                lambda
+                    .map_or(Ok(()), |x| check(above_zero(x), "lambda_", x, "a number above 0"))?;
                 steps.map_or(Ok(()), check_steps)?;
                 budget = Some(Budget::new(target_terms, lambda, steps, pace));
             }

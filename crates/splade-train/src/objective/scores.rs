@@ -87,26 +87,30 @@ pub(super) fn scores(batch: &BatchVectors<'_>, others: Others) -> Scores {
         Others::Positives => [batch.positives, &[]],
         Others::Documents => [batch.positives, batch.negatives],
     };
-    let rows: Vec<(Vec<f64>, Vec<f64>)> = (0..batch.queries.len())
-        .into_par_iter()
-        .map_init(
-            || vec![0.0; batch.vocab],
-            |dense, query| {
-                let terms = &batch.queries[query];
-                add(dense, terms, 1.0);
-                let own = batch.documents(query).map(|document| dot(dense, document)).collect();
-                let of_other = |is_own: bool, document| if is_own { 0.0 } else { dot(dense, document) };
-                let positives = others[0].iter().enumerate();
-                let positives = positives.map(|(other, document)| of_other(other == query, document));
-                let others = positives.chain(others[1].iter().enumerate().map(
-                    |(index, document)| of_other(index / negatives == query, document),
-                ));
-                let others = others.collect();
-                clear(dense, terms);
-                (own, others)
-            },
-        )
-        .collect();
+    let rows: Vec<(Vec<f64>, Vec<f64>)> =
+        (0..batch.queries.len())
+            .into_par_iter()
+            .map_init(
+                || vec![0.0; batch.vocab],
+                |dense, query| {
+                    let terms = &batch.queries[query];
+                    add(dense, terms, 1.0);
+                    let own = batch.documents(query).map(|document| dot(dense, document)).collect();
+                    let of_other =
+                        |is_own: bool, document| if is_own { 0.0 } else { dot(dense, document) };
+                    let positives = others[0].iter().enumerate();
+                    let positives =
+                        positives.map(|(other, document)| of_other(other == query, document));
+                    let others =
+                        positives.chain(others[1].iter().enumerate().map(|(index, document)| {
+                            of_other(index / negatives == query, document)
+                        }));
+                    let others = others.collect();
+                    clear(dense, terms);
+                    (own, others)
+                },
+            )
+            .collect();
     let mut scores = Scores {
         columns: 1 + batch.negatives_per_query(),
         own: Vec::with_capacity(batch.positives.len() + batch.negatives.len()),

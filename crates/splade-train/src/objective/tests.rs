@@ -488,8 +488,7 @@ fn golden() -> Option<Value> {
 
 #[test]
 fn settings_out_of_range_are_refused() {
-    let flops =
-        |lambda, steps| RegularizerConfig::scheduled(RegularizerKind::Flops, lambda, steps);
+    let flops = |lambda, steps| RegularizerConfig::scheduled(RegularizerKind::Flops, lambda, steps);
     let df = |alpha, beta, interval| RegularizerConfig {
         kind: RegularizerKind::DfFlops { alpha, beta, interval },
         ..flops(1.0, 1.0)

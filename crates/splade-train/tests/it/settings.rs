@@ -526,7 +526,10 @@ fn settings_of_budgets_and_teachers() {
                 "training.regularizers.doc",
                 json!({"reg_type": "FLOPS", "target_terms": 150, "lambda_": 1e-3}),
             ),
-            ("training.regularizers.query", json!({"reg_type": "L1", "target_terms": 12.5, "T": 40})),
+            (
+                "training.regularizers.query",
+                json!({"reg_type": "L1", "target_terms": 12.5, "T": 40}),
+            ),
             ("data.negatives_per_query", json!(3)),
             (
                 "model.teacher",
@@ -552,7 +555,10 @@ fn settings_of_budgets_and_teachers() {
     assert_eq!(doc.unwrap().strength, budget(150.0, Some(1e-3), None));
     assert_eq!(query.unwrap().strength, budget(12.5, None, Some(40.0)));
     let teacher = config.model.teacher.clone().unwrap();
-    assert_eq!((teacher.head, teacher.query_prompt), (TeacherHead::Colbert, Some("query: ".into())));
+    assert_eq!(
+        (teacher.head, teacher.query_prompt),
+        (TeacherHead::Colbert, Some("query: ".into()))
+    );
     assert_eq!(read(&config.to_value()), config);
 
     for (changes, expected) in [

@@ -31,8 +31,7 @@ impl Run for Config {
         ready: &Ready<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
-        let options =
-            TrainOptions { resolve: &resolve, ready, teacher: &open_teacher, dashboard };
+        let options = TrainOptions { resolve: &resolve, ready, teacher: &open_teacher, dashboard };
         train(self, &options, observer)
     }
 }

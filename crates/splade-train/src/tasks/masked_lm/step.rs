@@ -67,9 +67,7 @@ impl Stepper {
         Ok(Self {
             engine,
             regularizer: match training.regularizers.doc.as_ref() {
-                Some(config) => {
-                    Some(TextRegularizer::new(config, &Pace::new(training, total)?)?)
-                }
+                Some(config) => Some(TextRegularizer::new(config, &Pace::new(training, total)?)?),
                 None => None,
             },
             optimizer: OptimizerState::new(training.optim),

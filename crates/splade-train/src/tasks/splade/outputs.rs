@@ -30,7 +30,9 @@ pub(super) fn model_use(
 ) -> Value {
     let regularizers = &config.training.regularizers;
     let lambda = |side: &Option<RegularizerConfig>, budget: Option<BudgetReport>| match side {
-        Some(RegularizerConfig { strength: Strength::Schedule { lambda, .. }, .. }) => Some(*lambda),
+        Some(RegularizerConfig { strength: Strength::Schedule { lambda, .. }, .. }) => {
+            Some(*lambda)
+        }
         _ => budget.map(|budget| budget.lambda),
     };
     let [query, doc] = budgets;

@@ -198,8 +198,7 @@ fn prepare(
         return Err(SettingError::new("model.max_length", rule).into());
     }
     let resumes = resume.is_some();
-    let table =
-        table(model, &data, &tokenizer, &document, &document_folder, resumes, observer)?;
+    let table = table(model, &data, &tokenizer, &document, &document_folder, resumes, observer)?;
     let tokenization = Tokenization {
         tokenizer,
         plain_queries: table.is_some(),
@@ -211,9 +210,10 @@ fn prepare(
     let teacher = match &model.teacher {
         Some(teacher) => {
             let opened = (options.teacher)(teacher, &data, observer);
-            let opened = opened
-                .map_err(TrainError::Source)
-                .map_err(TrainError::failed::<TrainError>("model.teacher"))?;
+            let opened =
+                opened
+                    .map_err(TrainError::Source)
+                    .map_err(TrainError::failed::<TrainError>("model.teacher"))?;
             content["teacher"] = opened.content();
             Some(opened)
         }

@@ -16,11 +16,7 @@ pub trait TeacherVectors: Debug + Send + Sync {
     ///
     /// # Errors
     /// Returns an error if a text has no vector.
-    fn similarities(
-        &self,
-        queries: &[&str],
-        documents: &[&str],
-    ) -> Result<Vec<f32>, SourceError>;
+    fn similarities(&self, queries: &[&str], documents: &[&str]) -> Result<Vec<f32>, SourceError>;
 
     /// Returns what the similarities depend on besides the texts. A run resumes only with the same
     /// value.

@@ -233,10 +233,12 @@ mod tests {
             assert_eq!(watchdog.look(&report, &budgets), None);
         }
         let budgets = [("query", budget(60.0, true, true)), ("doc", budget(300.0, true, true))];
-        let said: Vec<Problem> =
-            (0..9).filter_map(|_| watchdog.look(&report, &budgets)).collect();
+        let said: Vec<Problem> = (0..9).filter_map(|_| watchdog.look(&report, &budgets)).collect();
         let [few, many] = &said[..] else { panic!("{said:?}") };
-        assert!(few.to_string().contains("query.target_terms is 100, but texts have 60.0"), "{few}");
+        assert!(
+            few.to_string().contains("query.target_terms is 100, but texts have 60.0"),
+            "{few}"
+        );
         assert!(few.hint().is_some_and(|hint| hint.contains("do not get more terms")), "{few:?}");
         assert!(many.hint().is_some_and(|hint| hint.contains("removes terms")), "{many:?}");
     }
@@ -257,8 +259,16 @@ mod tests {
     #[test]
     fn a_side_that_is_nearly_always_empty_is_told_once() {
         for (queries, documents, want) in [
-            ([0; 4], [1; 3], "collapse: step 20: 80 of 80 queries in the last 20 steps have empty vectors"),
-            ([1; 4], [0; 3], "collapse: step 20: 60 of 60 documents in the last 20 steps have empty vectors"),
+            (
+                [0; 4],
+                [1; 3],
+                "collapse: step 20: 80 of 80 queries in the last 20 steps have empty vectors",
+            ),
+            (
+                [1; 4],
+                [0; 3],
+                "collapse: step 20: 60 of 60 documents in the last 20 steps have empty vectors",
+            ),
         ] {
             let mut watchdog = Watchdog::new(100, 200.0);
             assert_eq!(watchdog.look(&report(0, &[1; 4], &[1; 3]), &[]), None);

@@ -88,7 +88,10 @@ fn counted(config: &Config, queries: Queries) -> (f64, f64) {
         of_documents += vectors.positives[0].terms.len() + vectors.negatives[0].terms.len();
         samples += 1;
     }
-    (f64::from(of_queries as u32) / f64::from(samples), f64::from(of_documents as u32) / f64::from(2 * samples))
+    (
+        f64::from(of_queries as u32) / f64::from(samples),
+        f64::from(of_documents as u32) / f64::from(2 * samples),
+    )
 }
 
 /// Whatever the batch, the learning rate, the loss and the target are, the number of terms ends
@@ -136,10 +139,9 @@ fn the_number_of_terms_settles_at_the_target() {
 #[test]
 fn a_stopped_run_with_a_budget_ends_as_one_that_was_not() {
     let dir = tempfile::tempdir().expect("a folder");
-    for kind in [
-        RegularizerKind::Flops,
-        RegularizerKind::DfFlops { alpha: 0.1, beta: 10.0, interval: 4 },
-    ] {
+    for kind in
+        [RegularizerKind::Flops, RegularizerKind::DfFlops { alpha: 0.1, beta: 10.0, interval: 4 }]
+    {
         let make = |name: &str| {
             let output = dir.path().join(format!("{name}-{kind:?}"));
             let mut config = steered(&output, 20.0, 30.0);

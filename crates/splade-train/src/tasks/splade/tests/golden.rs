@@ -68,8 +68,7 @@ fn config_of(meta: &Value, shared: &Path) -> Config {
         _ => panic!("{name}"),
     };
     let losses = meta["losses"].as_array().expect("a list").iter();
-    training.losses =
-        losses.map(|name| LossConfig::new(kind(name))).collect();
+    training.losses = losses.map(|name| LossConfig::new(kind(name))).collect();
     let regularizer = |side: &str| {
         let kind = match meta["regularizer"] == "L1" {
             true => RegularizerKind::L1,

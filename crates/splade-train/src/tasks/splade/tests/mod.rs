@@ -29,7 +29,7 @@ pub(crate) use engine::Bag;
 /// Returns settings with transformers' defaults, except for those that a test of the loop needs.
 pub(crate) fn training() -> TrainingConfig {
     let regularizer = |kind| RegularizerConfig::scheduled(kind, 0.01, 6.0);
-    
+
     TrainingConfig {
         output_dir: PathBuf::new(),
         losses: vec![LossConfig::new(LossKind::InBatchNegatives)],

@@ -191,8 +191,11 @@ fn dropout_of_a_frozen_document_encoder_is_a_choice() {
 fn a_table_has_a_learning_rate_of_its_own_or_stays() {
     for (freeze, learning_rate) in [(true, None), (false, None), (false, Some(0.03))] {
         let mut config = config(Path::new("none"));
-        config.model.query_encoder =
-            QueryEncoder::Table(crate::config::QueryTable { freeze, learning_rate, ..Default::default() });
+        config.model.query_encoder = QueryEncoder::Table(crate::config::QueryTable {
+            freeze,
+            learning_rate,
+            ..Default::default()
+        });
         (config.training.warmup_steps, config.training.weight_decay) = (0, 0.0);
         let batches = batches(&config, 1);
         let mut stepper = stepper(&config, Queries::Table);
