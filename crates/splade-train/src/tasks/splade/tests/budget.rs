@@ -65,33 +65,21 @@ fn last(output: &Path) -> Value {
     records.filter(|record| record["kind"] == "train").last().expect("a record")
 }
 
-/// The number of terms is counted anew, with the final model, in the texts of training.
+/// Returns the mean numbers of terms that the final model gives to the queries and documents of all
+/// training samples.
 fn counted(config: &Config, queries: Queries) -> (f64, f64) {
     let data = TrainingData::open(&config.data, 42).expect("data");
     let mut towers = towers(queries);
-    let folder = config.training.output_dir.join("model");
-    for (name, engine) in [("", towers.document.as_mut())] {
-        let path = folder.join(name).join("model.safetensors");
-        let weights = splade_model::weights::Weights::open(path.parent().expect("a folder"));
-        let weights = weights.expect("weights");
-        engine.parameters(&mut |parameter| {
-            parameter.values.copy_from_slice(&weights.read_f32(parameter.name).expect("numbers"));
-        });
-    }
-    let tokens = tokenization();
-    let (mut of_queries, mut of_documents, mut samples) = (0, 0, 0);
-    for position in 0..data.len() {
-        let sample = data.sample(0, position);
-        let batch = tokens.batch(&data, &[sample], None).expect("a batch");
-        let vectors = towers.encode(&batch);
-        of_queries += vectors.queries[0].terms.len();
-        of_documents += vectors.positives[0].terms.len() + vectors.negatives[0].terms.len();
-        samples += 1;
-    }
-    (
-        f64::from(of_queries as u32) / f64::from(samples),
-        f64::from(of_documents as u32) / f64::from(2 * samples),
-    )
+    towers.load(&config.training.output_dir.join("model")).expect("loaded");
+    let samples: Vec<_> = (0..data.len()).map(|position| data.sample(0, position)).collect();
+    let batch = tokenization().batch(&data, &samples, None).expect("a batch");
+    let vectors = towers.encode(&batch);
+    let mean = |sides: &[&[crate::engine::Terms]]| {
+        let counts = sides.iter().flat_map(|side| side.iter().map(|text| text.terms.len()));
+        let count = sides.iter().map(|side| side.len()).sum::<usize>();
+        counts.sum::<usize>() as f64 / count as f64
+    };
+    (mean(&[&vectors.queries]), mean(&[&vectors.positives, &vectors.negatives]))
 }
 
 /// Whatever the batch, the learning rate, the loss and the target are, the number of terms ends
