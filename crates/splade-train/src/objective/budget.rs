@@ -54,8 +54,9 @@ const FIRST_SHARE: f64 = 0.01;
 const FALLBACK: f64 = 1e-3;
 /// The share of `T` over which the number of terms is averaged, and the least number of steps.
 const AVERAGED: (f64, f64) = (1.0 / 30.0, 4.0);
-/// The share of the run in which the target is approached if no `T` is given.
-const APPROACH: f64 = 1.0 / 3.0;
+/// The share of the run in which the target is approached if no `T` is given. The rest is for settling,
+/// in which the learning rate and with it the reach of λ get smaller.
+const APPROACH: f64 = 0.25;
 /// The number of steps between two probes.
 const PROBED: u64 = 8;
 /// The most texts of a side that are encoded without dropout in a probe.
