@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use splade_io::{Event, NewFolder, Observer, is_free, write_file};
+use splade_io::{Event, FileError, NewFolder, Observer, is_free, write_file};
 use splade_text::TokenizerOptions;
 
 use crate::error::{Error, invalid};
@@ -60,8 +60,15 @@ pub fn merge_models(
         return Err(invalid(format!("{} models are not enough to merge", options.models.len())));
     }
     let out: PathBuf = options.out.components().collect();
-    if !options.force && !is_free(&out) {
-        return Err(Error::FolderExists { path: out });
+    if !is_free(&out) {
+        match (options.force, out.join(RECORD).is_file()) {
+            (false, _) => return Err(Error::FolderExists { path: out }),
+            (true, false) => {
+                let marker = RECORD.to_owned();
+                return Err(FileError::NotOurs { path: out, marker }.into());
+            }
+            (true, true) => {}
+        }
     }
     let mut models = Vec::with_capacity(options.models.len());
     for (name, weight) in &options.models {

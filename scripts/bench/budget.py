@@ -178,7 +178,7 @@ class Run:
         for side, path in files:
             out = self.out / f"probe-{side}.ndjson"
             if not out.exists():
-                self.call("encode", path, "--model", self.out / "final/model", "--side", side, "--output", out,
+                self.call("encode", path, "--model", self.out / "final/model", "--as", side, "--output", out,
                           "--max-length", MAX_LENGTH, "--threads", self.args.threads)  # fmt: skip
             counts = [len(vector_of(json.loads(line))) for line in out.open()]
             sizes.append(sum(counts) / len(counts))

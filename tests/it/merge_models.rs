@@ -114,7 +114,7 @@ fn an_average_of_equal_models_is_that_model() {
             stdout(&[&call[..], &[path(&out)]].concat());
             for side in ["query", "document"] {
                 let encode = |model: &Path| {
-                    let call = ["encode", "--text", "東京の首都", "--side", side, "--model"];
+                    let call = ["encode", "--text", "東京の首都", "--as", side, "--model"];
                     stdout(&[&call[..], &[path(model)]].concat())
                 };
                 assert_eq!(encode(&out), encode(&a), "{folder} {method} {side}");

@@ -311,6 +311,63 @@ mod tests {
         assert!(found > 100, "{found} tokens are in the documents");
     }
 
+    /// The reference looks at one token after another: all queries that have it, and itself alone.
+    #[test]
+    fn means_are_those_that_a_slow_count_gives() {
+        use crate::tasks::splade::tests::Bag;
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy/train/query_master.ndjson");
+        let queries = Texts::open(&path, TextKind::Query).expect("queries").0;
+        let tokenizer = tokenizer();
+        let encoder = Bag::new(tokenizer.len(), 5, 0.1);
+        let means = mean_weights(&encoder, &queries, &tokenizer, 32).expect("means");
+        let encode = |ids: &[u32]| encoder.encode(&[ids]).remove(0);
+        let texts: Vec<(Vec<u32>, Terms)> = (0..queries.len())
+            .map(|row| queries.text_at(row).expect("a text"))
+            .map(|text| tokenizer.encode(&text, Some(32)).expect("ids").ids)
+            .map(|ids| (ids.clone(), encode(&ids)))
+            .collect();
+        let (before, after) = tokenizer.around();
+        let mut seen = 0;
+        for id in (0..tokenizer.len() as u32).filter(|id| id % 7 == 0 || *id < 20) {
+            let weight_of = |vector: &Terms| {
+                let place = vector.terms.iter().position(|term| *term == id);
+                place.map_or(0.0, |place| f64::from(vector.weights[place]))
+            };
+            let own = texts.iter().filter(|(ids, _)| ids.contains(&id));
+            let mut weights: Vec<f64> = own.map(|(_, vector)| weight_of(vector)).collect();
+            seen += usize::from(weights.len() > 1);
+            weights.push(weight_of(&encode(&[before, &[id], after].concat())));
+            let special = tokenizer.special_ids().contains(&id);
+            let want = match special {
+                true => 0.0,
+                false => weights.iter().sum::<f64>() / weights.len() as f64,
+            };
+            let got = f64::from(means[id as usize]);
+            // The difference is one rounding to 32 bits.
+            assert!((got - want).abs() <= 1e-6 * want.max(1e-3), "{id}: {got} {want}");
+        }
+        assert!(seen > 5, "{seen} tokens are in several queries");
+    }
+
+    /// Queries are counted whose tokens all have the weight 0.
+    #[test]
+    fn queries_without_a_weight_are_counted() {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy/train/query_master.ndjson");
+        let queries = Texts::open(&path, TextKind::Query).expect("queries").0;
+        let tokenizer = tokenizer();
+        let mut weights = vec![0.0; tokenizer.len()];
+        let count = |weights: &[f32]| {
+            queries_without_terms(weights, &queries, &tokenizer).expect("counted")
+        };
+        assert_eq!(count(&weights), (queries.len(), queries.len()));
+        let text = queries.text_at(0).expect("a text");
+        weights[tokenizer.encode_plain(&text).expect("ids")[0] as usize] = 1.0;
+        let (lacking, all) = count(&weights);
+        assert!(lacking < all && all == queries.len(), "{lacking} of {all}");
+    }
+
     /// The loss is the sum of c * weight^2 over all terms; its gradients are compared with central
     /// differences.
     #[test]

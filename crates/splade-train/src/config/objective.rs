@@ -298,7 +298,7 @@ pub enum Strength {
         target_terms: f64,
         /// The λ of the first step (`lambda_`). `None` derives it from the first batch.
         lambda: Option<f64>,
-        /// The number of steps in which the target is approached (`T`). `None` takes a third of
+        /// The number of steps in which the target is approached (`T`). `None` takes a quarter of
         /// the run.
         steps: Option<f64>,
     },

@@ -8,11 +8,14 @@
 //! y = the running mean of ln(mean number of terms of the step's texts)
 //! r = ln(start) + (ln(target) - ln(start)) min(1, t / T)
 //! e = y - r, limited to ±1
-//! ln λ += P (e - e before) + I / T · dt · e, limited to ±0.15
+//! ln λ += P (e - e before) + I / T · dt · e, limited to -0.3 and +0.15
+//! λ ≤ 2 · running mean of the loss / running mean of the penalty without λ
 //! ```
 //!
 //! which is a proportional-integral controller in its incremental form, so nothing winds up while a
-//! limit holds. The time `t` is the sum of `dt`, the learning rates of the steps divided by the
+//! limit holds. The last limit keeps the penalty from outweighing the loss: the number of terms falls
+//! only some time after the weights do, so a λ that waits for it would grow until, with the momentum
+//! of the optimizer, it empties the vectors. The time `t` is the sum of `dt`, the learning rates of the steps divided by the
 //! highest one: a model changes in proportion to its learning rate, so a warm-up and a decay neither
 //! outrun the target nor shake λ. The number of terms is that of encoding, without dropout, although
 //! training counts terms with dropout: a [`probe`](Budget::probe) of some texts, encoded both ways,
@@ -31,8 +34,15 @@ use crate::schedule::Schedule;
 const PROPORTIONAL: f64 = 16.0;
 /// The change of ln λ in the time `T` for an error of 1.
 const INTEGRAL: f64 = 60.0;
-/// The most by which ln λ changes in a step.
-const MOST_CHANGE: f64 = 0.15;
+/// The most by which ln λ falls and rises in a step. It falls more quickly, since too many terms only
+/// cost time, and vectors without terms are lost.
+const MOST_CHANGE: (f64, f64) = (0.3, 0.15);
+/// The most that the penalty may be, as a multiple of the loss.
+const MOST_PENALTY: f64 = 2.0;
+/// The least loss that the penalty is compared with, as a share of the first: a loss may come near 0.
+const LEAST_LOSS: f64 = 0.1;
+/// The weight of a batch in the running means of loss and penalty.
+const NEW_BATCH: f64 = 0.1;
 /// The error that counts at most.
 const MOST_ERROR: f64 = 1.0;
 /// The factor by which λ may leave its first value in either direction.
@@ -44,8 +54,9 @@ const FIRST_SHARE: f64 = 0.01;
 const FALLBACK: f64 = 1e-3;
 /// The share of `T` over which the number of terms is averaged, and the least number of steps.
 const AVERAGED: (f64, f64) = (1.0 / 30.0, 4.0);
-/// The share of the run in which the target is approached if no `T` is given.
-const APPROACH: f64 = 1.0 / 3.0;
+/// The share of the run in which the target is approached if no `T` is given. The rest is for settling,
+/// in which the learning rate and with it the reach of λ get smaller.
+const APPROACH: f64 = 0.25;
 /// The number of steps between two probes.
 const PROBED: u64 = 8;
 /// The most texts of a side that are encoded without dropout in a probe.
@@ -106,6 +117,12 @@ struct State {
     lambda: Option<f64>,
     /// λ of the first step.
     first: f64,
+    /// The loss of the first batch, without penalties.
+    first_loss: f64,
+    /// The running mean of the loss of a batch, without penalties.
+    loss: f64,
+    /// The running mean of the penalty of a batch, without λ.
+    penalty: f64,
     /// The time so far.
     time: f64,
     /// The number of steps so far.
@@ -192,14 +209,20 @@ impl Budget {
         self.state.lambda.unwrap_or(0.0)
     }
 
-    /// Sets the first λ from the loss and the penalty (without λ) of the first batch.
-    pub(super) fn begin(&mut self, loss: f64, penalty: f64) {
-        if self.state.lambda.is_none() {
-            let share = FIRST_SHARE * loss.abs() / penalty;
-            let derived = if share.is_finite() && share > 0.0 { share } else { FALLBACK };
-            self.state.first = self.given.unwrap_or(derived);
-            self.state.lambda = Some(self.state.first);
+    /// Takes the loss and the penalty (without λ) of a batch. The first batch gives the first λ.
+    pub(super) fn weigh(&mut self, loss: f64, penalty: f64) {
+        let state = &mut self.state;
+        let loss = loss.abs();
+        if state.lambda.is_some() {
+            state.loss += NEW_BATCH * (loss - state.loss);
+            state.penalty += NEW_BATCH * (penalty - state.penalty);
+            return;
         }
+        (state.first_loss, state.loss, state.penalty) = (loss, loss, penalty);
+        let share = FIRST_SHARE * loss / penalty;
+        let derived = if share.is_finite() && share > 0.0 { share } else { FALLBACK };
+        state.first = self.given.unwrap_or(derived);
+        state.lambda = Some(state.first);
     }
 
     /// Returns whether a probe is due in this step.
@@ -237,7 +260,12 @@ impl Budget {
         let change = PROPORTIONAL * (error - state.error) + INTEGRAL / self.approach * dt * error;
         state.error = error;
         let lambda = state.lambda.unwrap_or(FALLBACK);
-        let next = lambda * libm::exp(change.clamp(-MOST_CHANGE, MOST_CHANGE));
+        let mut next = lambda * libm::exp(change.clamp(-MOST_CHANGE.0, MOST_CHANGE.1));
+        let loss = state.loss.max(LEAST_LOSS * state.first_loss);
+        let most = MOST_PENALTY * loss / state.penalty;
+        if most.is_finite() {
+            next = next.min(most);
+        }
         state.lambda = Some(next.clamp(state.first / RANGE, state.first * RANGE));
     }
 

@@ -135,7 +135,7 @@ impl Side {
         let parts: Vec<(f64, Slope)> = columns.iter().map(|column| penalty(column)).collect();
         if let Some(budget) = &mut self.budget {
             let sum: f64 = parts.iter().map(|(penalty, _)| penalty).sum();
-            budget.begin(loss, sum / columns.len() as f64);
+            budget.weigh(loss, sum / columns.len() as f64);
         }
         let factor = self.lambda(step) / columns.len() as f64;
         let value = parts.iter().map(|(penalty, _)| factor * penalty).sum();

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 use splade_train::config::{
     Compat, Config, IntervalStrategy, LossKind, QueryEncoder, QueryTable, RegularizerKind,
-    ResumeFrom, Strength, TableStart, ignored_settings, redact,
+    Regularizers, ResumeFrom, Strength, TableStart, TeacherHead, ignored_settings, redact,
 };
 
 fn transformers() -> Value {
@@ -511,6 +511,100 @@ fn our_own_settings() {
     let all = read(&all);
     assert!(all.training.compat.linear_schedule && all.training.compat.identical_ids);
     assert_eq!(read(&all.to_value()), all);
+}
+
+/// λ by a budget, teachers of other scales and teachers that make vectors.
+#[test]
+fn settings_of_budgets_and_teachers() {
+    let value = with(
+        least(true),
+        &[
+            ("training.training_loss", json!("kldiv,margin_mse,in_batch_kldiv")),
+            ("training.teacher_temperatures", json!({"kldiv": 0.5, "in_batch_kldiv": 0.05})),
+            ("training.standardize_teacher", json!({"margin_mse": true, "kldiv": false})),
+            (
+                "training.regularizers.doc",
+                json!({"reg_type": "FLOPS", "target_terms": 150, "lambda_": 1e-3}),
+            ),
+            (
+                "training.regularizers.query",
+                json!({"reg_type": "L1", "target_terms": 12.5, "T": 40}),
+            ),
+            ("data.negatives_per_query", json!(3)),
+            (
+                "model.teacher",
+                json!({"model_name_or_path": "e5", "by": "colbert", "query_prompt": "query: "}),
+            ),
+        ],
+    );
+    let config = read(&value);
+    let losses: Vec<_> = config
+        .training
+        .losses
+        .iter()
+        .map(|loss| (loss.kind, loss.teacher_temperature, loss.standardize))
+        .collect();
+    let want = [
+        (LossKind::KlDiv, Some(0.5), false),
+        (LossKind::MarginMse, None, true),
+        (LossKind::InBatchKlDiv, Some(0.05), false),
+    ];
+    assert_eq!(losses, want);
+    let Regularizers { doc, query } = config.training.regularizers.clone();
+    let budget = |target_terms, lambda, steps| Strength::Budget { target_terms, lambda, steps };
+    assert_eq!(doc.unwrap().strength, budget(150.0, Some(1e-3), None));
+    assert_eq!(query.unwrap().strength, budget(12.5, None, Some(40.0)));
+    let teacher = config.model.teacher.clone().unwrap();
+    assert_eq!(
+        (teacher.head, teacher.query_prompt),
+        (TeacherHead::Colbert, Some("query: ".into()))
+    );
+    assert_eq!(read(&config.to_value()), config);
+
+    for (changes, expected) in [
+        (
+            vec![("training.regularizers.doc", json!({"reg_type": "FLOPS"}))],
+            "training.regularizers.doc.lambda_",
+        ),
+        (
+            vec![("training.regularizers.doc.target_terms", json!(0))],
+            "training.regularizers.doc.target_terms",
+        ),
+        (
+            vec![("training.regularizers.doc.lambda_", json!(0))],
+            "training.regularizers.doc.lambda_",
+        ),
+        (
+            vec![("data.negatives_per_query", json!(1))],
+            "training.standardize_teacher.margin_mse: two scores are always +1 and -1",
+        ),
+        (
+            vec![("training.teacher_temperatures.kldiv", json!(0))],
+            "training.teacher_temperatures.kldiv",
+        ),
+        (
+            vec![("training.temperatures", json!({"margin_mse": 2}))],
+            "training.teacher_temperatures.margin_mse divides",
+        ),
+        (
+            vec![("training.training_loss", json!("kldiv,margin_mse"))],
+            "training.teacher_temperatures.in_batch_kldiv: in_batch_kldiv is not in",
+        ),
+        (vec![("model.teacher", Value::Null)], "in_batch_kldiv needs a teacher that makes vectors"),
+        (vec![("model.teacher.by", json!("bm25"))], "model.teacher.by"),
+    ] {
+        let message = error(&with(value.clone(), &changes));
+        assert!(message.contains(expected), "{changes:?}: {message}");
+    }
+    let without_teacher = with(
+        least(false),
+        &[
+            ("training.training_loss", json!("in_batch_negatives")),
+            ("training.standardize_teacher", json!({"in_batch_negatives": true})),
+        ],
+    );
+    let message = error(&without_teacher);
+    assert!(message.contains("in_batch_negatives has no teacher"), "{message}");
 }
 
 /// The documentation page lists every setting of light-splade, and every field that is accepted and

@@ -202,6 +202,48 @@ mod tests {
     }
 
     #[test]
+    fn a_dead_start_is_told_of_the_first_step_alone() {
+        for (queries, documents, want) in [
+            (&[0, 0], &[0, 0], Some("dead start: no text of the first step has a term")),
+            (&[0, 0], &[1, 0], Some("dead start: no query of")),
+            (&[1, 0], &[0, 0], Some("dead start: no document of")),
+            (&[1, 0], &[1, 0], None),
+        ] {
+            let said = Watchdog::new(100, 200.0).look(&report(0, queries, documents), &[]);
+            let said = said.map(|said| said.to_string());
+            assert_eq!(said.is_some(), want.is_some(), "{said:?}");
+            assert!(said.unwrap_or_default().starts_with(want.unwrap_or_default()));
+            let later = Watchdog::new(100, 200.0).look(&report(1, queries, documents), &[]);
+            assert_eq!(later, None);
+        }
+    }
+
+    #[test]
+    fn a_target_out_of_reach_is_told_once() {
+        let budget = |terms, is_due, is_exhausted| {
+            let lambda = 1e-9;
+            Some(BudgetReport { target: 100.0, terms, lambda, is_due, is_exhausted })
+        };
+        let mut watchdog = Watchdog::new(1000, 200.0);
+        let report = report(50, &[1, 1], &[60, 60]);
+        for (terms, is_due, is_exhausted) in
+            [(60.0, false, true), (60.0, true, false), (96.0, true, true)]
+        {
+            let budgets = [("query", None), ("doc", budget(terms, is_due, is_exhausted))];
+            assert_eq!(watchdog.look(&report, &budgets), None);
+        }
+        let budgets = [("query", budget(60.0, true, true)), ("doc", budget(300.0, true, true))];
+        let said: Vec<Problem> = (0..9).filter_map(|_| watchdog.look(&report, &budgets)).collect();
+        let [few, many] = &said[..] else { panic!("{said:?}") };
+        assert!(
+            few.to_string().contains("query.target_terms is 100, but texts have 60.0"),
+            "{few}"
+        );
+        assert!(few.hint().is_some_and(|hint| hint.contains("do not get more terms")), "{few:?}");
+        assert!(many.hint().is_some_and(|hint| hint.contains("removes terms")), "{many:?}");
+    }
+
+    #[test]
     fn one_empty_batch_is_no_alarm() {
         let mut watchdog = Watchdog::new(100, 200.0);
         // Batches that are empty in a row, between batches that are not.

@@ -1,5 +1,6 @@
 //! Tests of complete steps and runs, with a small encoder and the toy data.
 
+mod budget;
 mod engine;
 mod golden;
 mod run;
