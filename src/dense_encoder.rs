@@ -82,6 +82,7 @@ impl Loaded {
                 max_length: embedder.max_length(side),
                 prompt: embedder.prompt(side).to_owned(),
                 pruning: Pruning::default(),
+                idf: None,
             }),
             ..Provenance::default()
         })

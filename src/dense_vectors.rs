@@ -153,7 +153,8 @@ fn fill(
         if let Some(id) = id {
             seen += 1;
             let text = texts.texts.get(id)?.into_owned();
-            if !store.has(&text) {
+            // Equal texts are embedded once, also those of one window.
+            if !store.has(&text) && !window.contains(&text) {
                 window.push(text);
             }
         }
@@ -170,8 +171,11 @@ fn fill(
         let rows = embedded.embeddings.iter().map(Embedding::numbers);
         store.append(window.iter().map(String::as_str).zip(rows))?;
         done.add(window.len(), embedded.tokens, Some(seen as f64 / total.max(1) as f64));
-        observer.event(done.event(id.is_none()));
+        observer.event(done.event(false));
         window.clear();
     }
+    // Where the folder has all texts, nothing was embedded.
+    done.add(0, 0, Some(1.0));
+    observer.event(done.event(true));
     Ok(store.read()?)
 }

@@ -232,3 +232,65 @@ fn shards_are_the_whole() {
     assert!(counted.contains("the shards of 2 are 1/2 to 2/2, counted from 1"), "{counted}");
     failure(&["encode", "--model", MODEL, texts, "--shard", "3/2"], 2);
 }
+
+/// The factors of a corpus multiply the weights of its documents, are recorded with the vectors, and what was made
+/// without them does not mix with them.
+#[test]
+fn rare_terms_weigh_more() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    let corpus = "data/toy-beir/corpus.jsonl";
+    let encode = |out: &str, more: &[&str]| {
+        let call = ["encode", "--model", MODEL, "--decimals", "9", corpus, "--output", out];
+        stdout(&[&call[..], more].concat());
+    };
+    let (plain, table, weighted) =
+        (path("plain.ndjson"), path("idf.json"), path("weighted.ndjson"));
+    encode(&plain, &[]);
+    stdout(&["vocab", "idf", &plain, "--model", MODEL, "--output", &table]);
+    assert!(
+        failure(&["vocab", "idf", &plain, "--output", &path("x.json")], 1)
+            .contains("do not name their model")
+    );
+    encode(&weighted, &["--idf", &table]);
+    let rows = |path: &str| -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(path).expect("a file");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let (plain, weighted) = (rows(&plain), rows(&weighted));
+    let frequency =
+        |term: &str| plain.iter().filter(|row| row["vector"][term].is_number()).count() as f64;
+    let count = plain.len() as f64;
+    for (row, weighted) in plain.iter().zip(&weighted) {
+        let (row, weighted) = (row["vector"].as_object().expect("a vector"), &weighted["vector"]);
+        for (term, weight) in row {
+            let df = frequency(term);
+            let factor = (1.0 + (count - df + 0.5) / (df + 0.5)).ln();
+            let (want, got) = (
+                factor * weight.as_f64().expect("a number"),
+                weighted[term].as_f64().unwrap_or(0.0),
+            );
+            // The weights have nine decimals and the factors 24 bits.
+            assert!((got - want).abs() < 1e-5, "{term}: {got}, not {want}");
+        }
+    }
+    let folder = path("shards");
+    encode(&folder, &["--idf", &table, "--max-ratio", "0.2"]);
+    let manifest =
+        std::fs::read_to_string(Path::new(&folder).join("_manifest.json")).expect("a manifest");
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+    assert!(manifest["settings"]["idf"].as_str().is_some_and(|hash| hash.starts_with("xxh3:")));
+    assert!((manifest["settings"]["max_ratio"].as_f64().expect("a share") - 0.2).abs() < 1e-6);
+    let other =
+        ["encode", "--model", MODEL, "--decimals", "9", corpus, "--output", &folder, "--resume"];
+    assert!(failure(&[&other[..], &["--max-ratio", "0.2"]].concat(), 1).contains("\"idf\" was"));
+    let index = path("index");
+    stdout(&["index", "build", "--vectors", &folder, "--out", &index]);
+    let refused = failure(&["index", "add", "--index", &index, corpus, "--model", MODEL], 1);
+    assert!(refused.contains("idf factors xxh3:"), "{refused}");
+    let query =
+        failure(&["encode", "--model", MODEL, "-t", "x", "--as", "query", "--idf", &table], 1);
+    assert!(query.contains("--idf is for documents"), "{query}");
+    let share = failure(&["encode", "--model", MODEL, "-t", "x", "--alpha-mass", "1"], 1);
+    assert!(share.contains("alpha_mass is 1") && share.contains("hint: "), "{share}");
+}

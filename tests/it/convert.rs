@@ -322,3 +322,184 @@ fn mining_says_what_is_wrong() {
     assert_eq!(left.status.code(), Some(1));
     assert!(!Path::new(&out).exists());
 }
+
+/// A corpus without questions becomes training data, which is the same whether it was made at once or resumed.
+#[test]
+fn a_corpus_gives_pairs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let corpus = path(&dir, "corpus.ndjson");
+    let words = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel"];
+    let document = |at: usize| {
+        let word = |step: usize| words[(at * step + at / 8 + step) % 8];
+        let body = format!(
+            "The {0} of number{at} is old. It meets the {1} near place{at}. Nobody knows the {2} of time{at}.",
+            word(1),
+            word(3),
+            word(5)
+        );
+        let japanese = format!("{body} {}年の夜行列車は{at}号です。次の駅は東京です。", 1900 + at);
+        let text = if at.is_multiple_of(3) { japanese } else { body };
+        serde_json::json!({"title": format!("Title{at} {}", word(7)), "text": text})
+    };
+    let rows: String = (0..40).map(|at| format!("{}\n", document(at))).collect();
+    std::fs::write(&corpus, rows).expect("written");
+    let out = path(&dir, "out");
+    let make = |out: &str, more: &[&str]| {
+        let call = [
+            "convert",
+            "corpus",
+            &corpus,
+            "--out",
+            out,
+            "--depth",
+            "5",
+            "--validation-share",
+            "0.2",
+        ];
+        stdout(&[&call[..], &["--model", MODEL], more].concat())
+    };
+    make(&out, &[]);
+    assert!(!Path::new(&format!("{out}.parts")).exists());
+    stdout(&["check-data", "--data", &format!("{out}/train")]);
+    let rows = |name: &str| lines(&read(format!("{out}/{name}.ndjson")));
+    let (documents, queries) = (rows("train/doc_master"), rows("train/query_master"));
+    assert_eq!(documents.len(), 40);
+    let (scores, positives) = (rows("train/hard_negative_scores"), rows("train/positive_lists"));
+    assert!(
+        queries.len() > 30 && scores.len() == queries.len() && positives.len() == queries.len()
+    );
+    let kinds = String::from_utf8(read(format!("{out}/query_kinds.tsv"))).expect("UTF-8");
+    for kind in ["title", "first-sentence", "cloze", "keywords"] {
+        assert!(kinds.lines().any(|line| line.ends_with(kind)), "{kind}");
+    }
+    // Every pair is true by its scores: at most two of the other documents are better.
+    for (scores, positives) in scores.iter().zip(&positives) {
+        assert_eq!(scores["qid"], positives["qid"]);
+        let all = scores["scores"].as_object().expect("scores");
+        let own = positives["positive_doc_ids"].as_array().expect("ids");
+        let score = |id: &str| all[id].as_f64().expect("a number");
+        let is_own = |id: &&String| own.iter().any(|own| own.to_string() == **id);
+        let worst = own.iter().map(|id| score(&id.to_string())).fold(f64::INFINITY, f64::min);
+        let others: Vec<f64> = all.keys().filter(|id| !is_own(id)).map(|id| score(id)).collect();
+        assert!(!others.is_empty() && others.iter().all(|other| *other < worst), "{scores}");
+    }
+    // No document of a validation query is a positive of train.
+    let ids = |rows: &[Value]| -> std::collections::BTreeSet<String> {
+        let lists = rows.iter().flat_map(|row| row["positive_doc_ids"].as_array().expect("ids"));
+        lists.map(Value::to_string).collect()
+    };
+    let held_out = ids(&rows("validation/positive_lists"));
+    assert!(!held_out.is_empty() && held_out.is_disjoint(&ids(&positives)));
+
+    // A run that was stopped between its steps goes on, with the same result.
+    let again = path(&dir, "again");
+    let parts = format!("{again}.parts");
+    std::fs::create_dir(&parts).expect("made");
+    let call = [
+        "convert",
+        "corpus",
+        &corpus,
+        "--out",
+        &again,
+        "--depth",
+        "5",
+        "--validation-share",
+        "0.2",
+    ];
+    let begun = failure(&[&call[..], &["--model", MODEL]].concat(), 1);
+    assert!(
+        begun.contains("an earlier run was stopped there\nhint: go on with --resume"),
+        "{begun}"
+    );
+    make(&again, &["--resume"]);
+    for name in ["doc_master", "query_master", "positive_lists", "hard_negative_scores"] {
+        let name = format!("train/{name}.ndjson");
+        assert_eq!(read(format!("{again}/{name}")), read(format!("{out}/{name}")), "{name}");
+    }
+    // What is complete is kept, and other settings are refused.
+    make(&again, &["--resume"]);
+    let other = [&call[..], &["--model", MODEL, "--resume", "--seed", "7"]].concat();
+    assert!(failure(&other, 1).contains("other settings"));
+    make(&again, &["--force", "--unfiltered", "--queries", "title"]);
+    assert!(!Path::new(&format!("{again}/train/hard_negative_scores.ndjson")).exists());
+    assert_eq!(
+        lines(&read(format!("{again}/train/query_master.ndjson"))).len(),
+        40 - held_out_titles(&again)
+    );
+}
+
+fn held_out_titles(out: &str) -> usize {
+    lines(&read(format!("{out}/validation/query_master.ndjson"))).len()
+}
+
+/// Asks to stop after a number of questions.
+struct Patience(u32);
+
+impl light_splade::Observer for Patience {
+    fn event(&mut self, _: light_splade::progress::Event<'_>) {}
+
+    fn stop(&mut self) -> bool {
+        let is_over = self.0 == 0;
+        self.0 = self.0.saturating_sub(1);
+        is_over
+    }
+}
+
+/// Stopped at every point at which it asks, and resumed, a conversion of a corpus ends with the same bytes.
+#[test]
+fn a_corpus_that_is_stopped_goes_on() {
+    use light_splade::Error;
+    use light_splade::data::{ConvertOptions, ConvertSource, CorpusSource, convert};
+
+    let dir = tempfile::tempdir().expect("a folder");
+    let make = |name: &str, patience: u32| {
+        let source = CorpusSource {
+            inputs: vec!["data/toy-beir/corpus.jsonl".into()],
+            ..Default::default()
+        };
+        let (source, out) = (ConvertSource::Corpus(source), dir.path().join(name));
+        convert(
+            &ConvertOptions { source, out, force: false, resume: true },
+            &mut Patience(patience),
+        )
+    };
+    make("whole", u32::MAX).expect("made");
+    let stopped = (0..200).take_while(|patience| match make("parts", *patience) {
+        Ok(_) => false,
+        Err(Error::Stopped { .. }) => true,
+        Err(error) => panic!("{error}"),
+    });
+    let stopped = stopped.count();
+    assert!((5..200).contains(&stopped), "{stopped}");
+    for name in ["doc_master", "query_master", "positive_lists", "hard_negative_scores"] {
+        let file = |folder: &str| read(dir.path().join(format!("{folder}/train/{name}.ndjson")));
+        assert_eq!(file("parts"), file("whole"), "{name}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_corpus_is_told_before_the_work() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (out, file) = (path(&dir, "out"), path(&dir, "corpus.txt"));
+    std::fs::write(&file, "Short.\n").expect("written");
+    let refused = |more: &[&str], code: i32| {
+        failure(&[&["convert", "corpus", "--out", &out], more].concat(), code)
+    };
+    for (more, code, part) in [
+        (&[&file[..], "--worst-rank", "9", "--depth", "5"][..], 1, "rank 9 cannot be told among 5"),
+        (&[&file, "--by", "dense"], 1, "no model is named for dense"),
+        (
+            &[&file, "--queries", "question"],
+            2,
+            "the kinds of queries are title, first-sentence, cloze and",
+        ),
+        (&[&file, "--whole-share", "2"], 2, "a share from 0 to 1"),
+        (&[&file, "--unfiltered", "--by", "bm25"], 2, "cannot be used with"),
+        (&["no/such/file"], 1, "no/such/file"),
+        (&[&file], 1, "none of the 1 texts gives a query"),
+    ] {
+        let errors = refused(more, code);
+        assert!(errors.contains(part), "{more:?}: {errors}");
+    }
+    assert!(!Path::new(&out).exists());
+}

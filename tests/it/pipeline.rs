@@ -480,6 +480,9 @@ fn shipped_pipelines_are_sound() {
         if file.ends_with("mini_ja_en.yaml") {
             call.push("nq=data/toy-beir");
         }
+        if file.ends_with("adapt.yaml") {
+            call.push("data=data/toy-beir");
+        }
         let output = run(&call);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success() && said.contains(": running"), "{file}: {said}");

@@ -148,3 +148,83 @@ fn calls_that_are_wrong_are_refused() {
         assert!(!dir.path().join("run/log.jsonl").exists(), "{more}");
     }
 }
+
+/// Returns the tokens of a text by `tokenize`.
+fn tokens(model: &str, text: &str) -> Vec<String> {
+    let printed = stdout(&["tokenize", "--model", model, "--text", text]);
+    let row: serde_json::Value =
+        serde_json::from_str(printed.lines().next().expect("a row")).expect("JSON");
+    let tokens = row["tokens"].as_array().expect("tokens");
+    tokens.iter().map(|token| token.as_str().expect("a token").to_owned()).collect()
+}
+
+/// The words that a vocabulary splits become tokens, other texts keep theirs, and the weights of the old terms stay.
+#[test]
+fn a_model_learns_words_of_a_field() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (model, corpus, others) in [
+        ("models/demo", TEXTS, "むかしむかし、東京に犬がいた。"),
+        ("crates/splade-model/tests/fixtures/reference/bert-relu", "README.md", "the train"),
+    ] {
+        let name = Path::new(model).file_name().and_then(|name| name.to_str()).expect("a name");
+        let out = dir.path().join(name);
+        let call = [
+            "vocab",
+            "extend",
+            corpus,
+            "--model",
+            model,
+            "--output",
+            text(&out),
+            "--words",
+            "20",
+            "--min-count",
+            "2",
+        ];
+        stdout(&call);
+        let list = fs::read_to_string(out.join("new_words.tsv")).expect("a list");
+        let words: Vec<&str> =
+            list.lines().skip(1).map(|line| line.split('\t').nth(1).expect("a word")).collect();
+        assert!((1..=20).contains(&words.len()), "{list}");
+        for word in &words {
+            let (before, after) = (tokens(model, word), tokens(text(&out), word));
+            // MeCab may split a word that stands alone otherwise than in its sentence.
+            assert!(after.len() <= before.len(), "{word}: {before:?} {after:?}");
+        }
+        let is_whole = |word: &&&str| tokens(text(&out), word).contains(&(**word).to_owned());
+        assert!(words.iter().filter(is_whole).count() * 2 > words.len(), "{words:?}");
+        assert_eq!(tokens(model, others), tokens(text(&out), others));
+        // The vector of such a text has the same old terms with the same weights.
+        let vector = |model: &str| -> serde_json::Map<String, serde_json::Value> {
+            let printed = stdout(&["encode", "--model", model, "--text", others]);
+            let row: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+            row["vector"].as_object().expect("a vector").clone()
+        };
+        let (before, mut after) = (vector(model), vector(text(&out)));
+        after.retain(|token, _| !words.contains(&&**token));
+        assert!(!before.is_empty());
+        assert_eq!(before, after);
+        // It trains further, and a folder that is there is kept.
+        assert!(failure(&call, 1).contains("is there already"));
+        stdout(&[&call[..], &["--resume"]].concat());
+    }
+}
+
+#[test]
+fn models_that_cannot_learn_words_are_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("out");
+    let fixtures = "crates/splade-model/tests/fixtures/reference";
+    let refused = |model: &str, more: &[&str]| {
+        let call = ["vocab", "extend", TEXTS, "--model", model, "--output", text(&out)];
+        failure(&[&call[..], more].concat(), 1)
+    };
+    let roberta = refused(&format!("{fixtures}/xlm-roberta"), &[]);
+    assert!(roberta.contains("not of WordPiece"), "{roberta}");
+    let none = refused("models/demo", &["--min-count", "100000"]);
+    assert!(
+        none.contains("no word that occurs 100000 times is split") && none.contains("hint: "),
+        "{none}"
+    );
+    assert!(!out.exists());
+}

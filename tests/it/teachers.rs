@@ -259,6 +259,83 @@ fn dense_vectors_are_written_in_every_form() {
     assert!(about.contains("head            dense: cls, normalized"), "{about}");
 }
 
+/// Shards of dense vectors are resumed, and the parts of several processes are all rows together.
+#[test]
+fn dense_vectors_are_written_in_shards() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dense = model(dir.path(), "dense-mean", "bert-relu");
+    let at = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (texts, shards) = (at("texts.ndjson"), at("shards"));
+    let write = |count: usize, changed: Option<usize>| {
+        let text = |n| if Some(n) == changed { "changed".to_owned() } else { format!("train {n}") };
+        let rows = (0..count).map(|n| serde_json::json!({"id": format!("t{n}"), "text": text(n)}));
+        let rows: String = rows.map(|row| format!("{row}\n")).collect();
+        std::fs::write(&texts, rows).expect("written");
+    };
+    write(5, None);
+    let encode = ["encode", "--model", &dense, &texts, "--output"];
+    let into = |out: &str, more: &[&str]| stdout(&[&encode[..], &[out], more].concat());
+    let refused = |out: &str, more: &[&str]| failure(&[&encode[..], &[out], more].concat(), 1);
+    let all = at("all.ndjson");
+    into(&all, &[]);
+    let want = lines(&all);
+    into(&shards, &["--format", "ndjson", "--shard-rows", "2"]);
+    let rows = |folder: &str, count: usize| -> Vec<Value> {
+        let name = |n| format!("{folder}/vectors-{n:05}.ndjson");
+        (0..count).flat_map(|n| lines(name(n))).collect()
+    };
+    assert_eq!(rows(&shards, 3), want);
+    let manifest = || -> Value {
+        let text = std::fs::read_to_string(format!("{shards}/_manifest.json")).expect("a manifest");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let whole = manifest();
+    assert_eq!(
+        (&whole["format"], &whole["complete"]),
+        (&"light-splade dense vectors".into(), &true.into())
+    );
+    assert!(whole["settings"]["content"]["model"]["weights"].is_string(), "{whole}");
+    assert_eq!(whole["settings"]["kind"], "dense");
+
+    // As after a crash: the last shard is not in the manifest.
+    let mut cut = whole.clone();
+    cut["complete"] = false.into();
+    cut["rows"] = 4.into();
+    cut["shards"].as_array_mut().expect("shards").pop();
+    cut.as_object_mut().expect("an object").remove("checksum");
+    let text = splade_io::seal_json(&format!("{cut:#}"));
+    std::fs::write(format!("{shards}/_manifest.json"), text).expect("written");
+    let resume = ["--format", "ndjson", "--shard-rows", "2", "--resume"];
+    let other = refused(&shards, &[&resume[..], &["--max-length", "9"]].concat());
+    assert!(other.contains("\"max_length\" was"), "{other}");
+    write(5, Some(1));
+    let changed = refused(&shards, &resume);
+    assert!(changed.contains("texts 1 to 2 are others than those of"), "{changed}");
+    write(5, None);
+    into(&shards, &resume);
+    assert_eq!(rows(&shards, 3), want);
+    assert_eq!(manifest()["complete"], true);
+    assert!(refused(&shards, &["--format", "ndjson"]).contains("already holds vectors"));
+
+    // Two processes, each with every second text.
+    let parts = at("parts");
+    for part in ["0/2", "1/2"] {
+        into(&parts, &["--shard", part]);
+    }
+    let name = |part: &str| format!("{parts}/vectors-{part}-of-00002.parquet");
+    let sizes = ["00000", "00001"].map(|part| std::fs::metadata(name(part)).expect("a part").len());
+    assert!(sizes.iter().all(|size| *size > 0));
+    // A part that is there is kept, unless texts or settings have changed.
+    into(&parts, &["--shard", "1/2"]);
+    assert!(refused(&parts, &["--shard", "1/2", "--max-length", "9"]).contains("other settings"));
+    write(5, Some(3));
+    assert!(refused(&parts, &["--shard", "1/2"]).contains("have changed since it was written"));
+    into(&parts, &["--shard", "0/2"]);
+    // What a folder cannot be.
+    let npy = refused(&at("folder"), &["--top-k", "3"]);
+    assert!(npy.contains("are for sparse vectors"), "{npy}");
+}
+
 #[test]
 fn what_is_wrong_with_a_teacher_is_told_before_the_work() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -91,12 +91,12 @@ impl ModelSettings {
             None => Default::default(),
             Some(prompts) => (prompts.text("query", "")?, prompts.text("document", "")?),
         };
+        check_default_prompt(&keys)?;
         let max_active_dims = keys.size_if_any("max_active_dims")?;
         let similarity = keys.get("similarity_fn_name").and_then(Value::as_str).map(str::to_owned);
         let pylate = PyLate::read(&keys)?;
         keys.refuse_unknown(&[&[
             "__version__",
-            "default_prompt_name",
             "requirements",
             // sentence-transformers takes it as an argument and does not read it.
             "truncate_dim",
@@ -109,6 +109,20 @@ impl ModelSettings {
             max_active_dims,
             path: path.clone(),
         })
+    }
+}
+
+/// Refuses the name of a default prompt that the folder does not have, as sentence-transformers does. The prompts of
+/// queries and documents are there in any case.
+fn check_default_prompt(keys: &Keys<'_>) -> Result<(), ModelError> {
+    let Some(name) = keys.get("default_prompt_name").and_then(Value::as_str) else { return Ok(()) };
+    let prompts = keys.get("prompts").and_then(Value::as_object);
+    let is_known = prompts.is_some_and(|prompts| prompts.contains_key(name));
+    match is_known || ["query", "document"].contains(&name) {
+        true => Ok(()),
+        false => {
+            Err(keys.unsupported("default_prompt_name", "query, document and the names in prompts"))
+        }
     }
 }
 

@@ -224,6 +224,10 @@ fn settings_of_sentence_transformers_are_followed() {
     }
     for (file, keys) in [
         ("config_sentence_transformers.json", json!({"sparsity": 3})),
+        (
+            "config_sentence_transformers.json",
+            json!({"prompts": {"query": "q: "}, "default_prompt_name": "passage"}),
+        ),
         ("1_SpladePooling/config.json", json!({"temperature": 2.0})),
         ("1_SpladePooling/config.json", json!({"activation_function": "gelu"})),
     ] {

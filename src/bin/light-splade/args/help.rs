@@ -69,6 +69,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("train", "light-splade train config/toy_splade_ja.yaml training.seed=1"),
     ("pretrain", "light-splade pretrain config/pretrain_ja.yaml"),
     ("vocab learn", "light-splade vocab learn texts.txt --words mecab -o tokenizer"),
+    ("vocab idf", "light-splade vocab idf vectors.parquet -o idf.json"),
     ("vocab extend", "light-splade vocab extend corpus.jsonl -m org/model -o longer"),
     ("merge-models", "light-splade merge-models run/checkpoint-100 run/checkpoint-200 -o merged"),
     ("pipeline", "light-splade pipeline config/pipeline/toy.yaml --dry-run"),

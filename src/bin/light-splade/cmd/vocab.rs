@@ -1,11 +1,16 @@
 //! `light-splade vocab`: vocabularies that are learned from texts, and models with more words.
 
 use anyhow::Result;
+use light_splade::encode::{Idf, Side};
 use light_splade::models::{
-    ExtendOptions, VocabularyOptions, WordKind, extend_vocabulary, learn_vocabulary,
+    ExtendOptions, Vocabulary, VocabularyOptions, WordKind, extend_vocabulary, learn_vocabulary,
 };
+use light_splade::outputs::check_output;
+use light_splade::search::VectorSources;
+use splade_text::TokenizerOptions;
 
-use crate::args::{VocabCommand, VocabExtendArgs, VocabLearnArgs, WordsArg};
+use super::advised;
+use crate::args::{VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, WordsArg};
 use crate::interrupt;
 use crate::progress::Reporter;
 
@@ -13,7 +18,23 @@ pub(crate) fn run(command: &VocabCommand) -> Result<()> {
     match command {
         VocabCommand::Learn(args) => learn(args),
         VocabCommand::Extend(args) => extend(args),
+        VocabCommand::Idf(args) => idf(args),
     }
+}
+
+fn idf(args: &VocabIdfArgs) -> Result<()> {
+    let mut reporter = Reporter::new();
+    let own = VectorSources::read(&args.vectors)?.joined()?.and_then(|found| found.model);
+    let model =
+        args.model.clone().or(own).ok_or_else(|| {
+            advised("the vectors do not name their model", "name it with --model")
+        })?;
+    check_output(&args.output, &args.vectors, args.overwrite.force)?;
+    let options = TokenizerOptions::default();
+    let vocabulary = Vocabulary::open(&model, Side::Document, &options, &mut reporter)?;
+    interrupt::listen()?;
+    let idf = Idf::of_vectors(&args.vectors, &vocabulary, &mut reporter)?;
+    Ok(idf.write(&args.output, &vocabulary, args.overwrite.force)?)
 }
 
 fn extend(args: &VocabExtendArgs) -> Result<()> {
