@@ -262,6 +262,33 @@ pub fn evaluate(
     Ok(Evaluation { report, run: found.run, about })
 }
 
+/// Judges a run that exists already, such as one of [`fuse`](splade_eval::fuse::fuse), by a data set.
+///
+/// ```
+/// use light_splade::evaluation::{Run, Scored, evaluate_run};
+/// use light_splade::EvaluateOptions;
+///
+/// // A run that finds the first judged document of the first query.
+/// let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/toy-beir");
+/// let qrels = std::fs::read_to_string(format!("{data}/qrels/test.tsv"))?;
+/// let row: Vec<&str> = qrels.lines().nth(1).expect("a judgement").split('\t').collect();
+/// let mut run = Run::default();
+/// run.insert(row[0], vec![Scored { document: row[1].to_owned(), score: 1.0 }])?;
+/// let report = evaluate_run(data.as_ref(), &run, &EvaluateOptions::default())?;
+/// assert!(report.means[0] > 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If the data set cannot be read or the run has no query of its judgements.
+pub fn evaluate_run(
+    data: &std::path::Path,
+    run: &Run,
+    options: &EvaluateOptions,
+) -> Result<Report, Error> {
+    options.judge(&Dataset::open(data)?.qrels(options.split.as_deref())?, run)
+}
+
 /// Measures BM25 over the tokens of a model's tokenizer on the same data.
 ///
 /// ```

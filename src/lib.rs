@@ -370,10 +370,11 @@ pub mod evaluation {
     //! ```
 
     pub use crate::check_data::{DataReport, check_data};
-    pub use crate::evaluate::{Judged, evaluate_bm25, finding_line};
+    pub use crate::evaluate::{Judged, evaluate_bm25, evaluate_run, finding_line};
     pub use splade_data::FolderCheck;
     pub use splade_eval::check::Finding;
-    pub use splade_eval::{Report, Run};
+    pub use splade_eval::fuse::fuse;
+    pub use splade_eval::{Report, Run, Scored};
     pub use splade_index::bm25::Bm25Options;
 }
 

@@ -1,6 +1,7 @@
 //! Search in an index: one query, or many on threads.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -45,7 +46,7 @@ use crate::stream::Counts;
 /// ```
 #[derive(Debug)]
 pub struct Searcher {
-    index: VectorIndex,
+    index: Arc<VectorIndex>,
     encoder: Option<SparseEncoder>,
 }
 
@@ -65,12 +66,18 @@ impl Searcher {
                 "the encoder has",
             )?;
         }
-        Ok(Self { index, encoder })
+        Ok(Self::with_index(index, encoder))
     }
 
     /// Searches an index that is open already. The encoder is not compared with the model of the index.
     pub fn with_index(index: VectorIndex, encoder: Option<SparseEncoder>) -> Self {
-        Self { index, encoder }
+        Self { index: Arc::new(index), encoder }
+    }
+
+    /// Searches the same commit of the same index with another encoder. The encoder is not compared
+    /// with the model of the index.
+    pub fn with_encoder(&self, encoder: SparseEncoder) -> Self {
+        Self { index: Arc::clone(&self.index), encoder: Some(encoder) }
     }
 
     /// The index itself.

@@ -25,15 +25,21 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation as Evaluation
     from .evaluation import bm25 as bm25
     from .evaluation import evaluate as evaluate
+    from .evaluation import evaluate_run as evaluate_run
+    from .evaluation import fuse as fuse
     from .files import encode_files as encode_files
     from .files import export as export
     from .files import export_model as export_model
     from .files import inspect as inspect
-    from .index import Hit as Hit
     from .index import Index as Index
-    from .index import Searcher as Searcher
     from .models.splade import Splade as Splade
     from .models.splade import SpladeEncoder as SpladeEncoder
+    from .searcher import Hit as Hit
+    from .searcher import Place as Place
+    from .searcher import Searcher as Searcher
+    from .searcher import StoredDocument as StoredDocument
+    from .snippet import Mark as Mark
+    from .snippet import Snippet as Snippet
     from .sparse_encoder import SparseEncoder as SparseEncoder
     from .training import train as train
     from .vectors import SparseVector as SparseVector
@@ -42,21 +48,27 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "CrossEncoder": ".cross_encoder",
     "Evaluation": ".evaluation",
-    "Hit": ".index",
+    "Hit": ".searcher",
     "Index": ".index",
     "LightSpladeError": ".errors",
-    "Searcher": ".index",
+    "Mark": ".snippet",
+    "Place": ".searcher",
+    "Searcher": ".searcher",
+    "Snippet": ".snippet",
     "SparseEncoder": ".sparse_encoder",
     "SparseVector": ".vectors",
     "SparseVectors": ".vectors",
     "Splade": ".models.splade",
     "SpladeEncoder": ".models.splade",
+    "StoredDocument": ".searcher",
     "bm25": ".evaluation",
     "convert": ".data",
     "encode_files": ".files",
     "evaluate": ".evaluation",
+    "evaluate_run": ".evaluation",
     "export": ".files",
     "export_model": ".files",
+    "fuse": ".evaluation",
     "inspect": ".files",
     "mine": ".data",
     "score": ".data",
@@ -69,18 +81,24 @@ __all__ = [
     "Hit",
     "Index",
     "LightSpladeError",
+    "Mark",
+    "Place",
     "Searcher",
+    "Snippet",
     "SparseEncoder",
     "SparseVector",
     "SparseVectors",
     "Splade",
     "SpladeEncoder",
+    "StoredDocument",
     "bm25",
     "convert",
     "encode_files",
     "evaluate",
+    "evaluate_run",
     "export",
     "export_model",
+    "fuse",
     "inspect",
     "mine",
     "score",

@@ -49,6 +49,7 @@ def mine(
     seed: int | None = None,
     model: Path | None = None,
     index: Path | None = None,
+    vectors: Path | None = None,
     precision: str | None = None,
     threads: int | None = None,
     resume: bool = False,
@@ -61,8 +62,9 @@ def mine(
     Args:
         data: The folder with ``doc_master``, ``query_master`` and ``positive_lists``.
         out: The file that is written, ``.ndjson`` or ``.ndjson.gz``.
-        sources: Where negatives come from: dictionaries with ``ranker`` (``"bm25"``, ``"splade"`` or ``"random"``),
-            ``skip``, ``depth``, ``take`` and ``at_random``. The best 30 of BM25 if left out.
+        sources: Where negatives come from: dictionaries with ``ranker`` (``"bm25"``, ``"splade"``, ``"dense"``,
+            ``"colbert"`` or ``"random"``), ``model`` (for dense and late-interaction models), ``skip``, ``depth``,
+            ``take`` and ``at_random``. The best 30 of BM25 if left out.
         teacher_scores: The file with a teacher's scores, which the next four arguments compare.
         margin: The least difference between the score of the worst positive and that of a negative.
         relative_margin: The same as a share of the positive's score.
@@ -72,6 +74,8 @@ def mine(
         seed: Decides what is drawn at random.
         model: The model whose tokens BM25 counts, and which encodes for SPLADE.
         index: The folder of an index of the documents, for SPLADE; built and kept there if it is not there.
+        vectors: The folder that keeps the vectors of dense and late-interaction models, so that every text is embedded
+            once.
         precision: ``"f32"`` or ``"int8"``.
         threads: The number of threads; one a core if left out.
         resume: Goes on where an earlier call was stopped.
@@ -82,7 +86,7 @@ def mine(
     settings = settings_of(
         data=data,
         out=out,
-        sources=None if sources is None else [dict(source) for source in sources],
+        sources=None if sources is None else [_plain(source) for source in sources],
         teacher_scores=teacher_scores,
         margin=margin,
         relative_margin=relative_margin,
@@ -90,7 +94,7 @@ def mine(
         min_score=min_score,
         format=format,
         seed=seed,
-        ranker=_ranker(model, index, precision, threads),
+        ranker=_ranker(model, index, vectors, precision, threads),
         resume=resume,
         force=force,
     )
@@ -102,9 +106,11 @@ def score(
     data: Path,
     out: Path,
     *,
-    by: str = "splade",
+    by: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = "splade",
+    join: str | None = None,
     model: Path | None = None,
     index: Path | None = None,
+    vectors: Path | None = None,
     precision: str | None = None,
     threads: int | None = None,
     resume: bool = False,
@@ -118,24 +124,38 @@ def score(
         pairs: The pairs, in the form of scores that `mine` writes.
         data: The folder with their texts, ``doc_master`` and ``query_master``.
         out: The file that is written, ``.ndjson`` or ``.ndjson.gz``.
-        by: ``"splade"`` or ``"bm25"``.
+        by: The teacher, or several whose scores are joined: ``"bm25"``, ``"splade"``, ``"dense"``, ``"colbert"``,
+            ``"bge-m3"`` or ``"cross-encoder"``, or dictionaries with ``by``, ``model`` and ``weight``.
+        join: How the scores of several teachers become one: ``"standardize"``, ``"min-max"`` or ``"sum"``.
     """
+    teachers = [by] if isinstance(by, (str, Mapping)) else list(by)
     settings = settings_of(
         pairs=pairs,
         data=data,
         out=out,
-        by=by,
-        ranker=_ranker(model, index, precision, threads),
+        teachers=[{"by": teacher} if isinstance(teacher, str) else _plain(teacher) for teacher in teachers],
+        join=join,
+        ranker=_ranker(model, index, vectors, precision, threads),
         resume=resume,
         force=force,
     )
     _native.score(settings, reporter(callback, show_progress_bar))
 
 
-def _ranker(model: Path | None, index: Path | None, precision: str | None, threads: int | None) -> dict[str, Any]:
-    settings = settings_of(model=model, index=index, precision=precision, threads=threads)
-    ranker: dict[str, Any] = json.loads(settings)
-    return ranker
+def _ranker(
+    model: Path | None,
+    index: Path | None,
+    vectors: Path | None,
+    precision: str | None,
+    threads: int | None,
+) -> dict[str, Any]:
+    return _plain({"model": model, "index": index, "vectors": vectors, "precision": precision, "threads": threads})
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are given; paths as strings."""
+    plain: dict[str, Any] = json.loads(settings_of(**settings))
+    return plain
 
 
 def convert(

@@ -1,8 +1,9 @@
-"""Retrieval measured on data sets: a model with :func:`evaluate`, and BM25 beside it with :func:`bm25`."""
+"""Retrieval measured on data sets: a model with :func:`evaluate`, BM25 beside it with :func:`bm25`, and rankings that
+exist with :func:`evaluate_run`; :func:`fuse` joins rankings."""
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
 from typing import Any
@@ -13,7 +14,10 @@ from ._progress import Callback, reporter
 from .errors import InvalidArgumentError
 from .sparse_encoder import SparseEncoder
 
-__all__ = ["Evaluation", "bm25", "evaluate"]
+__all__ = ["Evaluation", "bm25", "evaluate", "evaluate_run", "fuse"]
+
+#: A run: the scores of documents for each query, as `Evaluation.run`, pytrec_eval and ranx have them, or the file of one.
+Run = Mapping[str, Mapping[str, float]] | Path
 
 
 class Evaluation:
@@ -140,6 +144,68 @@ def bm25(
     }
     report = reporter(callback, show_progress_bar)
     return _evaluation(_native.bm25(model, data, k1, b, json.dumps(settings), report))
+
+
+def evaluate_run(
+    run: Run,
+    data: Path,
+    *,
+    metrics: Sequence[str] | None = None,
+    split: str | None = None,
+    drop_same_id: bool = False,
+) -> Evaluation:
+    """Judges rankings that exist by a data set; other arguments as for `evaluate`.
+
+    Args:
+        run: The scores of documents for each query, or a file: TREC, NDJSON, JSON, Parquet or a table.
+        data: A folder in BEIR's form or in light-splade's.
+    """
+    settings = {
+        "metrics": None if metrics is None else list(metrics),
+        "split": split,
+        "drop_same_id": drop_same_id,
+    }
+    return _evaluation(_native.evaluate_run(_source(run), data, json.dumps(settings)))
+
+
+def fuse(
+    runs: Sequence[Run],
+    *,
+    fusion: str = "rrf",
+    rrf_k: float | None = None,
+    weights: Sequence[float] | None = None,
+    k: int | None = None,
+) -> dict[str, dict[str, float]]:
+    """Joins runs into one, such as those of a SPLADE model and of BM25.
+
+    >>> splade = {"q": {"a": 9.0, "b": 8.0}}
+    >>> bm25 = {"q": {"b": 3.0, "c": 2.0}}
+    >>> list(fuse([splade, bm25])["q"])
+    ['b', 'a', 'c']
+
+    Args:
+        runs: The scores of documents for each query, or files: TREC, NDJSON, JSON, Parquet or tables.
+        fusion: ``"rrf"`` adds ``1 / (rrf_k + rank)``, ``"minmax"`` adds the scores, which are scaled to 0 to 1 in each
+            ranking.
+        rrf_k: The constant of ``"rrf"``; 60 if left out.
+        weights: How much each run counts; 1 each if left out.
+        k: The number of documents that are kept of each ranking; all if left out.
+
+    Returns:
+        The scores of the documents for each query, the best first.
+    """
+    if k is not None and k < 1:
+        raise InvalidArgumentError(f"k is {k}", "give a number above 0")
+    how = {"method": fusion, "rrf_k": rrf_k, "weights": None if weights is None else list(weights)}
+    fused = _native.fuse([_source(run) for run in runs], how, k)
+    return {query: dict(ranking) for query, ranking in fused}
+
+
+def _source(run: Run) -> Any:
+    """A run as the extension module takes it."""
+    if isinstance(run, Mapping):
+        return [(query, list(ranking.items())) for query, ranking in run.items()]
+    return os.fspath(run)
 
 
 def _evaluation(

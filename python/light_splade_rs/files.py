@@ -9,7 +9,7 @@ from . import _native
 from ._model import Path
 from ._progress import Callback, reporter
 from .errors import InvalidArgumentError
-from .index import Documents, pairs
+from .index import Documents, records
 from .sparse_encoder import SparseEncoder
 
 __all__ = ["encode_files", "export", "export_model", "inspect"]
@@ -93,7 +93,7 @@ def encode_files(
     is_paths = isinstance(texts, (str, os.PathLike)) or (
         isinstance(texts, (list, tuple)) and all(isinstance(path, (str, os.PathLike)) for path in texts)
     )
-    source: Any = paths_of(texts) if is_paths else pairs(texts)  # type: ignore[arg-type]
+    source: Any = paths_of(texts) if is_paths else records(texts)  # type: ignore[arg-type]
     settings = settings_of(
         output=output,
         side=side,

@@ -24,6 +24,18 @@ pub(crate) struct CrossEncoder {
     threads: Option<usize>,
 }
 
+impl CrossEncoder {
+    /// The model.
+    pub(crate) fn model(&self) -> &FrontCrossEncoder {
+        &self.model
+    }
+
+    /// The number of threads that score; one a core if none.
+    pub(crate) fn threads(&self) -> Option<usize> {
+        self.threads
+    }
+}
+
 #[pymethods]
 impl CrossEncoder {
     /// Loads a model by its name.

@@ -6,7 +6,7 @@ use light_splade::SparseEncoderOptions;
 use light_splade::data::{
     BeirOptions, ConvertOptions, ConvertSource, Join, Margins, MineOptions, MineSource,
     MmarcoSource, MsMarcoSource, NegativeFormat, NegativeSource, PartsOptions, Purpose, RankerKind,
-    RankerOptions, ScoreOptions, Scorer, convert as front_convert, mine as front_mine,
+    RankerOptions, ScoreOptions, Scorer, Teacher, convert as front_convert, mine as front_mine,
     score as front_score,
 };
 use pyo3::prelude::*;
@@ -44,6 +44,7 @@ impl Ranker {
 #[serde(deny_unknown_fields)]
 struct Source {
     ranker: String,
+    model: Option<PathBuf>,
     #[serde(default)]
     skip: usize,
     #[serde(default = "depth")]
@@ -94,10 +95,10 @@ pub(crate) fn mine(
     let settings: MineSettings = settings::read(py, settings)?;
     let default = MineOptions::default();
     let source = |source: Source| -> PyResult<NegativeSource> {
-        let Source { ranker, skip, depth, take, at_random } = source;
+        let Source { ranker, model, skip, depth, take, at_random } = source;
         let ranker = choice(py, "ranker", &ranker, &RankerKind::NAMED)?;
         let options = MineSource { skip, depth, take, at_random };
-        Ok(NegativeSource { ranker, model: None, options })
+        Ok(NegativeSource { ranker, model, options })
     };
     let sources = settings.sources.map(|list| list.into_iter().map(source).collect());
     let formats = [("scores", NegativeFormat::Scores), ("triplets", NegativeFormat::Triplets)];
@@ -121,13 +122,31 @@ pub(crate) fn mine(
     Ok((mined.queries, mined.without, mined.negatives, mined.sentences()))
 }
 
+/// What scores, with the front door's defaults.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TeacherSetting {
+    by: String,
+    model: Option<PathBuf>,
+    weight: Option<f32>,
+}
+
+impl TeacherSetting {
+    fn front(self, py: Python<'_>) -> PyResult<Teacher> {
+        let by = choice(py, "by", &self.by, &Scorer::NAMED)?;
+        let weight = self.weight.unwrap_or(Teacher::default().weight);
+        Ok(Teacher { by, model: self.model, weight })
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ScoreSettings {
     pairs: PathBuf,
     data: PathBuf,
     out: PathBuf,
-    by: Option<String>,
+    teachers: Vec<TeacherSetting>,
+    join: Option<String>,
     ranker: Ranker,
     #[serde(default)]
     resume: bool,
@@ -140,12 +159,13 @@ struct ScoreSettings {
 #[pyo3(signature = (settings, reporter = None))]
 pub(crate) fn score(py: Python<'_>, settings: &str, reporter: Option<Py<PyAny>>) -> PyResult<()> {
     let settings: ScoreSettings = settings::read(py, settings)?;
-    let by = settings.by.as_deref().map(|name| choice(py, "by", name, &Scorer::NAMED));
+    let teachers = settings.teachers.into_iter().map(|teacher| teacher.front(py));
+    let join = settings.join.as_deref().map(|name| choice(py, "join", name, &Join::NAMED));
     let options = ScoreOptions {
         pairs: settings.pairs,
         data: settings.data,
-        teachers: vec![by.transpose()?.unwrap_or_default().into()],
-        join: Join::default(),
+        teachers: teachers.collect::<PyResult<_>>()?,
+        join: join.transpose()?.unwrap_or_default(),
         ranker: settings.ranker.front(py)?,
         output: PartsOptions { out: settings.out, resume: settings.resume, force: settings.force },
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use light_splade::encode::Pruning;
-use light_splade::search::{IndexInfo, Provenance, WeightFormat};
+use light_splade::search::{Bm25Options, IndexInfo, Provenance, WeightFormat};
 use light_splade::{Error, Index as FrontIndex, IndexOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator};
@@ -35,6 +35,24 @@ struct Settings {
     new_only: bool,
     #[serde(default)]
     any_model: bool,
+    #[serde(default)]
+    store: bool,
+    bm25: Option<Bm25>,
+}
+
+/// The settings of BM25; those that are not given are the front door's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bm25 {
+    k1: Option<f64>,
+    b: Option<f64>,
+}
+
+impl Bm25 {
+    fn options(&self) -> Bm25Options {
+        let Bm25Options { k1, b } = Bm25Options::default();
+        Bm25Options { k1: self.k1.unwrap_or(k1), b: self.b.unwrap_or(b) }
+    }
 }
 
 impl Settings {
@@ -50,7 +68,8 @@ impl Settings {
             threads: self.threads,
             new_only: self.new_only,
             any_model: self.any_model,
-            ..default
+            store: self.store,
+            bm25: self.bm25.as_ref().map(Bm25::options),
         })
     }
 }
@@ -73,6 +92,22 @@ impl Index {
             index.as_mut().map(|index| work(index, observer)).transpose()
         })?;
         worked.ok_or_else(|| errors::invalid(py, "the index is closed", Some("open it again")))
+    }
+
+    /// Makes the changes permanent. The tokens for BM25 come from the encoder, if one is given.
+    fn written(
+        &self,
+        py: Python<'_>,
+        encoder: Option<PyRef<'_, Encoder>>,
+        write: impl FnOnce(&mut FrontIndex) -> Result<IndexInfo, Error> + Send,
+    ) -> PyResult<IndexInfo> {
+        let encoder = encoder.as_deref();
+        self.with(py, None, |index, _| {
+            if let Some(encoder) = encoder.filter(|_| index.has_bm25()) {
+                index.use_encoder(&encoder.get()?)?;
+            }
+            write(index)
+        })
     }
 
     fn take(&self) -> Option<FrontIndex> {
@@ -116,7 +151,12 @@ impl Index {
         self.with(py, None, |index, _| Ok(index.provenance().to_json().to_string()))
     }
 
-    /// Encodes documents of an iterator over ids and texts and adds them; returns their number.
+    /// Whether the index keeps the titles and texts of its documents.
+    fn stores(&self, py: Python<'_>) -> PyResult<bool> {
+        self.with(py, None, |index, _| Ok(index.stores()))
+    }
+
+    /// Encodes documents of an iterator over ids, titles and texts and adds them; returns their number.
     #[pyo3(signature = (encoder, documents, reporter = None))]
     fn add_texts(
         &self,
@@ -164,13 +204,23 @@ impl Index {
     }
 
     /// Writes all changes.
-    fn commit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        info(py, &self.with(py, None, |index, _| index.commit())?)
+    #[pyo3(signature = (encoder = None))]
+    fn commit<'py>(
+        &self,
+        py: Python<'py>,
+        encoder: Option<PyRef<'py, Encoder>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        info(py, &self.written(py, encoder, FrontIndex::commit)?)
     }
 
     /// Commits and rewrites the index without what was deleted.
-    fn merge<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        info(py, &self.with(py, None, |index, _| index.merge())?)
+    #[pyo3(signature = (encoder = None))]
+    fn merge<'py>(
+        &self,
+        py: Python<'py>,
+        encoder: Option<PyRef<'py, Encoder>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        info(py, &self.written(py, encoder, FrontIndex::merge)?)
     }
 
     /// Forgets what is not committed, and lets others write.
@@ -194,6 +244,17 @@ pub(crate) fn info<'py>(py: Python<'py>, info: &IndexInfo) -> PyResult<Bound<'py
     dict.set_item("weights", format!("{:?}", info.weights).to_lowercase())?;
     dict.set_item("generation", info.generation)?;
     dict.set_item("segments", info.segments)?;
+    dict.set_item("stored_bytes", info.stored_bytes)?;
+    let bm25 = info.bm25.map(|bm25| {
+        let dict = PyDict::new(py);
+        dict.set_item("k1", bm25.options.k1)?;
+        dict.set_item("b", bm25.options.b)?;
+        dict.set_item("mean_length", bm25.mean_length)?;
+        dict.set_item("postings", bm25.postings)?;
+        dict.set_item("bytes", bm25.bytes)?;
+        PyResult::Ok(dict)
+    });
+    dict.set_item("bm25", bm25.transpose()?)?;
     Ok(dict)
 }
 

@@ -11,6 +11,8 @@ mod encoder;
 mod errors;
 mod evaluation;
 mod files;
+mod fusion;
+mod hit;
 mod index;
 mod models;
 mod observer;
@@ -47,9 +49,11 @@ mod _native {
     #[pymodule_export]
     use super::encoder::Encoder;
     #[pymodule_export]
-    use super::evaluation::{bm25, evaluate};
+    use super::evaluation::{bm25, evaluate, evaluate_run, fuse};
     #[pymodule_export]
     use super::files::{encode_files, export};
+    #[pymodule_export]
+    use super::hit::{Hit, Place};
     #[pymodule_export]
     use super::index::{Index, verify};
     #[pymodule_export]
@@ -57,7 +61,7 @@ mod _native {
     #[pymodule_export]
     use super::run_command;
     #[pymodule_export]
-    use super::searcher::{Hit, Searcher};
+    use super::searcher::Searcher;
     #[pymodule_export]
     use super::training::train;
 

@@ -1,4 +1,4 @@
-//! Texts with ids from a Python iterator, read some at a time.
+//! Documents from a Python iterator, read some at a time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,11 +10,14 @@ use pyo3::types::PyIterator;
 /// The number of texts that are taken from Python at a time.
 const AT_A_TIME: usize = 256;
 
-/// Records of an iterator over pairs of an id and a text. When the iterator raises, the records end, and what was
+/// A record as Python hands it over: its id, its title, which may be empty, and its text.
+type Triple = (String, String, String);
+
+/// Records of an iterator over triples of an id, a title and a text. When the iterator raises, the records end, and what was
 /// raised is kept for [`Raised::take`].
 pub(crate) struct PyRecords {
     iterator: Py<PyIterator>,
-    ready: std::vec::IntoIter<(String, String)>,
+    ready: std::vec::IntoIter<Triple>,
     raised: Raised,
     ended: bool,
 }
@@ -45,12 +48,12 @@ impl PyRecords {
     }
 
     fn fetch(&mut self) {
-        let (mut pairs, iterator) = (Vec::with_capacity(AT_A_TIME), &self.iterator);
+        let (mut triples, iterator) = (Vec::with_capacity(AT_A_TIME), &self.iterator);
         let more = Python::attach(|py| -> PyResult<bool> {
             let mut iterator = iterator.bind(py).clone();
-            while pairs.len() < AT_A_TIME {
+            while triples.len() < AT_A_TIME {
                 match iterator.next() {
-                    Some(item) => pairs.push(item?.extract()?),
+                    Some(item) => triples.push(item?.extract()?),
                     None => return Ok(false),
                 }
             }
@@ -63,7 +66,7 @@ impl PyRecords {
                 *self.raised.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
         }
-        self.ready = pairs.into_iter();
+        self.ready = triples.into_iter();
     }
 }
 
@@ -74,6 +77,6 @@ impl Iterator for PyRecords {
         if self.ready.len() == 0 && !self.ended {
             self.fetch();
         }
-        self.ready.next().map(|(id, text)| Ok(Record::new(id, text)))
+        self.ready.next().map(|(id, title, text)| Ok(Record::titled(id, &title, text)))
     }
 }

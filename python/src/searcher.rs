@@ -3,52 +3,40 @@
 use std::path::PathBuf;
 
 use light_splade::encode::Side;
-use light_splade::search::{BatchSearch, QUERIES_AT_A_TIME, SearchMode, thread_pool};
-use light_splade::{
-    Error, Hit as FrontHit, SearchOptions, Searcher as FrontSearcher, SparseVector,
+use light_splade::progress::{Event, Progress};
+use light_splade::search::{
+    BatchSearch, HybridOptions, QUERIES_AT_A_TIME, RerankedHit, SearchMode, Share as FrontShare,
+    thread_pool,
 };
+use light_splade::{Error, Observer, SearchOptions, Searcher as FrontSearcher, SparseVector};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use rayon::prelude::*;
 
+use crate::cross_encoder::CrossEncoder;
 use crate::csr::{Arrays, ArraysIn, CsrBuilder, vectors};
 use crate::encoder::{Encoder, encode_all};
+use crate::errors;
+use crate::fusion::Fusing;
+use crate::hit::{Hit, Passage, passage};
 use crate::index::info;
 use crate::observer::{PyObserver, observed};
 
-/// A document that a search found.
-#[pyclass(frozen, eq, get_all, module = "light_splade_rs._native")]
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Hit {
-    /// The id of the document.
-    id: String,
-    /// The score.
-    score: f32,
-}
-
-#[pymethods]
-impl Hit {
-    #[new]
-    fn new(id: String, score: f32) -> Self {
-        Self { id, score }
-    }
-
-    fn __repr__(&self) -> String {
-        format!("Hit(id={:?}, score={:.4})", self.id, self.score)
-    }
-
-    fn __getnewargs__(&self) -> (String, f32) {
-        (self.id.clone(), self.score)
-    }
-}
-
-impl From<FrontHit> for Hit {
-    fn from(FrontHit { id, score }: FrontHit) -> Self {
-        Self { id, score }
-    }
-}
-
 /// What a term gives to a score: its id, its weights in query and document, and their product.
 type Share = (u32, f32, f32, f32);
+
+fn shares(shares: Option<Vec<FrontShare>>) -> Option<Vec<Share>> {
+    let share =
+        |share: FrontShare| (share.term.0, share.query_weight, share.document_weight, share.score);
+    shares.map(|shares| shares.into_iter().map(share).collect())
+}
+
+/// The title and the text of a document.
+type Document = (String, String);
+
+/// The id of a document with the title and the passage that fits a query best, each with its marks; none where the index
+/// stores no text of it.
+type Snippet = Option<(Passage, Passage)>;
 
 /// An index that is open for search.
 #[pyclass(frozen, module = "light_splade_rs._native")]
@@ -66,6 +54,11 @@ pub(crate) struct How {
 }
 
 impl Searcher {
+    /// The same index with an encoder that has its threads in this process.
+    fn with(&self, encoder: &Encoder) -> Result<FrontSearcher, Error> {
+        Ok(self.0.with_encoder(encoder.get()?))
+    }
+
     fn options(&self, how: &How) -> SearchOptions {
         let filter = how.filter.as_ref().map(|ids| self.0.filter(ids.iter().map(String::as_str)).0);
         let mode = match how.recall {
@@ -99,6 +92,39 @@ impl Searcher {
         search.finish(observer);
         Ok(found)
     }
+}
+
+/// The number of queries whose texts are searched between two looks at the observer.
+const TEXTS_AT_A_TIME: usize = 64;
+
+/// Searches the texts of queries on threads.
+fn each<Q: Sync>(
+    queries: &[Q],
+    threads: Option<usize>,
+    observer: &mut PyObserver,
+    search: impl Fn(&Q) -> Result<Vec<Hit>, Error> + Sync,
+) -> Result<Vec<Vec<Hit>>, Error> {
+    if let [query] = queries {
+        return Ok(vec![search(query)?]);
+    }
+    let (pool, mut found) = (thread_pool(threads)?, Vec::with_capacity(queries.len()));
+    for window in queries.chunks(TEXTS_AT_A_TIME) {
+        if observer.stop() {
+            return Err(Error::Stopped { kept: "nothing is kept".to_owned() });
+        }
+        let hits: Result<Vec<_>, Error> = pool.install(|| window.par_iter().map(&search).collect());
+        found.extend(hits?);
+        observer.event(Event::Progress(Progress {
+            doing: "searching",
+            unit: "queries",
+            done: found.len() as u64,
+            total: Some(queries.len() as u64),
+            share: Some(found.len() as f64 / queries.len() as f64),
+            finished: found.len() == queries.len(),
+            ..Progress::default()
+        }));
+    }
+    Ok(found)
 }
 
 #[pymethods]
@@ -158,6 +184,118 @@ impl Searcher {
         observed(py, reporter, |observer| self.all(&queries, &how, threads, observer))
     }
 
+    /// The hits of query texts by BM25.
+    #[pyo3(signature = (encoder, queries, how, threads = None, reporter = None))]
+    fn search_bm25(
+        &self,
+        py: Python<'_>,
+        encoder: PyRef<'_, Encoder>,
+        queries: Vec<String>,
+        how: How,
+        threads: Option<usize>,
+        reporter: Option<Py<PyAny>>,
+    ) -> PyResult<Vec<Vec<Hit>>> {
+        let encoder: &Encoder = &encoder;
+        observed(py, reporter, |observer| {
+            let (searcher, options) = (self.with(encoder)?, self.options(&how));
+            each(&queries, threads, observer, |query| {
+                let hits = searcher.search_bm25(query, &options)?;
+                Ok(hits.into_iter().map(Hit::from).collect())
+            })
+        })
+    }
+
+    /// The hits of query texts and their vectors by SPLADE and BM25 together.
+    #[pyo3(signature = (encoder, queries, query_vectors, how, fusing, depth = None, threads = None, reporter = None))]
+    #[expect(clippy::too_many_arguments, reason = "these are the arguments of a Python method")]
+    fn search_hybrid(
+        &self,
+        py: Python<'_>,
+        encoder: PyRef<'_, Encoder>,
+        queries: Vec<String>,
+        query_vectors: ArraysIn<'_>,
+        how: How,
+        fusing: Fusing,
+        depth: Option<usize>,
+        threads: Option<usize>,
+        reporter: Option<Py<PyAny>>,
+    ) -> PyResult<Vec<Vec<Hit>>> {
+        let query_vectors = vectors(py, &query_vectors)?;
+        let fusion = fusing.fusion(py, 2)?;
+        let encoder: &Encoder = &encoder;
+        observed(py, reporter, |observer| {
+            let SearchOptions { k, filter, mode, .. } = self.options(&how);
+            let depth = depth.unwrap_or(HybridOptions::default().depth);
+            let options = HybridOptions { k, depth, fusion, filter, mode };
+            let searcher = self.with(encoder)?;
+            let queries: Vec<_> = queries.iter().zip(&query_vectors).collect();
+            each(&queries, threads, observer, |(query, vector)| {
+                let hits = searcher.search_hybrid_with(vector, query, &options)?;
+                Ok(hits.into_iter().map(Hit::from).collect())
+            })
+        })
+    }
+
+    /// The places of documents in the order of a cross-encoder, from 0, with its scores.
+    fn rerank(
+        &self,
+        py: Python<'_>,
+        cross_encoder: PyRef<'_, CrossEncoder>,
+        query: &str,
+        ids: Vec<String>,
+    ) -> PyResult<Vec<(usize, f32)>> {
+        let cross_encoder: &CrossEncoder = &cross_encoder;
+        if cross_encoder.model().labels() != 1 {
+            let message = format!(
+                "the model has {} labels, but a ranking needs one score",
+                cross_encoder.model().labels()
+            );
+            return Err(errors::invalid(py, &message, None));
+        }
+        let ids = || ids.iter().map(String::as_str);
+        let reranked = observed(py, None, |_| {
+            let pool = thread_pool(cross_encoder.threads())?;
+            pool.install(|| self.0.rerank(cross_encoder.model(), query, ids()))
+        })?;
+        let place = |hit: RerankedHit| (hit.rank_before - 1, hit.score);
+        Ok(reranked.into_iter().map(place).collect())
+    }
+
+    /// Whether the index stores the texts of documents.
+    fn stores(&self) -> bool {
+        self.0.index().stores()
+    }
+
+    /// The title and the text of a document; none where there is no such document or its text is not stored.
+    fn document(&self, py: Python<'_>, id: &str) -> PyResult<Option<Document>> {
+        let document = observed(py, None, |_| self.0.document(id))?;
+        Ok(document.map(|document| (document.title, document.text)))
+    }
+
+    /// The titles and the passages of documents that fit a query best.
+    fn snippets(
+        &self,
+        py: Python<'_>,
+        encoder: PyRef<'_, Encoder>,
+        query: &str,
+        ids: Vec<String>,
+        max_chars: usize,
+    ) -> PyResult<Vec<Snippet>> {
+        let encoder: &Encoder = &encoder;
+        observed(py, None, |_| {
+            let searcher = self.with(encoder)?;
+            let terms = searcher.query_terms(query)?;
+            let snippet = |id: &String| {
+                let Some(document) = searcher.document(id)? else { return Ok(None) };
+                let (title, text) = (&document.title, &document.text);
+                let title = passage(title, 0..title.len(), &searcher.marks(&terms, title)?);
+                let found = searcher.snippet(&terms, text, max_chars)?;
+                Ok(Some((title, passage(text, found.range, &found.marks))))
+            };
+            ids.iter().map(snippet).collect()
+        })
+    }
+
     /// What each term of a query vector gives to the score of a document; none where there is no such document.
     fn explain(
         &self,
@@ -166,11 +304,19 @@ impl Searcher {
         id: &str,
     ) -> PyResult<Option<Vec<Share>>> {
         let query = vectors(py, &query)?.into_iter().next().unwrap_or_default();
-        let shares = py.detach(|| self.0.index().explain(&query, id));
-        let share = |share: light_splade::search::Share| {
-            (share.term.0, share.query_weight, share.document_weight, share.score)
-        };
-        Ok(shares.map(|shares| shares.into_iter().map(share).collect()))
+        Ok(shares(py.detach(|| self.0.index().explain(&query, id))))
+    }
+
+    /// What each token of a query gives to the score of a document by BM25; none where there is no such document.
+    fn explain_bm25(
+        &self,
+        py: Python<'_>,
+        encoder: PyRef<'_, Encoder>,
+        query: &str,
+        id: &str,
+    ) -> PyResult<Option<Vec<Share>>> {
+        let encoder: &Encoder = &encoder;
+        observed(py, None, |_| Ok(shares(self.with(encoder)?.explain_bm25(query, id)?)))
     }
 
     /// The vector of a document, a matrix of one row; none where there is no such document.

@@ -171,6 +171,21 @@ def test_training_data(root, tmp_path):
     assert mined.negatives > mined.queries > 0
     light_splade_rs.score(tmp_path / "negatives.ndjson", root / "data/toy/train", tmp_path / "s.ndjson", by="bm25")
     assert '"qid"' in (tmp_path / "s.ndjson").read_text()
+    folder = root / "crates/splade-model/tests/fixtures/cross_encoders/bert-japanese"
+    teachers = [{"by": "cross-encoder", "model": folder, "weight": 0.5}, "bm25"]
+    pairs, data = tmp_path / "negatives.ndjson", root / "data/toy/train"
+
+    def scores(by, name, **settings):
+        light_splade_rs.score(pairs, data, tmp_path / name, by=by, **settings)
+        rows = [json.loads(line) for line in (tmp_path / name).read_text(encoding="utf-8").splitlines()]
+        return {(row["qid"], id): score for row in rows for id, score in row["scores"].items()}
+
+    alone = [scores(teacher, f"{at}.ndjson") for at, teacher in enumerate(teachers)]
+    joined = scores(teachers, "joined.ndjson", join="sum")
+    want = {pair: 0.5 * score + alone[1][pair] for pair, score in alone[0].items()}
+    assert joined == pytest.approx(want, abs=1e-4)
+    with pytest.raises(InvalidArgumentError, match="join is"):
+        light_splade_rs.score(pairs, data, tmp_path / "x", by=teachers, join="product")
     notes = light_splade_rs.convert("beir", tmp_path / "data", data=root / "data/toy-beir", train="test")
     assert notes and (tmp_path / "data/train").is_dir()
     resumed = light_splade_rs.convert("beir", tmp_path / "data", data=root / "data/toy-beir", train="test", resume=True)

@@ -1,29 +1,35 @@
 #!/usr/bin/env python3
 """Measures `light-splade serve` under load, in markdown tables.
 
-    scripts/bench/serve.py [--model MODEL ...] [--seconds 5] [--peer] [--search] [--soak MINUTES]
+    scripts/bench/serve.py [--model MODEL ...] [--seconds 5] [--peer sentence-transformers] [--peer fastembed]
+                           [--dense] [--search] [--soak MINUTES]
 
 Requests are sent by wrk (Debian's package `wrk`) over loopback, one text a request and 32 a request, from 1, 16, 64 and
-256 connections. The texts are the passages that the repository carries (data/toy-beir), or --texts FILE with one a line.
+256 connections (--batches, --connections). The texts are the passages that the repository carries (data/toy-beir), or
+--texts FILE with one a line.
 
 - requests/s, p50 and p99 are what wrk prints. A row with replies other than 2xx says how many; 429 is the only one that
   may occur.
-- share of encode is the texts/s with 64 connections over those of `light-splade encode` on the same texts.
+- share of encode is the texts/s over those of `light-splade encode` on the same texts.
 - one short query: its median time from one connection, over the mean time that its tokenization and its computation
   take inside the service (`te_request_tokenization_duration` and `te_request_inference_duration` of /metrics).
-- --peer runs sentence-transformers' SparseEncoder under FastAPI and uvicorn in turn, with PEER_PYTHON (default python3),
-  which must have sentence-transformers, fastapi and uvicorn.
+- --dense adds the same vectors with all their zeros (`/embed`).
+- --peer runs another library under FastAPI and uvicorn in the same run, with the same route and reply. PEER_PYTHON
+  (default python3) must have fastapi and uvicorn, and sentence-transformers or fastembed with onnxruntime. fastembed
+  computes an ONNX graph that `light-splade export model --onnx logits` writes of the same model.
 - --search measures searches while a writer commits all the time, and checks that no update is lost.
 - --soak runs a changing load for so many minutes, kills clients in the middle of requests, and prints the memory of the
   process each minute.
 
-Nothing else should run on the machine. The load is printed with the tables.
+Nothing else should run on the machine. The load is printed with the tables. --under COMMAND runs each measurement below a
+command of yours, for example one that stops everything else meanwhile; it must take less than a minute then.
 """
 import argparse
 import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -34,14 +40,38 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts/serve"))
 from server import Server, free_port  # noqa: E402
 
-BINARY = ROOT / "target/release/light-splade"
+# The program, which --binary may replace.
+BINARY = [ROOT / "target/release/light-splade"]
 CONNECTIONS = (1, 16, 64, 256)
-PEER = '''
-import sys, uvicorn
-from fastapi import FastAPI
-from pydantic import BaseModel
+PEERS = {
+    "sentence-transformers": '''
 from sentence_transformers import SparseEncoder
 model = SparseEncoder(sys.argv[1], device="cpu")
+def vectors(texts):
+    rows = model.encode_document(texts, convert_to_sparse_tensor=True, show_progress_bar=False).coalesce()
+    out = [[] for _ in texts]
+    for (row, term), weight in zip(rows.indices().T.tolist(), rows.values().tolist()):
+        out[row].append({"index": term, "value": weight})
+    return out
+''',
+    "fastembed": '''
+from fastembed import SparseTextEmbedding
+# The name chooses how logits become a vector, and the path the graph.
+model = SparseTextEmbedding("prithivida/Splade_PP_en_v1", specific_model_path=sys.argv[1])
+def vectors(texts):
+    return [
+        [{"index": int(term), "value": float(weight)} for term, weight in zip(vector.indices, vector.values)]
+        for vector in model.embed(texts, batch_size=32)
+    ]
+''',
+}
+PEER = '''
+import os, sys
+os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+@MODEL@
 app = FastAPI()
 class Request(BaseModel):
     inputs: str | list[str]
@@ -49,25 +79,30 @@ class Request(BaseModel):
 def health(): return {}
 @app.post("/embed_sparse")
 def embed(request: Request):
-    texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
-    rows = model.encode_document(texts, convert_to_sparse_tensor=True, show_progress_bar=False).coalesce()
-    out = [[] for _ in texts]
-    for (row, term), weight in zip(rows.indices().T.tolist(), rows.values().tolist()):
-        out[row].append({"index": term, "value": weight})
-    return out
+    return vectors([request.inputs] if isinstance(request.inputs, str) else request.inputs)
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error")
 '''
+# What each measurement is run below.
+UNDER = []
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", action="append", help="folder or name; may be given several times [mini-ja-en]")
+    parser.add_argument("--binary", type=pathlib.Path, default=BINARY[0], help="the program [target/release]")
     parser.add_argument("--texts", type=pathlib.Path, help="file with one text a line")
     parser.add_argument("--seconds", type=int, default=5, help="of each row [5]")
-    parser.add_argument("--peer", action="store_true", help="sentence-transformers under FastAPI, too")
+    parser.add_argument("--batches", type=numbers, default=(1, 32), help="texts of a request [1,32]")
+    parser.add_argument("--connections", type=numbers, default=CONNECTIONS, help="[1,16,64,256]")
+    parser.add_argument("--peer", action="append", default=[], choices=PEERS, help="this library under FastAPI, too")
+    parser.add_argument("--dense", action="store_true", help="vectors with their zeros, too")
+    parser.add_argument("--threads", type=int, help="of the service and of `encode` [one a core]")
+    parser.add_argument("--under", default="", metavar="COMMAND", help="runs each measurement below a command")
     parser.add_argument("--search", action="store_true", help="searches while a writer commits")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="changing load for so long")
     args = parser.parse_args()
+    UNDER.extend(shlex.split(args.under))
+    BINARY[0] = args.binary.resolve()
     texts = read_texts(args.texts)
     print(f"{processor()}, {os.cpu_count()} cores; {len(texts)} texts; load {os.getloadavg()[0]:.1f}; "
           f"{time.strftime('%Y-%m-%d')}\n", flush=True)
@@ -80,6 +115,10 @@ def main():
             embed(model, texts, args)
 
 
+def numbers(text):
+    return tuple(map(int, text.split(",")))
+
+
 def read_texts(path):
     if path:
         return [line for line in path.read_text().splitlines() if line.strip()]
@@ -88,25 +127,34 @@ def read_texts(path):
 
 
 def embed(model, texts, args):
-    rate = encode_rate(model, texts)
+    threads = ["--threads", str(args.threads)] if args.threads else []
+    rate = encode_rate(model, texts, threads)
     print(f"## {model}: `encode` makes {rate:.0f} texts/s of the same texts\n")
     print("| server | texts a request | connections | requests/s | texts/s | p50 ms | p99 ms | share of encode | other replies |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
-    with Server(BINARY, "--model", model, "--log-level", "error", "--max-concurrent-requests", "16384") as server:
-        rows("light-splade", server.port, texts, args.seconds, rate)
+    options = ["--model", model, "--log-level", "error", "--max-concurrent-requests", "16384", *threads]
+    with Server(BINARY[0], *options) as server:
+        rows("light-splade", server.port, texts, args, rate)
+        if args.dense:
+            rows("light-splade, dense replies", server.port, texts, args, rate, "/embed", {"normalize": False})
         query = short_query(server, args.seconds)
-    if args.peer:
+    for peer in args.peer:
         with tempfile.TemporaryDirectory() as work:
+            folder = model
+            if peer == "fastembed":
+                folder = pathlib.Path(work, "onnx")
+                export = [BINARY[0], "export", "model", "--model", model, "--out", folder, "--onnx", "logits"]
+                subprocess.run(export, check=True, capture_output=True)
             script = pathlib.Path(work, "peer.py")
-            script.write_text(PEER)
+            script.write_text(PEER.replace("@MODEL@", PEERS[peer]))
             port = free_port()
-            python = os.environ.get("PEER_PYTHON", "python3")
-            peer = subprocess.Popen([python, script, model, str(port)])
+            process = subprocess.Popen([os.environ.get("PEER_PYTHON", "python3"), script, str(folder), str(port)])
             try:
                 wait_for(port)
-                rows("sentence-transformers, FastAPI", port, texts, args.seconds, rate)
+                rows(f"{peer}, FastAPI", port, texts, args, rate)
             finally:
-                peer.kill()
+                process.kill()
+                process.wait()
     print(f"\n{query}\n")
 
 
@@ -125,20 +173,21 @@ def durations(server):
     return [(value(f"{what}_duration_sum"), value(f"{what}_duration_count")) for what in ("tokenization", "inference")]
 
 
-def rows(name, port, texts, seconds, rate):
-    for batch in (1, 32):
-        for connections in CONNECTIONS:
-            result = wrk(port, texts, batch, connections, seconds)
+def rows(name, port, texts, args, rate, path="/embed_sparse", more=None):
+    for batch in args.batches:
+        for connections in args.connections:
+            result = wrk(port, texts, batch, connections, args.seconds, path, more)
             per_second = result["requests"] * batch
-            print(f"| {name} | {batch} | {connections} | {result['requests']:.0f} | {per_second:.0f} | "
+            print(f"| {name} | {batch} | {connections} | {result['requests']:.2f} | {per_second:.1f} | "
                   f"{result['p50']:.1f} | {result['p99']:.1f} | {per_second / rate:.2f} | {result['others']} |", flush=True)
 
 
-def wrk(port, texts, batch, connections, seconds, path="/embed_sparse"):
+def wrk(port, texts, batch, connections, seconds, path="/embed_sparse", more=None):
     """Asks for the vectors of all texts in turn, so many a request."""
     groups = [texts[at : at + batch] for at in range(0, len(texts), batch)]
     groups = [group for group in groups if len(group) == batch] or [(texts * batch)[:batch]]
-    return load(port, path, [{"inputs": group[0] if batch == 1 else group} for group in groups], connections, seconds)
+    bodies = [{"inputs": group[0] if batch == 1 else group, **(more or {})} for group in groups]
+    return load(port, path, bodies, connections, seconds)
 
 
 def load(port, path, bodies, connections, seconds):
@@ -153,7 +202,7 @@ def load(port, path, bodies, connections, seconds):
         )
         script.flush()
         output = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "60s", "-s", script.name,
+            [*UNDER, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "60s", "-s", script.name,
              f"http://127.0.0.1:{port}{path}"],
             capture_output=True, text=True, check=True,
         ).stdout
@@ -173,13 +222,14 @@ def milliseconds(text):
     return float(value) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[unit]
 
 
-def encode_rate(model, texts):
+def encode_rate(model, texts, threads):
     """Returns the texts a second of `encode`, without the time to load the model."""
-    repeated = texts * max(1, 600 // len(texts))
+    repeated = texts * max(1, (600 if model == "mini-ja-en" else 100) // len(texts))
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(text.replace("\n", " ") for text in repeated))
         file.flush()
-        run = subprocess.run([BINARY, "encode", "--model", model, file.name], capture_output=True, text=True, check=True)
+        command = [*UNDER, BINARY[0], "encode", "--model", model, *threads, file.name]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
     found = re.search(r"([\d,.]+) texts/s", run.stderr)
     if not found:
         sys.exit(f"`encode` says no rate: {run.stderr}")
@@ -189,7 +239,7 @@ def encode_rate(model, texts):
 def search(model, texts, seconds):
     """Searches from eight connections while a writer replaces documents all the time."""
     with tempfile.TemporaryDirectory() as root, Server(
-        BINARY, "--model", model, "--log-level", "error", "--index-root", root, "--commit-interval", "50"
+        BINARY[0], "--model", model, "--log-level", "error", "--index-root", root, "--commit-interval", "50"
     ) as server:
         server.ok("PUT", "/v1/indexes/bench", {})
         documents = [{"id": str(at), "text": text} for at, text in enumerate(texts)]
@@ -231,7 +281,7 @@ def searches(server, texts, seconds):
 def soak(model, texts, minutes):
     """Changes the load, kills clients, and prints the memory of the service each minute."""
     print("| minute | resident MiB | replies | 429 | other |\n|---|---|---|---|---|", flush=True)
-    with Server(BINARY, "--model", model, "--log-level", "error", "--max-concurrent-requests", "64") as server:
+    with Server(BINARY[0], "--model", model, "--log-level", "error", "--max-concurrent-requests", "64") as server:
         begun, minute = time.monotonic(), 0
         counts = {"2xx": 0, "429": 0, "other": 0}
         stop = threading.Event()

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use splade_model::{Explanation, Side};
 use splade_sparse::SparseVector;
+use splade_text::PairEncoding;
 use tokio::sync::oneshot;
 
 use super::metrics::Metrics;
@@ -23,8 +24,8 @@ const TOKENS_OF_A_CORE: usize = 1024;
 pub(crate) enum Work {
     /// The vector of token ids.
     Encode(Side, Vec<u32>, Reply<SparseVector>),
-    /// The logits of a query and a document.
-    Pair(Box<(String, String)>, Reply<Vec<f32>>),
+    /// The logits of a query and a document, which are tokenized.
+    Pair(PairEncoding, Reply<Vec<f32>>),
     /// The terms of token ids, and the tokens that they come from.
     Explain(Side, Vec<u32>, Reply<Explanation>),
 }
@@ -196,7 +197,7 @@ fn compute(batch: Vec<Job>) {
                 vectors.push((reply, waited));
             }
             Work::Pair(pair, reply) => {
-                pairs.push(*pair);
+                pairs.push(pair);
                 logits.push((reply, waited));
             }
             Work::Explain(side, ids, reply) => {
@@ -209,7 +210,7 @@ fn compute(batch: Vec<Job>) {
     let encoded = each(&ids, &|ids| tower.encode_ids(ids).map_err(Error::from));
     answer(vectors, encoded, start);
     let scored = each(&pairs, &|pairs| match &model.reranker {
-        Some(reranker) => Ok(model.threads.install(|| reranker.logits(pairs))?),
+        Some(reranker) => Ok(model.threads.install(|| reranker.logits_of(pairs))?),
         None => Err(invalid("the service has no re-ranker")),
     });
     answer(logits, scored, start);

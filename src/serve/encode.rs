@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use splade_model::{CrossEncoder, Encoder, Explanation, Side};
 use splade_sparse::SparseVector;
-use splade_text::Encoding;
+use splade_text::{Encoding, PairEncoding};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use utoipa::ToSchema;
 
@@ -18,6 +18,7 @@ use super::error::{ApiError, ErrorType};
 use super::metrics::Cost;
 use super::model::Model;
 use super::state::App;
+use super::trace;
 use crate::error::Error;
 
 /// The length from which a text is tokenized on a thread of its own, in bytes. Shorter ones take
@@ -159,9 +160,7 @@ impl How {
         };
         let (longest, given) = (tower.max_length(), ids.len());
         if given > longest && !self.truncate {
-            return Err(ApiError::validation(format!(
-                "`inputs` must have less than {longest} tokens. Given: {given}"
-            )));
+            return Err(too_long(longest, given));
         }
         let left = match self.direction {
             Some(direction) => direction == TruncationDirection::Left,
@@ -218,46 +217,96 @@ async fn computed<T>(
     let characters = texts.iter().map(InputText::characters).sum();
     app.metrics.embed_count.inc_by(texts.len() as u64);
     let start = Instant::now();
+    let span = trace::span("tokenize");
     let encodings = tokenize(app, model, texts, how).await?;
+    drop(span);
     let tokenization = mean(start.elapsed(), encodings.len());
-    let tokens = encodings.iter().map(|encoding| encoding.ids.len()).sum();
+    let tokens = encodings.iter().map(|encoding| encoding.ids.len()).sum::<usize>();
+    let mut span = trace::span("encode");
+    span.set("splade.texts", encodings.len());
+    span.set("splade.tokens", tokens);
     let mut replies = Vec::with_capacity(encodings.len());
     for Encoding { ids, .. } in &encodings {
         app.metrics.input_length.observe(ids.len() as f64);
         replies.push(send(app, model, |reply| work(ids.clone(), reply), ids.len()));
     }
     let (values, queue, inference) = all(replies).await?;
+    span.set("splade.queue_seconds", queue.as_secs_f64());
+    span.set("splade.batch_seconds", inference.as_secs_f64());
     app.metrics.embed_success.inc_by(values.len() as u64);
     Ok((encodings, values, Cost { characters, tokens, tokenization, queue, inference }))
 }
 
-/// Scores pairs of texts with the cross-encoder: the logits of every pair.
+/// Scores pairs of texts with the cross-encoder: the logits of every pair. A pair that is too long is cut
+/// off, or with `truncate` false an error.
 pub(crate) async fn score(
     app: &App,
     model: &Arc<Model>,
     pairs: Vec<(String, String)>,
+    truncate: bool,
 ) -> Result<(Vec<Vec<f32>>, Cost), ApiError> {
     let _permits = permits(app, pairs.len())?;
     let characters = pairs.iter().map(|(a, b)| a.chars().count() + b.chars().count()).sum();
     app.metrics.predict_count.inc_by(pairs.len() as u64);
-    let mut replies = Vec::with_capacity(pairs.len());
-    let mut tokens = 0;
-    for pair in pairs {
-        // The pair is tokenized with its batch; about three bytes are a token.
-        let about = (pair.0.len() + pair.1.len()) / 3 + 3;
-        tokens += about;
-        replies.push(send(app, model, |reply| Work::Pair(Box::new(pair), reply), about));
+    let start = Instant::now();
+    let span = trace::span("tokenize");
+    let encodings = tokenize_pairs(app, model, pairs, truncate).await?;
+    drop(span);
+    let tokenization = mean(start.elapsed(), encodings.len());
+    let tokens = encodings.iter().map(|encoding| encoding.ids.len()).sum::<usize>();
+    let mut span = trace::span("score");
+    span.set("splade.texts", encodings.len());
+    span.set("splade.tokens", tokens);
+    let mut replies = Vec::with_capacity(encodings.len());
+    for encoding in encodings {
+        let length = encoding.ids.len();
+        app.metrics.input_length.observe(length as f64);
+        replies.push(send(app, model, |reply| Work::Pair(encoding, reply), length));
     }
     let (logits, queue, inference) = all(replies).await?;
+    span.set("splade.queue_seconds", queue.as_secs_f64());
+    span.set("splade.batch_seconds", inference.as_secs_f64());
     app.metrics.predict_success.inc_by(logits.len() as u64);
-    Ok((logits, Cost { characters, tokens, queue, inference, ..Cost::default() }))
+    Ok((logits, Cost { characters, tokens, tokenization, queue, inference }))
+}
+
+async fn tokenize_pairs(
+    app: &App,
+    model: &Arc<Model>,
+    pairs: Vec<(String, String)>,
+    truncate: bool,
+) -> Result<Vec<PairEncoding>, ApiError> {
+    let bytes = pairs.iter().map(|(a, b)| a.len() + b.len()).sum();
+    let model = Arc::clone(model);
+    on_thread(app, bytes, move || {
+        let reranker = model.reranker.as_ref().ok_or_else(no_reranker)?;
+        let tokenizer = reranker.tokenizer();
+        let encode = |(a, b): &(String, String)| {
+            let encoding = tokenizer.encode_one(a, b).map_err(Error::from)?;
+            if encoding.truncated && !truncate {
+                let given = tokenizer.length_of(a, b).map_err(Error::from)?;
+                return Err(too_long(tokenizer.max_length(), given));
+            }
+            Ok(encoding)
+        };
+        pairs.iter().map(encode).collect()
+    })
+    .await?
+}
+
+fn no_reranker() -> ApiError {
+    ApiError::new(ErrorType::Backend, "model is not a re-ranker model")
+}
+
+fn too_long(longest: usize, given: usize) -> ApiError {
+    ApiError::validation(format!("`inputs` must have less than {longest} tokens. Given: {given}"))
 }
 
 /// Refuses where there is no cross-encoder with a single class.
 pub(crate) fn check_reranker(model: &Model) -> Result<(), ApiError> {
     match model.reranker.as_ref().map(CrossEncoder::labels) {
         Some(1) => Ok(()),
-        _ => Err(ApiError::new(ErrorType::Backend, "model is not a re-ranker model")),
+        _ => Err(no_reranker()),
     }
 }
 

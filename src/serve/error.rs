@@ -58,7 +58,7 @@ pub(crate) struct OpenAiErrorBody {
 }
 
 /// A failed request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) kind: ErrorType,
@@ -130,8 +130,26 @@ impl From<Error> for ApiError {
             Error::Text(_) => ErrorType::Tokenizer,
             _ => ErrorType::Backend,
         };
-        Self::new(kind, chain(&error))
+        let this = Self::new(kind, chain(&error));
+        match is_of_full_disk(&error) {
+            true => this.with_status(StatusCode::INSUFFICIENT_STORAGE),
+            false => this,
+        }
     }
+}
+
+/// Whether something could not be written because there is no room for it.
+fn is_of_full_disk(error: &Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(kind, Some(StorageFull | QuotaExceeded | FileTooLarge)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// An error with its sources and its hint, on one line.
@@ -145,5 +163,23 @@ pub(crate) fn chain(error: &Error) -> String {
     match error.hint() {
         Some(hint) => format!("{text}; {hint}"),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_a_status_of_its_own() {
+        for (kind, status) in [
+            (std::io::ErrorKind::StorageFull, 507),
+            (std::io::ErrorKind::QuotaExceeded, 507),
+            (std::io::ErrorKind::PermissionDenied, 424),
+        ] {
+            let file = Error::io("write", "a/index.json".as_ref())(kind.into());
+            let error = Error::During { doing: "committing".to_owned(), source: Box::new(file) };
+            assert_eq!(ApiError::from(error).status.as_u16(), status, "{kind}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use axum::response::Response;
 
 use super::body::Reserved;
 use super::state::App;
+use super::trace::{Span, Value};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id of a client that is taken over.
@@ -23,7 +24,10 @@ pub(crate) async fn request(State(app): State<App>, mut request: Request, next: 
     let sent = request.headers().get(&REQUEST_ID).filter(|id| id.len() <= LONGEST).cloned();
     let id = sent.unwrap_or_else(new_id);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = next.run(request).await;
+    // What machines ask all the time.
+    let is_probe = matches!(path.as_str(), "/health" | "/ping" | "/metrics");
+    let mut span = if is_probe { Span::none() } else { app.tracer.request(&request) };
+    let mut response = span.within(next.run(request)).await;
     drop(reserved);
     let status = response.status();
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
@@ -32,14 +36,20 @@ pub(crate) async fn request(State(app): State<App>, mut request: Request, next: 
     if failed {
         app.metrics.request_failure.with_label_values(&[status.as_str()]).inc();
     }
-    // What machines ask all the time.
-    if matches!(path.as_str(), "/health" | "/ping" | "/metrics") {
-        tracing::debug!(request_id = shown, %method, path, status = status.as_u16(), milliseconds);
-    } else if failed {
-        tracing::warn!(request_id = shown, %method, path, status = status.as_u16(), milliseconds);
-    } else {
-        tracing::info!(request_id = shown, %method, path, status = status.as_u16(), milliseconds);
+    span.set("http.response.status_code", usize::from(status.as_u16()));
+    span.set("http.request.header.x-request-id", Value::Texts(vec![shown.to_owned()]));
+    if status.is_server_error() {
+        span.fail();
     }
+    let (trace_id, status) = (span.trace_id(), status.as_u16());
+    if is_probe {
+        tracing::debug!(request_id = shown, %method, path, status, milliseconds);
+    } else if failed {
+        tracing::warn!(request_id = shown, trace_id, %method, path, status, milliseconds);
+    } else {
+        tracing::info!(request_id = shown, trace_id, %method, path, status, milliseconds);
+    }
+    span.tell(response.headers_mut());
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }

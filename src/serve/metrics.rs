@@ -32,6 +32,7 @@ pub(crate) struct Metrics {
     pub(crate) search_duration: HistogramVec,
     pub(crate) commit_duration: HistogramVec,
     pub(crate) changed_documents: IntCounterVec,
+    pub(crate) dropped_spans: IntCounter,
 }
 
 impl Metrics {
@@ -105,6 +106,7 @@ impl Metrics {
                 "Documents that were added, replaced or deleted",
                 &["index"],
             )?,
+            dropped_spans: counter("ls_dropped_spans", "Spans of traces that could not be sent")?,
             registry,
         })
     }

@@ -32,6 +32,8 @@ mod options;
 mod error;
 mod metrics;
 
+mod trace;
+
 mod blocking;
 
 mod keys;
@@ -56,7 +58,7 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-pub use options::{Keys, Limits, ServeOptions, TlsFiles};
+pub use options::{Keys, Limits, OtlpOptions, ServeOptions, TlsFiles};
 
 use crate::error::{Error, invalid};
 use state::{App, Phase};
@@ -154,6 +156,7 @@ impl Server {
             self.app.compute.close();
             runtime.shutdown_background();
         }
+        self.app.tracer.close();
         if let Some(loading) = self.loading.take() {
             // Nobody waits for the model any more.
             _ = loading.join();

@@ -31,6 +31,8 @@ pub struct ServeOptions {
     pub tls: Option<TlsFiles>,
     /// The origins whose pages may call the service; `*` for all. None by default.
     pub cors: Vec<String>,
+    /// Where traces are sent; nowhere by default. It needs the feature `otel`.
+    pub otlp: Option<OtlpOptions>,
     /// What requests may take.
     pub limits: Limits,
     /// Whether a text that is too long is cut off when a request does not say; else it is an error.
@@ -53,6 +55,7 @@ impl Default for ServeOptions {
             keys: Keys::default(),
             tls: None,
             cors: Vec::new(),
+            otlp: None,
             limits: Limits::default(),
             auto_truncate: true,
             default_query: false,
@@ -83,6 +86,40 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// The private key in PEM.
     pub key: PathBuf,
+}
+
+/// The collector of OpenTelemetry that gets traces, by OTLP over HTTP.
+#[derive(Clone)]
+pub struct OtlpOptions {
+    /// The address, such as `http://127.0.0.1:4318`. `/v1/traces` is put behind it if it does not end so.
+    pub endpoint: String,
+    /// The name by which the collector knows the service.
+    pub service_name: String,
+    /// More headers of requests to the collector, such as a key: names and percent-encoded values, as
+    /// OpenTelemetry writes them.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Default for OtlpOptions {
+    fn default() -> Self {
+        Self {
+            endpoint: "http://127.0.0.1:4318".to_owned(),
+            service_name: "light-splade".to_owned(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for OtlpOptions {
+    /// The values of headers are never shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("OtlpOptions")
+            .field("endpoint", &self.endpoint)
+            .field("service_name", &self.service_name)
+            .field("headers", &names)
+            .finish()
+    }
 }
 
 /// What requests may take. Names and defaults are those of text-embeddings-inference.

@@ -12,6 +12,7 @@ use super::hosted::Indexes;
 use super::metrics::Metrics;
 use super::model::Model;
 use super::options::ServeOptions;
+use super::trace::Tracer;
 use crate::error::Error;
 
 /// The number of the largest bodies that fit the memory for bodies.
@@ -45,6 +46,7 @@ pub(crate) struct State {
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) indexes: Indexes,
+    pub(crate) tracer: Tracer,
 }
 
 /// The state as handlers take it.
@@ -92,6 +94,7 @@ impl State {
             long_texts: Arc::new(Semaphore::new(threads.max(1))),
             bodies: Arc::new(Semaphore::new(bodies)),
             indexes: Indexes::new(&options, Arc::clone(&metrics)),
+            tracer: Tracer::start(options.otlp.as_ref(), &metrics)?,
             metrics,
             options,
         })

@@ -108,7 +108,7 @@ impl CrossEncoder {
         pairs: &[(T, T)],
     ) -> Result<ScoredPairs, ModelError> {
         let encoded = self.tokenizer.encode(pairs)?;
-        let logits = self.checked(pairs, &encoded)?;
+        let logits = self.logits_of(&encoded)?;
         let scores = logits.iter().map(|logits| score_of(logits)).collect::<Option<_>>();
         let scores = scores.ok_or_else(|| ModelError::Labels { labels: self.labels() })?;
         Ok(ScoredPairs {
@@ -126,26 +126,33 @@ impl CrossEncoder {
         &self,
         pairs: &[(T, T)],
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        self.checked(pairs, &self.tokenizer.encode(pairs)?)
+        self.logits_of(&self.tokenizer.encode(pairs)?)
     }
 
-    /// Computes the logits of every pair, and fails if one is not finite.
-    fn checked<T: AsRef<str>>(
-        &self,
-        pairs: &[(T, T)],
-        encoded: &[PairEncoding],
-    ) -> Result<Vec<Vec<f32>>, ModelError> {
+    /// Returns the logits of every pair of which [`tokenizer`](Self::tokenizer) made the ids.
+    ///
+    /// # Errors
+    /// Returns an error if a logit is not finite.
+    pub fn logits_of(&self, encoded: &[PairEncoding]) -> Result<Vec<Vec<f32>>, ModelError> {
         let logits = self.network.logits(encoded);
         let broken = logits.iter().position(|logits| !are_finite(logits));
-        match broken.and_then(|broken| pairs.get(broken)) {
+        match broken.and_then(|broken| encoded.get(broken)) {
             None => Ok(logits),
-            Some((_, text)) => Err(ModelError::NotFinite { text: start_of(text.as_ref()) }),
+            Some(pair) => {
+                let text = self.tokenizer.tokenizer.decode(&pair.ids, true);
+                Err(ModelError::NotFinite { text: start_of(&text) })
+            }
         }
     }
 
     /// Returns the number of labels, which is the number of logits of a pair.
     pub fn labels(&self) -> usize {
         self.classifier.labels
+    }
+
+    /// Returns the name of each label, as `id2label` of the folder's config gives it.
+    pub fn label_names(&self) -> &[String] {
+        &self.classifier.names
     }
 
     /// Returns whether sentence-transformers applies a sigmoid to the logits of this folder.
@@ -246,15 +253,27 @@ impl PairTokenizer {
         &self,
         pairs: &[(T, T)],
     ) -> Result<Vec<PairEncoding>, ModelError> {
-        let encode = |(a, b): &(T, T)| {
-            let pair = (a.as_ref(), b.as_ref());
-            let mut encoded = self.tokenizer.encode_pair(pair, Some(self.max_length))?;
-            if !self.typed {
-                encoded.types.fill(0);
-            }
-            Ok(encoded)
-        };
-        pairs.par_iter().map(encode).collect()
+        pairs.par_iter().map(|(a, b)| self.encode_one(a.as_ref(), b.as_ref())).collect()
+    }
+
+    /// Returns the ids and the token types of a pair.
+    ///
+    /// # Errors
+    /// Returns an error if a text cannot be tokenized.
+    pub fn encode_one(&self, a: &str, b: &str) -> Result<PairEncoding, ModelError> {
+        let mut encoded = self.tokenizer.encode_pair((a, b), Some(self.max_length))?;
+        if !self.typed {
+            encoded.types.fill(0);
+        }
+        Ok(encoded)
+    }
+
+    /// Returns the number of tokens of a pair that is not truncated, special tokens included.
+    ///
+    /// # Errors
+    /// Returns an error if a text cannot be tokenized.
+    pub fn length_of(&self, a: &str, b: &str) -> Result<usize, ModelError> {
+        Ok(self.tokenizer.encode_pair((a, b), None)?.ids.len())
     }
 
     /// Returns the longest pair in tokens, special tokens included.

@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..index import Index, Searcher
+from ..index import Index
+from ..searcher import Searcher
 from ..sparse_encoder import SparseEncoder
 from ._pairs import of_model
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from mteb.models.model_meta import ModelMeta
 
-from ..index import Index, Searcher
+from ..index import Index
+from ..searcher import Searcher
 from ..sparse_encoder import SparseEncoder
 from ._pairs import of_model
 from .beir import text_of

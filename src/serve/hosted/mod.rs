@@ -12,6 +12,7 @@ use super::error::{ApiError, ErrorType};
 use super::metrics::Metrics;
 use super::model::Model;
 use super::options::ServeOptions;
+use super::trace;
 use crate::error::{Error, advised, invalid};
 use crate::index::{Index, IndexOptions};
 use crate::searcher::Searcher;
@@ -203,6 +204,8 @@ impl Hosted {
         model: &Arc<Model>,
         change: Change,
     ) -> Result<Changed, ApiError> {
+        let mut span = trace::span("commit");
+        span.set("splade.index", self.name());
         let (done, result) = tokio::sync::oneshot::channel();
         let order = Order { model: Arc::clone(model), change, done };
         self.writer.send(order)?;

@@ -15,11 +15,11 @@ use tokio::sync::oneshot;
 
 use super::target::Target;
 use crate::encoder::SparseEncoder;
-use crate::error::{Error, invalid};
+use crate::error::Error;
 use crate::index::{Index, IndexOptions};
 use crate::record::Record;
 use crate::searcher::Searcher;
-use crate::serve::error::{ApiError, chain};
+use crate::serve::error::ApiError;
 use crate::serve::metrics::Metrics;
 use crate::serve::model::Model;
 
@@ -173,7 +173,7 @@ impl Job {
                 }
             };
             if let Err(error) = self.commit_round(&mut index, first, orders) {
-                tracing::error!(index = self.target.name, error = chain(&error));
+                tracing::error!(index = self.target.name, error = error.message);
                 // What was not committed is gone; the next round opens the index anew.
                 index = None;
             }
@@ -186,7 +186,7 @@ impl Job {
         index: &mut Option<Index>,
         first: Order,
         orders: &Receiver<Order>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ApiError> {
         let begun = Instant::now();
         let mut waiting: Vec<(Done, usize)> = Vec::new();
         let mut merges: Vec<(Done, usize)> = Vec::new();
@@ -248,7 +248,7 @@ impl Job {
         succeed(waiting, &info);
         // A merge that fails, for example because the disk is full, takes nothing of the commit back.
         if merges.is_empty() {
-            return self.join(open, &model);
+            return Ok(self.join(open, &model)?);
         }
         match open.merge().and_then(|info| self.show(&model).map(|()| info)) {
             Ok(info) => {
@@ -291,10 +291,10 @@ fn succeed(waiting: Vec<(Done, usize)>, info: &IndexInfo) {
 }
 
 /// Tells all who wait that nothing was changed.
-fn fail(waiting: Vec<(Done, usize)>, error: Error) -> Error {
-    let shown = chain(&error);
+fn fail(waiting: Vec<(Done, usize)>, error: Error) -> ApiError {
+    let error = ApiError::from(error);
     for (done, _) in waiting {
-        _ = done.send(Err(invalid(shown.clone()).into()));
+        _ = done.send(Err(error.clone()));
     }
     error
 }

@@ -124,6 +124,7 @@ pub(crate) struct CreateRequest {
         (status = 403, description = "The key may not write", body = ErrorBody),
         (status = 409, description = "There is an index of this name", body = ErrorBody),
         (status = 422, description = "The request is not valid", body = ErrorBody),
+        (status = 507, description = "There is no room on the disk", body = ErrorBody),
     )
 )]
 pub(crate) async fn create(
@@ -266,6 +267,7 @@ async fn change(
         (status = 404, description = "There is no such index", body = ErrorBody),
         (status = 422, description = "The request is not valid; nothing is changed", body = ErrorBody),
         (status = 429, description = "Too many changes are waiting", body = ErrorBody),
+        (status = 507, description = "There is no room on the disk; nothing is changed", body = ErrorBody),
     )
 )]
 pub(crate) async fn put(
@@ -302,6 +304,7 @@ pub(crate) struct DeleteRequest {
         (status = 403, description = "The key may not write", body = ErrorBody),
         (status = 404, description = "There is no such index", body = ErrorBody),
         (status = 429, description = "Too many changes are waiting", body = ErrorBody),
+        (status = 507, description = "There is no room on the disk; nothing is changed", body = ErrorBody),
     )
 )]
 pub(crate) async fn delete(
@@ -326,6 +329,7 @@ pub(crate) async fn delete(
         (status = 200, description = "The index is merged", body = ChangeReply),
         (status = 403, description = "The key may not write", body = ErrorBody),
         (status = 404, description = "There is no such index", body = ErrorBody),
+        (status = 507, description = "There is no room on the disk; nothing is changed", body = ErrorBody),
     )
 )]
 pub(crate) async fn merge(

@@ -24,6 +24,7 @@ use crate::serve::hosted::Hosted;
 use crate::serve::model::Model;
 use crate::serve::routes::vector_input::VectorInput;
 use crate::serve::state::App;
+use crate::serve::trace;
 use crate::snippet::{Mark, MarkKind, Snippet};
 
 /// The longest passage of a hit in characters.
@@ -262,7 +263,12 @@ pub(crate) async fn search(
             plan.search(&model, &app)
         }
     };
+    let mut span = trace::span("search");
+    span.set("splade.indexes", names.as_str());
+    span.set("splade.k", plan.count());
     let mut reply = blocking(work).await??;
+    span.set("splade.hits", reply.hits.len());
+    drop(span);
     if let Some(count) = plan.rerank {
         rerank(&app, &model, &plan, count, &mut reply.hits).await?;
     }
@@ -487,7 +493,7 @@ async fn rerank(
     };
     let query = text_of(&plan.text);
     let pairs = hits.iter().map(|hit| (query.to_owned(), text(hit))).collect();
-    let (logits, _) = encode::score(app, model, pairs).await?;
+    let (logits, _) = encode::score(app, model, pairs, true).await?;
     for (before, (hit, logits)) in hits.iter_mut().zip(logits).enumerate() {
         hit.ranks.before = Some(before + 1);
         hit.score = logits.first().copied().unwrap_or(f32::NEG_INFINITY);

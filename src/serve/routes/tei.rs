@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use splade_model::CrossEncoder;
 use utoipa::ToSchema;
 
 use crate::serve::body::{Json, Object};
@@ -93,7 +94,8 @@ pub(crate) struct RerankRequest {
     query: String,
     #[schema(example = json!(["東京は日本の首都です。", "大阪の天気"]), min_items = 1)]
     texts: Vec<String>,
-    /// Pairs that are too long are always cut off: must not be false.
+    /// Whether a pair that is too long is cut off; else it is an error. The default is that of the
+    /// service, `auto_truncate` of `/info`.
     #[serde(default)]
     truncate: Option<bool>,
     /// Must be absent or `right`.
@@ -144,7 +146,7 @@ async fn ranks(app: &App, request: RerankRequest) -> Result<(Vec<Rank>, Cost), A
     if request.texts.is_empty() {
         return Err(ApiError::empty("texts"));
     }
-    check_truncation(request.truncate, request.truncation_direction)?;
+    check_direction(request.truncation_direction)?;
     check_count(request.texts.len(), app, "texts")?;
     if request.query.is_empty() && request.texts.iter().any(String::is_empty) {
         return Err(ApiError::empty("texts"));
@@ -153,7 +155,8 @@ async fn ranks(app: &App, request: RerankRequest) -> Result<(Vec<Rank>, Cost), A
     let model = app.model()?;
     check_reranker(&model)?;
     let pairs = request.texts.iter().map(|text| (request.query.clone(), text.clone())).collect();
-    let (logits, cost) = score(app, &model, pairs).await?;
+    let truncate = request.truncate.unwrap_or(app.options.auto_truncate);
+    let (logits, cost) = score(app, &model, pairs, truncate).await?;
     app.metrics.request_success.with_label_values(&["batch"]).inc();
     let scores = logits.iter().filter_map(|logits| logits.first());
     let rank = |(index, (logit, text)): (usize, (&f32, String))| Rank {
@@ -166,22 +169,14 @@ async fn ranks(app: &App, request: RerankRequest) -> Result<(Vec<Rank>, Cost), A
     Ok((ranks, cost))
 }
 
-/// Refuses what cannot be followed for pairs.
-fn check_truncation(
-    truncate: Option<bool>,
-    direction: Option<TruncationDirection>,
-) -> Result<(), ApiError> {
-    if truncate == Some(false) {
-        return Err(ApiError::validation(
-            "pairs that are too long are always cut off: leave out `truncate`",
-        ));
-    }
-    if direction == Some(TruncationDirection::Left) {
-        return Err(ApiError::validation(
+/// Refuses to cut pairs off at their starts.
+fn check_direction(direction: Option<TruncationDirection>) -> Result<(), ApiError> {
+    match direction {
+        Some(TruncationDirection::Left) => Err(ApiError::validation(
             "pairs are cut off at their ends: leave out `truncation_direction`",
-        ));
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn sigmoid(logit: f32) -> f32 {
@@ -205,7 +200,8 @@ pub(crate) struct PredictRequest {
     /// A pair of texts, or a list of pairs.
     #[schema(example = json!([["日本の首都", "東京は日本の首都です。"]]))]
     inputs: PredictInput,
-    /// Pairs that are too long are always cut off: must not be false.
+    /// Whether a pair that is too long is cut off; else it is an error. The default is that of the
+    /// service, `auto_truncate` of `/info`.
     #[serde(default)]
     truncate: Option<bool>,
     /// Must be absent or `right`.
@@ -297,21 +293,21 @@ pub(crate) async fn predict(
 }
 
 async fn predictions(app: &App, request: PredictRequest) -> Result<(Predictions, Cost), ApiError> {
-    check_truncation(request.truncate, request.truncation_direction)?;
+    check_direction(request.truncation_direction)?;
     let (pairs, method) = request.inputs.pairs()?;
     check_count(pairs.len(), app, "inputs")?;
     app.metrics.request_count.with_label_values(&[method]).inc();
     let model = app.model()?;
-    if model.reranker.is_none() {
-        return Err(ApiError::new(ErrorType::Backend, "model is not a classifier model"));
-    }
-    let (logits, cost) = score(app, &model, pairs).await?;
+    let names = model.reranker.as_ref().map(CrossEncoder::label_names);
+    let names = names
+        .ok_or_else(|| ApiError::new(ErrorType::Backend, "model is not a classifier model"))?;
+    let truncate = request.truncate.unwrap_or(app.options.auto_truncate);
+    let (logits, cost) = score(app, &model, pairs, truncate).await?;
     app.metrics.request_success.with_label_values(&[method]).inc();
     let classes = |logits: &Vec<f32>| {
         let scores = if request.raw_scores { logits.clone() } else { probabilities(logits) };
-        let scores = scores.into_iter().enumerate();
-        let class = scores.map(|(i, score)| Prediction { score, label: format!("LABEL_{i}") });
-        let mut classes: Vec<Prediction> = class.collect();
+        let class = |(score, label): (f32, &String)| Prediction { score, label: label.clone() };
+        let mut classes: Vec<Prediction> = scores.into_iter().zip(names).map(class).collect();
         classes.sort_by(|a, b| b.score.total_cmp(&a.score));
         classes
     };

@@ -2,6 +2,8 @@
 
 mod client;
 mod faults;
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -534,6 +536,57 @@ fn pairs_are_scored_as_the_library_scores_them() {
     assert_eq!(classes.len(), labels);
     let largest = logits[0].iter().copied().fold(f32::MIN, f32::max);
     assert_eq!(score(&classes[0]), largest);
+}
+
+#[test]
+fn pairs_cost_their_tokens_and_classes_have_the_names_of_the_model() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("crates/splade-model/tests/fixtures/cross_encoders/bert-two-labels");
+    let folder = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(&fixtures).expect("a model") {
+        let path = entry.expect("a file").path();
+        let name = path.file_name().expect("a name");
+        std::fs::copy(&path, folder.path().join(name)).expect("a copy");
+    }
+    let config = folder.path().join("config.json");
+    let text = std::fs::read_to_string(&config).expect("a config");
+    let mut settings: Value = serde_json::from_str(&text).expect("JSON");
+    settings["id2label"] = json!({"0": "other", "1": "relevant"});
+    std::fs::write(&config, settings.to_string()).expect("it is written");
+
+    let reranker = Some(folder.path().to_owned());
+    let server = start(ServeOptions { reranker, ..ServeOptions::default() });
+    let model = splade_model::CrossEncoder::load(folder.path(), &Default::default());
+    let model = model.expect("a model");
+    let long = "the night train ".repeat(100);
+    let pairs = [("train", "the night train leaves"), ("a", long.as_str())];
+    let tokens = model.tokenizer().encode(&pairs).expect("tokens");
+    assert!(tokens[1].truncated && tokens[1].ids.len() == model.tokenizer().max_length());
+    let count: usize = tokens.iter().map(|pair| pair.ids.len()).sum();
+
+    let reply = post(server.address(), "/predict", &json!({"inputs": pairs}));
+    assert!(reply.head.contains(&format!("x-compute-tokens: {count}\r\n")), "{}", reply.head);
+    let reply = reply.ok();
+    for (at, logits) in model.logits(&pairs).expect("logits").iter().enumerate() {
+        let classes = reply[at].as_array().expect("classes").iter();
+        let classes: BTreeMap<_, _> = classes
+            .map(|class| {
+                (
+                    class["label"].as_str().expect("a name"),
+                    class["score"].as_f64().expect("a score"),
+                )
+            })
+            .collect();
+        // The softmax of two numbers is a sigmoid of their difference.
+        let relevant = 1.0 / (1.0 + f64::from(logits[0] - logits[1]).exp());
+        assert_eq!(classes.keys().collect::<Vec<_>>(), [&"other", &"relevant"]);
+        assert!((classes["relevant"] - relevant).abs() < 1e-6, "{classes:?}");
+        assert!((classes["other"] + classes["relevant"] - 1.0).abs() < 1e-6);
+    }
+    let refused = post(server.address(), "/predict", &json!({"inputs": pairs, "truncate": false}));
+    let whole = model.tokenizer().length_of(pairs[1].0, pairs[1].1).expect("tokens");
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains(&format!("Given: {whole}")), "{}", refused.body);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
-use light_splade::serve::Limits;
+use light_splade::serve::{Limits, OtlpOptions};
 
 use super::numbers::{at_least_one, threads};
 
@@ -211,6 +211,12 @@ pub(crate) struct LogArgs {
     /// --verbose]
     #[arg(long, value_enum, env = "LOG_LEVEL", hide_env = true)]
     pub(crate) log_level: Option<LevelArg>,
+    /// Collector of OpenTelemetry that gets traces by OTLP over HTTP, such as http://127.0.0.1:4318
+    #[arg(long, value_name = "URL", env = "OTLP_ENDPOINT", hide_env = true)]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Name of the service in traces
+    #[arg(long, value_name = "NAME", env = "OTLP_SERVICE_NAME", hide_env = true, default_value_t = OtlpOptions::default().service_name)]
+    pub(crate) otlp_service_name: String,
 }
 
 /// How important a message is.
@@ -232,10 +238,6 @@ pub(crate) struct WithoutEffectArgs {
     pub(crate) uds_path: Option<PathBuf>,
     #[arg(long, hide = true, env = "DISABLE_SPANS")]
     pub(crate) disable_spans: bool,
-    #[arg(long, hide = true, env = "OTLP_ENDPOINT")]
-    pub(crate) otlp_endpoint: Option<String>,
-    #[arg(long, hide = true, env = "OTLP_SERVICE_NAME")]
-    pub(crate) otlp_service_name: Option<String>,
     #[arg(long, hide = true, env = "DENSE_PATH")]
     pub(crate) dense_path: Option<PathBuf>,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use light_splade::SparseEncoderOptions;
-use light_splade::serve::{Keys, Limits, ServeOptions, Server, TlsFiles};
+use light_splade::serve::{Keys, Limits, OtlpOptions, ServeOptions, Server, TlsFiles};
 use splade_model::{Precision, Side};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -155,12 +155,34 @@ fn options(args: &ServeArgs) -> Result<ServeOptions> {
         keys: keys(&args.keys)?,
         tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
         cors: network.cors_allow_origin.clone(),
+        otlp: otlp(&args.log)?,
         limits: limits(&args.limits),
         auto_truncate: using.auto_truncate,
         default_query: using
             .default_prompt_name
             .is_some_and(|side| Side::from(side) == Side::Query),
     })
+}
+
+/// The collector of traces. Headers for it, such as a key, are in the variable that OpenTelemetry's own
+/// programs read: `NAME=VALUE,NAME=VALUE`, with percent-encoded values.
+fn otlp(args: &LogArgs) -> Result<Option<OtlpOptions>> {
+    let endpoint = args.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty());
+    let Some(endpoint) = endpoint.filter(|_| cfg!(feature = "otel")) else { return Ok(None) };
+    let variable = "OTEL_EXPORTER_OTLP_HEADERS";
+    let all = std::env::var(variable).unwrap_or_default();
+    let header = |header: &str| {
+        let (name, value) = header.split_once('=').ok_or_else(|| {
+            advised(
+                format!("{variable} has a part without \"=\""),
+                "write it as NAME=VALUE,NAME=VALUE",
+            )
+        })?;
+        Ok((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    let headers = all.split(',').filter(|part| !part.trim().is_empty()).map(header);
+    let (headers, service_name) = (headers.collect::<Result<_>>()?, args.otlp_service_name.clone());
+    Ok(Some(OtlpOptions { endpoint, service_name, headers }))
 }
 
 /// The address in `HOSTNAME`. Systems put the name of the machine there, which is none.
@@ -236,8 +258,11 @@ fn tell_of_options_without_effect(args: &ServeArgs) {
         ),
         (given.uds_path.is_some(), "--uds-path", "the model runs in this process"),
         (given.disable_spans, "--disable-spans", "the log has no spans"),
-        (given.otlp_endpoint.is_some(), "--otlp-endpoint", "traces are not sent"),
-        (given.otlp_service_name.is_some(), "--otlp-service-name", "traces are not sent"),
+        (
+            args.log.otlp_endpoint.is_some() && cfg!(not(feature = "otel")),
+            "--otlp-endpoint",
+            "this build has no feature otel, so it sends no traces",
+        ),
         (given.dense_path.is_some(), "--dense-path", "SPLADE models have no dense module"),
     ] {
         if is_given {

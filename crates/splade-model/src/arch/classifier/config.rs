@@ -15,6 +15,8 @@ use crate::error::ModelError;
 pub(crate) struct ClassifierConfig {
     /// The number of logits of a text.
     pub(crate) labels: usize,
+    /// The name of each label.
+    pub(crate) names: Vec<String>,
     pub(crate) head: ClassifierHead,
     pub(crate) score: ScoreActivation,
 }
@@ -35,7 +37,7 @@ impl ClassifierConfig {
         let labels = labels(&keys)?;
         let head = architecture.0.classifier_head(&keys)?;
         let score = score_activation(&keys, labels);
-        Ok(Self { labels, head, score })
+        Ok(Self { labels, names: names(&keys, labels), head, score })
     }
 }
 
@@ -47,6 +49,14 @@ fn labels(keys: &Keys<'_>) -> Result<usize, ModelError> {
         Some(_) => Err(keys.wrong_type("id2label", "names by label")),
         None => keys.size("num_labels", 2),
     }
+}
+
+/// Returns the names of the labels: those of `id2label`, and as in transformers `LABEL_0`, `LABEL_1` and so
+/// on where it has none.
+fn names(keys: &Keys<'_>, labels: usize) -> Vec<String> {
+    let named = |label: usize| keys.get("id2label")?.get(label.to_string())?.as_str();
+    let name = |label| named(label).map_or_else(|| format!("LABEL_{label}"), str::to_owned);
+    (0..labels).map(name).collect()
 }
 
 /// Reads the activation of the scores. The config names a PyTorch class under the key of
