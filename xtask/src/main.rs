@@ -2,6 +2,7 @@
 
 mod circles;
 mod files;
+mod instructions;
 mod layers;
 mod manifest;
 mod pack_model;
@@ -18,6 +19,8 @@ Commands of this repository: cargo xtask COMMAND
     --no-children           Ignore what a module uses of its own child modules
   layers                    Check which crates depend on which
   wasm                      Check the libraries that must build for WebAssembly
+  instructions              Compare the instructions of fixed work with xtask/instructions.txt
+    --update                Write the counts into this file
   package                   Make the packages for crates.io and list their sizes
   pack-model FOLDER FILE    Pack a model folder for crates/splade-mini-ja-en
   help                      Show this list
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
         ["circles"] => circles::run(&root(), true),
         ["circles", "--no-children"] => circles::run(&root(), false),
         ["layers"] => layers::run(&root()),
+        ["instructions"] => instructions::run(&root(), false),
+        ["instructions", "--update"] => instructions::run(&root(), true),
         ["wasm"] => wasm::run(&root()),
         ["package"] => package::run(&root()),
         ["pack-model", folder, file] => pack_model::run(folder.as_ref(), file.as_ref()),
