@@ -61,6 +61,7 @@ struct LeftOut {
     by_rank: u64,
     by_margin: u64,
     without_negatives: u64,
+    unscored: u64,
 }
 
 pub(in crate::convert) fn convert(
@@ -175,6 +176,10 @@ impl<'a> Judge<'a> {
 impl PairFilter {
     /// The pairs of a query that are true by the scores of its documents and of others.
     fn judge(&self, all: Kept, scores: &[(i64, f32)], left_out: &mut LeftOut) -> Option<Kept> {
+        if scores.is_empty() {
+            left_out.unscored += 1;
+            return None;
+        }
         let is_positive = |document: i64| all.positives.contains(&document);
         let others: Vec<(i64, f32)> =
             scores.iter().copied().filter(|(document, _)| !is_positive(*document)).collect();
@@ -229,6 +234,7 @@ impl LeftOut {
             (self.by_rank, "pairs whose document is not among the best"),
             (self.by_margin, "pairs whose document is too little better than another"),
             (self.without_negatives, "queries without a document that scores less"),
+            (self.unscored, "queries without scores"),
         ];
         let some = counts.into_iter().filter(|(count, _)| *count > 0);
         some.map(|(count, what)| format!("left out {}", counted(count, what))).collect()
