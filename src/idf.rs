@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use splade_index::bm25::idf;
-use splade_io::{ContentHash, ContentHasher, NewFile, Observer, write_file};
+use splade_io::{ContentHash, ContentHasher, Observer, write_file};
 use splade_sparse::SparseVector;
 use splade_sparse::files::VectorReader;
 
@@ -61,6 +61,8 @@ impl Idf {
                 }
             }
         }
+        counts.add((documents % 1000) as usize, 0, None);
+        observer.event(counts.event(true));
         if documents == 0 {
             return Err(invalid("there is no vector to count the terms of"));
         }
@@ -113,9 +115,7 @@ impl Idf {
         let tokens = vocabulary.tokens().into_iter().zip(&self.factors);
         let table: Map<String, Value> =
             tokens.map(|(token, factor)| (token, Value::from(*factor))).collect();
-        let file = NewFile::create(path)?;
-        write_file(file.temporary_path(), format!("{:#}\n", Value::Object(table)).as_bytes())?;
-        Ok(file.commit()?)
+        Ok(write_file(path, format!("{:#}\n", Value::Object(table)).as_bytes())?)
     }
 
     /// The hash of the factors, by which vectors that were made with them are compared.

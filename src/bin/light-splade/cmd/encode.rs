@@ -60,7 +60,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
 
 /// Reads the factors for the weights of documents.
 fn idf(path: &Path, args: &EncodeArgs, reporter: &mut Reporter) -> Result<Idf> {
-    let side = args.model.text.side.into();
+    let side: Side = args.model.text.side.into();
     if side == Side::Query {
         return Err(advised(
             "--idf is for documents: a score has the factor of a term once",
