@@ -28,20 +28,6 @@ fn prints_what_it_printed() {
             [&["tokenize", "--ids", "-m", MODEL, "--max-length", "5"][..], &texts].concat(),
         ),
         ("explain", vec!["explain", "--kernels", "portable", "-m", MODEL, "朝の電車で東京へ"]),
-        (
-            "explain-html",
-            vec![
-                "explain",
-                "--kernels",
-                "portable",
-                "--html",
-                "--top-k",
-                "3",
-                "-m",
-                MODEL,
-                "a <b>",
-            ],
-        ),
         ("inspect", vec!["inspect", MODEL]),
         (
             "inspect-inference-free",

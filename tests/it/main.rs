@@ -21,6 +21,7 @@ mod identity;
 mod inputs;
 mod messages;
 mod outputs;
+mod pages;
 mod pipeline;
 mod pretrain;
 mod promises;

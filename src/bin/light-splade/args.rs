@@ -12,6 +12,7 @@ mod mine;
 mod model;
 mod numbers;
 mod pipeline;
+mod report;
 mod search;
 #[cfg(feature = "serve")]
 mod serve;
@@ -47,6 +48,7 @@ pub(crate) use model::{
     TextArgs,
 };
 pub(crate) use pipeline::PipelineArgs;
+pub(crate) use report::ReportArgs;
 pub(crate) use search::{FuseArgs, HitFormat, SearchArgs};
 #[cfg(feature = "serve")]
 pub(crate) use serve::{DtypeArg, KeyArgs, LevelArg, LimitArgs, LogArgs, ServeArgs};
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Train a masked language model, from nothing or further, as a config says
     Pretrain(TrainArgs),
+    /// Draw a page about a training run, finished or not, from its log
+    Report(ReportArgs),
     /// Make vocabularies
     #[command(subcommand)]
     Vocab(VocabCommand),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use light_splade::evaluation::evaluate_bm25;
 use light_splade::models::Vocabulary;
 use light_splade::outputs::check_distinct;
-use light_splade::{EvaluateOptions, SparseEncoder, evaluate};
+use light_splade::{EvaluateOptions, Evaluation, SparseEncoder, evaluate};
 use serde_json::Map;
 use splade_eval::{Dataset, Run};
 use splade_index::bm25::Bm25Options;
@@ -18,7 +18,7 @@ use crate::args::EvaluateArgs;
 use crate::interrupt;
 use crate::output::Output;
 use crate::progress::{Reporter, say};
-use output::Baseline;
+use output::{Measured, Setting};
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let dataset = Dataset::open(&args.data)?;
@@ -31,20 +31,21 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let create = |path: &Path| Output::create(Some(path), &inputs, args.overwrite.force);
     let output = args.output.as_deref().map_or_else(|| Ok(Output::stdout()), create)?;
     let options = options(args);
-    let judge_file = |path: &Path| -> Result<_> {
+    let judge_file = |path: &Path| -> Result<Measured> {
         let run = Run::open(path)?;
         qrels.notes().iter().chain(run.notes()).for_each(|note| say(note));
-        options.judge(&qrels, &run).with_context(|| path.display().to_string())
+        let report = options.judge(&qrels, &run).with_context(|| path.display().to_string())?;
+        Ok(Measured { name: shown(path), report, run })
     };
-    let title = format!("Evaluation on {}", args.data.display());
+    let setting = Setting { data: &args.data, options: &options };
     let text = match (&args.compare[..], &args.run) {
         ([first, second], _) => {
-            let baseline = Baseline { name: shown(first), report: judge_file(first)? };
-            output::comparison(&judge_file(second)?, &shown(second), &baseline, args.format)?
+            let baseline = judge_file(first)?;
+            output::comparison(&judge_file(second)?, &baseline, args.format, &setting)?
         }
         (_, Some(path)) => {
             let about = Map::from_iter([("run".to_owned(), shown(path).into())]);
-            output::report(&judge_file(path)?, about, None, args.format, &title)?
+            output::report(&judge_file(path)?, about, None, args.format, &setting)?
         }
         (_, None) => {
             let run_out = args.run_out.as_deref().map(create).transpose()?;
@@ -67,7 +68,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
                 true => Some(bm25(args, &options, &mut reporter)?),
                 false => None,
             };
-            output::report(&found.report, found.about, baseline.as_ref(), args.format, &title)?
+            let Evaluation { report, run, about } = found;
+            let measured = Measured { name: shown(&args.model), report, run };
+            output::report(&measured, about, baseline.as_ref(), args.format, &setting)?
         }
     };
     let mut output = output;
@@ -107,13 +110,13 @@ fn bm25(
     args: &EvaluateArgs,
     options: &EvaluateOptions,
     reporter: &mut Reporter,
-) -> Result<Baseline> {
+) -> Result<Measured> {
     let constants = Bm25Options { k1: args.bm25_k1, b: args.bm25_b };
     let mecab_dicdir = args.compute.run.mecab_dicdir.clone();
     let tokenizer = splade_text::TokenizerOptions { mecab_dicdir };
     let vocabulary = Vocabulary::open(&args.model, Side::Document, &tokenizer, reporter)?;
-    let (report, _) =
+    let (report, run) =
         evaluate_bm25(vocabulary.tokenizer(), &args.data, constants, options, reporter)?;
     let name = format!("BM25 with k1 {} and b {}", constants.k1, constants.b);
-    Ok(Baseline { name, report })
+    Ok(Measured { name, report, run })
 }

@@ -15,6 +15,7 @@ pub(crate) mod inspect;
 pub(crate) mod mine;
 pub(crate) mod pipeline;
 pub(crate) mod pretrain;
+pub(crate) mod report;
 pub(crate) mod score;
 pub(crate) mod search;
 #[cfg(feature = "serve")]

@@ -4,9 +4,9 @@ use anyhow::Result;
 use serde_json::Value;
 use splade_io::Observer;
 use splade_train::config::{Config, TrainingConfig};
-use splade_train::{Outcome, Ready, TrainError, TrainOptions, train};
+use splade_train::{Outcome, TrainError, TrainOptions, train};
 
-use super::runs::{self, Run, resolve};
+use super::runs::{self, Making, Run, resolve};
 use crate::args::TrainArgs;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
@@ -24,12 +24,9 @@ impl Run for Config {
         &mut self.training
     }
 
-    fn make(
-        &self,
-        dashboard: Option<u16>,
-        ready: &Ready<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Outcome, TrainError> {
-        train(self, &TrainOptions { resolve: &resolve, ready, dashboard }, observer)
+    fn make(&self, how: &Making<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        let Making { name, dashboard, ready } = *how;
+        let options = TrainOptions { resolve: &resolve, ready, name: Some(name), dashboard };
+        train(self, &options, observer)
     }
 }

@@ -23,7 +23,9 @@ use crate::run::checkpoint::record::lacks_data;
 use crate::run::checks::{NewFolders, final_folder, lock_outputs};
 use crate::run::folders::RunFolders;
 use crate::table::{COUNTED_DOCUMENTS, TableEngine, inverse_document_frequencies};
-use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, with_head};
+use crate::tasks::prepare::{
+    Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, run_info, with_head,
+};
 
 use super::batch::Tokenization;
 use super::task::Parts;
@@ -37,13 +39,15 @@ pub struct TrainOptions<'a> {
     pub resolve: &'a ResolveModel<'a>,
     /// Called once, after all checks and before the first step.
     pub ready: &'a Ready<'a>,
+    /// The name of the config, for the logs.
+    pub name: Option<&'a str>,
     /// The local port of the live page of the run; 0 chooses a free port. `None` means no page.
     pub dashboard: Option<u16>,
 }
 
 impl Default for TrainOptions<'_> {
     fn default() -> Self {
-        Self { resolve: &resolve_at_hub, ready: &nothing, dashboard: None }
+        Self { resolve: &resolve_at_hub, ready: &nothing, name: None, dashboard: None }
     }
 }
 
@@ -215,6 +219,12 @@ fn prepare(
         content,
         validation,
         resume,
+        info: run_info(
+            "train",
+            options.name,
+            &model.model_name_or_path,
+            &[&config.data.train_doc_master],
+        ),
         dashboard: options.dashboard,
         config: config.clone(),
     })

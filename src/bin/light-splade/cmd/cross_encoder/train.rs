@@ -13,7 +13,8 @@ pub(crate) fn run(args: &TeacherTrainArgs) -> Result<()> {
     let args = &args.run;
     let settings = CrossEncoderConfig::from_value(&config::values(args)?)?;
     config::begin(args)?;
-    let options = TrainOptions { resolve: &resolve, resume: args.resume };
+    let name = args.config.file_stem().map(|name| name.to_string_lossy());
+    let options = TrainOptions { resolve: &resolve, name: name.as_deref(), resume: args.resume };
     let mut terminal = Terminal::new(Kind::CrossEncoder, args.quiet, false);
     let outcome = train(&settings, &options, &mut terminal);
     terminal.clear();
