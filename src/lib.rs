@@ -91,6 +91,7 @@
 //! | [`learning`] | trains language models to start from, and cross-encoders as teachers |
 //! | [`search_engines`] | exports vectors to search engines, and checks what the search engines answer |
 //! | [`serve`] | the HTTP service: vectors, search and a page |
+//! | [`pages`] | pages for people, and the time at which they are made |
 //! | [`pipelines`] | runs steps of the program, each only if something changed |
 //! | [`outputs`] | the rule that nothing existing is overwritten |
 //! | [`progress`] | what an [`Observer`] is told |
@@ -155,6 +156,8 @@ mod datasets;
 mod bm25;
 #[cfg(feature = "tools")]
 mod evaluate;
+#[cfg(feature = "tools")]
+mod evaluation_page;
 
 #[cfg(feature = "tools")]
 mod masters;
@@ -195,6 +198,11 @@ mod merge_models;
 mod teacher_vectors;
 #[cfg(feature = "tools")]
 mod training;
+
+#[cfg(feature = "tools")]
+mod explain_page;
+#[cfg(feature = "tools")]
+mod run_report;
 
 #[cfg(feature = "tools")]
 mod pipeline;
@@ -371,10 +379,11 @@ pub mod evaluation {
 
     pub use crate::check_data::{DataReport, check_data};
     pub use crate::evaluate::{Judged, evaluate_bm25, evaluate_run, finding_line};
+    pub use crate::evaluation_page::evaluation_page;
     pub use splade_data::FolderCheck;
     pub use splade_eval::check::Finding;
     pub use splade_eval::fuse::fuse;
-    pub use splade_eval::{Report, Run, Scored};
+    pub use splade_eval::{Report, Run, Scored, System};
     pub use splade_index::bm25::Bm25Options;
 }
 
@@ -434,6 +443,7 @@ pub mod learning {
     //! # Ok::<(), Box<dyn std::error::Error>>(())
     //! ```
 
+    pub use crate::run_report::run_report;
     pub use crate::teacher_vectors::open_teacher;
     pub use crate::training::{
         Outcome, PretrainConfig, Results, ResumeFrom, TrainError, cross_encoder, pretrain,
@@ -475,6 +485,27 @@ pub mod search_engines {
         export_documents,
     };
     pub use splade_export::targets::{CsrForm, ElasticsearchField};
+}
+
+#[cfg(feature = "tools")]
+pub mod pages {
+    //! Pages for people, each one HTML file that loads nothing: which token gave each term of a text.
+    //! Pages about training runs are made by [`learning::run_report`](crate::learning::run_report), and
+    //! pages about evaluations by [`evaluation::evaluation_page`](crate::evaluation::evaluation_page).
+    //!
+    //! ```
+    //! use light_splade::encode::Side;
+    //! use light_splade::pages::{explain_page, now};
+    //! use light_splade::{SparseEncoder, SparseEncoderOptions};
+    //!
+    //! let encoder = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default())?;
+    //! let page = explain_page(&encoder, Side::Query, &["night train"], 10, now())?;
+    //! assert!(page.starts_with("<!DOCTYPE html>"));
+    //! # Ok::<(), light_splade::Error>(())
+    //! ```
+
+    pub use crate::explain_page::explain_page;
+    pub use splade_page::now;
 }
 
 #[cfg(feature = "tools")]

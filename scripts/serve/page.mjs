@@ -7,20 +7,10 @@
 //
 // TOOLS is any folder by its full path, and CHROMIUM the browser [/usr/bin/chromium].
 
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import { check, failures, launch, look, open } from "../pages/look.mjs";
 
-const require = createRequire(`${process.env.NODE_PATH}/`);
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const url = process.argv[2] || "http://127.0.0.1:3000";
 const folder = process.argv[3];
-let failures = 0;
-
-function check(what, good, detail = "") {
-  if (!good) failures += 1;
-  console.log(`${good ? "ok    " : "FAILED"} ${what} ${detail}`);
-}
 
 const put = (path, body) => fetch(url + path, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 await put("/v1/indexes/page", {});
@@ -31,33 +21,18 @@ const documents = [
 ];
 check("documents are indexed", (await put("/v1/indexes/page/documents", { documents })).ok);
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 for (const [width, scheme, locale] of [[1400, "light", "en-US"], [1400, "dark", "ja-JP"], [360, "light", "ja-JP"], [360, "dark", "en-US"]]) {
   const name = `${width} ${scheme} ${locale}`;
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme, locale });
-  const page = await context.newPage();
-  const hosts = new Set();
-  page.on("request", (request) => hosts.add(new URL(request.url()).host));
-  page.on("pageerror", (error) => check(`${name}: no error of the script`, false, error.message));
-
-  const look = async (what) => {
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    check(`${name}: ${what} fits`, overflow <= 0, overflow > 0 ? `${overflow} pixels too wide` : "");
-    await page.evaluate(axe);
-    const { violations } = await page.evaluate(() => globalThis.axe.run());
-    check(`${name}: ${what} is usable for all`, violations.length === 0, violations.map((v) => `${v.id}: ${v.nodes[0].html}`).join("; "));
-    if (folder) await page.screenshot({ path: `${folder}/${what}-${width}-${scheme}.png`, fullPage: true });
-  };
+  const { context, page, hosts } = await open(browser, name, { viewport: { width, height: 900 }, colorScheme: scheme, locale });
+  const see = (what) => look(page, `${name}: ${what}`, folder && `${folder}/${what}-${width}-${scheme}.png`);
 
   await page.goto(`${url}/ui`);
   await page.waitForSelector("#terms tr");
   check(`${name}: the language is that of the browser`, (await page.getAttribute("html", "lang")) === locale.slice(0, 2));
   await page.hover("#tokens li:nth-child(2) button");
   check(`${name}: a token lights its terms`, (await page.locator("#terms tr.on").count()) > 0);
-  await look("expand");
+  await see("expand");
   await page.fill("#text", "");
   await page.waitForSelector("#expanded", { state: "hidden" });
   await page.keyboard.press("Tab");
@@ -65,19 +40,19 @@ for (const [width, scheme, locale] of [[1400, "light", "en-US"], [1400, "dark", 
   await page.keyboard.press("ArrowRight");
   await page.waitForSelector("#shared tr");
   check(`${name}: arrow keys change the tab`, await page.isVisible("#compare"));
-  await look("compare");
+  await see("compare");
   await page.keyboard.press("ArrowRight");
   await page.selectOption("#index", "page");
   await page.fill("#query", "日本の首都");
   await page.waitForSelector(".hits li");
   check(`${name}: the best hit is found`, (await page.locator(".hits li").first().innerText()).includes("東京"));
   check(`${name}: SPLADE, BM25 and both stand side by side`, (await page.locator("#found > div").count()) === 3);
-  await look("search");
+  await see("search");
   await page.goto(`${url}/docs`);
   await page.waitForSelector(".route");
   await page.locator(".route summary > code", { hasText: /^\/embed_sparse$/ }).click();
   check(`${name}: a route has its fields`, (await page.locator(".route[open] td").count()) > 5);
-  await look("docs");
+  await see("docs");
   check(`${name}: no other host is asked`, hosts.size === 1, [...hosts].join(" "));
   await context.close();
 }

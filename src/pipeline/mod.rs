@@ -6,6 +6,7 @@
 //! work folder ([`lock`]), and a step does not outlive the pipeline that started it ([`step`]).
 
 mod lock;
+mod machine;
 mod options;
 mod plan;
 mod record;
@@ -21,6 +22,7 @@ use crate::error::{Error, invalid};
 use lock::Lock;
 use plan::{Pipeline, Step};
 use record::Record;
+use report::{Row, State};
 
 pub use options::{CommandSettings, PipelineOptions};
 pub use time::clock;
@@ -127,7 +129,8 @@ pub fn run_pipeline(
     let mut lock = Lock::take(&folder, &pipeline.work)?;
     let mut report = PipelineReport { page: Some(pipeline.report()), ..PipelineReport::default() };
     let count = pipeline.steps.len();
-    let mut records = Vec::new();
+    let row = |step| Row { step, state: State::Waiting, record: None };
+    let mut rows: Vec<Row<'_>> = pipeline.steps.iter().map(row).collect();
     for (index, step) in pipeline.steps.iter().enumerate() {
         let place = format!("step {} of {count}, {}", index + 1, step.name);
         let now = Record::of(step)?;
@@ -149,20 +152,34 @@ pub fn run_pipeline(
                     lock: &mut lock,
                     observer,
                 };
-                let record = make(&mut run, before, now).map_err(Error::during(doing))?;
+                rows[index].state = State::Running;
+                report::write(&pipeline, &rows)?;
+                let record = match make(&mut run, before, now) {
+                    Ok(record) => record,
+                    Err(error) => {
+                        rows[index].state = match &error {
+                            Error::Stopped { .. } => State::Stopped,
+                            error => State::Failed(error.to_string()),
+                        };
+                        rows[index].record = Record::read(&folder, &step.name)?;
+                        report::write(&pipeline, &rows)?;
+                        return Err(Error::during(doing)(error));
+                    }
+                };
                 let took = clock(record.seconds);
                 observer.event(Event::Note(&format!("{place}: done in {took}")));
                 record
             }
         };
+        rows[index].state = if reason.is_some() { State::Done } else { State::Unchanged };
         report.steps.push(PipelineStep {
             name: step.name.clone(),
             reason,
             seconds: record.seconds,
             peak_mib: record.peak_mib,
         });
-        records.push((step, record));
-        report::write(&pipeline, &records)?;
+        rows[index].record = Some(record);
+        report::write(&pipeline, &rows)?;
         if observer.stop() {
             return Err(Error::Stopped { kept: "the same command goes on from here".to_owned() });
         }

@@ -1,156 +1,227 @@
-//! One page about all steps: times, memory, metrics, curves and sample expansions.
+//! The page about all steps: their states, times and outputs, metrics, curves and sample expansions.
 
 use std::path::Path;
 
+use maud::{Markup, html};
 use serde_json::Value;
-use splade_eval::page::{Line, escape, line_plot, page, table};
-use splade_io::write_file;
+use splade_io::{counted, write_file};
+use splade_logs::{CURVES_SCRIPT, LoggedRun, curves};
+use splade_page::{Page, Tone, banner, duration, now, quoted, scrolling};
 
+use super::machine::machine;
 use super::plan::{Pipeline, Step};
 use super::record::Record;
-use super::time::clock;
 use crate::error::Error;
 
-/// Terms of an expansion that are shown.
-const TERMS: usize = 12;
-
-/// Writes the page of the steps so far.
-pub(super) fn write(pipeline: &Pipeline, records: &[(&Step, Record)]) -> Result<(), Error> {
-    let mut body = String::new();
-    let rows: Vec<Vec<String>> = records.iter().map(|(step, record)| row(step, record)).collect();
-    body += &table(&["step", "time", "peak MiB", "command"], &rows);
-    for (step, _) in records {
-        for path in &step.metrics {
-            body += &metrics(&step.name, path);
-        }
-    }
-    for (step, _) in records {
-        for path in &step.logs {
-            body += &log(&step.name, path);
-        }
-    }
-    Ok(write_file(&pipeline.report(), page(&pipeline.title, &body).as_bytes())?)
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum State {
+    /// It has not been looked at yet.
+    Waiting,
+    /// It runs now.
+    Running,
+    /// It ran.
+    Done,
+    /// Nothing changed since it ran.
+    Unchanged,
+    /// It was stopped, and the same pipeline goes on with it.
+    Stopped,
+    /// It failed, for this reason.
+    Failed(String),
 }
 
-fn row(step: &Step, record: &Record) -> Vec<String> {
-    vec![
-        escape(&step.name),
-        clock(record.seconds),
-        record.peak_mib.map(|peak| format!("{peak:.0}")).unwrap_or_default(),
-        format!("<code>light-splade {}</code>", escape(&step.command.join(" "))),
-    ]
+impl State {
+    /// Returns the name for people, and the class of the stylesheet.
+    fn shown(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Waiting => ("not yet run", "badge"),
+            Self::Running => ("running", "badge running"),
+            Self::Done => ("done", "badge done"),
+            Self::Unchanged => ("done earlier", "badge done"),
+            Self::Stopped => ("stopped", "badge failed"),
+            Self::Failed(_) => ("failed", "badge failed"),
+        }
+    }
+}
+
+/// A step on the page.
+pub(super) struct Row<'a> {
+    pub(super) step: &'a Step,
+    pub(super) state: State,
+    /// What is recorded of the step.
+    pub(super) record: Option<Record>,
+}
+
+/// Writes the page.
+pub(super) fn write(pipeline: &Pipeline, rows: &[Row<'_>]) -> Result<(), Error> {
+    let content = html! {
+        (outcome(rows))
+        h2 { "Steps" }
+        (steps(rows))
+        @for row in rows {
+            @for path in &row.step.metrics {
+                @if is_made(row) { (metrics(&row.step.name, path)) }
+            }
+        }
+        @for (number, row) in rows.iter().enumerate() {
+            @for (log, path) in row.step.logs.iter().enumerate() {
+                @if row.state != State::Waiting { (training(row, path, &format!("log-{number}-{log}"))) }
+            }
+        }
+    };
+    let page = Page {
+        title: &pipeline.title,
+        facts: &facts(pipeline, rows),
+        wide: true,
+        has_charts: true,
+        scripts: &[CURVES_SCRIPT],
+        made: Some(now()),
+        ..Page::default()
+    };
+    Ok(write_file(&pipeline.report(), page.to_html(&content).as_bytes())?)
+}
+
+fn is_made(row: &Row<'_>) -> bool {
+    matches!(row.state, State::Done | State::Unchanged)
+}
+
+fn facts(pipeline: &Pipeline, rows: &[Row<'_>]) -> Vec<(String, String)> {
+    let seconds: f64 = rows.iter().filter_map(|row| Some(row.record.as_ref()?.seconds)).sum();
+    let outputs = |step: &Step| {
+        step.outputs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let result = pipeline.steps.last().map(outputs).unwrap_or_default();
+    let facts = [
+        ("Total time", duration(seconds)),
+        ("Result", result),
+        ("Work folder", pipeline.work.display().to_string()),
+        ("Machine", machine()),
+        ("Version", format!("light-splade {}", env!("CARGO_PKG_VERSION"))),
+    ];
+    facts.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
+/// Returns what became of the whole pipeline.
+fn outcome(rows: &[Row<'_>]) -> Markup {
+    let done = rows.iter().filter(|row| is_made(row)).count();
+    let so_far = format!("{done} of {} are done", counted(rows.len(), "steps"));
+    let current = rows.iter().find(|row| !is_made(row) && row.state != State::Waiting);
+    let (tone, text) = match current.map(|row| (&row.state, &row.step.name)) {
+        None if done == rows.len() => (Tone::Good, "All steps are done.".to_owned()),
+        None => (Tone::Plain, format!("{so_far}.")),
+        Some((State::Failed(why), name)) => (
+            Tone::Bad,
+            format!(
+                "Step {name} failed: {why}. Its messages are in steps/{name}.log of the work folder. {so_far}."
+            ),
+        ),
+        Some((State::Stopped, name)) => (
+            Tone::Warning,
+            format!("Step {name} was stopped; the same command goes on with it. {so_far}."),
+        ),
+        Some((_, name)) => {
+            (Tone::Plain, format!("Step {name} was running when this page was made. {so_far}."))
+        }
+    };
+    banner(tone, &html! { p { (text) } })
+}
+
+fn steps(rows: &[Row<'_>]) -> Markup {
+    let table = html! {
+        table {
+            thead { tr {
+                th scope="col" { "Step" }
+                th scope="col" { "State" }
+                th scope="col" class="number" { "Time" }
+                th scope="col" class="number" { "Peak memory" }
+                th scope="col" { "Makes" }
+                th scope="col" { "Command" }
+            } }
+            tbody {
+                @for row in rows {
+                    @let (name, class) = row.state.shown();
+                    @let record = row.record.as_ref();
+                    tr {
+                        th scope="row" { (row.step.name) }
+                        td { span class=(class) { (name) } }
+                        td class="number" { (record.map(|record| duration(record.seconds)).unwrap_or_default()) }
+                        td class="number" {
+                            @if let Some(peak) = record.and_then(|record| record.peak_mib) { (format!("{peak:.0} MiB")) }
+                        }
+                        td class="wrap" { @for path in &row.step.outputs { div { code { (path.display()) } } } }
+                        td class="wrap" { code { "light-splade " (row.step.command.join(" ")) } }
+                    }
+                }
+            }
+        }
+    };
+    scrolling("Steps", &table)
 }
 
 /// Every number of a JSON file that is in an object `metrics`, or at the top, beside that of the
 /// `baseline` if there is one.
-fn metrics(name: &str, path: &Path) -> String {
+fn metrics(name: &str, path: &Path) -> Markup {
     let value =
         std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str(&text).ok());
     let Some(value): Option<Value> = value else {
-        return missing(name, path, "no JSON");
+        return missing(name, path, "There is no JSON");
     };
     let fields = value["metrics"].as_object().or_else(|| value.as_object());
     let baseline = value["baseline"]["metrics"].as_object();
-    let baseline_name = escape(value["baseline"]["name"].as_str().unwrap_or("baseline"));
-    let number = |value: &Value| value.as_f64().map(|number| format!("{number:.4}"));
-    let row = |(key, value): (&String, &Value)| {
-        let of_baseline =
-            baseline.map(|metrics| metrics.get(key).and_then(number).unwrap_or_default());
-        Some([escape(key), number(value)?].into_iter().chain(of_baseline).collect())
+    let baseline_name = value["baseline"]["name"].as_str().unwrap_or("baseline");
+    let numbers = |(key, value): (&String, &Value)| {
+        let other = baseline.map(|metrics| metrics.get(key).and_then(Value::as_f64));
+        Some((key.clone(), value.as_f64()?, other))
     };
-    let rows: Vec<Vec<String>> = fields.into_iter().flatten().filter_map(row).collect();
-    let heads: Vec<&str> =
-        ["metric", "value"].into_iter().chain(baseline.map(|_| baseline_name.as_str())).collect();
-    match rows.is_empty() {
-        true => missing(name, path, "no metrics"),
-        false => format!("<h2>{}</h2>\n{}", escape(name), table(&heads, &rows)),
+    let rows: Vec<_> = fields.into_iter().flatten().filter_map(numbers).collect();
+    if rows.is_empty() {
+        return missing(name, path, "There are no metrics");
+    }
+    let table = html! {
+        table {
+            thead { tr {
+                th scope="col" { "Metric" }
+                th scope="col" class="number" { "Value" }
+                @if baseline.is_some() {
+                    th scope="col" class="number" { (quoted(baseline_name)) }
+                    th scope="col" class="number" { "Difference" }
+                }
+            } }
+            tbody {
+                @for (key, value, other) in &rows {
+                    tr {
+                        th scope="row" { (key) }
+                        td class="number" { (format!("{value:.4}")) }
+                        @if let Some(other) = other {
+                            td class="number" { @if let Some(other) = other { (format!("{other:.4}")) } }
+                            td class="number" { @if let Some(other) = other { (format!("{:+.4}", value - other)) } }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        h2 { "Metrics of step " (name) }
+        (scrolling(&format!("Metrics of step {name}"), &table))
     }
 }
 
 /// The curves of a training log, and its last expansions beside the first.
-fn log(name: &str, path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let records: Vec<Value> =
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let of = |kind: &'static str| records.iter().filter(move |record| record["kind"] == kind);
-    let mut html = String::new();
-    for (kind, keys) in [
-        ("train", &["loss"][..]),
-        ("train", &["query_terms", "doc_terms"]),
-        ("eval", &["eval_loss"]),
-    ] {
-        html += &curves(&of(kind).collect::<Vec<_>>(), keys);
-    }
-    let evaluations: Vec<&Value> = of("eval").collect();
-    let retrieval: Vec<&str> = evaluations
-        .first()
-        .and_then(|record| record.as_object())
-        .into_iter()
-        .flat_map(|record| record.keys())
-        .map(String::as_str)
-        .filter(|key| key.contains('@'))
-        .collect();
-    html += &curves(&evaluations, &retrieval);
-    let expansions: Vec<&Value> = of("expansions").collect();
-    if let (Some(first), Some(last)) = (expansions.first(), expansions.last()) {
-        html += &samples(first, last);
-    }
-    match html.is_empty() {
-        true => missing(name, path, "no records of training"),
-        false => format!("<h2>{}</h2>\n{html}", escape(name)),
+fn training(row: &Row<'_>, path: &Path, id: &str) -> Markup {
+    let name = &row.step.name;
+    let run = LoggedRun { log: path, name, running: row.state == State::Running };
+    match curves(id, &[run]) {
+        Ok(curves) => html! {
+            section { h2 { "Training of step " (name) } (curves) }
+        },
+        Err(_) => missing(name, path, "There are no records of training"),
     }
 }
 
-fn curves(records: &[&Value], keys: &[&str]) -> String {
-    let line = |key: &&str| Line {
-        name: (*key).to_owned(),
-        points: records
-            .iter()
-            .filter_map(|record| Some((record["step"].as_f64()?, record[*key].as_f64()?)))
-            .collect(),
-    };
-    let lines: Vec<Line> =
-        keys.iter().map(line).filter(|line: &Line| line.points.len() > 1).collect();
-    let points = || lines.iter().flat_map(|line| &line.points);
-    let most = points().map(|(_, y)| *y).fold(0.0, f64::max);
-    if lines.is_empty() || most <= 0.0 {
-        return String::new();
+fn missing(name: &str, path: &Path, what: &str) -> Markup {
+    html! {
+        h2 { "Step " (name) }
+        p { (what) " in " code { (path.display()) } "." }
     }
-    let last = points().map(|(x, _)| *x).fold(0.0, f64::max);
-    let ticks = [last / 2.0, last].map(|x| (x, format!("{x:.0}")));
-    line_plot(&lines, &ticks, ("step", &keys.join(", ")), (0.0, most))
-}
-
-fn samples(first: &Value, last: &Value) -> String {
-    let list = |value: &Value| value["samples"].as_array().cloned().unwrap_or_default();
-    let before = list(first);
-    let rows: Vec<Vec<String>> = list(last)
-        .iter()
-        .map(|sample| {
-            let same =
-                |other: &&Value| other["side"] == sample["side"] && other["text"] == sample["text"];
-            let cell = |value: &Value| escape(value.as_str().unwrap_or_default());
-            vec![
-                cell(&sample["side"]),
-                cell(&sample["text"]),
-                before.iter().find(same).map(terms).unwrap_or_default(),
-                terms(sample),
-            ]
-        })
-        .collect();
-    let heads = ["side", "text", "at the first evaluation", "at the last"];
-    if rows.is_empty() { String::new() } else { table(&heads, &rows) }
-}
-
-fn terms(sample: &Value) -> String {
-    let terms = sample["terms"].as_array().into_iter().flatten().take(TERMS);
-    let term = |pair: &Value| {
-        let weight = pair[1].as_f64().unwrap_or_default();
-        format!("{} {weight:.2}", escape(pair[0].as_str().unwrap_or_default()))
-    };
-    terms.map(term).collect::<Vec<_>>().join(", ")
-}
-
-fn missing(name: &str, path: &Path, what: &str) -> String {
-    format!("<h2>{}</h2>\n<p>{what} in {}</p>\n", escape(name), escape(&path.display().to_string()))
 }

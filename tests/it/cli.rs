@@ -31,21 +31,6 @@ fn prints_what_it_printed() {
             "explain",
             vec!["explain", "--kernels", "portable", "-m", MODEL, "-t", "朝の電車で東京へ"],
         ),
-        (
-            "explain-html",
-            vec![
-                "explain",
-                "--kernels",
-                "portable",
-                "--html",
-                "--top-k",
-                "3",
-                "-m",
-                MODEL,
-                "-t",
-                "a <b>",
-            ],
-        ),
         ("inspect", vec!["inspect", MODEL]),
         (
             "inspect-inference-free",

@@ -23,6 +23,7 @@ mod inputs;
 mod merge_models;
 mod messages;
 mod outputs;
+mod pages;
 mod pipeline;
 mod pretrain;
 mod promises;

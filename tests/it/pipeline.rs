@@ -80,7 +80,13 @@ fn steps_run_when_something_changed() {
         format!("step 2 of 2, index: {}", changed("work/index"))
     );
     let report = fs::read_to_string(dir.path().join("work/report.html")).expect("made");
-    for part in ["Two &lt;steps&gt;", "<td>encode</td>", "--top-k 2"] {
+    for part in [
+        "<title>Two &lt;steps&gt;</title>",
+        "All steps are done.",
+        "<th scope=\"row\">encode</th><td><span class=\"badge done\">done</span></td>",
+        "<dt>Total time</dt>",
+        "--top-k 2",
+    ] {
         assert!(report.contains(part), "{part} is not in {report}");
     }
 }
@@ -125,6 +131,15 @@ fn a_step_that_fails_ends_the_run_and_runs_again() {
     let said = failure(&["pipeline", &file, &model], 1);
     assert!(said.contains("step 1 of 2, encode: light-splade encode"), "{said}");
     assert!(!dir.path().join("work/vectors.ndjson").exists());
+    let report = fs::read_to_string(dir.path().join("work/report.html")).expect("made");
+    for part in [
+        "Step encode failed: the step failed (exit status: 1). Its messages are in \
+         steps/encode.log of the work folder. 0 of 2 steps are done.",
+        "<span class=\"badge failed\">failed</span>",
+        "<th scope=\"row\">index</th><td><span class=\"badge\">not yet run</span>",
+    ] {
+        assert!(report.contains(part), "{part} is not in {report}");
+    }
     // Unfinished outputs are kept only for the same settings.
     let unfinished = ["work/vectors.ndjson.parts"].map(|name| dir.path().join(name));
     unfinished.iter().for_each(|path| fs::create_dir(path).expect("made"));
@@ -419,11 +434,13 @@ steps:
     let number = |value: &Value| format!("{:.4}", value.as_f64().expect("a number"));
     let row = |(name, value): (&String, &Value)| {
         let of_baseline = number(&baseline[name]);
-        format!("<tr><td>{name}</td><td>{}</td><td>{of_baseline}</td></tr>", number(value))
+        let (name, number) = (format!("<th scope=\"row\">{name}</th>"), number(value));
+        let cell = |text: &str| format!("<td class=\"number\">{text}</td>");
+        format!("{name}{}{}", cell(&number), cell(&of_baseline))
     };
     let mut parts: Vec<String> = metrics.as_object().expect("metrics").iter().map(row).collect();
     assert!(parts.len() > 1, "{json}");
-    parts.push("<th>value</th><th>BM25 with k1 0.9 and b 0.4</th></tr>".to_owned());
+    parts.push("<bdi lang=\"en\">BM25 with k1 0.9 and b 0.4</bdi></th>".to_owned());
     let report = fs::read_to_string(dir.path().join("report.html")).expect("made");
     for part in parts {
         assert!(report.contains(&part), "{part} is not in {report}");
@@ -497,7 +514,12 @@ fn the_toy_is_distilled_from_its_teacher() {
     let work = format!("work={}", dir.path().display());
     assert_eq!(steps(&["config/pipeline/toy_distil.yaml", &work]).len(), 5);
     let report = fs::read_to_string(dir.path().join("report.html")).expect("made");
-    for part in ["<h2>train</h2>", "<polyline", "<td>MRR@10</td>", "at the last"] {
+    for part in [
+        "<h2>Training of step train</h2>",
+        "data-runs=\"log-",
+        "\"kind\":\"expansions\"",
+        "<th scope=\"row\">MRR@10</th>",
+    ] {
         assert!(report.contains(part), "{part} is not in the report");
     }
     let repeated = steps(&["config/pipeline/toy_distil.yaml", &work]);

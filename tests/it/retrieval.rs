@@ -449,8 +449,9 @@ fn prints_what_it_printed() {
         ("check-data-training-sound", stdout(&["check-data", "data/toy"])),
     ]);
     let page = with(&evaluate, &["--run", &a, "--format", "html"]);
-    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg"), "{page}");
+    assert!(page.contains("<title>a on toy-beir</title>"), "{page}");
     let page = with(&evaluate, &[&compare[..], &["--format", "html"]].concat());
+    assert!(page.contains("<title>b against a on toy-beir</title>"), "{page}");
     assert!(page.contains("changed most"), "{page}");
 }
 

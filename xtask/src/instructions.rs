@@ -52,12 +52,7 @@ const WORK: &[(&str, &[&str])] = &[
     ("search", &["search", "{}/index", "--queries", "{}/queries.parquet", "-o", "{}/run.trec"]),
     (
         "train, two steps",
-        &[
-            "train",
-            "config/toy_splade_ja.yaml",
-            "training.max_steps=2",
-            "training.output_path={}/run",
-        ],
+        &["train", "config/toy_splade_ja.yaml", "training.max_steps=2", "hydra.run.dir={}/run"],
     ),
 ];
 
@@ -92,7 +87,7 @@ pub(crate) fn run(root: &Path, update: bool) -> Result<(), Failure> {
         let share = count / old - 1.0;
         println!("instructions: {name}: {count:.1} million, {:+.1} %", 100.0 * share);
         // A work that is new has no count, and its share is no number.
-        if !(share.abs() <= TOLERANCE) {
+        if share.is_nan() || share.abs() > TOLERANCE {
             changed.push(name.as_str());
         }
     }

@@ -18,13 +18,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("splade-unidic", &[]),
     ("splade-mini-ja-en", &[]),
     ("hydra-compose", &[]),
-    ("splade-logs", &[]),
+    // Whoever writes a page uses the one design of pages.
+    ("splade-page", &[]),
+    ("splade-logs", &["splade-page"]),
     ("splade-http", &[]),
     ("splade-nn", &[]),
     ("splade-sparse", &[]),
     ("splade-text", &["splade-unidic"]),
     // Whoever searches, exports or judges builds no model.
-    ("splade-eval", &["splade-sparse"]),
+    ("splade-eval", &["splade-page", "splade-sparse"]),
     ("splade-export", &["splade-http", "splade-sparse"]),
     ("splade-index", &["splade-sparse"]),
     ("splade-data", &["hydra-compose", "splade-eval", "splade-sparse", "splade-text"]),

@@ -14,7 +14,7 @@
 //!
 //! Each module covers one step: [`dataset`] and [`check`] read and check the data, [`statistics`]
 //! describes vectors, [`fuse`] makes one run of several, [`report`] evaluates one run, [`compare`] and [`significance`] compare two
-//! runs, and [`page`] writes HTML.
+//! runs, and [`EvaluationPage`] shows both to people.
 
 mod error;
 mod lines;
@@ -40,13 +40,14 @@ pub mod compare;
 
 mod board;
 
-mod html;
-pub mod page;
+mod evidence;
+mod page;
 
 pub use board::Board;
 pub use dataset::{Dataset, Text};
 pub use error::EvalError;
 pub use metrics::{Metric, MetricKind};
+pub use page::{EvaluationPage, System};
 pub use qrels::Qrels;
 pub use report::{EvaluateOptions, Report, evaluate};
 pub use run::{Run, Scored, check_trec_id};

@@ -1,189 +1,542 @@
-//! Writes the parts of HTML pages: tables and SVG plots. A page needs no scripts and no other
-//! files.
+//! The page about an evaluation: one system, or a system beside a baseline.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
-const STYLE: &str = "\
-:root{color-scheme:light dark}\
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
-table{border-collapse:collapse;margin:1rem 0}\
-td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #8886}\
-td:first-child,th:first-child{text-align:left}\
-svg{width:100%;height:auto;margin:.5rem 0;overflow:visible}\
-td code{display:block;text-align:left}\
-svg text{font-size:12px;fill:currentColor}\
-.axis{stroke:currentColor;stroke-width:1;opacity:.5;fill:none}\
-.bar{fill:#3b7dd8}.worse{fill:#d8663b}";
-const COLOURS: [&str; 6] = ["#3b7dd8", "#d8663b", "#2f9e6e", "#a05bc0", "#c7a21b", "#7d8590"];
-/// The maximum number of points for which a line gets marks.
-const MARKS: usize = 60;
+use maud::{Markup, html};
+use splade_io::counted;
+use splade_page::{Bar, Chart, Line, Page, Tab, chart, quoted, scrolling, tabs, token};
 
-// The sizes of a plot in SVG user units.
-pub(super) const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 240.0;
-pub(super) const LEFT: f64 = 72.0;
-pub(super) const RIGHT: f64 = 12.0;
-const TOP: f64 = 12.0;
-const BOTTOM: f64 = 40.0;
+use super::compare::{ComparedMetric, Comparison, QueryChange};
+use super::dataset::Dataset;
+use super::evidence::Evidence;
+use super::qrels::Qrels;
+use super::report::{QueryValues, Report};
+use super::run::Run;
+use super::statistics::StatisticsSummary;
+use crate::EvalError;
 
-/// Returns a complete page. `body` is HTML; the title is plain text, which is escaped.
-pub fn page(title: &str, body: &str) -> String {
-    let title = escape(title);
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{body}</body>\n</html>\n"
-    )
+/// The number of bars in a histogram of values from 0 to 1.
+const VALUE_BINS: usize = 20;
+/// The maximum number of bars in a histogram of counts.
+const COUNT_BINS: usize = 40;
+/// The number of queries that are listed for a metric, and in each direction of a comparison.
+const QUERIES: usize = 10;
+/// The number of documents that are shown of each ranking, and of the judged documents.
+const HITS: usize = 3;
+/// The significance level; a p-value below it is marked.
+const LEVEL: f64 = 0.05;
+
+/// A system that was evaluated.
+#[derive(Debug, Clone, Copy)]
+pub struct System<'a> {
+    /// The name, such as that of the model.
+    pub name: &'a str,
+    /// The values of its ranking.
+    pub report: &'a Report,
+    /// Its ranking.
+    pub run: &'a Run,
 }
 
-/// Returns a table whose cells are HTML.
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let mut html = "<table>\n<tr>".to_owned();
-    for cell in head {
-        let _ = write!(html, "<th>{cell}</th>");
+/// What a page about an evaluation shows.
+#[derive(Debug, Clone, Copy)]
+pub struct EvaluationPage<'a> {
+    /// The name of the data set for the title.
+    pub data: &'a str,
+    /// What was evaluated, with which settings: pairs of a name and a value.
+    pub facts: &'a [(String, String)],
+    /// The system.
+    pub system: System<'a>,
+    /// The baseline, and the comparison of the system with it.
+    pub baseline: Option<(System<'a>, &'a Comparison)>,
+    /// The judgements.
+    pub qrels: &'a Qrels,
+    /// The time of the page in seconds since 1970.
+    pub made: u64,
+}
+
+impl EvaluationPage<'_> {
+    /// Returns the page as one HTML file that loads nothing. The texts of the queries and documents
+    /// that it shows are read from `dataset`.
+    ///
+    /// # Errors
+    /// Returns an error if a text cannot be read.
+    pub fn to_html(&self, dataset: &Dataset) -> Result<String, EvalError> {
+        let listed = self.listed();
+        let (queries, documents) = self.ids(&listed);
+        let evidence = Evidence::read(dataset, &queries, &documents)?;
+        Ok(self.page(&listed, &evidence))
     }
-    html += "</tr>\n";
-    for row in rows {
-        html += "<tr>";
-        for cell in row {
-            let _ = write!(html, "<td>{cell}</td>");
+
+    fn page(&self, listed: &[Vec<Listed<'_>>], evidence: &Evidence) -> String {
+        let title = match self.baseline {
+            Some((baseline, _)) => {
+                format!("{} against {} on {}", self.system.name, baseline.name, self.data)
+            }
+            None => format!("{} on {}", self.system.name, self.data),
+        };
+        let mut panels = vec![Tab {
+            id: "overview".to_owned(),
+            label: "Overview".to_owned(),
+            content: self.overview(),
+        }];
+        for (index, listed) in listed.iter().enumerate() {
+            let metric = self.system.report.metrics[index];
+            panels.push(Tab {
+                id: format!("metric-{index}"),
+                label: metric.to_string(),
+                content: self.metric(index, listed, evidence),
+            });
         }
-        html += "</tr>\n";
+        if !self.system.report.statistics.is_empty() {
+            panels.push(Tab {
+                id: "vectors".to_owned(),
+                label: "Vectors".to_owned(),
+                content: self.vectors(),
+            });
+        }
+        let page = Page {
+            title: &title,
+            facts: self.facts,
+            has_charts: true,
+            made: Some(self.made),
+            ..Page::default()
+        };
+        page.to_html(&tabs("Results", &panels))
     }
-    html + "</table>\n"
-}
 
-/// Escapes a text for use in an HTML element or attribute.
-pub fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html += "&amp;",
-            '<' => html += "&lt;",
-            '>' => html += "&gt;",
-            '"' => html += "&quot;",
-            _ => html.push(c),
+    /// Returns the queries that are listed for each metric.
+    fn listed(&self) -> Vec<Vec<Listed<'_>>> {
+        let metrics = 0..self.system.report.metrics.len();
+        metrics
+            .map(|index| match self.baseline {
+                Some((_, comparison)) => changed(&comparison.metrics[index]),
+                None => hardest(&self.system.report.queries, index),
+            })
+            .collect()
+    }
+
+    /// Returns the ids of the queries and documents whose texts are shown.
+    fn ids<'b>(&'b self, listed: &'b [Vec<Listed<'b>>]) -> (BTreeSet<&'b str>, BTreeSet<&'b str>) {
+        let queries: BTreeSet<&str> = listed.iter().flatten().map(|listed| listed.query).collect();
+        let systems = [Some(self.system), self.baseline.map(|(baseline, _)| baseline)];
+        let hits = systems.into_iter().flatten().flat_map(|system| {
+            queries
+                .iter()
+                .flat_map(move |query| system.run.get(query).unwrap_or_default().iter().take(HITS))
+        });
+        let judged =
+            queries.iter().flat_map(|query| judged(self.qrels, query).into_iter().take(HITS));
+        let documents = hits.map(|hit| hit.document.as_str()).chain(judged.map(|(id, _)| id));
+        let documents = documents.collect();
+        (queries, documents)
+    }
+
+    /// Returns the means with the tests, and the means by cut-off.
+    fn overview(&self) -> Markup {
+        html! {
+            @match self.baseline {
+                Some((baseline, comparison)) => (comparison_table(self.system, baseline, comparison)),
+                None => (means_table(self.system)),
+            }
+            @if !self.system.report.missing.is_empty() {
+                @let missing = self.system.report.missing.len();
+                p {
+                    (counted(missing, "judged queries")) " got no documents and "
+                    (if missing == 1 { "counts" } else { "count" }) " as 0."
+                }
+            }
+            @if !self.system.report.unjudged.is_empty() {
+                @let unjudged = self.system.report.unjudged.len();
+                p {
+                    (counted(unjudged, "queries")) " of the ranking "
+                    (if unjudged == 1 { "is not judged and does not count." } else { "are not judged and do not count." })
+                }
+            }
+            @let curves = self.curves();
+            @if !curves.is_empty() {
+                h2 { "Means by cut-off" }
+                p class="soft" { "A metric at cut-off k looks at the first k documents of a ranking." }
+                div class="charts" { @for made in &curves { (chart(made)) } }
+            }
         }
     }
-    html
-}
 
-pub(super) fn bar_plot(bins: &[(String, u64)], x_label: &str, y_label: &str) -> String {
-    let most = bins.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
-    let mut svg = axes(x_label, y_label, 0.0, most as f64);
-    let width = (WIDTH - LEFT - RIGHT) / bins.len() as f64;
-    let labelled = bins.len().div_ceil(10);
-    for (i, (label, count)) in bins.iter().enumerate() {
-        let x = LEFT + i as f64 * width;
-        let top = y_of(*count as f64, 0.0, most as f64);
-        let _ = writeln!(
-            svg,
-            "<rect class=\"bar\" x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\">\
-             <title>{label}: {count}</title></rect>",
-            x + 0.5,
-            (width - 1.0).max(0.5),
-            HEIGHT - BOTTOM - top
-        );
-        if i % labelled == 0 {
-            let start = label.split('–').next().unwrap_or_default();
-            svg += &text(x, HEIGHT - BOTTOM + 14.0, "start", start);
+    /// Returns a chart of the means by cut-off for each kind of metric, with a line for each system.
+    fn curves(&self) -> Vec<Chart> {
+        let systems = [Some(self.system), self.baseline.map(|(baseline, _)| baseline)];
+        let systems: Vec<System<'_>> = systems.into_iter().flatten().collect();
+        let kinds = self.system.report.curves.iter().filter(|curve| curve.points.len() > 1);
+        kinds
+            .map(|curve| {
+                let line = |(number, system): (usize, &System<'_>)| {
+                    let own = system.report.curves.iter().find(|own| own.kind == curve.kind)?;
+                    let points = own.points.iter().map(|(k, mean)| (*k as f64, *mean)).collect();
+                    let (name, dashed) = (system.name.to_owned(), number > 0);
+                    Some(Line { name, points, colour: number, dashed })
+                };
+                let lines: Vec<Line> = systems.iter().enumerate().filter_map(line).collect();
+                let ticks = |line: &Line| line.points.iter().map(|(k, _)| *k).collect();
+                Chart::Lines {
+                    title: curve.kind.name().to_owned(),
+                    x: "k".to_owned(),
+                    ticks: lines
+                        .iter()
+                        .max_by_key(|line| line.points.len())
+                        .map(ticks)
+                        .unwrap_or_default(),
+                    range: (0.0, 1.0),
+                    lines,
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the queries by one metric.
+    fn metric(&self, index: usize, listed: &[Listed<'_>], evidence: &Evidence) -> Markup {
+        html! {
+            @match self.baseline {
+                Some((baseline, comparison)) => (changes(self.system, baseline, &comparison.metrics[index])),
+                None => (values(self.system.report, index)),
+            }
+            @if listed.is_empty() {
+                p { @if self.baseline.is_some() { "Both have the same value for every query." } @else { "Every query has the value 1." } }
+            } @else {
+                h2 { @if self.baseline.is_some() { "Queries that changed most" } @else { "Queries with the lowest values" } }
+                p class="soft" { "Open a query to see the first documents and those that were judged relevant." }
+                @for listed in listed { (self.query(listed, evidence)) }
+            }
         }
     }
-    svg + "</svg>\n"
-}
 
-/// A line of a plot with its name.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Line {
-    /// The name, which is written at the right end of the line.
-    pub name: String,
-    /// The points `(x, y)` from left to right.
-    pub points: Vec<(f64, f64)>,
-}
-
-/// Returns a plot of lines with labels at `ticks` of the x axis; `y` is the range of the y axis.
-pub fn line_plot(
-    lines: &[Line],
-    ticks: &[(f64, String)],
-    (x_label, y_label): (&str, &str),
-    y: (f64, f64),
-) -> String {
-    let mut svg = axes(x_label, y_label, y.0, y.1);
-    let xs = || lines.iter().flat_map(|line| &line.points).map(|(x, _)| *x);
-    let (first, last) =
-        (xs().fold(f64::INFINITY, f64::min), xs().fold(f64::NEG_INFINITY, f64::max));
-    let span = if last > first { last - first } else { 1.0 };
-    let x_of = |x: f64| LEFT + (WIDTH - LEFT - RIGHT - 80.0) * (x - first) / span;
-    for (x, label) in ticks {
-        svg += &text(x_of(*x), HEIGHT - BOTTOM + 14.0, "middle", label);
-    }
-    // Names are written at the right end of the lines, from top to bottom with enough distance to
-    // be legible.
-    let mut ends: Vec<(f64, &str, &str)> = Vec::new();
-    for (Line { name, points }, colour) in lines.iter().zip(COLOURS.iter().cycle()) {
-        let places: Vec<_> =
-            points.iter().map(|(x, v)| (x_of(*x), y_of(*v, y.0, y.1), x, v)).collect();
-        let path: Vec<_> = places.iter().map(|(x, y, ..)| format!("{x:.1},{y:.1}")).collect();
-        let _ = writeln!(
-            svg,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>",
-            path.join(" ")
-        );
-        // Many marks would hide the line.
-        for (x, y, at, value) in places.iter().filter(|_| points.len() <= MARKS) {
-            let label = ticks.iter().find(|(tick, _)| tick == *at);
-            let at = label.map_or_else(|| at.to_string(), |(_, label)| label.clone());
-            let _ = writeln!(
-                svg,
-                "<circle fill=\"{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"><title>{}@{at}: \
-                 {value:.4}</title></circle>",
-                escape(name)
-            );
+    fn query(&self, listed: &Listed<'_>, evidence: &Evidence) -> Markup {
+        let text = evidence.queries.get(listed.query).map(String::as_str);
+        html! {
+            details class="route" {
+                summary {
+                    @match listed.baseline {
+                        Some(baseline) => {
+                            span class=(if listed.value > baseline { "number better" } else { "number worse" }) {
+                                (format!("{:+.3}", listed.value - baseline))
+                            }
+                            span class="soft" { (format!("{baseline:.3} → {:.3}", listed.value)) }
+                        }
+                        None => span class="number" { (format!("{:.3}", listed.value)) },
+                    }
+                    @if let Some(text) = text { span { (quoted(text)) } }
+                    span class="soft" { "query " (token(listed.query)) }
+                }
+                div class="columns" {
+                    (self.hits(self.system, listed.query, evidence))
+                    @if let Some((baseline, _)) = self.baseline { (self.hits(baseline, listed.query, evidence)) }
+                    (self.judged(listed.query, evidence))
+                }
+            }
         }
-        ends.push((places.last().map_or(0.0, |(_, y, ..)| *y), name, colour));
     }
-    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut lowest = f64::NEG_INFINITY;
-    for (y, name, colour) in ends {
-        lowest = y.max(lowest + 14.0);
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" style=\"fill:{colour}\">{}</text>",
-            WIDTH - RIGHT - 70.0,
-            lowest + 4.0,
-            escape(name)
-        );
+
+    /// Returns the first documents of a ranking.
+    fn hits(&self, system: System<'_>, query: &str, evidence: &Evidence) -> Markup {
+        let hits = system.run.get(query).unwrap_or_default();
+        let grades = self.qrels.get(query);
+        let grade = |document: &str| grades.and_then(|grades| grades.get(document)).copied();
+        html! {
+            div {
+                h3 { "First of " (quoted(system.name)) }
+                @if hits.is_empty() { p { "Nothing was found." } }
+                ol class="hits" {
+                    @for (rank, hit) in hits.iter().take(HITS).enumerate() {
+                        li { (document(
+                            &html! { "#" (rank + 1) ", score " (format!("{:.3}", hit.score)) },
+                            &hit.document,
+                            grade(&hit.document),
+                            evidence,
+                        )) }
+                    }
+                }
+            }
+        }
     }
-    svg + "</svg>\n"
+
+    /// Returns the documents that were judged relevant, with their ranks.
+    fn judged(&self, query: &str, evidence: &Evidence) -> Markup {
+        let judged = judged(self.qrels, query);
+        let systems = [Some(self.system), self.baseline.map(|(baseline, _)| baseline)];
+        let rank = |system: System<'_>, id: &str| {
+            let hits = system.run.get(query).unwrap_or_default();
+            match hits.iter().position(|hit| hit.document == id) {
+                Some(rank) => format!("#{}", rank + 1),
+                None => format!("not in the first {}", hits.len()),
+            }
+        };
+        html! {
+            div {
+                h3 { "Judged relevant" @if judged.len() > HITS { ", " (HITS) " of " (judged.len()) } }
+                ol class="hits" {
+                    @for (id, grade) in judged.iter().take(HITS) {
+                        @let ranks = html! {
+                            @for (number, system) in systems.iter().flatten().enumerate() {
+                                @if number > 0 { ", " }
+                                (quoted(system.name)) ": " (rank(*system, id))
+                            }
+                        };
+                        li { (document(&ranks, id, Some(*grade), evidence)) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns the statistics of the vectors.
+    fn vectors(&self) -> Markup {
+        let report = self.system.report;
+        html! {
+            p { "The vectors of " (quoted(self.system.name)) "."
+                @if let Some(flops) = report.flops {
+                    " FLOPS: " strong { (format!("{flops:.3}")) }
+                    ", the mean number of terms that a query and a document have in common, which is what a search costs."
+                }
+            }
+            @for (name, summary) in &report.statistics { (statistics(name, summary)) }
+        }
+    }
 }
 
-/// Returns the y coordinate of a value in a plot whose y axis goes from `low` to `high`.
-pub(super) fn y_of(value: f64, low: f64, high: f64) -> f64 {
-    TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
+/// A query in the list of a metric.
+struct Listed<'a> {
+    query: &'a str,
+    value: f64,
+    baseline: Option<f64>,
 }
 
-/// Returns the start of a plot: its axes, with three values on the y axis.
-pub(super) fn axes(x_label: &str, y_label: &str, low: f64, high: f64) -> String {
-    let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{y_label} by {x_label}\">\n\
-         <path class=\"axis\" d=\"M{LEFT} {TOP}V{bottom}H{right}\"/>\n"
-    );
-    for value in [low, (low + high) / 2.0, high] {
-        let shown = format!("{value:.*}", if high > 10.0 { 0 } else { 2 });
-        let shown = shown.strip_suffix(".00").unwrap_or(&shown);
-        svg += &text(LEFT - 6.0, y_of(value, low, high) + 4.0, "end", shown);
+/// Returns the queries that improved most and those that worsened most.
+fn changed(metric: &ComparedMetric) -> Vec<Listed<'_>> {
+    let improved = metric.changes.iter().filter(|change| change.difference() > 0.0);
+    let worsened = metric.changes.iter().filter(|change| change.difference() < 0.0);
+    let all = improved.take(QUERIES).chain(worsened.take(QUERIES));
+    all.map(|change| Listed {
+        query: &change.query,
+        value: change.other,
+        baseline: Some(change.baseline),
+    })
+    .collect()
+}
+
+/// Returns the queries with the lowest values of a metric, equal ones by id.
+fn hardest(queries: &[QueryValues], metric: usize) -> Vec<Listed<'_>> {
+    let mut lowest: Vec<(f64, &str)> =
+        queries.iter().map(|query| (query.values[metric], query.query.as_str())).collect();
+    lowest.retain(|(value, _)| *value < 1.0);
+    lowest.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+    lowest.truncate(QUERIES);
+    lowest.into_iter().map(|(value, query)| Listed { query, value, baseline: None }).collect()
+}
+
+/// Returns the documents that were judged relevant for a query, the highest grade first.
+fn judged<'a>(qrels: &'a Qrels, query: &str) -> Vec<(&'a str, i32)> {
+    let grades = qrels.get(query).into_iter().flatten();
+    let relevant = grades.map(|(id, grade)| (id.as_str(), *grade)).filter(|(_, grade)| *grade > 0);
+    let mut relevant: Vec<_> = relevant.collect();
+    relevant.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    relevant
+}
+
+fn document(place: &Markup, id: &str, grade: Option<i32>, evidence: &Evidence) -> Markup {
+    html! {
+        div class="soft" {
+            (place) " "
+            @match grade {
+                Some(1) => span class="badge own" { "relevant" },
+                Some(grade) if grade > 1 => span class="badge own" { "relevant, grade " (grade) },
+                Some(_) => span class="badge" { "judged not relevant" },
+                None => span class="badge" { "not judged" },
+            }
+        }
+        @match evidence.documents.get(id) {
+            Some(text) => div { (quoted(text)) },
+            None => div class="soft" { "The data set has no such document." },
+        }
+        div class="soft" { "document " (token(id)) }
     }
-    svg += &text((LEFT + right) / 2.0, HEIGHT - 6.0, "middle", x_label);
-    let middle = (TOP + bottom) / 2.0;
-    let _ = writeln!(
-        svg,
-        "<text x=\"12\" y=\"{middle:.1}\" text-anchor=\"middle\" transform=\"rotate(-90 12 {middle:.1})\">\
-         {y_label}</text>"
-    );
-    svg
 }
 
-fn text(x: f64, y: f64, anchor: &str, content: &str) -> String {
-    format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{content}</text>\n")
+fn means_table(system: System<'_>) -> Markup {
+    let report = system.report;
+    let table = html! {
+        table {
+            thead { tr { th scope="col" { "Metric" } th scope="col" class="number" { (quoted(system.name)) } } }
+            tbody {
+                @for (metric, mean) in report.metrics.iter().zip(&report.means) {
+                    tr { th scope="row" { (metric) } td class="number" { (format!("{mean:.4}")) } }
+                }
+            }
+        }
+    };
+    html! {
+        p { "Means over " (counted(report.queries.len(), "judged queries")) "." }
+        (scrolling("Means", &table))
+    }
+}
+
+fn comparison_table(system: System<'_>, baseline: System<'_>, comparison: &Comparison) -> Markup {
+    let p = |p: f64| if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") };
+    let cell = |value: Option<f64>| {
+        html! { td class=(if value.is_some_and(|value| value < LEVEL) { "number best" } else { "number" }) {
+            (value.map_or("–".to_owned(), p))
+        } }
+    };
+    let table = html! {
+        table {
+            thead { tr {
+                th scope="col" { "Metric" }
+                th scope="col" class="number" { (quoted(baseline.name)) }
+                th scope="col" class="number" { (quoted(system.name)) }
+                th scope="col" class="number" { "Change" }
+                th scope="col" class="number" { "Better" }
+                th scope="col" class="number" { "Worse" }
+                th scope="col" class="number" { "Same" }
+                th scope="col" class="number" { "p (randomisation)" }
+                th scope="col" class="number" { "p (t-test)" }
+            } }
+            tbody {
+                @for m in &comparison.metrics {
+                    @let change = m.other - m.baseline;
+                    tr {
+                        th scope="row" { (m.metric) }
+                        td class="number" { (format!("{:.4}", m.baseline)) }
+                        td class="number" { (format!("{:.4}", m.other)) }
+                        td class=(match change { c if c > 0.0 => "number better", c if c < 0.0 => "number worse", _ => "number" }) {
+                            (format!("{change:+.4}"))
+                        }
+                        td class="number" { (m.wins) }
+                        td class="number" { (m.losses) }
+                        td class="number" { (m.ties) }
+                        (cell(Some(m.randomisation.p)))
+                        (cell(m.t_test.map(|test| test.p)))
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        p { "Means over the " (counted(comparison.queries, "queries")) " that both have. “Better” counts the queries for which "
+            (quoted(system.name)) " has the higher value." }
+        (scrolling("Means and tests", &table))
+        p class="soft" {
+            "p is the probability of a difference at least as large as this one if the two were equally good. A value \
+             below 0.05, in bold, is unlikely to be chance. Each test looks at one metric alone: of twenty comparisons of \
+             equal systems, one is expected to be below 0.05."
+        }
+    }
+}
+
+/// Returns the changes of all queries with another value.
+fn changes(system: System<'_>, baseline: System<'_>, metric: &ComparedMetric) -> Markup {
+    let mut changed: Vec<&QueryChange> =
+        metric.changes.iter().filter(|change| change.difference() != 0.0).collect();
+    changed.sort_by(|a, b| b.difference().total_cmp(&a.difference()));
+    let bars = changed.iter().map(|change| Bar {
+        label: format!("query {}: {:.4} → {:.4}", change.query, change.baseline, change.other),
+        value: change.difference(),
+    });
+    html! {
+        p {
+            (quoted(system.name)) " is better than " (quoted(baseline.name)) " for "
+            (counted(metric.wins, "queries")) " and worse for " (metric.losses) ". "
+            (counted(metric.ties, "queries")) " with the same value " (if metric.ties == 1 { "is" } else { "are" })
+            " left out below."
+        }
+        @if !changed.is_empty() {
+            (chart(&Chart::Bars {
+                title: format!("{}, change of each query", metric.metric),
+                x: "queries, the best change first".to_owned(),
+                y: "change".to_owned(),
+                counts: false,
+                ends: None,
+                bars: bars.collect(),
+            }))
+        }
+    }
+}
+
+/// Returns how the queries spread over the values of a metric.
+fn values(report: &Report, index: usize) -> Markup {
+    let metric = report.metrics[index];
+    html! {
+        p { "The mean is " strong { (format!("{:.4}", report.means[index])) } ". The chart shows how many queries have which value." }
+        (chart(&Chart::Bars {
+            title: metric.to_string(),
+            x: format!("value of {metric}"),
+            y: "queries".to_owned(),
+            counts: true,
+            ends: Some(["0".to_owned(), "1".to_owned()]),
+            bars: value_bins(report.queries.iter().map(|query| query.values[index])),
+        }))
+    }
+}
+
+fn statistics(name: &str, summary: &StatisticsSummary) -> Markup {
+    let facts = [
+        ("Texts", summary.texts.to_string()),
+        ("Terms of a text, on average", format!("{:.1}", summary.avg_nnz)),
+        (
+            "Share of the vocabulary that a text does not have",
+            format!("{:.2} %", 100.0 * summary.avg_sparsity),
+        ),
+        ("Terms that occur", summary.num_unique_tokens.to_string()),
+        ("Of these, pieces inside words (##)", summary.num_unique_subtokens.to_string()),
+    ];
+    let facts = facts.map(|(name, value)| (name.to_owned(), value));
+    let most = summary.terms_per_text.keys().next_back().copied().unwrap_or(0);
+    let table = html! {
+        table {
+            thead { tr { th scope="col" { "Most frequent terms" } th scope="col" class="number" { "Share of the texts" } } }
+            tbody {
+                @for (term, share) in &summary.top_popular_tokens {
+                    tr { td { (token(term)) } td class="number" { (format!("{:.1} %", 100.0 * share)) } }
+                }
+            }
+        }
+    };
+    html! {
+        h2 { "Terms of the " (name) }
+        (splade_page::facts(&facts))
+        div class="two" {
+            (chart(&Chart::Bars {
+                title: format!("Terms of the {name}"),
+                x: "terms in a text".to_owned(),
+                y: "texts".to_owned(),
+                counts: true,
+                ends: Some(["0".to_owned(), most.to_string()]),
+                bars: count_bins(summary, most),
+            }))
+            (scrolling(&format!("Most frequent terms of the {name}"), &table))
+        }
+    }
+}
+
+/// Counts values from 0 to 1 in bins of equal width. The last bin includes 1.
+fn value_bins(values: impl Iterator<Item = f64>) -> Vec<Bar> {
+    let edge = |i: usize| i as f64 / VALUE_BINS as f64;
+    let mut bins: Vec<Bar> = (0..VALUE_BINS)
+        .map(|i| Bar { label: format!("{:.2}–{:.2}", edge(i), edge(i + 1)), value: 0.0 })
+        .collect();
+    for value in values {
+        bins[((value * VALUE_BINS as f64) as usize).min(VALUE_BINS - 1)].value += 1.0;
+    }
+    bins
+}
+
+/// Counts texts by their numbers of terms, up to `most`, in bins of equal width.
+fn count_bins(summary: &StatisticsSummary, most: usize) -> Vec<Bar> {
+    let width = most / COUNT_BINS + 1;
+    let label = |i: usize| match width {
+        1 => format!("{i} terms"),
+        _ => format!("{}–{} terms", i * width, (i + 1) * width - 1),
+    };
+    let mut bins: Vec<Bar> =
+        (0..=most / width).map(|i| Bar { label: label(i), value: 0.0 }).collect();
+    for (terms, texts) in &summary.terms_per_text {
+        bins[terms / width].value += *texts as f64;
+    }
+    bins
 }

@@ -71,6 +71,16 @@ impl OutputLock {
         }
     }
 
+    /// Returns whether a process holds the lock file at a path. A file that cannot be opened, or a
+    /// file system without locks, counts as not held.
+    ///
+    /// The file is locked for the moment of the question, so that a process that takes the lock in the
+    /// same moment may be refused.
+    pub fn is_held(lock: &Path) -> bool {
+        let Ok(file) = File::open(lock) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
     /// Writes the process id and the command of this process into the file.
     fn say_who(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
@@ -166,7 +176,9 @@ mod tests {
         let holder = format!("({PREFIX}{}: ", std::process::id());
         assert!(error.contains(&holder), "{error}");
         assert!(error.contains("another process is writing to it"), "{error}");
+        assert!(OutputLock::is_held(&path));
         drop(lock);
+        assert!(!OutputLock::is_held(&path));
         assert!(!cfg!(unix) || !path.exists());
         drop(OutputLock::take(&path, folder.path()).expect("free again"));
     }

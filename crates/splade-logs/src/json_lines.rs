@@ -1,10 +1,15 @@
 //! The log of a run as JSON lines, with one object per record:
 //!
+//! - `{"kind":"run","time":…,"command":…,"config":…,"model":…,"data":…,"version":…,"steps":…}`: what is
+//!   trained
 //! - `{"kind":"text","tag":…,"text":…,"time":…}`: the config
 //! - `{"kind":"train","step":…,"epoch":…,"time":…,<name>:<number>…}`, and the same with `eval` and
 //!   `summary`
 //! - `{"kind":"expansions","step":…,"time":…,"samples":[…]}`, where each sample is
 //!   `{"side":…,"text":…,"terms":[[term,weight]…]}`
+//! - `{"kind":"warning","step":…,"time":…,"message":…,"hint":…}`: what the watchdog noticed
+//! - `{"kind":"end","time":…,"outcome":…,"step":…,"best":…,"message":…}`: how the run ended; a run that
+//!   was killed has no such record
 //!
 //! `time` is in seconds since 1970 and is the only value that differs between two equal runs.
 //! Numbers that are not finite are `null`. Each record is written with a single write, so a killed
@@ -19,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::LogError;
-use crate::record::Expansion;
+use crate::record::{Expansion, RunEnd, RunInfo};
 
 /// The kind of a record that holds numbers.
 #[derive(Clone, Copy)]
@@ -43,11 +48,14 @@ impl Kind {
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Head {
+    Run(RunInfo),
     Text { tag: String, text: String },
     Train { step: u64 },
     Eval { step: u64 },
     Summary {},
     Expansions { step: u64 },
+    Warning { step: u64 },
+    End {},
 }
 
 #[derive(Serialize)]
@@ -66,13 +74,46 @@ struct ExpansionsRecord<'a> {
     samples: &'a [Expansion],
 }
 
+#[derive(Serialize)]
+struct RunRecord<'a> {
+    kind: &'static str,
+    time: f64,
+    #[serde(flatten)]
+    run: &'a RunInfo,
+}
+
+#[derive(Serialize)]
+struct WarningRecord<'a> {
+    kind: &'static str,
+    step: u64,
+    time: f64,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct EndRecord<'a> {
+    kind: &'static str,
+    time: f64,
+    #[serde(flatten)]
+    end: &'a RunEnd,
+}
+
+/// What a resumed run has said already.
+#[derive(Debug, Default)]
+struct Said {
+    /// The last text of each tag.
+    texts: HashMap<String, String>,
+    /// The last record of what is trained.
+    run: Option<RunInfo>,
+}
+
 /// A log that records are appended to.
 #[derive(Debug)]
 pub(super) struct JsonLog {
     path: PathBuf,
     file: File,
-    /// The last text of each tag.
-    texts: HashMap<String, String>,
+    said: Said,
 }
 
 impl JsonLog {
@@ -84,15 +125,15 @@ impl JsonLog {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(error)?;
-        let texts = match resumed_step {
+        let said = match resumed_step {
             Some(step) if path.exists() => cut(path, folder, step)?,
             _ => {
                 File::create(path).map_err(error)?;
-                HashMap::new()
+                Said::default()
             }
         };
         let file = OpenOptions::new().append(true).open(path).map_err(error)?;
-        Ok(Self { path: path.to_owned(), file, texts })
+        Ok(Self { path: path.to_owned(), file, said })
     }
 
     /// Appends a record of numbers. Values whose names are keys of the record itself (`kind`,
@@ -119,11 +160,36 @@ impl JsonLog {
     /// Appends a text unless it is the last text of the tag already, since a resumed run logs its
     /// config again.
     pub(super) fn text(&mut self, tag: &str, text: &str, time: f64) -> Result<(), LogError> {
-        if self.texts.get(tag).is_some_and(|last| last == text) {
+        if self.said.texts.get(tag).is_some_and(|last| last == text) {
             return Ok(());
         }
-        self.texts.insert(tag.to_owned(), text.to_owned());
+        self.said.texts.insert(tag.to_owned(), text.to_owned());
         self.write(&TextRecord { kind: "text", tag, text, time })
+    }
+
+    /// Appends what is trained, unless the log says so already.
+    pub(super) fn run(&mut self, run: &RunInfo, time: f64) -> Result<(), LogError> {
+        if self.said.run.as_ref() == Some(run) {
+            return Ok(());
+        }
+        self.said.run = Some(run.clone());
+        self.write(&RunRecord { kind: "run", time, run })
+    }
+
+    /// Appends a warning.
+    pub(super) fn warning(
+        &mut self,
+        step: u64,
+        message: &str,
+        hint: Option<&str>,
+        time: f64,
+    ) -> Result<(), LogError> {
+        self.write(&WarningRecord { kind: "warning", step, time, message, hint })
+    }
+
+    /// Appends the end of the run.
+    pub(super) fn end(&mut self, end: &RunEnd, time: f64) -> Result<(), LogError> {
+        self.write(&EndRecord { kind: "end", time, end })
     }
 
     /// Appends sample expansions.
@@ -152,22 +218,27 @@ impl JsonLog {
     }
 }
 
-/// Removes the records after `step` and returns the last text of each tag. The remaining records
-/// are written to a temporary file, which then replaces the log.
-fn cut(path: &Path, folder: &Path, step: u64) -> Result<HashMap<String, String>, LogError> {
+/// Removes the records after `step` and returns what the log says about the run. The remaining
+/// records are written to a temporary file, which then replaces the log.
+fn cut(path: &Path, folder: &Path, step: u64) -> Result<Said, LogError> {
     let error = |source| LogError::Io { path: path.to_owned(), source };
     let mut kept = BufWriter::new(tempfile::NamedTempFile::new_in(folder).map_err(error)?);
-    let mut texts = HashMap::new();
+    let mut said = Said::default();
     for_each_record(path, |line, head| {
         let keep = match head {
-            Head::Text { tag, text } => {
-                texts.insert(tag, text);
+            Head::Run(run) => {
+                said.run = Some(run);
                 true
             }
-            Head::Train { step: of } | Head::Eval { step: of } | Head::Expansions { step: of } => {
-                of <= step
+            Head::Text { tag, text } => {
+                said.texts.insert(tag, text);
+                true
             }
-            Head::Summary {} => false,
+            Head::Train { step: of }
+            | Head::Eval { step: of }
+            | Head::Expansions { step: of }
+            | Head::Warning { step: of } => of <= step,
+            Head::Summary {} | Head::End {} => false,
         };
         if keep { kept.write_all(line).map_err(error) } else { Ok(()) }
     })?;
@@ -177,18 +248,46 @@ fn cut(path: &Path, folder: &Path, step: u64) -> Result<HashMap<String, String>,
     kept.as_file().set_permissions(permissions).map_err(error)?;
     kept.as_file().sync_all().map_err(error)?;
     kept.persist(path).map_err(|failed| error(failed.error))?;
-    Ok(texts)
+    Ok(said)
 }
 
-/// Returns all records of a log, each as a line with its line break. An unfinished line at the end
-/// is omitted.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, LogError> {
-    let mut records = Vec::new();
-    for_each_record(path, |line, _| {
-        records.extend_from_slice(line);
+/// What a log says of its run, besides numbers.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Contents {
+    /// All records, each as a line with its line break. An unfinished line at the end is omitted.
+    pub(super) lines: Vec<u8>,
+    /// What is trained; logs of early versions do not say it.
+    pub(super) run: Option<RunInfo>,
+    /// The end of the run, unless the run goes on or was killed.
+    pub(super) end: Option<RunEnd>,
+    /// The time of the first record, in seconds since 1970.
+    pub(super) begin: Option<f64>,
+    /// The last step of a record.
+    pub(super) step: u64,
+}
+
+/// Reads a log.
+pub(super) fn read(path: &Path) -> Result<Contents, LogError> {
+    #[derive(Deserialize)]
+    struct Common {
+        time: Option<f64>,
+        step: Option<u64>,
+    }
+    let mut contents = Contents::default();
+    for_each_record(path, |line, head| {
+        contents.lines.extend_from_slice(line);
+        if let Ok(Common { time, step }) = serde_json::from_slice(line) {
+            contents.begin = contents.begin.or(time);
+            contents.step = step.unwrap_or(contents.step);
+        }
+        match head {
+            Head::Run(run) => contents.run = Some(run),
+            Head::End {} => contents.end = serde_json::from_slice(line).ok(),
+            _ => {}
+        }
         Ok(())
     })?;
-    Ok(records)
+    Ok(contents)
 }
 
 /// Calls `visit` with each record of a log as bytes and as its parsed head.

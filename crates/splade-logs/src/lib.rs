@@ -22,11 +22,13 @@ mod error;
 mod json_lines;
 mod logs;
 pub mod names;
+mod page;
 mod protobuf;
 mod record;
 mod tensorboard;
 
-pub use dashboard::report_html;
 pub use error::LogError;
 pub use logs::{LogOptions, Logs, default_logging_dir};
-pub use record::{Expansion, Status};
+pub use page::{CURVES_SCRIPT, LoggedRun, curves, report_html};
+pub use record::{BestValue, EndKind, Expansion, RunEnd, RunInfo, Status};
+pub use tensorboard::host_name;

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use splade_page::Date;
+
 use crate::dashboard::{Dashboard, Listener};
 use crate::error::LogError;
 use crate::json_lines::{JsonLog, Kind};
-use crate::record::{Expansion, Status};
+use crate::record::{Expansion, RunEnd, RunInfo, Status};
 use crate::tensorboard::EventFile;
 use crate::{names, tensorboard};
 
@@ -70,6 +72,33 @@ impl Logs {
     /// no page.
     pub fn dashboard_address(&self) -> Option<SocketAddr> {
         self.dashboard.as_ref().map(Dashboard::address)
+    }
+
+    /// Logs what is trained. TensorBoard does not get it.
+    pub fn run(&mut self, run: &RunInfo) {
+        let written = self.json.run(run, now());
+        self.error = self.error.take().or(written.err());
+    }
+
+    /// Logs a warning of the watchdog and what to do about it. TensorBoard does not get it.
+    pub fn warning(&mut self, step: u64, message: &str, hint: Option<&str>) {
+        let written = self.json.warning(step, message, hint, now());
+        self.error = self.error.take().or(written.err());
+    }
+
+    /// Logs the end of the run, which the live page still shows, and waits until it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the log cannot be written.
+    pub fn end(&mut self, end: &RunEnd) -> Result<(), LogError> {
+        self.deferred()?;
+        self.json.end(end, now())?;
+        self.flush()?;
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.show_end();
+        }
+        Ok(())
     }
 
     /// Logs a text such as the config, which transformers tags `args`.
@@ -170,16 +199,9 @@ pub fn default_logging_dir(output_dir: &Path) -> PathBuf {
 /// Formats seconds since 1970 as `%b%d_%H-%M-%S`.
 fn month_to_second(seconds: u64) -> String {
     const MONTHS: [&str; 12] =
-        ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
-    // The algorithm is from Howard Hinnant, "chrono-compatible low-level date algorithms". Years
-    // begin in March, so that the leap day is at their end, and are grouped in eras of 400 years.
-    let day_of_era = (seconds / 86_400 + 719_468) % 146_097;
-    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
-    format!("{}{day:02}_{hours:02}-{minutes:02}-{:02}", MONTHS[month as usize], seconds % 60)
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Date { month, day, hour, minute, second, .. } = Date::of(seconds);
+    format!("{}{day:02}_{hour:02}-{minute:02}-{second:02}", MONTHS[month as usize - 1])
 }
 
 /// Returns the seconds since 1970, to the millisecond. This is the only place that reads the clock.

@@ -1,6 +1,59 @@
 //! The records of a run other than numbers and texts.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// What is trained, as a run says it at its beginning.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// The command: `train`, `pretrain` or `cross-encoder train`.
+    pub command: String,
+    /// The name of the config, if the run has one.
+    pub config: Option<String>,
+    /// The model that the run starts from.
+    pub model: String,
+    /// The data that it is trained on.
+    pub data: String,
+    /// The version of light-splade.
+    pub version: String,
+    /// The number of steps of the whole run.
+    pub steps: u64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndKind {
+    /// All steps were made, and all results are written.
+    Finished,
+    /// The run was asked to stop. It can be resumed.
+    Stopped,
+    /// The run ended with an error.
+    Failed,
+}
+
+/// The end of a run. A run that was killed has none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// How it ended.
+    pub outcome: EndKind,
+    /// The last step.
+    pub step: u64,
+    /// The best value of the metric that selects the best model.
+    pub best: Option<BestValue>,
+    /// The error of a run that failed.
+    pub message: Option<String>,
+}
+
+/// The best value of a metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BestValue {
+    /// The name of the metric, such as `eval_MRR@10`.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
+    /// The step after which it was measured.
+    pub step: u64,
+}
 
 /// The progress of a run, for the live page.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -97,7 +97,7 @@ impl EventFile {
 
 /// Returns the name of the machine for use in file names, or `localhost` if it cannot be
 /// determined.
-pub(super) fn host_name() -> String {
+pub fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| fs::read_to_string("/etc/hostname"))
         .ok()

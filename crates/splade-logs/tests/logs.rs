@@ -8,7 +8,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
 use serde_json::Value;
-use splade_logs::{Expansion, LogOptions, Logs, Status, default_logging_dir, report_html};
+use splade_logs::{
+    BestValue, EndKind, Expansion, LogOptions, LoggedRun, Logs, RunEnd, RunInfo, Status,
+    default_logging_dir, report_html,
+};
 
 /// Logs a run of the given steps with every kind of record.
 fn run(options: &LogOptions, steps: std::ops::RangeInclusive<u64>) -> Logs {
@@ -265,43 +268,136 @@ fn the_page_gets_the_log_as_it_grows() {
     assert_ne!(whole["run"], first["run"]);
 }
 
+/// Returns the report of a log, whose run is not going on.
+fn report(log: &Path) -> Result<String, splade_logs::LogError> {
+    report_html(LoggedRun { log, name: "a run", running: false }, None, 1_700_000_000)
+}
+
+/// Returns the JSON block of a page.
+fn block(html: &str) -> Value {
+    let json = html.split("id=\"records\">").nth(1).unwrap();
+    serde_json::from_str(json.split("</script>").next().unwrap()).unwrap()
+}
+
 #[test]
 fn the_page_needs_nothing_from_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let logs = run(&LogOptions { dashboard: Some(0), ..options(folder.path()) }, 1..=4);
     let (status, page) = get(logs.dashboard_address().unwrap(), "/");
     assert_eq!(status, "200");
-    let report = report_html(&folder.path().join("log.jsonl")).unwrap();
+    let report = report(&folder.path().join("log.jsonl")).unwrap();
     for html in [&page, &report] {
-        assert!(html.contains("polyline") && html.contains("color-scheme:light dark"));
-        assert!(!html.contains("/*STYLE*/") && !html.contains("/*RECORDS*/"));
+        assert!(html.contains("polyline") && html.contains("color-scheme: light dark"));
         let links = html.split("http").count() - 1;
         // The content security policy and the namespace of SVG are not links.
         assert_eq!(
             links,
             html.matches("http-equiv").count() + html.matches("http://www.w3.org/2000/svg").count()
         );
-        assert_eq!(html.matches("src=").count() + html.matches("@import").count(), 0);
+        for word in ["src=", "@import", "url("] {
+            assert!(!html.contains(word), "{word}");
+        }
         assert_eq!(html.matches("href=").count(), html.matches("href=\"data:,\"").count());
-        // No text of a record may end a script element.
-        assert_eq!(html.matches("</script>").count(), 2);
+        // No text of a record may end a script element: there are three scripts and the records.
+        assert_eq!(html.matches("</script>").count(), 4);
     }
-    let records = report.split("id=\"records\">").nth(1).unwrap();
-    let records: Value = serde_json::from_str(records.split("</script>").next().unwrap()).unwrap();
+    assert_eq!(block(&page)["how"], "live");
+    let records = &block(&report)["runs"][0]["records"];
     assert_eq!(records.as_array().unwrap().len(), 8);
     assert_eq!(records[6]["samples"][0]["terms"][1][0], "</script>");
+}
+
+#[test]
+fn reports_say_what_was_run_and_how_it_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.jsonl");
+    let info = RunInfo {
+        command: "pretrain".to_owned(),
+        config: Some("toy <config>".to_owned()),
+        model: "models/demo".to_owned(),
+        data: "data/toy".to_owned(),
+        version: "0.1.0".to_owned(),
+        steps: 4,
+    };
+    let end = |outcome, message: Option<&str>| RunEnd {
+        outcome,
+        step: 4,
+        best: Some(BestValue { metric: "eval_MRR@10".to_owned(), value: 0.75, step: 4 }),
+        message: message.map(str::to_owned),
+    };
+    let mut resumed = None;
+    for (outcome, title) in [
+        (EndKind::Finished, "Pre-training, toy &lt;config&gt;: finished"),
+        (EndKind::Stopped, "Pre-training, toy &lt;config&gt;: stopped"),
+        (EndKind::Failed, "Pre-training, toy &lt;config&gt;: failed"),
+    ] {
+        let mut logs =
+            Logs::open(&LogOptions { resumed_step: resumed, ..options(folder.path()) }).unwrap();
+        logs.run(&info);
+        logs.train(1, 0.5, &[("loss", 2.0)]).unwrap();
+        logs.warning(1, "queries are <empty>", Some("lower lambda_q"));
+        // A run that goes on, or was killed, has no end.
+        let html = report(&log).unwrap();
+        assert!(html.contains(": ended without a result</title>"), "{title}");
+        let running = LoggedRun { log: &log, name: "a run", running: true };
+        assert!(report_html(running, None, 0).unwrap().contains(": running</title>"));
+        logs.end(&end(outcome, Some("no space left"))).unwrap();
+        let html = report(&log).unwrap();
+        assert!(html.contains(&format!("<title>{title}</title>")), "{title}");
+        for fact in ["models/demo", "data/toy", "light-splade 0.1.0", "2023-11-14 22:13 UTC"] {
+            assert!(html.contains(fact), "{fact}");
+        }
+        let block = block(&html);
+        let records = block["runs"][0]["records"].as_array().unwrap();
+        let kinds: Vec<&str> = records.iter().map(|one| one["kind"].as_str().unwrap()).collect();
+        // A resumed run removes what came after its step, and says what is trained only once.
+        assert_eq!(kinds, ["run", "train", "warning", "end"], "{title}");
+        assert_eq!(records[2]["message"], "queries are <empty>");
+        assert_eq!(records[3]["best"]["value"], 0.75);
+        resumed = Some(0);
+    }
+    let second = LoggedRun { log: &log, name: "another", running: false };
+    let both = report_html(LoggedRun { name: "first", ..second }, Some(second), 0).unwrap();
+    assert_eq!(block(&both)["runs"][1]["name"], "another");
+}
+
+#[test]
+fn an_open_page_gets_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_page = LogOptions { dashboard: Some(0), ..options(folder.path()) };
+    let mut logs = run(&with_page, 1..=2);
+    let address = logs.dashboard_address().unwrap();
+    let next = data(address, 0)["next"].as_u64().unwrap();
+    let (say, said) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // The page asks again and again, as its script does.
+            loop {
+                let new = data(address, next);
+                if kinds(&new) == ["end"] {
+                    say.send(new["records"][0]["outcome"].clone()).unwrap();
+                    return;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+        });
+        let end = RunEnd { outcome: EndKind::Finished, step: 2, best: None, message: None };
+        logs.end(&end).unwrap();
+        drop(logs);
+        assert_eq!(said.recv().unwrap(), "finished");
+    });
 }
 
 #[test]
 fn reports_of_no_log_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.jsonl");
-    assert!(report_html(&log).unwrap_err().to_string().contains("log.jsonl"));
+    assert!(report(&log).unwrap_err().to_string().contains("log.jsonl"));
     fs::write(&log, "{\"kind\":\"train\",\"step\":1}\nx\n{\"kind\":\"train\",\"step\":2}\n")
         .unwrap();
-    assert!(report_html(&log).unwrap_err().to_string().contains("log.jsonl:2: "));
+    assert!(report(&log).unwrap_err().to_string().contains("log.jsonl:2: "));
     fs::write(&log, "").unwrap();
-    assert!(report_html(&log).unwrap().contains("id=\"records\">[]<"));
+    assert_eq!(block(&report(&log).unwrap())["runs"][0]["records"], serde_json::json!([]));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod model;
 mod numbers;
 mod old_spellings;
 mod pipeline;
+mod report;
 mod search;
 #[cfg(feature = "serve")]
 mod serve;
@@ -59,6 +60,7 @@ pub(crate) use model::{
     SubjectArgs, TextArgs,
 };
 pub(crate) use pipeline::PipelineArgs;
+pub(crate) use report::ReportArgs;
 pub(crate) use search::{FuseArgs, HitFormat, SearchArgs};
 #[cfg(feature = "serve")]
 pub(crate) use serve::{DtypeArg, KeyArgs, LevelArg, LimitArgs, LogArgs, ServeArgs};
@@ -124,6 +126,8 @@ pub(crate) enum Command {
     Pretrain(TrainArgs),
     /// Average the weights of models or checkpoints
     MergeModels(MergeModelsArgs),
+    /// Draw a page about a training run, finished or not, from its log
+    Report(ReportArgs),
     /// Make vocabularies
     #[command(subcommand)]
     Vocab(VocabCommand),

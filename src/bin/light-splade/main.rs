@@ -108,6 +108,7 @@ fn run(cli: &Cli, program: std::io::Result<PathBuf>) -> anyhow::Result<()> {
         Command::Train(args) => cmd::train::run(args),
         Command::Pretrain(args) => cmd::pretrain::run(args),
         Command::MergeModels(args) => cmd::merge_models::run(args),
+        Command::Report(args) => cmd::report::run(args),
         Command::Vocab(command) => cmd::vocab::run(command),
         Command::Pipeline(args) => cmd::pipeline::run(args, program),
         Command::CrossEncoder(command) => cmd::cross_encoder::run(command),

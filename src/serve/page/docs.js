@@ -1,11 +1,4 @@
-"use strict";
 const METHODS = ["get", "post", "put", "delete"];
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
 
 // A text whose words in backticks are code.
 const prose = (text) => (text || "").split("`").map((part, i) => (i % 2 ? element("code", { textContent: part }) : part));

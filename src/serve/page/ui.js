@@ -1,4 +1,3 @@
-"use strict";
 const TEXTS = {
   en: {
     api: "API", key: "Key of the service", expand: "Expand", compare: "Compare", search: "Search", text: "Text",
@@ -42,15 +41,6 @@ const remembered = {
 let language = remembered.get(localStorage, "language") || (navigator.language.startsWith("ja") ? "ja" : "en");
 let vocabulary = 0;
 const t = () => TEXTS[language];
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-// The language of a text, for the right glyphs: kana and kanji are taken as Japanese.
-const languageOf = (text) => (/[\u3040-\u30ff\u3400-\u9fff]/.test(text) ? "ja" : "en");
 
 class Failure extends Error {}
 
@@ -250,27 +240,6 @@ function showLanguage() {
   showDocuments();
 }
 
-const tabs = [...document.querySelectorAll("[role=tab]")];
-
-function select(tab) {
-  for (const other of tabs) {
-    const selected = other === tab;
-    other.setAttribute("aria-selected", selected);
-    other.tabIndex = selected ? 0 : -1;
-    $(other.getAttribute("aria-controls")).hidden = !selected;
-  }
-  tab.focus();
-}
-
-for (const tab of tabs) {
-  tab.addEventListener("click", () => select(tab));
-  tab.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const shown = tabs.filter((tab) => !tab.hidden);
-    select(shown[(shown.indexOf(tab) + step + shown.length) % shown.length]);
-  });
-}
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText($(button.dataset.copy).textContent);

@@ -278,18 +278,6 @@ fn reports_as_text_json_csv_and_html() {
     assert_eq!(json["statistics"]["documents"]["avg_nnz"], 2.0);
     assert_eq!(json["flops"], 1.5);
     assert!(report.to_table().ends_with("FLOPS                    1.500\n"));
-    let html = report.to_html("a & b");
-    check_html(&html);
-    assert!(
-        html.contains("<h1>a &amp; b</h1>") && html.contains("<td>&lt;two&gt;</td><td>1.00</td>")
-    );
-    // Two queries have the MRR 0, one 0.5 and one 1. The cut-offs are 1 and 2, up to the depth of
-    // the run.
-    for part in ["0.00–0.05: 2", "0.50–0.55: 1", "0.95–1.00: 1", "MRR@1: 0.2500", "MRR@2: 0.3750"]
-    {
-        assert!(html.contains(&format!("<title>{part}</title>")), "{part}");
-    }
-    assert!(!html.contains("MRR@3") && html.contains("<title>3: 1</title>"));
 }
 
 #[test]
@@ -318,35 +306,11 @@ fn compares_two_runs() {
         "metric,query,baseline,run,change\nMRR@10,q<4>,0,1,1\nMRR@10,q1,1,0.5,-0.5\n"
     ));
     assert_eq!(csv.lines().count(), 1 + 2 * 4);
-    let html = comparison.to_html("two runs");
-    check_html(&html);
-    assert!(html.contains("<td>q&lt;4&gt;</td><td>0.0000</td><td>1.0000</td><td>+1.0000</td>"));
-    assert!(html.contains("class=\"worse\"") && html.contains("q1: -0.5000"));
     let same = compare(&other, &other, &CompareOptions::default()).expect("compared");
     assert_eq!((same.metrics[0].randomisation.p, same.metrics[0].t_test), (1.0, None));
     assert!(
         same.to_table().lines().nth(1).is_some_and(|line| line.ends_with("1.0000           -"))
     );
-    check_html(&same.to_html("the same"));
-}
-
-/// Checks that elements are closed in order, that nothing is loaded, and that no number is
-/// undefined.
-fn check_html(html: &str) {
-    for word in ["NaN", "inf", "http", "<script", "src="] {
-        assert!(!html.contains(word), "{word}");
-    }
-    let mut open = Vec::new();
-    for part in html.split('<').skip(1) {
-        let (tag, _) = part.split_once('>').expect("a tag that ends");
-        let name: &str = tag.trim_start_matches('/').split([' ', '/']).next().unwrap_or_default();
-        if tag.starts_with('/') {
-            assert_eq!(open.pop(), Some(name), "{tag}");
-        } else if !tag.ends_with('/') && !["!DOCTYPE", "meta"].contains(&name) {
-            open.push(name);
-        }
-    }
-    assert!(open.is_empty(), "{open:?}");
 }
 
 #[test]

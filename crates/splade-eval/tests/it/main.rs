@@ -1,3 +1,4 @@
 //! The tests of this crate's public surface.
 
 mod eval;
+mod page;

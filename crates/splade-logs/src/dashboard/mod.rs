@@ -1,5 +1,4 @@
-//! The live page of a run: an HTTP server that only this machine can reach, and the same page as a
-//! file.
+//! The server of the live page of a run, which only this machine can reach.
 //!
 //! - `/`: the page, in one file
 //! - `/data?since=N`: `{"run":…,"from":…,"next":…,"more":…,"records":[…],"status":{…}}` with the
@@ -21,11 +20,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::http::{Answer, Request};
 use crate::error::LogError;
-use crate::json_lines;
+use crate::page::{array, live_html};
 use crate::record::Status;
 
 /// The number of clients that are served at once. Browsers open up to six connections.
@@ -34,6 +33,10 @@ const MOST_CLIENTS: usize = 8;
 const CHUNK: u64 = 1 << 20;
 /// The time that the end of a run waits for its own connection to the server.
 const WAKE_TIME: Duration = Duration::from_secs(1);
+/// The time within which a page that is open asks again; it asks every two seconds while it is seen.
+const POLL_TIME: Duration = Duration::from_secs(3);
+/// The time between two looks at whether an open page has got the end of the run.
+const LOOK_TIME: Duration = Duration::from_millis(20);
 
 /// A bound port that is not served yet.
 pub(super) struct Listener {
@@ -56,6 +59,7 @@ impl Listener {
             json,
             run,
             status: Mutex::new(None),
+            asked: Mutex::new(None),
             clients: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
         });
@@ -84,6 +88,8 @@ struct Shared {
     json: PathBuf,
     run: f64,
     status: Mutex<Option<Status>>,
+    /// The time at which a page last asked for records.
+    asked: Mutex<Option<Instant>>,
     clients: AtomicUsize,
     stopped: AtomicBool,
 }
@@ -97,6 +103,26 @@ impl Dashboard {
     /// Replaces the status that the page shows.
     pub(super) fn set_status(&self, status: Status) {
         *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+    }
+
+    /// Waits until an open page has asked once more, so that it shows how the run ended. Without an
+    /// open page it does not wait.
+    pub(super) fn show_end(&self) {
+        let begin = Instant::now();
+        let is_open = |asked: Option<Instant>| asked.is_some_and(|at| at.elapsed() < POLL_TIME);
+        while is_open(self.shared.asked()) && begin.elapsed() < POLL_TIME {
+            let is_answered = self.shared.clients.load(Ordering::Acquire) == 0;
+            if is_answered && self.shared.asked().is_some_and(|at| at > begin) {
+                return;
+            }
+            thread::sleep(LOOK_TIME);
+        }
+    }
+}
+
+impl Shared {
+    fn asked(&self) -> Option<Instant> {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -166,7 +192,7 @@ fn route(request: &Request, shared: &Shared) -> Answer {
         "/" => Answer {
             status: "200 OK",
             content_type: "text/html; charset=utf-8",
-            body: page("null").into_bytes(),
+            body: live_html(&shared.json).into_bytes(),
         },
         "/data" => data(&request.query, shared),
         "/healthz" => Answer::text("200 OK", "ok"),
@@ -180,6 +206,8 @@ fn data(query: &str, shared: &Shared) -> Answer {
     let Ok(since) = since.parse() else {
         return Answer::text("400 Bad Request", "since must be a number of bytes");
     };
+    // Set before the log is read: whoever sees it later knows that the answer has all records of now.
+    *shared.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     let chunk = match read_chunk(&shared.json, since) {
         Ok(chunk) => chunk,
         Err(why) => return Answer::text("500 Internal Server Error", &why.to_string()),
@@ -235,40 +263,6 @@ fn read_chunk(log: &Path, since: u64) -> io::Result<Chunk> {
     Ok(Chunk { from, next: from + last as u64, more, lines })
 }
 
-/// Joins JSON lines into one array.
-fn array(lines: &[u8]) -> Vec<u8> {
-    let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
-    let mut array = Vec::with_capacity(lines.len() + 2);
-    array.push(b'[');
-    array.extend(lines.iter().map(|byte| if *byte == b'\n' { b',' } else { *byte }));
-    array.push(b']');
-    array
-}
-
-/// Returns the page of a log as one HTML file that needs no server.
-///
-/// # Errors
-///
-/// Returns an error if the log cannot be read or has a line that is not a record.
-pub fn report_html(json_log: &Path) -> Result<String, LogError> {
-    let records = array(&json_lines::read(json_log)?);
-    let records =
-        String::from_utf8(records).expect("records are UTF-8 because they are JSON: this is a bug");
-    Ok(page(&records))
-}
-
-/// Returns the page with the given records in it, or, for `null`, the page that asks the server for
-/// them.
-fn page(records: &str) -> String {
-    // In JSON, `<` occurs only in strings. As an escape it cannot end the script element.
-    let records = records.replace('<', "\\u003c");
-    include_str!("page.html")
-        .replace("/*STYLE*/", include_str!("page.css"))
-        .replace("/*SCRIPT*/", include_str!("page.js"))
-        // The records are inserted last because they may contain any text.
-        .replacen("/*RECORDS*/", &records, 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,8 +280,6 @@ mod tests {
             assert_eq!(chunk.lines, text.as_bytes()[from as usize..11], "{since}");
         }
         assert_eq!(read_chunk(&log, u64::MAX).unwrap().from, 0);
-        assert_eq!(array(b"{}\n[]\n"), b"[{},[]]");
-        assert_eq!(array(b""), b"[]");
     }
 
     #[test]

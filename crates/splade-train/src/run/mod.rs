@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use splade_io::{Event, Observer, StepProgress, free_bytes};
-use splade_logs::{Logs, Status, names};
+use splade_logs::{BestValue, EndKind, Logs, RunEnd, RunInfo, Status, names};
 
 use crate::engine::Parameters;
 use crate::error::TrainError;
@@ -106,6 +106,11 @@ impl<T: Task> Run<T> {
         log_options.resumed_step = saved;
         let mut logs = Logs::open(&log_options)?;
         logs.continue_at(state.epoch);
+        logs.run(&RunInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            steps: plan.total,
+            ..rules.info.clone()
+        });
         if let Some(settings) = &rules.settings {
             logs.text("args", settings);
         }
@@ -129,12 +134,43 @@ impl<T: Task> Run<T> {
         &self.plan
     }
 
-    /// Makes all remaining steps, unless `observer` asks to stop.
+    /// Makes all remaining steps, unless `observer` asks to stop, and logs how the run ended.
     ///
     /// # Errors
     /// Returns an error if a file cannot be written or the loss is not finite. Checkpoints on disk
     /// stay complete.
     pub(crate) fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        let outcome = self.make_steps(observer);
+        let end = self.end(&outcome);
+        let logged = self.logs.end(&end);
+        // The error of the run comes first.
+        let outcome = outcome?;
+        logged?;
+        Ok(outcome)
+    }
+
+    /// Returns how the run ended.
+    fn end(&self, outcome: &Result<Outcome, TrainError>) -> RunEnd {
+        let (kind, message) = match outcome {
+            Ok(Outcome::Finished(_) | Outcome::UpToDate) => (EndKind::Finished, None),
+            Ok(Outcome::Stopped(_)) => (EndKind::Stopped, None),
+            Err(error) => (EndKind::Failed, Some(with_causes(error))),
+        };
+        let best = self.state.best_metric.zip(self.state.best_global_step);
+        let best = self.rules.best.as_ref().zip(best);
+        RunEnd {
+            outcome: kind,
+            step: self.task.steps(),
+            best: best.map(|((metric, _), (value, step))| BestValue {
+                metric: metric.clone(),
+                value,
+                step,
+            }),
+            message,
+        }
+    }
+
+    fn make_steps(&mut self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let start = Instant::now();
         self.tell_beginning(observer);
         if self.first_evaluation(observer)? == Next::Stop {
@@ -432,6 +468,8 @@ impl<T: Task> Run<T> {
         self.logs.status(status);
         observer.event(Event::Step(progress));
         if let Some(warning) = self.task.warning(report) {
+            let step = self.task.steps();
+            self.logs.warning(step, &warning.to_string(), warning.hint());
             observer.event(Event::Warning(&warning.to_string()));
             if let Some(hint) = warning.hint() {
                 observer.event(Event::Hint(hint));
@@ -467,6 +505,12 @@ impl<T: Task> Run<T> {
             other => other,
         }
     }
+}
+
+/// Returns an error with its causes in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn borrowed(values: &[(String, f64)]) -> Vec<(&str, f64)> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use splade_io::{Observer, Problem};
-use splade_logs::{Expansion, LogOptions};
+use splade_logs::{Expansion, LogOptions, RunInfo};
 
 use crate::engine::Parameters;
 use crate::error::TrainError;
@@ -144,6 +144,8 @@ pub(crate) struct Rules {
     /// The length of the run, from which the speed in the results is computed. `None` for runs
     /// whose results contain neither the speed nor the mean loss.
     pub(crate) summary: Option<Length>,
+    /// What is trained, for the logs; the loop adds the version and the number of steps.
+    pub(crate) info: RunInfo,
     /// The options of the logs.
     pub(crate) logs: LogOptions,
     /// The settings as a text for the logs.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use splade_io::{Event, Observer};
-use splade_logs::{LogOptions, default_logging_dir};
+use splade_logs::{LogOptions, RunInfo, default_logging_dir};
 use splade_model::hub::{self, HubOptions};
 use splade_model::training::{add_head, lacks_head};
 
@@ -70,6 +70,30 @@ pub(crate) fn with_head(
     let out = folders.temporary(name)?;
     add_head(&folder, &out)?;
     Ok((out, true))
+}
+
+/// Returns what is trained, for the logs. The data are the folders of `files`.
+pub(crate) fn run_info(
+    command: &str,
+    config: Option<&str>,
+    model: &str,
+    files: &[&PathBuf],
+) -> RunInfo {
+    let mut folders: Vec<String> = Vec::new();
+    for file in files {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(file);
+        let folder = folder.display().to_string();
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    RunInfo {
+        command: command.to_owned(),
+        config: config.map(str::to_owned),
+        model: model.to_owned(),
+        data: folders.join(", "),
+        ..RunInfo::default()
+    }
 }
 
 /// Returns the rules of a run with transformers' settings.

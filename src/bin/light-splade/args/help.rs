@@ -20,7 +20,7 @@ const GROUPS: &[(&str, &[&str], &str)] = &[
     ("Training data", &["convert", "mine", "score"], "mine"),
     (
         "Training",
-        &["train", "pretrain", "merge-models", "vocab", "cross-encoder", "pipeline"],
+        &["train", "pretrain", "report", "merge-models", "vocab", "cross-encoder", "pipeline"],
         "train",
     ),
     ("Search engines and other programs", &["export", "doctor"], "export qdrant"),
@@ -71,6 +71,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("vocab learn", "light-splade vocab learn texts.txt --words mecab -o tokenizer"),
     ("vocab idf", "light-splade vocab idf vectors.parquet -o idf.json"),
     ("vocab extend", "light-splade vocab extend corpus.jsonl -m org/model -o longer"),
+    ("report", "light-splade report run -o run.html"),
     ("merge-models", "light-splade merge-models run/checkpoint-100 run/checkpoint-200 -o merged"),
     ("pipeline", "light-splade pipeline config/pipeline/toy.yaml --dry-run"),
     ("cross-encoder train", "light-splade cross-encoder train config/cross_encoder/toy_train.yaml"),

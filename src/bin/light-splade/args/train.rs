@@ -43,16 +43,20 @@ pub(crate) struct ConfigArgs {
 }
 
 impl ConfigArgs {
+    /// The name of the config, without its folder and ending.
+    pub(crate) fn name(&self) -> String {
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
+        name.strip_suffix(".yaml").unwrap_or(&name).to_owned()
+    }
+
     /// Where the config is, and what is changed in it.
     pub(crate) fn options(&self) -> ComposeOptions {
         let path = self.file.to_string_lossy();
         let (folder, name) = match &self.config_dir {
             Some(folder) => (folder.clone(), path.into_owned()),
             None => {
-                let name = self.file.file_name().unwrap_or_default().to_string_lossy();
-                let name = name.strip_suffix(".yaml").unwrap_or(&name).to_owned();
                 let folder = self.file.parent().filter(|folder| *folder != Path::new(""));
-                (folder.unwrap_or(Path::new(".")).to_owned(), name)
+                (folder.unwrap_or(Path::new(".")).to_owned(), self.name())
             }
         };
         ComposeOptions::new(folder, name, self.overrides.clone())

@@ -10,7 +10,7 @@ use light_splade::data::dataset_folder;
 use light_splade::evaluation::evaluate_bm25;
 use light_splade::models::Vocabulary;
 use light_splade::outputs::check_distinct;
-use light_splade::{EvaluateOptions, SparseEncoder, evaluate};
+use light_splade::{EvaluateOptions, Evaluation, SparseEncoder, evaluate};
 use serde_json::Map;
 use splade_eval::{Dataset, Run};
 use splade_index::bm25::Bm25Options;
@@ -21,7 +21,7 @@ use crate::interrupt;
 use crate::log::say;
 use crate::output::Output;
 use crate::progress::Reporter;
-use output::Baseline;
+use output::{Measured, Setting};
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     match &args.data[..] {
@@ -44,26 +44,22 @@ fn one(args: &EvaluateArgs, data: &Path) -> Result<()> {
     let create = |path: &Path| Output::create(Some(path), &inputs, args.overwrite.force);
     let output = args.output.as_deref().map_or_else(|| Ok(Output::stdout()), create)?;
     let options = options(args);
-    let judge_file = |path: &Path| -> Result<_> {
+    let judge_file = |path: &Path| -> Result<Measured> {
         let run = Run::open(path)?;
         qrels.notes().iter().chain(run.notes()).for_each(|note| say(note));
-        options.judge(&qrels, &run).with_context(|| path.display().to_string())
+        let report = options.judge(&qrels, &run).with_context(|| path.display().to_string())?;
+        Ok(Measured { name: shown(path), report, run })
     };
     let name = &shown(data);
+    let setting = Setting { data: &folder, name, options: &options };
     let text = match (&args.compare[..], &args.run) {
         ([first, second], _) => {
-            let baseline = Baseline { name: shown(first), report: judge_file(first)? };
-            output::comparison(
-                &judge_file(second)?,
-                &shown(second),
-                &baseline,
-                args.format(),
-                name,
-            )?
+            let baseline = judge_file(first)?;
+            output::comparison(&judge_file(second)?, &baseline, args.format(), &setting)?
         }
         (_, Some(path)) => {
             let about = Map::from_iter([("run".to_owned(), shown(path).into())]);
-            output::report(&judge_file(path)?, about, None, args.format(), name)?
+            output::report(&judge_file(path)?, about, None, args.format(), &setting)?
         }
         (_, None) => {
             let run_out = args.output_run.as_deref().map(create).transpose()?;
@@ -85,7 +81,9 @@ fn one(args: &EvaluateArgs, data: &Path) -> Result<()> {
                 true => Some(bm25(args, data, &options, &mut reporter)?),
                 false => None,
             };
-            output::report(&found.report, found.about, baseline.as_ref(), args.format(), name)?
+            let Evaluation { report, run, about } = found;
+            let measured = Measured { name: shown(&args.model), report, run };
+            output::report(&measured, about, baseline.as_ref(), args.format(), &setting)?
         }
     };
     let mut output = output;
@@ -126,12 +124,12 @@ fn bm25(
     data: &Path,
     options: &EvaluateOptions,
     reporter: &mut Reporter,
-) -> Result<Baseline> {
+) -> Result<Measured> {
     let constants = Bm25Options { k1: args.bm25_k1, b: args.bm25_b };
     let mecab_dicdir = args.compute.run.mecab_dicdir.clone();
     let tokenizer = splade_text::TokenizerOptions { mecab_dicdir };
     let vocabulary = Vocabulary::open(&args.model, Side::Document, &tokenizer, reporter)?;
-    let (report, _) = evaluate_bm25(vocabulary.tokenizer(), data, constants, options, reporter)?;
+    let (report, run) = evaluate_bm25(vocabulary.tokenizer(), data, constants, options, reporter)?;
     let name = format!("BM25 with k1 {} and b {}", constants.k1, constants.b);
-    Ok(Baseline { name, report })
+    Ok(Measured { name, report, run })
 }

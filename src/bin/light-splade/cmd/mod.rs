@@ -19,6 +19,7 @@ pub(crate) mod merge_models;
 pub(crate) mod mine;
 pub(crate) mod pipeline;
 pub(crate) mod pretrain;
+pub(crate) mod report;
 pub(crate) mod score;
 pub(crate) mod search;
 #[cfg(feature = "serve")]

@@ -4,9 +4,9 @@ use anyhow::Result;
 use serde_json::Value;
 use splade_io::Observer;
 use splade_train::config::{PretrainConfig, TrainingConfig};
-use splade_train::{Outcome, PretrainOptions, Ready, TrainError, pretrain};
+use splade_train::{Outcome, PretrainOptions, TrainError, pretrain};
 
-use super::runs::{self, Run, resolve};
+use super::runs::{self, Making, Run, resolve};
 use crate::args::TrainArgs;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
@@ -24,16 +24,13 @@ impl Run for PretrainConfig {
         &mut self.training
     }
 
-    fn make(
-        &self,
-        dashboard: Option<u16>,
-        ready: &Ready<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Outcome, TrainError> {
+    fn make(&self, how: &Making<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        let Making { name, dashboard, ready } = *how;
         let options = PretrainOptions {
             texts: &light_splade::learning::pretraining_texts,
             resolve: &resolve,
             ready,
+            name: Some(name),
             dashboard,
         };
         pretrain(self, &options, observer)

@@ -28,12 +28,17 @@ pub(super) trait Run: Sized {
     /// The settings that all kinds have.
     fn training(&mut self) -> &mut TrainingConfig;
     /// Prepares the run, calls `ready` when nothing is wrong, and makes its steps.
-    fn make(
-        &self,
-        dashboard: Option<u16>,
-        ready: &Ready<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Outcome, TrainError>;
+    fn make(&self, how: &Making<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError>;
+}
+
+/// How a run is made, besides its settings.
+pub(super) struct Making<'a> {
+    /// The name of the config.
+    pub(super) name: &'a str,
+    /// The port of the live page.
+    pub(super) dashboard: Option<u16>,
+    /// Called when nothing is wrong, before the first step.
+    pub(super) ready: &'a Ready<'a>,
 }
 
 /// Returns the folder of a model as every command finds it.
@@ -111,7 +116,9 @@ impl<R: Run> Job<R> {
         }
         let output = config.training().output_dir.clone();
         let ready = || Ok(record(&composed)?);
-        let outcome = config.make(args.dashboard, &ready, &mut terminal);
+        let name = args.config.name();
+        let how = Making { name: &name, dashboard: args.dashboard, ready: &ready };
+        let outcome = config.make(&how, &mut terminal);
         terminal.clear();
         let outcome = outcome.map_err(|error| match error {
             TrainError::Stopped => Interrupted("nothing was trained".to_owned()).into(),

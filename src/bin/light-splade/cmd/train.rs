@@ -5,9 +5,9 @@ use light_splade::learning::open_teacher;
 use serde_json::Value;
 use splade_io::Observer;
 use splade_train::config::{Config, TrainingConfig};
-use splade_train::{Outcome, Ready, TrainError, TrainOptions, train};
+use splade_train::{Outcome, TrainError, TrainOptions, train};
 
-use super::runs::{self, Run, resolve};
+use super::runs::{self, Making, Run, resolve};
 use crate::args::TrainArgs;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
@@ -25,13 +25,15 @@ impl Run for Config {
         &mut self.training
     }
 
-    fn make(
-        &self,
-        dashboard: Option<u16>,
-        ready: &Ready<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Outcome, TrainError> {
-        let options = TrainOptions { resolve: &resolve, ready, teacher: &open_teacher, dashboard };
+    fn make(&self, how: &Making<'_>, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        let Making { name, dashboard, ready } = *how;
+        let options = TrainOptions {
+            resolve: &resolve,
+            ready,
+            teacher: &open_teacher,
+            name: Some(name),
+            dashboard,
+        };
         train(self, &options, observer)
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splade_data::random::hash;
 use splade_io::{Event, Observer, Problem};
-use splade_logs::{LogOptions, names};
+use splade_logs::{LogOptions, RunInfo, names};
 use splade_model::cross_encoder::PairTokenizer;
 use splade_text::PairEncoding;
 
@@ -65,6 +65,8 @@ pub(super) struct Parts {
     pub(super) engine: CrossEncoderEngine,
     /// The checkpoint from which the run resumes.
     pub(super) resume: Option<PathBuf>,
+    /// What is trained, for the logs.
+    pub(super) info: RunInfo,
 }
 
 impl Parts {
@@ -74,13 +76,14 @@ impl Parts {
     /// Returns an error if the parts do not fit together, if the checkpoint belongs to another run,
     /// or if the disk has too little space for the outputs.
     pub(super) fn run(self) -> Result<Run<CrossEncoder>, TrainError> {
-        let Self { config, data, tokenizer, engine, resume } = self;
+        let Self { config, data, tokenizer, engine, resume, info } = self;
         let plan = plan(&config, &data);
         let rules = Rules {
             output: config.output_path.clone(),
             keep: Some(1),
             save_optimizer: true,
             best: Some((eval_name(config.best_by), true)),
+            info,
             logs: LogOptions {
                 json: config.output_path.join(LOG),
                 tensorboard: Some(config.output_path.join("runs")),

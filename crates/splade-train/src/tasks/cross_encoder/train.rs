@@ -7,9 +7,9 @@ use crate::error::TrainError;
 use crate::run::Outcome;
 use crate::run::checks::NewFolders;
 use crate::run::folders::RunFolders;
-use crate::tasks::prepare::{ResolveModel, resolve_at_hub, tell_checkpoint};
+use crate::tasks::prepare::{ResolveModel, resolve_at_hub, run_info, tell_checkpoint};
 
-use super::config::CrossEncoderConfig;
+use super::config::{CrossEncoderConfig, CrossEncoderSource};
 use super::data::CrossEncoderData;
 use super::engine::CrossEncoderEngine;
 use super::outputs::{Beginning, prepare};
@@ -23,13 +23,15 @@ pub struct TrainOptions<'a> {
     /// Returns the folder of a named model. The default accepts folders, and fetches other names
     /// from the Hugging Face hub.
     pub resolve: &'a ResolveModel<'a>,
+    /// The name of the config, for the logs.
+    pub name: Option<&'a str>,
     /// Whether the run resumes from the last checkpoint in `output_path`, if there is one.
     pub resume: bool,
 }
 
 impl Default for TrainOptions<'_> {
     fn default() -> Self {
-        Self { resolve: &resolve_at_hub, resume: false }
+        Self { resolve: &resolve_at_hub, name: None, resume: false }
     }
 }
 
@@ -122,7 +124,12 @@ fn begin_and_run(
     let tokenizer = PairTokenizer::open(&folder, Some(length), dictionary)
         .map_err(TrainError::failed(&*what))?;
     let engine = CrossEncoderEngine::load(&folder).map_err(TrainError::failed(what))?;
-    let parts = Parts { config: config.clone(), data, tokenizer, engine, resume };
+    let files = match &config.source {
+        CrossEncoderSource::Pickle(file) => file,
+        CrossEncoderSource::Sets(train, _) => &train.docs,
+    };
+    let info = run_info("cross-encoder train", options.name, &config.model_path, &[files]);
+    let parts = Parts { config: config.clone(), data, tokenizer, engine, resume, info };
     let mut run = parts.run()?;
     let (warmup, steps) = (config.warmup_steps, run.plan().total);
     if warmup >= steps {

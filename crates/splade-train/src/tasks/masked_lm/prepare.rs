@@ -16,7 +16,9 @@ use crate::error::{SourceError, TrainError};
 use crate::run::Outcome;
 use crate::run::checks::{NewFolders, final_folder, lock_outputs};
 use crate::run::folders::RunFolders;
-use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, with_head};
+use crate::tasks::prepare::{
+    Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, run_info, with_head,
+};
 
 use super::new_model::new_model;
 use super::task::Parts;
@@ -55,6 +57,8 @@ pub struct PretrainOptions<'a> {
     pub resolve: &'a ResolveModel<'a>,
     /// Called once, after all checks and before the first step.
     pub ready: &'a Ready<'a>,
+    /// The name of the config, for the logs.
+    pub name: Option<&'a str>,
     /// The local port of the live page of the run; 0 chooses a free port. `None` means no page.
     pub dashboard: Option<u16>,
 }
@@ -62,7 +66,7 @@ pub struct PretrainOptions<'a> {
 impl<'a> PretrainOptions<'a> {
     /// Returns the default options for a run on the texts that `texts` opens.
     pub fn new(texts: &'a OpenTexts<'a>) -> Self {
-        Self { texts, resolve: &resolve_at_hub, ready: &nothing, dashboard: None }
+        Self { texts, resolve: &resolve_at_hub, ready: &nothing, name: None, dashboard: None }
     }
 }
 
@@ -158,8 +162,16 @@ fn prepare(
         observer.event(Event::Note(note));
     }
     let corpus = corpus(config, &tokenizer, texts, observer)?;
+    let model = match &config.model.start {
+        Start::New(new) => {
+            format!("a new {} with the tokenizer {}", new.architecture.name(), new.tokenizer)
+        }
+        Start::Model(model) => model.clone(),
+    };
+    let files: Vec<&PathBuf> = config.data.train_files.iter().collect();
+    let info = run_info("pretrain", options.name, &model, &files);
     let config = config.clone();
-    Ok(Parts { config, engine, corpus, masking, resume, dashboard: options.dashboard })
+    Ok(Parts { config, engine, corpus, masking, resume, info, dashboard: options.dashboard })
 }
 
 /// Returns the folder and the tokenizer of the model from which the run starts.

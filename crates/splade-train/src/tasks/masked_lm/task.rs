@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use splade_data::random::MASK;
 use splade_data::{Corpus, Masking};
 use splade_io::{Event, Observer};
-use splade_logs::names;
+use splade_logs::{RunInfo, names};
 use splade_model::training::CrossEntropy;
 
 use crate::config::PretrainConfig;
@@ -40,6 +40,8 @@ pub(crate) struct Parts {
     pub(crate) masking: Masking,
     /// The checkpoint from which the run resumes.
     pub(crate) resume: Option<PathBuf>,
+    /// What is trained, for the logs.
+    pub(crate) info: RunInfo,
     /// The port of the live page; 0 chooses a free port.
     pub(crate) dashboard: Option<u16>,
 }
@@ -51,7 +53,7 @@ impl Parts {
     /// Returns an error if the settings need data that is not there, if an output would be
     /// overwritten, or if the checkpoint cannot be resumed.
     pub(crate) fn run(self) -> Result<Run<MaskedLm>, TrainError> {
-        let Self { config, engine, corpus, masking, resume, dashboard } = self;
+        let Self { config, engine, corpus, masking, resume, info, dashboard } = self;
         let (training, settings) = (&config.training, config.to_value());
         let mut plan = Plan::new(training, corpus.len())?;
         if (training.do_eval || training.eval_on_start) && corpus.held_out() == 0 {
@@ -63,8 +65,11 @@ impl Parts {
         check_outputs(training, training.resume_from_checkpoint.is_some() || resume.is_some())?;
         // The evaluation for the results is also part of the last checkpoint.
         plan.evaluate.last = training.do_eval.then_some(true);
-        let rules =
-            Rules { evaluate_result: training.do_eval, ..rules(training, &settings, dashboard) };
+        let rules = Rules {
+            evaluate_result: training.do_eval,
+            info,
+            ..rules(training, &settings, dashboard)
+        };
         let state = TrainerState::begin(&plan, training);
         let task = MaskedLm {
             stepper: Stepper::new(engine, training, plan.total, corpus.fingerprint())?,

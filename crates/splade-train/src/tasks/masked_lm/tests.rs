@@ -223,7 +223,15 @@ fn pretrainer(
     let engine = CpuEngine::load(&start, Pooling::Max, Saturation::Log1pRelu).expect("a model");
     let corpus = corpus(&config, document);
     let masking = Masking::new(&tokenizer, config.data.mask_share, true).expect("masking");
-    let options = Parts { config, engine, corpus, masking, resume, dashboard: None };
+    let options = Parts {
+        config,
+        engine,
+        corpus,
+        masking,
+        resume,
+        info: splade_logs::RunInfo::default(),
+        dashboard: None,
+    };
     options.run().expect("a run")
 }
 
@@ -285,6 +293,7 @@ fn a_run_that_was_stopped_ends_with_the_same_bytes_on_any_threads() {
         masking: Masking::new(&tokenizer(), 0.15, true).expect("masking"),
         resume,
         corpus,
+        info: splade_logs::RunInfo::default(),
         dashboard: None,
     };
     let error = options.run().expect_err("another corpus").to_string();

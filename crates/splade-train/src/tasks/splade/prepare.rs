@@ -26,7 +26,9 @@ use crate::table::{
     COUNTED_DOCUMENTS, TableEngine, WEIGHED_QUERIES, inverse_document_frequencies, mean_weights,
     queries_without_terms,
 };
-use crate::tasks::prepare::{Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, with_head};
+use crate::tasks::prepare::{
+    Ready, ResolveModel, checkpoint, nothing, resolve_at_hub, run_info, with_head,
+};
 
 use super::batch::Tokenization;
 use super::task::Parts;
@@ -43,13 +45,21 @@ pub struct TrainOptions<'a> {
     pub ready: &'a Ready<'a>,
     /// Opens the teacher `model.teacher`. The default knows none.
     pub teacher: &'a OpenTeacher<'a>,
+    /// The name of the config, for the logs.
+    pub name: Option<&'a str>,
     /// The local port of the live page of the run; 0 chooses a free port. `None` means no page.
     pub dashboard: Option<u16>,
 }
 
 impl Default for TrainOptions<'_> {
     fn default() -> Self {
-        Self { resolve: &resolve_at_hub, ready: &nothing, teacher: &no_teacher, dashboard: None }
+        Self {
+            resolve: &resolve_at_hub,
+            ready: &nothing,
+            teacher: &no_teacher,
+            name: None,
+            dashboard: None,
+        }
     }
 }
 
@@ -235,6 +245,12 @@ fn prepare(
         content,
         validation,
         resume,
+        info: run_info(
+            "train",
+            options.name,
+            &model.model_name_or_path,
+            &[&config.data.train_doc_master],
+        ),
         dashboard: options.dashboard,
         config: config.clone(),
     })

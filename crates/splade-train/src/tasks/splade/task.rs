@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use splade_data::{TrainingData, ValidationData};
 use splade_io::{Observer, Problem};
-use splade_logs::names;
+use splade_logs::{RunInfo, names};
 
 use crate::config::{Config, IntervalStrategy, Strength};
 use crate::error::TrainError;
@@ -52,6 +52,8 @@ pub(crate) struct Parts {
     pub(crate) validation: Option<ValidationData>,
     /// The checkpoint from which the run resumes.
     pub(crate) resume: Option<PathBuf>,
+    /// What is trained, for the logs.
+    pub(crate) info: RunInfo,
     /// The port of the live page; 0 chooses a free port.
     pub(crate) dashboard: Option<u16>,
 }
@@ -73,6 +75,7 @@ impl Parts {
             content,
             validation,
             resume,
+            info,
             dashboard,
         } = self;
         let training = &config.training;
@@ -97,6 +100,7 @@ impl Parts {
             keep_best: true,
             save_best: training.save_strategy == IntervalStrategy::Best,
             load_best: training.load_best_model_at_end,
+            info,
             ..rules(training, &settings, dashboard)
         };
         let state = TrainerState::begin(&plan, training);

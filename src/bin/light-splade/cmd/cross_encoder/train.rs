@@ -13,7 +13,8 @@ pub(crate) fn run(args: &TeacherTrainArgs) -> Result<()> {
     let args = &args.run;
     let settings = CrossEncoderConfig::from_value(&config::values(args)?)?;
     config::begin(args)?;
-    let options = TrainOptions { resolve: &resolve, resume: args.resume };
+    let name = args.config.name();
+    let options = TrainOptions { resolve: &resolve, name: Some(&name), resume: args.resume };
     let mut terminal = Terminal::new(Kind::CrossEncoder, false);
     let outcome = train(&settings, &options, &mut terminal);
     terminal.clear();

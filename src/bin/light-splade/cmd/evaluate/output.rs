@@ -2,10 +2,15 @@
 
 use std::fmt::Write as _;
 
+use std::path::Path;
+
 use anyhow::Result;
+use light_splade::EvaluateOptions;
+use light_splade::evaluation::evaluation_page;
+use light_splade::pages::now;
 use serde_json::{Map, Value, json};
 use splade_eval::compare::{CompareOptions, ComparedMetric, Comparison, QueryChange, compare};
-use splade_eval::{Board, Report};
+use splade_eval::{Board, Report, Run, System};
 use splade_io::{printable, printable_lines};
 
 use crate::args::ReportFormat;
@@ -13,23 +18,70 @@ use crate::args::ReportFormat;
 /// Queries that are shown for the first metric, those that changed most.
 const CHANGES: usize = 10;
 
-/// What a run is compared with.
-pub(super) struct Baseline {
+/// A run with its values.
+pub(super) struct Measured {
     pub(super) name: String,
     pub(super) report: Report,
+    pub(super) run: Run,
+}
+
+impl Measured {
+    fn system<'a>(&'a self, name: &'a str) -> System<'a> {
+        System { name, report: &self.report, run: &self.run }
+    }
+
+    /// The name without folders: of a file without its ending, of a model's folder the last part.
+    fn short_name(&self) -> &str {
+        let path = Path::new(&self.name);
+        let part = match (path.is_file(), path.is_dir()) {
+            (true, _) => path.file_stem(),
+            (_, true) => path.file_name(),
+            _ => None,
+        };
+        part.and_then(|part| part.to_str()).unwrap_or(&self.name)
+    }
+}
+
+/// What is measured on, for pages.
+pub(super) struct Setting<'a> {
+    /// The folder of the data set.
+    pub(super) data: &'a Path,
+    /// The name of the data set, as it was given.
+    pub(super) name: &'a str,
+    pub(super) options: &'a EvaluateOptions,
+}
+
+impl Setting<'_> {
+    /// A page about a run, and about what it is compared with.
+    fn page(
+        &self,
+        measured: &Measured,
+        baseline: Option<&Measured>,
+        about: &Map<String, Value>,
+    ) -> Result<String> {
+        let is_clear = baseline.is_none_or(|other| other.short_name() != measured.short_name());
+        let name = |of: &'_ Measured| match is_clear {
+            true => of.short_name().to_owned(),
+            false => of.name.clone(),
+        };
+        let (own, other) = (name(measured), baseline.map(name).unwrap_or_default());
+        let system = measured.system(&own);
+        let baseline = baseline.map(|baseline| baseline.system(&other));
+        Ok(evaluation_page(self.data, self.options, system, baseline, about, now())?)
+    }
 }
 
 /// A report on a data set, with what it is of, and next to a baseline if there is one.
 pub(super) fn report(
-    report: &Report,
+    measured: &Measured,
     about: Map<String, Value>,
-    baseline: Option<&Baseline>,
+    baseline: Option<&Measured>,
     format: ReportFormat,
-    data: &str,
+    setting: &Setting<'_>,
 ) -> Result<String> {
-    let title = &format!("Evaluation on {data}");
+    let report = &measured.report;
     let against =
-        |baseline: &Baseline| compare(&baseline.report, report, &CompareOptions::default());
+        |baseline: &Measured| compare(&baseline.report, report, &CompareOptions::default());
     let comparison = baseline.map(against).transpose()?;
     let both = baseline.zip(comparison.as_ref());
     Ok(match format {
@@ -53,28 +105,25 @@ pub(super) fn report(
             format!("{json:#}\n")
         }
         ReportFormat::Csv => comparison.map_or_else(|| report.to_csv(), |both| both.to_csv()),
-        ReportFormat::Html => {
-            comparison.map_or_else(|| report.to_html(title), |both| both.to_html(title))
-        }
+        ReportFormat::Html => setting.page(measured, baseline, &about)?,
         ReportFormat::Markdown | ReportFormat::Latex => {
             let model = about.get("settings").and_then(|settings| settings["model"].as_str());
             let name = model.or(about.get("run").and_then(Value::as_str)).unwrap_or_default();
             let baseline = baseline.map(|baseline| (baseline.name.as_str(), &baseline.report));
-            document(&board(data, [Some((name, report)), baseline]), format)
+            document(&board(setting.name, [Some((name, report)), baseline]), format)
         }
     })
 }
 
 /// A run compared with a baseline.
 pub(super) fn comparison(
-    report: &Report,
-    name: &str,
-    baseline: &Baseline,
+    measured: &Measured,
+    baseline: &Measured,
     format: ReportFormat,
-    data: &str,
+    setting: &Setting<'_>,
 ) -> Result<String> {
+    let (name, report) = (&measured.name, &measured.report);
     let comparison = compare(&baseline.report, report, &CompareOptions::default())?;
-    let title = format!("{name} compared with {}", baseline.name);
     Ok(match format {
         ReportFormat::Table => {
             let text = format!("baseline: {}\nrun: {name}\n{}", baseline.name, table(&comparison));
@@ -83,14 +132,14 @@ pub(super) fn comparison(
         ReportFormat::Json => {
             let mut json = comparison_json(&comparison);
             json["baseline"] = baseline.name.as_str().into();
-            json["run"] = name.into();
+            json["run"] = name.as_str().into();
             format!("{json:#}\n")
         }
         ReportFormat::Csv => comparison.to_csv(),
-        ReportFormat::Html => comparison.to_html(&title),
+        ReportFormat::Html => setting.page(measured, Some(baseline), &Map::new())?,
         ReportFormat::Markdown | ReportFormat::Latex => {
-            let rankings = [(baseline.name.as_str(), &baseline.report), (name, report)];
-            document(&board(data, rankings.map(Some)), format)
+            let rankings = [(baseline.name.as_str(), &baseline.report), (name.as_str(), report)];
+            document(&board(setting.name, rankings.map(Some)), format)
         }
     })
 }

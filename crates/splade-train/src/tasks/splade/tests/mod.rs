@@ -159,6 +159,7 @@ pub(crate) fn options(config: Config, queries: Queries) -> Parts {
         content: Value::Null,
         validation,
         resume: None,
+        info: splade_logs::RunInfo::default(),
         dashboard: None,
         config,
     }

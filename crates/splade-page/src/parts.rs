@@ -1,0 +1,235 @@
+//! The parts of pages: facts, texts of users, banners, tables, tabs and charts.
+
+use maud::{Markup, html};
+use serde_json::{Value, json};
+use splade_io::printable;
+
+use crate::language::language_of;
+
+/// Returns a list of names and values. An empty list gives nothing.
+pub fn facts(facts: &[(String, String)]) -> Markup {
+    html! {
+        @if !facts.is_empty() {
+            dl class="facts" {
+                @for (name, value) in facts {
+                    div { dt { (name) } dd { (quoted(value)) } }
+                }
+            }
+        }
+    }
+}
+
+/// Returns a text of a user: in its language, and isolated, so that it cannot change the direction of
+/// what surrounds it.
+pub fn quoted(text: &str) -> Markup {
+    html! { bdi lang=(language_of(text)) { (text) } }
+}
+
+/// Returns a token or an id, whose control characters are shown escaped.
+pub fn token(text: &str) -> Markup {
+    quoted(&printable(text))
+}
+
+/// Returns the first `most` characters of a text, and the whole text behind a button if it is longer.
+pub fn excerpt(text: &str, most: usize) -> Markup {
+    let language = language_of(text);
+    html! {
+        @match text.char_indices().nth(most) {
+            None => p class="text" lang=(language) dir="auto" { (text) },
+            Some((end, _)) => {
+                p class="text" lang=(language) dir="auto" { (text[..end].trim_end()) "…" }
+                details {
+                    summary { "The whole text (" (text.chars().count()) " characters)" }
+                    p class="text" lang=(language) dir="auto" { (text) }
+                }
+            }
+        }
+    }
+}
+
+/// What a banner tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Something is done.
+    Good,
+    /// Something goes on, or is neither good nor bad.
+    Plain,
+    /// Something should be looked at.
+    Warning,
+    /// Something failed.
+    Bad,
+}
+
+impl Tone {
+    /// Returns the class of the stylesheet.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Good => "banner good",
+            Self::Plain => "banner",
+            Self::Warning => "banner warn",
+            Self::Bad => "banner bad",
+        }
+    }
+}
+
+/// Returns a message that stands out.
+pub fn banner(tone: Tone, content: &Markup) -> Markup {
+    html! { div class=(tone.class()) { (content) } }
+}
+
+/// Returns content that scrolls sideways where it is wider than the screen, such as a table. The label
+/// names it to those who do not see it.
+pub fn scrolling(label: &str, content: &Markup) -> Markup {
+    html! { div class="scroll" role="region" tabindex="0" aria-label=(label) { (content) } }
+}
+
+/// A panel of a page, one of which is visible at a time.
+#[derive(Debug)]
+pub struct Tab {
+    /// The id of the panel, unique on the page.
+    pub id: String,
+    /// The label of the tab.
+    pub label: String,
+    /// The content of the panel.
+    pub content: Markup,
+}
+
+/// Returns tabs with their panels. Without JavaScript all panels are visible.
+pub fn tabs(label: &str, tabs: &[Tab]) -> Markup {
+    html! {
+        div class="tabs" role="tablist" aria-label=(label) {
+            @for (index, tab) in tabs.iter().enumerate() {
+                button type="button" role="tab" id={ "tab-" (tab.id) } aria-controls=(tab.id)
+                    aria-selected=(if index == 0 { "true" } else { "false" })
+                    tabindex=(if index == 0 { "0" } else { "-1" }) { (tab.label) }
+            }
+        }
+        @for tab in tabs {
+            section role="tabpanel" id=(tab.id) aria-labelledby={ "tab-" (tab.id) } { (tab.content) }
+        }
+    }
+}
+
+/// A line of a chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// The name in the legend.
+    pub name: String,
+    /// The points `(x, y)` from left to right; points that are not finite are left out.
+    pub points: Vec<(f64, f64)>,
+    /// The number of the colour; lines of one thing in two runs have the same.
+    pub colour: usize,
+    /// Whether the line is dashed, as those of a second run are.
+    pub dashed: bool,
+}
+
+/// A bar of a chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bar {
+    /// What the bar stands for, which is shown under the pointer.
+    pub label: String,
+    /// The height, which may be negative.
+    pub value: f64,
+}
+
+/// A chart, drawn by the script of the page.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chart {
+    /// Lines over numbers.
+    Lines {
+        /// The title above the chart.
+        title: String,
+        /// What the horizontal axis shows.
+        x: String,
+        /// The values that the horizontal axis names, on a logarithmic scale.
+        ticks: Vec<f64>,
+        /// The lowest and the highest value of the vertical axis.
+        range: (f64, f64),
+        /// The lines.
+        lines: Vec<Line>,
+    },
+    /// Bars beside each other.
+    Bars {
+        /// The title above the chart.
+        title: String,
+        /// What the bars are.
+        x: String,
+        /// What their heights are.
+        y: String,
+        /// Whether all heights are counts.
+        counts: bool,
+        /// The labels under the first bar, the one in the middle, and the last.
+        ends: Option<[String; 2]>,
+        /// The bars from left to right.
+        bars: Vec<Bar>,
+    },
+}
+
+impl Chart {
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Lines { title, x, ticks, range, lines } => json!({
+                "kind": "lines",
+                "title": title,
+                "x": { "label": x, "logarithmic": true, "ticks": ticks },
+                "y": { "range": [range.0, range.1] },
+                "series": lines.iter().map(|line| json!({
+                    "name": line.name,
+                    "points": line.points,
+                    "colour": line.colour,
+                    "dashed": line.dashed,
+                })).collect::<Vec<_>>(),
+            }),
+            Self::Bars { title, x, y, counts, ends, bars } => json!({
+                "kind": "bars",
+                "title": title,
+                "x": { "label": x, "ends": ends },
+                "y": { "label": y, "integer": counts },
+                "bars": bars.iter().map(|bar| json!([bar.label, bar.value])).collect::<Vec<_>>(),
+            }),
+        }
+    }
+}
+
+/// Returns the place of a chart.
+pub fn chart(chart: &Chart) -> Markup {
+    html! { div data-chart=(chart.to_json().to_string()) {} }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_have_their_language_and_are_isolated() {
+        let right_to_left = "\u{202e}abc";
+        let html = quoted(right_to_left).into_string();
+        assert_eq!(html, format!("<bdi lang=\"en\">{right_to_left}</bdi>"));
+        assert_eq!(token("a\u{1b}<").into_string(), "<bdi lang=\"en\">a\\u001b&lt;</bdi>");
+        assert!(quoted("שלום").into_string().contains("lang=\"he\""));
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_there_as_a_whole() {
+        let text = "東京 ".repeat(50);
+        let html = excerpt(&text, 30).into_string();
+        assert!(html.contains("東京…</p>") && html.contains("The whole text (150 characters)"));
+        assert_eq!(html.matches("lang=\"ja\"").count(), 2);
+        assert!(!excerpt(&text, 150).into_string().contains("<details>"));
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_null() {
+        let bars = vec![Bar { label: "\"<a>".to_owned(), value: f64::NAN }];
+        let made = Chart::Bars {
+            title: "t".to_owned(),
+            x: String::new(),
+            y: String::new(),
+            counts: true,
+            ends: None,
+            bars,
+        };
+        let html = chart(&made).into_string();
+        assert!(html.contains("[[&quot;\\&quot;&lt;a&gt;&quot;,null]]"), "{html}");
+    }
+}
