@@ -129,7 +129,8 @@ impl Collector {
             })?;
             headers.push((String::leak(name.clone()), value.into_owned()));
         }
-        let http = HttpOptions { retries: RETRIES, silence: SILENCE, ..HttpOptions::from_env() };
+        let mut http = HttpOptions::from_env();
+        (http.retries, http.silence) = (RETRIES, SILENCE);
         let (http, service) = (Http::new(http), options.service_name.clone());
         Ok(Self { http, address, headers, service, patience, failing: false })
     }
