@@ -11,6 +11,8 @@ Requests are sent by wrk (Debian's package `wrk`) over loopback, one text a requ
 - requests/s, p50 and p99 are what wrk prints. A row with replies other than 2xx says how many; 429 is the only one that
   may occur.
 - share of encode is the texts/s over those of `light-splade encode` on the same texts.
+- CPU ms a text is the processor time of the server for each text that it encoded, on all cores together. It hardly
+  depends on what else runs on the machine, so it compares servers where times do not.
 - one short query: its median time from one connection, over the mean time that its tokenization and its computation
   take inside the service (`te_request_tokenization_duration` and `te_request_inference_duration` of /metrics).
 - --dense adds the same vectors with all their zeros (`/embed`).
@@ -130,13 +132,15 @@ def embed(model, texts, args):
     threads = ["--threads", str(args.threads)] if args.threads else []
     rate = encode_rate(model, texts, threads)
     print(f"## {model}: `encode` makes {rate:.0f} texts/s of the same texts\n")
-    print("| server | texts a request | connections | requests/s | texts/s | p50 ms | p99 ms | share of encode | other replies |")
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("| server | texts a request | connections | requests/s | texts/s | p50 ms | p99 ms | share of encode "
+          "| CPU ms a text | other replies |")
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     options = ["--model", model, "--log-level", "error", "--max-concurrent-requests", "16384", *threads]
     with Server(BINARY[0], *options) as server:
-        rows("light-splade", server.port, texts, args, rate)
+        rows("light-splade", (server.process.pid, server.port), texts, args, rate)
         if args.dense:
-            rows("light-splade, dense replies", server.port, texts, args, rate, "/embed", {"normalize": False})
+            of = server.process.pid, server.port
+            rows("light-splade, dense replies", of, texts, args, rate, "/embed", {"normalize": False})
         query = short_query(server, args.seconds)
     for peer in args.peer:
         with tempfile.TemporaryDirectory() as work:
@@ -151,7 +155,7 @@ def embed(model, texts, args):
             process = subprocess.Popen([os.environ.get("PEER_PYTHON", "python3"), script, str(folder), str(port)])
             try:
                 wait_for(port)
-                rows(f"{peer}, FastAPI", port, texts, args, rate)
+                rows(f"{peer}, FastAPI", (process.pid, port), texts, args, rate)
             finally:
                 process.kill()
                 process.wait()
@@ -173,13 +177,24 @@ def durations(server):
     return [(value(f"{what}_duration_sum"), value(f"{what}_duration_count")) for what in ("tokenization", "inference")]
 
 
-def rows(name, port, texts, args, rate, path="/embed_sparse", more=None):
+def rows(name, server, texts, args, rate, path="/embed_sparse", more=None):
+    process, port = server
     for batch in args.batches:
         for connections in args.connections:
+            before = processor_seconds(process)
             result = wrk(port, texts, batch, connections, args.seconds, path, more)
+            # wrk leaves requests behind, which the server may go on with.
+            cost = 1e3 * (processor_seconds(process) - before) / max(1, result["count"] * batch)
             per_second = result["requests"] * batch
             print(f"| {name} | {batch} | {connections} | {result['requests']:.2f} | {per_second:.1f} | "
-                  f"{result['p50']:.1f} | {result['p99']:.1f} | {per_second / rate:.2f} | {result['others']} |", flush=True)
+                  f"{result['p50']:.1f} | {result['p99']:.1f} | {per_second / rate:.2f} | {cost:.1f} | {result['others']} |",
+                  flush=True)
+
+
+def processor_seconds(process):
+    """Returns the processor time that a process has taken with all its threads."""
+    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wrk(port, texts, batch, connections, seconds, path="/embed_sparse", more=None):
@@ -210,6 +225,7 @@ def load(port, path, bodies, connections, seconds):
     others = number(r"Non-2xx or 3xx responses: (\d+)")
     errors = number(r"Socket errors: (.*)")
     return {
+        "count": int(number(r"(\d+) requests in")[1]),
         "requests": float(number(r"Requests/sec:\s+([\d.]+)")[1]),
         "p50": milliseconds(number(r"50%\s+(\S+)")[1]),
         "p99": milliseconds(number(r"99%\s+(\S+)")[1]),
