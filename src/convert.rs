@@ -12,6 +12,7 @@ use splade_data::convert::{
 use splade_io::{Event, Observer, Progress};
 use splade_model::hub::{HubOptions, resolve_dataset};
 
+use crate::datasets::dataset_folder;
 use crate::error::Error;
 
 /// Settings of [`convert`].
@@ -66,7 +67,7 @@ pub struct ConvertOptions {
 pub enum ConvertSource {
     /// Passages and triples of mMARCO, in 14 languages.
     Mmarco(MmarcoSource),
-    /// A folder in BEIR's form.
+    /// A folder in BEIR's form, or a data set of the hub by its name.
     Beir(BeirOptions),
     /// Passages of MS MARCO.
     MsMarco(MsMarcoSource),
@@ -254,6 +255,8 @@ fn open(source: &ConvertSource, observer: &mut dyn Observer) -> Result<(Conversi
             Ok((Conversion::Mmarco(options), settings))
         }
         ConvertSource::Beir(options) => {
+            let dir = dataset_folder(&options.dir, observer)?;
+            let options = BeirOptions { dir, ..options.clone() };
             let settings = json!({
                 "source": "beir",
                 "data": full(&options.dir)?,
@@ -261,7 +264,7 @@ fn open(source: &ConvertSource, observer: &mut dyn Observer) -> Result<(Conversi
                 "validation": options.validation,
                 "judged_only": options.judged_only,
             });
-            Ok((Conversion::Beir(options.clone()), settings))
+            Ok((Conversion::Beir(options), settings))
         }
         ConvertSource::MsMarco(source) => msmarco(source),
         ConvertSource::Squad { data, titles } => {

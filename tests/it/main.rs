@@ -11,6 +11,9 @@ mod builtin;
 mod cli;
 mod convert;
 mod cross_encoder;
+#[cfg(feature = "hub")]
+mod datasets;
+mod demo;
 #[cfg(feature = "push")]
 mod doctor;
 mod export;

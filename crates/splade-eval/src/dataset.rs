@@ -98,6 +98,11 @@ impl Dataset {
         &self.documents
     }
 
+    /// Returns the files of the queries.
+    pub fn query_files(&self) -> &[PathBuf] {
+        &self.queries
+    }
+
     /// Returns an iterator over the documents.
     pub fn documents(&self) -> Texts {
         Texts::new(self.documents.clone())
@@ -130,9 +135,10 @@ impl Dataset {
                 let only = if splits.len() == 1 { splits.values().next() } else { None };
                 let found = match split {
                     Some(split) => splits.get(split),
-                    None => splits.get("test").or(only).or_else(|| {
-                        DEVELOPMENT.iter().find_map(|name| splits.get(*name))
-                    }),
+                    None => splits
+                        .get("test")
+                        .or(only)
+                        .or_else(|| DEVELOPMENT.iter().find_map(|name| splits.get(*name))),
                 };
                 match found {
                     Some(paths) => read_all(paths),
@@ -378,7 +384,9 @@ mod tests {
             .expect("renamed");
         let two = Dataset::open(dir).expect("a set");
         let error = two.qrels(None).expect_err("no test").to_string();
-        assert!(error.ends_with("there is no file qrels/test.tsv; the splits are: held-out, train"));
+        assert!(
+            error.ends_with("there is no file qrels/test.tsv; the splits are: held-out, train")
+        );
     }
 
     #[test]
