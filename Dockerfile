@@ -6,6 +6,8 @@ COPY . .
 RUN RUSTUP_TOOLCHAIN="$RUST_VERSION" cargo build --profile dist --locked
 
 FROM debian:bookworm-slim
+# The certificates are to be those of the day.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*

@@ -14,6 +14,7 @@ use splade_data::convert::{
 use splade_io::{Event, Observer, Progress};
 use splade_model::hub::{HubOptions, resolve_dataset};
 
+use crate::datasets::dataset_folder;
 use crate::error::Error;
 
 pub use corpus::{CorpusFilter, CorpusSource};
@@ -70,7 +71,7 @@ pub struct ConvertOptions {
 pub enum ConvertSource {
     /// Passages and triples of mMARCO, in 14 languages.
     Mmarco(MmarcoSource),
-    /// A folder in BEIR's form.
+    /// A folder in BEIR's form, or a data set of the hub by its name.
     Beir(BeirOptions),
     /// Passages of MS MARCO.
     MsMarco(MsMarcoSource),
@@ -288,6 +289,8 @@ fn open<'a>(
             (Conversion::Mmarco(options), settings)
         }
         ConvertSource::Beir(options) => {
+            let dir = dataset_folder(&options.dir, observer)?;
+            let options = BeirOptions { dir, ..options.clone() };
             let settings = json!({
                 "source": "beir",
                 "data": full(&options.dir)?,
@@ -295,7 +298,7 @@ fn open<'a>(
                 "validation": options.validation,
                 "judged_only": options.judged_only,
             });
-            (Conversion::Beir(options.clone()), settings)
+            (Conversion::Beir(options), settings)
         }
         ConvertSource::MsMarco(source) => msmarco(source)?,
         ConvertSource::Squad { data, titles } => {

@@ -5,6 +5,7 @@ mod name;
 
 use std::path::{Path, PathBuf};
 
+use splade_data::DataError;
 use splade_data::published::{Layout, RepoFile};
 use splade_io::{Event, NewFolder, Observer, is_free};
 use splade_model::hub::{HubOptions, list_dataset, resolve_dataset};
@@ -61,7 +62,11 @@ pub fn dataset_folder(name: &Path, observer: &mut dyn Observer) -> Result<PathBu
     let new = NewFolder::create(&folder)?;
     // Another process may have written it while this one waited for the files.
     if is_free(&folder) {
-        layout.write(&roots, new.path(), &mut || !observer.stop())?;
+        let written = layout.write(&roots, new.path(), &mut || !observer.stop());
+        written.map_err(|error| match error {
+            DataError::Stopped => Error::stopped(),
+            error => error.into(),
+        })?;
         new.commit()?;
     }
     Ok(folder)

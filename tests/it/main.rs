@@ -12,6 +12,9 @@ mod cli;
 mod command_line;
 mod convert;
 mod cross_encoder;
+#[cfg(feature = "hub")]
+mod datasets;
+mod demo;
 #[cfg(feature = "push")]
 mod doctor;
 mod export;

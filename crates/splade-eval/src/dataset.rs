@@ -98,6 +98,11 @@ impl Dataset {
         &self.documents
     }
 
+    /// Returns the files of the queries.
+    pub fn query_files(&self) -> &[PathBuf] {
+        &self.queries
+    }
+
     /// Returns an iterator over the documents.
     pub fn documents(&self) -> Texts {
         Texts::new(self.documents.clone())

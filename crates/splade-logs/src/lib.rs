@@ -1,6 +1,7 @@
-//! The logs of a training run: TensorBoard event files, a log of JSON lines, and a live page.
+//! The logs of a training run: TensorBoard event files, runs of MLflow's file store, a log of JSON
+//! lines, and a live page.
 //!
-//! [`Logs`] passes each record to all three. The names of logged values are in [`names`], the
+//! [`Logs`] passes each record to all of them. The names of logged values are in [`names`], the
 //! format of the JSON log is described in `json_lines.rs`, and that of the page's server in
 //! `dashboard`.
 //!
@@ -17,18 +18,24 @@
 //! ```
 
 mod crc32c;
-mod dashboard;
 mod error;
-mod json_lines;
-mod logs;
 pub mod names;
-mod page;
 mod protobuf;
 mod record;
+
+mod json_lines;
+mod mlflow;
 mod tensorboard;
+
+mod page;
+
+mod dashboard;
+
+mod logs;
 
 pub use error::LogError;
 pub use logs::{LogOptions, Logs, default_logging_dir};
+pub use mlflow::MlflowOptions;
 pub use page::{CURVES_SCRIPT, LoggedRun, curves, report_html};
 pub use record::{BestValue, EndKind, Expansion, RunEnd, RunInfo, Status};
 pub use tensorboard::host_name;

@@ -9,6 +9,7 @@ use splade_page::Date;
 use crate::dashboard::{Dashboard, Listener};
 use crate::error::LogError;
 use crate::json_lines::{JsonLog, Kind};
+use crate::mlflow::{MlflowOptions, MlflowRun};
 use crate::record::{Expansion, RunEnd, RunInfo, Status};
 use crate::tensorboard::EventFile;
 use crate::{names, tensorboard};
@@ -19,6 +20,8 @@ pub struct LogOptions {
     /// The folder for a TensorBoard event file (see [`default_logging_dir`]), or `None` for no such
     /// file.
     pub tensorboard: Option<PathBuf>,
+    /// The place of the run in a file store of MLflow, or `None` for no such run.
+    pub mlflow: Option<MlflowOptions>,
     /// The path of the log of JSON lines. A new run replaces the file, a resumed one continues it.
     pub json: PathBuf,
     /// The port of this machine on which the live page is served (0 for any free port), or `None`
@@ -37,6 +40,7 @@ pub struct LogOptions {
 pub struct Logs {
     json: JsonLog,
     tensorboard: Option<EventFile>,
+    mlflow: Option<MlflowRun>,
     dashboard: Option<Dashboard>,
     /// The epoch of the last record that had one.
     epoch: f64,
@@ -57,9 +61,14 @@ impl Logs {
         let json = JsonLog::open(&options.json, options.resumed_step)?;
         let create = |folder: &PathBuf| EventFile::create(folder, options.resumed_step, now);
         let tensorboard = options.tensorboard.as_ref().map(create).transpose()?;
+        let mlflow = options
+            .mlflow
+            .as_ref()
+            .map(|mlflow| MlflowRun::open(mlflow, &options.json, options.resumed_step, now));
+        let mlflow = mlflow.transpose()?;
         let dashboard =
             listener.map(|listener| listener.serve(options.json.clone(), now)).transpose()?;
-        Ok(Self { json, tensorboard, dashboard, epoch: 0.0, error: None })
+        Ok(Self { json, tensorboard, mlflow, dashboard, epoch: 0.0, error: None })
     }
 
     /// Sets the epoch at which a resumed run continues, for records that come before its first
@@ -108,6 +117,10 @@ impl Logs {
             Some(events) => events.text(tag, text, now).and_then(|()| events.flush()),
             None => Ok(()),
         });
+        let written = written.and_then(|()| match &mut self.mlflow {
+            Some(run) => run.settings(text),
+            None => Ok(()),
+        });
         self.error = self.error.take().or(written.err());
     }
 
@@ -137,7 +150,8 @@ impl Logs {
     ///
     /// Returns an error if a file cannot be written.
     pub fn summary(&mut self, step: u64, values: &[(&str, f64)]) -> Result<(), LogError> {
-        self.numbers(Kind::Summary, step, values)
+        self.numbers(Kind::Summary, step, values)?;
+        self.mlflow.as_mut().map_or(Ok(()), |run| run.finish(now()))
     }
 
     /// Sets the progress that the live page shows. It is not logged and is cheap enough for every
@@ -175,6 +189,9 @@ impl Logs {
         self.deferred()?;
         let now = now();
         self.json.numbers(kind, step, self.epoch, now, values)?;
+        if let Some(run) = &mut self.mlflow {
+            run.numbers(step, values.iter().copied().chain([("epoch", self.epoch)]), now)?;
+        }
         let Some(events) = &mut self.tensorboard else { return Ok(()) };
         for (name, value) in values {
             events.scalar(&names::tag(name), step, *value, now)?;

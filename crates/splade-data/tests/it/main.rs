@@ -2,3 +2,4 @@
 
 mod convert;
 mod data;
+mod published;

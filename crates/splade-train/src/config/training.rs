@@ -155,7 +155,8 @@ settings! {
         pub ignore_data_skip in RETRIEVAL: bool = flag().or(false);
         /// The destinations of the logs.
         pub report_to: ReportTo = own(report_to, |value| {
-            json!(if value.tensorboard { vec!["tensorboard"] } else { vec![] })
+            let named = [(value.tensorboard, "tensorboard"), (value.mlflow.is_some(), "mlflow")];
+            named.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name).collect()
         });
         /// The name of the run in the logs.
         pub run_name: Option<String> = optional(text());
@@ -275,10 +276,13 @@ impl IntervalStrategy {
 }
 
 /// The destinations of the logs (`report_to`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportTo {
     /// Whether TensorBoard event files are written. The JSON-lines log is always written.
     pub tensorboard: bool,
+    /// The file store of MLflow into which the run is written: the folder in `MLFLOW_TRACKING_URI`,
+    /// or else `mlruns`.
+    pub mlflow: Option<PathBuf>,
 }
 
 /// The checkpoint from which a run resumes (`resume_from_checkpoint`).
@@ -461,25 +465,45 @@ fn resume(f: &mut Fields<'_>, name: &'static str) -> Result<Option<ResumeFrom>, 
     }
 }
 
+/// Returns the folder of a tracking URI of MLflow; `None` for servers and databases.
+fn mlflow_store(uri: &str) -> Option<PathBuf> {
+    let path = uri.strip_prefix("file://").or_else(|| uri.strip_prefix("file:")).unwrap_or(uri);
+    match path {
+        "" => Some("mlruns".into()),
+        path => (!path.contains("://")).then(|| path.into()),
+    }
+}
+
 fn report_to(f: &mut Fields<'_>, at: &'static str) -> Result<ReportTo, SettingError> {
     // YAML reads `no` without quotes as false.
     if let Some(Value::Bool(false)) = f.value(at) {
-        return Ok(ReportTo { tensorboard: false });
+        return Ok(ReportTo { tensorboard: false, mlflow: None });
     }
     let names: Vec<String> = f.read(at, &texts().or(vec!["tensorboard".to_owned()]))?;
-    let mut tensorboard = false;
+    let mut to = ReportTo { tensorboard: false, mlflow: None };
     for name in names {
         match name.as_str() {
-            "all" | "tensorboard" => tensorboard = true,
+            // transformers' `all` is what is installed; a store of MLflow is not made unasked.
+            "all" | "tensorboard" => to.tensorboard = true,
+            "mlflow" => {
+                let uri = std::env::var("MLFLOW_TRACKING_URI").unwrap_or_default();
+                to.mlflow = Some(mlflow_store(&uri).ok_or_else(|| {
+                    f.error(at, format!("runs of mlflow are written into a folder, not to {uri}"))
+                        .with_remedy(
+                            "set MLFLOW_TRACKING_URI to a folder such as mlruns, and move the run with \
+                             mlflow migrate-filestore",
+                        )
+                })?);
+            }
             "none" | "no" => {}
             other => {
                 return Err(f
                     .error(at, format!("`{other}` is not implemented"))
-                    .with_remedy("use tensorboard, all or none"));
+                    .with_remedy("use tensorboard, mlflow, all or none"));
             }
         }
     }
-    Ok(ReportTo { tensorboard })
+    Ok(to)
 }
 
 fn compat(f: &mut Fields<'_>, at: &'static str) -> Result<Compat, SettingError> {

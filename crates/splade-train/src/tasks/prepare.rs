@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use splade_io::{Event, Observer};
-use splade_logs::{LogOptions, RunInfo, default_logging_dir};
+use splade_logs::{LogOptions, MlflowOptions, RunInfo, default_logging_dir};
 use splade_model::hub::{self, HubOptions};
 use splade_model::training::{add_head, lacks_head};
 
@@ -112,6 +112,11 @@ pub(crate) fn rules(training: &TrainingConfig, settings: &Value, dashboard: Opti
         logs: LogOptions {
             tensorboard: (training.report_to.tensorboard)
                 .then(|| training.logging_dir.clone().unwrap_or_else(default_folder)),
+            mlflow: training.report_to.mlflow.clone().map(|store| MlflowOptions {
+                store,
+                experiment: std::env::var("MLFLOW_EXPERIMENT_NAME").ok(),
+                run: training.run_name.clone(),
+            }),
             json: training.output_dir.join("log.jsonl"),
             dashboard,
             resumed_step: None,

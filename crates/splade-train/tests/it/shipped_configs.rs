@@ -48,7 +48,7 @@ fn all_are_read() {
         assert!(config.training.output_dir.starts_with("outputs"), "{name}");
         count += 1;
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 14);
 }
 
 #[test]

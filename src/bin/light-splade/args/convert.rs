@@ -137,8 +137,9 @@ pub(crate) struct MmarcoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BeirArgs {
-    /// Folder with corpus.jsonl, queries.jsonl and qrels
-    #[arg(value_name = "FOLDER")]
+    /// Folder with corpus.jsonl, queries.jsonl and qrels, or a data set of the hub by a name that
+    /// evaluate takes
+    #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
     /// Split of qrels to train on
     #[arg(long, value_name = "SPLIT", default_value = "train")]

@@ -1,13 +1,16 @@
 //! `light-splade check-data`: what would make the numbers of a data set wrong or meaningless.
 
 use anyhow::{Result, bail};
+use light_splade::data::dataset_folder;
 use light_splade::evaluation::check_data;
 
 use crate::args::CheckDataArgs;
 use crate::output::{print, print_text};
+use crate::progress::Reporter;
 
 pub(crate) fn run(args: &CheckDataArgs) -> Result<()> {
-    let report = check_data(&args.data, args.split.as_deref())?;
+    let data = dataset_folder(&args.data, &mut Reporter::new())?;
+    let report = check_data(&data, args.split.as_deref())?;
     match args.json.json {
         true => print(&format!("{:#}\n", report.to_json()))?,
         false => print_text(&report.to_text())?,

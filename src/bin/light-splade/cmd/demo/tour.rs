@@ -24,7 +24,7 @@ pub(super) fn steps(data: &DemoData) -> Vec<Step> {
         let rest = ["--format", "table"].into_iter().chain(options.iter().copied()).map(os);
         begin.into_iter().chain(rest).chain([question.into()]).collect()
     };
-    let first = data.questions.first();
+    let (first, all) = (data.questions.first(), || data.questions.iter());
     vec![
         Step {
             title: "Build an index: each text becomes a short list of weighted words",
@@ -32,12 +32,22 @@ pub(super) fn steps(data: &DemoData) -> Vec<Step> {
             remark: "",
         },
         Step {
-            title: "Search by meaning",
-            commands: data.questions.iter().map(|text| search(text, &["-k", "3"])).collect(),
+            title: "Search with the model",
+            commands: all().map(|text| search(text, &["-k", "3"])).collect(),
             remark: "",
         },
         Step {
-            title: "See why a text was found: the words that it shares with the question, and their weights",
+            title: "Search for the first of these with BM25, the usual ranking by words",
+            commands: first.into_iter().map(|text| search(text, &["-k", "3", "--bm25"])).collect(),
+            remark: match data.is_built_in {
+                true => {
+                    "These questions were chosen because the two differ; step 6 measures all of them."
+                }
+                false => "",
+            },
+        },
+        Step {
+            title: "See why a text was found: words with their weights in the question and in the text",
             commands: first
                 .into_iter()
                 .map(|text| search(text, &["-k", "1", "--explain"]))
@@ -45,14 +55,14 @@ pub(super) fn steps(data: &DemoData) -> Vec<Step> {
             remark: "",
         },
         Step {
-            title: "See what the model adds to a sentence: words that belong to it and do not stand in it",
+            title: "See the vector of a sentence: + marks words that the model adds",
             commands: vec![["explain", "--top-k", "10", SENTENCE].map(os).to_vec()],
             remark: "",
         },
         Step {
-            title: "Measure it beside BM25, the ranking by the same words",
-            commands: vec![evaluate(data, &[])],
-            remark: "",
+            title: "Measure the model, BM25, and both together",
+            commands: measure(data, &index),
+            remark: "A model that has learned from questions of your own finds more: see docs/howto.",
         },
     ]
 }
@@ -66,10 +76,19 @@ fn build(data: &DemoData, index: &Path) -> Vec<OsString> {
     begin.into_iter().chain(data.documents.iter().map(Into::into)).collect()
 }
 
-fn evaluate(data: &DemoData, options: &[&str]) -> Vec<OsString> {
-    let begin = [os("evaluate"), os("--data"), data.set.clone().into(), os("--bm25")];
-    let metrics = ["--metrics", "nDCG@10,MRR@10,Recall@10", "--format", "markdown"];
-    begin.into_iter().chain(metrics.into_iter().chain(options.iter().copied()).map(os)).collect()
+/// The commands that measure the model beside BM25, and a search that joins both.
+fn measure(data: &DemoData, index: &Path) -> Vec<Vec<OsString>> {
+    let metrics = || ["--metrics", "nDCG@10,MRR@10", "--format", "markdown"].into_iter().map(os);
+    let evaluate = || [os("evaluate"), os("--data"), data.set.clone().into()].into_iter();
+    let run = data.out.join("both.trec");
+    let search = [os("search"), os("--index"), index.into(), os("--queries")];
+    let join = ["--hybrid", "minmax", "--format", "trec", "--output"].map(os);
+    let queries = data.queries.iter().take(1).map(Into::into);
+    vec![
+        evaluate().chain([os("--index"), index.into(), os("--bm25")]).chain(metrics()).collect(),
+        search.into_iter().chain(queries).chain(join).chain([run.clone().into()]).collect(),
+        evaluate().chain([os("--run"), run.into()]).chain(metrics()).collect(),
+    ]
 }
 
 /// What to do next.
