@@ -3,7 +3,7 @@
 mod packed;
 mod rans;
 
-pub use packed::{Damaged, File, pack};
+pub use packed::{Damaged, File, Matrix, list, pack, pack_int8};
 
 /// The name by which `light-splade` knows the model.
 pub const NAME: &str = "mini-ja-en";

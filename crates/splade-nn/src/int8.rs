@@ -293,6 +293,10 @@ fn panel_width(isa: Isa) -> usize {
         Kind::Avx2Vnni | Kind::Avx512 | Kind::Avx2 => <Pairs256 as Dot>::Float::PANEL,
         #[cfg(target_arch = "aarch64")]
         Kind::Neon => <Scalar as Dot>::Float::PANEL,
+        #[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+        Kind::Relaxed128 => Relaxed128::PANEL,
+        #[cfg(target_feature = "simd128")]
+        Kind::Simd128 => Simd128::PANEL,
         Kind::Portable => <Scalar as Dot>::Float::PANEL,
     }
 }
@@ -325,6 +329,13 @@ pub(crate) unsafe fn multiply(isa: Isa, product: &Int8Product<'_>) {
         // supports AVX2.
         unsafe { multiply_kernel::<Pairs256>(product) }
     }
+    #[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+    #[target_feature(enable = "relaxed-simd")]
+    unsafe fn relaxed128(product: &Int8Product<'_>) {
+        // SAFETY: the caller upholds the contract, and an engine that accepted the module supports
+        // relaxed SIMD.
+        unsafe { multiply_kernel::<Pairs128<Relaxed128>>(product) }
+    }
     // SAFETY: the caller upholds the contract. An `Isa` exists only if the CPU supports its
     // instructions.
     unsafe {
@@ -337,6 +348,10 @@ pub(crate) unsafe fn multiply(isa: Isa, product: &Int8Product<'_>) {
             Kind::Avx512 | Kind::Avx2 => avx2(product),
             #[cfg(target_arch = "aarch64")]
             Kind::Neon => multiply_kernel::<Scalar>(product),
+            #[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+            Kind::Relaxed128 => relaxed128(product),
+            #[cfg(target_feature = "simd128")]
+            Kind::Simd128 => multiply_kernel::<Pairs128<Simd128>>(product),
             Kind::Portable => multiply_kernel::<Scalar>(product),
         }
     }
@@ -585,6 +600,52 @@ mod x86 {
             fn dot(sums: __m256i, x: i32, weights: __m256i) -> __m256i { _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_set1_epi32(x), weights)) }
             fn float(sums: __m256i) -> __m256 { _mm256_cvtepi32_ps(sums) }
         }
+    }
+}
+
+#[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+use crate::simd::Relaxed128;
+#[cfg(target_feature = "simd128")]
+use {crate::simd::Simd128, wasm::Pairs128};
+
+#[cfg(target_feature = "simd128")]
+mod wasm {
+    use super::Dot;
+    use crate::simd::{Simd, lanes};
+    use std::arch::wasm32::*;
+    use std::marker::PhantomData;
+
+    /// The dot product of SIMD128, as `Pairs256` computes it. The products of bytes of relaxed SIMD
+    /// take seven bits of one factor only, so they do not fit.
+    #[derive(Clone, Copy)]
+    pub(super) struct Pairs128<S>(PhantomData<S>);
+
+    // SAFETY (of every block in this implementation): the engine supports the instructions of the
+    // module, and pointers are valid for one register by the contract of the trait. The loads are
+    // unaligned.
+    #[rustfmt::skip] // one line an instruction
+    impl<S: Simd<F32 = v128>> Dot for Pairs128<S> {
+        type Float = S;
+        type Sums = v128;
+        /// The bytes 0 and 2 of each lane, and the bytes 1 and 3 of each lane.
+        type Weights = (v128, v128);
+        #[inline(always)]
+        unsafe fn weights(from: *const i8) -> (v128, v128) {
+            // SAFETY: `from` is valid for 16 bytes by contract.
+            let w = unsafe { v128_load(from.cast()) };
+            (i16x8_shr(i16x8_shl(w, 8), 8), i16x8_shr(w, 8))
+        }
+        lanes! {
+            fn start(zero: i32, sums: *const i32) -> v128 { i32x4_mul(i32x4_splat(-zero), v128_load(sums.cast())) }
+        }
+        #[inline(always)]
+        unsafe fn dot(sums: v128, x: i32, weights: (v128, v128)) -> v128 {
+            let x = i32x4_splat(x);
+            let (even, odd) = (v128_and(x, i32x4_splat(0x00ff_00ff)), u16x8_shr(x, 8));
+            let sums = i32x4_add(sums, i32x4_dot_i16x8(even, weights.0));
+            i32x4_add(sums, i32x4_dot_i16x8(odd, weights.1))
+        }
+        #[inline(always)] unsafe fn float(sums: v128) -> v128 { f32x4_convert_i32x4(sums) }
     }
 }
 

@@ -5,7 +5,10 @@
 //! function body. The trait has only what the kernels need and is not a general vector library.
 //!
 //! The portable implementation is plain Rust on arrays, which the compiler turns into the baseline
-//! vectors of the target (NEON on aarch64 has an implementation of its own).
+//! vectors of the target (NEON on aarch64 and SIMD128 of WebAssembly have implementations of their
+//! own). The instructions of a WebAssembly module are fixed when it is compiled, so SIMD128 is there
+//! if the compiler may use it (`-C target-feature=+simd128`), and the fused instruction of relaxed
+//! SIMD if the crate's feature `relaxed-simd` is set, too.
 //!
 //! Every instruction set gives the same bits. Functions of single lanes do so because each
 //! operation is rounded as IEEE 754 requires, and `mul_add` rounds once everywhere. A reduction
@@ -47,6 +50,12 @@ pub(crate) enum Kind {
     /// NEON, the baseline of 64-bit Arm.
     #[cfg(target_arch = "aarch64")]
     Neon,
+    /// SIMD128 of WebAssembly with relaxed SIMD, on an engine that fuses multiply-adds.
+    #[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+    Relaxed128,
+    /// SIMD128 of WebAssembly.
+    #[cfg(target_feature = "simd128")]
+    Simd128,
     /// Plain Rust without intrinsics.
     Portable,
 }
@@ -84,6 +93,12 @@ impl Isa {
         }
         #[cfg(target_arch = "aarch64")]
         kinds.push(Kind::Neon);
+        #[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+        if wasm::is_fused() {
+            kinds.push(Kind::Relaxed128);
+        }
+        #[cfg(target_feature = "simd128")]
+        kinds.push(Kind::Simd128);
         kinds.push(Kind::Portable);
         kinds.into_iter().map(Isa).collect()
     }
@@ -103,6 +118,10 @@ impl Isa {
             Kind::Avx2Vnni | Kind::Avx2 => Avx2::PANEL,
             #[cfg(target_arch = "aarch64")]
             Kind::Neon => Neon::PANEL,
+            #[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+            Kind::Relaxed128 => Relaxed128::PANEL,
+            #[cfg(target_feature = "simd128")]
+            Kind::Simd128 => Simd128::PANEL,
             Kind::Portable => Portable::PANEL,
         }
     }
@@ -121,6 +140,10 @@ impl fmt::Display for Isa {
             Kind::Avx2 => "avx2",
             #[cfg(target_arch = "aarch64")]
             Kind::Neon => "neon",
+            #[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+            Kind::Relaxed128 => "relaxed-simd128",
+            #[cfg(target_feature = "simd128")]
+            Kind::Simd128 => "simd128",
             Kind::Portable => "portable",
         })
     }
@@ -157,6 +180,14 @@ macro_rules! simd_function {
                 // FMA.
                 unsafe { $kernel::<$crate::simd::Avx2>($($arg),*) }
             }
+            #[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+            #[target_feature(enable = "relaxed-simd")]
+            #[allow(clippy::too_many_arguments, reason = "as above")]
+            unsafe fn relaxed128($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: the caller upholds the kernel's contract, and an engine that accepted the
+                // module supports relaxed SIMD.
+                unsafe { $kernel::<$crate::simd::Relaxed128>($($arg),*) }
+            }
             use $crate::simd::Kind;
             // SAFETY: the caller upholds the kernel's contract. An `Isa` exists only if the CPU
             // supports its instructions.
@@ -168,6 +199,10 @@ macro_rules! simd_function {
                     Kind::Avx2Vnni | Kind::Avx2 => avx2($($arg),*),
                     #[cfg(target_arch = "aarch64")]
                     Kind::Neon => $kernel::<$crate::simd::Neon>($($arg),*),
+                    #[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+                    Kind::Relaxed128 => relaxed128($($arg),*),
+                    #[cfg(target_feature = "simd128")]
+                    Kind::Simd128 => $kernel::<$crate::simd::Simd128>($($arg),*),
                     Kind::Portable => $kernel::<$crate::simd::Portable>($($arg),*),
                 }
             }
@@ -187,7 +222,7 @@ macro_rules! lanes {
         }
     )* };
 }
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_feature = "simd128"))]
 pub(crate) use lanes;
 
 /// One vector register of 32-bit floats and the operations that the kernels need.
@@ -459,6 +494,132 @@ mod arm {
     }
 }
 
+#[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+pub(crate) use wasm::Relaxed128;
+#[cfg(target_feature = "simd128")]
+pub(crate) use wasm::Simd128;
+
+#[cfg(target_feature = "simd128")]
+mod wasm {
+    use super::{Simd, Twice, fused_in_doubt};
+    use std::arch::wasm32::*;
+
+    /// The 128-bit registers of WebAssembly.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Simd128;
+
+    /// The same registers with the fused multiply-add of relaxed SIMD, which the specification
+    /// allows to round twice. It may be used only where [`is_fused`] says that it rounds once.
+    #[cfg(feature = "relaxed-simd")]
+    #[derive(Clone, Copy)]
+    pub(crate) struct Relaxed128;
+
+    /// Implements the trait for a type of registers by its multiply-add.
+    macro_rules! registers {
+        ($name:ident, ($a:ident, $b:ident, $c:ident) => $mul_add:expr) => {
+            // SAFETY (of every block in this implementation): an engine that accepted the module
+            // supports its instructions, and pointers are valid for one register or for `n` floats
+            // by the contract of the trait. The functions that end in `_n` copy `n <= 4` floats to
+            // or from an array of four. Loads and stores are unaligned.
+            #[rustfmt::skip] // one line an instruction
+            impl Simd for $name {
+                const LANES: usize = 4;
+                const ROWS: usize = 4;
+                const VECTORS: usize = 2;
+                type F32 = v128;
+                type I32 = v128;
+                type Wide = Twice<Twice<$name>>;
+                #[inline(always)] unsafe fn splat(x: f32) -> v128 { f32x4_splat(x) }
+                lanes! {
+                    fn load(from: *const f32) -> v128 { v128_load(from.cast()) }
+                    fn store(to: *mut f32, v: v128) { v128_store(to.cast(), v) }
+                    fn load_n(from: *const f32, n: usize) -> v128 { let mut x = [0.0; 4]; std::ptr::copy_nonoverlapping(from, x.as_mut_ptr(), n); Self::load(x.as_ptr()) }
+                }
+                #[inline(always)] unsafe fn first_n(a: v128, n: usize, rest: v128) -> v128 { v128_bitselect(a, rest, i32x4_gt(i32x4_splat(n as i32), i32x4(0, 1, 2, 3))) }
+                lanes! {
+                    fn store_n(to: *mut f32, v: v128, n: usize) { let mut x = [0.0; 4]; Self::store(x.as_mut_ptr(), v); std::ptr::copy_nonoverlapping(x.as_ptr(), to, n); }
+                }
+                #[inline(always)] unsafe fn add(a: v128, b: v128) -> v128 { f32x4_add(a, b) }
+                #[inline(always)] unsafe fn sub(a: v128, b: v128) -> v128 { f32x4_sub(a, b) }
+                #[inline(always)] unsafe fn mul(a: v128, b: v128) -> v128 { f32x4_mul(a, b) }
+                #[inline(always)] unsafe fn div(a: v128, b: v128) -> v128 { f32x4_div(a, b) }
+                #[inline(always)] unsafe fn mul_add($a: v128, $b: v128, $c: v128) -> v128 { $mul_add }
+                // `pmax(b, a)` is `if b < a { a } else { b }`, and `pmin(b, a)` is `if a < b { a } else { b }`.
+                #[inline(always)] unsafe fn max(a: v128, b: v128) -> v128 { f32x4_pmax(b, a) }
+                #[inline(always)] unsafe fn min(a: v128, b: v128) -> v128 { f32x4_pmin(b, a) }
+                #[inline(always)] unsafe fn round(a: v128) -> v128 { f32x4_nearest(a) }
+                #[inline(always)] unsafe fn pow2(a: v128) -> v128 { i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(a), i32x4_splat(127)), 23) }
+                #[inline(always)] unsafe fn sum(a: v128) -> f32 { let a = f32x4_add(a, i32x4_shuffle::<2, 3, 0, 1>(a, a)); f32x4_extract_lane::<0>(a) + f32x4_extract_lane::<1>(a) }
+                #[inline(always)] unsafe fn largest(a: v128) -> f32 { let a = f32x4_pmax(i32x4_shuffle::<2, 3, 0, 1>(a, a), a); f32x4_extract_lane::<0>(f32x4_pmax(i32x4_shuffle::<1, 0, 2, 3>(a, a), a)) }
+                #[inline(always)] unsafe fn splat_i32(x: i32) -> v128 { i32x4_splat(x) }
+                lanes! {
+                    fn load_i32(from: *const i32) -> v128 { v128_load(from.cast()) }
+                    fn store_i32(to: *mut i32, v: v128) { v128_store(to.cast(), v) }
+                }
+                #[inline(always)]
+                unsafe fn keep_larger(best: &mut v128, kept: &mut v128, value: v128, tag: v128) {
+                    let larger = f32x4_gt(value, *best);
+                    *best = v128_bitselect(value, *best, larger);
+                    *kept = v128_bitselect(tag, *kept, larger);
+                }
+            }
+        };
+    }
+    registers!(Simd128, (a, b, c) => fused(a, b, c));
+    #[cfg(feature = "relaxed-simd")]
+    registers!(Relaxed128, (a, b, c) => f32x4_relaxed_madd(a, b, c));
+
+    /// Returns `a * b + c` rounded once, by the method of [`super::fused`] on registers of f64.
+    #[inline(always)]
+    fn fused(a: v128, b: v128, c: v128) -> v128 {
+        let upper = |x| f64x2_promote_low_f32x4(i32x4_shuffle::<2, 3, 2, 3>(x, x));
+        let sum = |a, b, c| f64x2_add(f64x2_mul(a, b), c);
+        let low = f64x2_promote_low_f32x4;
+        let sums = [sum(low(a), low(b), low(c)), sum(upper(a), upper(b), upper(c))];
+        let doubt = |sum: v128| {
+            // The sum lies half way between two f32.
+            let bits = v128_and(sum, i64x2_splat(0x1fff_ffff));
+            let tie = i64x2_eq(bits, i64x2_splat(0x1000_0000));
+            // It is not zero but below the normal range of f32.
+            let size = f64x2_abs(sum);
+            let small = f64x2_lt(size, f64x2_splat(f64::from(f32::MIN_POSITIVE)));
+            v128_or(tie, v128_and(small, f64x2_gt(size, f64x2_splat(0.0))))
+        };
+        if v128_any_true(v128_or(doubt(sums[0]), doubt(sums[1]))) {
+            return in_doubt(a, b, c);
+        }
+        let [low, high] = sums.map(|sum| f32x4_demote_f64x2_zero(sum));
+        i32x4_shuffle::<0, 1, 4, 5>(low, high)
+    }
+
+    /// Computes [`fused_in_doubt`] on registers.
+    #[cold]
+    #[inline(never)]
+    fn in_doubt(a: v128, b: v128, c: v128) -> v128 {
+        let lanes = |x| {
+            let (a, b) = (f32x4_extract_lane::<0>(x), f32x4_extract_lane::<1>(x));
+            [a, b, f32x4_extract_lane::<2>(x), f32x4_extract_lane::<3>(x)]
+        };
+        let [a, b, c, d] = fused_in_doubt(lanes(a), lanes(b), lanes(c));
+        f32x4(a, b, c, d)
+    }
+
+    /// Returns whether the engine rounds the multiply-add of relaxed SIMD once. An engine does the
+    /// same each time that it runs a module.
+    #[cfg(feature = "relaxed-simd")]
+    pub(super) fn is_fused() -> bool {
+        #[target_feature(enable = "relaxed-simd")]
+        fn square_less(x: f32, rounded: f32) -> f32 {
+            let x = f32x4_splat(x);
+            f32x4_extract_lane::<0>(f32x4_relaxed_madd(x, x, f32x4_splat(-rounded)))
+        }
+        // The square of 1 + 2^-12 is 1 + 2^-11 + 2^-24, of which rounding removes the last part.
+        let x = std::hint::black_box(1.0 + f32::EPSILON * 2048.0);
+        let rounded = std::hint::black_box(1.0 + f32::EPSILON * 4096.0);
+        square_less(x, rounded) == f32::EPSILON / 2.0
+    }
+}
+
 /// Plain Rust on arrays of four floats.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
@@ -646,6 +807,8 @@ const _: () = {
     assert!(<Avx512 as Simd>::Wide::LANES == 16 && <Avx2 as Simd>::Wide::LANES == 16);
     #[cfg(target_arch = "aarch64")]
     assert!(<Neon as Simd>::Wide::LANES == 16);
+    #[cfg(target_feature = "simd128")]
+    assert!(<Simd128 as Simd>::Wide::LANES == 16);
     assert!(<Portable as Simd>::Wide::LANES == 16);
 };
 

@@ -290,6 +290,9 @@ fn words(config: &Config, dictionary: Option<&Path>) -> Result<(Words, String), 
     }
     // A missing key means unidic_lite; null means the dictionary that MeCab is installed with.
     let wanted = mecab.text("mecab_dic", "unidic_lite")?;
+    if let Some(dictionary) = brought(config, &wanted)? {
+        return Ok((Words::Mecab { dictionary, normalize }, format!("MeCab with {wanted}")));
+    }
     let packed = UNIDIC_LITE.filter(|_| wanted == "unidic_lite" && !mecab.is_null("mecab_dic"));
     let packed = packed.ok_or_else(|| {
         let known = match UNIDIC_LITE {
@@ -300,6 +303,30 @@ fn words(config: &Config, dictionary: Option<&Path>) -> Result<(Words, String), 
     })?;
     let dictionary = built_in(packed)?;
     Ok((Words::Mecab { dictionary, normalize }, "MeCab with unidic-lite".to_owned()))
+}
+
+/// Returns the dictionary that a model in memory brings with it, as a packed file with the name of
+/// the dictionary and `.mecab`. Where programs are sent to, as to browsers, none is built in.
+fn brought(config: &Config, name: &str) -> Result<Option<Dictionary>, TextError> {
+    let files = config.files();
+    let path = files.root().join(format!("{name}.mecab"));
+    if !files.is_memory() || !files.is_file(&path) {
+        return Ok(None);
+    }
+    let read = || {
+        let file = files.open(&path)?;
+        let mut packed = vec![0; usize::try_from(file.size()?).unwrap_or(usize::MAX)];
+        file.read_at(&mut packed, 0)?;
+        Ok(packed)
+    };
+    let packed: Vec<u8> = match read() {
+        Ok(packed) => packed,
+        Err(source) => return Err(TextError::Io { path, source }),
+    };
+    match cache::open(&packed, None) {
+        Ok(dictionary) => Ok(Some(dictionary)),
+        Err(message) => Err(TextError::Invalid { path, message }),
+    }
 }
 
 /// Returns the built-in dictionary.
@@ -317,7 +344,7 @@ fn built_in(packed: &[u8]) -> Result<Dictionary, TextError> {
 /// Opens a compiled dictionary (a folder) or a packed one (a file).
 fn open_dictionary(path: &Path) -> Result<Dictionary, TextError> {
     if path.is_dir() {
-        return Ok(Dictionary::build(&compiled::read(path)?));
+        return Ok(Dictionary::build(compiled::read(path)?));
     }
     let path = path.to_path_buf();
     let packed = match std::fs::read(&path) {

@@ -72,6 +72,16 @@ pub fn pack_dictionary(dir: &std::path::Path) -> Result<Vec<u8>, TextError> {
     mecab::pack::pack(&parts).map_err(|source| TextError::Io { path: dir.to_path_buf(), source })
 }
 
+/// Returns a packed dictionary in a form for downloads: unidic-lite has 4.6 MB instead of 6.8, and
+/// takes a little longer to open.
+///
+/// # Errors
+///
+/// Returns an error with the reason if the bytes are not a packed dictionary.
+pub fn pack_dictionary_smaller(packed: &[u8]) -> Result<Vec<u8>, TextError> {
+    mecab::packed::pack_smaller(packed).map_err(TextError::Dictionary)
+}
+
 /// Checks that bytes are an undamaged packed dictionary.
 ///
 /// # Errors

@@ -44,6 +44,11 @@ impl Shape {
     }
 }
 
+/// Returns the length in bytes of a list of `count` numbers below `universe`.
+pub(super) fn bytes(count: usize, universe: usize) -> usize {
+    Shape::of(count, universe).bytes()
+}
+
 /// Appends a list of ascending numbers below `universe`, which is at most [`MAX_DOCS`].
 pub(super) fn encode(docs: &[u16], universe: usize, out: &mut Vec<u8>) {
     let shape = Shape::of(docs.len(), universe);

@@ -76,6 +76,14 @@ impl Kind {
         Ok(file)
     }
 
+    /// Returns the place of the table in a file of `size` bytes whose end is `tail`, as far as the
+    /// file is one of this kind. Nothing is checked.
+    pub(super) fn table_of(&self, size: usize, tail: &[u8]) -> Option<std::ops::Range<usize>> {
+        let count = u32_at(tail, tail.len().checked_sub(END + 4)?)? as usize;
+        let end = size.checked_sub(END + 4 * self.numbers)?;
+        Some(end.checked_sub(count.checked_mul(ENTRY)?)?..end)
+    }
+
     /// Checks the ends, the version and the table of a complete file. `path` appears in messages
     /// only.
     pub(super) fn check(&self, bytes: &[u8], path: &Path) -> Result<Table, IndexError> {

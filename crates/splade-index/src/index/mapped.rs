@@ -29,6 +29,20 @@ impl Bytes {
     }
 }
 
+impl Bytes {
+    /// Writes into bytes that are in memory and owned.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the bytes are mapped or `at` is out of bounds.
+    pub(super) fn fill(&mut self, at: usize, part: &[u8]) {
+        match self {
+            Self::Memory(Cow::Owned(bytes)) => bytes[at..at + part.len()].copy_from_slice(part),
+            _ => panic!("only an index that is read in parts is filled: this is a bug"),
+        }
+    }
+}
+
 impl std::ops::Deref for Bytes {
     type Target = [u8];
     fn deref(&self) -> &[u8] {

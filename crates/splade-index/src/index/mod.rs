@@ -42,6 +42,8 @@ mod search;
 
 mod bm25_search;
 
+mod parts;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,6 +65,7 @@ use crate::bm25::Bm25Options;
 
 pub use bm25_search::Bm25Search;
 pub use bm25_segment::TokenCounter;
+pub use parts::{IndexParts, Missing};
 pub use weights::WeightFormat;
 pub use writer::{IndexOptions, IndexWriter, LONGEST_ID, WriterOptions};
 
@@ -570,6 +573,11 @@ impl Index {
 
     /// Searches the postings of a field.
     fn search_in(&self, field: Field, query: &SparseVector, options: &SearchOptions) -> Vec<Hit> {
+        self.best(field, query, options).into_iter().map(|scored| self.hit(scored)).collect()
+    }
+
+    /// Returns the numbers of the best documents by the postings of a field.
+    fn best(&self, field: Field, query: &SparseVector, options: &SearchOptions) -> Vec<Scored> {
         let mut scratch =
             self.scratches.lock().ok().and_then(|mut all| all.pop()).unwrap_or_default();
         let mut top = Top::new(options.k, options.threshold);
@@ -591,7 +599,7 @@ impl Index {
         if let Ok(mut scratches) = self.scratches.lock() {
             scratches.push(scratch);
         }
-        top.into_sorted().into_iter().map(|scored| self.hit(scored)).collect()
+        top.into_sorted()
     }
 
     /// Runs [`search`](Self::search) for many queries on `threads` threads, by default one per
@@ -694,11 +702,17 @@ impl Index {
 
     /// Makes a hit of a document by looking up its id.
     fn hit(&self, Scored { score, doc }: Scored) -> Hit {
+        let (entry, doc) = self.place(doc);
+        let range = self.range(entry, Field::Vectors);
+        let id = range.map_or("", |range| range.id(doc));
+        Hit { id: id.to_owned(), score }
+    }
+
+    /// Returns the range of a document by its number over all ranges, and its number in the range.
+    fn place(&self, doc: u64) -> (&RangeEntry, usize) {
         let at = self.ranges.partition_point(|range| range.first <= doc) - 1;
         let entry = &self.ranges[at];
-        let range = self.range(entry, Field::Vectors);
-        let id = range.map_or("", |range| range.id((doc - entry.first) as usize));
-        Hit { id: id.to_owned(), score }
+        (entry, (doc - entry.first) as usize)
     }
 }
 

@@ -27,7 +27,7 @@ use super::docs::{self, Docs, MAX_DOCS, PADDING};
 use super::weights::{WeightFormat, Weights, from_upper_bits, upper_bits};
 
 /// The length of the header in bytes.
-const HEADER: usize = 28;
+pub(super) const HEADER: usize = 28;
 /// The exclusive upper limit of term ids. It keeps the bits of a range's terms below 2 MB.
 pub(super) const MAX_TERM: u32 = 1 << 24;
 
@@ -173,6 +173,9 @@ pub(super) struct Range<'a> {
     order: &'a [u8],
 }
 
+/// A place in the bytes of a range.
+pub(super) type Place = std::ops::Range<usize>;
+
 /// The postings list of a term in a range.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct List<'a> {
@@ -243,20 +246,53 @@ impl<'a> Range<'a> {
     /// Returns the postings list of a term, or `None` if no document has the term.
     #[inline]
     pub(super) fn list(&self, term: TermId) -> Option<List<'a>> {
-        let (word, bit) = (term.0 as usize / 64, term.0 % 64);
-        let word = self.words.get(word * 12..)?;
-        let bits = u64_at(word, 0)?;
-        if bits >> bit & 1 == 0 {
-            return None;
-        }
-        let lower = (bits & ((1 << bit) - 1)).count_ones() as usize;
-        let record = self.records.get((u32_at(word, 8)? as usize + lower) * 8..)?;
+        let record = self.bytes.get(self.record_at(term)?)?;
         let bytes = self.lists.get(u32_at(record, 0)? as usize..)?;
         let count = usize::from(u16_at(record, 4)?);
         let max = from_upper_bits(u16_at(record, 6)?);
         let (docs, rest) = Docs::open(bytes, count, self.docs)?;
         let weights = Weights::open(self.format, rest, count, max)?;
         Some(List { docs, weights, max })
+    }
+
+    /// Returns the place of the bits of the terms in the bytes of the range.
+    pub(super) fn words_at(&self) -> Place {
+        HEADER..HEADER + self.words.len()
+    }
+
+    /// Returns the place of the record of a term's list, or `None` if no document has the term. The
+    /// bits of the terms are read.
+    #[inline]
+    pub(super) fn record_at(&self, term: TermId) -> Option<Place> {
+        let (word, bit) = (term.0 as usize / 64, term.0 % 64);
+        let word = self.words.get(word * 12..)?;
+        let bits = u64_at(word, 0)?;
+        let lower = (bits & ((1 << bit) - 1)).count_ones() as usize;
+        let at = self.words_at().end + (u32_at(word, 8)? as usize + lower) * 8;
+        (bits >> bit & 1 == 1).then_some(at..at + 8)
+    }
+
+    /// Returns the place of a term's list, or `None` if no document has the term. The record of the
+    /// list is read.
+    pub(super) fn list_at(&self, term: TermId) -> Option<Place> {
+        let record = self.bytes.get(self.record_at(term)?)?;
+        let start = self.words_at().end + self.records.len() + u32_at(record, 0)? as usize;
+        let count = usize::from(u16_at(record, 4)?);
+        let bytes = docs::bytes(count, self.docs) + count * self.format.bytes();
+        Some(start..start + bytes)
+    }
+
+    /// Returns the place of the offsets of a document's id.
+    pub(super) fn id_offsets_at(&self, doc: usize) -> Place {
+        let start = self.words_at().end + self.records.len() + self.lists.len() + doc * 4;
+        start..start + 8
+    }
+
+    /// Returns the place of a document's id. The offsets of the id are read.
+    pub(super) fn id_at(&self, doc: usize) -> Place {
+        let offset = |doc: usize| u32_at(self.id_starts, doc * 4).unwrap_or(0) as usize;
+        let ids = self.id_offsets_at(self.docs).start + 4;
+        ids + offset(doc)..ids + offset(doc + 1)
     }
 
     /// Returns the id of a document; empty if the bytes are damaged.

@@ -21,7 +21,7 @@ use splade_io::NewFile;
 use super::bytes::{u32_at, u64_at};
 use super::frame::{ENTRY, HEADER, Kind};
 use super::mapped::Bytes;
-use super::range::Range;
+use super::range::{self, Place, Range};
 use super::weights::WeightFormat;
 use crate::IndexError;
 
@@ -143,6 +143,31 @@ impl Segment {
             }
         }
         Ok(segment)
+    }
+
+    /// Returns the places of the bytes that opening a segment of `size` bytes reads, as far as they
+    /// can be told: those of the table by `tail`, which is the end of the file, and those of the
+    /// headers of the ranges, if `tail` has the table.
+    pub(super) fn opening(size: usize, tail: &[u8]) -> Vec<Place> {
+        let Some(table) = KIND.table_of(size, tail) else { return Vec::new() };
+        let mut places = vec![0..HEADER, table.start..size];
+        if let Some(start) = table.start.checked_sub(size - tail.len()) {
+            let starts = tail[start..].chunks_exact(ENTRY).take(table.len() / ENTRY);
+            let starts = starts.filter_map(|entry| usize::try_from(u64_at(entry, 0)?).ok());
+            let headers = starts.filter_map(|at| Some(at..at.checked_add(range::HEADER)?));
+            places.extend(headers.filter(|place| place.end <= size));
+        }
+        places
+    }
+
+    /// Writes a part of a segment that was opened without it.
+    pub(super) fn fill(&mut self, at: usize, part: &[u8]) {
+        self.bytes.fill(at, part);
+    }
+
+    /// Returns the offset in the file of the range at a place.
+    pub(super) fn start(&self, at: usize) -> usize {
+        self.ranges[at].start
     }
 
     /// Returns the ranges in the order of their documents.

@@ -66,7 +66,21 @@ fn unpack(packed: &[u8], len: usize, path: &Path) -> Result<Vec<u8>, IndexError>
     }
 }
 
-#[cfg(not(feature = "zstd"))]
+/// Unpacks a block in Rust. In browsers there is no zstd in C.
+#[cfg(all(not(feature = "zstd"), target_family = "wasm"))]
+fn unpack(packed: &[u8], len: usize, path: &Path) -> Result<Vec<u8>, IndexError> {
+    use std::io::Read;
+    let mut block = Vec::new();
+    let read = ruzstd::decoding::StreamingDecoder::new(packed)
+        .ok()
+        .and_then(|decoder| decoder.take(len as u64 + 1).read_to_end(&mut block).ok());
+    match read == Some(len) {
+        true => Ok(block),
+        false => Err(IndexError::damaged(path, "a block of stored documents cannot be unpacked")),
+    }
+}
+
+#[cfg(all(not(feature = "zstd"), not(target_family = "wasm")))]
 fn unpack(_: &[u8], _: usize, path: &Path) -> Result<Vec<u8>, IndexError> {
     Err(IndexError::NoZstd { path: path.to_path_buf() })
 }

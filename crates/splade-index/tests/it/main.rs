@@ -2,5 +2,6 @@
 
 mod changes;
 mod index;
+mod parts;
 #[cfg(feature = "zstd")]
 mod stored;

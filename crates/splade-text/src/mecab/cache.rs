@@ -42,10 +42,10 @@ pub(crate) fn open(packed: &[u8], folder: Option<&Path>) -> Result<Dictionary, S
     if let Some(dictionary) = file.as_deref().and_then(map) {
         return Ok(dictionary);
     }
-    let dictionary = Dictionary::build(&packed::unpack(packed)?);
+    let dictionary = Dictionary::build(packed::unpack(packed)?);
     if let Some(file) = file {
         // A failure only makes later starts slower, so it is ignored.
-        let _ = write(&file, dictionary.bytes());
+        let _ = write(&file, &dictionary.bytes());
     }
     Ok(dictionary)
 }

@@ -360,7 +360,7 @@ mod tests {
                 }
             }
             if let Ok(parts) = parse(&files) {
-                let dictionary = Dictionary::build(&parts);
+                let dictionary = Dictionary::build(parts);
                 segment(&mut Lattice::default(), &dictionary, "ab AB 01 あいう雨列車🚂\u{ffff}高");
             }
         }

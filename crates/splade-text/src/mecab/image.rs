@@ -4,6 +4,8 @@
 //! the first characters have a table of their own. The layout is native to the machine and is never
 //! copied to another one; see [`super::cache`].
 
+use std::borrow::Cow;
+
 use super::parts::{CHARS, CharInfo, Parts, Token};
 
 /// The number of code points in the table of first characters: three planes. Surfaces that start
@@ -17,22 +19,30 @@ const HEADER: usize = 8;
 
 /// A dictionary that can be searched.
 #[derive(Debug)]
-pub(crate) struct Dictionary {
-    memory: Memory,
-    sections: Sections,
+pub(crate) struct Dictionary(Memory);
+
+/// The memory that holds the image. Where it was built, its parts stay as they were made, since
+/// joining them would take the memory of all of them once more.
+enum Memory {
+    Owned(Owned),
+    Mapped(memmap2::Mmap, Sections),
 }
 
-/// The memory that holds the image.
-enum Memory {
-    Owned(Vec<u64>),
-    Mapped(memmap2::Mmap),
+/// The parts of an image.
+struct Owned {
+    header: [u64; HEADER],
+    chars: Vec<u32>,
+    trie: Trie,
+    tokens: Vec<StoredToken>,
+    categories: Vec<u32>,
+    matrix: Vec<i16>,
 }
 
 impl std::fmt::Debug for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Memory::Owned(_) => "Owned",
-            Memory::Mapped(_) => "Mapped",
+            Memory::Mapped(..) => "Mapped",
         })
     }
 }
@@ -75,8 +85,8 @@ struct StoredToken {
 
 impl Dictionary {
     /// Lays out a checked dictionary in memory.
-    pub(crate) fn build(parts: &Parts) -> Self {
-        let trie = Trie::build(parts);
+    pub(crate) fn build(parts: Parts) -> Self {
+        let trie = Trie::build(&parts);
         let mut first = 0u32;
         let runs = parts.counts.iter().map(|count| {
             let run = first << 8 | u32::from(*count);
@@ -88,37 +98,40 @@ impl Dictionary {
             let Token { left, right, cost } = *t;
             StoredToken { left, right, cost, unused: 0 }
         });
+        let tokens: Vec<StoredToken> = tokens.collect();
         let header = [
             parts.right_classes,
             usize::from(parts.start_right),
             usize::from(parts.end_left),
             trie.slots.len(),
-            parts.tokens.len(),
+            tokens.len(),
             categories.len(),
             parts.matrix.len(),
             0,
         ];
-        let sections = Sections::of(&header.map(|x| x as u64))
-            .expect("the sections fit into memory: this is a bug");
-        let mut memory = vec![0u64; sections.end.div_ceil(8)];
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
-        let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
-        put(0, bytemuck::cast_slice(&header.map(|x| x as u64)));
-        put(sections.chars, bytemuck::cast_slice(&parts.chars));
-        put(sections.roots, bytemuck::cast_slice(&trie.roots));
-        put(sections.slots.0, bytemuck::cast_slice(&trie.slots));
-        put(sections.tokens.0, bytemuck::cast_slice(&tokens.collect::<Vec<_>>()));
-        put(sections.categories.0, bytemuck::cast_slice(&categories));
-        put(sections.matrix.0, bytemuck::cast_slice(&parts.matrix));
-        Self { memory: Memory::Owned(memory), sections }
+        let header = header.map(|x| x as u64);
+        let Parts { chars, matrix, .. } = parts;
+        Self(Memory::Owned(Owned { header, chars, trie, tokens, categories, matrix }))
     }
 
     /// Returns the image, which may be written to a file.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match &self.memory {
-            Memory::Owned(words) => bytemuck::cast_slice(words),
-            Memory::Mapped(map) => map,
-        }
+    pub(crate) fn bytes(&self) -> Cow<'_, [u8]> {
+        let owned = match &self.0 {
+            Memory::Owned(owned) => owned,
+            Memory::Mapped(map, _) => return Cow::Borrowed(map),
+        };
+        let sections =
+            Sections::of(&owned.header).expect("the sections fit into memory: this is a bug");
+        let mut bytes = vec![0; sections.end.next_multiple_of(8)];
+        let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
+        put(0, bytemuck::cast_slice(&owned.header));
+        put(sections.chars, bytemuck::cast_slice(&owned.chars));
+        put(sections.roots, bytemuck::cast_slice(&owned.trie.roots));
+        put(sections.slots.0, bytemuck::cast_slice(&owned.trie.slots));
+        put(sections.tokens.0, bytemuck::cast_slice(&owned.tokens));
+        put(sections.categories.0, bytemuck::cast_slice(&owned.categories));
+        put(sections.matrix.0, bytemuck::cast_slice(&owned.matrix));
+        Cow::Owned(bytes)
     }
 
     /// Returns the dictionary of a mapped image, or `None` if the sizes in its header do not match
@@ -130,13 +143,15 @@ impl Dictionary {
         if map.len() != sections.end.next_multiple_of(8) {
             return None;
         }
-        Some(Self { memory: Memory::Mapped(map), sections })
+        Some(Self(Memory::Mapped(map, sections)))
     }
 
     /// Returns a view of the dictionary for one search.
     pub(crate) fn view(&self) -> View<'_> {
-        let s = &self.sections;
-        let bytes = self.bytes();
+        let (bytes, s) = match &self.0 {
+            Memory::Mapped(map, sections) => (&map[..], sections),
+            Memory::Owned(owned) => return owned.view(),
+        };
         View {
             chars: bytemuck::cast_slice(&bytes[s.chars..][..CHARS * 4]),
             roots: bytemuck::cast_slice(&bytes[s.roots..][..ROOTS * 8]),
@@ -147,6 +162,23 @@ impl Dictionary {
             right_classes: s.right_classes,
             start_right: s.start_right,
             end_left: s.end_left,
+        }
+    }
+}
+
+impl Owned {
+    fn view(&self) -> View<'_> {
+        let [right_classes, start_right, end_left, ..] = self.header;
+        View {
+            chars: &self.chars,
+            roots: &self.trie.roots,
+            slots: &self.trie.slots,
+            tokens: &self.tokens,
+            categories: &self.categories,
+            matrix: &self.matrix,
+            right_classes: right_classes as usize,
+            start_right: start_right as u16,
+            end_left: end_left as u16,
         }
     }
 }
@@ -276,7 +308,7 @@ fn hash(node: u32, character: u32, slots: usize) -> usize {
     (((mixed >> 32) * slots as u64) >> 32) as usize
 }
 
-/// The trie while it is built.
+/// The trie of the surfaces.
 struct Trie {
     roots: Vec<[u32; 2]>,
     slots: Vec<Slot>,

@@ -7,6 +7,7 @@
 
 pub(crate) mod parts;
 pub(crate) mod compiled;
+mod coded;
 pub(crate) mod packed;
 #[cfg(any(feature = "zstd", test))]
 pub(crate) mod pack;
@@ -60,7 +61,7 @@ mod tests {
         let parts = compiled::read(folder.path()).expect("a dictionary");
         let packed = pack::pack(&parts).expect("packed");
         assert!(packed::unpack(&packed).expect("unpacked") == parts, "packing loses nothing");
-        let built = Dictionary::build(&parts);
+        let built = Dictionary::build(parts);
         // The second dictionary is mapped from the file that the first one writes.
         let cache = tempfile::tempdir().expect("a folder");
         let first = cache::open(&packed, Some(cache.path())).expect("built");

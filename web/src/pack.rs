@@ -1,0 +1,60 @@
+//! Packs a model for the web: one file with weights of eight bits.
+
+use serde_json::Value;
+use splade_mini_ja_en::{Matrix, pack_int8};
+use wasm_bindgen::prelude::*;
+
+use crate::error::{advised, failure};
+use crate::files::Files;
+
+/// The file with the weights.
+const WEIGHTS: &str = "model.safetensors";
+
+/// Packs the files of a model whose weights are f16, all of them in `model.safetensors`.
+#[wasm_bindgen]
+pub fn pack(files: Files) -> Result<Vec<u8>, JsValue> {
+    let files = files.into_files();
+    let bytes = files.iter().find(|(name, _)| name == WEIGHTS);
+    let bytes = &bytes.ok_or_else(|| advised("the model has no model.safetensors", None))?.1;
+    let refused = |message: &str| {
+        let hint = "store the weights of the model as float16 in one model.safetensors";
+        advised(&format!("model.safetensors cannot be packed: {message}"), Some(hint))
+    };
+    let matrices = matrices(bytes).map_err(refused)?;
+    let files: Vec<(&str, &[u8])> =
+        files.iter().map(|(name, bytes)| (&name[..], &bytes[..])).collect();
+    let packed = pack_int8(&files, WEIGHTS, &matrices);
+    packed.ok_or_else(|| refused("a matrix has infinite weights, or only weights near zero"))
+}
+
+/// Returns the matrices that the header of a safetensors file names. Tensors with another number of dimensions are
+/// small, and encoders do not quantise them.
+fn matrices(bytes: &[u8]) -> Result<Vec<Matrix>, &'static str> {
+    let cut_off = "its header is cut off";
+    let (length, rest) = bytes.split_first_chunk().ok_or(cut_off)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut_off)?;
+    let header = rest.get(..length).ok_or(cut_off)?;
+    let header: Value = serde_json::from_slice(header).map_err(|_| "its header is not JSON")?;
+    let tensors = header.as_object().ok_or("its header is not an object")?;
+    let mut matrices = Vec::new();
+    for (_, tensor) in tensors.iter().filter(|(name, _)| *name != "__metadata__") {
+        if tensor["dtype"] != "F16" {
+            return Err("not all of its tensors are F16");
+        }
+        let number = |value: &Value| value.as_u64().and_then(|n| usize::try_from(n).ok());
+        let shape = tensor["shape"].as_array().ok_or("a tensor has no shape")?;
+        if let [rows, columns] = &shape[..] {
+            let offset = number(&tensor["data_offsets"][0]).ok_or("a tensor has no place")?;
+            let (rows, columns) = (number(rows), number(columns));
+            let (rows, columns) = rows.zip(columns).ok_or("a shape has no sizes")?;
+            matrices.push(Matrix { start: 8 + length + offset, rows, columns });
+        }
+    }
+    Ok(matrices)
+}
+
+/// Packs a packed MeCab dictionary in a smaller form.
+#[wasm_bindgen(js_name = packDictionary)]
+pub fn pack_dictionary(packed: &[u8]) -> Result<Vec<u8>, JsValue> {
+    splade_text::pack_dictionary_smaller(packed).map_err(failure)
+}
