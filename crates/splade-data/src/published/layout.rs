@@ -48,9 +48,12 @@ impl Layout {
     /// Returns an error that lists the subsets, if the set has several and none of this name, or
     /// the known forms, if the set has none of them.
     pub fn find(name: &str, files: &[RepoFile], subset: Option<&str>) -> Result<Self, DataError> {
-        match recognise(files, subset) {
+        // In an order that does not depend on who lists the files.
+        let mut files = files.to_vec();
+        files.sort();
+        match recognise(&files, subset) {
             Some(parts) => Ok(Self { parts }),
-            None => Err(unknown(name, files, subset)),
+            None => Err(unknown(name, &files, subset)),
         }
     }
 
