@@ -23,7 +23,8 @@ const SETTINGS: [(&str, &str); 7] = [
 
 /// Returns a page about an evaluation: means, tests against a baseline, curves by cut-off, and for each
 /// metric the queries that differ most with the first documents and those that were judged relevant.
-/// `about` is [`Evaluation::about`](crate::Evaluation::about), or empty for a ranking from a file.
+/// `about` is [`Evaluation::about`](crate::Evaluation::about), or empty for a ranking from a file; its
+/// value `compared_with` says more about the baseline than the name.
 /// `made` is the time of the page in seconds since 1970.
 ///
 /// The page is one HTML file that loads nothing from elsewhere. Queries and documents of `data` are
@@ -87,7 +88,8 @@ fn facts(
     if settings.is_none() {
         facts.push(("Ranking", system.to_owned()));
     }
-    facts.extend(baseline.map(|name| ("Compared with", name.to_owned())));
+    let compared = about.get("compared_with").map(shown);
+    facts.extend(compared.or(baseline.map(str::to_owned)).map(|name| ("Compared with", name)));
     if options.drop_same_id {
         facts.push(("Left out", "the document with the id of the query".to_owned()));
     }

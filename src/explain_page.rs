@@ -159,14 +159,14 @@ impl<'a> Explained<'a> {
                         "The stronger the colour, the more weight a token gave. A token that is struck out gave \
                          none. Point at a token, or move to it with the Tab key, to see its terms below."
                     }
-                    (self.tokens(number, &own, ""))
+                    (self.tokens(number, &own, top_k, ""))
                 }
                 @if !around.is_empty() {
                     h2 { "Special tokens" }
                     p class="soft" { "The tokenizer puts them around every text. They can give terms, too." }
-                    (self.tokens(number, &around, "special"))
+                    (self.tokens(number, &around, top_k, "special"))
                 }
-                @if !terms.is_empty() { (self.terms(number, top_k)) }
+                @if !terms.is_empty() { (self.terms(number, &own, top_k)) }
             }
         }
     }
@@ -198,22 +198,31 @@ impl<'a> Explained<'a> {
         }
     }
 
-    fn tokens(&self, number: usize, positions: &[usize], class: &str) -> Markup {
+    fn tokens(&self, number: usize, positions: &[usize], top_k: usize, class: &str) -> Markup {
         let most = self.given.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        // Only terms that are listed can be pointed at.
+        let listed = self.explanation.terms.iter().take(top_k).map(|term| term.position);
+        let listed: HashSet<usize> = listed.collect();
         html! {
             ul class="tokens" {
                 @for &position in positions {
                     @let given = self.given[position];
                     @let name = &self.explanation.tokens[position];
-                    @if given > 0.0 {
+                    @let id = format!("token-{number}-{position}");
+                    @let share = format!("--share:{:.3}", given / most);
+                    @if listed.contains(&position) {
                         li class=(class) data-token={ (number) "-" (position) } {
-                            a id={ "token-" (number) "-" (position) } href={ "#term-" (number) "-" (position) }
-                                style={ "--share:" (format!("{:.3}", given / most)) }
+                            a id=(id) href={ "#term-" (number) "-" (position) } style=(share)
                                 title={ "gave " (format!("{given:.3}")) } { (token(name)) }
+                        }
+                    } @else if given > 0.0 {
+                        li class=(class) {
+                            span class="token" id=(id) style=(share)
+                                title={ "gave " (format!("{given:.3}")) ", to terms that are not listed" } { (token(name)) }
                         }
                     } @else {
                         li class={ (class) " dropped" } {
-                            span class="token" id={ "token-" (number) "-" (position) } title="gave no term" { (token(name)) }
+                            span class="token" id=(id) title="gave no term" { (token(name)) }
                         }
                     }
                 }
@@ -221,9 +230,9 @@ impl<'a> Explained<'a> {
         }
     }
 
-    fn terms(&self, number: usize, top_k: usize) -> Markup {
+    fn terms(&self, number: usize, own: &[usize], top_k: usize) -> Markup {
         let Explanation { tokens, terms } = &self.explanation;
-        let own: HashSet<&str> = tokens.iter().map(String::as_str).collect();
+        let own: HashSet<&str> = own.iter().map(|position| tokens[*position].as_str()).collect();
         let most = terms.first().map_or(1.0, |term| term.weight);
         let mut seen = HashSet::new();
         html! {
@@ -250,6 +259,7 @@ impl<'a> Explained<'a> {
                             td class="term" {
                                 (token(&name)) " "
                                 @if is_own { span class="badge own" { "in the text" } }
+                                @else if tokens.contains(&name) { span class="badge" { "special" } }
                                 @else { span class="badge added" { "+ added" } }
                             }
                             td class="number" { (format!("{:.3}", term.weight)) }

@@ -18,7 +18,7 @@ page() { # NAME COMMAND…
 }
 
 page explain-ja explain --html "大阪・関西万博は2025年4月13日に夢洲で開幕した。"
-page explain-en explain --html --side query "How do I get from Tokyo to Osaka by night train?"
+page explain-en explain --html --as query "How do I get from Tokyo to Osaka by night train?"
 page explain-empty explain --html ""
 page explain-long explain --html --top-k 100 "$(sed -n '1,40s/.*"text": *"\([^"]*\)".*/\1/p' data/toy-beir/corpus.jsonl | tr '\n' ' ')"
 page explain-hostile explain --html '</title><script>alert(1)</script> "quoted" & שלום עולם <b>bold</b>'

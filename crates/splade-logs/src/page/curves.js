@@ -342,6 +342,7 @@ function terms(caption, list, known, most) {
 function follow(view) {
   const log = new RunLog("this run", "running");
   view.logs[0] = log;
+  const title = document.title;
   let next = 0, run, status = null;
   const live = (lost) => {
     const parts = [];
@@ -351,7 +352,7 @@ function follow(view) {
       if (status.tokens_per_second !== null) parts.push(`${Math.round(status.tokens_per_second)} tokens per second`);
       if (status.seconds_left !== null) parts.push(`${timeText(status.seconds_left)} left`);
       view.progress = status.total ? status.step / status.total : 0;
-      document.title = `${Math.floor(100 * view.progress)} % ${document.title.replace(/^\d+ % /, "")}`;
+      document.title = log.end ? `${title}: ${log.end.outcome}` : `${Math.floor(100 * view.progress)} % ${title}`;
     }
     const text = parts.join(" · ").replace(/^./, (letter) => letter.toUpperCase()) || "No records yet.";
     view.drawBanners(lost ? ["banner bad", `${text} · The run does not answer: it crashed or was killed, or the connection is gone.`] : ["banner", text]);

@@ -256,7 +256,8 @@ function barChart(spec) {
   const draw = (width) => {
     const low = Math.min(0, ...heights), high = Math.max(0, ...heights) || (low < 0 ? 0 : 1);
     const { parts, left, y } = verticalAxis(width, low, high, false, spec.y.integer);
-    const room = (width - left - RIGHT) / Math.max(1, heights.length);
+    // Few bars are no wider than a finger.
+    const room = Math.min(48, (width - left - RIGHT) / Math.max(1, heights.length));
     const gap = room > 4 ? 1 : 0;
     heights.forEach((height, i) => {
       const [top, bottom] = [y(Math.max(0, height)), y(Math.min(0, height))];
@@ -265,7 +266,8 @@ function barChart(spec) {
         width: Math.max(0.5, room - gap).toFixed(2), height: Math.max(height === 0 ? 0 : 1, bottom - top).toFixed(1),
       }));
     });
-    const places = spec.x.ends ? [[left + LETTER * spec.x.ends[0].length / 2, spec.x.ends[0]], [width - RIGHT - LETTER * spec.x.ends[1].length / 2, spec.x.ends[1]]] : [];
+    const end = left + room * heights.length;
+    const places = spec.x.ends ? [[left + LETTER * spec.x.ends[0].length / 2, spec.x.ends[0]], [end - LETTER * spec.x.ends[1].length / 2, spec.x.ends[1]]] : [];
     if (low < 0) parts.push(svgElement("path", { class: "axis", d: `M${left} ${y(0).toFixed(1)}H${width - RIGHT}` }));
     parts.push(...horizontalLabels(places, width), axisLabel(width, left, spec.x.label));
     const at = (index) => ({

@@ -48,7 +48,7 @@ fn one(args: &EvaluateArgs, data: &Path) -> Result<()> {
         let run = Run::open(path)?;
         qrels.notes().iter().chain(run.notes()).for_each(|note| say(note));
         let report = options.judge(&qrels, &run).with_context(|| path.display().to_string())?;
-        Ok(Measured { name: shown(path), report, run })
+        Ok(Measured { name: shown(path), label: label(path), report, run })
     };
     let name = &shown(data);
     let setting = Setting { data: &folder, name, options: &options };
@@ -82,7 +82,8 @@ fn one(args: &EvaluateArgs, data: &Path) -> Result<()> {
                 false => None,
             };
             let Evaluation { report, run, about } = found;
-            let measured = Measured { name: shown(&args.model), report, run };
+            let measured =
+                Measured { name: shown(&args.model), label: label(&args.model), report, run };
             output::report(&measured, about, baseline.as_ref(), args.format(), &setting)?
         }
     };
@@ -103,6 +104,16 @@ fn is_ndjson(path: &Path) -> bool {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+/// The name of a run's file without its ending, or of a model's folder; another name as it is.
+fn label(path: &Path) -> String {
+    let part = match (path.is_file(), path.is_dir()) {
+        (true, _) => path.file_stem(),
+        (_, true) => path.file_name(),
+        _ => None,
+    };
+    part.map_or_else(|| shown(path), |part| part.to_string_lossy().into_owned())
 }
 
 fn options(args: &EvaluateArgs) -> EvaluateOptions {
@@ -131,5 +142,5 @@ fn bm25(
     let vocabulary = Vocabulary::open(&args.model, Side::Document, &tokenizer, reporter)?;
     let (report, run) = evaluate_bm25(vocabulary.tokenizer(), data, constants, options, reporter)?;
     let name = format!("BM25 with k1 {} and b {}", constants.k1, constants.b);
-    Ok(Measured { name, report, run })
+    Ok(Measured { name, label: "BM25".to_owned(), report, run })
 }

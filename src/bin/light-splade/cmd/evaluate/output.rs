@@ -20,7 +20,10 @@ const CHANGES: usize = 10;
 
 /// A run with its values.
 pub(super) struct Measured {
+    /// The full name: a path, the name of a model, or BM25 with its constants.
     pub(super) name: String,
+    /// The name for tables and charts of a page.
+    pub(super) label: String,
     pub(super) report: Report,
     pub(super) run: Run,
 }
@@ -28,17 +31,6 @@ pub(super) struct Measured {
 impl Measured {
     fn system<'a>(&'a self, name: &'a str) -> System<'a> {
         System { name, report: &self.report, run: &self.run }
-    }
-
-    /// The name without folders: of a file without its ending, of a model's folder the last part.
-    fn short_name(&self) -> &str {
-        let path = Path::new(&self.name);
-        let part = match (path.is_file(), path.is_dir()) {
-            (true, _) => path.file_stem(),
-            (_, true) => path.file_name(),
-            _ => None,
-        };
-        part.and_then(|part| part.to_str()).unwrap_or(&self.name)
     }
 }
 
@@ -59,15 +51,15 @@ impl Setting<'_> {
         baseline: Option<&Measured>,
         about: &Map<String, Value>,
     ) -> Result<String> {
-        let is_clear = baseline.is_none_or(|other| other.short_name() != measured.short_name());
-        let name = |of: &'_ Measured| match is_clear {
-            true => of.short_name().to_owned(),
-            false => of.name.clone(),
-        };
-        let (own, other) = (name(measured), baseline.map(name).unwrap_or_default());
+        let is_clear = baseline.is_none_or(|other| other.label != measured.label);
+        let label = |of: &'_ Measured| if is_clear { of.label.clone() } else { of.name.clone() };
+        let (own, other) = (label(measured), baseline.map(label).unwrap_or_default());
+        let mut about = about.clone();
+        about
+            .extend(baseline.map(|other| ("compared_with".to_owned(), other.name.as_str().into())));
         let system = measured.system(&own);
         let baseline = baseline.map(|baseline| baseline.system(&other));
-        Ok(evaluation_page(self.data, self.options, system, baseline, about, now())?)
+        Ok(evaluation_page(self.data, self.options, system, baseline, &about, now())?)
     }
 }
 
