@@ -61,8 +61,9 @@ fn run(config: &Config, queries: Queries, listener: &mut Listener) -> Outcome {
 /// Returns the last λ and numbers of terms of a run's log.
 fn last(output: &Path) -> Value {
     let log = fs::read_to_string(output.join("log.jsonl")).expect("a log");
-    let records = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    records.filter(|record| record["kind"] == "train").last().expect("a record")
+    let records = log.lines().rev().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut records = records.filter(|record| record["kind"] == "train");
+    records.next().expect("a record")
 }
 
 /// Returns the mean numbers of terms that the final model gives to the queries and documents of all
