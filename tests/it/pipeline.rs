@@ -83,7 +83,7 @@ fn steps_run_when_something_changed() {
     for part in [
         "<title>Two &lt;steps&gt;</title>",
         "All steps are done.",
-        "<th scope=\"row\">encode</th><td><span class=\"badge done\">done</span></td>",
+        "<th scope=\"row\">encode</th><td><span class=\"badge done\">done earlier</span></td>",
         "<dt>Total time</dt>",
         "--top-k 2",
     ] {

@@ -205,7 +205,7 @@ mod tests {
         let right_to_left = "\u{202e}abc";
         let html = quoted(right_to_left).into_string();
         assert_eq!(html, format!("<bdi lang=\"en\">{right_to_left}</bdi>"));
-        assert_eq!(token("a\u{1b}<").into_string(), "<bdi lang=\"en\">a\\u001b&lt;</bdi>");
+        assert_eq!(token("a\u{1b}<").into_string(), "<bdi lang=\"en\">a\\u{1b}&lt;</bdi>");
         assert!(quoted("שלום").into_string().contains("lang=\"he\""));
     }
 
