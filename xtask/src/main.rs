@@ -1,5 +1,6 @@
 //! The commands of `cargo xtask`: checks that no other tool makes, and files that are generated.
 
+mod book;
 mod circles;
 mod files;
 mod layers;
@@ -17,6 +18,7 @@ Commands of this repository: cargo xtask COMMAND
   circles                   Find files of a crate that import each other in a circle
     --no-children           Ignore what a module uses of its own child modules
   layers                    Check which crates depend on which
+  book                      Build the site of the documentation and check its links
   wasm                      Check the libraries that must build for WebAssembly
   package                   Make the packages for crates.io and list their sizes
   pack-model FOLDER FILE    Pack a model folder for crates/splade-mini-ja-en
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         ["circles"] => circles::run(&root(), true),
         ["circles", "--no-children"] => circles::run(&root(), false),
         ["layers"] => layers::run(&root()),
+        ["book"] => book::run(&root()),
         ["wasm"] => wasm::run(&root()),
         ["package"] => package::run(&root()),
         ["pack-model", folder, file] => pack_model::run(folder.as_ref(), file.as_ref()),

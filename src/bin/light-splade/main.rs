@@ -10,6 +10,8 @@ mod input;
 mod interrupt;
 mod output;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod truncated;
 
 use std::ffi::OsString;

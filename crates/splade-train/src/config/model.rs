@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use hydra_compose::settings;
 use hydra_compose::settings::{
-    Fields, Kind, Names, SettingError, Settings, Written, choice, count, flag, group, number,
-    optional, own, required_text, text,
+    Descriptions, Fields, Kind, Names, SettingError, Settings, Written, choice, count, flag, group,
+    number, optional, own, required_text, text,
 };
 use serde_json::json;
 use splade_nn::{Pooling, Saturation};
@@ -37,7 +37,8 @@ settings! {
             ("log1p_relu", Saturation::Log1pRelu),
             ("log1p_log1p_relu", Saturation::Log1pLog1pRelu),
         ]).or(Saturation::Log1pRelu);
-        /// The kind of query encoder (`query_encoder` and `query_table`, light-splade only).
+        /// The kind of query encoder (light-splade only). With `table`, queries have no model but one
+        /// weight for each token, which is never negative.
         pub query_encoder: QueryEncoder = QueryEncoderKind;
         /// The initialization of the head (`init.*`, light-splade only).
         pub init: Initialization = group();
@@ -52,7 +53,7 @@ settings! {
 settings! {
     /// The initialization of a model that is not yet a SPLADE model.
     pub struct Initialization {
-        /// The median number of terms of a document at the start (`init.target_terms`): the bias of
+        /// The median number of terms of a document at the start (light-splade only): the bias of
         /// the decoder is shifted until the documents of the first batches have about so many
         /// terms. `None` does this only for a head that had to be made.
         pub target_terms: Option<usize> = optional(count(1));
@@ -73,11 +74,12 @@ pub enum QueryEncoder {
 settings! {
     /// The table of a query encoder (`query_table.*`).
     pub struct QueryTable {
-        /// The file of the initial weights: a JSON object from token to weight.
+        /// The file of the initial weights (light-splade only): a JSON object from token to weight.
+        /// `None` starts from the inverse document frequencies (BM25's) in up to 100,000 documents.
         pub path: Option<PathBuf> = optional(text());
-        /// Whether the weights stay fixed.
+        /// Whether the weights stay fixed (light-splade only).
         pub freeze: bool = flag().or(false);
-        /// The learning rate of the table. `None` uses the learning rate of the training.
+        /// The learning rate of the table (light-splade only). `None` uses the learning rate of the training.
         pub learning_rate: Option<f64> = optional(number(0.0.., "a number, 0 or more"));
     }
 }
@@ -116,6 +118,11 @@ impl Kind<QueryEncoder> for QueryEncoderKind {
                 group().write("query_table", table, written);
             }
         }
+    }
+
+    fn describe(&self, name: &'static str, meaning: &str, descriptions: &mut Descriptions) {
+        descriptions.add(name, meaning, "a string, one of model, table", Some(json!("model")));
+        Kind::<QueryTable>::describe(&group(), "query_table", "", descriptions);
     }
 
     fn declare(&self, name: &'static str, names: &mut Names) {
