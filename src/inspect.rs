@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use serde_json::{Value, json};
 use splade_io::Observer;
 use splade_model::architecture::ArchitectureConfig;
 use splade_model::folder::{Layout, Method, Projection, Step, Table, Tower};
@@ -241,19 +242,23 @@ fn dimensions(method: &Method, hidden: usize) -> Option<usize> {
 }
 
 impl ModelDescription {
+    /// The description as a JSON object.
+    pub fn to_json(&self) -> Value {
+        let heads: Vec<String> = self.heads.iter().map(HeadKind::to_string).collect();
+        json!({
+            "name": self.name,
+            "layout": layout_name(self.layout, &self.heads),
+            "revision": self.revision,
+            "makes": heads,
+            "weights_hash": self.content.weights.to_string(),
+            "tokenizer_hash": self.content.tokenizer.to_string(),
+            "towers": self.towers.iter().map(TowerDescription::to_json).collect::<Vec<_>>(),
+        })
+    }
+
     /// The description as rows of a name and a value; both are empty between two towers.
     pub fn rows(&self) -> Vec<(&'static str, String)> {
-        let layout = match self.layout {
-            Layout::MaskedLm => "masked language model",
-            Layout::Transformers => "transformers",
-            Layout::SentenceTransformers => match self.heads.first() {
-                Some(HeadKind::Sparse) => "sentence-transformers sparse encoder",
-                _ => "sentence-transformers",
-            },
-            Layout::ColBert => "colbert-ai",
-            Layout::TwoTower => "light-splade, with an encoder of its own for queries",
-            Layout::OpenSearch => "OpenSearch, with a table for queries",
-        };
+        let layout = layout_name(self.layout, &self.heads);
         let mut rows = vec![("model", self.name.clone()), ("layout", layout.to_owned())];
         rows.extend(self.revision.clone().map(|revision| ("revision", revision)));
         let makes: Vec<String> = self.heads.iter().map(HeadKind::to_string).collect();
@@ -275,7 +280,65 @@ impl ModelDescription {
     }
 }
 
+/// Says how the folder of a model is laid out.
+fn layout_name(layout: Layout, heads: &[HeadKind]) -> &'static str {
+    match layout {
+        Layout::MaskedLm => "masked language model",
+        Layout::Transformers => "transformers",
+        Layout::SentenceTransformers => match heads.first() {
+            Some(HeadKind::Sparse) => "sentence-transformers sparse encoder",
+            _ => "sentence-transformers",
+        },
+        Layout::ColBert => "colbert-ai",
+        Layout::TwoTower => "light-splade, with an encoder of its own for queries",
+        Layout::OpenSearch => "OpenSearch, with a table for queries",
+    }
+}
+
 impl TowerDescription {
+    fn to_json(&self) -> Value {
+        let side = self.side.map(|side| match side {
+            Side::Document => "document",
+            Side::Query => "query",
+        });
+        let mut json = json!({
+            "side": side,
+            "tokenizer": self.tokenizer,
+            "tokens": self.tokens,
+            "query_prompt": self.query_prompt,
+            "document_prompt": self.document_prompt,
+        });
+        match &self.method {
+            TowerMethod::Network {
+                architecture,
+                layers,
+                hidden,
+                heads,
+                parameters,
+                file,
+                vocab,
+                dimensions,
+                max_tokens,
+                head,
+            } => {
+                json["network"] = json!({
+                    "architecture": architecture,
+                    "layers": layers,
+                    "hidden": hidden,
+                    "attention_heads": heads,
+                    "parameters": parameters,
+                    "file": file,
+                    "vocabulary": vocab,
+                    "dimensions": dimensions,
+                    "max_tokens": max_tokens,
+                    "head": head,
+                });
+            }
+            TowerMethod::Table { file } => json["table"] = json!({"file": file}),
+        }
+        json
+    }
+
     fn add_rows(&self, rows: &mut Vec<(&'static str, String)>) {
         let tokenizer = format!("{}, {} tokens", self.tokenizer, self.tokens);
         match &self.method {

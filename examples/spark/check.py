@@ -68,7 +68,7 @@ def check(program):
         bytes_of_task = killed.read_bytes()
         killed.unlink()
         call = [program, "encode", corpus, "--model", model, "--output", vectors, *fields]
-        subprocess.run(call + ["--shard", f"{KILLED}/{SHARDS}"], check=True, capture_output=True)
+        subprocess.run(call + ["--shard", f"{KILLED + 1}/{SHARDS}"], check=True, capture_output=True)
         assert killed.read_bytes() == bytes_of_task, "the bytes differ"
     print(f"{len(got)} vectors of {SHARDS} shards equal those of one process")
 

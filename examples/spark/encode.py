@@ -21,7 +21,7 @@ def encode(shard, options):
     """Encodes one shard on a worker."""
     command = [options.program, "encode", *options.corpus]
     command += ["--model", options.model, "--output", options.output]
-    command += ["--shard", f"{shard}/{options.shards}", "--threads", str(options.threads)]
+    command += ["--shard", f"{shard + 1}/{options.shards}", "--threads", str(options.threads)]
     command += ["--id-field", options.id_field, "--text-field", options.text_field]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     if shard == options.kill and TaskContext.get().attemptNumber() == 0:

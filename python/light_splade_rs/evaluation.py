@@ -18,7 +18,7 @@ __all__ = ["Evaluation", "bm25", "evaluate"]
 
 class Evaluation:
     """What was measured. ``metrics`` are the means by their names, ``per_query`` the values of each query, ``run`` the
-    ranking of each query (ids with scores), and ``report`` everything as `evaluate --format json` prints it."""
+    ranking of each query (ids with scores), and ``report`` everything as `evaluate --json` prints it."""
 
     def __init__(
         self,

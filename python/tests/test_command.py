@@ -30,7 +30,8 @@ def test_output_is_the_vectors_of_the_library(encoder):
 
 
 def test_exit_codes():
-    assert run("--version").stdout == f"light-splade {__version__}\n"
+    assert run("-V").stdout == f"light-splade {__version__}\n"
+    assert run("--version").stdout.startswith(f"light-splade {__version__}")
     assert run("--help").returncode == 0
     wrong = run("encode", "--no-such-option")
     assert wrong.returncode == 2 and "--no-such-option" in wrong.stderr and wrong.stdout == ""

@@ -43,7 +43,7 @@ PASSES, BATCH, DEPTH = 2, 16, 30
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = pathlib.Path("~/.cache/light-splade-learn").expanduser()
-    parser.add_argument("--out", type=pathlib.Path, default=default, help="where data and runs go")
+    parser.add_argument("--output", type=pathlib.Path, default=default, help="where data and runs go")
     parser.add_argument("--python", action="store_true", help="train with the Python library too")
     parser.add_argument("--seeds", type=int, default=0, help="other seeds of the middle run [0]")
     parser.add_argument("--threads", type=int, default=2, help="threads of each run [2]")
@@ -154,7 +154,7 @@ def train(args, run):
     config.mkdir(exist_ok=True)
     (config / "learn.yaml").write_text(json.dumps(settings(args.out, out, run)))
     command = [
-        BINARY, "train", "--config-dir", config, "--config-name", "learn", "--threads", args.threads,
+        BINARY, "train", config / "learn.yaml", "--threads", args.threads,
         f"hydra.run.dir={out}",
     ]  # fmt: skip
     return timed(out, command), out / "final/model"
@@ -223,8 +223,8 @@ def settings(folder, out, run):
 
 def evaluate(model, name, threads):
     command = [
-        BINARY, "evaluate", "--model", model, "--data", SHARED / "data" / name, "--split", "test",
-        "--max-length", 256, "--metrics", "nDCG@10", "--format", "json", "--threads", threads,
+        BINARY, "evaluate", "--model", model, SHARED / "data" / name, "--split", "test",
+        "--max-length", 256, "--metrics", "nDCG@10", "--json", "--threads", threads,
     ]  # fmt: skip
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:

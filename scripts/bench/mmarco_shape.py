@@ -1,7 +1,7 @@
 """Writes files with the size and shape of mMARCO but without its texts, to measure `convert mmarco`.
 
     python scripts/bench/mmarco_shape.py FOLDER [SHARE]
-    nice /usr/bin/time -v light-splade convert mmarco FOLDER --for triplet --out OUT
+    nice /usr/bin/time -v light-splade convert mmarco FOLDER --for triplet -o OUT
 
 SHARE 1 has 8,841,823 passages, 808,731 + 101,093 queries and 39,780,811 triples of 502,939 queries. The texts are short
 and seeded, and one passage in a hundred repeats an earlier text.

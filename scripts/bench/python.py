@@ -214,7 +214,7 @@ class Bench:
         corpus.write_text("\n".join(lines) + "\n", encoding="utf-8")
         if "fastembed" in self.pythons:
             onnx = self.folder / "onnx"
-            self.light_splade("export", "model", "--model", self.args.model, "--out", onnx, "--onnx", "logits")
+            self.light_splade("export", "model", "--model", self.args.model, "--output", onnx, "--onnx", "logits")
             self.env["ONNX"] = str(onnx)
         few = self.folder / "few.ndjson"
         few.write_text(corpus.read_text(encoding="utf-8").split("\n", 1)[0] + "\n", encoding="utf-8")
@@ -270,7 +270,7 @@ done(0.0)
         for _ in range(self.args.repeat):
             results.setdefault("ours", []).append(self.python("ours", SEARCH["ours"], self.args.model, queries))
             _, said = self.light_splade(
-                "search", "--index", self.folder / "index", "--vectors", f"{queries}.vectors.ndjson",
+                "search", self.folder / "index", "--vectors", f"{queries}.vectors.ndjson",
                 "-k", "10", "--threads", self.args.threads, "--any-model", "-o", self.folder / "hits", "--force",
             )
             rate = next(line for line in said.splitlines() if "queries/s" in line)

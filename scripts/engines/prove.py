@@ -129,8 +129,8 @@ def sample(run, folder):
 
 def our_scores(run, folder, model, documents):
     """Returns the scores of all documents by `light-splade search`."""
-    run("index", "build", "--vectors", folder / "corpus.ndjson", "--model", model, "--weights", "f32", "--out", folder / "index")
-    run("search", "--index", folder / "index", "--vectors", folder / "queries.ndjson", "--model", model,
+    run("index", "build", "--vectors", folder / "corpus.ndjson", "--model", model, "--weights", "f32", "--output", folder / "index")
+    run("search", folder / "index", "--vectors", folder / "queries.ndjson", "--model", model,
         "-k", len(documents), "-o", folder / "run.ndjson")
     lines = map(json.loads, (folder / "run.ndjson").open(encoding="utf-8"))
     return {line["qid"]: {hit["doc_id"]: hit["score"] for hit in line["results"]} for line in lines}
@@ -230,8 +230,8 @@ def main():
         for name in arguments.engines.split(","):
             target, more, program, weights, scale = every[name]
             export = folder / name
-            run("export", target, *more, "--vectors", folder / "corpus.ndjson", "--queries", folder / "queries.ndjson",
-                "--model", model, "--out", export)
+            run("export", target, *more, folder / "corpus.ndjson", "--queries", folder / "queries.ndjson",
+                "--model", model, "--output", export)
             port, node = PORTS.get(target), None
             try:
                 node = port and start(target, port)

@@ -18,7 +18,7 @@ ROW, TOP, LEFT, BAR = 26, 118, 210, 250
 def main():
     program, text = sys.argv[1:3]
     printed = subprocess.run(
-        [program, "explain", text, "--top-k", "12"], check=True, capture_output=True, text=True
+        [program, "explain", "-t", text, "--top-k", "12"], check=True, capture_output=True, text=True
     ).stdout.splitlines()
     tokens = printed[0].split(" ")
     terms = []

@@ -32,7 +32,7 @@ TEXTS = [
 def ours(program, model, side, vocab, max_length):
     """Returns the vectors that the program computes, as a dense matrix."""
     command = [program, "encode", "--model", model, "--as", side, "--terms", "ids"]
-    command += ["--decimals", "9", "--ndjson", "--max-length", str(max_length)]
+    command += ["--decimals", "9", "--input-format", "ndjson", "--max-length", str(max_length)]
     lines = "".join(json.dumps({"id": i, "text": t}) + "\n" for i, t in enumerate(TEXTS))
     run = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
     dense = numpy.zeros((len(TEXTS), vocab))
@@ -109,7 +109,7 @@ def tower_of(folder, side):
 
 def compare(program, model, dtype, scratch):
     folder = Path(scratch) / f"{Path(model).name}-{dtype}"
-    command = [program, "export", "model", "--model", model, "--out", str(folder)]
+    command = [program, "export", "model", "--model", model, "--output", str(folder)]
     subprocess.run(command + ["--dtype", dtype], capture_output=True, check=True)
     source = model if dtype == "f32" else str(folder)
     worst = 0.0

@@ -101,7 +101,7 @@ def main():
     endpoint = f"http://127.0.0.1:{server.server_port}"
     with tempfile.TemporaryDirectory() as scratch:
         folder = f"{scratch}/model"
-        command = [program, "export", "model", "--model", model, "--out", folder]
+        command = [program, "export", "model", "--model", model, "--output", folder]
         command += ["--push-to-hub", "me/new", "--private"]
         environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_TOKEN": "hf_x", "HF_HOME": scratch}
         subprocess.run(command, env=environment, check=True, capture_output=True)

@@ -60,7 +60,7 @@ def by_fastembed(folder, vocab):
 
 def compare(program, model, dtype, output, scratch):
     folder = Path(scratch) / f"{Path(model).name}-{dtype}-{output}"
-    command = [program, "export", "model", "--model", model, "--out", str(folder)]
+    command = [program, "export", "model", "--model", model, "--output", str(folder)]
     run = subprocess.run(
         command + ["--dtype", dtype, "--onnx", output], capture_output=True, text=True
     )

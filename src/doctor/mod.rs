@@ -12,6 +12,7 @@ mod wrong;
 
 use std::fmt;
 
+use serde_json::{Value, json};
 use splade_export::Quantisation;
 use splade_io::Observer;
 use splade_sparse::SparseVector;
@@ -108,6 +109,16 @@ impl DoctorReport {
     /// Whether everything that was looked at is as it has to be.
     pub fn is_sound(&self) -> bool {
         self.wrong() == 0
+    }
+
+    /// The report as a JSON object.
+    pub fn to_json(&self) -> Value {
+        let check = |check: &DoctorCheck| {
+            let DoctorCheck { what, found, hint } = check;
+            json!({"what": what, "sound": check.is_sound(), "found": found, "hint": hint})
+        };
+        let checks: Vec<Value> = self.checks.iter().map(check).collect();
+        json!({"sound": self.is_sound(), "checks": checks})
     }
 }
 

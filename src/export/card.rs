@@ -40,7 +40,7 @@ pub struct ModelCard {
     pub license: Option<String>,
     /// The data sets that the model was trained on, by their names at the hub.
     pub datasets: Vec<String>,
-    /// Names of data sets with the files of results that `evaluate --format json` printed.
+    /// Names of data sets with the files of results that `evaluate --json` printed.
     pub metrics: Vec<(String, PathBuf)>,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Card<'a> {
 /// The settings of the run that made a model: `training_args.json` beside or in its folder.
 pub(super) struct Training(Value);
 
-/// What `evaluate --format json` printed.
+/// What `evaluate --json` printed.
 #[derive(Debug)]
 pub(super) struct Results {
     name: String,
@@ -153,7 +153,7 @@ impl Results {
         let metrics = report["metrics"].as_object().ok_or_else(|| {
             advised(
                 format!("{} has no \"metrics\"", path.display()),
-                "give a file of light-splade evaluate --format json",
+                "give a file of light-splade evaluate --json",
             )
         })?;
         let metrics = metrics
@@ -338,8 +338,8 @@ impl Card<'_> {
             text,
             "\n## Use\n\nWith light-splade:\n\n```sh\n\
              light-splade encode --model {name} --as query -t \"a query\"\n\
-             light-splade index build --model {name} --out index corpus.jsonl\n\
-             light-splade search --index index \"a query\"\n```\n\n\
+             light-splade index build corpus.jsonl -m {name} -o index\n\
+             light-splade search index \"a query\"\n```\n\n\
              With sentence-transformers 5.0 or later:\n\n```python\n\
              from sentence_transformers import SparseEncoder\n\n\
              model = SparseEncoder(\"{name}\")\n\

@@ -198,7 +198,7 @@ pub fn export_model(
         observer.event(Event::Note(&note));
     } else {
         return Err(advised(
-            format!("--out {} holds another model, or one of other options", out.display()),
+            format!("--output {} holds another model, or one of other options", out.display()),
             "name another folder, or remove it",
         ));
     }

@@ -103,7 +103,7 @@ fn taken(pusher: &Pusher<'_>, server: &dyn Server, was_complete: bool) -> Result
                     counted(count, "documents")
                 ),
                 format!(
-                    "push them again as --vectors {rejects} from another folder with {}",
+                    "push the vectors in {rejects} again from another folder with {}",
                     server.append()
                 ),
             ))

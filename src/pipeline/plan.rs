@@ -163,8 +163,9 @@ impl Step {
         self.outputs.iter().all(|path| path.symlink_metadata().is_err())
     }
 
-    /// Files that the command names (`FILE` or `key=FILE`) are inputs as well, unless it makes them.
-    /// Those that earlier steps make, `made`, need not be there yet.
+    /// Files that the command names (`FILE` or `key=FILE`) are inputs as well, unless it makes them. A
+    /// config is none: its settings are compared. Those that earlier steps make, `made`, need not be
+    /// there yet.
     fn add_named_inputs(&mut self, made: &[PathBuf]) {
         let is_in =
             |path: &Path, folders: &[PathBuf]| folders.iter().any(|one| path.starts_with(one));
@@ -172,7 +173,10 @@ impl Step {
             Some((_, path)) => Path::new(path),
             None => Path::new(word),
         });
-        let named = words.filter(|path| path.is_file() || is_in(path, made));
+        let has_settings = self.settings.as_str().is_none_or(|settings| !settings.is_empty());
+        let is_config =
+            |path: &Path| has_settings && path.extension().is_some_and(|ending| ending == "yaml");
+        let named = words.filter(|path| (path.is_file() || is_in(path, made)) && !is_config(path));
         self.inputs.extend(named.filter(|path| !is_in(path, &self.outputs)).map(Path::to_path_buf));
         self.inputs.sort();
         self.inputs.dedup();

@@ -52,17 +52,17 @@ fn every_command_takes_it() {
     let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
     assert!(stdout(&["inspect"]).contains("mini-ja-en"));
     assert!(stdout(&["tokenize", "-t", TEXTS[0]]).contains("東京"));
-    assert!(stdout(&["explain", TEXTS[0]]).contains("東京"));
+    assert!(stdout(&["explain", "-t", TEXTS[0]]).contains("東京"));
     let index = path("index");
-    stdout(&["index", "build", "--out", &index, "data/toy-beir/corpus.jsonl"]);
+    stdout(&["index", "build", "--output", &index, "data/toy-beir/corpus.jsonl"]);
     assert!(stdout(&["index", "info", &index]).contains("mini-ja-en"));
-    assert_eq!(stdout(&["search", "-i", &index, "--top-k-hits", "1", "電車"]).lines().count(), 1);
-    let report = stdout(&["evaluate", "--beir", "data/toy-beir", "--format", "json"]);
+    assert_eq!(stdout(&["search", &index, "--top-k-hits", "1", "電車"]).lines().count(), 1);
+    let report = stdout(&["evaluate", "data/toy-beir", "--format", "json"]);
     let report: Value = serde_json::from_str(&report).expect("JSON");
     assert!(report["metrics"]["MRR@10"].as_f64().expect("a number") > 0.5, "{report}");
     let negatives = path("negatives.ndjson");
-    stdout(&["mine", "--data", "data/toy/train", "--out", &negatives, "--source", "splade,take=2"]);
-    stdout(&["export", "model", "--out", &path("exported"), "--dtype", "f16"]);
+    stdout(&["mine", "data/toy/train", "--output", &negatives, "--source", "splade,take=2"]);
+    stdout(&["export", "model", "--output", &path("exported"), "--dtype", "f16"]);
     // The headers differ in the checksum of the file.
     let weights = |folder: &str| {
         let bytes = std::fs::read(format!("{folder}/model.safetensors")).expect("read");

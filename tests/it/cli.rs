@@ -17,7 +17,7 @@ fn prints_what_it_printed() {
     let cases: Vec<(&str, Vec<&str>)> = vec![
         ("encode", [&encode[..], &texts].concat()),
         ("encode-ids", [&encode[..], &texts, &["--terms", "ids", "--decimals", "2"]].concat()),
-        ("encode-top", [&encode[..], &["--top-k", "3", "--threshold", "1", corpus]].concat()),
+        ("encode-top", [&encode[..], &["--top-k", "3", "--min-weight", "1", corpus]].concat()),
         (
             "encode-int8",
             [&encode[..], &texts, &["--precision", "int8", "--decimals", "2"]].concat(),
@@ -27,7 +27,10 @@ fn prints_what_it_printed() {
             "tokenize-ids",
             [&["tokenize", "--ids", "-m", MODEL, "--max-length", "5"][..], &texts].concat(),
         ),
-        ("explain", vec!["explain", "--kernels", "portable", "-m", MODEL, "朝の電車で東京へ"]),
+        (
+            "explain",
+            vec!["explain", "--kernels", "portable", "-m", MODEL, "-t", "朝の電車で東京へ"],
+        ),
         (
             "explain-html",
             vec![
@@ -39,6 +42,7 @@ fn prints_what_it_printed() {
                 "3",
                 "-m",
                 MODEL,
+                "-t",
                 "a <b>",
             ],
         ),
@@ -195,23 +199,23 @@ fn shards_are_the_whole() {
     };
     let whole = read(&[PathBuf::from(&whole)]);
     assert_eq!(whole.len(), 2500);
-    for shard in ["2/3", "0/3"] {
+    for shard in ["3/3", "1/3"] {
         encode(&["--output", &parts, "--shard", shard]);
     }
-    let missing = ["index", "build", "--out", &path("i"), "--vectors", &parts];
-    assert!(failure(&missing, 1).contains("--shard 1/3"), "a shard is missing");
+    let missing = ["index", "build", "--output", &path("i"), "--vectors", &parts];
+    assert!(failure(&missing, 1).contains("--shard 2/3"), "a shard is missing");
     // Other numbers of threads give the same bytes, and a file of the user stays.
     let second = Path::new(&parts).join("vectors-00002-of-00003.parquet");
     let bytes = std::fs::read(&second).expect("a shard");
     let partial = second.with_extension("parquet.partial");
     std::fs::rename(&second, &partial).expect("renamed");
-    encode(&["--output", &parts, "--shard", "2/3", "--threads", "1"]);
+    encode(&["--output", &parts, "--shard", "3/3", "--threads", "1"]);
     assert_eq!(std::fs::read(&second).expect("a shard"), bytes);
-    encode(&["--output", &parts, "--shard", "1/3"]);
+    encode(&["--output", &parts, "--shard", "2/3"]);
     assert_eq!(read(&[PathBuf::from(&parts)]), whole);
 
     let again = ["encode", "--kernels", "portable", "--model", MODEL, texts, "--output", &parts];
-    let again = [&again[..], &["--shard", "2/3"]].concat();
+    let again = [&again[..], &["--shard", "3/3"]].concat();
     let said = run(&again).stderr;
     assert!(String::from_utf8_lossy(&said).contains("the shard is there already"));
     let other = [&again[..], &["--top-k", "2"]].concat();
@@ -222,6 +226,9 @@ fn shards_are_the_whole() {
     let lock = splade_io::OutputLock::beside(&second).expect("locked");
     assert!(failure(&again, 1).contains("another process is writing to it (process "));
     drop(lock);
-    failure(&["encode", "--model", MODEL, texts, "--shard", "0/2", "--output", "x.ndjson"], 1);
-    failure(&["encode", "--model", MODEL, texts, "--shard", "2/2"], 2);
+    failure(&["encode", "--model", MODEL, texts, "--shard", "1/2", "--output", "x.ndjson"], 1);
+    // Shards were counted from 0 in earlier versions: no number may mean two parts.
+    let counted = failure(&["encode", "--model", MODEL, texts, "--shard", "0/2"], 2);
+    assert!(counted.contains("the shards of 2 are 1/2 to 2/2, counted from 1"), "{counted}");
+    failure(&["encode", "--model", MODEL, texts, "--shard", "3/2"], 2);
 }

@@ -35,7 +35,7 @@ fn a_conversion_is_replaced_or_kept_as_it_is_asked() {
     let dir = tempfile::tempdir().expect("a folder");
     let out = path(&dir, "out");
     let data = format!("{FIXTURES}/mmarco");
-    let call = ["convert", "mmarco", &data, "--for", "triplet", "--out", &out];
+    let call = ["convert", "mmarco", &data, "--for", "triplet", "--output", &out];
     assert_eq!(stdout(&call), "");
     let (whole, triplets) = (format!("{out}/convert.json"), format!("{out}/train/triplets.ndjson"));
     let want = read(format!("{FIXTURES}/expected/mmarco-triplet/train/triplets.ndjson"));
@@ -49,11 +49,11 @@ fn a_conversion_is_replaced_or_kept_as_it_is_asked() {
     assert!(failure(&other, 1).contains("other settings\nhint: replace it with --force"));
     stdout(&[&call[..], &["--force"]].concat());
     assert_eq!(read(&triplets), want);
-    stdout(&["check-data", "--data", &out]);
+    stdout(&["check-data", &out]);
     let missing =
-        ["convert", "mmarco", &data, "--for", "distil", "--language", "german", "--out", &out];
+        ["convert", "mmarco", &data, "--for", "distil", "--language", "german", "--output", &out];
     assert!(failure(&missing, 1).contains("german_collection.tsv"));
-    let none = ["convert", "squad", "no/such", "--out", &out];
+    let none = ["convert", "squad", "no/such", "--output", &out];
     assert!(failure(&none, 1).contains("no/such: there is no folder of .json files"));
 }
 
@@ -73,7 +73,7 @@ fn files_come_from_the_hub() {
     let (hub, dir) = (FakeHub::with(files), tempfile::tempdir().expect("a folder"));
     let (home, out) = (path(&dir, "home"), path(&dir, "out"));
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_light-splade"));
-    command.args(["convert", "mmarco", ID, "--for", "distil", "--out", &out]);
+    command.args(["convert", "mmarco", ID, "--for", "distil", "--output", &out]);
     command.env_clear().envs([("HF_ENDPOINT", hub.endpoint.as_str()), ("HF_HOME", &home)]);
     let output = command.output().expect("the program runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -89,18 +89,17 @@ fn files_come_from_the_hub() {
 fn mines_what_a_search_finds() {
     let dir = tempfile::tempdir().expect("a folder");
     let data = path(&dir, "data");
-    stdout(&["convert", "beir", "data/toy-beir", "--train", "test", "--out", &data]);
+    stdout(&["convert", "beir", "data/toy-beir", "--train", "test", "--output", &data]);
     let (train, index) = (format!("{data}/train"), path(&dir, "index"));
     let out = path(&dir, "negatives.ndjson");
     let call = [
         "mine",
-        "--data",
         &train,
         "--model",
         MODEL,
         "--index",
         &index,
-        "--out",
+        "--output",
         &out,
         "--kernels",
         "portable",
@@ -114,17 +113,8 @@ fn mines_what_a_search_finds() {
     assert_eq!(left.count(), 0, "a part of the index is left");
     // The index is kept, and a search in it gives the expected negatives.
     let queries = format!("{train}/query_master.ndjson");
-    let hits = stdout(&[
-        "search",
-        "--index",
-        &index,
-        "--queries",
-        &queries,
-        "-k",
-        "40",
-        "--kernels",
-        "portable",
-    ]);
+    let hits =
+        stdout(&["search", &index, "--queries", &queries, "-k", "40", "--kernels", "portable"]);
     let json = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
     let text = |path: &str| String::from_utf8(read(path)).expect("UTF-8");
     let lists = text(&format!("{train}/positive_lists.ndjson"));
@@ -166,13 +156,12 @@ fn mines_what_a_search_finds() {
     // for training.
     let triplets = format!("{train}/triplets.ndjson");
     let sources = ["--source", "bm25,depth=5,take=2,random", "--source", "random,take=1"];
-    let call =
-        ["mine", "--data", &train, "--model", MODEL, "--out", &triplets, "--format", "triplets"];
+    let call = ["mine", &train, "--model", MODEL, "--output", &triplets, "--format", "triplets"];
     stdout(&[&call[..], &sources].concat());
     let first = read(&triplets);
     stdout(&[&call[..], &sources, &["--force", "--threads", "1"]].concat());
     assert_eq!(read(&triplets), first);
-    stdout(&["check-data", "--data", &train]);
+    stdout(&["check-data", &train]);
 
     // The teacher scores the first negative too high, so it is skipped.
     let teacher = path(&dir, "teacher.ndjson");
@@ -188,13 +177,12 @@ fn mines_what_a_search_finds() {
     for margin in margins {
         let call = [
             "mine",
-            "--data",
             &train,
             "--model",
             MODEL,
             "--index",
             &index,
-            "--out",
+            "--output",
             &out,
             "--force",
             "--kernels",
@@ -216,12 +204,12 @@ fn scores_pairs_as_a_search_does() {
     let dir = tempfile::tempdir().expect("a folder");
     let (train, index) = ("data/toy/train", path(&dir, "index"));
     let (pairs, out) = (format!("{train}/hard_negative_scores.ndjson"), path(&dir, "s.ndjson.gz"));
-    let call = ["score", &pairs, "--data", train, "--model", MODEL, "--out", &out];
+    let call = ["score", &pairs, "--data", train, "--model", MODEL, "--output", &out];
     let call = [&call[..], &["--kernels", "portable"]].concat();
     stdout(&[&call[..], &["--by", "splade", "--index", &index]].concat());
     let of_index = read(&out);
     let queries = format!("{train}/query_master.ndjson");
-    let search = ["search", "--index", &index, "--queries", &queries, "-k", "200"];
+    let search = ["search", &index, "--queries", &queries, "-k", "200"];
     let hits = stdout(&[&search[..], &["--kernels", "portable"]].concat());
     let hits = lines(hits.as_bytes());
     let mut found = 0;
@@ -257,7 +245,8 @@ fn scores_pairs_as_a_search_does() {
     file("query_master.ndjson", "{\"qid\": 7, \"text\": \"w w\"}\n");
     let pairs = file("pairs.ndjson", "{\"qid\": 7, \"scores\": {\"2\": 3, \"1\": 4}}\n");
     let (data, out) = (path(&dir, ""), path(&dir, "bm25.ndjson"));
-    let call = ["score", &pairs, "--data", &data, "--model", MODEL, "--by", "bm25", "--out", &out];
+    let call =
+        ["score", &pairs, "--data", &data, "--model", MODEL, "--by", "bm25", "--output", &out];
     stdout(&call);
     let scores = &lines(&read(&out))[0]["scores"];
     let score = scores["1"].as_f64().expect("a number");
@@ -281,7 +270,7 @@ fn mining_takes_no_index_of_another_model_or_of_other_documents() {
     let dir = tempfile::tempdir().expect("a folder");
     let (out, index) = (path(&dir, "x.ndjson"), path(&dir, "index"));
     let ran = |index: &str, model: &str| {
-        let call = ["mine", "--data", "data/toy/train", "--out", &out, "--force", "--index", index];
+        let call = ["mine", "data/toy/train", "--output", &out, "--force", "--index", index];
         run(&[&call[..], &["--model", model, "--source", "splade,take=1"]].concat())
     };
     assert!(ran(&index, MODEL).status.success());
@@ -309,7 +298,7 @@ fn mining_takes_no_index_of_another_model_or_of_other_documents() {
     let (vectors, foreign) = (path(&dir, "vectors.ndjson"), path(&dir, "foreign"));
     let line = "{\"id\": \"none\", \"vector\": {\"5\": 1.0}}\n";
     std::fs::write(&vectors, line).expect("written");
-    stdout(&["index", "build", "--out", &foreign, "--vectors", &vectors]);
+    stdout(&["index", "build", "--output", &foreign, "--vectors", &vectors]);
     let message = said(&foreign, MODEL);
     assert!(message.contains("none of the 120 documents is in the index"), "{message}");
 }
@@ -319,20 +308,17 @@ fn mining_says_what_is_wrong() {
     let dir = tempfile::tempdir().expect("a folder");
     let out = path(&dir, "x.ndjson");
     let mine = |more: &[&str], code| {
-        failure(&[&["mine", "--out", &out, "--model", MODEL][..], more].concat(), code)
+        failure(&[&["mine", "--output", &out, "--model", MODEL][..], more].concat(), code)
     };
-    assert!(mine(&["--data", "data/toy-beir"], 1).contains("light-splade convert beir"));
+    assert!(mine(&["data/toy-beir"], 1).contains("light-splade convert beir"));
     assert!(
-        mine(&["--data", "data/toy/train", "--source", "x"], 2)
+        mine(&["data/toy/train", "--source", "x"], 2)
             .contains("bm25, splade, dense, colbert and random")
     );
-    assert!(
-        mine(&["--data", "data/toy/train", "--max-score", "1"], 2).contains("--teacher-scores")
-    );
-    assert!(mine(&["--data", "no/such"], 1).contains("cannot open no/such"));
+    assert!(mine(&["data/toy/train", "--max-score", "1"], 2).contains("--teacher-scores"));
+    assert!(mine(&["no/such"], 1).contains("cannot open no/such"));
     // The failed calls leave only the file that is needed to resume.
-    let left =
-        run(&["mine", "--data", "data/toy/train", "--out", &out, "--model", "no/such/model"]);
+    let left = run(&["mine", "data/toy/train", "--output", &out, "--model", "no/such/model"]);
     assert_eq!(left.status.code(), Some(1));
     assert!(!Path::new(&out).exists());
 }

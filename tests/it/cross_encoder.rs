@@ -31,7 +31,6 @@ fn train(output: &Path, more: &[&str]) -> Vec<String> {
     let base = [
         "cross-encoder",
         "train",
-        "--config",
         "config/cross_encoder/toy_train.yaml",
         "num_epochs=2",
         "evaluation_steps=7",
@@ -139,7 +138,7 @@ impl Scoring {
 
     fn arguments(&self, output: &str, more: &[&str]) -> Vec<String> {
         let file = "config/cross_encoder/toy_predict.yaml";
-        let base = ["cross-encoder", "predict", "--config", file, "++predict_batch_size=1"];
+        let base = ["cross-encoder", "predict", file, "++predict_batch_size=1"];
         let set = [
             format!("model_path={}", self.path("teacher").display()),
             format!("hard_negative_init_scores={}", self.path("init.ndjson").display()),
@@ -253,7 +252,7 @@ fn shards_are_the_whole_and_ensembles_join_them() {
     assert!(unpacked == scoring.scores("whole.ndjson"), "another size of batches");
     let mut parts = Vec::new();
     for shard in 0..3 {
-        run("parts.ndjson", &["-q", "--shard", &format!("{shard}/3")]);
+        run("parts.ndjson", &["-q", "--shard", &format!("{}/3", shard + 1)]);
         parts.extend(scoring.scores(&format!("parts/{shard:05}-of-00003.ndjson")));
     }
     assert!(parts == scoring.scores("whole.ndjson"), "shards");
@@ -276,21 +275,18 @@ fn calls_that_cannot_work_are_refused() {
     let predict = "config/cross_encoder/toy_predict.yaml";
     let output = format!("output_path={}", out("a"));
     for (arguments, want) in [
-        (vec!["train", "--config", "nowhere.yaml"], "there is no such file"),
-        (vec!["train", "--config", train, &output, "+epochs=3"], "there is no such setting"),
-        (vec!["train", "--config", train, &output, "model_path=nowhere"], "nowhere"),
-        (vec!["train", "--config", train, &output, "max_token_len=4000"], "4000 tokens"),
-        (
-            vec!["train", "--config", train, &output, "train_positives=nothing.ndjson"],
-            "nothing.ndjson",
-        ),
-        (vec!["predict", "--config", predict, "model_path=data"], "config.json"),
+        (vec!["train", "nowhere.yaml"], "nowhere"),
+        (vec!["train", train, &output, "+epochs=3"], "there is no such setting"),
+        (vec!["train", train, &output, "model_path=nowhere"], "nowhere"),
+        (vec!["train", train, &output, "max_token_len=4000"], "4000 tokens"),
+        (vec!["train", train, &output, "train_positives=nothing.ndjson"], "nothing.ndjson"),
+        (vec!["predict", predict, "model_path=data"], "config.json"),
     ] {
         let arguments = [&["cross-encoder"], &arguments[..]].concat();
         let message = failure(&arguments, 1);
         assert!(message.contains(want), "{arguments:?}: {message}");
     }
-    let message = failure(&["cross-encoder", "predict", "--config", predict, "--shard", "4/3"], 2);
-    assert!(message.contains("the shards of 3 are 0/3 to 2/3"), "{message}");
+    let message = failure(&["cross-encoder", "predict", predict, "--shard", "0/3"], 2);
+    assert!(message.contains("the shards of 3 are 1/3 to 3/3, counted from 1"), "{message}");
     assert!(stdout(&["cross-encoder", "--help"]).contains("predict"));
 }

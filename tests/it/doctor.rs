@@ -8,7 +8,7 @@ use crate::fake_engine::{FakeEngine, Fault, Says};
 
 /// Returns the output of `doctor` for a search engine without faults.
 fn sound(engine: &FakeEngine, more: &[&str]) -> String {
-    let said = stdout(&[&["doctor", "--url", &engine.url], more].concat());
+    let said = stdout(&[&["doctor", &engine.url], more].concat());
     assert!(engine.indexes.lock().expect("no panic").is_empty(), "the index is deleted");
     assert!(said.contains("sound      everything that was looked at"), "{said}");
     said
@@ -17,7 +17,7 @@ fn sound(engine: &FakeEngine, more: &[&str]) -> String {
 /// Returns the output of `doctor` for a search engine with a fault.
 fn wrong(says: Says, fault: Fault) -> String {
     let engine = FakeEngine::start(says, fault);
-    let output = crate::common::run(&["doctor", "--url", &engine.url]);
+    let output = crate::common::run(&["doctor", &engine.url]);
     assert_eq!(output.status.code(), Some(1), "{fault:?}");
     assert!(engine.indexes.lock().expect("no panic").is_empty(), "the index is deleted: {fault:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
@@ -93,7 +93,7 @@ fn keys_come_from_the_environment() {
     for says in [Says::Elasticsearch, Says::Qdrant] {
         let engine = FakeEngine::start(says, Fault::Key("secret"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
-        command.args(["doctor", "--url", &engine.url]).env("LIGHT_SPLADE_API_KEY", "secret");
+        command.args(["doctor", &engine.url]).env("LIGHT_SPLADE_API_KEY", "secret");
         let output = command.output().expect("the tool runs");
         assert!(output.status.success(), "{output:?}");
         assert!(!format!("{output:?}").contains("secret"), "keys are not shown");
@@ -118,10 +118,10 @@ fn own_vectors() {
     assert!(said.contains("documents  2 taken"), "{said}");
     let empty = file("empty.ndjson", "");
     let engine = FakeEngine::start(Says::Qdrant, Fault::None);
-    let call = ["doctor", "--url", &engine.url, "--vectors", &empty, "--queries", &queries];
+    let call = ["doctor", &engine.url, "--vectors", &empty, "--queries", &queries];
     assert!(failure(&call, 1).contains("has no terms"));
     let twice = file("twice.ndjson", &"{\"id\":\"a\",\"vector\":{\"3\":1.5}}\n".repeat(2));
-    let call = ["doctor", "--url", &engine.url, "--vectors", &twice, "--queries", &queries];
+    let call = ["doctor", &engine.url, "--vectors", &twice, "--queries", &queries];
     assert!(failure(&call, 1).contains("document \"a\" is there twice"));
 }
 
@@ -130,13 +130,13 @@ fn what_cannot_be_reached_or_is_no_engine() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", closed.local_addr().expect("an address"));
     drop(closed);
-    let output = crate::common::run(&["doctor", "--url", &url]);
+    let output = crate::common::run(&["doctor", &url]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("hint: check the address"), "{said}");
     // `doctor` does not recommend the options of another command.
     assert!(!said.contains("--resume"), "{said}");
-    let output = crate::common::run(&["doctor", "--engine", "nonsense url"]);
+    let output = crate::common::run(&["doctor", "nonsense url"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
@@ -147,7 +147,7 @@ fn ctrl_c_deletes_the_index() {
     for fault in [Fault::Slow, Fault::BusyAfter(0, Some(60))] {
         let engine = FakeEngine::start(Says::Elasticsearch, fault);
         let child = Command::new(env!("CARGO_BIN_EXE_light-splade"))
-            .args(["doctor", "--url", &engine.url])
+            .args(["doctor", &engine.url])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

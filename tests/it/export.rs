@@ -75,8 +75,7 @@ fn every_target_writes_its_files() {
     for (number, (target, want)) in targets.into_iter().enumerate() {
         let out = dir.path().join(number.to_string());
         let out_text = out.to_str().expect("UTF-8");
-        let common =
-            ["--vectors", &documents, "--queries", &queries, "-m", MODEL, "--out", out_text];
+        let common = [&*documents, "--queries", &queries, "-m", MODEL, "--output", out_text];
         let call = [&["export"][..], target, &common].concat();
         let output = run(&call);
         let said = String::from_utf8(output.stderr).expect("UTF-8");
@@ -139,7 +138,7 @@ fn errors_say_what_to_do() {
     for (number, (target, vectors, want)) in cases.into_iter().enumerate() {
         let out = dir.path().join(format!("out{number}"));
         let out = out.to_str().expect("UTF-8");
-        let call = [&["export"][..], &target, &["--vectors", vectors, "--out", out]].concat();
+        let call = [&["export"][..], &target, &[vectors, "--output", out]].concat();
         let error = failure(&call, 1);
         assert!(error.contains(want), "{target:?}: {error}");
     }
@@ -149,7 +148,7 @@ fn errors_say_what_to_do() {
         ("--batch-bytes", "1M", "--push <URL>"),
         ("--first-id", "9223372036854775808", most),
     ] {
-        let call = ["export", "qdrant", "--vectors", &ids, "--out", "no/such", option, value];
+        let call = ["export", "qdrant", &ids, "--output", "no/such", option, value];
         let error = failure(&call, 2);
         assert!(error.contains(want), "{option}: {error}");
     }
@@ -172,7 +171,7 @@ fn inputs_are_looked_at_first() {
     let to_server = ["--push", &server.url, "--index", "toy"];
     for (documents, queries) in [(&*words, &*ids), (&*ids, &*words), (&*ids, "no/such.parquet")] {
         for more in [&[][..], &to_server] {
-            let call = ["export", "elasticsearch", "--out", out_text, "--vectors", documents];
+            let call = ["export", "elasticsearch", "--output", out_text, documents];
             failure(&[&call[..], &["--queries", queries], more].concat(), 1);
             assert!(!out.exists(), "{documents} {queries} {more:?}");
         }
@@ -184,7 +183,7 @@ fn inputs_are_looked_at_first() {
 fn a_model_goes_into_the_folder_that_is_named() {
     let dir = tempfile::tempdir().expect("a folder");
     let out = format!("{}/my-model/", dir.path().display());
-    stdout(&["export", "model", "-m", MODEL, "--out", &out, "--name", "My SPLADE"]);
+    stdout(&["export", "model", "-m", MODEL, "--output", &out, "--name", "My SPLADE"]);
     let entries = std::fs::read_dir(dir.path()).expect("a folder");
     let names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
     assert_eq!(names, ["my-model"]);
@@ -204,7 +203,7 @@ fn an_upload_that_failed_goes_on() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
         command.current_dir(env!("CARGO_MANIFEST_DIR")).env_clear().env("HF_TOKEN", token);
         command.env("HF_ENDPOINT", &hub.endpoint).env("HF_HOME", dir.path());
-        command.args(["export", "model", "-m", MODEL, "--push-to-hub", "me/new", "--out"]);
+        command.args(["export", "model", "-m", MODEL, "--push-to-hub", "me/new", "--output"]);
         let output = command.arg(&out).args(more).output().expect("the tool runs");
         (output.status.success(), String::from_utf8(output.stderr).expect("UTF-8"))
     };
@@ -283,7 +282,7 @@ fn killed_exports_resume_to_the_same_bytes() {
         let (whole, parts) = (out("whole"), out("parts"));
         let call = |out: &Path| {
             let out = out.to_str().expect("UTF-8").to_owned();
-            ["export", target, "--vectors", &vectors, "--shard-rows", "500", "--out", &out]
+            ["export", target, &vectors, "--shard-rows", "500", "--output", &out]
                 .map(str::to_owned)
                 .to_vec()
         };
@@ -301,8 +300,8 @@ fn killed_exports_resume_to_the_same_bytes() {
 }
 
 fn push<'a>(url: &'a str, target: &'a str, vectors: &'a str, out: &'a str) -> Vec<&'a str> {
-    let mut call = vec!["export", target, "--push", url, "--index", "toy", "--vectors", vectors];
-    call.extend(["--out", out, "--batch-documents", "20"]);
+    let mut call = vec!["export", target, "--push", url, "--index", "toy", vectors];
+    call.extend(["--output", out, "--batch-documents", "20"]);
     call
 }
 
@@ -310,7 +309,7 @@ fn push<'a>(url: &'a str, target: &'a str, vectors: &'a str, out: &'a str) -> Ve
 fn exported(target: &str, vectors: &str, dir: &Path) -> BTreeMap<String, Value> {
     let out = dir.join("files");
     let out = out.to_str().expect("UTF-8");
-    stdout(&["export", target, "--vectors", vectors, "--out", out]);
+    stdout(&["export", target, vectors, "--output", out]);
     let read = |name| std::fs::read_to_string(Path::new(out).join(name)).expect("read");
     match target {
         "qdrant" => {

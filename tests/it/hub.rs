@@ -34,7 +34,7 @@ fn commands_take_hub_names() {
 
     let local = run(&["encode", "--model", demo, "-t", "cheap travel by train"], &vars);
     assert_eq!(text(&first.stdout), text(&local.stdout));
-    for command in [&["tokenize", "-t", "cheap"][..], &["explain", "cheap"]] {
+    for command in [&["tokenize", "-t", "cheap"][..], &["explain", "-t", "cheap"]] {
         let with = |model| [command, &["--model", model]].concat();
         let (by_name, by_folder) = (run(&with(ID), &vars), run(&with(demo), &vars));
         assert!(by_name.status.success(), "{}", text(&by_name.stderr));
@@ -69,7 +69,7 @@ fn models_are_exported_and_pushed() {
         "model",
         "--model",
         demo,
-        "--out",
+        "--output",
         &out,
         "--license",
         "cc-by-4.0",
@@ -119,7 +119,7 @@ fn ctrl_c_ends_the_wait_for_a_silent_server() {
     let home = tempfile::tempdir().expect("a folder");
     for args in [
         &["encode", "--model", "org/demo", "-t", "a"][..],
-        &["doctor", "--engine", &url],
+        &["doctor", &url],
         &["inspect", "org/demo"],
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
@@ -172,7 +172,7 @@ fn proxies_of_the_environment_are_used() {
         said.contains("of HTTP_PROXY") && said.contains("NO_PROXY") && !said.contains("secret"),
         "{said}"
     );
-    let engine = run(&["doctor", "--engine", "http://engine.test"], &vars);
+    let engine = run(&["doctor", "http://engine.test"], &vars);
     let said = text(&engine.stdout);
     assert!(said.contains("http://engine.test cannot be reached through the proxy"), "{said}");
     assert!(!said.contains("secret") && !said.contains("--resume"), "{said}");

@@ -352,10 +352,10 @@ fn the_program_searches_in_all_ways() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let (index, queries) = (path("index"), "data/toy-beir/queries.jsonl");
-    let build = ["index", "build", "-m", MODEL, "--out", &index, "data/toy-beir/corpus.jsonl"];
+    let build = ["index", "build", "-m", MODEL, "--output", &index, "data/toy-beir/corpus.jsonl"];
     stdout(&[&build[..], &["--store", "--bm25", "--bm25-k1", "1.2"], &PORTABLE].concat());
-    let info: Value = serde_json::from_str(&stdout(&["index", "info", &index, "--format", "json"]))
-        .expect("JSON");
+    let info: Value =
+        serde_json::from_str(&stdout(&["index", "info", &index, "--json"])).expect("JSON");
     assert!(info["stored_bytes"].as_u64().is_some_and(|bytes| bytes > 5000), "{info}");
     assert_eq!((&info["bm25"]["k1"], &info["bm25"]["b"]), (&1.2.into(), &0.4.into()));
     let table = stdout(&["index", "info", &index]);
@@ -367,8 +367,7 @@ fn the_program_searches_in_all_ways() {
 
     // `fuse` of both runs is what `search --hybrid` finds.
     let search = |more: &[&str]| {
-        let search =
-            ["search", "-i", &index, "--queries", queries, "-k", "150", "--format", "trec"];
+        let search = ["search", &index, "--queries", queries, "-k", "150", "--format", "trec"];
         stdout(&[&search[..], more, &PORTABLE].concat())
     };
     let (splade, bm25, out) = (path("splade.trec"), path("bm25.trec"), path("fused.ndjson"));
@@ -416,7 +415,7 @@ fn the_program_searches_in_all_ways() {
     // Places of a hybrid search, and re-ranking.
     let model = "crates/splade-model/tests/fixtures/cross_encoders/bert";
     let one = |more: &[&str]| {
-        let search = ["search", "-i", &index, "--format", "ndjson", "-k", "3", "海が見える席"];
+        let search = ["search", &index, "--format", "ndjson", "-k", "3", "海が見える席"];
         parse(&stdout(&[&search[..], more, &PORTABLE].concat())).remove(0)
     };
     let hybrid = one(&["--hybrid", "rrf"]);
@@ -429,12 +428,12 @@ fn the_program_searches_in_all_ways() {
     );
 
     // What a person sees, also at a prompt.
-    let table = ["search", "-i", &index, "-k", "2", "--format", "table"];
+    let table = ["search", &index, "-k", "2", "--format", "table"];
     let [plain, hybrid] = [&[][..], &["--hybrid", "rrf"]]
         .map(|more: &[&str]| stdout(&[&table[..], &["海が見える席"], more, &PORTABLE].concat()));
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_light-splade"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args([&table[..5], &["--interactive", "--bm25"], &PORTABLE].concat())
+        .args([&table[..4], &["--interactive", "--bm25"], &PORTABLE].concat())
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -457,7 +456,7 @@ fn the_program_searches_in_all_ways() {
 fn searches_that_cannot_be_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = folder.path().join("index").to_str().expect("UTF-8").to_owned();
-    let build = ["index", "build", "-m", MODEL, "--out", &index, "data/toy-beir/corpus.jsonl"];
+    let build = ["index", "build", "-m", MODEL, "--output", &index, "data/toy-beir/corpus.jsonl"];
     stdout(&build);
     let model = "crates/splade-model/tests/fixtures/cross_encoders/bert";
     for (more, code, want) in [
@@ -469,10 +468,10 @@ fn searches_that_cannot_be_are_refused() {
         (&["--bm25", "--hybrid", "rrf"], 2, "cannot be used with"),
         (&["--bm25", "--explain"], 2, "cannot be used with"),
     ] {
-        let error = failure(&[&["search", "-i", &index, "海"][..], more].concat(), code);
+        let error = failure(&[&["search", &index, "海"][..], more].concat(), code);
         assert!(error.contains(want), "{more:?}: {error}");
     }
-    let error = failure(&["index", "build", "--out", "x", "--bm25", "a.txt"], 2);
+    let error = failure(&["index", "build", "--output", "x", "--bm25", "a.txt"], 2);
     assert!(error.contains("--store"), "{error}");
     let file = folder.path().join("a.trec").to_str().expect("UTF-8").to_owned();
     std::fs::write(&file, "q Q0 a 1 2 x\n").expect("written");

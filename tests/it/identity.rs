@@ -180,14 +180,14 @@ fn folders_of_earlier_versions_resume_with_a_note() {
 fn parts_know_their_texts_and_their_model() {
     let case = Case::new();
     let part = |model: &str, shard: &str| with(&case.encode(model, "parts"), &["--shard", shard]);
-    said(&part("model", "0/2"), 0);
-    assert_has(&said(&part("model", "0/2"), 0), &["the shard is there already"]);
+    said(&part("model", "1/2"), 0);
+    assert_has(&said(&part("model", "1/2"), 0), &["the shard is there already"]);
     case.corpus("夜の電車");
-    assert_has(&said(&part("model", "0/2"), 1), &["the texts of the shard", "have changed"]);
+    assert_has(&said(&part("model", "1/2"), 1), &["the texts of the shard", "have changed"]);
     case.corpus("朝の電車");
-    assert_has(&said(&part("other", "0/2"), 1), &["was made with other settings: the model was"]);
+    assert_has(&said(&part("other", "1/2"), 1), &["was made with other settings: the model was"]);
     // The other part with other settings: together they are no corpus.
-    said(&with(&part("model", "1/2"), &["--max-length", "8"]), 0);
+    said(&with(&part("model", "2/2"), &["--max-length", "8"]), 0);
     let (parts, index) = (case.path("parts"), case.path("i"));
     let build = ["index", "build", "-o", &index, "--vectors", &parts];
     let error = failure(&build, 1);
@@ -213,15 +213,15 @@ fn an_index_knows_the_model_of_its_vectors() {
     assert!(!Path::new(&index).exists());
 
     stdout(&["index", "build", "-o", &index, "--vectors", &a]);
-    let info: Value = serde_json::from_str(&stdout(&["index", "info", "--format", "json", &index]))
-        .expect("JSON");
+    let info: Value =
+        serde_json::from_str(&stdout(&["index", "info", "--json", &index])).expect("JSON");
     assert_eq!(info["settings"]["model"], json!(model));
     assert!(
         info["settings"]["content"]["model"]["weights"]
             .as_str()
             .is_some_and(|hash| hash.starts_with("xxh3:"))
     );
-    let search = ["search", "-i", &index, "--format", "ndjson"];
+    let search = ["search", &index, "--format", "ndjson"];
     let hits = stdout(&[&search[..], &["電車"]].concat());
     assert!(hits.contains("\"d0\""), "{hits}");
     let text = failure(&[&search[..], &["-m", &other, "電車"]].concat(), 1);
@@ -232,10 +232,10 @@ fn an_index_knows_the_model_of_its_vectors() {
     stdout(&[&search[..], &["-m", &other, "--any-model", "電車"]].concat());
     let vectors = failure(&[&search[..], &["--vectors", &b]].concat(), 1);
     assert_has(&vectors, &["the queries were made with the model", &other]);
-    let add = failure(&["index", "add", "-i", &index, "--vectors", &b], 1);
+    let add = failure(&["index", "add", &index, "--vectors", &b], 1);
     assert_has(&add, &[&model, &other, "the vectors were made with"]);
-    stdout(&["index", "add", "-i", &index, "--vectors", &b, "--any-model"]);
-    let texts = failure(&["index", "add", "-i", &index, "-m", &other, &corpus], 1);
+    stdout(&["index", "add", &index, "--vectors", &b, "--any-model"]);
+    let texts = failure(&["index", "add", &index, "-m", &other, &corpus], 1);
     assert_has(&texts, &["--model names the model", &other]);
 
     // An exported copy in another layout is the same model.
@@ -256,7 +256,7 @@ fn an_index_knows_the_model_of_its_vectors() {
     case.change_model("model");
     let changed = failure(&[&search[..], &["電車"]].concat(), 1);
     assert_has(&changed, &[&format!("the model {model} has changed"), "build the index again"]);
-    let data = ["evaluate", "--data", "data/toy-beir", "--index"];
+    let data = ["evaluate", "data/toy-beir", "--index"];
     let measured = failure(&[&data[..], &[&index, "-m", &model]].concat(), 1);
     assert_has(&measured, &["has changed"]);
 }
@@ -271,7 +271,7 @@ fn exports_resume_only_with_their_vectors() {
         stdout(&["encode", "-m", &model, "--force", "-o", &v, &corpus]);
     };
     encode("朝の電車");
-    let export = ["export", "parquet", "--vectors", &v, "-o", &out, "--shard-rows", "2"];
+    let export = ["export", "parquet", &v, "-o", &out, "--shard-rows", "2"];
     let resume = [&export[..], &["--resume"]].concat();
     stdout(&export);
     for complete in [true, false] {
@@ -289,7 +289,7 @@ fn exports_resume_only_with_their_vectors() {
     // What was exported still knows its model.
     let index = case.path("i");
     stdout(&["index", "build", "-o", &index, "--vectors", &out]);
-    let error = failure(&["search", "-i", &index, "-m", &case.path("other"), "電車"], 1);
+    let error = failure(&["search", &index, "-m", &case.path("other"), "電車"], 1);
     assert_has(&error, &[&model, "--model names"]);
     // Tokens of another tokenizer would give the terms wrong names.
     let vocab = Path::new(&case.path("other")).join("vocab.txt");
@@ -298,16 +298,7 @@ fn exports_resume_only_with_their_vectors() {
     let last = tokens.len() - 1;
     tokens.swap(last, last - 1);
     fs::write(vocab, tokens.join("\n") + "\n").expect("written");
-    let call = [
-        "export",
-        "lucene",
-        "--vectors",
-        &v,
-        "-o",
-        &case.path("lucene"),
-        "-m",
-        &case.path("other"),
-    ];
+    let call = ["export", "lucene", &v, "-o", &case.path("lucene"), "-m", &case.path("other")];
     assert_has(&failure(&call, 1), &["the vectors were made with the model", "has the tokenizer"]);
 }
 
@@ -315,9 +306,7 @@ fn exports_resume_only_with_their_vectors() {
 fn a_card_has_only_results_of_its_model() {
     let case = Case::new();
     let (model, other) = (case.path("model"), case.path("other"));
-    let measured = |model: &str| {
-        stdout(&["evaluate", "-m", model, "--data", "data/toy-beir", "--format", "json"])
-    };
+    let measured = |model: &str| stdout(&["evaluate", "-m", model, "data/toy-beir", "--json"]);
     let file = |name: &str, text: &str| {
         fs::write(case.path(name), text).expect("written");
         case.path(name)

@@ -79,7 +79,7 @@ fn every_form_is_read_from_files_and_standard_input() {
     assert!(said.contains("a.txt: read as NDJSON, because it looks like NDJSON"), "{said}");
     let (ids, _) = tokenized(&["--input-format", "text", &path], None);
     assert_eq!(ids, ["0", "1"]);
-    let (ids, _) = tokenized(&["--ndjson", &path], None);
+    let (ids, _) = tokenized(&["--input-format", "ndjson", &path], None);
     assert_eq!(ids, ["d1", "d2"]);
 }
 
@@ -132,7 +132,7 @@ fn terms_that_are_there_twice_are_refused() {
         write(dir.path(), "v.ndjson", "{\"id\":1,\"vector\":{\"7\":1,\"9\":2,\"7\":3}}\n");
     let out = dir.path().join("index");
     let out = out.to_str().expect("UTF-8");
-    let error = failure(&["index", "build", "--vectors", &vectors, "--out", out], 1);
+    let error = failure(&["index", "build", "--vectors", &vectors, "--output", out], 1);
     assert!(error.contains("v.ndjson, line 1: the term \"7\" is there twice"), "{error}");
 }
 
@@ -144,14 +144,14 @@ fn repeated_ids_of_vectors_are_told() {
     let b = write(dir.path(), "b.ndjson", row("d1"));
     let out = dir.path().join("index");
     let out = out.to_str().expect("UTF-8");
-    let built = run(&["index", "build", "--out", out, "--vectors", &a, "--vectors", &b]);
+    let built = run(&["index", "build", "--output", out, "--vectors", &a, "--vectors", &b]);
     let said = String::from_utf8(built.stderr).expect("UTF-8");
     let want = "warning: 1 vector has the id of an earlier vector, the first is \"d1\"";
     assert!(said.contains(want) && said.contains("2 documents"), "{said}");
 
     // A TREC run cannot hold one of the ids, which shows before a query is answered.
     let queries = write(dir.path(), "q.ndjson", row("q1"));
-    let search = ["search", "-i", out, "--vectors", &queries, "--format", "trec", "-k", "1"];
+    let search = ["search", out, "--vectors", &queries, "--format", "trec", "-k", "1"];
     let error = failure(&search, 1);
     assert!(error.contains("the document id \"d 2\" is empty or has a blank"), "{error}");
 }
@@ -172,7 +172,7 @@ fn repeated_ids_and_halves_of_characters_are_told() {
     write(dir.path(), "set/queries.jsonl", "{\"_id\":\"q1\",\"text\":\"x\"}\n");
     write(dir.path(), "set/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
     let set = dir.path().join("set");
-    let output = run(&["check-data", "--data", set.to_str().expect("UTF-8")]);
+    let output = run(&["check-data", set.to_str().expect("UTF-8")]);
     let report = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(report.contains("1 text with half of a surrogate pair, which is read"), "{report}");
 }
@@ -186,13 +186,13 @@ fn ids_are_shown_without_control_characters() {
     let texts = write(dir.path(), "a.jsonl", format!("{row}{row}"));
     let index = dir.path().join("index");
     let index = index.to_str().expect("UTF-8");
-    let built = run(&["index", "build", "-m", MODEL, "--out", index, &texts]);
+    let built = run(&["index", "build", "-m", MODEL, "--output", index, &texts]);
     let said = String::from_utf8(built.stderr).expect("UTF-8");
     assert!(built.status.success() && !said.contains('\u{1b}'), "{said}");
-    let table = run(&["search", "--index", index, "--format", "table", "東京"]);
+    let table = run(&["search", index, "--format", "table", "東京"]);
     let table = String::from_utf8(table.stdout).expect("UTF-8");
     assert!(table.contains("a\\u{1b}[2Jb\\nerror: x\n"), "{table}");
-    let rows = run(&["search", "--index", index, "--format", "ndjson", "東京"]);
+    let rows = run(&["search", index, "--format", "ndjson", "東京"]);
     let rows = String::from_utf8(rows.stdout).expect("UTF-8");
     assert!(rows.contains(id), "{rows}");
 }

@@ -10,6 +10,7 @@ mod fake_hub;
 mod book;
 mod builtin;
 mod cli;
+mod command_line;
 mod convert;
 mod cross_encoder;
 #[cfg(feature = "push")]

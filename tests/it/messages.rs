@@ -44,25 +44,25 @@ fn judgements_are_checked_before_anything_is_encoded() {
         ("text", "no judgements at all here\n", "these are not qrels"),
     ] {
         let data = data_set(&dir.path().join(name), qrels);
-        let message = failure(&["evaluate", "--model", MODEL, "--data", &data], 1);
+        let message = failure(&["evaluate", "--model", MODEL, &data], 1);
         assert!(message.contains(want), "{name}: {message}");
         assert!(!message.contains("encoding"), "{name}: {message}");
     }
     let data = data_set(&dir.path().join("good"), "q1\td 1\t1\nq1\td 1\t1\nq2\td2\t1\n");
     let path = |name: &str| dir.path().join(name).display().to_string();
-    let evaluate = ["evaluate", "--model", MODEL, "--data", &data, "--metrics", "MRR@10"];
-    let message = failure(&[&evaluate[..], &["--run-out", &path("run.trec")]].concat(), 1);
+    let evaluate = ["evaluate", "--model", MODEL, &data, "--metrics", "MRR@10"];
+    let message = failure(&[&evaluate[..], &["--output-run", &path("run.trec")]].concat(), 1);
     assert!(message.contains("\"d 1\" is empty or has a blank"), "{message}");
     assert!(!message.contains("encoding"), "{message}");
     // The hint of that message, followed.
     let ndjson = path("run.ndjson");
-    let output = run(&[&evaluate[..], &["--run-out", &ndjson]].concat());
+    let output = run(&[&evaluate[..], &["--output-run", &ndjson]].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
     assert!(said.contains("1 judgement repeated, with the same grade"), "{said}");
-    let judged = stdout(&["evaluate", "--data", &data, "--run", &ndjson, "--metrics", "MRR@10"]);
+    let judged = stdout(&["evaluate", &data, "--run", &ndjson, "--metrics", "MRR@10"]);
     assert!(judged.contains("MRR@10"), "{judged}");
-    let checked = run(&["check-data", "--data", &data]);
+    let checked = run(&["check-data", &data]);
     let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(checked.contains("2 documents, 2 queries, 2 judged\n"), "{checked}");
     assert!(checked.contains("note: ") && checked.contains("1 judgement repeated"), "{checked}");
@@ -71,18 +71,21 @@ fn judgements_are_checked_before_anything_is_encoded() {
 /// Numbers that would give nothing, or more threads than any machine has, are refused at once.
 #[test]
 fn numbers_that_cannot_be_meant_are_refused() {
-    let index = ["search", "--index", "nowhere", "x"];
-    let train = ["train", "--config-dir", "config", "--config-name", "toy_splade_ja"];
-    let teacher = ["cross-encoder", "train", "--config", "config/cross_encoder/toy_train.yaml"];
+    let index = ["search", "nowhere", "x"];
+    let train = ["train", "config/toy_splade_ja.yaml"];
+    let teacher = ["cross-encoder", "train", "config/cross_encoder/toy_train.yaml"];
     for (call, options) in [
         (&["encode", "-t", "x"][..], &["--top-k=0", "--threads=0", "--threads=100000"][..]),
         (&["encode", "-t", "x"], &["--batch-tokens=0"]),
-        (&["explain", "x"], &["--top-k=0", "--threads=100000"]),
+        (&["explain", "-t", "x"], &["--top-k=0", "--threads=100000"]),
         (&index, &["-k=0", "--threads=100000"]),
-        (&["index", "build", "--out", "nowhere/x", "-t", "x"], &["--top-k=0", "--threads=100000"]),
-        (&["index", "merge", "--index", "nowhere"], &["--threads=100000"]),
-        (&["evaluate", "--data", "data/toy-beir"], &["--depth=0", "--threads=100000"]),
-        (&["mine", "--data", "nowhere", "--out", "x"], &["--source=bm25,take=0"]),
+        (
+            &["index", "build", "--output", "nowhere/x", "-t", "x"],
+            &["--top-k=0", "--threads=100000"],
+        ),
+        (&["index", "merge", "nowhere"], &["--threads=100000"]),
+        (&["evaluate", "data/toy-beir"], &["--depth=0", "--threads=100000"]),
+        (&["mine", "nowhere", "--output", "x"], &["--source=bm25,take=0"]),
         (&train, &["--threads=0", "--threads=100000"]),
         (&teacher, &["--threads=0", "--threads=100000"]),
     ] {
@@ -106,12 +109,12 @@ fn one_variable_names_the_model_of_all_commands() {
     for call in [
         &["encode", "-t", "x"][..],
         &["tokenize", "-t", "x"],
-        &["explain", "x"],
+        &["explain", "-t", "x"],
         &["inspect"],
-        &["index", "build", "--out", &out, "-t", "x"],
-        &["evaluate", "--data", "data/toy-beir"],
-        &["mine", "--data", "data/toy/train", "--out", &scores],
-        &["export", "model", "--out", &out],
+        &["index", "build", "--output", &out, "-t", "x"],
+        &["evaluate", "data/toy-beir"],
+        &["mine", "data/toy/train", "--output", &scores],
+        &["export", "model", "--output", &out],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_light-splade"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -130,18 +133,17 @@ fn one_variable_names_the_model_of_all_commands() {
 fn a_run_that_cannot_begin_leaves_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = |name: &str| dir.path().join(name).display().to_string();
-    let config = ["--config-dir", "config", "--config-name", "toy_splade_ja"];
     let output = format!("training.output_dir={}", path("a/b"));
     let last = format!("++training.final_output_dir={}", path("c"));
     let hydra = format!("hydra.run.dir={}", path("h"));
     for wrong in ["model.model_name_or_path=nowhere", "data.train_triplets=nowhere.ndjson"] {
-        let call = [&["train"][..], &config, &[&output, &last, &hydra, wrong]].concat();
+        let call = ["train", "config/toy_splade_ja.yaml", &output, &last, &hydra, wrong];
         failure(&call, 1);
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0, "{wrong}");
     }
     let output = format!("output_path={}", path("d"));
     let config = "config/cross_encoder/toy_train.yaml";
-    failure(&["cross-encoder", "train", "--config", config, &output, "model_path=nowhere"], 1);
+    failure(&["cross-encoder", "train", config, &output, "model_path=nowhere"], 1);
     assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0);
 }
 
@@ -190,37 +192,37 @@ fn errors_say_each_thing_once() {
         "tokenize -m @model -t x",
         "inspect @model",
         "inspect @nowhere",
-        "index build --out @out --vectors @vectors.ndjson",
-        "index build --out @out --vectors @half.ndjson",
-        "index build --out @out --vectors @nowhere",
-        "index build --out @out --vectors @x.parquet",
+        "index build -o @out --vectors @vectors.ndjson",
+        "index build -o @out --vectors @half.ndjson",
+        "index build -o @out --vectors @nowhere",
+        "index build -o @out --vectors @x.parquet",
         "index info @nowhere",
         "index verify @conf",
-        "search --index @nowhere x",
-        "search --index @set x",
-        "evaluate --data @nowhere",
-        "evaluate --data @set",
-        "evaluate --data data/toy-beir --run @half.ndjson",
-        "evaluate --data data/toy-beir --run @nowhere",
-        "evaluate --data data/toy-beir -m @model",
-        "check-data --data @nowhere",
-        "export parquet --vectors @vectors.ndjson --out @out",
-        "export parquet --vectors @nowhere --out @out",
-        "export elasticsearch --vectors @half.ndjson --out @out",
-        "export model -m @model --out @out",
-        "export model -m @nowhere --out @out",
-        "mine --data @nowhere --out @out",
-        "score @nowhere --data @nowhere --by bm25 --out @out",
-        "train --config-dir @conf --config-name main",
-        "train --config-dir @conf --config-name bad",
-        "train --config-dir @conf --config-name tab",
-        "train --config-dir @conf --config-name folder",
-        "train --config-dir @nowhere --config-name main",
-        "train --config-dir config --config-name toy_splade_ja model.model_name_or_path=@nowhere training.output_dir=@out hydra.run.dir=@out",
-        "train --config-dir config --config-name toy_splade_ja model.model_name_or_path=@model training.output_dir=@out hydra.run.dir=@out",
-        "train --config-dir config --config-name toy_splade_ja data.train_triplets=@nowhere training.output_dir=@out hydra.run.dir=@out",
-        "cross-encoder train --config config/cross_encoder/toy_train.yaml model_path=@model output_path=@out",
-        "cross-encoder train --config @nowhere.yaml",
+        "search @nowhere x",
+        "search @set x",
+        "evaluate @nowhere",
+        "evaluate @set",
+        "evaluate data/toy-beir --run @half.ndjson",
+        "evaluate data/toy-beir --run @nowhere",
+        "evaluate data/toy-beir -m @model",
+        "check-data @nowhere",
+        "export parquet @vectors.ndjson -o @out",
+        "export parquet @nowhere -o @out",
+        "export elasticsearch @half.ndjson -o @out",
+        "export model -m @model -o @out",
+        "export model -m @nowhere -o @out",
+        "mine @nowhere -o @out",
+        "score @nowhere --data @nowhere --by bm25 -o @out",
+        "train @conf/main.yaml",
+        "train @conf/bad.yaml",
+        "train @conf/tab.yaml",
+        "train @conf/folder.yaml",
+        "train @nowhere/main.yaml",
+        "train config/toy_splade_ja.yaml model.model_name_or_path=@nowhere training.output_dir=@out hydra.run.dir=@out",
+        "train config/toy_splade_ja.yaml model.model_name_or_path=@model training.output_dir=@out hydra.run.dir=@out",
+        "train config/toy_splade_ja.yaml data.train_triplets=@nowhere training.output_dir=@out hydra.run.dir=@out",
+        "cross-encoder train config/cross_encoder/toy_train.yaml model_path=@model output_path=@out",
+        "cross-encoder train @nowhere.yaml",
         "cross-encoder ensemble @nowhere @half.ndjson -o @out",
         "vocab learn @nowhere -o @out --words bert",
         "pipeline @pipeline.yaml",

@@ -14,7 +14,7 @@ impl Files {
         fs::write(files.path("texts.txt"), "朝の電車で東京へ\ncheap travel\n").expect("written");
         stdout(&["encode", "-m", MODEL, &files.path("texts.txt"), "-o", &files.path("v.ndjson")]);
         let (vectors, index) = (files.path("v.ndjson"), files.path("index"));
-        stdout(&["index", "build", "-m", MODEL, "--vectors", &vectors, "--out", &index]);
+        stdout(&["index", "build", "-m", MODEL, "--vectors", &vectors, "--output", &index]);
         files
     }
 
@@ -26,12 +26,12 @@ impl Files {
 /// Returns the calls that write a file, each with the option for the file but without its name.
 fn calls(files: &Files) -> Vec<(&'static str, Vec<String>)> {
     let own = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
-    let evaluate = ["evaluate", "-m", MODEL, "--data", "data/toy/validation"];
+    let evaluate = ["evaluate", "-m", MODEL, "data/toy/validation"];
     vec![
         ("-o", own(&["encode", "-m", MODEL, &files.path("texts.txt")])),
-        ("-o", own(&["search", "-i", &files.path("index"), "travel"])),
+        ("-o", own(&["search", &files.path("index"), "travel"])),
         ("-o", own(&evaluate)),
-        ("--run-out", own(&evaluate)),
+        ("--output-run", own(&evaluate)),
     ]
 }
 
@@ -75,10 +75,10 @@ fn an_input_is_never_overwritten() {
     let calls: [&[&str]; 6] = [
         &["encode", "-m", MODEL, &texts, "-o", &hard_texts],
         &["encode", "-m", MODEL, &data, "-o", &corpus],
-        &["search", "-i", &index, "--vectors", &vectors, "-o", &hard],
-        &["search", "-i", &index, "--queries", &texts, "-o", &texts],
-        &["search", "-i", &index, "travel", "--target-doc-ids", &ids, "-o", &ids],
-        &["evaluate", "--data", "data/toy-beir", "--run", &vectors, "-o", &hard],
+        &["search", &index, "--vectors", &vectors, "-o", &hard],
+        &["search", &index, "--queries", &texts, "-o", &texts],
+        &["search", &index, "travel", "--target-doc-ids", &ids, "-o", &ids],
+        &["evaluate", "data/toy-beir", "--run", &vectors, "-o", &hard],
     ];
     let before = [&texts, &vectors, &ids, &corpus].map(|path| fs::read(path).expect("read"));
     for call in calls {
@@ -88,7 +88,7 @@ fn an_input_is_never_overwritten() {
     let after = [&texts, &vectors, &ids, &corpus].map(|path| fs::read(path).expect("read"));
     assert_eq!(before, after);
     let both = files.path("both");
-    let call = ["evaluate", "-m", MODEL, "--data", "data/toy/validation", "--run-out", &both];
+    let call = ["evaluate", "-m", MODEL, "data/toy/validation", "--output-run", &both];
     let said = failure(&[&call[..], &["-o", &both]].concat(), 1);
     assert!(said.contains("is named for two outputs"), "{said}");
 }
@@ -130,7 +130,7 @@ fn folders_are_begun_anew_with_force_alone() {
     assert!(failure(&encode, 1).contains("--resume"));
     stdout(&[&encode[..], &["--top-k", "2", "--force"]].concat());
     failure(&[&encode[..], &["--force", "--resume"]].concat(), 2);
-    let export = ["export", "qdrant", "--vectors", &vectors, "-m", MODEL, "--out", &out];
+    let export = ["export", "qdrant", &vectors, "-m", MODEL, "--output", &out];
     // A folder with files of others is refused, and nothing in it changes.
     fs::create_dir(&out).expect("made");
     fs::write(format!("{out}/queries.ndjson"), "mine").expect("written");
@@ -144,7 +144,7 @@ fn folders_are_begun_anew_with_force_alone() {
     assert!(failure(&export, 1).contains("--resume"));
     stdout(&[&export[..], &["--force", "--shard-rows", "1"]].concat());
     assert!(Path::new(&out).join("documents-00001.json").is_file());
-    let inside = ["export", "qdrant", "--vectors", &vectors, "-m", MODEL, "--force", "--out"];
+    let inside = ["export", "qdrant", &vectors, "-m", MODEL, "--force", "--output"];
     let said = failure(&[&inside[..], &[files.0.path().to_str().expect("UTF-8")]].concat(), 1);
     assert!(said.contains("is also an input"), "{said}");
 }

@@ -23,7 +23,7 @@ steps:
     inputs: ${{model}}
     stdout: ${{work}}/vectors.ndjson
   - name: index
-    run: [index, build, --vectors, '${{work}}/vectors.ndjson', --model, '${{model}}', --out, '${{work}}/index']
+    run: [index, build, --vectors, '${{work}}/vectors.ndjson', --model, '${{model}}', -o, '${{work}}/index']
     inputs: ['${{work}}/vectors.ndjson']
     outputs: ['${{work}}/index']
 ",
@@ -360,7 +360,7 @@ fn a_changed_config_of_pretraining_is_noticed() {
 work: {at}/work
 steps:
   - name: pretrain
-    run: pretrain --config-dir {at} --config-name tiny
+    run: pretrain {at}/tiny.yaml
     outputs: {at}/run
 "
     );
@@ -404,7 +404,7 @@ fn the_report_has_the_baseline_beside() {
 work: {}
 steps:
   - name: evaluate
-    run: evaluate --model {MODEL} --data data/toy/validation --bm25 --format json
+    run: evaluate data/toy/validation --model {MODEL} --bm25 --json
     stdout: ${{work}}/evaluation.json
     metrics: ${{work}}/evaluation.json
 ",
@@ -443,13 +443,13 @@ fn wrong_pipelines_are_refused_before_anything_runs() {
         ("stdout: ${work}/vectors.ndjson", "metrics: x", "a step must make something"),
         ("inputs: ${model}", "input: x", "input: there is no such setting"),
         (
-            "[index, build, --vectors, '${work}/vectors.ndjson', --model, '${model}', --out, '${work}/index']",
-            "train --config-dir config --config-name toy_splade_ja +training.max_stepz=1",
+            "[index, build, --vectors, '${work}/vectors.ndjson', --model, '${model}', -o, '${work}/index']",
+            "train config/toy_splade_ja.yaml +training.max_stepz=1",
             "training.max_stepz: there is no such setting",
         ),
         (
-            "[index, build, --vectors, '${work}/vectors.ndjson', --model, '${model}', --out, '${work}/index']",
-            "cross-encoder train --config config/cross_encoder/toy_train.yaml ++num_epochz=1",
+            "[index, build, --vectors, '${work}/vectors.ndjson', --model, '${model}', -o, '${work}/index']",
+            "cross-encoder train config/cross_encoder/toy_train.yaml ++num_epochz=1",
             "num_epochz: there is no such setting",
         ),
         ("work:", "works:", "did you mean works?"),

@@ -45,7 +45,7 @@ fn configure(dir: &Path, name: &str) {
 }
 
 fn arguments<'a>(dir: &'a Path, name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let base = ["pretrain", "--config-dir", text(dir), "--config-name", name];
+    let base = ["pretrain", name, "--config-dir", text(dir)];
     [&base[..], &["hydra.output_subdir=null"], more].concat()
 }
 

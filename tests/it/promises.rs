@@ -17,7 +17,7 @@ impl Inputs {
         let inputs = Self(tempfile::tempdir().expect("a folder"));
         let (vectors, index) = (inputs.path("vectors"), inputs.path("index"));
         stdout(&["encode", "-m", MODEL, CORPUS, "--shard-rows", "60", "-o", &vectors]);
-        stdout(&["index", "build", "-m", MODEL, "--vectors", &vectors, "--out", &index]);
+        stdout(&["index", "build", "-m", MODEL, "--vectors", &vectors, "--output", &index]);
         inputs
     }
 
@@ -41,34 +41,34 @@ impl Inputs {
             call("v.ndjson", false, &format!("encode -m {MODEL} {CORPUS} -o OUT")),
             call("v.parquet", false, &format!("encode -m {MODEL} {CORPUS} -o OUT")),
             call("v", true, &format!("encode -m {MODEL} {CORPUS} -o OUT")),
-            call("run.txt", false, "search -i INindex 駅 --format trec -o OUT"),
-            call("report.json", false, "evaluate -m models/demo --data data/toy-beir -o OUT"),
-            call("i", true, &format!("index build -m {MODEL} --vectors INvectors --out OUT")),
-            call("d", true, "convert beir data/toy-beir --train test --out OUT"),
-            call("n.ndjson", true, &format!("mine -m {MODEL} --data {train} --out OUT")),
+            call("run.txt", false, "search INindex 駅 --format trec -o OUT"),
+            call("report.json", false, "evaluate data/toy-beir -m models/demo -o OUT"),
+            call("i", true, &format!("index build -m {MODEL} --vectors INvectors -o OUT")),
+            call("d", true, "convert beir data/toy-beir --train test -o OUT"),
+            call("n.ndjson", true, &format!("mine {train} -m {MODEL} -o OUT")),
             call(
                 "s.ndjson",
                 true,
                 &format!(
-                    "score -m {MODEL} --by bm25 --data {train} --out OUT \
+                    "score -m {MODEL} --by bm25 --data {train} -o OUT \
                      {train}/hard_negative_scores.ndjson"
                 ),
             ),
-            call("e", true, &format!("export lucene -m {MODEL} --vectors INvectors --out OUT")),
-            call("m", false, &format!("export model -m {MODEL} --out OUT")),
+            call("e", true, &format!("export lucene INvectors -m {MODEL} -o OUT")),
+            call("m", false, &format!("export model -m {MODEL} -o OUT")),
             call("t", true, &format!("vocab learn {CORPUS} --words bert --size 300 -o OUT")),
             call(
                 "p",
                 true,
                 &format!(
-                    "train --config-dir config --config-name toy_splade_ja \
+                    "train config/toy_splade_ja.yaml \
                      hydra.run.dir=OUT {steps}"
                 ),
             ),
             call(
                 "teacher",
                 true,
-                &format!("cross-encoder train --config {teacher} {small} output_path=OUT"),
+                &format!("cross-encoder train {teacher} {small} output_path=OUT"),
             ),
         ]
     }
@@ -176,7 +176,8 @@ fn finished_work_can_be_resumed() {
 fn a_build_with_other_settings_is_not_resumed() {
     let inputs = Inputs::new();
     let (vectors, index) = (inputs.path("vectors"), inputs.path("index"));
-    let build = ["index", "build", "-m", MODEL, "--vectors", &vectors, "--out", &index, "--resume"];
+    let build =
+        ["index", "build", "-m", MODEL, "--vectors", &vectors, "--output", &index, "--resume"];
     let said = failure(&[&build[..], &["--weights", "f32"]].concat(), 1);
     assert!(said.contains("begun with other settings: \"weights\" was"), "{said}");
     // Without --resume, nothing that exists is replaced.
@@ -190,9 +191,9 @@ fn damaged_files_with_checksums_are_refused() {
     let (vectors, index) = (inputs.path("vectors"), inputs.path("index"));
     let new = inputs.path("new");
     let model = inputs.path("exported");
-    stdout(&["export", "model", "-m", MODEL, "--out", &model]);
-    let search = ["search", "-i", &index, "駅", "--verify"];
-    let build = ["index", "build", "-m", MODEL, "--vectors", &vectors, "--out", &new];
+    stdout(&["export", "model", "-m", MODEL, "--output", &model]);
+    let search = ["search", &index, "駅", "--verify"];
+    let build = ["index", "build", "-m", MODEL, "--vectors", &vectors, "--output", &new];
     let encode = ["encode", "-m", &model, CORPUS, "-o", &new];
     for (file, call) in [
         (format!("{index}/index.json"), &search[..]),

@@ -43,7 +43,7 @@ impl Dir {
     /// Builds an index of the toy corpus with exact weights.
     fn index(&self) -> String {
         let index = self.path("index");
-        let build = ["index", "build", "-m", MODEL, "--weights", "f32", "--out", &index, CORPUS];
+        let build = ["index", "build", "-m", MODEL, "--weights", "f32", "--output", &index, CORPUS];
         stdout(&[&build[..], &PORTABLE].concat());
         index
     }
@@ -70,7 +70,7 @@ fn hits(text: &str) -> Hits {
 }
 
 fn search(index: &str, more: &[&str]) -> Hits {
-    let search = ["search", "-i", index, "--format", "ndjson"];
+    let search = ["search", index, "--format", "ndjson"];
     hits(&stdout(&[&search[..], &PORTABLE, more].concat()))
 }
 
@@ -111,7 +111,7 @@ fn finds_what_scoring_every_document_finds() {
         }
     }
     // The scores of the terms add up to the scores of the hits.
-    let explain = ["search", "-i", &index, "--explain", "-k", "3", "--queries", QUERIES];
+    let explain = ["search", &index, "--explain", "-k", "3", "--queries", QUERIES];
     let text = stdout(&[&explain[..], &PORTABLE, &["--format", "ndjson"]].concat());
     let mut terms = 0;
     for row in rows(&text) {
@@ -151,7 +151,7 @@ fn vectors_and_texts_make_the_same_index() {
     let cases: [(&str, &[&str]); 3] = [(&exact, &[]), (&tokens, &["-m", MODEL]), (&ids, &[])];
     for (i, (file, more)) in cases.into_iter().enumerate() {
         let index = dir.path(&format!("index{i}"));
-        let build = ["index", "build", "--weights", "f32", "--out", &index, "--vectors", file];
+        let build = ["index", "build", "--weights", "f32", "--output", &index, "--vectors", file];
         stdout(&[&build[..], more].concat());
         let got = search(&index, &["--vectors", &queries]);
         assert_eq!(got.len(), want.len());
@@ -164,12 +164,12 @@ fn vectors_and_texts_make_the_same_index() {
     }
     // NDJSON does not say how its texts were encoded, so the index does not know it either.
     let index = dir.path("index2");
-    let error = failure(&["search", "-i", &index, "sea"], 1);
+    let error = failure(&["search", &index, "sea"], 1);
     assert!(error.contains("names no model\nhint: give --model"), "{error}");
-    let error = failure(&["index", "add", "-i", &index, "-m", MODEL, CORPUS], 1);
+    let error = failure(&["index", "add", &index, "-m", MODEL, CORPUS], 1);
     assert!(error.contains("does not say how texts are encoded"), "{error}");
     // Tokens that are not in the model's vocabulary are rejected.
-    let build = ["index", "build", "-m", MODEL, "--out", &dir.path("x"), "--vectors"];
+    let build = ["index", "build", "-m", MODEL, "--output", &dir.path("x"), "--vectors"];
     let bad = dir.file("bad.ndjson", "{\"id\":1,\"vector\":{\"no token\":1}}\n");
     let error = failure(&[&build[..], &[&bad]].concat(), 1);
     assert!(error.contains("\"no token\" is no term"), "{error}");
@@ -188,9 +188,9 @@ fn an_index_changes_document_by_document() {
     second[0] = "{\"_id\":\"d81\",\"title\":\"\",\"text\":\"hotel\"}".to_owned();
     let second = dir.file("second.jsonl", &second.join("\n"));
     let index = dir.path("parts");
-    let build = ["index", "build", "-m", MODEL, "--weights", "f32", "--out", &index, &first];
+    let build = ["index", "build", "-m", MODEL, "--weights", "f32", "--output", &index, &first];
     stdout(&[&build[..], &PORTABLE].concat());
-    let add = ["index", "add", "-i", &index, &second];
+    let add = ["index", "add", &index, &second];
     let with_new = stderr(&[&add[..], &PORTABLE, &["--new-only"]].concat());
     assert!(with_new.contains("60 texts") && with_new.contains("150 documents"), "{with_new}");
     let sorted = |hits: &Hits| {
@@ -211,29 +211,29 @@ fn an_index_changes_document_by_document() {
         assert!((got - dot(&queries[&query], &new)).abs() < 1e-5, "{query}");
     }
     let ids = dir.file("ids.txt", "d2\n\nd3\r\nnone\n");
-    let said = stderr(&["index", "delete", "-i", &index, "d1", "--ids", &ids]);
+    let said = stderr(&["index", "delete", &index, "d1", "--ids", &ids]);
     assert!(said.contains("3 deleted, 1 were not there, 147 are left"), "{said}");
     for (_, hits) in search(&index, &["--queries", QUERIES, "-k", "200"]) {
         assert!(hits.iter().all(|(id, _)| !["d1", "d2", "d3"].contains(&id.as_str())));
     }
-    stdout(&["index", "merge", "-i", &index]);
+    stdout(&["index", "merge", &index]);
     assert!(stdout(&["index", "verify", &index]).starts_with("whole: "));
-    let info: Value = serde_json::from_str(&stdout(&["index", "info", "--format", "json", &index]))
-        .expect("JSON");
+    let info: Value =
+        serde_json::from_str(&stdout(&["index", "info", "--json", &index])).expect("JSON");
     assert_eq!(info["documents"], 147);
     assert_eq!(info["weights"], "f32");
     assert!(info["settings"]["model"].as_str().is_some_and(|model| model.ends_with("models/demo")));
     assert!(stdout(&["index", "info", &index]).contains("documents      147\n"));
     // The results respect a filter and a threshold.
     let only = dir.file("only.txt", "d5\nd7\nd1\n");
-    let filtered = ["search", "-i", &index, "--queries", QUERIES, "--target-doc-ids", &only];
+    let filtered = ["search", &index, "--queries", QUERIES, "--target-doc-ids", &only];
     let output = run(&[&filtered[..], &PORTABLE].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("1 of 3 ids of") && said.contains("are not in the index"), "{said}");
     let found = hits(&String::from_utf8(output.stdout).expect("UTF-8"));
     assert!(found.iter().any(|(_, hits)| !hits.is_empty()));
     assert!(found.iter().flat_map(|(_, hits)| hits).all(|(id, _)| id == "d5" || id == "d7"));
-    let above = search(&index, &["--queries", QUERIES, "--threshold", "1"]);
+    let above = search(&index, &["--queries", QUERIES, "--min-score", "1"]);
     assert!(above.iter().any(|(_, hits)| !hits.is_empty()));
     assert!(above.iter().flat_map(|(_, hits)| hits).all(|(_, score)| *score >= 1.0));
 }
@@ -249,7 +249,7 @@ fn an_interrupted_build_goes_on() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_light-splade"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::piped());
     let child = command
-        .args(["index", "build", "-m", MODEL, "--out", &index, &corpus])
+        .args(["index", "build", "-m", MODEL, "--output", &index, &corpus])
         .spawn()
         .expect("started");
     while !Path::new(&index).exists() {
@@ -260,15 +260,15 @@ fn an_interrupted_build_goes_on() {
     let output = child.wait_with_output().expect("ended");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{errors}");
-    assert!(errors.contains(&format!("light-splade index add --index {index} --new-only")));
+    assert!(errors.contains(&format!("light-splade index add {index} --new-only")));
     let info = || -> u64 {
-        let text = stdout(&["index", "info", "--format", "json", &index]);
+        let text = stdout(&["index", "info", "--json", &index]);
         let info: Value = serde_json::from_str(&text).expect("JSON");
         info["documents"].as_u64().expect("a number")
     };
     let kept = info();
     assert!((1..20_000).contains(&kept), "{kept}");
-    let said = stderr(&["index", "add", "--index", &index, "--new-only", &corpus]);
+    let said = stderr(&["index", "add", &index, "--new-only", &corpus]);
     assert!(said.contains(&format!("{} texts", 20_000 - kept)), "{said}");
     assert_eq!(info(), 20_000);
 }
@@ -329,18 +329,18 @@ fn close(a: &Value, b: &Value) -> bool {
 fn a_model_is_evaluated_as_its_runs_are() {
     let dir = Dir::new();
     let evaluate = |more: &[&str]| -> Value {
-        let args = ["evaluate", "--beir", "data/toy-beir", "--split", "train", "--format", "json"];
+        let args = ["evaluate", "data/toy-beir", "--split", "train", "--format", "json"];
         let metrics = ["--metrics", "nDCG@10,MRR@10,MAP,Recall@100"];
         let text = stdout(&[&args[..], &metrics, &PORTABLE, more].concat());
         serde_json::from_str(&text).expect("JSON")
     };
     let (run, index) = (dir.path("run.trec"), dir.path("index"));
-    let whole = evaluate(&["-m", MODEL, "--bm25", "--run-out", &run, "--index", &index]);
+    let whole = evaluate(&["-m", MODEL, "--bm25", "--output-run", &run, "--index", &index]);
     assert_eq!((&whole["documents"], &whole["queries"]), (&150.into(), &60.into()));
     assert_eq!(whole["settings"]["depth"], 1000);
     assert!(close(&whole, &evaluate(&["--run", &run])), "its own run");
     // The index of the evaluation gives the same run through `search`.
-    let search = ["search", "-i", &index, "--queries", QUERIES, "-k", "1000", "--format", "trec"];
+    let search = ["search", &index, "--queries", QUERIES, "-k", "1000", "--format", "trec"];
     let searched = dir.path("searched.trec");
     stdout(&[&search[..], &PORTABLE, &["--output", &searched]].concat());
     assert!(close(&whole, &evaluate(&["--run", &searched])), "the run of search");
@@ -360,8 +360,8 @@ fn a_model_is_evaluated_as_its_runs_are() {
     // A document of the data set is missing in the index.
     let few = dir.file("few.jsonl", "{\"_id\":\"d1\",\"text\":\"sea\"}");
     let part = dir.path("part");
-    stdout(&["index", "build", "-m", MODEL, "--out", &part, &few]);
-    let error = failure(&["evaluate", "-m", MODEL, "--data", "data/toy-beir", "--index", &part], 1);
+    stdout(&["index", "build", "-m", MODEL, "--output", &part, &few]);
+    let error = failure(&["evaluate", "-m", MODEL, "data/toy-beir", "--index", &part], 1);
     assert!(error.contains("document \"d2\" is not in the index"), "{error}");
 }
 
@@ -378,8 +378,7 @@ fn documents_with_the_id_of_the_query() {
         (&[][..], "query,Hit@1\n1,1\nall,1\n"),
         (&["--drop-same-id"][..], "query,Hit@1\n1,0\nall,0\n"),
     ] {
-        let args =
-            ["evaluate", "-m", MODEL, "--beir", set, "--metrics", "Hit@1", "--format", "csv"];
+        let args = ["evaluate", "-m", MODEL, set, "--metrics", "Hit@1", "--format", "csv"];
         let output = run(&[&args[..], more].concat());
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(errors.contains("warning: 2 queries with the id of a document: 1, 2"), "{errors}");
@@ -391,11 +390,10 @@ fn documents_with_the_id_of_the_query() {
 fn prints_what_it_printed() {
     let dir = Dir::new();
     let index = dir.index();
-    let search = [&["search", "-i", &index, "-k", "3"][..], &PORTABLE].concat();
+    let search = [&["search", &index, "-k", "3"][..], &PORTABLE].concat();
     let queries = ["the morning train to the sea", "海が見える席"];
     let evaluate =
-        [&["evaluate", "--data", "data/toy-beir", "--metrics", "nDCG@10,MRR@10"][..], &PORTABLE]
-            .concat();
+        [&["evaluate", "data/toy-beir", "--metrics", "nDCG@10,MRR@10"][..], &PORTABLE].concat();
     let a = dir.file("a.trec", "q61 Q0 d121 1 2 x\nq62 Q0 d1 1 2 x\nq62 Q0 d124 2 1 x\n");
     let b = dir.file("b.trec", "q61 Q0 d121 1 2 x\nq61 Q0 d122 2 1 x\nq62 Q0 d124 1 2 x\n");
     let broken = dir.file(
@@ -406,7 +404,7 @@ fn prints_what_it_printed() {
     dir.file("broken/qrels/test.tsv", "1\t2\t1\n7\t1\t0\n");
     let broken = Path::new(&broken).parent().and_then(Path::to_str).expect("a folder");
     let check = |more: &[&str]| {
-        let output = run(&[&["check-data", "--data", broken][..], more].concat());
+        let output = run(&[&["check-data", broken][..], more].concat());
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8(output.stdout).expect("UTF-8")
     };
@@ -423,7 +421,7 @@ fn prints_what_it_printed() {
     dir.file("set/train/triplets.ndjson", triplets);
     let set = dir.path("set");
     let check_training = |more: &[&str]| {
-        let output = run(&[&["check-data", "--data", &set][..], more].concat());
+        let output = run(&[&["check-data", &set][..], more].concat());
         assert_eq!(output.status.code(), Some(1));
         own(String::from_utf8(output.stdout).expect("UTF-8"))
     };
@@ -444,11 +442,11 @@ fn prints_what_it_printed() {
         ("compare", with(&evaluate, &compare)),
         ("compare-json", with(&evaluate, &[&compare[..], &["--format", "json"]].concat())),
         ("check-data", check(&[])),
-        ("check-data-json", check(&["--format", "json"])),
-        ("check-data-sound", stdout(&["check-data", "--data", "data/toy-beir"])),
+        ("check-data-json", check(&["--json"])),
+        ("check-data-sound", stdout(&["check-data", "data/toy-beir"])),
         ("check-data-training", check_training(&[])),
-        ("check-data-training-json", check_training(&["--format", "json"])),
-        ("check-data-training-sound", stdout(&["check-data", "--data", "data/toy"])),
+        ("check-data-training-json", check_training(&["--json"])),
+        ("check-data-training-sound", stdout(&["check-data", "data/toy"])),
     ]);
     let page = with(&evaluate, &["--run", &a, "--format", "html"]);
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg"), "{page}");
@@ -461,26 +459,26 @@ fn errors_say_what_where_and_what_to_do() {
     let dir = Dir::new();
     let index = dir.index();
     let other = "crates/splade-model/tests/fixtures/reference/bert";
-    let evaluate = ["evaluate", "-m", MODEL, "--beir", "data/toy-beir"];
+    let evaluate = ["evaluate", "-m", MODEL, "data/toy-beir"];
     let evaluate = |more: &[&str], code| failure(&[&evaluate[..], more].concat(), code);
-    let search = |more: &[&str], code| failure(&[&["search", "-i", &index], more].concat(), code);
+    let search = |more: &[&str], code| failure(&[&["search", &index], more].concat(), code);
     let no_index = dir.path("");
     let cases = [
         (evaluate(&["--split", "dev"], 1), "the splits are: test, train"),
         (evaluate(&["--metrics", "f1@10"], 2), "unknown metric \"f1@10\""),
         (evaluate(&["--output", "no/such/file"], 1), "cannot write no/such/file"),
         (evaluate(&["--run", "no/such/run"], 1), "no/such/run"),
-        (failure(&["evaluate", "-m", MODEL, "--beir", "data"], 1), "this is no data set"),
+        (failure(&["evaluate", "-m", MODEL, "data"], 1), "this is no data set"),
         (search(&["-m", other, "sea"], 1), "but --model names the model"),
         (search(&["--recall", "0.2", "sea"], 2), "a share from .5 to 1"),
         (search(&["--explain", "--format", "trec", "sea"], 1), "has no place for --explain"),
         (search(&[], 2), "required"),
-        (failure(&["search", "-i", &no_index, "sea"], 1), &no_index),
+        (failure(&["search", &no_index, "sea"], 1), &no_index),
         (failure(&["index", "info", &no_index], 1), &no_index),
-        (failure(&["index", "add", "-i", &no_index, CORPUS], 1), &no_index),
-        (failure(&["index", "build", "-m", MODEL, "--out", &index, CORPUS], 1), &index),
-        (failure(&["index", "delete", "-i", &index], 2), "<ID"),
-        (failure(&["evaluate", "-m", MODEL, "--data", "data/toy"], 1), "name one of them"),
+        (failure(&["index", "add", &no_index, CORPUS], 1), &no_index),
+        (failure(&["index", "build", "-m", MODEL, "--output", &index, CORPUS], 1), &index),
+        (failure(&["index", "delete", &index], 2), "<ID"),
+        (failure(&["evaluate", "-m", MODEL, "data/toy"], 1), "name one of them"),
     ];
     for (got, want) in cases {
         assert!(got.contains(want), "{want:?} is not in {got}");
@@ -495,9 +493,9 @@ fn errors_say_what_where_and_what_to_do() {
         std::fs::copy(from, to).expect("copied");
     }
     let moved = dir.path("moved");
-    stdout(&["index", "build", "-m", &model, "--out", &moved, CORPUS]);
+    stdout(&["index", "build", "-m", &model, "--output", &moved, CORPUS]);
     std::fs::remove_dir_all(&model).expect("removed");
-    for call in [&["search", "-i", &moved, "sea"][..], &["index", "add", "-i", &moved, CORPUS]] {
+    for call in [&["search", &moved, "sea"][..], &["index", "add", &moved, CORPUS]] {
         let error = failure(call, 1);
         assert!(error.contains("if it is elsewhere now, name it with --model"), "{error}");
         stdout(&[call, &["--model", MODEL]].concat());

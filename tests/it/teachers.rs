@@ -62,7 +62,7 @@ fn scores(path: &str) -> BTreeMap<(String, String), f64> {
 fn score(out: &Path, name: &str, by: &[&str]) -> BTreeMap<(String, String), f64> {
     let out = out.join(name);
     let out = out.to_str().expect("UTF-8");
-    let mut call = vec!["score", PAIRS, "--data", TRAIN, "--out", out];
+    let mut call = vec!["score", PAIRS, "--data", TRAIN, "--output", out];
     call.extend_from_slice(by);
     stdout(&call);
     scores(out)
@@ -159,7 +159,7 @@ fn dense_models_find_negatives() {
     let out = dir.path().join("negatives.ndjson");
     let out = out.to_str().expect("UTF-8");
     let source = format!("dense,model={dense},take=3");
-    stdout(&["mine", "--data", TRAIN, "--model", MODEL, "--out", out, "--source", &source]);
+    stdout(&["mine", TRAIN, "--model", MODEL, "--output", out, "--source", &source]);
     let encoder = DenseEncoder::load(&dense, &SparseEncoderOptions::default()).expect("a model");
     let (queries, docs) = (texts("query_master"), texts("doc_master"));
     let texts: Vec<&String> = docs.values().collect();
@@ -266,7 +266,7 @@ fn what_is_wrong_with_a_teacher_is_told_before_the_work() {
     let out = out.to_str().expect("UTF-8");
     let dense = model(dir.path(), "dense-mean", "bert-relu");
     let refused = |more: &[&str]| {
-        failure(&[&["score", PAIRS, "--data", TRAIN, "--out", out], more].concat(), 1)
+        failure(&[&["score", PAIRS, "--data", TRAIN, "--output", out], more].concat(), 1)
     };
     for (by, parts) in [
         (&["--by", "dense"][..], ["no model is named for dense", "--model"]),
@@ -291,7 +291,7 @@ fn what_is_wrong_with_a_teacher_is_told_before_the_work() {
         let errors = refused(by);
         assert!(parts.iter().all(|part| errors.contains(part)), "{by:?}: {errors}");
     }
-    let call = ["mine", "--data", TRAIN, "--out", out, "--source", "dense"];
+    let call = ["mine", TRAIN, "--output", out, "--source", "dense"];
     let errors = failure(&call, 1);
     assert!(errors.contains("no model is named for the source dense"), "{errors}");
     assert!(!Path::new(out).exists());

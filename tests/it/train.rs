@@ -51,7 +51,7 @@ fn configure(dir: &Path, name: &str) -> PathBuf {
 
 fn arguments<'a>(dir: &'a Path, name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let dir = dir.to_str().expect("UTF-8");
-    let base = ["train", "--config-dir", dir, "--config-name", name, "hydra.output_subdir=null"];
+    let base = ["train", name, "--config-dir", dir, "hydra.output_subdir=null"];
     [&base, more].concat()
 }
 

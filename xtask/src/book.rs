@@ -77,7 +77,8 @@ impl Site<'_> {
                 let is_page = path.extension().is_some_and(|end| end == "html");
                 if path.is_dir() {
                     folders.push(path);
-                } else if let Some(page) = path.strip_prefix(&self.folder).ok().filter(|_| is_page) {
+                } else if let Some(page) = path.strip_prefix(&self.folder).ok().filter(|_| is_page)
+                {
                     // Parts of the frame around pages, and a page for missing addresses, whose links are absolute.
                     if !["toc.html", "404.html"].iter().any(|part| page == Path::new(part)) {
                         pages.insert(page.to_path_buf());
@@ -101,7 +102,8 @@ impl Site<'_> {
         }
         if pages.contains(&other) && page != Path::new("print.html") {
             let up = "../".repeat(page.components().count() - 1);
-            let (code, name) = if japanese.is_some() { ("en", "English") } else { ("ja", "日本語") };
+            let (code, name) =
+                if japanese.is_some() { ("en", "English") } else { ("ja", "日本語") };
             let link = format!("{up}{}", other.display());
             text = text.replacen(
                 "</head>",
@@ -174,7 +176,8 @@ impl Site<'_> {
             };
             let has_anchor = |text: &String| {
                 let anchor = decoded(anchor);
-                text.contains(&format!("id=\"{anchor}\"")) || text.contains(&format!("name=\"{anchor}\""))
+                text.contains(&format!("id=\"{anchor}\""))
+                    || text.contains(&format!("name=\"{anchor}\""))
             };
             if let Some(text) = there.and_then(|there| pages.get(&there))
                 && !has_anchor(text)

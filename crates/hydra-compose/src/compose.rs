@@ -74,7 +74,10 @@ pub(crate) fn compose_job(
     if !options.config_dir.is_dir() {
         return Err(ComposeError::at(
             options.config_dir.display().to_string(),
-            Fault::new("the folder of the configs does not exist", "name it with --config-dir DIR"),
+            Fault::new(
+                "the folder of the configs does not exist",
+                "name the config by its path, or its folder with --config-dir",
+            ),
         ));
     }
     let overrides = parse_overrides(&options.overrides)?;

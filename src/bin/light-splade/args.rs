@@ -7,20 +7,26 @@ mod doctor;
 mod evaluate;
 mod export;
 mod export_model;
+mod global;
+mod help;
 mod index;
 mod mine;
 mod model;
 mod numbers;
+mod old_spellings;
 mod pipeline;
 mod search;
 #[cfg(feature = "serve")]
 mod serve;
+mod shell;
 mod train;
+mod version;
 mod vocab;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use light_splade::encode::{ShardSpec, TermKeys, VectorForm};
 use light_splade::models::HeadKind;
 
@@ -36,6 +42,8 @@ pub(crate) use export::{
     PushArgs, VectorsArgs,
 };
 pub(crate) use export_model::ExportModelArgs;
+pub(crate) use global::{ColorArg, GlobalArgs, JsonArgs, LogFormatArg};
+pub(crate) use help::command;
 pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
@@ -44,19 +52,22 @@ use numbers::at_least_one;
 
 pub(crate) use model::{
     ComputeArgs, InputArgs, InputFormArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg,
-    TextArgs,
+    SubjectArgs, TextArgs,
 };
 pub(crate) use pipeline::PipelineArgs;
 pub(crate) use search::{FuseArgs, HitFormat, SearchArgs};
 #[cfg(feature = "serve")]
 pub(crate) use serve::{DtypeArg, KeyArgs, LevelArg, LimitArgs, LogArgs, ServeArgs};
-pub(crate) use train::TrainArgs;
+pub(crate) use shell::{CompletionsArgs, ManArgs};
+pub(crate) use train::{ConfigArgs, TrainArgs};
 pub(crate) use vocab::{VocabCommand, VocabLearnArgs, WordsArg};
 
 /// SPLADE retrieval without Python: encode, index, search and evaluate.
 #[derive(Debug, Parser)]
 #[command(name = "light-splade", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -94,23 +105,44 @@ pub(crate) enum Command {
     Convert(ConvertCommand),
     /// Find hard negatives for the queries of training data
     Mine(MineArgs),
-    /// Score pairs of queries and documents with BM25 or a SPLADE model
+    /// Score pairs of queries and documents with one model or several
+    #[command(override_usage = "light-splade score [OPTIONS] --data <FOLDER> --by <TEACHER>
+                          -o <FILE> <PAIRS>")]
     Score(ScoreArgs),
     /// Try whether a search engine answers as it has to
     #[cfg(feature = "push")]
     Doctor(DoctorArgs),
     /// Train a model as a config says
     Train(TrainArgs),
-    /// Train a masked language model, from nothing or further, as a config says
+    /// Train a masked language model, from nothing or further
     Pretrain(TrainArgs),
     /// Make vocabularies
     #[command(subcommand)]
     Vocab(VocabCommand),
-    /// Run steps that a file lists, each only if something changed that it depends on
+    /// Run the steps of a file, each only if it has to run again
     Pipeline(PipelineArgs),
     /// Train and use the teacher of distillation
     #[command(subcommand)]
     CrossEncoder(CrossEncoderCommand),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write the manual, a page a command
+    Man(ManArgs),
+}
+
+/// Parses arguments, the first of which is the name of the program. Warnings stand beside the result,
+/// because a call with an old spelling may be wrong in another way, too.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> (Vec<String>, Result<Cli, clap::Error>) {
+    let (arguments, warnings) = old_spellings::renew(arguments.into_iter().collect());
+    let color = match help::color(&arguments) {
+        ColorArg::Auto => clap::ColorChoice::Auto,
+        ColorArg::Always => clap::ColorChoice::Always,
+        ColorArg::Never => clap::ColorChoice::Never,
+    };
+    let matches = command().color(color).try_get_matches_from(arguments);
+    (warnings, matches.and_then(|matches| Cli::from_arg_matches(&matches)))
 }
 
 #[derive(Debug, Args)]
@@ -135,10 +167,16 @@ pub(crate) struct EncodeArgs {
     #[command(flatten)]
     pub(crate) overwrite: OverwriteArgs,
     /// Rows of a shard in a folder
-    #[arg(long, value_name = "ROWS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "ROWS",
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u64).range(1..),
+        hide_short_help = true
+    )]
     pub(crate) shard_rows: u64,
-    /// Encode only the rows I, I + N, I + 2N … of the inputs, counted from 0, into one Parquet file
-    /// of the --output folder, named by I and N; one that is there already is kept
+    /// Encode only the I-th of N parts of the inputs, from 1/N to N/N: every N-th row, into a Parquet
+    /// file of the --output folder; one that is there already is kept
     #[arg(long, value_name = "I/N", conflicts_with = "resume")]
     pub(crate) shard: Option<ShardSpec>,
     /// Keys of the vectors in NDJSON
@@ -147,7 +185,12 @@ pub(crate) struct EncodeArgs {
     #[command(flatten)]
     pub(crate) prune: PruneArgs,
     /// Decimals of the weights in NDJSON; a weight that rounds to zero is left out
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=9))]
+    #[arg(
+        long,
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u8).range(1..=9),
+        hide_short_help = true
+    )]
     pub(crate) decimals: u8,
 }
 
@@ -163,31 +206,48 @@ pub(crate) struct TokenizeArgs {
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_length: Option<usize>,
     /// Compiled MeCab dictionary in UTF-8, in place of the model's
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", hide_short_help = true)]
     pub(crate) mecab_dicdir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) input: InputArgs,
+    /// File for the rows, in JSON; standard output if not given
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
+    /// Print JSON, a row a text, on a terminal too
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// The text
-    pub(crate) text: String,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
     /// Show the K largest weights
-    #[arg(long, value_name = "K", default_value_t = 30, value_parser = at_least_one())]
+    #[arg(long, short = 'k', value_name = "K", default_value_t = 30, value_parser = at_least_one())]
     pub(crate) top_k: usize,
     /// Write an HTML page in place of text
     #[arg(long)]
     pub(crate) html: bool,
+    /// Print JSON, a row a text
+    #[arg(long, conflicts_with = "html")]
+    pub(crate) json: bool,
+    /// File for the result; standard output if not given
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) overwrite: OverwriteArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(env = "LIGHT_SPLADE_MODEL", default_value = light_splade::models::BUILT_IN)]
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: SubjectArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -196,14 +256,6 @@ pub(crate) enum Terms {
     Tokens,
     /// Their ids
     Ids,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TableOrJson {
-    /// To be read by people
-    Table,
-    /// JSON
-    Json,
 }
 
 impl From<Terms> for TermKeys {

@@ -8,20 +8,21 @@ mod cmd;
 mod hint;
 mod input;
 mod interrupt;
+mod log;
 mod output;
 mod progress;
 #[cfg(test)]
 mod reference;
+mod style;
 mod truncated;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Cli, Command};
+use args::{Cli, Command, GlobalArgs};
 use interrupt::Interrupted;
+use log::{Audience, say};
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
@@ -35,29 +36,55 @@ pub fn run_as(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> u8 {
     truncated::watch();
-    match run(&Cli::parse_from(arguments), program) {
+    let (warnings, parsed) = args::parse(arguments);
+    let global = parsed.as_ref().map_or_else(|_| GlobalArgs::default(), |cli| cli.global);
+    style::choose(global.color);
+    if !parsed.as_ref().is_ok_and(has_its_own_log) {
+        log::start(log::level(&global), global.log_format, Audience::Terminal);
+    }
+    warnings.iter().for_each(|warning| log::warn(warning));
+    let ended = match &parsed {
+        // What is wrong with a call has exit code 2, and help has 0.
+        Err(error) => {
+            _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+        Ok(cli) => run(cli, program),
+    };
+    match ended {
         Ok(()) => 0,
         Err(error) if is_broken_pipe(&error) => 0,
         Err(error) if error.is::<Interrupted>() => {
-            progress::say(&error.to_string());
+            say(&error.to_string());
             interrupt::EXIT_CODE
         }
         Err(error) if stopped(&error).is_some() => {
-            progress::say(&format!("interrupted; {}", stopped(&error).unwrap_or_default()));
+            say(&format!("interrupted; {}", stopped(&error).unwrap_or_default()));
             interrupt::EXIT_CODE
         }
         Err(error) if splade_io::ReadingStopped::caused(error.as_ref()) => {
-            progress::say("interrupted; nothing is kept");
+            say("interrupted; nothing is kept");
             interrupt::EXIT_CODE
         }
         Err(error) => {
-            progress::say(&format!("error: {error:#}"));
+            log::error(&format!("{error:#}"));
             if let Some(hint) = hint::of(&error) {
-                progress::say(&format!("hint: {hint}"));
+                log::hint(&hint);
             }
             1
         }
     }
+}
+
+/// Whether a command writes a log, with the time of each line, in place of messages.
+fn has_its_own_log(cli: &Cli) -> bool {
+    #[cfg(feature = "serve")]
+    return matches!(cli.command, Command::Serve(_));
+    #[cfg(not(feature = "serve"))]
+    return {
+        _ = cli;
+        false
+    };
 }
 
 fn run(cli: &Cli, program: std::io::Result<PathBuf>) -> anyhow::Result<()> {
@@ -69,7 +96,7 @@ fn run(cli: &Cli, program: std::io::Result<PathBuf>) -> anyhow::Result<()> {
         Command::Index(command) => cmd::index::run(command),
         Command::Search(args) => cmd::search::run(args),
         #[cfg(feature = "serve")]
-        Command::Serve(args) => cmd::serve::run(args),
+        Command::Serve(args) => cmd::serve::run(args, &cli.global),
         Command::Fuse(args) => cmd::fuse::run(args),
         Command::Evaluate(args) => cmd::evaluate::run(args),
         Command::CheckData(args) => cmd::check_data::run(args),
@@ -84,6 +111,8 @@ fn run(cli: &Cli, program: std::io::Result<PathBuf>) -> anyhow::Result<()> {
         Command::Vocab(command) => cmd::vocab::run(command),
         Command::Pipeline(args) => cmd::pipeline::run(args, program),
         Command::CrossEncoder(command) => cmd::cross_encoder::run(command),
+        Command::Completions(args) => cmd::completions::run(args),
+        Command::Man(args) => cmd::man::run(args),
     }
 }
 

@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use light_splade::outputs::check_output;
 use splade_io::{NewFile, printable_lines};
 
+use crate::style;
+
 /// An output of bytes.
 pub(crate) enum Output {
     Stdout(BufWriter<Screen<io::Stdout>>),
@@ -105,8 +107,7 @@ impl Output {
 
     /// Whether the output is a terminal that shows styles.
     pub(crate) fn has_styles(&self) -> bool {
-        let wants_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        matches!(self, Self::Stdout(_)) && io::stdout().is_terminal() && !wants_none
+        matches!(self, Self::Stdout(_)) && style::on_stdout()
     }
 
     /// Flushes, and gives the file its name.

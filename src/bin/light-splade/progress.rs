@@ -1,6 +1,5 @@
 //! What is said to the person at standard error: how far the work is, downloads, and notes.
 
-use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,16 +10,10 @@ use splade_io::{counted, size};
 
 use crate::input::Position;
 use crate::interrupt;
+use crate::log::{self, say};
 
 /// Between two plain lines where standard error is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-
-/// A message on standard error, whose control characters are escaped.
-pub(crate) fn say(message: &str) {
-    // A terminal that was closed must not end what has yet to save what it did. Ids and names of
-    // files are part of messages.
-    _ = writeln!(std::io::stderr(), "{}", splade_io::printable_lines(message));
-}
 
 /// Shows what the library tells: progress as a bar or lines, notes and warnings as they come; and
 /// asks it to stop after Ctrl-C.
@@ -42,11 +35,11 @@ impl Reporter {
         Self { listens: true, ..Self::new() }
     }
 
-    /// A line, below which a bar goes on.
-    fn line(&self, text: &str) {
+    /// Says something above a bar that goes on.
+    fn above(&self, say: impl FnOnce()) {
         match self.progress.as_ref().and_then(|progress| progress.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| say(text)),
-            None => say(text),
+            Some(bar) => bar.suspend(say),
+            None => say(),
         }
     }
 }
@@ -54,9 +47,9 @@ impl Reporter {
 impl Observer for Reporter {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Note(text) => self.line(text),
-            Event::Warning(text) => self.line(&format!("warning: {text}")),
-            Event::Hint(text) => self.line(&format!("hint: {text}")),
+            Event::Note(text) => self.above(|| say(text)),
+            Event::Warning(text) => self.above(|| log::warn(text)),
+            Event::Hint(text) => self.above(|| log::hint(text)),
             Event::Progress(at) if ["fetching", "sending"].contains(&at.doing) => {
                 let doing = if at.doing == "sending" { "sending" } else { "fetching" };
                 let transfers = self.transfers.get_or_insert_with(|| Transfers::new(doing));
@@ -67,7 +60,7 @@ impl Observer for Reporter {
                 if std::mem::take(&mut self.listens)
                     && let Err(error) = interrupt::listen()
                 {
-                    self.line(&format!("warning: {error:#}"));
+                    self.above(|| log::warn(&format!("{error:#}")));
                 }
                 // Work of another kind begins.
                 if let Some(before) = self.progress.take_if(|before| before.what != at.unit) {
@@ -87,23 +80,6 @@ impl Observer for Reporter {
                     }
                 }
             }
-            _ => {}
-        }
-    }
-
-    fn stop(&mut self) -> bool {
-        interrupt::asked()
-    }
-}
-
-/// Says only what went wrong, and asks the library to stop after Ctrl-C.
-pub(crate) struct Silent;
-
-impl Observer for Silent {
-    fn event(&mut self, event: Event<'_>) {
-        match event {
-            Event::Warning(text) => say(&format!("warning: {text}")),
-            Event::Hint(text) => say(&format!("hint: {text}")),
             _ => {}
         }
     }
@@ -138,7 +114,7 @@ impl Progress {
 
     /// Starts to count where the caller tells the share that has been read.
     fn begin(share: Option<f64>, what: &str) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = log::has_bars().then(|| {
             let bar = ProgressBar::new(1000);
             let template = match share {
                 Some(_) => "{bar:30} {msg}",
@@ -241,10 +217,12 @@ impl Transfers {
         if self.file != file {
             file.clone_into(&mut self.file);
             self.bar = None;
-            let bar = ProgressBar::new(total).with_message(self.file.clone());
-            match bar.is_hidden() {
-                true => say(&format!("{} {file}, {}", self.doing, size(total))),
-                false => self.bar = Some(bar.with_style(style())),
+            match log::has_bars() {
+                false => say(&format!("{} {file}, {}", self.doing, size(total))),
+                true => {
+                    let bar = ProgressBar::new(total).with_message(self.file.clone());
+                    self.bar = Some(bar.with_style(style()));
+                }
             }
         }
         if let Some(bar) = &self.bar {

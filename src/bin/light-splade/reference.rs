@@ -34,6 +34,8 @@ fn the_page_of_commands_is_what_clap_says() {
             page.push_str(&section(name, command));
         }
     });
+    page.push_str("\n## Options of every command\n");
+    page.push_str(&options(program.get_arguments().filter(|arg| arg.is_global_set())));
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/commands.md");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&file, page).expect("written");
@@ -56,23 +58,32 @@ fn each(command: &Command, name: &str, act: &mut dyn FnMut(&str, &Command)) {
 fn section(name: &str, command: &Command) -> String {
     let mut text = format!("\n## {name}\n\n");
     let about = command.get_long_about().or(command.get_about());
-    let _ = writeln!(text, "{}.", about.map(ToString::to_string).unwrap_or_default().trim_end_matches('.'));
+    let _ = writeln!(
+        text,
+        "{}.",
+        about.map(ToString::to_string).unwrap_or_default().trim_end_matches('.')
+    );
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
     let _ = write!(text, "\n```text\n{usage}\n```\n");
-    let mut shown: Vec<&Arg> = command
-        .get_arguments()
-        .filter(|arg| !arg.is_hide_set() && arg.get_id() != "help" && arg.get_id() != "version")
-        .collect();
+    text.push_str(&options(command.get_arguments().filter(|arg| !arg.is_global_set())));
+    if let Some(after) = command.get_after_long_help().or(command.get_after_help()) {
+        let _ = write!(text, "\n```text\n{}\n```\n", after.to_string().trim());
+    }
+    text
+}
+
+/// A table of the options that are shown in the help, arguments first.
+fn options<'a>(arguments: impl Iterator<Item = &'a Arg>) -> String {
+    let is_own = |arg: &&Arg| !["help", "version"].contains(&arg.get_id().as_str());
+    let mut shown: Vec<&Arg> = arguments.filter(|arg| !arg.is_hide_set()).filter(is_own).collect();
     shown.sort_by_key(|arg| !arg.is_positional());
+    let mut text = String::new();
     if !shown.is_empty() {
         text.push_str("\n| option | meaning |\n|---|---|\n");
     }
     for arg in shown {
         let _ = writeln!(text, "| {} | {} |", spelling(arg), meaning(arg));
-    }
-    if let Some(after) = command.get_after_long_help().or(command.get_after_help()) {
-        let _ = write!(text, "\n```text\n{}\n```\n", after.to_string().trim());
     }
     text
 }

@@ -87,7 +87,9 @@ fn messages(source: &str) -> Vec<Message> {
         } else if !line.starts_with("#[") {
             let end = line.find(|c: char| !c.is_alphanumeric()).unwrap_or(line.len());
             let is_variant = line.starts_with(|c: char| c.is_ascii_uppercase()) && end > 0;
-            if let Some(text) = error.take().and_then(|error| message(&error)).filter(|_| is_variant) {
+            if let Some(text) =
+                error.take().and_then(|error| message(&error)).filter(|_| is_variant)
+            {
                 let name = line[..end].to_owned();
                 found.push(Message { name, text, meaning: without_links(&docs) });
             }
@@ -158,8 +160,8 @@ fn first_text(expression: &str, source: &str) -> Option<String> {
     if let Some(at) = expression.find('"') {
         return literal(&expression[at..]).map(|(text, _)| text);
     }
-    let words = expression.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
-    let constant = words.into_iter().find(|word| word.len() > 2)?;
+    let mut words = expression.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+    let constant = words.find(|word| word.len() > 2)?;
     let (_, value) = source.split_once(&format!("const {constant}: &str ="))?;
     literal(value.trim_start()).map(|(text, _)| text)
 }

@@ -132,16 +132,16 @@ fn check(mut page: Page) -> Result<usize, Vec<String>> {
             .map(|line| line.get(step.indent..).unwrap_or_default())
             .collect();
         if outcome.code != Some(0) {
-            let code = outcome.code.map_or("did not end in time".to_owned(), |code| {
-                format!("ended with {code}")
-            });
+            let code = outcome
+                .code
+                .map_or("did not run to its end".to_owned(), |code| format!("ended with {code}"));
             problems.push(format!("{place}: the command {code}\n{}", outcome.printed));
         } else if !shown.is_empty() && !shown::matches(&shown, &printed) {
             match shown::renewed(&shown, &printed).filter(|_| updates()) {
                 Some(lines) => {
                     let indent = " ".repeat(step.indent);
                     let lines = lines.iter().map(|line| format!("{indent}{line}"));
-                    page.lines.splice(first..first + len, lines);
+                    drop(page.lines.splice(first..first + len, lines));
                     changed = true;
                 }
                 None => problems.push(format!("{place}: the command prints\n{}", outcome.printed)),

@@ -41,9 +41,8 @@ impl Page {
         let text = std::fs::read_to_string(root.join(path))
             .map_err(|error| format!("{}: {error}", path.display()))?;
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        let blocks = blocks(&lines).map_err(|(line, problem)| {
-            format!("{}:{}: {problem}", path.display(), line + 1)
-        })?;
+        let blocks = blocks(&lines)
+            .map_err(|(line, problem)| format!("{}:{}: {problem}", path.display(), line + 1))?;
         Ok(Self { path: path.to_path_buf(), lines, blocks })
     }
 
@@ -78,7 +77,8 @@ fn blocks(lines: &[String]) -> Result<Vec<Block>, (usize, String)> {
                 }
                 let follows_blank = at == 0 || lines[at - 1].trim().is_empty();
                 if indent >= 4 && follows_blank && !in_list && !trimmed.is_empty() {
-                    let problem = "an indented block, which nothing runs: put it between ``` and ```";
+                    let problem =
+                        "an indented block, which nothing runs: put it between ``` and ```";
                     return Err((at, problem.to_owned()));
                 }
             }

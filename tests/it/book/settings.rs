@@ -58,7 +58,12 @@ fn the_page_of_settings_is_what_the_tables_say() {
             Config::descriptions(),
             Origin::Training,
         ),
-        ("Pretraining", "Settings of `pretrain`.", PretrainConfig::descriptions(), Origin::Pretraining),
+        (
+            "Pretraining",
+            "Settings of `pretrain`.",
+            PretrainConfig::descriptions(),
+            Origin::Pretraining,
+        ),
         (
             "Cross-encoder, training",
             "Settings of `cross-encoder train`, in a single file.",
@@ -107,9 +112,11 @@ fn row(setting: &Description, origin: Origin, transformers: &BTreeSet<String>) -
     };
     // What the columns say already.
     let mut meaning = meaning.replace("`None`", "`null`");
-    for said in
-        [" (light-splade only)", ", light-splade only", " The Python library does not have this setting."]
-    {
+    for said in [
+        " (light-splade only)",
+        ", light-splade only",
+        " The Python library does not have this setting.",
+    ] {
         meaning = meaning.replace(said, "");
     }
     format!("| `{name}` | {default} | {} | {from} | {} |\n", cell(values), cell(&meaning))

@@ -77,7 +77,10 @@ fn abbreviations_stand_for_what_they_should() {
 #[test]
 fn shown_lines_are_renewed_without_losing_their_abbreviations() {
     let renewed = |shown: &[&str], printed: &[&str]| renewed(shown, printed).map(|l| l.join("|"));
-    assert_eq!(renewed(&["x 1", "in [..] s"], &["x 2", "in 3 s"]).as_deref(), Some("x 2|in [..] s"));
+    assert_eq!(
+        renewed(&["x 1", "in [..] s"], &["x 2", "in 3 s"]).as_deref(),
+        Some("x 2|in [..] s")
+    );
     assert_eq!(renewed(&["a", "…"], &["b", "c", "d"]).as_deref(), Some("b|…"));
     assert_eq!(renewed(&["a", "…", "z"], &["b", "c", "z"]).as_deref(), Some("b|…|z"));
     assert_eq!(renewed(&["…", "a", "…"], &["b"]), None);

@@ -8,20 +8,20 @@ use std::str::FromStr;
 
 use splade_io::{FileError, Problem};
 
-/// The rows of a corpus that a process encodes, given as `--shard 0/8`: those whose number, counted
-/// from 0, has the remainder `index` when divided by `of`.
+/// The rows of a corpus that a process encodes, given as `--shard 1/8` to `--shard 8/8`: those whose
+/// number, counted from 0, has the remainder `index` when divided by `of`.
 ///
 /// ```
 /// use splade_sparse::files::ShardSpec;
 ///
 /// let shard: ShardSpec = "3/64".parse()?;
-/// assert_eq!((shard.index(), shard.of()), (3, 64));
-/// assert!("64/64".parse::<ShardSpec>().is_err());
+/// assert_eq!((shard.index(), shard.of()), (2, 64));
+/// assert!("0/64".parse::<ShardSpec>().is_err());
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardSpec {
-    /// The index of the shard, below `of`.
+    /// The index of the shard, counted from 0 as in the names of files, below `of`.
     index: u64,
     /// The number of shards, from 1 to [`MOST`].
     of: u64,
@@ -56,29 +56,36 @@ impl ShardSpec {
         let name = path.file_name()?.to_str()?;
         let (index, of) =
             name.strip_prefix("vectors-")?.strip_suffix(".parquet")?.split_once("-of-")?;
-        format!("{}/{}", index.parse::<u64>().ok()?, of.parse::<u64>().ok()?).parse().ok()
+        Self::new(index.parse().ok()?, of.parse().ok()?)
+    }
+
+    /// The shard of this index, if there is such a one.
+    fn new(index: u64, of: u64) -> Option<Self> {
+        (index < of && of <= MOST).then_some(Self { index, of })
     }
 }
 
 impl std::fmt::Display for ShardSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.index, self.of)
+        write!(f, "{}/{}", self.index + 1, self.of)
     }
 }
 
-/// Parses `i/n`, where `i` counts from 0.
+/// Parses `i/n`, where `i` counts from 1.
 impl FromStr for ShardSpec {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let numbers = text.split_once('/');
-        let numbers = numbers.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-        match numbers {
-            Some((index, of)) if index < of && of <= MOST => Ok(Self { index, of }),
-            Some((_, of)) if of > MOST => Err(format!("at most {MOST} shards are possible")),
-            Some((_, of)) if of > 0 => {
-                Err(format!("the shards of {of} are 0/{of} to {}/{of}", of - 1))
+        let numbers =
+            numbers.and_then(|(i, n)| Some((i.parse::<u64>().ok()?, n.parse::<u64>().ok()?)));
+        let shard = numbers.and_then(|(i, of)| Self::new(i.checked_sub(1)?, of));
+        match (shard, numbers) {
+            (Some(shard), _) => Ok(shard),
+            (_, Some((_, of))) if of > MOST => Err(format!("at most {MOST} shards are possible")),
+            (_, Some((_, of))) if of > 0 => {
+                Err(format!("the shards of {of} are 1/{of} to {of}/{of}, counted from 1"))
             }
-            _ => Err("i/n is expected, such as 0/8 to 7/8".to_owned()),
+            _ => Err("i/n is expected, such as 1/8 to 8/8".to_owned()),
         }
     }
 }
@@ -97,7 +104,7 @@ pub(super) fn check_shards(dir: &Path, files: &[PathBuf]) -> Result<(), FileErro
         Some(index) => Err(FileError::form(
             dir,
             Problem::new("the vectors are not complete")
-                .with_remedy(format!("run the command for --shard {index}/{of}, too")),
+                .with_remedy(format!("run the command for --shard {}/{of}, too", index + 1)),
         )),
     }
 }
@@ -109,12 +116,12 @@ mod tests {
     #[test]
     fn shards_divide_the_rows() {
         let shards: Vec<ShardSpec> =
-            (0..3).map(|index| format!("{index}/3").parse().expect("a shard")).collect();
+            (1..=3).map(|number| format!("{number}/3").parse().expect("a shard")).collect();
         for row in 0..10 {
             assert_eq!(shards.iter().filter(|shard| shard.has(row)).count(), 1, "row {row}");
         }
         assert_eq!(shards[2].file_name(), "vectors-00002-of-00003.parquet");
-        for text in ["", "1", "3/3", "0/0", "-1/2", "1/100000", "a/b", "1/2/3"] {
+        for text in ["", "1", "0/3", "4/3", "0/0", "-1/2", "1/100000", "a/b", "1/2/3"] {
             assert!(text.parse::<ShardSpec>().is_err(), "{text}");
         }
     }
@@ -129,7 +136,7 @@ mod tests {
         let (a, b) = ("vectors-00000-of-00002.parquet", "vectors-00001-of-00002.parquet");
         assert_eq!(check(&[a, b]), Ok(()));
         assert_eq!(check(&["other.parquet"]), Ok(()));
-        assert!(check(&[a]).is_err_and(|error| error.ends_with("for --shard 1/2, too")));
+        assert!(check(&[a]).is_err_and(|error| error.ends_with("for --shard 2/2, too")));
         assert!(check(&[a, b, "vectors-00000-of-00001.parquet"]).is_err());
     }
 }

@@ -9,6 +9,9 @@ use splade_data::convert::Purpose;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConvertCommand {
     /// mMARCO of unicamp-dl: MS MARCO's passages and triples in 14 languages
+    #[command(
+        override_usage = "light-splade convert mmarco [OPTIONS] --for <PURPOSE> -o <FOLDER> [DATA]"
+    )]
     Mmarco(MmarcoArgs),
     /// A folder in BEIR's form
     Beir(BeirArgs),
@@ -17,6 +20,7 @@ pub(crate) enum ConvertCommand {
     /// Questions about paragraphs: SQuAD, JaQuAD
     Squad(SquadArgs),
     /// Several folders that convert wrote, as one
+    #[command(override_usage = "light-splade convert join [OPTIONS] -o <FOLDER> <FOLDER>...")]
     Join(JoinArgs),
 }
 
@@ -128,8 +132,8 @@ pub(crate) struct DrawArgs {
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
     /// Folder for train and validation; it appears when it is whole
-    #[arg(long, short, visible_alias = "output-path", value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
     /// Replace what an earlier conversion wrote there
     #[arg(long, conflicts_with = "resume")]
     pub(crate) force: bool,

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use light_splade::encode::ShardSpec;
 use splade_train::cross_encoder::Shard;
 
+use super::ConfigArgs;
 use super::numbers::threads;
 
 /// What to do with a cross-encoder.
@@ -16,27 +17,23 @@ pub(crate) enum CrossEncoderCommand {
     /// Score the pairs of a file with a cross-encoder
     Predict(TeacherPredictArgs),
     /// Join the scores of several teachers
+    #[command(
+        override_usage = "light-splade cross-encoder ensemble [OPTIONS] -o <FILE> <SCORES>..."
+    )]
     Ensemble(EnsembleArgs),
 }
 
 /// The config of a command, and how to run it.
 #[derive(Debug, Args)]
 pub(crate) struct TeacherArgs {
-    /// The config, a YAML file
-    #[arg(long, value_name = "FILE", alias = "config-file")]
-    pub(crate) config: PathBuf,
-    /// Changes of the config: key=value
-    #[arg(value_name = "OVERRIDE")]
-    pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
     /// Go on where an earlier run ended
     #[arg(long)]
     pub(crate) resume: bool,
     /// Threads; all cores if not given. The result does not depend on it
     #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
-    /// Say only what went wrong
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Args)]
@@ -49,7 +46,7 @@ pub(crate) struct TeacherTrainArgs {
 pub(crate) struct TeacherPredictArgs {
     #[command(flatten)]
     pub(crate) run: TeacherArgs,
-    /// Score one part of the queries only: 0/4 to 3/4, each into a file of its own
+    /// Score one part of the queries only: 1/4 to 4/4, each into a file of its own
     #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     pub(crate) shard: Option<Shard>,
     /// Replace scores that are there, or begin anew in place of going on
@@ -76,7 +73,7 @@ pub(crate) struct EnsembleArgs {
     pub(crate) force: bool,
 }
 
-/// Parses a shard as `encode --shard` does.
+/// Parses a shard as `encode --shard` does; it is counted from 1 there and from 0 here.
 fn parse_shard(text: &str) -> Result<Shard, String> {
     let shard: ShardSpec = text.parse()?;
     Ok(Shard { number: shard.index() as usize, of: shard.of() as usize })

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::JsonArgs;
 use super::export::ApiKey;
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// Address of the search engine, as http://localhost:9200
-    #[arg(long, alias = "engine", value_name = "URL")]
+    #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// What the search engine is, if it does not say so itself
     #[arg(long, value_enum)]
@@ -18,7 +19,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "KEY", env = "LIGHT_SPLADE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<ApiKey>,
     /// Certificates in PEM of who may vouch for the search engine, in place of the usual ones
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) ca_file: Option<PathBuf>,
     /// Vectors of documents to try it with, the first 1,000; invented ones if not given
     #[arg(long, value_name = "PATH", num_args = 1.., requires = "queries")]
@@ -29,6 +30,8 @@ pub(crate) struct DoctorArgs {
     /// Model of the vectors, which has the tokens of their terms
     #[arg(long, short, value_name = "MODEL", requires = "vectors")]
     pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

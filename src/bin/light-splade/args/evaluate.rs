@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use splade_eval::Metric;
 
 use super::numbers::{parse_b, parse_k1};
-use super::{ComputeArgs, OverwriteArgs, TableOrJson, WeightsArg};
+use super::{ComputeArgs, JsonArgs, OverwriteArgs, WeightsArg};
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
@@ -21,7 +21,7 @@ pub(crate) struct EvaluateArgs {
     pub(crate) model: PathBuf,
     /// Folder of BEIR (corpus, queries, qrels) or light-splade (doc_master, query_master,
     /// positive_lists)
-    #[arg(long, visible_alias = "beir", value_name = "FOLDER")]
+    #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
     /// Split of BEIR's qrels [default: test, or the only one]
     #[arg(long)]
@@ -45,16 +45,28 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["run", "compare"])]
     pub(crate) index: Option<PathBuf>,
     /// Drop the document with the id of the query, as BEIR and light-splade in Python do
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) drop_same_id: bool,
     /// Compare with BM25 over the tokens of the model's tokenizer
     #[arg(long, conflicts_with_all = ["run", "compare"])]
     pub(crate) bm25: bool,
     /// BM25: how soon more of a term adds nothing
-    #[arg(long, value_name = "K1", default_value_t = 0.9, value_parser = parse_k1)]
+    #[arg(
+        long,
+        value_name = "K1",
+        default_value_t = 0.9,
+        value_parser = parse_k1,
+        hide_short_help = true
+    )]
     pub(crate) bm25_k1: f64,
     /// BM25: how much longer documents lose, from 0 to 1
-    #[arg(long, value_name = "B", default_value_t = 0.4, value_parser = parse_b)]
+    #[arg(
+        long,
+        value_name = "B",
+        default_value_t = 0.4,
+        value_parser = parse_b,
+        hide_short_help = true
+    )]
     pub(crate) bm25_b: f64,
     /// Evaluate this run (TREC, NDJSON, a table with a header) in place of a model
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
@@ -64,10 +76,13 @@ pub(crate) struct EvaluateArgs {
     pub(crate) compare: Vec<PathBuf>,
     /// Write the model's run to this file, for TREC's tools; as NDJSON if it ends in .ndjson or .jsonl
     #[arg(long, value_name = "FILE", conflicts_with_all = ["run", "compare"])]
-    pub(crate) run_out: Option<PathBuf>,
+    pub(crate) output_run: Option<PathBuf>,
     /// Form of the result; with two runs, csv and html have their comparison
     #[arg(long, value_enum, default_value = "table")]
-    pub(crate) format: ReportFormat,
+    format: ReportFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// File for the result; standard output if not given
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -75,6 +90,16 @@ pub(crate) struct EvaluateArgs {
     pub(crate) overwrite: OverwriteArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
+}
+
+impl EvaluateArgs {
+    /// The form of the result.
+    pub(crate) fn format(&self) -> ReportFormat {
+        match self.json {
+            true => ReportFormat::Json,
+            false => self.format,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -94,11 +119,11 @@ pub(crate) struct CheckDataArgs {
     /// Folder of BEIR (corpus, queries, qrels) or light-splade (doc_master, query_master,
     /// positive_lists; to train on, also triplets or hard_negative_scores), or the folder above
     /// light-splade's train and validation
-    #[arg(long, visible_alias = "beir", value_name = "FOLDER")]
+    #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
     /// Split of BEIR's qrels; all of them if not given
     #[arg(long)]
     pub(crate) split: Option<String>,
-    #[arg(long, value_enum, default_value = "table")]
-    pub(crate) format: TableOrJson,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }

@@ -16,6 +16,9 @@ pub(crate) enum ExportCommand {
     /// Lucene by Anserini and Pyserini: JSON lines and topics of integer weights
     Lucene(LuceneArgs),
     /// Elasticsearch: bulk actions, a mapping and queries
+    #[command(
+        override_usage = "light-splade export elasticsearch [OPTIONS] -o <FOLDER> <VECTORS>..."
+    )]
     Elasticsearch(ElasticsearchArgs),
     /// OpenSearch: bulk actions, a mapping and queries
     Opensearch(OpensearchArgs),
@@ -41,11 +44,11 @@ pub(crate) enum ExportCommand {
 #[derive(Debug, Args)]
 pub(crate) struct VectorsArgs {
     /// Files and folders of vectors of documents
-    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    #[arg(value_name = "VECTORS", required = true)]
     pub(crate) vectors: Vec<PathBuf>,
     /// Folder for what is written
     #[arg(long, short, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
+    pub(crate) output: PathBuf,
     /// Files and folders of vectors of queries; an example if not given
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) queries: Vec<PathBuf>,
@@ -53,7 +56,7 @@ pub(crate) struct VectorsArgs {
     #[arg(long, short, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
     /// Take vectors of different models or settings, and the tokens of any model
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) any_model: bool,
     /// File with the tokens in the order of their ids, one a line, in place of a model
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
@@ -67,10 +70,15 @@ pub(crate) struct VectorsArgs {
     #[command(flatten)]
     pub(crate) overwrite: OverwriteArgs,
     /// Documents of a file; the target's usual number if not given
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "ROWS",
+        value_parser = clap::value_parser!(u64).range(1..),
+        hide_short_help = true
+    )]
     pub(crate) shard_rows: Option<u64>,
     /// Do not look for ids that are there twice, which takes some 16 bytes of memory a document
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_id_check: bool,
 }
 
@@ -107,7 +115,7 @@ pub(crate) struct PushArgs {
     #[arg(long, value_name = "KEY", env = "LIGHT_SPLADE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<ApiKey>,
     /// Certificates in PEM of who may vouch for the server, in place of the usual ones
-    #[arg(long, value_name = "FILE", requires = "push")]
+    #[arg(long, value_name = "FILE", requires = "push", hide_short_help = true)]
     pub(crate) ca_file: Option<PathBuf>,
     /// Put documents into an index that is there already
     #[arg(long, requires = "push")]
@@ -116,6 +124,7 @@ pub(crate) struct PushArgs {
     #[arg(
         long,
         value_name = "COUNT",
+        hide_short_help = true,
         requires = "push",
         default_value_t = 1000,
         value_parser = clap::value_parser!(u32).range(1..)
@@ -125,13 +134,20 @@ pub(crate) struct PushArgs {
     #[arg(
         long,
         value_name = "SIZE",
+        hide_short_help = true,
         requires = "push",
         default_value = "5M",
         value_parser = parse_size
     )]
     pub(crate) batch_bytes: usize,
     /// How often a request is tried again when the server is busy or away
-    #[arg(long, value_name = "TIMES", requires = "push", default_value_t = 8)]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "TIMES",
+        requires = "push",
+        default_value_t = 8
+    )]
     pub(crate) retries: u32,
 }
 

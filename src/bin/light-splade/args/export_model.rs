@@ -6,14 +6,15 @@ use clap::{Args, ValueEnum};
 use splade_model::export::OnnxOutput;
 use splade_model::weights::FloatType;
 
+use super::SubjectArgs;
+
 #[derive(Debug, Args)]
 pub(crate) struct ExportModelArgs {
-    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::models::BUILT_IN)]
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: SubjectArgs,
     /// Folder to write; it must not be there, or be empty
     #[arg(long, short, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
+    pub(crate) output: PathBuf,
     /// Type of the weights
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) dtype: DtypeArg,
@@ -24,7 +25,7 @@ pub(crate) struct ExportModelArgs {
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_length: Option<usize>,
     /// Compiled MeCab dictionary in UTF-8, in place of the model's
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", hide_short_help = true)]
     pub(crate) mecab_dicdir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) card: CardArgs,
@@ -47,7 +48,7 @@ pub(crate) struct CardArgs {
     /// Data set that it was trained on, by its name at the hub; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) dataset: Vec<String>,
-    /// Results that `evaluate --format json` printed; the name is the file's if none is given
+    /// Results that `evaluate --json` printed; the name is the file's if none is given
     #[arg(long, value_name = "[NAME=]FILE", value_parser = parse_metrics)]
     pub(crate) metrics: Vec<(String, PathBuf)>,
 }

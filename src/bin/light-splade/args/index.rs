@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use splade_index::WeightFormat;
 
 use super::numbers::{parse_b, parse_k1, threads};
-use super::{ComputeArgs, InputArgs, PruneArgs, RunArgs, TableOrJson, TextArgs};
+use super::{ComputeArgs, InputArgs, JsonArgs, PruneArgs, RunArgs, TextArgs};
 
 /// A command on an index.
 #[derive(Debug, Subcommand)]
@@ -29,7 +29,7 @@ pub(crate) enum IndexCommand {
 pub(crate) struct BuildArgs {
     /// Folder of the new index
     #[arg(long, short, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
+    pub(crate) output: PathBuf,
     /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision; with
     /// --vectors, their model, whose tokens are the keys of NDJSON (ids if not given) [default:
     /// the built-in mini-ja-en, but with --vectors none]
@@ -53,10 +53,22 @@ pub(crate) struct BuildArgs {
     #[arg(long, requires = "store")]
     pub(crate) bm25: bool,
     /// BM25: how soon more of a term adds nothing
-    #[arg(long, value_name = "K1", default_value_t = 0.9, value_parser = parse_k1)]
+    #[arg(
+        long,
+        value_name = "K1",
+        default_value_t = 0.9,
+        value_parser = parse_k1,
+        hide_short_help = true
+    )]
     pub(crate) bm25_k1: f64,
     /// BM25: how much longer documents lose, from 0 to 1
-    #[arg(long, value_name = "B", default_value_t = 0.4, value_parser = parse_b)]
+    #[arg(
+        long,
+        value_name = "B",
+        default_value_t = 0.4,
+        value_parser = parse_b,
+        hide_short_help = true
+    )]
     pub(crate) bm25_b: f64,
     /// Go on with an index that an earlier run with the same settings has begun: documents that it
     /// has are not encoded again; nothing is done if it has all
@@ -66,8 +78,8 @@ pub(crate) struct BuildArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// The index
-    #[arg(long, short, value_name = "FOLDER")]
+    /// The index, a folder
+    #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
     /// The model, if it is no longer where the index was built from
     #[arg(long, short, value_name = "MODEL")]
@@ -88,19 +100,25 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["inputs", "text"])]
     pub(crate) vectors: Vec<PathBuf>,
     /// Take vectors and models other than those of the index or of each other
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) any_model: bool,
     #[command(flatten)]
     pub(crate) input: InputArgs,
     /// Memory for documents that are not written yet: bytes, or with K, M or G
-    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "512M",
+        value_parser = parse_size,
+        hide_short_help = true
+    )]
     pub(crate) memory: usize,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArgs {
-    /// The index
-    #[arg(long, short, value_name = "FOLDER")]
+    /// The index, a folder
+    #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
     /// Ids of documents
     #[arg(value_name = "ID", required_unless_present = "ids")]
@@ -112,8 +130,8 @@ pub(crate) struct DeleteArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MergeArgs {
-    /// The index
-    #[arg(long, short, value_name = "FOLDER")]
+    /// The index, a folder
+    #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
     /// The model, if the index has BM25 and its model is no longer where the index was built from
     #[arg(long, short, value_name = "MODEL")]
@@ -125,18 +143,18 @@ pub(crate) struct MergeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The index
-    #[arg(value_name = "FOLDER")]
+    /// The index, a folder
+    #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
-    /// The index
-    #[arg(value_name = "FOLDER")]
+    /// The index, a folder
+    #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
-    #[arg(long, value_enum, default_value = "table")]
-    pub(crate) format: TableOrJson,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -13,7 +13,7 @@ use super::ComputeArgs;
 #[derive(Debug, Args)]
 pub(crate) struct MineArgs {
     /// Folder of light-splade's form: doc_master, query_master, positive_lists
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) parts: PartsArgs,
@@ -67,7 +67,7 @@ pub(crate) struct MineArgs {
 pub(crate) struct PartsArgs {
     /// File to write, .ndjson or .ndjson.gz; it appears when it is whole
     #[arg(long, short, value_name = "FILE")]
-    pub(crate) out: PathBuf,
+    pub(crate) output: PathBuf,
     /// Go on where an earlier run was stopped
     #[arg(long)]
     pub(crate) resume: bool,
@@ -154,7 +154,7 @@ impl From<MineFormat> for NegativeFormat {
 
 impl PartsArgs {
     pub(crate) fn options(&self) -> PartsOptions {
-        PartsOptions { out: self.out.clone(), resume: self.resume, force: self.force }
+        PartsOptions { out: self.output.clone(), resume: self.resume, force: self.force }
     }
 }
 

@@ -23,6 +23,27 @@ pub(crate) struct ModelArgs {
     pub(crate) compute: ComputeArgs,
 }
 
+/// The model that a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct SubjectArgs {
+    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision [default:
+    /// LIGHT_SPLADE_MODEL of the environment, or the built-in mini-ja-en]
+    #[arg(value_name = "MODEL", conflicts_with = "named")]
+    subject: Option<PathBuf>,
+    /// The same as MODEL, as other commands have it
+    #[arg(long = "model", short = 'm', value_name = "MODEL")]
+    named: Option<PathBuf>,
+}
+
+impl SubjectArgs {
+    /// The model's folder or name.
+    pub(crate) fn name(&self) -> PathBuf {
+        let typed = self.subject.as_ref().or(self.named.as_ref()).cloned();
+        let variable = || std::env::var_os("LIGHT_SPLADE_MODEL").map(PathBuf::from);
+        typed.or_else(variable).unwrap_or_else(|| light_splade::models::BUILT_IN.into())
+    }
+}
+
 /// What kind of text a model is given.
 #[derive(Debug, Args)]
 pub(crate) struct TextArgs {
@@ -54,13 +75,19 @@ pub(crate) struct RunArgs {
     #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
     /// Tokens that a thread takes at a time
-    #[arg(long, value_name = "TOKENS", default_value_t = 512, value_parser = at_least_one())]
+    #[arg(
+        long,
+        value_name = "TOKENS",
+        default_value_t = 512,
+        value_parser = at_least_one(),
+        hide_short_help = true
+    )]
     pub(crate) batch_tokens: usize,
     /// Compiled MeCab dictionary in UTF-8, in place of the model's
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", hide_short_help = true)]
     pub(crate) mecab_dicdir: Option<PathBuf>,
     /// Instruction set of the kernels; the best of this CPU if not given
-    #[arg(long, value_parser = parse_isa)]
+    #[arg(long, value_parser = parse_isa, hide_short_help = true)]
     pub(crate) kernels: Option<Isa>,
 }
 
@@ -72,11 +99,11 @@ pub(crate) struct PruneArgs {
     pub(crate) top_k: Option<usize>,
     /// Keep weights of at least this
     #[arg(long, value_name = "WEIGHT")]
-    pub(crate) threshold: Option<f32>,
+    pub(crate) min_weight: Option<f32>,
 }
 
 /// Texts to read.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct InputArgs {
     /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or
     /// .zst; standard input if none
@@ -95,14 +122,11 @@ pub(crate) struct InputArgs {
 }
 
 /// The form of inputs.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct InputFormArgs {
     /// Form of the inputs; auto decides by the first bytes and the name of each
-    #[arg(long, value_enum, value_name = "FORM", default_value = "auto")]
+    #[arg(long, value_enum, value_name = "FORM", default_value = "auto", hide_short_help = true)]
     pub(crate) input_format: InputFormArg,
-    /// The same as --input-format ndjson
-    #[arg(long, hide = true, conflicts_with = "input_format")]
-    pub(crate) ndjson: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -127,7 +151,7 @@ impl InputFormArgs {
     /// The form that was asked for.
     pub(crate) fn form(&self) -> Option<TextForm> {
         match self.input_format {
-            InputFormArg::Auto => self.ndjson.then_some(TextForm::Ndjson),
+            InputFormArg::Auto => None,
             InputFormArg::Text => Some(TextForm::Plain),
             InputFormArg::Ndjson => Some(TextForm::Ndjson),
             InputFormArg::Json => Some(TextForm::Json),
@@ -207,7 +231,7 @@ impl RunArgs {
 
 impl PruneArgs {
     pub(crate) fn pruning(&self) -> Pruning {
-        Pruning { top_k: self.top_k, threshold: self.threshold }
+        Pruning { top_k: self.top_k, threshold: self.min_weight }
     }
 }
 

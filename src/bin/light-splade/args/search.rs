@@ -10,13 +10,18 @@ use super::numbers::at_least_one;
 use super::{ComputeArgs, InputFormArgs, OverwriteArgs, SideArg};
 
 #[derive(Debug, Args)]
+#[command(override_usage = "light-splade search [OPTIONS] <INDEX> <QUERY>...
+       light-splade search [OPTIONS] <INDEX> --queries <FILE>
+       light-splade search [OPTIONS] <INDEX> --vectors <PATH>...
+       light-splade search [OPTIONS] <INDEX> --interactive")]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries", "vectors", "interactive"]))]
 #[command(group = clap::ArgGroup::new("with_texts").multiple(true).args(["bm25", "hybrid", "rerank", "interactive"]))]
 pub(crate) struct SearchArgs {
-    /// The index
-    #[arg(long, short, value_name = "FOLDER")]
+    /// The index, a folder
+    #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
     /// Texts of queries
+    #[arg(value_name = "QUERY")]
     pub(crate) query: Vec<String>,
     /// File of queries: NDJSON, JSON, CSV, TSV, Parquet or a text a line; - is standard input
     #[arg(long, value_name = "FILE")]
@@ -30,7 +35,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, short, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
     /// Search with another model than the one that made the vectors of the index
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) any_model: bool,
     /// Encoder and prompt of the model
     #[arg(long = "as", value_enum, default_value = "query")]
@@ -45,25 +50,32 @@ pub(crate) struct SearchArgs {
     pub(crate) top_k_hits: usize,
     /// Only documents of at least this score
     #[arg(long, value_name = "SCORE")]
-    pub(crate) threshold: Option<f32>,
+    pub(crate) min_score: Option<f32>,
     /// Search faster and find about this share of the best documents, .5 to 1; all if not given
     #[arg(long, value_name = "SHARE", value_parser = parse_recall)]
     pub(crate) recall: Option<f32>,
     /// Only documents whose ids are in this file, one a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub(crate) target_doc_ids: Option<PathBuf>,
     /// Search with BM25 in place of the model, in an index that was built with --store --bm25
     #[arg(long, conflicts_with_all = ["vectors", "recall"])]
     pub(crate) bm25: bool,
     /// Search with the model and with BM25, and join both rankings, in an index that was built with
     /// --store --bm25
-    #[arg(long, value_enum, value_name = "METHOD", conflicts_with_all = ["vectors", "bm25", "threshold"])]
+    #[arg(long, value_enum, value_name = "METHOD", conflicts_with_all = ["vectors", "bm25", "min_score"])]
     pub(crate) hybrid: Option<FusionArg>,
     /// How much the model and BM25 count in --hybrid, such as 0.7,0.3 [default: both 1]
-    #[arg(long, value_name = "W,W", requires = "hybrid", value_delimiter = ',', num_args = 1)]
+    #[arg(
+        long,
+        value_name = "W,W",
+        hide_short_help = true,
+        requires = "hybrid",
+        value_delimiter = ',',
+        num_args = 1
+    )]
     pub(crate) weights: Vec<f64>,
     /// Hits of the model and of BM25 that --hybrid joins
-    #[arg(long, value_name = "K", default_value_t = 100, value_parser = at_least_one())]
+    #[arg(long, hide_short_help = true, value_name = "K", default_value_t = 100, value_parser = at_least_one())]
     pub(crate) hybrid_depth: usize,
     /// Score the best hits anew with this cross-encoder, which reads the texts that the index stores
     #[arg(long, value_name = "MODEL", conflicts_with = "vectors")]
@@ -75,7 +87,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, conflicts_with_all = ["query", "queries", "vectors", "output", "explain"])]
     pub(crate) interactive: bool,
     /// Compare the index with its checksums first, which reads all of it
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) verify: bool,
     /// Add what each term gives to a score
     #[arg(long, conflicts_with = "with_texts")]
@@ -83,8 +95,11 @@ pub(crate) struct SearchArgs {
     /// Form of the hits [default: table for one query on a terminal, else ndjson]
     #[arg(long, value_enum)]
     pub(crate) format: Option<HitFormat>,
+    /// The same as --format ndjson
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
     /// Last field of the lines of --format trec
-    #[arg(long, default_value = "light-splade")]
+    #[arg(long, default_value = "light-splade", hide_short_help = true)]
     pub(crate) tag: String,
     /// File for the hits; standard output if not given
     #[arg(long, short, value_name = "FILE")]
@@ -143,7 +158,7 @@ pub(crate) struct FuseArgs {
     #[arg(long, short = 'k', value_name = "K", value_parser = at_least_one())]
     pub(crate) top_k_hits: Option<usize>,
     /// Last field of the lines of a TREC run
-    #[arg(long, default_value = "light-splade")]
+    #[arg(long, default_value = "light-splade", hide_short_help = true)]
     pub(crate) tag: String,
     #[command(flatten)]
     pub(crate) overwrite: OverwriteArgs,
@@ -153,6 +168,11 @@ impl SearchArgs {
     /// Whether the texts of queries are searched in another way than by their vectors alone.
     pub(crate) fn needs_texts(&self) -> bool {
         self.bm25 || self.hybrid.is_some() || self.rerank.is_some() || self.interactive
+    }
+
+    /// The form of the hits where one was asked for.
+    pub(crate) fn hit_format(&self) -> Option<HitFormat> {
+        self.format.or(self.json.then_some(HitFormat::Ndjson))
     }
 
     pub(crate) fn mode(&self) -> SearchMode {

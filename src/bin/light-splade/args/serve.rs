@@ -204,12 +204,13 @@ pub(crate) struct LimitArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Log")]
 pub(crate) struct LogArgs {
-    /// Write the log as JSON, one object a line
+    /// Write the log as JSON, one object a line, as --log-format json
     #[arg(long, env = "JSON_OUTPUT", hide_env = true)]
     pub(crate) json_output: bool,
-    /// The least important messages that are written
-    #[arg(long, value_enum, env = "LOG_LEVEL", hide_env = true, default_value = "info")]
-    pub(crate) log_level: LevelArg,
+    /// The least important messages that are written [default: info; warn with --quiet, debug with
+    /// --verbose]
+    #[arg(long, value_enum, env = "LOG_LEVEL", hide_env = true)]
+    pub(crate) log_level: Option<LevelArg>,
 }
 
 /// How important a message is.

@@ -10,6 +10,8 @@ use super::numbers::at_least_one;
 #[derive(Debug, Subcommand)]
 pub(crate) enum VocabCommand {
     /// Learn the WordPiece vocabulary of texts, and write it as a tokenizer's folder
+    #[command(override_usage = "light-splade vocab learn [OPTIONS] --words <WORDS>
+                                -o <FOLDER> <INPUTS>...")]
     Learn(VocabLearnArgs),
 }
 
@@ -48,9 +50,6 @@ pub(crate) struct VocabLearnArgs {
     /// Do nothing if the folder is there already and whole
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Say only what went wrong
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -29,7 +29,7 @@ pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
     };
     let options = ConvertOptions {
         source,
-        out: output.out.clone(),
+        out: output.output.clone(),
         force: output.force,
         resume: output.resume,
     };

@@ -25,12 +25,15 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
     interrupt::listen()?;
     let mut printed = Ok(());
     let tell = |check: &DoctorCheck| {
-        if printed.is_ok() {
+        if printed.is_ok() && !args.json.json {
             printed = print(&format!("{check}\n"));
         }
     };
     let report = doctor(&options, &mut Reporter::new(), tell)?;
     printed?;
+    if args.json.json {
+        print(&format!("{:#}\n", report.to_json()))?;
+    }
     match report.wrong() {
         0 => Ok(()),
         1 => bail!("one check failed"),

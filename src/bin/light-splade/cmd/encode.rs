@@ -61,10 +61,10 @@ fn dense(args: &EncodeArgs, kind: HeadKind, reporter: &mut Reporter) -> Result<(
         || args.shard.is_some()
         || args.format.is_some()
         || args.prune.top_k.is_some()
-        || args.prune.threshold.is_some();
+        || args.prune.min_weight.is_some();
     if of_sparse {
         return Err(advised(
-            "--resume, --shard, --format, --top-k and --threshold are for sparse vectors",
+            "--resume, --shard, --format, --top-k and --min-weight are for sparse vectors",
             "give a file that ends in .parquet, .safetensors, .npy or .ndjson as --output",
         ));
     }

@@ -16,8 +16,9 @@ use splade_model::Side;
 
 use crate::args::EvaluateArgs;
 use crate::interrupt;
+use crate::log::say;
 use crate::output::Output;
-use crate::progress::{Reporter, say};
+use crate::progress::Reporter;
 use output::Baseline;
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let qrels = dataset.qrels(args.split.as_deref())?;
     qrels.require_queries()?;
     let inputs: Vec<&Path> = inputs(args).collect();
-    if let (Some(run), Some(report)) = (&args.run_out, &args.output) {
+    if let (Some(run), Some(report)) = (&args.output_run, &args.output) {
         check_distinct(run, report)?;
     }
     let create = |path: &Path| Output::create(Some(path), &inputs, args.overwrite.force);
@@ -40,14 +41,14 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let text = match (&args.compare[..], &args.run) {
         ([first, second], _) => {
             let baseline = Baseline { name: shown(first), report: judge_file(first)? };
-            output::comparison(&judge_file(second)?, &shown(second), &baseline, args.format)?
+            output::comparison(&judge_file(second)?, &shown(second), &baseline, args.format())?
         }
         (_, Some(path)) => {
             let about = Map::from_iter([("run".to_owned(), shown(path).into())]);
-            output::report(&judge_file(path)?, about, None, args.format, &title)?
+            output::report(&judge_file(path)?, about, None, args.format(), &title)?
         }
         (_, None) => {
-            let run_out = args.run_out.as_deref().map(create).transpose()?;
+            let run_out = args.output_run.as_deref().map(create).transpose()?;
             interrupt::listen()?;
             let mut reporter = Reporter::new();
             let encoder =
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
                 true => Some(bm25(args, &options, &mut reporter)?),
                 false => None,
             };
-            output::report(&found.report, found.about, baseline.as_ref(), args.format, &title)?
+            output::report(&found.report, found.about, baseline.as_ref(), args.format(), &title)?
         }
     };
     let mut output = output;
@@ -95,7 +96,7 @@ fn options(args: &EvaluateArgs) -> EvaluateOptions {
         split: args.split.clone(),
         depth: args.depth.map(|depth| depth as usize),
         drop_same_id: args.drop_same_id,
-        trec_run: args.run_out.as_deref().is_some_and(|path| !is_ndjson(path)),
+        trec_run: args.output_run.as_deref().is_some_and(|path| !is_ndjson(path)),
         weights: args.weights.into(),
         index: args.index.clone(),
         threads: args.compute.run.threads,

@@ -1,29 +1,86 @@
 //! `light-splade explain`: for each term of a text, the token that gave it its weight.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 
 use anyhow::Result;
 use light_splade::SparseEncoder;
+use serde_json::{Value, json};
 use splade_io::printable;
 use splade_model::{Encoder, Explanation};
 
+use super::{advised, records};
 use crate::args::ExplainArgs;
-use crate::output::{print, print_styled};
+use crate::log;
+use crate::output::Output;
 use crate::progress::Reporter;
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
+    let mut input = args.input.clone();
+    // Earlier versions took one text where files stand now.
+    if let [text] = &input.inputs[..]
+        && input.text.is_empty()
+        && text.as_os_str() != "-"
+        && !text.exists()
+        && let Some(text) = text.to_str()
+    {
+        log::warn(
+            "TEXT without -t is an old spelling: write -t TEXT; there is no file of this name",
+        );
+        input.text = vec![text.to_owned()];
+        input.inputs.clear();
+    }
+    let (mut records, _) = records(&input)?;
+    let mut output = Output::create(args.output.as_deref(), &input.inputs, args.overwrite.force)?;
     let mut reporter = Reporter::new();
     let model =
         SparseEncoder::load_observed(&args.model.model, &args.model.options(), &mut reporter)?;
     let encoder = model.tower(args.model.text.side.into())?;
-    let mut explanation = encoder.explain(&args.text)?;
-    let all = explanation.terms.len();
-    explanation.terms.truncate(args.top_k);
-    match args.html {
-        true => print(&html(encoder, &args.text, &explanation, all)),
-        false => print_styled(&plain(encoder, &explanation, all, std::io::stdout().is_terminal())),
+    let explain = |text: &str| -> Result<(Explanation, usize)> {
+        let mut explanation = encoder.explain(text)?;
+        let all = explanation.terms.len();
+        explanation.terms.truncate(args.top_k);
+        Ok((explanation, all))
+    };
+    if args.html {
+        let (first, more) = (records.next().transpose()?, records.next().transpose()?);
+        let (Some(record), None) = (first, more) else {
+            return Err(advised("a page explains one text", "give one text, or leave out --html"));
+        };
+        let (explanation, all) = explain(&record.text)?;
+        output.write(html(encoder, &record.text, &explanation, all).as_bytes())?;
+        return output.finish();
     }
+    let several = input.text.len() != 1;
+    for (number, record) in records.enumerate() {
+        let record = record?;
+        let (explanation, all) = explain(&record.text)?;
+        if args.json {
+            let row = row(encoder, &record.id, &explanation, all);
+            output.write(format!("{row}\n").as_bytes())?;
+            continue;
+        }
+        let gap = if number > 0 { "\n" } else { "" };
+        let title = if several { format!("{}: ", printable(&record.id)) } else { String::new() };
+        let text = plain(encoder, &explanation, all, output.has_styles());
+        output.write_styled(&format!("{gap}{title}{text}"))?;
+    }
+    output.finish()
+}
+
+/// The explanation of a text as JSON.
+fn row(encoder: &Encoder, id: &str, explanation: &Explanation, all: usize) -> Value {
+    let terms = explanation.terms.iter().map(|term| {
+        let name = encoder.token(term.term);
+        json!({
+            "expansion": !explanation.tokens.contains(&name),
+            "term": name,
+            "weight": term.weight,
+            "position": term.position,
+            "token": explanation.tokens[term.position],
+        })
+    });
+    let terms: Vec<Value> = terms.collect();
+    json!({"id": id, "tokens": explanation.tokens, "all_terms": all, "terms": terms})
 }
 
 /// A line a term; in bold, on a terminal, terms that do not stand in the text.

@@ -84,7 +84,7 @@ fn options(args: &VectorsArgs, target: ExportTarget, push: Option<PushTarget>) -
     ExportOptions {
         vectors: args.vectors.clone(),
         queries: args.queries.clone(),
-        out: args.out.clone(),
+        out: args.output.clone(),
         target,
         model: args.model.clone(),
         tokens: args.tokens.clone(),
@@ -131,8 +131,8 @@ fn model(args: &ExportModelArgs) -> Result<()> {
         private: args.push.private,
     });
     let options = ExportModelOptions {
-        model: args.model.clone(),
-        out: args.out.clone(),
+        model: args.model.name(),
+        out: args.output.clone(),
         dtype: args.dtype.into(),
         onnx: args.onnx.map(Into::into),
         max_length: args.max_length,

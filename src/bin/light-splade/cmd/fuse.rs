@@ -5,8 +5,8 @@ use splade_eval::Run;
 use splade_eval::fuse::fuse;
 
 use crate::args::FuseArgs;
+use crate::log::{say, warn};
 use crate::output::Output;
-use crate::progress::say;
 
 pub(crate) fn run(args: &FuseArgs) -> Result<()> {
     let fusion = args.method.fusion(&args.weights);
@@ -18,11 +18,7 @@ pub(crate) fn run(args: &FuseArgs) -> Result<()> {
     for (run, path) in runs.iter().zip(&args.runs) {
         let missing = fused.iter().filter(|(query, _)| run.get(query).is_none()).count();
         if missing > 0 {
-            say(&format!(
-                "warning: {missing} of {} queries are not in {}",
-                fused.len(),
-                path.display()
-            ));
+            warn(&format!("{missing} of {} queries are not in {}", fused.len(), path.display()));
         }
     }
     if let Some(k) = args.top_k_hits {

@@ -13,12 +13,11 @@ use splade_io::{counted, printable, size};
 use splade_text::TokenizerOptions;
 
 use super::{advised, hint_at_model, ids, or_any_model};
-use crate::args::{
-    AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, TableOrJson, WeightsArg,
-};
+use crate::args::{AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, WeightsArg};
 use crate::interrupt::{self, Interrupted};
+use crate::log::say;
 use crate::output::{print, print_text};
-use crate::progress::{Reporter, say};
+use crate::progress::Reporter;
 use source::NewDocuments;
 
 pub(crate) fn run(command: &IndexCommand) -> Result<()> {
@@ -59,14 +58,14 @@ fn build(args: &BuildArgs) -> Result<()> {
     interrupt::listen()?;
     let mut index = match (&source, provenance) {
         (NewDocuments::Texts { encoder, .. }, _) if args.resume => {
-            Index::resume(&args.out, encoder, &options)?
+            Index::resume(&args.output, encoder, &options)?
         }
-        (NewDocuments::Texts { encoder, .. }, _) => Index::create(&args.out, encoder, &options)?,
+        (NewDocuments::Texts { encoder, .. }, _) => Index::create(&args.output, encoder, &options)?,
         (NewDocuments::Vectors { .. }, provenance) if args.resume => {
-            Index::resume_with(&args.out, provenance.unwrap_or_default(), &options)?
+            Index::resume_with(&args.output, provenance.unwrap_or_default(), &options)?
         }
         (NewDocuments::Vectors { .. }, provenance) => {
-            Index::create_with(&args.out, provenance.unwrap_or_default(), &options)?
+            Index::create_with(&args.output, provenance.unwrap_or_default(), &options)?
         }
     };
     let ended = source.put_into(&mut index, &mut reporter);
@@ -80,7 +79,7 @@ fn build(args: &BuildArgs) -> Result<()> {
         Ok(_) if index.put() == 0 && args.resume && index.keeps_documents() => {
             say(&format!(
                 "{} has all documents already; nothing is to be done",
-                args.out.display()
+                args.output.display()
             ));
             Ok(())
         }
@@ -146,7 +145,7 @@ fn finish(mut index: Index, ended: Result<u64, light_splade::Error>) -> Result<(
     let (documents, dir, put) = (info.documents, index.path().display(), index.put());
     let more = format!(
         "put {} into the index, which has {documents}; go on with: light-splade index add \
-         --index {dir} --new-only and the same inputs, or with the same command and --resume",
+         {dir} --new-only and the same inputs, or with the same command and --resume",
         counted(put, "documents")
     );
     match ended {
@@ -212,7 +211,7 @@ fn info(args: &InfoArgs) -> Result<()> {
     let index = splade_index::Index::open(&args.index)?;
     let info = index.info();
     let weights = WeightsArg::from(info.weights).to_string();
-    if args.format == TableOrJson::Json {
+    if args.json.json {
         let json = json!({
             "documents": info.documents,
             "deleted": info.deleted,

@@ -5,7 +5,8 @@ use light_splade::data::{MineOptions, mine};
 
 use crate::args::MineArgs;
 use crate::interrupt;
-use crate::progress::{Reporter, say};
+use crate::log::say;
+use crate::progress::Reporter;
 
 pub(crate) fn run(args: &MineArgs) -> Result<()> {
     let options = MineOptions {

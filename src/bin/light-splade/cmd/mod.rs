@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 pub(crate) mod check_data;
+pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod cross_encoder;
 #[cfg(feature = "push")]
@@ -12,6 +13,7 @@ pub(crate) mod export;
 pub(crate) mod fuse;
 pub(crate) mod index;
 pub(crate) mod inspect;
+pub(crate) mod man;
 pub(crate) mod mine;
 pub(crate) mod pipeline;
 pub(crate) mod pretrain;

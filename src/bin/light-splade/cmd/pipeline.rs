@@ -1,15 +1,15 @@
 //! `light-splade pipeline`: commands of this tool one after another.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
-use hydra_compose::{ComposeOptions, compose, sweep};
+use hydra_compose::{compose, sweep};
 use light_splade::pipelines::{PipelineOptions, run_pipeline};
 use serde_json::Value;
 use splade_train::config::{Config, PretrainConfig};
 
-use crate::args::{Cli, Command, PipelineArgs, TrainArgs};
+use crate::args::{Command, PipelineArgs, TrainArgs, parse};
 use crate::cmd::cross_encoder;
 use crate::cmd::runs::Run;
 use crate::interrupt;
@@ -33,20 +33,25 @@ pub(crate) fn run(args: &PipelineArgs, program: std::io::Result<PathBuf>) -> Res
 /// Checks that a command is one of ours; returns the settings that it reads from configs.
 fn settings(command: &[String]) -> Result<Value> {
     let typed = std::iter::once("light-splade").chain(command.iter().map(String::as_str));
-    let text = match Cli::try_parse_from(typed).map_err(|error| error.render().to_string()) {
+    // The step itself warns of old spellings.
+    let (_, parsed) = parse(typed.map(OsString::from));
+    let cli = match parsed.map_err(|error| error.render().to_string()) {
         Err(message) => bail!("{}: {}", command.join(" "), message.trim_end()),
-        Ok(Cli { command: Command::Pipeline(_) }) => bail!("a pipeline has no pipelines"),
-        Ok(Cli { command: Command::Train(args) }) => configs::<Config>(args)?,
-        Ok(Cli { command: Command::Pretrain(args) }) => configs::<PretrainConfig>(args)?,
-        Ok(Cli { command: Command::CrossEncoder(command) }) => cross_encoder::settings(&command)?,
-        Ok(_) => String::new(),
+        Ok(cli) => cli,
+    };
+    let text = match cli.command {
+        Command::Pipeline(_) => bail!("a pipeline has no pipelines"),
+        Command::Train(args) => configs::<Config>(&args)?,
+        Command::Pretrain(args) => configs::<PretrainConfig>(&args)?,
+        Command::CrossEncoder(command) => cross_encoder::settings(&command)?,
+        _ => String::new(),
     };
     Ok(text.into())
 }
 
 /// Composes the config of training, or those of a sweep, and checks their settings.
-fn configs<R: Run>(args: TrainArgs) -> Result<String> {
-    let options = ComposeOptions::new(args.config_dir, args.config_name, args.overrides);
+fn configs<R: Run>(args: &TrainArgs) -> Result<String> {
+    let options = args.config.options();
     let jobs = match args.multirun {
         true => sweep(&options)?.into_iter().map(|(_, composed)| composed).collect(),
         false => vec![compose(&options)?],

@@ -15,8 +15,8 @@ use splade_train::{Outcome, Ready, SourceError, TrainError};
 use super::advised;
 use crate::args::TrainArgs;
 use crate::interrupt::{self, Interrupted};
+use crate::log::say;
 use crate::output;
-use crate::progress::say;
 pub(super) use terminal::{Kind, Terminal};
 
 /// The settings of one kind of run.
@@ -50,7 +50,7 @@ struct Job<R> {
 
 /// Makes the runs that were asked for.
 pub(super) fn run<R: Run>(args: &TrainArgs) -> Result<()> {
-    let options = ComposeOptions::new(&args.config_dir, &args.config_name, args.overrides.clone());
+    let options = args.config.options();
     if args.cfg.is_some() {
         return output::print(&compose(&options)?.to_yaml());
     }
@@ -62,7 +62,7 @@ pub(super) fn run<R: Run>(args: &TrainArgs) -> Result<()> {
     interrupt::listen()?;
     let count = jobs.len();
     for (number, job) in jobs.into_iter().enumerate() {
-        if count > 1 && !args.quiet {
+        if count > 1 {
             say(&format!("job {} of {count}: {}", number + 1, job.composed.overrides().join(" ")));
         }
         job.run(args)?;
@@ -105,7 +105,7 @@ impl<R: Run> Job<R> {
     fn run(self, args: &TrainArgs) -> Result<()> {
         let Self { composed, mut config, notes } = self;
         let no_bar = config.training().disable_tqdm;
-        let mut terminal = Terminal::new(Kind::Encoder, args.quiet, no_bar);
+        let mut terminal = Terminal::new(Kind::Encoder, no_bar);
         for note in &notes {
             terminal.note(&format!("note: {note}"));
         }
@@ -147,15 +147,10 @@ fn record(composed: &Composed) -> Result<()> {
 
 /// The command that continues a run. The folder may have the time in its name: it is named again.
 fn how_to_go_on(command: &str, args: &TrainArgs, output: &Path, checkpoint: &Path) -> String {
-    let others = args.overrides.iter().filter(|text| !text.contains("training.output_dir="));
-    let others: Vec<String> = others.map(|text| format!(" '{text}'")).collect();
     format!(
-        "{} is written; to go on:\n  light-splade {command} --config-dir {} --config-name {}{} \
-         'training.output_dir={}' --resume",
+        "{} is written; to go on:\n  light-splade {command} {} 'training.output_dir={}' --resume",
         checkpoint.display(),
-        args.config_dir.display(),
-        args.config_name,
-        others.concat(),
+        args.config.as_typed(|text| !text.contains("training.output_dir=")),
         output.display()
     )
 }

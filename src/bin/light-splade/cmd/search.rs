@@ -27,8 +27,9 @@ use super::{advised, hint_at_model, ids, or_any_model};
 use crate::args::{HitFormat, SearchArgs};
 use crate::input::{InputOptions, Inputs};
 use crate::interrupt::{self, Interrupted};
+use crate::log::say;
 use crate::output::Output;
-use crate::progress::{Reporter, say};
+use crate::progress::Reporter;
 use hits::{Found, HitWriter, Query};
 use texts::TextSearch;
 
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &SearchArgs) -> Result<()> {
         check_ids(&queries)?;
     }
     let options =
-        SearchOptions { k: args.top_k_hits, threshold: args.threshold, filter, mode: args.mode() };
+        SearchOptions { k: args.top_k_hits, threshold: args.min_score, filter, mode: args.mode() };
     let pool = thread_pool(args.compute.run.threads)?;
     let mut writer = HitWriter::new(output, format, args, &searcher, vocabulary.as_ref());
     if args.needs_texts() {
@@ -118,7 +119,7 @@ fn output(args: &SearchArgs) -> Result<Output> {
 
 fn format(args: &SearchArgs) -> HitFormat {
     let one = args.query.len() == 1 && args.output.is_none() && std::io::stdout().is_terminal();
-    args.format.unwrap_or(match one || args.interactive {
+    args.hit_format().unwrap_or(match one || args.interactive {
         true => HitFormat::Table,
         false => HitFormat::Ndjson,
     })

@@ -13,8 +13,11 @@ use splade_model::{Precision, Side};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{advised, ids};
-use crate::args::{DtypeArg, KeyArgs, LevelArg, LimitArgs, LogArgs, ServeArgs};
+use crate::args::{
+    DtypeArg, GlobalArgs, KeyArgs, LevelArg, LimitArgs, LogArgs, LogFormatArg, ServeArgs,
+};
 use crate::interrupt;
+use crate::log::{self, Audience};
 
 /// The time between two looks at signals.
 const LOOK: Duration = Duration::from_millis(50);
@@ -22,8 +25,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Set by SIGHUP.
 static HUNG_UP: AtomicBool = AtomicBool::new(false);
 
-pub(crate) fn run(args: &ServeArgs) -> Result<()> {
-    start_log(&args.log);
+pub(crate) fn run(args: &ServeArgs, global: &GlobalArgs) -> Result<()> {
+    start_log(&args.log, global);
     set_hub(args);
     let options = options(args)?;
     tell_of_options_without_effect(args);
@@ -83,22 +86,16 @@ fn listen_for_hang_up() {
 }
 
 /// Logs to standard error.
-fn start_log(args: &LogArgs) {
+fn start_log(args: &LogArgs, global: &GlobalArgs) {
     let level = match args.log_level {
-        LevelArg::Error => LevelFilter::ERROR,
-        LevelArg::Warn => LevelFilter::WARN,
-        LevelArg::Info => LevelFilter::INFO,
-        LevelArg::Debug => LevelFilter::DEBUG,
+        Some(LevelArg::Error) => LevelFilter::ERROR,
+        Some(LevelArg::Warn) => LevelFilter::WARN,
+        Some(LevelArg::Info) => LevelFilter::INFO,
+        Some(LevelArg::Debug) => LevelFilter::DEBUG,
+        None => log::level(global),
     };
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match args.json_output {
-        true => log.json().flatten_event(true).init(),
-        false => log.init(),
-    }
+    let format = if args.json_output { LogFormatArg::Json } else { global.log_format };
+    log::start(level, format, Audience::Service);
 }
 
 /// Passes the token and the cache of the hub on to the client of the hub, which reads them from the

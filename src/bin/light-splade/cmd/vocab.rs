@@ -1,12 +1,11 @@
 //! `light-splade vocab`: vocabularies that are learned from texts.
 
 use anyhow::Result;
-use light_splade::Observer;
 use light_splade::models::{VocabularyOptions, WordKind, learn_vocabulary};
 
 use crate::args::{VocabCommand, VocabLearnArgs, WordsArg};
 use crate::interrupt;
-use crate::progress::{Reporter, Silent};
+use crate::progress::Reporter;
 
 pub(crate) fn run(command: &VocabCommand) -> Result<()> {
     match command {
@@ -32,10 +31,6 @@ fn learn(args: &VocabLearnArgs) -> Result<()> {
         resume: args.resume,
     };
     interrupt::listen()?;
-    let observer: &mut dyn Observer = match args.quiet {
-        true => &mut Silent,
-        false => &mut Reporter::new(),
-    };
-    learn_vocabulary(&options, observer)?;
+    learn_vocabulary(&options, &mut Reporter::new())?;
     Ok(())
 }

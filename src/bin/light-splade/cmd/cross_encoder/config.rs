@@ -1,7 +1,7 @@
 //! What the commands have in common: a config, threads, and how a run is continued.
 
-use anyhow::{Context, Result, bail};
-use hydra_compose::{ComposeOptions, Composed, compose};
+use anyhow::{Context, Result};
+use hydra_compose::{Composed, compose};
 use serde_json::Value;
 
 use crate::args::TeacherArgs;
@@ -14,17 +14,7 @@ pub(super) fn values(args: &TeacherArgs) -> Result<Value> {
 
 /// A config with its changes.
 pub(super) fn composed(args: &TeacherArgs) -> Result<Composed> {
-    let file = &args.config;
-    let name = file.file_stem().filter(|_| file.extension().is_some_and(|end| end == "yaml"));
-    let Some(name) = name.and_then(|name| name.to_str()) else {
-        bail!("--config {} must be a file that ends in .yaml", file.display());
-    };
-    if !file.is_file() {
-        bail!("--config {}: there is no such file", file.display());
-    }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(std::path::Path::new("."));
-    Ok(compose(&ComposeOptions::new(folder, name, args.overrides.clone()))?)
+    Ok(compose(&args.config.options())?)
 }
 
 /// Starts the threads, and listens for Ctrl-C.
@@ -38,10 +28,6 @@ pub(super) fn begin(args: &TeacherArgs) -> Result<()> {
 
 /// The command that goes on with a run.
 pub(super) fn how_to_go_on(command: &str, args: &TeacherArgs, more: &str) -> String {
-    let overrides: Vec<String> = args.overrides.iter().map(|text| format!(" '{text}'")).collect();
-    format!(
-        "to go on:\n  light-splade cross-encoder {command} --config {}{}{more} --resume",
-        args.config.display(),
-        overrides.concat()
-    )
+    let config = args.config.as_typed(|_| true);
+    format!("to go on:\n  light-splade cross-encoder {command} {config}{more} --resume")
 }

@@ -8,7 +8,7 @@ use splade_train::cross_encoder::{EnsembleOptions, ensemble};
 use crate::args::EnsembleArgs;
 use crate::cmd::runs::{Kind, Terminal};
 use crate::interrupt::{self, Interrupted};
-use crate::progress::say;
+use crate::log::say;
 
 pub(crate) fn run(args: &EnsembleArgs) -> Result<()> {
     if args.like > args.inputs.len() {
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &EnsembleArgs) -> Result<()> {
         like: args.like.checked_sub(1),
         force: args.force,
     };
-    let mut terminal = Terminal::new(Kind::CrossEncoder, false, false);
+    let mut terminal = Terminal::new(Kind::CrossEncoder, false);
     let report = match ensemble(&options, &mut terminal) {
         Err(TrainError::Stopped) => {
             return Err(Interrupted("nothing is written".to_owned()).into());

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
         resume: args.run.resume,
         force: args.force,
     };
-    let mut terminal = Terminal::new(Kind::CrossEncoder, args.run.quiet, false);
+    let mut terminal = Terminal::new(Kind::CrossEncoder, false);
     let prediction = predict(&settings, &options, &mut terminal);
     match &prediction {
         Ok(prediction) if !prediction.stopped => terminal.finish_counting(),
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
     }
     let prediction = prediction?;
     if prediction.stopped {
-        let shard = args.shard.map(|shard| format!(" --shard {}/{}", shard.number, shard.of));
+        let shard = args.shard.map(|shard| format!(" --shard {}/{}", shard.number + 1, shard.of));
         let more = shard.unwrap_or_default();
         return Err(Interrupted(config::how_to_go_on("predict", &args.run, &more)).into());
     }

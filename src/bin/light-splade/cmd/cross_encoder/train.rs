@@ -14,7 +14,7 @@ pub(crate) fn run(args: &TeacherTrainArgs) -> Result<()> {
     let settings = CrossEncoderConfig::from_value(&config::values(args)?)?;
     config::begin(args)?;
     let options = TrainOptions { resolve: &resolve, resume: args.resume };
-    let mut terminal = Terminal::new(Kind::CrossEncoder, args.quiet, false);
+    let mut terminal = Terminal::new(Kind::CrossEncoder, false);
     let outcome = train(&settings, &options, &mut terminal);
     terminal.clear();
     let (output, last) = (&settings.output_path, &settings.final_output_path);

@@ -13,7 +13,7 @@ use splade_text::TokenizerOptions;
 use crate::args::SourceArgs;
 use crate::cmd::{Records, or_any_model, records};
 use crate::input::Position;
-use crate::progress::say;
+use crate::log::say;
 
 /// Documents that wait to be indexed.
 pub(crate) enum NewDocuments {

@@ -1,6 +1,5 @@
 //! A run as the person at the terminal sees it: a bar on a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,7 +8,8 @@ use splade_train::Results;
 
 use crate::input::Position;
 use crate::interrupt;
-use crate::progress::{self, clock, say};
+use crate::log::{self, say};
+use crate::progress::{self, clock};
 
 /// The time between two plain lines where standard error is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -28,7 +28,6 @@ pub(in crate::cmd) enum Kind {
 /// Shows a run at standard error, and has Ctrl-C stop it.
 pub(in crate::cmd) struct Terminal {
     kind: Kind,
-    quiet: bool,
     /// Whether there may be a bar of steps.
     bars: bool,
     bar: Option<ProgressBar>,
@@ -45,16 +44,14 @@ struct Counting {
 }
 
 impl Terminal {
-    pub(in crate::cmd) fn new(kind: Kind, quiet: bool, no_bar: bool) -> Self {
-        let bars = !quiet && !no_bar && std::io::stderr().is_terminal();
-        Self { kind, quiet, bars, bar: None, last_line: None, counting: None }
+    pub(in crate::cmd) fn new(kind: Kind, no_bar: bool) -> Self {
+        let bars = !no_bar && log::has_bars();
+        Self { kind, bars, bar: None, last_line: None, counting: None }
     }
 
-    /// Says something, unless only what went wrong is to be said.
+    /// Says something above the bars.
     pub(in crate::cmd) fn note(&self, text: &str) {
-        if !self.quiet {
-            self.say(text);
-        }
+        self.above(|| say(text));
     }
 
     /// Clears the bars.
@@ -81,10 +78,10 @@ impl Terminal {
         }
     }
 
-    fn say(&self, text: &str) {
+    fn above(&self, say: impl FnOnce()) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| say(text)),
-            None => say(text),
+            Some(bar) => bar.suspend(say),
+            None => say(),
         }
     }
 
@@ -125,7 +122,7 @@ impl Terminal {
             return;
         }
         let last = progress.step == progress.total;
-        if self.quiet || !(last || self.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY)) {
+        if !(last || self.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY)) {
             return;
         }
         say(&format!("step {} of {}: {}", progress.step, progress.total, rates()));
@@ -146,9 +143,6 @@ impl Terminal {
     }
 
     fn count(&mut self, event: &Progress<'_>) {
-        if self.quiet {
-            return;
-        }
         let parts = event.share.map_or(0, |share| (share * PARTS) as u64);
         let now = (event.done, event.tokens, parts);
         if let Some(Counting { progress, position, last }) = &mut self.counting {
@@ -191,8 +185,8 @@ impl Observer for Terminal {
             Event::Evaluated { step, values, best } => self.evaluated(step, values, best),
             Event::Saved(folder) => self.note(&format!("wrote {}", folder.display())),
             // Said even if nothing else is: the run may be in vain.
-            Event::Warning(text) => self.say(&format!("warning: {text}")),
-            Event::Hint(text) => self.say(&format!("hint: {text}")),
+            Event::Warning(text) => self.above(|| log::warn(text)),
+            Event::Hint(text) => self.above(|| log::hint(text)),
             Event::Note(text) => self.note(text),
             _ => {}
         }

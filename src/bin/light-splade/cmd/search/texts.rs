@@ -11,7 +11,8 @@ use rustyline::error::ReadlineError;
 
 use super::hits::Found;
 use crate::args::SearchArgs;
-use crate::progress::{Reporter, say};
+use crate::log;
+use crate::progress::Reporter;
 
 /// The ways of `search` that take texts, ready for queries.
 pub(super) struct TextSearch<'a> {
@@ -68,7 +69,7 @@ impl<'a> TextSearch<'a> {
                 .search_hybrid(query, &HybridOptions { k, depth, fusion, filter, mode })?;
             return Ok(hits.into_iter().map(Found::from).collect());
         }
-        let options = SearchOptions { k, threshold: self.args.threshold, filter, mode };
+        let options = SearchOptions { k, threshold: self.args.min_score, filter, mode };
         let hits = match self.args.bm25 {
             true => self.searcher.search_bm25(query, &options)?,
             false => self.searcher.search(query, &options)?,
@@ -88,7 +89,7 @@ pub(super) fn ask(mut answer: impl FnMut(&str) -> Result<()>) -> Result<()> {
                 _ = editor.add_history_entry(&line);
                 // A query that fails, such as one that is too long, does not end the session.
                 if let Err(error) = answer(line.trim()) {
-                    say(&format!("error: {error:#}"));
+                    log::error(&format!("{error:#}"));
                 }
             }
             Err(ReadlineError::Interrupted) => {}
