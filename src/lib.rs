@@ -587,3 +587,12 @@ pub mod progress {
 
     pub use splade_io::{Event, Progress, StepProgress};
 }
+
+/// The Rust blocks of pages, which `cargo test --doc` runs.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../README.ja.md")]
+    mod readme_in_japanese {}
+}

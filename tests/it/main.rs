@@ -7,6 +7,7 @@ mod fake_engine;
 #[path = "../../crates/splade-model/tests/fake_hub/mod.rs"]
 mod fake_hub;
 
+mod book;
 mod builtin;
 mod cli;
 mod command_line;

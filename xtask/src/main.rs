@@ -1,5 +1,6 @@
 //! The commands of `cargo xtask`: checks that no other tool makes, and files that are generated.
 
+mod book;
 mod circles;
 mod files;
 mod instructions;
@@ -18,6 +19,7 @@ Commands of this repository: cargo xtask COMMAND
   circles                   Find files of a crate that import each other in a circle
     --no-children           Ignore what a module uses of its own child modules
   layers                    Check which crates depend on which
+  book                      Build the site of the documentation and check its links
   wasm                      Check the libraries that must build for WebAssembly
   instructions              Compare the instructions of fixed work with xtask/instructions.txt
     --update                Write the counts into this file
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         ["layers"] => layers::run(&root()),
         ["instructions"] => instructions::run(&root(), false),
         ["instructions", "--update"] => instructions::run(&root(), true),
+        ["book"] => book::run(&root()),
         ["wasm"] => wasm::run(&root()),
         ["package"] => package::run(&root()),
         ["pack-model", folder, file] => pack_model::run(folder.as_ref(), file.as_ref()),

@@ -11,6 +11,8 @@ mod interrupt;
 mod log;
 mod output;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod style;
 mod truncated;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// A reply.
 #[derive(Debug, Clone)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     pub(super) status: u16,
     /// The head, in lower case.
     pub(super) head: String,
@@ -21,7 +21,7 @@ impl Reply {
     }
 
     /// The body of a request that must have succeeded.
-    pub(super) fn ok(&self) -> Value {
+    pub(crate) fn ok(&self) -> Value {
         assert!((200..300).contains(&self.status), "{}: {}", self.status, self.body);
         self.json()
     }
@@ -68,7 +68,7 @@ pub(super) fn raw(address: SocketAddr, request: &[u8]) -> Reply {
     }
 }
 
-pub(super) fn get(address: SocketAddr, path: &str) -> Reply {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
     send(address, ("GET", path), &[], None)
 }
 

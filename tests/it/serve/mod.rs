@@ -1,6 +1,6 @@
 //! Tests of the service: what it replies is what the library computes.
 
-mod client;
+pub(crate) mod client;
 mod faults;
 #[cfg(feature = "otel")]
 mod traces;

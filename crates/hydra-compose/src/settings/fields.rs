@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::describe::{Description, Descriptions};
 use super::error::{Problem, SettingError};
 use super::names::{Names, OldName, is_variable, unknown};
 use crate::nearest::did_you_mean;
@@ -20,6 +21,28 @@ pub trait Kind<T> {
 
     /// Writes the setting.
     fn write(&self, name: &'static str, value: &T, written: &mut Written);
+
+    /// Says which values the setting takes, for documentation.
+    fn values(&self) -> String {
+        String::new()
+    }
+
+    /// Returns whether the setting must be given.
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    /// Describes the setting for documentation; `meaning` is the documentation of its field. A kind
+    /// that reads other names than its own describes all of them.
+    fn describe(&self, name: &'static str, meaning: &str, descriptions: &mut Descriptions) {
+        let default = || {
+            let mut written = Written { scope: descriptions.scope(), values: Map::new() };
+            self.write(name, &self.unset(), &mut written);
+            written.values.remove(name).unwrap_or(Value::Null)
+        };
+        let default = (!self.is_required()).then(default);
+        descriptions.add(name, meaning, self.values(), default);
+    }
 
     /// Adds the names that the setting has in a config. A kind that reads other names than its own,
     /// or a mapping, says so here.
@@ -42,6 +65,16 @@ pub trait Settings: Sized {
 
     /// Adds the names of the settings of the scope of `names`.
     fn declare(names: &mut Names);
+
+    /// Describes the settings of the scope of `descriptions`.
+    fn describe(descriptions: &mut Descriptions);
+
+    /// Returns what the table says of the settings of one scope; see [`Fields::with_scope`].
+    fn descriptions(scope: &'static str) -> Vec<Description> {
+        let mut descriptions = Descriptions::new(scope);
+        Self::describe(&mut descriptions);
+        descriptions.into_list()
+    }
 
     /// Returns the names of the settings of one scope; see [`Fields::with_scope`].
     fn names(scope: &'static str) -> Names {

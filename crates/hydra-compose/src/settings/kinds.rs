@@ -7,6 +7,7 @@ use std::ops::RangeBounds;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::describe::Descriptions;
 use super::error::{Problem, SettingError};
 use super::fields::{Fields, Kind, Settings, Written};
 use super::names::Names;
@@ -17,6 +18,9 @@ use crate::nearest::did_you_mean;
 pub trait Parse<T> {
     /// Whether null is the same as a setting that is not there.
     const NULL_IS_UNSET: bool = false;
+
+    /// Says which values are accepted, in errors and in documentation.
+    fn expected(&self) -> String;
 
     /// Converts a value of a config; `at` is the path of the setting.
     ///
@@ -52,6 +56,14 @@ impl<T: Default, P: Parse<T>> Kind<T> for Required<P> {
     fn write(&self, name: &'static str, value: &T, written: &mut Written) {
         written.set(name, self.0.json(value));
     }
+
+    fn values(&self) -> String {
+        self.0.expected()
+    }
+
+    fn is_required(&self) -> bool {
+        true
+    }
 }
 
 /// A setting with a default; see the method `or` of the kinds.
@@ -77,6 +89,10 @@ impl<T: Clone, P: Parse<T>> Kind<T> for Or<P, T> {
     fn write(&self, name: &'static str, value: &T, written: &mut Written) {
         written.set(name, self.parse.json(value));
     }
+
+    fn values(&self) -> String {
+        self.parse.expected()
+    }
 }
 
 /// A setting that may be null or left out; see [`optional`].
@@ -100,6 +116,10 @@ impl<T, P: Parse<T>> Kind<Option<T>> for Optional<P> {
 
     fn write(&self, name: &'static str, value: &Option<T>, written: &mut Written) {
         written.set(name, value.as_ref().map_or(Value::Null, |value| self.0.json(value)));
+    }
+
+    fn values(&self) -> String {
+        format!("{}, or null", self.0.expected())
     }
 }
 
@@ -129,10 +149,14 @@ pub fn text() -> Text {
 impl<T: From<String> + Serialize> Parse<T> for Text {
     const NULL_IS_UNSET: bool = true;
 
+    fn expected(&self) -> String {
+        "a string".to_owned()
+    }
+
     fn parse(&self, at: &str, value: &Value) -> Result<T, SettingError> {
         match value {
             Value::String(text) => Ok(text.clone().into()),
-            other => Err(SettingError::wrong_type(at, other, "a string")),
+            other => Err(SettingError::wrong_type(at, other, &Parse::<T>::expected(self))),
         }
     }
 
@@ -151,6 +175,10 @@ pub fn required_text() -> Required<NonEmptyText> {
 }
 
 impl<T: From<String> + Serialize> Parse<T> for NonEmptyText {
+    fn expected(&self) -> String {
+        Parse::<T>::expected(&Text)
+    }
+
     fn parse(&self, at: &str, value: &Value) -> Result<T, SettingError> {
         if value == "" {
             return Err(SettingError::of(at, Problem::Missing));
@@ -173,8 +201,12 @@ pub fn flag() -> Flag {
 }
 
 impl Parse<bool> for Flag {
+    fn expected(&self) -> String {
+        "true or false".to_owned()
+    }
+
     fn parse(&self, at: &str, value: &Value) -> Result<bool, SettingError> {
-        value.as_bool().ok_or_else(|| SettingError::wrong_type(at, value, "true or false"))
+        value.as_bool().ok_or_else(|| SettingError::wrong_type(at, value, &self.expected()))
     }
 
     fn json(&self, value: &bool) -> Value {
@@ -195,6 +227,13 @@ pub fn count(least: u64) -> Count {
 }
 
 impl<T: TryFrom<u64> + Serialize> Parse<T> for Count {
+    fn expected(&self) -> String {
+        match self.least {
+            0 => "a whole number, 0 or more".to_owned(),
+            least => format!("a whole number of at least {least}"),
+        }
+    }
+
     fn parse(&self, at: &str, value: &Value) -> Result<T, SettingError> {
         // Above 2^53, an f64 cannot represent every integer.
         let exact = |f: f64| f.fract() == 0.0 && (0.0..9e15).contains(&f);
@@ -202,13 +241,8 @@ impl<T: TryFrom<u64> + Serialize> Parse<T> for Count {
             .as_u64()
             .or_else(|| value.as_f64().filter(|f| exact(*f)).map(|f| f as u64))
             .filter(|n| *n >= self.least);
-        whole.and_then(|whole| T::try_from(whole).ok()).ok_or_else(|| {
-            let expected = match self.least {
-                0 => "a whole number, 0 or more".to_owned(),
-                least => format!("a whole number of at least {least}"),
-            };
-            SettingError::wrong_type(at, value, &expected)
-        })
+        let number = whole.and_then(|whole| T::try_from(whole).ok());
+        number.ok_or_else(|| SettingError::wrong_type(at, value, &Parse::<T>::expected(self)))
     }
 
     fn json(&self, value: &T) -> Value {
@@ -239,6 +273,10 @@ impl Number {
 }
 
 impl Parse<f64> for Number {
+    fn expected(&self) -> String {
+        self.expected.to_owned()
+    }
+
     fn parse(&self, at: &str, value: &Value) -> Result<f64, SettingError> {
         value
             .as_f64()
@@ -266,6 +304,10 @@ pub fn texts() -> Texts {
 impl<T: From<String> + Serialize> Parse<Vec<T>> for Texts {
     const NULL_IS_UNSET: bool = true;
 
+    fn expected(&self) -> String {
+        "a list of strings".to_owned()
+    }
+
     fn parse(&self, at: &str, value: &Value) -> Result<Vec<T>, SettingError> {
         let list = match value {
             Value::Array(list) => list.as_slice(),
@@ -273,7 +315,7 @@ impl<T: From<String> + Serialize> Parse<Vec<T>> for Texts {
         };
         let text = |value: &Value| match value {
             Value::String(text) => Ok(text.clone().into()),
-            other => Err(SettingError::wrong_type(at, other, "a list of strings")),
+            other => Err(SettingError::wrong_type(at, other, &Parse::<Vec<T>>::expected(self))),
         };
         list.iter().map(text).collect()
     }
@@ -304,17 +346,18 @@ pub fn choice<T>(words: &'static [(&'static str, T)]) -> Choice<T> {
 impl<T: Clone + PartialEq> Parse<T> for Choice<T> {
     const NULL_IS_UNSET: bool = true;
 
+    fn expected(&self) -> String {
+        let words: Vec<&str> = self.words.iter().map(|(word, _)| *word).collect();
+        format!("a string, one of {}", words.join(", "))
+    }
+
     fn parse(&self, at: &str, value: &Value) -> Result<T, SettingError> {
         let words = || self.words.iter().map(|(word, _)| *word);
         let text = match value {
             Value::String(text) => text.clone(),
             // YAML reads `no` without quotes as false, and nothing else can have been meant.
             Value::Bool(false) if words().any(|word| word == "no") => "no".to_owned(),
-            other => {
-                let expected =
-                    format!("a string, one of {}", words().collect::<Vec<_>>().join(", "));
-                return Err(SettingError::wrong_type(at, other, &expected));
-            }
+            other => return Err(SettingError::wrong_type(at, other, &self.expected())),
         };
         if let Some((_, value)) = self.words.iter().find(|(word, _)| *word == text) {
             return Ok(value.clone());
@@ -355,6 +398,10 @@ impl<T: Settings + Default> Kind<T> for Group {
         written.set(name, value.to_value_of(written.scope()));
     }
 
+    fn describe(&self, name: &'static str, _: &str, descriptions: &mut Descriptions) {
+        descriptions.within(name, T::describe);
+    }
+
     fn declare(&self, name: &'static str, names: &mut Names) {
         names.add_mapping(name, T::names(names.scope()));
     }
@@ -381,6 +428,10 @@ impl<T: Settings + Default> Kind<T> for Flat {
 
     fn write(&self, _: &'static str, value: &T, written: &mut Written) {
         value.write(written);
+    }
+
+    fn describe(&self, _: &'static str, _: &str, descriptions: &mut Descriptions) {
+        T::describe(descriptions);
     }
 
     fn declare(&self, _: &'static str, names: &mut Names) {
@@ -414,6 +465,11 @@ impl<T: Settings + Default> Kind<Option<T>> for OptionalGroup {
             Some(value) => Group.write(name, value, written),
             None => written.set(name, Value::Null),
         }
+    }
+
+    fn describe(&self, name: &'static str, meaning: &str, descriptions: &mut Descriptions) {
+        descriptions.add(name, meaning, "a mapping, or null", Some(Value::Null));
+        Kind::<T>::describe(&Group, name, meaning, descriptions);
     }
 
     fn declare(&self, name: &'static str, names: &mut Names) {

@@ -34,12 +34,14 @@
 
 mod error;
 
+mod describe;
 mod fields;
 
 mod kinds;
 
 mod names;
 
+pub use describe::{Description, Descriptions};
 pub use error::{Problem, SettingError};
 pub use fields::{Fields, Kind, Settings, Written};
 pub use kinds::{
@@ -64,7 +66,7 @@ macro_rules! settings {
         $(#[$meta:meta])*
         $vis:vis struct $name:ident {
             $(
-                $(#[$doc:meta])*
+                $(#[doc = $doc:literal])*
                 $field_vis:vis $field:ident $(as $word:literal)? $(in $scope:ident)? :
                     $type:ty = $kind:expr;
             )*
@@ -73,7 +75,7 @@ macro_rules! settings {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq)]
         $vis struct $name {
-            $( $(#[$doc])* $field_vis $field: $type, )*
+            $( $(#[doc = $doc])* $field_vis $field: $type, )*
         }
 
         impl ::core::default::Default for $name {
@@ -106,6 +108,20 @@ macro_rules! settings {
                             $crate::settings!(@first $($word,)? stringify!($field)),
                             &self.$field,
                             written,
+                        );
+                    }
+                )*
+            }
+
+            fn describe(descriptions: &mut $crate::settings::Descriptions) {
+                $(
+                    let scope = $crate::settings!(@first $($scope,)? "");
+                    if scope.is_empty() || scope == descriptions.scope() {
+                        $crate::settings::Kind::<$type>::describe(
+                            &$kind,
+                            $crate::settings!(@first $($word,)? stringify!($field)),
+                            ::core::concat!($($doc),*),
+                            descriptions,
                         );
                     }
                 )*

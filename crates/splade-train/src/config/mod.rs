@@ -17,7 +17,7 @@ mod training;
 
 mod pretrain;
 
-use hydra_compose::settings::{Fields, Names, Settings};
+use hydra_compose::settings::{Description, Fields, Names, Settings};
 use serde_json::{Value, json};
 use splade_data::DataConfig;
 
@@ -74,6 +74,15 @@ impl Config {
         Ok((Self { model, data, training }, notes))
     }
 
+    /// Returns what the tables say of every setting, for documentation.
+    pub fn descriptions() -> Vec<Description> {
+        described([
+            ("model", ModelConfig::descriptions(RETRIEVAL)),
+            ("data", DataConfig::descriptions(RETRIEVAL)),
+            ("training", TrainingConfig::descriptions(RETRIEVAL)),
+        ])
+    }
+
     /// Returns all settings, defaults included, in the layout that [`Config::from_value`] reads.
     /// Hub tokens are not among them, because the settings do not keep any.
     pub fn to_value(&self) -> Value {
@@ -83,6 +92,18 @@ impl Config {
             "training": self.training.to_value_of(RETRIEVAL),
         })
     }
+}
+
+/// Joins the descriptions of groups of settings, whose names then begin with that of their group.
+fn described<const N: usize>(groups: [(&str, Vec<Description>); N]) -> Vec<Description> {
+    let in_group = |(group, settings): (&str, Vec<Description>)| {
+        let full = |setting: Description| Description {
+            name: format!("{group}.{}", setting.name),
+            ..setting
+        };
+        settings.into_iter().map(full).collect::<Vec<_>>()
+    };
+    groups.into_iter().flat_map(in_group).collect()
 }
 
 /// Hides secrets before a value reaches a log: every value whose name ends in `_token` is replaced

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use hydra_compose::settings;
 use hydra_compose::settings::{
-    Fields, Kind, Names, SettingError, Settings, Written, choice, count, flag, group, number,
-    optional, optional_group, own, required_text, text,
+    Descriptions, Fields, Kind, Names, SettingError, Settings, Written, choice, count, flag, group,
+    number, optional, optional_group, own, required_text, text,
 };
 use serde_json::json;
 use splade_nn::{Pooling, Saturation};
@@ -37,7 +37,8 @@ settings! {
             ("log1p_relu", Saturation::Log1pRelu),
             ("log1p_log1p_relu", Saturation::Log1pLog1pRelu),
         ]).or(Saturation::Log1pRelu);
-        /// The kind of query encoder (`query_encoder` and `query_table`, light-splade only).
+        /// The kind of query encoder (light-splade only). With `table`, queries have no model but one
+        /// weight for each token, which is never negative.
         pub query_encoder: QueryEncoder = QueryEncoderKind;
         /// The initialization of the head (`init.*`, light-splade only).
         pub init: Initialization = group();
@@ -54,7 +55,7 @@ settings! {
 settings! {
     /// The initialization of a model that is not yet a SPLADE model.
     pub struct Initialization {
-        /// The median number of terms of a document at the start (`init.target_terms`): the bias of
+        /// The median number of terms of a document at the start (light-splade only): the bias of
         /// the decoder is shifted until the documents of the first batches have about so many
         /// terms. `None` does this only for a head that had to be made.
         pub target_terms: Option<usize> = optional(count(1));
@@ -64,22 +65,23 @@ settings! {
 settings! {
     /// A teacher that makes vectors of texts (`model.teacher.*`).
     pub struct TeacherConfig {
-        /// The folder or hub name of a dense or late-interaction model.
+        /// The folder or hub name of a dense or late-interaction model (light-splade only), the teacher of
+        /// `in_batch_kldiv`.
         pub model_name_or_path: String = required_text();
-        /// What the model makes of a text (`by`): `dense`, one vector, or `colbert`, one for each
+        /// What the model makes of a text (light-splade only): `dense`, one vector, or `colbert`, one for each
         /// token.
         pub head as "by": TeacherHead = choice(&[
             ("dense", TeacherHead::Dense),
             ("colbert", TeacherHead::Colbert),
         ]).or(TeacherHead::Dense);
-        /// The folder that keeps the vectors by text and model, which `score` and `mine` use as
+        /// The folder that keeps the vectors by text and model (light-splade only), which `score` and `mine` use as
         /// well. `None` computes them anew in each run.
         pub vectors: Option<PathBuf> = optional(text());
-        /// The string that is put before every query. `None` takes the model's.
+        /// The string that is put before every query (light-splade only). `None` takes the model's.
         pub query_prompt: Option<String> = optional(text());
-        /// The string that is put before every document. `None` takes the model's.
+        /// The string that is put before every document (light-splade only). `None` takes the model's.
         pub document_prompt: Option<String> = optional(text());
-        /// The longest text in tokens. `None` takes the model's limit.
+        /// The longest text in tokens (light-splade only). `None` takes the model's limit.
         pub max_length: Option<usize> = optional(count(1));
     }
 }
@@ -108,17 +110,20 @@ pub enum QueryEncoder {
 settings! {
     /// The table of a query encoder (`query_table.*`).
     pub struct QueryTable {
-        /// The file of the initial weights: a JSON object from token to weight.
+        /// The file of the initial weights (light-splade only): a JSON object from token to weight.
+        /// `None` starts from what `init` says.
         pub path: Option<PathBuf> = optional(text());
-        /// The initial weights if no file is given (`init`): see [`TableStart`].
+        /// The initial weights if no file is given (light-splade only): the inverse document frequency
+        /// (BM25's) in up to 100,000 documents, the mean weight that the model gives to a token in up to
+        /// 20,000 training queries that contain it, or the product of both (Li-LSR, arXiv 2505.01452).
         pub start as "init": TableStart = choice(&[
             ("idf", TableStart::Idf),
             ("mean_weights", TableStart::MeanWeights),
             ("idf_mean_weights", TableStart::IdfMeanWeights),
         ]).or(TableStart::Idf);
-        /// Whether the weights stay fixed.
+        /// Whether the weights stay fixed (light-splade only).
         pub freeze: bool = flag().or(false);
-        /// The learning rate of the table. `None` uses the learning rate of the training.
+        /// The learning rate of the table (light-splade only). `None` uses the learning rate of the training.
         pub learning_rate: Option<f64> = optional(number(0.0.., "a number, 0 or more"));
     }
 }
@@ -170,6 +175,11 @@ impl Kind<QueryEncoder> for QueryEncoderKind {
                 group().write("query_table", table, written);
             }
         }
+    }
+
+    fn describe(&self, name: &'static str, meaning: &str, descriptions: &mut Descriptions) {
+        descriptions.add(name, meaning, "a string, one of model, table", Some(json!("model")));
+        Kind::<QueryTable>::describe(&group(), "query_table", "", descriptions);
     }
 
     fn declare(&self, name: &'static str, names: &mut Names) {

@@ -4,8 +4,8 @@
 use hydra_compose::did_you_mean;
 use hydra_compose::settings;
 use hydra_compose::settings::{
-    Fields, Kind, Names, Problem, SettingError, Settings, Written, count, flag, group, number,
-    optional, optional_group, required, required_text, text,
+    Descriptions, Fields, Kind, Names, Problem, SettingError, Settings, Written, count, flag,
+    group, number, optional, optional_group, required, required_text, text,
 };
 use serde_json::{Map, Value, json};
 use splade_data::DataConfig;
@@ -178,6 +178,25 @@ impl Kind<Vec<LossConfig>> for Losses {
         }
     }
 
+    fn describe(&self, name: &'static str, meaning: &str, descriptions: &mut Descriptions) {
+        let names = LOSSES.map(|(name, _)| name);
+        let values = format!("a comma-separated list of {}", names.join(", "));
+        descriptions.add(name, meaning, values, Some(json!(names[0])));
+        let factor = "The factor of this loss in the sum (light-splade only).";
+        descriptions.add("loss_weights.LOSS", factor, "a number of at least 0", Some(json!(1.0)));
+        let divisor = "The divisor of the scores before the softmax of this loss (light-splade \
+                       only); `margin_mse` has none.";
+        descriptions.add("temperatures.LOSS", divisor, "a number above 0", Some(json!(1.0)));
+        let divisor = "The divisor of the teacher's scores (light-splade only). If it is not given, \
+                       it is that of `temperatures`, and 1 for `margin_mse`.";
+        descriptions.add("teacher_temperatures.LOSS", divisor, "a number above 0", None);
+        let standardize = "Whether the teacher's scores for a query are first shifted and scaled to \
+                           mean 0 and standard deviation 1 (light-splade only). For `kldiv` and \
+                           `margin_mse`, this needs more than one negative.";
+        let standardize_name = "standardize_teacher.LOSS";
+        descriptions.add(standardize_name, standardize, "true or false", Some(json!(false)));
+    }
+
     fn declare(&self, name: &'static str, names: &mut Names) {
         names.add(name);
         let mappings =
@@ -266,7 +285,10 @@ settings! {
 settings! {
     /// A regularizer with its schedule.
     pub struct RegularizerConfig {
-        /// The kind of regularizer, with the settings that belong to it.
+        /// The kind of regularizer: `FLOPS`, the squared mean weight of each term (arXiv
+        /// 2004.05665); `L1`, the mean sum of the weights of a text; `DF_FLOPS`, an addition of
+        /// light-splade, in which a term costs more if many documents have it (arXiv 2505.15070). The Python
+        /// library takes every other word for `FLOPS`; here it is an error.
         pub kind as "reg_type": RegularizerKind = RegularizerKindSetting;
         /// What gives λ in each step: a schedule or a number of terms (`lambda_`, `T` and
         /// `target_terms`).
@@ -341,6 +363,20 @@ impl Kind<Strength> for StrengthKind {
         }
     }
 
+    fn describe(&self, name: &'static str, _: &str, descriptions: &mut Descriptions) {
+        let lambda = "The final value of λ. With `target_terms`, it is that of the first step and may \
+                      be left out.";
+        descriptions.add(name, lambda, "a number of at least 0", None);
+        let steps = "The number of steps until λ is reached; λ grows with the square of the share of \
+                     these steps. With 0 it is reached at once; the Python library would divide by \
+                     zero. With `target_terms`, it is the number of steps in which the target is \
+                     approached, and may be left out: then it is a quarter of the run.";
+        descriptions.add("T", steps, "a number of at least 0", None);
+        let target = "The mean number of terms of a text (light-splade only). λ is steered so that \
+                      texts get this number of terms.";
+        descriptions.add("target_terms", target, "a number of at least 1", Some(Value::Null));
+    }
+
     fn declare(&self, name: &'static str, names: &mut Names) {
         for name in [name, "T", "target_terms"] {
             names.add(name);
@@ -376,10 +412,17 @@ pub enum RegularizerKind {
 settings! {
     /// The settings that belong to one `reg_type`.
     struct RegularizerOptions {
+        /// For `FLOPS` (light-splade only): texts with at most so many terms add nothing (arXiv
+        /// 2504.14839).
         threshold: Option<usize> = optional(count(1));
+        /// For `DF_FLOPS` (light-splade only): the document frequency, as a share, at which the activation is one half;
+        /// 0.1 if it is not given.
         df_alpha: Option<f64> =
             optional(number(f64::MIN_POSITIVE..1.0, "a number between 0 and 1"));
+        /// For `DF_FLOPS` (light-splade only): the steepness of the activation; 10 if it is not given.
         df_beta: Option<f64> = optional(number(f64::MIN_POSITIVE.., "a number above 0"));
+        /// For `DF_FLOPS` (light-splade only): the number of steps between two estimates of the
+        /// document frequencies; 100 if it is not given.
         df_interval: Option<u64> = optional(count(1));
     }
 }
@@ -448,6 +491,11 @@ impl Kind<RegularizerKind> for RegularizerKindSetting {
         }
     }
 
+    fn describe(&self, name: &'static str, meaning: &str, descriptions: &mut Descriptions) {
+        descriptions.add(name, meaning, "a string, one of FLOPS, L1, DF_FLOPS", None);
+        RegularizerOptions::describe(descriptions);
+    }
+
     fn declare(&self, name: &'static str, names: &mut Names) {
         names.add(name);
         RegularizerOptions::declare(names);
@@ -481,6 +529,22 @@ impl Kind<Regularizers> for RegularizersOf {
         match written.scope() {
             MASKED => optional_group().write("regularizer", &value.doc, written),
             _ => group().write(name, value, written),
+        }
+    }
+
+    fn describe(&self, name: &'static str, _: &str, descriptions: &mut Descriptions) {
+        match descriptions.scope() {
+            MASKED => {
+                let meaning = "The regularizer of the texts.";
+                let kind = optional_group();
+                Kind::<Option<RegularizerConfig>>::describe(
+                    &kind,
+                    "regularizer",
+                    meaning,
+                    descriptions,
+                );
+            }
+            _ => Kind::<Regularizers>::describe(&group(), name, "", descriptions),
         }
     }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use hydra_compose::settings;
 use hydra_compose::settings::{
-    Fields, Kind, Names, SettingError, Settings, Written, choice, count, flag, group, number,
-    optional, own, required_text, text, texts,
+    Description, Descriptions, Fields, Kind, Names, SettingError, Settings, Written, choice, count,
+    flag, group, number, optional, own, required_text, text, texts,
 };
 use serde_json::{Value, json};
 
@@ -84,6 +84,13 @@ impl Kind<Start> for StartKind {
             Start::Model(name) => written.set("model_name_or_path", json!(name)),
             Start::New(new) => group().write("new", new, written),
         }
+    }
+
+    fn describe(&self, _: &'static str, _: &str, descriptions: &mut Descriptions) {
+        let meaning = "The folder or hub name of the model from which the run starts. Either this \
+                       setting or `new` must be given.";
+        descriptions.add("model_name_or_path", meaning, "a string, or null", Some(Value::Null));
+        descriptions.within("new", NewModel::describe);
     }
 
     fn declare(&self, _: &'static str, names: &mut Names) {
@@ -186,6 +193,15 @@ settings! {
 }
 
 impl PretrainConfig {
+    /// Returns what the tables say of every setting, for documentation.
+    pub fn descriptions() -> Vec<Description> {
+        super::described([
+            ("model", PretrainModel::descriptions(MASKED)),
+            ("data", PretrainData::descriptions(MASKED)),
+            ("training", TrainingConfig::descriptions(MASKED)),
+        ])
+    }
+
     /// Reads the values of [`Composed::value`](hydra_compose::Composed::value). The returned notes
     /// name settings that are accepted but have no effect; show each of them once.
     ///

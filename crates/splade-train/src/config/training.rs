@@ -30,13 +30,14 @@ settings! {
         /// The folder for TensorBoard event files. `None` uses `output_dir/runs/...`, as
         /// transformers does.
         pub logging_dir: Option<PathBuf> = optional(text());
-        /// The losses: `training_loss`, a comma-separated list, with `loss_weights.*` and
-        /// `temperatures.*` (both light-splade only).
+        /// The losses. `kldiv` and `margin_mse` need teacher scores. The Python library takes only
+        /// one loss: one of the first two for triplets, one of the last two for scores.
         pub losses as "training_loss" in RETRIEVAL: Vec<LossConfig> = Losses;
         /// The regularizers of queries and documents (`regularizers.*`); in masked language
         /// modelling, that of the texts (`regularizer`, in `doc`).
         pub regularizers: Regularizers = RegularizersOf;
-        /// The metrics of an evaluation, such as `MRR@10`.
+        /// The metrics of an evaluation: `mrr`, `ndcg`, `map`, `recall` and `precision`, each with a
+        /// cut-off, such as `MRR@10`.
         pub validation_metrics in RETRIEVAL: Vec<String> = own(metrics, |value| json!(value));
 
         /// The number of samples in a batch. A batch has (1 + 1 + negatives) times as many texts.
@@ -50,7 +51,7 @@ settings! {
         pub max_grad_norm: f64 = number(0.0.., POSITIVE).or(1.0);
         /// The number of epochs of a run without `max_steps`; it may be a fraction.
         pub num_train_epochs: f64 = number(0.0.., POSITIVE).or(3.0);
-        /// The number of steps of the run. `None` derives it from `num_train_epochs`.
+        /// The number of steps of the run. With -1 or 0, `num_train_epochs` decides.
         pub max_steps: Option<u64> = own(max_steps, |steps| steps.map_or(json!(-1), Value::from));
         /// The highest learning rate of the schedule.
         pub learning_rate: f64 = number(0.0.., POSITIVE).or(5e-5);
@@ -62,11 +63,14 @@ settings! {
         pub adam_beta2: f64 = number(0.0..1.0, DECAY).or(0.999);
         /// The number that Adam adds to the denominator for numerical stability (ε).
         pub adam_epsilon: f64 = number(0.0.., POSITIVE).or(1e-8);
-        /// The optimizer of the run.
+        /// The optimizer: `adamw_torch`, `adamw_torch_fused`, `sgd`, `adagrad` or `rmsprop`.
         pub optim: Optimizer = own(optimizer, |value| json!(value.name()));
-        /// The form of the learning-rate schedule after the warm-up.
+        /// The form of the learning-rate schedule after the warm-up: `linear`, `cosine`,
+        /// `cosine_with_restarts`, `polynomial`, `constant`, `constant_with_warmup` or
+        /// `inverse_sqrt`.
         pub lr_scheduler_type: SchedulerKind = own(scheduler, |kind| json!(kind.name()));
-        /// The settings of the scheduler by name, limited to those that are implemented.
+        /// The settings of the scheduler: `num_cycles` for the cosines, `lr_end` and `power` for
+        /// `polynomial`, `timescale` for `inverse_sqrt`.
         pub lr_scheduler_kwargs: Vec<(String, f64)> = own(scheduler_settings, |settings| {
             let pairs = settings.iter();
             Value::Object(pairs.map(|(name, value)| (name.clone(), json::number(*value))).collect())
@@ -96,7 +100,8 @@ settings! {
         /// larger batch goes through the encoder twice (GradCache, arXiv 2101.06983). `None` holds
         /// the whole batch.
         pub gradient_cache_tokens in RETRIEVAL: Option<usize> = optional(count(1));
-        /// The defects of the Python library that the run repeats (light-splade only).
+        /// The defects of the Python library that the run repeats (light-splade only); `true`
+        /// stands for all of them.
         pub compat in RETRIEVAL: Compat = own(compat, |compat| json!(compat.names()));
 
         /// When losses are logged: never, every `logging_steps` steps or after each epoch.
@@ -106,7 +111,8 @@ settings! {
         pub logging_steps: f64 = number(0.0.., POSITIVE).plain().or(500.0);
         /// Whether the first step is logged as well.
         pub logging_first_step: bool = flag().or(false);
-        /// When checkpoints are written.
+        /// When checkpoints are written: `no`, `steps`, `epoch`, or `best`, which is after each
+        /// evaluation whose metric is the best so far.
         pub save_strategy: IntervalStrategy = own(save_strategy, |value| json!(value.name()));
         /// The number of steps between two checkpoints, in the same form as `logging_steps`.
         pub save_steps: f64 = number(0.0.., POSITIVE).plain().or(500.0);
@@ -145,7 +151,8 @@ settings! {
         pub metric_for_best_model in RETRIEVAL: Option<String> = optional(text());
         /// Whether a greater value of the metric is better. `None` decides by the metric's name.
         pub greater_is_better in RETRIEVAL: Option<bool> = optional(flag());
-        /// The checkpoint from which the run resumes.
+        /// The checkpoint from which the run resumes: a folder, or `true` for the last one in
+        /// `output_dir`.
         pub resume_from_checkpoint: Option<ResumeFrom> = own(resume, |value| match value {
             None => Value::Null,
             Some(ResumeFrom::Last) => json!(true),
@@ -153,7 +160,7 @@ settings! {
         });
         /// Whether a resumed run restarts its epoch from the beginning.
         pub ignore_data_skip in RETRIEVAL: bool = flag().or(false);
-        /// The destinations of the logs.
+        /// The destinations of the logs besides `log.jsonl`: `tensorboard`, `all` or `none`.
         pub report_to: ReportTo = own(report_to, |value| {
             let named = [(value.tensorboard, "tensorboard"), (value.mlflow.is_some(), "mlflow")];
             named.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name).collect()

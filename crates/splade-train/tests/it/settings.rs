@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 use splade_train::config::{
     Compat, Config, IntervalStrategy, LossKind, QueryEncoder, QueryTable, RegularizerKind,
-    Regularizers, ResumeFrom, Strength, TableStart, TeacherHead, ignored_settings, redact,
+    Regularizers, ResumeFrom, Strength, TableStart, TeacherHead, redact,
 };
 
 fn transformers() -> Value {
@@ -605,21 +605,4 @@ fn settings_of_budgets_and_teachers() {
     );
     let message = error(&without_teacher);
     assert!(message.contains("in_batch_negatives has no teacher"), "{message}");
-}
-
-/// The documentation page lists every setting of light-splade, and every field that is accepted and
-/// ignored.
-#[test]
-fn the_page_of_settings_is_complete() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/howto/train-config.md");
-    let page = std::fs::read_to_string(path).unwrap();
-    let written = read(&least(false)).to_value();
-    let settings = ["model", "data", "training"]
-        .iter()
-        .flat_map(|group| written[group].as_object().unwrap().keys())
-        .map(String::as_str);
-    for name in settings.chain(ignored_settings().map(|(name, _)| name)) {
-        let named = page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}."));
-        assert!(named, "{name} is not in {path}");
-    }
 }

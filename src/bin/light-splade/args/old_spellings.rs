@@ -350,7 +350,7 @@ mod tests {
     /// The page for people has every row of the table.
     #[test]
     fn the_page_has_the_table() {
-        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/command-line.md");
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/command-line.md");
         let page = std::fs::read_to_string(page).expect("the page of the command line");
         let code = |words: &[&str]| format!("`{}`", words.join("`, `"));
         for OldSpelling { commands, old, new } in OLD_SPELLINGS {
@@ -366,7 +366,7 @@ mod tests {
                 JsonForm => "`--json`, or nothing for the table".to_owned(),
             };
             let row = format!("| {commands} | {} | {new} |\n", code(old));
-            assert!(page.contains(&row), "docs/command-line.md lacks the row\n{row}");
+            assert!(page.contains(&row), "docs/reference/command-line.md lacks the row\n{row}");
         }
     }
 

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use hydra_compose::settings;
 use hydra_compose::settings::{
-    Fields, Kind, Names, OldName, Problem, SettingError, Settings, Written, choice, count, flat,
-    number, optional, own, required_text, text,
+    Descriptions, Fields, Kind, Names, OldName, Problem, SettingError, Settings, Written, choice,
+    count, flat, number, optional, own, required_text, text,
 };
 use serde_json::{Value, json};
 use splade_data::contents::file_content;
@@ -37,11 +37,15 @@ pub(super) const OLD_NAMES: [OldName; 12] = [
 settings! {
     /// The settings for training a cross-encoder.
     pub struct CrossEncoderConfig {
-        /// The data for training and evaluation.
+        /// The pickle `(dev_samples, train_samples)` of the Python library's converter, compressed
+        /// (`.gz`) or not. No code in it is run. Either this setting or the four files of a training
+        /// set must be given.
         pub(super) source as "input_file": CrossEncoderSource = SourceKind;
-        /// The folder of the best model.
+        /// The folder of the best model, `log.jsonl`, TensorBoard's files (`runs/`) and the
+        /// checkpoints.
         pub output_path: PathBuf = required_text();
-        /// The folder of the last model; the default is `output_path/final`.
+        /// The folder of the last model; the default is `output_path/final`. It is replaced as a whole
+        /// and may hold nothing but a model.
         pub final_output_path: PathBuf = own(final_output_path, |path| json!(path));
         /// The folder or hub name of the model from which the training starts.
         pub model_path: String = required_text();
@@ -58,9 +62,11 @@ settings! {
         /// The number of steps between two evaluations; with 0, the model is evaluated only at the
         /// end of each epoch.
         pub evaluation_steps: u64 = count(0).or(1000);
-        /// The number of warm-up steps.
+        /// The number of warm-up steps: the learning rate rises linearly for so many steps and then
+        /// falls linearly to the last step.
         pub warmup_steps: u64 = count(0).or(5000);
-        /// The loss function.
+        /// The loss function. `MarginMSELoss` and `KLDivLoss` are listwise, and are
+        /// additions of light-splade.
         pub(super) loss as "loss_function": CrossEncoderLoss =
             choice(&LOSSES).or(CrossEncoderLoss::Bce);
         /// The seed of all random choices.
@@ -77,8 +83,9 @@ settings! {
             },
             |value| json!(value),
         );
-        /// Whether the targets are the scores (`labels: scores`, light-splade only). Otherwise they
-        /// are 1 for positives and 0 for other documents.
+        /// The targets (light-splade only): with `positives`, 1 for positives and 0 for other
+        /// documents; with `scores`, the scores, which needs `MSELoss` or `L1Loss`, or
+        /// `BCEWithLogitsLoss` if all scores are between 0 and 1.
         pub label_by_score as "labels": bool =
             choice(&[("positives", false), ("scores", true)]).or(false);
         /// The number of negatives that a listwise loss samples for each query and step
@@ -225,6 +232,19 @@ impl Kind<CrossEncoderSource> for SourceKind {
         }
     }
 
+    fn describe(&self, name: &'static str, meaning: &str, descriptions: &mut Descriptions) {
+        let mut add = |name, meaning: &str| {
+            descriptions.add(name, meaning, "a string, or null", Some(Value::Null));
+        };
+        add(name, meaning);
+        for name in TRAIN {
+            add(name, "A file of the training set, as in distillation (light-splade only).");
+        }
+        for name in VALIDATION {
+            add(name, "A file of the set for evaluations (light-splade only).");
+        }
+    }
+
     fn declare(&self, name: &'static str, names: &mut Names) {
         [name].into_iter().chain(TRAIN).chain(VALIDATION).for_each(|name| names.add(name));
     }
@@ -272,6 +292,8 @@ impl Kind<Value> for AsRead {
     }
 
     fn write(&self, _: &'static str, _: &Value, _: &mut Written) {}
+
+    fn describe(&self, _: &'static str, _: &str, _: &mut Descriptions) {}
 
     fn declare(&self, _: &'static str, _: &mut Names) {}
 }

@@ -13,7 +13,8 @@ settings! {
         /// The assumed number of characters of a token; it gives the maximum number of characters
         /// in a pair.
         pub char_per_token_ratio: f64 = number(1e-6.., "a number above 0").or(1.8);
-        /// The maximum length of the query of a pair.
+        /// The maximum length of the query of a pair in characters. A float is a share of the
+        /// characters of a pair, and an integer is a number; 0 means no limit.
         pub max_query_len: QueryLimit = QueryLimitKind;
     }
 }
