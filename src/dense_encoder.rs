@@ -82,7 +82,6 @@ impl Loaded {
                 max_length: embedder.max_length(side),
                 prompt: embedder.prompt(side).to_owned(),
                 pruning: Pruning::default(),
-                idf: None,
             }),
             ..Provenance::default()
         })

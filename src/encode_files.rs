@@ -15,7 +15,6 @@ use splade_sparse::{SparseVector, TermId};
 
 use crate::encoder::SparseEncoder;
 use crate::error::Error;
-use crate::idf::Idf;
 use crate::provenance::Provenance;
 use crate::pruning::Pruning;
 use crate::record::{IntoRecord, Position};
@@ -90,8 +89,6 @@ pub struct EncodeOptions {
     pub keys: TermKeys,
     /// The decimals of weights in NDJSON; a weight that rounds to zero is left out.
     pub decimals: u8,
-    /// Factors with which the weights are multiplied before any is left out.
-    pub idf: Option<Idf>,
     /// Which weights are kept.
     pub pruning: Pruning,
     /// The files that the texts come from: they are kept beside the vectors, compared when a run is
@@ -113,7 +110,6 @@ impl Default for EncodeOptions {
             part: None,
             keys: TermKeys::default(),
             decimals: 4,
-            idf: None,
             pruning: Pruning::default(),
             inputs: Vec::new(),
             texts: TextOptions::default(),
@@ -145,15 +141,6 @@ impl EncodeOptions {
         }
     }
 
-    /// The weights of a vector that are written.
-    fn weigh(&self, vector: SparseVector) -> Result<SparseVector, Error> {
-        let vector = match &self.idf {
-            None => vector,
-            Some(idf) => idf.apply(&vector)?,
-        };
-        Ok(self.pruning.apply(vector))
-    }
-
     /// The form of rows in NDJSON.
     fn rows(&self, encoder: &Encoder) -> RowFormat {
         let terms = (0..encoder.vocab() as u32).map(|term| encoder.token(TermId(term)));
@@ -167,11 +154,7 @@ impl EncodeOptions {
     fn settings(&self, model: &SparseEncoder, is_exact: bool) -> Result<Value, Error> {
         let ndjson = (!is_exact).then_some((self.keys, self.decimals));
         let inputs = self.inputs.iter().map(|path| path.to_string_lossy());
-        let mut provenance = Provenance::of_encoder(model, self.side, &self.pruning)?;
-        if let Some(encoding) = &mut provenance.encoding {
-            encoding.idf = self.idf.as_ref().map(Idf::content);
-        }
-        let mut settings = provenance.to_json();
+        let mut settings = Provenance::of_encoder(model, self.side, &self.pruning)?.to_json();
         settings["inputs"] = json!(inputs.collect::<Vec<_>>());
         settings["text_field"] = json!(self.texts.text_field);
         settings["id_field"] = json!(self.texts.id_field);
@@ -237,7 +220,7 @@ where
     output.write(&rows, &settings, texts, observer, |records, write, observer| {
         let mut records = Records::new(records, position);
         stream::encode(tower, &mut records, observer, |record, vector| {
-            write(record, &options.weigh(vector)?)
+            write(record, &options.pruning.apply(vector))
         })
     })
 }
@@ -323,7 +306,7 @@ where
     let mut written = 0;
     let ended = stream::encode(tower, &mut records, observer, |record, vector| {
         written += 1;
-        rows.write(&record.id, &options.weigh(vector)?).map_err(Error::from)
+        rows.write(&record.id, &options.pruning.apply(vector)).map_err(Error::from)
     })?;
     rows.finish()?;
     match ended {

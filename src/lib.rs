@@ -138,9 +138,6 @@ mod stamp;
 
 mod provenance;
 
-#[cfg(feature = "tools")]
-mod idf;
-
 mod index;
 mod searcher;
 mod snippet;
@@ -235,8 +232,6 @@ pub mod encode {
     #[cfg(feature = "tools")]
     pub use crate::encode_files::{EncodeOptions, TermKeys, VectorForm, encode_files, encode_to};
     pub use crate::encoder::EncodedTexts;
-    #[cfg(feature = "tools")]
-    pub use crate::idf::Idf;
     pub use crate::pruning::Pruning;
     pub use crate::stream::Ended;
     #[cfg(feature = "tools")]

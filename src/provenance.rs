@@ -78,8 +78,6 @@ pub struct Encoding {
     pub prompt: String,
     /// Which weights of a vector were kept.
     pub pruning: Pruning,
-    /// The hash of the factors with which weights were multiplied, if any were.
-    pub idf: Option<ContentHash>,
 }
 
 impl Provenance {
@@ -158,9 +156,6 @@ impl Provenance {
                     json[key] = json!(value);
                 }
             }
-            if let Some(idf) = &encoding.idf {
-                json["idf"] = idf.to_string().into();
-            }
         }
         json
     }
@@ -175,7 +170,6 @@ impl Provenance {
                 max_length: size("max_length")?,
                 prompt: json["prompt"].as_str()?.to_owned(),
                 pruning: Pruning::from_json(json),
-                idf: json["idf"].as_str().and_then(|hash| hash.parse().ok()),
             })
         };
         let content = || {
@@ -390,21 +384,18 @@ impl Encoding {
             max_length: encoder.max_length(),
             prompt: encoder.prompt().to_owned(),
             pruning: *pruning,
-            idf: None,
         }
     }
 
     /// The first setting that differs: its name and both values.
     fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
         let rows = |this: &Self| {
-            let Self { side, precision, max_length, prompt, pruning, idf } = this;
+            let Self { side, precision, max_length, prompt, pruning } = this;
             let pruning = pruning.named().map(|(name, value)| {
                 let value = value.map_or_else(|| "none".to_owned(), |value| value.to_string());
                 (name, value)
             });
-            let idf = idf.map_or_else(|| "none".to_owned(), |hash| hash.to_string());
             let others = [
-                ("idf factors", idf),
                 ("side", side_name(*side).to_owned()),
                 ("precision", precision.to_string()),
                 ("max length", max_length.to_string()),
@@ -457,7 +448,6 @@ mod tests {
                     max_ratio: Some(0.1),
                     alpha_mass: None,
                 },
-                idf: Some(ContentHash::of(b"factors")),
             }),
         }
     }

@@ -51,7 +51,7 @@ pub(crate) use search::{FuseArgs, HitFormat, SearchArgs};
 #[cfg(feature = "serve")]
 pub(crate) use serve::{DtypeArg, KeyArgs, LevelArg, LimitArgs, LogArgs, ServeArgs};
 pub(crate) use train::TrainArgs;
-pub(crate) use vocab::{VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, WordsArg};
+pub(crate) use vocab::{VocabCommand, VocabExtendArgs, VocabLearnArgs, WordsArg};
 
 /// SPLADE retrieval without Python: encode, index, search and evaluate.
 #[derive(Debug, Parser)]
@@ -144,9 +144,6 @@ pub(crate) struct EncodeArgs {
     /// Keys of the vectors in NDJSON
     #[arg(long, value_enum, default_value = "tokens")]
     pub(crate) terms: Terms,
-    /// Multiply the weights of documents by the factors of a table, which `vocab idf` makes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) idf: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) prune: PruneArgs,
     /// Decimals of the weights in NDJSON; a weight that rounds to zero is left out

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::InputFormArgs;
 use super::numbers::at_least_one;
-use super::{InputFormArgs, OverwriteArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum VocabCommand {
@@ -13,26 +13,6 @@ pub(crate) enum VocabCommand {
     Learn(VocabLearnArgs),
     /// Add the words of texts to a masked language model whose tokenizer splits them into pieces
     Extend(VocabExtendArgs),
-    /// Tell how rare each term of a model is in the vectors of a corpus: factors for `encode --idf`
-    Idf(VocabIdfArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VocabIdfArgs {
-    /// Files or folders of document vectors that encode wrote
-    #[arg(required = true)]
-    pub(crate) vectors: Vec<PathBuf>,
-    /// Model of the vectors; the one that they name if not given
-    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
-    pub(crate) model: Option<PathBuf>,
-    /// JSON file for the factors: an object of tokens and numbers, as OpenSearch's idf.json
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: PathBuf,
-    #[command(flatten)]
-    pub(crate) overwrite: OverwriteArgs,
-    /// Say only what went wrong
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Args)]

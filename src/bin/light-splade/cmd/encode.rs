@@ -4,12 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use light_splade::encode::{
-    DenseForm, DenseOptions, EncodeOptions, Idf, Pruning, Side, encode_dense, encode_dense_to,
-    encode_files, encode_to,
+    DenseForm, DenseOptions, EncodeOptions, Pruning, encode_dense, encode_dense_to, encode_files,
+    encode_to,
 };
-use light_splade::models::{HeadKind, Vocabulary, first_head};
+use light_splade::models::{HeadKind, first_head};
 use light_splade::{DenseEncoder, MultiVectorEncoder, SparseEncoder};
-use splade_text::TokenizerOptions;
 
 use super::{advised, records};
 use crate::args::{EncodeArgs, FormatArg};
@@ -34,7 +33,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     if kind != HeadKind::Sparse {
         return dense(args, kind, &mut reporter);
     }
-    let mut options = options(args);
+    let options = options(args);
     let to_file = match &args.output {
         Some(path) if !is_stdout(path) => {
             options.check()?;
@@ -45,9 +44,8 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
             false
         }
     };
-    let model = &args.model;
-    options.idf = args.idf.as_deref().map(|path| idf(path, args, &mut reporter)).transpose()?;
     let (records, position) = records(&args.input)?;
+    let model = &args.model;
     let encoder = SparseEncoder::load_observed(&model.model, &model.options(), &mut reporter)?;
     interrupt::listen()?;
     if to_file {
@@ -58,25 +56,11 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     Ok(())
 }
 
-/// Reads the factors for the weights of documents.
-fn idf(path: &Path, args: &EncodeArgs, reporter: &mut Reporter) -> Result<Idf> {
-    let side: Side = args.model.text.side.into();
-    if side == Side::Query {
-        return Err(advised(
-            "--idf is for documents: a score has the factor of a term once",
-            "leave it out for queries",
-        ));
-    }
-    let tokenizer = TokenizerOptions { mecab_dicdir: args.model.compute.run.mecab_dicdir.clone() };
-    let vocabulary = Vocabulary::open(&args.model.model, side, &tokenizer, reporter)?;
-    Ok(Idf::open(path, &vocabulary)?)
-}
-
 /// Encodes texts as dense vectors.
 fn dense(args: &EncodeArgs, kind: HeadKind, reporter: &mut Reporter) -> Result<()> {
-    if args.prune.pruning() != Pruning::default() || args.idf.is_some() {
+    if args.prune.pruning() != Pruning::default() {
         return Err(advised(
-            "--top-k, --threshold, --max-ratio, --alpha-mass and --idf are for sparse vectors",
+            "--top-k, --threshold, --max-ratio and --alpha-mass are for sparse vectors",
             "dense vectors keep all their numbers",
         ));
     }
@@ -131,7 +115,6 @@ fn options(args: &EncodeArgs) -> EncodeOptions {
         part: args.shard,
         keys: args.terms.into(),
         decimals: args.decimals,
-        idf: None,
         pruning: args.prune.pruning(),
         inputs: args.input.inputs.clone(),
         texts: args.input.options(),

@@ -2,16 +2,11 @@
 
 use anyhow::Result;
 use light_splade::Observer;
-use light_splade::encode::{Idf, Side};
 use light_splade::models::{
-    ExtendOptions, Vocabulary, VocabularyOptions, WordKind, extend_vocabulary, learn_vocabulary,
+    ExtendOptions, VocabularyOptions, WordKind, extend_vocabulary, learn_vocabulary,
 };
-use light_splade::outputs::check_output;
-use light_splade::search::VectorSources;
-use splade_text::TokenizerOptions;
 
-use super::advised;
-use crate::args::{VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, WordsArg};
+use crate::args::{VocabCommand, VocabExtendArgs, VocabLearnArgs, WordsArg};
 use crate::interrupt;
 use crate::progress::{Reporter, Silent};
 
@@ -19,23 +14,7 @@ pub(crate) fn run(command: &VocabCommand) -> Result<()> {
     match command {
         VocabCommand::Learn(args) => learn(args),
         VocabCommand::Extend(args) => extend(args),
-        VocabCommand::Idf(args) => idf(args),
     }
-}
-
-fn idf(args: &VocabIdfArgs) -> Result<()> {
-    let mut observer = observer(args.quiet);
-    let own = VectorSources::read(&args.vectors)?.joined()?.and_then(|found| found.model);
-    let model =
-        args.model.clone().or(own).ok_or_else(|| {
-            advised("the vectors do not name their model", "name it with --model")
-        })?;
-    check_output(&args.output, &args.vectors, args.overwrite.force)?;
-    let options = TokenizerOptions::default();
-    let vocabulary = Vocabulary::open(&model, Side::Document, &options, observer.as_mut())?;
-    interrupt::listen()?;
-    let idf = Idf::of_vectors(&args.vectors, &vocabulary, observer.as_mut())?;
-    Ok(idf.write(&args.output, &vocabulary, args.overwrite.force)?)
 }
 
 fn extend(args: &VocabExtendArgs) -> Result<()> {
