@@ -62,7 +62,7 @@ pub(super) fn steps(data: &DemoData) -> Vec<Step> {
         Step {
             title: "Measure the model, BM25, and both together",
             commands: measure(data, &index),
-            remark: "A model that has learned from questions of your own finds more: see docs/howto.",
+            remark: "",
         },
     ]
 }
@@ -106,6 +106,9 @@ Search your own texts: a folder of .txt or .md files, or rows of CSV, NDJSON or 
 
 Send them to a search engine that you have
   light-splade export --help
+
+Train the model on questions of your own, as config/pipeline/demo.yaml of the repository does with those of the demo
+  light-splade pipeline config/pipeline/demo.yaml
 "
     )
 }
