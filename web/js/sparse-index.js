@@ -6,8 +6,8 @@ import { urlOf } from "./models.js";
 import { SparseVector } from "./vector.js";
 import { initialize } from "./wasm.js";
 
-/** The bytes at the end of a file that are read first: the table of some 2,500 ranges of documents. */
-const END = 1 << 16;
+/** The bytes at the end of a file that are read first: the table of some 600 ranges of documents. */
+const END = 1 << 14;
 /** Parts with fewer bytes between them are read together: a request costs more than these bytes. */
 const GAP = 1 << 13;
 

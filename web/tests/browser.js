@@ -85,7 +85,7 @@ async function inPage() {
       missing: demo,
     };
   }, texts);
-  for (const side of ["query", "document"]) assert.deepEqual(results[side], vectors(`int8-${side}.ndjson`), side);
+  for (const side of ["query", "document"]) assert.deepEqual(results[side], await vectors(`int8-${side}`), side);
   const wanted = lines(join(process.env.EXPECTED, "hits.ndjson")).map((line) => JSON.parse(line));
   const queries = lines(new URL("data/toy-beir/queries.jsonl", root)).map((line) => JSON.parse(line));
   const query = queries.find((query) => query.text === "海が見える電車の席");
@@ -107,7 +107,7 @@ async function inPage() {
       worker.onerror = (event) => reject(new Error(event.message));
     });
   }, texts[1]);
-  assert.deepEqual(inWorker, vectors("int8-document.ndjson")[1]);
+  assert.deepEqual(inWorker, (await vectors("int8-document"))[1]);
   assert.ok(requests.every((asked) => asked.startsWith(url) || asked.startsWith("blob:")), "no other host is asked");
   await context.close();
 }

@@ -11,12 +11,11 @@ export const packageModule = (path = "js/index.js") => import(pathToFileURL(join
 export const lines = (path) => readFileSync(path, "utf8").split("\n").filter(Boolean);
 export const texts = lines(new URL("texts.txt", import.meta.url));
 
-/** The vectors of a file that `encode --terms ids` wrote, as pairs of index and weight. */
-export function vectors(name) {
-  return lines(expected(name)).map((line) => {
-    const pairs = Object.entries(JSON.parse(line).vector).map(([index, weight]) => [Number(index), Math.fround(weight)]);
-    return pairs.sort((a, b) => a[0] - b[0]);
-  });
+/** The vectors that the native program made of the texts, as pairs of index and weight. */
+export async function vectors(name) {
+  const { SparseIndex } = await packageModule();
+  const index = await SparseIndex.load(pathToFileURL(`${expected(name)}/`));
+  return texts.map((_, at) => pairs(index.vector(String(at))));
 }
 
 export const pairs = (vector) => Array.from(vector.indices, (index, at) => [index, vector.values[at]]);

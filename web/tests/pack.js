@@ -14,5 +14,5 @@ assert.deepEqual(paths, [
 const size = (path) => listed.files.find((file) => file.path === path).size;
 const model = size("models/mini-ja-en.splade") + size("models/unidic_lite.mecab");
 // The promise of the package is 12 MB with the module, which is not optimised here.
-assert.ok(model < 10.5e6, `the model and its dictionary have ${model} bytes`);
+assert.ok(model < 11.4e6, `the model and its dictionary have ${model} bytes`);
 console.log(`web/test: the package has ${paths.length} files; the model and its dictionary have ${(model / 1e6).toFixed(2)} MB`);

@@ -118,7 +118,7 @@ fn check(file: &[u8]) -> Result<u32, String> {
     }
 }
 
-/// Returns a packed dictionary in the version that is smaller and takes longer to read: 4.6 instead
+/// Returns a packed dictionary in the version that is smaller and takes longer to read: 6.0 instead
 /// of 6.8 MB for unidic-lite.
 pub(crate) fn pack_smaller(file: &[u8]) -> Result<Vec<u8>, String> {
     if check(file)? == CODED_VERSION {
