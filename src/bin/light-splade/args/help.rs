@@ -130,7 +130,7 @@ fn groups(cli: &Command, styles: &Styles) -> String {
             _ = writeln!(text, "  {name_style}{name:width$}{name_style:#}  {about}");
         }
         let example = EXAMPLES.iter().find(|(path, _)| path == example);
-        _ = writeln!(text, "  Example: {}\n", example.map_or("", |(_, example)| example));
+        _ = writeln!(text, "  Example: {}\n", example.map_or("", |(_, example)| *example));
     }
     text
 }

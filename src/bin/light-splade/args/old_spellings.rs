@@ -360,7 +360,7 @@ mod tests {
                 commands => code(commands),
             };
             let new = match new {
-                Renamed(name) | Argument(name) => code(&[name]),
+                Renamed(name) | Argument(name) => code(&[*name]),
                 Arguments(name) => code(&[&format!("{name}...")]),
                 Words(words) => code(&[&words.join(" ")]),
                 JsonForm => "`--json`, or nothing for the table".to_owned(),
