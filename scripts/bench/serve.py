@@ -147,7 +147,7 @@ def embed(model, texts, args):
             folder = model
             if peer == "fastembed":
                 folder = pathlib.Path(work, "onnx")
-                export = [BINARY[0], "export", "model", "--model", model, "--out", folder, "--onnx", "logits"]
+                export = [BINARY[0], "export", "model", "--model", model, "--output", folder, "--onnx", "logits"]
                 subprocess.run(export, check=True, capture_output=True)
             script = pathlib.Path(work, "peer.py")
             script.write_text(PEER.replace("@MODEL@", PEERS[peer]))

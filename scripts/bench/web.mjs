@@ -2,7 +2,7 @@
 // `light-splade export model --onnx` writes, both on one thread: texts a second, the time until the first vector, memory.
 //
 //   web/build --release
-//   light-splade export model --model mini-ja-en --onnx --out GRAPH
+//   light-splade export model --model mini-ja-en --onnx -o GRAPH
 //   npm install --ignore-scripts --prefix TOOLS playwright-core @huggingface/transformers
 //   node scripts/bench/web.mjs GRAPH TOOLS [TEXTS] [SECONDS]
 //

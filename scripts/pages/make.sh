@@ -23,12 +23,12 @@ page explain-empty explain --html ""
 page explain-long explain --html --top-k 100 "$(sed -n '1,40s/.*"text": *"\([^"]*\)".*/\1/p' data/toy-beir/corpus.jsonl | tr '\n' ' ')"
 page explain-hostile explain --html '</title><script>alert(1)</script> "quoted" & שלום עולם <b>bold</b>'
 
-"$program" evaluate --data "$data" --run-out "$work/mini-ja-en.trec" --format json > "$work/evaluation.json"
-"$program" evaluate --data "$data" --model models/demo --run-out "$work/demo.trec" --format json > "$work/demo.json"
-page evaluate evaluate --data "$data" --format html
-page evaluate-bm25 evaluate --data "$data" --bm25 --format html
-page evaluate-run evaluate --data "$data" --run "$work/demo.trec" --format html
-page compare evaluate --data "$data" --compare "$work/demo.trec" "$work/mini-ja-en.trec" --format html
+"$program" evaluate "$data" --output-run "$work/mini-ja-en.trec" --format json > "$work/evaluation.json"
+"$program" evaluate "$data" --model models/demo --output-run "$work/demo.trec" --format json > "$work/demo.json"
+page evaluate evaluate "$data" --format html
+page evaluate-bm25 evaluate "$data" --bm25 --format html
+page evaluate-run evaluate "$data" --run "$work/demo.trec" --format html
+page compare evaluate "$data" --compare "$work/demo.trec" "$work/mini-ja-en.trec" --format html
 
 train() { # FOLDER OVERRIDE…
   output=$1

@@ -270,7 +270,7 @@ fn rare_terms_weigh_more() {
         ["encode", "--model", MODEL, "--decimals", "9", corpus, "--output", &folder, "--resume"];
     assert!(failure(&[&other[..], &["--max-ratio", "0.2"]].concat(), 1).contains("\"idf\" was"));
     let index = path("index");
-    stdout(&["index", "build", "--vectors", &folder, "--out", &index]);
+    stdout(&["index", "build", "--vectors", &folder, "--output", &index]);
     let refused = failure(&["index", "add", "--index", &index, corpus, "--model", MODEL], 1);
     assert!(refused.contains("idf factors xxh3:"), "{refused}");
     let query =

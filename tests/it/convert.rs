@@ -349,7 +349,7 @@ fn a_corpus_gives_pairs() {
             "convert",
             "corpus",
             &corpus,
-            "--out",
+            "--output",
             out,
             "--depth",
             "5",
@@ -399,7 +399,7 @@ fn a_corpus_gives_pairs() {
         "convert",
         "corpus",
         &corpus,
-        "--out",
+        "--output",
         &again,
         "--depth",
         "5",
@@ -483,7 +483,7 @@ fn what_is_wrong_with_a_corpus_is_told_before_the_work() {
     let (out, file) = (path(&dir, "out"), path(&dir, "corpus.txt"));
     std::fs::write(&file, "Short.\n").expect("written");
     let refused = |more: &[&str], code: i32| {
-        failure(&[&["convert", "corpus", "--out", &out], more].concat(), code)
+        failure(&[&["convert", "corpus", "--output", &out], more].concat(), code)
     };
     for (more, code, part) in [
         (&[&file[..], "--worst-rank", "9", "--depth", "5"][..], 1, "rank 9 cannot be told among 5"),

@@ -184,10 +184,11 @@ fn data_sets_have_names() {
 
     let converted = home.path().join("converted");
     let out = converted.to_str().expect("UTF-8");
-    let output = run(&hub, home.path(), &["convert", "beir", "beir/scifact", "--out", out], false);
+    let output =
+        run(&hub, home.path(), &["convert", "beir", "beir/scifact", "--output", out], false);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(converted.join("validation/query_master.ndjson").is_file());
-    let checked = run(&hub, home.path(), &["check-data", "--data", "mteb/scifact"], false);
+    let checked = run(&hub, home.path(), &["check-data", "mteb/scifact"], false);
     assert!(text(&checked.stdout).contains("documents"), "{}", text(&checked.stderr));
 }
 
@@ -204,7 +205,7 @@ fn names_that_lead_nowhere_say_what_there_is() {
     assert!(said("org/nothing").contains("org/nothing"));
     let subset = said("mteb/MIRACLRetrieval");
     assert!(subset.contains("it has several subsets: ja, sw\nhint: name one of them"), "{subset}");
-    let offline = run(&hub, home.path(), &["evaluate", "--data", "scifact"], true);
+    let offline = run(&hub, home.path(), &["evaluate", "scifact"], true);
     let offline = text(&offline.stderr);
     assert!(offline.contains("not in the cache\nhint: unset HF_HUB_OFFLINE"), "{offline}");
 }
@@ -214,7 +215,7 @@ fn names_that_lead_nowhere_say_what_there_is() {
 fn several_sets_are_one_table() {
     let data = ["data/toy/validation", "data/toy-beir"];
     let evaluate = |more: &[&str]| {
-        let args = ["evaluate", "-m", MODEL, "--metrics", "MRR@10", "--data", data[0], data[1]];
+        let args = ["evaluate", "-m", MODEL, "--metrics", "MRR@10", data[0], data[1]];
         crate::common::run(&[&args[..], more].concat())
     };
     let markdown = evaluate(&["--bm25", "--format", "markdown"]);
@@ -232,16 +233,15 @@ fn several_sets_are_one_table() {
         MODEL,
         "--metrics",
         "MRR@10",
-        "--data",
         data[1],
         "--format",
         "json",
     ]);
     let alone: serde_json::Value = serde_json::from_str(&alone).expect("JSON");
     assert_eq!(json["results"][1]["metrics"]["MRR@10"], alone["metrics"]["MRR@10"]);
-    for refused in [&["--format", "csv"][..], &["--run-out", "x.txt"], &["--index", "x"]] {
+    for refused in [&["--format", "csv"][..], &["--output-run", "x.txt"], &["--index", "x"]] {
         let output = evaluate(refused);
         assert_eq!(output.status.code(), Some(1), "{refused:?}");
-        assert!(text(&output.stderr).contains("is of one data set, and --data names 2"));
+        assert!(text(&output.stderr).contains("is of one data set, and there are 2"));
     }
 }

@@ -24,10 +24,10 @@ fn the_tour_runs_and_prints_its_commands() {
     let commands: Vec<&str> =
         shown.lines().filter_map(|line| line.strip_prefix("$ light-splade ")).collect();
     for begin in [
-        "index build --out light-splade-demo/index",
-        "search --index light-splade-demo/index",
+        "index build -o light-splade-demo/index",
+        "search light-splade-demo/index",
         "explain",
-        "evaluate --data light-splade-demo",
+        "evaluate light-splade-demo",
         "serve --index light-splade-demo/index --port ",
     ] {
         assert!(commands.iter().any(|command| command.starts_with(begin)), "{begin}: {shown}");
@@ -74,7 +74,7 @@ fn other_folders_are_not_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("README.md"), "mine").expect("written");
     let out = folder.path().to_str().expect("UTF-8");
-    let output = demo(folder.path(), &["--force", "--out", out]);
+    let output = demo(folder.path(), &["--force", "--output", out]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
     assert_eq!(std::fs::read_to_string(folder.path().join("README.md")).expect("kept"), "mine");
 }

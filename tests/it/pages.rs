@@ -25,7 +25,7 @@ fn title(html: &str) -> &str {
 
 fn explain(text: &str, more: &[&str]) -> String {
     let page = ["explain", "--kernels", "portable", "--html", "-m", MODEL];
-    let html = stdout(&[&page[..], more, &[text]].concat());
+    let html = stdout(&[&page[..], more, &["-t", text]].concat());
     check(&html);
     html
 }
@@ -86,8 +86,7 @@ fn a_run_has_a_report_while_it_goes_on_and_after_its_end() {
     let output = path("run");
     let train = |more: &[&str]| {
         let folder = format!("training.output_dir={output}");
-        let config =
-            ["train", "--quiet", "--config-dir", "config", "--config-name", "toy_splade_ja"];
+        let config = ["train", "--quiet", "config/toy_splade_ja.yaml"];
         let settings =
             ["training.max_steps=4", "training.logging_steps=1", "training.eval_steps=2"];
         run(&[&config[..], &[&folder], &settings, more].concat())

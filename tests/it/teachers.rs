@@ -439,7 +439,7 @@ fn a_run_learns_from_the_vectors_of_a_teacher() {
         let out = dir.path().join(format!("{by}.ndjson"));
         let (out, vectors) = (out.to_str().expect("UTF-8"), vectors.to_str().expect("UTF-8"));
         let by = ["--by", by, "--model", &model, "--vectors", vectors];
-        stdout(&[&["score", PAIRS, "--data", TRAIN, "--out", out][..], &by].concat());
+        stdout(&[&["score", PAIRS, "--data", TRAIN, "--output", out][..], &by].concat());
         assert_eq!(rows(), before);
         // From the first checkpoint on, a copy of the run makes the same steps again.
         let final_model = std::fs::read(output.join("model/model.safetensors")).expect("a model");

@@ -81,7 +81,7 @@ pub(crate) struct Cli {
 /// A command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show in a minute what the program does, on texts that it brings along
+    /// Show what the program does, on texts that it brings along
     Demo(DemoArgs),
     /// Turn texts into sparse vectors
     Encode(EncodeArgs),

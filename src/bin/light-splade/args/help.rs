@@ -63,7 +63,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("convert squad", "light-splade convert squad jaquad -o data/jaquad"),
     ("convert corpus", "light-splade convert corpus docs.jsonl -o data/docs"),
     ("convert join", "light-splade convert join data/a data/b -o data/both"),
-    ("mine", "light-splade mine data/toy/train --source bm25,take=10 -o negatives.ndjson"),
+    ("mine", "light-splade mine data/toy/train --source bm25 -o negatives.ndjson"),
     ("score", "light-splade score pairs.ndjson --data data/toy/train --by splade -o s.ndjson"),
     ("doctor", "light-splade doctor http://localhost:9200"),
     ("train", "light-splade train config/toy_splade_ja.yaml training.seed=1"),
@@ -211,7 +211,7 @@ mod tests {
                     _ => words.push(part.to_owned()),
                 }
             }
-            assert!(call.starts_with(&format!("light-splade {path} ")), "{example}");
+            assert!(format!("{call} ").starts_with(&format!("light-splade {path} ")), "{example}");
             let (warnings, parsed) = super::super::parse(words.into_iter().map(OsString::from));
             assert!(warnings.is_empty(), "{example}: {warnings:?}");
             if let Err(error) = parsed {

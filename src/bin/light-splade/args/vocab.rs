@@ -35,6 +35,9 @@ pub(crate) struct VocabIdfArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "light-splade vocab extend [OPTIONS] -m <MODEL> -o <FOLDER> <INPUTS>..."
+)]
 pub(crate) struct VocabExtendArgs {
     /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or .zst
     #[arg(required = true)]

@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn arguments_are_quoted_where_a_shell_needs_it() {
-        let command = ["search", "--index", "a/b", "海が \"見える\" $1"].map(OsString::from);
-        let want = "light-splade search --index a/b \"海が \\\"見える\\\" \\$1\"";
+        let command = ["search", "a/b", "海が \"見える\" $1"].map(OsString::from);
+        let want = "light-splade search a/b \"海が \\\"見える\\\" \\$1\"";
         assert_eq!(typed(&command), want);
     }
 }

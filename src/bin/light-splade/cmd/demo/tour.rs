@@ -20,9 +20,9 @@ const SENTENCE: &str = "大阪で万国博覧会が開かれます。";
 pub(super) fn steps(data: &DemoData) -> Vec<Step> {
     let index = data.index();
     let search = |question: &String, options: &[&str]| -> Vec<OsString> {
-        let begin = [os("search"), os("--index"), index.clone().into_os_string()];
+        let begin = [os("search"), index.clone().into_os_string(), question.into()];
         let rest = ["--format", "table"].into_iter().chain(options.iter().copied()).map(os);
-        begin.into_iter().chain(rest).chain([question.into()]).collect()
+        begin.into_iter().chain(rest).collect()
     };
     let (first, all) = (data.questions.first(), || data.questions.iter());
     vec![
@@ -56,7 +56,7 @@ pub(super) fn steps(data: &DemoData) -> Vec<Step> {
         },
         Step {
             title: "See the vector of a sentence: + marks words that the model adds",
-            commands: vec![["explain", "--top-k", "10", SENTENCE].map(os).to_vec()],
+            commands: vec![["explain", "--top-k", "10", "-t", SENTENCE].map(os).to_vec()],
             remark: "",
         },
         Step {
@@ -72,16 +72,16 @@ fn os(text: &str) -> OsString {
 }
 
 fn build(data: &DemoData, index: &Path) -> Vec<OsString> {
-    let begin = [os("index"), os("build"), os("--out"), index.into(), os("--store"), os("--bm25")];
+    let begin = [os("index"), os("build"), os("-o"), index.into(), os("--store"), os("--bm25")];
     begin.into_iter().chain(data.documents.iter().map(Into::into)).collect()
 }
 
 /// The commands that measure the model beside BM25, and a search that joins both.
 fn measure(data: &DemoData, index: &Path) -> Vec<Vec<OsString>> {
     let metrics = || ["--metrics", "nDCG@10,MRR@10", "--format", "markdown"].into_iter().map(os);
-    let evaluate = || [os("evaluate"), os("--data"), data.set.clone().into()].into_iter();
+    let evaluate = || [os("evaluate"), data.set.clone().into()].into_iter();
     let run = data.out.join("both.trec");
-    let search = [os("search"), os("--index"), index.into(), os("--queries")];
+    let search = [os("search"), index.into(), os("--queries")];
     let join = ["--hybrid", "minmax", "--format", "trec", "--output"].map(os);
     let queries = data.queries.iter().take(1).map(Into::into);
     vec![
@@ -97,11 +97,11 @@ pub(super) fn farewell(data: &DemoData) -> String {
     format!(
         "
 Ask more:
-  light-splade search --index {index} --interactive
+  light-splade search {index} --interactive
 
 Search your own texts: a folder of .txt or .md files, or rows of CSV, NDJSON or Parquet with an id and a text
-  light-splade index build --out my-index --store --bm25 my-texts.csv
-  light-splade search --index my-index --interactive
+  light-splade index build -o my-index --store --bm25 my-texts.csv
+  light-splade search my-index --interactive
   light-splade serve --index my-index
 
 Send them to a search engine that you have
