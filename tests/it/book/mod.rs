@@ -89,6 +89,12 @@ fn commands_print_what_the_pages_show() {
             for reason in page.blocks.iter().filter_map(|block| block.skip.clone()) {
                 *skipped.lock().expect("not poisoned").entry(reason).or_default() += 1;
             }
+            let steps = shell::steps(&page).unwrap_or_default();
+            if let Some(tool) = shell::missing_tool(&steps) {
+                let reason = format!("{tool} is not on this machine (pages)");
+                *skipped.lock().expect("not poisoned").entry(reason).or_default() += 1;
+                continue;
+            }
             match check(page) {
                 Ok(steps) => _ = run.fetch_add(steps, Ordering::Relaxed),
                 Err(problems) => failures.lock().expect("not poisoned").extend(problems),

@@ -14,9 +14,12 @@ use super::page::{Block, Page};
 const OF_A_CLONE: [&str; 8] =
     ["LICENSE", "config", "crates", "data", "docs", "examples", "models", "scripts"];
 /// Longer than any page takes on a slow machine.
-const LIMIT: Duration = Duration::from_secs(400);
+const LIMIT: Duration = Duration::from_secs(900);
 /// The address in pages; each page gets a port of its own instead.
 const PORT: &str = "3000";
+
+/// Programs that pages use and that a machine may lack.
+const TOOLS: [&str; 2] = ["curl", "jq"];
 
 /// A command of a page.
 #[derive(Debug)]
@@ -104,6 +107,18 @@ fn console(page: &Page, block: &Block, steps: &mut Vec<Step>) -> Result<(), Stri
 
 fn is_open(command: &str) -> bool {
     command.ends_with('\\') || command.matches('\'').count() % 2 == 1
+}
+
+/// Returns a program that the commands need and that is not on the PATH: the tests of this repository
+/// need a Rust toolchain only, and skip what needs more.
+pub(super) fn missing_tool(steps: &[Step]) -> Option<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |tool: &str| std::env::split_paths(&path).any(|one| one.join(tool).is_file());
+    let is_used = |tool: &str| {
+        let mut words = steps.iter().flat_map(|step| step.command.split_whitespace());
+        words.any(|word| word == tool)
+    };
+    TOOLS.into_iter().find(|tool| is_used(tool) && !is_there(tool))
 }
 
 /// Runs the commands and returns what each did.
