@@ -75,7 +75,6 @@ impl Hit {
         format!("Hit(id={:?}, score={:.4}{places})", self.id, self.score)
     }
 
-    #[expect(clippy::type_complexity, reason = "these are the arguments of the constructor")]
     fn __getnewargs__(&self) -> (String, f32, Option<Place>, Option<Place>, Option<Place>) {
         (self.id.clone(), self.score, self.splade, self.bm25, self.before)
     }
