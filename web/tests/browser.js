@@ -32,7 +32,7 @@ const server = createServer((request, response) => {
     response.writeHead(404).end();
     return;
   }
-  const headers = { "content-type": TYPES[extname(rest.at(-1) || ".html")] ?? "application/octet-stream", "accept-ranges": "bytes" };
+  const headers = { "content-type": TYPES[extname(rest.at(-1) || "index.html")] ?? "application/octet-stream", "accept-ranges": "bytes" };
   const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
   if (from === undefined) {
     response.writeHead(200, { ...headers, "content-length": file.length }).end(file);
@@ -133,7 +133,7 @@ async function demo(width, scheme, locale) {
   await look("start");
   const before = requests.length;
   await page.click("#start");
-  await page.waitForSelector("#terms tr", { timeout: 60_000 });
+  await page.waitForSelector("#terms tr", { timeout: 240_000 });
   assert.ok(requests.length > before);
   await page.hover("#tokens li:nth-child(2) button");
   assert.ok((await page.locator("#terms tr.on").count()) > 0, `${name}: a token lights its terms`);
