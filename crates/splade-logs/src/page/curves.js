@@ -10,7 +10,7 @@ const OWN_KEYS = new Set(["kind", "step", "epoch", "time"]);
 const CHARTS = [
   ["Loss", (name) => name === "loss" || name === "eval_loss"],
   ["Retrieval metrics", (name) => name.startsWith("eval_") && name.includes("@")],
-  ["Terms per text", (name) => /^(query|doc)_terms/.test(name) || name === "eval_avg_nnz"],
+  ["Terms per text", (name) => /^(query|doc)_terms|^eval_avg_(query_)?nnz$/.test(name)],
   ["Parts of the loss", (name) => /^(?!eval_|train_).*_loss$/.test(name) || name === "flops" || name === "regularizer"],
   ["Accuracy", (name) => name === "accuracy" || name === "eval_accuracy"],
   ["Regularizer strengths", (name) => name === "lambda_q" || name === "lambda_d"],
@@ -20,12 +20,16 @@ const CHARTS = [
 ];
 const NAMES = {
   loss: "training loss", eval_loss: "validation loss", query_terms: "queries", doc_terms: "documents",
-  eval_avg_nnz: "validation documents", lambda_q: "λ of queries", lambda_d: "λ of documents",
+  eval_avg_nnz: "validation documents", eval_avg_query_nnz: "validation queries",
+  eval_avg_sparsity: "sparsity of documents", eval_num_unique_tokens: "terms that occur",
+  eval_num_unique_subtokens: "pieces of words that occur",
+  eval_most_popular_appear_in_docs: "share of documents with the most frequent term",
+  lambda_q: "λ of queries", lambda_d: "λ of documents",
   learning_rate: "learning rate", grad_norm: "gradient norm", tokens_per_second: "tokens per second",
   accuracy: "training accuracy", eval_accuracy: "validation accuracy", flops: "FLOPS regularizer",
 };
 // Values that are counts, whose axis has whole numbers.
-const COUNTS = /^(query_terms|doc_terms|eval_avg_nnz|tokens_per_second|eval_num_.*)$/;
+const COUNTS = /^(query_terms|doc_terms|eval_avg_nnz|eval_avg_query_nnz|tokens_per_second|eval_num_.*)$/;
 // Values of single steps, which vary by chance; schedules and evaluations are not smoothed.
 const NOISY = /^(loss|.*(?<!^eval)_loss|flops|regularizer|query_terms|doc_terms|grad_norm|tokens_per_second|accuracy)$/;
 // From this number of points on, curves are smoothed at first.
