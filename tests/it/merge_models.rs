@@ -138,7 +138,8 @@ fn models_that_do_not_fit_are_refused_by_name() {
     assert!(message.contains("--weights has 1 numbers for 2 models"), "{message}");
     let message = refused(&["--weights", "0,0"]);
     assert!(message.contains("the sum of the weights"), "{message}");
-    let message = refused(&["--method", "slerp", path(&a)]);
+    let three = ["merge-models", path(&a), path(&b), path(&a), "--method", "slerp", "--output"];
+    let message = failure(&[&three[..], &[path(&out)]].concat(), 1);
     assert!(message.contains("slerp is defined for two models, not for 3"), "{message}");
 
     // Another number of heads fits the same tensors, and gives other vectors.

@@ -147,7 +147,9 @@ impl Terminal {
         let now = (event.done, event.tokens, parts);
         if let Some(Counting { progress, position, last }) = &mut self.counting {
             position.read(now.2.saturating_sub(last.2));
-            progress.add((now.0 - last.0) as usize, (now.1 - last.1) as usize);
+            // Work of another kind counts from the beginning.
+            let more = |now: u64, last: u64| if now < last { now } else { now - last };
+            progress.add(more(now.0, last.0) as usize, more(now.1, last.1) as usize);
             *last = now;
             return;
         }
