@@ -223,7 +223,6 @@ pub fn convert(
     match converted {
         Ok(converted) => {
             converted.notes.iter().for_each(|note| observer.event(Event::Note(note)));
-            observer.event(Event::Note(&format!("{out} is whole")));
             Ok(Some(converted))
         }
         Err(DataError::Stopped) => Err(Error::stopped()),

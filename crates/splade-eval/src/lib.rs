@@ -45,6 +45,6 @@ pub use dataset::{Dataset, Text};
 pub use error::EvalError;
 pub use metrics::{Metric, MetricKind};
 pub use qrels::Qrels;
-pub use report::{EvaluateOptions, Report, evaluate};
+pub use report::{EvaluateOptions, Report, Section, evaluate};
 pub use run::{Run, Scored, check_trec_id};
 pub use statistics::VectorStatistics;

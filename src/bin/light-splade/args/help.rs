@@ -56,7 +56,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("convert msmarco", "light-splade convert msmarco msmarco --triples t.tsv -o data/msmarco"),
     ("convert squad", "light-splade convert squad jaquad -o data/jaquad"),
     ("convert join", "light-splade convert join data/a data/b -o data/both"),
-    ("mine", "light-splade mine data/toy/train --source bm25,take=10 -o negatives.ndjson"),
+    ("mine", "light-splade mine data/toy/train --source bm25 -o negatives.ndjson"),
     ("score", "light-splade score pairs.ndjson --data data/toy/train --by splade -o s.ndjson"),
     ("doctor", "light-splade doctor http://localhost:9200"),
     ("train", "light-splade train config/toy_splade_ja.yaml training.seed=1"),

@@ -8,9 +8,11 @@ use light_splade::encode::{
 };
 use light_splade::models::{HeadKind, first_head};
 use light_splade::{DenseEncoder, MultiVectorEncoder, SparseEncoder};
+use splade_io::counted;
 
 use super::{advised, records};
-use crate::args::{EncodeArgs, FormatArg};
+use crate::args::{EncodeArgs, FormatArg, SideArg};
+use crate::closing;
 use crate::interrupt;
 use crate::output::{Screen, is_stdout};
 use crate::progress::Reporter;
@@ -48,7 +50,10 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let encoder = SparseEncoder::load_observed(&model.model, &model.options(), &mut reporter)?;
     interrupt::listen()?;
     if to_file {
-        encode_files(&encoder, records, position, &options, &mut reporter)?;
+        let encoded = encode_files(&encoder, records, position, &options, &mut reporter)?;
+        if !encoded.was_complete {
+            tell(args, encoded.written + encoded.kept);
+        }
     } else {
         encode_to(&encoder, records, position, &options, Screen::stdout(), &mut reporter)?;
     }
@@ -88,13 +93,32 @@ fn dense(args: &EncodeArgs, kind: HeadKind, reporter: &mut Reporter) -> Result<(
     };
     interrupt::listen()?;
     match to_file {
-        true => encode_dense(&embedder, records, position, &options, reporter)?,
+        true => {
+            let written = encode_dense(&embedder, records, position, &options, reporter)?;
+            closing::made(
+                &format!("{} to {}", counted(written, "vectors"), options.output.display()),
+                None,
+            );
+        }
         false => {
             let out = Screen::stdout();
-            encode_dense_to(&embedder, options.side, records, position, out, reporter)?
+            encode_dense_to(&embedder, options.side, records, position, out, reporter)?;
         }
-    };
+    }
     Ok(())
+}
+
+/// Says what was written, and what can be done with it.
+fn tell(args: &EncodeArgs, vectors: u64) {
+    let Some(output) = &args.output else { return };
+    let path = closing::shown(output);
+    let next = match (args.model.text.side, args.shard) {
+        // Other parts have to be encoded first.
+        (_, Some(_)) => None,
+        (SideArg::Document, None) => Some(format!("index build --vectors {path} -o index")),
+        (SideArg::Query, None) => Some(format!("search index --vectors {path}")),
+    };
+    closing::made(&format!("{} to {}", counted(vectors, "vectors"), output.display()), next);
 }
 
 fn options(args: &EncodeArgs) -> EncodeOptions {

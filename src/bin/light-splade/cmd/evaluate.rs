@@ -14,10 +14,11 @@ use splade_eval::{Dataset, Run};
 use splade_index::bm25::Bm25Options;
 use splade_model::Side;
 
-use crate::args::EvaluateArgs;
+use crate::args::{EvaluateArgs, ReportFormat};
+use crate::closing;
 use crate::interrupt;
 use crate::log::say;
-use crate::output::Output;
+use crate::output::{Output, is_stdout};
 use crate::progress::Reporter;
 use output::Baseline;
 
@@ -32,6 +33,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let create = |path: &Path| Output::create(Some(path), &inputs, args.overwrite.force);
     let output = args.output.as_deref().map_or_else(|| Ok(Output::stdout()), create)?;
     let options = options(args);
+    let colour = output.has_styles();
     let judge_file = |path: &Path| -> Result<_> {
         let run = Run::open(path)?;
         qrels.notes().iter().chain(run.notes()).for_each(|note| say(note));
@@ -41,11 +43,17 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let text = match (&args.compare[..], &args.run) {
         ([first, second], _) => {
             let baseline = Baseline { name: shown(first), report: judge_file(first)? };
-            output::comparison(&judge_file(second)?, &shown(second), &baseline, args.format())?
+            output::comparison(
+                &judge_file(second)?,
+                &shown(second),
+                &baseline,
+                args.format(),
+                colour,
+            )?
         }
         (_, Some(path)) => {
             let about = Map::from_iter([("run".to_owned(), shown(path).into())]);
-            output::report(&judge_file(path)?, about, None, args.format(), &title)?
+            output::report(&judge_file(path)?, about, None, args.format(), &title, colour)?
         }
         (_, None) => {
             let run_out = args.output_run.as_deref().map(create).transpose()?;
@@ -68,12 +76,31 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
                 true => Some(bm25(args, &options, &mut reporter)?),
                 false => None,
             };
-            output::report(&found.report, found.about, baseline.as_ref(), args.format(), &title)?
+            output::report(
+                &found.report,
+                found.about,
+                baseline.as_ref(),
+                args.format(),
+                &title,
+                colour,
+            )?
         }
     };
     let mut output = output;
-    output.write(text.as_bytes())?;
-    output.finish()
+    match args.format() {
+        ReportFormat::Table => output.write_styled(&text)?,
+        _ => output.write(text.as_bytes())?,
+    }
+    output.finish()?;
+    let files = [("the report", &args.output, None), ("the run", &args.output_run, Some("run"))];
+    for (what, path, next) in files {
+        let Some(path) = path.as_deref().filter(|path| !is_stdout(path)) else { continue };
+        let data = closing::shown(&args.data);
+        let next =
+            next.map(|option| format!("evaluate {data} --{option} {}", closing::shown(path)));
+        closing::made(&format!("{what} to {}", path.display()), next);
+    }
+    Ok(())
 }
 
 /// Every file and folder that is read.

@@ -1,5 +1,7 @@
 //! `train`: SPLADE models, as configs describe them.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::Value;
 use splade_io::Observer;
@@ -8,6 +10,7 @@ use splade_train::{Outcome, Ready, TrainError, TrainOptions, train};
 
 use super::runs::{self, Run, resolve};
 use crate::args::TrainArgs;
+use crate::closing;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     runs::run::<Config>(args)
@@ -18,6 +21,12 @@ impl Run for Config {
 
     fn read(value: &Value) -> Result<(Self, Vec<String>), TrainError> {
         Config::from_value(value)
+    }
+
+    fn next(&self, config: &Value, model: &Path) -> String {
+        let documents = config["data"]["validation_doc_master"].as_str().map(Path::new);
+        let data = documents.and_then(Path::parent).map_or("DATA".to_owned(), closing::shown);
+        format!("evaluate {data} -m {}", closing::shown(model))
     }
 
     fn training(&mut self) -> &mut TrainingConfig {
