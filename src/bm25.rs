@@ -33,13 +33,13 @@ impl Bm25Index {
         pool: &rayon::ThreadPool,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
-        observer.event(Event::Note("BM25: counting tokens"));
+        observer.event(Event::Begins("BM25: counting tokens"));
         let mut bm25 = Bm25::new(constants);
         each(tokenizer, documents(), pool, observer, |_, counts| {
             bm25.add(counts);
             Ok(())
         })?;
-        observer.event(Event::Note("BM25: indexing"));
+        observer.event(Event::Begins("BM25: indexing"));
         let folder = temporary_folder()?;
         let settings = IndexOptions { weights: WeightFormat::F32, ..IndexOptions::default() };
         let threads = Some(pool.current_num_threads());

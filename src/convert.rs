@@ -228,7 +228,6 @@ pub fn convert(
         }
         Opened::Corpus(source) => corpus::run(source, options, &settings, observer),
     }?;
-    observer.event(Event::Note(&format!("{out} is whole")));
     Ok(Some(made))
 }
 

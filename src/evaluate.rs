@@ -328,7 +328,7 @@ pub fn evaluate_bm25(
     let mut search = BatchSearch::new(&built.index, &search_options, &pool, queries.len());
     let run = run_of(&mut search, &judged, &queries, observer)?;
     let speed = format!("BM25: {}", search.finish(observer));
-    observer.event(Event::Note(&speed));
+    observer.event(Event::Detail(&speed));
     Ok((options.judge(&qrels, &run)?, run))
 }
 
@@ -367,7 +367,7 @@ fn retrieve(
 ) -> Result<Found, Error> {
     let pool = thread_pool(options.threads)?;
     // Queries first: they are few, and what fails with them fails soon.
-    observer.event(Event::Note("encoding queries"));
+    observer.event(Event::Begins("encoding queries"));
     let tower = encoder.tower(Side::Query)?;
     let mut queries: Vec<SparseVector> = Vec::new();
     let mut query_statistics = VectorStatistics::new(tower.vocab());
@@ -384,7 +384,7 @@ fn retrieve(
     let folder = IndexFolder::of(options)?;
     let index = match folder.is_new {
         true => {
-            observer.event(Event::Note("encoding and indexing documents"));
+            observer.event(Event::Begins("encoding and indexing documents"));
             build(encoder, judged, options, &folder.path, &mut statistics, observer)?
         }
         false => open(encoder, judged, &folder.path, &mut statistics, observer)?,
@@ -393,7 +393,7 @@ fn retrieve(
     let mut search = BatchSearch::new(&index, &search_options, &pool, queries.len());
     let run = run_of(&mut search, judged, &queries, observer)?;
     let speed = search.finish(observer);
-    observer.event(Event::Note(&speed));
+    observer.event(Event::Detail(&speed));
     let tokenizer = tower.tokenizer();
     let summary = |counts: &VectorStatistics| counts.summary(|term| tokenizer.token(term.0));
     Ok(Found {

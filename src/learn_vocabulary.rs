@@ -166,9 +166,8 @@ pub fn learn_vocabulary(
     let (tokens, words, left_out) = (vocabulary.tokens.len(), counts.len(), vocabulary.left_out);
     observer.event(Event::Note(&format!(
         "{} of {words} different words, {left_out} of which were left out for rare \
-         characters or their length; wrote {}",
-        counted(tokens, "tokens"),
-        output.display()
+         characters or their length",
+        counted(tokens, "tokens")
     )));
     if tokens < options.size {
         observer.event(Event::Note(

@@ -283,7 +283,7 @@ fn build(
     if dir.exists() {
         std::fs::remove_dir(dir).map_err(Error::io("put an index in the place of", dir))?;
     }
-    observer.event(Event::Note("encoding and indexing documents"));
+    observer.event(Event::Begins("encoding and indexing documents"));
     let index = IndexOptions { threads: options.encoder.threads, ..IndexOptions::default() };
     let records = masters.documents();
     let identity = identity(model, &tower, Some((Side::Document, encoder.tokenizer())), observer)?;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use splade_data::ScoreFile;
 use splade_data::contents::file_content;
 use splade_data::scores::score_line;
-use splade_io::Observer;
 use splade_io::settings::content;
+use splade_io::{Event, Observer, counted};
 
 use crate::error::{Error, invalid};
 use crate::masters::{Masters, contents};
@@ -113,7 +113,10 @@ pub fn score(options: &ScoreOptions, observer: &mut dyn Observer) -> Result<(), 
         }
         Ok(lines)
     };
-    parts::write(output, parts, pairs.len(), QUERIES_AT_A_TIME, observer, lines_of)
+    parts::write(output, parts, pairs.len(), QUERIES_AT_A_TIME, observer, lines_of)?;
+    let (queries, out) = (counted(queries.len(), "queries"), output.out.display());
+    observer.event(Event::Note(&format!("wrote the scores of {queries} to {out}")));
+    Ok(())
 }
 
 /// The ids of all queries and of all documents of the pairs, each once and ascending.

@@ -19,8 +19,10 @@ def reporter(callback: Callback | None = None, show_progress_bar: bool = False) 
     bar = Bar() if show_progress_bar else None
 
     def report(kind: str, values: dict[str, Any]) -> None:
-        if kind == "note":
+        if kind in ("note", "begins"):
             logger.info("%s", values["text"])
+        elif kind == "detail":
+            logger.debug("%s", values["text"])
         elif kind == "warning":
             logger.warning("%s", values["text"])
         if callback is not None:

@@ -84,6 +84,14 @@ fn describe(event: Event<'_>, values: &Bound<'_, PyDict>) -> PyResult<Option<&'s
             values.set_item("text", text)?;
             "note"
         }
+        Event::Begins(text) => {
+            values.set_item("text", text)?;
+            "begins"
+        }
+        Event::Detail(text) => {
+            values.set_item("text", text)?;
+            "detail"
+        }
         Event::Warning(text) => {
             values.set_item("text", text)?;
             "warning"

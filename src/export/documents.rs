@@ -175,7 +175,7 @@ pub(super) fn largest_weight(
     observer: &mut dyn Observer,
 ) -> Result<f32, Error> {
     let doing = "looking for the largest weight";
-    observer.event(Event::Note(doing));
+    observer.event(Event::Begins(doing));
     let term = |key: &str| terms.term(key);
     let mut largest = 0.0f32;
     let mut progress = Progress { doing, unit: "vectors", ..Progress::default() };

@@ -192,7 +192,6 @@ pub fn export_model(
             record.write(&settings()?)?;
         }
         folder.commit()?;
-        observer.event(Event::Note(&format!("{} is written", out.display())));
     } else if record.says(&settings()?) {
         let note = format!("{} is written already: only the upload is left", out.display());
         observer.event(Event::Note(&note));

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use splade_io::columns;
 
 use super::metrics::Metric;
 use super::report::{Report, csv_field};
@@ -142,35 +143,29 @@ fn compare_metric(
 impl Comparison {
     /// Returns a table for people to read, with one line for each metric.
     pub fn to_table(&self) -> String {
-        let mut table = format!(
-            "{:12}  {:>8}  {:>8}  {:>8}  {:>6}  {:>6}  {:>6}  {:>10}  {:>10}\n",
-            "metric",
-            "baseline",
-            "run",
-            "change",
-            "wins",
-            "losses",
-            "ties",
-            "p (random)",
-            "p (t-test)"
-        );
-        for m in &self.metrics {
-            let t_test = m.t_test.map_or("-".to_owned(), |test| format!("{:.4}", test.p));
-            let _ = writeln!(
-                table,
-                "{:12}  {:>8.4}  {:>8.4}  {:>+8.4}  {:>6}  {:>6}  {:>6}  {:>10.4}  {:>10}",
-                m.metric,
-                m.baseline,
-                m.other,
-                m.other - m.baseline,
-                m.wins,
-                m.losses,
-                m.ties,
-                m.randomisation.p,
-                t_test
-            );
-        }
-        table
+        columns(&self.rows(), &Self::RIGHT)
+    }
+
+    /// The columns of the table that are numbers, for [`columns`].
+    pub const RIGHT: [bool; 7] = [false, true, true, true, true, true, true];
+
+    /// Returns the rows of the table, the first of which names the columns: the metric, both means,
+    /// the change, wins/losses/ties, and the p-values of the randomisation test and of the t-test.
+    pub fn rows(&self) -> Vec<Vec<String>> {
+        let names = ["metric", "baseline", "run", "change", "w/l/t", "p", "p (t)"];
+        let row = |m: &ComparedMetric| {
+            vec![
+                m.metric.to_string(),
+                format!("{:.4}", m.baseline),
+                format!("{:.4}", m.other),
+                format!("{:+.4}", m.other - m.baseline),
+                format!("{}/{}/{}", m.wins, m.losses, m.ties),
+                format!("{:.4}", m.randomisation.p),
+                m.t_test.map_or("-".to_owned(), |test| format!("{:.4}", test.p)),
+            ]
+        };
+        let names = names.map(str::to_owned).to_vec();
+        [names].into_iter().chain(self.metrics.iter().map(row)).collect()
     }
 
     /// Returns the comparison as JSON without the single queries: `{"queries": 3, "metrics":

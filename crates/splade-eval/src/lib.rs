@@ -49,6 +49,6 @@ pub use error::EvalError;
 pub use metrics::{Metric, MetricKind};
 pub use page::{EvaluationPage, System};
 pub use qrels::Qrels;
-pub use report::{EvaluateOptions, Report, evaluate};
+pub use report::{EvaluateOptions, Report, Section, evaluate};
 pub use run::{Run, Scored, check_trec_id};
 pub use statistics::VectorStatistics;

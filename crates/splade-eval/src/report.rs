@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 
 use serde_json::{Map, Value, json};
+use splade_io::{columns, counted};
 
 use super::metrics::{Metric, MetricKind};
 use super::qrels::Qrels;
@@ -59,6 +60,24 @@ pub struct Report {
     /// [`evaluate`] sets it to `None`.
     pub flops: Option<f64>,
     pub(super) curves: Vec<Curve>,
+}
+
+/// A section of a report for people: a heading and a table below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// The heading.
+    pub heading: String,
+    /// The rows of the table. The first cell of a row says what the others are.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Section {
+    /// The columns of a table that are numbers, for [`columns`](splade_io::columns).
+    pub const RIGHT: [bool; 3] = [false, true, true];
+}
+
+fn cells<const N: usize>(cells: [String; N]) -> Vec<String> {
+    cells.to_vec()
 }
 
 /// The values of one query by all metrics.
@@ -173,34 +192,46 @@ impl Report {
         self.metrics.iter().position(|m| *m == metric).map(|i| self.means[i])
     }
 
-    /// Returns a table for people to read, with means of four decimals and the statistics of the
-    /// vectors.
+    /// Returns the report for people to read, in sections with headings: means of four decimals, and
+    /// the statistics of the vectors.
     pub fn to_table(&self) -> String {
-        let mut rows: Vec<(String, String)> = self
-            .metrics
-            .iter()
-            .zip(&self.means)
-            .map(|(m, mean)| row(m, format!("{mean:.4}")))
-            .collect();
-        rows.push(row("queries", self.queries.len()));
-        if !self.missing.is_empty() {
-            rows.push(row("judged, not in the run", self.missing.len()));
+        let sections = self.sections().into_iter().map(|section| {
+            format!("{}\n{}", section.heading, columns(&section.rows, &Section::RIGHT))
+        });
+        sections.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Returns the sections of the report for people.
+    pub fn sections(&self) -> Vec<Section> {
+        let means = self.metrics.iter().zip(&self.means);
+        let mut quality: Vec<Vec<String>> =
+            means.map(|(metric, mean)| cells([metric.to_string(), format!("{mean:.4}")])).collect();
+        for (what, queries) in
+            [("judged, not in the run", &self.missing), ("in the run, not judged", &self.unjudged)]
+        {
+            if !queries.is_empty() {
+                quality.push(cells([what.to_owned(), queries.len().to_string()]));
+            }
         }
-        if !self.unjudged.is_empty() {
-            rows.push(row("in the run, not judged", self.unjudged.len()));
+        let heading = format!("Quality, mean of {}", counted(self.queries.len(), "queries"));
+        let mut sections = vec![Section { heading, rows: quality }];
+        if !self.statistics.is_empty() {
+            let of_all = |name: &str, value: fn(&StatisticsSummary) -> String| {
+                let values = self.statistics.iter().map(|(_, summary)| value(summary));
+                [name.to_owned()].into_iter().chain(values).collect::<Vec<String>>()
+            };
+            let names = self.statistics.iter().map(|(name, _)| name.clone());
+            let mut rows = vec![
+                [String::new()].into_iter().chain(names).collect(),
+                of_all("texts", |summary| summary.texts.to_string()),
+                of_all("terms a text", |summary| format!("{:.1}", summary.avg_nnz)),
+                of_all("sparsity", |summary| format!("{:.4}", summary.avg_sparsity)),
+                of_all("unique tokens", |summary| summary.num_unique_tokens.to_string()),
+            ];
+            rows.extend(self.flops.map(|flops| cells(["FLOPS".to_owned(), format!("{flops:.3}")])));
+            sections.push(Section { heading: "Vectors".to_owned(), rows });
         }
-        for (name, summary) in &self.statistics {
-            rows.push(row(name, summary.texts));
-            rows.push(row("  terms a text", format!("{:.1}", summary.avg_nnz)));
-            rows.push(row("  sparsity", format!("{:.4}", summary.avg_sparsity)));
-            rows.push(row("  unique tokens", summary.num_unique_tokens));
-        }
-        rows.extend(self.flops.map(|flops| row("FLOPS", format!("{flops:.3}"))));
-        let width = |cell: fn(&(String, String)) -> &String| {
-            rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0)
-        };
-        let (left, right) = (width(|row| &row.0), width(|row| &row.1));
-        rows.iter().map(|(name, value)| format!("{name:left$}  {value:>right$}\n")).collect()
+        sections
     }
 
     /// Returns the report as JSON without the values of each query: `{"metrics": {"nDCG@10": 0.5,
@@ -251,10 +282,6 @@ impl Report {
     pub(super) fn values(&self, metric: usize) -> BTreeMap<&str, f64> {
         self.queries.iter().map(|query| (query.query.as_str(), query.values[metric])).collect()
     }
-}
-
-fn row(name: impl ToString, value: impl ToString) -> (String, String) {
-    (name.to_string(), value.to_string())
 }
 
 /// Returns a field of a CSV file, quoted if necessary (RFC 4180). Spreadsheets calculate a field that

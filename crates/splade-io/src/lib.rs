@@ -33,6 +33,7 @@
 mod problem;
 
 mod amount;
+mod columns;
 
 mod error;
 
@@ -58,6 +59,7 @@ mod made_with;
 
 pub use amount::{counted, size};
 pub use checksums::{CHECKSUMS, check_checksums, crc32_of, write_checksums};
+pub use columns::{columns, cut_to_width, display_width};
 pub use content_hash::{ContentHash, ContentHasher};
 pub use disk::free_bytes;
 pub use error::FileError;

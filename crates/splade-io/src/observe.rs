@@ -65,6 +65,11 @@ impl Observer for () {
 pub enum Event<'a> {
     /// A sentence that the user may want to read.
     Note(&'a str),
+    /// A step on the way to a result begins, such as `encoding queries`. The progress that follows is
+    /// of this step.
+    Begins(&'a str),
+    /// A sentence that only a user reads who wants to know more, such as the time of a step.
+    Detail(&'a str),
     /// A sentence that the user should read: the result may be worse than expected.
     Warning(&'a str),
     /// What a person can do about the warning before it.

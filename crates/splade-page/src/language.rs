@@ -7,8 +7,11 @@ const CJK_WEIGHT: usize = 3;
 /// Characters of everyday Chinese that Japanese does not use.
 const CHINESE: &str = "这们说对让还没过给吗么您哪谁這們說還沒給嗎麼哪誰";
 
+/// A language and whether a character is of its script.
+type Script = (&'static str, fn(char) -> bool);
+
 /// The scripts with the language that is assumed for each.
-const SCRIPTS: [(&str, fn(char) -> bool); 7] = [
+const SCRIPTS: [Script; 7] = [
     ("ko", |c| matches!(c, '\u{1100}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}')),
     ("ar", |c| matches!(c, '\u{600}'..='\u{6ff}' | '\u{750}'..='\u{77f}')),
     ("he", |c| matches!(c, '\u{590}'..='\u{5ff}')),

@@ -51,7 +51,7 @@ pub(crate) struct BertJapanese {
 #[derive(Debug)]
 enum Words {
     Mecab {
-        dictionary: Dictionary,
+        dictionary: Box<Dictionary>,
         normalize: bool,
     },
     /// The whole text is one word (`do_word_tokenize: false`).
@@ -284,13 +284,14 @@ fn words(config: &Config, dictionary: Option<&Path>) -> Result<(Words, String), 
     if let Some(path) = dictionary {
         let dictionary = open_dictionary(path)?;
         return Ok((
-            Words::Mecab { dictionary, normalize },
+            Words::Mecab { dictionary: Box::new(dictionary), normalize },
             format!("MeCab with {}", path.display()),
         ));
     }
     // A missing key means unidic_lite; null means the dictionary that MeCab is installed with.
     let wanted = mecab.text("mecab_dic", "unidic_lite")?;
     if let Some(dictionary) = brought(config, &wanted)? {
+        let dictionary = Box::new(dictionary);
         return Ok((Words::Mecab { dictionary, normalize }, format!("MeCab with {wanted}")));
     }
     let packed = UNIDIC_LITE.filter(|_| wanted == "unidic_lite" && !mecab.is_null("mecab_dic"));
@@ -302,6 +303,7 @@ fn words(config: &Config, dictionary: Option<&Path>) -> Result<(Words, String), 
         mecab.unsupported("mecab_dic", &format!("{known} (--mecab-dicdir)"))
     })?;
     let dictionary = built_in(packed)?;
+    let dictionary = Box::new(dictionary);
     Ok((Words::Mecab { dictionary, normalize }, "MeCab with unidic-lite".to_owned()))
 }
 

@@ -114,7 +114,7 @@ impl Splitter<'_> {
                 let end = self.after_ends(at);
                 let is_word =
                     matches!(c, '！' | '？' | '!' | '?') && self.is_within_a_word(at, end);
-                (end, !is_word && !(c != '。' && self.goes_on_in_japanese(end)))
+                (end, !is_word && (c == '。' || !self.goes_on_in_japanese(end)))
             }
             '.' | '!' | '?' | '…' => {
                 let end = self.after_ends(at);
@@ -126,8 +126,8 @@ impl Splitter<'_> {
 
     /// Whether only white space is left of the line at `at`, and this line is not the last one.
     fn is_blank_line(&self, at: usize) -> bool {
-        let rest = self.characters[at..].iter().map(|(_, c)| *c);
-        rest.skip_while(|c| c.is_whitespace() && *c != '\n').next() == Some('\n')
+        let mut rest = self.characters[at..].iter().map(|(_, c)| *c);
+        rest.find(|c| !c.is_whitespace() || *c == '\n') == Some('\n')
     }
 
     /// The place of the bracket that closes the one at `at`.

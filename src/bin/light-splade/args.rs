@@ -52,8 +52,9 @@ pub(crate) use index::{
     AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, SourceArgs, WeightsArg,
 };
 pub(crate) use merge_models::{MergeModelsArgs, MethodArg};
-pub(crate) use mine::{MineArgs, RankerArgs, ScoreArgs};
+pub(crate) use mine::{MineArgs, MineFormat, RankerArgs, ScoreArgs};
 use numbers::at_least_one;
+pub(crate) use old_spellings::TEXT_WITHOUT_OPTION;
 
 pub(crate) use model::{
     ComputeArgs, InputArgs, InputFormArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg,

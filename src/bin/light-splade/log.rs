@@ -18,9 +18,10 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::args::{GlobalArgs, LogFormatArg};
 use crate::style::{self, Style};
 
-/// The field that tells a remedy from other messages, and its value.
+/// The field that tells some messages from others, and its values.
 const KIND: &str = "kind";
 const HINT: &str = "hint";
+const NEXT: &str = "next";
 
 /// Whether bars may be drawn: people look on, and want to know how far the work is.
 static BARS: AtomicBool = AtomicBool::new(false);
@@ -67,6 +68,11 @@ pub(crate) fn start(level: LevelFilter, format: LogFormatArg, audience: Audience
     };
 }
 
+/// Whether people ask for more.
+pub(crate) fn wants_details() -> bool {
+    tracing::enabled!(Level::DEBUG)
+}
+
 /// Whether bars may be drawn.
 pub(crate) fn has_bars() -> bool {
     BARS.load(Ordering::Relaxed)
@@ -97,6 +103,11 @@ pub(crate) fn hint(message: &str) {
     tracing::warn!(kind = HINT, "{message}");
 }
 
+/// Says which command comes next.
+pub(crate) fn next(command: &str) {
+    tracing::info!(kind = NEXT, "{command}");
+}
+
 /// Messages as lines for people, without their time.
 struct Lines {
     colour: bool,
@@ -116,7 +127,8 @@ where
         let mut message = Message::default();
         event.record(&mut message);
         let (name, style) = match *event.metadata().level() {
-            _ if message.is_hint => ("hint: ", Style::Cyan),
+            _ if message.kind == HINT => ("hint: ", Style::Cyan),
+            _ if message.kind == NEXT => ("next: ", Style::Green),
             Level::ERROR => ("error: ", Style::Red),
             Level::WARN => ("warning: ", Style::Yellow),
             _ => ("", Style::Dim),
@@ -133,13 +145,13 @@ where
 #[derive(Default)]
 struct Message {
     text: String,
-    is_hint: bool,
+    kind: String,
 }
 
 impl Visit for Message {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            KIND => self.is_hint = value == HINT,
+            KIND => value.clone_into(&mut self.kind),
             _ => self.record_debug(field, &format_args!("{value}")),
         }
     }

@@ -4,6 +4,7 @@
 //! for a failure, 2 for a wrong call, 130 after Ctrl-C.
 
 mod args;
+mod closing;
 mod cmd;
 mod hint;
 mod input;
@@ -11,6 +12,7 @@ mod interrupt;
 mod log;
 mod output;
 mod progress;
+mod screen;
 #[cfg(test)]
 mod reference;
 mod style;

@@ -4,21 +4,26 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use light_splade::Observer;
-pub(crate) use light_splade::pipelines::clock;
-use light_splade::progress::Event;
-use splade_io::{counted, size};
+use light_splade::pipelines::clock;
+use light_splade::progress::{Event, Progress};
+use splade_io::{counted, cut_to_width, size};
 
-use crate::input::Position;
 use crate::interrupt;
 use crate::log::{self, say};
+use crate::screen::{columns_of_stderr, fit, took};
 
 /// Between two plain lines where standard error is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// A step that took less is not worth a line.
+const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
 /// Shows what the library tells: progress as a bar or lines, notes and warnings as they come; and
 /// asks it to stop after Ctrl-C.
 pub(crate) struct Reporter {
-    progress: Option<Progress>,
+    /// The step that goes on, as a phrase; empty where the command has one only.
+    doing: String,
+    work: Option<Work>,
     transfers: Option<Transfers>,
     /// Whether Ctrl-C is listened for from the first work that is not a download: a download ends at
     /// once, and goes on the next time.
@@ -27,7 +32,7 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     pub(crate) fn new() -> Self {
-        Self { progress: None, transfers: None, listens: false }
+        Self { doing: String::new(), work: None, transfers: None, listens: false }
     }
 
     /// Listens for Ctrl-C once the downloads are done.
@@ -37,9 +42,39 @@ impl Reporter {
 
     /// Says something above a bar that goes on.
     fn above(&self, say: impl FnOnce()) {
-        match self.progress.as_ref().and_then(|progress| progress.bar.as_ref()) {
+        match self.work.as_ref().and_then(|work| work.bar.as_ref()) {
             Some(bar) => bar.suspend(say),
             None => say(),
+        }
+    }
+
+    /// Ends work whose end was not told.
+    pub(crate) fn end(&mut self) {
+        if let Some(work) = self.work.take() {
+            work.finish(false);
+        }
+        self.doing.clear();
+    }
+
+    fn progress(&mut self, at: &Progress<'_>) {
+        if std::mem::take(&mut self.listens)
+            && let Err(error) = interrupt::listen()
+        {
+            self.above(|| log::warn(&format!("{error:#}")));
+        }
+        // Work of another kind begins.
+        if let Some(before) = self.work.take_if(|before| before.unit != at.unit) {
+            before.finish(true);
+        }
+        let doing = if self.doing.is_empty() { at.doing } else { &self.doing };
+        let work = self.work.get_or_insert_with(|| Work::begin(doing, at));
+        work.set(at);
+        if at.finished
+            && let Some(work) = self.work.take()
+        {
+            // How fast queries were searched is told with their latencies.
+            work.finish(at.unit == "queries");
+            self.doing.clear();
         }
     }
 }
@@ -48,38 +83,20 @@ impl Observer for Reporter {
     fn event(&mut self, event: Event<'_>) {
         match event {
             Event::Note(text) => self.above(|| say(text)),
+            Event::Detail(text) => self.above(|| log::detail(text)),
             Event::Warning(text) => self.above(|| log::warn(text)),
             Event::Hint(text) => self.above(|| log::hint(text)),
+            Event::Begins(doing) => {
+                self.end();
+                doing.clone_into(&mut self.doing);
+                log::detail(doing);
+            }
             Event::Progress(at) if ["fetching", "sending"].contains(&at.doing) => {
                 let doing = if at.doing == "sending" { "sending" } else { "fetching" };
                 let transfers = self.transfers.get_or_insert_with(|| Transfers::new(doing));
-                let total = at.total.unwrap_or(0);
-                transfers.show(at.unit, at.done, total);
+                transfers.show(at.unit, at.done, at.total.unwrap_or(0));
             }
-            Event::Progress(at) => {
-                if std::mem::take(&mut self.listens)
-                    && let Err(error) = interrupt::listen()
-                {
-                    self.above(|| log::warn(&format!("{error:#}")));
-                }
-                // Work of another kind begins.
-                if let Some(before) = self.progress.take_if(|before| before.what != at.unit) {
-                    before.clear();
-                }
-                let begin = || Progress::begin(at.share, at.unit);
-                let progress = self.progress.get_or_insert_with(begin);
-                progress.set(at.done as usize, at.tokens as usize, at.share);
-                if at.finished
-                    && let Some(progress) = self.progress.take()
-                {
-                    // How fast queries were searched is told with their latencies, and a step on the
-                    // way to a result is not worth a line.
-                    match at.unit == "queries" || !at.doing.is_empty() {
-                        true => progress.clear(),
-                        false => progress.finish(),
-                    }
-                }
-            }
+            Event::Progress(at) => self.progress(&at),
             _ => {}
         }
     }
@@ -89,119 +106,153 @@ impl Observer for Reporter {
     }
 }
 
-/// How far texts or vectors are: a bar on a terminal, elsewhere a plain line now and then.
-pub(crate) struct Progress {
+/// Work that goes on: a bar on a terminal, elsewhere a plain line now and then.
+struct Work {
     bar: Option<ProgressBar>,
-    /// Tells the share that has been read, where the caller does not.
-    position: Position,
-    /// The share that has been read.
+    doing: String,
+    /// What is counted: `texts`, or another plural.
+    unit: String,
+    done: u64,
+    total: Option<u64>,
+    tokens: u64,
+    /// The share that is done: of the items where their number is known, and else of the input.
     share: Option<f64>,
-    /// The share of the inputs that had been read before the first text counted.
-    skipped: f64,
+    /// How many items, and which share, were done when the work began here.
+    before: (u64, f64),
     start: Instant,
     last_line: Instant,
-    /// What is counted: `texts`, or another plural.
-    what: String,
-    count: usize,
-    tokens: usize,
 }
 
-impl Progress {
-    /// Starts to count; `position` tells how far the inputs have been read.
-    pub(crate) fn start(position: Position, what: &str) -> Self {
-        Self { position: position.clone(), ..Self::begin(position.share(), what) }
+impl Work {
+    fn begin(doing: &str, at: &Progress<'_>) -> Self {
+        let now = Instant::now();
+        let share = share(at);
+        Self {
+            bar: log::has_bars().then(|| bar_of(share.is_some())),
+            doing: doing.to_owned(),
+            unit: at.unit.to_owned(),
+            done: at.done,
+            total: at.total,
+            tokens: at.tokens,
+            share,
+            before: (at.done, share.unwrap_or(0.0)),
+            start: now,
+            last_line: now,
+        }
     }
 
-    /// Starts to count where the caller tells the share that has been read.
-    fn begin(share: Option<f64>, what: &str) -> Self {
-        let bar = log::has_bars().then(|| {
-            let bar = ProgressBar::new(1000);
-            let template = match share {
-                Some(_) => "{bar:30} {msg}",
-                None => "{spinner} {msg}",
-            };
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        });
-        let (now, skipped) = (Instant::now(), share.unwrap_or(0.0));
-        let position = Position::default();
-        let (what, count, tokens) = (what.to_owned(), 0, 0);
-        Self { bar, position, share, skipped, start: now, last_line: now, what, count, tokens }
-    }
-
-    /// Counts; `tokens` is 0 where no text is tokenized.
-    pub(crate) fn add(&mut self, count: usize, tokens: usize) {
-        let share = self.position.share();
-        self.set(self.count + count, self.tokens + tokens, share);
-    }
-
-    /// Sets the counts and the share that has been read.
-    fn set(&mut self, count: usize, tokens: usize, share: Option<f64>) {
-        (self.count, self.tokens, self.share) = (count, tokens, share);
-        let line = || format!("{}{}", self.rates(), self.rest());
+    fn set(&mut self, at: &Progress<'_>) {
+        (self.done, self.total, self.tokens, self.share) =
+            (at.done, at.total, at.tokens, share(at));
         match &self.bar {
             Some(bar) => {
-                bar.set_position((self.share.unwrap_or(0.0) * 1000.0) as u64);
-                bar.set_message(line());
+                bar.set_position((self.share.unwrap_or(0.0) * PARTS) as u64);
+                let columns = columns_of_stderr();
+                bar.set_message(fit(
+                    &self.parts(),
+                    columns.saturating_sub(bar_columns(columns) + 2),
+                ));
             }
             None if self.last_line.elapsed() >= LINE_EVERY => {
-                say(&line());
+                say(&fit(&self.parts(), usize::MAX));
                 self.last_line = Instant::now();
             }
             None => {}
         }
     }
 
-    /// Clears the bar and says the totals.
-    pub(crate) fn finish(self) {
-        let rates = self.rates();
-        self.clear();
-        say(&rates);
-    }
-
-    /// Clears the bar.
-    pub(crate) fn clear(self) {
+    /// Clears the bar and says the totals. A step on the way to a result, and one that took no time, is
+    /// told only those who ask for more.
+    fn finish(self, is_step: bool) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-    }
-
-    fn rates(&self) -> String {
-        let seconds = self.start.elapsed().as_secs_f64().max(1e-9);
-        let rate = |count: usize| count as f64 / seconds;
-        let (what, count, tokens) = (&self.what, self.count, self.tokens);
-        match tokens {
-            0 => format!("{} in {seconds:.1} s: {:.0} {what}/s", counted(count, what), rate(count)),
-            _ => format!(
-                "{}, {} in {seconds:.1} s: {:.0} {what}/s, {:.0} tokens/s",
-                counted(count, what),
-                counted(tokens, "tokens"),
-                rate(count),
-                rate(tokens)
-            ),
+        let doing = if self.doing.is_empty() { String::new() } else { format!("{}: ", self.doing) };
+        let elapsed = self.start.elapsed();
+        let mut counts = vec![counted(self.done - self.before.0, &self.unit)];
+        let mut rates = vec![self.rate(self.done - self.before.0, &self.unit)];
+        if self.tokens > 0 {
+            counts.push(counted(self.tokens, "tokens"));
+            rates.push(self.rate(self.tokens, "tokens"));
+        }
+        let (counts, rates) = (counts.join(", "), rates.join(", "));
+        let line = format!("{doing}{counts} in {} ({rates})", took(elapsed.as_secs_f64()));
+        match is_step || elapsed < WORTH_A_LINE {
+            true => log::detail(&line),
+            false => say(&line),
         }
     }
 
-    /// The share and the time that is left, where the size of the inputs is known.
-    fn rest(&self) -> String {
-        let Some(share) = self.share else { return String::new() };
-        let done = share - self.skipped;
-        let rest = match done > 0.0 {
-            true => format!(
-                ", {} left",
-                clock(self.start.elapsed().as_secs_f64() * (1.0 - share) / done)
-            ),
-            false => String::new(),
+    /// What there is to say, with its importance.
+    fn parts(&self) -> Vec<(u8, String)> {
+        let items = match self.total {
+            Some(total) => format!("{} of {}", self.done, counted(total, &self.unit)),
+            None => counted(self.done, &self.unit),
         };
-        format!(", {:.0} %{rest}", share * 100.0)
+        let percent = self.share.map_or(String::new(), |share| match self.total {
+            Some(_) => format!("{:.0} %", share * 100.0),
+            None => format!("{:.0} % read", share * 100.0),
+        });
+        let tokens = match self.tokens {
+            0 => String::new(),
+            tokens => self.rate(tokens, "tokens"),
+        };
+        vec![
+            (3, self.doing.clone()),
+            (0, items),
+            (1, percent),
+            (2, self.time_left().map_or(String::new(), |left| format!("{} left", clock(left)))),
+            (4, self.rate(self.done - self.before.0, &self.unit)),
+            (5, tokens),
+        ]
+    }
+
+    fn rate(&self, count: u64, unit: &str) -> String {
+        let seconds = self.start.elapsed().as_secs_f64().max(1e-9);
+        format!("{:.0} {unit}/s", count as f64 / seconds)
+    }
+
+    /// The seconds that are left, as far as the share tells.
+    fn time_left(&self) -> Option<f64> {
+        let share = self.share?;
+        let done = share - self.before.1;
+        (done > 0.0).then(|| self.start.elapsed().as_secs_f64() * (1.0 - share) / done)
     }
 }
 
+/// The share that is done.
+fn share(at: &Progress<'_>) -> Option<f64> {
+    let of_items = at.total.filter(|total| *total > 0).map(|total| at.done as f64 / total as f64);
+    of_items.or(at.share)
+}
+
+/// The steps of a bar.
+const PARTS: f64 = 1000.0;
+
+/// The columns of the bar itself.
+pub(crate) fn bar_columns(columns: usize) -> usize {
+    match columns {
+        ..80 => 10,
+        80..120 => 20,
+        _ => 30,
+    }
+}
+
+fn bar_of(has_share: bool) -> ProgressBar {
+    let bar = ProgressBar::new(PARTS as u64);
+    let template = match has_share {
+        true => format!("{{bar:{}}} {{wide_msg}}", bar_columns(columns_of_stderr())),
+        false => "{spinner} {wide_msg}".to_owned(),
+    };
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 /// Files that come from the hub or go there: a bar for each on a terminal, a line for each elsewhere.
-pub(crate) struct Transfers {
+struct Transfers {
     /// `fetching` or `sending`.
     doing: &'static str,
     file: String,
@@ -209,19 +260,19 @@ pub(crate) struct Transfers {
 }
 
 impl Transfers {
-    pub(crate) fn new(doing: &'static str) -> Self {
+    fn new(doing: &'static str) -> Self {
         Self { doing, file: String::new(), bar: None }
     }
 
-    pub(crate) fn show(&mut self, file: &str, bytes: u64, total: u64) {
+    fn show(&mut self, file: &str, bytes: u64, total: u64) {
         if self.file != file {
             file.clone_into(&mut self.file);
             self.bar = None;
             match log::has_bars() {
                 false => say(&format!("{} {file}, {}", self.doing, size(total))),
                 true => {
-                    let bar = ProgressBar::new(total).with_message(self.file.clone());
-                    self.bar = Some(bar.with_style(style()));
+                    let name = cut_to_width(file, columns_of_stderr() / 3);
+                    self.bar = Some(ProgressBar::new(total).with_message(name).with_style(style()));
                 }
             }
         }

@@ -71,7 +71,7 @@ impl Interval {
 
     /// Returns where the part of yes, which is the lower one, ends.
     fn middle(&self, share: u32) -> u32 {
-        self.low + (u64::from(self.high - self.low) * u64::from(share) >> 16) as u32
+        self.low + ((u64::from(self.high - self.low) * u64::from(share)) >> 16) as u32
     }
 
     fn take(&mut self, middle: u32, yes: bool) {

@@ -102,6 +102,9 @@ pub(crate) const OLD_SPELLINGS: &[OldSpelling] = &[
     },
 ];
 
+/// The warning of `explain TEXT`.
+pub(crate) const TEXT_WITHOUT_OPTION: &str = "TEXT without -t is an old spelling: write -t TEXT";
+
 /// Options of every command that take a value, which is no command.
 const GLOBAL_WITH_VALUE: [&str; 2] = ["--color", "--log-format"];
 
@@ -111,7 +114,8 @@ pub(crate) fn renew(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
     let Some((command, rest)) = command(&arguments) else { return (arguments, Vec::new()) };
     let known: Vec<&OldSpelling> =
         OLD_SPELLINGS.iter().filter(|old| old.commands.contains(&command.as_str())).collect();
-    if known.is_empty() {
+    let takes_text = command == "explain";
+    if known.is_empty() && !takes_text {
         return (arguments, Vec::new());
     }
     let (head, tail) = arguments.split_at(rest);
@@ -122,6 +126,15 @@ pub(crate) fn renew(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
             renewed.others.push(word.to_owned());
             renewed.others.extend(words.by_ref().map(OsStr::to_owned));
             break;
+        }
+        // An empty text, which is no file.
+        let follows_option = renewed.others.last().is_some_and(|last| {
+            is_option(last) && !["--html", "--json"].iter().any(|flag| last == flag)
+        });
+        if takes_text && word.is_empty() && !follows_option {
+            renewed.others.extend(["-t".into(), OsString::new()]);
+            renewed.warnings.push(TEXT_WITHOUT_OPTION.to_owned());
+            continue;
         }
         let Some((spelling, name, attached)) = known.iter().find_map(|old| old.parse(word)) else {
             renewed.others.push(word.to_owned());
@@ -298,6 +311,8 @@ mod tests {
             ("search i -t", "search i -t", 0),
             ("search --index", "search", 1),
             ("", "", 0),
+            ("explain -m m ", "explain -m m -t ", 1),
+            ("explain -t ", "explain -t ", 0),
         ] {
             let (got, said) = renewed(old);
             assert_eq!((got.as_str(), said.len()), (new, warnings), "{old}");

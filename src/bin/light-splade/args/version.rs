@@ -9,6 +9,7 @@ pub(super) static LONG: LazyLock<String> = LazyLock::new(|| {
     let commit = commit.map_or(String::new(), |commit| format!(" ({commit})"));
     let all = [
         ("hub", cfg!(feature = "hub")),
+        ("otel", cfg!(feature = "otel")),
         ("push", cfg!(feature = "push")),
         ("serve", cfg!(feature = "serve")),
         ("unidic-lite", cfg!(feature = "unidic-lite")),

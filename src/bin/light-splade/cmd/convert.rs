@@ -7,6 +7,7 @@ use light_splade::data::{
 };
 
 use crate::args::{ConvertCommand, CorpusArgs, MmarcoArgs, MsMarcoArgs};
+use crate::closing;
 use crate::progress::Reporter;
 
 pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
@@ -35,7 +36,10 @@ pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
         force: output.force,
         resume: output.resume,
     };
-    convert(&options, &mut Reporter::interruptible())?;
+    if convert(&options, &mut Reporter::interruptible())?.is_some() {
+        let what = format!("train and validation to {}", options.out.display());
+        closing::made(&what, Some(format!("check-data {}", closing::shown(&options.out))));
+    }
     Ok(())
 }
 

@@ -9,10 +9,12 @@ use light_splade::encode::{
 };
 use light_splade::models::{HeadKind, Vocabulary, first_head};
 use light_splade::{DenseEncoder, MultiVectorEncoder, SparseEncoder};
+use splade_io::counted;
 use splade_text::TokenizerOptions;
 
 use super::{advised, records};
-use crate::args::{EncodeArgs, FormatArg};
+use crate::args::{EncodeArgs, FormatArg, SideArg};
+use crate::closing;
 use crate::interrupt;
 use crate::output::{Screen, is_stdout};
 use crate::progress::Reporter;
@@ -51,7 +53,10 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let encoder = SparseEncoder::load_observed(&model.model, &model.options(), &mut reporter)?;
     interrupt::listen()?;
     if to_file {
-        encode_files(&encoder, records, position, &options, &mut reporter)?;
+        let encoded = encode_files(&encoder, records, position, &options, &mut reporter)?;
+        if !encoded.was_complete {
+            tell(args, encoded.written + encoded.kept);
+        }
     } else {
         encode_to(&encoder, records, position, &options, Screen::stdout(), &mut reporter)?;
     }
@@ -112,12 +117,29 @@ fn dense(args: &EncodeArgs, kind: HeadKind, reporter: &mut Reporter) -> Result<(
     options.provenance = Some(provenance);
     interrupt::listen()?;
     if to_file {
-        encode_dense(&embedder, records, position, &options, reporter)?;
+        let encoded = encode_dense(&embedder, records, position, &options, reporter)?;
+        if !encoded.was_complete {
+            let vectors = counted(encoded.written + encoded.kept, "vectors");
+            closing::made(&format!("{vectors} to {}", options.output.display()), None);
+        }
     } else {
         let out = Screen::stdout();
         encode_dense_to(&embedder, options.side, records, position, out, reporter)?;
     }
     Ok(())
+}
+
+/// Says what was written, and what can be done with it.
+fn tell(args: &EncodeArgs, vectors: u64) {
+    let Some(output) = &args.output else { return };
+    let path = closing::shown(output);
+    let next = match (args.model.text.side, args.shard) {
+        // Other parts have to be encoded first.
+        (_, Some(_)) => None,
+        (SideArg::Document, None) => Some(format!("index build --vectors {path} -o index")),
+        (SideArg::Query, None) => Some(format!("search index --vectors {path}")),
+    };
+    closing::made(&format!("{} to {}", counted(vectors, "vectors"), output.display()), next);
 }
 
 fn options(args: &EncodeArgs) -> EncodeOptions {

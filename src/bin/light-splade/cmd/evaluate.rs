@@ -16,10 +16,11 @@ use splade_eval::{Dataset, Run};
 use splade_index::bm25::Bm25Options;
 use splade_model::Side;
 
-use crate::args::EvaluateArgs;
+use crate::args::{EvaluateArgs, ReportFormat};
+use crate::closing;
 use crate::interrupt;
 use crate::log::say;
-use crate::output::Output;
+use crate::output::{Output, is_stdout};
 use crate::progress::Reporter;
 use output::{Measured, Setting};
 
@@ -51,7 +52,8 @@ fn one(args: &EvaluateArgs, data: &Path) -> Result<()> {
         Ok(Measured { name: shown(path), label: label(path), report, run })
     };
     let name = &shown(data);
-    let setting = Setting { data: &folder, name, options: &options };
+    let colour = output.has_styles();
+    let setting = Setting { data: &folder, name, options: &options, colour };
     let text = match (&args.compare[..], &args.run) {
         ([first, second], _) => {
             let baseline = judge_file(first)?;
@@ -88,8 +90,20 @@ fn one(args: &EvaluateArgs, data: &Path) -> Result<()> {
         }
     };
     let mut output = output;
-    output.write(text.as_bytes())?;
-    output.finish()
+    match args.format() {
+        ReportFormat::Table => output.write_styled(&text)?,
+        _ => output.write(text.as_bytes())?,
+    }
+    output.finish()?;
+    let files = [("the report", &args.output, None), ("the run", &args.output_run, Some("run"))];
+    for (what, path, next) in files {
+        let Some(path) = path.as_deref().filter(|path| !is_stdout(path)) else { continue };
+        let data = closing::shown(data);
+        let next =
+            next.map(|option| format!("evaluate {data} --{option} {}", closing::shown(path)));
+        closing::made(&format!("{what} to {}", path.display()), next);
+    }
+    Ok(())
 }
 
 /// Every file and folder that is read.

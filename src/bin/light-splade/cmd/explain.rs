@@ -10,7 +10,7 @@ use splade_io::printable;
 use splade_model::{Encoder, Explanation};
 
 use super::records;
-use crate::args::ExplainArgs;
+use crate::args::{ExplainArgs, TEXT_WITHOUT_OPTION};
 use crate::log;
 use crate::output::Output;
 use crate::progress::Reporter;
@@ -24,9 +24,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
         && !text.exists()
         && let Some(text) = text.to_str()
     {
-        log::warn(
-            "TEXT without -t is an old spelling: write -t TEXT; there is no file of this name",
-        );
+        log::warn(TEXT_WITHOUT_OPTION);
         input.text = vec![text.to_owned()];
         input.inputs.clear();
     }

@@ -6,12 +6,14 @@ use light_splade::search_engines::{
     CiffScale, CsrForm, ElasticsearchField, ExportOptions, ExportTarget, OpenSearchType,
     PushTarget, export_documents,
 };
+use splade_io::counted;
 
 use super::or_any_model;
 use crate::args::{
     ElasticsearchType, ExportCommand, ExportModelArgs, IndexArgs, MatrixFormat, OpensearchArgs,
     OpensearchType, PushArgs, VectorsArgs,
 };
+use crate::closing;
 use crate::interrupt;
 use crate::output::print;
 use crate::progress::Reporter;
@@ -76,7 +78,12 @@ pub(crate) fn run(command: &ExportCommand) -> Result<()> {
     };
     interrupt::listen()?;
     let exported = export_documents(&options(vectors, target, push), &mut Reporter::new());
-    or_any_model(exported, "give vectors and tokens of one model")?;
+    let exported = or_any_model(exported, "give vectors and tokens of one model")?;
+    if !exported.was_complete {
+        let what =
+            format!("{} to {}", counted(exported.documents, "documents"), vectors.output.display());
+        closing::made(&what, None);
+    }
     Ok(())
 }
 
@@ -146,5 +153,11 @@ fn model(args: &ExportModelArgs) -> Result<()> {
         },
         upload,
     };
-    print(&export_model(&options, &mut Reporter::new())?.readers_table())
+    print(&export_model(&options, &mut Reporter::new())?.readers_table())?;
+    let folder = closing::shown(&args.output);
+    closing::made(
+        &format!("the model {}", args.output.display()),
+        Some(format!("encode -m {folder} -t 'a text'")),
+    );
+    Ok(())
 }

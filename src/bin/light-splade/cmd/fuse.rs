@@ -3,10 +3,12 @@
 use anyhow::{Context, Result};
 use splade_eval::Run;
 use splade_eval::fuse::fuse;
+use splade_io::counted;
 
 use crate::args::FuseArgs;
+use crate::closing;
 use crate::log::{say, warn};
-use crate::output::Output;
+use crate::output::{Output, is_stdout};
 
 pub(crate) fn run(args: &FuseArgs) -> Result<()> {
     let fusion = args.method.fusion(&args.weights);
@@ -33,5 +35,10 @@ pub(crate) fn run(args: &FuseArgs) -> Result<()> {
     }
     .context("cannot write the run")?;
     output.write(&bytes)?;
-    output.finish()
+    output.finish()?;
+    if let Some(path) = args.output.as_deref().filter(|path| !is_stdout(path)) {
+        let what = format!("the run of {} to {}", counted(fused.len(), "queries"), path.display());
+        closing::made(&what, Some(format!("evaluate DATA --run {}", closing::shown(path))));
+    }
+    Ok(())
 }

@@ -14,6 +14,7 @@ use splade_text::TokenizerOptions;
 
 use super::{advised, hint_at_model, ids, or_any_model};
 use crate::args::{AddArgs, BuildArgs, DeleteArgs, IndexCommand, InfoArgs, MergeArgs, WeightsArg};
+use crate::closing;
 use crate::interrupt::{self, Interrupted};
 use crate::log::say;
 use crate::output::{print, print_text};
@@ -150,7 +151,12 @@ fn finish(mut index: Index, ended: Result<u64, light_splade::Error>) -> Result<(
     );
     match ended {
         Ok(_) => {
-            say(&format!("{dir}: {}, {}", counted(documents, "documents"), size(info.all_bytes())));
+            let documents = counted(documents, "documents");
+            let what = format!("the index {dir}: {documents}, {}", size(info.all_bytes()));
+            closing::made(
+                &what,
+                Some(format!("search {} 'your query'", closing::shown(index.path()))),
+            );
             Ok(())
         }
         Err(error) if is_stop(&error) => Err(Interrupted(more).into()),

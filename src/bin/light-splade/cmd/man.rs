@@ -14,7 +14,7 @@ use crate::output::Output;
 pub(crate) fn run(args: &ManArgs) -> Result<()> {
     let folder = &args.folder;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let mut cli = command();
+    let mut cli = with_long_help(command());
     cli.build();
     let mut pages = Vec::new();
     render(&cli, &mut pages)?;
@@ -31,9 +31,26 @@ pub(crate) fn run(args: &ManArgs) -> Result<()> {
     Ok(())
 }
 
+/// Gives every option a long help: a page leaves out the help of those that short help hides.
+fn with_long_help(command: Command) -> Command {
+    let command = command.mut_args(|arg| {
+        let help = arg.get_help().cloned().filter(|_| arg.get_long_help().is_none());
+        match help {
+            Some(help) => arg.long_help(help),
+            None => arg,
+        }
+    });
+    command.mut_subcommands(with_long_help)
+}
+
 /// The pages of a command and of those below it, with the names of their files.
 fn render(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
-    let page = Man::new(command.clone());
+    // A page has no date, as it is the same whenever it is written; an empty one would be left out, and
+    // the source would take its place.
+    let page = Man::new(command.clone())
+        .date(" ")
+        .source(concat!("light-splade ", env!("CARGO_PKG_VERSION")))
+        .manual("light-splade");
     let mut text = Vec::new();
     page.render(&mut text).context("cannot make a page of the manual")?;
     pages.push((page.get_filename(), text));

@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 use light_splade::data::{MineOptions, mine};
+use splade_io::counted;
 
-use crate::args::MineArgs;
+use crate::args::{MineArgs, MineFormat};
+use crate::closing;
 use crate::interrupt;
 use crate::log::say;
 use crate::progress::Reporter;
@@ -22,5 +24,21 @@ pub(crate) fn run(args: &MineArgs) -> Result<()> {
     interrupt::listen()?;
     let mined = mine(&options, &mut Reporter::new())?;
     mined.sentences().iter().for_each(|sentence| say(sentence));
+    if mined.queries > 0 {
+        let out = &args.parts.output;
+        let next = match args.format {
+            MineFormat::Triplets => {
+                format!("train CONFIG data.train_triplets={}", closing::shown(out))
+            }
+            MineFormat::Scores => {
+                let (pairs, data) = (closing::shown(out), closing::shown(&args.data));
+                format!("score {pairs} --data {data} --by splade -o scores.ndjson")
+            }
+        };
+        closing::made(
+            &format!("the negatives of {} to {}", counted(mined.queries, "queries"), out.display()),
+            Some(next),
+        );
+    }
     Ok(())
 }

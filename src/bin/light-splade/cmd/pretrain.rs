@@ -1,5 +1,7 @@
 //! `pretrain`: masked language models, as configs describe them.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::Value;
 use splade_io::Observer;
@@ -8,6 +10,7 @@ use splade_train::{Outcome, PretrainOptions, TrainError, pretrain};
 
 use super::runs::{self, Making, Run, resolve};
 use crate::args::TrainArgs;
+use crate::closing;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     runs::run::<PretrainConfig>(args)
@@ -18,6 +21,10 @@ impl Run for PretrainConfig {
 
     fn read(value: &Value) -> Result<(Self, Vec<String>), TrainError> {
         PretrainConfig::from_value(value)
+    }
+
+    fn next(&self, _: &Value, model: &Path) -> String {
+        format!("train CONFIG model.model_name_or_path={}", closing::shown(model))
     }
 
     fn training(&mut self) -> &mut TrainingConfig {

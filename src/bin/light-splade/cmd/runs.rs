@@ -1,5 +1,6 @@
 //! Runs that are described by configs: composed, checked, recorded and made, one or a sweep.
 
+mod sweep;
 mod terminal;
 
 use std::collections::HashSet;
@@ -10,10 +11,11 @@ use hydra_compose::{ComposeOptions, Composed, compose, sweep};
 use serde_json::Value;
 use splade_io::Observer;
 use splade_train::config::{ResumeFrom, TrainingConfig};
-use splade_train::{Outcome, Ready, SourceError, TrainError};
+use splade_train::{Outcome, Ready, Results, SourceError, TrainError};
 
 use super::advised;
 use crate::args::TrainArgs;
+use crate::closing;
 use crate::interrupt::{self, Interrupted};
 use crate::log::say;
 use crate::output;
@@ -25,6 +27,8 @@ pub(super) trait Run: Sized {
     const COMMAND: &'static str;
     /// Reads settings, with what is to be said once about them.
     fn read(value: &Value) -> Result<(Self, Vec<String>), TrainError>;
+    /// The command that comes after a run whose model is in this folder.
+    fn next(&self, config: &Value, model: &Path) -> String;
     /// The settings that all kinds have.
     fn training(&mut self) -> &mut TrainingConfig;
     /// Prepares the run, calls `ready` when nothing is wrong, and makes its steps.
@@ -66,11 +70,16 @@ pub(super) fn run<R: Run>(args: &TrainArgs) -> Result<()> {
     }
     interrupt::listen()?;
     let count = jobs.len();
+    let mut done = Vec::new();
     for (number, job) in jobs.into_iter().enumerate() {
+        let overrides = job.composed.overrides().to_vec();
         if count > 1 {
-            say(&format!("job {} of {count}: {}", number + 1, job.composed.overrides().join(" ")));
+            say(&format!("job {} of {count}: {}", number + 1, overrides.join(" ")));
         }
-        job.run(args)?;
+        done.push((overrides, job.run(args)?));
+    }
+    if args.multirun {
+        sweep::tell(&done)?;
     }
     Ok(())
 }
@@ -107,7 +116,7 @@ impl<R: Run> Job<R> {
         Ok(Self { composed, config, notes })
     }
 
-    fn run(self, args: &TrainArgs) -> Result<()> {
+    fn run(self, args: &TrainArgs) -> Result<Option<Results>> {
         let Self { composed, mut config, notes } = self;
         let no_bar = config.training().disable_tqdm;
         let mut terminal = Terminal::new(Kind::Encoder, no_bar);
@@ -127,12 +136,17 @@ impl<R: Run> Job<R> {
         match outcome {
             Outcome::Finished(results) => {
                 terminal.results(&results);
-                Ok(())
+                let training = config.training();
+                let folder = training.final_output_dir.as_ref().unwrap_or(&training.output_dir);
+                let model = folder.join("model");
+                let next = config.next(&composed.value()?, &model);
+                closing::made(&format!("the model {}", model.display()), Some(next));
+                Ok(Some(results))
             }
             Outcome::Stopped(checkpoint) => {
                 Err(Interrupted(how_to_go_on(R::COMMAND, args, &output, &checkpoint)).into())
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 }

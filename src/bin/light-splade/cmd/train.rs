@@ -1,5 +1,7 @@
 //! `train`: SPLADE models, as configs describe them.
 
+use std::path::Path;
+
 use anyhow::Result;
 use light_splade::learning::open_teacher;
 use serde_json::Value;
@@ -9,6 +11,7 @@ use splade_train::{Outcome, TrainError, TrainOptions, train};
 
 use super::runs::{self, Making, Run, resolve};
 use crate::args::TrainArgs;
+use crate::closing;
 
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     runs::run::<Config>(args)
@@ -19,6 +22,12 @@ impl Run for Config {
 
     fn read(value: &Value) -> Result<(Self, Vec<String>), TrainError> {
         Config::from_value(value)
+    }
+
+    fn next(&self, config: &Value, model: &Path) -> String {
+        let documents = config["data"]["validation_doc_master"].as_str().map(Path::new);
+        let data = documents.and_then(Path::parent).map_or("DATA".to_owned(), closing::shown);
+        format!("evaluate {data} -m {}", closing::shown(model))
     }
 
     fn training(&mut self) -> &mut TrainingConfig {

@@ -11,8 +11,10 @@ use splade_text::TokenizerOptions;
 
 use super::advised;
 use crate::args::{VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, WordsArg};
+use crate::closing;
 use crate::interrupt;
 use crate::progress::Reporter;
+use splade_io::counted;
 
 pub(crate) fn run(command: &VocabCommand) -> Result<()> {
     match command {
@@ -72,6 +74,13 @@ fn learn(args: &VocabLearnArgs) -> Result<()> {
         resume: args.resume,
     };
     interrupt::listen()?;
-    learn_vocabulary(&options, &mut Reporter::new())?;
+    if let Some(learned) = learn_vocabulary(&options, &mut Reporter::new())? {
+        let (count, folder) = (counted(learned.tokens, "tokens"), closing::shown(&options.output));
+        let next = format!("tokenize -m {folder} -t 'a text'");
+        closing::made(
+            &format!("a vocabulary of {count} to {}", options.output.display()),
+            Some(next),
+        );
+    }
     Ok(())
 }

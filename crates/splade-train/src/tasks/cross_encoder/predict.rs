@@ -19,7 +19,9 @@ use serde_json::{Value, json};
 use splade_data::contents::folder_content;
 use splade_data::{ScoreFile, TextKind, Texts};
 use splade_io::settings::{difference, records_content};
-use splade_io::{Event, MadeWith, NewFile, Observer, OutputFolder, Problem, Progress, write_file};
+use splade_io::{
+    Event, MadeWith, NewFile, Observer, OutputFolder, Problem, Progress, counted, write_file,
+};
 use splade_model::{CrossEncoder, CrossEncoderOptions};
 
 use crate::error::TrainError;
@@ -172,6 +174,8 @@ pub fn predict(
     let count = |lines: Range<usize>| lines.map(|line| pairs.documents(line)).sum::<usize>();
     let kept = count(lines.start..lines.start + kept_lines);
     let all = count(lines.clone());
+    let before = if kept > 0 { format!(", {kept} of them scored before") } else { String::new() };
+    observer.event(Event::Note(&format!("{}{before}", counted(all, "pairs"))));
     let mut progress = Progress {
         doing: "scoring pairs",
         unit: "pairs",
@@ -227,6 +231,7 @@ pub fn predict(
         progress.share = Some(share(progress.done));
         observer.event(Event::Progress(progress));
     }
+    observer.event(Event::Progress(Progress { finished: true, ..progress }));
     partial.finish(&prediction.output)?;
     Ok(prediction)
 }

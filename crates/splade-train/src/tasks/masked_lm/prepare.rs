@@ -273,6 +273,13 @@ fn corpus(
     }
     add(&window)?;
     tell(observer);
+    observer.event(Event::Progress(Progress {
+        doing: "reading texts",
+        unit: "texts",
+        done: corpus.documents(),
+        finished: true,
+        ..Progress::default()
+    }));
     if corpus.is_empty() {
         return Err(match corpus.documents() {
             0 => SettingError::new("data.train_files", "the files have no texts"),

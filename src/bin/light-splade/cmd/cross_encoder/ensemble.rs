@@ -6,6 +6,7 @@ use splade_train::TrainError;
 use splade_train::cross_encoder::{EnsembleOptions, ensemble};
 
 use crate::args::EnsembleArgs;
+use crate::closing;
 use crate::cmd::runs::{Kind, Terminal};
 use crate::interrupt::{self, Interrupted};
 use crate::log::say;
@@ -36,5 +37,9 @@ pub(crate) fn run(args: &EnsembleArgs) -> Result<()> {
         report.mean,
         report.deviation
     ));
+    closing::made(
+        &format!("{} to {}", counted(report.pairs, "scores"), args.output.display()),
+        None,
+    );
     Ok(())
 }

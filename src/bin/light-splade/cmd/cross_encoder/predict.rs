@@ -5,6 +5,7 @@ use splade_train::cross_encoder::{PredictConfig, PredictOptions, predict};
 
 use super::config;
 use crate::args::TeacherPredictArgs;
+use crate::closing;
 use crate::cmd::runs::{Kind, Terminal, resolve};
 use crate::interrupt::Interrupted;
 use splade_io::counted;
@@ -20,10 +21,7 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
     };
     let mut terminal = Terminal::new(Kind::CrossEncoder, false);
     let prediction = predict(&settings, &options, &mut terminal);
-    match &prediction {
-        Ok(prediction) if !prediction.stopped => terminal.finish_counting(),
-        _ => terminal.clear(),
-    }
+    terminal.clear();
     let prediction = prediction?;
     if prediction.stopped {
         let shard = args.shard.map(|shard| format!(" --shard {}/{}", shard.number + 1, shard.of));
@@ -40,6 +38,8 @@ pub(crate) fn run(args: &TeacherPredictArgs) -> Result<()> {
             settings.pairs.max_token_len
         ));
     }
-    terminal.note(&format!("wrote {}", prediction.output.display()));
+    let scores = prediction.kept + prediction.scored;
+    let what = format!("{} to {}", counted(scores, "scores"), prediction.output.display());
+    closing::made(&what, None);
     Ok(())
 }

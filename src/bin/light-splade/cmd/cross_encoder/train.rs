@@ -6,6 +6,7 @@ use splade_train::cross_encoder::{CrossEncoderConfig, TrainOptions, train};
 
 use super::config;
 use crate::args::TeacherTrainArgs;
+use crate::closing;
 use crate::cmd::runs::{Kind, Terminal, resolve};
 use crate::interrupt::Interrupted;
 
@@ -31,6 +32,9 @@ pub(crate) fn run(args: &TeacherTrainArgs) -> Result<()> {
                 last.display(),
                 output.display()
             ));
+            let next = "cross-encoder predict CONFIG";
+            let next = format!("{next} model_path={}", closing::shown(output));
+            closing::made(&format!("the cross-encoder {}", output.display()), Some(next));
             Ok(())
         }
         Outcome::Stopped(checkpoint) => Err(Interrupted(format!(

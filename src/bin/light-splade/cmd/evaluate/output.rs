@@ -10,10 +10,11 @@ use light_splade::evaluation::evaluation_page;
 use light_splade::pages::now;
 use serde_json::{Map, Value, json};
 use splade_eval::compare::{CompareOptions, ComparedMetric, Comparison, QueryChange, compare};
-use splade_eval::{Board, Report, Run, System};
-use splade_io::{printable, printable_lines};
+use splade_eval::{Board, Report, Run, Section, System};
+use splade_io::{columns, printable};
 
 use crate::args::ReportFormat;
+use crate::style::Style;
 
 /// Queries that are shown for the first metric, those that changed most.
 const CHANGES: usize = 10;
@@ -41,6 +42,8 @@ pub(super) struct Setting<'a> {
     /// The name of the data set, as it was given.
     pub(super) name: &'a str,
     pub(super) options: &'a EvaluateOptions,
+    /// Whether tables have colours.
+    pub(super) colour: bool,
 }
 
 impl Setting<'_> {
@@ -71,18 +74,25 @@ pub(super) fn report(
     format: ReportFormat,
     setting: &Setting<'_>,
 ) -> Result<String> {
-    let report = &measured.report;
+    let (report, colour) = (&measured.report, setting.colour);
     let against =
         |baseline: &Measured| compare(&baseline.report, report, &CompareOptions::default());
     let comparison = baseline.map(against).transpose()?;
     let both = baseline.zip(comparison.as_ref());
     Ok(match format {
         ReportFormat::Table => {
-            let mut text = report.to_table();
-            if let Some((baseline, comparison)) = both {
-                let _ = write!(text, "\nbaseline: {}\n{}", baseline.name, table(comparison));
+            let mut text = String::new();
+            for Section { heading, rows } in report.sections() {
+                let gap = if text.is_empty() { "" } else { "\n" };
+                let heading = Style::Bold.paint(colour, heading);
+                let _ = write!(text, "{gap}{heading}\n{}", columns(&rows, &Section::RIGHT));
             }
-            printable_lines(&text).into_owned()
+            if let Some((baseline, comparison)) = both {
+                let heading = format!("Compared with {}", printable(&baseline.name));
+                let heading = Style::Bold.paint(colour, heading);
+                let _ = write!(text, "\n{heading}\n{}", table(comparison, colour));
+            }
+            text
         }
         ReportFormat::Json => {
             let mut json = report.to_json();
@@ -114,12 +124,13 @@ pub(super) fn comparison(
     format: ReportFormat,
     setting: &Setting<'_>,
 ) -> Result<String> {
-    let (name, report) = (&measured.name, &measured.report);
+    let (name, report, colour) = (&measured.name, &measured.report, setting.colour);
     let comparison = compare(&baseline.report, report, &CompareOptions::default())?;
     Ok(match format {
         ReportFormat::Table => {
-            let text = format!("baseline: {}\nrun: {name}\n{}", baseline.name, table(&comparison));
-            printable_lines(&text).into_owned()
+            let heading =
+                format!("{} compared with {}", printable(name), printable(&baseline.name));
+            format!("{}\n{}", Style::Bold.paint(colour, heading), table(&comparison, colour))
         }
         ReportFormat::Json => {
             let mut json = comparison_json(&comparison);
@@ -155,20 +166,60 @@ pub(super) fn document(board: &Board, format: ReportFormat) -> String {
     }
 }
 
-/// The comparison, and the queries that changed most.
-fn table(comparison: &Comparison) -> String {
-    let mut text = comparison.to_table();
+/// The comparison, and the queries that changed most. Better is green, worse is red, and p-values below
+/// .05 are bold.
+fn table(comparison: &Comparison, colour: bool) -> String {
+    let mut rows = comparison.rows();
+    for (row, metric) in rows.iter_mut().skip(1).zip(&comparison.metrics) {
+        paint(row, CHANGE, style_of(metric.other - metric.baseline), colour);
+        let tests = [Some(metric.randomisation.p), metric.t_test.map(|test| test.p)];
+        for (column, p) in (P_VALUES..).zip(tests) {
+            let style = p.filter(|p| *p < SIGNIFICANT).map(|_| Style::Bold);
+            paint(row, column, style, colour);
+        }
+    }
+    let mut text = columns(&rows, &Comparison::RIGHT);
+    let notes = "w/l/t: queries won, lost and tied; p: randomisation test, and t-test";
+    let _ = writeln!(text, "{}", Style::Dim.paint(colour, notes));
     let Some(metric) = comparison.metrics.first() else { return text };
     let mut changed = changed(metric).peekable();
     if changed.peek().is_some() {
-        let _ = writeln!(text, "\n{}, queries that changed most", metric.metric);
+        let heading = format!("{}, queries that changed most", metric.metric);
+        let _ = writeln!(text, "\n{}", Style::Bold.paint(colour, heading));
     }
-    for change in changed {
-        let (before, after) = (change.baseline, change.other);
-        let query = printable(&change.query);
-        let _ = writeln!(text, "{:>+8.4}  {before:.4} -> {after:.4}  {query}", change.difference());
+    let rows: Vec<Vec<String>> = changed
+        .map(|change| {
+            let mut row = vec![
+                format!("{:+.4}", change.difference()),
+                format!("{:.4} -> {:.4}", change.baseline, change.other),
+                printable(&change.query).into_owned(),
+            ];
+            paint(&mut row, 0, style_of(change.difference()), colour);
+            row
+        })
+        .collect();
+    text + &columns(&rows, &[true])
+}
+
+/// The places of the change and of the p-values in the rows of a comparison.
+const CHANGE: usize = 3;
+const P_VALUES: usize = 5;
+
+/// A p-value below this is bold.
+const SIGNIFICANT: f64 = 0.05;
+
+fn style_of(change: f64) -> Option<Style> {
+    match change {
+        change if change > 0.0 => Some(Style::Green),
+        change if change < 0.0 => Some(Style::Red),
+        _ => None,
     }
-    text
+}
+
+fn paint(row: &mut [String], column: usize, style: Option<Style>, colour: bool) {
+    if let (Some(cell), Some(style)) = (row.get_mut(column), style) {
+        *cell = style.paint(colour, &*cell);
+    }
 }
 
 fn comparison_json(comparison: &Comparison) -> Value {

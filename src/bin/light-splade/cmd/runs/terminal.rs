@@ -1,20 +1,16 @@
 //! A run as the person at the terminal sees it: a bar on a terminal, plain lines elsewhere.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use splade_io::{Event, Observer, Progress, StepProgress, counted};
+use light_splade::pipelines::clock;
+use splade_io::{Event, Observer, StepProgress, counted};
 use splade_train::Results;
 
-use crate::input::Position;
 use crate::interrupt;
 use crate::log::{self, say};
-use crate::progress::{self, clock};
-
-/// The time between two plain lines where standard error is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(10);
-/// The parts in which the share of an input is counted.
-const PARTS: f64 = 1e6;
+use crate::progress::{LINE_EVERY, Reporter, bar_columns};
+use crate::screen::{columns_of_stderr, fit};
 
 /// What is trained, which decides what is told of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,21 +28,14 @@ pub(in crate::cmd) struct Terminal {
     bars: bool,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
-    counting: Option<Counting>,
-}
-
-/// Items that are being worked off.
-struct Counting {
-    progress: progress::Progress,
-    position: Position,
-    /// Items, tokens and parts of the input at the last event.
-    last: (u64, u64, u64),
+    /// Shows what is no step of training.
+    reporter: Reporter,
 }
 
 impl Terminal {
     pub(in crate::cmd) fn new(kind: Kind, no_bar: bool) -> Self {
         let bars = !no_bar && log::has_bars();
-        Self { kind, bars, bar: None, last_line: None, counting: None }
+        Self { kind, bars, bar: None, last_line: None, reporter: Reporter::new() }
     }
 
     /// Says something above the bars.
@@ -59,16 +48,7 @@ impl Terminal {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        if let Some(counting) = self.counting.take() {
-            counting.progress.clear();
-        }
-    }
-
-    /// Says how many items were worked off, where they were counted.
-    pub(in crate::cmd) fn finish_counting(&mut self) {
-        if let Some(counting) = self.counting.take() {
-            counting.progress.finish();
-        }
+        self.reporter.end();
     }
 
     pub(super) fn results(&self, results: &Results) {
@@ -106,26 +86,28 @@ impl Terminal {
         }
         if self.bars {
             let bar = ProgressBar::new(total).with_position(done);
-            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}");
+            let columns = bar_columns(columns_of_stderr());
+            let template = format!("{{bar:{columns}}} {{pos}}/{{len}} {{wide_msg}}");
+            let style = ProgressStyle::with_template(&template);
             self.bar = Some(style.map_or_else(|_| bar.clone(), |s| bar.clone().with_style(s)));
         }
     }
 
     fn step(&mut self, progress: &StepProgress) {
-        let rates = || match self.kind {
-            Kind::Encoder => rates(progress),
-            Kind::CrossEncoder => format!("loss {:.4}, {}", progress.loss, pace(progress)),
-        };
+        let parts = parts(progress, self.kind);
         if let Some(bar) = &self.bar {
             bar.set_position(progress.step);
-            bar.set_message(rates());
+            let columns = columns_of_stderr();
+            let counts = format!(" {}/{} ", progress.step, progress.total).len();
+            bar.set_message(fit(&parts, columns.saturating_sub(bar_columns(columns) + counts)));
             return;
         }
         let last = progress.step == progress.total;
         if !(last || self.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY)) {
             return;
         }
-        say(&format!("step {} of {}: {}", progress.step, progress.total, rates()));
+        let said = fit(&parts, usize::MAX);
+        say(&format!("step {} of {}: {said}", progress.step, progress.total));
         self.last_line = Some(Instant::now());
     }
 
@@ -141,56 +123,40 @@ impl Terminal {
             }
         });
     }
-
-    fn count(&mut self, event: &Progress<'_>) {
-        let parts = event.share.map_or(0, |share| (share * PARTS) as u64);
-        let now = (event.done, event.tokens, parts);
-        if let Some(Counting { progress, position, last }) = &mut self.counting {
-            position.read(now.2.saturating_sub(last.2));
-            // Work of another kind counts from the beginning.
-            let more = |now: u64, last: u64| if now < last { now } else { now - last };
-            progress.add(more(now.0, last.0) as usize, more(now.1, last.1) as usize);
-            *last = now;
-            return;
-        }
-        match event.total {
-            Some(total) if event.done > 0 => {
-                say(&format!("{total} {}, {} of them scored before", event.unit, event.done))
-            }
-            Some(total) => say(&format!("{total} {}", event.unit)),
-            None => {}
-        }
-        let position = match event.share {
-            Some(_) => Position::of(PARTS as u64),
-            None => Position::default(),
-        };
-        position.read(parts);
-        let unit = if event.unit == "pairs" { "pairs" } else { "texts" };
-        let progress = progress::Progress::start(position.clone(), unit);
-        self.counting = Some(Counting { progress, position, last: now });
-    }
 }
 
 impl Observer for Terminal {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Progress(_) => {}
             // Whatever was counted before is done.
-            _ => self.finish_counting(),
+            Event::RunBegins { .. } | Event::Step(_) | Event::Evaluated { .. } => {
+                self.reporter.end();
+            }
+            _ => {}
         }
         match event {
-            Event::Progress(progress) => self.count(&progress),
             Event::RunBegins { samples, batches, done, total, dashboard } => {
                 self.begin((samples, batches), done, total, dashboard);
             }
             Event::Step(progress) => self.step(&progress),
             Event::Evaluated { step, values, best } => self.evaluated(step, values, best),
-            Event::Saved(folder) => self.note(&format!("wrote {}", folder.display())),
-            // Said even if nothing else is: the run may be in vain.
-            Event::Warning(text) => self.above(|| log::warn(text)),
-            Event::Hint(text) => self.above(|| log::hint(text)),
-            Event::Note(text) => self.note(text),
-            _ => {}
+            Event::Saved(folder) => {
+                let said = format!("wrote {}", folder.display());
+                let name = folder.file_name().unwrap_or_default().to_string_lossy();
+                match name.starts_with("checkpoint") {
+                    true => self.note(&said),
+                    // The last line names the model.
+                    false => self.above(|| log::detail(&said)),
+                }
+            }
+            event => {
+                let bar = self.bar.clone();
+                let mut show = || self.reporter.event(event);
+                match bar {
+                    Some(bar) => bar.suspend(show),
+                    None => show(),
+                }
+            }
         }
     }
 
@@ -199,25 +165,23 @@ impl Observer for Terminal {
     }
 }
 
-fn rates(progress: &StepProgress) -> String {
-    match progress.accuracy {
-        Some(accuracy) => {
-            format!("loss {:.4}, accuracy {accuracy:.3}, {}", progress.loss, pace(progress))
+/// What there is to say of a step, with its importance.
+fn parts(progress: &StepProgress, kind: Kind) -> Vec<(u8, String)> {
+    let left = format!("{} left", clock(progress.seconds_left));
+    let mut parts = vec![(0, format!("loss {:.4}", progress.loss))];
+    match (progress.accuracy, kind) {
+        (Some(accuracy), _) => parts.push((1, format!("accuracy {accuracy:.3}"))),
+        (None, Kind::CrossEncoder) => {}
+        (None, Kind::Encoder) => {
+            let (q, d) = (progress.query_terms, progress.document_terms);
+            parts.push((2, format!("terms q {q:.0} d {d:.0}")));
+            let (q, d) = (progress.lambda_q, progress.lambda_d);
+            parts.push((3, format!("lambda q {q:.1e} d {d:.1e}")));
         }
-        None => format!(
-            "loss {:.4}, lambda {:.1e} {:.1e}, terms {:.0} {:.0}, {}",
-            progress.loss,
-            progress.lambda_q,
-            progress.lambda_d,
-            progress.query_terms,
-            progress.document_terms,
-            pace(progress)
-        ),
     }
-}
-
-fn pace(progress: &StepProgress) -> String {
-    format!("{:.0} tokens/s, {} left", progress.tokens_per_second, clock(progress.seconds_left))
+    parts.push((4, format!("{:.0} tokens/s", progress.tokens_per_second)));
+    parts.push((1, left));
+    parts
 }
 
 fn line(what: &str, values: &[(String, f64)]) -> String {

@@ -9,12 +9,25 @@ use light_splade::search::{HybridHit, Place};
 use serde_json::Value;
 use splade_eval::{Run, Scored};
 use splade_index::{Hit, Share};
-use splade_io::printable;
+use splade_io::{columns, counted, cut_to_width, printable};
 use splade_sparse::SparseVector;
 
 use super::marked::{Marking, title_and_passage};
 use crate::args::{HitFormat, SearchArgs};
-use crate::output::Output;
+use crate::closing;
+use crate::log;
+use crate::output::{Output, is_stdout};
+use crate::screen::{bar, columns_of_stdout};
+use crate::style::Style;
+
+/// The terms of a hit that are shown, those with the largest shares of its score.
+const SHARES: usize = 5;
+
+/// The columns that a line of an explanation takes beside the term and its bar.
+const WITHOUT_BAR: usize = 38;
+
+/// The columns of the longest bar of an explanation.
+const LONGEST_BAR: usize = 20;
 
 /// A query that is ready to be searched.
 pub(super) struct Query {
@@ -120,7 +133,14 @@ impl<'a> HitWriter<'a> {
             self.run.write_trec(&mut text, &self.args.tag).context("cannot write the run")?;
             self.output.write(&text)?;
         }
-        self.output.finish()
+        self.output.finish()?;
+        if let Some(path) = self.args.output.as_deref().filter(|path| !is_stdout(path)) {
+            let hits = format!("the hits of {}", counted(self.queries, "queries"));
+            let next = format!("evaluate DATA --run {}", closing::shown(path));
+            let is_run = self.format != HitFormat::Table;
+            closing::made(&format!("{hits} to {}", path.display()), is_run.then_some(next));
+        }
+        Ok(())
     }
 
     fn table(&self, query: &Query, title: Option<&String>, hits: &[Found]) -> Result<String> {
@@ -152,24 +172,50 @@ impl<'a> HitWriter<'a> {
             if !places.is_empty() {
                 let _ = writeln!(text, "                 {}", places.join("; "));
             }
-            let Some(shares) = self.shares(query, hit) else { continue };
-            let mut total = 0.0;
-            for share in &shares {
-                total += f64::from(share.score);
-                let Share { query_weight, document_weight, score, .. } = share;
-                let name = self.name(share);
-                let name = printable(&name);
-                let _ = writeln!(
-                    text,
-                    "      {score:9.4}    {name}: {query_weight:.4} x {document_weight:.4}"
-                );
+            if let Some(shares) = self.shares(query, hit) {
+                text += &self.explanation(&shares);
             }
-            let _ = writeln!(text, "      {total:9.4}    total of {} terms", shares.len());
         }
         if hits.is_empty() {
             text += "nothing found\n";
         }
         Ok(text)
+    }
+
+    /// What the terms give to a score: the largest ones each on a line, the others together.
+    fn explanation(&self, shares: &[Share]) -> String {
+        let mut shares: Vec<&Share> = shares.iter().collect();
+        shares.sort_by(|a, b| b.score.total_cmp(&a.score));
+        // A single other term takes the line that the sum would take.
+        let most =
+            if log::wants_details() || shares.len() == SHARES + 1 { usize::MAX } else { SHARES };
+        let (shown, others) = shares.split_at(shares.len().min(most));
+        let sum =
+            |shares: &[&Share]| shares.iter().map(|share| f64::from(share.score)).sum::<f64>();
+        let largest = shown.first().map_or(1.0, |share| f64::from(share.score));
+        let room = columns_of_stdout().saturating_sub(WITHOUT_BAR);
+        let (colour, name_columns) = (self.output.has_styles(), room / 2);
+        let bar_columns = (room - name_columns).min(LONGEST_BAR);
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        for share in shown {
+            let Share { query_weight, document_weight, score, .. } = **share;
+            rows.push(vec![
+                String::new(),
+                format!("{score:.4}"),
+                cut_to_width(&printable(&self.name(share)), name_columns),
+                Style::Green.paint(colour, bar(f64::from(score) / largest, bar_columns)),
+                format!("{query_weight:.4} x {document_weight:.4}"),
+            ]);
+        }
+        if !others.is_empty() {
+            let more = Style::Dim.paint(colour, format!("+{} more", others.len()));
+            rows.push(vec![String::new(), format!("{:.4}", sum(others)), more]);
+        }
+        let all = Style::Bold.paint(colour, format!("total of {}", counted(shares.len(), "terms")));
+        rows.push(vec![String::new(), format!("{:.4}", sum(&shares)), all]);
+        // The scores end below those of the hits.
+        rows.iter_mut().for_each(|row| row[1] = format!("{:>13}", row[1]));
+        columns(&rows, &[])
     }
 
     fn row(&self, query: &Query, hits: &[Found]) -> String {
