@@ -2,20 +2,23 @@
 //! one; and out of texts without questions.
 
 mod corpus;
+mod steps;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use splade_data::DataError;
 use splade_data::convert::{
     BeirOptions, Conversion, Converted, JoinOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles,
     MsMarcoOptions, Purpose, SquadOptions, made_with,
 };
-use splade_io::{Event, Observer, Progress};
+use splade_io::{Event, Observer};
 use splade_model::hub::{HubOptions, resolve_dataset};
 
 use crate::datasets::dataset_folder;
 use crate::error::Error;
+
+use corpus::Target;
+use steps::{convert_into, full, sizes};
 
 pub use corpus::{CorpusFilter, CorpusSource};
 
@@ -226,30 +229,12 @@ pub fn convert(
         Opened::Files(source) => {
             convert_into(source, &options.out, &settings, options.force, observer)
         }
-        Opened::Corpus(source) => corpus::run(source, options, &settings, observer),
+        Opened::Corpus(source) => {
+            let target = Target { out: &options.out, force: options.force, resume: options.resume };
+            corpus::run(source, &target, &settings, observer)
+        }
     }?;
     Ok(Some(made))
-}
-
-/// Converts into a folder, with the progress of a conversion, and tells what there is to say.
-fn convert_into(
-    source: &Conversion,
-    out: &Path,
-    settings: &Value,
-    force: bool,
-    observer: &mut dyn Observer,
-) -> Result<Converted, Error> {
-    let mut steps = Steps { now: None, observer };
-    let converted = splade_data::convert::convert(source, out, settings, force, &mut steps);
-    steps.end();
-    match converted {
-        Ok(converted) => {
-            converted.notes.iter().for_each(|note| observer.event(Event::Note(note)));
-            Ok(converted)
-        }
-        Err(DataError::Stopped) => Err(Error::stopped()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// A source with its files found.
@@ -371,64 +356,4 @@ fn mmarco_files(source: &MmarcoSource, observer: &mut dyn Observer) -> Result<Mm
     };
     let given = named.map(Option::as_deref);
     Ok(MmarcoFiles::find(&dir, language, translation, given)?)
-}
-
-fn full(path: &Path) -> Result<PathBuf, Error> {
-    std::fs::canonicalize(path).map_err(Error::io("open", path))
-}
-
-/// Files with their sizes: of others the result would be another.
-fn sizes<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Result<Value, Error> {
-    let mut sizes = json!({});
-    for file in files {
-        let path = full(file)?;
-        let size = std::fs::metadata(&path).map(|data| data.len());
-        let size = size.map_err(Error::io("open", &path))?;
-        sizes[path.to_string_lossy().as_ref()] = size.into();
-    }
-    Ok(sizes)
-}
-
-/// Tells an observer of one kind of work after the other, and when each is finished.
-struct Steps<'a> {
-    /// The kind that goes on, how much of it is done, and of how much.
-    now: Option<(String, u64, Option<u64>)>,
-    observer: &'a mut dyn Observer,
-}
-
-impl Observer for Steps<'_> {
-    fn event(&mut self, event: Event<'_>) {
-        let Event::Progress(told) = event else { return self.observer.event(event) };
-        if self.now.as_ref().is_some_and(|(unit, ..)| unit != told.unit) {
-            self.end();
-        }
-        self.now = Some((told.unit.to_owned(), told.done, told.total));
-        self.tell(false);
-    }
-
-    fn stop(&mut self) -> bool {
-        self.observer.stop()
-    }
-}
-
-impl Steps<'_> {
-    fn end(&mut self) {
-        self.tell(true);
-        self.now = None;
-    }
-
-    fn tell(&mut self, finished: bool) {
-        let Some((unit, done, total)) = &self.now else { return };
-        let share =
-            total.filter(|total| *total > 0).map(|total| (*done as f64 / total as f64).min(1.0));
-        self.observer.event(Event::Progress(Progress {
-            doing: "converting",
-            unit,
-            done: *done,
-            total: *total,
-            share,
-            finished,
-            ..Progress::default()
-        }));
-    }
 }

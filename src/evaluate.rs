@@ -208,7 +208,7 @@ pub struct Evaluation {
 }
 
 /// Measures how well a model retrieves on a data set: a BEIR folder, the data files of light-splade,
-/// or a data set of the hub by its name ([`dataset_folder`](crate::data::dataset_folder)).
+/// or a data set of the hub by its name.
 ///
 /// ```
 /// use light_splade::{EvaluateOptions, SparseEncoder, SparseEncoderOptions, evaluate};

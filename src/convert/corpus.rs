@@ -14,7 +14,7 @@ use splade_data::mine::{Margins, MineSource};
 use splade_io::{Event, MadeWith, Observer};
 use splade_sparse::files::TextForm;
 
-use super::{ConvertOptions, convert_into, sizes};
+use super::steps::{convert_into, sizes};
 use crate::error::{Error, advised, invalid};
 use crate::mine::{MineOptions, NegativeFormat, NegativeSource, RankerKind, mine};
 use crate::parts::PartsOptions;
@@ -186,7 +186,7 @@ impl CorpusSource {
 /// The folder of the results of the steps.
 struct Work<'a> {
     folder: PathBuf,
-    options: &'a ConvertOptions,
+    target: &'a Target<'a>,
 }
 
 impl Work<'_> {
@@ -208,12 +208,12 @@ impl Work<'_> {
             return std::fs::create_dir_all(&self.folder)
                 .map_err(Error::io("create", &self.folder));
         }
-        if self.options.force {
+        if self.target.force {
             self.remove()?;
             return std::fs::create_dir_all(&self.folder)
                 .map_err(Error::io("create", &self.folder));
         }
-        if !self.options.resume {
+        if !self.target.resume {
             return Err(advised(
                 format!("{}: an earlier run was stopped there", self.folder.display()),
                 "go on with --resume, or begin anew with --force",
@@ -256,14 +256,21 @@ fn remove_folder_if_there(path: &Path) -> Result<(), Error> {
 const NEGATIVES: &str = "negatives.ndjson";
 const SCORES: &str = "scores.ndjson";
 
+/// The folder that is made, and what may be there already.
+pub(super) struct Target<'a> {
+    pub(super) out: &'a Path,
+    pub(super) force: bool,
+    pub(super) resume: bool,
+}
+
 /// Makes the training data.
 pub(super) fn run(
     source: &CorpusSource,
-    options: &ConvertOptions,
+    target: &Target<'_>,
     settings: &Value,
     observer: &mut dyn Observer,
 ) -> Result<Converted, Error> {
-    let work = Work { folder: options.out.with_added_extension("parts"), options };
+    let work = Work { folder: target.out.with_added_extension("parts"), target };
     let pairs_settings = source.pairs_settings()?;
     work.begin(&pairs_settings)?;
     let mut notes = Vec::new();
@@ -280,7 +287,7 @@ pub(super) fn run(
         seed: source.seed,
     };
     let conversion = Conversion::Select(select);
-    notes.extend(convert_into(&conversion, &options.out, settings, options.force, observer)?.notes);
+    notes.extend(convert_into(&conversion, target.out, settings, target.force, observer)?.notes);
     work.remove()?;
     Ok(Converted { notes })
 }

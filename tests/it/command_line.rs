@@ -192,7 +192,7 @@ fn the_version_names_what_is_built_in() {
     assert_eq!(stdout(&["-V"]), short);
     let long = stdout(&["--version"]);
     assert!(long.starts_with(short.trim_end()), "{long}");
-    assert!(long.contains("\nfeatures: hub, push, serve, unidic-lite\n"), "{long}");
+    assert!(long.contains("\nfeatures: hub, otel, push, serve, unidic-lite\n"), "{long}");
 }
 
 /// Each shell that is here reads its completions.

@@ -82,7 +82,7 @@ fn every_target_writes_its_files() {
         assert!(output.status.success(), "{target:?}: {said}");
         let got = files(&out);
         assert_eq!(got.keys().collect::<Vec<_>>(), want, "{target:?}");
-        assert!(said.contains("150 documents in"), "{target:?}: {said}");
+        assert!(said.contains("wrote 150 documents to"), "{target:?}: {said}");
         let exact = said.contains("weights are kept as they are");
         let measured = said.contains("of the 10 best of 150 documents for 47 queries");
         assert!(exact != measured, "{target:?}: {said}");

@@ -192,7 +192,7 @@ fn an_index_changes_document_by_document() {
     stdout(&[&build[..], &PORTABLE].concat());
     let add = ["index", "add", &index, &second];
     let with_new = stderr(&[&add[..], &PORTABLE, &["--new-only"]].concat());
-    assert!(with_new.contains("60 texts") && with_new.contains("150 documents"), "{with_new}");
+    assert!(with_new.contains("150 documents"), "{with_new}");
     let sorted = |hits: &Hits| {
         let mut hits = hits.clone();
         let by_id = |a: &(String, f64), b: &(String, f64)| a.0.cmp(&b.0);

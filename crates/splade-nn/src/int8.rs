@@ -280,6 +280,10 @@ fn input_bytes(isa: Isa) -> usize {
         Kind::Avx512 | Kind::Avx2 => Pairs256::INPUT_BYTES,
         #[cfg(target_arch = "aarch64")]
         Kind::Neon => Scalar::INPUT_BYTES,
+        #[cfg(all(target_feature = "simd128", feature = "relaxed-simd"))]
+        Kind::Relaxed128 => Pairs128::<Relaxed128>::INPUT_BYTES,
+        #[cfg(target_feature = "simd128")]
+        Kind::Simd128 => Pairs128::<Simd128>::INPUT_BYTES,
         Kind::Portable => Scalar::INPUT_BYTES,
     }
 }
@@ -615,7 +619,7 @@ mod wasm {
     use std::arch::wasm32::*;
     use std::marker::PhantomData;
 
-    /// The dot product of SIMD128, as `Pairs256` computes it. The products of bytes of relaxed SIMD
+    /// The dot product of SIMD128 by pairs of 16 bits, which are made of the bytes in registers. The products of bytes of relaxed SIMD
     /// take seven bits of one factor only, so they do not fit.
     #[derive(Clone, Copy)]
     pub(super) struct Pairs128<S>(PhantomData<S>);
@@ -629,8 +633,9 @@ mod wasm {
         type Sums = v128;
         /// The bytes 0 and 2 of each lane, and the bytes 1 and 3 of each lane.
         type Weights = (v128, v128);
+        const INPUT_BYTES: usize = 1;
         #[inline(always)]
-        unsafe fn weights(from: *const i8) -> (v128, v128) {
+        unsafe fn weights(from: *const u8) -> (v128, v128) {
             // SAFETY: `from` is valid for 16 bytes by contract.
             let w = unsafe { v128_load(from.cast()) };
             (i16x8_shr(i16x8_shl(w, 8), 8), i16x8_shr(w, 8))

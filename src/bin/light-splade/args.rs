@@ -16,6 +16,7 @@ mod mine;
 mod model;
 mod numbers;
 mod old_spellings;
+mod parse;
 mod pipeline;
 mod report;
 mod search;
@@ -26,10 +27,9 @@ mod train;
 mod version;
 mod vocab;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use light_splade::encode::{DenseForm, ShardSpec, TermKeys, VectorForm};
 use light_splade::models::HeadKind;
 
@@ -60,6 +60,7 @@ pub(crate) use model::{
     ComputeArgs, InputArgs, InputFormArgs, ModelArgs, PrecisionArg, PruneArgs, RunArgs, SideArg,
     SubjectArgs, TextArgs,
 };
+pub(crate) use parse::parse;
 pub(crate) use pipeline::PipelineArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use search::{FuseArgs, HitFormat, SearchArgs};
@@ -141,21 +142,6 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Write the manual, a page a command
     Man(ManArgs),
-}
-
-/// Parses arguments, the first of which is the name of the program. Warnings stand beside the result,
-/// because a call with an old spelling may be wrong in another way, too.
-pub(crate) fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-) -> (Vec<String>, Result<Cli, clap::Error>) {
-    let (arguments, warnings) = old_spellings::renew(arguments.into_iter().collect());
-    let color = match help::color(&arguments) {
-        ColorArg::Auto => clap::ColorChoice::Auto,
-        ColorArg::Always => clap::ColorChoice::Always,
-        ColorArg::Never => clap::ColorChoice::Never,
-    };
-    let matches = command().color(color).try_get_matches_from(arguments);
-    (warnings, matches.and_then(|matches| Cli::from_arg_matches(&matches)))
 }
 
 #[derive(Debug, Args)]

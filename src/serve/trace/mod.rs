@@ -1,6 +1,6 @@
 //! Traces: where the time of each request goes, as spans that a collector of OpenTelemetry gets.
 //!
-//! A request is a span, and its parts are spans below it: [`span`] begins one wherever the work on a
+//! A request is a span, and its parts are spans below it: [`span()`] begins one wherever the work on a
 //! request is. Where traces are not sent, nothing is recorded.
 
 #[cfg(feature = "otel")]

@@ -8,14 +8,35 @@ const ANY_LINES: &str = "…";
 /// Stands for any characters of a line.
 const ANY_TEXT: &str = "[..]";
 
-/// Returns whether the printed lines are those that are shown.
+/// Returns whether the printed lines are those that are shown. Lines that tell how long something took
+/// are printed only if it took long, so they are left out on both sides.
 pub(super) fn matches(shown: &[&str], printed: &[&str]) -> bool {
+    let timeless = |lines: &[&str]| -> Vec<String> {
+        lines.iter().filter(|line| !tells_a_time(line)).map(|line| (*line).to_owned()).collect()
+    };
+    let (shown, printed) = (timeless(shown), timeless(printed));
+    let [shown, printed] =
+        [&shown, &printed].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
+    all_match(&shown, &printed)
+}
+
+/// Returns whether a line ends like `150 texts in 2.7 s (55 texts/s)`, or is shown as `… in [..]`.
+fn tells_a_time(line: &str) -> bool {
+    let Some((_, time)) = line.rsplit_once(" in ") else { return false };
+    let time = time.split(" (").next().unwrap_or_default();
+    let number = time.strip_suffix(" s").or(time.strip_suffix(" ms"));
+    time == ANY_TEXT || number.is_some_and(|number| number.parse::<f64>().is_ok())
+}
+
+fn all_match(shown: &[&str], printed: &[&str]) -> bool {
     match shown.split_first() {
         None => printed.is_empty(),
-        Some((&ANY_LINES, rest)) => (0..=printed.len()).any(|from| matches(rest, &printed[from..])),
+        Some((&ANY_LINES, rest)) => {
+            (0..=printed.len()).any(|from| all_match(rest, &printed[from..]))
+        }
         Some((line, rest)) => printed
             .split_first()
-            .is_some_and(|(first, others)| line_matches(line, first) && matches(rest, others)),
+            .is_some_and(|(first, others)| line_matches(line, first) && all_match(rest, others)),
     }
 }
 
@@ -34,8 +55,12 @@ fn line_matches(shown: &str, printed: &str) -> bool {
 pub(super) fn renewed(shown: &[&str], printed: &[&str]) -> Option<Vec<String>> {
     let mut parts = shown.split(|line| *line == ANY_LINES);
     let (head, tail) = (parts.next()?, parts.next());
+    let all = || {
+        let lines = printed.iter().filter(|line| !tells_a_time(line));
+        Some(lines.map(|line| line.trim_end().to_owned()).collect())
+    };
     if parts.next().is_some() {
-        return None;
+        return all();
     }
     let keep = |shown: &[&str], printed: &[&str]| -> Vec<String> {
         let line = |(at, line): (usize, &&str)| match shown.get(at) {
@@ -48,7 +73,7 @@ pub(super) fn renewed(shown: &[&str], printed: &[&str]) -> Option<Vec<String>> {
         return Some(keep(head, printed));
     };
     if printed.len() < head.len() + tail.len() {
-        return None;
+        return all();
     }
     let mut lines = keep(head, &printed[..head.len()]);
     lines.push(ANY_LINES.to_owned());

@@ -1,20 +1,17 @@
 //! `light-splade evaluate`: retrieval measured on a data set, and runs compared.
 
 mod output;
+mod request;
 mod several;
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use light_splade::data::dataset_folder;
-use light_splade::evaluation::evaluate_bm25;
-use light_splade::models::Vocabulary;
 use light_splade::outputs::check_distinct;
-use light_splade::{EvaluateOptions, Evaluation, SparseEncoder, evaluate};
+use light_splade::{Evaluation, SparseEncoder, evaluate};
 use serde_json::Map;
 use splade_eval::{Dataset, Run};
-use splade_index::bm25::Bm25Options;
-use splade_model::Side;
 
 use crate::args::{EvaluateArgs, ReportFormat};
 use crate::closing;
@@ -23,6 +20,7 @@ use crate::log::say;
 use crate::output::{Output, is_stdout};
 use crate::progress::Reporter;
 use output::{Measured, Setting};
+use request::{bm25, inputs, label, options, shown};
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     match &args.data[..] {
@@ -104,57 +102,4 @@ fn one(args: &EvaluateArgs, data: &Path) -> Result<()> {
         closing::made(&format!("{what} to {}", path.display()), next);
     }
     Ok(())
-}
-
-/// Every file and folder that is read.
-fn inputs(args: &EvaluateArgs) -> impl Iterator<Item = &Path> {
-    let files = args.run.iter().chain(&args.compare).chain(&args.index);
-    files.chain(&args.data).map(|path| path.as_path())
-}
-
-fn is_ndjson(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "ndjson" || extension == "jsonl")
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
-}
-
-/// The name of a run's file without its ending, or of a model's folder; another name as it is.
-fn label(path: &Path) -> String {
-    let part = match (path.is_file(), path.is_dir()) {
-        (true, _) => path.file_stem(),
-        (_, true) => path.file_name(),
-        _ => None,
-    };
-    part.map_or_else(|| shown(path), |part| part.to_string_lossy().into_owned())
-}
-
-fn options(args: &EvaluateArgs) -> EvaluateOptions {
-    EvaluateOptions {
-        metrics: args.metrics.clone(),
-        split: args.split.clone(),
-        depth: args.depth.map(|depth| depth as usize),
-        drop_same_id: args.drop_same_id,
-        trec_run: args.output_run.as_deref().is_some_and(|path| !is_ndjson(path)),
-        weights: args.weights.into(),
-        index: args.index.clone(),
-        threads: args.compute.run.threads,
-    }
-}
-
-/// The report of BM25 over the tokens of the model.
-fn bm25(
-    args: &EvaluateArgs,
-    data: &Path,
-    options: &EvaluateOptions,
-    reporter: &mut Reporter,
-) -> Result<Measured> {
-    let constants = Bm25Options { k1: args.bm25_k1, b: args.bm25_b };
-    let mecab_dicdir = args.compute.run.mecab_dicdir.clone();
-    let tokenizer = splade_text::TokenizerOptions { mecab_dicdir };
-    let vocabulary = Vocabulary::open(&args.model, Side::Document, &tokenizer, reporter)?;
-    let (report, run) = evaluate_bm25(vocabulary.tokenizer(), data, constants, options, reporter)?;
-    let name = format!("BM25 with k1 {} and b {}", constants.k1, constants.b);
-    Ok(Measured { name, label: "BM25".to_owned(), report, run })
 }

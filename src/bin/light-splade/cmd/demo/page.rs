@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::call::{call, typed};
 use super::data::DemoData;
-use super::{call, typed};
 use crate::args::DemoArgs;
 use crate::interrupt;
 use crate::output::print_text;

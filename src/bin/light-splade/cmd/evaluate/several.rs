@@ -8,7 +8,7 @@ use splade_eval::{Board, Dataset};
 use splade_io::printable_lines;
 
 use super::output::document;
-use super::{bm25, inputs, options, shown};
+use super::request::{bm25, inputs, options, shown};
 use crate::args::{EvaluateArgs, ReportFormat};
 use crate::cmd::advised;
 use crate::interrupt;
