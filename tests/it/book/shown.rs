@@ -20,8 +20,12 @@ pub(super) fn matches(shown: &[&str], printed: &[&str]) -> bool {
     all_match(&shown, &printed)
 }
 
-/// Returns whether a line ends like `150 texts in 2.7 s (55 texts/s)`, or is shown as `… in [..]`.
+/// Returns whether a line ends like `150 texts in 2.7 s (55 texts/s)`, is shown as `… in [..]`, or tells how
+/// far long work is.
 fn tells_a_time(line: &str) -> bool {
+    if line.contains(" texts/s") || line.contains(" tokens/s") {
+        return true;
+    }
     let Some((_, time)) = line.rsplit_once(" in ") else { return false };
     let time = time.split(" (").next().unwrap_or_default();
     let number = time.strip_suffix(" s").or(time.strip_suffix(" ms"));
