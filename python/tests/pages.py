@@ -1,5 +1,5 @@
-"""Runs the Python examples of pages, each page in a folder of its own, and compares what they print with the blocks `output`
-below them. The package must be installed, and nothing else is needed.
+"""Runs the Python examples of pages, each page in a folder of its own, and compares what they print with the blocks
+`output` below them. The package must be installed, and nothing else is needed.
 
     python python/tests/pages.py              all pages
     python python/tests/pages.py PAGE ...     only these, as paths from the root of the repository

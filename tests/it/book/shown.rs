@@ -29,7 +29,8 @@ fn tells_a_time(line: &str) -> bool {
     let Some((_, time)) = line.rsplit_once(" in ") else { return false };
     let time = time.split(" (").next().unwrap_or_default();
     let number = time.strip_suffix(" s").or(time.strip_suffix(" ms"));
-    time == ANY_TEXT || number.is_some_and(|number| number.parse::<f64>().is_ok())
+    let is_clock = time.contains(':') && time.chars().all(|c| c.is_ascii_digit() || c == ':');
+    time == ANY_TEXT || is_clock || number.is_some_and(|number| number.parse::<f64>().is_ok())
 }
 
 fn all_match(shown: &[&str], printed: &[&str]) -> bool {
@@ -59,12 +60,8 @@ fn line_matches(shown: &str, printed: &str) -> bool {
 pub(super) fn renewed(shown: &[&str], printed: &[&str]) -> Option<Vec<String>> {
     let mut parts = shown.split(|line| *line == ANY_LINES);
     let (head, tail) = (parts.next()?, parts.next());
-    let all = || {
-        let lines = printed.iter().filter(|line| !tells_a_time(line));
-        Some(lines.map(|line| line.trim_end().to_owned()).collect())
-    };
     if parts.next().is_some() {
-        return all();
+        return None;
     }
     let keep = |shown: &[&str], printed: &[&str]| -> Vec<String> {
         let line = |(at, line): (usize, &&str)| match shown.get(at) {
@@ -77,7 +74,7 @@ pub(super) fn renewed(shown: &[&str], printed: &[&str]) -> Option<Vec<String>> {
         return Some(keep(head, printed));
     };
     if printed.len() < head.len() + tail.len() {
-        return all();
+        return None;
     }
     let mut lines = keep(head, &printed[..head.len()]);
     lines.push(ANY_LINES.to_owned());
