@@ -240,7 +240,7 @@ def test_texts_and_bm25_change_with_the_documents(encoder, tmp_path, caplog):
     assert searcher.document("osaka") == StoredDocument("", "大阪の天気")
     assert searcher.document("train") is None
     assert [hit.id for hit in searcher.search("寺", mode="bm25")] == ["kyoto"]
-    assert searcher.search("万博", mode="bm25") == [], "the old text of osaka is gone"
+    assert "osaka" not in [hit.id for hit in searcher.search("万博", mode="bm25")]
     with Index.open(folder, encoder) as index:
         vector = encoder.encode_document(["神戸"], return_type="vectors")
         index.add_vectors(["kobe"], vector)
