@@ -85,7 +85,7 @@ pub enum ConvertSource {
         /// Whether documents begin with the title of their article.
         titles: bool,
     },
-    /// Texts without questions.
+    /// Texts without questions, out of which pairs are cut.
     Corpus(CorpusSource),
     /// Folders that conversions wrote, as one.
     Join(Vec<PathBuf>),

@@ -21,7 +21,7 @@ use crate::stream::Counts;
 /// Factors for the terms of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Idf {
-    /// By term.
+    /// The factor of each term of the vocabulary, by its id.
     factors: Vec<f32>,
     content: ContentHash,
 }

@@ -25,7 +25,7 @@ pub(crate) struct CrossEncoder {
 }
 
 impl CrossEncoder {
-    /// The model.
+    /// Returns the model of the library, for other classes that re-rank with it.
     pub(crate) fn model(&self) -> &FrontCrossEncoder {
         &self.model
     }

@@ -160,7 +160,7 @@ pub(crate) fn evaluate_run(
     Ok(measured(&report.to_json(), &report, &run))
 }
 
-/// Joins runs.
+/// Joins the rankings of several runs into one run.
 #[pyfunction]
 #[pyo3(signature = (runs, fusing, k = None))]
 pub(crate) fn fuse(

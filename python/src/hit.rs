@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 pub(crate) struct Place {
     /// The rank, from 1.
     rank: usize,
-    /// The score.
+    /// The score that the ranking gave the document.
     score: f32,
 }
 
@@ -42,7 +42,7 @@ impl From<FrontPlace> for Place {
 pub(crate) struct Hit {
     /// The id of the document.
     id: String,
-    /// The score.
+    /// The score, by which hits are ordered, in the unit of the search.
     score: f32,
     /// The place among the hits of SPLADE, in a hybrid search.
     splade: Option<Place>,

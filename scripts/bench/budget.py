@@ -17,7 +17,6 @@ The data and models are in SHARED (default ../shared). Runs that are complete in
 import argparse
 import collections
 import json
-import os
 import pathlib
 import random
 import re
@@ -25,11 +24,9 @@ import subprocess
 import sys
 import time
 
-from encode import BINARY, ROOT, processor, say
-from learn import bm25, write
+from encode import BINARY, processor, say
+from learn import SHARED, START, bm25, config_of, figures, report_of, write
 
-SHARED = pathlib.Path(os.environ.get("SHARED", ROOT / "../shared")).resolve()
-START = SHARED / "models/splade-tiny"
 # For each set: the most pairs of a query and a passage, how often each is used, and the split of the test.
 SETS = {"scifact": (919, 4, "test"), "nq-open-oracle": (2124, 2, "test"), "jaquad": (4000, 1, "dev")}
 # Strengths of FLOPS on queries and documents, and the size of a batch.
@@ -132,38 +129,13 @@ class Run:
             return
         config = data / "config"
         config.mkdir(exist_ok=True)
-        settings = self.settings(data, batch, steps, regularizers)
+        regularizers = dict(zip(["query", "doc"], regularizers))
+        settings = config_of(START, data, self.out, regularizers, per_device_train_batch_size=batch, max_steps=steps,
+                             warmup_steps=steps // 10, logging_steps=5, report_to="none")  # fmt: skip
         (config / f"{name}.yaml").write_text(json.dumps(settings))
         say(f"training {data.name} {name}")
-        self.call("train", "--config-dir", config, "--config-name", name, "--threads", args.threads,
-                  f"hydra.run.dir={self.out}")  # fmt: skip
+        self.call("train", config / f"{name}.yaml", "--threads", args.threads, f"hydra.run.dir={self.out}")
         (self.out / "done").touch()
-
-    def settings(self, data, batch, steps, regularizers):
-        return {
-            "model": {"model_name_or_path": str(START), "max_length": MAX_LENGTH},
-            "data": {
-                "train_doc_master": str(data / "doc_master.ndjson"),
-                "train_query_master": str(data / "query_master.ndjson"),
-                "train_positives": str(data / "positive_lists.ndjson"),
-                "train_triplets": str(data / "triplets.ndjson"),
-                "shuffle": False,
-            },
-            "training": {
-                "output_dir": str(self.out),
-                "final_output_dir": str(self.out / "final"),
-                "training_loss": "in_batch_negatives",
-                "regularizers": dict(zip(["query", "doc"], regularizers)),
-                "per_device_train_batch_size": batch,
-                "max_steps": steps,
-                "learning_rate": 5e-5,
-                "warmup_steps": steps // 10,
-                "weight_decay": 0.01,
-                "logging_steps": 5,
-                "save_strategy": "no",
-                "report_to": "none",
-            },
-        }
 
     def call(self, *command):
         command = [str(part) for part in (self.args.binary, *command)]
@@ -190,16 +162,12 @@ class Run:
         return f"{last['lambda_q']:.2e}, {last['lambda_d']:.2e}"
 
     def evaluate(self, name):
-        report = self.out / "report.json"
-        if not report.exists():
-            report.write_text(
-                self.call("evaluate", "--model", self.out / "final/model", "--data", SHARED / "data" / name, "--split",
-                          SETS[name][2], "--max-length", MAX_LENGTH, "--metrics", "nDCG@10", "--format", "json",
-                          "--threads", self.args.threads)  # fmt: skip
-            )
-        report = json.loads(report.read_text())
-        terms = [report["statistics"][side]["avg_nnz"] for side in ("queries", "documents")]
-        return f"{report['metrics']['nDCG@10']:.4f}", f"{terms[0]:.0f}, {terms[1]:.0f}"
+        path = self.out / "report.json"
+        if not path.exists():
+            data, split, args = SHARED / "data" / name, SETS[name][2], self.args
+            report = report_of(args.binary, self.out / "final/model", data, split, MAX_LENGTH, args.threads)
+            path.write_text(json.dumps(report))
+        return figures(json.loads(path.read_text()))
 
 
 def vector_of(record):

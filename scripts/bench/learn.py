@@ -43,7 +43,7 @@ PASSES, BATCH, DEPTH = 2, 16, 30
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = pathlib.Path("~/.cache/light-splade-learn").expanduser()
-    parser.add_argument("--output", type=pathlib.Path, default=default, help="where data and runs go")
+    parser.add_argument("--out", type=pathlib.Path, default=default, help="where data and runs go")
     parser.add_argument("--python", action="store_true", help="train with the Python library too")
     parser.add_argument("--seeds", type=int, default=0, help="other seeds of the middle run [0]")
     parser.add_argument("--threads", type=int, default=2, help="threads of each run [2]")
@@ -193,8 +193,14 @@ def without_dropout(folder):
 
 def settings(folder, out, run):
     regularizer = lambda strength: {"reg_type": "FLOPS", "lambda_": strength, "T": 120}
-    data = folder / "data"
     start = START if run.dropout else without_dropout(folder / "start-plain")
+    regularizers = {"query": regularizer(run.lambdas[0]), "doc": regularizer(run.lambdas[1])}
+    return config_of(start, folder / "data", out, regularizers, per_device_train_batch_size=BATCH, max_steps=run.steps,
+                     warmup_steps=30, logging_steps=20, seed=run.seed)  # fmt: skip
+
+
+def config_of(start, data, out, regularizers, **training):
+    """Returns the config of a run on triplets in the order of their file, with in-batch negatives."""
     return {
         "model": {"model_name_or_path": str(start), "max_length": 128},
         "data": {
@@ -208,30 +214,36 @@ def settings(folder, out, run):
             "output_dir": str(out),
             "final_output_dir": str(out / "final"),
             "training_loss": "in_batch_negatives",
-            "regularizers": {"query": regularizer(run.lambdas[0]), "doc": regularizer(run.lambdas[1])},
-            "per_device_train_batch_size": BATCH,
-            "max_steps": run.steps,
+            "regularizers": regularizers,
             "learning_rate": 5e-5,
-            "warmup_steps": 30,
             "weight_decay": 0.01,
-            "logging_steps": 20,
             "save_strategy": "no",
-            "seed": run.seed,
+            **training,
         },
     }
 
 
 def evaluate(model, name, threads):
+    report = report_of(BINARY, model, SHARED / "data" / name, "test", 256, threads)
+    return "; ".join(figures(report))
+
+
+def report_of(binary, model, data, split, max_length, threads):
+    """Returns the report of `light-splade evaluate`."""
     command = [
-        BINARY, "evaluate", "--model", model, SHARED / "data" / name, "--split", "test",
-        "--max-length", 256, "--metrics", "nDCG@10", "--json", "--threads", threads,
+        binary, "evaluate", data, "--model", model, "--split", split, "--max-length", max_length,
+        "--metrics", "nDCG@10", "--json", "--threads", threads,
     ]  # fmt: skip
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
-    report = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def figures(report):
+    """Returns nDCG@10, and the mean numbers of terms of queries and documents, as a table shows them."""
     terms = [report["statistics"][side]["avg_nnz"] for side in ("queries", "documents")]
-    return f"{report['metrics']['nDCG@10']:.4f}; {terms[0]:.0f}, {terms[1]:.0f}"
+    return f"{report['metrics']['nDCG@10']:.4f}", f"{terms[0]:.0f}, {terms[1]:.0f}"
 
 
 def write(path, records):

@@ -80,7 +80,7 @@ pub struct CorpusFilter {
     pub candidates: RankerKind,
     /// The number of documents that are found for each query.
     pub depth: usize,
-    /// What scores.
+    /// The teachers that score the pairs; their scores are joined.
     pub teachers: Vec<Teacher>,
     /// How the scores of several teachers are joined.
     pub join: Join,

@@ -18,9 +18,9 @@ use crate::error::Error;
 pub(super) enum State {
     /// It has not been looked at yet.
     Waiting,
-    /// It runs now.
+    /// The step is running.
     Running,
-    /// It ran.
+    /// The step has run to its end.
     Done,
     /// Nothing changed since it ran.
     Unchanged,
@@ -52,7 +52,7 @@ pub(super) struct Row<'a> {
     pub(super) record: Option<Record>,
 }
 
-/// Writes the page.
+/// Writes the page of a pipeline with the state of its steps.
 pub(super) fn write(pipeline: &Pipeline, rows: &[Row<'_>]) -> Result<(), Error> {
     let content = html! {
         (outcome(rows))

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use splade_io::columns;
 
 use crate::metrics::Metric;
 
@@ -60,23 +61,9 @@ impl Board {
         };
         let rows: Vec<Vec<String>> =
             std::iter::once(self.header().collect()).chain(self.all().iter().map(cells)).collect();
-        let width = |column: usize| rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-        let mut text = String::new();
-        for row in &rows {
-            let mut line = String::new();
-            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let blanks = " ".repeat(width - columns(cell));
-                // Names to the left, numbers to the right.
-                let _ = match column {
-                    0 => write!(line, "{cell}{blanks}"),
-                    1 => write!(line, "  {cell}{blanks}"),
-                    _ => write!(line, "  {blanks}{cell}"),
-                };
-            }
-            let _ = writeln!(text, "{}", line.trim_end());
-        }
-        text
+        // The names of the set and of the ranking come first; numbers follow.
+        let right: Vec<bool> = (0..3 + self.metrics.len()).map(|column| column >= 2).collect();
+        columns(&rows, &right)
     }
 
     /// Returns the table in Markdown, with the best ranking of each set in bold.
@@ -188,11 +175,6 @@ impl Board {
         };
         row.means.iter().enumerate().map(cell).collect()
     }
-}
-
-/// The number of columns of a terminal: East Asian characters take two.
-fn columns(text: &str) -> usize {
-    text.chars().map(|c| if ('\u{1100}'..='\u{ffdc}').contains(&c) { 2 } else { 1 }).sum()
 }
 
 /// Escapes the characters that LaTeX reads as commands.

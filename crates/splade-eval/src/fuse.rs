@@ -46,7 +46,7 @@ pub struct Fusion {
 pub struct Place {
     /// The rank, from 1.
     pub rank: usize,
-    /// The score.
+    /// The score that the ranking gave the document.
     pub score: f32,
 }
 

@@ -33,7 +33,7 @@ pub struct System<'a> {
     pub name: &'a str,
     /// The values of its ranking.
     pub report: &'a Report,
-    /// Its ranking.
+    /// The ranking from which the report was made.
     pub run: &'a Run,
 }
 
@@ -44,11 +44,11 @@ pub struct EvaluationPage<'a> {
     pub data: &'a str,
     /// What was evaluated, with which settings: pairs of a name and a value.
     pub facts: &'a [(String, String)],
-    /// The system.
+    /// The system that the page is about.
     pub system: System<'a>,
     /// The baseline, and the comparison of the system with it.
     pub baseline: Option<(System<'a>, &'a Comparison)>,
-    /// The judgements.
+    /// The judgements by which the systems were measured.
     pub qrels: &'a Qrels,
     /// The time of the page in seconds since 1970.
     pub made: u64,

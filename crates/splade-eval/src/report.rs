@@ -65,7 +65,7 @@ pub struct Report {
 /// A section of a report for people: a heading and a table below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// The heading.
+    /// The line above the table, without styles.
     pub heading: String,
     /// The rows of the table. The first cell of a row says what the others are.
     pub rows: Vec<Vec<String>>,

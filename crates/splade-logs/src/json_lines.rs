@@ -176,7 +176,7 @@ impl JsonLog {
         self.write(&RunRecord { kind: "run", time, run })
     }
 
-    /// Appends a warning.
+    /// Appends what the watchdog noticed in a step.
     pub(super) fn warning(
         &mut self,
         step: u64,
@@ -266,7 +266,7 @@ pub(super) struct Contents {
     pub(super) step: u64,
 }
 
-/// Reads a log.
+/// Reads the records of a log; the last line of a run that was killed may be cut off.
 pub(super) fn read(path: &Path) -> Result<Contents, LogError> {
     #[derive(Deserialize)]
     struct Common {

@@ -53,7 +53,7 @@ pub(super) struct MlflowRun {
     id: String,
     experiment: String,
     name: String,
-    /// Milliseconds since 1970.
+    /// The time at which the run began, in milliseconds since 1970.
     began: u64,
 }
 

@@ -34,9 +34,9 @@ pub enum EndKind {
 /// The end of a run. A run that was killed has none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunEnd {
-    /// How it ended.
+    /// Whether the run was finished, stopped or failed.
     pub outcome: EndKind,
-    /// The last step.
+    /// The last step that the run made.
     pub step: u64,
     /// The best value of the metric that selects the best model.
     pub best: Option<BestValue>,
@@ -49,7 +49,7 @@ pub struct RunEnd {
 pub struct BestValue {
     /// The name of the metric, such as `eval_MRR@10`.
     pub metric: String,
-    /// Its value.
+    /// The value of the metric after that step.
     pub value: f64,
     /// The step after which it was measured.
     pub step: u64,

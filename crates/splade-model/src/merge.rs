@@ -28,7 +28,7 @@ use crate::weights::{Weights, WeightsWriter};
 /// How the weights of models become one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MergeMethod {
-    /// The weighted mean.
+    /// The weighted mean of all models, number by number.
     #[default]
     Linear,
     /// The spherical interpolation of two models.

@@ -50,13 +50,13 @@ pub fn excerpt(text: &str, most: usize) -> Markup {
 /// What a banner tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// Something is done.
+    /// Something was done without an error.
     Good,
     /// Something goes on, or is neither good nor bad.
     Plain,
     /// Something should be looked at.
     Warning,
-    /// Something failed.
+    /// Something failed and needs a person.
     Bad,
 }
 
@@ -135,7 +135,7 @@ pub struct Bar {
 /// A chart, drawn by the script of the page.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Chart {
-    /// Lines over numbers.
+    /// Lines over an axis of numbers.
     Lines {
         /// The title above the chart.
         title: String,
@@ -145,7 +145,7 @@ pub enum Chart {
         ticks: Vec<f64>,
         /// The lowest and the highest value of the vertical axis.
         range: (f64, f64),
-        /// The lines.
+        /// The lines, in the order of the legend.
         lines: Vec<Line>,
     },
     /// Bars beside each other.

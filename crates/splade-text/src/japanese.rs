@@ -6,6 +6,7 @@
 //! pieces of the vocabulary. Other word tokenizers (`basic`, Sudachi, Juman++) and SentencePiece
 //! subwords are not implemented.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
@@ -147,14 +148,7 @@ impl BertJapanese {
 
     /// Returns the ids of a text without special tokens around it.
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
-        let lowered;
-        let text = match &self.lower {
-            None => text,
-            Some(kept) => {
-                lowered = lower(text, kept);
-                &lowered
-            }
-        };
+        let text = &*self.lowered(text);
         let mut ids = Vec::new();
         let mut start = 0;
         for found in self.finder.find_iter(text) {
@@ -164,6 +158,14 @@ impl BertJapanese {
         }
         self.encode_plain(&text[start..], &mut ids);
         ids
+    }
+
+    /// Returns the text as the tokenizer takes it: in lower case, if the model wants that.
+    fn lowered<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.lower {
+            None => text.into(),
+            Some(kept) => lower(text, kept).into(),
+        }
     }
 
     /// Appends the ids of a text without added tokens.
@@ -198,14 +200,7 @@ impl BertJapanese {
         if self.subwords != Subwords::WordPiece {
             return None;
         }
-        let lowered;
-        let text = match &self.lower {
-            None => text,
-            Some(kept) => {
-                lowered = lower(text, kept);
-                &lowered
-            }
-        };
+        let text = &*self.lowered(text);
         let mut words = Vec::new();
         let mut take = |word: &str| {
             let parts = word.split(python_space).filter(|part| !part.is_empty());

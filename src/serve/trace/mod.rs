@@ -48,7 +48,7 @@ impl Exporter {
     }
 }
 
-/// Where spans go.
+/// The way of spans to the collector; without one, spans are dropped at once.
 #[derive(Debug, Clone)]
 pub(crate) struct Tracer(Option<Arc<Exporter>>);
 

@@ -49,7 +49,7 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
-    /// Starts the thread.
+    /// Starts the thread that sends spans to the collector.
     pub(crate) fn start(options: &OtlpOptions, dropped: IntCounter) -> Result<Self, Error> {
         let (orders, received) = sync_channel(QUEUE);
         let closed = Arc::new(OnceLock::new());
@@ -187,7 +187,7 @@ impl Collector {
         self.failing = sent.is_err();
     }
 
-    /// Sends spans.
+    /// Sends spans in one request. An error says what the collector answered.
     fn send(&mut self, spans: Vec<EndedSpan>) -> Result<(), String> {
         let body = proto::request(&self.service, spans).encode_to_vec();
         let request = Request {

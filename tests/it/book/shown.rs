@@ -11,12 +11,9 @@ const ANY_TEXT: &str = "[..]";
 /// Returns whether the printed lines are those that are shown. Lines that tell how long something took
 /// are printed only if it took long, so they are left out on both sides.
 pub(super) fn matches(shown: &[&str], printed: &[&str]) -> bool {
-    let timeless = |lines: &[&str]| -> Vec<String> {
-        lines.iter().filter(|line| !tells_a_time(line)).map(|line| (*line).to_owned()).collect()
-    };
-    let (shown, printed) = (timeless(shown), timeless(printed));
-    let [shown, printed] =
-        [&shown, &printed].map(|lines| lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let [shown, printed] = [shown, printed].map(|lines| -> Vec<&str> {
+        lines.iter().copied().filter(|line| !tells_a_time(line)).collect()
+    });
     all_match(&shown, &printed)
 }
 

@@ -79,14 +79,15 @@ pub(super) fn judgements(
     }
     let mut failed = None;
     let choose = |names: &[&str]| Ok([place(names, &QUERIES)?, place(names, &DOCUMENTS)?]);
-    parquet_table(path, choose, |_, [query, document]| {
-        add(&query, &document, 1).map_err(|error| {
-            let message = error.to_string();
-            failed = Some(error);
-            message
-        })
-    })
-    .map_err(|error| failed.unwrap_or_else(|| error.into()))
+    let read = parquet_table(path, choose, |_, [query, document]| {
+        kept(add(&query, &document, 1), &mut failed)
+    });
+    read.map_err(|error| failed.unwrap_or_else(|| error.into()))
+}
+
+/// Keeps an error for the caller of a reader, whose callbacks end it with a message.
+fn kept(added: Result<(), DataError>, failed: &mut Option<DataError>) -> Result<(), String> {
+    added.map_err(|error| failed.insert(error).to_string())
 }
 
 /// Returns the place of the first of several names.
@@ -107,16 +108,12 @@ pub(super) fn queries_with_documents(
         let mut failed = None;
         let names = parquet_columns(path)?;
         let id = IDS.into_iter().find(|id| names.iter().any(|name| name == id));
-        return parquet_lists(path, &["query", id.unwrap_or("query")], RELEVANT, |cells, list| {
-            let [text, named] = cells;
+        let columns = ["query", id.unwrap_or("query")];
+        let read = parquet_lists(path, &columns, RELEVANT, |[text, named], list| {
             let id = id.map_or_else(String::new, |_| named);
-            add(TextRow { id, title: String::new(), text }, list).map_err(|error| {
-                let message = error.to_string();
-                failed = Some(error);
-                message
-            })
-        })
-        .map_err(|error| failed.unwrap_or_else(|| error.into()));
+            kept(add(TextRow { id, title: String::new(), text }, list), &mut failed)
+        });
+        return read.map_err(|error| failed.unwrap_or_else(|| error.into()));
     }
     let mut lines = Lines::open(path)?;
     let mut number = 0;

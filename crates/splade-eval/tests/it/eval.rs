@@ -12,11 +12,9 @@ use splade_eval::check::check;
 use splade_eval::compare::{CompareOptions, compare};
 use splade_eval::report::Averaging;
 use splade_eval::significance::{randomisation_test, t_test};
-use splade_eval::statistics::expected_flops;
-use splade_eval::{
-    Dataset, EvaluateOptions, Metric, Qrels, Report, Run, Scored, VectorStatistics, evaluate,
-};
-use splade_sparse::{SparseVector, TermId};
+use splade_eval::{Dataset, EvaluateOptions, Metric, Qrels, Report, Run, Scored, evaluate};
+
+use crate::common::add_statistics;
 
 fn fixture() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/metrics.json");
@@ -265,14 +263,7 @@ fn reports_as_text_json_csv_and_html() {
         report.to_csv(),
         "query,MRR@10,Hit@1\nq1,1,1\nq2,0.5,0\nq3,0,0\nq<4>,0,0\nall,0.375,0.25\n"
     );
-    let mut statistics = VectorStatistics::new(100);
-    for terms in [&[1, 2, 90][..], &[2]] {
-        let pairs = terms.iter().map(|term| (TermId(*term), 1.0)).collect();
-        statistics.add(&SparseVector::from_pairs(pairs).expect("a vector")).expect("counted");
-    }
-    let summary = statistics.summary(|term| (term.0 == 2).then_some("<two>"));
-    report.statistics.push(("documents".to_owned(), summary));
-    report.flops = Some(expected_flops(&statistics, &statistics));
+    add_statistics(&mut report);
     let json = report.to_json();
     assert_eq!(json["statistics"]["documents"]["avg_nnz"], 2.0);
     assert_eq!(json["flops"], 1.5);

@@ -3,12 +3,11 @@
 use std::fs;
 
 use splade_eval::compare::{CompareOptions, compare};
-use splade_eval::statistics::expected_flops;
 use splade_eval::{
-    Dataset, EvaluateOptions, EvaluationPage, Metric, Qrels, Report, Run, System, VectorStatistics,
-    evaluate,
+    Dataset, EvaluateOptions, EvaluationPage, Metric, Qrels, Report, Run, System, evaluate,
 };
-use splade_sparse::{SparseVector, TermId};
+
+use crate::common::add_statistics;
 
 const HOSTILE: &str = "<script>alert(\"1\")</script> ' \u{202e}";
 
@@ -75,14 +74,7 @@ fn one_system_has_values_texts_and_vectors() {
     let dataset = dataset(folder.path());
     let qrels = dataset.qrels(None).expect("qrels");
     let (mut report, run) = judged(&qrels, &format!("{BASELINE}q9 Q0 a 1 1 x\n"));
-    let mut statistics = VectorStatistics::new(100);
-    for terms in [&[1, 2, 90][..], &[2]] {
-        let pairs = terms.iter().map(|term| (TermId(*term), 1.0)).collect();
-        statistics.add(&SparseVector::from_pairs(pairs).expect("a vector")).expect("counted");
-    }
-    let summary = statistics.summary(|term| (term.0 == 2).then_some("<two>"));
-    report.statistics.push(("documents".to_owned(), summary));
-    report.flops = Some(expected_flops(&statistics, &statistics));
+    add_statistics(&mut report);
     let facts = [("Model".to_owned(), "models/demo".to_owned())];
     let page = EvaluationPage {
         data: "toy & co",

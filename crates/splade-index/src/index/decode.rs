@@ -43,22 +43,35 @@ pub(super) fn plain(word: Word<'_>, out: &mut [u16; WRITTEN]) {
     }
 }
 
-/// For each byte of upper bits, the position of each of its ones minus the number of ones before it:
-/// the high part of a number relative to that of a number whose one is bit 0 of the byte.
-#[cfg(target_arch = "x86_64")]
-static HIGHS: [[u8; 8]; 256] = {
-    let mut highs = [[0; 8]; 256];
+/// For each byte, the positions of its ones.
+pub(super) static ONES: [[u8; 8]; 256] = {
+    let mut positions = [[0; 8]; 256];
     let mut byte = 0;
     while byte < 256 {
         let (mut bit, mut ones) = (0, 0);
         while bit < 8 {
             if byte >> bit & 1 == 1 {
-                highs[byte][ones] = (bit - ones) as u8;
+                positions[byte][ones] = bit as u8;
                 ones += 1;
             }
             bit += 1;
         }
         byte += 1;
+    }
+    positions
+};
+
+/// For each byte of upper bits, the position of each of its ones minus the number of ones before it:
+/// the high part of a number relative to that of a number whose one is bit 0 of the byte.
+#[cfg(target_arch = "x86_64")]
+static HIGHS: [[u8; 8]; 256] = {
+    let mut highs = ONES;
+    let mut at = 0;
+    while at < 256 * 8 {
+        let (byte, ones) = (at / 8, at % 8);
+        // What follows the last one of a byte is not read.
+        highs[byte][ones] = highs[byte][ones].wrapping_sub(ones as u8);
+        at += 1;
     }
     highs
 };

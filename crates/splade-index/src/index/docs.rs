@@ -8,7 +8,7 @@
 //! preceded by samples: for every 256th zero, the number of ones before it.
 
 use super::bytes::{u16_at, u32_at, u64_at};
-use super::decode::{self, WRITTEN, Word};
+use super::decode::{self, ONES, WRITTEN, Word};
 
 /// The exclusive upper limit of the numbers of documents in a range.
 pub(super) const MAX_DOCS: usize = u16::MAX as usize;
@@ -291,24 +291,6 @@ impl<'a> Docs<'a> {
         }
     }
 }
-
-/// For each byte, the positions of its ones.
-static ONES: [[u8; 8]; 256] = {
-    let mut positions = [[0; 8]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let (mut bit, mut ones) = (0, 0);
-        while bit < 8 {
-            if byte >> bit & 1 == 1 {
-                positions[byte][ones] = bit as u8;
-                ones += 1;
-            }
-            bit += 1;
-        }
-        byte += 1;
-    }
-    positions
-};
 
 /// Returns the position of the one of `word` that `before` ones precede. The word must have it.
 ///

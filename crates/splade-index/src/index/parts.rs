@@ -80,7 +80,7 @@ pub struct IndexParts {
     index: Option<Index>,
 }
 
-/// A segment.
+/// A file of a segment, whose parts come in any order.
 #[derive(Debug, Default)]
 struct File {
     /// The bytes; empty before the first part is there and after the index was opened.

@@ -89,7 +89,7 @@ settings! {
 /// What a teacher makes of a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TeacherHead {
-    /// One vector.
+    /// One vector for the whole text.
     #[default]
     Dense,
     /// A vector for each token.

@@ -27,10 +27,10 @@ pub(super) struct Scores {
 /// The documents of other queries that losses use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Others {
-    /// None.
+    /// No other document: a query has its own documents alone.
     #[default]
     None,
-    /// The positives.
+    /// The positives of the other queries.
     Positives,
     /// The positives and the negatives.
     Documents,

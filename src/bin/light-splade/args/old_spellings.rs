@@ -28,7 +28,7 @@ pub(crate) enum New {
 pub(crate) struct OldSpelling {
     /// The commands that had it.
     pub(crate) commands: &'static [&'static str],
-    /// The option's names.
+    /// The long and short names that the option had.
     pub(crate) old: &'static [&'static str],
     /// What took its place.
     pub(crate) new: New,

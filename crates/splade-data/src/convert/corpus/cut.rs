@@ -35,7 +35,7 @@ impl PairKind {
         ("keywords", Self::Keywords),
     ];
 
-    /// Returns its name.
+    /// Returns the name of the kind, as `--queries` takes it.
     pub fn name(self) -> &'static str {
         let own = Self::NAMED.iter().find(|(_, kind)| *kind == self);
         own.map_or("", |(name, _)| name)

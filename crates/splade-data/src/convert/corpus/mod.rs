@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The first part writes all pairs into a folder with the one part `train`, from which negatives can be mined and
-//! which teachers can score. The second part, [`select`], writes the folder that training reads, without the pairs
+//! which teachers can score. The second part, [`mod@select`], writes the folder that training reads, without the pairs
 //! that the scores show to be false. Texts are read one at a time. In memory are 16 bytes for each different document,
 //! 24 for each different query and 8 for each pair, and for keywords 12 for each different word.
 
