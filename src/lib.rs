@@ -191,6 +191,7 @@ mod count_words;
 mod learn_vocabulary;
 #[cfg(feature = "tools")]
 mod extend_vocabulary;
+mod trim_vocabulary;
 #[cfg(feature = "tools")]
 mod merge_models;
 
@@ -311,6 +312,7 @@ pub mod models {
     #[cfg(feature = "tools")]
     pub use crate::merge_models::{MergeMethod, MergeModelsOptions, Merged, merge_models};
     pub use crate::model::{Vocabulary, first_head, model_folder};
+    pub use crate::trim_vocabulary::{TrimOptions, TrimmedVocabulary, trim_vocabulary};
     #[cfg(feature = "tools")]
     pub use splade_model::export::{ExportedModel, OnnxOutput};
     pub use splade_model::folder::Layout;

@@ -378,7 +378,9 @@ fn side_named(name: &str) -> Option<Side> {
 }
 
 fn precision_named(name: &str) -> Option<Precision> {
-    [Precision::F32, Precision::Int8].into_iter().find(|precision| precision.to_string() == name)
+    [Precision::F32, Precision::Int8, Precision::Bf16]
+        .into_iter()
+        .find(|precision| precision.to_string() == name)
 }
 
 impl Encoding {

@@ -34,7 +34,7 @@ class CrossEncoder:
             model_name_or_path: The folder or the name.
             device: ``None`` or ``"cpu"``.
             max_length: The longest pair in tokens; the model's own limit if left out.
-            precision: ``"f32"``, or ``"int8"`` for speed.
+            precision: ``"f32"``, ``"int8"`` for speed, or ``"bf16"`` for speed on a CPU with AMX.
             threads: The number of threads; one a core if left out. Results do not depend on it.
             mecab_dicdir: A compiled MeCab dictionary in place of the model's.
         """

@@ -76,7 +76,7 @@ def mine(
         index: The folder of an index of the documents, for SPLADE; built and kept there if it is not there.
         vectors: The folder that keeps the vectors of dense and late-interaction models, so that every text is embedded
             once.
-        precision: ``"f32"`` or ``"int8"``.
+        precision: ``"f32"``, ``"int8"`` or ``"bf16"`` (on a CPU with AMX).
         threads: The number of threads; one a core if left out.
         resume: Goes on where an earlier call was stopped.
         force: Replaces the file.

@@ -64,7 +64,7 @@ class SparseEncoder:
             revision: The branch, tag or commit of a model of the hub.
             similarity_fn_name: ``"dot"`` or ``"cosine"``; that of the model, usually dot, if left out.
             max_active_dims: The number of largest weights that are kept of a vector; the model's own if left out.
-            precision: ``"f32"``, or ``"int8"`` for speed.
+            precision: ``"f32"``, ``"int8"`` for speed, or ``"bf16"`` for speed on a CPU with AMX.
             max_seq_length: The longest text in tokens; the model's own if left out.
             threads: The number of threads; one a core if left out. Results do not depend on it.
             mecab_dicdir: A compiled MeCab dictionary in place of the model's.

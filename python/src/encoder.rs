@@ -37,7 +37,12 @@ pub(crate) fn side(py: Python<'_>, name: &str) -> PyResult<Side> {
 
 /// The precision of a name.
 pub(crate) fn precision(py: Python<'_>, name: &str) -> PyResult<Precision> {
-    choice(py, "precision", name, &[("f32", Precision::F32), ("int8", Precision::Int8)])
+    choice(
+        py,
+        "precision",
+        name,
+        &[("f32", Precision::F32), ("int8", Precision::Int8), ("bf16", Precision::Bf16)],
+    )
 }
 
 /// An explanation: the tokens of the text, and the ids, weights and token positions of the terms.

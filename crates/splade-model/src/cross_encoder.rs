@@ -19,6 +19,7 @@ use crate::arch::{
 };
 use crate::encoder::start_of;
 use crate::error::ModelError;
+use crate::loader::kernels;
 use crate::network::{are_finite, in_micro_batches, offsets};
 
 /// Settings of [`CrossEncoder::load`].
@@ -83,7 +84,7 @@ impl CrossEncoder {
         let classifier = ClassifierConfig::open(folder, &config)?;
         let dictionary = options.mecab_dicdir.clone();
         let tokenizer = PairTokenizer::load(folder, &config, options.max_length, dictionary)?;
-        let kernels = (options.isa, options.precision);
+        let kernels = kernels(options.isa, options.precision)?;
         let network =
             PairNetwork::load(folder, &config, &classifier, kernels, options.batch_tokens)?;
         Ok(Self { tokenizer, network, classifier })

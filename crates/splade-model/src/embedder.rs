@@ -17,6 +17,7 @@ use crate::heads::dense::DenseHead;
 use crate::heads::late_interaction::TokenIds;
 use crate::heads::steps::LoadedSteps;
 use crate::heads::{HiddenNetwork, Prepared, Step};
+use crate::loader::kernels;
 use crate::network::are_finite;
 
 /// A model that makes dense vectors, with its query and its document side, on the CPU.
@@ -391,7 +392,7 @@ fn load_side(
         Method::LateInteraction(head) => (&head.steps, 1),
         _ => unreachable!("a folder with another head was refused: this is a bug"),
     };
-    let kernels = (options.isa, options.precision);
+    let kernels = kernels(options.isa, options.precision)?;
     // The projection of colbert-ai is in the same file as the body.
     let known: &[&str] = match tower.method {
         Method::LateInteraction(_) => &["linear.weight"],

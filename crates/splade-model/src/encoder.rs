@@ -16,6 +16,7 @@ use crate::error::ModelError;
 use crate::folder::{Method, ModelFolder, Tower};
 use crate::head_kind::HeadKind;
 use crate::heads::token_weights::TokenWeightNetwork;
+use crate::loader::kernels;
 use crate::lookup::Lookup;
 use crate::network::Network;
 
@@ -561,7 +562,7 @@ fn load_tower(
     match &tower.method {
         Method::MaskedLm { pooling, saturation } => {
             let head = (*pooling, *saturation);
-            let kernels = (options.isa, options.precision);
+            let kernels = kernels(options.isa, options.precision)?;
             let network = || Network::load(&files, head, kernels, options.batch_tokens);
             let (tokenizer, network) = threads.install(|| rayon::join(tokenizer, network));
             Ok((Arc::new(tokenizer?), Core::Network(Arc::new(network?))))
@@ -572,7 +573,7 @@ fn load_tower(
             Ok((Arc::new(tokenizer), Core::Lookup(Arc::new(lookup))))
         }
         Method::TokenWeights(head) => {
-            let (tokenizer, kernels) = (tokenizer()?, (options.isa, options.precision));
+            let (tokenizer, kernels) = (tokenizer()?, kernels(options.isa, options.precision)?);
             let (layer, tokens) = (&head.file, options.batch_tokens);
             let load = || TokenWeightNetwork::load(&files, layer, kernels, tokens, &tokenizer);
             let weights = threads.install(load)?;

@@ -28,6 +28,12 @@ pub enum ModelError {
         /// The error of the operating system.
         source: std::io::Error,
     },
+    /// Products of bfloat16 were asked for, which the CPU or the named kernels do not have.
+    #[error("there are no products of bfloat16 (AMX) with the kernels {kernels}")]
+    NoBf16 {
+        /// The instruction set that was to be used.
+        kernels: splade_nn::Isa,
+    },
     /// A file is not valid JSON.
     #[error("{} is not valid JSON", path.display())]
     Json {
@@ -281,6 +287,7 @@ impl ModelError {
             Self::Untrained { trained, .. } => Some(format!(
                 "start from a model of another architecture; {trained} can be trained"
             )),
+            Self::NoBf16 { .. } => Some("use f32 or int8".to_owned()),
             Self::NoGraph { .. } => Some("export without --onnx".to_owned()),
             Self::Vocabulary { .. } => {
                 Some("use the tokenizer that the model was trained with".to_owned())

@@ -45,6 +45,12 @@ struct Account {
     failed: Option<ModelError>,
 }
 
+/// Returns the instruction set for products of a precision, with that precision.
+pub(crate) fn kernels(isa: Isa, precision: Precision) -> Result<(Isa, Precision), ModelError> {
+    let bf16 = precision.kernels(isa);
+    bf16.map(|isa| (isa, precision)).ok_or(ModelError::NoBf16 { kernels: isa })
+}
+
 impl<'a> Loader<'a> {
     pub(crate) fn new(weights: &'a Weights, isa: Isa, precision: Precision) -> Self {
         Self { weights, isa, precision, account: Mutex::default() }

@@ -273,7 +273,7 @@ thread_local! {
 fn input_bytes(isa: Isa) -> usize {
     match isa.0 {
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512Vnni => Vnni512::INPUT_BYTES,
+        Kind::Amx | Kind::Avx512Vnni => Vnni512::INPUT_BYTES,
         #[cfg(target_arch = "x86_64")]
         Kind::Avx2Vnni => Vnni256::INPUT_BYTES,
         #[cfg(target_arch = "x86_64")]
@@ -292,7 +292,7 @@ fn input_bytes(isa: Isa) -> usize {
 fn panel_width(isa: Isa) -> usize {
     match isa.0 {
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512Vnni => <Vnni512 as Dot>::Float::PANEL,
+        Kind::Amx | Kind::Avx512Vnni => <Vnni512 as Dot>::Float::PANEL,
         #[cfg(target_arch = "x86_64")]
         Kind::Avx2Vnni | Kind::Avx512 | Kind::Avx2 => <Pairs256 as Dot>::Float::PANEL,
         #[cfg(target_arch = "aarch64")]
@@ -345,7 +345,7 @@ pub(crate) unsafe fn multiply(isa: Isa, product: &Int8Product<'_>) {
     unsafe {
         match isa.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512Vnni => avx512_vnni(product),
+            Kind::Amx | Kind::Avx512Vnni => avx512_vnni(product),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2Vnni => avx2_vnni(product),
             #[cfg(target_arch = "x86_64")]

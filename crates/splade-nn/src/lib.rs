@@ -30,6 +30,8 @@ mod parallel;
 mod buffer;
 mod functions;
 mod packed;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod int8;
 mod matrix;
 mod attention;

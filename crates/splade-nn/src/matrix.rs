@@ -22,6 +22,26 @@ pub enum Precision {
     /// 8-bit integers. Weights are quantised per output when they are loaded, inputs per token at
     /// each product.
     Int8,
+    /// Products of 32-bit weights and inputs that are rounded to bfloat16; see [`Isa::bf16`].
+    Bf16,
+}
+
+impl Precision {
+    /// Returns the instruction set whose products have this precision, which is `isa` except for
+    /// [`Precision::Bf16`], or `None` if the CPU does not have it or `isa` is not the best one.
+    ///
+    /// ```
+    /// use splade_nn::{Isa, Precision};
+    ///
+    /// assert_eq!(Precision::Int8.kernels(Isa::detect()), Some(Isa::detect()));
+    /// assert_eq!(Precision::Bf16.kernels(Isa::detect()), Isa::bf16());
+    /// ```
+    pub fn kernels(self, isa: Isa) -> Option<Isa> {
+        match self {
+            Precision::F32 | Precision::Int8 => Some(isa),
+            Precision::Bf16 => Isa::bf16().filter(|bf16| isa == Isa::detect() || isa == *bf16),
+        }
+    }
 }
 
 impl fmt::Display for Precision {
@@ -29,6 +49,7 @@ impl fmt::Display for Precision {
         f.write_str(match self {
             Precision::F32 => "f32",
             Precision::Int8 => "int8",
+            Precision::Bf16 => "bf16",
         })
     }
 }
@@ -46,7 +67,9 @@ impl Matrix {
     /// Returns a matrix of zeros, to be filled by [`set_rows`](Self::set_rows).
     pub fn zeros(isa: Isa, precision: Precision, outputs: usize, inputs: usize) -> Self {
         match precision {
-            Precision::F32 => Matrix::F32(PackedMatrix::zeros(isa, outputs, inputs)),
+            Precision::F32 | Precision::Bf16 => {
+                Matrix::F32(PackedMatrix::zeros(isa, outputs, inputs))
+            }
             Precision::Int8 => Matrix::Int8(Int8Matrix::zeros(isa, outputs, inputs)),
         }
     }

@@ -324,14 +324,30 @@ pub(crate) struct Product {
     pub(crate) accumulate: bool,
 }
 
+/// Computes a [`Product`].
+///
+/// # Safety
+///
+/// The pointers of the product must be valid for the rows, panels and columns that its sizes
+/// describe, and no other thread may access this part of the output.
+pub(crate) unsafe fn multiply(isa: Isa, product: &Product) {
+    // SAFETY: passed on. The instruction set of AMX exists only where it is supported.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        if isa.0 == crate::simd::Kind::Amx {
+            return crate::bf16::multiply(product);
+        }
+        multiply_f32(isa, product);
+    }
+}
+
 simd_function! {
-    /// Computes a [`Product`].
+    /// Computes a [`Product`] of 32-bit floats.
     ///
     /// # Safety
     ///
-    /// The pointers of the product must be valid for the rows, panels and columns that its sizes
-    /// describe, and no other thread may access this part of the output.
-    pub(crate) fn multiply(product: &Product) = multiply_kernel;
+    /// The contract of [`multiply`] must hold.
+    fn multiply_f32(product: &Product) = multiply_kernel;
 }
 
 /// # Safety
@@ -384,7 +400,12 @@ unsafe fn multiply_kernel<S: Simd>(p: &Product) {
 /// The pointers `out` and `bias` (unless null) must be valid for `width` floats, and the CPU must
 /// support `S`.
 #[inline(always)]
-unsafe fn finish<S: Simd>(out: *mut f32, bias: *const f32, width: usize, activation: Activation) {
+pub(crate) unsafe fn finish<S: Simd>(
+    out: *mut f32,
+    bias: *const f32,
+    width: usize,
+    activation: Activation,
+) {
     let mut at = 0;
     while at < width {
         let n = (width - at).min(S::LANES);

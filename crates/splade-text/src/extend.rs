@@ -17,7 +17,7 @@ use crate::wordpiece::MAX_WORD_CHARS;
 use crate::words::WordCounts;
 
 /// The prefix of pieces that continue a word.
-const INSIDE: &str = "##";
+pub(crate) const INSIDE: &str = "##";
 
 /// A tokenizer whose vocabulary can be extended.
 #[derive(Debug)]
@@ -57,7 +57,11 @@ impl ExtensibleVocabulary {
         &self.tokenizer
     }
 
-    fn refuse(&self, reason: String) -> TextError {
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn refuse(&self, reason: String) -> TextError {
         TextError::NotExtensible { path: self.folder.clone(), reason }
     }
 
@@ -154,12 +158,12 @@ impl ExtensibleVocabulary {
     }
 }
 
-fn read(path: &Path) -> Result<String, TextError> {
+pub(crate) fn read(path: &Path) -> Result<String, TextError> {
     std::fs::read_to_string(path)
         .map_err(|source| TextError::Io { path: path.to_path_buf(), source })
 }
 
-fn write(path: &Path, text: &str) -> Result<(), TextError> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), TextError> {
     std::fs::write(path, text).map_err(|source| TextError::Io { path: path.to_path_buf(), source })
 }
 

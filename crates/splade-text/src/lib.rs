@@ -38,6 +38,7 @@ mod words;
 mod tokenizer;
 mod learn;
 mod extend;
+mod trim;
 mod sentences;
 
 pub use error::TextError;

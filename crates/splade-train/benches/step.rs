@@ -1,17 +1,18 @@
 //! Measures the seconds of a training step and the peak memory.
 //!
 //!     cargo bench -p splade-train --bench step -- MODEL PASSAGES QUERIES
-//!         [--batch 8] [--length 128] [--steps 5] [--threads 2] [--cache TOKENS]
+//!         [--batch 8] [--length 128] [--steps 5] [--threads 2] [--cache TOKENS] [--bf16]
 //!
 //! A step is one batch of triplets (query, positive, negative) with in-batch negatives, FLOPS on
 //! both sides, dropout as in the model's config, clipping at 1 and AdamW. The Python counterpart
 //! train_step.py makes the same step on the same texts. PASSAGES and QUERIES are NDJSON files with
-//! the field `text`. Two warm-up steps are not timed. The last line of the output is JSON.
+//! the field `text`. With `--bf16`, products round their operands to bfloat16 (AMX). Two warm-up steps are not timed. The last line of the output is JSON.
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use splade_nn::Isa;
 use splade_text::{Tokenizer, TokenizerOptions};
 use splade_train::config::{RegularizerConfig, RegularizerKind, Regularizers, TrainingConfig};
 use splade_train::cpu::CpuEngine;
@@ -35,7 +36,10 @@ fn main() -> Result<(), Error> {
     };
     let threads = option("--threads", 2);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    let bf16 = args.iter().any(|arg| arg == "--bf16");
+    let isa = if bf16 { Isa::bf16().ok_or("this CPU has no AMX")? } else { Isa::detect() };
     let bench = Bench {
+        isa,
         batch: option("--batch", 8),
         length: option("--length", 128),
         steps: option("--steps", 5),
@@ -45,6 +49,7 @@ fn main() -> Result<(), Error> {
 }
 
 struct Bench {
+    isa: Isa,
     batch: usize,
     length: usize,
     steps: usize,
@@ -55,7 +60,7 @@ struct Bench {
 impl Bench {
     fn run(&self, model: &Path, passages: &[String], queries: &[String]) -> Result<(), Error> {
         let tokenizer = Tokenizer::from_dir(model, &TokenizerOptions::default())?;
-        let mut engine = CpuEngine::load(model, Default::default(), Default::default())?;
+        let mut engine = CpuEngine::load(model, Default::default(), Default::default(), self.isa)?;
         let flops = RegularizerConfig::scheduled(RegularizerKind::Flops, 1e-4, 0.0);
         let training = TrainingConfig {
             regularizers: Regularizers { doc: Some(flops.clone()), query: Some(flops) },

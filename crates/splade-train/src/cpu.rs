@@ -25,8 +25,9 @@ impl CpuEngine {
         folder: &Path,
         pooling: Pooling,
         saturation: Saturation,
+        isa: Isa,
     ) -> Result<Self, TrainError> {
-        let mut model = Trainable::load(folder, pooling, saturation, Isa::detect())?;
+        let mut model = Trainable::load(folder, pooling, saturation, isa)?;
         let layouts = model.parameters().iter().map(|(value, _)| value.layout().clone()).collect();
         Ok(Self { model, layouts })
     }

@@ -55,7 +55,7 @@ class SpladeEncoder:
             agg: Must be ``"max"``. (``"sum"`` fails in light_splade 0.1.3; a model whose folder says that it sums is
                 summed.)
             device: ``None`` or ``"cpu"``.
-            precision: ``"f32"``, or ``"int8"`` for speed.
+            precision: ``"f32"``, ``"int8"`` for speed, or ``"bf16"`` for speed on a CPU with AMX.
             threads: The number of threads; one a core if it is left out. Results do not depend on it.
             mecab_dicdir: A compiled MeCab dictionary in place of the model's.
         """

@@ -68,7 +68,9 @@ pub(crate) use search::{FuseArgs, HitFormat, SearchArgs};
 pub(crate) use serve::{DtypeArg, KeyArgs, LevelArg, LimitArgs, LogArgs, ServeArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use train::{ConfigArgs, TrainArgs};
-pub(crate) use vocab::{VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, WordsArg};
+pub(crate) use vocab::{
+    VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, VocabTrimArgs, WordsArg,
+};
 
 /// SPLADE retrieval without Python: encode, index, search and evaluate.
 #[derive(Debug, Parser)]

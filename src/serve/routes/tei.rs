@@ -64,6 +64,7 @@ pub(crate) async fn info(State(app): State<App>) -> Result<Reply<Info>, ApiError
     let dtype = match app.options.encoder.precision {
         splade_model::Precision::F32 => "float32",
         splade_model::Precision::Int8 => "int8",
+        splade_model::Precision::Bf16 => "bfloat16",
     };
     Ok(Reply(Info {
         model_id: model.name().display().to_string(),

@@ -1,9 +1,10 @@
-//! Adds words to a masked language model: rows of its word embeddings and of its decoder.
+//! Adds words to a masked language model, or takes words out of it: rows of its word embeddings and of its decoder.
 //!
 //! A new word begins as the mean of the pieces that it was split into, so that the model treats it nearly as before and
 //! training starts from there (AdaLM, Yao et al., arXiv 2106.13474, section 3; used for sparse retrieval by Iida and
 //! Okazaki, arXiv 2211.03988).
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::Value;
@@ -12,6 +13,7 @@ use splade_io::Problem;
 use super::save::{config_json, copy_tokenizer, write_json};
 use super::start::{find_tensor, lacks_head};
 use crate::arch::ArchitectureConfig;
+use crate::config::read_json;
 use crate::error::ModelError;
 use crate::weights::{FloatType, Weights, WeightsWriter};
 
@@ -28,12 +30,63 @@ pub fn add_words(
     first: usize,
     words: &[Vec<u32>],
 ) -> Result<(), ModelError> {
+    // Rows that no token uses yet, up to a round number, are used first.
+    let rows = |rows: usize| rows.max(first + words.len());
+    change_rows(folder, out, "add words", first, rows, |numbers, width| {
+        extend(numbers, width, first, words);
+    })
+}
+
+/// Writes a copy of the masked language model in `folder` into `out` that has only the words with the ids `kept`, in
+/// this order. The files of the tokenizer are copied as they are.
+///
+/// # Errors
+/// Returns an error in the same cases as [`add_words`].
+///
+/// # Panics
+/// Panics if a word has no row.
+pub fn keep_words(folder: &Path, out: &Path, kept: &[u32]) -> Result<(), ModelError> {
+    let last = kept.iter().max().map_or(0, |id| *id as usize + 1);
+    let new: HashMap<u64, usize> = kept.iter().map(|id| u64::from(*id)).zip(0..).collect();
+    change_rows(
+        folder,
+        out,
+        "take words out",
+        last,
+        |_| kept.len(),
+        |numbers, width| {
+            *numbers = kept
+                .iter()
+                .flat_map(|id| numbers[*id as usize * width..][..width].iter().copied())
+                .collect();
+        },
+    )?;
+    // The settings name special tokens by their ids.
+    let path = out.join("config.json");
+    let mut settings = read_json(&path)?.unwrap_or_default();
+    for (name, value) in settings.as_object_mut().into_iter().flatten() {
+        let id = value.as_u64().filter(|_| name.ends_with("_token_id"));
+        if let Some(id) = id.and_then(|id| new.get(&id)) {
+            *value = Value::from(*id);
+        }
+    }
+    write_json(&path, &settings)
+}
+
+/// Writes a copy of a masked language model whose tensors with a row for each word were changed by `change`, which gets
+/// the numbers of a tensor and the width of a row. The copy has `new_rows` rows of the present number; `tokens` is the
+/// number of rows that the model needs at least.
+fn change_rows(
+    folder: &Path,
+    out: &Path,
+    doing: &'static str,
+    tokens: usize,
+    new_rows: impl Fn(usize) -> usize,
+    change: impl Fn(&mut Vec<f32>, usize),
+) -> Result<(), ModelError> {
     let config = ArchitectureConfig::open(folder)?;
-    let refuse = |problem: Problem| ModelError::Unsuitable {
-        path: folder.to_path_buf(),
-        doing: "add words",
-        problem,
-    };
+    let refuse =
+        |problem: Problem| ModelError::Unsuitable { path: folder.to_path_buf(), doing, problem };
     if !config.0.is_trained() {
         return Err(refuse(format!("{} models cannot be trained", config.name()).into()));
     }
@@ -43,13 +96,12 @@ pub fn add_words(
         )));
     }
     let rows = config.vocab();
-    if rows < first {
+    if rows < tokens {
         return Err(refuse(
-            format!("it has the rows of {rows} tokens, but its tokenizer {first}").into(),
+            format!("it has the rows of {rows} tokens, but its tokenizer {tokens}").into(),
         ));
     }
-    // Rows that no token uses yet, up to a round number, are used first.
-    let new_rows = rows.max(first + words.len());
+    let new_rows = new_rows(rows);
     let weights = Weights::open(folder)?;
     let (head, prefix) = (config.0.word_head(), config.0.prefix());
     let names = [&[head.embedding, head.decoder][..], head.bias].concat();
@@ -74,7 +126,7 @@ pub fn add_words(
         let mut numbers = weights.read_f32(name)?;
         if per_word.contains(&name.as_str()) {
             let width: usize = shape[1..].iter().product();
-            extend(&mut numbers, width, first, words);
+            change(&mut numbers, width);
             numbers.resize(new_rows * width, 0.0);
         }
         file.write(&numbers)?;

@@ -27,6 +27,8 @@ mod reference;
 mod heads;
 // Tests of the vectors of large models, if their files exist.
 mod golden;
+// Tests of products of bfloat16.
+mod bf16;
 // Tests that every CPU gives the same bits.
 mod same_bits;
 // Tests of encoders from files in memory, and of query and document encoders that share their

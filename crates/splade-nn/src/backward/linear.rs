@@ -212,21 +212,28 @@ fn add_outer_products(target: &mut PackedMatrix, input: &[f32], panels: &[f32], 
             block.resize(ROW_BLOCK * INPUT_BLOCK, 0.0);
             let part = Operands { input, inputs, panels, tokens, outputs };
             // SAFETY: the panels cover all tokens and outputs, the target has all inputs and
-            // panels, and each call writes only its own tile of it.
-            unsafe { outer_product(isa, &part, rows, range, block, out.pointer()) };
+            // panels, and each call writes only its own tile of it. The instruction set of AMX
+            // exists only where it is supported.
+            unsafe {
+                #[cfg(target_arch = "x86_64")]
+                if isa.0 == crate::simd::Kind::Amx {
+                    return crate::bf16::outer_product(&part, rows, range, out.pointer());
+                }
+                outer_product(isa, &part, rows, range, block, out.pointer());
+            }
         });
     });
 }
 
 /// The operands of an outer product.
-struct Operands<'a> {
+pub(crate) struct Operands<'a> {
     /// The input, `(tokens, inputs)`.
-    input: &'a [f32],
-    inputs: usize,
+    pub(crate) input: &'a [f32],
+    pub(crate) inputs: usize,
     /// The gradients of the outputs, `[panel][tokens][panel width]`.
-    panels: &'a [f32],
-    tokens: usize,
-    outputs: usize,
+    pub(crate) panels: &'a [f32],
+    pub(crate) tokens: usize,
+    pub(crate) outputs: usize,
 }
 
 simd_function! {

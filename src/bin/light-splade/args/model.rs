@@ -58,7 +58,7 @@ pub(crate) struct TextArgs {
 /// What the numbers of an encoder depend on, whatever the text.
 #[derive(Debug, Args)]
 pub(crate) struct ComputeArgs {
-    /// Arithmetic: f32, or int8 for speed
+    /// Arithmetic: f32, int8 for speed, or bf16 for speed on a CPU with AMX
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) precision: PrecisionArg,
     /// Cut texts off at so many tokens, special tokens included; the model's limit if not given
@@ -182,6 +182,8 @@ pub(crate) enum PrecisionArg {
     F32,
     /// 8-bit integers
     Int8,
+    /// 32-bit floats, rounded to bfloat16 in products: twice as fast as f32 on a CPU with AMX, which it needs
+    Bf16,
 }
 
 fn parse_isa(name: &str) -> Result<Isa, String> {
@@ -265,6 +267,7 @@ impl From<Precision> for PrecisionArg {
         match precision {
             Precision::F32 => Self::F32,
             Precision::Int8 => Self::Int8,
+            Precision::Bf16 => Self::Bf16,
         }
     }
 }
@@ -274,6 +277,7 @@ impl From<PrecisionArg> for Precision {
         match precision {
             PrecisionArg::F32 => Self::F32,
             PrecisionArg::Int8 => Self::Int8,
+            PrecisionArg::Bf16 => Self::Bf16,
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum VocabCommand {
     Learn(VocabLearnArgs),
     /// Add the words of texts to a masked language model whose tokenizer splits them into pieces
     Extend(VocabExtendArgs),
+    /// Take the tokens out of a masked language model that texts use least
+    Trim(VocabTrimArgs),
     /// Tell how rare each term of a model is in the vectors of a corpus: factors for `encode --idf`
     Idf(VocabIdfArgs),
 }
@@ -63,6 +65,38 @@ pub(crate) struct VocabExtendArgs {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) mecab_dicdir: Option<PathBuf>,
     /// Do nothing if the folder is there already and whole
+    #[arg(long)]
+    pub(crate) resume: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "light-splade vocab trim [OPTIONS] -m <MODEL> --size <SIZE>
+                               -o <FOLDER> <INPUTS>...")]
+pub(crate) struct VocabTrimArgs {
+    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or .zst
+    #[arg(required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Masked language model with a WordPiece vocabulary: folder or hub name
+    #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
+    pub(crate) model: PathBuf,
+    /// Folder for the model with fewer tokens
+    #[arg(long, short, value_name = "FOLDER")]
+    pub(crate) output: PathBuf,
+    /// Tokens that are kept at most, special tokens included
+    #[arg(long, value_name = "SIZE", value_parser = at_least_one())]
+    pub(crate) size: usize,
+    /// Tokens that the texts use less often are not kept
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub(crate) min_count: u64,
+    /// Field of JSON, or column of a table, with the text
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) text_field: Option<String>,
+    #[command(flatten)]
+    pub(crate) form: InputFormArgs,
+    /// Compiled MeCab dictionary in UTF-8, in place of the model's
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) mecab_dicdir: Option<PathBuf>,
+    /// Do nothing if the folder is there already
     #[arg(long)]
     pub(crate) resume: bool,
 }

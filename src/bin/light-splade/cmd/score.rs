@@ -9,7 +9,7 @@ use crate::progress::Reporter;
 
 pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
     let RankerArgs { index, vectors, compute, .. } = &args.ranker;
-    let encodes = compute.max_length.is_some() || matches!(compute.precision, PrecisionArg::Int8);
+    let encodes = compute.max_length.is_some() || !matches!(compute.precision, PrecisionArg::F32);
     let is_by = |scorer: &[Scorer]| args.by.iter().any(|teacher| scorer.contains(&teacher.by));
     if !args.by.iter().any(|teacher| teacher.by != Scorer::Bm25) && encodes {
         bail!(

@@ -3,14 +3,17 @@
 use anyhow::Result;
 use light_splade::encode::{Idf, Side};
 use light_splade::models::{
-    ExtendOptions, Vocabulary, VocabularyOptions, WordKind, extend_vocabulary, learn_vocabulary,
+    ExtendOptions, TrimOptions, Vocabulary, VocabularyOptions, WordKind, extend_vocabulary,
+    learn_vocabulary, trim_vocabulary,
 };
 use light_splade::outputs::check_output;
 use light_splade::search::VectorSources;
 use splade_text::TokenizerOptions;
 
 use super::advised;
-use crate::args::{VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, WordsArg};
+use crate::args::{
+    VocabCommand, VocabExtendArgs, VocabIdfArgs, VocabLearnArgs, VocabTrimArgs, WordsArg,
+};
 use crate::closing;
 use crate::interrupt;
 use crate::progress::Reporter;
@@ -20,6 +23,7 @@ pub(crate) fn run(command: &VocabCommand) -> Result<()> {
     match command {
         VocabCommand::Learn(args) => learn(args),
         VocabCommand::Extend(args) => extend(args),
+        VocabCommand::Trim(args) => trim(args),
         VocabCommand::Idf(args) => idf(args),
     }
 }
@@ -53,6 +57,23 @@ fn extend(args: &VocabExtendArgs) -> Result<()> {
     };
     interrupt::listen()?;
     extend_vocabulary(&options, &mut Reporter::new())?;
+    Ok(())
+}
+
+fn trim(args: &VocabTrimArgs) -> Result<()> {
+    let options = TrimOptions {
+        model: args.model.clone(),
+        inputs: args.inputs.clone(),
+        text_field: args.text_field.clone(),
+        format: args.form.form(),
+        output: args.output.clone(),
+        size: args.size,
+        min_count: args.min_count,
+        mecab_dicdir: args.mecab_dicdir.clone(),
+        resume: args.resume,
+    };
+    interrupt::listen()?;
+    trim_vocabulary(&options, &mut Reporter::new())?;
     Ok(())
 }
 

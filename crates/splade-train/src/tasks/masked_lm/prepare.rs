@@ -152,7 +152,8 @@ fn prepare(
     let texts = (options.texts)(&config.data).map_err(TrainError::Source)?;
     let resume = checkpoint(training, observer)?;
     let (folder, tokenizer) = start(config, options, folders, observer)?;
-    let engine = CpuEngine::load(&folder, Pooling::Max, Saturation::Log1pRelu)
+    let kernels = training.kernels();
+    let engine = CpuEngine::load(&folder, Pooling::Max, Saturation::Log1pRelu, kernels)
         .map_err(TrainError::failed(format!("cannot load the model {}", folder.display())))?;
     check_fit(config, &engine, &tokenizer, &folder)?;
     let (share, whole_words) = (config.data.mask_share, config.data.whole_words);

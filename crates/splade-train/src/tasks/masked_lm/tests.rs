@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use splade_nn::{Pooling, Saturation};
+use splade_nn::{Isa, Pooling, Saturation};
 use splade_text::{Tokenizer, TokenizerOptions};
 
 use super::new_model::new_model;
@@ -43,7 +43,7 @@ fn without_dropout(name: &str) -> (tempfile::TempDir, CpuEngine) {
         }
     }
     std::fs::write(dir.path().join("config.json"), config.to_string()).expect("written");
-    let engine = CpuEngine::load(dir.path(), Pooling::Max, Saturation::Log1pRelu);
+    let engine = CpuEngine::load(dir.path(), Pooling::Max, Saturation::Log1pRelu, Isa::detect());
     (dir, engine.expect("a model"))
 }
 
@@ -220,7 +220,8 @@ fn pretrainer(
     let Start::New(new) = &config.model.start else { panic!("a new model") };
     let start = output.with_extension("start");
     new_model(new, &tokenizer, &tokenizer_folder(), &start, config.training.seed).expect("made");
-    let engine = CpuEngine::load(&start, Pooling::Max, Saturation::Log1pRelu).expect("a model");
+    let engine = CpuEngine::load(&start, Pooling::Max, Saturation::Log1pRelu, Isa::detect())
+        .expect("a model");
     let corpus = corpus(&config, document);
     let masking = Masking::new(&tokenizer, config.data.mask_share, true).expect("masking");
     let options = Parts {
@@ -285,8 +286,12 @@ fn a_run_that_was_stopped_ends_with_the_same_bytes_on_any_threads() {
     let resume = Some(parts.join("checkpoint-8"));
     let mut corpus = corpus(&config(&parts), cycle);
     corpus.add(&tokenizer(), &["the night train".to_owned()]).expect("tokens");
-    let engine =
-        CpuEngine::load(&parts.with_extension("start"), Pooling::Max, Saturation::Log1pRelu);
+    let engine = CpuEngine::load(
+        &parts.with_extension("start"),
+        Pooling::Max,
+        Saturation::Log1pRelu,
+        Isa::detect(),
+    );
     let options = Parts {
         config: config(&parts),
         engine: engine.expect("a model"),
@@ -337,7 +342,8 @@ fn new_models_are_random_as_in_transformers() {
         let make = |run: &str, seed: u64| {
             let out = dir.path().join(format!("{}-{run}", architecture.name()));
             new_model(&new, &tokenizer(), &tokenizer_folder(), &out, seed).expect("made");
-            let mut engine = CpuEngine::load(&out, Pooling::Max, Saturation::Log1pRelu);
+            let mut engine =
+                CpuEngine::load(&out, Pooling::Max, Saturation::Log1pRelu, Isa::detect());
             tensors(engine.as_mut().expect("a model"))
         };
         let model = make("a", 1);

@@ -169,8 +169,9 @@ fn prepare(
     if let Some(folder) = &query_folder {
         check_same_vocabulary(&tokenizer, &Tokenizer::from_dir(folder, &tokenizer_options)?)?;
     }
+    let kernels = config.training.kernels();
     let load = |folder: &Path| {
-        CpuEngine::load(folder, model.agg, model.saturation)
+        CpuEngine::load(folder, model.agg, model.saturation, kernels)
             .map_err(TrainError::failed(format!("cannot load the model {}", folder.display())))
     };
     let mut document = load(&document_folder)?;

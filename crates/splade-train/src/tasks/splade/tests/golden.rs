@@ -10,6 +10,7 @@ use crate::run::checkpoint::TensorFile;
 use crate::tasks::splade::batch::TokenBatch;
 use crate::tasks::splade::evaluation::retrieval;
 use crate::tasks::splade::step::Stepper;
+use splade_nn::Isa;
 
 use super::*;
 
@@ -141,7 +142,7 @@ fn stepper(shared: &Path, recorded: &Recorded) -> Stepper {
     let model = shared.join("golden/models/tiny-ja-nodrop");
     let load = || -> Box<dyn Engine> {
         let (agg, saturation) = (config.model.agg, config.model.saturation);
-        Box::new(CpuEngine::load(&model, agg, saturation).expect("a model"))
+        Box::new(CpuEngine::load(&model, agg, saturation, Isa::detect()).expect("a model"))
     };
     let towers = Towers {
         document: load(),
