@@ -1,5 +1,5 @@
 //! Training data out of what others publish: mMARCO, MS MARCO, BEIR, SQuAD, and several of them as
-//! one; and out of texts without questions.
+//! one; out of pairs of a query and a document; and out of texts without questions.
 
 mod corpus;
 mod steps;
@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use splade_data::convert::{
     BeirOptions, Conversion, Converted, JoinOptions, MmarcoFiles, MmarcoOptions, MsMarcoFiles,
-    MsMarcoOptions, Purpose, SquadOptions, made_with,
+    MsMarcoOptions, PairsOptions, Purpose, SquadOptions, made_with,
 };
 use splade_io::{Event, Observer};
 use splade_model::hub::{HubOptions, resolve_dataset};
 
 use crate::datasets::dataset_folder;
-use crate::error::Error;
+use crate::error::{Error, invalid};
 
 use corpus::Target;
 use steps::{convert_into, full, sizes};
@@ -85,6 +85,8 @@ pub enum ConvertSource {
         /// Whether documents begin with the title of their article.
         titles: bool,
     },
+    /// Pairs of a query and a document that answers it, in files of any form that is read.
+    Pairs(PairsOptions),
     /// Texts without questions, out of which pairs are cut.
     Corpus(CorpusSource),
     /// Folders that conversions wrote, as one.
@@ -293,6 +295,24 @@ fn open<'a>(
                 "inputs": sizes(options.train.iter().chain(&options.dev))?,
             });
             (Conversion::Squad(options), settings)
+        }
+        ConvertSource::Pairs(options) => {
+            let PairsOptions { query_field, document_field, validation_share, seed, .. } = options;
+            if !(0.0..1.0).contains(validation_share) || *validation_share == 0.0 {
+                let message =
+                    format!("the share of validation is {validation_share}, not between 0 and 1");
+                return Err(invalid(message));
+            }
+            let settings = json!({
+                "source": "pairs",
+                "query_field": query_field,
+                "document_field": document_field,
+                "format": options.format.map(|format| format.to_string()),
+                "validation_share": validation_share,
+                "seed": seed,
+                "inputs": sizes(&options.files()?)?,
+            });
+            (Conversion::Pairs(options.clone()), settings)
         }
         ConvertSource::Join(dirs) => {
             let dirs = dirs.iter().map(|dir| full(dir)).collect::<Result<Vec<_>, Error>>()?;

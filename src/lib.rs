@@ -420,7 +420,7 @@ pub mod data {
     pub use crate::ranker::RankerOptions;
     pub use crate::score::{ScoreOptions, score};
     pub use crate::teacher::{Join, Scorer, Teacher};
-    pub use splade_data::convert::{BeirOptions, Converted, PairKind, Purpose};
+    pub use splade_data::convert::{BeirOptions, Converted, PairKind, PairsOptions, Purpose};
     pub use splade_data::mine::{Margins, MineSource};
 }
 

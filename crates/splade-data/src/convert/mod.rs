@@ -27,6 +27,7 @@ mod join;
 mod mmarco;
 mod msmarco;
 mod squad;
+mod text_pairs;
 
 pub use beir::BeirOptions;
 pub use corpus::{CorpusPairs, PairFilter, PairKind, SelectOptions};
@@ -35,6 +36,7 @@ pub use mmarco::{MmarcoFiles, MmarcoOptions, Purpose, REPOSITORY as MMARCO};
 pub use msmarco::{MsMarcoFiles, MsMarcoOptions};
 pub use squad::SquadOptions;
 pub(crate) use squad::{Answered, paragraphs};
+pub use text_pairs::PairsOptions;
 
 use std::path::Path;
 
@@ -55,6 +57,8 @@ pub enum Conversion {
     MsMarco(MsMarcoOptions),
     /// Questions about paragraphs in the form of SQuAD.
     Squad(SquadOptions),
+    /// Pairs of a query and a document that answers it.
+    Pairs(PairsOptions),
     /// Texts without questions: all pairs that can be cut out of them.
     Corpus(CorpusPairs),
     /// The pairs of such texts that a teacher's scores show to be true.
@@ -92,6 +96,7 @@ pub fn convert(
         Conversion::Beir(options) => beir::convert(options, &output, steps),
         Conversion::MsMarco(options) => msmarco::convert(options, &output, steps),
         Conversion::Squad(options) => squad::convert(options, &output, steps),
+        Conversion::Pairs(options) => text_pairs::convert(options, &output, steps),
         Conversion::Corpus(options) => corpus::convert(options, &output, steps),
         Conversion::Select(options) => corpus::select(options, &output, steps),
         Conversion::Join(options) => join::convert(options, &output, steps),

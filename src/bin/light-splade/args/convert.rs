@@ -24,6 +24,8 @@ pub(crate) enum ConvertCommand {
     Msmarco(MsMarcoArgs),
     /// Questions about paragraphs: SQuAD, JaQuAD
     Squad(SquadArgs),
+    /// Pairs of a query and a document that answers it: JSON, CSV, TSV or Parquet
+    Pairs(PairsArgs),
     /// Texts without questions: pairs are cut out of them, scored, and the false ones left out
     Corpus(Box<CorpusArgs>),
     /// Several folders that convert wrote, as one
@@ -184,6 +186,29 @@ pub(crate) struct SquadArgs {
     /// Leave the titles of articles out of their paragraphs
     #[arg(long)]
     pub(crate) no_titles: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PairsArgs {
+    /// Files or folders of pairs: NDJSON, JSON, CSV, TSV or Parquet, also as .gz or .zst
+    #[arg(required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Field of JSON, or column of a table, with the query
+    #[arg(long, value_name = "FIELD", default_value = "query")]
+    pub(crate) query_field: String,
+    /// Field of JSON, or column of a table, with the document that answers the query
+    #[arg(long, value_name = "FIELD", default_value = "positive")]
+    pub(crate) document_field: String,
+    #[command(flatten)]
+    pub(crate) form: InputFormArgs,
+    /// Share of documents whose queries become validation
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = parse_share)]
+    pub(crate) validation_share: f32,
+    /// Seed of the choice of these documents
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

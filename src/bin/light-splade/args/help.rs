@@ -61,6 +61,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("convert beir", "light-splade convert beir scifact -o data/scifact"),
     ("convert msmarco", "light-splade convert msmarco msmarco --triples t.tsv -o data/msmarco"),
     ("convert squad", "light-splade convert squad jaquad -o data/jaquad"),
+    ("convert pairs", "light-splade convert pairs faq.csv --document-field answer -o data/faq"),
     ("convert corpus", "light-splade convert corpus docs.jsonl -o data/docs"),
     ("convert join", "light-splade convert join data/a data/b -o data/both"),
     ("mine", "light-splade mine data/toy/train --source bm25 -o negatives.ndjson"),

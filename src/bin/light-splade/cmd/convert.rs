@@ -3,7 +3,7 @@
 use anyhow::Result;
 use light_splade::data::{
     BeirOptions, ConvertOptions, ConvertSource, CorpusFilter, CorpusSource, Margins, MmarcoSource,
-    MsMarcoSource, convert,
+    MsMarcoSource, PairsOptions, convert,
 };
 
 use crate::args::{ConvertCommand, CorpusArgs, MmarcoArgs, MsMarcoArgs};
@@ -26,6 +26,17 @@ pub(crate) fn run(command: &ConvertCommand) -> Result<()> {
         ConvertCommand::Squad(args) => {
             let (data, titles) = (args.data.clone(), !args.no_titles);
             (ConvertSource::Squad { data, titles }, &args.output)
+        }
+        ConvertCommand::Pairs(args) => {
+            let options = PairsOptions {
+                inputs: args.inputs.clone(),
+                query_field: args.query_field.clone(),
+                document_field: args.document_field.clone(),
+                format: args.form.form(),
+                validation_share: f64::from(args.validation_share),
+                seed: args.seed,
+            };
+            (ConvertSource::Pairs(options), &args.output)
         }
         ConvertCommand::Corpus(args) => (ConvertSource::Corpus(corpus(args)), &args.output),
         ConvertCommand::Join(args) => (ConvertSource::Join(args.dirs.clone()), &args.output),
