@@ -20,7 +20,16 @@ const TOLERANCE: f64 = 0.03;
 const WORK: &[(&str, &[&str])] = &[
     (
         "encode, f32, avx2",
-        &["encode", "{}/texts.jsonl", "--kernels", "avx2", "-o", "{}/f32.parquet"],
+        &[
+            "encode",
+            "{}/texts.jsonl",
+            "--kernels",
+            "avx2",
+            "--threads",
+            "1",
+            "-o",
+            "{}/f32.parquet",
+        ],
     ),
     (
         "encode, int8, avx2",
@@ -31,6 +40,8 @@ const WORK: &[(&str, &[&str])] = &[
             "avx2",
             "--precision",
             "int8",
+            "--threads",
+            "1",
             "-o",
             "{}/int8.parquet",
         ],
@@ -44,15 +55,36 @@ const WORK: &[(&str, &[&str])] = &[
             "portable",
             "--precision",
             "int8",
+            "--threads",
+            "1",
             "-o",
             "{}/p.parquet",
         ],
     ),
     ("tokenize", &["tokenize", "data/demo/corpus.jsonl", "--ids", "-o", "{}/ids.jsonl"]),
-    ("search", &["search", "{}/index", "--queries", "{}/queries.parquet", "-o", "{}/run.trec"]),
+    (
+        "search",
+        &[
+            "search",
+            "{}/index",
+            "--queries",
+            "{}/queries.parquet",
+            "--threads",
+            "1",
+            "-o",
+            "{}/run.trec",
+        ],
+    ),
     (
         "train, two steps",
-        &["train", "config/toy_splade_ja.yaml", "training.max_steps=2", "hydra.run.dir={}/run"],
+        &[
+            "train",
+            "config/toy_splade_ja.yaml",
+            "--threads",
+            "1",
+            "training.max_steps=2",
+            "hydra.run.dir={}/run",
+        ],
     ),
 ];
 
@@ -125,8 +157,12 @@ fn measure(root: &Path) -> Result<Vec<(String, f64)>, Failure> {
         args.iter().map(|arg| arg.replace("{}", &folder.display().to_string())).collect()
     };
     few_texts(root, &folder)?;
+    // What the user's cache has, such as the unpacked model, must not change a count.
+    let cache = folder.join("cache");
     for args in BEFORE {
-        run_command(Command::new(&program).args(fill(args)).arg("--quiet").current_dir(root))?;
+        let mut command = Command::new(&program);
+        command.args(fill(args)).arg("--quiet").env("LIGHT_SPLADE_CACHE", &cache);
+        run_command(command.current_dir(root))?;
     }
     let mut counts = Vec::new();
     for (name, args) in WORK {
@@ -142,7 +178,8 @@ fn measure(root: &Path) -> Result<Vec<(String, f64)>, Failure> {
             .arg(format!("--callgrind-out-file={}", profile.display()))
             .arg(&program)
             .args(fill(args))
-            .args(["--threads", "1", "--quiet"])
+            .arg("--quiet")
+            .env("LIGHT_SPLADE_CACHE", &cache)
             .current_dir(root);
         run_command(&mut command)?;
         let text = std::fs::read_to_string(&profile)
