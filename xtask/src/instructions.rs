@@ -2,8 +2,10 @@
 //! last time.
 //!
 //! Times are noise on machines that others use, too. Callgrind counts the instructions that a program executes, and
-//! the same program needs the same number on every machine that has the instructions it was told to use. Only functions of
-//! this repository count, so that another C library or another allocator changes nothing.
+//! the same program needs the same number on every machine that has the instructions it was told to use. Valgrind has
+//! AVX2 and nothing newer, so that the kernels of AVX-512 are not counted. Only functions of this repository count, so
+//! that another C library or another allocator changes nothing. Another compiler does: the file names the one that it
+//! was made with.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +13,8 @@ use std::process::{Command, Stdio};
 
 use crate::files::Failure;
 
-/// The counts of the last time, a line each: the name of the work, and millions of instructions.
+/// The counts of the last time: a line that names the compiler, and a line for each work with its name and millions of
+/// instructions.
 const COUNTS: &str = "xtask/instructions.txt";
 /// A work may need so many more or fewer instructions, as a share.
 const TOLERANCE: f64 = 0.03;
@@ -20,41 +23,72 @@ const TOLERANCE: f64 = 0.03;
 const WORK: &[(&str, &[&str])] = &[
     (
         "encode, f32, avx2",
-        &["encode", "{}/texts.jsonl", "--kernels", "avx2", "-o", "{}/f32.parquet"],
+        &["encode", "{}/texts.txt", "--kernels", "avx2", "--threads", "1", "-o", "{}/f32.parquet"],
     ),
     (
         "encode, int8, avx2",
         &[
             "encode",
-            "{}/texts.jsonl",
+            "{}/texts.txt",
             "--kernels",
             "avx2",
             "--precision",
             "int8",
+            "--threads",
+            "1",
             "-o",
             "{}/int8.parquet",
         ],
     ),
     (
-        "encode, int8, portable",
+        "encode one sentence, int8, portable",
         &[
             "encode",
-            "{}/texts.jsonl",
+            "-t",
+            "日本の首都は東京です。",
             "--kernels",
             "portable",
             "--precision",
             "int8",
+            "--threads",
+            "1",
             "-o",
-            "{}/p.parquet",
+            "{}/portable.parquet",
         ],
     ),
     ("tokenize", &["tokenize", "data/demo/corpus.jsonl", "--ids", "-o", "{}/ids.jsonl"]),
-    ("search", &["search", "{}/index", "--queries", "{}/queries.parquet", "-o", "{}/run.trec"]),
+    (
+        "search",
+        &[
+            "search",
+            "{}/index",
+            "--vectors",
+            "{}/queries.parquet",
+            "--threads",
+            "1",
+            "-o",
+            "{}/run.trec",
+        ],
+    ),
     (
         "train, two steps",
-        &["train", "config/toy_splade_ja.yaml", "training.max_steps=2", "hydra.run.dir={}/run"],
+        &[
+            "train",
+            "config/toy_splade_ja.yaml",
+            "--threads",
+            "1",
+            "training.max_steps=2",
+            "hydra.run.dir={}/run",
+        ],
     ),
 ];
+
+/// The texts that are encoded, one a line. They are few, since counting takes hundreds of times as long as running:
+/// valgrind computes fused multiplications and additions one lane at a time.
+const TEXTS: &str = "\
+琵琶湖は、滋賀県にある日本で最も大きい湖で、四百万年前に生まれた古い湖のひとつでもある。
+The tide is the rise and fall of the sea, which the moon and the sun cause together, twice a day in most places.
+";
 
 /// What is made before, without counting: inputs of the work above.
 const BEFORE: &[&[&str]] = &[
@@ -68,12 +102,14 @@ pub(crate) fn run(root: &Path, update: bool) -> Result<(), Failure> {
         println!("instructions: skipped, since there is no valgrind or no AVX2 here");
         return Ok(());
     }
+    let compiler = compiler()?;
     let counts = measure(root)?;
     let file = root.join(COUNTS);
     if update {
         let lines: String =
             counts.iter().map(|(name, count)| format!("{name}: {count:.1}\n")).collect();
-        return std::fs::write(&file, lines).map_err(|error| format!("{COUNTS}: {error}"));
+        let text = format!("# made by cargo xtask instructions --update with {compiler}\n{lines}");
+        return std::fs::write(&file, text).map_err(|error| format!("{COUNTS}: {error}"));
     }
     let text = std::fs::read_to_string(&file).map_err(|error| format!("{COUNTS}: {error}"))?;
     let before: BTreeMap<&str, f64> = text
@@ -95,10 +131,23 @@ pub(crate) fn run(root: &Path, update: bool) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(format!(
             "instructions: these need another number than {COUNTS} says: {}. If that is meant, \
-             run cargo xtask instructions --update and commit the file.",
-            changed.join("; ")
+             run cargo xtask instructions --update and commit the file.{}",
+            changed.join("; "),
+            match text.contains(&compiler) {
+                true => String::new(),
+                false => format!(" The file was made with another compiler than {compiler}."),
+            }
         )),
     }
+}
+
+/// Returns the compiler's name and version.
+fn compiler() -> Result<String, Failure> {
+    let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .arg("--version")
+        .output()
+        .map_err(|error| format!("cannot start rustc: {error}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn has_avx2() -> bool {
@@ -124,9 +173,14 @@ fn measure(root: &Path) -> Result<Vec<(String, f64)>, Failure> {
     let fill = |args: &[&str]| -> Vec<String> {
         args.iter().map(|arg| arg.replace("{}", &folder.display().to_string())).collect()
     };
-    few_texts(root, &folder)?;
+    let texts = folder.join("texts.txt");
+    std::fs::write(&texts, TEXTS).map_err(|error| format!("{}: {error}", texts.display()))?;
+    // What the user's cache has, such as the unpacked model, must not change a count.
+    let cache = folder.join("cache");
     for args in BEFORE {
-        run_command(Command::new(&program).args(fill(args)).arg("--quiet").current_dir(root))?;
+        let mut command = Command::new(&program);
+        command.args(fill(args)).arg("--quiet").env("LIGHT_SPLADE_CACHE", &cache);
+        run_command(command.current_dir(root))?;
     }
     let mut counts = Vec::new();
     for (name, args) in WORK {
@@ -142,7 +196,8 @@ fn measure(root: &Path) -> Result<Vec<(String, f64)>, Failure> {
             .arg(format!("--callgrind-out-file={}", profile.display()))
             .arg(&program)
             .args(fill(args))
-            .args(["--threads", "1", "--quiet"])
+            .arg("--quiet")
+            .env("LIGHT_SPLADE_CACHE", &cache)
             .current_dir(root);
         run_command(&mut command)?;
         let text = std::fs::read_to_string(&profile)
@@ -151,18 +206,6 @@ fn measure(root: &Path) -> Result<Vec<(String, f64)>, Failure> {
     }
     _ = std::fs::remove_dir_all(&folder);
     Ok(counts)
-}
-
-/// Writes the first texts of each language of the demo, because counting takes fifty times as long as running.
-fn few_texts(root: &Path, folder: &Path) -> Result<(), Failure> {
-    let corpus = root.join("data/demo/corpus.jsonl");
-    let text = std::fs::read_to_string(&corpus)
-        .map_err(|error| format!("{}: {error}", corpus.display()))?;
-    let lines: Vec<&str> = text.lines().collect();
-    let ends = [&lines[..4.min(lines.len())], &lines[lines.len().saturating_sub(4)..]].concat();
-    let file = folder.join("texts.jsonl");
-    std::fs::write(&file, ends.join("\n") + "\n")
-        .map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn run_command(command: &mut Command) -> Result<(), Failure> {

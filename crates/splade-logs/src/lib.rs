@@ -1,5 +1,5 @@
-//! The logs of a training run: TensorBoard event files, runs of MLflow's file store, a log of JSON
-//! lines, and a live page.
+//! The logs of a training run: TensorBoard event files, runs of MLflow's file store, offline runs of
+//! Weights & Biases, a log of JSON lines, and a live page.
 //!
 //! [`Logs`] passes each record to all of them. The names of logged values are in [`names`], the
 //! format of the JSON log is described in `json_lines.rs`, and that of the page's server in
@@ -26,6 +26,7 @@ mod record;
 mod json_lines;
 mod mlflow;
 mod tensorboard;
+mod wandb;
 
 mod page;
 
@@ -39,3 +40,4 @@ pub use mlflow::MlflowOptions;
 pub use page::{CURVES_SCRIPT, LoggedRun, curves, report_html};
 pub use record::{BestValue, EndKind, Expansion, RunEnd, RunInfo, Status};
 pub use tensorboard::host_name;
+pub use wandb::WandbOptions;

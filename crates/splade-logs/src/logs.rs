@@ -12,6 +12,7 @@ use crate::json_lines::{JsonLog, Kind};
 use crate::mlflow::{MlflowOptions, MlflowRun};
 use crate::record::{Expansion, RunEnd, RunInfo, Status};
 use crate::tensorboard::EventFile;
+use crate::wandb::{WandbOptions, WandbRun};
 use crate::{names, tensorboard};
 
 /// The places that a run is logged to.
@@ -22,6 +23,8 @@ pub struct LogOptions {
     pub tensorboard: Option<PathBuf>,
     /// The place of the run in a file store of MLflow, or `None` for no such run.
     pub mlflow: Option<MlflowOptions>,
+    /// The place of an offline run of Weights & Biases, or `None` for no such run.
+    pub wandb: Option<WandbOptions>,
     /// The path of the log of JSON lines. A new run replaces the file, a resumed one continues it.
     pub json: PathBuf,
     /// The port of this machine on which the live page is served (0 for any free port), or `None`
@@ -41,6 +44,7 @@ pub struct Logs {
     json: JsonLog,
     tensorboard: Option<EventFile>,
     mlflow: Option<MlflowRun>,
+    wandb: Option<WandbRun>,
     dashboard: Option<Dashboard>,
     /// The epoch of the last record that had one.
     epoch: f64,
@@ -66,9 +70,13 @@ impl Logs {
             .as_ref()
             .map(|mlflow| MlflowRun::open(mlflow, &options.json, options.resumed_step, now));
         let mlflow = mlflow.transpose()?;
+        let is_resumed = options.resumed_step.is_some();
+        let wandb = options.wandb.as_ref();
+        let wandb = wandb.map(|wandb| WandbRun::open(wandb, &options.json, is_resumed, now));
+        let wandb = wandb.transpose()?;
         let dashboard =
             listener.map(|listener| listener.serve(options.json.clone(), now)).transpose()?;
-        Ok(Self { json, tensorboard, mlflow, dashboard, epoch: 0.0, error: None })
+        Ok(Self { json, tensorboard, mlflow, wandb, dashboard, epoch: 0.0, error: None })
     }
 
     /// Sets the epoch at which a resumed run continues, for records that come before its first
@@ -102,7 +110,11 @@ impl Logs {
     /// Returns an error if the log cannot be written.
     pub fn end(&mut self, end: &RunEnd) -> Result<(), LogError> {
         self.deferred()?;
-        self.json.end(end, now())?;
+        let now = now();
+        self.json.end(end, now)?;
+        if let Some(run) = &mut self.wandb {
+            run.end(end.outcome, now)?;
+        }
         self.flush()?;
         if let Some(dashboard) = &self.dashboard {
             dashboard.show_end();
@@ -118,6 +130,10 @@ impl Logs {
             None => Ok(()),
         });
         let written = written.and_then(|()| match &mut self.mlflow {
+            Some(run) => run.settings(text),
+            None => Ok(()),
+        });
+        let written = written.and_then(|()| match &mut self.wandb {
             Some(run) => run.settings(text),
             None => Ok(()),
         });
@@ -182,6 +198,7 @@ impl Logs {
     pub fn flush(&mut self) -> Result<(), LogError> {
         self.deferred()?;
         self.json.sync()?;
+        self.wandb.as_mut().map_or(Ok(()), WandbRun::sync)?;
         self.tensorboard.as_mut().map_or(Ok(()), EventFile::sync)
     }
 
@@ -191,6 +208,15 @@ impl Logs {
         self.json.numbers(kind, step, self.epoch, now, values)?;
         if let Some(run) = &mut self.mlflow {
             run.numbers(step, values.iter().copied().chain([("epoch", self.epoch)]), now)?;
+        }
+        if let Some(run) = &mut self.wandb {
+            match kind {
+                Kind::Summary => run.summary(values.iter().copied())?,
+                Kind::Train | Kind::Eval => {
+                    let epoch = ("epoch", self.epoch);
+                    run.row(step, values.iter().copied().chain([epoch]), now)?;
+                }
+            }
         }
         let Some(events) = &mut self.tensorboard else { return Ok(()) };
         for (name, value) in values {

@@ -1,4 +1,4 @@
-//! Writes the few protocol buffer messages of TensorBoard's event files.
+//! Writes protocol buffer messages, among them the few of TensorBoard's event files.
 //!
 //! Fields are written in the order of protobuf's own writers: by number, omitting fields with their
 //! default value unless they belong to a `oneof`. The field numbers are those of TensorBoard's
@@ -32,8 +32,17 @@ impl Message {
         self.key(field, VARINT).varint(value)
     }
 
+    /// Appends an integer unless it is 0, which is what a missing field means.
+    pub(super) fn count(self, field: u64, value: u64) -> Self {
+        if value == 0 { self } else { self.integer(field, value) }
+    }
+
     pub(super) fn bytes(self, field: u64, value: &[u8]) -> Self {
         self.key(field, BYTES).varint(value.len() as u64).extend(value)
+    }
+
+    pub(super) fn text(self, field: u64, value: &str) -> Self {
+        self.bytes(field, value.as_bytes())
     }
 
     pub(super) fn message(self, field: u64, value: Message) -> Self {

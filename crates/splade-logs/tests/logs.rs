@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 use splade_logs::{
     BestValue, EndKind, Expansion, LogOptions, LoggedRun, Logs, RunEnd, RunInfo, Status,
-    default_logging_dir, report_html,
+    WandbOptions, default_logging_dir, report_html,
 };
 
 /// Logs a run of the given steps with every kind of record.
@@ -178,6 +178,64 @@ fn equal_runs_have_logs_that_differ_in_time_only() {
     let expected = without_time(straight.path());
     assert_eq!(expected.len(), 8);
     assert_eq!(without_time(resumed.path()), expected);
+}
+
+/// Returns the only run of Weights & Biases in a folder: its file, and the values of its rows.
+fn wandb_rows(folder: &Path) -> (std::path::PathBuf, Vec<BTreeMap<String, String>>) {
+    let runs: Vec<_> = fs::read_dir(folder).unwrap().map(|run| run.unwrap().path()).collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    let files: Vec<_> = fs::read_dir(&runs[0]).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let file = fs::read(&files[0]).unwrap();
+    let mut bytes = &file[7..];
+    let mut rows = Vec::new();
+    while !bytes.is_empty() {
+        let head = take(&mut bytes, 7);
+        assert_eq!(head[6], 1, "these records are small");
+        let record = take(&mut bytes, usize::from(u16::from_le_bytes([head[4], head[5]])));
+        // Record.history, whose fields 1 are the values.
+        let Some(history) = message(record).remove(&2) else { continue };
+        let mut items = history.bytes();
+        let mut row = BTreeMap::new();
+        while varint(&mut items) == (1 << 3 | 2) {
+            let length = varint(&mut items) as usize;
+            let item = message(take(&mut items, length));
+            let text = |field: u64| String::from_utf8(item[&field].bytes().to_vec()).unwrap();
+            row.insert(text(2), text(16));
+        }
+        rows.push(row);
+    }
+    (files[0].clone(), rows)
+}
+
+#[test]
+fn a_resumed_run_of_wandb_has_every_row_once() {
+    let [straight, resumed] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let options = |folder: &Path, resumed_step| LogOptions {
+        wandb: Some(WandbOptions {
+            folder: folder.join("wandb"),
+            project: "toys".to_owned(),
+            entity: None,
+            run: None,
+        }),
+        resumed_step,
+        ..options(folder)
+    };
+    drop(run(&options(straight.path(), None), 1..=4));
+    drop(run(&options(resumed.path(), None), 1..=4));
+    let (file, _) = wandb_rows(&resumed.path().join("wandb"));
+    drop(run(&options(resumed.path(), Some(2)), 3..=4));
+    let (again, mut rows) = wandb_rows(&resumed.path().join("wandb"));
+    assert_eq!(again, file);
+    let (_, mut wanted) = wandb_rows(&straight.path().join("wandb"));
+    let steps: Vec<_> = wanted.iter().map(|row| row["train/global_step"].as_str()).collect();
+    assert_eq!(steps, ["1", "2", "3", "4", "4"]);
+    assert_eq!(wanted[0]["train/loss"], "8");
+    assert_eq!(wanted[4]["eval/MRR@10"], "0.75");
+    for row in rows.iter_mut().chain(&mut wanted) {
+        assert!(row.remove("_timestamp").is_some() && row.remove("_runtime").is_some());
+    }
+    assert_eq!(rows, wanted);
 }
 
 #[cfg(target_os = "linux")]

@@ -161,9 +161,14 @@ settings! {
         });
         /// Whether a resumed run restarts its epoch from the beginning.
         pub ignore_data_skip in RETRIEVAL: bool = flag().or(false);
-        /// The destinations of the logs besides `log.jsonl`: `tensorboard`, `all` or `none`.
+        /// The destinations of the logs besides `log.jsonl`: `tensorboard`, `mlflow`, `wandb`, `all` (TensorBoard
+        /// alone) or `none`.
         pub report_to: ReportTo = own(report_to, |value| {
-            let named = [(value.tensorboard, "tensorboard"), (value.mlflow.is_some(), "mlflow")];
+            let named = [
+                (value.tensorboard, "tensorboard"),
+                (value.mlflow.is_some(), "mlflow"),
+                (value.wandb.is_some(), "wandb"),
+            ];
             named.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name).collect()
         });
         /// The name of the run in the logs.
@@ -292,6 +297,9 @@ pub struct ReportTo {
     /// The file store of MLflow into which the run is written: the folder in `MLFLOW_TRACKING_URI`,
     /// or else `mlruns`.
     pub mlflow: Option<PathBuf>,
+    /// The folder into which an offline run of Weights & Biases is written: `wandb` in the folder of
+    /// `WANDB_DIR`, or else in the working directory.
+    pub wandb: Option<PathBuf>,
 }
 
 /// The checkpoint from which a run resumes (`resume_from_checkpoint`).
@@ -497,13 +505,13 @@ fn mlflow_store(uri: &str) -> Option<PathBuf> {
 fn report_to(f: &mut Fields<'_>, at: &'static str) -> Result<ReportTo, SettingError> {
     // YAML reads `no` without quotes as false.
     if let Some(Value::Bool(false)) = f.value(at) {
-        return Ok(ReportTo { tensorboard: false, mlflow: None });
+        return Ok(ReportTo { tensorboard: false, mlflow: None, wandb: None });
     }
     let names: Vec<String> = f.read(at, &texts().or(vec!["tensorboard".to_owned()]))?;
-    let mut to = ReportTo { tensorboard: false, mlflow: None };
+    let mut to = ReportTo { tensorboard: false, mlflow: None, wandb: None };
     for name in names {
         match name.as_str() {
-            // transformers' `all` is what is installed; a store of MLflow is not made unasked.
+            // transformers' `all` is what is installed; runs of MLflow and of Weights & Biases are not made unasked.
             "all" | "tensorboard" => to.tensorboard = true,
             "mlflow" => {
                 let uri = std::env::var("MLFLOW_TRACKING_URI").unwrap_or_default();
@@ -515,11 +523,16 @@ fn report_to(f: &mut Fields<'_>, at: &'static str) -> Result<ReportTo, SettingEr
                         )
                 })?);
             }
+            "wandb" => {
+                to.wandb = Some(
+                    PathBuf::from(std::env::var_os("WANDB_DIR").unwrap_or_default()).join("wandb"),
+                );
+            }
             "none" | "no" => {}
             other => {
                 return Err(f
                     .error(at, format!("`{other}` is not implemented"))
-                    .with_remedy("use tensorboard, mlflow, all or none"));
+                    .with_remedy("use tensorboard, mlflow, wandb, all or none"));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use splade_io::{Event, Observer};
-use splade_logs::{LogOptions, MlflowOptions, RunInfo, default_logging_dir};
+use splade_logs::{LogOptions, MlflowOptions, RunInfo, WandbOptions, default_logging_dir};
 use splade_model::hub::{self, HubOptions};
 use splade_model::training::{add_head, lacks_head};
 
@@ -98,6 +98,7 @@ pub(crate) fn run_info(
 
 /// Returns the rules of a run with transformers' settings.
 pub(crate) fn rules(training: &TrainingConfig, settings: &Value, dashboard: Option<u16>) -> Rules {
+    let set = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty());
     let default_folder = || default_logging_dir(&training.output_dir);
     Rules {
         output: training.output_dir.clone(),
@@ -114,7 +115,13 @@ pub(crate) fn rules(training: &TrainingConfig, settings: &Value, dashboard: Opti
                 .then(|| training.logging_dir.clone().unwrap_or_else(default_folder)),
             mlflow: training.report_to.mlflow.clone().map(|store| MlflowOptions {
                 store,
-                experiment: std::env::var("MLFLOW_EXPERIMENT_NAME").ok(),
+                experiment: set("MLFLOW_EXPERIMENT_NAME"),
+                run: training.run_name.clone(),
+            }),
+            wandb: training.report_to.wandb.clone().map(|folder| WandbOptions {
+                folder,
+                project: set("WANDB_PROJECT").unwrap_or_else(|| "light-splade".to_owned()),
+                entity: set("WANDB_ENTITY"),
                 run: training.run_name.clone(),
             }),
             json: training.output_dir.join("log.jsonl"),

@@ -118,7 +118,7 @@ fn what_is_not_implemented_is_an_error() {
         ("training.deepspeed", json!("ds.json")),
         ("training.fsdp", json!("full_shard")),
         ("training.neftune_noise_alpha", json!(5)),
-        ("training.report_to", json!(["wandb"])),
+        ("training.report_to", json!(["comet_ml"])),
         ("training.save_safetensors", json!(false)),
         ("model.device", json!("cuda")),
     ] {

@@ -42,7 +42,7 @@ pub(crate) fn training() -> TrainingConfig {
         weight_decay: 0.01,
         warmup_steps: 2,
         logging_steps: 3.0,
-        report_to: ReportTo { tensorboard: false, mlflow: None },
+        report_to: ReportTo { tensorboard: false, mlflow: None, wandb: None },
         ..TrainingConfig::default()
     }
 }
