@@ -17,7 +17,7 @@ const SETTINGS: [(&str, &str); 7] = [
     ("precision", "Precision"),
     ("max_length", "Longest text"),
     ("weights", "Weights in the index"),
-    ("depth", "Documents of a query"),
+    ("depth", "Documents per query"),
     ("index", "Index"),
 ];
 

@@ -507,7 +507,7 @@ pub mod pages {
     //! ```
 
     pub use crate::explain_page::explain_page;
-    pub use splade_page::now;
+    pub use splade_page::{duration, now};
 }
 
 #[cfg(feature = "tools")]

@@ -17,11 +17,11 @@ page() { # NAME COMMAND…
   "$program" "$@" > "$folder/$name.html"
 }
 
-page explain-ja explain --html "大阪・関西万博は2025年4月13日に夢洲で開幕した。"
-page explain-en explain --html --as query "How do I get from Tokyo to Osaka by night train?"
-page explain-empty explain --html ""
-page explain-long explain --html --top-k 100 "$(sed -n '1,40s/.*"text": *"\([^"]*\)".*/\1/p' data/toy-beir/corpus.jsonl | tr '\n' ' ')"
-page explain-hostile explain --html '</title><script>alert(1)</script> "quoted" & שלום עולם <b>bold</b>'
+page explain-ja explain --html -t "大阪・関西万博は2025年4月13日に夢洲で開幕した。"
+page explain-en explain --html --as query -t "How do I get from Tokyo to Osaka by night train?"
+page explain-empty explain --html -t ""
+page explain-long explain --html --top-k 100 -t "$(sed -n '1,40s/.*"text": *"\([^"]*\)".*/\1/p' data/toy-beir/corpus.jsonl | tr '\n' ' ')"
+page explain-hostile explain --html -t '</title><script>alert(1)</script> "quoted" & שלום עולם <b>bold</b>'
 
 "$program" evaluate "$data" --output-run "$work/mini-ja-en.trec" --format json > "$work/evaluation.json"
 "$program" evaluate "$data" --model models/demo --output-run "$work/demo.trec" --format json > "$work/demo.json"
@@ -33,7 +33,7 @@ page compare evaluate "$data" --compare "$work/demo.trec" "$work/mini-ja-en.trec
 train() { # FOLDER OVERRIDE…
   output=$1
   shift
-  "$program" train --quiet --config-dir config --config-name toy_splade_ja "training.output_dir=$output" "$@"
+  "$program" train --quiet config/toy_splade_ja.yaml "training.output_dir=$output" "$@"
 }
 train "$work/run"
 train "$work/faster" training.learning_rate=2e-4 training.regularizers.query.lambda_=10 training.max_steps=60

@@ -166,7 +166,7 @@ pub fn run_pipeline(
                         return Err(Error::during(doing)(error));
                     }
                 };
-                let took = clock(record.seconds);
+                let took = splade_page::duration(record.seconds);
                 observer.event(Event::Note(&format!("{place}: done in {took}")));
                 record
             }

@@ -57,7 +57,7 @@ pub(super) fn write(pipeline: &Pipeline, rows: &[Row<'_>]) -> Result<(), Error> 
     let content = html! {
         (outcome(rows))
         h2 { "Steps" }
-        (steps(rows))
+        (steps(rows, &pipeline.work))
         @for row in rows {
             @for path in &row.step.metrics {
                 @if is_made(row) { (metrics(&row.step.name, path)) }
@@ -126,7 +126,9 @@ fn outcome(rows: &[Row<'_>]) -> Markup {
     banner(tone, &html! { p { (text) } })
 }
 
-fn steps(rows: &[Row<'_>]) -> Markup {
+/// The steps in a table. What they make is named from the work folder on, where it is in there.
+fn steps(rows: &[Row<'_>], work: &Path) -> Markup {
+    let in_work = |path: &Path| path.strip_prefix(work).unwrap_or(path).display().to_string();
     let table = html! {
         table {
             thead { tr {
@@ -148,8 +150,8 @@ fn steps(rows: &[Row<'_>]) -> Markup {
                         td class="number" {
                             @if let Some(peak) = record.and_then(|record| record.peak_mib) { (format!("{peak:.0} MiB")) }
                         }
-                        td class="wrap" { @for path in &row.step.outputs { div { code { (path.display()) } } } }
-                        td class="wrap" { code { "light-splade " (row.step.command.join(" ")) } }
+                        td class="wrap" { @for path in &row.step.outputs { div { code { (in_work(path)) } } } }
+                        td class="wrap long" { code { "light-splade " (row.step.command.join(" ")) } }
                     }
                 }
             }
@@ -194,7 +196,8 @@ fn metrics(name: &str, path: &Path) -> Markup {
                         td class="number" { (format!("{value:.4}")) }
                         @if let Some(other) = other {
                             td class="number" { @if let Some(other) = other { (format!("{other:.4}")) } }
-                            td class="number" { @if let Some(other) = other { (format!("{:+.4}", value - other)) } }
+                            @let difference = other.map(|other| value - other);
+                            td class=(class_of(difference)) { @if let Some(difference) = difference { (format!("{difference:+.4}")) } }
                         }
                     }
                 }
@@ -204,6 +207,15 @@ fn metrics(name: &str, path: &Path) -> Markup {
     html! {
         h2 { "Metrics of step " (name) }
         (scrolling(&format!("Metrics of step {name}"), &table))
+    }
+}
+
+/// The class of a difference of metrics as it is shown, with four decimals.
+fn class_of(difference: Option<f64>) -> &'static str {
+    match difference {
+        Some(difference) if difference >= 0.00005 => "number better",
+        Some(difference) if difference <= -0.00005 => "number worse",
+        _ => "number",
     }
 }
 

@@ -49,10 +49,11 @@ fn outcome(output: &Path) -> Vec<Vec<u8>> {
     let files = names.iter().flat_map(|name| [output.join(name), output.join("final").join(name)]);
     let mut all: Vec<Vec<u8>> = files.map(|path| fs::read(path).expect("a model")).collect();
     let log = fs::read_to_string(output.join("log.jsonl")).expect("a log");
-    let lines = log.lines().map(|line| {
+    let lines = log.lines().filter_map(|line| {
         let mut record: Value = serde_json::from_str(line).expect("JSON");
         record.as_object_mut().expect("a record").remove("time");
-        record.to_string()
+        // The settings name the folder.
+        (record["kind"] != "text").then(|| record.to_string())
     });
     all.push(lines.collect::<Vec<_>>().join("\n").into_bytes());
     all

@@ -434,13 +434,22 @@ steps:
     let number = |value: &Value| format!("{:.4}", value.as_f64().expect("a number"));
     let row = |(name, value): (&String, &Value)| {
         let of_baseline = number(&baseline[name]);
-        let (name, number) = (format!("<th scope=\"row\">{name}</th>"), number(value));
+        let number_text = number(value);
         let cell = |text: &str| format!("<td class=\"number\">{text}</td>");
-        format!("{name}{}{}", cell(&number), cell(&of_baseline))
+        let difference = value.as_f64().unwrap_or(0.0) - baseline[name].as_f64().unwrap_or(0.0);
+        let class = match format!("{difference:+.4}").as_str() {
+            "+0.0000" | "-0.0000" => "number",
+            text if text.starts_with('+') => "number better",
+            _ => "number worse",
+        };
+        let last = format!("<td class=\"{class}\">{difference:+.4}</td>");
+        format!("<th scope=\"row\">{name}</th>{}{}{last}", cell(&number_text), cell(&of_baseline))
     };
     let mut parts: Vec<String> = metrics.as_object().expect("metrics").iter().map(row).collect();
     assert!(parts.len() > 1, "{json}");
     parts.push("<bdi lang=\"en\">BM25 with k1 0.9 and b 0.4</bdi></th>".to_owned());
+    // What a step makes is named without the work folder.
+    parts.push("<div><code>evaluation.json</code></div>".to_owned());
     let report = fs::read_to_string(dir.path().join("report.html")).expect("made");
     for part in parts {
         assert!(report.contains(&part), "{part} is not in {report}");

@@ -162,15 +162,19 @@ impl EvaluationPage<'_> {
     }
 
     /// Returns a chart of the means by cut-off for each kind of metric, with a line for each system.
+    /// The lines go as far as the longest ranking of all.
     fn curves(&self) -> Vec<Chart> {
         let systems = [Some(self.system), self.baseline.map(|(baseline, _)| baseline)];
         let systems: Vec<System<'_>> = systems.into_iter().flatten().collect();
-        let kinds = self.system.report.curves.iter().filter(|curve| curve.points.len() > 1);
+        let all = systems.iter().flat_map(|system| &system.report.curves);
+        let depth = all.map(|curve| curve.depth).max().unwrap_or(0);
+        let kinds = self.system.report.curves.iter().filter(|_| depth > 1);
         kinds
             .map(|curve| {
                 let line = |(number, system): (usize, &System<'_>)| {
                     let own = system.report.curves.iter().find(|own| own.kind == curve.kind)?;
-                    let points = own.points.iter().map(|(k, mean)| (*k as f64, *mean)).collect();
+                    let points = own.points.iter().filter(|(k, _)| *k <= depth);
+                    let points = points.map(|(k, mean)| (*k as f64, *mean)).collect();
                     let (name, dashed) = (system.name.to_owned(), number > 0);
                     Some(Line { name, points, colour: number, dashed })
                 };

@@ -93,6 +93,9 @@ pub struct QueryValues {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Curve {
     pub(super) kind: MetricKind,
+    /// The length of the longest ranking. A ranking is measured at deeper cut-offs as if the
+    /// documents that it lacks were not relevant.
+    pub(super) depth: usize,
     /// Pairs of a cut-off and the mean at this cut-off.
     pub(super) points: Vec<(usize, f64)>,
 }
@@ -132,7 +135,7 @@ pub fn evaluate(
         let mut ideal: Vec<i32> = grades.values().copied().filter(|grade| *grade > 0).collect();
         ideal.sort_unstable_by(|a, b| b.cmp(a));
         let values = unique.iter().map(|metric| metric.value(&ranked, &ideal)).collect();
-        for Curve { kind, points } in &mut curves {
+        for Curve { kind, points, .. } in &mut curves {
             for (cutoff, sum) in points {
                 let metric = NonZeroUsize::new(*cutoff).map(|cutoff| Metric::at(*kind, cutoff));
                 *sum += metric.map_or(0.0, |metric| metric.value(&ranked, &ideal));
@@ -176,11 +179,11 @@ fn check_input(qrels: &Qrels, run: &Run, metrics: &[Metric]) -> Result<(), EvalE
 /// Returns a curve for every kind of metric, with means that are still zero.
 fn curves_of(metrics: &[Metric], run: &Run) -> Vec<Curve> {
     let depth = run.iter().map(|(_, ranking)| ranking.len()).max().unwrap_or(0);
-    let points: Vec<_> = CURVE.into_iter().filter(|k| *k <= depth).map(|k| (k, 0.0)).collect();
+    let points = CURVE.map(|k| (k, 0.0)).to_vec();
     let mut curves: Vec<Curve> = Vec::new();
     for metric in metrics {
         if curves.iter().all(|curve| curve.kind != metric.kind()) {
-            curves.push(Curve { kind: metric.kind(), points: points.clone() });
+            curves.push(Curve { kind: metric.kind(), depth, points: points.clone() });
         }
     }
     curves

@@ -85,64 +85,64 @@ pub(crate) struct Cli {
 /// A command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what the program does, on texts that it brings along
+    /// Show what light-splade does, on built-in texts
     Demo(DemoArgs),
-    /// Turn texts into sparse vectors
+    /// Encode texts as sparse vectors
     Encode(EncodeArgs),
-    /// Write the token ids of texts
+    /// Print the tokens of texts and their ids
     Tokenize(TokenizeArgs),
-    /// Tell which token of a text gave each term
+    /// Show which input token produced each term of a vector
     Explain(ExplainArgs),
-    /// Print what a model is
+    /// Print the architecture, tokenizer and size of a model
     Inspect(InspectArgs),
-    /// Build, change and check an index of vectors
+    /// Build, update and verify an index
     #[command(subcommand)]
     Index(IndexCommand),
-    /// Find the best documents of an index for queries
+    /// Search an index
     Search(SearchArgs),
-    /// Answer requests for vectors and searches over HTTP
+    /// Serve encoding and search over HTTP
     #[cfg(feature = "serve")]
     Serve(Box<ServeArgs>),
-    /// Join runs of several searches into one
+    /// Fuse the rankings of several runs into one
     Fuse(FuseArgs),
-    /// Measure retrieval on a data set, or compare two runs
+    /// Measure retrieval quality on a data set, or compare two runs
     Evaluate(EvaluateArgs),
-    /// Look for what is wrong in a data set
+    /// Check a data set for errors
     CheckData(CheckDataArgs),
-    /// Write vectors for search engines, and models for other programs
+    /// Export vectors to search engines, models to other libraries
     #[command(subcommand)]
     Export(ExportCommand),
-    /// Make training data of what others publish
+    /// Convert published data sets into training data
     #[command(subcommand)]
     Convert(ConvertCommand),
-    /// Find hard negatives for the queries of training data
+    /// Find hard negatives for training queries
     Mine(MineArgs),
-    /// Score pairs of queries and documents with one model or several
+    /// Score query-document pairs with one or more teacher models
     #[command(override_usage = "light-splade score [OPTIONS] --data <FOLDER> --by <TEACHER>
                           -o <FILE> <PAIRS>")]
     Score(ScoreArgs),
-    /// Try whether a search engine answers as it has to
+    /// Check that a search engine ranks as light-splade does
     #[cfg(feature = "push")]
     Doctor(DoctorArgs),
-    /// Train a model as a config says
+    /// Train a SPLADE model from a config
     Train(TrainArgs),
-    /// Train a masked language model, from nothing or further
+    /// Pretrain a masked language model, or continue pretraining
     Pretrain(TrainArgs),
     /// Average the weights of models or checkpoints
     MergeModels(MergeModelsArgs),
-    /// Draw a page about a training run, finished or not, from its log
+    /// Write an HTML report of a training run from its log
     Report(ReportArgs),
-    /// Make vocabularies
+    /// Learn and extend vocabularies, and compute IDF factors
     #[command(subcommand)]
     Vocab(VocabCommand),
-    /// Run the steps of a file, each only if it has to run again
+    /// Run the steps of a pipeline that are out of date
     Pipeline(PipelineArgs),
-    /// Train and use the teacher of distillation
+    /// Train and run cross-encoders, the teachers of distillation
     #[command(subcommand)]
     CrossEncoder(CrossEncoderCommand),
-    /// Print the completions of a shell
+    /// Print the completion script for a shell
     Completions(CompletionsArgs),
-    /// Write the manual, a page a command
+    /// Write man pages, one per command
     Man(ManArgs),
 }
 
@@ -152,22 +152,22 @@ pub(crate) struct EncodeArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) input: InputArgs,
-    /// File (.ndjson, .jsonl, .parquet; dense also .npy, .safetensors) or folder for the vectors;
-    /// standard output if not given
+    /// Output file (.ndjson, .jsonl or .parquet; for dense vectors also .npy or .safetensors) or
+    /// folder [default: standard output]
     #[arg(long, short, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
-    /// What the model makes of a text, where it can make several things [default: its first]
+    /// Kind of vectors, for a model with several heads [default: the model's first head]
     #[arg(long, value_enum)]
     pub(crate) head: Option<HeadArg>,
-    /// Form of the shards in a folder [default: parquet]
+    /// Format of the shards in an output folder [default: parquet]
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatArg>,
-    /// Go on where an earlier run into the same folder ended
+    /// Continue where an earlier run into the same folder stopped
     #[arg(long, conflicts_with = "force")]
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) overwrite: OverwriteArgs,
-    /// Rows of a shard in a folder
+    /// Rows per shard in an output folder
     #[arg(
         long,
         value_name = "ROWS",
@@ -176,19 +176,19 @@ pub(crate) struct EncodeArgs {
         hide_short_help = true
     )]
     pub(crate) shard_rows: u64,
-    /// Encode only the I-th of N parts of the inputs, from 1/N to N/N: every N-th row, into a Parquet
-    /// file of the --output folder; one that is there already is kept
+    /// Encode only part I of N, from 1/N to N/N: every N-th input row, into one Parquet file in the
+    /// --output folder. A file that exists is kept
     #[arg(long, value_name = "I/N", conflicts_with = "resume")]
     pub(crate) shard: Option<ShardSpec>,
-    /// Keys of the vectors in NDJSON
+    /// Keys of the vectors in NDJSON output
     #[arg(long, value_enum, default_value = "tokens")]
     pub(crate) terms: Terms,
-    /// Multiply the weights of documents by the factors of a table, which `vocab idf` makes
+    /// Factors, written by `vocab idf`, that multiply the weights of documents
     #[arg(long, value_name = "FILE")]
     pub(crate) idf: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) prune: PruneArgs,
-    /// Decimals of the weights in NDJSON; a weight that rounds to zero is left out
+    /// Decimals of the weights in NDJSON output; weights that round to zero are dropped
     #[arg(
         long,
         default_value_t = 4,
@@ -200,26 +200,27 @@ pub(crate) struct EncodeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TokenizeArgs {
-    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
+    /// Model folder, or a model on the Hugging Face hub: org/name or org/name@revision
     #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::models::BUILT_IN)]
     pub(crate) model: PathBuf,
-    /// Write ids only, not the tokens
+    /// Write ids only, without tokens
     #[arg(long)]
     pub(crate) ids: bool,
-    /// Cut texts off at so many tokens, special tokens included
+    /// Maximum tokens per text, special tokens included; longer texts are truncated [default: no
+    /// limit]
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_length: Option<usize>,
-    /// Compiled MeCab dictionary in UTF-8, in place of the model's
+    /// Compiled MeCab dictionary in UTF-8 that replaces the model's
     #[arg(long, value_name = "FOLDER", hide_short_help = true)]
     pub(crate) mecab_dicdir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) input: InputArgs,
-    /// File for the rows, in JSON; standard output if not given
+    /// Output file, in JSON [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) overwrite: OverwriteArgs,
-    /// Print JSON, a row a text, on a terminal too
+    /// Print JSON, one row per text, also on a terminal
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -230,16 +231,16 @@ pub(crate) struct ExplainArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) input: InputArgs,
-    /// Show the K largest weights
+    /// Number of largest weights to show
     #[arg(long, short = 'k', value_name = "K", default_value_t = 30, value_parser = at_least_one())]
     pub(crate) top_k: usize,
-    /// Write an HTML page in place of text
+    /// Write an HTML page instead of text
     #[arg(long)]
     pub(crate) html: bool,
-    /// Print JSON, a row a text
+    /// Print JSON, one row per text
     #[arg(long, conflicts_with = "html")]
     pub(crate) json: bool,
-    /// File for the result; standard output if not given
+    /// Output file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
@@ -258,7 +259,7 @@ pub(crate) struct InspectArgs {
 pub(crate) enum Terms {
     /// Tokens of the vocabulary
     Tokens,
-    /// Their ids
+    /// Ids of the tokens
     Ids,
 }
 
@@ -321,7 +322,7 @@ impl From<FormatArg> for DenseForm {
 /// Whether an output may be overwritten.
 #[derive(Debug, Args)]
 pub(crate) struct OverwriteArgs {
-    /// Replace an output that exists already
+    /// Replace an existing output
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::log;
+use crate::quoting::quoted;
 
 /// Says what was made, and the command that comes next, if one does.
 pub(crate) fn made(what: &str, next: Option<String>) {
@@ -15,24 +16,5 @@ pub(crate) fn made(what: &str, next: Option<String>) {
 
 /// A path as a shell reads it.
 pub(crate) fn shown(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
-    match text.chars().all(is_plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shell_reads_the_path() {
-        for (path, want) in
-            [("a/b.parquet", "a/b.parquet"), ("my index", "'my index'"), ("it's", "'it'\\''s'")]
-        {
-            assert_eq!(shown(Path::new(path)), want);
-        }
-    }
+    quoted(&path.to_string_lossy())
 }

@@ -12,9 +12,10 @@ mod interrupt;
 mod log;
 mod output;
 mod progress;
-mod screen;
+mod quoting;
 #[cfg(test)]
 mod reference;
+mod screen;
 mod style;
 mod truncated;
 

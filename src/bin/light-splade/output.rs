@@ -105,9 +105,14 @@ impl Output {
         print_styled(text)
     }
 
+    /// Whether the output is standard output.
+    pub(crate) fn is_stdout(&self) -> bool {
+        matches!(self, Self::Stdout(_))
+    }
+
     /// Whether the output is a terminal that shows styles.
     pub(crate) fn has_styles(&self) -> bool {
-        matches!(self, Self::Stdout(_)) && style::on_stdout()
+        self.is_stdout() && style::on_stdout()
     }
 
     /// Flushes, and gives the file its name.

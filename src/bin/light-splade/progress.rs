@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use light_splade::Observer;
+use light_splade::pages::duration;
 use light_splade::pipelines::clock;
 use light_splade::progress::{Event, Progress};
 use splade_io::{counted, cut_to_width, size};
 
 use crate::interrupt;
 use crate::log::{self, say};
-use crate::screen::{columns_of_stderr, fit, took};
+use crate::screen::{columns_of_stderr, fit};
 
 /// Between two plain lines where standard error is no terminal.
 pub(crate) const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -176,7 +177,7 @@ impl Work {
             rates.push(self.rate(self.tokens, "tokens"));
         }
         let (counts, rates) = (counts.join(", "), rates.join(", "));
-        let line = format!("{doing}{counts} in {} ({rates})", took(elapsed.as_secs_f64()));
+        let line = format!("{doing}{counts} in {} ({rates})", duration(elapsed.as_secs_f64()));
         match is_step || elapsed < WORTH_A_LINE {
             true => log::detail(&line),
             false => say(&line),

@@ -34,7 +34,7 @@ fn the_page_of_commands_is_what_clap_says() {
             page.push_str(&section(name, command));
         }
     });
-    page.push_str("\n## Options of every command\n");
+    page.push_str("\n## Global options\n");
     page.push_str(&options(program.get_arguments().filter(|arg| arg.is_global_set())));
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/commands.md");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
@@ -109,9 +109,9 @@ fn spelling(arg: &Arg) -> String {
 /// What an option does, with its values, its default and its environment variable.
 fn meaning(arg: &Arg) -> String {
     let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
-    let help = help.trim();
+    let (help, own_default) = without_default(help.trim());
     let mut text = cell(help);
-    if !help.ends_with(['.', ']']) {
+    if !help.ends_with('.') {
         text.push('.');
     }
     let is_flag = !arg.get_action().takes_values();
@@ -130,10 +130,21 @@ fn meaning(arg: &Arg) -> String {
     if !defaults.is_empty() && !is_flag && !arg.is_hide_default_value_set() {
         let _ = write!(text, " Default: `{}`.", defaults.join(" "));
     }
+    if let Some(default) = own_default {
+        let _ = write!(text, " Default: {}.", cell(default));
+    }
     if let Some(variable) = arg.get_env() {
         let _ = write!(text, " Environment: `{}`.", variable.to_string_lossy());
     }
     text
+}
+
+/// A text of help, and the default that it states at its end where clap knows none.
+fn without_default(help: &str) -> (&str, Option<&str>) {
+    match help.strip_suffix(']').and_then(|help| help.rsplit_once(" [default: ")) {
+        Some((help, default)) => (help, Some(default)),
+        None => (help, None),
+    }
 }
 
 /// A text in a table.

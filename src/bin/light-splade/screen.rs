@@ -1,8 +1,9 @@
 //! How much room a terminal has, and what fits there.
 
-use terminal_size::{Width, terminal_size_of};
+use std::io::IsTerminal;
 
 use splade_io::display_width;
+use terminal_size::{Width, terminal_size_of};
 
 /// The columns where there is no terminal, or it does not say.
 const USUAL: usize = 80;
@@ -10,6 +11,11 @@ const USUAL: usize = 80;
 /// The columns of standard output.
 pub(crate) fn columns_of_stdout() -> usize {
     columns_of(terminal_size_of(std::io::stdout()).map(|(width, _)| width))
+}
+
+/// The columns of standard output where it is a terminal. Files and pipes have room for any line.
+pub(crate) fn room_of_stdout() -> Option<usize> {
+    std::io::stdout().is_terminal().then(columns_of_stdout)
 }
 
 /// The columns of standard error.
@@ -44,13 +50,26 @@ pub(crate) fn bar(share: f64, columns: usize) -> String {
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
 
-/// A time as people read it: `12 ms`, `3.4 s`, `1:15`.
-pub(crate) fn took(seconds: f64) -> String {
-    match seconds {
-        ..0.9995 => format!("{:.0} ms", seconds * 1e3),
-        ..59.95 => format!("{seconds:.1} s"),
-        _ => light_splade::pipelines::clock(seconds),
+/// The words between blanks, in lines of at most `width` columns. A word that is wider has a line of its own.
+pub(crate) fn wrap<'a>(words: impl IntoIterator<Item = &'a str>, width: usize) -> String {
+    let (mut text, mut used) = (String::new(), 0);
+    for word in words {
+        let columns = display_width(word);
+        match used {
+            0 => {}
+            _ if used + 1 + columns > width => {
+                text.push('\n');
+                used = 0;
+            }
+            _ => {
+                text.push(' ');
+                used += 1;
+            }
+        }
+        text += word;
+        used += columns;
     }
+    text
 }
 
 #[cfg(test)]
@@ -80,11 +99,17 @@ mod tests {
     }
 
     #[test]
-    fn times_have_a_unit() {
-        for (seconds, want) in
-            [(0.0, "0 ms"), (0.012, "12 ms"), (0.9999, "1.0 s"), (59.96, "0:59"), (75.0, "1:15")]
-        {
-            assert_eq!(took(seconds), want);
+    fn lines_break_between_words() {
+        let words = ["[CLS]", "夢", "洲", "##博", "[SEP]"];
+        for (width, want) in [
+            (80, "[CLS] 夢 洲 ##博 [SEP]"),
+            (22, "[CLS] 夢 洲 ##博 [SEP]"),
+            (21, "[CLS] 夢 洲 ##博\n[SEP]"),
+            (8, "[CLS] 夢\n洲 ##博\n[SEP]"),
+            (1, "[CLS]\n夢\n洲\n##博\n[SEP]"),
+        ] {
+            assert_eq!(wrap(words, width), want, "{width}");
         }
+        assert_eq!(wrap([], 10), "");
     }
 }

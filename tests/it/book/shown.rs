@@ -25,9 +25,15 @@ fn tells_a_time(line: &str) -> bool {
     }
     let Some((_, time)) = line.rsplit_once(" in ") else { return false };
     let time = time.split(" (").next().unwrap_or_default();
-    let number = time.strip_suffix(" s").or(time.strip_suffix(" ms"));
     let is_clock = time.contains(':') && time.chars().all(|c| c.is_ascii_digit() || c == ':');
-    time == ANY_TEXT || is_clock || number.is_some_and(|number| number.parse::<f64>().is_ok())
+    let words: Vec<&str> = time.split(' ').collect();
+    let is_part = |part: &[&str]| match part {
+        [number, unit] => {
+            number.parse::<f64>().is_ok() && ["ms", "s", "min", "h", "d"].contains(unit)
+        }
+        _ => false,
+    };
+    time == ANY_TEXT || is_clock || words.chunks(2).all(is_part)
 }
 
 fn all_match(shown: &[&str], printed: &[&str]) -> bool {
@@ -92,6 +98,8 @@ fn abbreviations_stand_for_what_they_should() {
         (&["took [..] s"], &["took 1.5 ms"], false),
         (&["{[..]:[..]}"], &["{a:b:c}"], true),
         (&["a"], &["a  "], true),
+        (&["3 texts in 12 ms"], &["3 pairs in 2 min 5 s (9 pairs/s)"], true),
+        (&["3 texts in 12 places"], &[], false),
     ] {
         assert_eq!(matches(shown, printed), same, "{shown:?} {printed:?}");
     }

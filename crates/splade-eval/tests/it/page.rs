@@ -154,3 +154,34 @@ fn two_systems_have_their_names_and_no_ties() {
     assert!(!html.contains("query q3:") && !html.contains("nothing</bdi>"));
     assert!(!html.contains("baseline</bdi>"));
 }
+
+#[test]
+fn curves_of_short_rankings_go_as_far_as_those_of_long_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dataset = dataset(folder.path());
+    let qrels = dataset.qrels(None).expect("qrels");
+    let one_hit_each = "q1 Q0 a 1 1 x\nq2 Q0 b 1 2 x\nq<4> Q0 b 1 1 x\n";
+    let ((short, short_run), (long, long_run)) =
+        (judged(&qrels, one_hit_each), judged(&qrels, OTHER));
+    let comparison = compare(&short, &long, &CompareOptions::default()).expect("compared");
+    let (short, long) = (
+        System { name: "short", report: &short, run: &short_run },
+        System { name: "long", report: &long, run: &long_run },
+    );
+    let page = |system, baseline| {
+        let page =
+            EvaluationPage { data: "toy", facts: &[], system, baseline, qrels: &qrels, made: 0 };
+        page.to_html(&dataset).expect("a page")
+    };
+    // Two metrics of two systems, each with the means at 1 and 2 and none deeper.
+    let html = page(long, Some((short, &comparison)));
+    let curves: Vec<&str> = html.split("points&quot;:[[").skip(1).collect();
+    assert_eq!(curves.len(), 4, "{html}");
+    for curve in curves {
+        let points: Vec<&str> = curve.split("]]").next().unwrap_or_default().split("],[").collect();
+        assert_eq!(points.len(), 2, "{points:?}");
+        assert!(points[0].starts_with("1.0,") && points[1].starts_with("2.0,"), "{points:?}");
+    }
+    // A ranking of one document has no curve.
+    assert!(!page(short, None).contains("Means by cut-off"));
+}

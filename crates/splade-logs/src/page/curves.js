@@ -6,10 +6,13 @@
 
 const OWN_KEYS = new Set(["kind", "step", "epoch", "time"]);
 
+// Metrics such as MRR@10, and the mean average precision without a cut-off.
+const isRetrievalMetric = (name) => /^eval_(.+@\d+|map)$/i.test(name);
+
 // The charts in the order of the page. A name goes to the first chart that takes it, else to its own.
 const CHARTS = [
   ["Loss", (name) => name === "loss" || name === "eval_loss"],
-  ["Retrieval metrics", (name) => name.startsWith("eval_") && name.includes("@")],
+  ["Retrieval metrics", isRetrievalMetric],
   ["Terms per text", (name) => /^(query|doc)_terms|^eval_avg_(query_)?nnz$/.test(name)],
   ["Parts of the loss", (name) => /^(?!eval_|train_).*_loss$/.test(name) || name === "flops" || name === "regularizer"],
   ["Accuracy", (name) => name === "accuracy" || name === "eval_accuracy"],
@@ -26,6 +29,7 @@ const NAMES = {
   eval_most_popular_appear_in_docs: "share of documents with the most frequent term",
   lambda_q: "λ of queries", lambda_d: "λ of documents",
   learning_rate: "learning rate", grad_norm: "gradient norm", tokens_per_second: "tokens per second",
+  "eval_mrr@10": "MRR@10", "eval_ndcg@10": "nDCG@10", eval_map: "MAP",
   accuracy: "training accuracy", eval_accuracy: "validation accuracy", flops: "FLOPS regularizer",
 };
 // Values that are counts, whose axis has whole numbers.
@@ -118,6 +122,9 @@ class RunView {
     place.append(this.banners, this.controls, this.constants, this.charts, this.evaluations, this.expansions, this.texts);
     this.makeControls();
   }
+
+  // What headings add where only the first of two runs is shown.
+  get ofFirst() { return this.logs.length > 1 ? `, ${this.logs[0].title}` : ""; }
 
   makeControls() {
     const slider = element("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: 0 });
@@ -237,7 +244,9 @@ class RunView {
       const [name] = same, values = this.logs.map((log) => shown(last(log, name)));
       const has = this.logs.filter((log) => log.curves.has(name));
       const equal = has.length > 1 && sameValues(has[0].curves.get(name), has[1].curves.get(name));
-      return `${same.map(nameOf).join(" = ")} ${equal ? `${values[0]} (the same in both)` : values.join(" / ")}`;
+      // A curve alone that is called as its chart needs no name.
+      const label = kept.length === 1 && same.length === 1 && nameOf(name).toLowerCase() === title.toLowerCase() ? "" : `${same.map(nameOf).join(" = ")} `;
+      return `${label}${equal ? `${values[0]} (the same in both)` : values.join(" / ")}`;
     };
     this.logs.forEach((log, run) => kept.forEach((same, colour) => {
       const [name] = same;
@@ -274,7 +283,7 @@ class RunView {
       element("thead", {}, element("tr", {}, ...heads.map((name) => element("th", { className: "number", scope: "col", textContent: name })))),
       element("tbody", {}, ...rows)));
     table.setAttribute("aria-label", "Evaluations");
-    this.evaluations.replaceChildren(element("h2", {}, "Evaluations"), element("p", { className: "soft" }, "The newest first; the best value of each column is in bold."), table);
+    this.evaluations.replaceChildren(element("h2", {}, `Evaluations${this.ofFirst}`), element("p", { className: "soft" }, "The newest first; the best value of each column is in bold."), table);
   }
 
   drawExpansions() {
@@ -288,7 +297,7 @@ class RunView {
     const show = () => samples.replaceChildren(...this.samples(expansions[Number(select.value)]));
     select.addEventListener("change", () => { this.chosen = select.value; show(); });
     show();
-    this.expansions.replaceChildren(element("h2", {}, "Expansions of sample texts"),
+    this.expansions.replaceChildren(element("h2", {}, `Expansions of sample texts${this.ofFirst}`),
       element("p", {}, element("label", { className: "inline" }, "Step ", select), " beside the first step with the same text. ",
         element("span", { className: "badge added" }, "new"), " marks terms that the first step did not have."), samples);
   }
@@ -329,7 +338,7 @@ class RunView {
 function best(name, values) {
   const finite = values.filter((value) => typeof value === "number");
   if (!finite.length) return undefined;
-  if (name.includes("@") || name === "eval_accuracy") return Math.max(...finite);
+  if (isRetrievalMetric(name) || name === "eval_accuracy") return Math.max(...finite);
   return name === "eval_loss" ? Math.min(...finite) : undefined;
 }
 

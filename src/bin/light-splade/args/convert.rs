@@ -13,37 +13,38 @@ use super::numbers::at_least_one;
 /// A source of training data.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConvertCommand {
-    /// mMARCO of unicamp-dl: MS MARCO's passages and triples in 14 languages
+    /// Convert mMARCO: the passages and triples of MS MARCO in 14 languages
     #[command(
         override_usage = "light-splade convert mmarco [OPTIONS] --for <PURPOSE> -o <FOLDER> [DATA]"
     )]
     Mmarco(MmarcoArgs),
-    /// A folder in BEIR's form
+    /// Convert a data set in BEIR format
     Beir(BeirArgs),
-    /// MS MARCO's passages, with triples, hard negatives and teachers' scores of others
+    /// Convert MS MARCO with published triples, hard negatives or teacher scores
     Msmarco(MsMarcoArgs),
-    /// Questions about paragraphs: SQuAD, JaQuAD
+    /// Convert questions about paragraphs in SQuAD format, such as JaQuAD
     Squad(SquadArgs),
-    /// Pairs of a query and a document that answers it: JSON, CSV, TSV or Parquet
+    /// Convert pairs of a query and a document that answers it
     Pairs(PairsArgs),
-    /// Texts without questions: pairs are cut out of them, scored, and the false ones left out
+    /// Make training pairs from texts without questions, and filter them by score
     Corpus(Box<CorpusArgs>),
-    /// Several folders that convert wrote, as one
+    /// Join several converted folders into one
     #[command(override_usage = "light-splade convert join [OPTIONS] -o <FOLDER> <FOLDER>...")]
     Join(JoinArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CorpusArgs {
-    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or .zst
+    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or one text per line, plain or
+    /// compressed as .gz or .zst
     #[arg(required = true)]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Field of JSON, or column of a table, with the text [default: title and text]
+    /// JSON field or table column of the text [default: title and text]
     #[arg(long, value_name = "FIELD")]
     pub(crate) text_field: Option<String>,
     #[command(flatten)]
     pub(crate) form: InputFormArgs,
-    /// Where queries come from: title, first-sentence, cloze (a sentence out of the middle) and keywords
+    /// Sources of queries: title, first-sentence, cloze (a sentence from the middle) and keywords
     #[arg(
         long,
         value_name = "KINDS",
@@ -52,41 +53,42 @@ pub(crate) struct CorpusArgs {
         value_parser = parse_kind
     )]
     pub(crate) queries: Vec<PairKind>,
-    /// Queries of a document at most, each of another kind
+    /// Maximum queries per document, each from another source
     #[arg(long, value_name = "N", default_value = "2", value_parser = at_least_one())]
     pub(crate) queries_per_document: usize,
     /// Share of documents that keep the text of their queries
     #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = parse_share)]
     pub(crate) whole_share: f32,
-    /// Share of documents whose queries become validation
+    /// Share of documents whose queries become validation data
     #[arg(long, value_name = "SHARE", default_value = "0.02", value_parser = parse_share)]
     pub(crate) validation_share: f32,
-    /// What finds the documents that each pair is compared with: bm25, splade, dense or colbert
+    /// Ranker that finds the documents each pair is compared with: bm25, splade, dense or colbert
     #[arg(long, value_name = "RANKER", default_value = "bm25", value_parser = parse_candidates)]
     pub(crate) candidates: RankerKind,
-    /// Documents found for each query, which become its negatives
+    /// Documents to find per query, which become its negatives
     #[arg(long, value_name = "N", default_value = "20", value_parser = at_least_one())]
     pub(crate) depth: usize,
-    /// What scores the pairs: bm25, splade, dense, colbert, bge-m3 or cross-encoder, with model= and weight=
-    /// behind commas; may be given several times, and the scores are joined
+    /// Teacher that scores the pairs: bm25, splade, dense, colbert, bge-m3 or cross-encoder,
+    /// optionally followed by ,model=MODEL and ,weight=NUMBER. Can be repeated; the scores are
+    /// joined
     #[arg(long, value_name = "TEACHER", default_value = "bm25", value_parser = parse_teacher)]
     pub(crate) by: Vec<Teacher>,
-    /// How the scores of several teachers are joined, for each query on its own
+    /// How to join the scores of several teachers, separately for each query
     #[arg(long, value_enum, default_value = "standardize")]
     pub(crate) join: JoinArg,
-    /// Leave out pairs whose document has a worse rank among those that were found
+    /// Drop pairs whose document ranks worse than this among the documents found
     #[arg(long, value_name = "RANK", default_value = "3", value_parser = at_least_one())]
     pub(crate) worst_rank: usize,
-    /// Leave out pairs whose document scores less than this above the best other one
+    /// Drop pairs whose document scores less than this above the best other document
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     pub(crate) absolute_margin: Option<f32>,
-    /// Leave out pairs of which another document has more than 1 - SHARE of the score
+    /// Drop pairs where another document has more than 1 - SHARE of the pair's score
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     pub(crate) relative_margin: Option<f32>,
     /// Write all pairs, without scores and negatives
     #[arg(long, conflicts_with_all = ["by", "candidates", "worst_rank", "absolute_margin", "relative_margin"])]
     pub(crate) unfiltered: bool,
-    /// Decides what is drawn
+    /// Seed of random draws
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
     #[command(flatten)]
@@ -107,28 +109,28 @@ fn parse_candidates(name: &str) -> Result<RankerKind, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct MmarcoArgs {
-    /// Folder with the files, or a data set of the Hugging Face hub: org/name or org/name@revision
+    /// Folder with the files, or a data set on the Hugging Face hub: org/name or org/name@revision
     #[arg(value_name = "DATA", default_value = splade_data::convert::MMARCO)]
     pub(crate) data: PathBuf,
-    /// What the data is for
+    /// What to prepare the data for
     #[arg(long = "for", value_enum)]
     pub(crate) purpose: PurposeArg,
-    /// Language, as the files are named
+    /// Language, spelled as in the file names
     #[arg(long, default_value = "japanese")]
     pub(crate) language: String,
-    /// Translation, as the folders are named
+    /// Translation, spelled as in the folder names
     #[arg(long, default_value = "google")]
     pub(crate) translation: String,
-    /// Passages, in place of the file in DATA
+    /// Passages that replace the file in DATA
     #[arg(long, value_name = "FILE")]
     pub(crate) collection: Option<PathBuf>,
-    /// Queries of train, in place of the file in DATA
+    /// Training queries that replace the file in DATA
     #[arg(long, value_name = "FILE")]
     pub(crate) train_queries: Option<PathBuf>,
-    /// Queries of dev.full, in place of the file in DATA
+    /// Queries of dev.full that replace the file in DATA
     #[arg(long, value_name = "FILE")]
     pub(crate) dev_queries: Option<PathBuf>,
-    /// Triples of ids or texts, in place of the file in DATA
+    /// Triples of ids or texts that replace the file in DATA
     #[arg(long, value_name = "FILE")]
     pub(crate) triples: Option<PathBuf>,
     #[command(flatten)]
@@ -139,8 +141,8 @@ pub(crate) struct MmarcoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BeirArgs {
-    /// Folder with corpus.jsonl, queries.jsonl and qrels, or a data set of the hub by a name that
-    /// evaluate takes
+    /// Folder with corpus.jsonl, queries.jsonl and qrels, or a data set on the hub, named as in
+    /// `evaluate`
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
     /// Split of qrels to train on
@@ -149,7 +151,7 @@ pub(crate) struct BeirArgs {
     /// Split of qrels to evaluate on [default: dev, or else test]
     #[arg(long, value_name = "SPLIT")]
     pub(crate) validation: Option<String>,
-    /// Train has those documents alone that its split judges: others stay unseen
+    /// Keep in train only documents that the training split judges
     #[arg(long)]
     pub(crate) judged_only: bool,
     #[command(flatten)]
@@ -162,14 +164,14 @@ pub(crate) struct MsMarcoArgs {
     /// qrels.dev.small.tsv
     #[arg(value_name = "FOLDER")]
     pub(crate) data: PathBuf,
-    /// Triples of ids or texts, such as qidpidtriples.train.full.2.tsv.gz: writes triplets
+    /// Triples of ids or texts, such as qidpidtriples.train.full.2.tsv.gz, to write as triplets
     #[arg(long, value_name = "FILE")]
     pub(crate) triples: Option<PathBuf>,
-    /// Hard negatives or scores, such as cross-encoder-ms-marco-MiniLM-L-6-v2-scores.pkl.gz: writes
-    /// scores for distillation
+    /// Hard negatives or scores, such as cross-encoder-ms-marco-MiniLM-L-6-v2-scores.pkl.gz, to
+    /// write as scores for distillation
     #[arg(long, value_name = "FILE")]
     pub(crate) hard_negatives: Option<PathBuf>,
-    /// Documents of validation beside its positives, drawn at random; 0 for all
+    /// Documents drawn at random for validation, besides its positives; 0 means all
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) validation_docs: usize,
     #[command(flatten)]
@@ -180,10 +182,11 @@ pub(crate) struct MsMarcoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SquadArgs {
-    /// Folder with train and dev: folders of .json files, or files whose names begin so
+    /// Folder with train and dev: folders of .json files, or files whose names begin with train and
+    /// dev
     #[arg(value_name = "FOLDER")]
     pub(crate) data: PathBuf,
-    /// Leave the titles of articles out of their paragraphs
+    /// Omit the titles of articles from their paragraphs
     #[arg(long)]
     pub(crate) no_titles: bool,
     #[command(flatten)]
@@ -192,21 +195,22 @@ pub(crate) struct SquadArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PairsArgs {
-    /// Files or folders of pairs: NDJSON, JSON, CSV, TSV or Parquet, also as .gz or .zst
+    /// Files or folders of pairs: NDJSON, JSON, CSV, TSV or Parquet, plain or compressed as .gz or
+    /// .zst
     #[arg(required = true)]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Field of JSON, or column of a table, with the query
+    /// JSON field or table column of the query
     #[arg(long, value_name = "FIELD", default_value = "query")]
     pub(crate) query_field: String,
-    /// Field of JSON, or column of a table, with the document that answers the query
+    /// JSON field or table column of the document that answers the query
     #[arg(long, value_name = "FIELD", default_value = "positive")]
     pub(crate) document_field: String,
     #[command(flatten)]
     pub(crate) form: InputFormArgs,
-    /// Share of documents whose queries become validation
+    /// Share of documents whose queries become validation data
     #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = parse_share)]
     pub(crate) validation_share: f32,
-    /// Seed of the choice of these documents
+    /// Seed of random draws
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
     #[command(flatten)]
@@ -215,7 +219,7 @@ pub(crate) struct PairsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct JoinArgs {
-    /// Folders with train and validation
+    /// Converted folders, each with train and validation
     #[arg(value_name = "FOLDER", required = true, num_args = 2..)]
     pub(crate) dirs: Vec<PathBuf>,
     #[command(flatten)]
@@ -225,10 +229,10 @@ pub(crate) struct JoinArgs {
 /// What is drawn.
 #[derive(Debug, Args)]
 pub(crate) struct DrawArgs {
-    /// Negatives of a query for distillation; 0 for all
+    /// Maximum negatives per query for distillation; 0 means all
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub(crate) max_negatives_per_query: usize,
-    /// Decides what is drawn
+    /// Seed of random draws
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
 }
@@ -236,13 +240,14 @@ pub(crate) struct DrawArgs {
 /// Where to.
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
-    /// Folder for train and validation; it appears when it is whole
+    /// Output folder for train and validation. It is written under a temporary name and renamed
+    /// once complete
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
-    /// Replace what an earlier conversion wrote there
+    /// Replace the output of an earlier conversion
     #[arg(long, conflicts_with = "resume")]
     pub(crate) force: bool,
-    /// Do nothing if the folder is there already, whole and of the same settings and files
+    /// Do nothing if the folder exists and was made with the same settings and files
     #[arg(long)]
     pub(crate) resume: bool,
 }
@@ -251,7 +256,7 @@ pub(crate) struct OutputArgs {
 pub(crate) enum PurposeArg {
     /// Triplets
     Triplet,
-    /// Training pairs of a cross-encoder, and pairs that it is to score
+    /// Training pairs for a cross-encoder, and pairs for it to score
     Distil,
 }
 

@@ -12,7 +12,7 @@ use super::numbers::threads;
 /// What to do with a cross-encoder.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CrossEncoderCommand {
-    /// Train a cross-encoder as a config says
+    /// Train a cross-encoder from a config
     Train(TeacherTrainArgs),
     /// Score the pairs of a file with a cross-encoder
     Predict(TeacherPredictArgs),
@@ -28,10 +28,10 @@ pub(crate) enum CrossEncoderCommand {
 pub(crate) struct TeacherArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Go on where an earlier run ended
+    /// Continue where an earlier run stopped
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Threads; all cores if not given. The result does not depend on it
+    /// Number of threads; it does not change the result [default: all cores]
     #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
 }
@@ -46,29 +46,30 @@ pub(crate) struct TeacherTrainArgs {
 pub(crate) struct TeacherPredictArgs {
     #[command(flatten)]
     pub(crate) run: TeacherArgs,
-    /// Score one part of the queries only: 1/4 to 4/4, each into a file of its own
+    /// Score only part I of N of the queries, from 1/N to N/N, into a separate file
     #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     pub(crate) shard: Option<Shard>,
-    /// Replace scores that are there, or begin anew in place of going on
+    /// Replace existing scores, or start again instead of continuing
     #[arg(long, conflicts_with = "resume")]
     pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct EnsembleArgs {
-    /// Files of scores of the same pairs, .ndjson or .ndjson.gz
+    /// Files with scores of the same pairs, .ndjson or .ndjson.gz
     #[arg(value_name = "SCORES", required = true, num_args = 2..)]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Where the scores go
+    /// Output file for the joined scores
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// How much each of the files counts, one number a file; all alike if not given
+    /// Weight of each file, such as 0.7,0.3 [default: equal weights]
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     pub(crate) weights: Vec<f64>,
-    /// Which of the files, from 1, gives mean and deviation; 0: scores stay within 0 and 1
+    /// Number of the file, counted from 1, whose mean and deviation the result takes; 0 keeps
+    /// scores between 0 and 1
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) like: usize,
-    /// Replace scores that are there
+    /// Replace existing scores
     #[arg(long)]
     pub(crate) force: bool,
 }

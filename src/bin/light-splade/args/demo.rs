@@ -8,18 +8,18 @@ use super::OverwriteArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Folder for the texts, the questions and the index
+    /// Output folder for the texts, the questions and the index
     #[arg(long, short, value_name = "FOLDER", default_value = "light-splade-demo")]
     pub(crate) output: PathBuf,
-    /// Show another data set in place of the built-in texts: scifact, jaquad, a data set of the
-    /// Hugging Face hub, or a folder of BEIR
+    /// Data set to show instead of the built-in texts: scifact, jaquad, a data set on the Hugging
+    /// Face hub, or a folder in BEIR format
     #[arg(long, value_name = "DATA")]
     pub(crate) data: Option<PathBuf>,
-    /// Start the service at the end and open its page in a browser; on a terminal, the service
-    /// starts in any case
+    /// Start the service at the end and open its page in a browser. On a terminal, the service
+    /// starts even without this option
     #[arg(long)]
     pub(crate) open: bool,
-    /// End without starting the service
+    /// Exit without starting the service
     #[arg(long, conflicts_with = "open")]
     pub(crate) no_page: bool,
     #[command(flatten)]

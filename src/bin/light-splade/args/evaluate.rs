@@ -10,7 +10,7 @@ use super::{ComputeArgs, JsonArgs, OverwriteArgs, WeightsArg};
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
-    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
+    /// Model folder, or a model on the Hugging Face hub: org/name or org/name@revision
     #[arg(
         long,
         short,
@@ -19,16 +19,16 @@ pub(crate) struct EvaluateArgs {
         default_value = light_splade::models::BUILT_IN
     )]
     pub(crate) model: PathBuf,
-    /// Folder of BEIR (corpus, queries, qrels) or light-splade (doc_master, query_master,
-    /// positive_lists), or a data set of the Hugging Face hub: scifact, jaquad, beir/NAME, mteb/NAME,
-    /// nanobeir/NAME, jmteb/TASK, miracl/LANGUAGE, mmarco/LANGUAGE or org/name:subset. Several give
-    /// one table of their results
+    /// Folder in BEIR format (corpus, queries, qrels) or light-splade format (doc_master,
+    /// query_master, positive_lists), or a data set on the Hugging Face hub: scifact, jaquad,
+    /// beir/NAME, mteb/NAME, nanobeir/NAME, jmteb/TASK, miracl/LANGUAGE, mmarco/LANGUAGE or
+    /// org/name:subset. The results of several data sets are shown in one table
     #[arg(value_name = "DATA", required = true, num_args = 1..)]
     pub(crate) data: Vec<PathBuf>,
-    /// Split of BEIR's qrels [default: test, the only one, or dev]
+    /// Split of BEIR qrels [default: test, the only one, or dev]
     #[arg(long)]
     pub(crate) split: Option<String>,
-    /// Metrics at cut-offs: nDCG@k, MRR@k, MAP@k, Recall@k, P@k, Hit@k
+    /// Metrics with cut-offs: nDCG@k, MRR@k, MAP@k, Recall@k, P@k, Hit@k
     #[arg(
         long,
         value_name = "METRIC",
@@ -36,23 +36,23 @@ pub(crate) struct EvaluateArgs {
         default_value = "nDCG@10,MRR@10,MAP@100,Recall@100"
     )]
     pub(crate) metrics: Vec<Metric>,
-    /// Documents to find for a query [default: the largest cut-off, at least 100; 1000, as BEIR,
-    /// where a metric has none]
+    /// Documents to find per query [default: the largest cut-off, but at least 100; 1000, as in
+    /// BEIR, if a metric has no cut-off]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) depth: Option<u32>,
-    /// How the index keeps weights; f32 is exact
+    /// Format of the weights in the index; f32 is exact
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) weights: WeightsArg,
-    /// Use the index in this folder, or keep the new one there
+    /// Folder of an index to use; if it does not exist, the new index is kept there
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["run", "compare"])]
     pub(crate) index: Option<PathBuf>,
-    /// Drop the document with the id of the query, as BEIR and light-splade in Python do
+    /// Drop the document with the id of the query, as BEIR and the Python package light_splade do
     #[arg(long, hide_short_help = true)]
     pub(crate) drop_same_id: bool,
     /// Compare with BM25 over the tokens of the model's tokenizer
     #[arg(long, conflicts_with_all = ["run", "compare"])]
     pub(crate) bm25: bool,
-    /// BM25: how soon more of a term adds nothing
+    /// BM25's k1: how slowly repetitions of a term saturate
     #[arg(
         long,
         value_name = "K1",
@@ -61,7 +61,7 @@ pub(crate) struct EvaluateArgs {
         hide_short_help = true
     )]
     pub(crate) bm25_k1: f64,
-    /// BM25: how much longer documents lose, from 0 to 1
+    /// BM25's b: how strongly long documents are penalized, from 0 to 1
     #[arg(
         long,
         value_name = "B",
@@ -70,22 +70,22 @@ pub(crate) struct EvaluateArgs {
         hide_short_help = true
     )]
     pub(crate) bm25_b: f64,
-    /// Evaluate this run (TREC, NDJSON, a table with a header) in place of a model
+    /// Run to evaluate instead of a model: TREC, NDJSON or a table with a header
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     pub(crate) run: Option<PathBuf>,
-    /// Compare the second run with the first, query by query
+    /// Two runs to compare query by query; the first is the baseline
     #[arg(long, value_names = ["BASELINE", "RUN"], num_args = 2)]
     pub(crate) compare: Vec<PathBuf>,
-    /// Write the model's run to this file, for TREC's tools; as NDJSON if it ends in .ndjson or .jsonl
+    /// Output file for the model's run: NDJSON if it ends in .ndjson or .jsonl, else TREC
     #[arg(long, value_name = "FILE", conflicts_with_all = ["run", "compare"])]
     pub(crate) output_run: Option<PathBuf>,
-    /// Form of the result; with two runs, csv and html have their comparison
+    /// Format of the result; with two runs, csv and html contain their comparison
     #[arg(long, value_enum, default_value = "table")]
     format: ReportFormat,
-    /// The same as --format json
+    /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// File for the result; standard output if not given
+    /// Output file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
@@ -106,28 +106,28 @@ impl EvaluateArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
-    /// To be read by people
+    /// Text tables
     Table,
     /// JSON
     Json,
-    /// A row a query
+    /// One row per query
     Csv,
-    /// A page with plots
+    /// A page with charts
     Html,
-    /// A table for documents in Markdown
+    /// A Markdown table
     Markdown,
-    /// A table for papers in LaTeX
+    /// A LaTeX table
     Latex,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckDataArgs {
-    /// Folder of BEIR (corpus, queries, qrels) or light-splade (doc_master, query_master,
-    /// positive_lists; to train on, also triplets or hard_negative_scores), the folder above
-    /// light-splade's train and validation, or a data set of the hub by a name that evaluate takes
+    /// Folder in BEIR format (corpus, queries, qrels) or light-splade format (doc_master,
+    /// query_master, positive_lists; for training also triplets or hard_negative_scores), the
+    /// folder above train and validation, or a data set on the hub, named as in `evaluate`
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
-    /// Split of BEIR's qrels; all of them if not given
+    /// Split of BEIR qrels [default: all]
     #[arg(long)]
     pub(crate) split: Option<String>,
     #[command(flatten)]

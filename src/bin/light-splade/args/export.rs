@@ -11,65 +11,65 @@ use super::{ExportModelArgs, OverwriteArgs, Terms};
 /// What to write vectors for, or a model.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExportCommand {
-    /// A model folder for transformers, sentence-transformers, servers and the hub
+    /// Export a model folder for transformers, sentence-transformers, servers and the hub
     Model(ExportModelArgs),
-    /// Lucene by Anserini and Pyserini: JSON lines and topics of integer weights
+    /// Export to Lucene through Anserini or Pyserini: JSON lines and topics with integer weights
     Lucene(LuceneArgs),
-    /// Elasticsearch: bulk actions, a mapping and queries
+    /// Export to Elasticsearch: bulk actions, a mapping and queries
     #[command(
         override_usage = "light-splade export elasticsearch [OPTIONS] -o <FOLDER> <VECTORS>..."
     )]
     Elasticsearch(ElasticsearchArgs),
-    /// OpenSearch: bulk actions, a mapping and queries
+    /// Export to OpenSearch: bulk actions, a mapping and queries
     Opensearch(OpensearchArgs),
-    /// Qdrant: points, a collection and queries
+    /// Export to Qdrant: points, a collection and queries
     Qdrant(QdrantArgs),
-    /// Milvus: rows, a collection and queries
+    /// Export to Milvus: rows, a collection and queries
     Milvus(MilvusArgs),
-    /// Vespa: a feed, a schema and queries
+    /// Export to Vespa: a feed, a schema and queries
     Vespa(VespaArgs),
-    /// The inverted file that PISA, BMP, JASS and Terrier import, and queries
+    /// Export to PISA, BMP, JASS or Terrier: an inverted file in CIFF, and queries
     Ciff(CiffArgs),
-    /// PostgreSQL with pgvector: files for COPY, SQL and queries
+    /// Export to PostgreSQL with pgvector: files for COPY, SQL and queries
     Pgvector(PgvectorArgs),
-    /// Seismic: JSON lines
+    /// Export to Seismic: JSON lines
     Seismic(VectorsArgs),
-    /// Parquet, as `encode` writes it
+    /// Export to Parquet, as `encode` writes it
     Parquet(VectorsArgs),
-    /// Sparse matrices for scipy, or as safetensors
+    /// Export to sparse matrices for SciPy, or as safetensors
     Csr(CsrArgs),
 }
 
 /// Vectors, where they go, and what their terms are called.
 #[derive(Debug, Args)]
 pub(crate) struct VectorsArgs {
-    /// Files and folders of vectors of documents
+    /// Files and folders of document vectors
     #[arg(value_name = "VECTORS", required = true)]
     pub(crate) vectors: Vec<PathBuf>,
-    /// Folder for what is written
+    /// Output folder
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
-    /// Files and folders of vectors of queries; an example if not given
+    /// Files and folders of query vectors [default: an example query]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) queries: Vec<PathBuf>,
-    /// Model of the vectors, which has the tokens of their terms
+    /// Model of the vectors, for the tokens of their terms
     #[arg(long, short, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
-    /// Take vectors of different models or settings, and the tokens of any model
+    /// Accept vectors of different models or settings, and the tokens of any model
     #[arg(long, hide_short_help = true)]
     pub(crate) any_model: bool,
-    /// File with the tokens in the order of their ids, one a line, in place of a model
+    /// File with the tokens in the order of their ids, one per line, instead of a model
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(crate) tokens: Option<PathBuf>,
-    /// What terms are called where the target leaves it open
+    /// Names of terms, where the target leaves the choice
     #[arg(long, value_enum, default_value = "tokens")]
     pub(crate) terms: Terms,
-    /// Go on where an earlier run into the same folder ended
+    /// Continue where an earlier run into the same folder stopped
     #[arg(long, conflicts_with = "force")]
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) overwrite: OverwriteArgs,
-    /// Documents of a file; the target's usual number if not given
+    /// Documents per file [default: depends on the target]
     #[arg(
         long,
         value_name = "ROWS",
@@ -77,7 +77,7 @@ pub(crate) struct VectorsArgs {
         hide_short_help = true
     )]
     pub(crate) shard_rows: Option<u64>,
-    /// Do not look for ids that are there twice, which takes some 16 bytes of memory a document
+    /// Skip the check for duplicate ids, which takes about 16 bytes of memory per document
     #[arg(long, hide_short_help = true)]
     pub(crate) no_id_check: bool,
 }
@@ -85,7 +85,7 @@ pub(crate) struct VectorsArgs {
 /// Names in a search engine that takes dashes and dots in those of an index.
 #[derive(Debug, Args)]
 pub(crate) struct IndexArgs {
-    /// Name of the index or collection that --push sends to; files do not hold it
+    /// Name of the index or collection that --push sends to; exported files do not contain it
     #[arg(long, value_name = "NAME", default_value = "splade", value_parser = parse_index)]
     pub(crate) index: String,
     /// Name of the field with the vectors
@@ -107,20 +107,21 @@ pub(crate) struct NamesArgs {
 /// Straight to a server.
 #[derive(Debug, Args)]
 pub(crate) struct PushArgs {
-    /// Send documents to the server at this address, such as https://localhost:9200, in place of
-    /// writing them; the folder keeps how far that is, and documents that the server refuses
+    /// Address of a server, such as https://localhost:9200, to send documents to instead of writing
+    /// files. The output folder records the progress and the documents that the server rejects
     #[arg(long, value_name = "URL")]
     pub(crate) push: Option<String>,
-    /// Key for the server, better not typed: an API key, or "Basic …" or "Bearer …" as it is
+    /// Key for the server: an API key, or a whole "Basic …" or "Bearer …" header. Prefer the
+    /// environment variable, since other users can see the arguments of a command
     #[arg(long, value_name = "KEY", env = "LIGHT_SPLADE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<ApiKey>,
-    /// Certificates in PEM of who may vouch for the server, in place of the usual ones
+    /// CA certificates in PEM to trust for the server, instead of the usual ones
     #[arg(long, value_name = "FILE", requires = "push", hide_short_help = true)]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Put documents into an index that is there already
+    /// Add documents to an existing index
     #[arg(long, requires = "push")]
     pub(crate) append: bool,
-    /// Documents of a request
+    /// Maximum documents per request
     #[arg(
         long,
         value_name = "COUNT",
@@ -130,7 +131,7 @@ pub(crate) struct PushArgs {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub(crate) batch_documents: u32,
-    /// Bytes of a request: a number, or with K, M or G
+    /// Maximum bytes per request, such as 512K or 5M
     #[arg(
         long,
         value_name = "SIZE",
@@ -140,7 +141,7 @@ pub(crate) struct PushArgs {
         value_parser = parse_size
     )]
     pub(crate) batch_bytes: usize,
-    /// How often a request is tried again when the server is busy or away
+    /// Retries of a request when the server is busy or unavailable
     #[arg(
         long,
         hide_short_help = true,
@@ -173,7 +174,7 @@ impl std::str::FromStr for ApiKey {
 pub(crate) struct LuceneArgs {
     #[command(flatten)]
     pub(crate) vectors: VectorsArgs,
-    /// Weights are multiplied by this and rounded
+    /// Factor for weights, which are then rounded to integers
     #[arg(long, default_value_t = 100.0, value_parser = parse_scale)]
     pub(crate) scale: f32,
 }
@@ -202,7 +203,7 @@ pub(crate) struct OpensearchArgs {
     /// Type of the field
     #[arg(long = "type", value_enum, default_value = "rank-features")]
     pub(crate) kind: OpensearchType,
-    /// With --type sparse-vector, the largest weight of documents; it is looked for if not given
+    /// With --type sparse-vector, the largest weight of documents [default: found in the vectors]
     #[arg(long, value_name = "WEIGHT", value_parser = parse_scale)]
     pub(crate) ceiling: Option<f32>,
     /// With --type sparse-vector, the largest weight of queries [default: 16]
@@ -234,8 +235,8 @@ pub(crate) struct QdrantArgs {
     pub(crate) names: IndexArgs,
     #[command(flatten)]
     pub(crate) push: PushArgs,
-    /// Number of the first point [default: 0]; to be given with --append, above those of the
-    /// collection's points, which are overwritten otherwise
+    /// Number of the first point. With --append, it must be above the numbers of the collection's
+    /// points, which are overwritten otherwise [default: 0]
     #[arg(long, value_name = "NUMBER", value_parser = first_id())]
     pub(crate) first_id: Option<u64>,
 }
@@ -257,7 +258,7 @@ pub(crate) struct VespaArgs {
     pub(crate) vectors: VectorsArgs,
     #[command(flatten)]
     pub(crate) names: NamesArgs,
-    /// Weights that candidates are found by are multiplied by this and rounded
+    /// Factor for the weights that find candidates, which are then rounded to integers
     #[arg(long, default_value_t = 100.0, value_parser = parse_scale)]
     pub(crate) scale: f32,
 }
@@ -266,13 +267,13 @@ pub(crate) struct VespaArgs {
 pub(crate) struct CiffArgs {
     #[command(flatten)]
     pub(crate) vectors: VectorsArgs,
-    /// Weights are multiplied by this and rounded
+    /// Factor for weights, which are then rounded to integers
     #[arg(long, default_value_t = 100.0, value_parser = parse_scale)]
     pub(crate) scale: f32,
-    /// Choose the scale that makes the largest weight this: 255 for BMP
+    /// Largest rounded weight, from which the scale is chosen; BMP needs 255
     #[arg(long, value_name = "LARGEST", conflicts_with = "scale", value_parser = parse_scale)]
     pub(crate) fit: Option<f32>,
-    /// Weights of queries are multiplied by this and rounded
+    /// Factor for query weights, which are then rounded to integers
     #[arg(long, value_name = "SCALE", default_value_t = 100.0, value_parser = parse_scale)]
     pub(crate) query_scale: f32,
 }
@@ -286,7 +287,7 @@ pub(crate) struct PgvectorArgs {
     /// Number of the first row
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = first_id())]
     pub(crate) first_id: u64,
-    /// Terms of the vocabulary, if there is no --model or --tokens
+    /// Number of terms in the vocabulary, if neither --model nor --tokens is given
     #[arg(long, value_name = "TERMS")]
     pub(crate) dimensions: Option<usize>,
 }
@@ -295,17 +296,17 @@ pub(crate) struct PgvectorArgs {
 pub(crate) struct CsrArgs {
     #[command(flatten)]
     pub(crate) vectors: VectorsArgs,
-    /// Form of the matrices
+    /// Format of the matrices
     #[arg(long, value_enum, default_value = "npz")]
     pub(crate) format: MatrixFormat,
-    /// Terms of the vocabulary, if there is no --model or --tokens
+    /// Number of terms in the vocabulary, if neither --model nor --tokens is given
     #[arg(long, value_name = "TERMS")]
     pub(crate) dimensions: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MatrixFormat {
-    /// scipy.sparse.load_npz reads it
+    /// For scipy.sparse.load_npz
     Npz,
     /// Tensors indptr, indices, data and shape
     Safetensors,

@@ -12,19 +12,19 @@ use super::SubjectArgs;
 pub(crate) struct ExportModelArgs {
     #[command(flatten)]
     pub(crate) model: SubjectArgs,
-    /// Folder to write; it must not be there, or be empty
+    /// Output folder, which must be missing or empty
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
     /// Type of the weights
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) dtype: DtypeArg,
-    /// Write model.onnx, too, and what it is to give
+    /// Write model.onnx too, with this output
     #[arg(long, value_enum, value_name = "OUTPUT", num_args = 0..=1, default_missing_value = "logits")]
     pub(crate) onnx: Option<OnnxArg>,
-    /// Longest text in tokens, special tokens included; the model's limit if not given
+    /// Maximum tokens per text, special tokens included [default: the model's limit]
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_length: Option<usize>,
-    /// Compiled MeCab dictionary in UTF-8, in place of the model's
+    /// Compiled MeCab dictionary in UTF-8 that replaces the model's
     #[arg(long, value_name = "FOLDER", hide_short_help = true)]
     pub(crate) mecab_dicdir: Option<PathBuf>,
     #[command(flatten)]
@@ -36,19 +36,19 @@ pub(crate) struct ExportModelArgs {
 /// What the model card says beside what the model tells of itself.
 #[derive(Debug, Args)]
 pub(crate) struct CardArgs {
-    /// Name of the model in its card [default: the name at the hub, or of the folder]
+    /// Name of the model in its card [default: the name on the hub, or of the folder]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Language, as ja; may be given several times
+    /// Language code, such as ja; can be repeated
     #[arg(long, value_name = "CODE")]
     pub(crate) language: Vec<String>,
-    /// Licence, as apache-2.0
+    /// Licence, such as apache-2.0
     #[arg(long)]
     pub(crate) license: Option<String>,
-    /// Data set that it was trained on, by its name at the hub; may be given several times
+    /// Training data set, by its name on the hub; can be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) dataset: Vec<String>,
-    /// Results that `evaluate --json` printed; the name is the file's if none is given
+    /// Results printed by `evaluate --json`; can be repeated. NAME is the file's name by default
     #[arg(long, value_name = "[NAME=]FILE", value_parser = parse_metrics)]
     pub(crate) metrics: Vec<(String, PathBuf)>,
 }
@@ -56,14 +56,14 @@ pub(crate) struct CardArgs {
 /// Where at the hub the model goes.
 #[derive(Debug, Args)]
 pub(crate) struct PushArgs {
-    /// Upload the folder to the Hugging Face hub as org/name, which is made if it is missing; the
-    /// token is HF_TOKEN's or that of `hf auth login`
+    /// Repository on the Hugging Face hub to upload to; created if missing. The token comes from
+    /// HF_TOKEN or `hf auth login`
     #[arg(long, value_name = "ORG/NAME")]
     pub(crate) push_to_hub: Option<String>,
-    /// Make a model that is missing at the hub a private one
+    /// Create a missing repository as a private one
     #[arg(long, requires = "push_to_hub")]
     pub(crate) private: bool,
-    /// Branch to upload to, which is made if it is missing
+    /// Branch to upload to; created if missing
     #[arg(long, requires = "push_to_hub", default_value = "main")]
     pub(crate) revision: String,
 }
@@ -72,9 +72,9 @@ pub(crate) struct PushArgs {
 pub(crate) enum DtypeArg {
     /// 32-bit floats
     F32,
-    /// 16-bit floats: half the size, 3 digits
+    /// 16-bit floats: half the size, 3 significant digits
     F16,
-    /// 16-bit floats of the range of 32 bits: 2 digits
+    /// 16-bit bfloat16: half the size, the range of 32-bit floats, 2 significant digits
     Bf16,
 }
 
@@ -90,7 +90,7 @@ impl From<DtypeArg> for FloatType {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum OnnxArg {
-    /// Logits of every token, as fastembed and sentence-transformers want them
+    /// Logits of every token, for fastembed and sentence-transformers
     Logits,
     /// The pooled vector
     Vector,

@@ -4,15 +4,15 @@ use clap::{Args, ValueEnum};
 
 /// What is said on standard error, and how.
 #[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "Options of every command")]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// Say only what went wrong
+    /// Print warnings and errors only
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more: every step on the way, with its time
+    /// Print more messages, such as each step and its duration
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
-    /// Form of the messages on standard error
+    /// Format of messages on standard error
     #[arg(
         long,
         global = true,
@@ -22,7 +22,7 @@ pub(crate) struct GlobalArgs {
         default_value = "text"
     )]
     pub(crate) log_format: LogFormatArg,
-    /// Whether output has colours; auto gives them to a terminal where NO_COLOR is not set
+    /// When to use colours
     #[arg(
         long,
         global = true,
@@ -44,9 +44,9 @@ impl Default for GlobalArgs {
 /// The form of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormatArg {
-    /// Lines for people
+    /// Plain text
     Text,
-    /// A JSON object a line, with time and level
+    /// One JSON object per line, with time and level
     Json,
 }
 
@@ -55,16 +55,16 @@ pub(crate) enum LogFormatArg {
 pub(crate) enum ColorArg {
     /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Also in files and pipes
+    /// Always, including in files and pipes
     Always,
-    /// Nowhere
+    /// Never
     Never,
 }
 
 /// JSON in place of a text for people.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct JsonArgs {
-    /// Print JSON, for programs
+    /// Print JSON instead of text
     #[arg(long)]
     pub(crate) json: bool,
 }

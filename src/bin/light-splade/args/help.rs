@@ -241,6 +241,57 @@ mod tests {
         assert!(wide.is_empty(), "{}", wide.join("\n"));
     }
 
+    /// The sentences of help and of commands, with what they are about.
+    fn sentences(command: &Command, path: &str, found: &mut Vec<(String, String)>) {
+        let mut add = |what: String, text: Option<&clap::builder::StyledStr>| {
+            found.extend(text.map(|text| (what, text.to_string())));
+        };
+        add(path.to_owned(), command.get_about());
+        for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            add(format!("{path} {}", arg.get_id()), arg.get_help());
+            for value in arg.get_possible_values() {
+                add(format!("{path} {} {}", arg.get_id(), value.get_name()), value.get_help());
+            }
+        }
+        for below in command.get_subcommands() {
+            sentences(below, format!("{path} {}", below.get_name()).trim(), found);
+        }
+    }
+
+    /// Texts of help begin alike, end without a period, and state defaults in one form.
+    #[test]
+    fn help_is_of_one_form() {
+        const INSTEAD: &[(&str, &str)] = &[
+            ("if not given", "[default: …]"),
+            ("several times", "can be repeated"),
+            ("in place of", "instead of"),
+            ("appears when", "written under a temporary name and renamed"),
+            ("Go on", "Continue"),
+            ("is there already", "exists"),
+            ("Leave out", "Drop"),
+            ("Whether", "what the option does"),
+            ("a line", "per line"),
+        ];
+        let (mut all, mut wrong) = (Vec::new(), Vec::new());
+        sentences(&command(), "", &mut all);
+        assert!(all.len() > 300, "{} texts", all.len());
+        for (what, text) in all {
+            // Names of fields and of functions are as they are in their formats.
+            let starts = text.starts_with(|c: char| !c.is_lowercase()) || text.contains('_');
+            if !starts || text.ends_with('.') {
+                wrong.push(format!(
+                    "{what}: {text:?} begins with a small letter or ends with a period"
+                ));
+            }
+            for (phrase, better) in INSTEAD {
+                if text.contains(phrase) {
+                    wrong.push(format!("{what}: {text:?} has {phrase:?}; write {better:?}"));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
     #[test]
     fn the_choice_of_colours_is_found_before_parsing() {
         for (typed, want) in [

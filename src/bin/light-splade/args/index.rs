@@ -11,28 +11,28 @@ use super::{ComputeArgs, InputArgs, JsonArgs, PruneArgs, RunArgs, TextArgs};
 /// A command on an index.
 #[derive(Debug, Subcommand)]
 pub(crate) enum IndexCommand {
-    /// Begin an index with vectors, or with texts that are encoded on the way
+    /// Build an index from texts or vectors
     Build(BuildArgs),
-    /// Add documents; one whose id is there already is replaced
+    /// Add documents; those with an existing id are replaced
     Add(AddArgs),
     /// Delete documents
     Delete(DeleteArgs),
-    /// Put all documents into as few files as possible and drop deleted ones
+    /// Merge the files of an index and drop deleted documents
     Merge(MergeArgs),
-    /// Read every byte of an index and check it
+    /// Read and check every byte of an index
     Verify(VerifyArgs),
-    /// Print what is in an index
+    /// Print the contents and settings of an index
     Info(InfoArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
-    /// Folder of the new index
+    /// Output folder for the new index
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
-    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision; with
-    /// --vectors, their model, whose tokens are the keys of NDJSON (ids if not given) [default:
-    /// the built-in mini-ja-en, but with --vectors none]
+    /// Model folder, or a model on the Hugging Face hub: org/name or org/name@revision. With
+    /// --vectors, the model whose tokens are the keys in NDJSON; without it the keys must be ids
+    /// [default: the built-in mini-ja-en; none with --vectors]
     #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
@@ -43,16 +43,16 @@ pub(crate) struct BuildArgs {
     pub(crate) prune: PruneArgs,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
-    /// How weights are kept
+    /// Format of the weights in the index
     #[arg(long, value_enum, default_value = "u8")]
     pub(crate) weights: WeightsArg,
-    /// Keep titles and texts, so that search shows them and can re-rank
+    /// Store titles and texts, which search can show and re-rank
     #[arg(long, conflicts_with = "vectors")]
     pub(crate) store: bool,
-    /// Keep BM25 beside the vectors, for search --bm25 and search --hybrid
+    /// Store BM25 weights beside the vectors, for search --bm25 and search --hybrid
     #[arg(long, requires = "store")]
     pub(crate) bm25: bool,
-    /// BM25: how soon more of a term adds nothing
+    /// BM25's k1: how slowly repetitions of a term saturate
     #[arg(
         long,
         value_name = "K1",
@@ -61,7 +61,7 @@ pub(crate) struct BuildArgs {
         hide_short_help = true
     )]
     pub(crate) bm25_k1: f64,
-    /// BM25: how much longer documents lose, from 0 to 1
+    /// BM25's b: how strongly long documents are penalized, from 0 to 1
     #[arg(
         long,
         value_name = "B",
@@ -70,23 +70,23 @@ pub(crate) struct BuildArgs {
         hide_short_help = true
     )]
     pub(crate) bm25_b: f64,
-    /// Go on with an index that an earlier run with the same settings has begun: documents that it
-    /// has are not encoded again; nothing is done if it has all
+    /// Continue an index that an earlier run with the same settings began. Documents already in it
+    /// are not encoded again
     #[arg(long)]
     pub(crate) resume: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// The index, a folder
+    /// Folder of the index
     #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
-    /// The model, if it is no longer where the index was built from
+    /// Model of the index, if it has moved since the index was built
     #[arg(long, short, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    /// Leave documents that are there as they are, and do not encode them again
+    /// Skip documents whose id is already in the index
     #[arg(long)]
     pub(crate) new_only: bool,
     #[command(flatten)]
@@ -96,15 +96,15 @@ pub(crate) struct AddArgs {
 /// Documents to be indexed.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
-    /// Files and folders of vectors, in place of texts
+    /// Files and folders of vectors to index instead of texts
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["inputs", "text"])]
     pub(crate) vectors: Vec<PathBuf>,
-    /// Take vectors and models other than those of the index or of each other
+    /// Accept vectors of other models than the index's, or of different models
     #[arg(long, hide_short_help = true)]
     pub(crate) any_model: bool,
     #[command(flatten)]
     pub(crate) input: InputArgs,
-    /// Memory for documents that are not written yet: bytes, or with K, M or G
+    /// Memory for documents that are not written yet, such as 512M or 2G
     #[arg(
         long,
         value_name = "SIZE",
@@ -117,40 +117,40 @@ pub(crate) struct SourceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArgs {
-    /// The index, a folder
+    /// Folder of the index
     #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
-    /// Ids of documents
+    /// Ids of the documents to delete
     #[arg(value_name = "ID", required_unless_present = "ids")]
     pub(crate) documents: Vec<String>,
-    /// File with an id a line
+    /// File with ids, one per line
     #[arg(long, value_name = "FILE")]
     pub(crate) ids: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct MergeArgs {
-    /// The index, a folder
+    /// Folder of the index
     #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
-    /// The model, if the index has BM25 and its model is no longer where the index was built from
+    /// Model of the index, if the index has BM25 and the model has moved since
     #[arg(long, short, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
-    /// Threads; all cores if not given
+    /// Number of threads [default: all cores]
     #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The index, a folder
+    /// Folder of the index
     #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
-    /// The index, a folder
+    /// Folder of the index
     #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
     #[command(flatten)]
@@ -159,7 +159,7 @@ pub(crate) struct InfoArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WeightsArg {
-    /// 8 bits, by a scale of each term
+    /// 8 bits, with one scale per term
     U8,
     /// 16-bit floats
     F16,

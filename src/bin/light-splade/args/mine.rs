@@ -12,14 +12,14 @@ use super::ComputeArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct MineArgs {
-    /// Folder of light-splade's form: doc_master, query_master, positive_lists
+    /// Folder in light-splade format: doc_master, query_master, positive_lists
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) parts: PartsArgs,
-    /// Where negatives come from: bm25, splade, dense, colbert or random, with skip=, depth=, take=
-    /// and, for dense and colbert, model= behind commas, and `random` to draw in place of taking the
-    /// best; may be given several times
+    /// Source of negatives: bm25, splade, dense, colbert or random, optionally followed by ,skip=N,
+    /// ,depth=N, ,take=N and ,random (draw instead of taking the best), and by ,model=MODEL for
+    /// dense and colbert. Can be repeated
     #[arg(
         long,
         value_name = "SOURCE",
@@ -27,17 +27,17 @@ pub(crate) struct MineArgs {
         value_parser = parse_source
     )]
     pub(crate) source: Vec<NegativeSource>,
-    /// Scores of a teacher, of light-splade's form: written, and what the margins compare; documents
-    /// without one are left out
+    /// Teacher scores in light-splade format, which are written and which the margins compare.
+    /// Documents without a score are dropped
     #[arg(long, value_name = "PATH")]
     pub(crate) teacher_scores: Option<PathBuf>,
-    /// Leave out negatives that score less than this below the worst positive
+    /// Drop negatives that score less than this below the worst positive
     #[arg(long, value_name = "SCORE", requires = "teacher_scores", value_parser = parse_margin)]
     pub(crate) absolute_margin: Option<f32>,
-    /// Leave out negatives of more than 1 - SHARE of the score of the worst positive
+    /// Drop negatives with more than 1 - SHARE of the worst positive's score
     #[arg(long, value_name = "SHARE", requires = "teacher_scores", value_parser = parse_share)]
     pub(crate) relative_margin: Option<f32>,
-    /// Leave out negatives of more than so many percent of the score of the worst positive
+    /// Drop negatives with more than this percentage of the worst positive's score
     #[arg(
         long,
         value_name = "PERCENT",
@@ -46,16 +46,16 @@ pub(crate) struct MineArgs {
         value_parser = parse_percentage
     )]
     pub(crate) max_percentage: Option<f32>,
-    /// Leave out negatives of a higher score
+    /// Drop negatives with a higher score
     #[arg(long, value_name = "SCORE", requires = "teacher_scores", allow_negative_numbers = true)]
     pub(crate) max_score: Option<f32>,
-    /// Leave out negatives of a lower score
+    /// Drop negatives with a lower score
     #[arg(long, value_name = "SCORE", requires = "teacher_scores", allow_negative_numbers = true)]
     pub(crate) min_score: Option<f32>,
-    /// What is written
+    /// Format of the output
     #[arg(long, value_enum, default_value = "scores")]
     pub(crate) format: MineFormat,
-    /// Decides what is drawn
+    /// Seed of random draws
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
     #[command(flatten)]
@@ -65,13 +65,14 @@ pub(crate) struct MineArgs {
 /// A file that is made in parts.
 #[derive(Debug, Args)]
 pub(crate) struct PartsArgs {
-    /// File to write, .ndjson or .ndjson.gz; it appears when it is whole
+    /// Output file, .ndjson or .ndjson.gz. It is written under a temporary name and renamed once
+    /// complete
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Go on where an earlier run was stopped
+    /// Continue where an earlier run stopped
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Replace the file, or begin anew in place of going on
+    /// Replace an existing file, or start again instead of continuing
     #[arg(long, conflicts_with = "resume")]
     pub(crate) force: bool,
 }
@@ -79,15 +80,15 @@ pub(crate) struct PartsArgs {
 /// What compares queries with the documents of training data.
 #[derive(Debug, Args)]
 pub(crate) struct RankerArgs {
-    /// Model whose tokens BM25 counts, and which encodes for splade, dense and colbert; with --index,
-    /// the one that the index was built with if not given [default: the built-in mini-ja-en]
+    /// Model that encodes for splade, dense and colbert, and whose tokens BM25 counts [default: the
+    /// model of --index, or the built-in mini-ja-en]
     #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
     pub(crate) model: Option<PathBuf>,
-    /// Index of the documents for splade; built and kept there if it is not there yet
+    /// Folder of an index of the documents for splade; if it does not exist, it is built and kept
     #[arg(long, value_name = "FOLDER")]
     pub(crate) index: Option<PathBuf>,
-    /// Folder that keeps the vectors of dense and colbert by text and model, so that every text is
-    /// embedded once; not kept if not given
+    /// Cache folder for the vectors of dense and colbert, so that every text is embedded once
+    /// [default: no cache]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) vectors: Option<PathBuf>,
     #[command(flatten)]
@@ -96,17 +97,19 @@ pub(crate) struct RankerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ScoreArgs {
-    /// Pairs, of light-splade's form of scores: .ndjson, .ndjson.gz, or a folder of such
+    /// Pairs to score, in light-splade's format of scores: .ndjson, .ndjson.gz, or a folder of such
+    /// files
     #[arg(value_name = "PAIRS")]
     pub(crate) pairs: PathBuf,
-    /// Folder with their texts, of light-splade's form: doc_master, query_master
+    /// Folder with the texts of the pairs, in light-splade format: doc_master, query_master
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: PathBuf,
-    /// What scores: bm25, splade, dense, colbert, bge-m3 or cross-encoder, with model= and weight=
-    /// behind commas; may be given several times, and the scores are joined
+    /// Teacher that scores the pairs: bm25, splade, dense, colbert, bge-m3 or cross-encoder,
+    /// optionally followed by ,model=MODEL and ,weight=NUMBER. Can be repeated; the scores are
+    /// joined
     #[arg(long, value_name = "TEACHER", required = true, value_parser = parse_teacher)]
     pub(crate) by: Vec<Teacher>,
-    /// How the scores of several teachers are joined, for each query on its own
+    /// How to join the scores of several teachers, separately for each query
     #[arg(long, value_enum, default_value = "standardize")]
     pub(crate) join: JoinArg,
     #[command(flatten)]
@@ -137,9 +140,10 @@ impl From<JoinArg> for Join {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MineFormat {
-    /// {"qid", "scores"} of positives and negatives; all 1 without a teacher
+    /// {"qid", "scores"} with scores of positives and negatives; all are 1 without a teacher
     Scores,
-    /// {"qid", "pos_doc_id", "neg_doc_id"}, one a negative, the positives of a query in turn
+    /// {"qid", "pos_doc_id", "neg_doc_id"}, one row per negative, with the query's positives in
+    /// turn
     Triplets,
 }
 

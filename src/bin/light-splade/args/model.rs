@@ -14,7 +14,7 @@ use crate::input::InputOptions;
 /// Which model, and how it encodes.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
+    /// Model folder, or a model on the Hugging Face hub: org/name or org/name@revision
     #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL", default_value = light_splade::models::BUILT_IN)]
     pub(crate) model: PathBuf,
     #[command(flatten)]
@@ -26,11 +26,11 @@ pub(crate) struct ModelArgs {
 /// The model that a command is about.
 #[derive(Debug, Args)]
 pub(crate) struct SubjectArgs {
-    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision [default:
-    /// LIGHT_SPLADE_MODEL of the environment, or the built-in mini-ja-en]
+    /// Model folder, or a model on the Hugging Face hub: org/name or org/name@revision [default:
+    /// the environment variable LIGHT_SPLADE_MODEL, or the built-in mini-ja-en]
     #[arg(value_name = "MODEL", conflicts_with = "named")]
     subject: Option<PathBuf>,
-    /// The same as MODEL, as other commands have it
+    /// Same as the argument MODEL, for consistency with other commands
     #[arg(long = "model", short = 'm', value_name = "MODEL")]
     named: Option<PathBuf>,
 }
@@ -47,10 +47,10 @@ impl SubjectArgs {
 /// What kind of text a model is given.
 #[derive(Debug, Args)]
 pub(crate) struct TextArgs {
-    /// Encoder and prompt of the model
+    /// Side of the model, which decides the encoder and the prompt
     #[arg(long = "as", value_enum, default_value = "document")]
     pub(crate) side: SideArg,
-    /// Put before every text, in place of the model's own prompt
+    /// Prompt put before every text, instead of the model's own
     #[arg(long)]
     pub(crate) prompt: Option<String>,
 }
@@ -58,10 +58,11 @@ pub(crate) struct TextArgs {
 /// What the numbers of an encoder depend on, whatever the text.
 #[derive(Debug, Args)]
 pub(crate) struct ComputeArgs {
-    /// Arithmetic: f32, int8 for speed, or bf16 for speed on a CPU with AMX
+    /// Arithmetic: f32 is exact, int8 is faster, and bf16 needs a CPU with AMX
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) precision: PrecisionArg,
-    /// Cut texts off at so many tokens, special tokens included; the model's limit if not given
+    /// Maximum tokens per text, special tokens included; longer texts are truncated [default: the
+    /// model's limit]
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_length: Option<usize>,
     #[command(flatten)]
@@ -71,10 +72,10 @@ pub(crate) struct ComputeArgs {
 /// How an encoder runs.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Threads; all cores if not given
+    /// Number of threads [default: all cores]
     #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
-    /// Tokens that a thread takes at a time
+    /// Tokens per batch of a thread
     #[arg(
         long,
         value_name = "TOKENS",
@@ -83,10 +84,10 @@ pub(crate) struct RunArgs {
         hide_short_help = true
     )]
     pub(crate) batch_tokens: usize,
-    /// Compiled MeCab dictionary in UTF-8, in place of the model's
+    /// Compiled MeCab dictionary in UTF-8 that replaces the model's
     #[arg(long, value_name = "FOLDER", hide_short_help = true)]
     pub(crate) mecab_dicdir: Option<PathBuf>,
-    /// Instruction set of the kernels; the best of this CPU if not given
+    /// Instruction set of the kernels [default: the best that this CPU supports]
     #[arg(long, value_parser = parse_isa, hide_short_help = true)]
     pub(crate) kernels: Option<Isa>,
 }
@@ -94,16 +95,16 @@ pub(crate) struct RunArgs {
 /// Which weights of a vector are kept.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PruneArgs {
-    /// Keep the K largest weights of a text
+    /// Keep only the K largest weights of each text
     #[arg(long, value_name = "K", value_parser = at_least_one())]
     pub(crate) top_k: Option<usize>,
-    /// Keep weights of at least this
+    /// Keep only weights of at least this value
     #[arg(long, visible_alias = "abs-value", value_name = "WEIGHT")]
     pub(crate) min_weight: Option<f32>,
-    /// Keep weights of at least this share of the largest weight of a text
+    /// Keep only weights of at least this share of the text's largest weight
     #[arg(long, value_name = "SHARE")]
     pub(crate) max_ratio: Option<f32>,
-    /// Keep the largest weights of a text whose sum is at most this share of the sum of all
+    /// Keep only the largest weights whose sum is at most this share of the text's total
     #[arg(long, value_name = "SHARE")]
     pub(crate) alpha_mass: Option<f32>,
 }
@@ -111,16 +112,16 @@ pub(crate) struct PruneArgs {
 /// Texts to read.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InputArgs {
-    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or
-    /// .zst; standard input if none
+    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or one text per line, plain or
+    /// compressed as .gz or .zst [default: standard input]
     pub(crate) inputs: Vec<PathBuf>,
-    /// A text itself; may be given several times
+    /// Text to read instead of files; can be repeated
     #[arg(long, short, value_name = "TEXT", conflicts_with = "inputs")]
     pub(crate) text: Vec<String>,
-    /// Field of JSON, or column of a table, with the text [default: title and text]
+    /// JSON field or table column of the text [default: title and text]
     #[arg(long, value_name = "FIELD")]
     pub(crate) text_field: Option<String>,
-    /// Field of JSON, or column of a table, with the id [default: _id, doc_id, qid or id]
+    /// JSON field or table column of the id [default: _id, doc_id, qid or id]
     #[arg(long, value_name = "FIELD")]
     pub(crate) id_field: Option<String>,
     #[command(flatten)]
@@ -130,24 +131,24 @@ pub(crate) struct InputArgs {
 /// The form of inputs.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InputFormArgs {
-    /// Form of the inputs; auto decides by the first bytes and the name of each
+    /// Format of the inputs
     #[arg(long, value_enum, value_name = "FORM", default_value = "auto", hide_short_help = true)]
     pub(crate) input_format: InputFormArg,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum InputFormArg {
-    /// By the first bytes and the name
+    /// Detected from each file's first bytes and name
     Auto,
-    /// One text a line
+    /// One text per line
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Ndjson,
-    /// JSON objects in an array, or one after another
+    /// JSON objects, in an array or one after another
     Json,
     /// CSV with a header
     Csv,
-    /// An id, a tab and a text a line, or columns with a header
+    /// An id, a tab and a text per line, or columns with a header
     Tsv,
     /// Parquet
     Parquet,

@@ -6,19 +6,19 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct PipelineArgs {
-    /// The pipeline: YAML with a work folder and steps
+    /// Pipeline: a YAML file with a work folder and steps
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Changes of its values, as Hydra has them: a.b=c, +a.b=c, ~a.b
+    /// Changes to its values in Hydra's syntax: a.b=c, +a.b=c, ~a.b
     #[arg(value_name = "OVERRIDE")]
     pub(crate) overrides: Vec<String>,
-    /// Say which steps would run, and why, and do nothing
+    /// Print which steps would run and why, without running them
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Run this step though nothing changed
+    /// Step to run even if nothing changed; can be repeated
     #[arg(long, value_name = "STEP")]
     pub(crate) again: Vec<String>,
-    /// End after this step
+    /// Last step to run
     #[arg(long, value_name = "STEP")]
     pub(crate) until: Option<String>,
 }

@@ -8,13 +8,14 @@ use super::OverwriteArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// Folder of a run of train, pretrain or cross-encoder train, finished or not, or its log.jsonl
+    /// Folder or log.jsonl of a run of train, pretrain or cross-encoder train, finished or still
+    /// running
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
-    /// Lay the curves of this run over those of the first
+    /// Second run, whose curves are laid over those of the first
     #[arg(long, value_name = "RUN")]
     pub(crate) compare: Option<PathBuf>,
-    /// File for the page; standard output if not given
+    /// Output file for the page [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]

@@ -17,54 +17,55 @@ use super::{ComputeArgs, InputFormArgs, OverwriteArgs, SideArg};
 #[command(group = clap::ArgGroup::new("what").required(true).args(["query", "queries", "vectors", "interactive"]))]
 #[command(group = clap::ArgGroup::new("with_texts").multiple(true).args(["bm25", "hybrid", "rerank", "interactive"]))]
 pub(crate) struct SearchArgs {
-    /// The index, a folder
+    /// Folder of the index
     #[arg(value_name = "INDEX")]
     pub(crate) index: PathBuf,
     /// Texts of queries
     #[arg(value_name = "QUERY")]
     pub(crate) query: Vec<String>,
-    /// File of queries: NDJSON, JSON, CSV, TSV, Parquet or a text a line; - is standard input
+    /// File of queries: NDJSON, JSON, CSV, TSV, Parquet or one text per line; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) queries: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) form: InputFormArgs,
-    /// Files and folders of vectors of queries
+    /// Files and folders of query vectors
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) vectors: Vec<PathBuf>,
-    /// Model of the queries; the one that the index was built with if not given
+    /// Model that encodes the queries [default: the model of the index]
     #[arg(long, short, value_name = "MODEL")]
     pub(crate) model: Option<PathBuf>,
-    /// Search with another model than the one that made the vectors of the index
+    /// Accept another model than the one that made the vectors of the index
     #[arg(long, hide_short_help = true)]
     pub(crate) any_model: bool,
-    /// Encoder and prompt of the model
+    /// Side of the model, which decides the encoder and the prompt
     #[arg(long = "as", value_enum, default_value = "query")]
     pub(crate) side: SideArg,
-    /// Put before every query, in place of the model's own prompt
+    /// Prompt put before every query, instead of the model's own
     #[arg(long)]
     pub(crate) prompt: Option<String>,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
-    /// Documents to find for a query
+    /// Documents to find per query
     #[arg(long, short = 'k', value_name = "K", default_value_t = 10, value_parser = at_least_one())]
     pub(crate) top_k_hits: usize,
-    /// Only documents of at least this score
+    /// Lowest score of a hit
     #[arg(long, value_name = "SCORE")]
     pub(crate) min_score: Option<f32>,
-    /// Search faster and find about this share of the best documents, .5 to 1; all if not given
+    /// Share of the best documents to find, from 0.5 to 1; a lower share is faster [default: 1,
+    /// exact search]
     #[arg(long, value_name = "SHARE", value_parser = parse_recall)]
     pub(crate) recall: Option<f32>,
-    /// Only documents whose ids are in this file, one a line
+    /// File with the ids of the only documents to search, one per line
     #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub(crate) target_doc_ids: Option<PathBuf>,
-    /// Search with BM25 in place of the model, in an index that was built with --store --bm25
+    /// Search with BM25 instead of the model; the index must be built with --store --bm25
     #[arg(long, conflicts_with_all = ["vectors", "recall"])]
     pub(crate) bm25: bool,
-    /// Search with the model and with BM25, and join both rankings, in an index that was built with
+    /// Search with the model and with BM25, and fuse both rankings; the index must be built with
     /// --store --bm25
     #[arg(long, value_enum, value_name = "METHOD", conflicts_with_all = ["vectors", "bm25", "min_score"])]
     pub(crate) hybrid: Option<FusionArg>,
-    /// How much the model and BM25 count in --hybrid, such as 0.7,0.3 [default: both 1]
+    /// Weights of the model and of BM25 in --hybrid, such as 0.7,0.3 [default: 1,1]
     #[arg(
         long,
         value_name = "W,W",
@@ -74,34 +75,34 @@ pub(crate) struct SearchArgs {
         num_args = 1
     )]
     pub(crate) weights: Vec<f64>,
-    /// Hits of the model and of BM25 that --hybrid joins
+    /// Hits of the model and of BM25 that --hybrid fuses
     #[arg(long, hide_short_help = true, value_name = "K", default_value_t = 100, value_parser = at_least_one())]
     pub(crate) hybrid_depth: usize,
-    /// Score the best hits anew with this cross-encoder, which reads the texts that the index stores
+    /// Cross-encoder that scores the best hits again; the index must store texts
     #[arg(long, value_name = "MODEL", conflicts_with = "vectors")]
     pub(crate) rerank: Option<PathBuf>,
-    /// Hits that --rerank scores; -k if that is larger
+    /// Hits that --rerank scores, at least K
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one())]
     pub(crate) rerank_top: usize,
-    /// Ask for queries, one after another: arrows edit and repeat, Ctrl-C clears the line, Ctrl-D ends
+    /// Read queries from a prompt: arrow keys edit and repeat, Ctrl-C clears the line, Ctrl-D exits
     #[arg(long, conflicts_with_all = ["query", "queries", "vectors", "output", "explain"])]
     pub(crate) interactive: bool,
-    /// Compare the index with its checksums first, which reads all of it
+    /// Check the whole index against its checksums first
     #[arg(long, hide_short_help = true)]
     pub(crate) verify: bool,
-    /// Add what each term gives to a score
+    /// Show what each term contributes to a score
     #[arg(long, conflicts_with = "with_texts")]
     pub(crate) explain: bool,
-    /// Form of the hits [default: table for one query on a terminal, else ndjson]
+    /// Format of the hits [default: table for one query on a terminal, else ndjson]
     #[arg(long, value_enum)]
     pub(crate) format: Option<HitFormat>,
-    /// The same as --format ndjson
+    /// Same as --format ndjson
     #[arg(long, conflicts_with = "format")]
     pub(crate) json: bool,
-    /// Last field of the lines of --format trec
+    /// Last field of each line of --format trec
     #[arg(long, default_value = "light-splade", hide_short_help = true)]
     pub(crate) tag: String,
-    /// File for the hits; standard output if not given
+    /// Output file for the hits [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
@@ -110,7 +111,7 @@ pub(crate) struct SearchArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HitFormat {
-    /// To be read by people
+    /// Text tables
     Table,
     /// {"qid": …, "results": [{"doc_id": …, "score": …}…]}
     Ndjson,
@@ -121,9 +122,9 @@ pub(crate) enum HitFormat {
 /// How rankings are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FusionArg {
-    /// Reciprocal ranks: 1 / (60 + rank), added
+    /// Sum of reciprocal ranks: 1 / (60 + rank)
     Rrf,
-    /// Scores, scaled to 0 to 1 within each ranking, and added
+    /// Sum of scores, scaled from 0 to 1 within each ranking
     Minmax,
 }
 
@@ -141,23 +142,23 @@ impl FusionArg {
 /// What was typed after `fuse`.
 #[derive(Debug, Args)]
 pub(crate) struct FuseArgs {
-    /// Runs: TREC, NDJSON, JSON, Parquet or tables with a header
+    /// Runs to fuse: TREC, NDJSON, JSON, Parquet or tables with a header
     #[arg(required = true, value_name = "RUN", num_args = 2..)]
     pub(crate) runs: Vec<PathBuf>,
-    /// File for the joined run, NDJSON if it ends in .ndjson or .jsonl and else TREC; standard output
-    /// if not given
+    /// Output file for the fused run: NDJSON if it ends in .ndjson or .jsonl, else TREC [default:
+    /// standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// How the rankings are joined
+    /// How to fuse the rankings
     #[arg(long, value_enum, default_value = "rrf")]
     pub(crate) method: FusionArg,
-    /// How much each run counts, in their order, such as 0.7,0.3 [default: each 1]
+    /// Weight of each run in the order of the arguments, such as 0.7,0.3 [default: 1 each]
     #[arg(long, value_name = "W,W", value_delimiter = ',', num_args = 1)]
     pub(crate) weights: Vec<f64>,
-    /// Documents of a query that are kept; all if not given
+    /// Documents to keep per query [default: all]
     #[arg(long, short = 'k', value_name = "K", value_parser = at_least_one())]
     pub(crate) top_k_hits: Option<usize>,
-    /// Last field of the lines of a TREC run
+    /// Last field of each line of a TREC run
     #[arg(long, default_value = "light-splade", hide_short_help = true)]
     pub(crate) tag: String,
     #[command(flatten)]

@@ -11,22 +11,22 @@ use super::numbers::{at_least_one, threads};
 #[derive(Debug, Args)]
 #[command(next_line_help = false)]
 pub(crate) struct ServeArgs {
-    /// Model folder, or a model of the Hugging Face hub: org/name or org/name@revision
+    /// Model folder, or a model on the Hugging Face hub: org/name or org/name@revision
     #[arg(long, short, visible_alias = "model-id", value_name = "MODEL", env = "MODEL_ID", default_value = light_splade::models::BUILT_IN)]
     pub(crate) model: PathBuf,
-    /// Commit, branch or tag of a model of the hub
+    /// Commit, branch or tag of a model on the hub
     #[arg(long, env = "REVISION", hide_env = true)]
     pub(crate) revision: Option<String>,
-    /// Name of the model for clients [default: that of --model]
+    /// Name of the model for clients [default: the name in --model]
     #[arg(long, value_name = "NAME", env = "SERVED_MODEL_NAME", hide_env = true)]
     pub(crate) served_model_name: Option<String>,
-    /// Cross-encoder that orders texts for /rerank: a folder or a model of the hub
+    /// Cross-encoder for /rerank: a folder or a model on the hub
     #[arg(long, value_name = "MODEL", env = "RERANKER", hide_env = true)]
     pub(crate) reranker: Option<PathBuf>,
-    /// Index to search, under the name of its folder or another; may be given several times
+    /// Index to serve, under NAME or the name of its folder; can be repeated
     #[arg(long, value_name = "[NAME=]FOLDER")]
     pub(crate) index: Vec<String>,
-    /// Folder of indexes: those in it are served, and new ones are made in it
+    /// Folder of indexes to serve, in which clients can create new ones
     #[arg(long, value_name = "FOLDER", env = "INDEX_ROOT", hide_env = true)]
     pub(crate) index_root: Option<PathBuf>,
     #[command(flatten)]
@@ -53,10 +53,10 @@ pub(crate) struct NetworkArgs {
     /// Port to listen on
     #[arg(long, short, env = "PORT", hide_env = true, default_value_t = light_splade::serve::ServeOptions::default().address.port())]
     pub(crate) port: u16,
-    /// Another port, which answers /metrics only
+    /// Separate port that serves /metrics only
     #[arg(long, value_name = "PORT", env = "PROMETHEUS_PORT", hide_env = true)]
     pub(crate) prometheus_port: Option<u16>,
-    /// Origin whose pages may call the service, or *; may be given several times
+    /// Origin whose pages may call the service, or *; can be repeated
     #[arg(
         long,
         value_name = "ORIGIN",
@@ -80,13 +80,13 @@ pub(crate) struct KeyArgs {
     /// Key that clients must send: Authorization: Bearer KEY
     #[arg(long, value_name = "KEY", env = "API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,
-    /// File with such keys, one a line
+    /// File with such keys, one per line
     #[arg(long, value_name = "FILE", env = "API_KEY_FILE", hide_env = true)]
     pub(crate) api_key_file: Option<PathBuf>,
     /// Key that clients must send to change indexes
     #[arg(long, value_name = "KEY", env = "WRITE_KEY", hide_env_values = true)]
     pub(crate) write_key: Option<String>,
-    /// File with such keys, one a line
+    /// File with such keys, one per line
     #[arg(long, value_name = "FILE", env = "WRITE_KEY_FILE", hide_env = true)]
     pub(crate) write_key_file: Option<PathBuf>,
 }
@@ -101,13 +101,15 @@ pub(crate) struct ModelUseArgs {
     /// Must be splade
     #[arg(long, value_enum, env = "POOLING", hide_env = true)]
     pub(crate) pooling: Option<PoolingArg>,
-    /// Cut texts off at so many tokens, special tokens included; the model's limit if not given
+    /// Maximum tokens per text, special tokens included; longer texts are truncated [default: the
+    /// model's limit]
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_length: Option<usize>,
-    /// Whether a text that is too long is cut off where a request does not say; else it is an error
+    /// Truncate texts that are too long, unless a request says otherwise; if false, they are an
+    /// error
     #[arg(long, env = "AUTO_TRUNCATE", hide_env = true, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
     pub(crate) auto_truncate: bool,
-    /// What a text is where a request does not say: query or document
+    /// Side of texts, unless a request says otherwise
     #[arg(
         long,
         value_name = "SIDE",
@@ -116,22 +118,22 @@ pub(crate) struct ModelUseArgs {
         conflicts_with = "default_prompt"
     )]
     pub(crate) default_prompt_name: Option<super::SideArg>,
-    /// Put before every text, in place of the model's own prompts
+    /// Prompt put before every text, instead of the model's own
     #[arg(long, value_name = "TEXT", env = "DEFAULT_PROMPT", hide_env = true)]
     pub(crate) default_prompt: Option<String>,
-    /// Threads that compute; all cores if not given
+    /// Number of compute threads [default: all cores]
     #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
-    /// Compiled MeCab dictionary in UTF-8, in place of the model's
+    /// Compiled MeCab dictionary in UTF-8 that replaces the model's
     #[arg(long, value_name = "FOLDER")]
     pub(crate) mecab_dicdir: Option<PathBuf>,
-    /// Token of the hub
+    /// Access token for the hub
     #[arg(long, value_name = "TOKEN", hide_env_values = true, hide_env = true)]
     pub(crate) hf_token: Option<String>,
-    /// The same as --hf-token
+    /// Same as --hf-token
     #[arg(long, hide = true, env = "HF_API_TOKEN", conflicts_with = "hf_token")]
     pub(crate) hf_api_token: Option<String>,
-    /// Cache of models of the hub
+    /// Cache folder for models from the hub
     #[arg(long, value_name = "FOLDER", env = "HUGGINGFACE_HUB_CACHE", hide_env = true)]
     pub(crate) huggingface_hub_cache: Option<PathBuf>,
 }
@@ -165,37 +167,37 @@ fn limits() -> Limits {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
-    /// Texts that may wait or be computed at a time; more are refused with status 429
+    /// Maximum texts waiting or being computed; more are refused with status 429
     #[arg(long, value_name = "TEXTS", env = "MAX_CONCURRENT_REQUESTS", hide_env = true, default_value_t = limits().max_concurrent_requests, value_parser = at_least_one())]
     pub(crate) max_concurrent_requests: usize,
-    /// Tokens that are computed together
+    /// Maximum tokens per batch
     #[arg(long, value_name = "TOKENS", env = "MAX_BATCH_TOKENS", hide_env = true, default_value_t = limits().max_batch_tokens, value_parser = at_least_one())]
     pub(crate) max_batch_tokens: usize,
-    /// Texts that are computed together [default: no limit]
+    /// Maximum texts per batch [default: no limit]
     #[arg(long, value_name = "TEXTS", env = "MAX_BATCH_REQUESTS", hide_env = true, value_parser = at_least_one())]
     pub(crate) max_batch_requests: Option<usize>,
-    /// Texts of a request
+    /// Maximum texts per request
     #[arg(long, value_name = "TEXTS", env = "MAX_CLIENT_BATCH_SIZE", hide_env = true, default_value_t = limits().max_client_batch_size, value_parser = at_least_one())]
     pub(crate) max_client_batch_size: usize,
-    /// Bytes of a request's body
+    /// Maximum bytes of a request's body
     #[arg(long, value_name = "BYTES", env = "PAYLOAD_LIMIT", hide_env = true, default_value_t = limits().payload_limit, value_parser = at_least_one())]
     pub(crate) payload_limit: usize,
-    /// Open connections
+    /// Maximum open connections
     #[arg(long, value_name = "CONNECTIONS", default_value_t = limits().max_connections, value_parser = at_least_one())]
     pub(crate) max_connections: usize,
-    /// Seconds in which a client must send its headers, and again its body
+    /// Seconds a client may take to send its headers, and again its body
     #[arg(long, value_name = "SECONDS", default_value_t = limits().read_timeout.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) read_timeout: u64,
-    /// Seconds in which a client must accept the next part of a reply
+    /// Seconds a client may take to accept the next part of a reply
     #[arg(long, value_name = "SECONDS", default_value_t = limits().write_timeout.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) write_timeout: u64,
-    /// Seconds that running requests have when the service is stopped
+    /// Seconds that running requests may take when the service stops
     #[arg(long, value_name = "SECONDS", default_value_t = limits().stop_timeout.as_secs())]
     pub(crate) stop_timeout: u64,
-    /// Longest time in milliseconds from a change of an index to its commit
+    /// Maximum milliseconds from a change of an index to its commit
     #[arg(long, value_name = "MS", default_value_t = limits().commit_interval.as_millis() as u64)]
     pub(crate) commit_interval: u64,
-    /// Changed documents at which an index is committed earlier
+    /// Number of changed documents that causes an earlier commit
     #[arg(long, value_name = "DOCUMENTS", default_value_t = limits().commit_documents, value_parser = at_least_one())]
     pub(crate) commit_documents: usize,
 }
@@ -204,14 +206,14 @@ pub(crate) struct LimitArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Log")]
 pub(crate) struct LogArgs {
-    /// Write the log as JSON, one object a line, as --log-format json
+    /// Write the log as JSON, one object per line, like --log-format json
     #[arg(long, env = "JSON_OUTPUT", hide_env = true)]
     pub(crate) json_output: bool,
-    /// The least important messages that are written [default: info; warn with --quiet, debug with
-    /// --verbose]
+    /// Lowest level of messages to write [default: info; warn with --quiet, debug with --verbose]
     #[arg(long, value_enum, env = "LOG_LEVEL", hide_env = true)]
     pub(crate) log_level: Option<LevelArg>,
-    /// Collector of OpenTelemetry that gets traces by OTLP over HTTP, such as http://127.0.0.1:4318
+    /// OpenTelemetry collector that receives traces by OTLP over HTTP, such as
+    /// http://127.0.0.1:4318
     #[arg(long, value_name = "URL", env = "OTLP_ENDPOINT", hide_env = true)]
     pub(crate) otlp_endpoint: Option<String>,
     /// Name of the service in traces

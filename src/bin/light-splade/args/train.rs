@@ -6,24 +6,25 @@ use clap::{Args, ValueEnum};
 use hydra_compose::ComposeOptions;
 
 use super::numbers::threads;
+use crate::quoting::quoted;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Print the config and do nothing
+    /// Print the composed config without running it
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "multirun")]
     pub(crate) cfg: Option<CfgArg>,
-    /// Run a job for each combination of values: training.seed=1,2
+    /// Run one job per combination of values, such as training.seed=1,2
     #[arg(long)]
     pub(crate) multirun: bool,
-    /// Go on from the last checkpoint in training.output_dir, if there is one
+    /// Continue from the last checkpoint in training.output_dir, if there is one
     #[arg(long, conflicts_with = "multirun")]
     pub(crate) resume: bool,
-    /// Show a live page on this port of this machine; 0 for any that is free
+    /// Port of a live page on this machine; 0 picks a free port
     #[arg(long, value_name = "PORT")]
     pub(crate) dashboard: Option<u16>,
-    /// Threads; all cores if not given. The result does not depend on it
+    /// Number of threads; it does not change the result [default: all cores]
     #[arg(long, value_parser = threads())]
     pub(crate) threads: Option<usize>,
 }
@@ -31,13 +32,13 @@ pub(crate) struct TrainArgs {
 /// A config and what is changed in it.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// The config, a YAML file; its groups are in the folders beside it
+    /// Config: a YAML file, with its groups in the folders beside it
     #[arg(value_name = "CONFIG")]
     pub(crate) file: PathBuf,
-    /// Changes of the config, as Hydra has them: a.b=c, +a.b=c, ~a.b, training=another
+    /// Changes to the config in Hydra's syntax: a.b=c, +a.b=c, ~a.b, training=another
     #[arg(value_name = "OVERRIDE")]
     pub(crate) overrides: Vec<String>,
-    /// Folder of the configs, in which CONFIG is a name; that of CONFIG if not given
+    /// Folder of the configs, in which CONFIG is a name [default: the folder of CONFIG]
     #[arg(long, value_name = "FOLDER", hide_short_help = true)]
     pub(crate) config_dir: Option<PathBuf>,
 }
@@ -64,12 +65,12 @@ impl ConfigArgs {
 
     /// The arguments as a shell reads them, without the overrides that `keeps` does not keep.
     pub(crate) fn as_typed(&self, keeps: impl Fn(&str) -> bool) -> String {
-        let mut words = vec![self.file.display().to_string()];
+        let mut words = vec![quoted(&self.file.to_string_lossy())];
         if let Some(folder) = &self.config_dir {
-            words.extend(["--config-dir".to_owned(), folder.display().to_string()]);
+            words.extend(["--config-dir".to_owned(), quoted(&folder.to_string_lossy())]);
         }
         let kept = self.overrides.iter().filter(|text| keeps(text));
-        words.extend(kept.map(|text| format!("'{text}'")));
+        words.extend(kept.map(|text| quoted(text)));
         words.join(" ")
     }
 }

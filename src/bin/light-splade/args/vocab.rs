@@ -9,27 +9,27 @@ use super::{InputFormArgs, OverwriteArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum VocabCommand {
-    /// Learn the WordPiece vocabulary of texts, and write it as a tokenizer's folder
+    /// Learn a WordPiece vocabulary from texts and write a tokenizer
     #[command(override_usage = "light-splade vocab learn [OPTIONS] --words <WORDS>
                                 -o <FOLDER> <INPUTS>...")]
     Learn(VocabLearnArgs),
-    /// Add the words of texts to a masked language model whose tokenizer splits them into pieces
+    /// Add words that a masked language model's tokenizer splits to its vocabulary
     Extend(VocabExtendArgs),
-    /// Take the tokens out of a masked language model that texts use least
+    /// Remove the tokens that texts use least from a masked language model
     Trim(VocabTrimArgs),
-    /// Tell how rare each term of a model is in the vectors of a corpus: factors for `encode --idf`
+    /// Compute the IDF factor of each term from document vectors, for `encode --idf`
     Idf(VocabIdfArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct VocabIdfArgs {
-    /// Files or folders of document vectors that encode wrote
+    /// Files or folders of document vectors written by `encode`
     #[arg(required = true)]
     pub(crate) vectors: Vec<PathBuf>,
-    /// Model of the vectors; the one that they name if not given
+    /// Model of the vectors [default: the model recorded in them]
     #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
     pub(crate) model: Option<PathBuf>,
-    /// JSON file for the factors: an object of tokens and numbers, as OpenSearch's idf.json
+    /// Output file for the factors: a JSON object of tokens and numbers, like OpenSearch's idf.json
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
@@ -41,30 +41,31 @@ pub(crate) struct VocabIdfArgs {
     override_usage = "light-splade vocab extend [OPTIONS] -m <MODEL> -o <FOLDER> <INPUTS>..."
 )]
 pub(crate) struct VocabExtendArgs {
-    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or .zst
+    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or one text per line, plain or
+    /// compressed as .gz or .zst
     #[arg(required = true)]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Masked language model with a WordPiece vocabulary: folder or hub name
+    /// Masked language model with a WordPiece vocabulary: a folder or a model on the hub
     #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
     pub(crate) model: PathBuf,
-    /// Folder for the model with more words
+    /// Output folder for the extended model
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
-    /// Words that are added at most: those that save the most tokens
+    /// Maximum words to add: those that save the most tokens
     #[arg(long, value_name = "N", default_value = "2000", value_parser = at_least_one())]
     pub(crate) words: usize,
-    /// Words that occur less often are not added
+    /// Minimum occurrences of a word to add
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub(crate) min_count: u64,
-    /// Field of JSON, or column of a table, with the text
+    /// JSON field or table column of the text [default: title and text]
     #[arg(long, value_name = "FIELD")]
     pub(crate) text_field: Option<String>,
     #[command(flatten)]
     pub(crate) form: InputFormArgs,
-    /// Compiled MeCab dictionary in UTF-8, in place of the model's
+    /// Compiled MeCab dictionary in UTF-8 that replaces the model's
     #[arg(long, value_name = "FOLDER")]
     pub(crate) mecab_dicdir: Option<PathBuf>,
-    /// Do nothing if the folder is there already and whole
+    /// Do nothing if the folder exists and is complete
     #[arg(long)]
     pub(crate) resume: bool,
 }
@@ -73,75 +74,77 @@ pub(crate) struct VocabExtendArgs {
 #[command(override_usage = "light-splade vocab trim [OPTIONS] -m <MODEL> --size <SIZE>
                                -o <FOLDER> <INPUTS>...")]
 pub(crate) struct VocabTrimArgs {
-    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or .zst
+    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or one text per line, plain or
+    /// compressed as .gz or .zst
     #[arg(required = true)]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Masked language model with a WordPiece vocabulary: folder or hub name
+    /// Masked language model with a WordPiece vocabulary: a folder or a model on the hub
     #[arg(long, short, value_name = "MODEL", env = "LIGHT_SPLADE_MODEL")]
     pub(crate) model: PathBuf,
-    /// Folder for the model with fewer tokens
+    /// Output folder for the smaller model
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
-    /// Tokens that are kept at most, special tokens included
+    /// Maximum tokens to keep, special tokens included
     #[arg(long, value_name = "SIZE", value_parser = at_least_one())]
     pub(crate) size: usize,
-    /// Tokens that the texts use less often are not kept
+    /// Minimum occurrences of a token to keep
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub(crate) min_count: u64,
-    /// Field of JSON, or column of a table, with the text
+    /// JSON field or table column of the text [default: title and text]
     #[arg(long, value_name = "FIELD")]
     pub(crate) text_field: Option<String>,
     #[command(flatten)]
     pub(crate) form: InputFormArgs,
-    /// Compiled MeCab dictionary in UTF-8, in place of the model's
+    /// Compiled MeCab dictionary in UTF-8 that replaces the model's
     #[arg(long, value_name = "FOLDER")]
     pub(crate) mecab_dicdir: Option<PathBuf>,
-    /// Do nothing if the folder is there already
+    /// Do nothing if the folder exists and is complete
     #[arg(long)]
     pub(crate) resume: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct VocabLearnArgs {
-    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or a text a line, also as .gz or .zst
+    /// Files or folders of texts: NDJSON, JSON, CSV, TSV, Parquet or one text per line, plain or
+    /// compressed as .gz or .zst
     #[arg(required = true)]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Folder for the tokenizer
+    /// Output folder for the tokenizer
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) output: PathBuf,
-    /// How texts become words: mecab for Japanese, also mixed with other languages
+    /// How to split texts into words; mecab is for Japanese, also mixed with other languages
     #[arg(long, value_enum)]
     pub(crate) words: WordsArg,
-    /// Tokens of the vocabulary, special ones included
+    /// Size of the vocabulary in tokens, special tokens included
     #[arg(long, default_value_t = 16_000)]
     pub(crate) size: usize,
-    /// Characters kept, the most frequent; words with others are unknown [default: a quarter of
-    /// the size]
+    /// Number of most frequent characters to keep; words with other characters are unknown
+    /// [default: a quarter of the size]
     #[arg(long, value_name = "CHARACTERS", value_parser = at_least_one())]
     pub(crate) alphabet: Option<usize>,
-    /// Pairs of pieces that are seen less often are not joined
+    /// Minimum occurrences of a pair of pieces to join
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     pub(crate) min_frequency: u64,
-    /// Lower-case texts, and without MeCab strip their accents
+    /// Lower-case texts and, without MeCab, strip accents
     #[arg(long)]
     pub(crate) lowercase: bool,
-    /// Longest text of a model with this vocabulary, in tokens
+    /// Maximum tokens per text of a model with this vocabulary
     #[arg(long, value_name = "TOKENS", default_value = "512", value_parser = at_least_one())]
     pub(crate) max_length: usize,
-    /// Field of JSON, or column of a table, with the text
+    /// JSON field or table column of the text [default: title and text]
     #[arg(long, value_name = "FIELD")]
     pub(crate) text_field: Option<String>,
     #[command(flatten)]
     pub(crate) form: InputFormArgs,
-    /// Do nothing if the folder is there already and whole
+    /// Do nothing if the folder exists and is complete
     #[arg(long)]
     pub(crate) resume: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WordsArg {
-    /// MeCab with unidic-lite, as BertJapaneseTokenizer
+    /// MeCab with unidic-lite, like BertJapaneseTokenizer
     Mecab,
-    /// Blanks and punctuation, as BertTokenizer
+    /// Whitespace and punctuation, like BertTokenizer
     Bert,
 }

@@ -19,7 +19,8 @@ use crate::interrupt;
 use crate::log::say;
 use crate::output::{Output, is_stdout};
 use crate::progress::Reporter;
-use output::{Measured, Setting};
+use crate::screen::room_of_stdout;
+use output::{Look, Measured, Setting};
 use request::{bm25, inputs, label, options, shown};
 
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
@@ -50,8 +51,9 @@ fn one(args: &EvaluateArgs, data: &Path) -> Result<()> {
         Ok(Measured { name: shown(path), label: label(path), report, run })
     };
     let name = &shown(data);
-    let colour = output.has_styles();
-    let setting = Setting { data: &folder, name, options: &options, colour };
+    let room = output.is_stdout().then(room_of_stdout).flatten();
+    let look = Look { colour: output.has_styles(), room };
+    let setting = Setting { data: &folder, name, options: &options, look };
     let text = match (&args.compare[..], &args.run) {
         ([first, second], _) => {
             let baseline = judge_file(first)?;

@@ -1,12 +1,10 @@
 //! `light-splade explain`: for each term of a text, the token that gave it its weight.
 
-use std::fmt::Write as _;
-
 use anyhow::Result;
 use light_splade::SparseEncoder;
 use light_splade::pages::{explain_page, now};
 use serde_json::{Value, json};
-use splade_io::printable;
+use splade_io::{columns, cut_to_width, printable};
 use splade_model::{Encoder, Explanation};
 
 use super::records;
@@ -14,6 +12,8 @@ use crate::args::{ExplainArgs, TEXT_WITHOUT_OPTION};
 use crate::log;
 use crate::output::Output;
 use crate::progress::Reporter;
+use crate::screen::{room_of_stdout, wrap};
+use crate::style::Style;
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
     let mut input = args.input.clone();
@@ -58,7 +58,8 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<()> {
         }
         let gap = if number > 0 { "\n" } else { "" };
         let title = if several { format!("{}: ", printable(&record.id)) } else { String::new() };
-        let text = plain(encoder, &explanation, all, output.has_styles());
+        let room = output.is_stdout().then(room_of_stdout).flatten();
+        let text = plain(encoder, &explanation, all, room, output.has_styles());
         output.write_styled(&format!("{gap}{title}{text}"))?;
     }
     output.finish()
@@ -80,22 +81,72 @@ fn row(encoder: &Encoder, id: &str, explanation: &Explanation, all: usize) -> Va
     json!({"id": id, "tokens": explanation.tokens, "all_terms": all, "terms": terms})
 }
 
-/// A line a term; in bold, on a terminal, terms that do not stand in the text.
-fn plain(encoder: &Encoder, explanation: &Explanation, all: usize, colour: bool) -> String {
-    let mut text = format!("{}\n\n", printable(&explanation.tokens.join(" ")));
-    for term in &explanation.terms {
+/// The columns of a line beside the term and its token: the weight, the sign, an arrow, the token's number, and gaps.
+const WITHOUT_NAMES: usize = 28;
+
+/// The columns of the shortest name that is cut.
+const SHORTEST_NAME: usize = 6;
+
+/// A line for each term, cut to the columns in `room`; on a terminal, expansions are green.
+fn plain(
+    encoder: &Encoder,
+    explanation: &Explanation,
+    all: usize,
+    room: Option<usize>,
+    colour: bool,
+) -> String {
+    let tokens: Vec<_> = explanation.tokens.iter().map(|token| printable(token)).collect();
+    let tokens = wrap(tokens.iter().map(|token| &**token), room.unwrap_or(usize::MAX));
+    let name_columns =
+        room.map_or(usize::MAX, |room| (room.saturating_sub(WITHOUT_NAMES) / 2).max(SHORTEST_NAME));
+    let shown = |name: &str| cut_to_width(&printable(name), name_columns);
+    let rows = explanation.terms.iter().map(|term| {
         let name = encoder.token(term.term);
         let source = &explanation.tokens[term.position];
-        let expansion = !explanation.tokens.contains(&name);
-        let (name, source) = (printable(&name), printable(source));
-        let (on, off) = if colour && expansion { ("\x1b[1;32m", "\x1b[0m") } else { ("", "") };
-        let sign = if expansion { '+' } else { ' ' };
-        let _ = writeln!(
-            text,
-            "{:8.4} {sign} {on}{name}{off}  ← token {} {source}",
-            term.weight, term.position
-        );
+        let (sign, name) = match explanation.tokens.contains(&name) {
+            true => (' ', shown(&name)),
+            false => ('+', Style::Green.paint(colour, shown(&name))),
+        };
+        vec![
+            format!("{:8.4}", term.weight),
+            format!("{sign} {name}"),
+            format!("← token {} {}", term.position, shown(source)),
+        ]
+    });
+    let table = columns(&rows.collect::<Vec<_>>(), &[true]);
+    let shown = explanation.terms.len();
+    format!("{tokens}\n\n{table}\n{shown} of {all} terms; + is an expansion\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use light_splade::SparseEncoderOptions;
+    use splade_io::display_width;
+    use splade_model::Side;
+
+    use super::*;
+
+    #[test]
+    fn an_explanation_fits_the_terminal() {
+        let model = SparseEncoder::load("mini-ja-en", &SparseEncoderOptions::default());
+        let model = model.expect("the built-in model");
+        let encoder = model.tower(Side::Document).expect("an encoder");
+        let mut explanation =
+            encoder.explain("大阪・関西万博は2025年4月13日に夢洲で開幕した。").expect("explained");
+        // Such tokens are in vocabularies for the web.
+        let long = "pneumonoultramicroscopicsilicovolcanoconiosis".to_owned();
+        let position = explanation.terms[0].position;
+        explanation.tokens[position] = long.clone();
+        let all = explanation.terms.len();
+        for columns in [40, 60, 80] {
+            for colour in [false, true] {
+                let text = plain(encoder, &explanation, all, Some(columns), colour);
+                let table = text.lines().filter(|line| !line.contains(&long));
+                let wide: Vec<&str> = table.filter(|line| display_width(line) > columns).collect();
+                assert!(wide.is_empty(), "{columns}: {wide:?}");
+            }
+        }
+        let text = plain(encoder, &explanation, all, None, false);
+        assert!(text.contains(&format!("← token {position} {long}\n")), "{text}");
     }
-    let _ = writeln!(text, "\n{} of {all} terms; + is an expansion", explanation.terms.len());
-    text
 }

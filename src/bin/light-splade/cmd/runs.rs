@@ -19,6 +19,7 @@ use crate::closing;
 use crate::interrupt::{self, Interrupted};
 use crate::log::say;
 use crate::output;
+use crate::quoting::quoted;
 pub(super) use terminal::{Kind, Terminal};
 
 /// The settings of one kind of run.
@@ -169,9 +170,9 @@ fn record(composed: &Composed) -> Result<()> {
 /// The command that continues a run. The folder may have the time in its name: it is named again.
 fn how_to_go_on(command: &str, args: &TrainArgs, output: &Path, checkpoint: &Path) -> String {
     format!(
-        "{} is written; to go on:\n  light-splade {command} {} 'training.output_dir={}' --resume",
+        "{} is written; to go on:\n  light-splade {command} {} {} --resume",
         checkpoint.display(),
         args.config.as_typed(|text| !text.contains("training.output_dir=")),
-        output.display()
+        quoted(&format!("training.output_dir={}", output.display()))
     )
 }

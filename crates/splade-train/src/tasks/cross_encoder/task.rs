@@ -20,6 +20,7 @@ use splade_text::PairEncoding;
 
 use crate::config::Optimizer;
 use crate::error::TrainError;
+use crate::json::pretty;
 use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
 use crate::run::checkpoint::folder::{self, OURS};
 use crate::run::checkpoint::moments::load;
@@ -78,12 +79,14 @@ impl Parts {
     pub(super) fn run(self) -> Result<Run<CrossEncoder>, TrainError> {
         let Self { config, data, tokenizer, engine, resume, info } = self;
         let plan = plan(&config, &data);
+        let identity = identity(&config)?;
         let rules = Rules {
             output: config.output_path.clone(),
             keep: Some(1),
             save_optimizer: true,
             best: Some((eval_name(config.best_by), true)),
             info,
+            settings: Some(pretty(&identity["settings"])),
             logs: LogOptions {
                 json: config.output_path.join(LOG),
                 tensorboard: Some(config.output_path.join("runs")),
@@ -92,7 +95,7 @@ impl Parts {
             ..Rules::default()
         };
         let task = CrossEncoder {
-            identity: identity(&config)?,
+            identity,
             schedule: Schedule::linear(config.learning_rate, config.warmup_steps, plan.total),
             optimizer: OptimizerState::new(Optimizer::AdamW),
             resumed: resume.is_some(),

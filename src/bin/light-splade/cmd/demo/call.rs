@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::cmd::advised;
 use crate::interrupt::{self, Interrupted};
+use crate::quoting::quoted;
 
 /// Runs a command of this program in a process of its own, whose output is this one's.
 pub(super) fn call(program: &Path, command: &[OsString]) -> Result<()> {
@@ -27,26 +28,8 @@ pub(super) fn call(program: &Path, command: &[OsString]) -> Result<()> {
 
 /// A command as a person types it.
 pub(super) fn typed(command: &[OsString]) -> String {
-    let mut text = "light-splade".to_owned();
-    for argument in command {
-        let argument = argument.to_string_lossy();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@".contains(c);
-        text.push(' ');
-        match !argument.is_empty() && argument.chars().all(is_plain) {
-            true => text += &argument,
-            false => {
-                text.push('"');
-                for c in argument.chars() {
-                    if "\"\\$`".contains(c) {
-                        text.push('\\');
-                    }
-                    text.push(c);
-                }
-                text.push('"');
-            }
-        }
-    }
-    text
+    let words = command.iter().map(|word| quoted(&word.to_string_lossy()));
+    ["light-splade".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -56,7 +39,7 @@ mod tests {
     #[test]
     fn arguments_are_quoted_where_a_shell_needs_it() {
         let command = ["search", "a/b", "海が \"見える\" $1"].map(OsString::from);
-        let want = "light-splade search a/b \"海が \\\"見える\\\" \\$1\"";
+        let want = "light-splade search a/b '海が \"見える\" $1'";
         assert_eq!(typed(&command), want);
     }
 }

@@ -11,7 +11,7 @@ use light_splade::pages::now;
 use serde_json::{Map, Value, json};
 use splade_eval::compare::{CompareOptions, ComparedMetric, Comparison, QueryChange, compare};
 use splade_eval::{Board, Report, Run, Section, System};
-use splade_io::{columns, printable};
+use splade_io::{columns, display_width, printable};
 
 use crate::args::ReportFormat;
 use crate::style::Style;
@@ -35,6 +35,14 @@ impl Measured {
     }
 }
 
+/// How tables look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    pub(super) colour: bool,
+    /// The columns that there are, on a terminal.
+    pub(super) room: Option<usize>,
+}
+
 /// What is measured on, for pages.
 pub(super) struct Setting<'a> {
     /// The folder of the data set.
@@ -42,8 +50,7 @@ pub(super) struct Setting<'a> {
     /// The name of the data set, as it was given.
     pub(super) name: &'a str,
     pub(super) options: &'a EvaluateOptions,
-    /// Whether tables have colours.
-    pub(super) colour: bool,
+    pub(super) look: Look,
 }
 
 impl Setting<'_> {
@@ -74,7 +81,7 @@ pub(super) fn report(
     format: ReportFormat,
     setting: &Setting<'_>,
 ) -> Result<String> {
-    let (report, colour) = (&measured.report, setting.colour);
+    let (report, look) = (&measured.report, setting.look);
     let against =
         |baseline: &Measured| compare(&baseline.report, report, &CompareOptions::default());
     let comparison = baseline.map(against).transpose()?;
@@ -84,13 +91,13 @@ pub(super) fn report(
             let mut text = String::new();
             for Section { heading, rows } in report.sections() {
                 let gap = if text.is_empty() { "" } else { "\n" };
-                let heading = Style::Bold.paint(colour, heading);
+                let heading = Style::Bold.paint(look.colour, heading);
                 let _ = write!(text, "{gap}{heading}\n{}", columns(&rows, &Section::RIGHT));
             }
             if let Some((baseline, comparison)) = both {
                 let heading = format!("Compared with {}", printable(&baseline.name));
-                let heading = Style::Bold.paint(colour, heading);
-                let _ = write!(text, "\n{heading}\n{}", table(comparison, colour));
+                let heading = Style::Bold.paint(look.colour, heading);
+                let _ = write!(text, "\n{heading}\n{}", table(comparison, look));
             }
             text
         }
@@ -124,13 +131,13 @@ pub(super) fn comparison(
     format: ReportFormat,
     setting: &Setting<'_>,
 ) -> Result<String> {
-    let (name, report, colour) = (&measured.name, &measured.report, setting.colour);
+    let (name, report, look) = (&measured.name, &measured.report, setting.look);
     let comparison = compare(&baseline.report, report, &CompareOptions::default())?;
     Ok(match format {
         ReportFormat::Table => {
             let heading =
                 format!("{} compared with {}", printable(name), printable(&baseline.name));
-            format!("{}\n{}", Style::Bold.paint(colour, heading), table(&comparison, colour))
+            format!("{}\n{}", Style::Bold.paint(look.colour, heading), table(&comparison, look))
         }
         ReportFormat::Json => {
             let mut json = comparison_json(&comparison);
@@ -167,9 +174,12 @@ pub(super) fn document(board: &Board, format: ReportFormat) -> String {
 }
 
 /// The comparison, and the queries that changed most. Better is green, worse is red, and p-values below
-/// .05 are bold.
-fn table(comparison: &Comparison, colour: bool) -> String {
+/// .05 are bold. Where the table has no room, the t-test is left out.
+fn table(comparison: &Comparison, look: Look) -> String {
+    let Look { colour, room } = look;
     let mut rows = comparison.rows();
+    let fits = |text: &str| room.is_none_or(|room| widest(text) <= room);
+    let has_both_tests = fits(&columns(&rows, &Comparison::RIGHT));
     for (row, metric) in rows.iter_mut().skip(1).zip(&comparison.metrics) {
         paint(row, CHANGE, style_of(metric.other - metric.baseline), colour);
         let tests = [Some(metric.randomisation.p), metric.t_test.map(|test| test.p)];
@@ -178,9 +188,18 @@ fn table(comparison: &Comparison, colour: bool) -> String {
             paint(row, column, style, colour);
         }
     }
+    if !has_both_tests {
+        rows.iter_mut().for_each(|row| row.truncate(P_VALUES + 1));
+    }
     let mut text = columns(&rows, &Comparison::RIGHT);
-    let notes = "w/l/t: queries won, lost and tied; p: randomisation test, and t-test";
-    let _ = writeln!(text, "{}", Style::Dim.paint(colour, notes));
+    let tests =
+        if has_both_tests { "randomisation test, and t-test" } else { "randomisation test" };
+    let notes = ["w/l/t: queries won, lost and tied".to_owned(), format!("p: {tests}")];
+    let line = notes.join("; ");
+    let lines = if fits(&line) { vec![line] } else { notes.to_vec() };
+    for line in lines {
+        let _ = writeln!(text, "{}", Style::Dim.paint(colour, line));
+    }
     let Some(metric) = comparison.metrics.first() else { return text };
     let mut changed = changed(metric).peekable();
     if changed.peek().is_some() {
@@ -207,6 +226,11 @@ const P_VALUES: usize = 5;
 
 /// A p-value below this is bold.
 const SIGNIFICANT: f64 = 0.05;
+
+/// The columns of the widest line.
+fn widest(text: &str) -> usize {
+    text.lines().map(display_width).max().unwrap_or(0)
+}
 
 fn style_of(change: f64) -> Option<Style> {
     match change {
@@ -236,4 +260,47 @@ fn comparison_json(comparison: &Comparison) -> Value {
 
 fn changed(metric: &ComparedMetric) -> impl Iterator<Item = &QueryChange> {
     metric.changes.iter().take(CHANGES).filter(|change| change.difference() != 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use splade_eval::Metric;
+    use splade_eval::significance::{Randomisation, TTest};
+
+    use super::*;
+
+    #[test]
+    fn a_comparison_fits_the_terminal() {
+        let metric: Metric = "Recall@100".parse().expect("a metric");
+        let compared = ComparedMetric {
+            metric,
+            baseline: 0.25,
+            other: 0.625,
+            wins: 8,
+            losses: 0,
+            ties: 4,
+            randomisation: Randomisation { p: 0.0078, samples: 256, exact: true },
+            t_test: Some(TTest { t: 4.18, degrees_of_freedom: 11, p: 0.0015 }),
+            changes: Vec::new(),
+        };
+        let comparison = Comparison { metrics: vec![compared], queries: 12 };
+        let table = |room| table(&comparison, Look { colour: false, room });
+        let full = "\
+metric      baseline     run   change  w/l/t       p   p (t)
+Recall@100    0.2500  0.6250  +0.3750  8/0/4  0.0078  0.0015
+w/l/t: queries won, lost and tied; p: randomisation test, and t-test
+";
+        assert_eq!(table(None), full);
+        assert_eq!(table(Some(68)), full);
+        let (rows, notes) = full.split_at(full.find("w/l/t:").expect("the notes"));
+        assert_eq!(table(Some(60)), rows.to_owned() + &notes.replace("; ", "\n"));
+        assert_eq!(
+            table(Some(59)),
+            "\
+metric      baseline     run   change  w/l/t       p
+Recall@100    0.2500  0.6250  +0.3750  8/0/4  0.0078
+w/l/t: queries won, lost and tied; p: randomisation test
+"
+        );
+    }
 }

@@ -17,11 +17,14 @@ use crate::args::{HitFormat, SearchArgs};
 use crate::closing;
 use crate::log;
 use crate::output::{Output, is_stdout};
-use crate::screen::{bar, columns_of_stdout};
+use crate::screen::{bar, columns_of_stdout, room_of_stdout, wrap};
 use crate::style::Style;
 
 /// The terms of a hit that are shown, those with the largest shares of its score.
 const SHARES: usize = 5;
+
+/// The columns before what belongs to a hit.
+const INDENT: usize = 17;
 
 /// The columns that a line of an explanation takes beside the term and its bar.
 const WITHOUT_BAR: usize = 38;
@@ -148,6 +151,7 @@ impl<'a> HitWriter<'a> {
         // Of queries in files, only a search that needs it has the text.
         let shows_texts = self.searcher.index().stores() && !query.text.is_empty();
         let terms = shows_texts.then(|| self.searcher.query_terms(&query.text)).transpose()?;
+        let room = self.output.is_stdout().then(room_of_stdout).flatten();
         let marking = if self.output.has_styles() { Marking::COLOUR } else { Marking::PLAIN };
         for (rank, hit) in (1..).zip(hits) {
             let (name, passage) = match &terms {
@@ -160,7 +164,10 @@ impl<'a> HitWriter<'a> {
                 None => writeln!(text),
             };
             if let Some(passage) = passage {
-                let _ = writeln!(text, "                 {passage}");
+                let columns = room.map_or(usize::MAX, |room| room.saturating_sub(INDENT));
+                for line in wrap(passage.split(' '), columns).lines() {
+                    let _ = writeln!(text, "{:INDENT$}{line}", "");
+                }
             }
             let places: Vec<String> = hit
                 .named_places()
@@ -170,7 +177,7 @@ impl<'a> HitWriter<'a> {
                 })
                 .collect();
             if !places.is_empty() {
-                let _ = writeln!(text, "                 {}", places.join("; "));
+                let _ = writeln!(text, "{:INDENT$}{}", "", places.join("; "));
             }
             if let Some(shares) = self.shares(query, hit) {
                 text += &self.explanation(&shares);
@@ -201,21 +208,22 @@ impl<'a> HitWriter<'a> {
             let Share { query_weight, document_weight, score, .. } = **share;
             rows.push(vec![
                 String::new(),
-                format!("{score:.4}"),
+                // The scores end below those of the hits.
+                format!("{score:>13.4}"),
                 cut_to_width(&printable(&self.name(share)), name_columns),
                 Style::Green.paint(colour, bar(f64::from(score) / largest, bar_columns)),
                 format!("{query_weight:.4} x {document_weight:.4}"),
             ]);
         }
+        // The sums are no part of the table, whose terms may be shorter than they.
+        let line = |score: f64, what: String| format!("  {score:>13.4}  {what}\n");
+        let mut text = columns(&rows, &[]);
         if !others.is_empty() {
             let more = Style::Dim.paint(colour, format!("+{} more", others.len()));
-            rows.push(vec![String::new(), format!("{:.4}", sum(others)), more]);
+            text += &line(sum(others), more);
         }
         let all = Style::Bold.paint(colour, format!("total of {}", counted(shares.len(), "terms")));
-        rows.push(vec![String::new(), format!("{:.4}", sum(&shares)), all]);
-        // The scores end below those of the hits.
-        rows.iter_mut().for_each(|row| row[1] = format!("{:>13}", row[1]));
-        columns(&rows, &[])
+        text + &line(sum(&shares), all)
     }
 
     fn row(&self, query: &Query, hits: &[Found]) -> String {
