@@ -121,7 +121,7 @@ pub struct MmarcoSource {
 impl Default for MmarcoSource {
     fn default() -> Self {
         Self {
-            data: splade_data::convert::MMARCO.into(),
+            data: splade_data::convert::MmarcoFiles::REPOSITORY.into(),
             purpose: Purpose::Triplet,
             language: "japanese".to_owned(),
             translation: "google".to_owned(),

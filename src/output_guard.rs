@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use splade_io::{FileError, seal_json, write_file};
-use splade_sparse::files::{MANIFEST, manifest_path};
+use splade_sparse::files::{Manifest, manifest_path};
 
 use crate::error::{Error, advised};
 
@@ -99,7 +99,7 @@ pub(crate) fn check_files<'a>(
     match paths.into_iter().find(|path| !force && path.symlink_metadata().is_ok()) {
         // Without a manifest the folder is not ours, and `--force` would not help.
         Some(_) if manifest_path(folder).is_none() => {
-            let (path, marker) = (folder.to_path_buf(), MANIFEST.to_owned());
+            let (path, marker) = (folder.to_path_buf(), Manifest::FILE.to_owned());
             Err(FileError::NotOurs { path, marker }.into())
         }
         Some(path) => Err(exists(&path)),
@@ -253,20 +253,20 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         let manifest =
             r#"{"format": "f", "shards": [{"file": "a"}, {"file": "../b"}, {"file": "gone"}]}"#;
-        fs::write(path(MANIFEST), manifest).expect("written");
+        fs::write(path(Manifest::FILE), manifest).expect("written");
         ["a", "c"].iter().for_each(|name| fs::write(path(name), "1").expect("written"));
         assert!(remove_shards(dir.path(), "g").is_err(), "another format");
         assert!(path("a").exists());
         remove_shards(dir.path(), "f").expect("removed");
         assert!(!path("a").exists() && path("c").exists());
-        let left: Value =
-            serde_json::from_slice(&fs::read(path(MANIFEST)).expect("read")).expect("a manifest");
+        let left: Value = serde_json::from_slice(&fs::read(path(Manifest::FILE)).expect("read"))
+            .expect("a manifest");
         assert_eq!((&left["rows"], &left["shards"]), (&0.into(), &Vec::<Value>::new().into()));
         assert!(check_files(dir.path(), ["a", "b"], false).is_ok());
         assert!(check_files(dir.path(), ["a", "c"], false).is_err());
         assert!(check_files(dir.path(), ["a", "c"], true).is_ok());
         // In a folder of others a hint at --force would not help.
-        fs::remove_file(path(MANIFEST)).expect("removed");
+        fs::remove_file(path(Manifest::FILE)).expect("removed");
         let message = check_files(dir.path(), ["a", "c"], false).expect_err("not ours").to_string();
         assert!(message.contains("has no _manifest.json"), "{message}");
     }

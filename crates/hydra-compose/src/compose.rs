@@ -16,6 +16,18 @@ use crate::time::Moment;
 use crate::{apply, defaults, emit, runtime};
 
 /// The input of [`compose`] and of a sweep.
+///
+/// ```
+/// use hydra_compose::{ComposeOptions, compose};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("run.yaml"), "seed: 42\nname: run-${seed}\n")?;
+/// let mut options = ComposeOptions::new(folder.path(), "run", vec!["+at=${now:%Y}".to_owned()]);
+/// // A test has a time of its own.
+/// options.now = std::time::SystemTime::UNIX_EPOCH;
+/// assert_eq!(compose(&options)?.value()?["at"], "1970");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ComposeOptions {
     /// The folder that holds the configs (`--config-dir`).
@@ -45,6 +57,17 @@ impl ComposeOptions {
 }
 
 /// A composed config. Interpolations are resolved when values are asked for, not before.
+///
+/// ```
+/// use hydra_compose::{ComposeOptions, compose};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("run.yaml"), "seed: 42\nname: run-${seed}\n")?;
+/// let composed = compose(&ComposeOptions::new(folder.path(), "run", vec!["seed=7".to_owned()]))?;
+/// assert_eq!(composed.to_yaml(), "seed: 7\nname: run-${seed}\n");
+/// assert_eq!(composed.value()?["name"], "run-7");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Composed {
     /// The config of the run, without the node `hydra`.
@@ -56,6 +79,17 @@ pub struct Composed {
 }
 
 /// Composes the config of a single run.
+///
+/// ```
+/// use hydra_compose::{ComposeOptions, compose};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("run.yaml"), "seed: 42\nname: run-${seed}\n")?;
+/// let options = ComposeOptions::new(folder.path(), "run", vec!["sede=7".to_owned()]);
+/// let error = compose(&options).expect_err("there is no such key");
+/// assert!(error.to_string().contains("sede"), "{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

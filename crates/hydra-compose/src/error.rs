@@ -4,6 +4,16 @@ use std::path::PathBuf;
 
 /// An error of composing a config. The message says what is wrong and where, and
 /// [`hint`](Self::hint) what to do.
+///
+/// ```
+/// use hydra_compose::{ComposeError, ComposeOptions, compose};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("run.yaml"), "seed: [42\n")?;
+/// let error = compose(&ComposeOptions::new(folder.path(), "run", Vec::new())).expect_err("no YAML");
+/// assert!(matches!(error, ComposeError::Config { .. }), "{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComposeError {

@@ -15,6 +15,14 @@ pub(crate) fn nearest<'a>(
 }
 
 /// Returns `did you mean X?` for the nearest candidate, if one is near.
+///
+/// ```
+/// use hydra_compose::did_you_mean;
+///
+/// let names = ["learning_rate", "seed"];
+/// assert_eq!(did_you_mean("learning_rte", names).as_deref(), Some("did you mean learning_rate?"));
+/// assert_eq!(did_you_mean("optimizer", names), None);
+/// ```
 pub fn did_you_mean<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,

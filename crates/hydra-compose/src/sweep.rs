@@ -13,6 +13,18 @@ const MAX_JOBS: usize = 10_000;
 /// (without those of Hydra itself). All jobs are composed before the function returns, so that an
 /// error is found before the first job starts.
 ///
+/// ```
+/// use hydra_compose::{ComposeOptions, sweep};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("run.yaml"), "seed: 42\nname: run-${seed}\n")?;
+/// let jobs = sweep(&ComposeOptions::new(folder.path(), "run", vec!["seed=1,2,3".to_owned()]))?;
+/// let names: Vec<_> = jobs.iter().filter_map(|(_, job)| job.value().ok()).collect();
+/// assert_eq!(names.len(), 3);
+/// assert_eq!((&jobs[2].0[0], &names[2]["name"]), (&"seed=3".to_owned(), &"run-3".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// Returns an error if an override is malformed, if the sweep has more than 10,000 jobs, or if a

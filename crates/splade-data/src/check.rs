@@ -7,6 +7,16 @@ use super::set::{Set, SetPaths};
 use crate::error::DataError;
 
 /// The contents of one folder of training data and the problems that were found in it.
+///
+/// ```
+/// use splade_data::FolderCheck;
+///
+/// # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
+/// let check = FolderCheck::run(&toy.join("train"))?;
+/// assert_eq!(check.problems, 0, "{:?}", check.shown);
+/// println!("{} queries, {} documents", check.queries, check.documents);
+/// # Ok::<(), splade_data::DataError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FolderCheck {
     /// The path of the folder that was checked.

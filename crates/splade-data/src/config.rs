@@ -8,6 +8,22 @@ use hydra_compose::settings::{Problem, SettingError, count, flag, optional, requ
 settings! {
     /// The settings `data.*`. Every path is a `.ndjson` or `.ndjson.gz` file or a folder of such
     /// files.
+    ///
+    /// ```
+    /// use hydra_compose::settings::Settings;
+    /// use splade_data::DataConfig;
+    ///
+    /// # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
+    /// let config = DataConfig::from_value(&serde_json::json!({
+    ///     "train_doc_master": toy.join("train/doc_master.ndjson"),
+    ///     "train_query_master": toy.join("train/query_master.ndjson"),
+    ///     "train_positives": toy.join("train/positive_lists.ndjson"),
+    ///     "train_triplets": toy.join("train/triplets.ndjson"),
+    /// }))?;
+    /// config.check_training()?;
+    /// assert_eq!((config.negatives_per_query, config.shuffle), (1, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub struct DataConfig {
         /// The document master of the training set.
         pub train_doc_master: PathBuf = required_text();

@@ -1,5 +1,15 @@
 //! Hashes of the contents of data files and models, which show whether they are the same as in an
 //! earlier run. Copies of a file have the same hash, whatever their modification times are.
+//!
+//! ```
+//! use splade_data::contents::file_content;
+//!
+//! # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
+//! // An output records this of its inputs, and is only continued if they are the same.
+//! let content = file_content(&toy.join("train/triplets.ndjson"))?;
+//! assert!(content.as_str().is_some_and(|content| content.starts_with("xxh3:")));
+//! # Ok::<(), splade_data::DataError>(())
+//! ```
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +28,18 @@ const RECORDS: [&str; 4] =
 
 /// Returns the hash of a file, or of the training data files in a folder, as text.
 ///
+/// ```
+/// use splade_data::contents::file_content;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("scores.ndjson");
+/// std::fs::write(&path, "{}\n")?;
+/// let before = file_content(&path)?;
+/// std::fs::write(&path, "{ }\n")?;
+/// assert_ne!(file_content(&path)?, before);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if there is no such file, or if it cannot be read.
 pub fn file_content(path: &Path) -> Result<Value, DataError> {
@@ -28,6 +50,17 @@ pub fn file_content(path: &Path) -> Result<Value, DataError> {
 }
 
 /// Returns the hash of the files of a model's folder, as text.
+///
+/// ```
+/// use splade_data::contents::folder_content;
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("config.json"), "{}")?;
+/// let before = folder_content(folder.path())?;
+/// std::fs::write(folder.path().join("model.safetensors"), "weights")?;
+/// assert_ne!(folder_content(folder.path())?, before);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read.

@@ -9,7 +9,7 @@ use hydra_compose::settings::SettingError;
 use rayon::prelude::*;
 use splade_text::Tokenizer;
 
-use super::random::{CUT, ORDER, Permutation, Random, SPLIT, hash};
+use super::random::{Permutation, Random, Stream, hash};
 use crate::error::DataError;
 
 /// The tokenized sequences to train on and the sequences that are held out for evaluation.
@@ -30,6 +30,20 @@ pub struct Corpus {
 }
 
 /// Options for cutting a corpus into sequences.
+///
+/// ```
+/// use splade_data::{Corpus, CorpusOptions};
+/// use splade_text::{Tokenizer, TokenizerOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../splade-text/tests/fixtures/bert-uncased");
+/// let tokenizer = Tokenizer::from_dir(&model, &TokenizerOptions::default())?;
+/// // Half of the documents are held out, in sequences of 8 tokens.
+/// let options = CorpusOptions { max_length: 8, eval_share: 0.5, shuffle: false, seed: 42 };
+/// let mut corpus = Corpus::new(&tokenizer, options)?;
+/// corpus.add(&tokenizer, &vec!["the night train before dawn in the rain".to_owned(); 20])?;
+/// assert!(corpus.len() > 0 && corpus.held_out() > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct CorpusOptions {
     /// The number of tokens in a sequence, including special tokens.
@@ -79,7 +93,7 @@ impl Corpus {
         let encode = |text: &String| tokenizer.encode_plain(text);
         let all: Vec<Vec<u32>> = texts.par_iter().map(encode).collect::<Result<_, _>>()?;
         for ids in all.iter().filter(|ids| !ids.is_empty()) {
-            let draw = Random::new(&[self.seed, SPLIT, self.documents]).share();
+            let draw = Random::new(&[self.seed, Stream::SPLIT, self.documents]).share();
             let part = if draw < self.eval_share { &mut self.held_out } else { &mut self.train };
             part.extend(ids);
             part.extend(&self.around.1);
@@ -122,12 +136,12 @@ impl Corpus {
     /// Panics if the position is not below [`len`](Self::len).
     pub fn sequence(&self, epoch: u64, position: usize) -> (usize, Vec<u32>) {
         let index = match self.shuffle {
-            true => Permutation::new(self.len(), &[self.seed, ORDER, epoch]).at(position),
+            true => Permutation::new(self.len(), &[self.seed, Stream::ORDER, epoch]).at(position),
             false => position,
         };
         let cut = match epoch {
             0 => 0,
-            _ => Random::new(&[self.seed, CUT, epoch]).below(self.train.len()),
+            _ => Random::new(&[self.seed, Stream::CUT, epoch]).below(self.train.len()),
         };
         (index, self.cut(&self.train, cut, index))
     }

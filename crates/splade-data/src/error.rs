@@ -218,6 +218,13 @@ pub enum DataError {
 }
 
 /// The place of a line, displayed as it stands at the end of a message: `(corpus.ndjson, line 3)`.
+///
+/// ```
+/// use splade_data::Place;
+///
+/// let place = Place { path: "corpus.ndjson".into(), line: 3 };
+/// assert_eq!(format!("there is no text {place}"), "there is no text (corpus.ndjson, line 3)");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The path of the file.

@@ -54,6 +54,15 @@ pub(crate) fn left_out(path: &Path) -> Vec<String> {
 
 /// Maps a file into memory, decompressed if its first bytes are those of gzip; returns `None` if the
 /// file is empty.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("texts.ndjson");
+/// std::fs::write(&path, "{}\n")?;
+/// let bytes = splade_data::map(&path)?.expect("the file is not empty");
+/// assert_eq!(&bytes[..], b"{}\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn map(path: &Path) -> Result<Option<Mmap>, DataError> {
     let mut file = File::open(path).map_err(DataError::io(path))?;
     if is_packed(&mut file).map_err(DataError::io(path))? {

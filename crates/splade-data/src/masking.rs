@@ -9,6 +9,21 @@ use super::random::Random;
 use crate::error::DataError;
 
 /// The masking rules for one tokenizer.
+///
+/// ```
+/// use splade_data::Masking;
+/// use splade_text::{Tokenizer, TokenizerOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../splade-text/tests/fixtures/bert-uncased");
+/// let tokenizer = Tokenizer::from_dir(&model, &TokenizerOptions::default())?;
+/// let masking = Masking::new(&tokenizer, 0.5, true)?;
+/// let ids = tokenizer.encode("the night train before dawn in the rain", None)?.ids;
+/// let mut masked = ids.clone();
+/// let hidden = masking.hide(&mut masked, &[42]);
+/// assert!(!hidden.is_empty());
+/// assert!(hidden.iter().all(|(place, id)| ids[*place] == *id));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Masking {
     share: f64,

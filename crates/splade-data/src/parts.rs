@@ -5,6 +5,27 @@
 //! (RFC 1952 allows several members), and the folder is removed. Only one process writes a file at
 //! a time. The marker of the folder is its settings file: a folder that has other files but no
 //! settings is refused.
+//!
+//! ```
+//! use splade_data::parts::ResumableParts;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let out = folder.path().join("scores.ndjson");
+//! let settings = serde_json::json!({"model": "org/ranker"});
+//! let mut parts = ResumableParts::open(&out, &settings, false, false)?;
+//! parts.write(&["{\"qid\": 1}".to_owned()])?;
+//! parts.end_part()?;
+//! drop(parts);
+//!
+//! // The process was killed; another one goes on behind the parts that are complete.
+//! let mut parts = ResumableParts::open(&out, &settings, true, false)?;
+//! assert_eq!(parts.done(), 1);
+//! parts.write(&["{\"qid\": 2}".to_owned()])?;
+//! parts.end_part()?;
+//! parts.finish()?;
+//! assert_eq!(std::fs::read_to_string(&out)?, "{\"qid\": 1}\n{\"qid\": 2}\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,6 +43,22 @@ const SETTINGS: &str = "settings.json";
 const LATER: &str = "later.json";
 
 /// A file of lines that is written in parts, so that the work can be resumed.
+///
+/// ```
+/// use splade_data::parts::ResumableParts;
+///
+/// let folder = tempfile::tempdir()?;
+/// let out = folder.path().join("scores.ndjson");
+/// let mut parts = ResumableParts::open(&out, &serde_json::json!({"model": "a"}), false, false)?;
+/// parts.write(&["{\"qid\": 1}".to_owned()])?;
+/// parts.end_part()?;
+/// drop(parts);
+/// // Parts that another model has made are not continued.
+/// let other = serde_json::json!({"model": "b"});
+/// assert!(ResumableParts::open(&out, &other, true, false).is_err());
+/// assert!(!ResumableParts::is_complete(&out));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ResumableParts {
     out: PathBuf,
     /// The folder of the parts, locked while this value is present; `None` once the file is

@@ -5,6 +5,15 @@
 //! state. A permutation is a Feistel network whose rounds use the same mix; it is applied
 //! repeatedly until the result falls into the range (Black and Rogaway, "Ciphers with arbitrary
 //! finite domains", CT-RSA 2002). Neither is suitable for cryptography.
+//!
+//! ```
+//! use splade_data::random::{Random, Stream};
+//!
+//! let draw = |query| Random::new(&[42, Stream::SPLIT, query]).below(1000);
+//! // The same key gives the same number, whatever was drawn before.
+//! assert_eq!(draw(7), draw(7));
+//! assert_ne!(draw(7), draw(8));
+//! ```
 
 /// The step of SplitMix64: the golden ratio as a fraction of 2^64, made odd.
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -16,33 +25,62 @@ fn mix(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-// The second word of a key names the purpose of the numbers, so that each purpose has its own
-// sequence.
+/// The purposes of random numbers. The second word of a key names one, so that each purpose has its
+/// own sequence.
+///
+/// ```
+/// use splade_data::random::{Permutation, Random, Stream};
+///
+/// let (seed, epoch) = (42, 3);
+/// let order = Permutation::new(100, &[seed, Stream::ORDER, epoch]);
+/// let draw = Random::new(&[seed, Stream::SPLIT, 7]).share();
+/// assert!(order.at(0) < 100 && draw < 1.0);
+/// ```
+#[derive(Debug)]
+pub enum Stream {}
 
-/// The purpose of choosing the held-out samples.
-pub const SPLIT: u64 = 1;
-/// The purpose of ordering the samples of an epoch.
-pub const ORDER: u64 = 2;
-/// The purpose of drawing documents for a query.
-pub const DRAW: u64 = 3;
-/// The purpose of choosing the values that dropout sets to zero.
-pub const DROPOUT: u64 = 4;
-/// The purpose of choosing the first cut of a corpus in an epoch.
-pub const CUT: u64 = 5;
-/// The purpose of choosing the masked tokens and their replacements.
-pub const MASK: u64 = 6;
-/// The purpose of initializing the weights of a new model.
-pub const WEIGHTS: u64 = 7;
-/// The purpose of cutting queries out of the texts of a corpus.
-pub const CUT_PAIRS: u64 = 8;
+impl Stream {
+    /// The purpose of choosing the held-out samples.
+    pub const SPLIT: u64 = 1;
+    /// The purpose of ordering the samples of an epoch.
+    pub const ORDER: u64 = 2;
+    /// The purpose of drawing documents for a query.
+    pub(crate) const DRAW: u64 = 3;
+    /// The purpose of choosing the values that dropout sets to zero.
+    pub const DROPOUT: u64 = 4;
+    /// The purpose of choosing the first cut of a corpus in an epoch.
+    pub const CUT: u64 = 5;
+    /// The purpose of choosing the masked tokens and their replacements.
+    pub const MASK: u64 = 6;
+    /// The purpose of initializing the weights of a new model.
+    pub const WEIGHTS: u64 = 7;
+    /// The purpose of cutting queries out of the texts of a corpus.
+    pub(crate) const CUT_PAIRS: u64 = 8;
+}
 
 /// Returns a hash of a list of numbers, which depends on their order and on the length of the list.
+///
+/// ```
+/// use splade_data::random::{hash};
+///
+/// assert_eq!(hash(&[42, 1]), hash(&[42, 1]));
+/// assert_ne!(hash(&[42, 1]), hash(&[1, 42]));
+/// ```
 pub fn hash(words: &[u64]) -> u64 {
     let start = mix(words.len() as u64 ^ GAMMA);
     words.iter().fold(start, |state, word| mix(state.wrapping_add(GAMMA) ^ mix(*word)))
 }
 
 /// A sequence of random numbers that is determined by a key.
+///
+/// ```
+/// use splade_data::random::{Random};
+///
+/// let mut random = Random::new(&[42]);
+/// let dice: Vec<usize> = (0..5).map(|_| 1 + random.below(6)).collect();
+/// assert!(dice.iter().all(|number| (1..=6).contains(number)));
+/// assert_eq!(random.choose(3, 100).len(), 3);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Random {
     state: u64,
@@ -101,6 +139,15 @@ impl Random {
 const ROUNDS: usize = 8;
 
 /// A permutation of `0..len` that is determined by a key. Nothing is stored for its elements.
+///
+/// ```
+/// use splade_data::random::{Permutation};
+///
+/// let order = Permutation::new(100, &[42]);
+/// let mut all: Vec<usize> = (0..100).map(|position| order.at(position)).collect();
+/// all.sort();
+/// assert!(all.into_iter().eq(0..100));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Permutation {
     len: u64,

@@ -1,4 +1,16 @@
 //! A file of teacher scores: each line contains a query and the scores of its documents.
+//!
+//! ```
+//! use splade_data::ScoreFile;
+//! use splade_data::scores::score_line;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("scores.ndjson");
+//! std::fs::write(&path, score_line(1, [(7, 9.0), (3, 0.5)]) + "\n")?;
+//! let file = ScoreFile::open_known(&path, |_| true, |_| true)?;
+//! assert_eq!(file.scores(0)?, [(3, 0.5), (7, 9.0)]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,6 +21,15 @@ use super::table::Table;
 use crate::error::DataError;
 
 /// Returns a line of a score file, without its line end.
+///
+/// ```
+/// use splade_data::scores::score_line;
+///
+/// let line = score_line(1, [(7, 9.0), (3, 0.5)]);
+/// let line: serde_json::Value = serde_json::from_str(&line)?;
+/// assert_eq!(line["scores"]["7"], 9.0);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 pub fn score_line(query: i64, scores: impl IntoIterator<Item = (i64, f32)>) -> String {
     // The `Debug` form is the shortest text that is parsed as the same number, and it has a decimal
     // point: 1.0, not 1.
@@ -18,6 +39,18 @@ pub fn score_line(query: i64, scores: impl IntoIterator<Item = (i64, f32)>) -> S
 }
 
 /// A memory-mapped score file, or folder of such files, whose lines have all been checked.
+///
+/// ```
+/// use splade_data::ScoreFile;
+///
+/// # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
+/// let path = toy.join("train/hard_negative_scores.ndjson");
+/// let file = ScoreFile::open_known(&path, |_| true, |_| true)?;
+/// assert_eq!((file.query(0), file.documents(0)), (1, 8));
+/// // A document without a text is an error.
+/// assert!(ScoreFile::open_known(&path, |_| true, |doc| doc < 100).is_err());
+/// # Ok::<(), splade_data::DataError>(())
+/// ```
 #[derive(Debug)]
 pub struct ScoreFile {
     table: Table,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use splade_io::{LONGEST_LINE, LongLine, repair_surrogates};
+use splade_io::{LongLine, repair_surrogates};
 
 use super::ids::Ids;
 use super::problems::Findings;
@@ -12,6 +12,18 @@ use super::table::Table;
 use crate::error::DataError;
 
 /// The kind of a master, which decides the name of the id field, `qid` or `doc_id`.
+///
+/// ```
+/// use splade_data::{TextKind, Texts};
+///
+/// # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
+/// let path = toy.join("train/query_master.ndjson");
+/// let (queries, _) = Texts::open(&path, TextKind::Query)?;
+/// assert!(queries.row(1).is_some());
+/// // The ids of documents have another name.
+/// assert!(Texts::open(&path, TextKind::Document).is_err());
+/// # Ok::<(), splade_data::DataError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextKind {
     /// The query master, whose ids are named `qid`.
@@ -43,7 +55,7 @@ impl TextKind {
     /// Parses a line, and returns, too, whether it has half of a surrogate pair, which becomes
     /// U+FFFD.
     fn parse_repaired(self, line: &[u8]) -> Result<((i64, Cow<'_, str>), bool), String> {
-        if line.len() > LONGEST_LINE {
+        if line.len() > LongLine::LIMIT {
             return Err(LongLine.to_string());
         }
         let error = match self.parse_whole(line) {
@@ -73,6 +85,16 @@ impl TextKind {
 ///
 /// The memory is half a byte to 13 bytes for each text, depending on how regular the ids are. The
 /// files are memory-mapped and must not be changed while they are in use.
+///
+/// ```
+/// use splade_data::{TextKind, Texts};
+///
+/// # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
+/// let (documents, warnings) = Texts::open(&toy.join("train/doc_master.ndjson"), TextKind::Document)?;
+/// assert!(documents.get(1)?.starts_with("Book a seat") && warnings.is_empty());
+/// assert_eq!(documents.text(-1), None);
+/// # Ok::<(), splade_data::DataError>(())
+/// ```
 #[derive(Debug)]
 pub struct Texts {
     kind: TextKind,

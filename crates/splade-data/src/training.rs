@@ -12,7 +12,7 @@ use hydra_compose::settings::SettingError;
 
 use super::lists::Lists;
 use super::problems::Findings;
-use super::random::{DRAW, ORDER, Permutation, Random, SPLIT};
+use super::random::{Permutation, Random, Stream};
 use super::set::{Scored, Set, SetPaths, Triplet};
 use super::texts::Texts;
 use crate::config::DataConfig;
@@ -22,6 +22,25 @@ use crate::error::DataError;
 const HELD_OUT: u64 = u64::MAX;
 
 /// A query with a positive and its negatives, by their ids.
+///
+/// ```
+/// use hydra_compose::settings::Settings;
+/// use splade_data::{DataConfig, TrainingData};
+///
+/// # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
+/// let config = DataConfig::from_value(&serde_json::json!({
+///     "train_doc_master": toy.join("train/doc_master.ndjson"),
+///     "train_query_master": toy.join("train/query_master.ndjson"),
+///     "train_positives": toy.join("train/positive_lists.ndjson"),
+///     "hard_negative_scores": toy.join("train/hard_negative_scores.ndjson"),
+/// }))?;
+/// let data = TrainingData::open(&config, 42)?;
+/// let sample = data.sample(0, 0);
+/// println!("{}: {}", data.query_text(sample.query)?, data.doc_text(sample.positive)?);
+/// let scores = sample.teacher_scores.expect("the data has a teacher");
+/// assert_eq!(scores.len(), 1 + sample.negatives.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// The id of the query.
@@ -37,6 +56,25 @@ pub struct Sample {
 /// A training set that was opened and checked.
 ///
 /// The files of the masters are memory-mapped and must not be changed while this value exists.
+///
+/// ```
+/// use hydra_compose::settings::Settings;
+/// use splade_data::{DataConfig, TrainingData};
+///
+/// # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
+/// let config = DataConfig::from_value(&serde_json::json!({
+///     "train_doc_master": toy.join("train/doc_master.ndjson"),
+///     "train_query_master": toy.join("train/query_master.ndjson"),
+///     "train_positives": toy.join("train/positive_lists.ndjson"),
+///     "train_triplets": toy.join("train/triplets.ndjson"),
+/// }))?;
+/// let data = TrainingData::open(&config, 42)?;
+/// for position in 0..data.len() {
+///     let sample = data.sample(0, position);
+///     assert!(data.queries().row(sample.query).is_some());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct TrainingData {
     set: Set,
@@ -79,7 +117,7 @@ impl TrainingData {
                 format!("holding out {held_out} of {samples} samples leaves none to train on");
             return Err(SettingError::new("data.eval_loss_size", rule).into());
         }
-        let split = config.shuffle.then(|| Permutation::new(samples, &[seed, SPLIT]));
+        let split = config.shuffle.then(|| Permutation::new(samples, &[seed, Stream::SPLIT]));
         let negatives = config.negatives_per_query;
         Ok(Self { set, warnings, negatives, held_out, seed, split })
     }
@@ -113,7 +151,7 @@ impl TrainingData {
     pub fn sample(&self, epoch: u64, position: usize) -> Sample {
         assert!(position < self.len(), "sample {position} of {}", self.len());
         let index = self.split.as_ref().map_or(position, |split| {
-            let order = Permutation::new(self.len(), &[self.seed, ORDER, epoch]);
+            let order = Permutation::new(self.len(), &[self.seed, Stream::ORDER, epoch]);
             split.at(order.at(position))
         });
         self.draw(epoch, index)
@@ -233,7 +271,7 @@ impl TrainingData {
         let checked = "queries without positives, scores or negatives are refused: this is a bug";
         let positives = self.set.positives.get(index as u32).expect(checked);
         let scored = scores.get(index as u32).expect(checked);
-        let mut random = Random::new(&[self.seed, DRAW, epoch, query as u64]);
+        let mut random = Random::new(&[self.seed, Stream::DRAW, epoch, query as u64]);
         let positive = positives[random.below(positives.len())];
         let positive = scored.iter().find(|scored| scored.doc == positive).expect(checked);
         let candidates: Vec<&Scored> =

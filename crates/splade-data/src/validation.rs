@@ -11,6 +11,24 @@ use crate::error::DataError;
 /// A validation set that was opened and checked.
 ///
 /// The files of the masters are memory-mapped and must not be changed while this value exists.
+///
+/// ```
+/// use hydra_compose::settings::Settings;
+/// use splade_data::{DataConfig, ValidationData};
+///
+/// # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
+/// let config = DataConfig::from_value(&serde_json::json!({
+///     "train_doc_master": toy.join("train/doc_master.ndjson"),
+///     "train_query_master": toy.join("train/query_master.ndjson"),
+///     "train_positives": toy.join("train/positive_lists.ndjson"),
+///     "validation_doc_master": toy.join("validation/doc_master.ndjson"),
+///     "validation_query_master": toy.join("validation/query_master.ndjson"),
+///     "validation_positives": toy.join("validation/positive_lists.ndjson"),
+/// }))?;
+/// let data = ValidationData::open(&config)?.expect("the config names a validation set");
+/// assert!(data.positives.len() <= data.queries.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ValidationData {
     /// The texts of the queries that evaluations search with.

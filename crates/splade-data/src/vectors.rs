@@ -33,6 +33,21 @@ const HEADER: u64 = 64;
 const ENTRY: usize = 24;
 
 /// A folder of dense vectors, open for appending.
+///
+/// ```
+/// use splade_data::VectorStore;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors");
+/// let about = serde_json::json!({"model": "org/teacher"});
+/// let mut store = VectorStore::open(&path, &about, 2)?;
+/// store.append([("night train", &[0.6, 0.8][..]), ("garden", &[1.0, 0.0][..])])?;
+/// drop(store);
+/// // Another process computes only what is missing.
+/// let store = VectorStore::open(&path, &about, 2)?;
+/// assert!(store.has("garden") && !store.has("bridge"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct VectorStore {
     dir: PathBuf,
@@ -47,6 +62,20 @@ pub struct VectorStore {
 }
 
 /// The vectors of a [`VectorStore`], mapped into memory.
+///
+/// ```
+/// use splade_data::VectorStore;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors");
+/// let about = serde_json::json!({"model": "org/teacher"});
+/// let mut store = VectorStore::open(&path, &about, 2)?;
+/// store.append([("night train", &[0.6, 0.8][..]), ("garden", &[1.0, 0.0][..])])?;
+/// let vectors = store.read()?;
+/// let train = vectors.index("night train").expect("a text that was stored");
+/// assert_eq!(vectors.rows(train), [0.6, 0.8]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct StoredVectors {
     map: Option<Mmap>,

@@ -1,4 +1,17 @@
 //! Checks a data set for problems that would make its metrics wrong or meaningless.
+//!
+//! ```
+//! use splade_eval::check::{Check, check};
+//! use splade_eval::{Dataset, Qrels};
+//!
+//! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy-beir");
+//! let dataset = Dataset::open(&folder)?;
+//! let qrels = Qrels::read("q1 0 d1 1\nq1 0 d999 1\n".as_bytes(), "qrels")?;
+//! let findings = check(dataset.documents(), dataset.queries(), &qrels)?;
+//! assert_eq!(findings[0].check, Check::UnknownDocument);
+//! assert_eq!(findings[0].examples, ["d999"]);
+//! # Ok::<(), splade_eval::EvalError>(())
+//! ```
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,6 +24,19 @@ use crate::EvalError;
 const EXAMPLES: usize = 5;
 
 /// A kind of problem in a data set.
+///
+/// ```
+/// use splade_eval::check::{Check, check};
+/// use splade_eval::{Qrels, Text};
+///
+/// let text = |id: &str, text: &str| Ok(Text { id: id.to_owned(), text: text.to_owned() });
+/// let qrels = Qrels::read("q1 0 d1 1\n".as_bytes(), "qrels")?;
+/// let documents = [text("d1", "night train"), text("d1", "")];
+/// let findings = check(documents, [text("q1", "train")], &qrels)?;
+/// let kinds: Vec<_> = findings.iter().map(|finding| finding.check).collect();
+/// assert_eq!(kinds, [Check::DuplicateDocument, Check::EmptyDocument]);
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
     /// Two documents have the same id.
@@ -70,6 +96,21 @@ pub struct Finding {
 
 /// Returns the finding about texts that had half of a surrogate pair, of documents and queries that
 /// have been read; none if there was none.
+///
+/// ```
+/// use splade_eval::check::{Check, half_characters};
+/// use splade_eval::dataset::Texts;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("corpus.jsonl");
+/// std::fs::write(&path, r#"{"_id": "d1", "text": "half of a face: \ud83d"}"#)?;
+/// let (documents, queries) = (Texts::new(vec![path]), Texts::new(Vec::new()));
+/// let repairs = (documents.repairs(), queries.repairs());
+/// assert_eq!(documents.count(), 1);
+/// let finding = half_characters(&repairs.0, &repairs.1).expect("a repaired document");
+/// assert_eq!((finding.check, finding.count), (Check::HalfCharacter, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn half_characters(documents: &Repairs, queries: &Repairs) -> Option<Finding> {
     let ((in_documents, mut examples), (in_queries, more)) =
         (documents.counted(), queries.counted());
@@ -81,6 +122,19 @@ pub fn half_characters(documents: &Repairs, queries: &Repairs) -> Option<Finding
 
 /// Checks a data set and returns the findings in the order of [`Check`]. All ids are held in
 /// memory.
+///
+/// ```
+/// use splade_eval::check::check;
+/// use splade_eval::Dataset;
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy-beir");
+/// let dataset = Dataset::open(&folder)?;
+/// for split in ["train", "test"] {
+///     let findings = check(dataset.documents(), dataset.queries(), &dataset.qrels(Some(split))?)?;
+///     assert!(findings.is_empty(), "{findings:?}");
+/// }
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if a document or a query cannot be read.

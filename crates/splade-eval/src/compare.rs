@@ -1,5 +1,21 @@
 //! Compares two runs query by query: which is better, how significant the difference is, and for
 //! which queries they differ.
+//!
+//! ```
+//! use splade_eval::compare::{CompareOptions, compare};
+//! use splade_eval::{EvaluateOptions, Qrels, Run, evaluate};
+//!
+//! let qrels = Qrels::read("q1 0 d1 1\nq2 0 d1 1\n".as_bytes(), "qrels")?;
+//! let report = |run: &str| {
+//!     let run = Run::read(run.as_bytes(), "run")?;
+//!     evaluate(&qrels, &run, &["Hit@1".parse()?], &EvaluateOptions::default())
+//! };
+//! let baseline = report("q1 Q0 d1 1 9 x\nq2 Q0 d2 1 9 x\n")?;
+//! let other = report("q1 Q0 d1 1 9 x\nq2 Q0 d1 1 9 x\n")?;
+//! let comparison = compare(&baseline, &other, &CompareOptions::default())?;
+//! assert_eq!((comparison.metrics[0].wins, comparison.metrics[0].ties), (1, 1));
+//! # Ok::<(), splade_eval::EvalError>(())
+//! ```
 
 use std::fmt::Write as _;
 
@@ -12,6 +28,19 @@ use super::significance::{Randomisation, TTest, randomisation_test, t_test};
 use crate::EvalError;
 
 /// Options for comparing two runs.
+///
+/// ```
+/// use splade_eval::compare::{CompareOptions, compare};
+/// use splade_eval::{EvaluateOptions, Qrels, Run, evaluate};
+///
+/// let qrels = Qrels::read("q1 0 d1 1\nq2 0 d1 1\n".as_bytes(), "qrels")?;
+/// let run = Run::read("q1 Q0 d1 1 9 x\n".as_bytes(), "run")?;
+/// let report = evaluate(&qrels, &run, &["Hit@1".parse()?], &EvaluateOptions::default())?;
+/// // More patterns tell small values of p apart, and take longer.
+/// let options = CompareOptions { samples: 1_000_000, seed: 7 };
+/// assert_eq!(compare(&report, &report, &options)?.metrics[0].randomisation.p, 1.0);
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompareOptions {
     /// The number of random sign patterns in the randomisation test. If there are no more patterns
@@ -29,6 +58,19 @@ impl Default for CompareOptions {
 }
 
 /// The result of comparing two runs.
+///
+/// ```
+/// use splade_eval::compare::{CompareOptions, compare};
+/// use splade_eval::{EvaluateOptions, Qrels, Run, evaluate};
+///
+/// let qrels = Qrels::read("q1 0 d1 1\n".as_bytes(), "qrels")?;
+/// let run = Run::read("q1 Q0 d1 1 9 x\n".as_bytes(), "run")?;
+/// let report = evaluate(&qrels, &run, &["Hit@1".parse()?], &EvaluateOptions::default())?;
+/// let comparison = compare(&report, &report, &CompareOptions::default())?;
+/// assert_eq!(comparison.to_json()["metrics"]["Hit@1"]["baseline"], 1.0);
+/// assert!(comparison.to_table().starts_with("metric"));
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// The comparison by each metric, in the order of the reports.
@@ -38,6 +80,24 @@ pub struct Comparison {
 }
 
 /// The comparison of two runs by one metric.
+///
+/// ```
+/// use splade_eval::compare::{CompareOptions, compare};
+/// use splade_eval::{EvaluateOptions, Qrels, Run, evaluate};
+///
+/// let qrels = Qrels::read("q1 0 d1 1\nq2 0 d1 1\n".as_bytes(), "qrels")?;
+/// let report = |run: &str| {
+///     let run = Run::read(run.as_bytes(), "run")?;
+///     evaluate(&qrels, &run, &["Hit@1".parse()?], &EvaluateOptions::default())
+/// };
+/// let (baseline, other) = (report("q1 Q0 d1 1 9 x\n")?, report("q1 Q0 d2 1 9 x\n")?);
+/// let comparison = compare(&baseline, &other, &CompareOptions::default())?;
+/// let hit = &comparison.metrics[0];
+/// assert_eq!((hit.baseline, hit.other, hit.losses), (0.5, 0.0, 1));
+/// // One query that changed cannot show that a run is worse.
+/// assert_eq!(hit.randomisation.p, 1.0);
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComparedMetric {
     /// The metric that the runs are compared by.
@@ -61,6 +121,23 @@ pub struct ComparedMetric {
 }
 
 /// The values of one query in two runs.
+///
+/// ```
+/// use splade_eval::compare::{CompareOptions, compare};
+/// use splade_eval::{EvaluateOptions, Qrels, Run, evaluate};
+///
+/// let qrels = Qrels::read("q1 0 d1 1\nq2 0 d1 1\n".as_bytes(), "qrels")?;
+/// let report = |run: &str| {
+///     let run = Run::read(run.as_bytes(), "run")?;
+///     evaluate(&qrels, &run, &["Hit@1".parse()?], &EvaluateOptions::default())
+/// };
+/// let baseline = report("q1 Q0 d1 1 9 x\nq2 Q0 d2 1 9 x\n")?;
+/// let other = report("q1 Q0 d1 1 9 x\nq2 Q0 d1 1 9 x\n")?;
+/// // The query that changed most comes first.
+/// let change = &compare(&baseline, &other, &CompareOptions::default())?.metrics[0].changes[0];
+/// assert_eq!((change.query.as_str(), change.difference()), ("q2", 1.0));
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryChange {
     /// The id of the query.
@@ -84,6 +161,19 @@ impl QueryChange {
 ///
 /// Each test applies to one metric only: the more metrics or runs are compared, the more often a
 /// small `p` occurs by chance.
+///
+/// ```
+/// use splade_eval::compare::{CompareOptions, compare};
+/// use splade_eval::{EvaluateOptions, Qrels, Run, evaluate};
+///
+/// let qrels = Qrels::read("q1 0 d1 1\n".as_bytes(), "qrels")?;
+/// let run = Run::read("q1 Q0 d1 1 9 x\n".as_bytes(), "run")?;
+/// let report = |metric: &str| evaluate(&qrels, &run, &[metric.parse()?], &EvaluateOptions::default());
+/// let options = CompareOptions::default();
+/// assert_eq!(compare(&report("Hit@1")?, &report("Hit@1")?, &options)?.queries, 1);
+/// assert!(compare(&report("Hit@1")?, &report("MRR@10")?, &options).is_err());
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the reports have different metrics or no query in common.

@@ -12,6 +12,17 @@
 //! `corpus` and `queries` of Parquet files, and the qrels in `data`. A light-splade set is one folder, `train`
 //! or `validation`. Each of its parts is a file such as `doc_master.ndjson` or
 //! `doc_master.ndjson.gz`, or a folder `doc_master` of such files.
+//!
+//! ```
+//! use splade_eval::Dataset;
+//!
+//! # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy-beir");
+//! let dataset = Dataset::open(&folder)?;
+//! let first = dataset.documents().next().expect("a document")?;
+//! assert_eq!(first.id, "d1");
+//! assert!(first.text.starts_with("Window seat to the coast Book a seat"));
+//! # Ok::<(), splade_eval::EvalError>(())
+//! ```
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,6 +43,18 @@ const DEVELOPMENT: [&str; 2] = ["dev", "validation"];
 const EXAMPLES: usize = 5;
 
 /// The paths of the parts of a data set.
+///
+/// ```
+/// use splade_eval::Dataset;
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy-beir");
+/// let dataset = Dataset::open(&folder)?;
+/// assert_eq!(dataset.splits().collect::<Vec<_>>(), ["test", "train"]);
+/// let qrels = dataset.qrels(Some("test"))?;
+/// let judged = dataset.queries().filter_map(Result::ok).filter(|query| qrels.get(&query.id).is_some());
+/// assert_eq!(judged.count(), qrels.len());
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
     dir: PathBuf,
@@ -48,6 +71,17 @@ enum JudgementFiles {
 }
 
 /// A document or a query with its id.
+///
+/// ```
+/// use splade_eval::dataset::{Text, Texts};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("corpus.jsonl");
+/// std::fs::write(&path, "{\"_id\": 7, \"title\": \"Tokyo\", \"text\": \"The capital.\"}\n")?;
+/// let text = Texts::new(vec![path]).next().expect("a text")?;
+/// assert_eq!(text, Text { id: "7".to_owned(), text: "Tokyo The capital.".to_owned() });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     /// The id; numeric ids are written as strings.
@@ -168,6 +202,17 @@ fn read_all(paths: &[PathBuf]) -> Result<Qrels, EvalError> {
 /// `qid` or `id`.
 ///
 /// After an error, the iterator ends.
+///
+/// ```
+/// use splade_eval::dataset::Texts;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("queries.tsv");
+/// std::fs::write(&path, "q1\tnight train\nq2\tnight bus\n")?;
+/// let queries = Texts::new(vec![path]).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(queries[1].text, "night bus");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Texts {
     waiting: std::vec::IntoIter<PathBuf>,
     open: Option<TextReader>,
@@ -176,6 +221,19 @@ pub struct Texts {
 
 /// Texts that had half of a surrogate pair, which was read as U+FFFD; it counts while [`Texts`] are
 /// read.
+///
+/// ```
+/// use splade_eval::dataset::Texts;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("corpus.jsonl");
+/// std::fs::write(&path, r#"{"_id": "d1", "text": "half of a face: \ud83d"}"#)?;
+/// let texts = Texts::new(vec![path]);
+/// let repairs = texts.repairs();
+/// assert!(texts.flatten().all(|text| text.text.ends_with('\u{fffd}')));
+/// assert_eq!(repairs.counted(), (1, vec!["d1".to_owned()]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Repairs(Arc<Mutex<(u64, Vec<String>)>>);
 

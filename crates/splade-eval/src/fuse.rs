@@ -6,6 +6,18 @@
 //! | [`MinMax`](FusionMethod::MinMax) | `Σ w · (score - min) / (max - min)`, with the largest and the smallest score of the ranking; 1 for every document of a ranking whose scores are equal |
 //!
 //! The sums are over the rankings that have the document, and `w` is the weight of the ranking.
+//!
+//! ```
+//! use splade_eval::Run;
+//! use splade_eval::fuse::{Fusion, fuse};
+//!
+//! let splade = Run::read("q1 Q0 a 1 9 x\nq1 Q0 b 2 8 x\n".as_bytes(), "splade")?;
+//! let bm25 = Run::read("q1 Q0 b 1 3 x\nq1 Q0 c 2 2 x\n".as_bytes(), "bm25")?;
+//! let fused = fuse(&[splade, bm25], &Fusion::default())?;
+//! let documents = fused.get("q1").expect("a ranking").iter().map(|hit| hit.document.as_str());
+//! assert_eq!(documents.collect::<Vec<_>>(), ["b", "a", "c"]);
+//! # Ok::<(), splade_eval::EvalError>(())
+//! ```
 
 use std::collections::HashMap;
 
@@ -13,6 +25,22 @@ use crate::EvalError;
 use crate::run::{Run, Scored};
 
 /// How rankings are fused.
+///
+/// ```
+/// use splade_eval::Scored;
+/// use splade_eval::fuse::{Fusion, FusionMethod, fuse_rankings};
+///
+/// let scored = |document: &str, score| Scored { document: document.to_owned(), score };
+/// let one = [scored("a", 9.0), scored("b", 8.9), scored("c", 1.0)];
+/// let other = [scored("c", 5.0), scored("b", 4.0), scored("d", 0.0)];
+/// // The scores say that `b` is nearly as good as the best of both.
+/// let method = FusionMethod::MinMax;
+/// let fused = fuse_rankings(&[&one, &other], &Fusion { method, ..Fusion::default() })?;
+/// assert_eq!(fused[0].document, "b");
+/// // By ranks, `c` is first and third, and `b` second twice.
+/// assert_eq!(fuse_rankings(&[&one, &other], &Fusion::default())?[0].document, "c");
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FusionMethod {
     /// Reciprocal rank fusion: only the ranks count.
@@ -33,6 +61,19 @@ impl Default for FusionMethod {
 }
 
 /// How rankings are fused, and how much each of them counts.
+///
+/// ```
+/// use splade_eval::Scored;
+/// use splade_eval::fuse::{Fusion, fuse_rankings};
+///
+/// let scored = |document: &str, score| Scored { document: document.to_owned(), score };
+/// let (splade, bm25) = ([scored("a", 9.0)], [scored("b", 3.0)]);
+/// let fusion = Fusion { weights: vec![0.3, 0.7], ..Fusion::default() };
+/// fusion.check(2)?;
+/// assert_eq!(fuse_rankings(&[&splade, &bm25], &fusion)?[0].document, "b");
+/// assert!(fusion.check(3).is_err(), "a weight is missing");
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fusion {
     /// The method.
@@ -42,6 +83,18 @@ pub struct Fusion {
 }
 
 /// The place of a document in a ranking.
+///
+/// ```
+/// use splade_eval::Scored;
+/// use splade_eval::fuse::{Fusion, Place, fuse_rankings};
+///
+/// let scored = |document: &str, score| Scored { document: document.to_owned(), score };
+/// let (splade, bm25) = ([scored("a", 9.0), scored("b", 8.0)], [scored("c", 3.0)]);
+/// let fused = fuse_rankings(&[&splade, &bm25], &Fusion::default())?;
+/// let b = fused.iter().find(|hit| hit.document == "b").expect("found");
+/// assert_eq!(b.places, [Some(Place { rank: 2, score: 8.0 }), None]);
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Place {
     /// The rank, from 1.
@@ -51,6 +104,19 @@ pub struct Place {
 }
 
 /// A document of a fused ranking.
+///
+/// ```
+/// use splade_eval::Scored;
+/// use splade_eval::fuse::{Fusion, fuse_rankings};
+///
+/// let scored = |document: &str, score| Scored { document: document.to_owned(), score };
+/// let (splade, bm25) = ([scored("a", 9.0)], [scored("a", 3.0)]);
+/// for hit in fuse_rankings(&[&splade, &bm25], &Fusion::default())? {
+///     assert!(hit.places.iter().all(Option::is_some), "both rankings found {}", hit.document);
+///     assert_eq!(hit.score, 2.0 / 61.0);
+/// }
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fused {
     /// The id of the document.
@@ -141,6 +207,17 @@ pub fn fuse_rankings(rankings: &[&[Scored]], fusion: &Fusion) -> Result<Vec<Fuse
 
 /// Fuses runs: the rankings of each query that at least one of them has. A run without a query counts
 /// as one that found nothing for it.
+///
+/// ```
+/// use splade_eval::Run;
+/// use splade_eval::fuse::{Fusion, fuse};
+///
+/// let splade = Run::read("q1 Q0 a 1 9 x\n".as_bytes(), "splade")?;
+/// let bm25 = Run::read("q1 Q0 b 1 3 x\nq2 Q0 c 1 2 x\n".as_bytes(), "bm25")?;
+/// let fused = fuse(&[splade, bm25], &Fusion::default())?;
+/// assert_eq!(fused.len(), 2, "the queries of both");
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the settings do not fit the runs; see [`Fusion::check`].

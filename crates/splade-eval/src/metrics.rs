@@ -23,6 +23,15 @@ use std::str::FromStr;
 use crate::EvalError;
 
 /// The quantity that a metric measures.
+///
+/// ```
+/// use splade_eval::{Metric, MetricKind};
+///
+/// let metric: Metric = "nDCG@10".parse()?;
+/// assert_eq!(metric.kind(), MetricKind::Ndcg);
+/// assert_eq!(metric.kind().name(), "nDCG");
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MetricKind {
     /// Normalised discounted cumulative gain, which uses grades and weighs early ranks more.

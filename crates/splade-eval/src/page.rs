@@ -27,6 +27,18 @@ const HITS: usize = 3;
 const LEVEL: f64 = 0.05;
 
 /// A system that was evaluated.
+///
+/// ```
+/// use splade_eval::{Dataset, EvaluateOptions, Run, System, evaluate};
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy-beir");
+/// let qrels = Dataset::open(&folder)?.qrels(Some("test"))?;
+/// let run = Run::read("q61 Q0 d121 1 9.5 model\n".as_bytes(), "run")?;
+/// let report = evaluate(&qrels, &run, &["nDCG@10".parse()?], &EvaluateOptions::default())?;
+/// let system = System { name: "mini-ja-en", report: &report, run: &run };
+/// assert_eq!(system.report.missing.len(), qrels.len() - 1);
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct System<'a> {
     /// The name, such as that of the model.
@@ -38,6 +50,28 @@ pub struct System<'a> {
 }
 
 /// What a page about an evaluation shows.
+///
+/// ```
+/// use splade_eval::{Dataset, EvaluateOptions, EvaluationPage, Run, System, evaluate};
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy-beir");
+/// let dataset = Dataset::open(&folder)?;
+/// let qrels = dataset.qrels(Some("test"))?;
+/// let run = Run::read("q61 Q0 d121 1 9.5 model\n".as_bytes(), "run")?;
+/// let report = evaluate(&qrels, &run, &["nDCG@10".parse()?], &EvaluateOptions::default())?;
+/// let system = System { name: "mini-ja-en", report: &report, run: &run };
+/// let facts = [("model".to_owned(), "mini-ja-en".to_owned())];
+/// let page = EvaluationPage {
+///     data: "toy-beir",
+///     facts: &facts,
+///     system,
+///     baseline: None,
+///     qrels: &qrels,
+///     made: 1_767_225_600,
+/// };
+/// assert!(page.to_html(&dataset)?.contains("toy-beir"));
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct EvaluationPage<'a> {
     /// The name of the data set for the title.

@@ -46,6 +46,16 @@ const LAYOUT: Layout = Layout {
 };
 
 /// The grades of documents for each query. A document is relevant if its grade is above zero.
+///
+/// ```
+/// use splade_eval::Qrels;
+///
+/// let mut qrels = Qrels::read("q1 0 d1 2\nq1 0 d2 0\n".as_bytes(), "qrels")?;
+/// assert!(qrels.insert("q2", "d3", 1));
+/// let grades = qrels.get("q1").expect("a judged query");
+/// assert_eq!(grades.values().filter(|grade| **grade > 0).count(), 1);
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Qrels {
     queries: BTreeMap<String, BTreeMap<String, i32>>,

@@ -1,4 +1,14 @@
 //! Evaluates a run: the values of every query, their means, and the formats of the report.
+//!
+//! ```
+//! use splade_eval::{EvaluateOptions, Qrels, Run, evaluate};
+//!
+//! let qrels = Qrels::read("q1 0 d1 2\n".as_bytes(), "qrels")?;
+//! let run = Run::read("q1 Q0 d2 1 9.5 x\nq1 Q0 d1 2 8.5 x\n".as_bytes(), "run")?;
+//! let report = evaluate(&qrels, &run, &["MRR@10".parse()?], &EvaluateOptions::default())?;
+//! assert_eq!(report.to_json()["metrics"]["MRR@10"], 0.5);
+//! # Ok::<(), splade_eval::EvalError>(())
+//! ```
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,6 +27,22 @@ use crate::EvalError;
 const CURVE: [usize; 11] = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
 
 /// The set of queries that a mean covers.
+///
+/// ```
+/// use splade_eval::report::Averaging;
+/// use splade_eval::{EvaluateOptions, Qrels, Run, evaluate};
+///
+/// let qrels = Qrels::read("q1 0 d1 1\nq2 0 d1 1\n".as_bytes(), "qrels")?;
+/// // The run has found nothing for q2.
+/// let run = Run::read("q1 Q0 d1 1 9.5 x\n".as_bytes(), "run")?;
+/// let mean = |averaging| -> Result<f64, splade_eval::EvalError> {
+///     let options = EvaluateOptions { averaging, ..EvaluateOptions::default() };
+///     Ok(evaluate(&qrels, &run, &["Recall@10".parse()?], &options)?.means[0])
+/// };
+/// assert_eq!(mean(Averaging::Judged)?, 0.5);
+/// assert_eq!(mean(Averaging::JudgedAndFound)?, 1.0);
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Averaging {
     /// All queries of the qrels; a query that is not in the run counts as 0. This equals `trec_eval
@@ -30,6 +56,17 @@ pub enum Averaging {
 }
 
 /// Options for evaluating a run. The default counts all judged queries and all documents.
+///
+/// ```
+/// use splade_eval::{EvaluateOptions, Qrels, Run, evaluate};
+///
+/// // The queries are documents themselves, and each finds itself first.
+/// let qrels = Qrels::read("d1 0 d2 1\n".as_bytes(), "qrels")?;
+/// let run = Run::read("d1 Q0 d1 1 9 x\nd1 Q0 d2 2 8 x\n".as_bytes(), "run")?;
+/// let options = EvaluateOptions { ignore_identical_ids: true, ..EvaluateOptions::default() };
+/// assert_eq!(evaluate(&qrels, &run, &["MRR@10".parse()?], &options)?.means, [1.0]);
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EvaluateOptions {
     /// The set of queries that the means cover.
@@ -41,6 +78,19 @@ pub struct EvaluateOptions {
 }
 
 /// The result of evaluating a run.
+///
+/// ```
+/// use splade_eval::{EvaluateOptions, Metric, Qrels, Run, evaluate};
+///
+/// let qrels = Qrels::read("q1 0 d1 1\nq2 0 d1 1\n".as_bytes(), "qrels")?;
+/// let run = Run::read("q1 Q0 d1 1 9 x\n".as_bytes(), "run")?;
+/// let metric: Metric = "Recall@10".parse()?;
+/// let report = evaluate(&qrels, &run, &[metric], &EvaluateOptions::default())?;
+/// assert_eq!(report.mean(metric), Some(0.5));
+/// assert_eq!(report.missing, ["q2"]);
+/// assert_eq!(report.to_csv().lines().next(), Some("query,Recall@10"));
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// The metrics in the order of the request, without repetition.
@@ -81,6 +131,17 @@ fn cells<const N: usize>(cells: [String; N]) -> Vec<String> {
 }
 
 /// The values of one query by all metrics.
+///
+/// ```
+/// use splade_eval::{EvaluateOptions, Qrels, Run, evaluate};
+///
+/// let qrels = Qrels::read("q1 0 d1 1\nq2 0 d1 1\n".as_bytes(), "qrels")?;
+/// let run = Run::read("q1 Q0 d1 1 9 x\nq2 Q0 d2 1 9 x\n".as_bytes(), "run")?;
+/// let report = evaluate(&qrels, &run, &["Hit@1".parse()?], &EvaluateOptions::default())?;
+/// let failed = report.queries.iter().find(|values| values.values[0] == 0.0);
+/// assert_eq!(failed.map(|values| values.query.as_str()), Some("q2"));
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryValues {
     /// The id of the query.
@@ -101,6 +162,17 @@ pub(super) struct Curve {
 }
 
 /// Evaluates a run against qrels.
+///
+/// ```
+/// use splade_eval::{EvaluateOptions, Metric, Qrels, Run, evaluate};
+///
+/// let qrels = Qrels::read("q1 0 d1 2\nq1 0 d2 1\n".as_bytes(), "qrels")?;
+/// let run = Run::read("q1 Q0 d1 1 9.5 x\nq1 Q0 d2 2 8.5 x\n".as_bytes(), "run")?;
+/// let metrics: [Metric; 2] = ["nDCG@10".parse()?, "P@1".parse()?];
+/// let report = evaluate(&qrels, &run, &metrics, &EvaluateOptions::default())?;
+/// assert_eq!(report.means, [1.0, 1.0]);
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if `metrics` is empty, or if the qrels and the run have no query in common.

@@ -37,6 +37,16 @@ const LAYOUT: Layout = Layout {
 };
 
 /// A document of a ranking and its score.
+///
+/// ```
+/// use splade_eval::{Run, Scored};
+///
+/// let mut run = Run::default();
+/// let scored = |document: &str, score| Scored { document: document.to_owned(), score };
+/// run.insert("q1", vec![scored("d1", 1.5), scored("d2", 3.0)])?;
+/// assert_eq!(run.get("q1").map(|ranking| &ranking[0]), Some(&scored("d2", 3.0)));
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
     /// The id of the document.
@@ -46,6 +56,17 @@ pub struct Scored {
 }
 
 /// The rankings of documents for all queries.
+///
+/// ```
+/// use splade_eval::Run;
+///
+/// let mut run = Run::read("q1 Q0 d1 1 9.5 x\nq1 Q0 d2 2 8.5 x\n".as_bytes(), "run")?;
+/// run.truncate(1);
+/// let mut out = Vec::new();
+/// run.write_trec(&mut out, "top-1")?;
+/// assert_eq!(out, b"q1 Q0 d1 1 9.5 top-1\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     /// The ranking of each query, sorted and without repeated documents.
@@ -250,6 +271,15 @@ fn parse_object(object: &Map<String, Value>) -> Result<(String, Vec<Scored>), St
 
 /// Checks that a TREC run can hold an id: it must not be empty or have a blank. `what` says what
 /// the id is, such as `document id`.
+///
+/// ```
+/// use splade_eval::check_trec_id;
+///
+/// check_trec_id("document id", "d1")?;
+/// let error = check_trec_id("document id", "night train").expect_err("a blank");
+/// assert!(error.to_string().contains("write NDJSON"));
+/// # Ok::<(), splade_eval::EvalError>(())
+/// ```
 ///
 /// # Errors
 /// Returns [`EvalError::TrecId`] if it cannot.

@@ -5,8 +5,26 @@
 //! retrieval (CIKM 2007, section 3.1): if the runs were equally good, each difference could equally
 //! well have the opposite sign. The t-test asks the same question for normally distributed
 //! differences. Both tests are two-sided.
+//!
+//! ```
+//! use splade_eval::significance::{randomisation_test, t_test};
+//!
+//! // The nDCG@10 of a run minus that of the baseline, for each query.
+//! let differences = [0.31, 0.05, 0.12, -0.02, 0.2, 0.08, 0.0, 0.15];
+//! let p = randomisation_test(&differences, 100_000, 0).p;
+//! assert!(p < 0.05, "all but one query became better: {p}");
+//! assert!(t_test(&differences).is_some_and(|test| test.p < 0.05));
+//! ```
 
 /// The result of a paired randomisation test.
+///
+/// ```
+/// use splade_eval::significance::randomisation_test;
+///
+/// // Two differences have four sign patterns, of which two are as far from zero.
+/// let test = randomisation_test(&[0.5, 0.25], 100_000, 0);
+/// assert_eq!((test.p, test.samples, test.exact), (0.5, 4, true));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Randomisation {
     /// The share of the sign patterns whose mean is at least as far from zero as the observed mean.
@@ -18,6 +36,14 @@ pub struct Randomisation {
 }
 
 /// The result of a paired t-test.
+///
+/// ```
+/// use splade_eval::significance::t_test;
+///
+/// let test = t_test(&[1.0, 2.0, 3.0]).expect("three differences that are not equal");
+/// assert_eq!(test.degrees_of_freedom, 2);
+/// assert!((test.t - 12f64.sqrt()).abs() < 1e-12);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TTest {
     /// The statistic t of Student's test.
@@ -33,6 +59,15 @@ pub struct TTest {
 /// All sign patterns are tried if there are at most `samples`. Otherwise `samples` random patterns
 /// are tried, which depend only on the seed, with `p = (extreme + 1) / (samples + 1)`, which is
 /// never zero. The cost is `samples` times the number of differences that are not zero.
+///
+/// ```
+/// use splade_eval::significance::randomisation_test;
+///
+/// let differences: Vec<f64> = (0..50).map(|query| f64::from(query % 7 - 3) / 10.0).collect();
+/// let test = randomisation_test(&differences, 10_000, 42);
+/// assert!(!test.exact && test.p > 0.1);
+/// assert_eq!(test, randomisation_test(&differences, 10_000, 42), "the seed decides");
+/// ```
 pub fn randomisation_test(differences: &[f64], samples: u64, seed: u64) -> Randomisation {
     // A zero difference does not change with its sign.
     let differences: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
@@ -80,6 +115,14 @@ impl SplitMix64 {
 /// Tests whether the mean of the differences is zero, assuming that they are normally distributed.
 ///
 /// Returns `None` if t is undefined: for fewer than two differences, or if all are equal.
+///
+/// ```
+/// use splade_eval::significance::t_test;
+///
+/// let test = t_test(&[0.1, 0.2, 0.15, 0.05]).expect("differences that are not equal");
+/// assert!(test.p < 0.05);
+/// assert_eq!(t_test(&[0.1, 0.1]), None, "without variance there is no t");
+/// ```
 pub fn t_test(differences: &[f64]) -> Option<TTest> {
     let degrees_of_freedom = differences.len().checked_sub(1)?;
     if differences.iter().all(|difference| *difference == differences[0]) {

@@ -1,4 +1,22 @@
 //! Statistics of sparse vectors: how sparse they are, and what a search with them costs.
+//!
+//! ```
+//! use splade_eval::statistics::expected_flops;
+//! use splade_eval::VectorStatistics;
+//! use splade_sparse::{SparseVector, TermId};
+//!
+//! let vector = |terms: &[u32]| {
+//!     SparseVector::new(terms.iter().copied().map(TermId).collect(), vec![1.0; terms.len()])
+//! };
+//! let (mut queries, mut documents) = (VectorStatistics::new(100), VectorStatistics::new(100));
+//! queries.add(&vector(&[3, 7])?)?;
+//! documents.add(&vector(&[7, 8, 9])?)?;
+//! documents.add(&vector(&[8])?)?;
+//! assert_eq!(documents.summary(|_| None).avg_nnz, 2.0);
+//! // The query has a term in common with one document of two.
+//! assert_eq!(expected_flops(&queries, &documents), 0.5);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -12,6 +30,19 @@ const POPULAR: usize = 20;
 
 /// Counts of the terms of many vectors. The memory is one number for each term of the vocabulary,
 /// independent of the number of vectors.
+///
+/// ```
+/// use splade_eval::VectorStatistics;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let mut statistics = VectorStatistics::new(100);
+/// statistics.add(&SparseVector::new(vec![TermId(3), TermId(7)], vec![0.5, 1.5])?)?;
+/// statistics.add(&SparseVector::new(vec![TermId(7)], vec![2.0])?)?;
+/// assert_eq!(statistics.share(TermId(3)), 0.5);
+/// // A vector of another vocabulary is an error.
+/// assert!(statistics.add(&SparseVector::new(vec![TermId(100)], vec![1.0])?).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VectorStatistics {
     texts: u64,
@@ -26,6 +57,20 @@ pub struct VectorStatistics {
 /// Names and definitions are those of light-splade's `SparseIndexer.stats`. However, all vectors
 /// are counted instead of 20,000 random ones, numbers are not rounded, and equally popular tokens
 /// are sorted by term id.
+///
+/// ```
+/// use splade_eval::VectorStatistics;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let vocabulary = ["[PAD]", "night", "##s", "train"];
+/// let mut statistics = VectorStatistics::new(vocabulary.len());
+/// statistics.add(&SparseVector::new(vec![TermId(1), TermId(2)], vec![1.5, 0.5])?)?;
+/// statistics.add(&SparseVector::new(vec![TermId(1)], vec![2.0])?)?;
+/// let summary = statistics.summary(|term| vocabulary.get(term.0 as usize).copied());
+/// assert_eq!(summary.top_popular_tokens[0], ("night".to_owned(), 1.0));
+/// assert_eq!((summary.avg_nnz, summary.num_unique_subtokens), (1.5, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatisticsSummary {
     /// The number of vectors.
@@ -115,6 +160,18 @@ impl VectorStatistics {
 /// the queries and documents that contain the term (SPLADE, arXiv 2107.05720, section 4, after
 /// Paria et al., arXiv 2004.05665). It equals the mean, over all pairs, of the number of terms that
 /// the two have in common.
+///
+/// ```
+/// use splade_eval::VectorStatistics;
+/// use splade_eval::statistics::expected_flops;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let (mut queries, mut documents) = (VectorStatistics::new(100), VectorStatistics::new(100));
+/// queries.add(&SparseVector::new(vec![TermId(3), TermId(7)], vec![1.0, 1.0])?)?;
+/// documents.add(&SparseVector::new(vec![TermId(7), TermId(9)], vec![1.0, 1.0])?)?;
+/// assert_eq!(expected_flops(&queries, &documents), 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn expected_flops(queries: &VectorStatistics, documents: &VectorStatistics) -> f64 {
     let common = queries.documents.iter().zip(&documents.documents);
     let pairs: f64 = common.map(|(q, d)| *q as f64 * *d as f64).sum();

@@ -30,6 +30,23 @@ use splade_sparse::files::{RowWriter, Shard, ShardForm};
 use splade_sparse::{SparseVector, TermId};
 
 /// The target CIFF: one inverted file of impacts.
+///
+/// ```
+/// use splade_export::targets::Ciff;
+/// use splade_export::{Target, TermNames};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let terms = TermNames::tokens(["night", "train"].map(str::to_owned).into())?;
+/// let target = Target::Ciff(Ciff::new(terms, 100.0, 100.0));
+/// let folder = tempfile::tempdir()?;
+/// let mut queries = target.queries(&folder.path().join(target.queries_file()))?;
+/// let vector = SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?;
+/// queries.write("q1", &vector)?;
+/// queries.finish()?;
+/// let written = std::fs::read_to_string(folder.path().join(target.queries_file()))?;
+/// assert!(written.contains("night"), "{written}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Ciff {
     terms: TermNames,

@@ -20,6 +20,22 @@ use splade_sparse::SparseVector;
 use splade_sparse::files::{RowWriter, ShardForm};
 
 /// The target of sparse matrices.
+///
+/// ```
+/// use splade_export::Target;
+/// use splade_export::targets::{Csr, CsrForm};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let target = Target::Csr(Csr::new(CsrForm::Npz, 32_768));
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join(target.queries_file());
+/// let mut queries = target.queries(&path)?;
+/// let vector = SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?;
+/// queries.write("q1", &vector)?;
+/// queries.finish()?;
+/// assert!(path.is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Csr {
     form: CsrForm,
@@ -27,6 +43,22 @@ pub struct Csr {
 }
 
 /// The file format of a matrix.
+///
+/// ```
+/// use splade_export::Target;
+/// use splade_export::targets::{Csr, CsrForm};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let target = Target::Csr(Csr::new(CsrForm::Safetensors, 32_768));
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join(target.queries_file());
+/// let mut queries = target.queries(&path)?;
+/// let vector = SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?;
+/// queries.write("q1", &vector)?;
+/// queries.finish()?;
+/// assert!(path.is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CsrForm {
     /// The `.npz` format of `scipy.sparse.save_npz`.

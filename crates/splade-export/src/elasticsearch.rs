@@ -13,6 +13,21 @@ use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
 /// The target Elasticsearch: an index with one field of vectors.
+///
+/// ```
+/// use splade_export::targets::{Elasticsearch, ElasticsearchField};
+/// use splade_export::TextTarget;
+/// use splade_export::TermNames;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let terms = TermNames::tokens(["night", "train"].map(str::to_owned).into())?;
+/// let target = Elasticsearch::new(terms, "splade".to_owned(), ElasticsearchField::SparseVector);
+/// let (mut out, vector) = (Vec::new(), SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?);
+/// target.document(0, "d1", &vector, &mut out)?;
+/// let document = String::from_utf8(out)?;
+/// assert!(document.contains(r#""night":1.25"#), "{document}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Elasticsearch {
     terms: TermNames,
@@ -21,6 +36,21 @@ pub struct Elasticsearch {
 }
 
 /// The type of the field of vectors.
+///
+/// ```
+/// use splade_export::targets::{Elasticsearch, ElasticsearchField};
+/// use splade_export::TextTarget;
+/// use splade_export::TermNames;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let kind = ElasticsearchField::RankFeatures;
+/// let target = Elasticsearch::new(TermNames::ids(), "splade".to_owned(), kind);
+/// let (mut out, vector) = (Vec::new(), SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?);
+/// // The mapping of the index names the type.
+/// assert!(target.setup(&[]).iter().any(|(_, text)| text.contains("rank_features")));
+/// # target.document(0, "d1", &vector, &mut out)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ElasticsearchField {
     /// The type `sparse_vector`, for version 8.15 or later.

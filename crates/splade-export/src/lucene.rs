@@ -11,6 +11,21 @@ use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
 /// The target Lucene: Anserini's collection and topics.
+///
+/// ```
+/// use splade_export::targets::Lucene;
+/// use splade_export::TextTarget;
+/// use splade_export::TermNames;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let terms = TermNames::tokens(["night", "train"].map(str::to_owned).into())?;
+/// let target = Lucene::new(terms, 100.0);
+/// let (mut out, vector) = (Vec::new(), SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?);
+/// target.document(0, "d1", &vector, &mut out)?;
+/// let document = String::from_utf8(out)?;
+/// assert!(document.contains("125"), "{document}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Lucene {
     terms: TermNames,

@@ -11,6 +11,19 @@ use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
 /// The target Milvus: a collection of numbered rows with the id and the vector of a document.
+///
+/// ```
+/// use splade_export::targets::Milvus;
+/// use splade_export::TextTarget;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let target = Milvus::new("texts".to_owned(), "splade".to_owned(), 0);
+/// let (mut out, vector) = (Vec::new(), SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?);
+/// target.document(0, "d1", &vector, &mut out)?;
+/// let document = String::from_utf8(out)?;
+/// assert!(document.contains("1.25"), "{document}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Milvus {
     collection: String,

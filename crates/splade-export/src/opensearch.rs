@@ -18,6 +18,21 @@ use splade_sparse::files::{Shard, ShardForm};
 const QUERY_WEIGHT: f32 = 64.0;
 
 /// The target OpenSearch: an index with one field of vectors.
+///
+/// ```
+/// use splade_export::targets::{OpenSearch, OpenSearchField};
+/// use splade_export::TextTarget;
+/// use splade_export::TermNames;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let terms = TermNames::tokens(["night", "train"].map(str::to_owned).into())?;
+/// let target = OpenSearch::new(terms, "splade".to_owned(), OpenSearchField::RankFeatures);
+/// let (mut out, vector) = (Vec::new(), SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?);
+/// target.document(0, "d1", &vector, &mut out)?;
+/// let document = String::from_utf8(out)?;
+/// assert!(document.contains(r#""night":1.25"#), "{document}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct OpenSearch {
     terms: TermNames,
@@ -26,6 +41,15 @@ pub struct OpenSearch {
 }
 
 /// The type of the field of vectors.
+///
+/// ```
+/// use splade_export::targets::OpenSearchField;
+///
+/// let seismic = OpenSearchField::Seismic { documents: 3.5, queries: 3.5 };
+/// // Of a vocabulary of 105,879 terms, some share an id modulo 32,768.
+/// assert!(seismic.note(105_879).is_some());
+/// assert_eq!(OpenSearchField::RankFeatures.note(105_879), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum OpenSearchField {
     /// The type `rank_features`, searched by `neural_sparse` or, without its plugin, by

@@ -16,6 +16,19 @@ const INDEXED_TERMS: usize = 1_000;
 const DIMENSIONS: usize = 1_000_000_000;
 
 /// The target pgvector: a table of numbered rows with the id and the vector of a document.
+///
+/// ```
+/// use splade_export::targets::Pgvector;
+/// use splade_export::TextTarget;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let target = Pgvector::new("texts".to_owned(), "splade".to_owned(), 32_768, 0)?;
+/// let (mut out, vector) = (Vec::new(), SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?);
+/// target.document(0, "d1", &vector, &mut out)?;
+/// let document = String::from_utf8(out)?;
+/// assert!(document.contains("1:1.25"), "{document}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Pgvector {
     /// The name of the table in SQL quotes.

@@ -11,6 +11,19 @@ use splade_sparse::files::{Shard, ShardForm};
 
 /// The target Qdrant: a collection with a named vector. Points are numbered, because Qdrant's ids
 /// are numbers or UUIDs. The document's id is the payload `docid`.
+///
+/// ```
+/// use splade_export::targets::Qdrant;
+/// use splade_export::TextTarget;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let target = Qdrant::new("splade".to_owned(), 0);
+/// let (mut out, vector) = (Vec::new(), SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?);
+/// target.document(0, "d1", &vector, &mut out)?;
+/// let document = String::from_utf8(out)?;
+/// assert!(document.contains("[0,1]") && document.contains("[1.25,0.5]"), "{document}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Qdrant {
     field: String,

@@ -13,6 +13,19 @@ use splade_io::Problem;
 use splade_sparse::{SparseVector, TermId};
 
 /// The way in which a search engine rounds the weights of documents and queries.
+///
+/// ```
+/// use splade_export::Quantisation;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let vector = SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?;
+/// // Anserini's impacts: the weights times 100, rounded.
+/// let impacts = Quantisation::Integers { documents: 100.0, queries: None };
+/// let small = SparseVector::new(vec![TermId(0), TermId(1)], vec![1.256, 0.004])?;
+/// assert_eq!(impacts.document(&small).weights(), [1.26], "the second term is left out");
+/// assert_eq!(impacts.query(&vector), vector);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Quantisation {
     /// Weights are stored exactly, as 32-bit floats.
@@ -144,6 +157,18 @@ fn map(vector: &SparseVector, weight: impl Fn(f32) -> f32) -> SparseVector {
 
 /// A random sample of a stream of vectors, in which each has the same chance (Vitter's algorithm
 /// R). The sample is the same in every execution.
+///
+/// ```
+/// use splade_export::Sample;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let mut sample = Sample::new(10);
+/// for number in 1..=1000 {
+///     sample.offer(&SparseVector::new(vec![TermId(7)], vec![number as f32])?);
+/// }
+/// assert_eq!(sample.vectors().len(), 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Sample {
     vectors: Vec<SparseVector>,
@@ -187,6 +212,18 @@ fn mix(number: u64) -> u64 {
 }
 
 /// The effect of quantisation on the ten best documents of a set of queries.
+///
+/// ```
+/// use splade_export::{Effect, Quantisation};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let vectors = [1.0, 1.004, 2.0].map(|weight| SparseVector::new(vec![TermId(7)], vec![weight]));
+/// let vectors = vectors.into_iter().collect::<Result<Vec<_>, _>>()?;
+/// let quantisation = Quantisation::Integers { documents: 10.0, queries: None };
+/// let effect = Effect::measure(&quantisation, &[], &vectors).expect("scores above zero");
+/// assert!(effect.largest > 0.0 && effect.largest < 0.01, "{effect}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Effect {
     /// The number of queries that have a document with a score above zero.

@@ -10,6 +10,22 @@ use splade_io::{FileError, write_file};
 use splade_sparse::files::{ParquetWriter, RowWriter, Shard, ShardForm};
 
 /// A target: the search engine or format to which documents and queries are exported.
+///
+/// ```
+/// use splade_export::Target;
+/// use splade_export::targets::Qdrant;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let target = Target::Text(Box::new(Qdrant::new("splade".to_owned(), 0)));
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("documents");
+/// let mut documents = target.documents(&path, 0)?;
+/// let vector = SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?;
+/// documents.write("d1", &vector)?;
+/// documents.finish()?;
+/// assert!(std::fs::read_to_string(path)?.contains("1.25"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub enum Target {
     /// A search engine that reads text.

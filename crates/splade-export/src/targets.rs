@@ -1,4 +1,17 @@
 //! The search engines and formats to which vectors can be exported.
+//!
+//! ```
+//! use splade_export::targets::{Elasticsearch, ElasticsearchField, Qdrant};
+//! use splade_export::{TermNames, TextTarget};
+//!
+//! // What creates an index in each of two search engines.
+//! let kind = ElasticsearchField::SparseVector;
+//! let elasticsearch = Elasticsearch::new(TermNames::ids(), "splade".to_owned(), kind);
+//! let qdrant = Qdrant::new("splade".to_owned(), 0);
+//! for target in [&elasticsearch as &dyn TextTarget, &qdrant] {
+//!     assert!(target.setup(&[]).iter().any(|(_, text)| text.contains("sparse_vector")));
+//! }
+//! ```
 
 pub use crate::ciff::Ciff;
 pub use crate::csr::{Csr, CsrForm};

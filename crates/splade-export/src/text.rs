@@ -16,6 +16,41 @@ pub(crate) const EXPORT: &str = "light-splade export";
 pub(crate) const HITS: usize = 10;
 
 /// The form of documents and queries for a search engine that reads text.
+///
+/// ```
+/// use splade_export::{Quantisation, TextTarget};
+/// use splade_io::Problem;
+/// use splade_sparse::SparseVector;
+/// use splade_sparse::files::{Shard, ShardForm};
+///
+/// /// A form of our own: an id and the number of terms, separated by a tab.
+/// #[derive(Debug)]
+/// struct Lengths;
+///
+/// impl TextTarget for Lengths {
+///     fn form(&self) -> ShardForm {
+///         ShardForm { format: "lengths", stem: "lengths", extension: "tsv", rows: 1000 }
+///     }
+///     fn document(&self, _: u64, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem> {
+///         out.extend(format!("{id}\t{}\n", vector.len()).into_bytes());
+///         Ok(())
+///     }
+///     fn queries_file(&self) -> &'static str {
+///         "queries.tsv"
+///     }
+///     fn query(&self, id: &str, vector: &SparseVector, out: &mut Vec<u8>) -> Result<(), Problem> {
+///         self.document(0, id, vector, out)
+///     }
+///     fn setup(&self, _: &[Shard]) -> Vec<(&'static str, String)> {
+///         Vec::new()
+///     }
+/// }
+/// let mut out = Vec::new();
+/// Lengths.document(0, "d1", &SparseVector::default(), &mut out)?;
+/// assert_eq!(out, b"d1\t0\n");
+/// assert_eq!(Lengths.quantisation(), Quantisation::Exact);
+/// # Ok::<(), Problem>(())
+/// ```
 pub trait TextTarget: std::fmt::Debug {
     /// Returns the names of the files of documents and the number of documents per file.
     fn form(&self) -> ShardForm;

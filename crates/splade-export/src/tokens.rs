@@ -7,6 +7,14 @@ use splade_io::Problem;
 use splade_sparse::TermId;
 
 /// The names of the terms in a target: the tokens of the vocabulary, or the ids.
+///
+/// ```
+/// use splade_export::TermNames;
+///
+/// let tokens = |tokens: [&str; 2]| TermNames::tokens(tokens.map(str::to_owned).into());
+/// assert!(tokens(["night", "train"]).is_ok());
+/// assert!(tokens(["night", "night"]).is_err(), "a search engine could not tell the terms apart");
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct TermNames {
     /// The names in the order of the ids. A term beyond the end is named by its id.

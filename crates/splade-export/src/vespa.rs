@@ -11,6 +11,19 @@ use splade_sparse::SparseVector;
 use splade_sparse::files::{Shard, ShardForm};
 
 /// The target Vespa: the documents of one schema.
+///
+/// ```
+/// use splade_export::targets::Vespa;
+/// use splade_export::TextTarget;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let target = Vespa::new("text".to_owned(), "splade".to_owned(), 100.0);
+/// let (mut out, vector) = (Vec::new(), SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?);
+/// target.document(0, "d1", &vector, &mut out)?;
+/// let document = String::from_utf8(out)?;
+/// assert!(document.contains("125"), "{document}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Vespa {
     schema: String,

@@ -12,6 +12,17 @@ use crate::error::HttpError;
 /// An address of the scheme `http` or `https`, without a fragment.
 ///
 /// As text it has neither its query, which may be a signature that grants access, nor a name and password.
+///
+/// ```
+/// use splade_http::Address;
+///
+/// let address = Address::parse("https://huggingface.co/api/models?limit=1")?;
+/// assert_eq!((address.host(), address.port()), ("huggingface.co", 443));
+/// let next = address.join("/api/datasets")?;
+/// assert!(address.is_same_server(&next));
+/// assert_eq!(next.to_string(), "https://huggingface.co/api/datasets");
+/// # Ok::<(), splade_http::HttpError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The address without a name and password.

@@ -17,6 +17,30 @@ use crate::wait::{LONGEST_ASKED, pause};
 const MAX_REDIRECTS: usize = 10;
 
 /// An HTTP client. It keeps connections open and uses them again.
+///
+/// ```
+/// use splade_http::{Address, Http, HttpOptions, Request};
+///
+/// # // A server that answers every request with the same text.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/status", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 5\r\n\r\nready");
+/// #     }
+/// # });
+/// let http = Http::new(HttpOptions::default());
+/// let request = Request::new("GET", Address::parse(&url)?);
+/// // The second request uses the connection of the first one again.
+/// for _ in 0..2 {
+///     assert!(http.call(&request, &mut ())?.is_success());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Http {
     options: HttpOptions,
@@ -24,6 +48,31 @@ pub struct Http {
 }
 
 /// A request.
+///
+/// ```
+/// use splade_http::{Address, Again, Http, HttpOptions, Redirects, Request};
+///
+/// # // A server that answers every request with the same text.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/status", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 5\r\n\r\nready");
+/// #     }
+/// # });
+/// let request = Request {
+///     headers: vec![("accept", "text/plain".to_owned())],
+///     redirects: Redirects::SameServer,
+///     again: Again::Never,
+///     ..Request::new("GET", Address::parse(&url)?)
+/// };
+/// assert_eq!(Http::new(HttpOptions::default()).call(&request, &mut ())?.status, 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The HTTP method, such as `GET`.
@@ -45,6 +94,17 @@ pub struct Request {
 }
 
 /// A token or key, which is sent to one server only.
+///
+/// ```
+/// use splade_http::{Address, Request, Secret};
+///
+/// let address = Address::parse("https://huggingface.co/api/whoami-v2")?;
+/// let value = "Bearer hf_secret".to_owned();
+/// let secret = Secret { server: address.clone(), header: "authorization", value };
+/// let request = Request { secret: Some(secret), ..Request::new("GET", address) };
+/// assert!(!format!("{request:?}").contains("hf_secret"));
+/// # Ok::<(), splade_http::HttpError>(())
+/// ```
 #[derive(Clone)]
 pub struct Secret {
     /// An address of the server.
@@ -64,6 +124,27 @@ impl std::fmt::Debug for Secret {
 
 /// The redirects that a request follows. A request with content is repeated with it after the statuses 307 and 308
 /// only; after 301, 302 and 303 it is not.
+///
+/// ```
+/// use splade_http::{Address, Http, HttpOptions, Redirects, Request};
+///
+/// # // A server that answers every request with the same text.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/status", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let _ = write!(stream, "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 5\r\n\r\nready");
+/// #     }
+/// # });
+/// let request = Request { redirects: Redirects::None, ..Request::new("GET", Address::parse(&url)?) };
+/// let response = Http::new(HttpOptions::default()).call(&request, &mut ())?;
+/// assert_eq!((response.status, response.header("location")), (302, Some("/elsewhere")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirects {
     /// None: the redirect is the answer.
@@ -75,6 +156,27 @@ pub enum Redirects {
 }
 
 /// The failures after which a request is tried again.
+///
+/// ```
+/// use splade_http::{Address, Again, Http, HttpOptions, Request};
+///
+/// # // A server that answers every request with the same text.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/status", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let _ = write!(stream, "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 5\r\n\r\nready");
+/// #     }
+/// # });
+/// // A request that must not be sent twice.
+/// let request = Request { again: Again::Never, ..Request::new("POST", Address::parse(&url)?) };
+/// assert_eq!(Http::new(HttpOptions::default()).call(&request, &mut ())?.status, 503);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Again {
     /// None.

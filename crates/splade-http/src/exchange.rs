@@ -29,6 +29,27 @@ const CHUNK: usize = 128 << 10;
 const AHEAD: usize = 4;
 
 /// The content of a request.
+///
+/// ```
+/// use splade_http::{Address, Content, Http, HttpOptions, Request};
+///
+/// # // A server that answers every request with the same text.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/status", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 5\r\n\r\nready");
+/// #     }
+/// # });
+/// let content = Content::Bytes(b"{\"text\": \"night train\"}"[..].into());
+/// let request = Request { content, ..Request::new("POST", Address::parse(&url)?) };
+/// assert!(Http::new(HttpOptions::default()).call(&request, &mut ())?.is_success());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub enum Content {
     /// No content.
@@ -59,6 +80,32 @@ enum Message {
 }
 
 /// An answer, whose body is still to be read.
+///
+/// ```
+/// use splade_http::{Address, Http, HttpOptions, Request};
+///
+/// # // A server that answers every request with the same text.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/status", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 5\r\n\r\nready");
+/// #     }
+/// # });
+/// let request = Request::new("GET", Address::parse(&url)?);
+/// let mut response = Http::new(HttpOptions::default()).call(&request, &mut ())?;
+/// assert_eq!(response.header("content-type"), Some("text/plain"));
+/// let mut length = 0;
+/// while let Some(part) = response.chunk(&mut ())? {
+///     length += part.len();
+/// }
+/// assert_eq!(length, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Response {
     /// The status, such as 200.
     pub status: u16,

@@ -20,6 +20,26 @@ pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(300);
 /// `first` the wait before the first of them, `asked` the time that the server asked for, and `trouble` the reason,
 /// which the observer is told.
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// use splade_http::{HttpError, pause};
+/// use splade_io::{Event, Observer};
+///
+/// /// Does not want to wait.
+/// struct Hurried;
+///
+/// impl Observer for Hurried {
+///     fn event(&mut self, _: Event<'_>) {}
+///     fn stop(&mut self) -> bool {
+///         true
+///     }
+/// }
+/// let minute = Duration::from_secs(60);
+/// let stopped = pause(0, minute, None, "the server is busy", &mut Hurried);
+/// assert_eq!(stopped, Err(HttpError::Stopped));
+/// ```
+///
 /// # Errors
 /// Returns [`HttpError::Stopped`] if the observer asks to stop.
 pub fn pause(

@@ -24,6 +24,17 @@ use std::collections::HashMap;
 use splade_sparse::{SparseVector, TermId};
 
 /// The parameters of BM25.
+///
+/// ```
+/// use splade_index::bm25::{Bm25Options, token_counts};
+/// use splade_sparse::TermId;
+///
+/// // With a `k1` of 0, only a term's presence counts.
+/// let counts = token_counts(&[7, 7, 7, 9]);
+/// let weight = |k1| Bm25Options { k1, b: 0.4 }.saturated(&counts, 4.0).weight(TermId(7));
+/// assert_eq!(weight(0.0), 1.0);
+/// assert!(weight(2.0) < weight(0.9));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bm25Options {
     /// The saturation of the term frequency, at least 0. With 0, only a term's presence counts.
@@ -57,6 +68,14 @@ impl Bm25Options {
 
 /// Returns `idf(t)` of a term that `frequency` of `documents` documents contain. It is always above
 /// zero.
+///
+/// ```
+/// use splade_index::bm25::idf;
+///
+/// // A rare word tells more than one that most documents have.
+/// assert!(idf(1000, 3) > 5.0);
+/// assert!(idf(1000, 900) < 0.2);
+/// ```
 pub fn idf(documents: u64, frequency: u64) -> f64 {
     let others = documents.saturating_sub(frequency) as f64;
     (1.0 + (others + 0.5) / (frequency as f64 + 0.5)).ln()
@@ -73,6 +92,14 @@ fn weighted(counts: &SparseVector, weight: impl Fn(TermId, f64) -> f64) -> Spars
 /// Counts the occurrences of each token in a text. The counts are the BM25 vector of a query, and
 /// the input of [`Bm25::add`] and [`Bm25::document`]. They are exact up to 16,777,216 occurrences
 /// of one token.
+///
+/// ```
+/// use splade_index::bm25::token_counts;
+/// use splade_sparse::TermId;
+///
+/// let counts = token_counts(&[9, 7, 7]);
+/// assert_eq!(counts.iter().collect::<Vec<_>>(), [(TermId(7), 2.0), (TermId(9), 1.0)]);
+/// ```
 pub fn token_counts(ids: &[u32]) -> SparseVector {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
@@ -82,6 +109,18 @@ pub fn token_counts(ids: &[u32]) -> SparseVector {
 }
 
 /// The statistics of a collection from which BM25 computes the weights of documents.
+///
+/// ```
+/// use splade_index::bm25::{Bm25, Bm25Options, token_counts};
+/// use splade_sparse::TermId;
+///
+/// let mut bm25 = Bm25::new(Bm25Options::default());
+/// for ids in [[3, 7], [3, 9], [3, 4]] {
+///     bm25.add(&token_counts(&ids));
+/// }
+/// let document = bm25.document(&token_counts(&[3, 7]));
+/// assert!(document.weight(TermId(7)) > document.weight(TermId(3)), "7 is rarer");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Bm25 {
     options: Bm25Options,
@@ -121,6 +160,17 @@ impl Bm25 {
 
 /// Returns the query's vector from its [`token_counts`]: `qf(t) · idf(t)` of every term of which
 /// `frequency` is not 0. Together with [`Bm25Options::saturated`] it gives the scores of [`Bm25`].
+///
+/// ```
+/// use splade_index::bm25::{idf, query, token_counts};
+/// use splade_sparse::TermId;
+///
+/// // Of 1,000 documents three have term 7, and none has term 9.
+/// let frequency = |term: TermId| if term == TermId(7) { 3 } else { 0 };
+/// let vector = query(&token_counts(&[7, 9, 7]), 1000, frequency);
+/// assert_eq!(vector.terms(), [TermId(7)]);
+/// assert_eq!(vector.weights(), [2.0 * idf(1000, 3) as f32]);
+/// ```
 pub fn query(
     counts: &SparseVector,
     documents: u64,

@@ -33,6 +33,6 @@ mod index;
 pub use error::IndexError;
 pub use index::{
     Bm25Info, Bm25Search, Filter, Hit, Index, IndexInfo, IndexOptions, IndexParts, IndexWriter,
-    LONGEST_ID, Missing, SearchMode, SearchOptions, Share, StoredDocuments, TokenCounter, Verified,
+    Missing, SearchMode, SearchOptions, Share, StoredDocuments, TokenCounter, Verified,
     WeightFormat, WriterOptions, is_index, verify,
 };

@@ -12,6 +12,17 @@ use crate::error::FileError;
 use crate::new_file::write_file;
 
 /// The name of the file with the checksums of a folder.
+///
+/// ```
+/// use splade_io::{CHECKSUMS, write_checksums};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("model.bin"), "weights")?;
+/// write_checksums(folder.path())?;
+/// let checksums = std::fs::read_to_string(folder.path().join(CHECKSUMS))?;
+/// assert!(checksums.lines().any(|line| line.starts_with("model.bin ")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub const CHECKSUMS: &str = "checksums.sfv";
 /// The beginning of the last line, which the checksum of the lines before it follows.
 const OF_THE_LINES: &str = "; CRC-32 of the lines above: ";
@@ -19,6 +30,14 @@ const OF_THE_LINES: &str = "; CRC-32 of the lines above: ";
 const BUFFER: usize = 1 << 18;
 
 /// Returns the CRC-32 of a file.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("digits");
+/// std::fs::write(&path, "123456789")?;
+/// assert_eq!(splade_io::crc32_of(&path)?, 0xcbf4_3926);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the file cannot be read.
@@ -40,6 +59,16 @@ pub fn crc32_of(path: &Path) -> Result<u32, FileError> {
 
 /// Writes the checksums of all files of a folder, those of its folders included.
 ///
+/// ```
+/// use splade_io::{check_checksums, write_checksums};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("model.bin"), "weights")?;
+/// write_checksums(folder.path())?;
+/// assert!(check_checksums(folder.path())?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if a file cannot be read or the checksums cannot be written.
 pub fn write_checksums(folder: &Path) -> Result<(), FileError> {
@@ -56,6 +85,18 @@ pub fn write_checksums(folder: &Path) -> Result<(), FileError> {
 
 /// Compares the files of a folder with their checksums, and returns whether the folder has
 /// checksums.
+///
+/// ```
+/// use splade_io::{check_checksums, write_checksums};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("model.bin"), "weights")?;
+/// assert!(!check_checksums(folder.path())?, "there are none yet");
+/// write_checksums(folder.path())?;
+/// std::fs::write(folder.path().join("model.bin"), "changed")?;
+/// assert!(check_checksums(folder.path()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns [`FileError::Form`] if a file is missing or differs, or [`FileError::Io`] if a file

@@ -87,6 +87,22 @@ impl std::str::FromStr for ContentHash {
 }
 
 /// Computes the hash of a content that comes in pieces.
+///
+/// ```
+/// use splade_io::{ContentHash, ContentHasher};
+///
+/// let mut hasher = ContentHasher::new();
+/// hasher.bytes(b"night ");
+/// hasher.bytes(b"train");
+/// assert_eq!(hasher.finish(), ContentHash::of(b"night train"));
+///
+/// let hash = |texts: [&str; 2]| {
+///     let mut hasher = ContentHasher::new();
+///     texts.iter().for_each(|text| hasher.text(text));
+///     hasher.finish()
+/// };
+/// assert_ne!(hash(["night", "train"]), hash(["nigh", "ttrain"]));
+/// ```
 #[derive(Clone, Default)]
 pub struct ContentHasher(Xxh3);
 

@@ -4,6 +4,12 @@ use std::path::Path;
 
 /// Returns the number of bytes that an unprivileged user may still write into a folder; `None` if
 /// the operating system does not tell it.
+///
+/// ```
+/// if let Some(free) = splade_io::free_bytes(&std::env::temp_dir()) {
+///     assert!(free > 1_000, "there is room for a few more texts: {}", splade_io::size(free));
+/// }
+/// ```
 #[cfg(unix)]
 pub fn free_bytes(folder: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt;

@@ -9,6 +9,18 @@ use std::string::FromUtf8Error;
 use crate::problem::Problem;
 
 /// An error of a file or folder. The message names the file or folder.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use splade_io::FileError;
+///
+/// let path = Path::new("/no/such/file");
+/// let error = std::fs::read(path).map_err(FileError::io("read", path)).expect_err("no file");
+/// assert_eq!(error.to_string(), "cannot read /no/such/file");
+/// let error = FileError::form(path, "it has no header");
+/// assert_eq!(error.to_string(), "/no/such/file: it has no header");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {

@@ -63,7 +63,7 @@ pub use columns::{columns, cut_to_width, display_width};
 pub use content_hash::{ContentHash, ContentHasher};
 pub use disk::free_bytes;
 pub use error::FileError;
-pub use lines::{LONGEST_LINE, LineWriter, Lines, LongLine, open_text, read_line};
+pub use lines::{LineWriter, Lines, LongLine, open_text, read_line};
 pub use lock::OutputLock;
 pub use made_with::MadeWith;
 pub use new_file::{NewFile, temporary_of, write_file};

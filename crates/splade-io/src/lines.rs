@@ -11,18 +11,46 @@ use crate::error::FileError;
 use crate::problem::Problem;
 use crate::source::Source;
 
-/// The largest number of bytes in a line, 64 MiB. A line is one text, one vector or one ranking, and
-/// the longest of these, such as a whole book, take a tenth of that. Without a bound, a file of a few
-/// kilobytes that unpacks to one endless line would take all memory.
-pub const LONGEST_LINE: usize = 64 << 20;
-
-/// The error of a line that is longer than [`LONGEST_LINE`].
+/// The error of a line that is longer than [`LongLine::LIMIT`].
+///
+/// ```
+/// use std::io::{BufReader, Read};
+///
+/// use splade_io::{LongLine, read_line};
+///
+/// let endless = std::io::repeat(b'a').take(LongLine::LIMIT as u64 + 1);
+/// let error = read_line(&mut BufReader::new(endless), &mut Vec::new()).expect_err("too long");
+/// assert!(error.get_ref().is_some_and(|error| error.is::<LongLine>()));
+/// ```
 #[derive(Debug, thiserror::Error)]
-#[error("the line has more than {} MiB, the most that is read", LONGEST_LINE >> 20)]
+#[error("the line has more than {} MiB, the most that is read", LongLine::LIMIT >> 20)]
 pub struct LongLine;
+
+impl LongLine {
+    /// The largest number of bytes in a line, 64 MiB. A line is one text, one vector or one ranking, and
+    /// the longest of these, such as a whole book, take a tenth of that. Without a bound, a file of a few
+    /// kilobytes that unpacks to one endless line would take all memory.
+    pub const LIMIT: usize = 64 << 20;
+}
 
 /// Opens a text file or a pipe for reading; it is decompressed if its first bytes are those of gzip
 /// or zstd.
+///
+/// ```
+/// use std::io::Read;
+///
+/// use splade_io::{LineWriter, open_text};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("texts.gz");
+/// let mut writer = LineWriter::create(&path)?;
+/// writer.line(format_args!("night train"))?;
+/// writer.finish()?;
+/// let mut text = String::new();
+/// open_text(&path)?.read_to_string(&mut text)?;
+/// assert_eq!(text, "night train\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the file cannot be opened.
@@ -32,19 +60,47 @@ pub fn open_text(path: &Path) -> Result<Box<dyn BufRead + Send>, FileError> {
 
 /// Appends a line with its line end to `line`, and returns the number of bytes; 0 at the end.
 ///
+/// ```
+/// use splade_io::read_line;
+///
+/// let (mut input, mut line) = (&b"night\ntrain"[..], Vec::new());
+/// while read_line(&mut input, &mut line)? > 0 {
+///     assert!([&b"night\n"[..], b"train"].contains(&line.as_slice()));
+///     line.clear();
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if the reader fails, or [`LongLine`] if `line` gets longer than
-/// [`LONGEST_LINE`].
+/// [`LongLine::LIMIT`].
 pub fn read_line(reader: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
-    let room = (LONGEST_LINE + 1).saturating_sub(line.len());
+    let room = (LongLine::LIMIT + 1).saturating_sub(line.len());
     let count = reader.take(room as u64).read_until(b'\n', line)?;
-    match line.len() > LONGEST_LINE && line.last() != Some(&b'\n') {
+    match line.len() > LongLine::LIMIT && line.last() != Some(&b'\n') {
         true => Err(io::Error::new(io::ErrorKind::InvalidData, LongLine)),
         false => Ok(count),
     }
 }
 
 /// A reader of UTF-8 lines that counts them.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use splade_io::Lines;
+///
+/// let mut lines = Lines::new(Path::new("numbers.txt"), Box::new(&b"1\n2\nthree\n"[..]));
+/// let mut sum = || -> Result<u32, splade_io::FileError> {
+///     let mut sum = 0;
+///     while let Some(line) = lines.next_line()? {
+///         sum += line.parse::<u32>().map_err(|_| lines.error("it is not a number"))?;
+///     }
+///     Ok(sum)
+/// };
+/// let error = sum().expect_err("a word");
+/// assert_eq!(error.to_string(), "numbers.txt, line 3: it is not a number");
+/// ```
 pub struct Lines {
     path: PathBuf,
     reader: Box<dyn BufRead + Send>,
@@ -76,7 +132,7 @@ impl Lines {
     ///
     /// # Errors
     /// Returns an error if the file cannot be read, the line is not UTF-8, or it is longer than
-    /// [`LONGEST_LINE`].
+    /// [`LongLine::LIMIT`].
     pub fn next_line(&mut self) -> Result<Option<String>, FileError> {
         let mut bytes = Vec::new();
         let count = read_line(&mut *self.reader, &mut bytes);
@@ -186,7 +242,7 @@ mod tests {
     /// An endless line, of which no more than the bound is kept.
     #[test]
     fn a_line_without_end_is_refused() {
-        let endless = BufReader::new(io::repeat(b'x').take(3 * LONGEST_LINE as u64));
+        let endless = BufReader::new(io::repeat(b'x').take(3 * LongLine::LIMIT as u64));
         let first = BufReader::new(&b"short\n"[..]);
         let mut lines = Lines::new(Path::new("x.ndjson"), Box::new(first.chain(endless)));
         assert_eq!(lines.next_line().expect("a line").as_deref(), Some("short"));

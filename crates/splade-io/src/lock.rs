@@ -17,6 +17,19 @@ const WORDS: usize = 3;
 /// The lock is advisory and belongs to the process: the operating system releases it when the
 /// process ends, however it ends. The file names the holder and is removed when the value is
 /// dropped. On a file system without locks, outputs are not locked.
+///
+/// ```
+/// use splade_io::OutputLock;
+///
+/// let folder = tempfile::tempdir()?;
+/// let output = folder.path().join("index");
+/// let lock = OutputLock::beside(&output)?;
+/// let path = folder.path().join("index.lock");
+/// assert!(path.is_file());
+/// drop(lock);
+/// assert!(!path.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct OutputLock {
     file: File,

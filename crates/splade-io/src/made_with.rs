@@ -14,6 +14,20 @@ use crate::sealed::{is_sealed, seal_json};
 use crate::settings::difference;
 
 /// How a complete file compares with what a command would make now.
+///
+/// ```
+/// use serde_json::json;
+/// use splade_io::MadeWith;
+///
+/// let folder = tempfile::tempdir()?;
+/// let file = folder.path().join("train.jsonl");
+/// std::fs::write(&file, "{}\n")?;
+/// assert_eq!(MadeWith::compare(&file, &json!({"k": 10}))?, MadeWith::Unknown);
+/// MadeWith::record(&file, &json!({"k": 10}))?;
+/// assert_eq!(MadeWith::compare(&file, &json!({"k": 10}))?, MadeWith::Same);
+/// assert!(matches!(MadeWith::compare(&file, &json!({"k": 20}))?, MadeWith::Other(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MadeWith {
     /// The file has no record, or was changed since.

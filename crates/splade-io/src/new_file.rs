@@ -27,6 +27,26 @@ pub(crate) const SUFFIX: &str = ".tmp";
 /// FIFO) are written directly, because replacing them would destroy them.
 ///
 /// Only one process at a time writes a file: [`create`](Self::create) takes its [`OutputLock`].
+///
+/// ```
+/// use std::io::Write;
+///
+/// use splade_io::NewFile;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors.ndjson");
+/// let mut file = NewFile::create(&path)?;
+/// file.write_all(b"half")?;
+/// // Without `commit`, nothing is left.
+/// drop(file);
+/// assert!(!path.exists());
+///
+/// let mut file = NewFile::create(&path)?;
+/// file.write_all(b"all")?;
+/// file.commit()?;
+/// assert_eq!(std::fs::read_to_string(&path)?, "all");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct NewFile {
     writer: BufWriter<File>,
@@ -131,6 +151,16 @@ impl Write for NewFile {
 }
 
 /// Writes a whole file atomically with [`NewFile`], without a lock.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("state.json");
+/// std::fs::write(&path, "{}")?;
+/// // At no time does the path have half of the new content.
+/// splade_io::write_file(&path, b"{\"step\": 10}")?;
+/// assert_eq!(std::fs::read_to_string(&path)?, "{\"step\": 10}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the file cannot be written or renamed.

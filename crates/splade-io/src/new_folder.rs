@@ -22,6 +22,19 @@ const EARLIER: &str = "earlier";
 /// empty folder. If the value is dropped before that, the temporary folder is removed.
 ///
 /// Only one process at a time writes a folder: [`create`](Self::create) takes its [`OutputLock`].
+///
+/// ```
+/// use splade_io::NewFolder;
+///
+/// let folder = tempfile::tempdir()?;
+/// let target = folder.path().join("model");
+/// let new = NewFolder::create(&target)?;
+/// std::fs::write(new.path().join("config.json"), "{}")?;
+/// assert!(!target.exists());
+/// new.commit()?;
+/// assert!(target.join("config.json").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct NewFolder {
     temporary: TempDir,
@@ -123,6 +136,16 @@ impl NewFolder {
 /// Removes a folder with all its contents. It loses its name at once, so that a killed process never
 /// leaves half of it under this name.
 ///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let old = folder.path().join("checkpoint-100");
+/// std::fs::create_dir(&old)?;
+/// std::fs::write(old.join("model.bin"), "weights")?;
+/// splade_io::remove_folder(&old)?;
+/// assert_eq!(std::fs::read_dir(folder.path())?.count(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if the folder cannot be renamed or its files cannot be removed.
 pub fn remove_folder(folder: &Path) -> Result<(), FileError> {
@@ -135,6 +158,19 @@ pub fn remove_folder(folder: &Path) -> Result<(), FileError> {
 /// Clears what killed processes have left of folders inside `above` for whose names `is_ours`
 /// returns true: temporary folders are removed, and a folder that was moved away to be replaced gets
 /// its name back. The caller holds the lock of `above`.
+///
+/// ```
+/// use splade_io::{NewFolder, clear_leftovers};
+///
+/// let folder = tempfile::tempdir()?;
+/// let new = NewFolder::create_unlocked(&folder.path().join("checkpoint-100"))?;
+/// // A killed process drops nothing.
+/// std::mem::forget(new);
+/// assert_eq!(std::fs::read_dir(folder.path())?.count(), 1);
+/// clear_leftovers(folder.path(), |name| name.starts_with("checkpoint-"))?;
+/// assert_eq!(std::fs::read_dir(folder.path())?.count(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the folder cannot be listed, or a folder cannot be renamed or removed.
@@ -187,6 +223,16 @@ fn rename(temporary: TempDir, target: &Path) -> Result<(), FileError> {
 }
 
 /// Returns whether a new folder can be created at a path: nothing exists there, or an empty folder.
+///
+/// ```
+/// use splade_io::is_free;
+///
+/// let folder = tempfile::tempdir()?;
+/// assert!(is_free(folder.path()) && is_free(&folder.path().join("model")));
+/// std::fs::write(folder.path().join("notes.txt"), "mine")?;
+/// assert!(!is_free(folder.path()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn is_free(target: &Path) -> bool {
     match fs::read_dir(target) {
         Ok(mut entries) => entries.next().is_none(),

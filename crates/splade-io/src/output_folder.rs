@@ -16,6 +16,24 @@ const LOCK: &str = "lock";
 /// Only one process writes the folder at a time. A marker file, such as `manifest.json`, identifies
 /// the folder as an output of its kind: a folder that has files but no marker belongs to the user
 /// and is refused.
+///
+/// ```
+/// use splade_io::{FileError, OutputFolder};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors");
+/// let output = OutputFolder::open(&path, "manifest.json")?;
+/// assert!(!output.is_marked());
+/// std::fs::write(path.join("manifest.json"), "{}")?;
+/// drop(output);
+/// assert!(OutputFolder::open(&path, "manifest.json")?.is_marked());
+///
+/// // A folder of somebody else is refused.
+/// std::fs::write(folder.path().join("notes.txt"), "mine")?;
+/// let refused = OutputFolder::open(folder.path(), "manifest.json");
+/// assert!(matches!(refused, Err(FileError::NotOurs { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct OutputFolder {
     path: PathBuf,

@@ -14,6 +14,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// Does the same for a text of several lines, whose line ends and tabs stay.
+///
+/// ```
+/// let text = "night\ttrain\nbridge\u{1b}[31m";
+/// assert_eq!(splade_io::printable_lines(text), "night\ttrain\nbridge\\u{1b}[31m");
+/// ```
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| is_unsafe(c) && !matches!(c, '\n' | '\t'))
 }

@@ -8,6 +8,13 @@ const CHECKSUM: &str = ",\n  \"checksum\": \"crc32:";
 
 /// Adds the checksum to a JSON object that is indented by two spaces.
 ///
+/// ```
+/// use splade_io::{is_sealed, seal_json};
+///
+/// let sealed = seal_json("{\n  \"rows\": 3\n}");
+/// assert!(is_sealed(&sealed) && sealed.contains("\"rows\": 3"));
+/// ```
+///
 /// # Panics
 /// Panics if the text is not an object of at least one member that is indented in this way.
 pub fn seal_json(text: &str) -> String {
@@ -17,6 +24,14 @@ pub fn seal_json(text: &str) -> String {
 
 /// Returns whether the text of a file matches its checksum, or has none because an earlier version
 /// wrote it.
+///
+/// ```
+/// use splade_io::{is_sealed, seal_json};
+///
+/// let sealed = seal_json("{\n  \"rows\": 3\n}");
+/// assert!(is_sealed(&sealed));
+/// assert!(!is_sealed(&sealed.replace('3', "4")), "somebody has changed it");
+/// ```
 pub fn is_sealed(text: &str) -> bool {
     match text.rsplit_once(CHECKSUM) {
         Some((before, after)) => after == ending(before),

@@ -3,6 +3,16 @@
 //! Settings are a JSON object. Its key `content` holds hashes of the contents that the output
 //! depends on: `{"version": 1, "model": {"weights": …, "tokenizer": …}, …}`. Outputs of earlier
 //! versions of the program have no `content`, so for them only names and numbers are compared.
+//!
+//! ```
+//! use serde_json::json;
+//! use splade_io::settings::{content, difference};
+//!
+//! let begun = json!({"k": 10, "content": content([("model", json!("xxh3:1"))])});
+//! let now = json!({"k": 20, "content": content([("model", json!("xxh3:1"))])});
+//! assert_eq!(difference(&begun, &begun), None);
+//! assert_eq!(difference(&begun, &now).as_deref(), Some("\"k\" was 10, now 20"));
+//! ```
 
 use std::path::Path;
 
@@ -15,6 +25,16 @@ const STAMPS: [&str; 5] =
     ["data_files", "model_files", "pairs_file", "teacher_files", "model_weights"];
 
 /// Returns the value of `content` for hashes by name. Hashes that are not known are left out.
+///
+/// ```
+/// use serde_json::json;
+/// use splade_io::settings::{content, records_content};
+///
+/// let hashes = [("documents", json!("xxh3:1")), ("teacher", json!(null))];
+/// let settings = json!({"k": 10, "content": content(hashes)});
+/// assert!(records_content(&settings));
+/// assert!(settings["content"].get("teacher").is_none(), "there is no teacher");
+/// ```
 pub fn content<K: Into<String>>(hashes: impl IntoIterator<Item = (K, Value)>) -> Value {
     let mut content = json!({ "version": VERSION });
     for (name, hash) in hashes.into_iter().filter(|(_, hash)| !hash.is_null()) {
@@ -24,6 +44,14 @@ pub fn content<K: Into<String>>(hashes: impl IntoIterator<Item = (K, Value)>) ->
 }
 
 /// Returns whether settings record hashes of contents.
+///
+/// ```
+/// use serde_json::json;
+/// use splade_io::settings::records_content;
+///
+/// assert!(records_content(&json!({"content": {"version": 1}})));
+/// assert!(!records_content(&json!({"data_files": ["corpus.jsonl"]})), "of an earlier version");
+/// ```
 pub fn records_content(settings: &Value) -> bool {
     settings["content"].is_object()
 }
@@ -32,6 +60,15 @@ pub fn records_content(settings: &Value) -> bool {
 /// the command would write now, or `None` if the output may be continued.
 ///
 /// A model is compared by its content if that is recorded, so it may lie in another folder now.
+///
+/// ```
+/// use serde_json::json;
+/// use splade_io::settings::{content, difference};
+///
+/// let settings = |documents: &str| json!({"content": content([("documents", json!(documents))])});
+/// assert_eq!(difference(&settings("xxh3:1"), &settings("xxh3:1")), None);
+/// assert!(difference(&settings("xxh3:1"), &settings("xxh3:2")).is_some());
+/// ```
 pub fn difference(begun: &Value, now: &Value) -> Option<String> {
     let (Value::Object(old), Value::Object(new)) = (begun, now) else {
         return (begun != now).then(|| format!("{begun}, now {now}"));

@@ -26,11 +26,28 @@ static STOP: OnceLock<fn() -> bool> = OnceLock::new();
 
 /// Sets the function that is asked, while a pipe or a terminal has nothing to read, whether reading
 /// should stop. Reading then fails with [`ReadingStopped`]. Only the first call has an effect.
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// static STOP: AtomicBool = AtomicBool::new(false);
+///
+/// // A handler of Ctrl-C sets `STOP`; who waits for a pipe then gets an error.
+/// splade_io::stop_reading_when(|| STOP.load(Ordering::Relaxed));
+/// ```
 pub fn stop_reading_when(asked: fn() -> bool) {
     _ = STOP.set(asked);
 }
 
 /// The error of a read from a pipe that was stopped; see [`stop_reading_when`].
+///
+/// ```
+/// use splade_io::ReadingStopped;
+///
+/// let stopped = std::io::Error::other(ReadingStopped);
+/// assert!(ReadingStopped::caused(&stopped));
+/// assert!(!ReadingStopped::caused(&std::io::Error::other("the disk is full")));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("stopped while waiting for input")]
 pub struct ReadingStopped;
@@ -51,6 +68,24 @@ impl ReadingStopped {
 }
 
 /// An input that is unpacked while it is read, and whose first bytes can be looked at before.
+///
+/// ```
+/// use std::io::Read;
+///
+/// use splade_io::Source;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("texts");
+/// std::fs::write(&path, "[\"night train\"]")?;
+/// let mut source = Source::open(&path, None)?;
+/// // The first bytes tell the form of the file.
+/// let (start, is_all) = source.look_ahead()?;
+/// assert!(start.starts_with(b"[") && is_all);
+/// let mut text = String::new();
+/// source.read_to_string(&mut text)?;
+/// assert_eq!(text, "[\"night train\"]");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Source {
     reader: Box<dyn Read + Send>,
     ahead: Ahead,

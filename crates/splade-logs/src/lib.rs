@@ -1,7 +1,7 @@
 //! The logs of a training run: TensorBoard event files, runs of MLflow's file store, offline runs of
 //! Weights & Biases, a log of JSON lines, and a live page.
 //!
-//! [`Logs`] passes each record to all of them. The names of logged values are in [`names`], the
+//! [`Logs`] passes each record to all of them. [`Series`] has the names of logged values, the
 //! format of the JSON log is described in `json_lines.rs`, and that of the page's server in
 //! `dashboard`.
 //!
@@ -19,7 +19,7 @@
 
 mod crc32c;
 mod error;
-pub mod names;
+mod names;
 mod protobuf;
 mod record;
 
@@ -37,6 +37,7 @@ mod logs;
 pub use error::LogError;
 pub use logs::{LogOptions, Logs, default_logging_dir};
 pub use mlflow::MlflowOptions;
+pub use names::Series;
 pub use page::{CURVES_SCRIPT, LoggedRun, curves, report_html};
 pub use record::{BestValue, EndKind, Expansion, RunEnd, RunInfo, Status};
 pub use tensorboard::host_name;

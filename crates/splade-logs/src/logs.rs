@@ -16,6 +16,22 @@ use crate::wandb::{WandbOptions, WandbRun};
 use crate::{names, tensorboard};
 
 /// The places that a run is logged to.
+///
+/// ```
+/// use splade_logs::{LogOptions, Logs};
+///
+/// let folder = tempfile::tempdir()?;
+/// let options = LogOptions {
+///     tensorboard: Some(folder.path().join("runs")),
+///     json: folder.path().join("log.jsonl"),
+///     ..LogOptions::default()
+/// };
+/// let mut logs = Logs::open(&options)?;
+/// logs.train(1, 0.5, &[("loss", 2.0)])?;
+/// logs.flush()?;
+/// assert_eq!(std::fs::read_dir(folder.path().join("runs"))?.count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct LogOptions {
     /// The folder for a TensorBoard event file (see [`default_logging_dir`]), or `None` for no such
@@ -39,6 +55,21 @@ pub struct LogOptions {
 /// Every record is handed to the operating system before the call returns, so that it survives the
 /// death of the process. Call [`flush`](Logs::flush) before a checkpoint is written: when a run is
 /// resumed from it, the records of the checkpoint's step and of earlier steps must be on the disk.
+///
+/// ```
+/// use splade_logs::{LogOptions, Logs, RunInfo};
+///
+/// let folder = tempfile::tempdir()?;
+/// let json = folder.path().join("log.jsonl");
+/// let mut logs = Logs::open(&LogOptions { json: json.clone(), ..LogOptions::default() })?;
+/// logs.run(&RunInfo { command: "train".to_owned(), steps: 100, ..RunInfo::default() });
+/// logs.train(10, 0.1, &[("loss", 2.0)])?;
+/// logs.warning(10, "the loss does not fall", Some("lower the learning rate"));
+/// logs.eval(10, 0.1, &[("eval_MRR@10", 0.25)])?;
+/// logs.flush()?;
+/// assert_eq!(std::fs::read_to_string(&json)?.lines().count(), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Logs {
     json: JsonLog,
@@ -140,7 +171,7 @@ impl Logs {
         self.error = self.error.take().or(written.err());
     }
 
-    /// Logs the numbers of a training step, named as in [`names`].
+    /// Logs the numbers of a training step, named as in [`Series`](crate::Series).
     ///
     /// # Errors
     ///
@@ -160,7 +191,7 @@ impl Logs {
         self.numbers(Kind::Eval, step, values)
     }
 
-    /// Logs the numbers of the whole run ([`names::SUMMARY`]).
+    /// Logs the numbers of the whole run ([`Series::SUMMARY`](crate::Series::SUMMARY)).
     ///
     /// # Errors
     ///
@@ -234,6 +265,14 @@ impl Logs {
 
 /// Returns TensorBoard's folder for a config that names none, in the form that transformers uses:
 /// `runs/<month><day>_<hour>-<minute>-<second>_<machine>` under `output_dir`, in UTC.
+///
+/// ```
+/// use splade_logs::default_logging_dir;
+///
+/// // Such as `outputs/runs/Dec01_12-00-00_machine`.
+/// let folder = default_logging_dir("outputs".as_ref());
+/// assert!(folder.starts_with("outputs/runs"));
+/// ```
 pub fn default_logging_dir(output_dir: &Path) -> PathBuf {
     let folder = format!("{}_{}", month_to_second(now() as u64), tensorboard::host_name());
     output_dir.join("runs").join(folder)

@@ -36,6 +36,20 @@ enum State {
 }
 
 /// The place of a run in a file store.
+///
+/// ```
+/// use splade_logs::{LogOptions, Logs, MlflowOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let store = folder.path().join("mlruns");
+/// let mlflow = MlflowOptions { store: store.clone(), experiment: None, run: Some("first".to_owned()) };
+/// let json = folder.path().join("log.jsonl");
+/// let mut logs = Logs::open(&LogOptions { mlflow: Some(mlflow), json, ..LogOptions::default() })?;
+/// logs.train(1, 0.5, &[("loss", 2.0)])?;
+/// logs.flush()?;
+/// assert!(store.is_dir());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MlflowOptions {
     /// The store, often called `mlruns`.

@@ -12,12 +12,40 @@ use crate::json_lines::{self, Contents};
 use crate::record::{EndKind, RunInfo};
 
 /// The script that draws [`curves`]; it needs the charts of `splade-page`.
+///
+/// ```
+/// use splade_logs::{CURVES_SCRIPT, LogOptions, LoggedRun, Logs, curves};
+/// use splade_page::Page;
+///
+/// let folder = tempfile::tempdir()?;
+/// let json = folder.path().join("log.jsonl");
+/// Logs::open(&LogOptions { json: json.clone(), ..LogOptions::default() })?
+///     .train(1, 0.5, &[("loss", 2.0)])?;
+///
+/// let run = LoggedRun { log: &json, name: "first", running: false };
+/// let page = Page { title: "A run", has_charts: true, scripts: &[CURVES_SCRIPT], ..Page::default() };
+/// assert!(page.to_html(&curves("run", &[run])?).contains("first"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub const CURVES_SCRIPT: &str = include_str!("page/curves.js");
 
 /// The id of the JSON block of a page about runs alone.
 const RECORDS: &str = "records";
 
 /// The log of a run.
+///
+/// ```
+/// use splade_logs::{LogOptions, LoggedRun, Logs, report_html};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = folder.path().join("log.jsonl");
+/// Logs::open(&LogOptions { json: log.clone(), ..LogOptions::default() })?
+///     .train(1, 0.5, &[("loss", 2.0)])?;
+/// // Nobody writes the log any more, and it has no end: the run was killed.
+/// let killed = LoggedRun { log: &log, name: "first", running: false };
+/// assert!(report_html(killed, None, 1_767_225_600)?.starts_with("<!DOCTYPE html>"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct LoggedRun<'a> {
     /// The path of the log of JSON lines.
@@ -72,6 +100,21 @@ fn has_summary(lines: &[u8]) -> bool {
 /// Returns the curves of one run, or of two over each other, as a part of a page that has charts and
 /// [`CURVES_SCRIPT`]. `id` is unique on the page.
 ///
+/// ```
+/// use splade_logs::{LogOptions, LoggedRun, Logs, curves};
+///
+/// let folder = tempfile::tempdir()?;
+/// let logs = ["first", "second"].map(|name| folder.path().join(name));
+/// for log in &logs {
+///     Logs::open(&LogOptions { json: log.clone(), ..LogOptions::default() })?
+///         .train(1, 0.5, &[("loss", 2.0)])?;
+/// }
+/// let run = |at: usize, name| LoggedRun { log: &logs[at], name, running: false };
+/// let part = curves("both", &[run(0, "first"), run(1, "second")])?.into_string();
+/// assert!(part.contains("second"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// Returns an error if a log cannot be read or has a line that is not a record.
@@ -92,6 +135,19 @@ fn place(id: &str, runs: &[Read<'_>], how: &str) -> Markup {
 
 /// Returns the report of one run, or of a run and a second one that is laid over it, as one HTML file
 /// that needs no server. `made` is the time in seconds since 1970.
+///
+/// ```
+/// use splade_logs::{LogOptions, LoggedRun, Logs, report_html};
+///
+/// let folder = tempfile::tempdir()?;
+/// let log = folder.path().join("log.jsonl");
+/// Logs::open(&LogOptions { json: log.clone(), ..LogOptions::default() })?
+///     .train(1, 0.5, &[("loss", 2.0)])?;
+/// let run = LoggedRun { log: &log, name: "first", running: false };
+/// let html = report_html(run, None, 1_767_225_600)?;
+/// std::fs::write(folder.path().join("report.html"), html)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

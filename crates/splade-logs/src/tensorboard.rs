@@ -97,6 +97,11 @@ impl EventFile {
 
 /// Returns the name of the machine for use in file names, or `localhost` if it cannot be
 /// determined.
+///
+/// ```
+/// let name = splade_logs::host_name();
+/// assert!(!name.is_empty() && !name.contains('/'));
+/// ```
 pub fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| fs::read_to_string("/etc/hostname"))

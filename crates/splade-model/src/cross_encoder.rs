@@ -4,6 +4,17 @@
 //! sentence-transformers' `CrossEncoder` reads and writes too. Scores are raw logits: the caller
 //! applies the activation that the folder names, if the caller wants it. A score depends neither on
 //! the other pairs of the batch nor on the number of threads.
+//!
+//! ```
+//! use splade_model::{CrossEncoder, CrossEncoderOptions};
+//!
+//! # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cross_encoders/bert");
+//! let ranker = CrossEncoder::load(&model, &CrossEncoderOptions::default())?;
+//! let query = "the last train";
+//! let scores = ranker.score(&[(query, "The night train crosses the bridge."), (query, "The baker")])?;
+//! assert!(scores[0] != scores[1]);
+//! # Ok::<(), splade_model::ModelError>(())
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -23,6 +34,17 @@ use crate::loader::kernels;
 use crate::network::{are_finite, in_micro_batches, offsets};
 
 /// Settings of [`CrossEncoder::load`].
+///
+/// ```
+/// use splade_model::{CrossEncoder, CrossEncoderOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cross_encoders/bert");
+/// let options = CrossEncoderOptions { max_length: Some(8), ..CrossEncoderOptions::default() };
+/// let ranker = CrossEncoder::load(&model, &options)?;
+/// let pairs = [("the last train", "The night train crosses the old bridge before dawn.")];
+/// assert_eq!(ranker.score_batch(&pairs)?.truncated, 1);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct CrossEncoderOptions {
     /// The precision of the matrix products.
@@ -54,6 +76,18 @@ impl Default for CrossEncoderOptions {
 pub(crate) const BATCH_TOKENS: usize = 512;
 
 /// A cross-encoder on the CPU. It computes on the threads of the current rayon pool.
+///
+/// ```
+/// use splade_model::{CrossEncoder, CrossEncoderOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cross_encoders/bert-two-labels");
+/// let ranker = CrossEncoder::load(&model, &CrossEncoderOptions::default())?;
+/// let pairs = [("train", "The night train crosses the bridge.")];
+/// // With two labels, a score is the difference of their logits.
+/// let logits = &ranker.logits(&pairs)?[0];
+/// assert_eq!(ranker.score(&pairs)?, [logits[1] - logits[0]]);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug)]
 pub struct CrossEncoder {
     tokenizer: PairTokenizer,
@@ -62,6 +96,18 @@ pub struct CrossEncoder {
 }
 
 /// The scores that [`CrossEncoder::score_batch`] returns, with counts.
+///
+/// ```
+/// use splade_model::cross_encoder::ScoredPairs;
+/// use splade_model::{CrossEncoder, CrossEncoderOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cross_encoders/bert");
+/// let ranker = CrossEncoder::load(&model, &CrossEncoderOptions::default())?;
+/// let ScoredPairs { scores, tokens, truncated } = ranker.score_batch(&[("train", "night train")])?;
+/// // [CLS] train [SEP] night train [SEP]
+/// assert_eq!((scores.len(), tokens, truncated), (1, 6, 0));
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct ScoredPairs {
     /// One score for each pair, in the order of the pairs.
@@ -188,6 +234,17 @@ pub(crate) fn score_of(logits: &[f32]) -> Option<f32> {
 
 /// A tokenizer that turns pairs of texts into the ids and token types that the model of a folder
 /// takes.
+///
+/// ```
+/// use splade_model::cross_encoder::PairTokenizer;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cross_encoders/bert");
+/// let tokenizer = PairTokenizer::open(&model, Some(8), None)?;
+/// let pair = tokenizer.encode_one("train", "The night train crosses the bridge.")?;
+/// assert_eq!((pair.ids.len(), pair.truncated), (8, true));
+/// assert!(tokenizer.length_of("train", "The night train crosses the bridge.")? > 8);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug)]
 pub struct PairTokenizer {
     tokenizer: Tokenizer,

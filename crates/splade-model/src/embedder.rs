@@ -211,6 +211,16 @@ impl Embedder {
 
     /// Returns the score of a document for a query by the similarity of the model.
     ///
+    /// ```
+    /// use splade_model::{Embedding, Similarity, similarity};
+    ///
+    /// let query = Embedding::new(2, vec![1.0, 0.0, 0.0, 1.0]);
+    /// let document = Embedding::new(2, vec![0.5, 0.25]);
+    /// // The best row of the document for each row of the query.
+    /// assert_eq!(similarity(Similarity::MaxSim, &query, &document), 0.75);
+    /// assert_eq!(similarity(Similarity::MeanMaxSim, &query, &document), 0.375);
+    /// ```
+    ///
     /// # Panics
     /// Panics if the two have other numbers of dimensions.
     pub fn similarity(&self, query: &Embedding, document: &Embedding) -> f32 {
@@ -277,6 +287,16 @@ impl Embedder {
 }
 
 /// Returns the score of a document for a query.
+///
+/// ```
+/// use splade_model::{Embedding, Similarity, similarity};
+///
+/// let query = Embedding::new(2, vec![1.0, 0.0, 0.0, 1.0]);
+/// let document = Embedding::new(2, vec![0.5, 0.25]);
+/// // The best row of the document for each row of the query.
+/// assert_eq!(similarity(Similarity::MaxSim, &query, &document), 0.75);
+/// assert_eq!(similarity(Similarity::MeanMaxSim, &query, &document), 0.375);
+/// ```
 ///
 /// # Panics
 /// Panics if the two have other numbers of dimensions.

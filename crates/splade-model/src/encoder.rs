@@ -21,6 +21,18 @@ use crate::lookup::Lookup;
 use crate::network::Network;
 
 /// The side of a model that an encoder is loaded for: documents or queries.
+///
+/// ```
+/// use splade_model::{Encoder, EncoderOptions, Side};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference/inference-free");
+/// let load = |side| Encoder::load(&model, &EncoderOptions { side, ..EncoderOptions::default() });
+/// // Queries of this model are looked up in a table, so they have no terms but their own.
+/// let query = load(Side::Query)?.encode(&["the train"])?;
+/// let document = load(Side::Document)?.encode(&["the train"])?;
+/// assert!(query[0].len() < document[0].len());
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Side {
     /// The encoder of documents.
@@ -31,6 +43,16 @@ pub enum Side {
 }
 
 /// Settings of [`Encoder::load`].
+///
+/// ```
+/// use splade_model::{Encoder, EncoderOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let options = EncoderOptions { max_length: Some(8), threads: Some(1), ..EncoderOptions::default() };
+/// let encoder = Encoder::load(&model, &options)?;
+/// assert_eq!(encoder.encode_batch(&["東京の天気は明日の朝から晴れる"])?.truncated, 1);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct EncoderOptions {
     /// The side whose encoder is loaded. The default is the document side.
@@ -70,6 +92,17 @@ impl Default for EncoderOptions {
 /// A SPLADE encoder on the CPU.
 ///
 /// Cloning is cheap, because clones share the tokenizer, the weights and the threads.
+///
+/// ```
+/// use splade_model::{Encoder, EncoderOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let encoder = Encoder::load(&model, &EncoderOptions::default())?;
+/// let vector = &encoder.encode(&["東京の天気"])?[0];
+/// let (term, weight) = vector.by_weight()[0];
+/// assert!(weight > 0.0 && !encoder.token(term).is_empty());
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Encoder {
     tokenizer: Arc<Tokenizer>,
@@ -122,6 +155,17 @@ impl Threads {
 }
 
 /// The vectors that [`Encoder::encode_batch`] returns, with counts.
+///
+/// ```
+/// use splade_model::{Encoder, EncoderOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let encoder = Encoder::load(&model, &EncoderOptions::default())?;
+/// let encoded = encoder.encode_batch(&["東京の天気", "天気"])?;
+/// assert_eq!((encoded.vectors.len(), encoded.truncated), (2, 0));
+/// assert!(encoded.tokens > 4, "[CLS] and [SEP] are counted");
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Encoded {
     /// One vector for each text, in the order of the texts.
@@ -133,6 +177,19 @@ pub struct Encoded {
 }
 
 /// An explanation of a vector: which token gave each term its weight.
+///
+/// ```
+/// use splade_model::{Encoder, EncoderOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let encoder = Encoder::load(&model, &EncoderOptions::default())?;
+/// let explanation = encoder.explain("東京の天気")?;
+/// let first = &explanation.terms[0];
+/// let token = &explanation.tokens[first.position];
+/// println!("{} comes from {token}", encoder.token(first.term));
+/// # assert!(!token.is_empty());
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Explanation {
     /// The tokens of the text, special tokens included.
@@ -142,6 +199,18 @@ pub struct Explanation {
 }
 
 /// A term with its weight and the token that gave it the weight.
+///
+/// ```
+/// use splade_model::{Encoder, EncoderOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let encoder = Encoder::load(&model, &EncoderOptions::default())?;
+/// let vector = &encoder.encode(&["東京の天気"])?[0];
+/// for explained in encoder.explain("東京の天気")?.terms {
+///     assert_eq!(explained.weight, vector.weight(explained.term));
+/// }
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExplainedTerm {
     /// The id of the term.

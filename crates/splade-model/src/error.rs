@@ -9,6 +9,15 @@ use crate::head_kind::HeadKind;
 
 /// An error of this crate. Messages name the file or folder and what is wrong with it;
 /// [`hint`](Self::hint) says what to do.
+///
+/// ```
+/// use splade_model::{Encoder, EncoderOptions, ModelError};
+///
+/// let folder = tempfile::tempdir()?;
+/// let error = Encoder::load(folder.path(), &EncoderOptions::default()).expect_err("an empty folder");
+/// assert!(matches!(error, ModelError::NoModel { .. }), "{error}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {

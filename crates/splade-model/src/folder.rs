@@ -13,6 +13,17 @@
 //! besides and offers three heads. `modules.json` says how logits become weights. In folders
 //! without it, the file `light_splade.json`, which `train` writes, says so. In folders without
 //! both, the weight is SPLADE's maximum over the tokens of `log(1 + relu(x))`.
+//!
+//! ```
+//! use splade_model::ModelFolder;
+//! use splade_model::folder::Method;
+//!
+//! # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+//! let folder = ModelFolder::open(&model)?;
+//! assert!(folder.shares_towers());
+//! assert!(matches!(folder.document.method, Method::MaskedLm { .. }));
+//! # Ok::<(), splade_model::ModelError>(())
+//! ```
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +45,15 @@ use crate::{colbert, dense_modules};
 pub use splade_nn::{Pooling, Saturation};
 
 /// The layout of a model folder.
+///
+/// ```
+/// use splade_model::ModelFolder;
+/// use splade_model::folder::Layout;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference/inference-free");
+/// assert_eq!(ModelFolder::open(&model)?.layout, Layout::SentenceTransformers);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// The layout of a Hugging Face masked language model.
@@ -51,6 +71,18 @@ pub enum Layout {
 }
 
 /// A model folder, its layout and its two towers.
+///
+/// ```
+/// use splade_model::ModelFolder;
+/// use splade_model::folder::Method;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference/inference-free");
+/// let folder = ModelFolder::open(&model)?;
+/// // Documents have a model, and queries a table of weights.
+/// assert!(!folder.shares_towers());
+/// assert!(matches!(folder.query.method, Method::Lookup(_)));
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ModelFolder {
     /// The path of the folder.

@@ -3,6 +3,16 @@
 use std::fmt;
 
 /// What a head makes of a text.
+///
+/// ```
+/// use splade_model::{HeadKind, ModelFolder};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let folder = ModelFolder::open(&model)?;
+/// assert_eq!(folder.heads[0], HeadKind::Sparse);
+/// assert_eq!(HeadKind::MultiVector.name(), "multi-vector");
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HeadKind {
     /// A sparse vector over the vocabulary: SPLADE, token weights, or a table.
@@ -44,6 +54,14 @@ impl fmt::Display for HeadKind {
 }
 
 /// How the vectors of a query and a document are compared.
+///
+/// ```
+/// use splade_model::{Embedding, Similarity, similarity};
+///
+/// let (a, b) = (Embedding::new(2, vec![3.0, 4.0]), Embedding::new(2, vec![0.0, 2.0]));
+/// assert_eq!(similarity(Similarity::Dot, &a, &b), 8.0);
+/// assert!((similarity(Similarity::Cosine, &a, &b) - 0.8).abs() < 1e-6);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Similarity {
     /// The dot product.

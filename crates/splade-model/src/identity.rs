@@ -34,6 +34,19 @@ const PROBES: [&str; 4] = [
 
 /// The hashes that identify a model. Two models with equal hashes make the same vectors of the same
 /// texts with the same settings.
+///
+/// ```
+/// use splade_model::{ModelContent, ModelFolder};
+/// use splade_text::TokenizerOptions;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let folder = ModelFolder::open(&model)?;
+/// let content = ModelContent::read(&folder, &TokenizerOptions::default(), None)?;
+/// // An index records this, and refuses vectors of another model.
+/// println!("{}", content.weights);
+/// # assert_ne!(content.weights, content.tokenizer);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelContent {
     /// The hash of the weights of both towers, of the sizes in their configs and of the pooling.
@@ -76,6 +89,17 @@ impl ModelContent {
 }
 
 /// Returns the commit of a model in the cache of the hub, whose folder is `snapshots/<commit>`.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use splade_model::hub_revision;
+///
+/// let commit = "0123456789abcdef0123456789abcdef01234567";
+/// let cached = Path::new("/cache/models--org--name/snapshots").join(commit);
+/// assert_eq!(hub_revision(&cached).as_deref(), Some(commit));
+/// assert_eq!(hub_revision(Path::new("/models/name")), None);
+/// ```
 pub fn hub_revision(folder: &Path) -> Option<String> {
     let parent = folder.parent()?.file_name()?;
     let commit = folder.file_name()?.to_str()?;
@@ -84,6 +108,20 @@ pub fn hub_revision(folder: &Path) -> Option<String> {
 }
 
 /// Returns the hash of the tokens with their ids and of how texts become tokens.
+///
+/// ```
+/// use splade_model::tokenizer_content;
+/// use splade_text::{Tokenizer, TokenizerOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// # let other = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference/bert");
+/// let content = |folder| -> Result<_, splade_model::ModelError> {
+///     tokenizer_content(&Tokenizer::from_dir(folder, &TokenizerOptions::default())?)
+/// };
+/// assert_eq!(content(&model)?, content(&model)?);
+/// assert_ne!(content(&model)?, content(&other)?);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the tokenizer fails.

@@ -70,12 +70,39 @@ pub use splade_nn::{Isa, Precision};
 pub use splade_text::ModelFiles;
 
 /// The architecture of a model and its sizes, as `config.json` gives them.
+///
+/// ```
+/// use splade_model::ModelFolder;
+/// use splade_model::architecture::ArchitectureConfig;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let tower = ModelFolder::open(&model)?.document;
+/// let config = ArchitectureConfig::open(&tower.dir)?;
+/// assert_eq!((config.name(), config.vocab(), config.max_tokens()), ("BERT", 458, 64));
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 pub mod architecture {
     pub use crate::arch::ArchitectureConfig;
 }
 
 /// Training: forward passes that keep what the backward passes need, parameters as an optimizer
 /// sees them, and folders for trained models.
+///
+/// ```
+/// use splade_model::Isa;
+/// use splade_model::folder::{Pooling, Saturation};
+/// use splade_model::training::Trainable;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let mut model = Trainable::load(&model, Pooling::Max, Saturation::Log1pRelu, Isa::detect())?;
+/// let terms = model.forward(&[&[2, 100, 3]], &[0]);
+/// // The loss is the sum of all weights.
+/// let gradients = vec![vec![1.0; terms[0].len()]];
+/// model.backward(&gradients);
+/// let changes = model.parameters().iter().filter(|(_, gradient)| gradient.numbers.iter().any(|n| *n != 0.0)).count();
+/// assert!(changes > 10);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 pub mod training {
     pub use crate::parameter::{Parameter, ParameterLayout, Tensor};
     pub use crate::train::{

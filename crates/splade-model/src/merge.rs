@@ -26,6 +26,19 @@ use crate::identity::tokenizer_content;
 use crate::weights::{Weights, WeightsWriter};
 
 /// How the weights of models become one.
+///
+/// ```
+/// use splade_model::{MergeMethod, merge};
+/// use splade_text::TokenizerOptions;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let out = tempfile::tempdir()?;
+/// // A third of the way from the first model to the second.
+/// let models = [(model.clone(), 2.0), (model, 1.0)];
+/// merge(&models, MergeMethod::Slerp, &TokenizerOptions::default(), out.path())?;
+/// # assert!(out.path().join("model.safetensors").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MergeMethod {
     /// The weighted mean of all models, number by number.
@@ -78,6 +91,19 @@ const IGNORED: [&str; 12] = [
 ];
 
 /// What [`merge`] has averaged.
+///
+/// ```
+/// use splade_model::{MergeMethod, merge};
+/// use splade_text::TokenizerOptions;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let out = tempfile::tempdir()?;
+/// let models = [(model.clone(), 1.0), (model, 1.0)];
+/// let merged = merge(&models, MergeMethod::Linear, &TokenizerOptions::default(), out.path())?;
+/// println!("{} numbers in {} tensors", merged.numbers, merged.tensors);
+/// # assert!(merged.numbers > 10_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Merged {
     /// The number of tensors.
@@ -88,6 +114,19 @@ pub struct Merged {
 
 /// Averages models with the given weights into the folder `out`, which must exist and be empty.
 /// Tensors are written as 32-bit floats.
+///
+/// ```
+/// use splade_model::{Encoder, EncoderOptions, MergeMethod, merge};
+/// use splade_text::TokenizerOptions;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let out = tempfile::tempdir()?;
+/// let models = [(model.clone(), 0.5), (model, 0.5)];
+/// merge(&models, MergeMethod::Linear, &TokenizerOptions::default(), out.path())?;
+/// let encoder = Encoder::load(out.path(), &EncoderOptions::default())?;
+/// assert!(!encoder.encode(&["東京の天気"])?[0].is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns [`ModelError::Unsuitable`] if the models are not of one kind, and an error if a file

@@ -14,6 +14,17 @@ const BLOCK_ROWS: usize = 256;
 const QUERY_ROWS: usize = 1024;
 
 /// The vectors of documents, such as those of a file that is mapped into memory.
+///
+/// ```
+/// use splade_model::{DocumentRows, Embedding, Isa, Similarity, nearest};
+///
+/// // Two documents of late interaction: the first has two rows, and the second one.
+/// let numbers = [1.0, 0.0, 0.0, 1.0, 0.5, 0.5];
+/// let documents = DocumentRows { dim: 2, numbers: &numbers, ends: &[2, 3] };
+/// let query = Embedding::new(2, vec![1.0, 0.0, 0.0, 1.0]);
+/// let hits = nearest(Isa::detect(), Similarity::MaxSim, &[query], &documents, 10, &|_| true);
+/// assert_eq!(hits[0], [(0, 2.0), (1, 1.0)]);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct DocumentRows<'a> {
     /// The number of dimensions of a row.
@@ -35,6 +46,18 @@ impl DocumentRows<'_> {
 /// ordered by the number of the document. Documents that `is_wanted` refuses and documents without a
 /// row are left out. The work is done on the threads of the current rayon pool; the result does not
 /// depend on their number.
+///
+/// ```
+/// use splade_model::{DocumentRows, Embedding, Isa, Similarity, nearest};
+///
+/// let numbers = [1.0, 0.0, 0.6, 0.8, 0.0, 1.0];
+/// let documents = DocumentRows { dim: 2, numbers: &numbers, ends: &[1, 2, 3] };
+/// let query = Embedding::new(2, vec![0.0, 1.0]);
+/// // The last document is filtered out.
+/// let wanted = |document| document != 2;
+/// let hits = nearest(Isa::detect(), Similarity::Dot, &[query], &documents, 1, &wanted);
+/// assert_eq!(hits[0][0].0, 1);
+/// ```
 ///
 /// # Panics
 /// Panics if a query has another number of dimensions than the documents.

@@ -5,6 +5,25 @@ use splade_nn::PackedMatrix;
 
 /// The numbers of one or more tensors of equal shape that the model keeps together, with their
 /// layout.
+///
+/// ```
+/// use splade_model::Isa;
+/// use splade_model::folder::{Pooling, Saturation};
+/// use splade_model::training::Trainable;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let mut model = Trainable::load(&model, Pooling::Max, Saturation::Log1pRelu, Isa::detect())?;
+/// // Plain gradient descent, with a learning rate of 0.01.
+/// model.forward(&[&[2, 100, 3]], &[0]);
+/// # let terms = model.encode(&[&[2, 100, 3]])[0].len();
+/// model.backward(&[vec![1.0; terms]]);
+/// for (parameter, gradient) in model.parameters() {
+///     for (number, gradient) in parameter.numbers.iter_mut().zip(gradient.numbers) {
+///         *number -= 0.01 * *gradient;
+///     }
+/// }
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug)]
 pub struct Parameter<'a> {
     layout: ParameterLayout,
@@ -13,6 +32,21 @@ pub struct Parameter<'a> {
 }
 
 /// The names and the shape of a parameter's tensors, and the order of its numbers.
+///
+/// ```
+/// use splade_model::Isa;
+/// use splade_model::folder::{Pooling, Saturation};
+/// use splade_model::training::Trainable;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let mut model = Trainable::load(&model, Pooling::Max, Saturation::Log1pRelu, Isa::detect())?;
+/// let parameters = model.parameters();
+/// let (parameter, _) = &parameters[0];
+/// let tensors = parameter.layout().to_tensors(parameter.numbers);
+/// let numbers = tensors.into_iter().map(|tensor| tensor.numbers).collect::<Vec<_>>();
+/// assert_eq!(parameter.layout().from_tensors(&numbers), parameter.numbers);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterLayout {
     names: Vec<String>,
@@ -25,6 +59,21 @@ pub struct ParameterLayout {
 }
 
 /// A tensor as a weights file holds it.
+///
+/// ```
+/// use splade_model::Isa;
+/// use splade_model::folder::{Pooling, Saturation};
+/// use splade_model::training::Trainable;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let mut model = Trainable::load(&model, Pooling::Max, Saturation::Log1pRelu, Isa::detect())?;
+/// let parameters = model.parameters();
+/// let tensors = parameters.iter().flat_map(|(parameter, _)| parameter.layout().to_tensors(parameter.numbers));
+/// for tensor in tensors {
+///     assert_eq!(tensor.numbers.len(), tensor.shape.iter().product::<usize>(), "{}", tensor.name);
+/// }
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
     /// The name of the tensor in transformers.

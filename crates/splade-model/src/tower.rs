@@ -10,6 +10,16 @@ use crate::head_kind::HeadKind;
 use crate::heads::{DenseHead, LateInteraction, TokenWeights};
 
 /// The encoder of one side, as the folder describes it.
+///
+/// ```
+/// use splade_model::ModelFolder;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let tower = ModelFolder::open(&model)?.query;
+/// assert_eq!(tower.dir, model);
+/// assert_eq!((tower.prompt.as_str(), tower.max_active_dims), ("", None));
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tower {
     /// The folder of the tokenizer. A masked language model has its config and weights there too.
@@ -25,6 +35,17 @@ pub struct Tower {
 }
 
 /// The method by which a tower turns token ids into weights.
+///
+/// ```
+/// use splade_model::ModelFolder;
+/// use splade_model::folder::{Method, Pooling, Saturation};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let method = ModelFolder::open(&model)?.document.method;
+/// let splade = Method::MaskedLm { pooling: Pooling::Max, saturation: Saturation::Log1pRelu };
+/// assert_eq!(method, splade);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Method {
     /// A masked language model computes the weights.
@@ -59,6 +80,16 @@ impl Method {
 }
 
 /// The place of the weights of an inference-free tower.
+///
+/// ```
+/// use splade_model::ModelFolder;
+/// use splade_model::folder::{Method, Table};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference/inference-free");
+/// let Method::Lookup(table) = ModelFolder::open(&model)?.query.method else { panic!("no table") };
+/// assert!(matches!(table, Table::Tensor(_)));
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Table {
     /// The tensor `weight` of the weights file in this folder.

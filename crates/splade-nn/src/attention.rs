@@ -24,6 +24,17 @@ use crate::simd::Isa;
 pub(crate) const QUERY_BLOCK: usize = 64;
 
 /// The shape of an attention layer.
+///
+/// ```
+/// use splade_nn::{Attention, Isa};
+///
+/// let attention = Attention { heads: 1, head_dim: 2, scale: 1.0, window: None };
+/// // Query, key and value of each of two tokens. Equal scores give the mean of the values.
+/// let qkv = [0.0, 0.0, 1.0, 1.0, 2.0, 4.0, 0.0, 0.0, 1.0, 1.0, 6.0, 0.0];
+/// let mut context = [0.0; 4];
+/// attention.forward(Isa::detect(), &qkv, &[0, 2], None, &mut context, false);
+/// assert_eq!(context, [4.0, 2.0, 4.0, 2.0]);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Attention {
     /// The number of heads; `heads · head_dim` is the hidden size.
@@ -40,6 +51,23 @@ pub struct Attention {
 /// `q_i · K_p` and `k_j · Q_p`, where `p` is the bucket of `i - j` (equation 4 of the paper).
 ///
 /// The tables must be packed for the instruction set that the attention runs on.
+///
+/// ```
+/// use splade_nn::{Attention, Isa, RelativePositions};
+///
+/// // The score of a token and itself (bucket 2 of -2 to 1) is much larger than that of others.
+/// let relative = RelativePositions {
+///     span: 2,
+///     log_buckets: None,
+///     keys: Vec::new(),
+///     queries: Vec::new(),
+///     biases: vec![vec![0.0, 0.0, 100.0, 0.0]],
+/// };
+/// let attention = Attention { heads: 1, head_dim: 1, scale: 1.0, window: None };
+/// let (qkv, mut context) = ([0.0, 0.0, 5.0, 0.0, 0.0, 7.0], [0.0; 2]);
+/// attention.forward(Isa::detect(), &qkv, &[0, 2], Some(&relative), &mut context, false);
+/// assert_eq!(context, [5.0, 7.0]);
+/// ```
 #[derive(Debug)]
 pub struct RelativePositions {
     /// The number of buckets on each side; the tables have `2 · span` rows.
@@ -58,6 +86,20 @@ pub struct RelativePositions {
 
 /// Buckets of relative positions: small distances have a bucket each, and larger ones share buckets
 /// on a logarithmic scale.
+///
+/// ```
+/// use splade_nn::{LogBuckets, RelativePositions};
+///
+/// // 128 buckets a side, in which the distances up to 512 have their place.
+/// let relative = RelativePositions {
+///     span: 128,
+///     log_buckets: Some(LogBuckets { buckets: 256, max_position: 512 }),
+///     keys: Vec::new(),
+///     queries: Vec::new(),
+///     biases: vec![vec![0.0; 256]],
+/// };
+/// assert_eq!(relative.biases[0].len(), 2 * relative.span);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct LogBuckets {
     /// The number of buckets of both sides together. Distances up to half of it have their own
@@ -508,6 +550,19 @@ pub(crate) fn resize(buffer: &mut Vec<f32>, len: usize) {
 /// halves of a head against each other.
 ///
 /// The table of cosines and sines grows with the longest text seen so far.
+///
+/// ```
+/// use splade_nn::Rotary;
+///
+/// let rotary = Rotary::new(2, 10_000.0);
+/// // The first token stays, and the second one is turned by one radian.
+/// let mut qkv = [1.0, 0.0, 1.0, 0.0, 9.0, 9.0, 1.0, 0.0, 1.0, 0.0, 9.0, 9.0];
+/// rotary.rotate(&mut qkv, 1, &[0, 2]);
+/// assert_eq!(qkv[..2], [1.0, 0.0]);
+/// assert!((qkv[6] - 1f32.cos()).abs() < 1e-6 && (qkv[7] - 1f32.sin()).abs() < 1e-6);
+/// // Values are not rotated.
+/// assert_eq!(qkv[10..], [9.0, 9.0]);
+/// ```
 #[derive(Debug)]
 pub struct Rotary {
     /// The angle in radians between neighbouring positions, for each of the `head_dim / 2` pairs.

@@ -5,6 +5,16 @@
 use crate::simd::{Isa, Simd, load_some, simd_function, store_some};
 
 /// The activation function that follows a linear layer.
+///
+/// ```
+/// use splade_nn::{Activation, Isa, Linear, Matrix, Precision};
+///
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[1.0, -1.0], 2, 1);
+/// let layer = Linear { weight, bias: None };
+/// let mut output = [0.0; 2];
+/// layer.forward(&[3.0], Activation::Relu, &mut output, false);
+/// assert_eq!(output, [3.0, 0.0]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// `x`: no activation.
@@ -130,6 +140,16 @@ pub(crate) unsafe fn erf<S: Simd>(x: S::F32) -> S::F32 {
 }
 
 /// The parameters of a layer norm (Ba, Kiros and Hinton 2016).
+///
+/// ```
+/// use splade_nn::{Isa, LayerNorm};
+///
+/// let norm = LayerNorm { weight: vec![1.0; 4], bias: vec![0.0; 4], epsilon: 1e-5 };
+/// let mut rows = [1.0, 2.0, 3.0, 4.0];
+/// norm.forward(Isa::detect(), &mut rows, None);
+/// assert!(rows.iter().sum::<f32>().abs() < 1e-5);
+/// assert!((rows.iter().map(|x| x * x).sum::<f32>() - 4.0).abs() < 1e-3);
+/// ```
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
     /// The scale of each dimension, `(hidden)`.
@@ -360,6 +380,15 @@ unsafe fn gated_kernel<S: Simd>(
 
 /// Computes a gated linear unit: `output = activation(first half) · second half` for each row of
 /// `input`, from `(rows, 2 · width)` to `(rows, width)`.
+///
+/// ```
+/// use splade_nn::{Activation, Isa, gated_activation};
+///
+/// // One row of two numbers and their gates.
+/// let (input, mut output) = ([2.0, -1.0, 3.0, 5.0], [0.0; 2]);
+/// gated_activation(Isa::detect(), &input, &mut output, 2, Activation::Relu);
+/// assert_eq!(output, [6.0, 0.0]);
+/// ```
 ///
 /// # Panics
 ///

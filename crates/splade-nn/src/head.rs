@@ -23,6 +23,18 @@ const ROW_BLOCK: usize = 128;
 const MAX_PANEL: usize = 48;
 
 /// The pooling of a term's weights over the tokens of a text.
+///
+/// ```
+/// use splade_nn::{Isa, Linear, Matrix, Pooling, Precision, Saturation, splade_head};
+///
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[1.0], 1, 1);
+/// let decoder = Linear { weight, bias: None };
+/// // One term, and a text of two tokens that both have it.
+/// let weight = |pooling| {
+///     splade_head(&decoder, &[1.0, 1.0], &[0, 2], pooling, Saturation::Log1pRelu, false)[0][0].weight
+/// };
+/// assert_eq!(weight(Pooling::Sum), 2.0 * weight(Pooling::Max));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Pooling {
     /// The largest weight of all tokens, as in SPLADE v2 and later.
@@ -33,6 +45,18 @@ pub enum Pooling {
 }
 
 /// The function that turns a logit into a weight.
+///
+/// ```
+/// use splade_nn::{Isa, Linear, Matrix, Pooling, Precision, Saturation, splade_head};
+///
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[1.0], 1, 1);
+/// let decoder = Linear { weight, bias: None };
+/// let weight = |saturation| {
+///     splade_head(&decoder, &[9.0], &[0, 1], Pooling::Max, saturation, false)[0][0].weight
+/// };
+/// assert!((weight(Saturation::Log1pRelu) - 10f32.ln()).abs() < 1e-5);
+/// assert!((weight(Saturation::Log1pLog1pRelu) - (1.0 + 10f32.ln()).ln()).abs() < 1e-5);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Saturation {
     /// `log(1 + relu(x))`
@@ -54,6 +78,17 @@ impl Saturation {
 }
 
 /// A term with a weight above zero in a text.
+///
+/// ```
+/// use splade_nn::{Isa, Linear, Matrix, PooledTerm, Pooling, Precision, Saturation, splade_head};
+///
+/// // The second of two terms has a logit above zero, at the second of two tokens.
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[-1.0, 1.0], 2, 1);
+/// let decoder = Linear { weight, bias: None };
+/// let texts = splade_head(&decoder, &[0.0, 1.0], &[0, 2], Pooling::Max, Saturation::Log1pRelu, false);
+/// let weight = std::f32::consts::LN_2;
+/// assert_eq!(texts[0], [PooledTerm { term: 1, weight, position: 1 }]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PooledTerm {
     /// The index of the term in the vocabulary.
@@ -73,6 +108,19 @@ pub struct PooledTerm {
 ///
 /// Beside the input and the result, the function needs 24 KB of memory per thread (and, for an
 /// 8-bit decoder, the quantised input).
+///
+/// ```
+/// use splade_nn::{Isa, Linear, Matrix, Pooling, Precision, Saturation, splade_head};
+///
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[1.0, 0.0, 0.0, 1.0], 2, 2);
+/// let decoder = Linear { weight, bias: Some(vec![0.0, -1.0]) };
+/// // Two texts, of two tokens and of one.
+/// let hidden = [1.0, 0.0, 2.0, 0.0, 0.0, 3.0];
+/// let texts = splade_head(&decoder, &hidden, &[0, 2, 3], Pooling::Max, Saturation::Log1pRelu, false);
+/// let terms: Vec<Vec<u32>> =
+///     texts.iter().map(|text| text.iter().map(|term| term.term).collect()).collect();
+/// assert_eq!(terms, [[0], [1]]);
+/// ```
 ///
 /// # Panics
 ///

@@ -55,6 +55,16 @@ impl fmt::Display for Precision {
 }
 
 /// A weight matrix of shape `(outputs, inputs)`, packed once for the kernels of a CPU.
+///
+/// ```
+/// use splade_nn::{Activation, Isa, Matrix, Precision};
+///
+/// // Two outputs of three inputs.
+/// let matrix = Matrix::pack(Isa::detect(), Precision::F32, &[1.0, 2.0, 3.0, 0.0, 0.0, 1.0], 2, 3);
+/// let mut output = [0.0; 2];
+/// matrix.multiply(&[1.0, 1.0, 10.0], None, Activation::Identity, &mut output, false);
+/// assert_eq!(output, [33.0, 10.0]);
+/// ```
 #[derive(Debug)]
 pub enum Matrix {
     /// 32-bit floats.
@@ -174,6 +184,16 @@ impl Matrix {
 }
 
 /// A linear layer, which computes `activation(x · weightᵀ + bias)`.
+///
+/// ```
+/// use splade_nn::{Activation, Isa, Linear, Matrix, Precision};
+///
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[1.0, 2.0], 1, 2);
+/// let layer = Linear { weight, bias: Some(vec![0.5]) };
+/// let mut output = [0.0; 2];
+/// layer.forward(&[1.0, 1.0, 0.0, 2.0], Activation::Identity, &mut output, false);
+/// assert_eq!(output, [3.5, 4.5]);
+/// ```
 #[derive(Debug)]
 pub struct Linear {
     /// The weight, `(outputs, inputs)`.

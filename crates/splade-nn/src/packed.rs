@@ -31,6 +31,17 @@ const PARALLEL_MIN: usize = 1 << 19;
 pub(crate) const TOO_LARGE: &str = "the matrix is larger than the address space";
 
 /// A weight matrix of shape `(outputs, inputs)` in the layout of the kernels.
+///
+/// ```
+/// use splade_nn::{Activation, Isa, PackedMatrix};
+///
+/// let mut matrix = PackedMatrix::zeros(Isa::detect(), 2, 3);
+/// matrix.set_rows(1, &[1.0, 2.0, 3.0]);
+/// matrix.add_to_row(1, &[0.0, 0.0, 1.0]);
+/// let mut row = [0.0; 3];
+/// matrix.copy_row(1, &mut row);
+/// assert_eq!(row, [1.0, 2.0, 4.0]);
+/// ```
 #[derive(Debug)]
 pub struct PackedMatrix {
     isa: Isa,

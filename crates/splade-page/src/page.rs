@@ -6,18 +6,51 @@ use crate::parts::facts;
 use crate::time::Date;
 
 /// The stylesheet of all pages, the service's among them.
+///
+/// ```
+/// use splade_page::{Page, STYLE};
+///
+/// // A page has the stylesheet in itself. A page of another kind can take it over.
+/// let html = Page { title: "Texts", ..Page::default() }.to_html(&maud::html! {});
+/// assert!(STYLE.lines().filter(|line| line.len() > 40).all(|line| html.contains(line)));
+/// ```
 pub const STYLE: &str = include_str!("assets/style.css");
 
 /// What scripts of several pages use: elements, tabs, and the language of texts.
+///
+/// ```
+/// use splade_page::COMMON_SCRIPT;
+///
+/// // A page that is no `Page` runs it before its own script.
+/// let script = format!("{COMMON_SCRIPT}\nshowTabs();");
+/// assert!(!script.contains("</script"));
+/// ```
 pub const COMMON_SCRIPT: &str = include_str!("assets/common.js");
 
 const CHART_SCRIPT: &str = include_str!("assets/chart.js");
 
 /// The content security policy: a page may ask the host that it came from, and nobody else.
+///
+/// ```
+/// use splade_page::POLICY;
+///
+/// let header = format!("content-security-policy: {POLICY}\r\n");
+/// assert!(header.contains("default-src 'none'") && !header.trim_end().contains('\n'));
+/// ```
 pub const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                           connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /// A page besides its content. The default has no facts, no scripts and no date.
+///
+/// ```
+/// use maud::html;
+/// use splade_page::Page;
+///
+/// let facts = [("model".to_owned(), "mini-ja-en".to_owned())];
+/// let page = Page { title: "Terms of a text", facts: &facts, made: Some(1_767_225_600), ..Page::default() };
+/// let html = page.to_html(&html! { p { "東京" } });
+/// assert!(html.contains("mini-ja-en") && html.contains("2026-01-01"));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Page<'a> {
     /// The title, which says what was run.
@@ -84,6 +117,12 @@ fn without_directions(text: &str) -> String {
 }
 
 /// Returns a block of JSON that a script of the page reads by its id. `json` is JSON already.
+///
+/// ```
+/// // A text cannot end the block.
+/// let block = splade_page::json_block("runs", r#"["</script>"]"#).into_string();
+/// assert_eq!(block.matches("</script>").count(), 1);
+/// ```
 pub fn json_block(id: &str, json: &str) -> Markup {
     // In JSON, `<` occurs only in strings. As an escape it cannot end the script element.
     let json = json.replace('<', "\\u003c");

@@ -7,6 +7,13 @@ use splade_io::printable;
 use crate::language::language_of;
 
 /// Returns a list of names and values. An empty list gives nothing.
+///
+/// ```
+/// let facts = [("model".to_owned(), "<mini>".to_owned())];
+/// let html = splade_page::facts(&facts).into_string();
+/// assert!(html.contains("model") && html.contains("&lt;mini&gt;"));
+/// assert_eq!(splade_page::facts(&[]).into_string(), "");
+/// ```
 pub fn facts(facts: &[(String, String)]) -> Markup {
     html! {
         @if !facts.is_empty() {
@@ -21,11 +28,21 @@ pub fn facts(facts: &[(String, String)]) -> Markup {
 
 /// Returns a text of a user: in its language, and isolated, so that it cannot change the direction of
 /// what surrounds it.
+///
+/// ```
+/// let html = splade_page::quoted("日本の首都").into_string();
+/// assert_eq!(html, "<bdi lang=\"ja\">日本の首都</bdi>");
+/// ```
 pub fn quoted(text: &str) -> Markup {
     html! { bdi lang=(language_of(text)) { (text) } }
 }
 
 /// Returns a token or an id, whose control characters are shown escaped.
+///
+/// ```
+/// let html = splade_page::token("a\u{202e}b").into_string();
+/// assert!(!html.contains('\u{202e}'), "{html}");
+/// ```
 pub fn token(text: &str) -> Markup {
     quoted(&printable(text))
 }
@@ -48,6 +65,15 @@ pub fn excerpt(text: &str, most: usize) -> Markup {
 }
 
 /// What a banner tells.
+///
+/// ```
+/// use maud::html;
+/// use splade_page::{Tone, banner};
+///
+/// let good = banner(Tone::Good, &html! { "Complete." }).into_string();
+/// let bad = banner(Tone::Bad, &html! { "Complete." }).into_string();
+/// assert_ne!(good, bad, "they look different");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// Something was done without an error.
@@ -73,17 +99,46 @@ impl Tone {
 }
 
 /// Returns a message that stands out.
+///
+/// ```
+/// use maud::html;
+/// use splade_page::{Tone, banner};
+///
+/// let html = banner(Tone::Warning, &html! { "3 texts are " b { "empty" } "." }).into_string();
+/// assert!(html.contains("<b>empty</b>"));
+/// ```
 pub fn banner(tone: Tone, content: &Markup) -> Markup {
     html! { div class=(tone.class()) { (content) } }
 }
 
 /// Returns content that scrolls sideways where it is wider than the screen, such as a table. The label
 /// names it to those who do not see it.
+///
+/// ```
+/// use maud::html;
+/// use splade_page::scrolling;
+///
+/// let html = scrolling("Metrics", &html! { table { tr { td { "nDCG@10" } } } }).into_string();
+/// assert!(html.contains("aria-label=\"Metrics\""));
+/// ```
 pub fn scrolling(label: &str, content: &Markup) -> Markup {
     html! { div class="scroll" role="region" tabindex="0" aria-label=(label) { (content) } }
 }
 
 /// A panel of a page, one of which is visible at a time.
+///
+/// ```
+/// use maud::html;
+/// use splade_page::{Tab, tabs};
+///
+/// let tab = |id: &str, label: &str| Tab {
+///     id: id.to_owned(),
+///     label: label.to_owned(),
+///     content: html! { p { (label) " …" } },
+/// };
+/// let html = tabs("Results", &[tab("better", "Better"), tab("worse", "Worse")]).into_string();
+/// assert!(html.contains("Worse …"));
+/// ```
 #[derive(Debug)]
 pub struct Tab {
     /// The id of the panel, unique on the page.
@@ -95,6 +150,15 @@ pub struct Tab {
 }
 
 /// Returns tabs with their panels. Without JavaScript all panels are visible.
+///
+/// ```
+/// use maud::html;
+/// use splade_page::{Page, Tab, tabs};
+///
+/// let panel = Tab { id: "all".to_owned(), label: "All".to_owned(), content: html! { p { "…" } } };
+/// let page = Page { title: "Queries", ..Page::default() };
+/// assert!(page.to_html(&tabs("Queries", &[panel])).contains("id=\"all\""));
+/// ```
 pub fn tabs(label: &str, tabs: &[Tab]) -> Markup {
     html! {
         div class="tabs" role="tablist" aria-label=(label) {
@@ -111,6 +175,25 @@ pub fn tabs(label: &str, tabs: &[Tab]) -> Markup {
 }
 
 /// A line of a chart.
+///
+/// ```
+/// use splade_page::{Chart, Line, chart};
+///
+/// let line = |name: &str, dashed| Line {
+///     name: name.to_owned(),
+///     points: vec![(1.0, 0.4), (10.0, 0.6), (100.0, 0.9)],
+///     colour: 0,
+///     dashed,
+/// };
+/// let recall = Chart::Lines {
+///     title: "Recall".to_owned(),
+///     x: "documents".to_owned(),
+///     ticks: vec![1.0, 10.0, 100.0],
+///     range: (0.0, 1.0),
+///     lines: vec![line("model", false), line("BM25", true)],
+/// };
+/// assert!(chart(&recall).into_string().contains("BM25"));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     /// The name in the legend.
@@ -124,6 +207,21 @@ pub struct Line {
 }
 
 /// A bar of a chart.
+///
+/// ```
+/// use splade_page::{Bar, Chart, chart};
+///
+/// let bars = [("q1", 0.5), ("q2", -0.25)];
+/// let changes = Chart::Bars {
+///     title: "Changes".to_owned(),
+///     x: "queries".to_owned(),
+///     y: "change of nDCG@10".to_owned(),
+///     counts: false,
+///     ends: None,
+///     bars: bars.map(|(label, value)| Bar { label: label.to_owned(), value }).into(),
+/// };
+/// assert!(chart(&changes).into_string().contains("-0.25"));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bar {
     /// What the bar stands for, which is shown under the pointer.
@@ -133,6 +231,21 @@ pub struct Bar {
 }
 
 /// A chart, drawn by the script of the page.
+///
+/// ```
+/// use splade_page::{Bar, Chart, Page, chart};
+///
+/// let lengths = Chart::Bars {
+///     title: "Terms in a document".to_owned(),
+///     x: "terms".to_owned(),
+///     y: "documents".to_owned(),
+///     counts: true,
+///     ends: Some(["0".to_owned(), "200".to_owned()]),
+///     bars: vec![Bar { label: "0 to 100".to_owned(), value: 12.0 }],
+/// };
+/// let page = Page { title: "Vectors", has_charts: true, ..Page::default() };
+/// assert!(page.to_html(&chart(&lengths)).contains("Terms in a document"));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Chart {
     /// Lines over an axis of numbers.
@@ -192,6 +305,19 @@ impl Chart {
 }
 
 /// Returns the place of a chart.
+///
+/// ```
+/// use splade_page::{Chart, chart};
+///
+/// let empty = Chart::Lines {
+///     title: "Loss".to_owned(),
+///     x: "step".to_owned(),
+///     ticks: vec![1.0, 1000.0],
+///     range: (0.0, 5.0),
+///     lines: Vec::new(),
+/// };
+/// assert!(chart(&empty).into_string().contains("Loss"));
+/// ```
 pub fn chart(chart: &Chart) -> Markup {
     html! { div data-chart=(chart.to_json().to_string()) {} }
 }

@@ -56,6 +56,11 @@ impl fmt::Display for Date {
 }
 
 /// Returns the seconds since 1970.
+///
+/// ```
+/// let made = splade_page::Date::of(splade_page::now());
+/// assert!(made.year >= 2026);
+/// ```
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

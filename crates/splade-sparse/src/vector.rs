@@ -41,6 +41,17 @@ pub struct SparseVector {
 }
 
 /// The reason why terms and weights do not form a sparse vector.
+///
+/// ```
+/// use splade_sparse::{SparseVector, TermId, VectorError};
+///
+/// let refused = SparseVector::new(vec![TermId(7), TermId(3)], vec![1.0, 0.5]);
+/// assert_eq!(refused, Err(VectorError::Order { term: TermId(3) }));
+/// // The pairs of a vector may come in any order.
+/// let vector = SparseVector::from_pairs(vec![(TermId(7), 1.0), (TermId(3), 0.5)])?;
+/// assert_eq!(vector.terms(), [TermId(3), TermId(7)]);
+/// # Ok::<(), VectorError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VectorError {

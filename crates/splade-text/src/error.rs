@@ -5,6 +5,15 @@ use std::path::PathBuf;
 use crate::foreign::Foreign;
 
 /// An error of loading a tokenizer, packing a dictionary or tokenizing a text.
+///
+/// ```
+/// use splade_text::{ModelFiles, TextError, Tokenizer, TokenizerOptions};
+///
+/// let files = ModelFiles::memory("tiny", [("tokenizer.json", &b"{}"[..])]);
+/// let error = Tokenizer::from_files(&files, &TokenizerOptions::default()).expect_err("no tokenizer");
+/// assert!(matches!(error, TextError::Invalid { .. }), "{error:?}");
+/// assert!(error.to_string().starts_with("tiny/tokenizer.json: "));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {

@@ -20,6 +20,24 @@ use crate::words::WordCounts;
 pub(crate) const INSIDE: &str = "##";
 
 /// A tokenizer whose vocabulary can be extended.
+///
+/// ```
+/// use splade_text::{ExtensibleVocabulary, TokenizerOptions, WordCounts};
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-uncased");
+/// let vocabulary = ExtensibleVocabulary::open(&folder, &TokenizerOptions::default())?;
+/// let mut counts = WordCounts::default();
+/// for text in ["The baker is in the tram.", "Trams and trains!", "A tram at night."] {
+///     vocabulary.tokenizer().words(text)?.iter().for_each(|word| counts.add(word));
+/// }
+/// let words = vocabulary.choose(counts, 100, 2)?;
+/// assert_eq!((words[0].word.as_str(), words[0].count), ("tram", 2));
+/// # let out = tempfile::tempdir()?;
+/// # std::fs::copy(folder.join("vocab.txt"), out.path().join("vocab.txt"))?;
+/// vocabulary.save(&words, out.path())?;
+/// assert!(std::fs::read_to_string(out.path().join("vocab.txt"))?.ends_with("\ntram\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ExtensibleVocabulary {
     folder: PathBuf,
@@ -27,6 +45,21 @@ pub struct ExtensibleVocabulary {
 }
 
 /// A word that is added to a vocabulary.
+///
+/// ```
+/// use splade_text::{ExtensibleVocabulary, TokenizerOptions, WordCounts};
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-uncased");
+/// let vocabulary = ExtensibleVocabulary::open(&folder, &TokenizerOptions::default())?;
+/// let mut counts = WordCounts::default();
+/// ["tram", "tram", "night"].iter().for_each(|word| counts.add(word));
+/// for new in vocabulary.choose(counts, 100, 2)? {
+///     // Each occurrence of the word takes one token where it took several.
+///     let saved = new.count * (new.pieces.len() as u64 - 1);
+///     assert_eq!((new.word.as_str(), saved), ("tram", 6));
+/// }
+/// # Ok::<(), splade_text::TextError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewWord {
     /// The word, as the tokenizer normalizes it.

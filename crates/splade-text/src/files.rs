@@ -37,6 +37,17 @@ pub struct ModelFiles {
 }
 
 /// One open file of a model.
+///
+/// ```
+/// use splade_text::ModelFiles;
+///
+/// let files = ModelFiles::memory("tiny", [("model.bin", &b"header and weights"[..])]);
+/// let file = files.open(&files.root().join("model.bin"))?;
+/// let mut weights = [0; 7];
+/// file.read_at(&mut weights, file.size()? - 7)?;
+/// assert_eq!(&weights, b"weights");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ModelFile(Content);
 

@@ -4,7 +4,7 @@
 //! message of a server, an archive that was not unpacked.
 
 /// The number of bytes at the start of a file that [`foreign_text`] and [`foreign_weights`] need.
-pub const FOREIGN_START: usize = 1024;
+pub(crate) const FOREIGN_START: usize = 1024;
 
 /// The longest message of a server. Larger files that begin like one are not taken for one.
 const MAX_MESSAGE: u64 = 64 << 10;
@@ -20,6 +20,15 @@ pub struct Foreign {
 }
 
 impl Foreign {
+    /// The number of bytes at the start of a file that tell what it is.
+    pub const START: usize = FOREIGN_START;
+
+    /// Returns what a file is that should hold weights, or `None` if it may hold some. `start` holds
+    /// the first [`START`](Self::START) bytes of the file, and `size` is its whole size.
+    pub fn instead_of_weights(start: &[u8], size: u64) -> Option<Self> {
+        foreign_weights(start, size)
+    }
+
     fn new(what: impl Into<String>, remedy: &'static str) -> Self {
         Self { what: what.into(), remedy }
     }
@@ -28,7 +37,7 @@ impl Foreign {
 /// Returns what a file is that should be a text in UTF-8, or `None` if it may be one.
 ///
 /// `start` holds the first [`FOREIGN_START`] bytes of the file, and `size` is its whole size.
-pub fn foreign_text(start: &[u8], size: u64) -> Option<Foreign> {
+pub(crate) fn foreign_text(start: &[u8], size: u64) -> Option<Foreign> {
     if let Some(what) = foreign(start, size) {
         return Some(what);
     }
@@ -45,7 +54,7 @@ pub fn foreign_text(start: &[u8], size: u64) -> Option<Foreign> {
 
 /// Returns what a file is that should hold weights, or `None` if it may hold some. The answer and
 /// the arguments are those of [`foreign_text`].
-pub fn foreign_weights(start: &[u8], size: u64) -> Option<Foreign> {
+fn foreign_weights(start: &[u8], size: u64) -> Option<Foreign> {
     if let Some(what) = foreign(start, size) {
         return Some(what);
     }

@@ -9,6 +9,15 @@ use serde_json::Value;
 /// Returns the first key of an object that is in none of the lists of known keys, with its value.
 /// Values that stand for "nothing" or "off" (`null`, `false`, and empty texts, lists and objects)
 /// are passed over. An entry of a list may begin or end with `*`, which stands for any text.
+///
+/// ```
+/// use serde_json::json;
+///
+/// let config = json!({"hidden_size": 32, "layer_scale": 0.5, "dropout_head": 0.1, "cache": false});
+/// let known: &[&[&str]] = &[&["hidden_size"], &["dropout_*"]];
+/// let Some((key, value)) = splade_text::unknown_key(&config, known) else { panic!() };
+/// assert_eq!((key, value.as_f64()), ("layer_scale", Some(0.5)));
+/// ```
 pub fn unknown_key<'a>(object: &'a Value, known: &[&[&str]]) -> Option<(&'a str, &'a Value)> {
     let is_known = |key: &str| known.iter().copied().flatten().any(|known| matches(known, key));
     let mut entries = object.as_object().into_iter().flatten();
@@ -18,6 +27,13 @@ pub fn unknown_key<'a>(object: &'a Value, known: &[&[&str]]) -> Option<(&'a str,
 }
 
 /// Returns a value as JSON for a message, cut after 80 characters.
+///
+/// ```
+/// use serde_json::json;
+///
+/// assert_eq!(splade_text::shown_value(&json!({"type": "NFKC"})), r#"{"type":"NFKC"}"#);
+/// assert!(splade_text::shown_value(&json!(vec![0; 1000])).chars().count() < 100);
+/// ```
 pub fn shown_value(value: &Value) -> String {
     let json = value.to_string();
     match json.char_indices().nth(80) {

@@ -24,6 +24,19 @@ use crate::words::{WordCounts, WordKind, WordSplitter};
 const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
 /// The settings for learning a vocabulary.
+///
+/// ```
+/// use splade_text::{Vocabulary, VocabularyOptions, WordCounts};
+///
+/// let mut counts = WordCounts::default();
+/// ["night", "night", "nights"].iter().for_each(|word| counts.add(word));
+/// let learn = |size| {
+///     Vocabulary::learn(&counts, &VocabularyOptions { size, alphabet: 100, min_frequency: 1 })
+/// };
+/// assert!(learn(10).is_err(), "the characters alone need more");
+/// assert!(learn(100)?.tokens.contains(&"nights".to_owned()));
+/// # Ok::<(), splade_text::TextError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct VocabularyOptions {
     /// The number of tokens including special ones. The result has fewer if no pairs are left to
@@ -36,6 +49,25 @@ pub struct VocabularyOptions {
 }
 
 /// A learned vocabulary.
+///
+/// ```
+/// use splade_text::{Tokenizer, TokenizerOptions, Vocabulary, VocabularyOptions};
+/// use splade_text::{WordCounts, WordKind, WordSplitter};
+///
+/// let splitter = WordSplitter::new(WordKind::Bert, true)?;
+/// let mut counts = WordCounts::default();
+/// for text in ["The night train", "A night in the garden", "The train!"] {
+///     splitter.count(text, &mut counts)?;
+/// }
+/// let options = VocabularyOptions { size: 60, alphabet: 40, min_frequency: 2 };
+/// let vocabulary = Vocabulary::learn(&counts, &options)?;
+/// # let folder = tempfile::tempdir()?;
+/// vocabulary.save(folder.path(), &splitter, 512)?;
+///
+/// let tokenizer = Tokenizer::from_dir(folder.path(), &TokenizerOptions::default())?;
+/// assert_eq!(tokenizer.encode_plain("Night train")?.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
     /// The token strings by id.

@@ -44,7 +44,7 @@ mod sentences;
 pub use error::TextError;
 pub use extend::{ExtensibleVocabulary, NewWord};
 pub use files::{ModelFile, ModelFiles};
-pub use foreign::{FOREIGN_START, Foreign, foreign_text, foreign_weights};
+pub use foreign::Foreign;
 pub use keys::{shown_value, unknown_key};
 pub use learn::{Vocabulary, VocabularyOptions};
 pub use pair::PairEncoding;
@@ -54,6 +54,13 @@ pub use words::{WordCounts, WordKind, WordSplitter};
 
 /// Returns the folder for files that are made once and used by later starts: `LIGHT_SPLADE_CACHE`,
 /// or else `light-splade` in the user's cache folder. It is `None` if there is no cache folder.
+///
+/// ```
+/// // An expanded dictionary is stored there; it may be deleted at any time.
+/// if let Some(folder) = splade_text::cache_folder() {
+///     assert!(folder.is_absolute() || std::env::var_os("LIGHT_SPLADE_CACHE").is_some());
+/// }
+/// ```
 pub fn cache_folder() -> Option<std::path::PathBuf> {
     mecab::cache::default_folder()
 }
@@ -64,6 +71,23 @@ pub fn cache_folder() -> Option<std::path::PathBuf> {
 /// The 250 MB of unidic-lite become 7 MB, which are built into this crate.
 /// [`TokenizerOptions::mecab_dicdir`] accepts such a file and opens it faster than the folder.
 /// Packing takes minutes.
+///
+/// ```
+/// use splade_text::{check_packed_dictionary, pack_dictionary};
+///
+/// # use std::io::Read;
+/// # let folder = tempfile::tempdir()?;
+/// # let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mecab");
+/// # for name in ["char.bin", "matrix.bin", "sys.dic", "unk.dic"] {
+/// #     let mut bytes = Vec::new();
+/// #     let packed = std::fs::File::open(fixture.join(format!("{name}.gz")))?;
+/// #     flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes)?;
+/// #     std::fs::write(folder.path().join(name), bytes)?;
+/// # }
+/// let packed = pack_dictionary(folder.path())?;
+/// check_packed_dictionary(&packed)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// If the folder is no such dictionary.
@@ -76,6 +100,23 @@ pub fn pack_dictionary(dir: &std::path::Path) -> Result<Vec<u8>, TextError> {
 /// Returns a packed dictionary in a form for downloads: unidic-lite has 6.0 MB instead of 6.8, and
 /// takes a little longer to open.
 ///
+/// ```
+/// use splade_text::{check_packed_dictionary, pack_dictionary, pack_dictionary_smaller};
+///
+/// # use std::io::Read;
+/// # let folder = tempfile::tempdir()?;
+/// # let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mecab");
+/// # for name in ["char.bin", "matrix.bin", "sys.dic", "unk.dic"] {
+/// #     let mut bytes = Vec::new();
+/// #     let packed = std::fs::File::open(fixture.join(format!("{name}.gz")))?;
+/// #     flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes)?;
+/// #     std::fs::write(folder.path().join(name), bytes)?;
+/// # }
+/// let smaller = pack_dictionary_smaller(&pack_dictionary(folder.path())?)?;
+/// check_packed_dictionary(&smaller)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// Returns an error with the reason if the bytes are not a packed dictionary.
@@ -84,6 +125,11 @@ pub fn pack_dictionary_smaller(packed: &[u8]) -> Result<Vec<u8>, TextError> {
 }
 
 /// Checks that bytes are an undamaged packed dictionary.
+///
+/// ```
+/// let error = splade_text::check_packed_dictionary(b"half of a download").expect_err("damaged");
+/// assert!(error.to_string().starts_with("the packed dictionary cannot be read: "));
+/// ```
 ///
 /// # Errors
 ///

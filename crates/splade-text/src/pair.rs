@@ -1,6 +1,17 @@
 //! Pairs of texts: the special tokens around them, their token types, and their truncation.
 
 /// The ids of two texts with the special tokens around them.
+///
+/// ```
+/// use splade_text::{Tokenizer, TokenizerOptions};
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-uncased");
+/// let tokenizer = Tokenizer::from_dir(&folder, &TokenizerOptions::default())?;
+/// let pair = tokenizer.encode_pair(("night", "the night train"), None)?;
+/// assert_eq!(tokenizer.decode(&pair.ids, false), "[CLS] night [SEP] the night train [SEP]");
+/// assert_eq!(pair.types, [0, 0, 0, 1, 1, 1, 1]);
+/// # Ok::<(), splade_text::TextError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairEncoding {
     /// The ids, including those of special tokens.

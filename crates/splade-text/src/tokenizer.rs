@@ -16,6 +16,18 @@ use crate::vocab::ids_end;
 use crate::words::bert_words;
 
 /// The settings of [`Tokenizer::from_dir`].
+///
+/// ```
+/// use splade_text::{Tokenizer, TokenizerOptions};
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ja-wordpiece");
+/// // A Japanese model segments with the dictionary of this crate, unless another one is named.
+/// let tokenizer = Tokenizer::from_dir(&folder, &TokenizerOptions::default())?;
+/// assert!(!tokenizer.encode_plain("夜の列車")?.is_empty());
+/// let options = TokenizerOptions { mecab_dicdir: Some("/no/dictionary".into()) };
+/// assert!(Tokenizer::from_dir(&folder, &options).is_err());
+/// # Ok::<(), splade_text::TextError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct TokenizerOptions {
     /// A MeCab dictionary that replaces the one that a Japanese model names: a folder with a
@@ -25,6 +37,17 @@ pub struct TokenizerOptions {
 }
 
 /// The ids of a text.
+///
+/// ```
+/// use splade_text::{Tokenizer, TokenizerOptions};
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-uncased");
+/// let tokenizer = Tokenizer::from_dir(&folder, &TokenizerOptions::default())?;
+/// let encoding = tokenizer.encode("The night train", Some(4))?;
+/// assert!(encoding.truncated);
+/// assert_eq!(tokenizer.decode(&encoding.ids, false), "[CLS] the night [SEP]");
+/// # Ok::<(), splade_text::TextError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoding {
     /// The ids, including those of special tokens.
@@ -46,6 +69,17 @@ pub struct PlacedToken {
 /// Converts text to the token ids that transformers 4.56 gives for the same folder.
 ///
 /// A tokenizer can be shared by any number of threads.
+///
+/// ```
+/// use splade_text::{Tokenizer, TokenizerOptions};
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-uncased");
+/// let tokenizer = Tokenizer::from_dir(&folder, &TokenizerOptions::default())?;
+/// let ids = tokenizer.encode("The night trains", None)?.ids;
+/// assert_eq!(tokenizer.token(ids[1]), Some("the"));
+/// assert_eq!(tokenizer.decode(&ids, true), "the night trains");
+/// # Ok::<(), splade_text::TextError>(())
+/// ```
 pub struct Tokenizer {
     inner: Inner,
     /// The special ids before and after every text.
@@ -106,6 +140,18 @@ enum Inner {
 /// Returns the `tokenizer.json` that is equivalent to a folder's BERT `vocab.txt`, for programs
 /// that read no other format. It is `None` if the folder has a `tokenizer.json` or if its tokenizer
 /// has no such format (Japanese).
+///
+/// ```
+/// use splade_text::{ModelFiles, Tokenizer, TokenizerOptions, tokenizer_json_of_vocab};
+///
+/// # let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-uncased");
+/// let json = tokenizer_json_of_vocab(&folder)?.expect("the folder has a vocab.txt");
+/// let options = TokenizerOptions::default();
+/// let same = ModelFiles::memory("same", [("tokenizer.json", json.into_bytes())]);
+/// let ids = |tokenizer: Tokenizer| Ok::<_, splade_text::TextError>(tokenizer.encode("Night trains", None)?.ids);
+/// assert_eq!(ids(Tokenizer::from_files(&same, &options)?)?, ids(Tokenizer::from_dir(&folder, &options)?)?);
+/// # Ok::<(), splade_text::TextError>(())
+/// ```
 ///
 /// # Errors
 ///

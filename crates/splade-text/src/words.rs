@@ -14,6 +14,21 @@ use crate::mecab::Dictionary;
 use crate::wordpiece::python_space;
 
 /// The rule that splits a text into words.
+///
+/// ```
+/// use splade_text::{WordCounts, WordKind, WordSplitter};
+///
+/// let words = |kind| -> Result<Vec<String>, splade_text::TextError> {
+///     let mut counts = WordCounts::default();
+///     WordSplitter::new(kind, true)?.count("夜の列車", &mut counts)?;
+///     let mut words: Vec<String> = counts.into_iter().map(|(word, _)| word).collect();
+///     words.sort();
+///     Ok(words)
+/// };
+/// assert_eq!(words(WordKind::Mecab)?, ["の", "列車", "夜"]);
+/// assert_eq!(words(WordKind::Bert)?, ["の", "列", "夜", "車"]);
+/// # Ok::<(), splade_text::TextError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WordKind {
     /// NFKC and MeCab with unidic-lite, as in `BertJapaneseTokenizer`.
@@ -23,6 +38,17 @@ pub enum WordKind {
 }
 
 /// Splits texts into words. It can be shared by any number of threads.
+///
+/// ```
+/// use splade_text::{WordCounts, WordKind, WordSplitter};
+///
+/// let splitter = WordSplitter::new(WordKind::Bert, true)?;
+/// let mut counts = WordCounts::default();
+/// splitter.count("The Café, the café.", &mut counts)?;
+/// let cafe = counts.into_iter().find(|(word, _)| word == "cafe");
+/// assert_eq!(cafe, Some(("cafe".to_owned(), 2)));
+/// # Ok::<(), splade_text::TextError>(())
+/// ```
 #[derive(Debug)]
 pub struct WordSplitter {
     kind: WordKind,
@@ -32,6 +58,18 @@ pub struct WordSplitter {
 }
 
 /// Words with the numbers of their occurrences.
+///
+/// ```
+/// use splade_text::WordCounts;
+///
+/// // Two threads count, and their counts are added.
+/// let (mut counts, mut others) = (WordCounts::default(), WordCounts::default());
+/// counts.add("night");
+/// ["night", "train"].iter().for_each(|word| others.add(word));
+/// counts.merge(others);
+/// assert_eq!(counts.len(), 2);
+/// assert!(counts.into_iter().any(|(word, count)| word == "night" && count == 2));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WordCounts(pub(crate) FxHashMap<String, u64>);
 

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use splade_index::bm25::Bm25Options;
-use splade_index::{IndexInfo, LONGEST_ID, WeightFormat};
+use splade_index::{IndexInfo, IndexWriter, WeightFormat};
 use utoipa::ToSchema;
 
 use crate::index::IndexOptions;
@@ -216,10 +216,10 @@ impl DocumentInput {
         if id.is_empty() {
             return Err(ApiError::empty("id"));
         }
-        if id.len() > LONGEST_ID {
-            let length = id.len();
+        if id.len() > IndexWriter::LONGEST_ID {
+            let (length, longest) = (id.len(), IndexWriter::LONGEST_ID);
             return Err(ApiError::validation(format!(
-                "an id has {length} bytes; at most {LONGEST_ID} fit"
+                "an id has {length} bytes; at most {longest} fit"
             )));
         }
         match (self.text, self.vector) {

@@ -3,6 +3,23 @@
 use serde_json::Value;
 
 /// A setting as documentation shows it.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, count};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The number of steps.
+///         steps: u64 = count(1).or(100);
+///     }
+/// }
+/// for setting in Run::descriptions("") {
+///     println!("| `{}` | {} | {} |", setting.name, setting.values, setting.meaning);
+///     assert_eq!(setting.default, Some(100.into()));
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
     /// The name, with the names of the mappings that the setting is in, such as `doc.reg_type`.
@@ -17,6 +34,33 @@ pub struct Description {
 }
 
 /// The settings of a table that were described so far.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Descriptions, Settings, count};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The number of steps.
+///         steps: u64 = count(1).or(100);
+///     }
+/// }
+/// /// The settings of the program, a mapping of which is those of a run.
+/// struct Program;
+///
+/// # use hydra_compose::settings::{Fields, Names, SettingError, Written};
+/// impl Settings for Program {
+///     fn describe(descriptions: &mut Descriptions) {
+///         descriptions.within("run", Run::describe);
+///     }
+/// #     fn read(_: &mut Fields<'_>) -> Result<Self, SettingError> { Ok(Self) }
+/// #     fn write(&self, _: &mut Written) {}
+/// #     fn declare(_: &mut Names) {}
+///     // …
+/// }
+/// assert_eq!(Program::descriptions("")[0].name, "run.steps");
+/// ```
 #[derive(Debug)]
 pub struct Descriptions {
     scope: &'static str,

@@ -3,6 +3,22 @@
 use serde_json::Value;
 
 /// A setting of a config that cannot be used.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, count};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The number of steps.
+///         steps: u64 = count(1).or(100);
+///     }
+/// }
+/// let error = Run::from_value(&serde_json::json!({"stps": 5})).expect_err("a typing error");
+/// assert_eq!(error.to_string(), "stps: there is no such setting");
+/// assert_eq!(error.hint().map(|hint| hint.starts_with("did you mean steps?")), Some(true));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {problem}")]
 pub struct SettingError {
@@ -15,6 +31,21 @@ pub struct SettingError {
 }
 
 /// What is wrong with a setting.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Problem, Settings, count};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The number of steps.
+///         steps: u64 = count(1).or(100);
+///     }
+/// }
+/// let error = Run::from_value(&serde_json::json!({"steps": "many"})).expect_err("a word");
+/// assert!(matches!(error.problem, Problem::Type { got, .. } if got == "\"many\""));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {

@@ -52,6 +52,22 @@ pub trait Kind<T> {
 }
 
 /// A struct of settings; [`settings!`](crate::settings!) implements it.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, count};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The number of steps.
+///         steps: u64 = count(1).or(100);
+///     }
+/// }
+/// let run = Run::from_value(&serde_json::json!({"steps": 3}))?;
+/// assert_eq!(run.to_value(), serde_json::json!({"steps": 3}));
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub trait Settings: Sized {
     /// Reads the settings of a mapping; the caller checks afterwards with [`Fields::finish`] that
     /// nothing else is in the mapping.
@@ -128,6 +144,19 @@ impl Written {
 }
 
 /// A mapping of a config, with the names that were read so far.
+///
+/// ```
+/// use hydra_compose::settings::{Fields, count, flag};
+///
+/// let config = serde_json::json!({"steps": 3, "quiet": true});
+/// let mut fields = Fields::new("training", Some(&config))?;
+/// let steps: u64 = fields.read("steps", &count(1).or(100))?;
+/// let quiet: bool = fields.read("quiet", &flag().or(false))?;
+/// // Nothing else is in the mapping.
+/// fields.finish()?;
+/// assert_eq!((steps, quiet), (3, true));
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 #[derive(Debug)]
 pub struct Fields<'a> {
     at: String,

@@ -37,6 +37,21 @@ pub trait Parse<T> {
 pub struct Required<P>(P);
 
 /// Makes a setting required: null, and a setting that is not there, are errors.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, count, required};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The number of steps.
+///         steps: u64 = required(count(1));
+///     }
+/// }
+/// let error = Run::from_value(&serde_json::json!({})).expect_err("no steps");
+/// assert_eq!(error.to_string(), "steps: this setting is required");
+/// ```
 pub fn required<P>(parse: P) -> Required<P> {
     Required(parse)
 }
@@ -100,6 +115,22 @@ impl<T: Clone, P: Parse<T>> Kind<T> for Or<P, T> {
 pub struct Optional<P>(P);
 
 /// Makes a setting optional: null, and a setting that is not there, are `None`.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, count, optional};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The number of steps; all if none is given.
+///         steps: Option<u64> = optional(count(1));
+///     }
+/// }
+/// assert_eq!(Run::from_value(&serde_json::json!({}))?.steps, None);
+/// assert_eq!(Run::from_value(&serde_json::json!({"steps": 3}))?.steps, Some(3));
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn optional<P>(parse: P) -> Optional<P> {
     Optional(parse)
 }
@@ -142,6 +173,21 @@ with_default!(Text, Flag, Count, Number, Texts, Choice<C>);
 pub struct Text;
 
 /// Returns the kind of a text, for strings and paths.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, text};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The name of the run.
+///         name: String = text().or("run".to_owned());
+///     }
+/// }
+/// assert_eq!(Run::default().name, "run");
+/// assert!(Run::from_value(&serde_json::json!({"name": 7})).is_err());
+/// ```
 pub fn text() -> Text {
     Text
 }
@@ -170,6 +216,23 @@ impl<T: From<String> + Serialize> Parse<T> for Text {
 pub struct NonEmptyText;
 
 /// Returns the kind of a text that is required and not empty.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, required_text};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The folder of the results.
+///         output: std::path::PathBuf = required_text();
+///     }
+/// }
+/// assert!(Run::from_value(&serde_json::json!({"output": ""})).is_err());
+/// let run = Run::from_value(&serde_json::json!({"output": "out"}))?;
+/// assert!(run.output.ends_with("out"));
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn required_text() -> Required<NonEmptyText> {
     required(NonEmptyText)
 }
@@ -196,6 +259,22 @@ impl<T: From<String> + Serialize> Parse<T> for NonEmptyText {
 pub struct Flag;
 
 /// Returns the kind of `true` and `false`.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, flag};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// Whether progress is hidden.
+///         quiet: bool = flag().or(false);
+///     }
+/// }
+/// assert!(Run::from_value(&serde_json::json!({"quiet": true}))?.quiet);
+/// assert!(Run::from_value(&serde_json::json!({"quiet": "yes"})).is_err());
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn flag() -> Flag {
     Flag
 }
@@ -222,6 +301,23 @@ pub struct Count {
 
 /// Returns the kind of a whole number of at least `least`. A float without a fraction, such as
 /// `1e5`, is accepted.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, count};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The number of steps, at least 1.
+///         steps: u64 = count(1).or(100);
+///     }
+/// }
+/// assert_eq!(Run::from_value(&serde_json::json!({"steps": 1e5}))?.steps, 100_000);
+/// let error = Run::from_value(&serde_json::json!({"steps": 0})).expect_err("no step");
+/// assert_eq!(error.at, "steps");
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn count(least: u64) -> Count {
     Count { least }
 }
@@ -260,6 +356,23 @@ pub struct Number {
 }
 
 /// Returns the kind of a finite number in a range; `expected` describes the range in errors.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, number};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The share of texts that are held out.
+///         share: f64 = number(0.0..1.0, "a share below 1").or(0.0);
+///     }
+/// }
+/// assert_eq!(Run::from_value(&serde_json::json!({"share": 0.25}))?.share, 0.25);
+/// let error = Run::from_value(&serde_json::json!({"share": 1.5})).expect_err("too much");
+/// assert_eq!(error.to_string(), "share: expected a share below 1, got 1.5");
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn number(range: impl RangeBounds<f64>, expected: &'static str) -> Number {
     let (least, most) = (range.start_bound().cloned(), range.end_bound().cloned());
     Number { least, most, expected, is_plain: false }
@@ -297,6 +410,22 @@ impl Parse<f64> for Number {
 pub struct Texts;
 
 /// Returns the kind of a list of strings; a single string is a list of one.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, texts};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The tags of the run.
+///         tags: Vec<String> = texts().or(Vec::new());
+///     }
+/// }
+/// assert_eq!(Run::from_value(&serde_json::json!({"tags": ["a", "b"]}))?.tags, ["a", "b"]);
+/// assert_eq!(Run::from_value(&serde_json::json!({"tags": "a"}))?.tags, ["a"]);
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn texts() -> Texts {
     Texts
 }
@@ -339,6 +468,23 @@ impl<T> fmt::Debug for Choice<T> {
 
 /// Returns the kind of a setting whose value is one of a table of words. Of two words for one
 /// value, the first is written.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, choice};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The order of the samples.
+///         shuffled: bool = choice(&[("random", true), ("file", false)]).or(true);
+///     }
+/// }
+/// assert!(!Run::from_value(&serde_json::json!({"shuffled": "file"}))?.shuffled);
+/// let error = Run::from_value(&serde_json::json!({"shuffled": "sorted"})).expect_err("no such word");
+/// assert_eq!(error.to_string(), "shuffled: `sorted` is not one of random, file");
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn choice<T>(words: &'static [(&'static str, T)]) -> Choice<T> {
     Choice { words }
 }
@@ -378,6 +524,30 @@ impl<T: Clone + PartialEq> Parse<T> for Choice<T> {
 pub struct Group;
 
 /// Returns the kind of settings in a mapping of their own.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, group, number};
+///
+/// settings! {
+///     /// The settings of the optimizer.
+///     pub struct Optimizer {
+///         /// The learning rate.
+///         rate: f64 = number(0.0.., "a positive number").or(1e-4);
+///     }
+/// }
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The optimizer.
+///         optimizer: Optimizer = group();
+///     }
+/// }
+/// let run = Run::from_value(&serde_json::json!({"optimizer": {"rate": 0.5}}))?;
+/// assert_eq!(run.optimizer.rate, 0.5);
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn group() -> Group {
     Group
 }
@@ -413,6 +583,30 @@ pub struct Flat;
 
 /// Returns the kind of settings that are a struct of their own but stand in the same mapping as the
 /// others.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, flat, number};
+///
+/// settings! {
+///     /// The settings of the optimizer.
+///     pub struct Optimizer {
+///         /// The learning rate.
+///         rate: f64 = number(0.0.., "a positive number").or(1e-4);
+///     }
+/// }
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The optimizer.
+///         optimizer: Optimizer = flat();
+///     }
+/// }
+/// let run = Run::from_value(&serde_json::json!({"rate": 0.5}))?;
+/// assert_eq!(run.optimizer.rate, 0.5);
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn flat() -> Flat {
     Flat
 }
@@ -444,6 +638,31 @@ impl<T: Settings + Default> Kind<T> for Flat {
 pub struct OptionalGroup;
 
 /// Returns the kind of settings in a mapping of their own, which may be null or left out.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, number, optional_group};
+///
+/// settings! {
+///     /// The settings of the optimizer.
+///     pub struct Optimizer {
+///         /// The learning rate.
+///         rate: f64 = number(0.0.., "a positive number").or(1e-4);
+///     }
+/// }
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The optimizer, if the run has one.
+///         optimizer: Option<Optimizer> = optional_group();
+///     }
+/// }
+/// assert_eq!(Run::from_value(&serde_json::json!({"optimizer": null}))?.optimizer, None);
+/// let run = Run::from_value(&serde_json::json!({"optimizer": {}}))?;
+/// assert_eq!(run.optimizer.map(|optimizer| optimizer.rate), Some(1e-4));
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn optional_group() -> OptionalGroup {
     OptionalGroup
 }
@@ -489,6 +708,28 @@ type Read<T> = fn(&mut Fields<'_>, &'static str) -> Result<T, SettingError>;
 
 /// Returns the kind of a setting with its own functions. The setting must have a default, which
 /// `read` returns if the setting is not there.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Fields, SettingError, Settings, own};
+///
+/// fn read_size(fields: &mut Fields<'_>, name: &'static str) -> Result<u64, SettingError> {
+///     let Some(value) = fields.value(name) else { return Ok(1 << 20) };
+///     let kilobytes = value.as_str().and_then(|text| text.strip_suffix('k')?.parse::<u64>().ok());
+///     let size = kilobytes.map(|size| size << 10).or(value.as_u64());
+///     size.ok_or_else(|| fields.wrong_type(name, value, "a size such as 64k"))
+/// }
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The largest size, as a number of bytes or as `64k`.
+///         size: u64 = own(read_size, |size| (*size).into());
+///     }
+/// }
+/// assert_eq!(Run::from_value(&serde_json::json!({"size": "64k"}))?.size, 65_536);
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 pub fn own<T>(read: Read<T>, write: fn(&T) -> Value) -> Own<T> {
     Own { read, write }
 }

@@ -45,9 +45,8 @@ pub use describe::{Description, Descriptions};
 pub use error::{Problem, SettingError};
 pub use fields::{Fields, Kind, Settings, Written};
 pub use kinds::{
-    Choice, Count, Flag, Flat, Group, NonEmptyText, Number, Optional, OptionalGroup, Or, Own,
-    Parse, Required, Text, Texts, choice, count, flag, flat, group, number, optional,
-    optional_group, own, required, required_text, text, texts,
+    choice, count, flag, flat, group, number, optional, optional_group, own, required,
+    required_text, text, texts,
 };
 pub use names::{Names, OldName};
 
@@ -60,6 +59,24 @@ pub use names::{Names, OldName};
 /// and `field in SCOPE` limits a setting to configs of one
 /// [scope](crate::settings::Fields::with_scope). The default struct has the defaults of all
 /// settings; required settings are empty in it.
+///
+/// ```
+/// use hydra_compose::settings;
+/// use hydra_compose::settings::{Settings, count, flag};
+///
+/// settings! {
+///     /// The settings of a run.
+///     pub struct Run {
+///         /// The number of steps, at least 1.
+///         pub steps: u64 = count(1).or(100);
+///         /// Whether progress is hidden.
+///         pub is_quiet as "quiet": bool = flag().or(false);
+///     }
+/// }
+/// let run = Run::from_value(&serde_json::json!({"quiet": true}))?;
+/// assert_eq!(run, Run { is_quiet: true, ..Run::default() });
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 #[macro_export]
 macro_rules! settings {
     (

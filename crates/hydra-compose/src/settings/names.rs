@@ -8,6 +8,16 @@ use crate::nearest::did_you_mean;
 
 /// The names in a mapping of a config, each with the names in its own mapping. `None` means that
 /// the value is not a mapping, or that its names are checked when it is read.
+///
+/// ```
+/// use hydra_compose::settings::Names;
+///
+/// let names = Names::new("").with("training", Names::new("").with_names(["steps", "seed"]));
+/// names.check(&serde_json::json!({"training": {"seed": 42}}), &[])?;
+/// let error = names.check(&serde_json::json!({"training": {"sed": 42}}), &[]).expect_err("no name");
+/// assert_eq!(error.at, "training.sed");
+/// # Ok::<(), hydra_compose::settings::SettingError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Names {
     scope: &'static str,
@@ -15,6 +25,16 @@ pub struct Names {
 }
 
 /// An old or foreign name of a setting, and what to write now.
+///
+/// ```
+/// use hydra_compose::settings::{Names, OldName};
+///
+/// const OLD: [OldName; 1] = [("lr", "write learning_rate")];
+///
+/// let names = Names::new("").with_names(["learning_rate"]);
+/// let error = names.check(&serde_json::json!({"lr": 0.1}), &[("", &OLD)]).expect_err("an old name");
+/// assert!(error.hint().is_some_and(|hint| hint.contains("learning_rate")));
+/// ```
 pub type OldName = (&'static str, &'static str);
 
 impl Names {

@@ -21,6 +21,23 @@ use crate::error::DataError;
 use splade_io::{LineWriter, counted};
 
 /// Options for converting a folder in the layout of BEIR.
+///
+/// ```
+/// use splade_data::convert::{BeirOptions, Conversion, convert};
+/// use serde_json::json;
+///
+/// # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy-beir");
+/// let out = tempfile::tempdir()?;
+/// let beir = BeirOptions {
+///     dir: toy,
+///     train: "train".to_owned(),
+///     validation: Some("test".to_owned()),
+///     judged_only: true,
+/// };
+/// convert(&Conversion::Beir(beir), &out.path().join("data"), &json!({}), false, &mut ())?;
+/// assert!(out.path().join("data/validation/positive_lists.ndjson").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct BeirOptions {
     /// The folder with the corpus, the queries and the qrels.

@@ -29,10 +29,20 @@ use crate::error::DataError;
 use crate::scores::score_line;
 use splade_io::{LineWriter, counted};
 
-/// The repository of the data set at the hub.
-pub const REPOSITORY: &str = "unicamp-dl/mmarco";
-
 /// The kind of training that the data is for.
+///
+/// ```
+/// use splade_data::convert::{Conversion, MmarcoFiles, MmarcoOptions, Purpose, convert};
+/// use serde_json::json;
+///
+/// # let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert");
+/// let out = tempfile::tempdir()?;
+/// let files = MmarcoFiles::find(&fixtures.join("mmarco"), "japanese", "google", [None; 4])?;
+/// let options = MmarcoOptions { files, purpose: Purpose::Triplet, max_negatives: 0, seed: 42 };
+/// convert(&Conversion::Mmarco(options), &out.path().join("data"), &json!({}), false, &mut ())?;
+/// assert!(out.path().join("data/train/triplets.ndjson").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Training with triplets, which are taken from the triples.
@@ -42,6 +52,14 @@ pub enum Purpose {
 }
 
 /// The paths of the four files of mMARCO.
+///
+/// ```
+/// use splade_data::convert::MmarcoFiles;
+///
+/// // What has to be downloaded.
+/// let [collection, ..] = MmarcoFiles::names("japanese", "google");
+/// assert_eq!(collection, "data/google/collections/japanese_collection.tsv");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MmarcoFiles {
     /// The passages, with an id and a text in each line.
@@ -55,6 +73,19 @@ pub struct MmarcoFiles {
 }
 
 /// Options for converting mMARCO.
+///
+/// ```
+/// use splade_data::convert::{Conversion, MmarcoFiles, MmarcoOptions, Purpose, convert};
+/// use serde_json::json;
+///
+/// # let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert");
+/// let out = tempfile::tempdir()?;
+/// let files = MmarcoFiles::find(&fixtures.join("mmarco"), "japanese", "google", [None; 4])?;
+/// let options = MmarcoOptions { files, purpose: Purpose::Distil, max_negatives: 4, seed: 42 };
+/// convert(&Conversion::Mmarco(options), &out.path().join("data"), &json!({}), false, &mut ())?;
+/// assert!(out.path().join("data/train/doc_master.ndjson").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct MmarcoOptions {
     /// The paths of the input files.
@@ -68,6 +99,9 @@ pub struct MmarcoOptions {
 }
 
 impl MmarcoFiles {
+    /// The repository of the data set at the hub.
+    pub const REPOSITORY: &str = "unicamp-dl/mmarco";
+
     /// Returns the names of the files at the hub for a language (`japanese`) and a translation
     /// (`google`, `helsinki`).
     pub fn names(language: &str, translation: &str) -> [String; 4] {

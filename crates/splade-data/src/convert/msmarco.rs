@@ -30,6 +30,15 @@ use splade_io::{LineWriter, counted};
 const TEACHER_SCORES: &str = "hard-negatives-cross-encoder-scores.ndjson.gz";
 
 /// The paths of the files of MS MARCO.
+///
+/// ```
+/// use splade_data::convert::MsMarcoFiles;
+///
+/// # let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert");
+/// let files = MsMarcoFiles::find(&fixtures.join("msmarco"))?;
+/// assert!(files.collection.is_file() && files.train_qrels.is_file());
+/// # Ok::<(), splade_data::DataError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MsMarcoFiles {
     /// The passages, with an id and a text in each line.
@@ -45,6 +54,26 @@ pub struct MsMarcoFiles {
 }
 
 /// Options for converting MS MARCO.
+///
+/// ```
+/// use splade_data::convert::{Conversion, MsMarcoFiles, MsMarcoOptions, convert};
+/// use serde_json::json;
+///
+/// # let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert");
+/// let out = tempfile::tempdir()?;
+/// let files = MsMarcoFiles::find(&fixtures.join("msmarco"))?;
+/// let options = MsMarcoOptions {
+///     files,
+///     triples: None,
+///     hard_negatives: None,
+///     max_negatives: 0,
+///     validation_docs: 0,
+///     seed: 42,
+/// };
+/// convert(&Conversion::MsMarco(options), &out.path().join("data"), &json!({}), false, &mut ())?;
+/// assert!(out.path().join("data/train/positive_lists.ndjson").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct MsMarcoOptions {
     /// The paths of the input files.

@@ -21,6 +21,15 @@ use crate::error::DataError;
 use splade_io::{LineWriter, counted};
 
 /// Options for converting files in the form of SQuAD.
+///
+/// ```
+/// use splade_data::convert::SquadOptions;
+///
+/// # let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert");
+/// let options = SquadOptions::find(&fixtures.join("squad"), false)?;
+/// assert!(!options.train.is_empty() && !options.dev.is_empty());
+/// # Ok::<(), splade_data::DataError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SquadOptions {
     /// The files that become `train`.

@@ -13,7 +13,7 @@ use splade_sparse::files::{TextFields, TextForm, TextReader, text_files};
 use super::output::{Master, Output};
 use super::steps::Steps;
 use crate::error::DataError;
-use crate::random::{Random, SPLIT};
+use crate::random::{Random, Stream};
 
 /// Options for converting pairs of a query and a document.
 #[derive(Debug, Clone)]
@@ -159,7 +159,7 @@ pub(super) fn convert(
 /// Splits the queries by their documents. A query with documents of both parts keeps those of train.
 fn split(options: &PairsOptions, positives: Vec<Vec<usize>>) -> [Part; 2] {
     let held_out = |row: &usize| {
-        Random::new(&[options.seed, SPLIT, *row as u64]).share() < options.validation_share
+        Random::new(&[options.seed, Stream::SPLIT, *row as u64]).share() < options.validation_share
     };
     let mut parts = [Vec::new(), Vec::new()];
     for (query, rows) in positives.into_iter().enumerate() {

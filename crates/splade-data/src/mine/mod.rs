@@ -9,6 +9,16 @@
 //! The margins are those of sentence-transformers' `mine_hard_negatives` (NV-Retriever, arXiv
 //! 2407.15831): a negative that a teacher scores almost as high as the worst positive may be an
 //! unjudged positive. Random choices depend only on the seed and the query.
+//!
+//! ```
+//! use splade_data::mine::{Margins, MineSource, Miner};
+//!
+//! let source = MineSource { skip: 1, depth: 100, take: Some(2), at_random: false };
+//! let miner = Miner { sources: vec![source], margins: Margins::default(), seed: 42 };
+//! // The ranking of query 1; document 7 answers it, and the best other one may do so, too.
+//! let mined = miner.choose(1, &[7], &[vec![3, 7, 5, 9, 4]], None);
+//! assert_eq!(mined.scores, [(7, 1.0), (5, 1.0), (9, 1.0)]);
+//! ```
 
 mod teacher;
 
@@ -19,6 +29,16 @@ use rustc_hash::FxHashSet;
 use crate::random::{Random, hash};
 
 /// The rules for taking negatives from one ranking.
+///
+/// ```
+/// use splade_data::mine::{Margins, MineSource, Miner};
+///
+/// // Half of the best four documents.
+/// let source = MineSource { skip: 0, depth: 4, take: Some(2), at_random: true };
+/// let miner = Miner { sources: vec![source], margins: Margins::default(), seed: 42 };
+/// let mined = miner.choose(1, &[], &[vec![3, 7, 5, 9, 4, 8]], None);
+/// assert!(mined.negatives == 2 && mined.scores.iter().all(|(id, _)| ![4, 8].contains(id)));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct MineSource {
     /// The number of top ranks that are skipped, because they may contain unjudged positives.
@@ -33,6 +53,22 @@ pub struct MineSource {
 
 /// The rules that exclude negatives that are likely to be false. A rule that is `None` excludes
 /// nothing.
+///
+/// ```
+/// use splade_data::mine::{Margins, MineSource, Miner, TeacherScores};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("scores.ndjson");
+/// std::fs::write(&path, "{\"qid\": 1, \"scores\": {\"7\": 9.0, \"3\": 8.5, \"5\": 2.0}}\n")?;
+/// let teacher = TeacherScores::open(&path)?;
+/// // Document 3 is so close to the positive, which has 9.0, that it may answer the query, too.
+/// let margins = Margins { absolute: Some(1.0), ..Margins::default() };
+/// let source = MineSource { skip: 0, depth: 10, take: None, at_random: false };
+/// let miner = Miner { sources: vec![source], margins, seed: 42 };
+/// let mined = miner.choose(1, &[7], &[vec![3, 7, 5]], Some(&teacher));
+/// assert_eq!(mined.scores, [(7, 9.0), (5, 2.0)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Margins {
     /// The minimum difference between the score of the worst positive and that of a negative.
@@ -48,6 +84,21 @@ pub struct Margins {
 }
 
 /// The documents that were chosen for one query.
+///
+/// ```
+/// use splade_data::mine::{Margins, MineSource, Miner, TeacherScores};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("scores.ndjson");
+/// std::fs::write(&path, "{\"qid\": 1, \"scores\": {\"7\": 9.0, \"3\": 8.5, \"5\": 2.0}}\n")?;
+/// let teacher = TeacherScores::open(&path)?;
+/// let source = MineSource { skip: 0, depth: 10, take: None, at_random: false };
+/// let miner = Miner { sources: vec![source], margins: Margins::default(), seed: 42 };
+/// // The teacher has not scored document 8, which is therefore left out.
+/// let mined = miner.choose(1, &[7], &[vec![5, 8]], Some(&teacher));
+/// assert_eq!((mined.negatives, mined.left_out.unscored), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mined {
     /// The positives in their order and then the distinct negatives of each source, with teacher
@@ -63,6 +114,18 @@ pub struct Mined {
 }
 
 /// Counts of documents in the rankings that were not taken as negatives, over all sources.
+///
+/// ```
+/// use splade_data::mine::{LeftOut, Margins, MineSource, Miner};
+///
+/// let source = MineSource { skip: 0, depth: 10, take: None, at_random: false };
+/// let miner = Miner { sources: vec![source], margins: Margins::default(), seed: 42 };
+/// let mut left_out = LeftOut::default();
+/// for (query, ranking) in [(1, vec![7, 5]), (2, vec![7, 9])] {
+///     left_out += miner.choose(query, &[7], &[ranking], None).left_out;
+/// }
+/// assert_eq!((left_out.of, left_out.positives), (4, 2));
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// The number of all documents in the rankings, up to the depth.
@@ -99,6 +162,16 @@ impl Margins {
 }
 
 /// The settings for choosing negatives.
+///
+/// ```
+/// use splade_data::mine::{Margins, MineSource, Miner};
+///
+/// let source = |take| MineSource { skip: 0, depth: 10, take: Some(take), at_random: false };
+/// let miner = Miner { sources: vec![source(1), source(2)], margins: Margins::default(), seed: 42 };
+/// // One negative of a model's ranking, and two others of BM25's.
+/// let mined = miner.choose(1, &[7], &[vec![7, 5, 3], vec![5, 9, 4]], None);
+/// assert_eq!(mined.scores.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [7, 5, 9, 4]);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Miner {
     /// The rules for each ranking of a query.
@@ -173,6 +246,15 @@ impl Miner {
 }
 
 /// Returns a random ranking of `count` ids, which is the same for the same key.
+///
+/// ```
+/// use splade_data::mine::{random_ranking};
+///
+/// // Three of a hundred documents, whose ids are from 1,000 on.
+/// let ranking = random_ranking(42, 7, 3, 100, |place| 1000 + place as i64);
+/// assert!(ranking.len() == 3 && ranking.iter().all(|id| (1000..1100).contains(id)));
+/// assert_ne!(ranking, random_ranking(42, 8, 3, 100, |place| 1000 + place as i64), "of another query");
+/// ```
 pub fn random_ranking(
     seed: u64,
     query: i64,

@@ -8,6 +8,15 @@ use crate::error::DataError;
 use crate::{Findings, Schema, ScoresLine, Table, find_files, read_record};
 
 /// The teacher scores of pairs of queries and documents, in the format of light-splade.
+///
+/// ```
+/// use splade_data::mine::{TeacherScores};
+///
+/// # let toy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy");
+/// let teacher = TeacherScores::open(&toy.join("train/hard_negative_scores.ndjson"))?;
+/// assert_eq!((teacher.score(1, 1), teacher.score(1, 999)), (Some(9.0), None));
+/// # Ok::<(), splade_data::DataError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct TeacherScores {
     /// For each query, the documents in ascending order with their scores.

@@ -5,6 +5,14 @@ use std::collections::BTreeMap;
 use crate::error::DataError;
 
 /// A file of one of the repositories of a set.
+///
+/// ```
+/// use splade_data::published::{Layout, RepoFile};
+///
+/// let file = |path: &str| RepoFile { repository: 0, path: path.to_owned() };
+/// let error = Layout::find("org/set", &[file("README.md")], None).expect_err("no known form");
+/// assert!(error.to_string().starts_with("the data set org/set: "));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RepoFile {
     /// The place of the repository in the list of repositories.
@@ -14,6 +22,20 @@ pub struct RepoFile {
 }
 
 /// The files of a set that are needed, by what they contain.
+///
+/// ```
+/// use splade_data::published::{Layout, RepoFile};
+///
+/// # let set = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/toy-beir");
+/// let files = ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv", "qrels/train.tsv"];
+/// let files: Vec<RepoFile> =
+///     files.iter().map(|path| RepoFile { repository: 0, path: (*path).to_owned() }).collect();
+/// let layout = Layout::find("org/set", &files, None)?;
+/// let out = tempfile::tempdir()?;
+/// layout.write(&[set], out.path(), &mut || true)?;
+/// assert!(out.path().join("corpus.jsonl").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     pub(super) parts: Parts,

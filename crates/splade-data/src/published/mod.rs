@@ -19,6 +19,19 @@
 //! The files of a config are `CONFIG/SPLIT-00000-of-00002.parquet`, as `push_to_hub` of the library
 //! `datasets` writes them, or `CONFIG/SPLIT/0000.parquet`, as the hub converts data sets; they may
 //! also be `.jsonl` files.
+//!
+//! ```
+//! use splade_data::published::{Layout, RepoFile};
+//!
+//! let files = ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv", "README.md"];
+//! let files: Vec<RepoFile> =
+//!     files.iter().map(|path| RepoFile { repository: 0, path: (*path).to_owned() }).collect();
+//! let layout = Layout::find("org/set", &files, None)?;
+//! // What has to be downloaded.
+//! let needed: Vec<&str> = layout.files().into_iter().map(|file| file.path.as_str()).collect();
+//! assert!(needed.contains(&"corpus.jsonl") && !needed.contains(&"README.md"));
+//! # Ok::<(), splade_data::DataError>(())
+//! ```
 
 mod layout;
 

@@ -19,6 +19,15 @@ const SILENCE: Duration = Duration::from_secs(120);
 const MAX_ANSWER: usize = 64 << 20;
 
 /// Options of a client.
+///
+/// ```
+/// use splade_export::push::{Client, ClientOptions};
+///
+/// let key = Some(("Authorization", "ApiKey c2VjcmV0".to_owned()));
+/// let client = Client::new("https://localhost:9200", ClientOptions { key, ..ClientOptions::default() })?;
+/// assert!(!format!("{client:?}").contains("c2VjcmV0"), "keys are not shown");
+/// # Ok::<(), splade_export::push::PushError>(())
+/// ```
 #[derive(Clone)]
 pub struct ClientOptions {
     /// The header and value of the key that authenticates the client; none by default.
@@ -60,6 +69,16 @@ impl std::fmt::Debug for ClientOptions {
 }
 
 /// A client of one server.
+///
+/// ```
+/// use splade_export::push::{Client, ClientOptions};
+///
+/// let client = Client::new("https://localhost:9200/", ClientOptions::default())?;
+/// assert_eq!(client.url(), "https://localhost:9200");
+/// // Names and passwords in an address end up in logs, and are refused.
+/// assert!(Client::new("https://me:secret@localhost:9200", ClientOptions::default()).is_err());
+/// # Ok::<(), splade_export::push::PushError>(())
+/// ```
 #[derive(Debug)]
 pub struct Client {
     http: Http,
@@ -70,6 +89,28 @@ pub struct Client {
 }
 
 /// A request to a server.
+///
+/// ```
+/// use splade_export::push::{Client, ClientOptions, Request};
+///
+/// # // A server that answers every request with the same document.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let body = r#"{"count": 3}"#;
+/// #         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+/// #     }
+/// # });
+/// let client = Client::new(&url, ClientOptions::default())?;
+/// let request = Request { method: "GET", path: "/texts/_count", content_type: "application/json", body: b"" };
+/// assert!(client.call(&request, &mut ())?.is_success());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The HTTP method: `GET`, `PUT`, `POST` or `DELETE`.
@@ -83,6 +124,31 @@ pub struct Request<'a> {
 }
 
 /// The answer of a server.
+///
+/// ```
+/// use splade_export::push::{Client, ClientOptions, Request};
+///
+/// # // A server that answers every request with the same document.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let body = r#"{"error": "no such index"}"#;
+/// #         let _ = write!(stream, "HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+/// #     }
+/// # });
+/// let client = Client::new(&url, ClientOptions::default())?;
+/// let request = Request { method: "GET", path: "/texts/_count", content_type: "application/json", body: b"" };
+/// let answer = client.call(&request, &mut ())?;
+/// assert_eq!((answer.status, answer.json()["error"].as_str()), (404, Some("no such index")));
+/// let error = answer.refused(&request);
+/// assert!(error.to_string().contains("the server answered 404"), "{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.

@@ -5,6 +5,13 @@ use std::borrow::Cow;
 use splade_io::{FileError, Problem};
 
 /// An error of a push. Messages never contain a key.
+///
+/// ```
+/// use splade_export::push::{Client, ClientOptions, PushError};
+///
+/// let error = Client::new("ftp://localhost", ClientOptions::default()).expect_err("no HTTP");
+/// assert!(matches!(error, PushError::Options(_)), "{error}");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {

@@ -25,6 +25,45 @@ use splade_sparse::{SparseVector, TermId};
 const REJECTS: &str = "rejects.ndjson";
 
 /// Options of a push.
+///
+/// ```
+/// use splade_export::push::{Client, ClientOptions, PushOptions, Pusher};
+/// use splade_export::targets::Qdrant;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// # // A server that answers every request with the same document.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let body = r#"{"result": {"status": "completed", "exists": true}, "status": "ok"}"#;
+/// #         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+/// #     }
+/// # });
+/// let client = Client::new(&url, ClientOptions::default())?;
+/// let server = Qdrant::new("splade".to_owned(), 0);
+/// let folder = tempfile::tempdir()?;
+/// let options = PushOptions {
+///     index: "texts".to_owned(),
+///     documents: 500,
+///     bytes: 8 << 20,
+///     resume: false,
+///     append: true,
+///     settings: serde_json::json!({"model": "mini-ja-en"}),
+///     tokens: Vec::new(),
+/// };
+/// let dir = folder.path().join("push");
+/// let mut pusher = Pusher::open(&dir, &client, &server, options, &mut ())?;
+/// let vector = SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?;
+/// pusher.put(0, "d1", &vector, &mut ())?;
+/// // Nothing was sent yet: a batch has 500 documents.
+/// assert_eq!(pusher.done().0, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct PushOptions {
     /// The name of the index or collection.
@@ -45,6 +84,46 @@ pub struct PushOptions {
 }
 
 /// A push in progress.
+///
+/// ```
+/// use splade_export::push::{Client, ClientOptions, PushOptions, Pusher};
+/// use splade_export::targets::Qdrant;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// # // A server that answers every request with the same document.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let body = r#"{"result": {"status": "completed", "exists": true}, "status": "ok"}"#;
+/// #         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+/// #     }
+/// # });
+/// let client = Client::new(&url, ClientOptions::default())?;
+/// let server = Qdrant::new("splade".to_owned(), 0);
+/// let folder = tempfile::tempdir()?;
+/// let options = PushOptions {
+///     index: "texts".to_owned(),
+///     documents: 500,
+///     bytes: 8 << 20,
+///     resume: false,
+///     append: true,
+///     settings: serde_json::json!({"model": "mini-ja-en"}),
+///     tokens: Vec::new(),
+/// };
+/// let dir = folder.path().join("push");
+/// let mut pusher = Pusher::open(&dir, &client, &server, options, &mut ())?;
+/// let vector = SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?;
+/// pusher.put(0, "d1", &vector, &mut ())?;
+/// pusher.put(1, "d2", &vector, &mut ())?;
+/// pusher.finish(&mut ())?;
+/// assert!(pusher.is_complete());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Pusher<'a> {
     /// The locked folder of the state and the rejected documents.
@@ -69,6 +148,45 @@ struct Waiting {
 }
 
 /// The result of a push so far.
+///
+/// ```
+/// use splade_export::push::{Client, ClientOptions, PushOptions, Pusher};
+/// use splade_export::targets::Qdrant;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// # // A server that answers every request with the same document.
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     for stream in listener.incoming() {
+/// #         let mut stream = stream.unwrap();
+/// #         let mut request = [0; 4096];
+/// #         let _ = stream.read(&mut request);
+/// #         let body = r#"{"result": {"status": "completed", "exists": true}, "status": "ok"}"#;
+/// #         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+/// #     }
+/// # });
+/// let client = Client::new(&url, ClientOptions::default())?;
+/// let server = Qdrant::new("splade".to_owned(), 0);
+/// let folder = tempfile::tempdir()?;
+/// let options = PushOptions {
+///     index: "texts".to_owned(),
+///     documents: 500,
+///     bytes: 8 << 20,
+///     resume: false,
+///     append: true,
+///     settings: serde_json::json!({"model": "mini-ja-en"}),
+///     tokens: Vec::new(),
+/// };
+/// let dir = folder.path().join("push");
+/// let mut pusher = Pusher::open(&dir, &client, &server, options, &mut ())?;
+/// let vector = SparseVector::new(vec![TermId(0), TermId(1)], vec![1.25, 0.5])?;
+/// pusher.put(0, "d1", &vector, &mut ())?;
+/// let pushed = pusher.finish(&mut ())?;
+/// assert_eq!((pushed.documents, pushed.rejected), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pushed {
     /// The number of documents that the server stored or rejected.

@@ -9,6 +9,15 @@ use crate::text::TextTarget;
 
 /// A search engine that accepts documents over HTTP. The body of a request has the form of an
 /// exported file.
+///
+/// ```
+/// use splade_export::push::Server;
+/// use splade_export::targets::Qdrant;
+///
+/// let qdrant = Qdrant::new("splade".to_owned(), 0);
+/// assert_eq!(qdrant.index("texts"), "/collections/texts");
+/// assert_eq!(qdrant.key("secret"), ("api-key", "secret".to_owned()));
+/// ```
 pub trait Server: TextTarget {
     /// Returns the header and its value for a key. A key that begins with `Basic `, `Bearer ` or
     /// `ApiKey ` is the unchanged value of `Authorization`.
@@ -64,6 +73,22 @@ pub trait Server: TextTarget {
 }
 
 /// A document that the search engine did not store.
+///
+/// ```
+/// use splade_export::TermNames;
+/// use splade_export::push::Server;
+/// use splade_export::targets::{Elasticsearch, ElasticsearchField};
+///
+/// let kind = ElasticsearchField::SparseVector;
+/// let engine = Elasticsearch::new(TermNames::ids(), "splade".to_owned(), kind);
+/// let error = serde_json::json!({"type": "mapper", "reason": "no such field"});
+/// let answer = serde_json::json!({"items": [
+///     {"index": {"status": 201}},
+///     {"index": {"status": 400, "error": error}},
+/// ]});
+/// let refused = engine.refused(&answer);
+/// assert_eq!((refused[0].place, refused[0].reason.as_str()), (1, "mapper: no such field"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The place of the document in the request, counted from 0.

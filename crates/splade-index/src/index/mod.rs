@@ -67,9 +67,29 @@ pub use bm25_search::Bm25Search;
 pub use bm25_segment::TokenCounter;
 pub use parts::{IndexParts, Missing};
 pub use weights::WeightFormat;
-pub use writer::{IndexOptions, IndexWriter, LONGEST_ID, WriterOptions};
+pub use writer::{IndexOptions, IndexWriter, WriterOptions};
 
 /// The size and state of an index.
+///
+/// ```
+/// use splade_index::{IndexOptions, IndexWriter, WriterOptions};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("index");
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+/// let vector = SparseVector::new(vec![TermId(7), TermId(9)], vec![2.0, 1.0])?;
+/// for id in ["a", "b"] {
+///     writer.put(id, &vector)?;
+/// }
+/// writer.commit()?;
+/// writer.delete("a");
+/// let info = writer.commit()?;
+/// assert_eq!((info.documents, info.deleted, info.postings), (1, 1, 4));
+/// // A merge frees the space of documents that were deleted.
+/// assert_eq!(writer.merge()?.deleted, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexInfo {
     /// The number of live documents, which searches can return.
@@ -314,6 +334,20 @@ pub struct Share {
 }
 
 /// The amount of data that [`verify`] checked without finding damage.
+///
+/// ```
+/// use splade_index::{IndexOptions, IndexWriter, WriterOptions, verify};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("index");
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+/// writer.put("a", &SparseVector::new(vec![TermId(7)], vec![1.0])?)?;
+/// writer.commit()?;
+/// let verified = verify(&path)?;
+/// assert_eq!((verified.segments, verified.documents), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verified {
     /// The number of segments.
@@ -717,11 +751,33 @@ impl Index {
 }
 
 /// Returns whether a folder holds an index, complete or not.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// assert!(!splade_index::is_index(folder.path()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn is_index(dir: &Path) -> bool {
     dir.join(head::HEAD).is_file()
 }
 
 /// Reads and checks every byte of an index.
+///
+/// ```
+/// use splade_index::{IndexOptions, IndexWriter, WriterOptions, verify};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("index");
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+/// writer.put("a", &SparseVector::new(vec![TermId(7)], vec![1.0])?)?;
+/// writer.commit()?;
+/// assert_eq!(verify(&path)?.documents, 1);
+///
+/// std::fs::write(path.join("index.json"), "{}")?;
+/// assert!(verify(&path).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the index cannot be opened, and otherwise for the first damage found.

@@ -24,6 +24,27 @@ use super::{Field, Hit, Index, Opened, SearchOptions};
 use crate::IndexError;
 
 /// A part of a file that is missing.
+///
+/// ```
+/// use splade_index::{IndexOptions, IndexParts, IndexWriter, SearchOptions, WriterOptions};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("index");
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+/// let vector = SparseVector::new(vec![TermId(7)], vec![2.0])?;
+/// writer.put("a", &vector)?;
+/// writer.commit()?;
+///
+/// let mut parts = IndexParts::new("index", &std::fs::read_to_string(path.join("index.json"))?)?;
+/// let name = parts.segments().remove(0);
+/// let file = std::fs::read(path.join(&name))?;
+/// parts.add_end(&name, file.len(), &file[file.len() - 100..])?;
+/// // A program on a web page asks its server for these bytes, and searches again.
+/// let missing = parts.search(&vector, &SearchOptions::default())?.expect_err("nothing is there");
+/// assert!(missing.iter().all(|part| part.file == name && part.bytes.end <= file.len()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// The name of the file in the folder of the index.

@@ -5,6 +5,26 @@ use half::f16;
 use super::docs::prefetch;
 
 /// The precision in which an index stores weights.
+///
+/// ```
+/// use splade_index::{Index, IndexOptions, IndexWriter, WeightFormat, WriterOptions};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let stored = |weights, name| -> Result<f32, Box<dyn std::error::Error>> {
+///     let path = folder.path().join(name);
+///     let options = IndexOptions { weights, ..IndexOptions::default() };
+///     let mut writer = IndexWriter::create(&path, options, WriterOptions::default())?;
+///     writer.put("a", &SparseVector::new(vec![TermId(7)], vec![1.0])?)?;
+///     writer.put("b", &SparseVector::new(vec![TermId(7)], vec![0.123])?)?;
+///     writer.commit()?;
+///     Ok(Index::open(&path)?.vector("b").map_or(0.0, |vector| vector.weight(TermId(7))))
+/// };
+/// assert_eq!(stored(WeightFormat::F32, "exact")?, 0.123);
+/// let small = stored(WeightFormat::U8, "small")?;
+/// assert!(small != 0.123 && (small - 0.123).abs() < 0.002);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WeightFormat {

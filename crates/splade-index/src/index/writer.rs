@@ -38,7 +38,7 @@ const SEGMENT_DOCS: u64 = 16 * MAX_DOCS as u64;
 /// The number of small segments that are joined.
 const MANY_SEGMENTS: usize = 8;
 /// The maximum length of an id in bytes. It keeps the offsets of a range's ids within 32 bits.
-pub const LONGEST_ID: usize = u16::MAX as usize;
+const LONGEST_ID: usize = u16::MAX as usize;
 
 /// Settings of a new index.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +57,20 @@ pub struct IndexOptions {
 }
 
 /// Options of a writer.
+///
+/// ```
+/// use splade_index::{IndexOptions, IndexWriter, WriterOptions};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("index");
+/// // A small machine: 64 MiB and one thread.
+/// let small = WriterOptions { memory: 64 << 20, threads: Some(1) };
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), small)?;
+/// writer.put("a", &SparseVector::new(vec![TermId(7)], vec![1.0])?)?;
+/// assert_eq!(writer.commit()?.documents, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct WriterOptions {
     /// The approximate memory in bytes for documents that are not yet written; 1 GiB by default.
@@ -77,6 +91,27 @@ impl Default for WriterOptions {
 ///
 /// Dropping the writer discards all changes since the last commit, and a new index that was never
 /// committed.
+///
+/// ```
+/// use splade_index::{Index, IndexOptions, IndexWriter, WriterOptions};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("index");
+/// let vector = SparseVector::new(vec![TermId(7)], vec![1.0])?;
+/// let mut writer = IndexWriter::create(&path, IndexOptions::default(), WriterOptions::default())?;
+/// writer.put("a", &vector)?;
+/// writer.commit()?;
+/// drop(writer);
+///
+/// let mut writer = IndexWriter::open(&path, WriterOptions::default())?;
+/// writer.put("b", &vector)?;
+/// assert!(writer.delete("a"));
+/// assert_eq!(Index::open(&path)?.info().documents, 1, "nothing has changed for readers yet");
+/// writer.commit()?;
+/// assert_eq!(Index::open(&path)?.ids().collect::<Vec<_>>(), ["b"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct IndexWriter {
     /// The locked folder of the index; `None` after the writer has been abandoned.
@@ -156,6 +191,9 @@ struct OldDocument {
 }
 
 impl IndexWriter {
+    /// The maximum length of an id in bytes.
+    pub const LONGEST_ID: usize = LONGEST_ID;
+
     /// Begins an index in a new or empty folder, or in one where an earlier writer began an index
     /// and was killed before its first commit. Readers can open it after the first commit.
     ///

@@ -6,6 +6,21 @@
 //! query encoder is in `query_model`, where light-splade looks for it, and a table of query weights
 //! in `query_0_SparseStaticEmbedding`. sentence-transformers finds both through its Router, in
 //! which the module of the documents has the empty name and so refers to the top of the folder.
+//!
+//! ```
+//! use splade_model::export::{ExportOptions, export_model};
+//! use splade_model::weights::FloatType;
+//!
+//! # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+//! let folder = tempfile::tempdir()?;
+//! let options = ExportOptions { dtype: FloatType::F16, ..ExportOptions::default() };
+//! let exported = export_model(&model, &folder.path().join("half"), &options)?;
+//! for reader in exported.readers() {
+//!     println!("{}: {}", reader.name, reader.loads);
+//! }
+//! # assert!(folder.path().join("half/model.safetensors").is_file());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod model;
 mod readers;
@@ -29,6 +44,18 @@ pub use readers::Reader;
 use splade_io::Problem;
 
 /// Settings of [`export_model`].
+///
+/// ```
+/// use splade_model::export::{ExportOptions, export_model};
+/// use splade_model::export::OnnxOutput;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let folder = tempfile::tempdir()?;
+/// let options = ExportOptions { onnx: Some(OnnxOutput::Vector), ..ExportOptions::default() };
+/// export_model(&model, folder.path(), &options)?;
+/// assert!(folder.path().join("model.onnx").is_file());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct ExportOptions {
     /// The type of the weights in the files.
@@ -43,6 +70,16 @@ pub struct ExportOptions {
 }
 
 /// Writes a model into the folder `to`, which is created if it does not exist.
+///
+/// ```
+/// use splade_model::export::{ExportOptions, export_model};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let folder = tempfile::tempdir()?;
+/// let exported = export_model(&model, folder.path(), &ExportOptions::default())?;
+/// assert_eq!((exported.model_type.as_str(), exported.vocab), ("bert", 458));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if `from` does not hold a model that can be read, if a weight is too large for

@@ -7,6 +7,16 @@ use crate::arch::ArchitectureConfig;
 use crate::weights::FloatType;
 
 /// The method by which queries become vectors.
+///
+/// ```
+/// use splade_model::export::{ExportOptions, QueryTower, export_model};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reference/inference-free");
+/// let folder = tempfile::tempdir()?;
+/// let exported = export_model(&model, folder.path(), &ExportOptions::default())?;
+/// assert_eq!(exported.query, QueryTower::Table);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryTower {
     /// Queries use the encoder of the documents.
@@ -18,6 +28,17 @@ pub enum QueryTower {
 }
 
 /// The properties of an exported model.
+///
+/// ```
+/// use splade_model::export::{ExportOptions, export_model};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let folder = tempfile::tempdir()?;
+/// let exported = export_model(&model, folder.path(), &ExportOptions::default())?;
+/// assert!(exported.japanese);
+/// println!("{} parameters, documents of {} tokens", exported.parameters, exported.max_length);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ExportedModel {
     /// The architecture of the document encoder.

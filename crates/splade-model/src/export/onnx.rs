@@ -27,6 +27,17 @@ const IR_VERSION: i64 = 8;
 const MAX_BYTES: usize = i32::MAX as usize;
 
 /// The output of a graph.
+///
+/// ```
+/// use splade_model::export::{ExportOptions, OnnxOutput, export_model};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let folder = tempfile::tempdir()?;
+/// let options = ExportOptions { onnx: Some(OnnxOutput::Logits), ..ExportOptions::default() };
+/// let exported = export_model(&model, folder.path(), &options)?;
+/// assert_eq!(exported.onnx, Some(OnnxOutput::Logits));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnnxOutput {
     /// The output `logits`, `(batch, sequence, vocab)`, which fastembed and sentence-transformers

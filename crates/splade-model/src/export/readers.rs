@@ -6,6 +6,17 @@ use super::model::{ExportedModel, QueryTower};
 use super::onnx::OnnxOutput;
 
 /// A library and whether it can load an exported folder.
+///
+/// ```
+/// use splade_model::export::{ExportOptions, export_model};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let folder = tempfile::tempdir()?;
+/// let readers = export_model(&model, folder.path(), &ExportOptions::default())?.readers();
+/// let reader = readers.iter().find(|reader| reader.name.starts_with("sentence-transformers"));
+/// assert_eq!(reader.map(|reader| reader.loads), Some("yes"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reader {
     /// The name of the library.

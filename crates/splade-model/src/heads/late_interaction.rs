@@ -10,6 +10,25 @@ use super::steps::{LoadedSteps, Step};
 use crate::error::ModelError;
 
 /// The settings of a late-interaction head for one side.
+///
+/// ```
+/// use splade_model::folder::{Method, Step};
+/// use splade_model::{HeadKind, ModelFiles, ModelFolder};
+///
+/// # let base = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+/// # let mut files = Vec::new();
+/// # for (folder, below) in [("reference/bert", ""), ("heads/pylate", ""), ("heads/pylate/1_Dense", "1_Dense/")] {
+/// #     for entry in std::fs::read_dir(base.join(folder))?.flatten().filter(|entry| entry.path().is_file()) {
+/// #         files.push((format!("{below}{}", entry.file_name().to_string_lossy()), std::fs::read(entry.path())?));
+/// #     }
+/// # }
+/// // A model of PyLate, here in memory.
+/// let files = ModelFiles::memory("pylate", files);
+/// let folder = ModelFolder::with_head(&files, HeadKind::MultiVector)?;
+/// let Method::LateInteraction(head) = folder.document.method else { panic!("another head") };
+/// assert!(matches!(head.steps[0], Step::Project(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateInteraction {
     /// The steps that turn hidden states into vectors.
@@ -19,6 +38,26 @@ pub struct LateInteraction {
 }
 
 /// Which tokens a text has, and which of them have a vector.
+///
+/// ```
+/// use splade_model::folder::{Method};
+/// use splade_model::{HeadKind, ModelFiles, ModelFolder};
+///
+/// # let base = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+/// # let mut files = Vec::new();
+/// # for (folder, below) in [("reference/bert", ""), ("heads/pylate", ""), ("heads/pylate/1_Dense", "1_Dense/")] {
+/// #     for entry in std::fs::read_dir(base.join(folder))?.flatten().filter(|entry| entry.path().is_file()) {
+/// #         files.push((format!("{below}{}", entry.file_name().to_string_lossy()), std::fs::read(entry.path())?));
+/// #     }
+/// # }
+/// // A model of PyLate, here in memory.
+/// let files = ModelFiles::memory("pylate", files);
+/// let folder = ModelFolder::with_head(&files, HeadKind::MultiVector)?;
+/// let Method::LateInteraction(head) = folder.document.method else { panic!("another head") };
+/// // Punctuation of documents has no vectors.
+/// assert!(head.tokens.skip.contains(&".".to_owned()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TokenRules {
     /// The token that is put behind the first one, to tell queries and documents apart.
@@ -33,6 +72,26 @@ pub struct TokenRules {
 }
 
 /// The mask tokens that are appended to short texts, whose vectors take part in the score.
+///
+/// ```
+/// use splade_model::folder::{Method};
+/// use splade_model::{HeadKind, ModelFiles, ModelFolder};
+///
+/// # let base = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+/// # let mut files = Vec::new();
+/// # for (folder, below) in [("reference/bert", ""), ("heads/pylate", ""), ("heads/pylate/1_Dense", "1_Dense/")] {
+/// #     for entry in std::fs::read_dir(base.join(folder))?.flatten().filter(|entry| entry.path().is_file()) {
+/// #         files.push((format!("{below}{}", entry.file_name().to_string_lossy()), std::fs::read(entry.path())?));
+/// #     }
+/// # }
+/// // A model of PyLate, here in memory.
+/// let files = ModelFiles::memory("pylate", files);
+/// let folder = ModelFolder::with_head(&files, HeadKind::MultiVector)?;
+/// let Method::LateInteraction(head) = folder.query.method else { panic!("another head") };
+/// // Short queries are filled with mask tokens.
+/// assert!(head.tokens.expansion.is_some_and(|expansion| expansion.length > 8));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expansion {
     /// The number of tokens up to which a text is filled.

@@ -12,6 +12,25 @@ use crate::loader::Loader;
 use crate::weights::Weights;
 
 /// A step that a head applies to every row, as the folder describes it.
+///
+/// ```
+/// use splade_model::folder::{Method, Step};
+/// use splade_model::{HeadKind, ModelFiles, ModelFolder};
+///
+/// # let base = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+/// # let mut files = Vec::new();
+/// # for (folder, below) in [("reference/bert", ""), ("heads/pylate", ""), ("heads/pylate/1_Dense", "1_Dense/")] {
+/// #     for entry in std::fs::read_dir(base.join(folder))?.flatten().filter(|entry| entry.path().is_file()) {
+/// #         files.push((format!("{below}{}", entry.file_name().to_string_lossy()), std::fs::read(entry.path())?));
+/// #     }
+/// # }
+/// // A model of PyLate, here in memory.
+/// let files = ModelFiles::memory("pylate", files);
+/// let folder = ModelFolder::with_head(&files, HeadKind::MultiVector)?;
+/// let Method::LateInteraction(head) = folder.document.method else { panic!("another head") };
+/// assert_eq!(head.steps.last(), Some(&Step::Normalize));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// A linear layer.
@@ -21,6 +40,26 @@ pub enum Step {
 }
 
 /// A linear layer with an activation: `activation(x · weightᵀ + bias)`.
+///
+/// ```
+/// use splade_model::folder::{Method, Step};
+/// use splade_model::{HeadKind, ModelFiles, ModelFolder};
+///
+/// # let base = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+/// # let mut files = Vec::new();
+/// # for (folder, below) in [("reference/bert", ""), ("heads/pylate", ""), ("heads/pylate/1_Dense", "1_Dense/")] {
+/// #     for entry in std::fs::read_dir(base.join(folder))?.flatten().filter(|entry| entry.path().is_file()) {
+/// #         files.push((format!("{below}{}", entry.file_name().to_string_lossy()), std::fs::read(entry.path())?));
+/// #     }
+/// # }
+/// // A model of PyLate, here in memory.
+/// let files = ModelFiles::memory("pylate", files);
+/// let folder = ModelFolder::with_head(&files, HeadKind::MultiVector)?;
+/// let Method::LateInteraction(head) = folder.document.method else { panic!("another head") };
+/// let Step::Project(projection) = &head.steps[0] else { panic!("no projection") };
+/// assert!(!projection.bias && projection.outputs.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Projection {
     /// The place of the weights.
@@ -39,6 +78,27 @@ pub struct Projection {
 }
 
 /// The place of a projection's weights.
+///
+/// ```
+/// use splade_model::folder::{Method, ProjectionFile, Step};
+/// use splade_model::{HeadKind, ModelFiles, ModelFolder};
+///
+/// # let base = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+/// # let mut files = Vec::new();
+/// # for (folder, below) in [("reference/bert", ""), ("heads/pylate", ""), ("heads/pylate/1_Dense", "1_Dense/")] {
+/// #     for entry in std::fs::read_dir(base.join(folder))?.flatten().filter(|entry| entry.path().is_file()) {
+/// #         files.push((format!("{below}{}", entry.file_name().to_string_lossy()), std::fs::read(entry.path())?));
+/// #     }
+/// # }
+/// // A model of PyLate, here in memory.
+/// let files = ModelFiles::memory("pylate", files);
+/// let folder = ModelFolder::with_head(&files, HeadKind::MultiVector)?;
+/// let Method::LateInteraction(head) = folder.document.method else { panic!("another head") };
+/// let Step::Project(projection) = &head.steps[0] else { panic!("no projection") };
+/// let folder = ProjectionFile::Folder("pylate/1_Dense".into());
+/// assert_eq!(projection.file, folder);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProjectionFile {
     /// The tensors `linear.weight` and `linear.bias` of the weights in this folder.

@@ -12,6 +12,25 @@ use crate::loader::Loader;
 use crate::weights::Weights;
 
 /// The settings of a head of token weights.
+///
+/// ```
+/// use splade_model::folder::Method;
+/// use splade_model::{HeadKind, ModelFiles, ModelFolder};
+///
+/// # let base = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+/// # let mut files = Vec::new();
+/// # for (folder, below) in [("reference/xlm-roberta", ""), ("heads/bge-m3", ""), ("heads/bge-m3/1_Pooling", "1_Pooling/"), ("heads/bge-m3/2_Normalize", "2_Normalize/")] {
+/// #     for entry in std::fs::read_dir(base.join(folder)).into_iter().flatten().flatten().filter(|entry| entry.path().is_file()) {
+/// #         files.push((format!("{below}{}", entry.file_name().to_string_lossy()), std::fs::read(entry.path())?));
+/// #     }
+/// # }
+/// // A model such as BGE-M3, here in memory.
+/// let files = ModelFiles::memory("bge-m3", files);
+/// let folder = ModelFolder::with_head(&files, HeadKind::Sparse)?;
+/// let Method::TokenWeights(head) = folder.document.method else { panic!("another head") };
+/// assert!(head.file.ends_with("sparse_linear.pt"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenWeights {
     /// The file of `torch.save` with the layer: the tensors `weight`, `(1, hidden)`, and `bias`,

@@ -5,6 +5,16 @@
 //! use each other's downloads. A cached model is used without a request to the hub; another
 //! revision is downloaded only if it is named. Only files that this crate reads are downloaded.
 //! [`upload()`] sends a folder to the hub as a model.
+//!
+//! ```
+//! use splade_model::hub::{HubOptions, resolve};
+//!
+//! // A folder stands for itself; only other names are looked up in the cache and at the hub.
+//! # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+//! let options = HubOptions { offline: true, ..HubOptions::from_env()? };
+//! assert_eq!(resolve(model.to_str().expect("UTF-8"), &options, &mut ())?, model);
+//! # Ok::<(), splade_model::ModelError>(())
+//! ```
 
 #[cfg(feature = "hub")]
 mod cache;
@@ -37,6 +47,17 @@ pub use options::HubOptions;
 /// The observer receives the progress of each file that is not in the cache, as `fetching` with the
 /// name of the file as the unit. An interrupted download is resumed.
 ///
+/// ```
+/// use splade_model::hub::{HubOptions, resolve};
+///
+/// let cache = tempfile::tempdir()?;
+/// let options =
+///     HubOptions { cache: cache.path().to_owned(), offline: true, ..HubOptions::from_env()? };
+/// let error = resolve("org/model", &options, &mut ()).expect_err("the cache is empty");
+/// assert!(error.to_string().starts_with("org/model: "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if there is no such folder or model, if a file cannot be downloaded or written,
 /// if the observer asks to stop, or if the crate was built without the feature `hub`.
@@ -55,6 +76,17 @@ pub fn resolve(
 /// Returns the folder in the cache of the hub data set `org/name[@revision]`, with the given files
 /// at their paths in the data set. Missing files are downloaded as in [`resolve`].
 ///
+/// ```
+/// use splade_model::hub::{HubOptions, resolve_dataset};
+///
+/// let cache = tempfile::tempdir()?;
+/// let options =
+///     HubOptions { cache: cache.path().to_owned(), offline: true, ..HubOptions::from_env()? };
+/// let files = ["corpus.jsonl".to_owned()];
+/// assert!(resolve_dataset("org/data", &files, &options, &mut ()).is_err(), "the cache is empty");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if there is no such data set or file, if a file cannot be downloaded or
 /// written, or if the crate was built without the feature `hub`.
@@ -70,6 +102,15 @@ pub fn resolve_dataset(
 /// Returns the commit of the hub data set `org/name[@revision]` and the paths of its files. The hub
 /// is asked in any case.
 ///
+/// ```
+/// use splade_model::hub::{HubOptions, list_dataset};
+///
+/// // The list of files is not in the cache, so it cannot be had without the hub.
+/// let options = HubOptions { offline: true, ..HubOptions::from_env()? };
+/// assert!(list_dataset("org/data", &options, &mut ()).is_err());
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if there is no such data set, if the hub must not be asked or does not answer,
 /// or if the crate was built without the feature `hub`.
@@ -82,6 +123,14 @@ pub fn list_dataset(
 }
 
 /// The target of an upload: a branch of a model.
+///
+/// ```
+/// use splade_model::hub::HubTarget;
+///
+/// HubTarget::new("org/my-splade", "main", true)?;
+/// assert!(HubTarget::new("my splade", "main", true).is_err());
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct HubTarget {
     #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "only errors are made of it"))]
@@ -105,6 +154,17 @@ impl HubTarget {
 ///
 /// The observer receives the progress of each large file, as `sending` with the name of the file as
 /// the unit.
+///
+/// ```
+/// use splade_model::hub::{HubOptions, HubTarget, upload};
+///
+/// let folder = tempfile::tempdir()?;
+/// let target = HubTarget::new("org/my-splade", "main", true)?;
+/// let options = HubOptions { offline: true, ..HubOptions::from_env()? };
+/// // Without the network, nothing is sent.
+/// assert!(upload(folder.path(), &options, &target, &mut ()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if a file cannot be read, if the hub refuses the upload, if the observer asks to

@@ -6,6 +6,17 @@ use std::path::{Path, PathBuf};
 use crate::error::ModelError;
 
 /// The settings of the hub and its cache.
+///
+/// ```
+/// use splade_model::hub::HubOptions;
+///
+/// let mut options = HubOptions::from_env()?;
+/// // A mirror, with a cache of its own.
+/// options.endpoint = "https://hub.example.org".to_owned();
+/// options.cache = "/srv/models".into();
+/// assert!(!format!("{options:?}").contains("hf_"), "the token is not shown");
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct HubOptions {
     /// The folder that contains `models--org--name`.

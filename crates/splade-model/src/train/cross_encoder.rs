@@ -20,6 +20,21 @@ use crate::weights::{FloatType, Weights, WeightsWriter};
 
 /// A cross-encoder that can be trained. It holds the same parts as a
 /// [`Trainable`](super::Trainable).
+///
+/// ```
+/// use splade_model::Isa;
+/// use splade_model::cross_encoder::PairTokenizer;
+/// use splade_model::training::TrainableCrossEncoder;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cross_encoders/bert");
+/// let pair = PairTokenizer::open(&model, None, None)?.encode_one("train", "The night train")?;
+/// let mut ranker = TrainableCrossEncoder::load(&model, Isa::detect())?;
+/// let logits = ranker.forward(&[&pair], &[0]);
+/// // The derivative of the logistic loss of a relevant document.
+/// ranker.backward(&[1.0 / (1.0 + (-logits[0]).exp()) - 1.0]);
+/// assert!(ranker.parameters().iter().any(|(_, by)| by.numbers.iter().any(|by| *by != 0.0)));
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug)]
 pub struct TrainableCrossEncoder {
     folder: PathBuf,
@@ -150,6 +165,16 @@ impl TrainableCrossEncoder {
 
 /// Returns whether the model in a folder lacks a classifier with `labels` labels.
 ///
+/// ```
+/// use splade_model::training::lacks_classifier;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// # let classifier = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cross_encoders/bert");
+/// assert!(lacks_classifier(&model, 1)?);
+/// assert!(!lacks_classifier(&classifier, 1)?);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if the model cannot be read.
 pub fn lacks_classifier(folder: &Path, labels: usize) -> Result<bool, ModelError> {
@@ -165,6 +190,18 @@ pub fn lacks_classifier(folder: &Path, labels: usize) -> Result<bool, ModelError
 /// initialised as in transformers: tensors of the classifier that the folder has are kept, and
 /// other matrices are drawn from `normal`, a standard normal distribution, and multiplied by the
 /// config's `initializer_range`.
+///
+/// ```
+/// use splade_model::training::{add_classifier, lacks_classifier};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let out = tempfile::tempdir()?;
+/// // A program draws from a normal distribution here.
+/// let mut draws = [0.5, -0.25, 1.0, -1.25].iter().copied().cycle();
+/// add_classifier(&model, out.path(), 1, &mut || draws.next().unwrap_or_default())?;
+/// assert!(!lacks_classifier(out.path(), 1)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the encoder cannot be read, if its architecture cannot be trained or if the

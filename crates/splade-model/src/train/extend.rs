@@ -21,6 +21,22 @@ use crate::weights::{FloatType, Weights, WeightsWriter};
 /// of each new word; the first one gets the id `first`, which is the number of tokens so far. The files of the tokenizer
 /// are copied as they are.
 ///
+/// ```
+/// use splade_model::training::add_words;
+/// use splade_model::weights::Weights;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let out = tempfile::tempdir()?;
+/// // One word of two pieces; its row is made of those of the pieces.
+/// add_words(&model, out.path(), 458, &[vec![100, 101]])?;
+/// let rows = |folder| -> Result<_, splade_model::ModelError> {
+///     let weights = Weights::open(folder)?;
+///     Ok(weights.shape("bert.embeddings.word_embeddings.weight").map(|shape| shape[0]))
+/// };
+/// assert_eq!((rows(&model)?, rows(out.path())?), (Some(458), Some(459)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if the model cannot be read, has no masked language modelling head or has fewer rows than tokens,
 /// or if the copy cannot be written.

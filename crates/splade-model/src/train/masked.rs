@@ -7,6 +7,20 @@ use crate::arch::{PackedTexts, Workspace};
 use crate::network::offsets;
 
 /// A hidden token that the model has to predict.
+///
+/// ```
+/// use splade_model::Isa;
+/// use splade_model::folder::{Pooling, Saturation};
+/// use splade_model::training::{Masked, Trainable};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let mut model = Trainable::load(&model, Pooling::Max, Saturation::Log1pRelu, Isa::detect())?;
+/// // The token 100 is hidden by [MASK], which is 4 here; the model has to predict it.
+/// model.forward_masked(&[&[2, 4, 101, 3]], &[0], false);
+/// let loss = model.backward_masked(&[Masked { token: 1, id: 100 }], 1.0, &[]);
+/// assert!(loss.loss > 0.0);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Masked {
     /// The position of the token, counted over all texts of the batch.

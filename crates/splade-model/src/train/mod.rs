@@ -36,6 +36,24 @@ const ENCODE_TOKENS: usize = 512;
 ///
 /// Beside the weights it holds their gradients, which take as much memory. From a forward pass to
 /// its backward pass it also holds about `10 · layers · hidden` floats for each token.
+///
+/// ```
+/// use splade_model::Isa;
+/// use splade_model::folder::{Pooling, Saturation};
+/// use splade_model::training::Trainable;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let mut model = Trainable::load(&model, Pooling::Max, Saturation::Log1pRelu, Isa::detect())?;
+/// let weight = |model: &Trainable| model.encode(&[&[2, 100, 3]])[0].iter().map(|term| term.weight).sum::<f32>();
+/// let before = weight(&model);
+/// let terms = model.forward(&[&[2, 100, 3]], &[0])[0].len();
+/// model.backward(&[vec![1.0; terms]]);
+/// for (parameter, gradient) in model.parameters() {
+///     parameter.numbers.iter_mut().zip(gradient.numbers).for_each(|(number, by)| *number -= 1e-3 * *by);
+/// }
+/// assert!(weight(&model) < before);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug)]
 pub struct Trainable {
     folder: PathBuf,

@@ -113,6 +113,18 @@ pub(crate) fn config_json(
 /// Copies a tokenizer to a folder without a model. The config of the tokenizer must name its class
 /// there.
 ///
+/// ```
+/// use splade_model::training::copy_tokenizer_alone;
+/// use splade_text::{Tokenizer, TokenizerOptions};
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let folder = tempfile::tempdir()?;
+/// copy_tokenizer_alone(&model, folder.path())?;
+/// assert!(!folder.path().join("config.json").exists());
+/// Tokenizer::from_dir(folder.path(), &TokenizerOptions::default())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if a file cannot be read or written.
 pub fn copy_tokenizer_alone(from: &Path, to: &Path) -> Result<(), ModelError> {

@@ -20,6 +20,16 @@ use crate::weights::{FloatType, Weights, WeightsWriter};
 
 /// Returns whether the model in a folder lacks a masked language modelling head.
 ///
+/// ```
+/// use splade_model::training::lacks_head;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// # let classifier = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cross_encoders/bert");
+/// assert!(!lacks_head(&model)?);
+/// assert!(lacks_head(&classifier)?);
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if the model cannot be read.
 pub fn lacks_head(folder: &Path) -> Result<bool, ModelError> {
@@ -30,6 +40,16 @@ pub fn lacks_head(folder: &Path) -> Result<bool, ModelError> {
 }
 
 /// Writes a copy of the encoder in `folder` with a masked language modelling head into `out`.
+///
+/// ```
+/// use splade_model::training::{add_head, lacks_head};
+///
+/// # let classifier = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cross_encoders/bert");
+/// let out = tempfile::tempdir()?;
+/// add_head(&classifier, out.path())?;
+/// assert!(!lacks_head(out.path())?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the encoder cannot be read, if its family has a head that is narrower than

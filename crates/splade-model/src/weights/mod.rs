@@ -4,6 +4,17 @@
 //! Only the headers are kept in memory. Numbers are read from their position in the file into the
 //! caller's buffer, so the peak memory is that of the packed model and not of the file. Several
 //! threads may read at once.
+//!
+//! ```
+//! use splade_model::weights::Weights;
+//!
+//! # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+//! let weights = Weights::open(&model)?;
+//! let name = "bert.embeddings.word_embeddings.weight";
+//! assert_eq!(weights.shape(name), Some(&[458, 48][..]));
+//! assert_eq!(weights.read_f32(name)?.len(), 458 * 48);
+//! # Ok::<(), splade_model::ModelError>(())
+//! ```
 
 mod tensor;
 
@@ -21,7 +32,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 use splade_io::Problem;
-use splade_text::{FOREIGN_START, ModelFile, ModelFiles, foreign_weights};
+use splade_text::{Foreign, ModelFile, ModelFiles};
 
 use crate::error::ModelError;
 use strided::Strided;
@@ -32,6 +43,18 @@ pub use write::{FloatType, WeightsWriter};
 /// The tensors of a model folder, by name.
 ///
 /// The names `gamma` and `beta` of LayerNorm in old files are replaced by `weight` and `bias`.
+///
+/// ```
+/// use splade_model::weights::Weights;
+///
+/// # let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/demo");
+/// let weights = Weights::open(&model)?;
+/// let mut row = Vec::new();
+/// weights.read_rows_f32("bert.embeddings.word_embeddings.weight", 100..101, &mut row)?;
+/// assert_eq!(row.len(), 48);
+/// assert!(weights.names().all(|name| weights.shape(name).is_some()));
+/// # Ok::<(), splade_model::ModelError>(())
+/// ```
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,
@@ -74,9 +97,9 @@ impl Weights {
                 let io = |source| ModelError::Io { path: shard.clone(), source };
                 let file = files.open(&shard).map_err(io)?;
                 let size = file.size().map_err(io)?;
-                let mut start = vec![0; size.min(FOREIGN_START as u64) as usize];
+                let mut start = vec![0; size.min(Foreign::START as u64) as usize];
                 file.read_at(&mut start, 0).map_err(io)?;
-                if let Some(what) = foreign_weights(&start, size) {
+                if let Some(what) = Foreign::instead_of_weights(&start, size) {
                     return Err(invalid(&shard, Problem::new(what.what).with_remedy(what.remedy)));
                 }
                 add(&mut weights, &shard, file)?;

@@ -13,6 +13,20 @@ use super::checksum::{KEY, ZEROS, position};
 use crate::error::ModelError;
 
 /// The type in which numbers are written.
+///
+/// ```
+/// use splade_model::weights::{FloatType, Weights, WeightsWriter};
+///
+/// let folder = tempfile::tempdir()?;
+/// let tensors = [("scale".to_owned(), vec![2])];
+/// let path = folder.path().join("model.safetensors");
+/// let mut writer = WeightsWriter::create_as(&path, &tensors, FloatType::Bf16)?;
+/// writer.write(&[1.0, 0.1])?;
+/// writer.finish()?;
+/// // 0.1 is rounded to 8 bits.
+/// assert_eq!(Weights::open(folder.path())?.read_f32("scale")?, [1.0, 0.100_097_656]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FloatType {
     /// The IEEE type of 32 bits.
@@ -78,6 +92,19 @@ impl FloatType {
 
 /// A writer of a safetensors file. The tensors must be written in the order in which they were
 /// announced.
+///
+/// ```
+/// use splade_model::weights::{Weights, WeightsWriter};
+///
+/// let folder = tempfile::tempdir()?;
+/// let tensors = [("scale".to_owned(), vec![2]), ("bias".to_owned(), vec![1])];
+/// let mut writer = WeightsWriter::create(&folder.path().join("model.safetensors"), &tensors)?;
+/// writer.write(&[1.0, 2.0])?;
+/// writer.write(&[0.5])?;
+/// writer.finish()?;
+/// assert_eq!(Weights::open(folder.path())?.read_f32("scale")?, [1.0, 2.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct WeightsWriter {
     path: PathBuf,

@@ -10,6 +10,14 @@ const CHUNK: usize = 1 << 14;
 
 /// Computes `out = activation(x)` on the current rayon pool.
 ///
+/// ```
+/// use splade_nn::{Activation, Isa, activate};
+///
+/// let mut output = [0.0; 3];
+/// activate(Isa::detect(), Activation::Relu, &[-1.0, 0.5, 2.0], &mut output);
+/// assert_eq!(output, [0.0, 0.5, 2.0]);
+/// ```
+///
 /// # Panics
 ///
 /// Panics if the lengths differ.
@@ -26,6 +34,14 @@ pub fn activate(isa: Isa, activation: Activation, x: &[f32], out: &mut [f32]) {
 }
 
 /// Computes `d = d · activation'(x)` on the current rayon pool.
+///
+/// ```
+/// use splade_nn::{Activation, Isa, activation_backward};
+///
+/// let mut gradients = [3.0, 3.0];
+/// activation_backward(Isa::detect(), Activation::Relu, &[-1.0, 0.5], &mut gradients);
+/// assert_eq!(gradients, [0.0, 3.0]);
+/// ```
 ///
 /// # Panics
 ///
@@ -48,6 +64,15 @@ pub fn activation_backward(isa: Isa, activation: Activation, x: &[f32], d: &mut 
 /// Computes the gradient of [`gated_activation`](crate::gated_activation). `x` is its input,
 /// `(rows, 2 · width)`, `d` the gradient of its output, `(rows, width)`, and `d_x` receives the
 /// gradient of the input.
+///
+/// ```
+/// use splade_nn::{Activation, Isa, gated_backward};
+///
+/// // The output is relu(2) · 3, so the derivatives are 3 and 2.
+/// let mut d_input = [0.0; 2];
+/// gated_backward(Isa::detect(), Activation::Relu, &[2.0, 3.0], &[1.0], &mut d_input, 1);
+/// assert_eq!(d_input, [3.0, 2.0]);
+/// ```
 ///
 /// # Panics
 ///

@@ -17,6 +17,19 @@ use crate::matrix::Linear;
 const LOGITS: usize = 1 << 24;
 
 /// The loss of some tokens.
+///
+/// ```
+/// use splade_nn::{CrossEntropy, Isa, Linear, Matrix, Precision, cross_entropy};
+///
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[1.0, -1.0], 2, 1);
+/// let decoder = Linear { weight, bias: None };
+/// let mut total = CrossEntropy::default();
+/// for (hidden, target) in [(2.0, 0), (2.0, 1)] {
+///     total.add(cross_entropy(&decoder, &[hidden], &[target]));
+/// }
+/// assert_eq!(total.correct, 1);
+/// assert!(total.loss > 4.0);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CrossEntropy {
     /// The sum of the negative logarithms of the targets' probabilities. One token contributes at
@@ -27,6 +40,16 @@ pub struct CrossEntropy {
 }
 
 /// Returns the loss of tokens, given the decoder's inputs `hidden`, `(tokens, hidden)`.
+///
+/// ```
+/// use splade_nn::{Isa, Linear, Matrix, Precision, cross_entropy};
+///
+/// // Both of two terms have the logit 0, so each has the probability 1/2.
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[0.0, 0.0], 2, 1);
+/// let decoder = Linear { weight, bias: None };
+/// let loss = cross_entropy(&decoder, &[1.0], &[1]).loss;
+/// assert!((loss - 2f64.ln()).abs() < 1e-6);
+/// ```
 ///
 /// # Panics
 ///
@@ -42,6 +65,19 @@ pub fn cross_entropy(decoder: &Linear, hidden: &[f32], targets: &[u32]) -> Cross
 
 /// Returns the loss like [`cross_entropy`], writes the gradient of `scale` times the loss with
 /// respect to `hidden` to `d_hidden`, and adds the decoder's gradient to `gradient`.
+///
+/// ```
+/// use splade_nn::{Isa, Linear, Matrix, Precision, Scratch, cross_entropy_backward};
+///
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[1.0, -1.0], 2, 1);
+/// let decoder = Linear { weight, bias: Some(vec![0.0; 2]) };
+/// let (mut gradient, mut d_hidden) = (decoder.zeros_like(), [0.0]);
+/// let (targets, scratch) = ([1], &mut Scratch::default());
+/// cross_entropy_backward(&decoder, &[0.0], &targets, 1.0, &mut d_hidden, &mut gradient, scratch);
+/// // The second term has to get more probable.
+/// assert!((d_hidden[0] - 1.0).abs() < 1e-6);
+/// assert!((gradient.bias.expect("a bias")[1] + 0.5).abs() < 1e-6);
+/// ```
 ///
 /// # Panics
 ///

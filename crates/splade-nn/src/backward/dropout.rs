@@ -7,6 +7,20 @@ use crate::parallel::{Shared, for_each};
 use crate::simd::{Isa, Simd, simd_function};
 
 /// Dropout with a fixed rate. Numbers that are kept are divided by the probability of keeping them.
+///
+/// ```
+/// use splade_nn::{Dropout, Isa, KeyedTexts};
+///
+/// let dropout = Dropout::new(0.5).expect("a rate above zero");
+/// let texts = KeyedTexts { offsets: &[0, 1], keys: &[42] };
+/// let mut numbers = [1.0; 64];
+/// dropout.apply(Isa::detect(), &texts, 0, &mut numbers);
+/// // What is kept is doubled, and the same numbers are dropped every time.
+/// assert!(numbers.iter().all(|number| [0.0, 2.0].contains(number)));
+/// let mut again = [1.0; 64];
+/// dropout.apply(Isa::detect(), &texts, 0, &mut again);
+/// assert_eq!(numbers, again);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
     /// The bound of the hash below which a number is dropped.
@@ -16,6 +30,18 @@ pub struct Dropout {
 }
 
 /// Texts packed one after another, each with the key of its dropout.
+///
+/// ```
+/// use splade_nn::{Attention, Isa, KeyedTexts};
+///
+/// // Two texts, of one token and of two. Nothing is dropped, so they need no keys.
+/// let texts = KeyedTexts { offsets: &[0, 1, 3], keys: &[] };
+/// let attention = Attention { heads: 1, head_dim: 1, scale: 1.0, window: None };
+/// let qkv = [0.0, 0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 4.0];
+/// let mut context = [0.0; 3];
+/// attention.forward_dropped(Isa::detect(), &qkv, &texts, None, 0, &mut context);
+/// assert_eq!(context, [1.0, 3.0, 3.0]);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct KeyedTexts<'a> {
     /// The index of each text's first token, followed by the number of tokens.

@@ -29,6 +29,25 @@ const TERMS: usize = 960;
 /// `pooled` is the result of [`splade_head`](crate::splade_head) for `hidden` and `offsets`, and
 /// `gradients[text][i]` is the gradient of the weight of a text's term `i`.
 ///
+/// ```
+/// use splade_nn::{Isa, Linear, Matrix, Pooling, Precision, Saturation, Scratch};
+/// use splade_nn::{splade_head, splade_head_backward};
+///
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[1.0], 1, 1);
+/// let decoder = Linear { weight, bias: None };
+/// let (hidden, offsets) = ([1.0], [0, 1]);
+/// let (pooling, saturation) = (Pooling::Max, Saturation::Log1pRelu);
+/// let pooled = splade_head(&decoder, &hidden, &offsets, pooling, saturation, false);
+///
+/// let (mut d_hidden, mut gradient) = ([0.0], decoder.zeros_like());
+/// splade_head_backward(
+///     &decoder, &hidden, &offsets, pooling, saturation, &pooled,
+///     &[vec![1.0]], &mut d_hidden, &mut gradient, &mut Scratch::default(),
+/// );
+/// // The derivative of log(1 + x) at 1.
+/// assert!((d_hidden[0] - 0.5).abs() < 1e-6);
+/// ```
+///
 /// # Panics
 ///
 /// Panics if a slice has the wrong length, or if the weights of the decoder are not 32-bit floats.

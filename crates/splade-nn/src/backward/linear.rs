@@ -15,6 +15,17 @@ use crate::parallel::{Shared, for_each};
 use crate::simd::{Isa, Simd, simd_function};
 
 /// Buffers for the backward passes of linear layers, reused between calls.
+///
+/// ```
+/// use splade_nn::{Isa, Linear, Matrix, Precision, Scratch};
+///
+/// let weight = Matrix::pack(Isa::detect(), Precision::F32, &[1.0, 2.0], 1, 2);
+/// let layer = Linear { weight, bias: None };
+/// // One value serves all layers of a model.
+/// let (mut d_input, scratch) = ([0.0; 2], &mut Scratch::default());
+/// layer.backward_input(&[3.0], &mut d_input, false, scratch);
+/// assert_eq!(d_input, [3.0, 6.0]);
+/// ```
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// The transposed weight, `[panel of inputs][outputs][panel width]`.

@@ -16,6 +16,19 @@ const ROWS: usize = 64;
 const COLUMNS: usize = 64;
 
 /// The state that the forward pass of a layer norm keeps for its backward pass.
+///
+/// ```
+/// use splade_nn::{Isa, LayerNorm, SavedNorm};
+///
+/// let norm = LayerNorm { weight: vec![2.0; 4], bias: vec![0.0; 4], epsilon: 1e-5 };
+/// let (mut rows, mut saved) = ([1.0, 2.0, 3.0, 4.0], SavedNorm::default());
+/// norm.forward_saved(Isa::detect(), &mut rows, None, &mut saved);
+/// let (mut d, mut gradient) = ([1.0; 4], norm.zeros_like());
+/// norm.backward(Isa::detect(), &saved, &mut d, &mut gradient);
+/// // The same change of all outputs does not come from the input.
+/// assert!(d.iter().all(|d| d.abs() < 1e-5));
+/// assert_eq!(gradient.bias, [1.0; 4]);
+/// ```
 #[derive(Debug, Default)]
 pub struct SavedNorm {
     /// The rows before weight and bias are applied, `(tokens, hidden)`.

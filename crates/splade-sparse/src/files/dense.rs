@@ -29,6 +29,13 @@ use super::parquet_schema::{element, list, with_id};
 use splade_io::FileError;
 
 /// The form of a file of dense vectors.
+///
+/// ```
+/// use splade_sparse::files::DenseForm;
+///
+/// assert_eq!(DenseForm::of("embeddings.npy".as_ref()), Some(DenseForm::Npy));
+/// assert_eq!(DenseForm::of("embeddings.csv".as_ref()), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DenseForm {
     /// Parquet.
@@ -65,6 +72,21 @@ impl DenseForm {
 }
 
 /// A writer of dense vectors to one file.
+///
+/// ```
+/// use splade_sparse::files::{DenseForm, DenseWriter, RowWriter};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("embeddings.npy");
+/// let ids = DenseForm::ids_beside(&path);
+/// let mut writer = Box::new(DenseWriter::create(&path, &ids, DenseForm::Npy, 2, false)?);
+/// writer.write("d1", &[0.6, 0.8])?;
+/// writer.write("d2", &[1.0, 0.0])?;
+/// writer.finish()?;
+/// assert_eq!(std::fs::read_to_string(ids)?, "\"d1\"\n\"d2\"\n");
+/// assert!(std::fs::read(path)?.starts_with(b"\x93NUMPY"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct DenseWriter {
     path: PathBuf,
@@ -165,6 +187,15 @@ impl RowWriter<[f32]> for DenseWriter {
 }
 
 /// Returns a row of NDJSON, without its line end.
+///
+/// ```
+/// use splade_sparse::files::row_json;
+///
+/// assert_eq!(row_json("d1", &[0.6, 0.8], 2, false), r#"{"id": "d1", "embedding": [0.6, 0.8]}"#);
+/// // A text with a vector for each of its two tokens.
+/// let matrix = row_json("d1", &[0.6, 0.8, 1.0, 0.0], 2, true);
+/// assert_eq!(matrix, r#"{"id": "d1", "embedding": [[0.6, 0.8], [1.0, 0.0]]}"#);
+/// ```
 pub fn row_json(id: &str, numbers: &[f32], dim: usize, is_matrix: bool) -> String {
     // The `Debug` form is the shortest text that is parsed as the same number.
     let list = |row: &[f32]| {

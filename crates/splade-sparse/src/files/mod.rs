@@ -10,6 +10,23 @@
 //! [`VectorReader`] reads all of them; NDJSON may be compressed as `.gz` or `.zst`. The
 //! specification is `docs/reference/formats.md`. [`TextReader`] reads texts, and [`parquet_table()`] small tables
 //! such as relevance judgements.
+//!
+//! ```
+//! use splade_sparse::files::{ParquetWriter, RowWriter, VectorReader};
+//! use splade_sparse::{SparseVector, TermId};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("vectors.parquet");
+//! let mut writer = Box::new(ParquetWriter::create(&path, &[("model", "mini-ja-en")])?);
+//! writer.write("d1", &SparseVector::new(vec![TermId(3), TermId(7)], vec![0.5, 1.5])?)?;
+//! writer.write("d2", &SparseVector::new(vec![TermId(7)], vec![2.0])?)?;
+//! writer.finish()?;
+//!
+//! let rows = VectorReader::open(&[path], &VectorReader::id)?.collect::<Result<Vec<_>, _>>()?;
+//! assert_eq!(rows[1].id, "d2");
+//! assert_eq!(rows[0].vector.dot(&rows[1].vector), 3.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #[cfg(feature = "files")]
 mod parquet_schema;
@@ -38,7 +55,7 @@ mod texts;
 #[cfg(feature = "files")]
 pub use dense::{DenseForm, DenseWriter, row_json};
 #[cfg(feature = "files")]
-pub use ndjson::{NdjsonWriter, RowFormat, parse_row, push_row};
+pub use ndjson::{NdjsonWriter, RowFormat};
 #[cfg(feature = "files")]
 pub use parquet::{ParquetReader, ParquetWriter, parquet_about};
 #[cfg(feature = "files")]
@@ -49,8 +66,7 @@ pub use reader::{VectorReader, vector_files};
 pub use shard_spec::ShardSpec;
 #[cfg(feature = "files")]
 pub use shards::{
-    CreateShard, MANIFEST, Manifest, Shard, ShardForm, ShardedWriter, chained_hash, manifest_path,
-    row_hash, text_hash,
+    Manifest, Shard, ShardForm, ShardedWriter, chained_hash, manifest_path, row_hash, text_hash,
 };
 pub use splade_io::{FileError, Lines, open_text};
 #[cfg(feature = "files")]
@@ -60,6 +76,19 @@ pub use texts::{TextFields, TextForm, TextReader, TextRow, text_files};
 use crate::SparseVector;
 
 /// A vector and the id of its text.
+///
+/// ```
+/// use splade_sparse::files::{VectorReader, VectorRow};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors.ndjson");
+/// std::fs::write(&path, "{\"id\": \"d1\", \"vector\": {\"7\": 1.5, \"3\": 0.5}}\n")?;
+/// for row in VectorReader::open(&[path], &VectorReader::id)? {
+///     let VectorRow { id, vector } = row?;
+///     assert_eq!((id.as_str(), vector.len()), ("d1", 2));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg(feature = "files")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorRow {
@@ -70,6 +99,26 @@ pub struct VectorRow {
 }
 
 /// A writer of rows to a file or a folder: of sparse vectors, or of the numbers of dense ones.
+///
+/// ```
+/// use splade_sparse::files::{FileError, NdjsonWriter, ParquetWriter, RowFormat, RowWriter};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// /// Writes a vector in whatever form the file has.
+/// fn save(mut file: Box<dyn RowWriter + '_>, vector: &SparseVector) -> Result<(), FileError> {
+///     file.write("d1", vector)?;
+///     file.finish()
+/// }
+/// let vector = SparseVector::new(vec![TermId(7)], vec![1.5])?;
+/// let (mut lines, format) = (Vec::new(), RowFormat::ids(4));
+/// save(Box::new(NdjsonWriter::new("stdout".into(), &mut lines, &format)), &vector)?;
+/// assert_eq!(lines, b"{\"id\":\"d1\",\"vector\":{\"7\":1.5}}\n");
+///
+/// let mut bytes = Vec::new();
+/// save(Box::new(ParquetWriter::new("stdout".into(), &mut bytes, &[])?), &vector)?;
+/// assert!(bytes.starts_with(b"PAR1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[cfg(feature = "files")]
 pub trait RowWriter<V: ?Sized = SparseVector> {
     /// Appends the row of a text with this id and vector.

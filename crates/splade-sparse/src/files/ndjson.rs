@@ -12,6 +12,18 @@ use crate::{SparseVector, TermId};
 use splade_io::{FileError, Problem};
 
 /// The format of the keys and weights of rows.
+///
+/// ```
+/// use splade_sparse::files::{NdjsonWriter, RowFormat, RowWriter};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let format = RowFormat::tokens(["train", "night"].map(str::to_owned).into_iter(), 1);
+/// let mut lines = Vec::new();
+/// NdjsonWriter::new("stdout".into(), &mut lines, &format)
+///     .write("d1", &SparseVector::new(vec![TermId(0), TermId(1)], vec![0.25, 1.5])?)?;
+/// assert_eq!(lines, b"{\"id\":\"d1\",\"vector\":{\"night\":1.5,\"train\":0.2}}\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct RowFormat {
     /// The keys of the terms as JSON strings with quotes. A term beyond the end has its id as key.
     keys: Vec<String>,
@@ -48,7 +60,7 @@ impl RowFormat {
 
 /// Appends a row and a line end. Weights are in descending order, and equal weights in ascending
 /// order of terms.
-pub fn push_row(out: &mut Vec<u8>, id: &str, vector: &SparseVector, format: &RowFormat) {
+pub(super) fn push_row(out: &mut Vec<u8>, id: &str, vector: &SparseVector, format: &RowFormat) {
     out.extend_from_slice(b"{\"id\":");
     out.extend_from_slice(Value::from(id).to_string().as_bytes());
     out.extend_from_slice(b",\"vector\":{");
@@ -77,7 +89,10 @@ pub fn push_row(out: &mut Vec<u8>, id: &str, vector: &SparseVector, format: &Row
 /// # Errors
 /// Returns a message if the line is not a row, if `term` does not know a key, if two keys are the
 /// same term, or if the weights do not form a vector.
-pub fn parse_row(line: &str, term: &dyn Fn(&str) -> Option<TermId>) -> Result<VectorRow, Problem> {
+pub(super) fn parse_row(
+    line: &str,
+    term: &dyn Fn(&str) -> Option<TermId>,
+) -> Result<VectorRow, Problem> {
     let row: Row =
         serde_json::from_str(line).map_err(|error| {
             match splade_io::repair_surrogates(line.as_bytes()) {
@@ -159,6 +174,18 @@ impl<'de> Deserialize<'de> for Weights {
 }
 
 /// A writer of NDJSON rows to a file or a stream.
+///
+/// ```
+/// use splade_sparse::files::{NdjsonWriter, RowFormat, RowWriter};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let (mut lines, format) = (Vec::new(), RowFormat::ids(4));
+/// let mut writer = Box::new(NdjsonWriter::new("stdout".into(), &mut lines, &format));
+/// writer.write("d1", &SparseVector::new(vec![TermId(7)], vec![1.5])?)?;
+/// writer.finish()?;
+/// assert_eq!(lines, b"{\"id\":\"d1\",\"vector\":{\"7\":1.5}}\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct NdjsonWriter<'a, W: Write> {
     path: PathBuf,
     writer: W,

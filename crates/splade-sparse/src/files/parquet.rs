@@ -34,6 +34,20 @@ const GROUP_TERMS: usize = 1 << 20;
 const GROUP_ROWS: usize = 1 << 16;
 
 /// A writer of vectors to a Parquet file.
+///
+/// ```
+/// use splade_sparse::files::{ParquetReader, ParquetWriter, RowWriter};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors.parquet");
+/// let mut writer = Box::new(ParquetWriter::create(&path, &[("model", "mini-ja-en")])?);
+/// writer.write("d1", &SparseVector::new(vec![TermId(7)], vec![1.5])?)?;
+/// // A file has no footer, and cannot be read, before this.
+/// writer.finish()?;
+/// assert_eq!(ParquetReader::open(&path)?.rows(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ParquetWriter<W: Write + Send> {
     path: PathBuf,
     file: SerializedFileWriter<W>,
@@ -168,6 +182,24 @@ fn column(name: &str) -> ColumnPath {
 }
 
 /// A reader of the vectors of a Parquet file, one row group at a time.
+///
+/// ```
+/// use splade_sparse::files::{ParquetReader, ParquetWriter, RowWriter};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors.parquet");
+/// let mut writer = Box::new(ParquetWriter::create(&path, &[("model", "mini-ja-en")])?);
+/// writer.write("d1", &SparseVector::new(vec![TermId(7)], vec![1.5])?)?;
+/// writer.finish()?;
+///
+/// let mut reader = ParquetReader::open(&path)?;
+/// assert_eq!(reader.about("model"), Some("mini-ja-en"));
+/// while let Some(rows) = reader.next_group()? {
+///     assert_eq!(rows[0].id, "d1");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ParquetReader {
     path: PathBuf,
     file: SerializedFileReader<File>,
@@ -458,6 +490,20 @@ fn read_lists<T: Copy>(
     Ok(lists)
 }
 /// Returns the value of a key in the metadata of the footer of a Parquet file, whatever its columns are.
+///
+/// ```
+/// use splade_sparse::files::{DenseForm, DenseWriter, RowWriter, parquet_about};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("embeddings.parquet");
+/// let mut writer = Box::new(DenseWriter::create(&path, &path, DenseForm::Parquet, 2, false)?);
+/// writer.set_about("model", "org/dense");
+/// writer.write("d1", &[0.6, 0.8])?;
+/// writer.finish()?;
+/// assert_eq!(parquet_about(&path, "model")?.as_deref(), Some("org/dense"));
+/// assert_eq!(parquet_about(&path, "license")?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the file is not a valid Parquet file.

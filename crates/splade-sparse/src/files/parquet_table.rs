@@ -14,6 +14,28 @@ use splade_io::FileError;
 ///
 /// Strings and numbers become strings; integers are written in decimals.
 ///
+/// ```
+/// use splade_sparse::files::{DenseForm, DenseWriter, RowWriter, parquet_columns, parquet_table};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("table.parquet");
+/// let mut writer = Box::new(DenseWriter::create(&path, &path, DenseForm::Parquet, 2, false)?);
+/// writer.write("d1", &[0.6, 0.8])?;
+/// writer.write("d2", &[1.0, 0.0])?;
+/// writer.finish()?;
+///
+/// let mut ids = Vec::new();
+/// let id_column = |names: &[&str]| {
+///     names.iter().position(|name| *name == "id").map(|at| [at]).ok_or("no column id".to_owned())
+/// };
+/// parquet_table(&path, id_column, |row, [id]| {
+///     ids.push((row, id));
+///     Ok(())
+/// })?;
+/// assert_eq!(ids, [(1, "d1".to_owned()), (2, "d2".to_owned())]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if the file is damaged, if `choose` or `add` returns a message, or if a cell is
 /// null or of another type.
@@ -48,6 +70,16 @@ pub fn parquet_table<const N: usize>(
 
 /// Returns the names of the columns of a Parquet file.
 ///
+/// ```
+/// use splade_sparse::files::{ParquetWriter, RowWriter, parquet_columns};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors.parquet");
+/// Box::new(ParquetWriter::create(&path, &[])?).finish()?;
+/// assert_eq!(parquet_columns(&path)?, ["id", "indices", "values"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if the file is damaged.
 pub fn parquet_columns(path: &Path) -> Result<Vec<String>, FileError> {
@@ -58,6 +90,21 @@ pub fn parquet_columns(path: &Path) -> Result<Vec<String>, FileError> {
 
 /// Reads the rows of a Parquet file and passes the cells of some columns to `add`, together with the
 /// elements of a column of lists. An element may also stand alone, as a list of one.
+///
+/// ```
+/// use splade_sparse::files::{DenseForm, DenseWriter, RowWriter, parquet_lists};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("embeddings.parquet");
+/// let mut writer = Box::new(DenseWriter::create(&path, &path, DenseForm::Parquet, 2, false)?);
+/// writer.write("d1", &[0.5, 0.25])?;
+/// writer.finish()?;
+/// parquet_lists(&path, &["id"], "embedding", |[id], numbers| {
+///     assert_eq!((id.as_str(), numbers), ("d1", vec!["0.5".to_owned(), "0.25".to_owned()]));
+///     Ok(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the file is damaged or has no column of one of these names, if `add` returns

@@ -14,6 +14,20 @@ use splade_io::{FileError, Lines, Problem};
 type TermOf<'a> = dyn Fn(&str) -> Option<TermId> + 'a;
 
 /// An iterator over the rows of vectors in one or more files, in the order of the files.
+///
+/// ```
+/// use splade_sparse::TermId;
+/// use splade_sparse::files::VectorReader;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors.ndjson");
+/// std::fs::write(&path, "{\"id\": \"d1\", \"vector\": {\"night\": 1.5, \"train\": 0.5}}\n")?;
+/// let vocabulary = ["train", "night"];
+/// let term = |key: &str| vocabulary.iter().position(|token| *token == key).map(|id| TermId(id as u32));
+/// let rows = VectorReader::open(&[path], &term)?.collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(rows[0].vector.weight(TermId(1)), 1.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct VectorReader<'a> {
     /// The files that follow, each with its entry in a manifest if there is one.
     files: std::vec::IntoIter<(PathBuf, Option<Shard>)>,
@@ -108,6 +122,18 @@ fn is_parquet(path: &Path) -> bool {
 
 /// Returns the files of vectors at a path. A file stands for itself. A folder with a manifest has
 /// its shards, and any other folder has its files of vectors in the order of their names.
+///
+/// ```
+/// use splade_sparse::files::vector_files;
+///
+/// let folder = tempfile::tempdir()?;
+/// for name in ["b.parquet", "a.parquet", "README.md"] {
+///     std::fs::write(folder.path().join(name), "")?;
+/// }
+/// let files = vector_files(folder.path())?;
+/// assert_eq!(files, ["a.parquet", "b.parquet"].map(|name| folder.path().join(name)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Returns an error if the path does not exist, if a file has an unknown form, or if a folder

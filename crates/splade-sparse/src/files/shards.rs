@@ -24,7 +24,7 @@ use splade_io::{
 };
 
 /// The file name of the manifest.
-pub const MANIFEST: &str = "_manifest.json";
+const MANIFEST: &str = "_manifest.json";
 /// The file name that earlier versions gave to the manifest.
 const OLD_MANIFEST: &str = "manifest.json";
 /// The `format` of the manifest of a folder of vectors.
@@ -36,6 +36,15 @@ const DENSE: &str = "light-splade dense vectors";
 const VERSION: u32 = 2;
 
 /// The format, the file names and the size of the shards of a folder.
+///
+/// ```
+/// use splade_sparse::files::ShardForm;
+///
+/// let form = ShardForm::vectors("parquet", 100_000);
+/// assert_eq!((form.stem, form.rows), ("vectors", 100_000));
+/// // A search engine that takes at most a thousand rows a request.
+/// assert_eq!(form.with_rows(1000).extension, "parquet");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardForm {
     /// The `format` of the manifest.
@@ -79,6 +88,27 @@ impl ShardForm {
 }
 
 /// The content of `manifest.json`, which describes a folder of vectors.
+///
+/// ```
+/// use splade_sparse::files::{Manifest, ParquetWriter, RowWriter, ShardForm, ShardedWriter};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors");
+/// let settings = serde_json::json!({"model": "mini-ja-en"});
+/// let mut writer = ShardedWriter::open(&path, settings, false, ShardForm::vectors("parquet", 2), Box::new(
+///     |path, _| Ok(Box::new(ParquetWriter::create(path, &[])?)),
+/// ))?;
+/// for id in ["d1", "d2", "d3"] {
+///     writer.write(id, &SparseVector::new(vec![TermId(7)], vec![1.5])?)?;
+/// }
+/// writer.complete()?;
+///
+/// let manifest = Manifest::read(&path)?;
+/// assert!(manifest.complete);
+/// assert_eq!(manifest.shards.iter().map(|shard| shard.rows).collect::<Vec<_>>(), [2, 1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The format of the folder: `light-splade vectors`, or the name of another format.
@@ -97,6 +127,25 @@ pub struct Manifest {
 }
 
 /// A file of a folder of vectors.
+///
+/// ```
+/// use splade_sparse::files::{Manifest, ParquetWriter, RowWriter, ShardForm, ShardedWriter};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors");
+/// let mut writer = ShardedWriter::open(&path, serde_json::json!({}), false, ShardForm::vectors("parquet", 2), Box::new(
+///     |path, _| Ok(Box::new(ParquetWriter::create(path, &[])?)),
+/// ))?;
+/// writer.write("d1", &SparseVector::new(vec![TermId(7)], vec![1.5])?)?;
+/// writer.complete()?;
+///
+/// let shard = &Manifest::read(&path)?.shards[0];
+/// shard.check(&path)?;
+/// std::fs::write(path.join(&shard.file), "something else")?;
+/// assert!(shard.check(&path).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shard {
     /// The file name in the folder.
@@ -135,11 +184,32 @@ impl Shard {
 }
 
 /// Returns the path of a folder's manifest, or `None` if it has none.
+///
+/// ```
+/// use splade_sparse::files::{Manifest, manifest_path};
+///
+/// let folder = tempfile::tempdir()?;
+/// assert_eq!(manifest_path(folder.path()), None);
+/// std::fs::write(folder.path().join(Manifest::FILE), "{}")?;
+/// assert_eq!(manifest_path(folder.path()), Some(folder.path().join(Manifest::FILE)));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn manifest_path(dir: &Path) -> Option<PathBuf> {
     [MANIFEST, OLD_MANIFEST].iter().map(|name| dir.join(name)).find(|path| path.is_file())
 }
 
 /// Returns the hash of a row of a file of vectors.
+///
+/// ```
+/// use splade_sparse::files::row_hash;
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let one = SparseVector::new(vec![TermId(7)], vec![1.5])?;
+/// let other = SparseVector::new(vec![TermId(7)], vec![1.25])?;
+/// assert_eq!(row_hash("d1", &one), row_hash("d1", &one.clone()));
+/// assert_ne!(row_hash("d1", &one), row_hash("d1", &other));
+/// # Ok::<(), splade_sparse::VectorError>(())
+/// ```
 pub fn row_hash(id: &str, vector: &SparseVector) -> ContentHash {
     let mut hasher = ContentHasher::new();
     hasher.text(id);
@@ -167,6 +237,14 @@ pub fn chained_hash(before: &str, row: ContentHash) -> String {
 }
 
 /// Returns the hash of what a row is made of: an id and a text.
+///
+/// ```
+/// use splade_sparse::files::text_hash;
+///
+/// assert_ne!(text_hash("d1", "night train"), text_hash("d1", "night bus"));
+/// // Where the id ends counts, too.
+/// assert_ne!(text_hash("d1", "2 trains"), text_hash("d12", " trains"));
+/// ```
 pub fn text_hash(id: &str, text: &str) -> ContentHash {
     let mut hasher = ContentHasher::new();
     hasher.text(id);
@@ -175,6 +253,9 @@ pub fn text_hash(id: &str, text: &str) -> ContentHash {
 }
 
 impl Manifest {
+    /// The name of the manifest's file.
+    pub const FILE: &str = MANIFEST;
+
     /// Reads and checks the manifest of a folder of vectors.
     ///
     /// # Errors
@@ -223,10 +304,35 @@ impl Manifest {
 
 /// A function that creates the file of a shard at a path. The number is that of the shard's first
 /// row, counted from 0.
-pub type CreateShard<'a, V = SparseVector> =
+type CreateShard<'a, V = SparseVector> =
     dyn Fn(&Path, u64) -> Result<Box<dyn RowWriter<V> + 'a>, FileError> + 'a;
 
 /// A writer of rows to a folder of shards. The folder is locked against other processes.
+///
+/// ```
+/// use splade_sparse::files::{ParquetWriter, RowWriter, ShardForm, ShardedWriter, VectorReader};
+/// use splade_sparse::{SparseVector, TermId};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors");
+/// let open = |resume| {
+///     let settings = serde_json::json!({"model": "mini-ja-en"});
+///     ShardedWriter::open(&path, settings, resume, ShardForm::vectors("parquet", 1000), Box::new(
+///         |path, _| Ok(Box::new(ParquetWriter::create(path, &[])?)),
+///     ))
+/// };
+/// let vector = SparseVector::new(vec![TermId(7)], vec![1.5])?;
+/// let mut writer = open(false)?;
+/// writer.write("d1", &vector)?;
+/// writer.pause()?;
+/// // Another process goes on after the rows that are on disk.
+/// let mut writer = open(true)?;
+/// assert_eq!(writer.manifest().rows, 1);
+/// writer.write("d2", &vector)?;
+/// writer.complete()?;
+/// assert_eq!(VectorReader::open(&[path], &VectorReader::id)?.count(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ShardedWriter<'a, V: ?Sized = SparseVector> {
     folder: OutputFolder,
     manifest: Manifest,

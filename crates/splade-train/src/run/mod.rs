@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use splade_io::{Event, Observer, StepProgress, free_bytes};
-use splade_logs::{BestValue, EndKind, Logs, RunEnd, RunInfo, Status, names};
+use splade_logs::{BestValue, EndKind, Logs, RunEnd, RunInfo, Series, Status};
 
 use crate::engine::Parameters;
 use crate::error::TrainError;
@@ -452,7 +452,7 @@ impl<T: Task> Run<T> {
 
     fn tell_step(&mut self, report: &StepReport, observer: &mut dyn Observer) {
         let status = Status { loss: Some(report.loss), ..self.status("training") };
-        let accuracy = report.components.iter().find(|(name, _)| *name == names::ACCURACY);
+        let accuracy = report.components.iter().find(|(name, _)| *name == Series::ACCURACY);
         let progress = StepProgress {
             step: status.step,
             total: status.total,

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use splade_logs::names;
+use splade_logs::Series;
 
 use super::report::StepReport;
 
@@ -79,18 +79,18 @@ impl Window {
         let (steps, batches) = (steps.max(1) as f64, batches.max(1) as f64);
         let value = |name: &str, value: f64| (name.to_owned(), value);
         let mut values = vec![
-            value(names::LOSS, window.loss / steps),
-            value(names::GRAD_NORM, window.gradient_norm),
-            value(names::LEARNING_RATE, window.learning_rate),
+            value(Series::LOSS, window.loss / steps),
+            value(Series::GRAD_NORM, window.gradient_norm),
+            value(Series::LEARNING_RATE, window.learning_rate),
         ];
         let components = window.components.into_iter();
         values.extend(components.map(|(name, sum)| (name, sum / batches)));
         values.extend([
             value(regularizer, window.regularizer / batches),
-            value(names::LAMBDA_Q, lambda_q),
-            value(names::LAMBDA_D, lambda_d),
-            value(names::QUERY_TERMS, window.query_terms / steps),
-            value(names::DOC_TERMS, window.document_terms / steps),
+            value(Series::LAMBDA_Q, lambda_q),
+            value(Series::LAMBDA_D, lambda_d),
+            value(Series::QUERY_TERMS, window.query_terms / steps),
+            value(Series::DOC_TERMS, window.document_terms / steps),
         ]);
         values
     }

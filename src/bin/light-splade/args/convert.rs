@@ -110,7 +110,7 @@ fn parse_candidates(name: &str) -> Result<RankerKind, String> {
 #[derive(Debug, Args)]
 pub(crate) struct MmarcoArgs {
     /// Folder with the files, or a data set on the Hugging Face hub: org/name or org/name@revision
-    #[arg(value_name = "DATA", default_value = splade_data::convert::MMARCO)]
+    #[arg(value_name = "DATA", default_value = splade_data::convert::MmarcoFiles::REPOSITORY)]
     pub(crate) data: PathBuf,
     /// What to prepare the data for
     #[arg(long = "for", value_enum)]

@@ -14,6 +14,32 @@ use crate::error::DataError;
 use crate::random::Random;
 
 /// Where a query comes from.
+///
+/// ```
+/// use splade_data::convert::{Conversion, CorpusPairs, PairKind, convert};
+/// use serde_json::json;
+///
+/// let folder = tempfile::tempdir()?;
+/// let texts = folder.path().join("texts.jsonl");
+/// std::fs::write(&texts, concat!(
+///     r#"{"id": 1, "title": "Night trains", "text": "They leave at ten. They arrive at dawn."}"#, "\n",
+///     r#"{"id": 2, "title": "Gardens", "text": "Rain is good for them. Water them at night."}"#, "\n",
+/// ))?;
+/// let pairs = CorpusPairs {
+///     inputs: vec![texts],
+///     text_field: None,
+///     format: None,
+///     kinds: vec![PairKind::Title],
+///     queries_per_document: 1,
+///     whole_share: 0.0,
+///     seed: 42,
+/// };
+/// let out = folder.path().join("pairs");
+/// convert(&Conversion::Corpus(pairs), &out, &json!({}), false, &mut ())?;
+/// let queries = std::fs::read_to_string(out.join("train/query_master.ndjson"))?;
+/// assert!(queries.contains("Night trains"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PairKind {
     /// The title, of which the document keeps its body.

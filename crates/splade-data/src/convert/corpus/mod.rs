@@ -29,7 +29,7 @@ use super::inputs::error;
 use super::output::{Master, Output};
 use super::steps::Steps;
 use crate::error::DataError;
-use crate::random::{CUT_PAIRS, Random};
+use crate::random::{Random, Stream};
 use cut::{Cut, Cutter};
 use keywords::{Keywords, Words};
 
@@ -37,6 +37,33 @@ use keywords::{Keywords, Words};
 const KINDS: &str = "query_kinds.tsv";
 
 /// Options for making pairs of texts.
+///
+/// ```
+/// use splade_data::convert::{Conversion, CorpusPairs, PairKind, convert};
+/// use serde_json::json;
+///
+/// let folder = tempfile::tempdir()?;
+/// let texts = folder.path().join("texts.jsonl");
+/// std::fs::write(&texts, concat!(
+///     r#"{"id": 1, "title": "Night trains", "text": "They leave at ten. They arrive at dawn."}"#, "\n",
+///     r#"{"id": 2, "title": "Gardens", "text": "Rain is good for them. Water them at night."}"#, "\n",
+/// ))?;
+/// let pairs = CorpusPairs {
+///     inputs: vec![texts],
+///     text_field: None,
+///     format: None,
+///     kinds: vec![PairKind::FirstSentence],
+///     queries_per_document: 1,
+///     whole_share: 0.0,
+///     seed: 42,
+/// };
+/// assert_eq!(pairs.files()?.len(), 1);
+/// let out = folder.path().join("pairs");
+/// convert(&Conversion::Corpus(pairs), &out, &json!({}), false, &mut ())?;
+/// let queries = std::fs::read_to_string(out.join("train/query_master.ndjson"))?;
+/// assert!(queries.contains("They leave at ten."));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct CorpusPairs {
     /// The files and folders of texts. They are read twice if keywords are wanted, so pipes are refused.
@@ -143,7 +170,7 @@ pub(super) fn convert(
                     repeated += 1;
                     return Ok(None);
                 }
-                let random = &mut Random::new(&[options.seed, CUT_PAIRS, number as u64]);
+                let random = &mut Random::new(&[options.seed, Stream::CUT_PAIRS, number as u64]);
                 let cut = cutter.cut(&row.title, &row.text, random)?;
                 pairs.add(cut)
             });

@@ -14,7 +14,7 @@ use crate::convert::output::{Master, Output};
 use crate::convert::steps::Steps;
 use crate::error::DataError;
 use crate::mine::Margins;
-use crate::random::{Random, SPLIT};
+use crate::random::{Random, Stream};
 use crate::scores::score_line;
 use crate::{
     PositivesLine, Schema, ScoreFile, Table, TextKind, Texts, find_files, needed_part, read_record,
@@ -216,7 +216,8 @@ impl SelectOptions {
     /// train: a query with documents of both keeps those of train.
     fn split(&self, kept: Kept) -> (usize, Kept) {
         let held_out = |document: &i64| {
-            Random::new(&[self.seed, SPLIT, *document as u64]).share() < self.validation_share
+            Random::new(&[self.seed, Stream::SPLIT, *document as u64]).share()
+                < self.validation_share
         };
         if kept.positives.iter().all(held_out) {
             return (1, kept);

@@ -7,7 +7,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use splade_io::{FileError, LONGEST_LINE, Problem, repair_surrogates};
+use splade_io::{FileError, LongLine, Problem, repair_surrogates};
 
 use super::row::{TextFields, TextRow};
 
@@ -325,8 +325,8 @@ impl Values {
             if is_whole {
                 return Ok(value);
             }
-            if value.len() > LONGEST_LINE {
-                let most = LONGEST_LINE >> 20;
+            if value.len() > LongLine::LIMIT {
+                let most = LongLine::LIMIT >> 20;
                 return Err(self.error(format!("the value has more than {most} MiB")));
             }
         }

@@ -206,6 +206,19 @@ fn to_file(mut source: Source) -> io::Result<File> {
 /// that are left out: of forms that are not known by their names, and files that accompany data sets.
 /// With `any_name` only the latter are left out. Folders in the folder are left out, too.
 ///
+/// ```
+/// use splade_sparse::files::text_files;
+///
+/// let folder = tempfile::tempdir()?;
+/// for name in ["a.ndjson", "b.csv.gz", "model.bin"] {
+///     std::fs::write(folder.path().join(name), "")?;
+/// }
+/// let (texts, left_out) = text_files(folder.path(), false)?;
+/// assert_eq!(texts, ["a.ndjson", "b.csv.gz"].map(|name| folder.path().join(name)));
+/// assert_eq!(left_out, ["model.bin"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Returns an error if the folder cannot be listed, has no file of texts, or holds documents and
 /// queries side by side.

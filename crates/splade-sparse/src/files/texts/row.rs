@@ -4,6 +4,18 @@
 const ID_FIELDS: [&str; 4] = ["_id", "doc_id", "qid", "id"];
 
 /// A text of a file.
+///
+/// ```
+/// use splade_sparse::files::{TextFields, TextReader, TextRow};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("corpus.jsonl");
+/// std::fs::write(&path, "{\"_id\": 7, \"title\": \"Tokyo\", \"text\": \"The capital.\"}\n")?;
+/// let row = TextReader::open(&path, &TextFields::default(), None, None)?.next_row()?;
+/// let Some(TextRow { id, title, text }) = row else { panic!("the file has a row") };
+/// assert_eq!([id, title, text], ["7", "Tokyo", "The capital."]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextRow {
     /// The id; an integer is written in decimals. Empty if ids are not read, or in plain text.
@@ -15,6 +27,19 @@ pub struct TextRow {
 }
 
 /// The fields, or columns, that are read.
+///
+/// ```
+/// use splade_sparse::files::{TextFields, TextReader};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("articles.csv");
+/// std::fs::write(&path, "slug,body,views\nnight-train,It leaves at ten.,3\n")?;
+/// let field = |name: &str| Some(name.to_owned());
+/// let fields = TextFields { id: field("slug"), text: field("body"), no_ids: false };
+/// let row = TextReader::open(&path, &fields, None, None)?.next_row()?.expect("a row");
+/// assert_eq!((row.id.as_str(), row.text.as_str()), ("night-train", "It leaves at ten."));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TextFields {
     /// The field with the id; `_id`, `doc_id`, `qid` or `id` if none is named.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use splade_data::random::hash;
 use splade_io::{Event, Observer, Problem};
-use splade_logs::{LogOptions, RunInfo, names};
+use splade_logs::{LogOptions, RunInfo, Series};
 use splade_model::cross_encoder::PairTokenizer;
 use splade_text::PairEncoding;
 
@@ -366,8 +366,8 @@ impl Task for CrossEncoder {
     }
 
     fn logged(&self, window: &mut Window) -> Values {
-        let mut values = window.take(names::REGULARIZER, (0.0, 0.0));
-        let logged = [names::LOSS, names::GRAD_NORM, names::LEARNING_RATE];
+        let mut values = window.take(Series::REGULARIZER, (0.0, 0.0));
+        let logged = [Series::LOSS, Series::GRAD_NORM, Series::LEARNING_RATE];
         values.retain(|(name, _)| logged.contains(&name.as_str()));
         values
     }

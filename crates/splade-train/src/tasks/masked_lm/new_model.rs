@@ -19,7 +19,7 @@ use crate::config::{NewArchitecture, NewModel};
 use crate::error::TrainError;
 use crate::json::pretty;
 use crate::run::checks::create;
-use splade_data::random::{Random, WEIGHTS};
+use splade_data::random::{Random, Stream};
 
 /// The initial values of a tensor.
 #[derive(Clone, Copy)]
@@ -74,7 +74,7 @@ pub(super) fn new_model(
         tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect();
     let mut file = WeightsWriter::create(&out.join("model.safetensors"), &announced)?;
     for (index, (_, shape, fill)) in tensors.iter().enumerate() {
-        let mut random = Random::new(&[seed, WEIGHTS, index as u64]);
+        let mut random = Random::new(&[seed, Stream::WEIGHTS, index as u64]);
         let count = shape.iter().product();
         let mut draw = |deviation, cut| normal(&mut random, deviation, cut);
         let mut numbers: Vec<f32> = (0..count)

@@ -12,8 +12,8 @@ use crate::objective::{BudgetReport, PROBED_TEXTS, Pace, TextRegularizer};
 use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
 use crate::run::{BatchReport, Optimized, StepReport};
 use crate::schedule::Schedule;
-use splade_data::random::{DROPOUT, hash};
-use splade_logs::names;
+use splade_data::random::{Stream, hash};
+use splade_logs::Series;
 
 /// The sequences of a batch, and their masked tokens.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -97,7 +97,8 @@ impl Stepper {
         let mut terms = Vec::new();
         let lambda = self.lambda();
         for (index, batch) in batches.iter().enumerate() {
-            let key = |ordinal| hash(&[self.seed, DROPOUT, self.step, index as u64, ordinal]);
+            let key =
+                |ordinal| hash(&[self.seed, Stream::DROPOUT, self.step, index as u64, ordinal]);
             let noise: Vec<u64> = (0..batch.texts.len() as u64).map(key).collect();
             let pooled = self.regularizer.is_some();
             let vectors = self.engine.forward_masked(&batch.texts(), &noise, pooled);
@@ -133,7 +134,7 @@ impl Stepper {
         self.optimizer.update(&mut [&mut self.engine], &options, clip);
         self.step += 1;
         let accuracy = found.correct as f64 / count as f64;
-        let components = vec![(names::MASKED_LOSS, masked_loss), (names::ACCURACY, accuracy)];
+        let components = vec![(Series::MASKED_LOSS, masked_loss), (Series::ACCURACY, accuracy)];
         Ok(StepReport {
             step: self.step - 1,
             loss,

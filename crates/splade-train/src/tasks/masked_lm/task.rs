@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use hydra_compose::settings::SettingError;
 use serde_json::{Value, json};
-use splade_data::random::MASK;
+use splade_data::random::Stream;
 use splade_data::{Corpus, Masking};
 use splade_io::{Event, Observer};
-use splade_logs::{RunInfo, names};
+use splade_logs::{RunInfo, Series};
 use splade_model::training::CrossEntropy;
 
 use crate::config::PretrainConfig;
@@ -100,7 +100,7 @@ impl MaskedLm {
         let mut batch = MaskedBatch::default();
         for position in planned.samples.clone() {
             let (index, mut ids) = self.corpus.sequence(epoch, position);
-            let hidden = self.masking.hide(&mut ids, &[seed, MASK, epoch, index as u64]);
+            let hidden = self.masking.hide(&mut ids, &[seed, Stream::MASK, epoch, index as u64]);
             batch.add(ids, &hidden);
         }
         batch
@@ -140,15 +140,15 @@ impl Task for MaskedLm {
     }
 
     fn logged(&self, window: &mut Window) -> Values {
-        let mut values = window.take(names::REGULARIZER, (0.0, self.stepper.lambda()));
+        let mut values = window.take(Series::REGULARIZER, (0.0, self.stepper.lambda()));
         // There are no queries, and without a regularizer there are no vectors.
-        let mut unused = vec![names::LAMBDA_Q, names::QUERY_TERMS];
+        let mut unused = vec![Series::LAMBDA_Q, Series::QUERY_TERMS];
         if self.config.training.regularizers.doc.is_none() {
-            unused.extend([names::REGULARIZER, names::LAMBDA_D, names::DOC_TERMS]);
+            unused.extend([Series::REGULARIZER, Series::LAMBDA_D, Series::DOC_TERMS]);
         }
         values.retain(|(name, _)| !unused.contains(&name.as_str()));
         let steered = self.stepper.budget().map(|budget| budget.terms);
-        values.extend(steered.map(|terms| (names::STEERED_TERMS[1].to_owned(), terms)));
+        values.extend(steered.map(|terms| (Series::STEERED_TERMS[1].to_owned(), terms)));
         values
     }
 
@@ -162,7 +162,7 @@ impl Task for MaskedLm {
             let mut batch = MaskedBatch::default();
             for index in indices {
                 let mut ids = self.corpus.held_out_sequence(*index);
-                let key = [self.config.training.seed, MASK, *index as u64];
+                let key = [self.config.training.seed, Stream::MASK, *index as u64];
                 let hidden = self.masking.hide(&mut ids, &key);
                 batch.add(ids, &hidden);
             }
@@ -172,8 +172,8 @@ impl Task for MaskedLm {
         }
         let count = count.max(1) as f64;
         let values = vec![
-            (names::EVAL_LOSS.to_owned(), found.loss / count),
-            (names::EVAL_ACCURACY.to_owned(), found.correct as f64 / count),
+            (Series::EVAL_LOSS.to_owned(), found.loss / count),
+            (Series::EVAL_ACCURACY.to_owned(), found.correct as f64 / count),
         ];
         Ok(Some(Evaluation { values, expansions: None }))
     }

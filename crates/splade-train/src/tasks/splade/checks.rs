@@ -1,7 +1,7 @@
 //! The checks of the evaluations in a SPLADE run.
 
 use splade_data::{TrainingData, ValidationData};
-use splade_logs::names;
+use splade_logs::Series;
 
 use crate::config::{Config, IntervalStrategy, QueryEncoder, Strength};
 use crate::error::TrainError;
@@ -53,11 +53,11 @@ pub(super) fn check_evaluation(
     };
     let mut known = Vec::new();
     if data.held_out() > 0 {
-        known.push(names::EVAL_LOSS.to_owned());
+        known.push(Series::EVAL_LOSS.to_owned());
     }
     if validation.is_some() {
         known.extend(metrics(config)?.into_iter().map(|(name, _)| format!("eval_{name}")));
-        known.extend(names::EVAL_STATISTICS.map(str::to_owned));
+        known.extend(Series::EVAL_STATISTICS.map(str::to_owned));
         known.push(AVG_QUERY_TERMS.to_owned());
     }
     match known.contains(&name) {

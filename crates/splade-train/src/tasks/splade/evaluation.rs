@@ -20,7 +20,7 @@ use crate::engine::Terms;
 use crate::error::TrainError;
 use crate::run::{Evaluation, rounded};
 use splade_data::{DataError, Texts, TrainingData, ValidationData};
-use splade_logs::{Expansion, names};
+use splade_logs::{Expansion, Series};
 
 use super::batch::Tokenization;
 use super::step::Stepper;
@@ -144,7 +144,7 @@ pub(crate) fn retrieval(
         summary.num_unique_subtokens as f64,
         rounded(summary.most_popular_appear_in_docs, 2),
     ];
-    values.extend(names::EVAL_STATISTICS.map(str::to_owned).into_iter().zip(statistics));
+    values.extend(Series::EVAL_STATISTICS.map(str::to_owned).into_iter().zip(statistics));
     values.push((AVG_QUERY_TERMS.to_owned(), query_statistics.summary(token).avg_nnz));
     let expansions = shown_queries.into_iter().chain(shown_documents).collect();
     Ok(Evaluation { values, expansions: Some(expansions) })

@@ -12,7 +12,7 @@ use crate::objective::{
 use crate::optimizer::{OptimizerState, UpdateOptions, clip_coefficient, gradient_norm};
 use crate::run::{BatchReport, Optimized, StepReport};
 use crate::schedule::Schedule;
-use splade_data::random::{DROPOUT, hash};
+use splade_data::random::{Stream, hash};
 
 use super::batch::TokenBatch;
 use super::towers::{BatchTerms, Towers};
@@ -227,7 +227,8 @@ impl Stepper {
     ) -> Result<(ObjectiveValue, BatchTerms), TrainError> {
         let (seed, step) = (self.seed, self.step);
         // The noise depends on nothing else, so neither threads nor chunks change the dropout.
-        let noise = move |ordinal| hash(&[seed, DROPOUT, step, index as u64, ordinal as u64]);
+        let noise =
+            move |ordinal| hash(&[seed, Stream::DROPOUT, step, index as u64, ordinal as u64]);
         // Only a batch with more tokens than the cache allows goes through the encoders twice.
         let tokens = self.cache_tokens.filter(|tokens| batch.tokens() > *tokens);
         let vectors = self.towers.forward(batch, &noise, tokens);

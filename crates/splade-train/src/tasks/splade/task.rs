@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use splade_data::{TrainingData, ValidationData};
 use splade_io::{Observer, Problem};
-use splade_logs::{RunInfo, names};
+use splade_logs::{RunInfo, Series};
 
 use crate::config::{Config, IntervalStrategy, Strength};
 use crate::error::TrainError;
@@ -211,11 +211,11 @@ impl Task for Splade {
 
     fn logged(&self, window: &mut Window) -> Values {
         let regularizer = match self.data.has_teacher() {
-            true => names::FLOPS,
-            false => names::REGULARIZER,
+            true => Series::FLOPS,
+            false => Series::REGULARIZER,
         };
         let mut values = window.take(regularizer, self.stepper.lambdas());
-        let steered = self.stepper.budgets().into_iter().zip(names::STEERED_TERMS);
+        let steered = self.stepper.budgets().into_iter().zip(Series::STEERED_TERMS);
         let value = |((_, budget), name): ((_, Option<BudgetReport>), &str)| {
             budget.map(|budget| (name.to_owned(), budget.terms))
         };
@@ -225,14 +225,14 @@ impl Task for Splade {
 
     /// Rounds the loss, as transformers does in its history.
     fn remembered(&self, mut values: Values) -> Values {
-        let loss = values.iter_mut().filter(|(name, _)| name == names::LOSS);
+        let loss = values.iter_mut().filter(|(name, _)| name == Series::LOSS);
         loss.for_each(|(_, value)| *value = rounded(*value, 4));
         values
     }
 
     fn strengths(&self) -> Values {
         let (lambda_q, lambda_d) = self.stepper.lambdas();
-        vec![(names::LAMBDA_Q.to_owned(), lambda_q), (names::LAMBDA_D.to_owned(), lambda_d)]
+        vec![(Series::LAMBDA_Q.to_owned(), lambda_q), (Series::LAMBDA_D.to_owned(), lambda_d)]
     }
 
     /// Evaluates the model. The evaluation is not interrupted by `_stop`.
@@ -255,7 +255,7 @@ impl Task for Splade {
             None => Evaluation { expansions: Some(Vec::new()), ..Evaluation::default() },
         };
         if let Some(loss) = loss {
-            evaluation.values.insert(0, (names::EVAL_LOSS.to_owned(), loss));
+            evaluation.values.insert(0, (Series::EVAL_LOSS.to_owned(), loss));
         }
         Ok(Some(evaluation))
     }
