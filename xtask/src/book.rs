@@ -203,12 +203,23 @@ fn with_plain_languages(text: &str) -> String {
     plain
 }
 
-/// Splits a page at the next target of a link, a picture or a style: before it, it, and after it.
+/// Splits a page at the next target of a link, a picture or a style: before it, it, and after it. The text begins
+/// outside of tags or behind an earlier target; what looks like a link in shown code is none.
 fn next_link(text: &str) -> Option<(&str, &str, &str)> {
     let starts = ["href=\"", "src=\""];
-    let start = starts.iter().filter_map(|start| Some(text.find(start)? + start.len())).min()?;
+    let ends = starts.iter().flat_map(|start| {
+        text.match_indices(start)
+            .map(|(at, found)| at + found.len())
+            .find(|end| is_in_tag(&text[..*end]))
+    });
+    let start = ends.min()?;
     let length = text[start..].find('"')?;
     Some((&text[..start], &text[start..start + length], &text[start + length..]))
+}
+
+/// Whether a text ends within a tag.
+fn is_in_tag(text: &str) -> bool {
+    text.rfind(['<', '>']).is_none_or(|at| text[at..].starts_with('<'))
 }
 
 fn is_external(target: &str) -> bool {
@@ -256,6 +267,9 @@ fn decoded(anchor: &str) -> String {
 fn links_are_found_and_paths_are_made_plain() {
     let (before, target, after) = next_link("<a href=\"x.html#y\">z</a>").expect("a link");
     assert_eq!((before, target, after), ("<a href=\"", "x.html#y", "\">z</a>"));
+    let shown = "<code>&lt;script src=\"x.js\"&gt;</code><img src=\"y.svg\" href=\"z\">";
+    let (_, target, after) = next_link(shown).expect("the picture");
+    assert_eq!((target, next_link(after).map(|link| link.1)), ("y.svg", Some("z")));
     assert_eq!(plain(Path::new("a/../b/./c")), Some(PathBuf::from("b/c")));
     assert_eq!(plain(Path::new("a/../../b")), None);
     let code = "<code class=\"language-sh skip=&quot;x y&quot;\">a</code>";
